@@ -1,0 +1,147 @@
+import type { Layer, Peer, Request, Response, SecurityAssociation } from '../coap/index.ts';
+import { toBase64Url } from '../core/bytes.ts';
+import type { ClaimsSet, Confirmation } from '../core/cwt.ts';
+import type { Env } from '../core/env.ts';
+import type { Store } from '../store/index.ts';
+import type { AceErrorCode, TokenRequest, TokenResponse } from './token.ts';
+
+/**
+ * The plug of RFC 9200 Appendix C: what a profile of ACE supplies, by role. Roles and profiles never import each other; they meet here.
+ *
+ * A `Profile` is a stateless value; each role makes its own instance and gives it what it may use.
+ */
+export interface Profile {
+  /** The `ace_profile` value. */
+  readonly id: number;
+  readonly name: string;
+  as?(io: AsIo): ProfileAtAs;
+  client?(io: ClientIo): ProfileAtClient;
+  rs?(io: RsIo): ProfileAtRs;
+}
+
+/**
+ * The joint between a channel and a token: equal key ids in two profiles, or of two issuers, never meet.
+ */
+export function credential(profile: string, issuer: string, keyId: Uint8Array): string {
+  return `${profile}:${issuer}:${toBase64Url(keyId)}`;
+}
+
+/** Something worth a log line; `reason` is stable, `detail` is for people and holds no secret. */
+export interface ProfileEvent {
+  readonly type: string;
+  readonly reason?: string;
+  readonly detail?: string;
+}
+
+export interface AsIo {
+  readonly env: Env;
+  readonly store: Store;
+  emit(event: ProfileEvent): void;
+}
+
+/** What the token endpoint has decided to grant, before the token is made. */
+export interface Grant {
+  readonly client: string;
+  readonly audience: string;
+  readonly request: TokenRequest;
+  /** Seconds since 1970; a key that is bound here is of no use afterwards. */
+  readonly expiresAt: number;
+}
+
+export interface Binding {
+  readonly claims: { readonly cnf: Confirmation };
+  /** The claims hold a secret: the token must be encrypted for the RS. */
+  readonly confidential: boolean;
+  /** What the response carries beside the token; it sees the finished token (RFC 9202 Section 3.3.1 derives the key from its bytes). */
+  response(token: Uint8Array): { readonly cnf?: Confirmation; readonly rsCnf?: Confirmation };
+}
+
+export interface ProfileAtAs {
+  /** The error for a `req_cnf` that names a key which the AS does not know: RFC 9203 invalid_request, RFC 9202 unsupported_pop_key. */
+  readonly unknownKey: AceErrorCode;
+  /** The secure channel towards clients and resource servers, application side first. */
+  readonly layers: readonly Layer[];
+  /** Provision a peer (a client or an RS); requests that it protects carry an association with this credential. Throws on credentials of a wrong shape. */
+  addPeer(credential: string, credentials: unknown): Promise<void>;
+  removePeer(credential: string): void;
+  /** Bind a key. `undefined`: the request names a key that is unknown, foreign or expired; the role answers with `unknownKey`. */
+  bind(grant: Grant): Promise<Binding | undefined>;
+  stats(): Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}
+
+/** The resource server that a client talks to. */
+export interface Target {
+  readonly peer: Peer;
+  readonly audience: string;
+  /** Path segments of the authz-info endpoint. */
+  readonly authzInfo: readonly string[];
+}
+
+export interface ClientIo {
+  readonly env: Env;
+  readonly store: Store;
+  /** Send without this profile's protection, or under `request.association` when it is set. */
+  request(request: Request): Promise<Response>;
+  emit(event: ProfileEvent): void;
+}
+
+export interface ProfileAtClient {
+  /** The secure channel, application side first. */
+  readonly layers: readonly Layer[];
+  /** The pre-established association with an AS (RFC 9203 Section 5). Throws on credentials of a wrong shape. */
+  connectAs(credentials: unknown, peer: Peer): Promise<SecurityAssociation>;
+  /** What this profile adds to a token request; `update`: the association whose rights are to change. */
+  request(target: Target, update?: SecurityAssociation): Partial<TokenRequest>;
+  /** Upload the token and derive the association. Throws `AceError` when the RS refuses or answers against the profile. */
+  establish(granted: TokenResponse, target: Target): Promise<SecurityAssociation>;
+  /** Upload a token that changes the rights of a living association. */
+  update(granted: TokenResponse, association: SecurityAssociation, target: Target): Promise<void>;
+  /** What a later process needs to go on with this association; kept in the client's store. */
+  save(association: SecurityAssociation): Uint8Array;
+  restore(saved: Uint8Array): Promise<SecurityAssociation>;
+  release(association: SecurityAssociation): Promise<void>;
+  stats(): Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}
+
+export interface RsIo {
+  readonly env: Env;
+  readonly store: Store;
+  emit(event: ProfileEvent): void;
+}
+
+/** What came to /authz-info: the token and what the profile needs of the rest. */
+export interface TokenUpload {
+  readonly token: Uint8Array;
+  /** The association that protected the upload; absent for a first upload. */
+  readonly association?: SecurityAssociation;
+  /** The profile's own part, opaque to the role. */
+  readonly extra?: unknown;
+}
+
+/** The profile has taken the token. */
+export interface Acceptance {
+  readonly credential: string;
+  /** The answer to the upload. */
+  readonly response: Response;
+  /** `true`: the rights of the credential's association changed, the association stayed. */
+  readonly update: boolean;
+  /** What a restarted RS needs to go on with this association; kept beside the token in the RS's store. Absent on an update: what is kept stays. */
+  readonly saved?: Uint8Array;
+}
+
+export interface ProfileAtRs {
+  /** The secure channel, application side first; the RS puts its guard above them. */
+  readonly layers: readonly Layer[];
+  /** Read an upload; `undefined`: not of this profile (its Content-Format is another's). Throws `AceError` with the response code. */
+  decodeUpload(request: Request): TokenUpload | undefined;
+  /** Bind the verified claims of the token to an association. Throws `AceError` with the response code. */
+  accept(claims: ClaimsSet, issuer: string, upload: TokenUpload): Promise<Acceptance>;
+  /** Bring back an association after a restart, from what `accept` gave to be kept. */
+  restore(credential: string, saved: Uint8Array): Promise<void>;
+  /** The token ended, was evicted or was replaced by one with another key. */
+  release(credential: string): void;
+  stats(): Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,205 @@
+import { ProtocolError } from './errors.ts';
+
+/** Bytes that are not there, or text that is not the bytes it should be. */
+export class BytesError extends ProtocolError {}
+
+export const emptyBytes: Uint8Array = new Uint8Array(0);
+
+const encoder = new TextEncoder();
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** UTF-8 of a text. */
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/**
+ * Text of UTF-8 bytes.
+ *
+ * @throws {BytesError} `ERR_BYTES_UTF8`
+ */
+export function fromUtf8(bytes: Uint8Array): string {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    throw new BytesError('ERR_BYTES_UTF8', `expected UTF-8, got ${bytes.length} bytes that are not`);
+  }
+}
+
+/** One fresh array that holds all parts in order. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const all = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
+
+const hexDigits: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Lower-case hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += hexDigits[byte];
+  return text;
+}
+
+/**
+ * Bytes of hexadecimal text; white space between digits is allowed.
+ *
+ * @throws {BytesError} `ERR_BYTES_HEX`
+ */
+export function fromHex(text: string): Uint8Array {
+  const digits = text.replace(/\s+/g, '');
+  if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) {
+    throw new BytesError('ERR_BYTES_HEX', `expected an even number of hexadecimal digits, got ${digits.length} characters`);
+  }
+  const bytes = new Uint8Array(digits.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16);
+  return bytes;
+}
+
+/** base64url without padding (RFC 4648 Section 5). */
+export function toBase64Url(bytes: Uint8Array): string {
+  let binary = '';
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+}
+
+/**
+ * Bytes of base64url text, padded or not.
+ *
+ * @throws {BytesError} `ERR_BYTES_BASE64URL`
+ */
+export function fromBase64Url(text: string): Uint8Array {
+  const digits = text.replace(/=+$/, '');
+  if (!/^[A-Za-z0-9_-]*$/.test(digits) || digits.length % 4 === 1) {
+    throw new BytesError('ERR_BYTES_BASE64URL', `expected base64url, got ${text.length} characters that are not`);
+  }
+  const binary = atob(digits.replace(/-/g, '+').replace(/_/g, '/'));
+  return Uint8Array.from(binary, (c) => c.charCodeAt(0));
+}
+
+/** Equality in time that depends on the lengths only: the one to use for secrets, tags and MACs. */
+export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
+}
+
+/** Order of byte strings as RFC 8949 Section 4.2.1 wants map keys: bytewise lexicographic. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    const difference = a[i]! - b[i]!;
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** Equality of public bytes (identifiers, tokens on the wire): may stop at the first difference. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compareBytes(a, b) === 0;
+}
+
+/** Reads big-endian fields in order; one typed error at the end of input lets parsing code read straight down. */
+export class ByteReader {
+  readonly bytes: Uint8Array;
+  offset: number;
+
+  constructor(bytes: Uint8Array, offset = 0) {
+    this.bytes = bytes;
+    this.offset = offset;
+  }
+
+  get remaining(): number {
+    return this.bytes.length - this.offset;
+  }
+
+  /** @throws {BytesError} `ERR_BYTES_END` */
+  need(length: number): void {
+    if (length > this.remaining) {
+      throw new BytesError('ERR_BYTES_END', `expected ${length} bytes at offset ${this.offset}, got ${this.remaining}`);
+    }
+  }
+
+  u8(): number {
+    this.need(1);
+    return this.bytes[this.offset++]!;
+  }
+
+  u16(): number {
+    this.need(2);
+    const value = (this.bytes[this.offset]! << 8) | this.bytes[this.offset + 1]!;
+    this.offset += 2;
+    return value;
+  }
+
+  u32(): number {
+    return this.u16() * 0x1_0000 + this.u16();
+  }
+
+  /** A view of the next `length` bytes, not a copy. */
+  take(length: number): Uint8Array {
+    this.need(length);
+    const view = this.bytes.subarray(this.offset, this.offset + length);
+    this.offset += length;
+    return view;
+  }
+}
+
+/** Writes big-endian fields into a buffer that grows. */
+export class ByteWriter {
+  #buffer: Uint8Array;
+  #length = 0;
+
+  constructor(capacity = 64) {
+    this.#buffer = new Uint8Array(capacity);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  #room(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#buffer.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
+    grown.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = grown;
+  }
+
+  u8(value: number): this {
+    this.#room(1);
+    this.#buffer[this.#length++] = value;
+    return this;
+  }
+
+  u16(value: number): this {
+    this.#room(2);
+    this.#buffer[this.#length++] = value >>> 8;
+    this.#buffer[this.#length++] = value;
+    return this;
+  }
+
+  u32(value: number): this {
+    return this.u16(value >>> 16).u16(value & 0xffff);
+  }
+
+  bytes(value: Uint8Array): this {
+    this.#room(value.length);
+    this.#buffer.set(value, this.#length);
+    this.#length += value.length;
+    return this;
+  }
+
+  /** A fresh copy of what was written. */
+  finish(): Uint8Array {
+    return this.#buffer.slice(0, this.#length);
+  }
+}
