@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+import { root } from '../support/fixtures.ts';
+
+/** A folder of the house: what of ours it may import, and which packages and `node:` modules. */
+interface Room {
+  readonly imports: readonly string[];
+  readonly types?: readonly string[];
+  readonly packages: readonly (string | RegExp)[];
+}
+
+const everything: readonly string[] = ['src/*', 'profiles/*'];
+const rooms: Readonly<Record<string, Room>> = {
+  'src/core': { imports: [], packages: [] },
+  'src/core/crypto': { imports: ['src/core'], packages: ['node:crypto'] },
+  'src/core/cose': { imports: ['src/core', 'src/core/crypto'], packages: [] },
+  'src/coap': { imports: ['src/core'], packages: [] },
+  'src/store': { imports: ['src/core'], packages: [/^node:/, 'lmdb'] },
+  'src/oscore': { imports: ['src/core', 'src/coap'], packages: [] },
+  'src/transport': { imports: ['src/core', 'src/coap'], packages: [/^node:/] },
+  'src/ace': { imports: ['src/core', 'src/coap'], types: ['src/store'], packages: [] },
+  'src/as': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },
+  'src/client': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },
+  'src/rs': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },
+  'profiles/oscore': { imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace'], types: ['src/store'], packages: [] },
+  'src/operate': { imports: ['src/core', 'src/store'], packages: [/^node:/, 'pino', 'valibot', 'yaml'] },
+  'src/cli': { imports: everything, packages: [/^node:/, 'commander', 'yocto-spinner'] },
+  src: { imports: everything, packages: [/^node:/] },
+};
+
+const sources = ['src', 'profiles'].flatMap((top) =>
+  (readdirSync(join(root, top), { recursive: true }) as string[]).filter((name) => name.endsWith('.ts')).map((name) => `${top}/${name}`),
+);
+
+function roomOf(file: string): string {
+  const folder = dirname(file);
+  const names = Object.keys(rooms).sort((a, b) => b.length - a.length);
+  const room = names.find((name) => folder === name || (name !== 'src' && folder.startsWith(`${name}/`)));
+  assert.ok(room !== undefined, `${file}: its folder stands nowhere in the floor plan`);
+  return room;
+}
+
+function importsOf(file: string): { readonly specifier: string; readonly typeOnly: boolean }[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const statements = text.matchAll(/^(?:import|export)\s+(type\s+)?(?:[\w*{][^;'"]*?from\s+)?['"]([^'"]+)['"]/gm);
+  const dynamic = text.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g);
+  return [
+    ...[...statements].map((match) => ({ specifier: match[2]!, typeOnly: match[1] !== undefined })),
+    ...[...dynamic].map((match) => ({ specifier: match[1]!, typeOnly: false })),
+  ];
+}
+
+function family(room: string): string {
+  return room.startsWith('src/core') ? 'src/core' : room;
+}
+
+test('floor plan: every import is one that the folder may make', () => {
+  const faults: string[] = [];
+  for (const file of sources) {
+    const room = roomOf(file);
+    const plan = rooms[room]!;
+    for (const { specifier, typeOnly } of importsOf(file)) {
+      if (!specifier.startsWith('.')) {
+        if (!plan.packages.some((allowed) => (typeof allowed === 'string' ? allowed === specifier : allowed.test(specifier)))) {
+          faults.push(`${file}: ${room} may not import ${specifier}`);
+        }
+        continue;
+      }
+      const target = normalize(join(dirname(file), specifier));
+      const other = roomOf(target);
+      if (other === room) continue;
+      const listed = [...plan.imports, ...(typeOnly ? (plan.types ?? []) : [])];
+      if (!listed.some((allowed) => allowed === family(other) || allowed === other || (allowed.endsWith('/*') && target.startsWith(allowed.slice(0, -1))))) {
+        faults.push(`${file}: ${room} may not import ${typeOnly ? 'types of ' : ''}${other} (${specifier})`);
+      }
+      // Another folder is entered by its index; core is a box of tools, entered by file.
+      if (family(other) !== 'src/core' && room !== 'src' && !target.endsWith('/index.ts'))
+        faults.push(`${file}: imports ${specifier}, past the index of ${other}`);
+    }
+  }
+  assert.deepEqual(faults, []);
+});
+
+test('floor plan: no circle between files', () => {
+  const graph = new Map(
+    sources.map((file) => [
+      file,
+      importsOf(file)
+        .filter(({ specifier, typeOnly }) => specifier.startsWith('.') && !typeOnly)
+        .map(({ specifier }) => normalize(join(dirname(file), specifier))),
+    ]),
+  );
+  const state = new Map<string, 'open' | 'done'>();
+  const circles: string[] = [];
+  const visit = (file: string, path: readonly string[]): void => {
+    if (state.get(file) === 'done') return;
+    if (state.get(file) === 'open') {
+      circles.push([...path.slice(path.indexOf(file)), file].join(' -> '));
+      return;
+    }
+    state.set(file, 'open');
+    for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
+    state.set(file, 'done');
+  };
+  for (const file of sources) visit(file, []);
+  assert.deepEqual(circles, []);
+});
+
+test('floor plan: engines, roles and profiles take time and chance from Env', () => {
+  const pure = /^(src\/(core|coap|oscore|ace|as|rs|client)|profiles)\//;
+  const clock = /\b(?:Date\.now|new Date|Math\.random|setTimeout|setInterval|setImmediate|process\.|Buffer\.|performance\.)/;
+  const faults = sources
+    .filter((file) => pure.test(file) && file !== 'src/core/env.ts' && !file.startsWith('src/core/crypto/'))
+    .flatMap((file) =>
+      readFileSync(join(root, file), 'utf8')
+        .split('\n')
+        .map((line, index) => ({ line, at: `${file}:${index + 1}` }))
+        .filter(({ line }) => !/^\s*(\*|\/\/|\/\*)/.test(line) && clock.test(line))
+        .map(({ at, line }) => `${at}: ${line.trim()}`),
+    );
+  assert.deepEqual(faults, []);
+});

@@ -1,0 +1,51 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './fixtures.ts';
+
+/** How heavy the heavy tests are: `quick` in `npm test`, `full` (the numbers that the issues name) in `npm run soak`. */
+export type Scale = 'quick' | 'full';
+
+export const scale: Scale = process.env['ACE_SCALE'] === 'full' ? 'full' : 'quick';
+
+export type Counts = Readonly<Record<Scale, number>>;
+
+interface Progress {
+  done: number;
+  totals: Record<string, number>;
+}
+
+const folder = join(root, 'node_modules', '.cache', 'ace-coap', 'soak');
+
+function load(file: string): Progress {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Progress;
+  } catch {
+    return { done: 0, totals: {} };
+  }
+}
+
+/**
+ * Run `round` for the fixed seeds 1 to the count of this scale and return the sums of the numbers that the rounds return.
+ *
+ * At full scale the progress is written after every round, so that an interrupted soak goes on where it stopped, and the totals are printed.
+ */
+export async function repeat(
+  name: string,
+  counts: Counts,
+  round: (seed: number) => Promise<Readonly<Record<string, number>>> | Readonly<Record<string, number>>,
+): Promise<Readonly<Record<string, number>>> {
+  const file = join(folder, `${name}.json`);
+  const rounds = counts[scale];
+  const progress = scale === 'full' ? load(file) : { done: 0, totals: {} };
+  if (scale === 'full') mkdirSync(folder, { recursive: true });
+  for (let seed = progress.done + 1; seed <= rounds; seed++) {
+    for (const [key, value] of Object.entries(await round(seed))) progress.totals[key] = (progress.totals[key] ?? 0) + value;
+    progress.done = seed;
+    if (scale === 'full') writeFileSync(file, JSON.stringify(progress));
+  }
+  if (scale === 'full') {
+    rmSync(file, { force: true });
+    console.log(`soak ${name}: ${rounds} rounds ${JSON.stringify(progress.totals)}`);
+  }
+  return progress.totals;
+}
