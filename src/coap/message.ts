@@ -1,0 +1,247 @@
+import { emptyBytes } from '../core/bytes.ts';
+import { CoapError, CoapFormatError } from './errors.ts';
+import type { Option } from './option.ts';
+
+/** Message types (RFC 7252, Section 3). */
+export const MessageType = { CON: 0, NON: 1, ACK: 2, RST: 3 } as const;
+export type MessageType = (typeof MessageType)[keyof typeof MessageType];
+
+/** A message on a datagram transport. Options are in order of number; after decoding, byte fields are views of the datagram. */
+export interface Message {
+  readonly type: MessageType;
+  readonly code: number;
+  readonly id: number;
+  /** 0 to 8 bytes. */
+  readonly token: Uint8Array;
+  readonly options: readonly Option[];
+  readonly payload: Uint8Array;
+}
+
+/** What OSCORE encrypts and what block-wise transfer takes apart: a message without its message layer. */
+export interface Body {
+  readonly code: number;
+  readonly options: readonly Option[];
+  readonly payload: Uint8Array;
+}
+
+const noOptions: readonly Option[] = [];
+const longestExtension = 269 + 0xffff;
+
+function extensionLength(value: number): number {
+  return value < 13 ? 0 : value < 269 ? 1 : 2;
+}
+
+function nibble(value: number): number {
+  return value < 13 ? value : value < 269 ? 13 : 14;
+}
+
+function writeExtension(into: Uint8Array, offset: number, value: number): number {
+  if (value < 13) return offset;
+  if (value < 269) {
+    into[offset] = value - 13;
+    return offset + 1;
+  }
+  into[offset] = (value - 269) >>> 8;
+  into[offset + 1] = value - 269;
+  return offset + 2;
+}
+
+/**
+ * Bytes that options and payload (with its marker, if it is not empty) take.
+ *
+ * @throws {CoapError} `ERR_COAP_OPTION` when options are out of order, or a number or a length is too large
+ */
+function optionsAndPayloadLength(options: readonly Option[], payload: Uint8Array): number {
+  let length = payload.length === 0 ? 0 : payload.length + 1;
+  let before = 0;
+  for (let i = 0; i < options.length; i++) {
+    const { number, value } = options[i]!;
+    const delta = number - before;
+    if (!(delta >= 0) || number > 0xffff)
+      throw new CoapError('ERR_COAP_OPTION', `expected options in order of number up to 65535, got ${number} after ${before}`);
+    if (value.length > longestExtension)
+      throw new CoapError('ERR_COAP_OPTION', `expected an option value of at most ${longestExtension} bytes, got ${value.length}`);
+    length += 1 + extensionLength(delta) + extensionLength(value.length) + value.length;
+    before = number;
+  }
+  return length;
+}
+
+function writeOptionsAndPayload(into: Uint8Array, start: number, options: readonly Option[], payload: Uint8Array): void {
+  let offset = start;
+  let before = 0;
+  for (let i = 0; i < options.length; i++) {
+    const { number, value } = options[i]!;
+    const delta = number - before;
+    into[offset++] = (nibble(delta) << 4) | nibble(value.length);
+    offset = writeExtension(into, offset, delta);
+    offset = writeExtension(into, offset, value.length);
+    // Options are a few bytes long, where a loop is faster than a call of set.
+    for (let j = 0; j < value.length; j++) into[offset + j] = value[j]!;
+    offset += value.length;
+    before = number;
+  }
+  if (payload.length > 0) {
+    into[offset++] = 0xff;
+    into.set(payload, offset);
+  }
+}
+
+interface Header {
+  readonly type: number;
+  readonly id: number;
+}
+
+const marker = 0xff;
+
+/** Reads options from `offset`; leaves the offset of the payload (or the end) in `end`. */
+function readOptions(bytes: Uint8Array, start: number, header: Header | undefined): { options: readonly Option[]; end: number } {
+  const size = bytes.length;
+  if (start >= size) return { options: noOptions, end: size };
+  if (bytes[start] === marker) return { options: noOptions, end: payloadStart(start, size, header) };
+  const options: Option[] = [];
+  let offset = start;
+  let number = 0;
+  while (offset < size) {
+    const head = bytes[offset++]!;
+    if (head === marker) return { options, end: payloadStart(offset - 1, size, header) };
+    let delta = head >>> 4;
+    let length = head & 0x0f;
+    if (delta === 15 || length === 15)
+      throw new CoapFormatError(`expected an option delta and length below 15 at offset ${offset - 1}, got ${delta} and ${length}`, header);
+    if (delta >= 13) {
+      if (offset + delta - 12 > size) throw new CoapFormatError(`expected an extended option delta at offset ${offset}, got the end of the message`, header);
+      if (delta === 13) delta = 13 + bytes[offset++]!;
+      else {
+        delta = 269 + ((bytes[offset]! << 8) | bytes[offset + 1]!);
+        offset += 2;
+      }
+    }
+    if (length >= 13) {
+      if (offset + length - 12 > size) throw new CoapFormatError(`expected an extended option length at offset ${offset}, got the end of the message`, header);
+      if (length === 13) length = 13 + bytes[offset++]!;
+      else {
+        length = 269 + ((bytes[offset]! << 8) | bytes[offset + 1]!);
+        offset += 2;
+      }
+    }
+    number += delta;
+    if (number > 0xffff) throw new CoapFormatError(`expected an option number up to 65535, got ${number}`, header);
+    if (length > size - offset) throw new CoapFormatError(`expected ${length} bytes of option ${number} at offset ${offset}, got ${size - offset}`, header);
+    options.push({ number, value: length === 0 ? emptyBytes : bytes.subarray(offset, offset + length) });
+    offset += length;
+  }
+  return { options, end: size };
+}
+
+function payloadStart(markerAt: number, size: number, header: Header | undefined): number {
+  if (markerAt + 1 === size) throw new CoapFormatError('expected a payload after the payload marker, got the end of the message', header);
+  return markerAt + 1;
+}
+
+/**
+ * Code, options, and payload behind a marker: the form of the OSCORE plaintext (RFC 8613, Section 5.3).
+ *
+ * @throws {CoapError} `ERR_COAP_OPTION`
+ */
+export function encodeBody(body: Body): Uint8Array {
+  const bytes = new Uint8Array(1 + optionsAndPayloadLength(body.options, body.payload));
+  bytes[0] = body.code;
+  writeOptionsAndPayload(bytes, 1, body.options, body.payload);
+  return bytes;
+}
+
+/**
+ * The reverse of `encodeBody`; option values and payload are views of `bytes`.
+ *
+ * @throws {CoapFormatError} `ERR_COAP_FORMAT`
+ */
+export function decodeBody(bytes: Uint8Array): Body {
+  if (bytes.length === 0) throw new CoapFormatError('expected a code, got no bytes');
+  const { options, end } = readOptions(bytes, 1, undefined);
+  return { code: bytes[0]!, options, payload: end === bytes.length ? emptyBytes : bytes.subarray(end) };
+}
+
+/**
+ * The options alone, as they stand in a message.
+ *
+ * @throws {CoapError} `ERR_COAP_OPTION`
+ */
+export function encodeOptions(options: readonly Option[]): Uint8Array {
+  const bytes = new Uint8Array(optionsAndPayloadLength(options, emptyBytes));
+  writeOptionsAndPayload(bytes, 0, options, emptyBytes);
+  return bytes;
+}
+
+/**
+ * Options from `offset` up to the payload marker or the end; `end` is where the payload starts.
+ *
+ * @throws {CoapFormatError} `ERR_COAP_FORMAT`
+ */
+export function decodeOptions(bytes: Uint8Array, offset = 0): { readonly options: readonly Option[]; readonly end: number } {
+  return readOptions(bytes, offset, undefined);
+}
+
+/**
+ * The datagram of a message.
+ *
+ * @throws {CoapError} `ERR_COAP_TOKEN` when the token is longer than 8 bytes, `ERR_COAP_OPTION`
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-3
+ */
+export function encodeMessage(message: Message): Uint8Array {
+  return encodeParts(message.type, message.code, message.id, message.token, message.options, message.payload);
+}
+
+/** `encodeMessage` without the object, for the message layer's hot path. */
+export function encodeParts(type: number, code: number, id: number, token: Uint8Array, options: readonly Option[], payload: Uint8Array): Uint8Array {
+  const tokenLength = token.length;
+  if (tokenLength > 8) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most 8 bytes, got ${tokenLength}`);
+  const bytes = new Uint8Array(4 + tokenLength + optionsAndPayloadLength(options, payload));
+  bytes[0] = 0x40 | (type << 4) | tokenLength;
+  bytes[1] = code;
+  bytes[2] = id >>> 8;
+  bytes[3] = id;
+  for (let i = 0; i < tokenLength; i++) bytes[4 + i] = token[i]!;
+  writeOptionsAndPayload(bytes, 4 + tokenLength, options, payload);
+  return bytes;
+}
+
+/**
+ * The message in a datagram. Token, option values and payload are views of it.
+ *
+ * @throws {CoapFormatError} `ERR_COAP_FORMAT`; without `type` and `id` when the datagram is too short or of another version, so is to be ignored in silence
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-3
+ */
+export function decodeMessage(datagram: Uint8Array): Message {
+  const size = datagram.length;
+  if (size < 4) throw new CoapFormatError(`expected a header of 4 bytes, got ${size}`);
+  const first = datagram[0]!;
+  if (first >>> 6 !== 1) throw new CoapFormatError(`expected version 1, got ${first >>> 6}`);
+  const type = ((first >>> 4) & 3) as MessageType;
+  const tokenLength = first & 0x0f;
+  const code = datagram[1]!;
+  const id = (datagram[2]! << 8) | datagram[3]!;
+  if (tokenLength > 8) throw new CoapFormatError(`expected a token length of 0 to 8, got ${tokenLength}`, { type, id });
+  const tokenEnd = 4 + tokenLength;
+  if (size < tokenEnd) throw new CoapFormatError(`expected a token of ${tokenLength} bytes, got ${size - 4}`, { type, id });
+  if (code === 0) {
+    // RFC 7252 §4.1: an Empty message has nothing after the message id.
+    if (first & 0x0f || size > 4) throw new CoapFormatError(`expected an Empty message of 4 bytes, got ${size}`, { type, id });
+    return { type, code, id, token: emptyBytes, options: noOptions, payload: emptyBytes };
+  }
+  const codeClass = code >>> 5;
+  // RFC 7252 §3: classes 1, 6 and 7 are reserved (7 is signaling, which exists on reliable transports only: RFC 8323 §2.2); 3 is unassigned (§12.1).
+  if (codeClass !== 0 && codeClass !== 2 && codeClass !== 4 && codeClass !== 5)
+    throw new CoapFormatError(`expected a code of class 0, 2, 4 or 5, got ${codeClass}`, { type, id });
+  let options = noOptions;
+  let end = size;
+  if (tokenEnd < size) ({ options, end } = readOptions(datagram, tokenEnd, { type, id }));
+  return {
+    type,
+    code,
+    id,
+    token: tokenLength === 0 ? emptyBytes : datagram.subarray(4, tokenEnd),
+    options,
+    payload: end === size ? emptyBytes : datagram.subarray(end),
+  };
+}
