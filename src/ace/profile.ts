@@ -3,7 +3,8 @@ import { toBase64Url } from '../core/bytes.ts';
 import type { ClaimsSet, Confirmation } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import type { Store } from '../store/index.ts';
-import type { AceErrorCode, TokenRequest, TokenResponse } from './token.ts';
+import type { AceErrorCode } from './error.ts';
+import type { TokenRequest, TokenResponse } from './token.ts';
 
 /**
  * The plug of RFC 9200 Appendix C: what a profile of ACE supplies, by role. Roles and profiles never import each other; they meet here.
@@ -43,9 +44,13 @@ export interface AsIo {
 export interface Grant {
   readonly client: string;
   readonly audience: string;
+  /** The resource server behind the audience: the space in which key identifiers are unique. */
+  readonly resourceServer: string;
   readonly request: TokenRequest;
   /** Seconds since 1970; a key that is bound here is of no use afterwards. */
   readonly expiresAt: number;
+  /** The token has an `exi` claim: the RS counts from when it gets the token, so a key identifier that was given once must never be given again. */
+  readonly exi: boolean;
 }
 
 export interface Binding {
@@ -59,12 +64,17 @@ export interface Binding {
 export interface ProfileAtAs {
   /** The error for a `req_cnf` that names a key which the AS does not know: RFC 9203 invalid_request, RFC 9202 unsupported_pop_key. */
   readonly unknownKey: AceErrorCode;
+  /** Some of its bindings are confidential: a resource server that it serves needs a key to encrypt tokens. */
+  readonly confidential: boolean;
   /** The secure channel towards clients and resource servers, application side first. */
   readonly layers: readonly Layer[];
   /** Provision a peer (a client or an RS); requests that it protects carry an association with this credential. Throws on credentials of a wrong shape. */
   addPeer(credential: string, credentials: unknown): Promise<void>;
   removePeer(credential: string): void;
-  /** Bind a key. `undefined`: the request names a key that is unknown, foreign or expired; the role answers with `unknownKey`. */
+  /**
+   * Bind a key. `undefined`: the request names a key that is unknown, foreign or expired; the role answers with `unknownKey`. Throws `AceError` for a `req_cnf`
+   * that the profile cannot serve (`unsupported_pop_key`).
+   */
   bind(grant: Grant): Promise<Binding | undefined>;
   stats(): Readonly<Record<string, number>>;
   close(): Promise<void>;

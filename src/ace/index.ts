@@ -1,0 +1,37 @@
+/**
+ * The vocabulary of ACE-OAuth (RFC 9200, 9201, 9203, 9237): parameters, messages, scopes and errors, and the plug that a profile fills. No I/O.
+ *
+ * ```ts
+ * const payload = encodeTokenRequest({ audience: 'rs1', scope: 'r_temp', aceProfile: null });
+ * const granted = decodeTokenResponse(response.payload);
+ * parseScope('r_temp', { r_temp: { '/temperature': ['GET'] } }).decide(localPart(['temperature']), Method.GET);   // 'permit'
+ * ```
+ */
+export type { AceErrorBody, AceErrorOptions } from './error.ts';
+export { AceError, AceErrorCode, aceErrorName, decodeError, encodeError, errorResponse } from './error.ts';
+export { Expiry } from './expiry.ts';
+export type { Hints } from './hints.ts';
+export { decodeHints, encodeHints } from './hints.ts';
+export type { IntrospectionRequest, IntrospectionResponse } from './introspection.ts';
+export { decodeIntrospectionRequest, decodeIntrospectionResponse, encodeIntrospectionRequest, encodeIntrospectionResponse } from './introspection.ts';
+export { AceProfile, GrantType, hintParameters, introspectionParameters, TokenType, tokenParameters } from './params.ts';
+export type {
+  Acceptance,
+  AsIo,
+  Binding,
+  ClientIo,
+  Grant,
+  Profile,
+  ProfileAtAs,
+  ProfileAtClient,
+  ProfileAtRs,
+  ProfileEvent,
+  RsIo,
+  Target,
+  TokenUpload,
+} from './profile.ts';
+export { credential } from './profile.ts';
+export type { Aif, AifEntry, Permissions, Scope, ScopeTable, Verdict } from './scope.ts';
+export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScope, scopeText } from './scope.ts';
+export type { TokenRequest, TokenResponse } from './token.ts';
+export { decodeTokenRequest, decodeTokenResponse, encodeTokenRequest, encodeTokenResponse } from './token.ts';

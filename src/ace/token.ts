@@ -1,0 +1,121 @@
+import { type CborMap, decode, encode } from '../core/cbor.ts';
+import { type Confirmation, decodeConfirmation, encodeConfirmation } from '../core/cwt.ts';
+import { readKnownMap, writeKnownMap } from '../core/known-map.ts';
+import { refuseBadFormat, refuseTextKeys } from './error.ts';
+import { tokenParameters } from './params.ts';
+import type { Scope } from './scope.ts';
+
+/** A request to the token endpoint. @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.1 */
+export interface TokenRequest {
+  /** Absent: client_credentials. */
+  readonly grantType?: number;
+  readonly audience?: string;
+  readonly scope?: Scope;
+  readonly reqCnf?: Confirmation;
+  /** `null`: "tell me the profile". */
+  readonly aceProfile?: number | null;
+  readonly cnonce?: Uint8Array;
+  readonly clientId?: string;
+  readonly clientSecret?: Uint8Array;
+  readonly code?: Uint8Array;
+  readonly redirectUri?: string;
+  readonly refreshToken?: Uint8Array;
+  readonly username?: string;
+  readonly password?: string;
+  /** Parameters that the registry does not have, or that have no meaning in a request. */
+  readonly unknown?: CborMap;
+}
+
+const requestSpec = {
+  grantType: tokenParameters.grantType,
+  audience: tokenParameters.audience,
+  scope: tokenParameters.scope,
+  reqCnf: tokenParameters.reqCnf,
+  aceProfile: tokenParameters.aceProfile,
+  cnonce: tokenParameters.cnonce,
+  clientId: tokenParameters.clientId,
+  clientSecret: tokenParameters.clientSecret,
+  code: tokenParameters.code,
+  redirectUri: tokenParameters.redirectUri,
+  refreshToken: tokenParameters.refreshToken,
+  username: tokenParameters.username,
+  password: tokenParameters.password,
+} as const;
+
+export function encodeTokenRequest(request: TokenRequest): Uint8Array {
+  const { reqCnf, unknown, ...fields } = request;
+  const map = writeKnownMap(requestSpec, { ...fields, ...(reqCnf === undefined ? {} : { reqCnf: encodeConfirmation(reqCnf) }) });
+  return encode(withUnknown(map, unknown));
+}
+
+/**
+ * Read a token request. Unknown parameters are kept apart, as OAuth wants them ignored (RFC 6749, Section 3.2); a wrong type or a text key is refused.
+ *
+ * @throws {AceError} `ERR_ACE_FORMAT`, 4.00 with invalid_request
+ */
+export function decodeTokenRequest(payload: Uint8Array): TokenRequest {
+  return refuseBadFormat(() => {
+    const { known, unknown } = readKnownMap('token request', requestSpec, refuseTextKeys('token request', decode(payload)));
+    const { reqCnf, ...fields } = known;
+    return { ...fields, ...(reqCnf === undefined ? {} : { reqCnf: decodeConfirmation(reqCnf) }), ...(unknown.size === 0 ? {} : { unknown }) };
+  });
+}
+
+/** The access information that the AS answers with. @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.2 */
+export interface TokenResponse {
+  readonly accessToken: Uint8Array;
+  /** Seconds. */
+  readonly expiresIn?: number;
+  /** Present where it differs from what was asked. */
+  readonly scope?: Scope;
+  readonly cnf?: Confirmation;
+  readonly rsCnf?: Confirmation;
+  /** Absent: PoP. */
+  readonly tokenType?: number;
+  readonly aceProfile?: number;
+  readonly refreshToken?: Uint8Array;
+  readonly state?: string;
+  readonly unknown?: CborMap;
+}
+
+const responseSpec = {
+  accessToken: { ...tokenParameters.accessToken, required: true },
+  expiresIn: tokenParameters.expiresIn,
+  scope: tokenParameters.scope,
+  cnf: tokenParameters.cnf,
+  rsCnf: tokenParameters.rsCnf,
+  tokenType: tokenParameters.tokenType,
+  // null means "tell me" and stands in requests only (RFC 9200, Section 5.8.4.3).
+  aceProfile: { ...tokenParameters.aceProfile, type: 'int' },
+  refreshToken: tokenParameters.refreshToken,
+  state: tokenParameters.state,
+} as const;
+
+export function encodeTokenResponse(response: TokenResponse): Uint8Array {
+  const { cnf, rsCnf, unknown, ...fields } = response;
+  const map = writeKnownMap(responseSpec, {
+    ...fields,
+    ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }),
+    ...(rsCnf === undefined ? {} : { rsCnf: encodeConfirmation(rsCnf) }),
+  });
+  return encode(withUnknown(map, unknown));
+}
+
+/** @throws {AceError} `ERR_ACE_FORMAT` */
+export function decodeTokenResponse(payload: Uint8Array): TokenResponse {
+  return refuseBadFormat(() => {
+    const { known, unknown } = readKnownMap('token response', responseSpec, refuseTextKeys('token response', decode(payload)));
+    const { cnf, rsCnf, ...fields } = known;
+    return {
+      ...fields,
+      ...(cnf === undefined ? {} : { cnf: decodeConfirmation(cnf) }),
+      ...(rsCnf === undefined ? {} : { rsCnf: decodeConfirmation(rsCnf) }),
+      ...(unknown.size === 0 ? {} : { unknown }),
+    };
+  });
+}
+
+/** The map with the parameters that only the sender knows; the encoder puts the keys in order. */
+export function withUnknown(map: CborMap, unknown: CborMap | undefined): CborMap {
+  return unknown === undefined || unknown.size === 0 ? map : new Map([...map, ...unknown]);
+}
