@@ -13,9 +13,8 @@ export { CoapError, CoapFormatError } from './errors.ts';
 export type { Handler, Layer, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from './layer.ts';
 export type { Body, Message } from './message.ts';
 export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, MessageType } from './message.ts';
-export type { Option, OptionDefinition, OptionFormat } from './option.ts';
+export type { Option, OptionDefinition, OptionFormat, RecognisedOptions } from './option.ts';
 export {
-  badOption,
   emptyOption,
   encodeUint,
   findAll,
@@ -32,6 +31,7 @@ export {
   queryOf,
   queryOptions,
   readUint,
+  recogniseOptions,
   sortOptions,
   stringOption,
   uintOf,

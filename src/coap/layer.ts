@@ -34,6 +34,11 @@ export interface Request {
   readonly association?: SecurityAssociation;
   /** Send as a Non-confirmable message, or received as one. Absent: Confirmable. */
   readonly nonConfirmable?: boolean;
+  /**
+   * To be sent: the registration of an observation, its renewals and its cancellation carry the same object here and so leave with the same token (RFC 7641,
+   * Sections 3.3.1 and 3.6). Layers pass it on; they do so by `{ ...request, ... }`.
+   */
+  readonly observation?: object;
 }
 
 /** A response, to be sent or received. */

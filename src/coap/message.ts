@@ -87,30 +87,30 @@ function writeOptionsAndPayload(into: Uint8Array, start: number, options: readon
   }
 }
 
-interface Header {
-  readonly type: number;
-  readonly id: number;
-}
-
 const marker = 0xff;
 
-/** Reads options from `offset`; leaves the offset of the payload (or the end) in `end`. */
-function readOptions(bytes: Uint8Array, start: number, header: Header | undefined): { options: readonly Option[]; end: number } {
+/** A format error; one in a whole datagram (not in an OSCORE plaintext) carries what the Reset needs. */
+function malformed(text: string, bytes: Uint8Array, datagram: boolean): CoapFormatError {
+  return new CoapFormatError(text, datagram ? { type: (bytes[0]! >>> 4) & 3, id: (bytes[2]! << 8) | bytes[3]! } : undefined);
+}
+
+/** Reads options from `start`; `end` is the offset of the payload, or the end of the bytes. */
+function readOptions(bytes: Uint8Array, start: number, datagram: boolean): { options: readonly Option[]; end: number } {
   const size = bytes.length;
   if (start >= size) return { options: noOptions, end: size };
-  if (bytes[start] === marker) return { options: noOptions, end: payloadStart(start, size, header) };
+  if (bytes[start] === marker) return { options: noOptions, end: payloadStart(bytes, start, datagram) };
   const options: Option[] = [];
   let offset = start;
   let number = 0;
   while (offset < size) {
     const head = bytes[offset++]!;
-    if (head === marker) return { options, end: payloadStart(offset - 1, size, header) };
+    if (head === marker) return { options, end: payloadStart(bytes, offset - 1, datagram) };
     let delta = head >>> 4;
     let length = head & 0x0f;
     if (delta === 15 || length === 15)
-      throw new CoapFormatError(`expected an option delta and length below 15 at offset ${offset - 1}, got ${delta} and ${length}`, header);
+      throw malformed(`expected an option delta and length below 15 at offset ${offset - 1}, got ${delta} and ${length}`, bytes, datagram);
     if (delta >= 13) {
-      if (offset + delta - 12 > size) throw new CoapFormatError(`expected an extended option delta at offset ${offset}, got the end of the message`, header);
+      if (offset + delta - 12 > size) throw malformed(`expected an extended option delta at offset ${offset}, got the end of the message`, bytes, datagram);
       if (delta === 13) delta = 13 + bytes[offset++]!;
       else {
         delta = 269 + ((bytes[offset]! << 8) | bytes[offset + 1]!);
@@ -118,7 +118,7 @@ function readOptions(bytes: Uint8Array, start: number, header: Header | undefine
       }
     }
     if (length >= 13) {
-      if (offset + length - 12 > size) throw new CoapFormatError(`expected an extended option length at offset ${offset}, got the end of the message`, header);
+      if (offset + length - 12 > size) throw malformed(`expected an extended option length at offset ${offset}, got the end of the message`, bytes, datagram);
       if (length === 13) length = 13 + bytes[offset++]!;
       else {
         length = 269 + ((bytes[offset]! << 8) | bytes[offset + 1]!);
@@ -126,16 +126,16 @@ function readOptions(bytes: Uint8Array, start: number, header: Header | undefine
       }
     }
     number += delta;
-    if (number > 0xffff) throw new CoapFormatError(`expected an option number up to 65535, got ${number}`, header);
-    if (length > size - offset) throw new CoapFormatError(`expected ${length} bytes of option ${number} at offset ${offset}, got ${size - offset}`, header);
+    if (number > 0xffff) throw malformed(`expected an option number up to 65535, got ${number}`, bytes, datagram);
+    if (length > size - offset) throw malformed(`expected ${length} bytes of option ${number} at offset ${offset}, got ${size - offset}`, bytes, datagram);
     options.push({ number, value: length === 0 ? emptyBytes : bytes.subarray(offset, offset + length) });
     offset += length;
   }
   return { options, end: size };
 }
 
-function payloadStart(markerAt: number, size: number, header: Header | undefined): number {
-  if (markerAt + 1 === size) throw new CoapFormatError('expected a payload after the payload marker, got the end of the message', header);
+function payloadStart(bytes: Uint8Array, markerAt: number, datagram: boolean): number {
+  if (markerAt + 1 === bytes.length) throw malformed('expected a payload after the payload marker, got the end of the message', bytes, datagram);
   return markerAt + 1;
 }
 
@@ -158,7 +158,7 @@ export function encodeBody(body: Body): Uint8Array {
  */
 export function decodeBody(bytes: Uint8Array): Body {
   if (bytes.length === 0) throw new CoapFormatError('expected a code, got no bytes');
-  const { options, end } = readOptions(bytes, 1, undefined);
+  const { options, end } = readOptions(bytes, 1, false);
   return { code: bytes[0]!, options, payload: end === bytes.length ? emptyBytes : bytes.subarray(end) };
 }
 
@@ -179,7 +179,7 @@ export function encodeOptions(options: readonly Option[]): Uint8Array {
  * @throws {CoapFormatError} `ERR_COAP_FORMAT`
  */
 export function decodeOptions(bytes: Uint8Array, offset = 0): { readonly options: readonly Option[]; readonly end: number } {
-  return readOptions(bytes, offset, undefined);
+  return readOptions(bytes, offset, false);
 }
 
 /**
@@ -221,21 +221,21 @@ export function decodeMessage(datagram: Uint8Array): Message {
   const tokenLength = first & 0x0f;
   const code = datagram[1]!;
   const id = (datagram[2]! << 8) | datagram[3]!;
-  if (tokenLength > 8) throw new CoapFormatError(`expected a token length of 0 to 8, got ${tokenLength}`, { type, id });
+  if (tokenLength > 8) throw malformed(`expected a token length of 0 to 8, got ${tokenLength}`, datagram, true);
   const tokenEnd = 4 + tokenLength;
-  if (size < tokenEnd) throw new CoapFormatError(`expected a token of ${tokenLength} bytes, got ${size - 4}`, { type, id });
+  if (size < tokenEnd) throw malformed(`expected a token of ${tokenLength} bytes, got ${size - 4}`, datagram, true);
   if (code === 0) {
     // RFC 7252 §4.1: an Empty message has nothing after the message id.
-    if (first & 0x0f || size > 4) throw new CoapFormatError(`expected an Empty message of 4 bytes, got ${size}`, { type, id });
+    if (first & 0x0f || size > 4) throw malformed(`expected an Empty message of 4 bytes, got ${size}`, datagram, true);
     return { type, code, id, token: emptyBytes, options: noOptions, payload: emptyBytes };
   }
   const codeClass = code >>> 5;
   // RFC 7252 §3: classes 1, 6 and 7 are reserved (7 is signaling, which exists on reliable transports only: RFC 8323 §2.2); 3 is unassigned (§12.1).
   if (codeClass !== 0 && codeClass !== 2 && codeClass !== 4 && codeClass !== 5)
-    throw new CoapFormatError(`expected a code of class 0, 2, 4 or 5, got ${codeClass}`, { type, id });
+    throw malformed(`expected a code of class 0, 2, 4 or 5, got ${codeClass}`, datagram, true);
   let options = noOptions;
   let end = size;
-  if (tokenEnd < size) ({ options, end } = readOptions(datagram, tokenEnd, { type, id }));
+  if (tokenEnd < size) ({ options, end } = readOptions(datagram, tokenEnd, true));
   return {
     type,
     code,

@@ -228,21 +228,46 @@ export function queryOptions(args: readonly string[]): Option[] {
   return args.map((argument) => stringOption(OptionNumber.UriQuery, argument));
 }
 
+/** Definitions by number below 300, where all that are understood lie: an index into an array is what every received option costs. */
+const table: readonly (OptionDefinition | undefined)[] = Array.from({ length: 300 }, (_, number) => definitions.get(number));
+
+function fits(option: Option, before: number): boolean {
+  const definition = table[option.number];
+  if (definition === undefined) return !isCritical(option.number);
+  const length = option.value.length;
+  return length >= definition.min && length <= definition.max && (option.number !== before || definition.repeatable);
+}
+
+/** What a recipient makes of the options that it received. */
+export interface RecognisedOptions {
+  /** Obliges to reject the message: critical, and unknown, of a length that its definition excludes, or a second one of an option that may stand once. */
+  readonly bad: Option | undefined;
+  /** Without the elective options of a wrong length or number of occurrences, which are ignored; the same array when there are none. */
+  readonly options: readonly Option[];
+}
+
 /**
- * The first option that obliges the recipient to reject the message: critical, and unknown, of a length that its definition excludes, or a second one of
- * an option that may stand once (RFC 7252, Sections 5.4.1, 5.4.3, 5.4.5). Options are in order.
+ * Sort out what a recipient must reject and what it must ignore; unknown elective options stay. Options are in order.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.4.1, 5.4.3 and 5.4.5
  */
-export function badOption(options: readonly Option[]): Option | undefined {
+export function recogniseOptions(options: readonly Option[]): RecognisedOptions {
   let before = -1;
   for (let i = 0; i < options.length; i++) {
     const option = options[i]!;
-    const number = option.number;
-    if ((number & 1) === 1) {
-      const definition = definitions.get(number);
-      if (definition === undefined || option.value.length < definition.min || option.value.length > definition.max) return option;
-      if (number === before && !definition.repeatable) return option;
-    }
-    before = number;
+    if (!fits(option, before)) return sortOut(options, i);
+    before = option.number;
   }
-  return undefined;
+  return { bad: undefined, options };
+}
+
+function sortOut(options: readonly Option[], firstMisfit: number): RecognisedOptions {
+  const kept = options.slice(0, firstMisfit);
+  for (let i = firstMisfit; i < options.length; i++) {
+    const option = options[i]!;
+    // A second occurrence is measured against the first that was taken, so that a misfit does not shut out the option behind it.
+    if (fits(option, kept.at(-1)?.number ?? -1)) kept.push(option);
+    else if (isCritical(option.number)) return { bad: option, options: kept };
+  }
+  return { bad: undefined, options: kept };
 }
