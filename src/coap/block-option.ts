@@ -1,0 +1,58 @@
+import { CoapError } from './errors.ts';
+import type { Response } from './layer.ts';
+import { encodeUint, findOption, type Option, OptionNumber, withoutOptions } from './option.ts';
+
+/** A Block1 or Block2 option value. @see https://www.rfc-editor.org/rfc/rfc7959#section-2.2 */
+export interface Block {
+  /** NUM: the number of the block, in blocks of this size. */
+  readonly number: number;
+  /** M: more blocks follow. */
+  readonly more: boolean;
+  /** SZX: the size exponent, 0 to 6. */
+  readonly szx: number;
+}
+
+/** The largest NUM, 20 bits. */
+export const lastBlockNumber = 0xf_ffff;
+
+/** Bytes of a block: 16 to 1024. */
+export function blockSize(szx: number): number {
+  return 16 << szx;
+}
+
+/** Position of the first byte of the block in the body. At most 2^30. */
+export function blockOffset(block: Block): number {
+  return block.number * blockSize(block.szx);
+}
+
+/** @throws {CoapError} `ERR_COAP_BLOCK` when NUM does not fit */
+export function blockOption(number: number, block: Block): Option {
+  if (block.number > lastBlockNumber) throw new CoapError('ERR_COAP_BLOCK', `expected at most ${lastBlockNumber + 1} blocks, got more`);
+  return { number, value: encodeUint(block.number * 16 + (block.more ? 8 : 0) + block.szx) };
+}
+
+/** @throws {CoapError} `ERR_COAP_BLOCK` for more than 3 bytes or the reserved SZX 7 */
+export function decodeBlock(value: Uint8Array): Block {
+  if (value.length > 3) throw new CoapError('ERR_COAP_BLOCK', `expected a Block option of at most 3 bytes, got ${value.length}`);
+  let bits = 0;
+  for (const byte of value) bits = bits * 256 + byte;
+  const szx = bits & 7;
+  if (szx === 7) throw new CoapError('ERR_COAP_BLOCK', 'expected SZX 0 to 6, got the reserved 7');
+  return { number: bits >>> 4, more: (bits & 8) !== 0, szx };
+}
+
+/** The Block option of that number; `bad`: it is there, but not to be read. */
+export function blockOf(options: readonly Option[], number: number): Block | 'bad' | undefined {
+  const option = findOption(options, number);
+  if (option === undefined) return undefined;
+  try {
+    return decodeBlock(option.value);
+  } catch {
+    return 'bad';
+  }
+}
+
+/** The response as the layer above sees it: a whole body. */
+export function withoutBlocks(response: Response): Response {
+  return { ...response, options: withoutOptions(response.options, OptionNumber.Block1, OptionNumber.Block2, OptionNumber.Size2) };
+}

@@ -1,0 +1,256 @@
+import { ByteWriter, concat, emptyBytes } from '../core/bytes.ts';
+import { digest } from '../core/crypto/index.ts';
+import type { Env } from '../core/env.ts';
+import { type Block, blockOffset, blockOption, blockSize, decodeBlock } from './block-option.ts';
+import type { BlockwiseLimits } from './blockwise.ts';
+import { copyOptions, endpointKey, operationKey } from './cache-key.ts';
+import { Code, codeClass, Method } from './code.ts';
+import { electiveUint } from './elective.ts';
+import { ExpiringTable } from './expiring-table.ts';
+import type { Handler, Reply, Request, Response } from './layer.ts';
+import { findOption, type Option, OptionNumber, uintOption, withOption, withoutOptions } from './option.ts';
+
+/** A request body of which some blocks came. */
+interface Upload {
+  /** The options of the first block, without those that speak of blocks. */
+  readonly options: readonly Option[];
+  readonly body: ByteWriter;
+}
+
+/** A response body of which blocks may be asked for. The options hold an ETag and no Block2. */
+interface Representation {
+  readonly code: number;
+  readonly options: readonly Option[];
+  readonly payload: Uint8Array;
+}
+
+/** What an entry costs besides its body. */
+const overhead = 256;
+
+/** Block-wise transfer as a server sees it: Block1 is the request body coming in, Block2 the response body going out. */
+export class BlockwiseServer {
+  readonly limits: BlockwiseLimits;
+  readonly #uploads: ExpiringTable<Upload>;
+  readonly #representations: ExpiringTable<Representation>;
+
+  constructor(limits: BlockwiseLimits, env: Env) {
+    this.limits = limits;
+    const bounds = { lifetime: limits.lifetime, entries: limits.maxTransfers, perOwner: limits.maxTransfersPerPeer, bytes: limits.maxBytes };
+    this.#uploads = new ExpiringTable(env, bounds);
+    this.#representations = new ExpiringTable(env, bounds);
+  }
+
+  inbound(next: Handler): Handler {
+    return (request, reply) => {
+      let block1: Option | undefined;
+      let block2: Option | undefined;
+      let observe = false;
+      const { options } = request;
+      for (let i = 0; i < options.length; i++) {
+        const option = options[i]!;
+        if (option.number > OptionNumber.Block1) break;
+        if (option.number === OptionNumber.Block1) block1 = option;
+        else if (option.number === OptionNumber.Block2) block2 = option;
+        else if (option.number === OptionNumber.Observe) observe = true;
+      }
+      if (block1 !== undefined || block2 !== undefined) this.#receive(request, reply, block1, block2, next);
+      else if (request.payload.length > this.limits.maxBody) reply.respond(this.#tooLarge());
+      else if (observe) next(request, new BlockReply(this, reply, ownerOf(request), operationKey(request), undefined, undefined));
+      else next(request, new BlockReply(this, reply, request, undefined, undefined, undefined));
+    };
+  }
+
+  stats(): { readonly uploads: number; readonly uploadBytes: number; readonly representations: number; readonly representationBytes: number } {
+    return {
+      uploads: this.#uploads.size,
+      uploadBytes: this.#uploads.bytes,
+      representations: this.#representations.size,
+      representationBytes: this.#representations.bytes,
+    };
+  }
+
+  close(): void {
+    this.#uploads.clear();
+    this.#representations.clear();
+  }
+
+  #receive(request: Request, reply: Reply, option1: Option | undefined, option2: Option | undefined, next: Handler): void {
+    let block1: Block | undefined;
+    let block2: Block | undefined;
+    try {
+      block1 = option1 && decodeBlock(option1.value);
+      block2 = option2 && decodeBlock(option2.value);
+    } catch {
+      // RFC 7959 §2.2: the reserved size leads to 4.00.
+      reply.respond(errorResponse(Code.BadRequest));
+      return;
+    }
+    const key = operationKey(request);
+    if (block1 === undefined) {
+      this.#serve(request, reply, key, block2!, next);
+      return;
+    }
+    const body = this.#collect(request, block1, key);
+    if ('code' in body) {
+      reply.respond(body);
+      return;
+    }
+    const observe = findOption(request.options, OptionNumber.Observe);
+    const options = observe === undefined ? body.options : withOption(body.options, observe);
+    const acknowledged: Block = { number: block1.number, more: false, szx: Math.min(block1.szx, this.limits.szx) };
+    next({ ...request, options, payload: body.payload }, new BlockReply(this, reply, request, key, block2, acknowledged));
+  }
+
+  /** Take a block of a request body. The result is the whole body, or what to answer as long as there is none. */
+  #collect(request: Request, block: Block, key: string): { readonly options: readonly Option[]; readonly payload: Uint8Array } | Response {
+    const { payload } = request;
+    const size = blockSize(block.szx);
+    // RFC 7959 §2.3: with M set, the payload has the size that SZX says.
+    if (block.more && payload.length !== size) return errorResponse(Code.BadRequest);
+    const offset = blockOffset(block);
+    const announced = electiveUint(request.options, OptionNumber.Size1) ?? 0;
+    if (offset + payload.length > this.limits.maxBody || announced > this.limits.maxBody) {
+      this.#uploads.delete(key);
+      return this.#tooLarge();
+    }
+    if (offset === 0) {
+      // RFC 7959 §2.5: a new first block replaces what there is of an earlier body.
+      this.#uploads.delete(key);
+      if (!block.more) return { options: operationOptions(request.options), payload };
+      const upload: Upload = { options: copyOptions(operationOptions(request.options)), body: new ByteWriter(2 * size) };
+      upload.body.bytes(payload);
+      if (!this.#uploads.set(key, endpointKey(request), upload, overhead + payload.length)) return this.#tooLarge();
+    } else {
+      const upload = this.#uploads.get(key);
+      // RFC 7959 §2.9.2: blocks are missing, or came in another order, or too late.
+      if (upload === undefined || upload.body.length !== offset) return errorResponse(Code.RequestEntityIncomplete);
+      upload.body.bytes(payload);
+      if (!block.more) {
+        this.#uploads.delete(key);
+        return { options: upload.options, payload: upload.body.finish() };
+      }
+      if (!this.#uploads.resize(key, overhead + upload.body.length)) return this.#tooLarge();
+    }
+    const szx = Math.min(block.szx, this.limits.szx);
+    return { code: Code.Continue, options: [blockOption(OptionNumber.Block1, { number: block.number, more: true, szx })], payload: emptyBytes };
+  }
+
+  /** Answer a request that asks for one block of a response body. */
+  #serve(request: Request, reply: Reply, key: string, block: Block, next: Handler): void {
+    if (block.number !== 0) {
+      const kept = this.#representations.get(key);
+      if (kept !== undefined) {
+        reply.respond(this.#slice(kept, block, false));
+        return;
+      }
+      // The body is gone. To ask the handler again is right for what only reads; a FETCH without its body says nothing (RFC 8132 §2.5).
+      if (request.code !== Method.GET && (request.code !== Method.FETCH || request.payload.length === 0)) {
+        reply.respond(errorResponse(Code.RequestEntityIncomplete));
+        return;
+      }
+    }
+    const whole = { ...request, options: withoutOptions(request.options, OptionNumber.Block2) };
+    next(whole, new BlockReply(this, reply, request, key, block, undefined));
+  }
+
+  /** The block of a large response that goes out first, or the one that was asked for; `response` itself when there is nothing to split. */
+  shape(response: Response, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined): Response {
+    const { payload, code } = response;
+    if (block2 === undefined && block1 === undefined && payload.length <= this.limits.threshold) return response;
+    const base = block1 === undefined ? response : { ...response, options: withOption(response.options, blockOption(OptionNumber.Block1, block1)) };
+    const number = block2?.number ?? 0;
+    const fits = payload.length <= (block2 === undefined ? this.limits.threshold : blockSize(Math.min(block2.szx, this.limits.szx)));
+    if (number === 0 && fits) {
+      if (block2 === undefined || payload.length === 0) return base;
+      const whole = { number: 0, more: false, szx: Math.min(block2.szx, this.limits.szx) };
+      return { ...base, options: withOption(base.options, blockOption(OptionNumber.Block2, whole)) };
+    }
+    // An answer that is split by what made it (a proxy) stays as it is; an error says all that there is to say of the block that was asked for.
+    if (findOption(response.options, OptionNumber.Block2) !== undefined || (number !== 0 && codeClass(code) !== 2)) return base;
+    const representation = representationOf(response);
+    this.#representations.set(key ?? operationKey(request), endpointKey(request), representation, overhead + payload.length);
+    const first = this.#slice(representation, block2 ?? { number: 0, more: false, szx: this.limits.szx }, number === 0);
+    let options = first.options;
+    for (const option of base.options) {
+      // Notification numbers and the outcome of the request body belong to this message, not to the representation.
+      if (option.number === OptionNumber.Observe || option.number === OptionNumber.Block1) options = withOption(options, option);
+    }
+    return { ...response, ...first, options };
+  }
+
+  #slice(representation: Representation, asked: Block, withSize: boolean): Response {
+    const { code, payload } = representation;
+    const szx = Math.min(asked.szx, this.limits.szx);
+    const size = blockSize(szx);
+    const offset = blockOffset(asked);
+    if (offset >= payload.length) return errorResponse(Code.BadRequest);
+    const more = offset + size < payload.length;
+    let options = withOption(representation.options, blockOption(OptionNumber.Block2, { number: offset / size, more, szx }));
+    if (withSize) options = withOption(options, uintOption(OptionNumber.Size2, payload.length));
+    return { code, options, payload: payload.subarray(offset, offset + size) };
+  }
+
+  #tooLarge(): Response {
+    return { code: Code.RequestEntityTooLarge, options: [uintOption(OptionNumber.Size1, this.limits.maxBody)], payload: emptyBytes };
+  }
+}
+
+/** Splits what a handler answers. */
+class BlockReply implements Reply {
+  readonly #server: BlockwiseServer;
+  readonly #lower: Reply;
+  readonly #request: Request;
+  readonly #key: string | undefined;
+  readonly #block2: Block | undefined;
+  readonly #block1: Block | undefined;
+
+  constructor(server: BlockwiseServer, lower: Reply, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined) {
+    this.#server = server;
+    this.#lower = lower;
+    this.#request = request;
+    this.#key = key;
+    this.#block2 = block2;
+    this.#block1 = block1;
+  }
+
+  respond(response: Response): void {
+    this.#lower.respond(this.#server.shape(response, this.#request, this.#key, this.#block2, this.#block1));
+  }
+
+  notify(response: Response): void {
+    this.#lower.notify(this.#server.shape(response, this.#request, this.#key, this.#block2, this.#block1));
+  }
+
+  onCancel(task: () => void): void {
+    this.#lower.onCancel(task);
+  }
+}
+
+/** What is needed of a request beside its key, without its bytes: the reply to an observation lives long. */
+function ownerOf(request: Request): Request {
+  return { ...request, options: [], payload: emptyBytes };
+}
+
+function errorResponse(code: number): Response {
+  return { code, options: [], payload: emptyBytes };
+}
+
+/** The options of the operation as a whole. A Request-Tag tells operations apart on the wire and means nothing above (RFC 9175, Section 3.3). */
+function operationOptions(options: readonly Option[]): Option[] {
+  return withoutOptions(options, OptionNumber.Observe, OptionNumber.Block1, OptionNumber.Block2, OptionNumber.Size1, OptionNumber.RequestTag);
+}
+
+/**
+ * A copy of a response to take blocks from. Without an ETag of its own it gets one from its content, so that the same representation, made again, has the
+ * same ETag, and another one another (RFC 9175, Section 3.8).
+ */
+function representationOf(response: Response): Representation {
+  const payload = response.payload.slice();
+  let options: readonly Option[] = copyOptions(withoutOptions(response.options, OptionNumber.Observe, OptionNumber.Block1, OptionNumber.Size2));
+  if (findOption(options, OptionNumber.ETag) === undefined) {
+    const format = findOption(options, OptionNumber.ContentFormat)?.value ?? emptyBytes;
+    const hash = digest('sha256', concat(Uint8Array.of(response.code, format.length), format, payload));
+    options = withOption(options, { number: OptionNumber.ETag, value: hash.slice(0, 8) });
+  }
+  return { code: response.code, options, payload };
+}

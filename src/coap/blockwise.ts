@@ -1,0 +1,77 @@
+import type { Env } from '../core/env.ts';
+import { blockSize } from './block-option.ts';
+import { BlockwiseClient } from './blockwise-client.ts';
+import { BlockwiseServer } from './blockwise-server.ts';
+import type { Layer } from './layer.ts';
+
+export interface BlockwiseOptions {
+  /** Which of the two places in the stack this is: `inner` (above OSCORE, the default) or `outer`. */
+  readonly name?: 'inner' | 'outer';
+  /** The preferred block size as its exponent, 0 (16 bytes) to 6 (1024 bytes, the default). Below 6, requests ask for it (RFC 7959, Section 2.4). */
+  readonly szx?: number;
+  /** Payloads up to this many bytes travel whole. Default: the block size. */
+  readonly threshold?: number;
+  /** The largest body, in bytes, that is put together from blocks, in both directions. Default 65,536. */
+  readonly maxBody?: number;
+  /** Unfinished request bodies, and response bodies kept for their later blocks, each at most this many. Default 256. */
+  readonly maxTransfers?: number;
+  /** The same for one endpoint. Default 16. */
+  readonly maxTransfersPerPeer?: number;
+  /** Bytes of all unfinished request bodies, and of all kept response bodies. Default 4 MiB each. */
+  readonly maxBytes?: number;
+  /** Milliseconds that a transfer is kept after its last block. Default 247,000 (EXCHANGE_LIFETIME). */
+  readonly lifetime?: number;
+}
+
+/** {@link BlockwiseOptions} with the defaults filled in. */
+export type BlockwiseLimits = Required<Omit<BlockwiseOptions, 'name'>>;
+
+/** Entries that a block-wise layer holds. All zero when nothing is under way and lifetimes have ended. */
+export interface BlockwiseStats {
+  readonly uploads: number;
+  readonly uploadBytes: number;
+  readonly representations: number;
+  readonly representationBytes: number;
+  readonly operations: number;
+  readonly lostTags: number;
+}
+
+export interface BlockwiseLayer extends Layer {
+  stats(): BlockwiseStats;
+  /** Forget all transfers and stop the timers. */
+  close(): void;
+}
+
+/**
+ * Block-wise transfer in both directions, so that what is above sees whole bodies (RFC 7959), with Request-Tag and ETag as RFC 9175, Section 3 asks.
+ *
+ * As a server it collects a request body before it calls the handler once, and keeps a large response body for a time, so that later blocks come from the
+ * same representation. As a client it splits large request bodies and fetches the later blocks of responses and notifications.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7959
+ */
+export function blockwise(options: BlockwiseOptions, env: Env): BlockwiseLayer {
+  const szx = options.szx ?? 6;
+  if (!Number.isInteger(szx) || szx < 0 || szx > 6) throw new RangeError(`expected szx 0 to 6, got ${szx}`);
+  const limits: BlockwiseLimits = {
+    szx,
+    threshold: options.threshold ?? blockSize(szx),
+    maxBody: options.maxBody ?? 0x1_0000,
+    maxTransfers: options.maxTransfers ?? 256,
+    maxTransfersPerPeer: options.maxTransfersPerPeer ?? 16,
+    maxBytes: options.maxBytes ?? 0x40_0000,
+    lifetime: options.lifetime ?? 247_000,
+  };
+  const server = new BlockwiseServer(limits, env);
+  const client = new BlockwiseClient(limits, env);
+  return {
+    name: `blockwise ${options.name ?? 'inner'}`,
+    outbound: (next) => client.outbound(next),
+    inbound: (next) => server.inbound(next),
+    stats: () => ({ ...server.stats(), ...client.stats() }),
+    close: () => {
+      server.close();
+      client.close();
+    },
+  };
+}

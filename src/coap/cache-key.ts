@@ -1,0 +1,68 @@
+import type { Request, Response } from './layer.ts';
+import { isNoCacheKey, type Option, OptionNumber } from './option.ts';
+
+/**
+ * The endpoint a request belongs to. The security association is part of the endpoint (RFC 7252, Section 1.2), and where there is one it stands alone: the
+ * address below it may change, or be shared.
+ */
+export function endpointKey(message: Pick<Request, 'association' | 'peer'>): string {
+  return message.association === undefined ? `peer ${message.peer.key}` : `association ${message.association.id}`;
+}
+
+/** Whether a response came under the same protection as its request went out. */
+export function sameAssociation(request: Request, response: Response): boolean {
+  return request.association?.id === response.association?.id;
+}
+
+/**
+ * Options that tell messages of one operation apart, or that may stand on its first message only: the Block options; Observe (RFC 7641, Section 2); and
+ * If-None-Match, which must not be on later blocks (RFC 7959, Section 2.10).
+ */
+function variesWithinOperation(number: number): boolean {
+  return number === OptionNumber.Block1 || number === OptionNumber.Block2 || number === OptionNumber.Observe || number === OptionNumber.IfNoneMatch;
+}
+
+/** One character for each byte. */
+function byteText(bytes: Uint8Array): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]!);
+  return text;
+}
+
+function appendOptions(start: string, options: readonly Option[], leaveOut: (number: number) => boolean): string {
+  let key = start;
+  for (const { number, value } of options) {
+    if (isNoCacheKey(number) || leaveOut(number)) continue;
+    // Number and length stand before the bytes, so that no two lists of options give one text.
+    key += ` ${number}:${value.length}:${byteText(value)}`;
+  }
+  return key;
+}
+
+/**
+ * What the messages of one block-wise operation have in common and messages of different operations have not: endpoint, method, the cache-key options and
+ * with them the whole Request-Tag list.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9175#section-3.3
+ */
+export function operationKey(request: Request): string {
+  return appendOptions(`${endpointKey(request)} ${request.code}`, request.options, variesWithinOperation);
+}
+
+function variesWithinObservation(number: number): boolean {
+  return number === OptionNumber.Observe || number === OptionNumber.ETag || number === OptionNumber.Block2;
+}
+
+/**
+ * The target of an observation: requests with equal keys observe the same thing (RFC 7641, Section 3.1; ETags may differ, Section 3.6). The body of a FETCH
+ * is part of it (RFC 8132, Section 2).
+ */
+export function observationKey(request: Request): string {
+  const key = appendOptions(`${endpointKey(request)} ${request.code}`, request.options, variesWithinObservation);
+  return request.payload.length === 0 ? key : `${key} ${request.payload.length}:${byteText(request.payload)}`;
+}
+
+/** A copy that holds on to no datagram. */
+export function copyOptions(options: readonly Option[]): Option[] {
+  return options.map(({ number, value }) => ({ number, value: value.slice() }));
+}
