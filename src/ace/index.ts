@@ -9,6 +9,7 @@
  */
 export type { AceErrorBody, AceErrorOptions } from './error.ts';
 export { AceError, AceErrorCode, aceErrorName, decodeError, encodeError, errorResponse } from './error.ts';
+export { decodeExiCti, encodeExiCti, lastExiSequence } from './exi.ts';
 export { Expiry } from './expiry.ts';
 export type { Hints } from './hints.ts';
 export { decodeHints, encodeHints } from './hints.ts';

@@ -1,0 +1,92 @@
+import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type ProfileAtAs } from '../../src/ace/index.ts';
+import { Code, type Layer } from '../../src/coap/index.ts';
+import { emptyBytes } from '../../src/core/bytes.ts';
+import type { Confirmation } from '../../src/core/cwt.ts';
+import { ContextTable, deriveContext, oscore, type SecurityContext } from '../../src/oscore/index.ts';
+import { storedContexts } from './context-store.ts';
+import { OscoreProfileError, readCredentials } from './credentials.ts';
+import { InputMaterials } from './input-materials.ts';
+import { encodeInputMaterial } from './params.ts';
+
+/** Bytes of a Master Secret. */
+const secretLength = 16;
+
+/**
+ * The OSCORE profile at the AS: pre-established contexts with clients and resource servers (RFC 9203, Section 5), and a fresh OSCORE_Input_Material for each
+ * token that is not an update (Section 3.2).
+ */
+export function oscoreAtAs(io: AsIo): ProfileAtAs {
+  return new OscoreAtAs(io);
+}
+
+class OscoreAtAs implements ProfileAtAs {
+  readonly unknownKey: AceErrorCode = AceErrorCode.invalid_request;
+  readonly confidential = true;
+  readonly layers: readonly Layer[];
+  readonly #io: AsIo;
+  readonly #contexts = new ContextTable();
+  readonly #peers = new Map<string, SecurityContext>();
+  readonly #materials: InputMaterials;
+  readonly #layer: ReturnType<typeof oscore>;
+
+  constructor(io: AsIo) {
+    this.#io = io;
+    this.#materials = new InputMaterials(io.store, io.env, io.emit);
+    this.#layer = oscore({ contexts: this.#contexts, store: storedContexts(io.store), env: io.env, emit: (event) => io.emit({ ...event }) });
+    this.layers = [this.#layer];
+  }
+
+  async addPeer(credential: string, credentials: unknown): Promise<void> {
+    const parameters = readCredentials(credentials);
+    if (this.#peers.has(credential)) throw new OscoreProfileError('ERR_OSCORE_PROFILE_USE', `expected one security context for "${credential}", got two`);
+    if (this.#contexts.find(parameters.recipientId, parameters.idContext) !== undefined) {
+      throw new OscoreProfileError(
+        'ERR_OSCORE_PROFILE_CREDENTIALS',
+        `recipientId: expected one that no other peer has, got that of another for "${credential}"`,
+      );
+    }
+    // What an earlier run has received is not known: the first request is answered by Echo (RFC 8613, Appendix B.1.2).
+    const context = deriveContext(parameters, { credential, window: 'unverified' });
+    this.#contexts.add(context);
+    this.#peers.set(credential, context);
+  }
+
+  removePeer(credential: string): void {
+    const context = this.#peers.get(credential);
+    if (context === undefined) return;
+    this.#peers.delete(credential);
+    this.#contexts.remove(context);
+  }
+
+  /** @see https://www.rfc-editor.org/rfc/rfc9203#section-3.2 */
+  async bind(grant: Grant): Promise<Binding | undefined> {
+    const { reqCnf } = grant.request;
+    if (reqCnf?.coseKey !== undefined) {
+      throw new AceError('ERR_OSCORE_PROFILE_KEY', 'the OSCORE profile has no use for an asymmetric key', {
+        responseCode: Code.BadRequest,
+        error: AceErrorCode.unsupported_pop_key,
+      });
+    }
+    if (reqCnf?.kid !== undefined) return (await this.#materials.extend(grant, reqCnf.kid)) ? update(reqCnf.kid) : undefined;
+    const id = await this.#materials.allocate(grant);
+    // The salt is empty and there: whether an absent one takes part in the Master Salt is where implementations differ.
+    const osc = encodeInputMaterial({ id, ms: this.#io.env.random(secretLength), salt: emptyBytes });
+    const cnf: Confirmation = { osc };
+    return { claims: { cnf }, confidential: true, response: () => ({ cnf }) };
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return { ...this.#layer.stats(), peers: this.#peers.size, inputMaterials: this.#materials.size };
+  }
+
+  async close(): Promise<void> {
+    this.#materials.close();
+    for (const context of this.#peers.values()) this.#contexts.remove(context);
+    this.#peers.clear();
+  }
+}
+
+/** RFC 9203, Section 3.2: an update has the identifier in the token, and no cnf in the response. */
+function update(kid: Uint8Array): Binding {
+  return { claims: { cnf: { kid: kid.slice() } }, confidential: false, response: () => ({}) };
+}

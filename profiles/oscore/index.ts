@@ -1,0 +1,10 @@
+/**
+ * The OSCORE profile of ACE, `coap_oscore` (RFC 9203): tokens that carry input material for an OSCORE security context between client and resource server.
+ *
+ * ```ts
+ * const as = new AuthorizationServer({ profiles: [oscoreProfile], store, clients, resourceServers });
+ * ```
+ */
+export { OscoreProfileError } from './credentials.ts';
+export { inputMaterialParameters } from './params.ts';
+export { oscoreProfile } from './profile.ts';

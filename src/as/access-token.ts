@@ -1,0 +1,65 @@
+import { encodeExiCti, lastExiSequence, type Scope } from '../ace/index.ts';
+import { type ClaimsSet, type Confirmation, protectCwt, type TokenKey } from '../core/cwt.ts';
+import type { Env } from '../core/env.ts';
+import type { Store } from '../store/index.ts';
+import { AuthorizationServerError, type RegisteredResourceServer } from './registry.ts';
+
+/** What goes into a token. */
+export interface TokenContent {
+  readonly resourceServer: RegisteredResourceServer;
+  readonly audience: string;
+  readonly scope: Scope;
+  readonly cnf: Confirmation;
+  readonly confidential: boolean;
+  readonly cnonce?: Uint8Array;
+  /** Seconds. */
+  readonly lifetime: number;
+  /** Seconds since 1970, whole. */
+  readonly issuedAt: number;
+}
+
+/** Makes access tokens: CWTs that one resource server can open. @see https://www.rfc-editor.org/rfc/rfc9200#section-5.10 */
+export class TokenMint {
+  readonly #store: Store;
+  readonly #env: Env;
+  readonly #issuer: string | undefined;
+
+  constructor(options: { readonly store: Store; readonly env: Env; readonly issuer?: string }) {
+    this.#store = options.store;
+    this.#env = options.env;
+    this.#issuer = options.issuer;
+  }
+
+  /**
+   * Claims are kept to what the RS needs: no iat, and iss only for an RS that is registered to want it, because the key that protects a token names its issuer.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_EXI` when the sequence numbers of an RS are used up; a `StoreError` when none can be had
+   */
+  async mint(content: TokenContent): Promise<Uint8Array> {
+    const { resourceServer, cnonce } = content;
+    const claims: ClaimsSet = {
+      ...(resourceServer.iss && this.#issuer !== undefined ? { iss: this.#issuer } : {}),
+      aud: content.audience,
+      ...(resourceServer.exi
+        ? { exi: content.lifetime, cti: encodeExiCti(resourceServer.id, await this.#nextSequence(resourceServer.id)) }
+        : { exp: content.issuedAt + content.lifetime }),
+      scope: content.scope,
+      cnf: content.cnf,
+      ...(cnonce === undefined ? {} : { cnonce }),
+    };
+    return protectCwt(claims, keyFor(resourceServer, content.confidential), this.#env.random);
+  }
+
+  /** RFC 9200, Section 5.10.3: it counts the exi tokens for this RS. The first is 1; none is given twice, whatever happens after. */
+  async #nextSequence(resourceServer: string): Promise<number> {
+    const sequence = (await this.#store.increment(`as/exi/${encodeURIComponent(resourceServer)}`, 1)) + 1;
+    if (sequence > lastExiSequence) throw new AuthorizationServerError('ERR_AS_EXI', `expected a sequence number of 32 bits, got ${sequence}`);
+    return sequence;
+  }
+}
+
+function keyFor(resourceServer: RegisteredResourceServer, confidential: boolean): TokenKey {
+  const key = resourceServer.tokenKeys.find((candidate) => !confidential || candidate.use === 'encrypt0');
+  if (key === undefined) throw new AuthorizationServerError('ERR_AS_TOKEN_KEY', `expected a key for COSE_Encrypt0 for "${resourceServer.id}", got none`);
+  return key;
+}

@@ -1,0 +1,168 @@
+import type { Profile, ProfileAtAs } from '../ace/index.ts';
+import { type DatagramTransport, Endpoint, type Response, Router, type TransmissionParameters } from '../coap/index.ts';
+import { type Env, systemEnv } from '../core/env.ts';
+import type { Store } from '../store/index.ts';
+import { TokenMint } from './access-token.ts';
+import type { EndpointRequest } from './endpoint-request.ts';
+import type { AuthorizationServerEvent } from './events.ts';
+import { Admission, faultReason, peersOnly } from './guard.ts';
+import { IntrospectionEndpoint } from './introspection-endpoint.ts';
+import { type Policy, registeredGrants } from './policy.ts';
+import {
+  AuthorizationServerError,
+  type ClientRegistration,
+  clientCredential,
+  Registry,
+  type ResourceServerRegistration,
+  resourceServerCredential,
+} from './registry.ts';
+import { TokenEndpoint } from './token-endpoint.ts';
+import { TokenRecords } from './token-records.ts';
+
+/** Bounds of what peers can make the AS hold. */
+export interface AuthorizationServerLimits {
+  /** Bytes of a request payload, reassembled; 4096 when absent. */
+  readonly payload?: number;
+  /** Requests that wait for the store or a policy at once; 256. */
+  readonly pending?: number;
+  /** Living tokens of one client; 16,384. */
+  readonly tokensPerClient?: number;
+}
+
+export interface AuthorizationServerOptions {
+  /** The `iss` claim, for resource servers that are registered to want it. */
+  readonly issuer?: string;
+  readonly store: Store;
+  readonly profiles: readonly Profile[];
+  readonly clients: readonly ClientRegistration[];
+  readonly resourceServers: readonly ResourceServerRegistration[];
+  /** The registered grants when absent. */
+  readonly policy?: Policy;
+  readonly env?: Env;
+  readonly emit?: (event: AuthorizationServerEvent) => void;
+  readonly parameters?: Partial<TransmissionParameters>;
+  readonly limits?: AuthorizationServerLimits;
+  /** `/token` and `/introspect` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string };
+}
+
+/**
+ * The authorization server of RFC 9200: POST /token and POST /introspect, for registered peers over a secure channel only.
+ *
+ * ```ts
+ * const as = new AuthorizationServer({ store, profiles: [oscoreProfile], clients: [...], resourceServers: [...] });
+ * await as.listen(await udp({ port: 5684 }));
+ * ```
+ */
+export class AuthorizationServer {
+  readonly #options: AuthorizationServerOptions;
+  readonly #env: Env;
+  readonly #profiles = new Map<number, ProfileAtAs>();
+  readonly #registry: Registry;
+  readonly #records: TokenRecords;
+  readonly #admission: Admission;
+  readonly #router = new Router();
+  #started: Promise<void> | undefined;
+  #endpoint: Endpoint | undefined;
+  #closed = false;
+
+  /** @throws {AuthorizationServerError} `ERR_AS_CONFIG` for registrations that contradict each other */
+  constructor(options: AuthorizationServerOptions) {
+    this.#options = options;
+    this.#env = options.env ?? systemEnv;
+    for (const profile of options.profiles) {
+      const instance = profile.as?.({
+        env: this.#env,
+        store: options.store,
+        emit: (event) => this.#emit({ type: 'profile', profile: profile.name, event }),
+      });
+      if (instance !== undefined) this.#profiles.set(profile.id, instance);
+    }
+    this.#registry = new Registry(options.clients, options.resourceServers, this.#profiles, options.issuer);
+    this.#records = new TokenRecords({
+      store: options.store,
+      env: this.#env,
+      fault: (error) => this.#emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) }),
+    });
+    this.#admission = new Admission(options.limits?.pending ?? 256, this.#emit);
+    this.#route();
+  }
+
+  /** Provision the peers and take up what an earlier run left in the store. `listen` does it when it was not done. */
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  /**
+   * Serve on a transport, one for each server.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_USE` when it serves already or was closed
+   */
+  async listen(transport: DatagramTransport): Promise<Endpoint> {
+    await this.start();
+    if (this.#endpoint !== undefined || this.#closed) {
+      throw new AuthorizationServerError('ERR_AS_USE', `expected a server that is not yet in use, got one that ${this.#closed ? 'was closed' : 'listens'}`);
+    }
+    this.#endpoint = new Endpoint({
+      transport,
+      env: this.#env,
+      handler: this.#router.handler,
+      layers: [peersOnly(this.#registry, this.#emit), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
+      blockwise: { maxBody: this.#options.limits?.payload ?? 4096 },
+      ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
+      emit: (event) => this.#emit({ type: 'endpoint', event }),
+    });
+    return this.#endpoint;
+  }
+
+  /** Entries of each kind that the server holds. */
+  stats(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending };
+    for (const [id, profile] of this.#profiles) {
+      for (const [name, value] of Object.entries(profile.stats())) all[`profile${id}.${name}`] = value;
+    }
+    for (const [name, value] of Object.entries(this.#endpoint?.stats() ?? {})) all[`endpoint.${name}`] = value;
+    return all;
+  }
+
+  /** Stop serving. What the store holds stays. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#endpoint?.close();
+    this.#records.close();
+    await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
+  }
+
+  readonly #emit = (event: AuthorizationServerEvent): void => this.#options.emit?.(event);
+
+  async #start(): Promise<void> {
+    for (const client of this.#options.clients) await this.#profiles.get(client.profile)!.addPeer(clientCredential(client.id), client.credentials);
+    for (const server of this.#options.resourceServers) {
+      if (server.credentials === undefined || server.profile === undefined) continue;
+      await this.#profiles.get(server.profile)!.addPeer(resourceServerCredential(server.id), server.credentials);
+    }
+    await this.#records.start();
+  }
+
+  #route(): void {
+    const { store, issuer, policy, limits, paths } = this.#options;
+    const token = new TokenEndpoint({
+      registry: this.#registry,
+      policy: policy ?? registeredGrants(this.#registry.clients),
+      profiles: this.#profiles,
+      mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
+      records: this.#records,
+      env: this.#env,
+      tokensPerClient: limits?.tokensPerClient ?? 16_384,
+      emit: this.#emit,
+    });
+    const introspection = new IntrospectionEndpoint({ registry: this.#registry, records: this.#records, emit: this.#emit });
+    const post =
+      (endpoint: { answer(request: EndpointRequest): Promise<Response> }) =>
+      (request: EndpointRequest): Promise<Response> =>
+        this.#admission.admit(request.association?.credential ?? 'nobody', () => endpoint.answer(request));
+    this.#router.resource(paths?.token ?? '/token', { post: post(token) });
+    this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
+  }
+}

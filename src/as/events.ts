@@ -1,0 +1,45 @@
+import type { ProfileEvent } from '../ace/index.ts';
+
+/** What an authorization server tells its operator: one event for each token, refusal and fault. No event holds a key or a token. */
+export type AuthorizationServerEvent =
+  | {
+      readonly type: 'token-issued';
+      readonly client: string;
+      readonly audience: string;
+      readonly scope: string;
+      /** Seconds. */
+      readonly expiresIn: number;
+      readonly profile: number;
+      /** The token changes the rights of a living association. */
+      readonly update: boolean;
+    }
+  | {
+      readonly type: 'token-refused';
+      readonly client: string;
+      readonly audience?: string;
+      readonly scope?: string;
+      /** The OAuth error code by its name, or the CoAP code. */
+      readonly reason: string;
+      readonly detail: string;
+    }
+  | {
+      readonly type: 'introspected';
+      /** `rs:ID` or `client:ID`. */
+      readonly requester: string;
+      readonly active: boolean;
+      readonly client?: string;
+      readonly audience?: string;
+    }
+  | {
+      readonly type: 'refused';
+      /** `unprotected`, `unknown-peer`, `busy`, `introspection`. */
+      readonly reason: string;
+      /** The credential of the requester, or its address. */
+      readonly peer: string;
+      readonly detail?: string;
+    }
+  | { readonly type: 'fault'; readonly reason: string; readonly detail: string }
+  | { readonly type: 'profile'; readonly profile: string; readonly event: ProfileEvent }
+  | { readonly type: 'endpoint'; readonly event: unknown };
+
+export type Emit = (event: AuthorizationServerEvent) => void;

@@ -1,0 +1,27 @@
+/**
+ * The authorization server of ACE-OAuth (RFC 9200): token endpoint, introspection, policy and registrations.
+ *
+ * ```ts
+ * const as = new AuthorizationServer({
+ *   store: memoryStore(),
+ *   profiles: [oscoreProfile],
+ *   clients: [{ id: 'c1', profile: 2, credentials: contextWithClient, grants: [{ audience: 'rs1', scope: 'r_temp w_led' }] }],
+ *   resourceServers: [{ id: 'rs1', audiences: ['rs1'], profiles: [2], tokenKeys: [{ use: 'encrypt0', algorithm: 10, key: keyOfRs1 }] }],
+ * });
+ * await as.listen(await udp({ port: 5684 }));
+ * ```
+ */
+export type { AuthorizationServerLimits, AuthorizationServerOptions } from './authorization-server.ts';
+export { AuthorizationServer } from './authorization-server.ts';
+export type { EndpointRequest } from './endpoint-request.ts';
+export type { AuthorizationServerEvent } from './events.ts';
+export type { Decision, Policy, PolicyRequest } from './policy.ts';
+export { registeredGrants } from './policy.ts';
+export type {
+  Client,
+  ClientRegistration,
+  GrantRegistration,
+  RegisteredGrant,
+  ResourceServerRegistration,
+} from './registry.ts';
+export { AuthorizationServerError } from './registry.ts';

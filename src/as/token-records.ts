@@ -1,0 +1,105 @@
+import { Expiry } from '../ace/index.ts';
+import { toBase64Url } from '../core/bytes.ts';
+import { decode, encode } from '../core/cbor.ts';
+import { digest } from '../core/crypto/index.ts';
+import type { Env } from '../core/env.ts';
+import type { Store } from '../store/index.ts';
+
+/** What the AS remembers of a token that it issued: enough to say whether it is active and who may ask. Never the token. */
+export interface TokenRecord {
+  readonly client: string;
+  readonly resourceServer: string;
+  /** Seconds since 1970. For a token with `exi`: as if the RS had got it at once. */
+  readonly expiresAt: number;
+}
+
+const prefix = 'as/token/';
+
+function encodeRecord(record: TokenRecord): Uint8Array {
+  return encode([record.client, record.resourceServer, record.expiresAt]);
+}
+
+function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
+  const value = decode(bytes);
+  if (!Array.isArray(value)) return undefined;
+  const [client, resourceServer, expiresAt] = value as readonly unknown[];
+  return typeof client === 'string' && typeof resourceServer === 'string' && typeof expiresAt === 'number' ? { client, resourceServer, expiresAt } : undefined;
+}
+
+/** The issued tokens, by the SHA-256 of their bytes, until they expire. */
+export class TokenRecords {
+  readonly #store: Store;
+  readonly #env: Env;
+  readonly #expiry: Expiry;
+  readonly #clients = new Map<string, string>();
+  readonly #counts = new Map<string, number>();
+
+  /** `fault` hears of entries that the store did not delete; the next start tries again. */
+  constructor(options: { readonly store: Store; readonly env: Env; fault(error: unknown): void }) {
+    this.#store = options.store;
+    this.#env = options.env;
+    this.#expiry = new Expiry(options.env, (hash) => {
+      this.#forget(hash);
+      options.store.delete(prefix + hash).catch(options.fault);
+    });
+  }
+
+  get size(): number {
+    return this.#expiry.size;
+  }
+
+  /** Live tokens of one client. */
+  count(client: string): number {
+    return this.#counts.get(client) ?? 0;
+  }
+
+  /** Take up what an earlier run left, and delete what has expired since. */
+  async start(): Promise<void> {
+    const now = this.#env.epoch();
+    const expired: string[] = [];
+    for await (const [key, value] of this.#store.scan(prefix)) {
+      const record = decodeRecord(value);
+      if (record === undefined || record.expiresAt <= now) expired.push(key);
+      else this.#remember(key.slice(prefix.length), record);
+    }
+    for (const key of expired) await this.#store.delete(key);
+  }
+
+  async add(token: Uint8Array, record: TokenRecord): Promise<void> {
+    const hash = hashOf(token);
+    await this.#store.put(prefix + hash, encodeRecord(record));
+    this.#remember(hash, record);
+  }
+
+  /** The record of a token that has not expired. */
+  async find(token: Uint8Array): Promise<TokenRecord | undefined> {
+    const value = await this.#store.get(prefix + hashOf(token));
+    const record = value === undefined ? undefined : decodeRecord(value);
+    return record !== undefined && record.expiresAt > this.#env.epoch() ? record : undefined;
+  }
+
+  close(): void {
+    this.#expiry.close();
+    this.#clients.clear();
+    this.#counts.clear();
+  }
+
+  #remember(hash: string, record: TokenRecord): void {
+    if (!this.#clients.has(hash)) this.#counts.set(record.client, this.count(record.client) + 1);
+    this.#clients.set(hash, record.client);
+    this.#expiry.set(hash, record.expiresAt);
+  }
+
+  #forget(hash: string): void {
+    const client = this.#clients.get(hash);
+    if (client === undefined) return;
+    this.#clients.delete(hash);
+    const left = this.count(client) - 1;
+    if (left > 0) this.#counts.set(client, left);
+    else this.#counts.delete(client);
+  }
+}
+
+function hashOf(token: Uint8Array): string {
+  return toBase64Url(digest('sha256', token));
+}
