@@ -1,0 +1,178 @@
+import { codeClass, findOption, OptionNumber, type Request, type Requester, type Response, type ResponseListener, recogniseOptions } from '../coap/index.ts';
+import type { Cancel } from '../core/env.ts';
+import type { ProtocolError } from '../core/errors.ts';
+import type { SecurityContext } from './context.ts';
+import type { ContextTable } from './context-table.ts';
+import { OscoreError } from './errors.ts';
+import type { DiscardReason, OscoreEvent } from './events.ts';
+import { isRegistration, protectRequest, type RequestBinding, type UnprotectedResponse, unprotectResponse } from './protect.ts';
+import type { SequenceUser } from './sender-sequence.ts';
+import { contextGone, type Sequences } from './sequences.ts';
+
+/** What all exchanges of a layer share. */
+export interface ExchangeParts {
+  readonly contexts: ContextTable;
+  readonly sequences: Sequences;
+  readonly emit: ((event: OscoreEvent) => void) | undefined;
+  /** How many exchanges are open. */
+  open: number;
+}
+
+/** The reasons by error code; a code that is not here is a fault of ours. */
+export const discardReasons: ReadonlyMap<string, DiscardReason> = new Map<string, DiscardReason>([
+  ['ERR_OSCORE_DECODE', 'decode'],
+  ['ERR_OSCORE_DECRYPT', 'decrypt'],
+  ['ERR_OSCORE_PLAINTEXT', 'plaintext'],
+]);
+
+/**
+ * One protected request and what comes back (RFC 8613, Sections 8.1 and 8.4).
+ *
+ * It stands between the listener and the layer below: waits for a number, protects, sends, and lets through what verifies.
+ */
+export class ClientExchange implements ResponseListener, SequenceUser {
+  readonly #parts: ExchangeParts;
+  readonly #next: Requester;
+  readonly #request: Request;
+  readonly #context: SecurityContext;
+  readonly #listener: ResponseListener;
+  readonly #registered: boolean;
+  #binding: RequestBinding | undefined = undefined;
+  #stopLower: Cancel | undefined = undefined;
+  #done = false;
+  /** The Notification Number (RFC 8613, Section 7.4.1). */
+  #notificationNumber = -1;
+  /** Whether a notification used the nonce of the request. */
+  #nonceUsed = false;
+
+  constructor(parts: ExchangeParts, next: Requester, request: Request, context: SecurityContext, listener: ResponseListener) {
+    this.#parts = parts;
+    this.#next = next;
+    this.#request = request;
+    this.#context = context;
+    this.#listener = listener;
+    const observe = findOption(request.options, OptionNumber.Observe);
+    this.#registered = observe !== undefined && isRegistration(observe);
+  }
+
+  start(): Cancel {
+    this.#parts.open++;
+    if (!this.#parts.contexts.has(this.#context)) this.fail(contextGone());
+    else {
+      const leave = this.#parts.sequences.of(this.#context).take(this);
+      if (leave !== undefined) this.#stopLower ??= leave;
+    }
+    return () => {
+      if (this.#done) return;
+      this.#finish();
+      this.#stopLower?.();
+    };
+  }
+
+  use(sequence: number): void {
+    if (this.#done) return;
+    // After a wait the context is looked at again.
+    if (!this.#parts.contexts.has(this.#context)) {
+      this.fail(contextGone());
+      return;
+    }
+    let message: Request;
+    try {
+      ({ message, binding: this.#binding } = protectRequest(this.#request, this.#context, sequence));
+    } catch (error) {
+      this.fail(error as ProtocolError);
+      return;
+    }
+    this.#parts.emit?.({ type: 'protected', direction: 'out', context: this.#context, inner: this.#request });
+    this.#stopLower = undefined;
+    const stop = this.#next(message, this);
+    if (this.#done) stop();
+    else this.#stopLower = stop;
+  }
+
+  fail(error: ProtocolError): void {
+    if (this.#done) return;
+    this.#finish();
+    this.#listener.error(error);
+  }
+
+  error(error: ProtocolError): void {
+    this.fail(error);
+  }
+
+  response(message: Response, last: boolean): void {
+    if (this.#done || this.#binding === undefined) return;
+    if (!this.#parts.contexts.has(this.#context)) {
+      this.#discard('context', last, contextGone());
+      return;
+    }
+    if (findOption(message.options, OptionNumber.Oscore) === undefined) {
+      this.#unprotected(message, last);
+      return;
+    }
+    let received: UnprotectedResponse;
+    try {
+      received = unprotectResponse(message, this.#context, this.#binding);
+    } catch (error) {
+      const { code } = error as OscoreError;
+      this.#discard(discardReasons.get(code) ?? 'plaintext', last);
+      return;
+    }
+    const { sequence } = received;
+    // RFC 7252 §5.4 for the Inner options, which no layer below can see; and OSCORE does not nest.
+    const { bad, options } = recogniseOptions(received.response.options);
+    if (bad !== undefined || findOption(options, OptionNumber.Oscore) !== undefined) {
+      this.#discard('plaintext', last);
+      return;
+    }
+    const response = options === received.response.options ? received.response : { ...received.response, options };
+    const notification = findOption(options, OptionNumber.Observe) !== undefined;
+    if (notification && !this.#isNewer(sequence, last)) return;
+    this.#context.verified();
+    this.#parts.emit?.({ type: 'unprotected', direction: 'in', context: this.#context, inner: response });
+    if (!notification || last) {
+      this.#finish();
+      if (!last) this.#stopLower?.();
+    }
+    // A notification that used the nonce of the request is the oldest of all.
+    this.#listener.response(notification ? { ...response, sequence: sequence ?? -1 } : response, !notification || last);
+  }
+
+  /** RFC 8613 §7.4.1 and §8.4.2, step A. */
+  #isNewer(sequence: number | undefined, last: boolean): boolean {
+    if (!this.#registered) {
+      this.#discard('unexpected', last);
+      return false;
+    }
+    const newer = sequence === undefined ? !this.#nonceUsed && this.#notificationNumber < 0 : sequence > this.#notificationNumber;
+    if (!newer) {
+      this.#discard('notification', last);
+      return false;
+    }
+    if (sequence === undefined) this.#nonceUsed = true;
+    else this.#notificationNumber = sequence;
+    return true;
+  }
+
+  /** Errors of OSCORE processing come without protection (RFC 8613, Section 8.2); a success never does (Section 2). */
+  #unprotected(message: Response, last: boolean): void {
+    if (codeClass(message.code) === 2) {
+      this.#discard('unprotected', last);
+      return;
+    }
+    const { code, options, payload, peer } = message;
+    if (last) this.#finish();
+    this.#listener.response(peer === undefined ? { code, options, payload } : { code, options, payload, peer }, last);
+  }
+
+  /** Drop a response; when it was the last that can come, the listener hears it. */
+  #discard(reason: DiscardReason, last: boolean, error?: OscoreError): void {
+    this.#parts.emit?.({ type: 'discarded', direction: 'in', reason, context: this.#context, detail: 'response' });
+    if (last) this.fail(error ?? new OscoreError('ERR_OSCORE_RESPONSE', `expected a protected response that verifies, got none (${reason})`));
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#parts.open--;
+  }
+}

@@ -1,0 +1,138 @@
+import { equalBytes, toHex } from '../core/bytes.ts';
+import type { SecurityContext } from './context.ts';
+import { OscoreError } from './errors.ts';
+
+export interface ContextTableOptions {
+  /** How many contexts the table holds at most. Default: 65,536. */
+  readonly limit?: number;
+}
+
+/** Ids as map keys: one character for each byte is cheaper to make than hexadecimal. */
+function keyOf(bytes: Uint8Array): string {
+  let key = '';
+  for (let i = 0; i < bytes.length; i++) key += String.fromCharCode(bytes[i]!);
+  return key;
+}
+
+function sameIdContext(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
+}
+
+/**
+ * The Security Contexts of an endpoint, found by Recipient ID and ID Context. Contexts come and go while traffic flows.
+ *
+ * Whoever finds a context and waits asks again (`has`) before using it.
+ */
+export class ContextTable {
+  readonly #limit: number;
+  readonly #byRecipientId: Map<string, readonly SecurityContext[]> = new Map();
+  readonly #contexts: Set<SecurityContext> = new Set();
+  /** How many Recipient IDs of each length are in use. */
+  readonly #used: number[] = [];
+  readonly #watchers: ((removed: SecurityContext) => void)[] = [];
+
+  constructor(options: ContextTableOptions = {}) {
+    this.#limit = options.limit ?? 65_536;
+  }
+
+  get size(): number {
+    return this.#contexts.size;
+  }
+
+  /**
+   * Add a context.
+   *
+   * @throws {OscoreError} `ERR_OSCORE_COLLISION` when another context has its Recipient ID and ID Context, `ERR_OSCORE_LIMIT` when the table is full
+   */
+  add(context: SecurityContext): void {
+    if (this.#contexts.has(context)) return;
+    const key = keyOf(context.recipientId);
+    const same = this.#byRecipientId.get(key) ?? [];
+    if (same.some((other) => sameIdContext(other.idContext, context.idContext)))
+      throw new OscoreError('ERR_OSCORE_COLLISION', `expected a Recipient ID that is not in use, got ${toHex(context.recipientId) || 'the empty one'}`);
+    if (this.#contexts.size >= this.#limit) throw new OscoreError('ERR_OSCORE_LIMIT', `expected at most ${this.#limit} contexts, got one more`);
+    if (same.length === 0) this.#used[key.length] = (this.#used[key.length] ?? 0) + 1;
+    this.#byRecipientId.set(key, [...same, context]);
+    this.#contexts.add(context);
+  }
+
+  /** Add a context in the place of the one with its Recipient ID and ID Context; returns the one that had to go. */
+  replace(context: SecurityContext): SecurityContext | undefined {
+    const old = this.#byRecipientId.get(keyOf(context.recipientId))?.find((other) => sameIdContext(other.idContext, context.idContext));
+    if (old === context) return undefined;
+    if (old !== undefined) this.remove(old);
+    this.add(context);
+    return old;
+  }
+
+  /** Whether it was there. Answers to its pending requests are not sent, and responses to its own are dropped. */
+  remove(context: SecurityContext): boolean {
+    if (!this.#contexts.delete(context)) return false;
+    const key = keyOf(context.recipientId);
+    const rest = (this.#byRecipientId.get(key) ?? []).filter((other) => other !== context);
+    if (rest.length > 0) this.#byRecipientId.set(key, rest);
+    else {
+      this.#byRecipientId.delete(key);
+      this.#used[key.length] = this.#used[key.length]! - 1;
+    }
+    for (const watch of this.#watchers) watch(context);
+    return true;
+  }
+
+  has(context: SecurityContext): boolean {
+    return this.#contexts.has(context);
+  }
+
+  /**
+   * The context for a request.
+   *
+   * With a kid context it is the one of that ID Context and no other (RFC 8613, Section 5). Without, it is the one that has no ID Context, or else the only
+   * one of this Recipient ID: trying several keys on each message would multiply the work that a stranger can cause.
+   */
+  find(kid: Uint8Array, kidContext?: Uint8Array): SecurityContext | undefined {
+    const candidates = this.#byRecipientId.get(keyOf(kid));
+    if (candidates === undefined) return undefined;
+    if (kidContext === undefined && candidates.length === 1) return candidates[0];
+    return candidates.find((context) => sameIdContext(context.idContext, kidContext));
+  }
+
+  /**
+   * The shortest Recipient ID, of at least one byte, that no context uses and that is not excluded; which of them is left to `random`.
+   *
+   * `longest` is what the AEAD allows: 7 bytes for AES-CCM-16-64-128.
+   *
+   * @throws {OscoreError} `ERR_OSCORE_LIMIT` when all IDs up to that length are taken
+   */
+  freeRecipientId(random: (length: number) => Uint8Array, exclude: readonly Uint8Array[] = [], longest = 7): Uint8Array {
+    const excluded = new Set(exclude.map(keyOf));
+    for (let length = 1; length <= longest; length++) {
+      const possible = 256 ** length;
+      if ((this.#used[length] ?? 0) >= possible) continue;
+      const id = random(length).slice();
+      const tries = Math.min(possible, this.#contexts.size + excluded.size + 1);
+      for (let i = 0; i < tries; i++) {
+        const key = keyOf(id);
+        if (!this.#byRecipientId.has(key) && !excluded.has(key)) return id;
+        increment(id);
+      }
+    }
+    throw new OscoreError('ERR_OSCORE_LIMIT', `expected a free Recipient ID of at most ${longest} bytes, got none`);
+  }
+
+  /** `task` runs for each context that leaves the table. */
+  onRemoved(task: (removed: SecurityContext) => void): void {
+    this.#watchers.push(task);
+  }
+
+  [Symbol.iterator](): IterableIterator<SecurityContext> {
+    return this.#contexts.values();
+  }
+}
+
+/** The next ID of the same length, the first after the last. */
+function increment(id: Uint8Array): void {
+  for (let i = id.length - 1; i >= 0; i--) {
+    id[i] = id[i]! + 1;
+    if (id[i] !== 0) return;
+  }
+}

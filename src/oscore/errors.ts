@@ -1,0 +1,21 @@
+import { ProtocolError } from '../core/errors.ts';
+
+/**
+ * A message that OSCORE cannot protect or verify, or a context that cannot be made or used.
+ *
+ * | code | cause |
+ * |---|---|
+ * | `ERR_OSCORE_DECODE` | the OSCORE option or the message around it is malformed |
+ * | `ERR_OSCORE_DECRYPT` | the message does not verify; one error for every reason |
+ * | `ERR_OSCORE_PLAINTEXT` | the message verifies, but what it holds is not a CoAP message |
+ * | `ERR_OSCORE_RESPONSE` | no response that verifies will come any more |
+ * | `ERR_OSCORE_NESTED` | the message to protect has an OSCORE option already |
+ * | `ERR_OSCORE_PROXY_URI` | the Proxy-Uri of the request to protect cannot be taken apart |
+ * | `ERR_OSCORE_PARAMETERS` | context parameters that RFC 8613 does not allow |
+ * | `ERR_OSCORE_CONTEXT` | the context is not, or no longer, in the table |
+ * | `ERR_OSCORE_COLLISION` | the table has a context with this Recipient ID and ID Context |
+ * | `ERR_OSCORE_LIMIT` | a table or a queue is full |
+ * | `ERR_OSCORE_SEQUENCE` | the sender sequence numbers are used up |
+ * | `ERR_OSCORE_STORE` | the store did not reserve sender sequence numbers |
+ */
+export class OscoreError extends ProtocolError {}

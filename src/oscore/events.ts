@@ -1,0 +1,40 @@
+import type { Request, Response } from '../coap/index.ts';
+import type { SecurityContext } from './context.ts';
+
+/** Why a message was not processed. */
+export type DiscardReason =
+  /** The OSCORE option or what goes with it is malformed. */
+  | 'decode'
+  /** No context for this kid and kid context, or it left the table while a message was on its way. */
+  | 'context'
+  | 'replay'
+  /** Does not verify. */
+  | 'decrypt'
+  /** Verifies, but holds no CoAP message. */
+  | 'plaintext'
+  /** A request before the replay window was restored: it was answered with an Echo challenge. */
+  | 'unverified'
+  /** A success without protection, in answer to a protected request. */
+  | 'unprotected'
+  /** A notification that is not newer than one before. */
+  | 'notification'
+  /** A notification that nobody registered for. */
+  | 'unexpected'
+  /** A response that could not be protected. */
+  | 'response';
+
+/** What the layer reports. Nothing in it is secret but `inner`, which is there for tracing. */
+export type OscoreEvent =
+  | {
+      readonly type: 'discarded';
+      readonly direction: 'in' | 'out';
+      readonly reason: DiscardReason;
+      readonly context?: SecurityContext;
+      readonly detail?: string;
+    }
+  | { readonly type: 'protected'; readonly direction: 'out'; readonly context: SecurityContext; readonly inner: Request | Response }
+  | { readonly type: 'unprotected'; readonly direction: 'in'; readonly context: SecurityContext; readonly inner: Request | Response }
+  /** The store failed (`ERR_OSCORE_STORE`), or the sender sequence numbers are used up (`ERR_OSCORE_SEQUENCE`). */
+  | { readonly type: 'sequence'; readonly code: string; readonly senderKeyId: string; readonly detail: string }
+  /** The replay window was restored after a restart (RFC 8613, Appendix B.1.2). */
+  | { readonly type: 'restored'; readonly context: SecurityContext };

@@ -1,0 +1,31 @@
+/**
+ * OSCORE: end-to-end protection of CoAP messages by shared Security Contexts (RFC 8613).
+ *
+ * ```ts
+ * const contexts = new ContextTable();
+ * const context = deriveContext({ masterSecret, senderId, recipientId });
+ * contexts.add(context);
+ * const layer = oscore({ contexts, store, env: systemEnv });
+ * const endpoint = new Endpoint({ transport, layers: [layer] });
+ * const response = await endpoint.request({ code: Method.GET, peer, association: context });
+ * ```
+ */
+export type { ContextOptions } from './context.ts';
+export { deriveContext, SecurityContext } from './context.ts';
+export type { ContextStore } from './context-store.ts';
+export type { ContextTableOptions } from './context-table.ts';
+export { ContextTable } from './context-table.ts';
+export { composeAad, composeNonce, decodePartialIv, encodePartialIv, sequenceLimit } from './cose-object.ts';
+export type { CheckedParameters, ContextKeys, ContextParameters } from './derive.ts';
+export { checkParameters, composeInfo, deriveKeys, senderKeyIdOf } from './derive.ts';
+export { OscoreError } from './errors.ts';
+export type { DiscardReason, OscoreEvent } from './events.ts';
+export type { OscoreOptions } from './layer.ts';
+export { oscore } from './layer.ts';
+export type { OscoreOption } from './option.ts';
+export { decodeOscoreOption, encodeOscoreOption } from './option.ts';
+export type { OptionClass } from './option-class.ts';
+export { optionClass } from './option-class.ts';
+export type { ProtectedRequest, RequestBinding, UnprotectedRequest, UnprotectedResponse } from './protect.ts';
+export { protectRequest, protectResponse, unprotectRequest, unprotectResponse } from './protect.ts';
+export { ReplayWindow } from './replay-window.ts';
