@@ -1,3 +1,15 @@
-/** Durable state behind one interface; see `Store`. */
+/**
+ * Durable state behind one interface: counters that never give a number twice, tokens, contexts.
+ *
+ * `lmdbStore` is the default: embedded, shared by any number of processes, every change on the disk before its promise is fulfilled. `memoryStore` forgets.
+ *
+ * ```ts
+ * const store = lmdbStore('lab/state/rs');
+ * const first = await store.increment('oscore/ssn/Zm9v', 64); // 64 numbers from `first` on are this caller's alone
+ * await store.close();
+ * ```
+ */
+export { lmdbStore } from './lmdb.ts';
+export { memoryStore } from './memory.ts';
 export type { Store } from './store.ts';
 export { StoreError } from './store.ts';

@@ -1,0 +1,79 @@
+import { utf8 } from '../core/bytes.ts';
+import { StoreError } from './store.ts';
+
+/** The longest key, in bytes of UTF-8. Every kind of store can index that much. */
+export const longestKey = 1_000;
+
+/** The largest value, in bytes: room for a token with its keys many times over, and a bound for what a caller passes on from a peer. */
+export const largestValue = 1_048_576;
+
+/** The largest step of a counter: 2^40, as many numbers as OSCORE has for one key. */
+const largestStep = 0x100_0000_0000;
+
+const loneSurrogate = /\p{Cs}/u;
+
+/**
+ * The bytes of a key.
+ *
+ * @throws {StoreError} `ERR_STORE_KEY`
+ */
+export function encodeKey(key: string): Uint8Array {
+  if (typeof key !== 'string') throw new StoreError('ERR_STORE_KEY', `expected a key of 1 to ${longestKey} bytes of UTF-8, got ${typeof key}`);
+  // UTF-8 has no lone surrogates: TextEncoder would make one key of two.
+  if (loneSurrogate.test(key)) throw new StoreError('ERR_STORE_KEY', 'expected a key of well-formed text, got one with a lone surrogate');
+  const bytes = utf8(key);
+  if (bytes.length < 1 || bytes.length > longestKey) {
+    throw new StoreError('ERR_STORE_KEY', `expected a key of 1 to ${longestKey} bytes of UTF-8, got ${bytes.length} bytes`);
+  }
+  return bytes;
+}
+
+/**
+ * A copy of a value: what the caller does to its bytes afterwards does not reach the store.
+ *
+ * @throws {StoreError} `ERR_STORE_VALUE`
+ */
+export function copyValue(value: Uint8Array): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new StoreError('ERR_STORE_VALUE', `expected a value of bytes, got ${value === null ? 'null' : typeof value}`);
+  if (value.length > largestValue) throw new StoreError('ERR_STORE_VALUE', `expected a value of at most ${largestValue} bytes, got ${value.length}`);
+  return new Uint8Array(value);
+}
+
+/**
+ * A counter's value as it is stored: 8 bytes, big-endian.
+ */
+export function encodeCounter(count: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(count));
+  return bytes;
+}
+
+/**
+ * A stored counter; absent is 0.
+ *
+ * @throws {StoreError} `ERR_STORE_COUNTER`
+ */
+export function decodeCounter(key: string, bytes: Uint8Array | undefined): number {
+  if (bytes === undefined) return 0;
+  const count = bytes.length === 8 ? Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0)) : Number.NaN;
+  if (!Number.isSafeInteger(count)) throw new StoreError('ERR_STORE_COUNTER', `expected a counter under "${key}", got ${bytes.length} bytes that are none`);
+  return count;
+}
+
+/**
+ * Checks the step of a counter, and that the counter can take it.
+ *
+ * @throws {StoreError} `ERR_STORE_COUNTER`
+ */
+export function addToCounter(key: string, count: number, by: number): number {
+  const sum = count + by;
+  if (!Number.isSafeInteger(sum)) throw new StoreError('ERR_STORE_COUNTER', `the counter under "${key}" stands at ${count} and cannot take ${by} more`);
+  return sum;
+}
+
+/** @throws {StoreError} `ERR_STORE_COUNTER` */
+export function checkStep(by: number): void {
+  if (!Number.isInteger(by) || by < 1 || by > largestStep) {
+    throw new StoreError('ERR_STORE_COUNTER', `expected a step of 1 to ${largestStep}, got ${String(by)}`);
+  }
+}

@@ -1,0 +1,247 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts';
+import { addToCounter, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
+import { checkDataFile } from './lmdb-file.ts';
+import { type Store, StoreError } from './store.ts';
+
+/** The layout of entries: 1. A store that says more was written by a later release, whose entries this one would misread. */
+const storeVersion = 1;
+
+/** The first byte of a database key: the store's own entries, and the caller's. */
+const own = 0x00;
+const callers = 0x01;
+
+const versionKey: Uint8Array = databaseKey(own, utf8('version'));
+const versionText = 'ace-coap store ';
+
+/** Processes and threads that may read at once. A reader's slot is freed when its process ends, however it ends. */
+const readers = 512;
+
+type Database = RootDatabase<Uint8Array, Uint8Array>;
+
+interface Entry {
+  readonly value: Uint8Array;
+  readonly version: number;
+}
+
+/**
+ * A store in a folder, kept by LMDB: the default for every role.
+ *
+ * The folder is made with mode 0700 where it does not exist; the files have mode 0600. Any number of processes may open it at once.
+ *
+ * @throws {StoreError} `ERR_STORE_OPEN` (the path cannot be used, the files are damaged), `ERR_STORE_FORMAT` (not such a store, or a later release's)
+ */
+export function lmdbStore(path: string): Store {
+  const folder = resolve(path);
+  return new LmdbStore(folder, openDatabase(folder));
+}
+
+function openDatabase(folder: string): Database {
+  let database: Database | undefined;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const name of ['data.mdb', 'lock.mdb']) {
+      // LMDB itself would make them with mode 0664; it takes an empty file as a new one.
+      const file = join(folder, name);
+      closeSync(openSync(file, 'a', 0o600));
+      chmodSync(file, 0o600);
+    }
+    checkDataFile(join(folder, 'data.mdb'));
+    database = open<Uint8Array, Uint8Array>({
+      path: folder,
+      noSubdir: false, // or a folder with a dot in its name would become a file
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      useVersions: true,
+      maxReaders: readers,
+      // A commit is on the disk before its promise is fulfilled; with overlapping syncs it would only be visible.
+      overlappingSync: false,
+    });
+    checkVersion(folder, database);
+    return database;
+  } catch (cause) {
+    database?.close().catch(() => undefined);
+    if (cause instanceof StoreError) throw cause;
+    throw new StoreError('ERR_STORE_OPEN', `cannot open the store ${folder}: ${reason(cause)}`, { cause });
+  }
+}
+
+/** @throws {StoreError} `ERR_STORE_FORMAT` */
+function checkVersion(folder: string, database: Database): void {
+  // The write lock is held, so two processes that make the same store do not meet here.
+  database.transactionSync(() => {
+    const entry = database.getBinary(versionKey);
+    if (!entry) {
+      for (const _ of database.getKeys({ limit: 1 })) {
+        throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database without a version entry`);
+      }
+      database.putSync(versionKey, utf8(versionText + storeVersion), freshVersion());
+      return;
+    }
+    const text = new TextDecoder().decode(entry);
+    const version = text.startsWith(versionText) ? Number(text.slice(versionText.length)) : Number.NaN;
+    if (!Number.isInteger(version)) {
+      throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database of something else`);
+    }
+    if (version !== storeVersion) {
+      throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected store version ${storeVersion}, got ${version}; a later release of ace-coap wrote it`);
+    }
+  });
+}
+
+/**
+ * Changes that depend on what is there are made by comparing a version: read, decide, write if the version is still the one read, else begin again. LMDB's thread does
+ * the writing, so the event loop never waits for the disk and changes that come together share one commit. (lmdb's own asynchronous `transaction` would say this more
+ * simply; in lmdb 3.5.6 on Node 20 it never calls back.)
+ */
+class LmdbStore implements Store {
+  readonly #folder: string;
+  readonly #database: Database;
+  /** The last change under way for each key: changes of one process to one key queue here instead of overtaking each other in turn. */
+  readonly #queues = new Map<string, Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(folder: string, database: Database) {
+    this.#folder = folder;
+    this.#database = database;
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return this.#read(this.#key(key))?.value;
+  }
+
+  async put(key: string, value: Uint8Array): Promise<void> {
+    const bytes = this.#key(key);
+    const copy = copyValue(value);
+    await this.#commit(() => this.#database.put(bytes, copy, freshVersion()));
+  }
+
+  async delete(key: string): Promise<boolean> {
+    const bytes = this.#key(key);
+    return this.#change(key, bytes, (entry) => (entry ? { done: true, next: undefined } : { done: false }));
+  }
+
+  async compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined): Promise<boolean> {
+    const bytes = this.#key(key);
+    const wanted = expected && new Uint8Array(expected);
+    const copy = next && copyValue(next);
+    return this.#change(key, bytes, (entry) => (sameValue(entry?.value, wanted) ? { done: true, next: copy } : { done: false }));
+  }
+
+  async increment(key: string, by: number): Promise<number> {
+    const bytes = this.#key(key);
+    checkStep(by);
+    return this.#change(key, bytes, (entry) => {
+      const before = decodeCounter(key, entry?.value);
+      return { done: before, next: encodeCounter(addToCounter(key, before, by)) };
+    });
+  }
+
+  async *scan(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
+    this.#check();
+    const start = databaseKey(callers, utf8(prefix));
+    const end = new Uint8Array(start);
+    end[end.length - 1]! += 1; // UTF-8 and the first byte never hold 0xff
+    this.#database.resetReadTxn();
+    const snapshot = this.#database.useReadTransaction();
+    try {
+      for (const { key, value } of this.#database.getRange({ start, end, transaction: snapshot })) {
+        yield [fromUtf8(new Uint8Array(key).subarray(1)), new Uint8Array(value)] as const;
+      }
+    } catch (cause) {
+      throw this.#error('read', cause);
+    } finally {
+      snapshot.done();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.allSettled(this.#queues.values()).then(() => this.#database.close());
+    return this.#closing;
+  }
+
+  #check(): void {
+    if (this.#closing) throw new StoreError('ERR_STORE_CLOSED', `the store ${this.#folder} is closed`);
+  }
+
+  #key(key: string): Uint8Array {
+    this.#check();
+    return databaseKey(callers, encodeKey(key));
+  }
+
+  /** What stands under a key at this moment, also if another process has just put it there. */
+  #read(key: Uint8Array): Entry | undefined {
+    try {
+      this.#database.resetReadTxn();
+      const entry = this.#database.getEntry(key);
+      return entry && { value: new Uint8Array(entry.value), version: entry.version! };
+    } catch (cause) {
+      throw this.#error('read', cause);
+    }
+  }
+
+  /** `done` is the result; `next` is written first where it is a property, and deletes where that is undefined. */
+  async #change<T>(key: string, bytes: Uint8Array, decide: (entry: Entry | undefined) => { done: T; next?: Uint8Array | undefined }): Promise<T> {
+    const attempt = async (): Promise<T> => {
+      for (;;) {
+        const entry = this.#read(bytes);
+        const decision = decide(entry);
+        if (!('next' in decision)) return decision.done;
+        const { done, next } = decision;
+        if (entry === undefined && next === undefined) return done;
+        const written = await this.#commit(() => {
+          if (next === undefined) return this.#database.remove(bytes, entry!.version);
+          // `null`: only if absent. lmdb's types know numbers alone.
+          return this.#database.put(bytes, next, freshVersion(), (entry ? entry.version : null) as number);
+        });
+        if (written) return done;
+      }
+    };
+    const before = this.#queues.get(key);
+    const result = before ? before.then(attempt, attempt) : attempt();
+    const tail = result.catch(() => undefined);
+    this.#queues.set(key, tail);
+    try {
+      return await result;
+    } finally {
+      if (this.#queues.get(key) === tail) this.#queues.delete(key);
+    }
+  }
+
+  async #commit(write: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await write();
+    } catch (cause) {
+      // lmdb gives the reason in a promise of its own, which nobody else would hear.
+      const commitError = (cause as { commitError?: Promise<unknown> }).commitError;
+      throw this.#error('write', commitError ? await commitError.catch((error: unknown) => error) : cause);
+    }
+  }
+
+  #error(verb: string, cause: unknown): StoreError {
+    return cause instanceof StoreError ? cause : new StoreError('ERR_STORE_IO', `cannot ${verb} the store ${this.#folder}: ${reason(cause)}`, { cause });
+  }
+}
+
+function databaseKey(first: number, key: Uint8Array): Uint8Array {
+  const bytes = Buffer.alloc(1 + key.length); // lmdb takes the methods of Buffer
+  bytes[0] = first;
+  bytes.set(key, 1);
+  return bytes;
+}
+
+function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
+}
+
+/** Unlike any version that the entry ever had, so that an entry deleted and made anew is not taken for the one that was read. */
+function freshVersion(): number {
+  return randomBytes(6).readUIntBE(0, 6) + 1;
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

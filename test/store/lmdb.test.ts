@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { open } from 'lmdb';
+import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
+import { lmdbStore, StoreError } from '../../src/store/index.ts';
+import { storeCompliance } from './compliance.ts';
+
+const base = mkdtempSync(join(tmpdir(), 'ace-coap-store-'));
+after(() => rmSync(base, { recursive: true, force: true }));
+
+let folders = 0;
+const freshFolder = (): string => join(base, `store.${folders++}`);
+
+const child = (...args: string[]): ChildProcess =>
+  spawn(process.execPath, [fileURLToPath(new URL('child.js', import.meta.url)), ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+
+async function* lines(process: ChildProcess): AsyncGenerator<string, void> {
+  let rest = '';
+  for await (const chunk of process.stdout!) {
+    rest += String(chunk);
+    const parts = rest.split('\n');
+    rest = parts.pop()!;
+    yield* parts;
+  }
+}
+
+const next = async (of: AsyncGenerator<string, void>): Promise<string> => {
+  const { value } = await of.next();
+  assert.equal(typeof value, 'string');
+  return value as string;
+};
+
+const exit = (of: ChildProcess): Promise<void> =>
+  of.exitCode !== null || of.signalCode !== null ? Promise.resolve() : new Promise((done) => of.once('exit', () => done()));
+
+/** What opening throws. */
+function refusal(folder: string): StoreError {
+  try {
+    void lmdbStore(folder).close();
+  } catch (error) {
+    assert.ok(error instanceof StoreError);
+    return error;
+  }
+  return assert.fail(`${folder} was opened`);
+}
+
+storeCompliance('lmdbStore', () => lmdbStore(freshFolder()));
+
+describe('lmdbStore: files', () => {
+  it('the folder is made with mode 0700, its files with 0600', async () => {
+    const folder = join(freshFolder(), 'state', 'as');
+    const store = lmdbStore(folder);
+    await store.put('a', utf8('secret'));
+    assert.equal(statSync(folder).mode & 0o777, 0o700);
+    assert.equal(statSync(join(folder, '..')).mode & 0o777, 0o700);
+    assert.deepEqual(readdirSync(folder).sort(), ['data.mdb', 'lock.mdb']);
+    for (const name of readdirSync(folder)) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name);
+    await store.close();
+  });
+
+  it('what was put is there after close and open', async () => {
+    const folder = freshFolder();
+    const first = lmdbStore(folder);
+    await first.put('a', utf8('kept'));
+    assert.equal(await first.increment('n', 5), 0);
+    await first.close();
+    const second = lmdbStore(folder);
+    assert.deepEqual(await second.get('a'), utf8('kept'));
+    assert.equal(await second.increment('n', 1), 5);
+    await second.close();
+  });
+
+  it('one process may open a store twice; the second stays open when the first closes', async () => {
+    const folder = freshFolder();
+    const first = lmdbStore(folder);
+    const second = lmdbStore(folder);
+    const numbers = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? first : second).increment('n', 1)));
+    assert.equal(new Set(numbers).size, 40);
+    await first.put('a', utf8('1'));
+    assert.deepEqual(await second.get('a'), utf8('1'));
+    await first.close();
+    assert.equal(await second.increment('n', 1), 40);
+    await second.close();
+  });
+});
+
+describe('lmdbStore: several processes', () => {
+  it('processes that count at once never share a number', async () => {
+    const folder = freshFolder();
+    const rounds = 60;
+    // None of the processes finds a store: that they make it at once is part of the test.
+    const children = [0, 1, 2].map(() => child(folder, 'increment', String(rounds)));
+    const outputs = children.map(lines);
+    for (const output of outputs) assert.equal(await next(output), 'ready');
+    for (const process of children) process.stdin!.write('go\n');
+    const store = lmdbStore(folder);
+    const mine: number[] = [];
+    for (let i = 0; i < rounds; i++) mine.push(await store.increment('n', 2));
+    const theirs = await Promise.all(outputs.map(async (output) => JSON.parse(await next(output)) as number[]));
+    await Promise.all(children.map(exit));
+    const numbers = [mine, ...theirs].flat();
+    assert.deepEqual(
+      numbers.sort((a, b) => a - b),
+      Array.from({ length: 4 * rounds }, (_, i) => 2 * i),
+    );
+    assert.equal(await store.increment('n', 1), 2 * 4 * rounds);
+    await store.close();
+  });
+
+  it('kill -9 after a fulfilled change keeps it, and holds up nobody', async () => {
+    const folder = freshFolder();
+    for (let round = 1; round <= 3; round++) {
+      const process = child(folder, 'put-until-killed');
+      const output = lines(process);
+      let last = 0;
+      while (last < 20 * round) last = Number(await next(output));
+      process.kill('SIGKILL');
+      for await (const line of output) if (line !== '') last = Number(line);
+      await exit(process);
+      const store = lmdbStore(folder);
+      for (let i = 0; i <= last; i++) assert.deepEqual(await store.get(`k/${i}`), utf8(`value ${i}`));
+      assert.ok((await store.increment('n', 1)) >= last + 1);
+      await store.close();
+    }
+  });
+
+  it('a store that another process has made larger is read and written on', async () => {
+    const folder = freshFolder();
+    const store = lmdbStore(folder);
+    await store.put('a', utf8('small'));
+    await exit(child(folder, 'grow', '60'));
+    assert.deepEqual(await store.get('big/59'), new Uint8Array(100_000).fill(59));
+    await store.put('b', new Uint8Array(1_000_000));
+    assert.equal((await store.get('b'))?.length, 1_000_000);
+    await store.close();
+  });
+});
+
+describe('lmdbStore: what it refuses', () => {
+  it('a path that cannot be a folder', () => {
+    const file = `${freshFolder()}`;
+    writeFileSync(file, 'a file');
+    for (const path of [file, join(file, 'below')]) {
+      const error = refusal(path);
+      assert.equal(error.code, 'ERR_STORE_OPEN');
+      assert.match(error.message, /^cannot open the store \/.+: (EEXIST|ENOTDIR)/);
+      assert.ok(error.message.includes(path));
+    }
+    assert.equal(readFileSync(file, 'utf8'), 'a file');
+  });
+
+  it('files that cannot be written', () => {
+    const folder = freshFolder();
+    mkdirSync(join(folder, 'lock.mdb'), { recursive: true });
+    const error = refusal(folder);
+    assert.equal(error.code, 'ERR_STORE_OPEN');
+    assert.match(error.message, /EISDIR/);
+  });
+
+  it('a file that is no database', () => {
+    const folder = freshFolder();
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'data.mdb'), 'not a database, but some text that goes on for a while. '.repeat(400));
+    const error = refusal(folder);
+    assert.equal(error.code, 'ERR_STORE_OPEN');
+    assert.ok(error.message.includes(folder));
+  });
+
+  it('a damaged store: its first pages overwritten, or cut off', async () => {
+    for (const damage of [
+      (file: string) => writeFileSync(file, readFileSync(file).fill(0xa5, 0, 8192)),
+      (file: string) => writeFileSync(file, readFileSync(file).fill(0, 0, 8192)),
+      (file: string) => truncateSync(file, 1000),
+      (file: string) => truncateSync(file, 8192),
+    ]) {
+      const folder = freshFolder();
+      const store = lmdbStore(folder);
+      for (let i = 0; i < 100; i++) await store.put(`k/${i}`, new Uint8Array(500));
+      await store.close();
+      damage(join(folder, 'data.mdb'));
+      assert.equal(refusal(folder).code, 'ERR_STORE_OPEN');
+    }
+  });
+
+  it('an LMDB database of another program, which is left as it was', async () => {
+    const folder = freshFolder();
+    mkdirSync(folder);
+    const foreign = open({ path: folder, noSubdir: false });
+    await foreign.put('their key', { their: 'value' });
+    await foreign.close();
+    const error = refusal(folder);
+    assert.equal(error.code, 'ERR_STORE_FORMAT');
+    assert.match(error.message, /expected a store of ace-coap, got an LMDB database without a version entry/);
+    const again = open({ path: folder, noSubdir: false });
+    assert.deepEqual(again.get('their key'), { their: 'value' });
+    await again.close();
+  });
+
+  it('a store of a later version', async () => {
+    const folder = freshFolder();
+    await lmdbStore(folder).close();
+    const raw = open<Uint8Array, Uint8Array>({ path: folder, noSubdir: false, encoding: 'binary', keyEncoding: 'binary', useVersions: true });
+    const key = Buffer.from('\0version');
+    assert.equal(fromUtf8(raw.get(key)!), 'ace-coap store 1');
+    await raw.put(key, utf8('ace-coap store 2'), 1);
+    await raw.close();
+    const later = refusal(folder);
+    assert.equal(later.code, 'ERR_STORE_FORMAT');
+    assert.match(later.message, /expected store version 1, got 2/);
+  });
+});
