@@ -84,11 +84,14 @@ export class Deadlines {
     this.#timer = undefined;
     this.#timerAt = Number.POSITIVE_INFINITY;
     const now = this.#env.now();
-    for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
-      this.#remove(first);
-      first.expire();
+    try {
+      for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
+        this.#remove(first);
+        first.expire();
+      }
+    } finally {
+      this.#arm();
     }
-    this.#arm();
   }
 
   #remove(deadline: Deadline): void {

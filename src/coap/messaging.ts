@@ -1,0 +1,410 @@
+import { emptyBytes } from '../core/bytes.ts';
+import type { Env } from '../core/env.ts';
+import { codeClass, formatCode, isRequest, isResponse } from './code.ts';
+import { Deadlines, Task } from './deadline.ts';
+import { Deduplication, type DeduplicationLimits, Incoming, Progress } from './deduplication.ts';
+import { CoapError, type CoapFormatError } from './errors.ts';
+import type { Peer } from './layer.ts';
+import { type Body, decodeMessage, encodeParts, type Message, MessageType } from './message.ts';
+import { MessageIds } from './message-id.ts';
+import type { DerivedParameters } from './parameters.ts';
+import { PeerState } from './peer-state.ts';
+import { RandomPool } from './random-pool.ts';
+import { Transmission, type TransmissionListener } from './transmission.ts';
+
+export interface MessagingLimits {
+  /** What is remembered of received messages, to recognise duplicates. */
+  readonly duplicates: DeduplicationLimits;
+  /** Peers of which something is remembered. */
+  readonly peers: number;
+  /** Messages that wait for one peer because of NSTART. */
+  readonly queue: number;
+}
+
+export const defaultMessagingLimits: MessagingLimits = { duplicates: { entries: 65_536, bytes: 16 * 1024 * 1024 }, peers: 32_768, queue: 1024 };
+
+/** A datagram that was ignored or rejected. `reason` is stable. */
+export interface DiscardedEvent {
+  readonly type: 'discarded';
+  readonly reason: 'format' | 'port' | 'empty' | 'code' | 'unexpected-response' | 'unexpected-ack' | 'unexpected-reset' | 'option' | 'token' | 'peers';
+  readonly peer: Peer;
+  readonly detail?: string;
+}
+
+/** What the message layer tells and asks. */
+export interface MessagingPort {
+  send(datagram: Uint8Array, peer: Peer): void;
+  emit(event: DiscardedEvent): void;
+  /** A request that is no duplicate; to be answered by `answer` or `acknowledge`, now or later. */
+  request(message: Message, peer: Peer, incoming: Incoming): void;
+  /** A response; with `transmission` when it is piggybacked on the acknowledgement of that. Returns whether it was expected. */
+  response(message: Message, peer: Peer, transmission: Transmission | undefined): boolean;
+}
+
+/** An Empty message. */
+function empty(type: number, id: number): Uint8Array {
+  return Uint8Array.of(0x40 | (type << 4), 0, id >>> 8, id);
+}
+
+/** Whether a kept reply answers this token: an id that was taken again too early, with another token, is no duplicate. */
+function answersToken(reply: Uint8Array, token: Uint8Array): boolean {
+  if ((reply[0]! & 0x0f) !== token.length) return false;
+  for (let i = 0; i < token.length; i++) if (reply[4 + i] !== token[i]) return false;
+  return true;
+}
+
+/**
+ * The message layer over datagrams: reliability, duplicates, message ids, congestion control.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-4
+ */
+export class Messaging {
+  readonly parameters: DerivedParameters;
+  readonly deadlines: Deadlines;
+  readonly random: RandomPool;
+  readonly #limits: MessagingLimits;
+  readonly #env: Env;
+  readonly #port: MessagingPort;
+  readonly #peers: Map<string, PeerState> = new Map();
+  readonly #duplicates: Deduplication;
+  readonly #sweep: Task = new Task(() => this.#forget());
+  readonly #onTimeout: (transmission: Transmission) => void = (transmission) => this.#timeout(transmission);
+  #closed = false;
+
+  constructor(config: { readonly parameters: DerivedParameters; readonly limits: MessagingLimits }, env: Env, port: MessagingPort) {
+    this.parameters = config.parameters;
+    this.#limits = config.limits;
+    this.#env = env;
+    this.#port = port;
+    this.deadlines = new Deadlines(env);
+    this.random = new RandomPool(env);
+    this.#duplicates = new Deduplication(config.limits.duplicates);
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    let outstanding = 0;
+    let queued = 0;
+    for (const state of this.#peers.values()) {
+      outstanding += state.outstanding;
+      queued += state.queue.length;
+    }
+    return {
+      peers: this.#peers.size,
+      duplicates: this.#duplicates.entries,
+      duplicateBytes: this.#duplicates.bytes,
+      outstanding,
+      queued,
+      deadlines: this.deadlines.size,
+    };
+  }
+
+  /** Take a datagram. Never throws on account of it. */
+  receive(datagram: Uint8Array, peer: Peer): void {
+    if (this.#closed) return;
+    // Nothing can be sent back to port 0, which no socket has: the source is forged.
+    if (peer.port === 0) {
+      this.#discard('port', peer);
+      return;
+    }
+    let message: Message;
+    try {
+      message = decodeMessage(datagram);
+    } catch (error) {
+      this.#malformed(error as CoapFormatError, peer);
+      return;
+    }
+    const { type, code } = message;
+    if (type === MessageType.CON || type === MessageType.NON) {
+      if (isRequest(code)) this.#request(message, peer);
+      else if (isResponse(code)) this.#response(message, peer);
+      // RFC 7252 §4.3: an Empty Confirmable message is a ping; an Empty Non-confirmable one is nothing.
+      else if (type === MessageType.CON) this.#port.send(empty(MessageType.RST, message.id), peer);
+      else this.#discard('empty', peer);
+    } else if (type === MessageType.ACK) this.#acknowledgement(message, peer);
+    else this.#reset(message, peer);
+  }
+
+  /**
+   * Answer a request: on its acknowledgement if none was sent, else in a message of its own, of the type of the request.
+   *
+   * `hold`: how long a Non-confirmable answer counts as outstanding. Returns the transmission when there is one to listen to.
+   *
+   * @throws {CoapError} `ERR_COAP_OPTION`
+   */
+  answer(incoming: Incoming, token: Uint8Array, body: Body, hold: number, listener: TransmissionListener): Transmission | undefined {
+    if (incoming.confirmable && incoming.progress === Progress.Pending) {
+      const reply = encodeParts(MessageType.ACK, body.code, incoming.id, token, body.options, body.payload);
+      incoming.progress = Progress.Answered;
+      this.#clearAckDeadline(incoming);
+      this.#duplicates.keep(incoming, reply);
+      if (!this.#closed) this.#port.send(reply, incoming.state.peer);
+      return undefined;
+    }
+    return this.transmit(incoming.state.peer, incoming.confirmable, token, body, hold, listener);
+  }
+
+  /** Acknowledge a Confirmable request by an Empty message: its response, if any, travels separately. */
+  acknowledge(incoming: Incoming): void {
+    if (!incoming.confirmable || incoming.progress !== Progress.Pending) return;
+    incoming.progress = Progress.Acknowledged;
+    this.#clearAckDeadline(incoming);
+    if (!this.#closed) this.#port.send(empty(MessageType.ACK, incoming.id), incoming.state.peer);
+  }
+
+  /**
+   * Send a message, when NSTART lets it. A Non-confirmable one with `hold` 0 goes at once and nothing is heard of it.
+   *
+   * @throws {CoapError} `ERR_COAP_OPTION`
+   */
+  transmit(peer: Peer, confirmable: boolean, token: Uint8Array, body: Body, hold: number, listener: TransmissionListener): Transmission | undefined {
+    const datagram = encodeParts(confirmable ? MessageType.CON : MessageType.NON, body.code, 0, token, body.options, body.payload);
+    if (this.#closed) return undefined;
+    const state = this.#peers.get(peer.key) ?? this.#addPeer(peer);
+    if (!confirmable && hold === 0) {
+      const id = this.#takeId(state);
+      if (id !== undefined) this.#sendWithId(datagram, id, peer);
+      return undefined;
+    }
+    const transmission = new Transmission(state, confirmable, token, datagram, hold, listener, this.#onTimeout);
+    if (state.outstanding < this.parameters.nstart) this.#start(transmission);
+    else if (state.queue.length < this.#limits.queue) state.queue.push(transmission);
+    else this.#refuse(transmission);
+    return transmission;
+  }
+
+  /** The bytes of a Non-confirmable message divided by PROBING_RATE: how long it counts as outstanding when no response comes (RFC 7252, Section 4.7). */
+  probingTime(token: Uint8Array, body: Body): number {
+    let bytes = 4 + token.length + body.payload.length;
+    for (const option of body.options) bytes += 2 + option.value.length;
+    return Math.min((1000 * bytes) / this.parameters.probingRate, this.parameters.exchangeLifetime);
+  }
+
+  /** Be done with a transmission, without telling its listener: a response has come, or nobody is interested any more. */
+  settle(transmission: Transmission): void {
+    const { state, stage } = transmission;
+    if (stage === 'done') return;
+    transmission.stage = 'done';
+    this.deadlines.clear(transmission);
+    if (stage === 'queued') state.queue.splice(state.queue.indexOf(transmission), 1);
+    if (stage === 'sent') {
+      state.sent!.delete(transmission.id);
+      state.outstanding--;
+      this.#startQueued(state);
+    }
+  }
+
+  /** Fail what is on its way and forget everything. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.deadlines.clearAll();
+    const unfinished: Transmission[] = [];
+    for (const state of this.#peers.values()) unfinished.push(...(state.sent?.values() ?? []), ...state.queue);
+    this.#peers.clear();
+    this.#duplicates.forgetBefore(Number.POSITIVE_INFINITY);
+    for (const transmission of unfinished) {
+      transmission.stage = 'done';
+      transmission.listener.failed(new CoapError('ERR_COAP_CLOSED', 'the endpoint was closed'));
+    }
+  }
+
+  #discard(reason: DiscardedEvent['reason'], peer: Peer, detail?: string): void {
+    this.#port.emit(detail === undefined ? { type: 'discarded', reason, peer } : { type: 'discarded', reason, peer, detail });
+  }
+
+  #malformed(error: CoapFormatError, peer: Peer): void {
+    if (error.type === MessageType.CON) this.#port.send(empty(MessageType.RST, error.id!), peer);
+    this.#discard('format', peer, error.message);
+  }
+
+  #request(message: Message, peer: Peer): void {
+    const confirmable = message.type === MessageType.CON;
+    const now = this.#env.now();
+    const state = this.#peers.get(peer.key);
+    if (state !== undefined) {
+      const earlier = state.seen.get(message.id);
+      if (earlier !== undefined && this.#isAlive(earlier, now) && (earlier.reply === undefined || answersToken(earlier.reply, message.token))) {
+        this.#duplicate(earlier);
+        return;
+      }
+    }
+    const known = state ?? this.#admitPeer(peer);
+    if (known === undefined) {
+      this.#discard('peers', peer);
+      return;
+    }
+    const incoming = new Incoming(known, message.id, confirmable, now);
+    this.#duplicates.add(incoming);
+    this.#port.request(message, peer, incoming);
+    if (incoming.progress === Progress.Pending && confirmable && !this.#closed) {
+      incoming.ackDeadline = new Task(() => this.acknowledge(incoming));
+      this.deadlines.set(incoming.ackDeadline, this.parameters.ackDelay);
+    }
+  }
+
+  #isAlive(earlier: Incoming, now: number): boolean {
+    return now - earlier.time < (earlier.confirmable ? this.parameters.exchangeLifetime : this.parameters.nonLifetime);
+  }
+
+  /** RFC 7252 §4.5: the same ACK again; silence for what was Non-confirmable, and while the first copy is being answered. */
+  #duplicate(earlier: Incoming): void {
+    if (earlier.reply !== undefined) this.#port.send(earlier.reply, earlier.state.peer);
+    else if (earlier.confirmable && earlier.progress === Progress.Acknowledged) this.#port.send(empty(MessageType.ACK, earlier.id), earlier.state.peer);
+  }
+
+  #clearAckDeadline(incoming: Incoming): void {
+    if (incoming.ackDeadline === undefined) return;
+    this.deadlines.clear(incoming.ackDeadline);
+    incoming.ackDeadline = undefined;
+  }
+
+  /** A response in a message of its own. */
+  #response(message: Message, peer: Peer): void {
+    const confirmable = message.type === MessageType.CON;
+    const now = this.#env.now();
+    const state = this.#peers.get(peer.key);
+    const earlier = state?.seen.get(message.id);
+    if (earlier !== undefined && this.#isAlive(earlier, now)) {
+      this.#duplicate(earlier);
+      return;
+    }
+    const incoming = state === undefined ? undefined : new Incoming(state, message.id, confirmable, now);
+    if (incoming === undefined || !this.#port.response(message, peer, undefined)) {
+      // Also for Non-confirmable ones: it ends an observation that this side has forgotten (RFC 7641 §3.6).
+      this.#port.send(empty(MessageType.RST, message.id), peer);
+      this.#discard('unexpected-response', peer, formatCode(message.code));
+      return;
+    }
+    if (this.#closed) return;
+    this.#duplicates.add(incoming);
+    this.acknowledge(incoming);
+  }
+
+  #acknowledgement(message: Message, peer: Peer): void {
+    const transmission = this.#peers.get(peer.key)?.sent?.get(message.id);
+    if (transmission === undefined || !transmission.confirmable) this.#discard('unexpected-ack', peer);
+    else if (message.code === 0) {
+      this.settle(transmission);
+      transmission.listener.finished();
+    } else if (!isResponse(message.code)) this.#discard('code', peer, `an acknowledgement of class ${codeClass(message.code)}`);
+    else if (!this.#port.response(message, peer, transmission)) this.#discard('unexpected-response', peer, formatCode(message.code));
+  }
+
+  #reset(message: Message, peer: Peer): void {
+    if (message.code !== 0) {
+      this.#discard('code', peer, 'a Reset that is not Empty');
+      return;
+    }
+    const transmission = this.#peers.get(peer.key)?.sent?.get(message.id);
+    if (transmission === undefined) {
+      this.#discard('unexpected-reset', peer);
+      return;
+    }
+    this.settle(transmission);
+    transmission.listener.failed(new CoapError('ERR_COAP_RESET', `expected a response from ${peer.address} port ${peer.port}, got a Reset`));
+  }
+
+  #start(transmission: Transmission): void {
+    const { state } = transmission;
+    const id = this.#takeId(state);
+    if (id === undefined) {
+      this.#refuse(transmission);
+      return;
+    }
+    transmission.stage = 'sent';
+    state.outstanding++;
+    state.sent ??= new Map();
+    if (transmission.confirmable) {
+      const { ackTimeout, ackRandomFactor } = this.parameters;
+      transmission.timeout = ackTimeout * (1 + this.random.fraction() * (ackRandomFactor - 1));
+    }
+    this.#emitTransmission(transmission, id);
+  }
+
+  /** Send under this id and wait for the timeout. */
+  #emitTransmission(transmission: Transmission, id: number): void {
+    const { state } = transmission;
+    transmission.id = id;
+    state.sent!.set(id, transmission);
+    this.deadlines.set(transmission, transmission.timeout);
+    this.#sendWithId(transmission.datagram, id, state.peer);
+  }
+
+  #sendWithId(datagram: Uint8Array, id: number, peer: Peer): void {
+    datagram[2] = id >>> 8;
+    datagram[3] = id;
+    this.#port.send(datagram, peer);
+  }
+
+  /** Too much waits for this peer. Told by a deadline of now, since listeners hear nothing before `transmit` returns. */
+  #refuse(transmission: Transmission): void {
+    transmission.stage = 'refused';
+    this.deadlines.set(transmission, 0);
+  }
+
+  #startQueued(state: PeerState): void {
+    while (state.outstanding < this.parameters.nstart && state.queue.length > 0) this.#start(state.queue.shift()!);
+  }
+
+  #timeout(transmission: Transmission): void {
+    const { state, listener } = transmission;
+    if (transmission.stage === 'refused') {
+      transmission.stage = 'done';
+      listener.failed(
+        new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.queue} waiting messages and a free message id, got more for ${state.peer.address}`),
+      );
+    } else if (!transmission.confirmable) {
+      this.settle(transmission);
+      listener.finished();
+    } else if (transmission.retransmissions < this.parameters.maxRetransmit) {
+      transmission.retransmissions++;
+      transmission.timeout *= 2;
+      this.#retransmit(transmission);
+    } else {
+      this.settle(transmission);
+      listener.failed(new CoapError('ERR_COAP_TIMEOUT', `expected an acknowledgement from ${state.peer.address} port ${state.peer.port}, got none`));
+    }
+  }
+
+  #retransmit(transmission: Transmission): void {
+    const newer = transmission.listener.supersede?.();
+    const id = newer === undefined ? undefined : this.#takeId(transmission.state);
+    if (newer === undefined || id === undefined) {
+      this.deadlines.set(transmission, transmission.timeout);
+      this.#port.send(transmission.datagram, transmission.state.peer);
+      return;
+    }
+    transmission.state.sent!.delete(transmission.id);
+    transmission.datagram = encodeParts(MessageType.CON, newer.code, 0, transmission.token, newer.options, newer.payload);
+    this.#emitTransmission(transmission, id);
+  }
+
+  #takeId(state: PeerState): number | undefined {
+    state.ids ??= new MessageIds(this.random.uint32(), this.parameters.exchangeLifetime);
+    return state.ids.take(this.#env.now());
+  }
+
+  #addPeer(peer: Peer): PeerState {
+    if (this.#sweep.slot < 0) this.deadlines.set(this.#sweep, this.parameters.exchangeLifetime / 8);
+    return new PeerState(peer, this.#peers);
+  }
+
+  /** Room for a peer that speaks first; `undefined` when all that are known have something outstanding. */
+  #admitPeer(peer: Peer): PeerState | undefined {
+    while (this.#peers.size >= this.#limits.peers && this.#duplicates.entries > 0) this.#duplicates.forgetOldest();
+    return this.#peers.size >= this.#limits.peers ? undefined : this.#addPeer(peer);
+  }
+
+  /** The one sweep; it runs as long as there is something to forget. */
+  #forget(): void {
+    const before = this.#env.now() - this.parameters.exchangeLifetime;
+    this.#duplicates.forgetBefore(before);
+    for (const state of this.#peers.values()) state.release(state.ids !== undefined && state.ids.lastUse <= before);
+    if (this.#peers.size > 0) this.deadlines.set(this.#sweep, this.parameters.exchangeLifetime / 8);
+  }
+
+  /** Elicit a Reset: an Empty Confirmable message, the "CoAP ping" (RFC 7252, Section 4.3). */
+  ping(peer: Peer, listener: TransmissionListener): Transmission | undefined {
+    return this.transmit(peer, true, emptyBytes, { code: 0, options: [], payload: emptyBytes }, 0, listener);
+  }
+}

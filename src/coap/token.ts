@@ -1,0 +1,37 @@
+import type { RandomPool } from './random-pool.ts';
+
+const randomLength = 4;
+
+/**
+ * Tokens of one endpoint: four random bytes, then a sequence number from 0 in its shortest form.
+ *
+ * The number makes each token unique for as long as the endpoint lives, hence on each of its associations (RFC 9175, Section 4.2); the random bytes make it hard
+ * to forge a response from outside the path (RFC 7252, Section 5.3.1), also for a server that has seen other tokens of this endpoint.
+ */
+export class Tokens {
+  readonly #random: RandomPool;
+  #next = 0;
+
+  constructor(random: RandomPool) {
+    this.#random = random;
+  }
+
+  take(): Uint8Array {
+    const number = this.#next++;
+    let length = 1;
+    for (let rest = Math.floor(number / 256); rest > 0; rest = Math.floor(rest / 256)) length++;
+    const token = new Uint8Array(randomLength + length);
+    const random = this.#random.uint32();
+    for (let i = 0; i < randomLength; i++) token[i] = random >>> (8 * i);
+    for (let i = randomLength + length - 1, rest = number; i >= randomLength; i--, rest = Math.floor(rest / 256)) token[i] = rest % 256;
+    return token;
+  }
+}
+
+/** The sequence number in a token of ours; -1 for one that cannot be ours. What it names must still be compared with the whole token. */
+export function tokenNumber(token: Uint8Array): number {
+  if (token.length <= randomLength) return -1;
+  let number = 0;
+  for (let i = randomLength; i < token.length; i++) number = number * 256 + token[i]!;
+  return number;
+}
