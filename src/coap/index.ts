@@ -39,3 +39,4 @@ export {
   withOption,
   withoutOptions,
 } from './option.ts';
+export type { DatagramTransport } from './transport.ts';
