@@ -1,5 +1,6 @@
 import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
+import { attempt } from './attempt.ts';
 import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { BlockwiseDownload } from './blockwise-download.ts';
@@ -29,8 +30,10 @@ export class BlockwiseClient {
       const { options } = request;
       for (let i = 0; i < options.length; i++) {
         const option = options[i]!;
-        // The caller moves single blocks on its own.
+        // The caller moves single blocks on its own, or deregisters, whose answer is not worth its later blocks.
         if (option.number === OptionNumber.Block1 || (option.number === OptionNumber.Block2 && !isFirstBlock(option))) return next(request, listener);
+        if (option.number === OptionNumber.Observe && option.value.length !== 0 && request.payload.length <= this.limits.threshold)
+          return next(request, listener);
       }
       const operation = new Operation(this, next, request, listener);
       operation.start();
@@ -121,7 +124,8 @@ class Operation implements ResponseListener {
 
   #send(request: Request): void {
     const turn = ++this.#turn;
-    const cancel = this.#next(request, this);
+    // The caller of the first exchange hears by an exception what it did wrong; nobody stands behind the later ones.
+    const cancel = turn === 1 && this.#upload === undefined ? this.#next(request, this) : attempt(this.#next, request, this);
     // An answer may have come, and the next request have gone out, before `next` returned.
     if (turn === this.#turn && !this.#done) this.#cancelExchange = cancel;
   }

@@ -1,6 +1,7 @@
 import { ByteWriter, emptyBytes, equalBytes } from '../core/bytes.ts';
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
+import { attempt } from './attempt.ts';
 import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { sameAssociation } from './cache-key.ts';
@@ -153,7 +154,7 @@ export class BlockwiseDownload implements ResponseListener {
 
   #send(request: Request): void {
     const turn = ++this.#turn;
-    const cancel = this.#options.next(request, this);
+    const cancel = attempt(this.#options.next, request, this);
     if (turn === this.#turn && !this.#done) this.#cancelExchange = cancel;
   }
 

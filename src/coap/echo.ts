@@ -2,6 +2,7 @@ import { concat, constantTimeEqual, emptyBytes, utf8 } from '../core/bytes.ts';
 import { hmac } from '../core/crypto/index.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
+import { attempt } from './attempt.ts';
 import { endpointKey, sameAssociation } from './cache-key.ts';
 import { Code } from './code.ts';
 import { ExpiringTable } from './expiring-table.ts';
@@ -110,7 +111,7 @@ class EchoExchange implements ResponseListener {
       const value = opaqueOption(OptionNumber.Echo, option.value.slice());
       if (response.code === Code.Unauthorized && last && !this.#resent) {
         this.#resent = true;
-        this.#cancelExchange = this.#next({ ...this.#request, options: withOption(this.#request.options, value) }, this);
+        this.#cancelExchange = attempt(this.#next, { ...this.#request, options: withOption(this.#request.options, value) }, this);
         return;
       }
       this.#values.set(endpointKey(this.#request), '', value);

@@ -54,6 +54,11 @@ export class ExpiringTable<V> {
     return entry !== undefined && entry.expires > this.#env.now();
   }
 
+  /** Entries of one owner. */
+  countOf(owner: string): number {
+    return this.#owners.get(owner) ?? 0;
+  }
+
   /** The value under `key`; its time starts anew. */
   get(key: string): V | undefined {
     const entry = this.#entries.get(key);
@@ -104,13 +109,6 @@ export class ExpiringTable<V> {
     this.#take(key, entry);
     if (this.#entries.size === 0) this.#disarm();
     return true;
-  }
-
-  values(): IterableIterator<V> {
-    const entries = this.#entries.values();
-    return (function* () {
-      for (const entry of entries) yield entry.value;
-    })();
   }
 
   /** Forget everything, without calling `removed`. */

@@ -1,0 +1,71 @@
+import type { Env } from '../core/env.ts';
+import { Method } from './code.ts';
+import { electiveUint } from './elective.ts';
+import type { Layer, Request } from './layer.ts';
+import { ObserveClient } from './observe-client.ts';
+import { ObserveServer } from './observe-server.ts';
+import { OptionNumber } from './option.ts';
+
+export interface ObserveOptions {
+  /** Observers of all resources together. Default 4,096. */
+  readonly maxObservers?: number;
+  /** Observers from one endpoint. Default 64. */
+  readonly maxObserversPerPeer?: number;
+  /** Milliseconds after which an observer that was sent nothing is let go with a 5.03, alive or not. Default 24 hours. */
+  readonly idle?: number;
+}
+
+/** {@link ObserveOptions} with the defaults filled in. */
+export type ObserveLimits = Required<ObserveOptions>;
+
+export interface ObserveLayer extends Layer {
+  /** `observers`: registrations with us; `observations`: our own with others. */
+  stats(): { readonly observers: number; readonly observations: number };
+  /** Forget everything and stop the timers. */
+  close(): void;
+}
+
+/**
+ * Observation of resources.
+ *
+ * As a server it numbers what a handler notifies, bounds the observers (one too many is answered like a plain GET) and ends an observation with its first
+ * error. As a client it delivers the response to the registration and then each notification that is newer than those before, registers anew when none came
+ * for longer than the last one is fresh, and deregisters on cancel. Equal observations share one registration.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7641
+ */
+export function observe(options: ObserveOptions, env: Env): ObserveLayer {
+  const server = new ObserveServer(
+    { maxObservers: options.maxObservers ?? 4096, maxObserversPerPeer: options.maxObserversPerPeer ?? 64, idle: options.idle ?? 86_400_000 },
+    env,
+  );
+  const client = new ObserveClient(env);
+  return {
+    name: 'observe',
+    outbound: (next) => {
+      client.next = next;
+      return (request, listener) => (isRegistration(request) ? client.observe(request, listener) : next(request, listener));
+    },
+    inbound: (next) => (request, reply) => {
+      if (isRegistration(request)) server.register(request, reply, next);
+      else next(request, reply);
+    },
+    stats: () => ({ observers: server.size, observations: client.size }),
+    close: () => {
+      server.close();
+      client.close();
+    },
+  };
+}
+
+/** GET or FETCH (RFC 8132, Section 2.4) with Observe 0. */
+function isRegistration(request: Request): boolean {
+  const { options } = request;
+  for (let i = 0; i < options.length; i++) {
+    const { number } = options[i]!;
+    if (number < OptionNumber.Observe) continue;
+    if (number > OptionNumber.Observe) return false;
+    return (request.code === Method.GET || request.code === Method.FETCH) && electiveUint(options, number) === 0;
+  }
+  return false;
+}
