@@ -1,9 +1,8 @@
 import { emptyBytes, equalBytes, utf8 } from '../core/bytes.ts';
 import { Code, codeClass, isResponse, Method } from './code.ts';
 import { ContentFormat } from './content-format.ts';
-import { electiveUint } from './elective.ts';
 import type { Request, Response } from './layer.ts';
-import { findOption, type Option, OptionNumber, opaqueOption, sortOptions, uintOption } from './option.ts';
+import { findOption, type Option, OptionNumber, opaqueOption, sortOptions, uintOf, uintOption } from './option.ts';
 
 /** What a resource function answers: text, bytes, or more than that. `undefined` is success without a payload. */
 export type Answer = string | Uint8Array | AnswerFields | undefined;
@@ -71,8 +70,8 @@ export function afterwards(request: Request, response: Response): Response {
   for (const { number, value } of request.options) {
     if (number > OptionNumber.Accept) break;
     if (number === OptionNumber.Accept) {
-      const format = electiveUint(response.options, OptionNumber.ContentFormat);
-      if (format !== undefined && format !== electiveUint(request.options, OptionNumber.Accept)) return codeResponse(Code.NotAcceptable);
+      const format = uintOf(response.options, OptionNumber.ContentFormat);
+      if (format !== undefined && format !== uintOf(request.options, OptionNumber.Accept)) return codeResponse(Code.NotAcceptable);
     } else if (number === OptionNumber.IfMatch || number === OptionNumber.IfNoneMatch) {
       const current = findOption(response.options, OptionNumber.ETag)?.value;
       if (request.code === Method.GET && !conditionHolds(request.options, true, current)) return codeResponse(Code.PreconditionFailed);

@@ -6,10 +6,9 @@ import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutB
 import type { BlockwiseLimits } from './blockwise.ts';
 import { sameAssociation } from './cache-key.ts';
 import { Code, codeClass } from './code.ts';
-import { electiveUint } from './elective.ts';
 import { CoapError } from './errors.ts';
 import type { Request, Requester, Response, ResponseListener } from './layer.ts';
-import { findOption, OptionNumber, withOption } from './option.ts';
+import { findOption, OptionNumber, uintOf, withOption } from './option.ts';
 
 /** How often a body that changes while it is fetched is fetched anew. */
 const mostRestarts = 3;
@@ -90,7 +89,7 @@ export class BlockwiseDownload implements ResponseListener {
       this.#fail('ERR_COAP_BLOCK', `expected a block of ${size} bytes, got ${response.payload.length}`);
       return;
     }
-    if (!this.#fits(Math.max(size, electiveUint(response.options, OptionNumber.Size2) ?? 0))) return;
+    if (!this.#fits(Math.max(size, uintOf(response.options, OptionNumber.Size2) ?? 0))) return;
     this.#head = response;
     this.#szx = block.szx;
     this.#body = new ByteWriter(2 * size);

@@ -5,10 +5,9 @@ import { type Block, blockOffset, blockOption, blockSize, decodeBlock } from './
 import type { BlockwiseLimits } from './blockwise.ts';
 import { copyOptions, endpointKey, operationKey } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
-import { electiveUint } from './elective.ts';
 import { ExpiringTable } from './expiring-table.ts';
 import type { Handler, Reply, Request, Response } from './layer.ts';
-import { findOption, type Option, OptionNumber, uintOption, withOption, withoutOptions } from './option.ts';
+import { findOption, type Option, OptionNumber, uintOf, uintOption, withOption, withoutOptions } from './option.ts';
 
 /** A request body of which some blocks came. */
 interface Upload {
@@ -108,7 +107,7 @@ export class BlockwiseServer {
     // RFC 7959 §2.3: with M set, the payload has the size that SZX says.
     if (block.more && payload.length !== size) return errorResponse(Code.BadRequest);
     const offset = blockOffset(block);
-    const announced = electiveUint(request.options, OptionNumber.Size1) ?? 0;
+    const announced = uintOf(request.options, OptionNumber.Size1) ?? 0;
     if (offset + payload.length > this.limits.maxBody || announced > this.limits.maxBody) {
       this.#uploads.delete(key);
       return this.#tooLarge();

@@ -1,11 +1,10 @@
 import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { attempt } from './attempt.ts';
-import { copyOptions, observationKey, sameAssociation } from './cache-key.ts';
+import { copyOptions, observationKey } from './cache-key.ts';
 import { codeClass } from './code.ts';
-import { electiveUint } from './elective.ts';
 import type { Request, Requester, Response, ResponseListener } from './layer.ts';
-import { findOption, OptionNumber, uintOption, withOption } from './option.ts';
+import { findOption, OptionNumber, uintOf, uintOption, withOption } from './option.ts';
 import { isNewer } from './reordering.ts';
 
 /** Seconds that a response without Max-Age is fresh (RFC 7252, Section 5.10.5). */
@@ -59,7 +58,7 @@ class Observation implements ResponseListener {
   readonly #listeners = new Set<{ readonly listener: ResponseListener }>();
   #latest: Response | undefined;
   #receivedAt = 0;
-  /** The answer to a renewal comes next, which counts as newer whatever its number: the server may have started anew. */
+  /** The answer to a renewal comes next. It counts as newer whatever its number: the server may have started anew, and under OSCORE it has none. */
   #renewing = false;
   #ended = false;
   #cancelExchange: Cancel | undefined;
@@ -130,10 +129,9 @@ class Observation implements ResponseListener {
 
   #isFreshest(response: Response): boolean {
     const latest = this.#latest;
-    if (latest === undefined || !sameAssociation(this.#request, response)) return latest === undefined;
+    if (latest === undefined || this.#renewing) return true;
     const numbered = latest.sequence !== undefined || response.sequence !== undefined;
-    if (!numbered && (this.#renewing || this.#client.env.now() > this.#receivedAt + clockRule)) return true;
-    return isNewer(latest, response);
+    return (!numbered && this.#client.env.now() > this.#receivedAt + clockRule) || isNewer(latest, response);
   }
 
   #scheduleRenewal(freshFor: number): void {
@@ -185,5 +183,5 @@ class Observation implements ResponseListener {
 
 /** Milliseconds. */
 function maxAge(response: Response): number {
-  return (electiveUint(response.options, OptionNumber.MaxAge) ?? defaultMaxAge) * 1000;
+  return (uintOf(response.options, OptionNumber.MaxAge) ?? defaultMaxAge) * 1000;
 }

@@ -1,10 +1,9 @@
 import type { Env } from '../core/env.ts';
 import { Method } from './code.ts';
-import { electiveUint } from './elective.ts';
 import type { Layer, Request } from './layer.ts';
 import { ObserveClient } from './observe-client.ts';
 import { ObserveServer } from './observe-server.ts';
-import { OptionNumber } from './option.ts';
+import { OptionNumber, uintOf } from './option.ts';
 
 export interface ObserveOptions {
   /** Observers of all resources together. Default 4,096. */
@@ -65,7 +64,7 @@ function isRegistration(request: Request): boolean {
     const { number } = options[i]!;
     if (number < OptionNumber.Observe) continue;
     if (number > OptionNumber.Observe) return false;
-    return (request.code === Method.GET || request.code === Method.FETCH) && electiveUint(options, number) === 0;
+    return (request.code === Method.GET || request.code === Method.FETCH) && uintOf(options, number) === 0;
   }
   return false;
 }

@@ -1,6 +1,5 @@
-import { electiveUint } from './elective.ts';
 import type { Response } from './layer.ts';
-import { OptionNumber } from './option.ts';
+import { OptionNumber, uintOf } from './option.ts';
 
 const half = 0x80_0000;
 
@@ -15,8 +14,8 @@ export function isNewer(before: Response, incoming: Response): boolean {
   // RFC 8613 §4.1.3.5.2: only the first notification may come without a Partial IV, so it is the oldest.
   if (before.sequence !== undefined) return false;
   if (incoming.sequence !== undefined) return true;
-  const v1 = electiveUint(before.options, OptionNumber.Observe);
-  const v2 = electiveUint(incoming.options, OptionNumber.Observe);
+  const v1 = uintOf(before.options, OptionNumber.Observe);
+  const v2 = uintOf(incoming.options, OptionNumber.Observe);
   if (v1 === undefined || v2 === undefined) return true;
   return (v1 < v2 && v2 - v1 < half) || (v1 > v2 && v1 - v2 > half);
 }

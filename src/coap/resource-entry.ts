@@ -2,9 +2,8 @@ import { BytesError, emptyBytes, fromUtf8 } from '../core/bytes.ts';
 import { type Answer, afterwards, codeResponse, conditionHolds, responseOf } from './answer.ts';
 import { copyOptions } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
-import { electiveUint } from './elective.ts';
 import type { Peer, Reply, Request, Response, SecurityAssociation } from './layer.ts';
-import { findOption, type Option, OptionNumber, queryOf, uintOption } from './option.ts';
+import { findOption, type Option, OptionNumber, queryOf, uintOf, uintOption } from './option.ts';
 
 export type ResourceFunction = (request: ResourceRequest) => Answer | Promise<Answer>;
 
@@ -70,11 +69,11 @@ export class ResourceRequest {
   }
 
   get contentFormat(): number | undefined {
-    return electiveUint(this.request.options, OptionNumber.ContentFormat);
+    return uintOf(this.request.options, OptionNumber.ContentFormat);
   }
 
   get accept(): number | undefined {
-    return electiveUint(this.request.options, OptionNumber.Accept);
+    return uintOf(this.request.options, OptionNumber.Accept);
   }
 
   /**
@@ -158,18 +157,18 @@ export class ResourceEntry implements ResourceHandle {
       else if (number === OptionNumber.IfMatch || number === OptionNumber.IfNoneMatch) conditional = true;
     }
     if (this.resource.accepts !== undefined && request.payload.length !== 0) {
-      const format = electiveUint(request.options, OptionNumber.ContentFormat);
+      const format = uintOf(request.options, OptionNumber.ContentFormat);
       if (format !== undefined && !this.resource.accepts.includes(format)) {
         reply.respond(codeResponse(Code.UnsupportedContentFormat));
         return;
       }
     }
     const reads = code === Method.GET || code === Method.FETCH;
-    if (accept && reads && this.#formats !== undefined && !this.#formats.includes(electiveUint(request.options, OptionNumber.Accept) ?? -1)) {
+    if (accept && reads && this.#formats !== undefined && !this.#formats.includes(uintOf(request.options, OptionNumber.Accept) ?? -1)) {
       reply.respond(codeResponse(Code.NotAcceptable));
       return;
     }
-    if (observe && reads && this.resource.observable === true && electiveUint(request.options, OptionNumber.Observe) === 0) {
+    if (observe && reads && this.resource.observable === true && uintOf(request.options, OptionNumber.Observe) === 0) {
       new Observer(this, this.#observers, request, reply, path).run();
     } else if (conditional && code !== Method.GET) {
       this.#whenConditionHolds(request, path, reply, () => this.answer(request, path, run, (response) => reply.respond(response)));
@@ -288,7 +287,7 @@ class Observer {
       return;
     }
     if (response.code === Code.Content) {
-      const format = electiveUint(response.options, OptionNumber.ContentFormat);
+      const format = uintOf(response.options, OptionNumber.ContentFormat);
       if (!this.#notified) this.#format = format;
       else if (format !== this.#format) {
         // RFC 7641 §4.2: the Content-Format stays what it was.
