@@ -4,15 +4,30 @@
  * ```ts
  * const endpoint = new Endpoint({ transport: await udp() });
  * const peer = await endpoint.resolve('coap.example', 5683);
- * const response = await endpoint.request({ code: Method.GET, options: pathOptions(['time']), peer });
+ * const response = await endpoint.request({ peer, options: pathOptions(['time']) });
  * ```
  */
+export type { Answer, AnswerFields } from './answer.ts';
+export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwise.ts';
+export { blockwise } from './blockwise.ts';
 export { Code, codeClass, codeName, formatCode, isRequest, isResponse, Method } from './code.ts';
 export { ContentFormat, contentFormatName, contentFormatOf } from './content-format.ts';
+export type { EchoLayer, EchoOptions, Freshness } from './echo.ts';
+export { echo } from './echo.ts';
+export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions } from './endpoint.ts';
+export { Endpoint } from './endpoint.ts';
 export { CoapError, CoapFormatError } from './errors.ts';
+export type { ExchangeEvent, ExchangeLimits } from './exchange.ts';
+export { defaultExchangeLimits, Exchange } from './exchange.ts';
 export type { Handler, Layer, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from './layer.ts';
+export type { Link } from './link-format.ts';
+export { attributeOf, decodeLinkFormat, encodeLinkFormat, filterLinks, link } from './link-format.ts';
 export type { Body, Message } from './message.ts';
 export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, MessageType } from './message.ts';
+export type { DiscardedEvent, MessagingLimits, MessagingPort } from './messaging.ts';
+export { defaultMessagingLimits, Messaging } from './messaging.ts';
+export type { ObserveLayer, ObserveOptions } from './observe.ts';
+export { observe } from './observe.ts';
 export type { Option, OptionDefinition, OptionFormat, RecognisedOptions } from './option.ts';
 export {
   emptyOption,
@@ -39,4 +54,13 @@ export {
   withOption,
   withoutOptions,
 } from './option.ts';
+export type { DerivedParameters, TransmissionParameters } from './parameters.ts';
+export { deriveParameters } from './parameters.ts';
+export type { RequestTag, RequestTagsOptions } from './request-tag.ts';
+export { RequestTags, requestTagOption } from './request-tag.ts';
+export type { RouterOptions } from './resource.ts';
+export { Router, requestPath } from './resource.ts';
+export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource-entry.ts';
 export type { DatagramTransport } from './transport.ts';
+export type { CoapUri } from './uri.ts';
+export { composeUri, parseUri, uriOptions } from './uri.ts';
