@@ -1,0 +1,312 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  Code,
+  findOption,
+  Method,
+  type Option,
+  OptionNumber,
+  opaqueOption,
+  pathOptions,
+  type Request,
+  type Response,
+  stringOption,
+  uintOption,
+} from '../../src/coap/index.ts';
+import { emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
+import {
+  decodeOscoreOption,
+  decodePartialIv,
+  encodePartialIv,
+  optionClass,
+  protectRequest,
+  protectResponse,
+  type SecurityContext,
+  unprotectRequest,
+  unprotectResponse,
+} from '../../src/oscore/index.ts';
+import { pair, peer, request } from './support.ts';
+
+function header(message: Request | Response): Uint8Array {
+  return findOption(message.options, OptionNumber.Oscore)!.value;
+}
+
+function receive(message: Request, context: SecurityContext) {
+  return unprotectRequest(message, decodeOscoreOption(header(message)), context);
+}
+
+function numbers(options: readonly Option[]): number[] {
+  return options.map(({ number }) => number);
+}
+
+function flipped(bytes: Uint8Array, bit: number): Uint8Array {
+  const changed = bytes.slice();
+  changed[bit >>> 3] = changed[bit >>> 3]! ^ (1 << (bit & 7));
+  return changed;
+}
+
+function withHeader<M extends Request | Response>(message: M, value: Uint8Array): M {
+  return { ...message, options: message.options.map((option) => (option.number === OptionNumber.Oscore ? { number: option.number, value } : option)) };
+}
+
+/** Values that the definitions of the options allow. */
+const samples: readonly (readonly [number: number, value: string])[] = [
+  [OptionNumber.IfMatch, '01'],
+  [OptionNumber.UriHost, '68'],
+  [OptionNumber.ETag, '02'],
+  [OptionNumber.IfNoneMatch, ''],
+  [OptionNumber.Observe, ''],
+  [OptionNumber.UriPort, '1633'],
+  [OptionNumber.LocationPath, '61'],
+  [OptionNumber.UriPath, '62'],
+  [OptionNumber.ContentFormat, '3c'],
+  [OptionNumber.MaxAge, '3c'],
+  [OptionNumber.UriQuery, '63'],
+  [OptionNumber.HopLimit, '10'],
+  [OptionNumber.Accept, '3c'],
+  [OptionNumber.LocationQuery, '64'],
+  [OptionNumber.Block2, '06'],
+  [OptionNumber.Block1, '0e'],
+  [OptionNumber.Size2, '20'],
+  [OptionNumber.ProxyScheme, '636f6170'],
+  [OptionNumber.Size1, '20'],
+  [OptionNumber.Echo, '0102'],
+  [OptionNumber.NoResponse, '1a'],
+  [OptionNumber.RequestTag, '01'],
+  [2048, 'ff'],
+  [65_001, 'fe'],
+];
+
+test('RFC 8613 Figure 5, RFC 9175 2.2.1 and 3.2.1, RFC 9668 3.1: the class of every option', () => {
+  const outer = new Set<number>([3, 7, 9, 21, 35, 39]);
+  const both = new Set<number>([6, 14, 23, 27, 28, 60, 252, 258, 292]);
+  for (const number of [...Object.values(OptionNumber), 2048, 65_001])
+    assert.equal(optionClass(number), outer.has(number) ? 'U' : both.has(number) ? 'EU' : 'E', `${number}`);
+});
+
+for (const [number, hex] of samples) {
+  const option = { number, value: fromHex(hex) };
+  const expected = optionClass(number);
+
+  test(`RFC 8613 4.1: option ${number} in a request, class ${expected}`, () => {
+    const { client, server } = pair();
+    const { message } = protectRequest(request(client, Method.GET, [option]), client, 0);
+    const outerNumbers = numbers(message.options).filter((outer) => outer !== OptionNumber.Oscore);
+    assert.deepEqual(outerNumbers, expected === 'U' || number === OptionNumber.Observe ? [number] : []);
+    const { request: original } = receive(message, server);
+    assert.deepEqual(original.options, [option]);
+    // Without what travelled outside: only what was encrypted comes back.
+    const stripped = { ...message, options: message.options.filter((outer) => outer.number === OptionNumber.Oscore) };
+    const inner = receive(stripped, server).request.options;
+    assert.deepEqual(inner, expected === 'U' || number === OptionNumber.Observe ? [] : [option]);
+  });
+
+  test(`RFC 8613 8.2 and 8.4: option ${number} put on the outside by somebody else`, () => {
+    const { client, server } = pair();
+    const { message, binding } = protectRequest(request(client), client, 0);
+    const put = <M extends Request | Response>(into: M): M => ({ ...into, options: [...into.options, option].sort((a, b) => a.number - b.number) });
+    assert.deepEqual(receive(put(message), server).request.options, expected === 'U' ? [option] : []);
+    const response = protectResponse({ code: Code.Content, options: [], payload: emptyBytes }, server, receive(message, server).binding);
+    assert.deepEqual(unprotectResponse(put(response), client, binding).response.options, []);
+  });
+}
+
+test('RFC 8613 4.2 and 4.1.3.5: Outer Codes and the Observe option of requests and responses', () => {
+  const { client, server } = pair();
+  const plain = protectRequest(request(client, Method.PUT, [], 'on'), client, 0);
+  assert.equal(plain.message.code, Method.POST);
+  for (const value of [0, 1]) {
+    const observe = uintOption(OptionNumber.Observe, value);
+    const { message } = protectRequest(request(client, Method.GET, [observe]), client, 1);
+    assert.equal(message.code, Method.FETCH);
+    assert.deepEqual(findOption(message.options, OptionNumber.Observe), observe);
+    assert.deepEqual(receive(message, server).request.options, [observe]);
+  }
+  const { binding } = receive(plain.message, server);
+  assert.equal(protectResponse({ code: Code.NotFound, options: [], payload: emptyBytes }, server, binding).code, Code.Changed);
+  const notification = protectResponse({ code: Code.Content, options: [uintOption(OptionNumber.Observe, 7)], payload: utf8('21') }, server, binding, 5);
+  assert.equal(notification.code, Code.Content);
+  assert.deepEqual(findOption(notification.options, OptionNumber.Observe), uintOption(OptionNumber.Observe, 7));
+  const { response, sequence } = unprotectResponse(notification, client, plain.binding);
+  assert.equal(sequence, 5);
+  assert.deepEqual(response.options, [uintOption(OptionNumber.Observe, 0)], 'the Inner one is empty');
+});
+
+test('RFC 8613 4.1.3.5.1: an Outer Observe that somebody else changed is not believed', () => {
+  const { client, server } = pair();
+  const observed = (inner: number | undefined, outer: number | undefined): number | undefined => {
+    const options = inner === undefined ? [] : [uintOption(OptionNumber.Observe, inner)];
+    const { message } = protectRequest(request(client, Method.GET, options), client, 0);
+    const rest = message.options.filter(({ number }) => number !== OptionNumber.Observe);
+    const changed = { ...message, options: outer === undefined ? rest : [uintOption(OptionNumber.Observe, outer), ...rest] };
+    const option = findOption(receive(changed, server).request.options, OptionNumber.Observe);
+    return option === undefined ? undefined : option.value.length;
+  };
+  assert.equal(observed(0, 0), 0);
+  assert.equal(observed(undefined, 0), undefined, 'no registration from outside');
+  assert.equal(observed(undefined, 1), undefined);
+  assert.equal(observed(0, undefined), undefined, 'the way back carries one response only');
+  assert.equal(observed(0, 1), undefined);
+  assert.equal(observed(1, undefined), 1, 'a cancellation is one');
+});
+
+test('RFC 8613 4.1.3.3: Proxy-Uri is taken apart', () => {
+  const { client, server } = pair();
+  const proxied = (uri: string) => protectRequest(request(client, Method.GET, [stringOption(OptionNumber.ProxyUri, uri)]), client, 0).message;
+  const message = proxied('coap://example.com/resource?q=1');
+  assert.deepEqual(findOption(message.options, OptionNumber.ProxyUri), stringOption(OptionNumber.ProxyUri, 'coap://example.com'));
+  const original = receive(message, server).request.options;
+  assert.deepEqual(original, [
+    stringOption(OptionNumber.UriPath, 'resource'),
+    stringOption(OptionNumber.UriQuery, 'q=1'),
+    stringOption(OptionNumber.ProxyUri, 'coap://example.com'),
+  ]);
+  const inner = (uri: string): Option[] => receive(proxied(uri), server).request.options.filter(({ number }) => number !== OptionNumber.ProxyUri);
+  assert.deepEqual(inner('coap://[2001:db8::1]:61616/'), []);
+  assert.deepEqual(inner('coap://example.com'), []);
+  assert.deepEqual(inner('coap://example.com/a%2Fb//c?d&e%26'), [
+    ...pathOptions(['a/b', '', 'c']),
+    stringOption(OptionNumber.UriQuery, 'd'),
+    stringOption(OptionNumber.UriQuery, 'e&'),
+  ]);
+  for (const uri of ['/resource', 'coap:resource', 'coap://h/%ff', 'coap://h/a#b']) assert.throws(() => proxied(uri), { code: 'ERR_OSCORE_PROXY_URI' });
+});
+
+test('RFC 8613 4.1.3.7: OSCORE is not nested', () => {
+  const { client, server } = pair();
+  const inside = [opaqueOption(OptionNumber.Oscore, emptyBytes)];
+  assert.throws(() => protectRequest(request(client, Method.GET, inside), client, 0), { code: 'ERR_OSCORE_NESTED' });
+  const { binding } = protectRequest(request(client), client, 0);
+  assert.throws(() => protectResponse({ code: Code.Content, options: inside, payload: emptyBytes }, server, binding), { code: 'ERR_OSCORE_NESTED' });
+});
+
+test('RFC 8613 5: Partial IVs are shortest', () => {
+  for (const [sequence, hex] of [
+    [0, '00'],
+    [1, '01'],
+    [255, 'ff'],
+    [256, '0100'],
+    [2 ** 31, '80000000'],
+    [2 ** 32 - 1, 'ffffffff'],
+    [2 ** 32, '0100000000'],
+    [2 ** 40 - 1, 'ffffffffff'],
+  ] as const) {
+    assert.equal(toHex(encodePartialIv(sequence)), hex);
+    assert.equal(decodePartialIv(fromHex(hex)), sequence);
+  }
+  for (const sequence of [2 ** 40, -1, 0.5, Number.NaN]) assert.throws(() => encodePartialIv(sequence), { code: 'ERR_OSCORE_SEQUENCE' });
+});
+
+test('RFC 8613 8: request and response come back, with every AEAD, both hashes and numbers of all lengths', () => {
+  for (const aead of [1, 2, 3, 10, 11, 12, 13, 24, 30, 31, 32, 33]) {
+    for (const hkdf of [5, 7]) {
+      const { client, server } = pair({ aead, hkdf });
+      for (const sequence of [0, 256, 2 ** 16, 2 ** 31, 2 ** 32 + 1, 2 ** 40 - 1]) {
+        const sent = protectRequest(request(client, Method.POST, pathOptions(['a']), 'question'), client, sequence);
+        const received = receive(sent.message, server);
+        assert.equal(received.sequence, sequence);
+        assert.equal(received.request.code, Method.POST);
+        assert.deepEqual(received.request.payload, utf8('question'));
+        for (const own of [undefined, sequence]) {
+          const answer = protectResponse({ code: Code.Content, options: [], payload: utf8('answer') }, server, received.binding, own);
+          const { response, sequence: got } = unprotectResponse({ ...answer, peer }, client, sent.binding);
+          assert.equal(got, own);
+          assert.equal(response.code, Code.Content);
+          assert.equal(response.peer, peer);
+          assert.deepEqual(response.payload, utf8('answer'));
+        }
+      }
+    }
+  }
+});
+
+test('RFC 8613 5.1: kid context goes with requests of a context that has an ID Context', () => {
+  const idContext = fromHex('37cbf3210017a2d3');
+  const { client } = pair({ idContext });
+  assert.deepEqual(decodeOscoreOption(header(protectRequest(request(client), client, 0).message)).kidContext, idContext);
+  assert.equal(decodeOscoreOption(header(protectRequest(request(pair().client), pair().client, 0).message)).kidContext, undefined);
+});
+
+test('RFC 8613 12.6: a request with any bit of option or ciphertext changed does not verify', () => {
+  const { client, server } = pair();
+  const { message } = protectRequest(request(client, Method.PUT, pathOptions(['led']), 'on'), client, 300);
+  const value = header(message);
+  for (let bit = 0; bit < message.payload.length * 8; bit++)
+    assert.throws(() => receive({ ...message, payload: flipped(message.payload, bit) }, server), {
+      code: 'ERR_OSCORE_DECRYPT',
+      message: 'expected a message that verifies, got one that does not',
+    });
+  for (let bit = 0; bit < value.length * 8; bit++) {
+    const changed = withHeader(message, flipped(value, bit));
+    let kid: Uint8Array | undefined;
+    try {
+      kid = decodeOscoreOption(header(changed)).kid;
+    } catch {
+      continue;
+    }
+    if (kid === undefined || toHex(kid) !== toHex(server.recipientId)) continue;
+    assert.throws(() => receive(changed, server), /that verifies/, `bit ${bit}`);
+  }
+  for (let length = 1; length < message.payload.length; length++)
+    assert.throws(() => receive({ ...message, payload: message.payload.subarray(0, length) }, server), { code: 'ERR_OSCORE_DECRYPT' });
+  assert.throws(() => receive({ ...message, payload: emptyBytes }, server), { code: 'ERR_OSCORE_DECODE' });
+  assert.equal(receive(message, server).sequence, 300);
+});
+
+test('RFC 8613 12.6: a response with any bit of option or ciphertext changed does not verify', () => {
+  const { client, server } = pair();
+  const { message, binding } = protectRequest(request(client), client, 20);
+  for (const own of [undefined, 7]) {
+    const answer = protectResponse({ code: Code.Content, options: [], payload: utf8('21 C') }, server, receive(message, server).binding, own);
+    for (let bit = 0; bit < answer.payload.length * 8; bit++)
+      assert.throws(() => unprotectResponse({ ...answer, payload: flipped(answer.payload, bit) }, client, binding), { code: 'ERR_OSCORE_DECRYPT' });
+    const value = header(answer);
+    for (let bit = 0; bit < value.length * 8; bit++)
+      assert.throws(() => unprotectResponse(withHeader(answer, flipped(value, bit)), client, binding), /ERR_OSCORE|verifies|expected/, `bit ${bit}`);
+    assert.throws(() => unprotectResponse({ ...answer, payload: emptyBytes }, client, binding), { code: 'ERR_OSCORE_DECODE' });
+    assert.throws(() => unprotectResponse({ ...answer, options: [] }, client, binding), { code: 'ERR_OSCORE_DECODE' });
+  }
+});
+
+test('RFC 8613 7.1: a response verifies for its own request only', () => {
+  const { client, server } = pair();
+  const first = protectRequest(request(client), client, 1);
+  const second = protectRequest(request(client), client, 2);
+  const answer = (own?: number) =>
+    protectResponse({ code: Code.Content, options: [], payload: utf8('1') }, server, receive(first.message, server).binding, own);
+  for (const own of [undefined, 9]) {
+    assert.throws(() => unprotectResponse(answer(own), client, second.binding), { code: 'ERR_OSCORE_DECRYPT' });
+    assert.equal(unprotectResponse(answer(own), client, first.binding).sequence, own);
+  }
+});
+
+test('RFC 8613 4.2: the code inside is one of the direction', () => {
+  const { client, server } = pair();
+  const odd = protectRequest(request(client, Code.Content), client, 0);
+  assert.throws(() => receive(odd.message, server), { code: 'ERR_OSCORE_PLAINTEXT' });
+  const { message, binding } = protectRequest(request(client), client, 1);
+  const answer = protectResponse({ code: Method.GET, options: [], payload: emptyBytes }, server, receive(message, server).binding);
+  assert.throws(() => unprotectResponse(answer, client, binding), { code: 'ERR_OSCORE_PLAINTEXT' });
+});
+
+test('RFC 8613 5.3: a plaintext that is no CoAP message is refused, though it verifies', () => {
+  const { client, server } = pair();
+  const { message, binding } = protectRequest(request(client), client, 0);
+  for (const plaintext of ['', '01ff', '01f0', '0171', '01d0']) {
+    const payload = client.sender.aead.seal(binding.nonce, binding.aad, fromHex(plaintext));
+    assert.throws(() => receive({ ...message, payload }, server), { code: 'ERR_OSCORE_PLAINTEXT' }, plaintext);
+  }
+});
+
+test('inputs are borrowed: nothing that is received is written to, nothing that is kept is a view of it', () => {
+  const { client, server } = pair();
+  const { message } = protectRequest(request(client), client, 77);
+  const value = header(message).slice();
+  const payload = message.payload.slice();
+  const received = receive(withHeader({ ...message, payload }, value), server);
+  const before = [toHex(received.binding.aad), toHex(received.binding.nonce)];
+  assert.equal(toHex(payload), toHex(message.payload));
+  value.fill(0);
+  payload.fill(0);
+  assert.deepEqual([toHex(received.binding.aad), toHex(received.binding.nonce)], before);
+});
