@@ -2,7 +2,7 @@ import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type Profi
 import { Code, type Layer } from '../../src/coap/index.ts';
 import { emptyBytes } from '../../src/core/bytes.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
-import { ContextTable, deriveContext, oscore, type SecurityContext } from '../../src/oscore/index.ts';
+import { ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext } from '../../src/oscore/index.ts';
 import { storedContexts } from './context-store.ts';
 import { OscoreProfileError, readCredentials } from './credentials.ts';
 import { InputMaterials } from './input-materials.ts';
@@ -32,19 +32,13 @@ class OscoreAtAs implements ProfileAtAs {
   constructor(io: AsIo) {
     this.#io = io;
     this.#materials = new InputMaterials(io.store, io.env, io.emit);
-    this.#layer = oscore({ contexts: this.#contexts, store: storedContexts(io.store), env: io.env, emit: (event) => io.emit({ ...event }) });
+    this.#layer = oscore({ contexts: this.#contexts, store: storedContexts(io.store), env: io.env, emit: (event) => report(io, event) });
     this.layers = [this.#layer];
   }
 
   async addPeer(credential: string, credentials: unknown): Promise<void> {
     const parameters = readCredentials(credentials);
     if (this.#peers.has(credential)) throw new OscoreProfileError('ERR_OSCORE_PROFILE_USE', `expected one security context for "${credential}", got two`);
-    if (this.#contexts.find(parameters.recipientId, parameters.idContext) !== undefined) {
-      throw new OscoreProfileError(
-        'ERR_OSCORE_PROFILE_CREDENTIALS',
-        `recipientId: expected one that no other peer has, got that of another for "${credential}"`,
-      );
-    }
     // What an earlier run has received is not known: the first request is answered by Echo (RFC 8613, Appendix B.1.2).
     const context = deriveContext(parameters, { credential, window: 'unverified' });
     this.#contexts.add(context);
@@ -89,4 +83,24 @@ class OscoreAtAs implements ProfileAtAs {
 /** RFC 9203, Section 3.2: an update has the identifier in the token, and no cnf in the response. */
 function update(kid: Uint8Array): Binding {
   return { claims: { cnf: { kid: kid.slice() } }, confidential: false, response: () => ({}) };
+}
+
+/** What an operator wants to know. Messages stay out: they hold tokens and keys. */
+function report(io: AsIo, event: OscoreEvent): void {
+  switch (event.type) {
+    case 'discarded':
+      io.emit({ type: 'oscore-discarded', reason: event.reason, ...detailOf(event.context, event.detail) });
+      break;
+    case 'sequence':
+      io.emit({ type: 'oscore-sequence', reason: event.code, detail: event.detail });
+      break;
+    case 'restored':
+      io.emit({ type: 'oscore-restored', ...detailOf(event.context) });
+      break;
+  }
+}
+
+function detailOf(context: SecurityContext | undefined, detail?: string): { readonly detail?: string } {
+  const parts = [context?.credential, detail].filter((part) => part !== undefined);
+  return parts.length === 0 ? {} : { detail: parts.join(': ') };
 }

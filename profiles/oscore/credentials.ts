@@ -14,7 +14,7 @@ const shortestSecret = 16;
  */
 export function readCredentials(credentials: unknown): ContextParameters {
   if (typeof credentials !== 'object' || credentials === null) throw refuse('credentials', 'the parameters of a security context', credentials);
-  const fields = credentials as Readonly<Record<keyof ContextParameters, unknown>>;
+  const fields = credentials as Fields;
   const masterSecret = bytes(fields, 'masterSecret');
   if (masterSecret.length < shortestSecret) {
     throw new OscoreProfileError('ERR_OSCORE_PROFILE_CREDENTIALS', `masterSecret: expected at least ${shortestSecret} bytes, got ${masterSecret.length}`);
