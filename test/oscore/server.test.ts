@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  Code,
+  findOption,
+  type Handler,
+  Method,
+  OptionNumber,
+  opaqueOption,
+  pathOptions,
+  type Reply,
+  type Request,
+  type Response,
+  uintOption,
+} from '../../src/coap/index.ts';
+import { emptyBytes, fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
+import { deriveContext, encodeOscoreOption, encodePartialIv, protectRequest, type SecurityContext, unprotectResponse } from '../../src/oscore/index.ts';
+import { answering, FakeStore, pair, parameters, peer, request, Side, settle, Wire } from './support.ts';
+
+interface Server {
+  readonly client: SecurityContext;
+  readonly server: SecurityContext;
+  readonly side: Side;
+  readonly wire: Wire;
+  readonly seen: Request[];
+  send(sequence: number, message?: Request): Response[];
+}
+
+function serve(handler?: Handler, of: Parameters<typeof pair>[0] = {}, store?: FakeStore): Server {
+  const { client, server } = pair(of);
+  const side = new Side([server], store);
+  const seen: Request[] = [];
+  const wire = new Wire(new Side([]).layer, side.layer, (message, reply) => {
+    seen.push(message);
+    (handler ?? answering('ok'))(message, reply);
+  });
+  return { client, server, side, wire, seen, send: (sequence, message = request(client)) => wire.inject(protectRequest(message, client, sequence).message) };
+}
+
+function refusal(code: number, text: string): Response {
+  return { code, options: [uintOption(OptionNumber.MaxAge, 0)], payload: utf8(text) };
+}
+
+function changed(message: Request, value: string): Request {
+  return {
+    ...message,
+    options: message.options.map((option) => (option.number === OptionNumber.Oscore ? opaqueOption(OptionNumber.Oscore, fromHex(value)) : option)),
+  };
+}
+
+test('a request without the OSCORE option passes as it is', () => {
+  const { wire, seen, side } = serve();
+  const plain = { ...request(undefined, Method.POST, pathOptions(['authz-info']), 'token') };
+  assert.deepEqual(
+    wire.inject(plain).map(({ code }) => code),
+    [Code.Content],
+  );
+  assert.equal(seen[0]!.association, undefined);
+  assert.deepEqual(seen[0]!.payload, plain.payload);
+  assert.deepEqual(side.events, []);
+});
+
+test('RFC 8613 8.2 and 8.3: a protected request reaches the handler in the same turn, and so does its protected answer', () => {
+  const { client, server, wire, seen, side } = serve();
+  const { message, binding } = protectRequest(request(client, Method.PUT, pathOptions(['led']), 'on'), client, 4);
+  const [answer] = wire.inject(message);
+  assert.equal(seen[0]!.code, Method.PUT);
+  assert.equal(seen[0]!.association, server);
+  assert.deepEqual(answer!.options, [opaqueOption(OptionNumber.Oscore, emptyBytes)], 'the nonce of the request, so no Partial IV');
+  const { response } = unprotectResponse(answer!, client, binding);
+  assert.equal(fromUtf8(response.payload), 'ok');
+  assert.deepEqual(
+    side.events.map(({ type }) => type),
+    ['unprotected', 'protected'],
+  );
+  assert.deepEqual(side.store.reservations, [], 'no sequence number is needed');
+});
+
+test('RFC 8613 8.2, step 2: malformed options are refused with 4.02', () => {
+  const { client, wire, seen, side } = serve();
+  const { message } = protectRequest(request(client), client, 0);
+  for (const value of ['', '00', '2900c1', '0e010203040506c1', '0f01020304050607c1', '1900', '190002c1', '0900', '0100', '08c1', '01'].filter(
+    (hex) => hex !== '0900',
+  ))
+    assert.deepEqual(wire.inject(changed(message, value)), [refusal(Code.BadOption, 'Failed to decode COSE')], value);
+  assert.deepEqual(wire.inject({ ...message, payload: emptyBytes }), [refusal(Code.BadOption, 'Failed to decode COSE')], 'RFC 8613 2: no payload');
+  assert.equal(seen.length, 0);
+  assert.ok(side.discarded.every((reason) => reason === 'decode'));
+});
+
+test('RFC 8613 8.2, step 2: no context for this kid is 4.01', () => {
+  const { client, wire, seen, side } = serve();
+  const { message } = protectRequest(request(client), client, 0);
+  for (const value of ['0900', '0900c2', '0900c1c1', '190001aac1'])
+    assert.deepEqual(wire.inject(changed(message, value)), [refusal(Code.Unauthorized, 'Security context not found')], value);
+  assert.equal(seen.length, 0);
+  assert.deepEqual(new Set(side.discarded), new Set(['context']));
+});
+
+test('RFC 8613 8.2, step 3: a replay is 4.01 and does not reach the handler', () => {
+  const { client, wire, seen, side } = serve();
+  const { message } = protectRequest(request(client), client, 40);
+  assert.equal(wire.inject(message)[0]!.code, Code.Changed);
+  assert.deepEqual(wire.inject(message), [refusal(Code.Unauthorized, 'Replay detected')]);
+  assert.deepEqual(wire.inject({ ...message, peer: { ...peer, key: 'other', port: 9 } }), [refusal(Code.Unauthorized, 'Replay detected')]);
+  const old = protectRequest(request(client), client, 8).message;
+  assert.deepEqual(wire.inject(old), [refusal(Code.Unauthorized, 'Replay detected')], 'left of the window');
+  assert.equal(wire.inject(protectRequest(request(client), client, 9).message)[0]!.code, Code.Changed, 'the left edge of the window');
+  assert.equal(seen.length, 2);
+  assert.deepEqual(side.discarded, ['replay', 'replay', 'replay']);
+});
+
+test('RFC 8613 8.2, step 6: what does not verify is 4.00, one answer for all causes', () => {
+  const { client, wire, seen, side } = serve();
+  const { message } = protectRequest(request(client), client, 3);
+  for (let bit = 0; bit < message.payload.length * 8; bit++) {
+    const payload = message.payload.slice();
+    payload[bit >>> 3] = payload[bit >>> 3]! ^ (1 << (bit & 7));
+    assert.deepEqual(wire.inject({ ...message, payload }), [refusal(Code.BadRequest, 'Decryption failed')]);
+  }
+  assert.deepEqual(wire.inject({ ...message, payload: Uint8Array.of(1) }), [refusal(Code.BadRequest, 'Decryption failed')]);
+  assert.deepEqual(wire.inject(changed(message, '0904c1')), [refusal(Code.BadRequest, 'Decryption failed')]);
+  const stranger = deriveContext({ ...parameters, masterSecret: utf8('another secret') });
+  assert.deepEqual(wire.inject(protectRequest(request(stranger), stranger, 3).message), [refusal(Code.BadRequest, 'Decryption failed')]);
+  assert.equal(seen.length, 0);
+  assert.deepEqual(new Set(side.discarded), new Set(['decrypt']));
+  assert.equal(wire.inject(message)[0]!.code, Code.Changed, 'the real one still passes');
+});
+
+test('RFC 8613 7.4: a forged Partial IV does not move the window', () => {
+  const { client, server, wire, seen } = serve();
+  const { message } = protectRequest(request(client), client, 3);
+  const forged = toHex(encodeOscoreOption({ partialIv: encodePartialIv(2 ** 40 - 1), kid: client.senderId }));
+  assert.deepEqual(wire.inject(changed(message, forged)), [refusal(Code.BadRequest, 'Decryption failed')]);
+  assert.equal(server.window.highest, -1);
+  assert.equal(wire.inject(message)[0]!.code, Code.Changed);
+  assert.equal(server.window.highest, 3);
+  assert.equal(seen.length, 1);
+});
+
+test('RFC 8613 7.2.1: the largest Partial IV is received once', () => {
+  const { send, seen } = serve();
+  const last = 2 ** 40 - 1;
+  for (const sequence of [last - 2 ** 32, last - 31, last, last - 30]) assert.equal(send(sequence)[0]!.code, Code.Changed);
+  for (const sequence of [last, last - 31, last - 32]) assert.equal(send(sequence)[0]!.code, Code.Unauthorized);
+  assert.equal(seen.length, 4);
+});
+
+test('RFC 7252 5.4.1: an unknown critical Inner option is answered with a protected 4.02', () => {
+  const { client, wire, seen } = serve();
+  const { message, binding } = protectRequest(request(client, Method.GET, [opaqueOption(65_001, fromHex('01'))]), client, 0);
+  const [answer] = wire.inject(message);
+  assert.equal(unprotectResponse(answer!, client, binding).response.code, Code.BadOption);
+  assert.equal(seen.length, 0);
+});
+
+test('RFC 7252 5.4.1: an elective Inner option of a wrong length is left out', () => {
+  const { send, seen, client } = serve();
+  send(0, request(client, Method.GET, [opaqueOption(OptionNumber.Size1, fromHex('0102030405')), opaqueOption(2048, fromHex('01'))]));
+  assert.deepEqual(seen[0]!.options, [opaqueOption(2048, fromHex('01'))]);
+});
+
+test('RFC 8613 4.1.3.7: an OSCORE option inside is answered with a protected 4.02', () => {
+  const { client, wire, seen } = serve();
+  const { message, binding } = protectRequest(request(client), client, 0);
+  // 01 GET, 90: option 9 of no bytes.
+  const payload = client.sender.aead.seal(binding.nonce, binding.aad, fromHex('0190'));
+  const [answer] = wire.inject({ ...message, payload });
+  assert.equal(unprotectResponse(answer!, client, binding).response.code, Code.BadOption);
+  assert.equal(seen.length, 0);
+});
+
+test('RFC 8613 5.3: a plaintext that is no message is 4.00', () => {
+  const { client, wire, seen, side } = serve();
+  const { message, binding } = protectRequest(request(client), client, 0);
+  const payload = client.sender.aead.seal(binding.nonce, binding.aad, fromHex('01ff'));
+  assert.deepEqual(wire.inject({ ...message, payload }), [refusal(Code.BadRequest, 'Decryption failed')]);
+  assert.equal(seen.length, 0);
+  assert.deepEqual(side.discarded, ['plaintext']);
+});
+
+test('RFC 8613 5: two contexts of one kid are told apart by kid context', () => {
+  const contexts = ['aa', 'bb'].map((hex) => pair({ idContext: fromHex(hex) }));
+  const side = new Side(contexts.map(({ server }) => server));
+  const seen: Request[] = [];
+  const wire = new Wire(new Side([]).layer, side.layer, answering('ok', seen));
+  for (const { client, server } of contexts) {
+    wire.inject(protectRequest(request(client), client, 0).message);
+    assert.equal(seen.at(-1)!.association, server);
+  }
+});
+
+test('a context that leaves: its messages are 4.01 from then on, and it can come back', () => {
+  const { client, server, side, send } = serve();
+  assert.equal(send(0)[0]!.code, Code.Changed);
+  side.contexts.remove(server);
+  assert.deepEqual(send(1), [refusal(Code.Unauthorized, 'Security context not found')]);
+  side.contexts.add(server);
+  assert.equal(send(0)[0]!.code, Code.Unauthorized, 'with its window');
+  assert.equal(send(1)[0]!.code, Code.Changed);
+  assert.equal(client.senderKeyId, deriveContext(parameters).senderKeyId);
+});
+
+test('RFC 9203 4.3: an answer after the context left is an unprotected 4.01 without content', () => {
+  let reply: Reply | undefined;
+  const { server, side, wire, client } = serve((_, given) => {
+    reply = given;
+  });
+  for (const observe of [[], [uintOption(OptionNumber.Observe, 0)]]) {
+    side.contexts.replace(server);
+    const answers = wire.inject(protectRequest(request(client, Method.GET, observe), client, server.window.highest + 1).message);
+    side.contexts.remove(server);
+    if (observe.length > 0) reply!.notify({ code: Code.Content, options: observe, payload: utf8('secret') });
+    reply!.respond({ code: Code.Content, options: [], payload: utf8('secret') });
+    assert.deepEqual(answers, [refusal(Code.Unauthorized, '')]);
+  }
+});
+
+test('RFC 8613 8.3: the nonce of a request protects one answer', () => {
+  let reply: Reply | undefined;
+  const { client, wire } = serve((_, given) => {
+    reply = given;
+  });
+  const answers = wire.inject(protectRequest(request(client), client, 0).message);
+  reply!.respond({ code: Code.Content, options: [], payload: utf8('1') });
+  reply!.respond({ code: Code.Content, options: [], payload: utf8('2') });
+  reply!.notify({ code: Code.Content, options: [], payload: utf8('3') });
+  assert.equal(answers.length, 1);
+});
+
+test('RFC 8613 4.1.3.5.2: notifications carry fresh Partial IVs, but for the first, and stay in order', async () => {
+  let reply: Reply | undefined;
+  const { client, wire, side } = serve((_, given) => {
+    reply = given;
+  });
+  const observe = uintOption(OptionNumber.Observe, 0);
+  const { message, binding } = protectRequest(request(client, Method.GET, [observe]), client, 0);
+  const answers = wire.inject(message);
+  for (let i = 0; i < 5; i++) reply!.notify({ code: Code.Content, options: [uintOption(OptionNumber.Observe, i + 1)], payload: utf8(`${i}`) });
+  reply!.respond({ code: Code.NotFound, options: [], payload: emptyBytes });
+  reply!.notify({ code: Code.Content, options: [], payload: utf8('late') });
+  assert.equal(answers.length, 1, 'the others wait for numbers');
+  await settle();
+  assert.equal(answers.length, 6);
+  const received = answers.map((answer) => unprotectResponse(answer, client, binding));
+  assert.deepEqual(
+    received.map(({ sequence }) => sequence),
+    [undefined, 0, 1, 2, 3, 4],
+  );
+  assert.deepEqual(
+    received.map(({ response }) => fromUtf8(response.payload)),
+    ['0', '1', '2', '3', '4', ''],
+  );
+  assert.deepEqual(
+    answers.map(({ code }) => code),
+    [69, 69, 69, 69, 69, 68],
+    'RFC 8613 4.2: the last has no Observe option, so its Outer Code is 2.04',
+  );
+  assert.deepEqual(findOption(received[1]!.response.options, OptionNumber.Observe)?.value, emptyBytes);
+  assert.equal(side.layer.stats()['sequences'], 1);
+});
+
+test('RFC 8613 7.2.1: a notification for which there is no number ends the observation, unprotected and empty', async () => {
+  let reply: Reply | undefined;
+  const store = new FakeStore();
+  const { client, server, wire, side } = serve(
+    (_, given) => {
+      reply = given;
+    },
+    {},
+    store,
+  );
+  store.counters.set(server.senderKeyId, 2 ** 40);
+  const answers = wire.inject(protectRequest(request(client, Method.GET, [uintOption(OptionNumber.Observe, 0)]), client, 0).message);
+  for (const text of ['1', '2', '3']) reply!.notify({ code: Code.Content, options: [uintOption(OptionNumber.Observe, 1)], payload: utf8(text) });
+  await settle();
+  assert.deepEqual(answers.slice(1, 2), [refusal(Code.ServiceUnavailable, '')]);
+  assert.ok(side.events.some((event) => event.type === 'sequence' && event.code === 'ERR_OSCORE_SEQUENCE'));
+  assert.ok(answers.slice(1).every(({ options }) => findOption(options, OptionNumber.Oscore) === undefined));
+});
+
+test('an answer that cannot be encoded becomes a protected 5.00', () => {
+  for (const options of [[opaqueOption(OptionNumber.Oscore, emptyBytes)], [opaqueOption(60, emptyBytes), opaqueOption(12, emptyBytes)]]) {
+    const { client, wire, side } = serve((_, reply) => reply.respond({ code: Code.Content, options, payload: utf8('secret') }));
+    const { message, binding } = protectRequest(request(client), client, 0);
+    const [answer] = wire.inject(message);
+    assert.equal(unprotectResponse(answer!, client, binding).response.code, Code.InternalServerError);
+    assert.deepEqual(side.discarded, ['response']);
+  }
+});
+
+test('stats: nothing stays of strangers and their messages', () => {
+  const { client, wire, side } = serve();
+  const before = side.layer.stats();
+  const { message } = protectRequest(request(client), client, 0);
+  for (let i = 0; i < 500; i++) wire.inject(changed(message, toHex(encodeOscoreOption({ partialIv: encodePartialIv(i), kid: utf8(`${i}`) }))));
+  assert.deepEqual(side.layer.stats(), before);
+});
