@@ -1,0 +1,95 @@
+import { concat, emptyBytes } from '../bytes.ts';
+import { type CborValue, encode, Tagged } from '../cbor.ts';
+import { type Aead, aead, aeadParameters, CryptoError } from '../crypto/index.ts';
+import { CoseError } from './errors.ts';
+import { type CoseKey, checkKeyUse } from './key.ts';
+import { CoseTag, KeyOperation, KeyType } from './labels.ts';
+import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
+
+// Making an AEAD object is dear; a key object of ours keeps its own for each algorithm.
+const made = new WeakMap<CoseKey, Map<number, Aead>>();
+
+function aeadOf(key: CoseKey, algorithm: number): Aead {
+  const parameters = aeadParameters(algorithm);
+  if (parameters === undefined) throw new CoseError('ERR_COSE_ALGORITHM', `expected an AEAD algorithm, got ${algorithm}`);
+  if (key.k?.length !== parameters.keyLength)
+    throw new CoseError('ERR_COSE_ALGORITHM', `expected a key of ${parameters.keyLength} bytes, got ${key.k?.length ?? 0}`);
+  let byAlgorithm = made.get(key);
+  if (byAlgorithm === undefined) made.set(key, (byAlgorithm = new Map()));
+  let found = byAlgorithm.get(algorithm);
+  if (found === undefined) byAlgorithm.set(algorithm, (found = aead(algorithm, key.k)));
+  return found;
+}
+
+/** Enc_structure. @see https://www.rfc-editor.org/rfc/rfc9052#section-5.3 */
+export function encStructure(protectedBytes: Uint8Array, externalAad: Uint8Array): Uint8Array {
+  return encode(['Encrypt0', protectedBytes, externalAad]);
+}
+
+export interface Encrypt0Options extends SenderHeaders {
+  readonly key: CoseKey;
+  readonly algorithm: number;
+  readonly plaintext: Uint8Array;
+  /** As long as the algorithm's nonce; never used twice with one key. */
+  readonly nonce: Uint8Array;
+  readonly externalAad?: Uint8Array;
+}
+
+/**
+ * A tagged COSE_Encrypt0 whose headers, the IV included, are all protected.
+ *
+ * @throws {CoseError} `ERR_COSE_ALGORITHM` when the key is not for this
+ * @see https://www.rfc-editor.org/rfc/rfc9052#section-5.2
+ */
+export function encrypt0(options: Encrypt0Options): Tagged {
+  const { key, algorithm, plaintext, nonce, externalAad = emptyBytes } = options;
+  checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.encrypt);
+  const cipher = aeadOf(key, algorithm);
+  if (nonce.length !== cipher.nonceLength) throw new CoseError('ERR_COSE_ALGORITHM', `expected a nonce of ${cipher.nonceLength} bytes, got ${nonce.length}`);
+  const protectedBytes = protectedHeaders(algorithm, options, nonce);
+  return new Tagged(CoseTag.Encrypt0, [protectedBytes, new Map(), cipher.seal(nonce, encStructure(protectedBytes, externalAad), plaintext)]);
+}
+
+export function readEncrypt0(value: CborValue): CoseObject {
+  return readCose(value, CoseTag.Encrypt0, 3);
+}
+
+/** The nonce: the IV header, or the Partial IV, left-padded and XORed with the key's Base IV (RFC 9052 Section 3.1). */
+function nonceOf(object: CoseObject, key: CoseKey, length: number): Uint8Array {
+  const { iv, partialIv } = object.headers;
+  if (iv !== undefined) {
+    if (iv.length !== length) throw new CoseError('ERR_COSE_FORMAT', `header 5 (IV): expected ${length} bytes, got ${iv.length}`);
+    return iv;
+  }
+  if (partialIv === undefined || key.baseIv?.length !== length || partialIv.length > length) {
+    throw new CoseError('ERR_COSE_FORMAT', `expected an IV of ${length} bytes, or a Partial IV and a Base IV with the key, got neither`);
+  }
+  const nonce = concat(new Uint8Array(length - partialIv.length), partialIv);
+  for (let i = 0; i < length; i++) nonce[i]! ^= key.baseIv[i]!;
+  return nonce;
+}
+
+/**
+ * The plaintext of a COSE_Encrypt0.
+ *
+ * @throws {CoseError} `ERR_COSE_FORMAT`, `ERR_COSE_ALGORITHM`, `ERR_COSE_VERIFY`
+ * @see https://www.rfc-editor.org/rfc/rfc9052#section-5.3
+ */
+export function decrypt0(
+  object: CoseObject,
+  options: { readonly key: CoseKey; readonly externalAad?: Uint8Array; readonly detached?: Uint8Array },
+): Uint8Array {
+  const { key, externalAad = emptyBytes } = options;
+  const algorithm = algorithmFor(object, key.alg);
+  checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.decrypt);
+  const cipher = aeadOf(key, algorithm);
+  const ciphertext = object.payload ?? options.detached;
+  if (ciphertext === undefined) throw new CoseError('ERR_COSE_FORMAT', 'expected a ciphertext, got nil and none detached');
+  const nonce = nonceOf(object, key, cipher.nonceLength);
+  try {
+    return cipher.open(nonce, encStructure(object.protectedBytes, externalAad), ciphertext);
+  } catch (cause) {
+    if (cause instanceof CryptoError) throw new CoseError('ERR_COSE_VERIFY', 'COSE_Encrypt0 does not verify', { cause });
+    throw cause;
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * CBOR Object Signing and Encryption (RFC 9052, RFC 9053): COSE_Sign1, COSE_Mac0, COSE_Encrypt0 and COSE_Key.
+ *
+ * ```ts
+ * const object = encrypt0({ key, algorithm: Algorithm.AES_CCM_16_64_128, plaintext, nonce });
+ * const plaintext = decrypt0(readEncrypt0(object), { key });
+ * ```
+ */
+export type { MacAlgorithm, SignatureAlgorithm } from './algorithms.ts';
+export { Algorithm, algorithmNames, algorithmOf, macAlgorithms, signatureAlgorithms } from './algorithms.ts';
+export type { Encrypt0Options } from './encrypt0.ts';
+export { decrypt0, encrypt0, encStructure, readEncrypt0 } from './encrypt0.ts';
+export { CoseError } from './errors.ts';
+export type { CoseKey } from './key.ts';
+export { coseKeyMap, decodeCoseKey, encodeCoseKey } from './key.ts';
+export { CoseTag, Curve, HeaderLabel, KeyLabel, KeyOperation, KeyType } from './labels.ts';
+export type { Mac0Options } from './mac0.ts';
+export { mac0, readMac0, verifyMac0 } from './mac0.ts';
+export type { CoseObject, Headers, SenderHeaders } from './message.ts';
+export type { Sign1Options } from './sign1.ts';
+export { readSign1, sign1, verifySign1 } from './sign1.ts';

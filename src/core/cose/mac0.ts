@@ -1,0 +1,61 @@
+import { constantTimeEqual, emptyBytes } from '../bytes.ts';
+import { type CborValue, encode, Tagged } from '../cbor.ts';
+import { hmac } from '../crypto/index.ts';
+import { macAlgorithms } from './algorithms.ts';
+import { CoseError } from './errors.ts';
+import { type CoseKey, checkKeyUse } from './key.ts';
+import { CoseTag, KeyOperation, KeyType } from './labels.ts';
+import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
+
+/** MAC_structure and its HMAC. @see https://www.rfc-editor.org/rfc/rfc9052#section-6.3 */
+function macOf(algorithm: number, key: CoseKey, protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
+  const found = macAlgorithms.get(algorithm);
+  if (found === undefined) throw new CoseError('ERR_COSE_ALGORITHM', `expected a MAC algorithm, got ${algorithm}`);
+  if (key.k === undefined || key.k.length < found.keyLength) {
+    throw new CoseError('ERR_COSE_ALGORITHM', `expected a key of at least ${found.keyLength} bytes, got ${key.k?.length ?? 0}`);
+  }
+  return hmac(found.hash, key.k, encode(['MAC0', protectedBytes, externalAad, payload])).subarray(0, found.tagLength);
+}
+
+export interface Mac0Options extends SenderHeaders {
+  readonly key: CoseKey;
+  readonly algorithm: number;
+  readonly payload: Uint8Array;
+  readonly externalAad?: Uint8Array;
+}
+
+/**
+ * A tagged COSE_Mac0 whose headers are all protected.
+ *
+ * @throws {CoseError} `ERR_COSE_ALGORITHM`
+ * @see https://www.rfc-editor.org/rfc/rfc9052#section-6.2
+ */
+export function mac0(options: Mac0Options): Tagged {
+  const { key, algorithm, payload, externalAad = emptyBytes } = options;
+  checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.macCreate);
+  const protectedBytes = protectedHeaders(algorithm, options);
+  return new Tagged(CoseTag.Mac0, [protectedBytes, new Map(), payload, macOf(algorithm, key, protectedBytes, externalAad, payload)]);
+}
+
+export function readMac0(value: CborValue): CoseObject {
+  return readCose(value, CoseTag.Mac0, 4);
+}
+
+/**
+ * The payload of a COSE_Mac0 that verifies.
+ *
+ * @throws {CoseError} `ERR_COSE_FORMAT`, `ERR_COSE_ALGORITHM`, `ERR_COSE_VERIFY`
+ */
+export function verifyMac0(
+  object: CoseObject,
+  options: { readonly key: CoseKey; readonly externalAad?: Uint8Array; readonly detached?: Uint8Array },
+): Uint8Array {
+  const { key, externalAad = emptyBytes } = options;
+  const algorithm = algorithmFor(object, key.alg);
+  checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.macVerify);
+  const payload = object.payload ?? options.detached;
+  if (payload === undefined) throw new CoseError('ERR_COSE_FORMAT', 'expected a payload, got nil and none detached');
+  if (!constantTimeEqual(macOf(algorithm, key, object.protectedBytes, externalAad, payload), object.seal!))
+    throw new CoseError('ERR_COSE_VERIFY', 'COSE_Mac0 does not verify');
+  return payload;
+}

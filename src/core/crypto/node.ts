@@ -1,0 +1,218 @@
+import {
+  type CipherGCMTypes,
+  createCipheriv,
+  createDecipheriv,
+  createECDH,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  ECDH,
+  hkdfSync,
+  type JsonWebKey,
+  type KeyObject,
+  sign as nodeSign,
+  verify as nodeVerify,
+} from 'node:crypto';
+import { ProtocolError } from '../errors.ts';
+
+/** A primitive that refuses. All failures to open share one code. */
+export class CryptoError extends ProtocolError {}
+
+export type HashName = 'sha256' | 'sha384' | 'sha512';
+
+export interface AeadParameters {
+  readonly keyLength: number;
+  readonly nonceLength: number;
+  readonly tagLength: number;
+}
+
+export interface Aead {
+  readonly nonceLength: number;
+  readonly tagLength: number;
+  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array;
+}
+
+const parameters: ReadonlyMap<number, AeadParameters & { readonly cipher: string }> = new Map([
+  [1, { cipher: 'aes-128-gcm', keyLength: 16, nonceLength: 12, tagLength: 16 }],
+  [2, { cipher: 'aes-192-gcm', keyLength: 24, nonceLength: 12, tagLength: 16 }],
+  [3, { cipher: 'aes-256-gcm', keyLength: 32, nonceLength: 12, tagLength: 16 }],
+  [10, { cipher: 'aes-128-ccm', keyLength: 16, nonceLength: 13, tagLength: 8 }],
+  [11, { cipher: 'aes-256-ccm', keyLength: 32, nonceLength: 13, tagLength: 8 }],
+  [12, { cipher: 'aes-128-ccm', keyLength: 16, nonceLength: 7, tagLength: 8 }],
+  [13, { cipher: 'aes-256-ccm', keyLength: 32, nonceLength: 7, tagLength: 8 }],
+  [24, { cipher: 'chacha20-poly1305', keyLength: 32, nonceLength: 12, tagLength: 16 }],
+  [30, { cipher: 'aes-128-ccm', keyLength: 16, nonceLength: 13, tagLength: 16 }],
+  [31, { cipher: 'aes-256-ccm', keyLength: 32, nonceLength: 13, tagLength: 16 }],
+  [32, { cipher: 'aes-128-ccm', keyLength: 16, nonceLength: 7, tagLength: 16 }],
+  [33, { cipher: 'aes-256-ccm', keyLength: 32, nonceLength: 7, tagLength: 16 }],
+]);
+
+export function aeadParameters(algorithm: number): AeadParameters | undefined {
+  return parameters.get(algorithm);
+}
+
+export function aead(algorithm: number, key: Uint8Array): Aead {
+  const found = parameters.get(algorithm);
+  if (found === undefined) throw new CryptoError('ERR_CRYPTO_ALGORITHM', `expected a COSE AEAD algorithm, got ${algorithm}`);
+  if (key.length !== found.keyLength) throw new CryptoError('ERR_CRYPTO_KEY', `expected a key of ${found.keyLength} bytes, got ${key.length}`);
+  const { cipher, nonceLength, tagLength } = found;
+  const own = Uint8Array.from(key);
+  const name = cipher as CipherGCMTypes;
+  return {
+    nonceLength,
+    tagLength,
+    seal: (nonce, aad, plaintext) => {
+      const c = createCipheriv(name, own, nonce, { authTagLength: tagLength });
+      c.setAAD(aad, { plaintextLength: plaintext.length });
+      const first = c.update(plaintext);
+      c.final();
+      const out = new Uint8Array(plaintext.length + tagLength);
+      out.set(first);
+      out.set(c.getAuthTag(), plaintext.length);
+      return out;
+    },
+    open: (nonce, aad, ciphertext) => {
+      if (ciphertext.length < tagLength || nonce.length !== nonceLength) throw new CryptoError('ERR_CRYPTO_OPEN', 'decryption failed');
+      const length = ciphertext.length - tagLength;
+      try {
+        const d = createDecipheriv(name, own, nonce, { authTagLength: tagLength });
+        d.setAuthTag(ciphertext.subarray(length));
+        d.setAAD(aad, { plaintextLength: length });
+        const plaintext = d.update(ciphertext.subarray(0, length));
+        d.final();
+        return Uint8Array.from(plaintext);
+      } catch {
+        throw new CryptoError('ERR_CRYPTO_OPEN', 'decryption failed');
+      }
+    },
+  };
+}
+
+export function hkdf(hash: HashName, secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  return new Uint8Array(hkdfSync(hash, secret, salt, info, length));
+}
+
+export function hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHmac(hash, key).update(data).digest());
+}
+
+export function digest(hash: HashName, data: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHash(hash).update(data).digest());
+}
+
+/** A key of an elliptic curve, in the fields of COSE_Key. */
+export interface CurveKey {
+  readonly crv?: number;
+  readonly x?: Uint8Array;
+  readonly y?: Uint8Array | boolean;
+  readonly d?: Uint8Array;
+}
+
+interface CurveName {
+  readonly kty: 'EC' | 'OKP';
+  readonly crv: string;
+  /** The name that node:crypto's ECDH has for it. */
+  readonly ecdh?: string;
+}
+
+const curves: ReadonlyMap<number, CurveName> = new Map([
+  [1, { kty: 'EC', crv: 'P-256', ecdh: 'prime256v1' }],
+  [2, { kty: 'EC', crv: 'P-384', ecdh: 'secp384r1' }],
+  [3, { kty: 'EC', crv: 'P-521', ecdh: 'secp521r1' }],
+  [4, { kty: 'OKP', crv: 'X25519' }],
+  [5, { kty: 'OKP', crv: 'X448' }],
+  [6, { kty: 'OKP', crv: 'Ed25519' }],
+  [7, { kty: 'OKP', crv: 'Ed448' }],
+]);
+
+const base64Url = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
+
+function jwkOf(key: CurveKey, withPrivate: boolean): JsonWebKey {
+  const curve = curves.get(key.crv ?? 0);
+  if (curve === undefined || key.x === undefined) throw new CryptoError('ERR_CRYPTO_KEY', 'expected a key of a known curve, got another one');
+  let { x, y } = key;
+  if (typeof y === 'boolean') {
+    // A compressed point (RFC 9053 Section 7.1.1): 02 or 03, then x.
+    const full = ECDH.convertKey(Buffer.concat([Uint8Array.of(y ? 3 : 2), x]), curve.ecdh!, undefined, undefined, 'uncompressed') as Buffer;
+    x = full.subarray(1, 1 + x.length);
+    y = full.subarray(1 + x.length);
+  }
+  return {
+    kty: curve.kty,
+    crv: curve.crv,
+    x: base64Url(x),
+    ...(y === undefined ? {} : { y: base64Url(y) }),
+    ...(withPrivate && key.d !== undefined ? { d: base64Url(key.d) } : {}),
+  };
+}
+
+// Making a KeyObject costs more than verifying with it; a key object of ours keeps its own.
+const publicKeys = new WeakMap<CurveKey, KeyObject>();
+const privateKeys = new WeakMap<CurveKey, KeyObject>();
+
+function publicKeyOf(key: CurveKey): KeyObject {
+  let made = publicKeys.get(key);
+  if (made === undefined) {
+    made = createPublicKey({ key: jwkOf(key, false), format: 'jwk' });
+    publicKeys.set(key, made);
+  }
+  return made;
+}
+
+function privateKeyOf(key: CurveKey): KeyObject {
+  let made = privateKeys.get(key);
+  if (made === undefined) {
+    made = createPrivateKey({ key: jwkOf(key, true), format: 'jwk' });
+    privateKeys.set(key, made);
+  }
+  return made;
+}
+
+/** Whether the public part is a point on its curve. */
+export function isValidPublicKey(key: CurveKey): boolean {
+  try {
+    publicKeyOf(key);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the private part belongs to the public part. */
+export function isPrivateKeyOf(key: CurveKey): boolean {
+  try {
+    const own = createPublicKey(privateKeyOf(key)).export({ format: 'jwk' });
+    const wanted = publicKeyOf(key).export({ format: 'jwk' });
+    const curve = curves.get(key.crv!)!;
+    if (own.x !== wanted.x || own.y !== wanted.y) return false;
+    if (curve.ecdh === undefined) return derivedPublic(key, curve.crv) === wanted.x;
+    const ecdh = createECDH(curve.ecdh);
+    ecdh.setPrivateKey(Buffer.from(key.d!));
+    return base64Url(ecdh.getPublicKey().subarray(1, 1 + key.x!.length)) === wanted.x;
+  } catch {
+    return false;
+  }
+}
+
+/** The public part that OpenSSL makes of a raw OKP private part, base64url. */
+function derivedPublic(key: CurveKey, curve: string): string {
+  const identifiers: Readonly<Record<string, string>> = { X25519: '6e', X448: '6f', Ed25519: '70', Ed448: '71' };
+  const d = key.d!;
+  // PKCS#8 of RFC 8410 Section 7: version, algorithm, the private part as OCTET STRING in OCTET STRING.
+  const der = Buffer.concat([
+    Buffer.from([0x30, 14 + d.length, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, Number.parseInt(identifiers[curve]!, 16), 4, d.length + 2, 4, d.length]),
+    d,
+  ]);
+  return createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({ format: 'jwk' }).x!;
+}
+
+/** Sign; ECDSA as R||S of fixed length (RFC 9053 Section 2.1), EdDSA where `hash` is absent. */
+export function sign(hash: HashName | undefined, key: CurveKey, data: Uint8Array): Uint8Array {
+  return Uint8Array.from(nodeSign(hash, data, { key: privateKeyOf(key), dsaEncoding: 'ieee-p1363' }));
+}
+
+export function verify(hash: HashName | undefined, key: CurveKey, data: Uint8Array, signature: Uint8Array): boolean {
+  return nodeVerify(hash, data, { key: publicKeyOf(key), dsaEncoding: 'ieee-p1363' }, signature);
+}

@@ -1,0 +1,227 @@
+import { equalBytes } from './bytes.ts';
+import { type CborMap, type CborValue, decode, encode, Tagged } from './cbor.ts';
+import {
+  type CoseKey,
+  type CoseObject,
+  CoseTag,
+  coseKeyMap,
+  decodeCoseKey,
+  decrypt0,
+  encrypt0,
+  mac0,
+  readEncrypt0,
+  readMac0,
+  readSign1,
+  sign1,
+  verifyMac0,
+  verifySign1,
+} from './cose/index.ts';
+import { aeadParameters } from './crypto/index.ts';
+import { ProtocolError } from './errors.ts';
+import { readKnownMap, writeKnownMap } from './known-map.ts';
+
+/** A token that is no CWT (`ERR_CWT_FORMAT`), that no key fits (`ERR_CWT_KEY`), that does not verify (`ERR_CWT_PROTECTION`), whose claims cannot be read (`ERR_CWT_CLAIMS`). */
+export class CwtError extends ProtocolError {}
+
+/**
+ * How the holder of a token shows that it is the one (RFC 8747 Section 3.1): one key, by one of the methods. `osc` is an OSCORE_Input_Material (RFC 9203).
+ */
+export interface Confirmation {
+  readonly coseKey?: CoseKey;
+  readonly encryptedCoseKey?: CborValue;
+  readonly kid?: Uint8Array;
+  readonly osc?: CborMap;
+  /** Methods that are not understood; they are ignored (RFC 8747 Section 3.1). */
+  readonly unknown?: CborMap;
+}
+
+/** CWT Confirmation Methods, IANA registry as of 2026-11. */
+export const confirmationMethods = {
+  coseKey: { label: 1, type: 'map', name: 'COSE_Key' },
+  encryptedCoseKey: { label: 2, type: 'any', name: 'Encrypted_COSE_Key' },
+  kid: { label: 3, type: 'bstr' },
+  osc: { label: 4, type: 'map' },
+} as const;
+
+/** CBOR Web Token Claims, IANA registry as of 2026-11, as far as ACE uses them. */
+export const cwtClaims = {
+  iss: { label: 1, type: 'tstr' },
+  sub: { label: 2, type: 'tstr' },
+  aud: { label: 3, type: 'tstr/array' },
+  exp: { label: 4, type: 'number' },
+  nbf: { label: 5, type: 'number' },
+  iat: { label: 6, type: 'number' },
+  cti: { label: 7, type: 'bstr' },
+  cnf: { label: 8, type: 'map' },
+  scope: { label: 9, type: 'tstr/bstr' },
+  aceProfile: { label: 38, type: 'int', name: 'ace_profile' },
+  cnonce: { label: 39, type: 'bstr' },
+  exi: { label: 40, type: 'uint' },
+} as const;
+
+/** The claims of a CWT (RFC 8392 Section 3, RFC 9200 Section 8.14). Times are seconds since 1970, with a fraction where the issuer gave one. */
+export interface ClaimsSet {
+  readonly iss?: string;
+  readonly sub?: string;
+  readonly aud?: string | readonly string[];
+  readonly exp?: number;
+  readonly nbf?: number;
+  readonly iat?: number;
+  readonly cti?: Uint8Array;
+  readonly cnf?: Confirmation;
+  readonly scope?: string | Uint8Array;
+  readonly aceProfile?: number;
+  readonly cnonce?: Uint8Array;
+  /** Seconds that the token lives from its first verification at the RS (RFC 9200 Section 5.10.3). */
+  readonly exi?: number;
+  readonly unknown?: CborMap;
+}
+
+export function encodeConfirmation(confirmation: Confirmation): CborMap {
+  const { coseKey, unknown, ...rest } = confirmation;
+  const known = writeKnownMap(confirmationMethods, { ...rest, ...(coseKey === undefined ? {} : { coseKey: coseKeyMap(coseKey) }) });
+  return unknown === undefined ? known : new Map([...known, ...unknown]);
+}
+
+/**
+ * @throws {CborError} `ERR_CBOR_MAP`; {CoseError} `ERR_COSE_KEY`; {CwtError} `ERR_CWT_CLAIMS` when two keys are given
+ * @see https://www.rfc-editor.org/rfc/rfc8747#section-3.1
+ */
+export function decodeConfirmation(value: CborValue): Confirmation {
+  const { known, unknown } = readKnownMap('cnf', confirmationMethods, value);
+  const { coseKey, ...rest } = known;
+  if (coseKey !== undefined && rest.encryptedCoseKey !== undefined)
+    throw new CwtError('ERR_CWT_CLAIMS', 'cnf: expected one of COSE_Key and Encrypted_COSE_Key, got both');
+  return { ...rest, ...(coseKey === undefined ? {} : { coseKey: decodeCoseKey(coseKey) }), ...(unknown.size === 0 ? {} : { unknown }) };
+}
+
+export function encodeClaims(claims: ClaimsSet): Uint8Array {
+  const { cnf, unknown, ...rest } = claims;
+  const known = writeKnownMap(cwtClaims, { ...rest, ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }) });
+  return encode(unknown === undefined ? known : new Map([...known, ...unknown]));
+}
+
+/**
+ * @throws {CborError}, {CoseError}, {CwtError} `ERR_CWT_CLAIMS`
+ * @see https://www.rfc-editor.org/rfc/rfc8392#section-3
+ */
+export function decodeClaims(bytes: Uint8Array): ClaimsSet {
+  const { known, unknown } = readKnownMap('CWT claims', cwtClaims, decode(bytes));
+  const { aud, cnf, ...rest } = known;
+  if (Array.isArray(aud) && !aud.every((item) => typeof item === 'string'))
+    throw new CwtError('ERR_CWT_CLAIMS', 'CWT claims: key 3 (aud): expected text or an array of texts, got others');
+  for (const name of ['exp', 'nbf', 'iat'] as const) {
+    if (rest[name] !== undefined && !Number.isFinite(rest[name]))
+      throw new CwtError('ERR_CWT_CLAIMS', `CWT claims: ${name}: expected a finite number, got ${rest[name]}`);
+  }
+  return {
+    ...rest,
+    ...(aud === undefined ? {} : { aud: aud as string | readonly string[] }),
+    ...(cnf === undefined ? {} : { cnf: decodeConfirmation(cnf) }),
+    ...(unknown.size === 0 ? {} : { unknown }),
+  };
+}
+
+/** A key that protects tokens, and how. */
+export interface TokenKey {
+  readonly use: 'encrypt0' | 'mac0' | 'sign1';
+  /** COSE algorithm identifier. */
+  readonly algorithm: number;
+  readonly key: CoseKey;
+  /** Sent in the token; a token that names another `kid` is not tried with this key. */
+  readonly kid?: Uint8Array;
+}
+
+const cwtTag = 61;
+
+/**
+ * A CWT: tag 61, the COSE tag, every header protected (house rule for RFC 9770; RFC 8392 Section 7.1).
+ *
+ * @param random gives the nonce of COSE_Encrypt0
+ * @throws {CoseError} `ERR_COSE_ALGORITHM` when the key is not for this
+ */
+export function protectCwt(claims: ClaimsSet, tokenKey: TokenKey, random: (length: number) => Uint8Array): Uint8Array {
+  const { use, algorithm, key, kid } = tokenKey;
+  const headers = { key, algorithm, ...(kid === undefined ? {} : { kid }) };
+  const payload = encodeClaims(claims);
+  const object =
+    use === 'encrypt0'
+      ? encrypt0({ ...headers, plaintext: payload, nonce: random(aeadParameters(algorithm)?.nonceLength ?? 0) })
+      : use === 'mac0'
+        ? mac0({ ...headers, payload })
+        : sign1({ ...headers, payload });
+  return encode(new Tagged(cwtTag, object));
+}
+
+interface Protection {
+  readonly use: TokenKey['use'];
+  readonly read: (value: CborValue) => CoseObject;
+  readonly open: (object: CoseObject, options: { readonly key: CoseKey }) => Uint8Array;
+}
+
+const protections: ReadonlyMap<unknown, Protection> = new Map<unknown, Protection>([
+  [CoseTag.Encrypt0, { use: 'encrypt0', read: readEncrypt0, open: decrypt0 }],
+  [CoseTag.Mac0, { use: 'mac0', read: readMac0, open: verifyMac0 }],
+  [CoseTag.Sign1, { use: 'sign1', read: readSign1, open: verifySign1 }],
+]);
+
+/** Run a part of the opening; what it throws becomes a CwtError of this code. */
+function as<T>(code: string, part: () => T): T {
+  try {
+    return part();
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError) || cause instanceof CwtError) throw cause;
+    throw new CwtError(code, cause.message, { cause });
+  }
+}
+
+/** Whether a key may be tried on this object: its kind, its algorithm, its kid. */
+function fits(tokenKey: TokenKey, use: TokenKey['use'], object: CoseObject): boolean {
+  const { alg, kid } = object.headers;
+  if (tokenKey.use !== use || (alg !== undefined && alg !== tokenKey.algorithm)) return false;
+  return kid === undefined || tokenKey.kid === undefined || equalBytes(kid, tokenKey.kid);
+}
+
+/**
+ * Verify a token and read its claims; whether they are true now (times, audience, issuer) is for the caller.
+ *
+ * The token must carry its COSE tag, inside tag 61 or bare (RFC 8392 Section 7.2 steps 2 and 3).
+ *
+ * @throws {CwtError} `ERR_CWT_FORMAT`, `ERR_CWT_KEY`, `ERR_CWT_PROTECTION`, `ERR_CWT_CLAIMS`
+ * @see https://www.rfc-editor.org/rfc/rfc8392#section-7.2
+ */
+export function openCwt(token: Uint8Array, keys: readonly TokenKey[]): { readonly claims: ClaimsSet; readonly key: TokenKey } {
+  const outer = as('ERR_CWT_FORMAT', () => decode(token));
+  const value = outer instanceof Tagged && outer.tag === cwtTag ? outer.value : outer;
+  const protection = value instanceof Tagged ? protections.get(value.tag) : undefined;
+  if (protection === undefined) throw new CwtError('ERR_CWT_FORMAT', 'expected a tagged COSE_Encrypt0, COSE_Mac0 or COSE_Sign1, got another item');
+  const { use, read, open } = protection;
+  const object = as('ERR_CWT_FORMAT', () => read(value));
+  // RFC 8392 §7.2, step 4: every header parameter must be understood.
+  if (object.headers.unknown.size > 0) throw new CwtError('ERR_CWT_FORMAT', 'expected header parameters that are understood, got another one');
+  const candidates = keys.filter((key) => fits(key, use, object));
+  if (candidates.length === 0) throw new CwtError('ERR_CWT_KEY', `expected a token for one of ${keys.length} keys, got one that none fits`);
+  let failure: unknown;
+  for (const key of candidates) {
+    let payload: Uint8Array;
+    try {
+      payload = open(object, { key: key.key.alg === undefined ? withAlgorithm(key) : key.key });
+    } catch (cause) {
+      if (!(cause instanceof ProtocolError)) throw cause;
+      failure = cause;
+      continue;
+    }
+    return { claims: as('ERR_CWT_CLAIMS', () => decodeClaims(payload)), key };
+  }
+  throw new CwtError('ERR_CWT_PROTECTION', 'the token does not verify', { cause: failure });
+}
+
+// The same object each time, so that what is cached by key object stays.
+const bound = new WeakMap<TokenKey, CoseKey>();
+
+/** The key, told which algorithm it is for, so that a token without `alg` is opened by the configured one only. */
+function withAlgorithm(tokenKey: TokenKey): CoseKey {
+  let key = bound.get(tokenKey);
+  if (key === undefined) bound.set(tokenKey, (key = { ...tokenKey.key, alg: tokenKey.algorithm }));
+  return key;
+}

@@ -1,0 +1,35 @@
+/**
+ * Bytes, CBOR (RFC 8949), COSE (RFC 9052, 9053), CWT (RFC 8392, 8747), and the world as an argument.
+ *
+ * ```ts
+ * const claims = { aud: 'rs1', exp: 1_900_000_000, scope: 'r_temp' };
+ * const token = protectCwt(claims, { use: 'encrypt0', algorithm: Algorithm.AES_CCM_16_64_128, key: { kty: 4, k } }, systemEnv.random);
+ * ```
+ */
+export {
+  ByteReader,
+  BytesError,
+  ByteWriter,
+  compareBytes,
+  concat,
+  constantTimeEqual,
+  equalBytes,
+  fromBase64Url,
+  fromHex,
+  fromUtf8,
+  toBase64Url,
+  toHex,
+  utf8,
+} from './bytes.ts';
+export type { CborKey, CborMap, CborValue, DecodeOptions } from './cbor.ts';
+export { CborError, decode, decodeFirst, decodeSequence, encode, Simple, Tagged } from './cbor.ts';
+export * from './cose/index.ts';
+export type { Aead, AeadParameters } from './crypto/index.ts';
+export { aead, aeadParameters, CryptoError, digest, hkdf, hmac } from './crypto/index.ts';
+export type { ClaimsSet, Confirmation, TokenKey } from './cwt.ts';
+export { CwtError, decodeClaims, decodeConfirmation, encodeClaims, encodeConfirmation, openCwt, protectCwt } from './cwt.ts';
+export type { Cancel, Env } from './env.ts';
+export { systemEnv } from './env.ts';
+export { ProtocolError } from './errors.ts';
+export type { FieldSpec, FieldType, Known, MapSpec } from './known-map.ts';
+export { readKnownMap, writeKnownMap } from './known-map.ts';
