@@ -17,7 +17,7 @@ export class BlockwiseClient {
   readonly limits: BlockwiseLimits;
   readonly env: Env;
   readonly tags: RequestTags;
-  readonly operations = new Set<Operation>();
+  readonly operations: Set<Operation> = new Set();
 
   constructor(limits: BlockwiseLimits, env: Env) {
     this.limits = limits;

@@ -119,7 +119,7 @@ export class BlockwiseDownload implements ResponseListener {
       this.#fail('ERR_COAP_BLOCK', `expected a block of ${size} bytes, got ${length}`);
       return;
     }
-    if (!this.#fits(this.#body.length + length)) return;
+    if (!this.#fits(this.#body.length + length + (block.more ? 1 : 0))) return;
     this.#body.bytes(response.payload);
     this.#szx = block.szx;
     if (block.more) this.#fetch();
