@@ -1,0 +1,318 @@
+import { isIP } from 'node:net';
+import * as v from 'valibot';
+import { aeadAlgorithms, hkdfAlgorithms, tokenAlgorithms } from './algorithm-names.ts';
+import { suggest } from './config-error.ts';
+
+/** What stands in the files, checked for its form; `config.ts` reads keys in and checks what belongs together. */
+
+export interface RawOscore {
+  readonly master_secret?: string;
+  readonly master_secret_file?: string;
+  readonly master_salt?: string;
+  readonly sender_id: string;
+  readonly recipient_id: string;
+  readonly id_context?: string;
+  readonly aead?: string;
+  readonly hkdf?: string;
+  readonly replay_window?: number;
+}
+
+export interface RawTokenKey {
+  readonly use: 'encrypt0' | 'mac0' | 'sign1';
+  readonly alg: string;
+  readonly key?: string;
+  readonly key_file?: string;
+  readonly kid?: string;
+}
+
+/** Scope names with a space between, or methods by path. */
+export type RawScope = string | Readonly<Record<string, readonly string[]>>;
+
+export interface RawTransmission {
+  readonly ack_timeout?: number;
+  readonly ack_random_factor?: number;
+  readonly max_retransmit?: number;
+  readonly nstart?: number;
+  readonly probing_rate?: number;
+}
+
+export interface RawAs {
+  readonly listen: string;
+  readonly issuer?: string;
+  readonly store: string;
+  readonly token_lifetime?: number;
+  readonly clients: Readonly<Record<string, RawAsClient>>;
+  readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
+  readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number };
+  readonly transmission?: RawTransmission;
+}
+
+export interface RawAsClient {
+  readonly oscore: RawOscore;
+  readonly profiles?: readonly string[];
+  readonly grants: Readonly<Record<string, { readonly scope: RawScope; readonly default?: RawScope }>>;
+}
+
+export interface RawAsResourceServer {
+  readonly audiences: readonly string[];
+  readonly oscore?: RawOscore;
+  readonly profiles?: readonly string[];
+  readonly token_keys: readonly RawTokenKey[];
+  readonly scopes?: readonly string[];
+  readonly token_lifetime?: number;
+  readonly exi?: boolean;
+  readonly iss?: boolean;
+}
+
+export interface RawRs {
+  readonly listen: string;
+  readonly audience: string | readonly string[];
+  readonly store: string;
+  readonly issuers: readonly { readonly uri: string; readonly issuer?: string; readonly token_keys: readonly RawTokenKey[]; readonly oscore?: RawOscore }[];
+  readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+  readonly aif?: boolean;
+  readonly resources?: Readonly<Record<string, RawResource>>;
+  readonly cnonce?: boolean;
+  readonly public?: readonly string[];
+  readonly limits?: { readonly tokens?: number };
+  readonly transmission?: RawTransmission;
+}
+
+export interface RawResource {
+  readonly kind: 'sensor' | 'value';
+  readonly unit?: string;
+  readonly initial?: string;
+  readonly interval?: number;
+  readonly title?: string;
+}
+
+export interface RawClient {
+  readonly store: string;
+  readonly authorization_servers: readonly { readonly uri: string; readonly oscore: RawOscore }[];
+  readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
+  readonly transmission?: RawTransmission;
+}
+
+type Schema<T> = v.GenericSchema<unknown, T>;
+type Entries = Record<string, Schema<unknown> | v.ExactOptionalSchema<Schema<unknown>, undefined>>;
+
+/** What each schema wants, in words: for a key that is not there at all. */
+const wants = new WeakMap<object, string>();
+
+function wanting<T>(expected: string, schema: Schema<T>): Schema<T> {
+  wants.set(schema, expected);
+  return schema;
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A map with known keys. */
+function section<T>(expected: string, entries: Entries): Schema<T> {
+  const known = Object.keys(entries);
+  const message = (issue: v.StrictObjectIssue): string => {
+    const key = String(issue.path?.at(-1)?.key);
+    if (issue.expected === 'never') return `unknown key${suggest(key, known)}`;
+    return (entries[key] && wants.get(entries[key])) ?? expected;
+  };
+  return wanting(expected, v.pipe(v.custom<unknown>(isMap, expected), v.strictObject(entries, message)) as unknown as Schema<T>);
+}
+
+/** Names that JavaScript has another use for; valibot would leave them out without a word. */
+const reserved = /^(?:__proto__|prototype|constructor)$/;
+
+/** A map whose keys the user chooses. */
+function table<T>(what: string, key: Schema<string>, value: Schema<T>): Schema<Readonly<Record<string, T>>> {
+  const expected = `a map of ${what}`;
+  return wanting(
+    expected,
+    v.pipe(
+      v.custom<unknown>(isMap, expected),
+      v.check((map) => !Object.keys(map as object).some((name) => reserved.test(name)), 'keys other than __proto__, prototype and constructor'),
+      v.record(key as v.GenericSchema<string, string>, value, expected),
+    ) as unknown as Schema<Readonly<Record<string, T>>>,
+  );
+}
+
+function list<T>(what: string, item: Schema<T>): Schema<readonly T[]> {
+  const expected = `a list of at least one ${what}`;
+  return wanting(expected, v.pipe(v.array(item, expected), v.minLength(1, expected)) as unknown as Schema<readonly T[]>);
+}
+
+function matching(expected: string, test: (text: string) => boolean): Schema<string> {
+  return wanting(expected, v.pipe(v.string(expected), v.check(test, expected)));
+}
+
+function oneOf<T extends string>(words: readonly T[]): Schema<T> {
+  const expected = words.length === 1 ? words[0]! : `one of ${words.join(', ')}`;
+  return wanting(expected, v.picklist(words, expected));
+}
+
+function whole(from: number, to: number, unit: string): Schema<number> {
+  const expected = `a whole number of ${unit} from ${from} to ${to}`;
+  return wanting(expected, v.pipe(v.number(expected), v.integer(expected), v.minValue(from, expected), v.maxValue(to, expected)));
+}
+
+function positive(unit: string): Schema<number> {
+  const expected = `a number of ${unit} above 0`;
+  return wanting(
+    expected,
+    v.pipe(
+      v.number(expected),
+      v.check((value) => Number.isFinite(value) && value > 0, expected),
+    ),
+  );
+}
+
+const optional = v.exactOptional as <T>(schema: Schema<T>) => v.ExactOptionalSchema<Schema<T>, undefined>;
+
+const hex = matching('hexadecimal text in quotes, such as "01"', (text) => /^(?:[0-9a-fA-F]{2})*$/.test(text));
+const secretHex = matching('hexadecimal text in quotes, of 16 bytes or more', (text) => /^(?:[0-9a-fA-F]{2}){16,}$/.test(text));
+const filePath = matching('the path of a file', (text) => text !== '' && !text.includes('\0'));
+const folderPath = matching('the path of a folder', (text) => text !== '' && !text.includes('\0'));
+const name = matching('a name without spaces', (text) => /^\S{1,200}$/.test(text));
+const text = matching('text', (value) => value.length <= 10_000);
+const yesNo: Schema<boolean> = wanting('true or false', v.boolean('true or false'));
+const seconds = whole(1, 4_294_967_295, 'seconds');
+
+/** RFC 6749, Section 3.3: what a scope name may hold. */
+const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+const scopeName = matching('a scope name, without spaces', (value) => scopeToken.test(value));
+const methodNames = ['GET', 'POST', 'PUT', 'DELETE', 'FETCH', 'PATCH', 'iPATCH'] as const;
+const methods = list('method', oneOf(methodNames));
+const path = matching('a path that begins with "/"', (value) => /^\/[^\s?#]*$/.test(value));
+const target = matching('a path that begins with "/"', (value) => /^\/[^\s#]*$/.test(value));
+
+const scopeExpected = 'scope names with a space between them, or a map from path to methods';
+const scope: Schema<RawScope> = wanting(
+  scopeExpected,
+  v.lazy(
+    (input): Schema<RawScope> =>
+      isMap(input)
+        ? table('methods by path', target, methods)
+        : matching(scopeExpected, (value) => value !== '' && value.split(' ').every((token) => scopeToken.test(token))),
+  ) as Schema<RawScope>,
+);
+
+const listen = matching('an address and a port, such as 127.0.0.1:5683 or [::1]:5683', (value) => parseListen(value) !== undefined);
+const coapUri = matching('a URI such as coap://127.0.0.1:5783', (value) => {
+  if (!/^coap:\/\/[^/?#\s]+/i.test(value) || !URL.canParse(value)) return false;
+  const { hostname, username, password, hash } = new URL(value);
+  return hostname !== '' && username === '' && password === '' && hash === '';
+});
+const issuer = matching('text of at most 200 characters', (value) => value !== '' && value.length <= 200);
+
+/** `127.0.0.1:5683`, `[::1]:5683`, `localhost:5683`. */
+export function parseListen(value: string): { readonly address: string; readonly port: number } | undefined {
+  const [, six, four, digits] = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([\w.-]+)):(\d{1,5})$/.exec(value) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65_535) return undefined;
+  if (six !== undefined) return isIP(six) === 6 ? { address: six, port } : undefined;
+  return isIP(four!) === 4 || four === 'localhost' ? { address: four!, port } : undefined;
+}
+
+const oscore: Schema<RawOscore> = section('the parameters of an OSCORE security context', {
+  master_secret: optional(secretHex),
+  master_secret_file: optional(filePath),
+  master_salt: optional(hex),
+  sender_id: hex,
+  recipient_id: hex,
+  id_context: optional(hex),
+  aead: optional(oneOf(Object.keys(aeadAlgorithms))),
+  hkdf: optional(oneOf(Object.keys(hkdfAlgorithms))),
+  replay_window: optional(whole(1, 4096, 'sequence numbers')),
+});
+
+const tokenKey: Schema<RawTokenKey> = section('a token key', {
+  use: oneOf(['encrypt0', 'mac0', 'sign1'] as const),
+  alg: oneOf(Object.values(tokenAlgorithms).flatMap((algorithms) => Object.keys(algorithms))),
+  key: optional(secretHex),
+  key_file: optional(filePath),
+  kid: optional(hex),
+});
+
+const profiles = list('profile', oneOf(['coap_oscore']));
+
+const transmission: Schema<RawTransmission> = section('transmission parameters (RFC 7252 Section 4.8)', {
+  ack_timeout: optional(positive('seconds')),
+  ack_random_factor: optional(wanting('a number from 1 on', v.pipe(v.number('a number from 1 on'), v.minValue(1, 'a number from 1 on')))),
+  max_retransmit: optional(whole(0, 20, 'retransmissions')),
+  nstart: optional(whole(1, 1000, 'exchanges')),
+  probing_rate: optional(positive('bytes per second')),
+});
+
+export const asSchema: Schema<RawAs> = section('the configuration of an authorization server', {
+  listen,
+  issuer: optional(issuer),
+  store: folderPath,
+  token_lifetime: optional(seconds),
+  clients: table<RawAsClient>(
+    'clients by name',
+    name,
+    section('a client', {
+      oscore,
+      profiles: optional(profiles),
+      grants: table('grants by audience', name, section('a grant: scope and, optionally, default', { scope, default: optional(scope) })),
+    }),
+  ),
+  resource_servers: table<RawAsResourceServer>(
+    'resource servers by name',
+    name,
+    section('a resource server', {
+      audiences: list('audience', name),
+      oscore: optional(oscore),
+      profiles: optional(profiles),
+      token_keys: list('token key', tokenKey),
+      scopes: optional(list('scope name', scopeName)),
+      token_lifetime: optional(seconds),
+      exi: optional(yesNo),
+      iss: optional(yesNo),
+    }),
+  ),
+  limits: optional(
+    section('limits', {
+      payload: optional(whole(64, 65_536, 'bytes')),
+      pending: optional(whole(1, 1_000_000, 'requests')),
+      tokens_per_client: optional(whole(1, 100_000_000, 'tokens')),
+    }),
+  ),
+  transmission: optional(transmission),
+});
+
+export const rsSchema: Schema<RawRs> = section('the configuration of a resource server', {
+  listen,
+  audience: wanting(
+    'an audience, or a list of them',
+    v.lazy((input): Schema<string | readonly string[]> => (Array.isArray(input) ? list('audience', name) : name)) as Schema<string | readonly string[]>,
+  ),
+  store: folderPath,
+  issuers: list(
+    'authorization server',
+    section('an authorization server', { uri: coapUri, issuer: optional(issuer), token_keys: list('token key', tokenKey), oscore: optional(oscore) }),
+  ),
+  scopes: optional(table('scopes by name', scopeName, table('methods by path', target, methods))),
+  aif: optional(yesNo),
+  resources: optional(
+    table<RawResource>(
+      'resources by path',
+      path,
+      section('a resource', {
+        kind: oneOf(['sensor', 'value'] as const),
+        unit: optional(text),
+        initial: optional(text),
+        interval: optional(positive('seconds')),
+        title: optional(text),
+      }),
+    ),
+  ),
+  cnonce: optional(yesNo),
+  public: optional(wanting('a list of paths', v.array(path, 'a list of paths') as unknown as Schema<readonly string[]>)),
+  limits: optional(section('limits', { tokens: optional(whole(1, 1_000_000, 'tokens')) })),
+  transmission: optional(transmission),
+});
+
+export const clientSchema: Schema<RawClient> = section('the configuration of a client', {
+  store: folderPath,
+  authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, oscore })),
+  defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),
+  transmission: optional(transmission),
+});

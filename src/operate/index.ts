@@ -1,0 +1,27 @@
+/**
+ * What an operator needs: configuration files, checked, with their keys read in; a fresh lab; a log.
+ *
+ * ```ts
+ * const { listen, store, clients, resourceServers } = loadAsConfig('lab'); // or 'lab/as.yaml'; throws ConfigError with the line of each fault
+ * const log = createLogger({ level: 'info', base: { role: 'as' } });
+ * log.info({ token: new Uint8Array(90) }, 'token made'); // {"level":"info","role":"as","token":"<90 bytes>","msg":"token made"}
+ * ```
+ */
+
+export {
+  type AsConfig,
+  type ChannelConfig,
+  type ClientConfig,
+  type ListenConfig,
+  loadAsConfig,
+  loadClientConfig,
+  loadRsConfig,
+  type OscoreConfig,
+  type ResourceConfig,
+  type RsConfig,
+  type ScopeConfig,
+  type TransmissionConfig,
+} from './config.ts';
+export { ConfigError, type ConfigProblem } from './config-error.ts';
+export { type LabOptions, writeLab } from './lab.ts';
+export { createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
