@@ -1,6 +1,7 @@
 import { encodeExiCti, lastExiSequence, type Scope } from '../ace/index.ts';
-import { type ClaimsSet, type Confirmation, protectCwt, type TokenKey } from '../core/cwt.ts';
+import { type ClaimsSet, type Confirmation, openCwt, protectCwt, type TokenKey } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
+import { ProtocolError } from '../core/errors.ts';
 import type { Store } from '../store/index.ts';
 import { AuthorizationServerError, type RegisteredResourceServer } from './registry.ts';
 
@@ -62,4 +63,20 @@ function keyFor(resourceServer: RegisteredResourceServer, confidential: boolean)
   const key = resourceServer.tokenKeys.find((candidate) => !confidential || candidate.use === 'encrypt0');
   if (key === undefined) throw new AuthorizationServerError('ERR_AS_TOKEN_KEY', `expected a key for COSE_Encrypt0 for "${resourceServer.id}", got none`);
   return key;
+}
+
+/**
+ * Protect a token with each key and open it again, so that a key that does not fit its algorithm stops the start and not the first request.
+ *
+ * @throws {AuthorizationServerError} `ERR_AS_CONFIG`
+ */
+export function tryTokenKeys(resourceServer: RegisteredResourceServer, random: Env['random']): void {
+  resourceServer.tokenKeys.forEach((key, index) => {
+    try {
+      openCwt(protectCwt({ aud: resourceServer.id }, key, random), [key]);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new AuthorizationServerError('ERR_AS_CONFIG', `resource server "${resourceServer.id}": tokenKeys[${index}]: ${error.message}`, { cause: error });
+    }
+  });
 }

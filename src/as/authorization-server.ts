@@ -2,7 +2,7 @@ import type { Profile, ProfileAtAs } from '../ace/index.ts';
 import { type DatagramTransport, Endpoint, type Response, Router, type TransmissionParameters } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import type { Store } from '../store/index.ts';
-import { TokenMint } from './access-token.ts';
+import { TokenMint, tryTokenKeys } from './access-token.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { Admission, faultReason, peersOnly } from './guard.ts';
@@ -88,7 +88,11 @@ export class AuthorizationServer {
     this.#route();
   }
 
-  /** Provision the peers and take up what an earlier run left in the store. `listen` does it when it was not done. */
+  /**
+   * Provision the peers and take up what an earlier run left in the store. `listen` does it when it was not done.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_CONFIG` for a token key that does not work; what a profile throws for credentials of a wrong shape
+   */
   start(): Promise<void> {
     this.#started ??= this.#start();
     return this.#started;
@@ -137,6 +141,7 @@ export class AuthorizationServer {
   readonly #emit = (event: AuthorizationServerEvent): void => this.#options.emit?.(event);
 
   async #start(): Promise<void> {
+    for (const server of this.#registry.resourceServers) tryTokenKeys(server, this.#env.random);
     for (const client of this.#options.clients) await this.#profiles.get(client.profile)!.addPeer(clientCredential(client.id), client.credentials);
     for (const server of this.#options.resourceServers) {
       if (server.credentials === undefined || server.profile === undefined) continue;

@@ -108,6 +108,10 @@ export class Registry {
     return [...this.#peers.values()].filter((peer) => peer.kind === 'client');
   }
 
+  get resourceServers(): readonly RegisteredResourceServer[] {
+    return [...this.#peers.values()].filter((peer) => peer.kind === 'rs');
+  }
+
   /** The peer that protected a message; `undefined`: nobody did, or it is not a peer of this AS. */
   peer(association: SecurityAssociation | undefined): RegisteredPeer | undefined {
     return association?.credential === undefined ? undefined : this.#peers.get(association.credential);

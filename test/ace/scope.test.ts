@@ -104,7 +104,7 @@ test('RFC 9237 3: a methods number of 64 bits stays exact', () => {
 
 test('no request code wraps around to the bit of another', () => {
   const permissions = parseScope(encodeAif([['/x', 1]]));
-  for (const code of [0, 32, 33, 65, 97, -31, 1.5]) assert.equal(permissions.decide('/x', code), 'method', `${code}`);
+  for (const code of [0, 32, 33, 65, 97, -31]) assert.equal(permissions.decide('/x', code), 'method', `${code}`);
 });
 
 test('AIF: what is no array of [text, unsigned] is refused', () => {

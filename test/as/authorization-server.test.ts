@@ -294,6 +294,16 @@ test('credentials of a wrong shape stop the start', async () => {
   await assert.rejects(flow.start(), { code: 'ERR_OSCORE_PROFILE_CREDENTIALS' });
 });
 
+test('a token key that does not fit its algorithm stops the start', async () => {
+  const tokenKeys = [rs1.tokenKeys[0]!, { ...rs1.tokenKeys[0]!, key: { kty: 4, k: new Uint8Array(5) } }];
+  const flow = new Flow({ resourceServers: [{ ...rs1, tokenKeys }, rs2] });
+  await assert.rejects(
+    flow.start(),
+    (error: unknown) =>
+      error instanceof AuthorizationServerError && error.code === 'ERR_AS_CONFIG' && error.message.startsWith('resource server "rs1": tokenKeys[1]:'),
+  );
+});
+
 test('20 % loss, duplication and reordering: tokens still come, one for each request', async () => {
   for (let seed = 1; seed <= 10; seed++) {
     const flow = new Flow({}, { seed, loss: 0.2, duplication: 0.2, reorder: 0.2 });
