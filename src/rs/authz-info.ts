@@ -1,0 +1,191 @@
+import { type Acceptance, AceError, errorResponse, type ProfileAtRs, scopeText, type TokenUpload } from '../ace/index.ts';
+import { Code, findOption, formatCode, Method, OptionNumber, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
+import type { Env } from '../core/env.ts';
+import { ProtocolError } from '../core/errors.ts';
+import type { Emit, RefusalReason } from './events.ts';
+import type { ExiCounters } from './exi.ts';
+import type { RateLimit } from './rate-limit.ts';
+import { type CheckedToken, checkToken, type TokenCheckOptions } from './token-check.ts';
+import type { AccessToken, TokenTable } from './token-table.ts';
+
+/** A profile at work, under its number. */
+export interface ProfileInUse {
+  readonly id: number;
+  readonly name: string;
+  readonly rs: ProfileAtRs;
+}
+
+export interface AuthzInfoOptions {
+  readonly profiles: readonly ProfileInUse[];
+  readonly check: TokenCheckOptions;
+  readonly tokens: TokenTable;
+  readonly exi: ExiCounters;
+  readonly rate: RateLimit;
+  readonly env: Env;
+  /** Bytes of an upload. */
+  readonly payload: number;
+  /** Uploads that are worked on at once. */
+  readonly pending: number;
+  readonly emit: Emit;
+}
+
+function plain(code: number, retryAfter?: number): Response {
+  return { code, options: retryAfter === undefined ? [] : [uintOption(OptionNumber.MaxAge, retryAfter)], payload: emptyBytes };
+}
+
+/**
+ * The authorization information endpoint: takes access tokens.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.10.1
+ */
+export class AuthzInfo {
+  readonly #options: AuthzInfoOptions;
+  #pending = 0;
+
+  constructor(options: AuthzInfoOptions) {
+    this.#options = options;
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Look at an upload, or at a block of one, before it is put together. */
+  admit(request: Request): { readonly response: Response; readonly reason: RefusalReason } | undefined {
+    // Other methods are the router's to refuse.
+    if (request.code !== Method.POST) return undefined;
+    const block = findOption(request.options, OptionNumber.Block1)?.value;
+    const first = block === undefined || blockNumber(block) === 0;
+    if (blockOffset(block) + request.payload.length > this.#options.payload || announced(request) > this.#options.payload) {
+      const response: Response = { code: Code.RequestEntityTooLarge, options: [uintOption(OptionNumber.Size1, this.#options.payload)], payload: emptyBytes };
+      return { response, reason: 'size' };
+    }
+    const wait = first ? this.#options.rate.take(request.peer.address) : 0;
+    return wait === 0 ? undefined : { response: plain(Code.TooManyRequests, wait), reason: 'rate' };
+  }
+
+  /** Answer a POST. It never rejects. */
+  async post(request: Request): Promise<Response> {
+    if (this.#pending >= this.#options.pending) {
+      this.#refused(request, 'ERR_RS_BUSY', 'too many uploads at once', Code.ServiceUnavailable);
+      return plain(Code.ServiceUnavailable, 1);
+    }
+    this.#pending++;
+    try {
+      return await this.#take(request);
+    } catch (error) {
+      if (error instanceof AceError) {
+        this.#refused(request, error.code, error.message, error.responseCode);
+        return errorResponse(error);
+      }
+      const reason = error instanceof ProtocolError ? error.code : 'unknown';
+      this.#options.emit({ type: 'fault', reason, detail: error instanceof Error ? error.message : String(error) });
+      return plain(Code.InternalServerError);
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  async #take(request: Request): Promise<Response> {
+    const { profile, upload } = this.#decode(request);
+    if (upload.association === undefined) return this.#accept(request, profile, upload);
+    try {
+      return await this.#accept(request, profile, upload);
+    } catch (error) {
+      // RFC 9203, Section 4.2: if any verification of an update of access rights fails, the answer is 4.01.
+      if (!(error instanceof AceError) || error.responseCode >= Code.InternalServerError) throw error;
+      throw new AceError(error.code, error.message, { responseCode: Code.Unauthorized, cause: error });
+    }
+  }
+
+  #decode(request: Request): { readonly profile: ProfileInUse; readonly upload: TokenUpload } {
+    for (const profile of this.#options.profiles) {
+      const upload = profile.rs.decodeUpload(request);
+      if (upload !== undefined) return { profile, upload };
+    }
+    throw new AceError(
+      'ERR_RS_CONTENT_FORMAT',
+      `expected the Content-Format of a profile, got ${uintOf(request.options, OptionNumber.ContentFormat) ?? 'none'}`,
+      {
+        responseCode: Code.UnsupportedContentFormat,
+      },
+    );
+  }
+
+  async #accept(request: Request, profile: ProfileInUse, upload: TokenUpload): Promise<Response> {
+    const { env, check } = this.#options;
+    const checked = checkToken(upload.token, env.epoch(), check);
+    const { claims, issuer } = checked;
+    if (claims.aceProfile !== undefined && claims.aceProfile !== profile.id) {
+      throw new AceError('ERR_RS_PROFILE', `expected a token for profile ${profile.id}, got one for ${claims.aceProfile}`, { responseCode: Code.BadRequest });
+    }
+    const endsAt = claims.exi === undefined ? undefined : await this.#options.exi.end(issuer, claims);
+    const acceptance = await profile.rs.accept(claims, issuer, upload);
+    const token: AccessToken = {
+      profile: profile.id,
+      issuer,
+      scope: checked.scope,
+      permissions: checked.permissions,
+      expiresAt: claims.exp ?? Number.POSITIVE_INFINITY,
+      ...(endsAt === undefined ? {} : { endsAt }),
+      ...(acceptance.saved === undefined ? {} : { saved: acceptance.saved }),
+    };
+    this.#bind(acceptance, token, profile);
+    this.#accepted(request, acceptance, token, profile, checked);
+    return acceptance.response;
+  }
+
+  #bind(acceptance: Acceptance, token: AccessToken, profile: ProfileInUse): void {
+    const { tokens } = this.#options;
+    const { credential, update } = acceptance;
+    if (!tokens.fits(credential)) {
+      profile.rs.release(credential);
+      throw new AceError('ERR_RS_KEY', 'expected a key identifier of a usual length, got a longer one', { responseCode: Code.BadRequest });
+    }
+    // The accepting may have taken its time.
+    if (!tokens.isValid(token)) {
+      if (!tokens.has(credential)) profile.rs.release(credential);
+      throw new AceError('ERR_RS_EXPIRED', 'the token has expired', { responseCode: Code.Unauthorized });
+    }
+    if (!update) tokens.put(credential, token);
+    else if (!tokens.update(credential, token)) {
+      throw new AceError('ERR_RS_UPDATE', 'the token to be replaced has ended', { responseCode: Code.Unauthorized });
+    }
+  }
+
+  #accepted(request: Request, acceptance: Acceptance, token: AccessToken, profile: ProfileInUse, checked: CheckedToken): void {
+    this.#options.emit({
+      type: 'token-accepted',
+      credential: acceptance.credential,
+      scope: scopeText(checked.scope),
+      expiresIn: Math.floor(this.#options.tokens.remaining(token)),
+      profile: profile.name,
+      update: acceptance.update,
+      peer: request.peer.key,
+    });
+  }
+
+  #refused(request: Request, reason: string, detail: string, code: number): void {
+    this.#options.emit({ type: 'token-refused', reason, detail, code: formatCode(code), peer: request.peer.key });
+  }
+}
+
+/** NUM, M and SZX of a Block option in one number; 0 when it is too long, which the block-wise layer refuses. */
+function blockValue(value: Uint8Array): number {
+  return value.length > 3 ? 0 : value.reduce((all, byte) => all * 256 + byte, 0);
+}
+
+function blockNumber(value: Uint8Array): number {
+  return blockValue(value) >>> 4;
+}
+
+/** Where the block starts in the body (RFC 7959, Section 2.2). */
+function blockOffset(value: Uint8Array | undefined): number {
+  return value === undefined ? 0 : blockNumber(value) * 2 ** ((blockValue(value) & 7) + 4);
+}
+
+function announced(request: Request): number {
+  const size = findOption(request.options, OptionNumber.Size1);
+  return size === undefined || size.value.length > 4 ? 0 : uintOf([size], OptionNumber.Size1)!;
+}

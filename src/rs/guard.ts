@@ -1,0 +1,101 @@
+import type { Handler, Layer, Option, Reply, Request, Response } from '../coap/index.ts';
+import { Code, codeName, formatCode, OptionNumber, readUint } from '../coap/index.ts';
+import type { Emit, RefusalReason } from './events.ts';
+import { LastingReply } from './lasting-reply.ts';
+import type { RefusalHints } from './refusal-hints.ts';
+import type { Target, Targets } from './targets.ts';
+import type { TokenTable } from './token-table.ts';
+
+export interface GuardOptions {
+  readonly targets: Targets;
+  readonly tokens: TokenTable;
+  readonly hints: RefusalHints;
+  /** Looks at each upload to authz-info, block by block; an answer refuses it. */
+  admit(request: Request): { readonly response: Response; readonly reason: RefusalReason } | undefined;
+  readonly emit: Emit | undefined;
+}
+
+/**
+ * Decides about every request before anything of it is kept: it stands directly above the layers of the profiles, so it sees each block of a body by itself,
+ * and below the block-wise layer, so a body that nobody may send is refused at its first block.
+ *
+ * Without a valid token all paths look alike: one that does not exist is answered as one that is protected.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.10.2
+ */
+export function guard(options: GuardOptions): Layer {
+  return {
+    name: 'rs-guard',
+    outbound: (next) => next,
+    inbound: (next) => {
+      const door = new Door(options, next);
+      return (request, reply) => door.receive(request, reply);
+    },
+  };
+}
+
+class Door {
+  readonly #options: GuardOptions;
+  readonly #next: Handler;
+
+  constructor(options: GuardOptions, next: Handler) {
+    this.#options = options;
+    this.#next = next;
+  }
+
+  receive(request: Request, reply: Reply): void {
+    const target = this.#options.targets.of(request.options);
+    if (target.kind === 'authz-info') this.#upload(request, reply, target);
+    else if (target.kind === 'public') this.#serve(request, reply, target, 'public');
+    else this.#protect(request, reply, target);
+  }
+
+  #upload(request: Request, reply: Reply, target: Target): void {
+    const refusal = this.#options.admit(request);
+    if (refusal === undefined) this.#serve(request, reply, target, 'authz-info');
+    else this.#refuse(request, reply, target, refusal.reason, refusal.response);
+  }
+
+  #protect(request: Request, reply: Reply, target: Target): void {
+    const { tokens, hints } = this.#options;
+    const { association } = request;
+    const binding = association === undefined ? undefined : tokens.authorize(association);
+    if (association === undefined || binding === undefined) {
+      const reason = association === undefined ? 'unprotected' : 'no-token';
+      this.#refuse(request, reply, target, reason, hints.respond(Code.Unauthorized, target, request.code));
+      return;
+    }
+    const verdict = binding.token.permissions.decide(target.local, request.code);
+    if (verdict !== 'permit') {
+      const code = verdict === 'path' ? Code.Forbidden : Code.MethodNotAllowed;
+      this.#refuse(request, reply, target, verdict, hints.respond(code, target, request.code));
+      return;
+    }
+    const lasts = isRegistration(request.options);
+    this.#serve(request, lasts ? new LastingReply(reply, binding.lasting, { target, method: request.code, association }) : reply, target, 'permitted');
+  }
+
+  #serve(request: Request, reply: Reply, target: Target, reason: 'permitted' | 'public' | 'authz-info'): void {
+    this.#options.emit?.({ type: 'request-served', reason, path: target.local, ...about(request) });
+    this.#next(request, reply);
+  }
+
+  #refuse(request: Request, reply: Reply, target: Target, reason: RefusalReason, response: Response): void {
+    this.#options.emit?.({ type: 'request-refused', reason, path: target.local, code: formatCode(response.code), ...about(request) });
+    reply.respond(response);
+  }
+}
+
+function about(request: Request): { readonly method: string; readonly peer: string; readonly credential?: string } {
+  const credential = request.association?.credential;
+  return { method: codeName(request.code), peer: request.peer.key, ...(credential === undefined ? {} : { credential }) };
+}
+
+/** Observe = 0 (RFC 7641, Section 2). */
+function isRegistration(options: readonly Option[]): boolean {
+  for (const { number, value } of options) {
+    if (number > OptionNumber.Observe) return false;
+    if (number === OptionNumber.Observe) return value.length <= 3 && readUint(value) === 0;
+  }
+  return false;
+}

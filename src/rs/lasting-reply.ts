@@ -1,0 +1,56 @@
+import { Code, type Reply, type Response, type SecurityAssociation } from '../coap/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
+import type { Target } from './targets.ts';
+
+/** The answers to a request that may go on for as long as its token does: an observation. */
+export class LastingReply implements Reply {
+  readonly target: Target;
+  readonly method: number;
+  readonly association: SecurityAssociation;
+  readonly #lower: Reply;
+  readonly #all: Set<LastingReply>;
+  #tasks: (() => void)[] = [];
+  #ended = false;
+
+  /** It stands in `all` until it has ended. */
+  constructor(lower: Reply, all: Set<LastingReply>, request: { readonly target: Target; readonly method: number; readonly association: SecurityAssociation }) {
+    this.target = request.target;
+    this.method = request.method;
+    this.association = request.association;
+    this.#lower = lower;
+    this.#all = all;
+    all.add(this);
+    lower.onCancel(() => this.#finish());
+  }
+
+  respond(response: Response): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#all.delete(this);
+    this.#lower.respond(response);
+  }
+
+  notify(response: Response): void {
+    if (!this.#ended) this.#lower.notify(response);
+  }
+
+  onCancel(task: () => void): void {
+    if (this.#ended) task();
+    else this.#tasks.push(task);
+  }
+
+  /** Take the right away: an error to the client, and whoever answers hears that nobody listens any more (RFC 9200, Section 5.10.3). */
+  end(code: number = Code.Unauthorized): void {
+    if (this.#ended) return;
+    this.respond({ code, options: [], payload: emptyBytes });
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#all.delete(this);
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    for (const task of tasks) task();
+  }
+}

@@ -1,0 +1,250 @@
+import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
+import { type DatagramTransport, Endpoint, type Resource, type ResourceHandle, Router, type TransmissionParameters } from '../coap/index.ts';
+import { type Env, systemEnv } from '../core/env.ts';
+import { ProtocolError } from '../core/errors.ts';
+import type { Store } from '../store/index.ts';
+import { AuthzInfo, type ProfileInUse } from './authz-info.ts';
+import { ClientNonces } from './client-nonce.ts';
+import type { ResourceServerEvent, TokenEnd } from './events.ts';
+import { ExiCounters } from './exi.ts';
+import { guard } from './guard.ts';
+import { RateLimit } from './rate-limit.ts';
+import { pathForm, RefusalHints } from './refusal-hints.ts';
+import { Targets } from './targets.ts';
+import { type IssuerRegistration, issuerName } from './token-check.ts';
+import { type AccessToken, type Binding, type StoredToken, TokenTable } from './token-table.ts';
+
+/** A resource server that was configured or used wrongly. Codes: `ERR_RS_*`. */
+export class ResourceServerError extends ProtocolError {}
+
+/** Bounds of what peers can make the RS hold or do. */
+export interface ResourceServerLimits {
+  /** Access tokens, one for each key; 1000. See `TokenTableOptions.limit` for what goes when there is one more. */
+  readonly tokens?: number;
+  /** Bytes of a body that is sent to a resource; 65,536. */
+  readonly payload?: number;
+  /** Bytes of an upload to authz-info; 4096. */
+  readonly upload?: number;
+  /** Uploads that are worked on at once; 64. */
+  readonly pending?: number;
+  /** Uploads that one address may make at once, and per second from then on; 64 and 16. */
+  readonly uploadBurst?: number;
+  readonly uploadRate?: number;
+}
+
+export interface ResourceServerOptions {
+  /** What the RS answers to as `aud`; the first is what clients are told to ask for. */
+  readonly audience: string | readonly string[];
+  /** The first is the one that clients are sent to. */
+  readonly issuers: readonly IssuerRegistration[];
+  readonly profiles: readonly Profile[];
+  readonly store: Store;
+  /** What scope names mean here. */
+  readonly scopes?: ScopeTable;
+  /** Take scopes of bytes as AIF (RFC 9237). Absent: when there are no `scopes`. */
+  readonly aif?: boolean;
+  /** Paths that need no token. */
+  readonly public?: readonly string[];
+  /** Ask for a token to read /.well-known/core too; without it, discovery is public. */
+  readonly protectDiscovery?: boolean;
+  /** Demand tokens that were requested after a hint of this RS (RFC 9200, Section 5.3.1): for an RS whose clock may be wrong. */
+  readonly cnonce?: boolean;
+  readonly limits?: ResourceServerLimits;
+  readonly env?: Env;
+  readonly emit?: (event: ResourceServerEvent) => void;
+  readonly parameters?: Partial<TransmissionParameters>;
+  /** `/authz-info` when absent. */
+  readonly paths?: { readonly authzInfo?: string };
+}
+
+const wellKnownCore = '/.well-known/core';
+
+/**
+ * The resource server of RFC 9200: handlers on paths, and in front of them a guard that lets through what a valid access token covers.
+ *
+ * ```ts
+ * const rs = new ResourceServer({ audience: 'rs1', issuers: [{ uri: 'coap://as.example/token', tokenKeys }], scopes, store, profiles: [oscoreProfile] });
+ * rs.resource('/temperature', { get: () => '21.5', observable: true });
+ * await rs.listen(await udp({ port: 5683 }));
+ * ```
+ */
+export class ResourceServer {
+  readonly #options: ResourceServerOptions;
+  readonly #env: Env;
+  readonly #profiles: readonly ProfileInUse[];
+  readonly #tokens: TokenTable;
+  readonly #exi: ExiCounters;
+  readonly #rate: RateLimit;
+  readonly #authzInfo: AuthzInfo;
+  readonly #router: Router;
+  readonly #targets: Targets;
+  readonly #hints: RefusalHints;
+  #started: Promise<void> | undefined;
+  #endpoint: Endpoint | undefined;
+  #closed = false;
+
+  /** @throws {ResourceServerError} `ERR_RS_CONFIG`; `AceError` `ERR_ACE_SCOPE` for a scope table that names no paths or methods */
+  constructor(options: ResourceServerOptions) {
+    const audiences = typeof options.audience === 'string' ? [options.audience] : options.audience;
+    checkOptions(options, audiences);
+    this.#options = options;
+    this.#env = options.env ?? systemEnv;
+    this.#profiles = this.#makeProfiles();
+    const { store, limits = {}, scopes } = options;
+    const env = this.#env;
+    const nonces = options.cnonce === true ? new ClientNonces(env) : undefined;
+    const aif = options.aif ?? scopes === undefined;
+    const authzInfo = options.paths?.authzInfo ?? '/authz-info';
+    const tokens = limits.tokens ?? 1000;
+    this.#tokens = new TokenTable({ store, env, limit: tokens, release: (binding, reason) => this.#release(binding, reason), fault: this.#fault });
+    this.#exi = new ExiCounters({ store, env, limit: 4 * tokens });
+    this.#rate = new RateLimit(env, { burst: limits.uploadBurst ?? 64, rate: limits.uploadRate ?? 16, addresses: 1024 });
+    this.#authzInfo = new AuthzInfo({
+      profiles: this.#profiles,
+      check: { issuers: options.issuers, audiences: new Set(audiences), scopes, aif, nonces },
+      tokens: this.#tokens,
+      exi: this.#exi,
+      rate: this.#rate,
+      env,
+      payload: limits.upload ?? 4096,
+      pending: limits.pending ?? 64,
+      emit: this.#emit,
+    });
+    this.#hints = new RefusalHints({ as: options.issuers[0]!.uri, audience: audiences[0], scopes, aif, nonces });
+    const open = [...(options.public ?? []), ...(options.protectDiscovery === true ? [] : [wellKnownCore])];
+    this.#targets = new Targets({ public: new Set(open.map(pathForm)), authzInfo: pathForm(authzInfo) });
+    this.#router = new Router({
+      emit: (event) =>
+        this.#emit({ type: 'fault', reason: 'handler', detail: `${event.path}: ${event.error instanceof Error ? event.error.message : 'threw'}` }),
+    });
+    // RFC 9200, Section 8.2
+    this.#router.resource(authzInfo, { post: (request) => this.#authzInfo.post(request.request), attributes: { rt: 'ace.ai' } });
+  }
+
+  /**
+   * Put handlers at a path, at any time.
+   *
+   * @throws {CoapError} `ERR_COAP_RESOURCE` when the path is none, or taken
+   */
+  resource(path: string, resource: Resource): ResourceHandle {
+    return this.#router.resource(path, resource);
+  }
+
+  /** Take up the tokens that an earlier run left in the store. `listen` does it when it was not done. */
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  /**
+   * Serve on a transport, one for each server.
+   *
+   * @throws {ResourceServerError} `ERR_RS_USE` when it serves already or was closed
+   */
+  async listen(transport: DatagramTransport): Promise<Endpoint> {
+    await this.start();
+    if (this.#endpoint !== undefined || this.#closed) {
+      throw new ResourceServerError('ERR_RS_USE', `expected a server that is not yet in use, got one that ${this.#closed ? 'was closed' : 'listens'}`);
+    }
+    const door = guard({
+      targets: this.#targets,
+      tokens: this.#tokens,
+      hints: this.#hints,
+      admit: (request) => this.#authzInfo.admit(request),
+      emit: this.#options.emit === undefined ? undefined : this.#emit,
+    });
+    this.#endpoint = new Endpoint({
+      transport,
+      env: this.#env,
+      handler: this.#router.handler,
+      layers: [door, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
+      blockwise: { maxBody: this.#options.limits?.payload ?? 0x1_0000 },
+      ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
+      emit: (event) => this.#emit({ type: 'endpoint', event }),
+    });
+    return this.#endpoint;
+  }
+
+  /** Entries of each kind that the server holds. */
+  stats(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = {
+      tokens: this.#tokens.size,
+      lasting: this.#tokens.lasting,
+      writing: this.#tokens.writing,
+      exi: this.#exi.size,
+      uploads: this.#authzInfo.pending,
+      uploaders: this.#rate.size,
+      observers: this.#router.stats().observers,
+    };
+    for (const { id, rs } of this.#profiles) for (const [name, value] of Object.entries(rs.stats())) all[`profile${id}.${name}`] = value;
+    for (const [name, value] of Object.entries(this.#endpoint?.stats() ?? {})) all[`endpoint.${name}`] = value;
+    return all;
+  }
+
+  /** Stop serving. What the store holds stays, and serves the next start. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#endpoint?.close();
+    await this.#tokens.close();
+    this.#exi.close();
+    await Promise.all(this.#profiles.map(({ rs }) => rs.close()));
+  }
+
+  readonly #emit = (event: ResourceServerEvent): void => this.#options.emit?.(event);
+
+  readonly #fault = (error: unknown): void => {
+    this.#emit({
+      type: 'fault',
+      reason: error instanceof ProtocolError ? error.code : 'unknown',
+      detail: error instanceof Error ? error.message : String(error),
+    });
+  };
+
+  #makeProfiles(): ProfileInUse[] {
+    const inUse: ProfileInUse[] = [];
+    for (const { id, name, rs } of this.#options.profiles) {
+      const instance = rs?.({ env: this.#env, store: this.#options.store, emit: (event) => this.#emit({ type: 'profile', profile: name, event }) });
+      if (instance !== undefined) inUse.push({ id, name, rs: instance });
+    }
+    if (inUse.length === 0) throw new ResourceServerError('ERR_RS_CONFIG', 'profiles: expected at least one that has a part for a resource server, got none');
+    return inUse;
+  }
+
+  async #start(): Promise<void> {
+    await this.#exi.start();
+    await this.#tokens.start((stored) => this.#revive(stored));
+  }
+
+  /** A stored token, if this configuration still takes it. */
+  async #revive(stored: StoredToken): Promise<AccessToken | undefined> {
+    const { credential, profile, issuer, scope, expiresAt, saved } = stored;
+    if (expiresAt <= this.#env.epoch()) return undefined;
+    const rs = this.#profiles.find(({ id }) => id === profile)?.rs;
+    if (rs === undefined || !this.#options.issuers.some((one) => issuerName(one) === issuer)) {
+      this.#emit({ type: 'token-ended', reason: 'unusable', credential });
+      return undefined;
+    }
+    try {
+      const permissions = parseScope(scope, this.#options.scopes);
+      await rs.restore(credential, saved);
+      return { profile, issuer, scope, permissions, expiresAt, saved };
+    } catch (error) {
+      this.#fault(error);
+      this.#emit({ type: 'token-ended', reason: 'unusable', credential });
+      return undefined;
+    }
+  }
+
+  #release(binding: Binding, reason: TokenEnd): void {
+    this.#profiles.find(({ id }) => id === binding.token.profile)?.rs.release(binding.credential);
+    this.#emit({ type: 'token-ended', reason, credential: binding.credential });
+  }
+}
+
+function checkOptions(options: ResourceServerOptions, audiences: readonly string[]): void {
+  const refuse = (what: string, expected: string): ResourceServerError => new ResourceServerError('ERR_RS_CONFIG', `${what}: expected ${expected}`);
+  if (audiences.length === 0 || audiences.includes('')) throw refuse('audience', 'at least one name, and none of them empty');
+  if (options.issuers.length === 0) throw refuse('issuers', 'at least one, got none');
+  for (const issuer of options.issuers) if (issuer.tokenKeys.length === 0) throw refuse(`issuers: ${issuer.uri}: tokenKeys`, 'at least one, got none');
+  if (new Set(options.issuers.map(issuerName)).size !== options.issuers.length) throw refuse('issuers', 'different ones, got one twice');
+}

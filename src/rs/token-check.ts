@@ -1,0 +1,103 @@
+import { AceError, AceErrorCode, type Permissions, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
+import { Code } from '../coap/index.ts';
+import { type ClaimsSet, openCwt, type TokenKey } from '../core/cwt.ts';
+import { ProtocolError } from '../core/errors.ts';
+import type { ClientNonces } from './client-nonce.ts';
+
+/** An AS that may issue tokens for this RS. */
+export interface IssuerRegistration {
+  /** What an `iss` claim has to say. Absent: the `uri`. */
+  readonly issuer?: string;
+  /** Absolute URI of the token endpoint, as clients are told it. */
+  readonly uri: string;
+  /** What protects its tokens. A key that is here for one issuer must not be here for another. */
+  readonly tokenKeys: readonly TokenKey[];
+}
+
+export interface TokenCheckOptions {
+  readonly issuers: readonly IssuerRegistration[];
+  readonly audiences: ReadonlySet<string>;
+  readonly scopes: ScopeTable | undefined;
+  /** Whether a scope of bytes is read as AIF (RFC 9237). */
+  readonly aif: boolean;
+  /** Present: a token needs a fresh cnonce (RFC 9200, Section 5.3.1). */
+  readonly nonces: ClientNonces | undefined;
+}
+
+export interface CheckedToken {
+  readonly claims: ClaimsSet;
+  /** The name of the issuer. */
+  readonly issuer: string;
+  readonly scope: Scope;
+  readonly permissions: Permissions;
+}
+
+export function issuerName(registration: IssuerRegistration): string {
+  return registration.issuer ?? registration.uri;
+}
+
+function refuse(code: string, responseCode: number, message: string, error?: number): AceError {
+  return new AceError(code, message, { responseCode, ...(error === undefined ? {} : { error }) });
+}
+
+/** Where the security wrapper fails it is 4.01; where the bytes are no token, or hold no claims that can be read, 4.00. */
+const wrapperCodes: ReadonlyMap<string, number> = new Map([
+  ['ERR_CWT_KEY', Code.Unauthorized],
+  ['ERR_CWT_PROTECTION', Code.Unauthorized],
+]);
+
+/**
+ * Verify an access token, in the order and with the codes of RFC 9200, Section 5.10.1.1.
+ *
+ * Stricter than the RFC: a token that never ends (neither `exp` nor `exi`) or that is for nobody in particular (no `aud`) is refused as one that has expired
+ * or is for another. Whether the key in `cnf` fits is left to the profile, and `exi` to whoever counts.
+ *
+ * @throws {AceError} `ERR_RS_TOKEN_FORMAT`, `ERR_RS_TOKEN_PROTECTION`, `ERR_RS_ISSUER`, `ERR_RS_EXPIRED`, `ERR_RS_NOT_YET`, `ERR_RS_AUDIENCE`,
+ * `ERR_RS_SCOPE`, `ERR_RS_CNONCE`
+ * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.10.1.1
+ */
+export function checkToken(token: Uint8Array, epoch: number, options: TokenCheckOptions): CheckedToken {
+  const { claims, issuer } = open(token, options.issuers);
+  if (claims.iss !== undefined && claims.iss !== issuer) {
+    throw refuse('ERR_RS_ISSUER', Code.Unauthorized, 'expected iss to be the AS whose key protects the token, got another');
+  }
+  if (claims.exp === undefined && claims.exi === undefined)
+    throw refuse('ERR_RS_EXPIRED', Code.Unauthorized, 'expected a token that ends, got neither exp nor exi');
+  if (claims.exp !== undefined && claims.exp <= epoch) throw refuse('ERR_RS_EXPIRED', Code.Unauthorized, 'the token has expired');
+  if (claims.nbf !== undefined && claims.nbf > epoch) throw refuse('ERR_RS_NOT_YET', Code.Unauthorized, 'the token is not valid yet');
+  const audiences = typeof claims.aud === 'string' ? [claims.aud] : (claims.aud ?? []);
+  if (!audiences.some((audience) => options.audiences.has(audience))) throw refuse('ERR_RS_AUDIENCE', Code.Forbidden, 'the token is for another audience');
+  const { scope, permissions } = readScope(claims.scope, options);
+  if (options.nonces !== undefined && (claims.cnonce === undefined || !options.nonces.isFresh(claims.cnonce))) {
+    throw refuse('ERR_RS_CNONCE', Code.Unauthorized, 'expected a fresh cnonce');
+  }
+  return { claims, issuer, scope, permissions };
+}
+
+function open(token: Uint8Array, issuers: readonly IssuerRegistration[]): { readonly claims: ClaimsSet; readonly issuer: string } {
+  try {
+    const keys = issuers.flatMap((issuer) => issuer.tokenKeys);
+    const { claims, key } = openCwt(token, keys);
+    return { claims, issuer: issuerName(issuers.find((issuer) => issuer.tokenKeys.includes(key))!) };
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    const responseCode = wrapperCodes.get(error.code);
+    if (responseCode !== undefined) {
+      throw new AceError('ERR_RS_TOKEN_PROTECTION', 'expected a token that an AS of this resource server protects', { responseCode, cause: error });
+    }
+    throw new AceError('ERR_RS_TOKEN_FORMAT', error.message, { responseCode: Code.BadRequest, error: AceErrorCode.invalid_request, cause: error });
+  }
+}
+
+function readScope(scope: Scope | undefined, options: TokenCheckOptions): { readonly scope: Scope; readonly permissions: Permissions } {
+  if (scope === undefined) throw refuse('ERR_RS_SCOPE', Code.BadRequest, 'expected a scope, got none', AceErrorCode.invalid_scope);
+  if (typeof scope !== 'string' && !options.aif) {
+    throw refuse('ERR_RS_SCOPE', Code.BadRequest, 'expected a scope of names, got bytes', AceErrorCode.invalid_scope);
+  }
+  try {
+    return { scope: typeof scope === 'string' ? scope : scope.slice(), permissions: parseScope(scope, options.scopes) };
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new AceError('ERR_RS_SCOPE', error.message, { responseCode: Code.BadRequest, error: AceErrorCode.invalid_scope, cause: error });
+  }
+}

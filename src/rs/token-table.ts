@@ -1,0 +1,266 @@
+import { Expiry, type Permissions, type Scope } from '../ace/index.ts';
+import { Code, type SecurityAssociation } from '../coap/index.ts';
+import { utf8 } from '../core/bytes.ts';
+import { decode, encode } from '../core/cbor.ts';
+import type { Env } from '../core/env.ts';
+import type { Store } from '../store/index.ts';
+import type { TokenEnd } from './events.ts';
+import type { LastingReply } from './lasting-reply.ts';
+import { WriteBehind } from './write-behind.ts';
+
+/** What an RS keeps of an access token: its authorization information, never its bytes. */
+export interface AccessToken {
+  readonly profile: number;
+  readonly issuer: string;
+  readonly scope: Scope;
+  readonly permissions: Permissions;
+  /** Seconds since 1970; infinite for a token that has `exi` only. */
+  readonly expiresAt: number;
+  /** Milliseconds of `Env.now`, for a token with `exi`. */
+  readonly endsAt?: number;
+  /** What the profile needs to go on after a restart. */
+  readonly saved?: Uint8Array;
+}
+
+/** A key that proved itself, or will, and the token that is bound to it. */
+export interface Binding {
+  readonly credential: string;
+  token: AccessToken;
+  /** A token that was uploaded again, by who knows whom: it counts from the first request on the association that it led to. */
+  pending: AccessToken | undefined;
+  /** The association of the latest request. */
+  association: SecurityAssociation | undefined;
+  usedAt: number;
+  readonly lasting: Set<LastingReply>;
+}
+
+/** A token as the store has it. */
+export interface StoredToken {
+  readonly credential: string;
+  readonly profile: number;
+  readonly issuer: string;
+  readonly scope: Scope;
+  readonly expiresAt: number;
+  readonly saved: Uint8Array;
+}
+
+export interface TokenTableOptions {
+  readonly store: Store;
+  readonly env: Env;
+  /** Tokens at most. When one more comes, those that have expired go first, then the one that was used least recently. */
+  readonly limit: number;
+  /** Forget the association: it is done before lasting requests are ended, so that no answer uses it any more. */
+  release(binding: Binding, reason: TokenEnd): void;
+  fault(error: unknown): void;
+}
+
+const folder = 'rs/token/';
+
+/** The store takes keys of 1,000 bytes. */
+const longestCredential = 900;
+
+/**
+ * The access tokens of an RS, one for each proof-of-possession key (RFC 9200, Section 5.10.1).
+ *
+ * A token goes to the store when its first request has verified: that is when the client has shown that it holds the key, and no upload by a stranger costs
+ * a write. What a crash loses before that, the client uploads again.
+ */
+export class TokenTable {
+  readonly #options: TokenTableOptions;
+  readonly #bindings = new Map<string, Binding>();
+  readonly #expiry: Expiry;
+  readonly #writes: WriteBehind;
+  /** Credentials that the store may know. */
+  readonly #stored = new Set<string>();
+
+  constructor(options: TokenTableOptions) {
+    this.#options = options;
+    this.#expiry = new Expiry(options.env, (credential) => this.#wake(credential));
+    this.#writes = new WriteBehind((credential) => this.#write(credential), options.fault);
+  }
+
+  get size(): number {
+    return this.#bindings.size;
+  }
+
+  /** Requests that go on. */
+  get lasting(): number {
+    let all = 0;
+    for (const binding of this.#bindings.values()) all += binding.lasting.size;
+    return all;
+  }
+
+  get writing(): number {
+    return this.#writes.size;
+  }
+
+  /** Whether a credential can be a key of the store. */
+  fits(credential: string): boolean {
+    return utf8(credential).length <= longestCredential;
+  }
+
+  has(credential: string): boolean {
+    return this.#bindings.has(credential);
+  }
+
+  /** The binding of an association whose request has verified, if its token is valid. */
+  authorize(association: SecurityAssociation): Binding | undefined {
+    const binding = association.credential === undefined ? undefined : this.#bindings.get(association.credential);
+    if (binding === undefined) return undefined;
+    if (binding.association !== association) this.#proved(binding, association);
+    if (!this.isValid(binding.token)) {
+      this.#end(binding, 'expired');
+      return undefined;
+    }
+    binding.usedAt = this.#options.env.now();
+    return binding;
+  }
+
+  isValid(token: AccessToken): boolean {
+    const { env } = this.#options;
+    return token.expiresAt > env.epoch() && (token.endsAt === undefined || token.endsAt > env.now());
+  }
+
+  /** Seconds that a token is good for. */
+  remaining(token: AccessToken): number {
+    const { env } = this.#options;
+    return Math.min(token.expiresAt - env.epoch(), token.endsAt === undefined ? Number.POSITIVE_INFINITY : (token.endsAt - env.now()) / 1000);
+  }
+
+  /** A token for a new association; it replaces the one that its key has, once the association shows itself. */
+  put(credential: string, token: AccessToken): void {
+    const binding = this.#bindings.get(credential);
+    if (binding === undefined) {
+      this.#makeRoom();
+      this.#add(credential, token);
+    } else if (binding.association === undefined) {
+      binding.token = token;
+      this.#schedule(binding);
+    } else binding.pending = token;
+  }
+
+  /** A token for the association that its key has. `false`: that ended meanwhile. */
+  update(credential: string, token: AccessToken): boolean {
+    const binding = this.#bindings.get(credential);
+    if (binding === undefined) return false;
+    const { saved } = binding.token;
+    binding.token = saved === undefined ? token : { ...token, saved };
+    binding.pending = undefined;
+    this.#schedule(binding);
+    this.#changed(binding);
+    for (const reply of [...binding.lasting]) {
+      const verdict = token.permissions.decide(reply.target.local, reply.method);
+      if (verdict !== 'permit') reply.end(verdict === 'path' ? Code.Forbidden : Code.MethodNotAllowed);
+    }
+    return true;
+  }
+
+  /** Bring back what an earlier run left. `revive` throws, or gives `undefined`, for a token that is no longer good here. */
+  async start(revive: (stored: StoredToken) => Promise<AccessToken | undefined>): Promise<void> {
+    const found: (readonly [string, StoredToken | undefined])[] = [];
+    for await (const [key, value] of this.#options.store.scan(folder)) found.push([key.slice(folder.length), decodeStored(key.slice(folder.length), value)]);
+    for (const [credential, stored] of found) {
+      this.#stored.add(credential);
+      const token = stored === undefined || this.#bindings.size >= this.#options.limit ? undefined : await revive(stored);
+      if (token === undefined) this.#writes.changed(credential);
+      else this.#add(credential, token);
+    }
+  }
+
+  /** Forget all, without a word to anybody; what the store has stays. */
+  async close(): Promise<void> {
+    this.#expiry.close();
+    await this.#writes.idle();
+    this.#bindings.clear();
+  }
+
+  #add(credential: string, token: AccessToken): void {
+    const binding: Binding = { credential, token, pending: undefined, association: undefined, usedAt: this.#options.env.now(), lasting: new Set() };
+    this.#bindings.set(credential, binding);
+    this.#schedule(binding);
+  }
+
+  /** A request on another association than before has verified: the first of a restored or new one. */
+  #proved(binding: Binding, association: SecurityAssociation): void {
+    const { pending } = binding;
+    const first = binding.association === undefined;
+    binding.association = association;
+    if (pending !== undefined) {
+      binding.pending = undefined;
+      binding.token = pending;
+      this.#schedule(binding);
+      // RFC 9203, Section 6: what the replaced association observes would be protected by keys that are gone.
+      for (const reply of [...binding.lasting]) if (reply.association !== association) reply.end();
+    }
+    if (pending !== undefined || first) this.#changed(binding);
+  }
+
+  #schedule(binding: Binding): void {
+    this.#expiry.set(binding.credential, this.#options.env.epoch() + this.remaining(binding.token));
+  }
+
+  #wake(credential: string): void {
+    const binding = this.#bindings.get(credential);
+    if (binding === undefined) return;
+    // A counter of exi runs on a clock of its own.
+    if (this.isValid(binding.token)) this.#schedule(binding);
+    else this.#end(binding, 'expired');
+  }
+
+  #makeRoom(): void {
+    if (this.#bindings.size < this.#options.limit) return;
+    let oldest: Binding | undefined;
+    for (const binding of [...this.#bindings.values()]) {
+      if (!this.isValid(binding.token)) this.#end(binding, 'expired');
+      else if (oldest === undefined || binding.usedAt < oldest.usedAt) oldest = binding;
+    }
+    if (oldest !== undefined && this.#bindings.size >= this.#options.limit) this.#end(oldest, 'evicted');
+  }
+
+  #end(binding: Binding, reason: TokenEnd): void {
+    this.#bindings.delete(binding.credential);
+    this.#expiry.delete(binding.credential);
+    this.#options.release(binding, reason);
+    for (const reply of [...binding.lasting]) reply.end();
+    this.#changed(binding);
+  }
+
+  #changed(binding: Binding): void {
+    if (this.#stored.has(binding.credential) || isStorable(binding.token)) this.#writes.changed(binding.credential);
+  }
+
+  async #write(credential: string): Promise<void> {
+    const { store } = this.#options;
+    const binding = this.#bindings.get(credential);
+    if (binding !== undefined && binding.association !== undefined && isStorable(binding.token)) {
+      this.#stored.add(credential);
+      await store.put(folder + credential, encodeStored(binding.token));
+    } else if (binding === undefined && this.#stored.has(credential)) {
+      await store.delete(folder + credential);
+      if (!this.#bindings.has(credential)) this.#stored.delete(credential);
+    }
+  }
+}
+
+/** A counter of exi ends with the process, and so does its token. */
+function isStorable(token: AccessToken): token is AccessToken & { readonly saved: Uint8Array } {
+  return token.saved !== undefined && token.endsAt === undefined;
+}
+
+function encodeStored(token: AccessToken): Uint8Array {
+  return encode([1, token.profile, token.issuer, token.scope, token.expiresAt, token.saved]);
+}
+
+function decodeStored(credential: string, bytes: Uint8Array): StoredToken | undefined {
+  try {
+    const value = decode(bytes);
+    if (!Array.isArray(value)) return undefined;
+    const [version, profile, issuer, scope, expiresAt, saved] = value as readonly unknown[];
+    if (version !== 1 || typeof profile !== 'number' || typeof issuer !== 'string' || typeof expiresAt !== 'number' || !(saved instanceof Uint8Array))
+      return undefined;
+    if (typeof scope !== 'string' && !(scope instanceof Uint8Array)) return undefined;
+    return { credential, profile, issuer, scope, expiresAt, saved };
+  } catch {
+    return undefined;
+  }
+}
