@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Code, findOption, Method, OptionNumber, opaqueOption, pathOptions, type Reply, type Response, uintOption } from '../../src/coap/index.ts';
+import {
+  Code,
+  findOption,
+  Method,
+  OptionNumber,
+  opaqueOption,
+  pathOptions,
+  type Reply,
+  type Request,
+  type Response,
+  uintOption,
+} from '../../src/coap/index.ts';
 import { emptyBytes, fromHex, fromUtf8, utf8 } from '../../src/core/bytes.ts';
-import { decodeOscoreOption, decodePartialIv, deriveContext, protectResponse } from '../../src/oscore/index.ts';
+import { decodeOscoreOption, decodePartialIv, deriveContext, protectResponse, type RequestBinding, type SecurityContext } from '../../src/oscore/index.ts';
 import { answering, ask, FakeStore, pair, parameters, peer, request, Side, settle, Wire } from './support.ts';
 
 function connect(handler = answering('ok'), store = new FakeStore()) {
@@ -10,6 +21,12 @@ function connect(handler = answering('ok'), store = new FakeStore()) {
   const client = new Side([contexts.client], store);
   const server = new Side([contexts.server]);
   return { ...contexts, sides: { client, server }, wire: new Wire(client.layer, server.layer, handler) };
+}
+
+/** What the server keeps of a request. */
+function bindingAt(server: SecurityContext, message: Request): RequestBinding {
+  const partialIv = decodeOscoreOption(findOption(message.options, OptionNumber.Oscore)!.value).partialIv!;
+  return { aad: server.recipient.aad(partialIv), nonce: server.recipient.nonce(partialIv) };
 }
 
 const idle = { contexts: 1, sequences: 1, waiting: 0, exchanges: 0 };
@@ -334,9 +351,7 @@ test('RFC 8613 4.1.3.5.2: a notification that nobody registered for is dropped',
     let answered = false;
     const heard = ask(
       sides.client.layer.outbound((message, listener) => {
-        const { recipient } = server;
-        const partialIv = decodeOscoreOption(findOption(message.options, OptionNumber.Oscore)!.value).partialIv!;
-        const binding = { aad: recipient.aad(partialIv), nonce: recipient.nonce(partialIv) };
+        const binding = bindingAt(server, message);
         listener.response(protectResponse({ code: Code.Content, options: [uintOption(OptionNumber.Observe, 1)], payload: utf8('x') }, server, binding), true);
         answered = true;
         return () => {};
@@ -352,18 +367,42 @@ test('RFC 8613 4.1.3.5.2: a notification that nobody registered for is dropped',
 });
 
 test('RFC 8613 4.1.3.5.2: an answer without Inner Observe ends the observation, whatever the outside says', async () => {
-  const { start, respond, wire, sides } = observing();
-  const heard = await start();
-  let below = false;
-  wire.changeResponse = (response) => {
-    below = true;
-    return { ...response, options: [uintOption(OptionNumber.Observe, 3), ...response.options] };
-  };
-  respond({ code: Code.Content, options: [], payload: utf8('once') });
-  assert.ok(below);
+  const { client, server } = pair();
+  const side = new Side([client]);
+  let stopped = 0;
+  const requester = side.layer.outbound((message, listener) => {
+    const answer = protectResponse({ code: Code.Content, options: [], payload: utf8('once') }, server, bindingAt(server, message));
+    listener.response({ ...answer, options: [uintOption(OptionNumber.Observe, 3), ...answer.options] }, false);
+    listener.response(answer, true);
+    return () => stopped++;
+  });
+  const heard = ask(requester, request(client, Method.GET, [uintOption(OptionNumber.Observe, 0)]));
+  await settle();
   assert.deepEqual(
     heard.responses.map(({ last }) => last),
     [true],
   );
-  assert.deepEqual(sides.client.layer.stats(), idle);
+  assert.equal(stopped, 1, 'the exchange below ends');
+  assert.deepEqual(side.layer.stats(), idle);
+});
+
+test('RFC 8613 7.2: one of two contexts that share a Sender Key leaves while both wait', async () => {
+  const { client } = pair();
+  const twin = deriveContext({ ...parameters, recipientId: fromHex('52') });
+  assert.equal(twin.senderKeyId, client.senderKeyId);
+  const side = new Side([client, twin]);
+  const wire = new Wire(side.layer, new Side([]).layer, answering('ok'));
+  const leaving = ask(wire.requester, request(twin));
+  const staying = ask(wire.requester, request(client));
+  side.contexts.remove(twin);
+  await settle();
+  assert.deepEqual(
+    leaving.errors.map(({ code }) => code),
+    ['ERR_OSCORE_CONTEXT'],
+  );
+  assert.deepEqual(staying.errors, []);
+  assert.equal(wire.requests.length, 1);
+  assert.equal(side.layer.stats()['sequences'], 1);
+  side.contexts.remove(client);
+  assert.equal(side.layer.stats()['sequences'], 0);
 });

@@ -15,7 +15,7 @@ import {
 } from '../../src/coap/index.ts';
 import { emptyBytes, fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { deriveContext, encodeOscoreOption, encodePartialIv, protectRequest, type SecurityContext, unprotectResponse } from '../../src/oscore/index.ts';
-import { answering, FakeStore, pair, parameters, peer, request, Side, settle, Wire } from './support.ts';
+import { answering, FakeStore, mirrored, pair, parameters, peer, request, Side, settle, Wire } from './support.ts';
 
 interface Server {
   readonly client: SecurityContext;
@@ -84,6 +84,7 @@ test('RFC 8613 8.2, step 2: malformed options are refused with 4.02', () => {
   ))
     assert.deepEqual(wire.inject(changed(message, value)), [refusal(Code.BadOption, 'Failed to decode COSE')], value);
   assert.deepEqual(wire.inject({ ...message, payload: emptyBytes }), [refusal(Code.BadOption, 'Failed to decode COSE')], 'RFC 8613 2: no payload');
+  assert.deepEqual(wire.inject({ ...changed(message, '0900ee'), payload: emptyBytes }), [refusal(Code.BadOption, 'Failed to decode COSE')], 'whoever sends it');
   assert.equal(seen.length, 0);
   assert.ok(side.discarded.every((reason) => reason === 'decode'));
 });
@@ -214,6 +215,32 @@ test('RFC 9203 4.3: an answer after the context left is an unprotected 4.01 with
     reply!.respond({ code: Code.Content, options: [], payload: utf8('secret') });
     assert.deepEqual(answers, [refusal(Code.Unauthorized, '')]);
   }
+});
+
+test('RFC 9203 4.3: so is one that waited for a number while the context left, though another context shares its Sender Key', async () => {
+  let reply: Reply | undefined;
+  const { client, server } = pair();
+  const twin = deriveContext({ ...mirrored(parameters), recipientId: fromHex('c2') });
+  assert.equal(twin.senderKeyId, server.senderKeyId);
+  const side = new Side([server, twin]);
+  side.store.held = [];
+  const wire = new Wire(new Side([]).layer, side.layer, (_, given) => {
+    reply = given;
+  });
+  const answersOf = (from: SecurityContext): Response[] =>
+    wire.inject(protectRequest(request(from, Method.GET, [uintOption(OptionNumber.Observe, 0)]), from, 0).message);
+  const notification: Response = { code: Code.Content, options: [uintOption(OptionNumber.Observe, 1)], payload: utf8('secret') };
+  const stays = deriveContext({ ...parameters, senderId: fromHex('c2') });
+  const kept = answersOf(stays);
+  for (let i = 0; i < 2; i++) reply!.notify(notification);
+  const answers = answersOf(client);
+  for (let i = 0; i < 2; i++) reply!.notify(notification);
+  side.contexts.remove(server);
+  side.store.release();
+  await settle();
+  assert.deepEqual(answers.slice(1), [refusal(Code.Unauthorized, '')]);
+  assert.equal(kept.length, 2);
+  assert.equal(kept[1]!.code, Code.Content);
 });
 
 test('RFC 8613 8.3: the nonce of a request protects one answer', () => {
