@@ -95,7 +95,7 @@ export class Workbench {
   readonly records: TokenRecords;
   readonly token: TokenEndpoint;
   readonly introspection: IntrospectionEndpoint;
-  readonly profiles = new Map<number, ProfileAtAs>();
+  readonly profiles: Map<number, ProfileAtAs> = new Map();
 
   constructor(options: BenchOptions = {}) {
     this.clock = options.clock ?? new Clock();

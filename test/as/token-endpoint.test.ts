@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AceErrorCode, decodeExiCti, encodeAif, encodeTokenRequest, type Profile, scopeText } from '../../src/ace/index.ts';
+import { AceErrorCode, decodeExiCti, decodeTokenResponse, encodeAif, encodeTokenRequest, type Profile, scopeText } from '../../src/ace/index.ts';
 import type { Policy } from '../../src/as/index.ts';
 import { OptionNumber, uintOf } from '../../src/coap/index.ts';
 import { fromHex, fromUtf8, toHex } from '../../src/core/bytes.ts';
 import { type CborValue, encode } from '../../src/core/cbor.ts';
+import { openCwt, type TokenKey } from '../../src/core/cwt.ts';
 import { oscBytes } from '../ace/osc.ts';
 import { assertRefused, association, clients, encryptKey, keysOf, macKey, rs1, rs2, Workbench } from './support.ts';
 
@@ -332,6 +333,23 @@ test('RFC 9203 3.2: a token with a Master Secret is encrypted, an update may use
   const kid = oscBytes(first.claims.cnf, 0);
   const second = await bench.granted(c1, { audience: 'rs1', reqCnf: { kid } });
   assert.equal(toHex(second.response.accessToken.subarray(0, 3)), 'd83dd1');
+  bench.close();
+});
+
+test('RFC 9203 3.2: tokens of both AES-CCM-16-64 key lengths, and of COSE_Sign1 where nothing is secret', async () => {
+  // RFC 8032, Section 7.1, TEST 1.
+  const d = fromHex('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60');
+  const x = fromHex('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a');
+  const sign: TokenKey = { use: 'sign1', algorithm: -8, key: { kty: 1, crv: 6, x, d } };
+  const encrypt: TokenKey = { use: 'encrypt0', algorithm: 11, key: { kty: 4, k: new Uint8Array(32).fill(3) } };
+  const bench = new Workbench({ resourceServers: [{ ...rs1, tokenKeys: [sign, encrypt] }, rs2] });
+  const first = decodeTokenResponse((await bench.ask(c1, { audience: 'rs1' })).payload);
+  const opened = openCwt(first.accessToken, [encrypt]);
+  assert.equal(opened.key.use, 'encrypt0');
+  const reqCnf = { kid: oscBytes(opened.claims.cnf, 0) };
+  const second = decodeTokenResponse((await bench.ask(c1, { audience: 'rs1', reqCnf })).payload);
+  assert.equal(toHex(second.accessToken.subarray(0, 3)), 'd83dd2');
+  assert.deepEqual(openCwt(second.accessToken, [{ ...sign, key: { kty: 1, crv: 6, x } }]).claims.cnf, reqCnf);
   bench.close();
 });
 
