@@ -179,7 +179,8 @@ function toHalf(value: number): number | undefined {
   return undefined;
 }
 
-function fromHalf(bits: number): number {
+/** The number of half-precision bits. */
+export function halfToNumber(bits: number): number {
   const exponent = (bits >>> 10) & 0x1f;
   const mantissa = bits & 0x3ff;
   const value =
@@ -360,7 +361,7 @@ class Decoder {
         this.need(2);
         const bits = this.view.getUint16(this.offset);
         this.offset += 2;
-        return fromHalf(bits);
+        return halfToNumber(bits);
       }
       case 26: {
         this.need(4);

@@ -34,10 +34,19 @@ function schedule(delay: number, task: () => void): Cancel {
   return () => host.clearTimeout(timer);
 }
 
+/** The most that getRandomValues gives in one call. */
+const mostRandom = 65_536;
+
+function random(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let offset = 0; offset < length; offset += mostRandom) host.crypto.getRandomValues(bytes.subarray(offset, offset + mostRandom));
+  return bytes;
+}
+
 /** The real world, through globals only, so that it works wherever JavaScript does. */
 export const systemEnv: Env = {
   now: () => host.performance.now(),
   epoch: () => Date.now() / 1000,
-  random: (length) => host.crypto.getRandomValues(new Uint8Array(length)),
+  random,
   schedule,
 };

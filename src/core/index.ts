@@ -23,11 +23,37 @@ export {
 } from './bytes.ts';
 export type { CborKey, CborMap, CborValue, DecodeOptions } from './cbor.ts';
 export { CborError, decode, decodeFirst, decodeSequence, encode, Simple, Tagged } from './cbor.ts';
-export * from './cose/index.ts';
+export type { CoseKey, CoseObject, Encrypt0Options, Headers, Mac0Options, SenderHeaders, Sign1Options } from './cose/index.ts';
+export {
+  Algorithm,
+  algorithmNames,
+  algorithmOf,
+  CoseError,
+  CoseTag,
+  Curve,
+  coseKeyMap,
+  decodeCoseKey,
+  decrypt0,
+  encodeCoseKey,
+  encrypt0,
+  HeaderLabel,
+  KeyLabel,
+  KeyOperation,
+  KeyType,
+  mac0,
+  readEncrypt0,
+  readMac0,
+  readSign1,
+  sign1,
+  verifyMac0,
+  verifySign1,
+} from './cose/index.ts';
 export type { Aead, AeadParameters } from './crypto/index.ts';
 export { aead, aeadParameters, CryptoError, digest, hkdf, hmac } from './crypto/index.ts';
 export type { ClaimsSet, Confirmation, TokenKey } from './cwt.ts';
 export { CwtError, decodeClaims, decodeConfirmation, encodeClaims, encodeConfirmation, openCwt, protectCwt } from './cwt.ts';
+export type { DiagnosticOptions, ItemNames } from './diagnostic.ts';
+export { diagnose } from './diagnostic.ts';
 export type { Cancel, Env } from './env.ts';
 export { systemEnv } from './env.ts';
 export { ProtocolError } from './errors.ts';

@@ -15,6 +15,7 @@ import {
   verify as nodeVerify,
 } from 'node:crypto';
 import { ProtocolError } from '../errors.ts';
+import { HotCcm } from './hot-ccm.ts';
 
 /** A primitive that refuses. All failures to open share one code. */
 export class CryptoError extends ProtocolError {}
@@ -30,11 +31,18 @@ export interface AeadParameters {
 export interface Aead {
   readonly nonceLength: number;
   readonly tagLength: number;
+  /** Ciphertext and tag. @throws {CryptoError} `ERR_CRYPTO_NONCE` */
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /** The plaintext. @throws {CryptoError} `ERR_CRYPTO_OPEN`, the same whatever is wrong */
   open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array;
 }
 
-const parameters: ReadonlyMap<number, AeadParameters & { readonly cipher: string }> = new Map([
+interface CipherParameters extends AeadParameters {
+  readonly cipher: string;
+}
+
+/** COSE AEAD algorithms (RFC 9053 Section 4), IANA registry as of 2026-11. */
+const parameters: ReadonlyMap<number, CipherParameters> = new Map([
   [1, { cipher: 'aes-128-gcm', keyLength: 16, nonceLength: 12, tagLength: 16 }],
   [2, { cipher: 'aes-192-gcm', keyLength: 24, nonceLength: 12, tagLength: 16 }],
   [3, { cipher: 'aes-256-gcm', keyLength: 32, nonceLength: 12, tagLength: 16 }],
@@ -53,41 +61,114 @@ export function aeadParameters(algorithm: number): AeadParameters | undefined {
   return parameters.get(algorithm);
 }
 
-export function aead(algorithm: number, key: Uint8Array): Aead {
-  const found = parameters.get(algorithm);
-  if (found === undefined) throw new CryptoError('ERR_CRYPTO_ALGORITHM', `expected a COSE AEAD algorithm, got ${algorithm}`);
-  if (key.length !== found.keyLength) throw new CryptoError('ERR_CRYPTO_KEY', `expected a key of ${found.keyLength} bytes, got ${key.length}`);
-  const { cipher, nonceLength, tagLength } = found;
-  const own = Uint8Array.from(key);
+/** Most keys whose cipher objects (about 1.5 KB each) are kept. */
+const mostHotKeys = 1024;
+/** A key is hot from its third message on. */
+const coldUses = 2;
+
+/** AES-CCM of one key: OpenSSL's own for the first messages and for large ones, kept cipher objects in between. */
+class CcmAead implements Aead {
+  static readonly #hot: Set<CcmAead> = new Set();
+  readonly #key: Uint8Array;
+  readonly #cold: Aead;
+  readonly nonceLength: number;
+  readonly tagLength: number;
+  #uses = 0;
+  #recent = false;
+  #ccm: HotCcm | undefined;
+
+  constructor(cold: Aead, key: Uint8Array) {
+    this.#cold = cold;
+    this.#key = key;
+    this.nonceLength = cold.nonceLength;
+    this.tagLength = cold.tagLength;
+  }
+
+  #warm(): HotCcm | undefined {
+    this.#recent = true;
+    if (this.#ccm !== undefined) return this.#ccm;
+    if (this.#uses++ < coldUses) return undefined;
+    this.#ccm = new HotCcm(this.#key.length * 8, this.#key, this.nonceLength, this.tagLength);
+    CcmAead.#hot.add(this);
+    while (CcmAead.#hot.size > mostHotKeys) CcmAead.#coolOne();
+    return this.#ccm;
+  }
+
+  /** Second chance: the oldest that was not used since it was last looked at. */
+  static #coolOne(): void {
+    for (const candidate of CcmAead.#hot) {
+      CcmAead.#hot.delete(candidate);
+      if (candidate.#recent) {
+        candidate.#recent = false;
+        CcmAead.#hot.add(candidate);
+      } else {
+        candidate.#ccm = undefined;
+        candidate.#uses = 0;
+        return;
+      }
+    }
+  }
+
+  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    const hot = HotCcm.fits(aad, plaintext.length) && nonce.length === this.nonceLength ? this.#warm() : undefined;
+    return (hot ?? this.#cold).seal(nonce, aad, plaintext);
+  }
+
+  open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+    const fits = HotCcm.fits(aad, ciphertext.length) && ciphertext.length >= this.tagLength && nonce.length === this.nonceLength;
+    const hot = fits ? this.#warm() : undefined;
+    if (hot === undefined) return this.#cold.open(nonce, aad, ciphertext);
+    const plaintext = hot.open(nonce, aad, ciphertext);
+    if (plaintext === undefined) throw new CryptoError('ERR_CRYPTO_OPEN', 'decryption failed');
+    return plaintext;
+  }
+}
+
+function opensslAead({ cipher, nonceLength, tagLength }: CipherParameters, key: Uint8Array): Aead {
   const name = cipher as CipherGCMTypes;
   return {
     nonceLength,
     tagLength,
     seal: (nonce, aad, plaintext) => {
-      const c = createCipheriv(name, own, nonce, { authTagLength: tagLength });
-      c.setAAD(aad, { plaintextLength: plaintext.length });
-      const first = c.update(plaintext);
-      c.final();
-      const out = new Uint8Array(plaintext.length + tagLength);
-      out.set(first);
-      out.set(c.getAuthTag(), plaintext.length);
-      return out;
+      if (nonce.length !== nonceLength) throw new CryptoError('ERR_CRYPTO_NONCE', `expected a nonce of ${nonceLength} bytes, got ${nonce.length}`);
+      const sealing = createCipheriv(name, key, nonce, { authTagLength: tagLength });
+      sealing.setAAD(aad, { plaintextLength: plaintext.length });
+      const sealed = new Uint8Array(plaintext.length + tagLength);
+      sealed.set(sealing.update(plaintext));
+      sealing.final();
+      sealed.set(sealing.getAuthTag(), plaintext.length);
+      return sealed;
     },
     open: (nonce, aad, ciphertext) => {
-      if (ciphertext.length < tagLength || nonce.length !== nonceLength) throw new CryptoError('ERR_CRYPTO_OPEN', 'decryption failed');
       const length = ciphertext.length - tagLength;
+      if (length < 0 || nonce.length !== nonceLength) throw new CryptoError('ERR_CRYPTO_OPEN', 'decryption failed');
       try {
-        const d = createDecipheriv(name, own, nonce, { authTagLength: tagLength });
-        d.setAuthTag(ciphertext.subarray(length));
-        d.setAAD(aad, { plaintextLength: length });
-        const plaintext = d.update(ciphertext.subarray(0, length));
-        d.final();
-        return Uint8Array.from(plaintext);
+        const opening = createDecipheriv(name, key, nonce, { authTagLength: tagLength });
+        opening.setAuthTag(ciphertext.subarray(length));
+        opening.setAAD(aad, { plaintextLength: length });
+        const plaintext = Uint8Array.from(opening.update(ciphertext.subarray(0, length)));
+        opening.final();
+        return plaintext;
       } catch {
+        // CCM refuses in update, the others in final: one error for all of them.
         throw new CryptoError('ERR_CRYPTO_OPEN', 'decryption failed');
       }
     },
   };
+}
+
+/**
+ * An AEAD with a key, by its COSE identifier. The key is copied.
+ *
+ * @throws {CryptoError} `ERR_CRYPTO_ALGORITHM`, `ERR_CRYPTO_KEY` when the key has another length
+ */
+export function aead(algorithm: number, key: Uint8Array): Aead {
+  const found = parameters.get(algorithm);
+  if (found === undefined) throw new CryptoError('ERR_CRYPTO_ALGORITHM', `expected a COSE AEAD algorithm, got ${algorithm}`);
+  if (key.length !== found.keyLength) throw new CryptoError('ERR_CRYPTO_KEY', `expected a key of ${found.keyLength} bytes, got ${key.length}`);
+  const own = Uint8Array.from(key);
+  const cold = opensslAead(found, own);
+  return found.cipher.endsWith('ccm') ? new CcmAead(cold, own) : cold;
 }
 
 export function hkdf(hash: HashName, secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
