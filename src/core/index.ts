@@ -59,3 +59,4 @@ export { systemEnv } from './env.ts';
 export { ProtocolError } from './errors.ts';
 export type { FieldSpec, FieldType, Known, MapSpec } from './known-map.ts';
 export { readKnownMap, writeKnownMap } from './known-map.ts';
+export { parseDiagnostic } from './parse-diagnostic.ts';

@@ -17,8 +17,8 @@ import {
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/core/cbor.ts';
 import { decodeClaims, encodeClaims } from '../../src/core/cwt.ts';
-import { parseDiagnostic } from '../../src/core/diagnostic.ts';
 import { readKnownMap } from '../../src/core/known-map.ts';
+import { parseDiagnostic } from '../../src/core/parse-diagnostic.ts';
 import { fixture } from '../support/fixtures.ts';
 
 interface Example {
