@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Code, Method } from '../../src/coap/code.ts';
+import { type EchoOptions, echo } from '../../src/coap/echo.ts';
+import type { Handler, Request } from '../../src/coap/layer.ts';
+import { OptionNumber, opaqueOption, uintOption } from '../../src/coap/option.ts';
+import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { Simulator } from '../support/simulator.ts';
+import { ask, association, Listener, option, peer, request, response, Wire } from './harness.ts';
+
+const echoOption = (hex: string) => opaqueOption(OptionNumber.Echo, fromHex(hex));
+
+function client(handler: Handler, options: EchoOptions = {}) {
+  const sim = new Simulator();
+  const layer = echo(options, sim.env());
+  const wire = new Wire(handler);
+  const requester = layer.outbound(wire.requester);
+  const fetch = (message: Request): Listener => {
+    const listener = new Listener();
+    requester(message, listener);
+    return listener;
+  };
+  const sent = () => wire.requests.map((message) => option(message, OptionNumber.Echo));
+  return { sim, layer, wire, requester, fetch, sent };
+}
+
+describe('RFC 9175 2.3: the client', () => {
+  const put = (fields: Partial<Request> = {}) => request(Method.PUT, 'lock', { payload: Uint8Array.of(0), ...fields });
+
+  test('answers 4.01 with Echo by the same request with that Echo', () => {
+    const { wire, fetch, sent } = client((message, reply) => {
+      if (option(message, OptionNumber.Echo) === undefined) reply.respond(response(Code.Unauthorized, '', [echoOption('0a0b')]));
+      else reply.respond(response(Code.Changed));
+    });
+    assert.equal(fetch(put()).only.code, Code.Changed);
+    assert.deepEqual(sent(), [undefined, '0a0b']);
+    assert.deepEqual(wire.requests[1]!.payload, wire.requests[0]!.payload);
+  });
+
+  test('resends once only', () => {
+    let n = 0;
+    const { fetch, sent } = client((_message, reply) => reply.respond(response(Code.Unauthorized, '', [opaqueOption(OptionNumber.Echo, Uint8Array.of(++n))])));
+    assert.equal(fetch(put()).only.code, Code.Unauthorized);
+    assert.deepEqual(sent(), [undefined, '01']);
+  });
+
+  test('4.01 without Echo, and with one of a length that is not allowed, is the outcome', () => {
+    for (const options of [[], [echoOption('')], [echoOption('00'.repeat(41))]]) {
+      const { fetch, sent } = client((_message, reply) => reply.respond(response(Code.Unauthorized, '', options)));
+      assert.equal(fetch(put()).only.code, Code.Unauthorized);
+      assert.equal(sent().length, 1);
+    }
+  });
+
+  test('takes the Echo of another response along in the next request to the same endpoint, once', () => {
+    let answers = 0;
+    const { fetch, sent, layer } = client((_message, reply) => reply.respond(response(Code.Changed, '', answers++ === 0 ? [echoOption('2233')] : [])));
+    for (let i = 0; i < 3; i++) fetch(put());
+    assert.deepEqual(sent(), [undefined, '2233', undefined]);
+    assert.equal(layer.stats().values, 0);
+  });
+
+  test('a stale value that was taken along is replaced by the new one', () => {
+    const { fetch, sent } = client((message, reply) => {
+      const value = option(message, OptionNumber.Echo);
+      if (value === undefined) reply.respond(response(Code.Changed, '', [echoOption('01')]));
+      else if (value === '01') reply.respond(response(Code.Unauthorized, '', [echoOption('02')]));
+      else reply.respond(response(Code.Changed));
+    });
+    fetch(put());
+    assert.equal(fetch(put()).only.code, Code.Changed);
+    assert.deepEqual(sent(), [undefined, '01', '02']);
+  });
+
+  test('a value goes back only to the association that it came from', () => {
+    const { fetch, sent } = client((_message, reply) => reply.respond(response(Code.Changed, '', [echoOption('77')])));
+    fetch(put({ association: association('x') }));
+    fetch(put({ association: association('y') }));
+    fetch(put());
+    fetch(put({ peer: peer(9) }));
+    fetch(put({ association: association('x'), peer: peer(9) }));
+    assert.deepEqual(sent(), [undefined, undefined, undefined, undefined, '77']);
+  });
+
+  test('an unprotected 4.01 with Echo makes no protected request be sent again', () => {
+    const { fetch, sent, layer } = client((_message, reply) =>
+      reply.respond({ ...response(Code.Unauthorized, '', [echoOption('77')]), association: association('none') }),
+    );
+    assert.equal(fetch(put({ association: association('x') })).only.code, Code.Unauthorized);
+    assert.equal(sent().length, 1);
+    assert.equal(layer.stats().values, 0);
+  });
+
+  test('the Echo of the caller stays', () => {
+    const { fetch, sent } = client((_message, reply) => reply.respond(response(Code.Changed, '', [echoOption('01')])));
+    fetch(put());
+    fetch(put({ options: [echoOption('ffff')] }));
+    assert.deepEqual(sent(), [undefined, 'ffff']);
+  });
+
+  test('values are bounded and go when their lifetime ends', async () => {
+    const { sim, fetch, layer } = client((_message, reply) => reply.respond(response(Code.Changed, '', [echoOption('01')])), { maxValues: 3, lifetime: 1000 });
+    for (let port = 1; port < 10; port++) fetch(put({ peer: peer(port) }));
+    assert.equal(layer.stats().values, 3);
+    await sim.sleep(1001);
+    assert.deepEqual([layer.stats().values, sim.pending], [0, 0]);
+  });
+
+  test('cancel ends the second exchange too, and nothing is heard', () => {
+    const { wire, requester } = client((message, reply) => {
+      if (option(message, OptionNumber.Echo) === undefined) reply.respond(response(Code.Unauthorized, '', [echoOption('01')]));
+    });
+    const listener = new Listener();
+    const cancel = requester(put(), listener);
+    cancel();
+    wire.replies[1]!.respond(response(Code.Changed));
+    assert.deepEqual([wire.cancelled, listener.responses.length], [1, 0]);
+  });
+});
+
+describe('RFC 9175 2.3, Appendix A.2: the server', () => {
+  function server(window?: number) {
+    const sim = new Simulator();
+    const required = (message: Request): boolean => message.code !== Method.GET;
+    const layer = echo({ freshness: window === undefined ? { required } : { required, window } }, sim.env());
+    let calls = 0;
+    const handler = layer.inbound((_message, reply) => {
+      calls++;
+      reply.respond(response(Code.Changed));
+    });
+    const put = (value?: string, fields: Partial<Request> = { association: association('x') }) =>
+      ask(handler, request(Method.PUT, 'lock', { options: value === undefined ? [] : [echoOption(value)], ...fields })).last;
+    return { sim, layer, handler, put, calls: () => calls };
+  }
+
+  test('a request that must be fresh and does not show it: 4.01 with an Echo of 12 bytes, and the handler hears nothing', () => {
+    const { put, calls } = server();
+    const answer = put();
+    assert.equal(answer.code, Code.Unauthorized);
+    assert.match(option(answer, OptionNumber.Echo) ?? '', /^[0-9a-f]{24}$/);
+    assert.equal(calls(), 0);
+  });
+
+  test('with the value it passes, as often as the window allows', async () => {
+    const { sim, put, calls } = server(5_000);
+    const value = option(put(), OptionNumber.Echo)!;
+    assert.equal(put(value).code, Code.Changed);
+    await sim.sleep(4_999);
+    assert.equal(put(value).code, Code.Changed);
+    await sim.sleep(1);
+    const again = put(value);
+    assert.equal(again.code, Code.Unauthorized);
+    assert.notEqual(option(again, OptionNumber.Echo), value);
+    assert.equal(calls(), 2);
+  });
+
+  test('a value that is altered in any byte, is shorter or longer, or was made for another endpoint does not', () => {
+    const { put } = server();
+    const value = option(put(), OptionNumber.Echo)!;
+    for (let i = 0; i < 12; i++) {
+      const bytes = fromHex(value);
+      bytes[i]! ^= 1;
+      assert.equal(put(toHex(bytes)).code, Code.Unauthorized);
+    }
+    assert.equal(put(value.slice(2)).code, Code.Unauthorized);
+    assert.equal(put(`${value}00`).code, Code.Unauthorized);
+    assert.equal(put(value, { association: association('y') }).code, Code.Unauthorized);
+    assert.equal(put(value, {}).code, Code.Unauthorized);
+  });
+
+  test('a value does not become valid again when its 32 bits of time wrap around', async () => {
+    const { sim, put } = server();
+    const value = option(put(), OptionNumber.Echo)!;
+    await sim.sleep(2 ** 32);
+    assert.equal(put(value).code, Code.Unauthorized);
+  });
+
+  test('a server that starts anew has another key', () => {
+    const value = option(server().put(), OptionNumber.Echo)!;
+    const sim = new Simulator({ seed: 2 });
+    const layer = echo({ freshness: { required: () => true } }, sim.env());
+    const handler = layer.inbound((_message, reply) => reply.respond(response(Code.Changed)));
+    assert.equal(ask(handler, request(Method.PUT, 'lock', { options: [echoOption(value)], association: association('x') })).last.code, Code.Unauthorized);
+  });
+
+  test('requests that need not be fresh pass', () => {
+    const { handler } = server();
+    assert.equal(ask(handler, request(Method.GET, 'lock')).last.code, Code.Changed);
+  });
+
+  test('without protection the challenge is not to be cached', () => {
+    const { put } = server();
+    assert.equal(option(put(undefined, {}), OptionNumber.MaxAge), '');
+    assert.equal(option(put(), OptionNumber.MaxAge), undefined);
+  });
+
+  test('no state is kept, and client and server fit together', () => {
+    const { sim, handler, layer } = server();
+    const asks = client(handler);
+    assert.equal(asks.fetch(request(Method.POST, 'lock', { options: [uintOption(OptionNumber.ContentFormat, 0)] })).only.code, Code.Changed);
+    assert.deepEqual([layer.stats().values, asks.layer.stats().values, sim.pending], [0, 0, 0]);
+  });
+});
