@@ -85,7 +85,13 @@ export class ClientExchange implements ResponseListener, SequenceUser {
     }
     this.#parts.emit?.({ type: 'protected', direction: 'out', context: this.#context, inner: this.#request });
     this.#stopLower = undefined;
-    const stop = this.#next(message, this);
+    let stop: Cancel;
+    try {
+      stop = this.#next(message, this);
+    } catch (error) {
+      this.fail(error as ProtocolError);
+      return;
+    }
     if (this.#done) stop();
     else this.#stopLower = stop;
   }

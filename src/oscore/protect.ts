@@ -92,7 +92,7 @@ export function protectRequest(request: Request, context: SecurityContext, seque
     peer: request.peer,
     nonConfirmable: request.nonConfirmable ?? false,
   };
-  return { message, binding };
+  return { message: request.observation === undefined ? message : { ...message, observation: request.observation }, binding };
 }
 
 /**

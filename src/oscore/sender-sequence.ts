@@ -18,6 +18,8 @@ export interface SenderSequenceOptions {
   readonly waiting: number;
   /** A reservation failed, or the numbers are used up. */
   trouble(error: OscoreError): void;
+  /** Somebody who waited threw when its turn came; the others are served all the same. */
+  failed(error: unknown): void;
 }
 
 /** Numbers from `next` up to, but without, `end`. */
@@ -130,7 +132,7 @@ export class SenderSequence {
       const sequence = this.#next();
       if (sequence === undefined) break;
       this.#queue.delete(user);
-      user.use(sequence);
+      this.#call(() => user.use(sequence));
     }
     if (this.#queue.size > 0) this.#reserve();
   }
@@ -152,6 +154,14 @@ export class SenderSequence {
   #failAll(error: OscoreError): void {
     const users = this.#queue;
     this.#queue = new Set();
-    for (const user of users) user.fail(error);
+    for (const user of users) this.#call(() => user.fail(error));
+  }
+
+  #call(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.#options.failed(error);
+    }
   }
 }

@@ -42,7 +42,8 @@ export class Sequences {
     if (entry === undefined) {
       const { store, block, waiting, emit } = this.#options;
       const trouble = (error: OscoreError): void => emit?.({ type: 'sequence', code: error.code, senderKeyId, detail: error.message });
-      entry = { sequence: new SenderSequence({ store, senderKeyId, block, waiting, trouble }), users: new Set() };
+      const failed = (error: unknown): void => emit?.({ type: 'failed', error });
+      entry = { sequence: new SenderSequence({ store, senderKeyId, block, waiting, trouble, failed }), users: new Set() };
       this.#entries.set(senderKeyId, entry);
     }
     entry.users.add(context);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  CoapError,
   Code,
   findOption,
   Method,
@@ -163,6 +164,30 @@ test('a request that cannot be protected is an error, not an exception', async (
     heard.errors.map(({ code }) => code),
     ['ERR_OSCORE_NESTED'],
   );
+});
+
+test('a layer below that throws is an error, not an exception', async () => {
+  const { client } = pair();
+  const side = new Side([client]);
+  const requester = side.layer.outbound(() => {
+    throw new CoapError('ERR_COAP_CLOSED', 'closed');
+  });
+  const heard = ask(requester, request(client));
+  await settle();
+  assert.equal(heard.errors[0]?.code, 'ERR_COAP_CLOSED');
+  assert.deepEqual(side.layer.stats(), idle);
+});
+
+test('what an observation is known by goes along, what protects it does not', async () => {
+  const { client, wire } = connect();
+  const observation = {};
+  ask(wire.requester, { ...request(client, Method.GET, [uintOption(OptionNumber.Observe, 0)]), observation, nonConfirmable: true });
+  await settle();
+  const [sent] = wire.requests;
+  assert.equal(sent!.observation, observation);
+  assert.equal(sent!.nonConfirmable, true);
+  assert.equal(sent!.association, undefined);
+  assert.equal(sent!.peer, peer);
 });
 
 test('cancel: while it waits nothing is sent, later the exchange below ends', async () => {

@@ -25,10 +25,18 @@ class Users {
   }
 }
 
-function make(store: FakeStore, block = 8, waiting = 100): Users & { readonly troubles: OscoreError[] } {
+function make(store: FakeStore, block = 8, waiting = 100): Users & { readonly troubles: OscoreError[]; readonly failures: unknown[] } {
   const troubles: OscoreError[] = [];
-  const users = new Users(new SenderSequence({ store, senderKeyId: 'k', block, waiting, trouble: (error) => troubles.push(error) }));
-  return Object.assign(users, { troubles });
+  const failures: unknown[] = [];
+  const options = {
+    store,
+    senderKeyId: 'k',
+    block,
+    waiting,
+    trouble: (error: OscoreError) => troubles.push(error),
+    failed: (error: unknown) => failures.push(error),
+  };
+  return Object.assign(new Users(new SenderSequence(options)), { troubles, failures });
 }
 
 test('RFC 8613 B.1.1: no number is used before its block is durable', async () => {
@@ -214,4 +222,32 @@ test('a sequence that is closed serves nobody', async () => {
   await settle();
   assert.deepEqual(users.errors, ['ERR_OSCORE_CONTEXT', 'ERR_OSCORE_CONTEXT']);
   assert.deepEqual(users.numbers, []);
+});
+
+test('whoever throws in its turn does not keep the others from theirs', async () => {
+  const store = new FakeStore();
+  const users = make(store);
+  const bad = {
+    use: () => {
+      throw new Error('use');
+    },
+    fail: () => {
+      throw new Error('fail');
+    },
+  };
+  users.sequence.take(bad);
+  users.take();
+  await settle();
+  assert.deepEqual(users.numbers, [1]);
+  const broken = new FakeStore();
+  broken.failing = true;
+  const waiting = make(broken);
+  waiting.sequence.take(bad);
+  waiting.take();
+  await settle();
+  assert.deepEqual(waiting.errors, ['ERR_OSCORE_STORE']);
+  assert.deepEqual(
+    [...users.failures, ...waiting.failures].map((error) => (error as Error).message),
+    ['use', 'fail'],
+  );
 });

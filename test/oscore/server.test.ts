@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   Code,
+  decodeMessage,
+  encodeMessage,
   findOption,
   type Handler,
+  type Message,
   Method,
   OptionNumber,
   opaqueOption,
@@ -322,4 +325,41 @@ test('stats: nothing stays of strangers and their messages', () => {
   const { message } = protectRequest(request(client), client, 0);
   for (let i = 0; i < 500; i++) wire.inject(changed(message, toHex(encodeOscoreOption({ partialIv: encodePartialIv(i), kid: utf8(`${i}`) }))));
   assert.deepEqual(side.layer.stats(), before);
+});
+
+test('20,000 changed messages: no exception, no handler, no context that moves', () => {
+  const { client, server, wire, seen, side } = serve();
+  const { message } = protectRequest(request(client, Method.POST, pathOptions(['a', 'b']), 'payload'), client, 5);
+  const datagram = encodeMessage({ type: 0, id: 1, token: fromHex('aa'), ...message });
+  const original = toHex(findOption(message.options, OptionNumber.Oscore)!.value) + toHex(message.payload);
+  let state = 1;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  let decoded = 0;
+  for (let i = 0; i < 20_000; i++) {
+    // From the options on: token and Message ID are not protected.
+    const bytes = datagram.slice(0, random(8) === 0 ? 6 + random(datagram.length - 6) : datagram.length);
+    for (let j = 0; j <= random(3); j++) {
+      const at = 5 + random(bytes.length - 5);
+      bytes[at] = bytes[at]! ^ (1 + random(255));
+    }
+    let changedMessage: Message;
+    try {
+      changedMessage = decodeMessage(bytes);
+    } catch {
+      continue;
+    }
+    const header = findOption(changedMessage.options, OptionNumber.Oscore);
+    if (header === undefined || toHex(header.value) + toHex(changedMessage.payload) === original) continue;
+    decoded++;
+    const answers = wire.inject({ code: changedMessage.code, options: changedMessage.options, payload: changedMessage.payload, peer });
+    assert.equal(answers.length, 1);
+    assert.ok(answers[0]!.code >= Code.BadRequest);
+  }
+  assert.ok(decoded > 5000);
+  assert.equal(seen.length, 0);
+  assert.equal(server.window.highest, -1);
+  assert.deepEqual(side.layer.stats(), { contexts: 1, sequences: 0, waiting: 0, exchanges: 0 });
 });
