@@ -1,0 +1,44 @@
+import { expectCode, expectProtected, getRequests, oscoreKeys, ProtectedClient, protectedGet, protectedRequests } from './requests.ts';
+import type { Row } from './row.ts';
+import { type Contender, measure, type Throughput } from './throughput.ts';
+
+export interface Bench {
+  /** What stands in `bench` of its rows. */
+  readonly name: string;
+  run(progress: (text: string) => void): Promise<Row[]>;
+}
+
+const anything = (): undefined => undefined;
+const echo = (requests: (count: number) => Uint8Array[]): Contender => ({ server: 'dgram-echo', requests, fault: anything });
+
+function throughput(bench: Throughput): Bench {
+  return { name: bench.bench, run: (progress) => measure(bench, progress) };
+}
+
+const content = expectCode(0x45);
+
+function oscoreGet(): Bench {
+  return {
+    name: 'oscore-get',
+    run: (progress) => {
+      const client = new ProtectedClient(oscoreKeys(0), protectedGet);
+      const requests = (count: number): Uint8Array[] => protectedRequests([client], count);
+      return measure(
+        { bench: 'oscore-get', ours: { server: 'oscore-get', requests, fault: expectProtected }, peers: [echo(requests)], outstanding: 64, requests: 10_000 },
+        progress,
+      );
+    },
+  };
+}
+
+/** All rows, in the order in which they are measured. */
+export const benches: readonly Bench[] = [
+  throughput({
+    bench: 'coap-get',
+    ours: { server: 'coap-get', requests: getRequests, fault: content },
+    peers: [echo(getRequests), { server: 'node-coap', requests: getRequests, fault: content }],
+    outstanding: 64,
+    requests: 10_000,
+  }),
+  oscoreGet(),
+];

@@ -1,0 +1,42 @@
+import type { Row } from './row.ts';
+
+/** One line on a terminal's standard error that says what is being measured; nothing elsewhere. */
+export class Progress {
+  readonly #on: boolean;
+
+  constructor(wanted: boolean) {
+    this.#on = wanted && process.stderr.isTTY === true;
+  }
+
+  show(text: string): void {
+    if (this.#on) process.stderr.write(`\r\x1b[K${text}`);
+  }
+
+  end(): void {
+    this.show('');
+  }
+}
+
+const heads = ['bench', 'value', 'unit', 'peer', 'ratio', 'server CPU'] as const;
+
+export function printTable(rows: readonly Row[]): void {
+  const cells = rows.map((row) => [
+    row.bench,
+    row.value.toLocaleString('en'),
+    row.unit,
+    row.peer,
+    row.ratio.toFixed(2),
+    row.server_cpu_us === null ? '' : `${row.server_cpu_us.toFixed(1)} us`,
+  ]);
+  const widths = heads.map((head, column) => Math.max(head.length, ...cells.map((row) => row[column]!.length)));
+  const numbers = new Set([1, 4, 5]);
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => (numbers.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd();
+  console.log(line(heads));
+  console.log(widths.map((width) => '-'.repeat(width)).join('  '));
+  for (const row of cells) console.log(line(row));
+  console.log('\nA ratio above 1 means that ours is better: of servers, CPU time for each request, theirs by ours; of sizes, the limit by the value.');
+}
