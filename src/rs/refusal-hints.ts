@@ -1,5 +1,5 @@
 import { aifMethods, encodeAif, encodeHints, type Hints, localPart, type Permissions, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
-import { Code, ContentFormat, codeName, type Option, OptionNumber, type Response, uintOption } from '../coap/index.ts';
+import { ContentFormat, codeName, type Option, OptionNumber, type Response, uintOption } from '../coap/index.ts';
 import type { ClientNonces } from './client-nonce.ts';
 import type { Target } from './targets.ts';
 
