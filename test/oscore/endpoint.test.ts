@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Code, decodeMessage, Endpoint, echo, findOption, Method, OptionNumber, pathOptions, type ResourceHandle, Router } from '../../src/coap/index.ts';
+import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
+import { ContextTable, decodeOscoreOption, deriveContext, oscore, type SecurityContext } from '../../src/oscore/index.ts';
+import { Simulator } from '../support/simulator.ts';
+import { FakeStore, mirrored, parameters } from './support.ts';
+
+const large = 'x'.repeat(5000);
+
+interface Running {
+  readonly endpoint: Endpoint;
+  readonly layer: ReturnType<typeof oscore>;
+  readonly contexts: ContextTable;
+  readonly temperature: ResourceHandle;
+  value: string;
+}
+
+function startServer(sim: Simulator, context: SecurityContext, store: FakeStore, name: string): Running {
+  const env = sim.env(name);
+  const router = new Router();
+  const contexts = new ContextTable();
+  contexts.add(context);
+  const layer = oscore({ contexts, store, env });
+  const running: Running = {
+    endpoint: new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env, handler: router.handler, layers: [layer], parameters: { maxRetransmit: 8 } }),
+    layer,
+    contexts,
+    temperature: router.resource('/temperature', { observable: true, get: () => running.value }),
+    value: '21',
+  };
+  router.resource('/large', { get: () => large, put: (request) => `${request.payload.length}` });
+  return running;
+}
+
+function startClient(sim: Simulator, context: SecurityContext, store: FakeStore, address = '10.0.0.2') {
+  const env = sim.env(address);
+  const contexts = new ContextTable();
+  contexts.add(context);
+  const layer = oscore({ contexts, store, env });
+  const again = echo({}, env);
+  const endpoint = new Endpoint({ transport: sim.transport(address, 5683), env, layers: [again, layer], parameters: { maxRetransmit: 8 } });
+  return { endpoint, layer };
+}
+
+/** Every Partial IV on the wire, by who sent it; retransmissions are one message. */
+function partialIvs(sim: Simulator): string[] {
+  const messages = new Map<string, string>();
+  for (const { from, datagram } of sim.wire) {
+    const message = decodeMessage(datagram);
+    const option = findOption(message.options, OptionNumber.Oscore);
+    const partialIv = option === undefined ? undefined : decodeOscoreOption(option.value).partialIv;
+    if (partialIv !== undefined) messages.set(`${from} ${toHex(message.payload)}`, `${from.split(':')[0]} ${toHex(partialIv)}`);
+  }
+  return [...messages.values()];
+}
+
+for (const [seed, network] of [
+  [1, {}],
+  [2, { loss: 0.2, duplication: 0.2, reorder: 0.2 }],
+  [3, { loss: 0.2, duplication: 0.2, reorder: 0.2 }],
+  [4, { loss: 0.2, duplication: 0.2, reorder: 0.2 }],
+] as const) {
+  test(`the whole stack with OSCORE, network ${seed}: small, large both ways, observation, restart of the server`, async () => {
+    const sim = new Simulator({ seed, ...network });
+    const stores = { client: new FakeStore(), server: new FakeStore() };
+    const context = deriveContext(parameters);
+    const client = startClient(sim, context, stores.client);
+    let server = startServer(sim, deriveContext(mirrored(parameters)), stores.server, 'first');
+    const peer = await client.endpoint.resolve('10.0.0.1', 5683);
+    const ask = (path: string, code: number = Method.GET, payload = '') =>
+      sim.finish(client.endpoint.request({ code, options: pathOptions([path]), payload: utf8(payload), peer, association: context }));
+
+    const small = await ask('temperature');
+    assert.equal(small.code, Code.Content);
+    assert.equal(small.association, context);
+    assert.equal(fromUtf8(small.payload), '21');
+    assert.equal(fromUtf8((await ask('large')).payload), large);
+    assert.equal(fromUtf8((await ask('large', Method.PUT, large)).payload), '5000');
+    assert.equal((await ask('nothing')).code, Code.NotFound);
+
+    const observation = client.endpoint.observe({ options: pathOptions(['temperature']), peer, association: context });
+    const next = async (): Promise<string> => fromUtf8((await sim.finish(observation.next())).value!.payload);
+    assert.equal(await next(), '21');
+    for (const value of ['22', '23', '24']) {
+      server.value = value;
+      server.temperature.changed();
+      assert.equal(await next(), value);
+    }
+    await observation.return?.();
+    await sim.run();
+
+    await server.endpoint.close();
+    server = startServer(sim, deriveContext(mirrored(parameters), { window: 'unverified' }), stores.server, 'second');
+    const results = await Promise.all(['temperature', 'large', 'temperature'].map((path) => ask(path)));
+    assert.deepEqual(
+      results.map(({ code }) => code),
+      [Code.Content, Code.Content, Code.Content],
+    );
+    await sim.run();
+    const used = partialIvs(sim);
+    assert.equal(new Set(used).size, used.length, 'no Partial IV protects two messages');
+    for (const { layer } of [client, server]) assert.equal(layer.stats()['exchanges'], 0);
+    await client.endpoint.close();
+    await server.endpoint.close();
+  });
+}
