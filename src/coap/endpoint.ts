@@ -177,9 +177,9 @@ export class Endpoint {
   }
 
   async #close(): Promise<void> {
-    // The application first, so that it hears of the closing and not of what follows from it.
-    for (const fail of [...this.#unfinished]) fail(closedError());
+    // From below, so that nothing is sent any more when what was under way is given up.
     this.#exchange.close();
+    for (const fail of [...this.#unfinished]) fail(closedError());
     this.#observe.close();
     this.#blockwise.close();
     await this.#transport.close();

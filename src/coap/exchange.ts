@@ -41,16 +41,19 @@ class OutgoingExchange implements TransmissionListener {
   readonly number: number;
   /** Registered for notifications: ends with a response that has no Observe option. */
   readonly observes: boolean;
+  /** A deregistration, which a late notification does not answer. */
+  readonly deregisters: boolean;
   readonly listener: ResponseListener;
   transmission: Transmission | undefined = undefined;
   deadline: Task | undefined = undefined;
 
-  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observes: boolean, listener: ResponseListener) {
+  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, listener: ResponseListener) {
     this.exchange = exchange;
     this.peer = peer;
     this.token = token;
     this.number = tokenNumber(token);
-    this.observes = observes;
+    this.observes = observe !== undefined && isRegistration(observe);
+    this.deregisters = observe !== undefined && !this.observes;
     this.listener = listener;
   }
 
@@ -127,7 +130,7 @@ export class Exchange implements ReplyOwner {
     const observe = findOption(request.options, OptionNumber.Observe);
     const observation = observe === undefined ? undefined : request.observation;
     const token = (observation === undefined ? undefined : this.#observationTokens.get(observation)) ?? this.#tokens.take();
-    const outgoing = new OutgoingExchange(this, peer, token, observe !== undefined && isRegistration(observe), listener);
+    const outgoing = new OutgoingExchange(this, peer, token, observe, listener);
     const before = this.#requests.get(outgoing.number);
     if (this.#requests.size >= this.#limits.requests && before === undefined) {
       throw new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.requests} requests at once, got more`);
@@ -167,7 +170,10 @@ export class Exchange implements ReplyOwner {
       outgoing.failed(new CoapError('ERR_COAP_OPTION', `expected a response without ${optionName(bad.number)} of ${bad.value.length} bytes, got one`));
       return false;
     }
-    const last = !outgoing.observes || codeClass(message.code) !== 2 || findOption(options, OptionNumber.Observe) === undefined;
+    const notifies = codeClass(message.code) === 2 && findOption(options, OptionNumber.Observe) !== undefined;
+    // RFC 7641 §4.1: the answer to a deregistration has no Observe option. What has one is on its way since before, and unexpected by now.
+    if (notifies && outgoing.deregisters) return false;
+    const last = !outgoing.observes || !notifies;
     if (last) this.end(outgoing);
     else this.#settle(outgoing);
     try {
