@@ -4,7 +4,7 @@ import { attempt } from './attempt.ts';
 import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { BlockwiseDownload } from './blockwise-download.ts';
-import { operationKey, sameAssociation } from './cache-key.ts';
+import { copyOptions, operationKey, sameAssociation } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
 import { CoapError } from './errors.ts';
 import type { Request, Requester, Response, ResponseListener } from './layer.ts';
@@ -65,8 +65,8 @@ interface Upload {
 class Operation implements ResponseListener {
   readonly #client: BlockwiseClient;
   readonly #next: Requester;
-  readonly #request: Request;
   readonly #listener: ResponseListener;
+  #request: Request;
   #upload: Upload | undefined;
   #download: BlockwiseDownload | undefined;
   /** The exchange below is over; the end of the download is the end of the operation. */
@@ -102,6 +102,14 @@ class Operation implements ResponseListener {
       return;
     }
     const upload = this.#upload;
+    if (upload === undefined && response.code === Code.RequestEntityTooLarge) {
+      // RFC 7959 §2.9.3: a hint to try Block1.
+      const hint = blockOf(response.options, OptionNumber.Block1);
+      if (hint !== undefined && hint !== 'bad' && blockSize(hint.szx) < this.#request.payload.length) {
+        this.#startUpload(Math.min(hint.szx, this.#client.limits.szx));
+        return;
+      }
+    }
     if (upload !== undefined && !upload.complete) {
       if (!this.#continueUpload(upload, response)) return;
       upload.complete = true;
@@ -138,6 +146,8 @@ class Operation implements ResponseListener {
       return;
     }
     this.#client.operations.add(this);
+    // What the caller gave is borrowed, and the last block leaves long after this call.
+    this.#request = { ...this.#request, options: copyOptions(this.#request.options), payload: this.#request.payload.slice() };
     const tag = this.#client.tags.acquire(operationKey(this.#request));
     this.#upload = { tag, szx, offset: 0, restarted: false, complete: false };
     this.#sendBlock(this.#upload);

@@ -148,7 +148,9 @@ export class BlockwiseServer {
         return;
       }
     }
-    const whole = { ...request, options: withoutOptions(request.options, OptionNumber.Block2) };
+    // RFC 7959 §2.6: there is no observation of a single block.
+    const single = block.number === 0 ? OptionNumber.Block2 : OptionNumber.Observe;
+    const whole = { ...request, options: withoutOptions(request.options, OptionNumber.Block2, single) };
     next(whole, new BlockReply(this, reply, request, key, block, undefined));
   }
 

@@ -3,10 +3,11 @@ import { hmac } from '../core/crypto/index.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { attempt } from './attempt.ts';
+import { blockOf } from './block-option.ts';
 import { endpointKey, sameAssociation } from './cache-key.ts';
 import { Code } from './code.ts';
 import { ExpiringTable } from './expiring-table.ts';
-import type { Layer, Request, Requester, Response, ResponseListener } from './layer.ts';
+import type { Layer, Reply, Request, Requester, Response, ResponseListener } from './layer.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, withOption } from './option.ts';
 
 /** Which requests a server takes only when they are fresh. */
@@ -53,7 +54,8 @@ export function echo(options: EchoOptions, env: Env): EchoLayer {
       if (freshness === undefined) return next;
       const challenge = new Challenge(env, freshness.window ?? 30_000);
       return (request, reply) => {
-        if (!freshness.required(request) || challenge.verify(request)) next(request, reply);
+        if (!freshness.required(request)) next(request, reply);
+        else if (challenge.verify(request)) next(request, hasMoreBlocks(request) ? new PreemptiveReply(challenge, request, reply) : reply);
         else reply.respond(challenge.respond(request));
       };
     },
@@ -143,10 +145,13 @@ class Challenge {
     this.#key = env.random(32);
   }
 
-  respond(request: Request): Response {
+  option(request: Request): Option {
     const time = Math.floor(this.#env.now());
-    const value = concat(lowBits(time), this.#mac(time, request));
-    const options = [opaqueOption(OptionNumber.Echo, value)];
+    return opaqueOption(OptionNumber.Echo, concat(lowBits(time), this.#mac(time, request)));
+  }
+
+  respond(request: Request): Response {
+    const options = [this.option(request)];
     // A cache on the way must not give this answer to the request that follows it: Echo is no part of the cache key.
     if (request.association === undefined) options.unshift(opaqueOption(OptionNumber.MaxAge, emptyBytes));
     return { code: Code.Unauthorized, options, payload: emptyBytes };
@@ -164,6 +169,38 @@ class Challenge {
   #mac(time: number, request: Request): Uint8Array {
     const high = Math.floor(time / 0x1_0000_0000);
     return hmac('sha256', this.#key, concat(lowBits(high), lowBits(time), utf8(endpointKey(request)))).slice(0, macLength);
+  }
+}
+
+/** A block of a request body that another will follow. */
+function hasMoreBlocks(request: Request): boolean {
+  const block = blockOf(request.options, OptionNumber.Block1);
+  return block !== undefined && block !== 'bad' && block.more;
+}
+
+/** Gives 2.31 an Echo value for the next block, so that not every block is challenged (RFC 9175, Section 2.3: a preemptive Echo value). */
+class PreemptiveReply implements Reply {
+  readonly #challenge: Challenge;
+  readonly #request: Request;
+  readonly #lower: Reply;
+
+  constructor(challenge: Challenge, request: Request, lower: Reply) {
+    this.#challenge = challenge;
+    this.#request = request;
+    this.#lower = lower;
+  }
+
+  respond(response: Response): void {
+    if (response.code !== Code.Continue) this.#lower.respond(response);
+    else this.#lower.respond({ ...response, options: withOption(response.options, this.#challenge.option(this.#request)) });
+  }
+
+  notify(response: Response): void {
+    this.#lower.notify(response);
+  }
+
+  onCancel(task: () => void): void {
+    this.#lower.onCancel(task);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Handler, Request } from '../../src/coap/layer.ts';
 import { OptionNumber, opaqueOption, uintOption } from '../../src/coap/option.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { Simulator } from '../support/simulator.ts';
-import { ask, association, Listener, option, peer, request, response, Wire } from './harness.ts';
+import { ask, association, block1, Listener, option, peer, request, response, Wire } from './harness.ts';
 
 const echoOption = (hex: string) => opaqueOption(OptionNumber.Echo, fromHex(hex));
 
@@ -186,6 +186,24 @@ describe('RFC 9175 2.3, Appendix A.2: the server', () => {
   test('requests that need not be fresh pass', () => {
     const { handler } = server();
     assert.equal(ask(handler, request(Method.GET, 'lock')).last.code, Code.Changed);
+  });
+
+  test('a preemptive value for the next block comes with 2.31, and with nothing else', async () => {
+    const { sim, layer, put } = server(1000);
+    const handler = layer.inbound((_message, reply) => reply.respond(response(Code.Continue)));
+    const ask1 = (more: number, value: string | undefined) => {
+      const options = [block1(0, more, 16), ...(value === undefined ? [] : [echoOption(value)])];
+      return ask(handler, request(Method.PUT, 'lock', { options, association: association('x') })).last;
+    };
+    const challenge = option(ask1(1, undefined), OptionNumber.Echo);
+    await sim.sleep(900);
+    const continued = ask1(1, challenge);
+    assert.equal(continued.code, Code.Continue);
+    await sim.sleep(900);
+    assert.equal(ask1(1, challenge).code, Code.Unauthorized);
+    const final = ask1(0, option(continued, OptionNumber.Echo));
+    assert.deepEqual([final.code, option(final, OptionNumber.Echo)], [Code.Continue, undefined]);
+    assert.equal(option(put(option(put(), OptionNumber.Echo)), OptionNumber.Echo), undefined);
   });
 
   test('without protection the challenge is not to be cached', () => {
