@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, Router } from '../../src/coap/index.ts';
+import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
+import { TransportError, tap, udp } from '../../src/transport/index.ts';
+
+async function received(transport: DatagramTransport): Promise<{ datagram: Uint8Array; peer: Peer }> {
+  return new Promise((got) => transport.start((datagram, peer) => got({ datagram, peer })));
+}
+
+for (const [address, key] of [
+  ['127.0.0.1', (port: number) => `127.0.0.1:${port}`],
+  ['::1', (port: number) => `[::1]:${port}`],
+] as const) {
+  test(`udp: datagrams between sockets on ${address}`, async () => {
+    const a = await udp({ address });
+    const b = await udp({ address });
+    const got = received(b);
+    assert.equal(a.local.address, address);
+    a.send(utf8('hello'), await a.resolve(address, b.local.port));
+    const { datagram, peer } = await got;
+    assert.equal(fromUtf8(datagram), 'hello');
+    assert.equal(Object.getPrototypeOf(datagram), Uint8Array.prototype);
+    assert.deepEqual(peer, { key: key(a.local.port), address, port: a.local.port });
+    const back = received(a);
+    b.send(utf8('again'), peer);
+    assert.equal((await back).peer.key, (await a.resolve(address, b.local.port)).key);
+    await Promise.all([a.close(), b.close()]);
+  });
+}
+
+test('udp: one object for each peer', async () => {
+  const transport = await udp();
+  const peer = await transport.resolve('127.0.0.1', 5683);
+  assert.equal(await transport.resolve('127.0.0.1', 5683), peer);
+  assert.notEqual(await transport.resolve('127.0.0.1', 5684), peer);
+  assert.equal((await transport.resolve('localhost', 5683)).key, peer.key);
+  await transport.close();
+});
+
+test('udp: every spelling of an IPv6 address is the same peer', async () => {
+  const transport = await udp({ address: '::1' });
+  const peer = await transport.resolve('::1', 5683);
+  assert.equal(await transport.resolve('0:0:0:0:0:0:0:1', 5683), peer);
+  assert.equal((await transport.resolve('2001:DB8::0:1', 5683)).key, '[2001:db8::1]:5683');
+  assert.equal((await transport.resolve('192.0.2.1', 5683)).address, '::ffff:192.0.2.1');
+  await transport.close();
+});
+
+test('udp: hosts and ports that cannot be', async () => {
+  const transport = await udp();
+  for (const [host, port] of [
+    ['127.0.0.1', 0],
+    ['127.0.0.1', 65_536],
+    ['::1', 5683],
+    ['no.such.host.invalid', 5683],
+  ] as const) {
+    await assert.rejects(transport.resolve(host, port), (error) => error instanceof TransportError && error.code === 'ERR_TRANSPORT_RESOLVE');
+  }
+  await assert.rejects(udp({ address: 'localhost' }), { code: 'ERR_TRANSPORT_BIND' });
+  await assert.rejects(udp({ port: transport.local.port }), { code: 'ERR_TRANSPORT_BIND' });
+  await transport.close();
+});
+
+test('udp: what cannot be sent neither throws nor ends the socket', async () => {
+  const a = await udp();
+  const b = await udp();
+  const got = received(b);
+  const target = await a.resolve('127.0.0.1', b.local.port);
+  a.send(utf8('x'), { key: 'p', address: '127.0.0.1', port: 0 });
+  a.send(utf8('x'), { key: 'p', address: '127.0.0.1', port: 70_000 });
+  a.send(utf8('x'), { key: 'p', address: 'not an address', port: 5683 });
+  a.send(new Uint8Array(70_000), target);
+  // Nobody listens there: the ICMP message that comes back is no reason to stop.
+  const gone = createSocket('udp4');
+  gone.bind(0, '127.0.0.1');
+  await once(gone, 'listening');
+  const { port } = gone.address();
+  gone.close();
+  a.send(utf8('x'), await a.resolve('127.0.0.1', port));
+  a.send(utf8('still here'), target);
+  assert.equal(fromUtf8((await got).datagram), 'still here');
+  await Promise.all([a.close(), b.close()]);
+  a.send(utf8('x'), target);
+  assert.equal(a.close(), a.close());
+});
+
+test('udp: an endpoint serves real datagrams, large bodies too', async () => {
+  const router = new Router();
+  const large = 'x'.repeat(5000);
+  router.resource('/large', { get: () => large });
+  const server = new Endpoint({ transport: await udp(), handler: router.handler });
+  const client = new Endpoint({ transport: await udp() });
+  const peer = await client.resolve('127.0.0.1', server.local.port);
+  const response = await client.request({ peer, options: pathOptions(['large']) });
+  assert.equal(response.code, Code.Content);
+  assert.equal(fromUtf8(response.payload), large);
+  await client.ping(peer);
+  await Promise.all([client.close(), server.close()]);
+});
+
+test('tap: sees what passes in both directions and leaves the rest alone', async () => {
+  const events: string[] = [];
+  const server = new Endpoint({
+    transport: await udp(),
+    handler: (_request, reply) => reply.respond({ code: Code.Content, options: [], payload: utf8('ok') }),
+  });
+  const inner = await udp();
+  const tapped = tap(inner, ({ direction, datagram, peer }) => events.push(`${direction} ${toHex(datagram.subarray(0, 2))} ${peer.port}`));
+  assert.equal(tapped.local, inner.local);
+  const client = new Endpoint({ transport: tapped });
+  await client.request({ peer: await client.resolve('127.0.0.1', server.local.port) });
+  assert.deepEqual(events, [`out 4501 ${server.local.port}`, `in 6545 ${server.local.port}`]);
+  await Promise.all([client.close(), server.close()]);
+});
