@@ -12,6 +12,7 @@ import {
   AuthorizationServerError,
   type ClientRegistration,
   clientCredential,
+  firstOf,
   Registry,
   type ResourceServerRegistration,
   resourceServerCredential,
@@ -142,10 +143,10 @@ export class AuthorizationServer {
 
   async #start(): Promise<void> {
     for (const server of this.#registry.resourceServers) tryTokenKeys(server, this.#env.random);
-    for (const client of this.#options.clients) await this.#profiles.get(client.profile)!.addPeer(clientCredential(client.id), client.credentials);
+    const profileOf = (registration: { readonly profile?: number }): ProfileAtAs => this.#profiles.get(registration.profile ?? firstOf(this.#profiles)!)!;
+    for (const client of this.#options.clients) await profileOf(client).addPeer(clientCredential(client.id), client.credentials);
     for (const server of this.#options.resourceServers) {
-      if (server.credentials === undefined || server.profile === undefined) continue;
-      await this.#profiles.get(server.profile)!.addPeer(resourceServerCredential(server.id), server.credentials);
+      if (server.credentials !== undefined) await profileOf(server).addPeer(resourceServerCredential(server.id), server.credentials);
     }
     await this.#records.start();
   }

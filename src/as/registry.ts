@@ -17,8 +17,8 @@ export interface GrantRegistration {
 
 export interface ClientRegistration {
   readonly id: string;
-  /** The profile of the channel between client and AS. */
-  readonly profile: number;
+  /** The profile of the channel between client and AS; the first of the AS when absent. */
+  readonly profile?: number;
   /** What that profile's `addPeer` takes: for OSCORE the parameters of a security context, seen from the AS. */
   readonly credentials: unknown;
   /** Profiles that the client can use towards resource servers. Absent: `profile` only. */
@@ -30,11 +30,12 @@ export interface ResourceServerRegistration {
   readonly id: string;
   /** An audience belongs to one resource server: a key that several servers know proves nothing to any of them (RFC 9200, Section 6.1). */
   readonly audiences: readonly string[];
-  /** The profile of the channel between RS and AS, with `credentials`; both absent: this RS does not introspect. */
+  /** The profile of the channel between RS and AS; the first of the AS when absent. */
   readonly profile?: number;
+  /** What that profile's `addPeer` takes. Absent: this RS does not introspect. */
   readonly credentials?: unknown;
-  /** Profiles towards clients, the preferred one first. */
-  readonly profiles: readonly number[];
+  /** Profiles towards clients, the preferred one first; all of the AS when absent. */
+  readonly profiles?: readonly number[];
   /** What protects its tokens: the first that fits, and `encrypt0` for claims that are confidential. */
   readonly tokenKeys: readonly TokenKey[];
   /** Every scope name that the RS knows. Present: a grant outside it is refused at the start. */
@@ -78,6 +79,11 @@ export type RegisteredPeer = Client | RegisteredResourceServer;
 
 export const clientCredential = (id: string): string => `client:${id}`;
 export const resourceServerCredential = (id: string): string => `rs:${id}`;
+
+/** The profile that a registration means when it names none. */
+export function firstOf(profiles: ReadonlyMap<number, ProfileAtAs>): number | undefined {
+  return profiles.keys().next().value;
+}
 
 function refuse(what: string, expected: string): AuthorizationServerError {
   return new AuthorizationServerError('ERR_AS_CONFIG', `${what}: ${expected}`);
@@ -131,15 +137,16 @@ export class Registry {
     const credential = resourceServerCredential(server.id);
     if (server.id === '' || this.#peers.has(credential)) throw refuse(what, 'expected an id of its own');
     if (server.audiences.length === 0) throw refuse(`${what}: audiences`, 'expected at least one, got none');
-    if (server.profiles.length === 0) throw refuse(`${what}: profiles`, 'expected at least one, got none');
+    const offered = server.profiles ?? [...profiles.keys()];
+    if (offered.length === 0) throw refuse(`${what}: profiles`, 'expected at least one, got none');
     if (server.tokenKeys.length === 0) throw refuse(`${what}: tokenKeys`, 'expected at least one, got none');
     const lifetime = server.tokenLifetime ?? 3600;
     if (!Number.isSafeInteger(lifetime) || lifetime < 1) throw refuse(`${what}: tokenLifetime`, `expected whole seconds from 1 on, got ${lifetime}`);
     if (server.iss === true && issuer === undefined) throw refuse(`${what}: iss`, 'expected an issuer in the options of the authorization server, got none');
-    if (server.credentials !== undefined && (server.profile === undefined || !profiles.has(server.profile))) {
+    if (server.profile !== undefined && !profiles.has(server.profile)) {
       throw refuse(`${what}: profile`, `expected a profile of this authorization server, got ${server.profile}`);
     }
-    for (const id of server.profiles) {
+    for (const id of offered) {
       const profile = profiles.get(id);
       if (profile === undefined) throw refuse(`${what}: profiles`, `expected profiles of this authorization server, got ${id}`);
       if (profile.confidential && !server.tokenKeys.some((key) => key.use === 'encrypt0')) {
@@ -151,7 +158,7 @@ export class Registry {
       id: server.id,
       credential,
       audiences: [...server.audiences],
-      profiles: [...server.profiles],
+      profiles: [...offered],
       tokenKeys: [...server.tokenKeys],
       tokenLifetime: lifetime,
       exi: server.exi ?? false,
@@ -169,7 +176,8 @@ export class Registry {
     const what = `client "${client.id}"`;
     const credential = clientCredential(client.id);
     if (client.id === '' || this.#peers.has(credential)) throw refuse(what, 'expected an id of its own');
-    if (!profiles.has(client.profile)) throw refuse(`${what}: profile`, `expected a profile of this authorization server, got ${client.profile}`);
+    const profile = client.profile ?? firstOf(profiles);
+    if (profile === undefined || !profiles.has(profile)) throw refuse(`${what}: profile`, `expected a profile of this authorization server, got ${profile}`);
     const grants = new Map<string, RegisteredGrant>();
     for (const grant of client.grants) {
       if (!this.#audiences.has(grant.audience)) throw refuse(`${what}: grants`, `expected an audience of a resource server, got "${grant.audience}"`);
@@ -182,6 +190,6 @@ export class Registry {
       }
       grants.set(grant.audience, { audience: grant.audience, scope, defaultScope: grant.default === undefined ? scope : scopeOf(grant.default) });
     }
-    this.#peers.set(credential, { kind: 'client', id: client.id, credential, profiles: [...(client.profiles ?? [client.profile])], grants });
+    this.#peers.set(credential, { kind: 'client', id: client.id, credential, profiles: [...(client.profiles ?? [profile])], grants });
   }
 }

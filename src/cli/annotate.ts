@@ -1,0 +1,62 @@
+import { type Body, Code, ContentFormat, OptionNumber, pathOf, uintOf } from '../coap/index.ts';
+import { fromUtf8, toHex } from '../core/bytes.ts';
+import { diagnose, type ItemNames } from '../core/diagnostic.ts';
+import { ProtocolError } from '../core/errors.ts';
+import { hintNames, introspectionNames, itemNames, tokenNames } from './names.ts';
+
+/** Content-Formats whose payload is CBOR. */
+const cborFormats: ReadonlySet<number> = new Set([
+  ContentFormat.CoseEncrypt0,
+  ContentFormat.CoseMac0,
+  ContentFormat.CoseSign1,
+  ContentFormat.AceCbor,
+  ContentFormat.Cbor,
+  ContentFormat.Cwt,
+]);
+
+/** What the keys of an ace+cbor map mean follows from the code and the path: each endpoint has a registry of its own. */
+function aceNames(code: number, path: readonly string[]): ItemNames {
+  if (path.at(-1) === 'introspect') return introspectionNames;
+  return code === Code.Unauthorized && path.at(-1) !== 'token' && path.at(-1) !== 'authz-info' ? hintNames : tokenNames;
+}
+
+function namesFor(format: number, code: number, path: readonly string[]): ItemNames {
+  return format === ContentFormat.AceCbor ? aceNames(code, path) : itemNames;
+}
+
+/** CBOR in annotated notation, line by line; hexadecimal when it is no CBOR after all. */
+export function annotateCbor(bytes: Uint8Array, names: ItemNames, secrets = false): string[] {
+  try {
+    return diagnose(bytes, { names, secrets }).split('\n');
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return [toHex(bytes), `(${error.message})`];
+  }
+}
+
+const longestText = 400;
+
+/**
+ * A payload for people: annotated notation for CBOR, text as text, hexadecimal otherwise.
+ *
+ * @param requestPath the path that a response answers; absent: the message's own
+ */
+export function annotatePayload(body: Body, requestPath?: readonly string[]): string[] {
+  const { payload } = body;
+  if (payload.length === 0) return [];
+  const head = `payload (${payload.length} bytes)`;
+  const format = uintOf(body.options, OptionNumber.ContentFormat);
+  if (format !== undefined && cborFormats.has(format)) {
+    return [`${head}:`, ...annotateCbor(payload, namesFor(format, body.code, requestPath ?? pathOf(body.options))).map((line) => `  ${line}`)];
+  }
+  if (format === undefined || format === ContentFormat.TextPlain || format === ContentFormat.LinkFormat || format === ContentFormat.Json) {
+    try {
+      const text = fromUtf8(payload);
+      if (text.length <= longestText && (format !== undefined || /^[\x20-\x7e\s]*$/.test(text))) return [`${head}: ${JSON.stringify(text)}`];
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+    }
+  }
+  const hex = toHex(payload.subarray(0, longestText / 2));
+  return [`${head}: ${hex}${payload.length > longestText / 2 ? '...' : ''}`];
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { CommanderError } from 'commander';
+import { ExitCode, exitCodeOf } from './exit.ts';
+import { program } from './program.ts';
+import { err } from './terminal.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+
+// A reader that went away (`ace-coap ... | head`) is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? ExitCode.success : ExitCode.usage));
+
+try {
+  await program(version).parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? ExitCode.success : ExitCode.usage;
+  } else {
+    const code = exitCodeOf(error);
+    console.error(
+      `${err('red', 'error:')} ${code === undefined ? (error instanceof Error ? error.stack : error) : `${(error as Error).message} (${(error as { code?: string }).code})`}`,
+    );
+    process.exitCode = code ?? ExitCode.refused;
+  }
+}

@@ -1,0 +1,214 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { decodeCommand } from './decode.ts';
+import { demoCommand } from './demo/demo.ts';
+import { initCommand } from './init.ts';
+import { discoverCommand, observeCommand, pingCommand, type RequestFlags, requestCommand } from './request.ts';
+import { serveAs, serveRs } from './serve.ts';
+import { introspectCommand, tokenCommand } from './token.ts';
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
+  return value;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text) || Number(text) === 0) throw new InvalidArgumentError('expected a whole number above 0.');
+  return Number(text);
+}
+
+/** Below the options of a command: how it is used. */
+function examples(...lines: readonly string[]): string {
+  return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+const configHelp = 'lab folder or client.yaml; without it the request goes as plain CoAP';
+
+/** The options that every request takes. */
+function requestOptions(command: Command): Command {
+  return command
+    .option('-c, --config <path>', configHelp)
+    .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
+    .option('--non', 'send as a Non-confirmable message')
+    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+    .option('-o, --output <file>', 'write the payload to a file')
+    .option('--json', 'print one JSON object a response')
+    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+    .option('--scope <scope>', 'scope to ask the AS for, instead of what the RS hints at')
+    .option('--audience <audience>', 'audience to ask the AS for, instead of what the RS hints at')
+    .option('--plain', 'take an answer that nothing protects, although --config is given');
+}
+
+function payloadOptions(command: Command): Command {
+  return command
+    .option('-d, --data <text>', 'payload')
+    .option('--payload-file <file>', 'payload from a file, or - for standard input')
+    .option('--content-format <format>', 'Content-Format of the payload: a number or a name')
+    .option('--no-upgrade', 'when the token does not cover the request, do not ask the AS for more');
+}
+
+const methods: readonly { name: string; does: string; example: string; payload: boolean }[] = [
+  { name: 'get', does: 'read a resource', example: 'ace-coap get coap://127.0.0.1:5683/temperature --config lab', payload: false },
+  { name: 'put', does: 'write a resource', example: 'ace-coap put coap://127.0.0.1:5683/led -d on --config lab', payload: true },
+  {
+    name: 'post',
+    does: 'post to a resource',
+    example: 'ace-coap post coap://127.0.0.1:5683/log --payload-file entry.cbor --content-format 60 --config lab',
+    payload: true,
+  },
+  { name: 'delete', does: 'delete a resource', example: 'ace-coap delete coap://127.0.0.1:5683/log/1 --config lab', payload: false },
+  {
+    name: 'fetch',
+    does: 'read a part of a resource (RFC 8132)',
+    example: 'ace-coap fetch coap://127.0.0.1:5683/config -d \'["a"]\' --content-format 50 --config lab',
+    payload: true,
+  },
+  {
+    name: 'patch',
+    does: 'change a part of a resource (RFC 8132)',
+    example: 'ace-coap patch coap://127.0.0.1:5683/config -d \'{"a":1}\' --content-format 50 --config lab',
+    payload: true,
+  },
+  {
+    name: 'ipatch',
+    does: 'change a part of a resource, idempotently (RFC 8132)',
+    example: 'ace-coap ipatch coap://127.0.0.1:5683/config -d \'{"a":1}\' --content-format 50 --config lab',
+    payload: true,
+  },
+];
+
+/** The whole command line. Errors are thrown, not printed: main.ts turns them into exit codes. */
+export function program(version: string): Command {
+  const ace = new Command('ace-coap')
+    .description('Authorization for constrained devices: ACE-OAuth (RFC 9200) over CoAP and OSCORE.')
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('(--help shows what there is)')
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 success, 1 the peer said no, 2 wrong use, 3 no answer.\n\nStart here:\n  $ ace-coap init lab && ace-coap as lab & ace-coap rs lab &\n  $ ace-coap get coap://127.0.0.1:5683/temperature --config lab -v',
+    );
+
+  ace
+    .command('init')
+    .argument('[folder]', 'folder to make', 'lab')
+    .description('make a folder with fresh keys and one configuration file for each of as, rs and client')
+    .option('--as-port <port>', 'UDP port of the authorization server', wholeNumber)
+    .option('--rs-port <port>', 'UDP port of the resource server', wholeNumber)
+    .addHelpText('after', examples('ace-coap init lab'))
+    .action(initCommand);
+  for (const [name, serve, what] of [
+    ['as', serveAs, 'authorization server'],
+    ['rs', serveRs, 'resource server'],
+  ] as const) {
+    ace
+      .command(name)
+      .argument('<config>', `lab folder or ${name}.yaml`)
+      .description(`run the ${what} in the foreground; Ctrl-C stops it`)
+      .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+      .option('--json', 'log JSON lines, also on a terminal')
+      .addHelpText('after', examples(`ace-coap ${name} lab`))
+      .action(serve);
+  }
+  for (const { name, does, example, payload } of methods) {
+    const command = requestOptions(ace.command(name).argument('<uri>', 'coap://host[:port]/path[?query]').description(does)).addHelpText(
+      'after',
+      examples(example),
+    );
+    if (payload) payloadOptions(command);
+    else command.option('--no-upgrade', 'when the token does not cover the request, do not ask the AS for more');
+    command.action((uri: string, flags: RequestFlags) => requestCommand(name, uri, flags));
+  }
+  requestOptions(
+    ace.command('observe').argument('<uri>', 'coap://host[:port]/path[?query]').description('print a resource each time it changes (RFC 7641); Ctrl-C ends it'),
+  )
+    .option('--count <n>', 'end after this many answers', wholeNumber)
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap observe coap://127.0.0.1:5683/temperature --config lab',
+        'ace-coap observe coap://127.0.0.1:5683/temperature --config lab --count 3 --json',
+      ),
+    )
+    .action(observeCommand);
+  requestOptions(ace.command('discover').argument('<uri>', 'coap://host[:port][?rt=...]').description('list the resources of a server (RFC 6690)'))
+    .addHelpText('after', examples('ace-coap discover coap://127.0.0.1:5683', "ace-coap discover 'coap://127.0.0.1:5683?rt=ace.ai'"))
+    .action(discoverCommand);
+  ace
+    .command('ping')
+    .argument('<uri>', 'coap://host[:port]')
+    .description('ask whether a CoAP endpoint is there (RFC 7252 Section 4.3)')
+    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+    .option('--json', 'print one JSON object')
+    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+    .addHelpText('after', examples('ace-coap ping coap://127.0.0.1:5683'))
+    .action(pingCommand);
+  ace
+    .command('token')
+    .description('ask the AS for an access token and show it')
+    .requiredOption('-c, --config <path>', 'lab folder or client.yaml')
+    .requiredOption('--audience <audience>', 'resource server the token is for')
+    .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
+    .option('--as <uri>', 'authorization server, where the configuration names several')
+    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+    .option('--json', 'print one JSON object')
+    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+    .addHelpText('after', examples('ace-coap token --audience rs1 --scope "r_temp w_led" --config lab'))
+    .action(tokenCommand);
+  ace
+    .command('introspect')
+    .argument('<token>', 'access token in hex or base64url, @file, or - for standard input')
+    .description('ask the AS what a token says (RFC 9200 Section 5.9), as the resource server')
+    .requiredOption('-c, --config <path>', 'lab folder or rs.yaml')
+    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+    .option('--json', 'print one JSON object')
+    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap introspect d83dd08358... --config lab',
+        'ace-coap token --audience rs1 --json --config lab | jq -r .access_token | ace-coap introspect - --config lab',
+      ),
+    )
+    .action(introspectCommand);
+  ace
+    .command('decode')
+    .argument('<input>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input')
+    .description('show a CoAP datagram, an OSCORE option, a COSE object, a CWT, an ace+cbor map or any CBOR in annotated diagnostic notation')
+    .addOption(
+      new Option('--as <kind>', 'what it is; absent: found out')
+        .choices([
+          'auto',
+          'coap',
+          'oscore-option',
+          'cose',
+          'cwt',
+          'claims',
+          'token-request',
+          'token-response',
+          'authz-info',
+          'introspection',
+          'hints',
+          'error',
+          'cbor',
+        ])
+        .default('auto'),
+    )
+    .option('-c, --config <path>', 'lab folder or rs.yaml, whose token keys open an encrypted token')
+    .option('--secrets', 'show key material')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      examples('ace-coap decode 4401a4b15d1f6c2e8b74656d7065726174757265', 'ace-coap decode a104420102 --as claims', 'ace-coap decode @token.bin --config lab'),
+    )
+    .action(decodeCommand);
+  ace
+    .command('demo')
+    .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
+    .option('--json', 'print one JSON object a line')
+    .option('--keep', 'keep the folder with keys, configuration and state')
+    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --json'))
+    .action(demoCommand);
+  return ace;
+}

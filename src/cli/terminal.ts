@@ -1,0 +1,38 @@
+import { styleText } from 'node:util';
+import createSpinner, { type Spinner } from 'yocto-spinner';
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+
+/** Colours only where a person looks at a terminal that takes them (https://no-color.org). */
+export function paint(stream: { readonly isTTY?: boolean }, style: Style, text: string): string {
+  return stream.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb' ? styleText(style, text) : text;
+}
+
+export const out = (style: Style, text: string): string => paint(process.stdout, style, text);
+export const err = (style: Style, text: string): string => paint(process.stderr, style, text);
+
+/** Runs `work` while a spinner on a terminal says what is being waited for; elsewhere it is silent. `note` changes the text. */
+export async function waiting<T>(text: string, work: (note: (text: string) => void) => Promise<T>): Promise<T> {
+  if (process.stderr.isTTY !== true) return work(() => {});
+  const spinner: Spinner = createSpinner({ text, stream: process.stderr }).start();
+  try {
+    return await work((next) => {
+      spinner.text = next;
+    });
+  } finally {
+    spinner.stop();
+  }
+}
+
+/** Columns as wide as their widest cell; numbers stand to the right. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
+  const cells = [head, ...rows.map((row) => row.map((cell) => (cell === null ? '-' : String(cell))))];
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
+  const numeric = head.map((_, column) => rows.every((row) => typeof row[column] !== 'string'));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => (numeric[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd();
+  return [line(cells[0]!), widths.map((width) => '-'.repeat(width)).join('  '), ...cells.slice(1).map(line)].join('\n');
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { root } from '../support/fixtures.ts';
+import { freePort } from '../support/ports.ts';
+
+/** The examples of README.md, by the word behind ```ts. */
+function examples(): ReadonlyMap<string, string> {
+  const text = readFileSync(join(root, 'README.md'), 'utf8');
+  return new Map([...text.matchAll(/^```ts (\w+)\n([\s\S]*?)^```$/gm)].map((match) => [match[1]!, match[2]!]));
+}
+
+let folder: string;
+const running: ChildProcess[] = [];
+
+before(() => {
+  // Below the package, so that 'ace-coap' is found as a user's program finds it.
+  mkdirSync(join(root, 'dist', 'readme'), { recursive: true });
+  folder = mkdtempSync(join(root, 'dist', 'readme', 'run-'));
+});
+after(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Write an example as a module; it says `ready` on standard output when it has run to its end. */
+function start(name: string, source: string): Promise<string> {
+  const file = join(folder, `${name}.mjs`);
+  writeFileSync(file, `${source}\nconsole.log('ready');\n`);
+  const child = spawn(process.execPath, [file], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  running.push(child);
+  return new Promise((resolve, reject) => {
+    let output = '';
+    let errors = '';
+    child.stdout.on('data', (data: Buffer) => {
+      output += data.toString();
+      if (/^ready$/m.test(output)) resolve(output);
+    });
+    child.stderr.on('data', (data: Buffer) => {
+      errors += data.toString();
+    });
+    child.on('exit', (code) => reject(new Error(`${name} ended with ${code}: ${output}${errors}`)));
+  });
+}
+
+test('README: the example of each role runs and the client reads the resource', async () => {
+  const found = examples();
+  assert.deepEqual([...found.keys()], ['as', 'rs', 'client']);
+  const ports = { 5783: await freePort(), 5683: await freePort() };
+  const placed = (name: string): string => Object.entries(ports).reduce((text, [port, free]) => text.replaceAll(port, String(free)), found.get(name)!);
+  await start('as', placed('as'));
+  await start('rs', placed('rs'));
+  assert.equal(await start('client', placed('client')), '2.05 21.5\nready\n');
+});
+
+test('README: the example of each role is about ten lines', () => {
+  for (const [name, source] of examples()) {
+    const statements = source.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('import '));
+    assert.ok(statements.length <= 12, `${name}: ${statements.length} lines`);
+  }
+});
+
+test('README: every npm script and ace-coap command that it names exists', async () => {
+  const text = readFileSync(join(root, 'README.md'), 'utf8');
+  const { scripts } = createRequire(import.meta.url)(join(root, 'package.json')) as { scripts: Record<string, string> };
+  for (const [, script] of text.matchAll(/npm run (?:-s )?([a-z]+)/g)) assert.ok(script! in scripts, `npm run ${script}`);
+  const { program } = await import('../../src/cli/program.ts');
+  const commands = new Set(program('0').commands.map((command) => command.name()));
+  for (const [, command] of text.matchAll(/npx ace-coap ([a-z]+)/g)) assert.ok(commands.has(command!), `ace-coap ${command}`);
+});
