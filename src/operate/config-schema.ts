@@ -74,7 +74,15 @@ export interface RawRs {
   readonly resources?: Readonly<Record<string, RawResource>>;
   readonly cnonce?: boolean;
   readonly public?: readonly string[];
-  readonly limits?: { readonly tokens?: number };
+  readonly protect_discovery?: boolean;
+  readonly limits?: {
+    readonly tokens?: number;
+    readonly payload?: number;
+    readonly upload?: number;
+    readonly pending?: number;
+    readonly upload_burst?: number;
+    readonly upload_rate?: number;
+  };
   readonly transmission?: RawTransmission;
 }
 
@@ -306,7 +314,17 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
   ),
   cnonce: optional(yesNo),
   public: optional(wanting('a list of paths', v.array(path, 'a list of paths') as unknown as Schema<readonly string[]>)),
-  limits: optional(section('limits', { tokens: optional(whole(1, 1_000_000, 'tokens')) })),
+  protect_discovery: optional(yesNo),
+  limits: optional(
+    section('limits', {
+      tokens: optional(whole(1, 1_000_000, 'tokens')),
+      payload: optional(whole(64, 16_777_216, 'bytes')),
+      upload: optional(whole(64, 65_536, 'bytes')),
+      pending: optional(whole(1, 1_000_000, 'uploads')),
+      upload_burst: optional(whole(1, 1_000_000, 'uploads')),
+      upload_rate: optional(positive('uploads per second')),
+    }),
+  ),
   transmission: optional(transmission),
 });
 

@@ -8,7 +8,17 @@ import { ProtocolError } from '../core/errors.ts';
 import { aeadAlgorithms, hkdfAlgorithms, tokenAlgorithms } from './algorithm-names.ts';
 import { type ConfigPath, suggest } from './config-error.ts';
 import { ConfigFile } from './config-file.ts';
-import { asSchema, clientSchema, parseListen, type RawOscore, type RawScope, type RawTokenKey, type RawTransmission, rsSchema } from './config-schema.ts';
+import {
+  asSchema,
+  clientSchema,
+  parseListen,
+  type RawOscore,
+  type RawRs,
+  type RawScope,
+  type RawTokenKey,
+  type RawTransmission,
+  rsSchema,
+} from './config-schema.ts';
 import { readKey } from './key-file.ts';
 
 export interface ListenConfig {
@@ -96,11 +106,21 @@ export interface RsConfig {
   /** With a channel where this RS may introspect. */
   readonly issuers: readonly (Partial<ChannelConfig> & { readonly uri: string; readonly issuer?: string; readonly tokenKeys: readonly TokenKey[] })[];
   readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
-  readonly aif: boolean;
+  /** Absent: where there are no `scopes`. */
+  readonly aif?: boolean;
   readonly resources: readonly ResourceConfig[];
   readonly cnonce: boolean;
   readonly public: readonly string[];
-  readonly limits: { readonly tokens?: number };
+  readonly protectDiscovery: boolean;
+  readonly limits: {
+    readonly tokens?: number;
+    readonly payload?: number;
+    readonly upload?: number;
+    readonly pending?: number;
+    readonly uploadBurst?: number;
+    /** Uploads per second of one address. */
+    readonly uploadRate?: number;
+  };
   readonly transmission: TransmissionConfig;
 }
 
@@ -212,13 +232,19 @@ export function loadRsConfig(path: string): RsConfig {
     store: resolve(file.folder, raw.store),
     issuers,
     ...(raw.scopes && { scopes: raw.scopes }),
-    aif: raw.aif ?? false,
+    ...(raw.aif !== undefined && { aif: raw.aif }),
     resources: Object.entries(raw.resources ?? {}).map(([path, resource]) => ({ path, ...resource })),
     cnonce: raw.cnonce ?? false,
     public: raw.public ?? [],
-    limits: { ...(raw.limits?.tokens !== undefined && { tokens: raw.limits.tokens }) },
+    protectDiscovery: raw.protect_discovery ?? false,
+    limits: rsLimits(raw.limits),
     transmission: transmissionConfig(raw.transmission),
   };
+}
+
+function rsLimits(raw: RawRs['limits'] = {}): RsConfig['limits'] {
+  const { upload_burst: uploadBurst, upload_rate: uploadRate, ...limits } = raw;
+  return { ...limits, ...(uploadBurst !== undefined && { uploadBurst }), ...(uploadRate !== undefined && { uploadRate }) };
 }
 
 /**

@@ -435,7 +435,7 @@ describe('values', () => {
     const folder = await lab();
     for (const [name, more] of [
       ['as.yaml', 'issuer: coap://as.example\nlimits: { payload: 2048, pending: 8, tokens_per_client: 9 }'],
-      ['rs.yaml', 'limits: { tokens: 7 }\naif: true'],
+      ['rs.yaml', 'limits: { tokens: 7, payload: 1000, upload: 1001, pending: 8, upload_burst: 9, upload_rate: 0.5 }\naif: true\nprotect_discovery: true'],
       ['client.yaml', 'defaults: { timeout: 2.5, confirmable: false }'],
     ] as const) {
       const file = join(folder, name);
@@ -450,7 +450,8 @@ describe('values', () => {
     assert.deepEqual(as.limits, { payload: 2048, pending: 8, tokensPerClient: 9 });
     assert.deepEqual(as.transmission, transmission);
     const rs = loadRsConfig(folder);
-    assert.deepEqual(rs.limits, { tokens: 7 });
+    assert.deepEqual(rs.limits, { tokens: 7, payload: 1000, upload: 1001, pending: 8, uploadBurst: 9, uploadRate: 0.5 });
+    assert.equal(rs.protectDiscovery, true);
     assert.equal(rs.aif, true);
     assert.deepEqual(rs.transmission, transmission);
     const client = loadClientConfig(folder);
