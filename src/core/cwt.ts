@@ -1,6 +1,8 @@
 import { equalBytes } from './bytes.ts';
 import { type CborMap, type CborValue, decode, encode, Tagged } from './cbor.ts';
 import {
+  algorithmOf,
+  CoseError,
   type CoseKey,
   type CoseObject,
   CoseTag,
@@ -8,7 +10,9 @@ import {
   decodeCoseKey,
   decrypt0,
   encrypt0,
+  KeyType,
   mac0,
+  macAlgorithms,
   readEncrypt0,
   readMac0,
   readSign1,
@@ -130,6 +134,28 @@ export interface TokenKey {
   readonly key: CoseKey;
   /** Sent in the token; a token that names another `kid` is not tried with this key. */
   readonly kid?: Uint8Array;
+}
+
+/**
+ * The token key of a symmetric secret: COSE_Encrypt0 where the algorithm is an AEAD, COSE_Mac0 where it is an HMAC.
+ *
+ * @param algorithmName as the IANA registry writes it, `AES-CCM-16-64-128` or `HMAC 256/64`
+ * @param k the secret, exactly as long as the algorithm's key; it is copied
+ * @throws {CoseError} `ERR_COSE_ALGORITHM` when the name is of no AEAD and no HMAC, `ERR_COSE_KEY` when the secret has another length
+ */
+export function symmetricKey(algorithmName: string, k: Uint8Array, kid?: Uint8Array): TokenKey {
+  const algorithm = algorithmOf(algorithmName);
+  const cipher = algorithm === undefined ? undefined : aeadParameters(algorithm);
+  const found = cipher ?? (algorithm === undefined ? undefined : macAlgorithms.get(algorithm));
+  if (algorithm === undefined || found === undefined)
+    throw new CoseError('ERR_COSE_ALGORITHM', `expected the name of an AEAD or HMAC algorithm, got ${JSON.stringify(algorithmName.slice(0, 40))}`);
+  if (k.length !== found.keyLength) throw new CoseError('ERR_COSE_KEY', `${algorithmName}: expected a key of ${found.keyLength} bytes, got ${k.length}`);
+  return {
+    use: cipher === undefined ? 'mac0' : 'encrypt0',
+    algorithm,
+    key: { kty: KeyType.Symmetric, alg: algorithm, k: Uint8Array.from(k) },
+    ...(kid === undefined ? {} : { kid: Uint8Array.from(kid) }),
+  };
 }
 
 const cwtTag = 61;

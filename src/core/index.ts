@@ -51,7 +51,7 @@ export {
 export type { Aead, AeadParameters } from './crypto/index.ts';
 export { aead, aeadParameters, CryptoError, digest, hkdf, hmac } from './crypto/index.ts';
 export type { ClaimsSet, Confirmation, TokenKey } from './cwt.ts';
-export { CwtError, decodeClaims, decodeConfirmation, encodeClaims, encodeConfirmation, openCwt, protectCwt } from './cwt.ts';
+export { CwtError, decodeClaims, decodeConfirmation, encodeClaims, encodeConfirmation, openCwt, protectCwt, symmetricKey } from './cwt.ts';
 export type { DiagnosticOptions, ItemNames } from './diagnostic.ts';
 export { diagnose } from './diagnostic.ts';
 export type { Cancel, Env } from './env.ts';
