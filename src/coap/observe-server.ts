@@ -38,9 +38,9 @@ export class ObserveServer {
   register(request: Request, reply: Reply, next: Handler): void {
     const owner = endpointKey(request);
     const target = observationKey(request);
-    // Who observes this already renews (RFC 7641 §4.1): the exchange below ends the entry that the new one replaces.
-    const renews = this.#targets.has(target);
-    if (!renews && (this.size >= this.#limits.maxObservers || this.#registrations.countOf(owner) >= this.#limits.maxObserversPerPeer)) {
+    // Who observes this already renews (RFC 7641 §4.1). The exchange below ends the entry that the new one replaces, but only then: there is room for one more.
+    const room = this.#targets.has(target) ? 1 : 0;
+    if (this.size >= this.#limits.maxObservers + room || this.#registrations.countOf(owner) >= this.#limits.maxObserversPerPeer + room) {
       next({ ...request, options: withoutOptions(request.options, OptionNumber.Observe) }, reply);
       return;
     }

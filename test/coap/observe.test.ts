@@ -126,6 +126,14 @@ describe('RFC 7641 4: the server', () => {
     assert.equal(text(ask(get()).last), 'first');
   });
 
+  test('a client that registers for one target again and again, each time with a new token, takes nobody else the place', () => {
+    const { layer, ask } = server({ maxObservers: 5, maxObserversPerPeer: 2 });
+    const other = ask(get({ peer: peer(9) }));
+    for (let i = 0; i < 20; i++) ask(get({ peer: peer(1) }));
+    assert.equal(layer.stats().observers, 4);
+    assert.equal(other.over, false);
+  });
+
   test('bounds count by association where there is one', () => {
     const { ask } = server({ maxObserversPerPeer: 1 });
     const from = (port: number, id: string, path: string) =>

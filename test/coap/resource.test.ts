@@ -62,6 +62,13 @@ describe('methods and their answers', () => {
     );
   });
 
+  test('text is UTF-8, short or long', () => {
+    for (const answer of ['', 'a', 'grün', '€'.repeat(70), 'x'.repeat(500)]) {
+      const { ask } = router({ '/a': { get: () => answer } });
+      assert.equal(text(ask(request(Method.GET, 'a'))), answer);
+    }
+  });
+
   test('5.5.2: a diagnostic payload has no Content-Format', () => {
     const { ask } = router({ '/a': { get: () => ({ code: Code.BadRequest, payload: 'why' }), attributes: { ct: 60 } } });
     const answer = ask(request(Method.GET, 'a'));
