@@ -12,6 +12,7 @@ export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwi
 export { blockwise } from './blockwise.ts';
 export { Code, codeClass, codeName, formatCode, isRequest, isResponse, Method } from './code.ts';
 export { ContentFormat, contentFormatName, contentFormatOf } from './content-format.ts';
+export type { Incoming } from './deduplication.ts';
 export type { EchoLayer, EchoOptions, Freshness } from './echo.ts';
 export { echo } from './echo.ts';
 export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions } from './endpoint.ts';
@@ -61,6 +62,7 @@ export { RequestTags, requestTagOption } from './request-tag.ts';
 export type { RouterOptions } from './resource.ts';
 export { Router, requestPath } from './resource.ts';
 export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource-entry.ts';
+export type { Transmission, TransmissionListener } from './transmission.ts';
 export type { DatagramTransport } from './transport.ts';
 export type { CoapUri } from './uri.ts';
 export { composeUri, parseUri, uriOptions } from './uri.ts';

@@ -304,3 +304,39 @@ test('many peers come and go: nothing of them is left', async () => {
   assert.deepEqual(new Set(Object.values(server.stats())), new Set([0]));
   assert.ok(sim.now < 300_000);
 });
+
+test('whatever comes in: nothing throws, and nothing is left of it', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new SeededRandom(seed);
+    const { router, set } = observable();
+    const { sim, client, peer, isEmpty } = pair({ seed }, { handler: router.handler });
+    const stream = client.observe({ peer, options: pathOptions(['value']) });
+    await sim.finish(stream.next());
+    for (let i = 0; i < 300; i++) {
+      const known = random.pick(sim.wire).datagram.slice();
+      // Flips keep most of the shape; random bytes with a good first byte reach the option parser.
+      const datagram = random.chance(0.7) ? known : random.bytes(random.below(40));
+      if (datagram.length > 0) datagram[random.below(datagram.length)] = random.below(256);
+      if (datagram.length > 0 && random.chance(0.5)) datagram[0] = 0x40 | (datagram[0]! & 0x3f);
+      const [from, to] = random.pick([
+        ['10.0.0.1:5683', '10.0.0.2:5683'],
+        ['10.0.0.2:5683', '10.0.0.1:5683'],
+        ['10.0.0.3:1', '10.0.0.1:5683'],
+      ] as const);
+      sim.inject(datagram, from, to);
+      if (random.chance(0.1)) set(i);
+      if (random.chance(0.2)) await sim.sleep(random.below(1000));
+    }
+    await sim.finish(stream.return!());
+    await sim.sleep(1000);
+    // A forged cancellation may have ended it on one side only; the next change tells the other.
+    set(-1);
+    await isEmpty();
+  }
+});
+
+test('requests under way are bounded: ERR_COAP_BUSY beyond', async () => {
+  const { sim, client, peer } = pair({ loss: 1 }, {}, { limits: { requests: 2 } });
+  const outcomes = [1, 2, 3].map(() => client.request({ peer }, { timeout: 1000 }).catch((error: { code: string }) => error.code));
+  assert.deepEqual(await sim.finish(Promise.all(outcomes)), ['ERR_COAP_TIMEOUT', 'ERR_COAP_TIMEOUT', 'ERR_COAP_BUSY']);
+});

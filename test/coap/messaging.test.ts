@@ -5,16 +5,14 @@ import {
   Code,
   type DiscardedEvent,
   deriveParameters,
+  type Incoming,
   Messaging,
   type MessagingLimits,
-  type MessagingPort,
   type Peer,
   type TransmissionParameters,
 } from '../../src/coap/index.ts';
 import { emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { Simulator } from '../support/simulator.ts';
-
-type Incoming = Parameters<MessagingPort['request']>[2];
 
 const peer: Peer = { key: '10.0.0.2:5683', address: '10.0.0.2', port: 5683 };
 const other: Peer = { key: '10.0.0.3:5683', address: '10.0.0.3', port: 5683 };
