@@ -187,6 +187,8 @@ test('RFC 7252 5.3.2: a reply is accepted only from the endpoint that was asked'
   const answer = piggyback(raw.received[0]!);
   const strangers = [new RawPeer(sim, '10.0.0.3', here), new RawPeer(sim, '10.0.0.2', here, 5684)];
   for (const stranger of strangers) {
+    // A peer that is known for requests of its own.
+    assert.equal((await stranger.exchange('4101 0001 01')).length, 1);
     assert.deepEqual(await stranger.exchange(answer), []);
     // The same as a separate response: rejected.
     assert.deepEqual(await stranger.exchange(`45${answer.slice(2, 4)}7777${answer.slice(8)}`), ['70007777']);
@@ -209,9 +211,11 @@ test('RFC 7252 5.3.2: a piggybacked response needs the message id and the token,
   const request = raw.received[0]!;
   const { id, token } = decodeMessage(fromHex(request));
   await raw.exchange(piggyback(request, { id: (id + 1) & 0xffff }));
-  const wrong = token.slice();
-  wrong[wrong.length - 1]! ^= 1;
-  await raw.exchange(piggyback(request, { token: wrong }));
+  for (let i = 0; i < token.length; i++) {
+    const wrong = token.slice();
+    wrong[i]! ^= 1;
+    await raw.exchange(piggyback(request, { token: wrong }));
+  }
   await raw.exchange(piggyback(request, { token: token.subarray(1) }));
   await raw.exchange(piggyback(request, { token: emptyBytes }));
   assert.deepEqual(codes, []);
@@ -224,6 +228,18 @@ test('RFC 7252 5.3.2: a piggybacked response needs the message id and the token,
   await sim.sleep(60_000);
   assert.equal(raw.received.length, 3);
   await isEmpty();
+});
+
+test('RFC 7252 5.3.2: an acknowledgement of one request does not carry the response to another', async () => {
+  const { sim, endpoint, raw } = endpointWith({ parameters: { nstart: 2 } });
+  const answered: number[] = [];
+  for (const i of [0, 1]) void endpoint.request({ peer: raw.peer }).then(() => answered.push(i));
+  await sim.sleep(50);
+  const [first, second] = raw.received as [string, string];
+  await raw.exchange(piggyback(first, { token: decodeMessage(fromHex(second)).token }));
+  assert.deepEqual(answered, []);
+  await raw.exchange(piggyback(second));
+  assert.deepEqual(answered, [1]);
 });
 
 test('RFC 7252 5.2.2: the separate response may come before or after the Empty acknowledgement, Confirmable or not', async () => {

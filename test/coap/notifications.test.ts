@@ -105,6 +105,22 @@ test('RFC 7641 4.5.1 and 4.5.2: one notification under way for an observer; the 
   );
 });
 
+test('a notification that waits is copied: the handler may write over its bytes', async () => {
+  const { sim, raw, replies } = observedServer();
+  await raw.exchange(registration);
+  const payload = utf8('one');
+  replies[0]!.notify({ code: Code.Content, options: [], payload });
+  replies[0]!.notify({ code: Code.Content, options: [], payload });
+  payload.fill(0x78);
+  await sim.sleep(100);
+  raw.send(`6000${seen(raw.received[1]!).id}`);
+  await sim.sleep(100);
+  assert.deepEqual(
+    raw.received.map((hex) => seen(hex).text),
+    ['first', 'one', 'one'],
+  );
+});
+
 test('RFC 7641 4.5.2: a newer notification goes out in place of a retransmission, with a new id and the same patience', async () => {
   const { sim, raw, notify, cancelled, isEmpty } = observedServer();
   await raw.exchange(registration);
