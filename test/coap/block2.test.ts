@@ -75,6 +75,9 @@ describe('RFC 7959 3.1: Block2', () => {
     assert.equal(brief(ask(request(Method.GET, 'a', { options: [block2(4, 0, 32)] }))), '4.00');
     assert.equal(brief(ask(request(Method.GET, 'a', { options: [block2(0xfffff, 0, 1024)] }))), '4.00');
     assert.ok(layer.stats().representationBytes < 1000);
+    const even = serverOnly(serve(body(96)), { szx: 1 });
+    assert.equal(brief(even.ask(request(Method.GET, 'a', { options: [block2(2, 0, 32)] }))), '2.05 2:2/0/32');
+    assert.equal(brief(even.ask(request(Method.GET, 'a', { options: [block2(3, 0, 32)] }))), '4.00');
   });
 });
 

@@ -219,6 +219,15 @@ describe('RFC 7959 2.5, 3.2: Block1', () => {
     assert.deepEqual(wire.requests.map(brief), ['0.03 1:0/1/16', '0.03 1:1/1/16', '0.03 1:0/1/16', '0.03 1:1/1/16', '0.03 1:2/0/16']);
   });
 
+  test('a second 4.08 is the outcome', () => {
+    const { fetch, wire } = clientOnly(
+      continuing(() => true),
+      { szx: 0 },
+    );
+    assert.equal(fetch(request(Method.PUT, 'a', { payload: body(48) })).only.code, Code.RequestEntityIncomplete);
+    assert.equal(wire.requests.length, 4);
+  });
+
   test('a client that gets 4.13 with a smaller SZX tries with that', () => {
     const { fetch, wire } = pair(echoBody, { szx: 2 });
     const inbound = wire.handler;

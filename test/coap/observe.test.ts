@@ -183,6 +183,7 @@ describe('RFC 7641 3.4: reordering', () => {
     const sequenced = (sequence: number, n: number) => ({ ...content('', numbered(n)), sequence });
     assert.equal(isNewer(sequenced(5, 9), sequenced(6, 1)), true);
     assert.equal(isNewer(sequenced(6, 1), sequenced(5, 9)), false);
+    assert.equal(isNewer(sequenced(6, 1), sequenced(6, 9)), false);
     assert.equal(isNewer(sequenced(5, 1), content('', numbered(9))), false);
     assert.equal(isNewer(content('', numbered(9)), sequenced(0, 1)), true);
   });
