@@ -1,6 +1,8 @@
 import { expectCode, expectProtected, getRequests, oscoreKeys, ProtectedClient, protectedGet, protectedRequests } from './requests.ts';
 import type { Row } from './row.ts';
 import { type Contender, measure, type Throughput } from './throughput.ts';
+import { clientCount, expectToken, introduce, tokenClients } from './token-requests.ts';
+import { wireNames, wireRow } from './wire.ts';
 
 export interface Bench {
   /** What stands in `bench` of its rows. */
@@ -31,6 +33,18 @@ function oscoreGet(): Bench {
   };
 }
 
+function tokenRequest(name: string, clients: number, requestsPerRound: number): Bench {
+  return {
+    name,
+    run: (progress) => {
+      const senders = tokenClients(clients);
+      const requests = (count: number): Uint8Array[] => protectedRequests(senders, count);
+      const ours: Contender = { server: 'token-request', prepare: (port) => introduce(port, clients), requests, fault: expectToken };
+      return measure({ bench: name, ours, peers: [echo(requests)], outstanding: clients, requests: requestsPerRound }, progress);
+    },
+  };
+}
+
 /** All rows, in the order in which they are measured. */
 export const benches: readonly Bench[] = [
   throughput({
@@ -41,4 +55,7 @@ export const benches: readonly Bench[] = [
     requests: 10_000,
   }),
   oscoreGet(),
+  tokenRequest('token-request', clientCount, 3_200),
+  tokenRequest('token-request-1', 1, 400),
+  ...wireNames.map((name): Bench => ({ name, run: async () => [await wireRow(name)] })),
 ];

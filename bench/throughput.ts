@@ -6,6 +6,8 @@ import { ServerProcess } from './server-process.ts';
 export interface Contender {
   /** A file of servers/. */
   readonly server: string;
+  /** What has to be done before the first round. */
+  prepare?(port: number): Promise<void>;
   /** The datagrams of one round; they are called for anew each time, because a Partial IV serves once. */
   requests(count: number): Uint8Array[];
   fault(reply: Uint8Array): string | undefined;
@@ -35,6 +37,7 @@ export async function measure(bench: Throughput, progress: (text: string) => voi
   const servers: ServerProcess[] = [];
   try {
     for (const { server } of contenders) servers.push(await ServerProcess.start(server));
+    for (const [index, contender] of contenders.entries()) await contender.prepare?.(servers[index]!.port);
     const samples: Sample[][] = contenders.map(() => []);
     for (let round = 0; round <= rounds; round++) {
       for (const [index, contender] of contenders.entries()) {

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { benches } from '../../bench/benches.ts';
+import {
+  expectCode,
+  expectProtected,
+  firstSequence,
+  getRequests,
+  oscoreKeys,
+  otherSide,
+  ProtectedClient,
+  protectedGet,
+  protectedRequests,
+} from '../../bench/requests.ts';
+import { decodeMessage, findOption, OptionNumber, pathOf } from '../../src/coap/index.ts';
+import { decodeOscoreOption, deriveContext, unprotectRequest } from '../../src/oscore/index.ts';
+
+function run(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../bench/main.js', import.meta.url)), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (data: Buffer) => (out += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (err += data.toString()));
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })));
+}
+
+describe('bench', () => {
+  it('has the rows that its readers ask for', () => {
+    assert.deepEqual(
+      benches.map(({ name }) => name),
+      [
+        'coap-get',
+        'oscore-get',
+        'token-request',
+        'token-request-1',
+        'wire-access-token',
+        'wire-token-request',
+        'wire-token-response',
+        'wire-authz-info-request',
+        'wire-authz-info-response',
+      ],
+    );
+  });
+
+  it('wire rows: one JSON object a line, each within its limit', async () => {
+    const { code, out, err } = await run('--json', 'wire-*');
+    assert.equal(code, 0, err);
+    const rows = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const limits = new Map([
+      ['wire-access-token', 90],
+      ['wire-token-request', 20],
+      ['wire-token-response', 130],
+      ['wire-authz-info-request', 110],
+      ['wire-authz-info-response', 18],
+    ]);
+    assert.deepEqual(
+      rows.map((row) => row['bench']),
+      [...limits.keys()],
+    );
+    for (const row of rows) {
+      assert.deepEqual(Object.keys(row), ['bench', 'value', 'unit', 'peer', 'ratio', 'server_cpu_us']);
+      const limit = limits.get(String(row['bench']))!;
+      const value = row['value'] as number;
+      assert.ok(Number.isInteger(value) && value > 0 && value <= limit, `${row['bench']}: ${value} bytes, at most ${limit}`);
+      assert.equal(row['unit'], 'bytes');
+      assert.equal(row['peer'], 'limit');
+      assert.ok(Math.abs((row['ratio'] as number) - limit / value) < 0.001);
+      assert.equal(row['server_cpu_us'], null);
+    }
+  });
+
+  it('names choose rows; without --json it is a table', async () => {
+    const { code, out } = await run('wire-token-request');
+    assert.equal(code, 0);
+    const lines = out.split('\n');
+    assert.match(lines[0]!, /^bench +value +unit +peer +ratio +server CPU$/);
+    assert.match(lines[2]!, /^wire-token-request +\d+ +bytes +limit +\d\.\d\d$/);
+    assert.equal(lines.filter((line) => /^[a-z]+-/.test(line)).length, 1);
+  });
+
+  it('an unknown name is wrong use', async () => {
+    for (const args of [['coap-gte'], ['--jsn']]) {
+      const { code, out, err } = await run(...args);
+      assert.equal(code, 2);
+      assert.equal(out, '');
+      assert.match(err, /Usage: npm run -s bench -- \[--json\] \[NAME\.\.\.\]/);
+    }
+  });
+});
+
+describe('bench: what the load is made of', () => {
+  it('GETs differ in Message ID and token and in nothing else, and are of one size', () => {
+    const datagrams = getRequests(300);
+    const messages = datagrams.map(decodeMessage);
+    assert.equal(new Set(datagrams.map((datagram) => datagram.length)).size, 1);
+    assert.equal(new Set(messages.map((message) => message.id)).size, 300);
+    assert.equal(new Set(messages.map((message) => Buffer.from(message.token).toString('hex'))).size, 300);
+    for (const message of messages) assert.deepEqual(pathOf(message.options), ['temperature']);
+  });
+
+  it('protected GETs are of one size, each with a Partial IV of its own, and the server can open them', () => {
+    const keys = oscoreKeys(0);
+    const datagrams = protectedRequests([new ProtectedClient(keys, protectedGet)], 300);
+    assert.equal(new Set(datagrams.map((datagram) => datagram.length)).size, 1);
+    const server = deriveContext(otherSide(keys));
+    datagrams.forEach((datagram, index) => {
+      const message = decodeMessage(datagram);
+      const option = decodeOscoreOption(findOption(message.options, OptionNumber.Oscore)!.value);
+      const { request, sequence } = unprotectRequest({ ...message, peer: { key: '', address: '', port: 0 } }, option, server);
+      assert.equal(sequence, firstSequence + index);
+      assert.deepEqual(pathOf(request.options), ['temperature']);
+    });
+  });
+
+  it('a reply is told from an error', () => {
+    const bytes = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
+    assert.equal(expectCode(0x45)(bytes('6445000101020304ff32312e35')), undefined);
+    assert.match(expectCode(0x45)(bytes('6484000101020304'))!, /2\.05/);
+    assert.equal(expectProtected(bytes('644400010102030490ff0011')), undefined);
+    // RFC 8613 §8.2: 4.01 "Replay detected" comes unprotected.
+    assert.match(expectProtected(bytes('6481000101020304d001ff52'))!, /protected/);
+  });
+});
