@@ -151,14 +151,15 @@ class OscoreAtRs implements ProfileAtRs {
     }
   }
 
-  /** The client has shown that it derived the same keys: the context takes the place of the one before (RFC 9203, Section 2). */
+  /**
+   * The client has shown that it derived the same keys: the context takes the place of the one before (RFC 9203, Section 2). Others that wait stay for their
+   * time: two processes of a client may have uploaded its token at once.
+   */
   #activate(name: string, context: SecurityContext): void {
     const before = this.#active.get(name);
     this.#pending.take(name, context);
     this.#active.set(name, context);
     if (before !== undefined) this.#contexts.remove(before);
-    // An upload that came before this one and never verified led to keys that nobody uses.
-    this.#pending.dropAll(name);
   }
 
   /** @see https://www.rfc-editor.org/rfc/rfc9203#section-4.2 */

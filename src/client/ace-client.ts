@@ -1,0 +1,356 @@
+import { AceError, type IntrospectionResponse, type Profile, type ProfileAtClient, type Scope, type TokenResponse } from '../ace/index.ts';
+import {
+  CoapError,
+  Code,
+  codeClass,
+  type DatagramTransport,
+  decodeLinkFormat,
+  Endpoint,
+  echo,
+  formatCode,
+  type Link,
+  Method,
+  parseUri,
+  type Response,
+  type TransmissionParameters,
+} from '../coap/index.ts';
+import { type Env, systemEnv } from '../core/env.ts';
+import { ProtocolError } from '../core/errors.ts';
+import type { Store } from '../store/index.ts';
+import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
+import { Deadline, type DeadlineOptions } from './deadline.ts';
+import { type AceRequestInit, type Errand, errandOf, isIdempotent, requestOf } from './errand.ts';
+import type { AceClientEvent, Step } from './events.ts';
+import { hintsOf, isContextLost, isReplayRefusal } from './refusals.ts';
+import { AceResponse } from './response.ts';
+import { Session } from './session.ts';
+import { OpenResource, Sessions } from './sessions.ts';
+
+export interface AceClientOptions {
+  readonly transport: DatagramTransport;
+  /** Keeps tokens and associations for the next run, and what protects against the reuse of a nonce: never give a client an older copy of its store. */
+  readonly store: Store;
+  readonly profiles: readonly Profile[];
+  /** The only ones that the client asks for tokens, whatever an RS says. */
+  readonly authorizationServers: readonly AuthorizationServerRegistration[];
+  readonly env?: Env;
+  readonly emit?: (event: AceClientEvent) => void;
+  readonly parameters?: Partial<TransmissionParameters>;
+  /** Seconds before the end of a token from which on it is renewed, at most a tenth of its lifetime; 30 when absent, 0: never. */
+  readonly renewal?: number;
+  readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
+  /** `/authz-info` when absent. */
+  readonly paths?: { readonly authzInfo?: string };
+}
+
+export interface TokenInit extends DeadlineOptions {
+  /** URI of the token endpoint; absent: the only one. */
+  readonly as?: string;
+  readonly audience?: string;
+  readonly scope?: Scope;
+  readonly cnonce?: Uint8Array;
+}
+
+/** How often each cure is tried for one request. */
+interface Cures {
+  lost: number;
+  replay: number;
+  widen: number;
+  token: number;
+}
+
+/**
+ * The client of RFC 9200: it knows a URI and some authorization servers, and does everything between that and the answer.
+ *
+ * ```ts
+ * const client = new AceClient({ transport, store, profiles: [oscoreProfile], authorizationServers: [{ uri: 'coap://as.example/token', credentials }] });
+ * const response = await client.fetch('coap://rs.example/temperature');
+ * ```
+ */
+export class AceClient {
+  readonly #env: Env;
+  readonly #emit: (event: AceClientEvent) => void;
+  readonly #transport: DatagramTransport;
+  readonly #endpoint: Endpoint;
+  readonly #profiles: ReadonlyMap<number, ProfileAtClient>;
+  readonly #servers: AuthorizationServers;
+  readonly #sessions: Sessions;
+
+  /** @throws {AceError} `ERR_ACE_CONFIG` */
+  constructor(options: AceClientOptions) {
+    const { transport, store } = options;
+    const env = options.env ?? systemEnv;
+    this.#env = env;
+    this.#transport = transport;
+    this.#emit = (event) => options.emit?.(event);
+    this.#profiles = this.#makeProfiles(options);
+    const send = (request: Parameters<Endpoint['request']>[0]): Promise<Response> => this.#endpoint.request(request);
+    this.#servers = new AuthorizationServers({
+      registrations: options.authorizationServers,
+      profiles: this.#profiles,
+      env,
+      send,
+      resolve: (host, port) => transport.resolve(host, port),
+      emit: this.#emit,
+    });
+    this.#sessions = new Sessions({
+      env,
+      store,
+      profiles: this.#profiles,
+      servers: this.#servers,
+      authzInfo: (options.paths?.authzInfo ?? '/authz-info').split('/').filter((segment) => segment !== ''),
+      renewal: options.renewal ?? 30,
+      limit: options.limits?.sessions ?? 256,
+      send,
+      emit: this.#emit,
+    });
+    this.#endpoint = new Endpoint({
+      transport,
+      env,
+      layers: [echo({}, env), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
+      ...(options.parameters === undefined ? {} : { parameters: options.parameters }),
+      emit: (event) => this.#emit({ type: 'endpoint', event }),
+    });
+  }
+
+  /**
+   * Get the answer to a request, with all that it takes: hints, token, upload, and more rights or a new context where they are needed.
+   *
+   * An error that the RS answers with is an answer.
+   *
+   * @throws {AceError} `ERR_ACE_AS_NOT_ALLOWED`, `ERR_ACE_REFUSED` (by the AS), `ERR_ACE_UPLOAD` (refused by the RS), `ERR_ACE_UNPROTECTED`, `ERR_ACE_SAME_ID`,
+   * `ERR_ACE_EXPIRY`; `CoapError` `ERR_COAP_TIMEOUT`, `ERR_COAP_ABORTED`, `ERR_COAP_URI`
+   */
+  fetch(uri: string, init: AceRequestInit = {}): Promise<AceResponse> {
+    return this.#within(init, (deadline) => this.#fetch(uri, init, deadline));
+  }
+
+  /**
+   * Observe a resource: the answer to the registration, then each notification. Leaving the loop ends the observation.
+   *
+   * `timeout` is for the first answer.
+   *
+   * @throws {AceError} as `fetch`; `ERR_ACE_TOKEN_ENDED` when the observation ends because the token does
+   */
+  async *observe(uri: string, init: AceRequestInit = {}): AsyncGenerator<AceResponse, void, undefined> {
+    const deadline = new Deadline(init, this.#env);
+    try {
+      const errand = await deadline.wait(this.#errand(uri, init));
+      let session = await deadline.wait(this.#sessions.obtain(errand));
+      const cures = curesFor(init);
+      for (;;) {
+        if (session instanceof OpenResource) this.#checkOpen(errand, session.response);
+        this.#step('request', `${errand.text}, observed`);
+        const request = requestOf(errand);
+        const stream = this.#endpoint.observe(session instanceof Session ? { ...request, association: session.association } : request, {
+          ...(init.signal === undefined ? {} : { signal: init.signal }),
+        });
+        let next: Session | OpenResource | undefined;
+        try {
+          for (let result = await deadline.wait(stream.next()); result.done !== true; result = await stream.next()) {
+            const response = result.value;
+            if (session instanceof Session) {
+              this.#checkEnd(session, response);
+              next = await this.#cure(session, errand, response, cures);
+              if (next !== undefined) break;
+            }
+            deadline.clear();
+            this.#step('response', describe(response));
+            yield new AceResponse(response);
+          }
+        } finally {
+          await stream.return?.();
+        }
+        if (next === undefined) return;
+        session = next;
+      }
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  /**
+   * Ask an AS for a token, which is not kept.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`, `ERR_ACE_EXPIRY`
+   */
+  token(init: TokenInit = {}): Promise<TokenResponse> {
+    const { as, audience, scope, cnonce } = init;
+    return this.#within(init, async () => {
+      const { response } = await this.#servers.requestToken(as, {
+        ...(audience === undefined ? {} : { audience }),
+        ...(scope === undefined ? {} : { scope }),
+        ...(cnonce === undefined ? {} : { cnonce }),
+      });
+      return response;
+    });
+  }
+
+  /**
+   * Ask an AS what a token says. The credentials of this client must be of somebody who may ask: a resource server, usually.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`
+   */
+  introspect(token: Uint8Array, init: DeadlineOptions & { readonly as?: string } = {}): Promise<IntrospectionResponse> {
+    return this.#within(init, () => this.#servers.introspect(init.as, token));
+  }
+
+  /**
+   * What resources a server has (RFC 6690). Servers tell everybody, so an answer without protection is taken.
+   *
+   * @throws {AceError} `ERR_ACE_DISCOVERY` for another answer than a list of links
+   */
+  async discover(uri: string, init: DeadlineOptions = {}): Promise<readonly Link[]> {
+    const { scheme, host, port, query } = parseUri(uri);
+    const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const filter = query.length === 0 ? '' : `?${query.map(encodeURIComponent).join('&').replaceAll('%3D', '=')}`;
+    const response = await this.fetch(`${scheme}://${authority}/.well-known/core${filter}`, { ...init, allowUnprotected: true });
+    if (response.code !== Code.Content) {
+      throw new AceError('ERR_ACE_DISCOVERY', `expected a list of resources, got ${response.codeText}`, { responseCode: response.code });
+    }
+    return decodeLinkFormat(response.text());
+  }
+
+  /** Forget tokens and associations for the RS of this URI, also for later runs. */
+  async forget(uri: string): Promise<void> {
+    const { scheme, host, port } = parseUri(uri);
+    await this.#sessions.forget(`${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`);
+  }
+
+  /** Entries of each kind that the client holds. */
+  stats(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = { sessions: this.#sessions.size, underWay: this.#sessions.underWay };
+    for (const [id, profile] of this.#profiles) for (const [name, value] of Object.entries(profile.stats())) all[`profile${id}.${name}`] = value;
+    for (const [name, value] of Object.entries(this.#endpoint.stats())) all[`endpoint.${name}`] = value;
+    return all;
+  }
+
+  /** End all that is under way. What the store holds stays, and serves the next run. */
+  async close(): Promise<void> {
+    await this.#endpoint.close();
+    this.#sessions.close();
+    await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
+  }
+
+  #makeProfiles(options: AceClientOptions): Map<number, ProfileAtClient> {
+    const profiles = new Map<number, ProfileAtClient>();
+    for (const { id, name, client } of options.profiles) {
+      const instance = client?.({
+        env: this.#env,
+        store: options.store,
+        request: (request) => this.#endpoint.request(request),
+        emit: (event) => this.#emit({ type: 'profile', profile: name, event }),
+      });
+      if (instance !== undefined) profiles.set(id, instance);
+    }
+    if (profiles.size > 0) return profiles;
+    throw new AceError('ERR_ACE_CONFIG', 'profiles: expected at least one that has a part for a client, got none', { responseCode: Code.BadRequest });
+  }
+
+  async #within<T>(init: DeadlineOptions, work: (deadline: Deadline) => Promise<T>): Promise<T> {
+    const deadline = new Deadline(init, this.#env);
+    try {
+      return await deadline.wait(work(deadline));
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  async #errand(text: string, init: AceRequestInit): Promise<Errand> {
+    const uri = parseUri(text);
+    return errandOf(uri, text, await this.#transport.resolve(uri.host, uri.port), init);
+  }
+
+  async #fetch(uri: string, init: AceRequestInit, deadline: Deadline): Promise<AceResponse> {
+    const errand = await this.#errand(uri, init);
+    const cures = curesFor(init);
+    let session = await this.#sessions.obtain(errand);
+    for (;;) {
+      if (session instanceof OpenResource) return this.#open(errand, session.response, deadline);
+      const attempt = await this.#attempt(session, errand, cures, deadline);
+      if (attempt instanceof AceResponse) return attempt;
+      session = attempt;
+    }
+  }
+
+  /** Send the request once; the result is the answer, or the session to try again with. */
+  async #attempt(session: Session, errand: Errand, cures: Cures, deadline: Deadline): Promise<AceResponse | Session | OpenResource> {
+    this.#step('request', `${errand.text}, protected`);
+    const had = session.scope;
+    let response: Response;
+    try {
+      response = await this.#endpoint.request({ ...requestOf(errand), association: session.association }, { signal: deadline.signal });
+    } catch (error) {
+      // The association cannot be used any more. Whether the RS has carried out the request is not known.
+      if (!(error instanceof ProtocolError) || error instanceof CoapError || !isIdempotent(errand.method) || cures.lost-- <= 0) throw error;
+      this.#step('retry', error.message);
+      return this.#sessions.recover(session, errand);
+    }
+    this.#step('response', describe(response));
+    return (await this.#cure(session, errand, response, cures, had)) ?? new AceResponse(response);
+  }
+
+  /** The session to try again with, if the answer is one that can be helped. */
+  async #cure(
+    session: Session,
+    errand: Errand,
+    response: Response,
+    cures: Cures,
+    had: Scope | undefined = session.scope,
+  ): Promise<Session | OpenResource | undefined> {
+    if (isReplayRefusal(response)) {
+      if (!isIdempotent(errand.method)) return undefined;
+      if (cures.replay-- > 0) {
+        this.#step('retry', 'with a new number');
+        return session;
+      }
+    }
+    if (isContextLost(response)) return cures.lost-- > 0 ? this.#sessions.recover(session, errand) : undefined;
+    if (response.association === undefined) return undefined;
+    if (response.code === Code.Forbidden || response.code === Code.MethodNotAllowed) {
+      return cures.widen-- > 0 ? this.#sessions.widen(session, errand, response, had) : undefined;
+    }
+    if (response.code === Code.Unauthorized && hintsOf(response) !== undefined && cures.token-- > 0) return this.#sessions.replace(session, errand);
+    return undefined;
+  }
+
+  /** The resource needs no token. */
+  async #open(errand: Errand, probed: Response, deadline: Deadline): Promise<AceResponse> {
+    this.#checkOpen(errand, probed);
+    if (errand.init.allowUnprotected !== true || (errand.method === Method.GET && errand.init.payload === undefined)) return new AceResponse(probed);
+    this.#step('request', `${errand.text}, not protected`);
+    const response = await this.#endpoint.request(requestOf(errand), { signal: deadline.signal });
+    this.#step('response', describe(response));
+    return new AceResponse(response);
+  }
+
+  /** Errors that say something of the resource are taken from anybody; a success, or what only the probe deserves, is not. */
+  #checkOpen(errand: Errand, probed: Response): void {
+    if (errand.init.allowUnprotected === true) return;
+    const said = codeClass(probed.code) === 5 || probed.code === Code.NotFound || probed.code === Code.MethodNotAllowed;
+    if (said || (errand.method === Method.GET && codeClass(probed.code) === 4)) return;
+    throw new AceError('ERR_ACE_UNPROTECTED', `expected a protected resource, got an answer without protection (${formatCode(probed.code)})`, {
+      responseCode: probed.code,
+    });
+  }
+
+  /** RFC 9200, Section 5.10.3: when the token ends, so does what it authorized. */
+  #checkEnd(session: Session, response: Response): void {
+    // A second for clocks that do not quite agree.
+    if (!isContextLost(response) || session.expiresAt > this.#env.epoch() + 1) return;
+    throw new AceError('ERR_ACE_TOKEN_ENDED', 'the token has expired, and the observation ended with it', { responseCode: response.code });
+  }
+
+  #step(step: Step, detail: string): void {
+    this.#emit({ type: 'step', step, detail });
+  }
+}
+
+function curesFor(init: AceRequestInit): Cures {
+  // Two for `lost`: another process with the same token may have taken the context away again in between.
+  return { lost: 2, replay: 1, widen: init.upgrade === false ? 0 : 1, token: 1 };
+}
+
+function describe(response: Response): string {
+  return `${formatCode(response.code)}, ${response.payload.length} bytes, ${response.association === undefined ? 'not protected' : 'protected'}`;
+}

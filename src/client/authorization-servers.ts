@@ -1,0 +1,222 @@
+import {
+  AceError,
+  aceErrorName,
+  decodeError,
+  decodeIntrospectionResponse,
+  decodeTokenResponse,
+  encodeIntrospectionRequest,
+  encodeTokenRequest,
+  type IntrospectionResponse,
+  type ProfileAtClient,
+  scopeText,
+  type TokenRequest,
+  type TokenResponse,
+  TokenType,
+} from '../ace/index.ts';
+import {
+  type CoapUri,
+  Code,
+  ContentFormat,
+  formatCode,
+  Method,
+  OptionNumber,
+  type Peer,
+  parseUri,
+  type Request,
+  type Response,
+  type SecurityAssociation,
+  uintOf,
+  uintOption,
+  uriOptions,
+  withOption,
+} from '../coap/index.ts';
+import type { Env } from '../core/env.ts';
+import { ProtocolError } from '../core/errors.ts';
+import type { Emit } from './events.ts';
+import { isReplayRefusal } from './refusals.ts';
+
+/** An authorization server that this client may use. */
+export interface AuthorizationServerRegistration {
+  /** URI of the token endpoint. */
+  readonly uri: string;
+  /** The profile of the channel to it. Absent: the first of the client. */
+  readonly profile?: number;
+  /** What that profile's `connectAs` takes: for OSCORE the parameters of a security context, seen from the client. */
+  readonly credentials: unknown;
+  /** URI of the introspection endpoint. Absent: `introspect` beside the token endpoint. */
+  readonly introspection?: string;
+  /** Seconds that its tokens are good for, when it does not say so with each (RFC 9200, Section 5.10.4). */
+  readonly tokenLifetime?: number;
+}
+
+/** A token and when it ends. */
+export interface Granted {
+  readonly response: TokenResponse;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+}
+
+interface Server {
+  readonly registration: AuthorizationServerRegistration;
+  readonly uri: CoapUri;
+  readonly introspection: CoapUri;
+  readonly profile: ProfileAtClient;
+  association: Promise<SecurityAssociation> | undefined;
+}
+
+export interface AuthorizationServersOptions {
+  readonly registrations: readonly AuthorizationServerRegistration[];
+  readonly profiles: ReadonlyMap<number, ProfileAtClient>;
+  readonly env: Env;
+  send(request: Request): Promise<Response>;
+  resolve(host: string, port: number): Promise<Peer>;
+  readonly emit: Emit;
+}
+
+/** How often a request is sent again because other processes with the same keys overtook it by more than a replay window. */
+const replays = 2;
+
+/** The authorization servers that the client trusts, and the channel to each. */
+export class AuthorizationServers {
+  readonly #options: AuthorizationServersOptions;
+  readonly #servers: readonly Server[];
+
+  /** @throws {AceError} `ERR_ACE_CONFIG`; `CoapError` `ERR_COAP_URI` */
+  constructor(options: AuthorizationServersOptions) {
+    this.#options = options;
+    this.#servers = options.registrations.map((registration) => {
+      const uri = parseUri(registration.uri);
+      const id = registration.profile ?? options.profiles.keys().next().value;
+      const profile = id === undefined ? undefined : options.profiles.get(id);
+      if (profile === undefined) {
+        throw new AceError('ERR_ACE_CONFIG', `authorizationServers: ${registration.uri}: expected a profile of this client, got ${id}`, {
+          responseCode: Code.BadRequest,
+        });
+      }
+      const introspection =
+        registration.introspection === undefined ? { ...uri, path: [...uri.path.slice(0, -1), 'introspect'] } : parseUri(registration.introspection);
+      return { registration, uri, introspection, profile, association: undefined };
+    });
+  }
+
+  /**
+   * The registered server that a hint, or the caller, names; the only one when nobody names any.
+   *
+   * @throws {AceError} `ERR_ACE_AS_NOT_ALLOWED`
+   */
+  choose(uri: string | undefined): AuthorizationServerRegistration {
+    return this.#find(uri).registration;
+  }
+
+  /**
+   * Ask for a token.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` when the AS says no, `ERR_ACE_EXPIRY` when nobody says how long the token is good for, `ERR_ACE_TOKEN_TYPE`
+   * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8
+   */
+  async requestToken(uri: string | undefined, request: TokenRequest): Promise<Granted> {
+    const server = this.#find(uri);
+    const asked = [
+      ...(request.audience === undefined ? [] : [`audience ${request.audience}`]),
+      ...(request.scope === undefined ? [] : [`scope ${scopeText(request.scope)}`]),
+      ...(request.reqCnf === undefined ? [] : ['for the key in use']),
+    ];
+    this.#step('token-request', `${server.registration.uri}: ${asked.join(', ') || 'the default'}`);
+    // Whole seconds, as the AS counts them: better a little early than too late.
+    const requestedAt = Math.floor(this.#options.env.epoch());
+    const answer = await this.#post(server, server.uri, encodeTokenRequest(request));
+    const response = decodeTokenResponse(answer.payload);
+    if (response.tokenType !== undefined && response.tokenType !== TokenType.PoP) {
+      throw new AceError('ERR_ACE_TOKEN_TYPE', `expected a proof-of-possession token, got token_type ${response.tokenType}`, { responseCode: answer.code });
+    }
+    const lifetime = response.expiresIn ?? server.registration.tokenLifetime;
+    // RFC 9200, Section 5.10.4: such a token must not be used.
+    if (lifetime === undefined) throw new AceError('ERR_ACE_EXPIRY', 'token response: expected expires_in, got none', { responseCode: answer.code });
+    const scope = response.scope === undefined ? '' : `, scope ${scopeText(response.scope)}`;
+    this.#step('token-response', `${formatCode(answer.code)}, token of ${response.accessToken.length} bytes for ${lifetime} s${scope}`);
+    return { response: { ...response, expiresIn: lifetime }, expiresAt: requestedAt + lifetime };
+  }
+
+  /**
+   * Ask what a token says.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED`
+   * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.9
+   */
+  async introspect(uri: string | undefined, token: Uint8Array): Promise<IntrospectionResponse> {
+    const server = this.#find(uri);
+    const answer = await this.#post(server, server.introspection, encodeIntrospectionRequest({ token }));
+    return decodeIntrospectionResponse(answer.payload);
+  }
+
+  #find(uri: string | undefined): Server {
+    const found = uri === undefined ? (this.#servers.length === 1 ? this.#servers[0] : undefined) : this.#servers.find((server) => isSame(server.uri, uri));
+    if (found !== undefined) return found;
+    throw new AceError(
+      'ERR_ACE_AS_NOT_ALLOWED',
+      `expected an authorization server of this client's list, got ${uri === undefined ? 'none named' : JSON.stringify(uri)}`,
+      {
+        responseCode: Code.Unauthorized,
+      },
+    );
+  }
+
+  /** A protected POST that is answered by a protected 2.01. */
+  async #post(server: Server, uri: CoapUri, payload: Uint8Array): Promise<Response> {
+    const peer = await this.#options.resolve(uri.host, uri.port);
+    const association = await this.#connect(server, peer);
+    const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
+    for (let attempt = 0; ; attempt++) {
+      const response = await this.#options.send({ code: Method.POST, options, payload, peer, association });
+      if (response.association === association) {
+        if (response.code === Code.Created) return response;
+        throw refused(response);
+      }
+      if (attempt < replays && isReplayRefusal(response)) {
+        this.#step('retry', 'the AS took the request for a replay');
+        continue;
+      }
+      throw new AceError('ERR_ACE_REFUSED', `the AS answered ${formatCode(response.code)} without protection`, { responseCode: response.code });
+    }
+  }
+
+  #connect(server: Server, peer: Peer): Promise<SecurityAssociation> {
+    if (server.association === undefined) {
+      const connecting = server.profile.connectAs(server.registration.credentials, peer);
+      server.association = connecting;
+      connecting.catch(() => {
+        server.association = undefined;
+      });
+    }
+    return server.association;
+  }
+
+  #step(step: 'token-request' | 'token-response' | 'retry', detail: string): void {
+    this.#options.emit({ type: 'step', step, detail });
+  }
+}
+
+function refused(response: Response): AceError {
+  const body = decodeError(uintOf(response.options, OptionNumber.ContentFormat), response.payload);
+  const said = body === undefined ? '' : ` ${aceErrorName(body.error)}${body.description === undefined ? '' : ` (${body.description})`}`;
+  return new AceError('ERR_ACE_REFUSED', `the AS refused: ${formatCode(response.code)}${said}`, {
+    responseCode: response.code,
+    ...(body === undefined ? {} : { error: body.error }),
+  });
+}
+
+const defaultPorts = { coap: 5683, coaps: 5684 } as const;
+
+/** A hint may name the scheme of another channel than the one that the client uses (RFC 9200, Section 5.3); then the ports are those of the schemes. */
+function isSame(registered: CoapUri, text: string): boolean {
+  let hinted: CoapUri;
+  try {
+    hinted = parseUri(text);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return false;
+  }
+  const samePort = registered.port === hinted.port || (registered.port === defaultPorts[registered.scheme] && hinted.port === defaultPorts[hinted.scheme]);
+  const samePath = registered.path.length === hinted.path.length && registered.path.every((segment, index) => segment === hinted.path[index]);
+  return registered.host === hinted.host && samePort && samePath && hinted.query.join('&') === registered.query.join('&');
+}

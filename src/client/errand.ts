@@ -1,0 +1,102 @@
+import type { Scope } from '../ace/index.ts';
+import { AceError } from '../ace/index.ts';
+import {
+  type CoapUri,
+  Code,
+  Method,
+  type Option,
+  OptionNumber,
+  opaqueOption,
+  type Peer,
+  type Request,
+  sortOptions,
+  uintOption,
+  uriOptions,
+} from '../coap/index.ts';
+import { emptyBytes, utf8 } from '../core/bytes.ts';
+import type { Env } from '../core/env.ts';
+
+export type MethodName = keyof typeof Method;
+
+/** How to get the answer to a request. */
+export interface AceRequestInit {
+  /** GET when absent. */
+  readonly method?: MethodName;
+  readonly payload?: string | Uint8Array;
+  readonly contentFormat?: number;
+  readonly accept?: number;
+  /** `false`: send as a Non-confirmable message. */
+  readonly confirmable?: boolean;
+  /** What to ask the AS for, in place of what the RS suggests. */
+  readonly scope?: Scope;
+  readonly audience?: string;
+  /** The AS to ask, in place of the one that the RS names. */
+  readonly as?: string;
+  /** `false`: when the token does not cover the request, do not ask the AS for more. */
+  readonly upgrade?: boolean;
+  /** Take an answer that nothing protects, and send the payload to a resource that is not protected. */
+  readonly allowUnprotected?: boolean;
+  readonly signal?: AbortSignal;
+  /** Milliseconds for all that the request takes. */
+  readonly timeout?: number;
+}
+
+/** A request that somebody wants to be answered. */
+export interface Errand {
+  readonly text: string;
+  /** `coap://host:port` */
+  readonly origin: string;
+  readonly peer: Peer;
+  readonly method: number;
+  readonly init: AceRequestInit;
+  readonly uriOptions: readonly Option[];
+}
+
+export function errandOf(uri: CoapUri, text: string, peer: Peer, init: AceRequestInit): Errand {
+  const method = Method[init.method ?? 'GET'];
+  if (method === undefined)
+    throw new AceError('ERR_ACE_METHOD', `method: expected one of ${Object.keys(Method).join(', ')}, got ${String(init.method)}`, {
+      responseCode: Code.BadRequest,
+    });
+  const host = uri.host.includes(':') ? `[${uri.host}]` : uri.host;
+  return { text: `${init.method ?? 'GET'} ${text}`, origin: `${uri.scheme}://${host}:${uri.port}`, peer, method, init, uriOptions: uriOptions(uri, peer) };
+}
+
+/** The request itself. */
+export function requestOf({ peer, method, init, uriOptions: options }: Errand): Request {
+  const { payload = emptyBytes, contentFormat, accept, confirmable } = init;
+  const formats = [
+    ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
+    ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
+  ];
+  return {
+    code: method,
+    options: formats.length === 0 ? options : sortOptions([...options, ...formats]),
+    payload: typeof payload === 'string' ? utf8(payload) : payload,
+    peer,
+    ...(confirmable === false ? { nonConfirmable: true } : {}),
+  };
+}
+
+/**
+ * The request by which the RS tells where to go: without protection, so without the payload. What may change something asks for a representation that does not
+ * exist, and so changes nothing where it is let through (RFC 7252, Section 5.10.8.1).
+ */
+export function probeOf(errand: Errand, env: Env): Request {
+  const { peer, method, init, uriOptions: options } = errand;
+  if (isSafe(method)) return { code: method, options: requestOf({ ...errand, init: acceptOnly(init) }).options, payload: emptyBytes, peer };
+  return { code: method, options: [opaqueOption(OptionNumber.IfMatch, env.random(8)), ...options], payload: emptyBytes, peer };
+}
+
+function acceptOnly({ accept }: AceRequestInit): AceRequestInit {
+  return accept === undefined ? {} : { accept };
+}
+
+export function isSafe(method: number): boolean {
+  return method === Method.GET || method === Method.FETCH;
+}
+
+/** Whether it makes no difference if the request is carried out twice. */
+export function isIdempotent(method: number): boolean {
+  return isSafe(method) || method === Method.PUT || method === Method.DELETE || method === Method.iPATCH;
+}

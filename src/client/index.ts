@@ -1,0 +1,20 @@
+/**
+ * The client of ACE-OAuth (RFC 9200): from a URI to an answer, with a token that it gets on the way.
+ *
+ * ```ts
+ * const client = new AceClient({
+ *   transport: await udp(),
+ *   store: memoryStore(),
+ *   profiles: [oscoreProfile],
+ *   authorizationServers: [{ uri: 'coap://as.example/token', credentials }],
+ * });
+ * const response = await client.fetch('coap://rs.example/led', { method: 'PUT', payload: 'on' });
+ * ```
+ */
+export type { AceClientOptions, TokenInit } from './ace-client.ts';
+export { AceClient } from './ace-client.ts';
+export type { AuthorizationServerRegistration } from './authorization-servers.ts';
+export type { DeadlineOptions } from './deadline.ts';
+export type { AceRequestInit, MethodName } from './errand.ts';
+export type { AceClientEvent, Step } from './events.ts';
+export { AceResponse } from './response.ts';

@@ -1,0 +1,29 @@
+import { decodeHints, type Hints } from '../ace/index.ts';
+import { Code, ContentFormat, OptionNumber, type Response, uintOf } from '../coap/index.ts';
+import { equalBytes, utf8 } from '../core/bytes.ts';
+import { ProtocolError } from '../core/errors.ts';
+
+const replayDetected = utf8('Replay detected');
+const decryptionFailed = utf8('Decryption failed');
+
+/** An error of OSCORE processing that another number may cure (RFC 8613, Section 8.2). It comes without protection. */
+export function isReplayRefusal(response: Response): boolean {
+  return response.association === undefined && response.code === Code.Unauthorized && equalBytes(response.payload, replayDetected);
+}
+
+/** An answer without protection that says that the RS does not have our context, or has another of its name. */
+export function isContextLost(response: Response): boolean {
+  if (response.association !== undefined) return false;
+  return response.code === Code.Unauthorized || (response.code === Code.BadRequest && equalBytes(response.payload, decryptionFailed));
+}
+
+/** The AS Request Creation Hints in an answer; `undefined`: it has none that can be read. */
+export function hintsOf(response: Response): Hints | undefined {
+  if (uintOf(response.options, OptionNumber.ContentFormat) !== ContentFormat.AceCbor) return undefined;
+  try {
+    return decodeHints(response.payload);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return undefined;
+  }
+}
