@@ -1,11 +1,15 @@
-import { compareBytes, equalBytes, fromUtf8, utf8 } from './bytes.ts';
+import { compareBytes, fromUtf8, toHex, utf8 } from './bytes.ts';
 import { ProtocolError } from './errors.ts';
 
 /** Bytes that are not the CBOR they should be, or a value that CBOR cannot hold. */
 export class CborError extends ProtocolError {}
 
+/** What the keys of a map may be: integers, text and byte strings. */
 export type CborKey = number | bigint | string | Uint8Array;
 export type CborMap = ReadonlyMap<CborKey, CborValue>;
+/**
+ * A data item. Integers within -(2^53-1) to 2^53-1 are numbers, others bigints; a float is a number too, so that 1.0 and 1 are the same value here.
+ */
 export type CborValue = number | bigint | string | boolean | null | undefined | Uint8Array | readonly CborValue[] | CborMap | Tagged | Simple;
 
 /** A tagged data item (RFC 8949 Section 3.4). */
@@ -27,11 +31,20 @@ export class Simple {
 }
 
 export interface DecodeOptions {
+  /** How deep arrays, maps and tags may nest; 16 by default. */
   readonly depth?: number;
+  /** Refuse maps whose keys are not in order, and NaN with a payload: what is left is what `encode` makes. */
   readonly canonical?: boolean;
 }
 
-let buffer = new Uint8Array(1024);
+const decodingDepth = 16;
+/** Values that nest deeper are taken for a circle. */
+const encodingDepth = 64;
+
+// The encoder writes into one buffer that is used again: it calls nothing that could call it back.
+const usualCapacity = 1024;
+const largestKept = 65_536;
+let buffer = new Uint8Array(usualCapacity);
 let view = new DataView(buffer.buffer);
 let at = 0;
 
@@ -75,7 +88,7 @@ function head(major: number, value: number | bigint): void {
   }
 }
 
-function write(value: CborValue): void {
+function write(value: CborValue, depth: number): void {
   switch (typeof value) {
     case 'number':
       if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
@@ -87,12 +100,9 @@ function write(value: CborValue): void {
       if (value >= 0n) head(0, value);
       else head(1, -1n - value);
       return;
-    case 'string': {
-      const bytes = utf8(value);
-      head(3, bytes.length);
-      raw(bytes);
+    case 'string':
+      writeText(value);
       return;
-    }
     case 'boolean':
       room(1);
       buffer[at++] = value ? 0xf5 : 0xf4;
@@ -110,20 +120,56 @@ function write(value: CborValue): void {
     head(2, value.length);
     raw(value);
   } else if (Array.isArray(value)) {
+    checkDepth(depth);
     head(4, value.length);
-    for (const item of value) write(item);
-  } else if (value instanceof Map) writeMap(value);
-  else if (value instanceof Tagged) {
+    for (let i = 0; i < value.length; i++) write(value[i], depth - 1);
+  } else if (value instanceof Map) {
+    checkDepth(depth);
+    writeMap(value, depth - 1);
+  } else if (value instanceof Tagged) {
+    checkDepth(depth);
+    if (value.tag < 0) throw new CborError('ERR_CBOR_RANGE', `expected a tag of 0 or more, got ${value.tag}`);
     head(6, value.tag);
-    write(value.value);
-  } else if (value instanceof Simple) {
-    if (value.value < 32) head(7, value.value);
-    else {
-      room(2);
-      buffer[at++] = 0xf8;
-      buffer[at++] = value.value;
+    write(value.value, depth - 1);
+  } else if (value instanceof Simple) writeSimple(value.value);
+  else throw new CborError('ERR_CBOR_TYPE', 'expected a value that CBOR can hold, got another object');
+}
+
+function checkDepth(depth: number): void {
+  if (depth <= 0) throw new CborError('ERR_CBOR_DEPTH', `expected at most ${encodingDepth} levels of nesting, got more`);
+}
+
+/** Simple values 20 to 23 are false, true, null and undefined; 24 to 31 do not exist. */
+function writeSimple(value: number): void {
+  if (!Number.isInteger(value) || value < 0 || value > 255 || (value >= 20 && value < 32)) {
+    throw new CborError('ERR_CBOR_RANGE', `expected a simple value from 0 to 19 or from 32 to 255, got ${value}`);
+  }
+  room(2);
+  if (value >= 32) buffer[at++] = 0xf8;
+  buffer[at++] = value < 32 ? 0xe0 | value : value;
+}
+
+/** Short ASCII, the usual case, is copied here; the rest goes through TextEncoder. */
+function writeText(text: string): void {
+  const { length } = text;
+  if (length < 64) {
+    head(3, length);
+    room(length);
+    let i = 0;
+    for (; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit >= 0x80) break;
+      buffer[at + i] = unit;
     }
-  } else throw new CborError('ERR_CBOR_TYPE', 'expected a value that CBOR can hold, got another object');
+    if (i === length) {
+      at += length;
+      return;
+    }
+    at -= length < 24 ? 1 : 2;
+  }
+  const bytes = utf8(text);
+  head(3, bytes.length);
+  raw(bytes);
 }
 
 function raw(bytes: Uint8Array): void {
@@ -141,7 +187,7 @@ function writeFloat(value: number): void {
     return;
   }
   if (Math.fround(value) === value || !Number.isFinite(value)) {
-    const half = toHalf(value);
+    const half = numberToHalf(value);
     if (half !== undefined) {
       buffer[at] = 0xf9;
       view.setUint16(at + 1, half);
@@ -160,8 +206,8 @@ function writeFloat(value: number): void {
 
 const scratch = new DataView(new ArrayBuffer(4));
 
-/** The half-precision bits of a single-precision number, when it has them exactly. */
-function toHalf(value: number): number | undefined {
+/** The half-precision bits of a single-precision number; `undefined`: it is not one of half precision. */
+export function numberToHalf(value: number): number | undefined {
   scratch.setFloat32(0, value);
   const bits = scratch.getUint32(0);
   const sign = (bits >>> 16) & 0x8000;
@@ -194,30 +240,75 @@ export function halfToNumber(bits: number): number {
   return (bits & 0x8000) === 0 ? value : -value;
 }
 
-function writeMap(map: CborMap): void {
-  head(5, map.size);
-  const start = at;
-  const entries: { readonly key: Uint8Array; readonly entry: Uint8Array }[] = [];
-  for (const [key, value] of map) {
-    const from = at;
-    write(key);
-    const keyEnd = at;
-    write(value);
-    entries.push({ key: buffer.slice(from, keyEnd), entry: buffer.slice(from, at) });
+/** Order of two encoded keys that lie in the buffer; none is a prefix of another. */
+function compareWritten(a: number, aEnd: number, b: number, bEnd: number): number {
+  for (; a < aEnd && b < bEnd; a++, b++) {
+    const difference = buffer[a]! - buffer[b]!;
+    if (difference !== 0) return difference;
   }
-  entries.sort((a, b) => compareBytes(a.key, b.key));
-  for (let i = 1; i < entries.length; i++) {
-    if (equalBytes(entries[i - 1]!.key, entries[i]!.key)) throw new CborError('ERR_CBOR_DUPLICATE', 'expected distinct map keys, got one twice');
-  }
-  at = start;
-  for (const { entry } of entries) raw(entry);
+  return 0;
 }
 
-/** Deterministic encoding. @see https://www.rfc-editor.org/rfc/rfc8949#section-4.2.1 */
+function duplicateKey(): CborError {
+  return new CborError('ERR_CBOR_DUPLICATE', 'expected distinct map keys, got one twice');
+}
+
+/** Entries are written as they come; only where the keys turn out not to be in order are they sorted. */
+function writeMap(map: CborMap, depth: number): void {
+  head(5, map.size);
+  const first = at;
+  // For each entry: where it starts, where its key ends.
+  const marks: number[] = [];
+  let sorted = true;
+  for (const [key, value] of map) {
+    const start = at;
+    if (typeof key === 'object' && !(key instanceof Uint8Array)) throw new CborError('ERR_CBOR_KEY', 'expected an integer, text or byte string as map key');
+    if (typeof key === 'number' && !Number.isSafeInteger(key)) throw new CborError('ERR_CBOR_KEY', `expected an integer as map key, got ${key}`);
+    write(key, depth);
+    if (sorted && marks.length > 0) {
+      const order = compareWritten(marks[marks.length - 2]!, marks[marks.length - 1]!, start, at);
+      if (order === 0) throw duplicateKey();
+      sorted = order < 0;
+    }
+    marks.push(start, at);
+    write(value, depth);
+  }
+  if (!sorted) sortEntries(first, marks);
+}
+
+function sortEntries(first: number, marks: readonly number[]): void {
+  const entries: { readonly start: number; readonly keyEnd: number; readonly end: number }[] = [];
+  for (let i = 0; i < marks.length; i += 2) entries.push({ start: marks[i]!, keyEnd: marks[i + 1]!, end: marks[i + 2] ?? at });
+  entries.sort((a, b) => {
+    const order = compareWritten(a.start, a.keyEnd, b.start, b.keyEnd);
+    if (order === 0 && a !== b) throw duplicateKey();
+    return order;
+  });
+  const unsorted = buffer.slice(first, at);
+  at = first;
+  for (const { start, end } of entries) {
+    buffer.set(unsorted.subarray(start - first, end - first), at);
+    at += end - start;
+  }
+}
+
+/**
+ * Deterministic encoding: shortest forms, keys in bytewise order. Safe integers become integers, other numbers the shortest float that holds them.
+ *
+ * @throws {CborError} `ERR_CBOR_TYPE`, `ERR_CBOR_RANGE`, `ERR_CBOR_KEY`, `ERR_CBOR_DUPLICATE`, `ERR_CBOR_DEPTH` for a value that CBOR cannot hold
+ * @see https://www.rfc-editor.org/rfc/rfc8949#section-4.2.1
+ */
 export function encode(value: CborValue): Uint8Array {
   at = 0;
-  write(value);
-  return buffer.slice(0, at);
+  try {
+    write(value, encodingDepth);
+    return buffer.slice(0, at);
+  } finally {
+    if (buffer.length > largestKept) {
+      buffer = new Uint8Array(usualCapacity);
+      view = new DataView(buffer.buffer);
+    }
+  }
 }
 
 class Decoder {
@@ -315,28 +406,34 @@ class Decoder {
     return this.map(length, depth - 1);
   }
 
+  /** A map key. A float is none: as a number it would pass for the integer of the same value. */
+  key(depth: number): CborKey {
+    const initial = this.bytes[this.offset];
+    // A break goes on to its own error.
+    if (initial === undefined || initial === 0xff || initial >> 5 <= 3) return this.item(depth) as CborKey;
+    return this.fail('ERR_CBOR_KEY', 'expected an integer, text or byte string as map key, got another type');
+  }
+
   map(length: number, depth: number): CborMap {
     const map = new Map<CborKey, CborValue>();
-    let encoded: Uint8Array[] | undefined;
+    let byteKeys: Set<string> | undefined;
     let before: Uint8Array | undefined;
     for (let i = 0; i < length; i++) {
       const start = this.offset;
-      const key = this.item(depth);
-      const kind = typeof key;
-      if (kind !== 'number' && kind !== 'string' && kind !== 'bigint' && !(key instanceof Uint8Array)) {
-        this.fail('ERR_CBOR_KEY', 'expected an integer, text or byte string as map key, got another type');
-      }
+      const key = this.key(depth);
       if (key instanceof Uint8Array) {
-        encoded ??= [];
-        for (const other of encoded) if (equalBytes(other, key)) this.fail('ERR_CBOR_DUPLICATE', 'expected distinct map keys, got one twice');
-        encoded.push(key);
-      } else if (map.has(key as CborKey)) this.fail('ERR_CBOR_DUPLICATE', 'expected distinct map keys, got one twice');
+        // A Map compares byte strings by identity, so they are compared here by their digits; one by one it would take quadratic time.
+        const digits = toHex(key);
+        byteKeys ??= new Set();
+        if (byteKeys.has(digits)) this.fail('ERR_CBOR_DUPLICATE', 'expected distinct map keys, got one twice');
+        byteKeys.add(digits);
+      } else if (map.has(key)) this.fail('ERR_CBOR_DUPLICATE', 'expected distinct map keys, got one twice');
       if (this.canonical) {
         const now = this.bytes.subarray(start, this.offset);
         if (before !== undefined && compareBytes(before, now) >= 0) this.fail('ERR_CBOR_ORDER', 'expected map keys in order, got them unsorted');
         before = now;
       }
-      map.set(key as CborKey, this.item(depth));
+      map.set(key, this.item(depth));
     }
     return map;
   }
@@ -361,13 +458,15 @@ class Decoder {
         this.need(2);
         const bits = this.view.getUint16(this.offset);
         this.offset += 2;
-        return halfToNumber(bits);
+        const value = halfToNumber(bits);
+        if (this.canonical && Number.isNaN(value) && bits !== 0x7e00) this.fail('ERR_CBOR_SHORTEST', 'expected NaN without a payload, got one');
+        return value;
       }
       case 26: {
         this.need(4);
         const value = this.view.getFloat32(this.offset);
         this.offset += 4;
-        if (Number.isNaN(value) || toHalf(value) !== undefined) this.fail('ERR_CBOR_SHORTEST', 'expected the shortest float, got a longer one');
+        if (Number.isNaN(value) || numberToHalf(value) !== undefined) this.fail('ERR_CBOR_SHORTEST', 'expected the shortest float, got a longer one');
         return value;
       }
       case 27: {
@@ -386,21 +485,38 @@ class Decoder {
   }
 }
 
-/** Strict decoding of one item from `offset`. */
+/**
+ * Strict decoding of the one item that starts at `offset`; `end` is the offset behind it.
+ *
+ * @throws {CborError} as `decode`, but for `ERR_CBOR_TRAILING`
+ */
 export function decodeFirst(bytes: Uint8Array, offset = 0, options: DecodeOptions = {}): { readonly value: CborValue; readonly end: number } {
   const decoder = new Decoder(bytes, offset, options.canonical ?? false);
-  const value = decoder.item(options.depth ?? 16);
+  const value = decoder.item(options.depth ?? decodingDepth);
   return { value, end: decoder.offset };
 }
 
-/** Strict decoding of one item that is all of `bytes`. */
+/**
+ * Strict decoding of one item that is all of `bytes`: definite lengths, shortest forms of integers, lengths and floats, distinct map keys in any order, UTF-8.
+ * Nothing is allocated for a length that the input cannot hold.
+ *
+ * Byte strings are views of `bytes`: copy what is to be kept.
+ *
+ * @throws {CborError} `ERR_CBOR_END`, `ERR_CBOR_SHORTEST`, `ERR_CBOR_INDEFINITE`, `ERR_CBOR_RESERVED`, `ERR_CBOR_UTF8`, `ERR_CBOR_KEY`, `ERR_CBOR_DUPLICATE`,
+ * `ERR_CBOR_ORDER`, `ERR_CBOR_DEPTH`, `ERR_CBOR_TRAILING`
+ * @see https://www.rfc-editor.org/rfc/rfc8949#section-4.2.1
+ */
 export function decode(bytes: Uint8Array, options: DecodeOptions = {}): CborValue {
   const { value, end } = decodeFirst(bytes, 0, options);
   if (end !== bytes.length) throw new CborError('ERR_CBOR_TRAILING', `expected the end at offset ${end}, got ${bytes.length - end} more bytes`);
   return value;
 }
 
-/** A CBOR sequence (RFC 8742). */
+/**
+ * The items of a CBOR sequence (RFC 8742).
+ *
+ * @throws {CborError} as `decodeFirst`
+ */
 export function decodeSequence(bytes: Uint8Array, options: DecodeOptions = {}): CborValue[] {
   const items: CborValue[] = [];
   for (let offset = 0; offset < bytes.length; ) {

@@ -1,5 +1,5 @@
 import { fromUtf8, toHex } from './bytes.ts';
-import { CborError, halfToNumber } from './cbor.ts';
+import { CborError, halfToNumber, numberToHalf } from './cbor.ts';
 
 /**
  * What is known of an item, so that its notation can carry names: the comments of RFC 8949's examples, `/ exp / 4: 1700000000`.
@@ -32,13 +32,21 @@ export interface DiagnosticOptions {
 const none: ItemNames = {};
 const indefinite = -1;
 
-/** Walks encoded items and writes their notation, so that 1 and 1.0, and a long and a short form, look different. */
+/** The least value for which a head of 1, 2, 4 or 8 further bytes is the shortest. */
+const leastOfSize: readonly bigint[] = [24n, 0x100n, 0x1_0000n, 0x1_0000_0000n];
+
+/**
+ * Walks encoded items and writes their notation. 1 and 1.0 look different; so do a long and a short form, because what is not in its shortest form carries the
+ * encoding indicator of RFC 8949 Section 8.1: `1_0`, `[_1 ...]`.
+ */
 class Writer {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #options: DiagnosticOptions;
   readonly #width: number;
   offset: number;
+  /** The encoding indicator of the head that was read last: empty where it is the shortest. */
+  #indicator = '';
 
   constructor(bytes: Uint8Array, offset: number, options: DiagnosticOptions) {
     this.#bytes = bytes;
@@ -62,15 +70,24 @@ class Writer {
   }
 
   #argument(info: number): bigint | typeof indefinite {
+    this.#indicator = '';
     if (info < 24) return BigInt(info);
     if (info === 31) return indefinite;
     if (info > 27) throw new CborError('ERR_CBOR_RESERVED', `expected additional information 0 to 27, got ${info}, at offset ${this.offset - 1}`);
     let value = 0n;
     for (const byte of this.#take(1 << (info - 24))) value = (value << 8n) | BigInt(byte);
+    if (value < leastOfSize[info - 24]!) this.#indicator = `_${info - 24}`;
     return value;
   }
 
   item(names: ItemNames, indent: number, depth: number): string {
+    if (!names.secret || this.#options.secrets) return this.#item(names, indent, depth);
+    const start = this.offset;
+    this.#item(none, indent, depth);
+    return `/ secret of ${this.offset - start} encoded bytes / ...`;
+  }
+
+  #item(names: ItemNames, indent: number, depth: number): string {
     if (depth < 0) throw new CborError('ERR_CBOR_DEPTH', `expected less nesting at offset ${this.offset}`);
     const [initial] = this.#take(1);
     const major = initial! >> 5;
@@ -92,28 +109,28 @@ class Writer {
         return this.#map(argument, names, indent, depth);
       default: {
         const known = names.tags?.get(Number(argument));
-        return `${known === undefined ? '' : `/ ${known.name} / `}${argument}(${this.item(known ?? none, indent, depth - 1)})`;
+        return `${known === undefined ? '' : `/ ${known.name} / `}${argument}${this.#indicator}(${this.item(known ?? none, indent, depth - 1)})`;
       }
     }
   }
 
   #integer(value: bigint, names: ItemNames): string {
     const name = names.values?.get(Number(value));
-    return name === undefined ? String(value) : `${value} / ${name} /`;
+    return `${value}${this.#indicator}${name === undefined ? '' : ` / ${name} /`}`;
   }
 
   #string(major: number, length: bigint, names: ItemNames, indent: number, depth: number): string {
     const at = this.offset;
+    const indicator = this.#indicator;
     const bytes = this.#take(length);
-    if (names.secret && !this.#options.secrets) return `/ ${length} bytes, secret / ...`;
     if (major === 3) {
       try {
-        return JSON.stringify(fromUtf8(bytes));
+        return `${JSON.stringify(fromUtf8(bytes))}${indicator}`;
       } catch {
         throw new CborError('ERR_CBOR_UTF8', `expected UTF-8 in a text string, got other bytes, at offset ${at}`);
       }
     }
-    return this.#embedded(bytes, names, indent, depth) ?? `h'${toHex(bytes)}'`;
+    return `${this.#embedded(bytes, names, indent, depth) ?? `h'${toHex(bytes)}'`}${indicator}`;
   }
 
   #embedded(bytes: Uint8Array, names: ItemNames, indent: number, depth: number): string | undefined {
@@ -147,30 +164,34 @@ class Writer {
 
   #array(count: bigint | typeof indefinite, names: ItemNames, indent: number, depth: number): string {
     const parts: string[] = [];
+    const open = `[${count === indefinite ? '_' : this.#indicator}`;
     if (count !== indefinite) this.#need(count);
     for (let i = 0; count === indefinite ? !this.#atBreak() : i < count; i++) {
       const known = names.elements?.[i];
       parts.push(`${known?.name === undefined ? '' : `/ ${known.name} / `}${this.item(known ?? none, indent + 1, depth - 1)}`);
     }
-    return this.#group(count === indefinite ? '[_ ' : '[', parts, ']', indent);
+    return this.#group(open, parts, ']', indent);
   }
 
   #map(count: bigint | typeof indefinite, names: ItemNames, indent: number, depth: number): string {
     const parts: string[] = [];
+    const open = `{${count === indefinite ? '_' : this.#indicator}`;
     if (count !== indefinite) this.#need(count * 2n);
     for (let i = 0; count === indefinite ? !this.#atBreak() : i < count; i++) {
       const label = this.item(none, indent + 1, depth - 1);
-      const known = names.entries?.get(label.startsWith('"') ? (JSON.parse(label) as string) : Number(label));
+      // A label that is not in its shortest form is known all the same: what is secret stays so.
+      const plain = label.replace(/_[0-3]$/, '');
+      const known = names.entries?.get(plain.startsWith('"') ? (JSON.parse(plain) as string) : Number(plain));
       parts.push(`${known === undefined ? '' : `/ ${known.name} / `}${label}: ${this.item(known ?? none, indent + 1, depth - 1)}`);
     }
-    return this.#group(count === indefinite ? '{_ ' : '{', parts, '}', indent);
+    return this.#group(open, parts, '}', indent);
   }
 
   #group(open: string, parts: readonly string[], close: string, indent: number): string {
-    const line = `${open}${parts.join(', ')}${close}`;
+    const line = `${open}${open.length > 1 ? ' ' : ''}${parts.join(', ')}${close}`;
     if (indent * 2 + line.length <= this.#width && !line.includes('\n')) return line;
     const pad = '  '.repeat(indent + 1);
-    return `${open.trimEnd()}\n${parts.map((part) => `${pad}${part}`).join(',\n')}\n${'  '.repeat(indent)}${close}`;
+    return `${open}\n${parts.map((part) => `${pad}${part}`).join(',\n')}\n${'  '.repeat(indent)}${close}`;
   }
 
   #special(info: number): string {
@@ -191,15 +212,19 @@ class Writer {
       case 25:
         this.#need(2);
         this.offset += 2;
-        return float(halfToNumber(this.#view.getUint16(this.offset - 2)), '_1');
-      case 26:
+        return float(halfToNumber(this.#view.getUint16(this.offset - 2)));
+      case 26: {
         this.#need(4);
         this.offset += 4;
-        return float(this.#view.getFloat32(this.offset - 4), '_2');
-      case 27:
+        const value = this.#view.getFloat32(this.offset - 4);
+        return `${float(value)}${Number.isNaN(value) || numberToHalf(value) !== undefined ? '_2' : ''}`;
+      }
+      case 27: {
         this.#need(8);
         this.offset += 8;
-        return float(this.#view.getFloat64(this.offset - 8), '_3');
+        const value = this.#view.getFloat64(this.offset - 8);
+        return `${float(value)}${Number.isNaN(value) || Math.fround(value) === value ? '_3' : ''}`;
+      }
       default:
         if (info < 20) return `simple(${info})`;
         throw new CborError(
@@ -210,12 +235,11 @@ class Writer {
   }
 }
 
-/** A float always has a point or a name; NaN and the infinities say their size, as RFC 8949 Section 8.1 has it. */
-function float(value: number, size: string): string {
-  if (!Number.isFinite(value)) return `${Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity'}${size}`;
+/** A float always has a point, an exponent or a name. */
+function float(value: number): string {
   if (Object.is(value, -0)) return '-0.0';
   const text = String(value);
-  return /[.e]/.test(text) ? text : `${text}.0`;
+  return /[.eN]|Infinity/.test(text) ? text : `${text}.0`;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { fromBase64Url, fromHex, utf8 } from './bytes.ts';
+import { concat, fromBase64Url, fromHex, utf8 } from './bytes.ts';
 import { CborError, type CborKey, type CborValue, encode, Simple, Tagged } from './cbor.ts';
 
 const named: ReadonlyMap<string, CborValue> = new Map<string, CborValue>([
@@ -59,17 +59,30 @@ class Parser {
 
   item(depth: number): CborValue {
     if (depth < 0) this.#fail('less nesting');
+    const value = this.#item(depth);
+    this.#indicator();
+    return value;
+  }
+
+  /** The encoding indicator of RFC 8949 Section 8.1 says how a value is encoded, not which it is. */
+  #indicator(): void {
+    this.#match(/_[0-3]?/y);
+  }
+
+  #item(depth: number): CborValue {
     this.#space();
     const bytes = this.#match(/(h|b64)?'([^']*)'/y);
     if (bytes !== undefined) return this.#bytes(bytes[1], bytes[2]!);
     const text = this.#match(/"(?:[^"\\]|\\.)*"/y);
-    if (text !== undefined) return JSON.parse(text[0]) as string;
+    if (text !== undefined) return this.#string(text[0]);
     if (this.#token('<<')) {
       const parts: Uint8Array[] = [];
       this.#list('>>', () => parts.push(encode(this.item(depth - 1))));
-      return Uint8Array.from(parts.flatMap((part) => [...part]));
+      return concat(...parts);
     }
+    if (this.#token('(')) return this.#chunks(depth);
     if (this.#token('[')) {
+      this.#indicator();
       const items: CborValue[] = [];
       this.#list(']', () => items.push(this.item(depth - 1)));
       return items;
@@ -88,17 +101,45 @@ class Parser {
     return this.#number(depth);
   }
 
+  #string(literal: string): string {
+    try {
+      return JSON.parse(literal) as string;
+    } catch {
+      return this.#fail('a text with the escapes of JSON before this');
+    }
+  }
+
   #bytes(prefix: string | undefined, content: string): Uint8Array {
+    try {
+      return this.#decodeBytes(prefix, content);
+    } catch {
+      return this.#fail('a byte string in its notation before this');
+    }
+  }
+
+  #decodeBytes(prefix: string | undefined, content: string): Uint8Array {
     if (prefix === 'h') return fromHex(content.replace(/\/[^/]*\/|#[^\n]*/g, ''));
     return prefix === 'b64' ? fromBase64Url(content.replace(/\s+/g, '').replace(/\+/g, '-').replace(/\//g, '_')) : utf8(content);
   }
 
+  /** A string of indefinite length: `(_ h'01', h'02')`. */
+  #chunks(depth: number): CborValue {
+    this.#indicator();
+    const chunks: CborValue[] = [];
+    this.#list(')', () => chunks.push(this.item(depth - 1)));
+    if (chunks.every((chunk) => typeof chunk === 'string')) return chunks.join('');
+    if (chunks.every((chunk) => chunk instanceof Uint8Array)) return concat(...chunks);
+    return this.#fail('chunks of one type before this');
+  }
+
   #map(depth: number): CborValue {
+    this.#indicator();
     const map = new Map<CborKey, CborValue>();
     this.#list('}', () => {
       const key = this.item(depth - 1);
       if (typeof key !== 'number' && typeof key !== 'bigint' && typeof key !== 'string' && !(key instanceof Uint8Array))
         this.#fail('an integer, text or byte string as map key before this');
+      if (map.has(key)) this.#fail('distinct map keys before this');
       this.#expect(':');
       map.set(key, this.item(depth - 1));
     });
@@ -111,6 +152,7 @@ class Parser {
     const magnitude = BigInt(number[0].replace(/^-/, ''));
     const value = number[0].startsWith('-') ? -magnitude : magnitude;
     const short = value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
+    this.#indicator();
     if (!this.#token('(')) return short;
     const content = this.item(depth - 1);
     this.#expect(')');
