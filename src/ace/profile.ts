@@ -32,6 +32,9 @@ export interface ProfileEvent {
   readonly type: string;
   readonly reason?: string;
   readonly detail?: string;
+  /** A message before it was encrypted or after it was decrypted: for tracing, never for a log. */
+  readonly inner?: Request | Response;
+  readonly direction?: 'in' | 'out';
 }
 
 export interface AsIo {

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { AceResponse } from '../client/index.ts';
+import type { AceResponse, MethodName } from '../client/index.ts';
 import {
   attributeOf,
   Code,
@@ -151,17 +151,16 @@ function withPayload(request: OutgoingRequest, method: string, flags: RequestFla
   if (accept !== undefined) extra.push(uintOption(OptionNumber.Accept, accept));
   return {
     ...request,
-    code: methodCode(method),
+    code: Method[methodName(method)],
     options: [...(request.options ?? []), ...extra].sort((a, b) => a.number - b.number),
     payload: payloadOf(flags),
     ...(flags.non ? { nonConfirmable: true } : {}),
   };
 }
 
-function methodCode(name: string): number {
-  const found = Object.entries(Method).find(([method]) => method.toLowerCase() === name);
-  if (found === undefined) throw new UsageError(`method: expected one of ${Object.keys(Method).join(', ')}, got ${name}`);
-  return found[1];
+/** The method of a command: `ipatch` is iPATCH. */
+function methodName(command: string): MethodName {
+  return (Object.keys(Method) as MethodName[]).find((name) => name.toLowerCase() === command)!;
 }
 
 const timeoutOf = (flags: RequestFlags): { timeout?: number } => (flags.timeout === undefined ? {} : { timeout: flags.timeout * 1000 });
@@ -192,7 +191,7 @@ export async function requestCommand(method: string, uri: string, flags: Request
     }
     const client = await openClient(flags.config, { verbose: flags.verbose === true, note });
     try {
-      return fromAce(await client.fetch(uri, { ...aceInit(flags), method: method === 'ipatch' ? 'iPATCH' : method.toUpperCase(), payload }));
+      return fromAce(await client.fetch(uri, { ...aceInit(flags), method: methodName(method), payload }));
     } finally {
       await client.close();
     }

@@ -1,8 +1,8 @@
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
-import { AuthorizationServer } from '../as/index.ts';
+import { AuthorizationServer, type AuthorizationServerEvent } from '../as/index.ts';
 import type { Endpoint, ResourceHandle } from '../coap/index.ts';
 import { createLogger, type Logger, type LogLevel, loadAsConfig, loadRsConfig, type ResourceConfig } from '../operate/index.ts';
-import { ResourceServer } from '../rs/index.ts';
+import { ResourceServer, type ResourceServerEvent } from '../rs/index.ts';
 import { lmdbStore } from '../store/index.ts';
 import { udp } from '../transport/index.ts';
 import { paint } from './terminal.ts';
@@ -16,8 +16,10 @@ export interface ServeFlags {
 const warnings: ReadonlySet<string> = new Set(['token-refused', 'request-refused', 'refused', 'fault']);
 const details: ReadonlySet<string> = new Set(['endpoint', 'profile']);
 
-function log(logger: Logger, event: { readonly type: string }): void {
-  const { type, ...fields } = event;
+function log(logger: Logger, event: AuthorizationServerEvent | ResourceServerEvent): void {
+  const { type, ...rest } = event;
+  // What OSCORE decrypted stays out of the log.
+  const fields = event.type === 'profile' ? { profile: event.profile, event: event.event.type, reason: event.event.reason, detail: event.event.detail } : rest;
   if (warnings.has(type)) logger.warn(fields, type);
   else if (details.has(type)) logger.debug(fields, type);
   else logger.info(fields, type);

@@ -1,0 +1,255 @@
+import { createSocket } from 'node:dgram';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeHints, tokenParameters } from '../../ace/index.ts';
+import type { AceClient } from '../../client/index.ts';
+import { decodeMessage, encodeMessage, formatCode, type Peer } from '../../coap/index.ts';
+import { equalBytes, fromUtf8 } from '../../core/bytes.ts';
+import { decode } from '../../core/cbor.ts';
+import { systemEnv } from '../../core/env.ts';
+import { readKnownMap } from '../../core/known-map.ts';
+import { openClient } from '../session.ts';
+import { type RecordedExchange, Recorder } from './recorder.ts';
+import { runCli, type ServerProcess } from './servers.ts';
+
+/** One thing that was shown. */
+export interface StepResult {
+  readonly step: string;
+  /** `null`: no answer came. */
+  readonly code: string | null;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly ok: boolean;
+  /** What was seen, for people. */
+  readonly detail: string;
+}
+
+export interface Stage {
+  readonly lab: string;
+  readonly rsUri: string;
+  readonly as: ServerProcess;
+  readonly rs: ServerProcess;
+  readonly note: (text: string) => void;
+}
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** Long enough for a datagram on loopback to be handled and logged. */
+const settled = 250;
+
+function result(step: string, expected: string, exchange: RecordedExchange | undefined, detail: string, alsoNeeded = true): StepResult {
+  return {
+    step,
+    code: exchange?.code ?? null,
+    requestBytes: exchange?.request.length ?? 0,
+    responseBytes: exchange?.response?.length ?? 0,
+    ok: exchange?.code === expected && alsoNeeded,
+    detail,
+  };
+}
+
+const protectedBytes = (exchange: RecordedExchange): boolean => exchange.outerCode === '2.04' || exchange.outerCode === '2.05';
+
+/** Lengths of what the RS answers to an upload (RFC 9203 Section 4.2). */
+function uploadAnswer(response: Uint8Array): { readonly nonce2: number; readonly recipientId: number | undefined } {
+  const { nonce2, aceServerRecipientId } = readKnownMap('answer to the upload', tokenParameters, decode(decodeMessage(response).payload)).known;
+  return { nonce2: nonce2?.length ?? 0, recipientId: aceServerRecipientId?.length };
+}
+
+/** Steps 1 to 4: from a URI to the answer. */
+async function* dance(client: AceClient, recorder: Recorder, stage: Stage): AsyncGenerator<StepResult> {
+  const response = await client.fetch(`${stage.rsUri}/temperature`);
+  const probe = recorder.exchanges('probe').at(-1);
+  const hints = probe?.response === undefined ? undefined : decodeHints(decodeMessage(probe.response).payload);
+  yield result(
+    'GET without a token',
+    '4.01',
+    probe,
+    `hints: AS ${hints?.as}, audience ${hints?.audience}`,
+    hints?.as !== undefined && hints.audience === 'rs1',
+  );
+  const token = recorder.exchanges('token-request').at(-1);
+  yield result(
+    'token request over OSCORE',
+    '2.01',
+    token,
+    `${recorder.exchanges('token-request').length} exchanges, the first to show freshness`,
+    token !== undefined && protectedBytes(token),
+  );
+  const upload = recorder.exchanges('upload').at(-1);
+  const answer = upload?.response === undefined ? undefined : uploadAnswer(upload.response);
+  yield result(
+    'upload to /authz-info',
+    '2.01',
+    upload,
+    `nonce2 of ${answer?.nonce2 ?? 0} bytes, server recipient id of ${answer?.recipientId ?? 0}`,
+    (answer?.nonce2 ?? 0) > 0 && answer?.recipientId !== undefined,
+  );
+  const get = recorder.exchanges('request').at(-1);
+  yield result('protected GET', '2.05', get, `"${response.text()}"`, get !== undefined && protectedBytes(get) && response.protected);
+}
+
+/** Step 5: what the token does not cover. */
+async function* refusals(client: AceClient, recorder: Recorder, { rsUri }: Stage): AsyncGenerator<StepResult> {
+  const outside = { upgrade: false } as const;
+  let mark = recorder.mark;
+  await client.fetch(`${rsUri}/led`, { ...outside, method: 'PUT', payload: 'on' });
+  yield result('PUT outside the scope', '4.05', recorder.exchanges('request', mark).at(-1), 'the token covers /led, but not PUT');
+  mark = recorder.mark;
+  await client.fetch(`${rsUri}/config`, outside);
+  yield result('path outside the scope', '4.03', recorder.exchanges('request', mark).at(-1), 'the token does not cover /config');
+}
+
+/** Step 6: more rights for the context that lives. */
+async function* update(client: AceClient, recorder: Recorder, { rsUri }: Stage): AsyncGenerator<StepResult> {
+  const mark = recorder.mark;
+  const contexts = new Set(recorder.nonces().map(senderOf));
+  await client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' });
+  const token = recorder.exchanges('token-request', mark).at(-1);
+  yield result('token request for more rights', '2.01', token, 'req_cnf names the key of the context');
+  const upload = recorder.exchanges('update', mark).at(-1);
+  yield result('update of access rights', '2.01', upload, 'uploaded over the context itself', upload !== undefined && protectedBytes(upload));
+  const put = recorder.exchanges('request', mark).at(-1);
+  const same = recorder
+    .nonces()
+    .map(senderOf)
+    .every((sender) => contexts.has(sender));
+  const led = (await client.fetch(`${rsUri}/led`)).text();
+  yield result(
+    'PUT after the update',
+    '2.04',
+    put,
+    `the LED is ${led}, ${same ? 'the context is the same' : 'the context is another one'}`,
+    led === 'on' && same,
+  );
+}
+
+const senderOf = (nonce: string): string => nonce.slice(0, nonce.lastIndexOf(' '));
+
+/** Send a datagram from a socket of its own and wait for the answer. */
+function fromAnotherPort(datagram: Uint8Array, { address, port }: Peer): Promise<Uint8Array | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket('udp4');
+    const timer = setTimeout(() => socket.close(() => resolve(undefined)), 3000);
+    socket.once('error', reject);
+    socket.once('message', (answer) => {
+      clearTimeout(timer);
+      socket.close(() => resolve(Uint8Array.from(answer)));
+    });
+    socket.send(datagram, port, address);
+  });
+}
+
+/** Step 7: a recorded message is sent again, as another request and as the same. */
+async function* replays(client: AceClient, recorder: Recorder, { rsUri, rs }: Stage): AsyncGenerator<StepResult> {
+  const mark = recorder.mark;
+  await client.fetch(`${rsUri}/temperature`);
+  const recorded = recorder.exchanges('request', mark).at(-1)!;
+  await pause(settled);
+  const served = rs.served('/temperature');
+  const message = decodeMessage(recorded.request);
+  const disguised = encodeMessage({ ...message, id: (message.id + 0x4000) & 0xffff, token: systemEnv.random(message.token.length || 4) });
+  const refusal = await fromAnotherPort(disguised, recorded.peer);
+  const answer = refusal === undefined ? undefined : decodeMessage(refusal);
+  await pause(settled);
+  const text = answer === undefined ? '' : fromUtf8(answer.payload);
+  const untouched = rs.served('/temperature') === served;
+  yield {
+    step: 'replay from another port',
+    code: answer === undefined ? null : formatCode(answer.code),
+    requestBytes: disguised.length,
+    responseBytes: refusal?.length ?? 0,
+    ok: answer !== undefined && formatCode(answer.code) === '4.01' && text === 'Replay detected' && untouched,
+    detail: `"${text}", the handler was ${untouched ? 'not called' : 'called'}`,
+  };
+  const before = recorder.mark;
+  recorder.resend(recorded.request, recorded.peer);
+  await pause(settled);
+  const again = recorder.received(before)[0];
+  const same = again !== undefined && recorded.response !== undefined && equalBytes(again, recorded.response);
+  const stillUntouched = rs.served('/temperature') === served;
+  yield {
+    step: 'the identical datagram again',
+    code: again === undefined ? null : recorded.code,
+    requestBytes: recorded.request.length,
+    responseBytes: again?.length ?? 0,
+    ok: same && stillUntouched,
+    detail: `${same ? 'the same answer' : 'another answer'}, the handler was ${stillUntouched ? 'not called' : 'called'}`,
+  };
+}
+
+/** Step 8: AS and RS go away and come back; the command line goes on. */
+async function* restart(client: AceClient, recorder: Recorder, stage: Stage): AsyncGenerator<StepResult> {
+  stage.note('AS and RS restart');
+  await Promise.all([stage.as.stop(), stage.rs.stop()]);
+  await Promise.all([stage.as.start(), stage.rs.start()]);
+  const run = await runCli(['get', `${stage.rsUri}/temperature`, '--config', stage.lab, '-v', '--json']);
+  const printed = run.stdout.trim() === '' ? undefined : (JSON.parse(run.stdout) as { readonly code: string; readonly protected: boolean });
+  const sizes = [...run.stderr.matchAll(/^(-->|<--) \S+ {2}(\d+) bytes/gm)].map(([, arrow, bytes]) => ({ out: arrow === '-->', bytes: Number(bytes) }));
+  const cli = [...run.stderr.matchAll(/^--> (\S+)[\s\S]*?OSCORE: piv ([0-9a-f]+), kid ([0-9a-f]*)/gm)].map(([, peer, piv, kid]) => `${peer} ${kid} ${piv}`);
+  const mark = recorder.mark;
+  await client.fetch(`${stage.rsUri}/temperature`);
+  const nonces = [...recorder.nonces().map((nonce) => nonce.replace(/^\w+:/, '')), ...cli];
+  const unique = new Set(nonces).size === nonces.length && cli.length > 0;
+  yield {
+    step: 'CLI after a restart of AS and RS',
+    code: printed?.code ?? null,
+    requestBytes: sizes.findLast(({ out }) => out)?.bytes ?? 0,
+    responseBytes: sizes.findLast(({ out }) => !out)?.bytes ?? 0,
+    ok: run.code === 0 && printed?.code === '2.05' && printed.protected,
+    detail: `exit code ${run.code}, ${cli.length} protected requests`,
+  };
+  yield result(
+    'client after the restart',
+    '2.05',
+    recorder.exchanges('request', mark).at(-1),
+    `${nonces.length} protected requests, ${unique ? 'no number used twice' : 'a number was used twice'}`,
+    unique,
+  );
+}
+
+/** Step 9: the token ends. */
+async function* expiry(stage: Stage): AsyncGenerator<StepResult> {
+  stage.note('AS restarts with tokens of 2 seconds');
+  const file = join(stage.lab, 'as.yaml');
+  await stage.as.stop();
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^token_lifetime: .*$/m, 'token_lifetime: 2'));
+  await stage.as.start();
+  const recorder = new Recorder();
+  // A clock that stands still: this client does not know that its token has ended.
+  const started = systemEnv.epoch();
+  const client = await openClient(stage.lab, { env: { ...systemEnv, epoch: () => started }, emit: recorder.emit, wrap: recorder.wrap });
+  try {
+    const fresh = { scope: 'r_temp' };
+    await client.fetch(`${stage.rsUri}/temperature`, fresh);
+    yield result('protected GET with a token of 2 s', '2.05', recorder.exchanges('request').at(-1), 'while it lasts');
+    stage.note('waiting for the token to end');
+    await pause(2500);
+    const mark = recorder.mark;
+    await client.fetch(`${stage.rsUri}/temperature`, fresh);
+    yield result('the same after its expiry', '4.01', recorder.exchanges('request', mark)[0], 'the context ended with the token');
+  } finally {
+    await client.close();
+  }
+}
+
+/** Let the scope that reads the temperature read the LED too: a token for the first then covers a path of which it may not use every method. */
+export function widenReading(lab: string): void {
+  const file = join(lab, 'rs.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('r_temp: { /temperature: [GET] }', 'r_temp: { /temperature: [GET], /led: [GET] }'));
+}
+
+/** All that the demo shows, in order. */
+export async function* demoSteps(stage: Stage): AsyncGenerator<StepResult> {
+  const recorder = new Recorder();
+  const client = await openClient(stage.lab, { emit: recorder.emit, wrap: recorder.wrap });
+  try {
+    yield* dance(client, recorder, stage);
+    yield* refusals(client, recorder, stage);
+    yield* update(client, recorder, stage);
+    yield* replays(client, recorder, stage);
+    yield* restart(client, recorder, stage);
+  } finally {
+    await client.close();
+  }
+  yield* expiry(stage);
+}
