@@ -153,8 +153,16 @@ test('CBOR: byte strings as keys cost no quadratic time', () => {
   const parts = [fromHex('b94e20')];
   for (let i = 0; i < count; i++) parts.push(Uint8Array.of(0x43, i >> 16, i >> 8, i, 0xf6));
   const started = process.cpuUsage().user;
-  assert.equal((decode(concat(...parts)) as Map<unknown, unknown>).size, count);
+  assert.equal((decode(concat(...parts), { entries: count }) as Map<unknown, unknown>).size, count);
   assert.ok(process.cpuUsage().user - started < 2_000_000);
+});
+
+test('CBOR: more entries in one map than are expected, 4096 by default', () => {
+  const map = (count: number): Uint8Array =>
+    concat(Uint8Array.of(0xb9, count >> 8, count), ...Array.from({ length: count }, (_, i) => encode([i, 0]).subarray(1)));
+  assert.equal((decode(map(4096)) as Map<unknown, unknown>).size, 4096);
+  assert.equal(codeOf(toHex(map(4097))), 'ERR_CBOR_RANGE');
+  assert.equal(codeOf('a201000200', { entries: 1 }), 'ERR_CBOR_RANGE');
 });
 
 test('CBOR: keys that are floats, simple values, arrays, maps or tags', () => {
@@ -175,6 +183,7 @@ test('CBOR: nesting to 16 levels and no deeper, of arrays, maps and tags', () =>
     assert.equal(codeOf(`${level.repeat(17)}00`), 'ERR_CBOR_DEPTH');
     assert.equal(codeOf(`${level.repeat(100_000)}00`), 'ERR_CBOR_DEPTH');
     assert.equal(codeOf(`${level}00`, { depth: 0 }), 'ERR_CBOR_DEPTH');
+    assert.equal(codeOf(`${level.repeat(1_000_000)}00`, { depth: 1_000_000 }), 'ERR_CBOR_DEPTH');
   }
   const circle: CborValue[] = [];
   circle.push(circle);
@@ -191,6 +200,7 @@ test('CBOR: lengths and counts that the input cannot hold', () => {
     '9bffffffffffffffff',
     'bbffffffffffffffff',
     '9b0020000000000000',
+    ...['5b', '7b', '9b', 'bb'].flatMap((head) => Array.from({ length: 32 }, (_, i) => `${head}${(1n << BigInt(32 + i)).toString(16).padStart(16, '0')}00`)),
     '1b00',
     '8201',
     'a201',
@@ -231,7 +241,9 @@ test('CBOR: values that it cannot hold', () => {
   assert.throws(() => encode({} as unknown as CborValue), { code: 'ERR_CBOR_TYPE' });
   assert.throws(() => encode((() => 0) as unknown as CborValue), { code: 'ERR_CBOR_TYPE' });
   for (const simple of [20, 23, 24, 31, 256, -1, 1.5]) assert.throws(() => encode(new Simple(simple)), { code: 'ERR_CBOR_RANGE' });
-  assert.throws(() => encode(new Tagged(-1, 0)), { code: 'ERR_CBOR_RANGE' });
+  for (const tag of [-1, 1.5, Number.NaN, 2 ** 60, -1n]) assert.throws(() => encode(new Tagged(tag, 0)), { code: 'ERR_CBOR_RANGE' });
+  for (const text of ['\ud800', 'a\udc00b', '\udc00\ud800', `${'x'.repeat(100)}\ud800`]) assert.throws(() => encode(text), { code: 'ERR_CBOR_UTF8' });
+  assert.equal(toHex(encode('\ud800\udd51')), '64f0908591');
 });
 
 test('CBOR: an error leaves nothing behind, and large values come out whole', () => {
@@ -241,4 +253,70 @@ test('CBOR: an error leaves nothing behind, and large values come out whole', ()
   assert.deepEqual(decode(encode([large, 'é'.repeat(40_000)])), [large, 'é'.repeat(40_000)]);
   assert.equal(toHex(encode('x'.repeat(24))), `7818${'78'.repeat(24)}`);
   assert.equal(toHex(encode(`${'x'.repeat(24)}é`)), `781a${'78'.repeat(24)}c3a9`);
+});
+
+/** Run `task` and return the buffers that were copied from meanwhile. */
+function buffersOf(task: () => void): Uint8Array[] {
+  const found: Uint8Array[] = [];
+  const { slice } = Uint8Array.prototype;
+  Uint8Array.prototype.slice = function (this: Uint8Array, ...range) {
+    found.push(this);
+    return slice.apply(this, range) as Uint8Array<ArrayBuffer>;
+  };
+  try {
+    task();
+  } finally {
+    Uint8Array.prototype.slice = slice;
+  }
+  return found;
+}
+
+test('CBOR: what was encoded does not stay in the buffer of the encoder', () => {
+  const secret = new Uint8Array(32).fill(0xa5);
+  for (const value of [
+    [secret],
+    new Map([['k', secret]]),
+    new Map([['kk', secret]].concat([['k', secret]]) as [string, Uint8Array][]),
+    ['x'.repeat(2000), secret],
+  ]) {
+    let encoded = new Uint8Array(0);
+    const buffers = buffersOf(() => {
+      encoded = encode(value) as Uint8Array<ArrayBuffer>;
+    });
+    assert.ok(encoded.includes(0xa5));
+    assert.ok(buffers.length > 0);
+    for (const buffer of buffers) assert.ok(!buffer.includes(0xa5));
+  }
+  const [kept] = buffersOf(() => assert.throws(() => encode([secret, {} as unknown as CborValue])));
+  assert.equal(kept, undefined);
+  for (const buffer of buffersOf(() => encode(0))) assert.ok(!buffer.includes(0xa5));
+});
+
+test('CBOR: a buffer that grew large is not kept', () => {
+  encode(new Uint8Array(1_000_000));
+  const [buffer] = buffersOf(() => encode(0));
+  assert.ok(buffer!.length <= 16_384);
+});
+
+test('CBOR: a map that encodes something while it is encoded', () => {
+  class Restless extends Map<CborKey, CborValue> {
+    override *[Symbol.iterator](): MapIterator<[CborKey, CborValue]> {
+      for (const [key, value] of super.entries()) {
+        assert.equal(toHex(encode(['inner', key])), toHex(Uint8Array.of(0x82, 0x65, ...new TextEncoder().encode('inner'), key as number)));
+        assert.throws(() => encode({} as unknown as CborValue), { code: 'ERR_CBOR_TYPE' });
+        yield [key, value];
+      }
+    }
+  }
+  const entries: [CborKey, CborValue][] = [
+    [2, 'two'],
+    [1, new Uint8Array(3000)],
+  ];
+  assert.equal(toHex(encode([new Restless(entries), 7])), toHex(encode([new Map(entries), 7])));
+});
+
+test('CBOR: byte strings of a Buffer come out as Uint8Array, whose slice() is a copy', () => {
+  const [bytes] = decode(Buffer.from('8142aabb', 'hex')) as [Uint8Array];
+  assert.equal(bytes.constructor, Uint8Array);
+  assert.deepEqual(bytes, Uint8Array.of(0xaa, 0xbb));
 });
