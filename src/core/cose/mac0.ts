@@ -7,14 +7,18 @@ import { type CoseKey, checkKeyUse } from './key.ts';
 import { CoseTag, KeyOperation, KeyType } from './labels.ts';
 import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
 
-/** MAC_structure and its HMAC. @see https://www.rfc-editor.org/rfc/rfc9052#section-6.3 */
+/** MAC_structure. @see https://www.rfc-editor.org/rfc/rfc9052#section-6.3 */
+export function macStructure(protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
+  return encode(['MAC0', protectedBytes, externalAad, payload]);
+}
+
 function macOf(algorithm: number, key: CoseKey, protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
   const found = macAlgorithms.get(algorithm);
   if (found === undefined) throw new CoseError('ERR_COSE_ALGORITHM', `expected a MAC algorithm, got ${algorithm}`);
   if (key.k === undefined || key.k.length < found.keyLength) {
     throw new CoseError('ERR_COSE_ALGORITHM', `expected a key of at least ${found.keyLength} bytes, got ${key.k?.length ?? 0}`);
   }
-  return hmac(found.hash, key.k, encode(['MAC0', protectedBytes, externalAad, payload])).subarray(0, found.tagLength);
+  return hmac(found.hash, key.k, macStructure(protectedBytes, externalAad, payload)).subarray(0, found.tagLength);
 }
 
 export interface Mac0Options extends SenderHeaders {

@@ -17,7 +17,7 @@ function signatureAlgorithm(algorithm: number, key: CoseKey, operation: KeyOpera
 }
 
 /** Sig_structure. @see https://www.rfc-editor.org/rfc/rfc9052#section-4.4 */
-function sigStructure(protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
+export function sigStructure(protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
   return encode(['Signature1', protectedBytes, externalAad, payload]);
 }
 

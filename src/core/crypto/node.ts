@@ -15,6 +15,7 @@ import {
   verify as nodeVerify,
 } from 'node:crypto';
 import { ProtocolError } from '../errors.ts';
+import { isEdwardsPoint } from './edwards.ts';
 import { HotCcm } from './hot-ccm.ts';
 
 /** A primitive that refuses. All failures to open share one code. */
@@ -255,23 +256,24 @@ function privateKeyOf(key: CurveKey): KeyObject {
 export function isValidPublicKey(key: CurveKey): boolean {
   try {
     publicKeyOf(key);
-    return true;
+    return curves.get(key.crv!)!.crv.startsWith('Ed') ? isEdwardsPoint(key.crv!, key.x!) : true;
   } catch {
     return false;
   }
 }
 
-/** Whether the private part belongs to the public part. */
+/** Whether the private part belongs to the public part: OpenSSL takes both from a JWK without comparing them. */
 export function isPrivateKeyOf(key: CurveKey): boolean {
   try {
-    const own = createPublicKey(privateKeyOf(key)).export({ format: 'jwk' });
     const wanted = publicKeyOf(key).export({ format: 'jwk' });
     const curve = curves.get(key.crv!)!;
-    if (own.x !== wanted.x || own.y !== wanted.y) return false;
     if (curve.ecdh === undefined) return derivedPublic(key, curve.crv) === wanted.x;
     const ecdh = createECDH(curve.ecdh);
     ecdh.setPrivateKey(Buffer.from(key.d!));
-    return base64Url(ecdh.getPublicKey().subarray(1, 1 + key.x!.length)) === wanted.x;
+    // An uncompressed point: 04, x, y.
+    const point = ecdh.getPublicKey();
+    const half = 1 + key.x!.length;
+    return base64Url(point.subarray(1, half)) === wanted.x && base64Url(point.subarray(half)) === wanted.y;
   } catch {
     return false;
   }
