@@ -1,4 +1,4 @@
-import { CborError, type CborKey, type CborMap, type CborValue, Tagged } from './cbor.ts';
+import { CborError, type CborKey, type CborMap, type CborValue, Simple, Tagged } from './cbor.ts';
 
 export type FieldType = 'uint' | 'int' | 'number' | 'bool' | 'tstr' | 'bstr' | 'tstr/bstr' | 'tstr/int' | 'tstr/array' | 'int/null' | 'array' | 'map' | 'any';
 
@@ -18,18 +18,26 @@ interface TypeOf {
   any: CborValue;
 }
 
+/** A parameter of a registry. */
 export interface FieldSpec {
+  /** Its key on the wire. */
   readonly label: number;
   readonly type: FieldType;
   readonly required?: boolean;
+  /** Its name in the registry, where that differs from the field's. */
   readonly name?: string;
+  /** Errors say the type of its value only. So they do without this where a name has `secret` or `password` in it. */
+  readonly secret?: boolean;
 }
+/** One registry, by field name. */
 export type MapSpec = Readonly<Record<string, FieldSpec>>;
+/** What is known of a map, typed by its spec. */
 export type Known<S extends MapSpec> = {
   readonly [K in keyof S as S[K] extends { readonly required: true } ? K : never]: TypeOf[S[K]['type']];
 } & { readonly [K in keyof S as S[K] extends { readonly required: true } ? never : K]?: TypeOf[S[K]['type']] };
 
-const isInt = (v: CborValue): boolean => typeof v === 'number' && Number.isInteger(v);
+// A float beyond 2^53 is a whole number too, but no integer was sent.
+const isInt = (v: CborValue): boolean => Number.isSafeInteger(v);
 const checks: Readonly<Record<FieldType, { readonly says: string; readonly fits: (v: CborValue) => boolean }>> = {
   uint: { says: 'unsigned integer', fits: (v) => isInt(v) && (v as number) >= 0 },
   int: { says: 'integer', fits: isInt },
@@ -46,38 +54,77 @@ const checks: Readonly<Record<FieldType, { readonly says: string; readonly fits:
   any: { says: 'anything', fits: () => true },
 };
 
-/** A value in a message: type and, where it is no byte string, the value. */
-function got(value: CborValue): string {
+/** A value in a message: its type and, where it is neither a byte string nor secret, the value. */
+function got(value: CborValue, secret: boolean): string {
   if (value instanceof Uint8Array) return `byte string of ${value.length} bytes`;
-  if (typeof value === 'string') return `text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)}`;
-  if (typeof value === 'number' || typeof value === 'bigint') return `number ${value}`;
   if (Array.isArray(value)) return `array of ${value.length}`;
   if (value instanceof Map) return `map of ${value.size}`;
   if (value instanceof Tagged) return `tag ${value.tag}`;
+  if (value instanceof Simple) return `simple value ${value.value}`;
+  if (typeof value === 'string') {
+    if (secret) return `text of ${value.length} characters`;
+    return `text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)}`;
+  }
+  if (typeof value === 'number' || typeof value === 'bigint') return secret ? 'a number' : `number ${value}`;
   return String(value);
 }
 
+interface Field extends FieldSpec {
+  readonly field: string;
+  readonly secret: boolean;
+}
+
+// The lists of fields, made once for each spec.
+const prepared = new WeakMap<MapSpec, readonly Field[]>();
+
+function fieldsOf(spec: MapSpec): readonly Field[] {
+  let fields = prepared.get(spec);
+  if (fields === undefined) {
+    fields = Object.entries(spec).map(([field, entry]) => ({
+      ...entry,
+      field,
+      secret: entry.secret ?? /secret|password/i.test(`${field} ${entry.name ?? ''}`),
+    }));
+    prepared.set(spec, fields);
+  }
+  return fields;
+}
+
+/**
+ * Read a map whose keys are those of a registry: `known` by field name, `unknown` by the keys that the registry does not have.
+ *
+ * @param what the map's name in errors, `token response`
+ * @throws {CborError} `ERR_CBOR_MAP`: `token response: key 2 (expires_in): expected unsigned integer, got text "3600"`
+ */
 export function readKnownMap<const S extends MapSpec>(what: string, spec: S, value: CborValue): { readonly known: Known<S>; readonly unknown: CborMap } {
-  if (!(value instanceof Map)) throw new CborError('ERR_CBOR_MAP', `${what}: expected map, got ${got(value)}`);
+  // What stands in place of the whole map could be anything, a secret too.
+  if (!(value instanceof Map)) throw new CborError('ERR_CBOR_MAP', `${what}: expected map, got ${got(value, true)}`);
+  const map: CborMap = value;
   const known: Record<string, CborValue> = {};
-  const unknown = new Map<CborKey, CborValue>(value as CborMap);
-  for (const [field, { label, type, required, name }] of Object.entries(spec)) {
-    const item = (value as CborMap).get(label);
-    if (item === undefined && !(value as CborMap).has(label)) {
+  let found = 0;
+  for (const { field, label, type, required, name, secret } of fieldsOf(spec)) {
+    const item = map.get(label);
+    if (item === undefined && !map.has(label)) {
       if (required) throw new CborError('ERR_CBOR_MAP', `${what}: key ${label} (${name ?? field}): expected ${checks[type].says}, got nothing`);
       continue;
     }
     if (!checks[type].fits(item))
-      throw new CborError('ERR_CBOR_MAP', `${what}: key ${label} (${name ?? field}): expected ${checks[type].says}, got ${got(item)}`);
+      throw new CborError('ERR_CBOR_MAP', `${what}: key ${label} (${name ?? field}): expected ${checks[type].says}, got ${got(item, secret)}`);
     known[field] = item;
-    unknown.delete(label);
+    found++;
+  }
+  const unknown = new Map<CborKey, CborValue>();
+  if (found < map.size) {
+    const labels = new Set<CborKey>(fieldsOf(spec).map(({ label }) => label));
+    for (const [key, item] of map) if (!labels.has(key)) unknown.set(key, item);
   }
   return { known: known as Known<S>, unknown };
 }
 
+/** The map of these fields; absent and undefined ones are left out. */
 export function writeKnownMap<const S extends MapSpec>(spec: S, fields: Partial<Known<S>>): CborMap {
   const map = new Map<CborKey, CborValue>();
-  for (const [field, { label }] of Object.entries(spec)) {
+  for (const { field, label } of fieldsOf(spec)) {
     const value = (fields as Record<string, CborValue>)[field];
     if (value !== undefined) map.set(label, value);
   }

@@ -30,17 +30,17 @@ const common = {
   keyOps: { label: KeyLabel.keyOps, type: 'array', name: 'key_ops' },
   baseIv: { label: KeyLabel.baseIv, type: 'bstr', name: 'Base IV' },
 } as const;
-const symmetric = { k: { label: KeyLabel.k, type: 'bstr' } } as const;
+const symmetric = { k: { label: KeyLabel.k, type: 'bstr', secret: true } } as const;
 const ec2 = {
   crv: { label: KeyLabel.crv, type: 'int', required: true },
   x: { label: KeyLabel.x, type: 'bstr', required: true },
   y: { label: KeyLabel.y, type: 'any', required: true },
-  d: { label: KeyLabel.d, type: 'bstr' },
+  d: { label: KeyLabel.d, type: 'bstr', secret: true },
 } as const;
 const okp = {
   crv: { label: KeyLabel.crv, type: 'int', required: true },
   x: { label: KeyLabel.x, type: 'bstr', required: true },
-  d: { label: KeyLabel.d, type: 'bstr' },
+  d: { label: KeyLabel.d, type: 'bstr', secret: true },
 } as const;
 
 /** Bytes of a coordinate, by curve. */
