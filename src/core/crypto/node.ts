@@ -17,6 +17,7 @@ import {
 import { ProtocolError } from '../errors.ts';
 import { isEdwardsPoint } from './edwards.ts';
 import { HotCcm } from './hot-ccm.ts';
+import { isSmallOrder } from './small-order.ts';
 
 /** A primitive that refuses. All failures to open share one code. */
 export class CryptoError extends ProtocolError {}
@@ -172,7 +173,18 @@ export function aead(algorithm: number, key: Uint8Array): Aead {
   return found.cipher.endsWith('ccm') ? new CcmAead(cold, own) : cold;
 }
 
+const hashLengths: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 };
+
+/**
+ * HKDF, extract and expand. @see https://www.rfc-editor.org/rfc/rfc5869
+ *
+ * @throws {CryptoError} `ERR_CRYPTO_LENGTH` when more than 255 hash lengths are asked for
+ */
 export function hkdf(hash: HashName, secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  const most = 255 * hashLengths[hash];
+  if (!Number.isInteger(length) || length < 0 || length > most)
+    throw new CryptoError('ERR_CRYPTO_LENGTH', `expected a length from 0 to ${most}, got ${length}`);
+  if (length === 0) return new Uint8Array(0);
   return new Uint8Array(hkdfSync(hash, secret, salt, info, length));
 }
 
@@ -234,10 +246,20 @@ function jwkOf(key: CurveKey, withPrivate: boolean): JsonWebKey {
 const publicKeys = new WeakMap<CurveKey, KeyObject>();
 const privateKeys = new WeakMap<CurveKey, KeyObject>();
 
+/** What OpenSSL says of a key that it does not take depends on its version, and may quote the key. */
+function keyObject(make: () => KeyObject): KeyObject {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof CryptoError ? error : new CryptoError('ERR_CRYPTO_KEY', 'expected a key of its curve, got another');
+  }
+}
+
 function publicKeyOf(key: CurveKey): KeyObject {
   let made = publicKeys.get(key);
   if (made === undefined) {
-    made = createPublicKey({ key: jwkOf(key, false), format: 'jwk' });
+    if (key.x !== undefined && isSmallOrder(key.crv ?? 0, key.x)) throw new CryptoError('ERR_CRYPTO_KEY', 'expected a public key of large order, got another');
+    made = keyObject(() => createPublicKey({ key: jwkOf(key, false), format: 'jwk' }));
     publicKeys.set(key, made);
   }
   return made;
@@ -246,7 +268,7 @@ function publicKeyOf(key: CurveKey): KeyObject {
 function privateKeyOf(key: CurveKey): KeyObject {
   let made = privateKeys.get(key);
   if (made === undefined) {
-    made = createPrivateKey({ key: jwkOf(key, true), format: 'jwk' });
+    made = keyObject(() => createPrivateKey({ key: jwkOf(key, true), format: 'jwk' }));
     privateKeys.set(key, made);
   }
   return made;
@@ -291,11 +313,16 @@ function derivedPublic(key: CurveKey, curve: string): string {
   return createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({ format: 'jwk' }).x!;
 }
 
-/** Sign; ECDSA as R||S of fixed length (RFC 9053 Section 2.1), EdDSA where `hash` is absent. */
+/**
+ * Sign; ECDSA as R||S of fixed length (RFC 9053 Section 2.1), EdDSA where `hash` is absent.
+ *
+ * @throws {CryptoError} `ERR_CRYPTO_KEY`
+ */
 export function sign(hash: HashName | undefined, key: CurveKey, data: Uint8Array): Uint8Array {
   return Uint8Array.from(nodeSign(hash, data, { key: privateKeyOf(key), dsaEncoding: 'ieee-p1363' }));
 }
 
+/** @throws {CryptoError} `ERR_CRYPTO_KEY` */
 export function verify(hash: HashName | undefined, key: CurveKey, data: Uint8Array, signature: Uint8Array): boolean {
   return nodeVerify(hash, data, { key: publicKeyOf(key), dsaEncoding: 'ieee-p1363' }, signature);
 }
