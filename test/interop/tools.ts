@@ -1,0 +1,82 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../support/fixtures.ts';
+
+/** The version that the cases were proved with. */
+const aiocoapVersion = '0.4.17';
+
+const venv = join(root, 'node_modules', '.cache', 'ace-coap', 'venv');
+
+/** The Python that has aiocoap. */
+export const python: string = join(venv, 'bin', 'python');
+export const coapClient = 'coap-client-notls';
+export const coapServer = 'coap-server-notls';
+
+/** A peer cannot be had; the message says what to do. */
+export class ToolError extends Error {}
+
+interface Outcome {
+  readonly ok: boolean;
+  readonly text: string;
+}
+
+function run(command: string, ...args: string[]): Outcome {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+  return { ok: status === 0, text: `${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}` };
+}
+
+function available(command: string): boolean {
+  return run('sh', '-c', `command -v ${command}`).ok;
+}
+
+/** Install Debian packages, which takes root. */
+function installPackages(why: string, ...packages: string[]): void {
+  const byHand = `install ${packages.join(' ')} (Debian, Ubuntu: apt-get install ${packages.join(' ')})`;
+  if (process.getuid?.() !== 0) throw new ToolError(`${why}: ${byHand}; only root can do it from here`);
+  if (!available('apt-get')) throw new ToolError(`${why}, and there is no apt-get here: ${byHand}`);
+  console.log(`${why}: installing ${packages.join(' ')}`);
+  const update = run('apt-get', 'update');
+  const install = run('apt-get', 'install', '--yes', '--no-install-recommends', ...packages);
+  if (!install.ok) throw new ToolError(`${why}; apt-get install ${packages.join(' ')} failed:\n${update.ok ? '' : update.text}${install.text}`);
+}
+
+/** The client and the server of libcoap, and their version. */
+export function provideLibcoap(): string {
+  const missing = [coapClient, coapServer].filter((command) => !available(command));
+  if (missing.length > 0) installPackages(`${missing.join(' and ')} not found`, 'libcoap3-bin');
+  // It has no option for this: the text that tells how to use it begins with the version.
+  const version = /^coap-client\S* v(\S+)/m.exec(run(coapClient).text)?.[1];
+  if (version === undefined) throw new ToolError(`${coapClient} does not tell its version: is it the one of libcoap?`);
+  return version;
+}
+
+const probe = `
+import platform, importlib.metadata as metadata, aiocoap.oscore, aiocoap.oscore_sitewrapper, cbor2
+print(metadata.version("aiocoap"), platform.python_version())
+`;
+
+/** aiocoap with its OSCORE part, in a Python environment of its own, and the versions of both. */
+export function provideAiocoap(): { readonly aiocoap: string; readonly python: string } {
+  let found = run(python, '-c', probe);
+  if (!found.ok || !found.text.startsWith(`${aiocoapVersion} `)) {
+    if (!run('python3', '-c', 'import venv, ensurepip').ok) installPackages('python3 with venv not found', 'python3', 'python3-venv');
+    console.log(`aiocoap ${aiocoapVersion} not found: installing it`);
+    rmSync(venv, { recursive: true, force: true });
+    const made = run('python3', '-m', 'venv', venv);
+    if (!made.ok) throw new ToolError(`python3 -m venv ${venv} failed:\n${made.text}`);
+    const installed = run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `aiocoap[oscore]==${aiocoapVersion}`);
+    if (!installed.ok) throw new ToolError(`pip install aiocoap[oscore]==${aiocoapVersion} failed:\n${installed.text}`);
+    found = run(python, '-c', probe);
+    if (!found.ok) throw new ToolError(`aiocoap was installed and does not load:\n${found.text}`);
+  }
+  const [aiocoap, version] = found.text.trim().split(' ');
+  return { aiocoap: aiocoap!, python: version! };
+}
+
+/** A development dependency; `npm ci` brought it. */
+export function provideNodeCoap(): string {
+  const file = join(root, 'node_modules', 'coap', 'package.json');
+  if (!existsSync(file)) throw new ToolError('the npm package coap not found: run npm ci');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
