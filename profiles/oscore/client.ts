@@ -41,16 +41,22 @@ interface Established {
   readonly materialId: Uint8Array;
 }
 
+/** How the profile is run. */
+export interface OscoreProfileOptions {
+  /**
+   * Sender sequence numbers that a client reserves durably at once; 32 when absent. Processes that share the store of a client use 1: with blocks of numbers
+   * theirs would arrive in an order that no replay window takes.
+   */
+  readonly block?: number;
+}
+
 /**
  * The OSCORE profile at the client.
  *
- * Sender sequence numbers are reserved one by one: several processes may use the context of one token, and with blocks of numbers theirs would arrive in an
- * order that no replay window takes.
- *
  * @see https://www.rfc-editor.org/rfc/rfc9203#section-4
  */
-export function oscoreAtClient(io: ClientIo): ProfileAtClient {
-  return new OscoreAtClient(io);
+export function oscoreAtClient(io: ClientIo, options: OscoreProfileOptions = {}): ProfileAtClient {
+  return new OscoreAtClient(io, options);
 }
 
 class OscoreAtClient implements ProfileAtClient {
@@ -63,10 +69,10 @@ class OscoreAtClient implements ProfileAtClient {
   readonly #established = new Map<SecurityAssociation, Established>();
   readonly #layer: ReturnType<typeof oscore>;
 
-  constructor(io: ClientIo) {
+  constructor(io: ClientIo, { block = 32 }: OscoreProfileOptions) {
     this.#io = io;
     this.#ids = new RecipientIds(io.store, io.env, this.#contexts);
-    this.#layer = oscore({ contexts: this.#contexts, store: storedContexts(io.store), env: io.env, block: 1, emit: (event) => io.emit({ ...event }) });
+    this.#layer = oscore({ contexts: this.#contexts, store: storedContexts(io.store), env: io.env, block, emit: (event) => io.emit({ ...event }) });
     this.layers = [this.#layer];
   }
 

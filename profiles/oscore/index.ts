@@ -5,6 +5,7 @@
  * const as = new AuthorizationServer({ profiles: [oscoreProfile], store, clients, resourceServers });
  * ```
  */
+export type { OscoreProfileOptions } from './client.ts';
 export { OscoreProfileError } from './credentials.ts';
 export { inputMaterialParameters } from './params.ts';
-export { oscoreProfile } from './profile.ts';
+export { oscoreProfile, oscoreProfileWith } from './profile.ts';

@@ -1,4 +1,4 @@
-import { oscoreProfile } from '../../profiles/oscore/index.ts';
+import { oscoreProfileWith } from '../../profiles/oscore/index.ts';
 import { AceClient, type AceClientEvent } from '../client/index.ts';
 import type { DatagramTransport } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
@@ -33,7 +33,8 @@ async function open({ store: folder, authorizationServers, transmission }: Peers
   const client = new AceClient({
     transport: flags.verbose ? traced(watched) : watched,
     store,
-    profiles: [oscoreProfile],
+    // Runs of the command line share a store.
+    profiles: [oscoreProfileWith({ block: 1 })],
     authorizationServers,
     parameters: transmission,
     ...(flags.env === undefined ? {} : { env: flags.env }),

@@ -266,6 +266,8 @@ function isRegistration(observe: Option): boolean {
 function noResponseOf(options: readonly Option[]): number {
   const last = options[options.length - 1];
   if (last === undefined || last.number < OptionNumber.NoResponse) return 0;
+  // RFC 8613 §4.1.3.6: the server ignores the Outer option; the Inner one is a wish that it need not follow.
+  if (findOption(options, OptionNumber.Oscore) !== undefined) return 0;
   const option = findOption(options, OptionNumber.NoResponse);
   return option === undefined ? 0 : readUint(option.value);
 }
