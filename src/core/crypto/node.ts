@@ -33,7 +33,7 @@ export interface AeadParameters {
 export interface Aead {
   readonly nonceLength: number;
   readonly tagLength: number;
-  /** Ciphertext and tag. @throws {CryptoError} `ERR_CRYPTO_NONCE` */
+  /** Ciphertext and tag. @throws {CryptoError} `ERR_CRYPTO_NONCE`, `ERR_CRYPTO_LENGTH` for a message that the algorithm cannot hold */
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
   /** The plaintext. @throws {CryptoError} `ERR_CRYPTO_OPEN`, the same whatever is wrong */
   open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array;
@@ -126,6 +126,10 @@ class CcmAead implements Aead {
   }
 }
 
+// An empty array may have no memory behind it; OpenSSL's CCM takes that for the announcement of a length, not for a message.
+const nothing = Buffer.alloc(1).subarray(0, 0);
+const inMemory = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? nothing : bytes);
+
 function opensslAead({ cipher, nonceLength, tagLength }: CipherParameters, key: Uint8Array): Aead {
   const name = cipher as CipherGCMTypes;
   return {
@@ -133,10 +137,13 @@ function opensslAead({ cipher, nonceLength, tagLength }: CipherParameters, key: 
     tagLength,
     seal: (nonce, aad, plaintext) => {
       if (nonce.length !== nonceLength) throw new CryptoError('ERR_CRYPTO_NONCE', `expected a nonce of ${nonceLength} bytes, got ${nonce.length}`);
+      // RFC 3610 Section 2.1: what the nonce leaves of 15 bytes holds the length.
+      if (cipher.endsWith('ccm') && plaintext.length >= 2 ** (8 * (15 - nonceLength)))
+        throw new CryptoError('ERR_CRYPTO_LENGTH', `expected a message below ${2 ** (8 * (15 - nonceLength))} bytes, got ${plaintext.length}`);
       const sealing = createCipheriv(name, key, nonce, { authTagLength: tagLength });
-      sealing.setAAD(aad, { plaintextLength: plaintext.length });
+      sealing.setAAD(inMemory(aad), { plaintextLength: plaintext.length });
       const sealed = new Uint8Array(plaintext.length + tagLength);
-      sealed.set(sealing.update(plaintext));
+      sealed.set(sealing.update(inMemory(plaintext)));
       sealing.final();
       sealed.set(sealing.getAuthTag(), plaintext.length);
       return sealed;
@@ -147,8 +154,8 @@ function opensslAead({ cipher, nonceLength, tagLength }: CipherParameters, key: 
       try {
         const opening = createDecipheriv(name, key, nonce, { authTagLength: tagLength });
         opening.setAuthTag(ciphertext.subarray(length));
-        opening.setAAD(aad, { plaintextLength: length });
-        const plaintext = Uint8Array.from(opening.update(ciphertext.subarray(0, length)));
+        opening.setAAD(inMemory(aad), { plaintextLength: length });
+        const plaintext = Uint8Array.from(opening.update(inMemory(ciphertext.subarray(0, length))));
         opening.final();
         return plaintext;
       } catch {
