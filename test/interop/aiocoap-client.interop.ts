@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Code, findOption, Method, OptionNumber, uintOf } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
+import { systemEnv } from '../../src/core/env.ts';
 import { type ContextParameters, decodeOscoreOption, deriveContext } from '../../src/oscore/index.ts';
 import { AiocoapClient, aeadNames, contextA, contextC, contextFolder, mirrored, type ProtectedServer, protectedServer } from './oscore-peers.ts';
 import { body, plainServer } from './ours.ts';
+import { pause } from './processes.ts';
 
 interface Pair {
   readonly server: ProtectedServer;
@@ -207,6 +209,32 @@ test('aiocoap client -> our server: separate response under OSCORE', async (t) =
   const { code, text } = await client.ask({ uri: server.uri('/slow') });
   assert.deepEqual([code, text], ['2.05', 'slow']);
   assert.equal(server.passed[1]!.message.code, 0);
+});
+
+test('aiocoap client -> our server: observe without OSCORE, and its cancellation', async (t) => {
+  const server = await plainServer(t);
+  const client = await AiocoapClient.start(t, server.port);
+  const beat = (): void => {
+    server.clock.changed();
+    stop = systemEnv.schedule(200, beat);
+  };
+  let stop = systemEnv.schedule(200, beat);
+  t.after(() => stop());
+  const { responses } = await client.observe(server.uri('/clock'), 4);
+  assert.deepEqual(
+    responses.map(({ text }) => text),
+    ['tick 0', 'tick 1', 'tick 2', 'tick 3'],
+  );
+  await pause(1000);
+  assert.equal(server.clock.observers, 0, 'the next notification was answered with RST');
+});
+
+test('aiocoap client -> our server: block-wise PUT and GET without OSCORE, in blocks of 64 bytes', async (t) => {
+  const server = await plainServer(t, { blockwise: { szx: 2 } });
+  const client = await AiocoapClient.start(t, server.port);
+  assert.equal((await client.ask({ method: 'PUT', uri: server.uri('/value'), payload: body(1000), szx: 2 })).code, '2.04');
+  assert.deepEqual(server.bodies, [body(1000)]);
+  assert.equal((await client.ask({ uri: server.uri('/large') })).text, body(3000));
 });
 
 test('aiocoap client -> our server: after a restart of the server, the client answers the Echo once', async (t) => {

@@ -3,6 +3,7 @@ import {
   type BlockwiseOptions,
   Code,
   ContentFormat,
+  type DatagramTransport,
   decodeMessage,
   Endpoint,
   type Handler,
@@ -45,13 +46,16 @@ export interface OursOptions {
   readonly handler?: Handler;
   readonly layers?: readonly Layer[];
   readonly blockwise?: BlockwiseOptions;
+  /** Put something between endpoint and socket. */
+  readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
 }
 
 /** Our endpoint on a socket of its own, until the test ends. */
 export async function ours(t: TestContext, options: OursOptions = {}): Promise<Ours> {
   const passed: Passed[] = [];
-  const transport = tap(await udp(), ({ direction, datagram }) => passed.push({ direction, message: decodeMessage(datagram.slice()) }));
-  const endpoint = new Endpoint({ transport, ...options });
+  const { wrap = (as) => as, ...rest } = options;
+  const socket = tap(await udp(), ({ direction, datagram }) => passed.push({ direction, message: decodeMessage(datagram.slice()) }));
+  const endpoint = new Endpoint({ transport: wrap(socket), ...rest });
   t.after(() => endpoint.close());
   const { port } = endpoint.local;
   return { endpoint, port, passed, uri: (path) => `coap://127.0.0.1:${port}${path}`, peer: (other) => endpoint.resolve('127.0.0.1', other) };
