@@ -35,7 +35,7 @@ export class Session {
   /** What the store has, as far as this process knows. */
   saved: Uint8Array | undefined;
   /** Seconds since 1970 from which on a request renews the token first. */
-  renewAt = Number.POSITIVE_INFINITY;
+  renewAt: number = Number.POSITIVE_INFINITY;
   /** Changes of rights, one after the other. */
   changing: Promise<unknown> = Promise.resolve();
 

@@ -14,6 +14,9 @@ interface Issuer {
 
 const folder = 'rs/exi/';
 
+/** Seconds: the two clocks need not agree on fractions of a millisecond, and a wait of none would be none. */
+export const leastWait = 0.02;
+
 /**
  * Counters of tokens with an `exi` claim, which run from the first time that a token is verified (RFC 9200, Section 5.10.3).
  *
@@ -103,7 +106,7 @@ export class ExiCounters {
     if (end === undefined) return;
     const left = end - this.#env.now();
     if (left <= 0) this.#expire(issuer, sequence);
-    else this.#expiry.set(key, this.#env.epoch() + left / 1000);
+    else this.#expiry.set(key, this.#env.epoch() + Math.max(left / 1000, leastWait));
   }
 
   #expire(name: string, sequence: number): void {

@@ -5,6 +5,7 @@ import { decode, encode } from '../core/cbor.ts';
 import type { Env } from '../core/env.ts';
 import type { Store } from '../store/index.ts';
 import type { TokenEnd } from './events.ts';
+import { leastWait } from './exi.ts';
 import type { LastingReply } from './lasting-reply.ts';
 import { WriteBehind } from './write-behind.ts';
 
@@ -196,7 +197,7 @@ export class TokenTable {
   }
 
   #schedule(binding: Binding): void {
-    this.#expiry.set(binding.credential, this.#options.env.epoch() + this.remaining(binding.token));
+    this.#expiry.set(binding.credential, this.#options.env.epoch() + Math.max(this.remaining(binding.token), leastWait));
   }
 
   #wake(credential: string): void {
