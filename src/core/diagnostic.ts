@@ -125,7 +125,7 @@ class Writer {
     const bytes = this.#take(length);
     if (major === 3) {
       try {
-        return `${JSON.stringify(fromUtf8(bytes))}${indicator}`;
+        return `${quote(fromUtf8(bytes))}${indicator}`;
       } catch {
         throw new CborError('ERR_CBOR_UTF8', `expected UTF-8 in a text string, got other bytes, at offset ${at}`);
       }
@@ -233,6 +233,13 @@ class Writer {
         );
     }
   }
+}
+
+/** Text in quotes. Control characters and those that turn the direction of writing would change what a terminal shows: they are escaped, as JSON allows. */
+function quote(text: string): string {
+  return JSON.stringify(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
+  );
 }
 
 /** A float always has a point, an exponent or a name. */
