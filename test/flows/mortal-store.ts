@@ -1,0 +1,46 @@
+import type { Store } from '../../src/store/index.ts';
+
+/** A store as a process sees it that may be killed: from then on nothing is asked of the store behind it, and nobody hears of it again. */
+export class MortalStore implements Store {
+  readonly #store: Store;
+  #dead = false;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  kill(): void {
+    this.#dead = true;
+  }
+
+  #ask<T>(question: () => Promise<T>): Promise<T> {
+    return this.#dead ? new Promise(() => {}) : question();
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#ask(() => this.#store.get(key));
+  }
+
+  put(key: string, value: Uint8Array): Promise<void> {
+    return this.#ask(() => this.#store.put(key, value));
+  }
+
+  delete(key: string): Promise<boolean> {
+    return this.#ask(() => this.#store.delete(key));
+  }
+
+  compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined): Promise<boolean> {
+    return this.#ask(() => this.#store.compareAndSet(key, expected, next));
+  }
+
+  increment(key: string, by: number): Promise<number> {
+    return this.#ask(() => this.#store.increment(key, by));
+  }
+
+  async *scan(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
+    if (this.#dead) await new Promise(() => {});
+    yield* this.#store.scan(prefix);
+  }
+
+  async close(): Promise<void> {}
+}
