@@ -136,33 +136,11 @@ export class AceClient {
     const deadline = new Deadline(init, this.#env);
     try {
       const errand = await deadline.wait(this.#errand(uri, init));
-      let session = await deadline.wait(this.#sessions.obtain(errand));
       const cures = curesFor(init);
-      for (;;) {
+      let session: Session | OpenResource | undefined = await deadline.wait(this.#sessions.obtain(errand));
+      while (session !== undefined) {
         if (session instanceof OpenResource) this.#checkOpen(errand, session.response);
-        this.#step('request', `${errand.text}, observed`);
-        const request = requestOf(errand);
-        const stream = this.#endpoint.observe(session instanceof Session ? { ...request, association: session.association } : request, {
-          ...(init.signal === undefined ? {} : { signal: init.signal }),
-        });
-        let next: Session | OpenResource | undefined;
-        try {
-          for (let result = await deadline.wait(stream.next()); result.done !== true; result = await stream.next()) {
-            const response = result.value;
-            if (session instanceof Session) {
-              this.#checkEnd(session, response);
-              next = await this.#cure(session, errand, response, cures);
-              if (next !== undefined) break;
-            }
-            deadline.clear();
-            this.#step('response', describe(response));
-            yield new AceResponse(response);
-          }
-        } finally {
-          await stream.return?.();
-        }
-        if (next === undefined) return;
-        session = next;
+        session = yield* this.#observe(session, errand, cures, deadline);
       }
     } finally {
       deadline.clear();
@@ -290,6 +268,46 @@ export class AceClient {
     return (await this.#cure(session, errand, response, cures, had)) ?? new AceResponse(response);
   }
 
+  /** One registration, for as long as it lasts; the result is the session to register again with. */
+  async *#observe(
+    session: Session | OpenResource,
+    errand: Errand,
+    cures: Cures,
+    deadline: Deadline,
+  ): AsyncGenerator<AceResponse, Session | OpenResource | undefined, undefined> {
+    const { signal } = errand.init;
+    const held = session instanceof Session ? session : undefined;
+    this.#step('request', `${errand.text}, observed`);
+    const request = requestOf(errand);
+    const stream = this.#endpoint.observe(held === undefined ? request : { ...request, association: held.association }, signal === undefined ? {} : { signal });
+    let left: 'expired' | 'given-up' | undefined;
+    const watcher = (expired: boolean): void => {
+      left = expired ? 'expired' : 'given-up';
+      void stream.return?.();
+    };
+    held?.watchers.add(watcher);
+    try {
+      for (let result = await deadline.wait(stream.next()); result.done !== true; result = await stream.next()) {
+        const response = result.value;
+        if (held !== undefined) {
+          if (isContextLost(response) && hasEnded(held, this.#env)) throw tokenEnded();
+          const next = await this.#cure(held, errand, response, cures);
+          if (next !== undefined) return next;
+        }
+        deadline.clear();
+        // What has been cured may fall ill again, some other day.
+        if (codeClass(response.code) === 2) Object.assign(cures, curesFor(errand.init));
+        this.#step('response', describe(response));
+        yield new AceResponse(response);
+      }
+    } finally {
+      held?.watchers.delete(watcher);
+      await stream.return?.();
+    }
+    if (left === 'expired') throw tokenEnded();
+    return left === 'given-up' && held !== undefined && cures.lost-- > 0 ? this.#sessions.recover(held, errand) : undefined;
+  }
+
   /** The session to try again with, if the answer is one that can be helped. */
   async #cure(
     session: Session,
@@ -334,13 +352,6 @@ export class AceClient {
     });
   }
 
-  /** RFC 9200, Section 5.10.3: when the token ends, so does what it authorized. */
-  #checkEnd(session: Session, response: Response): void {
-    // A second for clocks that do not quite agree.
-    if (!isContextLost(response) || session.expiresAt > this.#env.epoch() + 1) return;
-    throw new AceError('ERR_ACE_TOKEN_ENDED', 'the token has expired, and the observation ended with it', { responseCode: response.code });
-  }
-
   #step(step: Step, detail: string): void {
     this.#emit({ type: 'step', step, detail });
   }
@@ -353,4 +364,14 @@ function curesFor(init: AceRequestInit): Cures {
 
 function describe(response: Response): string {
   return `${formatCode(response.code)}, ${response.payload.length} bytes, ${response.association === undefined ? 'not protected' : 'protected'}`;
+}
+
+/** A second for clocks that do not quite agree. */
+function hasEnded(session: Session, env: Env): boolean {
+  return session.expiresAt <= env.epoch() + 1;
+}
+
+/** RFC 9200, Section 5.10.3: when the token ends, so does what it authorized. */
+function tokenEnded(): AceError {
+  return new AceError('ERR_ACE_TOKEN_ENDED', 'the token has expired, and the observation ended with it', { responseCode: Code.Unauthorized });
 }

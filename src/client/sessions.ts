@@ -48,7 +48,7 @@ export class Sessions {
     this.#options = options;
     this.#expiry = new Expiry(options.env, (key) => {
       const session = this.#sessions.get(key);
-      if (session !== undefined) this.#background(this.#end(session));
+      if (session !== undefined) this.#background(this.#end(session, true));
     });
   }
 
@@ -67,7 +67,7 @@ export class Sessions {
     const held = this.#sessions.get(key);
     if (held === undefined) return this.#once(key, () => this.#open(key, errand));
     if (held.expiresAt <= env.epoch()) {
-      await this.#end(held);
+      await this.#end(held, true);
       return this.#once(key, () => this.#open(key, errand));
     }
     if (held.renewAt > env.epoch()) return held;
@@ -87,7 +87,7 @@ export class Sessions {
     const other = this.#sessions.get(useless.key);
     if (other !== undefined && other !== useless) return other;
     return this.#once(useless.key, async () => {
-      await this.#end(useless);
+      await this.#end(useless, false);
       return this.#authorize(useless.key, errand, errand.init.scope);
     });
   }
@@ -371,17 +371,18 @@ export class Sessions {
     session.saved = bytes;
   }
 
-  /** The token has ended. */
-  async #end(session: Session): Promise<void> {
-    await this.#discard(session);
+  /** The token has ended, or is of no use. */
+  async #end(session: Session, expired: boolean): Promise<void> {
+    await this.#discard(session, expired);
     if (session.saved !== undefined) await this.#options.store.compareAndSet(session.key, session.saved, undefined);
   }
 
-  async #discard(session: Session): Promise<void> {
+  async #discard(session: Session, expired = false): Promise<void> {
     if (this.#sessions.get(session.key) === session) {
       this.#sessions.delete(session.key);
       this.#expiry.delete(session.key);
     }
+    for (const watcher of [...session.watchers]) watcher(expired);
     await this.#profileOf(session).release(session.association);
   }
 
