@@ -61,6 +61,14 @@ export interface PartiesOptions {
   readonly client?: Partial<AceClientOptions>;
 }
 
+/** `client1` and so on. */
+type Role = 'as' | 'rs' | `client${number}` | 'introspector';
+
+interface Life {
+  readonly store: MortalStore;
+  readonly transport: DatagramTransport;
+}
+
 /** The three roles on one simulated network, each with a store that outlives it, so that it can be restarted. */
 export class Parties {
   readonly simulator: Simulator;
@@ -82,7 +90,7 @@ export class Parties {
   readonly clientEvents: AceClientEvent[] = [];
   /** Every Security Context that a client protected a message with, by the id of its Sender Key: see `auditWire`. */
   readonly contexts: Map<string, SecurityContext> = new Map();
-  readonly #lives: Map<'as' | 'rs', { readonly store: MortalStore; readonly transport: DatagramTransport }> = new Map();
+  readonly #lives: Map<Role, Life> = new Map();
   #runs = 0;
 
   constructor(simulator: Simulator, options: PartiesOptions = {}) {
@@ -96,15 +104,15 @@ export class Parties {
     this.handled.set(what, (this.handled.get(what) ?? 0) + 1);
   }
 
-  #live(role: 'as' | 'rs'): { readonly store: MortalStore; readonly transport: DatagramTransport } {
-    const life = { store: new MortalStore(this.stores[role]), transport: this.simulator.transport(role === 'as' ? '10.0.0.1' : '10.0.0.2', 5683) };
+  #live(role: Role, store: Store, address: string, port: number): Life {
+    const life = { store: new MortalStore(store), transport: this.simulator.transport(address, port) };
     this.#lives.set(role, life);
     return life;
   }
 
   async startAs(): Promise<void> {
     const { parameters, tokenLifetime } = this.options;
-    const { store, transport } = this.#live('as');
+    const { store, transport } = this.#live('as', this.stores.as, '10.0.0.1', 5683);
     this.as = new AuthorizationServer({
       store,
       profiles: [oscoreProfile],
@@ -127,7 +135,7 @@ export class Parties {
 
   async startRs(): Promise<void> {
     const { parameters, cnonce, aif, resources } = this.options;
-    const { store, transport } = this.#live('rs');
+    const { store, transport } = this.#live('rs', this.stores.rs, '10.0.0.2', 5683);
     this.rs = new ResourceServer({
       audience: 'rs1',
       issuers: [{ uri: asUri, tokenKeys: [tokenKey] }],
@@ -183,20 +191,20 @@ export class Parties {
   }
 
   startClient(index = 0, port: number = 40000 + index, options: Partial<AceClientOptions> = {}): AceClient {
-    const client = this.#client(this.stores.clients[index]!, clientKeyAtAs(index + 1), '10.0.0.3', port, options);
+    const client = this.#client(this.#live(`client${index + 1}`, this.stores.clients[index]!, '10.0.0.3', port), clientKeyAtAs(index + 1), options);
     this.clients[index] = client;
     return client;
   }
 
   /** A client that speaks to the AS as the resource server does: for introspection. */
   startIntrospector(): AceClient {
-    return this.#client(this.stores.introspector, rsKey, '10.0.0.2', 6000, {});
+    return this.#client(this.#live('introspector', this.stores.introspector, '10.0.0.2', 6000), rsKey, {});
   }
 
-  #client(store: Store, key: Credentials, address: string, port: number, options: Partial<AceClientOptions>): AceClient {
+  #client({ store, transport }: Life, key: Credentials, options: Partial<AceClientOptions>): AceClient {
     const { parameters, client } = this.options;
     return new AceClient({
-      transport: this.simulator.transport(address, port),
+      transport,
       store,
       profiles: [oscoreProfile],
       env: this.simulator.env(`client ${++this.#runs}`),
@@ -223,8 +231,8 @@ export class Parties {
     return this;
   }
 
-  /** Let a server die as by `kill -9`: nothing that it does from now on reaches the network or its store. */
-  async kill(role: 'as' | 'rs'): Promise<void> {
+  /** Let a process die as by `kill -9`: nothing that it does from now on reaches the network or its store. */
+  async kill(role: Role): Promise<void> {
     const { store, transport } = this.#lives.get(role)!;
     store.kill();
     await transport.close();
