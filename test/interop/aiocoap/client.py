@@ -5,40 +5,14 @@
 
 import argparse
 import asyncio
-import json
-import sys
 
 import aiocoap
-from aiocoap import Message
-from aiocoap.numbers.codes import Code
 
-from lines import say, told
+from lines import message, orders, say, told
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--oscore", nargs=2, action="append", default=[])
 arguments = parser.parse_args()
-
-
-def message(order):
-    request = Message(
-        code=getattr(Code, order.get("method", "GET")),
-        uri=order["uri"],
-        payload=bytes.fromhex(order.get("payload", "")),
-    )
-    options = request.opt
-    if "contentFormat" in order:
-        options.content_format = order["contentFormat"]
-    if "accept" in order:
-        options.accept = order["accept"]
-    if "ifMatch" in order:
-        options.if_match = [bytes.fromhex(order["ifMatch"])]
-    if "ifNoneMatch" in order:
-        options.if_none_match = True
-    if "observe" in order:
-        options.observe = order["observe"]
-    if "szx" in order:
-        request.remote.maximum_block_size_exp = order["szx"]
-    return request
 
 
 async def observe(context, order):
@@ -78,11 +52,9 @@ async def main():
     for pattern, basedir in arguments.oscore:
         context.client_credentials.load_from_dict({pattern: {"oscore": {"basedir": basedir}}})
     say(ready=True)
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
+    async for order in orders():
         try:
-            await asyncio.wait_for(obey(context, json.loads(line)), 15)
+            await asyncio.wait_for(obey(context, order), 15)
         except Exception as error:
             say(error=type(error).__name__, detail=str(error))
     await context.shutdown()

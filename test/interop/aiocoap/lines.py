@@ -1,9 +1,13 @@
 """What the scripts here share: JSON lines towards the test, messages towards aiocoap."""
 
+import asyncio
 import json
+import sys
 
 import aiocoap
-from aiocoap import oscore
+import cbor2
+from aiocoap import Message, oscore
+from aiocoap.numbers.codes import Code
 
 
 def say(**fields):
@@ -27,6 +31,36 @@ def told(response):
     }
 
 
+async def orders():
+    """The lines of the standard input."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        yield json.loads(line)
+
+
+def message(order):
+    request = Message(
+        code=getattr(Code, order.get("method", "GET")),
+        uri=order["uri"],
+        payload=bytes.fromhex(order.get("payload", "")),
+    )
+    options = request.opt
+    if "contentFormat" in order:
+        options.content_format = order["contentFormat"]
+    if "accept" in order:
+        options.accept = order["accept"]
+    if "ifMatch" in order:
+        options.if_match = [bytes.fromhex(order["ifMatch"])]
+    if "ifNoneMatch" in order:
+        options.if_none_match = True
+    if "observe" in order:
+        options.observe = order["observe"]
+    if "szx" in order:
+        request.remote.maximum_block_size_exp = order["szx"]
+    return request
+
+
 class MemoryContext(oscore.CanProtect, oscore.CanUnprotect, oscore.SecurityContextUtils):
     """An OSCORE security context that lives as long as the process."""
 
@@ -46,3 +80,16 @@ class MemoryContext(oscore.CanProtect, oscore.CanUnprotect, oscore.SecurityConte
     def post_seqnoincrease(self):
         pass
 
+
+def input_material_context(material, nonce1, nonce2, *, sender_id, recipient_id):
+    """The security context of an OSCORE_Input_Material and what was exchanged at authz-info (RFC 9203, Section 4.3)."""
+    salt = b"".join(cbor2.dumps(part) for part in (material.get(5, b""), nonce1, nonce2))
+    return MemoryContext(
+        secret=material[2],
+        salt=salt,
+        sender_id=sender_id,
+        recipient_id=recipient_id,
+        id_context=material.get(6),
+        algorithm=material.get(4, 10),
+        hashfun={5: "sha256", 7: "sha512"}[material.get(3, 5)],
+    )
