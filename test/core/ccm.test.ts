@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type CipherCCMTypes, createCipheriv } from 'node:crypto';
 import { test } from 'node:test';
 import { toHex } from '../../src/core/bytes.ts';
+import { encrypt0 } from '../../src/core/cose/index.ts';
 import { type Aead, aead, aeadParameters } from '../../src/core/crypto/index.ts';
 import { SeededRandom } from '../support/random.ts';
 import { scale } from '../support/scale.ts';
@@ -134,4 +135,6 @@ test('RFC 3610 2.1: a message that the length field cannot hold is refused', () 
   assert.deepEqual(cipher.open(nonce, nonce, cipher.seal(nonce, nonce, largest)), largest);
   assert.throws(() => cipher.seal(nonce, nonce, new Uint8Array(65_536)), { name: 'CryptoError', code: 'ERR_CRYPTO_LENGTH' });
   assert.throws(() => cipher.open(nonce, nonce, new Uint8Array(65_536 + 8)), { code: 'ERR_CRYPTO_OPEN' });
+  const options = { key: { kty: 4, k: random.bytes(16) }, algorithm: 10, plaintext: new Uint8Array(65_536), nonce };
+  assert.throws(() => encrypt0(options), { name: 'CoseError', code: 'ERR_COSE_ALGORITHM' });
 });

@@ -74,6 +74,13 @@ test('COSE: keys that never went through decodeCoseKey end in a CoseError too', 
   }
 });
 
+test('RFC 9052 3.1: a content type is text or an unsigned integer, an algorithm an integer or text, no float', () => {
+  const read = (protectedHex: string): unknown => readSign1([fromHex(protectedHex), new Map(), null, new Uint8Array(64)]).headers;
+  assert.deepEqual(read('a2012603183d'), { alg: -7, contentType: 61, unknown: new Map() });
+  for (const hex of ['a2012603 20', 'a20126 03f93e00', 'a101f93e00', 'a301260281f93e00 0300', 'a101fb7e37e43c8800759c'])
+    assert.throws(() => read(hex), { name: 'CoseError', code: 'ERR_COSE_FORMAT' }, hex);
+});
+
 test('RFC 5869 2.3: HKDF gives 255 hash lengths and no more', () => {
   const some = Uint8Array.of(1);
   assert.equal(hkdf('sha256', some, some, some, 255 * 32).length, 255 * 32);

@@ -38,7 +38,7 @@ export interface Encrypt0Options extends SenderHeaders {
 /**
  * A tagged COSE_Encrypt0 whose headers, the IV included, are all protected.
  *
- * @throws {CoseError} `ERR_COSE_ALGORITHM` when the key is not for this
+ * @throws {CoseError} `ERR_COSE_ALGORITHM` when the key is not for this, or the plaintext too long
  * @see https://www.rfc-editor.org/rfc/rfc9052#section-5.2
  */
 export function encrypt0(options: Encrypt0Options): Tagged {
@@ -47,7 +47,13 @@ export function encrypt0(options: Encrypt0Options): Tagged {
   const cipher = aeadOf(key, algorithm);
   if (nonce.length !== cipher.nonceLength) throw new CoseError('ERR_COSE_ALGORITHM', `expected a nonce of ${cipher.nonceLength} bytes, got ${nonce.length}`);
   const protectedBytes = protectedHeaders(algorithm, options, nonce);
-  return new Tagged(CoseTag.Encrypt0, [protectedBytes, new Map(), cipher.seal(nonce, encStructure(protectedBytes, externalAad), plaintext)]);
+  try {
+    return new Tagged(CoseTag.Encrypt0, [protectedBytes, new Map(), cipher.seal(nonce, encStructure(protectedBytes, externalAad), plaintext)]);
+  } catch (cause) {
+    // A plaintext that is too long for the algorithm.
+    if (cause instanceof CryptoError) throw new CoseError('ERR_COSE_ALGORITHM', cause.message, { cause });
+    throw cause;
+  }
 }
 
 export function readEncrypt0(value: CborValue): CoseObject {

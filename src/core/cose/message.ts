@@ -40,9 +40,9 @@ function bytesHeader(map: CborMap, label: number, name: string): Uint8Array | un
 
 function textOrInt(map: CborMap, label: number, name: string): number | string | undefined {
   const value = map.get(label);
-  if (value !== undefined && typeof value !== 'number' && typeof value !== 'string')
+  if (value !== undefined && !Number.isSafeInteger(value) && typeof value !== 'string')
     throw badFormat(`header ${label} (${name}): expected text or integer, got another type`);
-  return value;
+  return value as number | string | undefined;
 }
 
 function checkLabels(map: CborMap): void {
@@ -59,8 +59,8 @@ function checkCritical(protectedMap: CborMap, unprotectedMap: CborMap): void {
   if (crit === undefined) return;
   if (!Array.isArray(crit) || crit.length === 0) throw badFormat('header 2 (crit): expected an array of at least one label, got none');
   for (const label of crit as CborValue[]) {
-    if (typeof label !== 'number' && typeof label !== 'string') throw badFormat('header 2 (crit): expected labels, got another type');
-    if (!protectedMap.has(label)) throw badFormat(`header 2 (crit): expected label ${label} among the protected headers, it is not`);
+    if (!Number.isSafeInteger(label) && typeof label !== 'string') throw badFormat('header 2 (crit): expected labels, got another type');
+    if (!protectedMap.has(label as number | string)) throw badFormat(`header 2 (crit): expected label ${label} among the protected headers, it is not`);
     if (!understood.has(label)) throw badFormat(`header 2 (crit): expected labels that are understood, got ${label}`);
   }
 }
@@ -75,6 +75,8 @@ function readHeaders(protectedMap: CborMap, unprotectedMap: CborMap): Headers {
   const all = unprotectedMap.size === 0 ? protectedMap : new Map([...protectedMap, ...unprotectedMap]);
   const alg = textOrInt(all, HeaderLabel.alg, 'alg');
   const contentType = textOrInt(all, HeaderLabel.contentType, 'content type');
+  if (typeof contentType === 'number' && !(Number.isSafeInteger(contentType) && contentType >= 0))
+    throw badFormat(`header 3 (content type): expected text or unsigned integer, got ${contentType}`);
   const kid = bytesHeader(all, HeaderLabel.kid, 'kid');
   const iv = bytesHeader(all, HeaderLabel.iv, 'IV');
   const partialIv = bytesHeader(all, HeaderLabel.partialIv, 'Partial IV');
