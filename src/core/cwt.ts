@@ -94,8 +94,10 @@ export function encodeConfirmation(confirmation: Confirmation): CborMap {
 export function decodeConfirmation(value: CborValue): Confirmation {
   const { known, unknown } = readKnownMap('cnf', confirmationMethods, value);
   const { coseKey, ...rest } = known;
-  if (coseKey !== undefined && rest.encryptedCoseKey !== undefined)
+  if (coseKey !== undefined && (value as CborMap).has(confirmationMethods.encryptedCoseKey.label))
     throw new CwtError('ERR_CWT_CLAIMS', 'cnf: expected one of COSE_Key and Encrypted_COSE_Key, got both');
+  if ('encryptedCoseKey' in rest && !Array.isArray(rest.encryptedCoseKey) && !(rest.encryptedCoseKey instanceof Tagged))
+    throw new CwtError('ERR_CWT_CLAIMS', 'cnf: key 2 (Encrypted_COSE_Key): expected COSE_Encrypt or COSE_Encrypt0, got another item');
   return { ...rest, ...(coseKey === undefined ? {} : { coseKey: decodeCoseKey(coseKey) }), ...(unknown.size === 0 ? {} : { unknown }) };
 }
 
@@ -159,15 +161,25 @@ export function symmetricKey(algorithmName: string, k: Uint8Array, kid?: Uint8Ar
 }
 
 const cwtTag = 61;
+/** A token in a token (RFC 8392 Section 7.2, step 7: signed, then encrypted) and no deeper. */
+const deepestNesting = 2;
+
+const oscMasterSecret = 2;
+
+/** Whether the confirmation holds a secret that only the recipient of the token may read (RFC 8747 Section 3.2, RFC 9203 Section 3.2). */
+function isSecret(cnf: Confirmation | undefined): boolean {
+  return cnf?.coseKey?.k !== undefined || cnf?.coseKey?.d !== undefined || cnf?.osc?.has(oscMasterSecret) === true;
+}
 
 /**
  * A CWT: tag 61, the COSE tag, every header protected (house rule for RFC 9770; RFC 8392 Section 7.1).
  *
  * @param random gives the nonce of COSE_Encrypt0
- * @throws {CoseError} `ERR_COSE_ALGORITHM` when the key is not for this
+ * @throws {CoseError} `ERR_COSE_ALGORITHM` when the key is not for this; {CwtError} `ERR_CWT_CLAIMS` when `cnf` holds a secret and the token is not encrypted
  */
 export function protectCwt(claims: ClaimsSet, tokenKey: TokenKey, random: (length: number) => Uint8Array): Uint8Array {
   const { use, algorithm, key, kid } = tokenKey;
+  if (use !== 'encrypt0' && isSecret(claims.cnf)) throw new CwtError('ERR_CWT_CLAIMS', `cnf: expected COSE_Encrypt0 around a secret key, got ${use}`);
   const headers = { key, algorithm, ...(kid === undefined ? {} : { kid }) };
   const payload = encodeClaims(claims);
   const object =
@@ -208,38 +220,53 @@ function fits(tokenKey: TokenKey, use: TokenKey['use'], object: CoseObject): boo
   return kid === undefined || tokenKey.kid === undefined || equalBytes(kid, tokenKey.kid);
 }
 
-/**
- * Verify a token and read its claims; whether they are true now (times, audience, issuer) is for the caller.
- *
- * The token must carry its COSE tag, inside tag 61 or bare (RFC 8392 Section 7.2 steps 2 and 3).
- *
- * @throws {CwtError} `ERR_CWT_FORMAT`, `ERR_CWT_KEY`, `ERR_CWT_PROTECTION`, `ERR_CWT_CLAIMS`
- * @see https://www.rfc-editor.org/rfc/rfc8392#section-7.2
- */
-export function openCwt(token: Uint8Array, keys: readonly TokenKey[]): { readonly claims: ClaimsSet; readonly key: TokenKey } {
+/** One layer of protection, taken off. */
+function unprotect(token: Uint8Array, keys: readonly TokenKey[]): { readonly payload: Uint8Array; readonly key: TokenKey } {
   const outer = as('ERR_CWT_FORMAT', () => decode(token));
+  // RFC 8392 §7.2, steps 2 and 3: with or without tag 61, the COSE tag is there.
   const value = outer instanceof Tagged && outer.tag === cwtTag ? outer.value : outer;
   const protection = value instanceof Tagged ? protections.get(value.tag) : undefined;
   if (protection === undefined) throw new CwtError('ERR_CWT_FORMAT', 'expected a tagged COSE_Encrypt0, COSE_Mac0 or COSE_Sign1, got another item');
   const { use, read, open } = protection;
   const object = as('ERR_CWT_FORMAT', () => read(value));
+  if (object.payload === null) throw new CwtError('ERR_CWT_FORMAT', 'expected the claims in the token, got them detached');
   // RFC 8392 §7.2, step 4: every header parameter must be understood.
   if (object.headers.unknown.size > 0) throw new CwtError('ERR_CWT_FORMAT', 'expected header parameters that are understood, got another one');
   const candidates = keys.filter((key) => fits(key, use, object));
   if (candidates.length === 0) throw new CwtError('ERR_CWT_KEY', `expected a token for one of ${keys.length} keys, got one that none fits`);
   let failure: unknown;
   for (const key of candidates) {
-    let payload: Uint8Array;
     try {
-      payload = open(object, { key: key.key.alg === undefined ? withAlgorithm(key) : key.key });
+      return { payload: open(object, { key: key.key.alg === undefined ? withAlgorithm(key) : key.key }), key };
     } catch (cause) {
       if (!(cause instanceof ProtocolError)) throw cause;
       failure = cause;
-      continue;
     }
-    return { claims: as('ERR_CWT_CLAIMS', () => decodeClaims(payload)), key };
   }
   throw new CwtError('ERR_CWT_PROTECTION', 'the token does not verify', { cause: failure });
+}
+
+const isTagged = (payload: Uint8Array): boolean => payload.length > 0 && payload[0]! >> 5 === 6;
+
+/**
+ * Verify a token and read its claims; whether they are true now (times, audience, issuer) is for the caller.
+ *
+ * The token carries its COSE tag, inside tag 61 or bare. A nested CWT is opened too; `key` is then the one of the inner token, which vouches for the claims.
+ *
+ * @throws {CwtError} `ERR_CWT_FORMAT`, `ERR_CWT_KEY`, `ERR_CWT_PROTECTION`, `ERR_CWT_CLAIMS`
+ * @see https://www.rfc-editor.org/rfc/rfc8392#section-7.2
+ */
+export function openCwt(token: Uint8Array, keys: readonly TokenKey[]): { readonly claims: ClaimsSet; readonly key: TokenKey } {
+  let { payload, key } = unprotect(token, keys);
+  let encrypted = key.use === 'encrypt0';
+  for (let level = 1; level < deepestNesting && isTagged(payload); level++) {
+    ({ payload, key } = unprotect(payload, keys));
+    encrypted ||= key.use === 'encrypt0';
+  }
+  const claims = as('ERR_CWT_CLAIMS', () => decodeClaims(payload));
+  // Whoever saw the token on its way could prove possession of such a key.
+  if (!encrypted && isSecret(claims.cnf)) throw new CwtError('ERR_CWT_CLAIMS', `cnf: expected COSE_Encrypt0 around a secret key, got ${key.use}`);
+  return { claims, key };
 }
 
 // The same object each time, so that what is cached by key object stays.
