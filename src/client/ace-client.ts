@@ -335,7 +335,7 @@ export class AceClient {
   /** The resource needs no token. */
   async #open(errand: Errand, probed: Response, deadline: Deadline): Promise<AceResponse> {
     this.#checkOpen(errand, probed);
-    if (errand.init.allowUnprotected !== true || (errand.method === Method.GET && errand.init.payload === undefined)) return new AceResponse(probed);
+    if (errand.init.allowUnprotected !== true || (errand.method === Method.GET && (errand.init.payload ?? '').length === 0)) return new AceResponse(probed);
     this.#step('request', `${errand.text}, not protected`);
     const response = await this.#endpoint.request(requestOf(errand), { signal: deadline.signal });
     this.#step('response', describe(response));

@@ -233,10 +233,11 @@ export class TokenTable {
   async #write(credential: string): Promise<void> {
     const { store } = this.#options;
     const binding = this.#bindings.get(credential);
-    if (binding !== undefined && binding.association !== undefined && isStorable(binding.token)) {
+    if (binding !== undefined && isStorable(binding.token)) {
+      if (binding.association === undefined) return;
       this.#stored.add(credential);
       await store.put(folder + credential, encodeStored(binding.token));
-    } else if (binding === undefined && this.#stored.has(credential)) {
+    } else if (this.#stored.has(credential)) {
       await store.delete(folder + credential);
       if (!this.#bindings.has(credential)) this.#stored.delete(credential);
     }

@@ -207,3 +207,14 @@ test('token table: a key identifier that no store can hold: 4.00', async () => {
 
   await bench.close();
 });
+
+test('RFC 9200 5.10.3: a token with exi takes the place of a stored one: after a restart neither is there', async () => {
+  const bench = await new Bench().start();
+  await bench.upload(bench.token());
+  await bench.code('/temp', { by });
+  assert.deepEqual(await keysOf(bench.store), [holder]);
+  await bench.upload(bench.token(exi(1, 50)), { by });
+  assert.equal(await bench.code('/temp', { by }), '2.05');
+  assert.deepEqual(await keysOf(bench.store), []);
+  await bench.close();
+});
