@@ -14,7 +14,7 @@ export const coapOscore = 2;
 export const inputMaterialParameters = {
   id: { label: 0, type: 'bstr', name: 'id' },
   version: { label: 1, type: 'uint', name: 'version' },
-  ms: { label: 2, type: 'bstr', name: 'ms' },
+  ms: { label: 2, type: 'bstr', name: 'ms', secret: true },
   hkdf: { label: 3, type: 'tstr/int', name: 'hkdf' },
   alg: { label: 4, type: 'tstr/int', name: 'alg' },
   salt: { label: 5, type: 'bstr', name: 'salt' },
