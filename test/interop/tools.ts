@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../support/fixtures.ts';
 
@@ -62,8 +62,7 @@ export function provideAiocoap(): { readonly aiocoap: string; readonly python: s
   if (!found.ok || !found.text.startsWith(`${aiocoapVersion} `)) {
     if (!run('python3', '-c', 'import venv, ensurepip').ok) installPackages('python3 with venv not found', 'python3', 'python3-venv');
     console.log(`aiocoap ${aiocoapVersion} not found: installing it`);
-    rmSync(venv, { recursive: true, force: true });
-    const made = run('python3', '-m', 'venv', venv);
+    const made = run('python3', '-m', 'venv', '--clear', venv);
     if (!made.ok) throw new ToolError(`python3 -m venv ${venv} failed:\n${made.text}`);
     const installed = run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `aiocoap[oscore]==${aiocoapVersion}`);
     if (!installed.ok) throw new ToolError(`pip install aiocoap[oscore]==${aiocoapVersion} failed:\n${installed.text}`);
