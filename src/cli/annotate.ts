@@ -1,8 +1,8 @@
-import { type Body, Code, ContentFormat, OptionNumber, pathOf, uintOf } from '../coap/index.ts';
+import { type Body, ContentFormat, codeClass, OptionNumber, pathOf, uintOf } from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { diagnose, type ItemNames } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { hintNames, introspectionNames, itemNames, tokenNames } from './names.ts';
+import { introspectionNames, itemNames, refusalNames, tokenNames } from './names.ts';
 
 /** Content-Formats whose payload is CBOR. */
 const cborFormats: ReadonlySet<number> = new Set([
@@ -12,12 +12,25 @@ const cborFormats: ReadonlySet<number> = new Set([
   ContentFormat.AceCbor,
   ContentFormat.Cbor,
   ContentFormat.Cwt,
+  ContentFormat.CborSequence,
+  ContentFormat.CoseEncrypt,
+  ContentFormat.CoseMac,
+  ContentFormat.CoseSign,
+  ContentFormat.CoseKey,
+  ContentFormat.CoseKeySet,
+  ContentFormat.ConciseProblemDetails,
+  ContentFormat.AceTrl,
+  ContentFormat.AifCbor,
 ]);
+
+export function isCborFormat(format: number): boolean {
+  return cborFormats.has(format);
+}
 
 /** What the keys of an ace+cbor map mean follows from the code and the path: each endpoint has a registry of its own. */
 function aceNames(code: number, path: readonly string[]): ItemNames {
   if (path.at(-1) === 'introspect') return introspectionNames;
-  return code === Code.Unauthorized && path.at(-1) !== 'token' && path.at(-1) !== 'authz-info' ? hintNames : tokenNames;
+  return codeClass(code) === 4 ? refusalNames : tokenNames;
 }
 
 function namesFor(format: number, code: number, path: readonly string[]): ItemNames {

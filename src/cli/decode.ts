@@ -1,16 +1,17 @@
 import { decodeMessage } from '../coap/index.ts';
-import { BytesError, fromBase64Url, fromHex, fromUtf8, toHex } from '../core/bytes.ts';
-import { decode, Tagged } from '../core/cbor.ts';
+import { toHex } from '../core/bytes.ts';
+import { type CborMap, type CborValue, decode, Tagged } from '../core/cbor.ts';
 import { CwtError, encodeClaims, openCwt, type TokenKey } from '../core/cwt.ts';
 import type { ItemNames } from '../core/diagnostic.ts';
 import { diagnose } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { loadRsConfig } from '../operate/index.ts';
 import { decodeOscoreOption } from '../oscore/index.ts';
-import { UsageError } from './exit.ts';
-import { claimNames, hintNames, introspectionNames, itemNames, tokenNames } from './names.ts';
+import { configPath } from './config-path.ts';
+import { ExitCode, UsageError } from './exit.ts';
+import { inputBytes } from './input.ts';
+import { claimNames, coseKeyNames, hintNames, introspectionNames, itemNames, tokenNames, untaggedCose } from './names.ts';
 import { renderDatagram } from './render.ts';
-import { readInput } from './request.ts';
 
 export interface DecodeFlags {
   readonly as: string;
@@ -24,38 +25,9 @@ interface Decoded {
   readonly lines: readonly string[];
 }
 
-/** Bytes of text in hex or base64url; `undefined`: neither. */
-function bytesOfText(text: string): Uint8Array | undefined {
-  const compact = text.trim().replace(/^0x/i, '');
-  for (const parse of [fromHex, fromBase64Url]) {
-    try {
-      return parse(compact);
-    } catch (error) {
-      if (!(error instanceof BytesError)) throw error;
-    }
-  }
-  return undefined;
-}
-
-/** The bytes that an argument stands for: hex or base64url, @file or -; a file may also be binary. */
-export function inputBytes(input: string): Uint8Array {
-  if (input !== '-' && !input.startsWith('@')) {
-    const bytes = bytesOfText(input);
-    if (bytes === undefined)
-      throw new UsageError(`input: expected hex, base64url, @file or -, got ${input.length} characters that are neither hex nor base64url`);
-    return bytes;
-  }
-  const content = readInput(input === '-' ? '-' : input.slice(1));
-  try {
-    return bytesOfText(fromUtf8(content)) ?? content;
-  } catch (error) {
-    if (error instanceof BytesError) return content;
-    throw error;
-  }
-}
-
 const cborKinds: Readonly<Record<string, ItemNames>> = {
-  cose: itemNames,
+  cose: { ...itemNames, elements: untaggedCose },
+  'cose-key': coseKeyNames,
   claims: claimNames,
   'token-request': tokenNames,
   'token-response': tokenNames,
@@ -73,14 +45,15 @@ function notation(bytes: Uint8Array, names: ItemNames, flags: DecodeFlags): stri
 /** A CWT, and its claims where they can be read: they are in the clear, or the configuration has the key. */
 function decodeCwt(bytes: Uint8Array, flags: DecodeFlags): Decoded {
   const lines = notation(bytes, itemNames, flags);
-  const keys: readonly TokenKey[] = flags.config === undefined ? [] : loadRsConfig(flags.config).issuers.flatMap((issuer) => issuer.tokenKeys);
+  const keys: readonly TokenKey[] = flags.config === undefined ? [] : loadRsConfig(configPath(flags.config)).issuers.flatMap((issuer) => issuer.tokenKeys);
   if (keys.length > 0) {
     try {
       const { claims, key } = openCwt(bytes, keys);
-      lines.push('', `verified with a ${key.use} key; claims:`, ...notation(encodeClaims(claims), claimNames, flags));
+      lines.push('', `verified with the ${key.use} key of ${flags.config}; claims:`, ...notation(encodeClaims(claims), claimNames, flags));
     } catch (error) {
       if (!(error instanceof CwtError)) throw error;
       lines.push('', `not verified: ${error.message}`);
+      process.exitCode = ExitCode.refused;
     }
   }
   return { kind: 'cwt', lines };
@@ -95,41 +68,65 @@ function decodeOption(bytes: Uint8Array): Decoded {
 
 const coseTags: ReadonlySet<unknown> = new Set([16, 17, 18]);
 
+/** Why the bytes are not what `read` reads; `undefined`: they are. */
+function fault(read: (bytes: Uint8Array) => unknown, bytes: Uint8Array): string | undefined {
+  try {
+    read(bytes);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return error.message;
+  }
+}
+
+function kindOfMap(value: CborMap): string {
+  if (![...value.keys()].every((key) => typeof key === 'number')) return 'cbor';
+  const first = value.get(1);
+  // The registries share numbers; these keys are in one of them only, or of a type that tells.
+  if (value.has(10) || value.has(11)) return 'introspection';
+  if (typeof first === 'number') return 'cose-key';
+  if (typeof first === 'string') return /^coaps?:/.test(first) && !value.has(4) ? 'hints' : 'claims';
+  if (value.has(30)) return 'error';
+  if (value.has(40) || value.has(42) || value.has(43) || value.has(44)) return 'authz-info';
+  if (first instanceof Uint8Array) return 'token-response';
+  if (value.has(3) || typeof value.get(4) === 'number' || value.has(6) || value.has(7)) return 'claims';
+  return value.has(5) || value.has(33) ? 'token-request' : 'cbor';
+}
+
+/** COSE without its tag: protected and unprotected header, then what differs. */
+function isCoseArray(value: readonly CborValue[]): boolean {
+  const [protectedHeader, unprotected, ...rest] = value;
+  const shaped = protectedHeader instanceof Uint8Array && unprotected instanceof Map && (rest.length === 1 || rest.length === 2);
+  return shaped && rest.every((part) => part instanceof Uint8Array || part === null);
+}
+
 /** What strict CBOR this is; `undefined`: none. */
 function kindOfCbor(bytes: Uint8Array): string | undefined {
-  let value: unknown;
-  try {
-    value = decode(bytes);
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
+  if (fault(decode, bytes) !== undefined) return undefined;
+  const value = decode(bytes);
+  // A Non-confirmable message with a token may look like a byte string that is as long as the rest; nobody decodes a bare byte string.
+  if (value instanceof Uint8Array && fault(decodeMessage, bytes) === undefined) return undefined;
   if (value instanceof Tagged && (value.tag === 61 || coseTags.has(value.tag))) return value.tag === 61 ? 'cwt' : 'cose';
-  if (!(value instanceof Map) || ![...value.keys()].every((key) => typeof key === 'number')) return 'cbor';
-  // The registries share numbers; these keys are in one of them only, or of a type that tells.
-  if (value.has(10)) return 'introspection';
-  if (typeof value.get(1) === 'string') return /^coaps?:/.test(value.get(1)) && !value.has(4) ? 'hints' : 'claims';
-  if (value.get(1) instanceof Uint8Array || value.has(42) || value.has(30) || value.has(33)) return value.has(40) ? 'authz-info' : 'token-response';
-  if (value.has(3) || (value.has(4) && typeof value.get(4) === 'number') || value.has(7)) return 'claims';
-  return value.has(5) ? 'token-request' : 'cbor';
+  if (Array.isArray(value)) return isCoseArray(value) ? 'cose' : 'cbor';
+  return value instanceof Map ? kindOfMap(value) : 'cbor';
 }
 
 function kindOf(bytes: Uint8Array): string {
   const kind = kindOfCbor(bytes);
   if (kind !== undefined) return kind;
-  for (const [other, read] of [
-    ['coap', decodeMessage],
-    ['oscore-option', decodeOscoreOption],
-    ['cbor', diagnose],
+  const faults: string[] = [];
+  for (const [other, name, read] of [
+    ['coap', 'CoAP', decodeMessage],
+    ['oscore-option', 'OSCORE option', decodeOscoreOption],
+    ['cbor', 'CBOR', diagnose],
   ] as const) {
-    try {
-      read(bytes);
-      return other;
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-    }
+    const said = fault(read, bytes);
+    if (said === undefined) return other;
+    faults.push(`\n  as ${name}: ${said}`);
   }
-  throw new UsageError(`input: expected a CoAP datagram, an OSCORE option or CBOR, got ${bytes.length} bytes that are none of them; --as says why`);
+  throw new UsageError(
+    `input: expected a CoAP datagram, an OSCORE option or CBOR, got ${bytes.length} byte${bytes.length === 1 ? '' : 's'} that are none:${faults.join('')}`,
+  );
 }
 
 function decodeBytes(bytes: Uint8Array, flags: DecodeFlags): Decoded {
@@ -141,8 +138,8 @@ function decodeBytes(bytes: Uint8Array, flags: DecodeFlags): Decoded {
 }
 
 /** `ace-coap decode` */
-export function decodeCommand(input: string, flags: DecodeFlags): void {
-  const bytes = inputBytes(input);
+export async function decodeCommand(input: string, flags: DecodeFlags): Promise<void> {
+  const bytes = await inputBytes(input);
   let decoded: Decoded;
   try {
     decoded = decodeBytes(bytes, flags);

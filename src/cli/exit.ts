@@ -6,20 +6,33 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 /** The command line, a file that it names, or the configuration is wrong. */
 export class UsageError extends ProtocolError {
-  constructor(message: string, options?: { readonly cause?: unknown }) {
-    super('ERR_CLI_USAGE', message, options);
+  constructor(message: string, options: { readonly code?: string; readonly cause?: unknown } = {}) {
+    super(options.code ?? 'ERR_CLI_USAGE', message, 'cause' in options ? { cause: options.cause } : undefined);
   }
 }
 
-/** Errors that mean that nobody answered, as against a peer that said no. */
-const silence: ReadonlySet<string> = new Set(['ERR_COAP_TIMEOUT', 'ERR_COAP_UNREACHABLE', 'ERR_ACE_TIMEOUT']);
+/** Nobody answered, as against a peer that said no. */
+const silence: ReadonlySet<string> = new Set(['ERR_COAP_TIMEOUT']);
 
-/** Errors that the user mends: a wrong word, a wrong file. */
-const wrongUse = /^ERR_(CLI|CONFIG|BYTES|STORE|COAP_URI)/;
+/** What the user mends: a word of the command line, a file, the machine that it runs on. */
+const wrongUse =
+  /^ERR_(?:CLI_|CONFIG_|STORE_|(?:AS|RS|ACE)_CONFIG$|(?:AS|RS)_USE$|AS_TOKEN_KEY$|ACE_METHOD$|COAP_(?:URI|PARAMETER|RESOURCE)$|TRANSPORT_(?:BIND|RESOLVE)$|OSCORE_PARAMETERS$|OSCORE_PROFILE_(?:CREDENTIALS|USE)$)/;
 
-/** The exit code for an error; `undefined` for a fault of ours, which deserves its stack. */
+/**
+ * The exit code for an error; `undefined` for a fault of ours, which deserves its stack.
+ *
+ * What an error was caused by counts too: a timeout below is no answer, a store that cannot be written is no refusal of the peer.
+ */
 export function exitCodeOf(error: unknown): ExitCode | undefined {
   if (!(error instanceof ProtocolError)) return undefined;
-  for (let cause: unknown = error; cause instanceof ProtocolError; cause = cause.cause) if (silence.has(cause.code)) return ExitCode.noAnswer;
-  return wrongUse.test(error.code) ? ExitCode.usage : ExitCode.refused;
+  if (error instanceof UsageError) return ExitCode.usage;
+  const chain: ProtocolError[] = [];
+  for (let cause: unknown = error; cause instanceof ProtocolError; cause = cause.cause) chain.push(cause);
+  if (chain.some(isSilence)) return ExitCode.noAnswer;
+  return chain.some(({ code }) => wrongUse.test(code)) ? ExitCode.usage : ExitCode.refused;
+}
+
+function isSilence({ code, cause }: ProtocolError): boolean {
+  // A name that the resolver does not find has a cause; a port or an address that cannot be has none.
+  return silence.has(code) || (code === 'ERR_TRANSPORT_RESOLVE' && cause !== undefined);
 }

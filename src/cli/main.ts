@@ -8,7 +8,9 @@ import { err } from './terminal.ts';
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
 
 // A reader that went away (`ace-coap ... | head`) is no fault.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? ExitCode.success : ExitCode.usage));
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? ExitCode.success : ExitCode.usage));
+}
 
 try {
   await program(version).parseAsync();

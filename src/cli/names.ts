@@ -25,7 +25,7 @@ const algorithm: ItemNames = { values: algorithmNames };
 const keyOperations = valuesOf(KeyOperation);
 
 /** A COSE_Key; what -1 to -4 mean hangs on the key type, and the private ones are secret whatever it is. */
-const coseKey: ItemNames = {
+export const coseKeyNames: ItemNames = {
   entries: new Map<number, Named>([
     [KeyLabel.kty, { name: 'kty', ...valuesOf(KeyType) }],
     [KeyLabel.kid, { name: 'kid' }],
@@ -41,7 +41,7 @@ const coseKey: ItemNames = {
 };
 
 const inputMaterial = entriesOf(inputMaterialParameters, { ms: { secret: true }, alg: algorithm, hkdf: algorithm });
-const confirmation = entriesOf(confirmationMethods, { coseKey, osc: inputMaterial });
+const confirmation = entriesOf(confirmationMethods, { coseKey: coseKeyNames, osc: inputMaterial });
 const aceProfile = valuesOf(AceProfile);
 /** A scope of bytes is an AIF as a rule (RFC 9237). */
 const scope: ItemNames = { embedded: {} };
@@ -57,6 +57,14 @@ const fourPart = (name: string, last: string): Named => ({
   name,
   elements: [{ name: 'protected', embedded: headers }, { name: 'unprotected', ...headers }, { name: 'payload', embedded: claimNames }, { name: last }],
 });
+
+/** The parts of a COSE object without its tag, which could be any of three. */
+export const untaggedCose: readonly Named[] = [
+  { name: 'protected', embedded: headers },
+  { name: 'unprotected', ...headers },
+  { name: 'payload or ciphertext', embedded: claimNames },
+  { name: 'signature or tag' },
+];
 
 /** Any item: the tags that COSE and CWT define. */
 export const itemNames: ItemNames = {
@@ -105,3 +113,13 @@ export const introspectionNames: ItemNames = entriesOf(introspectionParameters, 
 });
 
 export const hintNames: ItemNames = entriesOf(hintParameters, { scope });
+
+/** What comes with a 4.xx: hints of an RS, or the error of an AS. No number is in both. */
+export const refusalNames: ItemNames = {
+  entries: new Map([
+    ...hintNames.entries!,
+    ...[...tokenNames.entries!].filter(([label]) =>
+      [tokenParameters.error, tokenParameters.errorDescription, tokenParameters.errorUri].some((p) => p.label === label),
+    ),
+  ]),
+};

@@ -1,10 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { decodeCommand } from './decode.ts';
-import { demoCommand } from './demo/demo.ts';
-import { initCommand } from './init.ts';
-import { discoverCommand, observeCommand, pingCommand, type RequestFlags, requestCommand } from './request.ts';
-import { serveAs, serveRs } from './serve.ts';
-import { introspectCommand, tokenCommand } from './token.ts';
+// What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
+import type { DecodeFlags } from './decode.ts';
+import type { InitFlags } from './init.ts';
+import type { ObserveFlags } from './observe.ts';
+import type { RequestFlags } from './request.ts';
+import type { ServeFlags } from './serve.ts';
+import type { IntrospectFlags, TokenFlags } from './token.ts';
 
 function seconds(text: string): number {
   const value = Number(text);
@@ -15,6 +16,12 @@ function seconds(text: string): number {
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text) || Number(text) === 0) throw new InvalidArgumentError('expected a whole number above 0.');
   return Number(text);
+}
+
+function port(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > 65_535) throw new InvalidArgumentError('expected a port from 1 to 65535.');
+  return value;
 }
 
 /** Below the options of a command: how it is used. */
@@ -31,8 +38,8 @@ function requestOptions(command: Command): Command {
     .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
     .option('--non', 'send as a Non-confirmable message')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
-    .option('-o, --output <file>', 'write the payload to a file')
-    .option('--json', 'print one JSON object a response')
+    .option('-o, --output <file>', 'write the payload of a success to a file')
+    .option('--json', 'print one JSON object an answer')
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')
     .option('--scope <scope>', 'scope to ask the AS for, instead of what the RS hints at')
     .option('--audience <audience>', 'audience to ask the AS for, instead of what the RS hints at')
@@ -41,7 +48,7 @@ function requestOptions(command: Command): Command {
 
 function payloadOptions(command: Command): Command {
   return command
-    .option('-d, --data <text>', 'payload')
+    .option('-d, --data <text>', 'payload, as text')
     .option('--payload-file <file>', 'payload from a file, or - for standard input')
     .option('--content-format <format>', 'Content-Format of the payload: a number or a name')
     .option('--no-upgrade', 'when the token does not cover the request, do not ask the AS for more');
@@ -87,20 +94,20 @@ export function program(version: string): Command {
     .configureHelp({ showGlobalOptions: false })
     .addHelpText(
       'after',
-      '\nExit codes: 0 success, 1 the peer said no, 2 wrong use, 3 no answer.\n\nStart here:\n  $ ace-coap init lab && ace-coap as lab & ace-coap rs lab &\n  $ ace-coap get coap://127.0.0.1:5683/temperature --config lab -v',
+      '\nExit codes: 0 success, 1 the peer said no, 2 wrong use, 3 no answer.\n\nStart here, in three terminals:\n  $ ace-coap init lab && ace-coap as lab\n  $ ace-coap rs lab\n  $ ace-coap get coap://127.0.0.1:5683/temperature --config lab -v',
     );
 
   ace
     .command('init')
     .argument('[folder]', 'folder to make', 'lab')
     .description('make a folder with fresh keys and one configuration file for each of as, rs and client')
-    .option('--as-port <port>', 'UDP port of the authorization server', wholeNumber)
-    .option('--rs-port <port>', 'UDP port of the resource server', wholeNumber)
-    .addHelpText('after', examples('ace-coap init lab'))
-    .action(initCommand);
+    .option('--as-port <port>', 'UDP port of the authorization server (5783)', port)
+    .option('--rs-port <port>', 'UDP port of the resource server (5683)', port)
+    .addHelpText('after', examples('ace-coap init lab', 'ace-coap init lab2 --as-port 15783 --rs-port 15683'))
+    .action(async (folder: string, flags: InitFlags) => (await import('./init.ts')).initCommand(folder, flags));
   for (const [name, serve, what] of [
-    ['as', serveAs, 'authorization server'],
-    ['rs', serveRs, 'resource server'],
+    ['as', 'serveAs', 'authorization server'],
+    ['rs', 'serveRs', 'resource server'],
   ] as const) {
     ace
       .command(name)
@@ -109,7 +116,7 @@ export function program(version: string): Command {
       .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
       .option('--json', 'log JSON lines, also on a terminal')
       .addHelpText('after', examples(`ace-coap ${name} lab`))
-      .action(serve);
+      .action(async (config: string, flags: ServeFlags) => (await import('./serve.ts'))[serve](config, flags));
   }
   for (const { name, does, example, payload } of methods) {
     const command = requestOptions(ace.command(name).argument('<uri>', 'coap://host[:port]/path[?query]').description(does)).addHelpText(
@@ -118,7 +125,7 @@ export function program(version: string): Command {
     );
     if (payload) payloadOptions(command);
     else command.option('--no-upgrade', 'when the token does not cover the request, do not ask the AS for more');
-    command.action((uri: string, flags: RequestFlags) => requestCommand(name, uri, flags));
+    command.action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).requestCommand(name, uri, flags));
   }
   requestOptions(
     ace.command('observe').argument('<uri>', 'coap://host[:port]/path[?query]').description('print a resource each time it changes (RFC 7641); Ctrl-C ends it'),
@@ -131,10 +138,10 @@ export function program(version: string): Command {
         'ace-coap observe coap://127.0.0.1:5683/temperature --config lab --count 3 --json',
       ),
     )
-    .action(observeCommand);
+    .action(async (uri: string, flags: ObserveFlags) => (await import('./observe.ts')).observeCommand(uri, flags));
   requestOptions(ace.command('discover').argument('<uri>', 'coap://host[:port][?rt=...]').description('list the resources of a server (RFC 6690)'))
     .addHelpText('after', examples('ace-coap discover coap://127.0.0.1:5683', "ace-coap discover 'coap://127.0.0.1:5683?rt=ace.ai'"))
-    .action(discoverCommand);
+    .action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).discoverCommand(uri, flags));
   ace
     .command('ping')
     .argument('<uri>', 'coap://host[:port]')
@@ -143,7 +150,7 @@ export function program(version: string): Command {
     .option('--json', 'print one JSON object')
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')
     .addHelpText('after', examples('ace-coap ping coap://127.0.0.1:5683'))
-    .action(pingCommand);
+    .action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).pingCommand(uri, flags));
   ace
     .command('token')
     .description('ask the AS for an access token and show it')
@@ -155,11 +162,11 @@ export function program(version: string): Command {
     .option('--json', 'print one JSON object')
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')
     .addHelpText('after', examples('ace-coap token --audience rs1 --scope "r_temp w_led" --config lab'))
-    .action(tokenCommand);
+    .action(async (flags: TokenFlags) => (await import('./token.ts')).tokenCommand(flags));
   ace
     .command('introspect')
     .argument('<token>', 'access token in hex or base64url, @file, or - for standard input')
-    .description('ask the AS what a token says (RFC 9200 Section 5.9), as the resource server')
+    .description('ask the AS what a token says (RFC 9200 Section 5.9), as the resource server; exit code 1: the token is not active')
     .requiredOption('-c, --config <path>', 'lab folder or rs.yaml')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
     .option('--json', 'print one JSON object')
@@ -171,7 +178,7 @@ export function program(version: string): Command {
         'ace-coap token --audience rs1 --json --config lab | jq -r .access_token | ace-coap introspect - --config lab',
       ),
     )
-    .action(introspectCommand);
+    .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
   ace
     .command('decode')
     .argument('<input>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input')
@@ -183,6 +190,7 @@ export function program(version: string): Command {
           'coap',
           'oscore-option',
           'cose',
+          'cose-key',
           'cwt',
           'claims',
           'token-request',
@@ -195,20 +203,24 @@ export function program(version: string): Command {
         ])
         .default('auto'),
     )
-    .option('-c, --config <path>', 'lab folder or rs.yaml, whose token keys open an encrypted token')
+    .option('-c, --config <path>', 'lab folder or rs.yaml, whose token keys verify and open a CWT (exit code 1: none does)')
     .option('--secrets', 'show key material')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
-      examples('ace-coap decode 4401a4b15d1f6c2e8b74656d7065726174757265', 'ace-coap decode a104420102 --as claims', 'ace-coap decode @token.bin --config lab'),
+      examples(
+        'ace-coap decode 4401a4b15d1f6c2e8b74656d7065726174757265',
+        'ace-coap decode a1041a6553f100 --as claims',
+        'ace-coap decode @token.bin --config lab',
+      ),
     )
-    .action(decodeCommand);
+    .action(async (input: string, flags: DecodeFlags) => (await import('./decode.ts')).decodeCommand(input, flags));
   ace
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
     .option('--json', 'print one JSON object a line')
     .option('--keep', 'keep the folder with keys, configuration and state')
     .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --json'))
-    .action(demoCommand);
+    .action(async (flags: { readonly json?: boolean; readonly keep?: boolean }) => (await import('./demo/demo.ts')).demoCommand(flags));
   return ace;
 }

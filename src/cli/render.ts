@@ -66,9 +66,13 @@ export function renderOption(option: Option): string {
   }
 }
 
-/** Code, options and payload on lines of their own, the payload in annotated diagnostic notation where its Content-Format is known. */
-export function renderBody(body: Body, indent = ''): string[] {
-  return [...body.options.map(renderOption), ...annotatePayload(body)].map((line) => `${indent}${line}`);
+/**
+ * Options and payload on lines of their own, the payload in annotated diagnostic notation where its Content-Format is known.
+ *
+ * @param requestPath the path that a response answers
+ */
+export function renderBody(body: Body, indent = '', requestPath?: readonly string[]): string[] {
+  return [...body.options.map(renderOption), ...annotatePayload(body, requestPath)].map((line) => `${indent}${line}`);
 }
 
 /**
@@ -76,7 +80,7 @@ export function renderBody(body: Body, indent = ''): string[] {
  *
  * @throws {CoapError} `ERR_COAP_FORMAT`
  */
-export function renderDatagram(datagram: Uint8Array): string[] {
+export function renderDatagram(datagram: Uint8Array, requestPath?: readonly string[]): string[] {
   const message = decodeMessage(datagram);
   const head = [
     typeNames[message.type],
@@ -84,5 +88,5 @@ export function renderDatagram(datagram: Uint8Array): string[] {
     `id ${message.id}`,
     ...(message.token.length === 0 ? [] : [`token ${toHex(message.token)}`]),
   ].join('  ');
-  return [head, ...renderBody(message, '  ')];
+  return [head, ...renderBody(message, '  ', requestPath)];
 }

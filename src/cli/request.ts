@@ -1,31 +1,28 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import type { AceResponse, MethodName } from '../client/index.ts';
+import type { AceRequestInit, MethodName } from '../client/index.ts';
 import {
   attributeOf,
+  type CoapUri,
   Code,
-  codeName,
-  contentFormatName,
   contentFormatOf,
   decodeLinkFormat,
   Endpoint,
-  formatCode,
   type Link,
   Method,
   type Option,
   OptionNumber,
-  type OutgoingRequest,
   parseUri,
-  type Response,
-  uintOf,
+  type Request,
+  sortOptions,
   uintOption,
   uriOptions,
 } from '../coap/index.ts';
-import { emptyBytes, fromUtf8, toHex, utf8 } from '../core/bytes.ts';
-import { udp } from '../transport/index.ts';
-import { ExitCode, UsageError } from './exit.ts';
-import { openClient } from './session.ts';
-import { err, table, waiting } from './terminal.ts';
-import { traced } from './trace.ts';
+import { emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
+import { type Answer, printAnswer } from './answer.ts';
+import { UsageError } from './exit.ts';
+import { readInput } from './input.ts';
+import { openConfigured, socketFor } from './session.ts';
+import { table, waiting } from './terminal.ts';
+import { Tracer } from './trace.ts';
 
 export interface RequestFlags {
   readonly config?: string;
@@ -42,138 +39,91 @@ export interface RequestFlags {
   readonly audience?: string;
   readonly plain?: boolean;
   readonly upgrade?: boolean;
-  readonly count?: number;
+}
+
+/** A request as the command line says it, checked before anything is sent. */
+export interface Wanted {
+  readonly text: string;
+  readonly uri: CoapUri;
+  readonly method: MethodName;
+  readonly payload: Uint8Array;
+  readonly contentFormat: number | undefined;
+  readonly accept: number | undefined;
+  readonly flags: RequestFlags;
 }
 
 /** The number of a Content-Format that is given as a number or a media type. */
-function contentFormat(text: string | undefined): number | undefined {
+function contentFormat(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const number = contentFormatOf(text);
   if (number !== undefined) return number;
-  throw new UsageError(`Content-Format: expected a number from 0 to 65535 or a name such as text/plain or application/cbor, got "${text}"`);
+  throw new UsageError(`${flag}: expected a number from 0 to 65535 or a name such as text/plain or application/cbor, got "${text}"`);
 }
 
-/** The bytes of a file, or of standard input for `-`. */
-export function readInput(file: string): Uint8Array {
-  try {
-    return new Uint8Array(readFileSync(file === '-' ? 0 : file));
-  } catch (cause) {
-    throw new UsageError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
-  }
-}
-
-function payloadOf(flags: RequestFlags): Uint8Array {
-  if (flags.data !== undefined && flags.payloadFile !== undefined) throw new UsageError('--data and --payload-file exclude each other');
+async function payloadOf(flags: RequestFlags): Promise<Uint8Array> {
+  if (flags.data !== undefined && flags.payloadFile !== undefined) throw new UsageError('expected either --data or --payload-file, got both');
   if (flags.payloadFile !== undefined) return readInput(flags.payloadFile);
   return flags.data === undefined ? emptyBytes : utf8(flags.data);
 }
 
-/** What both kinds of answer have in common, for printing. */
-interface Answer {
-  readonly code: number;
-  readonly options: readonly Option[];
-  readonly payload: Uint8Array;
-  readonly protected: boolean;
+/** A URI that can be asked: DTLS is not there, and `coaps` in the clear would be a betrayal. */
+export function plainUri(text: string): CoapUri {
+  const uri = parseUri(text);
+  if (uri.scheme !== 'coap') throw new UsageError(`uri: expected the scheme coap, got "${text}"; DTLS is not supported yet`);
+  return uri;
 }
 
-function asText(payload: Uint8Array): string | undefined {
-  try {
-    const text = fromUtf8(payload);
-    // Control characters other than white space would play with the terminal.
-    return /(?!\s)\p{Cc}/u.test(text) ? undefined : text;
-  } catch {
-    return undefined;
+export async function wantedOf(method: MethodName, text: string, flags: RequestFlags): Promise<Wanted> {
+  if (flags.config === undefined && (flags.scope !== undefined || flags.audience !== undefined)) {
+    throw new UsageError('--scope and --audience: expected --config with them, got none');
   }
-}
-
-function describe(answer: Answer): Record<string, unknown> {
-  const format = uintOf(answer.options, OptionNumber.ContentFormat);
-  const text = asText(answer.payload);
-  const observe = uintOf(answer.options, OptionNumber.Observe);
   return {
-    code: formatCode(answer.code),
-    name: codeName(answer.code),
-    protected: answer.protected,
-    ...(format === undefined ? {} : { content_format: format }),
-    ...(observe === undefined ? {} : { observe }),
-    payload_bytes: answer.payload.length,
-    ...(text === undefined ? { payload_hex: toHex(answer.payload) } : { payload: text }),
+    text,
+    uri: plainUri(text),
+    method,
+    payload: await payloadOf(flags),
+    contentFormat: contentFormat('--content-format', flags.contentFormat),
+    accept: contentFormat('--accept', flags.accept),
+    flags,
   };
 }
 
-/** Payload to standard output, everything about it to standard error, so that a pipe sees the payload alone. */
-function print(answer: Answer, flags: RequestFlags): void {
-  if (flags.json) {
-    console.log(JSON.stringify(describe(answer)));
-  } else {
-    const format = uintOf(answer.options, OptionNumber.ContentFormat);
-    const ok = answer.code < 128;
-    const facts = [
-      ...(format === undefined ? [] : [contentFormatName(format)]),
-      `${answer.payload.length} bytes`,
-      answer.protected ? 'protected by OSCORE' : 'not protected',
-    ];
-    console.error(`${err(ok ? 'green' : 'red', `${formatCode(answer.code)} ${codeName(answer.code)}`)}  ${err('dim', facts.join(', '))}`);
-  }
-  if (flags.output !== undefined) {
-    try {
-      writeFileSync(flags.output, answer.payload);
-    } catch (cause) {
-      throw new UsageError(`${flags.output}: cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
-    }
-  } else if (!flags.json && answer.payload.length > 0) {
-    const text = asText(answer.payload);
-    console.log(text ?? toHex(answer.payload));
-  }
-}
+export const milliseconds = (seconds: number | undefined): { timeout?: number } => (seconds === undefined ? {} : { timeout: seconds * 1000 });
 
 /** A plain CoAP endpoint for the length of one command. */
-async function withPlain<T>(uri: string, flags: RequestFlags, use: (endpoint: Endpoint, request: OutgoingRequest) => Promise<T>): Promise<T> {
-  const parsed = parseUri(uri);
-  const transport = await udp({ address: parsed.host.includes(':') ? '::' : '0.0.0.0' });
-  const endpoint = new Endpoint({ transport: flags.verbose ? traced(transport) : transport });
+export async function withPlain<T>(uri: CoapUri, verbose: boolean | undefined, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+  const transport = await socketFor([uri.host]);
+  const endpoint = new Endpoint({ transport: verbose ? new Tracer().wrap(transport) : transport });
   try {
-    const peer = await transport.resolve(parsed.host, parsed.port);
-    return await use(endpoint, { code: Method.GET, peer, options: uriOptions(parsed, peer) });
+    return await use(endpoint);
   } finally {
     await endpoint.close();
   }
 }
 
-const toAnswer = (response: Response): Answer => ({ ...response, protected: response.association !== undefined });
-const fromAce = (response: AceResponse): Answer => response;
-
-function withPayload(request: OutgoingRequest, method: string, flags: RequestFlags): OutgoingRequest {
-  const format = contentFormat(flags.contentFormat);
-  const accept = contentFormat(flags.accept);
-  const extra: Option[] = [];
-  if (format !== undefined) extra.push(uintOption(OptionNumber.ContentFormat, format));
-  if (accept !== undefined) extra.push(uintOption(OptionNumber.Accept, accept));
-  return {
-    ...request,
-    code: Method[methodName(method)],
-    options: [...(request.options ?? []), ...extra].sort((a, b) => a.number - b.number),
-    payload: payloadOf(flags),
-    ...(flags.non ? { nonConfirmable: true } : {}),
-  };
+/** The request itself, without protection. */
+export async function plainRequest({ uri, method, payload, contentFormat, accept, flags }: Wanted, endpoint: Endpoint): Promise<Request> {
+  const peer = await endpoint.resolve(uri.host, uri.port);
+  const formats: readonly Option[] = [
+    ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
+    ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
+  ];
+  const options = sortOptions([...uriOptions(uri, peer), ...formats]);
+  return { code: Method[method], peer, options, payload, ...(flags.non ? { nonConfirmable: true } : {}) };
 }
 
-/** The method of a command: `ipatch` is iPATCH. */
-function methodName(command: string): MethodName {
-  return (Object.keys(Method) as MethodName[]).find((name) => name.toLowerCase() === command)!;
-}
-
-const timeoutOf = (flags: RequestFlags): { timeout?: number } => (flags.timeout === undefined ? {} : { timeout: flags.timeout * 1000 });
-
-/** What AceClient.fetch and .observe take of the flags. */
-function aceInit(flags: RequestFlags): Record<string, unknown> {
-  const format = contentFormat(flags.contentFormat);
-  const accept = contentFormat(flags.accept);
+/** What AceClient.fetch and .observe take; what the flags leave open, the configuration says. */
+export function aceInit(
+  { method, payload, contentFormat, accept, flags }: Wanted,
+  defaults: { readonly timeout?: number; readonly confirmable: boolean },
+): AceRequestInit {
   return {
-    ...timeoutOf(flags),
-    ...(format === undefined ? {} : { contentFormat: format }),
+    method,
+    payload,
+    ...milliseconds(flags.timeout ?? defaults.timeout),
+    ...(contentFormat === undefined ? {} : { contentFormat }),
     ...(accept === undefined ? {} : { accept }),
-    ...(flags.non ? { confirmable: false } : {}),
+    ...(flags.non || !defaults.confirmable ? { confirmable: false } : {}),
     ...(flags.scope === undefined ? {} : { scope: flags.scope }),
     ...(flags.audience === undefined ? {} : { audience: flags.audience }),
     ...(flags.plain ? { allowUnprotected: true } : {}),
@@ -181,77 +131,45 @@ function aceInit(flags: RequestFlags): Record<string, unknown> {
   };
 }
 
-/** `ace-coap get|put|post|delete|fetch|patch|ipatch` */
-export async function requestCommand(method: string, uri: string, flags: RequestFlags): Promise<void> {
-  parseUri(uri);
-  const payload = payloadOf(flags);
-  const answer = await waiting(`${method.toUpperCase()} ${uri}`, async (note) => {
+/** Send it, wait, and give the answer. */
+function ask(wanted: Wanted): Promise<Answer> {
+  const { uri, method, text, flags } = wanted;
+  return waiting(`${method} ${text}`, flags.verbose, async (note) => {
     if (flags.config === undefined) {
-      return withPlain(uri, flags, async (endpoint, request) => toAnswer(await endpoint.request(withPayload(request, method, flags), timeoutOf(flags))));
+      return withPlain(uri, flags.verbose, async (endpoint) => {
+        const response = await endpoint.request(await plainRequest(wanted, endpoint), milliseconds(flags.timeout));
+        return { ...response, protected: false };
+      });
     }
-    const client = await openClient(flags.config, { verbose: flags.verbose === true, note });
+    const { client, config } = await openConfigured(flags.config, { verbose: flags.verbose === true, note, host: uri.host });
     try {
-      return fromAce(await client.fetch(uri, { ...aceInit(flags), method: methodName(method), payload }));
+      return await client.fetch(text, aceInit(wanted, config));
     } finally {
       await client.close();
     }
   });
-  print(answer, flags);
-  if (answer.code >= 128) process.exitCode = ExitCode.refused;
 }
 
-/** `ace-coap observe` */
-export async function observeCommand(uri: string, flags: RequestFlags): Promise<void> {
-  parseUri(uri);
-  const stop = new AbortController();
-  const end = (): void => stop.abort();
-  process.once('SIGINT', end);
-  process.once('SIGTERM', end);
-  const show = async (answers: AsyncIterable<Answer>): Promise<void> => {
-    let seen = 0;
-    for await (const answer of answers) {
-      print(answer, flags);
-      if (answer.code >= 128) process.exitCode = ExitCode.refused;
-      if (++seen === flags.count) break;
-    }
-    if (seen === 0 && !stop.signal.aborted) process.exitCode = ExitCode.noAnswer;
-  };
-  try {
-    if (flags.config === undefined) {
-      await withPlain(uri, flags, async (endpoint, request) => {
-        const answers = endpoint.observe(withPayload(request, 'get', flags), { ...timeoutOf(flags), signal: stop.signal });
-        await show(mapped(answers, toAnswer));
-      });
-      return;
-    }
-    const client = await openClient(flags.config, { verbose: flags.verbose === true });
-    try {
-      await show(mapped(client.observe(uri, { ...aceInit(flags), signal: stop.signal }), fromAce));
-    } finally {
-      await client.close();
-    }
-  } finally {
-    process.off('SIGINT', end);
-    process.off('SIGTERM', end);
-  }
+/** `ace-coap get|put|post|delete|fetch|patch|ipatch` */
+export async function requestCommand(command: string, uri: string, flags: RequestFlags): Promise<void> {
+  const method = (Object.keys(Method) as MethodName[]).find((name) => name.toLowerCase() === command)!;
+  printAnswer(await ask(await wantedOf(method, uri, flags)), flags);
 }
 
-async function* mapped<T>(items: AsyncIterable<T>, map: (item: T) => Answer): AsyncIterable<Answer> {
-  for await (const item of items) yield map(item);
+/** The URI of `/.well-known/core` at a server, with the filter of the given URI. */
+function discoveryUri(text: string): string {
+  const { host, port, path } = plainUri(text);
+  if (path.length > 0 && path.join('/') !== '.well-known/core')
+    throw new UsageError(`uri: expected coap://host[:port][?filter], got the path "/${path.join('/')}"`);
+  const at = text.indexOf('?');
+  return `coap://${host.includes(':') ? `[${host}]` : host}:${port}/.well-known/core${at < 0 ? '' : text.slice(at)}`;
 }
 
-/** `ace-coap discover`: links as a table; a list of resources is no secret here, so it is read unprotected. */
+/** `ace-coap discover`: links as a table. A list of resources is no secret as a rule, so an answer without protection is taken. */
 export async function discoverCommand(uri: string, flags: RequestFlags): Promise<void> {
-  const parsed = parseUri(uri);
-  const answer = await waiting(`discover ${uri}`, () =>
-    withPlain(uri, flags, async (endpoint, request) => {
-      const options = uriOptions({ ...parsed, path: ['.well-known', 'core'] }, request.peer);
-      return toAnswer(await endpoint.request(withPayload({ ...request, options }, 'get', flags), timeoutOf(flags)));
-    }),
-  );
-  if (answer.code !== Code.Content) {
-    print(answer, flags);
-    process.exitCode = ExitCode.refused;
+  const answer = await ask(await wantedOf('GET', discoveryUri(uri), { ...flags, plain: true }));
+  if (answer.code !== Code.Content || flags.output !== undefined) {
+    printAnswer(answer, flags);
     return;
   }
   const links = decodeLinkFormat(fromUtf8(answer.payload));
@@ -260,16 +178,30 @@ export async function discoverCommand(uri: string, flags: RequestFlags): Promise
       console.log(JSON.stringify({ target, ...Object.fromEntries(attributes.map(([name, value]) => [name, value ?? true])) }));
     return;
   }
-  const columns = ['rt', 'if', 'ct', 'sz', 'title'];
+  console.log(linkTable(links));
+}
+
+/** Columns that no link has a value for are left out. */
+function linkTable(links: readonly Link[]): string {
+  const names = ['rt', 'if', 'ct', 'sz', 'title'].filter((name) => links.some((link) => attributeOf(link, name) !== undefined));
   const observable = (link: Link): string => (link.attributes.some(([name]) => name === 'obs') ? 'yes' : '');
-  const rows = links.map((link) => [link.target, observable(link), ...columns.map((name) => attributeOf(link, name) ?? '')]);
-  console.log(table(['path', 'observe', ...columns], rows));
+  return table(
+    ['path', 'observe', ...names],
+    links.map((link) => [link.target, observable(link), ...names.map((name) => attributeOf(link, name) ?? '')]),
+  );
 }
 
 /** `ace-coap ping` */
-export async function pingCommand(uri: string, flags: RequestFlags): Promise<void> {
-  const started = performance.now();
-  await waiting(`ping ${uri}`, () => withPlain(uri, flags, (endpoint, request) => endpoint.ping(request.peer, timeoutOf(flags))));
-  const milliseconds = Math.round((performance.now() - started) * 10) / 10;
-  console.log(flags.json ? JSON.stringify({ alive: true, milliseconds }) : `alive, answered in ${milliseconds} ms`);
+export async function pingCommand(text: string, flags: RequestFlags): Promise<void> {
+  const uri = plainUri(text);
+  const elapsed = await waiting(`ping ${text}`, flags.verbose, () =>
+    withPlain(uri, flags.verbose, async (endpoint) => {
+      const peer = await endpoint.resolve(uri.host, uri.port);
+      const started = performance.now();
+      await endpoint.ping(peer, milliseconds(flags.timeout));
+      return performance.now() - started;
+    }),
+  );
+  const rounded = Math.round(elapsed * 10) / 10;
+  console.log(flags.json ? JSON.stringify({ alive: true, milliseconds: rounded }) : `alive, answered in ${rounded} ms`);
 }

@@ -1,10 +1,14 @@
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { AuthorizationServer, type AuthorizationServerEvent } from '../as/index.ts';
-import type { Endpoint, ResourceHandle } from '../coap/index.ts';
-import { createLogger, type Logger, type LogLevel, loadAsConfig, loadRsConfig, type ResourceConfig } from '../operate/index.ts';
+import type { DatagramTransport, Endpoint } from '../coap/index.ts';
+import { ProtocolError } from '../core/errors.ts';
+import { createLogger, type ListenConfig, type Logger, type LogLevel, loadAsConfig, loadRsConfig } from '../operate/index.ts';
 import { ResourceServer, type ResourceServerEvent } from '../rs/index.ts';
-import { lmdbStore } from '../store/index.ts';
+import { lmdbStore, type Store } from '../store/index.ts';
 import { udp } from '../transport/index.ts';
+import { configPath } from './config-path.ts';
+import { UsageError } from './exit.ts';
+import { addResources } from './resources.ts';
 import { paint } from './terminal.ts';
 
 export interface ServeFlags {
@@ -38,79 +42,99 @@ function loggerFor(role: string, flags: ServeFlags): Logger {
   return createLogger({ level: flags.logLevel, base: { role, pid: process.pid }, ...(forPeople ? { write: readable } : {}) });
 }
 
-/** Say where it listens, wait for a signal, stop cleanly. */
-async function untilStopped(role: string, logger: Logger, endpoint: Endpoint, close: () => Promise<void>): Promise<void> {
-  const { address, port } = endpoint.local;
-  logger.info({ address, port }, 'listening');
-  console.log(`${role} listens on coap://${address.includes(':') ? `[${address}]` : address}:${port} (Ctrl-C stops it)`);
-  const signal = await new Promise<string>((resolve) => {
+/**
+ * The socket to listen on.
+ *
+ * @throws {UsageError} when the address cannot be had, with what to do about it
+ */
+async function listenOn(role: string, { file, listen }: { readonly file: string; readonly listen: ListenConfig }): Promise<DatagramTransport> {
+  const { port } = listen;
+  const address = listen.address === 'localhost' ? '127.0.0.1' : listen.address;
+  try {
+    return await udp({ address, port });
+  } catch (error) {
+    const cause = error instanceof ProtocolError ? (error.cause as NodeJS.ErrnoException | undefined)?.code : undefined;
+    const hint = cause === undefined ? undefined : bindHints[cause];
+    if (hint === undefined) throw error;
+    throw new UsageError(`${file}: listen: ${address}:${port}: ${hint(role)}`, { code: 'ERR_TRANSPORT_BIND', cause: error });
+  }
+}
+
+const bindHints: Readonly<Record<string, (role: string) => string>> = {
+  EADDRINUSE: (role) => `the port is in use; is another "ace-coap ${role}" running? Stop it, or write another port into the file`,
+  EACCES: () => 'not permitted; ports below 1024 are for the system: write a higher one into the file',
+  EADDRNOTAVAIL: () => 'this machine does not have that address; write one that it has, or 0.0.0.0 for all, into the file',
+};
+
+/** Say where it listens, and wait for the signal to stop. */
+async function untilStopped(role: string, logger: Logger, { local: { address, port } }: Endpoint): Promise<void> {
+  // Whoever reads that it listens may stop it at once.
+  const stopped = new Promise<string>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
   });
-  await close();
-  logger.info({ signal }, 'stopped');
+  logger.info({ address, port }, 'listening');
+  console.log(`${role.toUpperCase()} listens on coap://${address.includes(':') ? `[${address}]` : address}:${port} (Ctrl-C stops it)`);
+  logger.info({ signal: await stopped }, 'stopping');
+}
+
+interface Server {
+  listen(transport: DatagramTransport): Promise<Endpoint>;
+  close(): Promise<void>;
+}
+
+interface ServerConfig {
+  readonly file: string;
+  readonly listen: ListenConfig;
+  /** Folder of the store. */
+  readonly store: string;
+}
+
+/** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
+async function serve(role: string, config: ServerConfig, logger: Logger, make: (store: Store) => Server): Promise<void> {
+  // First of all, so that a second server that is started by mistake touches nothing.
+  const transport = await listenOn(role, config);
+  let store: Store | undefined;
+  let server: Server | undefined;
+  try {
+    let endpoint: Endpoint;
+    try {
+      store = await lmdbStore(config.store);
+      server = make(store);
+      endpoint = await server.listen(transport);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new UsageError(`${config.file}: ${error.message}`, { code: error.code, cause: error });
+    }
+    await untilStopped(role, logger, endpoint);
+  } finally {
+    await server?.close();
+    await transport.close();
+    await store?.close();
+  }
+  logger.info({}, 'stopped');
 }
 
 /** `ace-coap as` */
 export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
-  const { listen, store: folder, transmission, ...config } = loadAsConfig(path);
+  const config = loadAsConfig(configPath(path));
   const logger = loggerFor('as', flags);
-  const store = await lmdbStore(folder);
-  const as = new AuthorizationServer({ ...config, parameters: transmission, store, profiles: [oscoreProfile], emit: (event) => log(logger, event) });
-  try {
-    const endpoint = await as.listen(await udp(listen));
-    await untilStopped('AS', logger, endpoint, () => as.close());
-  } finally {
-    await store.close();
-  }
-}
-
-/** A number that changes by itself, for trying things out. */
-function sensor(rs: ResourceServer, { path, unit = '', interval = 2, title }: ResourceConfig): () => void {
-  let value = 21.5;
-  const handle: ResourceHandle = rs.resource(path, {
-    observable: true,
-    get: () => `${value.toFixed(1)}${unit === '' ? '' : ` ${unit}`}`,
-    attributes: { ...(title === undefined ? {} : { title }), ct: 0 },
-  });
-  const timer = setInterval(() => {
-    value = Math.min(30, Math.max(10, value + (Math.random() - 0.5)));
-    handle.changed();
-  }, interval * 1000);
-  timer.unref();
-  return () => clearInterval(timer);
-}
-
-/** A text that can be read and written. */
-function value(rs: ResourceServer, { path, initial = '', title }: ResourceConfig): () => void {
-  let text = initial;
-  const handle: ResourceHandle = rs.resource(path, {
-    observable: true,
-    get: () => text,
-    put: (request) => {
-      text = request.text();
-      handle.changed();
-      return undefined;
-    },
-    accepts: [0],
-    attributes: { ...(title === undefined ? {} : { title }), ct: 0 },
-  });
-  return () => {};
+  const emit = (event: AuthorizationServerEvent): void => log(logger, event);
+  await serve('as', config, logger, (store) => new AuthorizationServer({ ...config, parameters: config.transmission, store, profiles: [oscoreProfile], emit }));
 }
 
 /** `ace-coap rs` */
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
-  const { listen, store: folder, transmission, resources, ...config } = loadRsConfig(path);
+  const config = loadRsConfig(configPath(path));
   const logger = loggerFor('rs', flags);
-  const store = await lmdbStore(folder);
-  const rs = new ResourceServer({ ...config, parameters: transmission, store, profiles: [oscoreProfile], emit: (event) => log(logger, event) });
-  const stops = resources.map((resource) => (resource.kind === 'sensor' ? sensor : value)(rs, resource));
+  const emit = (event: ResourceServerEvent): void => log(logger, event);
+  let stop = (): void => {};
   try {
-    const endpoint = await rs.listen(await udp(listen));
-    await untilStopped('RS', logger, endpoint, async () => {
-      for (const stop of stops) stop();
-      await rs.close();
+    await serve('rs', config, logger, (store) => {
+      const rs = new ResourceServer({ ...config, parameters: config.transmission, store, profiles: [oscoreProfile], emit });
+      stop = addResources(rs, config.resources);
+      return rs;
     });
   } finally {
-    await store.close();
+    stop();
   }
 }

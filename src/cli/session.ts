@@ -1,13 +1,14 @@
 import { oscoreProfileWith } from '../../profiles/oscore/index.ts';
 import { AceClient, type AceClientEvent } from '../client/index.ts';
-import type { DatagramTransport } from '../coap/index.ts';
+import { type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
-import { loadClientConfig, loadRsConfig, type TransmissionConfig } from '../operate/index.ts';
-import { lmdbStore } from '../store/index.ts';
+import { type ClientConfig, loadClientConfig, loadRsConfig, type TransmissionConfig } from '../operate/index.ts';
+import { lmdbStore, type Store } from '../store/index.ts';
 import { udp } from '../transport/index.ts';
+import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
 import { err } from './terminal.ts';
-import { traced, traceInner } from './trace.ts';
+import { Tracer } from './trace.ts';
 
 export interface SessionFlags {
   readonly verbose?: boolean;
@@ -17,6 +18,8 @@ export interface SessionFlags {
   /** Look at the datagrams. */
   readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
   readonly env?: Env;
+  /** The host of the resource server, where it is known. */
+  readonly host?: string;
 }
 
 interface Peers {
@@ -25,43 +28,64 @@ interface Peers {
   readonly transmission: TransmissionConfig;
 }
 
+/** A socket that reaches these hosts: names are looked up for IPv4, unless an IPv6 address is among them; such a socket reaches both. */
+export function socketFor(hosts: readonly string[]): Promise<DatagramTransport> {
+  return udp({ address: hosts.some((host) => host.includes(':')) ? '::' : '0.0.0.0' });
+}
+
 /** A client whose store goes with it when it is closed. */
 async function open({ store: folder, authorizationServers, transmission }: Peers, flags: SessionFlags): Promise<AceClient> {
-  const store = await lmdbStore(folder);
-  const bare = await udp({ address: '0.0.0.0' });
-  const watched = flags.wrap?.(bare) ?? bare;
-  const client = new AceClient({
-    transport: flags.verbose ? traced(watched) : watched,
-    store,
-    // Runs of the command line share a store.
-    profiles: [oscoreProfileWith({ block: 1 })],
-    authorizationServers,
-    parameters: transmission,
-    ...(flags.env === undefined ? {} : { env: flags.env }),
-    emit: (event) => {
-      flags.emit?.(event);
-      if (event.type === 'step') {
-        flags.note?.(`${event.step}: ${event.detail}`);
-        if (flags.verbose) console.error(`${err('bold', `# ${event.step}`)} ${event.detail}`);
-      } else if (event.type === 'profile' && flags.verbose && event.event.inner !== undefined) traceInner(event.event.direction ?? 'in', event.event.inner);
-    },
-  });
-  const close = client.close.bind(client);
-  client.close = async () => {
-    await close();
-    await store.close();
-  };
-  return client;
+  const tracer = flags.verbose ? new Tracer() : undefined;
+  const socket = await socketFor([...(flags.host === undefined ? [] : [flags.host]), ...authorizationServers.map(({ uri }) => parseUri(uri).host)]);
+  let store: Store | undefined;
+  try {
+    store = await lmdbStore(folder);
+    const watched = flags.wrap?.(socket) ?? socket;
+    const client = new AceClient({
+      transport: tracer?.wrap(watched) ?? watched,
+      store,
+      // Runs of the command line share a store.
+      profiles: [oscoreProfileWith({ block: 1 })],
+      authorizationServers,
+      parameters: transmission,
+      ...(flags.env === undefined ? {} : { env: flags.env }),
+      emit: (event) => report(event, flags, tracer),
+    });
+    const close = client.close.bind(client);
+    client.close = async () => {
+      await close();
+      await store?.close();
+    };
+    return client;
+  } catch (error) {
+    await socket.close();
+    await store?.close();
+    throw error;
+  }
+}
+
+function report(event: AceClientEvent, flags: SessionFlags, tracer: Tracer | undefined): void {
+  flags.emit?.(event);
+  if (event.type === 'step') {
+    flags.note?.(`${event.step}: ${event.detail}`);
+    if (tracer !== undefined) console.error(`${err('bold', `# ${event.step}`)} ${event.detail}`);
+  } else if (event.type === 'profile' && event.event.inner !== undefined) tracer?.inner(event.event.direction ?? 'in', event.event.inner);
+}
+
+/** The client of a configuration, and the configuration. */
+export async function openConfigured(path: string, flags: SessionFlags = {}): Promise<{ readonly client: AceClient; readonly config: ClientConfig }> {
+  const config = loadClientConfig(configPath(path));
+  return { client: await open(config, flags), config };
 }
 
 /** The client of a configuration. */
-export function openClient(path: string, flags: SessionFlags = {}): Promise<AceClient> {
-  return open(loadClientConfig(path), flags);
+export async function openClient(path: string, flags: SessionFlags = {}): Promise<AceClient> {
+  return (await openConfigured(path, flags)).client;
 }
 
 /** A client that speaks to the AS as the resource server of a configuration does, over the RS's own channel and store. */
 export async function openAsRs(path: string, flags: SessionFlags = {}): Promise<{ readonly client: AceClient; readonly as: string }> {
-  const { store, transmission, issuers, file } = loadRsConfig(path);
+  const { store, transmission, issuers, file } = loadRsConfig(configPath(path));
   const channels = issuers.flatMap(({ uri, profile, credentials }) =>
     profile === undefined || credentials === undefined ? [] : [{ uri, profile, credentials }],
   );

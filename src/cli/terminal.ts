@@ -11,16 +11,34 @@ export function paint(stream: { readonly isTTY?: boolean }, style: Style, text: 
 export const out = (style: Style, text: string): string => paint(process.stdout, style, text);
 export const err = (style: Style, text: string): string => paint(process.stderr, style, text);
 
-/** Runs `work` while a spinner on a terminal says what is being waited for; elsewhere it is silent. `note` changes the text. */
-export async function waiting<T>(text: string, work: (note: (text: string) => void) => Promise<T>): Promise<T> {
-  if (process.stderr.isTTY !== true) return work(() => {});
+/** A spinner that says what is being waited for. */
+export interface Spinning {
+  readonly note: (text: string) => void;
+  /** Take it away; it may be called again. */
+  readonly end: () => void;
+}
+
+/** A spinner on a terminal; elsewhere, and where `quiet` says that other lines tell what goes on, nothing. */
+export function spin(text: string, quiet = false): Spinning {
+  if (process.stderr.isTTY !== true || quiet) return { note: () => {}, end: () => {} };
   const spinner: Spinner = createSpinner({ text, stream: process.stderr }).start();
-  try {
-    return await work((next) => {
+  return {
+    note: (next) => {
       spinner.text = next;
-    });
+    },
+    end: () => {
+      if (spinner.isSpinning) spinner.stop();
+    },
+  };
+}
+
+/** Runs `work` while a spinner says what is being waited for; `note` changes the text. */
+export async function waiting<T>(text: string, quiet: boolean | undefined, work: (note: (text: string) => void) => Promise<T>): Promise<T> {
+  const spinner = spin(text, quiet);
+  try {
+    return await work(spinner.note);
   } finally {
-    spinner.stop();
+    spinner.end();
   }
 }
 

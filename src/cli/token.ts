@@ -1,11 +1,13 @@
-import { encodeTokenResponse, type IntrospectionResponse } from '../ace/index.ts';
+import { AceError, encodeTokenResponse, type IntrospectionResponse, introspectionParameters } from '../ace/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { decode, Tagged } from '../core/cbor.ts';
+import { ProtocolError } from '../core/errors.ts';
 import { annotateCbor } from './annotate.ts';
-import { inputBytes } from './decode.ts';
-import { ExitCode } from './exit.ts';
+import { ExitCode, UsageError } from './exit.ts';
+import { inputBytes } from './input.ts';
 import { tokenNames } from './names.ts';
-import { openAsRs, openClient } from './session.ts';
+import { milliseconds } from './request.ts';
+import { openAsRs, openConfigured } from './session.ts';
 import { err, out, waiting } from './terminal.ts';
 
 export interface TokenFlags {
@@ -18,15 +20,17 @@ export interface TokenFlags {
   readonly verbose?: boolean;
 }
 
-const timeoutOf = ({ timeout }: { readonly timeout?: number }): { timeout?: number } => (timeout === undefined ? {} : { timeout: timeout * 1000 });
-
 /** `ace-coap token` */
 export async function tokenCommand(flags: TokenFlags): Promise<void> {
   const { config, audience, scope, as } = flags;
-  const response = await waiting(`token for ${audience}`, async (note) => {
-    const client = await openClient(config, { verbose: flags.verbose === true, note });
+  const response = await waiting(`token for ${audience}`, flags.verbose, async (note) => {
+    const { client, config: defaults } = await openConfigured(config, { verbose: flags.verbose === true, note });
+    const { timeout = defaults.timeout } = flags;
     try {
-      return await client.token({ audience, ...(scope === undefined ? {} : { scope }), ...(as === undefined ? {} : { as }), ...timeoutOf(flags) });
+      return await client.token({ audience, ...(scope === undefined ? {} : { scope }), ...(as === undefined ? {} : { as }), ...milliseconds(timeout) });
+    } catch (error) {
+      if (!(error instanceof AceError) || error.code !== 'ERR_ACE_AS_NOT_ALLOWED') throw error;
+      throw new UsageError(`--as: ${error.message}`, { code: error.code });
     } finally {
       await client.close();
     }
@@ -63,26 +67,28 @@ function scopeOrHex(bytes: Uint8Array): unknown {
   try {
     const value = decode(bytes);
     return Array.isArray(value) && !value.some((entry) => entry instanceof Tagged || entry instanceof Uint8Array) ? value : toHex(bytes);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
     return toHex(bytes);
   }
 }
 
 /** `ace-coap introspect` */
 export async function introspectCommand(input: string, flags: IntrospectFlags): Promise<void> {
-  const token = inputBytes(input);
-  const response: IntrospectionResponse = await waiting('introspection', async (note) => {
+  const token = await inputBytes(input);
+  const response: IntrospectionResponse = await waiting('introspection', flags.verbose, async (note) => {
     const { client, as } = await openAsRs(flags.config, { verbose: flags.verbose === true, note });
     try {
-      return await client.introspect(token, { as, ...timeoutOf(flags) });
+      return await client.introspect(token, { as, ...milliseconds(flags.timeout) });
     } finally {
       await client.close();
     }
   });
-  const fields = Object.fromEntries(Object.entries(response).map(([name, value]) => [name, plain(name, value)]));
+  const wireNames: Readonly<Record<string, { readonly name: string }>> = introspectionParameters;
+  const fields = Object.fromEntries(Object.entries(response).map(([field, value]) => [wireNames[field]?.name ?? field, plain(field, value)]));
   if (flags.json) console.log(JSON.stringify(fields));
   else
     for (const [name, value] of Object.entries(fields))
-      console.log(`${out('bold', name.padEnd(10))} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+      console.log(`${out('bold', name.padEnd(12))} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
   if (!response.active) process.exitCode = ExitCode.refused;
 }

@@ -44,7 +44,11 @@ export async function demoCommand(flags: { readonly json?: boolean; readonly kee
       if (!flags.json) console.error(err('dim', `        ${text}`));
     };
     const steps = demoSteps({ lab, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note });
-    for (let next = await waiting('first step', () => steps.next()); !next.done; next = await waiting('next step', () => steps.next())) {
+    for (
+      let next = await waiting('first step', flags.json, () => steps.next());
+      !next.done;
+      next = await waiting('next step', flags.json, () => steps.next())
+    ) {
       const result = next.value;
       results.push(result);
       const { step, code, requestBytes, responseBytes, ok } = result;

@@ -1,0 +1,94 @@
+import { writeFileSync } from 'node:fs';
+import { ContentFormat, codeName, contentFormatName, formatCode, type Option, OptionNumber, uintOf } from '../coap/index.ts';
+import { fromUtf8, toHex } from '../core/bytes.ts';
+import { annotatePayload, isCborFormat } from './annotate.ts';
+import { ExitCode, UsageError } from './exit.ts';
+import { err } from './terminal.ts';
+
+/** What the answer to a plain and to a protected request have in common. */
+export interface Answer {
+  readonly code: number;
+  readonly options: readonly Option[];
+  readonly payload: Uint8Array;
+  readonly protected: boolean;
+}
+
+export interface PrintFlags {
+  readonly json?: boolean;
+  readonly output?: string;
+  /** One of several answers: each has a line of its own. */
+  readonly stream?: boolean;
+}
+
+/** The payload as text; `undefined`: it is none, or would play with the terminal. */
+function asText({ options, payload }: Answer): string | undefined {
+  const format = uintOf(options, OptionNumber.ContentFormat);
+  if (format === ContentFormat.OctetStream || (format !== undefined && isCborFormat(format))) return undefined;
+  try {
+    const text = fromUtf8(payload);
+    // Control characters other than white space.
+    return /(?!\s)\p{Cc}/u.test(text) ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+function describe(answer: Answer): Record<string, unknown> {
+  const format = uintOf(answer.options, OptionNumber.ContentFormat);
+  const observe = uintOf(answer.options, OptionNumber.Observe);
+  const text = asText(answer);
+  return {
+    code: formatCode(answer.code),
+    name: codeName(answer.code),
+    protected: answer.protected,
+    ...(format === undefined ? {} : { content_format: format }),
+    ...(observe === undefined ? {} : { observe }),
+    payload_bytes: answer.payload.length,
+    ...(text === undefined ? { payload_hex: toHex(answer.payload) } : { payload: text }),
+  };
+}
+
+/** Code, format, size and protection, for standard error; of an error the payload too. */
+function sayFacts(answer: Answer): void {
+  const format = uintOf(answer.options, OptionNumber.ContentFormat);
+  const ok = answer.code < 128;
+  const facts = [
+    ...(format === undefined ? [] : [contentFormatName(format)]),
+    `${answer.payload.length} bytes`,
+    answer.protected ? 'protected by OSCORE' : 'not protected',
+  ];
+  console.error(`${err(ok ? 'green' : 'red', `${formatCode(answer.code)} ${codeName(answer.code)}`)}  ${err('dim', facts.join(', '))}`);
+  if (!ok) for (const line of annotatePayload(answer)) console.error(`  ${line}`);
+}
+
+function writePayload(payload: Uint8Array, file: string): void {
+  try {
+    writeFileSync(file, payload);
+  } catch (cause) {
+    throw new UsageError(`${file}: cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+}
+
+/** Text with a line end; other bytes for people on a terminal, and as they are for a program. */
+function printPayload(answer: Answer, flags: PrintFlags): void {
+  const { payload } = answer;
+  if (payload.length === 0) return;
+  const text = asText(answer);
+  if (text !== undefined) process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  else if (process.stdout.isTTY) console.log(annotatePayload(answer).join('\n'));
+  else if (flags.stream) console.log(toHex(payload));
+  else process.stdout.write(payload);
+}
+
+/**
+ * Shows an answer and sets the exit code for it. The payload goes to standard output, or a file, and everything about it to standard error, so that a pipe
+ * sees the payload alone; what an error says is about it.
+ */
+export function printAnswer(answer: Answer, flags: PrintFlags): void {
+  const ok = answer.code < 128;
+  if (flags.json) console.log(JSON.stringify(describe(answer)));
+  else sayFacts(answer);
+  if (ok && flags.output !== undefined) writePayload(answer.payload, flags.output);
+  else if (ok && !flags.json) printPayload(answer, flags);
+  if (!ok) process.exitCode = ExitCode.refused;
+}
