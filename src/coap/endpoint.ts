@@ -76,10 +76,15 @@ export class Endpoint {
       request: (message, peer, incoming) => this.#exchange.receiveRequest(message, peer, incoming),
       response: (message, peer, transmission) => this.#exchange.receiveResponse(message, peer, transmission),
     });
-    this.#exchange = new Exchange(this.#messaging, this.#limits, emit);
     this.#observe = observe(options.observe ?? {}, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? [])];
+    this.#exchange = new Exchange(
+      this.#messaging,
+      this.#limits,
+      emit,
+      layers.flatMap(({ understands }) => understands ?? []),
+    );
     this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next), this.#exchange.request);
     this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next), handler ?? this.#exchange.handler);
     transport.start((datagram, peer) => this.#messaging.receive(datagram, peer));

@@ -8,7 +8,7 @@ import { CoapError } from './errors.ts';
 import type { Handler, Peer, Request, ResponseListener } from './layer.ts';
 import { type Body, type Message, MessageType } from './message.ts';
 import type { DiscardedEvent, Messaging } from './messaging.ts';
-import { findOption, type Option, OptionNumber, optionName, readUint, recogniseOptions } from './option.ts';
+import { findOption, type Option, OptionNumber, type OptionTable, optionName, optionTable, readUint, recogniseOptions } from './option.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
 import type { Transmission, TransmissionListener } from './transmission.ts';
@@ -83,6 +83,7 @@ export class Exchange implements ReplyOwner {
   readonly #limits: ExchangeLimits;
   readonly #emit: (event: ExchangeEvent) => void;
   readonly #tokens: Tokens;
+  readonly #options: OptionTable;
   /** What we asked, by the sequence number in its token. */
   readonly #requests: Map<number, OutgoingExchange> = new Map();
   /** Tokens of our observations, for as long as their owners hold on to them. */
@@ -95,11 +96,13 @@ export class Exchange implements ReplyOwner {
   /** Where requests go; set when the layers are put together. */
   handler: Handler = (_request, reply) => reply.respond(plain(Code.NotFound));
 
-  constructor(messaging: Messaging, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void) {
+  /** @param understood options that the layers above process, of those that need a layer */
+  constructor(messaging: Messaging, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, understood: readonly number[] = []) {
     this.messaging = messaging;
     this.#limits = limits;
     this.#emit = emit;
     this.#tokens = new Tokens(messaging.random);
+    this.#options = optionTable(understood);
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -164,7 +167,7 @@ export class Exchange implements ReplyOwner {
     // RFC 7252 §5.3.2: the endpoint that was asked, the token that was given, and for a piggybacked response the message id.
     if (outgoing === undefined || outgoing.peer.key !== peer.key || !equalBytes(outgoing.token, message.token)) return false;
     if (transmission !== undefined && outgoing.transmission !== transmission) return false;
-    const { bad, options } = recogniseOptions(message.options);
+    const { bad, options } = recogniseOptions(message.options, this.#options);
     if (bad !== undefined) {
       // RFC 7252 §5.4.1: the response is rejected. The request has arrived, so to ask again would bring the same.
       outgoing.failed(new CoapError('ERR_COAP_OPTION', `expected a response without ${optionName(bad.number)} of ${bad.value.length} bytes, got one`));
@@ -186,10 +189,11 @@ export class Exchange implements ReplyOwner {
 
   /** From the message layer: a request that is no duplicate. */
   receiveRequest(message: Message, peer: Peer, incoming: Incoming): void {
-    const { bad, options } = recogniseOptions(message.options);
+    const { bad, options } = recogniseOptions(message.options, this.#options);
     const confirmable = message.type === MessageType.CON;
     if (bad !== undefined) this.#rejectOption(bad, message, peer, incoming);
     else if (this.#replies.size >= this.#limits.replies) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
+    else if (isForProxy(options)) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ProxyingNotSupported));
     else {
       const reply = this.#reply(message, peer, incoming, findOption(options, OptionNumber.Observe), noResponseOf(options));
       const { code, payload } = message;
@@ -255,6 +259,13 @@ function observerKey(reply: IncomingExchange): string {
   let key = reply.peer.key;
   for (const byte of reply.token) key += ` ${byte}`;
   return key;
+}
+
+/** RFC 7252 §5.10.2: what is no proxy must not serve such a request as its own. */
+function isForProxy(options: readonly Option[]): boolean {
+  const last = options[options.length - 1];
+  if (last === undefined || last.number < OptionNumber.ProxyUri) return false;
+  return findOption(options, OptionNumber.ProxyUri) !== undefined || findOption(options, OptionNumber.ProxyScheme) !== undefined;
 }
 
 /** Observe 0 (RFC 7641, Section 2). */

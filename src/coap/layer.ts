@@ -82,6 +82,8 @@ export type Requester = (request: Request, listener: ResponseListener) => Cancel
  */
 export interface Layer {
   readonly name: string;
+  /** Options that only this layer processes: without it an endpoint does not understand them. */
+  readonly understands?: readonly number[];
   outbound(next: Requester): Requester;
   inbound(next: Handler): Handler;
 }

@@ -229,10 +229,21 @@ export function queryOptions(args: readonly string[]): Option[] {
 }
 
 /** Definitions by number below 300, where all that are understood lie: an index into an array is what every received option costs. */
-const table: readonly (OptionDefinition | undefined)[] = Array.from({ length: 300 }, (_, number) => definitions.get(number));
+const table: OptionTable = Array.from({ length: 300 }, (_, number) => definitions.get(number));
 
-function fits(option: Option, before: number): boolean {
-  const definition = table[option.number];
+/** Definitions by number. */
+export type OptionTable = readonly (OptionDefinition | undefined)[];
+
+/** Options that no endpoint understands but one with a layer that does. */
+const ofLayers: readonly number[] = [OptionNumber.Oscore];
+
+/** What an endpoint understands whose layers understand these options. */
+export function optionTable(understood: readonly number[]): OptionTable {
+  return table.map((definition, number) => (ofLayers.includes(number) && !understood.includes(number) ? undefined : definition));
+}
+
+function fits(option: Option, before: number, known: OptionTable): boolean {
+  const definition = known[option.number];
   if (definition === undefined) return !isCritical(option.number);
   const length = option.value.length;
   return length >= definition.min && length <= definition.max && (option.number !== before || definition.repeatable);
@@ -251,22 +262,22 @@ export interface RecognisedOptions {
  *
  * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.4.1, 5.4.3 and 5.4.5
  */
-export function recogniseOptions(options: readonly Option[]): RecognisedOptions {
+export function recogniseOptions(options: readonly Option[], known: OptionTable = table): RecognisedOptions {
   let before = -1;
   for (let i = 0; i < options.length; i++) {
     const option = options[i]!;
-    if (!fits(option, before)) return sortOut(options, i);
+    if (!fits(option, before, known)) return sortOut(options, i, known);
     before = option.number;
   }
   return { bad: undefined, options };
 }
 
-function sortOut(options: readonly Option[], firstMisfit: number): RecognisedOptions {
+function sortOut(options: readonly Option[], firstMisfit: number, known: OptionTable): RecognisedOptions {
   const kept = options.slice(0, firstMisfit);
   for (let i = firstMisfit; i < options.length; i++) {
     const option = options[i]!;
     // A second occurrence is measured against the first that was taken, so that a misfit does not shut out the option behind it.
-    if (fits(option, kept.at(-1)?.number ?? -1)) kept.push(option);
+    if (fits(option, kept.at(-1)?.number ?? -1, known)) kept.push(option);
     else if (isCritical(option.number)) return { bad: option, options: kept };
   }
   return { bad: undefined, options: kept };

@@ -61,6 +61,7 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
 
   return {
     name: 'oscore',
+    understands: [OptionNumber.Oscore],
     outbound:
       (next: Requester): Requester =>
       (request, listener) =>

@@ -10,6 +10,7 @@ import {
   encodeMessage,
   findOption,
   type Handler,
+  type Layer,
   Method,
   OptionNumber,
   opaqueOption,
@@ -88,6 +89,28 @@ test('RFC 7252 5.4.3: an elective option of a wrong length does not reach the ha
   const { raw } = endpointWith({ handler });
   await raw.exchange('4101 1234 aa c3 000000');
   assert.deepEqual(seen, []);
+});
+
+test('RFC 7252 5.4.1: an option of a layer that the endpoint does not have is not understood', async () => {
+  let calls = 0;
+  const handler: Handler = (_request, reply) => {
+    calls++;
+    reply.respond(content);
+  };
+  const { raw } = endpointWith({ handler });
+  const [answer] = await raw.exchange('4102 1234 aa 90 ff 00');
+  assert.equal(answer!.slice(0, 10), '61821234aa');
+  assert.equal(calls, 0);
+  const layer: Layer = { name: 'of a test', understands: [OptionNumber.Oscore], outbound: (next) => next, inbound: (next) => next };
+  assert.deepEqual(await endpointWith({ handler, layers: [layer] }).raw.exchange('4102 1234 aa 90 ff 00'), ['61451234aaff6f6b']);
+});
+
+test('RFC 7252 5.10.2: Proxy-Uri or Proxy-Scheme: 5.05; the handler does not see it', async () => {
+  let calls = 0;
+  const { raw } = endpointWith({ handler: () => calls++ });
+  assert.deepEqual(await raw.exchange('4101 1234 aa d9 16 636f61703a2f2f682f'), ['61a51234aa']);
+  assert.deepEqual(await raw.exchange('4101 1235 ab d4 1a 636f6170'), ['61a51235ab']);
+  assert.equal(calls, 0);
 });
 
 test('without a handler every request is answered by 4.04', async () => {
