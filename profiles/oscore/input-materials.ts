@@ -100,6 +100,8 @@ export class InputMaterials {
   async extend(grant: Grant, id: Uint8Array): Promise<boolean> {
     const folder = folderOf(grant.resourceServer);
     await this.#space(folder);
+    // The store takes no key of any length.
+    if (indexOf(toHex(id)) === undefined) return false;
     const key = folder + toHex(id);
     for (;;) {
       const stored = await this.#store.get(key);

@@ -233,7 +233,7 @@ test('RFC 9203 3.1: invalid_request for a kid that is unknown, of another client
   const bench = new Workbench();
   const first = await bench.granted(c1, { audience: 'rs1', scope: 'r_temp' });
   const kid = oscBytes(first.claims.cnf, 0);
-  for (const unknown of ['', '77', '0000', '00112233445566']) {
+  for (const unknown of ['', '77', '0000', '00112233445566', '00'.repeat(3000)]) {
     assertRefused(await bench.ask(c1, { audience: 'rs1', reqCnf: { kid: fromHex(unknown) } }), '4.00', AceErrorCode.invalid_request);
   }
   assertRefused(await bench.ask('client:c2', { audience: 'rs1', reqCnf: { kid } }), '4.00', AceErrorCode.invalid_request);
