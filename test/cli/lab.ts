@@ -1,0 +1,160 @@
+/** A lab in a temporary folder, its servers as processes of their own, and runs of the command line. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemEnv } from '../../src/core/env.ts';
+import { writeLab } from '../../src/operate/index.ts';
+import { freePort } from '../support/ports.ts';
+
+/** The compiled command beside the compiled tests. */
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+/** Longer than this no process of a test may live, in milliseconds. */
+const longest = 60_000;
+
+export interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output as it came. */
+  readonly bytes: Uint8Array;
+}
+
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly input?: string | Uint8Array;
+  /** Called with all of standard output so far, each time when more came. */
+  readonly onOutput?: (stdout: string, child: ChildProcess) => void;
+}
+
+/** Runs `ace-coap` with these words. */
+export function ace(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  const child = spawn(process.execPath, [main, ...args], { cwd: options.cwd, stdio: 'pipe', timeout: longest, killSignal: 'SIGKILL' });
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => {
+    out.push(chunk);
+    options.onOutput?.(Buffer.concat(out).toString(), child);
+  });
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+  child.stdin.on('error', () => {});
+  child.stdin.end(options.input ?? '');
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      const bytes = Buffer.concat(out);
+      resolve({ code, stdout: bytes.toString(), stderr: Buffer.concat(err).toString(), bytes });
+    });
+  });
+}
+
+/** Runs `ace-coap` and expects this exit code; what it printed is in the failure. */
+export async function aceExits(code: number, args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  const run = await ace(args, options);
+  assert.equal(run.code, code, `ace-coap ${args.join(' ')} ended with ${run.code}\n${run.stdout}\n${run.stderr}`);
+  return run;
+}
+
+/** `ace-coap as` or `ace-coap rs`. */
+export class Server {
+  readonly role: 'as' | 'rs';
+  readonly #path: string;
+  #child: ChildProcess | undefined;
+  #ended: Promise<{ readonly code: number | null; readonly signal: string | null }> = Promise.resolve({ code: null, signal: null });
+  stdout = '';
+  /** Lines of JSON. */
+  stderr = '';
+
+  constructor(role: 'as' | 'rs', path: string) {
+    this.role = role;
+    this.#path = path;
+  }
+
+  /** Fulfilled when it says that it listens. */
+  async start(): Promise<void> {
+    const child = spawn(process.execPath, [main, this.role, this.#path, '--log-level', 'debug'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    this.#ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+    const before = this.stdout.length;
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        this.stdout += text;
+        if (this.stdout.slice(before).includes('listens on')) resolve();
+      });
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        this.stderr += text;
+      });
+      child.once('close', (code) => reject(new Error(`${this.role} ended with ${code}: ${this.stderr}`)));
+    });
+  }
+
+  /** Ctrl-C: it has to end by itself, with exit code 0. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    child.kill('SIGINT');
+    const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const ended = await this.#ended;
+    clearTimeout(force);
+    assert.deepEqual(ended, { code: 0, signal: null }, `${this.role} did not stop cleanly:\n${this.stderr}`);
+  }
+
+  /** kill -9 */
+  async kill(): Promise<void> {
+    this.#child?.kill('SIGKILL');
+    this.#child = undefined;
+    assert.equal((await this.#ended).signal, 'SIGKILL');
+  }
+
+  /** The log, parsed: each line has to be JSON. */
+  log(): readonly Record<string, unknown>[] {
+    const lines = this.stderr.split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+}
+
+/** A lab on free ports. */
+export class Lab {
+  /** The temporary folder that everything is in. */
+  readonly parent: string;
+  readonly folder: string;
+  readonly asPort: number;
+  readonly rsPort: number;
+  readonly as: Server;
+  readonly rs: Server;
+
+  private constructor(parent: string, asPort: number, rsPort: number) {
+    this.parent = parent;
+    this.folder = join(parent, 'lab');
+    this.asPort = asPort;
+    this.rsPort = rsPort;
+    this.as = new Server('as', this.folder);
+    this.rs = new Server('rs', this.folder);
+  }
+
+  /** `edit` changes the files before the servers start. */
+  static async start(edit: (lab: Lab) => void | Promise<void> = () => {}): Promise<Lab> {
+    const lab = new Lab(mkdtempSync(join(tmpdir(), 'ace-coap-test-')), await freePort(), await freePort());
+    await writeLab(lab.folder, { random: systemEnv.random, asPort: lab.asPort, rsPort: lab.rsPort });
+    await edit(lab);
+    await Promise.all([lab.as.start(), lab.rs.start()]);
+    return lab;
+  }
+
+  uri(path: string): string {
+    return `coap://127.0.0.1:${this.rsPort}${path}`;
+  }
+
+  /** Stops both servers and takes the folder away. */
+  async end(): Promise<void> {
+    try {
+      await Promise.all([this.as.stop(), this.rs.stop()]);
+    } finally {
+      rmSync(this.parent, { recursive: true, force: true });
+    }
+  }
+}

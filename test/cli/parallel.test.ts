@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { contextParameters, decodeInputMaterial } from '../../profiles/oscore/params.ts';
+import { tokenParameters } from '../../src/ace/index.ts';
+import { Code, decodeMessage, isRequest, type Message, Method, pathOf } from '../../src/coap/index.ts';
+import { toHex } from '../../src/core/bytes.ts';
+import { decode } from '../../src/core/cbor.ts';
+import { openCwt } from '../../src/core/cwt.ts';
+import { readKnownMap } from '../../src/core/known-map.ts';
+import { loadClientConfig, loadRsConfig } from '../../src/operate/index.ts';
+import { type ContextParameters, deriveContext, type SecurityContext } from '../../src/oscore/index.ts';
+import { auditWire } from '../flows/wire-audit.ts';
+import { Relay, type RelayedDatagram } from '../support/relay.ts';
+import { aceExits, Lab } from './lab.ts';
+
+let lab: Lab;
+let toAs: Relay;
+let toRs: Relay;
+
+/** All that the client sends goes through the relays: its configuration and the hints of the RS name the relay of the AS. */
+async function throughRelays({ folder, asPort, rsPort }: Lab): Promise<void> {
+  toAs = await Relay.open('AS', asPort);
+  toRs = await Relay.open('RS', rsPort);
+  for (const name of ['rs.yaml', 'client.yaml']) {
+    const file = join(folder, name);
+    const text = readFileSync(file, 'utf8');
+    assert.ok(text.includes(`:${asPort}/token`), name);
+    writeFileSync(file, text.replaceAll(`:${asPort}/token`, `:${toAs.port}/token`));
+  }
+}
+
+before(async () => {
+  lab = await Lab.start(throughRelays);
+});
+after(async () => {
+  await lab.end();
+  toAs.close();
+  toRs.close();
+});
+
+/** Reads and writes in turn: they need different scopes, so runs change the rights of contexts that others use. */
+function run(index: number): Promise<unknown> {
+  const uri = `coap://127.0.0.1:${toRs.port}`;
+  const words = index % 4 === 3 ? ['put', `${uri}/led`, '-d', `run ${index}`] : ['get', `${uri}/temperature`];
+  return aceExits(0, [...words, '--config', lab.folder, '--timeout', '20']);
+}
+
+/** Uploads that made a context: what the client sent without protection to /authz-info, each with the answer to it. */
+function uploads(wire: readonly RelayedDatagram[]): { readonly request: Message; readonly answer: Message }[] {
+  const messages = wire.map(({ from, to, datagram }) => ({ from, to, message: decodeMessage(datagram) }));
+  return messages.flatMap(({ from, message: request }) => {
+    if (request.code !== Method.POST || pathOf(request.options).join('/') !== 'authz-info') return [];
+    const answer = messages.find(({ to, message }) => to === from && !isRequest(message.code) && toHex(message.token) === toHex(request.token))?.message;
+    return answer?.code === Code.Created ? [{ request, answer }] : [];
+  });
+}
+
+/**
+ * The contexts between client and RS, derived again from what passed the relay and the key that AS and RS share: an RS gives an identifier to one context after
+ * the other, so kid and Partial IV alone do not tell which key a message was protected with. The audit attributes each message to the key that opens it.
+ */
+function contextsOf(wire: readonly RelayedDatagram[]): readonly SecurityContext[] {
+  const keys = loadRsConfig(lab.folder).issuers.flatMap(({ tokenKeys }) => tokenKeys);
+  const contexts = new Map<string, SecurityContext>();
+  for (const { request, answer } of uploads(wire)) {
+    const sent = readKnownMap('upload', tokenParameters, decode(request.payload)).known;
+    const received = readKnownMap('answer', tokenParameters, decode(answer.payload)).known;
+    const material = decodeInputMaterial(openCwt(sent.accessToken!, keys).claims.cnf!.osc!);
+    const context = deriveContext(
+      contextParameters(material, {
+        nonce1: sent.nonce1!,
+        nonce2: received.nonce2!,
+        senderId: received.aceServerRecipientId!,
+        recipientId: sent.aceClientRecipientId!,
+      }),
+    );
+    contexts.set(context.senderKeyId, context);
+  }
+  return [...contexts.values()];
+}
+
+const runs = 20;
+
+test('RFC 8613 7.2: runs of the command line in parallel and in turn, over restarts of AS and RS, use no nonce twice', async (t) => {
+  await Promise.all(Array.from({ length: runs }, (_, index) => run(index)));
+  await Promise.all([lab.as.kill(), lab.rs.stop()]);
+  await Promise.all([lab.as.start(), lab.rs.start()]);
+  for (let index = 0; index < runs; index++) await run(index);
+
+  const credentials = loadClientConfig(lab.folder).authorizationServers[0]!.credentials as ContextParameters;
+  const atAs = auditWire(toAs.wire, [deriveContext(credentials)]);
+  const atRs = auditWire(toRs.wire, contextsOf(toRs.wire));
+  t.diagnostic(`AS: ${JSON.stringify(atAs)}, RS: ${JSON.stringify(atRs)}`);
+  // Each run got at least one protected answer from the RS, and at least one of them a token.
+  assert.ok(atRs.messages >= 2 * 2 * runs, `${atRs.messages} messages`);
+  assert.ok(atAs.messages >= 2 && atAs.pairs > 0, `${atAs.messages} messages`);
+});
