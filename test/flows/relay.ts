@@ -1,4 +1,4 @@
-import { Endpoint, type Peer, type Request, type Response, type TransmissionParameters } from '../../src/coap/index.ts';
+import { Endpoint, OptionNumber, type Peer, type Request, type Response, type TransmissionParameters } from '../../src/coap/index.ts';
 import type { Simulator } from '../support/simulator.ts';
 
 /**
@@ -14,6 +14,8 @@ export class Relay {
       transport: simulator.transport(address, 5683),
       env: simulator.env('relay'),
       parameters: { nstart: 64, ...parameters },
+      // A relay passes OSCORE on without reading it (RFC 8613, Section 10).
+      layers: [{ name: 'relay', understands: [OptionNumber.Oscore], outbound: (next) => next, inbound: (next) => next }],
       handler: (request, reply) => {
         this.forwarded.value++;
         this.#forward(request, server).then(reply.respond.bind(reply), () => reply.respond({ code: 163, options: [], payload: new Uint8Array(0) }));
