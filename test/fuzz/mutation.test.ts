@@ -125,6 +125,7 @@ async function attack(seed: number, count: number): Promise<Readonly<Record<stri
   simulator.filter = undefined;
   await simulator.run(() => open === 0, 1_000_000);
   totals.answered = simulator.wire.filter(({ from }) => from === rsAddress || from === asAddress).length;
+  assert.ok(!simulator.wire.some(({ to }) => to.endsWith(':0')), 'nothing is sent to port 0');
   // What a handler got is what a client sent, byte by byte, and once.
   const logged = parties.written.filter((entry) => entry !== 'flow' && entry !== 'on');
   assert.equal(new Set(logged).size, logged.length, logged.join());
