@@ -5,7 +5,6 @@ import { CwtError, encodeClaims, openCwt, type TokenKey } from '../core/cwt.ts';
 import type { ItemNames } from '../core/diagnostic.ts';
 import { diagnose } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { loadRsConfig } from '../operate/index.ts';
 import { decodeOscoreOption } from '../oscore/index.ts';
 import { configPath } from './config-path.ts';
 import { ExitCode, UsageError } from './exit.ts';
@@ -42,10 +41,17 @@ function notation(bytes: Uint8Array, names: ItemNames, flags: DecodeFlags): stri
   return diagnose(bytes, { names, secrets: flags.secrets === true }).split('\n');
 }
 
+/** The token keys of a configuration; what reads it is loaded only where there is one. */
+async function tokenKeysOf(config: string | undefined): Promise<readonly TokenKey[]> {
+  if (config === undefined) return [];
+  const { loadRsConfig } = await import('../operate/index.ts');
+  return loadRsConfig(configPath(config)).issuers.flatMap((issuer) => issuer.tokenKeys);
+}
+
 /** A CWT, and its claims where they can be read: they are in the clear, or the configuration has the key. */
-function decodeCwt(bytes: Uint8Array, flags: DecodeFlags): Decoded {
+async function decodeCwt(bytes: Uint8Array, flags: DecodeFlags): Promise<Decoded> {
   const lines = notation(bytes, itemNames, flags);
-  const keys: readonly TokenKey[] = flags.config === undefined ? [] : loadRsConfig(configPath(flags.config)).issuers.flatMap((issuer) => issuer.tokenKeys);
+  const keys = await tokenKeysOf(flags.config);
   if (keys.length > 0) {
     try {
       const { claims, key } = openCwt(bytes, keys);
@@ -129,7 +135,7 @@ function kindOf(bytes: Uint8Array): string {
   );
 }
 
-function decodeBytes(bytes: Uint8Array, flags: DecodeFlags): Decoded {
+async function decodeBytes(bytes: Uint8Array, flags: DecodeFlags): Promise<Decoded> {
   const kind = flags.as === 'auto' ? kindOf(bytes) : flags.as;
   if (kind === 'coap') return { kind, lines: renderDatagram(bytes) };
   if (kind === 'oscore-option') return decodeOption(bytes);
@@ -142,7 +148,7 @@ export async function decodeCommand(input: string, flags: DecodeFlags): Promise<
   const bytes = await inputBytes(input);
   let decoded: Decoded;
   try {
-    decoded = decodeBytes(bytes, flags);
+    decoded = await decodeBytes(bytes, flags);
   } catch (error) {
     if (error instanceof ProtocolError && !(error instanceof UsageError)) throw new UsageError(`input: ${error.message}`, { cause: error });
     throw error;

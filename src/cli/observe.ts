@@ -3,8 +3,7 @@ import { CoapError, OptionNumber, uintOf } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { ExitCode } from './exit.ts';
-import { aceInit, milliseconds, plainRequest, type RequestFlags, type Wanted, wantedOf, withPlain } from './request.ts';
-import { openConfigured } from './session.ts';
+import { aceInit, milliseconds, plainRequest, type RequestFlags, sessions, type Wanted, wantedOf, withPlain } from './request.ts';
 import { err, type Spinning, spin } from './terminal.ts';
 
 export interface ObserveFlags extends RequestFlags {
@@ -71,6 +70,7 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
 
 /** With a configuration, and so with a token. */
 async function observeProtected(wanted: Wanted, flags: ObserveFlags, stop: AbortSignal, spinner: Spinning): Promise<void> {
+  const { openConfigured } = await sessions();
   const { client, config } = await openConfigured(flags.config!, { verbose: flags.verbose === true, note: spinner.note, host: wanted.uri.host });
   try {
     await show(client.observe(wanted.text, { ...aceInit(wanted, config), signal: stop }), flags, stop, spinner.end);

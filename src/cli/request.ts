@@ -20,7 +20,7 @@ import { emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
-import { openConfigured, socketFor } from './session.ts';
+import { socketFor } from './socket.ts';
 import { table, waiting } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -131,6 +131,9 @@ export function aceInit(
   };
 }
 
+/** What a configuration takes, a store among it, is loaded only where there is one. */
+export const sessions = (): Promise<typeof import('./session.ts')> => import('./session.ts');
+
 /** Send it, wait, and give the answer. */
 function ask(wanted: Wanted): Promise<Answer> {
   const { uri, method, text, flags } = wanted;
@@ -141,6 +144,7 @@ function ask(wanted: Wanted): Promise<Answer> {
         return { ...response, protected: false };
       });
     }
+    const { openConfigured } = await sessions();
     const { client, config } = await openConfigured(flags.config, { verbose: flags.verbose === true, note, host: uri.host });
     try {
       return await client.fetch(text, aceInit(wanted, config));

@@ -4,9 +4,9 @@ import { type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
 import { type ClientConfig, loadClientConfig, loadRsConfig, type TransmissionConfig } from '../operate/index.ts';
 import { lmdbStore, type Store } from '../store/index.ts';
-import { udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
+import { socketFor } from './socket.ts';
 import { err } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -26,11 +26,6 @@ interface Peers {
   readonly store: string;
   readonly authorizationServers: readonly { readonly uri: string; readonly profile: number; readonly credentials: unknown }[];
   readonly transmission: TransmissionConfig;
-}
-
-/** A socket that reaches these hosts: names are looked up for IPv4, unless an IPv6 address is among them; such a socket reaches both. */
-export function socketFor(hosts: readonly string[]): Promise<DatagramTransport> {
-  return udp({ address: hosts.some((host) => host.includes(':')) ? '::' : '0.0.0.0' });
 }
 
 /** A client whose store goes with it when it is closed. */
