@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { createPublicKey, verify as nodeVerify } from 'node:crypto';
 import { test } from 'node:test';
-import { concat, fromHex, toBase64Url, toHex, utf8 } from '../../src/core/bytes.ts';
+import { concat, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { Algorithm, type CoseKey, Curve, coseKeyMap, decodeCoseKey, KeyType, readSign1, sign1, verifySign1 } from '../../src/core/cose/index.ts';
 import { hkdf } from '../../src/core/crypto/index.ts';
 
@@ -48,12 +47,10 @@ for (const [crv, length, coordinates] of small) {
   });
 }
 
-test('RFC 8032 5.1.7: a signature that OpenSSL takes for any message under a key of small order is refused', () => {
+test('RFC 8032 5.1.7: a key of small order, under which one signature fits any message, is refused', () => {
   const x = littleEndian(1n, 32);
   const seal = concat(x, new Uint8Array(32));
   const payload = utf8('anything');
-  const openssl = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: toBase64Url(x) }, format: 'jwk' });
-  assert.ok(nodeVerify(null, payload, openssl, seal));
   const object = readSign1([fromHex('a10127'), new Map(), payload, seal]);
   assert.throws(() => verifySign1(object, { key: { kty: KeyType.OKP, crv: Curve.Ed25519, x } }), { name: 'CoseError', code: 'ERR_COSE_KEY' });
 });
