@@ -209,7 +209,7 @@ export function program(version: string): Command {
     .addHelpText(
       'after',
       examples(
-        'ace-coap decode 4401a4b15d1f6c2e8b74656d7065726174757265',
+        'ace-coap decode 4401a4b15d1f6c2ebb74656d7065726174757265',
         'ace-coap decode a1041a6553f100 --as claims',
         'ace-coap decode @token.bin --config lab',
       ),
