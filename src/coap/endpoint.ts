@@ -70,13 +70,14 @@ export class Endpoint {
     const { transport, env = systemEnv, emit = () => {}, handler } = options;
     this.#transport = transport;
     this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
-    this.#messaging = new Messaging({ parameters: deriveParameters(options.parameters), limits: this.#limits }, env, {
+    const parameters = deriveParameters(options.parameters);
+    this.#messaging = new Messaging({ parameters, limits: this.#limits }, env, {
       send: (datagram, peer) => transport.send(datagram, peer),
       emit,
       request: (message, peer, incoming) => this.#exchange.receiveRequest(message, peer, incoming),
       response: (message, peer, transmission) => this.#exchange.receiveResponse(message, peer, transmission),
     });
-    this.#observe = observe(options.observe ?? {}, env);
+    this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? [])];
     this.#exchange = new Exchange(

@@ -43,17 +43,22 @@ class OutgoingExchange implements TransmissionListener {
   readonly observes: boolean;
   /** A deregistration, which a late notification does not answer. */
   readonly deregisters: boolean;
+  /** A registration under a token that was registered before: what comes under it may answer the one before. */
+  readonly renews: boolean;
   readonly listener: ResponseListener;
   transmission: Transmission | undefined = undefined;
   deadline: Task | undefined = undefined;
+  /** A notification came before the acknowledgement. */
+  notified = false;
 
-  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, listener: ResponseListener) {
+  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
     this.exchange = exchange;
     this.peer = peer;
     this.token = token;
     this.number = tokenNumber(token);
     this.observes = observe !== undefined && isRegistration(observe);
     this.deregisters = observe !== undefined && !this.observes;
+    this.renews = this.observes && known;
     this.listener = listener;
   }
 
@@ -61,6 +66,7 @@ class OutgoingExchange implements TransmissionListener {
   finished(): void {
     const { messaging } = this.exchange;
     this.transmission = undefined;
+    if (this.notified) return;
     this.deadline = new Task(() =>
       this.failed(new CoapError('ERR_COAP_TIMEOUT', `expected a response from ${this.peer.address} port ${this.peer.port}, got none`)),
     );
@@ -132,8 +138,9 @@ export class Exchange implements ReplyOwner {
     const { peer } = request;
     const observe = findOption(request.options, OptionNumber.Observe);
     const observation = observe === undefined ? undefined : request.observation;
-    const token = (observation === undefined ? undefined : this.#observationTokens.get(observation)) ?? this.#tokens.take();
-    const outgoing = new OutgoingExchange(this, peer, token, observe, listener);
+    const known = observation === undefined ? undefined : this.#observationTokens.get(observation);
+    const token = known ?? this.#tokens.take();
+    const outgoing = new OutgoingExchange(this, peer, token, observe, known !== undefined, listener);
     const before = this.#requests.get(outgoing.number);
     if (this.#requests.size >= this.#limits.requests && before === undefined) {
       throw new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.requests} requests at once, got more`);
@@ -178,6 +185,8 @@ export class Exchange implements ReplyOwner {
     if (notifies && outgoing.deregisters) return false;
     const last = !outgoing.observes || !notifies;
     if (last) this.end(outgoing);
+    // A notification may cross a renewal, and under OSCORE nothing above can use it then: only the acknowledgement tells that the renewal has arrived.
+    else if (outgoing.renews && transmission === undefined && outgoing.transmission?.confirmable === true) outgoing.notified = true;
     else this.#settle(outgoing);
     try {
       outgoing.listener.response({ code: message.code, options, payload: message.payload, peer }, last);

@@ -19,11 +19,14 @@ const nobody: ResponseListener = { response: () => {}, error: () => {} };
 /** Observation as a client sees it. @see https://www.rfc-editor.org/rfc/rfc7641#section-3 */
 export class ObserveClient {
   readonly env: Env;
+  /** Milliseconds. */
+  readonly patience: number;
   readonly #observations = new Map<string, Observation>();
   next: Requester = () => () => {};
 
-  constructor(env: Env) {
+  constructor(env: Env, patience: number) {
     this.env = env;
+    this.patience = patience;
   }
 
   get size(): number {
@@ -75,7 +78,10 @@ class Observation implements ResponseListener {
     this.#listeners.add(place);
     try {
       const cancel = this.#client.next(this.#request, this);
-      if (!this.#ended) this.#cancelExchange = cancel;
+      if (!this.#ended) {
+        this.#cancelExchange = cancel;
+        if (this.#cancelRenewal === undefined) this.#watch();
+      }
     } catch (error) {
       this.close();
       throw error;
@@ -141,10 +147,15 @@ class Observation implements ResponseListener {
     this.#cancelRenewal = env.schedule(freshFor + delay * 1000, () => this.#renew());
   }
 
+  /** The layers below took an answer that one of them then dropped, as OSCORE does with one that does not verify: nobody would ever hear of it. */
+  #watch(): void {
+    this.#cancelRenewal = this.#client.env.schedule(this.#client.patience, () => this.#renew());
+  }
+
   /** RFC 7641 §3.3.1: the same request with the same token. */
   #renew(): void {
     this.#cancelRenewal?.();
-    this.#cancelRenewal = undefined;
+    this.#watch();
     this.#renewing = true;
     const before = this.#cancelExchange;
     this.#cancelExchange = undefined;

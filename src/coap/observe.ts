@@ -12,10 +12,15 @@ export interface ObserveOptions {
   readonly maxObserversPerPeer?: number;
   /** Milliseconds after which an observer that was sent nothing is let go with a 5.03, alive or not. Default 24 hours. */
   readonly idle?: number;
+  /**
+   * Milliseconds after which a registration of our own that neither failed nor was answered is sent again: longer than the layers below take to fail one.
+   * Default 340,000 (MAX_TRANSMIT_WAIT and EXCHANGE_LIFETIME).
+   */
+  readonly patience?: number;
 }
 
-/** {@link ObserveOptions} with the defaults filled in. */
-export type ObserveLimits = Required<ObserveOptions>;
+/** What bounds the observers, with the defaults filled in. */
+export type ObserveLimits = Required<Omit<ObserveOptions, 'patience'>>;
 
 export interface ObserveLayer extends Layer {
   /** `observers`: registrations with us; `observations`: our own with others. */
@@ -38,7 +43,7 @@ export function observe(options: ObserveOptions, env: Env): ObserveLayer {
     { maxObservers: options.maxObservers ?? 4096, maxObserversPerPeer: options.maxObserversPerPeer ?? 64, idle: options.idle ?? 86_400_000 },
     env,
   );
-  const client = new ObserveClient(env);
+  const client = new ObserveClient(env, options.patience ?? 340_000);
   return {
     name: 'observe',
     outbound: (next) => {

@@ -364,3 +364,53 @@ test('a Non-confirmable request: sent once, answered by token', async () => {
   assert.equal(raw.received[0]!.slice(0, 2), '55');
   await isEmpty();
 });
+
+/** Observe at a raw server that accepts, and wait for the renewal; the result is its datagram. */
+async function renewed(nonConfirmable = false) {
+  const all = endpointWith();
+  const { sim, endpoint, raw } = all;
+  const fresh = [uintOption(OptionNumber.Observe, 5), uintOption(OptionNumber.MaxAge, 1)];
+  const answer = (hex: string, id: number, type: 0 | 1 | 2, text: string): string => {
+    const { token } = decodeMessage(fromHex(hex));
+    return toHex(encodeMessage({ type, code: Code.Content, id, token, options: fresh, payload: utf8(text) }));
+  };
+  const stream = endpoint.observe({ peer: raw.peer, options: pathOptions(['value']), nonConfirmable });
+  await sim.sleep(100);
+  raw.send(answer(raw.received[0]!, decodeMessage(fromHex(raw.received[0]!)).id, nonConfirmable ? 1 : 2, 'first'));
+  await sim.finish(stream.next());
+  await sim.run(() => raw.received.length > 1);
+  return { ...all, stream, answer, renewal: raw.received[1]! };
+}
+
+test('RFC 7641 3.3.1: a notification that crosses a renewal does not stand for its acknowledgement', async () => {
+  const { sim, endpoint, raw, stream, answer, renewal } = await renewed();
+  raw.send(answer(renewal, 0x7001, 0, 'crossed'));
+  assert.equal(new TextDecoder().decode((await sim.finish(stream.next())).value!.payload), 'crossed');
+  // The renewal got lost: it is sent again.
+  await sim.run(() => raw.received.at(-1) === renewal, 5000);
+  assert.equal(endpoint.stats()['outstanding'], 1);
+  raw.send(piggyback(renewal, { options: [uintOption(OptionNumber.Observe, 6), uintOption(OptionNumber.MaxAge, 100)] }));
+  assert.equal(new TextDecoder().decode((await sim.finish(stream.next())).value!.payload), 'ok');
+  assert.equal(endpoint.stats()['outstanding'], 0);
+  await endpoint.close();
+});
+
+test('RFC 7641 3.3.1: after a notification, the Empty acknowledgement of a renewal starts no time in which another must come', async () => {
+  const { sim, endpoint, raw, stream, answer, renewal } = await renewed();
+  raw.send(answer(renewal, 0x7001, 0, 'crossed'));
+  await sim.finish(stream.next());
+  raw.send(`6000${renewal.slice(4, 8)}`);
+  await sim.sleep(100);
+  assert.equal(endpoint.stats()['outstanding'], 0);
+  assert.equal(endpoint.stats()['requests'], 1);
+  await endpoint.close();
+});
+
+test('RFC 7641 3.3.1: a Non-confirmable renewal has no acknowledgement to wait for', async () => {
+  const { sim, endpoint, raw, stream, answer, renewal } = await renewed(true);
+  assert.equal(endpoint.stats()['outstanding'], 1);
+  raw.send(answer(renewal, 0x7001, 1, 'again'));
+  await sim.finish(stream.next());
+  assert.equal(endpoint.stats()['outstanding'], 0);
+  await endpoint.close();
+});

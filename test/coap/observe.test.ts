@@ -338,6 +338,23 @@ describe('RFC 7641 3: the client', () => {
       assert.deepEqual(listener.responses.map(text), ['0', 'n', '1', 'm']);
     });
 
+    test('a registration whose answer is lost between the layers is sent again, and so is a renewal', async () => {
+      const { sim, wire, watch, layer } = client((_message, reply) => {
+        if (wire.requests.length % 2 === 0) reply.notify(content(`${wire.requests.length}`, numbered(7), maxAge(10)));
+      });
+      const { listener, cancel } = watch(get());
+      await sim.sleep(339_000);
+      assert.equal(wire.requests.length, 1);
+      await sim.sleep(2000);
+      assert.deepEqual([wire.requests.length, ...listener.responses.map(text)], [2, '2']);
+      // The renewal, and the one after it.
+      await sim.sleep(25_000 + 341_000);
+      assert.deepEqual([wire.requests.length, ...listener.responses.map(text)], [4, '2', '4']);
+      cancel();
+      assert.equal(layer.stats().observations, 0);
+      assert.equal(sim.pending, 0);
+    });
+
     test('a renewal that cannot be sent is an error', async () => {
       const { sim, wire, watch } = renewing(0);
       const { listener } = watch(get());

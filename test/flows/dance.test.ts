@@ -169,6 +169,31 @@ test('RFC 7641 over RFC 8613: an observation, its notifications, and its end by 
   await end(parties);
 });
 
+test('RFC 7641 3.3.1 over RFC 8613: a notification that crosses a renewal, and verifies with neither, does not end the observation in silence', async () => {
+  const parties = await start();
+  const { simulator } = parties;
+  const stream = parties.client.observe(`${rsUri}/temperature`);
+  await parties.finish(stream.next());
+  const change = (value: string): void => {
+    parties.temperature.value = value;
+    parties.temperature.changed();
+  };
+  let renewals = 0;
+  simulator.filter = ({ to, datagram }) => {
+    const renews = to === rsAddress && findOption(decodeMessage(datagram).options, OptionNumber.Observe) !== undefined;
+    if (renews && renewals++ === 0) change('22');
+    return true;
+  };
+  assert.equal((await parties.finish(stream.next(), 100_000)).value!.text(), '22');
+  for (const value of ['23', '24']) {
+    change(value);
+    assert.equal((await parties.finish(stream.next(), 1000)).value!.text(), value);
+  }
+  assert.equal(renewals, 1);
+  await parties.finish(stream.return());
+  await end(parties);
+});
+
 test('RFC 9200 5.10.3: an observation ends with 4.01 when its token does', async () => {
   const parties = await start({ tokenLifetime: 100 });
   const stream = parties.client.observe(`${rsUri}/temperature`);

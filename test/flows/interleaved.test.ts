@@ -101,12 +101,12 @@ async function onOneEndpoint(options: SimulatorOptions): Promise<Setup> {
   };
 }
 
-for (const [name, setup] of [
-  ['of two clients behind one relay', behindRelay],
-  ['of one client on one port', onOneEndpoint],
+for (const [name, soak, setup] of [
+  ['of two clients behind one relay', 'interleaved-relay', behindRelay],
+  ['of one client on one port', 'interleaved-port', onOneEndpoint],
 ] as const) {
   test(`RFC 9200 6.1, RFC 9203 4.3: contexts with different scopes ${name}, interleaved through one address, never mix`, async () => {
-    const totals = await repeat(`interleaved ${name}`, { quick: 3, full: 100 }, async (seed) => {
+    const totals = await repeat(soak, { quick: 3, full: 100 }, async (seed) => {
       const random = new SeededRandom(`interleaved ${seed}`);
       // The first round is on a perfect network.
       const bad = seed === 1 ? {} : { loss: 0.1, duplication: 0.2, reorder: 0.2 };

@@ -65,6 +65,15 @@ class Bench {
     return formatCode((await this.post(payload)).code);
   }
 
+  /** The codes in what the RS tells its operator: each refusal with its reason. */
+  refusals(): string[] {
+    return this.parties.rsEvents.flatMap((event) => {
+      if (event.type !== 'token-refused') return [];
+      assert.ok(event.reason.startsWith('ERR_') && event.detail !== '');
+      return [event.code];
+    });
+  }
+
   /** After lifetimes of messages, nothing is held: the RS is as it was. */
   async end(): Promise<void> {
     await this.peer.close();
@@ -225,6 +234,7 @@ for (const [what, bytes, code, section = 'RFC 9200 5.10.1.1'] of claimsCases) {
   test(`${section}: a token ${what}: ${code}`, async () => {
     const bench = await Bench.start();
     assert.equal(await bench.code(upload(bytes)), code);
+    assert.deepEqual(bench.refusals(), [code]);
     await bench.end();
   });
 }
@@ -258,6 +268,7 @@ for (const [what, payload] of uploadCases) {
     const bench = await Bench.start();
     const response = await bench.post(payload);
     assert.equal(formatCode(response.code), '4.00');
+    assert.deepEqual(bench.refusals(), ['4.00']);
     // RFC 9203 4.2: error response with the parameter error, if there is a payload.
     if (response.payload.length > 0) assert.equal(decodeError(uintOf(response.options, OptionNumber.ContentFormat), response.payload)?.error, 1);
     await bench.end();

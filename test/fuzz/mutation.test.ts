@@ -47,6 +47,18 @@ async function flow(parties: Parties): Promise<void> {
   await parties.finish(client.introspect(accessToken));
 }
 
+/** Observe until one notification has come; each change makes the others that observe go on too. */
+async function watch(parties: Parties): Promise<void> {
+  const stream = parties.client.observe(`${rsUri}/temperature`);
+  try {
+    await stream.next();
+    parties.temperature.changed();
+    await stream.next();
+  } finally {
+    await stream.return();
+  }
+}
+
 const isProtected = (datagram: Uint8Array): boolean => findOption(decodeMessage(datagram).options, OptionNumber.Oscore) !== undefined;
 
 /** Requests under OSCORE that their receiver never saw: their numbers are new to it. */
@@ -76,7 +88,9 @@ async function attack(seed: number, count: number): Promise<Readonly<Record<stri
   const all = simulator.wire.map(({ datagram }) => datagram);
   simulator.wire.length = 0;
   const originals = new Set(all.map((datagram) => datagram.join()));
-  const business = [
+  const business: readonly (() => Promise<unknown>)[] = [
+    () => watch(parties),
+    () => parties.client.discover(`${rsUri}/`),
     () => parties.client.fetch(`${rsUri}/temperature`),
     () => parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' }),
     () => parties.client.fetch(`${rsUri}/large`),
