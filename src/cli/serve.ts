@@ -31,7 +31,7 @@ function log(logger: Logger, event: AuthorizationServerEvent | ResourceServerEve
 
 /** A log line for people: time, level, message, fields. */
 function readable(line: string): void {
-  const { level, time, msg, role: _, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const { level, time, msg, role: _role, pid: _pid, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const style = level === 'warn' ? 'yellow' : level === 'error' ? 'red' : 'dim';
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   process.stderr.write(`${String(time).slice(11, 23)} ${paint(process.stderr, style, String(level).padEnd(5))} ${msg}  ${rest.join(' ')}\n`);

@@ -18,15 +18,26 @@ export interface Spinning {
   readonly end: () => void;
 }
 
-/** A spinner on a terminal; elsewhere, and where `quiet` says that other lines tell what goes on, nothing. */
+/** A spinner on a terminal, with the seconds once it takes long; elsewhere, and where `quiet` says that other lines tell what goes on, nothing. */
 export function spin(text: string, quiet = false): Spinning {
   if (process.stderr.isTTY !== true || quiet) return { note: () => {}, end: () => {} };
   const spinner: Spinner = createSpinner({ text, stream: process.stderr }).start();
+  let said = text;
+  let seconds = 0;
+  const show = (): void => {
+    spinner.text = seconds < 2 ? said : `${said} (${seconds} s)`;
+  };
+  const clock = setInterval(() => {
+    seconds++;
+    show();
+  }, 1000);
   return {
     note: (next) => {
-      spinner.text = next;
+      said = next;
+      show();
     },
     end: () => {
+      clearInterval(clock);
       if (spinner.isSpinning) spinner.stop();
     },
   };
