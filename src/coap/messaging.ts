@@ -223,7 +223,9 @@ export class Messaging {
     const state = this.#peers.get(peer.key);
     if (state !== undefined) {
       const earlier = state.seen.get(message.id);
-      if (earlier !== undefined && this.#isAlive(earlier, now) && (earlier.reply === undefined || answersToken(earlier.reply, message.token))) {
+      // A copy has the type of the first: who forges the address of a peer cannot silence its Confirmable requests by Non-confirmable ones of their ids.
+      const copied = earlier !== undefined && earlier.confirmable === confirmable && this.#isAlive(earlier, now);
+      if (copied && (earlier.reply === undefined || answersToken(earlier.reply, message.token))) {
         this.#duplicate(earlier);
         return;
       }

@@ -172,6 +172,15 @@ test('RFC 7252 4.8.2: ids are remembered for EXCHANGE_LIFETIME, of Non-confirmab
   isEmpty();
 });
 
+test('RFC 7252 4.5: a Confirmable request is no duplicate of a Non-confirmable one', () => {
+  const { receive, requests } = messageLayer({ answer: content });
+  assert.equal(receive('5101 1234 bb').length, 1);
+  assert.match(receive('4101 1234 aa')[0]!, /^61451234aa/);
+  assert.equal(requests.length, 2);
+  assert.match(receive('4101 1234 aa')[0]!, /^61451234aa/);
+  assert.equal(requests.length, 2);
+});
+
 test('RFC 7252 4.5: an id that a peer takes again too early, with another token, is no duplicate', () => {
   const { receive, requests } = messageLayer({ answer: content });
   receive('4201 1234 aabb');
