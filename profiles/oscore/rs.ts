@@ -90,12 +90,13 @@ class OscoreAtRs implements ProfileAtRs {
     }
   }
 
-  async restore(name: string, saved: Uint8Array): Promise<void> {
+  async restore(name: string, saved: Uint8Array): Promise<SecurityContext> {
     if (this.#active.has(name)) throw new OscoreProfileError('ERR_OSCORE_PROFILE_USE', `expected one security context for "${name}", got two`);
     // Which requests an earlier run has received is not known (RFC 8613, Appendix B.1.2).
     const context = deriveContext(decodeSavedContext(saved), { credential: name, window: 'unverified' });
     this.#contexts.add(context);
     this.#active.set(name, context);
+    return context;
   }
 
   release(name: string): void {
@@ -127,7 +128,7 @@ class OscoreAtRs implements ProfileAtRs {
     const context = this.#derive(() => deriveContext(parameters, { credential: name, window: 'fresh', onVerified: () => this.#activate(name, context) }));
     this.#pending.add(name, context);
     this.#contexts.add(context);
-    return { credential: name, response: created(nonce2, id2), update: false, saved: encodeSavedContext(parameters) };
+    return { credential: name, association: context, response: created(nonce2, id2), update: false, saved: encodeSavedContext(parameters) };
   }
 
   /** What the token asks for may be beyond what OSCORE takes. */
@@ -167,10 +168,11 @@ class OscoreAtRs implements ProfileAtRs {
     const kid = claims.cnf?.kid;
     if (kid === undefined) throw refuse('ERR_OSCORE_PROFILE_KEY', 'cnf: expected the kid of the input material, got none', Code.Unauthorized);
     const name = credential(profileName, issuer, kid);
-    if (upload.association!.credential !== name || this.#active.get(name) !== upload.association) {
+    const context = this.#active.get(name);
+    if (context === undefined || upload.association !== context) {
       throw refuse('ERR_OSCORE_PROFILE_KEY', 'cnf: expected the kid of the context that protects the upload, got another', Code.Unauthorized);
     }
-    return { credential: name, response: { code: Code.Created, options: [], payload: emptyBytes }, update: true };
+    return { credential: name, association: context, response: { code: Code.Created, options: [], payload: emptyBytes }, update: true };
   }
 }
 

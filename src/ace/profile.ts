@@ -136,6 +136,8 @@ export interface TokenUpload {
 /** The profile has taken the token. */
 export interface Acceptance {
   readonly credential: string;
+  /** What the token is bound to: a new association that waits for its first request, or on an update the one that protected the upload. */
+  readonly association: SecurityAssociation;
   /** The answer to the upload. */
   readonly response: Response;
   /** `true`: the rights of the credential's association changed, the association stayed. */
@@ -152,7 +154,7 @@ export interface ProfileAtRs {
   /** Bind the verified claims of the token to an association. Throws `AceError` with the response code. */
   accept(claims: ClaimsSet, issuer: string, upload: TokenUpload): Promise<Acceptance>;
   /** Bring back an association after a restart, from what `accept` gave to be kept. */
-  restore(credential: string, saved: Uint8Array): Promise<void>;
+  restore(credential: string, saved: Uint8Array): Promise<SecurityAssociation>;
   /** The token ended, was evicted or was replaced by one with another key. */
   release(credential: string): void;
   stats(): Readonly<Record<string, number>>;

@@ -138,7 +138,7 @@ export class AuthzInfo {
 
   #bind(acceptance: Acceptance, token: AccessToken, profile: ProfileInUse): void {
     const { tokens } = this.#options;
-    const { credential, update } = acceptance;
+    const { credential, association, update } = acceptance;
     if (!tokens.fits(credential)) {
       profile.rs.release(credential);
       throw new AceError('ERR_RS_KEY', 'expected a key identifier of a usual length, got a longer one', { responseCode: Code.BadRequest });
@@ -148,8 +148,8 @@ export class AuthzInfo {
       if (!tokens.has(credential)) profile.rs.release(credential);
       throw new AceError('ERR_RS_EXPIRED', 'the token has expired', { responseCode: Code.Unauthorized });
     }
-    if (!update) tokens.put(credential, token);
-    else if (!tokens.update(credential, token)) {
+    if (!update) tokens.put(credential, association, token);
+    else if (!tokens.update(credential, association, token)) {
       throw new AceError('ERR_RS_UPDATE', 'the token to be replaced has ended', { responseCode: Code.Unauthorized });
     }
   }

@@ -12,7 +12,7 @@ import { RateLimit } from './rate-limit.ts';
 import { pathForm, RefusalHints } from './refusal-hints.ts';
 import { Targets } from './targets.ts';
 import { type IssuerRegistration, issuerName } from './token-check.ts';
-import { type AccessToken, type Binding, type StoredToken, TokenTable } from './token-table.ts';
+import { type Binding, type Revived, type StoredToken, TokenTable } from './token-table.ts';
 
 /** A resource server that was configured or used wrongly. Codes: `ERR_RS_*`. */
 export class ResourceServerError extends ProtocolError {}
@@ -216,7 +216,7 @@ export class ResourceServer {
   }
 
   /** A stored token, if this configuration still takes it. */
-  async #revive(stored: StoredToken): Promise<AccessToken | undefined> {
+  async #revive(stored: StoredToken): Promise<Revived | undefined> {
     const { credential, profile, issuer, scope, expiresAt, saved } = stored;
     if (expiresAt <= this.#env.epoch()) return undefined;
     const rs = this.#profiles.find(({ id }) => id === profile)?.rs;
@@ -226,8 +226,8 @@ export class ResourceServer {
     }
     try {
       const permissions = parseScope(scope, this.#options.scopes);
-      await rs.restore(credential, saved);
-      return { profile, issuer, scope, permissions, expiresAt, saved };
+      const association = await rs.restore(credential, saved);
+      return { association, token: { profile, issuer, scope, permissions, expiresAt, saved } };
     } catch (error) {
       this.#fault(error);
       this.#emit({ type: 'token-ended', reason: 'unusable', credential });

@@ -27,10 +27,10 @@ export interface AccessToken {
 export interface Binding {
   readonly credential: string;
   token: AccessToken;
-  /** A token that was uploaded again, by who knows whom: it counts from the first request on the association that it led to. */
-  pending: AccessToken | undefined;
-  /** The association of the latest request. */
+  /** The association that the token is bound to; none until the first request on one of those that wait. */
   association: SecurityAssociation | undefined;
+  /** By whom a token is uploaded is not known: each counts from the first request on the association that its upload led to. */
+  readonly pending: WeakMap<SecurityAssociation, AccessToken>;
   usedAt: number;
   readonly lasting: Set<LastingReply>;
 }
@@ -43,6 +43,12 @@ export interface StoredToken {
   readonly scope: Scope;
   readonly expiresAt: number;
   readonly saved: Uint8Array;
+}
+
+/** A stored token that is good again, and the association that it is bound to. */
+export interface Revived {
+  readonly association: SecurityAssociation;
+  readonly token: AccessToken;
 }
 
 export interface TokenTableOptions {
@@ -108,7 +114,7 @@ export class TokenTable {
   authorize(association: SecurityAssociation): Binding | undefined {
     const binding = association.credential === undefined ? undefined : this.#bindings.get(association.credential);
     if (binding === undefined) return undefined;
-    if (binding.association !== association) this.#proved(binding, association);
+    if (binding.association !== association && !this.#proved(binding, association)) return undefined;
     if (!this.isValid(binding.token)) {
       this.#end(binding, 'expired');
       return undefined;
@@ -129,24 +135,24 @@ export class TokenTable {
   }
 
   /** A token for a new association; it replaces the one that its key has, once the association shows itself. */
-  put(credential: string, token: AccessToken): void {
-    const binding = this.#bindings.get(credential);
+  put(credential: string, association: SecurityAssociation, token: AccessToken): void {
+    let binding = this.#bindings.get(credential);
     if (binding === undefined) {
       this.#makeRoom();
-      this.#add(credential, token);
+      binding = this.#add(credential, token);
     } else if (binding.association === undefined) {
       binding.token = token;
       this.#schedule(binding);
-    } else binding.pending = token;
+    }
+    binding.pending.set(association, token);
   }
 
   /** A token for the association that its key has. `false`: that ended meanwhile. */
-  update(credential: string, token: AccessToken): boolean {
+  update(credential: string, association: SecurityAssociation, token: AccessToken): boolean {
     const binding = this.#bindings.get(credential);
-    if (binding === undefined) return false;
+    if (binding === undefined || (binding.association !== association && !this.#proved(binding, association))) return false;
     const { saved } = binding.token;
     binding.token = saved === undefined ? token : { ...token, saved };
-    binding.pending = undefined;
     this.#schedule(binding);
     this.#changed(binding);
     for (const reply of [...binding.lasting]) {
@@ -157,14 +163,14 @@ export class TokenTable {
   }
 
   /** Bring back what an earlier run left. `revive` throws, or gives `undefined`, for a token that is no longer good here. */
-  async start(revive: (stored: StoredToken) => Promise<AccessToken | undefined>): Promise<void> {
+  async start(revive: (stored: StoredToken) => Promise<Revived | undefined>): Promise<void> {
     const found: (readonly [string, StoredToken | undefined])[] = [];
     for await (const [key, value] of this.#options.store.scan(folder)) found.push([key.slice(folder.length), decodeStored(key.slice(folder.length), value)]);
     for (const [credential, stored] of found) {
       this.#stored.add(credential);
-      const token = stored === undefined || this.#bindings.size >= this.#options.limit ? undefined : await revive(stored);
-      if (token === undefined) this.#writes.changed(credential);
-      else this.#add(credential, token);
+      const revived = stored === undefined || this.#bindings.size >= this.#options.limit ? undefined : await revive(stored);
+      if (revived === undefined) this.#writes.changed(credential);
+      else this.#add(credential, revived.token, revived.association);
     }
   }
 
@@ -175,25 +181,25 @@ export class TokenTable {
     this.#bindings.clear();
   }
 
-  #add(credential: string, token: AccessToken): void {
-    const binding: Binding = { credential, token, pending: undefined, association: undefined, usedAt: this.#options.env.now(), lasting: new Set() };
+  #add(credential: string, token: AccessToken, association?: SecurityAssociation): Binding {
+    const binding: Binding = { credential, token, association, pending: new WeakMap(), usedAt: this.#options.env.now(), lasting: new Set() };
     this.#bindings.set(credential, binding);
     this.#schedule(binding);
+    return binding;
   }
 
-  /** A request on another association than before has verified: the first of a restored or new one. */
-  #proved(binding: Binding, association: SecurityAssociation): void {
-    const { pending } = binding;
-    const first = binding.association === undefined;
+  /** The first request on an association has verified: its token takes the place of the one before. `false`: none waits for it. */
+  #proved(binding: Binding, association: SecurityAssociation): boolean {
+    const token = binding.pending.get(association);
+    if (token === undefined) return false;
+    binding.pending.delete(association);
     binding.association = association;
-    if (pending !== undefined) {
-      binding.pending = undefined;
-      binding.token = pending;
-      this.#schedule(binding);
-      // RFC 9203, Section 6: what the replaced association observes would be protected by keys that are gone.
-      for (const reply of [...binding.lasting]) if (reply.association !== association) reply.end();
-    }
-    if (pending !== undefined || first) this.#changed(binding);
+    binding.token = token;
+    this.#schedule(binding);
+    // RFC 9203, Section 6: what the replaced association observes would be protected by keys that are gone.
+    for (const reply of [...binding.lasting]) if (reply.association !== association) reply.end();
+    this.#changed(binding);
+    return true;
   }
 
   #schedule(binding: Binding): void {

@@ -28,13 +28,14 @@ import { Simulator } from '../support/simulator.ts';
 /** Elective, and nobody's: says who protects a message, in the clear. */
 const protectedBy = 65_000;
 
-/** A channel that keeps nothing secret: `<credential> <number>` names one association of a credential. */
+/** A channel that keeps nothing secret: `<credential> <number>` names the association that the upload of this number led to, from 1. */
 export class FakeProfile {
   readonly restored: Map<string, string> = new Map<string, string>();
   readonly released: string[] = [];
   /** When set, what `accept` throws. */
   refusal: AceError | undefined;
   readonly #associations = new Map<string, SecurityAssociation>();
+  readonly #uploads = new Map<string, number>();
 
   readonly profile: Profile = { id: 9, name: 'fake', rs: (io) => this.#atRs(io) };
 
@@ -66,12 +67,15 @@ export class FakeProfile {
         if (this.refusal !== undefined) throw this.refusal;
         if (claims.cnf?.kid === undefined) throw new AceError('ERR_FAKE_KEY', 'expected a kid', { responseCode: Code.BadRequest });
         const name = credential('fake', issuer, claims.cnf.kid);
-        const update = upload.association !== undefined;
         const response = { code: Code.Created, options: [], payload: emptyBytes };
-        return { credential: name, response, update, ...(update ? {} : { saved: utf8(`saved ${name}`) }) };
+        if (upload.association !== undefined) return { credential: name, association: upload.association, response, update: true };
+        const number = (this.#uploads.get(name) ?? 0) + 1;
+        this.#uploads.set(name, number);
+        return { credential: name, association: this.#association(`${name} ${number}`), response, update: false, saved: utf8(`${name} ${number}`) };
       },
       restore: async (name, saved) => {
         this.restored.set(name, fromUtf8(saved));
+        return this.#association(fromUtf8(saved));
       },
       release: (name) => this.released.push(name),
       stats: () => ({}),

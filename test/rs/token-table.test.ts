@@ -95,11 +95,38 @@ test('restart: tokens are there again, with their rights and their ends, and the
   await bench.code('/temp', { by });
   await bench.upload(bench.token({ scope: 'w_led', exp: bench.now + 100 }), { by });
   await bench.restart();
-  assert.deepEqual([...bench.fake.restored], [[holder, `saved ${holder}`]]);
+  assert.deepEqual([...bench.fake.restored], [[holder, by]]);
   assert.equal(await bench.code('/led', { by, method: 'PUT' }), '2.04');
   assert.equal(await bench.code('/temp', { by }), '4.03');
   await bench.simulator.sleep(100_000);
   assert.equal(await bench.code('/led', { by, method: 'PUT' }), '4.01');
+  await bench.close();
+});
+
+test('restart: a stranger who uploads the first token again changes neither the rights of its key nor what is stored', async () => {
+  const bench = await new Bench().start();
+  const first = bench.token({ scope: 'r_temp' });
+  await bench.upload(first);
+  assert.equal(await bench.code('/temp', { by }), '2.05');
+  await bench.upload(bench.token({ scope: 'w_led' }), { by });
+  await bench.restart();
+  await bench.upload(first);
+  assert.equal(await bench.code('/temp', { by }), '4.03');
+  assert.equal(await bench.code('/led', { by, method: 'PUT' }), '2.04');
+  await bench.restart();
+  assert.deepEqual([...bench.fake.restored], [[holder, by]]);
+  assert.equal(await bench.code('/led', { by, method: 'PUT' }), '2.04');
+  await bench.close();
+});
+
+test('token table: each association has the token of its own upload, whichever shows itself first', async () => {
+  const bench = await new Bench().start();
+  await bench.upload(bench.token({ scope: 'r_temp' }));
+  await bench.upload(bench.token({ scope: 'w_led' }));
+  assert.equal(await bench.code('/temp', { by }), '2.05');
+  assert.equal(await bench.code('/led', { by }), '4.03');
+  assert.equal(await bench.code('/led', { by: `${holder} 2` }), '2.05');
+  assert.equal(await bench.code('/led', { by: `${holder} 3` }), '4.01', 'no upload led to it');
   await bench.close();
 });
 
