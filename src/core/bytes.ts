@@ -44,6 +44,11 @@ export function fromUtf8(bytes: Uint8Array): string {
 
 /** One fresh array that holds all parts in order. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return concatAll(parts);
+}
+
+/** The same for parts that a peer counts: as arguments, too many would exhaust the stack. */
+export function concatAll(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
   const all = new Uint8Array(length);

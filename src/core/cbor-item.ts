@@ -36,6 +36,11 @@ export interface DecodeOptions {
   readonly entries?: number;
   /** Refuse maps whose keys are not in order, and NaN with a payload: what is left is what `encode` makes. */
   readonly canonical?: boolean;
+  /**
+   * Also take indefinite lengths, forms that are not the shortest, and NaN with a payload: for files and tools that others wrote, not for what a peer sends.
+   * Duplicate keys, nesting, lengths, UTF-8 and bytes behind the item are checked as ever.
+   */
+  readonly lenient?: boolean;
 }
 
 /** Texts up to this many units are mostly ASCII: a loop over them is faster than a call of the platform. */
