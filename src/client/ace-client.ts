@@ -21,7 +21,7 @@ import { type AuthorizationServerRegistration, AuthorizationServers } from './au
 import { Deadline, type DeadlineOptions } from './deadline.ts';
 import { type AceRequestInit, type Errand, errandOf, isIdempotent, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
-import { hintsOf, isContextLost, isReplayRefusal } from './refusals.ts';
+import { hintsOf, isContextLost, isReplayRefusal, saysNotDone } from './refusals.ts';
 import { AceResponse } from './response.ts';
 import { Session } from './session.ts';
 import { OpenResource, Sessions } from './sessions.ts';
@@ -323,7 +323,10 @@ export class AceClient {
         return session;
       }
     }
-    if (isContextLost(response)) return cures.lost-- > 0 ? this.#sessions.recover(session, errand) : undefined;
+    if (isContextLost(response)) {
+      if (!isIdempotent(errand.method) && !saysNotDone(response)) return undefined;
+      return cures.lost-- > 0 ? this.#sessions.recover(session, errand) : undefined;
+    }
     if (response.association === undefined) return undefined;
     if (response.code === Code.Forbidden || response.code === Code.MethodNotAllowed) {
       return cures.widen-- > 0 ? this.#sessions.widen(session, errand, response, had) : undefined;

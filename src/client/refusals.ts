@@ -5,6 +5,7 @@ import { ProtocolError } from '../core/errors.ts';
 
 const replayDetected = utf8('Replay detected');
 const decryptionFailed = utf8('Decryption failed');
+const contextNotFound = utf8('Security context not found');
 
 /** An error of OSCORE processing that another number may cure (RFC 8613, Section 8.2). It comes without protection. */
 export function isReplayRefusal(response: Response): boolean {
@@ -15,6 +16,11 @@ export function isReplayRefusal(response: Response): boolean {
 export function isContextLost(response: Response): boolean {
   if (response.association !== undefined) return false;
   return response.code === Code.Unauthorized || (response.code === Code.BadRequest && equalBytes(response.payload, decryptionFailed));
+}
+
+/** Whether such an answer tells that the request was not carried out. An RS whose token ends while its handler is at work answers with a bare 4.01. */
+export function saysNotDone(response: Response): boolean {
+  return equalBytes(response.payload, contextNotFound) || equalBytes(response.payload, decryptionFailed) || hintsOf(response) !== undefined;
 }
 
 /** The AS Request Creation Hints in an answer; `undefined`: it has none that can be read. */

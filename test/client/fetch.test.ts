@@ -338,3 +338,27 @@ test('fetch: an RS that does not answer is a timeout of the exchange', async () 
   await parties.startRs();
   await parties.close();
 });
+
+test('fetch: a POST whose context goes while its handler is at work is not sent again', async () => {
+  const scopes = { r_temp: { '/temperature': ['GET'] }, p_slow: { '/slow': ['POST', 'PUT'] } };
+  const parties = await new Parties({ grant: 'r_temp p_slow', rs: { scopes, limits: { tokens: 1 } } }).start();
+  const clock = parties.simulator.env('handler');
+  const slow = (method: string) => async (): Promise<undefined> => {
+    parties.handled.push(method);
+    await new Promise<void>((resolve) => clock.schedule(5000, resolve));
+    return undefined;
+  };
+  parties.rs.resource('/slow', { post: slow('POST'), put: slow('PUT') });
+  const lose = async (method: 'POST' | 'PUT'): Promise<string> => {
+    const answer = parties.client.fetch(`${rsUri}/slow`, { method, payload: 'x', scope: 'p_slow' });
+    await parties.simulator.sleep(2000);
+    // The table has room for one token.
+    await parties.finish(parties.client.fetch(`${rsUri}/temperature`, { scope: 'r_temp' }));
+    return (await parties.finish(answer)).codeText;
+  };
+  assert.equal(await lose('POST'), '4.01');
+  assert.deepEqual(parties.handled, ['POST', 'GET /temperature']);
+  assert.equal(await lose('PUT'), '2.04', 'this one may be carried out twice');
+  assert.deepEqual(parties.handled.slice(2), ['PUT', 'GET /temperature', 'PUT']);
+  await parties.close();
+});
