@@ -1,3 +1,6 @@
+import { decodeWays, encodeWays } from './codec.ts';
+import { encryptWays, signWays } from './cose.ts';
+import { measureInProcess, type Way } from './in-process.ts';
 import { expectCode, expectProtected, getRequests, oscoreKeys, ProtectedClient, protectedGet, protectedRequests } from './requests.ts';
 import type { Row } from './row.ts';
 import { type Contender, measure, type Throughput } from './throughput.ts';
@@ -45,6 +48,16 @@ function tokenRequest(name: string, clients: number, requestsPerRound: number): 
   };
 }
 
+function inProcess(name: string, ways: () => readonly [Way, ...Way[]]): Bench {
+  return {
+    name,
+    run: async (progress) => {
+      const [ours, ...others] = ways();
+      return measureInProcess(name, ours, others, progress);
+    },
+  };
+}
+
 /** All rows, in the order in which they are measured. */
 export const benches: readonly Bench[] = [
   throughput({
@@ -57,5 +70,11 @@ export const benches: readonly Bench[] = [
   oscoreGet(),
   tokenRequest('token-request', clientCount, 3_200),
   tokenRequest('token-request-1', 1, 400),
+  inProcess('cbor-encode-claims', encodeWays),
+  inProcess('cbor-decode-claims', decodeWays),
+  inProcess('cose-sign1-sign', () => signWays().sign),
+  inProcess('cose-sign1-verify', () => signWays().verify),
+  inProcess('cose-encrypt0', () => encryptWays().encrypt),
+  inProcess('cose-decrypt0', () => encryptWays().decrypt),
   ...wireNames.map((name): Bench => ({ name, run: async () => [await wireRow(name)] })),
 ];

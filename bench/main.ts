@@ -1,4 +1,4 @@
-/** `npm run -s bench -- [--json] [NAME...]`: throughput and sizes, each beside its peer or limit in one run. */
+/** `npm run -s bench -- [--json] [NAME...]`: throughput, sizes and time of the core, each beside its peer or limit in one run. */
 import { parseArgs } from 'node:util';
 import { benches } from './benches.ts';
 import type { Row } from './row.ts';

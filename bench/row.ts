@@ -2,11 +2,11 @@
 export interface Row {
   readonly bench: string;
   readonly value: number;
-  readonly unit: 'req/s' | 'bytes';
-  /** The server that ours is compared with, or `limit`. */
+  readonly unit: 'req/s' | 'op/s' | 'bytes';
+  /** The server or the library that ours is compared with, or `limit`. */
   readonly peer: string;
-  /** Above 1: ours is better. Of servers: CPU time for each request, theirs by ours. Of sizes: the limit by the value. */
+  /** Above 1: ours is better. Of servers and libraries: CPU time for each request or operation, theirs by ours. Of sizes: the limit by the value. */
   readonly ratio: number;
-  /** CPU time of our server for each request, in microseconds; `null` where no server is measured. */
+  /** Our CPU time for each request or operation, in microseconds; `null` where no time is measured. */
   readonly server_cpu_us: number | null;
 }

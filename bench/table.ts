@@ -17,7 +17,7 @@ export class Progress {
   }
 }
 
-const heads = ['bench', 'value', 'unit', 'peer', 'ratio', 'server CPU'] as const;
+const heads = ['bench', 'value', 'unit', 'peer', 'ratio', 'our CPU'] as const;
 
 export function printTable(rows: readonly Row[]): void {
   const cells = rows.map((row) => [
@@ -26,7 +26,7 @@ export function printTable(rows: readonly Row[]): void {
     row.unit,
     row.peer,
     row.ratio.toFixed(2),
-    row.server_cpu_us === null ? '' : `${row.server_cpu_us.toFixed(1)} us`,
+    row.server_cpu_us === null ? '' : `${row.server_cpu_us.toFixed(row.server_cpu_us < 10 ? 2 : 1)} us`,
   ]);
   const widths = heads.map((head, column) => Math.max(head.length, ...cells.map((row) => row[column]!.length)));
   const numbers = new Set([1, 4, 5]);
@@ -38,5 +38,7 @@ export function printTable(rows: readonly Row[]): void {
   console.log(line(heads));
   console.log(widths.map((width) => '-'.repeat(width)).join('  '));
   for (const row of cells) console.log(line(row));
-  console.log('\nA ratio above 1 means that ours is better: of servers, CPU time for each request, theirs by ours; of sizes, the limit by the value.');
+  console.log(
+    '\nA ratio above 1 means that ours is better: of servers and libraries, CPU time for each request or operation, theirs by ours; of sizes, the limit by the value.',
+  );
 }

@@ -68,7 +68,7 @@ async function once(server: ServerProcess, contender: Contender, bench: Throughp
   return { perSecond: replies / seconds, cpu: (after - before) / replies };
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
