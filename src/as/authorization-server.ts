@@ -1,6 +1,7 @@
 import type { Profile, ProfileAtAs } from '../ace/index.ts';
 import { type DatagramTransport, Endpoint, type Response, Router, type TransmissionParameters } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
+import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
@@ -67,8 +68,10 @@ export class AuthorizationServer {
   #endpoint: Endpoint | undefined;
   #closed = false;
 
-  /** @throws {AuthorizationServerError} `ERR_AS_CONFIG` for registrations that contradict each other */
+  /** @throws {AuthorizationServerError} `ERR_AS_CONFIG` for an option that is missing, and for registrations that contradict each other */
   constructor(options: AuthorizationServerOptions) {
+    const missing = missingOption(options, ['store', 'profiles', 'clients', 'resourceServers']);
+    if (missing !== undefined) throw new AuthorizationServerError('ERR_AS_CONFIG', `${missing}: expected a value, got none`);
     this.#options = options;
     this.#env = options.env ?? systemEnv;
     for (const profile of options.profiles) {

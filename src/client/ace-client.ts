@@ -16,6 +16,7 @@ import {
 } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
 import { Deadline, type DeadlineOptions } from './deadline.ts';
@@ -78,6 +79,8 @@ export class AceClient {
 
   /** @throws {AceError} `ERR_ACE_CONFIG` */
   constructor(options: AceClientOptions) {
+    const missing = missingOption(options, ['transport', 'store', 'profiles', 'authorizationServers']);
+    if (missing !== undefined) throw new AceError('ERR_ACE_CONFIG', `${missing}: expected a value, got none`, { responseCode: Code.BadRequest });
     const { transport, store } = options;
     const env = options.env ?? systemEnv;
     this.#env = env;

@@ -2,6 +2,7 @@ import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
 import { type DatagramTransport, Endpoint, type Resource, type ResourceHandle, Router, type TransmissionParameters } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { AuthzInfo, type ProfileInUse } from './authz-info.ts';
 import { ClientNonces } from './client-nonce.ts';
@@ -85,6 +86,8 @@ export class ResourceServer {
 
   /** @throws {ResourceServerError} `ERR_RS_CONFIG`; `AceError` `ERR_ACE_SCOPE` for a scope table that names no paths or methods */
   constructor(options: ResourceServerOptions) {
+    const missing = missingOption(options, ['audience', 'issuers', 'profiles', 'store']);
+    if (missing !== undefined) throw new ResourceServerError('ERR_RS_CONFIG', `${missing}: expected a value, got none`);
     const audiences = typeof options.audience === 'string' ? [options.audience] : options.audience;
     checkOptions(options, audiences);
     this.#options = options;

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { oscoreProfile } from '../../profiles/oscore/index.ts';
+import { AuthorizationServer } from '../../src/as/index.ts';
+import { AceClient } from '../../src/client/index.ts';
+import { missingOption } from '../../src/core/options.ts';
+import { ResourceServer } from '../../src/rs/index.ts';
+import { memoryStore } from '../../src/store/index.ts';
+import { Simulator } from '../support/simulator.ts';
+
+test('options: the first name without a value', () => {
+  const options: { a?: number | null; b?: string } = { a: 0, b: '' };
+  assert.equal(missingOption(options, ['a', 'b']), undefined);
+  assert.equal(missingOption({ ...options, a: null }, ['b', 'a']), 'a');
+  assert.equal(missingOption({} as { a?: number }, ['a']), 'a');
+  assert.equal(missingOption(undefined as unknown as { a?: number }, ['a']), 'a');
+});
+
+test('options: each role names the one that a JavaScript program left out', () => {
+  const common = { store: memoryStore(), profiles: [oscoreProfile] };
+  const roles: readonly (readonly [string, new (options: never) => object, Record<string, unknown>])[] = [
+    ['ERR_AS_CONFIG', AuthorizationServer, { ...common, clients: [], resourceServers: [] }],
+    ['ERR_RS_CONFIG', ResourceServer, { ...common, audience: 'rs1', issuers: [] }],
+    ['ERR_ACE_CONFIG', AceClient, { ...common, transport: new Simulator().transport('10.0.0.1', 5683), authorizationServers: [] }],
+  ];
+  for (const [code, Role, options] of roles) {
+    assert.throws(() => new Role(undefined as never), { code });
+    for (const name of Object.keys(options)) {
+      const { [name]: _left, ...rest } = options;
+      assert.throws(() => new Role(rest as never), { code, message: `${name}: expected a value, got none` });
+    }
+  }
+});
