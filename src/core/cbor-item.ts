@@ -34,7 +34,7 @@ export interface DecodeOptions {
   readonly depth?: number;
   /** How many entries one map may have; 4096 by default, so that keys chosen to collide in a hash table cost little. */
   readonly entries?: number;
-  /** Refuse maps whose keys are not in order, and NaN with a payload: what is left is what `encode` makes. */
+  /** Refuse maps whose keys are not in order, and NaN with a payload: what is left is what `encode` makes, but that a whole number may be a float. */
   readonly canonical?: boolean;
   /**
    * Also take indefinite lengths, forms that are not the shortest, and NaN with a payload: for files and tools that others wrote, not for what a peer sends.
