@@ -50,7 +50,8 @@ export async function writeLab(folder: string, options: LabOptions): Promise<rea
 const asYaml = (asPort: number): string => `# Authorization server: "ace-coap as" with this folder or file. Who may ask for tokens, and for what.
 
 listen: 127.0.0.1:${asPort}
-store: ./state/as # what it must remember: sequence numbers, tokens it gave
+# What it must remember: sequence numbers, tokens it gave. As long as the keys stay, never delete it nor go back to an older copy: OSCORE would use a nonce twice.
+store: ./state/as
 token_lifetime: 3600 # seconds
 
 clients:
@@ -87,7 +88,8 @@ const rsYaml = (
 
 listen: 127.0.0.1:${rsPort}
 audience: rs1
-store: ./state/rs # tokens, security contexts, sequence numbers
+# Tokens, security contexts, sequence numbers. As long as the keys stay, never delete it nor go back to an older copy: OSCORE would use a nonce twice.
+store: ./state/rs
 
 issuers:
   - uri: coap://127.0.0.1:${asPort}/token # where a client without a token is sent
@@ -116,7 +118,8 @@ cnonce: false # true: a token must be fresh, which a resource server without a c
 
 const clientYaml = (asPort: number): string => `# Client: "ace-coap get ... --config" with this folder or file.
 
-store: ./state/client # tokens, security contexts, sequence numbers
+# Tokens, security contexts, sequence numbers. As long as the keys stay, never delete it nor go back to an older copy: OSCORE would use a nonce twice.
+store: ./state/client
 
 # The only authorization servers that this client goes to, whatever a resource server names.
 authorization_servers:
