@@ -199,3 +199,83 @@ test('diagnostic notation: text that is none gives an error with the place', () 
   }
   assert.throws(() => parseDiagnostic('[1, ?]'), { message: 'expected a value at character 4, got "?]"' });
 });
+
+/** All of one line stand for one value. */
+function assertSame(texts: readonly string[], want: CborValue): void {
+  for (const text of texts) assert.deepEqual(parseDiagnostic(text), want, text);
+}
+
+test('RFC 8610 G.1, G.2: byte strings with white space, comments, bases 16, 32 and 64, and text in single quotes', () => {
+  const hello = utf8('Hello world');
+  assertSame(["h'48656c6c6f20776f726c64'", "h'48 65 6c 6c 6f 20 77 6f 72 6c 64'", "h'4 86 56c 6c6f\n  20776 f726c64'", "'Hello world'"], hello);
+  assertSame(["h'48 /a / 656c6c6f # the rest\n20776f726c64'"], hello);
+  assertSame(["h'12345678'", "b32'CI2FM6A'", "b32'CI2FM6A='", "b32'ci2f /x/ m6a'", "h32'28Q5CU0'", "b64'EjRWeA'", "b64'EjRW eA=='"], fromHex('12345678'));
+  assertSame(["b64'-_-_'", "b64'+/+/'"], fromHex('fbffbf'));
+  assertSame(["b32''", "h32''", "''", "h''", "b64''"], new Uint8Array(0));
+  assertSame(["'\\\\ \\' \" \\n \\u00fc'"], utf8('\\ \' " \n ü'));
+  assertSame(["'a\n\tb'"], utf8('a\n\tb'));
+});
+
+test('RFC 8610 G.3: embedded items and sequences', () => {
+  assertSame(['<<1>>', "h'01'"], fromHex('01'));
+  assertSame(['<<1, 2>>'], fromHex('0102'));
+  assertSame(['<<"foo", null>>'], fromHex('63666F6FF6'));
+  assertSame(['<<>>'], new Uint8Array(0));
+  assertSame(["<<[1, <<'a'>>]>>"], encode([1, encode(utf8('a'))]));
+});
+
+test('RFC 8610 G.4: concatenated strings', () => {
+  assertSame(
+    ['"Hello world"', '"Hello " "world"', '"Hello" h\'20\' "world"', '"" h\'48656c6c6f20776f726c64\' ""', '"Hello " / x / # y\n "world"'],
+    'Hello world',
+  );
+  const bytes = utf8('Hello world');
+  assertSame(["'Hello world'", "'Hello ' 'world'", "'Hello ' h'776f726c64'", "'Hello' h'20' 'world'"], bytes);
+  assertSame(["'' h'48656c6c6f20776f726c64' '' b64''", "h'4 86 56c 6c6f' h' 20776 f726c64'", "<<>> 'Hello world'"], bytes);
+  assertSame(['["a" "b", "c"]'], ['ab', 'c']);
+  assertSame(['{"a" "b": \'c\' \'d\'}'], new Map([['ab', utf8('cd')]]));
+  // Half of a character in each of two byte strings.
+  assertSame(["\"\" h'c3' h'bc'"], 'ü');
+  for (const text of ['\'a\' "b"', '"a" h\'ff\'', '"a" 1', '"a" [1]']) assert.throws(() => parseDiagnostic(text), { code: 'ERR_CBOR_NOTATION' }, text);
+});
+
+test('RFC 8610 G.5: hexadecimal, octal and binary numbers', () => {
+  assertSame(['4711', '0x1267', '0o11147', '0b1001001100111'], 4711);
+  assertSame(['-4711', '-0x1267', '-0o11147', '-0b1001001100111'], -4711);
+  assertSame(['1.5', '0x1.8p0', '0x18p-4', '0x0.18p+4'], 1.5);
+  assertSame(['-1.5', '-0x1.8p0'], -1.5);
+  assertSame(['0x3d(1)'], new Tagged(61, 1));
+  for (const text of ['0o8', '0b2', '0x', '0x1.8', '0xg']) assert.throws(() => parseDiagnostic(text), { code: 'ERR_CBOR_NOTATION' }, text);
+});
+
+test('RFC 8949 8.1: encoding indicators of any kind are passed over', () => {
+  assertSame(['1', '1_0', '1_3', '1_i', '1_a_9'], 1);
+  assertSame(['1.5', '1.5_1', '1.5_3'], 1.5);
+  assertSame(['[1]', '[_ 1]', '[_3 1_0]', '[_x 1]'], [1]);
+  assertSame(['{1: 2}', '{_ 1: 2}', '{_0 1: 2}'], new Map([[1, 2]]));
+  assertSame(['(_ "a", "b")', '"ab"', '"ab"_2'], 'ab');
+  assertSame(["(_ h'01', h'02')", "h'0102'_1"], fromHex('0102'));
+  assertSame(["''_", "(_ '')"], new Uint8Array(0));
+  assertSame(['NaN_1'], Number.NaN);
+  assertSame(['5_0(1)'], new Tagged(5, 1));
+});
+
+test('RFC 8949 8: simple values by number, integers beyond 64 bits, tags that are none', () => {
+  assertSame(['[simple(20), simple(21), simple(22), simple(23)]'], [false, true, null, undefined]);
+  assertSame(['18446744073709551616', "2(h'010000000000000000')"], new Tagged(2, fromHex('010000000000000000')));
+  assertSame(['-18446744073709551617', "3(h'010000000000000000')"], new Tagged(3, fromHex('010000000000000000')));
+  assertSame(['-18446744073709551616'], -(2n ** 64n));
+  for (const text of [
+    'simple(24)',
+    'simple(31)',
+    'simple(256)',
+    '-1(0)',
+    '18446744073709551616(0)',
+    "{'a': 1, h'61': 2}",
+    "b32'A'",
+    "b32'CI2FM6B'",
+    "h32'W0'",
+    "'\\ud800'",
+  ])
+    assert.throws(() => parseDiagnostic(text), { code: 'ERR_CBOR_NOTATION' }, text);
+});
