@@ -35,6 +35,8 @@ export interface Confirmation {
   readonly encryptedCoseKey?: CborValue;
   readonly kid?: Uint8Array;
   readonly osc?: CborMap;
+  /** SHA-256 thumbprint of a COSE_Key that the recipient can find by it (RFC 9679 Section 5.6). */
+  readonly ckt?: Uint8Array;
   /** Methods that are not understood; they are ignored (RFC 8747 Section 3.1). */
   readonly unknown?: CborMap;
 }
@@ -45,7 +47,11 @@ export const confirmationMethods = {
   encryptedCoseKey: { label: 2, type: 'any', name: 'Encrypted_COSE_Key' },
   kid: { label: 3, type: 'bstr' },
   osc: { label: 4, type: 'map' },
+  ckt: { label: 5, type: 'bstr' },
 } as const;
+
+/** Bytes of SHA-256. */
+const thumbprintLength = 32;
 
 /** CBOR Web Token Claims, IANA registry as of 2026-11, as far as ACE uses them. */
 export const cwtClaims = {
@@ -98,6 +104,8 @@ export function decodeConfirmation(value: CborValue): Confirmation {
     throw new CwtError('ERR_CWT_CLAIMS', 'cnf: expected one of COSE_Key and Encrypted_COSE_Key, got both');
   if ('encryptedCoseKey' in rest && !Array.isArray(rest.encryptedCoseKey) && !(rest.encryptedCoseKey instanceof Tagged))
     throw new CwtError('ERR_CWT_CLAIMS', 'cnf: key 2 (Encrypted_COSE_Key): expected COSE_Encrypt or COSE_Encrypt0, got another item');
+  if (rest.ckt !== undefined && rest.ckt.length !== thumbprintLength)
+    throw new CwtError('ERR_CWT_CLAIMS', `cnf: key 5 (ckt): expected ${thumbprintLength} bytes, got ${rest.ckt.length}`);
   return { ...rest, ...(coseKey === undefined ? {} : { coseKey: decodeCoseKey(coseKey) }), ...(unknown.size === 0 ? {} : { unknown }) };
 }
 
@@ -230,8 +238,10 @@ function unprotect(token: Uint8Array, keys: readonly TokenKey[]): { readonly pay
   const { use, read, open } = protection;
   const object = as('ERR_CWT_FORMAT', () => read(value));
   if (object.payload === null) throw new CwtError('ERR_CWT_FORMAT', 'expected the claims in the token, got them detached');
-  // RFC 8392 §7.2, step 4: every header parameter must be understood.
-  if (object.headers.unknown.size > 0) throw new CwtError('ERR_CWT_FORMAT', 'expected header parameters that are understood, got another one');
+  // RFC 8392 §7.2, step 4: every header parameter must be understood. No token key of ours is found by a certificate.
+  const { unknown, x5bag, x5chain, x5t, x5u } = object.headers;
+  if (unknown.size > 0 || (x5bag ?? x5chain ?? x5t ?? x5u) !== undefined)
+    throw new CwtError('ERR_CWT_FORMAT', 'expected header parameters that are understood, got another one');
   const candidates = keys.filter((key) => fits(key, use, object));
   if (candidates.length === 0) throw new CwtError('ERR_CWT_KEY', `expected a token for one of ${keys.length} keys, got one that none fits`);
   let failure: unknown;

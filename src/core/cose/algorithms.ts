@@ -23,6 +23,7 @@ export const Algorithm = {
   EdDSA: -8,
   ES384: -35,
   ES512: -36,
+  ES256K: -47,
 } as const;
 export type Algorithm = (typeof Algorithm)[keyof typeof Algorithm];
 
@@ -48,6 +49,7 @@ export const algorithmNames: ReadonlyMap<number, string> = new Map([
   [-8, 'EdDSA'],
   [-35, 'ES384'],
   [-36, 'ES512'],
+  [-47, 'ES256K'],
 ]);
 
 /** The identifier of a name in the registry. */
@@ -77,10 +79,11 @@ export interface SignatureAlgorithm {
   readonly hash?: HashName;
 }
 
-/** Signatures (RFC 9053 Section 2). ES256 with P-256 and so on, as Section 2.1 recommends, so that hash and curve are of one strength. */
+/** Signatures (RFC 9053 Section 2). ES256 with P-256 and so on, as Section 2.1 recommends, so that hash and curve are of one strength; ES256K (RFC 8812 Section 3.2). */
 export const signatureAlgorithms: ReadonlyMap<number, SignatureAlgorithm> = new Map([
   [Algorithm.ES256, { kty: KeyType.EC2, curves: [Curve.P256], hash: 'sha256' }],
   [Algorithm.ES384, { kty: KeyType.EC2, curves: [Curve.P384], hash: 'sha384' }],
   [Algorithm.ES512, { kty: KeyType.EC2, curves: [Curve.P521], hash: 'sha512' }],
+  [Algorithm.ES256K, { kty: KeyType.EC2, curves: [Curve.secp256k1], hash: 'sha256' }],
   [Algorithm.EdDSA, { kty: KeyType.OKP, curves: [Curve.Ed25519, Curve.Ed448] }],
 ]);

@@ -8,14 +8,36 @@
  */
 export type { MacAlgorithm, SignatureAlgorithm } from './algorithms.ts';
 export { Algorithm, algorithmNames, algorithmOf, macAlgorithms, signatureAlgorithms } from './algorithms.ts';
+export type { Countersign0Options, CountersignOptions, VerifyCountersignatureOptions } from './countersign.ts';
+export {
+  CountersignatureLabel,
+  countersign,
+  countersign0,
+  countersignaturesOf,
+  legacyCountersignaturesOf,
+  readCountersignature,
+  verifyCountersignature,
+  verifyCountersignature0,
+  verifyLegacyCountersignature,
+  verifyLegacyCountersignature0,
+  withCountersignature0,
+  withCountersignatures,
+} from './countersign.ts';
 export type { Encrypt0Options } from './encrypt0.ts';
 export { decrypt0, encrypt0, encStructure, readEncrypt0 } from './encrypt0.ts';
 export { CoseError } from './errors.ts';
 export type { CoseKey } from './key.ts';
 export { coseKeyMap, decodeCoseKey, encodeCoseKey } from './key.ts';
+export type { CoseKeySet } from './key-set.ts';
+export { decodeCoseKeySet, encodeCoseKeySet, keysFor } from './key-set.ts';
 export { CoseTag, Curve, HeaderLabel, KeyLabel, KeyOperation, KeyType } from './labels.ts';
 export type { Mac0Options } from './mac0.ts';
 export { mac0, readMac0, verifyMac0 } from './mac0.ts';
 export type { CoseObject, Headers, SenderHeaders } from './message.ts';
+export type { CoseSign, Signer, SignOptions } from './sign.ts';
+export { readSign, sign, verifySign } from './sign.ts';
 export type { Sign1Options } from './sign1.ts';
 export { readSign1, sign1, verifySign1 } from './sign1.ts';
+export { parseThumbprintUri, thumbprint, thumbprintUri } from './thumbprint.ts';
+export type { CertificateHash, CertificateHeaders } from './x509.ts';
+export { certificateHash, isCertificateHash } from './x509.ts';

@@ -52,8 +52,9 @@ const coordinateLength: ReadonlyMap<number, number> = new Map([
   [Curve.X448, 56],
   [Curve.Ed25519, 32],
   [Curve.Ed448, 57],
+  [Curve.secp256k1, 32],
 ]);
-const ec2Curves: readonly number[] = [Curve.P256, Curve.P384, Curve.P521];
+const ec2Curves: readonly number[] = [Curve.P256, Curve.P384, Curve.P521, Curve.secp256k1];
 
 const badKey = (message: string): CoseError => new CoseError('ERR_COSE_KEY', `COSE_Key: ${message}`);
 

@@ -1,8 +1,8 @@
-/** COSE tags (RFC 9052 Table 1), IANA CBOR Tags as of 2026-11. */
-export const CoseTag = { Encrypt0: 16, Mac0: 17, Sign1: 18 } as const;
+/** COSE tags (RFC 9052 Table 1, RFC 9338 Section 5.1), IANA CBOR Tags as of 2026-11. */
+export const CoseTag = { Encrypt0: 16, Mac0: 17, Sign1: 18, Countersignature: 19, Sign: 98 } as const;
 
 /** COSE Header Parameters, IANA registry as of 2026-11, as far as this stack understands them. */
-export const HeaderLabel = { alg: 1, crit: 2, contentType: 3, kid: 4, iv: 5, partialIv: 6 } as const;
+export const HeaderLabel = { alg: 1, crit: 2, contentType: 3, kid: 4, iv: 5, partialIv: 6, x5bag: 32, x5chain: 33, x5t: 34, x5u: 35 } as const;
 
 /** COSE Key Common and Type Parameters, IANA registries as of 2026-11. */
 export const KeyLabel = { kty: 1, kid: 2, alg: 3, keyOps: 4, baseIv: 5, crv: -1, x: -2, y: -3, d: -4, k: -1 } as const;
@@ -11,7 +11,7 @@ export const KeyLabel = { kty: 1, kid: 2, alg: 3, keyOps: 4, baseIv: 5, crv: -1,
 export const KeyType = { OKP: 1, EC2: 2, Symmetric: 4 } as const;
 
 /** COSE Elliptic Curves, IANA registry as of 2026-11. */
-export const Curve = { P256: 1, P384: 2, P521: 3, X25519: 4, X448: 5, Ed25519: 6, Ed448: 7 } as const;
+export const Curve = { P256: 1, P384: 2, P521: 3, X25519: 4, X448: 5, Ed25519: 6, Ed448: 7, secp256k1: 8 } as const;
 
 /** COSE key operations (RFC 9052 Table 5). */
 export const KeyOperation = {

@@ -3,9 +3,10 @@ import { type CborMap, type CborValue, decode, encode, Tagged } from '../cbor.ts
 import { ProtocolError } from '../errors.ts';
 import { CoseError } from './errors.ts';
 import { HeaderLabel } from './labels.ts';
+import { type CertificateHeaders, certificateHeaderEntries, readCertificateHeaders } from './x509.ts';
 
 /** The headers of a COSE object, both buckets in one; labels of the two never overlap. */
-export interface Headers {
+export interface Headers extends CertificateHeaders {
   readonly alg?: number | string;
   readonly kid?: Uint8Array;
   readonly iv?: Uint8Array;
@@ -87,6 +88,7 @@ function readHeaders(protectedMap: CborMap, unprotectedMap: CborMap): Headers {
     ...(iv === undefined ? {} : { iv }),
     ...(partialIv === undefined ? {} : { partialIv }),
     ...(contentType === undefined ? {} : { contentType }),
+    ...readCertificateHeaders(all),
     unknown: new Map([...all].filter(([label]) => !understood.has(label))),
   };
 }
@@ -95,13 +97,13 @@ function readHeaders(protectedMap: CborMap, unprotectedMap: CborMap): Headers {
  * Take a COSE object apart.
  *
  * @param value the decoded item, tagged or not
- * @param tag the tag that it must have if it has one
- * @param parts 3 for COSE_Encrypt0, 4 for COSE_Mac0 and COSE_Sign1
+ * @param tag the tag that it must have if it has one; `undefined`: it must have none
+ * @param parts 3 for COSE_Encrypt0 and COSE_Signature, 4 for COSE_Mac0 and COSE_Sign1
  * @throws {CoseError} `ERR_COSE_FORMAT`
  */
-export function readCose(value: CborValue, tag: number, parts: 3 | 4): CoseObject {
+export function readCose(value: CborValue, tag: number | undefined, parts: 3 | 4): CoseObject {
   const tagged = value instanceof Tagged;
-  if (tagged && value.tag !== tag) throw badFormat(`COSE: expected tag ${tag}, got ${value.tag}`);
+  if (tagged && value.tag !== tag) throw badFormat(`COSE: expected ${tag === undefined ? 'no tag' : `tag ${tag}`}, got ${value.tag}`);
   const array = tagged ? value.value : value;
   if (!Array.isArray(array) || array.length !== parts)
     throw badFormat(`COSE: expected an array of ${parts}, got ${Array.isArray(array) ? `one of ${array.length}` : 'another type'}`);
@@ -132,18 +134,20 @@ export function readCose(value: CborValue, tag: number, parts: 3 | 4): CoseObjec
 }
 
 /** Headers that a sender chooses; all become protected. */
-export interface SenderHeaders {
+export interface SenderHeaders extends CertificateHeaders {
   readonly kid?: Uint8Array;
   readonly contentType?: number | string;
 }
 
 /** The protected bucket of what we make: all headers are in it, so that an object has one form only and can be revoked by its hash (RFC 9770). */
-export function protectedHeaders(algorithm: number, headers: SenderHeaders, iv?: Uint8Array): Uint8Array {
-  const map = new Map<number, CborValue>([[HeaderLabel.alg, algorithm]]);
+export function protectedHeaders(algorithm: number | undefined, headers: SenderHeaders, iv?: Uint8Array): Uint8Array {
+  const map = new Map<number, CborValue>();
+  if (algorithm !== undefined) map.set(HeaderLabel.alg, algorithm);
   if (headers.contentType !== undefined) map.set(HeaderLabel.contentType, headers.contentType);
   if (headers.kid !== undefined) map.set(HeaderLabel.kid, headers.kid);
   if (iv !== undefined) map.set(HeaderLabel.iv, iv);
-  return encode(map);
+  for (const [label, value] of certificateHeaderEntries(headers)) map.set(label, value);
+  return map.size === 0 ? emptyBytes : encode(map);
 }
 
 /** The algorithm of an object, from its headers or, where they have none, from the key's own `alg`. */

@@ -226,6 +226,7 @@ const curves: ReadonlyMap<number, CurveName> = new Map([
   [5, { kty: 'OKP', crv: 'X448' }],
   [6, { kty: 'OKP', crv: 'Ed25519' }],
   [7, { kty: 'OKP', crv: 'Ed448' }],
+  [8, { kty: 'EC', crv: 'secp256k1', ecdh: 'secp256k1' }],
 ]);
 
 const base64Url = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
@@ -289,6 +290,17 @@ export function isValidPublicKey(key: CurveKey): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * The y coordinate, where the point is compressed too, as long as x.
+ *
+ * @throws {CryptoError} `ERR_CRYPTO_KEY`
+ */
+export function affineY(key: CurveKey): Uint8Array {
+  const { y } = publicKeyOf(key).export({ format: 'jwk' });
+  if (y === undefined) throw new CryptoError('ERR_CRYPTO_KEY', 'expected a key of a curve with two coordinates, got another');
+  return Uint8Array.from(Buffer.from(y, 'base64url'));
 }
 
 /** Whether the private part belongs to the public part: OpenSSL takes both from a JWK without comparing them. */
