@@ -50,8 +50,7 @@ export async function writeLab(folder: string, options: LabOptions): Promise<rea
 const asYaml = (asPort: number): string => `# Authorization server: "ace-coap as" with this folder or file. Who may ask for tokens, and for what.
 
 listen: 127.0.0.1:${asPort}
-# What it must remember: sequence numbers, tokens it gave. As long as the keys stay, never delete it nor go back to an older copy: OSCORE would use a nonce twice.
-store: ./state/as
+store: ./state/as # tokens it gave, sequence numbers; keep it as long as the keys, or OSCORE uses a nonce twice
 token_lifetime: 3600 # seconds
 
 clients:
@@ -88,8 +87,7 @@ const rsYaml = (
 
 listen: 127.0.0.1:${rsPort}
 audience: rs1
-# Tokens, security contexts, sequence numbers. As long as the keys stay, never delete it nor go back to an older copy: OSCORE would use a nonce twice.
-store: ./state/rs
+store: ./state/rs # tokens, security contexts, sequence numbers; keep it as long as the keys, or OSCORE uses a nonce twice
 
 issuers:
   - uri: coap://127.0.0.1:${asPort}/token # where a client without a token is sent
@@ -118,8 +116,7 @@ cnonce: false # true: a token must be fresh, which a resource server without a c
 
 const clientYaml = (asPort: number): string => `# Client: "ace-coap get ... --config" with this folder or file.
 
-# Tokens, security contexts, sequence numbers. As long as the keys stay, never delete it nor go back to an older copy: OSCORE would use a nonce twice.
-store: ./state/client
+store: ./state/client # tokens, security contexts, sequence numbers; keep it as long as the keys, or OSCORE uses a nonce twice
 
 # The only authorization servers that this client goes to, whatever a resource server names.
 authorization_servers:
