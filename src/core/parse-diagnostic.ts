@@ -73,7 +73,8 @@ class Parser {
   }
 
   #space(): void {
-    this.#match(/(?:\s+|\/[^/]*\/|#[^\n]*)*/y);
+    // One pattern for all of them would exhaust the stack of the platform.
+    while (this.#match(/\s+|\/[^/]*\/|#[^\n]*/y) !== undefined);
   }
 
   #token(literal: string): boolean {

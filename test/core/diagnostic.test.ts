@@ -248,6 +248,11 @@ test('RFC 8610 G.5: hexadecimal, octal and binary numbers', () => {
   for (const text of ['0o8', '0b2', '0x', '0x1.8', '0xg']) assert.throws(() => parseDiagnostic(text), { code: 'ERR_CBOR_NOTATION' }, text);
 });
 
+test('RFC 8610 G.6: comments, as many as there are', () => {
+  assertSame(['1', '/ one / 1 / that was it /', `${'/x/'.repeat(4_000_000)}1`, `${'# one\n'.repeat(1000)}1`], 1);
+  assert.throws(() => parseDiagnostic('1 / open'), { code: 'ERR_CBOR_NOTATION' });
+});
+
 test('RFC 8949 8.1: encoding indicators of any kind are passed over', () => {
   assertSame(['1', '1_0', '1_3', '1_i', '1_a_9'], 1);
   assertSame(['1.5', '1.5_1', '1.5_3'], 1.5);
