@@ -24,6 +24,28 @@ export const Algorithm = {
   ES384: -35,
   ES512: -36,
   ES256K: -47,
+  AES_MAC_128_64: 14,
+  AES_MAC_256_64: 15,
+  AES_MAC_128_128: 25,
+  AES_MAC_256_128: 26,
+  A128KW: -3,
+  A192KW: -4,
+  A256KW: -5,
+  direct: -6,
+  direct_HKDF_SHA_256: -10,
+  direct_HKDF_SHA_512: -11,
+  direct_HKDF_AES_128: -12,
+  direct_HKDF_AES_256: -13,
+  ECDH_ES_HKDF_256: -25,
+  ECDH_ES_HKDF_512: -26,
+  ECDH_SS_HKDF_256: -27,
+  ECDH_SS_HKDF_512: -28,
+  ECDH_ES_A128KW: -29,
+  ECDH_ES_A192KW: -30,
+  ECDH_ES_A256KW: -31,
+  ECDH_SS_A128KW: -32,
+  ECDH_SS_A192KW: -33,
+  ECDH_SS_A256KW: -34,
 } as const;
 export type Algorithm = (typeof Algorithm)[keyof typeof Algorithm];
 
@@ -50,6 +72,28 @@ export const algorithmNames: ReadonlyMap<number, string> = new Map([
   [-35, 'ES384'],
   [-36, 'ES512'],
   [-47, 'ES256K'],
+  [14, 'AES-MAC 128/64'],
+  [15, 'AES-MAC 256/64'],
+  [25, 'AES-MAC 128/128'],
+  [26, 'AES-MAC 256/128'],
+  [-3, 'A128KW'],
+  [-4, 'A192KW'],
+  [-5, 'A256KW'],
+  [-6, 'direct'],
+  [-10, 'direct+HKDF-SHA-256'],
+  [-11, 'direct+HKDF-SHA-512'],
+  [-12, 'direct+HKDF-AES-128'],
+  [-13, 'direct+HKDF-AES-256'],
+  [-25, 'ECDH-ES + HKDF-256'],
+  [-26, 'ECDH-ES + HKDF-512'],
+  [-27, 'ECDH-SS + HKDF-256'],
+  [-28, 'ECDH-SS + HKDF-512'],
+  [-29, 'ECDH-ES + A128KW'],
+  [-30, 'ECDH-ES + A192KW'],
+  [-31, 'ECDH-ES + A256KW'],
+  [-32, 'ECDH-SS + A128KW'],
+  [-33, 'ECDH-SS + A192KW'],
+  [-34, 'ECDH-SS + A256KW'],
 ]);
 
 /** The identifier of a name in the registry. */
@@ -70,6 +114,62 @@ export const macAlgorithms: ReadonlyMap<number, MacAlgorithm> = new Map([
   [Algorithm.HMAC_256, { hash: 'sha256', keyLength: 32, tagLength: 32 }],
   [Algorithm.HMAC_384, { hash: 'sha384', keyLength: 48, tagLength: 48 }],
   [Algorithm.HMAC_512, { hash: 'sha512', keyLength: 64, tagLength: 64 }],
+]);
+
+export interface AesMacAlgorithm {
+  readonly keyLength: number;
+  readonly tagLength: number;
+}
+
+/** AES-CBC-MAC (RFC 9053 Table 4). One key is for messages of one length only, so tokens do not use it. */
+export const aesMacAlgorithms: ReadonlyMap<number, AesMacAlgorithm> = new Map([
+  [Algorithm.AES_MAC_128_64, { keyLength: 16, tagLength: 8 }],
+  [Algorithm.AES_MAC_256_64, { keyLength: 32, tagLength: 8 }],
+  [Algorithm.AES_MAC_128_128, { keyLength: 16, tagLength: 16 }],
+  [Algorithm.AES_MAC_256_128, { keyLength: 32, tagLength: 16 }],
+]);
+
+/** Bytes of the key of AES Key Wrap (RFC 9053 Table 13). */
+export const keyWrapLengths: ReadonlyMap<number, number> = new Map([
+  [Algorithm.A128KW, 16],
+  [Algorithm.A192KW, 24],
+  [Algorithm.A256KW, 32],
+]);
+
+/** How a recipient comes to the key of the layer above it (RFC 9053 Section 6). */
+export interface RecipientAlgorithm {
+  /** Key agreement: which key of the sender takes part. Absent: the secret is a symmetric key. */
+  readonly sender?: 'ephemeral' | 'static';
+  /** What turns the secret into a key. Absent: the secret is the key. */
+  readonly kdf?: HashName | 'aes-mac';
+  /** Bytes that the symmetric key must have, where the algorithm says it. */
+  readonly secretLength?: number;
+  /** The key wrap that carries the key. Absent: the key is the one agreed or shared (direct). */
+  readonly wrap?: number;
+}
+
+const es = 'ephemeral';
+const ss = 'static';
+
+export const recipientAlgorithms: ReadonlyMap<number, RecipientAlgorithm> = new Map<number, RecipientAlgorithm>([
+  [Algorithm.direct, {}],
+  [Algorithm.direct_HKDF_SHA_256, { kdf: 'sha256' }],
+  [Algorithm.direct_HKDF_SHA_512, { kdf: 'sha512' }],
+  [Algorithm.direct_HKDF_AES_128, { kdf: 'aes-mac', secretLength: 16 }],
+  [Algorithm.direct_HKDF_AES_256, { kdf: 'aes-mac', secretLength: 32 }],
+  [Algorithm.A128KW, { wrap: Algorithm.A128KW, secretLength: 16 }],
+  [Algorithm.A192KW, { wrap: Algorithm.A192KW, secretLength: 24 }],
+  [Algorithm.A256KW, { wrap: Algorithm.A256KW, secretLength: 32 }],
+  [Algorithm.ECDH_ES_HKDF_256, { sender: es, kdf: 'sha256' }],
+  [Algorithm.ECDH_ES_HKDF_512, { sender: es, kdf: 'sha512' }],
+  [Algorithm.ECDH_SS_HKDF_256, { sender: ss, kdf: 'sha256' }],
+  [Algorithm.ECDH_SS_HKDF_512, { sender: ss, kdf: 'sha512' }],
+  [Algorithm.ECDH_ES_A128KW, { sender: es, kdf: 'sha256', wrap: Algorithm.A128KW }],
+  [Algorithm.ECDH_ES_A192KW, { sender: es, kdf: 'sha256', wrap: Algorithm.A192KW }],
+  [Algorithm.ECDH_ES_A256KW, { sender: es, kdf: 'sha256', wrap: Algorithm.A256KW }],
+  [Algorithm.ECDH_SS_A128KW, { sender: ss, kdf: 'sha256', wrap: Algorithm.A128KW }],
+  [Algorithm.ECDH_SS_A192KW, { sender: ss, kdf: 'sha256', wrap: Algorithm.A192KW }],
+  [Algorithm.ECDH_SS_A256KW, { sender: ss, kdf: 'sha256', wrap: Algorithm.A256KW }],
 ]);
 
 export interface SignatureAlgorithm {

@@ -22,8 +22,8 @@ function aeadOf(key: CoseKey, algorithm: number): Aead {
 }
 
 /** Enc_structure. @see https://www.rfc-editor.org/rfc/rfc9052#section-5.3 */
-export function encStructure(protectedBytes: Uint8Array, externalAad: Uint8Array): Uint8Array {
-  return encode(['Encrypt0', protectedBytes, externalAad]);
+export function encStructure(protectedBytes: Uint8Array, externalAad: Uint8Array, context: 'Encrypt0' | 'Encrypt' = 'Encrypt0'): Uint8Array {
+  return encode([context, protectedBytes, externalAad]);
 }
 
 export interface Encrypt0Options extends SenderHeaders {
@@ -35,6 +35,22 @@ export interface Encrypt0Options extends SenderHeaders {
   readonly externalAad?: Uint8Array;
 }
 
+/** The protected headers and the ciphertext of a content, in COSE_Encrypt0 or COSE_Encrypt. */
+export function sealContent(options: Encrypt0Options, context: 'Encrypt0' | 'Encrypt'): readonly [Uint8Array, Uint8Array] {
+  const { key, algorithm, plaintext, nonce, externalAad = emptyBytes } = options;
+  checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.encrypt);
+  const cipher = aeadOf(key, algorithm);
+  if (nonce.length !== cipher.nonceLength) throw new CoseError('ERR_COSE_ALGORITHM', `expected a nonce of ${cipher.nonceLength} bytes, got ${nonce.length}`);
+  const protectedBytes = protectedHeaders(algorithm, options, nonce);
+  try {
+    return [protectedBytes, cipher.seal(nonce, encStructure(protectedBytes, externalAad, context), plaintext)];
+  } catch (cause) {
+    // A plaintext that is too long for the algorithm.
+    if (cause instanceof CryptoError) throw new CoseError('ERR_COSE_ALGORITHM', cause.message, { cause });
+    throw cause;
+  }
+}
+
 /**
  * A tagged COSE_Encrypt0 whose headers, the IV included, are all protected.
  *
@@ -42,18 +58,8 @@ export interface Encrypt0Options extends SenderHeaders {
  * @see https://www.rfc-editor.org/rfc/rfc9052#section-5.2
  */
 export function encrypt0(options: Encrypt0Options): Tagged {
-  const { key, algorithm, plaintext, nonce, externalAad = emptyBytes } = options;
-  checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.encrypt);
-  const cipher = aeadOf(key, algorithm);
-  if (nonce.length !== cipher.nonceLength) throw new CoseError('ERR_COSE_ALGORITHM', `expected a nonce of ${cipher.nonceLength} bytes, got ${nonce.length}`);
-  const protectedBytes = protectedHeaders(algorithm, options, nonce);
-  try {
-    return new Tagged(CoseTag.Encrypt0, [protectedBytes, new Map(), cipher.seal(nonce, encStructure(protectedBytes, externalAad), plaintext)]);
-  } catch (cause) {
-    // A plaintext that is too long for the algorithm.
-    if (cause instanceof CryptoError) throw new CoseError('ERR_COSE_ALGORITHM', cause.message, { cause });
-    throw cause;
-  }
+  const [protectedBytes, ciphertext] = sealContent(options, 'Encrypt0');
+  return new Tagged(CoseTag.Encrypt0, [protectedBytes, new Map(), ciphertext]);
 }
 
 export function readEncrypt0(value: CborValue): CoseObject {
@@ -75,27 +81,34 @@ function nonceOf(object: CoseObject, key: CoseKey, length: number): Uint8Array {
   return nonce;
 }
 
-/**
- * The plaintext of a COSE_Encrypt0.
- *
- * @throws {CoseError} `ERR_COSE_FORMAT`, `ERR_COSE_ALGORITHM`, `ERR_COSE_VERIFY`
- * @see https://www.rfc-editor.org/rfc/rfc9052#section-5.3
- */
-export function decrypt0(
-  object: CoseObject,
-  options: { readonly key: CoseKey; readonly externalAad?: Uint8Array; readonly detached?: Uint8Array },
-): Uint8Array {
+export interface OpenOptions {
+  readonly key: CoseKey;
+  readonly externalAad?: Uint8Array;
+  readonly detached?: Uint8Array;
+}
+
+/** The plaintext of a content, in COSE_Encrypt0 or COSE_Encrypt. */
+export function openContent(object: CoseObject, algorithm: number, options: OpenOptions, context: 'Encrypt0' | 'Encrypt'): Uint8Array {
   const { key, externalAad = emptyBytes } = options;
-  const algorithm = algorithmFor(object, key.alg);
   checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.decrypt);
   const cipher = aeadOf(key, algorithm);
   const ciphertext = object.payload ?? options.detached;
   if (ciphertext === undefined) throw new CoseError('ERR_COSE_FORMAT', 'expected a ciphertext, got nil and none detached');
   const nonce = nonceOf(object, key, cipher.nonceLength);
   try {
-    return cipher.open(nonce, encStructure(object.protectedBytes, externalAad), ciphertext);
+    return cipher.open(nonce, encStructure(object.protectedBytes, externalAad, context), ciphertext);
   } catch (cause) {
-    if (cause instanceof CryptoError) throw new CoseError('ERR_COSE_VERIFY', 'COSE_Encrypt0 does not verify', { cause });
+    if (cause instanceof CryptoError) throw new CoseError('ERR_COSE_VERIFY', `COSE_${context} does not verify`, { cause });
     throw cause;
   }
+}
+
+/**
+ * The plaintext of a COSE_Encrypt0.
+ *
+ * @throws {CoseError} `ERR_COSE_FORMAT`, `ERR_COSE_ALGORITHM`, `ERR_COSE_VERIFY`
+ * @see https://www.rfc-editor.org/rfc/rfc9052#section-5.3
+ */
+export function decrypt0(object: CoseObject, options: OpenOptions): Uint8Array {
+  return openContent(object, algorithmFor(object, options.key.alg), options, 'Encrypt0');
 }

@@ -1,5 +1,5 @@
 /**
- * CBOR Object Signing and Encryption (RFC 9052, RFC 9053): COSE_Sign1, COSE_Mac0, COSE_Encrypt0 and COSE_Key.
+ * CBOR Object Signing and Encryption (RFC 9052, RFC 9053): the six structures, with one key or with recipients, and COSE_Key.
  *
  * ```ts
  * const object = encrypt0({ key, algorithm: Algorithm.AES_CCM_16_64_128, plaintext, nonce });
@@ -23,14 +23,20 @@ export {
   withCountersignature0,
   withCountersignatures,
 } from './countersign.ts';
+export type { CoseObjectWithRecipients, EncryptOptions, OpenWithRecipientOptions } from './encrypt.ts';
+export { decrypt, encrypt, readEncrypt } from './encrypt.ts';
 export type { Encrypt0Options } from './encrypt0.ts';
 export { decrypt0, encrypt0, encStructure, readEncrypt0 } from './encrypt0.ts';
 export { CoseError } from './errors.ts';
+export type { KdfInfo, PartyInfo } from './kdf-context.ts';
 export type { CoseKey } from './key.ts';
 export { coseKeyMap, decodeCoseKey, encodeCoseKey } from './key.ts';
+export type { Recipient, RecipientKey } from './key-distribution.ts';
 export type { CoseKeySet } from './key-set.ts';
 export { decodeCoseKeySet, encodeCoseKeySet, keysFor } from './key-set.ts';
-export { CoseTag, Curve, HeaderLabel, KeyLabel, KeyOperation, KeyType } from './labels.ts';
+export { CoseTag, Curve, HeaderLabel, KeyLabel, KeyOperation, KeyType, RecipientLabel } from './labels.ts';
+export type { MacOptions } from './mac.ts';
+export { mac, readMac, verifyMac } from './mac.ts';
 export type { Mac0Options } from './mac0.ts';
 export { mac0, readMac0, verifyMac0 } from './mac0.ts';
 export type { CoseObject, Headers, SenderHeaders } from './message.ts';

@@ -1,8 +1,22 @@
 /** COSE tags (RFC 9052 Table 1, RFC 9338 Section 5.1), IANA CBOR Tags as of 2026-11. */
-export const CoseTag = { Encrypt0: 16, Mac0: 17, Sign1: 18, Countersignature: 19, Sign: 98 } as const;
+export const CoseTag = { Encrypt0: 16, Mac0: 17, Sign1: 18, Encrypt: 96, Mac: 97, Countersignature: 19, Sign: 98 } as const;
 
 /** COSE Header Parameters, IANA registry as of 2026-11, as far as this stack understands them. */
 export const HeaderLabel = { alg: 1, crit: 2, contentType: 3, kid: 4, iv: 5, partialIv: 6, x5bag: 32, x5chain: 33, x5t: 34, x5u: 35 } as const;
+
+/** COSE Header Algorithm Parameters, IANA registry as of 2026-11: headers of recipients (RFC 9053 Tables 9, 10 and 15). */
+export const RecipientLabel = {
+  ephemeralKey: -1,
+  staticKey: -2,
+  staticKeyId: -3,
+  salt: -20,
+  partyUIdentity: -21,
+  partyUNonce: -22,
+  partyUOther: -23,
+  partyVIdentity: -24,
+  partyVNonce: -25,
+  partyVOther: -26,
+} as const;
 
 /** COSE Key Common and Type Parameters, IANA registries as of 2026-11. */
 export const KeyLabel = { kty: 1, kid: 2, alg: 3, keyOps: 4, baseIv: 5, crv: -1, x: -2, y: -3, d: -4, k: -1 } as const;

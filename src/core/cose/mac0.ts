@@ -1,24 +1,33 @@
 import { constantTimeEqual, emptyBytes } from '../bytes.ts';
 import { type CborValue, encode, Tagged } from '../cbor.ts';
-import { hmac } from '../crypto/index.ts';
-import { macAlgorithms } from './algorithms.ts';
+import { cbcMac, hmac } from '../crypto/index.ts';
+import { aesMacAlgorithms, macAlgorithms } from './algorithms.ts';
 import { CoseError } from './errors.ts';
 import { type CoseKey, checkKeyUse } from './key.ts';
 import { CoseTag, KeyOperation, KeyType } from './labels.ts';
 import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
 
 /** MAC_structure. @see https://www.rfc-editor.org/rfc/rfc9052#section-6.3 */
-export function macStructure(protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
-  return encode(['MAC0', protectedBytes, externalAad, payload]);
+export function macStructure(protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array, context: 'MAC0' | 'MAC' = 'MAC0'): Uint8Array {
+  return encode([context, protectedBytes, externalAad, payload]);
 }
 
-function macOf(algorithm: number, key: CoseKey, protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
+/**
+ * The tag over a MAC_structure.
+ *
+ * @throws {CoseError} `ERR_COSE_ALGORITHM`
+ */
+export function macOf(algorithm: number, key: CoseKey, structure: Uint8Array): Uint8Array {
+  const k = key.k ?? emptyBytes;
   const found = macAlgorithms.get(algorithm);
-  if (found === undefined) throw new CoseError('ERR_COSE_ALGORITHM', `expected a MAC algorithm, got ${algorithm}`);
-  if (key.k === undefined || key.k.length < found.keyLength) {
-    throw new CoseError('ERR_COSE_ALGORITHM', `expected a key of at least ${found.keyLength} bytes, got ${key.k?.length ?? 0}`);
+  if (found !== undefined) {
+    if (k.length < found.keyLength) throw new CoseError('ERR_COSE_ALGORITHM', `expected a key of at least ${found.keyLength} bytes, got ${k.length}`);
+    return hmac(found.hash, k, structure).subarray(0, found.tagLength);
   }
-  return hmac(found.hash, key.k, macStructure(protectedBytes, externalAad, payload)).subarray(0, found.tagLength);
+  const aes = aesMacAlgorithms.get(algorithm);
+  if (aes === undefined) throw new CoseError('ERR_COSE_ALGORITHM', `expected a MAC algorithm, got ${algorithm}`);
+  if (k.length !== aes.keyLength) throw new CoseError('ERR_COSE_ALGORITHM', `expected a key of ${aes.keyLength} bytes, got ${k.length}`);
+  return cbcMac(k, structure).subarray(0, aes.tagLength);
 }
 
 export interface Mac0Options extends SenderHeaders {
@@ -38,7 +47,7 @@ export function mac0(options: Mac0Options): Tagged {
   const { key, algorithm, payload, externalAad = emptyBytes } = options;
   checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.macCreate);
   const protectedBytes = protectedHeaders(algorithm, options);
-  return new Tagged(CoseTag.Mac0, [protectedBytes, new Map(), payload, macOf(algorithm, key, protectedBytes, externalAad, payload)]);
+  return new Tagged(CoseTag.Mac0, [protectedBytes, new Map(), payload, macOf(algorithm, key, macStructure(protectedBytes, externalAad, payload))]);
 }
 
 export function readMac0(value: CborValue): CoseObject {
@@ -59,7 +68,7 @@ export function verifyMac0(
   checkKeyUse(key, KeyType.Symmetric, algorithm, KeyOperation.macVerify);
   const payload = object.payload ?? options.detached;
   if (payload === undefined) throw new CoseError('ERR_COSE_FORMAT', 'expected a payload, got nil and none detached');
-  if (!constantTimeEqual(macOf(algorithm, key, object.protectedBytes, externalAad, payload), object.seal!))
+  if (!constantTimeEqual(macOf(algorithm, key, macStructure(object.protectedBytes, externalAad, payload)), object.seal!))
     throw new CoseError('ERR_COSE_VERIFY', 'COSE_Mac0 does not verify');
   return payload;
 }

@@ -32,6 +32,7 @@ export interface CoseObject {
 const badFormat = (message: string, cause?: unknown): CoseError => new CoseError('ERR_COSE_FORMAT', message, { cause });
 
 const understood: ReadonlySet<unknown> = new Set(Object.values(HeaderLabel));
+const noLabels: ReadonlySet<unknown> = new Set();
 
 function bytesHeader(map: CborMap, label: number, name: string): Uint8Array | undefined {
   const value = map.get(label);
@@ -54,7 +55,7 @@ function checkLabels(map: CborMap): void {
 }
 
 /** `crit` lists labels that must be understood; each must be there, and protected (RFC 9052 Section 3.1). */
-function checkCritical(protectedMap: CborMap, unprotectedMap: CborMap): void {
+function checkCritical(protectedMap: CborMap, unprotectedMap: CborMap, understoodToo: ReadonlySet<unknown>): void {
   if (unprotectedMap.has(HeaderLabel.crit)) throw badFormat('header 2 (crit): expected among the protected headers, got it unprotected');
   const crit = protectedMap.get(HeaderLabel.crit);
   if (crit === undefined) return;
@@ -62,17 +63,17 @@ function checkCritical(protectedMap: CborMap, unprotectedMap: CborMap): void {
   for (const label of crit as CborValue[]) {
     if (!Number.isSafeInteger(label) && typeof label !== 'string') throw badFormat('header 2 (crit): expected labels, got another type');
     if (!protectedMap.has(label as number | string)) throw badFormat(`header 2 (crit): expected label ${label} among the protected headers, it is not`);
-    if (!understood.has(label)) throw badFormat(`header 2 (crit): expected labels that are understood, got ${label}`);
+    if (!understood.has(label) && !understoodToo.has(label)) throw badFormat(`header 2 (crit): expected labels that are understood, got ${label}`);
   }
 }
 
 /** Both buckets as one; a label in both is refused (RFC 9052 Section 3). */
-function readHeaders(protectedMap: CborMap, unprotectedMap: CborMap): Headers {
+function readHeaders(protectedMap: CborMap, unprotectedMap: CborMap, understoodToo: ReadonlySet<unknown>): Headers {
   checkLabels(protectedMap);
   checkLabels(unprotectedMap);
   for (const label of unprotectedMap.keys())
     if (protectedMap.has(label)) throw badFormat(`headers: expected label ${String(label)} once, got it in both buckets`);
-  checkCritical(protectedMap, unprotectedMap);
+  checkCritical(protectedMap, unprotectedMap, understoodToo);
   const all = unprotectedMap.size === 0 ? protectedMap : new Map([...protectedMap, ...unprotectedMap]);
   const alg = textOrInt(all, HeaderLabel.alg, 'alg');
   const contentType = textOrInt(all, HeaderLabel.contentType, 'content type');
@@ -99,9 +100,10 @@ function readHeaders(protectedMap: CborMap, unprotectedMap: CborMap): Headers {
  * @param value the decoded item, tagged or not
  * @param tag the tag that it must have if it has one; `undefined`: it must have none
  * @param parts 3 for COSE_Encrypt0 and COSE_Signature, 4 for COSE_Mac0 and COSE_Sign1
+ * @param understoodToo labels that the caller reads among the `unknown` headers, so that they may be critical
  * @throws {CoseError} `ERR_COSE_FORMAT`
  */
-export function readCose(value: CborValue, tag: number | undefined, parts: 3 | 4): CoseObject {
+export function readCose(value: CborValue, tag: number | undefined, parts: 3 | 4, understoodToo: ReadonlySet<unknown> = noLabels): CoseObject {
   const tagged = value instanceof Tagged;
   if (tagged && value.tag !== tag) throw badFormat(`COSE: expected ${tag === undefined ? 'no tag' : `tag ${tag}`}, got ${value.tag}`);
   const array = tagged ? value.value : value;
@@ -127,7 +129,7 @@ export function readCose(value: CborValue, tag: number | undefined, parts: 3 | 4
     // RFC 9052 Section 4.4: an empty map, however it was sent, is covered as a zero-length string.
     protectedBytes: equalBytes(protectedBytes, Uint8Array.of(0xa0)) ? emptyBytes : protectedBytes,
     protectedLabels: new Set((protectedMap as CborMap).keys()),
-    headers: readHeaders(protectedMap as CborMap, unprotectedMap),
+    headers: readHeaders(protectedMap as CborMap, unprotectedMap, understoodToo),
     payload,
     ...(parts === 4 ? { seal: seal as Uint8Array } : {}),
   };

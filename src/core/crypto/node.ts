@@ -211,14 +211,14 @@ export interface CurveKey {
   readonly d?: Uint8Array;
 }
 
-interface CurveName {
+export interface CurveName {
   readonly kty: 'EC' | 'OKP';
   readonly crv: string;
   /** The name that node:crypto's ECDH has for it. */
   readonly ecdh?: string;
 }
 
-const curves: ReadonlyMap<number, CurveName> = new Map([
+export const curves: ReadonlyMap<number, CurveName> = new Map([
   [1, { kty: 'EC', crv: 'P-256', ecdh: 'prime256v1' }],
   [2, { kty: 'EC', crv: 'P-384', ecdh: 'secp384r1' }],
   [3, { kty: 'EC', crv: 'P-521', ecdh: 'secp521r1' }],
@@ -263,7 +263,8 @@ function keyObject(make: () => KeyObject): KeyObject {
   }
 }
 
-function publicKeyOf(key: CurveKey): KeyObject {
+/** @throws {CryptoError} `ERR_CRYPTO_KEY`, also for a public key of small order */
+export function publicKeyOf(key: CurveKey): KeyObject {
   let made = publicKeys.get(key);
   if (made === undefined) {
     if (key.x !== undefined && isSmallOrder(key.crv ?? 0, key.x)) throw new CryptoError('ERR_CRYPTO_KEY', 'expected a public key of large order, got another');
@@ -273,7 +274,8 @@ function publicKeyOf(key: CurveKey): KeyObject {
   return made;
 }
 
-function privateKeyOf(key: CurveKey): KeyObject {
+/** @throws {CryptoError} `ERR_CRYPTO_KEY` */
+export function privateKeyOf(key: CurveKey): KeyObject {
   let made = privateKeys.get(key);
   if (made === undefined) {
     made = keyObject(() => createPrivateKey({ key: jwkOf(key, true), format: 'jwk' }));
@@ -321,7 +323,7 @@ export function isPrivateKeyOf(key: CurveKey): boolean {
 }
 
 /** The public part that OpenSSL makes of a raw OKP private part, base64url. */
-function derivedPublic(key: CurveKey, curve: string): string {
+export function derivedPublic(key: CurveKey, curve: string): string {
   const identifiers: Readonly<Record<string, string>> = { X25519: '6e', X448: '6f', Ed25519: '70', Ed448: '71' };
   const d = key.d!;
   // PKCS#8 of RFC 8410 Section 7: version, algorithm, the private part as OCTET STRING in OCTET STRING.
