@@ -71,8 +71,12 @@ class Door {
       this.#refuse(request, reply, target, verdict, hints.respond(code, target, request.code));
       return;
     }
-    const lasts = isRegistration(request.options);
-    this.#serve(request, lasts ? new LastingReply(reply, binding.lasting, { target, method: request.code, association }) : reply, target, 'permitted');
+    let answers = reply;
+    if (isRegistration(request.options)) {
+      const isAuthorized = (): boolean => tokens.isValid(binding.token);
+      answers = new LastingReply(reply, binding.lasting, { target, method: request.code, association, isAuthorized });
+    }
+    this.#serve(request, answers, target, 'permitted');
   }
 
   #serve(request: Request, reply: Reply, target: Target, reason: 'permitted' | 'public' | 'authz-info'): void {

@@ -2,21 +2,32 @@ import { Code, type Reply, type Response, type SecurityAssociation } from '../co
 import { emptyBytes } from '../core/bytes.ts';
 import type { Target } from './targets.ts';
 
+/** What is asked for, and by whom. */
+export interface LastingRequest {
+  readonly target: Target;
+  readonly method: number;
+  readonly association: SecurityAssociation;
+  /** Whether its token is valid now: the wall clock may have been set since the timer for its end was. */
+  isAuthorized(): boolean;
+}
+
 /** The answers to a request that may go on for as long as its token does: an observation. */
 export class LastingReply implements Reply {
   readonly target: Target;
   readonly method: number;
   readonly association: SecurityAssociation;
+  readonly #isAuthorized: () => boolean;
   readonly #lower: Reply;
   readonly #all: Set<LastingReply>;
   #tasks: (() => void)[] = [];
   #ended = false;
 
   /** It stands in `all` until it has ended. */
-  constructor(lower: Reply, all: Set<LastingReply>, request: { readonly target: Target; readonly method: number; readonly association: SecurityAssociation }) {
+  constructor(lower: Reply, all: Set<LastingReply>, request: LastingRequest) {
     this.target = request.target;
     this.method = request.method;
     this.association = request.association;
+    this.#isAuthorized = request.isAuthorized;
     this.#lower = lower;
     this.#all = all;
     all.add(this);
@@ -31,7 +42,9 @@ export class LastingReply implements Reply {
   }
 
   notify(response: Response): void {
-    if (!this.#ended) this.#lower.notify(response);
+    if (this.#ended) return;
+    if (this.#isAuthorized()) this.#lower.notify(response);
+    else this.end();
   }
 
   onCancel(task: () => void): void {

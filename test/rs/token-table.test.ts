@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeExiCti } from '../../src/ace/index.ts';
 import { formatCode } from '../../src/coap/index.ts';
+import type { Env } from '../../src/core/env.ts';
 import { memoryStore, type Store } from '../../src/store/index.ts';
+import { Simulator } from '../support/simulator.ts';
 import { Bench, holder } from './support.ts';
 
 const by = `${holder} 1`;
@@ -243,5 +245,27 @@ test('RFC 9200 5.10.3: a token with exi takes the place of a stored one: after a
   await bench.upload(bench.token(exi(1, 50)), { by });
   assert.equal(await bench.code('/temp', { by }), '2.05');
   assert.deepEqual(await keysOf(bench.store), []);
+  await bench.close();
+});
+
+test('RFC 9200 5.10.3: when the clock is set past the end of a token, its observations end with the next notification', async () => {
+  const simulator = new Simulator();
+  const clock = simulator.env('rs');
+  let skew = 0;
+  const env: Env = {
+    now: () => clock.now(),
+    epoch: () => clock.epoch() + skew,
+    random: (length) => clock.random(length),
+    schedule: (delay, task) => clock.schedule(delay, task),
+  };
+  const bench = await new Bench({ simulator, rs: { env } }).start();
+  await bench.upload(bench.token({ exp: bench.now + 3600 }));
+  const stream = bench.observe('/temp', by);
+  assert.equal(formatCode((await simulator.finish(stream.next())).value!.code), '2.05');
+  skew = 7200;
+  bench.changed();
+  assert.equal(formatCode((await simulator.finish(stream.next())).value!.code), '4.01');
+  assert.equal(bench.rs.stats()['lasting'], 0);
+  assert.equal(bench.rs.stats()['observers'], 0);
   await bench.close();
 });
