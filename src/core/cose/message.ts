@@ -1,5 +1,5 @@
-import { emptyBytes, equalBytes } from '../bytes.ts';
-import { type CborMap, type CborValue, decode, encode, Tagged } from '../cbor.ts';
+import { emptyBytes } from '../bytes.ts';
+import { type CborKey, type CborMap, type CborValue, decode, encode, Tagged } from '../cbor.ts';
 import { ProtocolError } from '../errors.ts';
 import { CoseError } from './errors.ts';
 import { HeaderLabel } from './labels.ts';
@@ -83,15 +83,21 @@ function readHeaders(protectedMap: CborMap, unprotectedMap: CborMap, understoodT
   const iv = bytesHeader(all, HeaderLabel.iv, 'IV');
   const partialIv = bytesHeader(all, HeaderLabel.partialIv, 'Partial IV');
   if (iv !== undefined && partialIv !== undefined) throw badFormat('headers: expected IV or Partial IV, got both');
-  return {
-    ...(alg === undefined ? {} : { alg }),
-    ...(kid === undefined ? {} : { kid }),
-    ...(iv === undefined ? {} : { iv }),
-    ...(partialIv === undefined ? {} : { partialIv }),
-    ...(contentType === undefined ? {} : { contentType }),
-    ...readCertificateHeaders(all),
-    unknown: new Map([...all].filter(([label]) => !understood.has(label))),
-  };
+  // Field by field: spreading objects and filtering a copy took two thirds of the time that opening a COSE_Encrypt0 took.
+  const headers = readCertificateHeaders(all) as { -readonly [K in keyof Headers]: Headers[K] };
+  headers.unknown = unknownHeaders(all);
+  if (alg !== undefined) headers.alg = alg;
+  if (kid !== undefined) headers.kid = kid;
+  if (iv !== undefined) headers.iv = iv;
+  if (partialIv !== undefined) headers.partialIv = partialIv;
+  if (contentType !== undefined) headers.contentType = contentType;
+  return headers;
+}
+
+function unknownHeaders(all: CborMap): CborMap {
+  const unknown = new Map<CborKey, CborValue>();
+  for (const [label, value] of all) if (!understood.has(label)) unknown.set(label, value);
+  return unknown;
 }
 
 /**
@@ -127,7 +133,7 @@ export function readCose(value: CborValue, tag: number | undefined, parts: 3 | 4
   return {
     tag: tagged ? tag : undefined,
     // RFC 9052 Section 4.4: an empty map, however it was sent, is covered as a zero-length string.
-    protectedBytes: equalBytes(protectedBytes, Uint8Array.of(0xa0)) ? emptyBytes : protectedBytes,
+    protectedBytes: protectedBytes.length === 1 && protectedBytes[0] === 0xa0 ? emptyBytes : protectedBytes,
     protectedLabels: new Set((protectedMap as CborMap).keys()),
     headers: readHeaders(protectedMap as CborMap, unprotectedMap, understoodToo),
     payload,
