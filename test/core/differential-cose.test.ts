@@ -36,7 +36,23 @@ const signatures = [
   [-36, 'ES512', 'P-521', 3],
 ] as const;
 
-test('COSE: generated COSE_Encrypt0, theirs opened by us; ours is refused by cose-js, which looks for the IV among the unprotected headers only', async () => {
+/** The encoder inside cose-js 0.9.0 leaves bytes out on newer Nodes: then it is no measure for anybody. */
+async function coseJsWorks(): Promise<boolean> {
+  const key = Buffer.alloc(32, 1);
+  const payload = Buffer.from('a payload');
+  try {
+    const made = await coseJs.mac.create({ p: { alg: 'HS256' } }, payload, { key }, Buffer.alloc(0));
+    return payload.equals(await coseJs.mac.read(made, key, Buffer.alloc(0)));
+  } catch {
+    return false;
+  }
+}
+
+const skip = (await coseJsWorks()) ? false : `cose-js 0.9.0 does not read what it wrote itself on Node ${process.version}`;
+
+test('COSE: generated COSE_Encrypt0, theirs opened by us; ours is refused by cose-js, which looks for the IV among the unprotected headers only', {
+  skip,
+}, async () => {
   const totals = await repeat('cose-js-encrypt0', { quick: 55, full: 10_000 }, async (seed) => {
     const random = new SeededRandom(seed);
     const [algorithm, name, keyLength, nonceLength] = random.pick(ciphers);
@@ -54,7 +70,7 @@ test('COSE: generated COSE_Encrypt0, theirs opened by us; ours is refused by cos
   assert.ok(totals['messages']! >= 110);
 });
 
-test('COSE: generated COSE_Mac0, each verified by the other', async () => {
+test('COSE: generated COSE_Mac0, each verified by the other', { skip }, async () => {
   const totals = await repeat('cose-js-mac0', { quick: 40, full: 10_000 }, async (seed) => {
     const random = new SeededRandom(seed);
     const [algorithm, name, keyLength] = random.pick(macs);
@@ -79,7 +95,7 @@ test('COSE: generated COSE_Mac0, each verified by the other', async () => {
 
 const part = (text: string | undefined): Buffer => Buffer.from(text!, 'base64url');
 
-test('COSE: generated COSE_Sign1, each verified by the other', async () => {
+test('COSE: generated COSE_Sign1, each verified by the other', { skip }, async () => {
   const totals = await repeat('cose-js-sign1', { quick: 6, full: 1000 }, async (seed) => {
     const random = new SeededRandom(seed);
     const [algorithm, name, namedCurve, crv] = signatures[seed % signatures.length]!;
