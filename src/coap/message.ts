@@ -192,11 +192,32 @@ export function encodeMessage(message: Message): Uint8Array {
   return encodeParts(message.type, message.code, message.id, message.token, message.options, message.payload);
 }
 
+/** Small datagrams are carved off one block. */
+const blockLength = 4096;
+const largestCarved = 512;
+let block = new ArrayBuffer(blockLength);
+let carved = 0;
+
+/**
+ * Zeroed bytes for a datagram. The engine keeps a small array of its own inside its heap, and has to move it out before a socket can read it: that costs
+ * more than encoding a short message. Who keeps a datagram keeps its block.
+ */
+function datagramOf(length: number): Uint8Array {
+  if (length > largestCarved) return new Uint8Array(length);
+  if (carved + length > blockLength) {
+    block = new ArrayBuffer(blockLength);
+    carved = 0;
+  }
+  const bytes = new Uint8Array(block, carved, length);
+  carved += length;
+  return bytes;
+}
+
 /** `encodeMessage` without the object, for the message layer's hot path. */
 export function encodeParts(type: number, code: number, id: number, token: Uint8Array, options: readonly Option[], payload: Uint8Array): Uint8Array {
   const tokenLength = token.length;
   if (tokenLength > 8) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most 8 bytes, got ${tokenLength}`);
-  const bytes = new Uint8Array(4 + tokenLength + optionsAndPayloadLength(options, payload));
+  const bytes = datagramOf(4 + tokenLength + optionsAndPayloadLength(options, payload));
   bytes[0] = 0x40 | (type << 4) | tokenLength;
   bytes[1] = code;
   bytes[2] = id >>> 8;
