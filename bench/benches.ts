@@ -1,7 +1,18 @@
 import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
 import { measureInProcess, type Way } from './in-process.ts';
-import { expectCode, expectProtected, getRequests, oscoreKeys, ProtectedClient, protectedGet, protectedRequests } from './requests.ts';
+import { memoryNames, memoryRow } from './memory.ts';
+import {
+  blockRequests,
+  expectBlock,
+  expectCode,
+  expectProtected,
+  getRequests,
+  oscoreKeys,
+  ProtectedClient,
+  protectedGet,
+  protectedRequests,
+} from './requests.ts';
 import type { Row } from './row.ts';
 import { type Contender, measure, type Throughput } from './throughput.ts';
 import { clientCount, expectToken, introduce, tokenClients } from './token-requests.ts';
@@ -58,15 +69,26 @@ function inProcess(name: string, ways: () => readonly [Way, ...Way[]]): Bench {
   };
 }
 
+/** GETs with so many under way at once. */
+function coapGet(name: string, outstanding: number, requests: number): Bench {
+  const ours: Contender = { server: 'coap-get', requests: getRequests, fault: content };
+  return throughput({ bench: name, ours, peers: [echo(getRequests), { ...ours, server: 'node-coap' }], outstanding, requests });
+}
+
 /** All rows, in the order in which they are measured. */
 export const benches: readonly Bench[] = [
+  coapGet('coap-get', 64, 10_000),
+  coapGet('coap-get-8', 8, 5000),
+  coapGet('coap-get-1', 1, 2000),
   throughput({
-    bench: 'coap-get',
-    ours: { server: 'coap-get', requests: getRequests, fault: content },
-    peers: [echo(getRequests), { server: 'node-coap', requests: getRequests, fault: content }],
-    outstanding: 64,
-    requests: 10_000,
+    bench: 'coap-block-1MiB',
+    ours: { server: 'coap-block', requests: blockRequests, fault: expectBlock },
+    peers: [{ server: 'node-coap', requests: blockRequests, fault: expectBlock }],
+    outstanding: 1,
+    requests: 2048,
+    bytes: 1024,
   }),
+  ...memoryNames.map((name): Bench => ({ name, run: async (progress) => [await memoryRow(name, progress)] })),
   oscoreGet(),
   tokenRequest('token-request', clientCount, 3_200),
   tokenRequest('token-request-1', 1, 400),

@@ -1,4 +1,4 @@
-import { encodeMessage, MessageType, Method, type Option, type Peer, pathOptions } from '../src/coap/index.ts';
+import { encodeMessage, encodeUint, MessageType, Method, type Option, OptionNumber, type Peer, pathOptions } from '../src/coap/index.ts';
 import { emptyBytes } from '../src/core/bytes.ts';
 import { type ContextParameters, deriveContext, protectRequest, type SecurityContext } from '../src/oscore/index.ts';
 
@@ -28,6 +28,26 @@ export function getRequests(count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, index) =>
     encodeMessage({ type: MessageType.CON, code: Method.GET, id: index, token: token(index), options, payload: emptyBytes }),
   );
+}
+
+/** Bytes of the resource of `coap-block-1MiB`. */
+export const mebibyte = 0x10_0000;
+const largestBlock = 1024;
+
+/** Confirmable GETs of the blocks of /large, one after the other, again and again: what a client sends that fetches it whole. */
+export function blockRequests(count: number): Uint8Array[] {
+  return Array.from({ length: count }, (_, index) => {
+    const number = index % (mebibyte / largestBlock);
+    // RFC 7959 §2.2: NUM, M 0, SZX 6.
+    const value = encodeUint((number << 4) | 6);
+    const options = [...pathOptions(['large']), { number: OptionNumber.Block2, value }];
+    return encodeMessage({ type: MessageType.CON, code: Method.GET, id: index, token: token(0), options, payload: emptyBytes });
+  });
+}
+
+/** A reply with a whole block: 2.05, and what stands before the marker is short. */
+export function expectBlock(reply: Uint8Array): string | undefined {
+  return reply[1] === 0x45 && reply[reply.length - largestBlock - 1] === 0xff ? undefined : 'a block of 1024 bytes';
 }
 
 export interface Inner {

@@ -2,7 +2,7 @@
 export interface Row {
   readonly bench: string;
   readonly value: number;
-  readonly unit: 'req/s' | 'op/s' | 'bytes';
+  readonly unit: 'req/s' | 'op/s' | 'MB/s' | 'bytes';
   /** The server or the library that ours is compared with, or `limit`. */
   readonly peer: string;
   /** Above 1: ours is better. Of servers and libraries: CPU time for each request or operation, theirs by ours. Of sizes: the limit by the value. */

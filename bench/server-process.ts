@@ -17,16 +17,21 @@ export class ServerProcess {
   }
 
   /** Starts `servers/<name>.js` and waits until it listens. */
-  static async start(name: string): Promise<ServerProcess> {
-    const child = fork(fileURLToPath(new URL(`servers/${name}.js`, import.meta.url)), [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  static async start(name: string, execArgv: readonly string[] = []): Promise<ServerProcess> {
+    const file = fileURLToPath(new URL(`servers/${name}.js`, import.meta.url));
+    const child = fork(file, [], { execArgv: [...execArgv], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const { port } = await answer<{ port: number }>(child, name);
     return new ServerProcess(name, child, port);
   }
 
   /** CPU time since the start in microseconds: user and system, of all its threads; no server starts a process. */
   async cpu(): Promise<number> {
-    this.#child.send('cpu');
-    return (await answer<{ cpu: number }>(this.#child, this.name)).cpu;
+    return (await this.ask<{ cpu: number }>('cpu')).cpu;
+  }
+
+  async ask<T>(question: string): Promise<T> {
+    this.#child.send(question);
+    return answer<T>(this.#child, this.name);
   }
 
   async stop(): Promise<void> {

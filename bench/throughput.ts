@@ -21,6 +21,8 @@ export interface Throughput {
   readonly outstanding: number;
   /** Requests of one round; Message IDs must not repeat within one. */
   readonly requests: number;
+  /** Bytes of a body that each reply brings: the figure is then MB/s. */
+  readonly bytes?: number;
 }
 
 /** Counted rounds, after one that warms the servers up. */
@@ -49,8 +51,9 @@ export async function measure(bench: Throughput, progress: (text: string) => voi
     const [ours, ...theirs] = samples.map((of) => ({ perSecond: median(of.map((s) => s.perSecond)), cpu: median(of.map((s) => s.cpu)) }));
     return theirs.map((their, index) => ({
       bench: bench.bench,
-      value: Math.round(ours!.perSecond),
-      unit: 'req/s',
+      ...(bench.bytes === undefined
+        ? { value: Math.round(ours!.perSecond), unit: 'req/s' as const }
+        : { value: rounded((ours!.perSecond * bench.bytes) / 1e6, 2), unit: 'MB/s' as const }),
       peer: bench.peers[index]!.server,
       ratio: rounded(their.cpu / ours!.cpu, 3),
       server_cpu_us: rounded(ours!.cpu, 2),

@@ -1,17 +1,19 @@
 /**
- * The child's end of `ServerProcess`: tells the port, answers `cpu`, stops at `stop` or when the parent is gone.
+ * The child's end of `ServerProcess`: tells the port, answers `cpu` and what else is asked, stops at `stop` or when the parent is gone.
  *
- * @param port - on 127.0.0.1
+ * @param port - on 127.0.0.1; 0 where there is none
  * @param close - what has to be tidied up
+ * @param answers - by question
  */
-export function serve(port: number, close: () => Promise<void> | void): void {
+export function serve(port: number, close: () => Promise<void> | void, answers: Readonly<Record<string, () => object>> = {}): void {
   const stop = async (): Promise<void> => {
     await close();
     process.exit(0);
   };
-  process.on('message', (message) => {
+  process.on('message', (message: string) => {
     if (message === 'cpu') process.send!({ cpu: cpuTime() });
-    else void stop();
+    else if (message === 'stop') void stop();
+    else process.send!(answers[message]!());
   });
   process.on('disconnect', () => void stop());
   process.send!({ port });

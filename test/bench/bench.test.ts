@@ -32,6 +32,12 @@ describe('bench', () => {
       benches.map(({ name }) => name),
       [
         'coap-get',
+        'coap-get-8',
+        'coap-get-1',
+        'coap-block-1MiB',
+        'coap-memory-request',
+        'coap-memory-observer',
+        'coap-memory-peer',
         'oscore-get',
         'token-request',
         'token-request-1',

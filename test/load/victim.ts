@@ -1,7 +1,8 @@
 /** A server in a process of its own, started with --expose-gc, that tells what it holds: the one that is attacked. */
-import { Code, type DatagramTransport, Endpoint, encodeMessage, MessageType, Method, type Peer, pathOptions, Router } from '../../src/coap/index.ts';
+import { Endpoint, encodeMessage, MessageType, Method, pathOptions, Router } from '../../src/coap/index.ts';
 import { emptyBytes, utf8 } from '../../src/core/bytes.ts';
 import { udp } from '../../src/transport/index.ts';
+import { Inlet, peerAt } from '../support/inlet.ts';
 
 /** Memory in bytes after a collection, and what the endpoint counts. */
 export interface Report {
@@ -21,35 +22,8 @@ router.resource('/upload/*', { put: () => undefined });
 const changing = router.resource('/changing', { get: () => 'state', observable: true });
 const endpoint = new Endpoint({ transport: await udp({ bufferSize: 1 << 21 }), handler: router.handler, ...lifetimes });
 
-/** A transport into which datagrams are put by hand, and from which nothing leaves. */
-class Inlet implements DatagramTransport {
-  receive: (datagram: Uint8Array, peer: Peer) => void = () => {};
-  answers = 0;
-  readonly local = { address: '127.0.0.1', port: 5683 };
-
-  start(receive: (datagram: Uint8Array, peer: Peer) => void): void {
-    this.receive = receive;
-  }
-
-  send(datagram: Uint8Array): void {
-    if (datagram[1] === Code.Content) this.answers++;
-  }
-
-  resolve(address: string, port: number): Promise<Peer> {
-    return Promise.resolve(peerAt(address, port));
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
 const inlet = new Inlet();
 const injected = new Endpoint({ transport: inlet, handler: router.handler, ...lifetimes });
-
-function peerAt(address: string, port: number): Peer {
-  return { key: `${address}:${port}`, address, port };
-}
 
 /** Requests of as many endpoints, by turns plain, as the first of many blocks, and as registrations. */
 function inject(count: number): number {

@@ -1,0 +1,49 @@
+/** Our endpoint without a socket, that tells what requests, observers and peers make it keep; started with --expose-gc. */
+import { Endpoint, encodeMessage, MessageType, Method, type Option, OptionNumber, pathOptions, Router } from '../../src/coap/index.ts';
+import { emptyBytes } from '../../src/core/bytes.ts';
+import { Inlet, peerAt } from '../../test/support/inlet.ts';
+import { temperature } from '../requests.ts';
+import { serve } from './serve.ts';
+
+const path = pathOptions(['temperature']);
+const registration: readonly Option[] = [{ number: OptionNumber.Observe, value: emptyBytes }, ...path];
+
+function memory(): number {
+  (globalThis as unknown as { gc(): void }).gc();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+interface Asked {
+  readonly requests: number;
+  readonly peers: number;
+  readonly options: readonly Option[];
+}
+
+const endpoints: Endpoint[] = [];
+
+/** Bytes that a fresh endpoint keeps of these requests. */
+function kept({ requests, peers, options }: Asked): { readonly bytes: number } {
+  const router = new Router();
+  router.resource('/temperature', { get: () => temperature, observable: true });
+  const inlet = new Inlet();
+  const limits = { maxObservers: requests, maxObserversPerPeer: requests };
+  endpoints.push(new Endpoint({ transport: inlet, handler: router.handler, observe: limits, limits: { replies: requests } }));
+  const senders = Array.from({ length: peers }, (_, index) => peerAt(`127.0.${index >>> 8}.${index & 255}`, 40_000));
+  const before = memory();
+  for (let i = 0; i < requests; i++) {
+    const id = Math.floor(i / peers);
+    const token = Uint8Array.of(id >>> 16, id >>> 8, id);
+    inlet.receive(encodeMessage({ type: MessageType.CON, code: Method.GET, id: id & 0xffff, token, options, payload: emptyBytes }), senders[i % peers]!);
+  }
+  if (inlet.answers !== requests) throw new Error(`expected ${requests} answers, got ${inlet.answers}`);
+  return { bytes: memory() - before };
+}
+
+// What is compiled and grown once belongs to nobody.
+kept({ requests: 2000, peers: 10, options: registration });
+serve(0, () => Promise.all(endpoints.map((endpoint) => endpoint.close())).then(() => {}), {
+  requests: () => kept({ requests: 100_000, peers: 1000, options: path }),
+  observers: () => kept({ requests: 10_000, peers: 100, options: registration }),
+  peers: () => kept({ requests: 10_000, peers: 10_000, options: path }),
+});
