@@ -26,6 +26,11 @@ const mutations: readonly Mutation[] = [
   (random, datagram) => changeMessage(random, datagram, (message) => ({ ...message, payload: mutateCbor(random, message.payload) })),
 ];
 
+/** A changed copy of any bytes. */
+export function mutateBytes(random: SeededRandom, bytes: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
+  return random.pick([flip, flip, overwrite, truncate, extend, splice])(random, bytes, others);
+}
+
 function flip(random: SeededRandom, datagram: Uint8Array): Uint8Array {
   const changed = datagram.slice();
   for (let n = 1 + random.below(3); n > 0 && changed.length > 0; n--) changed[random.below(changed.length)]! ^= 1 << random.below(8);

@@ -1,0 +1,9 @@
+import { decoders } from './decoders.ts';
+import { endpointTarget } from './endpoint.ts';
+import type { Target } from './target.ts';
+
+/** Everything that is fuzzed, by name. */
+export const targets: readonly { readonly name: string; open(): Promise<Target> }[] = [
+  ...decoders.map((target) => ({ name: target.name, open: () => Promise.resolve(target) })),
+  { name: 'endpoint behind a socket', open: endpointTarget },
+];
