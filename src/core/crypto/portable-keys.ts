@@ -90,8 +90,8 @@ export function sign(hash: HashName | undefined, key: CurveKey, data: Uint8Array
 }
 
 /**
- * RFC 8032 Section 5.1.7 lets a verifier multiply both sides by the cofactor or not. OpenSSL does not, and both providers take the same signatures; @noble
- * does, so the equation stands here: [S]B - [k]A is R.
+ * RFC 8032 Section 5.1.7 lets a verifier multiply both sides by the cofactor or not, and both providers take the same signatures. OpenSSL does on Ed448 and
+ * does not on Ed25519; @noble does on both, so the equation stands here: [S]B - [k]A is R.
  */
 function verifyEd25519(x: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean {
   const { Point } = ed25519;
