@@ -132,7 +132,7 @@ test('providers: the same refusals, word by word', async () => {
   const random = new SeededRandom(9);
   const [p256, x25519, ed] = [pairOf(1, random), pairOf(4, random), pairOf(6, random)];
   const order = curves.get(1)!.order!;
-  const long = Uint8Array.of(...order.subarray(0, 31), order[31]! - 1);
+  const largest = Uint8Array.of(...order.subarray(0, 31), order[31]! - 1);
   const zeros = new Uint8Array(32);
   const ones = new Uint8Array(32).fill(0xff);
   const offCurve: CurveKey = { crv: 1, x: new Uint8Array(32).fill(1), y: new Uint8Array(32).fill(2), d: zeros.map(() => 3) };
@@ -149,7 +149,10 @@ test('providers: the same refusals, word by word', async () => {
     { crv: 1, x: ones, y: false },
     offCurve,
     ...[p256.d.subarray(1), concat(Uint8Array.of(0), p256.d), zeros, order, ones, x25519.d].map((d) => ({ ...p256, d })),
-    { ...p256, d: long, x: p256.x },
+    { ...p256, d: largest },
+    { ...p256, d: pairOf(1, random).d },
+    { ...x25519, d: pairOf(4, random).d },
+    { ...ed, d: pairOf(6, random).d },
     { crv: 8, x: p256.x, y: p256.y!, d: p256.d },
     { crv: 4, x: zeros, d: x25519.d },
     { crv: 4, x: x25519.x.subarray(1), d: x25519.d },
@@ -185,7 +188,7 @@ test('providers: the same refusals, word by word', async () => {
     );
   }
   for (const crv of [0, ...curves.keys(), 99]) {
-    for (const d of [new Uint8Array(0), zeros, ones, order, long, new Uint8Array(48), new Uint8Array(56), new Uint8Array(66), new Uint8Array(66).fill(0xff)])
+    for (const d of [new Uint8Array(0), zeros, ones, order, largest, new Uint8Array(48), new Uint8Array(56), new Uint8Array(66), new Uint8Array(66).fill(0xff)])
       runs.push(() => publicKeyFrom(crv, d));
     runs.push(() => keyPair(crv, (length) => new Uint8Array(length)));
   }

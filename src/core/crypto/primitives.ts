@@ -2,7 +2,7 @@ import { provider as initial } from '#crypto/default';
 import { named } from '#crypto/named';
 import { concat, constantTimeEqual, emptyBytes, equalBytes } from '../bytes.ts';
 import { cipherParameters } from './aead-parameters.ts';
-import { type CurveShape, curves } from './curves.ts';
+import { type CurveShape, curveOf, curves } from './curves.ts';
 import { isEdwardsPoint } from './edwards.ts';
 import { type Aead, CryptoError, type CryptoName, type CryptoProvider, type CurveKey, type CurveKeyPair, type HashName } from './provider.ts';
 
@@ -161,18 +161,31 @@ export function isPrivateKeyOf(key: CurveKey): boolean {
   }
 }
 
+// Deriving the public part costs as much as signing. By private part: the key that was made or found right, in copies of a key object too.
+const rightKeys = new WeakMap<Uint8Array, CurveKey>();
+
+/** Older versions of Node take both parts of a key without comparing them. @throws {CryptoError} `ERR_CRYPTO_KEY` */
+function checkPrivateKey(key: CurveKey): void {
+  const right = key.d && rightKeys.get(key.d);
+  if (right !== undefined && right.crv === key.crv && right.x === key.x && right.y === key.y) return;
+  curveOf(key, 'private');
+  if (!isPrivateKeyOf(key)) throw new CryptoError('ERR_CRYPTO_KEY', 'expected a private part that belongs to the public part, got another');
+  rightKeys.set(key.d!, key);
+}
+
 const noAgreement = (): CryptoError => new CryptoError('ERR_CRYPTO_KEY', 'expected keys that agree on a secret, got others');
 
 /**
  * The secret that a private and a public key of one curve agree on: the x-coordinate, or what X25519 and X448 give.
  *
- * @throws {CryptoError} `ERR_CRYPTO_KEY` for keys of different curves, a point that is not on the curve, and a secret of zeros from X25519 or X448
+ * @throws {CryptoError} `ERR_CRYPTO_KEY` for keys of different curves, a private part that belongs to another public part, a point that is not on the curve, and a secret of zeros from X25519 or X448
  * @see https://www.rfc-editor.org/rfc/rfc7748#section-6
  */
 export function agree(privateKey: CurveKey, publicKey: CurveKey): Uint8Array {
   const curve = curves.get(publicKey.crv ?? 0);
   if (curve?.agreement === undefined || privateKey.crv !== publicKey.crv)
     throw new CryptoError('ERR_CRYPTO_KEY', 'expected two keys of one curve for ECDH, got others');
+  checkPrivateKey(privateKey);
   let secret: Uint8Array;
   try {
     secret = provider.agree(privateKey, publicKey);
@@ -197,7 +210,11 @@ function agreementCurve(crv: number): (CurveShape & { readonly agreement: number
  */
 export function publicKeyFrom(crv: number, d: Uint8Array): CurveKeyPair {
   try {
-    if (d.length === agreementCurve(crv)?.length) return { crv, ...provider.publicPart(crv, d), d: Uint8Array.from(d) };
+    if (d.length === agreementCurve(crv)?.length) {
+      const pair: CurveKeyPair = { crv, ...provider.publicPart(crv, d), d: Uint8Array.from(d) };
+      rightKeys.set(pair.d, pair);
+      return pair;
+    }
   } catch {
     // What a library says of a private part may quote it.
   }
@@ -229,9 +246,10 @@ export function keyPair(crv: number, random: (length: number) => Uint8Array): Cu
 /**
  * Sign; ECDSA as R||S of fixed length (RFC 9053 Section 2.1), EdDSA where `hash` is absent.
  *
- * @throws {CryptoError} `ERR_CRYPTO_KEY`
+ * @throws {CryptoError} `ERR_CRYPTO_KEY`, also for a private part that belongs to another public part
  */
 export function sign(hash: HashName | undefined, key: CurveKey, data: Uint8Array): Uint8Array {
+  checkPrivateKey(key);
   return provider.sign(hash, key, data);
 }
 
