@@ -103,8 +103,8 @@ export {
   withCountersignature0,
   withCountersignatures,
 } from './cose/index.ts';
-export type { Aead, AeadParameters } from './crypto/index.ts';
-export { aead, aeadParameters, CryptoError, digest, hkdf, hmac } from './crypto/index.ts';
+export type { Aead, AeadParameters, CryptoName } from './crypto/index.ts';
+export { aead, aeadParameters, CryptoError, cryptoInUse, digest, hkdf, hmac, useCrypto } from './crypto/index.ts';
 export type { ClaimsSet, Confirmation, TokenKey } from './cwt.ts';
 export { CwtError, decodeClaims, decodeConfirmation, encodeClaims, encodeConfirmation, openCwt, protectCwt, symmetricKey } from './cwt.ts';
 export type { DiagnosticOptions, ItemNames } from './diagnostic.ts';

@@ -27,6 +27,7 @@ import {
 } from '../../src/core/cose/index.ts';
 import { agree, CryptoError, cbcMac, hkdfAesMac, keyPair, unwrapKey, wrapKey } from '../../src/core/crypto/index.ts';
 import { SeededRandom } from '../support/random.ts';
+import { oneIn } from '../support/scale.ts';
 
 const source = new SeededRandom('cose recipients');
 const random = (length: number): Uint8Array => Uint8Array.from({ length }, () => source.uint32() & 0xff);
@@ -71,18 +72,17 @@ const isRefusal = (error: unknown): boolean => error instanceof CoseError || err
 /** Every single-bit flip: refused, but in headers of recipients that nothing covers, where what is covered stays as it was. */
 function flipAll(bytes: Uint8Array, covered: boolean, open: (bytes: Uint8Array) => Uint8Array, content: Uint8Array): void {
   let accepted = 0;
-  for (let at = 0; at < bytes.length; at++)
-    for (let bit = 0; bit < 8; bit++) {
-      const changed = bytes.slice();
-      changed[at]! ^= 1 << bit;
-      try {
-        assert.deepEqual(open(changed), content);
-        accepted++;
-      } catch (error) {
-        if (error instanceof assert.AssertionError) throw error;
-        assert.ok(isRefusal(error), `byte ${at}, bit ${bit}: ${error}`);
-      }
+  for (let at = 0; at < bytes.length * 8; at += oneIn(17, 'the single-bit flips of COSE_Mac and COSE_Encrypt')) {
+    const changed = bytes.slice();
+    changed[at >> 3]! ^= 1 << (at & 7);
+    try {
+      assert.deepEqual(open(changed), content);
+      accepted++;
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error;
+      assert.ok(isRefusal(error), `byte ${at >> 3}, bit ${at & 7}: ${error}`);
     }
+  }
   // The label of the kid (8 bits) and nothing else.
   assert.ok(covered ? accepted === 0 : accepted <= 8, `${accepted} accepted`);
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { Algorithm, type CoseKey, Curve, coseKeyMap, decodeCoseKey, KeyType, readSign1, sign1, verifySign1 } from '../../src/core/cose/index.ts';
-import { hkdf } from '../../src/core/crypto/index.ts';
+import { agree, hkdf, keyPair } from '../../src/core/crypto/index.ts';
+import { systemEnv } from '../../src/core/env.ts';
 
 const p25519 = 2n ** 255n - 19n;
 const p448 = 2n ** 448n - 2n ** 224n - 1n;
@@ -68,6 +69,22 @@ test('COSE: keys that never went through decodeCoseKey end in a CoseError too', 
     assert.throws(() => sign1({ key, algorithm: Algorithm.ES256, payload }), { name: 'CoseError', code: 'ERR_COSE_KEY' });
     const object = readSign1([fromHex('a10126'), new Map(), payload, new Uint8Array(64).fill(1)]);
     assert.throws(() => verifySign1(object, { key }), { name: 'CoseError', code: 'ERR_COSE_KEY' });
+  }
+});
+
+test('COSE: a private part under the public part of another key neither signs nor agrees', () => {
+  for (const crv of [Curve.P256, Curve.X25519]) {
+    const [one, two] = [keyPair(crv, systemEnv.random), keyPair(crv, systemEnv.random)];
+    assert.deepEqual(agree(one, two), agree({ ...two }, one));
+    for (const mixed of [
+      { ...one, d: two.d },
+      { ...one, d: Uint8Array.from(two.d) },
+      { ...two, x: one.x },
+    ])
+      assert.throws(() => agree(mixed, one), { name: 'CryptoError', code: 'ERR_CRYPTO_KEY' });
+    if (crv !== Curve.P256) continue;
+    const mixed: CoseKey = { kty: KeyType.EC2, ...one, d: two.d };
+    assert.throws(() => sign1({ key: mixed, algorithm: Algorithm.ES256, payload: utf8('x') }), { name: 'CoseError', code: 'ERR_COSE_KEY' });
   }
 });
 

@@ -14,7 +14,7 @@ interface Room {
 const everything: readonly string[] = ['src/*', 'profiles/*'];
 const rooms: Readonly<Record<string, Room>> = {
   'src/core': { imports: ['src/core'], packages: [] },
-  'src/core/crypto': { imports: ['src/core'], packages: ['node:crypto'] },
+  'src/core/crypto': { imports: ['src/core'], packages: ['node:crypto', /^@noble\//] },
   'src/core/cose': { imports: ['src/core'], packages: [] },
   'src/coap': { imports: ['src/core'], packages: [] },
   'src/store': { imports: ['src/core'], packages: [/^node:/, 'lmdb'] },
@@ -52,6 +52,15 @@ function importsOf(file: string): { readonly specifier: string; readonly typeOnl
   ];
 }
 
+type Conditions = Readonly<Record<string, string>>;
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly imports: Readonly<Record<string, Conditions>> };
+
+/** The files of ours that a specifier stands for: one for a relative path, one for each condition of a name in the `imports` of package.json. */
+function targetsOf(file: string, specifier: string): readonly string[] {
+  if (specifier.startsWith('.')) return [normalize(join(dirname(file), specifier))];
+  return Object.values(manifest.imports[specifier] ?? {}).map((path) => path.replace(/^\.\/dist\/(.*)\.js$/, '$1.ts'));
+}
+
 function family(room: string): string {
   return room.startsWith('src/core') ? 'src/core' : room;
 }
@@ -62,24 +71,44 @@ test('floor plan: every import is one that the folder may make', () => {
     const room = roomOf(file);
     const plan = rooms[room]!;
     for (const { specifier, typeOnly } of importsOf(file)) {
-      if (!specifier.startsWith('.')) {
+      const targets = targetsOf(file, specifier);
+      if (targets.length === 0) {
         if (!plan.packages.some((allowed) => (typeof allowed === 'string' ? allowed === specifier : allowed.test(specifier)))) {
           faults.push(`${file}: ${room} may not import ${specifier}`);
         }
         continue;
       }
-      const target = normalize(join(dirname(file), specifier));
-      const other = roomOf(target);
-      if (other === room) continue;
-      const listed = [...plan.imports, ...(typeOnly ? (plan.types ?? []) : [])];
-      if (!listed.some((allowed) => allowed === family(other) || allowed === other || (allowed.endsWith('/*') && target.startsWith(allowed.slice(0, -1))))) {
-        faults.push(`${file}: ${room} may not import ${typeOnly ? 'types of ' : ''}${other} (${specifier})`);
+      for (const target of targets) {
+        const other = roomOf(target);
+        if (other === room) continue;
+        const listed = [...plan.imports, ...(typeOnly ? (plan.types ?? []) : [])];
+        if (!listed.some((allowed) => allowed === family(other) || allowed === other || (allowed.endsWith('/*') && target.startsWith(allowed.slice(0, -1))))) {
+          faults.push(`${file}: ${room} may not import ${typeOnly ? 'types of ' : ''}${other} (${specifier})`);
+        }
+        // Another folder is entered by its index; core is a box of tools, entered by file.
+        if (family(other) !== 'src/core' && room !== 'src' && !target.endsWith('/index.ts'))
+          faults.push(`${file}: imports ${specifier}, past the index of ${other}`);
       }
-      // Another folder is entered by its index; core is a box of tools, entered by file.
-      if (family(other) !== 'src/core' && room !== 'src' && !target.endsWith('/index.ts'))
-        faults.push(`${file}: imports ${specifier}, past the index of ${other}`);
     }
   }
+  assert.deepEqual(faults, []);
+});
+
+test('floor plan: each crypto provider takes its primitives from its own library, and only the list of names knows both', () => {
+  const faults = sources
+    .filter((file) => file.startsWith('src/core/crypto/'))
+    .flatMap((file) => {
+      const name = file.slice('src/core/crypto/'.length);
+      const own = /^(node|portable)\b/.exec(name)?.[1] ?? 'neither';
+      return importsOf(file)
+        .map(({ specifier }) => specifier)
+        .filter((specifier) => {
+          const of =
+            specifier === 'node:crypto' ? 'node' : specifier.startsWith('@noble/') ? 'portable' : (/^\.\/(node|portable)\b/.exec(specifier)?.[1] ?? own);
+          return of !== own && name !== 'named-node.ts' && name !== 'named-portable.ts';
+        })
+        .map((specifier) => `${file}: imports ${specifier}`);
+    });
   assert.deepEqual(faults, []);
 });
 
@@ -88,8 +117,8 @@ test('floor plan: no circle between files', () => {
     sources.map((file) => [
       file,
       importsOf(file)
-        .filter(({ specifier, typeOnly }) => specifier.startsWith('.') && !typeOnly)
-        .map(({ specifier }) => normalize(join(dirname(file), specifier))),
+        .filter(({ typeOnly }) => !typeOnly)
+        .flatMap(({ specifier }) => targetsOf(file, specifier)),
     ]),
   );
   const state = new Map<string, 'open' | 'done'>();
@@ -112,7 +141,7 @@ test('floor plan: engines, roles and profiles take time and chance from Env', ()
   const pure = /^(src\/(core|coap|oscore|ace|as|rs|client)|profiles)\//;
   const clock = /\b(?:Date\.now|new Date|Math\.random|setTimeout|setInterval|setImmediate|process\.|Buffer\.|performance\.)/;
   const faults = sources
-    .filter((file) => pure.test(file) && file !== 'src/core/env.ts' && !file.startsWith('src/core/crypto/'))
+    .filter((file) => pure.test(file) && file !== 'src/core/env.ts' && !file.startsWith('src/core/crypto/node'))
     .flatMap((file) =>
       readFileSync(join(root, file), 'utf8')
         .split('\n')

@@ -25,6 +25,7 @@ import { signerStructure } from '../../src/core/cose/sign.ts';
 import { sigStructure } from '../../src/core/cose/sign1.ts';
 import { parseDiagnostic } from '../../src/core/parse-diagnostic.ts';
 import { fixture, root } from '../support/fixtures.ts';
+import { oneIn } from '../support/scale.ts';
 
 // Files of cose-wg/Examples as they are: `input` says who signs, `output.cbor` is the object.
 interface WgKey {
@@ -126,7 +127,7 @@ for (const family of ['sign-tests', 'sign1-tests', 'ecdsa-examples', 'eddsa-exam
       for (const payload of payloads) assert.equal(fromUtf8(payload), example.input.plaintext);
     });
     test(`COSE WG example ${name}: a changed bit is refused by COSE or CBOR, or changes nothing that is covered`, () => {
-      for (let at = 0; at < bytes.length; at += bytes.length > 400 ? 7 : 1) {
+      for (let at = 0; at < bytes.length; at += (bytes.length > 400 ? 7 : 1) * oneIn(5, 'the changed bytes of the COSE WG examples with signatures')) {
         const changed = bytes.slice();
         changed[at]! ^= 1 << (at % 8);
         try {

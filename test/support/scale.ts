@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cryptoInUse } from '../../src/core/crypto/index.ts';
 import { root } from './fixtures.ts';
 
 /** How heavy the heavy tests are: `quick` in `npm test`, `full` (the numbers that the issues name) in `npm run soak`. */
@@ -8,6 +9,19 @@ export type Scale = 'quick' | 'full';
 export const scale: Scale = process.env['ACE_SCALE'] === 'full' ? 'full' : 'quick';
 
 export type Counts = Readonly<Record<Scale, number>>;
+
+const thinned = new Set<string>();
+
+/**
+ * Which share of a costly list of cases runs: one in `portable` of them in `npm test` with the portable crypto provider, whose curves take 10 to 50 times as long;
+ * all of them otherwise. What is left out is printed.
+ */
+export function oneIn(portable: number, cases: string): number {
+  if (scale === 'full' || cryptoInUse() !== 'portable') return 1;
+  if (!thinned.has(cases)) console.log(`portable crypto: one in ${portable} of ${cases}`);
+  thinned.add(cases);
+  return portable;
+}
 
 interface Progress {
   done: number;
@@ -34,7 +48,7 @@ export async function repeat(
   counts: Counts,
   round: (seed: number) => Promise<Readonly<Record<string, number>>> | Readonly<Record<string, number>>,
 ): Promise<Readonly<Record<string, number>>> {
-  const file = join(folder, `${name}.json`);
+  const file = join(folder, `${name}${cryptoInUse() === 'portable' ? '-portable' : ''}.json`);
   const rounds = counts[scale];
   const progress = scale === 'full' ? load(file) : { done: 0, totals: {} };
   if (scale === 'full') mkdirSync(folder, { recursive: true });

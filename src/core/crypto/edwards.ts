@@ -25,7 +25,7 @@ function powMod(base: bigint, exponent: bigint, p: bigint): bigint {
 }
 
 /**
- * Whether bytes are a point of Ed25519 or Ed448, which OpenSSL asks only when it verifies: y below p, and x^2 = (1 - y^2) / (a - d*y^2) a square.
+ * Whether bytes are a point of Ed25519 or Ed448, which a library asks only when it verifies: y below p, and x^2 = (1 - y^2) / (a - d*y^2) a square.
  *
  * Public keys only: the time that it takes depends on the value.
  *

@@ -1,4 +1,24 @@
-/** The one place with primitives. */
-export { agree, cbcMac, hkdfAesMac, keyPair, publicKeyFrom, unwrapKey, wrapKey } from './key-agreement.ts';
-export type { Aead, AeadParameters, CurveKey, HashName } from './node.ts';
-export { aead, aeadParameters, affineY, CryptoError, digest, hkdf, hmac, isPrivateKeyOf, isValidPublicKey, sign, verify } from './node.ts';
+/** The one place with primitives: the same functions over node:crypto or over JavaScript alone. */
+export { aeadParameters } from './aead-parameters.ts';
+export {
+  aead,
+  affineY,
+  agree,
+  cbcMac,
+  cryptoInUse,
+  digest,
+  hkdf,
+  hkdfAesMac,
+  hmac,
+  isPrivateKeyOf,
+  isValidPublicKey,
+  keyPair,
+  publicKeyFrom,
+  sign,
+  unwrapKey,
+  useCrypto,
+  verify,
+  wrapKey,
+} from './primitives.ts';
+export type { Aead, AeadParameters, CryptoName, CryptoProvider, CurveKey, HashName } from './provider.ts';
+export { CryptoError } from './provider.ts';

@@ -1,0 +1,111 @@
+import { type CipherGCMTypes, createCipheriv, createDecipheriv } from 'node:crypto';
+import { checkSealing, openingFailed } from './aead-parameters.ts';
+import { HotCcm } from './node-hot-ccm.ts';
+import type { Aead, CipherParameters } from './provider.ts';
+
+/** Most keys whose cipher objects (about 1.5 KB each) are kept. */
+const mostHotKeys = 1024;
+/** A key is hot from its third message on. */
+const coldUses = 2;
+
+/** AES-CCM of one key: OpenSSL's own for the first messages and for large ones, kept cipher objects in between. */
+class CcmAead implements Aead {
+  static readonly #hot: Set<CcmAead> = new Set();
+  readonly #key: Uint8Array;
+  readonly #cold: Aead;
+  readonly nonceLength: number;
+  readonly tagLength: number;
+  #uses = 0;
+  #recent = false;
+  #ccm: HotCcm | undefined;
+
+  constructor(cold: Aead, key: Uint8Array) {
+    this.#cold = cold;
+    this.#key = key;
+    this.nonceLength = cold.nonceLength;
+    this.tagLength = cold.tagLength;
+  }
+
+  #warm(): HotCcm | undefined {
+    this.#recent = true;
+    if (this.#ccm !== undefined) return this.#ccm;
+    if (this.#uses++ < coldUses) return undefined;
+    this.#ccm = new HotCcm(this.#key.length * 8, this.#key, this.nonceLength, this.tagLength);
+    CcmAead.#hot.add(this);
+    while (CcmAead.#hot.size > mostHotKeys) CcmAead.#coolOne();
+    return this.#ccm;
+  }
+
+  /** Second chance: the oldest that was not used since it was last looked at. */
+  static #coolOne(): void {
+    for (const candidate of CcmAead.#hot) {
+      CcmAead.#hot.delete(candidate);
+      if (candidate.#recent) {
+        candidate.#recent = false;
+        CcmAead.#hot.add(candidate);
+      } else {
+        candidate.#ccm = undefined;
+        candidate.#uses = 0;
+        return;
+      }
+    }
+  }
+
+  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    const hot = HotCcm.fits(aad, plaintext.length) && nonce.length === this.nonceLength ? this.#warm() : undefined;
+    return (hot ?? this.#cold).seal(nonce, aad, plaintext);
+  }
+
+  open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+    const fits = HotCcm.fits(aad, ciphertext.length) && ciphertext.length >= this.tagLength && nonce.length === this.nonceLength;
+    const hot = fits ? this.#warm() : undefined;
+    if (hot === undefined) return this.#cold.open(nonce, aad, ciphertext);
+    const plaintext = hot.open(nonce, aad, ciphertext);
+    if (plaintext === undefined) throw openingFailed();
+    return plaintext;
+  }
+}
+
+// An empty array may have no memory behind it; OpenSSL's CCM takes that for the announcement of a length, not for a message.
+const nothing = Buffer.alloc(1).subarray(0, 0);
+const inMemory = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? nothing : bytes);
+
+function opensslAead(parameters: CipherParameters, key: Uint8Array): Aead {
+  const { mode, nonceLength, tagLength } = parameters;
+  const name = (mode === 'chacha20-poly1305' ? mode : `aes-${key.length * 8}-${mode}`) as CipherGCMTypes;
+  return {
+    nonceLength,
+    tagLength,
+    seal: (nonce, aad, plaintext) => {
+      checkSealing(parameters, nonce, plaintext);
+      const sealing = createCipheriv(name, key, nonce, { authTagLength: tagLength });
+      sealing.setAAD(inMemory(aad), { plaintextLength: plaintext.length });
+      const sealed = new Uint8Array(plaintext.length + tagLength);
+      sealed.set(sealing.update(inMemory(plaintext)));
+      sealing.final();
+      sealed.set(sealing.getAuthTag(), plaintext.length);
+      return sealed;
+    },
+    open: (nonce, aad, ciphertext) => {
+      const length = ciphertext.length - tagLength;
+      if (length < 0 || nonce.length !== nonceLength) throw openingFailed();
+      try {
+        const opening = createDecipheriv(name, key, nonce, { authTagLength: tagLength });
+        opening.setAuthTag(ciphertext.subarray(length));
+        opening.setAAD(inMemory(aad), { plaintextLength: length });
+        const plaintext = Uint8Array.from(opening.update(inMemory(ciphertext.subarray(0, length))));
+        opening.final();
+        return plaintext;
+      } catch {
+        // CCM refuses in update, the others in final: one error for all of them.
+        throw openingFailed();
+      }
+    },
+  };
+}
+
+/** The AEAD of a key that is ours to keep. */
+export function aead(parameters: CipherParameters, key: Uint8Array): Aead {
+  const cold = opensslAead(parameters, key);
+  return parameters.mode === 'ccm' ? new CcmAead(cold, key) : cold;
+}

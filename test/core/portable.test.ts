@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { describe } from 'node:test';
+import { cryptoInUse, useCrypto } from '../../src/core/index.ts';
+
+const suites: readonly (readonly [string, () => Promise<unknown>])[] = [
+  ['crypto', () => import('./crypto.test.ts')],
+  ['ccm', () => import('./ccm.test.ts')],
+  ['cose', () => import('./cose.test.ts')],
+  ['cose-key', () => import('./cose-key.test.ts')],
+  ['cose-recipients', () => import('./cose-recipients.test.ts')],
+  ['countersign', () => import('./countersign.test.ts')],
+  ['sign', () => import('./sign.test.ts')],
+  ['cwt', () => import('./cwt.test.ts')],
+  ['key-set', () => import('./key-set.test.ts')],
+  ['keys', () => import('./keys.test.ts')],
+  ['token-key', () => import('./token-key.test.ts')],
+  ['differential-cose', () => import('./differential-cose.test.ts')],
+];
+
+await useCrypto('portable');
+
+for (const [name, load] of suites) {
+  describe(`portable crypto: test/core/${name}`, async () => {
+    assert.equal(cryptoInUse(), 'portable');
+    await load();
+  });
+}
