@@ -39,8 +39,10 @@ export type {
   KdfInfo,
   Mac0Options,
   MacOptions,
+  OpenOptions,
   OpenWithRecipientOptions,
   PartyInfo,
+  ReadOptions,
   Recipient,
   RecipientKey,
   SenderHeaders,
@@ -48,6 +50,7 @@ export type {
   Signer,
   SignOptions,
   VerifyCountersignatureOptions,
+  VerifyOptions,
 } from './cose/index.ts';
 export {
   Algorithm,
