@@ -10,6 +10,7 @@ import {
   decodeCoseKey,
   decrypt0,
   encrypt0,
+  hidePrivateParts,
   KeyType,
   mac0,
   macAlgorithms,
@@ -163,7 +164,7 @@ export function symmetricKey(algorithmName: string, k: Uint8Array, kid?: Uint8Ar
   return {
     use: cipher === undefined ? 'mac0' : 'encrypt0',
     algorithm,
-    key: { kty: KeyType.Symmetric, alg: algorithm, k: Uint8Array.from(k) },
+    key: hidePrivateParts({ kty: KeyType.Symmetric, alg: algorithm, k: Uint8Array.from(k) }),
     ...(kid === undefined ? {} : { kid: Uint8Array.from(kid) }),
   };
 }

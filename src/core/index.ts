@@ -74,6 +74,7 @@ export {
   encrypt,
   encrypt0,
   HeaderLabel,
+  hidePrivateParts,
   isCertificateHash,
   KeyLabel,
   KeyOperation,

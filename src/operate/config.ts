@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
 import { decode } from '../core/cbor.ts';
-import { type CoseKey, decodeCoseKey, macAlgorithms } from '../core/cose/index.ts';
+import { type CoseKey, decodeCoseKey, hidePrivateParts, macAlgorithms } from '../core/cose/index.ts';
 import { aeadParameters } from '../core/crypto/index.ts';
 import type { TokenKey } from '../core/cwt.ts';
 import { ProtocolError } from '../core/errors.ts';
@@ -357,7 +357,7 @@ class Reader {
       const length = raw.use === 'encrypt0' ? aeadParameters(algorithm)?.keyLength : macAlgorithms.get(algorithm)?.keyLength;
       if (length !== undefined && k.length !== length) this.#file.problem(place, `expected a key of ${length} bytes for ${raw.alg}, got ${k.length}`);
     }
-    return { kty: 4, k };
+    return hidePrivateParts({ kty: 4, k });
   }
 
   /** A signature key is a COSE_Key in hexadecimal: with `d` at the AS, without at an RS, where it is no secret. */
