@@ -25,7 +25,7 @@ import { aeadParameters } from './crypto/index.ts';
 import { ProtocolError } from './errors.ts';
 import { readKnownMap, writeKnownMap } from './known-map.ts';
 
-/** A token that is no CWT (`ERR_CWT_FORMAT`), that no key fits (`ERR_CWT_KEY`), that does not verify (`ERR_CWT_PROTECTION`), whose claims cannot be read (`ERR_CWT_CLAIMS`). */
+/** A token that is no CWT (`ERR_CWT_FORMAT`), that no key fits (`ERR_CWT_KEY`), that does not verify (`ERR_CWT_PROTECTION`), whose claims cannot be read (`ERR_CWT_CLAIMS`); a leeway above its cap (`ERR_CWT_LEEWAY`). */
 export class CwtError extends ProtocolError {}
 
 /**

@@ -111,6 +111,8 @@ export type { Aead, AeadParameters } from './crypto/index.ts';
 export { aead, aeadParameters, CryptoError, digest, hkdf, hmac } from './crypto/index.ts';
 export type { ClaimsSet, Confirmation, TokenKey } from './cwt.ts';
 export { CwtError, decodeClaims, decodeConfirmation, encodeClaims, encodeConfirmation, openCwt, protectCwt, symmetricKey } from './cwt.ts';
+export type { LeewayOptions } from './cwt-times.ts';
+export { defaultLeewayCap, leewayOf, timeOf } from './cwt-times.ts';
 export type { DiagnosticOptions, ItemNames } from './diagnostic.ts';
 export { diagnose } from './diagnostic.ts';
 export type { Cancel, Env } from './env.ts';
