@@ -2,12 +2,9 @@ import { emptyBytes, equalBytes } from '../bytes.ts';
 import { type CborKey, type CborMap, type CborValue, encode, Tagged } from '../cbor.ts';
 import { CoseError } from './errors.ts';
 import type { CoseKey } from './key.ts';
-import { CoseTag } from './labels.ts';
+import { CoseTag, CountersignatureLabel } from './labels.ts';
 import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
 import { isSignatureOf, signatureOf, type VerifyOptions } from './signature.ts';
-
-/** Header parameters for countersignatures (RFC 9338 Section 5.2), all of them unprotected; the legacy ones are of RFC 8152. */
-export const CountersignatureLabel = { legacy: 7, legacy0: 9, full: 11, abbreviated: 12 } as const;
 
 const badFormat = (message: string): CoseError => new CoseError('ERR_COSE_FORMAT', `countersignature: ${message}`);
 

@@ -10,7 +10,6 @@ export type { MacAlgorithm, SignatureAlgorithm } from './algorithms.ts';
 export { Algorithm, algorithmNames, algorithmOf, macAlgorithms, signatureAlgorithms } from './algorithms.ts';
 export type { Countersign0Options, CountersignOptions, VerifyCountersignatureOptions } from './countersign.ts';
 export {
-  CountersignatureLabel,
   countersign,
   countersign0,
   countersignaturesOf,
@@ -34,7 +33,19 @@ export { coseKeyMap, decodeCoseKey, encodeCoseKey } from './key.ts';
 export type { Recipient, RecipientKey } from './key-distribution.ts';
 export type { CoseKeySet } from './key-set.ts';
 export { decodeCoseKeySet, encodeCoseKeySet, keysFor } from './key-set.ts';
-export { CoseTag, Curve, HeaderLabel, KeyLabel, KeyOperation, KeyType, RecipientLabel } from './labels.ts';
+export {
+  CoseTag,
+  CountersignatureLabel,
+  Curve,
+  curveNames,
+  HeaderLabel,
+  headerNames,
+  KeyLabel,
+  KeyOperation,
+  KeyType,
+  RecipientLabel,
+  recipientNames,
+} from './labels.ts';
 export type { MacOptions } from './mac.ts';
 export { mac, readMac, verifyMac } from './mac.ts';
 export type { Mac0Options } from './mac0.ts';
@@ -48,4 +59,4 @@ export { readSign1, sign1, verifySign1 } from './sign1.ts';
 export type { VerifyOptions } from './signature.ts';
 export { parseThumbprintUri, thumbprint, thumbprintUri } from './thumbprint.ts';
 export type { CertificateHash, CertificateHeaders } from './x509.ts';
-export { certificateHash, isCertificateHash } from './x509.ts';
+export { certificateHash, hashNames, isCertificateHash } from './x509.ts';
