@@ -22,7 +22,7 @@ export {
   utf8,
 } from './bytes.ts';
 export type { CborKey, CborMap, CborValue, DecodeOptions } from './cbor.ts';
-export { CborError, decode, decodeFirst, decodeSequence, encode, Simple, Tagged } from './cbor.ts';
+export { CborError, decode, decodeFirst, decodeSequence, encode, encodeSequence, Simple, Tagged } from './cbor.ts';
 export type {
   CertificateHash,
   CertificateHeaders,
@@ -69,6 +69,7 @@ export {
   decodeCoseKeySet,
   decrypt,
   decrypt0,
+  detach,
   encodeCoseKey,
   encodeCoseKeySet,
   encrypt,

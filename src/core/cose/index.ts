@@ -51,6 +51,7 @@ export { mac, readMac, verifyMac } from './mac.ts';
 export type { Mac0Options } from './mac0.ts';
 export { mac0, readMac0, verifyMac0 } from './mac0.ts';
 export type { CoseObject, Headers, ReadOptions, SenderHeaders } from './message.ts';
+export { detach } from './message.ts';
 export { hidePrivateParts } from './private-parts.ts';
 export type { CoseSign, Signer, SignOptions } from './sign.ts';
 export { readSign, sign, verifySign } from './sign.ts';

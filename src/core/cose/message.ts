@@ -188,6 +188,19 @@ export function readCose(value: CborValue, tag: number | undefined, parts: 3 | 4
   return { ...object, seal };
 }
 
+/**
+ * An object without its content, and the content, to be sent by other means. What covered the content still does.
+ *
+ * @param object of any of the six structures, tagged
+ * @throws {CoseError} `ERR_COSE_FORMAT` when it has no content
+ * @see https://www.rfc-editor.org/rfc/rfc9052#section-2
+ */
+export function detach(object: Tagged): { readonly object: Tagged; readonly content: Uint8Array } {
+  const [protectedBytes, unprotected, content, ...rest] = Array.isArray(object.value) ? (object.value as readonly CborValue[]) : [];
+  if (!(content instanceof Uint8Array)) throw badFormat('COSE: expected an object with its content, got one without');
+  return { object: new Tagged(object.tag, [protectedBytes, unprotected, null, ...rest]), content };
+}
+
 /** Headers that a sender chooses; all become protected. */
 export interface SenderHeaders extends CertificateHeaders {
   readonly kid?: Uint8Array;
