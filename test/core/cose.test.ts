@@ -77,6 +77,8 @@ for (const [algorithm, { keyLength, tagLength }] of macAlgorithms) {
     assert.throws(() => verifyMac0({ ...object, seal: object.seal!.subarray(1) }, { key }), { code: 'ERR_COSE_VERIFY' });
     assert.throws(() => verifyMac0({ ...object, seal: emptyBytes }, { key }), { code: 'ERR_COSE_VERIFY' });
     assert.throws(() => mac0({ key: { kty: 4, k: random(keyLength - 1) }, algorithm, payload }), { code: 'ERR_COSE_ALGORITHM' });
+    for (const k of [random(keyLength - 1), Uint8Array.of(1)]) assert.throws(() => verifyMac0(object, { key: { kty: 4, k } }), { code: 'ERR_COSE_ALGORITHM' });
+    assert.throws(() => verifyMac0(object, { key: { kty: 4 } }), { code: 'ERR_COSE_ALGORITHM' });
   });
 }
 
