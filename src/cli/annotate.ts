@@ -2,7 +2,8 @@ import { type Body, ContentFormat, codeClass, OptionNumber, pathOf, uintOf } fro
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { diagnose, type ItemNames } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { introspectionNames, itemNames, refusalNames, tokenNames } from './names.ts';
+import { coseKeyNames, coseKeySetNames } from './cose-names.ts';
+import { coseNames, introspectionNames, itemNames, refusalNames, tokenNames } from './names.ts';
 
 /** Content-Formats whose payload is CBOR. */
 const cborFormats: ReadonlySet<number> = new Set([
@@ -33,8 +34,20 @@ function aceNames(code: number, path: readonly string[]): ItemNames {
   return codeClass(code) === 4 ? refusalNames : tokenNames;
 }
 
+/** A payload of these may be a structure without its tag. */
+const namesOfFormat: ReadonlyMap<number, ItemNames> = new Map([
+  [ContentFormat.CoseEncrypt0, coseNames],
+  [ContentFormat.CoseMac0, coseNames],
+  [ContentFormat.CoseSign1, coseNames],
+  [ContentFormat.CoseEncrypt, coseNames],
+  [ContentFormat.CoseMac, coseNames],
+  [ContentFormat.CoseSign, coseNames],
+  [ContentFormat.CoseKey, coseKeyNames],
+  [ContentFormat.CoseKeySet, coseKeySetNames],
+]);
+
 function namesFor(format: number, code: number, path: readonly string[]): ItemNames {
-  return format === ContentFormat.AceCbor ? aceNames(code, path) : itemNames;
+  return format === ContentFormat.AceCbor ? aceNames(code, path) : (namesOfFormat.get(format) ?? itemNames);
 }
 
 /** CBOR in annotated notation, line by line; hexadecimal when it is no CBOR after all. */

@@ -1,15 +1,17 @@
 import { decodeMessage } from '../coap/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { type CborMap, type CborValue, decode, Tagged } from '../core/cbor.ts';
+import { CoseTag, KeyLabel } from '../core/cose/index.ts';
 import { CwtError, encodeClaims, openCwt, type TokenKey } from '../core/cwt.ts';
 import type { ItemNames } from '../core/diagnostic.ts';
 import { diagnose } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { decodeOscoreOption } from '../oscore/index.ts';
 import { configPath } from './config-path.ts';
+import { coseKeyNames, coseKeySetNames, kdfContextNames } from './cose-names.ts';
 import { ExitCode, UsageError } from './exit.ts';
 import { inputBytes } from './input.ts';
-import { claimNames, coseKeyNames, hintNames, introspectionNames, itemNames, tokenNames, untaggedCose } from './names.ts';
+import { claimNames, coseNames, hintNames, introspectionNames, itemNames, tokenNames } from './names.ts';
 import { renderDatagram } from './render.ts';
 
 export interface DecodeFlags {
@@ -25,8 +27,10 @@ interface Decoded {
 }
 
 const cborKinds: Readonly<Record<string, ItemNames>> = {
-  cose: { ...itemNames, elements: untaggedCose },
+  cose: coseNames,
   'cose-key': coseKeyNames,
+  'cose-key-set': coseKeySetNames,
+  'kdf-context': kdfContextNames,
   claims: claimNames,
   'token-request': tokenNames,
   'token-response': tokenNames,
@@ -72,7 +76,7 @@ function decodeOption(bytes: Uint8Array): Decoded {
   return { kind: 'oscore-option', lines: lines.length === 0 ? ['empty: a response that uses the nonce of its request'] : lines };
 }
 
-const coseTags: ReadonlySet<unknown> = new Set([16, 17, 18]);
+const coseTags: ReadonlySet<unknown> = new Set(Object.values(CoseTag));
 
 /** Why the bytes are not what `read` reads; `undefined`: they are. */
 function fault(read: (bytes: Uint8Array) => unknown, bytes: Uint8Array): string | undefined {
@@ -101,9 +105,32 @@ function kindOfMap(value: CborMap): string {
 
 /** COSE without its tag: protected and unprotected header, then what differs. */
 function isCoseArray(value: readonly CborValue[]): boolean {
-  const [protectedHeader, unprotected, ...rest] = value;
-  const shaped = protectedHeader instanceof Uint8Array && unprotected instanceof Map && (rest.length === 1 || rest.length === 2);
-  return shaped && rest.every((part) => part instanceof Uint8Array || part === null);
+  const [protectedHeader, unprotected, content, ...rest] = value;
+  const isContent = content === null || content instanceof Uint8Array;
+  if (!(protectedHeader instanceof Uint8Array) || !(unprotected instanceof Map) || !isContent || rest.length > 2) return false;
+  // A signature or a tag; signatures or recipients; a tag, then recipients.
+  return rest.every((part, index) => (part instanceof Uint8Array && index === 0) || (Array.isArray(part) && part.length > 0 && index === rest.length - 1));
+}
+
+const isCoseKey = (value: CborValue): boolean => value instanceof Map && typeof value.get(KeyLabel.kty) === 'number';
+
+/** Algorithm, two parties of three parts each, and the length of a key. */
+function isKdfContext(value: readonly CborValue[]): boolean {
+  const [algorithm, partyU, partyV, publicInfo] = value;
+  const isParty = (party: CborValue): boolean => Array.isArray(party) && party.length === 3;
+  return typeof algorithm === 'number' && isParty(partyU) && isParty(partyV) && Array.isArray(publicInfo) && typeof publicInfo[0] === 'number';
+}
+
+function kindOfArray(value: readonly CborValue[]): string {
+  if (isCoseArray(value)) return 'cose';
+  if (value.length > 0 && value.every(isCoseKey)) return 'cose-key-set';
+  return isKdfContext(value) ? 'kdf-context' : 'cbor';
+}
+
+function kindOfValue(value: CborValue): string {
+  if (value instanceof Tagged && (value.tag === 61 || coseTags.has(value.tag))) return value.tag === 61 ? 'cwt' : 'cose';
+  if (Array.isArray(value)) return kindOfArray(value);
+  return value instanceof Map ? kindOfMap(value) : 'cbor';
 }
 
 /** What strict CBOR this is; `undefined`: none. */
@@ -112,9 +139,13 @@ function kindOfCbor(bytes: Uint8Array): string | undefined {
   const value = decode(bytes);
   // A Non-confirmable message with a token may look like a byte string that is as long as the rest; nobody decodes a bare byte string.
   if (value instanceof Uint8Array && fault(decodeMessage, bytes) === undefined) return undefined;
-  if (value instanceof Tagged && (value.tag === 61 || coseTags.has(value.tag))) return value.tag === 61 ? 'cwt' : 'cose';
-  if (Array.isArray(value)) return isCoseArray(value) ? 'cose' : 'cbor';
-  return value instanceof Map ? kindOfMap(value) : 'cbor';
+  return kindOfValue(value);
+}
+
+/** What CBOR this is that is not deterministic: a key is a key in whatever form, and its secrets stay hidden. */
+function kindOfLenient(bytes: Uint8Array): string {
+  const read = (input: Uint8Array): CborValue => decode(input, { lenient: true });
+  return fault(read, bytes) === undefined ? kindOfValue(read(bytes)) : 'cbor';
 }
 
 function kindOf(bytes: Uint8Array): string {
@@ -127,7 +158,7 @@ function kindOf(bytes: Uint8Array): string {
     ['cbor', 'CBOR', diagnose],
   ] as const) {
     const said = fault(read, bytes);
-    if (said === undefined) return other;
+    if (said === undefined) return other === 'cbor' ? kindOfLenient(bytes) : other;
     faults.push(`\n  as ${name}: ${said}`);
   }
   throw new UsageError(

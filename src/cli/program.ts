@@ -191,6 +191,8 @@ export function program(version: string): Command {
           'oscore-option',
           'cose',
           'cose-key',
+          'cose-key-set',
+          'kdf-context',
           'cwt',
           'claims',
           'token-request',

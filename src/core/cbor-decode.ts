@@ -177,6 +177,9 @@ class Decoder {
   }
 
   array(length: number, depth: number): CborValue[] {
+    // A list that grows begins with room for 17: the short ones of COSE are made as long as they are.
+    if (length === 3) return [this.item(depth), this.item(depth), this.item(depth)];
+    if (length === 4) return [this.item(depth), this.item(depth), this.item(depth), this.item(depth)];
     const items: CborValue[] = [];
     for (let i = 0; length === indefinite ? !this.atBreak() : i < length; i++) items.push(this.item(depth));
     return items;

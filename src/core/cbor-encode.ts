@@ -1,4 +1,4 @@
-import { utf8 } from './bytes.ts';
+import { concatAll, utf8 } from './bytes.ts';
 import { CborError, type CborMap, type CborValue, numberToHalf, Simple, shortText, Tagged } from './cbor-item.ts';
 
 /** Values that nest deeper are taken for a circle. */
@@ -244,6 +244,11 @@ export function encode(value: CborValue): Uint8Array {
     if (buffer.length > largestKept) useBuffer(new Uint8Array(usualCapacity));
     else buffer.fill(0);
   }
+}
+
+/** A CBOR sequence: each item encoded, one after the other. @see https://www.rfc-editor.org/rfc/rfc8742 */
+export function encodeSequence(items: readonly CborValue[]): Uint8Array {
+  return concatAll(items.map(encode));
 }
 
 function useBuffer(other: Uint8Array<ArrayBuffer>): void {

@@ -7,6 +7,6 @@
  * ```
  */
 export { decode, decodeFirst, decodeSequence } from './cbor-decode.ts';
-export { encode } from './cbor-encode.ts';
+export { encode, encodeSequence } from './cbor-encode.ts';
 export type { CborKey, CborMap, CborValue, DecodeOptions } from './cbor-item.ts';
 export { CborError, halfToNumber, numberToHalf, Simple, Tagged } from './cbor-item.ts';

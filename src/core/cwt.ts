@@ -10,6 +10,7 @@ import {
   decodeCoseKey,
   decrypt0,
   encrypt0,
+  hidePrivateParts,
   KeyType,
   mac0,
   macAlgorithms,
@@ -24,7 +25,7 @@ import { aeadParameters } from './crypto/index.ts';
 import { ProtocolError } from './errors.ts';
 import { readKnownMap, writeKnownMap } from './known-map.ts';
 
-/** A token that is no CWT (`ERR_CWT_FORMAT`), that no key fits (`ERR_CWT_KEY`), that does not verify (`ERR_CWT_PROTECTION`), whose claims cannot be read (`ERR_CWT_CLAIMS`). */
+/** A token that is no CWT (`ERR_CWT_FORMAT`), that no key fits (`ERR_CWT_KEY`), that does not verify (`ERR_CWT_PROTECTION`), whose claims cannot be read (`ERR_CWT_CLAIMS`); a leeway above its cap (`ERR_CWT_LEEWAY`). */
 export class CwtError extends ProtocolError {}
 
 /**
@@ -163,7 +164,7 @@ export function symmetricKey(algorithmName: string, k: Uint8Array, kid?: Uint8Ar
   return {
     use: cipher === undefined ? 'mac0' : 'encrypt0',
     algorithm,
-    key: { kty: KeyType.Symmetric, alg: algorithm, k: Uint8Array.from(k) },
+    key: hidePrivateParts({ kty: KeyType.Symmetric, alg: algorithm, k: Uint8Array.from(k) }),
     ...(kid === undefined ? {} : { kid: Uint8Array.from(kid) }),
   };
 }
@@ -179,24 +180,34 @@ function isSecret(cnf: Confirmation | undefined): boolean {
   return cnf?.coseKey?.k !== undefined || cnf?.coseKey?.d !== undefined || cnf?.osc?.has(oscMasterSecret) === true;
 }
 
+/** application/cwt (RFC 8392 Section 9.3): says that a token is inside. */
+const cwtContentFormat = 61;
+
+/** One layer of protection, without tag 61. */
+function protect(payload: Uint8Array, tokenKey: TokenKey, random: (length: number) => Uint8Array, contentType?: number): Tagged {
+  const { use, algorithm, key, kid } = tokenKey;
+  const headers = { key, algorithm, ...(kid === undefined ? {} : { kid }), ...(contentType === undefined ? {} : { contentType }) };
+  if (use === 'encrypt0') return encrypt0({ ...headers, plaintext: payload, nonce: random(aeadParameters(algorithm)?.nonceLength ?? 0) });
+  return use === 'mac0' ? mac0({ ...headers, payload }) : sign1({ ...headers, payload });
+}
+
 /**
  * A CWT: tag 61, the COSE tag, every header protected (house rule for RFC 9770; RFC 8392 Section 7.1).
  *
+ * @param tokenKey one key; or two, for a nested CWT: the one that is used first, as a rule to sign, and the one around it, as a rule to encrypt
  * @param random gives the nonce of COSE_Encrypt0
  * @throws {CoseError} `ERR_COSE_ALGORITHM` when the key is not for this; {CwtError} `ERR_CWT_CLAIMS` when `cnf` holds a secret and the token is not encrypted
+ * @see https://www.rfc-editor.org/rfc/rfc8392#section-7.1
  */
-export function protectCwt(claims: ClaimsSet, tokenKey: TokenKey, random: (length: number) => Uint8Array): Uint8Array {
-  const { use, algorithm, key, kid } = tokenKey;
-  if (use !== 'encrypt0' && isSecret(claims.cnf)) throw new CwtError('ERR_CWT_CLAIMS', `cnf: expected COSE_Encrypt0 around a secret key, got ${use}`);
-  const headers = { key, algorithm, ...(kid === undefined ? {} : { kid }) };
-  const payload = encodeClaims(claims);
-  const object =
-    use === 'encrypt0'
-      ? encrypt0({ ...headers, plaintext: payload, nonce: random(aeadParameters(algorithm)?.nonceLength ?? 0) })
-      : use === 'mac0'
-        ? mac0({ ...headers, payload })
-        : sign1({ ...headers, payload });
-  return encode(new Tagged(cwtTag, object));
+export function protectCwt(claims: ClaimsSet, tokenKey: TokenKey | readonly [TokenKey, TokenKey], random: (length: number) => Uint8Array): Uint8Array {
+  const [inner, outer] = 'use' in tokenKey ? [tokenKey] : tokenKey;
+  if (inner.use !== 'encrypt0' && outer?.use !== 'encrypt0' && isSecret(claims.cnf))
+    throw new CwtError(
+      'ERR_CWT_CLAIMS',
+      `cnf: expected COSE_Encrypt0 around a secret key, got ${outer === undefined ? inner.use : `${inner.use} in ${outer.use}`}`,
+    );
+  const token = protect(encodeClaims(claims), inner, random);
+  return encode(new Tagged(cwtTag, outer === undefined ? token : protect(encode(token), outer, random, cwtContentFormat)));
 }
 
 interface Protection {

@@ -9,14 +9,18 @@ export interface ItemNames {
   readonly entries?: ReadonlyMap<number | string, { readonly name: string } & ItemNames>;
   /** The same for the elements of an array, by position. */
   readonly elements?: readonly ({ readonly name?: string } & ItemNames)[];
+  /** Elements that are arrays themselves, whatever their position: one COSE_Countersignature is an array, and several are an array of arrays. */
+  readonly arrays?: { readonly name?: string } & ItemNames;
+  /** Elements of which nothing else is known. */
+  readonly every?: { readonly name?: string } & ItemNames;
   /** What a tag's content is. */
   readonly tags?: ReadonlyMap<number, { readonly name: string } & ItemNames>;
   /** Names of integer values. */
   readonly values?: ReadonlyMap<number, string>;
   /** The byte string holds an encoded item: shown as `<<...>>` where it is well-formed. */
   readonly embedded?: ItemNames;
-  /** Key material: only its length is shown, unless `secrets` is set. */
-  readonly secret?: boolean;
+  /** Key material: only its length is shown, unless `secrets` is set. `but-integers`: an integer here is none. */
+  readonly secret?: boolean | 'but-integers';
 }
 
 export interface DiagnosticOptions {
@@ -81,7 +85,8 @@ class Writer {
   }
 
   item(names: ItemNames, indent: number, depth: number): string {
-    if (!names.secret || this.#options.secrets) return this.#item(names, indent, depth);
+    const isInteger = (this.#bytes[this.offset] ?? 0xff) >> 5 <= 1;
+    if (!names.secret || this.#options.secrets || (names.secret === 'but-integers' && isInteger)) return this.#item(names, indent, depth);
     const start = this.offset;
     this.#item(none, indent, depth);
     return `/ secret of ${this.offset - start} encoded bytes / ...`;
@@ -102,7 +107,7 @@ class Writer {
         return this.#integer(major === 0 ? (argument as bigint) : -1n - (argument as bigint), names);
       case 2:
       case 3:
-        return argument === indefinite ? this.#chunks(major, names, indent, depth) : this.#string(major, argument as bigint, names, indent, depth);
+        return argument === indefinite ? this.#chunks(major, indent, depth) : this.#string(major, argument as bigint, names, indent, depth);
       case 4:
         return this.#array(argument, names, indent, depth);
       case 5:
@@ -151,13 +156,13 @@ class Writer {
     return true;
   }
 
-  #chunks(major: number, names: ItemNames, indent: number, depth: number): string {
+  #chunks(major: number, indent: number, depth: number): string {
     const chunks: string[] = [];
     while (!this.#atBreak()) {
       const next = this.#bytes[this.offset]!;
       if (next >> 5 !== major || (next & 31) === 31)
         throw new CborError('ERR_CBOR_CHUNK', `expected a chunk of the same type at offset ${this.offset}, got another item`);
-      chunks.push(this.item(names.secret === true ? { secret: true } : none, indent, depth - 1));
+      chunks.push(this.item(none, indent, depth - 1));
     }
     return chunks.length === 0 ? (major === 2 ? "''_" : '""_') : `(_ ${chunks.join(', ')})`;
   }
@@ -167,10 +172,15 @@ class Writer {
     const open = `[${count === indefinite ? '_' : this.#indicator}`;
     if (count !== indefinite) this.#need(count);
     for (let i = 0; count === indefinite ? !this.#atBreak() : i < count; i++) {
-      const known = names.elements?.[i];
+      const known = this.#element(names, i);
       parts.push(`${known?.name === undefined ? '' : `/ ${known.name} / `}${this.item(known ?? none, indent + 1, depth - 1)}`);
     }
     return this.#group(open, parts, ']', indent);
+  }
+
+  #element(names: ItemNames, index: number): ({ readonly name?: string } & ItemNames) | undefined {
+    const isArray = (this.#bytes[this.offset] ?? 0) >> 5 === 4;
+    return (isArray ? names.arrays : undefined) ?? names.elements?.[index] ?? names.every;
   }
 
   #map(count: bigint | typeof indefinite, names: ItemNames, indent: number, depth: number): string {

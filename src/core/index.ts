@@ -22,7 +22,7 @@ export {
   utf8,
 } from './bytes.ts';
 export type { CborKey, CborMap, CborValue, DecodeOptions } from './cbor.ts';
-export { CborError, decode, decodeFirst, decodeSequence, encode, Simple, Tagged } from './cbor.ts';
+export { CborError, decode, decodeFirst, decodeSequence, encode, encodeSequence, Simple, Tagged } from './cbor.ts';
 export type {
   CertificateHash,
   CertificateHeaders,
@@ -39,8 +39,10 @@ export type {
   KdfInfo,
   Mac0Options,
   MacOptions,
+  OpenOptions,
   OpenWithRecipientOptions,
   PartyInfo,
+  ReadOptions,
   Recipient,
   RecipientKey,
   SenderHeaders,
@@ -48,6 +50,7 @@ export type {
   Signer,
   SignOptions,
   VerifyCountersignatureOptions,
+  VerifyOptions,
 } from './cose/index.ts';
 export {
   Algorithm,
@@ -66,11 +69,13 @@ export {
   decodeCoseKeySet,
   decrypt,
   decrypt0,
+  detach,
   encodeCoseKey,
   encodeCoseKeySet,
   encrypt,
   encrypt0,
   HeaderLabel,
+  hidePrivateParts,
   isCertificateHash,
   KeyLabel,
   KeyOperation,
@@ -107,6 +112,8 @@ export type { Aead, AeadParameters, CryptoName } from './crypto/index.ts';
 export { aead, aeadParameters, CryptoError, cryptoInUse, digest, hkdf, hmac, useCrypto } from './crypto/index.ts';
 export type { ClaimsSet, Confirmation, TokenKey } from './cwt.ts';
 export { CwtError, decodeClaims, decodeConfirmation, encodeClaims, encodeConfirmation, openCwt, protectCwt, symmetricKey } from './cwt.ts';
+export type { LeewayOptions } from './cwt-times.ts';
+export { defaultLeewayCap, leewayOf, timeOf } from './cwt-times.ts';
 export type { DiagnosticOptions, ItemNames } from './diagnostic.ts';
 export { diagnose } from './diagnostic.ts';
 export type { Cancel, Env } from './env.ts';

@@ -73,6 +73,8 @@ export interface RawRs {
   readonly aif?: boolean;
   readonly resources?: Readonly<Record<string, RawResource>>;
   readonly cnonce?: boolean;
+  readonly leeway?: number;
+  readonly leeway_cap?: number;
   readonly public?: readonly string[];
   readonly protect_discovery?: boolean;
   readonly limits?: {
@@ -180,6 +182,8 @@ const folderPath = matching('the path of a folder', (text) => text !== '' && !te
 const name = matching('a name without spaces', (text) => /^\S{1,200}$/.test(text));
 const text = matching('text', (value) => value.length <= 10_000);
 const yesNo: Schema<boolean> = wanting('true or false', v.boolean('true or false'));
+/** A day: a clock that is further off is to be set. */
+const longestLeewayCap = 86_400;
 const seconds = whole(1, 4_294_967_295, 'seconds');
 
 /** RFC 6749, Section 3.3: what a scope name may hold. */
@@ -313,6 +317,8 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
     ),
   ),
   cnonce: optional(yesNo),
+  leeway: optional(whole(0, longestLeewayCap, 'seconds')),
+  leeway_cap: optional(whole(0, longestLeewayCap, 'seconds')),
   public: optional(wanting('a list of paths', v.array(path, 'a list of paths') as unknown as Schema<readonly string[]>)),
   protect_discovery: optional(yesNo),
   limits: optional(

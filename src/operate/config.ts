@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
 import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
 import { decode } from '../core/cbor.ts';
-import { type CoseKey, decodeCoseKey, macAlgorithms } from '../core/cose/index.ts';
+import { type CoseKey, decodeCoseKey, hidePrivateParts, macAlgorithms } from '../core/cose/index.ts';
 import { aeadParameters } from '../core/crypto/index.ts';
 import type { TokenKey } from '../core/cwt.ts';
+import { defaultLeewayCap } from '../core/cwt-times.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { aeadAlgorithms, hkdfAlgorithms, tokenAlgorithms } from './algorithm-names.ts';
 import { type ConfigPath, suggest } from './config-error.ts';
@@ -110,6 +111,9 @@ export interface RsConfig {
   readonly aif?: boolean;
   readonly resources: readonly ResourceConfig[];
   readonly cnonce: boolean;
+  /** Seconds. */
+  readonly leeway: number;
+  readonly leewayCap: number;
   readonly public: readonly string[];
   readonly protectDiscovery: boolean;
   readonly limits: {
@@ -224,6 +228,8 @@ export function loadRsConfig(path: string): RsConfig {
       ...(oscore && reader.channel(oscore, [...at, 'oscore'])),
     };
   });
+  const { leeway = 0, leeway_cap: leewayCap = defaultLeewayCap } = raw;
+  if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
   reader.finish();
   return {
     file: file.path,
@@ -235,6 +241,8 @@ export function loadRsConfig(path: string): RsConfig {
     ...(raw.aif !== undefined && { aif: raw.aif }),
     resources: Object.entries(raw.resources ?? {}).map(([path, resource]) => ({ path, ...resource })),
     cnonce: raw.cnonce ?? false,
+    leeway,
+    leewayCap,
     public: raw.public ?? [],
     protectDiscovery: raw.protect_discovery ?? false,
     limits: rsLimits(raw.limits),
@@ -357,7 +365,7 @@ class Reader {
       const length = raw.use === 'encrypt0' ? aeadParameters(algorithm)?.keyLength : macAlgorithms.get(algorithm)?.keyLength;
       if (length !== undefined && k.length !== length) this.#file.problem(place, `expected a key of ${length} bytes for ${raw.alg}, got ${k.length}`);
     }
-    return { kty: 4, k };
+    return hidePrivateParts({ kty: 4, k });
   }
 
   /** A signature key is a COSE_Key in hexadecimal: with `d` at the AS, without at an RS, where it is no secret. */

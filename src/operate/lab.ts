@@ -112,6 +112,7 @@ resources:
 
 public: [] # paths that need no token
 cnonce: false # true: a token must be fresh, which a resource server without a clock wants to know (RFC 9200 Section 5.3.1)
+leeway: 0 # seconds by which the clock of the authorization server may be off; leeway_cap, 300 unless written here, is the most that this may be
 `;
 
 const clientYaml = (asPort: number): string => `# Client: "ace-coap get ... --config" with this folder or file.

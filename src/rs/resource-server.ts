@@ -1,5 +1,6 @@
 import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
 import { type DatagramTransport, Endpoint, type Resource, type ResourceHandle, Router, type TransmissionParameters } from '../coap/index.ts';
+import { type LeewayOptions, leewayOf, timeOf } from '../core/cwt-times.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
@@ -33,7 +34,7 @@ export interface ResourceServerLimits {
   readonly uploadRate?: number;
 }
 
-export interface ResourceServerOptions {
+export interface ResourceServerOptions extends LeewayOptions {
   /** What the RS answers to as `aud`; the first is what clients are told to ask for. */
   readonly audience: string | readonly string[];
   /** The first is the one that clients are sent to. */
@@ -90,6 +91,7 @@ export class ResourceServer {
     if (missing !== undefined) throw new ResourceServerError('ERR_RS_CONFIG', `${missing}: expected a value, got none`);
     const audiences = typeof options.audience === 'string' ? [options.audience] : options.audience;
     checkOptions(options, audiences);
+    const leeway = checkedLeeway(options);
     this.#options = options;
     this.#env = options.env ?? systemEnv;
     this.#profiles = this.#makeProfiles();
@@ -99,12 +101,12 @@ export class ResourceServer {
     const aif = options.aif ?? scopes === undefined;
     const authzInfo = options.paths?.authzInfo ?? '/authz-info';
     const tokens = limits.tokens ?? 1000;
-    this.#tokens = new TokenTable({ store, env, limit: tokens, release: (binding, reason) => this.#release(binding, reason), fault: this.#fault });
+    this.#tokens = new TokenTable({ store, env, limit: tokens, leeway, release: (binding, reason) => this.#release(binding, reason), fault: this.#fault });
     this.#exi = new ExiCounters({ store, env, limit: 4 * tokens });
     this.#rate = new RateLimit(env, { burst: limits.uploadBurst ?? 64, rate: limits.uploadRate ?? 16, addresses: 1024 });
     this.#authzInfo = new AuthzInfo({
       profiles: this.#profiles,
-      check: { issuers: options.issuers, audiences: new Set(audiences), scopes, aif, nonces },
+      check: { issuers: options.issuers, audiences: new Set(audiences), scopes, aif, leeway, nonces },
       tokens: this.#tokens,
       exi: this.#exi,
       rate: this.#rate,
@@ -221,7 +223,7 @@ export class ResourceServer {
   /** A stored token, if this configuration still takes it. */
   async #revive(stored: StoredToken): Promise<Revived | undefined> {
     const { credential, profile, issuer, scope, expiresAt, saved } = stored;
-    if (expiresAt <= this.#env.epoch()) return undefined;
+    if (timeOf({ exp: expiresAt }, this.#env.epoch(), this.#options) === 'expired') return undefined;
     const rs = this.#profiles.find(({ id }) => id === profile)?.rs;
     if (rs === undefined || !this.#options.issuers.some((one) => issuerName(one) === issuer)) {
       this.#emit({ type: 'token-ended', reason: 'unusable', credential });
@@ -241,6 +243,15 @@ export class ResourceServer {
   #release(binding: Binding, reason: TokenEnd): void {
     this.#profiles.find(({ id }) => id === binding.token.profile)?.rs.release(binding.credential);
     this.#emit({ type: 'token-ended', reason, credential: binding.credential });
+  }
+}
+
+function checkedLeeway(options: LeewayOptions): number {
+  try {
+    return leewayOf(options);
+  } catch (cause) {
+    if (cause instanceof ProtocolError) throw new ResourceServerError('ERR_RS_CONFIG', cause.message, { cause });
+    throw cause;
   }
 }
 

@@ -1,6 +1,7 @@
 import { AceError, AceErrorCode, type Permissions, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
 import { Code } from '../coap/index.ts';
 import { type ClaimsSet, openCwt, type TokenKey } from '../core/cwt.ts';
+import { timeOf } from '../core/cwt-times.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { ClientNonces } from './client-nonce.ts';
 
@@ -20,6 +21,8 @@ export interface TokenCheckOptions {
   readonly scopes: ScopeTable | undefined;
   /** Whether a scope of bytes is read as AIF (RFC 9237). */
   readonly aif: boolean;
+  /** Seconds by which the clocks of an issuer and this RS may differ. */
+  readonly leeway: number;
   /** Present: a token needs a fresh cnonce (RFC 9200, Section 5.3.1). */
   readonly nonces: ClientNonces | undefined;
 }
@@ -63,8 +66,9 @@ export function checkToken(token: Uint8Array, epoch: number, options: TokenCheck
   }
   if (claims.exp === undefined && claims.exi === undefined)
     throw refuse('ERR_RS_EXPIRED', Code.Unauthorized, 'expected a token that ends, got neither exp nor exi');
-  if (claims.exp !== undefined && claims.exp <= epoch) throw refuse('ERR_RS_EXPIRED', Code.Unauthorized, 'the token has expired');
-  if (claims.nbf !== undefined && claims.nbf > epoch) throw refuse('ERR_RS_NOT_YET', Code.Unauthorized, 'the token is not valid yet');
+  const time = timeOf(claims, epoch, { leeway: options.leeway, leewayCap: options.leeway });
+  if (time === 'expired') throw refuse('ERR_RS_EXPIRED', Code.Unauthorized, 'the token has expired');
+  if (time === 'not-yet') throw refuse('ERR_RS_NOT_YET', Code.Unauthorized, 'the token is not valid yet');
   const audiences = typeof claims.aud === 'string' ? [claims.aud] : (claims.aud ?? []);
   if (!audiences.some((audience) => options.audiences.has(audience))) throw refuse('ERR_RS_AUDIENCE', Code.Forbidden, 'the token is for another audience');
   const { scope, permissions } = readScope(claims.scope, options);

@@ -56,6 +56,8 @@ export interface TokenTableOptions {
   readonly env: Env;
   /** Tokens at most. When one more comes, those that have expired go first, then the one that was used least recently. */
   readonly limit: number;
+  /** Seconds that a token counts after its `exp`. */
+  readonly leeway: number;
   /** Forget the association: it is done before lasting requests are ended, so that no answer uses it any more. */
   release(binding: Binding, reason: TokenEnd): void;
   fault(error: unknown): void;
@@ -124,14 +126,14 @@ export class TokenTable {
   }
 
   isValid(token: AccessToken): boolean {
-    const { env } = this.#options;
-    return token.expiresAt > env.epoch() && (token.endsAt === undefined || token.endsAt > env.now());
+    const { env, leeway } = this.#options;
+    return token.expiresAt + leeway > env.epoch() && (token.endsAt === undefined || token.endsAt > env.now());
   }
 
-  /** Seconds that a token is good for. */
+  /** Seconds that a token is good for, the leeway included. */
   remaining(token: AccessToken): number {
-    const { env } = this.#options;
-    return Math.min(token.expiresAt - env.epoch(), token.endsAt === undefined ? Number.POSITIVE_INFINITY : (token.endsAt - env.now()) / 1000);
+    const { env, leeway } = this.#options;
+    return Math.min(token.expiresAt + leeway - env.epoch(), token.endsAt === undefined ? Number.POSITIVE_INFINITY : (token.endsAt - env.now()) / 1000);
   }
 
   /** A token for a new association; it replaces the one that its key has, once the association shows itself. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { concat, fromHex, toHex } from '../../src/core/bytes.ts';
-import { CborError, type CborKey, type CborValue, decode, decodeFirst, decodeSequence, encode, Simple, Tagged } from '../../src/core/cbor.ts';
+import { CborError, type CborKey, type CborValue, decode, decodeFirst, decodeSequence, encode, encodeSequence, Simple, Tagged } from '../../src/core/cbor.ts';
 import { SeededRandom } from '../support/random.ts';
 import { scale } from '../support/scale.ts';
 
@@ -182,6 +182,8 @@ test('CBOR: nesting to 16 levels and no deeper, of arrays, maps and tags', () =>
     assert.equal(codeOf(`${level.repeat(16)}00`), 'none');
     assert.equal(codeOf(`${level.repeat(17)}00`), 'ERR_CBOR_DEPTH');
     assert.equal(codeOf(`${level.repeat(100_000)}00`), 'ERR_CBOR_DEPTH');
+    assert.equal(codeOf(`${level.repeat(1_000_000)}00`), 'ERR_CBOR_DEPTH');
+    assert.equal(codeOf(`${level.repeat(40)}00`, { depth: 40 }), 'none');
     assert.equal(codeOf(`${level}00`, { depth: 0 }), 'ERR_CBOR_DEPTH');
     assert.equal(codeOf(`${level.repeat(1_000_000)}00`, { depth: 1_000_000 }), 'ERR_CBOR_DEPTH');
   }
@@ -230,6 +232,8 @@ test('CBOR: any order of keys, unless asked for canonical', () => {
 test('CBOR: sequences, and items inside a buffer', () => {
   assert.deepEqual(decodeSequence(fromHex('01820203f5')), [1, [2, 3], true]);
   assert.deepEqual(decodeSequence(new Uint8Array(0)), []);
+  assert.equal(toHex(encodeSequence([1, [2, 3], true])), '01820203f5');
+  assert.equal(encodeSequence([]).length, 0);
   assert.throws(() => decodeSequence(fromHex('0182')), { code: 'ERR_CBOR_END' });
   assert.deepEqual(decodeFirst(fromHex('ff8101ff'), 1), { value: [1], end: 3 });
   assert.throws(() => decodeFirst(fromHex('01'), 1), { code: 'ERR_CBOR_END' });

@@ -56,7 +56,7 @@ for (const algorithm of aeadIds) {
     const key: CoseKey = { kty: 4, k: random(keyLength) };
     const nonce = random(nonceLength);
     const object = readEncrypt0(encrypt0({ key, algorithm, plaintext: payload, nonce, kid: Uint8Array.of(7), contentType: 61, externalAad: Uint8Array.of(1) }));
-    assert.deepEqual([...object.protectedLabels].sort(), [1, 3, 4, 5]);
+    assert.deepEqual([...object.protectedMap.keys()].sort(), [1, 3, 4, 5]);
     assert.deepEqual(object.headers, { alg: algorithm, kid: Uint8Array.of(7), iv: nonce, contentType: 61, unknown: new Map() });
     assert.equal(object.payload!.length, payload.length + tagLength);
     assert.deepEqual(decrypt0(object, { key, externalAad: Uint8Array.of(1) }), payload);
@@ -77,6 +77,8 @@ for (const [algorithm, { keyLength, tagLength }] of macAlgorithms) {
     assert.throws(() => verifyMac0({ ...object, seal: object.seal!.subarray(1) }, { key }), { code: 'ERR_COSE_VERIFY' });
     assert.throws(() => verifyMac0({ ...object, seal: emptyBytes }, { key }), { code: 'ERR_COSE_VERIFY' });
     assert.throws(() => mac0({ key: { kty: 4, k: random(keyLength - 1) }, algorithm, payload }), { code: 'ERR_COSE_ALGORITHM' });
+    for (const k of [random(keyLength - 1), Uint8Array.of(1)]) assert.throws(() => verifyMac0(object, { key: { kty: 4, k } }), { code: 'ERR_COSE_ALGORITHM' });
+    assert.throws(() => verifyMac0(object, { key: { kty: 4 } }), { code: 'ERR_COSE_ALGORITHM' });
   });
 }
 

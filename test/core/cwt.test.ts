@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { emptyBytes, fromBase64Url, fromHex, toHex } from '../../src/core/bytes.ts';
 import { type CborKey, type CborValue, decode, encode, Tagged } from '../../src/core/cbor.ts';
-import { type CoseKey, coseKeyMap, encrypt0, mac0, sign1 } from '../../src/core/cose/index.ts';
+import { type CoseKey, coseKeyMap, decrypt0, encrypt0, mac0, readEncrypt0, sign1 } from '../../src/core/cose/index.ts';
 import { aeadParameters } from '../../src/core/crypto/index.ts';
 import {
   type ClaimsSet,
@@ -176,6 +176,34 @@ test('RFC 8392 7.2, step 7: tokens nest once', () => {
   assert.deepEqual(openCwt(tokenAround(inner), [encryption, signature]), { claims, key: signature });
   assert.throws(() => openCwt(tokenAround(tokenAround(inner)), [encryption, signature]), { code: 'ERR_CWT_CLAIMS' });
   assert.throws(() => openCwt(tokenAround(inner), [encryption, { ...signature, key: signingKey() }]), { code: 'ERR_CWT_PROTECTION' });
+});
+
+test('RFC 8392 7.1: a nested CWT is made of two keys: signed or MACed, then encrypted', () => {
+  for (const inner of [signature, mac, encryption]) {
+    const token = protectCwt(claims, [inner, encryption], random);
+    const outer = (decode(token) as Tagged).value as Tagged;
+    assert.equal(outer.tag, 16);
+    const object = readEncrypt0(outer);
+    assert.equal(object.headers.contentType, 61);
+    // The message is the tagged object; tag 61 stands outside only.
+    const message = decrypt0(object, { key: encryption.key });
+    assert.deepEqual((decode(message) as Tagged).tag, { encrypt0: 16, mac0: 17, sign1: 18 }[inner.use]);
+    assert.deepEqual(openCwt(token, [encryption, mac, signature]), { claims, key: inner });
+    assert.deepEqual(openCwt(message, [encryption, mac, signature]), { claims, key: inner });
+    if (inner !== encryption) assert.throws(() => openCwt(token, [encryption]), { code: 'ERR_CWT_KEY' });
+  }
+  const secret: ClaimsSet = { cnf: { coseKey: { kty: 4, k: random(16) } } };
+  assert.deepEqual(openCwt(protectCwt(secret, [signature, encryption], random), [encryption, signature]).claims, secret);
+  assert.throws(() => protectCwt(secret, [signature, mac], random), { code: 'ERR_CWT_CLAIMS', message: /got sign1 in mac0/ });
+  assert.deepEqual(openCwt(protectCwt(claims, [signature, mac], random), [mac, signature]), { claims, key: signature });
+});
+
+test('RFC 8392 7.2: a token with many recipients or signers is none for us, and says so', () => {
+  for (const tag of [96, 97, 98])
+    assert.throws(() => openCwt(encode(new Tagged(61, new Tagged(tag, [emptyBytes, new Map(), emptyBytes, []]))), [encryption, mac, signature]), {
+      code: 'ERR_CWT_FORMAT',
+      message: /expected a tagged COSE_Encrypt0, COSE_Mac0 or COSE_Sign1/,
+    });
 });
 
 test('RFC 8392 3: claims round trip; the unknown ones are kept', () => {

@@ -147,7 +147,7 @@ test('RFC 9360 2: x5bag, x5chain, x5t and x5u that we send are protected', () =>
   const bytes = encode(sign1({ key: p256, algorithm: Algorithm.ES256, payload: certificate, ...headers }));
   const object = readSign1(decode(bytes));
   assert.deepEqual(object.headers, { alg: -7, ...headers, unknown: new Map() });
-  assert.ok([32, 33, 34, 35].every((label) => object.protectedLabels.has(label)));
+  assert.ok([32, 33, 34, 35].every((label) => object.protectedMap.has(label)));
   assert.deepEqual(verifySign1(object, { key: p256 }), certificate);
   const none = readSign1(sign1({ key: p256, algorithm: Algorithm.ES256, payload: certificate, x5bag: [] }));
   assert.deepEqual(none.headers, { alg: -7, unknown: new Map() });

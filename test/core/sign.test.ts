@@ -19,7 +19,9 @@ import {
   verifySign,
   verifySign1,
 } from '../../src/core/cose/index.ts';
+import { sigStructure } from '../../src/core/cose/sign1.ts';
 import { signatureOf } from '../../src/core/cose/signature.ts';
+import { sign as rawSign } from '../../src/core/crypto/index.ts';
 
 const payload = utf8('This is the content.');
 
@@ -160,28 +162,58 @@ test('RFC 8812 3.2: ES256K with secp256k1, compressed too', () => {
 
 const orders: readonly (readonly [string, number, CoseKey, string])[] = [
   ['P-256', Algorithm.ES256, p256, 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'],
+  ['P-384', Algorithm.ES384, ecKey('secp384r1', Curve.P384), `${'f'.repeat(48)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`],
+  ['P-521', Algorithm.ES512, ecKey('secp521r1', Curve.P521), `1${'f'.repeat(64)}fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409`],
   ['secp256k1', Algorithm.ES256K, k256, 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'],
 ];
 for (const [name, algorithm, key, order] of orders) {
   test(`RFC 9053 2.1: r or s that is 0, n or more never verifies (${name})`, () => {
     const object = readSign1(sign1({ key, algorithm, payload }));
     const n = BigInt(`0x${order}`);
-    const bytes = (value: bigint): Uint8Array => fromHex(value.toString(16).padStart(64, '0'));
-    const [r, s] = [object.seal!.subarray(0, 32), object.seal!.subarray(32)];
+    const half = object.seal!.length / 2;
+    const limit = 2n ** BigInt(8 * half);
+    const bytes = (value: bigint): Uint8Array => fromHex(value.toString(16).padStart(2 * half, '0'));
+    const [r, s] = [object.seal!.subarray(0, half), object.seal!.subarray(half)];
     const numberOf = (part: Uint8Array): bigint => BigInt(`0x${toHex(part)}`);
-    for (const value of [0n, n, n + 1n, 2n ** 256n - 1n]) {
+    for (const value of [0n, n, n + 1n, limit - 1n]) {
       for (const seal of [concat(bytes(value), s), concat(r, bytes(value)), concat(bytes(value), bytes(value))])
         assert.throws(() => verifySign1({ ...object, seal }, { key }), { code: 'ERR_COSE_VERIFY' });
     }
-    // Shifted by n, where it still fits into 32 bytes.
+    // Shifted by n, where it still fits into as many bytes.
     for (const part of [r, s]) {
-      if (numberOf(part) + n >= 2n ** 256n) continue;
+      if (numberOf(part) + n >= limit) continue;
       const shifted = bytes(numberOf(part) + n);
       assert.throws(() => verifySign1({ ...object, seal: part === r ? concat(shifted, s) : concat(r, shifted) }, { key }), { code: 'ERR_COSE_VERIFY' });
     }
     assert.deepEqual(verifySign1(object, { key }), payload);
   });
 }
+
+test('RFC 9053 2.1: any of the three curves with any hash, for whoever asks for it; secp256k1 stays with ES256K', () => {
+  const [p384, p521] = [orders[1]![2], orders[2]![2]];
+  const none = emptyBytes;
+  for (const [algorithm, hash] of [
+    [Algorithm.ES256, 'sha256'],
+    [Algorithm.ES384, 'sha384'],
+    [Algorithm.ES512, 'sha512'],
+  ] as const) {
+    const bucket = encode(new Map([[1, algorithm]]));
+    for (const key of [p256, p384, p521]) {
+      const object = readSign1([bucket, new Map(), payload, rawSign(hash, key, sigStructure(bucket, none, payload))]);
+      assert.deepEqual(verifySign1(object, { key, anyCurve: true }), payload);
+      const changed = { ...object, payload: utf8('This is another content.') };
+      assert.throws(() => verifySign1(changed, { key, anyCurve: true }), { code: 'ERR_COSE_VERIFY' });
+      const suggested = key === { [Algorithm.ES256]: p256, [Algorithm.ES384]: p384, [Algorithm.ES512]: p521 }[algorithm];
+      if (suggested) assert.deepEqual(verifySign1(object, { key }), payload);
+      else assert.throws(() => verifySign1(object, { key }), { code: 'ERR_COSE_ALGORITHM' });
+    }
+    const object = readSign1([bucket, new Map(), payload, rawSign(hash, k256, sigStructure(bucket, none, payload))]);
+    assert.throws(() => verifySign1(object, { key: k256, anyCurve: true }), { code: 'ERR_COSE_ALGORITHM' });
+  }
+  const object = readSign1(sign1({ key: k256, algorithm: Algorithm.ES256K, payload }));
+  assert.deepEqual(verifySign1(object, { key: k256, anyCurve: true }), payload);
+  assert.throws(() => verifySign1(object, { key: p256, anyCurve: true }), { code: 'ERR_COSE_ALGORITHM' });
+});
 
 test('RFC 9052 7.1: a signer whose key is for something else is refused', () => {
   const object = readSign(signedByThree);

@@ -115,6 +115,7 @@ describe('a fresh lab', () => {
     ]);
     assert.equal(rs.cnonce, false);
     assert.deepEqual(rs.public, []);
+    assert.deepEqual([rs.leeway, rs.leewayCap], [0, 300]);
 
     assert.equal(client.store, join(folder, 'state', 'client'));
     assert.deepEqual(client.authorizationServers, [
@@ -124,6 +125,23 @@ describe('a fresh lab', () => {
         credentials: { masterSecret: keys('client1-as.key'), senderId: fromHex('02'), recipientId: fromHex('01') },
       },
     ]);
+  });
+
+  it('takes a leeway up to its cap, and no further', async () => {
+    assert.deepEqual(loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', 'leeway: 300 ')).leeway, 300);
+    const raised = loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', 'leeway_cap: 900\nleeway: 900 '));
+    assert.deepEqual([raised.leeway, raised.leewayCap], [900, 900]);
+    for (const [to, message] of [
+      ['leeway: 301 ', /leeway: expected at most 300 seconds, which is leeway_cap, got 301/],
+      ['leeway_cap: 10\nleeway: 11 ', /leeway: expected at most 10 seconds, which is leeway_cap, got 11/],
+      ['leeway: -1 ', /leeway: expected a whole number of seconds from 0 to 86400/],
+      ['leeway: 100000 ', /leeway: expected a whole number of seconds from 0 to 86400/],
+      ['leeway: soon ', /leeway: expected a whole number of seconds from 0 to 86400/],
+      ['leeway_cap: 86401\nleeway: 0 ', /leeway_cap: expected a whole number of seconds from 0 to 86400/],
+    ] as const) {
+      const folder = await changed('rs.yaml', 'leeway: 0 ', to);
+      assert.match(refusal(() => loadRsConfig(folder)).message, message);
+    }
   });
 
   it('takes other ports', async () => {

@@ -59,9 +59,15 @@ for (const [name, countersigned] of [
   });
 }
 
-test('RFC 8152 Appendix_C_1_4: a critical label of an application is not understood', () => {
-  const { output } = fixture<SignExample>('cose/RFC8152/Appendix_C_1_4.json');
-  assert.throws(() => readSign(decode(fromHex(output.cbor))), { code: 'ERR_COSE_FORMAT', message: /crit.*understood/ });
+test('RFC 8152 Appendix_C_1_4: a critical label of an application is refused unless the application says that it understands it', () => {
+  const { input, output } = fixture<SignExample>('cose/RFC8152/Appendix_C_1_4.json');
+  const item = decode(fromHex(output.cbor));
+  assert.throws(() => readSign(item), { code: 'ERR_COSE_FORMAT', message: /crit.*understood/ });
+  assert.throws(() => readSign(item, { understood: new Set(['other']) }), { code: 'ERR_COSE_FORMAT', message: /crit.*understood/ });
+  const object = readSign(item, { understood: new Set(['reserved']) });
+  assert.deepEqual(object.headers.unknown, new Map([['reserved', false]]));
+  const [signer] = input.sign.signers;
+  assert.equal(fromUtf8(verifySign(object, object.signers[0]!, { key: keyOf(signer!) })), input.plaintext);
 });
 
 /** Algorithms that this stack does not offer; no standard of ACE asks for them. */

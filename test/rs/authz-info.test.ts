@@ -74,6 +74,53 @@ for (const { name, token, code, reason } of cases) {
   });
 }
 
+test('RFC 9200 5.10.3, RFC 7519 4.1.4: a leeway for clocks that differ, to the moment', async () => {
+  const bench = await new Bench({ rs: { leeway: 30 } }).start();
+  for (const [claims, code] of [
+    [{ exp: bench.now - 29 }, '2.01'],
+    [{ exp: bench.now - 31 }, '4.01'],
+    [{ nbf: bench.now + 29 }, '2.01'],
+    [{ nbf: bench.now + 31 }, '4.01'],
+  ] as const)
+    assert.equal(await bench.upload(bench.token(claims)), code, JSON.stringify(claims));
+  assert.deepEqual(bench.refusals(), ['ERR_RS_EXPIRED', 'ERR_RS_NOT_YET']);
+  await bench.close();
+});
+
+test('RFC 9200 5.10.3: a leeway ends too, and a restart makes it no longer', async () => {
+  const bench = await new Bench({ rs: { leeway: 30 } }).start();
+  assert.equal(await bench.upload(bench.token({ exp: bench.now + 10 })), '2.01');
+  const by = `${holder} 1`;
+  assert.equal(await bench.code('/temp', { by }), '2.05');
+  await bench.simulator.sleep(20_000);
+  await bench.restart();
+  assert.equal(await bench.code('/temp', { by }), '2.05');
+  await bench.simulator.sleep(21_000);
+  assert.equal(await bench.code('/temp', { by }), '4.01');
+  assert.equal(bench.rs.stats()['tokens'], 0);
+  await bench.close();
+});
+
+test('RFC 9200 5.10.3: without a leeway in the options there is none, and none above the cap', async () => {
+  await assert.rejects(new Bench({ rs: { leeway: 301 } }).start(), {
+    name: 'ResourceServerError',
+    code: 'ERR_RS_CONFIG',
+    message: 'leeway: expected 0 to 300 seconds, got 301',
+  });
+  await assert.rejects(new Bench({ rs: { leeway: 6, leewayCap: 5 } }).start(), { code: 'ERR_RS_CONFIG', message: 'leeway: expected 0 to 5 seconds, got 6' });
+  for (const wrong of [
+    { leeway: -1 },
+    { leeway: Number.NaN },
+    { leeway: Number.POSITIVE_INFINITY },
+    { leewayCap: -1 },
+    { leewayCap: Number.POSITIVE_INFINITY },
+  ])
+    await assert.rejects(new Bench({ rs: wrong }).start(), { code: 'ERR_RS_CONFIG' }, JSON.stringify(wrong));
+  const bench = await new Bench({ rs: { leeway: 600, leewayCap: 600 } }).start();
+  assert.equal(await bench.upload(bench.token({ exp: bench.now - 599 })), '2.01');
+  await bench.close();
+});
+
 test('RFC 9200 5.10.1.1: any byte of the token altered: never accepted', async () => {
   const bench = await new Bench({ rs: { limits: { uploadBurst: 1000 } } }).start();
   const token = bench.token();

@@ -2,12 +2,9 @@ import { emptyBytes, equalBytes } from '../bytes.ts';
 import { type CborKey, type CborMap, type CborValue, encode, Tagged } from '../cbor.ts';
 import { CoseError } from './errors.ts';
 import type { CoseKey } from './key.ts';
-import { CoseTag } from './labels.ts';
+import { CoseTag, CountersignatureLabel } from './labels.ts';
 import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
-import { isSignatureOf, signatureOf } from './signature.ts';
-
-/** Header parameters for countersignatures (RFC 9338 Section 5.2), all of them unprotected; the legacy ones are of RFC 8152. */
-export const CountersignatureLabel = { legacy: 7, legacy0: 9, full: 11, abbreviated: 12 } as const;
+import { isSignatureOf, signatureOf, type VerifyOptions } from './signature.ts';
 
 const badFormat = (message: string): CoseError => new CoseError('ERR_COSE_FORMAT', `countersignature: ${message}`);
 
@@ -68,9 +65,8 @@ export interface Countersign0Options extends Content {
 /** The headers are those of the countersignature. */
 export interface CountersignOptions extends SenderHeaders, Countersign0Options {}
 
-export interface VerifyCountersignatureOptions extends Content {
-  readonly key: CoseKey;
-}
+/** `detached` is the content of the target, where the target does not carry it. */
+export type VerifyCountersignatureOptions = VerifyOptions;
 
 /**
  * A COSE_Countersignature (V2) of a COSE structure, to stand beside others in it: see `withCountersignatures`.
@@ -158,14 +154,14 @@ export function readCountersignature(value: CborValue): CoseObject {
   return object;
 }
 
-function check(algorithm: number, key: CoseKey, toBeSigned: Uint8Array, signature: Uint8Array): void {
-  if (!isSignatureOf(algorithm, key, toBeSigned, signature)) throw new CoseError('ERR_COSE_VERIFY', 'countersignature does not verify');
+function check(algorithm: number, options: VerifyCountersignatureOptions, toBeSigned: Uint8Array, signature: Uint8Array): void {
+  if (!isSignatureOf(algorithm, options, toBeSigned, signature)) throw new CoseError('ERR_COSE_VERIFY', 'countersignature does not verify');
 }
 
 function verifyFull(version: Version, target: CborValue, countersignature: CborValue, options: VerifyCountersignatureOptions): void {
   const object = readCountersignature(countersignature);
   const structure = countersignStructure(version, target, object.protectedBytes, options);
-  check(algorithmFor(object, options.key.alg), options.key, structure, object.payload!);
+  check(algorithmFor(object, options.key.alg), options, structure, object.payload!);
 }
 
 function verifyAbbreviated(version: Version, target: CborValue, options: VerifyCountersignatureOptions): void {
@@ -173,7 +169,7 @@ function verifyAbbreviated(version: Version, target: CborValue, options: VerifyC
   if (signature === undefined) throw badFormat('expected an abbreviated one, got none');
   const { alg } = options.key;
   if (typeof alg !== 'number') throw new CoseError('ERR_COSE_ALGORITHM', 'expected a key with an algorithm by its number, got another one');
-  check(alg, options.key, countersignStructure(version, target, undefined, options), signature);
+  check(alg, options, countersignStructure(version, target, undefined, options), signature);
 }
 
 /**

@@ -3,7 +3,7 @@ import { type Encrypt0Options, openContent, sealContent } from './encrypt0.ts';
 import { CoseError } from './errors.ts';
 import { contentKey, distributeKey, type Recipient, type RecipientKey } from './key-distribution.ts';
 import { CoseTag } from './labels.ts';
-import { algorithmFor, type CoseObject, readCose } from './message.ts';
+import { algorithmFor, type CoseObject, type ReadOptions, readCose } from './message.ts';
 import { type CoseRecipient, readRecipients } from './recipient.ts';
 
 /** A COSE object with recipients, taken apart and not yet verified. */
@@ -12,14 +12,14 @@ export interface CoseObjectWithRecipients extends CoseObject {
 }
 
 /** Take an object apart whose last element are recipients. */
-export function readWithRecipients(value: CborValue, tag: number, parts: 3 | 4): CoseObjectWithRecipients {
+export function readWithRecipients(value: CborValue, tag: number, parts: 3 | 4, options: ReadOptions): CoseObjectWithRecipients {
   const tagged = value instanceof Tagged;
   const array = tagged ? value.value : value;
   if (!Array.isArray(array) || array.length !== parts + 1)
     throw new CoseError('ERR_COSE_FORMAT', `COSE: expected an array of ${parts + 1}, got ${Array.isArray(array) ? `one of ${array.length}` : 'another type'}`);
   const content = array.slice(0, parts) as CborValue[];
-  const object = readCose(tagged ? new Tagged(value.tag, content) : content, tag, parts);
-  return { ...object, recipients: readRecipients(array[parts] as CborValue) };
+  const object = readCose(tagged ? new Tagged(value.tag, content) : content, tag, parts, options);
+  return { ...object, recipients: readRecipients(array[parts] as CborValue, options) };
 }
 
 export interface EncryptOptions extends Omit<Encrypt0Options, 'key'> {
@@ -41,8 +41,8 @@ export function encrypt(options: EncryptOptions): Tagged {
 }
 
 /** @throws {CoseError} `ERR_COSE_FORMAT`, `ERR_COSE_KEY` */
-export function readEncrypt(value: CborValue): CoseObjectWithRecipients {
-  return readWithRecipients(value, CoseTag.Encrypt, 3);
+export function readEncrypt(value: CborValue, options: ReadOptions = {}): CoseObjectWithRecipients {
+  return readWithRecipients(value, CoseTag.Encrypt, 3, options);
 }
 
 export interface OpenWithRecipientOptions extends RecipientKey {

@@ -1,10 +1,11 @@
 import { concat, emptyBytes } from '../bytes.ts';
-import { type CborValue, encode, Tagged } from '../cbor.ts';
+import { type CborValue, Tagged } from '../cbor.ts';
 import { type Aead, aead, aeadParameters, CryptoError } from '../crypto/index.ts';
 import { CoseError } from './errors.ts';
 import { type CoseKey, checkKeyUse } from './key.ts';
 import { CoseTag, KeyOperation, KeyType } from './labels.ts';
-import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
+import { algorithmFor, type CoseObject, protectedHeaders, type ReadOptions, readCose, type SenderHeaders } from './message.ts';
+import { coveredStructure } from './structure.ts';
 
 // Making an AEAD object is dear; a key object of ours keeps its own for each algorithm.
 const made = new WeakMap<CoseKey, Map<number, Aead>>();
@@ -23,7 +24,7 @@ function aeadOf(key: CoseKey, algorithm: number): Aead {
 
 /** Enc_structure. @see https://www.rfc-editor.org/rfc/rfc9052#section-5.3 */
 export function encStructure(protectedBytes: Uint8Array, externalAad: Uint8Array, context: 'Encrypt0' | 'Encrypt' = 'Encrypt0'): Uint8Array {
-  return encode([context, protectedBytes, externalAad]);
+  return coveredStructure(context, protectedBytes, externalAad);
 }
 
 export interface Encrypt0Options extends SenderHeaders {
@@ -62,8 +63,14 @@ export function encrypt0(options: Encrypt0Options): Tagged {
   return new Tagged(CoseTag.Encrypt0, [protectedBytes, new Map(), ciphertext]);
 }
 
-export function readEncrypt0(value: CborValue): CoseObject {
-  return readCose(value, CoseTag.Encrypt0, 3);
+/**
+ * Take a COSE_Encrypt0 apart.
+ *
+ * @param value the decoded item, tagged or not
+ * @throws {CoseError} `ERR_COSE_FORMAT`
+ */
+export function readEncrypt0(value: CborValue, options: ReadOptions = {}): CoseObject {
+  return readCose(value, CoseTag.Encrypt0, 3, options);
 }
 
 /** The nonce: the IV header, or the Partial IV, left-padded and XORed with the key's Base IV (RFC 9052 Section 3.1). */

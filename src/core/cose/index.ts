@@ -10,7 +10,6 @@ export type { MacAlgorithm, SignatureAlgorithm } from './algorithms.ts';
 export { Algorithm, algorithmNames, algorithmOf, macAlgorithms, signatureAlgorithms } from './algorithms.ts';
 export type { Countersign0Options, CountersignOptions, VerifyCountersignatureOptions } from './countersign.ts';
 export {
-  CountersignatureLabel,
   countersign,
   countersign0,
   countersignaturesOf,
@@ -25,7 +24,7 @@ export {
 } from './countersign.ts';
 export type { CoseObjectWithRecipients, EncryptOptions, OpenWithRecipientOptions } from './encrypt.ts';
 export { decrypt, encrypt, readEncrypt } from './encrypt.ts';
-export type { Encrypt0Options } from './encrypt0.ts';
+export type { Encrypt0Options, OpenOptions } from './encrypt0.ts';
 export { decrypt0, encrypt0, encStructure, readEncrypt0 } from './encrypt0.ts';
 export { CoseError } from './errors.ts';
 export type { KdfInfo, PartyInfo } from './kdf-context.ts';
@@ -34,16 +33,31 @@ export { coseKeyMap, decodeCoseKey, encodeCoseKey } from './key.ts';
 export type { Recipient, RecipientKey } from './key-distribution.ts';
 export type { CoseKeySet } from './key-set.ts';
 export { decodeCoseKeySet, encodeCoseKeySet, keysFor } from './key-set.ts';
-export { CoseTag, Curve, HeaderLabel, KeyLabel, KeyOperation, KeyType, RecipientLabel } from './labels.ts';
+export {
+  CoseTag,
+  CountersignatureLabel,
+  Curve,
+  curveNames,
+  HeaderLabel,
+  headerNames,
+  KeyLabel,
+  KeyOperation,
+  KeyType,
+  RecipientLabel,
+  recipientNames,
+} from './labels.ts';
 export type { MacOptions } from './mac.ts';
 export { mac, readMac, verifyMac } from './mac.ts';
 export type { Mac0Options } from './mac0.ts';
 export { mac0, readMac0, verifyMac0 } from './mac0.ts';
-export type { CoseObject, Headers, SenderHeaders } from './message.ts';
+export type { CoseObject, Headers, ReadOptions, SenderHeaders } from './message.ts';
+export { detach } from './message.ts';
+export { hidePrivateParts } from './private-parts.ts';
 export type { CoseSign, Signer, SignOptions } from './sign.ts';
 export { readSign, sign, verifySign } from './sign.ts';
 export type { Sign1Options } from './sign1.ts';
 export { readSign1, sign1, verifySign1 } from './sign1.ts';
+export type { VerifyOptions } from './signature.ts';
 export { parseThumbprintUri, thumbprint, thumbprintUri } from './thumbprint.ts';
 export type { CertificateHash, CertificateHeaders } from './x509.ts';
-export { certificateHash, isCertificateHash } from './x509.ts';
+export { certificateHash, hashNames, isCertificateHash } from './x509.ts';

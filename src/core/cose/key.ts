@@ -3,6 +3,7 @@ import { isPrivateKeyOf, isValidPublicKey } from '../crypto/index.ts';
 import { readKnownMap } from '../known-map.ts';
 import { CoseError } from './errors.ts';
 import { Curve, KeyLabel, type KeyOperation, KeyType } from './labels.ts';
+import { hidePrivateParts } from './private-parts.ts';
 
 /**
  * A COSE_Key (RFC 9052 Section 7), in the fields of its key type: Symmetric `k`; EC2 `crv`, `x`, `y`, `d`; OKP `crv`, `x`, `d`.
@@ -72,7 +73,7 @@ function checkPoint(key: CoseKey): void {
 }
 
 /**
- * Read and check a COSE_Key; parameters that are not understood are ignored.
+ * Read and check a COSE_Key; parameters that are not understood are ignored. The key prints no private part.
  *
  * @throws {CborError} `ERR_CBOR_MAP` on a wrong type; {CoseError} `ERR_COSE_KEY` on a key that cannot be
  * @see https://www.rfc-editor.org/rfc/rfc9052#section-7
@@ -89,7 +90,7 @@ export function decodeCoseKey(value: CborValue): CoseKey {
     case KeyType.Symmetric:
       key = { kty, ...shared, ...readKnownMap('COSE_Key', symmetric, value).known };
       if (key.k?.length === 0) throw badKey('k: expected at least 1 byte, got 0');
-      return key;
+      return hidePrivateParts(key);
     case KeyType.EC2: {
       const { y, ...point } = readKnownMap('COSE_Key', ec2, value).known;
       if (typeof y !== 'boolean' && !(y instanceof Uint8Array)) throw badKey('y: expected byte string, true or false, got another type');
@@ -103,7 +104,7 @@ export function decodeCoseKey(value: CborValue): CoseKey {
       throw badKey(`kty: expected one of 1 (OKP), 2 (EC2), 4 (Symmetric), got ${typeof kty === 'number' ? kty : 'a text'}`);
   }
   checkPoint(key);
-  return key;
+  return hidePrivateParts(key);
 }
 
 /** The map of a COSE_Key. */

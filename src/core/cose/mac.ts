@@ -6,7 +6,7 @@ import { checkKeyUse } from './key.ts';
 import { contentKey, distributeKey, type Recipient } from './key-distribution.ts';
 import { CoseTag, KeyOperation, KeyType } from './labels.ts';
 import { type Mac0Options, macOf, macStructure } from './mac0.ts';
-import { algorithmFor, protectedHeaders } from './message.ts';
+import { algorithmFor, protectedHeaders, type ReadOptions } from './message.ts';
 
 export interface MacOptions extends Omit<Mac0Options, 'key'> {
   readonly recipients: readonly Recipient[];
@@ -30,8 +30,8 @@ export function mac(options: MacOptions): Tagged {
 }
 
 /** @throws {CoseError} `ERR_COSE_FORMAT`, `ERR_COSE_KEY` */
-export function readMac(value: CborValue): CoseObjectWithRecipients {
-  return readWithRecipients(value, CoseTag.Mac, 4);
+export function readMac(value: CborValue, options: ReadOptions = {}): CoseObjectWithRecipients {
+  return readWithRecipients(value, CoseTag.Mac, 4, options);
 }
 
 /**

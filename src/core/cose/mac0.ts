@@ -1,15 +1,16 @@
 import { constantTimeEqual, emptyBytes } from '../bytes.ts';
-import { type CborValue, encode, Tagged } from '../cbor.ts';
+import { type CborValue, Tagged } from '../cbor.ts';
 import { cbcMac, hmac } from '../crypto/index.ts';
 import { aesMacAlgorithms, macAlgorithms } from './algorithms.ts';
 import { CoseError } from './errors.ts';
 import { type CoseKey, checkKeyUse } from './key.ts';
 import { CoseTag, KeyOperation, KeyType } from './labels.ts';
-import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
+import { algorithmFor, type CoseObject, protectedHeaders, type ReadOptions, readCose, type SenderHeaders } from './message.ts';
+import { coveredStructure } from './structure.ts';
 
 /** MAC_structure. @see https://www.rfc-editor.org/rfc/rfc9052#section-6.3 */
 export function macStructure(protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array, context: 'MAC0' | 'MAC' = 'MAC0'): Uint8Array {
-  return encode([context, protectedBytes, externalAad, payload]);
+  return coveredStructure(context, protectedBytes, externalAad, payload);
 }
 
 /**
@@ -50,8 +51,14 @@ export function mac0(options: Mac0Options): Tagged {
   return new Tagged(CoseTag.Mac0, [protectedBytes, new Map(), payload, macOf(algorithm, key, macStructure(protectedBytes, externalAad, payload))]);
 }
 
-export function readMac0(value: CborValue): CoseObject {
-  return readCose(value, CoseTag.Mac0, 4);
+/**
+ * Take a COSE_Mac0 apart.
+ *
+ * @param value the decoded item, tagged or not
+ * @throws {CoseError} `ERR_COSE_FORMAT`
+ */
+export function readMac0(value: CborValue, options: ReadOptions = {}): CoseObject {
+  return readCose(value, CoseTag.Mac0, 4, options);
 }
 
 /**

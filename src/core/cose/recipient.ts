@@ -5,7 +5,7 @@ import { CoseError } from './errors.ts';
 import { checkPartyHeaders } from './kdf-context.ts';
 import { type CoseKey, decodeCoseKey } from './key.ts';
 import { RecipientLabel } from './labels.ts';
-import { type Headers, readCose } from './message.ts';
+import { type Headers, type ReadOptions, readCose } from './message.ts';
 
 /** A COSE_recipient, taken apart. */
 export interface CoseRecipient {
@@ -26,7 +26,7 @@ export interface CoseRecipient {
 /** Most recipients of one message, nested ones included: each may cost a key agreement. */
 const mostRecipients = 32;
 
-const understood: ReadonlySet<unknown> = new Set(Object.values(RecipientLabel));
+const recipientLabels: readonly (number | string)[] = Object.values(RecipientLabel);
 
 const badFormat = (message: string, cause?: unknown): CoseError => new CoseError('ERR_COSE_FORMAT', message, { cause });
 
@@ -72,10 +72,18 @@ function checkMethod(recipient: CoseRecipient, siblings: number): void {
     throw badFormat('headers -2 and -3: expected a static key or its id, got both');
 }
 
-function readRecipient(value: CborValue, siblings: number, count: { left: number }): CoseRecipient {
-  if (count.left-- <= 0) throw badFormat(`COSE: expected at most ${mostRecipients} recipients, got more`);
+/** One look at all recipients of a message. */
+interface Reading {
+  /** Recipients that there still may be. */
+  left: number;
+  /** What may be critical: the labels of recipients, and what the application understands. */
+  readonly understood: ReadonlySet<number | string>;
+}
+
+function readRecipient(value: CborValue, siblings: number, reading: Reading): CoseRecipient {
+  if (reading.left-- <= 0) throw badFormat(`COSE: expected at most ${mostRecipients} recipients, got more`);
   if (!Array.isArray(value) || (value.length !== 3 && value.length !== 4)) throw badFormat('COSE_recipient: expected an array of 3 or 4, got another');
-  const { protectedBytes, headers, payload } = readCose(value.slice(0, 3) as CborValue[], undefined, 3, understood);
+  const { protectedBytes, headers, payload } = readCose(value.slice(0, 3) as CborValue[], undefined, 3, reading);
   if (payload === null) throw badFormat('COSE_recipient: expected a ciphertext, got nil');
   const parameters = headers.unknown;
   checkPartyHeaders(parameters);
@@ -89,21 +97,21 @@ function readRecipient(value: CborValue, siblings: number, count: { left: number
   const senderKeyId = sender === 'static' ? bytesHeader(parameters, RecipientLabel.staticKeyId, 'static key id') : undefined;
   const recipient: CoseRecipient = {
     protectedBytes,
-    headers: { ...headers, unknown: new Map([...parameters].filter(([label]) => !understood.has(label))) },
+    headers: { ...headers, unknown: new Map([...parameters].filter(([label]) => !recipientLabels.includes(label as number))) },
     parameters,
     ...(senderKey === undefined ? {} : { senderKey }),
     ...(senderKeyId === undefined ? {} : { senderKeyId }),
     salt: bytesHeader(parameters, RecipientLabel.salt, 'salt') ?? emptyBytes,
     ciphertext: payload,
-    recipients: value.length === 4 ? readList(value[3] as CborValue, count) : [],
+    recipients: value.length === 4 ? readList(value[3] as CborValue, reading) : [],
   };
   checkMethod(recipient, siblings);
   return recipient;
 }
 
-function readList(value: CborValue, count: { left: number }): readonly CoseRecipient[] {
+function readList(value: CborValue, reading: Reading): readonly CoseRecipient[] {
   if (!Array.isArray(value) || value.length === 0) throw badFormat('COSE: expected an array of at least one recipient, got none');
-  return (value as CborValue[]).map((entry) => readRecipient(entry, value.length, count));
+  return (value as CborValue[]).map((entry) => readRecipient(entry, value.length, reading));
 }
 
 /**
@@ -112,6 +120,6 @@ function readList(value: CborValue, count: { left: number }): readonly CoseRecip
  * @throws {CoseError} `ERR_COSE_FORMAT`; `ERR_COSE_KEY` for a key in a header that cannot be
  * @see https://www.rfc-editor.org/rfc/rfc9052#section-8.5
  */
-export function readRecipients(value: CborValue): readonly CoseRecipient[] {
-  return readList(value, { left: mostRecipients });
+export function readRecipients(value: CborValue, options: ReadOptions = {}): readonly CoseRecipient[] {
+  return readList(value, { left: mostRecipients, understood: new Set([...recipientLabels, ...(options.understood ?? [])]) });
 }

@@ -1,10 +1,11 @@
 import { emptyBytes } from '../bytes.ts';
-import { type CborValue, encode, Tagged } from '../cbor.ts';
+import { type CborValue, Tagged } from '../cbor.ts';
 import { CoseError } from './errors.ts';
 import type { CoseKey } from './key.ts';
 import { CoseTag } from './labels.ts';
-import { algorithmFor, type CoseObject, protectedHeaders, readCose, type SenderHeaders } from './message.ts';
-import { isSignatureOf, signatureOf } from './signature.ts';
+import { algorithmFor, type CoseObject, protectedHeaders, type ReadOptions, readCose, type SenderHeaders } from './message.ts';
+import { isSignatureOf, signatureOf, type VerifyOptions } from './signature.ts';
+import { coveredStructure } from './structure.ts';
 
 /** A COSE_Sign, taken apart and not yet verified: the body, and the signatures of its signers. */
 export interface CoseSign extends CoseObject {
@@ -14,7 +15,7 @@ export interface CoseSign extends CoseObject {
 
 /** Sig_structure with a signer. @see https://www.rfc-editor.org/rfc/rfc9052#section-4.4 */
 export function signerStructure(bodyProtected: Uint8Array, signerProtected: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
-  return encode(['Signature', bodyProtected, signerProtected, externalAad, payload]);
+  return coveredStructure('Signature', bodyProtected, signerProtected, externalAad, payload);
 }
 
 /** One who signs, and the headers of the signature. */
@@ -55,7 +56,7 @@ export function sign(options: SignOptions): Tagged {
  * @param value the decoded item, tagged or not
  * @throws {CoseError} `ERR_COSE_FORMAT`
  */
-export function readSign(value: CborValue): CoseSign {
+export function readSign(value: CborValue, options: ReadOptions = {}): CoseSign {
   const tagged = value instanceof Tagged;
   if (tagged && value.tag !== CoseTag.Sign) throw new CoseError('ERR_COSE_FORMAT', `COSE: expected tag ${CoseTag.Sign}, got ${value.tag}`);
   const array = tagged ? value.value : value;
@@ -64,10 +65,10 @@ export function readSign(value: CborValue): CoseSign {
   const [protectedBytes, unprotected, payload, signatures] = array as CborValue[];
   if (!Array.isArray(signatures) || signatures.length === 0) throw new CoseError('ERR_COSE_FORMAT', 'COSE_Sign: expected at least one signature, got none');
   return {
-    ...readCose([protectedBytes, unprotected, payload], undefined, 3),
+    ...readCose([protectedBytes, unprotected, payload], undefined, 3, options),
     tag: tagged ? CoseTag.Sign : undefined,
     signers: (signatures as CborValue[]).map((signature) => {
-      const signer = readCose(signature, undefined, 3);
+      const signer = readCose(signature, undefined, 3, options);
       if (signer.payload === null) throw new CoseError('ERR_COSE_FORMAT', 'COSE_Signature: expected a byte string as signature, got nil');
       return signer;
     }),
@@ -81,16 +82,12 @@ export function readSign(value: CborValue): CoseSign {
  * @throws {CoseError} `ERR_COSE_FORMAT`, `ERR_COSE_ALGORITHM`, `ERR_COSE_KEY`, `ERR_COSE_VERIFY`
  * @see https://www.rfc-editor.org/rfc/rfc9052#section-4.4
  */
-export function verifySign(
-  object: CoseSign,
-  signer: CoseObject,
-  options: { readonly key: CoseKey; readonly externalAad?: Uint8Array; readonly detached?: Uint8Array },
-): Uint8Array {
+export function verifySign(object: CoseSign, signer: CoseObject, options: VerifyOptions): Uint8Array {
   const { key, externalAad = emptyBytes } = options;
   if (!object.signers.includes(signer)) throw new CoseError('ERR_COSE_FORMAT', 'expected a signer of this COSE_Sign, got another one');
   const payload = object.payload ?? options.detached;
   if (payload === undefined) throw new CoseError('ERR_COSE_FORMAT', 'expected a payload, got nil and none detached');
   const toBeSigned = signerStructure(object.protectedBytes, signer.protectedBytes, externalAad, payload);
-  if (!isSignatureOf(algorithmFor(signer, key.alg), key, toBeSigned, signer.payload!)) throw new CoseError('ERR_COSE_VERIFY', 'COSE_Sign does not verify');
+  if (!isSignatureOf(algorithmFor(signer, key.alg), options, toBeSigned, signer.payload!)) throw new CoseError('ERR_COSE_VERIFY', 'COSE_Sign does not verify');
   return payload;
 }

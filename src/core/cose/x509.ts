@@ -40,6 +40,14 @@ const hashes: ReadonlyMap<unknown, { readonly name: HashName; readonly length: n
   [-44, { name: 'sha512', length: 64 }],
 ]);
 
+/** Names of the hash algorithms as the registry writes them. */
+export const hashNames: ReadonlyMap<number, string> = new Map([
+  [-15, 'SHA-256/64'],
+  [-16, 'SHA-256'],
+  [-43, 'SHA-384'],
+  [-44, 'SHA-512'],
+]);
+
 const sha256 = -16;
 
 const bad = (label: number, name: string, expected: string): CoseError =>
