@@ -1,5 +1,4 @@
 import { type Cipher, createCipheriv } from 'node:crypto';
-import { constantTimeEqual } from '../bytes.ts';
 
 /** Messages above this size gain nothing: there OpenSSL's own CCM is faster. */
 export const largestHotMessage = 2048;
@@ -23,6 +22,7 @@ export class HotCcm {
   readonly #nonceLength: number;
   readonly #tagLength: number;
   readonly #last: Uint8Array = new Uint8Array(block);
+  readonly #tag: Uint8Array = new Uint8Array(block);
 
   constructor(keyBits: number, key: Uint8Array, nonceLength: number, tagLength: number) {
     this.#ecb = createCipheriv(`aes-${keyBits}-ecb`, key, noIv).setAutoPadding(false);
@@ -35,19 +35,19 @@ export class HotCcm {
     return aad.length + length <= largestHotMessage && aad.length < 0xff00;
   }
 
-  /** The key stream: 16 bytes for the tag, then as many as the message has. */
+  /** The key stream: 16 bytes for the tag, then at least as many as are asked for. The memory is fresh. */
   #keyStream(nonce: Uint8Array, length: number): Uint8Array {
-    const size = block + Math.ceil(length / block) * block;
-    const lengthBytes = 15 - this.#nonceLength;
-    for (let offset = 0, counter = 0; offset < size; offset += block, counter++) {
-      counters[offset] = lengthBytes - 1;
-      counters.set(nonce, offset + 1);
-      for (let i = offset + 1 + nonce.length; i < offset + 14; i++) counters[i] = 0;
+    const blocks = 1 + Math.ceil(length / block);
+    const nonceLength = this.#nonceLength;
+    for (let counter = 0, offset = 0; counter < blocks; counter++, offset += block) {
+      counters[offset] = 14 - nonceLength;
+      for (let i = 0; i < nonceLength; i++) counters[offset + 1 + i] = nonce[i]!;
+      for (let i = offset + 1 + nonceLength; i < offset + 14; i++) counters[i] = 0;
       // The message is far below 2^20 bytes: two counter bytes are enough.
       counters[offset + 14] = counter >>> 8;
       counters[offset + 15] = counter;
     }
-    return this.#ecb.update(counters.subarray(0, size));
+    return this.#ecb.update(firstBlocks(counters, counterViews, blocks));
   }
 
   /** The CBC-MAC of nonce, AAD and plaintext. The plaintext is written into the scratch buffer by `put`. */
@@ -70,33 +70,48 @@ export class HotCcm {
     }
     scratch.set(plaintext, end);
     end = pad(end + length);
-    const out = this.#cbc.update(scratch.subarray(0, end));
-    const mac = out.subarray(out.length - block);
-    last.set(mac);
-    return mac;
+    const out = this.#cbc.update(firstBlocks(scratch, scratchViews, end / block));
+    for (let i = 0, at = out.length - block; i < block; i++) last[i] = out[at + i]!;
+    return last;
   }
 
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    const length = plaintext.length;
-    const stream = this.#keyStream(nonce, length);
+    const { length } = plaintext;
+    const total = length + this.#tagLength;
+    const stream = this.#keyStream(nonce, total);
     const mac = this.#mac(nonce, aad, plaintext);
-    const sealed = new Uint8Array(length + this.#tagLength);
-    for (let i = 0; i < length; i++) sealed[i] = plaintext[i]! ^ stream[block + i]!;
-    for (let i = 0; i < this.#tagLength; i++) sealed[length + i] = mac[i]! ^ stream[i]!;
-    return sealed;
+    for (let i = 0; i < this.#tagLength; i++) stream[block + length + i] = mac[i]! ^ stream[i]!;
+    return uncovered(stream, plaintext, length, total);
   }
 
   /** The plaintext, or `undefined` when the tag is wrong. */
   open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array | undefined {
     const length = ciphertext.length - this.#tagLength;
     const stream = this.#keyStream(nonce, length);
-    const plaintext = new Uint8Array(length);
-    for (let i = 0; i < length; i++) plaintext[i] = ciphertext[i]! ^ stream[block + i]!;
+    const tag = this.#tag;
+    for (let i = 0; i < this.#tagLength; i++) tag[i] = stream[i]!;
+    const plaintext = uncovered(stream, ciphertext, length, length);
     const mac = this.#mac(nonce, aad, plaintext);
-    const tag = new Uint8Array(this.#tagLength);
-    for (let i = 0; i < tag.length; i++) tag[i] = mac[i]! ^ stream[i]!;
-    return constantTimeEqual(tag, ciphertext.subarray(length)) ? plaintext : undefined;
+    let difference = 0;
+    for (let i = 0; i < this.#tagLength; i++) difference |= tag[i]! ^ mac[i]! ^ ciphertext[length + i]!;
+    return difference === 0 ? plaintext : undefined;
   }
+}
+
+/** The message in place of the key stream over it, as long as `total`; what else there is of the key stream is wiped. */
+function uncovered(stream: Uint8Array, message: Uint8Array, length: number, total: number): Uint8Array {
+  for (let i = 0; i < length; i++) stream[block + i]! ^= message[i]!;
+  for (let i = 0; i < block; i++) stream[i] = 0;
+  for (let i = block + total; i < stream.length; i++) stream[i] = 0;
+  return new Uint8Array(stream.buffer, stream.byteOffset + block, total);
+}
+
+const counterViews: Buffer[] = [];
+const scratchViews: Buffer[] = [];
+
+/** The first blocks of a buffer, by a view that is made once. */
+function firstBlocks(whole: Buffer, views: Buffer[], blocks: number): Buffer {
+  return (views[blocks] ??= whole.subarray(0, blocks * block));
 }
 
 /** Fill the scratch buffer with zeros to the end of the block. */
