@@ -1,4 +1,4 @@
-import { decodeMessage } from '../coap/index.ts';
+import { decodeMessage, type Message } from '../coap/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { type CborMap, type CborValue, decode, Tagged } from '../core/cbor.ts';
 import { CwtError, encodeClaims, openCwt, type TokenKey } from '../core/cwt.ts';
@@ -85,6 +85,11 @@ function fault(read: (bytes: Uint8Array) => unknown, bytes: Uint8Array): string 
   }
 }
 
+/** Tokens of any length that can be: who looks at a datagram wants to see it (RFC 8974). */
+function decodeDatagram(bytes: Uint8Array): Message {
+  return decodeMessage(bytes, { extendedTokens: true });
+}
+
 function kindOfMap(value: CborMap): string {
   if (![...value.keys()].every((key) => typeof key === 'number')) return 'cbor';
   const first = value.get(1);
@@ -111,7 +116,7 @@ function kindOfCbor(bytes: Uint8Array): string | undefined {
   if (fault(decode, bytes) !== undefined) return undefined;
   const value = decode(bytes);
   // A Non-confirmable message with a token may look like a byte string that is as long as the rest; nobody decodes a bare byte string.
-  if (value instanceof Uint8Array && fault(decodeMessage, bytes) === undefined) return undefined;
+  if (value instanceof Uint8Array && fault(decodeDatagram, bytes) === undefined) return undefined;
   if (value instanceof Tagged && (value.tag === 61 || coseTags.has(value.tag))) return value.tag === 61 ? 'cwt' : 'cose';
   if (Array.isArray(value)) return isCoseArray(value) ? 'cose' : 'cbor';
   return value instanceof Map ? kindOfMap(value) : 'cbor';
@@ -122,7 +127,7 @@ function kindOf(bytes: Uint8Array): string {
   if (kind !== undefined) return kind;
   const faults: string[] = [];
   for (const [other, name, read] of [
-    ['coap', 'CoAP', decodeMessage],
+    ['coap', 'CoAP', decodeDatagram],
     ['oscore-option', 'OSCORE option', decodeOscoreOption],
     ['cbor', 'CBOR', diagnose],
   ] as const) {
