@@ -32,6 +32,8 @@ export interface Resource {
   readonly accepts?: readonly number[];
   /** Listed in /.well-known/core. Default true; subtrees never are. */
   readonly discoverable?: boolean;
+  /** Answers requests that came by multicast too (RFC 7252, Section 11.3). Default false: nothing is sent, whatever they ask for. */
+  readonly multicast?: boolean;
 }
 
 /** A request as a resource function sees it. Its bytes are borrowed. */

@@ -3,7 +3,7 @@ import { codeResponse } from './answer.ts';
 import { Code } from './code.ts';
 import { ContentFormat } from './content-format.ts';
 import { CoapError } from './errors.ts';
-import type { Handler } from './layer.ts';
+import type { Handler, Response } from './layer.ts';
 import { encodeLinkFormat, filterLinks, type Link, link } from './link-format.ts';
 import { type Option, OptionNumber } from './option.ts';
 import { type Resource, ResourceEntry, type ResourceHandle, type ResourceRequest, type RouterEvent } from './resource-entry.ts';
@@ -12,6 +12,7 @@ export interface RouterOptions {
   emit?(event: RouterEvent): void;
 }
 
+const unanswered: Response = { ...codeResponse(Code.NotFound), suppress: true };
 const wellKnownCore = '/.well-known/core';
 
 /**
@@ -38,13 +39,14 @@ export class Router {
       return;
     }
     const entry = this.#exact.get(path) ?? this.#subtreeOf(path);
-    if (entry === undefined) reply.respond(codeResponse(Code.NotFound));
+    if (request.group !== undefined && entry?.resource.multicast !== true) reply.respond(unanswered);
+    else if (entry === undefined) reply.respond(codeResponse(Code.NotFound));
     else entry.handle(request, reply, path);
   };
 
   constructor(options: RouterOptions = {}) {
     this.#emit = (event) => options.emit?.(event);
-    const core: Resource = { get: (request) => this.#discover(request), discoverable: false, attributes: { ct: ContentFormat.LinkFormat } };
+    const core: Resource = { get: (request) => this.#discover(request), discoverable: false, multicast: true, attributes: { ct: ContentFormat.LinkFormat } };
     this.#core = new ResourceEntry(wellKnownCore, core, this.#emit, (entry) => this.#remove(entry));
     this.#exact.set(wellKnownCore, this.#core);
   }
