@@ -2,6 +2,7 @@ import { emptyBytes, equalBytes, utf8 } from '../core/bytes.ts';
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { Code, codeClass } from './code.ts';
+import { ContentFormat } from './content-format.ts';
 import { Task } from './deadline.ts';
 import type { Incoming } from './deduplication.ts';
 import { CoapError } from './errors.ts';
@@ -21,8 +22,10 @@ import {
   readUint,
   recogniseOptions,
   responseTable,
+  uintOption,
   withoutOptions,
 } from './option.ts';
+import { encodeProblemDetails } from './problem-details.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
 import type { Transmission, TransmissionListener } from './transmission.ts';
@@ -49,6 +52,15 @@ export const defaultExchangeLimits: ExchangeLimits = { replies: 16_384, requests
 
 function plain(code: number, diagnostic?: string): Body {
   return { code, options: [], payload: diagnostic === undefined ? emptyBytes : utf8(diagnostic) };
+}
+
+/** RFC 7252 §5.4.1: 4.02 with a diagnostic; with problem details for who asks for them (RFC 9290 §3.1.1). */
+function badOption(options: readonly Option[], bad: Option): Body {
+  const text = `not understood: ${optionName(bad.number)}`;
+  const accept = findOption(options, OptionNumber.Accept);
+  if (accept === undefined || accept.value.length > 2 || readUint(accept.value) !== ContentFormat.ConciseProblemDetails) return plain(Code.BadOption, text);
+  const payload = encodeProblemDetails({ title: text, responseCode: Code.BadOption, unprocessedCoapOption: [bad.number] });
+  return { code: Code.BadOption, options: [uintOption(OptionNumber.ContentFormat, ContentFormat.ConciseProblemDetails)], payload };
 }
 
 function closed(): CoapError {
@@ -372,7 +384,7 @@ export class Exchange implements ReplyOwner {
   #rejectOption(bad: Option, message: Message, peer: Peer, incoming: Incoming): void {
     this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
     // RFC 7252 §5.4.1: 4.02 with a diagnostic to a Confirmable request; a Non-confirmable one is rejected, in silence.
-    if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadOption, `not understood: ${optionName(bad.number)}`));
+    if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(badOption(message.options, bad));
   }
 }
 

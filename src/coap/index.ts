@@ -61,6 +61,8 @@ export {
 } from './option.ts';
 export type { DerivedParameters, TransmissionParameters } from './parameters.ts';
 export { deriveParameters } from './parameters.ts';
+export type { ProblemDetails, ProblemText, TaggedText } from './problem-details.ts';
+export { decodeProblemDetails, encodeProblemDetails, problem, problemText } from './problem-details.ts';
 export type { RequestTag, RequestTagsOptions } from './request-tag.ts';
 export { RequestTags, requestTagOption } from './request-tag.ts';
 export type { RouterOptions } from './resource.ts';
@@ -69,7 +71,10 @@ export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, Re
 export type { StatelessTokenOptions } from './stateless.ts';
 export { StatelessTokens, statelessTokenCost } from './stateless.ts';
 export type { StatelessOptions } from './stateless-requests.ts';
+export type { BackOffOptions, RequestRateOptions } from './too-many-requests.ts';
+export { backOff, requestRate, TooManyRequestsError, tooManyRequests } from './too-many-requests.ts';
 export type { Transmission, TransmissionListener } from './transmission.ts';
 export type { DatagramTransport } from './transport.ts';
 export type { CoapUri } from './uri.ts';
-export { composeUri, parseUri, uriOptions } from './uri.ts';
+export { composeUri, locationOf, locationOptions, parseUri, uriOptions } from './uri.ts';
+export { virtualHosts } from './virtual-hosts.ts';

@@ -1,6 +1,6 @@
 import { fromUtf8, utf8 } from '../core/bytes.ts';
 import { codeResponse } from './answer.ts';
-import { Code } from './code.ts';
+import { Code, Method } from './code.ts';
 import { ContentFormat } from './content-format.ts';
 import { CoapError } from './errors.ts';
 import type { Handler, Response } from './layer.ts';
@@ -34,8 +34,13 @@ export class Router {
   readonly handler: Handler = (request, reply) => {
     const path = requestPath(request.options);
     if (path === undefined) {
-      // A Uri-Path that is no text breaks the format of a critical option.
+      // A Uri-Path that is no text, or a dot segment, breaks the format of a critical option.
       reply.respond(codeResponse(Code.BadOption));
+      return;
+    }
+    // RFC 7252 §5.8: whatever the resource.
+    if (request.code > Method.iPATCH) {
+      reply.respond(codeResponse(Code.MethodNotAllowed));
       return;
     }
     const entry = this.#exact.get(path) ?? this.#subtreeOf(path);
@@ -109,7 +114,7 @@ export class Router {
 }
 
 /**
- * The path of a request as it stands in a URI; `undefined` when a segment is not UTF-8. A slash or a percent sign inside a segment is percent-encoded, so
+ * The path of a request as it stands in a URI; `undefined` when a segment is not UTF-8, or is "." or ".." (RFC 7252, Section 5.10.1). A slash or a percent sign inside a segment is percent-encoded, so
  * that no segment can pass for two.
  */
 export function requestPath(options: readonly Option[]): string | undefined {
@@ -119,7 +124,7 @@ export function requestPath(options: readonly Option[]): string | undefined {
     if (number > OptionNumber.UriPath) break;
     if (number === OptionNumber.UriPath) {
       const segment = segmentOf(value);
-      if (segment === undefined) return undefined;
+      if (segment === undefined || segment === '.' || segment === '..') return undefined;
       path += `/${segment}`;
     }
   }
