@@ -5,13 +5,14 @@ import { type BlockwiseLayer, type BlockwiseOptions, blockwise } from './blockwi
 import { Method } from './code.ts';
 import { Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
-import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits, everyClass } from './exchange.ts';
+import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits } from './exchange.ts';
 import { type ExtendedTokenOptions, longestPlainToken, TokenSupport } from './extended-token.ts';
 import { type GroupRequestOptions, GroupResponses } from './group-request.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from './layer.ts';
 import { longestToken } from './message.ts';
 import { defaultMessagingLimits, Messaging, type MessagingLimits } from './messaging.ts';
 import { checkGroupRequest, type MulticastOptions } from './multicast.ts';
+import { everyClass } from './no-response.ts';
 import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { OptionNumber, uintOption, withOption } from './option.ts';

@@ -11,6 +11,7 @@ import type { Handler, Peer, Request, ResponseListener } from './layer.ts';
 import { type Body, type Message, MessageType } from './message.ts';
 import type { DiscardedEvent, Messaging } from './messaging.ts';
 import { GroupReplies, type MulticastOptions } from './multicast.ts';
+import { everyClass, noResponseOf } from './no-response.ts';
 import {
   findOption,
   type Option,
@@ -66,9 +67,6 @@ function badOption(options: readonly Option[], bad: Option): Body {
 function closed(): CoapError {
   return new CoapError('ERR_COAP_CLOSED', 'the endpoint was closed');
 }
-
-/** RFC 7967 §2.1: no success, no client error, no server error. */
-export const everyClass: number = 2 | 8 | 16;
 
 function unanswered(): CoapError {
   return new CoapError('ERR_COAP_NO_RESPONSE', 'no response came, as the No-Response option asks');
@@ -404,14 +402,4 @@ function isForProxy(options: readonly Option[]): boolean {
 /** Observe 0 (RFC 7641, Section 2). */
 function isRegistration(observe: Option): boolean {
   return observe.value.length <= 3 && readUint(observe.value) === 0;
-}
-
-/** No-Response of a request; options are in order and nearly none lies as high, so that a look at the last one mostly does. */
-export function noResponseOf(options: readonly Option[]): number {
-  const last = options[options.length - 1];
-  if (last === undefined || last.number < OptionNumber.NoResponse) return 0;
-  // RFC 8613 §4.1.3.6: the server ignores the Outer option; the Inner one is a wish that it need not follow.
-  if (findOption(options, OptionNumber.Oscore) !== undefined) return 0;
-  const option = findOption(options, OptionNumber.NoResponse);
-  return option === undefined ? 0 : readUint(option.value);
 }

@@ -31,6 +31,7 @@ export type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } 
 export { defaultMessagingLimits, Messaging } from './messaging.ts';
 export type { MulticastOptions } from './multicast.ts';
 export { allCoapNodes } from './multicast.ts';
+export { everyClass, isUnwanted, noResponseOf } from './no-response.ts';
 export type { ObserveLayer, ObserveOptions } from './observe.ts';
 export { observe } from './observe.ts';
 export type { Option, OptionDefinition, OptionFormat, RecognisedOptions } from './option.ts';

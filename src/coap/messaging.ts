@@ -205,9 +205,10 @@ export class Messaging {
 
   /** The bytes of a Non-confirmable message divided by PROBING_RATE: how long it counts as outstanding when no response comes (RFC 7252, Section 4.7). */
   probingTime(token: Uint8Array, body: Body): number {
-    let bytes = 4 + token.length + body.payload.length;
-    for (const option of body.options) bytes += 2 + option.value.length;
-    return Math.min((1000 * bytes) / this.parameters.probingRate, this.parameters.exchangeLifetime);
+    // Heads of options and of long tokens by their upper bound, which errs on the slow side.
+    let bytes = 4 + token.length + (token.length > 12 ? 2 : 0) + (body.payload.length === 0 ? 0 : 1 + body.payload.length);
+    for (const { value } of body.options) bytes += (value.length < 13 ? 3 : 5) + value.length;
+    return (1000 * bytes) / this.parameters.probingRate;
   }
 
   /** Be done with a transmission, without telling its listener: a response has come, or nobody is interested any more. */

@@ -3,8 +3,9 @@ import { Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
 import type { Reply, Request, Response } from './layer.ts';
 import type { Messaging } from './messaging.ts';
+import { isUnwanted } from './no-response.ts';
 import { findOption, OptionNumber, readUint } from './option.ts';
-import { copyOf, type IncomingExchange, unwanted } from './reply.ts';
+import { copyOf, type IncomingExchange } from './reply.ts';
 
 /** "All CoAP Nodes" (RFC 7252, Section 12.8). The IPv6 addresses need a zone on a host with more than one interface. */
 export const allCoapNodes = { ipv4: '224.0.1.187', ipv6LinkLocal: 'ff02::fd', ipv6SiteLocal: 'ff05::fd' } as const;
@@ -67,7 +68,7 @@ export class GroupReplies {
     if (response.suppress === true) return true;
     // RFC 7967 §2.1: the option overrides what a server would do by itself, in both directions.
     const wish = findOption(request.options, OptionNumber.NoResponse);
-    if (wish !== undefined && findOption(request.options, OptionNumber.Oscore) === undefined) return unwanted(readUint(wish.value), response.code);
+    if (wish !== undefined && findOption(request.options, OptionNumber.Oscore) === undefined) return isUnwanted(readUint(wish.value), response.code);
     return this.#suppress(request, response);
   }
 
