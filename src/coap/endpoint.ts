@@ -15,7 +15,7 @@ import { checkGroupRequest, type MulticastOptions } from './multicast.ts';
 import { everyClass } from './no-response.ts';
 import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
-import { OptionNumber, uintOption, withOption } from './option.ts';
+import { findOption, OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
 import { discoveryOf, type StatelessOptions, StatelessRequests } from './stateless-requests.ts';
 import type { DatagramTransport } from './transport.ts';
@@ -135,7 +135,7 @@ export class Endpoint {
   /**
    * Send a request and wait for its response, whatever its code. Without a code it is a GET.
    *
-   * @throws {ProtocolError} `ERR_COAP_TIMEOUT`, `ERR_COAP_RESET`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`, and what layers throw
+   * @throws {ProtocolError} `ERR_COAP_REQUEST`, `ERR_COAP_TIMEOUT`, `ERR_COAP_RESET`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`, and what layers throw
    */
   request(request: OutgoingRequest, options: RequestOptions = {}): Promise<Response> {
     return this.#promise(options, (done, failed) =>
@@ -151,6 +151,8 @@ export class Endpoint {
    * Leaving the loop deregisters; an abort of the signal does too, and ends the loop with `ERR_COAP_ABORTED`.
    *
    * The request is sent at once. Iterate once only.
+   *
+   * @throws {CoapError} `ERR_COAP_REQUEST`
    */
   observe(request: OutgoingRequest, options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<Response, undefined, undefined> {
     const { signal } = options;
@@ -228,12 +230,12 @@ export class Endpoint {
    *
    * @throws {ProtocolError} as `request` does, and `ERR_COAP_REQUEST` for a body that does not fit into one message
    */
-  send(request: OutgoingRequest, options: SendOptions = {}): Promise<Response | undefined> {
+  async send(request: OutgoingRequest, options: SendOptions = {}): Promise<Response | undefined> {
     const { noResponse = everyClass, wait } = options;
     const full = complete({ nonConfirmable: true, ...request, options: withOption(request.options ?? [], uintOption(OptionNumber.NoResponse, noResponse)) });
     // A transfer in blocks lives on the responses to its blocks.
     if (full.payload.length > 1024)
-      return Promise.reject(new CoapError('ERR_COAP_REQUEST', `expected a body of at most 1024 bytes without a response, got ${full.payload.length}`));
+      throw new CoapError('ERR_COAP_REQUEST', `expected a body of at most 1024 bytes without a response, got ${full.payload.length}`);
     const forgotten = full.nonConfirmable === true && (noResponse & everyClass) === everyClass;
     return this.#promise<Response | undefined>(options, (done, failed) => {
       const cancel = this.requester(full, {
@@ -378,8 +380,12 @@ export class Endpoint {
   }
 }
 
+/** @throws {CoapError} `ERR_COAP_REQUEST` for a FETCH without Content-Format (RFC 8132, Section 2.3.1) */
 function complete(request: OutgoingRequest): Request {
-  return { code: Method.GET, options: [], payload: emptyBytes, ...request };
+  const full = { code: Method.GET, options: [], payload: emptyBytes, ...request };
+  if (full.code === Method.FETCH && findOption(full.options, OptionNumber.ContentFormat) === undefined)
+    throw new CoapError('ERR_COAP_REQUEST', 'expected a Content-Format in a FETCH, got none');
+  return full;
 }
 
 function prefixed(prefix: string, stats: object): Readonly<Record<string, number>> {

@@ -166,7 +166,7 @@ export class Exchange implements ReplyOwner {
     this.#options = optionTable(config.understood ?? []);
     this.#responseOptions = responseTable(this.#options);
     this.#longestToken = config.longestToken ?? longestPlainToken;
-    this.#groups = new GroupReplies(messaging, config.multicast);
+    this.#groups = new GroupReplies(messaging, config.multicast ?? {}, (peer, error) => this.failed(peer, error));
   }
 
   stats(): Readonly<Record<string, number>> {

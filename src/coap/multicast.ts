@@ -1,7 +1,7 @@
 import { Code, codeClass, Method } from './code.ts';
 import { Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
-import type { Reply, Request, Response } from './layer.ts';
+import type { Peer, Reply, Request, Response } from './layer.ts';
 import type { Messaging } from './messaging.ts';
 import { isUnwanted } from './no-response.ts';
 import { findOption, OptionNumber, readUint } from './option.ts';
@@ -33,14 +33,16 @@ export class GroupReplies {
   readonly #messaging: Messaging;
   readonly #leisure: number;
   readonly #suppress: (request: Request, response: Response) => boolean;
+  readonly #failed: (peer: Peer, error: unknown) => void;
   /** When the current period of each group ends. Groups are those that the transport joined, so they are few. */
   readonly #periods: Map<string, number> = new Map();
 
   /** @throws {CoapError} `ERR_COAP_PARAMETER` */
-  constructor(messaging: Messaging, options: MulticastOptions = {}) {
+  constructor(messaging: Messaging, options: MulticastOptions, failed: (peer: Peer, error: unknown) => void) {
     const leisure = options.leisure ?? messaging.parameters.defaultLeisure;
     if (!(leisure >= 0)) throw new CoapError('ERR_COAP_PARAMETER', `expected leisure to be a number of at least 0, got ${leisure}`);
     this.#messaging = messaging;
+    this.#failed = failed;
     this.#leisure = leisure;
     this.#suppress = (request, response) => options.suppress?.(request, response) ?? isUseless(request, response);
   }
@@ -69,7 +71,12 @@ export class GroupReplies {
     // RFC 7967 §2.1: the option overrides what a server would do by itself, in both directions.
     const wish = findOption(request.options, OptionNumber.NoResponse);
     if (wish !== undefined && findOption(request.options, OptionNumber.Oscore) === undefined) return isUnwanted(readUint(wish.value), response.code);
-    return this.#suppress(request, response);
+    try {
+      return this.#suppress(request, response);
+    } catch (error) {
+      this.#failed(request.peer, error);
+      return true;
+    }
   }
 
   /**

@@ -21,6 +21,7 @@ import {
   uintOption,
 } from '../../src/coap/index.ts';
 import { emptyBytes, fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
+import { SeededRandom } from '../support/random.ts';
 import { RawPeer } from '../support/raw-peer.ts';
 import { Simulator } from '../support/simulator.ts';
 
@@ -214,6 +215,42 @@ describe('RFC 7252 8.2: requests to a group', () => {
       ['failed'],
     );
     for (const member of members) assert.equal(member.stats()['replies'], 0);
+  });
+
+  test('an application whose choice throws: nothing is sent, and an event', async () => {
+    const { ask, events } = groupOf([ok], {
+      multicast: {
+        suppress: () => {
+          throw new Error('no');
+        },
+      },
+    });
+    assert.deepEqual(await ask(), []);
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['failed'],
+    );
+  });
+
+  test('whatever comes by multicast: nothing throws, nothing is sent back but responses, and nothing is left', async () => {
+    const { sim, members } = groupOf([ok], { extendedTokens: {} });
+    const random = new SeededRandom(11);
+    for (let i = 0; i < 20_000; i++) {
+      const datagram = random.bytes(random.below(40));
+      // Most of them start like a message.
+      if (datagram.length > 1 && random.chance(0.9)) datagram[0] = 0x40 | (datagram[0]! & 0x3f);
+      if (datagram.length > 1 && random.chance(0.7)) datagram[1] = datagram[1]! & 7;
+      sim.inject(datagram, `10.0.9.${i & 255}:5683`, `${group}:5683`);
+    }
+    await sim.sleep(200_000);
+    for (const { to, datagram } of sim.wire) {
+      if (!to.startsWith('10.0.9.')) continue;
+      const { type, code } = decodeMessage(datagram, { extendedTokens: true });
+      assert.ok(type === 1 && code === Code.Content);
+    }
+    await sim.run();
+    const left = Object.entries(members[0]!.stats()).filter(([, count]) => count !== 0);
+    assert.deepEqual(left, []);
   });
 
   test('duplicates of a request and of a response are one', async () => {

@@ -303,6 +303,17 @@ describe('RFC 8132: FETCH, PATCH and iPATCH', () => {
     );
   });
 
+  test('2.3.1: a client does not send one without', async () => {
+    const { sim, client, raw } = clientOf();
+    const fetch = { peer: raw.peer, code: Method.FETCH, payload: utf8('x') };
+    await assert.rejects(client.request(fetch), { code: 'ERR_COAP_REQUEST' });
+    await assert.rejects(client.send(fetch), { code: 'ERR_COAP_REQUEST' });
+    assert.throws(() => client.observe(fetch), { code: 'ERR_COAP_REQUEST' });
+    assert.equal(sim.wire.length, 0);
+    client.request({ ...fetch, options: json }).catch(() => {});
+    assert.equal(sim.wire.length, 1);
+  });
+
   test('2.3.2: an ETag of what a FETCH selects is validated: 2.03', () => {
     assert.equal(call(Method.FETCH, 'x', opaqueOption(OptionNumber.ETag, utf8('one'))).code, Code.Valid);
     assert.equal(call(Method.FETCH, 'x', opaqueOption(OptionNumber.ETag, utf8('two'))).code, Code.Content);
