@@ -1,5 +1,19 @@
-import { type Body, ContentFormat, codeClass, OptionNumber, pathOf, uintOf } from '../coap/index.ts';
+import {
+  type Body,
+  ContentFormat,
+  codeClass,
+  codeName,
+  decodeProblemDetails,
+  formatCode,
+  OptionNumber,
+  optionName,
+  type ProblemDetails,
+  type ProblemText,
+  pathOf,
+  uintOf,
+} from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
+import { encode } from '../core/cbor.ts';
 import { diagnose, type ItemNames } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { coseKeyNames, coseKeySetNames } from './cose-names.ts';
@@ -60,6 +74,32 @@ export function annotateCbor(bytes: Uint8Array, names: ItemNames, secrets = fals
   }
 }
 
+/** A text of a peer, so that it cannot play with the terminal. */
+function quoted(text: ProblemText): string {
+  return typeof text === 'string' ? JSON.stringify(text) : `${JSON.stringify(text.text)} (${text.lang})`;
+}
+
+/** Problem details in words, what is not known of them in notation; `undefined`: they are none. */
+function problemLines(payload: Uint8Array, code: number): string[] | undefined {
+  let details: ProblemDetails;
+  try {
+    details = decodeProblemDetails(payload);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return undefined;
+  }
+  const { title, detail, instance, responseCode, baseUri, unprocessedCoapOption, entries } = details;
+  return [
+    ...(title === undefined ? [] : [`title: ${quoted(title)}`]),
+    ...(detail === undefined ? [] : [`detail: ${quoted(detail)}`]),
+    ...(instance === undefined ? [] : [`instance: ${quoted(instance)}`]),
+    ...(baseUri === undefined ? [] : [`base URI: ${quoted(baseUri)}`]),
+    ...(responseCode === undefined || responseCode === code ? [] : [`code at the origin: ${formatCode(responseCode)} ${codeName(responseCode)}`]),
+    ...(unprocessedCoapOption === undefined ? [] : [`not processed: ${unprocessedCoapOption.map((number) => `${optionName(number)} (${number})`).join(', ')}`]),
+    ...(entries === undefined ? [] : annotateCbor(encode(new Map(entries)), itemNames)),
+  ];
+}
+
 const longestText = 400;
 
 /**
@@ -72,6 +112,8 @@ export function annotatePayload(body: Body, requestPath?: readonly string[]): st
   if (payload.length === 0) return [];
   const head = `payload (${payload.length} bytes)`;
   const format = uintOf(body.options, OptionNumber.ContentFormat);
+  const problem = format === ContentFormat.ConciseProblemDetails ? problemLines(payload, body.code) : undefined;
+  if (problem !== undefined) return [`${head}:`, ...problem.map((line) => `  ${line}`)];
   if (format !== undefined && cborFormats.has(format)) {
     return [`${head}:`, ...annotateCbor(payload, namesFor(format, body.code, requestPath ?? pathOf(body.options))).map((line) => `  ${line}`)];
   }

@@ -1,4 +1,4 @@
-import { decodeMessage } from '../coap/index.ts';
+import { decodeMessage, type Message } from '../coap/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { type CborMap, type CborValue, decode, Tagged } from '../core/cbor.ts';
 import { CoseTag, KeyLabel } from '../core/cose/index.ts';
@@ -89,6 +89,11 @@ function fault(read: (bytes: Uint8Array) => unknown, bytes: Uint8Array): string 
   }
 }
 
+/** Tokens of any length that can be: who looks at a datagram wants to see it (RFC 8974). */
+function decodeDatagram(bytes: Uint8Array): Message {
+  return decodeMessage(bytes, { extendedTokens: true });
+}
+
 function kindOfMap(value: CborMap): string {
   if (![...value.keys()].every((key) => typeof key === 'number')) return 'cbor';
   const first = value.get(1);
@@ -138,7 +143,7 @@ function kindOfCbor(bytes: Uint8Array): string | undefined {
   if (fault(decode, bytes) !== undefined) return undefined;
   const value = decode(bytes);
   // A Non-confirmable message with a token may look like a byte string that is as long as the rest; nobody decodes a bare byte string.
-  if (value instanceof Uint8Array && fault(decodeMessage, bytes) === undefined) return undefined;
+  if (value instanceof Uint8Array && fault(decodeDatagram, bytes) === undefined) return undefined;
   return kindOfValue(value);
 }
 
@@ -153,7 +158,7 @@ function kindOf(bytes: Uint8Array): string {
   if (kind !== undefined) return kind;
   const faults: string[] = [];
   for (const [other, name, read] of [
-    ['coap', 'CoAP', decodeMessage],
+    ['coap', 'CoAP', decodeDatagram],
     ['oscore-option', 'OSCORE option', decodeOscoreOption],
     ['cbor', 'CBOR', diagnose],
   ] as const) {

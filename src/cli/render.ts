@@ -81,7 +81,7 @@ export function renderBody(body: Body, indent = '', requestPath?: readonly strin
  * @throws {CoapError} `ERR_COAP_FORMAT`
  */
 export function renderDatagram(datagram: Uint8Array, requestPath?: readonly string[]): string[] {
-  const message = decodeMessage(datagram);
+  const message = decodeMessage(datagram, { extendedTokens: true });
   const head = [
     typeNames[message.type],
     renderCode(message.code),

@@ -3,6 +3,8 @@ import { Code, codeClass, isResponse, Method } from './code.ts';
 import { ContentFormat } from './content-format.ts';
 import type { Request, Response } from './layer.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, sortOptions, uintOf, uintOption } from './option.ts';
+import { decodeProblemDetails, problemText } from './problem-details.ts';
+import { locationOptions } from './uri.ts';
 
 /** What a resource function answers: text, bytes, or more than that. `undefined` is success without a payload. */
 export type Answer = string | Uint8Array | AnswerFields | undefined;
@@ -17,6 +19,8 @@ export interface AnswerFields {
   readonly maxAge?: number;
   /** 1 to 8 bytes; different for different representations. */
   readonly etag?: Uint8Array;
+  /** Where the resource is that was created: an absolute path with or without a query, as in a URI. For 2.01. */
+  readonly location?: string;
   readonly options?: readonly Option[];
 }
 
@@ -53,6 +57,7 @@ function fieldsToResponse(answer: AnswerFields, defaultCode: number, formatOptio
     if (answer.etag.length < 1 || answer.etag.length > 8) throw new RangeError(`expected an ETag of 1 to 8 bytes, got ${answer.etag.length}`);
     options.push(opaqueOption(OptionNumber.ETag, answer.etag));
   }
+  if (answer.location !== undefined) options.push(...locationOptions(answer.location));
   if (answer.contentFormat !== undefined) options.push(uintOption(OptionNumber.ContentFormat, answer.contentFormat));
   else if (payload.length !== 0 && codeClass(code) === 2 && findOption(options, OptionNumber.ContentFormat) === undefined) {
     // RFC 7252 §5.5.2: a diagnostic payload has no Content-Format.
@@ -60,6 +65,16 @@ function fieldsToResponse(answer: AnswerFields, defaultCode: number, formatOptio
   }
   if (answer.maxAge !== undefined) options.push(uintOption(OptionNumber.MaxAge, answer.maxAge));
   return { code, options: options.length < 2 ? options : sortOptions(options), payload: typeof payload === 'string' ? utf8(payload) : payload };
+}
+
+/** An error with problem details for a client that asks for another format: their text, as a diagnostic payload (RFC 7252, Section 5.5.2). */
+export function inAcceptedFormat(request: Request, response: Response): Response {
+  const format = uintOf(response.options, OptionNumber.ContentFormat);
+  if (format !== ContentFormat.ConciseProblemDetails || codeClass(response.code) < 4) return response;
+  const accept = uintOf(request.options, OptionNumber.Accept);
+  if (accept === undefined || accept === format) return response;
+  const options = response.options.filter(({ number }) => number !== OptionNumber.ContentFormat);
+  return { ...response, options, payload: utf8(problemText(decodeProblemDetails(response.payload))) };
 }
 
 /** What follows from the options of a reading request once the representation is known: 4.06, 4.12 and 2.03. */

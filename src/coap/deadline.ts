@@ -38,6 +38,11 @@ export class Deadlines {
     return this.#heap.length;
   }
 
+  /** The time of the environment. */
+  get now(): number {
+    return this.#env.now();
+  }
+
   /** `delay` milliseconds from now; a deadline that is set already moves. */
   set(deadline: Deadline, delay: number): void {
     deadline.at = this.#env.now() + delay;

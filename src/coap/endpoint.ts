@@ -6,12 +6,18 @@ import { Method } from './code.ts';
 import { Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
 import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits } from './exchange.ts';
+import { type ExtendedTokenOptions, longestPlainToken, TokenSupport } from './extended-token.ts';
+import { type GroupRequestOptions, GroupResponses } from './group-request.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from './layer.ts';
+import { longestToken } from './message.ts';
 import { defaultMessagingLimits, Messaging, type MessagingLimits } from './messaging.ts';
+import { checkGroupRequest, type MulticastOptions } from './multicast.ts';
+import { everyClass } from './no-response.ts';
 import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
-import { OptionNumber, uintOption, withOption } from './option.ts';
+import { findOption, OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
+import { discoveryOf, type StatelessOptions, StatelessRequests } from './stateless-requests.ts';
 import type { DatagramTransport } from './transport.ts';
 
 /** Something worth a log line. */
@@ -33,6 +39,12 @@ export interface EndpointOptions {
   readonly blockwise?: BlockwiseOptions;
   readonly observe?: ObserveOptions;
   readonly limits?: Partial<EndpointLimits>;
+  /** Tokens of more than 8 bytes (RFC 8974), in both directions. Absent: they are format errors. */
+  readonly extendedTokens?: ExtendedTokenOptions;
+  /** For requests without request state (RFC 8974, Section 3); needs `extendedTokens`. */
+  readonly stateless?: StatelessOptions;
+  /** How requests are answered that were sent to a group (RFC 7252, Section 8). */
+  readonly multicast?: MulticastOptions;
   readonly emit?: (event: EndpointEvent) => void;
 }
 
@@ -46,6 +58,13 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds in all, with what waits in queues. Absent: as long as the message layer waits. */
   readonly timeout?: number;
+}
+
+export interface SendOptions extends RequestOptions {
+  /** Classes of responses that are not wanted: 2 for 2.xx, 8 for 4.xx, 16 for 5.xx, added up. Default 26: none is wanted. */
+  readonly noResponse?: number;
+  /** Milliseconds after which no more is waited for the responses that are wanted. Default: as long as the message layer waits. */
+  readonly wait?: number;
 }
 
 /**
@@ -62,6 +81,8 @@ export class Endpoint {
   readonly #blockwise: BlockwiseLayer;
   readonly #observe: ObserveLayer;
   readonly #limits: EndpointLimits;
+  readonly #tokenSupport: TokenSupport | undefined;
+  readonly #stateless: StatelessRequests | undefined;
   readonly #unfinished: Set<(error: ProtocolError) => void> = new Set();
   #closed: Promise<void> | undefined;
 
@@ -71,24 +92,30 @@ export class Endpoint {
     this.#transport = transport;
     this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
     const parameters = deriveParameters(options.parameters);
-    this.#messaging = new Messaging({ parameters, limits: this.#limits }, env, {
+    this.#tokenSupport = options.extendedTokens === undefined ? undefined : new TokenSupport(env, options.extendedTokens);
+    const format = { extendedTokens: this.#tokenSupport !== undefined };
+    this.#messaging = new Messaging({ parameters, limits: this.#limits, format }, env, {
       send: (datagram, peer) => transport.send(datagram, peer),
       emit,
-      request: (message, peer, incoming) => this.#exchange.receiveRequest(message, peer, incoming),
+      request: (message, peer, incoming, group) => this.#exchange.receiveRequest(message, peer, incoming, group),
       response: (message, peer, transmission) => this.#exchange.receiveResponse(message, peer, transmission),
+      isGroupToken: (token) => this.#exchange.isGroupToken(token),
     });
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? [])];
-    this.#exchange = new Exchange(
-      this.#messaging,
-      this.#limits,
-      emit,
-      layers.flatMap(({ understands }) => understands ?? []),
-    );
+    this.#exchange = new Exchange(this.#messaging, this.#limits, emit, {
+      understood: layers.flatMap(({ understands }) => understands ?? []),
+      longestToken: this.#tokenSupport?.accept ?? longestPlainToken,
+      ...(options.multicast === undefined ? {} : { multicast: options.multicast }),
+    });
+    if (options.stateless !== undefined) {
+      if (this.#tokenSupport === undefined) throw new CoapError('ERR_COAP_PARAMETER', 'expected extendedTokens beside stateless, got none');
+      this.#stateless = new StatelessRequests(this.#exchange, this.#tokenSupport, options.stateless, env);
+    }
     this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next), this.#exchange.request);
     this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next), handler ?? this.#exchange.handler);
-    transport.start((datagram, peer) => this.#messaging.receive(datagram, peer));
+    transport.start((datagram, peer, group) => this.#messaging.receive(datagram, peer, group));
   }
 
   /** Where the transport is bound. */
@@ -108,7 +135,7 @@ export class Endpoint {
   /**
    * Send a request and wait for its response, whatever its code. Without a code it is a GET.
    *
-   * @throws {ProtocolError} `ERR_COAP_TIMEOUT`, `ERR_COAP_RESET`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`, and what layers throw
+   * @throws {ProtocolError} `ERR_COAP_REQUEST`, `ERR_COAP_TIMEOUT`, `ERR_COAP_RESET`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`, and what layers throw
    */
   request(request: OutgoingRequest, options: RequestOptions = {}): Promise<Response> {
     return this.#promise(options, (done, failed) =>
@@ -124,6 +151,8 @@ export class Endpoint {
    * Leaving the loop deregisters; an abort of the signal does too, and ends the loop with `ERR_COAP_ABORTED`.
    *
    * The request is sent at once. Iterate once only.
+   *
+   * @throws {CoapError} `ERR_COAP_REQUEST`
    */
   observe(request: OutgoingRequest, options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<Response, undefined, undefined> {
     const { signal } = options;
@@ -150,6 +179,120 @@ export class Endpoint {
   }
 
   /**
+   * Send a Non-confirmable request to a group (`peer.group`), and hear its members, each with its `peer`, until the wait is over. Leaving the loop ends it.
+   *
+   * The request is sent at once, past the layers: multicast has no protection here. Iterate once only.
+   *
+   * @throws {CoapError} `ERR_COAP_MULTICAST`
+   * @see https://www.rfc-editor.org/rfc/rfc7252#section-8
+   */
+  requestGroup(request: OutgoingRequest, options: GroupRequestOptions = {}): AsyncIterableIterator<Response, undefined, undefined> {
+    const { signal, wait = 2 * this.#messaging.parameters.defaultLeisure, responses = 1024 } = options;
+    const full: Request = { ...complete(request), nonConfirmable: true };
+    checkGroupRequest(full);
+    const abort = (): void => {
+      stop();
+      stream.error(aborted(signal!));
+    };
+    const close = (error: ProtocolError): void => stream.error(error);
+    const waiting = new Task(() => {
+      cancel?.();
+      group.end();
+    });
+    let cancel: Cancel | undefined;
+    const stop = (): void => {
+      cancel?.();
+      group.cancel();
+    };
+    const stream = new ObservationStream(responses, () => {
+      signal?.removeEventListener('abort', abort);
+      this.#unfinished.delete(close);
+      this.#messaging.deadlines.clear(waiting);
+    });
+    const group = new GroupResponses(stream, (peer, listener) => this.requester({ ...full, peer, nonConfirmable: false }, listener));
+    if (this.#closed !== undefined) stream.error(closedError());
+    else if (signal?.aborted) stream.error(aborted(signal));
+    else {
+      this.#unfinished.add(close);
+      signal?.addEventListener('abort', abort);
+      cancel = this.#exchange.request(full, group);
+      this.#messaging.deadlines.set(waiting, wait);
+      stream.attach(stop);
+    }
+    return stream;
+  }
+
+  /**
+   * Send a request whose responses are not wanted, or some of them not (No-Response, RFC 7967): Non-confirmable unless the request says otherwise.
+   *
+   * With no class wanted the promise is fulfilled when the request has left, and for a Confirmable one when it was acknowledged. Else with the response that
+   * comes; with `undefined` when none came, which says that it was of a class that is not wanted, or got lost.
+   *
+   * @throws {ProtocolError} as `request` does, and `ERR_COAP_REQUEST` for a body that does not fit into one message
+   */
+  async send(request: OutgoingRequest, options: SendOptions = {}): Promise<Response | undefined> {
+    const { noResponse = everyClass, wait } = options;
+    const full = complete({ nonConfirmable: true, ...request, options: withOption(request.options ?? [], uintOption(OptionNumber.NoResponse, noResponse)) });
+    // A transfer in blocks lives on the responses to its blocks.
+    if (full.payload.length > 1024)
+      throw new CoapError('ERR_COAP_REQUEST', `expected a body of at most 1024 bytes without a response, got ${full.payload.length}`);
+    const forgotten = full.nonConfirmable === true && (noResponse & everyClass) === everyClass;
+    return this.#promise<Response | undefined>(options, (done, failed) => {
+      const cancel = this.requester(full, {
+        response: (response) => done(response),
+        error: (error) => (error.code === 'ERR_COAP_NO_RESPONSE' ? done(undefined) : failed(error)),
+      });
+      if (forgotten) {
+        done(undefined);
+        // It goes on by itself: what was sent still counts for congestion control.
+        return () => {};
+      }
+      if (wait === undefined) return cancel;
+      const waiting = new Task(() => {
+        cancel();
+        done(undefined);
+      });
+      this.#messaging.deadlines.set(waiting, wait);
+      return () => {
+        this.#messaging.deadlines.clear(waiting);
+        cancel();
+      };
+    });
+  }
+
+  /**
+   * Find out whether a peer takes tokens of so many bytes, unless it is known. The result is the longest length that is known to be taken: 8 when it does not.
+   *
+   * @throws {CoapError} `ERR_COAP_TOKEN` when extended tokens are off or the length cannot be; `ERR_COAP_TIMEOUT`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`,
+   * `ERR_COAP_BUSY`
+   * @see https://www.rfc-editor.org/rfc/rfc8974#section-2.2.2
+   */
+  discoverTokenLength(peer: Peer, length: number, options: RequestOptions = {}): Promise<number> {
+    const support = this.#tokenSupport;
+    if (support === undefined || !Number.isInteger(length) || length < longestPlainToken || length > longestToken)
+      return Promise.reject(new CoapError('ERR_COAP_TOKEN', `expected extended tokens to be on and a length of 8 to ${longestToken}, got ${length}`));
+    const known = support.lengthOf(peer);
+    if (known !== undefined && (known >= length || known === longestPlainToken)) return Promise.resolve(known);
+    return this.#promise<number>(options, (done, failed) => {
+      const { request, listener } = discoveryOf(peer, length, support, done, failed);
+      return this.#exchange.requestWithToken(length, request, listener);
+    });
+  }
+
+  /**
+   * Send a request of which nothing is kept: `state` travels in its token, and comes back with the response to the `stateless` option's function.
+   *
+   * @throws {CoapError} `ERR_COAP_TOKEN` when `discoverTokenLength` has not shown that the peer takes it; `ERR_COAP_REQUEST`, `ERR_COAP_ASSOCIATION`,
+   * `ERR_COAP_CLOSED`
+   * @see https://www.rfc-editor.org/rfc/rfc8974#section-3
+   */
+  requestStateless(request: OutgoingRequest, state: Uint8Array): void {
+    if (this.#closed !== undefined) throw closedError();
+    if (this.#stateless === undefined) throw new CoapError('ERR_COAP_TOKEN', 'expected the stateless option, got none');
+    this.#stateless.send(complete(request), state);
+  }
+
+  /**
    * Whether a CoAP endpoint lives at the peer: it answers an Empty message with a Reset.
    *
    * @throws {CoapError} `ERR_COAP_TIMEOUT`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`
@@ -171,6 +314,7 @@ export class Endpoint {
     return {
       ...this.#messaging.stats(),
       ...this.#exchange.stats(),
+      ...(this.#tokenSupport === undefined ? {} : { tokenSupport: this.#tokenSupport.size }),
       ...prefixed('blockwise', this.#blockwise.stats()),
       ...prefixed('observe', this.#observe.stats()),
     };
@@ -188,6 +332,7 @@ export class Endpoint {
     for (const fail of [...this.#unfinished]) fail(closedError());
     this.#observe.close();
     this.#blockwise.close();
+    this.#tokenSupport?.close();
     await this.#transport.close();
   }
 
@@ -235,8 +380,12 @@ export class Endpoint {
   }
 }
 
+/** @throws {CoapError} `ERR_COAP_REQUEST` for a FETCH without Content-Format (RFC 8132, Section 2.3.1) */
 function complete(request: OutgoingRequest): Request {
-  return { code: Method.GET, options: [], payload: emptyBytes, ...request };
+  const full = { code: Method.GET, options: [], payload: emptyBytes, ...request };
+  if (full.code === Method.FETCH && findOption(full.options, OptionNumber.ContentFormat) === undefined)
+    throw new CoapError('ERR_COAP_REQUEST', 'expected a Content-Format in a FETCH, got none');
+  return full;
 }
 
 function prefixed(prefix: string, stats: object): Readonly<Record<string, number>> {

@@ -2,13 +2,31 @@ import { emptyBytes, equalBytes, utf8 } from '../core/bytes.ts';
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { Code, codeClass } from './code.ts';
+import { ContentFormat } from './content-format.ts';
 import { Task } from './deadline.ts';
 import type { Incoming } from './deduplication.ts';
 import { CoapError } from './errors.ts';
+import { longestPlainToken } from './extended-token.ts';
 import type { Handler, Peer, Request, ResponseListener } from './layer.ts';
 import { type Body, type Message, MessageType } from './message.ts';
 import type { DiscardedEvent, Messaging } from './messaging.ts';
-import { findOption, type Option, OptionNumber, type OptionTable, optionName, optionTable, readUint, recogniseOptions } from './option.ts';
+import { GroupReplies, type MulticastOptions } from './multicast.ts';
+import { everyClass, noResponseOf } from './no-response.ts';
+import {
+  findOption,
+  type Option,
+  OptionNumber,
+  type OptionTable,
+  optionName,
+  optionTable,
+  type RecognisedOptions,
+  readUint,
+  recogniseOptions,
+  responseTable,
+  uintOption,
+  withoutOptions,
+} from './option.ts';
+import { encodeProblemDetails } from './problem-details.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
 import type { Transmission, TransmissionListener } from './transmission.ts';
@@ -23,14 +41,35 @@ export interface ExchangeLimits {
   readonly requests: number;
 }
 
+export interface ExchangeConfig {
+  /** Options that the layers above process, of those that need a layer. */
+  readonly understood?: readonly number[];
+  /** The longest token that a request may have. Default 8. */
+  readonly longestToken?: number;
+  readonly multicast?: MulticastOptions;
+}
+
 export const defaultExchangeLimits: ExchangeLimits = { replies: 16_384, requests: 16_384 };
 
 function plain(code: number, diagnostic?: string): Body {
   return { code, options: [], payload: diagnostic === undefined ? emptyBytes : utf8(diagnostic) };
 }
 
+/** RFC 7252 §5.4.1: 4.02 with a diagnostic; with problem details for who asks for them (RFC 9290 §3.1.1). */
+function badOption(options: readonly Option[], bad: Option): Body {
+  const text = `not understood: ${optionName(bad.number)}`;
+  const accept = findOption(options, OptionNumber.Accept);
+  if (accept === undefined || accept.value.length > 2 || readUint(accept.value) !== ContentFormat.ConciseProblemDetails) return plain(Code.BadOption, text);
+  const payload = encodeProblemDetails({ title: text, responseCode: Code.BadOption, unprocessedCoapOption: [bad.number] });
+  return { code: Code.BadOption, options: [uintOption(OptionNumber.ContentFormat, ContentFormat.ConciseProblemDetails)], payload };
+}
+
 function closed(): CoapError {
   return new CoapError('ERR_COAP_CLOSED', 'the endpoint was closed');
+}
+
+function unanswered(): CoapError {
+  return new CoapError('ERR_COAP_NO_RESPONSE', 'no response came, as the No-Response option asks');
 }
 
 /** The client's half of an exchange. */
@@ -50,8 +89,10 @@ class OutgoingExchange implements TransmissionListener {
   deadline: Task | undefined = undefined;
   /** A notification came before the acknowledgement. */
   notified = false;
+  /** No-Response of the request: the classes of responses that will not come. */
+  readonly noResponse: number;
 
-  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
+  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, known: boolean, noResponse: number, listener: ResponseListener) {
     this.exchange = exchange;
     this.peer = peer;
     this.token = token;
@@ -59,6 +100,7 @@ class OutgoingExchange implements TransmissionListener {
     this.observes = observe !== undefined && isRegistration(observe);
     this.deregisters = observe !== undefined && !this.observes;
     this.renews = this.observes && known;
+    this.noResponse = noResponse;
     this.listener = listener;
   }
 
@@ -66,9 +108,18 @@ class OutgoingExchange implements TransmissionListener {
   finished(): void {
     const { messaging } = this.exchange;
     this.transmission = undefined;
-    if (this.notified) return;
+    // Who asks a group waits for as long as it likes.
+    if (this.notified || this.peer.group === true) return;
+    if ((this.noResponse & everyClass) === everyClass) {
+      this.failed(unanswered());
+      return;
+    }
     this.deadline = new Task(() =>
-      this.failed(new CoapError('ERR_COAP_TIMEOUT', `expected a response from ${this.peer.address} port ${this.peer.port}, got none`)),
+      this.failed(
+        this.noResponse === 0
+          ? new CoapError('ERR_COAP_TIMEOUT', `expected a response from ${this.peer.address} port ${this.peer.port}, got none`)
+          : unanswered(),
+      ),
     );
     messaging.deadlines.set(this.deadline, messaging.parameters.exchangeLifetime);
   }
@@ -90,6 +141,9 @@ export class Exchange implements ReplyOwner {
   readonly #emit: (event: ExchangeEvent) => void;
   readonly #tokens: Tokens;
   readonly #options: OptionTable;
+  readonly #responseOptions: OptionTable;
+  readonly #longestToken: number;
+  readonly #groups: GroupReplies;
   /** What we asked, by the sequence number in its token. */
   readonly #requests: Map<number, OutgoingExchange> = new Map();
   /** Tokens of our observations, for as long as their owners hold on to them. */
@@ -101,14 +155,18 @@ export class Exchange implements ReplyOwner {
   #closed = false;
   /** Where requests go; set when the layers are put together. */
   handler: Handler = (_request, reply) => reply.respond(plain(Code.NotFound));
+  /** Takes responses to requests of which nothing is kept (RFC 8974, Section 3); returns whether it was one. */
+  stateless: ((message: Message, peer: Peer, transmission: Transmission | undefined) => boolean) | undefined = undefined;
 
-  /** @param understood options that the layers above process, of those that need a layer */
-  constructor(messaging: Messaging, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, understood: readonly number[] = []) {
+  constructor(messaging: Messaging, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, config: ExchangeConfig = {}) {
     this.messaging = messaging;
     this.#limits = limits;
     this.#emit = emit;
     this.#tokens = new Tokens(messaging.random);
-    this.#options = optionTable(understood);
+    this.#options = optionTable(config.understood ?? []);
+    this.#responseOptions = responseTable(this.#options);
+    this.#longestToken = config.longestToken ?? longestPlainToken;
+    this.#groups = new GroupReplies(messaging, config.multicast ?? {}, (peer, error) => this.failed(peer, error));
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -129,7 +187,16 @@ export class Exchange implements ReplyOwner {
     }
   };
 
-  #send(request: Request, listener: ResponseListener): Cancel {
+  /**
+   * `request` with a token of `length` bytes.
+   *
+   * @see https://www.rfc-editor.org/rfc/rfc8974#section-2.2.2
+   */
+  requestWithToken(length: number, request: Request, listener: ResponseListener): Cancel {
+    return this.#send(request, listener, length);
+  }
+
+  #send(request: Request, listener: ResponseListener, tokenLength = 0): Cancel {
     if (this.#closed) throw closed();
     if (request.association !== undefined) {
       // Sent as it is, what was meant to be protected would travel in the clear.
@@ -139,8 +206,8 @@ export class Exchange implements ReplyOwner {
     const observe = findOption(request.options, OptionNumber.Observe);
     const observation = observe === undefined ? undefined : request.observation;
     const known = observation === undefined ? undefined : this.#observationTokens.get(observation);
-    const token = known ?? this.#tokens.take();
-    const outgoing = new OutgoingExchange(this, peer, token, observe, known !== undefined, listener);
+    const token = known ?? this.#tokens.take(tokenLength);
+    const outgoing = new OutgoingExchange(this, peer, token, observe, known !== undefined, noResponseOf(request.options), listener);
     const before = this.#requests.get(outgoing.number);
     if (this.#requests.size >= this.#limits.requests && before === undefined) {
       throw new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.requests} requests at once, got more`);
@@ -172,9 +239,14 @@ export class Exchange implements ReplyOwner {
   receiveResponse(message: Message, peer: Peer, transmission: Transmission | undefined): boolean {
     const outgoing = this.#requests.get(tokenNumber(message.token));
     // RFC 7252 §5.3.2: the endpoint that was asked, the token that was given, and for a piggybacked response the message id.
-    if (outgoing === undefined || outgoing.peer.key !== peer.key || !equalBytes(outgoing.token, message.token)) return false;
+    // A group is answered by each of its members (§8.2).
+    const group = outgoing?.peer.group === true;
+    if (outgoing === undefined || (outgoing.peer.key !== peer.key && !group) || !equalBytes(outgoing.token, message.token))
+      return this.stateless?.(message, peer, transmission) ?? false;
     if (transmission !== undefined && outgoing.transmission !== transmission) return false;
-    const { bad, options } = recogniseOptions(message.options, this.#options);
+    const { bad, options } = this.recogniseResponse(message.options);
+    // What one member of a group does wrong is not the end for the others.
+    if (bad !== undefined && group) return false;
     if (bad !== undefined) {
       // RFC 7252 §5.4.1: the response is rejected. The request has arrived, so to ask again would bring the same.
       outgoing.failed(new CoapError('ERR_COAP_OPTION', `expected a response without ${optionName(bad.number)} of ${bad.value.length} bytes, got one`));
@@ -183,7 +255,7 @@ export class Exchange implements ReplyOwner {
     const notifies = codeClass(message.code) === 2 && findOption(options, OptionNumber.Observe) !== undefined;
     // RFC 7641 §4.1: the answer to a deregistration has no Observe option. What has one is on its way since before, and unexpected by now.
     if (notifies && outgoing.deregisters) return false;
-    const last = !outgoing.observes || !notifies;
+    const last = !group && (!outgoing.observes || !notifies);
     if (last) this.end(outgoing);
     // A notification may cross a renewal, and under OSCORE nothing above can use it then: only the acknowledgement tells that the renewal has arrived.
     else if (outgoing.renews && transmission === undefined && outgoing.transmission?.confirmable === true) outgoing.notified = true;
@@ -196,24 +268,74 @@ export class Exchange implements ReplyOwner {
     return true;
   }
 
-  /** From the message layer: a request that is no duplicate. */
-  receiveRequest(message: Message, peer: Peer, incoming: Incoming): void {
+  /** Options of a response, as a recipient takes them. */
+  recogniseResponse(options: readonly Option[]): RecognisedOptions {
+    return recogniseOptions(options, this.#responseOptions);
+  }
+
+  /** Whether a token is that of a request to a group, which any endpoint may answer. */
+  isGroupToken(token: Uint8Array): boolean {
+    const outgoing = this.#requests.get(tokenNumber(token));
+    return outgoing?.peer.group === true && equalBytes(outgoing.token, token);
+  }
+
+  /** From the message layer: a request that is no duplicate; `group`: the group address that it was sent to. */
+  receiveRequest(message: Message, peer: Peer, incoming: Incoming, group?: string): void {
+    if (group !== undefined) {
+      this.#receiveGroupRequest(message, peer, incoming, group);
+      return;
+    }
     const { bad, options } = recogniseOptions(message.options, this.#options);
     const confirmable = message.type === MessageType.CON;
-    if (bad !== undefined) this.#rejectOption(bad, message, peer, incoming);
+    // RFC 8974 §2.2.2: no Reset, which would say that extended tokens are unknown here.
+    if (message.token.length > this.#longestToken)
+      this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadRequest, `token of more than ${this.#longestToken} bytes`));
+    else if (bad !== undefined) this.#rejectOption(bad, message, peer, incoming);
     else if (this.#replies.size >= this.#limits.replies) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
     else if (isForProxy(options)) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ProxyingNotSupported));
     else {
-      const reply = this.#reply(message, peer, incoming, findOption(options, OptionNumber.Observe), noResponseOf(options));
+      const noResponse = noResponseOf(options);
+      let observe = findOption(options, OptionNumber.Observe);
+      let kept = options;
+      if (observe !== undefined && (noResponse & 2) !== 0 && isRegistration(observe)) {
+        // RFC 7967 §2.1: who wants no success wants no notifications.
+        observe = undefined;
+        kept = withoutOptions(options, OptionNumber.Observe);
+      }
+      const reply = this.#reply(message, peer, incoming, observe, noResponse);
       const { code, payload } = message;
       try {
-        this.handler(confirmable ? { code, options, payload, peer } : { code, options, payload, peer, nonConfirmable: true }, reply);
+        this.handler(confirmable ? { code, options: kept, payload, peer } : { code, options: kept, payload, peer, nonConfirmable: true }, reply);
       } catch (error) {
         this.failed(peer, error);
         reply.respond(plain(Code.InternalServerError));
       }
       if (!reply.over) this.#keep(reply);
     }
+  }
+
+  /** RFC 7252 §8.2: what is not worth an answer gets none. */
+  #receiveGroupRequest(message: Message, peer: Peer, incoming: Incoming, group: string): void {
+    const { bad, options } = recogniseOptions(message.options, this.#options);
+    if (bad !== undefined) {
+      this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
+      return;
+    }
+    if (message.token.length > this.#longestToken || this.#replies.size >= this.#limits.replies || isForProxy(options)) {
+      this.#emit({ type: 'discarded', reason: 'group', peer });
+      return;
+    }
+    const inner = this.#reply(message, peer, incoming, undefined, 0);
+    const { code, payload } = message;
+    // RFC 7390 §2.10: observation is between two endpoints.
+    const request: Request = { code, options: withoutOptions(options, OptionNumber.Observe), payload, peer, nonConfirmable: true, group };
+    try {
+      this.handler(request, this.#groups.reply(inner, request));
+    } catch (error) {
+      this.failed(peer, error);
+      inner.silence();
+    }
+    if (!inner.over) this.#keep(inner);
   }
 
   #keep(reply: IncomingExchange): void {
@@ -260,7 +382,7 @@ export class Exchange implements ReplyOwner {
   #rejectOption(bad: Option, message: Message, peer: Peer, incoming: Incoming): void {
     this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
     // RFC 7252 §5.4.1: 4.02 with a diagnostic to a Confirmable request; a Non-confirmable one is rejected, in silence.
-    if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadOption, `not understood: ${optionName(bad.number)}`));
+    if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(badOption(message.options, bad));
   }
 }
 
@@ -280,14 +402,4 @@ function isForProxy(options: readonly Option[]): boolean {
 /** Observe 0 (RFC 7641, Section 2). */
 function isRegistration(observe: Option): boolean {
   return observe.value.length <= 3 && readUint(observe.value) === 0;
-}
-
-/** No-Response of a request; options are in order and nearly none lies as high, so that a look at the last one mostly does. */
-function noResponseOf(options: readonly Option[]): number {
-  const last = options[options.length - 1];
-  if (last === undefined || last.number < OptionNumber.NoResponse) return 0;
-  // RFC 8613 §4.1.3.6: the server ignores the Outer option; the Inner one is a wish that it need not follow.
-  if (findOption(options, OptionNumber.Oscore) !== undefined) return 0;
-  const option = findOption(options, OptionNumber.NoResponse);
-  return option === undefined ? 0 : readUint(option.value);
 }

@@ -8,6 +8,8 @@ export interface Peer {
   readonly key: string;
   readonly address: string;
   readonly port: number;
+  /** The address is one of many endpoints: requests to it go to a group (RFC 7252, Section 8). Absent: one endpoint. */
+  readonly group?: boolean;
 }
 
 /**
@@ -34,6 +36,8 @@ export interface Request {
   readonly association?: SecurityAssociation;
   /** Send as a Non-confirmable message, or received as one. Absent: Confirmable. */
   readonly nonConfirmable?: boolean;
+  /** Received: the group address that it was sent to (RFC 7252, Section 8). Absent: this endpoint alone. */
+  readonly group?: string;
   /**
    * To be sent: the registration of an observation, its renewals and its cancellation carry the same object here and so leave with the same token (RFC 7641,
    * Sections 3.3.1 and 3.6). Layers pass it on; they do so by `{ ...request, ... }`.
@@ -46,6 +50,8 @@ export interface Response {
   readonly code: number;
   readonly options: readonly Option[];
   readonly payload: Uint8Array;
+  /** To be sent: nothing of it leaves, and what it answers gets no response; a Confirmable request still gets its Empty acknowledgement. */
+  readonly suppress?: boolean;
   /** Filled in on reception. */
   readonly peer?: Peer;
   readonly association?: SecurityAssociation;

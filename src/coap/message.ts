@@ -11,7 +11,7 @@ export interface Message {
   readonly type: MessageType;
   readonly code: number;
   readonly id: number;
-  /** 0 to 8 bytes. */
+  /** 0 to 8 bytes; up to 65,804 where extended tokens are on. */
   readonly token: Uint8Array;
   readonly options: readonly Option[];
   readonly payload: Uint8Array;
@@ -24,6 +24,16 @@ export interface Body {
   readonly payload: Uint8Array;
 }
 
+/** What of the message format is a matter of configuration. */
+export interface MessageFormat {
+  /** TKL as RFC 8974, Section 2.1 defines it. Off by default: tokens of more than 8 bytes are then format errors. */
+  readonly extendedTokens?: boolean;
+}
+
+/** The longest token that a message can carry (RFC 8974, Section 2.1). */
+export const longestToken: number = 269 + 0xffff;
+
+const baseFormat: MessageFormat = {};
 const noOptions: readonly Option[] = [];
 const longestExtension = 269 + 0xffff;
 
@@ -185,11 +195,11 @@ export function decodeOptions(bytes: Uint8Array, offset = 0): { readonly options
 /**
  * The datagram of a message.
  *
- * @throws {CoapError} `ERR_COAP_TOKEN` when the token is longer than 8 bytes, `ERR_COAP_OPTION`
+ * @throws {CoapError} `ERR_COAP_TOKEN` when the token is longer than 8 bytes and extended tokens are off, or than any token can be; `ERR_COAP_OPTION`
  * @see https://www.rfc-editor.org/rfc/rfc7252#section-3
  */
-export function encodeMessage(message: Message): Uint8Array {
-  return encodeParts(message.type, message.code, message.id, message.token, message.options, message.payload);
+export function encodeMessage(message: Message, format: MessageFormat = baseFormat): Uint8Array {
+  return encodeParts(message.type, message.code, message.id, message.token, message.options, message.payload, format);
 }
 
 /** Small datagrams are carved off one block. */
@@ -214,17 +224,48 @@ function datagramOf(length: number): Uint8Array {
 }
 
 /** `encodeMessage` without the object, for the message layer's hot path. */
-export function encodeParts(type: number, code: number, id: number, token: Uint8Array, options: readonly Option[], payload: Uint8Array): Uint8Array {
+export function encodeParts(
+  type: number,
+  code: number,
+  id: number,
+  token: Uint8Array,
+  options: readonly Option[],
+  payload: Uint8Array,
+  format: MessageFormat = baseFormat,
+): Uint8Array {
   const tokenLength = token.length;
-  if (tokenLength > 8) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most 8 bytes, got ${tokenLength}`);
-  const bytes = datagramOf(4 + tokenLength + optionsAndPayloadLength(options, payload));
-  bytes[0] = 0x40 | (type << 4) | tokenLength;
+  let tokenStart = 4;
+  if (tokenLength > 8) {
+    const most = format.extendedTokens === true ? longestToken : 8;
+    if (tokenLength > most) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most ${most} bytes, got ${tokenLength}`);
+    tokenStart += extensionLength(tokenLength);
+  }
+  const bytes = datagramOf(tokenStart + tokenLength + optionsAndPayloadLength(options, payload));
+  bytes[0] = 0x40 | (type << 4) | nibble(tokenLength);
   bytes[1] = code;
   bytes[2] = id >>> 8;
   bytes[3] = id;
-  for (let i = 0; i < tokenLength; i++) bytes[4 + i] = token[i]!;
-  writeOptionsAndPayload(bytes, 4 + tokenLength, options, payload);
+  if (tokenStart > 4) writeExtension(bytes, 4, tokenLength);
+  for (let i = 0; i < tokenLength; i++) bytes[tokenStart + i] = token[i]!;
+  writeOptionsAndPayload(bytes, tokenStart + tokenLength, options, payload);
   return bytes;
+}
+
+/** The token in a datagram of our making. */
+export function tokenIn(datagram: Uint8Array): Uint8Array {
+  const length = datagram[0]! & 0x0f;
+  if (length < 13) return datagram.subarray(4, 4 + length);
+  if (length === 13) return datagram.subarray(5, 5 + 13 + datagram[4]!);
+  return datagram.subarray(6, 6 + 269 + ((datagram[4]! << 8) | datagram[5]!));
+}
+
+/** RFC 8974 §2.1: how many bytes before the token hold its length; the length is checked against the datagram by the caller. */
+function tokenExtension(tkl: number, datagram: Uint8Array, format: MessageFormat): number {
+  const extended = format.extendedTokens === true;
+  if (tkl === 15 || !extended) throw malformed(`expected a token length of 0 to ${extended ? 14 : 8}, got ${tkl}`, datagram, true);
+  const extension = extensionLength(tkl === 14 ? 269 : tkl);
+  if (datagram.length < 4 + extension) throw malformed('expected an extended token length, got the end of the message', datagram, true);
+  return extension;
 }
 
 /**
@@ -233,18 +274,23 @@ export function encodeParts(type: number, code: number, id: number, token: Uint8
  * @throws {CoapFormatError} `ERR_COAP_FORMAT`; without `type` and `id` when the datagram is too short or of another version, so is to be ignored in silence
  * @see https://www.rfc-editor.org/rfc/rfc7252#section-3
  */
-export function decodeMessage(datagram: Uint8Array): Message {
+export function decodeMessage(datagram: Uint8Array, format: MessageFormat = baseFormat): Message {
   const size = datagram.length;
   if (size < 4) throw new CoapFormatError(`expected a header of 4 bytes, got ${size}`);
   const first = datagram[0]!;
   if (first >>> 6 !== 1) throw new CoapFormatError(`expected version 1, got ${first >>> 6}`);
   const type = ((first >>> 4) & 3) as MessageType;
-  const tokenLength = first & 0x0f;
+  let tokenLength = first & 0x0f;
+  let tokenStart = 4;
   const code = datagram[1]!;
   const id = (datagram[2]! << 8) | datagram[3]!;
-  if (tokenLength > 8) throw malformed(`expected a token length of 0 to 8, got ${tokenLength}`, datagram, true);
-  const tokenEnd = 4 + tokenLength;
-  if (size < tokenEnd) throw malformed(`expected a token of ${tokenLength} bytes, got ${size - 4}`, datagram, true);
+  if (tokenLength > 8) {
+    tokenStart += tokenExtension(tokenLength, datagram, format);
+    if (tokenLength === 13) tokenLength = 13 + datagram[4]!;
+    else if (tokenLength === 14) tokenLength = 269 + ((datagram[4]! << 8) | datagram[5]!);
+  }
+  const tokenEnd = tokenStart + tokenLength;
+  if (size < tokenEnd) throw malformed(`expected a token of ${tokenLength} bytes, got ${size - tokenStart}`, datagram, true);
   if (code === 0) {
     // RFC 7252 §4.1: an Empty message has nothing after the message id.
     if (first & 0x0f || size > 4) throw malformed(`expected an Empty message of 4 bytes, got ${size}`, datagram, true);
@@ -261,7 +307,7 @@ export function decodeMessage(datagram: Uint8Array): Message {
     type,
     code,
     id,
-    token: tokenLength === 0 ? emptyBytes : datagram.subarray(4, tokenEnd),
+    token: tokenLength === 0 ? emptyBytes : datagram.subarray(tokenStart, tokenEnd),
     options,
     payload: end === size ? emptyBytes : datagram.subarray(end),
   };

@@ -1,12 +1,12 @@
-import { emptyBytes } from '../core/bytes.ts';
+import { emptyBytes, equalBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { codeClass, formatCode, isRequest, isResponse } from './code.ts';
 import { Deadlines, Task } from './deadline.ts';
 import { Deduplication, type DeduplicationLimits, Incoming, Progress } from './deduplication.ts';
 import { CoapError, type CoapFormatError } from './errors.ts';
 import type { Peer } from './layer.ts';
-import { type Body, decodeMessage, encodeParts, type Message, MessageType } from './message.ts';
-import { MessageIds } from './message-id.ts';
+import { type Body, decodeMessage, encodeParts, type Message, type MessageFormat, MessageType, tokenIn } from './message.ts';
+import { GroupMessageIds, MessageIds } from './message-id.ts';
 import type { DerivedParameters } from './parameters.ts';
 import { PeerState } from './peer-state.ts';
 import { RandomPool } from './random-pool.ts';
@@ -23,10 +23,27 @@ export interface MessagingLimits {
 
 export const defaultMessagingLimits: MessagingLimits = { duplicates: { entries: 65_536, bytes: 16 * 1024 * 1024 }, peers: 32_768, queue: 1024 };
 
+export interface MessagingConfig {
+  readonly parameters: DerivedParameters;
+  readonly limits: MessagingLimits;
+  readonly format?: MessageFormat;
+}
+
 /** A datagram that was ignored or rejected. `reason` is stable. */
 export interface DiscardedEvent {
   readonly type: 'discarded';
-  readonly reason: 'format' | 'port' | 'empty' | 'code' | 'unexpected-response' | 'unexpected-ack' | 'unexpected-reset' | 'option' | 'token' | 'peers';
+  readonly reason:
+    | 'format'
+    | 'port'
+    | 'empty'
+    | 'code'
+    | 'unexpected-response'
+    | 'unexpected-ack'
+    | 'unexpected-reset'
+    | 'option'
+    | 'token'
+    | 'peers'
+    | 'group';
   readonly peer: Peer;
   readonly detail?: string;
 }
@@ -35,10 +52,12 @@ export interface DiscardedEvent {
 export interface MessagingPort {
   send(datagram: Uint8Array, peer: Peer): void;
   emit(event: DiscardedEvent): void;
-  /** A request that is no duplicate; to be answered by `answer` or `acknowledge`, now or later. */
-  request(message: Message, peer: Peer, incoming: Incoming): void;
+  /** A request that is no duplicate, with the group address if it was sent to one; to be answered by `answer` or `acknowledge`, now or later. */
+  request(message: Message, peer: Peer, incoming: Incoming, group?: string): void;
   /** A response; with `transmission` when it is piggybacked on the acknowledgement of that. Returns whether it was expected. */
   response(message: Message, peer: Peer, transmission: Transmission | undefined): boolean;
+  /** Whether this is the token of a request to a group: its response comes from an endpoint to which nothing was sent. */
+  isGroupToken?(token: Uint8Array): boolean;
 }
 
 /** An Empty message. */
@@ -48,9 +67,7 @@ function empty(type: number, id: number): Uint8Array {
 
 /** Whether a kept reply answers this token: an id that was taken again too early, with another token, is no duplicate. */
 function answersToken(reply: Uint8Array, token: Uint8Array): boolean {
-  if ((reply[0]! & 0x0f) !== token.length) return false;
-  for (let i = 0; i < token.length; i++) if (reply[4 + i] !== token[i]) return false;
-  return true;
+  return equalBytes(tokenIn(reply), token);
 }
 
 /**
@@ -63,22 +80,26 @@ export class Messaging {
   readonly deadlines: Deadlines;
   readonly random: RandomPool;
   readonly #limits: MessagingLimits;
+  readonly #format: MessageFormat;
   readonly #env: Env;
   readonly #port: MessagingPort;
   readonly #peers: Map<string, PeerState> = new Map();
   readonly #duplicates: Deduplication;
+  readonly #groupIds: GroupMessageIds;
   readonly #sweep: Task = new Task(() => this.#forget());
   readonly #onTimeout: (transmission: Transmission) => void = (transmission) => this.#timeout(transmission);
   #closed = false;
 
-  constructor(config: { readonly parameters: DerivedParameters; readonly limits: MessagingLimits }, env: Env, port: MessagingPort) {
+  constructor(config: MessagingConfig, env: Env, port: MessagingPort) {
     this.parameters = config.parameters;
     this.#limits = config.limits;
+    this.#format = config.format ?? {};
     this.#env = env;
     this.#port = port;
     this.deadlines = new Deadlines(env);
     this.random = new RandomPool(env);
     this.#duplicates = new Deduplication(config.limits.duplicates);
+    this.#groupIds = new GroupMessageIds(config.parameters.exchangeLifetime);
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -98,8 +119,8 @@ export class Messaging {
     };
   }
 
-  /** Take a datagram. Never throws on account of it. */
-  receive(datagram: Uint8Array, peer: Peer): void {
+  /** Take a datagram; `group` is the group address that it was sent to, if it was. Never throws on account of it. */
+  receive(datagram: Uint8Array, peer: Peer, group?: string): void {
     if (this.#closed) return;
     // Nothing can be sent back to port 0, which no socket has: the source is forged.
     if (peer.port === 0) {
@@ -108,12 +129,20 @@ export class Messaging {
     }
     let message: Message;
     try {
-      message = decodeMessage(datagram);
+      message = decodeMessage(datagram, this.#format);
     } catch (error) {
-      this.#malformed(error as CoapFormatError, peer);
+      // RFC 7252 §8.1: no Reset to what came by multicast.
+      if (group !== undefined) this.#discard('format', peer, (error as CoapFormatError).message);
+      else this.#malformed(error as CoapFormatError, peer);
       return;
     }
     const { type, code } = message;
+    if (group !== undefined) {
+      // RFC 7252 §8.1: only Non-confirmable requests are for groups.
+      if (type === MessageType.NON && isRequest(code)) this.#request(message, peer, group);
+      else this.#discard('group', peer);
+      return;
+    }
     if (type === MessageType.CON || type === MessageType.NON) {
       if (isRequest(code)) this.#request(message, peer);
       else if (isResponse(code)) this.#response(message, peer);
@@ -133,7 +162,7 @@ export class Messaging {
    */
   answer(incoming: Incoming, token: Uint8Array, body: Body, hold: number, listener: TransmissionListener): Transmission | undefined {
     if (incoming.confirmable && incoming.progress === Progress.Pending) {
-      const reply = encodeParts(MessageType.ACK, body.code, incoming.id, token, body.options, body.payload);
+      const reply = encodeParts(MessageType.ACK, body.code, incoming.id, token, body.options, body.payload, this.#format);
       incoming.progress = Progress.Answered;
       this.#clearAckDeadline(incoming);
       this.#duplicates.keep(incoming, reply);
@@ -157,7 +186,9 @@ export class Messaging {
    * @throws {CoapError} `ERR_COAP_OPTION`
    */
   transmit(peer: Peer, confirmable: boolean, token: Uint8Array, body: Body, hold: number, listener: TransmissionListener): Transmission | undefined {
-    const datagram = encodeParts(confirmable ? MessageType.CON : MessageType.NON, body.code, 0, token, body.options, body.payload);
+    // RFC 7252 §8.1.
+    if (confirmable && peer.group === true) throw new CoapError('ERR_COAP_MULTICAST', 'expected a Non-confirmable message to a group, got a Confirmable one');
+    const datagram = encodeParts(confirmable ? MessageType.CON : MessageType.NON, body.code, 0, token, body.options, body.payload, this.#format);
     if (this.#closed) return undefined;
     const state = this.#peers.get(peer.key) ?? this.#addPeer(peer);
     if (!confirmable && hold === 0) {
@@ -174,9 +205,10 @@ export class Messaging {
 
   /** The bytes of a Non-confirmable message divided by PROBING_RATE: how long it counts as outstanding when no response comes (RFC 7252, Section 4.7). */
   probingTime(token: Uint8Array, body: Body): number {
-    let bytes = 4 + token.length + body.payload.length;
-    for (const option of body.options) bytes += 2 + option.value.length;
-    return Math.min((1000 * bytes) / this.parameters.probingRate, this.parameters.exchangeLifetime);
+    // Heads of options and of long tokens by their upper bound, which errs on the slow side.
+    let bytes = 4 + token.length + (token.length > 12 ? 2 : 0) + (body.payload.length === 0 ? 0 : 1 + body.payload.length);
+    for (const { value } of body.options) bytes += (value.length < 13 ? 3 : 5) + value.length;
+    return (1000 * bytes) / this.parameters.probingRate;
   }
 
   /** Be done with a transmission, without telling its listener: a response has come, or nobody is interested any more. */
@@ -190,6 +222,15 @@ export class Messaging {
       state.sent!.delete(transmission.id);
       state.outstanding--;
       this.#startQueued(state);
+    }
+  }
+
+  /** Be done with the message that carries this token to the peer, if one is on its way. */
+  settleToken(peer: Peer, token: Uint8Array): void {
+    for (const transmission of this.#peers.get(peer.key)?.sent?.values() ?? []) {
+      if (!equalBytes(transmission.token, token)) continue;
+      this.settle(transmission);
+      return;
     }
   }
 
@@ -217,7 +258,7 @@ export class Messaging {
     this.#discard('format', peer, error.message);
   }
 
-  #request(message: Message, peer: Peer): void {
+  #request(message: Message, peer: Peer, group?: string): void {
     const confirmable = message.type === MessageType.CON;
     const now = this.#env.now();
     const state = this.#peers.get(peer.key);
@@ -237,7 +278,7 @@ export class Messaging {
     }
     const incoming = new Incoming(known, message.id, confirmable, now);
     this.#duplicates.add(incoming);
-    this.#port.request(message, peer, incoming);
+    this.#port.request(message, peer, incoming, group);
     if (incoming.progress === Progress.Pending && confirmable && !this.#closed) {
       incoming.ackDeadline = new Task(() => this.acknowledge(incoming));
       this.deadlines.set(incoming.ackDeadline, this.parameters.ackDelay);
@@ -270,7 +311,8 @@ export class Messaging {
       this.#duplicate(earlier);
       return;
     }
-    const incoming = state === undefined ? undefined : new Incoming(state, message.id, confirmable, now);
+    const known = state ?? (this.#port.isGroupToken?.(message.token) === true ? this.#admitPeer(peer) : undefined);
+    const incoming = known === undefined ? undefined : new Incoming(known, message.id, confirmable, now);
     if (incoming === undefined || !this.#port.response(message, peer, undefined)) {
       // Also for Non-confirmable ones: it ends an observation that this side has forgotten (RFC 7641 §3.6).
       this.#port.send(empty(MessageType.RST, message.id), peer);
@@ -377,13 +419,17 @@ export class Messaging {
       return;
     }
     transmission.state.sent!.delete(transmission.id);
-    transmission.datagram = encodeParts(MessageType.CON, newer.code, 0, transmission.token, newer.options, newer.payload);
+    transmission.datagram = encodeParts(MessageType.CON, newer.code, 0, transmission.token, newer.options, newer.payload, this.#format);
     this.#emitTransmission(transmission, id);
   }
 
   #takeId(state: PeerState): number | undefined {
+    const now = this.#env.now();
+    if (state.peer.group === true) return this.#groupIds.take(now, this.#peers.values(), this.random);
     state.ids ??= new MessageIds(this.random.uint32(), this.parameters.exchangeLifetime);
-    return state.ids.take(this.#env.now());
+    let id = state.ids.take(now);
+    while (id !== undefined && this.#groupIds.has(id, now)) id = state.ids.take(now);
+    return id;
   }
 
   #addPeer(peer: Peer): PeerState {

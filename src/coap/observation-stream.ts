@@ -61,6 +61,12 @@ export class ObservationStream implements ResponseListener, AsyncIterableIterato
     this.#dismiss();
   }
 
+  /** No more will come. What was not taken yet is still there to take. */
+  finish(): void {
+    this.#end();
+    this.#dismiss();
+  }
+
   next(): Promise<Result> {
     const value = this.#first ?? this.#waiting.shift();
     this.#first = undefined;

@@ -242,6 +242,30 @@ export function optionTable(understood: readonly number[]): OptionTable {
   return table.map((definition, number) => (ofLayers.includes(number) && !understood.includes(number) ? undefined : definition));
 }
 
+/** Critical options that are defined for requests only. */
+const ofRequests: readonly number[] = [
+  OptionNumber.IfMatch,
+  OptionNumber.UriHost,
+  OptionNumber.IfNoneMatch,
+  OptionNumber.UriPort,
+  OptionNumber.UriPath,
+  OptionNumber.UriQuery,
+  OptionNumber.Accept,
+  OptionNumber.ProxyUri,
+  OptionNumber.ProxyScheme,
+];
+
+/**
+ * The table for responses, from one for requests: what is not defined for a response counts as unrecognised (RFC 7252, Section 5.4), and an ETag stands once
+ * (Section 5.10.6.1).
+ */
+export function responseTable(requests: OptionTable): OptionTable {
+  return requests.map((definition, number) => {
+    if (ofRequests.includes(number)) return undefined;
+    return number === OptionNumber.ETag ? once('ETag', 'opaque', 1, 8) : definition;
+  });
+}
+
 function fits(option: Option, before: number, known: OptionTable): boolean {
   const definition = known[option.number];
   if (definition === undefined) return !isCritical(option.number);

@@ -9,6 +9,8 @@ export interface TransmissionParameters {
   readonly nstart: number;
   /** Bytes per second that may go to a peer that does not respond. */
   readonly probingRate: number;
+  /** The time within which a response to a group request leaves, at random, unless the endpoint knows better (RFC 7252, Section 8.2). */
+  readonly defaultLeisure: number;
   readonly maxLatency: number;
   /** How long a handler may take before its request is acknowledged by an Empty message and the response travels separately. Below PROCESSING_DELAY. */
   readonly ackDelay: number;
@@ -30,6 +32,7 @@ const defaults: TransmissionParameters = {
   maxRetransmit: 4,
   nstart: 1,
   probingRate: 1,
+  defaultLeisure: 5000,
   maxLatency: 100_000,
   // A quarter of the time after which the client asks again: the Empty ACK may be slow and still be in time.
   ackDelay: 500,
@@ -53,6 +56,7 @@ export function deriveParameters(given: Partial<TransmissionParameters> = {}): D
   demand('maxRetransmit', 0, true);
   demand('nstart', 1, true);
   demand('probingRate', Number.MIN_VALUE);
+  demand('defaultLeisure', 0);
   demand('maxLatency', 0);
   demand('ackDelay', 0);
   demand('notificationInterval', 0);

@@ -5,6 +5,7 @@ import type { Incoming } from './deduplication.ts';
 import type { Peer, Reply, Response } from './layer.ts';
 import type { Body } from './message.ts';
 import type { Messaging } from './messaging.ts';
+import { isUnwanted } from './no-response.ts';
 import type { Transmission, TransmissionListener } from './transmission.ts';
 
 /** What a reply needs of the exchange that owns it. */
@@ -21,13 +22,8 @@ export interface ReplyOwner {
 /** After this many Non-confirmable notifications in a row one is Confirmable (RFC 7641, Sections 4.5 and 7). */
 const nonConfirmableInARow = 8;
 
-/** No-Response: whether the client does not want a response of this class (RFC 7967, Section 2.1). */
-function unwanted(interest: number, code: number): boolean {
-  return (interest & (1 << ((code >>> 5) - 1))) !== 0;
-}
-
 /** What waits is copied: the bytes of a response are borrowed. */
-function copyOf(body: Body): Body {
+export function copyOf(body: Body): Body {
   return { code: body.code, options: body.options.map(({ number, value }) => ({ number, value: value.slice() })), payload: body.payload.slice() };
 }
 
@@ -85,7 +81,9 @@ export class IncomingExchange implements Reply, TransmissionListener {
     this.#closed = true;
     this.#onCancel = undefined;
     if (this.observes && response.code >>> 5 === 2) this.#owner.accepted(this);
-    if (this.#noResponse !== 0 && !this.#answered && unwanted(this.#noResponse, response.code)) this.#owner.messaging.acknowledge(this.#incoming);
+    // RFC 7967 §2.1: the wish holds for the request, and so for the last notification too.
+    if (response.suppress === true || (this.#noResponse !== 0 && isUnwanted(this.#noResponse, response.code)))
+      this.#owner.messaging.acknowledge(this.#incoming);
     else this.#deliver(response);
     if (this.#underWay === undefined) this.#end();
   }
@@ -98,6 +96,11 @@ export class IncomingExchange implements Reply, TransmissionListener {
     }
     if (!this.#answered) this.#owner.accepted(this);
     this.#deliver(response);
+  }
+
+  /** End without a response. */
+  silence(): void {
+    this.respond({ code: 0, options: [], payload: emptyBytes, suppress: true });
   }
 
   onCancel(task: () => void): void {

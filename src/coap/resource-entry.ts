@@ -1,5 +1,5 @@
 import { BytesError, emptyBytes, fromUtf8 } from '../core/bytes.ts';
-import { type Answer, afterwards, codeResponse, conditionHolds, responseOf } from './answer.ts';
+import { type Answer, afterwards, codeResponse, conditionHolds, inAcceptedFormat, responseOf } from './answer.ts';
 import { copyOptions } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
 import type { Peer, Reply, Request, Response, SecurityAssociation } from './layer.ts';
@@ -32,6 +32,8 @@ export interface Resource {
   readonly accepts?: readonly number[];
   /** Listed in /.well-known/core. Default true; subtrees never are. */
   readonly discoverable?: boolean;
+  /** Answers requests that came by multicast too (RFC 7252, Section 11.3). Default false: nothing is sent, whatever they ask for. */
+  readonly multicast?: boolean;
 }
 
 /** A request as a resource function sees it. Its bytes are borrowed. */
@@ -141,8 +143,10 @@ export class ResourceEntry implements ResourceHandle {
     for (const observer of [...this.#observers]) observer.end(codeResponse(Code.NotFound));
   }
 
-  handle(request: Request, reply: Reply, path: string): void {
-    const { code } = request;
+  handle(received: Request, reply: Reply, path: string): void {
+    const { code } = received;
+    // RFC 7252 §5.5: a payload that the method does not define is ignored.
+    const request = received.payload.length !== 0 && (code === Method.GET || code === Method.DELETE) ? { ...received, payload: emptyBytes } : received;
     const run = this.#functions[code];
     if (run === undefined) {
       reply.respond(codeResponse(Code.MethodNotAllowed));
@@ -158,7 +162,8 @@ export class ResourceEntry implements ResourceHandle {
     }
     if (this.resource.accepts !== undefined && request.payload.length !== 0) {
       const format = uintOf(request.options, OptionNumber.ContentFormat);
-      if (format !== undefined && !this.resource.accepts.includes(format)) {
+      // RFC 8132 §2.3.1: a FETCH says what it asks in.
+      if (format === undefined ? code === Method.FETCH : !this.resource.accepts.includes(format)) {
         reply.respond(codeResponse(Code.UnsupportedContentFormat));
         return;
       }
@@ -211,6 +216,7 @@ export class ResourceEntry implements ResourceHandle {
   #responseOf(request: Request, path: string, answer: Answer): Response {
     try {
       const response = responseOf(request.code, answer, this.#formatOptions);
+      if (codeClass(response.code) !== 2) return inAcceptedFormat(request, response);
       return request.code === Method.GET || request.code === Method.FETCH ? afterwards(request, response) : response;
     } catch (error) {
       return this.#failed(request, path, error);

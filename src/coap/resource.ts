@@ -1,9 +1,9 @@
 import { fromUtf8, utf8 } from '../core/bytes.ts';
 import { codeResponse } from './answer.ts';
-import { Code } from './code.ts';
+import { Code, Method } from './code.ts';
 import { ContentFormat } from './content-format.ts';
 import { CoapError } from './errors.ts';
-import type { Handler } from './layer.ts';
+import type { Handler, Response } from './layer.ts';
 import { encodeLinkFormat, filterLinks, type Link, link } from './link-format.ts';
 import { type Option, OptionNumber } from './option.ts';
 import { type Resource, ResourceEntry, type ResourceHandle, type ResourceRequest, type RouterEvent } from './resource-entry.ts';
@@ -12,6 +12,7 @@ export interface RouterOptions {
   emit?(event: RouterEvent): void;
 }
 
+const unanswered: Response = { ...codeResponse(Code.NotFound), suppress: true };
 const wellKnownCore = '/.well-known/core';
 
 /**
@@ -33,18 +34,24 @@ export class Router {
   readonly handler: Handler = (request, reply) => {
     const path = requestPath(request.options);
     if (path === undefined) {
-      // A Uri-Path that is no text breaks the format of a critical option.
+      // A Uri-Path that is no text, or a dot segment, breaks the format of a critical option.
       reply.respond(codeResponse(Code.BadOption));
       return;
     }
+    // RFC 7252 §5.8: whatever the resource.
+    if (request.code > Method.iPATCH) {
+      reply.respond(codeResponse(Code.MethodNotAllowed));
+      return;
+    }
     const entry = this.#exact.get(path) ?? this.#subtreeOf(path);
-    if (entry === undefined) reply.respond(codeResponse(Code.NotFound));
+    if (request.group !== undefined && entry?.resource.multicast !== true) reply.respond(unanswered);
+    else if (entry === undefined) reply.respond(codeResponse(Code.NotFound));
     else entry.handle(request, reply, path);
   };
 
   constructor(options: RouterOptions = {}) {
     this.#emit = (event) => options.emit?.(event);
-    const core: Resource = { get: (request) => this.#discover(request), discoverable: false, attributes: { ct: ContentFormat.LinkFormat } };
+    const core: Resource = { get: (request) => this.#discover(request), discoverable: false, multicast: true, attributes: { ct: ContentFormat.LinkFormat } };
     this.#core = new ResourceEntry(wellKnownCore, core, this.#emit, (entry) => this.#remove(entry));
     this.#exact.set(wellKnownCore, this.#core);
   }
@@ -107,7 +114,7 @@ export class Router {
 }
 
 /**
- * The path of a request as it stands in a URI; `undefined` when a segment is not UTF-8. A slash or a percent sign inside a segment is percent-encoded, so
+ * The path of a request as it stands in a URI; `undefined` when a segment is not UTF-8, or is "." or ".." (RFC 7252, Section 5.10.1). A slash or a percent sign inside a segment is percent-encoded, so
  * that no segment can pass for two.
  */
 export function requestPath(options: readonly Option[]): string | undefined {
@@ -117,7 +124,7 @@ export function requestPath(options: readonly Option[]): string | undefined {
     if (number > OptionNumber.UriPath) break;
     if (number === OptionNumber.UriPath) {
       const segment = segmentOf(value);
-      if (segment === undefined) return undefined;
+      if (segment === undefined || segment === '.' || segment === '..') return undefined;
       path += `/${segment}`;
     }
   }

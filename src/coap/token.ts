@@ -16,14 +16,15 @@ export class Tokens {
     this.#random = random;
   }
 
-  take(): Uint8Array {
+  /** @param least bytes that it has at least: zeros stand between the two parts (RFC 8974) */
+  take(least = 0): Uint8Array {
     const number = this.#next++;
     let length = 1;
     for (let rest = Math.floor(number / 256); rest > 0; rest = Math.floor(rest / 256)) length++;
-    const token = new Uint8Array(randomLength + length);
+    const token = new Uint8Array(Math.max(randomLength + length, least));
     const random = this.#random.uint32();
     for (let i = 0; i < randomLength; i++) token[i] = random >>> (8 * i);
-    for (let i = randomLength + length - 1, rest = number; i >= randomLength; i--, rest = Math.floor(rest / 256)) token[i] = rest % 256;
+    for (let i = token.length - 1, rest = number; rest > 0; i--, rest = Math.floor(rest / 256)) token[i] = rest % 256;
     return token;
   }
 }

@@ -6,8 +6,8 @@ import type { Peer } from './layer.ts';
  * Datagrams change hands: the receiver may keep what it gets, and neither side writes a datagram after it was handed over.
  */
 export interface DatagramTransport {
-  /** Deliver what comes in to `receive`, from now on. Called once. */
-  start(receive: (datagram: Uint8Array, peer: Peer) => void): void;
+  /** Deliver what comes in to `receive`, from now on, with the group address that it was sent to, if it was. Called once. */
+  start(receive: (datagram: Uint8Array, peer: Peer, group?: string) => void): void;
   /** Send, or fail in silence: datagrams get lost anyway. Never throws. */
   send(datagram: Uint8Array, peer: Peer): void;
   /**

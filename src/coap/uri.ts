@@ -89,8 +89,10 @@ function authority(text: string, defaultPort: number, uri: string): { readonly h
 function withoutDots(path: string): string {
   const segments: string[] = [];
   const parts = path.split('/').slice(1);
-  for (const [index, part] of parts.entries()) {
+  for (const [index, written] of parts.entries()) {
     const isLast = index === parts.length - 1;
+    // RFC 3986 §6.2.2.2: an encoded dot is a dot.
+    const part = /^(?:\.|%2e){1,2}$/i.test(written) ? written.replace(/%2e/gi, '.') : written;
     if (part === '..') segments.pop();
     else if (part !== '.') segments.push(part);
     if (isLast && (part === '.' || part === '..')) segments.push('');
@@ -128,6 +130,7 @@ export function uriOptions(uri: CoapUri, peer: Peer): Option[] {
   if (!isNumeric(uri.host)) options.push(stringOption(OptionNumber.UriHost, uri.host));
   if (uri.port !== peer.port) options.push(uintOption(OptionNumber.UriPort, uri.port));
   options.push(...pathOptions(uri.path), ...queryOptions(uri.query));
+  if (uri.path.includes('.') || uri.path.includes('..')) throw new CoapError('ERR_COAP_URI', 'expected a path without dot segments, got one');
   const long = options.find(({ value }) => value.length > 255);
   if (long !== undefined) throw new CoapError('ERR_COAP_URI', `expected a URI part of at most 255 bytes, got ${long.value.length}`);
   return options;
@@ -145,11 +148,57 @@ export function composeUri(options: readonly Option[], peer: Peer, scheme: 'coap
   const host = named === undefined ? literal(peer.address) : hostOf(fromUtf8(named.value));
   const portOption = findOption(options, OptionNumber.UriPort);
   const port = portOption === undefined ? peer.port : readUint(portOption.value);
-  let resource = '';
-  for (const segment of pathOf(options)) resource += `/${encoded(segment, /[A-Za-z0-9._~!$&'()*+,;=:@-]/)}`;
-  if (resource === '') resource = '/';
-  for (const [index, argument] of queryOf(options).entries()) resource += `${index === 0 ? '?' : '&'}${encoded(argument, /[A-Za-z0-9._~!$'()*+,;=:@/?-]/)}`;
+  const resource = resourceOf(pathOf(options), queryOf(options));
   return `${scheme}://${host}${port === defaultPorts[scheme] ? '' : `:${port}`}${resource}`;
+}
+
+/** §6.5, steps 6 to 8. */
+function resourceOf(path: readonly string[], query: readonly string[]): string {
+  let resource = '';
+  for (const segment of path) resource += `/${encoded(segment, /[A-Za-z0-9._~!$&'()*+,;=:@-]/)}`;
+  if (resource === '') resource = '/';
+  for (const [index, argument] of query.entries()) resource += `${index === 0 ? '?' : '&'}${encoded(argument, /[A-Za-z0-9._~!$'()*+,;=:@/?-]/)}`;
+  return resource;
+}
+
+/**
+ * Location-Path and Location-Query of an absolute path, with or without a query.
+ *
+ * @throws {CoapError} `ERR_COAP_URI`
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.10.7
+ */
+export function locationOptions(location: string): Option[] {
+  if (!location.startsWith('/')) throw broken('a location that starts with "/"', location);
+  const { path, query } = parseUri(`coap://location${location}`);
+  const options = [
+    ...path.map((segment) => stringOption(OptionNumber.LocationPath, segment)),
+    ...query.map((argument) => stringOption(OptionNumber.LocationQuery, argument)),
+  ];
+  if (options.some(({ value }) => value.length > 255)) throw broken('parts of at most 255 bytes', location);
+  return options;
+}
+
+/** Reserved for Location-* options that are yet to be defined (RFC 7252, Section 5.10.7). */
+const reservedLocations: readonly number[] = [128, 132, 136, 140];
+
+/**
+ * The URI of the resource that a 2.01 response says was created: its Location-* options against the request URI, which it is itself when there are none.
+ *
+ * @throws {CoapError} `ERR_COAP_URI` for a location that is none, `ERR_COAP_OPTION` for a Location-* option that is not known
+ * @throws {BytesError} `ERR_BYTES_UTF8`
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.10.7
+ */
+export function locationOf(options: readonly Option[], requestUri: string): string {
+  const texts = (number: number): string[] => options.filter((option) => option.number === number).map(({ value }) => fromUtf8(value));
+  const path = texts(OptionNumber.LocationPath);
+  const query = texts(OptionNumber.LocationQuery);
+  if (path.length === 0 && query.length === 0) return requestUri;
+  const unknown = options.find(({ number }) => reservedLocations.includes(number));
+  if (unknown !== undefined) throw new CoapError('ERR_COAP_OPTION', `expected Location-Path and Location-Query alone, got option ${unknown.number}`);
+  if (path.includes('.') || path.includes('..')) throw new CoapError('ERR_COAP_URI', 'expected a location without dot segments, got one');
+  const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(requestUri)?.[0];
+  if (authority === undefined) throw broken('an absolute URI', requestUri);
+  return authority + resourceOf(path, query);
 }
 
 function literal(address: string): string {

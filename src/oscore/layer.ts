@@ -3,6 +3,7 @@ import {
   findOption,
   type Handler,
   type Layer,
+  noResponseOf,
   type Option,
   OptionNumber,
   opaqueOption,
@@ -11,6 +12,8 @@ import {
   type Requester,
   type Response,
   recogniseOptions,
+  uintOf,
+  withoutOptions,
 } from '../coap/index.ts';
 import { constantTimeEqual, emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
@@ -139,7 +142,12 @@ function receive(parts: ExchangeParts, env: Env, next: Handler, header: Option, 
   // RFC 7252 §5.4 for the Inner options, which no layer below can see. An OSCORE option among them would nest (RFC 8613 §4.1.3.7).
   const { bad, options } = recogniseOptions(request.options);
   if (bad !== undefined || findOption(options, OptionNumber.Oscore) !== undefined) protectedReply.respond(badInnerOption);
-  else next(options === request.options ? request : { ...request, options }, protectedReply);
+  else {
+    protectedReply.noResponse = noResponseOf(options);
+    // RFC 7967 §2.1: who wants no success wants no notifications.
+    const kept = (protectedReply.noResponse & 2) !== 0 && uintOf(options, OptionNumber.Observe) === 0 ? withoutOptions(options, OptionNumber.Observe) : options;
+    next(kept === request.options ? request : { ...request, options: kept }, protectedReply);
+  }
 }
 
 function showsChallenge(context: SecurityContext, options: readonly Option[]): boolean {

@@ -1,4 +1,4 @@
-import { Code, OptionNumber, type Reply, type Response, uintOption } from '../coap/index.ts';
+import { Code, isUnwanted, OptionNumber, type Reply, type Response, uintOption } from '../coap/index.ts';
 import { emptyBytes, utf8 } from '../core/bytes.ts';
 import type { ExchangeParts } from './client-exchange.ts';
 import type { SecurityContext } from './context.ts';
@@ -35,6 +35,8 @@ export class ServerReply implements Reply {
   readonly #binding: RequestBinding;
   #ended = false;
   #nonceUsed = false;
+  /** The Inner No-Response of the request (RFC 8613, Section 4.1.3.6). */
+  noResponse = 0;
 
   constructor(parts: ExchangeParts, lower: Reply, context: SecurityContext, binding: RequestBinding) {
     this.#parts = parts;
@@ -46,7 +48,8 @@ export class ServerReply implements Reply {
   respond(response: Response): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#answer(response, true);
+    if (response.suppress === true || isUnwanted(this.noResponse, response.code)) this.#lower.respond({ ...response, options: [], suppress: true });
+    else this.#answer(response, true);
   }
 
   notify(response: Response): void {

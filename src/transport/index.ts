@@ -7,6 +7,7 @@
  * ```
  */
 export { TransportError } from './errors.ts';
+export type { GroupMembership } from './groups.ts';
 export type { TapEvent } from './tap.ts';
 export { tap } from './tap.ts';
 export type { UdpOptions } from './udp.ts';

@@ -1,4 +1,5 @@
 import type { Peer } from '../coap/index.ts';
+import { isGroupAddress } from './groups.ts';
 
 /**
  * One object for each address and port, so that no key is put together for every datagram and maps compare keys by identity.
@@ -31,7 +32,7 @@ export class PeerTable {
       this.#young = new Map();
       this.#size = 0;
     }
-    const peer = this.#old.get(address)?.get(port) ?? { key: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`, address, port };
+    const peer = this.#old.get(address)?.get(port) ?? peerAt(address, port);
     let ports = this.#young.get(address);
     if (ports === undefined) {
       ports = new Map();
@@ -41,4 +42,9 @@ export class PeerTable {
     this.#size++;
     return peer;
   }
+}
+
+function peerAt(address: string, port: number): Peer {
+  const key = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  return isGroupAddress(address) ? { key, address, port, group: true } : { key, address, port };
 }

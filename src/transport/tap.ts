@@ -11,9 +11,9 @@ export interface TapEvent {
 export function tap(transport: DatagramTransport, on: (event: TapEvent) => void): DatagramTransport {
   return {
     start: (receive) =>
-      transport.start((datagram, peer) => {
+      transport.start((datagram, peer, group) => {
         on({ direction: 'in', datagram, peer });
-        receive(datagram, peer);
+        receive(datagram, peer, group);
       }),
     send: (datagram, peer) => {
       on({ direction: 'out', datagram, peer });

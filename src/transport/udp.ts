@@ -1,8 +1,9 @@
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP, SocketAddress } from 'node:net';
 import type { DatagramTransport, Peer } from '../coap/index.ts';
 import { TransportError } from './errors.ts';
+import { type GroupMembership, joinGroup } from './groups.ts';
 import { PeerTable } from './peers.ts';
 
 export interface UdpOptions {
@@ -14,6 +15,15 @@ export interface UdpOptions {
   readonly peers?: number;
   /** Bytes that the system may hold before they are read, and before they are sent. Default: the system's. */
   readonly bufferSize?: number;
+  /**
+   * Groups to join (RFC 7252, Section 8). The transport must be bound to one address then: a socket for all addresses hears the groups' datagrams too, and
+   * nothing tells them from others.
+   */
+  readonly groups?: readonly GroupMembership[];
+  /** The interface by which datagrams to groups leave: its address for IPv4, `::%eth0` for IPv6. Default: the one of the bound IPv4 address, else the system's. */
+  readonly multicastInterface?: string;
+  /** Routers that a datagram to a group may pass, plus one. Default 1: it stays on the link. */
+  readonly multicastTtl?: number;
 }
 
 /**
@@ -22,7 +32,7 @@ export interface UdpOptions {
  * @throws {TransportError} `ERR_TRANSPORT_BIND`
  */
 export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> {
-  const { address = '127.0.0.1', port = 0, peers = 8192, bufferSize } = options;
+  const { address = '127.0.0.1', port = 0, peers = 8192, bufferSize, groups = [], multicastTtl } = options;
   const family = isIP(address);
   if (family === 0) throw new TransportError('ERR_TRANSPORT_BIND', `expected a numeric address to bind, got ${address}`);
   const socket = createSocket({
@@ -40,7 +50,25 @@ export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> 
       bound();
     });
   });
-  return new UdpTransport(socket, family, new PeerTable(peers));
+  const multicastInterface = options.multicastInterface ?? (family === 4 && address !== '0.0.0.0' ? address : undefined);
+  const sockets: GroupSocket[] = [];
+  try {
+    if (multicastInterface !== undefined) socket.setMulticastInterface(multicastInterface);
+    if (multicastTtl !== undefined) socket.setMulticastTTL(multicastTtl);
+    if (groups.some((group) => (group.port ?? 5683) === socket.address().port) && (address === '0.0.0.0' || address === '::'))
+      throw new TransportError('ERR_TRANSPORT_BIND', `expected one address to bind beside groups on the same port, got ${address}`);
+    for (const group of groups) sockets.push(await joinGroup(group, address));
+  } catch (error) {
+    for (const opened of [{ socket }, ...sockets]) opened.socket.close();
+    if (error instanceof TransportError) throw error;
+    throw new TransportError('ERR_TRANSPORT_BIND', `cannot set up multicast on ${address}: ${(error as Error).message}`, { cause: error });
+  }
+  return new UdpTransport(socket, family, new PeerTable(peers), sockets);
+}
+
+interface GroupSocket {
+  readonly socket: Socket;
+  readonly group: string;
 }
 
 class UdpTransport implements DatagramTransport {
@@ -48,10 +76,12 @@ class UdpTransport implements DatagramTransport {
   readonly #socket: Socket;
   readonly #family: number;
   readonly #peers: PeerTable;
+  readonly #groups: readonly GroupSocket[];
   #closing: Promise<void> | undefined;
 
-  constructor(socket: Socket, family: number, peers: PeerTable) {
+  constructor(socket: Socket, family: number, peers: PeerTable, groups: readonly GroupSocket[]) {
     this.#socket = socket;
+    this.#groups = groups;
     this.#family = family;
     this.#peers = peers;
     const { address, port } = socket.address();
@@ -60,12 +90,16 @@ class UdpTransport implements DatagramTransport {
     socket.on('error', () => {});
   }
 
-  start(receive: (datagram: Uint8Array, peer: Peer) => void): void {
-    this.#socket.on('message', (datagram, remote) => {
-      // No socket has port 0: the source is forged, and an answer could not be sent.
-      if (remote.port === 0) return;
-      receive(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.byteLength), this.#peers.get(remote.address, remote.port));
-    });
+  start(receive: (datagram: Uint8Array, peer: Peer, group?: string) => void): void {
+    const listen = (socket: Socket, group?: string): void => {
+      socket.on('message', (datagram: Uint8Array, remote: RemoteInfo) => {
+        // No socket has port 0: the source is forged, and an answer could not be sent.
+        if (remote.port === 0) return;
+        receive(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.byteLength), this.#peers.get(remote.address, remote.port), group);
+      });
+    };
+    listen(this.#socket);
+    for (const { socket, group } of this.#groups) listen(socket, group);
   }
 
   send(datagram: Uint8Array, peer: Peer): void {
@@ -99,8 +133,12 @@ class UdpTransport implements DatagramTransport {
   }
 
   close(): Promise<void> {
-    this.#closing ??= new Promise((closed) => this.#socket.close(() => closed()));
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([{ socket: this.#socket }, ...this.#groups].map(({ socket }) => new Promise<void>((closed) => socket.close(() => closed()))));
   }
 }
 

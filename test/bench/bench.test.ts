@@ -108,7 +108,7 @@ describe('bench', () => {
 describe('bench: what the load is made of', () => {
   it('GETs differ in Message ID and token and in nothing else, and are of one size', () => {
     const datagrams = getRequests(300);
-    const messages = datagrams.map(decodeMessage);
+    const messages = datagrams.map((datagram) => decodeMessage(datagram));
     assert.equal(new Set(datagrams.map((datagram) => datagram.length)).size, 1);
     assert.equal(new Set(messages.map((message) => message.id)).size, 300);
     assert.equal(new Set(messages.map((message) => Buffer.from(message.token).toString('hex'))).size, 300);

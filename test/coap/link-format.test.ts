@@ -133,3 +133,49 @@ describe('RFC 6690 2: the format', () => {
     );
   });
 });
+
+describe('RFC 6690 4.1: query filtering', () => {
+  const links = decodeLinkFormat(
+    '</a>;rt="one two";if="x";rel="hosts item",</a/b>;rt="twofold";title="one two";sz=3,</c>;foo;bar="",</d>;anchor="/a b";ct="0 40",</e>;title="say \\"hi\\""',
+  );
+  const found = (...query: string[]): string[] => targets(filterLinks(links, query));
+
+  test('href is the target, whole or by prefix', () => {
+    assert.deepEqual(found('href=/a'), ['/a']);
+    assert.deepEqual(found('href=/a*'), ['/a', '/a/b']);
+    assert.deepEqual(found('href=*'), ['/a', '/a/b', '/c', '/d', '/e']);
+    assert.deepEqual(found('href=/A'), []);
+    assert.deepEqual(found('href='), []);
+  });
+
+  test('each value of a relation-type attribute counts by itself, a title is one value', () => {
+    assert.deepEqual(found('rt=two'), ['/a']);
+    assert.deepEqual(found('rt=two*'), ['/a', '/a/b']);
+    assert.deepEqual(found('rt=one two'), []);
+    assert.deepEqual(found('rel=item'), ['/a']);
+    assert.deepEqual(found('ct=40'), ['/d']);
+    assert.deepEqual(found('title=one two'), ['/a/b']);
+    assert.deepEqual(found('title=two'), []);
+  });
+
+  test('an attribute must be there; the empty prefix matches any value, and none', () => {
+    assert.deepEqual(found('foo=*'), ['/c']);
+    assert.deepEqual(found('bar=*'), ['/c']);
+    assert.deepEqual(found('bar='), ['/c']);
+    assert.deepEqual(found('nothing=*'), []);
+    assert.deepEqual(found('nothing='), []);
+  });
+
+  test('quoted strings are compared as what they stand for, anchors with their spaces', () => {
+    assert.deepEqual(found('title=say "hi"'), ['/e']);
+    assert.deepEqual(found('anchor=/a b'), ['/d']);
+    assert.deepEqual(found('anchor=/a'), []);
+  });
+
+  test('more than one filter: all must hold; a star inside is a star', () => {
+    assert.deepEqual(found('rt=two', 'if=x'), ['/a']);
+    assert.deepEqual(found('rt=two', 'if=y'), []);
+    assert.deepEqual(found('rt=t*o'), []);
+    assert.deepEqual(found(), ['/a', '/a/b', '/c', '/d', '/e']);
+  });
+});

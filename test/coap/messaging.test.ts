@@ -368,7 +368,7 @@ test('RFC 7252 4.7: the queue is bounded; what does not fit fails, not before tr
 
 test('RFC 7252 4.7: a Non-confirmable request without response counts as outstanding at PROBING_RATE', async () => {
   const { layer, sent, listener, sim, heard, isEmpty } = messageLayer();
-  const hold = layer.probingTime(token, { ...get, payload: new Uint8Array(25) });
+  const hold = layer.probingTime(token, { ...get, payload: new Uint8Array(24) });
   assert.equal(hold, 30_000);
   layer.transmit(peer, false, token, get, hold, listener('a'));
   layer.transmit(peer, false, token, get, hold, listener('b'));

@@ -363,3 +363,24 @@ test('20,000 changed messages: no exception, no handler, no context that moves',
   assert.equal(server.window.highest, -1);
   assert.deepEqual(side.layer.stats(), { contexts: 1, sequences: 0, waiting: 0, exchanges: 0 });
 });
+
+test('RFC 8613 4.1.3.6: the Inner No-Response is heeded, the Outer one is not', () => {
+  const { client, send, wire } = serve((message, reply) =>
+    reply.respond({ code: message.code === Method.PUT ? Code.Changed : Code.NotFound, options: [], payload: emptyBytes }),
+  );
+  const wish = (value: number) => [...pathOptions(['led']), uintOption(OptionNumber.NoResponse, value)];
+  const silent = send(1, request(client, Method.PUT, wish(26), 'on'));
+  assert.deepEqual(
+    silent.map(({ suppress, payload, options }) => [suppress, payload.length, options.length]),
+    [[true, 0, 0]],
+  );
+  assert.equal(send(2, request(client, Method.PUT, wish(8), 'on'))[0]!.suppress, undefined);
+  assert.equal(send(3, request(client, Method.GET, wish(2)))[0]!.suppress, undefined);
+  assert.equal(send(4, request(client, Method.GET, wish(8)))[0]!.suppress, true);
+  const { message } = protectRequest(request(client, Method.PUT, pathOptions(['led']), 'on'), client, 5);
+  const outer = {
+    ...message,
+    options: [...message.options.filter(({ number }) => number !== OptionNumber.NoResponse), uintOption(OptionNumber.NoResponse, 26)],
+  };
+  assert.equal(wire.inject(outer)[0]!.suppress, undefined);
+});

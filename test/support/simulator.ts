@@ -52,6 +52,7 @@ export class Simulator {
   readonly #options: SimulatorOptions;
   readonly #random: SeededRandom;
   readonly #events: Event[] = [];
+  readonly #groups: Map<string, Set<string>> = new Map();
   readonly #transports: Map<string, SimulatedTransport> = new Map();
   #now = 0;
   #order = 0;
@@ -90,6 +91,14 @@ export class Simulator {
     const transport = new SimulatedTransport(this, { key, address, port }, () => this.#transports.delete(key));
     this.#transports.set(key, transport);
     return transport;
+  }
+
+  /** Let what is sent to a group reach the transport at an `address:port`; the result is the group as a peer. */
+  join(group: string, port: number, member: string): Peer {
+    const key = `${group}:${port}`;
+    const members = this.#groups.get(key) ?? new Set();
+    this.#groups.set(key, members.add(member));
+    return { key, address: group, port, group: true };
   }
 
   /** The peer at an address. */
@@ -171,7 +180,10 @@ export class Simulator {
     const at = from.lastIndexOf(':');
     const peer = this.peer(from.slice(0, at), Number(from.slice(at + 1)));
     // Each copy is the receiver's to keep.
-    for (const arrival of arrivals) this.#schedule(arrival - this.#now, () => this.#transports.get(to)?.deliver(datagram.slice(), peer));
+    const members = this.#groups.get(to);
+    const group = members === undefined ? undefined : to.slice(0, to.lastIndexOf(':'));
+    for (const receiver of members ?? [to])
+      for (const arrival of arrivals) this.#schedule(arrival - this.#now, () => this.#transports.get(receiver)?.deliver(datagram.slice(), peer, group));
   }
 
   #schedule(delay: number, task: () => void): Cancel {
@@ -215,7 +227,7 @@ class SimulatedTransport implements DatagramTransport {
   readonly local: Peer;
   readonly #simulator: Simulator;
   readonly #unbind: () => void;
-  #receive: ((datagram: Uint8Array, peer: Peer) => void) | undefined;
+  #receive: ((datagram: Uint8Array, peer: Peer, group?: string) => void) | undefined;
   #closed = false;
 
   constructor(simulator: Simulator, local: Peer, unbind: () => void) {
@@ -224,7 +236,7 @@ class SimulatedTransport implements DatagramTransport {
     this.#unbind = unbind;
   }
 
-  start(receive: (datagram: Uint8Array, peer: Peer) => void): void {
+  start(receive: (datagram: Uint8Array, peer: Peer, group?: string) => void): void {
     this.#receive = receive;
   }
 
@@ -236,8 +248,8 @@ class SimulatedTransport implements DatagramTransport {
     return Promise.resolve(this.#simulator.peer(host, port));
   }
 
-  deliver(datagram: Uint8Array, peer: Peer): void {
-    if (!this.#closed) this.#receive?.(datagram, peer);
+  deliver(datagram: Uint8Array, peer: Peer, group?: string): void {
+    if (!this.#closed) this.#receive?.(datagram, peer, group);
   }
 
   close(): Promise<void> {
