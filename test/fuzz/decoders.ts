@@ -91,7 +91,7 @@ const messages: readonly Message[] = [
   },
   { type: MessageType.RST, code: 0, id: 2, token: new Uint8Array(0), options: [], payload: new Uint8Array(0) },
 ];
-const datagrams = [...messages.map(encodeMessage), ...hexOf('oscore', 8)];
+const datagrams = [...messages.map((message) => encodeMessage(message)), ...hexOf('oscore', 8)];
 
 const context = deriveContext({ masterSecret: new Uint8Array(16).fill(1), senderId: Uint8Array.of(1), recipientId: Uint8Array.of(2) });
 const mirror = deriveContext({ masterSecret: new Uint8Array(16).fill(1), senderId: Uint8Array.of(2), recipientId: Uint8Array.of(1) });

@@ -47,7 +47,7 @@ export async function endpointTarget(): Promise<Target> {
   await once(socket, 'listening');
   return {
     name: 'endpoint behind a socket',
-    seeds: requests.map(encodeMessage),
+    seeds: requests.map((message) => encodeMessage(message)),
     mutate: mutateDatagram,
     run: (input) => {
       if (input.length > 0 && input.length < 60_000) socket.send(input, server.port, '127.0.0.1');
