@@ -4,6 +4,7 @@ import type { ProtocolError } from '../core/errors.ts';
 import { type BlockwiseLayer, type BlockwiseOptions, blockwise } from './blockwise.ts';
 import { Method } from './code.ts';
 import { Task } from './deadline.ts';
+import { type EchoLayer, echo } from './echo.ts';
 import { CoapError } from './errors.ts';
 import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits } from './exchange.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from './layer.ts';
@@ -12,6 +13,7 @@ import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
+import { type AmplificationOptions, Reachability } from './reachability.ts';
 import type { DatagramTransport } from './transport.ts';
 
 /** Something worth a log line. */
@@ -33,6 +35,11 @@ export interface EndpointOptions {
   readonly blockwise?: BlockwiseOptions;
   readonly observe?: ObserveOptions;
   readonly limits?: Partial<EndpointLimits>;
+  /**
+   * How an address that has not shown itself is kept from being sent more than three times what came from it (RFC 9175, Section 2.4): answers become smaller
+   * blocks or a challenge by Echo. `unlimited`: not at all, for a network in which nobody forges addresses.
+   */
+  readonly amplification?: AmplificationOptions | 'unlimited';
   readonly emit?: (event: EndpointEvent) => void;
 }
 
@@ -61,6 +68,7 @@ export class Endpoint {
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
   readonly #observe: ObserveLayer;
+  readonly #echo: EchoLayer;
   readonly #limits: EndpointLimits;
   readonly #unfinished: Set<(error: ProtocolError) => void> = new Set();
   #closed: Promise<void> | undefined;
@@ -71,7 +79,9 @@ export class Endpoint {
     this.#transport = transport;
     this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
     const parameters = deriveParameters(options.parameters);
-    this.#messaging = new Messaging({ parameters, limits: this.#limits }, env, {
+    const { amplification } = options;
+    const reachability = amplification === 'unlimited' ? undefined : new Reachability(env, amplification);
+    this.#messaging = new Messaging({ parameters, limits: this.#limits, reachability }, env, {
       send: (datagram, peer) => transport.send(datagram, peer),
       emit,
       request: (message, peer, incoming) => this.#exchange.receiveRequest(message, peer, incoming),
@@ -79,7 +89,8 @@ export class Endpoint {
     });
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
-    const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? [])];
+    this.#echo = echo({ name: 'outer' }, env);
+    const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? []), this.#echo];
     this.#exchange = new Exchange(
       this.#messaging,
       this.#limits,
@@ -170,9 +181,11 @@ export class Endpoint {
   stats(): Readonly<Record<string, number>> {
     return {
       ...this.#messaging.stats(),
+      reachable: this.#messaging.reachability?.size ?? 0,
       ...this.#exchange.stats(),
       ...prefixed('blockwise', this.#blockwise.stats()),
       ...prefixed('observe', this.#observe.stats()),
+      ...prefixed('echo', this.#echo.stats()),
     };
   }
 
@@ -188,6 +201,7 @@ export class Endpoint {
     for (const fail of [...this.#unfinished]) fail(closedError());
     this.#observe.close();
     this.#blockwise.close();
+    this.#echo.close();
     await this.#transport.close();
   }
 

@@ -198,7 +198,10 @@ export class Exchange implements ReplyOwner {
 
   /** From the message layer: a request that is no duplicate. */
   receiveRequest(message: Message, peer: Peer, incoming: Incoming): void {
-    const { bad, options } = recogniseOptions(message.options, this.#options);
+    const { bad, options: known } = recogniseOptions(message.options, this.#options);
+    const { reachability } = this.messaging;
+    const last = known[known.length - 1];
+    const options = reachability === undefined || last === undefined || last.number < OptionNumber.Echo ? known : reachability.readEcho(incoming, known);
     const confirmable = message.type === MessageType.CON;
     if (bad !== undefined) this.#rejectOption(bad, message, peer, incoming);
     else if (this.#replies.size >= this.#limits.replies) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
@@ -206,6 +209,8 @@ export class Exchange implements ReplyOwner {
     else {
       const reply = this.#reply(message, peer, incoming, findOption(options, OptionNumber.Observe), noResponseOf(options));
       const { code, payload } = message;
+      // Who sends an Echo of any kind knows how to answer one.
+      reply.knowsEcho = options !== known || (last !== undefined && last.number >= OptionNumber.Echo && findOption(known, OptionNumber.Echo) !== undefined);
       try {
         this.handler(confirmable ? { code, options, payload, peer } : { code, options, payload, peer, nonConfirmable: true }, reply);
       } catch (error) {
@@ -220,12 +225,18 @@ export class Exchange implements ReplyOwner {
     if (this.#closed) reply.cancel();
     else {
       this.#replies.add(reply);
+      reply.hold();
       if (!reply.answered) reply.expireAfter(this.messaging.parameters.exchangeLifetime);
     }
   }
 
   failed(peer: Peer, error: unknown): void {
     this.#emit({ type: 'failed', peer, error });
+  }
+
+  /** RFC 7641 §4.1: Observe 1 removes the entry, whatever the answer to it is. */
+  deregistered(reply: IncomingExchange): void {
+    this.#observers.get(observerKey(reply))?.cancel();
   }
 
   accepted(reply: IncomingExchange): void {
@@ -254,7 +265,7 @@ export class Exchange implements ReplyOwner {
   }
 
   #reply(message: Message, peer: Peer, incoming: Incoming, observe: Option | undefined, noResponse: number): IncomingExchange {
-    return new IncomingExchange(this, incoming, peer, message.token, observe !== undefined, noResponse);
+    return new IncomingExchange(this, incoming, peer, message, observe, noResponse);
   }
 
   #rejectOption(bad: Option, message: Message, peer: Peer, incoming: Incoming): void {
@@ -264,8 +275,9 @@ export class Exchange implements ReplyOwner {
   }
 }
 
+/** What is protected is another endpoint than what is not: nobody ends the one by the other (RFC 7252, Section 1.2). */
 function observerKey(reply: IncomingExchange): string {
-  let key = reply.peer.key;
+  let key = reply.authenticated ? `protected ${reply.peer.key}` : reply.peer.key;
   for (const byte of reply.token) key += ` ${byte}`;
   return key;
 }
