@@ -50,6 +50,7 @@ class OutgoingExchange implements TransmissionListener {
   deadline: Task | undefined = undefined;
   /** A notification came before the acknowledgement. */
   notified = false;
+  retransmitted = false;
 
   constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
     this.exchange = exchange;
@@ -65,6 +66,7 @@ class OutgoingExchange implements TransmissionListener {
   /** Delivered, as far as the message layer can tell; the response is still to come. */
   finished(): void {
     const { messaging } = this.exchange;
+    this.retransmitted ||= (this.transmission?.retransmissions ?? 0) > 0;
     this.transmission = undefined;
     if (this.notified) return;
     this.deadline = new Task(() =>
@@ -184,12 +186,14 @@ export class Exchange implements ReplyOwner {
     // RFC 7641 §4.1: the answer to a deregistration has no Observe option. What has one is on its way since before, and unexpected by now.
     if (notifies && outgoing.deregisters) return false;
     const last = !outgoing.observes || !notifies;
+    const retransmitted = outgoing.retransmitted || (outgoing.transmission?.retransmissions ?? 0) > 0;
     if (last) this.end(outgoing);
     // A notification may cross a renewal, and under OSCORE nothing above can use it then: only the acknowledgement tells that the renewal has arrived.
     else if (outgoing.renews && transmission === undefined && outgoing.transmission?.confirmable === true) outgoing.notified = true;
     else this.#settle(outgoing);
     try {
-      outgoing.listener.response({ code: message.code, options, payload: message.payload, peer }, last);
+      const { code, payload } = message;
+      outgoing.listener.response(retransmitted ? { code, options, payload, peer, retransmitted } : { code, options, payload, peer }, last);
     } catch (error) {
       this.failed(peer, error);
     }

@@ -53,6 +53,8 @@ export interface Response {
   readonly association?: SecurityAssociation;
   /** A notification that a layer below numbered (OSCORE: by Partial IV); the Observe layer orders by it instead of the Observe option. */
   readonly sequence?: number;
+  /** Filled in on reception: its request went out more than once, so that a copy may still be under way. */
+  readonly retransmitted?: boolean;
   /**
    * To be sent: as a Non-confirmable message, or, when `false`, as a Confirmable one, unless it travels on an acknowledgement. Absent: like the request. For
    * notifications the server chooses each time (RFC 7641, Section 4.5).
