@@ -17,7 +17,10 @@ export type EchoEndpoint = Pick<Request, 'association' | 'peer'>;
 export interface EchoMethod {
   /** A value of 1 to 40 bytes; `undefined`: none can be given to this endpoint. */
   issue(endpoint: EchoEndpoint): Uint8Array | undefined;
-  /** Whether the value is one of ours for this endpoint and still shows that a request is fresh. */
+  /**
+   * Whether the value is one of ours for this endpoint and still shows that a request is fresh. Without an association it must be bound to the peer, since it
+   * shows its address too.
+   */
   verify(value: Uint8Array, endpoint: EchoEndpoint): boolean;
   /** Something happened: no value from before it shows freshness any more (RFC 9175, Section 2.5.1). */
   event(): void;

@@ -3,7 +3,7 @@ import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { attempt } from './attempt.ts';
 import { blockOf, blockSize } from './block-option.ts';
-import { endpointKey, sameAssociation } from './cache-key.ts';
+import { copyOptions, endpointKey, sameAssociation } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
 import { type EchoMethod, EchoTimestamps } from './echo-value.ts';
 import { ExpiringTable } from './expiring-table.ts';
@@ -102,7 +102,8 @@ class EchoExchange implements ResponseListener {
   constructor(values: ExpiringTable<Option>, next: Requester, request: Request, listener: ResponseListener) {
     this.#values = values;
     this.#next = next;
-    this.#request = request;
+    // What the caller gave is borrowed, and it may be sent again long after this call.
+    this.#request = { ...request, options: copyOptions(request.options), payload: request.payload.length === 0 ? emptyBytes : request.payload.slice() };
     this.#listener = listener;
   }
 

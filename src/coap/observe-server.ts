@@ -77,6 +77,7 @@ class Registration implements Reply {
   #format: string | undefined;
   #cancelRefresh: Cancel | undefined;
   #ended = false;
+  #cancelled = false;
   #tasks: (() => void)[] | undefined;
 
   constructor(server: ObserveServer, key: string, target: string, lower: Reply) {
@@ -120,6 +121,7 @@ class Registration implements Reply {
   }
 
   onCancel(task: () => void): void {
+    if (this.#cancelled) task();
     if (this.#ended) return;
     this.#tasks ??= [];
     this.#tasks.push(task);
@@ -127,6 +129,7 @@ class Registration implements Reply {
 
   cancelled(): void {
     if (this.#ended) return;
+    this.#cancelled = true;
     for (const task of this.#end()) task();
   }
 

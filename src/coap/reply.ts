@@ -65,6 +65,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
   #waiting: Response | undefined = undefined;
   #nonConfirmables = 0;
   #held = false;
+  #cancelled = false;
 
   constructor(owner: ReplyOwner, incoming: Incoming, peer: Peer, request: Pick<Message, 'code' | 'token'>, observe: Option | undefined, noResponse: number) {
     this.#owner = owner;
@@ -131,6 +132,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
   }
 
   onCancel(task: () => void): void {
+    if (this.#cancelled) this.#run(task);
     if (this.#closed) return;
     this.#onCancel ??= [];
     this.#onCancel.push(task);
@@ -152,18 +154,22 @@ export class IncomingExchange implements Reply, TransmissionListener {
   /** Nobody waits for more. */
   cancel(): void {
     const tasks = this.#closed ? undefined : this.#onCancel;
+    // A first notification that became a challenge: whoever made it may ask only afterwards to be told.
+    this.#cancelled ||= !this.#closed;
     this.#closed = true;
     this.#onCancel = undefined;
     if (this.#underWay !== undefined) this.#owner.messaging.settle(this.#underWay);
     this.#underWay = undefined;
     this.#waiting = undefined;
     this.#end();
-    for (const task of tasks ?? []) {
-      try {
-        task();
-      } catch (error) {
-        this.#owner.failed(this.peer, error);
-      }
+    for (const task of tasks ?? []) this.#run(task);
+  }
+
+  #run(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.#owner.failed(this.peer, error);
     }
   }
 

@@ -37,6 +37,16 @@ describe('RFC 9175 2.3: the client', () => {
     assert.deepEqual(wire.requests[1]!.payload, wire.requests[0]!.payload);
   });
 
+  test('what is sent again is what was given, whatever the caller did to its bytes meanwhile', () => {
+    const { wire, fetch } = client(() => {});
+    const message = put({ payload: Uint8Array.of(1, 2, 3) });
+    fetch(message);
+    message.payload.fill(0);
+    message.options[0]!.value.fill(0);
+    wire.replies[0]!.respond(response(Code.Unauthorized, '', [echoOption('77')]));
+    assert.deepEqual([toHex(wire.requests[1]!.payload), option(wire.requests[1]!, OptionNumber.UriPath)], ['010203', '6c6f636b']);
+  });
+
   test('resends once only', () => {
     let n = 0;
     const { fetch, sent } = client((_message, reply) => reply.respond(response(Code.Unauthorized, '', [opaqueOption(OptionNumber.Echo, Uint8Array.of(++n))])));

@@ -375,6 +375,21 @@ describe('RFC 7641 7: notifications to an address that has not shown itself', ()
     assert.equal(replies[0]!.cancelled, false);
   });
 
+  test('a registration that is challenged makes no observation, and the handler hears that nobody waits, also when it asks late', async () => {
+    let told = 0;
+    const { raw, endpoint } = serverOf((_request, reply) => {
+      reply.onCancel(() => told++);
+      reply.notify({ code: Code.Content, options: [], payload: body(1000) });
+      reply.onCancel(() => told++);
+    });
+    // Observe, then Echo: delta 246.
+    const [answer] = await raw.exchange('4101 1234 aa 60 d8 e9 0102030405060708');
+    assert.equal(message(answer!).code, Code.Unauthorized);
+    assert.deepEqual([told, endpoint.stats()['observers'], endpoint.stats()['observe.observers'], endpoint.stats()['replies']], [2, 0, 0, 0]);
+    const [again] = await raw.exchange(`4101 1235 aa 60 dc e9 ${echoIn(answer!)}`);
+    assert.deepEqual([message(again!).code, endpoint.stats()['observers']], [Code.Content, 1]);
+  });
+
   test('a large notification goes out as a smaller first block', async () => {
     const { raw, sim, replies, traffic, start } = observed('4101 1234 aa 60 51 61');
     await start();
