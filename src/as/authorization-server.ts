@@ -1,5 +1,5 @@
 import type { Profile, ProfileAtAs } from '../ace/index.ts';
-import { type DatagramTransport, Endpoint, type Response, Router, type TransmissionParameters } from '../coap/index.ts';
+import { type DatagramTransport, Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
@@ -43,6 +43,8 @@ export interface AuthorizationServerOptions {
   readonly env?: Env;
   readonly emit?: (event: AuthorizationServerEvent) => void;
   readonly parameters?: Partial<TransmissionParameters>;
+  /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
+  readonly amplification?: EndpointOptions['amplification'];
   readonly limits?: AuthorizationServerLimits;
   /** `/token` and `/introspect` when absent. */
   readonly paths?: { readonly token?: string; readonly introspect?: string };
@@ -119,6 +121,7 @@ export class AuthorizationServer {
       layers: [peersOnly(this.#registry, this.#emit), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
       blockwise: { maxBody: this.#options.limits?.payload ?? 4096 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
+      ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
       emit: (event) => this.#emit({ type: 'endpoint', event }),
     });
     return this.#endpoint;

@@ -22,6 +22,8 @@ export interface AnswerFields {
   /** Where the resource is that was created: an absolute path with or without a query, as in a URI. For 2.01. */
   readonly location?: string;
   readonly options?: readonly Option[];
+  /** The type of the message, where it has one of its own: notifications that are soon followed by others need not be acknowledged. */
+  readonly nonConfirmable?: boolean;
 }
 
 const noOptions: readonly Option[] = [];
@@ -64,7 +66,8 @@ function fieldsToResponse(answer: AnswerFields, defaultCode: number, formatOptio
     options.push(...(formatOptions.length === 0 && typeof payload === 'string' ? textOptions : formatOptions));
   }
   if (answer.maxAge !== undefined) options.push(uintOption(OptionNumber.MaxAge, answer.maxAge));
-  return { code, options: options.length < 2 ? options : sortOptions(options), payload: typeof payload === 'string' ? utf8(payload) : payload };
+  const response = { code, options: options.length < 2 ? options : sortOptions(options), payload: typeof payload === 'string' ? utf8(payload) : payload };
+  return answer.nonConfirmable === undefined ? response : { ...response, nonConfirmable: answer.nonConfirmable };
 }
 
 /** An error with problem details for a client that asks for another format: their text, as a diagnostic payload (RFC 7252, Section 5.5.2). */
@@ -98,7 +101,7 @@ export function afterwards(request: Request, response: Response): Response {
   if (!valid) return response;
   // RFC 7252 §5.9.1.3: 2.03 has the ETag, a new freshness and no payload.
   const options = response.options.filter(({ number }) => number === OptionNumber.ETag || number === OptionNumber.MaxAge);
-  return { code: Code.Valid, options, payload: emptyBytes };
+  return { ...response, code: Code.Valid, options, payload: emptyBytes };
 }
 
 /**

@@ -72,6 +72,7 @@ class Operation implements ResponseListener {
   /** The exchange below is over; the end of the download is the end of the operation. */
   #ended = false;
   #done = false;
+  #retransmitted = false;
   #turn = 0;
   #cancelExchange: Cancel | undefined;
 
@@ -96,6 +97,7 @@ class Operation implements ResponseListener {
   response(response: Response, last: boolean): void {
     if (this.#done) return;
     if (last) this.#cancelExchange = undefined;
+    if (response.retransmitted === true) this.#retransmitted = true;
     // What another association says (or none) decides nothing about this transfer.
     if (!sameAssociation(this.#request, response)) {
       this.#deliver(response, last, false);
@@ -282,8 +284,11 @@ class Operation implements ResponseListener {
     this.#cancelExchange = undefined;
     const tag = this.#upload?.tag;
     if (tag === undefined) return;
-    if (concluded) this.#client.tags.conclude(tag);
-    else this.#client.tags.lose(tag, this.#request.association !== undefined);
+    const { association } = this.#request;
+    // RFC 9175 §3.5.1: DTLS gives each copy of a request a number of its own, so that the server takes a late one for new.
+    const certain = concluded && !(this.#retransmitted && association?.kind === 'dtls');
+    if (certain) this.#client.tags.conclude(tag);
+    else this.#client.tags.lose(tag, association !== undefined);
   }
 }
 

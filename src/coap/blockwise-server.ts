@@ -7,6 +7,7 @@ import { copyOptions, endpointKey, operationKey } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
 import { ExpiringTable } from './expiring-table.ts';
 import type { Handler, Reply, Request, Response } from './layer.ts';
+import { bodyLength } from './message.ts';
 import { findOption, type Option, OptionNumber, uintOf, uintOption, withOption, withoutOptions } from './option.ts';
 
 /** A request body of which some blocks came. */
@@ -22,6 +23,9 @@ interface Representation {
   readonly options: readonly Option[];
   readonly payload: Uint8Array;
 }
+
+/** How a response is split. */
+type Fitting = Pick<BlockwiseLimits, 'szx' | 'threshold'>;
 
 /** What an entry costs besides its body. */
 const overhead = 256;
@@ -139,7 +143,7 @@ export class BlockwiseServer {
     if (block.number !== 0) {
       const kept = this.#representations.get(key);
       if (kept !== undefined) {
-        reply.respond(this.#slice(kept, block, false));
+        reply.respond(this.#slice(kept, block, false, fitting(this.limits, kept, reply.room).szx));
         return;
       }
       // The body is gone. To ask the handler again is right for what only reads; a FETCH without its body says nothing (RFC 8132 §2.5).
@@ -155,22 +159,23 @@ export class BlockwiseServer {
   }
 
   /** The block of a large response that goes out first, or the one that was asked for; `response` itself when there is nothing to split. */
-  shape(response: Response, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined): Response {
+  shape(response: Response, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined, room?: number): Response {
     const { payload, code } = response;
-    if (block2 === undefined && block1 === undefined && payload.length <= this.limits.threshold) return response;
+    const { szx, threshold } = fitting(this.limits, response, room);
+    if (block2 === undefined && block1 === undefined && payload.length <= threshold) return response;
     const base = block1 === undefined ? response : { ...response, options: withOption(response.options, blockOption(OptionNumber.Block1, block1)) };
     const number = block2?.number ?? 0;
-    const fits = payload.length <= (block2 === undefined ? this.limits.threshold : blockSize(Math.min(block2.szx, this.limits.szx)));
+    const fits = payload.length <= (block2 === undefined ? threshold : blockSize(Math.min(block2.szx, szx)));
     if (number === 0 && fits) {
       if (block2 === undefined || payload.length === 0) return base;
-      const whole = { number: 0, more: false, szx: Math.min(block2.szx, this.limits.szx) };
+      const whole = { number: 0, more: false, szx: Math.min(block2.szx, szx) };
       return { ...base, options: withOption(base.options, blockOption(OptionNumber.Block2, whole)) };
     }
     // An answer that is split by what made it (a proxy) stays as it is; an error says all that there is to say of the block that was asked for.
     if (findOption(response.options, OptionNumber.Block2) !== undefined || (number !== 0 && codeClass(code) !== 2)) return base;
     const representation = representationOf(response);
     this.#representations.set(key ?? operationKey(request), endpointKey(request), representation, overhead + payload.length);
-    const first = this.#slice(representation, block2 ?? { number: 0, more: false, szx: this.limits.szx }, number === 0);
+    const first = this.#slice(representation, block2 ?? { number: 0, more: false, szx }, number === 0, szx);
     let options = first.options;
     for (const option of base.options) {
       // Notification numbers and the outcome of the request body belong to this message, not to the representation.
@@ -179,9 +184,9 @@ export class BlockwiseServer {
     return { ...response, ...first, options };
   }
 
-  #slice(representation: Representation, asked: Block, withSize: boolean): Response {
+  #slice(representation: Representation, asked: Block, withSize: boolean, most: number): Response {
     const { code, payload } = representation;
-    const szx = Math.min(asked.szx, this.limits.szx);
+    const szx = Math.min(asked.szx, most);
     const size = blockSize(szx);
     const offset = blockOffset(asked);
     if (offset >= payload.length) return errorResponse(Code.BadRequest);
@@ -195,6 +200,10 @@ export class BlockwiseServer {
     return { code: Code.RequestEntityTooLarge, options: [uintOption(OptionNumber.Size1, this.limits.maxBody)], payload: emptyBytes };
   }
 }
+
+/** Bytes that Block2, Size2, Block1 and an Echo put to the options of a block; and an ETag, where there is none. */
+const blockOptions = 4 + 5 + 4 + 15;
+const etagOption = 9;
 
 /** Splits what a handler answers. */
 class BlockReply implements Reply {
@@ -215,16 +224,29 @@ class BlockReply implements Reply {
   }
 
   respond(response: Response): void {
-    this.#lower.respond(this.#server.shape(response, this.#request, this.#key, this.#block2, this.#block1));
+    this.#lower.respond(this.#server.shape(response, this.#request, this.#key, this.#block2, this.#block1, this.#lower.room));
   }
 
   notify(response: Response): void {
-    this.#lower.notify(this.#server.shape(response, this.#request, this.#key, this.#block2, this.#block1));
+    this.#lower.notify(this.#server.shape(response, this.#request, this.#key, this.#block2, this.#block1, this.#lower.room));
   }
 
   onCancel(task: () => void): void {
     this.#lower.onCancel(task);
   }
+}
+
+/**
+ * Limits for a response that has only so much room: an address that has not shown itself gets small blocks (RFC 9175, Section 2.4, item 3). A diagnostic payload
+ * is not worth blocks.
+ */
+function fitting(limits: BlockwiseLimits, { code, options }: Pick<Response, 'code' | 'options'>, room: number | undefined): Fitting {
+  if (room === undefined || (codeClass(code) !== 2 && findOption(options, OptionNumber.ContentFormat) === undefined)) return limits;
+  const taken = bodyLength(options, 1);
+  const spare = room - taken - blockOptions - (findOption(options, OptionNumber.ETag) === undefined ? etagOption : 0);
+  let { szx } = limits;
+  while (szx > 0 && blockSize(szx) > spare) szx--;
+  return { szx, threshold: Math.min(limits.threshold, Math.max(0, room - taken + 1)) };
 }
 
 /** What is needed of a request beside its key, without its bytes: the reply to an observation lives long. */

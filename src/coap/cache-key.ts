@@ -50,12 +50,12 @@ export function operationKey(request: Request): string {
 }
 
 function variesWithinObservation(number: number): boolean {
-  return number === OptionNumber.Observe || number === OptionNumber.ETag || number === OptionNumber.Block2;
+  return number === OptionNumber.Observe || number === OptionNumber.ETag || number === OptionNumber.Block2 || number === OptionNumber.RequestTag;
 }
 
 /**
- * The target of an observation: requests with equal keys observe the same thing (RFC 7641, Section 3.1; ETags may differ, Section 3.6). The body of a FETCH
- * is part of it (RFC 8132, Section 2).
+ * The target of an observation: requests with equal keys observe the same thing (RFC 7641, Section 3.1; ETags may differ, Section 3.6; a
+ * Request-Tag says nothing where there is no block, RFC 9175, Section 3.4). The body of a FETCH is part of it (RFC 8132, Section 2).
  */
 export function observationKey(request: Request): string {
   const key = appendOptions(`${endpointKey(request)} ${request.code}`, request.options, variesWithinObservation);

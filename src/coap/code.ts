@@ -60,6 +60,11 @@ export function isRequest(code: number): boolean {
   return code >= 1 && code <= 31;
 }
 
+/** A method that changes nothing (RFC 7252, Section 5.1; RFC 8132, Section 4): its request may be sent again. */
+export function isSafe(code: number): boolean {
+  return code === Method.GET || code === Method.FETCH;
+}
+
 /** A response code of class 2, 4 or 5, known or not. */
 export function isResponse(code: number): boolean {
   return (code >= 64 && code <= 95) || (code >= 128 && code <= 191);

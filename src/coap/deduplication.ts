@@ -18,6 +18,10 @@ export class Incoming {
   progress: Progress = Progress.Pending;
   /** The piggybacked response, as it was sent. */
   reply: Uint8Array | undefined = undefined;
+  /** Bytes on the wire that the answer may take, as long as the peer has not shown its address (RFC 9175, Section 2.4). */
+  allowance = 0;
+  /** Duplicates that are answered whatever that takes: those of an authenticated request, as often as its client may repeat it. */
+  copies = 0;
   /** Runs while no ACK has been sent. */
   ackDeadline: Deadline | undefined = undefined;
   /** The one that came after. */

@@ -1,32 +1,42 @@
-import { concat, constantTimeEqual, emptyBytes, utf8 } from '../core/bytes.ts';
-import { hmac } from '../core/crypto/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { attempt } from './attempt.ts';
-import { blockOf } from './block-option.ts';
-import { endpointKey, sameAssociation } from './cache-key.ts';
-import { Code } from './code.ts';
+import { blockOf, blockSize } from './block-option.ts';
+import { copyOptions, endpointKey, sameAssociation } from './cache-key.ts';
+import { Code, codeClass, Method } from './code.ts';
+import { type EchoMethod, EchoTimestamps } from './echo-value.ts';
 import { ExpiringTable } from './expiring-table.ts';
 import type { Layer, Reply, Request, Requester, Response, ResponseListener } from './layer.ts';
-import { findOption, type Option, OptionNumber, opaqueOption, withOption } from './option.ts';
+import { findOption, type Option, OptionNumber, opaqueOption, uintOf, withOption } from './option.ts';
 
 /** Which requests a server takes only when they are fresh. */
 export interface Freshness {
   required(request: Request): boolean;
   /** Milliseconds between our making an Echo value and its coming back. Default 30,000. */
   readonly window?: number;
+  /** How values are made. Default: integrity protected timestamps of that window. */
+  readonly method?: EchoMethod;
+  /** Give every success an Echo value for the next request, to a client that sends several in a row. Default: only 2.31. */
+  readonly preemptive?: boolean;
 }
 
 export interface EchoOptions {
+  /**
+   * Which of the two places in the stack this is. `inner` (above OSCORE, the default): as a client it looks at protected exchanges only. `outer` (below
+   * OSCORE): at all that passes; an endpoint has one of its own.
+   */
+  readonly name?: 'inner' | 'outer';
   readonly freshness?: Freshness;
-  /** Echo values that are kept for the next request, one for each endpoint. Default 256. */
+  /** Echo values that are kept for the next request, one for each endpoint. Default 256; 0: none, so that nobody is tracked by them. */
   readonly maxValues?: number;
   /** Milliseconds that they are kept. Default 247,000. */
   readonly lifetime?: number;
 }
 
 export interface EchoLayer extends Layer {
-  stats(): { readonly values: number };
+  /** `values`: of others, for our next request; `issued`: our own that are kept. */
+  stats(): { readonly values: number; readonly issued: number };
   /** Forget all values and stop the timer. */
   close(): void;
 }
@@ -41,26 +51,36 @@ export interface EchoLayer extends Layer {
  * @see https://www.rfc-editor.org/rfc/rfc9175#section-2.3
  */
 export function echo(options: EchoOptions, env: Env): EchoLayer {
+  const { name = 'inner', freshness } = options;
   const values = new ExpiringTable<Option>(env, { lifetime: options.lifetime ?? 247_000, entries: options.maxValues ?? 256 });
+  const method = freshness === undefined ? undefined : (freshness.method ?? new EchoTimestamps(env, freshness.window ?? 30_000));
   return {
-    name: 'echo',
+    name: `echo ${name}`,
     outbound: (next) => (request, listener) => {
+      // A client that a proxy speaks for answers by itself: only it can tell that it still means the request (RFC 9175 §2.3).
+      if (request.forwarded === true || (name === 'inner' && request.association === undefined)) return next(request, listener);
       const exchange = new EchoExchange(values, next, request, listener);
       exchange.start();
       return () => exchange.cancel();
     },
     inbound: (next) => {
-      const { freshness } = options;
-      if (freshness === undefined) return next;
-      const challenge = new Challenge(env, freshness.window ?? 30_000);
+      if (freshness === undefined || method === undefined) return next;
+      const challenge = new Challenge(method);
+      const always = freshness.preemptive === true;
       return (request, reply) => {
         if (!freshness.required(request)) next(request, reply);
-        else if (challenge.verify(request)) next(request, hasMoreBlocks(request) ? new PreemptiveReply(challenge, request, reply) : reply);
-        else reply.respond(challenge.respond(request));
+        else if (!challenge.verify(request)) reply.respond(challenge.respond(request));
+        else {
+          reply.shown?.();
+          next(request, always || hasMoreBlocks(request) ? new PreemptiveReply(challenge, request, reply, always) : reply);
+        }
       };
     },
-    stats: () => ({ values: values.size }),
-    close: () => values.clear(),
+    stats: () => ({ values: values.size, issued: method?.size ?? 0 }),
+    close: () => {
+      values.clear();
+      method?.close();
+    },
   };
 }
 
@@ -82,7 +102,8 @@ class EchoExchange implements ResponseListener {
   constructor(values: ExpiringTable<Option>, next: Requester, request: Request, listener: ResponseListener) {
     this.#values = values;
     this.#next = next;
-    this.#request = request;
+    // What the caller gave is borrowed, and it may be sent again long after this call.
+    this.#request = { ...request, options: copyOptions(request.options), payload: request.payload.length === 0 ? emptyBytes : request.payload.slice() };
     this.#listener = listener;
   }
 
@@ -111,7 +132,7 @@ class EchoExchange implements ResponseListener {
     // An Echo that came without the association of the request is not from the endpoint that the request is for.
     if (option !== undefined && sameAssociation(this.#request, response)) {
       const value = opaqueOption(OptionNumber.Echo, option.value.slice());
-      if (response.code === Code.Unauthorized && last && !this.#resent) {
+      if (last && !this.#resent && (response.code === Code.Unauthorized || isCutShort(this.#request, response))) {
         this.#resent = true;
         this.#cancelExchange = attempt(this.#next, { ...this.#request, options: withOption(this.#request.options, value) }, this);
         return;
@@ -126,32 +147,22 @@ class EchoExchange implements ResponseListener {
   }
 }
 
-const timestampLength = 4;
-const macLength = 8;
-
-/**
- * Echo values of 12 bytes: the low 32 bits of a millisecond clock and a truncated HMAC-SHA-256 over the whole time and the endpoint (RFC 9175, Appendix A,
- * item 2). The key lives as long as the clock goes on: as long as this object. Since the MAC covers the bits that are not sent, a value does not become
- * valid again when the 32 bits wrap around.
- */
+/** What the server's side of the layer knows: how to make, verify and attach values. */
 class Challenge {
-  readonly #env: Env;
-  readonly #window: number;
-  readonly #key: Uint8Array;
+  readonly #method: EchoMethod;
 
-  constructor(env: Env, window: number) {
-    this.#env = env;
-    this.#window = window;
-    this.#key = env.random(32);
+  constructor(method: EchoMethod) {
+    this.#method = method;
   }
 
-  option(request: Request): Option {
-    const time = Math.floor(this.#env.now());
-    return opaqueOption(OptionNumber.Echo, concat(lowBits(time), this.#mac(time, request)));
+  option(request: Request): Option | undefined {
+    const value = this.#method.issue(request);
+    return value === undefined ? undefined : opaqueOption(OptionNumber.Echo, value);
   }
 
   respond(request: Request): Response {
-    const options = [this.option(request)];
+    const option = this.option(request);
+    const options = option === undefined ? [] : [option];
     // A cache on the way must not give this answer to the request that follows it: Echo is no part of the cache key.
     if (request.association === undefined) options.unshift(opaqueOption(OptionNumber.MaxAge, emptyBytes));
     return { code: Code.Unauthorized, options, payload: emptyBytes };
@@ -159,17 +170,21 @@ class Challenge {
 
   verify(request: Request): boolean {
     const value = echoOf(request.options)?.value;
-    if (value === undefined || value.length !== timestampLength + macLength) return false;
-    const now = Math.floor(this.#env.now());
-    const low = value[0]! * 0x100_0000 + value[1]! * 0x1_0000 + value[2]! * 0x100 + value[3]!;
-    const age = (((now - low) % 0x1_0000_0000) + 0x1_0000_0000) % 0x1_0000_0000;
-    return age < this.#window && constantTimeEqual(value.subarray(timestampLength), this.#mac(now - age, request));
+    return value !== undefined && this.#method.verify(value, request);
   }
+}
 
-  #mac(time: number, request: Request): Uint8Array {
-    const high = Math.floor(time / 0x1_0000_0000);
-    return hmac('sha256', this.#key, concat(lowBits(high), lowBits(time), utf8(endpointKey(request)))).slice(0, macLength);
-  }
+/**
+ * Whether a server cut its answer into smaller blocks than it was asked for and wants to see an Echo: until it knows the address, it gives no more (RFC 9175,
+ * Section 2.4, item 3). To ask anew with the Echo is cheaper than to fetch what is left in those blocks.
+ */
+function isCutShort(request: Request, response: Response): boolean {
+  if ((request.code !== Method.GET && request.code !== Method.FETCH) || codeClass(response.code) !== 2) return false;
+  if (findOption(request.options, OptionNumber.Observe) !== undefined) return false;
+  const given = blockOf(response.options, OptionNumber.Block2);
+  const asked = blockOf(request.options, OptionNumber.Block2) ?? { number: 0, szx: 6 };
+  if (given === undefined || given === 'bad' || asked === 'bad' || asked.number !== 0 || !given.more || given.szx >= asked.szx) return false;
+  return (uintOf(response.options, OptionNumber.Size2) ?? Number.POSITIVE_INFINITY) > 2 * blockSize(given.szx);
 }
 
 /** A block of a request body that another will follow. */
@@ -178,32 +193,39 @@ function hasMoreBlocks(request: Request): boolean {
   return block !== undefined && block !== 'bad' && block.more;
 }
 
-/** Gives 2.31 an Echo value for the next block, so that not every block is challenged (RFC 9175, Section 2.3: a preemptive Echo value). */
+/** Gives answers an Echo value for the next request, so that not each is challenged (RFC 9175, Section 2.3: a preemptive Echo value). */
 class PreemptiveReply implements Reply {
   readonly #challenge: Challenge;
   readonly #request: Request;
   readonly #lower: Reply;
+  readonly #always: boolean;
 
-  constructor(challenge: Challenge, request: Request, lower: Reply) {
+  constructor(challenge: Challenge, request: Request, lower: Reply, always: boolean) {
     this.#challenge = challenge;
     this.#request = request;
     this.#lower = lower;
+    this.#always = always;
+  }
+
+  get room(): number | undefined {
+    return this.#lower.room;
   }
 
   respond(response: Response): void {
-    if (response.code !== Code.Continue) this.#lower.respond(response);
-    else this.#lower.respond({ ...response, options: withOption(response.options, this.#challenge.option(this.#request)) });
+    const wanted = response.code === Code.Continue || (this.#always && codeClass(response.code) === 2);
+    const option = wanted ? this.#challenge.option(this.#request) : undefined;
+    this.#lower.respond(option === undefined ? response : { ...response, options: withOption(response.options, option) });
   }
 
   notify(response: Response): void {
     this.#lower.notify(response);
   }
 
+  shown(): void {
+    this.#lower.shown?.();
+  }
+
   onCancel(task: () => void): void {
     this.#lower.onCancel(task);
   }
-}
-
-function lowBits(value: number): Uint8Array {
-  return Uint8Array.of(value / 0x100_0000, value / 0x1_0000, value / 0x100, value);
 }

@@ -4,6 +4,7 @@ import type { ProtocolError } from '../core/errors.ts';
 import { type BlockwiseLayer, type BlockwiseOptions, blockwise } from './blockwise.ts';
 import { Method } from './code.ts';
 import { Task } from './deadline.ts';
+import { type EchoLayer, echo } from './echo.ts';
 import { CoapError } from './errors.ts';
 import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits } from './exchange.ts';
 import { type ExtendedTokenOptions, longestPlainToken, TokenSupport } from './extended-token.ts';
@@ -17,6 +18,7 @@ import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { findOption, OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
+import { type AmplificationOptions, Reachability } from './reachability.ts';
 import { discoveryOf, type StatelessOptions, StatelessRequests } from './stateless-requests.ts';
 import type { DatagramTransport } from './transport.ts';
 
@@ -45,6 +47,11 @@ export interface EndpointOptions {
   readonly stateless?: StatelessOptions;
   /** How requests are answered that were sent to a group (RFC 7252, Section 8). */
   readonly multicast?: MulticastOptions;
+  /**
+   * How an address that has not shown itself is kept from being sent more than three times what came from it (RFC 9175, Section 2.4): answers become smaller
+   * blocks or a challenge by Echo. `unlimited`: not at all, for a network in which nobody forges addresses.
+   */
+  readonly amplification?: AmplificationOptions | 'unlimited';
   readonly emit?: (event: EndpointEvent) => void;
 }
 
@@ -80,6 +87,7 @@ export class Endpoint {
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
   readonly #observe: ObserveLayer;
+  readonly #echo: EchoLayer;
   readonly #limits: EndpointLimits;
   readonly #tokenSupport: TokenSupport | undefined;
   readonly #stateless: StatelessRequests | undefined;
@@ -94,7 +102,9 @@ export class Endpoint {
     const parameters = deriveParameters(options.parameters);
     this.#tokenSupport = options.extendedTokens === undefined ? undefined : new TokenSupport(env, options.extendedTokens);
     const format = { extendedTokens: this.#tokenSupport !== undefined };
-    this.#messaging = new Messaging({ parameters, limits: this.#limits, format }, env, {
+    const { amplification } = options;
+    const reachability = amplification === 'unlimited' ? undefined : new Reachability(env, amplification);
+    this.#messaging = new Messaging({ parameters, limits: this.#limits, format, reachability }, env, {
       send: (datagram, peer) => transport.send(datagram, peer),
       emit,
       request: (message, peer, incoming, group) => this.#exchange.receiveRequest(message, peer, incoming, group),
@@ -103,7 +113,8 @@ export class Endpoint {
     });
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
-    const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? [])];
+    this.#echo = echo({ name: 'outer' }, env);
+    const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? []), this.#echo];
     this.#exchange = new Exchange(this.#messaging, this.#limits, emit, {
       understood: layers.flatMap(({ understands }) => understands ?? []),
       longestToken: this.#tokenSupport?.accept ?? longestPlainToken,
@@ -313,10 +324,12 @@ export class Endpoint {
   stats(): Readonly<Record<string, number>> {
     return {
       ...this.#messaging.stats(),
+      reachable: this.#messaging.reachability?.size ?? 0,
       ...this.#exchange.stats(),
       ...(this.#tokenSupport === undefined ? {} : { tokenSupport: this.#tokenSupport.size }),
       ...prefixed('blockwise', this.#blockwise.stats()),
       ...prefixed('observe', this.#observe.stats()),
+      ...prefixed('echo', this.#echo.stats()),
     };
   }
 
@@ -333,6 +346,7 @@ export class Endpoint {
     this.#observe.close();
     this.#blockwise.close();
     this.#tokenSupport?.close();
+    this.#echo.close();
     await this.#transport.close();
   }
 

@@ -91,6 +91,7 @@ class OutgoingExchange implements TransmissionListener {
   notified = false;
   /** No-Response of the request: the classes of responses that will not come. */
   readonly noResponse: number;
+  retransmitted = false;
 
   constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, known: boolean, noResponse: number, listener: ResponseListener) {
     this.exchange = exchange;
@@ -107,6 +108,7 @@ class OutgoingExchange implements TransmissionListener {
   /** Delivered, as far as the message layer can tell; the response is still to come. */
   finished(): void {
     const { messaging } = this.exchange;
+    this.retransmitted ||= (this.transmission?.retransmissions ?? 0) > 0;
     this.transmission = undefined;
     // Who asks a group waits for as long as it likes.
     if (this.notified || this.peer.group === true) return;
@@ -256,12 +258,14 @@ export class Exchange implements ReplyOwner {
     // RFC 7641 §4.1: the answer to a deregistration has no Observe option. What has one is on its way since before, and unexpected by now.
     if (notifies && outgoing.deregisters) return false;
     const last = !group && (!outgoing.observes || !notifies);
+    const retransmitted = outgoing.retransmitted || (outgoing.transmission?.retransmissions ?? 0) > 0;
     if (last) this.end(outgoing);
     // A notification may cross a renewal, and under OSCORE nothing above can use it then: only the acknowledgement tells that the renewal has arrived.
     else if (outgoing.renews && transmission === undefined && outgoing.transmission?.confirmable === true) outgoing.notified = true;
     else this.#settle(outgoing);
     try {
-      outgoing.listener.response({ code: message.code, options, payload: message.payload, peer }, last);
+      const { code, payload } = message;
+      outgoing.listener.response(retransmitted ? { code, options, payload, peer, retransmitted } : { code, options, payload, peer }, last);
     } catch (error) {
       this.failed(peer, error);
     }
@@ -285,7 +289,10 @@ export class Exchange implements ReplyOwner {
       this.#receiveGroupRequest(message, peer, incoming, group);
       return;
     }
-    const { bad, options } = recogniseOptions(message.options, this.#options);
+    const { bad, options: known } = recogniseOptions(message.options, this.#options);
+    const { reachability } = this.messaging;
+    const last = known[known.length - 1];
+    const options = reachability === undefined || last === undefined || last.number < OptionNumber.Echo ? known : reachability.readEcho(incoming, known);
     const confirmable = message.type === MessageType.CON;
     // RFC 8974 §2.2.2: no Reset, which would say that extended tokens are unknown here.
     if (message.token.length > this.#longestToken)
@@ -304,6 +311,8 @@ export class Exchange implements ReplyOwner {
       }
       const reply = this.#reply(message, peer, incoming, observe, noResponse);
       const { code, payload } = message;
+      // Who sends an Echo of any kind knows how to answer one.
+      reply.knowsEcho = options !== known || (last !== undefined && last.number >= OptionNumber.Echo && findOption(known, OptionNumber.Echo) !== undefined);
       try {
         this.handler(confirmable ? { code, options: kept, payload, peer } : { code, options: kept, payload, peer, nonConfirmable: true }, reply);
       } catch (error) {
@@ -342,12 +351,18 @@ export class Exchange implements ReplyOwner {
     if (this.#closed) reply.cancel();
     else {
       this.#replies.add(reply);
+      reply.hold();
       if (!reply.answered) reply.expireAfter(this.messaging.parameters.exchangeLifetime);
     }
   }
 
   failed(peer: Peer, error: unknown): void {
     this.#emit({ type: 'failed', peer, error });
+  }
+
+  /** RFC 7641 §4.1: Observe 1 removes the entry, whatever the answer to it is. */
+  deregistered(reply: IncomingExchange): void {
+    this.#observers.get(observerKey(reply))?.cancel();
   }
 
   accepted(reply: IncomingExchange): void {
@@ -376,7 +391,7 @@ export class Exchange implements ReplyOwner {
   }
 
   #reply(message: Message, peer: Peer, incoming: Incoming, observe: Option | undefined, noResponse: number): IncomingExchange {
-    return new IncomingExchange(this, incoming, peer, message.token, observe !== undefined, noResponse);
+    return new IncomingExchange(this, incoming, peer, message, observe, noResponse);
   }
 
   #rejectOption(bad: Option, message: Message, peer: Peer, incoming: Incoming): void {
@@ -386,8 +401,9 @@ export class Exchange implements ReplyOwner {
   }
 }
 
+/** What is protected is another endpoint than what is not: nobody ends the one by the other (RFC 7252, Section 1.2). */
 function observerKey(reply: IncomingExchange): string {
-  let key = reply.peer.key;
+  let key = reply.authenticated ? `protected ${reply.peer.key}` : reply.peer.key;
   for (const byte of reply.token) key += ` ${byte}`;
   return key;
 }

@@ -54,6 +54,11 @@ export class ExpiringTable<V> {
     return entry !== undefined && entry.expires > this.#env.now();
   }
 
+  /** All values; their times go on. */
+  *values(): IterableIterator<V> {
+    for (const { value } of this.#entries.values()) yield value;
+  }
+
   /** Entries of one owner. */
   countOf(owner: string): number {
     return this.#owners.get(owner) ?? 0;

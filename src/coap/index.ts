@@ -10,11 +10,13 @@
 export type { Answer, AnswerFields } from './answer.ts';
 export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwise.ts';
 export { blockwise } from './blockwise.ts';
-export { Code, codeClass, codeName, formatCode, isRequest, isResponse, Method } from './code.ts';
+export { Code, codeClass, codeName, formatCode, isRequest, isResponse, isSafe, Method } from './code.ts';
 export { ContentFormat, contentFormatName, contentFormatOf } from './content-format.ts';
 export type { Incoming } from './deduplication.ts';
 export type { EchoLayer, EchoOptions, Freshness } from './echo.ts';
 export { echo } from './echo.ts';
+export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from './echo-value.ts';
+export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo-value.ts';
 export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, SendOptions } from './endpoint.ts';
 export { Endpoint } from './endpoint.ts';
 export { CoapError, CoapFormatError } from './errors.ts';
@@ -64,6 +66,7 @@ export type { DerivedParameters, TransmissionParameters } from './parameters.ts'
 export { deriveParameters } from './parameters.ts';
 export type { ProblemDetails, ProblemText, TaggedText } from './problem-details.ts';
 export { decodeProblemDetails, encodeProblemDetails, problem, problemText } from './problem-details.ts';
+export type { AmplificationOptions } from './reachability.ts';
 export type { RequestTag, RequestTagsOptions } from './request-tag.ts';
 export { RequestTags, requestTagOption } from './request-tag.ts';
 export type { RouterOptions } from './resource.ts';

@@ -43,6 +43,8 @@ export interface Request {
    * Sections 3.3.1 and 3.6). Layers pass it on; they do so by `{ ...request, ... }`.
    */
   readonly observation?: object;
+  /** To be sent: on behalf of a client of ours, as a proxy does. An Echo challenge is left to that client (RFC 9175, Section 2.3). */
+  readonly forwarded?: boolean;
 }
 
 /** A response, to be sent or received. */
@@ -57,6 +59,13 @@ export interface Response {
   readonly association?: SecurityAssociation;
   /** A notification that a layer below numbered (OSCORE: by Partial IV); the Observe layer orders by it instead of the Observe option. */
   readonly sequence?: number;
+  /** Filled in on reception: its request went out more than once, so that a copy may still be under way. */
+  readonly retransmitted?: boolean;
+  /**
+   * To be sent: as a Non-confirmable message, or, when `false`, as a Confirmable one, unless it travels on an acknowledgement. Absent: like the request. For
+   * notifications the server chooses each time (RFC 7641, Section 4.5).
+   */
+  readonly nonConfirmable?: boolean;
 }
 
 /** How a handler answers. Exactly one `respond`, or any number of `notify` (the first is the answer to the registration) ended by `respond` or a cancel. */
@@ -67,6 +76,13 @@ export interface Reply {
   notify(response: Response): void;
   /** `task` runs once when nobody waits for more: RST, a cancelled registration, a lost peer, a closed endpoint. */
   onCancel(task: () => void): void;
+  /**
+   * Bytes that options and payload of the next answer may have together, since the client has not shown that it is at its address (RFC 9175, Section 2.4, item
+   * 3). What is larger is not sent, so whoever can, makes it smaller. Absent: no such bound.
+   */
+  readonly room?: number | undefined;
+  /** The request showed that the client is at its address. */
+  shown?(): void;
 }
 
 /** Takes a request and answers it, at once or later. It never throws. */

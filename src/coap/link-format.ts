@@ -95,12 +95,17 @@ class LinkReader {
     const target = this.#text.slice(this.#at, close);
     this.#at = close + 1;
     const attributes: [string, string | undefined][] = [];
+    let observable = false;
     for (;;) {
       this.space();
       if (this.#text[this.#at] !== ';') return { target, attributes };
       this.#at++;
       this.space();
-      attributes.push(this.#parameter());
+      const [name, value] = this.#parameter();
+      // RFC 7641 §6: a value of obs is ignored, and so is obs after the first.
+      if (name !== 'obs') attributes.push([name, value]);
+      else if (!observable) attributes.push([name, undefined]);
+      observable ||= name === 'obs';
     }
   }
 

@@ -77,6 +77,17 @@ function optionsAndPayloadLength(options: readonly Option[], payload: Uint8Array
   return length;
 }
 
+/** The same as far as it can be told: for options that cannot be encoded it is not right, and nothing is thrown. */
+export function bodyLength(options: readonly Option[], payloadLength: number): number {
+  let length = payloadLength === 0 ? 0 : payloadLength + 1;
+  let before = 0;
+  for (const { number, value } of options) {
+    length += 1 + extensionLength(number - before) + extensionLength(value.length) + value.length;
+    before = number;
+  }
+  return length;
+}
+
 function writeOptionsAndPayload(into: Uint8Array, start: number, options: readonly Option[], payload: Uint8Array): void {
   let offset = start;
   let before = 0;

@@ -10,6 +10,7 @@ import { GroupMessageIds, MessageIds } from './message-id.ts';
 import type { DerivedParameters } from './parameters.ts';
 import { PeerState } from './peer-state.ts';
 import { RandomPool } from './random-pool.ts';
+import type { Reachability } from './reachability.ts';
 import { Transmission, type TransmissionListener } from './transmission.ts';
 
 export interface MessagingLimits {
@@ -27,6 +28,8 @@ export interface MessagingConfig {
   readonly parameters: DerivedParameters;
   readonly limits: MessagingLimits;
   readonly format?: MessageFormat;
+  /** Absent: whatever address seems to ask is sent what it asks for. */
+  readonly reachability?: Reachability | undefined;
 }
 
 /** A datagram that was ignored or rejected. `reason` is stable. */
@@ -65,6 +68,11 @@ function empty(type: number, id: number): Uint8Array {
   return Uint8Array.of(0x40 | (type << 4), 0, id >>> 8, id);
 }
 
+function writeId(datagram: Uint8Array, id: number): void {
+  datagram[2] = id >>> 8;
+  datagram[3] = id;
+}
+
 /** Whether a kept reply answers this token: an id that was taken again too early, with another token, is no duplicate. */
 function answersToken(reply: Uint8Array, token: Uint8Array): boolean {
   return equalBytes(tokenIn(reply), token);
@@ -79,6 +87,8 @@ export class Messaging {
   readonly parameters: DerivedParameters;
   readonly deadlines: Deadlines;
   readonly random: RandomPool;
+  /** Absent: whatever address seems to ask is sent what it asks for. */
+  readonly reachability: Reachability | undefined;
   readonly #limits: MessagingLimits;
   readonly #format: MessageFormat;
   readonly #env: Env;
@@ -92,6 +102,7 @@ export class Messaging {
 
   constructor(config: MessagingConfig, env: Env, port: MessagingPort) {
     this.parameters = config.parameters;
+    this.reachability = config.reachability;
     this.#limits = config.limits;
     this.#format = config.format ?? {};
     this.#env = env;
@@ -139,17 +150,17 @@ export class Messaging {
     const { type, code } = message;
     if (group !== undefined) {
       // RFC 7252 §8.1: only Non-confirmable requests are for groups.
-      if (type === MessageType.NON && isRequest(code)) this.#request(message, peer, group);
+      if (type === MessageType.NON && isRequest(code)) this.#request(message, peer, datagram.length, group);
       else this.#discard('group', peer);
       return;
     }
     if (type === MessageType.CON || type === MessageType.NON) {
-      if (isRequest(code)) this.#request(message, peer);
+      if (isRequest(code)) this.#request(message, peer, datagram.length);
       else if (isResponse(code)) this.#response(message, peer);
       // RFC 7252 §4.3: an Empty Confirmable message is a ping; an Empty Non-confirmable one is nothing.
       else if (type === MessageType.CON) this.#port.send(empty(MessageType.RST, message.id), peer);
       else this.#discard('empty', peer);
-    } else if (type === MessageType.ACK) this.#acknowledgement(message, peer);
+    } else if (type === MessageType.ACK) this.#acknowledgement(message, peer, datagram.length);
     else this.#reset(message, peer);
   }
 
@@ -158,18 +169,31 @@ export class Messaging {
    *
    * `hold`: how long a Non-confirmable answer counts as outstanding. Returns the transmission when there is one to listen to.
    *
+   * @param confirmable the type of a message of its own, when it is not that of the request
    * @throws {CoapError} `ERR_COAP_OPTION`
    */
-  answer(incoming: Incoming, token: Uint8Array, body: Body, hold: number, listener: TransmissionListener): Transmission | undefined {
+  answer(
+    incoming: Incoming,
+    token: Uint8Array,
+    body: Body,
+    hold: number,
+    listener: TransmissionListener,
+    confirmable: boolean = incoming.confirmable,
+  ): Transmission | undefined {
     if (incoming.confirmable && incoming.progress === Progress.Pending) {
       const reply = encodeParts(MessageType.ACK, body.code, incoming.id, token, body.options, body.payload, this.#format);
       incoming.progress = Progress.Answered;
       this.#clearAckDeadline(incoming);
       this.#duplicates.keep(incoming, reply);
-      if (!this.#closed) this.#port.send(reply, incoming.state.peer);
+      if (this.#closed) return undefined;
+      if (listener.authenticated !== true) this.#sendWithin(reply, incoming.state);
+      else {
+        incoming.copies = this.parameters.maxRetransmit;
+        this.#port.send(reply, incoming.state.peer);
+      }
       return undefined;
     }
-    return this.transmit(incoming.state.peer, incoming.confirmable, token, body, hold, listener);
+    return this.transmit(incoming.state.peer, confirmable, token, body, hold, listener);
   }
 
   /** Acknowledge a Confirmable request by an Empty message: its response, if any, travels separately. */
@@ -177,7 +201,7 @@ export class Messaging {
     if (!incoming.confirmable || incoming.progress !== Progress.Pending) return;
     incoming.progress = Progress.Acknowledged;
     this.#clearAckDeadline(incoming);
-    if (!this.#closed) this.#port.send(empty(MessageType.ACK, incoming.id), incoming.state.peer);
+    if (!this.#closed) this.#sendWithin(empty(MessageType.ACK, incoming.id), incoming.state);
   }
 
   /**
@@ -193,7 +217,10 @@ export class Messaging {
     const state = this.#peers.get(peer.key) ?? this.#addPeer(peer);
     if (!confirmable && hold === 0) {
       const id = this.#takeId(state);
-      if (id !== undefined) this.#sendWithId(datagram, id, peer);
+      if (id === undefined) return undefined;
+      writeId(datagram, id);
+      if (isRequest(datagram[1]!) || listener.authenticated === true) this.#port.send(datagram, peer);
+      else this.#sendWithin(datagram, state);
       return undefined;
     }
     const transmission = new Transmission(state, confirmable, token, datagram, hold, listener, this.#onTimeout);
@@ -243,6 +270,7 @@ export class Messaging {
     for (const state of this.#peers.values()) unfinished.push(...(state.sent?.values() ?? []), ...state.queue);
     this.#peers.clear();
     this.#duplicates.forgetBefore(Number.POSITIVE_INFINITY);
+    this.reachability?.close();
     for (const transmission of unfinished) {
       transmission.stage = 'done';
       transmission.listener.failed(new CoapError('ERR_COAP_CLOSED', 'the endpoint was closed'));
@@ -258,7 +286,7 @@ export class Messaging {
     this.#discard('format', peer, error.message);
   }
 
-  #request(message: Message, peer: Peer, group?: string): void {
+  #request(message: Message, peer: Peer, size: number, group?: string): void {
     const confirmable = message.type === MessageType.CON;
     const now = this.#env.now();
     const state = this.#peers.get(peer.key);
@@ -267,6 +295,7 @@ export class Messaging {
       // A copy has the type of the first: who forges the address of a peer cannot silence its Confirmable requests by Non-confirmable ones of their ids.
       const copied = earlier !== undefined && earlier.confirmable === confirmable && this.#isAlive(earlier, now);
       if (copied && (earlier.reply === undefined || answersToken(earlier.reply, message.token))) {
+        if (!state.reachable) this.reachability!.earn(state, size);
         this.#duplicate(earlier);
         return;
       }
@@ -277,6 +306,7 @@ export class Messaging {
       return;
     }
     const incoming = new Incoming(known, message.id, confirmable, now);
+    if (!known.reachable) incoming.allowance = this.reachability!.earn(known, size);
     this.#duplicates.add(incoming);
     this.#port.request(message, peer, incoming, group);
     if (incoming.progress === Progress.Pending && confirmable && !this.#closed) {
@@ -291,8 +321,11 @@ export class Messaging {
 
   /** RFC 7252 §4.5: the same ACK again; silence for what was Non-confirmable, and while the first copy is being answered. */
   #duplicate(earlier: Incoming): void {
-    if (earlier.reply !== undefined) this.#port.send(earlier.reply, earlier.state.peer);
-    else if (earlier.confirmable && earlier.progress === Progress.Acknowledged) this.#port.send(empty(MessageType.ACK, earlier.id), earlier.state.peer);
+    if (earlier.copies > 0) {
+      earlier.copies--;
+      this.#port.send(earlier.reply!, earlier.state.peer);
+    } else if (earlier.reply !== undefined) this.#sendWithin(earlier.reply, earlier.state);
+    else if (earlier.confirmable && earlier.progress === Progress.Acknowledged) this.#sendWithin(empty(MessageType.ACK, earlier.id), earlier.state);
   }
 
   #clearAckDeadline(incoming: Incoming): void {
@@ -320,18 +353,23 @@ export class Messaging {
       return;
     }
     if (this.#closed) return;
+    if (!incoming.state.reachable) this.reachability!.show(incoming.state);
     this.#duplicates.add(incoming);
     this.acknowledge(incoming);
   }
 
-  #acknowledgement(message: Message, peer: Peer): void {
+  #acknowledgement(message: Message, peer: Peer, size: number): void {
     const transmission = this.#peers.get(peer.key)?.sent?.get(message.id);
     if (transmission === undefined || !transmission.confirmable) this.#discard('unexpected-ack', peer);
     else if (message.code === 0) {
+      const { state, spent } = transmission;
+      if (spent > 0) this.reachability!.earn(state, size);
+      state.credit += spent;
       this.settle(transmission);
       transmission.listener.finished();
     } else if (!isResponse(message.code)) this.#discard('code', peer, `an acknowledgement of class ${codeClass(message.code)}`);
     else if (!this.#port.response(message, peer, transmission)) this.#discard('unexpected-response', peer, formatCode(message.code));
+    else if (!transmission.state.reachable) this.reachability!.show(transmission.state);
   }
 
   #reset(message: Message, peer: Peer): void {
@@ -371,13 +409,24 @@ export class Messaging {
     transmission.id = id;
     state.sent!.set(id, transmission);
     this.deadlines.set(transmission, transmission.timeout);
-    this.#sendWithId(transmission.datagram, id, state.peer);
+    writeId(transmission.datagram, id);
+    this.#sendCopy(transmission);
   }
 
-  #sendWithId(datagram: Uint8Array, id: number, peer: Peer): void {
-    datagram[2] = id >>> 8;
-    datagram[3] = id;
-    this.#port.send(datagram, peer);
+  /** One copy of a message, unless it is an answer for which there is no credit: then it is as good as lost. */
+  #sendCopy(transmission: Transmission): void {
+    const { state, datagram, listener } = transmission;
+    if (!state.reachable && datagram[1]! >= 0x40 && listener.authenticated !== true) {
+      const cost = this.reachability!.spend(state, datagram.length);
+      if (cost === 0) return;
+      transmission.spent += cost;
+    }
+    this.#port.send(datagram, state.peer);
+  }
+
+  /** Send what answers a peer, if that is within what it may be sent. */
+  #sendWithin(datagram: Uint8Array, state: PeerState): void {
+    if (state.reachable || this.reachability!.spend(state, datagram.length) > 0) this.#port.send(datagram, state.peer);
   }
 
   /** Too much waits for this peer. Told by a deadline of now, since listeners hear nothing before `transmit` returns. */
@@ -415,7 +464,7 @@ export class Messaging {
     const id = newer === undefined ? undefined : this.#takeId(transmission.state);
     if (newer === undefined || id === undefined) {
       this.deadlines.set(transmission, transmission.timeout);
-      this.#port.send(transmission.datagram, transmission.state.peer);
+      this.#sendCopy(transmission);
       return;
     }
     transmission.state.sent!.delete(transmission.id);
@@ -434,7 +483,9 @@ export class Messaging {
 
   #addPeer(peer: Peer): PeerState {
     if (this.#sweep.slot < 0) this.deadlines.set(this.#sweep, this.parameters.exchangeLifetime / 8);
-    return new PeerState(peer, this.#peers);
+    const state = new PeerState(peer, this.#peers);
+    this.reachability?.enter(state);
+    return state;
   }
 
   /** Room for a peer that speaks first; `undefined` when all that are known have something outstanding. */

@@ -63,7 +63,15 @@ export class GroupReplies {
       this.#messaging.deadlines.set(task, delay);
       inner.onCancel(() => this.#messaging.deadlines.clear(task!));
     };
-    return { respond, notify: respond, onCancel: (cancelled) => inner.onCancel(cancelled) };
+    return {
+      respond,
+      notify: respond,
+      onCancel: (cancelled) => inner.onCancel(cancelled),
+      get room() {
+        return inner.room;
+      },
+      shown: () => inner.shown(),
+    };
   }
 
   #isSuppressed(request: Request, response: Response): boolean {

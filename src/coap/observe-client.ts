@@ -2,9 +2,9 @@ import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { attempt } from './attempt.ts';
 import { copyOptions, observationKey } from './cache-key.ts';
-import { codeClass } from './code.ts';
+import { Code, codeClass, Method } from './code.ts';
 import type { Request, Requester, Response, ResponseListener } from './layer.ts';
-import { findOption, OptionNumber, uintOf, uintOption, withOption } from './option.ts';
+import { findOption, OptionNumber, uintOf, uintOption, withOption, withoutOptions } from './option.ts';
 import { isNewer } from './reordering.ts';
 
 /** Seconds that a response without Max-Age is fresh (RFC 7252, Section 5.10.5). */
@@ -24,9 +24,13 @@ export class ObserveClient {
   readonly #observations = new Map<string, Observation>();
   next: Requester = () => () => {};
 
-  constructor(env: Env, patience: number) {
+  /** An observation ends without a request: the Reset to the next notification tells it. */
+  readonly forgets: boolean;
+
+  constructor(env: Env, options: { readonly patience: number; readonly forgets: boolean }) {
     this.env = env;
-    this.patience = patience;
+    this.patience = options.patience;
+    this.forgets = options.forgets;
   }
 
   get size(): number {
@@ -41,6 +45,13 @@ export class ObserveClient {
     const observation = new Observation(this, key, request);
     this.#observations.set(key, observation);
     return observation.begin(listener);
+  }
+
+  /** RFC 7641 §3.1: a GET that an observation answers while it is fresh; `undefined`: none does. */
+  answer(request: Request, listener: ResponseListener): Cancel | undefined {
+    if (request.code !== Method.GET || this.#observations.size === 0 || findOption(request.options, OptionNumber.ETag) !== undefined) return undefined;
+    const response = this.#observations.get(observationKey(request))?.stored();
+    return response === undefined ? undefined : this.env.schedule(0, () => listener.response(response, true));
   }
 
   forget(key: string, observation: Observation): void {
@@ -106,6 +117,17 @@ class Observation implements ResponseListener {
     };
   }
 
+  /** The representation as a response to a GET, with what is left of its Max-Age (RFC 7252, Section 5.6.1); `undefined` when it is stale. */
+  stored(): Response | undefined {
+    const latest = this.#latest;
+    if (latest?.code !== Code.Content) return undefined;
+    const age = this.#client.env.now() - this.#receivedAt;
+    if (age > maxAge(latest)) return undefined;
+    const left = uintOption(OptionNumber.MaxAge, Math.floor((maxAge(latest) - age) / 1000));
+    const { sequence: _sequence, ...response } = latest;
+    return { ...response, options: withOption(withoutOptions(latest.options, OptionNumber.Observe), left) };
+  }
+
   response(response: Response, last: boolean): void {
     if (this.#ended) return;
     if (last || codeClass(response.code) !== 2 || findOption(response.options, OptionNumber.Observe) === undefined) {
@@ -168,7 +190,7 @@ class Observation implements ResponseListener {
 
   #leave(place: { readonly listener: ResponseListener }): void {
     if (!this.#listeners.delete(place) || this.#listeners.size > 0 || this.#ended) return;
-    if (this.#latest !== undefined) {
+    if (this.#latest !== undefined && !this.#client.forgets) {
       // RFC 7641 §3.6: the same request and token, Observe 1. The answer is of no use to anybody.
       const options = withOption(this.#request.options, uintOption(OptionNumber.Observe, 1));
       attempt(this.#client.next, { ...this.#request, options }, nobody);

@@ -1,16 +1,16 @@
 import { emptyBytes } from '../core/bytes.ts';
-import type { Env } from '../core/env.ts';
-import { endpointKey, observationKey } from './cache-key.ts';
+import type { Cancel, Env } from '../core/env.ts';
+import { copyOptions, endpointKey, observationKey } from './cache-key.ts';
 import { Code, codeClass } from './code.ts';
 import { ExpiringTable } from './expiring-table.ts';
 import type { Handler, Reply, Request, Response } from './layer.ts';
 import type { ObserveLimits } from './observe.ts';
-import { OptionNumber, uintOption, withOption, withoutOptions } from './option.ts';
+import { findOption, OptionNumber, readUint, uintOf, uintOption, withOption, withoutOptions } from './option.ts';
 
 /** Observation as a server sees it. @see https://www.rfc-editor.org/rfc/rfc7641#section-4 */
 export class ObserveServer {
-  readonly #env: Env;
-  readonly #limits: ObserveLimits;
+  readonly env: Env;
+  readonly limits: ObserveLimits;
   readonly #registrations: ExpiringTable<Registration>;
   /** Registrations by endpoint and target. */
   readonly #targets = new Map<string, number>();
@@ -19,8 +19,8 @@ export class ObserveServer {
   #count = 0;
 
   constructor(limits: ObserveLimits, env: Env) {
-    this.#env = env;
-    this.#limits = limits;
+    this.env = env;
+    this.limits = limits;
     this.#origin = Math.floor(env.epoch() * 1000 - env.now());
     const bounds = { lifetime: limits.idle, entries: limits.maxObservers + 1 };
     this.#registrations = new ExpiringTable(env, bounds, (registration) => registration.expire());
@@ -31,6 +31,7 @@ export class ObserveServer {
   }
 
   close(): void {
+    for (const registration of this.#registrations.values()) registration.close();
     this.#registrations.clear();
     this.#targets.clear();
   }
@@ -40,7 +41,7 @@ export class ObserveServer {
     const target = observationKey(request);
     // Who observes this already renews (RFC 7641 §4.1). The exchange below ends the entry that the new one replaces, but only then: there is room for one more.
     const room = this.#targets.has(target) ? 1 : 0;
-    if (this.size >= this.#limits.maxObservers + room || this.#registrations.countOf(owner) >= this.#limits.maxObserversPerPeer + room) {
+    if (this.size >= this.limits.maxObservers + room || this.#registrations.countOf(owner) >= this.limits.maxObserversPerPeer + room) {
       next({ ...request, options: withoutOptions(request.options, OptionNumber.Observe) }, reply);
       return;
     }
@@ -54,7 +55,7 @@ export class ObserveServer {
   /** The registration was used; the number for its next notification, larger than `last` (RFC 7641, Section 4.4). */
   touch(key: string, last: number): number {
     this.#registrations.get(key);
-    return Math.max(last + 1, this.#origin + Math.floor(this.#env.now()));
+    return Math.max(last + 1, this.#origin + Math.floor(this.env.now()));
   }
 
   forget(registration: Registration): void {
@@ -72,7 +73,11 @@ class Registration implements Reply {
   readonly #server: ObserveServer;
   readonly #lower: Reply;
   #number = 0;
+  /** Of the first representation: `''` where it has none. */
+  #format: string | undefined;
+  #cancelRefresh: Cancel | undefined;
   #ended = false;
+  #cancelled = false;
   #tasks: (() => void)[] | undefined;
 
   constructor(server: ObserveServer, key: string, target: string, lower: Reply) {
@@ -91,8 +96,22 @@ class Registration implements Reply {
       for (const task of tasks) task();
       return;
     }
+    if (!this.#keepsFormat(response)) {
+      this.notify({ code: Code.NotAcceptable, options: [], payload: emptyBytes });
+      return;
+    }
     this.#number = this.#server.touch(this.key, this.#number);
     this.#lower.notify({ ...response, options: withOption(response.options, uintOption(OptionNumber.Observe, this.#number % 0x100_0000)) });
+    this.#refreshLater(response);
+  }
+
+  /** RFC 7641 §4.2: the Content-Format stays that of the first notification. 2.03 has none. */
+  #keepsFormat(response: Response): boolean {
+    if (response.code === Code.Valid) return true;
+    const option = findOption(response.options, OptionNumber.ContentFormat);
+    const format = option === undefined ? '' : `${readUint(option.value)}`;
+    this.#format ??= format;
+    return this.#format === format;
   }
 
   respond(response: Response): void {
@@ -102,6 +121,7 @@ class Registration implements Reply {
   }
 
   onCancel(task: () => void): void {
+    if (this.#cancelled) task();
     if (this.#ended) return;
     this.#tasks ??= [];
     this.#tasks.push(task);
@@ -109,15 +129,34 @@ class Registration implements Reply {
 
   cancelled(): void {
     if (this.#ended) return;
+    this.#cancelled = true;
     for (const task of this.#end()) task();
+  }
+
+  /** End without a word. */
+  close(): void {
+    this.#ended = true;
+    this.#cancelRefresh?.();
   }
 
   expire(): void {
     this.notify({ code: Code.ServiceUnavailable, options: [], payload: emptyBytes });
   }
 
+  /** RFC 7641 §4.3.1: the same again just before it is stale, so that the client has no time without a representation. */
+  #refreshLater(response: Response): void {
+    const { env, limits } = this.#server;
+    this.#cancelRefresh?.();
+    this.#cancelRefresh = undefined;
+    const freshFor = 1000 * (uintOf(response.options, OptionNumber.MaxAge) ?? 60);
+    if (this.#ended || limits.refresh === undefined || freshFor <= limits.refresh) return;
+    const copy = { ...response, options: copyOptions(response.options), payload: response.payload.slice() };
+    this.#cancelRefresh = env.schedule(freshFor - limits.refresh, () => this.notify(copy));
+  }
+
   #end(): readonly (() => void)[] {
     this.#ended = true;
+    this.#cancelRefresh?.();
     this.#server.forget(this);
     const tasks = this.#tasks ?? [];
     this.#tasks = undefined;

@@ -17,10 +17,19 @@ export interface ObserveOptions {
    * Default 340,000 (MAX_TRANSMIT_WAIT and EXCHANGE_LIFETIME).
    */
   readonly patience?: number;
+  /** Milliseconds before the end of its Max-Age at which a notification is sent again, if none came after it (RFC 7641, Section 4.3.1). Absent: it is not. */
+  readonly refresh?: number;
+  /** How an observation of our own ends: by a request (the default), or by the Reset to its next notification (RFC 7641, Section 3.6). */
+  readonly cancellation?: 'deregister' | 'forget';
+  /**
+   * Answer a GET from an observation of the same target, as long as its last notification is fresh (RFC 7641, Section 3.1). Default: a GET asks the server, so
+   * that it sees what was written before it.
+   */
+  readonly answerGets?: boolean;
 }
 
 /** What bounds the observers, with the defaults filled in. */
-export type ObserveLimits = Required<Omit<ObserveOptions, 'patience'>>;
+export type ObserveLimits = Required<Pick<ObserveOptions, 'maxObservers' | 'maxObserversPerPeer' | 'idle'>> & { readonly refresh: number | undefined };
 
 export interface ObserveLayer extends Layer {
   /** `observers`: registrations with us; `observations`: our own with others. */
@@ -40,15 +49,23 @@ export interface ObserveLayer extends Layer {
  */
 export function observe(options: ObserveOptions, env: Env): ObserveLayer {
   const server = new ObserveServer(
-    { maxObservers: options.maxObservers ?? 4096, maxObserversPerPeer: options.maxObserversPerPeer ?? 64, idle: options.idle ?? 86_400_000 },
+    {
+      maxObservers: options.maxObservers ?? 4096,
+      maxObserversPerPeer: options.maxObserversPerPeer ?? 64,
+      idle: options.idle ?? 86_400_000,
+      refresh: options.refresh,
+    },
     env,
   );
-  const client = new ObserveClient(env, options.patience ?? 340_000);
+  const client = new ObserveClient(env, { patience: options.patience ?? 340_000, forgets: options.cancellation === 'forget' });
   return {
     name: 'observe',
     outbound: (next) => {
       client.next = next;
-      return (request, listener) => (isRegistration(request) ? client.observe(request, listener) : next(request, listener));
+      return (request, listener) => {
+        if (isRegistration(request)) return client.observe(request, listener);
+        return (options.answerGets === true ? client.answer(request, listener) : undefined) ?? next(request, listener);
+      };
     },
     inbound: (next) => (request, reply) => {
       if (isRegistration(request)) server.register(request, reply, next);

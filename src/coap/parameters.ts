@@ -16,6 +16,8 @@ export interface TransmissionParameters {
   readonly ackDelay: number;
   /** Least time between two Non-confirmable notifications to one peer (RFC 7641, Section 4.5.1). */
   readonly notificationInterval: number;
+  /** Non-confirmable notifications in a row after which one is Confirmable (RFC 7641, Sections 4.5 and 7). */
+  readonly nonConfirmableNotifications: number;
 }
 
 /** With the values that RFC 7252, Section 4.8.2 derives. */
@@ -37,6 +39,7 @@ const defaults: TransmissionParameters = {
   // A quarter of the time after which the client asks again: the Empty ACK may be slow and still be in time.
   ackDelay: 500,
   notificationInterval: 3000,
+  nonConfirmableNotifications: 8,
 };
 
 /**
@@ -60,6 +63,7 @@ export function deriveParameters(given: Partial<TransmissionParameters> = {}): D
   demand('maxLatency', 0);
   demand('ackDelay', 0);
   demand('notificationInterval', 0);
+  demand('nonConfirmableNotifications', 0, true);
   if (p.maxRetransmit > 20) throw new CoapError('ERR_COAP_PARAMETER', `expected maxRetransmit to be at most 20, got ${p.maxRetransmit}`);
   const maxTransmitSpan = p.ackTimeout * (2 ** p.maxRetransmit - 1) * p.ackRandomFactor;
   const maxTransmitWait = p.ackTimeout * (2 ** (p.maxRetransmit + 1) - 1) * p.ackRandomFactor;

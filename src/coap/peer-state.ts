@@ -14,6 +14,12 @@ export class PeerState {
   ids: MessageIds | undefined = undefined;
   /** Outstanding interactions: at most NSTART. */
   outstanding = 0;
+  /** The peer has shown that it is at its address, or nobody asks. */
+  reachable = true;
+  /** Bytes on the wire that it may be sent until then. */
+  credit = 0;
+  /** Requests of it that are not answered for good. */
+  replies = 0;
   /** What waits for its turn, in order. */
   readonly queue: Transmission[] = [];
 
@@ -26,7 +32,14 @@ export class PeerState {
   /** Forget the peer if nothing is left of it. Its message ids are kept by a peer to which something was sent until `release(true)`. */
   release(idsOver = false): void {
     if (idsOver) this.ids = undefined;
-    if (this.seen.size === 0 && this.ids === undefined && this.outstanding === 0 && this.queue.length === 0 && (this.sent?.size ?? 0) === 0) {
+    if (
+      this.replies === 0 &&
+      this.seen.size === 0 &&
+      this.ids === undefined &&
+      this.outstanding === 0 &&
+      this.queue.length === 0 &&
+      (this.sent?.size ?? 0) === 0
+    ) {
       this.#table.delete(this.peer.key);
     }
   }

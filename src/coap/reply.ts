@@ -1,11 +1,14 @@
 import { emptyBytes } from '../core/bytes.ts';
-import { Code } from './code.ts';
+import { blockOf } from './block-option.ts';
+import { copyOptions } from './cache-key.ts';
+import { Code, codeClass, isSafe } from './code.ts';
 import { Task } from './deadline.ts';
 import type { Incoming } from './deduplication.ts';
 import type { Peer, Reply, Response } from './layer.ts';
-import type { Body } from './message.ts';
+import { type Body, bodyLength, type Message } from './message.ts';
 import type { Messaging } from './messaging.ts';
 import { isUnwanted } from './no-response.ts';
+import { findOption, type Option, OptionNumber, opaqueOption, readUint, withOption } from './option.ts';
 import type { Transmission, TransmissionListener } from './transmission.ts';
 
 /** What a reply needs of the exchange that owns it. */
@@ -15,16 +18,15 @@ export interface ReplyOwner {
   failed(peer: Peer, error: unknown): void;
   /** A registration was accepted, or a request that bears a registration's token was answered with success. */
   accepted(reply: IncomingExchange): void;
+  /** A deregistration was answered. */
+  deregistered(reply: IncomingExchange): void;
   /** Nothing more will be sent. */
   ended(reply: IncomingExchange): void;
 }
 
-/** After this many Non-confirmable notifications in a row one is Confirmable (RFC 7641, Sections 4.5 and 7). */
-const nonConfirmableInARow = 8;
-
 /** What waits is copied: the bytes of a response are borrowed. */
-export function copyOf(body: Body): Body {
-  return { code: body.code, options: body.options.map(({ number, value }) => ({ number, value: value.slice() })), payload: body.payload.slice() };
+export function copyOf(response: Response): Response {
+  return { ...response, options: copyOptions(response.options), payload: response.payload.slice() };
 }
 
 /**
@@ -39,6 +41,12 @@ export class IncomingExchange implements Reply, TransmissionListener {
   readonly token: Uint8Array;
   /** The request carried an Observe option. */
   readonly observes: boolean;
+  /** What is answered is protected, so the request was too: who sent it is known. */
+  authenticated = false;
+  /** The client can be asked to send its request again with an Echo. */
+  knowsEcho = false;
+  readonly #method: number;
+  readonly #deregisters: boolean;
   readonly #owner: ReplyOwner;
   readonly #incoming: Incoming;
   readonly #noResponse: number;
@@ -49,16 +57,20 @@ export class IncomingExchange implements Reply, TransmissionListener {
   #onCancel: (() => void)[] | undefined = undefined;
   #deadline: Task | undefined = undefined;
   #underWay: Transmission | undefined = undefined;
-  #sent: Body | undefined = undefined;
-  #waiting: Body | undefined = undefined;
+  #sent: Response | undefined = undefined;
+  #waiting: Response | undefined = undefined;
   #nonConfirmables = 0;
+  #held = false;
+  #cancelled = false;
 
-  constructor(owner: ReplyOwner, incoming: Incoming, peer: Peer, token: Uint8Array, observes: boolean, noResponse: number) {
+  constructor(owner: ReplyOwner, incoming: Incoming, peer: Peer, request: Pick<Message, 'code' | 'token'>, observe: Option | undefined, noResponse: number) {
     this.#owner = owner;
     this.#incoming = incoming;
     this.peer = peer;
-    this.token = token;
-    this.observes = observes;
+    this.token = request.token;
+    this.#method = request.code;
+    this.observes = observe !== undefined;
+    this.#deregisters = observe !== undefined && observe.value.length <= 3 && readUint(observe.value) === 1;
     this.#noResponse = noResponse;
   }
 
@@ -76,11 +88,27 @@ export class IncomingExchange implements Reply, TransmissionListener {
     return this.#answered;
   }
 
+  get room(): number | undefined {
+    const { reachability } = this.#owner.messaging;
+    // A client that will answer a challenge gets one, and then all at once.
+    if (reachability === undefined || (this.knowsEcho && !this.#answered && isSafe(this.#method))) return undefined;
+    return reachability.room(this.#incoming, this.token, !this.#answered);
+  }
+
+  shown(): void {
+    const { reachability } = this.#owner.messaging;
+    if (!this.#incoming.state.reachable) reachability?.show(this.#incoming.state);
+  }
+
   respond(response: Response): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#onCancel = undefined;
-    if (this.observes && response.code >>> 5 === 2) this.#owner.accepted(this);
+    if (this.observes) {
+      this.#authenticate(response);
+      if (this.#deregisters) this.#owner.deregistered(this);
+      else if (codeClass(response.code) === 2) this.#owner.accepted(this);
+    }
     // RFC 7967 §2.1: the wish holds for the request, and so for the last notification too.
     if (response.suppress === true || (this.#noResponse !== 0 && isUnwanted(this.#noResponse, response.code)))
       this.#owner.messaging.acknowledge(this.#incoming);
@@ -94,7 +122,10 @@ export class IncomingExchange implements Reply, TransmissionListener {
       this.respond(response);
       return;
     }
-    if (!this.#answered) this.#owner.accepted(this);
+    if (!this.#answered) {
+      this.#authenticate(response);
+      this.#owner.accepted(this);
+    }
     this.#deliver(response);
   }
 
@@ -104,9 +135,17 @@ export class IncomingExchange implements Reply, TransmissionListener {
   }
 
   onCancel(task: () => void): void {
+    if (this.#cancelled) this.#run(task);
     if (this.#closed) return;
     this.#onCancel ??= [];
     this.#onCancel.push(task);
+  }
+
+  /** It lasts: what is known of the peer lasts as long. An authenticated one needs nothing of it. */
+  hold(): void {
+    if (this.authenticated) return;
+    this.#held = true;
+    this.#incoming.state.replies++;
   }
 
   /** A handler that never answers is not waited for longer than the client waits. */
@@ -118,18 +157,22 @@ export class IncomingExchange implements Reply, TransmissionListener {
   /** Nobody waits for more. */
   cancel(): void {
     const tasks = this.#closed ? undefined : this.#onCancel;
+    // A first notification that became a challenge: whoever made it may ask only afterwards to be told.
+    this.#cancelled ||= !this.#closed;
     this.#closed = true;
     this.#onCancel = undefined;
     if (this.#underWay !== undefined) this.#owner.messaging.settle(this.#underWay);
     this.#underWay = undefined;
     this.#waiting = undefined;
     this.#end();
-    for (const task of tasks ?? []) {
-      try {
-        task();
-      } catch (error) {
-        this.#owner.failed(this.peer, error);
-      }
+    for (const task of tasks ?? []) this.#run(task);
+  }
+
+  #run(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.#owner.failed(this.peer, error);
     }
   }
 
@@ -157,7 +200,11 @@ export class IncomingExchange implements Reply, TransmissionListener {
     else this.#send(response);
   }
 
-  #send(body: Body, repeated = false): void {
+  #authenticate(response: Response): void {
+    this.authenticated ||= findOption(response.options, OptionNumber.Oscore) !== undefined;
+  }
+
+  #send(body: Response, repeated = false): void {
     this.#waiting = undefined;
     try {
       this.#transmit(body, repeated);
@@ -168,14 +215,24 @@ export class IncomingExchange implements Reply, TransmissionListener {
     }
   }
 
-  #transmit(body: Body, repeated: boolean): void {
+  #transmit(given: Response, repeated: boolean): void {
     const { messaging } = this.#owner;
     const first = !this.#answered;
+    const { reachable } = this.#incoming.state;
+    const body = reachable ? given : this.#within(given, first);
+    if (body === 'challenge') {
+      this.#challenge();
+      return;
+    }
     // The final response to a Non-confirmable request takes no part in the pacing of notifications.
     const hold = this.#closed && first ? 0 : messaging.parameters.notificationInterval;
-    if (first) this.#underWay = messaging.answer(this.#incoming, this.token, body, hold, this);
+    const wanted = body.nonConfirmable === undefined ? this.#incoming.confirmable : !body.nonConfirmable;
+    if (first) this.#underWay = messaging.answer(this.#incoming, this.token, body, hold, this, wanted);
     else {
-      const confirmable = this.#incoming.confirmable || this.#closed || repeated || this.#nonConfirmables >= nonConfirmableInARow;
+      // RFC 7641 §7: who has not shown that it is there must acknowledge each.
+      const unknown = !reachable && !this.authenticated;
+      const due = this.#nonConfirmables >= messaging.parameters.nonConfirmableNotifications;
+      const confirmable = wanted || this.#closed || repeated || unknown || due;
       this.#underWay = messaging.transmit(this.peer, confirmable, this.token, body, hold, this);
     }
     this.#answered = true;
@@ -184,10 +241,50 @@ export class IncomingExchange implements Reply, TransmissionListener {
     if (first && this.#deadline !== undefined) messaging.deadlines.clear(this.#deadline);
   }
 
+  /**
+   * What may be sent to an address that has not shown itself (RFC 9175, Section 2.4, item 3).
+   *
+   * An answer that is too large goes without its diagnostic payload; else the client is asked for an Echo, if it is safe to send the request again; else it
+   * hears how its request ended and nothing more.
+   */
+  #within(response: Response, first: boolean): Response | 'challenge' {
+    const { reachability } = this.#owner.messaging;
+    if (!this.observes) this.#authenticate(response);
+    const room = reachability?.room(this.#incoming, this.token, first);
+    if (room === undefined || this.authenticated) return response;
+    const { code, options, payload } = response;
+    if (bodyLength(options, payload.length) <= room) {
+      // Blocks follow, so the client will come back.
+      const block = blockOf(options, OptionNumber.Block2);
+      if (block === undefined || block === 'bad' || !block.more) return response;
+      const proving = withOption(options, reachability!.echoOption(this.peer));
+      return bodyLength(proving, payload.length) <= room ? { ...response, options: proving } : response;
+    }
+    if (!first) return response;
+    if (codeClass(code) > 2 && findOption(options, OptionNumber.ContentFormat) === undefined && bodyLength(options, 0) <= room) {
+      return { code, options, payload: emptyBytes };
+    }
+    return codeClass(code) === 4 || isSafe(this.#method) ? 'challenge' : { code, options: [], payload: emptyBytes };
+  }
+
+  /** RFC 9175 §2.4, item 3: on the acknowledgement or Non-confirmable, never where it would be sent again and again. */
+  #challenge(): void {
+    const { messaging } = this.#owner;
+    const options = [opaqueOption(OptionNumber.MaxAge, emptyBytes), messaging.reachability!.echoOption(this.peer)];
+    messaging.answer(this.#incoming, this.token, { code: Code.Unauthorized, options, payload: emptyBytes }, 0, this, false);
+    this.#answered = true;
+    this.cancel();
+  }
+
   #end(): void {
     this.#closed = true;
     this.#sent = undefined;
     if (this.#deadline !== undefined) this.#owner.messaging.deadlines.clear(this.#deadline);
     this.#owner.ended(this);
+    if (!this.#held) return;
+    this.#held = false;
+    const { state } = this.#incoming;
+    state.replies--;
+    state.release();
   }
 }

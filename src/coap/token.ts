@@ -1,6 +1,9 @@
+import { CoapError } from './errors.ts';
 import type { RandomPool } from './random-pool.ts';
 
 const randomLength = 4;
+/** As many as fit in a token of 8 bytes beside the random ones. */
+const most = 2 ** 32;
 
 /**
  * Tokens of one endpoint: four random bytes, then a sequence number from 0 in its shortest form.
@@ -12,12 +15,17 @@ export class Tokens {
   readonly #random: RandomPool;
   #next = 0;
 
-  constructor(random: RandomPool) {
+  constructor(random: RandomPool, next = 0) {
     this.#random = random;
+    this.#next = next;
   }
 
-  /** @param least bytes that it has at least: zeros stand between the two parts (RFC 8974) */
+  /**
+   * @param least bytes that it has at least: zeros stand between the two parts (RFC 8974)
+   * @throws {CoapError} `ERR_COAP_TOKEN` when all are used up: none is used again
+   */
   take(least = 0): Uint8Array {
+    if (this.#next >= most) throw new CoapError('ERR_COAP_TOKEN', `expected at most ${most} requests of one endpoint, got more; open another`);
     const number = this.#next++;
     let length = 1;
     for (let rest = Math.floor(number / 256); rest > 0; rest = Math.floor(rest / 256)) length++;

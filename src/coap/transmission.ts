@@ -9,6 +9,8 @@ export interface TransmissionListener {
   finished(): void;
   /** `ERR_COAP_TIMEOUT`, `ERR_COAP_RESET`, `ERR_COAP_BUSY`, `ERR_COAP_CLOSED`. */
   failed(error: CoapError): void;
+  /** What is sent for it goes to an authenticated peer, so the limit on what an unknown address is sent does not apply. */
+  readonly authenticated?: boolean;
   /** Asked before a retransmission: a newer body that goes out in place of the old one (RFC 7641, Section 4.5.2). */
   supersede?(): Body | undefined;
 }
@@ -26,6 +28,8 @@ export class Transmission extends Deadline {
   stage: Stage = 'queued';
   id = -1;
   retransmissions = 0;
+  /** Bytes of credit that its copies have taken. */
+  spent = 0;
   /** Milliseconds until the next timeout; for a Non-confirmable message how long it counts as outstanding. */
   timeout: number;
   readonly #onTimeout: (transmission: Transmission) => void;

@@ -109,6 +109,7 @@ export class ServerReply implements Reply {
       last = true;
       this.#ended = true;
     }
+    if (response.nonConfirmable !== undefined) message = { ...message, nonConfirmable: response.nonConfirmable };
     if (last) this.#lower.respond(message);
     else this.#lower.notify(message);
   }

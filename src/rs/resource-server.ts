@@ -1,5 +1,16 @@
 import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
-import { type DatagramTransport, Endpoint, type Resource, type ResourceHandle, Router, type TransmissionParameters } from '../coap/index.ts';
+import {
+  type DatagramTransport,
+  type EchoLayer,
+  Endpoint,
+  type EndpointOptions,
+  echo,
+  type Freshness,
+  type Resource,
+  type ResourceHandle,
+  Router,
+  type TransmissionParameters,
+} from '../coap/index.ts';
 import { type LeewayOptions, leewayOf, timeOf } from '../core/cwt-times.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
@@ -55,6 +66,10 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly env?: Env;
   readonly emit?: (event: ResourceServerEvent) => void;
   readonly parameters?: Partial<TransmissionParameters>;
+  /** Which of the requests that a token permits must be fresh (RFC 9175, Section 2.3), as those that move something should be. */
+  readonly freshness?: Freshness;
+  /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
+  readonly amplification?: EndpointOptions['amplification'];
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
 }
@@ -82,6 +97,7 @@ export class ResourceServer {
   readonly #targets: Targets;
   readonly #hints: RefusalHints;
   #started: Promise<void> | undefined;
+  readonly #fresh: EchoLayer | undefined;
   #endpoint: Endpoint | undefined;
   #closed = false;
 
@@ -115,6 +131,7 @@ export class ResourceServer {
       pending: limits.pending ?? 64,
       emit: this.#emit,
     });
+    this.#fresh = options.freshness === undefined ? undefined : echo({ freshness: options.freshness }, env);
     this.#hints = new RefusalHints({ as: options.issuers[0]!.uri, audience: audiences[0], scopes, aif, nonces });
     const open = [...(options.public ?? []), ...(options.protectDiscovery === true ? [] : [wellKnownCore])];
     this.#targets = new Targets({ public: new Set(open.map(pathForm)), authzInfo: pathForm(authzInfo) });
@@ -162,9 +179,10 @@ export class ResourceServer {
       transport,
       env: this.#env,
       handler: this.#router.handler,
-      layers: [door, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
+      layers: [...(this.#fresh === undefined ? [] : [this.#fresh]), door, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
       blockwise: { maxBody: this.#options.limits?.payload ?? 0x1_0000 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
+      ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
       emit: (event) => this.#emit({ type: 'endpoint', event }),
     });
     return this.#endpoint;
@@ -190,6 +208,7 @@ export class ResourceServer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#endpoint?.close();
+    this.#fresh?.close();
     await this.#tokens.close();
     this.#exi.close();
     await Promise.all(this.#profiles.map(({ rs }) => rs.close()));

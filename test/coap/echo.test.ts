@@ -6,13 +6,13 @@ import type { Handler, Request } from '../../src/coap/layer.ts';
 import { OptionNumber, opaqueOption, uintOption } from '../../src/coap/option.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { Simulator } from '../support/simulator.ts';
-import { ask, association, block1, Listener, option, peer, request, response, Wire } from './harness.ts';
+import { ask, association, block1, block2, Listener, option, peer, request, response, Wire } from './harness.ts';
 
 const echoOption = (hex: string) => opaqueOption(OptionNumber.Echo, fromHex(hex));
 
 function client(handler: Handler, options: EchoOptions = {}) {
   const sim = new Simulator();
-  const layer = echo(options, sim.env());
+  const layer = echo({ name: 'outer', ...options }, sim.env());
   const wire = new Wire(handler);
   const requester = layer.outbound(wire.requester);
   const fetch = (message: Request): Listener => {
@@ -35,6 +35,16 @@ describe('RFC 9175 2.3: the client', () => {
     assert.equal(fetch(put()).only.code, Code.Changed);
     assert.deepEqual(sent(), [undefined, '0a0b']);
     assert.deepEqual(wire.requests[1]!.payload, wire.requests[0]!.payload);
+  });
+
+  test('what is sent again is what was given, whatever the caller did to its bytes meanwhile', () => {
+    const { wire, fetch } = client(() => {});
+    const message = put({ payload: Uint8Array.of(1, 2, 3) });
+    fetch(message);
+    message.payload.fill(0);
+    message.options[0]!.value.fill(0);
+    wire.replies[0]!.respond(response(Code.Unauthorized, '', [echoOption('77')]));
+    assert.deepEqual([toHex(wire.requests[1]!.payload), option(wire.requests[1]!, OptionNumber.UriPath)], ['010203', '6c6f636b']);
   });
 
   test('resends once only', () => {
@@ -104,6 +114,57 @@ describe('RFC 9175 2.3: the client', () => {
     assert.equal(layer.stats().values, 3);
     await sim.sleep(1001);
     assert.deepEqual([layer.stats().values, sim.pending], [0, 0]);
+  });
+
+  test('2.4, item 3: a first block that is smaller than was asked for, with an Echo: asks anew, unless one block more is all that is left', () => {
+    const cases: readonly [Partial<Request>, code: number, size2: number | undefined, szx: number, again: boolean][] = [
+      [{}, Method.GET, 300, 64, true],
+      [{}, Method.GET, undefined, 64, true],
+      [{}, Method.FETCH, 300, 64, true],
+      [{}, Method.GET, 128, 64, false],
+      [{}, Method.GET, 3000, 1024, false],
+      [{}, Method.POST, 300, 64, false],
+      [{ options: [block2(0, 0, 64)] }, Method.GET, 300, 64, false],
+      [{ options: [block2(0, 0, 256)] }, Method.GET, 300, 64, true],
+      [{ options: [block2(3, 0, 256)] }, Method.GET, 300, 64, false],
+      [{ options: [uintOption(OptionNumber.Observe, 0)] }, Method.GET, 300, 64, false],
+    ];
+    for (const [fields, code, size2, szx, again] of cases) {
+      const { fetch, sent } = client((_message, reply) => {
+        const size = size2 === undefined ? [] : [uintOption(OptionNumber.Size2, size2)];
+        reply.respond(response(Code.Content, 'x'.repeat(szx), [block2(0, 1, szx), ...size, echoOption('77')]));
+      });
+      assert.equal(fetch(request(code, 'a', fields)).only.code, Code.Content);
+      assert.deepEqual(sent(), again ? [undefined, '77'] : [undefined], JSON.stringify([code, size2, szx]));
+    }
+  });
+
+  test('2.3: a request that is forwarded for a client is left alone: its challenge is for that client, and no kept value goes with it', () => {
+    const { fetch, sent, layer } = client((_message, reply) => reply.respond(response(Code.Unauthorized, '', [echoOption('77')])));
+    const answer = fetch(put({ forwarded: true })).only;
+    assert.deepEqual([answer.code, option(answer, OptionNumber.Echo), sent().length, layer.stats().values], [Code.Unauthorized, '77', 1, 0]);
+    fetch(put());
+    assert.equal(layer.stats().values, 1);
+    fetch(put({ forwarded: true }));
+    assert.deepEqual(sent(), [undefined, undefined, '77', undefined]);
+  });
+
+  test('6: with no room for values nobody is tracked by preemptive ones', () => {
+    const { fetch, sent } = client((_message, reply) => reply.respond(response(Code.Changed, '', [echoOption('77')])), { maxValues: 0 });
+    fetch(put());
+    fetch(put());
+    assert.deepEqual(sent(), [undefined, undefined]);
+  });
+
+  test('2.2: the inner place looks at protected exchanges only', () => {
+    const challenge: Handler = (message, reply) => {
+      if (option(message, OptionNumber.Echo) === undefined) reply.respond(response(Code.Unauthorized, '', [echoOption('77')]));
+      else reply.respond(response(Code.Changed));
+    };
+    const { fetch, sent } = client(challenge, { name: 'inner' });
+    assert.equal(fetch(put()).only.code, Code.Unauthorized);
+    assert.equal(fetch(put({ association: association('x') })).only.code, Code.Changed);
+    assert.deepEqual(sent(), [undefined, undefined, '77']);
   });
 
   test('cancel ends the second exchange too, and nothing is heard', () => {

@@ -20,7 +20,7 @@ function observedServer() {
       reply.notify(state('first'));
     } else reply.respond(state('plain'));
   };
-  const endpoint = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env: sim.env('server'), handler });
+  const endpoint = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env: sim.env('server'), handler, amplification: 'unlimited' });
   const raw = new RawPeer(sim, '10.0.0.2', here);
   const notify = (text: string): void => {
     for (const reply of replies) reply.notify(state(text));

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { blockwise } from '../../src/coap/blockwise.ts';
+import { observationKey, operationKey } from '../../src/coap/cache-key.ts';
 import { Code, Method } from '../../src/coap/code.ts';
 import type { Request } from '../../src/coap/layer.ts';
-import { OptionNumber, opaqueOption } from '../../src/coap/option.ts';
+import { OptionNumber, opaqueOption, optionDefinition, uintOption } from '../../src/coap/option.ts';
 import { RequestTags, requestTagOption } from '../../src/coap/request-tag.ts';
 import { concat, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { Simulator } from '../support/simulator.ts';
-import { ask, association, block1, block2, body, brief, Listener, option, request, response, type TestReply, Wire } from './harness.ts';
+import { ask, association, block1, block2, body, brief, Listener, option, peer, request, response, type TestReply, Wire } from './harness.ts';
 
 const tag = (hex: string) => opaqueOption(OptionNumber.RequestTag, fromHex(hex));
 
@@ -165,6 +166,32 @@ describe('RFC 9175 3.4, 3.5: setting the Request-Tag', () => {
     assert.deepEqual(wire.requests.map(tagsOf), [[], ['']]);
   });
 
+  test('3.5.1: over DTLS an operation of which a request was sent again is not concluded by its answers; over OSCORE it is', () => {
+    for (const kind of ['dtls', 'oscore']) {
+      const layer = blockwise({ szx: 0 }, new Simulator().env());
+      const wire = new Wire((message, reply) => {
+        const first = message.options.some((other) => other.number === OptionNumber.Block1 && other.value[0] === 0x08);
+        if (first) reply.respond({ ...response(Code.Continue, '', [block1(0, 1, 16)]), retransmitted: wire.requests.length === 3 });
+        else reply.respond(response(Code.Changed, '', [block1(1, 0, 16)]));
+      });
+      const requester = layer.outbound(wire.requester);
+      const owner = { kind, id: 'x', credential: undefined };
+      for (let i = 0; i < 3; i++) requester(request(Method.PUT, 'a', { payload: body(20), association: owner }), new Listener());
+      const last = kind === 'dtls' ? [''] : [];
+      assert.deepEqual(wire.requests.map(tagsOf), [[], [], [], [], last, last], kind);
+    }
+  });
+
+  test('3.5.1: with an association its address does not matter: it may have changed within the operation', () => {
+    const { wire, layer } = client();
+    const requester = layer.outbound(wire.requester);
+    for (const port of [1, 2]) {
+      requester(request(Method.PUT, 'b', { payload: body(20), association: association('x'), peer: peer(port) }), new Listener());
+      requester(request(Method.PUT, 'b', { payload: body(20), peer: peer(port) }), new Listener());
+    }
+    assert.deepEqual(wire.requests.map(tagsOf), [[], [], [''], []]);
+  });
+
   test('the Block2 phase carries the tag of the Block1 phase', () => {
     const { wire, put, held } = client();
     put();
@@ -180,6 +207,40 @@ describe('RFC 9175 3.4, 3.5: setting the Request-Tag', () => {
     const requester = layer.outbound(wire.requester);
     for (let i = 0; i < 2; i++) requester(request(Method.PUT, 'a', { payload: body(20), options: [tag('aa')] }), new Listener());
     assert.deepEqual(wire.requests.map(tagsOf), [['aa'], ['aa', '']]);
+  });
+});
+
+describe('RFC 9175 3.2.1: the option', () => {
+  test('292 is elective, safe to forward, part of the cache key, repeatable, 0 to 8 bytes', () => {
+    const definition = optionDefinition(OptionNumber.RequestTag);
+    assert.deepEqual([OptionNumber.RequestTag & 3, (OptionNumber.RequestTag & 0x1e) === 0x1c], [0, false]);
+    assert.deepEqual([definition?.repeatable, definition?.min, definition?.max], [true, 0, 8]);
+  });
+
+  test('3.3: each list of tags is a cache key of its own, and an operation of its own', () => {
+    const keys = [[], [''], ['', ''], ['00'], ['0000'], ['00', '00'], ['00', '01'], ['01', '00']].map((list) =>
+      operationKey(request(Method.FETCH, 'a', { options: list.map(tag) })),
+    );
+    assert.equal(new Set(keys).size, keys.length);
+  });
+
+  test('3.4: where there is no block it says nothing: registrations that differ in it observe the same', () => {
+    assert.equal(observationKey(request(Method.GET, 'a', { options: [tag('01')] })), observationKey(request(Method.GET, 'a')));
+  });
+});
+
+describe('RFC 9175 3.8: Block2 and ETag', () => {
+  test('a response in blocks has an ETag, different for different representations, the same for the same one made again', () => {
+    const etag = (of: string, format: number) => {
+      const inbound = blockwise({ szx: 0 }, new Simulator().env()).inbound((_message, reply) => {
+        reply.respond(response(Code.Content, of, [uintOption(OptionNumber.ContentFormat, format)]));
+      });
+      return option(ask(inbound, request(Method.GET, 'a')).last, OptionNumber.ETag);
+    };
+    const etags = [etag('a'.repeat(40), 0), etag('b'.repeat(40), 0), etag('a'.repeat(40), 50), etag('a'.repeat(41), 0)];
+    assert.equal(new Set(etags).size, 4);
+    assert.ok(etags.every((value) => value?.length === 16));
+    assert.equal(etag('a'.repeat(40), 0), etags[0]);
   });
 });
 
