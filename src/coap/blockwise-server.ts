@@ -225,6 +225,14 @@ class BlockReply implements Reply {
   onCancel(task: () => void): void {
     this.#lower.onCancel(task);
   }
+
+  acknowledge(): void {
+    this.#lower.acknowledge?.();
+  }
+
+  dismiss(): void {
+    this.#lower.dismiss?.();
+  }
 }
 
 /** What is needed of a request beside its key, without its bytes: the reply to an observation lives long. */

@@ -45,15 +45,18 @@ class OutgoingExchange implements TransmissionListener {
   readonly deregisters: boolean;
   /** A registration under a token that was registered before: what comes under it may answer the one before. */
   readonly renews: boolean;
+  /** Open to any number of responses until it is cancelled. */
+  readonly qBlock: boolean;
   readonly listener: ResponseListener;
   transmission: Transmission | undefined = undefined;
   deadline: Task | undefined = undefined;
   /** A notification came before the acknowledgement. */
   notified = false;
 
-  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
+  constructor(exchange: Exchange, request: Request, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
     this.exchange = exchange;
-    this.peer = peer;
+    this.peer = request.peer;
+    this.qBlock = request.qBlock === true;
     this.token = token;
     this.number = tokenNumber(token);
     this.observes = observe !== undefined && isRegistration(observe);
@@ -65,8 +68,14 @@ class OutgoingExchange implements TransmissionListener {
   /** Delivered, as far as the message layer can tell; the response is still to come. */
   finished(): void {
     const { messaging } = this.exchange;
+    const confirmable = this.transmission?.confirmable === true;
     this.transmission = undefined;
     if (this.notified) return;
+    if (this.qBlock) {
+      // How long a response may take is for its sender to say.
+      if (confirmable) this.listener.acknowledged?.();
+      return;
+    }
     this.deadline = new Task(() =>
       this.failed(new CoapError('ERR_COAP_TIMEOUT', `expected a response from ${this.peer.address} port ${this.peer.port}, got none`)),
     );
@@ -140,14 +149,14 @@ export class Exchange implements ReplyOwner {
     const observation = observe === undefined ? undefined : request.observation;
     const known = observation === undefined ? undefined : this.#observationTokens.get(observation);
     const token = known ?? this.#tokens.take();
-    const outgoing = new OutgoingExchange(this, peer, token, observe, known !== undefined, listener);
+    const outgoing = new OutgoingExchange(this, request, token, observe, known !== undefined, listener);
     const before = this.#requests.get(outgoing.number);
     if (this.#requests.size >= this.#limits.requests && before === undefined) {
       throw new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.requests} requests at once, got more`);
     }
     const confirmable = request.nonConfirmable !== true;
-    const hold = confirmable ? 0 : this.messaging.probingTime(token, request);
-    outgoing.transmission = this.messaging.transmit(peer, confirmable, token, request, hold, outgoing);
+    const hold = confirmable || outgoing.qBlock ? 0 : this.messaging.probingTime(token, request);
+    outgoing.transmission = this.messaging.transmit(peer, confirmable, token, request, hold, outgoing, outgoing.qBlock);
     if (observation !== undefined) this.#observationTokens.set(observation, token);
     // A renewal or a cancellation takes the place of the registration: what comes under the token now goes to its listener.
     if (before !== undefined) this.end(before);
@@ -183,7 +192,7 @@ export class Exchange implements ReplyOwner {
     const notifies = codeClass(message.code) === 2 && findOption(options, OptionNumber.Observe) !== undefined;
     // RFC 7641 §4.1: the answer to a deregistration has no Observe option. What has one is on its way since before, and unexpected by now.
     if (notifies && outgoing.deregisters) return false;
-    const last = !outgoing.observes || !notifies;
+    const last = outgoing.qBlock ? endsTransfer(message.code) : !outgoing.observes || !notifies;
     if (last) this.end(outgoing);
     // A notification may cross a renewal, and under OSCORE nothing above can use it then: only the acknowledgement tells that the renewal has arrived.
     else if (outgoing.renews && transmission === undefined && outgoing.transmission?.confirmable === true) outgoing.notified = true;
@@ -262,6 +271,11 @@ export class Exchange implements ReplyOwner {
     // RFC 7252 §5.4.1: 4.02 with a diagnostic to a Confirmable request; a Non-confirmable one is rejected, in silence.
     if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadOption, `not understood: ${optionName(bad.number)}`));
   }
+}
+
+/** RFC 9177 §3.1: a 4.08 asks for what is missing; after any other error nothing more comes under the token. */
+function endsTransfer(code: number): boolean {
+  return codeClass(code) !== 2 && code !== Code.RequestEntityIncomplete;
 }
 
 function observerKey(reply: IncomingExchange): string {

@@ -29,7 +29,7 @@ export type { DiscardedEvent, MessagingLimits, MessagingPort } from './messaging
 export { defaultMessagingLimits, Messaging } from './messaging.ts';
 export type { ObserveLayer, ObserveOptions } from './observe.ts';
 export { observe } from './observe.ts';
-export type { Option, OptionDefinition, OptionFormat, RecognisedOptions } from './option.ts';
+export type { Option, OptionDefinition, OptionFormat, OptionTable, RecognisedOptions } from './option.ts';
 export {
   emptyOption,
   encodeUint,
@@ -42,6 +42,7 @@ export {
   opaqueOption,
   optionDefinition,
   optionName,
+  optionTable,
   pathOf,
   pathOptions,
   queryOf,

@@ -39,6 +39,11 @@ export interface Request {
    * Sections 3.3.1 and 3.6). Layers pass it on; they do so by `{ ...request, ... }`.
    */
   readonly observation?: object;
+  /**
+   * To be sent: one of the messages of a robust block-wise transfer (RFC 9177), which the Q-Block layer paces. It waits for no turn when it is Non-confirmable,
+   * and its exchange is open to any number of responses until it is cancelled, or an error response other than 4.08 comes.
+   */
+  readonly qBlock?: boolean;
 }
 
 /** A response, to be sent or received. */
@@ -51,6 +56,11 @@ export interface Response {
   readonly association?: SecurityAssociation;
   /** A notification that a layer below numbered (OSCORE: by Partial IV); the Observe layer orders by it instead of the Observe option. */
   readonly sequence?: number;
+  /**
+   * To be sent: one of several responses of a robust block-wise transfer (RFC 9177), in a message of this type. `notify` of it needs no registration, and it goes
+   * out beside those before it, not in their place.
+   */
+  readonly qBlock?: 'CON' | 'NON';
 }
 
 /** How a handler answers. Exactly one `respond`, or any number of `notify` (the first is the answer to the registration) ended by `respond` or a cancel. */
@@ -61,6 +71,10 @@ export interface Reply {
   notify(response: Response): void;
   /** `task` runs once when nobody waits for more: RST, a cancelled registration, a lost peer, a closed endpoint. */
   onCancel(task: () => void): void;
+  /** Acknowledge a Confirmable request now: its response, if any, travels separately. */
+  acknowledge?(): void;
+  /** There will be no response: acknowledge, and forget. */
+  dismiss?(): void;
 }
 
 /** Takes a request and answers it, at once or later. It never throws. */
@@ -70,6 +84,8 @@ export type Handler = (request: Request, reply: Reply) => void;
 export interface ResponseListener {
   response(response: Response, last: boolean): void;
   error(error: ProtocolError): void;
+  /** The request was acknowledged by an Empty message; told of requests with `qBlock` only. */
+  acknowledged?(): void;
 }
 
 /** Sends a request; the result ends the exchange (and an observation) without telling the listener. */
@@ -78,12 +94,13 @@ export type Requester = (request: Request, listener: ResponseListener) => Cancel
 /**
  * One concern between the application and the wire, in both directions.
  *
- * `outbound` wraps how requests leave, `inbound` wraps how requests arrive; each is called once, when an endpoint is put together.
+ * `outbound` wraps how requests leave, `inbound` wraps how requests arrive; each is called once, when an endpoint is put together. `understood` are the options
+ * that need a layer and have one in this endpoint: a layer that takes options out of a protected message must know what those above it process.
  */
 export interface Layer {
   readonly name: string;
   /** Options that only this layer processes: without it an endpoint does not understand them. */
   readonly understands?: readonly number[];
-  outbound(next: Requester): Requester;
-  inbound(next: Handler): Handler;
+  outbound(next: Requester, understood?: readonly number[]): Requester;
+  inbound(next: Handler, understood?: readonly number[]): Handler;
 }

@@ -48,6 +48,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
   readonly #noResponse: number;
   /** The first response has left. */
   #answered = false;
+  /** A notification has left: the client is an observer. */
+  #registered = false;
   /** `respond` was called, or the exchange was cancelled. */
   #closed = false;
   #onCancel: (() => void)[] | undefined = undefined;
@@ -56,6 +58,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
   #sent: Body | undefined = undefined;
   #waiting: Body | undefined = undefined;
   #nonConfirmables = 0;
+  /** Messages of a robust block-wise transfer that are under way. */
+  #besides: Set<Transmission> | undefined = undefined;
 
   constructor(owner: ReplyOwner, incoming: Incoming, peer: Peer, token: Uint8Array, observes: boolean, noResponse: number) {
     this.#owner = owner;
@@ -73,7 +77,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
 
   /** Whether it is closed and nothing of it is on its way. */
   get over(): boolean {
-    return this.#closed && this.#underWay === undefined;
+    return this.#closed && this.#underWay === undefined && this.#besides === undefined;
   }
 
   get answered(): boolean {
@@ -87,17 +91,32 @@ export class IncomingExchange implements Reply, TransmissionListener {
     if (this.observes && response.code >>> 5 === 2) this.#owner.accepted(this);
     if (this.#noResponse !== 0 && !this.#answered && unwanted(this.#noResponse, response.code)) this.#owner.messaging.acknowledge(this.#incoming);
     else this.#deliver(response);
-    if (this.#underWay === undefined) this.#end();
+    if (this.over) this.#end();
   }
 
   notify(response: Response): void {
     if (this.#closed) return;
-    if (!this.observes) {
+    if (!this.observes && response.qBlock === undefined) {
       this.respond(response);
       return;
     }
-    if (!this.#answered) this.#owner.accepted(this);
+    // A 2.31 comes before the registration has arrived in full.
+    if (this.observes && !this.#registered && response.code >>> 5 === 2 && response.code !== Code.Continue) {
+      this.#registered = true;
+      this.#owner.accepted(this);
+    }
     this.#deliver(response);
+  }
+
+  acknowledge(): void {
+    if (!this.#closed) this.#owner.messaging.acknowledge(this.#incoming);
+  }
+
+  dismiss(): void {
+    if (this.#closed) return;
+    this.#owner.messaging.acknowledge(this.#incoming);
+    this.#onCancel = undefined;
+    this.cancel();
   }
 
   onCancel(task: () => void): void {
@@ -120,6 +139,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
     if (this.#underWay !== undefined) this.#owner.messaging.settle(this.#underWay);
     this.#underWay = undefined;
     this.#waiting = undefined;
+    for (const beside of this.#besides ?? []) this.#owner.messaging.settle(beside);
+    this.#besides = undefined;
     this.#end();
     for (const task of tasks ?? []) {
       try {
@@ -150,8 +171,41 @@ export class IncomingExchange implements Reply, TransmissionListener {
   }
 
   #deliver(response: Response): void {
-    if (this.#underWay !== undefined) this.#waiting = copyOf(response);
+    if (response.qBlock !== undefined) this.#sendBeside(response, response.qBlock === 'CON');
+    else if (this.#underWay !== undefined) this.#waiting = copyOf(response);
     else this.#send(response);
+  }
+
+  /** RFC 9177 §4.4: the messages of one body, none of which stands for another. */
+  #sendBeside(body: Body, confirmable: boolean): void {
+    const { messaging } = this.#owner;
+    const first = !this.#answered;
+    let sent: Transmission | undefined;
+    const gone = (): void => {
+      if (sent === undefined || this.#besides?.delete(sent) !== true || this.#besides.size > 0) return;
+      this.#besides = undefined;
+      if (this.over) this.#end();
+    };
+    const listener: TransmissionListener = { finished: gone, failed: () => this.cancel() };
+    try {
+      if (first && this.#incoming.confirmable) sent = messaging.answer(this.#incoming, this.token, body, 0, listener);
+      else sent = messaging.transmit(this.peer, confirmable, this.token, body, 0, listener, true);
+    } catch (error) {
+      this.#owner.failed(this.peer, error);
+      this.cancel();
+      return;
+    }
+    this.#answered = true;
+    if (first && this.#deadline !== undefined) messaging.deadlines.clear(this.#deadline);
+    if (sent !== undefined) (this.#besides ??= new Set()).add(sent);
+    if (!this.#closed || this.#besides === undefined) return;
+    // Nothing follows that a Reset could stop.
+    for (const beside of [...this.#besides]) {
+      if (beside.confirmable) continue;
+      messaging.settle(beside);
+      this.#besides.delete(beside);
+    }
+    if (this.#besides.size === 0) this.#besides = undefined;
   }
 
   #send(body: Body, repeated = false): void {

@@ -63,6 +63,16 @@ export class ServerReply implements Reply {
     this.#lower.onCancel(task);
   }
 
+  acknowledge(): void {
+    if (!this.#ended) this.#lower.acknowledge?.();
+  }
+
+  dismiss(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#lower.dismiss?.();
+  }
+
   #answer(response: Response, final: boolean): void {
     if (this.#isGone()) return;
     if (!this.#nonceUsed) {
@@ -106,6 +116,7 @@ export class ServerReply implements Reply {
       last = true;
       this.#ended = true;
     }
+    if (response.qBlock !== undefined) message = { ...message, qBlock: response.qBlock };
     if (last) this.#lower.respond(message);
     else this.#lower.notify(message);
   }
