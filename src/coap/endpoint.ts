@@ -12,6 +12,7 @@ import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
+import { type QBlockLayer, type QBlockOptions, qBlock } from './qblock.ts';
 import type { DatagramTransport } from './transport.ts';
 
 /** Something worth a log line. */
@@ -31,6 +32,8 @@ export interface EndpointOptions {
   readonly layers?: readonly Layer[];
   readonly parameters?: Partial<TransmissionParameters>;
   readonly blockwise?: BlockwiseOptions;
+  /** Robust block-wise transfer (RFC 9177); what it leaves open is as in `blockwise`. Absent: off, since both ends must support it. */
+  readonly qBlock?: QBlockOptions;
   readonly observe?: ObserveOptions;
   readonly limits?: Partial<EndpointLimits>;
   readonly emit?: (event: EndpointEvent) => void;
@@ -60,6 +63,7 @@ export class Endpoint {
   readonly #messaging: Messaging;
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
+  readonly #qBlock: QBlockLayer | undefined;
   readonly #observe: ObserveLayer;
   readonly #limits: EndpointLimits;
   readonly #unfinished: Set<(error: ProtocolError) => void> = new Set();
@@ -79,15 +83,12 @@ export class Endpoint {
     });
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
-    const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? [])];
-    this.#exchange = new Exchange(
-      this.#messaging,
-      this.#limits,
-      emit,
-      layers.flatMap(({ understands }) => understands ?? []),
-    );
-    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next), this.#exchange.request);
-    this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next), handler ?? this.#exchange.handler);
+    this.#qBlock = options.qBlock && qBlock({ ...options.blockwise, ...options.qBlock }, parameters, env, this.#blockwise);
+    const layers: readonly Layer[] = [this.#observe, this.#qBlock ?? this.#blockwise, ...(options.layers ?? [])];
+    const understood = layers.flatMap(({ understands }) => understands ?? []);
+    this.#exchange = new Exchange(this.#messaging, this.#limits, emit, understood);
+    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next, understood), this.#exchange.request);
+    this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next, understood), handler ?? this.#exchange.handler);
     transport.start((datagram, peer) => this.#messaging.receive(datagram, peer));
   }
 
@@ -172,6 +173,7 @@ export class Endpoint {
       ...this.#messaging.stats(),
       ...this.#exchange.stats(),
       ...prefixed('blockwise', this.#blockwise.stats()),
+      ...prefixed('qBlock', this.#qBlock?.stats() ?? {}),
       ...prefixed('observe', this.#observe.stats()),
     };
   }
@@ -187,6 +189,7 @@ export class Endpoint {
     this.#exchange.close();
     for (const fail of [...this.#unfinished]) fail(closedError());
     this.#observe.close();
+    this.#qBlock?.close();
     this.#blockwise.close();
     await this.#transport.close();
   }

@@ -58,6 +58,9 @@ export {
 } from './option.ts';
 export type { DerivedParameters, TransmissionParameters } from './parameters.ts';
 export { deriveParameters } from './parameters.ts';
+export type { QBlockLayer, QBlockOptions } from './qblock.ts';
+export { qBlock } from './qblock.ts';
+export type { QBlockParameters } from './qblock-parameters.ts';
 export type { RequestTag, RequestTagsOptions } from './request-tag.ts';
 export { RequestTags, requestTagOption } from './request-tag.ts';
 export type { RouterOptions } from './resource.ts';

@@ -1,12 +1,23 @@
-import { Code, codeClass, findOption, OptionNumber, type OptionTable, type Request, type Requester, type Response, type ResponseListener, recogniseOptions } from '../coap/index.ts';
+import {
+  Code,
+  codeClass,
+  findOption,
+  OptionNumber,
+  type OptionTable,
+  type Request,
+  type Requester,
+  type Response,
+  type ResponseListener,
+  recogniseOptions,
+} from '../coap/index.ts';
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import type { SecurityContext } from './context.ts';
 import type { ContextTable } from './context-table.ts';
 import { OscoreError } from './errors.ts';
 import type { DiscardReason, OscoreEvent } from './events.ts';
-import { ReplayWindow } from './replay-window.ts';
 import { isRegistration, protectRequest, type RequestBinding, type UnprotectedResponse, unprotectResponse } from './protect.ts';
+import { ReplayWindow } from './replay-window.ts';
 import type { SequenceUser } from './sender-sequence.ts';
 import { contextGone, type Sequences } from './sequences.ts';
 
