@@ -36,12 +36,7 @@ describe('RFC 9177 10.1: Q-Block1', () => {
     const bodies: Uint8Array[] = [];
     const pair = qBlockPair(keeps(bodies));
     await pair.sim.finish(put(pair, body(10_500)));
-    assert.deepEqual(pair.log(), [
-      ...Array.from({ length: 10 }, (_, i) => qb1(i, 1)),
-      '< NON 2.31 QB1:9/1/1024',
-      qb1(10, 0),
-      '< NON 2.04',
-    ]);
+    assert.deepEqual(pair.log(), [...Array.from({ length: 10 }, (_, i) => qb1(i, 1)), '< NON 2.31 QB1:9/1/1024', qb1(10, 0), '< NON 2.04']);
     assert.equal(pair.sim.now, 40, 'no delay but the way there and back');
     await pair.isEmpty();
   });
