@@ -146,10 +146,11 @@ export class QBlockServer {
     }
     const first = asked[0]!;
     const key = operationKey(request);
-    const again = asked.length > 1 || first.number !== 0 || (!first.more && !isSafe(request.code));
-    const kept = again ? this.#representations.get(key) : undefined;
+    const later = asked.length > 1 || first.number !== 0 || isFollowUp(request);
+    // Block 0 alone may be missing, or be all that is wanted of what is there now. Where that takes more than a look, it is what is kept.
+    const kept = later || (!first.more && request.code !== Method.GET) ? this.#representations.get(key) : undefined;
     if (kept !== undefined) this.#again(kept, request, reply, key, asked);
-    else if (asked.length > 1 || first.number !== 0) this.#anew(request, reply, key, asked);
+    else if (later) this.#anew(request, reply, key, asked);
     else this.#next(withoutQBlock2(request), new BodyReply(this, reply, request, key, first, true));
   }
 
@@ -320,6 +321,11 @@ function typeOf(request: Request): 'CON' | 'NON' {
 
 function isSafe(code: number): boolean {
   return code === Method.GET || code === Method.FETCH;
+}
+
+/** A question about the response to a body that came by Q-Block1: the Request-Tag without the body (RFC 9177, Section 10.3.3). */
+function isFollowUp(request: Request): boolean {
+  return request.code !== Method.GET && request.payload.length === 0 && findOption(request.options, OptionNumber.RequestTag) !== undefined;
 }
 
 function withoutQBlock2(request: Request): Request {
