@@ -3,10 +3,7 @@ import { describe, test } from 'node:test';
 import { Code, type Handler, Method, pathOptions, type Request } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { body, response } from './harness.ts';
-import { assumed, type Half, lose, type QBlockPair, qBlockPair } from './qblock-harness.ts';
-
-/** A rate at which PROBING_RATE delays nothing in these cases. */
-const quick: Half = { ...assumed, parameters: { probingRate: 1e6 } };
+import { lose, type QBlockPair, qBlockPair, quick } from './qblock-harness.ts';
 
 function keeps(bodies: Uint8Array[]): Handler {
   return (message, reply) => {

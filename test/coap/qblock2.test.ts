@@ -3,9 +3,7 @@ import { describe, test } from 'node:test';
 import { Code, type Handler, Method, OptionNumber, pathOptions, type Reply, type Request, type Response, uintOption } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { body, response } from './harness.ts';
-import { assumed, type Half, lose, type QBlockPair, qBlockPair } from './qblock-harness.ts';
-
-const quick: Half = { ...assumed, parameters: { probingRate: 1e6 } };
+import { lose, type QBlockPair, qBlockPair, quick } from './qblock-harness.ts';
 
 function get({ client, peer }: QBlockPair, fields: Partial<Request> = {}) {
   return client.request({ peer, options: pathOptions(['path']), nonConfirmable: true, ...fields });
