@@ -1,5 +1,13 @@
 import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
-import { type DatagramTransport, Endpoint, type Resource, type ResourceHandle, Router, type TransmissionParameters } from '../coap/index.ts';
+import {
+  type DatagramTransport,
+  Endpoint,
+  type QBlockOptions,
+  type Resource,
+  type ResourceHandle,
+  Router,
+  type TransmissionParameters,
+} from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
@@ -54,6 +62,8 @@ export interface ResourceServerOptions {
   readonly env?: Env;
   readonly emit?: (event: ResourceServerEvent) => void;
   readonly parameters?: Partial<TransmissionParameters>;
+  /** Robust block-wise transfer (RFC 9177), for clients that ask for it. Absent: off. */
+  readonly qBlock?: QBlockOptions;
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
 }
@@ -163,6 +173,7 @@ export class ResourceServer {
       layers: [door, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
       blockwise: { maxBody: this.#options.limits?.payload ?? 0x1_0000 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
+      ...(this.#options.qBlock === undefined ? {} : { qBlock: this.#options.qBlock }),
       emit: (event) => this.#emit({ type: 'endpoint', event }),
     });
     return this.#endpoint;
