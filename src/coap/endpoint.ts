@@ -1,8 +1,9 @@
 import { emptyBytes } from '../core/bytes.ts';
 import { type Cancel, type Env, systemEnv } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
+import { type Block, type BlockResponse, blockOption, blockResponse } from './block-option.ts';
 import { type BlockwiseLayer, type BlockwiseOptions, blockwise } from './blockwise.ts';
-import { Method } from './code.ts';
+import { codeClass, Method } from './code.ts';
 import { Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
 import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits } from './exchange.ts';
@@ -118,6 +119,23 @@ export class Endpoint {
         error: failed,
       }),
     );
+  }
+
+  /**
+   * Read one block of a resource, whichever, and nothing else: random access (RFC 7959, Section 2.4). What belongs together is for the caller to see, by the
+   * ETag of each block.
+   *
+   * An error response comes back like any other response, with the block that was asked for.
+   *
+   * @param block NUM, and the size exponent 0 to 6, of which the server may take a smaller one
+   * @throws {CoapError} as `request`, and `ERR_COAP_BLOCK`
+   */
+  async requestBlock(request: OutgoingRequest, block: { readonly number: number; readonly szx: number }, options: RequestOptions = {}): Promise<BlockResponse> {
+    const asked: Block = { ...block, more: false };
+    const full = complete(request);
+    const single = { ...full, options: withOption(full.options, blockOption(OptionNumber.Block2, asked)), oneBlock: true };
+    const response = await this.request(single, options);
+    return codeClass(response.code) === 2 ? blockResponse(response, asked) : { ...response, block: asked };
   }
 
   /**

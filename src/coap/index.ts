@@ -8,6 +8,7 @@
  * ```
  */
 export type { Answer, AnswerFields } from './answer.ts';
+export type { Block, BlockResponse } from './block-option.ts';
 export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwise.ts';
 export { blockwise } from './blockwise.ts';
 export { Code, codeClass, codeName, formatCode, isRequest, isResponse, Method } from './code.ts';

@@ -44,6 +44,8 @@ export interface Request {
    * and its exchange is open to any number of responses until it is cancelled, or an error response other than 4.08 comes.
    */
   readonly qBlock?: boolean;
+  /** To be sent: the one block that its Block2 option names is wanted and nothing else (RFC 7959, Section 2.4). Layers that move bodies leave it alone. */
+  readonly oneBlock?: boolean;
 }
 
 /** A response, to be sent or received. */

@@ -65,6 +65,7 @@ export class QBlockClient {
   #mayUse(request: Request): boolean {
     const { code, options, payload } = request;
     const large = payload.length > this.limits.threshold;
+    if (request.oneBlock === true) return false;
     if (code === Method.DELETE || (code > Method.iPATCH && !large)) return false;
     for (let i = 0; i < options.length; i++) {
       const { number, value } = options[i]!;

@@ -1,5 +1,5 @@
 import type { Env } from '../core/env.ts';
-import { type Block, blockSize } from './block-option.ts';
+import { type Block, blockSize, lastBlockNumber } from './block-option.ts';
 import { endpointKey, operationKey } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
 import { Deadlines } from './deadline.ts';
@@ -259,6 +259,7 @@ export class QBlockServer {
   #single(response: Response, szx: number, announced: boolean): Response | undefined {
     const { payload, code } = response;
     // An error says all that there is to say, and what made an answer in blocks (a proxy) has split it itself.
+    if (payload.length > blockSize(szx) * (lastBlockNumber + 1)) return codeOnly(Code.InternalServerError);
     const whole = codeClass(code) !== 2 || findOption(response.options, OptionNumber.Block2) !== undefined;
     if (!whole && payload.length > blockSize(szx)) return undefined;
     if (whole || payload.length === 0 || !announced) return response;

@@ -1,5 +1,5 @@
 import type { ProtocolError } from '../core/errors.ts';
-import { type Block, blockOf, blockOption, blockSize } from './block-option.ts';
+import { type Block, blockOf, blockOption, blockSize, lastBlockNumber } from './block-option.ts';
 import { sameAssociation } from './cache-key.ts';
 import { Code } from './code.ts';
 import { type Deadlines, Task } from './deadline.ts';
@@ -79,6 +79,11 @@ export class QBlockUpload implements Heard {
 
   start(): void {
     this.#count = Math.max(1, Math.ceil(this.#request.payload.length / blockSize(this.#szx)));
+    if (this.#count > lastBlockNumber + 1) {
+      this.stop();
+      this.#options.failed(new CoapError('ERR_COAP_BODY_SIZE', `expected at most ${lastBlockNumber + 1} blocks, got ${this.#count}`));
+      return;
+    }
     this.#times = new Uint8Array(this.#count);
     this.#next = 0;
     this.#missing = [];
