@@ -10,6 +10,7 @@ import {
   type Layer,
   type Message,
   type Peer,
+  type QBlockOptions,
   type ResourceHandle,
   Router,
   type RouterEvent,
@@ -46,6 +47,7 @@ export interface OursOptions {
   readonly handler?: Handler;
   readonly layers?: readonly Layer[];
   readonly blockwise?: BlockwiseOptions;
+  readonly qBlock?: QBlockOptions;
   /** Put something between endpoint and socket. */
   readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
 }
@@ -69,7 +71,7 @@ export interface PlainServer extends Ours {
 }
 
 /** A resource for each thing that a client can ask for. */
-export async function plainServer(t: TestContext, options: { readonly blockwise?: BlockwiseOptions } = {}): Promise<PlainServer> {
+export async function plainServer(t: TestContext, options: Pick<OursOptions, 'blockwise' | 'qBlock'> = {}): Promise<PlainServer> {
   const bodies: string[] = [];
   const events: RouterEvent[] = [];
   const router = new Router({ emit: (event) => events.push(event) });
