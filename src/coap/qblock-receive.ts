@@ -12,9 +12,11 @@ export class ReceivedBody {
   readonly size: number;
   /** Blocks in all. */
   readonly count: number;
-  bytes: Uint8Array;
-  readonly #have: Uint8Array;
-  #left: number;
+  /** The body, once it is complete. */
+  bytes: Uint8Array = emptyBytes;
+  /** What came, and no more: who announces a large body and sends little of it costs little. */
+  readonly #blocks = new Map<number, Uint8Array>();
+  #complete = false;
   #prefix = 0;
   #highest = -1;
 
@@ -22,13 +24,10 @@ export class ReceivedBody {
     this.size = size;
     this.szx = szx;
     this.count = Math.max(1, Math.ceil(size / blockSize(szx)));
-    this.bytes = new Uint8Array(size);
-    this.#have = new Uint8Array(this.count);
-    this.#left = this.count;
   }
 
   get complete(): boolean {
-    return this.#left === 0;
+    return this.#complete;
   }
 
   /** So many blocks from the first on are all there. */
@@ -42,7 +41,7 @@ export class ReceivedBody {
   }
 
   has(number: number): boolean {
-    return this.#have[number] === 1;
+    return this.#complete || this.#blocks.has(number);
   }
 
   place(block: Block, payload: Uint8Array): Placed {
@@ -51,12 +50,18 @@ export class ReceivedBody {
     if (block.szx !== this.szx || number >= this.count || block.more !== number < this.count - 1) return 'bad';
     if (payload.length !== (block.more ? unit : this.size - number * unit)) return 'bad';
     if (this.has(number)) return 'duplicate';
-    this.bytes.set(payload, number * unit);
-    this.#have[number] = 1;
-    this.#left--;
+    this.#blocks.set(number, payload.slice());
     this.#highest = Math.max(this.#highest, number);
     while (this.#prefix < this.count && this.has(this.#prefix)) this.#prefix++;
+    if (this.#blocks.size === this.count) this.#assemble(unit);
     return 'new';
+  }
+
+  #assemble(unit: number): void {
+    this.bytes = new Uint8Array(this.size);
+    for (const [number, block] of this.#blocks) this.bytes.set(block, number * unit);
+    this.#complete = true;
+    this.#blocks.clear();
   }
 
   /** Let go of the bytes; that the body was complete stays known. */

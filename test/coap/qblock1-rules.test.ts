@@ -173,6 +173,21 @@ describe('RFC 9177 4.3: Q-Block1', () => {
     assert.ok(parts.endpoint.stats()['qBlock.uploadBytes']! <= 20_000);
     await empty(parts);
   });
+
+  test('a flood of first payloads of large bodies, each from another address, stays within the bounds and is gone afterwards', async () => {
+    const sim = new Simulator();
+    const endpoint = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env: sim.env('server'), ...quick });
+    const options = [...pathOptions(['a']), q1(0, 1, 16), size1(60_000), tag(1)].sort((a, b) => a.number - b.number);
+    for (let i = 0; i < 3000; i++) {
+      const datagram = encodeMessage({ type: MessageType.NON, code: Method.PUT, id: i, token: Uint8Array.of(1), options, payload: body(16) });
+      sim.inject(datagram, `127.${i >> 8}.${i & 255}.1:5683`, '10.0.0.1:5683');
+    }
+    await sim.sleep(100);
+    const stats = endpoint.stats();
+    assert.ok(stats['qBlock.uploads']! <= 256 && stats['qBlock.uploadBytes']! <= 0x40_0000, JSON.stringify(stats));
+    assert.ok(stats['replies']! <= 256, 'a body that is evicted holds no reply');
+    await empty({ sim, endpoint });
+  });
 });
 
 describe('RFC 9177 5: 4.08 with a list of missing blocks', () => {
