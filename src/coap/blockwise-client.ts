@@ -124,6 +124,10 @@ class Operation implements ResponseListener {
     this.#fail(error);
   }
 
+  acknowledged(): void {
+    if (!this.#done) this.#listener.acknowledged?.();
+  }
+
   /** RFC 7959 §2.4, early negotiation: who prefers small blocks says so in the first request. */
   #negotiated(request: Request): Request {
     const { szx } = this.#client.limits;

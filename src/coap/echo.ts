@@ -124,6 +124,10 @@ class EchoExchange implements ResponseListener {
   error(error: ProtocolError): void {
     if (!this.#cancelled) this.#listener.error(error);
   }
+
+  acknowledged(): void {
+    if (!this.#cancelled) this.#listener.acknowledged?.();
+  }
 }
 
 const timestampLength = 4;

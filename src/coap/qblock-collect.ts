@@ -55,8 +55,9 @@ export class Collector {
       reply.respond(typed(codeOnly(Code.BadRequest), request));
       return;
     }
-    this.#reply?.dismiss?.();
+    const before = this.#reply;
     this.#reply = reply;
+    before?.dismiss?.();
     // RFC 7959 §2.10: If-None-Match may be on the first block only.
     if (block.number === 0 || this.#requestOptions.length === 0) this.#requestOptions = copyOptions(operationOptions(request.options));
     if (this.#body.complete) {
@@ -80,8 +81,9 @@ export class Collector {
   /** Forget the body. */
   discard(): void {
     this.stop();
-    this.#reply?.dismiss?.();
+    const reply = this.#reply;
     this.#reply = undefined;
+    reply?.dismiss?.();
   }
 
   /** RFC 9177 §7.2: 2.31 once a MAX_PAYLOADS_SET is complete, 4.08 when one is not and the next has begun. */

@@ -107,7 +107,7 @@ export class ClientExchange implements ResponseListener, SequenceUser {
     this.#stopLower = undefined;
     let stop: Cancel;
     try {
-      stop = this.#next(message, this);
+      stop = this.#next(this.#request.qBlock === true ? { ...message, qBlock: true } : message, this);
     } catch (error) {
       this.fail(error as ProtocolError);
       return;

@@ -58,8 +58,9 @@ export class LastingReply implements Reply {
 
   dismiss(): void {
     if (this.#ended) return;
-    this.#lower.dismiss?.();
+    this.#tasks = [];
     this.#finish();
+    this.#lower.dismiss?.();
   }
 
   /** Take the right away: an error to the client, and whoever answers hears that nobody listens any more (RFC 9200, Section 5.10.3). */

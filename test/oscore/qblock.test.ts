@@ -67,6 +67,7 @@ describe('RFC 9177 4.1: Inner Q-Block options', () => {
     const { sim, client, common } = protectedPair({});
     const put = await sim.finish(client.request({ ...common, code: Method.PUT, payload: body(30_000, 1) }));
     assert.deepEqual([put.code, put.association], [Code.Changed, common.association]);
+    assert.equal(sim.wire.length, 30 + 2 + 1, 'nothing but payloads, two times 2.31, and the response');
     const got = await sim.finish(client.request(common));
     assert.equal(toHex(got.payload), toHex(body(30_000, 1)));
     for (const { datagram } of sim.wire) {
@@ -109,6 +110,15 @@ describe('RFC 9177 4.1: Inner Q-Block options', () => {
     assert.deepEqual(heard, [toHex(body(15_000)), ...[1, 2, 3, 4].map((version) => toHex(body(12_000, version)))]);
     await stream.return?.();
     await done;
+  });
+
+  test('Confirmable: acknowledgements reach the layer through those below it', async () => {
+    const { sim, client, common, writes } = protectedPair({});
+    const sent = body(30_000, 5);
+    await sim.finish(client.request({ ...common, code: Method.PUT, payload: sent, nonConfirmable: false }));
+    assert.ok(sim.now < 2000, `${sim.now}`);
+    assert.equal(toHex((await sim.finish(client.request({ ...common, nonConfirmable: false }))).payload), toHex(sent));
+    assert.equal(writes(), 1);
   });
 
   test('without the layer an Inner Q-Block option is answered with a protected 4.02, and the client falls back to block-wise transfer', async () => {
