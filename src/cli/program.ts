@@ -37,6 +37,7 @@ function requestOptions(command: Command): Command {
     .option('-c, --config <path>', configHelp)
     .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
     .option('--non', 'send as a Non-confirmable message')
+    .option('--q-block', 'robust block-wise transfer (RFC 9177) where the server knows it; of most use with --non')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
     .option('-o, --output <file>', 'write the payload of a success to a file')
     .option('--json', 'print one JSON object an answer')

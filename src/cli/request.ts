@@ -31,6 +31,7 @@ export interface RequestFlags {
   readonly data?: string;
   readonly payloadFile?: string;
   readonly non?: boolean;
+  readonly qBlock?: boolean;
   readonly timeout?: number;
   readonly output?: string;
   readonly json?: boolean;
@@ -91,9 +92,9 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
 export const milliseconds = (seconds: number | undefined): { timeout?: number } => (seconds === undefined ? {} : { timeout: seconds * 1000 });
 
 /** A plain CoAP endpoint for the length of one command. */
-export async function withPlain<T>(uri: CoapUri, verbose: boolean | undefined, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+export async function withPlain<T>(uri: CoapUri, { verbose, qBlock }: RequestFlags, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
   const transport = await socketFor([uri.host]);
-  const endpoint = new Endpoint({ transport: verbose ? new Tracer().wrap(transport) : transport });
+  const endpoint = new Endpoint({ transport: verbose ? new Tracer().wrap(transport) : transport, ...(qBlock ? { qBlock: {} } : {}) });
   try {
     return await use(endpoint);
   } finally {
@@ -139,13 +140,13 @@ function ask(wanted: Wanted): Promise<Answer> {
   const { uri, method, text, flags } = wanted;
   return waiting(`${method} ${text}`, flags.verbose, async (note) => {
     if (flags.config === undefined) {
-      return withPlain(uri, flags.verbose, async (endpoint) => {
+      return withPlain(uri, flags, async (endpoint) => {
         const response = await endpoint.request(await plainRequest(wanted, endpoint), milliseconds(flags.timeout));
         return { ...response, protected: false };
       });
     }
     const { openConfigured } = await sessions();
-    const { client, config } = await openConfigured(flags.config, { verbose: flags.verbose === true, note, host: uri.host });
+    const { client, config } = await openConfigured(flags.config, { verbose: flags.verbose === true, qBlock: flags.qBlock === true, note, host: uri.host });
     try {
       return await client.fetch(text, aceInit(wanted, config));
     } finally {
@@ -199,7 +200,7 @@ function linkTable(links: readonly Link[]): string {
 export async function pingCommand(text: string, flags: RequestFlags): Promise<void> {
   const uri = plainUri(text);
   const elapsed = await waiting(`ping ${text}`, flags.verbose, () =>
-    withPlain(uri, flags.verbose, async (endpoint) => {
+    withPlain(uri, flags, async (endpoint) => {
       const peer = await endpoint.resolve(uri.host, uri.port);
       const started = performance.now();
       await endpoint.ping(peer, milliseconds(flags.timeout));

@@ -12,6 +12,8 @@ import { Tracer } from './trace.ts';
 
 export interface SessionFlags {
   readonly verbose?: boolean;
+  /** Under protection every server answers for the option, so nobody need be asked before. */
+  readonly qBlock?: boolean;
   /** Says what is being waited for. */
   readonly note?: (text: string) => void;
   readonly emit?: (event: AceClientEvent) => void;
@@ -43,6 +45,7 @@ async function open({ store: folder, authorizationServers, transmission }: Peers
       profiles: [oscoreProfileWith({ block: 1 })],
       authorizationServers,
       parameters: transmission,
+      ...(flags.qBlock ? { qBlock: { discovery: 'assume' } } : {}),
       ...(flags.env === undefined ? {} : { env: flags.env }),
       emit: (event) => report(event, flags, tracer),
     });

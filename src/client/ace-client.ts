@@ -11,6 +11,7 @@ import {
   type Link,
   Method,
   parseUri,
+  type QBlockOptions,
   type Response,
   type TransmissionParameters,
 } from '../coap/index.ts';
@@ -37,6 +38,8 @@ export interface AceClientOptions {
   readonly env?: Env;
   readonly emit?: (event: AceClientEvent) => void;
   readonly parameters?: Partial<TransmissionParameters>;
+  /** Robust block-wise transfer (RFC 9177), with servers that know it. Absent: off. */
+  readonly qBlock?: QBlockOptions;
   /** Seconds before the end of a token from which on it is renewed, at most a tenth of its lifetime; 30 when absent, 0: never. */
   readonly renewal?: number;
   readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
@@ -112,6 +115,7 @@ export class AceClient {
       env,
       layers: [echo({}, env), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
       ...(options.parameters === undefined ? {} : { parameters: options.parameters }),
+      ...(options.qBlock === undefined ? {} : { qBlock: options.qBlock }),
       emit: (event) => this.#emit({ type: 'endpoint', event }),
     });
   }

@@ -1,6 +1,6 @@
 import { CoapError } from './errors.ts';
 import type { Response } from './layer.ts';
-import { encodeUint, findOption, type Option, OptionNumber, withoutOptions } from './option.ts';
+import { encodeUint, findOption, type Option, OptionNumber, uintOf, withoutOptions } from './option.ts';
 
 /** A Block1 or Block2 option value. @see https://www.rfc-editor.org/rfc/rfc7959#section-2.2 */
 export interface Block {
@@ -50,6 +50,33 @@ export function blockOf(options: readonly Option[], number: number): Block | 'ba
   } catch {
     return 'bad';
   }
+}
+
+/** A response to a request for one block. */
+export interface BlockResponse extends Response {
+  readonly block: Block;
+  /** The length of the whole body, if the server tells it (Size2). */
+  readonly size?: number;
+}
+
+/**
+ * The response to a request for one block, with what it says of the block. A success without a Block2 option is a whole body.
+ *
+ * @throws {CoapError} `ERR_COAP_BLOCK` when it is another block, or not of the size that it says
+ * @see https://www.rfc-editor.org/rfc/rfc7959#section-2.4
+ */
+export function blockResponse(response: Response, asked: Block): BlockResponse {
+  const block = blockOf(response.options, OptionNumber.Block2);
+  if (block === undefined) return { ...response, block: { ...asked, number: 0, more: false } };
+  if (block === 'bad' || blockOffset(block) !== blockOffset(asked)) {
+    throw new CoapError('ERR_COAP_BLOCK', `expected the block at ${blockOffset(asked)}, got another`);
+  }
+  const size = blockSize(block.szx);
+  if (block.more ? response.payload.length !== size : response.payload.length > size) {
+    throw new CoapError('ERR_COAP_BLOCK', `expected a block of ${size} bytes, got ${response.payload.length}`);
+  }
+  const whole = uintOf(response.options, OptionNumber.Size2);
+  return { ...withoutBlocks(response), block, ...(whole === undefined ? {} : { size: whole }) };
 }
 
 /** The response as the layer above sees it: a whole body. */

@@ -28,6 +28,7 @@ export class BlockwiseClient {
   outbound(next: Requester): Requester {
     return (request, listener) => {
       const { options } = request;
+      if (request.oneBlock === true) return next(request, listener);
       for (let i = 0; i < options.length; i++) {
         const option = options[i]!;
         // The caller moves single blocks on its own, or deregisters, whose answer is not worth its later blocks.
@@ -125,6 +126,10 @@ class Operation implements ResponseListener {
     this.#fail(error);
   }
 
+  acknowledged(): void {
+    if (!this.#done) this.#listener.acknowledged?.();
+  }
+
   /** RFC 7959 §2.4, early negotiation: who prefers small blocks says so in the first request. */
   #negotiated(request: Request): Request {
     const { szx } = this.#client.limits;
@@ -158,7 +163,8 @@ class Operation implements ResponseListener {
   #sendBlock(upload: Upload): void {
     const { payload } = this.#request;
     const size = blockSize(upload.szx);
-    if (upload.offset / size > lastBlockNumber) {
+    // Before the first block, not after a million.
+    if (payload.length > size * (lastBlockNumber + 1)) {
       this.#fail(new CoapError('ERR_COAP_BODY_SIZE', `expected at most ${lastBlockNumber + 1} blocks of ${size} bytes, got a body of ${payload.length}`));
       return;
     }

@@ -108,8 +108,8 @@ export class BlockwiseServer {
   #collect(request: Request, block: Block, key: string): { readonly options: readonly Option[]; readonly payload: Uint8Array } | Response {
     const { payload } = request;
     const size = blockSize(block.szx);
-    // RFC 7959 §2.3: with M set, the payload has the size that SZX says.
-    if (block.more && payload.length !== size) return errorResponse(Code.BadRequest);
+    // RFC 7959 §2.2: with M set, the payload has the size that SZX says; without, it is not larger.
+    if (block.more ? payload.length !== size : payload.length > size) return errorResponse(Code.BadRequest);
     const offset = blockOffset(block);
     const announced = uintOf(request.options, OptionNumber.Size1) ?? 0;
     if (offset + payload.length > this.limits.maxBody || announced > this.limits.maxBody) {
@@ -143,7 +143,7 @@ export class BlockwiseServer {
     if (block.number !== 0) {
       const kept = this.#representations.get(key);
       if (kept !== undefined) {
-        reply.respond(this.#slice(kept, block, false, fitting(this.limits, kept, reply.room).szx));
+        reply.respond(this.#slice(kept, block, asksForSize(request), fitting(this.limits, kept, reply.room).szx));
         return;
       }
       // The body is gone. To ask the handler again is right for what only reads; a FETCH without its body says nothing (RFC 8132 §2.5).
@@ -175,7 +175,7 @@ export class BlockwiseServer {
     if (findOption(response.options, OptionNumber.Block2) !== undefined || (number !== 0 && codeClass(code) !== 2)) return base;
     const representation = representationOf(response);
     this.#representations.set(key ?? operationKey(request), endpointKey(request), representation, overhead + payload.length);
-    const first = this.#slice(representation, block2 ?? { number: 0, more: false, szx }, number === 0, szx);
+    const first = this.#slice(representation, block2 ?? { number: 0, more: false, szx }, number === 0 || asksForSize(request), szx);
     let options = first.options;
     for (const option of base.options) {
       // Notification numbers and the outcome of the request body belong to this message, not to the representation.
@@ -234,6 +234,19 @@ class BlockReply implements Reply {
   onCancel(task: () => void): void {
     this.#lower.onCancel(task);
   }
+
+  acknowledge(): void {
+    this.#lower.acknowledge?.();
+  }
+
+  dismiss(): void {
+    this.#lower.dismiss?.();
+  }
+}
+
+/** RFC 7959 §4: Size2 in a request asks how long the body is. */
+function asksForSize(request: Request): boolean {
+  return findOption(request.options, OptionNumber.Size2) !== undefined;
 }
 
 /**

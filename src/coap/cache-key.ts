@@ -19,7 +19,14 @@ export function sameAssociation(request: Request, response: Response): boolean {
  * If-None-Match, which must not be on later blocks (RFC 7959, Section 2.10).
  */
 function variesWithinOperation(number: number): boolean {
-  return number === OptionNumber.Block1 || number === OptionNumber.Block2 || number === OptionNumber.Observe || number === OptionNumber.IfNoneMatch;
+  return (
+    number === OptionNumber.Block1 ||
+    number === OptionNumber.Block2 ||
+    number === OptionNumber.QBlock1 ||
+    number === OptionNumber.QBlock2 ||
+    number === OptionNumber.Observe ||
+    number === OptionNumber.IfNoneMatch
+  );
 }
 
 /** One character for each byte. */
@@ -50,7 +57,13 @@ export function operationKey(request: Request): string {
 }
 
 function variesWithinObservation(number: number): boolean {
-  return number === OptionNumber.Observe || number === OptionNumber.ETag || number === OptionNumber.Block2 || number === OptionNumber.RequestTag;
+  return (
+    number === OptionNumber.Observe ||
+    number === OptionNumber.ETag ||
+    number === OptionNumber.Block2 ||
+    number === OptionNumber.QBlock2 ||
+    number === OptionNumber.RequestTag
+  );
 }
 
 /**

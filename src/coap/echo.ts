@@ -145,6 +145,10 @@ class EchoExchange implements ResponseListener {
   error(error: ProtocolError): void {
     if (!this.#cancelled) this.#listener.error(error);
   }
+
+  acknowledged(): void {
+    if (!this.#cancelled) this.#listener.acknowledged?.();
+  }
 }
 
 /** What the server's side of the layer knows: how to make, verify and attach values. */

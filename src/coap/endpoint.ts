@@ -1,8 +1,9 @@
 import { emptyBytes } from '../core/bytes.ts';
 import { type Cancel, type Env, systemEnv } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
+import { type Block, type BlockResponse, blockOption, blockResponse } from './block-option.ts';
 import { type BlockwiseLayer, type BlockwiseOptions, blockwise } from './blockwise.ts';
-import { Method } from './code.ts';
+import { codeClass, Method } from './code.ts';
 import { Task } from './deadline.ts';
 import { type EchoLayer, echo } from './echo.ts';
 import { CoapError } from './errors.ts';
@@ -18,6 +19,7 @@ import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { findOption, OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
+import { type QBlockLayer, type QBlockOptions, qBlock } from './qblock.ts';
 import { type AmplificationOptions, Reachability } from './reachability.ts';
 import { discoveryOf, type StatelessOptions, StatelessRequests } from './stateless-requests.ts';
 import type { DatagramTransport } from './transport.ts';
@@ -39,6 +41,8 @@ export interface EndpointOptions {
   readonly layers?: readonly Layer[];
   readonly parameters?: Partial<TransmissionParameters>;
   readonly blockwise?: BlockwiseOptions;
+  /** Robust block-wise transfer (RFC 9177); what it leaves open is as in `blockwise`. Absent: off, since both ends must support it. */
+  readonly qBlock?: QBlockOptions;
   readonly observe?: ObserveOptions;
   readonly limits?: Partial<EndpointLimits>;
   /** Tokens of more than 8 bytes (RFC 8974), in both directions. Absent: they are format errors. */
@@ -86,6 +90,7 @@ export class Endpoint {
   readonly #messaging: Messaging;
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
+  readonly #qBlock: QBlockLayer | undefined;
   readonly #observe: ObserveLayer;
   readonly #echo: EchoLayer;
   readonly #limits: EndpointLimits;
@@ -114,9 +119,11 @@ export class Endpoint {
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     this.#echo = echo({ name: 'outer' }, env);
-    const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? []), this.#echo];
+    this.#qBlock = options.qBlock && qBlock({ ...options.blockwise, ...options.qBlock }, parameters, env, this.#blockwise);
+    const layers: readonly Layer[] = [this.#observe, this.#qBlock ?? this.#blockwise, ...(options.layers ?? []), this.#echo];
+    const understood = layers.flatMap(({ understands }) => understands ?? []);
     this.#exchange = new Exchange(this.#messaging, this.#limits, emit, {
-      understood: layers.flatMap(({ understands }) => understands ?? []),
+      understood,
       longestToken: this.#tokenSupport?.accept ?? longestPlainToken,
       ...(options.multicast === undefined ? {} : { multicast: options.multicast }),
     });
@@ -124,8 +131,8 @@ export class Endpoint {
       if (this.#tokenSupport === undefined) throw new CoapError('ERR_COAP_PARAMETER', 'expected extendedTokens beside stateless, got none');
       this.#stateless = new StatelessRequests(this.#exchange, this.#tokenSupport, options.stateless, env);
     }
-    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next), this.#exchange.request);
-    this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next), handler ?? this.#exchange.handler);
+    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next, understood), this.#exchange.request);
+    this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next, understood), handler ?? this.#exchange.handler);
     transport.start((datagram, peer, group) => this.#messaging.receive(datagram, peer, group));
   }
 
@@ -155,6 +162,23 @@ export class Endpoint {
         error: failed,
       }),
     );
+  }
+
+  /**
+   * Read one block of a resource, whichever, and nothing else: random access (RFC 7959, Section 2.4). What belongs together is for the caller to see, by the
+   * ETag of each block.
+   *
+   * An error response comes back like any other response, with the block that was asked for.
+   *
+   * @param block NUM, and the size exponent 0 to 6, of which the server may take a smaller one
+   * @throws {CoapError} as `request`, and `ERR_COAP_BLOCK`
+   */
+  async requestBlock(request: OutgoingRequest, block: { readonly number: number; readonly szx: number }, options: RequestOptions = {}): Promise<BlockResponse> {
+    const asked: Block = { ...block, more: false };
+    const full = complete(request);
+    const single = { ...full, options: withOption(full.options, blockOption(OptionNumber.Block2, asked)), oneBlock: true };
+    const response = await this.request(single, options);
+    return codeClass(response.code) === 2 ? blockResponse(response, asked) : { ...response, block: asked };
   }
 
   /**
@@ -328,6 +352,7 @@ export class Endpoint {
       ...this.#exchange.stats(),
       ...(this.#tokenSupport === undefined ? {} : { tokenSupport: this.#tokenSupport.size }),
       ...prefixed('blockwise', this.#blockwise.stats()),
+      ...prefixed('qBlock', this.#qBlock?.stats() ?? {}),
       ...prefixed('observe', this.#observe.stats()),
       ...prefixed('echo', this.#echo.stats()),
     };
@@ -344,6 +369,7 @@ export class Endpoint {
     this.#exchange.close();
     for (const fail of [...this.#unfinished]) fail(closedError());
     this.#observe.close();
+    this.#qBlock?.close();
     this.#blockwise.close();
     this.#tokenSupport?.close();
     this.#echo.close();

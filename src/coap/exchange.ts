@@ -84,6 +84,8 @@ class OutgoingExchange implements TransmissionListener {
   readonly deregisters: boolean;
   /** A registration under a token that was registered before: what comes under it may answer the one before. */
   readonly renews: boolean;
+  /** Open to any number of responses until it is cancelled. */
+  readonly qBlock: boolean;
   readonly listener: ResponseListener;
   transmission: Transmission | undefined = undefined;
   deadline: Task | undefined = undefined;
@@ -93,15 +95,16 @@ class OutgoingExchange implements TransmissionListener {
   readonly noResponse: number;
   retransmitted = false;
 
-  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, known: boolean, noResponse: number, listener: ResponseListener) {
+  constructor(exchange: Exchange, request: Request, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
     this.exchange = exchange;
-    this.peer = peer;
+    this.peer = request.peer;
+    this.qBlock = request.qBlock === true;
     this.token = token;
     this.number = tokenNumber(token);
     this.observes = observe !== undefined && isRegistration(observe);
     this.deregisters = observe !== undefined && !this.observes;
     this.renews = this.observes && known;
-    this.noResponse = noResponse;
+    this.noResponse = noResponseOf(request.options);
     this.listener = listener;
   }
 
@@ -109,11 +112,17 @@ class OutgoingExchange implements TransmissionListener {
   finished(): void {
     const { messaging } = this.exchange;
     this.retransmitted ||= (this.transmission?.retransmissions ?? 0) > 0;
+    const confirmable = this.transmission?.confirmable === true;
     this.transmission = undefined;
     // Who asks a group waits for as long as it likes.
     if (this.notified || this.peer.group === true) return;
     if ((this.noResponse & everyClass) === everyClass) {
       this.failed(unanswered());
+      return;
+    }
+    if (this.qBlock) {
+      // How long a response may take is for its sender to say.
+      if (confirmable) this.listener.acknowledged?.();
       return;
     }
     this.deadline = new Task(() =>
@@ -209,14 +218,14 @@ export class Exchange implements ReplyOwner {
     const observation = observe === undefined ? undefined : request.observation;
     const known = observation === undefined ? undefined : this.#observationTokens.get(observation);
     const token = known ?? this.#tokens.take(tokenLength);
-    const outgoing = new OutgoingExchange(this, peer, token, observe, known !== undefined, noResponseOf(request.options), listener);
+    const outgoing = new OutgoingExchange(this, request, token, observe, known !== undefined, listener);
     const before = this.#requests.get(outgoing.number);
     if (this.#requests.size >= this.#limits.requests && before === undefined) {
       throw new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.requests} requests at once, got more`);
     }
     const confirmable = request.nonConfirmable !== true;
-    const hold = confirmable ? 0 : this.messaging.probingTime(token, request);
-    outgoing.transmission = this.messaging.transmit(peer, confirmable, token, request, hold, outgoing);
+    const hold = confirmable || outgoing.qBlock ? 0 : this.messaging.probingTime(token, request);
+    outgoing.transmission = this.messaging.transmit(peer, confirmable, token, request, hold, outgoing, outgoing.qBlock);
     if (observation !== undefined) this.#observationTokens.set(observation, token);
     // A renewal or a cancellation takes the place of the registration: what comes under the token now goes to its listener.
     if (before !== undefined) this.end(before);
@@ -257,7 +266,7 @@ export class Exchange implements ReplyOwner {
     const notifies = codeClass(message.code) === 2 && findOption(options, OptionNumber.Observe) !== undefined;
     // RFC 7641 §4.1: the answer to a deregistration has no Observe option. What has one is on its way since before, and unexpected by now.
     if (notifies && outgoing.deregisters) return false;
-    const last = !group && (!outgoing.observes || !notifies);
+    const last = !group && (outgoing.qBlock ? endsTransfer(message.code) : !outgoing.observes || !notifies);
     const retransmitted = outgoing.retransmitted || (outgoing.transmission?.retransmissions ?? 0) > 0;
     if (last) this.end(outgoing);
     // A notification may cross a renewal, and under OSCORE nothing above can use it then: only the acknowledgement tells that the renewal has arrived.
@@ -399,6 +408,11 @@ export class Exchange implements ReplyOwner {
     // RFC 7252 §5.4.1: 4.02 with a diagnostic to a Confirmable request; a Non-confirmable one is rejected, in silence.
     if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(badOption(message.options, bad));
   }
+}
+
+/** RFC 9177 §3.1: a 4.08 asks for what is missing; after any other error nothing more comes under the token. */
+function endsTransfer(code: number): boolean {
+  return codeClass(code) !== 2 && code !== Code.RequestEntityIncomplete;
 }
 
 /** What is protected is another endpoint than what is not: nobody ends the one by the other (RFC 7252, Section 1.2). */

@@ -8,6 +8,7 @@
  * ```
  */
 export type { Answer, AnswerFields } from './answer.ts';
+export type { Block, BlockResponse } from './block-option.ts';
 export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwise.ts';
 export { blockwise } from './blockwise.ts';
 export { Code, codeClass, codeName, formatCode, isRequest, isResponse, isSafe, Method } from './code.ts';
@@ -36,7 +37,7 @@ export { allCoapNodes } from './multicast.ts';
 export { everyClass, isUnwanted, noResponseOf } from './no-response.ts';
 export type { ObserveLayer, ObserveOptions } from './observe.ts';
 export { observe } from './observe.ts';
-export type { Option, OptionDefinition, OptionFormat, RecognisedOptions } from './option.ts';
+export type { Option, OptionDefinition, OptionFormat, OptionTable, RecognisedOptions } from './option.ts';
 export {
   emptyOption,
   encodeUint,
@@ -49,6 +50,7 @@ export {
   opaqueOption,
   optionDefinition,
   optionName,
+  optionTable,
   pathOf,
   pathOptions,
   queryOf,
@@ -66,6 +68,9 @@ export type { DerivedParameters, TransmissionParameters } from './parameters.ts'
 export { deriveParameters } from './parameters.ts';
 export type { ProblemDetails, ProblemText, TaggedText } from './problem-details.ts';
 export { decodeProblemDetails, encodeProblemDetails, problem, problemText } from './problem-details.ts';
+export type { QBlockLayer, QBlockOptions } from './qblock.ts';
+export { qBlock } from './qblock.ts';
+export type { QBlockParameters } from './qblock-parameters.ts';
 export type { AmplificationOptions } from './reachability.ts';
 export type { RequestTag, RequestTagsOptions } from './request-tag.ts';
 export { RequestTags, requestTagOption } from './request-tag.ts';

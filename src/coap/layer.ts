@@ -45,6 +45,13 @@ export interface Request {
   readonly observation?: object;
   /** To be sent: on behalf of a client of ours, as a proxy does. An Echo challenge is left to that client (RFC 9175, Section 2.3). */
   readonly forwarded?: boolean;
+  /**
+   * To be sent: one of the messages of a robust block-wise transfer (RFC 9177), which the Q-Block layer paces. It waits for no turn when it is Non-confirmable,
+   * and its exchange is open to any number of responses until it is cancelled, or an error response other than 4.08 comes.
+   */
+  readonly qBlock?: boolean;
+  /** To be sent: the one block that its Block2 option names is wanted and nothing else (RFC 7959, Section 2.4). Layers that move bodies leave it alone. */
+  readonly oneBlock?: boolean;
 }
 
 /** A response, to be sent or received. */
@@ -66,6 +73,11 @@ export interface Response {
    * notifications the server chooses each time (RFC 7641, Section 4.5).
    */
   readonly nonConfirmable?: boolean;
+  /**
+   * To be sent: one of several responses of a robust block-wise transfer (RFC 9177), in a message of this type. `notify` of it needs no registration, and it goes
+   * out beside those before it, not in their place.
+   */
+  readonly qBlock?: 'CON' | 'NON';
 }
 
 /** How a handler answers. Exactly one `respond`, or any number of `notify` (the first is the answer to the registration) ended by `respond` or a cancel. */
@@ -83,6 +95,10 @@ export interface Reply {
   readonly room?: number | undefined;
   /** The request showed that the client is at its address. */
   shown?(): void;
+  /** Acknowledge a Confirmable request now: its response, if any, travels separately. */
+  acknowledge?(): void;
+  /** There will be no response: acknowledge, and forget. */
+  dismiss?(): void;
 }
 
 /** Takes a request and answers it, at once or later. It never throws. */
@@ -92,6 +108,8 @@ export type Handler = (request: Request, reply: Reply) => void;
 export interface ResponseListener {
   response(response: Response, last: boolean): void;
   error(error: ProtocolError): void;
+  /** The request was acknowledged by an Empty message; told of requests with `qBlock` only. */
+  acknowledged?(): void;
 }
 
 /** Sends a request; the result ends the exchange (and an observation) without telling the listener. */
@@ -100,12 +118,13 @@ export type Requester = (request: Request, listener: ResponseListener) => Cancel
 /**
  * One concern between the application and the wire, in both directions.
  *
- * `outbound` wraps how requests leave, `inbound` wraps how requests arrive; each is called once, when an endpoint is put together.
+ * `outbound` wraps how requests leave, `inbound` wraps how requests arrive; each is called once, when an endpoint is put together. `understood` are the options
+ * that need a layer and have one in this endpoint: a layer that takes options out of a protected message must know what those above it process.
  */
 export interface Layer {
   readonly name: string;
   /** Options that only this layer processes: without it an endpoint does not understand them. */
   readonly understands?: readonly number[];
-  outbound(next: Requester): Requester;
-  inbound(next: Handler): Handler;
+  outbound(next: Requester, understood?: readonly number[]): Requester;
+  inbound(next: Handler, understood?: readonly number[]): Handler;
 }

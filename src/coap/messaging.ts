@@ -63,6 +63,9 @@ export interface MessagingPort {
   isGroupToken?(token: Uint8Array): boolean;
 }
 
+/** So many times ACK_TIMEOUT a Reset to a message that takes no part in NSTART is waited for. */
+const resetPatience = 4;
+
 /** An Empty message. */
 function empty(type: number, id: number): Uint8Array {
   return Uint8Array.of(0x40 | (type << 4), 0, id >>> 8, id);
@@ -207,15 +210,25 @@ export class Messaging {
   /**
    * Send a message, when NSTART lets it. A Non-confirmable one with `hold` 0 goes at once and nothing is heard of it.
    *
+   * `beside`: a Non-confirmable one goes at once, whatever is outstanding, and a Reset to it is heard for a time.
+   *
    * @throws {CoapError} `ERR_COAP_OPTION`
    */
-  transmit(peer: Peer, confirmable: boolean, token: Uint8Array, body: Body, hold: number, listener: TransmissionListener): Transmission | undefined {
+  transmit(
+    peer: Peer,
+    confirmable: boolean,
+    token: Uint8Array,
+    body: Body,
+    hold: number,
+    listener: TransmissionListener,
+    beside = false,
+  ): Transmission | undefined {
     // RFC 7252 §8.1.
     if (confirmable && peer.group === true) throw new CoapError('ERR_COAP_MULTICAST', 'expected a Non-confirmable message to a group, got a Confirmable one');
     const datagram = encodeParts(confirmable ? MessageType.CON : MessageType.NON, body.code, 0, token, body.options, body.payload, this.#format);
     if (this.#closed) return undefined;
     const state = this.#peers.get(peer.key) ?? this.#addPeer(peer);
-    if (!confirmable && hold === 0) {
+    if (!confirmable && hold === 0 && !beside) {
       const id = this.#takeId(state);
       if (id === undefined) return undefined;
       writeId(datagram, id);
@@ -224,7 +237,13 @@ export class Messaging {
       return undefined;
     }
     const transmission = new Transmission(state, confirmable, token, datagram, hold, listener, this.#onTimeout);
-    if (state.outstanding < this.parameters.nstart) this.#start(transmission);
+    if (beside && !confirmable) {
+      transmission.beside = true;
+      transmission.timeout = resetPatience * this.parameters.ackTimeout;
+      this.#start(transmission);
+      // What is not sent again need not be kept.
+      transmission.datagram = emptyBytes;
+    } else if (state.outstanding < this.parameters.nstart) this.#start(transmission);
     else if (state.queue.length < this.#limits.queue) state.queue.push(transmission);
     else this.#refuse(transmission);
     return transmission;
@@ -247,6 +266,7 @@ export class Messaging {
     if (stage === 'queued') state.queue.splice(state.queue.indexOf(transmission), 1);
     if (stage === 'sent') {
       state.sent!.delete(transmission.id);
+      if (transmission.beside) return;
       state.outstanding--;
       this.#startQueued(state);
     }
@@ -394,7 +414,7 @@ export class Messaging {
       return;
     }
     transmission.stage = 'sent';
-    state.outstanding++;
+    if (!transmission.beside) state.outstanding++;
     state.sent ??= new Map();
     if (transmission.confirmable) {
       const { ackTimeout, ackRandomFactor } = this.parameters;

@@ -71,6 +71,8 @@ export class GroupReplies {
         return inner.room;
       },
       shown: () => inner.shown(),
+      acknowledge: () => inner.acknowledge(),
+      dismiss: () => inner.dismiss(),
     };
   }
 

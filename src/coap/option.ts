@@ -54,8 +54,8 @@ const once = (name: string, format: OptionFormat, min: number, max: number): Opt
 const many = (name: string, format: OptionFormat, min: number, max: number): OptionDefinition => ({ name, format, min, max, repeatable: true });
 
 /**
- * The options that this implementation understands. Q-Block1, Q-Block2 and EDHOC are critical and are not here on purpose: a peer that uses them must hear
- * 4.02 (RFC 7252, Section 5.4.1), not silence about what it asked for.
+ * The options that this implementation understands, those of `ofLayers` where a layer does. EDHOC is critical and is not here on purpose: a peer that uses it
+ * must hear 4.02 (RFC 7252, Section 5.4.1), not silence about what it asked for.
  */
 const definitions: ReadonlyMap<number, OptionDefinition> = new Map([
   [OptionNumber.IfMatch, many('If-Match', 'opaque', 0, 8)],
@@ -72,10 +72,12 @@ const definitions: ReadonlyMap<number, OptionDefinition> = new Map([
   [OptionNumber.UriQuery, many('Uri-Query', 'string', 0, 255)],
   [OptionNumber.HopLimit, once('Hop-Limit', 'uint', 1, 1)],
   [OptionNumber.Accept, once('Accept', 'uint', 0, 2)],
+  [OptionNumber.QBlock1, once('Q-Block1', 'uint', 0, 3)],
   [OptionNumber.LocationQuery, many('Location-Query', 'string', 0, 255)],
   [OptionNumber.Block2, once('Block2', 'uint', 0, 3)],
   [OptionNumber.Block1, once('Block1', 'uint', 0, 3)],
   [OptionNumber.Size2, once('Size2', 'uint', 0, 4)],
+  [OptionNumber.QBlock2, many('Q-Block2', 'uint', 0, 3)],
   [OptionNumber.ProxyUri, once('Proxy-Uri', 'string', 1, 1034)],
   [OptionNumber.ProxyScheme, once('Proxy-Scheme', 'string', 1, 255)],
   [OptionNumber.Size1, once('Size1', 'uint', 0, 4)],
@@ -84,7 +86,7 @@ const definitions: ReadonlyMap<number, OptionDefinition> = new Map([
   [OptionNumber.RequestTag, many('Request-Tag', 'opaque', 0, 8)],
 ]);
 
-/** What is known of an option; `undefined`: this implementation does not understand it. */
+/** What is known of an option; `undefined`: no layer of this implementation understands it. */
 export function optionDefinition(number: number): OptionDefinition | undefined {
   return definitions.get(number);
 }
@@ -235,7 +237,7 @@ const table: OptionTable = Array.from({ length: 300 }, (_, number) => definition
 export type OptionTable = readonly (OptionDefinition | undefined)[];
 
 /** Options that no endpoint understands but one with a layer that does. */
-const ofLayers: readonly number[] = [OptionNumber.Oscore];
+const ofLayers: readonly number[] = [OptionNumber.Oscore, OptionNumber.QBlock1, OptionNumber.QBlock2];
 
 /** What an endpoint understands whose layers understand these options. */
 export function optionTable(understood: readonly number[]): OptionTable {

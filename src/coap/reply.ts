@@ -52,6 +52,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
   readonly #noResponse: number;
   /** The first response has left. */
   #answered = false;
+  /** A notification has left: the client is an observer. */
+  #registered = false;
   /** `respond` was called, or the exchange was cancelled. */
   #closed = false;
   #onCancel: (() => void)[] | undefined = undefined;
@@ -62,6 +64,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
   #nonConfirmables = 0;
   #held = false;
   #cancelled = false;
+  /** Messages of a robust block-wise transfer that are under way. */
+  #besides: Set<Transmission> | undefined = undefined;
 
   constructor(owner: ReplyOwner, incoming: Incoming, peer: Peer, request: Pick<Message, 'code' | 'token'>, observe: Option | undefined, noResponse: number) {
     this.#owner = owner;
@@ -81,7 +85,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
 
   /** Whether it is closed and nothing of it is on its way. */
   get over(): boolean {
-    return this.#closed && this.#underWay === undefined;
+    return this.#closed && this.#underWay === undefined && this.#besides === undefined;
   }
 
   get answered(): boolean {
@@ -113,17 +117,19 @@ export class IncomingExchange implements Reply, TransmissionListener {
     if (response.suppress === true || (this.#noResponse !== 0 && isUnwanted(this.#noResponse, response.code)))
       this.#owner.messaging.acknowledge(this.#incoming);
     else this.#deliver(response);
-    if (this.#underWay === undefined) this.#end();
+    if (this.over) this.#end();
   }
 
   notify(response: Response): void {
     if (this.#closed) return;
-    if (!this.observes) {
+    if (!this.observes && response.qBlock === undefined) {
       this.respond(response);
       return;
     }
-    if (!this.#answered) {
-      this.#authenticate(response);
+    if (!this.#answered) this.#authenticate(response);
+    // A 2.31 comes before the registration has arrived in full.
+    if (this.observes && !this.#registered && codeClass(response.code) === 2 && response.code !== Code.Continue) {
+      this.#registered = true;
       this.#owner.accepted(this);
     }
     this.#deliver(response);
@@ -132,6 +138,17 @@ export class IncomingExchange implements Reply, TransmissionListener {
   /** End without a response. */
   silence(): void {
     this.respond({ code: 0, options: [], payload: emptyBytes, suppress: true });
+  }
+
+  acknowledge(): void {
+    if (!this.#closed) this.#owner.messaging.acknowledge(this.#incoming);
+  }
+
+  dismiss(): void {
+    if (this.#closed) return;
+    this.#owner.messaging.acknowledge(this.#incoming);
+    this.#onCancel = undefined;
+    this.cancel();
   }
 
   onCancel(task: () => void): void {
@@ -164,6 +181,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
     if (this.#underWay !== undefined) this.#owner.messaging.settle(this.#underWay);
     this.#underWay = undefined;
     this.#waiting = undefined;
+    for (const beside of this.#besides ?? []) this.#owner.messaging.settle(beside);
+    this.#besides = undefined;
     this.#end();
     for (const task of tasks ?? []) this.#run(task);
   }
@@ -196,12 +215,54 @@ export class IncomingExchange implements Reply, TransmissionListener {
   }
 
   #deliver(response: Response): void {
-    if (this.#underWay !== undefined) this.#waiting = copyOf(response);
+    if (response.qBlock !== undefined) this.#sendBeside(response, response.qBlock === 'CON');
+    else if (this.#underWay !== undefined) this.#waiting = copyOf(response);
     else this.#send(response);
   }
 
   #authenticate(response: Response): void {
     this.authenticated ||= findOption(response.options, OptionNumber.Oscore) !== undefined;
+  }
+
+  /** RFC 9177 §4.4: the messages of one body, none of which stands for another. */
+  #sendBeside(body: Response, confirmable: boolean): void {
+    const { messaging } = this.#owner;
+    const first = !this.#answered;
+    if (first && !this.#incoming.state.reachable) {
+      this.#authenticate(body);
+      // RFC 9177 §11: whoever asks for a body in many datagrams shows its address first. What of it is not sent is as good as lost.
+      const block = blockOf(body.options, OptionNumber.QBlock2);
+      if (!this.authenticated && isSafe(this.#method) && block !== undefined && block !== 'bad' && block.more) {
+        this.#challenge();
+        return;
+      }
+    }
+    let sent: Transmission | undefined;
+    const gone = (): void => {
+      if (sent === undefined || this.#besides?.delete(sent) !== true || this.#besides.size > 0) return;
+      this.#besides = undefined;
+      if (this.over) this.#end();
+    };
+    const listener: TransmissionListener = { finished: gone, failed: () => this.cancel(), authenticated: this.authenticated };
+    try {
+      if (first && this.#incoming.confirmable) sent = messaging.answer(this.#incoming, this.token, body, 0, listener);
+      else sent = messaging.transmit(this.peer, confirmable, this.token, body, 0, listener, true);
+    } catch (error) {
+      this.#owner.failed(this.peer, error);
+      this.cancel();
+      return;
+    }
+    this.#answered = true;
+    if (first && this.#deadline !== undefined) messaging.deadlines.clear(this.#deadline);
+    if (sent !== undefined) (this.#besides ??= new Set()).add(sent);
+    if (!this.#closed || this.#besides === undefined) return;
+    // Nothing follows that a Reset could stop.
+    for (const beside of [...this.#besides]) {
+      if (beside.confirmable) continue;
+      messaging.settle(beside);
+      this.#besides.delete(beside);
+    }
+    if (this.#besides.size === 0) this.#besides = undefined;
   }
 
   #send(body: Response, repeated = false): void {

@@ -26,6 +26,8 @@ export class Transmission extends Deadline {
   /** The datagram; the message id is written in when it is sent. */
   datagram: Uint8Array;
   stage: Stage = 'queued';
+  /** Non-confirmable and paced by its sender: it takes no part in NSTART, and is here for the Reset that may answer it. */
+  beside = false;
   id = -1;
   retransmissions = 0;
   /** Bytes of credit that its copies have taken. */

@@ -1,4 +1,15 @@
-import { codeClass, findOption, OptionNumber, type Request, type Requester, type Response, type ResponseListener, recogniseOptions } from '../coap/index.ts';
+import {
+  Code,
+  codeClass,
+  findOption,
+  OptionNumber,
+  type OptionTable,
+  type Request,
+  type Requester,
+  type Response,
+  type ResponseListener,
+  recogniseOptions,
+} from '../coap/index.ts';
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import type { SecurityContext } from './context.ts';
@@ -6,6 +17,7 @@ import type { ContextTable } from './context-table.ts';
 import { OscoreError } from './errors.ts';
 import type { DiscardReason, OscoreEvent } from './events.ts';
 import { isRegistration, protectRequest, type RequestBinding, type UnprotectedResponse, unprotectResponse } from './protect.ts';
+import { ReplayWindow } from './replay-window.ts';
 import type { SequenceUser } from './sender-sequence.ts';
 import { contextGone, type Sequences } from './sequences.ts';
 
@@ -14,9 +26,14 @@ export interface ExchangeParts {
   readonly contexts: ContextTable;
   readonly sequences: Sequences;
   readonly emit: ((event: OscoreEvent) => void) | undefined;
+  /** The Inner options that are understood. */
+  options: OptionTable;
   /** How many exchanges are open. */
   open: number;
 }
+
+/** Responses of one request that may overtake each other. */
+const responseWindow = 128;
 
 /** The reasons by error code; a code that is not here is a fault of ours. */
 export const discardReasons: ReadonlyMap<string, DiscardReason> = new Map<string, DiscardReason>([
@@ -44,6 +61,8 @@ export class ClientExchange implements ResponseListener, SequenceUser {
   #notificationNumber = -1;
   /** Whether a notification used the nonce of the request. */
   #nonceUsed = false;
+  /** Of a robust block-wise transfer: many responses, in any order. */
+  readonly #window: ReplayWindow | undefined;
 
   constructor(parts: ExchangeParts, next: Requester, request: Request, context: SecurityContext, listener: ResponseListener) {
     this.#parts = parts;
@@ -51,6 +70,7 @@ export class ClientExchange implements ResponseListener, SequenceUser {
     this.#request = request;
     this.#context = context;
     this.#listener = listener;
+    this.#window = request.qBlock === true ? new ReplayWindow(responseWindow) : undefined;
     const observe = findOption(request.options, OptionNumber.Observe);
     this.#registered = observe !== undefined && isRegistration(observe);
   }
@@ -87,7 +107,7 @@ export class ClientExchange implements ResponseListener, SequenceUser {
     this.#stopLower = undefined;
     let stop: Cancel;
     try {
-      stop = this.#next(message, this);
+      stop = this.#next(this.#request.qBlock === true ? { ...message, qBlock: true } : message, this);
     } catch (error) {
       this.fail(error as ProtocolError);
       return;
@@ -104,6 +124,10 @@ export class ClientExchange implements ResponseListener, SequenceUser {
 
   error(error: ProtocolError): void {
     this.fail(error);
+  }
+
+  acknowledged(): void {
+    if (!this.#done) this.#listener.acknowledged?.();
   }
 
   response(message: Response, last: boolean): void {
@@ -125,37 +149,41 @@ export class ClientExchange implements ResponseListener, SequenceUser {
       return;
     }
     const { sequence } = received;
-    // RFC 7252 §5.4 for the Inner options, which no layer below can see; and OSCORE does not nest.
-    const { bad, options } = recogniseOptions(received.response.options);
-    if (bad !== undefined || findOption(options, OptionNumber.Oscore) !== undefined) {
+    // RFC 7252 §5.4 for the Inner options, which no layer below can see.
+    const { bad, options } = recogniseOptions(received.response.options, this.#parts.options);
+    if (bad !== undefined) {
       this.#discard('plaintext', last);
       return;
     }
     const response = options === received.response.options ? received.response : { ...received.response, options };
     const notification = findOption(options, OptionNumber.Observe) !== undefined;
-    if (notification && !this.#isNewer(sequence, last)) return;
+    if ((notification || this.#window !== undefined) && !this.#isNewer(sequence, notification, last)) return;
     this.#context.verified();
     this.#parts.emit?.({ type: 'unprotected', direction: 'in', context: this.#context, inner: response });
-    if (!notification || last) {
+    const ends = last || (this.#window === undefined ? !notification : codeClass(response.code) !== 2 && response.code !== Code.RequestEntityIncomplete);
+    if (ends) {
       this.#finish();
       if (!last) this.#stopLower?.();
     }
     // A notification that used the nonce of the request is the oldest of all.
-    this.#listener.response(notification ? { ...response, sequence: sequence ?? -1 } : response, !notification || last);
+    this.#listener.response(notification ? { ...response, sequence: sequence ?? -1 } : response, ends);
   }
 
   /** RFC 8613 §7.4.1 and §8.4.2, step A. */
-  #isNewer(sequence: number | undefined, last: boolean): boolean {
-    if (!this.#registered) {
+  #isNewer(sequence: number | undefined, notification: boolean, last: boolean): boolean {
+    if (notification && !this.#registered) {
       this.#discard('unexpected', last);
       return false;
     }
-    const newer = sequence === undefined ? !this.#nonceUsed && this.#notificationNumber < 0 : sequence > this.#notificationNumber;
+    let newer = sequence === undefined ? !this.#nonceUsed && this.#notificationNumber < 0 : sequence > this.#notificationNumber;
+    // RFC 9177 §4.4: the payloads of one body may overtake each other. Which body is the newer one, the layer above finds out.
+    if (this.#window !== undefined) newer = sequence === undefined ? !this.#nonceUsed : this.#window.accepts(sequence);
     if (!newer) {
       this.#discard('notification', last);
       return false;
     }
     if (sequence === undefined) this.#nonceUsed = true;
+    else if (this.#window !== undefined) this.#window.commit(sequence);
     else this.#notificationNumber = sequence;
     return true;
   }

@@ -6,7 +6,9 @@ import {
   noResponseOf,
   type Option,
   OptionNumber,
+  type OptionTable,
   opaqueOption,
+  optionTable,
   type Reply,
   type Request,
   type Requester,
@@ -59,27 +61,34 @@ const challengeLength = 8;
 export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Record<string, number>> } {
   const { contexts, store, env, emit } = options;
   const sequences = new Sequences({ store, block: Math.max(1, options.block ?? 64), waiting: options.waiting ?? 1024, emit });
-  const parts: ExchangeParts = { contexts, sequences, emit, open: 0 };
+  const parts: ExchangeParts = { contexts, sequences, emit, options: optionTable([]), open: 0 };
   contexts.onRemoved((context) => sequences.release(context));
 
   return {
     name: 'oscore',
     understands: [OptionNumber.Oscore],
-    outbound:
-      (next: Requester): Requester =>
-      (request, listener) =>
+    outbound: (next: Requester, understood: readonly number[] = []): Requester => {
+      parts.options = innerOptions(understood);
+      return (request, listener) =>
         request.association instanceof SecurityContext
           ? new ClientExchange(parts, next, request, request.association, listener).start()
-          : next(request, listener),
-    inbound:
-      (next: Handler): Handler =>
-      (request, reply) => {
+          : next(request, listener);
+    },
+    inbound: (next: Handler, understood: readonly number[] = []): Handler => {
+      parts.options = innerOptions(understood);
+      return (request, reply) => {
         const header = findOption(request.options, OptionNumber.Oscore);
         if (header === undefined) next(request, reply);
         else receive(parts, env, next, header, request, reply);
-      },
+      };
+    },
     stats: () => ({ contexts: contexts.size, sequences: sequences.size, waiting: sequences.waiting, exchanges: parts.open }),
   };
+}
+
+/** RFC 8613 §4.1.3.7: OSCORE does not nest, so the option is not understood as an Inner one. */
+function innerOptions(understood: readonly number[]): OptionTable {
+  return optionTable(understood.filter((number) => number !== OptionNumber.Oscore));
 }
 
 function refuse(parts: ExchangeParts, reply: Reply, refusal: Response, reason: DiscardReason, context?: SecurityContext, detail?: string): void {
@@ -140,7 +149,7 @@ function receive(parts: ExchangeParts, env: Env, next: Handler, header: Option, 
   context.verified();
   parts.emit?.({ type: 'unprotected', direction: 'in', context, inner: request });
   // RFC 7252 §5.4 for the Inner options, which no layer below can see. An OSCORE option among them would nest (RFC 8613 §4.1.3.7).
-  const { bad, options } = recogniseOptions(request.options);
+  const { bad, options } = recogniseOptions(request.options, parts.options);
   if (bad !== undefined || findOption(options, OptionNumber.Oscore) !== undefined) protectedReply.respond(badInnerOption);
   else {
     protectedReply.noResponse = noResponseOf(options);

@@ -4,7 +4,8 @@ import { OptionNumber } from '../coap/index.ts';
 export type OptionClass = 'E' | 'U' | 'EU';
 
 /**
- * RFC 8613 Figure 5, with Echo and Request-Tag (RFC 9175, Sections 2.2.1 and 3.2.1) and EDHOC (RFC 9668, Section 3.1). No option is of Class I.
+ * RFC 8613 Figure 5, with Echo and Request-Tag (RFC 9175, Sections 2.2.1 and 3.2.1), Q-Block (RFC 9177, Section 4.1) and EDHOC (RFC 9668,
+ * Section 3.1). No option is of Class I.
  */
 const classes: ReadonlyMap<number, OptionClass> = new Map<number, OptionClass>([
   [OptionNumber.IfMatch, 'E'],
@@ -25,6 +26,8 @@ const classes: ReadonlyMap<number, OptionClass> = new Map<number, OptionClass>([
   [OptionNumber.Block2, 'EU'],
   [OptionNumber.Block1, 'EU'],
   [OptionNumber.Size2, 'EU'],
+  [OptionNumber.QBlock1, 'EU'],
+  [OptionNumber.QBlock2, 'EU'],
   [OptionNumber.ProxyUri, 'U'],
   [OptionNumber.ProxyScheme, 'U'],
   [OptionNumber.Size1, 'EU'],

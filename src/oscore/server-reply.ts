@@ -66,6 +66,16 @@ export class ServerReply implements Reply {
     this.#lower.onCancel(task);
   }
 
+  acknowledge(): void {
+    if (!this.#ended) this.#lower.acknowledge?.();
+  }
+
+  dismiss(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#lower.dismiss?.();
+  }
+
   #answer(response: Response, final: boolean): void {
     if (this.#isGone()) return;
     if (!this.#nonceUsed) {
@@ -110,6 +120,7 @@ export class ServerReply implements Reply {
       this.#ended = true;
     }
     if (response.nonConfirmable !== undefined) message = { ...message, nonConfirmable: response.nonConfirmable };
+    if (response.qBlock !== undefined) message = { ...message, qBlock: response.qBlock };
     if (last) this.#lower.respond(message);
     else this.#lower.notify(message);
   }

@@ -52,6 +52,17 @@ export class LastingReply implements Reply {
     else this.#tasks.push(task);
   }
 
+  acknowledge(): void {
+    if (!this.#ended) this.#lower.acknowledge?.();
+  }
+
+  dismiss(): void {
+    if (this.#ended) return;
+    this.#tasks = [];
+    this.#finish();
+    this.#lower.dismiss?.();
+  }
+
   /** Take the right away: an error to the client, and whoever answers hears that nobody listens any more (RFC 9200, Section 5.10.3). */
   end(code: number = Code.Unauthorized): void {
     if (this.#ended) return;

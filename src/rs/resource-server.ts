@@ -6,6 +6,7 @@ import {
   type EndpointOptions,
   echo,
   type Freshness,
+  type QBlockOptions,
   type Resource,
   type ResourceHandle,
   Router,
@@ -70,6 +71,8 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly freshness?: Freshness;
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
+  /** Robust block-wise transfer (RFC 9177), for clients that ask for it. Absent: off. */
+  readonly qBlock?: QBlockOptions;
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
 }
@@ -183,6 +186,7 @@ export class ResourceServer {
       blockwise: { maxBody: this.#options.limits?.payload ?? 0x1_0000 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
+      ...(this.#options.qBlock === undefined ? {} : { qBlock: this.#options.qBlock }),
       emit: (event) => this.#emit({ type: 'endpoint', event }),
     });
     return this.#endpoint;

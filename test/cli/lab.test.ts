@@ -131,6 +131,10 @@ describe('ace-coap with a lab', () => {
     assert.match((await withLab(1, ['get', lab.uri('/led'), '--accept', 'application/cbor'])).stderr, /^4\.06 /);
   });
 
+  test('RFC 9177: --q-block under protection, with a server that does not know it', async () => {
+    assert.equal((await withLab(0, ['get', lab.uri('/led'), '--q-block'])).stdout, 'on\n');
+  });
+
   test('observe --count prints each value, protected', async () => {
     const { stdout } = await withLab(0, ['observe', lab.uri('/temperature'), '--count', '3', '--json']);
     const answers = stdout

@@ -107,6 +107,31 @@ describe('ace-coap without --config: plain CoAP', { concurrency: 3 }, () => {
     assert.ok(heads.includes('1 1') && heads.includes('0 1'));
   });
 
+  test('RFC 9177: --q-block moves a body in Q-Block where the server knows it, and as ever where it does not', async () => {
+    const bodies: string[] = [];
+    const router = new Router();
+    router.resource('/body', {
+      get: () => 'x'.repeat(5000),
+      put: ({ payload }) => {
+        bodies.push(toHex(payload));
+        return undefined;
+      },
+    });
+    const able = new Endpoint({ transport: await udp(), handler: router.handler, qBlock: {} });
+    try {
+      const uri = `coap://127.0.0.1:${able.local.port}/body`;
+      const file = join(folder, 'body');
+      writeFileSync(file, 'y'.repeat(3000));
+      const put = await aceExits(0, ['put', uri, '--payload-file', file, '--q-block', '--non', '-v']);
+      assert.match(put.stderr, /Q-Block1/);
+      assert.deepEqual(bodies, [toHex(utf8('y'.repeat(3000)))]);
+      assert.equal((await aceExits(0, ['get', uri, '--q-block'])).stdout, `${'x'.repeat(5000)}\n`);
+      assert.equal((await aceExits(0, ['get', `${base}/long`, '--q-block', '--non'])).stdout, `${'x'.repeat(5000)}\n`);
+    } finally {
+      await able.close();
+    }
+  });
+
   test('--json prints the answer as one object', async () => {
     const json = async (code: number, path: string): Promise<unknown> => {
       const { stdout, stderr } = await aceExits(code, ['get', `${base}${path}`, '--json']);

@@ -4,7 +4,9 @@ import { blockwise } from '../../src/coap/blockwise.ts';
 import { echo } from '../../src/coap/echo.ts';
 import type { Handler, Request, Response } from '../../src/coap/layer.ts';
 import { observe } from '../../src/coap/observe.ts';
-import { type Option, OptionNumber, recogniseOptions } from '../../src/coap/option.ts';
+import { type Option, OptionNumber, recogniseOptions, uintOption } from '../../src/coap/option.ts';
+import { deriveParameters } from '../../src/coap/parameters.ts';
+import { qBlock } from '../../src/coap/qblock.ts';
 import { Router } from '../../src/coap/resource.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { SeededRandom } from '../support/random.ts';
@@ -21,6 +23,13 @@ function anyOptions(random: SeededRandom, path: boolean): readonly Option[] {
   for (const number of [OptionNumber.Block1, OptionNumber.Block2]) {
     // Values that make sense are rare among random ones.
     if (random.chance(0.4)) options.push({ number, value: Uint8Array.of(random.below(4) * 16 + random.below(2) * 8 + random.below(3)) });
+  }
+  if (random.chance(0.5)) {
+    for (const number of [OptionNumber.QBlock1, OptionNumber.QBlock2, OptionNumber.QBlock2]) {
+      if (random.chance(0.4)) options.push({ number, value: Uint8Array.of(random.below(4) * 16 + random.below(2) * 8 + random.below(3)) });
+    }
+    if (random.chance(0.7)) options.push({ number: OptionNumber.RequestTag, value: random.bytes(1) }, uintOption(OptionNumber.Size1, random.below(100)));
+    if (random.chance(0.7)) options.push({ number: OptionNumber.ETag, value: random.bytes(1) }, uintOption(OptionNumber.Size2, random.below(100)));
   }
   return recogniseOptions(options.sort((a, b) => a.number - b.number)).options;
 }
@@ -40,7 +49,7 @@ describe('what peers send, whatever it is', () => {
       const limits = { maxTransfers: 8, maxTransfersPerPeer: 3, maxBytes: 20_000, maxBody: 8_000 };
       const layers = [
         observe({ maxObservers: 20, maxObserversPerPeer: 4 }, env),
-        blockwise(limits, env),
+        qBlock(limits, deriveParameters(), env, blockwise(limits, env)),
         echo({ freshness: { required: ({ code }) => code === 2 } }, env),
       ];
       const handler = layers.reduce<Handler>((next, layer) => layer.inbound(next), router.handler);
@@ -52,13 +61,16 @@ describe('what peers send, whatever it is', () => {
           options: anyOptions(random, true),
           payload: anyPayload(random),
           peer: peer(random.below(4)),
+          nonConfirmable: random.chance(0.5),
           ...association1,
         };
         const reply = new TestReply();
         handler(message, reply);
         if (random.chance(0.1)) observable.changed();
         await sim.sleep(random.below(1000));
-        assert.ok(reply.sent.length > 0 && reply.finals.slice(0, -1).every((final) => !final));
+        // What Q-Block collects is not answered before it is whole.
+        const collects = message.options.some(({ number }) => number === OptionNumber.QBlock1 || number === OptionNumber.QBlock2);
+        assert.ok((reply.sent.length > 0 || collects) && reply.finals.slice(0, -1).every((final) => !final));
         for (const { options } of reply.sent) assert.ok(options.every(({ number }, at) => at === 0 || number >= options[at - 1]!.number));
         answers += reply.sent.length;
         const stats = Object.assign({}, ...layers.map((layer) => layer.stats()));
@@ -78,7 +90,15 @@ describe('what peers send, whatever it is', () => {
       const random = new SeededRandom(seed);
       const sim = new Simulator({ seed });
       const env = sim.env();
-      const layers = [observe({}, env), blockwise({ szx: random.below(7), maxBody: 8_000, lifetime: 1000 }, env), echo({ lifetime: 1000 }, env)];
+      const inner = blockwise({ szx: random.below(7), maxBody: 8_000, lifetime: 1000 }, env);
+      const lively = {
+        discovery: random.pick(['assume', 'probe'] as const),
+        supportLifetime: 1000,
+        nonPartialTimeout: 1000,
+        nonProbingWait: 0,
+        maxBody: 8_000,
+      };
+      const layers = [observe({}, env), qBlock({ ...lively, szx: random.below(7) }, deriveParameters(), env, inner), echo({ lifetime: 1000 }, env)];
       let ends = 0;
       for (let i = 0; i < 100; i++) {
         let budget = 50;

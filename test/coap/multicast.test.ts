@@ -338,6 +338,23 @@ describe('RFC 7252 8.2.1, RFC 7390 2.10: what must not go to a group', () => {
     assert.equal(handle.observers, 0);
     assert.equal(members[0]!.stats()['observers'], 0);
   });
+
+  test('RFC 9177 4.8: a Q-Block2 option that comes by multicast is not answered', async () => {
+    for (const [hex, answers] of [
+      // GET /t, then the same with Q-Block2 0/0/16.
+      ['5101 1234 aa b174', 1],
+      ['5101 1234 aa b174 d007', 0],
+    ] as const) {
+      const router = new Router();
+      router.resource('/t', { get: () => '21', multicast: true });
+      const { sim, members } = groupOf([router.handler], { qBlock: {} });
+      const raw = new RawPeer(sim, '10.0.0.9', sim.join(group, 5683, '10.0.1.1:5683'));
+      raw.send(hex.replaceAll(' ', ''));
+      await sim.sleep(10_000);
+      assert.equal(raw.received.length, answers, hex);
+      assert.equal(members[0]!.stats()['replies'], 0);
+    }
+  });
 });
 
 describe('RFC 6690 4.1 and RFC 7252 11.3: resources of a router', () => {

@@ -10,6 +10,7 @@ import {
   type Layer,
   type Message,
   type Peer,
+  type QBlockOptions,
   type ResourceHandle,
   Router,
   type RouterEvent,
@@ -47,6 +48,7 @@ export interface OursOptions {
   readonly layers?: readonly Layer[];
   readonly blockwise?: BlockwiseOptions;
   readonly amplification?: 'unlimited';
+  readonly qBlock?: QBlockOptions;
   /** Put something between endpoint and socket. */
   readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
 }
@@ -70,7 +72,7 @@ export interface PlainServer extends Ours {
 }
 
 /** A resource for each thing that a client can ask for. */
-export async function plainServer(t: TestContext, options: Pick<OursOptions, 'blockwise' | 'amplification'> = {}): Promise<PlainServer> {
+export async function plainServer(t: TestContext, options: Pick<OursOptions, 'blockwise' | 'amplification' | 'qBlock'> = {}): Promise<PlainServer> {
   const bodies: string[] = [];
   const events: RouterEvent[] = [];
   const router = new Router({ emit: (event) => events.push(event) });

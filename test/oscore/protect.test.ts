@@ -77,9 +77,9 @@ const samples: readonly (readonly [number: number, value: string])[] = [
   [65_001, 'fe'],
 ];
 
-test('RFC 8613 Figure 5, RFC 9175 2.2.1 and 3.2.1, RFC 9668 3.1: the class of every option', () => {
+test('RFC 8613 Figure 5, RFC 9175 2.2.1 and 3.2.1, RFC 9177 4.1, RFC 9668 3.1: the class of every option', () => {
   const outer = new Set<number>([3, 7, 9, 21, 35, 39]);
-  const both = new Set<number>([6, 14, 23, 27, 28, 60, 252, 258, 292]);
+  const both = new Set<number>([6, 14, 19, 23, 27, 28, 31, 60, 252, 258, 292]);
   for (const number of [...Object.values(OptionNumber), 2048, 65_001])
     assert.equal(optionClass(number), outer.has(number) ? 'U' : both.has(number) ? 'EU' : 'E', `${number}`);
 });
