@@ -57,12 +57,16 @@ export {
 } from './option.ts';
 export type { DerivedParameters, TransmissionParameters } from './parameters.ts';
 export { deriveParameters } from './parameters.ts';
+export { encodePayload } from './payload.ts';
 export type { RequestTag, RequestTagsOptions } from './request-tag.ts';
 export { RequestTags, requestTagOption } from './request-tag.ts';
 export type { RouterOptions } from './resource.ts';
 export { Router, requestPath } from './resource.ts';
 export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource-entry.ts';
+export { CoapResponse } from './response.ts';
+export type { DeadlineOptions } from './time-limit.ts';
+export { TimeLimit } from './time-limit.ts';
 export type { Transmission, TransmissionListener } from './transmission.ts';
 export type { DatagramTransport } from './transport.ts';
 export type { CoapUri } from './uri.ts';
-export { composeUri, parseUri, uriOptions } from './uri.ts';
+export { composeUri, locationOf, parseUri, uriOptions } from './uri.ts';

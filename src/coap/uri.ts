@@ -112,6 +112,10 @@ function encoded(text: string, allowed: RegExp): string {
   return result;
 }
 
+/** What may stand in a path segment and in a query argument as it is. */
+const pathCharacter = /[A-Za-z0-9._~!$&'()*+,;=:@-]/;
+const queryCharacter = /[A-Za-z0-9._~!$'()*+,;=:@/?-]/;
+
 function isNumeric(host: string): boolean {
   return ipv4.test(host) || host.includes(':');
 }
@@ -146,10 +150,31 @@ export function composeUri(options: readonly Option[], peer: Peer, scheme: 'coap
   const portOption = findOption(options, OptionNumber.UriPort);
   const port = portOption === undefined ? peer.port : readUint(portOption.value);
   let resource = '';
-  for (const segment of pathOf(options)) resource += `/${encoded(segment, /[A-Za-z0-9._~!$&'()*+,;=:@-]/)}`;
+  for (const segment of pathOf(options)) resource += `/${encoded(segment, pathCharacter)}`;
   if (resource === '') resource = '/';
-  for (const [index, argument] of queryOf(options).entries()) resource += `${index === 0 ? '?' : '&'}${encoded(argument, /[A-Za-z0-9._~!$'()*+,;=:@/?-]/)}`;
+  for (const [index, argument] of queryOf(options).entries()) resource += `${index === 0 ? '?' : '&'}${encoded(argument, queryCharacter)}`;
   return `${scheme}://${host}${port === defaultPorts[scheme] ? '' : `:${port}`}${resource}`;
+}
+
+/** Location-* options that are reserved and mean nothing yet (RFC 7252, Section 5.10.7). */
+const reservedLocations = [128, 132, 136, 140];
+
+/**
+ * The relative reference that Location-Path and Location-Query of a response stand for: `/log/7?v=2`. `undefined` without any, and where a Location-* option
+ * that nobody knows would be part of it.
+ *
+ * @throws {BytesError} `ERR_BYTES_UTF8` when an option is not UTF-8
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.10.7
+ */
+export function locationOf(options: readonly Option[]): string | undefined {
+  let path = '';
+  let query = '';
+  for (const { number, value } of options) {
+    if (reservedLocations.includes(number)) return undefined;
+    if (number === OptionNumber.LocationPath) path += `/${encoded(fromUtf8(value), pathCharacter)}`;
+    else if (number === OptionNumber.LocationQuery) query += `${query === '' ? '?' : '&'}${encoded(fromUtf8(value), queryCharacter)}`;
+  }
+  return path === '' && query === '' ? undefined : `${path === '' ? '/' : path}${query}`;
 }
 
 function literal(address: string): string {
