@@ -9,14 +9,9 @@ import { systemEnv } from '../../src/core/env.ts';
 import { CoapClient, type CoapRequestInit, observe, request, type Scheme, schemes, serve, udp } from '../../src/transport/index.ts';
 import { root } from '../support/fixtures.ts';
 import { freePort } from '../support/ports.ts';
+import { pause, until } from '../support/wait.ts';
 
 const listen = 'coap://127.0.0.1:0';
-const pause = (delay: number): Promise<void> => new Promise((resolve) => systemEnv.schedule(delay, () => resolve()));
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !holds(); i++) await pause(10);
-  assert.ok(holds(), 'it did not come to hold within five seconds');
-}
 
 test('request: what the response says, by name', async () => {
   const options = [

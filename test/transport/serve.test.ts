@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Code, ContentFormat, Endpoint, Method, OptionNumber, pathOptions, Router, uintOf } from '../../src/coap/index.ts';
-import { systemEnv } from '../../src/core/env.ts';
 import { CoapClient, request, type ServeEvent, type ServeOptions, type Server, serve, TransportError, udp } from '../../src/transport/index.ts';
+import { until } from '../support/wait.ts';
 
 const listen = 'coap://127.0.0.1:0';
-
-const pause = (delay: number): Promise<void> => new Promise((resolve) => systemEnv.schedule(delay, () => resolve()));
 
 /** A promise, and what fulfils it. */
 function gate(): { readonly opened: Promise<void>; open(): void } {
@@ -15,11 +13,6 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
     open = resolve;
   });
   return { opened, open };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !holds(); i++) await pause(10);
-  assert.ok(holds(), 'it did not come to hold within five seconds');
 }
 
 const portOf = ({ url }: Server): number => Number(new URL(url).port);
