@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type NodeCoapEvent, type NodeCoapListener, nodeCoapListener, registerFormat, registerOption } from '../../src/adapters/node-coap/index.ts';
-import { findAll, findOption, OptionNumber, opaqueOption, stringOption, uintOption } from '../../src/coap/index.ts';
+import { findAll, findOption, OptionNumber, opaqueOption, sortOptions, stringOption, uintOption } from '../../src/coap/index.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { CoapClient, type CoapRequestInit, request, serve } from '../../src/transport/index.ts';
+import { SeededRandom } from '../support/random.ts';
+import { repeat, scale } from '../support/scale.ts';
 import { pause, until } from '../support/wait.ts';
+
+const peer = { key: '192.0.2.1:5683', address: '192.0.2.1', port: 5683 };
 
 interface Running {
   readonly events: NodeCoapEvent[];
@@ -292,4 +296,27 @@ test('node-coap observation: a registration with another method is a plain reque
     res.end('b');
   });
   assert.equal((await ask('/', { method: 'PUT', options: [uintOption(OptionNumber.Observe, 0)] })).text(), 'ab');
+});
+
+test('fuzz: whatever options a request has, it is answered once, and nothing is thrown', async () => {
+  const handler = nodeCoapListener((req, res) => {
+    const { options } = req as unknown as { readonly options: readonly { readonly name: string; readonly value: string }[] };
+    for (const { name, value } of options) if (name !== 'Uri-Query') res.setOption(name, value);
+    res.end(req.url);
+  });
+  const numbers = Object.values(OptionNumber);
+  const { answers } = await repeat('node-coap-requests', { quick: 2000, full: 200_000 }, async (seed) => {
+    const random = new SeededRandom(seed);
+    const options = Array.from({ length: random.below(12) }, () => {
+      const number = random.below(4) === 0 ? random.below(0x1_0000) : random.pick(numbers);
+      return opaqueOption(number, random.bytes(random.below(10)));
+    });
+    const answered = new Promise<number>((resolve) => {
+      let count = 0;
+      const reply = { respond: () => resolve(++count), notify: () => resolve(++count), onCancel: () => {} };
+      handler({ code: random.below(32), options: sortOptions(options), payload: random.bytes(random.below(20)), peer }, reply);
+    });
+    return { answers: await answered };
+  });
+  assert.equal(answers, scale === 'full' ? 200_000 : 2000);
 });

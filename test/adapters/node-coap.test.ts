@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import dgram, { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Agent, type CoapRequestParams, createServer, type IncomingMessage, type ObserveReadStream } from 'coap';
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
@@ -11,6 +14,7 @@ import { AceClient } from '../../src/client/index.ts';
 import type { ResourceServerEvent } from '../../src/rs/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { CoapClient, request, udp } from '../../src/transport/index.ts';
+import { root } from '../support/fixtures.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { listener, uploads, watched } from './program.ts';
@@ -247,4 +251,32 @@ test('node-coap: discovery lists authz-info, or is the business of the program',
   await new Promise<void>((ready) => own.listen(other, '127.0.0.1', () => ready()));
   assert.equal((await request(`coap://127.0.0.1:${other}/.well-known/core`)).text(), '</mine>');
   await new Promise<void>((closed) => own.close(() => closed()));
+});
+
+test('node-coap: the example runs: one call in place of coap.createServer', async (t) => {
+  mkdirSync(join(root, 'dist', 'readme'), { recursive: true });
+  const folder = mkdtempSync(join(root, 'dist', 'readme', 'node-coap-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const port = await freePort();
+  const file = join(folder, 'program.mjs');
+  writeFileSync(
+    file,
+    `import { fromHex, memoryStore, symmetricKey } from 'ace-coap';
+import { protect } from 'ace-coap/adapters/node-coap';
+
+const server = protect((req, res) => res.end('Hello ' + req.url), {
+  audience: 'rs1',
+  issuers: [{ uri: 'coap://127.0.0.1:5783/token', tokenKeys: [symmetricKey('AES-CCM-16-64-128', fromHex('000102030405060708090a0b0c0d0e0f'))] }],
+  scopes: { r_temp: { '/temperature': ['GET'] } },
+  public: ['/hello'],
+  store: memoryStore(),
+});
+server.listen(${port}, '127.0.0.1', () => console.log('ready'));
+`,
+  );
+  const child = spawn(process.execPath, [file], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  assert.equal((await request(`coap://127.0.0.1:${port}/hello`)).text(), 'Hello /hello');
+  assert.equal((await request(`coap://127.0.0.1:${port}/temperature`)).codeText, '4.01');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Code, ContentFormat, Endpoint, Method, OptionNumber, pathOptions, Router, uintOf } from '../../src/coap/index.ts';
+import { Code, ContentFormat, Endpoint, type Layer, Method, OptionNumber, pathOptions, Router, uintOf } from '../../src/coap/index.ts';
 import { CoapClient, request, type ServeEvent, type ServeOptions, type Server, serve, TransportError, udp } from '../../src/transport/index.ts';
 import { until } from '../support/wait.ts';
 
@@ -316,4 +316,24 @@ test('TransportError is a ProtocolError with a code, and names the schemes that 
   assert.ok(error instanceof TransportError);
   const named = await request('coapx://127.0.0.1/a').catch((reason: unknown) => reason as TransportError);
   assert.ok(named instanceof TransportError && named.message.includes('coap://'), String(named));
+});
+
+test('serve: layers stand in front of the resources, made for each listener', async () => {
+  let made = 0;
+  const refuse: Layer = {
+    name: 'refuse',
+    outbound: (next) => next,
+    inbound: (next) => (incoming, reply) => {
+      if (incoming.code === Method.GET) next(incoming, reply);
+      else reply.respond({ code: Code.Forbidden, options: [], payload: new Uint8Array(0) });
+    },
+  };
+  const layers = (): readonly Layer[] => [{ ...refuse, name: `refuse ${made++}` }];
+  const server = await serve({ listen: [listen, listen], resources: () => 'a', layers });
+  for (const url of server.urls) {
+    assert.equal((await request(url)).codeText, '2.05');
+    assert.equal((await request(url, { method: 'PUT' })).codeText, '4.03');
+  }
+  assert.equal(made, 2);
+  await server.close();
 });
