@@ -50,15 +50,12 @@ abstract class ResponseStream extends Writable {
   }
 
   /** @throws {NodeCoapError} `ERR_NODE_COAP_OPTION` */
-  setOption(name: string, value: OptionValue): this {
-    const option = writtenOption(name, value);
+  setOption(name: string, given: OptionValue): this {
+    const option = writtenOption(name, given);
     if (option === undefined) return this;
-    const { number, values } = option;
-    if (!ofLayers.has(number))
-      this.#options.set(
-        number,
-        values.map((one) => ({ number, value: one })),
-      );
+    const { number } = option;
+    const occurrences = option.values.map((value) => ({ number, value }));
+    if (!ofLayers.has(number)) this.#options.set(number, occurrences);
     return this;
   }
 
