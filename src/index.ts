@@ -11,9 +11,10 @@
 export { oscoreProfile } from '../profiles/oscore/index.ts';
 export { AuthorizationServer, type AuthorizationServerOptions } from './as/index.ts';
 export { AceClient, type AceClientOptions, type AceResponse } from './client/index.ts';
+export type { CoapResponse } from './coap/index.ts';
 export { fromHex, toHex } from './core/bytes.ts';
 export { symmetricKey, type TokenKey } from './core/cwt.ts';
 export { ProtocolError } from './core/errors.ts';
 export { ResourceServer, type ResourceServerOptions } from './rs/index.ts';
 export { lmdbStore, memoryStore, type Store } from './store/index.ts';
-export { udp } from './transport/index.ts';
+export { CoapClient, observe, request, type ServeOptions, type Server, serve, udp } from './transport/index.ts';

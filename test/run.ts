@@ -27,5 +27,10 @@ if (files.length === 0) {
   console.error(`no test matches ${args.join(' ')}`);
   process.exit(2);
 }
-const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], { stdio: 'inherit', env: { ...process.env, ACE_SCALE: scale } });
+// A test that hangs fails, so that CI hears of it.
+const patience = scale === 'full' ? 3_600_000 : 300_000;
+const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', `--test-timeout=${patience}`, ...files], {
+  stdio: 'inherit',
+  env: { ...process.env, ACE_SCALE: scale },
+});
 process.exit(run.status ?? 1);

@@ -4,6 +4,7 @@ import {
   Code,
   codeClass,
   type DatagramTransport,
+  type DeadlineOptions,
   decodeLinkFormat,
   Endpoint,
   echo,
@@ -13,6 +14,7 @@ import {
   parseUri,
   type QBlockOptions,
   type Response,
+  TimeLimit,
   type TransmissionParameters,
 } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
@@ -20,7 +22,6 @@ import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
-import { Deadline, type DeadlineOptions } from './deadline.ts';
 import { type AceRequestInit, type Errand, errandOf, isIdempotent, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
 import { hintsOf, isContextLost, isReplayRefusal, saysNotDone } from './refusals.ts';
@@ -140,7 +141,7 @@ export class AceClient {
    * @throws {AceError} as `fetch`; `ERR_ACE_TOKEN_ENDED` when the observation ends because the token does
    */
   async *observe(uri: string, init: AceRequestInit = {}): AsyncGenerator<AceResponse, void, undefined> {
-    const deadline = new Deadline(init, this.#env);
+    const deadline = new TimeLimit(init, this.#env);
     try {
       const errand = await deadline.wait(this.#errand(uri, init));
       const cures = curesFor(init);
@@ -232,8 +233,8 @@ export class AceClient {
     throw new AceError('ERR_ACE_CONFIG', 'profiles: expected at least one that has a part for a client, got none', { responseCode: Code.BadRequest });
   }
 
-  async #within<T>(init: DeadlineOptions, work: (deadline: Deadline) => Promise<T>): Promise<T> {
-    const deadline = new Deadline(init, this.#env);
+  async #within<T>(init: DeadlineOptions, work: (deadline: TimeLimit) => Promise<T>): Promise<T> {
+    const deadline = new TimeLimit(init, this.#env);
     try {
       return await deadline.wait(work(deadline));
     } finally {
@@ -246,7 +247,7 @@ export class AceClient {
     return errandOf(uri, text, await this.#transport.resolve(uri.host, uri.port), init);
   }
 
-  async #fetch(uri: string, init: AceRequestInit, deadline: Deadline): Promise<AceResponse> {
+  async #fetch(uri: string, init: AceRequestInit, deadline: TimeLimit): Promise<AceResponse> {
     const errand = await this.#errand(uri, init);
     const cures = curesFor(init);
     let session = await this.#sessions.obtain(errand);
@@ -259,7 +260,7 @@ export class AceClient {
   }
 
   /** Send the request once; the result is the answer, or the session to try again with. */
-  async #attempt(session: Session, errand: Errand, cures: Cures, deadline: Deadline): Promise<AceResponse | Session | OpenResource> {
+  async #attempt(session: Session, errand: Errand, cures: Cures, deadline: TimeLimit): Promise<AceResponse | Session | OpenResource> {
     this.#step('request', `${errand.text}, protected`);
     const had = session.scope;
     let response: Response;
@@ -280,7 +281,7 @@ export class AceClient {
     session: Session | OpenResource,
     errand: Errand,
     cures: Cures,
-    deadline: Deadline,
+    deadline: TimeLimit,
   ): AsyncGenerator<AceResponse, Session | OpenResource | undefined, undefined> {
     const { signal } = errand.init;
     const held = session instanceof Session ? session : undefined;
@@ -343,7 +344,7 @@ export class AceClient {
   }
 
   /** The resource needs no token. */
-  async #open(errand: Errand, probed: Response, deadline: Deadline): Promise<AceResponse> {
+  async #open(errand: Errand, probed: Response, deadline: TimeLimit): Promise<AceResponse> {
     this.#checkOpen(errand, probed);
     if (errand.init.allowUnprotected !== true || (errand.method === Method.GET && (errand.init.payload ?? '').length === 0)) return new AceResponse(probed);
     this.#step('request', `${errand.text}, not protected`);

@@ -11,10 +11,10 @@
  * const response = await client.fetch('coap://rs.example/led', { method: 'PUT', payload: 'on' });
  * ```
  */
+export type { DeadlineOptions } from '../coap/index.ts';
 export type { AceClientOptions, TokenInit } from './ace-client.ts';
 export { AceClient } from './ace-client.ts';
 export type { AuthorizationServerRegistration } from './authorization-servers.ts';
-export type { DeadlineOptions } from './deadline.ts';
 export type { AceRequestInit, MethodName } from './errand.ts';
 export type { AceClientEvent, Step } from './events.ts';
 export { AceResponse } from './response.ts';

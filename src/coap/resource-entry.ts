@@ -1,9 +1,12 @@
 import { BytesError, emptyBytes, fromUtf8 } from '../core/bytes.ts';
+import type { CborValue } from '../core/cbor.ts';
 import { type Answer, afterwards, codeResponse, conditionHolds, inAcceptedFormat, responseOf } from './answer.ts';
 import { copyOptions } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
-import type { Peer, Reply, Request, Response, SecurityAssociation } from './layer.ts';
+import { CoapError } from './errors.ts';
+import type { Handler, Peer, Reply, Request, Response, SecurityAssociation } from './layer.ts';
 import { findOption, type Option, OptionNumber, queryOf, uintOf, uintOption } from './option.ts';
+import { cborOf, jsonOf } from './payload.ts';
 
 export type ResourceFunction = (request: ResourceRequest) => Answer | Promise<Answer>;
 
@@ -25,6 +28,8 @@ export interface Resource {
   readonly fetch?: ResourceFunction;
   readonly patch?: ResourceFunction;
   readonly ipatch?: ResourceFunction;
+  /** Takes every request for the path as it is, in place of the functions: methods, conditions, formats and observation are its own business. */
+  readonly handler?: Handler;
   /** GET and FETCH may register observers, which `changed()` notifies. */
   readonly observable?: boolean;
   readonly attributes?: ResourceAttributes;
@@ -86,6 +91,25 @@ export class ResourceRequest {
   text(): string {
     return fromUtf8(this.request.payload);
   }
+
+  /**
+   * The value that the payload holds as JSON. Uncaught, the error is answered with 4.00.
+   *
+   * @throws {CoapError} `ERR_COAP_PAYLOAD`
+   * @throws {BytesError} `ERR_BYTES_UTF8`
+   */
+  json(): unknown {
+    return jsonOf(this.text());
+  }
+
+  /**
+   * The value that the payload holds as CBOR; maps are `Map`s. Uncaught, the error is answered with 4.00.
+   *
+   * @throws {CoapError} `ERR_COAP_PAYLOAD`
+   */
+  cbor(): CborValue {
+    return cborOf(this.request.payload);
+  }
 }
 
 /** The owner's grip on a resource. */
@@ -144,6 +168,10 @@ export class ResourceEntry implements ResourceHandle {
   }
 
   handle(received: Request, reply: Reply, path: string): void {
+    if (this.resource.handler !== undefined) {
+      this.resource.handler(received, reply);
+      return;
+    }
     const { code } = received;
     // RFC 7252 §5.5: a payload that the method does not define is ignored.
     const request = received.payload.length !== 0 && (code === Method.GET || code === Method.DELETE) ? { ...received, payload: emptyBytes } : received;
@@ -208,7 +236,8 @@ export class ResourceEntry implements ResourceHandle {
 
   #failed(request: Request, path: string, error: unknown): Response {
     // What the client wrote and only the function could read.
-    if (error instanceof BytesError && error.code === 'ERR_BYTES_UTF8') return codeResponse(Code.BadRequest);
+    if ((error instanceof BytesError && error.code === 'ERR_BYTES_UTF8') || (error instanceof CoapError && error.code === 'ERR_COAP_PAYLOAD'))
+      return codeResponse(Code.BadRequest);
     this.#emit({ type: 'failed', method: request.code, path, error });
     return codeResponse(Code.InternalServerError);
   }

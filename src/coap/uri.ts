@@ -114,6 +114,10 @@ function encoded(text: string, allowed: RegExp): string {
   return result;
 }
 
+/** What may stand in a path segment and in a query argument as it is. */
+const pathCharacter = /[A-Za-z0-9._~!$&'()*+,;=:@-]/;
+const queryCharacter = /[A-Za-z0-9._~!$'()*+,;=:@/?-]/;
+
 function isNumeric(host: string): boolean {
   return ipv4.test(host) || host.includes(':');
 }
@@ -155,9 +159,9 @@ export function composeUri(options: readonly Option[], peer: Peer, scheme: 'coap
 /** §6.5, steps 6 to 8. */
 function resourceOf(path: readonly string[], query: readonly string[]): string {
   let resource = '';
-  for (const segment of path) resource += `/${encoded(segment, /[A-Za-z0-9._~!$&'()*+,;=:@-]/)}`;
+  for (const segment of path) resource += `/${encoded(segment, pathCharacter)}`;
   if (resource === '') resource = '/';
-  for (const [index, argument] of query.entries()) resource += `${index === 0 ? '?' : '&'}${encoded(argument, /[A-Za-z0-9._~!$'()*+,;=:@/?-]/)}`;
+  for (const [index, argument] of query.entries()) resource += `${index === 0 ? '?' : '&'}${encoded(argument, queryCharacter)}`;
   return resource;
 }
 
@@ -182,23 +186,35 @@ export function locationOptions(location: string): Option[] {
 const reservedLocations: readonly number[] = [128, 132, 136, 140];
 
 /**
- * The URI of the resource that a 2.01 response says was created: its Location-* options against the request URI, which it is itself when there are none.
+ * The relative reference that Location-Path and Location-Query of a response stand for: `/log/7?v=2`; `undefined` when there are none.
  *
  * @throws {CoapError} `ERR_COAP_URI` for a location that is none, `ERR_COAP_OPTION` for a Location-* option that is not known
  * @throws {BytesError} `ERR_BYTES_UTF8`
  * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.10.7
  */
-export function locationOf(options: readonly Option[], requestUri: string): string {
+export function relativeLocationOf(options: readonly Option[]): string | undefined {
   const texts = (number: number): string[] => options.filter((option) => option.number === number).map(({ value }) => fromUtf8(value));
   const path = texts(OptionNumber.LocationPath);
   const query = texts(OptionNumber.LocationQuery);
-  if (path.length === 0 && query.length === 0) return requestUri;
+  if (path.length === 0 && query.length === 0) return undefined;
   const unknown = options.find(({ number }) => reservedLocations.includes(number));
   if (unknown !== undefined) throw new CoapError('ERR_COAP_OPTION', `expected Location-Path and Location-Query alone, got option ${unknown.number}`);
   if (path.includes('.') || path.includes('..')) throw new CoapError('ERR_COAP_URI', 'expected a location without dot segments, got one');
+  return resourceOf(path, query);
+}
+
+/**
+ * The URI of the resource that a 2.01 response says was created: its Location-* options against the request URI, which it is itself when there are none.
+ *
+ * @throws {CoapError} as `relativeLocationOf`, and `ERR_COAP_URI` for a request URI that is not absolute
+ * @throws {BytesError} `ERR_BYTES_UTF8`
+ */
+export function locationOf(options: readonly Option[], requestUri: string): string {
+  const location = relativeLocationOf(options);
+  if (location === undefined) return requestUri;
   const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(requestUri)?.[0];
   if (authority === undefined) throw broken('an absolute URI', requestUri);
-  return authority + resourceOf(path, query);
+  return authority + location;
 }
 
 function literal(address: string): string {

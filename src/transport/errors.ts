@@ -1,4 +1,4 @@
 import { ProtocolError } from '../core/errors.ts';
 
-/** A socket that cannot be bound, or a host without an address. Codes: `ERR_TRANSPORT_*`. */
+/** A socket that cannot be bound, a host without an address, a scheme without a transport, a server or a client used wrongly. Codes: `ERR_TRANSPORT_*`. */
 export class TransportError extends ProtocolError {}

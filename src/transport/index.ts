@@ -2,12 +2,22 @@
  * Sockets: the one folder that opens them. What they carry is the business of `src/coap`.
  *
  * ```ts
- * const transport = await udp({ address: '127.0.0.1', port: 5683 });
- * const endpoint = new Endpoint({ transport, handler });
+ * const server = await serve({ listen: 'coap://127.0.0.1:5683', resources: { '/hello': () => 'Hello World!' } });
+ * const response = await request('coap://127.0.0.1:5683/hello');
+ * await server.close();
  * ```
  */
+export type { CoapClientOptions } from './coap-client.ts';
+export { CoapClient } from './coap-client.ts';
 export { TransportError } from './errors.ts';
 export type { GroupMembership } from './groups.ts';
+export type { CoapRequestOptions } from './request.ts';
+export { observe, request } from './request.ts';
+export type { CoapRequestInit } from './request-init.ts';
+export type { Channel, ChannelOptions, Listener, Route, Scheme } from './schemes.ts';
+export { schemes } from './schemes.ts';
+export type { Served, ServeEvent, ServeLimits, ServeOptions } from './serve.ts';
+export { Server, serve } from './serve.ts';
 export type { TapEvent } from './tap.ts';
 export { tap } from './tap.ts';
 export type { UdpOptions } from './udp.ts';

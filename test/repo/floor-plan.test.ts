@@ -26,6 +26,10 @@ const rooms: Readonly<Record<string, Room>> = {
   'src/rs': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/oscore': { imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace'], types: ['src/store'], packages: [] },
   'src/operate': { imports: ['src/core', 'src/store'], packages: [/^node:/, 'pino', 'valibot', 'yaml'] },
+  'src/adapters/node-coap': {
+    imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace', 'src/rs', 'src/transport', 'profiles/oscore'],
+    packages: ['node:dns/promises', 'node:events', 'node:stream', 'coap'],
+  },
   'src/cli': { imports: everything, packages: [/^node:/, 'commander', 'yocto-spinner'] },
   src: { imports: everything, packages: [/^node:/] },
 };

@@ -1,5 +1,5 @@
-import { CoapError } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
+import { CoapError } from './errors.ts';
 
 export interface DeadlineOptions {
   readonly signal?: AbortSignal;
@@ -8,7 +8,7 @@ export interface DeadlineOptions {
 }
 
 /** One signal for the end of all that is done for a caller: its own signal, or its time is over. */
-export class Deadline {
+export class TimeLimit {
   readonly signal: AbortSignal;
   readonly #clear: () => void;
   readonly #error: Promise<never> | undefined;

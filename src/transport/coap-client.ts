@@ -1,0 +1,224 @@
+import {
+  type BlockwiseOptions,
+  CoapError,
+  CoapResponse,
+  type EndpointEvent,
+  type EndpointLimits,
+  type Layer,
+  type ObserveOptions,
+  type Peer,
+  TimeLimit,
+  type TransmissionParameters,
+} from '../coap/index.ts';
+import { type Env, systemEnv } from '../core/env.ts';
+import { TransportError } from './errors.ts';
+import { type CoapRequestInit, outgoingRequest } from './request-init.ts';
+import { type Channel, type ChannelOptions, type Route, type Scheme, schemes, type Target, targetOf } from './schemes.ts';
+import { settled } from './settled.ts';
+
+export interface CoapClientOptions {
+  /** Channels that are open at once; one that nobody uses gives way to another. Default 64. */
+  readonly channels?: number;
+  /** `notifications`: those kept for each loop that is slower than they come. */
+  readonly limits?: Partial<EndpointLimits>;
+  readonly blockwise?: BlockwiseOptions;
+  readonly observe?: ObserveOptions;
+  readonly parameters?: Partial<TransmissionParameters>;
+  /** What stands between block-wise transfer and tokens, made for each channel. */
+  readonly layers?: () => readonly Layer[];
+  readonly schemes?: readonly Scheme[];
+  readonly env?: Env;
+  readonly emit?: (event: EndpointEvent) => void;
+}
+
+/** A channel of the pool. */
+interface Pooled {
+  readonly channel: Promise<Channel>;
+  /** The same, once it is open. */
+  open: Channel | undefined;
+  /** Requests and observations of callers that go through it. */
+  users: number;
+}
+
+/** A peer, and what leads to it. */
+interface Reached {
+  readonly target: Target;
+  readonly pooled: Pooled;
+  readonly channel: Channel;
+  readonly peer: Peer;
+}
+
+/** How long a server has to answer that it knows of the end of an observation, in milliseconds. */
+const farewell = 500;
+
+/**
+ * A client that keeps its sockets. They keep the process running until `close()`.
+ *
+ * ```ts
+ * const client = new CoapClient();
+ * const [a, b] = await Promise.all([client.request('coap://127.0.0.1/a'), client.request('coap://127.0.0.1/b')]);
+ * await client.close();
+ * ```
+ */
+export class CoapClient {
+  readonly #options: CoapClientOptions;
+  readonly #env: Env;
+  /** By the key of their routes, the one that was used last at the end. */
+  readonly #pool = new Map<string, Pooled>();
+  #closed: Promise<void> | undefined;
+
+  constructor(options: CoapClientOptions = {}) {
+    const { channels = 64 } = options;
+    if (!(channels >= 1)) throw new TransportError('ERR_TRANSPORT_OPTION', `expected at least 1 channel, got ${channels}`);
+    this.#options = options;
+    this.#env = options.env ?? systemEnv;
+  }
+
+  /**
+   * Ask, and get the answer whatever its code.
+   *
+   * @throws {TransportError} `ERR_TRANSPORT_SCHEME`, `ERR_TRANSPORT_RESOLVE`, `ERR_TRANSPORT_BUSY` when all channels are in use
+   * @throws {CoapError} as the function `request`; `ERR_COAP_CLOSED`
+   */
+  async request(uri: string, init: CoapRequestInit = {}): Promise<CoapResponse> {
+    const limit = new TimeLimit(init, this.#env);
+    let reached: Reached | undefined;
+    try {
+      reached = await this.#reach(uri, limit);
+      const { target, channel, peer } = reached;
+      return new CoapResponse(await limit.wait(channel.request(outgoingRequest(target.uri, init, peer), { signal: limit.signal })));
+    } finally {
+      limit.clear();
+      if (reached !== undefined) reached.pooled.users--;
+    }
+  }
+
+  /**
+   * Observe a resource, as the function `observe` does.
+   *
+   * @throws {CoapError} as `request`
+   */
+  async *observe(uri: string, init: CoapRequestInit = {}): AsyncGenerator<CoapResponse, void, undefined> {
+    const limit = new TimeLimit(init, this.#env);
+    let reached: Reached | undefined;
+    try {
+      reached = await this.#reach(uri, limit);
+      const { target, channel, peer } = reached;
+      const { signal } = init;
+      const stream = channel.observe(outgoingRequest(target.uri, init, peer), signal === undefined ? {} : { signal });
+      try {
+        for (let result = await limit.wait(stream.next()); result.done !== true; result = await stream.next()) {
+          limit.clear();
+          yield new CoapResponse(result.value);
+        }
+      } finally {
+        await stream.return?.();
+      }
+    } finally {
+      limit.clear();
+      if (reached !== undefined) reached.pooled.users--;
+    }
+  }
+
+  /** Entries of each kind that the client holds. */
+  stats(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = { channels: this.#pool.size, users: 0 };
+    for (const { open, users } of this.#pool.values()) {
+      all['users']! += users;
+      for (const [name, count] of Object.entries(open?.stats() ?? {})) all[`endpoint.${name}`] = (all[`endpoint.${name}`] ?? 0) + count;
+    }
+    return all;
+  }
+
+  /**
+   * Close the sockets. What is under way fails with `ERR_COAP_CLOSED`. Servers whose observation was just ended have half a second to hear of it: they would
+   * go on sending to a closed port.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const pool = [...this.#pool.values()];
+    this.#pool.clear();
+    await Promise.allSettled(pool.map((pooled) => this.#leave(pooled)));
+  }
+
+  async #leave({ channel, users }: Pooled): Promise<void> {
+    const open = await channel;
+    await settled(() => (open.stats()['requests'] ?? 0) <= users, this.#env.now() + farewell, this.#env);
+    await open.close();
+  }
+
+  /** Whoever gets it has become a user of the channel. */
+  async #reach(uri: string, limit: TimeLimit): Promise<Reached> {
+    const target = this.#target(uri);
+    const route = await limit.wait(target.scheme.route(target.uri));
+    const pooled = this.#enter(route);
+    try {
+      const channel = await limit.wait(pooled.channel);
+      return { target, pooled, channel, peer: await limit.wait(channel.resolve(route.host, target.uri.port)) };
+    } catch (error) {
+      pooled.users--;
+      throw error;
+    }
+  }
+
+  #target(uri: string): Target {
+    if (this.#closed !== undefined) throw closedError();
+    return targetOf(uri, this.#options.schemes ?? schemes);
+  }
+
+  /** The channel for a route, with one more user. */
+  #enter(route: Route): Pooled {
+    if (this.#closed !== undefined) throw closedError();
+    const pooled = this.#pool.get(route.key) ?? this.#open(route);
+    this.#pool.delete(route.key);
+    this.#pool.set(route.key, pooled);
+    pooled.users++;
+    return pooled;
+  }
+
+  #open(route: Route): Pooled {
+    const { channels = 64, layers, limits = {}, blockwise, observe, parameters, emit = () => {} } = this.#options;
+    if (this.#pool.size >= channels) this.#makeRoom(channels);
+    const options: ChannelOptions = {
+      env: this.#env,
+      limits,
+      emit,
+      layers: layers?.() ?? [],
+      ...(blockwise === undefined ? {} : { blockwise }),
+      ...(observe === undefined ? {} : { observe }),
+      ...(parameters === undefined ? {} : { parameters }),
+    };
+    const pooled: Pooled = { channel: route.open(options), open: undefined, users: 0 };
+    const forget = (): void => {
+      if (this.#pool.get(route.key) === pooled) this.#pool.delete(route.key);
+    };
+    pooled.channel.then((channel) => {
+      pooled.open = channel;
+      channel.ended?.then(forget, forget);
+    }, forget);
+    return pooled;
+  }
+
+  #makeRoom(channels: number): void {
+    for (const [key, pooled] of this.#pool) {
+      if (pooled.users > 0) continue;
+      this.#pool.delete(key);
+      // Whether it closes in order is of no use to whoever needs the room.
+      this.#leave(pooled).catch(() => {});
+      return;
+    }
+    throw new TransportError('ERR_TRANSPORT_BUSY', `expected at most ${channels} channels at once, got more`);
+  }
+}
+
+function closedError(): CoapError {
+  return new CoapError('ERR_COAP_CLOSED', 'the client was closed');
+}
