@@ -1,7 +1,7 @@
 import { ByteWriter, concat, emptyBytes } from '../core/bytes.ts';
 import { digest } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
-import { type Block, blockOffset, blockOption, blockSize, decodeBlock } from './block-option.ts';
+import { type Block, blockOffset, blockOption, blockSize, decodeBlock, travelsWhole } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { copyOptions, endpointKey, operationKey } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
@@ -157,10 +157,10 @@ export class BlockwiseServer {
   /** The block of a large response that goes out first, or the one that was asked for; `response` itself when there is nothing to split. */
   shape(response: Response, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined): Response {
     const { payload, code } = response;
-    if (block2 === undefined && block1 === undefined && payload.length <= this.limits.threshold) return response;
+    if (block2 === undefined && block1 === undefined && travelsWhole(this.limits, response)) return response;
     const base = block1 === undefined ? response : { ...response, options: withOption(response.options, blockOption(OptionNumber.Block1, block1)) };
     const number = block2?.number ?? 0;
-    const fits = payload.length <= (block2 === undefined ? this.limits.threshold : blockSize(Math.min(block2.szx, this.limits.szx)));
+    const fits = block2 === undefined ? travelsWhole(this.limits, response) : payload.length <= blockSize(Math.min(block2.szx, this.limits.szx));
     if (number === 0 && fits) {
       if (block2 === undefined || payload.length === 0) return base;
       const whole = { number: 0, more: false, szx: Math.min(block2.szx, this.limits.szx) };

@@ -8,7 +8,7 @@ import { endpointKey, sameAssociation } from './cache-key.ts';
 import { Code } from './code.ts';
 import { ExpiringTable } from './expiring-table.ts';
 import type { Layer, Reply, Request, Requester, Response, ResponseListener } from './layer.ts';
-import { findOption, type Option, OptionNumber, opaqueOption, withOption } from './option.ts';
+import { findOption, type Option, OptionNumber, opaqueOption, withOption, withoutOptions } from './option.ts';
 
 /** Which requests a server takes only when they are fresh. */
 export interface Freshness {
@@ -45,6 +45,8 @@ export function echo(options: EchoOptions, env: Env): EchoLayer {
   return {
     name: 'echo',
     outbound: (next) => (request, listener) => {
+      // RFC 9175 §2.3: a proxy passes a challenge on, since it cannot tell when its client made the request.
+      if (request.forwarded === true) return next(request, listener);
       const exchange = new EchoExchange(values, next, request, listener);
       exchange.start();
       return () => exchange.cancel();
@@ -55,8 +57,11 @@ export function echo(options: EchoOptions, env: Env): EchoLayer {
       const challenge = new Challenge(env, freshness.window ?? 30_000);
       return (request, reply) => {
         if (!freshness.required(request)) next(request, reply);
-        else if (challenge.verify(request)) next(request, hasMoreBlocks(request) ? new PreemptiveReply(challenge, request, reply) : reply);
-        else reply.respond(challenge.respond(request));
+        else if (challenge.verify(request)) {
+          // RFC 9175 §2.3: a proxy must not pass on an Echo value of its own making.
+          const shown = { ...request, options: withoutOptions(request.options, OptionNumber.Echo) };
+          next(shown, hasMoreBlocks(request) ? new PreemptiveReply(challenge, request, reply) : reply);
+        } else reply.respond(challenge.respond(request));
       };
     },
     stats: () => ({ values: values.size }),

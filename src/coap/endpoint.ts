@@ -12,7 +12,10 @@ import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
+import { originVia, requestVia } from './proxy-client.ts';
+import type { Proxying } from './proxying.ts';
 import type { DatagramTransport } from './transport.ts';
+import { parseUri } from './uri.ts';
 
 /** Something worth a log line. */
 export type EndpointEvent = ExchangeEvent;
@@ -27,6 +30,11 @@ export interface EndpointOptions {
   readonly env?: Env;
   /** Who answers requests; absent: 4.04 to all. */
   readonly handler?: Handler;
+  /**
+   * Takes what is for other endpoints: a `ProxyServer`. Such requests pass a layer for OSCORE by, and what stands above it, since their protection is for the
+   * other end. Absent: 5.05 to what is for a proxy.
+   */
+  readonly proxying?: Proxying;
   /** Application side first; they stand between block-wise transfer and tokens: `[guard, oscore]`. */
   readonly layers?: readonly Layer[];
   readonly parameters?: Partial<TransmissionParameters>;
@@ -46,6 +54,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds in all, with what waits in queues. Absent: as long as the message layer waits. */
   readonly timeout?: number;
+  /** URI of the forward proxy to ask in place of the peer, whose address may be a name that only the proxy can resolve. */
+  readonly proxy?: string;
 }
 
 /**
@@ -61,6 +71,7 @@ export class Endpoint {
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
   readonly #observe: ObserveLayer;
+  readonly #proxying: Proxying | undefined;
   readonly #limits: EndpointLimits;
   readonly #unfinished: Set<(error: ProtocolError) => void> = new Set();
   #closed: Promise<void> | undefined;
@@ -86,9 +97,22 @@ export class Endpoint {
       emit,
       layers.flatMap(({ understands }) => understands ?? []),
     );
-    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next), this.#exchange.request);
+    const { request } = this.#exchange;
+    const send: Requester = (message, listener) => request(message.peer.via === undefined ? message : requestVia(message, message.peer.via), listener);
+    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next), send);
     this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next), handler ?? this.#exchange.handler);
+    this.#proxying = options.proxying;
+    this.#exchange.proxying = this.#attach(options);
     transport.start((datagram, peer) => this.#messaging.receive(datagram, peer));
+  }
+
+  /** The proxy of this endpoint under the layers that are for this hop. */
+  #attach({ proxying, layers = [] }: EndpointOptions): Pick<Proxying, 'route' | 'handler'> | undefined {
+    if (proxying === undefined) return undefined;
+    proxying.attach(this, this.local);
+    const secured = layers.findLastIndex(({ understands }) => understands?.includes(OptionNumber.Oscore) === true);
+    const hop = [this.#observe, this.#blockwise, ...layers.slice(secured + 1)];
+    return { route: (options) => proxying.route(options), handler: hop.reduce<Handler>((next, layer) => layer.inbound(next), proxying.handler) };
   }
 
   /** Where the transport is bound. */
@@ -97,12 +121,19 @@ export class Endpoint {
   }
 
   /**
-   * The peer at a host and port.
+   * The peer at a host and port; with `proxy`, the URI of a forward proxy, as it is reached through that.
    *
-   * @throws {ProtocolError} when the host cannot be resolved
+   * @throws {ProtocolError} when the host (with `proxy`: that of the proxy) cannot be resolved; `ERR_COAP_URI` when `proxy` is not `coap://host[:port]`
    */
-  resolve(host: string, port: number): Promise<Peer> {
-    return this.#transport.resolve(host, port);
+  resolve(host: string, port: number, options: { readonly proxy?: string } = {}): Promise<Peer> {
+    return options.proxy === undefined ? this.#transport.resolve(host, port) : this.#resolveVia(options.proxy, host, port);
+  }
+
+  async #resolveVia(proxy: string, host: string, port: number): Promise<Peer> {
+    const uri = parseUri(proxy);
+    if (uri.scheme !== 'coap' || uri.path.length + uri.query.length > 0)
+      throw new CoapError('ERR_COAP_URI', `expected a proxy as coap://host[:port], got ${JSON.stringify(proxy)}`);
+    return originVia(await this.#transport.resolve(uri.host, uri.port), host, port);
   }
 
   /**
@@ -111,6 +142,11 @@ export class Endpoint {
    * @throws {ProtocolError} `ERR_COAP_TIMEOUT`, `ERR_COAP_RESET`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`, and what layers throw
    */
   request(request: OutgoingRequest, options: RequestOptions = {}): Promise<Response> {
+    const { proxy, ...rest } = options;
+    if (proxy !== undefined) {
+      const { address, port } = request.peer;
+      return this.#resolveVia(proxy, address, port).then((peer) => this.request({ ...request, peer }, rest));
+    }
     return this.#promise(options, (done, failed) =>
       this.requester(complete(request), {
         response: (response) => done(response),
@@ -150,13 +186,13 @@ export class Endpoint {
   }
 
   /**
-   * Whether a CoAP endpoint lives at the peer: it answers an Empty message with a Reset.
+   * Whether a CoAP endpoint lives at the peer, or at the proxy that reaches it: it answers an Empty message with a Reset.
    *
    * @throws {CoapError} `ERR_COAP_TIMEOUT`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`
    */
   ping(peer: Peer, options: RequestOptions = {}): Promise<void> {
     return this.#promise<void>(options, (done, failed) => {
-      const transmission = this.#messaging.ping(peer, {
+      const transmission = this.#messaging.ping(peer.via ?? peer, {
         finished: () => done(),
         failed: (error) => (error.code === 'ERR_COAP_RESET' ? done() : failed(error)),
       });
@@ -173,6 +209,7 @@ export class Endpoint {
       ...this.#exchange.stats(),
       ...prefixed('blockwise', this.#blockwise.stats()),
       ...prefixed('observe', this.#observe.stats()),
+      ...(this.#proxying === undefined ? {} : prefixed('proxy', this.#proxying.stats())),
     };
   }
 
@@ -188,6 +225,7 @@ export class Endpoint {
     for (const fail of [...this.#unfinished]) fail(closedError());
     this.#observe.close();
     this.#blockwise.close();
+    this.#proxying?.close();
     await this.#transport.close();
   }
 

@@ -8,7 +8,8 @@ import { CoapError } from './errors.ts';
 import type { Handler, Peer, Request, ResponseListener } from './layer.ts';
 import { type Body, type Message, MessageType } from './message.ts';
 import type { DiscardedEvent, Messaging } from './messaging.ts';
-import { findOption, type Option, OptionNumber, type OptionTable, optionName, optionTable, readUint, recogniseOptions } from './option.ts';
+import { findOption, type Option, OptionNumber, type OptionTable, optionName, optionTable, readUint, recogniseForwarded, recogniseOptions } from './option.ts';
+import type { Proxying } from './proxying.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
 import type { Transmission, TransmissionListener } from './transmission.ts';
@@ -33,6 +34,21 @@ function closed(): CoapError {
   return new CoapError('ERR_COAP_CLOSED', 'the endpoint was closed');
 }
 
+/** The unsafe options that a proxy interprets in requests, and in responses. */
+const ofForwardedRequests: readonly number[] = [
+  OptionNumber.UriHost,
+  OptionNumber.UriPort,
+  OptionNumber.UriPath,
+  OptionNumber.UriQuery,
+  OptionNumber.Observe,
+  OptionNumber.Block1,
+  OptionNumber.Block2,
+  OptionNumber.ProxyUri,
+  OptionNumber.ProxyScheme,
+  OptionNumber.NoResponse,
+];
+const ofForwardedResponses: readonly number[] = [OptionNumber.Observe, OptionNumber.MaxAge, OptionNumber.Block1, OptionNumber.Block2];
+
 /** The client's half of an exchange. */
 class OutgoingExchange implements TransmissionListener {
   readonly exchange: Exchange;
@@ -45,15 +61,18 @@ class OutgoingExchange implements TransmissionListener {
   readonly deregisters: boolean;
   /** A registration under a token that was registered before: what comes under it may answer the one before. */
   readonly renews: boolean;
+  /** Sent by a proxy for a client of its own. */
+  readonly forwarded: boolean;
   readonly listener: ResponseListener;
   transmission: Transmission | undefined = undefined;
   deadline: Task | undefined = undefined;
   /** A notification came before the acknowledgement. */
   notified = false;
 
-  constructor(exchange: Exchange, peer: Peer, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
+  constructor(exchange: Exchange, request: Request, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
     this.exchange = exchange;
-    this.peer = peer;
+    this.peer = request.peer;
+    this.forwarded = request.forwarded === true;
     this.token = token;
     this.number = tokenNumber(token);
     this.observes = observe !== undefined && isRegistration(observe);
@@ -102,6 +121,9 @@ export class Exchange implements ReplyOwner {
   /** Where requests go; set when the layers are put together. */
   handler: Handler = (_request, reply) => reply.respond(plain(Code.NotFound));
 
+  /** What of the requests is for others, and who takes it. Its handler may stand under layers of its own. */
+  proxying: Pick<Proxying, 'route' | 'handler'> | undefined = undefined;
+
   /** @param understood options that the layers above process, of those that need a layer */
   constructor(messaging: Messaging, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, understood: readonly number[] = []) {
     this.messaging = messaging;
@@ -140,7 +162,7 @@ export class Exchange implements ReplyOwner {
     const observation = observe === undefined ? undefined : request.observation;
     const known = observation === undefined ? undefined : this.#observationTokens.get(observation);
     const token = known ?? this.#tokens.take();
-    const outgoing = new OutgoingExchange(this, peer, token, observe, known !== undefined, listener);
+    const outgoing = new OutgoingExchange(this, request, token, observe, known !== undefined, listener);
     const before = this.#requests.get(outgoing.number);
     if (this.#requests.size >= this.#limits.requests && before === undefined) {
       throw new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.requests} requests at once, got more`);
@@ -174,7 +196,7 @@ export class Exchange implements ReplyOwner {
     // RFC 7252 §5.3.2: the endpoint that was asked, the token that was given, and for a piggybacked response the message id.
     if (outgoing === undefined || outgoing.peer.key !== peer.key || !equalBytes(outgoing.token, message.token)) return false;
     if (transmission !== undefined && outgoing.transmission !== transmission) return false;
-    const { bad, options } = recogniseOptions(message.options, this.#options);
+    const { bad, options } = outgoing.forwarded ? recogniseForwarded(message.options, ofForwardedResponses) : recogniseOptions(message.options, this.#options);
     if (bad !== undefined) {
       // RFC 7252 §5.4.1: the response is rejected. The request has arrived, so to ask again would bring the same.
       outgoing.failed(new CoapError('ERR_COAP_OPTION', `expected a response without ${optionName(bad.number)} of ${bad.value.length} bytes, got one`));
@@ -198,7 +220,16 @@ export class Exchange implements ReplyOwner {
 
   /** From the message layer: a request that is no duplicate. */
   receiveRequest(message: Message, peer: Peer, incoming: Incoming): void {
-    const { bad, options } = recogniseOptions(message.options, this.#options);
+    let received = message.options;
+    if (this.proxying !== undefined) {
+      const route = this.proxying.route(received);
+      if (route.forward) {
+        this.#forward(this.proxying.handler, route.options, message, peer, incoming);
+        return;
+      }
+      received = route.options;
+    }
+    const { bad, options } = recogniseOptions(received, this.#options);
     const confirmable = message.type === MessageType.CON;
     if (bad !== undefined) this.#rejectOption(bad, message, peer, incoming);
     else if (this.#replies.size >= this.#limits.replies) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
@@ -214,6 +245,33 @@ export class Exchange implements ReplyOwner {
       }
       if (!reply.over) this.#keep(reply);
     }
+  }
+
+  /** A request that is for another endpoint: the handler of a proxy takes it. */
+  #forward(handler: Handler, received: readonly Option[], message: Message, peer: Peer, incoming: Incoming): void {
+    const { bad, options } = recogniseForwarded(received, ofForwardedRequests);
+    const { code, payload } = message;
+    if (bad !== undefined) {
+      this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
+      this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadOption, `not to be forwarded: ${optionName(bad.number)}`));
+      return;
+    }
+    if (this.#replies.size >= this.#limits.replies) {
+      this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
+      return;
+    }
+    const observe = findOption(options, OptionNumber.Observe);
+    const noResponse = findOption(options, OptionNumber.NoResponse);
+    const reply = this.#reply(message, peer, incoming, observe, noResponse === undefined ? 0 : readUint(noResponse.value));
+    if (observe !== undefined) reply.registration = this.#observers.get(observerKey(reply))?.registration ?? reply;
+    const request: Request = { code, options, payload, peer, nonConfirmable: !incoming.confirmable };
+    try {
+      handler(observe === undefined ? request : { ...request, observation: reply.registration }, reply);
+    } catch (error) {
+      this.failed(peer, error);
+      reply.respond(plain(Code.InternalServerError));
+    }
+    if (!reply.over) this.#keep(reply);
   }
 
   #keep(reply: IncomingExchange): void {

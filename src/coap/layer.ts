@@ -8,6 +8,8 @@ export interface Peer {
   readonly key: string;
   readonly address: string;
   readonly port: number;
+  /** The forward proxy that reaches it. `address` may then be a name that only the proxy can resolve; see `originVia`. */
+  readonly via?: Peer;
 }
 
 /**
@@ -39,6 +41,8 @@ export interface Request {
    * Sections 3.3.1 and 3.6). Layers pass it on; they do so by `{ ...request, ... }`.
    */
   readonly observation?: object;
+  /** To be sent by a proxy for a client: its response is judged as a proxy judges it (RFC 7252, Section 5.7.1), and no layer answers a challenge for it. */
+  readonly forwarded?: boolean;
 }
 
 /** A response, to be sent or received. */

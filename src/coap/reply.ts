@@ -43,6 +43,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
   readonly token: Uint8Array;
   /** The request carried an Observe option. */
   readonly observes: boolean;
+  /** Equal for the requests of one observation: registration, renewals and cancellation. */
+  registration: object = this;
   readonly #owner: ReplyOwner;
   readonly #incoming: Incoming;
   readonly #noResponse: number;
