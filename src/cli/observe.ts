@@ -3,7 +3,7 @@ import { CoapError, OptionNumber, uintOf } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { ExitCode } from './exit.ts';
-import { aceInit, milliseconds, plainRequest, type RequestFlags, sessions, type Wanted, wantedOf, withPlain } from './request.ts';
+import { aceInit, milliseconds, plainRequest, proxyOf, type RequestFlags, sessions, type Wanted, wantedOf, withPlain } from './request.ts';
 import { err, type Spinning, spin } from './terminal.ts';
 
 export interface ObserveFlags extends RequestFlags {
@@ -58,7 +58,7 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
     onFirst();
   };
   try {
-    await withPlain(wanted.uri, flags.verbose, async (endpoint) => {
+    await withPlain(proxyOf(flags).host ?? wanted.uri.host, flags.verbose, async (endpoint) => {
       const responses = endpoint.observe(await plainRequest(wanted, endpoint), { signal: AbortSignal.any([stop, late.signal]) });
       await show(unprotected(responses), flags, stop, heard);
       await settle(() => endpoint.stats()['requests'] ?? 0);
@@ -71,7 +71,12 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
 /** With a configuration, and so with a token. */
 async function observeProtected(wanted: Wanted, flags: ObserveFlags, stop: AbortSignal, spinner: Spinning): Promise<void> {
   const { openConfigured } = await sessions();
-  const { client, config } = await openConfigured(flags.config!, { verbose: flags.verbose === true, note: spinner.note, host: wanted.uri.host });
+  const { client, config } = await openConfigured(flags.config!, {
+    verbose: flags.verbose === true,
+    note: spinner.note,
+    host: wanted.uri.host,
+    ...proxyOf(flags),
+  });
   try {
     await show(client.observe(wanted.text, { ...aceInit(wanted, config), signal: stop }), flags, stop, spinner.end);
     await settle(() => client.stats()['endpoint.requests'] ?? 0);

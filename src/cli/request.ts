@@ -30,6 +30,7 @@ export interface RequestFlags {
   readonly contentFormat?: string;
   readonly data?: string;
   readonly payloadFile?: string;
+  readonly proxy?: string;
   readonly non?: boolean;
   readonly timeout?: number;
   readonly output?: string;
@@ -73,10 +74,19 @@ export function plainUri(text: string): CoapUri {
   return uri;
 }
 
+/** The flag --proxy, checked. */
+export function proxyOf(flags: { readonly proxy?: string }): { readonly proxy?: string; readonly host?: string } {
+  if (flags.proxy === undefined) return {};
+  const { host, path, query } = plainUri(flags.proxy);
+  if (path.length + query.length > 0) throw new UsageError(`--proxy: expected coap://host[:port], got "${flags.proxy}"`);
+  return { proxy: flags.proxy, host };
+}
+
 export async function wantedOf(method: MethodName, text: string, flags: RequestFlags): Promise<Wanted> {
   if (flags.config === undefined && (flags.scope !== undefined || flags.audience !== undefined)) {
     throw new UsageError('--scope and --audience: expected --config with them, got none');
   }
+  proxyOf(flags);
   return {
     text,
     uri: plainUri(text),
@@ -90,9 +100,9 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
 
 export const milliseconds = (seconds: number | undefined): { timeout?: number } => (seconds === undefined ? {} : { timeout: seconds * 1000 });
 
-/** A plain CoAP endpoint for the length of one command. */
-export async function withPlain<T>(uri: CoapUri, verbose: boolean | undefined, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
-  const transport = await socketFor([uri.host]);
+/** A plain CoAP endpoint that reaches a host, for the length of one command. */
+export async function withPlain<T>(host: string, verbose: boolean | undefined, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+  const transport = await socketFor([host]);
   const endpoint = new Endpoint({ transport: verbose ? new Tracer().wrap(transport) : transport });
   try {
     return await use(endpoint);
@@ -103,7 +113,7 @@ export async function withPlain<T>(uri: CoapUri, verbose: boolean | undefined, u
 
 /** The request itself, without protection. */
 export async function plainRequest({ uri, method, payload, contentFormat, accept, flags }: Wanted, endpoint: Endpoint): Promise<Request> {
-  const peer = await endpoint.resolve(uri.host, uri.port);
+  const peer = await endpoint.resolve(uri.host, uri.port, flags.proxy === undefined ? {} : { proxy: flags.proxy });
   const formats: readonly Option[] = [
     ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
     ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
@@ -139,13 +149,13 @@ function ask(wanted: Wanted): Promise<Answer> {
   const { uri, method, text, flags } = wanted;
   return waiting(`${method} ${text}`, flags.verbose, async (note) => {
     if (flags.config === undefined) {
-      return withPlain(uri, flags.verbose, async (endpoint) => {
+      return withPlain(proxyOf(flags).host ?? uri.host, flags.verbose, async (endpoint) => {
         const response = await endpoint.request(await plainRequest(wanted, endpoint), milliseconds(flags.timeout));
         return { ...response, protected: false };
       });
     }
     const { openConfigured } = await sessions();
-    const { client, config } = await openConfigured(flags.config, { verbose: flags.verbose === true, note, host: uri.host });
+    const { client, config } = await openConfigured(flags.config, { verbose: flags.verbose === true, note, host: uri.host, ...proxyOf(flags) });
     try {
       return await client.fetch(text, aceInit(wanted, config));
     } finally {
@@ -199,7 +209,7 @@ function linkTable(links: readonly Link[]): string {
 export async function pingCommand(text: string, flags: RequestFlags): Promise<void> {
   const uri = plainUri(text);
   const elapsed = await waiting(`ping ${text}`, flags.verbose, () =>
-    withPlain(uri, flags.verbose, async (endpoint) => {
+    withPlain(uri.host, flags.verbose, async (endpoint) => {
       const peer = await endpoint.resolve(uri.host, uri.port);
       const started = performance.now();
       await endpoint.ping(peer, milliseconds(flags.timeout));
