@@ -83,7 +83,11 @@ export class ProxyExchange implements ResponseListener {
     this.#protected = findOption(request.options, OptionNumber.Oscore) !== undefined;
     this.#etags = findAll(request.options, OptionNumber.ETag);
     reply.onCancel(() => this.#abandon());
-    parts.deadlines.set(this.#deadline, parts.timeout);
+  }
+
+  /** From now on it is waited for, as long as the proxy does. */
+  wait(): void {
+    if (!this.#done && this.#deadline.slot < 0) this.#parts.deadlines.set(this.#deadline, this.#parts.timeout);
   }
 
   /** Go on to a peer, or answer from the cache. */
@@ -129,6 +133,7 @@ export class ProxyExchange implements ResponseListener {
   }
 
   #send(request: Request): void {
+    this.wait();
     const cancel = attempt(this.#destination.upstream.requester, request, this);
     if (this.#done) cancel();
     else this.#cancelExchange = cancel;

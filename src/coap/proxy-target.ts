@@ -36,6 +36,12 @@ export interface NamedTarget {
   readonly resource: readonly Option[];
 }
 
+/** The schemes that a proxy does, with their default ports. */
+export type SchemePorts = ReadonlyMap<string, number>;
+
+/** A host that is its own normal form. */
+const plainHost = /^[a-z0-9.-]+$/;
+
 const anywhere = { key: '', address: 'localhost', port: 5683 };
 
 /** `coap://host:port`, for people. */
@@ -97,7 +103,7 @@ function refusal(code: number, reason: Refusal['reason'], text: string): Refusal
  *
  * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.10.2
  */
-export function namedTarget(options: readonly Option[], schemes: ReadonlySet<string>): NamedTarget | Refusal | undefined {
+export function namedTarget(options: readonly Option[], schemes: SchemePorts): NamedTarget | Refusal | undefined {
   try {
     // Proxy-Uri takes precedence over all others.
     const proxyUri = findOption(options, OptionNumber.ProxyUri);
@@ -108,7 +114,7 @@ export function namedTarget(options: readonly Option[], schemes: ReadonlySet<str
   }
 }
 
-function fromUri(text: string, schemes: ReadonlySet<string>): NamedTarget | Refusal {
+function fromUri(text: string, schemes: SchemePorts): NamedTarget | Refusal {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) return refusal(Code.BadOption, 'option', 'expected an absolute URI in Proxy-Uri');
   if (!schemes.has(scheme)) return refusal(Code.ProxyingNotSupported, 'scheme', `not supported: ${scheme}`);
@@ -118,15 +124,17 @@ function fromUri(text: string, schemes: ReadonlySet<string>): NamedTarget | Refu
   return { target: uri, resource };
 }
 
-function fromScheme(options: readonly Option[], schemes: ReadonlySet<string>): NamedTarget | Refusal | undefined {
+function fromScheme(options: readonly Option[], schemes: SchemePorts): NamedTarget | Refusal | undefined {
   const scheme = fromUtf8(findOption(options, OptionNumber.ProxyScheme)!.value).toLowerCase();
-  if (!schemes.has(scheme)) return refusal(Code.ProxyingNotSupported, 'scheme', 'not supported: this scheme');
+  const defaultPort = schemes.get(scheme);
+  if (defaultPort === undefined) return refusal(Code.ProxyingNotSupported, 'scheme', 'not supported: this scheme');
   const named = findOption(options, OptionNumber.UriHost);
   if (named === undefined) return undefined;
-  const { host } = parseUri(composeUri([named], anywhere));
+  const text = fromUtf8(named.value);
+  const host = plainHost.test(text) ? text : parseUri(composeUri([named], anywhere)).host;
   const stated = findOption(options, OptionNumber.UriPort);
   // By the letter of §6.5 an absent port would be the one that this request came to. Clients leave it out where it is that of the scheme.
-  const port = stated === undefined ? parseUri(`${scheme}://localhost`).port : readUint(stated.value);
+  const port = stated === undefined ? defaultPort : readUint(stated.value);
   if (port === 0) return refusal(Code.BadOption, 'option', 'expected a port of 1 to 65535');
   return { target: { scheme, host, port }, resource: resourceOf(options) };
 }

@@ -8,9 +8,20 @@ import { type Option, OptionNumber, sortOptions, uintOption, withoutOptions } fr
 import { type CacheOptions, ResponseCache } from './proxy-cache.ts';
 import { asProtocolError, type Destination, diagnosed, type ProxyEvent, ProxyExchange, type ProxyParts } from './proxy-exchange.ts';
 import { nextHopLimit } from './proxy-options.ts';
-import { isDotSegment, isMulticast, namedTarget, namesTarget, type ProxyPolicy, type ProxyTarget, type Refusal, targetText } from './proxy-target.ts';
+import {
+  isDotSegment,
+  isMulticast,
+  namedTarget,
+  namesTarget,
+  type ProxyPolicy,
+  type ProxyTarget,
+  type Refusal,
+  type SchemePorts,
+  targetText,
+} from './proxy-target.ts';
 import type { Proxying, Route, Upstream } from './proxying.ts';
 import { type ReverseRoute, ReverseRoutes } from './reverse-routes.ts';
+import { parseUri } from './uri.ts';
 
 export interface ForwardOptions {
   /** Which targets clients may name: `allowTargets(...)`, `openRelay`, or a function of one's own. What it does not allow is answered with 5.05. */
@@ -87,7 +98,7 @@ export class ProxyServer implements Proxying {
   readonly #addresses = new Map<string, { readonly peer: Peer; readonly until: number }>();
   #underWay = 0;
   #upstreams: Readonly<Record<string, Upstream>>;
-  #schemes: ReadonlySet<string>;
+  #schemes: SchemePorts;
   #names: ReadonlySet<string> = new Set();
   #port = 0;
   #name: string;
@@ -105,7 +116,7 @@ export class ProxyServer implements Proxying {
     this.#routes = new ReverseRoutes(options.reverse ?? []);
     this.#cache = cache === false ? undefined : new ResponseCache(cache, env);
     this.#upstreams = options.upstreams ?? {};
-    this.#schemes = new Set(Object.keys(this.#upstreams));
+    this.#schemes = portsOf(this.#upstreams);
     this.#parts = {
       env,
       deadlines: new Deadlines(env),
@@ -119,7 +130,7 @@ export class ProxyServer implements Proxying {
 
   attach(endpoint: Upstream, local: { readonly address: string; readonly port: number }): void {
     if (this.#options.upstreams === undefined) this.#upstreams = { coap: endpoint };
-    this.#schemes = new Set(Object.keys(this.#upstreams));
+    this.#schemes = portsOf(this.#upstreams);
     this.#port = local.port;
     this.#names = new Set([local.address, ...(this.#options.forward?.names ?? [])].map((name) => name.toLowerCase()));
     if (this.#name === '') this.#name = targetText({ scheme: 'coap', host: local.address, port: local.port }).slice('coap://'.length);
@@ -203,7 +214,10 @@ export class ProxyServer implements Proxying {
     };
     const known = this.#addressOf(target);
     if (known !== undefined) begin(known);
-    else this.#resolve(destination).then(begin, (error: unknown) => exchange.fail(asProtocolError(error)));
+    else {
+      exchange.wait();
+      this.#resolve(destination).then(begin, (error: unknown) => exchange.fail(asProtocolError(error)));
+    }
   }
 
   #ended(client: string): void {
@@ -235,6 +249,11 @@ export class ProxyServer implements Proxying {
     const words = code === Code.HopLimitReached || text === '' ? text : `${this.#name}: ${text}`;
     reply.respond(diagnosed(code, words, code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, retryAfter)] : []));
   }
+}
+
+/** @throws {CoapError} `ERR_COAP_URI` for a scheme that is none of CoAP */
+function portsOf(upstreams: Readonly<Record<string, Upstream>>): SchemePorts {
+  return new Map(Object.keys(upstreams).map((scheme) => [scheme, parseUri(`${scheme}://localhost`).port]));
 }
 
 /** The options of a request that named the proxy itself as its target: as if it had come without the detour. */
