@@ -9,6 +9,7 @@ import {
   encodeMessage,
   findAll,
   findOption,
+  type Layer,
   Method,
   type Option,
   OptionNumber,
@@ -187,4 +188,25 @@ describe('forward proxy: block-wise', () => {
     for (const endpoint of [origin, client]) await endpoint.close();
     await net.close();
   });
+});
+
+test('RFC 8613 10: what is for another server passes OSCORE and what stands above it by; layers of the hop see it', async () => {
+  const seen: string[] = [];
+  const layer = (name: string, understands: readonly number[]): Layer => ({
+    name,
+    understands,
+    outbound: (next) => next,
+    inbound: (next) => (request, reply) => {
+      seen.push(name);
+      next(request, reply);
+    },
+  });
+  const layers = [layer('guard', []), layer('oscore', [OptionNumber.Oscore]), layer('hop', [])];
+  const net = new ProxyNet(ok, { endpoint: { layers, handler: ok } });
+  assert.equal(text(await net.get('t')), 'ok');
+  assert.deepEqual(seen.splice(0), ['hop']);
+  assert.equal(text(await net.plain({ options: pathOptions(['t']) })), 'ok');
+  assert.deepEqual(seen, ['hop', 'oscore', 'guard']);
+  assert.equal(net.asked.length, 1);
+  await net.close();
 });
