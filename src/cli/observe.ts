@@ -3,7 +3,7 @@ import { CoapError, OptionNumber, uintOf } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { ExitCode } from './exit.ts';
-import { aceInit, milliseconds, plainRequest, type RequestFlags, sessions, type Wanted, wantedOf, withPlain } from './request.ts';
+import { aceInit, milliseconds, plainRequest, proxyOf, type RequestFlags, sessions, type Wanted, wantedOf, withPlain } from './request.ts';
 import { err, type Spinning, spin } from './terminal.ts';
 
 export interface ObserveFlags extends RequestFlags {
@@ -58,7 +58,7 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
     onFirst();
   };
   try {
-    await withPlain(wanted.uri, flags, async (endpoint) => {
+    await withPlain(proxyOf(flags).host ?? wanted.uri.host, flags, async (endpoint) => {
       const responses = endpoint.observe(await plainRequest(wanted, endpoint), { signal: AbortSignal.any([stop, late.signal]) });
       await show(unprotected(responses), flags, stop, heard);
       await settle(() => endpoint.stats()['requests'] ?? 0);
@@ -76,6 +76,7 @@ async function observeProtected(wanted: Wanted, flags: ObserveFlags, stop: Abort
     qBlock: flags.qBlock === true,
     note: spinner.note,
     host: wanted.uri.host,
+    ...proxyOf(flags),
   });
   try {
     await show(client.observe(wanted.text, { ...aceInit(wanted, config), signal: stop }), flags, stop, spinner.end);

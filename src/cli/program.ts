@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DecodeFlags } from './decode.ts';
 import type { InitFlags } from './init.ts';
 import type { ObserveFlags } from './observe.ts';
+import type { ProxyFlags } from './proxy.ts';
 import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
@@ -36,6 +37,7 @@ function requestOptions(command: Command): Command {
   return command
     .option('-c, --config <path>', configHelp)
     .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
+    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
     .option('--non', 'send as a Non-confirmable message')
     .option('--q-block', 'robust block-wise transfer (RFC 9177) where the server knows it; of most use with --non')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
@@ -119,6 +121,29 @@ export function program(version: string): Command {
       .addHelpText('after', examples(`ace-coap ${name} lab`))
       .action(async (config: string, flags: ServeFlags) => (await import('./serve.ts'))[serve](config, flags));
   }
+  ace
+    .command('proxy')
+    .description('run a CoAP proxy in the foreground (RFC 7252 Section 5.7); Ctrl-C stops it')
+    .option('--listen <address>', 'address and port for clients', '127.0.0.1:5683')
+    .option('--allow <target...>', 'servers that clients may name: host, host:port, host:* or *.domain; nothing else is forwarded')
+    .option('--open-relay', 'forward to whatever anybody names')
+    .option('--reverse <path=uri...>', 'serve a path, or with //name a Uri-Host, from another server')
+    .option('--alias <name...>', 'other names of this proxy: requests for them are not forwarded')
+    .option('--via <uri>', 'another forward proxy to send everything through')
+    .option('--name <name>', 'name in diagnostics; absent: the address')
+    .option('--source <address>', 'numeric address to send from; absent: loopback while all targets are there')
+    .option('--no-cache', 'store nothing')
+    .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+    .option('--json', 'log JSON lines, also on a terminal')
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap proxy --listen 127.0.0.1:5690 --allow 127.0.0.1:5683 127.0.0.1:5783',
+        'ace-coap proxy --reverse /cellar=coap://10.0.0.7/sensors --reverse //attic.example=coap://10.0.0.8',
+        'ace-coap get coap://127.0.0.1:5683/temperature --proxy coap://127.0.0.1:5690 --config lab',
+      ),
+    )
+    .action(async (flags: ProxyFlags) => (await import('./proxy.ts')).proxyCommand(flags));
   for (const { name, does, example, payload } of methods) {
     const command = requestOptions(ace.command(name).argument('<uri>', 'coap://host[:port]/path[?query]').description(does)).addHelpText(
       'after',
@@ -159,6 +184,7 @@ export function program(version: string): Command {
     .requiredOption('--audience <audience>', 'resource server the token is for')
     .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
     .option('--as <uri>', 'authorization server, where the configuration names several')
+    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
     .option('--json', 'print one JSON object')
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')

@@ -30,6 +30,7 @@ export interface RequestFlags {
   readonly contentFormat?: string;
   readonly data?: string;
   readonly payloadFile?: string;
+  readonly proxy?: string;
   readonly non?: boolean;
   readonly qBlock?: boolean;
   readonly timeout?: number;
@@ -74,10 +75,19 @@ export function plainUri(text: string): CoapUri {
   return uri;
 }
 
+/** The flag --proxy, checked. */
+export function proxyOf(flags: { readonly proxy?: string }): { readonly proxy?: string; readonly host?: string } {
+  if (flags.proxy === undefined) return {};
+  const { host, path, query } = plainUri(flags.proxy);
+  if (path.length + query.length > 0) throw new UsageError(`--proxy: expected coap://host[:port], got "${flags.proxy}"`);
+  return { proxy: flags.proxy, host };
+}
+
 export async function wantedOf(method: MethodName, text: string, flags: RequestFlags): Promise<Wanted> {
   if (flags.config === undefined && (flags.scope !== undefined || flags.audience !== undefined)) {
     throw new UsageError('--scope and --audience: expected --config with them, got none');
   }
+  proxyOf(flags);
   return {
     text,
     uri: plainUri(text),
@@ -91,9 +101,9 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
 
 export const milliseconds = (seconds: number | undefined): { timeout?: number } => (seconds === undefined ? {} : { timeout: seconds * 1000 });
 
-/** A plain CoAP endpoint for the length of one command. */
-export async function withPlain<T>(uri: CoapUri, { verbose, qBlock }: RequestFlags, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
-  const transport = await socketFor([uri.host]);
+/** A plain CoAP endpoint that reaches a host, for the length of one command. */
+export async function withPlain<T>(host: string, { verbose, qBlock }: RequestFlags, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+  const transport = await socketFor([host]);
   const endpoint = new Endpoint({ transport: verbose ? new Tracer().wrap(transport) : transport, ...(qBlock ? { qBlock: {} } : {}) });
   try {
     return await use(endpoint);
@@ -104,7 +114,7 @@ export async function withPlain<T>(uri: CoapUri, { verbose, qBlock }: RequestFla
 
 /** The request itself, without protection. */
 export async function plainRequest({ uri, method, payload, contentFormat, accept, flags }: Wanted, endpoint: Endpoint): Promise<Request> {
-  const peer = await endpoint.resolve(uri.host, uri.port);
+  const peer = await endpoint.resolve(uri.host, uri.port, flags.proxy === undefined ? {} : { proxy: flags.proxy });
   const formats: readonly Option[] = [
     ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
     ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
@@ -140,13 +150,19 @@ function ask(wanted: Wanted): Promise<Answer> {
   const { uri, method, text, flags } = wanted;
   return waiting(`${method} ${text}`, flags.verbose, async (note) => {
     if (flags.config === undefined) {
-      return withPlain(uri, flags, async (endpoint) => {
+      return withPlain(proxyOf(flags).host ?? uri.host, flags, async (endpoint) => {
         const response = await endpoint.request(await plainRequest(wanted, endpoint), milliseconds(flags.timeout));
         return { ...response, protected: false };
       });
     }
     const { openConfigured } = await sessions();
-    const { client, config } = await openConfigured(flags.config, { verbose: flags.verbose === true, qBlock: flags.qBlock === true, note, host: uri.host });
+    const { client, config } = await openConfigured(flags.config, {
+      verbose: flags.verbose === true,
+      qBlock: flags.qBlock === true,
+      note,
+      host: uri.host,
+      ...proxyOf(flags),
+    });
     try {
       return await client.fetch(text, aceInit(wanted, config));
     } finally {
@@ -200,7 +216,7 @@ function linkTable(links: readonly Link[]): string {
 export async function pingCommand(text: string, flags: RequestFlags): Promise<void> {
   const uri = plainUri(text);
   const elapsed = await waiting(`ping ${text}`, flags.verbose, () =>
-    withPlain(uri, flags, async (endpoint) => {
+    withPlain(uri.host, flags, async (endpoint) => {
       const peer = await endpoint.resolve(uri.host, uri.port);
       const started = performance.now();
       await endpoint.ping(peer, milliseconds(flags.timeout));

@@ -37,7 +37,8 @@ function readable(line: string): void {
   process.stderr.write(`${String(time).slice(11, 23)} ${paint(process.stderr, style, String(level).padEnd(5))} ${msg}  ${rest.join(' ')}\n`);
 }
 
-function loggerFor(role: string, flags: ServeFlags): Logger {
+/** Lines for people on a terminal, else JSON. */
+export function loggerFor(role: string, flags: ServeFlags): Logger {
   const forPeople = process.stderr.isTTY === true && !flags.json;
   return createLogger({ level: flags.logLevel, base: { role, pid: process.pid }, ...(forPeople ? { write: readable } : {}) });
 }
@@ -67,7 +68,7 @@ const bindHints: Readonly<Record<string, (role: string) => string>> = {
 };
 
 /** Say where it listens, and wait for the signal to stop. */
-async function untilStopped(role: string, logger: Logger, { local: { address, port } }: Endpoint): Promise<void> {
+export async function untilStopped(role: string, logger: Logger, { local: { address, port } }: Endpoint): Promise<void> {
   // Whoever reads that it listens may stop it at once.
   const stopped = new Promise<string>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);

@@ -20,8 +20,10 @@ export interface SessionFlags {
   /** Look at the datagrams. */
   readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
   readonly env?: Env;
-  /** The host of the resource server, where it is known. */
+  /** The host of the resource server, where it is known; with `proxy`, that of the proxy. */
   readonly host?: string;
+  /** URI of a forward proxy that everything goes through. */
+  readonly proxy?: string;
 }
 
 interface Peers {
@@ -33,7 +35,8 @@ interface Peers {
 /** A client whose store goes with it when it is closed. */
 async function open({ store: folder, authorizationServers, transmission }: Peers, flags: SessionFlags): Promise<AceClient> {
   const tracer = flags.verbose ? new Tracer() : undefined;
-  const socket = await socketFor([...(flags.host === undefined ? [] : [flags.host]), ...authorizationServers.map(({ uri }) => parseUri(uri).host)]);
+  const servers = flags.proxy === undefined ? authorizationServers : [];
+  const socket = await socketFor([...(flags.host === undefined ? [] : [flags.host]), ...servers.map(({ uri }) => parseUri(uri).host)]);
   let store: Store | undefined;
   try {
     store = await lmdbStore(folder);
@@ -46,6 +49,7 @@ async function open({ store: folder, authorizationServers, transmission }: Peers
       authorizationServers,
       parameters: transmission,
       ...(flags.qBlock ? { qBlock: { discovery: 'assume' } } : {}),
+      ...(flags.proxy === undefined ? {} : { proxy: flags.proxy }),
       ...(flags.env === undefined ? {} : { env: flags.env }),
       emit: (event) => report(event, flags, tracer),
     });

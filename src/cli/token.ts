@@ -6,7 +6,7 @@ import { annotateCbor } from './annotate.ts';
 import { ExitCode, UsageError } from './exit.ts';
 import { inputBytes } from './input.ts';
 import { tokenNames } from './names.ts';
-import { milliseconds } from './request.ts';
+import { milliseconds, proxyOf } from './request.ts';
 import { openAsRs, openConfigured } from './session.ts';
 import { err, out, waiting } from './terminal.ts';
 
@@ -15,6 +15,7 @@ export interface TokenFlags {
   readonly audience: string;
   readonly scope?: string;
   readonly as?: string;
+  readonly proxy?: string;
   readonly timeout?: number;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -24,7 +25,7 @@ export interface TokenFlags {
 export async function tokenCommand(flags: TokenFlags): Promise<void> {
   const { config, audience, scope, as } = flags;
   const response = await waiting(`token for ${audience}`, flags.verbose, async (note) => {
-    const { client, config: defaults } = await openConfigured(config, { verbose: flags.verbose === true, note });
+    const { client, config: defaults } = await openConfigured(config, { verbose: flags.verbose === true, note, ...proxyOf(flags) });
     const { timeout = defaults.timeout } = flags;
     try {
       return await client.token({ audience, ...(scope === undefined ? {} : { scope }), ...(as === undefined ? {} : { as }), ...milliseconds(timeout) });

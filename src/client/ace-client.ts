@@ -11,6 +11,7 @@ import {
   formatCode,
   type Link,
   Method,
+  type Peer,
   parseUri,
   type QBlockOptions,
   type Response,
@@ -31,6 +32,12 @@ import { OpenResource, Sessions } from './sessions.ts';
 
 export interface AceClientOptions {
   readonly transport: DatagramTransport;
+  /**
+   * URI of a forward proxy, `coap://host[:port]`, that everything goes through: hints, tokens, uploads and requests. It may be the only one that can resolve the
+   * names of AS and RS. Of what OSCORE protects it sees the server and nothing else; the first request to an RS and the upload are not protected (RFC 9203,
+   * Section 4.1), so of these it sees the path, and the token as the ciphertext that it is.
+   */
+  readonly proxy?: string;
   /** Keeps tokens and associations for the next run, and what protects against the reuse of a nonce: never give a client an older copy of its store. */
   readonly store: Store;
   readonly profiles: readonly Profile[];
@@ -75,20 +82,21 @@ interface Cures {
 export class AceClient {
   readonly #env: Env;
   readonly #emit: (event: AceClientEvent) => void;
-  readonly #transport: DatagramTransport;
+  readonly #proxy: string | undefined;
   readonly #endpoint: Endpoint;
   readonly #profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly #servers: AuthorizationServers;
   readonly #sessions: Sessions;
 
-  /** @throws {AceError} `ERR_ACE_CONFIG` */
+  /** @throws {AceError} `ERR_ACE_CONFIG`; `CoapError` `ERR_COAP_URI` */
   constructor(options: AceClientOptions) {
     const missing = missingOption(options, ['transport', 'store', 'profiles', 'authorizationServers']);
     if (missing !== undefined) throw new AceError('ERR_ACE_CONFIG', `${missing}: expected a value, got none`, { responseCode: Code.BadRequest });
     const { transport, store } = options;
     const env = options.env ?? systemEnv;
     this.#env = env;
-    this.#transport = transport;
+    this.#proxy = options.proxy;
+    if (options.proxy !== undefined) parseUri(options.proxy);
     this.#emit = (event) => options.emit?.(event);
     this.#profiles = this.#makeProfiles(options);
     const send = (request: Parameters<Endpoint['request']>[0]): Promise<Response> => this.#endpoint.request(request);
@@ -97,7 +105,7 @@ export class AceClient {
       profiles: this.#profiles,
       env,
       send,
-      resolve: (host, port) => transport.resolve(host, port),
+      resolve: (host, port) => this.#resolve(host, port),
       emit: this.#emit,
     });
     this.#sessions = new Sessions({
@@ -242,9 +250,13 @@ export class AceClient {
     }
   }
 
+  #resolve(host: string, port: number): Promise<Peer> {
+    return this.#endpoint.resolve(host, port, this.#proxy === undefined ? {} : { proxy: this.#proxy });
+  }
+
   async #errand(text: string, init: AceRequestInit): Promise<Errand> {
     const uri = parseUri(text);
-    return errandOf(uri, text, await this.#transport.resolve(uri.host, uri.port), init);
+    return errandOf(uri, text, await this.#resolve(uri.host, uri.port), init);
   }
 
   async #fetch(uri: string, init: AceRequestInit, deadline: TimeLimit): Promise<AceResponse> {

@@ -1,7 +1,7 @@
 import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { attempt } from './attempt.ts';
-import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
+import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, travelsWhole, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { BlockwiseDownload } from './blockwise-download.ts';
 import { copyOptions, operationKey, sameAssociation } from './cache-key.ts';
@@ -33,8 +33,7 @@ export class BlockwiseClient {
         const option = options[i]!;
         // The caller moves single blocks on its own, or deregisters, whose answer is not worth its later blocks.
         if (option.number === OptionNumber.Block1 || (option.number === OptionNumber.Block2 && !isFirstBlock(option))) return next(request, listener);
-        if (option.number === OptionNumber.Observe && option.value.length !== 0 && request.payload.length <= this.limits.threshold)
-          return next(request, listener);
+        if (option.number === OptionNumber.Observe && option.value.length !== 0 && travelsWhole(this.limits, request)) return next(request, listener);
       }
       const operation = new Operation(this, next, request, listener);
       operation.start();
@@ -86,7 +85,7 @@ class Operation implements ResponseListener {
 
   start(): void {
     const { limits } = this.#client;
-    if (this.#request.payload.length <= limits.threshold) this.#send(this.#negotiated(this.#request));
+    if (travelsWhole(limits, this.#request)) this.#send(this.#negotiated(this.#request));
     else this.#startUpload(limits.szx);
   }
 

@@ -1,7 +1,7 @@
 import { ByteWriter, concat, emptyBytes } from '../core/bytes.ts';
 import { digest } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
-import { type Block, blockOffset, blockOption, blockSize, decodeBlock } from './block-option.ts';
+import { type Block, blockOffset, blockOption, blockSize, decodeBlock, travelsWhole } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { copyOptions, endpointKey, operationKey } from './cache-key.ts';
 import { Code, codeClass, Method } from './code.ts';
@@ -25,7 +25,7 @@ interface Representation {
 }
 
 /** How a response is split. */
-type Fitting = Pick<BlockwiseLimits, 'szx' | 'threshold'>;
+type Fitting = Pick<BlockwiseLimits, 'szx' | 'threshold' | 'unfragmented'>;
 
 /** What an entry costs besides its body. */
 const overhead = 256;
@@ -161,11 +161,12 @@ export class BlockwiseServer {
   /** The block of a large response that goes out first, or the one that was asked for; `response` itself when there is nothing to split. */
   shape(response: Response, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined, room?: number): Response {
     const { payload, code } = response;
-    const { szx, threshold } = fitting(this.limits, response, room);
-    if (block2 === undefined && block1 === undefined && payload.length <= threshold) return response;
+    const { szx, threshold, unfragmented } = fitting(this.limits, response, room);
+    const uncut = travelsWhole({ threshold, unfragmented }, response);
+    if (block2 === undefined && block1 === undefined && uncut) return response;
     const base = block1 === undefined ? response : { ...response, options: withOption(response.options, blockOption(OptionNumber.Block1, block1)) };
     const number = block2?.number ?? 0;
-    const fits = payload.length <= (block2 === undefined ? threshold : blockSize(Math.min(block2.szx, szx)));
+    const fits = block2 === undefined ? uncut : payload.length <= blockSize(Math.min(block2.szx, szx));
     if (number === 0 && fits) {
       if (block2 === undefined || payload.length === 0) return base;
       const whole = { number: 0, more: false, szx: Math.min(block2.szx, szx) };
@@ -254,12 +255,15 @@ function asksForSize(request: Request): boolean {
  * is not worth blocks.
  */
 function fitting(limits: BlockwiseLimits, { code, options }: Pick<Response, 'code' | 'options'>, room: number | undefined): Fitting {
-  if (room === undefined || (codeClass(code) !== 2 && findOption(options, OptionNumber.ContentFormat) === undefined)) return limits;
+  // RFC 9175 §2.6: the limit is for clients that are not authenticated, and what OSCORE protects is for one that is.
+  if (room === undefined || findOption(options, OptionNumber.Oscore) !== undefined) return limits;
+  if (codeClass(code) !== 2 && findOption(options, OptionNumber.ContentFormat) === undefined) return limits;
   const taken = bodyLength(options, 1);
   const spare = room - taken - blockOptions - (findOption(options, OptionNumber.ETag) === undefined ? etagOption : 0);
   let { szx } = limits;
   while (szx > 0 && blockSize(szx) > spare) szx--;
-  return { szx, threshold: Math.min(limits.threshold, Math.max(0, room - taken + 1)) };
+  const most = Math.max(0, room - taken + 1);
+  return { szx, threshold: Math.min(limits.threshold, most), unfragmented: Math.min(limits.unfragmented, most) };
 }
 
 /** What is needed of a request beside its key, without its bytes: the reply to an observation lives long. */

@@ -11,6 +11,8 @@ export interface BlockwiseOptions {
   readonly szx?: number;
   /** Payloads up to this many bytes travel whole. Default: the block size. */
   readonly threshold?: number;
+  /** Payloads that OSCORE protects travel whole up to this many bytes: MAX_UNFRAGMENTED_SIZE (RFC 8613, Section 4.1.3.4.2). Default: 256 above the threshold. */
+  readonly unfragmented?: number;
   /** The largest body, in bytes, that is put together from blocks, in both directions. Default 65,536. */
   readonly maxBody?: number;
   /** Unfinished request bodies, and response bodies kept for their later blocks, each at most this many. Default 256. */
@@ -53,9 +55,11 @@ export interface BlockwiseLayer extends Layer {
 export function blockwise(options: BlockwiseOptions, env: Env): BlockwiseLayer {
   const szx = options.szx ?? 6;
   if (!Number.isInteger(szx) || szx < 0 || szx > 6) throw new RangeError(`expected szx 0 to 6, got ${szx}`);
+  const threshold = options.threshold ?? blockSize(szx);
   const limits: BlockwiseLimits = {
     szx,
-    threshold: options.threshold ?? blockSize(szx),
+    threshold,
+    unfragmented: options.unfragmented ?? threshold + 256,
     maxBody: options.maxBody ?? 0x1_0000,
     maxTransfers: options.maxTransfers ?? 256,
     maxTransfersPerPeer: options.maxTransfersPerPeer ?? 16,

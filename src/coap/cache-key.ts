@@ -60,6 +60,7 @@ function variesWithinObservation(number: number): boolean {
   return (
     number === OptionNumber.Observe ||
     number === OptionNumber.ETag ||
+    number === OptionNumber.HopLimit ||
     number === OptionNumber.Block2 ||
     number === OptionNumber.QBlock2 ||
     number === OptionNumber.RequestTag
@@ -73,6 +74,34 @@ function variesWithinObservation(number: number): boolean {
 export function observationKey(request: Request): string {
   const key = appendOptions(`${endpointKey(request)} ${request.code}`, request.options, variesWithinObservation);
   return request.payload.length === 0 ? key : `${key} ${request.payload.length}:${byteText(request.payload)}`;
+}
+
+/**
+ * Options that a cache interprets, so that they need not be equal: ETag (RFC 7252, Section 5.6.2), Observe, Hop-Limit (RFC 8768, Section 3) and, of a whole
+ * request, Request-Tag (RFC 9175, Section 3.3).
+ */
+function isInterpretedByCache(number: number): boolean {
+  return number === OptionNumber.ETag || number === OptionNumber.Observe || number === OptionNumber.HopLimit || number === OptionNumber.RequestTag;
+}
+
+/**
+ * The Cache-Key: a stored response may answer requests with an equal one. The body of a FETCH is part of it (RFC 8132, Section 2.1), and so is the association
+ * over which the response came.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.6
+ */
+export function cacheKey(request: Request): string {
+  const key = appendOptions(`${endpointKey(request)} ${request.code}`, request.options, isInterpretedByCache);
+  return request.payload.length === 0 ? key : `${key} ${request.payload.length}:${byteText(request.payload)}`;
+}
+
+function isNotOfUri(number: number): boolean {
+  return number !== OptionNumber.UriHost && number !== OptionNumber.UriPort && number !== OptionNumber.UriPath && number !== OptionNumber.UriQuery;
+}
+
+/** What requests for one URI have in common, whatever their method. */
+export function uriKey(request: Pick<Request, 'association' | 'peer' | 'options'>): string {
+  return appendOptions(endpointKey(request), request.options, isNotOfUri);
 }
 
 /** A copy that holds on to no datagram. */

@@ -8,7 +8,7 @@ import { Code, codeClass, Method } from './code.ts';
 import { type EchoMethod, EchoTimestamps } from './echo-value.ts';
 import { ExpiringTable } from './expiring-table.ts';
 import type { Layer, Reply, Request, Requester, Response, ResponseListener } from './layer.ts';
-import { findOption, type Option, OptionNumber, opaqueOption, uintOf, withOption } from './option.ts';
+import { findOption, type Option, OptionNumber, opaqueOption, uintOf, withOption, withoutOptions } from './option.ts';
 
 /** Which requests a server takes only when they are fresh. */
 export interface Freshness {
@@ -72,7 +72,9 @@ export function echo(options: EchoOptions, env: Env): EchoLayer {
         else if (!challenge.verify(request)) reply.respond(challenge.respond(request));
         else {
           reply.shown?.();
-          next(request, always || hasMoreBlocks(request) ? new PreemptiveReply(challenge, request, reply, always) : reply);
+          // RFC 9175 §2.3: a proxy must not pass on an Echo value of its own making.
+          const fresh = { ...request, options: withoutOptions(request.options, OptionNumber.Echo) };
+          next(fresh, always || hasMoreBlocks(request) ? new PreemptiveReply(challenge, request, reply, always) : reply);
         }
       };
     },

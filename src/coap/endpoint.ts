@@ -19,10 +19,13 @@ import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { findOption, OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
+import { originVia, requestVia } from './proxy-client.ts';
+import type { Proxying } from './proxying.ts';
 import { type QBlockLayer, type QBlockOptions, qBlock } from './qblock.ts';
 import { type AmplificationOptions, Reachability } from './reachability.ts';
 import { discoveryOf, type StatelessOptions, StatelessRequests } from './stateless-requests.ts';
 import type { DatagramTransport } from './transport.ts';
+import { parseUri } from './uri.ts';
 
 /** Something worth a log line. */
 export type EndpointEvent = ExchangeEvent;
@@ -37,6 +40,11 @@ export interface EndpointOptions {
   readonly env?: Env;
   /** Who answers requests; absent: 4.04 to all. */
   readonly handler?: Handler;
+  /**
+   * Takes what is for other endpoints: a `ProxyServer`. Such requests pass a layer for OSCORE by, and what stands above it, since their protection is for the
+   * other end. Absent: 5.05 to what is for a proxy.
+   */
+  readonly proxying?: Proxying;
   /** Application side first; they stand between block-wise transfer and tokens: `[guard, oscore]`. */
   readonly layers?: readonly Layer[];
   readonly parameters?: Partial<TransmissionParameters>;
@@ -69,6 +77,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds in all, with what waits in queues. Absent: as long as the message layer waits. */
   readonly timeout?: number;
+  /** URI of the forward proxy to ask in place of the peer, whose address may be a name that only the proxy can resolve. */
+  readonly proxy?: string;
 }
 
 export interface SendOptions extends RequestOptions {
@@ -93,6 +103,7 @@ export class Endpoint {
   readonly #qBlock: QBlockLayer | undefined;
   readonly #observe: ObserveLayer;
   readonly #echo: EchoLayer;
+  readonly #proxying: Proxying | undefined;
   readonly #limits: EndpointLimits;
   readonly #tokenSupport: TokenSupport | undefined;
   readonly #stateless: StatelessRequests | undefined;
@@ -131,9 +142,22 @@ export class Endpoint {
       if (this.#tokenSupport === undefined) throw new CoapError('ERR_COAP_PARAMETER', 'expected extendedTokens beside stateless, got none');
       this.#stateless = new StatelessRequests(this.#exchange, this.#tokenSupport, options.stateless, env);
     }
-    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next, understood), this.#exchange.request);
+    const { request } = this.#exchange;
+    const send: Requester = (message, listener) => request(message.peer.via === undefined ? message : requestVia(message, message.peer.via), listener);
+    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next, understood), send);
     this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next, understood), handler ?? this.#exchange.handler);
+    this.#proxying = options.proxying;
+    this.#exchange.proxying = this.#attach(options, understood);
     transport.start((datagram, peer, group) => this.#messaging.receive(datagram, peer, group));
+  }
+
+  /** The proxy of this endpoint under the layers that are for this hop. */
+  #attach({ proxying, layers = [] }: EndpointOptions, understood: readonly number[]): Pick<Proxying, 'route' | 'handler'> | undefined {
+    if (proxying === undefined) return undefined;
+    proxying.attach(this, this.local);
+    const secured = layers.findLastIndex(({ understands }) => understands?.includes(OptionNumber.Oscore) === true);
+    const hop = [this.#observe, this.#qBlock ?? this.#blockwise, ...layers.slice(secured + 1), this.#echo];
+    return { route: (options) => proxying.route(options), handler: hop.reduce<Handler>((next, layer) => layer.inbound(next, understood), proxying.handler) };
   }
 
   /** Where the transport is bound. */
@@ -142,12 +166,19 @@ export class Endpoint {
   }
 
   /**
-   * The peer at a host and port.
+   * The peer at a host and port; with `proxy`, the URI of a forward proxy, as it is reached through that.
    *
-   * @throws {ProtocolError} when the host cannot be resolved
+   * @throws {ProtocolError} when the host (with `proxy`: that of the proxy) cannot be resolved; `ERR_COAP_URI` when `proxy` is not `coap://host[:port]`
    */
-  resolve(host: string, port: number): Promise<Peer> {
-    return this.#transport.resolve(host, port);
+  resolve(host: string, port: number, options: { readonly proxy?: string } = {}): Promise<Peer> {
+    return options.proxy === undefined ? this.#transport.resolve(host, port) : this.#resolveVia(options.proxy, host, port);
+  }
+
+  async #resolveVia(proxy: string, host: string, port: number): Promise<Peer> {
+    const uri = parseUri(proxy);
+    if (uri.scheme !== 'coap' || uri.path.length + uri.query.length > 0)
+      throw new CoapError('ERR_COAP_URI', `expected a proxy as coap://host[:port], got ${JSON.stringify(proxy)}`);
+    return originVia(await this.#transport.resolve(uri.host, uri.port), host, port);
   }
 
   /**
@@ -156,6 +187,11 @@ export class Endpoint {
    * @throws {ProtocolError} `ERR_COAP_REQUEST`, `ERR_COAP_TIMEOUT`, `ERR_COAP_RESET`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`, and what layers throw
    */
   request(request: OutgoingRequest, options: RequestOptions = {}): Promise<Response> {
+    const { proxy, ...rest } = options;
+    if (proxy !== undefined) {
+      const { address, port } = request.peer;
+      return this.#resolveVia(proxy, address, port).then((peer) => this.request({ ...request, peer }, rest));
+    }
     return this.#promise(options, (done, failed) =>
       this.requester(complete(request), {
         response: (response) => done(response),
@@ -328,13 +364,13 @@ export class Endpoint {
   }
 
   /**
-   * Whether a CoAP endpoint lives at the peer: it answers an Empty message with a Reset.
+   * Whether a CoAP endpoint lives at the peer, or at the proxy that reaches it: it answers an Empty message with a Reset.
    *
    * @throws {CoapError} `ERR_COAP_TIMEOUT`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`, `ERR_COAP_BUSY`
    */
   ping(peer: Peer, options: RequestOptions = {}): Promise<void> {
     return this.#promise<void>(options, (done, failed) => {
-      const transmission = this.#messaging.ping(peer, {
+      const transmission = this.#messaging.ping(peer.via ?? peer, {
         finished: () => done(),
         failed: (error) => (error.code === 'ERR_COAP_RESET' ? done() : failed(error)),
       });
@@ -355,6 +391,7 @@ export class Endpoint {
       ...prefixed('qBlock', this.#qBlock?.stats() ?? {}),
       ...prefixed('observe', this.#observe.stats()),
       ...prefixed('echo', this.#echo.stats()),
+      ...(this.#proxying === undefined ? {} : prefixed('proxy', this.#proxying.stats())),
     };
   }
 
@@ -373,6 +410,7 @@ export class Endpoint {
     this.#blockwise.close();
     this.#tokenSupport?.close();
     this.#echo.close();
+    this.#proxying?.close();
     await this.#transport.close();
   }
 
@@ -422,8 +460,10 @@ export class Endpoint {
 
 /** @throws {CoapError} `ERR_COAP_REQUEST` for a FETCH without Content-Format (RFC 8132, Section 2.3.1) */
 function complete(request: OutgoingRequest): Request {
-  const full = { code: Method.GET, options: [], payload: emptyBytes, ...request };
-  if (full.code === Method.FETCH && findOption(full.options, OptionNumber.ContentFormat) === undefined)
+  const full: Request = { code: Method.GET, options: [], payload: emptyBytes, ...request };
+  const { code, options } = full;
+  // Of a protected one it is encrypted (RFC 8613 §4.1).
+  if (code === Method.FETCH && findOption(options, OptionNumber.ContentFormat) === undefined && findOption(options, OptionNumber.Oscore) === undefined)
     throw new CoapError('ERR_COAP_REQUEST', 'expected a Content-Format in a FETCH, got none');
   return full;
 }

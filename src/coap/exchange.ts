@@ -21,12 +21,14 @@ import {
   optionTable,
   type RecognisedOptions,
   readUint,
+  recogniseForwarded,
   recogniseOptions,
   responseTable,
   uintOption,
   withoutOptions,
 } from './option.ts';
 import { encodeProblemDetails } from './problem-details.ts';
+import type { Proxying } from './proxying.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
 import type { Transmission, TransmissionListener } from './transmission.ts';
@@ -71,6 +73,20 @@ function closed(): CoapError {
 function unanswered(): CoapError {
   return new CoapError('ERR_COAP_NO_RESPONSE', 'no response came, as the No-Response option asks');
 }
+/** The unsafe options that a proxy interprets in requests, and in responses. */
+const ofForwardedRequests: readonly number[] = [
+  OptionNumber.UriHost,
+  OptionNumber.UriPort,
+  OptionNumber.UriPath,
+  OptionNumber.UriQuery,
+  OptionNumber.Observe,
+  OptionNumber.Block1,
+  OptionNumber.Block2,
+  OptionNumber.ProxyUri,
+  OptionNumber.ProxyScheme,
+  OptionNumber.NoResponse,
+];
+const ofForwardedResponses: readonly number[] = [OptionNumber.Observe, OptionNumber.MaxAge, OptionNumber.Block1, OptionNumber.Block2];
 
 /** The client's half of an exchange. */
 class OutgoingExchange implements TransmissionListener {
@@ -86,6 +102,8 @@ class OutgoingExchange implements TransmissionListener {
   readonly renews: boolean;
   /** Open to any number of responses until it is cancelled. */
   readonly qBlock: boolean;
+  /** Sent by a proxy for a client of its own. */
+  readonly forwarded: boolean;
   readonly listener: ResponseListener;
   transmission: Transmission | undefined = undefined;
   deadline: Task | undefined = undefined;
@@ -99,6 +117,7 @@ class OutgoingExchange implements TransmissionListener {
     this.exchange = exchange;
     this.peer = request.peer;
     this.qBlock = request.qBlock === true;
+    this.forwarded = request.forwarded === true;
     this.token = token;
     this.number = tokenNumber(token);
     this.observes = observe !== undefined && isRegistration(observe);
@@ -168,6 +187,9 @@ export class Exchange implements ReplyOwner {
   handler: Handler = (_request, reply) => reply.respond(plain(Code.NotFound));
   /** Takes responses to requests of which nothing is kept (RFC 8974, Section 3); returns whether it was one. */
   stateless: ((message: Message, peer: Peer, transmission: Transmission | undefined) => boolean) | undefined = undefined;
+
+  /** What of the requests is for others, and who takes it. Its handler may stand under layers of its own. */
+  proxying: Pick<Proxying, 'route' | 'handler'> | undefined = undefined;
 
   constructor(messaging: Messaging, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, config: ExchangeConfig = {}) {
     this.messaging = messaging;
@@ -255,7 +277,7 @@ export class Exchange implements ReplyOwner {
     if (outgoing === undefined || (outgoing.peer.key !== peer.key && !group) || !equalBytes(outgoing.token, message.token))
       return this.stateless?.(message, peer, transmission) ?? false;
     if (transmission !== undefined && outgoing.transmission !== transmission) return false;
-    const { bad, options } = this.recogniseResponse(message.options);
+    const { bad, options } = outgoing.forwarded ? recogniseForwarded(message.options, ofForwardedResponses) : this.recogniseResponse(message.options);
     // What one member of a group does wrong is not the end for the others.
     if (bad !== undefined && group) return false;
     if (bad !== undefined) {
@@ -298,10 +320,17 @@ export class Exchange implements ReplyOwner {
       this.#receiveGroupRequest(message, peer, incoming, group);
       return;
     }
-    const { bad, options: known } = recogniseOptions(message.options, this.#options);
-    const { reachability } = this.messaging;
-    const last = known[known.length - 1];
-    const options = reachability === undefined || last === undefined || last.number < OptionNumber.Echo ? known : reachability.readEcho(incoming, known);
+    let received = message.options;
+    if (this.proxying !== undefined) {
+      const route = this.proxying.route(received);
+      if (route.forward) {
+        this.#forward(this.proxying.handler, route.options, message, peer, incoming);
+        return;
+      }
+      received = route.options;
+    }
+    const { bad, options: known } = recogniseOptions(received, this.#options);
+    const options = this.#readEcho(incoming, known);
     const confirmable = message.type === MessageType.CON;
     // RFC 8974 §2.2.2: no Reset, which would say that extended tokens are unknown here.
     if (message.token.length > this.#longestToken)
@@ -320,8 +349,7 @@ export class Exchange implements ReplyOwner {
       }
       const reply = this.#reply(message, peer, incoming, observe, noResponse);
       const { code, payload } = message;
-      // Who sends an Echo of any kind knows how to answer one.
-      reply.knowsEcho = options !== known || (last !== undefined && last.number >= OptionNumber.Echo && findOption(known, OptionNumber.Echo) !== undefined);
+      reply.knowsEcho = hasEcho(known);
       try {
         this.handler(confirmable ? { code, options: kept, payload, peer } : { code, options: kept, payload, peer, nonConfirmable: true }, reply);
       } catch (error) {
@@ -354,6 +382,44 @@ export class Exchange implements ReplyOwner {
       inner.silence();
     }
     if (!inner.over) this.#keep(inner);
+  }
+
+  /** The options without an Echo of our making, by which the peer shows its address. */
+  #readEcho(incoming: Incoming, options: readonly Option[]): readonly Option[] {
+    const { reachability } = this.messaging;
+    return reachability !== undefined && hasEcho(options) ? reachability.readEcho(incoming, options) : options;
+  }
+
+  /** A request that is for another endpoint: the handler of a proxy takes it. */
+  #forward(handler: Handler, received: readonly Option[], message: Message, peer: Peer, incoming: Incoming): void {
+    const { bad, options: known } = recogniseForwarded(received, ofForwardedRequests);
+    const options = this.#readEcho(incoming, known);
+    const { code, payload } = message;
+    if (bad !== undefined) {
+      this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
+      this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadOption, `not to be forwarded: ${optionName(bad.number)}`));
+      return;
+    }
+    if (this.#replies.size >= this.#limits.replies) {
+      this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
+      return;
+    }
+    const observe = findOption(options, OptionNumber.Observe);
+    const noResponse = findOption(options, OptionNumber.NoResponse);
+    const reply = this.#reply(message, peer, incoming, observe, noResponse === undefined ? 0 : readUint(noResponse.value));
+    reply.knowsEcho = hasEcho(known);
+    if (observe !== undefined) {
+      const earlier = this.#observers.get(observerKey(reply)) ?? this.#observers.get(observerKey({ peer, token: message.token, authenticated: true }));
+      reply.registration = earlier?.registration ?? reply;
+    }
+    const request: Request = { code, options, payload, peer, nonConfirmable: !incoming.confirmable };
+    try {
+      handler(observe === undefined ? request : { ...request, observation: reply.registration }, reply);
+    } catch (error) {
+      this.failed(peer, error);
+      reply.respond(plain(Code.InternalServerError));
+    }
+    if (!reply.over) this.#keep(reply);
   }
 
   #keep(reply: IncomingExchange): void {
@@ -416,7 +482,7 @@ function endsTransfer(code: number): boolean {
 }
 
 /** What is protected is another endpoint than what is not: nobody ends the one by the other (RFC 7252, Section 1.2). */
-function observerKey(reply: IncomingExchange): string {
+function observerKey(reply: Pick<IncomingExchange, 'peer' | 'token' | 'authenticated'>): string {
   let key = reply.authenticated ? `protected ${reply.peer.key}` : reply.peer.key;
   for (const byte of reply.token) key += ` ${byte}`;
   return key;
@@ -427,6 +493,12 @@ function isForProxy(options: readonly Option[]): boolean {
   const last = options[options.length - 1];
   if (last === undefined || last.number < OptionNumber.ProxyUri) return false;
   return findOption(options, OptionNumber.ProxyUri) !== undefined || findOption(options, OptionNumber.ProxyScheme) !== undefined;
+}
+
+/** Who sends an Echo of any kind knows how to answer one. Options are in order and few lie as high, so that a look at the last one mostly does. */
+function hasEcho(options: readonly Option[]): boolean {
+  const last = options[options.length - 1];
+  return last !== undefined && last.number >= OptionNumber.Echo && findOption(options, OptionNumber.Echo) !== undefined;
 }
 
 /** Observe 0 (RFC 7641, Section 2). */

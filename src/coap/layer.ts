@@ -10,6 +10,8 @@ export interface Peer {
   readonly port: number;
   /** The address is one of many endpoints: requests to it go to a group (RFC 7252, Section 8). Absent: one endpoint. */
   readonly group?: boolean;
+  /** The forward proxy that reaches it. `address` may then be a name that only the proxy can resolve; see `originVia`. */
+  readonly via?: Peer;
 }
 
 /**
@@ -43,8 +45,6 @@ export interface Request {
    * Sections 3.3.1 and 3.6). Layers pass it on; they do so by `{ ...request, ... }`.
    */
   readonly observation?: object;
-  /** To be sent: on behalf of a client of ours, as a proxy does. An Echo challenge is left to that client (RFC 9175, Section 2.3). */
-  readonly forwarded?: boolean;
   /**
    * To be sent: one of the messages of a robust block-wise transfer (RFC 9177), which the Q-Block layer paces. It waits for no turn when it is Non-confirmable,
    * and its exchange is open to any number of responses until it is cancelled, or an error response other than 4.08 comes.
@@ -52,6 +52,8 @@ export interface Request {
   readonly qBlock?: boolean;
   /** To be sent: the one block that its Block2 option names is wanted and nothing else (RFC 7959, Section 2.4). Layers that move bodies leave it alone. */
   readonly oneBlock?: boolean;
+  /** To be sent by a proxy for a client: its response is judged as a proxy judges it (RFC 7252, Section 5.7.1), and no layer answers a challenge for it. */
+  readonly forwarded?: boolean;
 }
 
 /** A response, to be sent or received. */

@@ -108,7 +108,8 @@ class Observation implements ResponseListener {
     const cancel = env.schedule(0, () => {
       const latest = this.#latest;
       if (!this.#listeners.has(place) || latest === undefined) return;
-      if (env.now() - this.#receivedAt <= maxAge(latest)) listener.response(latest, false);
+      const age = env.now() - this.#receivedAt;
+      if (age <= maxAge(latest)) listener.response(aged(latest, age), false);
       else this.#renew();
     });
     return () => {
@@ -212,6 +213,12 @@ class Observation implements ResponseListener {
     this.#listeners.clear();
     return listeners;
   }
+}
+
+/** RFC 7641 §5: the Max-Age of a representation that is passed on later counts down. */
+function aged(response: Response, age: number): Response {
+  const left = uintOption(OptionNumber.MaxAge, Math.max(0, Math.floor((maxAge(response) - age) / 1000)));
+  return age < 1 ? response : { ...response, options: withOption(response.options, left) };
 }
 
 /** Milliseconds. */

@@ -3,7 +3,7 @@ import { Method } from './code.ts';
 import type { Layer, Request } from './layer.ts';
 import { ObserveClient } from './observe-client.ts';
 import { ObserveServer } from './observe-server.ts';
-import { OptionNumber, uintOf } from './option.ts';
+import { findOption, OptionNumber, uintOf } from './option.ts';
 
 export interface ObserveOptions {
   /** Observers of all resources together. Default 4,096. */
@@ -63,7 +63,7 @@ export function observe(options: ObserveOptions, env: Env): ObserveLayer {
     outbound: (next) => {
       client.next = next;
       return (request, listener) => {
-        if (isRegistration(request)) return client.observe(request, listener);
+        if (isRegistration(request) && !isOfAnother(request)) return client.observe(request, listener);
         return (options.answerGets === true ? client.answer(request, listener) : undefined) ?? next(request, listener);
       };
     },
@@ -77,6 +77,14 @@ export function observe(options: ObserveOptions, env: Env): ObserveLayer {
       client.close();
     },
   };
+}
+
+/**
+ * A registration that a proxy passes on and that OSCORE protects: only who protected it can renew it or share it, and put its notifications in order (RFC 8613,
+ * Sections 4.1.3.5.1 and 10).
+ */
+function isOfAnother(request: Request): boolean {
+  return request.forwarded === true && findOption(request.options, OptionNumber.Oscore) !== undefined;
 }
 
 /** GET or FETCH (RFC 8132, Section 2.4) with Observe 0. */

@@ -298,6 +298,22 @@ export function recogniseOptions(options: readonly Option[], known: OptionTable 
   return { bad: undefined, options };
 }
 
+/**
+ * Sort out what a proxy must reject: every unsafe option but those that it interprets and that are of the right form. All others stay as they are, critical
+ * ones too, since they are for the other end.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.7.1
+ */
+export function recogniseForwarded(options: readonly Option[], interpreted: readonly number[]): RecognisedOptions {
+  let before = -1;
+  for (const option of options) {
+    const { number } = option;
+    if (isUnsafe(number) && !(interpreted.includes(number) && fits(option, before, table))) return { bad: option, options };
+    before = number;
+  }
+  return { bad: undefined, options };
+}
+
 function sortOut(options: readonly Option[], firstMisfit: number, known: OptionTable): RecognisedOptions {
   const kept = options.slice(0, firstMisfit);
   for (let i = firstMisfit; i < options.length; i++) {

@@ -47,6 +47,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
   knowsEcho = false;
   readonly #method: number;
   readonly #deregisters: boolean;
+  /** Equal for the requests of one observation: registration, renewals and cancellation. */
+  registration: object = this;
   readonly #owner: ReplyOwner;
   readonly #incoming: Incoming;
   readonly #noResponse: number;

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeMessage, findOption, OptionNumber } from '../../src/coap/index.ts';
+import { allowTargets, decodeMessage, Endpoint, findOption, OptionNumber, ProxyServer } from '../../src/coap/index.ts';
 import type { ResourceServer } from '../../src/rs/index.ts';
 import { SeededRandom } from '../support/random.ts';
 import { repeat } from '../support/scale.ts';
 import { Simulator, type SimulatorOptions } from '../support/simulator.ts';
 import { Parties, rsAddress, rsUri } from './parties.ts';
-import { Relay } from './relay.ts';
 import { auditWire } from './wire-audit.ts';
-
-const relayUri = 'coap://10.0.0.5:5683';
 
 /** A resource for each of two clients, and who was let in. */
 class Rooms {
@@ -58,26 +55,35 @@ interface Setup {
   close(): Promise<void>;
 }
 
-/** Two clients with keys of their own behind a relay. */
-async function behindRelay(options: SimulatorOptions): Promise<Setup> {
+/** Two clients with keys of their own behind a forward proxy. */
+async function behindProxy(options: SimulatorOptions): Promise<Setup> {
   const simulator = new Simulator(options);
   const rooms = new Rooms();
   const parameters = { nstart: 16, maxRetransmit: 8 };
-  const parties = new Parties(simulator, { clients: 2, scopes: ['in_a', 'in_b'], rs: { scopes: table }, resources: rooms.build, parameters });
+  const parties = new Parties(simulator, {
+    clients: 2,
+    scopes: ['in_a', 'in_b'],
+    rs: { scopes: table },
+    resources: rooms.build,
+    parameters,
+    client: { proxy: 'coap://10.0.0.5' },
+  });
   await parties.start();
-  const relay = new Relay(simulator, '10.0.0.5', simulator.peer('10.0.0.2', 5683), parameters);
+  const env = simulator.env('proxy');
+  const proxying = new ProxyServer({ forward: { allow: allowTargets('10.0.0.1', '10.0.0.2') }, env });
+  const proxy = new Endpoint({ transport: simulator.transport('10.0.0.5', 5683), env, parameters: { ...parameters, nstart: 64 }, proxying });
   return {
     parties,
     rooms,
     send: async ({ owner, path, text }) => {
       const scope = owner === 0 ? 'in_a' : 'in_b';
-      const response = await parties.clients[owner]!.fetch(`${relayUri}${path}`, { method: 'POST', payload: text, scope, upgrade: false });
+      const response = await parties.clients[owner]!.fetch(`${rsUri}${path}`, { method: 'POST', payload: text, scope, upgrade: false });
       assert.equal(response.protected, true);
       return [response.codeText, response.codeText === '2.04' ? response.text() : ''];
     },
     close: async () => {
-      await relay.close();
       await parties.close();
+      await proxy.close();
     },
   };
 }
@@ -102,7 +108,7 @@ async function onOneEndpoint(options: SimulatorOptions): Promise<Setup> {
 }
 
 for (const [name, soak, setup] of [
-  ['of two clients behind one relay', 'interleaved-relay', behindRelay],
+  ['of two clients behind one proxy', 'interleaved-proxy', behindProxy],
   ['of one client on one port', 'interleaved-port', onOneEndpoint],
 ] as const) {
   test(`RFC 9200 6.1, RFC 9203 4.3: contexts with different scopes ${name}, interleaved through one address, never mix`, async () => {
@@ -138,7 +144,7 @@ for (const [name, soak, setup] of [
           .map(({ from }) => from),
       );
       assert.equal(senders.size, 1);
-      // A relay sends the ciphertext of another on.
+      // A proxy sends the ciphertext of another on.
       const { pairs } = auditWire(parties.simulator.wire, parties.contexts.values());
       assert.deepEqual(parties.faults(), []);
       await close();

@@ -118,8 +118,9 @@ export class PythonPeer {
 
 /** An aiocoap client that has the context in `folder` for everything at `port`. */
 export class AiocoapClient extends PythonPeer {
-  static async start(t: TestContext, port: number, folder?: string): Promise<AiocoapClient> {
-    const client = new AiocoapClient(t, 'client.py', ...(folder === undefined ? [] : ['--oscore', `coap://127.0.0.1:${port}/*`, folder]));
+  static async start(t: TestContext, port: number, folder?: string, proxy?: string): Promise<AiocoapClient> {
+    const through = proxy === undefined ? [] : ['--proxy', proxy];
+    const client = new AiocoapClient(t, 'client.py', ...through, ...(folder === undefined ? [] : ['--oscore', `coap://127.0.0.1:${port}/*`, folder]));
     await client.hear();
     return client;
   }

@@ -1,17 +1,19 @@
 """An aiocoap client that does what lines of JSON on its standard input say.
 
-    client.py [--oscore URI-PATTERN BASEDIR]...
+    client.py [--proxy URI] [--oscore URI-PATTERN BASEDIR]...
 """
 
 import argparse
 import asyncio
 
 import aiocoap
+from aiocoap.proxy.client import ProxyForwarder
 
 from lines import message, orders, say, told
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--oscore", nargs=2, action="append", default=[])
+parser.add_argument("--proxy")
 arguments = parser.parse_args()
 
 
@@ -35,26 +37,27 @@ async def observe(context, order):
     say(ended=None)
 
 
-async def obey(context, order):
+async def obey(context, requester, order):
     if "sequence" in order:
         # Test 15 of the OSCORE interop: a client that sends a number again.
         for credential in context.client_credentials.values():
             credential.sender_sequence_number = order["sequence"]
         say(sequence=order["sequence"])
     elif order.get("count") is not None:
-        await observe(context, order)
+        await observe(requester, order)
     else:
-        say(**told(await context.request(message(order)).response))
+        say(**told(await requester.request(message(order)).response))
 
 
 async def main():
     context = await aiocoap.Context.create_client_context(transports=["oscore", "simple6"])
     for pattern, basedir in arguments.oscore:
         context.client_credentials.load_from_dict({pattern: {"oscore": {"basedir": basedir}}})
+    requester = context if arguments.proxy is None else ProxyForwarder(arguments.proxy, context)
     say(ready=True)
     async for order in orders():
         try:
-            await asyncio.wait_for(obey(context, order), 15)
+            await asyncio.wait_for(obey(context, requester, order), 15)
         except Exception as error:
             say(error=type(error).__name__, detail=str(error))
     await context.shutdown()
