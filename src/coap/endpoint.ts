@@ -7,15 +7,20 @@ import { Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
 import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits } from './exchange.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from './layer.ts';
+import type { Message } from './message.ts';
+import type { MessageLayer, Received } from './message-layer.ts';
 import { defaultMessagingLimits, Messaging, type MessagingLimits } from './messaging.ts';
 import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
-import type { DatagramTransport } from './transport.ts';
+import { defaultStreamLimits, type StreamLimits } from './stream-limits.ts';
+import { type ConnectionEvent, StreamMessaging } from './stream-messaging.ts';
+import { isStream, type Transport } from './transport.ts';
+import type { UriScheme } from './uri-scheme.ts';
 
 /** Something worth a log line. */
-export type EndpointEvent = ExchangeEvent;
+export type EndpointEvent = ExchangeEvent | ConnectionEvent;
 
 export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
   /** Notifications kept for a consumer of `observe` that is slower than they come. */
@@ -23,7 +28,7 @@ export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
 }
 
 export interface EndpointOptions {
-  readonly transport: DatagramTransport;
+  readonly transport: Transport;
   readonly env?: Env;
   /** Who answers requests; absent: 4.04 to all. */
   readonly handler?: Handler;
@@ -33,6 +38,8 @@ export interface EndpointOptions {
   readonly blockwise?: BlockwiseOptions;
   readonly observe?: ObserveOptions;
   readonly limits?: Partial<EndpointLimits>;
+  /** What connections may cost, where the transport has them. */
+  readonly connections?: Partial<StreamLimits>;
   readonly emit?: (event: EndpointEvent) => void;
 }
 
@@ -56,8 +63,8 @@ export interface RequestOptions {
 export class Endpoint {
   /** The top of the layers, for callers that do without promises. */
   readonly requester: Requester;
-  readonly #transport: DatagramTransport;
-  readonly #messaging: Messaging;
+  readonly #transport: Transport;
+  readonly #messaging: MessageLayer;
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
   readonly #observe: ObserveLayer;
@@ -71,12 +78,28 @@ export class Endpoint {
     this.#transport = transport;
     this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
     const parameters = deriveParameters(options.parameters);
-    this.#messaging = new Messaging({ parameters, limits: this.#limits }, env, {
-      send: (datagram, peer) => transport.send(datagram, peer),
-      emit,
-      request: (message, peer, incoming) => this.#exchange.receiveRequest(message, peer, incoming),
-      response: (message, peer, transmission) => this.#exchange.receiveResponse(message, peer, transmission),
-    });
+    const request = (message: Message, peer: Peer, incoming: Received): void => this.#exchange.receiveRequest(message, peer, incoming);
+    let start: () => void;
+    if (isStream(transport)) {
+      const messaging = new StreamMessaging(transport, { parameters, limits: { ...defaultStreamLimits, ...options.connections } }, env, {
+        emit,
+        request,
+        response: (message, peer) => this.#exchange.receiveResponse(message, peer, undefined),
+        lost: (peer, error) => this.#exchange.lost(peer, error),
+        needs: (peer, observations) => this.#exchange.needs(peer, observations),
+      });
+      this.#messaging = messaging;
+      start = () => transport.start((wire, peer) => messaging.accept(wire, peer));
+    } else {
+      const messaging = new Messaging({ parameters, limits: this.#limits }, env, {
+        send: (datagram, peer) => transport.send(datagram, peer),
+        emit,
+        request,
+        response: (message, peer, transmission) => this.#exchange.receiveResponse(message, peer, transmission),
+      });
+      this.#messaging = messaging;
+      start = () => transport.start((datagram, peer) => messaging.receive(datagram, peer));
+    }
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? [])];
@@ -88,7 +111,7 @@ export class Endpoint {
     );
     this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next), this.#exchange.request);
     this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next), handler ?? this.#exchange.handler);
-    transport.start((datagram, peer) => this.#messaging.receive(datagram, peer));
+    start();
   }
 
   /** Where the transport is bound. */
@@ -99,10 +122,10 @@ export class Endpoint {
   /**
    * The peer at a host and port.
    *
-   * @throws {ProtocolError} when the host cannot be resolved
+   * @throws {ProtocolError} when the host cannot be resolved, or the transport is for another scheme
    */
-  resolve(host: string, port: number): Promise<Peer> {
-    return this.#transport.resolve(host, port);
+  resolve(host: string, port: number, scheme?: UriScheme): Promise<Peer> {
+    return this.#transport.resolve(host, port, scheme);
   }
 
   /**

@@ -3,15 +3,15 @@ import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { Code, codeClass } from './code.ts';
 import { Task } from './deadline.ts';
-import type { Incoming } from './deduplication.ts';
 import { CoapError } from './errors.ts';
 import type { Handler, Peer, Request, ResponseListener } from './layer.ts';
 import { type Body, type Message, MessageType } from './message.ts';
-import type { DiscardedEvent, Messaging } from './messaging.ts';
+import type { MessageLayer, Received, Underway } from './message-layer.ts';
+import type { DiscardedEvent } from './messaging.ts';
 import { findOption, type Option, OptionNumber, type OptionTable, optionName, optionTable, readUint, recogniseOptions } from './option.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
-import type { Transmission, TransmissionListener } from './transmission.ts';
+import type { TransmissionListener } from './transmission.ts';
 
 /** What the exchange layer reports. `failed`: a handler threw, or a response of its making cannot be sent. */
 export type ExchangeEvent = DiscardedEvent | { readonly type: 'failed'; readonly peer: Peer; readonly error: unknown };
@@ -46,7 +46,7 @@ class OutgoingExchange implements TransmissionListener {
   /** A registration under a token that was registered before: what comes under it may answer the one before. */
   readonly renews: boolean;
   readonly listener: ResponseListener;
-  transmission: Transmission | undefined = undefined;
+  transmission: Underway | undefined = undefined;
   deadline: Task | undefined = undefined;
   /** A notification came before the acknowledgement. */
   notified = false;
@@ -85,7 +85,7 @@ class OutgoingExchange implements TransmissionListener {
  * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.3 and https://www.rfc-editor.org/rfc/rfc9175#section-4
  */
 export class Exchange implements ReplyOwner {
-  readonly messaging: Messaging;
+  readonly messaging: MessageLayer;
   readonly #limits: ExchangeLimits;
   readonly #emit: (event: ExchangeEvent) => void;
   readonly #tokens: Tokens;
@@ -103,7 +103,7 @@ export class Exchange implements ReplyOwner {
   handler: Handler = (_request, reply) => reply.respond(plain(Code.NotFound));
 
   /** @param understood options that the layers above process, of those that need a layer */
-  constructor(messaging: Messaging, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, understood: readonly number[] = []) {
+  constructor(messaging: MessageLayer, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, understood: readonly number[] = []) {
     this.messaging = messaging;
     this.#limits = limits;
     this.#emit = emit;
@@ -152,6 +152,7 @@ export class Exchange implements ReplyOwner {
     // A renewal or a cancellation takes the place of the registration: what comes under the token now goes to its listener.
     if (before !== undefined) this.end(before);
     this.#requests.set(outgoing.number, outgoing);
+    if (outgoing.transmission === undefined) outgoing.finished();
     return () => this.end(outgoing);
   }
 
@@ -169,7 +170,7 @@ export class Exchange implements ReplyOwner {
   }
 
   /** From the message layer: a response. Returns whether it was expected. */
-  receiveResponse(message: Message, peer: Peer, transmission: Transmission | undefined): boolean {
+  receiveResponse(message: Message, peer: Peer, transmission: Underway | undefined): boolean {
     const outgoing = this.#requests.get(tokenNumber(message.token));
     // RFC 7252 §5.3.2: the endpoint that was asked, the token that was given, and for a piggybacked response the message id.
     if (outgoing === undefined || outgoing.peer.key !== peer.key || !equalBytes(outgoing.token, message.token)) return false;
@@ -197,7 +198,7 @@ export class Exchange implements ReplyOwner {
   }
 
   /** From the message layer: a request that is no duplicate. */
-  receiveRequest(message: Message, peer: Peer, incoming: Incoming): void {
+  receiveRequest(message: Message, peer: Peer, incoming: Received): void {
     const { bad, options } = recogniseOptions(message.options, this.#options);
     const confirmable = message.type === MessageType.CON;
     if (bad !== undefined) this.#rejectOption(bad, message, peer, incoming);
@@ -222,6 +223,24 @@ export class Exchange implements ReplyOwner {
       this.#replies.add(reply);
       if (!reply.answered) reply.expireAfter(this.messaging.parameters.exchangeLifetime);
     }
+  }
+
+  /** From a message layer with connections: what was sent to the peer, or is still to be, meets nobody any more (RFC 8323, Section 7.4). */
+  lost(peer: Peer, error: CoapError): void {
+    for (const outgoing of [...this.#requests.values()]) {
+      // Of what has not left, the message layer itself tells.
+      if (outgoing.peer.key === peer.key && outgoing.transmission === undefined) outgoing.failed(error);
+    }
+    for (const reply of [...this.#replies]) if (reply.peer.key === peer.key) reply.cancel();
+  }
+
+  /** Whether a request of ours to the peer waits for its response; with `observations`, also whether one side observes the other. */
+  needs(peer: Peer, observations: boolean): boolean {
+    for (const outgoing of this.#requests.values()) {
+      if (outgoing.peer.key === peer.key && (observations || outgoing.deadline !== undefined)) return true;
+    }
+    if (observations) for (const reply of this.#replies) if (reply.peer.key === peer.key) return true;
+    return false;
   }
 
   failed(peer: Peer, error: unknown): void {
@@ -253,11 +272,11 @@ export class Exchange implements ReplyOwner {
     for (const reply of [...this.#replies]) reply.cancel();
   }
 
-  #reply(message: Message, peer: Peer, incoming: Incoming, observe: Option | undefined, noResponse: number): IncomingExchange {
+  #reply(message: Message, peer: Peer, incoming: Received, observe: Option | undefined, noResponse: number): IncomingExchange {
     return new IncomingExchange(this, incoming, peer, message.token, observe !== undefined, noResponse);
   }
 
-  #rejectOption(bad: Option, message: Message, peer: Peer, incoming: Incoming): void {
+  #rejectOption(bad: Option, message: Message, peer: Peer, incoming: Received): void {
     this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
     // RFC 7252 §5.4.1: 4.02 with a diagnostic to a Confirmable request; a Non-confirmable one is rejected, in silence.
     if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadOption, `not understood: ${optionName(bad.number)}`));

@@ -25,6 +25,7 @@ export type { Link } from './link-format.ts';
 export { attributeOf, decodeLinkFormat, encodeLinkFormat, filterLinks, link } from './link-format.ts';
 export type { Body, Message } from './message.ts';
 export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, MessageType } from './message.ts';
+export type { MessageLayer, PeerWatcher, Received, Underway } from './message-layer.ts';
 export type { DiscardedEvent, MessagingLimits, MessagingPort } from './messaging.ts';
 export { defaultMessagingLimits, Messaging } from './messaging.ts';
 export type { ObserveLayer, ObserveOptions } from './observe.ts';
@@ -62,7 +63,34 @@ export { RequestTags, requestTagOption } from './request-tag.ts';
 export type { RouterOptions } from './resource.ts';
 export { Router, requestPath } from './resource.ts';
 export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource-entry.ts';
+export type { Capabilities, Release } from './signaling.ts';
+export {
+  applyCsm,
+  decodeAbort,
+  decodePing,
+  decodeRelease,
+  encodeAbort,
+  encodeCsm,
+  encodePing,
+  encodeRelease,
+  SignalingCode,
+  SignalingError,
+  SignalingOption,
+} from './signaling.ts';
+export type { ConnectionConfig, ConnectionPort, StreamRequest } from './stream.ts';
+export { StreamConnection } from './stream.ts';
+export type { Framing } from './stream-framing.ts';
+export { encodeFrame, FrameReader } from './stream-framing.ts';
+export type { StreamLimits } from './stream-limits.ts';
+export { defaultStreamLimits } from './stream-limits.ts';
+export type { ConnectionEvent, StreamMessagingPort } from './stream-messaging.ts';
+export { StreamMessaging } from './stream-messaging.ts';
+export type { StreamAddress } from './stream-peer.ts';
+export { StreamPeer } from './stream-peer.ts';
 export type { Transmission, TransmissionListener } from './transmission.ts';
-export type { DatagramTransport } from './transport.ts';
+export type { DatagramTransport, StreamTransport, Transport, TransportBase, Wire, WireListener } from './transport.ts';
+export { isStream } from './transport.ts';
 export type { CoapUri } from './uri.ts';
 export { composeUri, parseUri, uriOptions } from './uri.ts';
+export type { UriScheme } from './uri-scheme.ts';
+export { defaultPorts, isSecure } from './uri-scheme.ts';

@@ -1,6 +1,8 @@
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import type { Option } from './option.ts';
+import type { Capabilities } from './signaling.ts';
+import type { UriScheme } from './uri-scheme.ts';
 
 /** A CoAP endpoint as the transport sees it: two datagrams of one endpoint carry the same object or at least the same `key`. */
 export interface Peer {
@@ -8,6 +10,12 @@ export interface Peer {
   readonly key: string;
   readonly address: string;
   readonly port: number;
+  /** The scheme of the URIs of what it serves. Absent: `coap`. */
+  readonly scheme?: UriScheme;
+  /** The name that a certificate or a Host header field has to show, where the transport goes by names. */
+  readonly host?: string;
+  /** Where it is reached over a connection, which keeps order and loses nothing: what it said that it takes. */
+  readonly capabilities?: Readonly<Capabilities>;
 }
 
 /**

@@ -51,7 +51,7 @@ function writeExtension(into: Uint8Array, offset: number, value: number): number
  *
  * @throws {CoapError} `ERR_COAP_OPTION` when options are out of order, or a number or a length is too large
  */
-function optionsAndPayloadLength(options: readonly Option[], payload: Uint8Array): number {
+export function bodyLength(options: readonly Option[], payload: Uint8Array): number {
   let length = payload.length === 0 ? 0 : payload.length + 1;
   let before = 0;
   for (let i = 0; i < options.length; i++) {
@@ -67,7 +67,7 @@ function optionsAndPayloadLength(options: readonly Option[], payload: Uint8Array
   return length;
 }
 
-function writeOptionsAndPayload(into: Uint8Array, start: number, options: readonly Option[], payload: Uint8Array): void {
+export function writeBody(into: Uint8Array, start: number, options: readonly Option[], payload: Uint8Array): void {
   let offset = start;
   let before = 0;
   for (let i = 0; i < options.length; i++) {
@@ -145,9 +145,9 @@ function payloadStart(bytes: Uint8Array, markerAt: number, datagram: boolean): n
  * @throws {CoapError} `ERR_COAP_OPTION`
  */
 export function encodeBody(body: Body): Uint8Array {
-  const bytes = new Uint8Array(1 + optionsAndPayloadLength(body.options, body.payload));
+  const bytes = new Uint8Array(1 + bodyLength(body.options, body.payload));
   bytes[0] = body.code;
-  writeOptionsAndPayload(bytes, 1, body.options, body.payload);
+  writeBody(bytes, 1, body.options, body.payload);
   return bytes;
 }
 
@@ -168,8 +168,8 @@ export function decodeBody(bytes: Uint8Array): Body {
  * @throws {CoapError} `ERR_COAP_OPTION`
  */
 export function encodeOptions(options: readonly Option[]): Uint8Array {
-  const bytes = new Uint8Array(optionsAndPayloadLength(options, emptyBytes));
-  writeOptionsAndPayload(bytes, 0, options, emptyBytes);
+  const bytes = new Uint8Array(bodyLength(options, emptyBytes));
+  writeBody(bytes, 0, options, emptyBytes);
   return bytes;
 }
 
@@ -196,13 +196,13 @@ export function encodeMessage(message: Message): Uint8Array {
 export function encodeParts(type: number, code: number, id: number, token: Uint8Array, options: readonly Option[], payload: Uint8Array): Uint8Array {
   const tokenLength = token.length;
   if (tokenLength > 8) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most 8 bytes, got ${tokenLength}`);
-  const bytes = new Uint8Array(4 + tokenLength + optionsAndPayloadLength(options, payload));
+  const bytes = new Uint8Array(4 + tokenLength + bodyLength(options, payload));
   bytes[0] = 0x40 | (type << 4) | tokenLength;
   bytes[1] = code;
   bytes[2] = id >>> 8;
   bytes[3] = id;
   for (let i = 0; i < tokenLength; i++) bytes[4 + i] = token[i]!;
-  writeOptionsAndPayload(bytes, 4 + tokenLength, options, payload);
+  writeBody(bytes, 4 + tokenLength, options, payload);
   return bytes;
 }
 

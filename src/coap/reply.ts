@@ -1,15 +1,14 @@
 import { emptyBytes } from '../core/bytes.ts';
 import { Code } from './code.ts';
 import { Task } from './deadline.ts';
-import type { Incoming } from './deduplication.ts';
 import type { Peer, Reply, Response } from './layer.ts';
 import type { Body } from './message.ts';
-import type { Messaging } from './messaging.ts';
-import type { Transmission, TransmissionListener } from './transmission.ts';
+import type { MessageLayer, Received, Underway } from './message-layer.ts';
+import type { TransmissionListener } from './transmission.ts';
 
 /** What a reply needs of the exchange that owns it. */
 export interface ReplyOwner {
-  readonly messaging: Messaging;
+  readonly messaging: MessageLayer;
   /** A response cannot be encoded, or a task of the application threw. */
   failed(peer: Peer, error: unknown): void;
   /** A registration was accepted, or a request that bears a registration's token was answered with success. */
@@ -44,7 +43,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
   /** The request carried an Observe option. */
   readonly observes: boolean;
   readonly #owner: ReplyOwner;
-  readonly #incoming: Incoming;
+  readonly #incoming: Received;
   readonly #noResponse: number;
   /** The first response has left. */
   #answered = false;
@@ -52,12 +51,12 @@ export class IncomingExchange implements Reply, TransmissionListener {
   #closed = false;
   #onCancel: (() => void)[] | undefined = undefined;
   #deadline: Task | undefined = undefined;
-  #underWay: Transmission | undefined = undefined;
+  #underWay: Underway | undefined = undefined;
   #sent: Body | undefined = undefined;
   #waiting: Body | undefined = undefined;
   #nonConfirmables = 0;
 
-  constructor(owner: ReplyOwner, incoming: Incoming, peer: Peer, token: Uint8Array, observes: boolean, noResponse: number) {
+  constructor(owner: ReplyOwner, incoming: Received, peer: Peer, token: Uint8Array, observes: boolean, noResponse: number) {
     this.#owner = owner;
     this.#incoming = incoming;
     this.peer = peer;
@@ -120,6 +119,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
     if (this.#underWay !== undefined) this.#owner.messaging.settle(this.#underWay);
     this.#underWay = undefined;
     this.#waiting = undefined;
+    if (!this.#answered) this.#owner.messaging.acknowledge(this.#incoming);
     this.#end();
     for (const task of tasks ?? []) {
       try {

@@ -19,7 +19,7 @@ export function tap(transport: DatagramTransport, on: (event: TapEvent) => void)
       on({ direction: 'out', datagram, peer });
       transport.send(datagram, peer);
     },
-    resolve: (host, port) => transport.resolve(host, port),
+    resolve: (host, port, scheme) => transport.resolve(host, port, scheme),
     local: transport.local,
     close: () => transport.close(),
   };
