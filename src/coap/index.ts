@@ -66,6 +66,7 @@ export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, Re
 export type { Capabilities, Release } from './signaling.ts';
 export {
   applyCsm,
+  baseMessageSize,
   decodeAbort,
   decodePing,
   decodeRelease,
