@@ -12,7 +12,7 @@ import {
   parseUri,
   type Response,
   type TransmissionParameters,
-  type Transport,
+  type Transports,
 } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
@@ -28,7 +28,7 @@ import { Session } from './session.ts';
 import { OpenResource, Sessions } from './sessions.ts';
 
 export interface AceClientOptions {
-  readonly transport: Transport;
+  readonly transport: Transports;
   /** Keeps tokens and associations for the next run, and what protects against the reuse of a nonce: never give a client an older copy of its store. */
   readonly store: Store;
   readonly profiles: readonly Profile[];
@@ -71,7 +71,6 @@ interface Cures {
 export class AceClient {
   readonly #env: Env;
   readonly #emit: (event: AceClientEvent) => void;
-  readonly #transport: Transport;
   readonly #endpoint: Endpoint;
   readonly #profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly #servers: AuthorizationServers;
@@ -84,7 +83,6 @@ export class AceClient {
     const { transport, store } = options;
     const env = options.env ?? systemEnv;
     this.#env = env;
-    this.#transport = transport;
     this.#emit = (event) => options.emit?.(event);
     this.#profiles = this.#makeProfiles(options);
     const send = (request: Parameters<Endpoint['request']>[0]): Promise<Response> => this.#endpoint.request(request);
@@ -93,7 +91,7 @@ export class AceClient {
       profiles: this.#profiles,
       env,
       send,
-      resolve: (host, port, scheme) => transport.resolve(host, port, scheme),
+      resolve: (host, port, scheme) => this.#endpoint.resolve(host, port, scheme),
       emit: this.#emit,
     });
     this.#sessions = new Sessions({
@@ -239,7 +237,7 @@ export class AceClient {
 
   async #errand(text: string, init: AceRequestInit): Promise<Errand> {
     const uri = parseUri(text);
-    return errandOf(uri, text, await this.#transport.resolve(uri.host, uri.port, uri.scheme), init);
+    return errandOf(uri, text, await this.#endpoint.resolve(uri.host, uri.port, uri.scheme), init);
   }
 
   async #fetch(uri: string, init: AceRequestInit, deadline: Deadline): Promise<AceResponse> {

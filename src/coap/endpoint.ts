@@ -7,16 +7,16 @@ import { Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
 import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits } from './exchange.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from './layer.ts';
-import type { Message } from './message.ts';
-import type { MessageLayer, Received } from './message-layer.ts';
-import { defaultMessagingLimits, Messaging, type MessagingLimits } from './messaging.ts';
+import type { MessageLayer } from './message-layer.ts';
+import { messageLayerOf } from './message-layers.ts';
+import { defaultMessagingLimits, type MessagingLimits } from './messaging.ts';
 import { ObservationStream } from './observation-stream.ts';
 import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
 import { OptionNumber, uintOption, withOption } from './option.ts';
 import { deriveParameters, type TransmissionParameters } from './parameters.ts';
 import { defaultStreamLimits, type StreamLimits } from './stream-limits.ts';
-import { type ConnectionEvent, StreamMessaging } from './stream-messaging.ts';
-import { isStream, type Transport } from './transport.ts';
+import type { ConnectionEvent } from './stream-messaging.ts';
+import type { Transport, Transports } from './transport.ts';
 import type { UriScheme } from './uri-scheme.ts';
 
 /** Something worth a log line. */
@@ -28,7 +28,8 @@ export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
 }
 
 export interface EndpointOptions {
-  readonly transport: Transport;
+  /** One, or several of different schemes. */
+  readonly transport: Transports;
   readonly env?: Env;
   /** Who answers requests; absent: 4.04 to all. */
   readonly handler?: Handler;
@@ -56,14 +57,14 @@ export interface RequestOptions {
 }
 
 /**
- * A CoAP endpoint over one transport, client and server at once: the Promise shell around messaging, exchanges and layers.
+ * A CoAP endpoint, client and server at once: the Promise shell around messaging, exchanges and layers.
  *
- * The transport starts with the endpoint and is closed with it.
+ * Transports start with the endpoint and are closed with it.
  */
 export class Endpoint {
   /** The top of the layers, for callers that do without promises. */
   readonly requester: Requester;
-  readonly #transport: Transport;
+  readonly #transports: readonly Transport[];
   readonly #messaging: MessageLayer;
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
@@ -75,31 +76,22 @@ export class Endpoint {
   /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(options: EndpointOptions) {
     const { transport, env = systemEnv, emit = () => {}, handler } = options;
-    this.#transport = transport;
+    this.#transports = Array.isArray(transport) ? transport : [transport as Transport];
     this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
     const parameters = deriveParameters(options.parameters);
-    const request = (message: Message, peer: Peer, incoming: Received): void => this.#exchange.receiveRequest(message, peer, incoming);
-    let start: () => void;
-    if (isStream(transport)) {
-      const messaging = new StreamMessaging(transport, { parameters, limits: { ...defaultStreamLimits, ...options.connections } }, env, {
+    const { messaging, start } = messageLayerOf(
+      this.#transports,
+      { parameters, limits: this.#limits, connections: { ...defaultStreamLimits, ...options.connections } },
+      env,
+      {
         emit,
-        request,
-        response: (message, peer) => this.#exchange.receiveResponse(message, peer, undefined),
+        request: (message, peer, incoming) => this.#exchange.receiveRequest(message, peer, incoming),
+        response: (message, peer, underway) => this.#exchange.receiveResponse(message, peer, underway),
         lost: (peer, error) => this.#exchange.lost(peer, error),
         needs: (peer, observations) => this.#exchange.needs(peer, observations),
-      });
-      this.#messaging = messaging;
-      start = () => transport.start((wire, peer) => messaging.accept(wire, peer));
-    } else {
-      const messaging = new Messaging({ parameters, limits: this.#limits }, env, {
-        send: (datagram, peer) => transport.send(datagram, peer),
-        emit,
-        request,
-        response: (message, peer, transmission) => this.#exchange.receiveResponse(message, peer, transmission),
-      });
-      this.#messaging = messaging;
-      start = () => transport.start((datagram, peer) => messaging.receive(datagram, peer));
-    }
+      },
+    );
+    this.#messaging = messaging;
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     const layers: readonly Layer[] = [this.#observe, this.#blockwise, ...(options.layers ?? [])];
@@ -114,18 +106,20 @@ export class Endpoint {
     start();
   }
 
-  /** Where the transport is bound. */
+  /** Where the transport, the first of several, is bound. */
   get local(): { readonly address: string; readonly port: number } {
-    return this.#transport.local;
+    return this.#transports[0]!.local;
   }
 
   /**
    * The peer at a host and port.
    *
-   * @throws {ProtocolError} when the host cannot be resolved, or the transport is for another scheme
+   * @throws {ProtocolError} when the host cannot be resolved, or no transport is for the scheme
    */
   resolve(host: string, port: number, scheme?: UriScheme): Promise<Peer> {
-    return this.#transport.resolve(host, port, scheme);
+    const [first] = this.#transports;
+    const named = scheme === undefined ? first : this.#transports.find((transport) => (transport.scheme ?? 'coap') === scheme);
+    return (named ?? first!).resolve(host, port, scheme);
   }
 
   /**
@@ -211,7 +205,7 @@ export class Endpoint {
     for (const fail of [...this.#unfinished]) fail(closedError());
     this.#observe.close();
     this.#blockwise.close();
-    await this.#transport.close();
+    await Promise.all(this.#transports.map((transport) => transport.close()));
   }
 
   /** Bridge callbacks to a promise that also heeds the signal, the timeout and the end of the endpoint. */

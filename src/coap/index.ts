@@ -89,7 +89,7 @@ export { StreamMessaging } from './stream-messaging.ts';
 export type { StreamAddress } from './stream-peer.ts';
 export { StreamPeer } from './stream-peer.ts';
 export type { Transmission, TransmissionListener } from './transmission.ts';
-export type { DatagramTransport, StreamTransport, Transport, TransportBase, Wire, WireListener } from './transport.ts';
+export type { DatagramTransport, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './transport.ts';
 export { isStream } from './transport.ts';
 export type { CoapUri } from './uri.ts';
 export { composeUri, parseUri, uriOptions } from './uri.ts';

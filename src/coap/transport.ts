@@ -67,6 +67,8 @@ export interface StreamTransport extends TransportBase {
 }
 
 export type Transport = DatagramTransport | StreamTransport;
+/** One, or several of different schemes. */
+export type Transports = Transport | readonly Transport[];
 
 export function isStream(transport: Transport): transport is StreamTransport {
   return 'connect' in transport;

@@ -1,5 +1,5 @@
 import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
-import { Endpoint, type Resource, type ResourceHandle, Router, type TransmissionParameters, type Transport } from '../coap/index.ts';
+import { Endpoint, type Resource, type ResourceHandle, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
@@ -144,7 +144,7 @@ export class ResourceServer {
    *
    * @throws {ResourceServerError} `ERR_RS_USE` when it serves already or was closed
    */
-  async listen(transport: Transport): Promise<Endpoint> {
+  async listen(transport: Transports): Promise<Endpoint> {
     await this.start();
     if (this.#endpoint !== undefined || this.#closed) {
       throw new ResourceServerError('ERR_RS_USE', `expected a server that is not yet in use, got one that ${this.#closed ? 'was closed' : 'listens'}`);
