@@ -58,7 +58,7 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
     onFirst();
   };
   try {
-    await withPlain(wanted.uri, flags.verbose, async (endpoint) => {
+    await withPlain(wanted.uri, flags, async (endpoint) => {
       const responses = endpoint.observe(await plainRequest(wanted, endpoint), { signal: AbortSignal.any([stop, late.signal]) });
       await show(unprotected(responses), flags, stop, heard);
       await settle(() => endpoint.stats()['requests'] ?? 0);
@@ -71,7 +71,7 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
 /** With a configuration, and so with a token. */
 async function observeProtected(wanted: Wanted, flags: ObserveFlags, stop: AbortSignal, spinner: Spinning): Promise<void> {
   const { openConfigured } = await sessions();
-  const { client, config } = await openConfigured(flags.config!, { verbose: flags.verbose === true, note: spinner.note, host: wanted.uri.host });
+  const { client, config } = await openConfigured(flags.config!, { verbose: flags.verbose === true, note: spinner.note, uri: wanted.uri, tls: flags });
   try {
     await show(client.observe(wanted.text, { ...aceInit(wanted, config), signal: stop }), flags, stop, spinner.end);
     await settle(() => client.stats()['endpoint.requests'] ?? 0);
