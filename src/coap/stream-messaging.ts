@@ -1,4 +1,4 @@
-import { toHex } from '../core/bytes.ts';
+import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { formatCode } from './code.ts';
 import { Deadlines, Task } from './deadline.ts';
@@ -14,7 +14,6 @@ import { type ConnectionConfig, type ConnectionPort, StreamConnection, type Stre
 import { encodeFrame } from './stream-framing.ts';
 import type { StreamLimits } from './stream-limits.ts';
 import { StreamPeer } from './stream-peer.ts';
-import { Tokens } from './token.ts';
 import type { TransmissionListener } from './transmission.ts';
 import type { StreamTransport, Wire, WireListener } from './transport.ts';
 
@@ -46,7 +45,6 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
   readonly #port: StreamMessagingPort;
   readonly #env: Env;
   readonly #config: ConnectionConfig;
-  readonly #pingTokens: Tokens;
   readonly #connections: Map<string, StreamConnection> = new Map();
   /** Times until which a peer wants no connection, by key. */
   readonly #holdOffs: Map<string, number> = new Map();
@@ -65,7 +63,6 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     this.#port = port;
     this.deadlines = new Deadlines(env);
     this.random = new RandomPool(env);
-    this.#pingTokens = new Tokens(this.random);
     const { framing, maxMessageSize } = transport;
     this.#config = { framing, maxMessageSize, limits: config.limits, deadlines: this.deadlines, now: () => env.now() };
   }
@@ -180,9 +177,8 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
 
   ping(peer: Peer, listener: TransmissionListener): Underway | undefined {
     if (this.#closed) return undefined;
-    const token = this.#pingTokens.take();
     const { code, options, payload } = encodePing(SignalingCode.Ping, false);
-    return this.#hold(peer, new Waiting(listener, encodeFrame(this.#transport.framing, code, token, options, payload), toHex(token)));
+    return this.#hold(peer, new Waiting(listener, encodeFrame(this.#transport.framing, code, emptyBytes, options, payload), true));
   }
 
   close(): void {

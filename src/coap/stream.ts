@@ -1,4 +1,4 @@
-import { emptyBytes, toHex } from '../core/bytes.ts';
+import { emptyBytes } from '../core/bytes.ts';
 import { isRequest, isResponse } from './code.ts';
 import { type Deadlines, Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
@@ -58,13 +58,13 @@ export class Waiting {
   readonly listener: TransmissionListener;
   /** What is still to be written. */
   frame: Uint8Array | undefined;
-  /** The token of a Ping, in hex. */
-  readonly ping: string | undefined;
+  /** A Ping. It has an empty token, which is what some servers answer any Ping with; Pongs come in the order of Pings. */
+  readonly ping: boolean;
   settled = false;
   /** Where it waits. */
   holder: StreamConnection | undefined = undefined;
 
-  constructor(listener: TransmissionListener, frame: Uint8Array | undefined, ping?: string) {
+  constructor(listener: TransmissionListener, frame: Uint8Array | undefined, ping = false) {
     this.listener = listener;
     this.frame = frame;
     this.ping = ping;
@@ -91,7 +91,7 @@ export class StreamConnection implements WireListener {
   readonly #port: ConnectionPort;
   readonly #reader: FrameReader;
   readonly #waiting: Set<Waiting> = new Set();
-  readonly #pings: Map<string, Waiting> = new Map();
+  readonly #pings: Set<Waiting> = new Set();
   /** Requests of the peer that have no answer yet, in order of arrival. */
   readonly #unanswered: Set<StreamRequest> = new Set();
   readonly #custodies: { readonly token: Uint8Array; readonly before: number }[] = [];
@@ -157,7 +157,7 @@ export class StreamConnection implements WireListener {
     const room = this.stage === 'releasing' ? this.successors : this.#waiting;
     if (room.size >= this.#config.limits.queue || this.#pings.size >= mostPings) return false;
     // Of a Ping nothing is heard before its Pong; other messages are held only where they cannot leave.
-    if (waiting.ping !== undefined && this.stage === 'ready') this.#flushOne(waiting);
+    if (waiting.ping && this.stage === 'ready') this.#flushOne(waiting);
     else room.add(waiting);
     waiting.holder = this;
     return true;
@@ -167,7 +167,7 @@ export class StreamConnection implements WireListener {
     waiting.settled = true;
     this.#waiting.delete(waiting);
     this.successors.delete(waiting);
-    if (waiting.ping !== undefined && this.#pings.get(waiting.ping) === waiting) this.#pings.delete(waiting.ping);
+    this.#pings.delete(waiting);
   }
 
   #flushOne(waiting: Waiting): void {
@@ -182,7 +182,7 @@ export class StreamConnection implements WireListener {
       return;
     }
     this.#write(frame);
-    if (waiting.ping !== undefined) this.#pings.set(waiting.ping, waiting);
+    if (waiting.ping) this.#pings.add(waiting);
     else {
       waiting.settled = true;
       waiting.listener.finished();
@@ -390,10 +390,10 @@ export class StreamConnection implements WireListener {
 
   #takePong(message: Message): void {
     decodePing(message.options);
-    const ping = this.#pings.get(toHex(message.token));
-    if (ping === undefined) return;
-    this.settle(ping);
-    ping.listener.finished();
+    const oldest = this.#pings.values().next();
+    if (message.token.length > 0 || oldest.done === true) return;
+    this.settle(oldest.value);
+    oldest.value.listener.finished();
   }
 
   #takeRelease(message: Message): void {
@@ -451,7 +451,7 @@ export class StreamConnection implements WireListener {
     for (const task of [this.#patience, this.#incomplete, this.#stall, this.#idle]) deadlines.clear(task);
     if (orderly) this.#wire?.end();
     else this.#wire?.destroy();
-    const unfinished = [...this.#waiting, ...this.#pings.values()];
+    const unfinished = [...this.#waiting, ...this.#pings];
     this.#waiting.clear();
     this.#pings.clear();
     this.#unanswered.clear();
