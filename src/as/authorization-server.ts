@@ -1,5 +1,5 @@
 import type { Profile, ProfileAtAs } from '../ace/index.ts';
-import { type DatagramTransport, Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters } from '../coap/index.ts';
+import { Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
@@ -109,7 +109,7 @@ export class AuthorizationServer {
    *
    * @throws {AuthorizationServerError} `ERR_AS_USE` when it serves already or was closed
    */
-  async listen(transport: DatagramTransport): Promise<Endpoint> {
+  async listen(transport: Transports): Promise<Endpoint> {
     await this.start();
     if (this.#endpoint !== undefined || this.#closed) {
       throw new AuthorizationServerError('ERR_AS_USE', `expected a server that is not yet in use, got one that ${this.#closed ? 'was closed' : 'listens'}`);

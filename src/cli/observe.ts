@@ -58,7 +58,7 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
     onFirst();
   };
   try {
-    await withPlain(proxyOf(flags).host ?? wanted.uri.host, flags, async (endpoint) => {
+    await withPlain(proxyOf(flags).uri ?? wanted.uri, flags, async (endpoint) => {
       const responses = endpoint.observe(await plainRequest(wanted, endpoint), { signal: AbortSignal.any([stop, late.signal]) });
       await show(unprotected(responses), flags, stop, heard);
       await settle(() => endpoint.stats()['requests'] ?? 0);
@@ -75,7 +75,8 @@ async function observeProtected(wanted: Wanted, flags: ObserveFlags, stop: Abort
     verbose: flags.verbose === true,
     qBlock: flags.qBlock === true,
     note: spinner.note,
-    host: wanted.uri.host,
+    uri: wanted.uri,
+    tls: flags,
     ...proxyOf(flags),
   });
   try {

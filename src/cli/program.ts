@@ -30,6 +30,7 @@ function examples(...lines: readonly string[]): string {
   return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
+const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
 const configHelp = 'lab folder or client.yaml; without it the request goes as plain CoAP';
 
 /** The options that every request takes. */
@@ -46,7 +47,10 @@ function requestOptions(command: Command): Command {
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')
     .option('--scope <scope>', 'scope to ask the AS for, instead of what the RS hints at')
     .option('--audience <audience>', 'audience to ask the AS for, instead of what the RS hints at')
-    .option('--plain', 'take an answer that nothing protects, although --config is given');
+    .option('--plain', 'take an answer that nothing protects, although --config is given')
+    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
+    .option('--cert <file>', 'certificate to show to the server, PEM')
+    .option('--key <file>', 'key of that certificate, PEM');
 }
 
 function payloadOptions(command: Command): Command {
@@ -145,17 +149,12 @@ export function program(version: string): Command {
     )
     .action(async (flags: ProxyFlags) => (await import('./proxy.ts')).proxyCommand(flags));
   for (const { name, does, example, payload } of methods) {
-    const command = requestOptions(ace.command(name).argument('<uri>', 'coap://host[:port]/path[?query]').description(does)).addHelpText(
-      'after',
-      examples(example),
-    );
+    const command = requestOptions(ace.command(name).argument('<uri>', uriHelp).description(does)).addHelpText('after', examples(example));
     if (payload) payloadOptions(command);
     else command.option('--no-upgrade', 'when the token does not cover the request, do not ask the AS for more');
     command.action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).requestCommand(name, uri, flags));
   }
-  requestOptions(
-    ace.command('observe').argument('<uri>', 'coap://host[:port]/path[?query]').description('print a resource each time it changes (RFC 7641); Ctrl-C ends it'),
-  )
+  requestOptions(ace.command('observe').argument('<uri>', uriHelp).description('print a resource each time it changes (RFC 7641); Ctrl-C ends it'))
     .option('--count <n>', 'end after this many answers', wholeNumber)
     .addHelpText(
       'after',
@@ -171,7 +170,10 @@ export function program(version: string): Command {
   ace
     .command('ping')
     .argument('<uri>', 'coap://host[:port]')
-    .description('ask whether a CoAP endpoint is there (RFC 7252 Section 4.3)')
+    .description('ask whether a CoAP endpoint is there (RFC 7252 Section 4.3, RFC 8323 Section 5.4)')
+    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
+    .option('--cert <file>', 'certificate to show to the server, PEM')
+    .option('--key <file>', 'key of that certificate, PEM')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
     .option('--json', 'print one JSON object')
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')

@@ -16,7 +16,7 @@ import type { Logger } from '../operate/index.ts';
 import { udp } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
 import { loggerFor, type ServeFlags, untilStopped } from './serve.ts';
-import { socketFor } from './socket.ts';
+import { addressFor } from './socket.ts';
 
 export interface ProxyFlags extends ServeFlags {
   readonly listen: string;
@@ -105,7 +105,7 @@ export async function proxyCommand(flags: ProxyFlags): Promise<void> {
     });
   make().close();
   const upstream = new Endpoint({
-    transport: await (flags.source === undefined ? socketFor(flag('--via', () => hostsOf(flags, reverse))) : udp({ address: flags.source })),
+    transport: await udp({ address: flags.source ?? addressFor(flag('--via', () => hostsOf(flags, reverse))) }),
   });
   let front: Endpoint | undefined;
   try {

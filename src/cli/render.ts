@@ -5,12 +5,14 @@ import {
   decodeMessage,
   formatCode,
   isRequest,
+  type Message,
   MessageType,
   type Option,
   OptionNumber,
   optionDefinition,
   optionName,
   readUint,
+  SignalingCode,
 } from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
@@ -89,4 +91,19 @@ export function renderDatagram(datagram: Uint8Array, requestPath?: readonly stri
     ...(message.token.length === 0 ? [] : [`token ${toHex(message.token)}`]),
   ].join('  ');
   return [head, ...renderBody(message, '  ', requestPath)];
+}
+
+const signalNames: ReadonlyMap<number, string> = new Map(Object.entries(SignalingCode).map(([name, code]) => [code, name]));
+
+/** A message on a connection, which has no type and no message id. Options of signaling messages have numbers of their own (RFC 8323, Section 5.2). */
+export function renderStreamMessage(message: Message, requestPath?: readonly string[]): string[] {
+  const { code, token, options, payload } = message;
+  const withToken = token.length === 0 ? '' : `  token ${toHex(token)}`;
+  if (code >>> 5 !== 7) return [`${renderCode(code)}${withToken}`, ...renderBody(message, '  ', requestPath)];
+  const lines = options.map(({ number, value }) => `  option ${number}: ${hexOrEmpty(value)}`);
+  return [
+    `${formatCode(code)} ${signalNames.get(code) ?? 'signaling'}${withToken}`,
+    ...lines,
+    ...(payload.length === 0 ? [] : [`  payload: ${toHex(payload)}`]),
+  ];
 }

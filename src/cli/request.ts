@@ -20,11 +20,11 @@ import { emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
-import { socketFor } from './socket.ts';
+import { isReachable, type TlsFlags, transportsFor } from './socket.ts';
 import { table, waiting } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
-export interface RequestFlags {
+export interface RequestFlags extends TlsFlags {
   readonly config?: string;
   readonly accept?: string;
   readonly contentFormat?: string;
@@ -71,16 +71,16 @@ async function payloadOf(flags: RequestFlags): Promise<Uint8Array> {
 /** A URI that can be asked: DTLS is not there, and `coaps` in the clear would be a betrayal. */
 export function plainUri(text: string): CoapUri {
   const uri = parseUri(text);
-  if (uri.scheme !== 'coap') throw new UsageError(`uri: expected the scheme coap, got "${text}"; DTLS is not supported yet`);
+  if (!isReachable(uri.scheme)) throw new UsageError(`uri: expected coap, coap+tcp, coaps+tcp, coap+ws or coaps+ws, got "${text}"; DTLS is not supported yet`);
   return uri;
 }
 
-/** The flag --proxy, checked. */
-export function proxyOf(flags: { readonly proxy?: string }): { readonly proxy?: string; readonly host?: string } {
+/** The flag --proxy, checked, and what is reached with it. */
+export function proxyOf(flags: { readonly proxy?: string }): { readonly proxy?: string; readonly uri?: CoapUri } {
   if (flags.proxy === undefined) return {};
-  const { host, path, query } = plainUri(flags.proxy);
-  if (path.length + query.length > 0) throw new UsageError(`--proxy: expected coap://host[:port], got "${flags.proxy}"`);
-  return { proxy: flags.proxy, host };
+  const uri = plainUri(flags.proxy);
+  if (uri.scheme !== 'coap' || uri.path.length + uri.query.length > 0) throw new UsageError(`--proxy: expected coap://host[:port], got "${flags.proxy}"`);
+  return { proxy: flags.proxy, uri };
 }
 
 export async function wantedOf(method: MethodName, text: string, flags: RequestFlags): Promise<Wanted> {
@@ -101,10 +101,14 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
 
 export const milliseconds = (seconds: number | undefined): { timeout?: number } => (seconds === undefined ? {} : { timeout: seconds * 1000 });
 
-/** A plain CoAP endpoint that reaches a host, for the length of one command. */
-export async function withPlain<T>(host: string, { verbose, qBlock }: RequestFlags, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
-  const transport = await socketFor([host]);
-  const endpoint = new Endpoint({ transport: verbose ? new Tracer().wrap(transport) : transport, ...(qBlock ? { qBlock: {} } : {}) });
+/** A plain CoAP endpoint that reaches what a URI names, for the length of one command. */
+export async function withPlain<T>(uri: CoapUri, flags: RequestFlags, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+  const transports = await transportsFor([uri], flags);
+  const tracer = new Tracer();
+  const endpoint = new Endpoint({
+    transport: flags.verbose ? transports.map((transport) => tracer.wrap(transport)) : transports,
+    ...(flags.qBlock ? { qBlock: {} } : {}),
+  });
   try {
     return await use(endpoint);
   } finally {
@@ -114,7 +118,7 @@ export async function withPlain<T>(host: string, { verbose, qBlock }: RequestFla
 
 /** The request itself, without protection. */
 export async function plainRequest({ uri, method, payload, contentFormat, accept, flags }: Wanted, endpoint: Endpoint): Promise<Request> {
-  const peer = await endpoint.resolve(uri.host, uri.port, flags.proxy === undefined ? {} : { proxy: flags.proxy });
+  const peer = await endpoint.resolve(uri.host, uri.port, flags.proxy === undefined ? { scheme: uri.scheme } : { proxy: flags.proxy });
   const formats: readonly Option[] = [
     ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
     ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
@@ -150,7 +154,7 @@ function ask(wanted: Wanted): Promise<Answer> {
   const { uri, method, text, flags } = wanted;
   return waiting(`${method} ${text}`, flags.verbose, async (note) => {
     if (flags.config === undefined) {
-      return withPlain(proxyOf(flags).host ?? uri.host, flags, async (endpoint) => {
+      return withPlain(proxyOf(flags).uri ?? uri, flags, async (endpoint) => {
         const response = await endpoint.request(await plainRequest(wanted, endpoint), milliseconds(flags.timeout));
         return { ...response, protected: false };
       });
@@ -160,7 +164,8 @@ function ask(wanted: Wanted): Promise<Answer> {
       verbose: flags.verbose === true,
       qBlock: flags.qBlock === true,
       note,
-      host: uri.host,
+      uri,
+      tls: flags,
       ...proxyOf(flags),
     });
     try {
@@ -179,11 +184,11 @@ export async function requestCommand(command: string, uri: string, flags: Reques
 
 /** The URI of `/.well-known/core` at a server, with the filter of the given URI. */
 function discoveryUri(text: string): string {
-  const { host, port, path } = plainUri(text);
+  const { scheme, host, port, path } = plainUri(text);
   if (path.length > 0 && path.join('/') !== '.well-known/core')
     throw new UsageError(`uri: expected coap://host[:port][?filter], got the path "/${path.join('/')}"`);
   const at = text.indexOf('?');
-  return `coap://${host.includes(':') ? `[${host}]` : host}:${port}/.well-known/core${at < 0 ? '' : text.slice(at)}`;
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}/.well-known/core${at < 0 ? '' : text.slice(at)}`;
 }
 
 /** `ace-coap discover`: links as a table. A list of resources is no secret as a rule, so an answer without protection is taken. */
@@ -216,8 +221,8 @@ function linkTable(links: readonly Link[]): string {
 export async function pingCommand(text: string, flags: RequestFlags): Promise<void> {
   const uri = plainUri(text);
   const elapsed = await waiting(`ping ${text}`, flags.verbose, () =>
-    withPlain(uri.host, flags, async (endpoint) => {
-      const peer = await endpoint.resolve(uri.host, uri.port);
+    withPlain(uri, flags, async (endpoint) => {
+      const peer = await endpoint.resolve(uri.host, uri.port, { scheme: uri.scheme });
       const started = performance.now();
       await endpoint.ping(peer, milliseconds(flags.timeout));
       return performance.now() - started;

@@ -1,12 +1,12 @@
 import { oscoreProfileWith } from '../../profiles/oscore/index.ts';
 import { AceClient, type AceClientEvent } from '../client/index.ts';
-import { type DatagramTransport, parseUri } from '../coap/index.ts';
+import { type CoapUri, type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
 import { type ClientConfig, loadClientConfig, loadRsConfig, type TransmissionConfig } from '../operate/index.ts';
 import { lmdbStore, type Store } from '../store/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
-import { socketFor } from './socket.ts';
+import { type TlsFlags, transportsFor, wrapDatagrams } from './socket.ts';
 import { err } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -20,10 +20,11 @@ export interface SessionFlags {
   /** Look at the datagrams. */
   readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
   readonly env?: Env;
-  /** The host of the resource server, where it is known; with `proxy`, that of the proxy. */
-  readonly host?: string;
   /** URI of a forward proxy that everything goes through. */
   readonly proxy?: string;
+  /** What is to be reached beside the authorization servers: the resource server, where it is known; with `proxy`, the proxy and nothing else. */
+  readonly uri?: CoapUri;
+  readonly tls?: TlsFlags;
 }
 
 interface Peers {
@@ -36,13 +37,15 @@ interface Peers {
 async function open({ store: folder, authorizationServers, transmission }: Peers, flags: SessionFlags): Promise<AceClient> {
   const tracer = flags.verbose ? new Tracer() : undefined;
   const servers = flags.proxy === undefined ? authorizationServers : [];
-  const socket = await socketFor([...(flags.host === undefined ? [] : [flags.host]), ...servers.map(({ uri }) => parseUri(uri).host)]);
+  const { uri, tls = {}, wrap } = flags;
+  const uris = [...(uri === undefined ? [] : [uri]), ...servers.map((server) => parseUri(server.uri))];
+  const transports = await transportsFor(uris, tls);
   let store: Store | undefined;
   try {
     store = await lmdbStore(folder);
-    const watched = flags.wrap?.(socket) ?? socket;
+    const watched = wrap === undefined ? transports : wrapDatagrams(transports, wrap);
     const client = new AceClient({
-      transport: tracer?.wrap(watched) ?? watched,
+      transport: tracer === undefined ? watched : watched.map((transport) => tracer.wrap(transport)),
       store,
       // Runs of the command line share a store.
       profiles: [oscoreProfileWith({ block: 1 })],
@@ -60,7 +63,7 @@ async function open({ store: folder, authorizationServers, transmission }: Peers
     };
     return client;
   } catch (error) {
-    await socket.close();
+    for (const transport of transports) await transport.close();
     await store?.close();
     throw error;
   }

@@ -1,8 +1,8 @@
-import { type DatagramTransport, decodeMessage, isRequest, pathOf, type Request, type Response } from '../coap/index.ts';
+import { decodeMessage, isRequest, type Message, pathOf, type Request, type Response, type Transport } from '../coap/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { tap } from '../transport/index.ts';
-import { renderBody, renderCode, renderDatagram } from './render.ts';
+import { renderBody, renderCode, renderDatagram, renderStreamMessage } from './render.ts';
 import { err } from './terminal.ts';
 
 /** Shows each message on standard error, decoded, with its size in bytes. It lives as long as one command: what it remembers is not bounded. */
@@ -12,20 +12,21 @@ export class Tracer {
   /** The path of the protected request that went out last. */
   #innerPath: readonly string[] = [];
 
-  /** The same transport; each datagram is shown. */
-  wrap(transport: DatagramTransport): DatagramTransport {
-    return tap(transport, ({ direction, datagram, peer }) => {
+  /** The same transport; each datagram, or message, is shown. */
+  wrap(transport: Transport): Transport {
+    return tap(transport, ({ direction, datagram, peer, message }) => {
       const arrow = direction === 'out' ? err('cyan', '-->') : err('yellow', '<--');
       const size = `${datagram.length} byte${datagram.length === 1 ? '' : 's'}`;
-      console.error(`${arrow} ${peer.address}:${peer.port}  ${err('bold', size)}  ${this.#lines(datagram).join('\n    ')}`);
+      console.error(`${arrow} ${peer.address}:${peer.port}  ${err('bold', size)}  ${this.#lines(datagram, message).join('\n    ')}`);
     });
   }
 
-  #lines(datagram: Uint8Array): readonly string[] {
+  #lines(datagram: Uint8Array, message: Message | undefined): readonly string[] {
     try {
-      const { code, token, options } = decodeMessage(datagram);
+      const { code, token, options } = message ?? decodeMessage(datagram);
       if (isRequest(code)) this.#paths.set(toHex(token), pathOf(options));
-      return renderDatagram(datagram, this.#paths.get(toHex(token)));
+      const path = this.#paths.get(toHex(token));
+      return message === undefined ? renderDatagram(datagram, path) : renderStreamMessage(message, path);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       return [`no CoAP message: ${error.message}`, `  ${toHex(datagram)}`];

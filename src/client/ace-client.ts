@@ -3,7 +3,6 @@ import {
   CoapError,
   Code,
   codeClass,
-  type DatagramTransport,
   type DeadlineOptions,
   decodeLinkFormat,
   Endpoint,
@@ -17,6 +16,8 @@ import {
   type Response,
   TimeLimit,
   type TransmissionParameters,
+  type Transports,
+  type UriScheme,
 } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
@@ -31,7 +32,7 @@ import { Session } from './session.ts';
 import { OpenResource, Sessions } from './sessions.ts';
 
 export interface AceClientOptions {
-  readonly transport: DatagramTransport;
+  readonly transport: Transports;
   /**
    * URI of a forward proxy, `coap://host[:port]`, that everything goes through: hints, tokens, uploads and requests. It may be the only one that can resolve the
    * names of AS and RS. Of what OSCORE protects it sees the server and nothing else; the first request to an RS and the upload are not protected (RFC 9203,
@@ -105,7 +106,7 @@ export class AceClient {
       profiles: this.#profiles,
       env,
       send,
-      resolve: (host, port) => this.#resolve(host, port),
+      resolve: (host, port, scheme) => this.#resolve(host, port, scheme),
       emit: this.#emit,
     });
     this.#sessions = new Sessions({
@@ -250,13 +251,13 @@ export class AceClient {
     }
   }
 
-  #resolve(host: string, port: number): Promise<Peer> {
-    return this.#endpoint.resolve(host, port, this.#proxy === undefined ? {} : { proxy: this.#proxy });
+  #resolve(host: string, port: number, scheme: UriScheme): Promise<Peer> {
+    return this.#endpoint.resolve(host, port, this.#proxy === undefined ? { scheme } : { proxy: this.#proxy });
   }
 
   async #errand(text: string, init: AceRequestInit): Promise<Errand> {
     const uri = parseUri(text);
-    return errandOf(uri, text, await this.#resolve(uri.host, uri.port), init);
+    return errandOf(uri, text, await this.#resolve(uri.host, uri.port, uri.scheme), init);
   }
 
   async #fetch(uri: string, init: AceRequestInit, deadline: TimeLimit): Promise<AceResponse> {

@@ -17,6 +17,7 @@ import {
   type CoapUri,
   Code,
   ContentFormat,
+  defaultPorts,
   formatCode,
   Method,
   OptionNumber,
@@ -25,6 +26,7 @@ import {
   type Request,
   type Response,
   type SecurityAssociation,
+  type UriScheme,
   uintOf,
   uintOption,
   uriOptions,
@@ -69,7 +71,7 @@ export interface AuthorizationServersOptions {
   readonly profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly env: Env;
   send(request: Request): Promise<Response>;
-  resolve(host: string, port: number): Promise<Peer>;
+  resolve(host: string, port: number, scheme: UriScheme): Promise<Peer>;
   readonly emit: Emit;
 }
 
@@ -163,7 +165,7 @@ export class AuthorizationServers {
 
   /** A protected POST that is answered by a protected 2.01. */
   async #post(server: Server, uri: CoapUri, payload: Uint8Array): Promise<Response> {
-    const peer = await this.#options.resolve(uri.host, uri.port);
+    const peer = await this.#options.resolve(uri.host, uri.port, uri.scheme);
     const association = await this.#connect(server, peer);
     const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
     for (let attempt = 0; ; attempt++) {
@@ -204,8 +206,6 @@ function refused(response: Response): AceError {
     ...(body === undefined ? {} : { error: body.error }),
   });
 }
-
-const defaultPorts = { coap: 5683, coaps: 5684 } as const;
 
 /** A hint may name the scheme of another channel than the one that the client uses (RFC 9200, Section 5.3); then the ports are those of the schemes. */
 function isSame(registered: CoapUri, text: string): boolean {

@@ -8,16 +8,16 @@ export interface Block {
   readonly number: number;
   /** M: more blocks follow. */
   readonly more: boolean;
-  /** SZX: the size exponent, 0 to 6. */
+  /** SZX: the size exponent, 0 to 6; 7 for BERT, in units of 1024 bytes (RFC 8323, Section 6). */
   readonly szx: number;
 }
 
 /** The largest NUM, 20 bits. */
 export const lastBlockNumber = 0xf_ffff;
 
-/** Bytes of a block: 16 to 1024. */
+/** Bytes of a block, the unit in which NUM counts: 16 to 1024. */
 export function blockSize(szx: number): number {
-  return 16 << szx;
+  return 16 << Math.min(szx, 6);
 }
 
 /** Position of the first byte of the block in the body. At most 2^30. */
@@ -31,22 +31,22 @@ export function blockOption(number: number, block: Block): Option {
   return { number, value: encodeUint(block.number * 16 + (block.more ? 8 : 0) + block.szx) };
 }
 
-/** @throws {CoapError} `ERR_COAP_BLOCK` for more than 3 bytes or the reserved SZX 7 */
-export function decodeBlock(value: Uint8Array): Block {
+/** @throws {CoapError} `ERR_COAP_BLOCK` for more than 3 bytes, or SZX 7 where it is reserved, which it is not with `bert` */
+export function decodeBlock(value: Uint8Array, bert = false): Block {
   if (value.length > 3) throw new CoapError('ERR_COAP_BLOCK', `expected a Block option of at most 3 bytes, got ${value.length}`);
   let bits = 0;
   for (const byte of value) bits = bits * 256 + byte;
   const szx = bits & 7;
-  if (szx === 7) throw new CoapError('ERR_COAP_BLOCK', 'expected SZX 0 to 6, got the reserved 7');
+  if (szx === 7 && !bert) throw new CoapError('ERR_COAP_BLOCK', 'expected SZX 0 to 6, got the reserved 7');
   return { number: bits >>> 4, more: (bits & 8) !== 0, szx };
 }
 
 /** The Block option of that number; `bad`: it is there, but not to be read. */
-export function blockOf(options: readonly Option[], number: number): Block | 'bad' | undefined {
+export function blockOf(options: readonly Option[], number: number, bert = false): Block | 'bad' | undefined {
   const option = findOption(options, number);
   if (option === undefined) return undefined;
   try {
-    return decodeBlock(option.value);
+    return decodeBlock(option.value, bert);
   } catch {
     return 'bad';
   }

@@ -1,6 +1,7 @@
 import type { Cancel, Env } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { attempt } from './attempt.ts';
+import { bertSzx, blockLength, isBertPath, mayBert, roomFor } from './bert.ts';
 import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, travelsWhole, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { BlockwiseDownload } from './blockwise-download.ts';
@@ -54,8 +55,11 @@ export class BlockwiseClient {
 interface Upload {
   readonly tag: RequestTag;
   szx: number;
-  /** First byte of the block that is under way. */
+  /** First byte of the block that is under way, and how many it has. */
   offset: number;
+  sent: number;
+  /** The server has not shown that it prefers blocks of one size. */
+  bert: boolean;
   restarted: boolean;
   /** The last block was answered. */
   complete: boolean;
@@ -85,7 +89,9 @@ class Operation implements ResponseListener {
 
   start(): void {
     const { limits } = this.#client;
-    if (travelsWhole(limits, this.#request)) this.#send(this.#negotiated(this.#request));
+    const { peer, payload, options } = this.#request;
+    const isSmall = travelsWhole(limits, this.#request) || (limits.free && peer.capabilities !== undefined);
+    if (isSmall && payload.length <= roomFor(this.#request, options)) this.#send(this.#negotiated(this.#request));
     else this.#startUpload(limits.szx);
   }
 
@@ -155,27 +161,31 @@ class Operation implements ResponseListener {
     // What the caller gave is borrowed, and the last block leaves long after this call.
     this.#request = { ...this.#request, options: copyOptions(this.#request.options), payload: this.#request.payload.slice() };
     const tag = this.#client.tags.acquire(operationKey(this.#request));
-    this.#upload = { tag, szx, offset: 0, restarted: false, complete: false };
+    this.#upload = { tag, szx, offset: 0, sent: 0, bert: this.#client.limits.free, restarted: false, complete: false };
     this.#sendBlock(this.#upload);
   }
 
   #sendBlock(upload: Upload): void {
     const { payload } = this.#request;
-    const size = blockSize(upload.szx);
+    let options: readonly Option[] = this.#operationOptions();
+    // What the server takes is known once its CSM has come, which is before its first response.
+    const wanted = upload.szx === 6 && upload.bert && mayBert(this.#request) ? bertSzx : upload.szx;
+    const { szx, length } = blockLength(this.#request, options, wanted);
+    const size = blockSize(szx);
     // Before the first block, not after a million.
     if (payload.length > size * (lastBlockNumber + 1)) {
       this.#fail(new CoapError('ERR_COAP_BODY_SIZE', `expected at most ${lastBlockNumber + 1} blocks of ${size} bytes, got a body of ${payload.length}`));
       return;
     }
-    const more = upload.offset + size < payload.length;
-    let options: readonly Option[] = this.#operationOptions();
+    const more = upload.offset + length < payload.length;
+    upload.sent = Math.min(length, payload.length - upload.offset);
     if (upload.offset === 0) options = withOption(options, uintOption(OptionNumber.Size1, payload.length));
     // RFC 7959 §2.10.
     else options = withoutOptions(options, OptionNumber.IfNoneMatch);
     // The registration is the exchange that carries the response.
     if (more) options = withoutOptions(options, OptionNumber.Observe);
-    options = withOption(options, blockOption(OptionNumber.Block1, { number: upload.offset / size, more, szx: upload.szx }));
-    const request = { ...this.#request, options, payload: payload.subarray(upload.offset, upload.offset + size) };
+    options = withOption(options, blockOption(OptionNumber.Block1, { number: upload.offset / size, more, szx }));
+    const request = { ...this.#request, options, payload: payload.subarray(upload.offset, upload.offset + length) };
     this.#send(more ? request : this.#negotiated(request));
   }
 
@@ -192,9 +202,8 @@ class Operation implements ResponseListener {
   /** `true`: the response is the outcome of the whole request. */
   #continueUpload(upload: Upload, response: Response): boolean {
     const { payload } = this.#request;
-    const answered = blockOf(response.options, OptionNumber.Block1);
-    const size = blockSize(upload.szx);
-    const sent = Math.min(size, payload.length - upload.offset);
+    const answered = blockOf(response.options, OptionNumber.Block1, isBertPath(this.#request));
+    const { sent } = upload;
     const final = upload.offset + sent === payload.length;
     if (response.code === Code.RequestEntityTooLarge && answered !== undefined && answered !== 'bad' && answered.szx < upload.szx) {
       // RFC 7959 §2.9.3: a smaller SZX in a 4.13 is a hint to try with it.
@@ -221,6 +230,8 @@ class Operation implements ResponseListener {
     // 2.31, or the final response of a server that acts on each block (RFC 7959 §2.3).
     upload.offset += sent;
     upload.szx = Math.min(upload.szx, answered.szx);
+    // A size of its own in answer to a BERT block is a preference (RFC 8323, Section 6).
+    if (sent > blockSize(6) && answered.szx !== bertSzx) upload.bert = false;
     this.#sendBlock(upload);
     return false;
   }

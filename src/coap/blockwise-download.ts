@@ -2,7 +2,8 @@ import { ByteWriter, emptyBytes, equalBytes } from '../core/bytes.ts';
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { attempt } from './attempt.ts';
-import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
+import { isBertPath, isBlockLength } from './bert.ts';
+import { type Block, blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { sameAssociation } from './cache-key.ts';
 import { Code, codeClass } from './code.ts';
@@ -71,7 +72,7 @@ export class BlockwiseDownload implements ResponseListener {
   }
 
   #begin(response: Response): void {
-    const block = blockOf(response.options, OptionNumber.Block2);
+    const block = this.#blockOf(response);
     if (block === undefined || codeClass(response.code) !== 2) {
       this.#finish(response);
       return;
@@ -84,15 +85,15 @@ export class BlockwiseDownload implements ResponseListener {
       this.#finish(response);
       return;
     }
-    const size = blockSize(block.szx);
-    if (response.payload.length !== size) {
-      this.#fail('ERR_COAP_BLOCK', `expected a block of ${size} bytes, got ${response.payload.length}`);
+    const { length } = response.payload;
+    if (!isBlockLength(block.szx, true, length)) {
+      this.#fail('ERR_COAP_BLOCK', `expected a block of ${blockSize(block.szx)} bytes, got ${length}`);
       return;
     }
-    if (!this.#fits(Math.max(size, uintOf(response.options, OptionNumber.Size2) ?? 0))) return;
+    if (!this.#fits(Math.max(length, uintOf(response.options, OptionNumber.Size2) ?? 0))) return;
     this.#head = response;
     this.#szx = block.szx;
-    this.#body = new ByteWriter(2 * size);
+    this.#body = new ByteWriter(2 * length);
     this.#body.bytes(response.payload);
     this.#fetch();
   }
@@ -104,7 +105,7 @@ export class BlockwiseDownload implements ResponseListener {
       else this.#finish(response);
       return;
     }
-    const block = blockOf(response.options, OptionNumber.Block2);
+    const block = this.#blockOf(response);
     if (!sameRepresentation(head, response)) {
       this.#restart(response);
       return;
@@ -113,10 +114,9 @@ export class BlockwiseDownload implements ResponseListener {
       this.#fail('ERR_COAP_BLOCK', `expected the block at ${this.#body.length}, got another`);
       return;
     }
-    const size = blockSize(block.szx);
     const { length } = response.payload;
-    if (block.more ? length !== size : length > size) {
-      this.#fail('ERR_COAP_BLOCK', `expected a block of ${size} bytes, got ${length}`);
+    if (!isBlockLength(block.szx, block.more, length)) {
+      this.#fail('ERR_COAP_BLOCK', `expected a block of ${blockSize(block.szx)} bytes, got ${length}`);
       return;
     }
     if (!this.#fits(this.#body.length + length + (block.more ? 1 : 0))) return;
@@ -124,6 +124,10 @@ export class BlockwiseDownload implements ResponseListener {
     this.#szx = block.szx;
     if (block.more) this.#fetch();
     else this.#finish({ ...head, payload: this.#body.finish() });
+  }
+
+  #blockOf(response: Response): Block | 'bad' | undefined {
+    return blockOf(response.options, OptionNumber.Block2, isBertPath(this.#options.request));
   }
 
   #fetch(): void {

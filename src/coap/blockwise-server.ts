@@ -1,6 +1,7 @@
 import { ByteWriter, concat, emptyBytes } from '../core/bytes.ts';
 import { digest } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
+import { bertSzx, blockLength, isBertPath, isBlockLength, mayBert, roomFor } from './bert.ts';
 import { type Block, blockOffset, blockOption, blockSize, decodeBlock, travelsWhole } from './block-option.ts';
 import type { BlockwiseLimits } from './blockwise.ts';
 import { copyOptions, endpointKey, operationKey } from './cache-key.ts';
@@ -81,8 +82,9 @@ export class BlockwiseServer {
     let block1: Block | undefined;
     let block2: Block | undefined;
     try {
-      block1 = option1 && decodeBlock(option1.value);
-      block2 = option2 && decodeBlock(option2.value);
+      const bert = isBertPath(request);
+      block1 = option1 && decodeBlock(option1.value, bert);
+      block2 = option2 && decodeBlock(option2.value, bert);
     } catch {
       // RFC 7959 §2.2: the reserved size leads to 4.00.
       reply.respond(errorResponse(Code.BadRequest));
@@ -100,7 +102,7 @@ export class BlockwiseServer {
     }
     const observe = findOption(request.options, OptionNumber.Observe);
     const options = observe === undefined ? body.options : withOption(body.options, observe);
-    const acknowledged: Block = { number: block1.number, more: false, szx: Math.min(block1.szx, this.limits.szx) };
+    const acknowledged: Block = { number: block1.number, more: false, szx: this.#szx(block1) };
     next({ ...request, options, payload: body.payload }, new BlockReply(this, reply, request, key, block2, acknowledged));
   }
 
@@ -109,7 +111,7 @@ export class BlockwiseServer {
     const { payload } = request;
     const size = blockSize(block.szx);
     // RFC 7959 §2.2: with M set, the payload has the size that SZX says; without, it is not larger.
-    if (block.more ? payload.length !== size : payload.length > size) return errorResponse(Code.BadRequest);
+    if (!isBlockLength(block.szx, block.more, payload.length)) return errorResponse(Code.BadRequest);
     const offset = blockOffset(block);
     const announced = uintOf(request.options, OptionNumber.Size1) ?? 0;
     if (offset + payload.length > this.limits.maxBody || announced > this.limits.maxBody) {
@@ -134,8 +136,13 @@ export class BlockwiseServer {
       }
       if (!this.#uploads.resize(key, overhead + upload.body.length)) return this.#tooLarge();
     }
-    const szx = Math.min(block.szx, this.limits.szx);
+    const szx = this.#szx(block);
     return { code: Code.Continue, options: [blockOption(OptionNumber.Block1, { number: block.number, more: true, szx })], payload: emptyBytes };
+  }
+
+  /** The size to use with a peer that uses that of `block`. BERT stays what it is, unless a smaller size is preferred. */
+  #szx({ szx }: Block, most: number = this.limits.szx): number {
+    return szx === bertSzx && this.limits.free ? szx : Math.min(szx, most);
   }
 
   /** Answer a request that asks for one block of a response body. */
@@ -143,7 +150,7 @@ export class BlockwiseServer {
     if (block.number !== 0) {
       const kept = this.#representations.get(key);
       if (kept !== undefined) {
-        reply.respond(this.#slice(kept, block, asksForSize(request), fitting(this.limits, kept, reply.room).szx));
+        reply.respond(this.#slice(kept, block, asksForSize(request), request, fitting(this.limits, kept, reply.room).szx));
         return;
       }
       // The body is gone. To ask the handler again is right for what only reads; a FETCH without its body says nothing (RFC 8132 §2.5).
@@ -162,21 +169,22 @@ export class BlockwiseServer {
   shape(response: Response, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined, room?: number): Response {
     const { payload, code } = response;
     const { szx, threshold, unfragmented } = fitting(this.limits, response, room);
-    const uncut = travelsWhole({ threshold, unfragmented }, response);
+    const uncut = travelsWhole({ threshold, unfragmented }, response) && payload.length <= roomFor(request, response.options);
     if (block2 === undefined && block1 === undefined && uncut) return response;
     const base = block1 === undefined ? response : { ...response, options: withOption(response.options, blockOption(OptionNumber.Block1, block1)) };
     const number = block2?.number ?? 0;
-    const fits = block2 === undefined ? uncut : payload.length <= blockSize(Math.min(block2.szx, szx));
+    const fits = block2 === undefined ? uncut || this.#fitsConnection(response, request) : this.#fitsBlock(response, request, block2, szx);
     if (number === 0 && fits) {
       if (block2 === undefined || payload.length === 0) return base;
-      const whole = { number: 0, more: false, szx: Math.min(block2.szx, szx) };
+      const whole = { number: 0, more: false, szx: this.#szx(block2, szx) };
       return { ...base, options: withOption(base.options, blockOption(OptionNumber.Block2, whole)) };
     }
     // An answer that is split by what made it (a proxy) stays as it is; an error says all that there is to say of the block that was asked for.
     if (findOption(response.options, OptionNumber.Block2) !== undefined || (number !== 0 && codeClass(code) !== 2)) return base;
     const representation = representationOf(response);
     this.#representations.set(key ?? operationKey(request), endpointKey(request), representation, overhead + payload.length);
-    const first = this.#slice(representation, block2 ?? { number: 0, more: false, szx }, number === 0 || asksForSize(request), szx);
+    const preferred = this.limits.free && mayBert(request) ? bertSzx : szx;
+    const first = this.#slice(representation, block2 ?? { number: 0, more: false, szx: preferred }, number === 0 || asksForSize(request), request, szx);
     let options = first.options;
     for (const option of base.options) {
       // Notification numbers and the outcome of the request body belong to this message, not to the representation.
@@ -185,16 +193,24 @@ export class BlockwiseServer {
     return { ...response, ...first, options };
   }
 
-  #slice(representation: Representation, asked: Block, withSize: boolean, most: number): Response {
+  /** Whether a connection carries the response whole. */
+  #fitsConnection({ payload, options }: Response, request: Request): boolean {
+    return this.limits.free && request.peer.capabilities !== undefined && payload.length <= roomFor(request, options);
+  }
+
+  #fitsBlock({ payload, options }: Response, request: Request, asked: Block, most: number): boolean {
+    return payload.length <= blockLength(request, options, this.#szx(asked, most)).length;
+  }
+
+  #slice(representation: Representation, asked: Block, withSize: boolean, request: Request, most: number): Response {
     const { code, payload } = representation;
-    const szx = Math.min(asked.szx, most);
-    const size = blockSize(szx);
+    const { szx, length } = blockLength(request, representation.options, this.#szx(asked, most));
     const offset = blockOffset(asked);
     if (offset >= payload.length) return errorResponse(Code.BadRequest);
-    const more = offset + size < payload.length;
-    let options = withOption(representation.options, blockOption(OptionNumber.Block2, { number: offset / size, more, szx }));
+    const more = offset + length < payload.length;
+    let options = withOption(representation.options, blockOption(OptionNumber.Block2, { number: offset / blockSize(szx), more, szx }));
     if (withSize) options = withOption(options, uintOption(OptionNumber.Size2, payload.length));
-    return { code, options, payload: payload.subarray(offset, offset + size) };
+    return { code, options, payload: payload.subarray(offset, offset + length) };
   }
 
   #tooLarge(): Response {

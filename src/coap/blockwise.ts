@@ -26,7 +26,10 @@ export interface BlockwiseOptions {
 }
 
 /** {@link BlockwiseOptions} with the defaults filled in. */
-export type BlockwiseLimits = Required<Omit<BlockwiseOptions, 'name'>>;
+export interface BlockwiseLimits extends Required<Omit<BlockwiseOptions, 'name'>> {
+  /** Neither size is asked for: connections may carry larger messages, and BERT blocks. */
+  readonly free: boolean;
+}
 
 /** Entries that a block-wise layer holds. All zero when nothing is under way and lifetimes have ended. */
 export interface BlockwiseStats {
@@ -50,7 +53,9 @@ export interface BlockwiseLayer extends Layer {
  * As a server it collects a request body before it calls the handler once, and keeps a large response body for a time, so that later blocks come from the
  * same representation. As a client it splits large request bodies and fetches the later blocks of responses and notifications.
  *
- * @see https://www.rfc-editor.org/rfc/rfc7959
+ * Over a connection, what the peer takes in one message travels whole, and larger bodies in BERT blocks where the peer has said that it takes them.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7959 and https://www.rfc-editor.org/rfc/rfc8323#section-6
  */
 export function blockwise(options: BlockwiseOptions, env: Env): BlockwiseLayer {
   const szx = options.szx ?? 6;
@@ -60,6 +65,7 @@ export function blockwise(options: BlockwiseOptions, env: Env): BlockwiseLayer {
     szx,
     threshold,
     unfragmented: options.unfragmented ?? threshold + 256,
+    free: szx === 6 && options.threshold === undefined,
     maxBody: options.maxBody ?? 0x1_0000,
     maxTransfers: options.maxTransfers ?? 256,
     maxTransfersPerPeer: options.maxTransfersPerPeer ?? 16,

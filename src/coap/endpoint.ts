@@ -12,7 +12,9 @@ import { type ExtendedTokenOptions, longestPlainToken, TokenSupport } from './ex
 import { type GroupRequestOptions, GroupResponses } from './group-request.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from './layer.ts';
 import { longestToken } from './message.ts';
-import { defaultMessagingLimits, Messaging, type MessagingLimits } from './messaging.ts';
+import type { MessageLayer } from './message-layer.ts';
+import { messageLayerOf } from './message-layers.ts';
+import { defaultMessagingLimits, type MessagingLimits } from './messaging.ts';
 import { checkGroupRequest, type MulticastOptions } from './multicast.ts';
 import { everyClass } from './no-response.ts';
 import { ObservationStream } from './observation-stream.ts';
@@ -24,11 +26,14 @@ import type { Proxying } from './proxying.ts';
 import { type QBlockLayer, type QBlockOptions, qBlock } from './qblock.ts';
 import { type AmplificationOptions, Reachability } from './reachability.ts';
 import { discoveryOf, type StatelessOptions, StatelessRequests } from './stateless-requests.ts';
-import type { DatagramTransport } from './transport.ts';
+import { defaultStreamLimits, type StreamLimits } from './stream-limits.ts';
+import type { ConnectionEvent } from './stream-messaging.ts';
+import type { Transport, Transports } from './transport.ts';
 import { parseUri } from './uri.ts';
+import type { UriScheme } from './uri-scheme.ts';
 
 /** Something worth a log line. */
-export type EndpointEvent = ExchangeEvent;
+export type EndpointEvent = ExchangeEvent | ConnectionEvent;
 
 export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
   /** Notifications kept for a consumer of `observe` that is slower than they come. */
@@ -36,7 +41,8 @@ export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
 }
 
 export interface EndpointOptions {
-  readonly transport: DatagramTransport;
+  /** One, or several of different schemes. */
+  readonly transport: Transports;
   readonly env?: Env;
   /** Who answers requests; absent: 4.04 to all. */
   readonly handler?: Handler;
@@ -64,6 +70,8 @@ export interface EndpointOptions {
    * blocks or a challenge by Echo. `unlimited`: not at all, for a network in which nobody forges addresses.
    */
   readonly amplification?: AmplificationOptions | 'unlimited';
+  /** What connections may cost, where the transport has them. */
+  readonly connections?: Partial<StreamLimits>;
   readonly emit?: (event: EndpointEvent) => void;
 }
 
@@ -81,6 +89,14 @@ export interface RequestOptions {
   readonly proxy?: string;
 }
 
+/** How a peer is reached. */
+export interface ResolveOptions {
+  /** Which of several transports, by the scheme of its URIs. Absent: the first. */
+  readonly scheme?: UriScheme;
+  /** URI of the forward proxy that reaches it. */
+  readonly proxy?: string;
+}
+
 export interface SendOptions extends RequestOptions {
   /** Classes of responses that are not wanted: 2 for 2.xx, 8 for 4.xx, 16 for 5.xx, added up. Default 26: none is wanted. */
   readonly noResponse?: number;
@@ -89,15 +105,15 @@ export interface SendOptions extends RequestOptions {
 }
 
 /**
- * A CoAP endpoint over one transport, client and server at once: the Promise shell around messaging, exchanges and layers.
+ * A CoAP endpoint, client and server at once: the Promise shell around messaging, exchanges and layers.
  *
- * The transport starts with the endpoint and is closed with it.
+ * Transports start with the endpoint and are closed with it.
  */
 export class Endpoint {
   /** The top of the layers, for callers that do without promises. */
   readonly requester: Requester;
-  readonly #transport: DatagramTransport;
-  readonly #messaging: Messaging;
+  readonly #transports: readonly Transport[];
+  readonly #messaging: MessageLayer;
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
   readonly #qBlock: QBlockLayer | undefined;
@@ -113,20 +129,27 @@ export class Endpoint {
   /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(options: EndpointOptions) {
     const { transport, env = systemEnv, emit = () => {}, handler } = options;
-    this.#transport = transport;
+    this.#transports = Array.isArray(transport) ? transport : [transport as Transport];
     this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
     const parameters = deriveParameters(options.parameters);
     this.#tokenSupport = options.extendedTokens === undefined ? undefined : new TokenSupport(env, options.extendedTokens);
     const format = { extendedTokens: this.#tokenSupport !== undefined };
     const { amplification } = options;
     const reachability = amplification === 'unlimited' ? undefined : new Reachability(env, amplification);
-    this.#messaging = new Messaging({ parameters, limits: this.#limits, format, reachability }, env, {
-      send: (datagram, peer) => transport.send(datagram, peer),
-      emit,
-      request: (message, peer, incoming, group) => this.#exchange.receiveRequest(message, peer, incoming, group),
-      response: (message, peer, transmission) => this.#exchange.receiveResponse(message, peer, transmission),
-      isGroupToken: (token) => this.#exchange.isGroupToken(token),
-    });
+    const { messaging, start } = messageLayerOf(
+      this.#transports,
+      { parameters, limits: this.#limits, connections: { ...defaultStreamLimits, ...options.connections }, format, reachability },
+      env,
+      {
+        emit,
+        request: (message, peer, incoming, group) => this.#exchange.receiveRequest(message, peer, incoming, group),
+        response: (message, peer, underway) => this.#exchange.receiveResponse(message, peer, underway),
+        isGroupToken: (token) => this.#exchange.isGroupToken(token),
+        lost: (peer, error) => this.#exchange.lost(peer, error),
+        needs: (peer, observations) => this.#exchange.needs(peer, observations),
+      },
+    );
+    this.#messaging = messaging;
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     this.#echo = echo({ name: 'outer' }, env);
@@ -148,7 +171,7 @@ export class Endpoint {
     this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next, understood), handler ?? this.#exchange.handler);
     this.#proxying = options.proxying;
     this.#exchange.proxying = this.#attach(options, understood);
-    transport.start((datagram, peer, group) => this.#messaging.receive(datagram, peer, group));
+    start();
   }
 
   /** The proxy of this endpoint under the layers that are for this hop. */
@@ -160,25 +183,29 @@ export class Endpoint {
     return { route: (options) => proxying.route(options), handler: hop.reduce<Handler>((next, layer) => layer.inbound(next, understood), proxying.handler) };
   }
 
-  /** Where the transport is bound. */
+  /** Where the transport, the first of several, is bound. */
   get local(): { readonly address: string; readonly port: number } {
-    return this.#transport.local;
+    return this.#transports[0]!.local;
   }
 
   /**
    * The peer at a host and port; with `proxy`, the URI of a forward proxy, as it is reached through that.
    *
-   * @throws {ProtocolError} when the host (with `proxy`: that of the proxy) cannot be resolved; `ERR_COAP_URI` when `proxy` is not `coap://host[:port]`
+   * @throws {ProtocolError} when the host (with `proxy`: that of the proxy) cannot be resolved, or no transport is for the scheme; `ERR_COAP_URI` when `proxy` is
+   * not `coap://host[:port]`
    */
-  resolve(host: string, port: number, options: { readonly proxy?: string } = {}): Promise<Peer> {
-    return options.proxy === undefined ? this.#transport.resolve(host, port) : this.#resolveVia(options.proxy, host, port);
+  resolve(host: string, port: number, { scheme, proxy }: ResolveOptions = {}): Promise<Peer> {
+    if (proxy !== undefined) return this.#resolveVia(proxy, host, port);
+    const [first] = this.#transports;
+    const named = scheme === undefined ? first : this.#transports.find((transport) => (transport.scheme ?? 'coap') === scheme);
+    return (named ?? first!).resolve(host, port, scheme);
   }
 
   async #resolveVia(proxy: string, host: string, port: number): Promise<Peer> {
-    const uri = parseUri(proxy);
-    if (uri.scheme !== 'coap' || uri.path.length + uri.query.length > 0)
+    const { scheme, path, query, ...at } = parseUri(proxy);
+    if (scheme !== 'coap' || path.length + query.length > 0)
       throw new CoapError('ERR_COAP_URI', `expected a proxy as coap://host[:port], got ${JSON.stringify(proxy)}`);
-    return originVia(await this.#transport.resolve(uri.host, uri.port), host, port);
+    return originVia(await this.resolve(at.host, at.port, { scheme }), host, port);
   }
 
   /**
@@ -411,7 +438,7 @@ export class Endpoint {
     this.#tokenSupport?.close();
     this.#echo.close();
     this.#proxying?.close();
-    await this.#transport.close();
+    await Promise.all(this.#transports.map((transport) => transport.close()));
   }
 
   /** Bridge callbacks to a promise that also heeds the signal, the timeout and the end of the endpoint. */

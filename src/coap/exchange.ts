@@ -4,12 +4,12 @@ import type { ProtocolError } from '../core/errors.ts';
 import { Code, codeClass } from './code.ts';
 import { ContentFormat } from './content-format.ts';
 import { Task } from './deadline.ts';
-import type { Incoming } from './deduplication.ts';
 import { CoapError } from './errors.ts';
 import { longestPlainToken } from './extended-token.ts';
 import type { Handler, Peer, Request, ResponseListener } from './layer.ts';
 import { type Body, type Message, MessageType } from './message.ts';
-import type { DiscardedEvent, Messaging } from './messaging.ts';
+import type { MessageLayer, Received, Underway } from './message-layer.ts';
+import type { DiscardedEvent } from './messaging.ts';
 import { GroupReplies, type MulticastOptions } from './multicast.ts';
 import { everyClass, noResponseOf } from './no-response.ts';
 import {
@@ -31,7 +31,7 @@ import { encodeProblemDetails } from './problem-details.ts';
 import type { Proxying } from './proxying.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
-import type { Transmission, TransmissionListener } from './transmission.ts';
+import type { TransmissionListener } from './transmission.ts';
 
 /** What the exchange layer reports. `failed`: a handler threw, or a response of its making cannot be sent. */
 export type ExchangeEvent = DiscardedEvent | { readonly type: 'failed'; readonly peer: Peer; readonly error: unknown };
@@ -105,7 +105,7 @@ class OutgoingExchange implements TransmissionListener {
   /** Sent by a proxy for a client of its own. */
   readonly forwarded: boolean;
   readonly listener: ResponseListener;
-  transmission: Transmission | undefined = undefined;
+  transmission: Underway | undefined = undefined;
   deadline: Task | undefined = undefined;
   /** A notification came before the acknowledgement. */
   notified = false;
@@ -166,7 +166,7 @@ class OutgoingExchange implements TransmissionListener {
  * @see https://www.rfc-editor.org/rfc/rfc7252#section-5.3 and https://www.rfc-editor.org/rfc/rfc9175#section-4
  */
 export class Exchange implements ReplyOwner {
-  readonly messaging: Messaging;
+  readonly messaging: MessageLayer;
   readonly #limits: ExchangeLimits;
   readonly #emit: (event: ExchangeEvent) => void;
   readonly #tokens: Tokens;
@@ -186,12 +186,12 @@ export class Exchange implements ReplyOwner {
   /** Where requests go; set when the layers are put together. */
   handler: Handler = (_request, reply) => reply.respond(plain(Code.NotFound));
   /** Takes responses to requests of which nothing is kept (RFC 8974, Section 3); returns whether it was one. */
-  stateless: ((message: Message, peer: Peer, transmission: Transmission | undefined) => boolean) | undefined = undefined;
+  stateless: ((message: Message, peer: Peer, transmission: Underway | undefined) => boolean) | undefined = undefined;
 
   /** What of the requests is for others, and who takes it. Its handler may stand under layers of its own. */
   proxying: Pick<Proxying, 'route' | 'handler'> | undefined = undefined;
 
-  constructor(messaging: Messaging, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, config: ExchangeConfig = {}) {
+  constructor(messaging: MessageLayer, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, config: ExchangeConfig = {}) {
     this.messaging = messaging;
     this.#limits = limits;
     this.#emit = emit;
@@ -252,6 +252,7 @@ export class Exchange implements ReplyOwner {
     // A renewal or a cancellation takes the place of the registration: what comes under the token now goes to its listener.
     if (before !== undefined) this.end(before);
     this.#requests.set(outgoing.number, outgoing);
+    if (outgoing.transmission === undefined) outgoing.finished();
     return () => this.end(outgoing);
   }
 
@@ -269,7 +270,7 @@ export class Exchange implements ReplyOwner {
   }
 
   /** From the message layer: a response. Returns whether it was expected. */
-  receiveResponse(message: Message, peer: Peer, transmission: Transmission | undefined): boolean {
+  receiveResponse(message: Message, peer: Peer, transmission: Underway | undefined): boolean {
     const outgoing = this.#requests.get(tokenNumber(message.token));
     // RFC 7252 §5.3.2: the endpoint that was asked, the token that was given, and for a piggybacked response the message id.
     // A group is answered by each of its members (§8.2).
@@ -315,7 +316,7 @@ export class Exchange implements ReplyOwner {
   }
 
   /** From the message layer: a request that is no duplicate; `group`: the group address that it was sent to. */
-  receiveRequest(message: Message, peer: Peer, incoming: Incoming, group?: string): void {
+  receiveRequest(message: Message, peer: Peer, incoming: Received, group?: string): void {
     if (group !== undefined) {
       this.#receiveGroupRequest(message, peer, incoming, group);
       return;
@@ -361,7 +362,7 @@ export class Exchange implements ReplyOwner {
   }
 
   /** RFC 7252 §8.2: what is not worth an answer gets none. */
-  #receiveGroupRequest(message: Message, peer: Peer, incoming: Incoming, group: string): void {
+  #receiveGroupRequest(message: Message, peer: Peer, incoming: Received, group: string): void {
     const { bad, options } = recogniseOptions(message.options, this.#options);
     if (bad !== undefined) {
       this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
@@ -385,13 +386,13 @@ export class Exchange implements ReplyOwner {
   }
 
   /** The options without an Echo of our making, by which the peer shows its address. */
-  #readEcho(incoming: Incoming, options: readonly Option[]): readonly Option[] {
+  #readEcho(incoming: Received, options: readonly Option[]): readonly Option[] {
     const { reachability } = this.messaging;
     return reachability !== undefined && hasEcho(options) ? reachability.readEcho(incoming, options) : options;
   }
 
   /** A request that is for another endpoint: the handler of a proxy takes it. */
-  #forward(handler: Handler, received: readonly Option[], message: Message, peer: Peer, incoming: Incoming): void {
+  #forward(handler: Handler, received: readonly Option[], message: Message, peer: Peer, incoming: Received): void {
     const { bad, options: known } = recogniseForwarded(received, ofForwardedRequests);
     const options = this.#readEcho(incoming, known);
     const { code, payload } = message;
@@ -431,6 +432,24 @@ export class Exchange implements ReplyOwner {
     }
   }
 
+  /** From a message layer with connections: what was sent to the peer, or is still to be, meets nobody any more (RFC 8323, Section 7.4). */
+  lost(peer: Peer, error: CoapError): void {
+    for (const outgoing of [...this.#requests.values()]) {
+      // Of what has not left, the message layer itself tells.
+      if (outgoing.peer.key === peer.key && outgoing.transmission === undefined) outgoing.failed(error);
+    }
+    for (const reply of [...this.#replies]) if (reply.peer.key === peer.key) reply.cancel();
+  }
+
+  /** Whether a request of ours to the peer waits for its response; with `observations`, also whether one side observes the other. */
+  needs(peer: Peer, observations: boolean): boolean {
+    for (const outgoing of this.#requests.values()) {
+      if (outgoing.peer.key === peer.key && (observations || outgoing.deadline !== undefined)) return true;
+    }
+    if (observations) for (const reply of this.#replies) if (reply.peer.key === peer.key) return true;
+    return false;
+  }
+
   failed(peer: Peer, error: unknown): void {
     this.#emit({ type: 'failed', peer, error });
   }
@@ -465,11 +484,11 @@ export class Exchange implements ReplyOwner {
     for (const reply of [...this.#replies]) reply.cancel();
   }
 
-  #reply(message: Message, peer: Peer, incoming: Incoming, observe: Option | undefined, noResponse: number): IncomingExchange {
+  #reply(message: Message, peer: Peer, incoming: Received, observe: Option | undefined, noResponse: number): IncomingExchange {
     return new IncomingExchange(this, incoming, peer, message, observe, noResponse);
   }
 
-  #rejectOption(bad: Option, message: Message, peer: Peer, incoming: Incoming): void {
+  #rejectOption(bad: Option, message: Message, peer: Peer, incoming: Received): void {
     this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
     // RFC 7252 §5.4.1: 4.02 with a diagnostic to a Confirmable request; a Non-confirmable one is rejected, in silence.
     if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(badOption(message.options, bad));

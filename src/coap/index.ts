@@ -18,7 +18,7 @@ export type { EchoLayer, EchoOptions, Freshness } from './echo.ts';
 export { echo } from './echo.ts';
 export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from './echo-value.ts';
 export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo-value.ts';
-export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, SendOptions } from './endpoint.ts';
+export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './endpoint.ts';
 export { Endpoint } from './endpoint.ts';
 export { CoapError, CoapFormatError } from './errors.ts';
 export type { ExchangeConfig, ExchangeEvent, ExchangeLimits } from './exchange.ts';
@@ -30,6 +30,7 @@ export type { Link } from './link-format.ts';
 export { attributeOf, decodeLinkFormat, encodeLinkFormat, filterLinks, link } from './link-format.ts';
 export type { Body, Message, MessageFormat } from './message.ts';
 export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, longestToken, MessageType } from './message.ts';
+export type { MessageLayer, PeerWatcher, Received, Underway } from './message-layer.ts';
 export type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './messaging.ts';
 export { defaultMessagingLimits, Messaging } from './messaging.ts';
 export type { MulticastOptions } from './multicast.ts';
@@ -88,15 +89,43 @@ export { Router, requestPath } from './resource.ts';
 export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource-entry.ts';
 export { CoapResponse } from './response.ts';
 export type { ReverseRoute } from './reverse-routes.ts';
+export type { Capabilities, Release } from './signaling.ts';
+export {
+  applyCsm,
+  baseMessageSize,
+  decodeAbort,
+  decodePing,
+  decodeRelease,
+  encodeAbort,
+  encodeCsm,
+  encodePing,
+  encodeRelease,
+  SignalingCode,
+  SignalingError,
+  SignalingOption,
+} from './signaling.ts';
 export type { StatelessTokenOptions } from './stateless.ts';
 export { StatelessTokens, statelessTokenCost } from './stateless.ts';
 export type { StatelessOptions } from './stateless-requests.ts';
+export type { ConnectionConfig, ConnectionPort, StreamRequest } from './stream.ts';
+export { StreamConnection } from './stream.ts';
+export type { Framing } from './stream-framing.ts';
+export { encodeFrame, FrameReader } from './stream-framing.ts';
+export type { StreamLimits } from './stream-limits.ts';
+export { defaultStreamLimits } from './stream-limits.ts';
+export type { ConnectionEvent, StreamMessagingPort } from './stream-messaging.ts';
+export { StreamMessaging } from './stream-messaging.ts';
+export type { StreamAddress } from './stream-peer.ts';
+export { StreamPeer } from './stream-peer.ts';
 export type { DeadlineOptions } from './time-limit.ts';
 export { TimeLimit } from './time-limit.ts';
 export type { BackOffOptions, RequestRateOptions } from './too-many-requests.ts';
 export { backOff, requestRate, TooManyRequestsError, tooManyRequests } from './too-many-requests.ts';
 export type { Transmission, TransmissionListener } from './transmission.ts';
-export type { DatagramTransport } from './transport.ts';
+export type { DatagramTransport, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './transport.ts';
+export { isStream } from './transport.ts';
 export type { CoapUri } from './uri.ts';
 export { composeUri, locationOf, locationOptions, parseUri, uriOptions } from './uri.ts';
+export type { UriScheme } from './uri-scheme.ts';
+export { defaultPorts, isSecure } from './uri-scheme.ts';
 export { virtualHosts } from './virtual-hosts.ts';

@@ -1,6 +1,8 @@
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import type { Option } from './option.ts';
+import type { Capabilities } from './signaling.ts';
+import type { UriScheme } from './uri-scheme.ts';
 
 /** A CoAP endpoint as the transport sees it: two datagrams of one endpoint carry the same object or at least the same `key`. */
 export interface Peer {
@@ -12,6 +14,12 @@ export interface Peer {
   readonly group?: boolean;
   /** The forward proxy that reaches it. `address` may then be a name that only the proxy can resolve; see `originVia`. */
   readonly via?: Peer;
+  /** The scheme of the URIs of what it serves. Absent: `coap`. */
+  readonly scheme?: UriScheme;
+  /** The name that a certificate or a Host header field has to show, where the transport goes by names. */
+  readonly host?: string;
+  /** Where it is reached over a connection, which keeps order and loses nothing: what it said that it takes. */
+  readonly capabilities?: Readonly<Capabilities>;
 }
 
 /**

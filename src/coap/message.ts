@@ -61,7 +61,7 @@ function writeExtension(into: Uint8Array, offset: number, value: number): number
  *
  * @throws {CoapError} `ERR_COAP_OPTION` when options are out of order, or a number or a length is too large
  */
-function optionsAndPayloadLength(options: readonly Option[], payload: Uint8Array): number {
+export function encodedLength(options: readonly Option[], payload: Uint8Array): number {
   let length = payload.length === 0 ? 0 : payload.length + 1;
   let before = 0;
   for (let i = 0; i < options.length; i++) {
@@ -88,7 +88,7 @@ export function bodyLength(options: readonly Option[], payloadLength: number): n
   return length;
 }
 
-function writeOptionsAndPayload(into: Uint8Array, start: number, options: readonly Option[], payload: Uint8Array): void {
+export function writeBody(into: Uint8Array, start: number, options: readonly Option[], payload: Uint8Array): void {
   let offset = start;
   let before = 0;
   for (let i = 0; i < options.length; i++) {
@@ -166,9 +166,9 @@ function payloadStart(bytes: Uint8Array, markerAt: number, datagram: boolean): n
  * @throws {CoapError} `ERR_COAP_OPTION`
  */
 export function encodeBody(body: Body): Uint8Array {
-  const bytes = new Uint8Array(1 + optionsAndPayloadLength(body.options, body.payload));
+  const bytes = new Uint8Array(1 + encodedLength(body.options, body.payload));
   bytes[0] = body.code;
-  writeOptionsAndPayload(bytes, 1, body.options, body.payload);
+  writeBody(bytes, 1, body.options, body.payload);
   return bytes;
 }
 
@@ -189,8 +189,8 @@ export function decodeBody(bytes: Uint8Array): Body {
  * @throws {CoapError} `ERR_COAP_OPTION`
  */
 export function encodeOptions(options: readonly Option[]): Uint8Array {
-  const bytes = new Uint8Array(optionsAndPayloadLength(options, emptyBytes));
-  writeOptionsAndPayload(bytes, 0, options, emptyBytes);
+  const bytes = new Uint8Array(encodedLength(options, emptyBytes));
+  writeBody(bytes, 0, options, emptyBytes);
   return bytes;
 }
 
@@ -251,14 +251,14 @@ export function encodeParts(
     if (tokenLength > most) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most ${most} bytes, got ${tokenLength}`);
     tokenStart += extensionLength(tokenLength);
   }
-  const bytes = datagramOf(tokenStart + tokenLength + optionsAndPayloadLength(options, payload));
+  const bytes = datagramOf(tokenStart + tokenLength + encodedLength(options, payload));
   bytes[0] = 0x40 | (type << 4) | nibble(tokenLength);
   bytes[1] = code;
   bytes[2] = id >>> 8;
   bytes[3] = id;
   if (tokenStart > 4) writeExtension(bytes, 4, tokenLength);
   for (let i = 0; i < tokenLength; i++) bytes[tokenStart + i] = token[i]!;
-  writeOptionsAndPayload(bytes, tokenStart + tokenLength, options, payload);
+  writeBody(bytes, tokenStart + tokenLength, options, payload);
   return bytes;
 }
 

@@ -2,7 +2,7 @@ import { Code, codeClass, Method } from './code.ts';
 import { Task } from './deadline.ts';
 import { CoapError } from './errors.ts';
 import type { Peer, Reply, Request, Response } from './layer.ts';
-import type { Messaging } from './messaging.ts';
+import type { MessageLayer } from './message-layer.ts';
 import { isUnwanted } from './no-response.ts';
 import { findOption, OptionNumber, readUint } from './option.ts';
 import { copyOf, type IncomingExchange } from './reply.ts';
@@ -30,7 +30,7 @@ function isUseless(_request: Request, response: Response): boolean {
  * @see https://www.rfc-editor.org/rfc/rfc7252#section-8.2
  */
 export class GroupReplies {
-  readonly #messaging: Messaging;
+  readonly #messaging: MessageLayer;
   readonly #leisure: number;
   readonly #suppress: (request: Request, response: Response) => boolean;
   readonly #failed: (peer: Peer, error: unknown) => void;
@@ -38,7 +38,7 @@ export class GroupReplies {
   readonly #periods: Map<string, number> = new Map();
 
   /** @throws {CoapError} `ERR_COAP_PARAMETER` */
-  constructor(messaging: Messaging, options: MulticastOptions, failed: (peer: Peer, error: unknown) => void) {
+  constructor(messaging: MessageLayer, options: MulticastOptions, failed: (peer: Peer, error: unknown) => void) {
     const leisure = options.leisure ?? messaging.parameters.defaultLeisure;
     if (!(leisure >= 0)) throw new CoapError('ERR_COAP_PARAMETER', `expected leisure to be a number of at least 0, got ${leisure}`);
     this.#messaging = messaging;

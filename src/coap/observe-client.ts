@@ -191,7 +191,9 @@ class Observation implements ResponseListener {
 
   #leave(place: { readonly listener: ResponseListener }): void {
     if (!this.#listeners.delete(place) || this.#listeners.size > 0 || this.#ended) return;
-    if (this.#latest !== undefined && !this.#client.forgets) {
+    // Over a connection nothing else tells the server (RFC 8323, Section 7.4), over datagrams a Reset does.
+    const connected = this.#request.peer.capabilities !== undefined;
+    if (connected || (this.#latest !== undefined && !this.#client.forgets)) {
       // RFC 7641 §3.6: the same request and token, Observe 1. The answer is of no use to anybody.
       const options = withOption(this.#request.options, uintOption(OptionNumber.Observe, 1));
       attempt(this.#client.next, { ...this.#request, options }, nobody);

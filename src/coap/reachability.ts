@@ -1,8 +1,8 @@
 import type { Env } from '../core/env.ts';
-import type { Incoming } from './deduplication.ts';
 import { EchoTimestamps } from './echo-value.ts';
 import { ExpiringTable } from './expiring-table.ts';
 import type { Peer } from './layer.ts';
+import type { Received } from './message-layer.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, withoutOptions } from './option.ts';
 import type { PeerState } from './peer-state.ts';
 
@@ -76,8 +76,8 @@ export class Reachability {
   }
 
   /** Bytes that options and payload of an answer may have together (`Reply.room`); `first`: the one that is counted against its own request. */
-  room({ state, allowance }: Incoming, token: Uint8Array, first: boolean): number | undefined {
-    if (state.reachable) return undefined;
+  room({ state, allowance = 0 }: Received, token: Uint8Array, first: boolean): number | undefined {
+    if (state === undefined || state.reachable) return undefined;
     const credit = first ? Math.min(allowance, state.credit) : state.credit;
     return credit < leastFrame ? 0 : Math.max(0, credit - headersOf(state) - 4 - token.length);
   }
@@ -91,7 +91,8 @@ export class Reachability {
    * Look at the Echo option of a request: a value of ours that is fresh shows the address. The result is the options without it when it is ours, fresh or not,
    * since a proxy must not pass it on (RFC 9175, Section 2.3).
    */
-  readEcho({ state }: Incoming, options: readonly Option[]): readonly Option[] {
+  readEcho({ state }: Received, options: readonly Option[]): readonly Option[] {
+    if (state === undefined) return options;
     const echo = findOption(options, OptionNumber.Echo);
     const age = echo === undefined ? undefined : this.#values.age(echo.value, state);
     if (age === undefined) return options;

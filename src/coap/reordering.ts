@@ -14,6 +14,8 @@ export function isNewer(before: Response, incoming: Response): boolean {
   // RFC 8613 §4.1.3.5.2: only the first notification may come without a Partial IV, so it is the oldest.
   if (before.sequence !== undefined) return false;
   if (incoming.sequence !== undefined) return true;
+  // RFC 8323 §7.1: a connection keeps the order, and the value MUST be ignored.
+  if (incoming.peer?.capabilities !== undefined) return true;
   const v1 = uintOf(before.options, OptionNumber.Observe);
   const v2 = uintOf(incoming.options, OptionNumber.Observe);
   if (v1 === undefined || v2 === undefined) return true;

@@ -3,17 +3,16 @@ import { blockOf } from './block-option.ts';
 import { copyOptions } from './cache-key.ts';
 import { Code, codeClass, isSafe } from './code.ts';
 import { Task } from './deadline.ts';
-import type { Incoming } from './deduplication.ts';
 import type { Peer, Reply, Response } from './layer.ts';
 import { type Body, bodyLength, type Message } from './message.ts';
-import type { Messaging } from './messaging.ts';
+import type { MessageLayer, Received, Underway } from './message-layer.ts';
 import { isUnwanted } from './no-response.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, readUint, withOption } from './option.ts';
-import type { Transmission, TransmissionListener } from './transmission.ts';
+import type { TransmissionListener } from './transmission.ts';
 
 /** What a reply needs of the exchange that owns it. */
 export interface ReplyOwner {
-  readonly messaging: Messaging;
+  readonly messaging: MessageLayer;
   /** A response cannot be encoded, or a task of the application threw. */
   failed(peer: Peer, error: unknown): void;
   /** A registration was accepted, or a request that bears a registration's token was answered with success. */
@@ -50,7 +49,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
   /** Equal for the requests of one observation: registration, renewals and cancellation. */
   registration: object = this;
   readonly #owner: ReplyOwner;
-  readonly #incoming: Incoming;
+  readonly #incoming: Received;
   readonly #noResponse: number;
   /** The first response has left. */
   #answered = false;
@@ -60,16 +59,16 @@ export class IncomingExchange implements Reply, TransmissionListener {
   #closed = false;
   #onCancel: (() => void)[] | undefined = undefined;
   #deadline: Task | undefined = undefined;
-  #underWay: Transmission | undefined = undefined;
   #sent: Response | undefined = undefined;
   #waiting: Response | undefined = undefined;
+  #underWay: Underway | undefined = undefined;
   #nonConfirmables = 0;
   #held = false;
   #cancelled = false;
   /** Messages of a robust block-wise transfer that are under way. */
-  #besides: Set<Transmission> | undefined = undefined;
+  #besides: Set<Underway> | undefined = undefined;
 
-  constructor(owner: ReplyOwner, incoming: Incoming, peer: Peer, request: Pick<Message, 'code' | 'token'>, observe: Option | undefined, noResponse: number) {
+  constructor(owner: ReplyOwner, incoming: Received, peer: Peer, request: Pick<Message, 'code' | 'token'>, observe: Option | undefined, noResponse: number) {
     this.#owner = owner;
     this.#incoming = incoming;
     this.peer = peer;
@@ -103,7 +102,8 @@ export class IncomingExchange implements Reply, TransmissionListener {
 
   shown(): void {
     const { reachability } = this.#owner.messaging;
-    if (!this.#incoming.state.reachable) reachability?.show(this.#incoming.state);
+    const { state } = this.#incoming;
+    if (state?.reachable === false) reachability?.show(state);
   }
 
   respond(response: Response): void {
@@ -162,9 +162,10 @@ export class IncomingExchange implements Reply, TransmissionListener {
 
   /** It lasts: what is known of the peer lasts as long. An authenticated one needs nothing of it. */
   hold(): void {
-    if (this.authenticated) return;
+    const { state } = this.#incoming;
+    if (this.authenticated || state === undefined) return;
     this.#held = true;
-    this.#incoming.state.replies++;
+    state.replies++;
   }
 
   /** A handler that never answers is not waited for longer than the client waits. */
@@ -185,6 +186,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
     this.#waiting = undefined;
     for (const beside of this.#besides ?? []) this.#owner.messaging.settle(beside);
     this.#besides = undefined;
+    if (!this.#answered) this.#owner.messaging.acknowledge(this.#incoming);
     this.#end();
     for (const task of tasks ?? []) this.#run(task);
   }
@@ -230,7 +232,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
   #sendBeside(body: Response, confirmable: boolean): void {
     const { messaging } = this.#owner;
     const first = !this.#answered;
-    if (first && !this.#incoming.state.reachable) {
+    if (first && this.#incoming.state?.reachable === false) {
       this.#authenticate(body);
       // RFC 9177 §11: whoever asks for a body in many datagrams shows its address first. What of it is not sent is as good as lost.
       const block = blockOf(body.options, OptionNumber.QBlock2);
@@ -239,7 +241,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
         return;
       }
     }
-    let sent: Transmission | undefined;
+    let sent: Underway | undefined;
     const gone = (): void => {
       if (sent === undefined || this.#besides?.delete(sent) !== true || this.#besides.size > 0) return;
       this.#besides = undefined;
@@ -281,7 +283,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
   #transmit(given: Response, repeated: boolean): void {
     const { messaging } = this.#owner;
     const first = !this.#answered;
-    const { reachable } = this.#incoming.state;
+    const reachable = this.#incoming.state?.reachable !== false;
     const body = reachable ? given : this.#within(given, first);
     if (body === 'challenge') {
       this.#challenge();
@@ -346,7 +348,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
     this.#owner.ended(this);
     if (!this.#held) return;
     this.#held = false;
-    const { state } = this.#incoming;
+    const state = this.#incoming.state!;
     state.replies--;
     state.release();
   }

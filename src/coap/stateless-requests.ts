@@ -6,9 +6,10 @@ import type { Exchange } from './exchange.ts';
 import { longestPlainToken, type TokenSupport } from './extended-token.ts';
 import type { Peer, Request, Response, ResponseListener } from './layer.ts';
 import type { Message } from './message.ts';
+import type { Underway } from './message-layer.ts';
 import { emptyOption, findOption, OptionNumber } from './option.ts';
 import { type StatelessTokenOptions, StatelessTokens, statelessTokenCost } from './stateless.ts';
-import type { Transmission, TransmissionListener } from './transmission.ts';
+import type { TransmissionListener } from './transmission.ts';
 
 export interface StatelessOptions extends StatelessTokenOptions {
   /** Every peer is known to take extended tokens, by other means than asking it (RFC 8974, Section 3.2). */
@@ -62,7 +63,7 @@ export class StatelessRequests {
     messaging.transmit(peer, confirmable, token, request, confirmable ? 0 : messaging.probingTime(token, request), nobody);
   }
 
-  #receive(message: Message, peer: Peer, transmission: Transmission | undefined): boolean {
+  #receive(message: Message, peer: Peer, transmission: Underway | undefined): boolean {
     const state = this.#tokens.open(message.token, peer.key);
     if (state === undefined) {
       // RFC 8974 §3.3: of a piggybacked response the acknowledgement counts all the same.

@@ -2,10 +2,11 @@ import { fromUtf8, utf8 } from '../core/bytes.ts';
 import { CoapError } from './errors.ts';
 import type { Peer } from './layer.ts';
 import { findOption, type Option, OptionNumber, pathOf, pathOptions, queryOf, queryOptions, readUint, stringOption, uintOption } from './option.ts';
+import { defaultPorts, isUriScheme, type UriScheme } from './uri-scheme.ts';
 
-/** A `coap` or `coaps` URI taken apart, with percent-encoding resolved. */
+/** A URI of CoAP taken apart, with percent-encoding resolved. */
 export interface CoapUri {
-  readonly scheme: 'coap' | 'coaps';
+  readonly scheme: UriScheme;
   /** A name in lower case, or a numeric address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
@@ -13,7 +14,6 @@ export interface CoapUri {
   readonly query: readonly string[];
 }
 
-const defaultPorts = { coap: 5683, coaps: 5684 } as const;
 const ipv4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
 
 function broken(what: string, uri: string): CoapError {
@@ -43,14 +43,14 @@ function decoded(text: string, uri: string): string {
 /**
  * Take a URI apart. Dot segments are removed, as reference resolution does (RFC 3986, Section 5.2.4).
  *
- * @throws {CoapError} `ERR_COAP_URI` when it is not an absolute `coap` or `coaps` URI without fragment
- * @see https://www.rfc-editor.org/rfc/rfc7252#section-6.4
+ * @throws {CoapError} `ERR_COAP_URI` when it is not an absolute URI, of a scheme of CoAP, without fragment
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-6.4 and https://www.rfc-editor.org/rfc/rfc8323#section-8
  */
 export function parseUri(uri: string): CoapUri {
   const match = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/i.exec(uri);
   if (match === null) throw broken('an absolute URI such as coap://host/path', uri);
   const scheme = match[1]!.toLowerCase();
-  if (scheme !== 'coap' && scheme !== 'coaps') throw broken('the scheme coap or coaps', uri);
+  if (!isUriScheme(scheme)) throw broken(`one of the schemes ${Object.keys(defaultPorts).join(', ')}`, uri);
   if (match[5] !== undefined) throw broken('a URI without a fragment', uri);
   // RFC 3986 §2: everything else stands percent-encoded. Text that people type in other scripts is taken as if it did.
   const ascii = (text: string): string => text.replace(/[^!-~]/gu, (character) => [...utf8(character)].map(percent).join(''));
@@ -141,15 +141,15 @@ export function uriOptions(uri: CoapUri, peer: Peer): Option[] {
 }
 
 /**
- * The URI that a request to `peer` is for.
+ * The URI that a request to `peer` is for. Without Uri-Host it is for the name that the peer shows (RFC 8323, Section 8.5), else for its address.
  *
  * @throws {BytesError} `ERR_BYTES_UTF8` when an option is not UTF-8
  * @throws {CoapError} `ERR_COAP_URI` when Uri-Host cannot stand in a URI
- * @see https://www.rfc-editor.org/rfc/rfc7252#section-6.5
+ * @see https://www.rfc-editor.org/rfc/rfc7252#section-6.5 and https://www.rfc-editor.org/rfc/rfc8323#section-8.7
  */
-export function composeUri(options: readonly Option[], peer: Peer, scheme: 'coap' | 'coaps' = 'coap'): string {
+export function composeUri(options: readonly Option[], peer: Peer, scheme: UriScheme = peer.scheme ?? 'coap'): string {
   const named = findOption(options, OptionNumber.UriHost);
-  const host = named === undefined ? literal(peer.address) : hostOf(fromUtf8(named.value));
+  const host = named === undefined ? literal(peer.host ?? peer.address) : hostOf(fromUtf8(named.value));
   const portOption = findOption(options, OptionNumber.UriPort);
   const port = portOption === undefined ? peer.port : readUint(portOption.value);
   const resource = resourceOf(pathOf(options), queryOf(options));

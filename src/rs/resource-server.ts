@@ -1,6 +1,5 @@
 import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
 import {
-  type DatagramTransport,
   type EchoLayer,
   Endpoint,
   type EndpointOptions,
@@ -11,6 +10,7 @@ import {
   type ResourceHandle,
   Router,
   type TransmissionParameters,
+  type Transports,
 } from '../coap/index.ts';
 import { type LeewayOptions, leewayOf, timeOf } from '../core/cwt-times.ts';
 import { type Env, systemEnv } from '../core/env.ts';
@@ -166,7 +166,7 @@ export class ResourceServer {
    *
    * @throws {ResourceServerError} `ERR_RS_USE` when it serves already or was closed
    */
-  async listen(transport: DatagramTransport): Promise<Endpoint> {
+  async listen(transport: Transports): Promise<Endpoint> {
     await this.start();
     if (this.#endpoint !== undefined || this.#closed) {
       throw new ResourceServerError('ERR_RS_USE', `expected a server that is not yet in use, got one that ${this.#closed ? 'was closed' : 'listens'}`);

@@ -7,6 +7,8 @@
  * await server.close();
  * ```
  */
+
+export type { AcceptorLimits } from './acceptor.ts';
 export type { CoapClientOptions } from './coap-client.ts';
 export { CoapClient } from './coap-client.ts';
 export { TransportError } from './errors.ts';
@@ -20,5 +22,11 @@ export type { Served, ServeEvent, ServeLimits, ServeOptions } from './serve.ts';
 export { Server, serve } from './serve.ts';
 export type { TapEvent } from './tap.ts';
 export { tap } from './tap.ts';
+export type { StreamOptions, StreamServerOptions } from './tcp.ts';
+export { tcp, tcpServer } from './tcp.ts';
+export type { Pem, TlsClientOptions, TlsServerOptions } from './tls.ts';
+export { tls, tlsServer } from './tls.ts';
 export type { UdpOptions } from './udp.ts';
 export { udp } from './udp.ts';
+export type { WebSocketServerOptions } from './ws.ts';
+export { ws, wsServer, wss, wssServer } from './ws.ts';

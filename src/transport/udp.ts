@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP, SocketAddress } from 'node:net';
-import type { DatagramTransport, Peer } from '../coap/index.ts';
+import type { DatagramTransport, Peer, UriScheme } from '../coap/index.ts';
 import { TransportError } from './errors.ts';
 import { type GroupMembership, joinGroup } from './groups.ts';
 import { PeerTable } from './peers.ts';
@@ -112,7 +112,9 @@ class UdpTransport implements DatagramTransport {
     }
   }
 
-  async resolve(host: string, port: number): Promise<Peer> {
+  async resolve(host: string, port: number, scheme: UriScheme = 'coap'): Promise<Peer> {
+    // What was meant to be protected, or for another server, must not leave here.
+    if (scheme !== 'coap') throw new TransportError('ERR_TRANSPORT_SCHEME', `expected the scheme coap, got ${scheme}`);
     if (!Number.isInteger(port) || port < 1 || port > 0xffff) throw new TransportError('ERR_TRANSPORT_RESOLVE', `expected a port of 1 to 65535, got ${port}`);
     return this.#peers.get(await this.#addressOf(host), port);
   }

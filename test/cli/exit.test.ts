@@ -38,6 +38,11 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_STORE_VALUE: ExitCode.usage,
   ERR_TRANSPORT_BIND: ExitCode.usage,
   ERR_TRANSPORT_RESOLVE: ExitCode.usage,
+  ERR_TRANSPORT_SCHEME: ExitCode.usage,
+  ERR_TRANSPORT_TLS: ExitCode.usage,
+  ERR_COAP_BACKPRESSURE: ExitCode.noAnswer,
+  ERR_COAP_CONNECTION: ExitCode.noAnswer,
+  ERR_COAP_HOLD_OFF: ExitCode.noAnswer,
 };
 
 /** Every error code that stands in the sources. */

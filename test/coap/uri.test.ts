@@ -76,7 +76,7 @@ test('RFC 7252 6.4: what is no CoAP URI', () => {
     '/a',
     'coap:/a',
     'http://h/',
-    'coap+tcp://h/',
+    'coap+sctp://h/',
     'coap://h/#f',
     'coap://',
     'coap:///a',
@@ -133,4 +133,37 @@ test('RFC 7252 6.4 and 6.5: options survive the way through a URI', () => {
     }),
     { numRuns: 200 },
   );
+});
+
+for (const [scheme, port] of [
+  ['coap+tcp', 5683],
+  ['coaps+tcp', 5684],
+  ['coap+ws', 80],
+  ['coaps+ws', 443],
+] as const) {
+  test(`RFC 8323 8: ${scheme} URIs and their default port ${port}`, () => {
+    const at = { ...peer('10.0.0.1'), port, scheme };
+    for (const text of [`${scheme}://h/sensors/temperature?u=Cel`, `${scheme.toUpperCase()}://h:/sensors/temperature?u=Cel`]) {
+      const uri = parseUri(text);
+      assert.deepEqual({ scheme: uri.scheme, host: uri.host, port: uri.port }, { scheme, host: 'h', port });
+      assert.equal(composeUri(uriOptions(uri, at), at), `${scheme}://h/sensors/temperature?u=Cel`);
+    }
+    const other = parseUri(`${scheme}://[2001:db8::1]:1234/a`);
+    const there = { key: 'k', address: '2001:db8::1', port: 1234, scheme };
+    assert.deepEqual(
+      uriOptions(other, there).map(({ number }) => number),
+      [OptionNumber.UriPath],
+    );
+    assert.equal(composeUri(uriOptions(other, there), there), `${scheme}://[2001:db8::1]:1234/a`);
+    // Behind a peer of another port, Uri-Port tells it (Section 8.6, step 7).
+    assert.deepEqual(
+      uriOptions(other, at).map(({ number }) => number),
+      [OptionNumber.UriPort, OptionNumber.UriPath],
+    );
+  });
+}
+
+test('RFC 8323 8.5: without Uri-Host, the host is the name that the connection goes by', () => {
+  const at = { key: 'k', address: '10.0.0.1', port: 443, scheme: 'coaps+ws', host: 'h.example' } as const;
+  assert.equal(composeUri([], at), 'coaps+ws://h.example/');
 });

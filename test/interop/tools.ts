@@ -52,7 +52,7 @@ export function provideLibcoap(): string {
 }
 
 const probe = `
-import platform, importlib.metadata as metadata, aiocoap.oscore, aiocoap.oscore_sitewrapper, cbor2
+import platform, importlib.metadata as metadata, aiocoap.oscore, aiocoap.oscore_sitewrapper, cbor2, websockets
 print(metadata.version("aiocoap"), platform.python_version())
 `;
 
@@ -64,8 +64,8 @@ export function provideAiocoap(): { readonly aiocoap: string; readonly python: s
     console.log(`aiocoap ${aiocoapVersion} not found: installing it`);
     const made = run('python3', '-m', 'venv', '--clear', venv);
     if (!made.ok) throw new ToolError(`python3 -m venv ${venv} failed:\n${made.text}`);
-    const installed = run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `aiocoap[oscore]==${aiocoapVersion}`);
-    if (!installed.ok) throw new ToolError(`pip install aiocoap[oscore]==${aiocoapVersion} failed:\n${installed.text}`);
+    const installed = run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `aiocoap[oscore,ws]==${aiocoapVersion}`);
+    if (!installed.ok) throw new ToolError(`pip install aiocoap[oscore,ws]==${aiocoapVersion} failed:\n${installed.text}`);
     found = run(python, '-c', probe);
     if (!found.ok) throw new ToolError(`aiocoap was installed and does not load:\n${found.text}`);
   }
