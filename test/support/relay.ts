@@ -8,7 +8,7 @@ export interface RelayedDatagram {
 }
 
 /**
- * A UDP relay on 127.0.0.1 that keeps a copy of every datagram. Each client gets an upstream socket of its own, so that the server sees as many clients as there are.
+ * A UDP relay on 127.0.0.1 that keeps a copy of every datagram, also of those that it loses. Each client gets an upstream socket of its own, so that the server sees as many clients as there are.
  */
 export class Relay {
   /** Where clients send to. */
@@ -19,7 +19,10 @@ export class Relay {
   readonly #socket: Socket;
   readonly #upstream = new Map<string, Socket>();
 
-  private constructor(name: string, upstreamPort: number, socket: Socket) {
+  readonly #lose: (datagram: RelayedDatagram) => boolean;
+
+  private constructor(name: string, upstreamPort: number, socket: Socket, lose: (datagram: RelayedDatagram) => boolean) {
+    this.#lose = lose;
     this.#name = name;
     this.#upstreamPort = upstreamPort;
     this.#socket = socket;
@@ -28,15 +31,18 @@ export class Relay {
     socket.on('error', () => {});
   }
 
-  /** @param name of the server, for the recording */
-  static async open(name: string, upstreamPort: number): Promise<Relay> {
+  /**
+   * @param name of the server, for the recording
+   * @param lose whether a datagram does not go on
+   */
+  static async open(name: string, upstreamPort: number, lose: (datagram: RelayedDatagram) => boolean = () => false): Promise<Relay> {
     // Twenty clients at once are more than the usual buffer takes when the machine is busy.
     const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
     await new Promise<void>((bound, failed) => {
       socket.once('error', failed);
       socket.bind(0, '127.0.0.1', bound);
     });
-    return new Relay(name, upstreamPort, socket);
+    return new Relay(name, upstreamPort, socket, lose);
   }
 
   close(): void {
@@ -46,8 +52,13 @@ export class Relay {
 
   #fromClient(datagram: Uint8Array, client: RemoteInfo): void {
     const from = `${client.address}:${client.port}`;
-    this.wire.push({ from, to: this.#name, datagram: Uint8Array.from(datagram) });
+    if (!this.#passes({ from, to: this.#name, datagram: Uint8Array.from(datagram) })) return;
     this.#socketOf(from, client).send(datagram, this.#upstreamPort, '127.0.0.1');
+  }
+
+  #passes(datagram: RelayedDatagram): boolean {
+    this.wire.push(datagram);
+    return !this.#lose(datagram);
   }
 
   #socketOf(from: string, client: RemoteInfo): Socket {
@@ -57,7 +68,7 @@ export class Relay {
     this.#upstream.set(from, socket);
     socket.on('error', () => {});
     socket.on('message', (answer) => {
-      this.wire.push({ from: this.#name, to: from, datagram: Uint8Array.from(answer) });
+      if (!this.#passes({ from: this.#name, to: from, datagram: Uint8Array.from(answer) })) return;
       this.#socket.send(answer, client.port, client.address);
     });
     return socket;

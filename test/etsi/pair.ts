@@ -1,0 +1,114 @@
+import type { TestContext } from 'node:test';
+import {
+  type BlockwiseOptions,
+  type DatagramTransport,
+  decodeMessage,
+  Endpoint,
+  type Option,
+  type Peer,
+  pathOptions,
+  type Response,
+  sortOptions,
+  type TransmissionParameters,
+} from '../../src/coap/index.ts';
+import { utf8 } from '../../src/core/bytes.ts';
+import { type Env, systemEnv } from '../../src/core/env.ts';
+import { tap, udp } from '../../src/transport/index.ts';
+import { Relay } from '../support/relay.ts';
+import { Site } from './site.ts';
+import { type Side, Wire, type WireMessage } from './wire.ts';
+
+/** What a case needs other than the usual. */
+export interface Setup {
+  readonly client?: BlockwiseOptions;
+  readonly server?: BlockwiseOptions;
+  readonly parameters?: Partial<TransmissionParameters>;
+  readonly clientEnv?: Env;
+  /** A gateway stands between the two, and loses what `lose` of the pair says. */
+  readonly gateway?: boolean;
+}
+
+export interface Ask {
+  readonly code?: number;
+  readonly path: readonly string[];
+  readonly payload?: string;
+  readonly options?: readonly Option[];
+  readonly nonConfirmable?: boolean;
+}
+
+/** A client, a server, and what passes between them. */
+export interface Pair {
+  readonly wire: Wire;
+  client: Endpoint;
+  server: Endpoint;
+  /** The server, as the client sees it. */
+  readonly peer: Peer;
+  site: Site;
+  lose: (from: Side, message: WireMessage) => boolean;
+  ask(ask: Ask): Promise<Response>;
+  observe(path: string, nonConfirmable?: boolean): AsyncIterableIterator<Response, undefined, undefined>;
+  /** The endpoint is gone without a word, and another takes its address. */
+  reboot(side: Side): Promise<void>;
+}
+
+/** How a pair is made over one transport. */
+export interface Open {
+  /** `false`: a stream, whose messages have neither type nor Message ID. */
+  readonly datagrams: boolean;
+  readonly transport: string;
+  pair(t: TestContext, setup: Setup): Promise<Pair>;
+}
+
+/** The parts of a pair that do not depend on the transport. */
+export function requests(pair: Pick<Pair, 'peer'> & { client: Endpoint }): Pick<Pair, 'ask' | 'observe'> {
+  return {
+    ask: ({ path, payload = '', options = [], ...rest }) =>
+      pair.client.request({ ...rest, peer: pair.peer, options: sortOptions([...pathOptions(path), ...options]), payload: utf8(payload) }, { timeout: 20_000 }),
+    observe: (path, nonConfirmable = false) => pair.client.observe({ peer: pair.peer, options: pathOptions([path]), nonConfirmable }),
+  };
+}
+
+/** Over UDP on loopback. */
+export const overUdp: Open = {
+  datagrams: true,
+  transport: 'UDP',
+  pair: async (t, setup) => {
+    const wire = new Wire(true);
+    const watch = (side: Side, transport: DatagramTransport): DatagramTransport =>
+      tap(transport, ({ direction, datagram }) => {
+        if (direction === 'out') wire.add(side, decodeMessage(datagram.slice()), datagram.length);
+      });
+    const start = async (side: Side, site: Site, port?: number): Promise<Endpoint> => {
+      const transport = watch(side, await udp(port === undefined ? {} : { port }));
+      const common = setup.parameters === undefined ? {} : { parameters: setup.parameters };
+      return side === 'server'
+        ? new Endpoint({ ...common, transport, handler: site.router.handler, blockwise: setup.server ?? {} })
+        : new Endpoint({ ...common, transport, blockwise: setup.client ?? {}, env: setup.clientEnv ?? systemEnv });
+    };
+    const site = new Site();
+    const server = await start('server', site);
+    const client = await start('client', site);
+    let { port } = server.local;
+    const lose: Pair['lose'] = () => false;
+    const found = { wire, client, server, site, lose };
+    if (setup.gateway === true) {
+      const relay = await Relay.open('server', port, ({ to, datagram }) => pair.lose(to === 'server' ? 'client' : 'server', decodeMessage(datagram)));
+      t.after(() => relay.close());
+      ({ port } = relay);
+    }
+    const base = { ...found, peer: await client.resolve('127.0.0.1', port) };
+    const pair: Pair = Object.assign(base, {
+      ...requests(base),
+      reboot: async (side: Side) => {
+        const old = side === 'client' ? base.client : base.server;
+        await old.close();
+        base.site = side === 'server' ? new Site() : base.site;
+        const fresh = await start(side, base.site, old.local.port);
+        if (side === 'client') base.client = fresh;
+        else base.server = fresh;
+      },
+    });
+    t.after(() => Promise.all([pair.client.close(), pair.server.close()]));
+    return pair;
+  },
+};

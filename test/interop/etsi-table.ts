@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { descriptions, objectiveOf } from '../etsi/etsi.ts';
+
+/** A test description that this peer can take part in, or the reason why it cannot. */
+export type Entry<Open> = ((t: TestContext, open: Open) => Promise<void>) | string;
+
+export type Table<Open> = Readonly<Record<string, Entry<Open>>>;
+
+/** One direction over one transport. */
+export interface Direction<Open> {
+  /** `libcoap client -> our server`. */
+  readonly name: string;
+  readonly scheme: 'coap' | 'coap+tcp';
+  readonly open: Open;
+  /** What makes no sense on this transport, by the first words of identifiers, with the reason. */
+  readonly without?: Readonly<Record<string, string>>;
+}
+
+/** A test of each description that can run; the others are printed with their reason. None is left out in silence. */
+export function interop<Open>({ name, scheme, open, without = {} }: Direction<Open>, table: Table<Open>): void {
+  const where = `${name}, ${scheme}`;
+  test(`${where}: every ETSI test description runs or has a reason`, () => {
+    assert.deepEqual(Object.keys(table).sort(), descriptions.map(({ id }) => id).sort());
+  });
+  for (const [id, entry] of Object.entries(table)) {
+    const reason = typeof entry === 'string' ? entry : Object.entries(without).find(([start]) => id.startsWith(start))?.[1];
+    if (reason !== undefined || typeof entry === 'string') console.log(`${where}: ${id} cannot run: ${reason}`);
+    else {
+      test(`${where}: ${id}: ${objectiveOf(id)}`, async (t) => {
+        await entry(t, open);
+        console.log(`${where}: ${id} ran`);
+      });
+    }
+  }
+}
