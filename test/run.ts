@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { root } from './support/fixtures.ts';
 
@@ -29,7 +30,9 @@ if (files.length === 0) {
 }
 // A test that hangs fails, so that CI hears of it.
 const patience = scale === 'full' ? 3_600_000 : 300_000;
-const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', `--test-timeout=${patience}`, ...files], {
+// Many files wait for most of their time, so that one for each processor is not too many.
+const flags = [`--test-timeout=${patience}`, `--test-concurrency=${Math.max(2, availableParallelism())}`];
+const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...flags, ...files], {
   stdio: 'inherit',
   env: { ...process.env, ACE_SCALE: scale },
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { blockwise, Code, type Handler, Method, type Peer, type Request, type Response } from '../../src/coap/index.ts';
-import { systemEnv } from '../../src/core/env.ts';
+import { Simulator } from '../support/simulator.ts';
 import { association, block1, block2, body, brief, Listener, request, response, TestReply } from './harness.ts';
 
 /** A peer that takes messages of this size. */
@@ -12,12 +12,13 @@ const peer = (maxMessageSize: number, takesBlocks = true): Peer => ({
   scheme: 'coap+tcp',
   capabilities: { maxMessageSize, blockwise: takesBlocks },
 });
+const env = new Simulator().env();
 /** SZX 7: the harness writes it as twice the size of SZX 6. */
 const BERT = 2048;
 
 /** Our layer as a client of a server that answers by script; the notation of each message, with the length of its payload. */
 function scripted(message: Request, answers: readonly Response[]): { readonly log: string[]; readonly heard: Listener } {
-  const layer = blockwise({ maxBody: 100_000 }, systemEnv);
+  const layer = blockwise({ maxBody: 100_000 }, env);
   const log: string[] = [];
   const heard = new Listener();
   let turn = 0;
@@ -33,7 +34,7 @@ function scripted(message: Request, answers: readonly Response[]): { readonly lo
 
 /** Our layer as a server. */
 function serving(handler: Handler): (message: Request) => Response {
-  const layer = blockwise({ maxBody: 100_000 }, systemEnv);
+  const layer = blockwise({ maxBody: 100_000 }, env);
   const top = layer.inbound(handler);
   return (message) => {
     const reply = new TestReply();

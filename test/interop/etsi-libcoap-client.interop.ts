@@ -43,7 +43,7 @@ const overUdp: Open = async (t, parameters = {}, gateway = false) => {
   const transport = tap(await udp(), ({ direction, datagram }) =>
     wire.add(direction === 'in' ? 'client' : 'server', decodeMessage(datagram.slice()), datagram.length),
   );
-  const server = new Endpoint({ transport, parameters, handler: site.router.handler });
+  const server = new Endpoint({ transport, parameters, handler: site.router.handler, amplification: 'unlimited' });
   let { port } = server.local;
   const ours: Ours = { site, wire, lose: () => false, uri: (path) => `coap://127.0.0.1:${port}${path}` };
   if (gateway) {
