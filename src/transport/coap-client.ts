@@ -13,7 +13,8 @@ import {
 import { type Env, systemEnv } from '../core/env.ts';
 import { TransportError } from './errors.ts';
 import { type CoapRequestInit, outgoingRequest } from './request-init.ts';
-import { type Channel, type ChannelOptions, type Route, type Scheme, schemes, type Target, targetOf } from './schemes.ts';
+import type { Channel, ChannelOptions, Route, Scheme } from './scheme.ts';
+import { schemes, type Target, targetOf } from './schemes.ts';
 import { settled } from './settled.ts';
 
 export interface CoapClientOptions {

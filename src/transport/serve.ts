@@ -16,7 +16,8 @@ import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import { TransportError } from './errors.ts';
 import { Gate } from './gate.ts';
-import { type Listener, type Scheme, schemes, type Target, targetOf } from './schemes.ts';
+import type { Listener, Scheme } from './scheme.ts';
+import { schemes, type Target, targetOf } from './schemes.ts';
 import { settled } from './settled.ts';
 
 /** What a server offers: resources by path (a function stands for GET), a router, or one function for all methods and paths. */

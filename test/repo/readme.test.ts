@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { request } from '../../src/transport/index.ts';
 import { root } from '../support/fixtures.ts';
 import { freePort } from '../support/ports.ts';
 
@@ -48,18 +49,22 @@ function start(name: string, source: string): Promise<string> {
 
 test('README: the example of each role runs and the client reads the resource', async () => {
   const found = examples();
-  assert.deepEqual([...found.keys()], ['as', 'rs', 'client']);
-  const ports = { 5783: await freePort(), 5683: await freePort() };
+  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'plain', 'adapter']);
+  const ports = { 5783: await freePort(), 5683: await freePort(), 5684: await freePort(), 5693: await freePort() };
   const placed = (name: string): string => Object.entries(ports).reduce((text, [port, free]) => text.replaceAll(port, String(free)), found.get(name)!);
   await start('as', placed('as'));
   await start('rs', placed('rs'));
   assert.equal(await start('client', placed('client')), '2.05 21.5\nready\n');
+  assert.equal(await start('plain', placed('plain')), '2.05 on\nready\n');
+  // The adapter's store would be that of the resource server before.
+  await start('adapter', placed('adapter').replace('./state/rs', './state/adapter'));
+  assert.equal((await request(`coap://127.0.0.1:${ports[5684]}/hello`)).text(), 'Hello World!');
 });
 
 test('README: the example of each role is about ten lines', () => {
   for (const [name, source] of examples()) {
     const statements = source.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('import '));
-    assert.ok(statements.length <= 12, `${name}: ${statements.length} lines`);
+    assert.ok(statements.length <= 13, `${name}: ${statements.length} lines`);
   }
 });
 
