@@ -8,5 +8,5 @@ const router = new Router();
 const body = new Uint8Array(mebibyte).fill(0x61);
 router.resource('/large', { get: () => body });
 const transport = await udp({ bufferSize: 1 << 21 });
-const endpoint = new Endpoint({ transport, handler: router.handler, blockwise: { maxBody: mebibyte, maxBytes: 4 * mebibyte } });
+const endpoint = new Endpoint({ transport, handler: router.handler, blockwise: { maxBody: mebibyte, maxBytes: 4 * mebibyte }, amplification: 'unlimited' });
 serve(endpoint.local.port, () => endpoint.close());
