@@ -1,4 +1,4 @@
-import { emptyBytes } from '../core/bytes.ts';
+import { carve, emptyBytes } from '../core/bytes.ts';
 import { CoapError, CoapFormatError } from './errors.ts';
 import type { Option } from './option.ts';
 
@@ -213,27 +213,6 @@ export function encodeMessage(message: Message, format: MessageFormat = baseForm
   return encodeParts(message.type, message.code, message.id, message.token, message.options, message.payload, format);
 }
 
-/** Small datagrams are carved off one block. */
-const blockLength = 4096;
-const largestCarved = 512;
-let block = new ArrayBuffer(blockLength);
-let carved = 0;
-
-/**
- * Zeroed bytes for a datagram. The engine keeps a small array of its own inside its heap, and has to move it out before a socket can read it: that costs
- * more than encoding a short message. Who keeps a datagram keeps its block.
- */
-function datagramOf(length: number): Uint8Array {
-  if (length > largestCarved) return new Uint8Array(length);
-  if (carved + length > blockLength) {
-    block = new ArrayBuffer(blockLength);
-    carved = 0;
-  }
-  const bytes = new Uint8Array(block, carved, length);
-  carved += length;
-  return bytes;
-}
-
 /** `encodeMessage` without the object, for the message layer's hot path. */
 export function encodeParts(
   type: number,
@@ -251,7 +230,7 @@ export function encodeParts(
     if (tokenLength > most) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most ${most} bytes, got ${tokenLength}`);
     tokenStart += extensionLength(tokenLength);
   }
-  const bytes = datagramOf(tokenStart + tokenLength + encodedLength(options, payload));
+  const bytes = carve(tokenStart + tokenLength + encodedLength(options, payload));
   bytes[0] = 0x40 | (type << 4) | nibble(tokenLength);
   bytes[1] = code;
   bytes[2] = id >>> 8;

@@ -1,13 +1,13 @@
-import { utf8 } from '../bytes.ts';
+import { carve, utf8 } from '../bytes.ts';
 
 /** Array head, text head, context string: made once for each kind of structure. */
-const starts = new Map<string, Uint8Array>();
+const starts: Map<string, Uint8Array>[] = [];
 
 function startOf(context: string, count: number): Uint8Array {
-  const name = `${count} ${context}`;
-  let start = starts.get(name);
+  const ofCount = (starts[count] ??= new Map());
+  let start = ofCount.get(context);
   // All counts are below 24, and so are the lengths of the context strings.
-  if (start === undefined) starts.set(name, (start = Uint8Array.of(0x80 | (1 + count), 0x60 | context.length, ...utf8(context))));
+  if (start === undefined) ofCount.set(context, (start = Uint8Array.of(0x80 | (1 + count), 0x60 | context.length, ...utf8(context))));
   return start;
 }
 
@@ -34,7 +34,7 @@ export function coveredStructure(context: string, ...parts: readonly Uint8Array[
   const start = startOf(context, parts.length);
   let length = start.length;
   for (const part of parts) length += headLength(part.length) + part.length;
-  const bytes = new Uint8Array(length);
+  const bytes = carve(length);
   bytes.set(start);
   let at = start.length;
   for (const part of parts) {

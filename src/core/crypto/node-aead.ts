@@ -93,7 +93,7 @@ function opensslAead(parameters: CipherParameters, key: Uint8Array): Aead {
         const opening = createDecipheriv(name, key, nonce, { authTagLength: tagLength });
         opening.setAuthTag(ciphertext.subarray(length));
         opening.setAAD(inMemory(aad), { plaintextLength: length });
-        const plaintext = Uint8Array.from(opening.update(inMemory(ciphertext.subarray(0, length))));
+        const plaintext = new Uint8Array(opening.update(inMemory(ciphertext.subarray(0, length))));
         opening.final();
         return plaintext;
       } catch {

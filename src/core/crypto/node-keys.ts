@@ -101,11 +101,11 @@ export function publicPart(crv: number, d: Uint8Array): PublicPart {
 }
 
 export function agree(privateKey: CurveKey, publicKey: CurveKey): Uint8Array {
-  return Uint8Array.from(diffieHellman({ privateKey: privateKeyOf(privateKey), publicKey: publicKeyOf(publicKey) }));
+  return new Uint8Array(diffieHellman({ privateKey: privateKeyOf(privateKey), publicKey: publicKeyOf(publicKey) }));
 }
 
 export function sign(hash: HashName | undefined, key: CurveKey, data: Uint8Array): Uint8Array {
-  return Uint8Array.from(nodeSign(hash, data, { key: privateKeyOf(key), dsaEncoding: 'ieee-p1363' }));
+  return new Uint8Array(nodeSign(hash, data, { key: privateKeyOf(key), dsaEncoding: 'ieee-p1363' }));
 }
 
 export function verify(hash: HashName | undefined, key: CurveKey, data: Uint8Array, signature: Uint8Array): boolean {

@@ -9,7 +9,7 @@ const block = 16;
 /** The initial value of RFC 3394 Section 2.2.3.1. */
 const wrapIv = new Uint8Array(8).fill(0xa6);
 
-const hmac = (hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array => Uint8Array.from(createHmac(hash, key).update(data).digest());
+const hmac = (hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array => new Uint8Array(createHmac(hash, key).update(data).digest());
 
 /** The longest `info` that Node's own HKDF takes. */
 const longestInfo = 1024;
@@ -32,7 +32,7 @@ export const provider: CryptoProvider = {
   aead,
   hkdf,
   hmac,
-  digest: (hash, data) => Uint8Array.from(createHash(hash).update(data).digest()),
+  digest: (hash, data) => new Uint8Array(createHash(hash).update(data).digest()),
   cbcMac: (key, data) => {
     const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, key, new Uint8Array(block)).setAutoPadding(false);
     const padded = new Uint8Array(Math.max(1, Math.ceil(data.length / block)) * block);
