@@ -1,108 +1,35 @@
 import { emptyBytes } from '../core/bytes.ts';
-import { type Cancel, type Env, systemEnv } from '../core/env.ts';
+import { type Cancel, systemEnv } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { type Block, type BlockResponse, blockOption, blockResponse } from './block-option.ts';
-import { type BlockwiseLayer, type BlockwiseOptions, blockwise } from './blockwise.ts';
+import { type BlockwiseLayer, blockwise } from './blockwise.ts';
 import { codeClass, Method } from './code.ts';
 import { Task } from './deadline.ts';
 import { type EchoLayer, echo } from './echo.ts';
+import type { EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './endpoint-options.ts';
 import { CoapError } from './errors.ts';
-import { defaultExchangeLimits, Exchange, type ExchangeEvent, type ExchangeLimits } from './exchange.ts';
-import { type ExtendedTokenOptions, longestPlainToken, TokenSupport } from './extended-token.ts';
+import { defaultExchangeLimits, Exchange } from './exchange.ts';
+import { longestPlainToken, TokenSupport } from './extended-token.ts';
 import { type GroupRequestOptions, GroupResponses } from './group-request.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from './layer.ts';
 import { longestToken } from './message.ts';
 import type { MessageLayer } from './message-layer.ts';
 import { messageLayerOf } from './message-layers.ts';
-import { defaultMessagingLimits, type MessagingLimits } from './messaging.ts';
-import { checkGroupRequest, type MulticastOptions } from './multicast.ts';
+import { defaultMessagingLimits } from './messaging-port.ts';
+import { checkGroupRequest } from './multicast.ts';
 import { everyClass } from './no-response.ts';
 import { ObservationStream } from './observation-stream.ts';
-import { type ObserveLayer, type ObserveOptions, observe } from './observe.ts';
+import { type ObserveLayer, observe } from './observe.ts';
 import { findOption, OptionNumber, uintOption, withOption } from './option.ts';
-import { deriveParameters, type TransmissionParameters } from './parameters.ts';
+import { deriveParameters } from './parameters.ts';
 import { originVia, requestVia } from './proxy-client.ts';
 import type { Proxying } from './proxying.ts';
-import { type QBlockLayer, type QBlockOptions, qBlock } from './qblock.ts';
-import { type AmplificationOptions, Reachability } from './reachability.ts';
-import { discoveryOf, type StatelessOptions, StatelessRequests } from './stateless-requests.ts';
-import { defaultStreamLimits, type StreamLimits } from './stream-limits.ts';
-import type { ConnectionEvent } from './stream-messaging.ts';
-import type { Transport, Transports } from './transport.ts';
+import { type QBlockLayer, qBlock } from './qblock.ts';
+import { Reachability } from './reachability.ts';
+import { discoveryOf, StatelessRequests } from './stateless-requests.ts';
+import { defaultStreamLimits } from './stream-limits.ts';
+import type { Transport } from './transport.ts';
 import { parseUri } from './uri.ts';
-import type { UriScheme } from './uri-scheme.ts';
-
-/** Something worth a log line. */
-export type EndpointEvent = ExchangeEvent | ConnectionEvent;
-
-export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
-  /** Notifications kept for a consumer of `observe` that is slower than they come. */
-  readonly notifications: number;
-}
-
-export interface EndpointOptions {
-  /** One, or several of different schemes. */
-  readonly transport: Transports;
-  readonly env?: Env;
-  /** Who answers requests; absent: 4.04 to all. */
-  readonly handler?: Handler;
-  /**
-   * Takes what is for other endpoints: a `ProxyServer`. Such requests pass a layer for OSCORE by, and what stands above it, since their protection is for the
-   * other end. Absent: 5.05 to what is for a proxy.
-   */
-  readonly proxying?: Proxying;
-  /** Application side first; they stand between block-wise transfer and tokens: `[guard, oscore]`. */
-  readonly layers?: readonly Layer[];
-  readonly parameters?: Partial<TransmissionParameters>;
-  readonly blockwise?: BlockwiseOptions;
-  /** Robust block-wise transfer (RFC 9177); what it leaves open is as in `blockwise`. Absent: off, since both ends must support it. */
-  readonly qBlock?: QBlockOptions;
-  readonly observe?: ObserveOptions;
-  readonly limits?: Partial<EndpointLimits>;
-  /** Tokens of more than 8 bytes (RFC 8974), in both directions. Absent: they are format errors. */
-  readonly extendedTokens?: ExtendedTokenOptions;
-  /** For requests without request state (RFC 8974, Section 3); needs `extendedTokens`. */
-  readonly stateless?: StatelessOptions;
-  /** How requests are answered that were sent to a group (RFC 7252, Section 8). */
-  readonly multicast?: MulticastOptions;
-  /**
-   * How an address that has not shown itself is kept from being sent more than three times what came from it (RFC 9175, Section 2.4): answers become smaller
-   * blocks or a challenge by Echo. `unlimited`: not at all, for a network in which nobody forges addresses.
-   */
-  readonly amplification?: AmplificationOptions | 'unlimited';
-  /** What connections may cost, where the transport has them. */
-  readonly connections?: Partial<StreamLimits>;
-  readonly emit?: (event: EndpointEvent) => void;
-}
-
-/** A request as an application writes it. */
-export interface OutgoingRequest extends Partial<Request> {
-  readonly peer: Peer;
-}
-
-export interface RequestOptions {
-  /** Ends the exchange; the promise is rejected with `ERR_COAP_ABORTED`, whose cause is the reason of the signal. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds in all, with what waits in queues. Absent: as long as the message layer waits. */
-  readonly timeout?: number;
-  /** URI of the forward proxy to ask in place of the peer, whose address may be a name that only the proxy can resolve. */
-  readonly proxy?: string;
-}
-
-/** How a peer is reached. */
-export interface ResolveOptions {
-  /** Which of several transports, by the scheme of its URIs. Absent: the first. */
-  readonly scheme?: UriScheme;
-  /** URI of the forward proxy that reaches it. */
-  readonly proxy?: string;
-}
-
-export interface SendOptions extends RequestOptions {
-  /** Classes of responses that are not wanted: 2 for 2.xx, 8 for 4.xx, 16 for 5.xx, added up. Default 26: none is wanted. */
-  readonly noResponse?: number;
-  /** Milliseconds after which no more is waited for the responses that are wanted. Default: as long as the message layer waits. */
-  readonly wait?: number;
-}
 
 /**
  * A CoAP endpoint, client and server at once: the Promise shell around messaging, exchanges and layers.

@@ -9,9 +9,9 @@ import { longestPlainToken } from './extended-token.ts';
 import type { Handler, Peer, Request, ResponseListener } from './layer.ts';
 import { type Body, type Message, MessageType } from './message.ts';
 import type { MessageLayer, Received, Underway } from './message-layer.ts';
-import type { DiscardedEvent } from './messaging.ts';
+import type { DiscardedEvent } from './messaging-port.ts';
 import { GroupReplies, type MulticastOptions } from './multicast.ts';
-import { everyClass, noResponseOf } from './no-response.ts';
+import { noResponseOf } from './no-response.ts';
 import {
   findOption,
   type Option,
@@ -27,11 +27,11 @@ import {
   uintOption,
   withoutOptions,
 } from './option.ts';
+import { isRegistration, OutgoingExchange } from './outgoing-exchange.ts';
 import { encodeProblemDetails } from './problem-details.ts';
 import type { Proxying } from './proxying.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
-import type { TransmissionListener } from './transmission.ts';
 
 /** What the exchange layer reports. `failed`: a handler threw, or a response of its making cannot be sent. */
 export type ExchangeEvent = DiscardedEvent | { readonly type: 'failed'; readonly peer: Peer; readonly error: unknown };
@@ -70,9 +70,6 @@ function closed(): CoapError {
   return new CoapError('ERR_COAP_CLOSED', 'the endpoint was closed');
 }
 
-function unanswered(): CoapError {
-  return new CoapError('ERR_COAP_NO_RESPONSE', 'no response came, as the No-Response option asks');
-}
 /** The unsafe options that a proxy interprets in requests, and in responses. */
 const ofForwardedRequests: readonly number[] = [
   OptionNumber.UriHost,
@@ -87,78 +84,6 @@ const ofForwardedRequests: readonly number[] = [
   OptionNumber.NoResponse,
 ];
 const ofForwardedResponses: readonly number[] = [OptionNumber.Observe, OptionNumber.MaxAge, OptionNumber.Block1, OptionNumber.Block2];
-
-/** The client's half of an exchange. */
-class OutgoingExchange implements TransmissionListener {
-  readonly exchange: Exchange;
-  readonly peer: Peer;
-  readonly token: Uint8Array;
-  readonly number: number;
-  /** Registered for notifications: ends with a response that has no Observe option. */
-  readonly observes: boolean;
-  /** A deregistration, which a late notification does not answer. */
-  readonly deregisters: boolean;
-  /** A registration under a token that was registered before: what comes under it may answer the one before. */
-  readonly renews: boolean;
-  /** Open to any number of responses until it is cancelled. */
-  readonly qBlock: boolean;
-  /** Sent by a proxy for a client of its own. */
-  readonly forwarded: boolean;
-  readonly listener: ResponseListener;
-  transmission: Underway | undefined = undefined;
-  deadline: Task | undefined = undefined;
-  /** A notification came before the acknowledgement. */
-  notified = false;
-  /** No-Response of the request: the classes of responses that will not come. */
-  readonly noResponse: number;
-  retransmitted = false;
-
-  constructor(exchange: Exchange, request: Request, token: Uint8Array, observe: Option | undefined, known: boolean, listener: ResponseListener) {
-    this.exchange = exchange;
-    this.peer = request.peer;
-    this.qBlock = request.qBlock === true;
-    this.forwarded = request.forwarded === true;
-    this.token = token;
-    this.number = tokenNumber(token);
-    this.observes = observe !== undefined && isRegistration(observe);
-    this.deregisters = observe !== undefined && !this.observes;
-    this.renews = this.observes && known;
-    this.noResponse = noResponseOf(request.options);
-    this.listener = listener;
-  }
-
-  /** Delivered, as far as the message layer can tell; the response is still to come. */
-  finished(): void {
-    const { messaging } = this.exchange;
-    this.retransmitted ||= (this.transmission?.retransmissions ?? 0) > 0;
-    const confirmable = this.transmission?.confirmable === true;
-    this.transmission = undefined;
-    // Who asks a group waits for as long as it likes.
-    if (this.notified || this.peer.group === true) return;
-    if ((this.noResponse & everyClass) === everyClass) {
-      this.failed(unanswered());
-      return;
-    }
-    if (this.qBlock) {
-      // How long a response may take is for its sender to say.
-      if (confirmable) this.listener.acknowledged?.();
-      return;
-    }
-    this.deadline = new Task(() =>
-      this.failed(
-        this.noResponse === 0
-          ? new CoapError('ERR_COAP_TIMEOUT', `expected a response from ${this.peer.address} port ${this.peer.port}, got none`)
-          : unanswered(),
-      ),
-    );
-    messaging.deadlines.set(this.deadline, messaging.parameters.exchangeLifetime);
-  }
-
-  failed(error: ProtocolError): void {
-    this.exchange.end(this);
-    this.listener.error(error);
-  }
-}
 
 /**
  * Requests and responses: tokens, matching, options that must be understood. The lowest layer that knows requests.
@@ -518,9 +443,4 @@ function isForProxy(options: readonly Option[]): boolean {
 function hasEcho(options: readonly Option[]): boolean {
   const last = options[options.length - 1];
   return last !== undefined && last.number >= OptionNumber.Echo && findOption(options, OptionNumber.Echo) !== undefined;
-}
-
-/** Observe 0 (RFC 7641, Section 2). */
-function isRegistration(observe: Option): boolean {
-  return observe.value.length <= 3 && readUint(observe.value) === 0;
 }

@@ -6,7 +6,7 @@ import { CoapError } from './errors.ts';
 import type { Peer } from './layer.ts';
 import type { Body, Message } from './message.ts';
 import type { MessageLayer, PeerWatcher, Received, Underway } from './message-layer.ts';
-import type { DiscardedEvent } from './messaging.ts';
+import type { DiscardedEvent } from './messaging-port.ts';
 import type { DerivedParameters } from './parameters.ts';
 import { RandomPool } from './random-pool.ts';
 import { encodePing, type Release, SignalingCode } from './signaling.ts';
