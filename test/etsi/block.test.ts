@@ -1,5 +1,6 @@
 import { blockCases } from './block-cases.ts';
 import { etsi } from './etsi.ts';
-import { overUdp } from './pair.ts';
+import { overTcp, overUdp } from './pair.ts';
 
 etsi(overUdp, blockCases);
+etsi(overTcp, blockCases);

@@ -1,5 +1,6 @@
 import { coreCases } from './core-cases.ts';
 import { etsi } from './etsi.ts';
-import { overUdp } from './pair.ts';
+import { overTcp, overUdp } from './pair.ts';
 
 etsi(overUdp, coreCases);
+etsi(overTcp, coreCases);

@@ -1,5 +1,6 @@
 import { etsi } from './etsi.ts';
 import { linkCases } from './link-cases.ts';
-import { overUdp } from './pair.ts';
+import { overTcp, overUdp } from './pair.ts';
 
 etsi(overUdp, linkCases);
+etsi(overTcp, linkCases);

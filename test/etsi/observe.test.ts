@@ -1,5 +1,6 @@
 import { etsi } from './etsi.ts';
 import { observeCases } from './observe-cases.ts';
-import { overUdp } from './pair.ts';
+import { overTcp, overUdp } from './pair.ts';
 
 etsi(overUdp, observeCases);
+etsi(overTcp, observeCases);
