@@ -84,14 +84,10 @@ function over({ datagrams, transport, blockwise, ...sockets }: Sockets): Open {
     transport,
     pair: async (t, setup) => {
       const wire = new Wire(datagrams);
-      const look = (side: Side, { direction, datagram, message }: TapEvent): void => {
-        if (direction === 'in') return;
-        if (message === undefined) wire.add(side, decodeMessage(datagram.slice()), datagram.length);
-        // RFC 8323, Section 5.3: no description knows the CSM.
-        else if (message.code !== SignalingCode.CSM) wire.add(side, copied(message), datagram.length);
-      };
       const start = async (side: Side, site: Site, port?: number): Promise<Endpoint> => {
-        const transport = tap(await sockets[side](port), (event) => look(side, event));
+        const transport = tap(await sockets[side](port), (event) => {
+          if (event.direction === 'out') note(wire, side, event);
+        });
         const common = { transport, ...(setup.parameters === undefined ? {} : { parameters: setup.parameters }) };
         return side === 'server'
           ? // The test descriptions know no Echo (RFC 9175): the server sends what is asked for.
@@ -127,7 +123,14 @@ function over({ datagrams, transport, blockwise, ...sockets }: Sockets): Open {
   };
 }
 
-/** Views of what a connection received do not last. */
+/** Put on the wire what a socket saw. */
+export function note(wire: Wire, from: Side, { datagram, message }: TapEvent): void {
+  if (message === undefined) wire.add(from, decodeMessage(datagram.slice()), datagram.length);
+  // RFC 8323, Section 5.3: no description knows the CSM.
+  else if (message.code !== SignalingCode.CSM) wire.add(from, copied(message), datagram.length);
+}
+
+/** A copy, since views of what a connection received do not last. */
 function copied({ code, token, options, payload }: Message): WireMessage {
   return { code, token: token.slice(), options: options.map(({ number, value }) => ({ number, value: value.slice() })), payload: payload.slice() };
 }

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import {
+  type BlockwiseOptions,
   Code,
   ContentFormat,
   decodeLinkFormat,
@@ -13,15 +14,18 @@ import {
   MessageType,
   Method,
   OptionNumber,
+  SignalingCode,
   type TransmissionParameters,
+  type Transport,
 } from '../../src/coap/index.ts';
 import { fromUtf8, toHex } from '../../src/core/bytes.ts';
-import { tap, udp } from '../../src/transport/index.ts';
+import { tap, tcpServer, udp } from '../../src/transport/index.ts';
+import { note } from '../etsi/pair.ts';
 import { Site, text } from '../etsi/site.ts';
 import { type Expected, observeOf, pause, type Side, Wire, type WireMessage } from '../etsi/wire.ts';
 import { freePort } from '../support/ports.ts';
 import { Relay } from '../support/relay.ts';
-import { type Entry, interop, type Table } from './etsi-table.ts';
+import { type Entry, interop, onStreams, type Table } from './etsi-table.ts';
 import { Background, runCommand, scratch } from './processes.ts';
 import { coapClient } from './tools.ts';
 
@@ -37,26 +41,27 @@ interface Ours {
 
 type Open = (t: TestContext, parameters?: Partial<TransmissionParameters>, gateway?: boolean) => Promise<Ours>;
 
-const overUdp: Open = async (t, parameters = {}, gateway = false) => {
-  const site = new Site();
-  const wire = new Wire(true);
-  const transport = tap(await udp(), ({ direction, datagram }) =>
-    wire.add(direction === 'in' ? 'client' : 'server', decodeMessage(datagram.slice()), datagram.length),
-  );
-  const server = new Endpoint({ transport, parameters, handler: site.router.handler, amplification: 'unlimited' });
-  let { port } = server.local;
-  const ours: Ours = { site, wire, lose: () => false, uri: (path) => `coap://127.0.0.1:${port}${path}` };
-  if (gateway) {
-    const relay = await Relay.open('server', port, ({ to, datagram }) => ours.lose(to === 'server' ? 'client' : 'server', decodeMessage(datagram)));
-    t.after(() => relay.close());
-    ({ port } = relay);
-  }
-  t.after(async () => {
-    await server.close();
-    assert.deepEqual(site.errors, []);
-  });
-  return ours;
-};
+/** Our server on a socket of this kind. */
+function over(scheme: 'coap' | 'coap+tcp', socket: () => Promise<Transport>, blockwise: BlockwiseOptions): Open {
+  return async (t, parameters = {}, gateway = false) => {
+    const site = new Site();
+    const wire = new Wire(scheme === 'coap');
+    const transport = tap(await socket(), (event) => note(wire, event.direction === 'in' ? 'client' : 'server', event));
+    const server = new Endpoint({ transport, parameters, handler: site.router.handler, blockwise, amplification: 'unlimited' });
+    let { port } = server.local;
+    const ours: Ours = { site, wire, lose: () => false, uri: (path) => `${scheme}://127.0.0.1:${port}${path}` };
+    if (gateway) {
+      const relay = await Relay.open('server', port, ({ to, datagram }) => ours.lose(to === 'server' ? 'client' : 'server', decodeMessage(datagram)));
+      t.after(() => relay.close());
+      ({ port } = relay);
+    }
+    t.after(async () => {
+      await server.close();
+      assert.deepEqual(site.errors, []);
+    });
+    return ours;
+  };
+}
 
 /** One run of coap-client; what it displays, and of a refusal the code. */
 async function coap(method: string, uri: string, ...args: readonly string[]): Promise<string> {
@@ -364,9 +369,10 @@ const table: Table<Open> = {
     new Background(t, coapClient, ['-B', '20', '-K', '1', '-s', '10', uri('/obs')]);
     const request = await wire.next('client', { code: Method.GET, observe: 0 });
     await wire.next('server', { code: Code.Content, tokenOf: request });
-    const ping = await wire.next('client', { type: CON, code: 0, payload: 'empty' });
-    assert.equal(wire.length, 4);
-    await wire.next('server', { type: RST, code: 0, idOf: ping });
+    // RFC 8323 §5.4: on a stream, Ping and Pong.
+    const ping = await wire.next('client', { type: CON, code: [0, SignalingCode.Ping], payload: 'empty' });
+    if (wire.datagrams) assert.equal(wire.length, 4);
+    await wire.next('server', { type: RST, code: [0, SignalingCode.Pong], idOf: ping });
   },
   TD_COAP_LINK_01: links('', ['/test', '/separate', '/seg1/seg2/seg3', '/query', '/validate', '/large', '/obs', '/link1', '/path']),
   TD_COAP_LINK_02: links('rt=Type1', ['/link1', '/link3']),
@@ -478,4 +484,7 @@ const table: Table<Open> = {
   TD_COAP_OBS_14: observeLarge('obs-pumping', [10, 1500, 20, 2000]),
 };
 
-interop({ name: 'libcoap client -> our server', scheme: 'coap', open: overUdp }, table);
+const name = 'libcoap client -> our server';
+interop({ name, scheme: 'coap', open: over('coap', () => udp(), {}) }, table);
+// With a threshold a body is cut into blocks that are no BERT blocks.
+interop({ name, scheme: 'coap+tcp', open: over('coap+tcp', () => tcpServer(), { threshold: 1024 }), without: onStreams }, table);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import {
   type BlockwiseOptions,
+  CoapError,
   Code,
   ContentFormat,
   codeClass,
@@ -17,11 +18,13 @@ import {
   type Response,
   sortOptions,
   type TransmissionParameters,
+  type Transport,
   uintOption,
 } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../src/core/env.ts';
-import { tap, udp } from '../../src/transport/index.ts';
+import { tap, tcp, udp } from '../../src/transport/index.ts';
+import { note } from '../etsi/pair.ts';
 import { type Expected, observeOf, pause, type Side, Wire, type WireMessage } from '../etsi/wire.ts';
 import { freePort } from '../support/ports.ts';
 import { Relay } from '../support/relay.ts';
@@ -64,52 +67,70 @@ export interface Theirs {
 
 export type Open = (t: TestContext, setup?: Setup) => Promise<Theirs>;
 
-export const overUdp: Open = async (t, setup = {}) => {
-  const wire = new Wire(true);
-  const start = async (port = 0): Promise<Endpoint> => {
-    const transport = tap(await udp({ port }), ({ direction, datagram }) =>
-      wire.add(direction === 'out' ? 'client' : 'server', decodeMessage(datagram.slice()), datagram.length),
-    );
-    return new Endpoint({ transport, blockwise: setup.blockwise ?? {}, parameters: setup.parameters ?? {}, env: setup.env ?? systemEnv });
-  };
-  const server = String(await freePort());
-  const serve = (): Background => new Background(t, coapServer, ['-A', '127.0.0.1', '-p', server, '-d', '10', '-e', ...(setup.args ?? [])]);
-  let running = serve();
-  let port = Number(server);
-  if (setup.gateway === true) {
-    const relay = await Relay.open('server', port, ({ to, datagram }) => theirs.lose(to === 'server' ? 'client' : 'server', decodeMessage(datagram)));
-    t.after(() => relay.close());
-    ({ port } = relay);
+/** It does not say when it is ready; until then it refuses connections. */
+async function answers({ endpoint, peer }: Theirs): Promise<void> {
+  for (;;) {
+    try {
+      await endpoint.ping(peer);
+      return;
+    } catch (error) {
+      if (!(error instanceof CoapError) || error.code !== 'ERR_COAP_CONNECTION') throw error;
+      await pause(50);
+    }
   }
-  const endpoint = await start();
-  const theirs: Theirs = {
-    wire,
-    endpoint,
-    peer: await endpoint.resolve('127.0.0.1', port),
-    lose: () => false,
-    ask: ({ path, query = [], options = [], payload = '', ...more }) =>
-      theirs.endpoint.request(
-        { ...more, peer: theirs.peer, options: sortOptions([...pathOptions(path), ...queryOptions(query), ...options]), payload: utf8(payload) },
-        { timeout: 20_000 },
-      ),
-    observe: (path, nonConfirmable = false) => theirs.endpoint.observe({ peer: theirs.peer, options: pathOptions([path]), nonConfirmable }),
-    restart: async () => {
-      await running.stop();
-      running = serve();
-    },
-    reboot: async (address = 'same') => {
-      const { port: own } = theirs.endpoint.local;
-      await theirs.endpoint.close();
-      theirs.endpoint = await start(address === 'same' ? own : 0);
-    },
+}
+
+/** Our client on a socket of this kind. */
+function over(datagrams: boolean, socket: (port: number) => Promise<Transport>, blockwise: BlockwiseOptions): Open {
+  return async (t, setup = {}) => {
+    const wire = new Wire(datagrams);
+    const start = async (port = 0): Promise<Endpoint> => {
+      const transport = tap(await socket(port), (event) => note(wire, event.direction === 'out' ? 'client' : 'server', event));
+      return new Endpoint({ transport, blockwise: { ...blockwise, ...setup.blockwise }, parameters: setup.parameters ?? {}, env: setup.env ?? systemEnv });
+    };
+    const server = String(await freePort());
+    const serve = (): Background => new Background(t, coapServer, ['-A', '127.0.0.1', '-p', server, '-d', '10', '-e', ...(setup.args ?? [])]);
+    let running = serve();
+    let port = Number(server);
+    if (setup.gateway === true) {
+      const relay = await Relay.open('server', port, ({ to, datagram }) => theirs.lose(to === 'server' ? 'client' : 'server', decodeMessage(datagram)));
+      t.after(() => relay.close());
+      ({ port } = relay);
+    }
+    const endpoint = await start();
+    const theirs: Theirs = {
+      wire,
+      endpoint,
+      peer: await endpoint.resolve('127.0.0.1', port),
+      lose: () => false,
+      ask: ({ path, query = [], options = [], payload = '', ...more }) =>
+        theirs.endpoint.request(
+          { ...more, peer: theirs.peer, options: sortOptions([...pathOptions(path), ...queryOptions(query), ...options]), payload: utf8(payload) },
+          { timeout: 20_000 },
+        ),
+      observe: (path, nonConfirmable = false) => theirs.endpoint.observe({ peer: theirs.peer, options: pathOptions([path]), nonConfirmable }),
+      restart: async () => {
+        await running.stop();
+        running = serve();
+      },
+      reboot: async (address = 'same') => {
+        const { port: own } = theirs.endpoint.local;
+        await theirs.endpoint.close();
+        theirs.endpoint = await start(address === 'same' ? own : 0);
+      },
+    };
+    t.after(() => theirs.endpoint.close());
+    await within(10_000, `${coapServer} at port ${server}`, answers(theirs));
+    await pause(50);
+    wire.toEnd();
+    return theirs;
   };
-  t.after(() => theirs.endpoint.close());
-  // It does not say when it is ready.
-  await within(10_000, `${coapServer} at port ${server}`, theirs.endpoint.ping(theirs.peer));
-  await pause(50);
-  wire.toEnd();
-  return theirs;
-};
+}
+
+export const overUdp: Open = over(true, (port) => udp({ port }), {});
+
+/** With a threshold a body is cut into blocks that are no BERT blocks. */
+export const overTcp: Open = over(false, () => tcp(), { threshold: 1024 });
 
 export const plain: Option = uintOption(OptionNumber.ContentFormat, ContentFormat.TextPlain);
 /** No resource of coap-server but the list of links tells its Content-Format. */

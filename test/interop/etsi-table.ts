@@ -17,6 +17,23 @@ export interface Direction<Open> {
   readonly without?: Readonly<Record<string, string>>;
 }
 
+/** What makes no sense on a stream. */
+export const onStreams: Readonly<Record<string, string>> = {
+  TD_COAP_CORE_05: 'it differs from another by the type of its messages only',
+  TD_COAP_CORE_06: 'it differs from another by the type of its messages only',
+  TD_COAP_CORE_07: 'it differs from another by the type of its messages only',
+  TD_COAP_CORE_08: 'it differs from another by the type of its messages only',
+  TD_COAP_CORE_12: 'the empty token is that of a client that tells responses apart by their Message ID',
+  TD_COAP_CORE_15: 'a stream loses nothing',
+  TD_COAP_CORE_16: 'a stream loses nothing',
+  TD_COAP_CORE_17: 'it differs from another by the type of its messages only',
+  TD_COAP_OBS_02: 'notifications on a stream have no type',
+  TD_COAP_OBS_04: 'an observation ends with its connection',
+  TD_COAP_OBS_05: 'an observation ends with its connection',
+  TD_COAP_OBS_06: 'an observation ends with its connection',
+  TD_COAP_OBS_11: 'a stream loses nothing',
+};
+
 /** A test of each description that can run; the others are printed with their reason. None is left out in silence. */
 export function interop<Open>({ name, scheme, open, without = {} }: Direction<Open>, table: Table<Open>): void {
   const where = `${name}, ${scheme}`;
