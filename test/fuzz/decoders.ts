@@ -16,14 +16,26 @@ import {
   parseScope,
 } from '../../src/ace/index.ts';
 import {
+  applyCsm,
+  decodeAbort,
   decodeBody,
   decodeLinkFormat,
   decodeMessage,
   decodeOptions,
+  decodePing,
+  decodeProblemDetails,
+  decodeRelease,
+  encodeAbort,
   encodeBody,
+  encodeCsm,
+  encodeFrame,
   encodeLinkFormat,
   encodeMessage,
   encodeOptions,
+  encodePing,
+  encodeProblemDetails,
+  encodeRelease,
+  FrameReader,
   filterLinks,
   type Message,
   MessageType,
@@ -35,9 +47,11 @@ import {
   queryOptions,
   recogniseOptions,
   requestPath,
+  SignalingCode,
   uintOption,
 } from '../../src/coap/index.ts';
-import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
+import { decodeMissingBlocks } from '../../src/coap/qblock-option.ts';
+import { fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type CborValue, decode, decodeSequence, encode } from '../../src/core/cbor.ts';
 import {
   Algorithm,
@@ -92,6 +106,14 @@ const messages: readonly Message[] = [
   { type: MessageType.RST, code: 0, id: 2, token: new Uint8Array(0), options: [], payload: new Uint8Array(0) },
 ];
 const datagrams = [...messages.map((message) => encodeMessage(message)), ...hexOf('oscore', 8)];
+
+const extended = { extendedTokens: true };
+const signals = [
+  encodeCsm({ maxMessageSize: 8000, blockwise: true }),
+  encodePing(SignalingCode.Ping, true),
+  encodeRelease({ holdOff: 3 }),
+  encodeAbort('because', 2, 1152),
+];
 
 const context = deriveContext({ masterSecret: new Uint8Array(16).fill(1), senderId: Uint8Array.of(1), recipientId: Uint8Array.of(2) });
 const mirror = deriveContext({ masterSecret: new Uint8Array(16).fill(1), senderId: Uint8Array.of(2), recipientId: Uint8Array.of(1) });
@@ -197,6 +219,49 @@ export const decoders: readonly Target[] = [
       assert.deepEqual(decodeOptions(encodeOptions(options)).options, options);
     },
   },
+  {
+    name: 'CoAP message with extended tokens',
+    seeds: [...datagrams, ...[13, 300].map((length) => encodeMessage({ ...messages[0]!, token: new Uint8Array(length) }, extended))],
+    mutate: mutateDatagram,
+    run: (input) => {
+      const message = decodeMessage(input, extended);
+      assert.deepEqual(decodeMessage(encodeMessage(message, extended), extended), message);
+    },
+  },
+  ...(['length', 'frame'] as const).map(
+    (framing): Target => ({
+      name: `CoAP messages on a connection, by ${framing}`,
+      seeds: [
+        ...messages.map(({ code, token, options, payload }) => encodeFrame(framing, code, token, options, payload)),
+        ...signals.map(({ code, options, payload }) => encodeFrame(framing, code, new Uint8Array(0), options, payload)),
+      ],
+      mutate: mutateBytes,
+      run: (input) => {
+        const reader = new FrameReader(framing, 4096);
+        // Cut in two, as a connection may.
+        reader.push(input.subarray(0, input.length >> 1));
+        if (framing === 'length') reader.next();
+        reader.push(input.subarray(input.length >> 1));
+        for (let message = reader.next(); message !== undefined; message = reader.next()) {
+          const { code, options } = message;
+          if (code === SignalingCode.CSM) applyCsm(options, { maxMessageSize: 1152, blockwise: false });
+          else if (code === SignalingCode.Ping) decodePing(options);
+          else if (code === SignalingCode.Release) decodeRelease(message);
+          else if (code === SignalingCode.Abort) decodeAbort(message);
+        }
+      },
+    }),
+  ),
+  {
+    name: 'problem details',
+    seeds: [encodeProblemDetails({ title: 'why', detail: 'because', responseCode: 0x80, unprocessedCoapOption: [7] }), ...ace],
+    mutate: nearlyCbor,
+    run: (input) => {
+      const details = decodeProblemDetails(input);
+      assert.deepEqual(decodeProblemDetails(encodeProblemDetails(details)), details);
+    },
+  },
+  { name: 'missing blocks', seeds: [fromHex('0105181a191000')], mutate: nearlyCbor, run: (input) => void decodeMissingBlocks(input) },
   ofText('link format', [links], (text) => {
     const parsed = decodeLinkFormat(text);
     filterLinks(parsed, ['rt=x*']);
