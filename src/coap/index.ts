@@ -7,39 +7,37 @@
  * const response = await endpoint.request({ peer, options: pathOptions(['time']) });
  * ```
  */
-export type { Answer, AnswerFields } from './answer.ts';
-export type { Block, BlockResponse } from './block-option.ts';
-export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwise.ts';
-export { blockwise } from './blockwise.ts';
-export { Code, codeClass, codeName, formatCode, isRequest, isResponse, isSafe, Method } from './code.ts';
-export { ContentFormat, contentFormatName, contentFormatOf } from './content-format.ts';
-export type { Incoming } from './deduplication.ts';
-export type { EchoLayer, EchoOptions, Freshness } from './echo.ts';
-export { echo } from './echo.ts';
-export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from './echo-value.ts';
-export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo-value.ts';
-export { Endpoint } from './endpoint.ts';
-export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './endpoint-options.ts';
+
+export type { Block, BlockResponse } from './blockwise/block-option.ts';
+export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwise/layer.ts';
+export { blockwise } from './blockwise/layer.ts';
+export type { RequestTag, RequestTagsOptions } from './blockwise/request-tag.ts';
+export { RequestTags, requestTagOption } from './blockwise/request-tag.ts';
+export type { EchoLayer, EchoOptions, Freshness } from './echo/layer.ts';
+export { echo } from './echo/layer.ts';
+export type { AmplificationOptions } from './echo/reachability.ts';
+export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from './echo/value.ts';
+export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo/value.ts';
+export { Endpoint } from './endpoint/endpoint.ts';
+export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './endpoint/options.ts';
+export { CoapResponse } from './endpoint/response.ts';
+export type { DeadlineOptions } from './endpoint/time-limit.ts';
+export { TimeLimit } from './endpoint/time-limit.ts';
 export { CoapError, CoapFormatError } from './errors.ts';
-export type { ExchangeConfig, ExchangeEvent, ExchangeLimits } from './exchange.ts';
-export { defaultExchangeLimits, Exchange } from './exchange.ts';
-export type { ExtendedTokenOptions } from './extended-token.ts';
-export type { GroupRequestOptions } from './group-request.ts';
+export type { ExchangeConfig, ExchangeEvent, ExchangeLimits } from './exchange/exchange.ts';
+export { defaultExchangeLimits, Exchange } from './exchange/exchange.ts';
+export type { GroupRequestOptions } from './exchange/group-request.ts';
+export type { StatelessTokenOptions } from './exchange/stateless.ts';
+export { StatelessTokens, statelessTokenCost } from './exchange/stateless.ts';
+export type { StatelessOptions } from './exchange/stateless-requests.ts';
 export type { Handler, Layer, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from './layer.ts';
-export type { Link } from './link-format.ts';
-export { attributeOf, decodeLinkFormat, encodeLinkFormat, filterLinks, link } from './link-format.ts';
-export type { Body, Message, MessageFormat } from './message.ts';
-export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, longestToken, MessageType } from './message.ts';
-export type { MessageLayer, PeerWatcher, Received, Underway } from './message-layer.ts';
-export { Messaging } from './messaging.ts';
-export type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './messaging-port.ts';
-export { defaultMessagingLimits } from './messaging-port.ts';
-export type { MulticastOptions } from './multicast.ts';
-export { allCoapNodes } from './multicast.ts';
-export { everyClass, isUnwanted, noResponseOf } from './no-response.ts';
-export type { ObserveLayer, ObserveOptions } from './observe.ts';
-export { observe } from './observe.ts';
-export type { Option, OptionDefinition, OptionFormat, OptionTable, RecognisedOptions } from './option.ts';
+export { Code, codeClass, codeName, formatCode, isRequest, isResponse, isSafe, Method } from './message/code.ts';
+export { ContentFormat, contentFormatName, contentFormatOf } from './message/content-format.ts';
+export type { ExtendedTokenOptions } from './message/extended-token.ts';
+export type { Body, Message, MessageFormat } from './message/message.ts';
+export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, longestToken, MessageType } from './message/message.ts';
+export { everyClass, isUnwanted, noResponseOf } from './message/no-response.ts';
+export type { Option, OptionDefinition, OptionFormat, OptionTable, RecognisedOptions } from './message/option.ts';
 export {
   emptyOption,
   encodeUint,
@@ -65,32 +63,60 @@ export {
   uintOption,
   withOption,
   withoutOptions,
-} from './option.ts';
-export type { DerivedParameters, TransmissionParameters } from './parameters.ts';
-export { deriveParameters } from './parameters.ts';
-export { encodePayload } from './payload.ts';
-export type { ProblemDetails, ProblemText, TaggedText } from './problem-details.ts';
-export { decodeProblemDetails, encodeProblemDetails, problem, problemText } from './problem-details.ts';
-export type { ForwardOptions, ProxyLimits, ProxyOptions } from './proxy.ts';
-export { ProxyServer } from './proxy.ts';
-export type { CacheOptions } from './proxy-cache.ts';
-export { originVia } from './proxy-client.ts';
-export type { ProxyEvent } from './proxy-exchange.ts';
-export type { ProxyPolicy, ProxyTarget } from './proxy-target.ts';
-export { allowTargets, openRelay } from './proxy-target.ts';
-export type { Proxying, Route, Upstream } from './proxying.ts';
-export type { QBlockLayer, QBlockOptions } from './qblock.ts';
-export { qBlock } from './qblock.ts';
-export type { QBlockParameters } from './qblock-parameters.ts';
-export type { AmplificationOptions } from './reachability.ts';
-export type { RequestTag, RequestTagsOptions } from './request-tag.ts';
-export { RequestTags, requestTagOption } from './request-tag.ts';
-export type { RouterOptions } from './resource.ts';
-export { Router, requestPath } from './resource.ts';
-export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource-entry.ts';
-export { CoapResponse } from './response.ts';
-export type { ReverseRoute } from './reverse-routes.ts';
-export type { Capabilities, Release } from './signaling.ts';
+} from './message/option.ts';
+export { encodePayload } from './message/payload.ts';
+export type { CoapUri } from './message/uri.ts';
+export { composeUri, locationOf, locationOptions, parseUri, uriOptions } from './message/uri.ts';
+export type { UriScheme } from './message/uri-scheme.ts';
+export { defaultPorts, isSecure } from './message/uri-scheme.ts';
+export type { Incoming } from './messaging/deduplication.ts';
+export type { MessageLayer, PeerWatcher, Received, Underway } from './messaging/message-layer.ts';
+export { Messaging } from './messaging/messaging.ts';
+export type { MulticastOptions } from './messaging/multicast.ts';
+export { allCoapNodes } from './messaging/multicast.ts';
+export type { DerivedParameters, TransmissionParameters } from './messaging/parameters.ts';
+export { deriveParameters } from './messaging/parameters.ts';
+export type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './messaging/port.ts';
+export { defaultMessagingLimits } from './messaging/port.ts';
+export type { Transmission, TransmissionListener } from './messaging/transmission.ts';
+export type { DatagramTransport, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './messaging/transport.ts';
+export { isStream } from './messaging/transport.ts';
+export type { ObserveLayer, ObserveOptions } from './observe/layer.ts';
+export { observe } from './observe/layer.ts';
+export type { CacheOptions } from './proxy/cache.ts';
+export { originVia } from './proxy/client.ts';
+export type { ProxyEvent } from './proxy/exchange.ts';
+export type { Proxying, Route, Upstream } from './proxy/port.ts';
+export type { ForwardOptions, ProxyLimits, ProxyOptions } from './proxy/proxy.ts';
+export { ProxyServer } from './proxy/proxy.ts';
+export type { ReverseRoute } from './proxy/reverse-routes.ts';
+export type { ProxyPolicy, ProxyTarget } from './proxy/target.ts';
+export { allowTargets, openRelay } from './proxy/target.ts';
+export type { QBlockLayer, QBlockOptions } from './qblock/layer.ts';
+export { qBlock } from './qblock/layer.ts';
+export type { QBlockParameters } from './qblock/parameters.ts';
+export type { Answer, AnswerFields } from './resource/answer.ts';
+export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource/entry.ts';
+export type { Link } from './resource/link-format.ts';
+export { attributeOf, decodeLinkFormat, encodeLinkFormat, filterLinks, link } from './resource/link-format.ts';
+export type { ProblemDetails, ProblemText, TaggedText } from './resource/problem-details.ts';
+export { decodeProblemDetails, encodeProblemDetails, problem, problemText } from './resource/problem-details.ts';
+export type { RouterOptions } from './resource/router.ts';
+export { Router, requestPath } from './resource/router.ts';
+export type { BackOffOptions, RequestRateOptions } from './resource/too-many-requests.ts';
+export { backOff, requestRate, TooManyRequestsError, tooManyRequests } from './resource/too-many-requests.ts';
+export { virtualHosts } from './resource/virtual-hosts.ts';
+export type { ConnectionConfig, ConnectionPort, StreamRequest } from './stream/connection.ts';
+export { StreamConnection } from './stream/connection.ts';
+export type { Framing } from './stream/framing.ts';
+export { encodeFrame, FrameReader } from './stream/framing.ts';
+export type { StreamLimits } from './stream/limits.ts';
+export { defaultStreamLimits } from './stream/limits.ts';
+export type { ConnectionEvent, StreamMessagingPort } from './stream/messaging.ts';
+export { StreamMessaging } from './stream/messaging.ts';
+export type { StreamAddress } from './stream/peer.ts';
+export { StreamPeer } from './stream/peer.ts';
+export type { Capabilities, Release } from './stream/signaling.ts';
 export {
   applyCsm,
   baseMessageSize,
@@ -104,29 +130,4 @@ export {
   SignalingCode,
   SignalingError,
   SignalingOption,
-} from './signaling.ts';
-export type { StatelessTokenOptions } from './stateless.ts';
-export { StatelessTokens, statelessTokenCost } from './stateless.ts';
-export type { StatelessOptions } from './stateless-requests.ts';
-export type { ConnectionConfig, ConnectionPort, StreamRequest } from './stream.ts';
-export { StreamConnection } from './stream.ts';
-export type { Framing } from './stream-framing.ts';
-export { encodeFrame, FrameReader } from './stream-framing.ts';
-export type { StreamLimits } from './stream-limits.ts';
-export { defaultStreamLimits } from './stream-limits.ts';
-export type { ConnectionEvent, StreamMessagingPort } from './stream-messaging.ts';
-export { StreamMessaging } from './stream-messaging.ts';
-export type { StreamAddress } from './stream-peer.ts';
-export { StreamPeer } from './stream-peer.ts';
-export type { DeadlineOptions } from './time-limit.ts';
-export { TimeLimit } from './time-limit.ts';
-export type { BackOffOptions, RequestRateOptions } from './too-many-requests.ts';
-export { backOff, requestRate, TooManyRequestsError, tooManyRequests } from './too-many-requests.ts';
-export type { Transmission, TransmissionListener } from './transmission.ts';
-export type { DatagramTransport, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './transport.ts';
-export { isStream } from './transport.ts';
-export type { CoapUri } from './uri.ts';
-export { composeUri, locationOf, locationOptions, parseUri, uriOptions } from './uri.ts';
-export type { UriScheme } from './uri-scheme.ts';
-export { defaultPorts, isSecure } from './uri-scheme.ts';
-export { virtualHosts } from './virtual-hosts.ts';
+} from './stream/signaling.ts';

@@ -1,5 +1,5 @@
 import type { Handler, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from '../../src/coap/layer.ts';
-import { type Option, OptionNumber } from '../../src/coap/option.ts';
+import { type Option, OptionNumber } from '../../src/coap/message/option.ts';
 import { emptyBytes, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { ProtocolError } from '../../src/core/errors.ts';
 

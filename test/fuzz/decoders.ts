@@ -50,7 +50,7 @@ import {
   SignalingCode,
   uintOption,
 } from '../../src/coap/index.ts';
-import { decodeMissingBlocks } from '../../src/coap/qblock-option.ts';
+import { decodeMissingBlocks } from '../../src/coap/qblock/option.ts';
 import { fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type CborValue, decode, decodeSequence, encode } from '../../src/core/cbor.ts';
 import {

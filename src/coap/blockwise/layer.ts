@@ -1,0 +1,87 @@
+import type { Env } from '../../core/env.ts';
+import type { Layer } from '../layer.ts';
+import { blockSize } from './block-option.ts';
+import { BlockwiseClient } from './client.ts';
+import { BlockwiseServer } from './server.ts';
+
+export interface BlockwiseOptions {
+  /** Which of the two places in the stack this is: `inner` (above OSCORE, the default) or `outer`. */
+  readonly name?: 'inner' | 'outer';
+  /** The preferred block size as its exponent, 0 (16 bytes) to 6 (1024 bytes, the default). Below 6, requests ask for it (RFC 7959, Section 2.4). */
+  readonly szx?: number;
+  /** Payloads up to this many bytes travel whole. Default: the block size. */
+  readonly threshold?: number;
+  /** Payloads that OSCORE protects travel whole up to this many bytes: MAX_UNFRAGMENTED_SIZE (RFC 8613, Section 4.1.3.4.2). Default: 256 above the threshold. */
+  readonly unfragmented?: number;
+  /** The largest body, in bytes, that is put together from blocks, in both directions. Default 65,536. */
+  readonly maxBody?: number;
+  /** Unfinished request bodies, and response bodies kept for their later blocks, each at most this many. Default 256. */
+  readonly maxTransfers?: number;
+  /** The same for one endpoint. Default 16. */
+  readonly maxTransfersPerPeer?: number;
+  /** Bytes of all unfinished request bodies, and of all kept response bodies. Default 4 MiB each. */
+  readonly maxBytes?: number;
+  /** Milliseconds that a transfer is kept after its last block. Default 247,000 (EXCHANGE_LIFETIME). */
+  readonly lifetime?: number;
+}
+
+/** {@link BlockwiseOptions} with the defaults filled in. */
+export interface BlockwiseLimits extends Required<Omit<BlockwiseOptions, 'name'>> {
+  /** Neither size is asked for: connections may carry larger messages, and BERT blocks. */
+  readonly free: boolean;
+}
+
+/** Entries that a block-wise layer holds. All zero when nothing is under way and lifetimes have ended. */
+export interface BlockwiseStats {
+  readonly uploads: number;
+  readonly uploadBytes: number;
+  readonly representations: number;
+  readonly representationBytes: number;
+  readonly operations: number;
+  readonly lostTags: number;
+}
+
+export interface BlockwiseLayer extends Layer {
+  stats(): BlockwiseStats;
+  /** Forget all transfers and stop the timers. */
+  close(): void;
+}
+
+/**
+ * Block-wise transfer in both directions, so that what is above sees whole bodies (RFC 7959), with Request-Tag and ETag as RFC 9175, Section 3 asks.
+ *
+ * As a server it collects a request body before it calls the handler once, and keeps a large response body for a time, so that later blocks come from the
+ * same representation. As a client it splits large request bodies and fetches the later blocks of responses and notifications.
+ *
+ * Over a connection, what the peer takes in one message travels whole, and larger bodies in BERT blocks where the peer has said that it takes them.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7959 and https://www.rfc-editor.org/rfc/rfc8323#section-6
+ */
+export function blockwise(options: BlockwiseOptions, env: Env): BlockwiseLayer {
+  const szx = options.szx ?? 6;
+  if (!Number.isInteger(szx) || szx < 0 || szx > 6) throw new RangeError(`expected szx 0 to 6, got ${szx}`);
+  const threshold = options.threshold ?? blockSize(szx);
+  const limits: BlockwiseLimits = {
+    szx,
+    threshold,
+    unfragmented: options.unfragmented ?? threshold + 256,
+    free: szx === 6 && options.threshold === undefined,
+    maxBody: options.maxBody ?? 0x1_0000,
+    maxTransfers: options.maxTransfers ?? 256,
+    maxTransfersPerPeer: options.maxTransfersPerPeer ?? 16,
+    maxBytes: options.maxBytes ?? 0x40_0000,
+    lifetime: options.lifetime ?? 247_000,
+  };
+  const server = new BlockwiseServer(limits, env);
+  const client = new BlockwiseClient(limits, env);
+  return {
+    name: `blockwise ${options.name ?? 'inner'}`,
+    outbound: (next) => client.outbound(next),
+    inbound: (next) => server.inbound(next),
+    stats: () => ({ ...server.stats(), ...client.stats() }),
+    close: () => {
+      server.close();
+      client.close();
+    },
+  };
+}

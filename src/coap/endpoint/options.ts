@@ -1,0 +1,89 @@
+import type { Env } from '../../core/env.ts';
+import type { BlockwiseOptions } from '../blockwise/layer.ts';
+import type { AmplificationOptions } from '../echo/reachability.ts';
+import type { ExchangeEvent, ExchangeLimits } from '../exchange/exchange.ts';
+import type { StatelessOptions } from '../exchange/stateless-requests.ts';
+import type { Handler, Layer, Peer, Request } from '../layer.ts';
+import type { ExtendedTokenOptions } from '../message/extended-token.ts';
+import type { UriScheme } from '../message/uri-scheme.ts';
+import type { MulticastOptions } from '../messaging/multicast.ts';
+import type { TransmissionParameters } from '../messaging/parameters.ts';
+import type { MessagingLimits } from '../messaging/port.ts';
+import type { Transports } from '../messaging/transport.ts';
+import type { ObserveOptions } from '../observe/layer.ts';
+import type { Proxying } from '../proxy/port.ts';
+import type { QBlockOptions } from '../qblock/layer.ts';
+import type { StreamLimits } from '../stream/limits.ts';
+import type { ConnectionEvent } from '../stream/messaging.ts';
+
+/** Something worth a log line. */
+export type EndpointEvent = ExchangeEvent | ConnectionEvent;
+
+export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
+  /** Notifications kept for a consumer of `observe` that is slower than they come. */
+  readonly notifications: number;
+}
+
+export interface EndpointOptions {
+  /** One, or several of different schemes. */
+  readonly transport: Transports;
+  readonly env?: Env;
+  /** Who answers requests; absent: 4.04 to all. */
+  readonly handler?: Handler;
+  /**
+   * Takes what is for other endpoints: a `ProxyServer`. Such requests pass a layer for OSCORE by, and what stands above it, since their protection is for the
+   * other end. Absent: 5.05 to what is for a proxy.
+   */
+  readonly proxying?: Proxying;
+  /** Application side first; they stand between block-wise transfer and tokens: `[guard, oscore]`. */
+  readonly layers?: readonly Layer[];
+  readonly parameters?: Partial<TransmissionParameters>;
+  readonly blockwise?: BlockwiseOptions;
+  /** Robust block-wise transfer (RFC 9177); what it leaves open is as in `blockwise`. Absent: off, since both ends must support it. */
+  readonly qBlock?: QBlockOptions;
+  readonly observe?: ObserveOptions;
+  readonly limits?: Partial<EndpointLimits>;
+  /** Tokens of more than 8 bytes (RFC 8974), in both directions. Absent: they are format errors. */
+  readonly extendedTokens?: ExtendedTokenOptions;
+  /** For requests without request state (RFC 8974, Section 3); needs `extendedTokens`. */
+  readonly stateless?: StatelessOptions;
+  /** How requests are answered that were sent to a group (RFC 7252, Section 8). */
+  readonly multicast?: MulticastOptions;
+  /**
+   * How an address that has not shown itself is kept from being sent more than three times what came from it (RFC 9175, Section 2.4): answers become smaller
+   * blocks or a challenge by Echo. `unlimited`: not at all, for a network in which nobody forges addresses.
+   */
+  readonly amplification?: AmplificationOptions | 'unlimited';
+  /** What connections may cost, where the transport has them. */
+  readonly connections?: Partial<StreamLimits>;
+  readonly emit?: (event: EndpointEvent) => void;
+}
+
+/** A request as an application writes it. */
+export interface OutgoingRequest extends Partial<Request> {
+  readonly peer: Peer;
+}
+
+export interface RequestOptions {
+  /** Ends the exchange; the promise is rejected with `ERR_COAP_ABORTED`, whose cause is the reason of the signal. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds in all, with what waits in queues. Absent: as long as the message layer waits. */
+  readonly timeout?: number;
+  /** URI of the forward proxy to ask in place of the peer, whose address may be a name that only the proxy can resolve. */
+  readonly proxy?: string;
+}
+
+/** How a peer is reached. */
+export interface ResolveOptions {
+  /** Which of several transports, by the scheme of its URIs. Absent: the first. */
+  readonly scheme?: UriScheme;
+  /** URI of the forward proxy that reaches it. */
+  readonly proxy?: string;
+}
+
+export interface SendOptions extends RequestOptions {
+  /** Classes of responses that are not wanted: 2 for 2.xx, 8 for 4.xx, 16 for 5.xx, added up. Default 26: none is wanted. */
+  readonly noResponse?: number;
+  /** Milliseconds after which no more is waited for the responses that are wanted. Default: as long as the message layer waits. */
+  readonly wait?: number;
+}

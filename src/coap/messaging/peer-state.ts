@@ -1,0 +1,46 @@
+import type { Peer } from '../layer.ts';
+import type { Incoming } from './deduplication.ts';
+import type { MessageIds } from './message-id.ts';
+import type { Transmission } from './transmission.ts';
+
+/** What the message layer knows of one peer. It goes when nothing in it is alive any more. */
+export class PeerState {
+  readonly peer: Peer;
+  readonly #table: Map<string, PeerState>;
+  /** Messages received within the last EXCHANGE_LIFETIME, by message id. */
+  readonly seen: Map<number, Incoming> = new Map();
+  /** Messages sent that an ACK or RST may still concern, by message id; made when the first is sent. */
+  sent: Map<number, Transmission> | undefined = undefined;
+  ids: MessageIds | undefined = undefined;
+  /** Outstanding interactions: at most NSTART. */
+  outstanding = 0;
+  /** The peer has shown that it is at its address, or nobody asks. */
+  reachable = true;
+  /** Bytes on the wire that it may be sent until then. */
+  credit = 0;
+  /** Requests of it that are not answered for good. */
+  replies = 0;
+  /** What waits for its turn, in order. */
+  readonly queue: Transmission[] = [];
+
+  constructor(peer: Peer, table: Map<string, PeerState>) {
+    this.peer = peer;
+    this.#table = table;
+    table.set(peer.key, this);
+  }
+
+  /** Forget the peer if nothing is left of it. Its message ids are kept by a peer to which something was sent until `release(true)`. */
+  release(idsOver = false): void {
+    if (idsOver) this.ids = undefined;
+    if (
+      this.replies === 0 &&
+      this.seen.size === 0 &&
+      this.ids === undefined &&
+      this.outstanding === 0 &&
+      this.queue.length === 0 &&
+      (this.sent?.size ?? 0) === 0
+    ) {
+      this.#table.delete(this.peer.key);
+    }
+  }
+}

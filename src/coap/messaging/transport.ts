@@ -1,0 +1,75 @@
+import type { Peer } from '../layer.ts';
+import type { UriScheme } from '../message/uri-scheme.ts';
+import type { Framing } from '../stream/framing.ts';
+
+/** What all transports of an endpoint have in common. */
+export interface TransportBase {
+  /** The scheme of the URIs of what is reached. Absent: `coap`. */
+  readonly scheme?: UriScheme;
+  /**
+   * The peer at a host (a name or a numeric address; IPv6 without brackets) and port.
+   *
+   * @throws {ProtocolError} when the host cannot be resolved, or another scheme is asked for than the transport has
+   */
+  resolve(host: string, port: number, scheme?: UriScheme): Promise<Peer>;
+  readonly local: { readonly address: string; readonly port: number };
+  close(): Promise<void>;
+}
+
+/**
+ * Datagrams in and out: the port through which an endpoint reaches the world. `src/transport` implements it over UDP.
+ *
+ * Datagrams change hands: the receiver may keep what it gets, and neither side writes a datagram after it was handed over.
+ */
+export interface DatagramTransport extends TransportBase {
+  /** Deliver what comes in to `receive`, from now on, with the group address that it was sent to, if it was. Called once. */
+  start(receive: (datagram: Uint8Array, peer: Peer, group?: string) => void): void;
+  /** Send, or fail in silence: datagrams get lost anyway. Never throws. */
+  send(datagram: Uint8Array, peer: Peer): void;
+}
+
+/** One connection, as the engine uses it. Bytes change hands. No method throws, and none calls the listener before it has returned. */
+export interface Wire {
+  /** Bytes that were written and that the system has not taken yet. */
+  readonly buffered: number;
+  /** Write bytes, or a frame. */
+  write(bytes: Uint8Array): void;
+  /** Deliver no more for now; a few bytes may still come. */
+  pause(): void;
+  resume(): void;
+  /** Let what was written leave, if the peer reads it soon, and close. */
+  end(): void;
+  /** Close at once. */
+  destroy(): void;
+}
+
+/** What a connection tells. */
+export interface WireListener {
+  /** It is there (an accepted one at once), TLS and WebSocket handshakes included. */
+  opened(): void;
+  received(bytes: Uint8Array): void;
+  /** All that was written has been taken, after more than `highWater` bytes had to wait. */
+  drained(): void;
+  /** The last call: it could not be opened, or it is closed. */
+  closed(error?: Error): void;
+}
+
+/** Connections in and out, as `src/transport` makes them over TCP, TLS and WebSockets. */
+export interface StreamTransport extends TransportBase {
+  readonly scheme: UriScheme;
+  readonly framing: Framing;
+  /** The largest message that is taken, in bytes with its header; what the CSM says (RFC 8323, Section 5.3.1). */
+  readonly maxMessageSize: number;
+  /** Call `accept` for each connection that comes in, from now on. Called once. */
+  start(accept: (wire: Wire, peer: Peer) => WireListener): void;
+  /** Open a connection to a peer of `resolve`. What goes wrong is told to the listener. */
+  connect(peer: Peer, listener: WireListener): Wire;
+}
+
+export type Transport = DatagramTransport | StreamTransport;
+/** One, or several of different schemes. */
+export type Transports = Transport | readonly Transport[];
+
+export function isStream(transport: Transport): transport is StreamTransport {
+  return 'connect' in transport;
+}

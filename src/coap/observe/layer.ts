@@ -1,0 +1,100 @@
+import type { Env } from '../../core/env.ts';
+import type { Layer, Request } from '../layer.ts';
+import { Method } from '../message/code.ts';
+import { findOption, OptionNumber, uintOf } from '../message/option.ts';
+import { ObserveClient } from './client.ts';
+import { ObserveServer } from './server.ts';
+
+export interface ObserveOptions {
+  /** Observers of all resources together. Default 4,096. */
+  readonly maxObservers?: number;
+  /** Observers from one endpoint. Default 64. */
+  readonly maxObserversPerPeer?: number;
+  /** Milliseconds after which an observer that was sent nothing is let go with a 5.03, alive or not. Default 24 hours. */
+  readonly idle?: number;
+  /**
+   * Milliseconds after which a registration of our own that neither failed nor was answered is sent again: longer than the layers below take to fail one.
+   * Default 340,000 (MAX_TRANSMIT_WAIT and EXCHANGE_LIFETIME).
+   */
+  readonly patience?: number;
+  /** Milliseconds before the end of its Max-Age at which a notification is sent again, if none came after it (RFC 7641, Section 4.3.1). Absent: it is not. */
+  readonly refresh?: number;
+  /** How an observation of our own ends: by a request (the default), or by the Reset to its next notification (RFC 7641, Section 3.6). */
+  readonly cancellation?: 'deregister' | 'forget';
+  /**
+   * Answer a GET from an observation of the same target, as long as its last notification is fresh (RFC 7641, Section 3.1). Default: a GET asks the server, so
+   * that it sees what was written before it.
+   */
+  readonly answerGets?: boolean;
+}
+
+/** What bounds the observers, with the defaults filled in. */
+export type ObserveLimits = Required<Pick<ObserveOptions, 'maxObservers' | 'maxObserversPerPeer' | 'idle'>> & { readonly refresh: number | undefined };
+
+export interface ObserveLayer extends Layer {
+  /** `observers`: registrations with us; `observations`: our own with others. */
+  stats(): { readonly observers: number; readonly observations: number };
+  /** Forget everything and stop the timers. */
+  close(): void;
+}
+
+/**
+ * Observation of resources.
+ *
+ * As a server it numbers what a handler notifies, bounds the observers (one too many is answered like a plain GET) and ends an observation with its first
+ * error. As a client it delivers the response to the registration and then each notification that is newer than those before, registers anew when none came
+ * for longer than the last one is fresh, and deregisters on cancel. Equal observations share one registration.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7641
+ */
+export function observe(options: ObserveOptions, env: Env): ObserveLayer {
+  const server = new ObserveServer(
+    {
+      maxObservers: options.maxObservers ?? 4096,
+      maxObserversPerPeer: options.maxObserversPerPeer ?? 64,
+      idle: options.idle ?? 86_400_000,
+      refresh: options.refresh,
+    },
+    env,
+  );
+  const client = new ObserveClient(env, { patience: options.patience ?? 340_000, forgets: options.cancellation === 'forget' });
+  return {
+    name: 'observe',
+    outbound: (next) => {
+      client.next = next;
+      return (request, listener) => {
+        if (isRegistration(request) && !isOfAnother(request)) return client.observe(request, listener);
+        return (options.answerGets === true ? client.answer(request, listener) : undefined) ?? next(request, listener);
+      };
+    },
+    inbound: (next) => (request, reply) => {
+      if (isRegistration(request)) server.register(request, reply, next);
+      else next(request, reply);
+    },
+    stats: () => ({ observers: server.size, observations: client.size }),
+    close: () => {
+      server.close();
+      client.close();
+    },
+  };
+}
+
+/**
+ * A registration that a proxy passes on and that OSCORE protects: only who protected it can renew it or share it, and put its notifications in order (RFC 8613,
+ * Sections 4.1.3.5.1 and 10).
+ */
+function isOfAnother(request: Request): boolean {
+  return request.forwarded === true && findOption(request.options, OptionNumber.Oscore) !== undefined;
+}
+
+/** GET or FETCH (RFC 8132, Section 2.4) with Observe 0. */
+function isRegistration(request: Request): boolean {
+  const { options } = request;
+  for (let i = 0; i < options.length; i++) {
+    const { number } = options[i]!;
+    if (number < OptionNumber.Observe) continue;
+    if (number > OptionNumber.Observe) return false;
+    return (request.code === Method.GET || request.code === Method.FETCH) && uintOf(options, number) === 0;
+  }
+  return false;
+}

@@ -1,0 +1,110 @@
+import { equalBytes, utf8 } from '../../core/bytes.ts';
+import { CoapError } from '../errors.ts';
+import { findOption, type Option, OptionNumber } from '../message/option.ts';
+import { type CoapUri, parseUri } from '../message/uri.ts';
+import type { ProxyTarget } from './target.ts';
+
+/** What of this server's namespace stands for which part of another's. */
+export interface ReverseRoute {
+  /** The Uri-Host of the requests. Absent: any. */
+  readonly host?: string;
+  /** Path, with all below it: `/sensors`. Absent: every path. A request under OSCORE shows no path, so only a route for every path can take it. */
+  readonly path?: string;
+  /** URI of what answers in its place: `coap://10.0.0.7/measured`. */
+  readonly target: string;
+}
+
+/** A route that takes a request. */
+export interface FoundRoute {
+  readonly target: ProxyTarget;
+  /** Uri-Path and Uri-Query at the target. */
+  readonly resource: readonly Option[];
+  translate(options: readonly Option[]): readonly Option[];
+}
+
+interface Entry {
+  readonly host: string | undefined;
+  readonly path: readonly Uint8Array[];
+  readonly target: ProxyTarget;
+  readonly base: readonly Uint8Array[];
+}
+
+/** The namespace of a reverse proxy. The route with a host goes before those without, then the one with the longest path. */
+export class ReverseRoutes {
+  readonly #entries: readonly Entry[];
+
+  /** @throws {CoapError} `ERR_COAP_PROXY` */
+  constructor(routes: readonly ReverseRoute[]) {
+    const rank = ({ host, path }: Entry): number => (host === undefined ? 0 : 256) + path.length;
+    this.#entries = routes.map(entryOf).sort((a, b) => rank(b) - rank(a));
+  }
+
+  find(options: readonly Option[]): FoundRoute | undefined {
+    if (this.#entries.length === 0) return undefined;
+    const path: Uint8Array[] = [];
+    for (const { number, value } of options) {
+      if (number > OptionNumber.UriPath) break;
+      if (number === OptionNumber.UriPath) path.push(value);
+    }
+    for (const entry of this.#entries) {
+      if (startsWith(path, entry.path) && (entry.host === undefined || hostIs(options, entry.host))) return found(entry, path, options);
+    }
+    return undefined;
+  }
+}
+
+function entryOf({ host, path = '/', target }: ReverseRoute): Entry {
+  const to = uriOf(target, target);
+  if (to.query.length > 0) throw bad(target);
+  return { host: host?.toLowerCase(), path: uriOf(`coap://localhost${path}`, path).path.map(utf8), target: to, base: to.path.map(utf8) };
+}
+
+function uriOf(uri: string, shown: string): CoapUri {
+  try {
+    return parseUri(uri);
+  } catch {
+    throw bad(shown);
+  }
+}
+
+function bad(shown: string): CoapError {
+  return new CoapError('ERR_COAP_PROXY', `expected a route as a path and a coap URI without a query, got ${JSON.stringify(shown)}`);
+}
+
+function found(entry: Entry, path: readonly Uint8Array[], options: readonly Option[]): FoundRoute {
+  const rest = path.slice(entry.path.length);
+  const segments = [...entry.base, ...rest].map((value): Option => ({ number: OptionNumber.UriPath, value }));
+  const query = options.filter(({ number }) => number === OptionNumber.UriQuery);
+  return { target: entry.target, resource: [...segments, ...query], translate: (received) => translateLocation(received, entry) };
+}
+
+/** A Location at the target is one of ours only below the base of the route; another has no name here, and goes. */
+function translateLocation(options: readonly Option[], { base, path }: Entry): readonly Option[] {
+  const location = options.filter(({ number }) => number === OptionNumber.LocationPath);
+  if (location.length === 0 || (base.length === 0 && path.length === 0)) return options;
+  const known = startsWith(
+    location.map(({ value }) => value),
+    base,
+  );
+  const translated: Option[] = known ? [...path.map((value) => ({ number: OptionNumber.LocationPath, value })), ...location.slice(base.length)] : [];
+  const result: Option[] = [];
+  let placed = false;
+  for (const option of options) {
+    const { number } = option;
+    if (number === OptionNumber.LocationPath) {
+      if (!placed) result.push(...translated);
+      placed = true;
+    } else if (known || number !== OptionNumber.LocationQuery) result.push(option);
+  }
+  return result;
+}
+
+function startsWith(path: readonly Uint8Array[], start: readonly Uint8Array[]): boolean {
+  return path.length >= start.length && start.every((segment, index) => equalBytes(segment, path[index]!));
+}
+
+function hostIs(options: readonly Option[], host: string): boolean {
+  const option = findOption(options, OptionNumber.UriHost);
+  if (option === undefined) return false;
+  return new TextDecoder().decode(option.value).toLowerCase() === host;
+}

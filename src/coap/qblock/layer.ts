@@ -1,0 +1,84 @@
+import type { Env } from '../../core/env.ts';
+import { blockSize } from '../blockwise/block-option.ts';
+import type { Layer } from '../layer.ts';
+import { OptionNumber } from '../message/option.ts';
+import type { DerivedParameters } from '../messaging/parameters.ts';
+import { QBlockClient } from './client.ts';
+import { deriveQBlockTiming, type QBlockParameters } from './parameters.ts';
+import { QBlockServer } from './server.ts';
+
+export interface QBlockOptions extends Partial<QBlockParameters> {
+  /** The block size as its exponent, 0 (16 bytes) to 6 (1024 bytes). Default: that of block-wise transfer. */
+  readonly szx?: number;
+  /** Payloads up to this many bytes travel whole. Default: the block size. */
+  readonly threshold?: number;
+  /** The largest body, in bytes, in both directions. Default: that of block-wise transfer. */
+  readonly maxBody?: number;
+  /** Unfinished request bodies, response bodies kept for their payloads, and transfers under way, each at most this many. Default 256. */
+  readonly maxTransfers?: number;
+  /** The same for one endpoint. Default 16. */
+  readonly maxTransfersPerPeer?: number;
+  /** Bytes of all unfinished request bodies, and of all kept response bodies. Default 4 MiB each. */
+  readonly maxBytes?: number;
+  /**
+   * How a client finds out which peers know the options: `probe` asks each by a Confirmable request and falls back to block-wise transfer, `assume` takes it for
+   * granted until a peer rejects them. Default `probe`.
+   */
+  readonly discovery?: 'probe' | 'assume';
+  /** The resource that a probe reads. Default `/.well-known/core`. */
+  readonly probePath?: readonly string[];
+  /** Peers of which it is remembered whether they know the options. Default 1,024. */
+  readonly peers?: number;
+  /** Milliseconds that it is remembered. Default one hour. */
+  readonly supportLifetime?: number;
+}
+
+/** What bounds the transfers, with the defaults filled in. */
+export type QBlockLimits = Required<Omit<QBlockOptions, keyof QBlockParameters>>;
+
+export interface QBlockLayer extends Layer {
+  stats(): Readonly<Record<string, number>>;
+  /** Forget all transfers and stop the timers. */
+  close(): void;
+}
+
+/**
+ * Robust block-wise transfer in both directions, for Non-confirmable messages above all: many payloads at once, and only what got lost is asked for again.
+ *
+ * It stands around the block-wise layer: a request that cannot go this way, and one that came another way, is that one's. Both ends must support the options;
+ * without protection of the messages they are not recommended (RFC 9177, Section 11).
+ *
+ * @throws {RangeError} for an szx out of range
+ * @throws {CoapError} `ERR_COAP_PARAMETER`
+ * @see https://www.rfc-editor.org/rfc/rfc9177
+ */
+export function qBlock(options: QBlockOptions, transmission: DerivedParameters, env: Env, fallback: Layer): QBlockLayer {
+  const szx = options.szx ?? 6;
+  if (!Number.isInteger(szx) || szx < 0 || szx > 6) throw new RangeError(`expected szx 0 to 6, got ${szx}`);
+  const limits: QBlockLimits = {
+    szx,
+    threshold: options.threshold ?? blockSize(szx),
+    maxBody: options.maxBody ?? 0x1_0000,
+    maxTransfers: options.maxTransfers ?? 256,
+    maxTransfersPerPeer: options.maxTransfersPerPeer ?? 16,
+    maxBytes: options.maxBytes ?? 0x40_0000,
+    discovery: options.discovery ?? 'probe',
+    probePath: options.probePath ?? ['.well-known', 'core'],
+    peers: options.peers ?? 1024,
+    supportLifetime: options.supportLifetime ?? 3_600_000,
+  };
+  const timing = deriveQBlockTiming(options, transmission, env);
+  const server = new QBlockServer(limits, timing, env);
+  const client = new QBlockClient(limits, timing, env);
+  return {
+    name: 'q-block',
+    understands: [OptionNumber.QBlock1, OptionNumber.QBlock2],
+    outbound: (next) => client.outbound(next, fallback),
+    inbound: (next) => server.inbound(next, fallback),
+    stats: () => ({ ...server.stats(), ...client.stats() }),
+    close: () => {
+      server.close();
+      client.close();
+    },
+  };
+}
