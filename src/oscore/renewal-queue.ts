@@ -1,0 +1,116 @@
+import type { ProtocolError } from '../core/errors.ts';
+import type { SecurityContext } from './context.ts';
+import { OscoreError } from './errors.ts';
+import type { RenewalExchange } from './renewal-exchange.ts';
+import { contextGone } from './sequences.ts';
+
+/**
+ * The requests of one `RenewableContext`: at most one of them, the head, runs the procedure (RFC 8613, Appendix B.2), and those that come meanwhile wait in
+ * the order in which they were made.
+ */
+export class RenewalQueue {
+  readonly #limit: number;
+  #waiting: RenewalExchange[] = [];
+  #head: RenewalExchange | undefined = undefined;
+  /** The third context, from request #2 until a response under it verifies. */
+  #candidate: SecurityContext | undefined = undefined;
+  #releasing = false;
+  /** Exchanges that go on after their first response: observations. */
+  readonly #lasting: Set<RenewalExchange> = new Set();
+  #made = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get head(): RenewalExchange | undefined {
+    return this.#head;
+  }
+
+  get candidate(): SecurityContext | undefined {
+    return this.#candidate;
+  }
+
+  /** Whether a request that is made now has to wait. */
+  get busy(): boolean {
+    return this.#head !== undefined || this.#releasing;
+  }
+
+  /** How many requests run the procedure or wait for its end. */
+  get size(): number {
+    return this.#waiting.length + (this.#head === undefined ? 0 : 1);
+  }
+
+  /** The place of a new request in the order. */
+  place(): number {
+    return this.#made++;
+  }
+
+  /** Wait; one that was sent before takes its old place. */
+  wait(exchange: RenewalExchange): void {
+    if (this.#waiting.length >= this.#limit) {
+      exchange.fail(new OscoreError('ERR_OSCORE_LIMIT', `expected at most ${this.#limit} requests to wait for a new context, got one more`));
+      return;
+    }
+    let at = this.#waiting.length;
+    while (at > 0 && this.#waiting[at - 1]!.place > exchange.place) at--;
+    this.#waiting.splice(at, 0, exchange);
+  }
+
+  /** Run the procedure. */
+  lead(exchange: RenewalExchange): void {
+    this.#head = exchange;
+  }
+
+  /** Request #2 goes out under this context. */
+  propose(context: SecurityContext | undefined): void {
+    this.#candidate = context;
+  }
+
+  /** The exchange had its first response and goes on. */
+  keep(exchange: RenewalExchange): void {
+    this.#lasting.add(exchange);
+  }
+
+  /** The exchange is over. If it ran the procedure, the next one takes it on. */
+  leave(exchange: RenewalExchange): void {
+    this.#lasting.delete(exchange);
+    const at = this.#waiting.indexOf(exchange);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    if (this.#head === exchange) this.release();
+  }
+
+  /** The run is over: all that wait go on, in order, until one of them runs the procedure anew. */
+  release(): void {
+    this.#head = undefined;
+    this.#candidate = undefined;
+    if (this.#releasing) return;
+    this.#releasing = true;
+    try {
+      while (this.#head === undefined && this.#waiting.length > 0) this.#waiting.shift()!.resume();
+    } finally {
+      this.#releasing = false;
+    }
+  }
+
+  /** The run failed, and what waited for it fails with it. */
+  abandon(error: ProtocolError): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#head = undefined;
+    this.#candidate = undefined;
+    for (const exchange of waiting) exchange.fail(error);
+  }
+
+  /** Observations under contexts that are deleted are at their end: no notification of theirs can be verified any more. */
+  replaced(contexts: readonly SecurityContext[]): void {
+    for (const exchange of [...this.#lasting]) if (exchange.context !== undefined && contexts.includes(exchange.context)) exchange.fail(contextGone());
+  }
+
+  /** The input parameters left the table. */
+  close(): void {
+    const head = this.#head;
+    this.abandon(contextGone());
+    head?.fail(contextGone());
+  }
+}
