@@ -125,11 +125,12 @@ export class RenewableContext implements SecurityAssociation {
 
   /** Whether a new context of the role would take the place of an old one, or finds a place of its own. */
   hasRoom(contexts: ContextTable, role: RenewalRole): boolean {
-    return !contexts.full || this.#replacedBy(role).some((context) => contexts.has(context));
+    return !contexts.full || this.#replacedBy(role).some((context) => contexts.has(context) && !this.queue.isUsed(context));
   }
 
   /**
-   * RFC 8613, Appendix B.2, steps 4 and 5: the peer has proven itself, so the context replaces the previous one of the role, which leaves the table.
+   * RFC 8613, Appendix B.2, steps 4 and 5: the peer has proven itself, so the context replaces the previous one of the role. That leaves the table, once no
+   * request of this endpoint waits for a response under it.
    *
    * All R2s that were made are forgotten with step 4, and a replay of any request #2 with them.
    */
@@ -140,16 +141,15 @@ export class RenewableContext implements SecurityAssociation {
     this.#current = context;
     this.#lost = false;
     if (role === 'server') this.#hmacKey.erase();
-    for (const old of replaced) contexts.remove(old);
+    for (const old of replaced) this.queue.retire(old, () => contexts.remove(old));
     contexts.add(context);
-    this.queue.replaced(replaced);
   }
 
   /** The input parameters left the table, and all contexts with them. */
   release(contexts: ContextTable): void {
     const { candidate } = this.queue;
     for (const context of candidate === undefined ? this.contexts : [...this.contexts, candidate]) contexts.remove(context);
-    this.queue.close();
+    this.queue.end();
   }
 
   #replacedBy(role: RenewalRole): SecurityContext[] {

@@ -35,6 +35,8 @@ export class RenewalExchange implements ResponseListener {
   readonly place: number;
   /** What it went out under. */
   context: SecurityContext | undefined = undefined;
+  /** Whether there was a response that verified. */
+  answered = false;
   readonly #parts: ExchangeParts;
   readonly #env: Env;
   readonly #next: Requester;
@@ -45,7 +47,6 @@ export class RenewalExchange implements ResponseListener {
   #sending: Sending | undefined = undefined;
   #isRequest1 = false;
   #rounds = 0;
-  #answered = false;
   #done = false;
 
   constructor(parts: ExchangeParts, env: Env, next: Requester, request: Request, renewable: RenewableContext, listener: ResponseListener) {
@@ -105,9 +106,8 @@ export class RenewalExchange implements ResponseListener {
       this.#renewable.establish(this.#parts.contexts, context, 'client');
       this.#parts.emit?.({ type: 'renewed', role: 'client', renewable: this.#renewable, context });
     }
-    this.#answered = true;
+    this.answered = true;
     if (last) this.#done = true;
-    else queue.keep(this);
     try {
       this.#listener.response({ ...response, association: this.#renewable }, last);
     } finally {
@@ -159,6 +159,7 @@ export class RenewalExchange implements ResponseListener {
   #sendUnder(context: SecurityContext): void {
     this.context = context;
     this.#isRequest1 = false;
+    this.#queue.open(this);
     const next: Requester = (message, listener) => {
       if (this.#sending !== undefined) this.#sending.left = true;
       const option = oscoreOptionOf(message)!;
@@ -166,7 +167,7 @@ export class RenewalExchange implements ResponseListener {
       const sent = wrapped ? withOscoreOption(message, { ...option, kidContext: encodeExchangedId(context.idContext) }) : message;
       return this.#next(sent, {
         response: (response, last) => {
-          const r2 = this.#answered || this.context !== context ? undefined : this.#readResponse1(response, context, option.partialIv!);
+          const r2 = this.answered || this.context !== context ? undefined : this.#readResponse1(response, context, option.partialIv!);
           if (r2 === undefined) listener.response(response, last);
           else this.#renew(r2);
         },
@@ -235,7 +236,7 @@ export class RenewalExchange implements ResponseListener {
    */
   #unprotected(response: Response, last: boolean): void {
     const lost = response.code === Code.Unauthorized || response.code === Code.BadRequest;
-    if (lost && !this.#answered) {
+    if (lost && !this.answered) {
       if (this.#beginsAnew()) return;
       if (this.context !== undefined) this.#renewable.lose(this.context);
     }
@@ -252,7 +253,7 @@ export class RenewalExchange implements ResponseListener {
     const { context } = this;
     const { code } = this.#request;
     const safe = code === Method.GET || code === Method.FETCH || this.#sending?.left === false;
-    if (!safe || this.#answered || this.#isRequest1 || context === undefined || !this.#parts.contexts.hasRenewable(this.#renewable)) return false;
+    if (!safe || this.answered || this.#isRequest1 || context === undefined || !this.#parts.contexts.hasRenewable(this.#renewable)) return false;
     if (++this.#rounds > mostRounds) return false;
     this.#endSending();
     this.#renewable.lose(context);
@@ -285,6 +286,7 @@ export class RenewalExchange implements ResponseListener {
   #endSending(): void {
     const sending = this.#sending;
     this.#sending = undefined;
+    this.#queue.close(this);
     if (sending === undefined) return;
     sending.over = true;
     sending.stop?.();

@@ -15,8 +15,10 @@ export class RenewalQueue {
   /** The third context, from request #2 until a response under it verifies. */
   #candidate: SecurityContext | undefined = undefined;
   #releasing = false;
-  /** Exchanges that go on after their first response: observations. */
-  readonly #lasting: Set<RenewalExchange> = new Set();
+  /** Exchanges whose request is out under a context of the table. */
+  readonly #open: Set<RenewalExchange> = new Set();
+  /** A context that was replaced while responses to its requests were still to come, and what takes it out of the table. */
+  #retiring: { readonly context: SecurityContext; readonly remove: () => void } | undefined = undefined;
   #made = 0;
 
   constructor(limit: number) {
@@ -67,14 +69,23 @@ export class RenewalQueue {
     this.#candidate = context;
   }
 
-  /** The exchange had its first response and goes on. */
-  keep(exchange: RenewalExchange): void {
-    this.#lasting.add(exchange);
+  /** The request goes out under a context of the table. */
+  open(exchange: RenewalExchange): void {
+    this.#open.add(exchange);
+  }
+
+  /** No response under that context is waited for any more. */
+  close(exchange: RenewalExchange): void {
+    this.#open.delete(exchange);
+    const retiring = this.#retiring;
+    if (retiring === undefined || this.isUsed(retiring.context)) return;
+    this.#retiring = undefined;
+    retiring.remove();
   }
 
   /** The exchange is over. If it ran the procedure, the next one takes it on. */
   leave(exchange: RenewalExchange): void {
-    this.#lasting.delete(exchange);
+    this.close(exchange);
     const at = this.#waiting.indexOf(exchange);
     if (at >= 0) this.#waiting.splice(at, 1);
     if (this.#head === exchange) this.release();
@@ -102,15 +113,31 @@ export class RenewalQueue {
     for (const exchange of waiting) exchange.fail(error);
   }
 
-  /** Observations under contexts that are deleted are at their end: no notification of theirs can be verified any more. */
-  replaced(contexts: readonly SecurityContext[]): void {
-    for (const exchange of [...this.#lasting]) if (exchange.context !== undefined && contexts.includes(exchange.context)) exchange.fail(contextGone());
+  /**
+   * A context was replaced. Responses to requests that are out under it are still taken; observations are at their end, since the server sends no notification
+   * under it any more. Only one context waits so: when the next is replaced, `remove` runs for the one before.
+   */
+  retire(context: SecurityContext, remove: () => void): void {
+    for (const exchange of [...this.#open]) if (exchange.context === context && exchange.answered) exchange.fail(contextGone());
+    const before = this.#retiring;
+    this.#retiring = undefined;
+    before?.remove();
+    if (this.isUsed(context)) this.#retiring = { context, remove };
+    else remove();
   }
 
   /** The input parameters left the table. */
-  close(): void {
+  end(): void {
     const head = this.#head;
+    this.#retiring?.remove();
+    this.#retiring = undefined;
     this.abandon(contextGone());
     head?.fail(contextGone());
+  }
+
+  /** Whether a response under the context is waited for. */
+  isUsed(context: SecurityContext): boolean {
+    for (const exchange of this.#open) if (exchange.context === context) return true;
+    return false;
   }
 }
