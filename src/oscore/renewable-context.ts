@@ -148,8 +148,8 @@ export class RenewableContext implements SecurityAssociation {
   /** The input parameters left the table, and all contexts with them. */
   release(contexts: ContextTable): void {
     const { candidate } = this.queue;
-    for (const context of candidate === undefined ? this.contexts : [...this.contexts, candidate]) contexts.remove(context);
     this.queue.end();
+    for (const context of candidate === undefined ? this.contexts : [...this.contexts, candidate]) contexts.remove(context);
   }
 
   #replacedBy(role: RenewalRole): SecurityContext[] {
