@@ -108,12 +108,9 @@ export class RenewalExchange implements ResponseListener {
     }
     this.answered = true;
     if (last) this.#done = true;
-    try {
-      this.#listener.response({ ...response, association: this.#renewable }, last);
-    } finally {
-      if (last) queue.leave(this);
-      else if (queue.head === this) queue.release();
-    }
+    this.#tell(() => this.#listener.response({ ...response, association: this.#renewable }, last));
+    if (last) queue.leave(this);
+    else if (queue.head === this) queue.release();
   }
 
   #proceed(): void {
@@ -303,11 +300,8 @@ export class RenewalExchange implements ResponseListener {
   /** The exchange is over, and the procedure, if it ran it, is for the next to run. */
   #leave(tell: () => void): void {
     this.#finish();
-    try {
-      tell();
-    } finally {
-      this.#queue.leave(this);
-    }
+    this.#tell(tell);
+    this.#queue.leave(this);
   }
 
   /** The exchange is over, and so is the procedure for all that wait. */
@@ -315,10 +309,16 @@ export class RenewalExchange implements ResponseListener {
     this.#finish();
     const error = new OscoreError('ERR_OSCORE_RENEWAL', 'expected a new context with the server, got none', { cause });
     this.#parts.emit?.({ type: 'renewal-failed', renewable: this.#renewable, code: cause.code, detail: cause.message });
+    this.#tell(tell);
+    this.#queue.abandon(error);
+  }
+
+  /** What others wait for is not lost when code above throws. */
+  #tell(task: () => void): void {
     try {
-      tell();
-    } finally {
-      this.#queue.abandon(error);
+      task();
+    } catch (error) {
+      this.#parts.emit?.({ type: 'failed', error });
     }
   }
 

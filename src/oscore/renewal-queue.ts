@@ -17,8 +17,8 @@ export class RenewalQueue {
   #releasing = false;
   /** Exchanges whose request is out under a context of the table. */
   readonly #open: Set<RenewalExchange> = new Set();
-  /** A context that was replaced while responses to its requests were still to come, and what takes it out of the table. */
-  #retiring: { readonly context: SecurityContext; readonly remove: () => void } | undefined = undefined;
+  /** Contexts that were replaced while responses to their requests were still to come, and what takes them out of the table. */
+  readonly #retiring: Map<SecurityContext, () => void> = new Map();
   #made = 0;
 
   constructor(limit: number) {
@@ -77,10 +77,11 @@ export class RenewalQueue {
   /** No response under that context is waited for any more. */
   close(exchange: RenewalExchange): void {
     this.#open.delete(exchange);
-    const retiring = this.#retiring;
-    if (retiring === undefined || this.isUsed(retiring.context)) return;
-    this.#retiring = undefined;
-    retiring.remove();
+    const { context } = exchange;
+    const remove = context === undefined ? undefined : this.#retiring.get(context);
+    if (context === undefined || remove === undefined || this.isUsed(context)) return;
+    this.#retiring.delete(context);
+    remove();
   }
 
   /** The exchange is over. If it ran the procedure, the next one takes it on. */
@@ -114,25 +115,22 @@ export class RenewalQueue {
   }
 
   /**
-   * A context was replaced. Responses to requests that are out under it are still taken; observations are at their end, since the server sends no notification
-   * under it any more. Only one context waits so: when the next is replaced, `remove` runs for the one before.
+   * A context was replaced. Responses to requests that are out under it are still taken, and `remove` runs after the last of them; observations are at their
+   * end, since the server sends no notification under it any more.
    */
   retire(context: SecurityContext, remove: () => void): void {
     for (const exchange of [...this.#open]) if (exchange.context === context && exchange.answered) exchange.fail(contextGone());
-    const before = this.#retiring;
-    this.#retiring = undefined;
-    before?.remove();
-    if (this.isUsed(context)) this.#retiring = { context, remove };
+    if (this.isUsed(context)) this.#retiring.set(context, remove);
     else remove();
   }
 
   /** The input parameters left the table. */
   end(): void {
     const head = this.#head;
-    this.#retiring?.remove();
-    this.#retiring = undefined;
     this.abandon(contextGone());
     head?.fail(contextGone());
+    for (const remove of this.#retiring.values()) remove();
+    this.#retiring.clear();
   }
 
   /** Whether a response under the context is waited for. */

@@ -270,6 +270,24 @@ test('a request that cannot be protected is its own fault: the next one runs the
   assert.equal(wire.requests.length, 2);
 });
 
+test('code above that throws does not hold up what waits', async () => {
+  for (const reply of [undefined, notFound]) {
+    const { client, wire, renewable, ask: asked } = ends();
+    if (reply !== undefined) wire.changeResponse = () => reply;
+    wire.requester(request(renewable), {
+      response: () => {
+        throw new Error('of the application');
+      },
+      error: () => {},
+    });
+    const heards = ['a', 'b'].map((text) => asked(text));
+    await settle();
+    assert.deepEqual(heardCodes(heards), reply === undefined ? [Code.Content, Code.Content] : [Code.Unauthorized, Code.Unauthorized]);
+    assert.ok(client.events.some((event) => event.type === 'failed'));
+    assert.deepEqual([client.layer.stats()['renewing'], client.layer.stats()['exchanges']], [0, 0]);
+  }
+});
+
 test('RFC 8613 7.2.1: when the numbers are used up, the procedure runs, whatever the method', async () => {
   const current = deriveContext(parameters);
   const { client, seen, ask: asked } = ends({ current }, { current: deriveContext(mirrored(parameters)) });

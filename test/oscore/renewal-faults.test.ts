@@ -236,7 +236,9 @@ test('RFC 8613 B.2: crashes, losses, renewals of both ends and an attacker who r
     const { client, server } = pair;
     const env = sim.env('script');
     const outcomes: Promise<string>[] = [];
+    const attacked = random.chance(0.7);
     let crashes = 0;
+    let attacks = 0;
     for (let i = 0; i < 40; i++) {
       env.schedule(random.between(0, 60_000), () => {
         const fate = random.fraction();
@@ -249,7 +251,8 @@ test('RFC 8613 B.2: crashes, losses, renewals of both ends and an attacker who r
         else if (fate < 0.75) {
           crashes++;
           pair[random.chance(0.5) ? 'client' : 'server'].restart();
-        } else if (sim.wire.length > 0) {
+        } else if (attacked && sim.wire.length > 0) {
+          attacks++;
           const { datagram, from, to } = sim.wire[random.below(sim.wire.length)]!;
           sim.inject(random.chance(0.5) ? datagram : disguised(datagram, random.below(65_536)), from, to);
         }
@@ -258,7 +261,9 @@ test('RFC 8613 B.2: crashes, losses, renewals of both ends and an attacker who r
     await sim.run();
     for (const { served } of [client, server])
       for (const text of new Set(served)) assert.ok(served.filter((each) => each === text).length <= 1 + crashes, `${text} was executed too often`);
-    if (crashes === 0) for (const code of await Promise.all(outcomes)) assert.equal(code, 'answered');
+    // A replay that arrives before the answer is refused without protection, and the client can take that for its answer.
+    const ends = attacks === 0 ? ['answered'] : ['answered', 'ERR_OSCORE_RENEWAL'];
+    if (crashes === 0) for (const code of await Promise.all(outcomes)) assert.ok(ends.includes(code), code);
     // However it ended, the next request finds its way.
     assert.equal(fromUtf8((await sim.finish(client.ask('last'))).payload), 'last');
     assert.equal(fromUtf8((await sim.finish(server.ask('back', clientKey))).payload), 'back');

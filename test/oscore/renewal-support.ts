@@ -1,5 +1,18 @@
 import assert from 'node:assert/strict';
-import { Code, decodeMessage, Endpoint, findOption, isRequest, type Message, Method, OptionNumber, pathOptions, type Response } from '../../src/coap/index.ts';
+import {
+  Code,
+  decodeMessage,
+  Endpoint,
+  findOption,
+  type Handler,
+  isRequest,
+  type Message,
+  Method,
+  type Option,
+  OptionNumber,
+  pathOptions,
+  type Response,
+} from '../../src/coap/index.ts';
 import { concat, emptyBytes, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { decode } from '../../src/core/cbor.ts';
 import {
@@ -30,6 +43,8 @@ export class Party {
   contexts!: ContextTable;
   endpoint!: Endpoint;
   layer!: ReturnType<typeof oscore>;
+  /** In the place of what answers with the payload. */
+  handler: Handler | undefined = undefined;
   readonly #sim: Simulator;
   readonly #key: string;
   readonly #input: ContextParameters;
@@ -56,8 +71,9 @@ export class Party {
       transport,
       env,
       layers: [this.layer],
-      parameters: { nstart: 8, maxRetransmit: 6 },
+      parameters: { nstart: 8, maxRetransmit: 9 },
       handler: (request, reply) => {
+        if (this.handler !== undefined) return this.handler(request, reply);
         if (request.association === undefined) return reply.respond({ code: Code.Unauthorized, options: [], payload: emptyBytes });
         this.served.push(fromUtf8(request.payload));
         reply.respond({ code: Code.Changed, options: [], payload: request.payload.slice() });
@@ -75,12 +91,12 @@ export class Party {
     this.start(options);
   }
 
-  async ask(payload: string, to: string = serverKey, code: number = Method.POST): Promise<Response> {
+  async ask(payload: string, to: string = serverKey, code: number = Method.POST, more: readonly Option[] = []): Promise<Response> {
     const [address, port] = to.split(':') as [string, string];
     return this.endpoint.request({
       code,
       peer: this.#sim.peer(address, Number(port)),
-      options: pathOptions(['r']),
+      options: [...pathOptions(['r']), ...more],
       payload: utf8(payload),
       association: this.renewable,
     });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createDecipheriv, hkdfSync } from 'node:crypto';
 import { test } from 'node:test';
-import { Code, Method } from '../../src/coap/index.ts';
+import { Code, findOption, Method, OptionNumber, pathOptions, Router } from '../../src/coap/index.ts';
 import { fromHex, fromUtf8, toHex } from '../../src/core/bytes.ts';
 import { deriveContext } from '../../src/oscore/index.ts';
 import { Simulator } from '../support/simulator.ts';
-import { auditRenewals, oscoreMessages, parties } from './renewal-support.ts';
+import { auditRenewals, clientKey, oscoreMessages, parties, serverKey } from './renewal-support.ts';
 import { mirrored, parameters } from './support.ts';
 
 /** HKDF by hand (RFC 8613, Section 3.2.1): the info is an array of five, whose ID Context is a byte string of at most 255 bytes. */
@@ -138,6 +138,56 @@ test('RFC 8613 B.2: renew() replaces the context in use with the next request', 
   assert.equal(server.contexts.size, 1);
   assert.deepEqual(server.served, ['one', 'two']);
   assert.equal(client.renewals.filter((each) => each === 'client renewed').length, 2);
+  auditRenewals(sim, parameters);
+});
+
+test('RFC 8613 B.2: a block-wise transfer both ways is the first that a client without context does', async () => {
+  const sim = new Simulator();
+  const { client, server } = parties(sim);
+  const large = 'x'.repeat(5000);
+  const response = await sim.finish(client.ask(large));
+  assert.equal(fromUtf8(response.payload), large);
+  assert.deepEqual(server.served, [large]);
+  assert.deepEqual(client.renewals, ['client request-1', 'client request-2', 'client renewed']);
+  auditRenewals(sim, parameters);
+});
+
+test('RFC 8613 B.2: a registration is request #1 and request #2, and notifications follow under the third context', async () => {
+  const sim = new Simulator();
+  const { client, server } = parties(sim);
+  const router = new Router();
+  let value = 0;
+  const clock = router.resource('/clock', { observable: true, get: () => `${value}` });
+  server.handler = router.handler;
+  const observation = client.endpoint.observe({ options: pathOptions(['clock']), peer: sim.peer('10.0.0.1', 5683), association: client.renewable });
+  const next = async (): Promise<string> => fromUtf8((await sim.finish(observation.next())).value!.payload);
+  assert.equal(await next(), '0');
+  for (value = 1; value < 4; value++) {
+    clock.changed();
+    assert.equal(await next(), `${value}`);
+  }
+  const oscore = oscoreMessages(sim).filter(({ from }) => from === clientKey);
+  assert.equal(toHex(oscore[0]!.message.token), toHex(oscore[1]!.message.token), 'the token of the observation');
+  await observation.return?.();
+  await sim.run();
+  assert.equal(clock.observers, 0);
+  auditRenewals(sim, parameters);
+});
+
+test('RFC 8613 B.2 and B.1: an owner that kept the ID Context starts again with it, counts on, and restores the window by Echo', async () => {
+  const sim = new Simulator();
+  const { client, server } = parties(sim);
+  for (const text of ['1', '2']) await sim.finish(client.ask(text));
+  const [kept] = server.events.flatMap((event) => (event.type === 'renewed' ? [event.context.idContext!] : []));
+  client.restart({ current: deriveContext({ ...parameters, idContext: kept! }) });
+  server.restart({ current: deriveContext({ ...mirrored(parameters), idContext: kept! }, { window: 'unverified' }) });
+  const challenge = await sim.finish(client.ask('3'));
+  assert.equal(challenge.code, Code.Unauthorized);
+  assert.equal(challenge.association, client.renewable);
+  const echo = findOption(challenge.options, OptionNumber.Echo)!;
+  assert.equal((await sim.finish(client.ask('4', serverKey, Method.POST, [echo]))).code, Code.Changed);
+  assert.deepEqual(server.served, ['1', '2', '4']);
+  assert.deepEqual(client.renewals.length, 3, 'the one run of before');
   auditRenewals(sim, parameters);
 });
 
