@@ -13,7 +13,7 @@ import {
   stringOption,
   uintOption,
 } from '../../src/coap/index.ts';
-import { emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
+import { emptyBytes, fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import {
   decodeOscoreOption,
   decodePartialIv,
@@ -169,7 +169,26 @@ test('RFC 8613 4.1.3.3: Proxy-Uri is taken apart', () => {
     stringOption(OptionNumber.UriQuery, 'd'),
     stringOption(OptionNumber.UriQuery, 'e&'),
   ]);
-  for (const uri of ['/resource', 'coap:resource', 'coap://h/%ff', 'coap://h/a#b']) assert.throws(() => proxied(uri), { code: 'ERR_OSCORE_PROXY_URI' });
+  // RFC 7252 §6.4 and §6.5: lower case, no default port, no dot segments; of HTTP likewise.
+  const outer = (uri: string): string => fromUtf8(findOption(proxied(uri).options, OptionNumber.ProxyUri)!.value);
+  assert.deepEqual(inner('COAP://EXAMPLE.com:5683/a/./b/../c'), pathOptions(['a', 'c']));
+  assert.equal(outer('COAP://EXAMPLE.com:5683/a/./b/../c'), 'coap://example.com');
+  assert.equal(outer('coaps://example.com:5683/'), 'coaps://example.com:5683');
+  assert.equal(outer('coap+tcp://[2001:DB8::1]:61616/x'), 'coap+tcp://[2001:db8::1]:61616');
+  assert.equal(outer('coap://caf%C3%A9.example/x'), 'coap://caf%C3%A9.example');
+  assert.equal(outer('http://example.com:80/orders'), 'http://example.com');
+  assert.equal(outer('https://example.com:8443/orders'), 'https://example.com:8443');
+  assert.deepEqual(inner('https://example.com/orders?all'), [...pathOptions(['orders']), stringOption(OptionNumber.UriQuery, 'all')]);
+  for (const uri of ['/resource', 'coap:resource', 'coap://h/%ff', 'coap://h/a#b', 'coap://user@h/a', 'http://user@h/a', 'coap://', 'ftp://h/a', ''])
+    assert.throws(() => proxied(uri), { code: 'ERR_OSCORE_PROXY_URI' }, uri);
+});
+
+test('RFC 7252 5.10.2, RFC 8613 4.1.3.3: nothing else names a target beside Proxy-Uri', () => {
+  const { client } = pair();
+  const proxyUri = stringOption(OptionNumber.ProxyUri, 'coap://example.com/resource');
+  const { UriHost, UriPort, UriPath, UriQuery } = OptionNumber;
+  for (const number of [UriHost, UriPort, UriPath, UriQuery])
+    assert.throws(() => protectRequest(request(client, Method.GET, [stringOption(number, 'a'), proxyUri]), client, 0), { code: 'ERR_OSCORE_PROXY_URI' });
 });
 
 test('RFC 8613 4.1.3.7: OSCORE is not nested', () => {
