@@ -7,6 +7,7 @@ import {
   isRequest,
   isResponse,
   Method,
+  noResponseOf,
   type Option,
   OptionNumber,
   type Request,
@@ -93,7 +94,9 @@ export function protectRequest(request: Request, context: SecurityContext, seque
     peer: request.peer,
     nonConfirmable: request.nonConfirmable ?? false,
   };
-  return { message: request.observation === undefined ? message : { ...message, observation: request.observation }, binding };
+  const noResponse = noResponseOf(inner);
+  if (request.observation === undefined && noResponse === 0) return { message, binding };
+  return { message: { ...message, ...(request.observation === undefined ? {} : { observation: request.observation }), noResponse }, binding };
 }
 
 /**

@@ -3,127 +3,32 @@ import { describe, test } from 'node:test';
 import {
   Code,
   codeClass,
-  decodeMessage,
-  Endpoint,
-  type EndpointOptions,
+  type Endpoint,
   findOption,
   type Layer,
-  type Message,
   Method,
   type Option,
   OptionNumber,
   opaqueOption,
   openRelay,
   type ProxyOptions,
-  ProxyServer,
   pathOptions,
-  type Request,
   type Response,
   sortOptions,
   uintOf,
   uintOption,
 } from '../../src/coap/index.ts';
-import { emptyBytes, equalBytes, toHex, utf8 } from '../../src/core/bytes.ts';
-import { ContextTable, deriveContext, encodeOscoreOption, type OscoreEvent, oscore, type SecurityContext } from '../../src/oscore/index.ts';
+import { equalBytes, toHex, utf8 } from '../../src/core/bytes.ts';
+import { ContextTable, encodeOscoreOption, oscore } from '../../src/oscore/index.ts';
 import { SeededRandom } from '../support/random.ts';
-import { Simulator, type SimulatorOptions } from '../support/simulator.ts';
-import { FakeStore, mirrored, parameters } from './support.ts';
-
-const serverAddress = '10.0.0.9';
-const proxyAddress = '10.0.0.5';
-const clientAddress = '10.0.0.1';
-
-/** Knows the OSCORE option and does nothing about it: what a test sends goes out as it is. */
-const opaque: Layer = { name: 'opaque', understands: [OptionNumber.Oscore], outbound: (next) => next, inbound: (next) => next };
+import { clientAddress, has, isProtected, Net, opaque, proxyAddress, serverAddress } from './net.ts';
+import { FakeStore, parameters } from './support.ts';
 
 /** Blocks of 64 bytes of everything that is longer, also of what OSCORE protects. */
 const fragmenting = { szx: 2, outerThreshold: 64 };
 
 const block = (number: number, num: number, more: boolean, szx: number): Option => uintOption(number, num * 16 + (more ? 8 : 0) + szx);
 
-interface NetOptions {
-  readonly network?: SimulatorOptions;
-  readonly client?: Partial<EndpointOptions>;
-  readonly server?: Partial<EndpointOptions>;
-  readonly proxy?: Partial<EndpointOptions>;
-  readonly proxying?: ProxyOptions;
-}
-
-/** A client and a server that share a context, and a proxy between them. */
-class Net {
-  readonly sim: Simulator;
-  readonly client: Endpoint;
-  readonly server: Endpoint;
-  readonly proxy: Endpoint;
-  readonly context: SecurityContext = deriveContext(parameters);
-  readonly asked: Request[] = [];
-  readonly events: OscoreEvent[] = [];
-  body: Uint8Array = emptyBytes;
-  /** Set while somebody observes. */
-  changed: () => void = () => {};
-
-  constructor(options: NetOptions = {}) {
-    const sim = new Simulator({ seed: 8, ...options.network });
-    this.sim = sim;
-    this.client = this.#endpoint(clientAddress, this.context, options.client);
-    this.server = this.#endpoint(serverAddress, deriveContext(mirrored(parameters)), {
-      handler: (request, reply) => {
-        this.asked.push({ ...request, payload: request.payload.slice() });
-        const answer = (): Response => ({ code: Code.Content, options: [], payload: this.body });
-        if (uintOf(request.options, OptionNumber.Observe) !== 0) {
-          reply.respond(answer());
-          return;
-        }
-        let number = 2;
-        this.changed = () => {
-          const { code, options: none, payload } = answer();
-          reply.notify({ code, options: [uintOption(OptionNumber.Observe, number++), ...none], payload });
-        };
-        this.changed();
-      },
-      ...options.server,
-    });
-    const proxying = new ProxyServer({ env: sim.env('proxy'), ...(options.proxying ?? { forward: { allow: openRelay } }) });
-    this.proxy = this.endpoint(proxyAddress, { proxying, ...options.proxy });
-  }
-
-  endpoint(address: string, options: Partial<EndpointOptions> = {}): Endpoint {
-    const env = this.sim.env(address);
-    return new Endpoint({ transport: this.sim.transport(address, 5683), env, parameters: { nstart: 16, maxRetransmit: 8 }, ...options });
-  }
-
-  #endpoint(address: string, context: SecurityContext, options: Partial<EndpointOptions> = {}): Endpoint {
-    const contexts = new ContextTable();
-    contexts.add(context);
-    const layer = oscore({ contexts, store: new FakeStore(), env: this.sim.env(`oscore ${address}`), emit: (event) => this.events.push(event) });
-    return this.endpoint(address, { layers: [layer], ...options });
-  }
-
-  /** A protected request, straight to the server or with `via` through the proxy. */
-  ask(code: number, payload: Uint8Array = emptyBytes, via?: 'forward' | 'reverse', options: readonly Option[] = pathOptions(['large'])): Promise<Response> {
-    const peer = this.sim.peer(via === 'reverse' ? proxyAddress : serverAddress, 5683);
-    const proxy = via === 'forward' ? { proxy: `coap://${proxyAddress}` } : {};
-    return this.sim.finish(this.client.request({ code, peer, options, payload, association: this.context }, proxy), 10_000_000);
-  }
-
-  /** Messages from one address to another. */
-  sent(from: string, to: string): Message[] {
-    return this.sim.wire.filter((one) => one.from === `${from}:5683` && one.to === `${to}:5683`).map(({ datagram }) => decodeMessage(datagram));
-  }
-
-  /** Nothing is left of any transfer once its lifetime has ended. */
-  async close(): Promise<void> {
-    await this.sim.sleep(600_000);
-    for (const endpoint of [this.client, this.server, this.proxy]) {
-      const left = Object.entries(endpoint.stats()).filter(([name, count]) => /lockwise/.test(name) && count !== 0);
-      assert.deepEqual(left, []);
-      await endpoint.close();
-    }
-  }
-}
-
-const has = (number: number) => (message: Message) => findOption(message.options, number) !== undefined;
-const isProtected = has(OptionNumber.Oscore);
 const random = (length: number, seed = 'body'): Uint8Array => new SeededRandom(seed).bytes(length);
 
 for (const via of ['forward', 'reverse'] as const) {
