@@ -18,7 +18,6 @@ import {
   decodeOscoreOption,
   decodePartialIv,
   encodePartialIv,
-  optionClass,
   protectRequest,
   protectResponse,
   type SecurityContext,
@@ -35,10 +34,6 @@ function receive(message: Request, context: SecurityContext) {
   return unprotectRequest(message, decodeOscoreOption(header(message)), context);
 }
 
-function numbers(options: readonly Option[]): number[] {
-  return options.map(({ number }) => number);
-}
-
 function flipped(bytes: Uint8Array, bit: number): Uint8Array {
   const changed = bytes.slice();
   changed[bit >>> 3] = changed[bit >>> 3]! ^ (1 << (bit & 7));
@@ -47,68 +42,6 @@ function flipped(bytes: Uint8Array, bit: number): Uint8Array {
 
 function withHeader<M extends Request | Response>(message: M, value: Uint8Array): M {
   return { ...message, options: message.options.map((option) => (option.number === OptionNumber.Oscore ? { number: option.number, value } : option)) };
-}
-
-/** Values that the definitions of the options allow. */
-const samples: readonly (readonly [number: number, value: string])[] = [
-  [OptionNumber.IfMatch, '01'],
-  [OptionNumber.UriHost, '68'],
-  [OptionNumber.ETag, '02'],
-  [OptionNumber.IfNoneMatch, ''],
-  [OptionNumber.Observe, ''],
-  [OptionNumber.UriPort, '1633'],
-  [OptionNumber.LocationPath, '61'],
-  [OptionNumber.UriPath, '62'],
-  [OptionNumber.ContentFormat, '3c'],
-  [OptionNumber.MaxAge, '3c'],
-  [OptionNumber.UriQuery, '63'],
-  [OptionNumber.HopLimit, '10'],
-  [OptionNumber.Accept, '3c'],
-  [OptionNumber.LocationQuery, '64'],
-  [OptionNumber.Block2, '06'],
-  [OptionNumber.Block1, '0e'],
-  [OptionNumber.Size2, '20'],
-  [OptionNumber.ProxyScheme, '636f6170'],
-  [OptionNumber.Size1, '20'],
-  [OptionNumber.Echo, '0102'],
-  [OptionNumber.NoResponse, '1a'],
-  [OptionNumber.RequestTag, '01'],
-  [2048, 'ff'],
-  [65_001, 'fe'],
-];
-
-test('RFC 8613 Figure 5, RFC 9175 2.2.1 and 3.2.1, RFC 9177 4.1, RFC 9668 3.1: the class of every option', () => {
-  const outer = new Set<number>([3, 7, 9, 21, 35, 39]);
-  const both = new Set<number>([6, 14, 19, 23, 27, 28, 31, 60, 252, 258, 292]);
-  for (const number of [...Object.values(OptionNumber), 2048, 65_001])
-    assert.equal(optionClass(number), outer.has(number) ? 'U' : both.has(number) ? 'EU' : 'E', `${number}`);
-});
-
-for (const [number, hex] of samples) {
-  const option = { number, value: fromHex(hex) };
-  const expected = optionClass(number);
-
-  test(`RFC 8613 4.1: option ${number} in a request, class ${expected}`, () => {
-    const { client, server } = pair();
-    const { message } = protectRequest(request(client, Method.GET, [option]), client, 0);
-    const outerNumbers = numbers(message.options).filter((outer) => outer !== OptionNumber.Oscore);
-    assert.deepEqual(outerNumbers, expected === 'U' || number === OptionNumber.Observe ? [number] : []);
-    const { request: original } = receive(message, server);
-    assert.deepEqual(original.options, [option]);
-    // Without what travelled outside: only what was encrypted comes back.
-    const stripped = { ...message, options: message.options.filter((outer) => outer.number === OptionNumber.Oscore) };
-    const inner = receive(stripped, server).request.options;
-    assert.deepEqual(inner, expected === 'U' || number === OptionNumber.Observe ? [] : [option]);
-  });
-
-  test(`RFC 8613 8.2 and 8.4: option ${number} put on the outside by somebody else`, () => {
-    const { client, server } = pair();
-    const { message, binding } = protectRequest(request(client), client, 0);
-    const put = <M extends Request | Response>(into: M): M => ({ ...into, options: [...into.options, option].sort((a, b) => a.number - b.number) });
-    assert.deepEqual(receive(put(message), server).request.options, expected === 'U' ? [option] : []);
-    const response = protectResponse({ code: Code.Content, options: [], payload: emptyBytes }, server, receive(message, server).binding);
-    assert.deepEqual(unprotectResponse(put(response), client, binding).response.options, []);
-  });
 }
 
 test('RFC 8613 4.2 and 4.1.3.5: Outer Codes and the Observe option of requests and responses', () => {
