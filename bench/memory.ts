@@ -11,13 +11,14 @@ interface Kept {
   readonly limit: number;
 }
 
-export type MemoryName = 'coap-memory-request' | 'coap-memory-observer' | 'coap-memory-peer';
+export type MemoryName = 'coap-memory-request' | 'coap-memory-observer' | 'coap-memory-peer' | 'oscore-context-memory';
 
 /** 50 MB for 100,000 requests; an observer and a peer keep the request that made them known among these. */
 const rows: Readonly<Record<MemoryName, Kept>> = {
   'coap-memory-request': { question: 'requests', count: 100_000, limit: 500 },
   'coap-memory-observer': { question: 'observers', count: 10_000, limit: 4096 },
   'coap-memory-peer': { question: 'peers', count: 10_000, limit: 1200 },
+  'oscore-context-memory': { question: 'contexts', count: 100_000, limit: 2048 },
 };
 
 export const memoryNames: readonly MemoryName[] = Object.keys(rows) as MemoryName[];

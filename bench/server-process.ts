@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** What a server may take to start, to answer a question and to stop. */
-const patience = 15_000;
+const patience = 60_000;
 
 /** A server in a process of its own, which says how much CPU time it used. */
 export class ServerProcess {

@@ -38,6 +38,7 @@ describe('bench', () => {
         'coap-memory-request',
         'coap-memory-observer',
         'coap-memory-peer',
+        'oscore-context-memory',
         'oscore-get',
         'token-request',
         'token-request-1',
