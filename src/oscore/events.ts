@@ -36,6 +36,8 @@ export type OscoreEvent =
   | { readonly type: 'unprotected'; readonly direction: 'in'; readonly context: SecurityContext; readonly inner: Request | Response }
   /** The store failed (`ERR_OSCORE_STORE`), or the sender sequence numbers are used up (`ERR_OSCORE_SEQUENCE`). */
   | { readonly type: 'sequence'; readonly code: string; readonly senderKeyId: string; readonly detail: string }
+  /** Of the sender sequence numbers only these remain (`OscoreOptions.warnBelow`): it is time for a new context. Told once while contexts with this key are there. */
+  | { readonly type: 'running-out'; readonly senderKeyId: string; readonly remaining: number }
   /** Code above or below this layer threw when a message that had waited went on. */
   | { readonly type: 'failed'; readonly error: unknown }
   /** The replay window was restored after a restart (RFC 8613, Appendix B.1.2). */

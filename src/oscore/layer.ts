@@ -44,6 +44,8 @@ export interface OscoreOptions {
   readonly block?: number;
   /** How many messages of one Sender Key may wait for a number. Default: 1,024. */
   readonly waiting?: number;
+  /** A `running-out` event tells when fewer sender sequence numbers than this remain for a Sender Key. Default: 2^32, a 256th of all. */
+  readonly warnBelow?: number;
   readonly emit?: (event: OscoreEvent) => void;
 }
 
@@ -60,7 +62,13 @@ const challengeLength = 8;
  */
 export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Record<string, number>> } {
   const { contexts, store, env, emit } = options;
-  const sequences = new Sequences({ store, block: Math.max(1, options.block ?? 64), waiting: options.waiting ?? 1024, emit });
+  const sequences = new Sequences({
+    store,
+    block: Math.max(1, options.block ?? 64),
+    waiting: options.waiting ?? 1024,
+    warnBelow: options.warnBelow ?? 2 ** 32,
+    emit,
+  });
   const parts: ExchangeParts = { contexts, sequences, emit, options: optionTable([]), open: 0 };
   contexts.onRemoved((context) => sequences.release(context));
 
