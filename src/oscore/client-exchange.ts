@@ -28,8 +28,8 @@ export interface ExchangeParts {
   readonly emit: ((event: OscoreEvent) => void) | undefined;
   /** The Inner options that are understood. */
   options: OptionTable;
-  /** How many exchanges are open. */
-  open: number;
+  /** The exchanges that are open. */
+  readonly open: Set<ClientExchange>;
 }
 
 /** Responses of one request that may overtake each other. */
@@ -76,7 +76,7 @@ export class ClientExchange implements ResponseListener, SequenceUser {
   }
 
   start(): Cancel {
-    this.#parts.open++;
+    this.#parts.open.add(this);
     if (!this.#parts.contexts.has(this.#context)) this.fail(contextGone());
     else {
       const leave = this.#parts.sequences.of(this.#context).take(this);
@@ -120,6 +120,14 @@ export class ClientExchange implements ResponseListener, SequenceUser {
     if (this.#done) return;
     this.#finish();
     this.#listener.error(error);
+  }
+
+  /** A context left the table: nothing that comes for it counts any more. */
+  release(context: SecurityContext): void {
+    if (context !== this.#context || this.#done) return;
+    const stop = this.#stopLower;
+    this.fail(contextGone());
+    stop?.();
   }
 
   error(error: ProtocolError): void {
@@ -207,6 +215,6 @@ export class ClientExchange implements ResponseListener, SequenceUser {
 
   #finish(): void {
     this.#done = true;
-    this.#parts.open--;
+    this.#parts.open.delete(this);
   }
 }

@@ -69,8 +69,11 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
     warnBelow: options.warnBelow ?? 2 ** 32,
     emit,
   });
-  const parts: ExchangeParts = { contexts, sequences, emit, options: optionTable([]), open: 0 };
-  contexts.onRemoved((context) => sequences.release(context));
+  const parts: ExchangeParts = { contexts, sequences, emit, options: optionTable([]), open: new Set() };
+  contexts.onRemoved((context) => {
+    sequences.release(context);
+    for (const exchange of parts.open) exchange.release(context);
+  });
 
   return {
     name: 'oscore',
@@ -90,7 +93,7 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
         else receive(parts, env, next, header, request, reply);
       };
     },
-    stats: () => ({ contexts: contexts.size, sequences: sequences.size, waiting: sequences.waiting, exchanges: parts.open }),
+    stats: () => ({ contexts: contexts.size, sequences: sequences.size, waiting: sequences.waiting, exchanges: parts.open.size }),
   };
 }
 
