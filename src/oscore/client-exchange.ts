@@ -79,6 +79,7 @@ export class ClientExchange implements ResponseListener, SequenceUser {
     this.#parts.open.add(this);
     if (!this.#parts.contexts.has(this.#context)) this.fail(contextGone());
     else {
+      this.#parts.contexts.use(this.#context);
       const leave = this.#parts.sequences.of(this.#context).take(this);
       if (leave !== undefined) this.#stopLower ??= leave;
     }
@@ -167,6 +168,7 @@ export class ClientExchange implements ResponseListener, SequenceUser {
     const notification = findOption(options, OptionNumber.Observe) !== undefined;
     if ((notification || this.#window !== undefined) && !this.#isNewer(sequence, notification, last)) return;
     this.#context.verified();
+    this.#parts.contexts.use(this.#context);
     this.#parts.emit?.({ type: 'unprotected', direction: 'in', context: this.#context, inner: response });
     const ends = last || (this.#window === undefined ? !notification : codeClass(response.code) !== 2 && response.code !== Code.RequestEntityIncomplete);
     if (ends) {

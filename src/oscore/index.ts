@@ -12,7 +12,7 @@
  */
 export type { ContextOptions } from './context.ts';
 export { deriveContext, SecurityContext } from './context.ts';
-export type { ContextStore } from './context-store.ts';
+export type { ContextStore, StoredContext } from './context-store.ts';
 export type { ContextTableOptions } from './context-table.ts';
 export { ContextTable } from './context-table.ts';
 export { composeAad, composeNonce, decodePartialIv, encodePartialIv, sequenceLimit } from './cose-object.ts';
@@ -22,6 +22,7 @@ export { OscoreError } from './errors.ts';
 export type { DiscardReason, OscoreEvent } from './events.ts';
 export type { OscoreOptions } from './layer.ts';
 export { oscore } from './layer.ts';
+export type { LookupLimits } from './lookup.ts';
 export type { OscoreOption } from './option.ts';
 export { decodeOscoreOption, encodeOscoreOption } from './option.ts';
 export type { OptionClass } from './option-class.ts';
