@@ -25,6 +25,7 @@ import { SecurityContext } from './context.ts';
 import type { ContextStore } from './context-store.ts';
 import type { ContextTable } from './context-table.ts';
 import { decodePartialIv } from './cose-object.ts';
+import { longestId } from './derive.ts';
 import type { OscoreError } from './errors.ts';
 import type { DiscardReason, OscoreEvent } from './events.ts';
 import { type LookupLimits, Lookups, type Refusal, type RequestInSearch } from './lookup.ts';
@@ -144,7 +145,9 @@ function receive(parts: ReceiverParts, next: Handler, header: Option, message: R
   }
   const { lookups } = parts;
   const context = parts.contexts.find(option.kid, option.kidContext);
-  if (lookups !== undefined && (context === undefined || lookups.hasWaiting(option.kid))) lookups.receive(new Arrival(parts, next, message, option, reply));
+  // RFC 8613 §3.3: nobody has a longer ID, so there is nothing to look up.
+  const mayWait = lookups !== undefined && option.kid.length <= longestId;
+  if (mayWait && (context === undefined || lookups.hasWaiting(option.kid))) lookups.receive(new Arrival(parts, next, message, option, reply));
   else if (context === undefined) refuse(parts, reply, refusals.context, 'context');
   else process(parts, next, message, option, context, reply);
 }

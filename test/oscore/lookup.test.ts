@@ -161,6 +161,15 @@ test('RFC 8613 8.2, step 2: what nobody has is 4.01, and nothing stays of it', a
   assert.deepEqual(layer.stats(), idle);
 });
 
+test('RFC 8613 3.3: a kid over the limit is not looked up', () => {
+  const { store, send } = serve(new SlowStore());
+  const message = get(known('c1').client, 0);
+  const value = fromHex('090000112233445566 77');
+  const options = message.options.map((option) => (option.number === OptionNumber.Oscore ? { ...option, value } : option));
+  assert.deepEqual(send({ ...message, options }).answers.map(outcome), [notFound]);
+  assert.deepEqual(store.asked, []);
+});
+
 test('equal look-ups are one, and the requests of a context keep their order', async () => {
   const { store, send, seen, sim } = serve(new SlowStore());
   const one = known('c1');
