@@ -16,10 +16,10 @@ export class ServerProcess {
     this.port = port;
   }
 
-  /** Starts `servers/<name>.js` and waits until it listens. */
-  static async start(name: string, execArgv: readonly string[] = []): Promise<ServerProcess> {
+  /** Starts `servers/<name>.js` with arguments and waits until it listens. */
+  static async start(name: string, execArgv: readonly string[] = [], args: readonly string[] = []): Promise<ServerProcess> {
     const file = fileURLToPath(new URL(`servers/${name}.js`, import.meta.url));
-    const child = fork(file, [], { execArgv: [...execArgv], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(file, [...args], { execArgv: [...execArgv], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const { port } = await answer<{ port: number }>(child, name);
     return new ServerProcess(name, child, port);
   }

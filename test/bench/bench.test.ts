@@ -40,6 +40,7 @@ describe('bench', () => {
         'coap-memory-peer',
         'oscore-context-memory',
         'oscore-get',
+        'oscore-restart',
         'token-request',
         'token-request-1',
         'cbor-encode-claims',
