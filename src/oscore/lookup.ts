@@ -15,6 +15,8 @@ export interface LookupLimits {
   readonly requestsPerContext?: number;
   /** Bytes of the requests that wait, in all. Default: 1 MiB. */
   readonly bytes?: number;
+  /** Bytes of the requests that wait for one kid and kid context. Default: 128 KiB. */
+  readonly bytesPerContext?: number;
   /** Milliseconds that a look-up may take; it then counts as failed. Default: 5,000. */
   readonly timeout?: number;
 }
@@ -34,6 +36,15 @@ export interface RequestInSearch {
   refuse(refusal: Refusal, detail?: string): void;
 }
 
+const defaultLimits: Required<LookupLimits> = {
+  lookups: 256,
+  requests: 1024,
+  requestsPerContext: 64,
+  bytes: 0x10_0000,
+  bytesPerContext: 0x2_0000,
+  timeout: 5000,
+};
+
 export interface LookupOptions {
   readonly store: ContextStore;
   readonly contexts: ContextTable;
@@ -45,8 +56,9 @@ export interface LookupOptions {
 /** One look-up, which all requests with its kid and kid context share. */
 interface Lookup {
   readonly key: string;
-  /** How many requests wait for it. */
+  /** How many requests wait for it, and their bytes. */
   waiting: number;
+  bytes: number;
   /** How it ended: with a context of the table, or without. Absent: it goes on. */
   outcome: SecurityContext | Refusal | undefined;
   stop: Cancel | undefined;
@@ -100,9 +112,8 @@ export class Lookups {
   #bytes = 0;
 
   constructor(options: LookupOptions) {
-    const { lookups = 256, requests = 1024, requestsPerContext = 64, bytes = 0x10_0000, timeout = 5000 } = options.limits;
     this.#options = options;
-    this.#limits = { lookups, requests, requestsPerContext, bytes, timeout };
+    this.#limits = { ...defaultLimits, ...options.limits };
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -135,6 +146,7 @@ export class Lookups {
     this.#bytes += request.size;
     if (lookup !== undefined) {
       lookup.waiting++;
+      lookup.bytes += request.size;
       if (lookup !== underWay) this.#ask(group, lookup, kid.slice(), kidContext?.slice());
     }
     if (lookup === undefined || lookup.outcome !== undefined) this.#process(group, key);
@@ -143,15 +155,17 @@ export class Lookups {
 
   /** The bound that one more request would break. */
   #excess({ size }: RequestInSearch, underWay: Lookup | undefined): string | undefined {
-    const { lookups, requests, requestsPerContext, bytes } = this.#limits;
+    const { lookups, requests, requestsPerContext, bytes, bytesPerContext } = this.#limits;
     if (this.#waiting >= requests) return `expected at most ${requests} requests to wait for contexts, got one more`;
     if (this.#bytes + size > bytes) return `expected at most ${bytes} bytes to wait for contexts, got ${this.#bytes + size}`;
+    const ofContext = size + (underWay?.bytes ?? 0);
+    if (ofContext > bytesPerContext) return `expected at most ${bytesPerContext} bytes to wait for one context, got ${ofContext}`;
     if (underWay === undefined) return this.#underWay < lookups ? undefined : `expected at most ${lookups} look-ups under way, got one more`;
     return underWay.waiting < requestsPerContext ? undefined : `expected at most ${requestsPerContext} requests to wait for one context, got one more`;
   }
 
   #begin(group: Group, key: string): Lookup {
-    const lookup: Lookup = { key, waiting: 0, outcome: undefined, stop: undefined };
+    const lookup: Lookup = { key, waiting: 0, bytes: 0, outcome: undefined, stop: undefined };
     group.lookups.set(key, lookup);
     this.#underWay++;
     return lookup;
@@ -218,22 +232,27 @@ export class Lookups {
   #process(group: Group, key: string): void {
     if (group.busy) return;
     group.busy = true;
-    for (const waiting of group.waiting) {
-      const { request, lookup } = waiting;
-      const goesOn = lookup !== undefined && lookup.outcome === undefined;
-      if (goesOn && !mayShare(lookup.key, key)) continue;
-      const context = this.#contextOf(waiting);
-      if (context === undefined && goesOn) continue;
-      this.#remove(group, waiting);
-      try {
-        if (context !== undefined) request.process(context);
-        else request.refuse(lookup?.outcome === 'lookup' ? 'lookup' : 'context');
-      } catch (error) {
-        this.#options.emit?.({ type: 'failed', error });
-      }
+    try {
+      for (const waiting of group.waiting) this.#processOne(group, waiting, key);
+    } finally {
+      group.busy = false;
+      this.#forgetIfIdle(group);
     }
-    group.busy = false;
-    this.#forgetIfIdle(group);
+  }
+
+  #processOne(group: Group, waiting: Waiting, key: string): void {
+    const { request, lookup } = waiting;
+    const goesOn = lookup !== undefined && lookup.outcome === undefined;
+    if (goesOn && !mayShare(lookup.key, key)) return;
+    const context = this.#contextOf(waiting);
+    if (context === undefined && goesOn) return;
+    this.#remove(group, waiting);
+    try {
+      if (context !== undefined) request.process(context);
+      else request.refuse(lookup?.outcome === 'lookup' ? 'lookup' : 'context');
+    } catch (error) {
+      this.#options.emit?.({ type: 'failed', error });
+    }
   }
 
   #contextOf({ request, lookup }: Waiting): SecurityContext | undefined {
@@ -253,7 +272,10 @@ export class Lookups {
     group.waiting.delete(waiting);
     this.#waiting--;
     this.#bytes -= request.size;
-    if (lookup !== undefined && --lookup.waiting === 0 && lookup.outcome === undefined) this.#end(group, lookup, 'context');
+    if (lookup === undefined) return;
+    lookup.waiting--;
+    lookup.bytes -= request.size;
+    if (lookup.waiting === 0 && lookup.outcome === undefined) this.#end(group, lookup, 'context');
   }
 
   #forgetIfIdle(group: Group): void {

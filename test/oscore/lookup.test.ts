@@ -259,6 +259,7 @@ test('what waits is bounded, for each context, in number and in bytes; what is b
     [{ requests: 5 }, { same: 5, others: 0 }],
     [{ lookups: 4 }, { same: 10, others: 3 }],
     [{ bytes: 4000 }, { same: 6, others: 0 }],
+    [{ bytesPerContext: 2000 }, { same: 3, others: 20 }],
   ] as const) {
     const { store, send, layer, discarded, seen, events, sim } = serve(new SlowStore(), limits);
     const { client, stored } = known('c1');
