@@ -41,6 +41,8 @@ describe('bench', () => {
         'oscore-context-memory',
         'oscore-get',
         'oscore-restart',
+        'oscore-protect',
+        'oscore-unprotect',
         'token-request',
         'token-request-1',
         'cbor-encode-claims',
