@@ -11,6 +11,9 @@ interface Kept {
   readonly limit: number;
 }
 
+/** Milliseconds for one question: 100,000 key derivations take seconds on a machine that has nothing else to do. */
+const patience = 300_000;
+
 export type MemoryName = 'coap-memory-request' | 'coap-memory-observer' | 'coap-memory-peer' | 'oscore-context-memory';
 
 /** 50 MB for 100,000 requests; an observer and a peer keep the request that made them known among these. */
@@ -29,7 +32,7 @@ export async function memoryRow(name: MemoryName, progress: (text: string) => vo
   progress(`${name}: ${count} ${question}`);
   const server = await ServerProcess.start('memory', ['--expose-gc']);
   try {
-    const { bytes } = await server.ask<{ bytes: number }>(question);
+    const { bytes } = await server.ask<{ bytes: number }>(question, patience);
     const value = Math.round(bytes / count);
     return { bench: name, value, unit: 'bytes', peer: 'limit', ratio: rounded(limit / value, 3), server_cpu_us: null };
   } finally {
