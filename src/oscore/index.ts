@@ -9,6 +9,14 @@
  * const endpoint = new Endpoint({ transport, layers: [layer] });
  * const response = await endpoint.request({ code: Method.GET, peer, association: context });
  * ```
+ *
+ * A server of many clients need not add their contexts: the `load` of its store is asked for those that are not in the table.
+ *
+ * ```ts
+ * const numbers = (key: string, count: number) => db.increment(key, count);
+ * const load = async (kid: Uint8Array) => ({ parameters: await db.contextOf(kid) });
+ * const layer = oscore({ contexts: new ContextTable(), store: { reserve: numbers, load }, env: systemEnv });
+ * ```
  */
 export type { ContextOptions } from './context.ts';
 export { deriveContext, SecurityContext } from './context.ts';
