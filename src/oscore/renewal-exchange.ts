@@ -24,13 +24,18 @@ interface Sending {
   left: boolean;
 }
 
+interface Attempt {
+  start(listener: ResponseListener): Cancel;
+  response(response: Response, last: boolean): void;
+}
+
 /**
  * A request under a `RenewableContext`, and the client's part of RFC 8613, Appendix B.2.
  *
  * The request itself is request #1, which the server never executes, and again request #2. Where there is a context in use, it goes out under that one, and a
  * response #1 to it is the server that begins the procedure.
  */
-export class RenewalExchange implements ResponseListener {
+export class RenewalExchange {
   /** The place in the order of the requests. */
   readonly place: number;
   /** What it went out under. */
@@ -85,16 +90,8 @@ export class RenewalExchange implements ResponseListener {
     else this.#leave(() => this.#listener.error(error));
   }
 
-  error(error: ProtocolError): void {
-    this.fail(error);
-  }
-
-  acknowledged(): void {
-    if (!this.#done) this.#listener.acknowledged?.();
-  }
-
-  response(response: Response, last: boolean): void {
-    if (this.#done) return;
+  /** What a `ClientExchange` lets through. */
+  #protected(response: Response, last: boolean): void {
     if (response.association === undefined) {
       this.#unprotected(response, last);
       return;
@@ -136,20 +133,15 @@ export class RenewalExchange implements ResponseListener {
     const option = oscoreOptionOf(message)!;
     const sent = withOscoreOption(message, { ...option, kidContext: encodeExchangedId(r1) });
     this.#parts.emit?.({ type: 'renewing', role: 'client', step: 'request-1', renewable: this.#renewable });
-    this.#send(() =>
-      this.#next(this.#request.qBlock === true ? { ...sent, qBlock: true } : sent, {
-        response: (response, last) => {
-          if (this.context !== first || this.#done) return;
-          const r2 = this.#readResponse1(response, first, option.partialIv!);
-          if (r2 !== undefined) this.#renew(r2);
-          else if (oscoreOptionOf(response) === undefined && codeClass(response.code) !== 2) this.#unprotected(response, last);
-          else this.#discard(oscoreOptionOf(response) === undefined ? 'unprotected' : 'decrypt', first, last);
-        },
-        error: (error) => {
-          if (this.context === first) this.fail(error);
-        },
-      }),
-    );
+    this.#send({
+      start: (listener) => this.#next(this.#request.qBlock === true ? { ...sent, qBlock: true } : sent, listener),
+      response: (response, last) => {
+        const r2 = this.#readResponse1(response, first, option.partialIv!);
+        if (r2 !== undefined) this.#renew(r2);
+        else if (oscoreOptionOf(response) === undefined && codeClass(response.code) !== 2) this.#unprotected(response, last);
+        else this.#discard(oscoreOptionOf(response) === undefined ? 'unprotected' : 'decrypt', first, last);
+      },
+    });
   }
 
   /** Send under a context of the table, as request #2 if it is the candidate; a response #1 to it is looked for until there was another response. */
@@ -158,13 +150,14 @@ export class RenewalExchange implements ResponseListener {
     this.#isRequest1 = false;
     this.#queue.open(this);
     const next: Requester = (message, listener) => {
-      if (this.#sending !== undefined) this.#sending.left = true;
+      const sending = this.#sending;
+      if (sending !== undefined) sending.left = true;
       const option = oscoreOptionOf(message)!;
       const wrapped = context === this.#queue.candidate && context.idContext !== undefined;
       const sent = wrapped ? withOscoreOption(message, { ...option, kidContext: encodeExchangedId(context.idContext) }) : message;
       return this.#next(sent, {
         response: (response, last) => {
-          const r2 = this.answered || this.context !== context ? undefined : this.#readResponse1(response, context, option.partialIv!);
+          const r2 = this.answered || sending?.over === true ? undefined : this.#readResponse1(response, context, option.partialIv!);
           if (r2 === undefined) listener.response(response, last);
           else this.#renew(r2);
         },
@@ -172,7 +165,10 @@ export class RenewalExchange implements ResponseListener {
         acknowledged: () => listener.acknowledged?.(),
       });
     };
-    this.#send(() => new ClientExchange(this.#parts, next, { ...this.#request, association: context }, context, this).start());
+    this.#send({
+      start: (listener) => new ClientExchange(this.#parts, next, { ...this.#request, association: context }, context, listener).start(),
+      response: (response, last) => this.#protected(response, last),
+    });
   }
 
   /** RFC 8613 Appendix B.2, step 3: R2, if this is a response #1 that verifies. The nonce has the Common IV of the second context in it. */
@@ -266,12 +262,22 @@ export class RenewalExchange implements ResponseListener {
     if (last) this.fail(new OscoreError('ERR_OSCORE_RESPONSE', `expected a response #1 that verifies, got none (${reason})`));
   }
 
-  #send(start: () => Cancel): void {
+  #send(attempt: Attempt): void {
     const sending: Sending = { stop: undefined, over: false, left: false };
     this.#sending = sending;
     let stop: Cancel;
     try {
-      stop = start();
+      stop = attempt.start({
+        response: (response, last) => {
+          if (!sending.over) attempt.response(response, last);
+        },
+        error: (error) => {
+          if (!sending.over) this.fail(error);
+        },
+        acknowledged: () => {
+          if (!sending.over) this.#listener.acknowledged?.();
+        },
+      });
     } catch (error) {
       if (!sending.over) this.fail(error as ProtocolError);
       return;
@@ -283,10 +289,11 @@ export class RenewalExchange implements ResponseListener {
   #endSending(): void {
     const sending = this.#sending;
     this.#sending = undefined;
+    if (sending !== undefined) {
+      sending.over = true;
+      sending.stop?.();
+    }
     this.#queue.close(this);
-    if (sending === undefined) return;
-    sending.over = true;
-    sending.stop?.();
   }
 
   /** Nobody answered under the third context; the old one, if any, stays in use. */

@@ -376,6 +376,38 @@ test('a response under a context that was replaced meanwhile is taken, and then 
   assert.equal(client.contexts.has(old), false);
 });
 
+test('the last request under a replaced context is answered with response #1: it is sent once more, and the context is gone', async () => {
+  const { client, renewable, seen, wire } = ends();
+  let held: (() => void) | undefined;
+  let holds = false;
+  const outbound = client.layer.outbound((message, listener) => {
+    if (!holds) return wire.requester(message, listener);
+    holds = false;
+    held = () => wire.requester(message, listener);
+    return () => {};
+  });
+  const asked = (text: string): Heard => ask(outbound, request(renewable, Method.POST, [], text));
+  asked('first');
+  await settle();
+  const old = renewable.current!;
+  holds = true;
+  const slow = asked('slow');
+  await settle();
+  renewable.renew();
+  asked('next');
+  await settle();
+  assert.ok(client.contexts.has(old));
+  held!();
+  await settle();
+  assert.deepEqual(heardCodes([slow]), [Code.Content]);
+  assert.deepEqual(
+    seen.map(({ payload }) => fromUtf8(payload)),
+    ['first', 'next', 'slow'],
+  );
+  assert.equal(client.contexts.size, 1);
+  assert.deepEqual([client.layer.stats()['renewing'], client.layer.stats()['exchanges']], [0, 0]);
+});
+
 test('input parameters that leave the table take their contexts along, and what waits fails', async () => {
   const { client, renewable, ask: asked } = ends();
   asked('x');
@@ -387,7 +419,7 @@ test('input parameters that leave the table take their contexts along, and what 
   await settle();
   assert.ok(client.contexts.removeRenewable(renewable));
   assert.deepEqual(heardCodes(heards), ['ERR_OSCORE_CONTEXT', 'ERR_OSCORE_CONTEXT']);
-  assert.deepEqual(client.layer.stats(), { contexts: 0, sequences: 0, waiting: 0, exchanges: 0, renewing: 0 });
+  assert.deepEqual(client.layer.stats(), { contexts: 0, sequences: 0, waiting: 0, exchanges: 0 });
   assert.equal(client.contexts.removeRenewable(renewable), false);
   const after = asked('c');
   await settle();
