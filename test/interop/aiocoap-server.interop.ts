@@ -2,19 +2,14 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Code, findOption, formatCode, type Message, Method, OptionNumber, type Response, stringOption, uintOf } from '../../src/coap/index.ts';
 import { fromUtf8 } from '../../src/core/bytes.ts';
-import { type ContextParameters, deriveContext, type SecurityContext } from '../../src/oscore/index.ts';
+import { type ContextParameters, deriveContext } from '../../src/oscore/index.ts';
 import { AiocoapServer, aeadNames, contextA, contextFolder, mirrored, type ProtectedClient, protectedClient } from './oscore-peers.ts';
 import { body, type Ours } from './ours.ts';
 
 /** An aiocoap server in the mirror of the context, or in what is given, and our client in the context. */
-async function pair(
-  t: TestContext,
-  of: ContextParameters = contextA,
-  atServer: ContextParameters = mirrored(of),
-): Promise<ProtectedClient & { context: SecurityContext }> {
+async function pair(t: TestContext, of: ContextParameters = contextA, atServer: ContextParameters = mirrored(of)): Promise<ProtectedClient> {
   const server = await AiocoapServer.start(t, [contextFolder(t, 'server', atServer)]);
-  const context = deriveContext(of);
-  return { ...(await protectedClient(t, server.port, context)), context };
+  return protectedClient(t, server.port, deriveContext(of));
 }
 
 function summary(response: Response): readonly [string, string, number | undefined, boolean] {

@@ -5,10 +5,12 @@ import { type Failed, heard, type Order, type Told } from './oscore-peers.ts';
 import { Background, type Lifetime } from './processes.ts';
 import { classPath } from './tools.ts';
 
-/** What of a context is not as RFC 8613, Section 3.2, derives it, or how far its re-derivation (Appendix B.2) is. */
+/** What of a context is not as RFC 8613, Section 3.2, derives it, and what Californium lets an application choose besides. */
 export interface ContextChange {
   readonly senderKey?: Uint8Array;
   readonly recipientKey?: Uint8Array;
+  /** A server's responses have a Partial IV of their own. */
+  readonly partialIvInResponses?: true;
   /** A phase of Californium's ContextRederivation; each lets the context take part in it. */
   readonly rederivation?: 'INACTIVE' | 'CLIENT_INITIATE' | 'SERVER_INITIATE';
 }
@@ -23,7 +25,7 @@ function hex(bytes: Uint8Array | undefined): string | undefined {
   return bytes === undefined ? undefined : toHex(bytes);
 }
 
-function contextOrder(of: ContextParameters, { senderKey, recipientKey, rederivation }: ContextChange, uri?: string): object {
+function contextOrder(of: ContextParameters, { senderKey, recipientKey, ...more }: ContextChange, uri?: string): object {
   return {
     masterSecret: toHex(of.masterSecret),
     masterSalt: hex(of.masterSalt),
@@ -34,7 +36,7 @@ function contextOrder(of: ContextParameters, { senderKey, recipientKey, rederiva
     hkdf: of.hkdf ?? 5,
     senderKey: hex(senderKey),
     recipientKey: hex(recipientKey),
-    rederivation,
+    ...more,
     uri,
   };
 }

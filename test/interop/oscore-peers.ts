@@ -98,6 +98,7 @@ export interface Told {
   readonly contentFormat: number | null;
   readonly etag: string | null;
   readonly maxAge: number | null;
+  readonly echo: string | null;
   readonly observe: number | null;
   readonly protected: boolean;
 }
@@ -111,6 +112,7 @@ export interface Order {
   readonly accept?: number;
   readonly ifMatch?: string;
   readonly ifNoneMatch?: true;
+  readonly echo?: string;
   readonly observe?: number;
   readonly szx?: number;
 }
@@ -258,6 +260,7 @@ export interface ProtectedClient extends Ours {
   readonly events: OscoreEvent[];
   /** The server. */
   readonly server: Peer;
+  readonly context: SecurityContext | undefined;
   ask(method: number, path: string, payload?: string, options?: readonly Option[], timeout?: number): Promise<Response>;
   observe(path: string): AsyncIterableIterator<Response, undefined, undefined>;
 }
@@ -276,9 +279,10 @@ export async function protectedClient(t: TestContext, port: number, context?: Se
     ...client,
     events,
     server,
+    context,
     ask: (code, uri, payload = '', more = [], timeout = 15_000) => {
       const [path, query] = uri.split('?');
-      const options = sortOptions([...pathOptions(path!.slice(1).split('/')), ...queryOptions(query === undefined ? [] : [query]), ...more]);
+      const options = sortOptions([...pathOptions(path!.slice(1).split('/')), ...queryOptions(query === undefined ? [] : query.split('&')), ...more]);
       return client.endpoint.request({ code, peer: server, options, payload: utf8(payload), ...association }, { timeout });
     },
     observe: (path) => {

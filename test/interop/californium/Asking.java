@@ -3,9 +3,12 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.eclipse.californium.core.coap.CoAP;
+import org.eclipse.californium.core.coap.Option;
 import org.eclipse.californium.core.coap.OptionSet;
 import org.eclipse.californium.core.coap.Request;
 import org.eclipse.californium.core.coap.Response;
+import org.eclipse.californium.core.coap.option.OptionDefinition;
+import org.eclipse.californium.core.coap.option.StandardOptionRegistry;
 import org.eclipse.californium.core.network.CoapEndpoint;
 import org.eclipse.californium.core.observe.NotificationListener;
 import org.eclipse.californium.elements.util.Bytes;
@@ -77,7 +80,7 @@ final class Asking {
   }
 
   private Request request(CBORObject order) {
-    Request request = new Request(CoAP.Code.valueOf(order.ContainsKey("method") ? order.get("method").AsString() : "GET"));
+    Request request = new Request(CoAP.Code.valueOf(order.ContainsKey("method") ? order.get("method").AsString().toUpperCase() : "GET"));
     lastUri = order.get("uri").AsString();
     request.setURI(lastUri);
     request.setConfirmable(!order.ContainsKey("nonConfirmable"));
@@ -87,20 +90,28 @@ final class Asking {
     if (order.ContainsKey("contentFormat")) options.setContentFormat(order.get("contentFormat").AsInt32());
     if (order.ContainsKey("accept")) options.setAccept(order.get("accept").AsInt32());
     if (order.ContainsKey("ifMatch")) options.addIfMatch(StringUtil.hex2ByteArray(order.get("ifMatch").AsString()));
+    if (order.ContainsKey("echo")) options.addOption(new Option(StandardOptionRegistry.ECHO, StringUtil.hex2ByteArray(order.get("echo").AsString())));
     if (order.ContainsKey("ifNoneMatch")) options.setIfNoneMatch(true);
     return request;
   }
 
   private static CBORObject told(Response response) {
     OptionSet options = response.getOptions();
-    String code = response.getCode().text;
     return CBORObject.NewMap()
-        .Add("code", code)
+        .Add("code", response.getCode().text)
         .Add("payload", StringUtil.byteArray2Hex(response.getPayload()))
         .Add("contentFormat", options.hasContentFormat() ? CBORObject.FromObject(options.getContentFormat()) : CBORObject.Null)
-        .Add("etag", options.getETagCount() == 0 ? CBORObject.Null : CBORObject.FromObject(StringUtil.byteArray2Hex(options.getETags().get(0)).toLowerCase()))
+        .Add("etag", opaque(options, StandardOptionRegistry.ETAG))
         .Add("maxAge", options.hasMaxAge() ? CBORObject.FromObject(options.getMaxAge()) : CBORObject.Null)
+        .Add("echo", opaque(options, StandardOptionRegistry.ECHO))
         .Add("observe", options.hasObserve() ? CBORObject.FromObject(options.getObserve()) : CBORObject.Null)
         .Add("protected", response.getSourceContext().get(OSCoreEndpointContextInfo.OSCORE_RECIPIENT_ID) != null);
+  }
+
+  private static CBORObject opaque(OptionSet options, OptionDefinition definition) {
+    for (Option option : options.asSortedList()) {
+      if (option.getDefinition().equals(definition)) return CBORObject.FromObject(StringUtil.byteArray2Hex(option.getValue()).toLowerCase());
+    }
+    return CBORObject.Null;
   }
 }

@@ -38,6 +38,7 @@ final class Contexts {
     if (client && idContext != null) context.setIncludeContextId(true);
     if (parameters.ContainsKey("senderKey")) context.setSenderKey(bytes(parameters, "senderKey"));
     if (parameters.ContainsKey("recipientKey")) context.setRecipientKey(bytes(parameters, "recipientKey"));
+    context.setResponsesIncludePartialIV(parameters.ContainsKey("partialIvInResponses"));
     if (parameters.ContainsKey("rederivation")) {
       context.setContextRederivationEnabled(true);
       context.setContextRederivationPhase(ContextRederivation.PHASE.valueOf(parameters.get("rederivation").AsString()));
