@@ -17,6 +17,11 @@ export interface RawOscore {
   readonly replay_window?: number;
 }
 
+/** The file of one OSCORE security context, `context.json`. */
+export interface RawOscoreContext extends RawOscore {
+  readonly store?: string;
+}
+
 export interface RawTokenKey {
   readonly use: 'encrypt0' | 'mac0' | 'sign1';
   readonly alg: string;
@@ -116,12 +121,13 @@ function wanting<T>(expected: string, schema: Schema<T>): Schema<T> {
 
 const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A map with known keys. */
-function section<T>(expected: string, entries: Entries): Schema<T> {
+/** A map with known keys. `elsewhere`: what other programs call them. */
+function section<T>(expected: string, entries: Entries, elsewhere: ReadonlyMap<string, string> = new Map()): Schema<T> {
   const known = Object.keys(entries);
   const message = (issue: v.StrictObjectIssue): string => {
     const key = String(issue.path?.at(-1)?.key);
-    if (issue.expected === 'never') return `unknown key${suggest(key, known)}`;
+    const here = elsewhere.get(key);
+    if (issue.expected === 'never') return `unknown key${here === undefined ? suggest(key, known) : `; it is called "${here}" here`}`;
     return (entries[key] && wants.get(entries[key])) ?? expected;
   };
   return wanting(expected, v.pipe(v.custom<unknown>(isMap, expected), v.strictObject(entries, message)) as unknown as Schema<T>);
@@ -222,7 +228,7 @@ export function parseListen(value: string): { readonly address: string; readonly
   return isIP(four!) === 4 || four === 'localhost' ? { address: four!, port } : undefined;
 }
 
-const oscore: Schema<RawOscore> = section('the parameters of an OSCORE security context', {
+const oscoreEntries: Entries = {
   master_secret: optional(secretHex),
   master_secret_file: optional(filePath),
   master_salt: optional(hex),
@@ -231,8 +237,28 @@ const oscore: Schema<RawOscore> = section('the parameters of an OSCORE security 
   id_context: optional(hex),
   aead: optional(oneOf(Object.keys(aeadAlgorithms))),
   hkdf: optional(oneOf(Object.keys(hkdfAlgorithms))),
-  replay_window: optional(whole(1, 4096, 'sequence numbers')),
-});
+  replay_window: optional(whole(1, 1024, 'sequence numbers')),
+};
+
+const oscore: Schema<RawOscore> = section('the parameters of an OSCORE security context', oscoreEntries);
+
+/** Names in the settings of aiocoap, of libcoap and of Californium. */
+const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
+  ...['secret', 'secret_hex', 'secret_ascii'].map((name) => [name, 'master_secret'] as const),
+  ...['salt', 'salt_hex', 'salt_ascii'].map((name) => [name, 'master_salt'] as const),
+  ...['sid', 'sender-id_hex', 'sender-id_ascii'].map((name) => [name, 'sender_id'] as const),
+  ...['rid', 'recipient-id_hex', 'recipient-id_ascii'].map((name) => [name, 'recipient_id'] as const),
+  ...['context_id', 'contextId', 'id-context_hex'].map((name) => [name, 'id_context'] as const),
+  ...['alg', 'algorithm', 'aead_alg'].map((name) => [name, 'aead'] as const),
+  ...['kdf', 'kdf-hashfun', 'hkdf_alg'].map((name) => [name, 'hkdf'] as const),
+  ...['window', 'replay_size'].map((name) => [name, 'replay_window'] as const),
+]);
+
+export const oscoreContextSchema: Schema<RawOscoreContext> = section(
+  'an OSCORE security context',
+  { ...oscoreEntries, store: optional(folderPath) },
+  oscoreElsewhere,
+);
 
 const tokenKey: Schema<RawTokenKey> = section('a token key', {
   use: oneOf(['encrypt0', 'mac0', 'sign1'] as const),

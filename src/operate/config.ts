@@ -6,7 +6,7 @@ import { aeadParameters } from '../core/crypto/index.ts';
 import type { TokenKey } from '../core/cwt.ts';
 import { defaultLeewayCap } from '../core/cwt-times.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { aeadAlgorithms, hkdfAlgorithms, tokenAlgorithms } from './algorithm-names.ts';
+import { tokenAlgorithms } from './algorithm-names.ts';
 import { type ConfigPath, suggest } from './config-error.ts';
 import { ConfigFile } from './config-file.ts';
 import {
@@ -21,23 +21,11 @@ import {
   rsSchema,
 } from './config-schema.ts';
 import { readKey } from './key-file.ts';
+import { type OscoreConfig, readOscore } from './oscore-config.ts';
 
 export interface ListenConfig {
   readonly address: string;
   readonly port: number;
-}
-
-/** The parameters of an OSCORE security context, seen from the role whose file it is. */
-export interface OscoreConfig {
-  readonly masterSecret: Uint8Array;
-  readonly masterSalt?: Uint8Array;
-  readonly senderId: Uint8Array;
-  readonly recipientId: Uint8Array;
-  readonly idContext?: Uint8Array;
-  /** Numbers of the registry "COSE Algorithms". */
-  readonly aead?: number;
-  readonly hkdf?: number;
-  readonly replayWindow?: number;
 }
 
 /** RFC 7252, Section 4.8; times in milliseconds. */
@@ -297,35 +285,9 @@ class Reader {
   }
 
   channel(raw: RawOscore, path: ConfigPath): ChannelConfig {
-    const masterSecret = readKey(this.#file, path, { ...raw }, 'master_secret', 'master_secret_file') ?? new Uint8Array(16);
-    if (masterSecret.length < 16)
-      this.#file.problem([...path, 'master_secret_file'], `expected a Master Secret of at least 16 bytes, got ${masterSecret.length}`);
-    const senderId = fromHex(raw.sender_id);
-    const recipientId = fromHex(raw.recipient_id);
-    const idContext = raw.id_context === undefined ? undefined : fromHex(raw.id_context);
-    const aead = aeadAlgorithms[raw.aead ?? 'AES-CCM-16-64-128']!;
-    // RFC 8613 §3.3: an identifier has 6 bytes less than the nonce at most.
-    const longest = aeadParameters(aead)!.nonceLength - 6;
-    for (const [name, id] of [['sender_id', senderId] as const, ['recipient_id', recipientId] as const]) {
-      if (id.length > longest) this.#file.problem([...path, name], `expected at most ${longest} bytes with this AEAD algorithm, got ${id.length}`);
-    }
-    if (equalBytes(senderId, recipientId)) {
-      this.#file.problem([...path, 'recipient_id'], 'expected another identifier than sender_id, got the same: both sides would use one key and nonce');
-    }
-    this.#contexts.push({ path, recipientId, idContext });
-    return {
-      profile: coapOscore,
-      credentials: {
-        masterSecret,
-        ...(raw.master_salt !== undefined && { masterSalt: fromHex(raw.master_salt) }),
-        senderId,
-        recipientId,
-        ...(idContext !== undefined && { idContext }),
-        ...(raw.aead !== undefined && { aead }),
-        ...(raw.hkdf !== undefined && { hkdf: hkdfAlgorithms[raw.hkdf]! }),
-        ...(raw.replay_window !== undefined && { replayWindow: raw.replay_window }),
-      },
-    };
+    const credentials = readOscore(this.#file, raw, path);
+    this.#contexts.push({ path, recipientId: credentials.recipientId, idContext: credentials.idContext });
+    return { profile: coapOscore, credentials };
   }
 
   /** One server finds a context by recipient ID and ID Context: two with the same would shut each other out. */
