@@ -110,7 +110,7 @@ export async function proxyCommand(flags: ProxyFlags): Promise<void> {
   let front: Endpoint | undefined;
   try {
     front = new Endpoint({ transport: await udp({ address, port: listen.port }), proxying: make(upstream) });
-    await untilStopped('proxy', logger, front);
+    await untilStopped('proxy', logger, [front]);
   } finally {
     await front?.close();
     await upstream.close();

@@ -1,6 +1,6 @@
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { AuthorizationServer, type AuthorizationServerEvent } from '../as/index.ts';
-import type { DatagramTransport, Endpoint } from '../coap/index.ts';
+import type { DatagramTransport, Endpoint, UriScheme } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { createLogger, type ListenConfig, type Logger, type LogLevel, loadAsConfig, loadRsConfig } from '../operate/index.ts';
 import { ResourceServer, type ResourceServerEvent } from '../rs/index.ts';
@@ -67,14 +67,25 @@ const bindHints: Readonly<Record<string, (role: string) => string>> = {
   EADDRNOTAVAIL: () => 'this machine does not have that address; write one that it has, or 0.0.0.0 for all, into the file',
 };
 
+/** Where a server listens; a transport is one. */
+interface Place {
+  /** Absent: `coap`. */
+  readonly scheme?: UriScheme;
+  readonly local: { readonly address: string; readonly port: number };
+}
+
+function urlOf({ scheme = 'coap', local: { address, port } }: Place): string {
+  return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
 /** Say where it listens, and wait for the signal to stop. */
-export async function untilStopped(role: string, logger: Logger, { local: { address, port } }: Endpoint): Promise<void> {
+export async function untilStopped(role: string, logger: Logger, places: readonly Place[]): Promise<void> {
   // Whoever reads that it listens may stop it at once.
   const stopped = new Promise<string>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
   });
-  logger.info({ address, port }, 'listening');
-  console.log(`${role.toUpperCase()} listens on coap://${address.includes(':') ? `[${address}]` : address}:${port} (Ctrl-C stops it)`);
+  for (const { scheme = 'coap', local } of places) logger.info({ scheme, ...local }, 'listening');
+  console.log(places.map((place) => `${role.toUpperCase()} listens on ${urlOf(place)} (Ctrl-C stops it)`).join('\n'));
   logger.info({ signal: await stopped }, 'stopping');
 }
 
@@ -106,7 +117,7 @@ async function serve(role: string, config: ServerConfig, logger: Logger, make: (
       if (!(error instanceof ProtocolError)) throw error;
       throw new UsageError(`${config.file}: ${error.message}`, { code: error.code, cause: error });
     }
-    await untilStopped(role, logger, endpoint);
+    await untilStopped(role, logger, [endpoint]);
   } finally {
     await server?.close();
     await transport.close();
