@@ -286,7 +286,7 @@ export function program(version: string): Command {
   addOscore(ace);
   ace
     .command('decode')
-    .argument('<input>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input')
+    .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')
     .description('show a CoAP datagram, an OSCORE option, a COSE object, a CWT, an ace+cbor map or any CBOR in annotated diagnostic notation')
     .addOption(
       new Option('--as <kind>', 'what it is; absent: found out')
@@ -311,17 +311,24 @@ export function program(version: string): Command {
         .default('auto'),
     )
     .option('-c, --config <path>', 'lab folder or rs.yaml, whose token keys verify and open a CWT (exit code 1: none does)')
+    .option(
+      '--oscore <file>',
+      'decrypt datagrams by the OSCORE context of this file, whichever end sent them; may be repeated (exit code 1: none verifies)',
+      each,
+    )
+    .option('--request <input>', 'with --oscore: the request that the datagram answers, or its OSCORE option; absent: an earlier input')
     .option('--secrets', 'show key material')
-    .option('--json', 'print one JSON object')
+    .option('--json', 'print one JSON object for each input')
     .addHelpText(
       'after',
       examples(
+        'ace-coap decode --oscore keys/client.json @request.bin @response.bin',
         'ace-coap decode 4401a4b15d1f6c2ebb74656d7065726174757265',
         'ace-coap decode a1041a6553f100 --as claims',
         'ace-coap decode @token.bin --config lab',
       ),
     )
-    .action(async (input: string, flags: DecodeFlags) => (await import('./decode.ts')).decodeCommand(input, flags));
+    .action(async (inputs: readonly string[], flags: DecodeFlags) => (await import('./decode.ts')).decodeCommand(inputs, flags));
   ace
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
