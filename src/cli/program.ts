@@ -46,9 +46,17 @@ function examples(...lines: readonly string[]): string {
 const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
 const configHelp = 'lab folder or client.yaml; without it the request goes as plain CoAP';
 
+/** The options of whatever connects over TLS; with a configuration, in place of what stands there. */
+function tlsOptions(command: Command): Command {
+  return command
+    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
+    .option('--cert <file>', 'certificate to show to the server, PEM')
+    .option('--key <file>', 'key of that certificate, PEM');
+}
+
 /** The options that every request takes. */
 function requestOptions(command: Command): Command {
-  return command
+  command
     .option('-c, --config <path>', configHelp)
     .option('--oscore <file>', 'protect by the OSCORE context of this file (see: ace-coap oscore --help), without a token')
     .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
@@ -61,10 +69,8 @@ function requestOptions(command: Command): Command {
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')
     .option('--scope <scope>', 'scope to ask the AS for, instead of what the RS hints at')
     .option('--audience <audience>', 'audience to ask the AS for, instead of what the RS hints at')
-    .option('--plain', 'take an answer that nothing protects, although --config is given')
-    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
-    .option('--cert <file>', 'certificate to show to the server, PEM')
-    .option('--key <file>', 'key of that certificate, PEM');
+    .option('--plain', 'take an answer that nothing protects, although --config is given');
+  return tlsOptions(command);
 }
 
 function payloadOptions(command: Command): Command {
@@ -242,39 +248,42 @@ export function program(version: string): Command {
   requestOptions(ace.command('discover').argument('<uri>', 'coap://host[:port][?rt=...]').description('list the resources of a server (RFC 6690)'))
     .addHelpText('after', examples('ace-coap discover coap://127.0.0.1:5683', "ace-coap discover 'coap://127.0.0.1:5683?rt=ace.ai'"))
     .action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).discoverCommand(uri, flags));
-  ace
-    .command('ping')
-    .argument('<uri>', 'coap://host[:port]')
-    .description('ask whether a CoAP endpoint is there (RFC 7252 Section 4.3, RFC 8323 Section 5.4)')
-    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
-    .option('--cert <file>', 'certificate to show to the server, PEM')
-    .option('--key <file>', 'key of that certificate, PEM')
-    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
-    .option('--json', 'print one JSON object')
-    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+  tlsOptions(
+    ace
+      .command('ping')
+      .argument('<uri>', 'coap://host[:port]')
+      .description('ask whether a CoAP endpoint is there (RFC 7252 Section 4.3, RFC 8323 Section 5.4)')
+      .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+      .option('--json', 'print one JSON object')
+      .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
+  )
     .addHelpText('after', examples('ace-coap ping coap://127.0.0.1:5683'))
     .action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).pingCommand(uri, flags));
-  ace
-    .command('token')
-    .description('ask the AS for an access token and show it')
-    .requiredOption('-c, --config <path>', 'lab folder or client.yaml')
-    .requiredOption('--audience <audience>', 'resource server the token is for')
-    .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
-    .option('--as <uri>', 'authorization server, where the configuration names several')
-    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
-    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
-    .option('--json', 'print one JSON object')
-    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+  tlsOptions(
+    ace
+      .command('token')
+      .description('ask the AS for an access token and show it')
+      .requiredOption('-c, --config <path>', 'lab folder or client.yaml')
+      .requiredOption('--audience <audience>', 'resource server the token is for')
+      .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
+      .option('--as <uri>', 'authorization server, where the configuration names several')
+      .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+      .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+      .option('--json', 'print one JSON object')
+      .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
+  )
     .addHelpText('after', examples('ace-coap token --audience rs1 --scope "r_temp w_led" --config lab'))
     .action(async (flags: TokenFlags) => (await import('./token.ts')).tokenCommand(flags));
-  ace
-    .command('introspect')
-    .argument('<token>', 'access token in hex or base64url, @file, or - for standard input')
-    .description('ask the AS what a token says (RFC 9200 Section 5.9), as the resource server; exit code 1: the token is not active')
-    .requiredOption('-c, --config <path>', 'lab folder or rs.yaml')
-    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
-    .option('--json', 'print one JSON object')
-    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+  tlsOptions(
+    ace
+      .command('introspect')
+      .argument('<token>', 'access token in hex or base64url, @file, or - for standard input')
+      .description('ask the AS what a token says (RFC 9200 Section 5.9), as the resource server; exit code 1: the token is not active')
+      .requiredOption('-c, --config <path>', 'lab folder or rs.yaml')
+      .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+      .option('--json', 'print one JSON object')
+      .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
+  )
     .addHelpText(
       'after',
       examples(

@@ -15,7 +15,8 @@ import { ProtocolError } from '../core/errors.ts';
 import type { Logger } from '../operate/index.ts';
 import { udp } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
-import { loggerFor, type ServeFlags, untilStopped } from './serve.ts';
+import { untilStopped } from './listen.ts';
+import { loggerFor, type ServeFlags } from './serve.ts';
 import { addressFor } from './socket.ts';
 
 export interface ProxyFlags extends ServeFlags {

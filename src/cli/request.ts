@@ -21,7 +21,7 @@ import { emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
-import { isReachable, type TlsFlags, transportsFor } from './socket.ts';
+import { isReachable, type TlsFlags, tlsFiles, transportsFor } from './socket.ts';
 import { table, waiting } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -114,7 +114,7 @@ export async function withEndpoint<T>(
   const tracer = flags.verbose ? new Tracer() : undefined;
   const protection = flags.oscore === undefined ? undefined : await (await import('./oscore/client.ts')).openForClient(flags.oscore, tracer);
   try {
-    const transports = await transportsFor([uri], flags);
+    const transports = await transportsFor([uri], await tlsFiles(flags));
     const endpoint = new Endpoint({
       transport: tracer === undefined ? transports : transports.map((transport) => tracer.wrap(transport)),
       // Under protection every server answers for the option, so nobody need be asked before.

@@ -2,12 +2,14 @@ import { Code, codeName, type Layer, parseUri, type Request, type Response, Rout
 import { utf8 } from '../core/bytes.ts';
 import type { Logger, ResourceConfig } from '../operate/index.ts';
 import type { OscoreEvent } from '../oscore/index.ts';
-import { type ServeEvent, schemes, serve, tlsSchemes } from '../transport/index.ts';
+import { type ServeEvent, schemes, serve, type TlsSchemeOptions, tlsSchemes } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
+import { untilStopped } from './listen.ts';
 import type { OpenContexts } from './oscore/contexts.ts';
 import { addResources } from './resources.ts';
-import { loggerFor, type ServeFlags, untilStopped } from './serve.ts';
+import { loggerFor, type ServeFlags } from './serve.ts';
+import { tlsFiles } from './socket.ts';
 
 export interface ServeResourcesFlags extends ServeFlags {
   readonly listen?: readonly string[];
@@ -79,13 +81,9 @@ function logOscore(logger: Logger, event: OscoreEvent): void {
   else if (event.type === 'restored') logger.info(fields, 'oscore-restored');
 }
 
-async function tlsOf({ cert, key, clientCa }: ServeResourcesFlags): Promise<Parameters<typeof tlsSchemes>[0]> {
-  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key: expected both or neither, got one');
-  return {
-    ...(cert === undefined ? {} : { cert: await readInput(cert) }),
-    ...(key === undefined ? {} : { key: await readInput(key) }),
-    ...(clientCa === undefined ? {} : { clientCa: await readInput(clientCa) }),
-  };
+async function tlsOf({ cert, key, clientCa }: ServeResourcesFlags): Promise<TlsSchemeOptions> {
+  const own = await tlsFiles({ ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) });
+  return clientCa === undefined ? own : { ...own, clientCa: await readInput(clientCa) };
 }
 
 /** What contexts take, a store among it, is loaded only where there are some. */

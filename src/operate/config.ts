@@ -12,7 +12,7 @@ import { ConfigFile } from './config-file.ts';
 import {
   asSchema,
   clientSchema,
-  parseListen,
+  type RawAs,
   type RawOscore,
   type RawRs,
   type RawScope,
@@ -21,12 +21,9 @@ import {
   rsSchema,
 } from './config-schema.ts';
 import { readKey } from './key-file.ts';
+import { type ListenConfig, parseListen } from './listen.ts';
 import { type OscoreConfig, readOscore } from './oscore-config.ts';
-
-export interface ListenConfig {
-  readonly address: string;
-  readonly port: number;
-}
+import { checkListen, readTls, type TlsConfig } from './tls-config.ts';
 
 /** RFC 7252, Section 4.8; times in milliseconds. */
 export interface TransmissionConfig {
@@ -51,7 +48,9 @@ export interface ChannelConfig {
 
 export interface AsConfig {
   readonly file: string;
-  readonly listen: ListenConfig;
+  /** At least one, of different schemes. */
+  readonly listen: readonly ListenConfig[];
+  readonly tls: TlsConfig;
   readonly issuer?: string;
   /** Folder of the store, absolute. */
   readonly store: string;
@@ -89,7 +88,9 @@ export interface ResourceConfig {
 
 export interface RsConfig {
   readonly file: string;
-  readonly listen: ListenConfig;
+  /** At least one, of different schemes. */
+  readonly listen: readonly ListenConfig[];
+  readonly tls: TlsConfig;
   readonly audience: string | readonly string[];
   readonly store: string;
   /** With a channel where this RS may introspect. */
@@ -119,6 +120,7 @@ export interface RsConfig {
 export interface ClientConfig {
   readonly file: string;
   readonly store: string;
+  readonly tls: TlsConfig;
   readonly authorizationServers: readonly (ChannelConfig & { readonly uri: string })[];
   /** Seconds to wait for an answer. */
   readonly timeout?: number;
@@ -136,6 +138,7 @@ export function loadAsConfig(path: string): AsConfig {
   const file = ConfigFile.read(path, 'as.yaml');
   const raw = file.check(asSchema);
   const reader = new Reader(file);
+  const place = reader.server(raw);
   const resourceServers = Object.entries(raw.resource_servers).map(([id, server]) => {
     const at: ConfigPath = ['resource_servers', id];
     const tokenLifetime = server.token_lifetime ?? raw.token_lifetime;
@@ -182,7 +185,7 @@ export function loadAsConfig(path: string): AsConfig {
   reader.finish();
   return {
     file: file.path,
-    listen: parseListen(raw.listen)!,
+    ...place,
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     store: resolve(file.folder, raw.store),
     clients,
@@ -206,6 +209,7 @@ export function loadRsConfig(path: string): RsConfig {
   const file = ConfigFile.read(path, 'rs.yaml');
   const raw = file.check(rsSchema);
   const reader = new Reader(file);
+  const place = reader.server(raw);
   const issuers = raw.issuers.map(({ uri, issuer, token_keys, oscore }, index) => {
     const at: ConfigPath = ['issuers', index];
     if (raw.issuers.findIndex((other) => other.uri === uri) < index) file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
@@ -221,7 +225,7 @@ export function loadRsConfig(path: string): RsConfig {
   reader.finish();
   return {
     file: file.path,
-    listen: parseListen(raw.listen)!,
+    ...place,
     audience: raw.audience,
     store: resolve(file.folder, raw.store),
     issuers,
@@ -253,6 +257,7 @@ export function loadClientConfig(path: string): ClientConfig {
   const file = ConfigFile.read(path, 'client.yaml');
   const raw = file.check(clientSchema);
   const reader = new Reader(file);
+  const tls = readTls(file, raw.tls);
   const authorizationServers = raw.authorization_servers.map(({ uri, oscore }, index) => {
     const at: ConfigPath = ['authorization_servers', index];
     if (raw.authorization_servers.findIndex((other) => other.uri === uri) < index) {
@@ -264,6 +269,7 @@ export function loadClientConfig(path: string): ClientConfig {
   return {
     file: file.path,
     store: resolve(file.folder, raw.store),
+    tls,
     authorizationServers,
     ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),
     confirmable: raw.defaults?.confirmable ?? true,
@@ -282,6 +288,13 @@ class Reader {
 
   finish(): void {
     if (this.#file.hasProblems) this.#file.finish();
+  }
+
+  /** Where a server listens, and with which certificate. */
+  server({ listen: raw, tls }: Pick<RawAs, 'listen' | 'tls'>): { readonly listen: readonly ListenConfig[]; readonly tls: TlsConfig } {
+    const listen = (typeof raw === 'string' ? [raw] : raw).map((text) => parseListen(text)!);
+    checkListen(this.#file, listen, tls);
+    return { listen, tls: readTls(this.#file, tls) };
   }
 
   channel(raw: RawOscore, path: ConfigPath): ChannelConfig {

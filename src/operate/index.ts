@@ -13,7 +13,6 @@ export {
   type AsConfig,
   type ChannelConfig,
   type ClientConfig,
-  type ListenConfig,
   loadAsConfig,
   loadClientConfig,
   loadRsConfig,
@@ -24,6 +23,8 @@ export {
 } from './config.ts';
 export { ConfigError, type ConfigProblem } from './config-error.ts';
 export { type LabOptions, writeLab } from './lab.ts';
+export type { ListenConfig, TransportScheme } from './listen.ts';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
 export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './oscore-config.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
+export type { TlsConfig } from './tls-config.ts';
