@@ -188,7 +188,9 @@ function decodeCoap(bytes: Uint8Array, opener: DatagramOpener | undefined): Deco
 }
 
 async function decodeBytes(bytes: Uint8Array, flags: DecodeFlags, opener: DatagramOpener | undefined): Promise<Decoded> {
-  const kind = flags.as === 'auto' ? kindOf(bytes) : flags.as;
+  // Who names a context means a datagram, where the bytes are one.
+  const isDatagram = opener !== undefined && fault(decodeDatagram, bytes) === undefined;
+  const kind = flags.as !== 'auto' ? flags.as : isDatagram ? 'coap' : kindOf(bytes);
   if (kind === 'coap') return decodeCoap(bytes, opener);
   if (opener !== undefined) throw new UsageError(`input: expected a CoAP datagram with --oscore, got ${kind}`);
   if (kind === 'oscore-option') return decodeOption(bytes);

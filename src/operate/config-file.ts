@@ -12,12 +12,22 @@ const secretKeys: ReadonlySet<string> = new Set(['master_secret', 'master_salt',
 
 /** How a file is written, and what makes one where there is none. */
 interface Format {
-  readonly name: 'YAML' | 'JSON';
+  readonly name: string;
+  /** Of the error when it is written otherwise. */
+  readonly code: string;
   readonly missing: string;
 }
 
-const yaml: Format = { name: 'YAML', missing: 'a configuration file, got nothing there; "ace-coap init" makes a folder with one for each role' };
-const json: Format = { name: 'JSON', missing: 'an OSCORE context file, got nothing there; "ace-coap oscore init" makes one for each of client and server' };
+const yaml: Format = {
+  name: 'YAML',
+  code: 'ERR_CONFIG_YAML',
+  missing: 'a configuration file, got nothing there; "ace-coap init" makes a folder with one for each role',
+};
+const json: Format = {
+  name: 'JSON',
+  code: 'ERR_CONFIG_JSON',
+  missing: 'an OSCORE context file, got nothing there; "ace-coap oscore init" makes one for each of client and server',
+};
 
 function isJson(text: string): boolean {
   try {
@@ -80,11 +90,11 @@ export class ConfigFile {
         // The messages of the parser may quote the text, which may be a key.
         return { line, column: col, path: '', message: `expected ${format.name}: ${error.message.replace(/(["'`]).{17,}\1/gs, '...').split('\n')[0]}` };
       });
-      throw new ConfigError(`ERR_CONFIG_${format.name}`, file, problems.slice(0, 10));
+      throw new ConfigError(format.code, file, problems.slice(0, 10));
     }
     // Whatever is JSON is YAML as well, which is read with the place of each value; what is YAML alone is told apart here.
     if (format === json && !isJson(text)) {
-      throw new ConfigError('ERR_CONFIG_JSON', file, [
+      throw new ConfigError(format.code, file, [
         { path: '', message: 'expected JSON, got text that is none: names and texts stand in quotes, without comments' },
       ]);
     }
