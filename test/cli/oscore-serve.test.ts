@@ -3,11 +3,13 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Code, decodeMessage, Endpoint, findOption, OptionNumber, Router } from '../../src/coap/index.ts';
-import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { storedContexts } from '../../profiles/oscore/index.ts';
+import { Code, decodeMessage, Endpoint, findOption, type Layer, OptionNumber, Router } from '../../src/coap/index.ts';
+import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { loadOscoreContext, writeOscorePair } from '../../src/operate/index.ts';
-import { deriveContext } from '../../src/oscore/index.ts';
+import { ContextTable, decodeOscoreOption, deriveContext, oscore } from '../../src/oscore/index.ts';
+import { memoryStore } from '../../src/store/index.ts';
 import { udp } from '../../src/transport/index.ts';
 import { auditWire } from '../flows/wire-audit.ts';
 import { root } from '../support/fixtures.ts';
@@ -79,7 +81,7 @@ describe('ace-coap --oscore between processes', { concurrency: 3 }, () => {
         const { code, options, payload } = decodeMessage(datagram);
         if (code !== 0) assert.ok(findOption(options, OptionNumber.Oscore) !== undefined, toHex(datagram));
         assert.equal(findOption(options, OptionNumber.UriPath), undefined);
-        assert.equal(toHex(payload).includes(toHex(new TextEncoder().encode('secret'))), false);
+        assert.equal(toHex(payload).includes(toHex(utf8('secret'))), false);
       }
     } finally {
       relay.close();
@@ -147,6 +149,43 @@ describe('ace-coap --oscore between processes', { concurrency: 3 }, () => {
     const { stdout, stderr } = await aceExits(1, ['get', `coap://127.0.0.1:${liar.local.port}/temperature`, ...client()]);
     assert.equal(stdout, '');
     assert.match(stderr, /expected a protected response that verifies, got none \(unprotected\) \(ERR_OSCORE_RESPONSE\)/);
+  });
+
+  test('"Replay detected": what may be carried out twice is sent again with a new number, twice at most, and a POST is not', async (t) => {
+    const contexts = new ContextTable();
+    contexts.add(deriveContext(loadOscoreContext(join(pair('refused', '01'), 'server.json')).parameters, { window: 'fresh' }));
+    const numbers: string[] = [];
+    let refusals = 0;
+    const refuse: Layer = {
+      name: 'refuse',
+      outbound: (next) => next,
+      inbound: (next) => (request, reply) => {
+        numbers.push(toHex(decodeOscoreOption(findOption(request.options, OptionNumber.Oscore)!.value).partialIv!));
+        if (refusals-- > 0) reply.respond({ code: Code.Unauthorized, options: [], payload: utf8('Replay detected') });
+        else next(request, reply);
+      },
+    };
+    const router = new Router();
+    router.resource('/note', { get: () => 'noted', post: () => 'posted', observable: true });
+    const endpoint = new Endpoint({
+      transport: await udp(),
+      handler: router.handler,
+      layers: [oscore({ contexts, store: storedContexts(memoryStore()), env: systemEnv }), refuse],
+    });
+    t.after(() => endpoint.close());
+    const uri = `coap://127.0.0.1:${endpoint.local.port}/note`;
+    const sent = async (code: number, refused: number, words: readonly string[]): Promise<number> => {
+      refusals = refused;
+      const before = numbers.length;
+      const { stderr } = await aceExits(code, [words[0]!, uri, ...words.slice(1), ...client('refused')]);
+      if (code === 1) assert.match(stderr, /^4\.01 Unauthorized .*not protected\n.*"Replay detected"$/m);
+      return numbers.length - before;
+    };
+    assert.equal(await sent(0, 2, ['get']), 3);
+    assert.equal(await sent(0, 1, ['observe', '--count', '1']), 3, 'registered at the second attempt, and deregistered');
+    assert.equal(await sent(1, 9, ['get']), 3);
+    assert.equal(await sent(1, 1, ['post', '-d', 'x']), 1);
+    assert.equal(new Set(numbers).size, numbers.length);
   });
 
   test('--allow-unprotected: both are answered; without --oscore everything is', async () => {
