@@ -8,6 +8,7 @@ import {
   Endpoint,
   echo,
   formatCode,
+  isIdempotent,
   type Link,
   Method,
   observeDurably,
@@ -25,7 +26,7 @@ import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
-import { type AceRequestInit, type Errand, errandOf, isIdempotent, requestOf } from './errand.ts';
+import { type AceRequestInit, type Errand, errandOf, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
 import { type AceObserveInit, encodeTarget, forgetObservation, listObservations, type StoredObservation, storedObservations } from './observations.ts';
 import { hintsOf, isContextLost, isReplayRefusal, saysNotDone } from './refusals.ts';

@@ -3,6 +3,7 @@ import { AceError } from '../ace/index.ts';
 import {
   type CoapUri,
   Code,
+  isSafe,
   Method,
   type Option,
   OptionNumber,
@@ -90,13 +91,4 @@ export function probeOf(errand: Errand, env: Env): Request {
 
 function acceptOnly({ accept }: AceRequestInit): AceRequestInit {
   return accept === undefined ? {} : { accept };
-}
-
-export function isSafe(method: number): boolean {
-  return method === Method.GET || method === Method.FETCH;
-}
-
-/** Whether it makes no difference if the request is carried out twice. */
-export function isIdempotent(method: number): boolean {
-  return isSafe(method) || method === Method.PUT || method === Method.DELETE || method === Method.iPATCH;
 }
