@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { storedContexts } from '../../profiles/oscore/context-store.ts';
 import {
+  Code,
   Endpoint,
   type EndpointEvent,
   echo,
@@ -21,13 +22,14 @@ import { mirrored, parameters } from './support.ts';
 export type Note = readonly ['got' | 'processed', string];
 
 /**
- * A durable loop over an observation that writes down what it gets, and what is durable as processed.
+ * A durable loop over an observation that writes down what it gets, and what is durable as processed; `work` is what it takes to process it.
  *
  * `alive` is asked after each wait: nothing that a killed process does is noted.
  */
 export async function follow(
-  notes: Note[],
+  notes: { push(note: Note): unknown },
   alive: () => boolean,
+  work: () => Promise<void>,
   store: ObservationStore,
   start: (store: ObservationStore) => AsyncIterable<Pick<Response, 'code' | 'payload'>>,
 ): Promise<void> {
@@ -41,8 +43,9 @@ export async function follow(
   };
   for await (const response of start(noting)) {
     if (!alive()) return;
-    got = response.code === 69 ? fromUtf8(response.payload) : `code ${response.code}`;
+    got = response.code === Code.Content ? fromUtf8(response.payload) : `code ${response.code}`;
     notes.push(['got', got]);
+    await work();
   }
 }
 
@@ -164,9 +167,18 @@ export class ObservationWorld {
     await follow(
       this.notes,
       () => life.alive,
+      () => this.#work(),
       observations,
       (durable) => endpoint.observe({ peer, options: pathOptions(['count']), association }, { durable: { name: 'count', store: durable } }),
     );
+  }
+
+  /** Milliseconds that it takes the client to process a value. */
+  effort = 0;
+
+  #work(): Promise<void> {
+    const { effort } = this;
+    return effort === 0 ? Promise.resolve() : new Promise((resolve) => this.simulator.env().schedule(effort, resolve));
   }
 
   async kill(role: 'client' | 'server'): Promise<void> {
