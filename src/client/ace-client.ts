@@ -181,8 +181,8 @@ export class AceClient {
       env: this.#env,
       signal: AbortSignal.any(signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]),
       register: () => this.#observe(uri, init),
-      // That the RS does not know the context may be said by anybody.
-      vouched: (response) => response.protected || (response.code !== Code.Unauthorized && response.code !== Code.BadRequest),
+      // That the RS does not know the context, or is in trouble, may be said by anybody.
+      vouched: (response) => response.protected || isOfTheResource(response.code),
       passes: (error) => !(error instanceof CoapError) && (!(error instanceof AceError) || error.code === 'ERR_ACE_TOKEN_ENDED'),
       emit: ({ delay, reason }) => this.#step('retry', `observation ${name} registers again in ${Math.round(delay / 1000)} s: ${reason}`),
     });
@@ -430,6 +430,11 @@ export class AceClient {
   #step(step: Step, detail: string): void {
     this.#emit({ type: 'step', step, detail });
   }
+}
+
+/** Of errors without protection: one that an open resource answers with. */
+function isOfTheResource(code: number): boolean {
+  return codeClass(code) === 4 && code !== Code.Unauthorized && code !== Code.BadRequest;
 }
 
 function curesFor(init: AceRequestInit): Cures {

@@ -45,7 +45,7 @@ export interface DurableOptions<T extends Representation> {
   register(): AsyncIterable<T>;
   /** An abort ends a pause. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether an error response is of the server and of nobody else. Absent: each is. */
+  /** Whether an error response is of the server and of nobody else; what anybody may have sent ends nothing, and its Max-Age does not count. Absent: each is. */
   vouched?(response: T): boolean;
   /** Whether an error of whoever registers may be over later. Absent: those of network and protection alone. */
   passes?(error: ProtocolError): boolean;
@@ -60,7 +60,7 @@ const longestPause = 3600;
 /** Seconds that a response without Max-Age is fresh (RFC 7252, Section 5.10.5). */
 const defaultMaxAge = 60;
 
-/** What networks, busy machines and whoever forges a response bring about. */
+/** What networks and busy machines do, and a response that does not verify. */
 const passing: ReadonlySet<string> = new Set([
   'ERR_COAP_TIMEOUT',
   'ERR_COAP_RESET',
@@ -100,11 +100,12 @@ export async function* observeDurably<T extends Representation>(options: Durable
       processed = representation;
     }
     const { response, error } = end;
-    if (response !== undefined && isFinal(response, options)) {
-      yield response;
+    const vouched = response !== undefined && isVouched(response, options) ? response : undefined;
+    if (vouched !== undefined && isFinal(vouched)) {
+      yield vouched;
       return undefined;
     }
-    const delay = pauseAfter(response, failures, env);
+    const delay = pauseAfter(vouched, failures, env);
     if (response === undefined || codeClass(response.code) !== 2) failures++;
     options.emit({
       type: 'observation',
@@ -148,13 +149,15 @@ function mayPass<T extends Representation>(error: unknown, options: DurableOptio
   return options.passes?.(error) === true;
 }
 
-function isFinal<T extends Representation>(response: T, options: DurableOptions<T>): boolean {
-  const { code, options: fields } = response;
+function isVouched<T extends Representation>(response: T, options: DurableOptions<T>): boolean {
+  return codeClass(response.code) === 2 || options.vouched?.(response) !== false;
+}
+
+function isFinal({ code, options }: Representation): boolean {
   if (codeClass(code) === 2 || code === Code.TooManyRequests) return false;
   // A server that starts again while it is shown an Echo wants to see another.
-  if (code === Code.Unauthorized && findOption(fields, OptionNumber.Echo) !== undefined) return false;
-  if (codeClass(code) === 5 && code !== Code.NotImplemented && code !== Code.ProxyingNotSupported) return false;
-  return options.vouched?.(response) !== false;
+  if (code === Code.Unauthorized && findOption(options, OptionNumber.Echo) !== undefined) return false;
+  return codeClass(code) === 4 || code === Code.NotImplemented || code === Code.ProxyingNotSupported;
 }
 
 /** Milliseconds. */

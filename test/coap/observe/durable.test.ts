@@ -168,9 +168,11 @@ describe('observeDurably', () => {
   }
 
   test('RFC 8613 8.2: an error that anybody may have sent ends nothing', async () => {
-    const loop = new Loop([[response(Code.Unauthorized, 'Security context not found')], [end]], { vouched: ({ code }) => code !== Code.Unauthorized });
+    const forged = response(Code.Unauthorized, 'Security context not found', uintOption(OptionNumber.MaxAge, 3000));
+    const loop = new Loop([[forged], [end]], { vouched: ({ code }) => code !== Code.Unauthorized });
     await loop.simulator.finish(loop.done);
     assert.deepEqual(loop.got, [`${Code.NotFound}`]);
+    assert.ok(loop.pauses[0]! < 15, 'its Max-Age does not count');
   });
 
   test('RFC 8613 B.1.2: a challenge by Echo that came in the place of an answer is tried again', async () => {
