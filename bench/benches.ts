@@ -14,6 +14,7 @@ import {
   protectedGet,
   protectedRequests,
 } from './requests.ts';
+import { restartRow } from './restart.ts';
 import type { Row } from './row.ts';
 import { type Contender, measure, type Throughput } from './throughput.ts';
 import { clientCount, expectToken, introduce, tokenClients } from './token-requests.ts';
@@ -91,6 +92,7 @@ export const benches: readonly Bench[] = [
   }),
   ...memoryNames.map((name): Bench => ({ name, run: async (progress) => [await memoryRow(name, progress)] })),
   oscoreGet(),
+  { name: 'oscore-restart', run: async (progress) => [await restartRow(progress)] },
   inProcess('oscore-protect', () => oscoreWays().protect),
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   tokenRequest('token-request', clientCount, 3_200),

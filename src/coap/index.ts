@@ -41,6 +41,7 @@ export type { StatelessTokenOptions } from './exchange/stateless.ts';
 export { StatelessTokens, statelessTokenCost } from './exchange/stateless.ts';
 export type { StatelessOptions } from './exchange/stateless-requests.ts';
 export type { Handler, Layer, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from './layer.ts';
+export { copyOptions } from './message/cache-key.ts';
 export { Code, codeClass, codeName, formatCode, isIdempotent, isRequest, isResponse, isSafe, Method } from './message/code.ts';
 export { ContentFormat, contentFormatName, contentFormatOf } from './message/content-format.ts';
 export type { ExtendedTokenOptions } from './message/extended-token.ts';
