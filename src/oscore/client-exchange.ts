@@ -164,7 +164,8 @@ export class ClientExchange implements ResponseListener, SequenceUser {
       this.#discard('plaintext', last);
       return;
     }
-    const response = options === received.response.options ? received.response : { ...received.response, options };
+    let response: Response = options === received.response.options ? received.response : { ...received.response, options };
+    if (message.retransmitted === true) response = { ...response, retransmitted: true };
     const notification = findOption(options, OptionNumber.Observe) !== undefined;
     if ((notification || this.#window !== undefined) && !this.#isNewer(sequence, notification, last)) return;
     this.#context.verified();

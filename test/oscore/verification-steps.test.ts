@@ -126,7 +126,7 @@ describe('RFC 8613 8.2: verifying the request', () => {
   test('step 2: decompression fails: 4.02, "Failed to decode COSE"', async () => {
     const at = new AtServer();
     const { message } = at.protect(0);
-    // A zero byte; each reserved flag; Partial IV of 6 and 7 bytes; cut off; a kid context that is cut off; no kid; no Partial IV; bytes that belong to nothing.
+    // A zero byte; each reserved flag; Partial IV of 6 and 7 bytes, with leading zeros; cut off; a kid context that is cut off; no kid; no Partial IV; bytes that belong to nothing.
     for (const value of [
       '00',
       '2900c1',
@@ -134,6 +134,7 @@ describe('RFC 8613 8.2: verifying the request', () => {
       '8900c1',
       '0e010203040506c1',
       '0f01020304050607c1',
+      '0a0005c1',
       '0a00',
       '19',
       '1900',
@@ -166,9 +167,6 @@ describe('RFC 8613 8.2: verifying the request', () => {
     assert.equal((await at.send(message))!.code, Code.Changed);
     await at.refuses(message, Code.Unauthorized, 'Replay detected');
     await at.refuses(at.protect(100 - 32).message, Code.Unauthorized, 'Replay detected');
-    // The number counts, not how it is written.
-    const padded = toHex(encodeOscoreOption({ partialIv: Uint8Array.of(0, 0, 100), kid: at.context.senderId }));
-    await at.refuses({ ...message, options: withOscore([], padded) }, Code.Unauthorized, 'Replay detected');
     assert.equal((await at.send(at.protect(100 - 31).message))!.code, Code.Changed);
     assert.deepEqual(new Set(at.reasons), new Set(['replay']));
   });
@@ -187,7 +185,7 @@ describe('RFC 8613 8.2: verifying the request', () => {
     ])
       await at.refuses({ ...message, payload: changed }, Code.BadRequest, 'Decryption failed');
     // Step 4: the Partial IV is in the AAD as it stands; step 5: and in the nonce.
-    for (const partialIv of [encodePartialIv(6), encodePartialIv(2 ** 40 - 1), Uint8Array.of(0, 5)]) {
+    for (const partialIv of [encodePartialIv(6), encodePartialIv(2 ** 40 - 1)]) {
       const value = toHex(encodeOscoreOption({ partialIv, kid: at.context.senderId }));
       await at.refuses({ ...message, options: withOscore([], value) }, Code.BadRequest, 'Decryption failed');
     }

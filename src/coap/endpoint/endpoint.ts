@@ -1,5 +1,5 @@
 import { emptyBytes } from '../../core/bytes.ts';
-import { type Cancel, systemEnv } from '../../core/env.ts';
+import { type Cancel, type Env, systemEnv } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { type Block, type BlockResponse, blockOption, blockResponse } from '../blockwise/block-option.ts';
 import { type BlockwiseLayer, blockwise } from '../blockwise/layer.ts';
@@ -13,7 +13,7 @@ import { discoveryOf, StatelessRequests } from '../exchange/stateless-requests.t
 import type { Handler, Layer, Peer, Request, Requester, Response } from '../layer.ts';
 import { codeClass, Method } from '../message/code.ts';
 import { longestPlainToken, TokenSupport } from '../message/extended-token.ts';
-import { longestToken } from '../message/message.ts';
+import { encodeBody, longestToken } from '../message/message.ts';
 import { everyClass } from '../message/no-response.ts';
 import { findOption, OptionNumber, uintOption, withOption } from '../message/option.ts';
 import { parseUri } from '../message/uri.ts';
@@ -23,13 +23,24 @@ import { checkGroupRequest } from '../messaging/multicast.ts';
 import { deriveParameters } from '../messaging/parameters.ts';
 import { defaultMessagingLimits } from '../messaging/port.ts';
 import type { Transport } from '../messaging/transport.ts';
+import { observeDurably } from '../observe/durable.ts';
 import { type ObserveLayer, observe } from '../observe/layer.ts';
 import { ObservationStream } from '../observe/stream.ts';
 import { originVia, requestVia } from '../proxy/client.ts';
 import type { Proxying } from '../proxy/port.ts';
 import { type QBlockLayer, qBlock } from '../qblock/layer.ts';
 import { defaultStreamLimits } from '../stream/limits.ts';
-import type { EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './options.ts';
+import type {
+  DurableName,
+  EndpointEvent,
+  EndpointLimits,
+  EndpointOptions,
+  ObservationOptions,
+  OutgoingRequest,
+  RequestOptions,
+  ResolveOptions,
+  SendOptions,
+} from './options.ts';
 
 /**
  * A CoAP endpoint, client and server at once: the Promise shell around messaging, exchanges and layers.
@@ -53,11 +64,16 @@ export class Endpoint {
   readonly #tokenSupport: TokenSupport | undefined;
   readonly #stateless: StatelessRequests | undefined;
   readonly #unfinished: Set<(error: ProtocolError) => void> = new Set();
+  readonly #env: Env;
+  readonly #emit: (event: EndpointEvent) => void;
+  readonly #closing: AbortController = new AbortController();
   #closed: Promise<void> | undefined;
 
   /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(options: EndpointOptions) {
     const { transport, env = systemEnv, emit = () => {}, handler } = options;
+    this.#env = env;
+    this.#emit = emit;
     this.#transports = Array.isArray(transport) ? transport : [transport as Transport];
     this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
     const parameters = deriveParameters(options.parameters);
@@ -187,12 +203,13 @@ export class Endpoint {
    * Register for notifications. The first item is the response to the registration; it is the only one when the server does not accept the registration.
    * Leaving the loop deregisters; an abort of the signal does too, and ends the loop with `ERR_COAP_ABORTED`.
    *
-   * The request is sent at once. Iterate once only.
+   * The request is sent at once, with `durable` when the loop begins. Iterate once only.
    *
    * @throws {CoapError} `ERR_COAP_REQUEST`
    */
-  observe(request: OutgoingRequest, options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<Response, undefined, undefined> {
-    const { signal } = options;
+  observe(request: OutgoingRequest, options: ObservationOptions = {}): AsyncIterableIterator<Response, undefined, undefined> {
+    const { signal, durable } = options;
+    if (durable !== undefined) return this.#observeDurably(complete(request), durable, signal);
     const abort = (): void => {
       cancel?.();
       stream.error(aborted(signal!));
@@ -213,6 +230,19 @@ export class Endpoint {
       stream.attach(cancel);
     }
     return stream;
+  }
+
+  #observeDurably(request: Request, durable: DurableName, signal: AbortSignal | undefined): AsyncGenerator<Response, undefined, undefined> {
+    const { code, options, payload, association } = request;
+    return observeDurably({
+      ...durable,
+      target: encodeBody({ code, options, payload }),
+      env: this.#env,
+      signal: AbortSignal.any(signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]),
+      register: () => this.observe(request, signal === undefined ? {} : { signal }),
+      vouched: (response) => association === undefined || response.association !== undefined,
+      emit: this.#emit,
+    });
   }
 
   /**
@@ -369,6 +399,7 @@ export class Endpoint {
   }
 
   async #close(): Promise<void> {
+    this.#closing.abort();
     // From below, so that nothing is sent any more when what was under way is given up.
     this.#exchange.close();
     for (const fail of [...this.#unfinished]) fail(closedError());
