@@ -11,6 +11,7 @@ import {
   type Option,
   OptionNumber,
   pathOptions,
+  type Request,
   type Response,
 } from '../../src/coap/index.ts';
 import { concat, emptyBytes, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
@@ -28,7 +29,7 @@ import {
   type SecurityContext,
 } from '../../src/oscore/index.ts';
 import type { Simulator } from '../support/simulator.ts';
-import { FakeStore, mirrored, parameters } from './support.ts';
+import { answering, ask, FakeStore, type Heard, mirrored, parameters, request, Side, Wire } from './support.ts';
 
 export const clientKey = '10.0.0.2:5683';
 export const serverKey = '10.0.0.1:5683';
@@ -218,4 +219,44 @@ function opens(open: () => unknown): boolean {
   } catch {
     return false;
   }
+}
+
+/** A client and a server on a wire that loses nothing, with renewable input parameters. */
+export interface Ends {
+  readonly client: Side;
+  readonly server: Side;
+  readonly renewable: RenewableContext;
+  readonly atServer: RenewableContext;
+  readonly seen: Request[];
+  readonly wire: Wire;
+  ask(payload?: string, code?: number, options?: readonly Option[]): Heard;
+}
+
+export function ends(options: RenewableOptions = {}, ofServer: RenewableOptions = {}): Ends {
+  const client = new Side([]);
+  const renewable = new RenewableContext(parameters, options);
+  client.contexts.addRenewable(renewable);
+  const server = new Side([]);
+  const atServer = new RenewableContext(mirrored(parameters), ofServer);
+  server.contexts.addRenewable(atServer);
+  const seen: Request[] = [];
+  const wire = new Wire(client.layer, server.layer, answering('ok', seen));
+  return {
+    client,
+    server,
+    renewable,
+    atServer,
+    seen,
+    wire,
+    ask: (payload = '', code = Method.POST, more = []) => ask(wire.requester, request(renewable, code, more, payload)),
+  };
+}
+
+export function kidContextOf(message: Request | Response): Uint8Array | undefined {
+  return decodeOscoreOption(findOption(message.options, OptionNumber.Oscore)!.value).kidContext;
+}
+
+/** What each heard first. */
+export function heardCodes(heards: readonly Heard[]): (string | number | undefined)[] {
+  return heards.map(({ responses, errors }) => errors[0]?.code ?? responses[0]?.response.code);
 }
