@@ -28,6 +28,9 @@ import type { OscoreError } from './errors.ts';
 import type { DiscardReason, OscoreEvent } from './events.ts';
 import { readOscoreOption } from './option.ts';
 import { type UnprotectedRequest, unprotectRequest } from './protect.ts';
+import { RenewableContext } from './renewable-context.ts';
+import { RenewalExchange } from './renewal-exchange.ts';
+import { receiveUnknown } from './renewal-server.ts';
 import { Sequences } from './sequences.ts';
 import { refusals, ServerReply } from './server-reply.ts';
 
@@ -53,7 +56,7 @@ const challengeLength = 8;
 /**
  * The OSCORE layer, for both roles.
  *
- * Out: a request whose association is a Security Context leaves protected, any other as it is. In: a request with the OSCORE option is verified and decrypted,
+ * Out: a request whose association is a Security Context, or the input parameters of such (`RenewableContext`), leaves protected, any other as it is. In: a request with the OSCORE option is verified and decrypted,
  * and gets its context as association; one without passes as it is, so who serves it looks at the association.
  *
  * @see https://www.rfc-editor.org/rfc/rfc8613#section-8
@@ -69,10 +72,12 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
     understands: [OptionNumber.Oscore],
     outbound: (next: Requester, understood: readonly number[] = []): Requester => {
       parts.options = innerOptions(understood);
-      return (request, listener) =>
-        request.association instanceof SecurityContext
-          ? new ClientExchange(parts, next, request, request.association, listener).start()
-          : next(request, listener);
+      return (request, listener) => {
+        const { association } = request;
+        if (association instanceof SecurityContext) return new ClientExchange(parts, next, request, association, listener).start();
+        if (association instanceof RenewableContext) return new RenewalExchange(parts, env, next, request, association, listener).start();
+        return next(request, listener);
+      };
     },
     inbound: (next: Handler, understood: readonly number[] = []): Handler => {
       parts.options = innerOptions(understood);
@@ -82,7 +87,7 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
         else receive(parts, env, next, header, request, reply);
       };
     },
-    stats: () => ({ contexts: contexts.size, sequences: sequences.size, waiting: sequences.waiting, exchanges: parts.open }),
+    stats: () => ({ contexts: contexts.size, sequences: sequences.size, waiting: sequences.waiting, exchanges: parts.open, renewing: contexts.renewing }),
   };
 }
 
@@ -114,7 +119,8 @@ function receive(parts: ExchangeParts, env: Env, next: Handler, header: Option, 
     refuse(parts, reply, refusals.decode, 'decode', undefined, 'expected a kid, a Partial IV and a payload');
     return;
   }
-  const context = parts.contexts.find(kid, option.kidContext);
+  const context = parts.contexts.find(kid, option.kidContext) ?? receiveUnknown(parts, env, { ...option, kid }, message, reply);
+  if (context === 'answered') return;
   if (context === undefined) {
     refuse(parts, reply, refusals.context, 'context');
     return;

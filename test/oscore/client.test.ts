@@ -30,7 +30,7 @@ function bindingAt(server: SecurityContext, message: Request): RequestBinding {
   return { aad: server.recipient.aad(partialIv), nonce: server.recipient.nonce(partialIv) };
 }
 
-const idle = { contexts: 1, sequences: 1, waiting: 0, exchanges: 0 };
+const idle = { contexts: 1, sequences: 1, waiting: 0, exchanges: 0, renewing: 0 };
 
 test('a request of no context, or of another kind of association, leaves as it is', () => {
   const { wire, sides } = connect();

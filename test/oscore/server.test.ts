@@ -361,7 +361,7 @@ test('20,000 changed messages: no exception, no handler, no context that moves',
   assert.ok(decoded > 5000);
   assert.equal(seen.length, 0);
   assert.equal(server.window.highest, -1);
-  assert.deepEqual(side.layer.stats(), { contexts: 1, sequences: 0, waiting: 0, exchanges: 0 });
+  assert.deepEqual(side.layer.stats(), { contexts: 1, sequences: 0, waiting: 0, exchanges: 0, renewing: 0 });
 });
 
 test('RFC 8613 4.1.3.6: the Inner No-Response is heeded, the Outer one is not', () => {
