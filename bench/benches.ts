@@ -2,6 +2,7 @@ import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { memoryNames, memoryRow } from './memory.ts';
+import { oscoreWays } from './oscore.ts';
 import {
   blockRequests,
   expectBlock,
@@ -90,6 +91,8 @@ export const benches: readonly Bench[] = [
   }),
   ...memoryNames.map((name): Bench => ({ name, run: async (progress) => [await memoryRow(name, progress)] })),
   oscoreGet(),
+  inProcess('oscore-protect', () => oscoreWays().protect),
+  inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   tokenRequest('token-request', clientCount, 3_200),
   tokenRequest('token-request-1', 1, 400),
   inProcess('cbor-encode-claims', encodeWays),

@@ -7,7 +7,7 @@ import { decodeOscoreOption, deriveContext, encodeOscoreOption } from '../../src
 import { SeededRandom } from '../support/random.ts';
 import { repeat } from '../support/scale.ts';
 import { type Packet, Simulator } from '../support/simulator.ts';
-import { auditRenewals, clientKey, type Party, parties, serverKey } from './renewal-support.ts';
+import { auditRenewals, clientKey, Party, parties, serverKey } from './renewal-support.ts';
 import { mirrored, parameters } from './support.ts';
 
 function isOscore(datagram: Uint8Array): boolean {
@@ -277,4 +277,15 @@ test('RFC 8613 B.2: crashes, losses, renewals of both ends and an attacker who r
     return { pairs, keys, crashes, renewed: [...client.events, ...server.events].filter(({ type }) => type === 'renewed').length };
   });
   assert.ok(totals['renewed']! > 50 && totals['crashes']! > 20);
+});
+
+test('the audit of the wire sees a nonce that is used twice: a client whose R1 repeats', async () => {
+  const sim = new Simulator();
+  const { client } = parties(sim);
+  await sim.finish(client.ask('one'));
+  client.crash();
+  // Its environment draws the same bytes again.
+  const again = new Party(sim, clientKey, parameters);
+  await sim.finish(again.ask('two'));
+  assert.throws(() => auditRenewals(sim, parameters), /used twice/);
 });

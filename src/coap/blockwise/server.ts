@@ -168,6 +168,7 @@ export class BlockwiseServer {
   /** The block of a large response that goes out first, or the one that was asked for; `response` itself when there is nothing to split. */
   shape(response: Response, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined, room?: number): Response {
     const { payload, code } = response;
+    if (block2 === undefined && block1 === undefined && this.#isShort(response, request, room)) return response;
     const { szx, threshold, unfragmented } = fitting(this.limits, response, room);
     const uncut = travelsWhole({ threshold, unfragmented }, response) && payload.length <= roomFor(request, response.options);
     if (block2 === undefined && block1 === undefined && uncut) return response;
@@ -191,6 +192,12 @@ export class BlockwiseServer {
       if (option.number === OptionNumber.Observe || option.number === OptionNumber.Block1) options = withOption(options, option);
     }
     return { ...response, ...first, options };
+  }
+
+  /** The usual case, told without measuring twice: a datagram that needs no blocks. */
+  #isShort({ options, payload }: Response, { peer }: Request, room: number | undefined): boolean {
+    if (payload.length > this.limits.threshold || peer.capabilities !== undefined) return false;
+    return room === undefined || bodyLength(options, payload.length) <= room;
   }
 
   /** Whether a connection carries the response whole. */
