@@ -20,6 +20,17 @@ export type { CheckedParameters, ContextKeys, ContextParameters } from './derive
 export { checkParameters, composeInfo, deriveKeys, senderKeyIdOf } from './derive.ts';
 export { OscoreError } from './errors.ts';
 export type { DiscardReason, OscoreEvent } from './events.ts';
+export type { HttpHeaders, HttpRequest, HttpResponse } from './http.ts';
+export {
+  decodeOscoreHeader,
+  encodeOscoreHeader,
+  oscoreMediaType,
+  requestFromHttp,
+  requestToHttp,
+  responseFromHttp,
+  responseToHttp,
+} from './http.ts';
+export { composeHostingUri, parseHostingUri } from './http-uri.ts';
 export type { OscoreOptions } from './layer.ts';
 export { oscore } from './layer.ts';
 export type { OscoreOption } from './option.ts';

@@ -97,7 +97,10 @@ export class RenewableContext implements SecurityAssociation {
     return [this.#given, this.#established.client, this.#established.server].filter((context) => context !== undefined);
   }
 
-  /** Run the procedure with the next request, as before the sender sequence numbers of the context are used up. Until it ends the old context stays. */
+  /**
+   * Run the procedure with the next request, as before the sender sequence numbers of the context are used up. Until a new context is established the old one
+   * stays; what the server is still working on then is answered without protection.
+   */
   renew(): void {
     this.#lost = true;
   }
@@ -105,6 +108,11 @@ export class RenewableContext implements SecurityAssociation {
   /** The peer does not know this context any more, or its numbers are used up. */
   lose(context: SecurityContext): void {
     if (context === this.#current) this.#lost = true;
+  }
+
+  /** The procedure failed: the context in use is tried again, since anybody may have said that it is lost. */
+  retain(): void {
+    this.#lost = false;
   }
 
   /** @throws {OscoreError} `ERR_OSCORE_PARAMETERS` when the ID Context is too long */
@@ -123,9 +131,9 @@ export class RenewableContext implements SecurityAssociation {
     return this.#hmacKey.recognises(id3, env, this.nonceLength);
   }
 
-  /** Whether a new context of the role would take the place of an old one, or finds a place of its own. */
-  hasRoom(contexts: ContextTable, role: RenewalRole): boolean {
-    return !contexts.full || this.#replacedBy(role).some((context) => contexts.has(context) && !this.queue.isUsed(context));
+  /** Whether a context that a client proposes would take the place of an old one, or finds a place of its own. */
+  hasRoom(contexts: ContextTable): boolean {
+    return !contexts.full || this.#replacedBy('server').some((context) => contexts.has(context) && !this.queue.isUsed(context));
   }
 
   /**

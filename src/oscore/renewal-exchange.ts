@@ -310,6 +310,7 @@ export class RenewalExchange implements ResponseListener {
   /** The exchange is over, and so is the procedure for all that wait. */
   #abandon(cause: ProtocolError, tell: () => void): void {
     this.#finish();
+    this.#renewable.retain();
     const error = new OscoreError('ERR_OSCORE_RENEWAL', 'expected a new context with the server, got none', { cause });
     this.#parts.emit?.({ type: 'renewal-failed', renewable: this.#renewable, code: cause.code, detail: cause.message });
     this.#tell(tell);

@@ -37,7 +37,7 @@ export function receiveUnknown(
     const known = contexts.find(kid, id);
     if (known !== undefined && renewable.contexts.includes(known)) return known;
     if (renewable.recognises(id, env)) {
-      if (!renewable.hasRoom(contexts, 'server')) {
+      if (!renewable.hasRoom(contexts)) {
         reply.respond(refusals.unavailable);
         return 'answered';
       }

@@ -166,6 +166,7 @@ test('RFC 8613 B.2: a procedure that fails leaves the context in use where it is
   const current = deriveContext(parameters);
   const { client, wire, renewable, server, seen, ask: asked } = ends({ current }, { current: deriveContext(mirrored(parameters)) });
   renewable.renew();
+  const answer = wire.changeResponse;
   wire.changeResponse = () => notFound;
   const heard = asked('x');
   await settle();
@@ -173,6 +174,12 @@ test('RFC 8613 B.2: a procedure that fails leaves the context in use where it is
   assert.ok(client.contexts.has(current));
   assert.equal(server.contexts.size, 1);
   assert.equal(seen.length, 0);
+  wire.changeResponse = answer;
+  const next = asked('y');
+  await settle();
+  assert.deepEqual(heardCodes([next]), [Code.Content]);
+  assert.equal(renewable.current, current);
+  assert.deepEqual(types(client), ['renewing', 'renewal-failed']);
 });
 
 test('an unprotected 4.01 to a request that may be executed twice: it is sent again under a new context', async () => {

@@ -43,6 +43,8 @@ export class Endpoint {
   readonly #messaging: MessageLayer;
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
+  /** Below OSCORE, where there is that. */
+  readonly #outerBlockwise: BlockwiseLayer | undefined;
   readonly #qBlock: QBlockLayer | undefined;
   readonly #observe: ObserveLayer;
   readonly #echo: EchoLayer;
@@ -81,7 +83,18 @@ export class Endpoint {
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     this.#echo = echo({ name: 'outer' }, env);
     this.#qBlock = options.qBlock && qBlock({ ...options.blockwise, ...options.qBlock }, parameters, env, this.#blockwise);
-    const layers: readonly Layer[] = [this.#observe, this.#qBlock ?? this.#blockwise, ...(options.layers ?? []), this.#echo];
+    const given = options.layers ?? [];
+    const secured = endOfOscore(given);
+    this.#outerBlockwise = secured === 0 ? undefined : blockwise({ ...options.blockwise, name: 'outer' }, env);
+    const outer = this.#outerBlockwise === undefined ? [] : [this.#outerBlockwise];
+    const layers: readonly Layer[] = [
+      this.#observe,
+      this.#qBlock ?? this.#blockwise,
+      ...given.slice(0, secured),
+      ...outer,
+      ...given.slice(secured),
+      this.#echo,
+    ];
     const understood = layers.flatMap(({ understands }) => understands ?? []);
     this.#exchange = new Exchange(this.#messaging, this.#limits, emit, {
       understood,
@@ -105,8 +118,7 @@ export class Endpoint {
   #attach({ proxying, layers = [] }: EndpointOptions, understood: readonly number[]): Pick<Proxying, 'route' | 'handler'> | undefined {
     if (proxying === undefined) return undefined;
     proxying.attach(this, this.local);
-    const secured = layers.findLastIndex(({ understands }) => understands?.includes(OptionNumber.Oscore) === true);
-    const hop = [this.#observe, this.#qBlock ?? this.#blockwise, ...layers.slice(secured + 1), this.#echo];
+    const hop = [this.#observe, this.#qBlock ?? this.#blockwise, ...layers.slice(endOfOscore(layers)), this.#echo];
     return { route: (options) => proxying.route(options), handler: hop.reduce<Handler>((next, layer) => layer.inbound(next, understood), proxying.handler) };
   }
 
@@ -342,6 +354,7 @@ export class Endpoint {
       ...this.#exchange.stats(),
       ...(this.#tokenSupport === undefined ? {} : { tokenSupport: this.#tokenSupport.size }),
       ...prefixed('blockwise', this.#blockwise.stats()),
+      ...prefixed('outerBlockwise', this.#outerBlockwise?.stats() ?? {}),
       ...prefixed('qBlock', this.#qBlock?.stats() ?? {}),
       ...prefixed('observe', this.#observe.stats()),
       ...prefixed('echo', this.#echo.stats()),
@@ -362,6 +375,7 @@ export class Endpoint {
     this.#observe.close();
     this.#qBlock?.close();
     this.#blockwise.close();
+    this.#outerBlockwise?.close();
     this.#tokenSupport?.close();
     this.#echo.close();
     this.#proxying?.close();
@@ -420,6 +434,11 @@ function complete(request: OutgoingRequest): Request {
   if (code === Method.FETCH && findOption(options, OptionNumber.ContentFormat) === undefined && findOption(options, OptionNumber.Oscore) === undefined)
     throw new CoapError('ERR_COAP_REQUEST', 'expected a Content-Format in a FETCH, got none');
   return full;
+}
+
+/** How many layers are for what is end to end: those down to the one for OSCORE. The others are for this hop. */
+function endOfOscore(layers: readonly Layer[]): number {
+  return layers.findLastIndex(({ understands }) => understands?.includes(OptionNumber.Oscore) === true) + 1;
 }
 
 function prefixed(prefix: string, stats: object): Readonly<Record<string, number>> {
