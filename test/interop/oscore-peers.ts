@@ -44,7 +44,7 @@ export function mirrored(of: ContextParameters): ContextParameters {
   return { ...of, senderId: of.recipientId, recipientId: of.senderId };
 }
 
-/** The AEAD algorithms of COSE that aiocoap has for OSCORE, by the names that it has for them. */
+/** The AEAD algorithms of COSE that aiocoap and Californium have for OSCORE, by the names that aiocoap has for them. */
 export const aeadNames: ReadonlyMap<number, string> = new Map([
   [1, 'A128GCM'],
   [2, 'A192GCM'],
