@@ -13,11 +13,12 @@ import {
   Method,
   type Peer,
   pathOptions,
+  type Response,
   Router,
   SignalingCode,
   type StreamTransport,
 } from '../../src/coap/index.ts';
-import { emptyBytes, fromHex, fromUtf8 } from '../../src/core/bytes.ts';
+import { emptyBytes, fromHex, fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { tcp, tcpServer, tls, tlsServer, udp, wsServer } from '../../src/transport/index.ts';
 import { certificate, kinds, pair, until } from './stream-transports.ts';
@@ -143,6 +144,24 @@ for (const kind of kinds) {
     const second = new Endpoint({ transport: await kind.server({ port: server.local.port }), handler: router.handler });
     t.after(() => second.close());
     assert.equal((await client.request({ peer, options: pathOptions(['hello']) })).code, Code.Content);
+  });
+
+  test(`${scheme}: RFC 8974 2.2.1 and 3: what the peer announced is known without trial, and stateless requests use it`, async (t) => {
+    const states: string[] = [];
+    const stateless = { response: (_response: Response, state: Uint8Array) => states.push(fromUtf8(state)) };
+    const { router } = site();
+    const handler = router.handler;
+    const { client, peer } = await pair(t, kind, { client: { extendedTokens: {}, stateless }, server: { handler, extendedTokens: { accept: 100 } } });
+    const request = { peer, options: pathOptions(['hello']) };
+    assert.throws(() => client.requestStateless(request, utf8('state')), { code: 'ERR_COAP_TOKEN' });
+    assert.equal(await client.discoverTokenLength(peer, 50), 100);
+    client.requestStateless(request, utf8('state'));
+    await until(() => states.length === 1);
+    assert.deepEqual([states, client.stats()['requests']], [['state'], 0]);
+    assert.throws(() => client.requestStateless(request, new Uint8Array(100)), { code: 'ERR_COAP_TOKEN' });
+
+    const plain = await pair(t, kind, { client: { extendedTokens: {} }, server: { handler } });
+    assert.equal(await plain.client.discoverTokenLength(plain.peer, 50), 8);
   });
 
   test(`${scheme}: another scheme is refused before anything leaves`, async (t) => {

@@ -10,10 +10,10 @@ import { CoapError } from '../errors.ts';
 import { defaultExchangeLimits, Exchange } from '../exchange/exchange.ts';
 import { type GroupRequestOptions, GroupResponses } from '../exchange/group-request.ts';
 import { discoveryOf, StatelessRequests } from '../exchange/stateless-requests.ts';
+import { TokenSupport } from '../exchange/token-support.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from '../layer.ts';
 import { codeClass, Method } from '../message/code.ts';
-import { longestPlainToken, TokenSupport } from '../message/extended-token.ts';
-import { longestToken } from '../message/message.ts';
+import { longestPlainToken, longestToken } from '../message/message.ts';
 import { everyClass } from '../message/no-response.ts';
 import { findOption, OptionNumber, uintOption, withOption } from '../message/option.ts';
 import { parseUri } from '../message/uri.ts';
@@ -61,11 +61,12 @@ export class Endpoint {
     const parameters = deriveParameters(options.parameters);
     this.#tokenSupport = options.extendedTokens === undefined ? undefined : new TokenSupport(env, options.extendedTokens);
     const format = { extendedTokens: this.#tokenSupport !== undefined };
+    const tokens = { longestToken: this.#tokenSupport?.accept ?? longestPlainToken };
     const { amplification } = options;
     const reachability = amplification === 'unlimited' ? undefined : new Reachability(env, amplification);
     const { messaging, start } = messageLayerOf(
       this.#transports,
-      { parameters, limits: this.#limits, connections: { ...defaultStreamLimits, ...options.connections }, format, reachability },
+      { parameters, limits: this.#limits, connections: { ...defaultStreamLimits, ...options.connections }, ...tokens, format, reachability },
       env,
       {
         emit,
@@ -85,7 +86,7 @@ export class Endpoint {
     const understood = layers.flatMap(({ understands }) => understands ?? []);
     this.#exchange = new Exchange(this.#messaging, this.#limits, emit, {
       understood,
-      longestToken: this.#tokenSupport?.accept ?? longestPlainToken,
+      ...tokens,
       ...(options.multicast === undefined ? {} : { multicast: options.multicast }),
     });
     if (options.stateless !== undefined) {
@@ -287,15 +288,18 @@ export class Endpoint {
 
   /**
    * Find out whether a peer takes tokens of so many bytes, unless it is known. The result is the longest length that is known to be taken: 8 when it does not.
+   * On a connection the peer has announced it; over datagrams it is found out by trial and error.
    *
    * @throws {CoapError} `ERR_COAP_TOKEN` when extended tokens are off or the length cannot be; `ERR_COAP_TIMEOUT`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`,
    * `ERR_COAP_BUSY`
-   * @see https://www.rfc-editor.org/rfc/rfc8974#section-2.2.2
+   * @see https://www.rfc-editor.org/rfc/rfc8974#section-2.2
    */
   discoverTokenLength(peer: Peer, length: number, options: RequestOptions = {}): Promise<number> {
     const support = this.#tokenSupport;
     if (support === undefined || !Number.isInteger(length) || length < longestPlainToken || length > longestToken)
       return Promise.reject(new CoapError('ERR_COAP_TOKEN', `expected extended tokens to be on and a length of 8 to ${longestToken}, got ${length}`));
+    // A Pong comes after the CSM.
+    if (peer.capabilities !== undefined) return this.ping(peer, options).then(() => support.lengthOf(peer)!);
     const known = support.lengthOf(peer);
     if (known !== undefined && (known >= length || known === longestPlainToken)) return Promise.resolve(known);
     return this.#promise<number>(options, (done, failed) => {

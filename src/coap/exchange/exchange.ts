@@ -6,8 +6,7 @@ import { CoapError } from '../errors.ts';
 import type { Handler, Peer, Request, ResponseListener } from '../layer.ts';
 import { Code, codeClass } from '../message/code.ts';
 import { ContentFormat } from '../message/content-format.ts';
-import { longestPlainToken } from '../message/extended-token.ts';
-import { type Body, type Message, MessageType } from '../message/message.ts';
+import { type Body, longestPlainToken, type Message, MessageType } from '../message/message.ts';
 import { noResponseOf } from '../message/no-response.ts';
 import {
   findOption,

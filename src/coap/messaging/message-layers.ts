@@ -22,6 +22,8 @@ export interface MessageLayerPort extends PeerWatcher {
 
 export interface MessageLayerConfig extends MessagingConfig {
   readonly connections: StreamLimits;
+  /** The longest token that a request may have. */
+  readonly longestToken: number;
 }
 
 /** The layer for these transports, and what starts them. With one transport, nothing stands between it and the exchanges. */
@@ -34,11 +36,11 @@ export function messageLayerOf(
   const datagrams = transports.filter((transport): transport is DatagramTransport => !isStream(transport));
   const streams = transports.filter(isStream);
   const messaging = datagrams.length === 0 ? undefined : overDatagrams(datagrams, config, env, port);
-  const { parameters, connections: limits } = config;
+  const { parameters, connections: limits, longestToken, format = {} } = config;
   const connected = new Map(
     streams.map((transport): [UriScheme, StreamMessaging] => [
       transport.scheme,
-      new StreamMessaging(transport, { parameters, limits }, env, {
+      new StreamMessaging(transport, { parameters, limits, longestToken, format }, env, {
         emit: (event) => port.emit(event),
         request: port.request,
         response: (message, peer) => port.response(message, peer, undefined),

@@ -1,9 +1,9 @@
 import { emptyBytes } from '../../core/bytes.ts';
 import { type Deadlines, Task } from '../deadline.ts';
-import { CoapError } from '../errors.ts';
+import { CoapError, CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import { isRequest, isResponse } from '../message/code.ts';
-import type { Body, Message } from '../message/message.ts';
+import { type Body, longestPlainToken, type Message, type MessageFormat } from '../message/message.ts';
 import type { Received } from '../messaging/message-layer.ts';
 import type { TransmissionListener } from '../messaging/transmission.ts';
 import type { Wire, WireListener } from '../messaging/transport.ts';
@@ -58,15 +58,18 @@ export class Waiting {
   readonly listener: TransmissionListener;
   /** What is still to be written. */
   frame: Uint8Array | undefined;
+  /** Of a request: its token. */
+  readonly token: Uint8Array | undefined;
   /** A Ping. It has an empty token, which is what some servers answer any Ping with; Pongs come in the order of Pings. */
   readonly ping: boolean;
   settled = false;
   /** Where it waits. */
   holder: StreamConnection | undefined = undefined;
 
-  constructor(listener: TransmissionListener, frame: Uint8Array | undefined, ping = false) {
+  constructor(listener: TransmissionListener, frame: Uint8Array | undefined, token?: Uint8Array, ping = false) {
     this.listener = listener;
     this.frame = frame;
+    this.token = token;
     this.ping = ping;
   }
 }
@@ -118,7 +121,7 @@ export class StreamConnection implements WireListener {
     this.#config = config;
     this.#port = port;
     this.capabilities = baseCapabilities();
-    this.#reader = new FrameReader(config.framing, config.maxMessageSize);
+    this.#reader = new FrameReader(config.framing, config.announced.maxMessageSize, config.format);
     config.deadlines.set(this.#patience, config.limits.handshake);
   }
 
@@ -146,10 +149,26 @@ export class StreamConnection implements WireListener {
   /**
    * Write a message.
    *
-   * @throws {CoapError} `ERR_COAP_OPTION`, `ERR_COAP_TOKEN`, `ERR_COAP_MESSAGE_SIZE` when the peer takes none as large
+   * @throws {CoapError} `ERR_COAP_OPTION`, `ERR_COAP_TOKEN` when the peer takes no request with such a token, `ERR_COAP_MESSAGE_SIZE` when it takes none as large
    */
   send(token: Uint8Array, body: Body): void {
-    this.#write(encodeFrame(this.#config.framing, body.code, token, body.options, body.payload, this.capabilities.maxMessageSize));
+    if (token.length > longestPlainToken && isRequest(body.code)) this.#checkToken(token);
+    this.#write(encodeFrame(this.#config.framing, body.code, token, body.options, body.payload, this.capabilities.maxMessageSize, this.#config.format));
+  }
+
+  /** RFC 8974 §2.2.1: what the peer announced is for requests; a response has the token that its request had. */
+  #checkToken(token: Uint8Array): void {
+    const { extendedTokenLength } = this.capabilities;
+    if (token.length > extendedTokenLength) {
+      throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most ${extendedTokenLength} bytes, which is what the peer takes, got ${token.length}`);
+    }
+  }
+
+  #checkSize(length: number): void {
+    const { maxMessageSize } = this.capabilities;
+    if (length > maxMessageSize) {
+      throw new CoapError('ERR_COAP_MESSAGE_SIZE', `expected a message of at most ${maxMessageSize} bytes, which is what the peer takes, got ${length}`);
+    }
   }
 
   /** Keep a message until it can leave; `false` when too many wait. */
@@ -173,12 +192,12 @@ export class StreamConnection implements WireListener {
   #flushOne(waiting: Waiting): void {
     const frame = waiting.frame!;
     waiting.frame = undefined;
-    if (frame.length > this.capabilities.maxMessageSize) {
-      const { maxMessageSize } = this.capabilities;
+    try {
+      this.#checkSize(frame.length);
+      if (waiting.token !== undefined) this.#checkToken(waiting.token);
+    } catch (error) {
       waiting.settled = true;
-      waiting.listener.failed(
-        new CoapError('ERR_COAP_MESSAGE_SIZE', `expected a message of at most ${maxMessageSize} bytes, which is what the peer takes, got ${frame.length}`),
-      );
+      waiting.listener.failed(error as CoapError);
       return;
     }
     this.#write(frame);
@@ -331,6 +350,9 @@ export class StreamConnection implements WireListener {
     if (this.stage === 'opening' && code !== SignalingCode.CSM && code !== SignalingCode.Abort) {
       throw new SignalingError('expected a CSM as the first message, got another');
     }
+    // RFC 8974 §2.2.1.
+    const { extendedTokenLength: most } = this.#config.announced;
+    if (message.token.length > most && !isResponse(code)) throw new CoapFormatError(`expected a token of at most ${most} bytes, got ${message.token.length}`);
     if (isRequest(code)) {
       const request = new StreamRequest(this, this.#requests++);
       this.#unanswered.add(request);
@@ -416,9 +438,7 @@ export class StreamConnection implements WireListener {
   #sayCsm(): void {
     if (this.#saidCsm) return;
     this.#saidCsm = true;
-    this.#write(
-      encodeFrame(this.#config.framing, SignalingCode.CSM, emptyBytes, ...partsOf(encodeCsm({ maxMessageSize: this.#config.maxMessageSize, blockwise: true }))),
-    );
+    this.#write(encodeFrame(this.#config.framing, SignalingCode.CSM, emptyBytes, ...partsOf(encodeCsm(this.#config.announced))));
   }
 
   #outOfPatience(): void {
@@ -468,7 +488,9 @@ export class StreamConnection implements WireListener {
 /** What all connections of an endpoint share. */
 export interface ConnectionConfig {
   readonly framing: Framing;
-  readonly maxMessageSize: number;
+  readonly format: MessageFormat;
+  /** What our CSMs say. */
+  readonly announced: Readonly<Capabilities>;
   readonly limits: StreamLimits;
   readonly deadlines: Deadlines;
   now(): number;

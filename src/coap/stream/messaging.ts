@@ -3,8 +3,8 @@ import type { Env } from '../../core/env.ts';
 import { Deadlines, Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
-import { formatCode } from '../message/code.ts';
-import type { Body, Message } from '../message/message.ts';
+import { formatCode, isRequest } from '../message/code.ts';
+import { type Body, longestPlainToken, type Message, type MessageFormat } from '../message/message.ts';
 import type { MessageLayer, PeerWatcher, Received, Underway } from '../messaging/message-layer.ts';
 import type { DerivedParameters } from '../messaging/parameters.ts';
 import type { DiscardedEvent } from '../messaging/port.ts';
@@ -26,6 +26,14 @@ export interface StreamMessagingPort extends PeerWatcher {
   emit(event: ConnectionEvent | DiscardedEvent): void;
   request(message: Message, peer: Peer, incoming: Received): void;
   response(message: Message, peer: Peer): boolean;
+}
+
+export interface StreamMessagingConfig {
+  readonly parameters: DerivedParameters;
+  readonly limits: StreamLimits;
+  readonly format?: MessageFormat;
+  /** The longest token that a request may have. Default 8. */
+  readonly longestToken?: number;
 }
 
 /** Peers of which is remembered that they want no connection for some time. */
@@ -51,12 +59,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
   readonly #holdOffs: Map<string, number> = new Map();
   #closed = false;
 
-  constructor(
-    transport: StreamTransport,
-    config: { readonly parameters: DerivedParameters; readonly limits: StreamLimits },
-    env: Env,
-    port: StreamMessagingPort,
-  ) {
+  constructor(transport: StreamTransport, config: StreamMessagingConfig, env: Env, port: StreamMessagingPort) {
     this.#transport = transport;
     this.parameters = config.parameters;
     this.#limits = config.limits;
@@ -65,7 +68,9 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     this.deadlines = new Deadlines(env);
     this.random = new RandomPool(env);
     const { framing, maxMessageSize } = transport;
-    this.#config = { framing, maxMessageSize, limits: config.limits, deadlines: this.deadlines, now: () => env.now() };
+    const { limits, longestToken = longestPlainToken, format = {} } = config;
+    const announced = { maxMessageSize, blockwise: true, extendedTokenLength: longestToken };
+    this.#config = { framing, format, announced, limits, deadlines: this.deadlines, now: () => env.now() };
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -108,13 +113,15 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
 
   transmit(peer: Peer, _confirmable: boolean, token: Uint8Array, body: Body, _hold: number, listener: TransmissionListener): Underway | undefined {
     const connection = this.#connections.get(peer.key);
-    if (connection !== undefined && peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
     if (connection?.stage === 'ready' && !connection.congested) {
+      if (peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
       connection.send(token, body);
       return this.#underway(connection, listener);
     }
     if (this.#closed) return undefined;
-    return this.#hold(peer, new Waiting(listener, encodeFrame(this.#transport.framing, body.code, token, body.options, body.payload)));
+    const { framing, format } = this.#config;
+    const frame = encodeFrame(framing, body.code, token, body.options, body.payload, undefined, format);
+    return this.#hold(peer, new Waiting(listener, frame, isRequest(body.code) ? token : undefined));
   }
 
   /** The sender of a message that filled the connection waits until there is room again. */
@@ -153,10 +160,10 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
       this.#holdOffs.delete(key);
       if (this.#connections.size >= this.#limits.connections) return this.#busy(`${this.#limits.connections} connections`);
       connection = new StreamConnection(peer, this.#config, this);
-      peer.capabilities = connection.capabilities;
       this.#connections.set(key, connection);
       connection.attach(this.#transport.connect(peer, connection));
     }
+    if (peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
     return connection.hold(waiting) ? undefined : this.#busy(`${this.#limits.queue} waiting messages`);
   }
 
@@ -164,10 +171,10 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     return new CoapError('ERR_COAP_BUSY', `expected at most ${most}, got more`);
   }
 
-  /** Nothing is paced on a connection. */
   /** Nothing is sent again on a connection. */
   settleToken(): void {}
 
+  /** Nothing is paced on a connection. */
   probingTime(): number {
     return 0;
   }
@@ -182,7 +189,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
   ping(peer: Peer, listener: TransmissionListener): Underway | undefined {
     if (this.#closed) return undefined;
     const { code, options, payload } = encodePing(SignalingCode.Ping, false);
-    return this.#hold(peer, new Waiting(listener, encodeFrame(this.#transport.framing, code, emptyBytes, options, payload), true));
+    return this.#hold(peer, new Waiting(listener, encodeFrame(this.#config.framing, code, emptyBytes, options, payload), undefined, true));
   }
 
   close(): void {
