@@ -19,7 +19,16 @@ export type { AmplificationOptions } from './echo/reachability.ts';
 export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from './echo/value.ts';
 export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo/value.ts';
 export { Endpoint } from './endpoint/endpoint.ts';
-export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './endpoint/options.ts';
+export type {
+  CloseOptions,
+  EndpointEvent,
+  EndpointLimits,
+  EndpointOptions,
+  OutgoingRequest,
+  RequestOptions,
+  ResolveOptions,
+  SendOptions,
+} from './endpoint/options.ts';
 export { CoapResponse } from './endpoint/response.ts';
 export type { DeadlineOptions } from './endpoint/time-limit.ts';
 export { TimeLimit } from './endpoint/time-limit.ts';
@@ -106,10 +115,11 @@ export { Router, requestPath } from './resource/router.ts';
 export type { BackOffOptions, RequestRateOptions } from './resource/too-many-requests.ts';
 export { backOff, requestRate, TooManyRequestsError, tooManyRequests } from './resource/too-many-requests.ts';
 export { virtualHosts } from './resource/virtual-hosts.ts';
-export type { ConnectionConfig, ConnectionPort, StreamRequest } from './stream/connection.ts';
+export type { ConnectionConfig, ConnectionPort } from './stream/connection.ts';
 export { StreamConnection } from './stream/connection.ts';
 export type { Framing } from './stream/framing.ts';
 export { encodeFrame, FrameReader } from './stream/framing.ts';
+export type { StreamRequest } from './stream/handles.ts';
 export type { StreamLimits } from './stream/limits.ts';
 export { defaultStreamLimits } from './stream/limits.ts';
 export type { ConnectionEvent, StreamMessagingConfig, StreamMessagingPort } from './stream/messaging.ts';

@@ -29,7 +29,7 @@ import { originVia, requestVia } from '../proxy/client.ts';
 import type { Proxying } from '../proxy/port.ts';
 import { type QBlockLayer, qBlock } from '../qblock/layer.ts';
 import { defaultStreamLimits } from '../stream/limits.ts';
-import type { EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './options.ts';
+import type { CloseOptions, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './options.ts';
 
 /**
  * A CoAP endpoint, client and server at once: the Promise shell around messaging, exchanges and layers.
@@ -353,16 +353,26 @@ export class Endpoint {
     };
   }
 
-  /** Fail what is under way with `ERR_COAP_CLOSED`, cancel what is being answered, and close the transport. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
+  /**
+   * Fail what is under way with `ERR_COAP_CLOSED`, and close the transports. Over datagrams what is being answered is given up. Connections are released: a peer
+   * gets the answers that it waits for and closes, or is closed after `grace` (RFC 8323, Section 5.5).
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closed ??= new Promise((closed) => {
+      this.#exchange.release(options.grace, () => closed(this.#end()));
+      this.#giveUp();
+    });
     return this.#closed;
   }
 
-  async #close(): Promise<void> {
+  #giveUp(): void {
+    for (const fail of [...this.#unfinished]) fail(closedError());
+  }
+
+  async #end(): Promise<void> {
     // From below, so that nothing is sent any more when what was under way is given up.
     this.#exchange.close();
-    for (const fail of [...this.#unfinished]) fail(closedError());
+    this.#giveUp();
     this.#observe.close();
     this.#qBlock?.close();
     this.#blockwise.close();

@@ -73,6 +73,11 @@ export interface RequestOptions {
   readonly proxy?: string;
 }
 
+export interface CloseOptions {
+  /** Milliseconds that peers on connections have to take their answers and close. Default: `connections.release` of the endpoint, 10,000. */
+  readonly grace?: number;
+}
+
 /** How a peer is reached. */
 export interface ResolveOptions {
   /** Which of several transports, by the scheme of its URIs. Absent: the first. */

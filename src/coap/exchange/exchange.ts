@@ -106,6 +106,8 @@ export class Exchange implements ReplyOwner {
   readonly #replies: Set<IncomingExchange> = new Set();
   /** The observations among them, by peer and token. */
   readonly #observers: Map<string, IncomingExchange> = new Map();
+  /** What comes now is not served any more, and of ours nothing is asked. */
+  #releasing = false;
   #closed = false;
   /** Where requests go; set when the layers are put together. */
   handler: Handler = (_request, reply) => reply.respond(plain(Code.NotFound));
@@ -154,7 +156,7 @@ export class Exchange implements ReplyOwner {
   }
 
   #send(request: Request, listener: ResponseListener, tokenLength = 0): Cancel {
-    if (this.#closed) throw closed();
+    if (this.#closed || (this.#releasing && request.forwarded !== true)) throw closed();
     if (request.association !== undefined) {
       // Sent as it is, what was meant to be protected would travel in the clear.
       throw new CoapError('ERR_COAP_ASSOCIATION', `expected a layer that protects with ${request.association.kind}, got none`);
@@ -241,6 +243,10 @@ export class Exchange implements ReplyOwner {
 
   /** From the message layer: a request that is no duplicate; `group`: the group address that it was sent to. */
   receiveRequest(message: Message, peer: Peer, incoming: Received, group?: string): void {
+    if (this.#releasing) {
+      if (group === undefined) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
+      return;
+    }
     if (group !== undefined) {
       this.#receiveGroupRequest(message, peer, incoming, group);
       return;
@@ -396,6 +402,17 @@ export class Exchange implements ReplyOwner {
     if (!reply.observes) return;
     const key = observerKey(reply);
     if (this.#observers.get(key) === reply) this.#observers.delete(key);
+  }
+
+  /**
+   * Come to an end: our requests fail now, what is being answered is answered, what comes hears 5.03. `done` is called when no connection is left.
+   *
+   * What a proxy asks for a client goes on, for it is a part of an answer.
+   */
+  release(grace: number | undefined, done: () => void): void {
+    this.#releasing = true;
+    this.messaging.release(grace, done);
+    for (const outgoing of [...this.#requests.values()]) if (!outgoing.forwarded) outgoing.failed(closed());
   }
 
   /** Fail all requests, cancel all replies, close the message layer. */

@@ -3,7 +3,7 @@ import type { CoapError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import type { Body, Message } from '../message/message.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
-import { StreamRequest, Waiting } from '../stream/connection.ts';
+import { StreamRequest, Waiting } from '../stream/handles.ts';
 import type { StreamLimits } from '../stream/limits.ts';
 import { type ConnectionEvent, StreamMessaging } from '../stream/messaging.ts';
 import type { MessageLayer, PeerWatcher, Received, Underway } from './message-layer.ts';
@@ -139,6 +139,16 @@ class SeveralMessaging implements MessageLayer {
     const sums: Record<string, number> = {};
     for (const layer of this.#layers()) for (const [name, value] of Object.entries(layer.stats())) sums[name] = (sums[name] ?? 0) + value;
     return sums;
+  }
+
+  release(grace: number | undefined, done: () => void): void {
+    const layers = this.#layers();
+    let left = layers.length;
+    for (const layer of layers) {
+      layer.release(grace, () => {
+        if (--left === 0) done();
+      });
+    }
   }
 
   close(): void {

@@ -232,6 +232,11 @@ export class Messaging {
     }
   }
 
+  /** There is no connection that could be released. */
+  release(_grace: number | undefined, done: () => void): void {
+    done();
+  }
+
   /** Fail what is on its way and forget everything. */
   close(): void {
     if (this.#closed) return;

@@ -4,10 +4,9 @@ import { CoapError, CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import { isRequest, isResponse } from '../message/code.ts';
 import { type Body, longestPlainToken, type Message, type MessageFormat } from '../message/message.ts';
-import type { Received } from '../messaging/message-layer.ts';
-import type { TransmissionListener } from '../messaging/transmission.ts';
 import type { Wire, WireListener } from '../messaging/transport.ts';
 import { encodeFrame, FrameReader, type Framing } from './framing.ts';
+import { StreamRequest, type Waiting } from './handles.ts';
 import type { StreamLimits } from './limits.ts';
 import {
   applyCsm,
@@ -37,41 +36,6 @@ export interface ConnectionPort {
   /** Whether something of ours is under way; `observations` count, or do not. */
   needs(connection: StreamConnection, observations: boolean): boolean;
   unexpected(connection: StreamConnection, code: number): void;
-}
-
-/** A request that came in on a connection. */
-export class StreamRequest implements Received {
-  readonly confirmable = true;
-  readonly connection: StreamConnection;
-  /** Its place in the order of arrival. */
-  readonly number: number;
-
-  constructor(connection: StreamConnection, number: number) {
-    this.connection = connection;
-    this.number = number;
-  }
-}
-
-/** A message that waits: for the connection, for room on it, or, a Ping, for its Pong. */
-export class Waiting {
-  readonly confirmable = true;
-  readonly listener: TransmissionListener;
-  /** What is still to be written. */
-  frame: Uint8Array | undefined;
-  /** Of a request: its token. */
-  readonly token: Uint8Array | undefined;
-  /** A Ping. It has an empty token, which is what some servers answer any Ping with; Pongs come in the order of Pings. */
-  readonly ping: boolean;
-  settled = false;
-  /** Where it waits. */
-  holder: StreamConnection | undefined = undefined;
-
-  constructor(listener: TransmissionListener, frame: Uint8Array | undefined, token?: Uint8Array, ping = false) {
-    this.listener = listener;
-    this.frame = frame;
-    this.token = token;
-    this.ping = ping;
-  }
 }
 
 /** Pings with Custody whose Pong waits for answers. */
@@ -146,6 +110,11 @@ export class StreamConnection implements WireListener {
     return this.#paused;
   }
 
+  /** Whether a message with this code may leave at once. A connection that is to end gets no new requests (RFC 8323, Section 5.5). */
+  takes(code: number): boolean {
+    return !this.#paused && (this.stage === 'ready' || (this.stage === 'releasing' && !isRequest(code)));
+  }
+
   /**
    * Write a message.
    *
@@ -173,7 +142,7 @@ export class StreamConnection implements WireListener {
 
   /** Keep a message until it can leave; `false` when too many wait. */
   hold(waiting: Waiting): boolean {
-    const room = this.stage === 'releasing' ? this.successors : this.#waiting;
+    const room = this.stage === 'releasing' && waiting.movable ? this.successors : this.#waiting;
     if (room.size >= this.#config.limits.queue || this.#pings.size >= mostPings) return false;
     // Of a Ping nothing is heard before its Pong; other messages are held only where they cannot leave.
     if (waiting.ping && this.stage === 'ready') this.#flushOne(waiting);
@@ -246,15 +215,30 @@ export class StreamConnection implements WireListener {
     return oldest.done !== true && oldest.value.number < number;
   }
 
-  /** Opt for an orderly end: the peer is to close (RFC 8323, Section 5.5). */
-  release(release: Partial<Release>): void {
-    if (this.stage !== 'ready') {
-      if (this.stage === 'opening') this.#fail(new CoapError('ERR_COAP_CLOSED', 'the connection was given up'));
+  /**
+   * Opt for an orderly end: the peer is to close, when it has its answers. After `grace` milliseconds we do.
+   *
+   * @see https://www.rfc-editor.org/rfc/rfc8323#section-5.5
+   */
+  release(release: Partial<Release>, grace: number = this.#config.limits.release): void {
+    if (this.stage === 'closed') return;
+    if (this.stage === 'opening') {
+      this.#fail(new CoapError('ERR_COAP_CLOSED', 'the connection was given up'));
       return;
     }
-    this.send(emptyBytes, encodeRelease(release));
+    if (this.stage === 'ready') this.send(emptyBytes, encodeRelease(release));
+    this.#releasing(grace);
+  }
+
+  /** From now on the connection only comes to its end: requests that have not left wait for the next one. */
+  #releasing(grace: number): void {
     this.stage = 'releasing';
-    this.#config.deadlines.set(this.#patience, this.#config.limits.release);
+    this.#config.deadlines.set(this.#patience, grace);
+    for (const waiting of [...this.#waiting]) {
+      if (!waiting.movable) continue;
+      this.#waiting.delete(waiting);
+      this.successors.add(waiting);
+    }
   }
 
   /** Tell the peer what is wrong, and close (RFC 8323, Section 5.6). */
@@ -421,8 +405,7 @@ export class StreamConnection implements WireListener {
   #takeRelease(message: Message): void {
     const release = decodeRelease(message);
     this.#peerReleased = true;
-    if (this.stage === 'ready') this.stage = 'releasing';
-    this.#config.deadlines.set(this.#patience, this.#config.limits.release);
+    this.#releasing(this.#config.limits.release);
     this.#port.released(this, release);
     this.#closeIfReleased();
   }

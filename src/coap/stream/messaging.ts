@@ -11,8 +11,9 @@ import type { DiscardedEvent } from '../messaging/port.ts';
 import { RandomPool } from '../messaging/random-pool.ts';
 import type { TransmissionListener } from '../messaging/transmission.ts';
 import type { StreamTransport, Wire, WireListener } from '../messaging/transport.ts';
-import { type ConnectionConfig, type ConnectionPort, StreamConnection, type StreamRequest, Waiting } from './connection.ts';
+import { type ConnectionConfig, type ConnectionPort, StreamConnection } from './connection.ts';
 import { encodeFrame } from './framing.ts';
+import { type StreamRequest, Waiting } from './handles.ts';
 import type { StreamLimits } from './limits.ts';
 import { StreamPeer } from './peer.ts';
 import { encodePing, type Release, SignalingCode } from './signaling.ts';
@@ -57,6 +58,10 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
   readonly #connections: Map<string, StreamConnection> = new Map();
   /** Times until which a peer wants no connection, by key. */
   readonly #holdOffs: Map<string, number> = new Map();
+  /** No connection is opened or accepted any more. */
+  #releasing = false;
+  /** To be told when there is no connection left. */
+  #released: (() => void) | undefined = undefined;
   #closed = false;
 
   constructor(transport: StreamTransport, config: StreamMessagingConfig, env: Env, port: StreamMessagingPort) {
@@ -92,7 +97,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     if (peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
     const full = this.#connections.size >= this.#limits.connections;
     this.#connections.set(peer.key, connection);
-    if (this.#closed) connection.close(closedError());
+    if (this.#releasing) connection.close(closedError());
     else if (full) connection.abort(new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.connections} connections, got more`));
     return connection;
   }
@@ -113,7 +118,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
 
   transmit(peer: Peer, _confirmable: boolean, token: Uint8Array, body: Body, _hold: number, listener: TransmissionListener): Underway | undefined {
     const connection = this.#connections.get(peer.key);
-    if (connection?.stage === 'ready' && !connection.congested) {
+    if (connection?.takes(body.code)) {
       if (peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
       connection.send(token, body);
       return this.#underway(connection, listener);
@@ -152,6 +157,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     const { key, address, port } = peer;
     let connection = this.#connections.get(key);
     if (connection === undefined) {
+      if (this.#releasing) return closedError();
       if (!(peer instanceof StreamPeer) || peer.accepted) {
         return new CoapError('ERR_COAP_CONNECTION', `expected a connection with ${address} port ${port}, got none that is open or can be opened`);
       }
@@ -192,9 +198,24 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     return this.#hold(peer, new Waiting(listener, encodeFrame(this.#config.framing, code, emptyBytes, options, payload), undefined, true));
   }
 
+  release(grace: number | undefined, done: () => void): void {
+    this.#releasing = true;
+    this.#released = done;
+    for (const connection of [...this.#connections.values()]) connection.release({}, grace);
+    this.#checkReleased();
+  }
+
+  #checkReleased(): void {
+    const done = this.#released;
+    if (done === undefined || this.#connections.size > 0) return;
+    this.#released = undefined;
+    done();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#releasing = true;
     for (const connection of [...this.#connections.values()]) connection.close(closedError());
     this.#holdOffs.clear();
     this.deadlines.clearAll();
@@ -235,10 +256,11 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     this.#port.emit({ type: 'connection', state: 'closed', peer, error });
     for (const waiting of successors) {
       if (waiting.settled) continue;
-      if (this.#closed) waiting.listener.failed(error);
+      if (this.#releasing) waiting.listener.failed(error);
       else this.#hold(peer, waiting);
     }
     successors.clear();
+    this.#checkReleased();
   }
 }
 
