@@ -260,6 +260,14 @@ test('our client -> aiocoap server: block-wise GET, inside OSCORE', async (t) =>
   assert.ok(client.passed.every(({ message }) => findOption(message.options, OptionNumber.Block2) === undefined));
 });
 
+// aiocoap knows the blocks of one transfer by all options of their requests.
+test('our client -> aiocoap server: RFC 7959 2.4: a GET with an ETag that is not valid has it in the requests for later blocks', async (t) => {
+  const client = await pair(t);
+  const response = await client.ask(Method.GET, '/large', '', opaqueOption(OptionNumber.ETag, Uint8Array.of(1, 2, 3)));
+  assert.equal(fromUtf8(response.payload), body(5600));
+  assert.equal(sent(client).length, 6, 'nothing was fetched anew');
+});
+
 test('our client -> aiocoap server: block-wise PUT and POST, inside OSCORE', async (t) => {
   const client = await pair(t);
   assert.equal(formatCode((await client.ask(Method.PUT, '/large', body(4000))).code), '2.04');
