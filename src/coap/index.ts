@@ -88,7 +88,7 @@ export { deriveParameters } from './messaging/parameters.ts';
 export type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './messaging/port.ts';
 export { defaultMessagingLimits } from './messaging/port.ts';
 export type { Transmission, TransmissionListener } from './messaging/transmission.ts';
-export type { DatagramTransport, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './messaging/transport.ts';
+export type { DatagramTransport, SourcePorts, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './messaging/transport.ts';
 export { isStream } from './messaging/transport.ts';
 export type { ObserveLayer, ObserveOptions } from './observe/layer.ts';
 export { observe } from './observe/layer.ts';

@@ -35,6 +35,7 @@ export function tap(transport: Transport, on: Look): Transport {
 function tapDatagrams(transport: DatagramTransport, on: Look): DatagramTransport {
   return {
     ...(transport.scheme === undefined ? {} : { scheme: transport.scheme }),
+    ...(transport.sources === undefined ? {} : { sources: transport.sources }),
     start: (receive) =>
       transport.start((datagram, peer, group) => {
         on({ direction: 'in', datagram, peer });

@@ -30,6 +30,7 @@ import type { Proxying } from '../proxy/port.ts';
 import { type QBlockLayer, qBlock } from '../qblock/layer.ts';
 import { defaultStreamLimits } from '../stream/limits.ts';
 import type { CloseOptions, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './options.ts';
+import { fromSource } from './source.ts';
 
 /**
  * A CoAP endpoint, client and server at once: the Promise shell around messaging, exchanges and layers.
@@ -73,6 +74,7 @@ export class Endpoint {
         request: (message, peer, incoming, group) => this.#exchange.receiveRequest(message, peer, incoming, group),
         response: (message, peer, underway) => this.#exchange.receiveResponse(message, peer, underway),
         isGroupToken: (token) => this.#exchange.isGroupToken(token),
+        needsSource: (number) => this.#exchange.needsSource(number),
         lost: (peer, error) => this.#exchange.lost(peer, error),
         needs: (peer, observations) => this.#exchange.needs(peer, observations),
       },
@@ -95,7 +97,10 @@ export class Endpoint {
     }
     const { request } = this.#exchange;
     const send: Requester = (message, listener) => request(message.peer.via === undefined ? message : requestVia(message, message.peer.via), listener);
-    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next, understood), send);
+    this.requester = fromSource(
+      messaging,
+      layers.reduceRight<Requester>((next, layer) => layer.outbound(next, understood), send),
+    );
     this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next, understood), handler ?? this.#exchange.handler);
     this.#proxying = options.proxying;
     this.#exchange.proxying = this.#attach(options, understood);

@@ -380,6 +380,12 @@ export class Exchange implements ReplyOwner {
     return false;
   }
 
+  /** Whether a request of ours that left from a source port is still open. */
+  needsSource(number: number): boolean {
+    for (const { peer } of this.#requests.values()) if (peer.source?.number === number) return true;
+    return false;
+  }
+
   failed(peer: Peer, error: unknown): void {
     this.#emit({ type: 'failed', peer, error });
   }

@@ -57,10 +57,11 @@ export class StatelessRequests {
     if (length > supported) {
       throw new CoapError('ERR_COAP_TOKEN', `expected a peer that is known to take tokens of ${length} bytes, got one of which ${supported} bytes are known`);
     }
-    const token = this.#tokens.seal(state, peer.key);
     const { messaging } = this.#exchange;
+    const source = messaging.sourceFor(peer);
+    const token = this.#tokens.seal(state, source.key);
     const confirmable = request.nonConfirmable !== true;
-    messaging.transmit(peer, confirmable, token, request, confirmable ? 0 : messaging.probingTime(token, request), nobody);
+    messaging.transmit(source, confirmable, token, request, confirmable ? 0 : messaging.probingTime(token, request), nobody);
   }
 
   #receive(message: Message, peer: Peer, transmission: Underway | undefined): boolean {

@@ -245,6 +245,17 @@ export function encodeParts(
   return bytes;
 }
 
+/** An Empty message. */
+export function encodeEmpty(type: MessageType, id: number): Uint8Array {
+  return Uint8Array.of(0x40 | (type << 4), 0, id >>> 8, id);
+}
+
+/** Put a message id into a datagram of our making. */
+export function writeId(datagram: Uint8Array, id: number): void {
+  datagram[2] = id >>> 8;
+  datagram[3] = id;
+}
+
 /** The token in a datagram of our making. */
 export function tokenIn(datagram: Uint8Array): Uint8Array {
   const length = datagram[0]! & 0x0f;

@@ -57,6 +57,8 @@ export interface MessageLayer {
     listener: TransmissionListener,
     beside?: boolean,
   ): Underway | undefined;
+  /** The peer for a new operation: as it is reached from a source port that has message ids left. */
+  sourceFor(peer: Peer): Peer;
   /** Milliseconds that a Non-confirmable message counts as outstanding. */
   probingTime(token: Uint8Array, body: Body): number;
   /** Be done with a message, without telling its listener. */

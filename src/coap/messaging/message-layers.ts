@@ -18,6 +18,7 @@ export interface MessageLayerPort extends PeerWatcher {
   request(message: Message, peer: Peer, incoming: Received, group?: string): void;
   response(message: Message, peer: Peer, underway: Underway | undefined): boolean;
   isGroupToken(token: Uint8Array): boolean;
+  needsSource(number: number): boolean;
 }
 
 export interface MessageLayerConfig extends MessagingConfig {
@@ -71,8 +72,9 @@ function overDatagrams(transports: readonly DatagramTransport[], config: Message
     transports.length === 1
       ? (datagram: Uint8Array, peer: Peer): void => first!.send(datagram, peer)
       : (datagram: Uint8Array, peer: Peer): void => bySchemes.get(peer.scheme ?? 'coap')?.send(datagram, peer);
-  const { request, response, isGroupToken } = port;
-  return new Messaging(config, env, { send, emit: (event) => port.emit(event), request, response, isGroupToken });
+  const { request, response, isGroupToken, needsSource } = port;
+  const { sources } = bySchemes.get('coap') ?? {};
+  return new Messaging({ ...config, sources }, env, { send, emit: (event) => port.emit(event), request, response, isGroupToken, needsSource });
 }
 
 /** Several transports under the same exchanges: what a peer's scheme names carries the message. */
@@ -116,6 +118,10 @@ class SeveralMessaging implements MessageLayer {
 
   transmit(...args: Parameters<MessageLayer['transmit']>): Underway | undefined {
     return this.#for(args[0]).transmit(...args);
+  }
+
+  sourceFor(peer: Peer): Peer {
+    return this.#for(peer).sourceFor(peer);
   }
 
   probingTime(token: Uint8Array, body: Body): number {

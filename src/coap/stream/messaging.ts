@@ -177,6 +177,11 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     return new CoapError('ERR_COAP_BUSY', `expected at most ${most}, got more`);
   }
 
+  /** There are no message ids that could run out. */
+  sourceFor(peer: Peer): Peer {
+    return peer;
+  }
+
   /** Nothing is sent again on a connection. */
   settleToken(): void {}
 
