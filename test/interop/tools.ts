@@ -51,6 +51,22 @@ export function provideLibcoap(): string {
   return version;
 }
 
+/** OpenSSL's command, and its version. */
+export function provideOpenssl(): string {
+  if (!available('openssl')) installPackages('openssl not found', 'openssl');
+  return run('openssl', 'version').text.trim();
+}
+
+/** GnuTLS's client and server with the tools that give them a network of their own, and its version. */
+export function provideGnutls(): string {
+  const packages = { 'gnutls-serv': 'gnutls-bin', 'gnutls-cli': 'gnutls-bin', unshare: 'util-linux', ip: 'iproute2' } as const;
+  const missing = Object.entries(packages).filter(([command]) => !available(command));
+  if (missing.length > 0) installPackages(`${missing.map(([command]) => command).join(' and ')} not found`, ...new Set(missing.map(([, name]) => name)));
+  const version = /^gnutls-cli (\S+)/m.exec(run('gnutls-cli', '--version').text)?.[1];
+  if (version === undefined) throw new ToolError('gnutls-cli does not tell its version: is it the one of GnuTLS?');
+  return version;
+}
+
 const probe = `
 import platform, importlib.metadata as metadata, aiocoap.oscore, aiocoap.oscore_sitewrapper, cbor2, websockets
 print(metadata.version("aiocoap"), platform.python_version())
