@@ -32,7 +32,7 @@ import { checkSigned, digitallySign, schemeFor, signatureSchemes, signedParamete
 /** So many cookies are tried: a server may change its secret while the first is under way. */
 const mostCookies = 4;
 
-function clientExtensions({ suites, groups, rawPublicKey }: ClientSettings): Extensions {
+function clientExtensions({ suites, groups, rawPublicKey }: ClientSettings, ownId: Uint8Array | undefined): Extensions {
   const extensions = new Map<number, Uint8Array>([
     // RFC 5746 §3.4: this, or the signalling suite.
     [ExtensionType.renegotiation_info, encodeU8s([])],
@@ -48,6 +48,7 @@ function clientExtensions({ suites, groups, rawPublicKey }: ClientSettings): Ext
     // RFC 7250 §4.1: only what can be provided.
     if (rawPublicKey?.own !== undefined) extensions.set(ExtensionType.client_certificate_type, encodeU8s([CertificateType.RawPublicKey]));
   }
+  if (ownId !== undefined) extensions.set(ExtensionType.connection_id, encodeU8s([...ownId]));
   return extensions;
 }
 
@@ -73,6 +74,8 @@ export class ClientHandshake implements Handshake {
   readonly #settings: ClientSettings;
   readonly #port: HandshakePort;
   readonly #negotiation: Negotiation = new Negotiation(0);
+  /** What the server is to send; empty: none. Absent: we take no part in it. */
+  readonly #ownId: Uint8Array | undefined;
   #hello: ClientHello;
   #steps: Steps = beforeServerHello;
   #cookies = 0;
@@ -88,6 +91,8 @@ export class ClientHandshake implements Handshake {
   constructor(settings: ClientSettings, port: HandshakePort) {
     this.#settings = settings;
     this.#port = port;
+    const { connectionIdLength } = settings;
+    this.#ownId = connectionIdLength === undefined ? undefined : port.env.random(connectionIdLength);
     this.#hello = {
       version: dtls12,
       random: port.env.random(32),
@@ -95,7 +100,7 @@ export class ClientHandshake implements Handshake {
       cookie: emptyBytes,
       suites: settings.suites.map(({ id }) => id),
       compressions: Uint8Array.of(0),
-      extensions: clientExtensions(settings),
+      extensions: clientExtensions(settings, this.#ownId),
     };
   }
 
@@ -207,6 +212,8 @@ export class ClientHandshake implements Handshake {
     const serverType = type(ExtensionType.server_certificate_type) ?? CertificateType.X509;
     if (hasCertificate && serverType !== CertificateType.RawPublicKey)
       throw new HandshakeFailure('unsupported_certificate', `expected a raw public key of the server, got certificate type ${serverType}`);
+    const id = extensions.get(ExtensionType.connection_id);
+    if (id !== undefined) this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId! };
     this.#ownKeyTaken = type(ExtensionType.client_certificate_type) === CertificateType.RawPublicKey;
   }
 
@@ -265,7 +272,7 @@ export class ClientHandshake implements Handshake {
     }
     const exchange = encodeClientKeyExchange(suite.keyExchange, { identity: psk?.identity ?? emptyBytes, point });
     items.push(negotiation.message(HandshakeType.client_key_exchange, exchange));
-    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)));
+    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)), negotiation.ids);
     if (scheme !== undefined) {
       const signed = digitallySign(scheme, own!.key, negotiation.transcript.bytes());
       items.push(negotiation.message(HandshakeType.certificate_verify, encodeCertificateVerify(signed)));

@@ -19,6 +19,11 @@ export interface CommonConfig {
   readonly handshakeTimeout?: number;
   /** Bytes of handshake messages that wait to be put together, of one peer. Default 81,920, which holds the longest PSK identity. */
   readonly maxHandshakeBytes?: number;
+  /**
+   * Offer or take connection IDs (RFC 9146): bytes of those that the peer is to send, 0 to 32; 0 asks for none and sends what the peer wants. Absent: no
+   * connection IDs.
+   */
+  readonly connectionIdLength?: number;
   /** Refuse a peer without the extended master secret (RFC 7627). Default false. */
   readonly requireExtendedMasterSecret?: boolean;
 }
@@ -56,6 +61,7 @@ export interface Settings {
   readonly retransmission: RetransmissionParameters;
   readonly handshakeTimeout: number;
   readonly maxHandshakeBytes: number;
+  readonly connectionIdLength: number | undefined;
   readonly requireExtendedMasterSecret: boolean;
 }
 
@@ -71,6 +77,9 @@ export interface ServerSettings extends Settings {
 
 /** The longest PSK and PSK identity: their length stands in two bytes. */
 export const longestPsk = 0xffff;
+
+/** The longest connection ID that we ask for. We send those of 255 bytes too. */
+const longestOwnId = 32;
 
 const bad = (expected: string, got: string): DtlsError => new DtlsError('ERR_DTLS_CONFIG', `expected ${expected}, got ${got}`);
 
@@ -110,6 +119,7 @@ function common(config: CommonConfig, hasPsk: boolean, hasRawPublicKey: boolean)
     },
     handshakeTimeout: within('handshakeTimeout', config.handshakeTimeout ?? 120_000, 1, 86_400_000),
     maxHandshakeBytes: within('maxHandshakeBytes', config.maxHandshakeBytes ?? 81_920, 512, 0x100_0000),
+    connectionIdLength: config.connectionIdLength === undefined ? undefined : within('connectionIdLength', config.connectionIdLength, 0, longestOwnId),
     requireExtendedMasterSecret: config.requireExtendedMasterSecret ?? false,
   };
 }

@@ -4,22 +4,13 @@ import { AlertDescription, AlertLevel, type AlertName, alertName, decodeAlert, e
 import { checkPsk, type Settings } from './config.ts';
 import { DtlsError } from './errors.ts';
 import type { Agreement, ConnectionEvent, DiscardReason, PeerIdentity } from './events.ts';
-import { type FlightItem, FlightTimer, packFlight, type RecordWriter } from './flight.ts';
+import { type FlightItem, FlightTimer, packFlight } from './flight.ts';
 import { decodeFragments, type HandshakeFragment, HandshakeType } from './handshake.ts';
 import { type ConnectionKeys, prf } from './key-schedule.ts';
 import type { Handshake, HandshakePort, Secrets } from './negotiation.ts';
 import { type ByteBudget, Reassembly } from './reassembly.ts';
-import {
-  ContentType,
-  type DtlsRecord,
-  decodeRecords,
-  encodePlaintextRecord,
-  largestPlaintext,
-  lastSequence,
-  type RecordProtection,
-  recordHeaderLength,
-} from './record.ts';
-import { ReplayWindow } from './replay-window.ts';
+import { ContentType, type DtlsRecord, decodeRecords } from './record.ts';
+import { type ConnectionIds, RecordLayer } from './record-layer.ts';
 import { putVector16 } from './vector.ts';
 
 export interface ConnectionPort {
@@ -40,8 +31,6 @@ export interface Origin {
 /** Records of epoch 1 that are kept until their keys are there. */
 const mostHeld = 8;
 const heldBytes = 4096;
-/** Records that fail to verify under one key: then the key is given up (RFC 9147, Section 4.5.3, gives the numbers for longer tags). */
-const mostForgeries = 2 ** 20;
 
 /** RFC 5705, Section 4. */
 const reservedLabels: readonly string[] = ['client finished', 'server finished', 'master secret', 'extended master secret', 'key expansion'];
@@ -59,7 +48,8 @@ export class Connection {
   readonly role: 'client' | 'server';
   readonly #port: ConnectionPort;
   readonly #env: Env;
-  readonly #writer: RecordWriter;
+  readonly #records: RecordLayer;
+  readonly #ownIdLength: number;
   #state: State = 'new';
   /** Until the handshake is over. */
   #handshake: Handshake | undefined;
@@ -72,16 +62,8 @@ export class Connection {
   #held: DtlsRecord[] = [];
   #heldBytes = 0;
   #isAdvancing = false;
-  #write: RecordProtection | undefined;
-  #read: RecordProtection | undefined;
-  /** The keys are there, ChangeCipherSpec is not. */
-  #pendingRead: RecordProtection | undefined;
-  readonly #window: ReplayWindow = new ReplayWindow();
-  #forgeries = 0;
   /** The epoch of alerts and of application data. */
   #writeEpoch = 0;
-  #plainSequence: number;
-  #sequence = 0;
   #secrets: Secrets | undefined;
   #agreement: Agreement | undefined;
 
@@ -90,11 +72,8 @@ export class Connection {
     this.role = origin.role;
     this.#env = env;
     this.#port = port;
-    this.#plainSequence = origin.send;
-    this.#writer = {
-      expansion: (epoch) => (epoch === 0 ? recordHeaderLength : this.#write!.expansion),
-      write: (type, epoch, content) => this.#record(type, epoch, content),
-    };
+    this.#ownIdLength = settings.connectionIdLength ?? 0;
+    this.#records = new RecordLayer(origin.send);
     this.#reassembly = new Reassembly(origin.receive, settings.maxHandshakeBytes, budget);
     this.#flight = new FlightTimer(
       settings.retransmission,
@@ -109,7 +88,7 @@ export class Connection {
     this.#handshake = handshake({
       env,
       send: (items, last) => this.#sendFlight(items, last),
-      protect: (keys) => this.#protect(keys),
+      protect: (keys, ids) => this.#protect(keys, ids),
       emit: (event) => port.emit(event),
       complete: (secrets, peerIdentity) => this.#complete(secrets, peerIdentity),
     });
@@ -136,17 +115,21 @@ export class Connection {
 
   /** Take a datagram of the peer. */
   receive(datagram: Uint8Array): void {
-    const { records, malformed } = decodeRecords(datagram);
+    const { records, malformed } = decodeRecords(datagram, this.#ownIdLength);
     for (const record of records) this.receiveRecord(record);
     if (malformed > 0) this.#discard('malformed');
   }
 
-  /** Take a record of the peer, as a server does that looks at the records itself. Whether it is one of this association, as far as can be told. */
-  receiveRecord(record: DtlsRecord): boolean {
+  /**
+   * Take a record of the peer, as a server does that looks at the records itself. Whether it is one of this association, as far as can be told.
+   *
+   * `verified`: called when the record proves to be of the peer, before anything comes of it, with whether it is newer than all before.
+   */
+  receiveRecord(record: DtlsRecord, verified?: (isNewest: boolean) => void): boolean {
     if (this.#state === 'closed') return this.#discard('closed');
     if (record.epoch === 0) return this.#plainRecord(record);
     if (record.epoch !== 1) return this.#discard('epoch');
-    return this.#read === undefined ? this.#hold(record) : this.#protectedRecord(record, this.#read);
+    return this.#records.canRead ? this.#protectedRecord(record, verified) : this.#hold(record);
   }
 
   /**
@@ -157,14 +140,20 @@ export class Connection {
    */
   send(data: Uint8Array): void {
     if (this.#state !== 'connected') throw new DtlsError('ERR_DTLS_STATE', 'expected a connection whose handshake is over, got another');
-    if (data.length > largestPlaintext) throw new DtlsError('ERR_DTLS_SIZE', `expected at most ${largestPlaintext} bytes, got ${data.length}`);
-    if (this.#sequence >= lastSequence) throw new DtlsError('ERR_DTLS_EXHAUSTED', 'expected a sequence number that is left, got none');
-    this.#port.send(this.#record(ContentType.application_data, 1, data));
+    const { largestData, isExhausted } = this.#records;
+    if (data.length > largestData) throw new DtlsError('ERR_DTLS_SIZE', `expected at most ${largestData} bytes, got ${data.length}`);
+    if (isExhausted) throw new DtlsError('ERR_DTLS_EXHAUSTED', 'expected a sequence number that is left, got none');
+    this.#port.send(this.#records.write(ContentType.application_data, 1, data));
   }
 
   /** Bytes that a datagram has more than the data in it. */
   get expansion(): number {
-    return this.#write?.expansion ?? recordHeaderLength;
+    return this.#records.expansion(1);
+  }
+
+  /** Whether the peer sends a connection ID of ours. */
+  get hasConnectionId(): boolean {
+    return this.#records.hasConnectionId;
   }
 
   /**
@@ -187,7 +176,7 @@ export class Connection {
   /** End the association, and tell the peer. */
   close(): void {
     if (this.#state === 'closed') return;
-    this.#alert(AlertLevel.warning, AlertDescription.close_notify);
+    if (this.#state !== 'new') this.#alert(AlertLevel.warning, AlertDescription.close_notify);
     this.#end();
   }
 
@@ -252,12 +241,8 @@ export class Connection {
     return false;
   }
 
-  #record(type: number, epoch: number, content: Uint8Array): Uint8Array {
-    return epoch === 0 ? encodePlaintextRecord(type, this.#plainSequence++, content) : this.#write!.seal(type, epoch, this.#sequence++, content);
-  }
-
   #transmit(items: readonly FlightItem[], mtu: number): void {
-    for (const datagram of packFlight(items, mtu, this.#writer)) this.#port.send(datagram);
+    for (const datagram of packFlight(items, mtu, this.#records)) this.#port.send(datagram);
   }
 
   #sendFlight(items: readonly FlightItem[], last: boolean): void {
@@ -266,9 +251,9 @@ export class Connection {
     if (items.some(({ message }) => message === undefined)) this.#writeEpoch = 1;
   }
 
-  #protect({ client, server }: ConnectionKeys): void {
-    this.#write = this.role === 'client' ? client : server;
-    this.#pendingRead = this.role === 'client' ? server : client;
+  #protect({ client, server }: ConnectionKeys, ids: ConnectionIds): void {
+    if (this.role === 'client') this.#records.protect(client, server, ids);
+    else this.#records.protect(server, client, ids);
   }
 
   #complete(secrets: Secrets, peerIdentity: PeerIdentity): void {
@@ -302,18 +287,17 @@ export class Connection {
     this.#flight = undefined;
     this.#release();
     this.#secrets = undefined;
-    this.#read = undefined;
-    this.#write = undefined;
-    this.#pendingRead = undefined;
+    this.#records.clear();
     this.#port.emit(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }
 
   #alert(level: AlertLevel, description: number): void {
-    if (this.#writeEpoch === 1 && this.#sequence > lastSequence) return;
-    this.#port.send(this.#record(ContentType.alert, this.#writeEpoch, encodeAlert(level, description)));
+    if (this.#records.isExhausted) return;
+    this.#port.send(this.#records.write(ContentType.alert, this.#writeEpoch, encodeAlert(level, description)));
   }
 
   #abort(alert: AlertName, error: DtlsError): void {
+    if (this.#state === 'closed') return;
     this.#alert(AlertLevel.fatal, AlertDescription[alert]);
     this.#end(error);
   }
@@ -360,14 +344,15 @@ export class Connection {
     return true;
   }
 
-  #protectedRecord(record: DtlsRecord, read: RecordProtection): boolean {
-    if (!this.#window.accepts(record.sequence)) return this.#discard('replay');
-    const opened = read.open(record);
-    if (opened === undefined) {
-      this.#forged(record);
+  #protectedRecord(record: DtlsRecord, verified?: (isNewest: boolean) => void): boolean {
+    const opened = this.#records.open(record);
+    if (typeof opened === 'string') {
+      this.#discard(opened);
+      if (opened === 'mac') this.#forged(record);
       return false;
     }
-    this.#window.commit(record.sequence);
+    verified?.(opened.isNewest);
+    if (this.isClosed) return true;
     const { type, content } = opened;
     switch (type) {
       case ContentType.application_data:
@@ -388,13 +373,12 @@ export class Connection {
     }
   }
 
-  #forged(record: DtlsRecord): void {
-    this.#discard('mac');
+  #forged({ type }: DtlsRecord): void {
     // RFC 7925 §6: with a wrong PSK it is Finished that does not verify, because it was made with other keys. Anybody can send such a record, as anybody can
     // send an alert in epoch 0: neither costs more than a handshake.
-    if (this.#state === 'handshake' && this.role === 'server' && record.type === ContentType.handshake)
+    if (this.#state === 'handshake' && this.role === 'server' && (type === ContentType.handshake || type === ContentType.tls12_cid))
       this.#fail(new HandshakeFailure('decrypt_error', 'expected Finished under the same keys, got another'));
-    else if (++this.#forgeries >= mostForgeries) this.#abort('bad_record_mac', new DtlsError('ERR_DTLS_FORGERIES', `${mostForgeries} records did not verify`));
+    else if (this.#records.isWornOut) this.#abort('bad_record_mac', new DtlsError('ERR_DTLS_FORGERIES', 'too many records did not verify'));
   }
 
   #alertRecord(fragment: Uint8Array): boolean {
@@ -455,9 +439,9 @@ export class Connection {
   #step(): boolean {
     const handshake = this.#handshake;
     if (handshake === undefined || handshake.isPaused) return false;
-    if (handshake.awaitsFinished && this.#read === undefined) {
+    if (handshake.awaitsFinished && !this.#records.canRead) {
       if (!this.#changeCipherSpec) return false;
-      this.#read = this.#pendingRead;
+      this.#records.changeCipherSpec();
       const held = this.#held;
       this.#held = [];
       this.#heldBytes = 0;

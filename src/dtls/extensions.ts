@@ -62,7 +62,10 @@ export function decodeU16s(data: Uint8Array): readonly number[] {
   return numbers;
 }
 
-/** RFC 8422 Section 5.1.2: ec_point_formats; RFC 7250 Section 3: certificate types of a client; RFC 5746 Section 3.2: renegotiation_info. */
+/**
+ * RFC 8422 Section 5.1.2: ec_point_formats; RFC 7250 Section 3: certificate types of a client; RFC 5746 Section 3.2: renegotiation_info; RFC 9146
+ * Section 3: connection_id.
+ */
 export function encodeU8s(bytes: readonly number[]): Uint8Array {
   return putVector8(new ByteWriter(), Uint8Array.from(bytes)).finish();
 }

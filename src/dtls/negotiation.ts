@@ -1,4 +1,4 @@
-import { constantTimeEqual } from '../core/bytes.ts';
+import { constantTimeEqual, emptyBytes } from '../core/bytes.ts';
 import { agree, type CurveKeyPair, keyPair } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
@@ -9,6 +9,7 @@ import { HandshakeType, handshakeName, Transcript } from './handshake.ts';
 import { type ConnectionKeys, connectionKeys, extendedMasterSecret, masterSecret, pskPremaster, type Randoms, verifyData } from './key-schedule.ts';
 import { decodePoint, type NamedGroup, withPoint } from './named-groups.ts';
 import type { ReceivedMessage } from './reassembly.ts';
+import type { ConnectionIds } from './record-layer.ts';
 
 /** What outlives the handshake. */
 export interface Secrets {
@@ -24,7 +25,7 @@ export interface HandshakePort {
   /** Send a flight. `last`: nothing comes after it. */
   send(items: readonly FlightItem[], last: boolean): void;
   /** Protect epoch 1 with these. What is sent uses them from the next flight on; what comes in, after ChangeCipherSpec. */
-  protect(keys: ConnectionKeys): void;
+  protect(keys: ConnectionKeys, ids: ConnectionIds): void;
   emit(event: ConnectionEvent): void;
   /** The Finished of the peer is right, and ours is sent. */
   complete(secrets: Secrets, peer: PeerIdentity): void;
@@ -79,6 +80,7 @@ export class Negotiation {
   #sequence: number;
   suite: CipherSuite | undefined;
   extended = false;
+  ids: ConnectionIds = { send: emptyBytes, receive: emptyBytes };
   randoms: Randoms | undefined;
   #master: Uint8Array | undefined;
 

@@ -112,6 +112,7 @@ export class ServerHandshake implements Handshake {
   readonly #port: HandshakePort;
   readonly #negotiation: Negotiation;
   readonly #first: ReceivedMessage;
+  readonly #ownId: Uint8Array | undefined;
   #steps: Steps = new Steps();
   #ephemeral: Ephemeral | undefined;
   #exchange: ClientKeyExchange | undefined;
@@ -120,8 +121,12 @@ export class ServerHandshake implements Handshake {
   awaitsFinished = false;
   awaitsFlight = false;
 
-  /** `first`: the ClientHello whose cookie was right. Our message_seq goes on from its own. */
-  constructor(settings: ServerSettings, first: ReceivedMessage, port: HandshakePort) {
+  /**
+   * `first`: the ClientHello whose cookie was right. Our message_seq goes on from its own. `ownId`: the connection ID that the client is to send, if it takes
+   * part in that; empty: none.
+   */
+  constructor(settings: ServerSettings, first: ReceivedMessage, ownId: Uint8Array | undefined, port: HandshakePort) {
+    this.#ownId = ownId;
     this.#settings = settings;
     this.#port = port;
     this.#first = first;
@@ -198,6 +203,11 @@ export class ServerHandshake implements Handshake {
     if (offered(ExtensionType.extended_master_secret)) extensions.set(ExtensionType.extended_master_secret, present);
     if (keyExchange !== 'PSK' && offered(ExtensionType.ec_point_formats)) extensions.set(ExtensionType.ec_point_formats, encodeU8s([uncompressed]));
     if (keyExchange === 'ECDHE_ECDSA') extensions.set(ExtensionType.server_certificate_type, Uint8Array.of(CertificateType.RawPublicKey));
+    const id = hello.extensions.get(ExtensionType.connection_id);
+    if (id !== undefined && this.#ownId !== undefined) {
+      this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId };
+      extensions.set(ExtensionType.connection_id, encodeU8s([...this.#ownId]));
+    }
     if (asks) extensions.set(ExtensionType.client_certificate_type, Uint8Array.of(CertificateType.RawPublicKey));
     return extensions;
   }
@@ -270,7 +280,7 @@ export class ServerHandshake implements Handshake {
   #derive(psk: Uint8Array | undefined): void {
     const suite = this.#negotiation.suite!;
     const shared = this.#ephemeral === undefined ? undefined : sharedSecret(this.#ephemeral, this.#exchange!.point);
-    this.#port.protect(this.#negotiation.derive(premasterSecret(suite, psk, shared)));
+    this.#port.protect(this.#negotiation.derive(premasterSecret(suite, psk, shared)), this.#negotiation.ids);
     // RFC 5246 §7.4.8: who shows a key proves to have it.
     if (this.#clientKey !== undefined) this.#steps = new Steps({ type: HandshakeType.certificate_verify, required: true });
     else this.#awaitFinished();

@@ -1,4 +1,4 @@
-import { BytesError, equalBytes } from '../core/bytes.ts';
+import { BytesError, emptyBytes, equalBytes, toHex } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type ServerConfig, type ServerSettings, serverSettings, within } from './config.ts';
@@ -20,7 +20,7 @@ export interface DatagramPeer {
 }
 
 export interface DtlsServerConfig extends ServerConfig {
-  /** Associations, those whose handshake goes on included. The one that was quiet for longest goes for a new one. Default 20,000. */
+  /** Connections, those whose handshake goes on included. The one that was quiet for longest goes for a new one. Default 20,000. */
   readonly maxConnections?: number;
   /** Handshakes that go on at once. Over it the oldest goes of the address that has most of them. Default 1,000. */
   readonly maxHandshakes?: number;
@@ -32,6 +32,8 @@ export interface DtlsServerConfig extends ServerConfig {
 
 export type ServerEvent<P extends DatagramPeer> =
   | (ConnectionEvent & { readonly connection: Connection; readonly peer: P })
+  /** The peer, known by its connection ID, sends from another address: answer with `move`, at once or once it was reached there. */
+  | { readonly type: 'moved'; readonly to: P; readonly connection: Connection; readonly peer: P }
   | { readonly type: 'discarded'; readonly reason: DiscardReason; readonly connection?: undefined; readonly peer: P };
 
 export interface ServerPort<P extends DatagramPeer> {
@@ -40,18 +42,25 @@ export interface ServerPort<P extends DatagramPeer> {
   emit(event: ServerEvent<P>): void;
 }
 
+/** Connection IDs that are drawn for one connection: where so many are taken already, they are too short. */
+const mostTries = 16;
+
 /** A handshake that goes on, or an association that is there, and by which ClientHello it came to be. */
-interface Entry {
+interface Entry<P> {
   readonly connection: Connection;
   readonly random: Uint8Array;
+  /** The connection ID that the client sends, as a key. */
+  readonly id: string | undefined;
+  peer: P;
+  /** While the handshake goes on: the address that it counts for. */
+  readonly host: string;
 }
 
 /** What a server has with one address. */
-interface Association<P> {
-  readonly peer: P;
-  current: Entry | undefined;
+interface Place<P> {
+  current: Entry<P> | undefined;
   /** Takes the place of `current` once its handshake is over (RFC 6347, Section 4.2.8). */
-  next: Entry | undefined;
+  next: Entry<P> | undefined;
 }
 
 /**
@@ -80,7 +89,9 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #maxHandshakes: number;
   readonly #maxAllHandshakeBytes: number;
   /** In the order in which they were last heard of. */
-  readonly #associations: Map<string, Association<P>> = new Map();
+  readonly #entries: Map<Connection, Entry<P>> = new Map();
+  readonly #places: Map<string, Place<P>> = new Map();
+  readonly #byId: Map<string, Entry<P>> = new Map();
   /** Handshakes that go on, by address, each in the order of their beginning. */
   readonly #handshakes: Map<string, Set<Connection>> = new Map();
   #handshakeCount = 0;
@@ -97,50 +108,94 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#cookies = new Cookies(within('cookieRotation', config.cookieRotation ?? 60_000, 1000, 86_400_000), env);
   }
 
-  stats(): Readonly<Record<'associations' | 'handshakes' | 'handshakeBytes', number>> {
-    return { associations: this.#associations.size, handshakes: this.#handshakeCount, handshakeBytes: this.#maxAllHandshakeBytes - this.#budget.left };
+  stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'handshakeBytes', number>> {
+    return {
+      connections: this.#entries.size,
+      handshakes: this.#handshakeCount,
+      addresses: this.#places.size,
+      connectionIds: this.#byId.size,
+      handshakeBytes: this.#maxAllHandshakeBytes - this.#budget.left,
+    };
   }
 
   /** Take a datagram. Never throws on account of it. */
   receive(datagram: Uint8Array, peer: P): void {
-    const { records, malformed } = decodeRecords(datagram);
+    const { records, malformed } = decodeRecords(datagram, this.#settings.connectionIdLength);
     for (const record of records) this.#record(record, peer);
     if (malformed > 0) this.#discard('malformed', peer);
   }
 
+  /**
+   * Send to a peer at the address that `moved` tells, from now on. It is for the application to see that the peer can be reached there (RFC 9146, Section 6):
+   * CoAP has the Echo option for it.
+   */
+  move(connection: Connection, peer: P): void {
+    const entry = this.#entries.get(connection);
+    if (entry === undefined) return;
+    this.#leave(entry);
+    entry.peer = peer;
+    // The address may be that of another association still: this one is found by its connection ID.
+    const place = this.#placeOf(peer);
+    place.current ??= entry;
+  }
+
   /** End all associations, and tell the peers. */
   close(): void {
-    for (const { current, next } of [...this.#associations.values()]) {
-      next?.connection.close();
-      current?.connection.close();
-    }
+    for (const connection of [...this.#entries.keys()]) connection.close();
   }
 
   #discard(reason: DiscardReason, peer: P): void {
     this.#port.emit({ type: 'discarded', reason, peer });
   }
 
+  #placeOf({ key }: P): Place<P> {
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      place = { current: undefined, next: undefined };
+      this.#places.set(key, place);
+    }
+    return place;
+  }
+
+  #leave(entry: Entry<P>): void {
+    const { key } = entry.peer;
+    const place = this.#places.get(key);
+    if (place === undefined) return;
+    if (place.next === entry) place.next = undefined;
+    if (place.current === entry) place.current = undefined;
+    if (place.current === undefined && place.next === undefined) this.#places.delete(key);
+  }
+
   #record(record: DtlsRecord, peer: P): void {
+    if (record.type === ContentType.tls12_cid) {
+      const entry = this.#byId.get(toHex(record.cid));
+      if (entry === undefined) this.#discard('unknown', peer);
+      else entry.connection.receiveRecord(record, (isNewest) => this.#verified(entry, peer, isNewest));
+      return;
+    }
     if (record.epoch === 0 && record.type === ContentType.handshake && record.fragment[0] === HandshakeType.client_hello) {
       this.#clientHelloRecord(record, peer);
       return;
     }
-    const association = this.#associations.get(peer.key);
-    if (association === undefined) {
+    const place = this.#places.get(peer.key);
+    if (place === undefined) {
       this.#discard('unknown', peer);
       return;
     }
-    const { current, next } = association;
+    const { current, next } = place;
     // RFC 6347 §4.2.8: what is not protected is of the new one; what is, of the one whose keys open it.
-    if (record.epoch > 0 && current?.connection.receiveRecord(record) === true) this.#heardOf(association);
-    else if (next !== undefined) next.connection.receiveRecord(record);
+    const isCurrent = record.epoch > 0 && current?.connection.receiveRecord(record, (isNewest) => this.#verified(current, peer, isNewest));
+    if (isCurrent === true) return;
+    if (next !== undefined) next.connection.receiveRecord(record);
     else if (record.epoch === 0) current?.connection.receiveRecord(record);
   }
 
-  #heardOf(association: Association<P>): void {
-    // It may have ended by what was heard.
-    if (!this.#associations.delete(association.peer.key)) return;
-    this.#associations.set(association.peer.key, association);
+  /** A record is of this peer. RFC 9146 §6: only one that is newer than all before says that its address is another. */
+  #verified(entry: Entry<P>, peer: P, isNewest: boolean): void {
+    const { connection } = entry;
+    this.#entries.delete(connection);
+    this.#entries.set(connection, entry);
+    if (isNewest && entry.peer.key !== peer.key && connection.isConnected) this.#port.emit({ type: 'moved', to: peer, connection, peer: entry.peer });
   }
 
   #clientHelloRecord(record: DtlsRecord, peer: P): void {
@@ -157,13 +212,12 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       this.#discard('malformed', peer);
       return;
     }
-    const association = this.#associations.get(peer.key);
-    const { current, next } = association ?? {};
+    const { current, next } = this.#places.get(peer.key) ?? {};
     if (!this.#cookies.accepts(hello, peer.key)) this.#sendCookie(record, fragment, hello, peer);
     // The same hello again: a copy, or our answer got lost.
     else if (next !== undefined && equalBytes(next.random, hello.random)) next.connection.receiveRecord(record);
     else if (current !== undefined && equalBytes(current.random, hello.random)) this.#discard('handshake', peer);
-    else this.#accept(record, fragment, hello, association ?? { peer, current: undefined, next: undefined });
+    else this.#accept(record, fragment, hello, peer);
   }
 
   /** RFC 6347 §4.2.1: with the numbers of the ClientHello, in a message that is shorter than it. */
@@ -173,62 +227,75 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#port.send(encodePlaintextRecord(ContentType.handshake, record.sequence, message, dtls10), peer);
   }
 
-  #accept(record: DtlsRecord, fragment: HandshakeFragment, hello: ClientHello, association: Association<P>): void {
-    const { peer } = association;
-    association.next?.connection.replace();
-    this.#makeRoom(peer);
+  /** A connection ID that no connection has; empty when none is wanted, `undefined` when we take no part in them. */
+  #newId(): Uint8Array | undefined {
+    const { connectionIdLength } = this.#settings;
+    if (connectionIdLength === undefined) return undefined;
+    for (let tries = 0; tries < mostTries; tries++) {
+      const id = this.#env.random(connectionIdLength);
+      if (!this.#byId.has(toHex(id))) return id;
+    }
+    return emptyBytes;
+  }
+
+  #accept(record: DtlsRecord, fragment: HandshakeFragment, hello: ClientHello, peer: P): void {
+    this.#places.get(peer.key)?.next?.connection.replace();
+    this.#makeRoom();
     const first = { type: fragment.type, sequence: fragment.sequence, body: fragment.bytes.slice(), epoch: 0 };
+    const id = this.#newId();
     const connection: Connection = new Connection(
       { role: 'server', receive: fragment.sequence + 1, send: record.sequence },
       this.#settings,
       this.#env,
       this.#budget,
       {
-        send: (datagram) => this.#port.send(datagram, peer),
-        emit: (event) => this.#emit(event, association, connection),
+        send: (datagram) => this.#port.send(datagram, entry.peer),
+        emit: (event) => this.#emit(event, entry),
       },
-      (port) => new ServerHandshake(this.#settings, first, port),
+      (port) => new ServerHandshake(this.#settings, first, id, port),
     );
-    association.next = { connection, random: hello.random.slice() };
-    this.#associations.set(peer.key, association);
     const host = peer.address ?? peer.key;
+    const entry: Entry<P> = { connection, random: hello.random.slice(), id: id === undefined || id.length === 0 ? undefined : toHex(id), peer, host };
+    this.#entries.set(connection, entry);
+    this.#placeOf(peer).next = entry;
+    if (entry.id !== undefined) this.#byId.set(entry.id, entry);
     this.#handshakes.set(host, (this.#handshakes.get(host) ?? new Set()).add(connection));
     this.#handshakeCount++;
     connection.start();
   }
 
-  #emit(event: ConnectionEvent, association: Association<P>, connection: Connection): void {
-    const { peer, current, next } = association;
+  #emit(event: ConnectionEvent, entry: Entry<P>): void {
+    const { connection } = entry;
     if (event.type === 'connected') {
-      this.#handshakeEnded(connection, peer);
-      association.current = next;
-      association.next = undefined;
-      this.#heardOf(association);
+      this.#handshakeEnded(entry);
+      if (entry.id !== undefined && !connection.hasConnectionId) this.#byId.delete(entry.id);
+      const place = this.#placeOf(entry.peer);
+      const { current } = place;
+      place.current = entry;
+      place.next = undefined;
       // RFC 6347 §4.2.8: now, and not before.
       current?.connection.replace();
     } else if (event.type === 'closed') {
-      this.#handshakeEnded(connection, peer);
-      if (next?.connection === connection) association.next = undefined;
-      if (current?.connection === connection) association.current = undefined;
-      if (association.current === undefined && association.next === undefined) this.#associations.delete(peer.key);
+      this.#handshakeEnded(entry);
+      this.#entries.delete(connection);
+      if (entry.id !== undefined) this.#byId.delete(entry.id);
+      this.#leave(entry);
     }
-    this.#port.emit({ ...event, connection, peer });
+    this.#port.emit({ ...event, connection, peer: entry.peer });
   }
 
-  #handshakeEnded(connection: Connection, peer: P): void {
-    const host = peer.address ?? peer.key;
+  #handshakeEnded({ connection, host }: Entry<P>): void {
     const ofHost = this.#handshakes.get(host);
     if (ofHost?.delete(connection) !== true) return;
     this.#handshakeCount--;
     if (ofHost.size === 0) this.#handshakes.delete(host);
   }
 
-  #makeRoom({ key }: P): void {
+  #makeRoom(): void {
     if (this.#handshakeCount >= this.#maxHandshakes) this.#evictHandshake();
-    if (this.#associations.size < this.#maxConnections || this.#associations.has(key)) return;
-    for (const { current, next } of this.#associations.values()) {
-      next?.connection.evict();
-      current?.connection.evict();
+    if (this.#entries.size < this.#maxConnections) return;
+    for (const quietest of this.#entries.keys()) {
+      quietest.evict();
       return;
     }
   }

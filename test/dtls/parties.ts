@@ -84,6 +84,9 @@ export class ClientParty {
   }
 }
 
+/** What a server holds when it holds nothing. */
+export const nothingHeld: ReturnType<DtlsServer['stats']> = { connections: 0, handshakes: 0, addresses: 0, connectionIds: 0, handshakeBytes: 0 };
+
 /** A server on the simulated network that knows `identity`, takes any key of a client, and sends back what it gets. */
 export class ServerParty {
   readonly events: ServerEvent<Peer>[] = [];

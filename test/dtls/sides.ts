@@ -52,7 +52,7 @@ export function clientSide(config: ClientConfig): Side {
 /** `hello`: the ClientHello whose cookie was right. */
 export function serverSide(config: ServerConfig, hello: HandshakeMessage): Side {
   return Object.assign(
-    side('server', (port) => new ServerHandshake(serverSettings(config), { ...hello, epoch: 0 }, port)),
+    side('server', (port) => new ServerHandshake(serverSettings(config), { ...hello, epoch: 0 }, undefined, port)),
     { hello },
   );
 }
