@@ -67,6 +67,19 @@ export function provideGnutls(): string {
   return version;
 }
 
+/** The peer of `pion/main.go`, once it is built. */
+export const pionPeer: string = join(root, 'node_modules', '.cache', 'ace-coap', 'pion-peer');
+
+/** pion/dtls in a program of ours, and its version. Debian's Go builds it. */
+export function providePion(): string {
+  if (!available('go')) installPackages('go not found', 'golang-go');
+  const folder = join(root, 'test', 'interop', 'pion');
+  // Go 1.19 has no option for the folder.
+  const built = run('sh', '-c', 'cd "$0" && go build -o "$1" .', folder, pionPeer);
+  if (!built.ok) throw new ToolError(`go build of ${folder} failed:\n${built.text}`);
+  return /pion\/dtls\/v3 (\S+)/.exec(readFileSync(join(folder, 'go.mod'), 'utf8'))![1]!;
+}
+
 const probe = `
 import platform, importlib.metadata as metadata, aiocoap.oscore, aiocoap.oscore_sitewrapper, cbor2, websockets
 print(metadata.version("aiocoap"), platform.python_version())
