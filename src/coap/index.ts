@@ -19,7 +19,17 @@ export type { AmplificationOptions } from './echo/reachability.ts';
 export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from './echo/value.ts';
 export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo/value.ts';
 export { Endpoint } from './endpoint/endpoint.ts';
-export type { EndpointEvent, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './endpoint/options.ts';
+export type {
+  DurableName,
+  EndpointEvent,
+  EndpointLimits,
+  EndpointOptions,
+  ObservationOptions,
+  OutgoingRequest,
+  RequestOptions,
+  ResolveOptions,
+  SendOptions,
+} from './endpoint/options.ts';
 export { CoapResponse } from './endpoint/response.ts';
 export type { DeadlineOptions } from './endpoint/time-limit.ts';
 export { TimeLimit } from './endpoint/time-limit.ts';
@@ -31,7 +41,8 @@ export type { StatelessTokenOptions } from './exchange/stateless.ts';
 export { StatelessTokens, statelessTokenCost } from './exchange/stateless.ts';
 export type { StatelessOptions } from './exchange/stateless-requests.ts';
 export type { Handler, Layer, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from './layer.ts';
-export { Code, codeClass, codeName, formatCode, isRequest, isResponse, isSafe, Method } from './message/code.ts';
+export { copyOptions } from './message/cache-key.ts';
+export { Code, codeClass, codeName, formatCode, isIdempotent, isRequest, isResponse, isSafe, Method } from './message/code.ts';
 export { ContentFormat, contentFormatName, contentFormatOf } from './message/content-format.ts';
 export type { ExtendedTokenOptions } from './message/extended-token.ts';
 export type { Body, Message, MessageFormat } from './message/message.ts';
@@ -81,6 +92,8 @@ export { defaultMessagingLimits } from './messaging/port.ts';
 export type { Transmission, TransmissionListener } from './messaging/transmission.ts';
 export type { DatagramTransport, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './messaging/transport.ts';
 export { isStream } from './messaging/transport.ts';
+export type { DurableOptions, ObservationEvent, ObservationStore } from './observe/durable.ts';
+export { observeDurably, observedTarget } from './observe/durable.ts';
 export type { ObserveLayer, ObserveOptions } from './observe/layer.ts';
 export { observe } from './observe/layer.ts';
 export type { CacheOptions } from './proxy/cache.ts';
