@@ -20,6 +20,13 @@ async function settle(pending: () => number): Promise<void> {
   while (pending() > 0 && performance.now() < end);
 }
 
+/** Requests that are sent, and those that wait for a sequence number that is durable. */
+function underWay(stats: Readonly<Record<string, number>>): number {
+  let sum = 0;
+  for (const [name, count] of Object.entries(stats)) if (name === 'endpoint.requests' || name.endsWith('.waiting')) sum += count;
+  return sum;
+}
+
 /** Prints answers until enough have come, the server ends it, or the user does. */
 async function show(answers: AsyncIterable<Answer>, flags: ObserveFlags, stop: AbortSignal, onFirst: () => void): Promise<void> {
   let seen = 0;
@@ -81,7 +88,7 @@ async function observeWithToken(wanted: Wanted, flags: ObserveFlags, stop: Abort
   });
   try {
     await show(client.observe(wanted.text, { ...aceInit(wanted, config), signal: stop }), flags, stop, spinner.end);
-    await settle(() => client.stats()['endpoint.requests'] ?? 0);
+    await settle(() => underWay(client.stats()));
   } finally {
     await client.close();
   }
