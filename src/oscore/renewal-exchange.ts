@@ -171,7 +171,10 @@ export class RenewalExchange {
     });
   }
 
-  /** RFC 8613 Appendix B.2, step 3: R2, if this is a response #1 that verifies. The nonce has the Common IV of the second context in it. */
+  /**
+   * RFC 8613 Appendix B.2, step 3: R2, if this is a response #1 that verifies. Without a Partial IV of its own its nonce is the one from the request
+   * (Section 5.2), as it stands: made with the Common IV of the context of the request.
+   */
   #readResponse1(message: Response, context: SecurityContext, partialIv: Uint8Array): Uint8Array | undefined {
     const option = oscoreOptionOf(message);
     const r2 = option?.kidContext === undefined ? undefined : decodeExchangedId(option.kidContext);
@@ -179,7 +182,7 @@ export class RenewalExchange {
     const { kidContext: _, ...others }: OscoreOption = option;
     try {
       const second = this.#renewable.derive(concat(r2, context.idContext ?? emptyBytes));
-      const binding = { aad: second.sender.aad(partialIv), nonce: second.sender.nonce(partialIv) };
+      const binding = { aad: second.sender.aad(partialIv), nonce: context.sender.nonce(partialIv) };
       const { response } = unprotectResponse(withOscoreOption(message, others), second, binding);
       return response.code === Code.Unauthorized ? r2 : undefined;
     } catch {

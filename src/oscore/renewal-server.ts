@@ -67,10 +67,12 @@ function composeResponse1(
   const { partialIv } = option;
   if (partialIv === undefined) return undefined;
   try {
-    unprotectRequest(message, option, renewable.derive(idContext));
+    const first = renewable.derive(idContext);
+    unprotectRequest(message, option, first);
     const r2 = renewable.makeR2(env);
     const second = renewable.derive(concat(r2, idContext ?? emptyBytes));
-    const binding = { aad: second.recipient.aad(partialIv), nonce: second.recipient.nonce(partialIv) };
+    // §5.2: the nonce from the request, as it stands.
+    const binding = { aad: second.recipient.aad(partialIv), nonce: first.recipient.nonce(partialIv) };
     const response = protectResponse({ code: Code.Unauthorized, options: [], payload: emptyBytes }, second, binding);
     return withOscoreOption(response, { kidContext: encodeExchangedId(r2) });
   } catch {

@@ -1,54 +1,16 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Code, findOption, Method, OptionNumber, pathOptions, type Response, Router } from '../../src/coap/index.ts';
 import { fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
-import { systemEnv } from '../../src/core/env.ts';
-import {
-  type ContextParameters,
-  ContextTable,
-  decodeOscoreOption,
-  deriveContext,
-  type OscoreEvent,
-  type OscoreOption,
-  oscore,
-  RenewableContext,
-  type RenewableOptions,
-} from '../../src/oscore/index.ts';
+import { type ContextParameters, deriveContext } from '../../src/oscore/index.ts';
 import { freePort } from '../support/ports.ts';
-import { contextA, mirrored, PythonPeer, reservations, type Told } from './oscore-peers.ts';
-import { type Ours, type OursOptions, ours } from './ours.ts';
+import { contextA, mirrored, PythonPeer, type Told } from './oscore-peers.ts';
+import type { Ours } from './ours.ts';
+import { asking, options, renewing, serverOf, steps } from './renewal.ts';
 
 /*
  * aiocoap 0.4.17 does not run Appendix B.2: it has a hook for the context of a response and one for the context of a request, and the exchange of IDs is in
  * aiocoap/renewal.py. What is foreign here is the derivation with the exchanged ID Contexts, the option, the AAD and the nonces.
  */
-
-interface Renewing extends Ours {
-  readonly events: OscoreEvent[];
-  readonly renewable: RenewableContext;
-}
-
-async function renewing(t: TestContext, of: ContextParameters, options: RenewableOptions, endpoint: OursOptions = {}): Promise<Renewing> {
-  const events: OscoreEvent[] = [];
-  const contexts = new ContextTable();
-  const renewable = new RenewableContext(of, options);
-  contexts.addRenewable(renewable);
-  const layer = oscore({ contexts, store: reservations(), env: systemEnv, emit: (event) => events.push(event) });
-  return { ...(await ours(t, { ...endpoint, layers: [layer] })), events, renewable };
-}
-
-/** Our server, which writes down what it executes. */
-async function serverOf(t: TestContext, options: RenewableOptions = {}): Promise<Renewing & { readonly executed: string[] }> {
-  const executed: string[] = [];
-  const router = new Router();
-  router.resource('/told', {
-    post: (request) => {
-      executed.push(request.text());
-      return request.association === undefined ? { code: Code.Unauthorized } : request.text();
-    },
-  });
-  return { ...(await renewing(t, mirrored(contextA), options, { handler: router.handler })), executed };
-}
 
 function text(of: ContextParameters): string {
   return [of.masterSecret, of.masterSalt!, of.senderId, of.recipientId].map(toHex).join(':');
@@ -64,14 +26,6 @@ async function aiocoapClient(t: TestContext, idContext?: string) {
     assert.ok(told.protected);
     return [told.code, fromUtf8(fromHex(told.payload))];
   };
-}
-
-function options({ passed }: Ours): OscoreOption[] {
-  return passed.map(({ message }) => decodeOscoreOption(findOption(message.options, OptionNumber.Oscore)!.value));
-}
-
-function steps({ events }: Renewing): string[] {
-  return events.flatMap((event) => (event.type === 'renewing' ? [event.step] : event.type === 'renewed' ? ['renewed'] : []));
 }
 
 test('aiocoap client -> our server: RFC 8613 B.2, begun by the client', async (t) => {
@@ -116,16 +70,6 @@ async function aiocoapServer(t: TestContext, port: number, ...more: readonly str
   const server = new PythonPeer(t, 'renewal_server.py', String(port), text(mirrored(contextA)), ...more);
   await server.hear();
   return server;
-}
-
-async function asking(client: Renewing, port: number, payload: string): Promise<string> {
-  const response: Response = await client.endpoint.request(
-    { code: Method.POST, peer: await client.peer(port), options: pathOptions(['told']), payload: utf8(payload), association: client.renewable },
-    { timeout: 15_000 },
-  );
-  assert.equal(response.code, Code.Changed);
-  assert.equal(response.association, client.renewable);
-  return fromUtf8(response.payload);
 }
 
 for (const [name, more] of [

@@ -48,8 +48,10 @@ function response1(
 ): Response {
   const { r2 = fromHex('a0a1a2a3a4a5a6a7'), code = Code.Unauthorized, sequence, wrapped = encode(r2) } = of;
   const option = decodeOscoreOption(findOption(message.options, OptionNumber.Oscore)!.value);
-  const second = deriveContext({ ...mirrored(parameters), idContext: concat(r2, decode(option.kidContext!) as Uint8Array) });
-  const binding = { aad: second.recipient.aad(option.partialIv!), nonce: second.recipient.nonce(option.partialIv!) };
+  const id1 = decode(option.kidContext!) as Uint8Array;
+  const first = deriveContext({ ...mirrored(parameters), idContext: id1 });
+  const second = deriveContext({ ...mirrored(parameters), idContext: concat(r2, id1) });
+  const binding = { aad: second.recipient.aad(option.partialIv!), nonce: first.recipient.nonce(option.partialIv!) };
   const response = protectResponse({ code, options: [], payload: emptyBytes }, second, binding, sequence);
   const { partialIv } = decodeOscoreOption(findOption(response.options, OptionNumber.Oscore)!.value);
   const value = encodeOscoreOption(partialIv === undefined ? { kidContext: wrapped } : { kidContext: wrapped, partialIv });

@@ -175,7 +175,7 @@ export function auditRenewals(
     }
     const answered = (requests.get(`${to} ${from} ${toHex(message.token)}`) ?? []).some(({ context, partialIv: asked }) => {
       const own = kidContext === undefined ? context : derive(viewOf(input, context), concat(unwrapped(kidContext)!, context.idContext ?? emptyBytes));
-      const nonce = partialIv === undefined ? own.sender.nonce(asked) : own.recipient.nonce(partialIv);
+      const nonce = partialIv === undefined ? context.sender.nonce(asked) : own.recipient.nonce(partialIv);
       const aad = own.sender.aad(asked);
       if (!opens(() => own.recipient.aead.open(nonce, aad, message.payload))) return false;
       // By the key of the one who answers, of which the other end has the mirror.

@@ -19,10 +19,13 @@ function handKey(id: string, idContext: string, type: 'Key' | 'IV', length: numb
   return new Uint8Array(hkdfSync('sha256', parameters.masterSecret, parameters.masterSalt!, info, length));
 }
 
-/** Open what `sender` sealed with Partial IV 0 of `idOfPiv`, both of one byte, by hand: the plaintext in hexadecimal. */
-function handOpen(ciphertext: Uint8Array, idContext: string, sender: string, idOfPiv: string): string {
+/**
+ * Open what `sender` sealed with Partial IV 0 of `idOfPiv`, both of one byte, by hand: the plaintext in hexadecimal. The nonce is one of the context with
+ * `idOfNonce`.
+ */
+function handOpen(ciphertext: Uint8Array, idContext: string, sender: string, idOfPiv: string, idOfNonce: string = idContext): string {
   const key = handKey(sender, idContext, 'Key', 16);
-  const nonce = handKey('', idContext, 'IV', 13);
+  const nonce = handKey('', idOfNonce, 'IV', 13);
   // RFC 8613 §5.2: the length of the ID, the ID in front of five bytes of Partial IV.
   nonce[0] = nonce[0]! ^ 1;
   nonce[7] = nonce[7]! ^ fromHex(idOfPiv)[0]!;
@@ -52,12 +55,12 @@ test('RFC 8613 B.2: the exchange that the client begins, with each context deriv
   const id1 = kidContext1.slice(2);
   assert.deepEqual([toHex(request1!.option.kid!), toHex(request1!.option.partialIv!)], ['c1', '00']);
   assert.equal(handOpen(request1!.message.payload, id1, 'c1', 'c1'), '02b172ff68656c6c6f', 'POST /r hello');
-  // Step 2: R2 = S2 || HMAC, of 8 bytes each, and nothing else in the option; 4.01 without options.
+  // Step 2: R2 = S2 || HMAC, of 8 bytes each, and nothing else in the option; 4.01 without options. The nonce is that of request #1, Common IV and all.
   const kidContext2 = toHex(response1!.option.kidContext!);
   assert.match(kidContext2, /^50[0-9a-f]{32}$/);
   const r2 = kidContext2.slice(2);
   assert.deepEqual(Object.keys(response1!.option), ['kidContext']);
-  assert.equal(handOpen(response1!.message.payload, `${r2}${id1}`, '51', 'c1'), '81');
+  assert.equal(handOpen(response1!.message.payload, `${r2}${id1}`, '51', 'c1', id1), '81');
   // Step 3: R2 || R3.
   const kidContext3 = toHex(request2!.option.kidContext!);
   assert.match(kidContext3, /^5818[0-9a-f]{48}$/);

@@ -26,15 +26,21 @@ class Exchanged(MemoryContext):
     def context_from_response(self, unprotected):
         if oscore.COSE_KID_CONTEXT not in unprotected:
             return self
-        return Second(self.parameters, cbor2.loads(unprotected[oscore.COSE_KID_CONTEXT]), self.id_context)
+        return Second(self, cbor2.loads(unprotected[oscore.COSE_KID_CONTEXT]), oscore.COSE_PIV in unprotected)
 
 
 class Second(Exchanged):
-    """Of response #1, which carries R2 in place of the ID Context R2 || ID1."""
+    """Of response #1, which carries R2 in place of the ID Context R2 || ID1.
 
-    def __init__(self, parameters, r2, id1):
-        super().__init__(parameters, r2 + (id1 or b""))
+    Without a Partial IV of its own that has the nonce of the request (Section 5.2), as it stands. aiocoap makes it anew, so this has the Common IV of the
+    context of the request.
+    """
+
+    def __init__(self, first, r2, own_piv):
+        super().__init__(first.parameters, r2 + (first.id_context or b""))
         self.r2 = r2
+        if not own_piv:
+            self.common_iv = first.common_iv
 
     def third(self):
         id3 = self.r2 + os.urandom(8)
@@ -82,7 +88,7 @@ class First(Exchanged):
         self.server.cached.append(r2)
         if self.server.own_piv:
             request_id.can_reuse_nonce = False
-        raise Response1(Second(self.server.parameters, r2, self.id_context), request_id)
+        raise Response1(Second(self, r2, self.server.own_piv), request_id)
 
 
 class Third(First):
