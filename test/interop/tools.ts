@@ -52,6 +52,35 @@ export function provideLibcoap(): string {
   return version;
 }
 
+/** OpenSSL's command, and its version. */
+export function provideOpenssl(): string {
+  if (!available('openssl')) installPackages('openssl not found', 'openssl');
+  return run('openssl', 'version').text.trim();
+}
+
+/** GnuTLS's client and server with the tools that give them a network of their own, and its version. */
+export function provideGnutls(): string {
+  const packages = { 'gnutls-serv': 'gnutls-bin', 'gnutls-cli': 'gnutls-bin', unshare: 'util-linux', ip: 'iproute2' } as const;
+  const missing = Object.entries(packages).filter(([command]) => !available(command));
+  if (missing.length > 0) installPackages(`${missing.map(([command]) => command).join(' and ')} not found`, ...new Set(missing.map(([, name]) => name)));
+  const version = /^gnutls-cli (\S+)/m.exec(run('gnutls-cli', '--version').text)?.[1];
+  if (version === undefined) throw new ToolError('gnutls-cli does not tell its version: is it the one of GnuTLS?');
+  return version;
+}
+
+/** The peer of `pion/main.go`, once it is built. */
+export const pionPeer: string = join(cache, 'pion-peer');
+
+/** pion/dtls in a program of ours, and its version. Debian's Go builds it. */
+export function providePion(): string {
+  if (!available('go')) installPackages('go not found', 'golang-go');
+  const folder = join(root, 'test', 'interop', 'pion');
+  // Go 1.19 has no option for the folder.
+  const built = run('sh', '-c', 'cd "$0" && go build -o "$1" .', folder, pionPeer);
+  if (!built.ok) throw new ToolError(`go build of ${folder} failed:\n${built.text}`);
+  return /pion\/dtls\/v3 (\S+)/.exec(readFileSync(join(folder, 'go.mod'), 'utf8'))![1]!;
+}
+
 const probe = `
 import platform, importlib.metadata as metadata, aiocoap.oscore, aiocoap.oscore_sitewrapper, cbor2, websockets
 print(metadata.version("aiocoap"), platform.python_version())
