@@ -2,6 +2,7 @@ import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { memoryNames, memoryRow } from './memory.ts';
+import { oscoreWays } from './oscore.ts';
 import {
   blockRequests,
   expectBlock,
@@ -13,6 +14,7 @@ import {
   protectedGet,
   protectedRequests,
 } from './requests.ts';
+import { restartRow } from './restart.ts';
 import type { Row } from './row.ts';
 import { type Contender, measure, type Throughput } from './throughput.ts';
 import { clientCount, expectToken, introduce, tokenClients } from './token-requests.ts';
@@ -90,6 +92,9 @@ export const benches: readonly Bench[] = [
   }),
   ...memoryNames.map((name): Bench => ({ name, run: async (progress) => [await memoryRow(name, progress)] })),
   oscoreGet(),
+  { name: 'oscore-restart', run: async (progress) => [await restartRow(progress)] },
+  inProcess('oscore-protect', () => oscoreWays().protect),
+  inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   tokenRequest('token-request', clientCount, 3_200),
   tokenRequest('token-request-1', 1, 400),
   inProcess('cbor-encode-claims', encodeWays),

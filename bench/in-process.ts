@@ -9,10 +9,10 @@ export interface Way {
 }
 
 /** Counted rounds, after those that let the platform compile what is hot. */
-const rounds = 5;
-const warmingRounds = 3;
+const rounds = 25;
+const warmingRounds = 8;
 /** CPU time of one round, in microseconds. */
-const roundTime = 100_000;
+const roundTime = 30_000;
 
 function cpuTime(): number {
   const { user, system } = process.cpuUsage();
@@ -40,7 +40,10 @@ function calibrate(way: Way): number {
   return Math.max(1, Math.round(roundTime / cost));
 }
 
-/** Measures our way and the others in this process, in turn, round by round, so that a neighbour's noise meets all of them. */
+/**
+ * Measures our way and the others in this process, in turn, round by round. A ratio is the median of the rounds' own ratios, so that a neighbour's noise meets
+ * both sides of it.
+ */
 export function measureInProcess(bench: string, ours: Way, others: readonly Way[], progress: (text: string) => void): Row[] {
   const ways = [ours, ...others];
   const operations = ways.map(calibrate);
@@ -53,13 +56,14 @@ export function measureInProcess(bench: string, ours: Way, others: readonly Way[
     }
   }
   if (last === undefined) throw new Error(`${bench}: expected a result, got none`);
-  const [our, ...their] = costs.map(median);
+  const [ourCosts, ...theirCosts] = costs as [number[], ...number[][]];
+  const our = median(ourCosts);
   return others.map(({ name }, index) => ({
     bench,
-    value: Math.round(1e6 / our!),
+    value: Math.round(1e6 / our),
     unit: 'op/s',
     peer: name,
-    ratio: rounded(their[index]! / our!, 3),
-    server_cpu_us: rounded(our!, 3),
+    ratio: rounded(median(theirCosts[index]!.map((cost, round) => cost / ourCosts[round]!)), 3),
+    server_cpu_us: rounded(our, 3),
   }));
 }

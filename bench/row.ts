@@ -2,10 +2,10 @@
 export interface Row {
   readonly bench: string;
   readonly value: number;
-  readonly unit: 'req/s' | 'op/s' | 'MB/s' | 'bytes';
+  readonly unit: 'req/s' | 'op/s' | 'MB/s' | 'bytes' | 'ms';
   /** The server or the library that ours is compared with, or `limit`. */
   readonly peer: string;
-  /** Above 1: ours is better. Of servers and libraries: CPU time for each request or operation, theirs by ours. Of sizes: the limit by the value. */
+  /** Above 1: ours is better. Of servers and libraries: CPU time for each request or operation, theirs by ours. Of sizes and of times that have a limit: the limit by the value. */
   readonly ratio: number;
   /** Our CPU time for each request or operation, in microseconds; `null` where no time is measured. */
   readonly server_cpu_us: number | null;

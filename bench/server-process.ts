@@ -16,10 +16,10 @@ export class ServerProcess {
     this.port = port;
   }
 
-  /** Starts `servers/<name>.js` and waits until it listens. */
-  static async start(name: string, execArgv: readonly string[] = []): Promise<ServerProcess> {
+  /** Starts `servers/<name>.js` with arguments and waits until it listens. */
+  static async start(name: string, execArgv: readonly string[] = [], args: readonly string[] = []): Promise<ServerProcess> {
     const file = fileURLToPath(new URL(`servers/${name}.js`, import.meta.url));
-    const child = fork(file, [], { execArgv: [...execArgv], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(file, [...args], { execArgv: [...execArgv], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const { port } = await answer<{ port: number }>(child, name);
     return new ServerProcess(name, child, port);
   }
@@ -29,9 +29,10 @@ export class ServerProcess {
     return (await this.ask<{ cpu: number }>('cpu')).cpu;
   }
 
-  async ask<T>(question: string): Promise<T> {
+  /** @param within - milliseconds that the answer may take */
+  async ask<T>(question: string, within: number = patience): Promise<T> {
     this.#child.send(question);
-    return answer<T>(this.#child, this.name);
+    return answer<T>(this.#child, this.name, within);
   }
 
   async stop(): Promise<void> {
@@ -44,7 +45,7 @@ export class ServerProcess {
   }
 }
 
-function answer<T>(child: ChildProcess, name: string): Promise<T> {
+function answer<T>(child: ChildProcess, name: string, within: number = patience): Promise<T> {
   return new Promise((resolve, reject) => {
     const done = (): void => {
       clearTimeout(timer);
@@ -57,9 +58,9 @@ function answer<T>(child: ChildProcess, name: string): Promise<T> {
     };
     const fail = (): void => {
       done();
-      reject(new Error(`the server ${name} ended or did not answer within ${patience} ms`));
+      reject(new Error(`the server ${name} ended or did not answer within ${within} ms`));
     };
-    const timer = setTimeout(fail, patience);
+    const timer = setTimeout(fail, within);
     child.once('message', receive);
     child.once('exit', fail);
   });

@@ -39,6 +39,6 @@ export function printTable(rows: readonly Row[]): void {
   console.log(widths.map((width) => '-'.repeat(width)).join('  '));
   for (const row of cells) console.log(line(row));
   console.log(
-    '\nA ratio above 1 means that ours is better: of servers and libraries, CPU time for each request or operation, theirs by ours; of sizes, the limit by the value.',
+    '\nA ratio above 1 means that ours is better: of servers and libraries, CPU time for each request or operation, theirs by ours; of sizes and of times that have a limit, the limit by the value.',
   );
 }

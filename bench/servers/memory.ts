@@ -1,8 +1,10 @@
-/** Our endpoint without a socket, that tells what requests, observers and peers make it keep; started with --expose-gc. */
-import { Endpoint, encodeMessage, MessageType, Method, type Option, OptionNumber, pathOptions, Router } from '../../src/coap/index.ts';
+/** Our endpoint without a socket, that tells what requests, observers, peers and Security Contexts make it keep; started with --expose-gc. */
+import { Code, Endpoint, encodeMessage, MessageType, Method, type Option, OptionNumber, pathOptions, type Reply, Router } from '../../src/coap/index.ts';
 import { emptyBytes } from '../../src/core/bytes.ts';
+import { systemEnv } from '../../src/core/env.ts';
+import { ContextTable, deriveContext, oscore, protectRequest, type SecurityContext } from '../../src/oscore/index.ts';
 import { Inlet, peerAt } from '../../test/support/inlet.ts';
-import { temperature } from '../requests.ts';
+import { oscoreKeys, protectedGet, temperature } from '../requests.ts';
 import { serve } from './serve.ts';
 
 const path = pathOptions(['temperature']);
@@ -40,10 +42,40 @@ function kept({ requests, peers, options }: Asked): { readonly bytes: number } {
   return { bytes: memory() - before };
 }
 
+const tables: ContextTable[] = [];
+
+/** Bytes that a table keeps of contexts that have received one request each. */
+function keptContexts(count: number): { readonly bytes: number } {
+  const contexts = new ContextTable({ limit: count });
+  tables.push(contexts);
+  const store = { reserve: (): Promise<number> => Promise.reject(new Error('the bench reserves no sequence numbers')) };
+  let served = 0;
+  const handler = oscore({ contexts, store, env: systemEnv }).inbound((_, reply) => {
+    served++;
+    reply.respond({ code: Code.Content, options: [], payload: emptyBytes });
+  });
+  const reply: Reply = { respond: () => {}, notify: () => {}, onCancel: () => {} };
+  const peer = peerAt('127.0.0.1', 40_000);
+  const before = memory();
+  for (let index = 0; index < count; index++) {
+    const recipientId = Uint8Array.of(0, index >>> 16, index >>> 8, index);
+    const context = deriveContext({ ...oscoreKeys(0), senderId: Uint8Array.of(1), recipientId, replayWindow: 32 });
+    contexts.add(context);
+    // What the client would send: its Sender Context is our Recipient Context.
+    const client = { sender: context.recipient } as SecurityContext;
+    const { message } = protectRequest({ ...protectedGet, peer }, client, 0);
+    handler(message, reply);
+  }
+  if (served !== count) throw new Error(`expected ${count} requests to be served, got ${served}`);
+  return { bytes: memory() - before };
+}
+
 // What is compiled and grown once belongs to nobody.
 kept({ requests: 2000, peers: 10, options: registration });
+keptContexts(2000);
 serve(0, () => Promise.all(endpoints.map((endpoint) => endpoint.close())).then(() => {}), {
   requests: () => kept({ requests: 100_000, peers: 1000, options: path }),
   observers: () => kept({ requests: 10_000, peers: 100, options: registration }),
   peers: () => kept({ requests: 10_000, peers: 10_000, options: path }),
+  contexts: () => keptContexts(100_000),
 });

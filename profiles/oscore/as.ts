@@ -94,6 +94,9 @@ function report(io: AsIo, event: OscoreEvent): void {
     case 'sequence':
       io.emit({ type: 'oscore-sequence', reason: event.code, detail: event.detail });
       break;
+    case 'running-out':
+      io.emit({ type: 'oscore-running-out', detail: `${event.remaining} sender sequence numbers remain` });
+      break;
     case 'restored':
       io.emit({ type: 'oscore-restored', ...detailOf(event.context) });
       break;

@@ -118,7 +118,7 @@ class OscoreAtClient implements ProfileAtClient {
   /** @see https://www.rfc-editor.org/rfc/rfc9203#section-4.1 (update of access rights) */
   async update(granted: TokenResponse, association: SecurityAssociation, target: Target): Promise<void> {
     const payload = encode(writeKnownMap(uploadSpec, { accessToken: granted.accessToken }));
-    const response = await this.#io.request({ ...uploadRequest(target, payload), association });
+    const response = await this.#io.request({ ...uploadRequest(target, payload), association, idempotent: true });
     if (response.code !== Code.Created) throw refused(response);
     if (response.association !== association)
       throw broken('ERR_ACE_UNPROTECTED', 'expected a protected answer to the update, got one without protection', response.code);

@@ -6,6 +6,7 @@
  * ```
  */
 export type { OscoreProfileOptions } from './client.ts';
+export { storedContexts } from './context-store.ts';
 export { OscoreProfileError } from './credentials.ts';
 export { inputMaterialParameters } from './params.ts';
 export { oscoreProfile, oscoreProfileWith } from './profile.ts';

@@ -12,11 +12,16 @@ import { coseKeyNames, coseKeySetNames, kdfContextNames } from './cose-names.ts'
 import { ExitCode, UsageError } from './exit.ts';
 import { inputBytes } from './input.ts';
 import { claimNames, coseNames, hintNames, introspectionNames, itemNames, tokenNames } from './names.ts';
+import type { DatagramOpener } from './oscore/open-datagram.ts';
 import { renderDatagram } from './render.ts';
 
 export interface DecodeFlags {
   readonly as: string;
   readonly config?: string;
+  /** Files of OSCORE contexts. */
+  readonly oscore?: readonly string[];
+  /** The request that a response answers. */
+  readonly request?: string;
   readonly secrets?: boolean;
   readonly json?: boolean;
 }
@@ -24,6 +29,8 @@ export interface DecodeFlags {
 interface Decoded {
   readonly kind: string;
   readonly lines: readonly string[];
+  /** What OSCORE protects in it. */
+  readonly oscore?: Readonly<Record<string, unknown>>;
 }
 
 const cborKinds: Readonly<Record<string, ItemNames>> = {
@@ -100,7 +107,7 @@ function kindOfMap(value: CborMap): string {
   // The registries share numbers; these keys are in one of them only, or of a type that tells.
   if (value.has(10) || value.has(11)) return 'introspection';
   if (typeof first === 'number') return 'cose-key';
-  if (typeof first === 'string') return /^coaps?:/.test(first) && !value.has(4) ? 'hints' : 'claims';
+  if (typeof first === 'string') return /^coaps?(?:\+tcp|\+ws)?:/.test(first) && !value.has(4) ? 'hints' : 'claims';
   if (value.has(30)) return 'error';
   if (value.has(40) || value.has(42) || value.has(43) || value.has(44)) return 'authz-info';
   if (first instanceof Uint8Array) return 'token-response';
@@ -171,25 +178,55 @@ function kindOf(bytes: Uint8Array): string {
   );
 }
 
-async function decodeBytes(bytes: Uint8Array, flags: DecodeFlags): Promise<Decoded> {
-  const kind = flags.as === 'auto' ? kindOf(bytes) : flags.as;
-  if (kind === 'coap') return { kind, lines: renderDatagram(bytes) };
+/** A datagram, and with contexts what they protect in it. */
+function decodeCoap(bytes: Uint8Array, opener: DatagramOpener | undefined): Decoded {
+  const lines = renderDatagram(bytes);
+  if (opener === undefined) return { kind: 'coap', lines };
+  const { verified, lines: inside, json } = opener.open(decodeDatagram(bytes));
+  if (!verified) process.exitCode = ExitCode.refused;
+  return { kind: 'coap', lines: [...lines, '', ...inside], oscore: json };
+}
+
+async function decodeBytes(bytes: Uint8Array, flags: DecodeFlags, opener: DatagramOpener | undefined): Promise<Decoded> {
+  // Who names a context means a datagram, where the bytes are one.
+  const isDatagram = opener !== undefined && fault(decodeDatagram, bytes) === undefined;
+  const kind = flags.as !== 'auto' ? flags.as : isDatagram ? 'coap' : kindOf(bytes);
+  if (kind === 'coap') return decodeCoap(bytes, opener);
+  if (opener !== undefined) throw new UsageError(`input: expected a CoAP datagram with --oscore, got ${kind}`);
   if (kind === 'oscore-option') return decodeOption(bytes);
   if (kind === 'cwt') return decodeCwt(bytes, flags);
   return { kind, lines: notation(bytes, cborKinds[kind]!, flags) };
 }
 
-/** `ace-coap decode` */
-export async function decodeCommand(input: string, flags: DecodeFlags): Promise<void> {
+/** What opens protected datagrams is loaded only where it is wanted. */
+async function openerFor({ oscore, request }: DecodeFlags): Promise<DatagramOpener | undefined> {
+  if (oscore === undefined) {
+    if (request !== undefined) throw new UsageError('--request: expected --oscore with it, got none');
+    return undefined;
+  }
+  const { openerOf } = await import('./oscore/open-datagram.ts');
+  return openerOf(oscore, request === undefined ? undefined : await inputBytes(request));
+}
+
+async function decodeInput(input: string, flags: DecodeFlags, opener: DatagramOpener | undefined): Promise<void> {
   const bytes = await inputBytes(input);
   let decoded: Decoded;
   try {
-    decoded = await decodeBytes(bytes, flags);
+    decoded = await decodeBytes(bytes, flags, opener);
   } catch (error) {
     if (error instanceof ProtocolError && !(error instanceof UsageError)) throw new UsageError(`input: ${error.message}`, { cause: error });
     throw error;
   }
-  const { kind, lines } = decoded;
-  if (flags.json) console.log(JSON.stringify({ kind, bytes: bytes.length, notation: lines.join('\n') }));
+  const { kind, lines, oscore } = decoded;
+  if (flags.json) console.log(JSON.stringify({ kind, bytes: bytes.length, notation: lines.join('\n'), ...(oscore === undefined ? {} : { oscore }) }));
   else console.log(`# ${kind}, ${bytes.length} bytes\n${lines.join('\n')}`);
+}
+
+/** `ace-coap decode` */
+export async function decodeCommand(inputs: readonly string[], flags: DecodeFlags): Promise<void> {
+  const opener = await openerFor(flags);
+  for (const [index, input] of inputs.entries()) {
+    if (index > 0 && !flags.json) console.log('');
+    await decodeInput(input, flags, opener);
+  }
 }

@@ -16,7 +16,7 @@ const silence: ReadonlySet<string> = new Set(['ERR_COAP_TIMEOUT', 'ERR_COAP_CONN
 
 /** What the user mends: a word of the command line, a file, the machine that it runs on. */
 const wrongUse =
-  /^ERR_(?:CLI_|CONFIG_|STORE_|(?:AS|RS|ACE)_CONFIG$|(?:AS|RS)_USE$|AS_TOKEN_KEY$|ACE_METHOD$|COAP_(?:URI|PARAMETER|RESOURCE)$|TRANSPORT_(?:BIND|RESOLVE|SCHEME|TLS)$|OSCORE_PARAMETERS$|OSCORE_PROFILE_(?:CREDENTIALS|USE)$)/;
+  /^ERR_(?:CLI_|CONFIG_|STORE_|(?:AS|RS|ACE)_CONFIG$|(?:AS|RS)_USE$|AS_TOKEN_KEY$|ACE_METHOD$|COAP_(?:URI|PARAMETER|RESOURCE)$|TRANSPORT_(?:BIND|OPTION|RESOLVE|SCHEME|TLS)$|OSCORE_PARAMETERS$|OSCORE_PROFILE_(?:CREDENTIALS|USE)$)/;
 
 /**
  * The exit code for an error; `undefined` for a fault of ours, which deserves its stack.

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { CoapError, OptionNumber, uintOf } from '../coap/index.ts';
+import { CoapError, OptionNumber, type Response, uintOf } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { ExitCode } from './exit.ts';
-import { aceInit, milliseconds, plainRequest, proxyOf, type RequestFlags, sessions, type Wanted, wantedOf, withPlain } from './request.ts';
+import { aceInit, milliseconds, proxyOf, type RequestFlags, requestOf, sessions, type Wanted, wantedOf, withEndpoint } from './request.ts';
 import { err, type Spinning, spin } from './terminal.ts';
 
 export interface ObserveFlags extends RequestFlags {
@@ -43,12 +43,12 @@ async function show(answers: AsyncIterable<Answer>, flags: ObserveFlags, stop: A
   }
 }
 
-async function* unprotected(responses: AsyncIterable<Omit<Answer, 'protected'>>): AsyncGenerator<Answer> {
-  for await (const response of responses) yield { ...response, protected: false };
+async function* answersOf(responses: AsyncIterable<Response>): AsyncGenerator<Answer> {
+  for await (const response of responses) yield { ...response, protected: response.association !== undefined };
 }
 
 /** Without a configuration: `--timeout` is for the first answer. */
-async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSignal, onFirst: () => void): Promise<void> {
+async function observeDirectly(wanted: Wanted, flags: ObserveFlags, stop: AbortSignal, onFirst: () => void): Promise<void> {
   const { timeout } = milliseconds(flags.timeout);
   const late = new AbortController();
   const expire = (): void => late.abort(new CoapError('ERR_COAP_TIMEOUT', `expected a response within ${timeout} ms, got none`));
@@ -58,9 +58,9 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
     onFirst();
   };
   try {
-    await withPlain(proxyOf(flags).uri ?? wanted.uri, flags, async (endpoint) => {
-      const responses = endpoint.observe(await plainRequest(wanted, endpoint), { signal: AbortSignal.any([stop, late.signal]) });
-      await show(unprotected(responses), flags, stop, heard);
+    await withEndpoint(proxyOf(flags).uri ?? wanted.uri, flags, async (endpoint, association) => {
+      const responses = endpoint.observe(await requestOf(wanted, endpoint, association), { signal: AbortSignal.any([stop, late.signal]) });
+      await show(answersOf(responses), flags, stop, heard);
       await settle(() => endpoint.stats()['requests'] ?? 0);
     });
   } finally {
@@ -69,7 +69,7 @@ async function observePlain(wanted: Wanted, flags: ObserveFlags, stop: AbortSign
 }
 
 /** With a configuration, and so with a token. */
-async function observeProtected(wanted: Wanted, flags: ObserveFlags, stop: AbortSignal, spinner: Spinning): Promise<void> {
+async function observeWithToken(wanted: Wanted, flags: ObserveFlags, stop: AbortSignal, spinner: Spinning): Promise<void> {
   const { openConfigured } = await sessions();
   const { client, config } = await openConfigured(flags.config!, {
     verbose: flags.verbose === true,
@@ -95,8 +95,8 @@ export async function observeCommand(uri: string, flags: ObserveFlags): Promise<
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
   const spinner = spin(`observe ${uri}`, flags.verbose);
   try {
-    if (flags.config === undefined) await observePlain(wanted, flags, stop.signal, spinner.end);
-    else await observeProtected(wanted, flags, stop.signal, spinner);
+    if (flags.config === undefined) await observeDirectly(wanted, flags, stop.signal, spinner.end);
+    else await observeWithToken(wanted, flags, stop.signal, spinner);
   } finally {
     spinner.end();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, end);

@@ -3,9 +3,12 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DecodeFlags } from './decode.ts';
 import type { InitFlags } from './init.ts';
 import type { ObserveFlags } from './observe.ts';
+import type { DeriveFlags } from './oscore/derive.ts';
+import type { PairFlags } from './oscore/init.ts';
 import type { ProxyFlags } from './proxy.ts';
 import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
+import type { ServeResourcesFlags } from './serve-resources.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
 
 function seconds(text: string): number {
@@ -17,6 +20,16 @@ function seconds(text: string): number {
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text) || Number(text) === 0) throw new InvalidArgumentError('expected a whole number above 0.');
   return Number(text);
+}
+
+function sequenceNumber(text: string): number {
+  if (!/^\d+$/.test(text) || Number(text) >= 2 ** 40) throw new InvalidArgumentError('expected a whole number from 0 to 2^40-1.');
+  return Number(text);
+}
+
+/** For an option that may be given several times. */
+function each(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
 }
 
 function port(text: string): number {
@@ -33,10 +46,19 @@ function examples(...lines: readonly string[]): string {
 const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
 const configHelp = 'lab folder or client.yaml; without it the request goes as plain CoAP';
 
+/** The options of whatever connects over TLS; with a configuration, in place of what stands there. */
+function tlsOptions(command: Command): Command {
+  return command
+    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
+    .option('--cert <file>', 'certificate to show to the server, PEM')
+    .option('--key <file>', 'key of that certificate, PEM');
+}
+
 /** The options that every request takes. */
 function requestOptions(command: Command): Command {
-  return command
+  command
     .option('-c, --config <path>', configHelp)
+    .option('--oscore <file>', 'protect by the OSCORE context of this file (see: ace-coap oscore --help), without a token')
     .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
     .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
     .option('--non', 'send as a Non-confirmable message')
@@ -47,10 +69,8 @@ function requestOptions(command: Command): Command {
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')
     .option('--scope <scope>', 'scope to ask the AS for, instead of what the RS hints at')
     .option('--audience <audience>', 'audience to ask the AS for, instead of what the RS hints at')
-    .option('--plain', 'take an answer that nothing protects, although --config is given')
-    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
-    .option('--cert <file>', 'certificate to show to the server, PEM')
-    .option('--key <file>', 'key of that certificate, PEM');
+    .option('--plain', 'take an answer that nothing protects, although --config is given');
+  return tlsOptions(command);
 }
 
 function payloadOptions(command: Command): Command {
@@ -90,6 +110,46 @@ const methods: readonly { name: string; does: string; example: string; payload: 
     payload: true,
   },
 ];
+
+const contextHelp = `
+A context file is JSON with bytes in hexadecimal, of mode 0600; each end has its own:
+  {
+    "master_secret": "0102030405060708090a0b0c0d0e0f10",   (or "master_secret_file": a key file)
+    "master_salt": "9e7ca92223786340",                     (absent: empty)
+    "sender_id": "01", "recipient_id": "02",
+    "id_context": "37cbf3210017a2d3",                      (absent: none)
+    "aead": "AES-CCM-16-64-128", "hkdf": "HKDF SHA-256",   (these, unless others are named)
+    "replay_window": 32,
+    "store": "state/oscore"                                (folder for sequence numbers, beside the file)
+  }
+Keep the store as long as the keys, use each file in one place, and no such keys in another program as well: OSCORE would use a nonce twice.
+`;
+
+function addOscore(ace: Command): void {
+  const oscore = ace
+    .command('oscore')
+    .description('make OSCORE context files, and show what is derived from one (RFC 8613)')
+    .addHelpText('after', `${contextHelp}${examples('ace-coap oscore init keys', 'ace-coap oscore derive keys/client.json')}`);
+  oscore
+    .command('init')
+    .argument('[folder]', 'folder to make', 'keys')
+    .description('make a fresh context: client.json and server.json')
+    .option('--client-id <hex>', 'what the client sends as', '01')
+    .option('--server-id <hex>', 'what the server sends as', '02')
+    .option('--id-context <hex>', 'tells contexts apart whose identifiers are the same')
+    .option('--aead <name>', 'AEAD algorithm by its name in the registry "COSE Algorithms" (AES-CCM-16-64-128)')
+    .option('--hkdf <name>', 'HKDF SHA-256 or HKDF SHA-512 (HKDF SHA-256)')
+    .addHelpText('after', examples('ace-coap oscore init keys', 'ace-coap oscore init keys2 --client-id 0a --server-id 0b --aead A256GCM'))
+    .action(async (folder: string, flags: PairFlags) => (await import('./oscore/init.ts')).initPairCommand(folder, flags));
+  oscore
+    .command('derive')
+    .argument('<file>', 'OSCORE context file; its keys are shown')
+    .description('show Sender Key, Recipient Key and Common IV, the info structures that they come from, and nonces and AAD for a Partial IV')
+    .option('--partial-iv <n>', 'sequence number that the nonces and the AAD are for', sequenceNumber, 0)
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', examples('ace-coap oscore derive keys/client.json', 'ace-coap oscore derive keys/client.json --partial-iv 20 --json'))
+    .action(async (file: string, flags: DeriveFlags) => (await import('./oscore/derive.ts')).deriveCommand(file, flags));
+}
 
 /** The whole command line. Errors are thrown, not printed: main.ts turns them into exit codes. */
 export function program(version: string): Command {
@@ -148,6 +208,27 @@ export function program(version: string): Command {
       ),
     )
     .action(async (flags: ProxyFlags) => (await import('./proxy.ts')).proxyCommand(flags));
+  ace
+    .command('serve')
+    .description('serve resources over CoAP in the foreground, to try things out; with --oscore protected by its contexts; Ctrl-C stops it')
+    .option('--listen <uri>', 'where: scheme://address[:port]; may be repeated (coap://127.0.0.1:5683)', each)
+    .option('--value </path=text>', 'a text that can be read and written; may be repeated', each)
+    .option('--sensor </path=number>', 'a number that changes by itself; may be repeated; without any resource: /temperature and /led', each)
+    .option('--oscore <file>', 'serve whoever shares the OSCORE context of this file; may be repeated', each)
+    .option('--allow-unprotected', 'with --oscore: answer requests that nothing protects too, instead of refusing them with 4.01')
+    .option('--cert <file>', 'certificate of this server, PEM (coaps+tcp, coaps+ws)')
+    .option('--key <file>', 'key of that certificate, PEM')
+    .option('--client-ca <file>', 'certificates that clients have to show one of, PEM')
+    .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+    .option('--json', 'log JSON lines, also on a terminal')
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap serve --value /hello=world',
+        'ace-coap serve --listen coap://127.0.0.1:5683 --listen coap+tcp://127.0.0.1:5683 --oscore keys/server.json',
+      ),
+    )
+    .action(async (flags: ServeResourcesFlags) => (await import('./serve-resources.ts')).serveResources(flags));
   for (const { name, does, example, payload } of methods) {
     const command = requestOptions(ace.command(name).argument('<uri>', uriHelp).description(does)).addHelpText('after', examples(example));
     if (payload) payloadOptions(command);
@@ -167,39 +248,42 @@ export function program(version: string): Command {
   requestOptions(ace.command('discover').argument('<uri>', 'coap://host[:port][?rt=...]').description('list the resources of a server (RFC 6690)'))
     .addHelpText('after', examples('ace-coap discover coap://127.0.0.1:5683', "ace-coap discover 'coap://127.0.0.1:5683?rt=ace.ai'"))
     .action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).discoverCommand(uri, flags));
-  ace
-    .command('ping')
-    .argument('<uri>', 'coap://host[:port]')
-    .description('ask whether a CoAP endpoint is there (RFC 7252 Section 4.3, RFC 8323 Section 5.4)')
-    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
-    .option('--cert <file>', 'certificate to show to the server, PEM')
-    .option('--key <file>', 'key of that certificate, PEM')
-    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
-    .option('--json', 'print one JSON object')
-    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+  tlsOptions(
+    ace
+      .command('ping')
+      .argument('<uri>', 'coap://host[:port]')
+      .description('ask whether a CoAP endpoint is there (RFC 7252 Section 4.3, RFC 8323 Section 5.4)')
+      .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+      .option('--json', 'print one JSON object')
+      .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
+  )
     .addHelpText('after', examples('ace-coap ping coap://127.0.0.1:5683'))
     .action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).pingCommand(uri, flags));
-  ace
-    .command('token')
-    .description('ask the AS for an access token and show it')
-    .requiredOption('-c, --config <path>', 'lab folder or client.yaml')
-    .requiredOption('--audience <audience>', 'resource server the token is for')
-    .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
-    .option('--as <uri>', 'authorization server, where the configuration names several')
-    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
-    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
-    .option('--json', 'print one JSON object')
-    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+  tlsOptions(
+    ace
+      .command('token')
+      .description('ask the AS for an access token and show it')
+      .requiredOption('-c, --config <path>', 'lab folder or client.yaml')
+      .requiredOption('--audience <audience>', 'resource server the token is for')
+      .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
+      .option('--as <uri>', 'authorization server, where the configuration names several')
+      .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+      .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+      .option('--json', 'print one JSON object')
+      .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
+  )
     .addHelpText('after', examples('ace-coap token --audience rs1 --scope "r_temp w_led" --config lab'))
     .action(async (flags: TokenFlags) => (await import('./token.ts')).tokenCommand(flags));
-  ace
-    .command('introspect')
-    .argument('<token>', 'access token in hex or base64url, @file, or - for standard input')
-    .description('ask the AS what a token says (RFC 9200 Section 5.9), as the resource server; exit code 1: the token is not active')
-    .requiredOption('-c, --config <path>', 'lab folder or rs.yaml')
-    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
-    .option('--json', 'print one JSON object')
-    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+  tlsOptions(
+    ace
+      .command('introspect')
+      .argument('<token>', 'access token in hex or base64url, @file, or - for standard input')
+      .description('ask the AS what a token says (RFC 9200 Section 5.9), as the resource server; exit code 1: the token is not active')
+      .requiredOption('-c, --config <path>', 'lab folder or rs.yaml')
+      .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+      .option('--json', 'print one JSON object')
+      .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
+  )
     .addHelpText(
       'after',
       examples(
@@ -208,9 +292,10 @@ export function program(version: string): Command {
       ),
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
+  addOscore(ace);
   ace
     .command('decode')
-    .argument('<input>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input')
+    .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')
     .description('show a CoAP datagram, an OSCORE option, a COSE object, a CWT, an ace+cbor map or any CBOR in annotated diagnostic notation')
     .addOption(
       new Option('--as <kind>', 'what it is; absent: found out')
@@ -235,17 +320,24 @@ export function program(version: string): Command {
         .default('auto'),
     )
     .option('-c, --config <path>', 'lab folder or rs.yaml, whose token keys verify and open a CWT (exit code 1: none does)')
+    .option(
+      '--oscore <file>',
+      'decrypt datagrams by the OSCORE context of this file, whichever end sent them; may be repeated (exit code 1: none verifies)',
+      each,
+    )
+    .option('--request <input>', 'with --oscore: the request that the datagram answers, or its OSCORE option; absent: an earlier input')
     .option('--secrets', 'show key material')
-    .option('--json', 'print one JSON object')
+    .option('--json', 'print one JSON object for each input')
     .addHelpText(
       'after',
       examples(
+        'ace-coap decode --oscore keys/client.json @request.bin @response.bin',
         'ace-coap decode 4401a4b15d1f6c2ebb74656d7065726174757265',
         'ace-coap decode a1041a6553f100 --as claims',
         'ace-coap decode @token.bin --config lab',
       ),
     )
-    .action(async (input: string, flags: DecodeFlags) => (await import('./decode.ts')).decodeCommand(input, flags));
+    .action(async (inputs: readonly string[], flags: DecodeFlags) => (await import('./decode.ts')).decodeCommand(inputs, flags));
   ace
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')

@@ -15,7 +15,8 @@ import { ProtocolError } from '../core/errors.ts';
 import type { Logger } from '../operate/index.ts';
 import { udp } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
-import { loggerFor, type ServeFlags, untilStopped } from './serve.ts';
+import { untilStopped } from './listen.ts';
+import { loggerFor, type ServeFlags } from './serve.ts';
 import { addressFor } from './socket.ts';
 
 export interface ProxyFlags extends ServeFlags {
@@ -110,7 +111,7 @@ export async function proxyCommand(flags: ProxyFlags): Promise<void> {
   let front: Endpoint | undefined;
   try {
     front = new Endpoint({ transport: await udp({ address, port: listen.port }), proxying: make(upstream) });
-    await untilStopped('proxy', logger, front);
+    await untilStopped('proxy', logger, [front]);
   } finally {
     await front?.close();
     await upstream.close();

@@ -12,6 +12,7 @@ import {
   OptionNumber,
   parseUri,
   type Request,
+  type SecurityAssociation,
   sortOptions,
   uintOption,
   uriOptions,
@@ -20,12 +21,14 @@ import { emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
-import { isReachable, type TlsFlags, transportsFor } from './socket.ts';
+import { isReachable, type TlsFlags, tlsFiles, transportsFor } from './socket.ts';
 import { table, waiting } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
 export interface RequestFlags extends TlsFlags {
   readonly config?: string;
+  /** File of an OSCORE context. */
+  readonly oscore?: string;
   readonly accept?: string;
   readonly contentFormat?: string;
   readonly data?: string;
@@ -87,6 +90,7 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
   if (flags.config === undefined && (flags.scope !== undefined || flags.audience !== undefined)) {
     throw new UsageError('--scope and --audience: expected --config with them, got none');
   }
+  if (flags.config !== undefined && flags.oscore !== undefined) throw new UsageError('expected either --config or --oscore, got both');
   proxyOf(flags);
   return {
     text,
@@ -101,30 +105,52 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
 
 export const milliseconds = (seconds: number | undefined): { timeout?: number } => (seconds === undefined ? {} : { timeout: seconds * 1000 });
 
-/** A plain CoAP endpoint that reaches what a URI names, for the length of one command. */
-export async function withPlain<T>(uri: CoapUri, flags: RequestFlags, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
-  const transports = await transportsFor([uri], flags);
-  const tracer = new Tracer();
-  const endpoint = new Endpoint({
-    transport: flags.verbose ? transports.map((transport) => tracer.wrap(transport)) : transports,
-    ...(flags.qBlock ? { qBlock: {} } : {}),
-  });
+/** An endpoint that reaches what a URI names, for the length of one command, and with `--oscore` what protects its requests. */
+export async function withEndpoint<T>(
+  uri: CoapUri,
+  flags: RequestFlags,
+  use: (endpoint: Endpoint, association: SecurityAssociation | undefined) => Promise<T>,
+): Promise<T> {
+  const tracer = flags.verbose ? new Tracer() : undefined;
+  const protection = flags.oscore === undefined ? undefined : await (await import('./oscore/client.ts')).openForClient(flags.oscore, tracer);
   try {
-    return await use(endpoint);
+    const transports = await transportsFor([uri], await tlsFiles(flags));
+    const endpoint = new Endpoint({
+      transport: tracer === undefined ? transports : transports.map((transport) => tracer.wrap(transport)),
+      // Under protection every server answers for the option, so nobody need be asked before.
+      ...(flags.qBlock ? { qBlock: protection === undefined ? {} : { discovery: 'assume' } } : {}),
+      ...(protection === undefined ? {} : { layers: protection.layers }),
+    });
+    try {
+      return await use(endpoint, protection?.association);
+    } finally {
+      await endpoint.close();
+    }
   } finally {
-    await endpoint.close();
+    await protection?.close();
   }
 }
 
-/** The request itself, without protection. */
-export async function plainRequest({ uri, method, payload, contentFormat, accept, flags }: Wanted, endpoint: Endpoint): Promise<Request> {
+/** The request itself. */
+export async function requestOf(
+  { uri, method, payload, contentFormat, accept, flags }: Wanted,
+  endpoint: Endpoint,
+  association: SecurityAssociation | undefined,
+): Promise<Request> {
   const peer = await endpoint.resolve(uri.host, uri.port, flags.proxy === undefined ? { scheme: uri.scheme } : { proxy: flags.proxy });
   const formats: readonly Option[] = [
     ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
     ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
   ];
   const options = sortOptions([...uriOptions(uri, peer), ...formats]);
-  return { code: Method[method], peer, options, payload, ...(flags.non ? { nonConfirmable: true } : {}) };
+  return {
+    code: Method[method],
+    peer,
+    options,
+    payload,
+    ...(flags.non ? { nonConfirmable: true } : {}),
+    ...(association === undefined ? {} : { association }),
+  };
 }
 
 /** What AceClient.fetch and .observe take; what the flags leave open, the configuration says. */
@@ -154,9 +180,9 @@ function ask(wanted: Wanted): Promise<Answer> {
   const { uri, method, text, flags } = wanted;
   return waiting(`${method} ${text}`, flags.verbose, async (note) => {
     if (flags.config === undefined) {
-      return withPlain(proxyOf(flags).uri ?? uri, flags, async (endpoint) => {
-        const response = await endpoint.request(await plainRequest(wanted, endpoint), milliseconds(flags.timeout));
-        return { ...response, protected: false };
+      return withEndpoint(proxyOf(flags).uri ?? uri, flags, async (endpoint, association) => {
+        const response = await endpoint.request(await requestOf(wanted, endpoint, association), milliseconds(flags.timeout));
+        return { ...response, protected: response.association !== undefined };
       });
     }
     const { openConfigured } = await sessions();
@@ -221,7 +247,7 @@ function linkTable(links: readonly Link[]): string {
 export async function pingCommand(text: string, flags: RequestFlags): Promise<void> {
   const uri = plainUri(text);
   const elapsed = await waiting(`ping ${text}`, flags.verbose, () =>
-    withPlain(uri, flags, async (endpoint) => {
+    withEndpoint(uri, flags, async (endpoint) => {
       const peer = await endpoint.resolve(uri.host, uri.port, { scheme: uri.scheme });
       const started = performance.now();
       await endpoint.ping(peer, milliseconds(flags.timeout));

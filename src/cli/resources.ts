@@ -1,17 +1,21 @@
-import type { ResourceHandle } from '../coap/index.ts';
+import type { Resource, ResourceHandle } from '../coap/index.ts';
 import type { ResourceConfig } from '../operate/index.ts';
-import type { ResourceServer } from '../rs/index.ts';
 
 type Stop = () => void;
+
+/** A router, or a resource server. */
+interface Site {
+  resource(path: string, resource: Resource): ResourceHandle;
+}
 
 const attributes = (title: string | undefined): { readonly title?: string; readonly ct: number } => ({ ...(title === undefined ? {} : { title }), ct: 0 });
 
 /** A number that changes by itself, for trying things out. It wanders up to ten from where it began. */
-function sensor(rs: ResourceServer, { path, unit = '', initial, interval = 2, title }: ResourceConfig): Stop {
+function sensor(site: Site, { path, unit = '', initial, interval = 2, title }: ResourceConfig): Stop {
   const begin = Number(initial ?? 21.5);
   const middle = Number.isFinite(begin) ? begin : 21.5;
   let value = middle;
-  const handle: ResourceHandle = rs.resource(path, {
+  const handle: ResourceHandle = site.resource(path, {
     observable: true,
     get: () => `${value.toFixed(1)}${unit === '' ? '' : ` ${unit}`}`,
     attributes: attributes(title),
@@ -25,9 +29,9 @@ function sensor(rs: ResourceServer, { path, unit = '', initial, interval = 2, ti
 }
 
 /** A text that can be read and written. */
-function value(rs: ResourceServer, { path, initial = '', title }: ResourceConfig): Stop {
+function value(site: Site, { path, initial = '', title }: ResourceConfig): Stop {
   let text = initial;
-  const handle: ResourceHandle = rs.resource(path, {
+  const handle: ResourceHandle = site.resource(path, {
     observable: true,
     get: () => text,
     put: (request) => {
@@ -41,9 +45,9 @@ function value(rs: ResourceServer, { path, initial = '', title }: ResourceConfig
   return () => {};
 }
 
-/** Lets a resource server serve what its configuration lists; the result stops what moves by itself. */
-export function addResources(rs: ResourceServer, resources: readonly ResourceConfig[]): Stop {
-  const stops = resources.map((resource) => (resource.kind === 'sensor' ? sensor : value)(rs, resource));
+/** Puts resources where they are served; the result stops what moves by itself. */
+export function addResources(site: Site, resources: readonly ResourceConfig[]): Stop {
+  const stops = resources.map((resource) => (resource.kind === 'sensor' ? sensor : value)(site, resource));
   return () => {
     for (const stop of stops) stop();
   };

@@ -1,13 +1,13 @@
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { AuthorizationServer, type AuthorizationServerEvent } from '../as/index.ts';
-import type { DatagramTransport, Endpoint } from '../coap/index.ts';
+import type { Endpoint, Transport } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { createLogger, type ListenConfig, type Logger, type LogLevel, loadAsConfig, loadRsConfig } from '../operate/index.ts';
+import { createLogger, type Logger, type LogLevel, loadAsConfig, loadRsConfig } from '../operate/index.ts';
 import { ResourceServer, type ResourceServerEvent } from '../rs/index.ts';
 import { lmdbStore, type Store } from '../store/index.ts';
-import { udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
+import { type Listening, listenOn, untilStopped } from './listen.ts';
 import { addResources } from './resources.ts';
 import { paint } from './terminal.ts';
 
@@ -43,49 +43,12 @@ export function loggerFor(role: string, flags: ServeFlags): Logger {
   return createLogger({ level: flags.logLevel, base: { role, pid: process.pid }, ...(forPeople ? { write: readable } : {}) });
 }
 
-/**
- * The socket to listen on.
- *
- * @throws {UsageError} when the address cannot be had, with what to do about it
- */
-async function listenOn(role: string, { file, listen }: { readonly file: string; readonly listen: ListenConfig }): Promise<DatagramTransport> {
-  const { port } = listen;
-  const address = listen.address === 'localhost' ? '127.0.0.1' : listen.address;
-  try {
-    return await udp({ address, port });
-  } catch (error) {
-    const cause = error instanceof ProtocolError ? (error.cause as NodeJS.ErrnoException | undefined)?.code : undefined;
-    const hint = cause === undefined ? undefined : bindHints[cause];
-    if (hint === undefined) throw error;
-    throw new UsageError(`${file}: listen: ${address}:${port}: ${hint(role)}`, { code: 'ERR_TRANSPORT_BIND', cause: error });
-  }
-}
-
-const bindHints: Readonly<Record<string, (role: string) => string>> = {
-  EADDRINUSE: (role) => `the port is in use; is another "ace-coap ${role}" running? Stop it, or write another port into the file`,
-  EACCES: () => 'not permitted; ports below 1024 are for the system: write a higher one into the file',
-  EADDRNOTAVAIL: () => 'this machine does not have that address; write one that it has, or 0.0.0.0 for all, into the file',
-};
-
-/** Say where it listens, and wait for the signal to stop. */
-export async function untilStopped(role: string, logger: Logger, { local: { address, port } }: Endpoint): Promise<void> {
-  // Whoever reads that it listens may stop it at once.
-  const stopped = new Promise<string>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
-  });
-  logger.info({ address, port }, 'listening');
-  console.log(`${role.toUpperCase()} listens on coap://${address.includes(':') ? `[${address}]` : address}:${port} (Ctrl-C stops it)`);
-  logger.info({ signal: await stopped }, 'stopping');
-}
-
 interface Server {
-  listen(transport: DatagramTransport): Promise<Endpoint>;
+  listen(transports: readonly Transport[]): Promise<Endpoint>;
   close(): Promise<void>;
 }
 
-interface ServerConfig {
-  readonly file: string;
-  readonly listen: ListenConfig;
+interface ServerConfig extends Listening {
   /** Folder of the store. */
   readonly store: string;
 }
@@ -93,23 +56,22 @@ interface ServerConfig {
 /** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
 async function serve(role: string, config: ServerConfig, logger: Logger, make: (store: Store) => Server): Promise<void> {
   // First of all, so that a second server that is started by mistake touches nothing.
-  const transport = await listenOn(role, config);
+  const transports = await listenOn(role, config);
   let store: Store | undefined;
   let server: Server | undefined;
   try {
-    let endpoint: Endpoint;
     try {
       store = await lmdbStore(config.store);
       server = make(store);
-      endpoint = await server.listen(transport);
+      await server.listen(transports);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw new UsageError(`${config.file}: ${error.message}`, { code: error.code, cause: error });
     }
-    await untilStopped(role, logger, endpoint);
+    await untilStopped(role, logger, transports);
   } finally {
     await server?.close();
-    await transport.close();
+    for (const transport of transports) await transport.close();
     await store?.close();
   }
   logger.info({}, 'stopped');

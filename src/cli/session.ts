@@ -4,9 +4,10 @@ import { type CoapUri, type DatagramTransport, parseUri } from '../coap/index.ts
 import type { Env } from '../core/env.ts';
 import { type ClientConfig, loadClientConfig, loadRsConfig, type TransmissionConfig } from '../operate/index.ts';
 import { lmdbStore, type Store } from '../store/index.ts';
+import type { TlsClientOptions } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
-import { type TlsFlags, transportsFor, wrapDatagrams } from './socket.ts';
+import { type TlsFlags, tlsFiles, transportsFor, wrapDatagrams } from './socket.ts';
 import { err } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -24,6 +25,7 @@ export interface SessionFlags {
   readonly proxy?: string;
   /** What is to be reached beside the authorization servers: the resource server, where it is known; with `proxy`, the proxy and nothing else. */
   readonly uri?: CoapUri;
+  /** In place of what the configuration says. */
   readonly tls?: TlsFlags;
 }
 
@@ -31,15 +33,16 @@ interface Peers {
   readonly store: string;
   readonly authorizationServers: readonly { readonly uri: string; readonly profile: number; readonly credentials: unknown }[];
   readonly transmission: TransmissionConfig;
+  readonly tls: TlsClientOptions;
 }
 
 /** A client whose store goes with it when it is closed. */
-async function open({ store: folder, authorizationServers, transmission }: Peers, flags: SessionFlags): Promise<AceClient> {
+async function open({ store: folder, authorizationServers, transmission, tls }: Peers, flags: SessionFlags): Promise<AceClient> {
   const tracer = flags.verbose ? new Tracer() : undefined;
   const servers = flags.proxy === undefined ? authorizationServers : [];
-  const { uri, tls = {}, wrap } = flags;
+  const { uri, wrap } = flags;
   const uris = [...(uri === undefined ? [] : [uri]), ...servers.map((server) => parseUri(server.uri))];
-  const transports = await transportsFor(uris, tls);
+  const transports = await transportsFor(uris, { ...tls, ...(await tlsFiles(flags.tls ?? {})) });
   let store: Store | undefined;
   try {
     store = await lmdbStore(folder);
@@ -90,11 +93,11 @@ export async function openClient(path: string, flags: SessionFlags = {}): Promis
 
 /** A client that speaks to the AS as the resource server of a configuration does, over the RS's own channel and store. */
 export async function openAsRs(path: string, flags: SessionFlags = {}): Promise<{ readonly client: AceClient; readonly as: string }> {
-  const { store, transmission, issuers, file } = loadRsConfig(configPath(path));
+  const { store, transmission, issuers, file, tls } = loadRsConfig(configPath(path));
   const channels = issuers.flatMap(({ uri, profile, credentials }) =>
     profile === undefined || credentials === undefined ? [] : [{ uri, profile, credentials }],
   );
   const as = channels[0]?.uri;
   if (as === undefined) throw new UsageError(`${file}: issuers: expected an issuer with an oscore section, over which the RS may introspect, got none`);
-  return { client: await open({ store, authorizationServers: channels, transmission }, flags), as };
+  return { client: await open({ store, authorizationServers: channels, transmission, tls: tls.ca === undefined ? {} : { ca: tls.ca } }, flags), as };
 }

@@ -22,7 +22,8 @@ export function addressFor(hosts: readonly string[]): string {
   return hosts.some((host) => host.includes(':')) ? '::' : '0.0.0.0';
 }
 
-async function tlsFiles({ ca, cert, key }: TlsFlags): Promise<TlsClientOptions> {
+/** What the flags name, read in. */
+export async function tlsFiles({ ca, cert, key }: TlsFlags): Promise<TlsClientOptions> {
   if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key: expected both or neither, got one');
   return {
     ...(ca === undefined ? {} : { ca: await readInput(ca) }),
@@ -31,12 +32,12 @@ async function tlsFiles({ ca, cert, key }: TlsFlags): Promise<TlsClientOptions> 
   };
 }
 
-const openers: Readonly<Partial<Record<UriScheme, (options: StreamOptions, flags: TlsFlags) => Promise<Transport>>>> = {
+const openers: Readonly<Partial<Record<UriScheme, (options: StreamOptions, security: TlsClientOptions) => Promise<Transport>>>> = {
   coap: (options) => udp(options),
   'coap+tcp': (options) => tcp(options),
-  'coaps+tcp': async (options, flags) => tls({ ...options, ...(await tlsFiles(flags)) }),
+  'coaps+tcp': (options, security) => tls({ ...options, ...security }),
   'coap+ws': (options) => ws(options),
-  'coaps+ws': async (options, flags) => wss({ ...options, ...(await tlsFiles(flags)) }),
+  'coaps+ws': (options, security) => wss({ ...options, ...security }),
 };
 
 /** Whether there is a transport for the scheme. */
@@ -45,14 +46,14 @@ export function isReachable(scheme: UriScheme): boolean {
 }
 
 /** One transport for each scheme among these URIs. */
-export async function transportsFor(uris: readonly CoapUri[], flags: TlsFlags): Promise<readonly Transport[]> {
+export async function transportsFor(uris: readonly CoapUri[], security: TlsClientOptions): Promise<readonly Transport[]> {
   const schemes = [...new Set(uris.map(({ scheme }) => scheme))];
   const opened: Transport[] = [];
   try {
     for (const scheme of schemes) {
       const open = openers[scheme];
       if (open === undefined) throw new UsageError(`uri: expected a scheme that there is a transport for, got ${scheme}`);
-      opened.push(await open({ address: addressFor(uris.flatMap((uri) => (uri.scheme === scheme ? [uri.host] : []))) }, flags));
+      opened.push(await open({ address: addressFor(uris.flatMap((uri) => (uri.scheme === scheme ? [uri.host] : []))) }, security));
     }
     return opened;
   } catch (error) {

@@ -8,9 +8,10 @@ import { inputBytes } from './input.ts';
 import { tokenNames } from './names.ts';
 import { milliseconds, proxyOf } from './request.ts';
 import { openAsRs, openConfigured } from './session.ts';
+import type { TlsFlags } from './socket.ts';
 import { err, out, waiting } from './terminal.ts';
 
-export interface TokenFlags {
+export interface TokenFlags extends TlsFlags {
   readonly config: string;
   readonly audience: string;
   readonly scope?: string;
@@ -25,7 +26,7 @@ export interface TokenFlags {
 export async function tokenCommand(flags: TokenFlags): Promise<void> {
   const { config, audience, scope, as } = flags;
   const response = await waiting(`token for ${audience}`, flags.verbose, async (note) => {
-    const { client, config: defaults } = await openConfigured(config, { verbose: flags.verbose === true, note, ...proxyOf(flags) });
+    const { client, config: defaults } = await openConfigured(config, { verbose: flags.verbose === true, note, tls: flags, ...proxyOf(flags) });
     const { timeout = defaults.timeout } = flags;
     try {
       return await client.token({ audience, ...(scope === undefined ? {} : { scope }), ...(as === undefined ? {} : { as }), ...milliseconds(timeout) });
@@ -49,7 +50,7 @@ export async function tokenCommand(flags: TokenFlags): Promise<void> {
   console.log(`\n${out('bold', 'access token:')} ${toHex(response.accessToken)}`);
 }
 
-export interface IntrospectFlags {
+export interface IntrospectFlags extends TlsFlags {
   readonly config: string;
   readonly timeout?: number;
   readonly json?: boolean;
@@ -78,7 +79,7 @@ function scopeOrHex(bytes: Uint8Array): unknown {
 export async function introspectCommand(input: string, flags: IntrospectFlags): Promise<void> {
   const token = await inputBytes(input);
   const response: IntrospectionResponse = await waiting('introspection', flags.verbose, async (note) => {
-    const { client, as } = await openAsRs(flags.config, { verbose: flags.verbose === true, note });
+    const { client, as } = await openAsRs(flags.config, { verbose: flags.verbose === true, note, tls: flags });
     try {
       return await client.introspect(token, { as, ...milliseconds(flags.timeout) });
     } finally {

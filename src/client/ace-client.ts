@@ -8,8 +8,10 @@ import {
   Endpoint,
   echo,
   formatCode,
+  isIdempotent,
   type Link,
   Method,
+  observeDurably,
   type Peer,
   parseUri,
   type QBlockOptions,
@@ -24,8 +26,9 @@ import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
-import { type AceRequestInit, type Errand, errandOf, isIdempotent, requestOf } from './errand.ts';
+import { type AceRequestInit, type Errand, errandOf, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
+import { type AceObserveInit, encodeTarget, forgetObservation, listObservations, type StoredObservation, storedObservations } from './observations.ts';
 import { hintsOf, isContextLost, isReplayRefusal, saysNotDone } from './refusals.ts';
 import { AceResponse } from './response.ts';
 import { Session } from './session.ts';
@@ -88,6 +91,8 @@ export class AceClient {
   readonly #profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly #servers: AuthorizationServers;
   readonly #sessions: Sessions;
+  readonly #store: Store;
+  readonly #closing = new AbortController();
 
   /** @throws {AceError} `ERR_ACE_CONFIG`; `CoapError` `ERR_COAP_URI` */
   constructor(options: AceClientOptions) {
@@ -96,6 +101,7 @@ export class AceClient {
     const { transport, store } = options;
     const env = options.env ?? systemEnv;
     this.#env = env;
+    this.#store = store;
     this.#proxy = options.proxy;
     if (options.proxy !== undefined) parseUri(options.proxy);
     this.#emit = (event) => options.emit?.(event);
@@ -143,13 +149,46 @@ export class AceClient {
   }
 
   /**
-   * Observe a resource: the answer to the registration, then each notification. Leaving the loop ends the observation.
+   * Observe a resource: the answer to the registration, then each notification. Leaving the loop ends the registration; what is `durable` stays in the store for
+   * the next loop, until `forgetObservation`.
    *
    * `timeout` is for the first answer.
    *
    * @throws {AceError} as `fetch`; `ERR_ACE_TOKEN_ENDED` when the observation ends because the token does
    */
-  async *observe(uri: string, init: AceRequestInit = {}): AsyncGenerator<AceResponse, void, undefined> {
+  async *observe(uri: string, init: AceObserveInit = {}): AsyncGenerator<AceResponse, void, undefined> {
+    const { durable, ...once } = init;
+    if (durable === undefined) yield* this.#observe(uri, once);
+    else yield* this.#observeDurably(uri, once, durable);
+  }
+
+  /** The durable observations of this client and of those before it that had its store: what to go on with after a start. */
+  observations(): Promise<readonly StoredObservation[]> {
+    return listObservations(this.#store);
+  }
+
+  /** Let the store have no more of a durable observation; its loop is left before. */
+  forgetObservation(name: string): Promise<void> {
+    return forgetObservation(this.#store, name);
+  }
+
+  #observeDurably(uri: string, init: AceRequestInit, name: string): AsyncGenerator<AceResponse, undefined, undefined> {
+    const { signal } = init;
+    return observeDurably({
+      store: storedObservations(this.#store),
+      name,
+      target: encodeTarget(uri, init),
+      env: this.#env,
+      signal: AbortSignal.any(signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]),
+      register: () => this.#observe(uri, init),
+      // That the RS does not know the context, or is in trouble, may be said by anybody.
+      vouched: (response) => response.protected || isOfTheResource(response.code),
+      passes: (error) => !(error instanceof CoapError) && (!(error instanceof AceError) || error.code === 'ERR_ACE_TOKEN_ENDED'),
+      emit: ({ delay, reason }) => this.#step('retry', `observation ${name} registers again in ${Math.round(delay / 1000)} s: ${reason}`),
+    });
+  }
+
+  async *#observe(uri: string, init: AceRequestInit): AsyncGenerator<AceResponse, void, undefined> {
     const deadline = new TimeLimit(init, this.#env);
     try {
       const errand = await deadline.wait(this.#errand(uri, init));
@@ -157,7 +196,7 @@ export class AceClient {
       let session: Session | OpenResource | undefined = await deadline.wait(this.#sessions.obtain(errand));
       while (session !== undefined) {
         if (session instanceof OpenResource) this.#checkOpen(errand, session.response);
-        session = yield* this.#observe(session, errand, cures, deadline);
+        session = yield* this.#register(session, errand, cures, deadline);
       }
     } finally {
       deadline.clear();
@@ -222,6 +261,7 @@ export class AceClient {
 
   /** End all that is under way. What the store holds stays, and serves the next run. */
   async close(): Promise<void> {
+    this.#closing.abort();
     await this.#endpoint.close();
     this.#sessions.close();
     await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
@@ -290,7 +330,7 @@ export class AceClient {
   }
 
   /** One registration, for as long as it lasts; the result is the session to register again with. */
-  async *#observe(
+  async *#register(
     session: Session | OpenResource,
     errand: Errand,
     cures: Cures,
@@ -307,13 +347,19 @@ export class AceClient {
       void stream.return?.();
     };
     held?.watchers.add(watcher);
+    let failed: unknown;
+    const next = (): Promise<IteratorResult<Response, undefined>> =>
+      stream.next().catch((error: unknown) => {
+        failed = error;
+        throw error;
+      });
     try {
-      for (let result = await deadline.wait(stream.next()); result.done !== true; result = await stream.next()) {
+      for (let result = await deadline.wait(next()); result.done !== true; result = await next()) {
         const response = result.value;
         if (held !== undefined) {
           if (isContextLost(response) && hasEnded(held, this.#env)) throw tokenEnded();
-          const next = await this.#cure(held, errand, response, cures);
-          if (next !== undefined) return next;
+          const other = await this.#cure(held, errand, response, cures);
+          if (other !== undefined) return other;
         }
         deadline.clear();
         // What has been cured may fall ill again, some other day.
@@ -321,6 +367,11 @@ export class AceClient {
         this.#step('response', describe(response));
         yield new AceResponse(response);
       }
+    } catch (error) {
+      // The association cannot be used any more.
+      if (held === undefined || error !== failed || !(error instanceof ProtocolError) || error instanceof CoapError || cures.lost-- <= 0) throw error;
+      this.#step('retry', error.message);
+      return await this.#sessions.recover(held, errand);
     } finally {
       held?.watchers.delete(watcher);
       await stream.return?.();
@@ -379,6 +430,11 @@ export class AceClient {
   #step(step: Step, detail: string): void {
     this.#emit({ type: 'step', step, detail });
   }
+}
+
+/** Of errors without protection: one that an open resource answers with. */
+function isOfTheResource(code: number): boolean {
+  return codeClass(code) === 4 && code !== Code.Unauthorized && code !== Code.BadRequest;
 }
 
 function curesFor(init: AceRequestInit): Cures {

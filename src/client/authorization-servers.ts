@@ -169,7 +169,7 @@ export class AuthorizationServers {
     const association = await this.#connect(server, peer);
     const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
     for (let attempt = 0; ; attempt++) {
-      const response = await this.#options.send({ code: Method.POST, options, payload, peer, association });
+      const response = await this.#options.send({ code: Method.POST, options, payload, peer, association, idempotent: true });
       if (response.association === association) {
         if (response.code === Code.Created) return response;
         throw refused(response);

@@ -3,6 +3,7 @@ import { AceError } from '../ace/index.ts';
 import {
   type CoapUri,
   Code,
+  isSafe,
   Method,
   type Option,
   OptionNumber,
@@ -84,19 +85,11 @@ export function requestOf({ peer, method, init, uriOptions: options }: Errand): 
  */
 export function probeOf(errand: Errand, env: Env): Request {
   const { peer, method, init, uriOptions: options } = errand;
-  if (isSafe(method)) return { code: method, options: requestOf({ ...errand, init: acceptOnly(init) }).options, payload: emptyBytes, peer };
+  if (isSafe(method)) return { code: method, options: requestOf({ ...errand, init: formatsOnly(init) }).options, payload: emptyBytes, peer };
   return { code: method, options: [opaqueOption(OptionNumber.IfMatch, env.random(8)), ...options], payload: emptyBytes, peer };
 }
 
-function acceptOnly({ accept }: AceRequestInit): AceRequestInit {
-  return accept === undefined ? {} : { accept };
-}
-
-export function isSafe(method: number): boolean {
-  return method === Method.GET || method === Method.FETCH;
-}
-
-/** Whether it makes no difference if the request is carried out twice. */
-export function isIdempotent(method: number): boolean {
-  return isSafe(method) || method === Method.PUT || method === Method.DELETE || method === Method.iPATCH;
+/** RFC 8132, Section 2.3.1: a FETCH has a Content-Format. */
+function formatsOnly({ method, accept, contentFormat }: AceRequestInit): AceRequestInit {
+  return { ...(accept === undefined ? {} : { accept }), ...(method !== 'FETCH' || contentFormat === undefined ? {} : { contentFormat }) };
 }

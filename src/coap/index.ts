@@ -21,9 +21,11 @@ export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo/value.ts';
 export { Endpoint } from './endpoint/endpoint.ts';
 export type {
   CloseOptions,
+  DurableName,
   EndpointEvent,
   EndpointLimits,
   EndpointOptions,
+  ObservationOptions,
   OutgoingRequest,
   RequestOptions,
   ResolveOptions,
@@ -41,7 +43,8 @@ export { StatelessTokens, statelessTokenCost } from './exchange/stateless.ts';
 export type { StatelessOptions } from './exchange/stateless-requests.ts';
 export type { ExtendedTokenOptions } from './exchange/token-support.ts';
 export type { Handler, Layer, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from './layer.ts';
-export { Code, codeClass, codeName, formatCode, isRequest, isResponse, isSafe, Method } from './message/code.ts';
+export { copyOptions } from './message/cache-key.ts';
+export { Code, codeClass, codeName, formatCode, isIdempotent, isRequest, isResponse, isSafe, Method } from './message/code.ts';
 export { ContentFormat, contentFormatName, contentFormatOf } from './message/content-format.ts';
 export type { Body, Message, MessageFormat } from './message/message.ts';
 export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, longestToken, MessageType } from './message/message.ts';
@@ -90,6 +93,8 @@ export { defaultMessagingLimits } from './messaging/port.ts';
 export type { Transmission, TransmissionListener } from './messaging/transmission.ts';
 export type { DatagramTransport, SourcePorts, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './messaging/transport.ts';
 export { isStream } from './messaging/transport.ts';
+export type { DurableOptions, ObservationEvent, ObservationStore } from './observe/durable.ts';
+export { observeDurably, observedTarget } from './observe/durable.ts';
 export type { ObserveLayer, ObserveOptions } from './observe/layer.ts';
 export { observe } from './observe/layer.ts';
 export type { CacheOptions } from './proxy/cache.ts';

@@ -65,6 +65,10 @@ export interface Request {
   readonly qBlock?: boolean;
   /** To be sent: the one block that its Block2 option names is wanted and nothing else (RFC 7959, Section 2.4). Layers that move bodies leave it alone. */
   readonly oneBlock?: boolean;
+  /** To be sent: what its No-Response option says, where that is encrypted (RFC 8613, Section 4.1.3.6). Absent: what stands among the options. */
+  readonly noResponse?: number;
+  /** To be sent: carried out twice it does no more than once, whatever its method. Absent: as the method says. */
+  readonly idempotent?: boolean;
   /** To be sent by a proxy for a client: its response is judged as a proxy judges it (RFC 7252, Section 5.7.1), and no layer answers a challenge for it. */
   readonly forwarded?: boolean;
 }

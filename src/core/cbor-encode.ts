@@ -1,4 +1,4 @@
-import { concatAll, utf8 } from './bytes.ts';
+import { carve, concatAll, utf8 } from './bytes.ts';
 import { CborError, type CborMap, type CborValue, numberToHalf, Simple, shortText, Tagged } from './cbor-item.ts';
 
 /** Values that nest deeper are taken for a circle. */
@@ -7,6 +7,8 @@ const encodingDepth = 64;
 // The encoder writes into one buffer, which is wiped after each use: keys are encoded too.
 const usualCapacity = 1024;
 const largestKept = 16_384;
+/** Up to here the engine keeps a typed array in its own heap, and to slice it off is fastest. */
+const longestOnHeap = 64;
 let buffer = new Uint8Array(usualCapacity);
 let view = new DataView(buffer.buffer);
 let at = 0;
@@ -236,13 +238,19 @@ export function encode(value: CborValue): Uint8Array {
   if (busy) return encodeAside(value);
   at = 0;
   busy = true;
+  // What was written ends here, or, in an item that turned out to be none, anywhere.
+  let used = buffer.length;
   try {
     write(value, encodingDepth);
-    return buffer.slice(0, at);
+    used = at;
+    if (at <= longestOnHeap) return buffer.slice(0, at);
+    const bytes = carve(at);
+    bytes.set(buffer.subarray(0, at));
+    return bytes;
   } finally {
     busy = false;
     if (buffer.length > largestKept) useBuffer(new Uint8Array(usualCapacity));
-    else buffer.fill(0);
+    else buffer.fill(0, 0, used);
   }
 }
 

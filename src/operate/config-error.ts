@@ -17,7 +17,7 @@ export interface ConfigProblem {
 /**
  * A configuration that cannot be used. The message has one line for each problem: `lab/as.yaml:12:18: clients.client1.oscore.sender_id: expected ..., got ...`.
  *
- * Codes: `ERR_CONFIG_FILE` (cannot be read), `ERR_CONFIG_YAML` (no YAML), `ERR_CONFIG_VALUE` (a wrong, missing or unknown entry), `ERR_CONFIG_KEY_FILE` (a file with a key
+ * Codes: `ERR_CONFIG_FILE` (cannot be read), `ERR_CONFIG_YAML`, `ERR_CONFIG_JSON` (not what the file has to be), `ERR_CONFIG_VALUE` (a wrong, missing or unknown entry), `ERR_CONFIG_KEY_FILE` (a file with a key
  * that is missing, malformed or open to others), `ERR_CONFIG_EXISTS` (a lab would be overwritten).
  */
 export class ConfigError extends ProtocolError {

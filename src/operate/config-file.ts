@@ -10,7 +10,35 @@ const largestFile = 1_048_576;
 /** Keys of maps whose values are never printed. */
 const secretKeys: ReadonlySet<string> = new Set(['master_secret', 'master_salt', 'key']);
 
-/** A YAML file with the place of each of its values, so that whatever is found wrong in it later can say where it stands. */
+/** How a file is written, and what makes one where there is none. */
+interface Format {
+  readonly name: string;
+  /** Of the error when it is written otherwise. */
+  readonly code: string;
+  readonly missing: string;
+}
+
+const yaml: Format = {
+  name: 'YAML',
+  code: 'ERR_CONFIG_YAML',
+  missing: 'a configuration file, got nothing there; "ace-coap init" makes a folder with one for each role',
+};
+const json: Format = {
+  name: 'JSON',
+  code: 'ERR_CONFIG_JSON',
+  missing: 'an OSCORE context file, got nothing there; "ace-coap oscore init" makes one for each of client and server',
+};
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A YAML or JSON file with the place of each of its values, so that whatever is found wrong in it later can say where it stands. */
 export class ConfigFile {
   /** As the user named it. */
   readonly path: string;
@@ -33,6 +61,15 @@ export class ConfigFile {
    * @throws {ConfigError} `ERR_CONFIG_FILE`, `ERR_CONFIG_YAML`
    */
   static read(path: string, name: string): ConfigFile {
+    return ConfigFile.#read(path, name, yaml);
+  }
+
+  /** The same for a file that has to be JSON. @throws {ConfigError} `ERR_CONFIG_FILE`, `ERR_CONFIG_JSON` */
+  static readJson(path: string, name: string): ConfigFile {
+    return ConfigFile.#read(path, name, json);
+  }
+
+  static #read(path: string, name: string, format: Format): ConfigFile {
     let file = path;
     let text: string;
     try {
@@ -42,7 +79,7 @@ export class ConfigFile {
       text = readFileSync(file, 'utf8');
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
-      const said = code === 'ENOENT' ? 'expected a configuration file, got nothing there; "ace-coap init" makes a folder with one for each role' : message;
+      const said = code === 'ENOENT' ? `expected ${format.missing}` : message;
       throw new ConfigError('ERR_CONFIG_FILE', file, [{ path: '', message: said }], { cause });
     }
     const lines = new LineCounter();
@@ -51,9 +88,15 @@ export class ConfigFile {
       const problems = document.errors.map((error): ConfigProblem => {
         const { line, col } = lines.linePos(error.pos[0]);
         // The messages of the parser may quote the text, which may be a key.
-        return { line, column: col, path: '', message: `expected YAML: ${error.message.replace(/(["'`]).{17,}\1/gs, '...').split('\n')[0]}` };
+        return { line, column: col, path: '', message: `expected ${format.name}: ${error.message.replace(/(["'`]).{17,}\1/gs, '...').split('\n')[0]}` };
       });
-      throw new ConfigError('ERR_CONFIG_YAML', file, problems.slice(0, 10));
+      throw new ConfigError(format.code, file, problems.slice(0, 10));
+    }
+    // Whatever is JSON is YAML as well, which is read with the place of each value; what is YAML alone is told apart here.
+    if (format === json && !isJson(text)) {
+      throw new ConfigError(format.code, file, [
+        { path: '', message: 'expected JSON, got text that is none: names and texts stand in quotes, without comments' },
+      ]);
     }
     return new ConfigFile(file, document, lines);
   }

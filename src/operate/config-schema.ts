@@ -1,7 +1,7 @@
-import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { aeadAlgorithms, hkdfAlgorithms, tokenAlgorithms } from './algorithm-names.ts';
 import { suggest } from './config-error.ts';
+import { isPeerUri, parseListen, transportSchemes } from './listen.ts';
 
 /** What stands in the files, checked for its form; `config.ts` reads keys in and checks what belongs together. */
 
@@ -15,6 +15,11 @@ export interface RawOscore {
   readonly aead?: string;
   readonly hkdf?: string;
   readonly replay_window?: number;
+}
+
+/** The file of one OSCORE security context, `context.json`. */
+export interface RawOscoreContext extends RawOscore {
+  readonly store?: string;
 }
 
 export interface RawTokenKey {
@@ -36,8 +41,16 @@ export interface RawTransmission {
   readonly probing_rate?: number;
 }
 
+export interface RawTls {
+  readonly cert_file?: string;
+  readonly key_file?: string;
+  readonly ca_file?: string;
+  readonly client_ca_file?: string;
+}
+
 export interface RawAs {
-  readonly listen: string;
+  readonly listen: string | readonly string[];
+  readonly tls?: RawTls;
   readonly issuer?: string;
   readonly store: string;
   readonly token_lifetime?: number;
@@ -65,7 +78,8 @@ export interface RawAsResourceServer {
 }
 
 export interface RawRs {
-  readonly listen: string;
+  readonly listen: string | readonly string[];
+  readonly tls?: RawTls;
   readonly audience: string | readonly string[];
   readonly store: string;
   readonly issuers: readonly { readonly uri: string; readonly issuer?: string; readonly token_keys: readonly RawTokenKey[]; readonly oscore?: RawOscore }[];
@@ -98,6 +112,7 @@ export interface RawResource {
 
 export interface RawClient {
   readonly store: string;
+  readonly tls?: RawTls;
   readonly authorization_servers: readonly { readonly uri: string; readonly oscore: RawOscore }[];
   readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
   readonly transmission?: RawTransmission;
@@ -116,12 +131,13 @@ function wanting<T>(expected: string, schema: Schema<T>): Schema<T> {
 
 const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A map with known keys. */
-function section<T>(expected: string, entries: Entries): Schema<T> {
+/** A map with known keys. `elsewhere`: what other programs call them. */
+function section<T>(expected: string, entries: Entries, elsewhere: ReadonlyMap<string, string> = new Map()): Schema<T> {
   const known = Object.keys(entries);
   const message = (issue: v.StrictObjectIssue): string => {
     const key = String(issue.path?.at(-1)?.key);
-    if (issue.expected === 'never') return `unknown key${suggest(key, known)}`;
+    const here = elsewhere.get(key);
+    if (issue.expected === 'never') return `unknown key${here === undefined ? suggest(key, known) : `; it is called "${here}" here`}`;
     return (entries[key] && wants.get(entries[key])) ?? expected;
   };
   return wanting(expected, v.pipe(v.custom<unknown>(isMap, expected), v.strictObject(entries, message)) as unknown as Schema<T>);
@@ -205,24 +221,22 @@ const scope: Schema<RawScope> = wanting(
   ) as Schema<RawScope>,
 );
 
-const listen = matching('an address and a port, such as 127.0.0.1:5683 or [::1]:5683', (value) => parseListen(value) !== undefined);
-const coapUri = matching('a URI such as coap://127.0.0.1:5783', (value) => {
-  if (!/^coap:\/\/[^/?#\s]+/i.test(value) || !URL.canParse(value)) return false;
-  const { hostname, username, password, hash } = new URL(value);
-  return hostname !== '' && username === '' && password === '' && hash === '';
-});
-const issuer = matching('text of at most 200 characters', (value) => value !== '' && value.length <= 200);
-
-/** `127.0.0.1:5683`, `[::1]:5683`, `localhost:5683`. */
-export function parseListen(value: string): { readonly address: string; readonly port: number } | undefined {
-  const [, six, four, digits] = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([\w.-]+)):(\d{1,5})$/.exec(value) ?? [];
-  const port = Number(digits);
-  if (digits === undefined || port > 65_535) return undefined;
-  if (six !== undefined) return isIP(six) === 6 ? { address: six, port } : undefined;
-  return isIP(four!) === 4 || four === 'localhost' ? { address: four!, port } : undefined;
+/** One or a list of them. */
+function oneOrMore<T>(what: string, item: Schema<T>): Schema<T | readonly T[]> {
+  return wanting(
+    `${what}, or a list of them`,
+    v.lazy((input): Schema<T | readonly T[]> => (Array.isArray(input) ? list(what.replace(/^an? /, ''), item) : item)) as Schema<T | readonly T[]>,
+  );
 }
 
-const oscore: Schema<RawOscore> = section('the parameters of an OSCORE security context', {
+const listen = oneOrMore(
+  'an address and a port',
+  matching('an address and a port, such as 127.0.0.1:5683, [::1]:5683 or coap+tcp://127.0.0.1:5683', (value) => parseListen(value) !== undefined),
+);
+const coapUri = matching(`a URI such as coap://127.0.0.1:5783, of one of the schemes ${transportSchemes.join(', ')}`, isPeerUri);
+const issuer = matching('text of at most 200 characters', (value) => value !== '' && value.length <= 200);
+
+const oscoreEntries: Entries = {
   master_secret: optional(secretHex),
   master_secret_file: optional(filePath),
   master_salt: optional(hex),
@@ -231,8 +245,28 @@ const oscore: Schema<RawOscore> = section('the parameters of an OSCORE security 
   id_context: optional(hex),
   aead: optional(oneOf(Object.keys(aeadAlgorithms))),
   hkdf: optional(oneOf(Object.keys(hkdfAlgorithms))),
-  replay_window: optional(whole(1, 4096, 'sequence numbers')),
-});
+  replay_window: optional(whole(1, 1024, 'sequence numbers')),
+};
+
+const oscore: Schema<RawOscore> = section('the parameters of an OSCORE security context', oscoreEntries);
+
+/** Names in the settings of aiocoap, of libcoap and of Californium. */
+const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
+  ...['secret', 'secret_hex', 'secret_ascii'].map((name) => [name, 'master_secret'] as const),
+  ...['salt', 'salt_hex', 'salt_ascii'].map((name) => [name, 'master_salt'] as const),
+  ...['sid', 'sender-id_hex', 'sender-id_ascii'].map((name) => [name, 'sender_id'] as const),
+  ...['rid', 'recipient-id_hex', 'recipient-id_ascii'].map((name) => [name, 'recipient_id'] as const),
+  ...['context_id', 'contextId', 'id-context_hex'].map((name) => [name, 'id_context'] as const),
+  ...['alg', 'algorithm', 'aead_alg'].map((name) => [name, 'aead'] as const),
+  ...['kdf', 'kdf-hashfun', 'hkdf_alg'].map((name) => [name, 'hkdf'] as const),
+  ...['window', 'replay_size'].map((name) => [name, 'replay_window'] as const),
+]);
+
+export const oscoreContextSchema: Schema<RawOscoreContext> = section(
+  'an OSCORE security context',
+  { ...oscoreEntries, store: optional(folderPath) },
+  oscoreElsewhere,
+);
 
 const tokenKey: Schema<RawTokenKey> = section('a token key', {
   use: oneOf(['encrypt0', 'mac0', 'sign1'] as const),
@@ -241,6 +275,10 @@ const tokenKey: Schema<RawTokenKey> = section('a token key', {
   key_file: optional(filePath),
   kid: optional(hex),
 });
+
+/** What a server shows, what a client shows, and whom each trusts. */
+const tlsOf = (...entries: readonly (keyof RawTls)[]): Schema<RawTls> =>
+  section('files for TLS', Object.fromEntries(entries.map((entry) => [entry, optional(filePath)])));
 
 const profiles = list('profile', oneOf(['coap_oscore']));
 
@@ -254,6 +292,7 @@ const transmission: Schema<RawTransmission> = section('transmission parameters (
 
 export const asSchema: Schema<RawAs> = section('the configuration of an authorization server', {
   listen,
+  tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
   issuer: optional(issuer),
   store: folderPath,
   token_lifetime: optional(seconds),
@@ -292,10 +331,8 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
 
 export const rsSchema: Schema<RawRs> = section('the configuration of a resource server', {
   listen,
-  audience: wanting(
-    'an audience, or a list of them',
-    v.lazy((input): Schema<string | readonly string[]> => (Array.isArray(input) ? list('audience', name) : name)) as Schema<string | readonly string[]>,
-  ),
+  tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file', 'ca_file')),
+  audience: oneOrMore('an audience', name),
   store: folderPath,
   issuers: list(
     'authorization server',
@@ -336,6 +373,7 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
 
 export const clientSchema: Schema<RawClient> = section('the configuration of a client', {
   store: folderPath,
+  tls: optional(tlsOf('ca_file', 'cert_file', 'key_file')),
   authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, oscore })),
   defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),
   transmission: optional(transmission),

@@ -6,13 +6,13 @@ import { aeadParameters } from '../core/crypto/index.ts';
 import type { TokenKey } from '../core/cwt.ts';
 import { defaultLeewayCap } from '../core/cwt-times.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { aeadAlgorithms, hkdfAlgorithms, tokenAlgorithms } from './algorithm-names.ts';
+import { tokenAlgorithms } from './algorithm-names.ts';
 import { type ConfigPath, suggest } from './config-error.ts';
 import { ConfigFile } from './config-file.ts';
 import {
   asSchema,
   clientSchema,
-  parseListen,
+  type RawAs,
   type RawOscore,
   type RawRs,
   type RawScope,
@@ -21,24 +21,9 @@ import {
   rsSchema,
 } from './config-schema.ts';
 import { readKey } from './key-file.ts';
-
-export interface ListenConfig {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** The parameters of an OSCORE security context, seen from the role whose file it is. */
-export interface OscoreConfig {
-  readonly masterSecret: Uint8Array;
-  readonly masterSalt?: Uint8Array;
-  readonly senderId: Uint8Array;
-  readonly recipientId: Uint8Array;
-  readonly idContext?: Uint8Array;
-  /** Numbers of the registry "COSE Algorithms". */
-  readonly aead?: number;
-  readonly hkdf?: number;
-  readonly replayWindow?: number;
-}
+import { type ListenConfig, parseListen } from './listen.ts';
+import { type OscoreConfig, readOscore } from './oscore-config.ts';
+import { checkListen, readTls, type TlsConfig } from './tls-config.ts';
 
 /** RFC 7252, Section 4.8; times in milliseconds. */
 export interface TransmissionConfig {
@@ -63,7 +48,9 @@ export interface ChannelConfig {
 
 export interface AsConfig {
   readonly file: string;
-  readonly listen: ListenConfig;
+  /** At least one, of different schemes. */
+  readonly listen: readonly ListenConfig[];
+  readonly tls: TlsConfig;
   readonly issuer?: string;
   /** Folder of the store, absolute. */
   readonly store: string;
@@ -101,7 +88,9 @@ export interface ResourceConfig {
 
 export interface RsConfig {
   readonly file: string;
-  readonly listen: ListenConfig;
+  /** At least one, of different schemes. */
+  readonly listen: readonly ListenConfig[];
+  readonly tls: TlsConfig;
   readonly audience: string | readonly string[];
   readonly store: string;
   /** With a channel where this RS may introspect. */
@@ -131,6 +120,7 @@ export interface RsConfig {
 export interface ClientConfig {
   readonly file: string;
   readonly store: string;
+  readonly tls: TlsConfig;
   readonly authorizationServers: readonly (ChannelConfig & { readonly uri: string })[];
   /** Seconds to wait for an answer. */
   readonly timeout?: number;
@@ -148,6 +138,7 @@ export function loadAsConfig(path: string): AsConfig {
   const file = ConfigFile.read(path, 'as.yaml');
   const raw = file.check(asSchema);
   const reader = new Reader(file);
+  const place = reader.server(raw);
   const resourceServers = Object.entries(raw.resource_servers).map(([id, server]) => {
     const at: ConfigPath = ['resource_servers', id];
     const tokenLifetime = server.token_lifetime ?? raw.token_lifetime;
@@ -194,7 +185,7 @@ export function loadAsConfig(path: string): AsConfig {
   reader.finish();
   return {
     file: file.path,
-    listen: parseListen(raw.listen)!,
+    ...place,
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     store: resolve(file.folder, raw.store),
     clients,
@@ -218,6 +209,7 @@ export function loadRsConfig(path: string): RsConfig {
   const file = ConfigFile.read(path, 'rs.yaml');
   const raw = file.check(rsSchema);
   const reader = new Reader(file);
+  const place = reader.server(raw);
   const issuers = raw.issuers.map(({ uri, issuer, token_keys, oscore }, index) => {
     const at: ConfigPath = ['issuers', index];
     if (raw.issuers.findIndex((other) => other.uri === uri) < index) file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
@@ -233,7 +225,7 @@ export function loadRsConfig(path: string): RsConfig {
   reader.finish();
   return {
     file: file.path,
-    listen: parseListen(raw.listen)!,
+    ...place,
     audience: raw.audience,
     store: resolve(file.folder, raw.store),
     issuers,
@@ -265,6 +257,7 @@ export function loadClientConfig(path: string): ClientConfig {
   const file = ConfigFile.read(path, 'client.yaml');
   const raw = file.check(clientSchema);
   const reader = new Reader(file);
+  const tls = readTls(file, raw.tls);
   const authorizationServers = raw.authorization_servers.map(({ uri, oscore }, index) => {
     const at: ConfigPath = ['authorization_servers', index];
     if (raw.authorization_servers.findIndex((other) => other.uri === uri) < index) {
@@ -276,6 +269,7 @@ export function loadClientConfig(path: string): ClientConfig {
   return {
     file: file.path,
     store: resolve(file.folder, raw.store),
+    tls,
     authorizationServers,
     ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),
     confirmable: raw.defaults?.confirmable ?? true,
@@ -296,36 +290,17 @@ class Reader {
     if (this.#file.hasProblems) this.#file.finish();
   }
 
+  /** Where a server listens, and with which certificate. */
+  server({ listen: raw, tls }: Pick<RawAs, 'listen' | 'tls'>): { readonly listen: readonly ListenConfig[]; readonly tls: TlsConfig } {
+    const listen = (typeof raw === 'string' ? [raw] : raw).map((text) => parseListen(text)!);
+    checkListen(this.#file, listen, tls);
+    return { listen, tls: readTls(this.#file, tls) };
+  }
+
   channel(raw: RawOscore, path: ConfigPath): ChannelConfig {
-    const masterSecret = readKey(this.#file, path, { ...raw }, 'master_secret', 'master_secret_file') ?? new Uint8Array(16);
-    if (masterSecret.length < 16)
-      this.#file.problem([...path, 'master_secret_file'], `expected a Master Secret of at least 16 bytes, got ${masterSecret.length}`);
-    const senderId = fromHex(raw.sender_id);
-    const recipientId = fromHex(raw.recipient_id);
-    const idContext = raw.id_context === undefined ? undefined : fromHex(raw.id_context);
-    const aead = aeadAlgorithms[raw.aead ?? 'AES-CCM-16-64-128']!;
-    // RFC 8613 §3.3: an identifier has 6 bytes less than the nonce at most.
-    const longest = aeadParameters(aead)!.nonceLength - 6;
-    for (const [name, id] of [['sender_id', senderId] as const, ['recipient_id', recipientId] as const]) {
-      if (id.length > longest) this.#file.problem([...path, name], `expected at most ${longest} bytes with this AEAD algorithm, got ${id.length}`);
-    }
-    if (equalBytes(senderId, recipientId)) {
-      this.#file.problem([...path, 'recipient_id'], 'expected another identifier than sender_id, got the same: both sides would use one key and nonce');
-    }
-    this.#contexts.push({ path, recipientId, idContext });
-    return {
-      profile: coapOscore,
-      credentials: {
-        masterSecret,
-        ...(raw.master_salt !== undefined && { masterSalt: fromHex(raw.master_salt) }),
-        senderId,
-        recipientId,
-        ...(idContext !== undefined && { idContext }),
-        ...(raw.aead !== undefined && { aead }),
-        ...(raw.hkdf !== undefined && { hkdf: hkdfAlgorithms[raw.hkdf]! }),
-        ...(raw.replay_window !== undefined && { replayWindow: raw.replay_window }),
-      },
-    };
+    const credentials = readOscore(this.#file, raw, path);
+    this.#contexts.push({ path, recipientId: credentials.recipientId, idContext: credentials.idContext });
+    return { profile: coapOscore, credentials };
   }
 
   /** One server finds a context by recipient ID and ID Context: two with the same would shut each other out. */

@@ -1,5 +1,5 @@
 /**
- * What an operator needs: configuration files, checked, with their keys read in; a fresh lab; a log.
+ * What an operator needs: configuration files, checked, with their keys read in; a fresh lab or pair of OSCORE contexts; a log.
  *
  * ```ts
  * const { listen, store, clients, resourceServers } = loadAsConfig('lab'); // or 'lab/as.yaml'; throws ConfigError with the line of each fault
@@ -8,15 +8,14 @@
  * ```
  */
 
+export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './algorithm-names.ts';
 export {
   type AsConfig,
   type ChannelConfig,
   type ClientConfig,
-  type ListenConfig,
   loadAsConfig,
   loadClientConfig,
   loadRsConfig,
-  type OscoreConfig,
   type ResourceConfig,
   type RsConfig,
   type ScopeConfig,
@@ -24,4 +23,8 @@ export {
 } from './config.ts';
 export { ConfigError, type ConfigProblem } from './config-error.ts';
 export { type LabOptions, writeLab } from './lab.ts';
+export type { ListenConfig, TransportScheme } from './listen.ts';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
+export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './oscore-config.ts';
+export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
+export type { TlsConfig } from './tls-config.ts';

@@ -39,20 +39,9 @@ export function readKey(
 }
 
 function readKeyFile(file: ConfigFile, path: ConfigPath, name: string, isPublic?: (bytes: Uint8Array) => boolean): Uint8Array | undefined {
-  const full = resolve(file.folder, name);
-  let text: string;
-  try {
-    const { size } = statSync(full);
-    if (size > largestFile) {
-      file.problem(path, `${shown(full)}: expected a key file of at most ${largestFile} bytes, got ${size}`);
-      return undefined;
-    }
-    text = readFileSync(full, 'latin1');
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    file.problem(path, code === 'ENOENT' ? `${shown(full)}: expected a key file, got nothing there` : message);
-    return undefined;
-  }
+  const read = readNamedFile(file, path, name, { what: 'a key file', largest: largestFile });
+  if (read === undefined) return undefined;
+  const { full, text } = read;
   const digits = text.replace(/\s+/g, '');
   if (digits === '' || digits.length % 2 !== 0 || !/^[0-9a-fA-F]+$/.test(digits)) {
     file.problem(path, `${shown(full)}: expected a key in hexadecimal, got ${text.length} bytes that are none`);
@@ -63,7 +52,27 @@ function readKeyFile(file: ConfigFile, path: ConfigPath, name: string, isPublic?
   return bytes;
 }
 
-function checkMode(file: ConfigFile, path: ConfigPath, full: string, what: string): void {
+/** The text of a file that a configuration names, each byte one character; what is wrong is noted in `file`. */
+export function readNamedFile(
+  file: ConfigFile,
+  path: ConfigPath,
+  name: string,
+  { what, largest }: { readonly what: string; readonly largest: number },
+): { readonly full: string; readonly text: string } | undefined {
+  const full = resolve(file.folder, name);
+  try {
+    const { size } = statSync(full);
+    if (size <= largest) return { full, text: readFileSync(full, 'latin1') };
+    file.problem(path, `${shown(full)}: expected ${what} of at most ${largest} bytes, got ${size}`);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    file.problem(path, code === 'ENOENT' ? `${shown(full)}: expected ${what}, got nothing there` : message);
+  }
+  return undefined;
+}
+
+/** Notes it where others may use a file with a secret in it. */
+export function checkMode(file: ConfigFile, path: ConfigPath, full: string, what: string): void {
   if (process.platform === 'win32') return; // no such modes there
   const mode = statSync(full).mode & 0o777;
   if ((mode & others) === 0) return;
@@ -72,7 +81,7 @@ function checkMode(file: ConfigFile, path: ConfigPath, full: string, what: strin
 }
 
 /** A path as short as it can be said from here. */
-function shown(full: string): string {
+export function shown(full: string): string {
   const short = relative(process.cwd(), full);
   return short === '' || short.startsWith('..') ? full : short;
 }

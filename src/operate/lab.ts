@@ -78,6 +78,10 @@ resource_servers:
     scopes: [r_temp, r_led, w_led]
     exi: false # true: tokens live from their arrival on, for a resource server without a clock
     profiles: [coap_oscore]
+
+# "listen" is UDP. It may be a list with one address for each of coap, coap+tcp, coaps+tcp, coap+ws and coaps+ws:
+#   listen: ["coap://127.0.0.1:${asPort}", "coaps+tcp://127.0.0.1:${asPort}"]
+#   tls: { cert_file: tls/cert.pem, key_file: tls/key.pem }
 `;
 
 const rsYaml = (
@@ -113,6 +117,10 @@ resources:
 public: [] # paths that need no token
 cnonce: false # true: a token must be fresh, which a resource server without a clock wants to know (RFC 9200 Section 5.3.1)
 leeway: 0 # seconds by which the clock of the authorization server may be off; leeway_cap, 300 unless written here, is the most that this may be
+
+# "listen" is UDP. It may be a list with one address for each of coap, coap+tcp, coaps+tcp, coap+ws and coaps+ws:
+#   listen: ["coap://127.0.0.1:${rsPort}", "coaps+tcp://127.0.0.1:${rsPort}"]
+#   tls: { cert_file: tls/cert.pem, key_file: tls/key.pem }
 `;
 
 const clientYaml = (asPort: number): string => `# Client: "ace-coap get ... --config" with this folder or file.

@@ -28,8 +28,8 @@ export interface ExchangeParts {
   readonly emit: ((event: OscoreEvent) => void) | undefined;
   /** The Inner options that are understood. */
   options: OptionTable;
-  /** How many exchanges are open. */
-  open: number;
+  /** The exchanges that are open. */
+  readonly open: Set<ClientExchange>;
 }
 
 /** Responses of one request that may overtake each other. */
@@ -76,9 +76,10 @@ export class ClientExchange implements ResponseListener, SequenceUser {
   }
 
   start(): Cancel {
-    this.#parts.open++;
+    this.#parts.open.add(this);
     if (!this.#parts.contexts.has(this.#context)) this.fail(contextGone());
     else {
+      this.#parts.contexts.use(this.#context);
       const leave = this.#parts.sequences.of(this.#context).take(this);
       if (leave !== undefined) this.#stopLower ??= leave;
     }
@@ -122,6 +123,14 @@ export class ClientExchange implements ResponseListener, SequenceUser {
     this.#listener.error(error);
   }
 
+  /** A context left the table: nothing that comes for it counts any more. */
+  release(context: SecurityContext): void {
+    if (context !== this.#context || this.#done) return;
+    const stop = this.#stopLower;
+    this.fail(contextGone());
+    stop?.();
+  }
+
   error(error: ProtocolError): void {
     this.fail(error);
   }
@@ -155,10 +164,12 @@ export class ClientExchange implements ResponseListener, SequenceUser {
       this.#discard('plaintext', last);
       return;
     }
-    const response = options === received.response.options ? received.response : { ...received.response, options };
+    let response: Response = options === received.response.options ? received.response : { ...received.response, options };
+    if (message.retransmitted === true) response = { ...response, retransmitted: true };
     const notification = findOption(options, OptionNumber.Observe) !== undefined;
     if ((notification || this.#window !== undefined) && !this.#isNewer(sequence, notification, last)) return;
     this.#context.verified();
+    this.#parts.contexts.use(this.#context);
     this.#parts.emit?.({ type: 'unprotected', direction: 'in', context: this.#context, inner: response });
     const ends = last || (this.#window === undefined ? !notification : codeClass(response.code) !== 2 && response.code !== Code.RequestEntityIncomplete);
     if (ends) {
@@ -207,6 +218,6 @@ export class ClientExchange implements ResponseListener, SequenceUser {
 
   #finish(): void {
     this.#done = true;
-    this.#parts.open--;
+    this.#parts.open.delete(this);
   }
 }

@@ -64,37 +64,47 @@ function xorEnd(into: Uint8Array, bytes: Uint8Array): void {
   for (let i = 0; i < bytes.length; i++) into[start + i] = into[start + i]! ^ bytes[i]!;
 }
 
-/**
- * What the Sender Context and the Recipient Context have in common: the ID of an endpoint and its key. Nonces and AAD are made from parts that are
- * composed once for each length of Partial IV.
- */
+/** AAD of zeros in the places of kid and Partial IV, by algorithm and the lengths of both: all contexts share them. */
+const aadTemplates: Map<number, Uint8Array> = new Map();
+
+function aadTemplate(algorithm: number, kidLength: number, partialIvLength: number): Uint8Array {
+  // A kid has at most 7 bytes, a Partial IV 5.
+  const shape = algorithm * 64 + kidLength * 8 + partialIvLength;
+  let template = aadTemplates.get(shape);
+  if (template === undefined) {
+    template = composeAad(algorithm, new Uint8Array(kidLength), new Uint8Array(partialIvLength));
+    aadTemplates.set(shape, template);
+  }
+  return template;
+}
+
+/** What the Sender Context and the Recipient Context have in common: the ID of an endpoint and its key. */
 export class EndpointContext {
   readonly id: Uint8Array;
   readonly aead: Aead;
   readonly #algorithm: number;
-  readonly #nonce: Uint8Array;
-  readonly #aad: (Uint8Array | undefined)[] = [];
+  readonly #commonIv: Uint8Array;
 
   constructor(algorithm: number, commonIv: Uint8Array, id: Uint8Array, key: Uint8Array) {
     this.id = id;
     this.aead = aead(algorithm, key);
     this.#algorithm = algorithm;
-    this.#nonce = composeNonce(commonIv, id, emptyBytes);
+    this.#commonIv = commonIv;
   }
 
   /** The nonce for a Partial IV that this endpoint generated. */
   nonce(partialIv: Uint8Array): Uint8Array {
-    const nonce = this.#nonce.slice();
-    xorEnd(nonce, partialIv);
-    return nonce;
+    return composeNonce(this.#commonIv, this.id, partialIv);
   }
 
   /** The AAD of an exchange whose request this endpoint sent. */
   aad(partialIv: Uint8Array): Uint8Array {
     const n = partialIv.length;
-    const aad = (this.#aad[n] ??= composeAad(this.#algorithm, this.id, new Uint8Array(n))).slice();
-    // The Partial IV stands before the one byte of the empty `options`.
-    aad.set(partialIv, aad.length - 1 - n);
+    const aad = aadTemplate(this.#algorithm, this.id.length, n).slice();
+    // At the end stand the kid, the Partial IV with its length, and the one byte of the empty `options`.
+    const partialIvStart = aad.length - 1 - n;
+    aad.set(partialIv, partialIvStart);
+    aad.set(this.id, partialIvStart - 1 - this.id.length);
     return aad;
   }
 }

@@ -51,6 +51,9 @@ export interface ContextKeys {
   readonly commonIv: Uint8Array;
 }
 
+/** The longest Sender ID that any AEAD allows, whose nonce has 13 bytes (RFC 8613, Section 3.3). */
+export const longestId = 7;
+
 const hashes: ReadonlyMap<number, 'sha256' | 'sha512'> = new Map([
   [5, 'sha256'],
   [-10, 'sha256'],

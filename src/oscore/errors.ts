@@ -11,11 +11,15 @@ import { ProtocolError } from '../core/errors.ts';
  * | `ERR_OSCORE_RESPONSE` | no response that verifies will come any more |
  * | `ERR_OSCORE_NESTED` | the message to protect has an OSCORE option already |
  * | `ERR_OSCORE_PROXY_URI` | the Proxy-Uri of the request to protect cannot be taken apart |
+ * | `ERR_OSCORE_HTTP` | the message has no counterpart in HTTP, or the HTTP message none in OSCORE |
+ * | `ERR_OSCORE_HTTP_TYPE` | the HTTP message has an OSCORE header field and a body that is not `application/oscore` |
  * | `ERR_OSCORE_PARAMETERS` | context parameters that RFC 8613 does not allow |
  * | `ERR_OSCORE_CONTEXT` | the context is not, or no longer, in the table |
  * | `ERR_OSCORE_COLLISION` | the table has a context with this Recipient ID and ID Context |
  * | `ERR_OSCORE_LIMIT` | a table or a queue is full |
  * | `ERR_OSCORE_SEQUENCE` | the sender sequence numbers are used up |
+ * | `ERR_OSCORE_RENEWAL` | no new context could be established with the server (Appendix B.2) |
+ * | `ERR_OSCORE_LOOKUP` | the store did not give a context that can be used, or not in time |
  * | `ERR_OSCORE_STORE` | the store did not reserve sender sequence numbers |
  */
 export class OscoreError extends ProtocolError {}

@@ -1,5 +1,6 @@
 import {
   Code,
+  copyOptions,
   findOption,
   type Handler,
   type Layer,
@@ -24,10 +25,15 @@ import { SecurityContext } from './context.ts';
 import type { ContextStore } from './context-store.ts';
 import type { ContextTable } from './context-table.ts';
 import { decodePartialIv } from './cose-object.ts';
+import { longestId } from './derive.ts';
 import type { OscoreError } from './errors.ts';
 import type { DiscardReason, OscoreEvent } from './events.ts';
-import { readOscoreOption } from './option.ts';
+import { type LookupLimits, Lookups, type Refusal, type RequestInSearch } from './lookup.ts';
+import { decodeOscoreOption, type OscoreOption, readOscoreOption } from './option.ts';
 import { type UnprotectedRequest, unprotectRequest } from './protect.ts';
+import { RenewableContext } from './renewable-context.ts';
+import { RenewalExchange } from './renewal-exchange.ts';
+import { receiveUnknown } from './renewal-server.ts';
 import { Sequences } from './sequences.ts';
 import { refusals, ServerReply } from './server-reply.ts';
 
@@ -44,7 +50,18 @@ export interface OscoreOptions {
   readonly block?: number;
   /** How many messages of one Sender Key may wait for a number. Default: 1,024. */
   readonly waiting?: number;
+  /** A `running-out` event tells when fewer sender sequence numbers than this remain for a Sender Key. Default: 2^32, a 256th of all. */
+  readonly warnBelow?: number;
+  /** What may wait while contexts are looked up (`ContextStore.load`). */
+  readonly lookups?: LookupLimits;
   readonly emit?: (event: OscoreEvent) => void;
+}
+
+/** What requests share that arrive at one layer. */
+interface ReceiverParts extends ExchangeParts {
+  readonly env: Env;
+  /** Absent: the table has all contexts. */
+  readonly lookups: Lookups | undefined;
 }
 
 /** Long enough that nobody guesses it; the tag has no more (RFC 9175, Section 5). */
@@ -53,36 +70,56 @@ const challengeLength = 8;
 /**
  * The OSCORE layer, for both roles.
  *
- * Out: a request whose association is a Security Context leaves protected, any other as it is. In: a request with the OSCORE option is verified and decrypted,
- * and gets its context as association; one without passes as it is, so who serves it looks at the association.
+ * Out: a request whose association is a Security Context, or the input parameters of one (`RenewableContext`), leaves protected, any other as it is. In: a
+ * request with the OSCORE option is verified and decrypted, and gets its context as association; one without passes as it is, so who serves it looks at the
+ * association.
  *
  * @see https://www.rfc-editor.org/rfc/rfc8613#section-8
  */
 export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Record<string, number>> } {
   const { contexts, store, env, emit } = options;
-  const sequences = new Sequences({ store, block: Math.max(1, options.block ?? 64), waiting: options.waiting ?? 1024, emit });
-  const parts: ExchangeParts = { contexts, sequences, emit, options: optionTable([]), open: 0 };
-  contexts.onRemoved((context) => sequences.release(context));
+  const sequences = new Sequences({
+    store,
+    block: Math.max(1, options.block ?? 64),
+    waiting: options.waiting ?? 1024,
+    warnBelow: options.warnBelow ?? 2 ** 32,
+    emit,
+  });
+  const lookups = store.load === undefined ? undefined : new Lookups({ store, contexts, env, limits: options.lookups ?? {}, emit });
+  const parts: ReceiverParts = { contexts, sequences, emit, options: optionTable([]), open: new Set(), env, lookups };
+  contexts.onRemoved((context) => {
+    sequences.release(context);
+    for (const exchange of parts.open) exchange.release(context);
+  });
 
   return {
     name: 'oscore',
     understands: [OptionNumber.Oscore],
     outbound: (next: Requester, understood: readonly number[] = []): Requester => {
       parts.options = innerOptions(understood);
-      return (request, listener) =>
-        request.association instanceof SecurityContext
-          ? new ClientExchange(parts, next, request, request.association, listener).start()
-          : next(request, listener);
+      return (request, listener) => {
+        const { association } = request;
+        if (association instanceof SecurityContext) return new ClientExchange(parts, next, request, association, listener).start();
+        if (association instanceof RenewableContext) return new RenewalExchange(parts, env, next, request, association, listener).start();
+        return next(request, listener);
+      };
     },
     inbound: (next: Handler, understood: readonly number[] = []): Handler => {
       parts.options = innerOptions(understood);
       return (request, reply) => {
         const header = findOption(request.options, OptionNumber.Oscore);
         if (header === undefined) next(request, reply);
-        else receive(parts, env, next, header, request, reply);
+        else receive(parts, next, header, request, reply);
       };
     },
-    stats: () => ({ contexts: contexts.size, sequences: sequences.size, waiting: sequences.waiting, exchanges: parts.open }),
+    stats: () => ({
+      contexts: contexts.size,
+      sequences: sequences.size,
+      waiting: sequences.waiting,
+      exchanges: parts.open.size,
+      ...(contexts.renewing === undefined ? {} : { renewing: contexts.renewing }),
+      ...lookups?.stats(),
+    }),
   };
 }
 
@@ -101,26 +138,95 @@ function refuse(parts: ExchangeParts, reply: Reply, refusal: Response, reason: D
 
 const badInnerOption: Response = { code: Code.BadOption, options: [], payload: emptyBytes };
 
-/** RFC 8613 §8.2. From the look at the replay window to its move there is no wait. */
-function receive(parts: ExchangeParts, env: Env, next: Handler, header: Option, message: Request, reply: Reply): void {
+/** RFC 8613 §8.2, step 2. */
+function receive(parts: ReceiverParts, next: Handler, header: Option, message: Request, reply: Reply): void {
   const option = readOscoreOption(header.value);
   if (typeof option === 'string') {
     refuse(parts, reply, refusals.decode, 'decode', undefined, option);
     return;
   }
-  const { kid, partialIv } = option;
-  // RFC 8613 §2: without payload the message is malformed; §5: a request has both parameters.
-  if (kid === undefined || partialIv === undefined || message.payload.length === 0) {
+  // RFC 8613 §2: without payload the message is malformed.
+  if (!isOfRequest(option) || message.payload.length === 0) {
     refuse(parts, reply, refusals.decode, 'decode', undefined, 'expected a kid, a Partial IV and a payload');
     return;
   }
-  const context = parts.contexts.find(kid, option.kidContext);
-  if (context === undefined) {
-    refuse(parts, reply, refusals.context, 'context');
+  const { lookups } = parts;
+  const context = parts.contexts.find(option.kid, option.kidContext);
+  const renewed = context === undefined ? receiveUnknown(parts, parts.env, option, message, reply) : undefined;
+  if (renewed === 'answered') return;
+  if (renewed !== undefined) {
+    process(parts, next, message, option, renewed, reply);
     return;
   }
+  // RFC 8613 §3.3: nobody has a longer ID, so there is nothing to look up.
+  const mayWait = lookups !== undefined && option.kid.length <= longestId;
+  if (mayWait && (context === undefined || lookups.hasWaiting(option.kid))) lookups.receive(new Arrival(parts, next, message, option, reply));
+  else if (context === undefined) refuse(parts, reply, refusals.context, 'context');
+  else process(parts, next, message, option, context, reply);
+}
+
+/** RFC 8613 §5: a request has both parameters. */
+interface RequestOption extends OscoreOption {
+  readonly kid: Uint8Array;
+  readonly partialIv: Uint8Array;
+}
+
+function isOfRequest(option: OscoreOption): option is RequestOption {
+  return option.kid !== undefined && option.partialIv !== undefined;
+}
+
+/** What a request that waits takes beside its options and payload. */
+const requestOverhead = 512;
+const optionOverhead = 64;
+
+/** A request whose context is looked up. */
+class Arrival implements RequestInSearch {
+  readonly #parts: ReceiverParts;
+  readonly #next: Handler;
+  #message: Request;
+  #option: RequestOption;
+  readonly #reply: Reply;
+  readonly size: number;
+
+  constructor(parts: ReceiverParts, next: Handler, message: Request, option: RequestOption, reply: Reply) {
+    this.#parts = parts;
+    this.#next = next;
+    this.#message = message;
+    this.#option = option;
+    this.#reply = reply;
+    let size = requestOverhead + message.payload.length;
+    for (const { value } of message.options) size += optionOverhead + value.length;
+    this.size = size;
+  }
+
+  get kid(): Uint8Array {
+    return this.#option.kid;
+  }
+
+  get kidContext(): Uint8Array | undefined {
+    return this.#option.kidContext;
+  }
+
+  keep(leave: () => void): void {
+    const options = copyOptions(this.#message.options);
+    this.#message = { ...this.#message, options, payload: this.#message.payload.slice() };
+    this.#option = decodeOscoreOption(findOption(options, OptionNumber.Oscore)!.value) as RequestOption;
+    this.#reply.onCancel(leave);
+  }
+
+  process(context: SecurityContext): void {
+    process(this.#parts, this.#next, this.#message, this.#option, context, this.#reply);
+  }
+
+  refuse(refusal: Refusal, detail?: string): void {
+    refuse(this.#parts, this.#reply, refusal === 'context' ? refusals.context : refusals.unavailable, refusal, undefined, detail);
+  }
+}
+
+/** RFC 8613 §8.2, from step 3 on. From the look at the replay window to its move there is no wait. */
+function process(parts: ReceiverParts, next: Handler, message: Request, option: RequestOption, context: SecurityContext, reply: Reply): void {
   const { window } = context;
-  const sequence = decodePartialIv(partialIv);
+  const sequence = decodePartialIv(option.partialIv);
   // Below the lower limit of a restored window only a request that shows the challenge is new: it was made after the restart.
   const needsEcho = context.unverified || !window.accepts(sequence);
   if (needsEcho && !window.accepts(sequence, true)) {
@@ -140,13 +246,14 @@ function receive(parts: ExchangeParts, env: Env, next: Handler, header: Option, 
   if (!needsEcho) window.commit(sequence);
   else if (showsChallenge(context, request.options)) restore(parts, context, sequence);
   else if (context.unverified) {
-    challenge(parts, env, context, protectedReply);
+    challenge(parts, context, protectedReply);
     return;
   } else {
     refuse(parts, reply, refusals.replay, 'replay', context);
     return;
   }
   context.verified();
+  parts.contexts.use(context);
   parts.emit?.({ type: 'unprotected', direction: 'in', context, inner: request });
   // RFC 7252 §5.4 for the Inner options, which no layer below can see. An OSCORE option among them would nest (RFC 8613 §4.1.3.7).
   const { bad, options } = recogniseOptions(request.options, parts.options);
@@ -181,8 +288,8 @@ function restore(parts: ExchangeParts, context: SecurityContext, sequence: numbe
  * All requests up to the first that shows it get the same value, so that several clients which use one context do not void each other's. It need not expire: it
  * proves that a request was made after this context was, which is all that is asked.
  */
-function challenge(parts: ExchangeParts, env: Env, context: SecurityContext, reply: ServerReply): void {
-  context.challenge ??= env.random(challengeLength);
+function challenge(parts: ReceiverParts, context: SecurityContext, reply: ServerReply): void {
+  context.challenge ??= parts.env.random(challengeLength);
   parts.emit?.({ type: 'discarded', direction: 'in', reason: 'unverified', context });
   reply.challenge({ code: Code.Unauthorized, options: [opaqueOption(OptionNumber.Echo, context.challenge)], payload: emptyBytes });
 }

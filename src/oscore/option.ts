@@ -18,10 +18,17 @@ const lengthMask = 0x07;
 /** The longest value that the option can have (RFC 8613, Section 2). */
 export const longestOscoreOption = 255;
 
+const leadingZeros = 'expected the shortest Partial IV, got one with leading zeros';
+
+/** RFC 8613 §5: a Partial IV has no leading zeros, but for the one byte of 0. */
+function isPadded(partialIv: Uint8Array): boolean {
+  return partialIv.length > 1 && partialIv[0] === 0;
+}
+
 /**
  * The value of the OSCORE option; empty when no field is there.
  *
- * @throws {OscoreError} `ERR_OSCORE_DECODE` when a field has a length that the format cannot hold
+ * @throws {OscoreError} `ERR_OSCORE_DECODE` when a field has a length that the format cannot hold, or the Partial IV has leading zeros
  * @see https://www.rfc-editor.org/rfc/rfc8613#section-6.1
  */
 export function encodeOscoreOption(option: OscoreOption): Uint8Array {
@@ -30,6 +37,7 @@ export function encodeOscoreOption(option: OscoreOption): Uint8Array {
   const n = partialIv === undefined ? 0 : partialIv.length;
   const length = 1 + n + (kidContext === undefined ? 0 : 1 + kidContext.length) + (kid === undefined ? 0 : kid.length);
   if (n > 5 || (partialIv !== undefined && n === 0)) throw new OscoreError('ERR_OSCORE_DECODE', `expected a Partial IV of 1 to 5 bytes, got ${n}`);
+  if (partialIv !== undefined && isPadded(partialIv)) throw new OscoreError('ERR_OSCORE_DECODE', leadingZeros);
   if (length > longestOscoreOption) throw new OscoreError('ERR_OSCORE_DECODE', `expected an OSCORE option of at most 255 bytes, got ${length}`);
   const value = new Uint8Array(length);
   let flags = n;
@@ -66,7 +74,10 @@ export function readOscoreOption(value: Uint8Array): OscoreOption | string {
   let offset = 1 + n;
   if (offset > size) return `expected a Partial IV of ${n} bytes, got ${size - 1}`;
   const option: { partialIv?: Uint8Array; kid?: Uint8Array; kidContext?: Uint8Array } = {};
-  if (n > 0) option.partialIv = value.subarray(1, offset);
+  if (n > 0) {
+    option.partialIv = value.subarray(1, offset);
+    if (isPadded(option.partialIv)) return leadingZeros;
+  }
   if ((flags & kidContextFlag) !== 0) {
     if (offset === size) return 'expected the length of the kid context, got the end of the option';
     const end = offset + 1 + value[offset]!;
@@ -82,7 +93,7 @@ export function readOscoreOption(value: Uint8Array): OscoreOption | string {
 /**
  * The fields of the OSCORE option; they are views of `value`.
  *
- * @throws {OscoreError} `ERR_OSCORE_DECODE`: a reserved flag, a Partial IV length of 6 or 7, a field that is cut off, bytes that belong to no field
+ * @throws {OscoreError} `ERR_OSCORE_DECODE`: a reserved flag, a Partial IV length of 6 or 7 or with leading zeros, a field that is cut off, bytes that belong to no field
  * @see https://www.rfc-editor.org/rfc/rfc8613#section-6.1
  */
 export function decodeOscoreOption(value: Uint8Array): OscoreOption {

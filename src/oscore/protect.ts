@@ -7,6 +7,7 @@ import {
   isRequest,
   isResponse,
   Method,
+  noResponseOf,
   type Option,
   OptionNumber,
   type Request,
@@ -69,6 +70,7 @@ export function protectRequest(request: Request, context: SecurityContext, seque
     const { number } = option;
     if (number === OptionNumber.Oscore) throw nested();
     if (number === OptionNumber.ProxyUri) {
+      if (request.options.some((other) => ofUri.includes(other.number))) throw twoTargets();
       const split = splitProxyUri(option);
       inner = sortOptions([...inner, ...split.inner]);
       outer.push(split.outer);
@@ -92,7 +94,9 @@ export function protectRequest(request: Request, context: SecurityContext, seque
     peer: request.peer,
     nonConfirmable: request.nonConfirmable ?? false,
   };
-  return { message: request.observation === undefined ? message : { ...message, observation: request.observation }, binding };
+  const noResponse = noResponseOf(inner);
+  if (request.observation === undefined && noResponse === 0) return { message, binding };
+  return { message: { ...message, ...(request.observation === undefined ? {} : { observation: request.observation }), noResponse }, binding };
 }
 
 /**
@@ -227,6 +231,13 @@ function notVerified(): OscoreError {
 /** RFC 8613 §4.1.3.7: OSCORE in OSCORE is not supported. */
 function nested(): OscoreError {
   return new OscoreError('ERR_OSCORE_NESTED', 'expected a message without the OSCORE option, got one that has it');
+}
+
+/** RFC 7252 §5.10.2: none of these may stand beside a Proxy-Uri. */
+const ofUri: readonly number[] = [OptionNumber.UriHost, OptionNumber.UriPort, OptionNumber.UriPath, OptionNumber.UriQuery];
+
+function twoTargets(): OscoreError {
+  return new OscoreError('ERR_OSCORE_PROXY_URI', 'expected a Proxy-Uri alone, got one with Uri-Host, Uri-Port, Uri-Path or Uri-Query beside it');
 }
 
 function same(a: Uint8Array, b: Uint8Array | undefined): boolean {

@@ -12,12 +12,13 @@ export class ReplayWindow {
   #highest = -1;
   /** Numbers below it are refused unless they are proven fresh. */
   #floor = 0;
-  readonly #received: Uint32Array;
+  /** 32 bits each. A typed array takes four times as much memory, and there is one window for each context. */
+  readonly #received: number[];
 
   /** `size` is 1 to 1,024. */
   constructor(size: number) {
     this.size = size;
-    this.#received = new Uint32Array(Math.ceil(size / 32));
+    this.#received = new Array<number>(Math.ceil(size / 32)).fill(0);
   }
 
   /** The highest number that was committed; -1 when there was none. */

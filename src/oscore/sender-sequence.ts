@@ -16,8 +16,12 @@ export interface SenderSequenceOptions {
   readonly block: number;
   /** How many may wait at once. */
   readonly waiting: number;
+  /** `runningOut` is called once fewer numbers than this are left. */
+  readonly warnBelow: number;
   /** A reservation failed, or the numbers are used up. */
   trouble(error: OscoreError): void;
+  /** So many numbers are left that nobody reserved, in this process or another. Told once. */
+  runningOut(remaining: number): void;
   /** Somebody who waited threw when its turn came; the others are served all the same. */
   failed(error: unknown): void;
 }
@@ -40,6 +44,7 @@ export class SenderSequence {
   #current: Range = { next: 0, end: 0 };
   #ahead: Range | undefined = undefined;
   #reserving = false;
+  #toldRunningOut = false;
   /** The end of the highest block so far. */
   #reservedTo = 0;
   #queue: Set<SequenceUser> = new Set();
@@ -128,6 +133,11 @@ export class SenderSequence {
     }
     this.#reservedTo = Math.min(first + count, sequenceLimit);
     this.#ahead = { next: first, end: this.#reservedTo };
+    const remaining = sequenceLimit - this.#reservedTo;
+    if (remaining < this.#options.warnBelow && !this.#toldRunningOut) {
+      this.#toldRunningOut = true;
+      this.#call(() => this.#options.runningOut(remaining));
+    }
     for (const user of this.#queue) {
       const sequence = this.#next();
       if (sequence === undefined) break;

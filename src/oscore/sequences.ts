@@ -8,6 +8,7 @@ export interface SequencesOptions {
   readonly store: ContextStore;
   readonly block: number;
   readonly waiting: number;
+  readonly warnBelow: number;
   readonly emit: ((event: OscoreEvent) => void) | undefined;
 }
 
@@ -40,10 +41,11 @@ export class Sequences {
     const { senderKeyId } = context;
     let entry = this.#entries.get(senderKeyId);
     if (entry === undefined) {
-      const { store, block, waiting, emit } = this.#options;
+      const { store, block, waiting, warnBelow, emit } = this.#options;
       const trouble = (error: OscoreError): void => emit?.({ type: 'sequence', code: error.code, senderKeyId, detail: error.message });
+      const runningOut = (remaining: number): void => emit?.({ type: 'running-out', senderKeyId, remaining });
       const failed = (error: unknown): void => emit?.({ type: 'failed', error });
-      entry = { sequence: new SenderSequence({ store, senderKeyId, block, waiting, trouble, failed }), users: new Set() };
+      entry = { sequence: new SenderSequence({ store, senderKeyId, block, waiting, warnBelow, trouble, runningOut, failed }), users: new Set() };
       this.#entries.set(senderKeyId, entry);
     }
     entry.users.add(context);

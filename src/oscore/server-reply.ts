@@ -19,7 +19,7 @@ export const refusals: Readonly<Record<'decode' | 'context' | 'replay' | 'decryp
   decrypt: unprotected(Code.BadRequest, 'Decryption failed'),
   /** The context left the table while a handler was at work, as when its token expired (RFC 9203, Section 4.3). */
   gone: unprotected(Code.Unauthorized, ''),
-  /** There is no sender sequence number to protect the answer with. */
+  /** There is no sender sequence number to protect the answer with, or the context could not be looked up. */
   unavailable: unprotected(Code.ServiceUnavailable, ''),
 };
 
@@ -83,6 +83,7 @@ export class ServerReply implements Reply {
       this.#send(response, final, undefined);
       return;
     }
+    this.#parts.contexts.use(this.#context);
     this.#parts.sequences.of(this.#context).take({
       use: (sequence) => {
         if (!this.#isGone()) this.#send(response, final, sequence);

@@ -4,12 +4,17 @@ import {
   CoapResponse,
   type EndpointEvent,
   type EndpointLimits,
+  encodeBody,
   type Layer,
+  type ObservationStore,
   type ObserveOptions,
+  observeDurably,
   type Peer,
   TimeLimit,
   type TransmissionParameters,
 } from '../coap/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
+import { encode } from '../core/cbor.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { TransportError } from './errors.ts';
 import { type CoapRequestInit, outgoingRequest } from './request-init.ts';
@@ -29,7 +34,18 @@ export interface CoapClientOptions {
   readonly layers?: () => readonly Layer[];
   readonly schemes?: readonly Scheme[];
   readonly env?: Env;
+  /** Where observations outlive the process: for `durable`. */
+  readonly observations?: ObservationStore;
   readonly emit?: (event: EndpointEvent) => void;
+}
+
+/** How a resource is observed. */
+export interface CoapObserveInit extends CoapRequestInit {
+  /**
+   * A name under which the observation is kept in `observations`: the loop then goes on over restarts of the server, lost connections and restarts of this process,
+   * and gets each representation once. `timeout` is for each registration.
+   */
+  readonly durable?: string;
 }
 
 /** A channel of the pool. */
@@ -66,6 +82,7 @@ export class CoapClient {
   readonly #env: Env;
   /** By the key of their routes, the one that was used last at the end. */
   readonly #pool = new Map<string, Pooled>();
+  readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
   constructor(options: CoapClientOptions = {}) {
@@ -98,8 +115,31 @@ export class CoapClient {
    * Observe a resource, as the function `observe` does.
    *
    * @throws {CoapError} as `request`
+   * @throws {TransportError} `ERR_TRANSPORT_OPTION` for `durable` without `observations`
    */
-  async *observe(uri: string, init: CoapRequestInit = {}): AsyncGenerator<CoapResponse, void, undefined> {
+  async *observe(uri: string, init: CoapObserveInit = {}): AsyncGenerator<CoapResponse, void, undefined> {
+    const { durable, ...once } = init;
+    if (durable === undefined) yield* this.#observe(uri, once);
+    else yield* this.#observeDurably(uri, once, durable);
+  }
+
+  #observeDurably(uri: string, init: CoapRequestInit, name: string): AsyncGenerator<CoapResponse, undefined, undefined> {
+    const { observations: store, emit = () => {} } = this.#options;
+    if (store === undefined) throw new TransportError('ERR_TRANSPORT_OPTION', 'expected the client option observations for a durable observation, got none');
+    const { signal } = init;
+    return observeDurably({
+      store,
+      name,
+      target: observed(uri, this.#target(uri), init),
+      env: this.#env,
+      signal: AbortSignal.any(signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]),
+      register: () => this.#observe(uri, init),
+      passes: ({ code }) => code === 'ERR_TRANSPORT_RESOLVE' || code === 'ERR_TRANSPORT_BUSY',
+      emit,
+    });
+  }
+
+  async *#observe(uri: string, init: CoapRequestInit): AsyncGenerator<CoapResponse, void, undefined> {
     const limit = new TimeLimit(init, this.#env);
     let reached: Reached | undefined;
     try {
@@ -145,6 +185,7 @@ export class CoapClient {
   }
 
   async #close(): Promise<void> {
+    this.#closing.abort();
     const pool = [...this.#pool.values()];
     this.#pool.clear();
     await Promise.allSettled(pool.map((pooled) => this.#leave(pooled)));
@@ -218,6 +259,12 @@ export class CoapClient {
     }
     throw new TransportError('ERR_TRANSPORT_BUSY', `expected at most ${channels} channels at once, got more`);
   }
+}
+
+/** What an observation is of, for its record: the URI and the request. */
+function observed(text: string, { uri }: Target, init: CoapRequestInit): Uint8Array {
+  const { code, options = [], payload = emptyBytes } = outgoingRequest(uri, init, { key: text, address: uri.host, port: uri.port });
+  return encode([text, encodeBody({ code: code!, options, payload })]);
 }
 
 function closedError(): CoapError {

@@ -9,7 +9,7 @@
  */
 
 export type { AcceptorLimits } from './acceptor.ts';
-export type { CoapClientOptions } from './coap-client.ts';
+export type { CoapClientOptions, CoapObserveInit } from './coap-client.ts';
 export { CoapClient } from './coap-client.ts';
 export { TransportError } from './errors.ts';
 export type { GroupMembership } from './groups.ts';

@@ -1,5 +1,5 @@
 import type { CoapResponse } from '../coap/index.ts';
-import { CoapClient } from './coap-client.ts';
+import { CoapClient, type CoapObserveInit } from './coap-client.ts';
 import type { CoapRequestInit } from './request-init.ts';
 
 /** The same, and through which client. */
@@ -40,7 +40,7 @@ export async function request(uri: string, options: CoapRequestOptions = {}): Pr
  *
  * @throws {CoapError} as `request`
  */
-export async function* observe(uri: string, options: CoapRequestOptions = {}): AsyncGenerator<CoapResponse, void, undefined> {
+export async function* observe(uri: string, options: CoapRequestOptions & CoapObserveInit = {}): AsyncGenerator<CoapResponse, void, undefined> {
   const { client, ...init } = options;
   if (client !== undefined) {
     yield* client.observe(uri, init);

@@ -85,6 +85,13 @@ interface UdpParts {
   another(): Socket;
 }
 
+interface Arrived {
+  readonly datagram: Uint8Array;
+  readonly remote: RemoteInfo;
+  readonly peers: PeerTable;
+  readonly group: string | undefined;
+}
+
 interface GroupSocket {
   readonly socket: Socket;
   readonly group: string;
@@ -98,7 +105,18 @@ class UdpTransport implements DatagramTransport {
   readonly #groups: readonly GroupSocket[];
   readonly sources: UdpSources;
   #receive: ((datagram: Uint8Array, peer: Peer, group?: string) => void) | undefined;
+  #arrived: Arrived[] = [];
   #closing: Promise<void> | undefined;
+
+  /** What one turn of the event loop reads is handled in one go: changing between reading and handling for each datagram costs more than the handling. */
+  readonly #handle = (): void => {
+    const batch = this.#arrived;
+    this.#arrived = [];
+    for (const { datagram, remote, peers, group } of batch) {
+      if (this.#closing !== undefined) return;
+      this.#receive?.(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.byteLength), peers.get(remote.address, remote.port), group);
+    }
+  };
 
   constructor({ socket, family, peers, sourcePorts, another }: UdpParts, groups: readonly GroupSocket[]) {
     this.#socket = socket;
@@ -128,7 +146,8 @@ class UdpTransport implements DatagramTransport {
     socket.on('message', (datagram: Uint8Array, remote: RemoteInfo) => {
       // No socket has port 0: the source is forged, and an answer could not be sent.
       if (remote.port === 0) return;
-      this.#receive?.(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.byteLength), peers.get(remote.address, remote.port), group);
+      if (this.#arrived.length === 0) setImmediate(this.#handle);
+      this.#arrived.push({ datagram, remote, peers, group });
     });
   }
 

@@ -58,37 +58,45 @@ export async function aceExits(code: number, args: readonly string[], options: R
   return run;
 }
 
-/** `ace-coap as` or `ace-coap rs`. */
+/** `ace-coap as`, `ace-coap rs` or `ace-coap serve`. */
 export class Server {
-  readonly role: 'as' | 'rs';
-  readonly #path: string;
+  readonly role: 'as' | 'rs' | 'serve';
+  readonly #words: readonly string[];
   #child: ChildProcess | undefined;
   #ended: Promise<{ readonly code: number | null; readonly signal: string | null }> = Promise.resolve({ code: null, signal: null });
+  /** How much of its output is of earlier starts. */
+  #before = 0;
   stdout = '';
   /** Lines of JSON. */
   stderr = '';
 
-  constructor(role: 'as' | 'rs', path: string) {
+  /** `words`: what stands behind the command. */
+  constructor(role: 'as' | 'rs' | 'serve', ...words: readonly string[]) {
     this.role = role;
-    this.#path = path;
+    this.#words = words;
   }
 
   /** Fulfilled when it says that it listens. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [main, this.role, this.#path, '--log-level', 'debug'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [main, this.role, ...this.#words, '--log-level', 'debug'], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
-    const before = this.stdout.length;
+    this.#before = this.stdout.length;
     await new Promise<void>((resolve, reject) => {
       child.stdout.setEncoding('utf8').on('data', (text: string) => {
         this.stdout += text;
-        if (this.stdout.slice(before).includes('listens on')) resolve();
+        if (this.stdout.slice(this.#before).includes('listens on')) resolve();
       });
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         this.stderr += text;
       });
       child.once('close', (code) => reject(new Error(`${this.role} ended with ${code}: ${this.stderr}`)));
     });
+  }
+
+  /** Where it listens since its last start, in the order of its configuration. */
+  get urls(): readonly string[] {
+    return [...this.stdout.slice(this.#before).matchAll(/listens on (\S+) /g)].map(([, url]) => url!);
   }
 
   /** Ctrl-C: it has to end by itself, with exit code 0. */

@@ -31,6 +31,7 @@ export class Parties {
   /** `GET /temperature`, in the order in which the handlers ran. */
   readonly handled: string[] = [];
   led = 'off';
+  temperature = '21.5';
   changed: () => void = () => {};
   as!: AuthorizationServer;
   rs!: ResourceServer;
@@ -98,7 +99,7 @@ export class Parties {
       observable: true,
       get: () => {
         this.handled.push('GET /temperature');
-        return '21.5';
+        return this.temperature;
       },
     });
     this.changed = () => handle.changed();

@@ -262,15 +262,20 @@ test('CBOR: an error leaves nothing behind, and large values come out whole', ()
 /** Run `task` and return the buffers that were copied from meanwhile. */
 function buffersOf(task: () => void): Uint8Array[] {
   const found: Uint8Array[] = [];
-  const { slice } = Uint8Array.prototype;
+  const { slice, subarray } = Uint8Array.prototype;
   Uint8Array.prototype.slice = function (this: Uint8Array, ...range) {
     found.push(this);
     return slice.apply(this, range) as Uint8Array<ArrayBuffer>;
+  };
+  Uint8Array.prototype.subarray = function (this: Uint8Array, ...range) {
+    found.push(this);
+    return subarray.apply(this, range) as Uint8Array<ArrayBuffer>;
   };
   try {
     task();
   } finally {
     Uint8Array.prototype.slice = slice;
+    Uint8Array.prototype.subarray = subarray;
   }
   return found;
 }

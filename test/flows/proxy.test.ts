@@ -10,6 +10,7 @@ import {
   codeClass,
   decodeMessage,
   Endpoint,
+  type EndpointOptions,
   findOption,
   isRequest,
   type Message,
@@ -40,14 +41,14 @@ interface Proxied {
 }
 
 /** All parties, with everything that the clients send going through one proxy. */
-async function proxied(network: SimulatorOptions = {}, options: PartiesOptions = {}): Promise<Proxied> {
+async function proxied(network: SimulatorOptions = {}, options: PartiesOptions = {}, hop: Partial<EndpointOptions> = {}): Promise<Proxied> {
   const simulator = new Simulator(network);
   const parameters = { nstart: 16, ...options.parameters };
   const parties = await new Parties(simulator, { ...options, parameters, client: { proxy: 'coap://10.0.0.5', ...options.client } }).start();
   const events: ProxyEvent[] = [];
   const env = simulator.env('proxy');
   const proxy = new ProxyServer({ forward: { allow: allowTargets('10.0.0.1', '10.0.0.2') }, env, emit: (event) => events.push(event) });
-  const endpoint = new Endpoint({ transport: simulator.transport('10.0.0.5', 5683), env, parameters, proxying: proxy });
+  const endpoint = new Endpoint({ transport: simulator.transport('10.0.0.5', 5683), env, parameters, proxying: proxy, ...hop });
   return {
     parties,
     proxy,
@@ -193,6 +194,24 @@ describe('OSCORE and ACE through our forward proxy', () => {
     assert.deepEqual((await parties.finish(parties.client.fetch(`${rsUri}/large`))).payload, body);
     for (const { message } of passed(net))
       if (isProtected(message)) assert.equal(findOption(message.options, OptionNumber.Block1) ?? findOption(message.options, OptionNumber.Block2), undefined);
+    await net.close();
+  });
+
+  test('RFC 8613 4.1.3.4.2: a proxy that cuts into Outer blocks of 64 bytes; AS, RS and client put them together as they are', async () => {
+    const net = await proxied({}, {}, { blockwise: { szx: 2, outerThreshold: 64 } });
+    const { parties } = net;
+    const body = new Uint8Array(900).map((_, i) => i * 7);
+    assert.equal((await parties.finish(parties.client.fetch(`${rsUri}/large`, { method: 'PUT', payload: body }), 1_000_000)).codeText, '2.04');
+    assert.deepEqual((await parties.finish(parties.client.fetch(`${rsUri}/large`), 1_000_000)).payload, body);
+    const cut = (to: string, number: number): Message[] =>
+      passed(net).flatMap((one) => (one.to === to && isProtected(one.message) && findOption(one.message.options, number) !== undefined ? [one.message] : []));
+    assert.ok(cut(rsAddress, OptionNumber.Block1).length >= 900 / 64);
+    assert.ok(cut(proxyAddress, OptionNumber.Block2).length >= 900 / 64);
+    assert.ok(cut(asAddress, OptionNumber.Block2).length > 0, 'the response of the AS is longer than a block');
+    for (const message of cut(rsAddress, OptionNumber.Block1)) assert.ok(message.payload.length <= 64);
+    await parties.simulator.sleep(600_000);
+    assert.deepEqual([parties.rs.stats()['endpoint.outerBlockwise.uploads'], parties.rs.stats()['endpoint.outerBlockwise.representations']], [0, 0]);
+    assert.deepEqual(parties.faults(), []);
     await net.close();
   });
 

@@ -153,3 +153,64 @@ test('RFC 8613 7.5, B.1: kills at any moment, also while messages are on their w
   assert.ok(totals['kills']! > 50);
   assert.ok(totals['pairs']! > 500);
 });
+
+/** A durable observation of one client process, and what it got; a killed process writes nothing more. */
+function follow(parties: Parties, got: string[]): { alive: boolean; outcome: unknown } {
+  const life = { alive: true, outcome: undefined as unknown };
+  const read = async (): Promise<void> => {
+    for await (const response of parties.client.observe(`${rsUri}/temperature`, { durable: 'temperature' })) {
+      if (!life.alive) return;
+      got.push(response.codeText === '2.05' ? response.text() : response.codeText);
+    }
+    life.outcome = 'ended';
+  };
+  read().catch((error: unknown) => {
+    life.outcome = error;
+  });
+  return life;
+}
+
+test('RFC 8613 B.1.3: kills at any moment, of client, RS and AS, with tokens that end: a durable observation goes on, without an older value', async () => {
+  const totals = await repeat('flow-observation-kills', { quick: 10, full: 300 }, async (seed) => {
+    const random = new SeededRandom(`observation kills ${seed}`);
+    const simulator = new Simulator({ seed, delay: [5, 40], loss: 0.05, duplication: 0.1 });
+    const parties = await new Parties(simulator, { tokenLifetime: 300 }).start();
+    parties.temperature.value = '0';
+    const got: string[] = [];
+    let life = follow(parties, got);
+    let kills = 0;
+    const next = (): void => {
+      parties.temperature.value = `${Number(parties.temperature.value) + 1}`;
+      parties.temperature.changed();
+    };
+    for (let i = 0; i < 20; i++) {
+      await simulator.sleep(random.chance(0.6) ? random.below(400) : random.below(150_000));
+      if (random.chance(0.6)) next();
+      if (!random.chance(0.4)) continue;
+      await simulator.sleep(random.below(300));
+      const role = random.pick(['as', 'rs', 'client1'] as const);
+      if (role === 'client1') life.alive = false;
+      await restart(parties, role, 'kill');
+      kills++;
+      if (role === 'client1') {
+        // What comes first now may be what the process before it had not processed.
+        got.push('start');
+        life = follow(parties, got);
+      }
+    }
+    next();
+    await simulator.run(() => got.at(-1) === parties.temperature.value, 3_000_000);
+    assert.equal(life.outcome, undefined);
+    let last = -1;
+    for (const [i, value] of got.entries()) {
+      if (value === 'start') continue;
+      assert.ok(Number(value) > last || (Number(value) === last && got[i - 1] === 'start'), `${got.join()}`);
+      last = Number(value);
+    }
+    const { pairs } = auditWire(simulator.wire, parties.contexts.values());
+    assert.deepEqual(parties.faults(), []);
+    await parties.close();
+    return { kills, values: got.filter((value) => value !== 'start').length, pairs };
+  });
+  assert.ok(totals['kills']! > 30 && totals['values']! > 50);
+});

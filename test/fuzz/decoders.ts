@@ -37,6 +37,7 @@ import {
   encodeRelease,
   FrameReader,
   filterLinks,
+  isRequest,
   type Message,
   MessageType,
   Method,
@@ -73,7 +74,19 @@ import { decodeClaims, openCwt, protectCwt, symmetricKey } from '../../src/core/
 import { diagnose } from '../../src/core/diagnostic.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { parseDiagnostic } from '../../src/core/parse-diagnostic.ts';
-import { decodeOscoreOption, deriveContext, encodeOscoreOption, protectRequest, unprotectRequest } from '../../src/oscore/index.ts';
+import {
+  decodeOscoreHeader,
+  decodeOscoreOption,
+  deriveContext,
+  encodeOscoreHeader,
+  encodeOscoreOption,
+  parseHostingUri,
+  protectRequest,
+  requestToHttp,
+  responseFromHttp,
+  responseToHttp,
+  unprotectRequest,
+} from '../../src/oscore/index.ts';
 import { mutateBytes, mutateCbor, mutateDatagram } from './mutate.ts';
 import { hexOf } from './seeds.ts';
 import type { Mutation, Target } from './target.ts';
@@ -321,6 +334,31 @@ export const decoders: readonly Target[] = [
       const message = decodeMessage(input);
       const option = message.options.find(({ number }) => number === OptionNumber.Oscore);
       if (option !== undefined) unprotectRequest({ ...message, peer }, decodeOscoreOption(option.value), context);
+    },
+  },
+  {
+    name: 'HTTP OSCORE header field',
+    seeds: ['AA', 'CSU', 'GRQIN8vzIQAXotM'].map(utf8),
+    mutate: mutateBytes,
+    run: (input) => {
+      const text = fromUtf8(input);
+      assert.equal(encodeOscoreHeader(decodeOscoreHeader(text)), text);
+    },
+  },
+  {
+    name: 'Hosting HTTP URI',
+    seeds: ['http://p/hc/coap://s.example/light', 'http://p/hc/coap://%5B2001:db8::1%5D:61616/a?b'].map(utf8),
+    mutate: mutateBytes,
+    run: (input) => void parseHostingUri('http://p/hc/{+tu}', fromUtf8(input)),
+  },
+  {
+    name: 'CoAP message mapped to HTTP',
+    seeds: datagrams,
+    mutate: mutateDatagram,
+    run: (input) => {
+      const message = decodeMessage(input);
+      if (isRequest(message.code)) requestToHttp(message, 'http://p/');
+      else responseFromHttp(responseToHttp(message));
     },
   },
   { name: 'ACE token request', seeds: ace, mutate: nearlyCbor, run: (input) => void decodeTokenRequest(input) },

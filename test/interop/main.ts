@@ -8,14 +8,30 @@ import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from '../support/fixtures.ts';
-import { coapClient, coapServer, provideAiocoap, provideLibcoap, provideNodeCoap, ToolError } from './tools.ts';
+import {
+  coapClient,
+  coapServer,
+  provideAiocoap,
+  provideCalifornium,
+  provideGnutls,
+  provideLibcoap,
+  provideNodeCoap,
+  provideOpenssl,
+  providePion,
+  ToolError,
+} from './tools.ts';
 
 try {
   console.log(`node ${process.versions.node}`);
   console.log(`libcoap ${provideLibcoap()} (${coapClient}, ${coapServer})`);
   const { aiocoap, python } = provideAiocoap();
   console.log(`aiocoap ${aiocoap} (Python ${python})`);
+  const { californium, java } = provideCalifornium();
+  console.log(`Californium ${californium} (Java ${java})`);
   console.log(`node-coap ${provideNodeCoap()}`);
+  console.log(provideOpenssl());
+  console.log(`GnuTLS ${provideGnutls()}`);
+  console.log(`pion/dtls ${providePion()}`);
 } catch (error) {
   if (!(error instanceof ToolError)) throw error;
   console.error(`interop: ${error.message}`);

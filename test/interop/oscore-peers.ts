@@ -1,8 +1,24 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type Answer, Code, ContentFormat, type Resource, type ResourceFunction, type ResourceHandle, Router, type RouterEvent } from '../../src/coap/index.ts';
-import { emptyBytes, fromHex, toHex } from '../../src/core/bytes.ts';
+import {
+  type Answer,
+  Code,
+  ContentFormat,
+  echo,
+  type Option,
+  type Peer,
+  pathOptions,
+  queryOptions,
+  type Resource,
+  type ResourceFunction,
+  type ResourceHandle,
+  type Response,
+  Router,
+  type RouterEvent,
+  sortOptions,
+} from '../../src/coap/index.ts';
+import { emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { type ContextParameters, type ContextStore, ContextTable, type OscoreEvent, oscore, type SecurityContext } from '../../src/oscore/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
@@ -28,7 +44,7 @@ export function mirrored(of: ContextParameters): ContextParameters {
   return { ...of, senderId: of.recipientId, recipientId: of.senderId };
 }
 
-/** The AEAD algorithms of COSE that aiocoap has for OSCORE, by the names that it has for them. */
+/** The AEAD algorithms of COSE that aiocoap and Californium have for OSCORE, by the names that aiocoap has for them. */
 export const aeadNames: ReadonlyMap<number, string> = new Map([
   [1, 'A128GCM'],
   [2, 'A192GCM'],
@@ -82,6 +98,8 @@ export interface Told {
   readonly contentFormat: number | null;
   readonly etag: string | null;
   readonly maxAge: number | null;
+  readonly echo: string | null;
+  readonly observe: number | null;
   readonly protected: boolean;
 }
 
@@ -94,6 +112,7 @@ export interface Order {
   readonly accept?: number;
   readonly ifMatch?: string;
   readonly ifNoneMatch?: true;
+  readonly echo?: string;
   readonly observe?: number;
   readonly szx?: number;
 }
@@ -146,14 +165,19 @@ export class AiocoapClient extends PythonPeer {
   async rewind(sequence: number): Promise<void> {
     await this.tell({ sequence });
   }
+
+  /** Let it have a key that is not the one of its context. */
+  async replaceKey(name: 'senderKey' | 'recipientKey', key: Uint8Array): Promise<void> {
+    await this.tell({ [name]: toHex(key) });
+  }
 }
 
-interface Failed {
+export interface Failed {
   readonly error?: string;
   readonly detail?: string;
 }
 
-function heard(line: Told & Failed): Told & { readonly text: string } {
+export function heard(line: Told & Failed): Told & { readonly text: string } {
   if (line.error !== undefined) throw new Error(`aiocoap: ${line.error}: ${line.detail}`);
   return { ...line, text: Buffer.from(line.payload, 'hex').toString() };
 }
@@ -195,7 +219,9 @@ export async function protectedServer(t: TestContext, contexts: readonly Securit
   const hello: Answer = { payload: 'Hello World!' };
   router.resource('/oscore/hello/coap', { get: () => hello });
   router.resource('/oscore/hello/1', { get: guarded(() => hello) });
-  router.resource('/oscore/hello/2', { get: guarded((request) => ({ ...hello, etag: fromHex('2b'), payload: `Hello World!${request.query.join('&')}` })) });
+  router.resource('/oscore/hello/2', {
+    get: guarded((request) => (request.query.join('&') === 'first=1' ? { ...hello, etag: fromHex('2b') } : { code: Code.BadRequest })),
+  });
   router.resource('/oscore/hello/3', { get: guarded(() => ({ ...hello, maxAge: 5 })) });
   router.resource('/oscore/hello/6', { post: guarded((request) => ({ payload: request.payload.slice(), contentFormat: ContentFormat.TextPlain })) });
   let seven = 'z';
@@ -227,6 +253,43 @@ export async function protectedServer(t: TestContext, contexts: readonly Securit
     if (failures.length > 0) throw new Error(`a resource function failed: ${failures[0]!.error}`);
   });
   return { ...server, events, served };
+}
+
+/** Our client of one server: the Echo layer above the OSCORE layer. */
+export interface ProtectedClient extends Ours {
+  readonly events: OscoreEvent[];
+  /** The server. */
+  readonly server: Peer;
+  readonly context: SecurityContext | undefined;
+  ask(method: number, path: string, payload?: string, options?: readonly Option[], timeout?: number): Promise<Response>;
+  observe(path: string): AsyncIterableIterator<Response, undefined, undefined>;
+}
+
+export async function protectedClient(t: TestContext, port: number, context?: SecurityContext): Promise<ProtectedClient> {
+  const events: OscoreEvent[] = [];
+  const contexts = new ContextTable();
+  if (context !== undefined) contexts.add(context);
+  const protection = oscore({ contexts, store: reservations(), env: systemEnv, emit: (event) => events.push(event) });
+  const repeating = echo({}, systemEnv);
+  const client = await ours(t, { layers: [repeating, protection] });
+  t.after(() => repeating.close());
+  const server = await client.peer(port);
+  const association = context === undefined ? {} : { association: context };
+  return {
+    ...client,
+    events,
+    server,
+    context,
+    ask: (code, uri, payload = '', more = [], timeout = 15_000) => {
+      const [path, query] = uri.split('?');
+      const options = sortOptions([...pathOptions(path!.slice(1).split('/')), ...queryOptions(query === undefined ? [] : query.split('&')), ...more]);
+      return client.endpoint.request({ code, peer: server, options, payload: utf8(payload), ...association }, { timeout });
+    },
+    observe: (path) => {
+      const options = pathOptions(path.slice(1).split('/'));
+      return client.endpoint.observe({ peer: server, options, ...association }, { signal: AbortSignal.timeout(10_000) });
+    },
+  };
 }
 
 /** one, two, and after that the end if it is to have one. */

@@ -50,6 +50,11 @@ export async function runCommand(command: string, args: readonly string[], limit
   }
 }
 
+/** A test, or a file of tests: what can say that it has ended. */
+export interface Lifetime {
+  after(end: () => Promise<void>): void;
+}
+
 /** A process that goes on until the test ends, or until it is stopped. */
 export class Background {
   readonly child: ChildProcess;
@@ -60,7 +65,7 @@ export class Background {
   #running = true;
   #errors = '';
 
-  constructor(t: TestContext, command: string, args: readonly string[]) {
+  constructor(t: Lifetime, command: string, args: readonly string[]) {
     this.#name = [command, ...args].join(' ');
     this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.child.stderr!.on('data', (chunk: Buffer) => {

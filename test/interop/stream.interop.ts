@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { Code, Endpoint, type EndpointEvent, Method, type Peer, pathOptions, Router, type StreamTransport } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { tcp, tcpServer, ws, wsServer } from '../../src/transport/index.ts';
 import { root } from '../support/fixtures.ts';
 import { freePort } from '../support/ports.ts';
+import { Californium } from './californium.ts';
 import { body } from './ours.ts';
 import { Background, pause, runCommand, scratch, within } from './processes.ts';
 import { coapClient, coapServer, python } from './tools.ts';
@@ -147,4 +148,20 @@ for (const [scheme, name, listen, open, offset] of [
       if (++seen === 3) break;
     }
   });
+}
+
+const californium = new Californium({ after });
+
+test('Californium client -> our server, coap+tcp: a first message that is no CSM ends the connection', async (t) => {
+  const { server, events, uri } = await site(t, await tcpServer());
+  const peer = await californium.connect(t, uri(''), undefined, { transport: 'tcp' });
+  assert.equal(await peer.ask({ path: '/hello' }, 2000), undefined);
+  const ended = events.flatMap((event) => (event.type === 'connection' && event.state === 'closed' ? [event.error?.message] : []));
+  assert.deepEqual(ended, ['expected a CSM as the first message, got another']);
+  assert.equal(server.stats()['connections'], 0);
+});
+
+for (const direction of ['Californium client -> our server', 'our client -> Californium server']) {
+  const reason = 'Californium 3.13.0 sends no CSM and drops what has a code of class 7, so RFC 8323, Section 5.3, has no connection with it';
+  console.log(`${direction}, coap+tcp: requests, observe and OSCORE cannot run: ${reason}`);
 }

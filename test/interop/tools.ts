@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { root } from '../support/fixtures.ts';
 
 /** The version that the cases were proved with. */
 const aiocoapVersion = '0.4.17';
 
-const venv = join(root, 'node_modules', '.cache', 'ace-coap', 'venv');
+const cache = join(root, 'node_modules', '.cache', 'ace-coap');
+const venv = join(cache, 'venv');
 
 /** The Python that has aiocoap. */
 export const python: string = join(venv, 'bin', 'python');
@@ -51,6 +52,35 @@ export function provideLibcoap(): string {
   return version;
 }
 
+/** OpenSSL's command, and its version. */
+export function provideOpenssl(): string {
+  if (!available('openssl')) installPackages('openssl not found', 'openssl');
+  return run('openssl', 'version').text.trim();
+}
+
+/** GnuTLS's client and server with the tools that give them a network of their own, and its version. */
+export function provideGnutls(): string {
+  const packages = { 'gnutls-serv': 'gnutls-bin', 'gnutls-cli': 'gnutls-bin', unshare: 'util-linux', ip: 'iproute2' } as const;
+  const missing = Object.entries(packages).filter(([command]) => !available(command));
+  if (missing.length > 0) installPackages(`${missing.map(([command]) => command).join(' and ')} not found`, ...new Set(missing.map(([, name]) => name)));
+  const version = /^gnutls-cli (\S+)/m.exec(run('gnutls-cli', '--version').text)?.[1];
+  if (version === undefined) throw new ToolError('gnutls-cli does not tell its version: is it the one of GnuTLS?');
+  return version;
+}
+
+/** The peer of `pion/main.go`, once it is built. */
+export const pionPeer: string = join(cache, 'pion-peer');
+
+/** pion/dtls in a program of ours, and its version. Debian's Go builds it. */
+export function providePion(): string {
+  if (!available('go')) installPackages('go not found', 'golang-go');
+  const folder = join(root, 'test', 'interop', 'pion');
+  // Go 1.19 has no option for the folder.
+  const built = run('sh', '-c', 'cd "$0" && go build -o "$1" .', folder, pionPeer);
+  if (!built.ok) throw new ToolError(`go build of ${folder} failed:\n${built.text}`);
+  return /pion\/dtls\/v3 (\S+)/.exec(readFileSync(join(folder, 'go.mod'), 'utf8'))![1]!;
+}
+
 const probe = `
 import platform, importlib.metadata as metadata, aiocoap.oscore, aiocoap.oscore_sitewrapper, cbor2, websockets
 print(metadata.version("aiocoap"), platform.python_version())
@@ -71,6 +101,49 @@ export function provideAiocoap(): { readonly aiocoap: string; readonly python: s
   }
   const [aiocoap, version] = found.text.trim().split(' ');
   return { aiocoap: aiocoap!, python: version! };
+}
+
+const javaSources = join(root, 'test', 'interop', 'californium');
+const javaLibraries = join(cache, 'californium', 'lib');
+const javaClasses = join(cache, 'californium', 'classes');
+
+/** Where java finds Californium and what is compiled here. */
+export const classPath: string = [javaClasses, join(javaLibraries, '*')].join(delimiter);
+
+/** Nothing to do while the classes are younger than every source. */
+function compileJava(): void {
+  const sources = readdirSync(javaSources).map((name) => join(javaSources, name));
+  const made = statSync(join(javaClasses, 'Peer.class'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (sources.every((source) => statSync(source).mtimeMs < made)) return;
+  rmSync(javaClasses, { recursive: true, force: true });
+  mkdirSync(javaClasses, { recursive: true });
+  const compiled = run(
+    'javac',
+    '-Xlint:all',
+    '-Werror',
+    '-d',
+    javaClasses,
+    '-cp',
+    join(javaLibraries, '*'),
+    ...sources.filter((name) => name.endsWith('.java')),
+  );
+  if (!compiled.ok) throw new ToolError(`javac of ${javaSources} failed:\n${compiled.text}`);
+}
+
+/** The libraries of Californium by the name of their packages, our peer compiled against them, and the versions of Californium and Java. */
+export function provideCalifornium(): { readonly californium: string; readonly java: string } {
+  const pom = join(javaSources, 'pom.xml');
+  const wanted = /<californium.version>(.+)<\/californium.version>/.exec(readFileSync(pom, 'utf8'))![1]!;
+  if (!available('javac') || !run('java', '-version').ok) installPackages('java and javac not found', 'default-jdk-headless');
+  if (!existsSync(join(javaLibraries, `cf-oscore-${wanted}.jar`))) {
+    if (!available('mvn')) installPackages('mvn not found', 'maven');
+    console.log(`Californium ${wanted} not found: installing it`);
+    rmSync(javaLibraries, { recursive: true, force: true });
+    const copied = run('mvn', '--batch-mode', '--quiet', '--file', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${javaLibraries}`);
+    if (!copied.ok) throw new ToolError(`mvn dependency:copy-dependencies for Californium ${wanted} failed:\n${copied.text}`);
+  }
+  compileJava();
+  return { californium: wanted, java: /version "(.+?)"/.exec(run('java', '-version').text)![1]! };
 }
 
 /** A development dependency; `npm ci` brought it. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Code, decodeMessage, Endpoint, echo, findOption, Method, OptionNumber, pathOptions, type ResourceHandle, Router } from '../../src/coap/index.ts';
-import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
-import { ContextTable, decodeOscoreOption, deriveContext, oscore, type SecurityContext } from '../../src/oscore/index.ts';
+import { Code, Endpoint, echo, Method, pathOptions, type ResourceHandle, Router } from '../../src/coap/index.ts';
+import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
+import { ContextTable, deriveContext, oscore, type SecurityContext } from '../../src/oscore/index.ts';
 import { Simulator } from '../support/simulator.ts';
 import { FakeStore, mirrored, parameters } from './support.ts';
+import { partialIvs } from './wire.ts';
 
 const large = 'x'.repeat(5000);
 
@@ -41,18 +42,6 @@ function startClient(sim: Simulator, context: SecurityContext, store: FakeStore,
   const again = echo({}, env);
   const endpoint = new Endpoint({ transport: sim.transport(address, 5683), env, layers: [again, layer], parameters: { maxRetransmit: 8 } });
   return { endpoint, layer };
-}
-
-/** Every Partial IV on the wire, by who sent it; retransmissions are one message. */
-function partialIvs(sim: Simulator): string[] {
-  const messages = new Map<string, string>();
-  for (const { from, datagram } of sim.wire) {
-    const message = decodeMessage(datagram);
-    const option = findOption(message.options, OptionNumber.Oscore);
-    const partialIv = option === undefined ? undefined : decodeOscoreOption(option.value).partialIv;
-    if (partialIv !== undefined) messages.set(`${from} ${toHex(message.payload)}`, `${from.split(':')[0]} ${toHex(partialIv)}`);
-  }
-  return [...messages.values()];
 }
 
 for (const [seed, network] of [

@@ -46,6 +46,8 @@ const malformed: readonly (readonly [name: string, value: string])[] = [
   ['bytes after the kid context without kid', '1105010aff'],
   ['zero flags that are not left out', '00'],
   ['zero flags with bytes behind', '0001'],
+  ['Partial IV with a leading zero', '0a000525'],
+  ['Partial IV of 0 in two bytes', '0a000025'],
   ['256 bytes', `08${'00'.repeat(255)}`],
 ];
 
@@ -59,6 +61,7 @@ test('RFC 8613 6.1: an option that the format cannot hold is not encoded', () =>
   const refused = (option: OscoreOption): void => assert.throws(() => encodeOscoreOption(option), OscoreError);
   refused({ partialIv: new Uint8Array(0) });
   refused({ partialIv: new Uint8Array(6) });
+  refused({ partialIv: fromHex('0001') });
   refused({ kidContext: new Uint8Array(254), kid: new Uint8Array(0) });
   assert.equal(encodeOscoreOption({ kidContext: new Uint8Array(253), kid: new Uint8Array(0) }).length, 255);
 });

@@ -25,18 +25,28 @@ class Users {
   }
 }
 
-function make(store: FakeStore, block = 8, waiting = 100): Users & { readonly troubles: OscoreError[]; readonly failures: unknown[] } {
+interface Made extends Users {
+  readonly troubles: OscoreError[];
+  readonly failures: unknown[];
+  /** What `runningOut` was told. */
+  readonly remaining: number[];
+}
+
+function make(store: FakeStore, block = 8, waiting = 100, warnBelow = 0): Made {
   const troubles: OscoreError[] = [];
+  const remaining: number[] = [];
   const failures: unknown[] = [];
   const options = {
     store,
     senderKeyId: 'k',
     block,
     waiting,
+    warnBelow,
+    runningOut: (left: number) => remaining.push(left),
     trouble: (error: OscoreError) => troubles.push(error),
     failed: (error: unknown) => failures.push(error),
   };
-  return Object.assign(new Users(new SenderSequence(options)), { troubles, failures });
+  return Object.assign(new Users(new SenderSequence(options)), { troubles, failures, remaining });
 }
 
 test('RFC 8613 B.1.1: no number is used before its block is durable', async () => {
@@ -211,6 +221,53 @@ test('RFC 8613 7.2.1: after 2^40-1 comes nothing', async () => {
   const asked = store.reservations.length;
   users.take();
   assert.equal(store.reservations.length, asked, 'the store is left alone');
+});
+
+test('RFC 8613 7.2.1: it is told once, before the end, that few numbers are left, also when another process took them', async () => {
+  const store = new FakeStore();
+  store.counters.set('k', 2 ** 40 - 200);
+  const users = make(store, 8, 100, 100);
+  for (let i = 0; i < 20; i++) {
+    users.take();
+    await settle();
+  }
+  assert.deepEqual(users.remaining, []);
+  const other = make(store, 8, 100, 100);
+  for (let i = 0; i < 100; i++) {
+    other.take();
+    await settle();
+  }
+  assert.equal(other.remaining.length, 1);
+  assert.ok(other.remaining[0]! < 100 && other.remaining[0]! >= 100 - 8);
+  assert.deepEqual(users.remaining, []);
+  for (let i = 0; i < 16; i++) {
+    users.take();
+    await settle();
+  }
+  assert.equal(users.remaining.length, 1);
+  assert.ok(users.remaining[0]! < other.remaining[0]!);
+  for (let i = 0; i < 100; i++) {
+    users.take();
+    await settle();
+  }
+  assert.equal(users.remaining.length, 1, 'told once');
+  assert.equal(users.errors.at(-1), 'ERR_OSCORE_SEQUENCE');
+  assert.deepEqual(new Set([...users.numbers, ...other.numbers]).size, users.numbers.length + other.numbers.length);
+});
+
+test('RFC 8613 7.2.1: the last block holds what there is', async () => {
+  const store = new FakeStore();
+  store.counters.set('k', 2 ** 40 - 3);
+  const users = make(store, 64, 100, 2 ** 32);
+  users.take();
+  await settle();
+  assert.deepEqual(users.remaining, [0]);
+  users.take();
+  users.take();
+  users.take();
+  await settle();
+  assert.deepEqual(users.numbers, [2 ** 40 - 3, 2 ** 40 - 2, 2 ** 40 - 1]);
+  assert.deepEqual(users.errors, ['ERR_OSCORE_SEQUENCE']);
 });
 
 test('a sequence that is closed serves nobody', async () => {

@@ -114,6 +114,53 @@ test('RFC 8613 8.2, step 3: a replay is 4.01 and does not reach the handler', ()
   assert.deepEqual(side.discarded, ['replay', 'replay', 'replay']);
 });
 
+test('RFC 8613 7.4: a replay inside the window, at its edges and outside', () => {
+  for (const replayWindow of [32, 1, 100, 1024]) {
+    const { send, seen, server } = serve(undefined, { replayWindow });
+    const highest = 5000;
+    const numbers = [...Array(Math.min(replayWindow, 64)).keys()].map((i) => highest - i * Math.floor(replayWindow / Math.min(replayWindow, 64)));
+    for (const sequence of numbers) assert.equal(send(sequence)[0]!.code, Code.Changed, `${sequence}`);
+    const leftEdge = highest - replayWindow + 1;
+    if (!numbers.includes(leftEdge)) assert.equal(send(leftEdge)[0]!.code, Code.Changed);
+    const executed = seen.length;
+    for (const sequence of [...numbers, leftEdge, leftEdge - 1, leftEdge - 100, 0])
+      assert.deepEqual(send(sequence), [refusal(Code.Unauthorized, 'Replay detected')]);
+    assert.equal(seen.length, executed);
+    assert.equal(server.window.highest, highest);
+  }
+});
+
+test('RFC 8613 5: a Partial IV with leading zeros is 4.02, whoever made it', () => {
+  const { client, wire, seen, server } = serve();
+  const { message, binding } = protectRequest(request(client), client, 5);
+  assert.deepEqual(wire.inject(changed(message, '0a0005c1')), [refusal(Code.BadOption, 'Failed to decode COSE')]);
+  const padded = fromHex('0005');
+  const payload = client.sender.aead.seal(binding.nonce, client.sender.aad(padded), fromHex('01'));
+  assert.deepEqual(wire.inject({ ...changed(message, '0a0005c1'), payload }), [refusal(Code.BadOption, 'Failed to decode COSE')]);
+  assert.equal(server.window.highest, -1);
+  assert.equal(seen.length, 0);
+});
+
+test('RFC 8613 3.3: a kid over the limit is the kid of nobody', () => {
+  const { client, wire, side } = serve();
+  const { message } = protectRequest(request(client), client, 5);
+  for (const length of [8, 100, 252])
+    assert.deepEqual(wire.inject(changed(message, `0905${'c1'.repeat(length)}`)), [refusal(Code.Unauthorized, 'Security context not found')]);
+  assert.deepEqual(new Set(side.discarded), new Set(['context']));
+});
+
+test('RFC 8613 5.3: what verifies and holds a malformed message is answered as what does not verify, and does not move the window', () => {
+  const { client, server, wire, seen } = serve();
+  const { message, binding } = protectRequest(request(client), client, 9);
+  // No code; a marker without payload; reserved delta and length; an option that is cut off, with each form of its length; a response code; an Empty message.
+  for (const plaintext of ['', '01ff', '01f0', '01e0', '010f', '0171', '01d0', '011d', '011e00', '011d05aa', '45', '00', '01e1ffffaa']) {
+    const payload = client.sender.aead.seal(binding.nonce, binding.aad, fromHex(plaintext));
+    assert.deepEqual(wire.inject({ ...message, payload }), [refusal(Code.BadRequest, 'Decryption failed')], plaintext);
+    assert.equal(server.window.highest, -1);
+  }
+  assert.equal(seen.length, 0);
+});
+
 test('RFC 8613 8.2, step 6: what does not verify is 4.00, one answer for all causes', () => {
   const { client, wire, seen, side } = serve();
   const { message } = protectRequest(request(client), client, 3);
@@ -122,6 +169,8 @@ test('RFC 8613 8.2, step 6: what does not verify is 4.00, one answer for all cau
     payload[bit >>> 3] = payload[bit >>> 3]! ^ (1 << (bit & 7));
     assert.deepEqual(wire.inject({ ...message, payload }), [refusal(Code.BadRequest, 'Decryption failed')]);
   }
+  for (const value of ['0902c1', '0901c1', '0907c1', '090bc1', '0913c1', '0923c1', '0943c1', '0983c1'])
+    assert.deepEqual(wire.inject(changed(message, value)), [refusal(Code.BadRequest, 'Decryption failed')], 'a bit of the Partial IV');
   assert.deepEqual(wire.inject({ ...message, payload: Uint8Array.of(1) }), [refusal(Code.BadRequest, 'Decryption failed')]);
   assert.deepEqual(wire.inject(changed(message, '0904c1')), [refusal(Code.BadRequest, 'Decryption failed')]);
   const stranger = deriveContext({ ...parameters, masterSecret: utf8('another secret') });

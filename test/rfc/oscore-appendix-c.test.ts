@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeMessage, encodeBody, encodeMessage, type Message, type Peer, type Request } from '../../src/coap/index.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { decode } from '../../src/core/cbor.ts';
 import { aead } from '../../src/core/crypto/index.ts';
 import {
   type ContextParameters,
@@ -12,6 +13,7 @@ import {
   decodeOscoreOption,
   deriveContext,
   deriveKeys,
+  encodeOscoreOption,
   encodePartialIv,
   protectRequest,
   protectResponse,
@@ -49,6 +51,7 @@ interface Vector {
   senderId: string;
   senderKey: string;
   senderSequenceNumber: number;
+  idContext?: string;
   partialIv?: string;
   kid?: string;
   kidContext?: string;
@@ -82,6 +85,25 @@ function contextOf(section: string): SecurityContext {
 /** The other endpoint of a context: C.1.1 and C.1.2 are a pair. */
 function mirrorOf(section: string): SecurityContext {
   return contextOf(section.endsWith('.1') ? section.replace(/1$/, '2') : section.replace(/2$/, '1'));
+}
+
+/** RFC 8613 5.4: the AAD is an Enc_structure around the external_aad. */
+function externalAadOf(aad: Uint8Array): string {
+  const [context, protectedHeader, externalAad] = decode(aad) as [string, Uint8Array, Uint8Array];
+  assert.deepEqual([context, protectedHeader.length], ['Encrypt0', 0]);
+  return toHex(externalAad);
+}
+
+/** Common Context and Sender Context as the vector prints them: the algorithm and hash of the key derivation are the defaults. */
+function assertContext(vector: Vector, context: SecurityContext): void {
+  const parameters = checkParameters(parametersOf(vectors.derivations.find(({ section }) => section === vector.context)!));
+  const keys = deriveKeys(parameters);
+  assert.deepEqual([parameters.aead, parameters.hash], [10, 'sha256']);
+  assert.equal(toHex(keys.commonIv), vector.commonIv);
+  assert.equal(toHex(keys.senderKey), vector.senderKey);
+  assert.equal(toHex(keys.senderKey), vector.encryptionKey);
+  assert.equal(toHex(context.senderId), vector.senderId);
+  assert.equal(context.idContext && toHex(context.idContext), vector.idContext);
 }
 
 function asRequest(message: Message): Request {
@@ -124,10 +146,11 @@ for (const vector of vectors.messages.slice(0, 3)) {
     const context = contextOf(vector.context);
     const original = decodeMessage(fromHex(vector.unprotected));
     assert.equal(toHex(composeAad(10, fromHex(vector.kid!), fromHex(vector.partialIv!))), vector.aad);
-    assert.ok(vector.aad.endsWith(vector.aadArray));
+    assertContext(vector, context);
     assert.equal(toHex(encodePartialIv(vector.senderSequenceNumber)), vector.partialIv);
     const { message, binding } = protectRequest(asRequest(original), context, vector.senderSequenceNumber);
     assert.equal(toHex(binding.aad), vector.aad);
+    assert.equal(externalAadOf(binding.aad), vector.aadArray);
     assert.equal(toHex(binding.nonce), vector.nonce);
     assert.equal(toHex(message.options.find(({ number }) => number === 9)!.value), vector.optionValue);
     assert.equal(toHex(message.payload), vector.ciphertext);
@@ -140,6 +163,7 @@ for (const vector of vectors.messages.slice(0, 3)) {
     const context = mirrorOf(vector.context);
     const message = asRequest(decodeMessage(fromHex(vector.protected)));
     const option = decodeOscoreOption(message.options.find(({ number }) => number === 9)!.value);
+    assert.equal(toHex(encodeOscoreOption(option)), vector.optionValue);
     assert.equal(toHex(option.partialIv!), vector.partialIv);
     assert.equal(toHex(option.kid!), vector.kid);
     assert.equal(option.kidContext && toHex(option.kidContext), vector.kidContext);
@@ -162,8 +186,11 @@ for (const vector of vectors.messages.slice(3)) {
     const context = contextOf(vector.context);
     const received = asRequest(decodeMessage(fromHex(requestVector.protected)));
     const { binding } = unprotectRequest(received, decodeOscoreOption(fromHex(requestVector.optionValue)), context);
+    assertContext(vector, context);
     assert.equal(toHex(binding.aad), vector.aad);
-    assert.ok(vector.aad.endsWith(vector.aadArray));
+    assert.equal(externalAadOf(binding.aad), vector.aadArray);
+    // Section 5.2: the nonce of the request, or one of the Partial IV.
+    assert.equal(toHex(sequence === undefined ? binding.nonce : context.sender.nonce(fromHex(vector.partialIv!))), vector.nonce);
     const original = decodeMessage(fromHex(vector.unprotected));
     const message = protectResponse(original, context, binding, sequence);
     assert.equal(toHex(message.options.find(({ number }) => number === 9)!.value), vector.optionValue);
@@ -177,7 +204,14 @@ for (const vector of vectors.messages.slice(3)) {
     const context = mirrorOf(vector.context);
     const sent = asRequest(decodeMessage(fromHex(requestVector.unprotected)));
     const binding: RequestBinding = protectRequest(sent, context, requestVector.senderSequenceNumber).binding;
-    const received = unprotectResponse(decodeMessage(fromHex(vector.protected)), context, binding);
+    assert.equal(toHex(binding.aad), vector.aad);
+    const message = decodeMessage(fromHex(vector.protected));
+    const option = decodeOscoreOption(message.options.find(({ number }) => number === 9)!.value);
+    assert.equal(option.partialIv && toHex(option.partialIv), vector.partialIv);
+    assert.deepEqual([option.kid, option.kidContext], [undefined, undefined]);
+    assert.equal(toHex(option.partialIv === undefined ? binding.nonce : context.recipient.nonce(option.partialIv)), vector.nonce);
+    assert.equal(toHex(message.payload), vector.ciphertext);
+    const received = unprotectResponse(message, context, binding);
     assert.equal(received.sequence, sequence);
     assert.equal(received.response.association, context);
     assert.equal(toHex(encodeBody(received.response)), toHex(encodeBody(decodeMessage(fromHex(vector.unprotected)))));

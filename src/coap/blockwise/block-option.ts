@@ -83,10 +83,10 @@ export function blockResponse(response: Response, asked: Block): BlockResponse {
  * Whether a message leaves in one piece. One that OSCORE protects may be somewhat longer than a block: it came in one piece, with an Inner block in it, and who
  * opens it may know no Outer blocks (RFC 8613, Section 4.1.3.4.2).
  */
-export function travelsWhole(limits: { readonly threshold: number; readonly unfragmented: number }, message: Pick<Response, 'options' | 'payload'>): boolean {
+export function travelsWhole(limits: { readonly threshold: number; readonly outerThreshold: number }, message: Pick<Response, 'options' | 'payload'>): boolean {
   const { length } = message.payload;
   if (length <= limits.threshold) return true;
-  return length <= limits.unfragmented && findOption(message.options, OptionNumber.Oscore) !== undefined;
+  return length <= limits.outerThreshold && findOption(message.options, OptionNumber.Oscore) !== undefined;
 }
 
 /** The response as the layer above sees it: a whole body. */

@@ -34,7 +34,8 @@ export class BlockwiseClient {
         const option = options[i]!;
         // The caller moves single blocks on its own, or deregisters, whose answer is not worth its later blocks.
         if (option.number === OptionNumber.Block1 || (option.number === OptionNumber.Block2 && !isFirstBlock(option))) return next(request, listener);
-        if (option.number === OptionNumber.Observe && option.value.length !== 0 && travelsWhole(this.limits, request)) return next(request, listener);
+        if (option.number === OptionNumber.Observe && option.value.length !== 0 && !this.limits.outer && travelsWhole(this.limits, request))
+          return next(request, listener);
       }
       const operation = new Operation(this, next, request, listener);
       operation.start();
@@ -76,6 +77,7 @@ class Operation implements ResponseListener {
   /** The exchange below is over; the end of the download is the end of the operation. */
   #ended = false;
   #done = false;
+  #delivered = false;
   #retransmitted = false;
   #turn = 0;
   #cancelExchange: Cancel | undefined;
@@ -91,7 +93,7 @@ class Operation implements ResponseListener {
     const { limits } = this.#client;
     const { peer, payload, options } = this.#request;
     const isSmall = travelsWhole(limits, this.#request) || (limits.free && peer.capabilities !== undefined);
-    if (isSmall && payload.length <= roomFor(this.#request, options)) this.#send(this.#negotiated(this.#request));
+    if (!limits.cuts || (isSmall && payload.length <= roomFor(this.#request, options, limits.maxUnfragmented))) this.#send(this.#negotiated(this.#request));
     else this.#startUpload(limits.szx);
   }
 
@@ -137,8 +139,8 @@ class Operation implements ResponseListener {
 
   /** RFC 7959 §2.4, early negotiation: who prefers small blocks says so in the first request. */
   #negotiated(request: Request): Request {
-    const { szx } = this.#client.limits;
-    if (szx === 6 || !mayHaveLargeResponse(request.code) || findOption(request.options, OptionNumber.Block2) !== undefined) return request;
+    const { szx, cuts } = this.#client.limits;
+    if (szx === 6 || !cuts || !mayHaveLargeResponse(request.code) || findOption(request.options, OptionNumber.Block2) !== undefined) return request;
     return { ...request, options: withOption(request.options, blockOption(OptionNumber.Block2, { number: 0, more: false, szx })) };
   }
 
@@ -170,7 +172,7 @@ class Operation implements ResponseListener {
     let options: readonly Option[] = this.#operationOptions();
     // What the server takes is known once its CSM has come, which is before its first response.
     const wanted = upload.szx === 6 && upload.bert && mayBert(this.#request) ? bertSzx : upload.szx;
-    const { szx, length } = blockLength(this.#request, options, wanted);
+    const { szx, length } = blockLength(this.#request, options, wanted, this.#client.limits.maxUnfragmented);
     const size = blockSize(szx);
     // Before the first block, not after a million.
     if (payload.length > size * (lastBlockNumber + 1)) {
@@ -253,10 +255,10 @@ class Operation implements ResponseListener {
       limits: this.#client.limits,
       next: this.#next,
       request: { ...this.#request, options: withoutOptions(this.#operationOptions(), OptionNumber.Observe, OptionNumber.IfNoneMatch) },
-      // RFC 7959 §2.7: with a request body in blocks there is no going back to the start.
-      restartable: this.#upload === undefined && (this.#request.code === Method.GET || this.#request.code === Method.FETCH),
+      // RFC 7959 §2.7: with a request body in blocks there is no going back to the start. Under OSCORE it would be a replay.
+      restartable: this.#upload === undefined && !this.#client.limits.outer && (this.#request.code === Method.GET || this.#request.code === Method.FETCH),
       done: (whole) => this.#downloaded(whole),
-      error: (error) => this.#fail(error),
+      error: (error) => this.#downloadFailed(error),
     });
     this.#download = download;
     download.start(response);
@@ -266,7 +268,8 @@ class Operation implements ResponseListener {
   #supersedes(response: Response): boolean {
     const before = this.#download?.first;
     if (before === undefined) return true;
-    if (codeClass(response.code) === 2 && !isNewer(before, response)) return false;
+    // RFC 8613 §4.1.3.5.2: an Outer Observe may be any value, so that only one that is clearly older counts as such.
+    if (codeClass(response.code) === 2 && !isNewer(before, response) && (!this.#client.limits.outer || isNewer(response, before))) return false;
     this.#download?.cancel();
     this.#download = undefined;
     return true;
@@ -274,12 +277,26 @@ class Operation implements ResponseListener {
 
   #downloaded(whole: Response): void {
     this.#download = undefined;
+    if (codeClass(whole.code) !== 2 && this.#outlives()) return;
     this.#deliver(whole, this.#ended, sameAssociation(this.#request, whole));
+  }
+
+  #downloadFailed(error: ProtocolError): void {
+    this.#download = undefined;
+    if (!this.#outlives()) this.#fail(error);
+  }
+
+  /** RFC 8613 §8.4.2, step B: an observation goes on when a notification cannot be put together. */
+  #outlives(): boolean {
+    if (!this.#client.limits.outer || this.#ended || !this.#delivered) return false;
+    this.#client.operations.delete(this);
+    return true;
   }
 
   // ---- the end
 
   #deliver(response: Response, last: boolean, concluded: boolean): void {
+    this.#delivered = true;
     if (last) this.#finish(concluded);
     else this.#client.operations.delete(this);
     this.#listener.response(response, last);

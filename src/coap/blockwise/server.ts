@@ -26,7 +26,7 @@ interface Representation {
 }
 
 /** How a response is split. */
-type Fitting = Pick<BlockwiseLimits, 'szx' | 'threshold' | 'unfragmented'>;
+type Fitting = Pick<BlockwiseLimits, 'szx' | 'threshold' | 'outerThreshold'>;
 
 /** What an entry costs besides its body. */
 const overhead = 256;
@@ -59,6 +59,7 @@ export class BlockwiseServer {
       }
       if (block1 !== undefined || block2 !== undefined) this.#receive(request, reply, block1, block2, next);
       else if (request.payload.length > this.limits.maxBody) reply.respond(this.#tooLarge());
+      else if (!this.limits.cuts) next(request, reply);
       else if (observe) next(request, new BlockReply(this, reply, ownerOf(request), operationKey(request), undefined, undefined));
       else next(request, new BlockReply(this, reply, request, undefined, undefined, undefined));
     };
@@ -168,8 +169,9 @@ export class BlockwiseServer {
   /** The block of a large response that goes out first, or the one that was asked for; `response` itself when there is nothing to split. */
   shape(response: Response, request: Request, key: string | undefined, block2: Block | undefined, block1: Block | undefined, room?: number): Response {
     const { payload, code } = response;
-    const { szx, threshold, unfragmented } = fitting(this.limits, response, room);
-    const uncut = travelsWhole({ threshold, unfragmented }, response) && payload.length <= roomFor(request, response.options);
+    if (block2 === undefined && block1 === undefined && this.#isShort(response, request, room)) return response;
+    const { szx, threshold, outerThreshold } = fitting(this.limits, response, room);
+    const uncut = travelsWhole({ threshold, outerThreshold }, response) && payload.length <= roomFor(request, response.options, this.limits.maxUnfragmented);
     if (block2 === undefined && block1 === undefined && uncut) return response;
     const base = block1 === undefined ? response : { ...response, options: withOption(response.options, blockOption(OptionNumber.Block1, block1)) };
     const number = block2?.number ?? 0;
@@ -193,18 +195,25 @@ export class BlockwiseServer {
     return { ...response, ...first, options };
   }
 
+  /** The usual case, told without measuring twice: a datagram that needs no blocks. */
+  #isShort({ options, payload }: Response, request: Request, room: number | undefined): boolean {
+    if (payload.length > this.limits.threshold || request.peer.capabilities !== undefined) return false;
+    if (payload.length > roomFor(request, options, this.limits.maxUnfragmented)) return false;
+    return room === undefined || bodyLength(options, payload.length) <= room;
+  }
+
   /** Whether a connection carries the response whole. */
   #fitsConnection({ payload, options }: Response, request: Request): boolean {
-    return this.limits.free && request.peer.capabilities !== undefined && payload.length <= roomFor(request, options);
+    return this.limits.free && request.peer.capabilities !== undefined && payload.length <= roomFor(request, options, this.limits.maxUnfragmented);
   }
 
   #fitsBlock({ payload, options }: Response, request: Request, asked: Block, most: number): boolean {
-    return payload.length <= blockLength(request, options, this.#szx(asked, most)).length;
+    return payload.length <= blockLength(request, options, this.#szx(asked, most), this.limits.maxUnfragmented).length;
   }
 
   #slice(representation: Representation, asked: Block, withSize: boolean, request: Request, most: number): Response {
     const { code, payload } = representation;
-    const { szx, length } = blockLength(request, representation.options, this.#szx(asked, most));
+    const { szx, length } = blockLength(request, representation.options, this.#szx(asked, most), this.limits.maxUnfragmented);
     const offset = blockOffset(asked);
     if (offset >= payload.length) return errorResponse(Code.BadRequest);
     const more = offset + length < payload.length;
@@ -279,7 +288,7 @@ function fitting(limits: BlockwiseLimits, { code, options }: Pick<Response, 'cod
   let { szx } = limits;
   while (szx > 0 && blockSize(szx) > spare) szx--;
   const most = Math.max(0, room - taken + 1);
-  return { szx, threshold: Math.min(limits.threshold, most), unfragmented: Math.min(limits.unfragmented, most) };
+  return { szx, threshold: Math.min(limits.threshold, most), outerThreshold: Math.min(limits.outerThreshold, most) };
 }
 
 /** What is needed of a request beside its key, without its bytes: the reply to an observation lives long. */

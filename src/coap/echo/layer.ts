@@ -6,7 +6,7 @@ import { attempt } from '../exchange/attempt.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Layer, Reply, Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { copyOptions, endpointKey, sameAssociation } from '../message/cache-key.ts';
-import { Code, codeClass, Method } from '../message/code.ts';
+import { Code, codeClass, isIdempotent, Method } from '../message/code.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, uintOf, withOption, withoutOptions } from '../message/option.ts';
 import { type EchoMethod, EchoTimestamps } from './value.ts';
 
@@ -47,6 +47,9 @@ export interface EchoLayer extends Layer {
  * As a client it answers a 4.01 that carries an Echo by sending the request once more with it, and takes the Echo of any other response along in the next
  * request to the same endpoint. A value goes back only to where it came from: the same association, or the same peer where nothing protects. As a server
  * it answers requests that must be fresh and are not with such a 4.01, and keeps no state for it.
+ *
+ * A protected request that is not idempotent and went out more than once is not sent again: a server that has carried out the first copy and started anew since
+ * knows nothing of it (RFC 8613, Appendix B.1.2). Its 4.01 is the answer then.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9175#section-2.3
  */
@@ -134,7 +137,7 @@ class EchoExchange implements ResponseListener {
     // An Echo that came without the association of the request is not from the endpoint that the request is for.
     if (option !== undefined && sameAssociation(this.#request, response)) {
       const value = opaqueOption(OptionNumber.Echo, option.value.slice());
-      if (last && !this.#resent && (response.code === Code.Unauthorized || isCutShort(this.#request, response))) {
+      if (last && !this.#resent && (isChallenge(this.#request, response) || isCutShort(this.#request, response))) {
         this.#resent = true;
         this.#cancelExchange = attempt(this.#next, { ...this.#request, options: withOption(this.#request.options, value) }, this);
         return;
@@ -178,6 +181,12 @@ class Challenge {
     const value = echoOf(request.options)?.value;
     return value !== undefined && this.#method.verify(value, request);
   }
+}
+
+/** Whether it takes nothing but the Echo to be answered. */
+function isChallenge(request: Request, response: Response): boolean {
+  if (response.code !== Code.Unauthorized) return false;
+  return response.retransmitted !== true || request.association === undefined || (request.idempotent ?? isIdempotent(request.code));
 }
 
 /**

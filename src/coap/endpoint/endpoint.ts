@@ -1,5 +1,4 @@
-import { emptyBytes } from '../../core/bytes.ts';
-import { type Cancel, systemEnv } from '../../core/env.ts';
+import { type Cancel, type Env, systemEnv } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { type Block, type BlockResponse, blockOption, blockResponse } from '../blockwise/block-option.ts';
 import { type BlockwiseLayer, blockwise } from '../blockwise/layer.ts';
@@ -12,10 +11,10 @@ import { type GroupRequestOptions, GroupResponses } from '../exchange/group-requ
 import { discoveryOf, StatelessRequests } from '../exchange/stateless-requests.ts';
 import { TokenSupport } from '../exchange/token-support.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from '../layer.ts';
-import { codeClass, Method } from '../message/code.ts';
-import { longestPlainToken, longestToken } from '../message/message.ts';
+import { codeClass } from '../message/code.ts';
+import { encodeBody, longestPlainToken, longestToken } from '../message/message.ts';
 import { everyClass } from '../message/no-response.ts';
-import { findOption, OptionNumber, uintOption, withOption } from '../message/option.ts';
+import { OptionNumber, uintOption, withOption } from '../message/option.ts';
 import { parseUri } from '../message/uri.ts';
 import type { MessageLayer } from '../messaging/message-layer.ts';
 import { messageLayerOf } from '../messaging/message-layers.ts';
@@ -23,13 +22,26 @@ import { checkGroupRequest } from '../messaging/multicast.ts';
 import { deriveParameters } from '../messaging/parameters.ts';
 import { defaultMessagingLimits } from '../messaging/port.ts';
 import type { Transport } from '../messaging/transport.ts';
+import { observeDurably } from '../observe/durable.ts';
 import { type ObserveLayer, observe } from '../observe/layer.ts';
 import { ObservationStream } from '../observe/stream.ts';
 import { originVia, requestVia } from '../proxy/client.ts';
 import type { Proxying } from '../proxy/port.ts';
 import { type QBlockLayer, qBlock } from '../qblock/layer.ts';
 import { defaultStreamLimits } from '../stream/limits.ts';
-import type { CloseOptions, EndpointLimits, EndpointOptions, OutgoingRequest, RequestOptions, ResolveOptions, SendOptions } from './options.ts';
+import type {
+  CloseOptions,
+  DurableName,
+  EndpointEvent,
+  EndpointLimits,
+  EndpointOptions,
+  ObservationOptions,
+  OutgoingRequest,
+  RequestOptions,
+  ResolveOptions,
+  SendOptions,
+} from './options.ts';
+import { aborted, closedError, complete } from './outgoing-request.ts';
 import { fromSource } from './source.ts';
 
 /**
@@ -44,6 +56,8 @@ export class Endpoint {
   readonly #messaging: MessageLayer;
   readonly #exchange: Exchange;
   readonly #blockwise: BlockwiseLayer;
+  /** Below OSCORE, where there is that. */
+  readonly #outerBlockwise: BlockwiseLayer | undefined;
   readonly #qBlock: QBlockLayer | undefined;
   readonly #observe: ObserveLayer;
   readonly #echo: EchoLayer;
@@ -52,11 +66,16 @@ export class Endpoint {
   readonly #tokenSupport: TokenSupport | undefined;
   readonly #stateless: StatelessRequests | undefined;
   readonly #unfinished: Set<(error: ProtocolError) => void> = new Set();
+  readonly #env: Env;
+  readonly #emit: (event: EndpointEvent) => void;
+  readonly #closing: AbortController = new AbortController();
   #closed: Promise<void> | undefined;
 
   /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(options: EndpointOptions) {
     const { transport, env = systemEnv, emit = () => {}, handler } = options;
+    this.#env = env;
+    this.#emit = emit;
     this.#transports = Array.isArray(transport) ? transport : [transport as Transport];
     this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
     const parameters = deriveParameters(options.parameters);
@@ -84,7 +103,18 @@ export class Endpoint {
     this.#blockwise = blockwise(options.blockwise ?? {}, env);
     this.#echo = echo({ name: 'outer' }, env);
     this.#qBlock = options.qBlock && qBlock({ ...options.blockwise, ...options.qBlock }, parameters, env, this.#blockwise);
-    const layers: readonly Layer[] = [this.#observe, this.#qBlock ?? this.#blockwise, ...(options.layers ?? []), this.#echo];
+    const given = options.layers ?? [];
+    const secured = endOfOscore(given);
+    this.#outerBlockwise = secured === 0 ? undefined : blockwise({ ...options.blockwise, name: 'outer' }, env);
+    const outer = this.#outerBlockwise === undefined ? [] : [this.#outerBlockwise];
+    const layers: readonly Layer[] = [
+      this.#observe,
+      this.#qBlock ?? this.#blockwise,
+      ...given.slice(0, secured),
+      ...outer,
+      ...given.slice(secured),
+      this.#echo,
+    ];
     const understood = layers.flatMap(({ understands }) => understands ?? []);
     this.#exchange = new Exchange(this.#messaging, this.#limits, emit, {
       understood,
@@ -111,8 +141,7 @@ export class Endpoint {
   #attach({ proxying, layers = [] }: EndpointOptions, understood: readonly number[]): Pick<Proxying, 'route' | 'handler'> | undefined {
     if (proxying === undefined) return undefined;
     proxying.attach(this, this.local);
-    const secured = layers.findLastIndex(({ understands }) => understands?.includes(OptionNumber.Oscore) === true);
-    const hop = [this.#observe, this.#qBlock ?? this.#blockwise, ...layers.slice(secured + 1), this.#echo];
+    const hop = [this.#observe, this.#qBlock ?? this.#blockwise, ...layers.slice(endOfOscore(layers)), this.#echo];
     return { route: (options) => proxying.route(options), handler: hop.reduce<Handler>((next, layer) => layer.inbound(next, understood), proxying.handler) };
   }
 
@@ -181,12 +210,13 @@ export class Endpoint {
    * Register for notifications. The first item is the response to the registration; it is the only one when the server does not accept the registration.
    * Leaving the loop deregisters; an abort of the signal does too, and ends the loop with `ERR_COAP_ABORTED`.
    *
-   * The request is sent at once. Iterate once only.
+   * The request is sent at once, with `durable` when the loop begins. Iterate once only.
    *
    * @throws {CoapError} `ERR_COAP_REQUEST`
    */
-  observe(request: OutgoingRequest, options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<Response, undefined, undefined> {
-    const { signal } = options;
+  observe(request: OutgoingRequest, options: ObservationOptions = {}): AsyncIterableIterator<Response, undefined, undefined> {
+    const { signal, durable } = options;
+    if (durable !== undefined) return this.#observeDurably(complete(request), durable, signal);
     const abort = (): void => {
       cancel?.();
       stream.error(aborted(signal!));
@@ -207,6 +237,19 @@ export class Endpoint {
       stream.attach(cancel);
     }
     return stream;
+  }
+
+  #observeDurably(request: Request, durable: DurableName, signal: AbortSignal | undefined): AsyncGenerator<Response, undefined, undefined> {
+    const { code, options, payload, association } = request;
+    return observeDurably({
+      ...durable,
+      target: encodeBody({ code, options, payload }),
+      env: this.#env,
+      signal: AbortSignal.any(signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]),
+      register: () => this.observe(request, signal === undefined ? {} : { signal }),
+      vouched: (response) => association === undefined || response.association !== undefined,
+      emit: this.#emit,
+    });
   }
 
   /**
@@ -351,6 +394,7 @@ export class Endpoint {
       ...this.#exchange.stats(),
       ...(this.#tokenSupport === undefined ? {} : { tokenSupport: this.#tokenSupport.size }),
       ...prefixed('blockwise', this.#blockwise.stats()),
+      ...prefixed('outerBlockwise', this.#outerBlockwise?.stats() ?? {}),
       ...prefixed('qBlock', this.#qBlock?.stats() ?? {}),
       ...prefixed('observe', this.#observe.stats()),
       ...prefixed('echo', this.#echo.stats()),
@@ -364,6 +408,7 @@ export class Endpoint {
    */
   close(options: CloseOptions = {}): Promise<void> {
     this.#closed ??= new Promise((closed) => {
+      this.#closing.abort();
       this.#exchange.release(options.grace, () => closed(this.#end()));
       this.#giveUp();
     });
@@ -381,6 +426,7 @@ export class Endpoint {
     this.#observe.close();
     this.#qBlock?.close();
     this.#blockwise.close();
+    this.#outerBlockwise?.close();
     this.#tokenSupport?.close();
     this.#echo.close();
     this.#proxying?.close();
@@ -431,24 +477,11 @@ export class Endpoint {
   }
 }
 
-/** @throws {CoapError} `ERR_COAP_REQUEST` for a FETCH without Content-Format (RFC 8132, Section 2.3.1) */
-function complete(request: OutgoingRequest): Request {
-  const full: Request = { code: Method.GET, options: [], payload: emptyBytes, ...request };
-  const { code, options } = full;
-  // Of a protected one it is encrypted (RFC 8613 §4.1).
-  if (code === Method.FETCH && findOption(options, OptionNumber.ContentFormat) === undefined && findOption(options, OptionNumber.Oscore) === undefined)
-    throw new CoapError('ERR_COAP_REQUEST', 'expected a Content-Format in a FETCH, got none');
-  return full;
+/** How many layers are for what is end to end: those down to the one for OSCORE. The others are for this hop. */
+function endOfOscore(layers: readonly Layer[]): number {
+  return layers.findLastIndex(({ understands }) => understands?.includes(OptionNumber.Oscore) === true) + 1;
 }
 
 function prefixed(prefix: string, stats: object): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(stats).map(([name, value]) => [`${prefix}.${name}`, value as number]));
-}
-
-function aborted(signal: AbortSignal): CoapError {
-  return new CoapError('ERR_COAP_ABORTED', 'the request was aborted', { cause: signal.reason });
-}
-
-function closedError(): CoapError {
-  return new CoapError('ERR_COAP_CLOSED', 'the endpoint was closed');
 }

@@ -10,6 +10,7 @@ import type { MulticastOptions } from '../messaging/multicast.ts';
 import type { TransmissionParameters } from '../messaging/parameters.ts';
 import type { MessagingLimits } from '../messaging/port.ts';
 import type { Transports } from '../messaging/transport.ts';
+import type { ObservationEvent, ObservationStore } from '../observe/durable.ts';
 import type { ObserveOptions } from '../observe/layer.ts';
 import type { Proxying } from '../proxy/port.ts';
 import type { QBlockOptions } from '../qblock/layer.ts';
@@ -17,7 +18,7 @@ import type { StreamLimits } from '../stream/limits.ts';
 import type { ConnectionEvent } from '../stream/messaging.ts';
 
 /** Something worth a log line. */
-export type EndpointEvent = ExchangeEvent | ConnectionEvent;
+export type EndpointEvent = ExchangeEvent | ConnectionEvent | ObservationEvent;
 
 export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
   /** Notifications kept for a consumer of `observe` that is slower than they come. */
@@ -71,6 +72,22 @@ export interface RequestOptions {
   readonly timeout?: number;
   /** URI of the forward proxy to ask in place of the peer, whose address may be a name that only the proxy can resolve. */
   readonly proxy?: string;
+}
+
+/** Under which name an observation is kept, and where. */
+export interface DurableName {
+  readonly name: string;
+  readonly store: ObservationStore;
+}
+
+/** How a resource is observed. */
+export interface ObservationOptions {
+  readonly signal?: AbortSignal;
+  /**
+   * Go on over restarts of the server and of this process (RFC 8613, Appendix B.1.3): with the same request under the same name the loop goes on where it stood,
+   * without what it has processed. Absent: the loop ends with its registration.
+   */
+  readonly durable?: DurableName;
 }
 
 export interface CloseOptions {

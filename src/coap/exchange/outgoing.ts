@@ -53,7 +53,7 @@ export class OutgoingExchange implements TransmissionListener {
     this.observes = observe !== undefined && isRegistration(observe);
     this.deregisters = observe !== undefined && !this.observes;
     this.renews = this.observes && known;
-    this.noResponse = noResponseOf(request.options);
+    this.noResponse = request.noResponse ?? noResponseOf(request.options);
     this.listener = listener;
   }
 

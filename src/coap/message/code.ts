@@ -65,6 +65,11 @@ export function isSafe(code: number): boolean {
   return code === Method.GET || code === Method.FETCH;
 }
 
+/** A method that does no more when it is carried out twice (RFC 7252, Section 5.1; RFC 8132, Section 4). */
+export function isIdempotent(code: number): boolean {
+  return isSafe(code) || code === Method.PUT || code === Method.DELETE || code === Method.iPATCH;
+}
+
 /** A response code of class 2, 4 or 5, known or not. */
 export function isResponse(code: number): boolean {
   return (code >= 64 && code <= 95) || (code >= 128 && code <= 191);

@@ -1,5 +1,6 @@
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { CoapError } from '../errors.ts';
 import { attempt } from '../exchange/attempt.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { copyOptions, observationKey } from '../message/cache-key.ts';
@@ -146,6 +147,8 @@ class Observation implements ResponseListener {
 
   error(error: ProtocolError): void {
     if (this.#ended) return;
+    // RFC 8613 §8.4.2, B: what comes of a response that a layer could not use does not cancel the observation. It is renewed when its turn comes.
+    if (!(error instanceof CoapError) && this.#latest !== undefined && !this.#renewing) return;
     this.#end();
     for (const { listener } of this.#take()) listener.error(error);
   }

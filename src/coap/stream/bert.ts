@@ -9,6 +9,8 @@ export const bertSzx = 7;
 const unit = 1024;
 /** Header with Extended Length, token, marker, and the options that block-wise transfer adds. */
 const overhead = 48;
+/** What OSCORE puts to options and payload of a message: the code, the payload marker and a tag. */
+const protection = 1 + 1 + 16;
 
 /** The part of a request that says how its blocks travel. */
 export interface Path {
@@ -16,10 +18,16 @@ export interface Path {
   readonly association?: SecurityAssociation;
 }
 
-/** Bytes of payload that fit into one message beside these options; infinite over datagrams, where no peer says what it takes. */
-export function roomFor(path: Path, options: readonly Option[]): number {
+/**
+ * Bytes of payload that fit into one message beside these options; infinite over datagrams, where no peer says what it takes.
+ *
+ * @param maxUnfragmented MAX_UNFRAGMENTED_SIZE: bytes of payload that the message may have once OSCORE protects it (RFC 8613, Section 4.1.3.4.2)
+ */
+export function roomFor(path: Path, options: readonly Option[], maxUnfragmented: number = Number.POSITIVE_INFINITY): number {
   const { capabilities } = path.peer;
-  return capabilities === undefined ? Number.POSITIVE_INFINITY : Math.max(0, capabilities.maxMessageSize - bodyLength(options, 0) - overhead);
+  const room = capabilities === undefined ? Number.POSITIVE_INFINITY : Math.max(0, capabilities.maxMessageSize - bodyLength(options, 0) - overhead);
+  if (path.association?.kind !== 'oscore') return room;
+  return Math.min(room, Math.max(0, maxUnfragmented - bodyLength(options, 0) - protection));
 }
 
 /**
@@ -46,8 +54,8 @@ export interface BlockLength {
  *
  * @see https://www.rfc-editor.org/rfc/rfc8323#section-6
  */
-export function blockLength(path: Path, options: readonly Option[], szx: number): BlockLength {
-  const room = roomFor(path, options);
+export function blockLength(path: Path, options: readonly Option[], szx: number, maxUnfragmented?: number): BlockLength {
+  const room = roomFor(path, options, maxUnfragmented);
   if (szx === bertSzx && room >= unit) return { szx, length: room - (room % unit) };
   let fitting = Math.min(szx, 6);
   while (fitting > 0 && blockSize(fitting) > room) fitting--;

@@ -175,7 +175,7 @@ export function readCose(value: CborValue, tag: number | undefined, parts: 3 | 4
   if (!(unprotectedMap instanceof Map)) throw badFormat('COSE: expected a map of unprotected headers, got another type');
   if (payload !== null && !(payload instanceof Uint8Array)) throw badFormat('COSE: expected a byte string or nil as payload, got another type');
   const protectedMap = readProtected(protectedBytes);
-  const object = {
+  const object: { -readonly [K in keyof CoseObject]: CoseObject[K] } = {
     tag: tagged ? tag : undefined,
     // RFC 9052 Section 4.4: an empty map, however it was sent, is covered as a zero-length string.
     protectedBytes: protectedBytes.length === 1 && protectedBytes[0] === 0xa0 ? emptyBytes : protectedBytes,
@@ -183,9 +183,11 @@ export function readCose(value: CborValue, tag: number | undefined, parts: 3 | 4
     headers: readHeaders(protectedMap, unprotectedMap, options),
     payload,
   };
-  if (parts === 3) return object;
-  if (!(seal instanceof Uint8Array)) throw badFormat('COSE: expected a byte string as signature or tag, got another type');
-  return { ...object, seal };
+  if (parts === 4) {
+    if (!(seal instanceof Uint8Array)) throw badFormat('COSE: expected a byte string as signature or tag, got another type');
+    object.seal = seal;
+  }
+  return object;
 }
 
 /**
@@ -207,8 +209,22 @@ export interface SenderHeaders extends CertificateHeaders {
   readonly contentType?: number | string;
 }
 
+/** `{1: algorithm}`, all that most objects have, without a map in between; `undefined` for a number that takes more than one byte. */
+function algorithmAlone(algorithm: number): Uint8Array | undefined {
+  if (!Number.isInteger(algorithm) || algorithm < -24 || algorithm >= 24) return undefined;
+  return Uint8Array.of(0xa1, HeaderLabel.alg, algorithm < 0 ? 0x20 | (-1 - algorithm) : algorithm);
+}
+
+function hasHeaders({ kid, contentType, x5bag, x5chain, x5t, x5u }: SenderHeaders): boolean {
+  return (kid ?? contentType ?? x5bag ?? x5chain ?? x5t ?? x5u) !== undefined;
+}
+
 /** The protected bucket of what we make: all headers are in it, so that an object has one form only and can be revoked by its hash (RFC 9770). */
 export function protectedHeaders(algorithm: number | undefined, headers: SenderHeaders, iv?: Uint8Array): Uint8Array {
+  if (algorithm !== undefined && iv === undefined && !hasHeaders(headers)) {
+    const alone = algorithmAlone(algorithm);
+    if (alone !== undefined) return alone;
+  }
   const map = new Map<number, CborValue>();
   if (algorithm !== undefined) map.set(HeaderLabel.alg, algorithm);
   if (headers.contentType !== undefined) map.set(HeaderLabel.contentType, headers.contentType);

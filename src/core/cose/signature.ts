@@ -20,39 +20,42 @@ export interface VerifyOptions {
 /** The curves of ECDSA in RFC 9053. secp256k1 is for ES256K alone (RFC 8812 Section 3.1). */
 const ecdsaCurves: readonly number[] = [Curve.P256, Curve.P384, Curve.P521];
 
-function curvesOf({ curves }: SignatureAlgorithm, anyCurve: boolean): readonly number[] {
-  return anyCurve && curves.every((curve) => ecdsaCurves.includes(curve)) ? ecdsaCurves : curves;
+function anyCurveOf({ curves }: SignatureAlgorithm): readonly number[] {
+  return curves.every((curve) => ecdsaCurves.includes(curve)) ? ecdsaCurves : curves;
 }
 
 function signatureAlgorithm(algorithm: number, key: CoseKey, operation: KeyOperation, anyCurve: boolean): SignatureAlgorithm {
   const found = signatureAlgorithms.get(algorithm);
   if (found === undefined) throw new CoseError('ERR_COSE_ALGORITHM', `expected a signature algorithm, got ${algorithm}`);
   checkKeyUse(key, found.kty, algorithm, operation);
-  const curves = curvesOf(found, anyCurve);
+  const curves = anyCurve ? anyCurveOf(found) : found.curves;
   if (!curves.includes(key.crv ?? 0))
     throw new CoseError('ERR_COSE_ALGORITHM', `expected curve ${curves.join(' or ')} for algorithm ${algorithm}, got ${key.crv}`);
   return found;
 }
 
-/** Run a part that uses the key; a key that is none becomes an error of this layer. */
-function withKey<T>(part: () => T): T {
-  try {
-    return part();
-  } catch (cause) {
-    if (cause instanceof CryptoError) throw new CoseError('ERR_COSE_KEY', cause.message, { cause });
-    throw cause;
-  }
+/** A key that is none is an error of this layer. */
+function keyError(cause: unknown): unknown {
+  return cause instanceof CryptoError ? new CoseError('ERR_COSE_KEY', cause.message, { cause }) : cause;
 }
 
 /** A signature by a key that is for this. @throws {CoseError} `ERR_COSE_ALGORITHM`, `ERR_COSE_KEY` */
 export function signatureOf(algorithm: number, key: CoseKey, toBeSigned: Uint8Array): Uint8Array {
   const { hash } = signatureAlgorithm(algorithm, key, KeyOperation.sign, false);
   if (key.d === undefined) throw new CoseError('ERR_COSE_ALGORITHM', 'expected a private key to sign with, got a public one');
-  return withKey(() => sign(hash, key, toBeSigned));
+  try {
+    return sign(hash, key, toBeSigned);
+  } catch (error) {
+    throw keyError(error);
+  }
 }
 
 /** Whether a signature is by a key that is for this. @throws {CoseError} `ERR_COSE_ALGORITHM`, `ERR_COSE_KEY` */
 export function isSignatureOf(algorithm: number, { key, anyCurve = false }: VerifyOptions, toBeSigned: Uint8Array, signature: Uint8Array): boolean {
   const { hash } = signatureAlgorithm(algorithm, key, KeyOperation.verify, anyCurve);
-  return withKey(() => verify(hash, key, toBeSigned, signature));
+  try {
+    return verify(hash, key, toBeSigned, signature);
+  } catch (error) {
+    throw keyError(error);
+  }
 }

@@ -5,6 +5,7 @@ export {
   affineY,
   agree,
   cbcMac,
+  cipher,
   cryptoInUse,
   digest,
   hkdf,
@@ -20,5 +21,5 @@ export {
   verify,
   wrapKey,
 } from './primitives.ts';
-export type { Aead, AeadParameters, CryptoName, CryptoProvider, CurveKey, HashName } from './provider.ts';
+export type { Aead, AeadParameters, CipherParameters, CryptoName, CryptoProvider, CurveKey, CurveKeyPair, HashName } from './provider.ts';
 export { CryptoError } from './provider.ts';

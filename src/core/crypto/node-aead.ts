@@ -8,29 +8,75 @@ const mostHotKeys = 1024;
 /** A key is hot from its third message on. */
 const coldUses = 2;
 
+// An empty array may have no memory behind it; OpenSSL's CCM takes that for the announcement of a length, not for a message.
+const nothing = Buffer.alloc(1).subarray(0, 0);
+const inMemory = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? nothing : bytes);
+
+/** Any AEAD by OpenSSL, with cipher objects that are made anew for each message. Of a class, so that many keys take little memory. */
+class OpensslAead implements Aead {
+  protected readonly key: Uint8Array;
+  readonly #parameters: CipherParameters;
+
+  constructor(parameters: CipherParameters, key: Uint8Array) {
+    this.#parameters = parameters;
+    this.key = key;
+  }
+
+  get nonceLength(): number {
+    return this.#parameters.nonceLength;
+  }
+
+  get tagLength(): number {
+    return this.#parameters.tagLength;
+  }
+
+  get #cipher(): CipherGCMTypes {
+    const { mode } = this.#parameters;
+    return (mode === 'chacha20-poly1305' ? mode : `aes-${this.key.length * 8}-${mode}`) as CipherGCMTypes;
+  }
+
+  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    checkSealing(this.#parameters, nonce, plaintext);
+    const { tagLength } = this;
+    const sealing = createCipheriv(this.#cipher, this.key, nonce, { authTagLength: tagLength });
+    sealing.setAAD(inMemory(aad), { plaintextLength: plaintext.length });
+    const sealed = new Uint8Array(plaintext.length + tagLength);
+    sealed.set(sealing.update(inMemory(plaintext)));
+    sealing.final();
+    sealed.set(sealing.getAuthTag(), plaintext.length);
+    return sealed;
+  }
+
+  open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+    const { nonceLength, tagLength } = this;
+    const length = ciphertext.length - tagLength;
+    if (length < 0 || nonce.length !== nonceLength) throw openingFailed();
+    try {
+      const opening = createDecipheriv(this.#cipher, this.key, nonce, { authTagLength: tagLength });
+      opening.setAuthTag(ciphertext.subarray(length));
+      opening.setAAD(inMemory(aad), { plaintextLength: length });
+      const plaintext = new Uint8Array(opening.update(inMemory(ciphertext.subarray(0, length))));
+      opening.final();
+      return plaintext;
+    } catch {
+      // CCM refuses in update, the others in final: one error for all of them.
+      throw openingFailed();
+    }
+  }
+}
+
 /** AES-CCM of one key: OpenSSL's own for the first messages and for large ones, kept cipher objects in between. */
-class CcmAead implements Aead {
+class CcmAead extends OpensslAead {
   static readonly #hot: Set<CcmAead> = new Set();
-  readonly #key: Uint8Array;
-  readonly #cold: Aead;
-  readonly nonceLength: number;
-  readonly tagLength: number;
   #uses = 0;
   #recent = false;
   #ccm: HotCcm | undefined;
-
-  constructor(cold: Aead, key: Uint8Array) {
-    this.#cold = cold;
-    this.#key = key;
-    this.nonceLength = cold.nonceLength;
-    this.tagLength = cold.tagLength;
-  }
 
   #warm(): HotCcm | undefined {
     this.#recent = true;
     if (this.#ccm !== undefined) return this.#ccm;
     if (this.#uses++ < coldUses) return undefined;
-    this.#ccm = new HotCcm(this.#key.length * 8, this.#key, this.nonceLength, this.tagLength);
+    this.#ccm = new HotCcm(this.key.length * 8, this.key, this.nonceLength, this.tagLength);
     CcmAead.#hot.add(this);
     while (CcmAead.#hot.size > mostHotKeys) CcmAead.#coolOne();
     return this.#ccm;
@@ -51,61 +97,22 @@ class CcmAead implements Aead {
     }
   }
 
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  override seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
     const hot = HotCcm.fits(aad, plaintext.length) && nonce.length === this.nonceLength ? this.#warm() : undefined;
-    return (hot ?? this.#cold).seal(nonce, aad, plaintext);
+    return hot === undefined ? super.seal(nonce, aad, plaintext) : hot.seal(nonce, aad, plaintext);
   }
 
-  open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+  override open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
     const fits = HotCcm.fits(aad, ciphertext.length) && ciphertext.length >= this.tagLength && nonce.length === this.nonceLength;
     const hot = fits ? this.#warm() : undefined;
-    if (hot === undefined) return this.#cold.open(nonce, aad, ciphertext);
+    if (hot === undefined) return super.open(nonce, aad, ciphertext);
     const plaintext = hot.open(nonce, aad, ciphertext);
     if (plaintext === undefined) throw openingFailed();
     return plaintext;
   }
 }
 
-// An empty array may have no memory behind it; OpenSSL's CCM takes that for the announcement of a length, not for a message.
-const nothing = Buffer.alloc(1).subarray(0, 0);
-const inMemory = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? nothing : bytes);
-
-function opensslAead(parameters: CipherParameters, key: Uint8Array): Aead {
-  const { mode, nonceLength, tagLength } = parameters;
-  const name = (mode === 'chacha20-poly1305' ? mode : `aes-${key.length * 8}-${mode}`) as CipherGCMTypes;
-  return {
-    nonceLength,
-    tagLength,
-    seal: (nonce, aad, plaintext) => {
-      checkSealing(parameters, nonce, plaintext);
-      const sealing = createCipheriv(name, key, nonce, { authTagLength: tagLength });
-      sealing.setAAD(inMemory(aad), { plaintextLength: plaintext.length });
-      const sealed = new Uint8Array(plaintext.length + tagLength);
-      sealed.set(sealing.update(inMemory(plaintext)));
-      sealing.final();
-      sealed.set(sealing.getAuthTag(), plaintext.length);
-      return sealed;
-    },
-    open: (nonce, aad, ciphertext) => {
-      const length = ciphertext.length - tagLength;
-      if (length < 0 || nonce.length !== nonceLength) throw openingFailed();
-      try {
-        const opening = createDecipheriv(name, key, nonce, { authTagLength: tagLength });
-        opening.setAuthTag(ciphertext.subarray(length));
-        opening.setAAD(inMemory(aad), { plaintextLength: length });
-        const plaintext = new Uint8Array(opening.update(inMemory(ciphertext.subarray(0, length))));
-        opening.final();
-        return plaintext;
-      } catch {
-        // CCM refuses in update, the others in final: one error for all of them.
-        throw openingFailed();
-      }
-    },
-  };
-}
-
 /** The AEAD of a key that is ours to keep. */
 export function aead(parameters: CipherParameters, key: Uint8Array): Aead {
-  const cold = opensslAead(parameters, key);
-  return parameters.mode === 'ccm' ? new CcmAead(cold, key) : cold;
+  return parameters.mode === 'ccm' ? new CcmAead(parameters, key) : new OpensslAead(parameters, key);
 }

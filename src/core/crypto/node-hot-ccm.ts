@@ -1,4 +1,5 @@
 import { type Cipher, createCipheriv } from 'node:crypto';
+import { carve } from '../bytes.ts';
 
 /** Messages above this size gain nothing: there OpenSSL's own CCM is faster. */
 export const largestHotMessage = 2048;
@@ -9,11 +10,16 @@ const block = 16;
 /** B_0 and the encoded length of the AAD, the AAD, the message: each padded to whole blocks. */
 const scratch = Buffer.alloc(block + block + largestHotMessage + 2 * block);
 const counters = Buffer.alloc(largestHotMessage + 2 * block);
+/** Nonces that differ in the lowest bits of the last byte only: consecutive Partial IVs, whatever they are XORed with. */
+const neighbours = 8;
+/** Key streams of so many blocks are made for all neighbours at once. */
+const mostBlocksAhead = 8;
 
 /**
  * AES-CCM (RFC 3610) on two cipher objects that are never finished, because making one for each message costs more than the encryption.
  *
- * The counter blocks are one update of an ECB cipher. The CBC-MAC is one update of a CBC cipher, whose first block is XORed with the last block that came out
+ * The counter blocks are one update of an ECB cipher: those of a nonce and, once nonces are seen to follow each other, of those that are likely next, since
+ * a call costs more than the blocks. The CBC-MAC is one update of a CBC cipher, whose first block is XORed with the last block that came out
  * of it before: that cancels the chaining, as if the IV were zero again.
  */
 export class HotCcm {
@@ -22,32 +28,77 @@ export class HotCcm {
   readonly #nonceLength: number;
   readonly #tagLength: number;
   readonly #last: Uint8Array = new Uint8Array(block);
-  readonly #tag: Uint8Array = new Uint8Array(block);
+  #stream: Uint8Array = noIv;
+  #start = 0;
+  /** The nonce whose group `#stream` is for: with `#blocksAhead` blocks for each neighbour, or, when that is 0, for the one nonce. */
+  readonly #group: Uint8Array;
+  #blocksAhead = 0;
+  /** How many of the group were asked for. */
+  #used = 0;
 
   constructor(keyBits: number, key: Uint8Array, nonceLength: number, tagLength: number) {
     this.#ecb = createCipheriv(`aes-${keyBits}-ecb`, key, noIv).setAutoPadding(false);
     this.#cbc = createCipheriv(`aes-${keyBits}-cbc`, key, zeroIv).setAutoPadding(false);
     this.#nonceLength = nonceLength;
     this.#tagLength = tagLength;
+    this.#group = new Uint8Array(nonceLength);
   }
 
   static fits(aad: Uint8Array, length: number): boolean {
     return aad.length + length <= largestHotMessage && aad.length < 0xff00;
   }
 
-  /** The key stream: 16 bytes for the tag, then at least as many as are asked for. The memory is fresh. */
-  #keyStream(nonce: Uint8Array, length: number): Uint8Array {
+  /** Puts the key stream for a nonce at `#stream` and `#start`: 16 bytes for the tag, then at least `length`. */
+  #prepare(nonce: Uint8Array, length: number): void {
     const blocks = 1 + Math.ceil(length / block);
+    const isNeighbour = this.#isNeighbour(nonce);
+    if (isNeighbour && blocks <= this.#blocksAhead) {
+      this.#start = this.#place(nonce) * this.#blocksAhead * block;
+      this.#used++;
+      return;
+    }
+    // One by one until a neighbour comes; groups then follow each other as long as they are used.
+    const ahead = blocks <= mostBlocksAhead && (isNeighbour ? this.#blocksAhead === 0 : this.#used > neighbours / 2);
+    this.#group.set(nonce);
+    this.#used = ahead ? 1 : 0;
+    this.#blocksAhead = ahead ? blocks : 0;
+    if (!ahead) {
+      this.#fill(nonce, nonce[nonce.length - 1]!, 0, blocks);
+      this.#stream = this.#ecb.update(firstBlocks(counters, counterViews, blocks));
+      this.#start = 0;
+      return;
+    }
+    const first = nonce[nonce.length - 1]! & -neighbours;
+    for (let i = 0; i < neighbours; i++) this.#fill(nonce, first + i, i * blocks, blocks);
+    this.#stream = this.#ecb.update(firstBlocks(counters, counterViews, neighbours * blocks));
+    this.#start = this.#place(nonce) * blocks * block;
+  }
+
+  /** Whether a nonce is in one group of neighbours with the one before. */
+  #isNeighbour(nonce: Uint8Array): boolean {
+    const group = this.#group;
+    const last = this.#nonceLength - 1;
+    if (((nonce[last]! ^ group[last]!) & -neighbours) !== 0) return false;
+    for (let i = last - 1; i >= 0; i--) if (nonce[i] !== group[i]) return false;
+    return true;
+  }
+
+  #place(nonce: Uint8Array): number {
+    return nonce[this.#nonceLength - 1]! & (neighbours - 1);
+  }
+
+  /** The counter blocks for a nonce with another last byte, from block `at`. */
+  #fill(nonce: Uint8Array, lastByte: number, at: number, blocks: number): void {
     const nonceLength = this.#nonceLength;
-    for (let counter = 0, offset = 0; counter < blocks; counter++, offset += block) {
+    for (let counter = 0, offset = at * block; counter < blocks; counter++, offset += block) {
       counters[offset] = 14 - nonceLength;
       for (let i = 0; i < nonceLength; i++) counters[offset + 1 + i] = nonce[i]!;
+      counters[offset + nonceLength] = lastByte;
       for (let i = offset + 1 + nonceLength; i < offset + 14; i++) counters[i] = 0;
       // The message is far below 2^20 bytes: two counter bytes are enough.
       counters[offset + 14] = counter >>> 8;
       counters[offset + 15] = counter;
     }
-    return this.#ecb.update(firstBlocks(counters, counterViews, blocks));
   }
 
   /** The CBC-MAC of nonce, AAD and plaintext. The plaintext is written into the scratch buffer by `put`. */
@@ -77,33 +128,33 @@ export class HotCcm {
 
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
     const { length } = plaintext;
-    const total = length + this.#tagLength;
-    const stream = this.#keyStream(nonce, total);
+    this.#prepare(nonce, length);
     const mac = this.#mac(nonce, aad, plaintext);
-    for (let i = 0; i < this.#tagLength; i++) stream[block + length + i] = mac[i]! ^ stream[i]!;
-    return uncovered(stream, plaintext, length, total);
+    const sealed = carve(length + this.#tagLength);
+    this.#cover(plaintext, length, sealed);
+    for (let i = 0; i < this.#tagLength; i++) sealed[length + i] = mac[i]! ^ this.#stream[this.#start + i]!;
+    return sealed;
   }
 
   /** The plaintext, or `undefined` when the tag is wrong. */
   open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array | undefined {
     const length = ciphertext.length - this.#tagLength;
-    const stream = this.#keyStream(nonce, length);
-    const tag = this.#tag;
-    for (let i = 0; i < this.#tagLength; i++) tag[i] = stream[i]!;
-    const plaintext = uncovered(stream, ciphertext, length, length);
+    this.#prepare(nonce, length);
+    // Not carved: who gets it must not find another message around it.
+    const plaintext = new Uint8Array(length);
+    this.#cover(ciphertext, length, plaintext);
     const mac = this.#mac(nonce, aad, plaintext);
     let difference = 0;
-    for (let i = 0; i < this.#tagLength; i++) difference |= tag[i]! ^ mac[i]! ^ ciphertext[length + i]!;
-    return difference === 0 ? plaintext : undefined;
+    for (let i = 0; i < this.#tagLength; i++) difference |= this.#stream[this.#start + i]! ^ mac[i]! ^ ciphertext[length + i]!;
+    if (difference === 0) return plaintext;
+    plaintext.fill(0);
+    return undefined;
   }
-}
 
-/** The message in place of the key stream over it, as long as `total`; what else there is of the key stream is wiped. */
-function uncovered(stream: Uint8Array, message: Uint8Array, length: number, total: number): Uint8Array {
-  for (let i = 0; i < length; i++) stream[block + i]! ^= message[i]!;
-  for (let i = 0; i < block; i++) stream[i] = 0;
-  for (let i = block + total; i < stream.length; i++) stream[i] = 0;
-  return new Uint8Array(stream.buffer, stream.byteOffset + block, total);
+  #cover(message: Uint8Array, length: number, into: Uint8Array): void {
+    const stream = this.#stream;
+    for (let i = 0, at = this.#start + block; i < length; i++, at++) into[i] = message[i]! ^ stream[at]!;
+  }
 }
 
 const counterViews: Buffer[] = [];

@@ -4,7 +4,16 @@ import { concat, constantTimeEqual, emptyBytes, equalBytes } from '../bytes.ts';
 import { cipherParameters } from './aead-parameters.ts';
 import { type CurveShape, curveOf, curves } from './curves.ts';
 import { isEdwardsPoint } from './edwards.ts';
-import { type Aead, CryptoError, type CryptoName, type CryptoProvider, type CurveKey, type CurveKeyPair, type HashName } from './provider.ts';
+import {
+  type Aead,
+  type CipherParameters,
+  CryptoError,
+  type CryptoName,
+  type CryptoProvider,
+  type CurveKey,
+  type CurveKeyPair,
+  type HashName,
+} from './provider.ts';
 
 let provider: CryptoProvider = initial;
 let calls = 0;
@@ -44,8 +53,18 @@ export function cryptoInUse(): CryptoName {
 export function aead(algorithm: number, key: Uint8Array): Aead {
   const found = cipherParameters.get(algorithm);
   if (found === undefined) throw new CryptoError('ERR_CRYPTO_ALGORITHM', `expected a COSE AEAD algorithm, got ${algorithm}`);
-  if (key.length !== found.keyLength) throw new CryptoError('ERR_CRYPTO_KEY', `expected a key of ${found.keyLength} bytes, got ${key.length}`);
-  return provider.aead(found, Uint8Array.from(key));
+  return cipher(found, key);
+}
+
+/**
+ * An AEAD with a key, by its parameters: TLS has combinations that COSE gives no identifier. The key is copied.
+ *
+ * @throws {CryptoError} `ERR_CRYPTO_KEY` when the key has another length
+ */
+export function cipher(parameters: CipherParameters, key: Uint8Array): Aead {
+  const { keyLength } = parameters;
+  if (key.length !== keyLength) throw new CryptoError('ERR_CRYPTO_KEY', `expected a key of ${keyLength} bytes, got ${key.length}`);
+  return provider.aead(parameters, Uint8Array.from(key));
 }
 
 const hashLengths: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 };

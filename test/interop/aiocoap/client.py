@@ -43,6 +43,12 @@ async def obey(context, requester, order):
         for credential in context.client_credentials.values():
             credential.sender_sequence_number = order["sequence"]
         say(sequence=order["sequence"])
+    elif "senderKey" in order or "recipientKey" in order:
+        # Tests 13 and 14.
+        for credential in context.client_credentials.values():
+            credential.sender_key = bytes.fromhex(order.get("senderKey", credential.sender_key.hex()))
+            credential.recipient_key = bytes.fromhex(order.get("recipientKey", credential.recipient_key.hex()))
+        say(ready=True)
     elif order.get("count") is not None:
         await observe(requester, order)
     else:

@@ -1,0 +1,90 @@
+import type { Transport, UriScheme } from '../coap/index.ts';
+import { ProtocolError } from '../core/errors.ts';
+import type { ListenConfig, Logger, TlsConfig, TransportScheme } from '../operate/index.ts';
+import { type TlsServerOptions, tcpServer, tlsServer, udp, wsServer, wssServer } from '../transport/index.ts';
+import { UsageError } from './exit.ts';
+
+/** What of a configuration says where a server listens. */
+export interface Listening {
+  readonly file: string;
+  readonly listen: readonly ListenConfig[];
+  readonly tls: TlsConfig;
+}
+
+interface Address {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The configuration was checked: where a secure scheme stands, a certificate and its key do. */
+function serverTls({ cert, key, clientCa }: TlsConfig): TlsServerOptions {
+  return { cert: cert!, key: key!, ...(clientCa === undefined ? {} : { clientCa }) };
+}
+
+const listeners: Readonly<Record<TransportScheme, (at: Address, tls: TlsConfig) => Promise<Transport>>> = {
+  coap: (at) => udp(at),
+  'coap+tcp': (at) => tcpServer(at),
+  'coaps+tcp': (at, tls) => tlsServer({ ...at, ...serverTls(tls) }),
+  'coap+ws': (at) => wsServer(at),
+  'coaps+ws': (at, tls) => wssServer({ ...at, ...serverTls(tls) }),
+};
+
+const bindHints: Readonly<Record<string, (role: string) => string>> = {
+  EADDRINUSE: (role) => `the port is in use; is another "ace-coap ${role}" running? Stop it, or write another port into the file`,
+  EACCES: () => 'not permitted; ports below 1024 are for the system: write a higher one into the file',
+  EADDRNOTAVAIL: () => 'this machine does not have that address; write one that it has, or 0.0.0.0 for all, into the file',
+};
+
+async function open(role: string, { file, tls }: Listening, { scheme, address: named, port }: ListenConfig): Promise<Transport> {
+  const address = named === 'localhost' ? '127.0.0.1' : named;
+  try {
+    return await listeners[scheme]({ address, port }, tls);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    if (error.code === 'ERR_TRANSPORT_TLS') throw new UsageError(`${file}: tls: ${error.message}`, { code: error.code, cause: error });
+    const hint = bindHints[(error.cause as NodeJS.ErrnoException | undefined)?.code ?? ''];
+    if (hint === undefined) throw error;
+    throw new UsageError(`${file}: listen: ${scheme === 'coap' ? '' : `${scheme}://`}${address}:${port}: ${hint(role)}`, {
+      code: 'ERR_TRANSPORT_BIND',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * The sockets to listen on: all of them, or none.
+ *
+ * @throws {UsageError} when an address cannot be had, or the certificate is none, with what to do about it
+ */
+export async function listenOn(role: string, config: Listening): Promise<readonly Transport[]> {
+  const opened: Transport[] = [];
+  try {
+    for (const at of config.listen) opened.push(await open(role, config, at));
+    return opened;
+  } catch (error) {
+    for (const transport of opened) await transport.close();
+    throw error;
+  }
+}
+
+/** Where a server listens; a transport is one. */
+interface Place {
+  /** Absent: `coap`. */
+  readonly scheme?: UriScheme;
+  readonly local: Address;
+}
+
+function urlOf({ scheme = 'coap', local: { address, port } }: Place): string {
+  return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** Say where it listens, and wait for the signal to stop. */
+export async function untilStopped(role: string, logger: Logger, places: readonly Place[]): Promise<void> {
+  // Whoever reads that it listens may stop it at once.
+  const stopped = new Promise<string>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
+  });
+  for (const { scheme = 'coap', local } of places) logger.info({ scheme, ...local }, 'listening');
+  console.log(places.map((place) => `${role.toUpperCase()} listens on ${urlOf(place)} (Ctrl-C stops it)`).join('\n'));
+  logger.info({ signal: await stopped }, 'stopping');
+}

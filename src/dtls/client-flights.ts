@@ -1,0 +1,297 @@
+import { emptyBytes } from '../core/bytes.ts';
+import type { CurveKey } from '../core/crypto/index.ts';
+import { HandshakeFailure } from './alert.ts';
+import type { ClientSettings } from './config.ts';
+import { DtlsError } from './errors.ts';
+import type { PeerIdentity } from './events.ts';
+import { CertificateType, decodeU8s, type Extensions, ExtensionType, encodeU8s, encodeU16s, expectPresence, present, uncompressed } from './extensions.ts';
+import type { FlightItem } from './flight.ts';
+import { HandshakeType } from './handshake.ts';
+import {
+  type CertificateRequest,
+  type ClientHello,
+  decodeCertificateRequest,
+  decodeHelloVerifyRequest,
+  decodeRawPublicKey,
+  decodeServerHello,
+  decodeServerKeyExchange,
+  ecdsaSign,
+  encodeCertificateVerify,
+  encodeClientHello,
+  encodeClientKeyExchange,
+  encodeRawPublicKey,
+  type ServerKeyExchange,
+} from './messages.ts';
+import { encodePoint, type NamedGroup } from './named-groups.ts';
+import { type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
+import { decodeSpki } from './raw-public-key.ts';
+import type { ReceivedMessage } from './reassembly.ts';
+import { dtls12 } from './record.ts';
+import { checkSigned, digitallySign, schemeFor, signatureSchemes, signedParameters } from './signature.ts';
+
+/** So many cookies are tried: a server may change its secret while the first is under way. */
+const mostCookies = 4;
+
+function clientExtensions({ suites, groups, rawPublicKey }: ClientSettings, ownId: Uint8Array | undefined): Extensions {
+  const extensions = new Map<number, Uint8Array>([
+    // RFC 5746 §3.4: this, or the signalling suite.
+    [ExtensionType.renegotiation_info, encodeU8s([])],
+    [ExtensionType.extended_master_secret, present],
+  ]);
+  if (suites.some(({ keyExchange }) => keyExchange !== 'PSK')) {
+    extensions.set(ExtensionType.supported_groups, encodeU16s(groups.map(({ id }) => id)));
+    extensions.set(ExtensionType.ec_point_formats, encodeU8s([uncompressed]));
+  }
+  if (suites.some(({ keyExchange }) => keyExchange === 'ECDHE_ECDSA')) {
+    extensions.set(ExtensionType.signature_algorithms, encodeU16s(signatureSchemes));
+    extensions.set(ExtensionType.server_certificate_type, encodeU8s([CertificateType.RawPublicKey]));
+    // RFC 7250 §4.1: only what can be provided.
+    if (rawPublicKey?.own !== undefined) extensions.set(ExtensionType.client_certificate_type, encodeU8s([CertificateType.RawPublicKey]));
+  }
+  if (ownId !== undefined) extensions.set(ExtensionType.connection_id, encodeU8s([...ownId]));
+  return extensions;
+}
+
+/** The flight of the server, which its ServerHello begins (RFC 5246 Section 7.3, RFC 4279 Sections 2 and 4). */
+const serverFlights = {
+  PSK: new Steps({ type: HandshakeType.server_key_exchange, required: false }, { type: HandshakeType.server_hello_done, required: true }),
+  ECDHE_PSK: new Steps({ type: HandshakeType.server_key_exchange, required: true }, { type: HandshakeType.server_hello_done, required: true }),
+  ECDHE_ECDSA: new Steps(
+    { type: HandshakeType.certificate, required: true },
+    { type: HandshakeType.server_key_exchange, required: true },
+    { type: HandshakeType.certificate_request, required: false },
+    { type: HandshakeType.server_hello_done, required: true },
+  ),
+};
+const beforeServerHello = new Steps({ type: HandshakeType.hello_verify_request, required: false }, { type: HandshakeType.server_hello, required: true });
+
+/**
+ * The handshake of a client: flights 1, 3 and 5 of RFC 6347, Section 4.2.4.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc5246#section-7.3
+ */
+export class ClientHandshake implements Handshake {
+  readonly #settings: ClientSettings;
+  readonly #port: HandshakePort;
+  readonly #negotiation: Negotiation = new Negotiation(0);
+  /** What the server is to send; empty: none. Absent: we take no part in it. */
+  readonly #ownId: Uint8Array | undefined;
+  #hello: ClientHello;
+  #steps: Steps = beforeServerHello;
+  #cookies = 0;
+  /** Of ServerHello: whether it takes a raw public key of ours. */
+  #ownKeyTaken = false;
+  #serverKey: { readonly key: CurveKey; readonly spki: Uint8Array } | undefined;
+  #exchange: ServerKeyExchange | undefined;
+  #request: CertificateRequest | undefined;
+  #answered = -1;
+  isPaused = false;
+  awaitsFinished = false;
+
+  constructor(settings: ClientSettings, port: HandshakePort) {
+    this.#settings = settings;
+    this.#port = port;
+    const { connectionIdLength } = settings;
+    this.#ownId = connectionIdLength === undefined ? undefined : port.env.random(connectionIdLength);
+    this.#hello = {
+      version: dtls12,
+      random: port.env.random(32),
+      sessionId: emptyBytes,
+      cookie: emptyBytes,
+      suites: settings.suites.map(({ id }) => id),
+      compressions: Uint8Array.of(0),
+      extensions: clientExtensions(settings, this.#ownId),
+    };
+  }
+
+  get answered(): number {
+    return this.#answered;
+  }
+
+  get awaitsFlight(): boolean {
+    return this.awaitsFinished;
+  }
+
+  start(): void {
+    this.#sendHello();
+  }
+
+  receive(message: ReceivedMessage): void {
+    this.#steps = this.#steps.after(message.type);
+    switch (message.type) {
+      case HandshakeType.hello_verify_request:
+        this.#helloVerifyRequest(message.body);
+        return;
+      case HandshakeType.finished:
+        this.#finished(message);
+        return;
+      default:
+        this.#negotiation.transcript.add(message);
+        this.#serverFlight(message);
+    }
+  }
+
+  #serverFlight({ type, sequence, body }: ReceivedMessage): void {
+    switch (type) {
+      case HandshakeType.server_hello:
+        this.#serverHello(body);
+        break;
+      case HandshakeType.certificate:
+        this.#certificate(body);
+        break;
+      case HandshakeType.server_key_exchange:
+        this.#serverKeyExchange(body);
+        break;
+      case HandshakeType.certificate_request:
+        this.#request = decodeCertificateRequest(body);
+        break;
+      default:
+        this.#serverHelloDone(sequence, body);
+    }
+  }
+
+  /** The key is pre-shared here, so nothing is asked. */
+  providePsk(): void {
+    throw new DtlsError('ERR_DTLS_STATE', 'expected an identity that was asked about, got none');
+  }
+
+  acceptPeer(): void {
+    if (!this.isPaused) throw new DtlsError('ERR_DTLS_STATE', 'expected a key that was asked about, got none');
+    this.isPaused = false;
+    this.#answer();
+  }
+
+  #sendHello(): void {
+    this.#port.send([this.#negotiation.message(HandshakeType.client_hello, encodeClientHello(this.#hello))], false);
+  }
+
+  /** RFC 6347 §4.2.1: the same again, with the cookie. The version in it says nothing. */
+  #helloVerifyRequest(body: Uint8Array): void {
+    const { cookie } = decodeHelloVerifyRequest(body);
+    if (++this.#cookies > mostCookies) throw new HandshakeFailure('unexpected_message', `expected a cookie that is taken, got cookie ${this.#cookies}`);
+    this.#steps = beforeServerHello;
+    this.#negotiation.transcript.reset();
+    this.#hello = { ...this.#hello, cookie: cookie.slice() };
+    this.#sendHello();
+  }
+
+  #serverHello(body: Uint8Array): void {
+    const hello = decodeServerHello(body);
+    const { suites, requireExtendedMasterSecret } = this.#settings;
+    if (hello.version !== dtls12) throw new HandshakeFailure('protocol_version', `expected DTLS 1.2, got version 0x${hello.version.toString(16)}`);
+    const suite = suites.find(({ id }) => id === hello.suite);
+    if (suite === undefined) throw new HandshakeFailure('illegal_parameter', `expected a cipher suite that was offered, got 0x${hello.suite.toString(16)}`);
+    if (hello.compression !== 0) throw new HandshakeFailure('illegal_parameter', `expected no compression, got method ${hello.compression}`);
+    for (const type of hello.extensions.keys())
+      if (!this.#hello.extensions.has(type)) throw new HandshakeFailure('unsupported_extension', `expected extensions that were offered, got ${type}`);
+    this.#serverExtensions(hello.extensions, suite.keyExchange === 'ECDHE_ECDSA');
+    if (requireExtendedMasterSecret && !this.#negotiation.extended)
+      throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
+    this.#negotiation.suite = suite;
+    this.#negotiation.randoms = { client: this.#hello.random, server: hello.random.slice() };
+    this.#steps = serverFlights[suite.keyExchange];
+  }
+
+  #serverExtensions(extensions: Extensions, hasCertificate: boolean): void {
+    const renegotiation = extensions.get(ExtensionType.renegotiation_info);
+    // RFC 5746 §3.4.
+    if (renegotiation !== undefined && decodeU8s(renegotiation).length > 0)
+      throw new HandshakeFailure('handshake_failure', 'expected an empty renegotiation_info, got another');
+    const extended = extensions.get(ExtensionType.extended_master_secret);
+    if (extended !== undefined) expectPresence(extended);
+    this.#negotiation.extended = extended !== undefined;
+    const formats = extensions.get(ExtensionType.ec_point_formats);
+    if (formats !== undefined && !decodeU8s(formats).includes(uncompressed))
+      throw new HandshakeFailure('illegal_parameter', 'expected the uncompressed point format, got others');
+    const type = (extension: number): number | undefined => {
+      const data = extensions.get(extension);
+      if (data !== undefined && data.length !== 1) throw new HandshakeFailure('decode_error', `expected one certificate type, got ${data.length}`);
+      return data?.[0];
+    };
+    // RFC 7250 §4.2: without the extension a certificate is X.509.
+    const serverType = type(ExtensionType.server_certificate_type) ?? CertificateType.X509;
+    if (hasCertificate && serverType !== CertificateType.RawPublicKey)
+      throw new HandshakeFailure('unsupported_certificate', `expected a raw public key of the server, got certificate type ${serverType}`);
+    const id = extensions.get(ExtensionType.connection_id);
+    if (id !== undefined) this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId! };
+    this.#ownKeyTaken = type(ExtensionType.client_certificate_type) === CertificateType.RawPublicKey;
+  }
+
+  #certificate(body: Uint8Array): void {
+    const spki = decodeRawPublicKey(body).slice();
+    const key = decodeSpki(spki);
+    if (key === undefined)
+      throw new HandshakeFailure('illegal_parameter', `expected a key on P-256, P-384 or Ed25519, got a SubjectPublicKeyInfo of ${spki.length} bytes`);
+    this.#serverKey = { key, spki };
+  }
+
+  #serverKeyExchange(body: Uint8Array): void {
+    const { keyExchange } = this.#negotiation.suite!;
+    const exchange = decodeServerKeyExchange(keyExchange, body);
+    const { parameters, signed } = exchange;
+    if (parameters !== undefined) this.#group(parameters.group);
+    if (signed !== undefined) checkSigned(signed, this.#serverKey!.key, signedParameters(this.#negotiation.randoms!, parameters!));
+    this.#exchange = exchange;
+  }
+
+  #group(id: number): NamedGroup {
+    const group = this.#settings.groups.find((one) => one.id === id);
+    if (group === undefined) throw new HandshakeFailure('illegal_parameter', `expected a group that was offered, got ${id}`);
+    return group;
+  }
+
+  #serverHelloDone(sequence: number, body: Uint8Array): void {
+    if (body.length > 0) throw new HandshakeFailure('decode_error', `expected an empty ServerHelloDone, got ${body.length} bytes`);
+    this.#answered = sequence;
+    if (this.#serverKey === undefined) {
+      this.#answer();
+      return;
+    }
+    this.isPaused = true;
+    this.#port.emit({ type: 'peer-key', ...this.#serverKey });
+  }
+
+  /** Flight 5. */
+  #answer(): void {
+    const { psk, rawPublicKey } = this.#settings;
+    const negotiation = this.#negotiation;
+    const suite = negotiation.suite!;
+    const items: FlightItem[] = [];
+    const request = this.#request;
+    const own = this.#ownKeyTaken && request?.types.includes(ecdsaSign) ? rawPublicKey?.own : undefined;
+    const scheme = own === undefined ? undefined : schemeFor(own.key, request!.schemes);
+    // RFC 5246 §7.4.6: who has nothing that suits sends an empty one.
+    if (request !== undefined) items.push(negotiation.message(HandshakeType.certificate, encodeRawPublicKey(scheme === undefined ? emptyBytes : own!.spki)));
+    const parameters = this.#exchange?.parameters;
+    let point = emptyBytes;
+    let shared: Uint8Array | undefined;
+    if (parameters !== undefined) {
+      const ephemeral = makeEphemeral(this.#group(parameters.group), this.#port.env);
+      point = encodePoint(ephemeral.group, ephemeral.pair);
+      shared = sharedSecret(ephemeral, parameters.point);
+    }
+    const exchange = encodeClientKeyExchange(suite.keyExchange, { identity: psk?.identity ?? emptyBytes, point });
+    items.push(negotiation.message(HandshakeType.client_key_exchange, exchange));
+    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)), negotiation.ids);
+    if (scheme !== undefined) {
+      const signed = digitallySign(scheme, own!.key, negotiation.transcript.bytes());
+      items.push(negotiation.message(HandshakeType.certificate_verify, encodeCertificateVerify(signed)));
+    }
+    items.push({ epoch: 0 }, negotiation.finished('client'));
+    this.#steps = new Steps({ type: HandshakeType.finished, required: true });
+    this.awaitsFinished = true;
+    this.#port.send(items, false);
+  }
+
+  #finished(message: ReceivedMessage): void {
+    this.#negotiation.checkFinished('server', message);
+    this.awaitsFinished = false;
+    this.#port.complete(this.#negotiation.secrets(), this.#peer());
+  }
+
+  #peer(): PeerIdentity {
+    const { keyExchange } = this.#negotiation.suite!;
+    if (keyExchange === 'ECDHE_ECDSA') return { type: 'raw-public-key', ...this.#serverKey! };
+    return { type: 'psk', identity: this.#settings.psk!.identity };
+  }
+}

@@ -1,0 +1,48 @@
+import type { CurveKey } from '../core/crypto/index.ts';
+import type { CipherSuiteName } from './cipher-suites.ts';
+import type { DtlsError } from './errors.ts';
+
+/** Who the peer is, and how it proved it. */
+export type PeerIdentity =
+  | { readonly type: 'psk'; readonly identity: Uint8Array }
+  | { readonly type: 'raw-public-key'; readonly key: CurveKey; readonly spki: Uint8Array }
+  | { readonly type: 'anonymous' };
+
+/** What a handshake agreed on. */
+export interface Agreement {
+  readonly suite: CipherSuiteName;
+  readonly extendedMasterSecret: boolean;
+  /** For a client with a PSK the identity is the one that it gave itself. */
+  readonly peerIdentity: PeerIdentity;
+}
+
+/** Why something that came in was dropped. */
+export type DiscardReason =
+  /** No record, or no handshake message. */
+  | 'malformed'
+  /** Of an epoch that is not, or not yet, or where such a record does not belong. */
+  | 'epoch'
+  | 'replay'
+  /** It does not verify. */
+  | 'mac'
+  /** Application data before the handshake is over. */
+  | 'early'
+  /** A handshake message that contradicts another, or comes when none is awaited. */
+  | 'handshake'
+  /** Over a bound. */
+  | 'full'
+  /** From an address with which there is no association. */
+  | 'unknown'
+  /** After the end. */
+  | 'closed';
+
+export type ConnectionEvent =
+  /** A client names itself: answer with `providePsk` or `rejectPsk`, at once or later. */
+  | { readonly type: 'psk-identity'; readonly identity: Uint8Array }
+  /** The peer proved to have this key: answer with `acceptPeer` or `rejectPeer`, at once or later. */
+  | { readonly type: 'peer-key'; readonly key: CurveKey; readonly spki: Uint8Array }
+  | ({ readonly type: 'connected' } & Agreement)
+  | { readonly type: 'data'; readonly data: Uint8Array }
+  /** The last event. Without an error the association ended in order, by close_notify. */
+  | { readonly type: 'closed'; readonly error?: DtlsError }
+  | { readonly type: 'discarded'; readonly reason: DiscardReason };

@@ -1,0 +1,155 @@
+import { concatAll } from '../core/bytes.ts';
+import type { Cancel, Env } from '../core/env.ts';
+import { encodeFragment, type HandshakeMessage, HandshakeType, handshakeHeaderLength } from './handshake.ts';
+import { ContentType } from './record.ts';
+
+/** One thing in a flight, with the epoch that it belongs to when it is sent again too. Without `message` it is ChangeCipherSpec. */
+export interface FlightItem {
+  readonly epoch: number;
+  readonly message?: HandshakeMessage;
+}
+
+/** Makes records, each with a new sequence number. */
+export interface RecordWriter {
+  /** Bytes that a record of the epoch has more than its content. */
+  expansion(epoch: number): number;
+  write(type: number, epoch: number, content: Uint8Array): Uint8Array;
+}
+
+const changeCipherSpec = Uint8Array.of(1);
+/** A rest smaller than this is left empty, unless the message ends in it. */
+const smallestFragment = 32;
+
+/**
+ * The datagrams of a flight: messages in fragments that fit the MTU, as many records in a datagram as there is room for.
+ *
+ * A ClientHello goes in one piece whatever its length is: a server that keeps no state before the cookie cannot put it together.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6347#section-4.2.3
+ */
+export function packFlight(items: readonly FlightItem[], mtu: number, writer: RecordWriter): readonly Uint8Array[] {
+  const datagrams: Uint8Array[] = [];
+  let records: Uint8Array[] = [];
+  let size = 0;
+  const flush = (): void => {
+    if (records.length > 0) datagrams.push(records.length === 1 ? records[0]! : concatAll(records));
+    records = [];
+    size = 0;
+  };
+  const put = (type: number, epoch: number, content: Uint8Array): void => {
+    const record = writer.write(type, epoch, content);
+    if (size + record.length > mtu) flush();
+    records.push(record);
+    size += record.length;
+  };
+  for (const { epoch, message } of items) {
+    if (message === undefined) {
+      put(ContentType.change_cipher_spec, epoch, changeCipherSpec);
+      continue;
+    }
+    const overhead = writer.expansion(epoch) + handshakeHeaderLength;
+    const { length } = message.body;
+    let offset = 0;
+    do {
+      const rest = length - offset;
+      let room = mtu - size - overhead;
+      if (room < Math.min(rest, smallestFragment)) {
+        flush();
+        room = Math.max(1, mtu - overhead);
+      }
+      const part = message.type === HandshakeType.client_hello ? rest : Math.min(rest, room);
+      put(ContentType.handshake, epoch, encodeFragment(message, offset, part));
+      offset += part;
+    } while (offset < length);
+  }
+  flush();
+  return datagrams;
+}
+
+/** RFC 6347, Section 4.2.4.1, in milliseconds. */
+export interface RetransmissionParameters {
+  /** The first wait. Each later one is twice as long. */
+  readonly initialTimeout: number;
+  /** The longest wait, 60,000 or more. */
+  readonly maxTimeout: number;
+  /** How often a flight is sent again because nothing came; then the handshake fails. */
+  readonly maxRetransmissions: number;
+}
+
+/** From this retransmission on the way may be narrower than was said (RFC 6347, Section 4.1.1.1). */
+const retransmissionsBeforeSmaller = 3;
+const smallMtu = 508;
+/** A flight is repeated so often because the peer repeated its own: who forges its address makes us send no more. */
+const mostRepeats = 16;
+
+/**
+ * The flight that was sent last: sent again by timer until its answer is there, and when the peer repeats its own.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6347#section-4.2.4
+ */
+export class FlightTimer {
+  readonly #parameters: RetransmissionParameters;
+  readonly #env: Env;
+  readonly #mtu: number;
+  readonly #transmit: (items: readonly FlightItem[], mtu: number) => void;
+  readonly #failed: () => void;
+  #items: readonly FlightItem[] = [];
+  #timeout: number;
+  #retransmissions = 0;
+  #repeats = 0;
+  #timer: Cancel | undefined;
+
+  constructor(parameters: RetransmissionParameters, mtu: number, env: Env, transmit: (items: readonly FlightItem[], mtu: number) => void, failed: () => void) {
+    this.#parameters = parameters;
+    this.#mtu = mtu;
+    this.#env = env;
+    this.#transmit = transmit;
+    this.#failed = failed;
+    this.#timeout = parameters.initialTimeout;
+  }
+
+  /** Send a flight; it takes the place of the one before. The last one of a handshake has no answer, and no timer. */
+  send(items: readonly FlightItem[], answered: boolean): void {
+    this.stop();
+    this.#items = items;
+    this.#retransmissions = 0;
+    this.#repeats = 0;
+    if (answered) this.#arm();
+    this.#send();
+  }
+
+  /** The peer sent its last flight again: it has not got ours. */
+  repeat(): void {
+    if (this.#items.length === 0 || this.#repeats >= mostRepeats) return;
+    this.#repeats++;
+    if (this.#timer !== undefined) {
+      this.stop();
+      this.#arm();
+    }
+    this.#send();
+  }
+
+  /** The answer is there, or nobody waits for it. */
+  stop(): void {
+    this.#timer?.();
+    this.#timer = undefined;
+  }
+
+  #send(): void {
+    this.#transmit(this.#items, this.#retransmissions < retransmissionsBeforeSmaller ? this.#mtu : Math.min(this.#mtu, smallMtu));
+  }
+
+  #arm(): void {
+    this.#timer = this.#env.schedule(this.#timeout, () => {
+      this.#timer = undefined;
+      if (this.#retransmissions >= this.#parameters.maxRetransmissions) {
+        this.#failed();
+        return;
+      }
+      this.#retransmissions++;
+      this.#timeout = Math.min(2 * this.#timeout, this.#parameters.maxTimeout);
+      this.#arm();
+      this.#send();
+    });
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * DTLS 1.2 (RFC 6347): client and server with pre-shared keys and raw public keys, without sockets and without a clock.
+ *
+ * ```ts
+ * const connection = clientConnection({ psk: { identity, key } }, systemEnv, {
+ *   send: (datagram) => socket.send(datagram, 5684, address),
+ *   emit: (event) => {
+ *     if (event.type === 'connected') connection.send(request);
+ *     if (event.type === 'data') take(event.data);
+ *   },
+ * });
+ * socket.on('message', (datagram) => connection.receive(datagram));
+ * connection.start();
+ * ```
+ */
+export type { AlertName } from './alert.ts';
+export { AlertDescription, HandshakeFailure } from './alert.ts';
+export type { CipherSuiteName, KeyExchange, SuiteChoice, SuiteListName } from './cipher-suites.ts';
+export { clientConnection } from './client.ts';
+export type { ClientConfig, ClientPsk, CommonConfig, ServerConfig } from './config.ts';
+export type { ConnectionPort } from './connection.ts';
+export { Connection } from './connection.ts';
+export { DtlsError } from './errors.ts';
+export type { Agreement, ConnectionEvent, DiscardReason, PeerIdentity } from './events.ts';
+export type { RetransmissionParameters } from './flight.ts';
+export type { GroupName } from './named-groups.ts';
+export { decodeSpki, encodeSpki } from './raw-public-key.ts';
+export type { DatagramPeer, DtlsServerConfig, ServerEvent, ServerPort } from './server.ts';
+export { DtlsServer } from './server.ts';

@@ -1,0 +1,73 @@
+import { concat, concatAll, utf8 } from '../core/bytes.ts';
+import { digest, type HashName, hmac } from '../core/crypto/index.ts';
+import type { CipherSuite } from './cipher-suites.ts';
+import { RecordProtection, saltLength } from './record.ts';
+
+/**
+ * The pseudorandom function of TLS 1.2.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc5246#section-5
+ */
+export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
+  const labelled = concat(utf8(label), seed);
+  const out = new Uint8Array(length);
+  let a = labelled;
+  for (let at = 0; at < length; ) {
+    a = hmac(hash, secret, a);
+    const block = hmac(hash, secret, concat(a, labelled));
+    out.set(block.subarray(0, length - at), at);
+    at += block.length;
+  }
+  return out;
+}
+
+/** The premaster secret of PSK (RFC 4279 Section 2) or, with the ECDH secret, of ECDHE_PSK (RFC 5489 Section 2). */
+export function pskPremaster(psk: Uint8Array, shared: Uint8Array = new Uint8Array(psk.length)): Uint8Array {
+  return concatAll([Uint8Array.of(shared.length >>> 8, shared.length), shared, Uint8Array.of(psk.length >>> 8, psk.length), psk]);
+}
+
+export interface Randoms {
+  readonly client: Uint8Array;
+  readonly server: Uint8Array;
+}
+
+const masterSecretLength = 48;
+
+/** RFC 5246, Section 8.1. */
+export function masterSecret(hash: HashName, premaster: Uint8Array, randoms: Randoms): Uint8Array {
+  return prf(hash, premaster, 'master secret', concat(randoms.client, randoms.server), masterSecretLength);
+}
+
+/** The master secret that is bound to the handshake up to and including ClientKeyExchange (RFC 7627, Section 4). */
+export function extendedMasterSecret(hash: HashName, premaster: Uint8Array, handshakeMessages: Uint8Array): Uint8Array {
+  return prf(hash, premaster, 'extended master secret', digest(hash, handshakeMessages), masterSecretLength);
+}
+
+/** The protection of both directions. */
+export interface ConnectionKeys {
+  readonly client: RecordProtection;
+  readonly server: RecordProtection;
+}
+
+/** RFC 5246, Section 6.3, for an AEAD: keys and salts, no MAC keys. */
+export function keyBlock({ hash, cipher }: CipherSuite, master: Uint8Array, randoms: Randoms): Uint8Array {
+  return prf(hash, master, 'key expansion', concat(randoms.server, randoms.client), 2 * (cipher.keyLength + saltLength));
+}
+
+export function connectionKeys(suite: CipherSuite, master: Uint8Array, randoms: Randoms): ConnectionKeys {
+  const block = keyBlock(suite, master, randoms);
+  const { keyLength } = suite.cipher;
+  const salts = block.subarray(2 * keyLength);
+  return {
+    client: new RecordProtection(suite.cipher, block.subarray(0, keyLength), salts.subarray(0, saltLength)),
+    server: new RecordProtection(suite.cipher, block.subarray(keyLength, 2 * keyLength), salts.subarray(saltLength)),
+  };
+}
+
+/** Bytes of Finished. */
+export const verifyDataLength = 12;
+
+/** What Finished of one side holds (RFC 5246, Section 7.4.9). */
+export function verifyData(hash: HashName, master: Uint8Array, side: 'client' | 'server', handshakeMessages: Uint8Array): Uint8Array {
+  return prf(hash, master, `${side} finished`, digest(hash, handshakeMessages), verifyDataLength);
+}

@@ -1,0 +1,146 @@
+import { constantTimeEqual, emptyBytes } from '../core/bytes.ts';
+import { agree, type CurveKeyPair, keyPair } from '../core/crypto/index.ts';
+import type { Env } from '../core/env.ts';
+import { HandshakeFailure } from './alert.ts';
+import type { CipherSuite } from './cipher-suites.ts';
+import type { ConnectionEvent, PeerIdentity } from './events.ts';
+import type { FlightItem } from './flight.ts';
+import { HandshakeType, handshakeName, Transcript } from './handshake.ts';
+import { type ConnectionKeys, connectionKeys, extendedMasterSecret, masterSecret, pskPremaster, type Randoms, verifyData } from './key-schedule.ts';
+import { decodePoint, type NamedGroup, withPoint } from './named-groups.ts';
+import type { ReceivedMessage } from './reassembly.ts';
+import type { ConnectionIds } from './record-layer.ts';
+
+/** What outlives the handshake. */
+export interface Secrets {
+  readonly suite: CipherSuite;
+  readonly master: Uint8Array;
+  readonly randoms: Randoms;
+  readonly extended: boolean;
+}
+
+/** What a handshake needs of its connection. */
+export interface HandshakePort {
+  readonly env: Env;
+  /** Send a flight. `last`: nothing comes after it. */
+  send(items: readonly FlightItem[], last: boolean): void;
+  /** Protect epoch 1 with these. What is sent uses them from the next flight on; what comes in, after ChangeCipherSpec. */
+  protect(keys: ConnectionKeys, ids: ConnectionIds): void;
+  emit(event: ConnectionEvent): void;
+  /** The Finished of the peer is right, and ours is sent. */
+  complete(secrets: Secrets, peer: PeerIdentity): void;
+}
+
+/** One side of a handshake, message by message. What it throws as a HandshakeFailure or BytesError ends it. */
+export interface Handshake {
+  /** The answer of the application is awaited: no message is to be given until it is there. */
+  readonly isPaused: boolean;
+  /** The keys are there, and the next message is Finished of the peer. */
+  readonly awaitsFinished: boolean;
+  /** ChangeCipherSpec of the peer may be under way. */
+  readonly awaitsFlight: boolean;
+  /** message_seq of the last message in the flight of the peer that ours answers: it comes again when ours got lost. */
+  readonly answered: number;
+  start(): void;
+  receive(message: ReceivedMessage): void;
+  /** The answers to `psk-identity` and `peer-key`; what is not asked for throws. */
+  providePsk(key: Uint8Array): void;
+  acceptPeer(): void;
+}
+
+interface Step {
+  readonly type: number;
+  readonly required: boolean;
+}
+
+/** The messages of the peer that may come next, in their order. */
+export class Steps {
+  readonly #steps: readonly Step[];
+
+  constructor(...steps: readonly Step[]) {
+    this.#steps = steps;
+  }
+
+  /** What may come after this one. @throws {HandshakeFailure} `unexpected_message` */
+  after(type: number): Steps {
+    for (let i = 0; i < this.#steps.length; i++) {
+      const step = this.#steps[i]!;
+      if (step.type === type) return new Steps(...this.#steps.slice(i + 1));
+      if (step.required) break;
+    }
+    const expected = this.#steps.map((step) => handshakeName(step.type)).join(', ');
+    throw new HandshakeFailure('unexpected_message', `expected one of ${expected === '' ? 'none' : expected}, got ${handshakeName(type)}`);
+  }
+}
+
+/** What both sides keep while they shake hands: the messages so far, and the secrets that come of them. */
+export class Negotiation {
+  readonly transcript: Transcript = new Transcript();
+  /** message_seq of our next message. */
+  #sequence: number;
+  suite: CipherSuite | undefined;
+  extended = false;
+  ids: ConnectionIds = { send: emptyBytes, receive: emptyBytes };
+  randoms: Randoms | undefined;
+  #master: Uint8Array | undefined;
+
+  constructor(sequence: number) {
+    this.#sequence = sequence;
+  }
+
+  /** The next message of ours, in the transcript and ready for a flight. */
+  message(type: number, body: Uint8Array, epoch = 0): FlightItem {
+    const message = { type, sequence: this.#sequence++, body };
+    this.transcript.add(message);
+    return { epoch, message };
+  }
+
+  /** The master secret and the keys. The transcript ends with ClientKeyExchange. */
+  derive(premaster: Uint8Array): ConnectionKeys {
+    const suite = this.suite!;
+    const randoms = this.randoms!;
+    this.#master = this.extended ? extendedMasterSecret(suite.hash, premaster, this.transcript.bytes()) : masterSecret(suite.hash, premaster, randoms);
+    return connectionKeys(suite, this.#master, randoms);
+  }
+
+  finished(side: 'client' | 'server'): FlightItem {
+    return this.message(HandshakeType.finished, this.#verifyData(side), 1);
+  }
+
+  /** Check Finished of the peer, and take it into the transcript. @throws {HandshakeFailure} `decrypt_error` */
+  checkFinished(side: 'client' | 'server', message: ReceivedMessage): void {
+    if (!constantTimeEqual(message.body, this.#verifyData(side)))
+      throw new HandshakeFailure('decrypt_error', 'expected Finished over the same handshake, got another');
+    this.transcript.add(message);
+  }
+
+  secrets(): Secrets {
+    return { suite: this.suite!, master: this.#master!, randoms: this.randoms!, extended: this.extended };
+  }
+
+  #verifyData(side: 'client' | 'server'): Uint8Array {
+    return verifyData(this.suite!.hash, this.#master!, side, this.transcript.bytes());
+  }
+}
+
+/** An ephemeral key of ours, used once (RFC 7925, Section 9). */
+export interface Ephemeral {
+  readonly group: NamedGroup;
+  readonly pair: CurveKeyPair;
+}
+
+export function makeEphemeral(group: NamedGroup, env: Env): Ephemeral {
+  return { group, pair: keyPair(group.crv, env.random) };
+}
+
+/** Z: the x-coordinate in full length (RFC 8422, Section 5.10). @throws {HandshakeFailure} `illegal_parameter` */
+export function sharedSecret({ group, pair }: Ephemeral, point: Uint8Array): Uint8Array {
+  const peer = decodePoint(group, point);
+  return withPoint(() => agree(pair, peer));
+}
+
+/** The premaster secret of each key exchange. */
+export function premasterSecret(suite: CipherSuite, psk: Uint8Array | undefined, shared: Uint8Array | undefined): Uint8Array {
+  if (suite.keyExchange === 'ECDHE_ECDSA') return shared!;
+  return pskPremaster(psk!, shared);
+}

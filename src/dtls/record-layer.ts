@@ -1,0 +1,117 @@
+import { emptyBytes, equalBytes } from '../core/bytes.ts';
+import type { RecordWriter } from './flight.ts';
+import {
+  ContentType,
+  type DtlsRecord,
+  encodePlaintextRecord,
+  largestPlaintext,
+  lastSequence,
+  type Opened,
+  type RecordProtection,
+  recordHeaderLength,
+} from './record.ts';
+import { ReplayWindow } from './replay-window.ts';
+
+/** The connection IDs of protected records (RFC 9146, Section 3); empty where a direction has none. */
+export interface ConnectionIds {
+  readonly send: Uint8Array;
+  readonly receive: Uint8Array;
+}
+
+const noIds: ConnectionIds = { send: emptyBytes, receive: emptyBytes };
+
+/** Records that fail to verify under one key: then the key is given up (RFC 9147, Section 4.5.3, gives the numbers for longer tags). */
+const mostForgeries = 0x10_0000;
+
+/** What a protected record holds, and whether it is newer than all before. */
+export interface Received extends Opened {
+  readonly isNewest: boolean;
+}
+
+/** The records of one association in both directions: keys, sequence numbers and the replay window. There are two epochs, since nothing is renegotiated. */
+export class RecordLayer implements RecordWriter {
+  #write: RecordProtection | undefined;
+  #read: RecordProtection | undefined;
+  /** The keys are there, ChangeCipherSpec is not. */
+  #pendingRead: RecordProtection | undefined;
+  #ids: ConnectionIds = noIds;
+  readonly #window: ReplayWindow = new ReplayWindow();
+  #forgeries = 0;
+  #plainSequence: number;
+  #sequence = 0;
+
+  /** `plainSequence`: the sequence number of our first record. */
+  constructor(plainSequence: number) {
+    this.#plainSequence = plainSequence;
+  }
+
+  /** Protect what is sent in epoch 1 from now on, and be ready for what comes. */
+  protect(write: RecordProtection, read: RecordProtection, ids: ConnectionIds): void {
+    this.#write = write;
+    this.#pendingRead = read;
+    this.#ids = ids;
+  }
+
+  /** ChangeCipherSpec came. */
+  changeCipherSpec(): void {
+    this.#read = this.#pendingRead;
+  }
+
+  /** Whether epoch 1 can be read. */
+  get canRead(): boolean {
+    return this.#read !== undefined;
+  }
+
+  get hasConnectionId(): boolean {
+    return this.#ids.receive.length > 0;
+  }
+
+  get isExhausted(): boolean {
+    return this.#sequence > lastSequence;
+  }
+
+  /** So many records failed to verify that the key is to be given up. */
+  get isWornOut(): boolean {
+    return this.#forgeries >= mostForgeries;
+  }
+
+  /** Most bytes of data in a record. */
+  get largestData(): number {
+    return this.#ids.send.length === 0 ? largestPlaintext : largestPlaintext - 1;
+  }
+
+  expansion(epoch: number): number {
+    if (epoch === 0 || this.#write === undefined) return recordHeaderLength;
+    const id = this.#ids.send.length;
+    // RFC 9146 §4: the type moves behind the content.
+    return this.#write.expansion + (id === 0 ? 0 : id + 1);
+  }
+
+  write(type: number, epoch: number, content: Uint8Array): Uint8Array {
+    if (epoch === 0) return encodePlaintextRecord(type, this.#plainSequence++, content);
+    return this.#write!.seal(type, epoch, this.#sequence++, content, this.#ids.send);
+  }
+
+  /** What a record of epoch 1 holds, or why it is dropped. */
+  open(record: DtlsRecord): Received | 'epoch' | 'replay' | 'mac' {
+    const { sequence, cid, type } = record;
+    // RFC 9146 §3: with a connection ID every record has it, and without none.
+    if (!equalBytes(cid, this.#ids.receive) || (type === ContentType.tls12_cid) !== this.hasConnectionId) return 'epoch';
+    if (!this.#window.accepts(sequence)) return 'replay';
+    const opened = this.#read!.open(record);
+    if (opened === undefined) {
+      this.#forgeries++;
+      return 'mac';
+    }
+    const isNewest = sequence > this.#window.highest;
+    this.#window.commit(sequence);
+    return { ...opened, isNewest };
+  }
+
+  /** Forget the keys. */
+  clear(): void {
+    this.#write = undefined;
+    this.#read = undefined;
+    this.#pendingRead = undefined;
+  }
+}

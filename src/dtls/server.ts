@@ -1,0 +1,312 @@
+import { BytesError, emptyBytes, equalBytes, toHex } from '../core/bytes.ts';
+import type { Env } from '../core/env.ts';
+import { HandshakeFailure } from './alert.ts';
+import { type ServerConfig, type ServerSettings, serverSettings, within } from './config.ts';
+import { Connection } from './connection.ts';
+import { Cookies } from './cookie.ts';
+import type { ConnectionEvent, DiscardReason } from './events.ts';
+import { decodeFragments, encodeHandshake, type HandshakeFragment, HandshakeType } from './handshake.ts';
+import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from './messages.ts';
+import { ByteBudget } from './reassembly.ts';
+import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
+import { ServerHandshake } from './server-flights.ts';
+
+/** A peer, by the address that it sends from. */
+export interface DatagramPeer {
+  /** The same for the same address and port. */
+  readonly key: string;
+  /** Without the port: peers of one address share its part of the handshakes. Absent: the key. */
+  readonly address?: string;
+}
+
+export interface DtlsServerConfig extends ServerConfig {
+  /** Connections, those whose handshake goes on included. The one that was quiet for longest goes for a new one. Default 20,000. */
+  readonly maxConnections?: number;
+  /** Handshakes that go on at once. Over it the oldest goes of the address that has most of them. Default 1,000. */
+  readonly maxHandshakes?: number;
+  /** Bytes of handshake messages that wait to be put together, of all peers. Default 4 MiB. */
+  readonly maxAllHandshakeBytes?: number;
+  /** Milliseconds until the secret of the cookies changes. Default 60,000. */
+  readonly cookieRotation?: number;
+}
+
+export type ServerEvent<P extends DatagramPeer> =
+  | (ConnectionEvent & { readonly connection: Connection; readonly peer: P })
+  /** The peer, known by its connection ID, sends from another address: answer with `move`, at once or once it was reached there. */
+  | { readonly type: 'moved'; readonly to: P; readonly connection: Connection; readonly peer: P }
+  | { readonly type: 'discarded'; readonly reason: DiscardReason; readonly connection?: undefined; readonly peer: P };
+
+export interface ServerPort<P extends DatagramPeer> {
+  /** Send a datagram, or fail in silence. */
+  send(datagram: Uint8Array, peer: P): void;
+  emit(event: ServerEvent<P>): void;
+}
+
+/** Connection IDs that are drawn for one connection: where so many are taken already, they are too short. */
+const mostTries = 16;
+
+/** A handshake that goes on, or an association that is there, and by which ClientHello it came to be. */
+interface Entry<P> {
+  readonly connection: Connection;
+  readonly random: Uint8Array;
+  /** The connection ID that the client sends, as a key. */
+  readonly id: string | undefined;
+  peer: P;
+  /** While the handshake goes on: the address that it counts for. */
+  readonly host: string;
+}
+
+/** What a server has with one address. */
+interface Place<P> {
+  current: Entry<P> | undefined;
+  /** Takes the place of `current` once its handshake is over (RFC 6347, Section 4.2.8). */
+  next: Entry<P> | undefined;
+}
+
+/**
+ * DTLS 1.2 associations with clients, by their address.
+ *
+ * No state before a client has shown by a cookie that it receives at its address.
+ *
+ * ```ts
+ * const server = new DtlsServer({ psk: {} }, systemEnv, {
+ *   send: (datagram, peer) => socket.send(datagram, peer.port, peer.address),
+ *   emit: (event) => {
+ *     if (event.type === 'psk-identity') event.connection.providePsk(keyOf(event.identity));
+ *     if (event.type === 'data') event.connection.send(event.data);
+ *   },
+ * });
+ * socket.on('message', (datagram, { address, port }) => server.receive(datagram, { key: `${address}:${port}`, address, port }));
+ * ```
+ */
+export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
+  readonly #settings: ServerSettings;
+  readonly #env: Env;
+  readonly #port: ServerPort<P>;
+  readonly #cookies: Cookies;
+  readonly #budget: ByteBudget;
+  readonly #maxConnections: number;
+  readonly #maxHandshakes: number;
+  readonly #maxAllHandshakeBytes: number;
+  /** In the order in which they were last heard of. */
+  readonly #entries: Map<Connection, Entry<P>> = new Map();
+  readonly #places: Map<string, Place<P>> = new Map();
+  readonly #byId: Map<string, Entry<P>> = new Map();
+  /** Handshakes that go on, by address, each in the order of their beginning. */
+  readonly #handshakes: Map<string, Set<Connection>> = new Map();
+  #handshakeCount = 0;
+
+  /** @throws {DtlsError} `ERR_DTLS_CONFIG` */
+  constructor(config: DtlsServerConfig, env: Env, port: ServerPort<P>) {
+    this.#settings = serverSettings(config);
+    this.#env = env;
+    this.#port = port;
+    this.#maxConnections = within('maxConnections', config.maxConnections ?? 20_000, 1, Number.MAX_SAFE_INTEGER);
+    this.#maxHandshakes = within('maxHandshakes', config.maxHandshakes ?? 1_000, 1, Number.MAX_SAFE_INTEGER);
+    this.#maxAllHandshakeBytes = within('maxAllHandshakeBytes', config.maxAllHandshakeBytes ?? 0x40_0000, 512, Number.MAX_SAFE_INTEGER);
+    this.#budget = new ByteBudget(this.#maxAllHandshakeBytes);
+    this.#cookies = new Cookies(within('cookieRotation', config.cookieRotation ?? 60_000, 1000, 86_400_000), env);
+  }
+
+  stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'handshakeBytes', number>> {
+    return {
+      connections: this.#entries.size,
+      handshakes: this.#handshakeCount,
+      addresses: this.#places.size,
+      connectionIds: this.#byId.size,
+      handshakeBytes: this.#maxAllHandshakeBytes - this.#budget.left,
+    };
+  }
+
+  /** Take a datagram. Never throws on account of it. */
+  receive(datagram: Uint8Array, peer: P): void {
+    const { records, malformed } = decodeRecords(datagram, this.#settings.connectionIdLength);
+    for (const record of records) this.#record(record, peer);
+    if (malformed > 0) this.#discard('malformed', peer);
+  }
+
+  /**
+   * Send to a peer at the address that `moved` tells, from now on. It is for the application to see that the peer can be reached there (RFC 9146, Section 6):
+   * CoAP has the Echo option for it.
+   */
+  move(connection: Connection, peer: P): void {
+    const entry = this.#entries.get(connection);
+    if (entry === undefined) return;
+    this.#leave(entry);
+    entry.peer = peer;
+    // The address may be that of another association still: this one is found by its connection ID.
+    const place = this.#placeOf(peer);
+    place.current ??= entry;
+  }
+
+  /** End all associations, and tell the peers. */
+  close(): void {
+    for (const connection of [...this.#entries.keys()]) connection.close();
+  }
+
+  #discard(reason: DiscardReason, peer: P): void {
+    this.#port.emit({ type: 'discarded', reason, peer });
+  }
+
+  #placeOf({ key }: P): Place<P> {
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      place = { current: undefined, next: undefined };
+      this.#places.set(key, place);
+    }
+    return place;
+  }
+
+  #leave(entry: Entry<P>): void {
+    const { key } = entry.peer;
+    const place = this.#places.get(key);
+    if (place === undefined) return;
+    if (place.next === entry) place.next = undefined;
+    if (place.current === entry) place.current = undefined;
+    if (place.current === undefined && place.next === undefined) this.#places.delete(key);
+  }
+
+  #record(record: DtlsRecord, peer: P): void {
+    if (record.type === ContentType.tls12_cid) {
+      const entry = this.#byId.get(toHex(record.cid));
+      if (entry === undefined) this.#discard('unknown', peer);
+      else entry.connection.receiveRecord(record, (isNewest) => this.#verified(entry, peer, isNewest));
+      return;
+    }
+    if (record.epoch === 0 && record.type === ContentType.handshake && record.fragment[0] === HandshakeType.client_hello) {
+      this.#clientHelloRecord(record, peer);
+      return;
+    }
+    const place = this.#places.get(peer.key);
+    if (place === undefined) {
+      this.#discard('unknown', peer);
+      return;
+    }
+    const { current, next } = place;
+    // RFC 6347 §4.2.8: what is not protected is of the new one; what is, of the one whose keys open it.
+    const isCurrent = record.epoch > 0 && current?.connection.receiveRecord(record, (isNewest) => this.#verified(current, peer, isNewest));
+    if (isCurrent === true) return;
+    if (next !== undefined) next.connection.receiveRecord(record);
+    else if (record.epoch === 0) current?.connection.receiveRecord(record);
+  }
+
+  /** A record is of this peer. RFC 9146 §6: only one that is newer than all before says that its address is another. */
+  #verified(entry: Entry<P>, peer: P, isNewest: boolean): void {
+    const { connection } = entry;
+    this.#entries.delete(connection);
+    this.#entries.set(connection, entry);
+    if (isNewest && entry.peer.key !== peer.key && connection.isConnected) this.#port.emit({ type: 'moved', to: peer, connection, peer: entry.peer });
+  }
+
+  #clientHelloRecord(record: DtlsRecord, peer: P): void {
+    const fragment = decodeFragments(record.fragment)?.[0];
+    if (fragment === undefined || fragment.bytes.length !== fragment.length) {
+      this.#discard('malformed', peer);
+      return;
+    }
+    let hello: ClientHello;
+    try {
+      hello = decodeClientHello(fragment.bytes);
+    } catch (error) {
+      if (!(error instanceof HandshakeFailure || error instanceof BytesError)) throw error;
+      this.#discard('malformed', peer);
+      return;
+    }
+    const { current, next } = this.#places.get(peer.key) ?? {};
+    if (!this.#cookies.accepts(hello, peer.key)) this.#sendCookie(record, fragment, hello, peer);
+    // The same hello again: a copy, or our answer got lost.
+    else if (next !== undefined && equalBytes(next.random, hello.random)) next.connection.receiveRecord(record);
+    else if (current !== undefined && equalBytes(current.random, hello.random)) this.#discard('handshake', peer);
+    else this.#accept(record, fragment, hello, peer);
+  }
+
+  /** RFC 6347 §4.2.1: with the numbers of the ClientHello, in a message that is shorter than it. */
+  #sendCookie(record: DtlsRecord, { sequence }: HandshakeFragment, hello: ClientHello, peer: P): void {
+    const body = encodeHelloVerifyRequest({ version: dtls10, cookie: this.#cookies.create(hello, peer.key) });
+    const message = encodeHandshake({ type: HandshakeType.hello_verify_request, sequence, body });
+    this.#port.send(encodePlaintextRecord(ContentType.handshake, record.sequence, message, dtls10), peer);
+  }
+
+  /** A connection ID that no connection has; empty when none is wanted, `undefined` when we take no part in them. */
+  #newId(): Uint8Array | undefined {
+    const { connectionIdLength } = this.#settings;
+    if (connectionIdLength === undefined) return undefined;
+    for (let tries = 0; tries < mostTries; tries++) {
+      const id = this.#env.random(connectionIdLength);
+      if (!this.#byId.has(toHex(id))) return id;
+    }
+    return emptyBytes;
+  }
+
+  #accept(record: DtlsRecord, fragment: HandshakeFragment, hello: ClientHello, peer: P): void {
+    this.#places.get(peer.key)?.next?.connection.replace();
+    this.#makeRoom();
+    const first = { type: fragment.type, sequence: fragment.sequence, body: fragment.bytes.slice(), epoch: 0 };
+    const id = this.#newId();
+    const connection: Connection = new Connection(
+      { role: 'server', receive: fragment.sequence + 1, send: record.sequence },
+      this.#settings,
+      this.#env,
+      this.#budget,
+      {
+        send: (datagram) => this.#port.send(datagram, entry.peer),
+        emit: (event) => this.#emit(event, entry),
+      },
+      (port) => new ServerHandshake(this.#settings, first, id, port),
+    );
+    const host = peer.address ?? peer.key;
+    const entry: Entry<P> = { connection, random: hello.random.slice(), id: id === undefined || id.length === 0 ? undefined : toHex(id), peer, host };
+    this.#entries.set(connection, entry);
+    this.#placeOf(peer).next = entry;
+    if (entry.id !== undefined) this.#byId.set(entry.id, entry);
+    this.#handshakes.set(host, (this.#handshakes.get(host) ?? new Set()).add(connection));
+    this.#handshakeCount++;
+    connection.start();
+  }
+
+  #emit(event: ConnectionEvent, entry: Entry<P>): void {
+    const { connection } = entry;
+    if (event.type === 'connected') {
+      this.#handshakeEnded(entry);
+      if (entry.id !== undefined && !connection.hasConnectionId) this.#byId.delete(entry.id);
+      const place = this.#placeOf(entry.peer);
+      const { current } = place;
+      place.current = entry;
+      place.next = undefined;
+      // RFC 6347 §4.2.8: now, and not before.
+      current?.connection.replace();
+    } else if (event.type === 'closed') {
+      this.#handshakeEnded(entry);
+      this.#entries.delete(connection);
+      if (entry.id !== undefined) this.#byId.delete(entry.id);
+      this.#leave(entry);
+    }
+    this.#port.emit({ ...event, connection, peer: entry.peer });
+  }
+
+  #handshakeEnded({ connection, host }: Entry<P>): void {
+    const ofHost = this.#handshakes.get(host);
+    if (ofHost?.delete(connection) !== true) return;
+    this.#handshakeCount--;
+    if (ofHost.size === 0) this.#handshakes.delete(host);
+  }
+
+  #makeRoom(): void {
+    if (this.#handshakeCount >= this.#maxHandshakes) this.#evictHandshake();
+    if (this.#entries.size < this.#maxConnections) return;
+    for (const quietest of this.#entries.keys()) {
+      quietest.evict();
+      return;
+    }
+  }
+
+  /** The oldest handshake of the address that has most: who fills the table makes room at his own cost. */
+  #evictHandshake(): void {
+    let most: Set<Connection> | undefined;
+    for (const ofHost of this.#handshakes.values()) if (most === undefined || ofHost.size > most.size) most = ofHost;
+    for (const oldest of most ?? []) {
+      oldest.evict();
+      return;
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { toHex } from '../core/bytes.ts';
+import { ConfigError } from './config-error.ts';
+
+export interface OscorePairOptions {
+  /** `length` fresh bytes of cryptographic quality; `env.random`. */
+  readonly random: (length: number) => Uint8Array;
+  /** What the client sends as; `01` when absent. */
+  readonly clientId?: Uint8Array;
+  /** What the server sends as; `02` when absent. */
+  readonly serverId?: Uint8Array;
+  readonly idContext?: Uint8Array;
+  /** By its name in the registry "COSE Algorithms". */
+  readonly aead?: string;
+  /** `HKDF SHA-256` or `HKDF SHA-512`. */
+  readonly hkdf?: string;
+}
+
+/**
+ * Makes both ends of a fresh OSCORE security context: `client.json` and `server.json`, which `loadOscoreContext` reads. The folder gets mode 0700, the files 0600.
+ *
+ * Returns the paths of the files.
+ *
+ * @throws {ConfigError} `ERR_CONFIG_EXISTS` if one of them is there already (nothing is written then), `ERR_CONFIG_FILE` if they cannot be written
+ */
+export function writeOscorePair(folder: string, options: OscorePairOptions): readonly string[] {
+  const { random, clientId = Uint8Array.of(1), serverId = Uint8Array.of(2), idContext, aead, hkdf } = options;
+  const secrets = { master_secret: toHex(random(16)), master_salt: toHex(random(8)) };
+  const more = {
+    ...(idContext === undefined ? {} : { id_context: toHex(idContext) }),
+    ...(aead === undefined ? {} : { aead }),
+    ...(hkdf === undefined ? {} : { hkdf }),
+  };
+  const ends = [
+    ['client.json', clientId, serverId],
+    ['server.json', serverId, clientId],
+  ] as const;
+  for (const [name] of ends) {
+    if (!existsSync(join(folder, name))) continue;
+    const message = `expected a folder without OSCORE contexts, got one with ${name} in it; its keys are not overwritten`;
+    throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);
+  }
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return ends.map(([name, senderId, recipientId]) => {
+      const file = join(folder, name);
+      const context = { ...secrets, sender_id: toHex(senderId), recipient_id: toHex(recipientId), ...more };
+      writeFileSync(file, `${JSON.stringify(context, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
+      return file;
+    });
+  } catch (cause) {
+    throw new ConfigError('ERR_CONFIG_FILE', folder, [{ path: '', message: (cause as Error).message }], { cause });
+  }
+}

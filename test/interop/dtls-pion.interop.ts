@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
+import type { CipherSuiteName } from '../../src/dtls/index.ts';
+import { freePort } from '../support/ports.ts';
+import { until } from '../support/wait.ts';
+import { dtlsClient, dtlsServer } from './dtls-ours.ts';
+import { Background } from './processes.ts';
+import { pionPeer } from './tools.ts';
+
+const key = utf8('a key of sixteen');
+const identity = utf8('pion');
+
+const suites: readonly (readonly [CipherSuiteName, number])[] = [
+  ['TLS_PSK_WITH_AES_128_CCM_8', 0xc0a8],
+  ['TLS_PSK_WITH_AES_128_CCM', 0xc0a4],
+  ['TLS_PSK_WITH_AES_128_GCM_SHA256', 0x00a8],
+];
+
+/** Bytes of the connection IDs that our side and theirs ask for; -1: no extension. */
+const lengths = [
+  [-1, -1],
+  [8, 0],
+  [0, 8],
+  [8, 5],
+] as const;
+
+const peer = (t: TestContext, role: 'server' | 'client', port: number, suite: number, cidLength: number): Background =>
+  new Background(t, pionPeer, [role, `${port}`, fromUtf8(identity), toHex(key), `${suite}`, `${cidLength}`]);
+
+for (const [suite, number] of suites) {
+  for (const [ours, theirs] of lengths) {
+    const ids = ours < 0 ? 'no connection IDs' : `connection IDs of ${ours} and ${theirs} bytes`;
+    const config = { suites: [suite], ...(ours < 0 ? {} : { connectionIdLength: ours }) };
+
+    test(`our client -> pion/dtls: ${suite}, ${ids}`, async (t) => {
+      const port = await freePort();
+      const server = peer(t, 'server', port, number, theirs);
+      assert.equal(await server.line(), 'listening');
+      const client = await dtlsClient(t, port, { ...config, psk: { identity, key } });
+      await client.next('connected');
+      assert.equal(client.connection.hasConnectionId, ours > 0);
+      client.connection.send(utf8('hello pion'));
+      assert.equal(fromUtf8((await client.next('data')).data), 'hello pion');
+      assert.equal(await server.line(), 'connected');
+      client.connection.close();
+      assert.equal(await server.line(), 'closed');
+    });
+
+    test(`pion/dtls -> our server: ${suite}, ${ids}`, async (t) => {
+      const server = await dtlsServer(t, { ...config, psk: {} }, (event) => {
+        if (event.type === 'psk-identity') event.connection.providePsk(key);
+        if (event.type === 'data') event.connection.send(event.data);
+      });
+      const client = peer(t, 'client', server.port, number, theirs);
+      assert.equal(await client.line(), 'connected');
+      client.write('hello ours');
+      assert.equal(await client.line(), 'hello ours');
+      assert.ok(server.events.some((event) => event.type === 'connected' && event.connection.hasConnectionId === ours > 0));
+      client.child.stdin!.end();
+      await until(() => server.events.some(({ type }) => type === 'closed'));
+    });
+  }
+}
