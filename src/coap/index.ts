@@ -13,9 +13,10 @@ export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwi
 export { blockwise } from './blockwise/layer.ts';
 export type { RequestTag, RequestTagsOptions } from './blockwise/request-tag.ts';
 export { RequestTags, requestTagOption } from './blockwise/request-tag.ts';
+export type { Capabilities } from './capabilities.ts';
+export { baseMessageSize } from './capabilities.ts';
 export type { EchoLayer, EchoOptions, Freshness } from './echo/layer.ts';
 export { echo } from './echo/layer.ts';
-export type { AmplificationOptions } from './echo/reachability.ts';
 export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from './echo/value.ts';
 export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo/value.ts';
 export { Endpoint } from './endpoint/endpoint.ts';
@@ -38,6 +39,8 @@ export { CoapError, CoapFormatError } from './errors.ts';
 export type { ExchangeConfig, ExchangeEvent, ExchangeLimits } from './exchange/exchange.ts';
 export { defaultExchangeLimits, Exchange } from './exchange/exchange.ts';
 export type { GroupRequestOptions } from './exchange/group-request.ts';
+export type { MulticastOptions } from './exchange/multicast.ts';
+export { allCoapNodes } from './exchange/multicast.ts';
 export type { StatelessTokenOptions } from './exchange/stateless.ts';
 export { StatelessTokens, statelessTokenCost } from './exchange/stateless.ts';
 export type { StatelessOptions } from './exchange/stateless-requests.ts';
@@ -84,14 +87,23 @@ export { defaultPorts, isSecure } from './message/uri-scheme.ts';
 export type { Incoming } from './messaging/deduplication.ts';
 export type { MessageLayer, PeerWatcher, Received, Underway } from './messaging/message-layer.ts';
 export { Messaging } from './messaging/messaging.ts';
-export type { MulticastOptions } from './messaging/multicast.ts';
-export { allCoapNodes } from './messaging/multicast.ts';
 export type { DerivedParameters, TransmissionParameters } from './messaging/parameters.ts';
 export { deriveParameters } from './messaging/parameters.ts';
 export type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './messaging/port.ts';
 export { defaultMessagingLimits } from './messaging/port.ts';
+export type { AmplificationOptions } from './messaging/reachability.ts';
 export type { Transmission, TransmissionListener } from './messaging/transmission.ts';
-export type { DatagramTransport, SourcePorts, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './messaging/transport.ts';
+export type {
+  DatagramTransport,
+  Framing,
+  SourcePorts,
+  StreamTransport,
+  Transport,
+  TransportBase,
+  Transports,
+  Wire,
+  WireListener,
+} from './messaging/transport.ts';
 export { isStream } from './messaging/transport.ts';
 export type { DurableOptions, ObservationEvent, ObservationStore } from './observe/durable.ts';
 export { observeDurably, observedTarget } from './observe/durable.ts';
@@ -122,7 +134,6 @@ export { backOff, requestRate, TooManyRequestsError, tooManyRequests } from './r
 export { virtualHosts } from './resource/virtual-hosts.ts';
 export type { ConnectionConfig, ConnectionPort } from './stream/connection.ts';
 export { StreamConnection } from './stream/connection.ts';
-export type { Framing } from './stream/framing.ts';
 export { encodeFrame, FrameReader } from './stream/framing.ts';
 export type { StreamRequest } from './stream/handles.ts';
 export type { StreamLimits } from './stream/limits.ts';
@@ -131,10 +142,9 @@ export type { ConnectionEvent, StreamMessagingConfig, StreamMessagingPort } from
 export { StreamMessaging } from './stream/messaging.ts';
 export type { StreamAddress } from './stream/peer.ts';
 export { StreamPeer } from './stream/peer.ts';
-export type { Capabilities, Release } from './stream/signaling.ts';
+export type { Release } from './stream/signaling.ts';
 export {
   applyCsm,
-  baseMessageSize,
   decodeAbort,
   decodePing,
   decodeRelease,

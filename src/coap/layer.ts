@@ -1,8 +1,8 @@
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
+import type { Capabilities } from './capabilities.ts';
 import type { Option } from './message/option.ts';
 import type { UriScheme } from './message/uri-scheme.ts';
-import type { Capabilities } from './stream/signaling.ts';
 
 /** A CoAP endpoint as the transport sees it: two datagrams of one endpoint carry the same object or at least the same `key`. */
 export interface Peer {

@@ -117,6 +117,40 @@ test('floor plan: each crypto provider takes its primitives from its own library
   assert.deepEqual(faults, []);
 });
 
+/** The parts of the engine, each after those that it stands on; '.' are the files beside them, which any part may import. */
+const engine: Readonly<Record<string, readonly string[]>> = {
+  message: [],
+  '.': ['message'],
+  resource: ['message'],
+  observe: ['message'],
+  proxy: ['message'],
+  blockwise: ['message', 'observe'],
+  echo: ['message', 'blockwise'],
+  messaging: ['message', 'echo'],
+  stream: ['message', 'messaging'],
+  qblock: ['message', 'observe', 'blockwise', 'messaging'],
+  exchange: ['message', 'resource', 'observe', 'proxy', 'blockwise', 'messaging'],
+  endpoint: ['message', 'observe', 'proxy', 'blockwise', 'echo', 'messaging', 'stream', 'qblock', 'exchange'],
+};
+
+test('floor plan: the parts of the CoAP engine import what they stand on, and no part itself by a detour', () => {
+  const partOf = (file: string): string => dirname(file.slice('src/coap/'.length));
+  const faults = sources
+    .filter((file) => file.startsWith('src/coap/') && file !== 'src/coap/index.ts')
+    .flatMap((file) => {
+      const part = partOf(file);
+      return importsOf(file)
+        .flatMap(({ specifier }) => targetsOf(file, specifier))
+        .filter((target) => target.startsWith('src/coap/') && partOf(target) !== part && partOf(target) !== '.')
+        .filter((target) => engine[part]?.includes(partOf(target)) !== true)
+        .map((target) => `${file}: ${part} may not import ${target}`);
+    });
+  assert.deepEqual(faults, []);
+  const names = Object.keys(engine);
+  for (const [index, name] of names.entries())
+    for (const below of engine[name]!) assert.ok(names.indexOf(below) < index, `${below} stands above ${name}, which imports it`);
+});
+
 test('floor plan: no circle between files', () => {
   const graph = new Map(
     sources.map((file) => [

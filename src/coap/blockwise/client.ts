@@ -1,13 +1,13 @@
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { attempt } from '../attempt.ts';
 import { CoapError } from '../errors.ts';
-import { attempt } from '../exchange/attempt.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { copyOptions, operationKey, sameAssociation } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';
 import { findOption, type Option, OptionNumber, uintOption, withOption, withoutOptions } from '../message/option.ts';
 import { isNewer } from '../observe/reordering.ts';
-import { bertSzx, blockLength, isBertPath, mayBert, roomFor } from '../stream/bert.ts';
+import { bertSzx, blockLength, isBertPath, mayBert, roomFor } from './bert.ts';
 import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, travelsWhole, withoutBlocks } from './block-option.ts';
 import { BlockwiseDownload } from './download.ts';
 import type { BlockwiseLimits } from './layer.ts';

@@ -1,13 +1,13 @@
 import { ByteWriter, emptyBytes, equalBytes } from '../../core/bytes.ts';
 import type { Cancel } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { attempt } from '../attempt.ts';
 import { CoapError } from '../errors.ts';
-import { attempt } from '../exchange/attempt.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { sameAssociation } from '../message/cache-key.ts';
 import { Code, codeClass } from '../message/code.ts';
 import { findOption, OptionNumber, uintOf, withOption, withoutOptions } from '../message/option.ts';
-import { isBertPath, isBlockLength } from '../stream/bert.ts';
+import { isBertPath, isBlockLength } from './bert.ts';
 import { type Block, blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './layer.ts';
 

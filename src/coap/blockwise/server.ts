@@ -7,7 +7,7 @@ import { copyOptions, endpointKey, operationKey } from '../message/cache-key.ts'
 import { Code, codeClass, Method } from '../message/code.ts';
 import { bodyLength } from '../message/message.ts';
 import { findOption, type Option, OptionNumber, uintOf, uintOption, withOption, withoutOptions } from '../message/option.ts';
-import { bertSzx, blockLength, isBertPath, isBlockLength, mayBert, roomFor } from '../stream/bert.ts';
+import { bertSzx, blockLength, isBertPath, isBlockLength, mayBert, roomFor } from './bert.ts';
 import { type Block, blockOffset, blockOption, blockSize, decodeBlock, travelsWhole } from './block-option.ts';
 import type { BlockwiseLimits } from './layer.ts';
 

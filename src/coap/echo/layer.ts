@@ -1,8 +1,8 @@
 import { emptyBytes } from '../../core/bytes.ts';
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { attempt } from '../attempt.ts';
 import { blockOf, blockSize } from '../blockwise/block-option.ts';
-import { attempt } from '../exchange/attempt.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Layer, Reply, Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { copyOptions, endpointKey, sameAssociation } from '../message/cache-key.ts';

@@ -4,10 +4,10 @@ import { type Block, type BlockResponse, blockOption, blockResponse } from '../b
 import { type BlockwiseLayer, blockwise } from '../blockwise/layer.ts';
 import { Task } from '../deadline.ts';
 import { type EchoLayer, echo } from '../echo/layer.ts';
-import { Reachability } from '../echo/reachability.ts';
 import { CoapError } from '../errors.ts';
 import { defaultExchangeLimits, Exchange } from '../exchange/exchange.ts';
 import { type GroupRequestOptions, GroupResponses } from '../exchange/group-request.ts';
+import { checkGroupRequest } from '../exchange/multicast.ts';
 import { discoveryOf, StatelessRequests } from '../exchange/stateless-requests.ts';
 import { TokenSupport } from '../exchange/token-support.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from '../layer.ts';
@@ -17,10 +17,9 @@ import { everyClass } from '../message/no-response.ts';
 import { OptionNumber, uintOption, withOption } from '../message/option.ts';
 import { parseUri } from '../message/uri.ts';
 import type { MessageLayer } from '../messaging/message-layer.ts';
-import { messageLayerOf } from '../messaging/message-layers.ts';
-import { checkGroupRequest } from '../messaging/multicast.ts';
 import { deriveParameters } from '../messaging/parameters.ts';
 import { defaultMessagingLimits } from '../messaging/port.ts';
+import { Reachability } from '../messaging/reachability.ts';
 import type { Transport } from '../messaging/transport.ts';
 import { observeDurably } from '../observe/durable.ts';
 import { type ObserveLayer, observe } from '../observe/layer.ts';
@@ -29,6 +28,7 @@ import { originVia, requestVia } from '../proxy/client.ts';
 import type { Proxying } from '../proxy/port.ts';
 import { type QBlockLayer, qBlock } from '../qblock/layer.ts';
 import { defaultStreamLimits } from '../stream/limits.ts';
+import { messageLayerOf } from './message-layers.ts';
 import type {
   CloseOptions,
   DurableName,

@@ -1,14 +1,14 @@
 import type { Env } from '../../core/env.ts';
 import type { BlockwiseOptions } from '../blockwise/layer.ts';
-import type { AmplificationOptions } from '../echo/reachability.ts';
 import type { ExchangeEvent, ExchangeLimits } from '../exchange/exchange.ts';
+import type { MulticastOptions } from '../exchange/multicast.ts';
 import type { StatelessOptions } from '../exchange/stateless-requests.ts';
 import type { ExtendedTokenOptions } from '../exchange/token-support.ts';
 import type { Handler, Layer, Peer, Request } from '../layer.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
-import type { MulticastOptions } from '../messaging/multicast.ts';
 import type { TransmissionParameters } from '../messaging/parameters.ts';
 import type { MessagingLimits } from '../messaging/port.ts';
+import type { AmplificationOptions } from '../messaging/reachability.ts';
 import type { Transports } from '../messaging/transport.ts';
 import type { ObservationEvent, ObservationStore } from '../observe/durable.ts';
 import type { ObserveOptions } from '../observe/layer.ts';

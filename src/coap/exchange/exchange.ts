@@ -24,10 +24,10 @@ import {
   withoutOptions,
 } from '../message/option.ts';
 import type { MessageLayer, Received, Underway } from '../messaging/message-layer.ts';
-import { GroupReplies, type MulticastOptions } from '../messaging/multicast.ts';
 import type { DiscardedEvent } from '../messaging/port.ts';
 import type { Proxying } from '../proxy/port.ts';
 import { encodeProblemDetails } from '../resource/problem-details.ts';
+import { GroupReplies, type MulticastOptions } from './multicast.ts';
 import { isRegistration, OutgoingExchange } from './outgoing.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';

@@ -1,11 +1,11 @@
 import type { Deadlines } from '../deadline.ts';
-import type { Reachability } from '../echo/reachability.ts';
 import type { CoapError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import type { Body } from '../message/message.ts';
 import type { DerivedParameters } from './parameters.ts';
 import type { PeerState } from './peer-state.ts';
 import type { RandomPool } from './random-pool.ts';
+import type { Reachability } from './reachability.ts';
 import type { TransmissionListener } from './transmission.ts';
 
 /** A request that came in, as the handle by which its answer leaves. */

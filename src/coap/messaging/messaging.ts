@@ -1,7 +1,6 @@
 import { emptyBytes, equalBytes } from '../../core/bytes.ts';
 import type { Env } from '../../core/env.ts';
 import { Deadlines, Task } from '../deadline.ts';
-import type { Reachability } from '../echo/reachability.ts';
 import { CoapError, type CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import { codeClass, formatCode, isRequest, isResponse } from '../message/code.ts';
@@ -12,6 +11,7 @@ import type { DerivedParameters } from './parameters.ts';
 import { PeerState } from './peer-state.ts';
 import type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './port.ts';
 import { RandomPool } from './random-pool.ts';
+import type { Reachability } from './reachability.ts';
 import { SourceSelection } from './source-selection.ts';
 import { Transmission, type TransmissionListener } from './transmission.ts';
 

@@ -1,8 +1,8 @@
-import type { Reachability } from '../echo/reachability.ts';
 import type { Peer } from '../layer.ts';
 import type { Message, MessageFormat } from '../message/message.ts';
 import type { DeduplicationLimits, Incoming } from './deduplication.ts';
 import type { DerivedParameters } from './parameters.ts';
+import type { Reachability } from './reachability.ts';
 import type { Transmission } from './transmission.ts';
 import type { SourcePorts } from './transport.ts';
 

@@ -1,6 +1,5 @@
 import type { Peer } from '../layer.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
-import type { Framing } from '../stream/framing.ts';
 
 /** What all transports of an endpoint have in common. */
 export interface TransportBase {
@@ -67,6 +66,9 @@ export interface WireListener {
   /** The last call: it could not be opened, or it is closed. */
   closed(error?: Error): void;
 }
+
+/** How messages are told apart: by a length in front of each (TCP, TLS), or by the frames of the WebSocket Protocol. */
+export type Framing = 'length' | 'frame';
 
 /** Connections in and out, as `src/transport` makes them over TCP, TLS and WebSockets. */
 export interface StreamTransport extends TransportBase {

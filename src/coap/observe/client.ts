@@ -1,6 +1,6 @@
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
-import { attempt } from '../exchange/attempt.ts';
+import { attempt } from '../attempt.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { copyOptions, observationKey } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';

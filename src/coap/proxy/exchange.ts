@@ -1,9 +1,9 @@
 import { emptyBytes, equalBytes, utf8 } from '../../core/bytes.ts';
 import type { Cancel, Env } from '../../core/env.ts';
 import { ProtocolError } from '../../core/errors.ts';
+import { attempt } from '../attempt.ts';
 import { type Deadlines, Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
-import { attempt } from '../exchange/attempt.ts';
 import type { Peer, Reply, Request, Response, ResponseListener } from '../layer.ts';
 import { cacheKey, uriKey } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';

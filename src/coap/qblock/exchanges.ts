@@ -1,6 +1,6 @@
 import type { Cancel } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
-import { attempt } from '../exchange/attempt.ts';
+import { attempt } from '../attempt.ts';
 import type { Request, Requester, Response } from '../layer.ts';
 
 /** What is heard of the exchanges of one transfer. `id` tells which. */

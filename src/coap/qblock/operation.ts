@@ -1,10 +1,10 @@
 import { emptyBytes } from '../../core/bytes.ts';
 import type { Cancel } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { attempt } from '../attempt.ts';
 import type { Block } from '../blockwise/block-option.ts';
 import { Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
-import { attempt } from '../exchange/attempt.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { copyOptions, endpointKey, sameAssociation } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';

@@ -26,6 +26,7 @@ export interface QBlockTiming extends Omit<QBlockParameters, 'nonProbingWait'> {
   /** Bytes per second. */
   readonly probingRate: number;
   readonly maxTransmitSpan: number;
+  readonly maxLatency: number;
   readonly exchangeLifetime: number;
 }
 
@@ -71,6 +72,7 @@ export function deriveQBlockTiming(given: Partial<QBlockParameters>, transmissio
     nonProbingWait: () => given.nonProbingWait ?? span + nonTimeoutRandom(),
     probingRate,
     maxTransmitSpan,
+    maxLatency,
     exchangeLifetime,
   };
 }

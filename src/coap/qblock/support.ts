@@ -1,7 +1,7 @@
 import { emptyBytes } from '../../core/bytes.ts';
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
-import { attempt } from '../exchange/attempt.ts';
+import { attempt } from '../attempt.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Request, Requester } from '../layer.ts';
 import { endpointKey, sameAssociation } from '../message/cache-key.ts';

@@ -59,6 +59,8 @@ export class QBlockUpload implements Heard {
   #unacknowledged = 0;
   /** How often the last payload was sent again since something was heard. */
   #nudges = 0;
+  /** When the server was last heard, or else when the body began to leave. */
+  #contact = 0;
   #heardOf = false;
   #restarted = false;
   #over = false;
@@ -90,6 +92,7 @@ export class QBlockUpload implements Heard {
     this.#sent = new Map();
     this.#unacknowledged = 0;
     this.#nudges = 0;
+    this.#contact = this.#options.deadlines.now;
     this.#advance();
   }
 
@@ -113,6 +116,7 @@ export class QBlockUpload implements Heard {
       return;
     }
     this.#nudges = 0;
+    this.#contact = this.#options.deadlines.now;
     if (response.code === Code.Continue) this.#continue(blockOf(response.options, OptionNumber.QBlock1), id);
     else if (listsMissingBlocks(response)) this.#repeat(decodeMissingBlocks(response.payload));
     else if (response.code === Code.RequestEntityIncomplete && !this.#restarted) {
@@ -239,12 +243,18 @@ export class QBlockUpload implements Heard {
   #due(): void {
     if (this.#confirmable) this.#fail('expected a response to a body that was acknowledged, got none');
     else if (this.#missing.length > 0 || this.#next < this.#count) this.#burst();
-    else if (this.#nudges >= this.#options.timing.nonMaxRetransmit) this.#fail('expected a response to a body, got none');
+    else if (this.#nudges >= this.#options.timing.nonMaxRetransmit || !this.#isRemembered()) this.#fail('expected a response to a body, got none');
     else {
       this.#nudges++;
       this.#send(this.#count - 1);
       if (!this.#over) this.#await();
     }
+  }
+
+  /** A server that has forgotten the body would take what comes for the beginning of another one, and act on it twice. */
+  #isRemembered(): boolean {
+    const { timing, deadlines } = this.#options;
+    return deadlines.now - this.#contact <= timing.nonPartialTimeout - timing.maxLatency;
   }
 
   #send(number: number): void {

@@ -1,7 +1,7 @@
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { attempt } from '../attempt.ts';
 import { CoapError } from '../errors.ts';
-import { attempt } from '../exchange/attempt.ts';
 import type { Handler, Layer, Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { endpointKey, sameAssociation } from '../message/cache-key.ts';
 import { Code } from '../message/code.ts';

@@ -1,17 +1,16 @@
 import { emptyBytes } from '../../core/bytes.ts';
+import { baseCapabilities, type Capabilities } from '../capabilities.ts';
 import { type Deadlines, Task } from '../deadline.ts';
 import { CoapError, CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import { isRequest, isResponse } from '../message/code.ts';
 import { type Body, longestPlainToken, type Message, type MessageFormat } from '../message/message.ts';
-import type { Wire, WireListener } from '../messaging/transport.ts';
-import { encodeFrame, FrameReader, type Framing } from './framing.ts';
+import type { Framing, Wire, WireListener } from '../messaging/transport.ts';
+import { encodeFrame, FrameReader } from './framing.ts';
 import { StreamRequest, type Waiting } from './handles.ts';
 import type { StreamLimits } from './limits.ts';
 import {
   applyCsm,
-  baseCapabilities,
-  type Capabilities,
   decodeAbort,
   decodePing,
   decodeRelease,

@@ -13,9 +13,7 @@ import {
   writeExtension,
 } from '../message/message.ts';
 import type { Option } from '../message/option.ts';
-
-/** How messages are told apart: by a length in front of each (TCP, TLS), or by the frames of the WebSocket Protocol. */
-export type Framing = 'length' | 'frame';
+import type { Framing } from '../messaging/transport.ts';
 
 const longestMessage = 65_805 + 0xffff_ffff;
 const baseFormat: MessageFormat = {};

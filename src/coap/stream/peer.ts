@@ -1,6 +1,6 @@
+import { baseCapabilities, type Capabilities } from '../capabilities.ts';
 import type { Peer } from '../layer.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
-import { baseCapabilities, type Capabilities } from './signaling.ts';
 
 /** Where a `StreamPeer` is. */
 export interface StreamAddress {

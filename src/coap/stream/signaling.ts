@@ -1,4 +1,5 @@
 import { emptyBytes, fromUtf8, utf8 } from '../../core/bytes.ts';
+import type { Capabilities } from '../capabilities.ts';
 import { CoapError } from '../errors.ts';
 import { type Body, longestPlainToken, longestToken } from '../message/message.ts';
 import { isCritical, type Option, readUint, stringOption, uintOption } from '../message/option.ts';
@@ -19,30 +20,8 @@ export const SignalingOption = {
 } as const;
 export type SignalingOption = (typeof SignalingOption)[keyof typeof SignalingOption];
 
-/** The base value of Max-Message-Size (RFC 8323, Section 5.3.1). */
-export const baseMessageSize = 1152;
 /** Below this, not even an error response with its token could be sent. */
 const leastMessageSize = 16;
-
-/** What a peer said of itself in its CSMs (RFC 8323, Section 5.3). They are cumulative, so the object changes as they come. */
-export interface Capabilities {
-  /** The largest message that it takes, with its header, in bytes. */
-  maxMessageSize: number;
-  /** It said that it does block-wise transfer. */
-  blockwise: boolean;
-  /** The longest token that a request to it may have (RFC 8974, Section 2.2.1). */
-  extendedTokenLength: number;
-}
-
-/** The values before any CSM. */
-export function baseCapabilities(): Capabilities {
-  return { maxMessageSize: baseMessageSize, blockwise: false, extendedTokenLength: longestPlainToken };
-}
-
-/** Whether blocks of several times 1024 bytes may be sent (RFC 8323, Section 5.3.2). */
-export function takesBert(capabilities: Capabilities): boolean {
-  return capabilities.blockwise && capabilities.maxMessageSize > baseMessageSize;
-}
 
 /** A Signaling message that ends the connection; `option` is the CSM option that is to blame (RFC 8323, Section 5.6). */
 export class SignalingError extends CoapError {

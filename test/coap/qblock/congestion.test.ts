@@ -4,7 +4,7 @@ import { Code, decodeMessage, deriveParameters, findOption, Method, OptionNumber
 import { deriveQBlockTiming } from '../../../src/coap/qblock/parameters.ts';
 import { Simulator } from '../../support/simulator.ts';
 import { body, response } from '../harness.ts';
-import { assumed, empty, put, qBlockPair, quick, rawPair, size1, tag } from './harness.ts';
+import { assumed, empty, lose, put, qBlockPair, quick, rawPair, size1, tag } from './harness.ts';
 
 describe('RFC 9177 7: congestion control', () => {
   test('7.2, Table 3: the defaults', () => {
@@ -88,6 +88,22 @@ describe('RFC 9177 7: congestion control', () => {
     await pair.sim.sleep(2000);
     assert.deepEqual([before, pair.log().filter((line) => line.includes('QB1:0/1/1024')).length], [1, 1]);
     await pair.isEmpty();
+  });
+
+  test('7.2: a body is not sent again when the server may have forgotten it, and would act on it twice', async () => {
+    let calls = 0;
+    const pair = qBlockPair((_message, reply) => {
+      calls++;
+      reply.respond(response(Code.Changed));
+    });
+    // Only the first burst arrives. The next copy of the last payload would leave after NON_PROBING_WAIT.
+    lose(pair.sim, (text) => text.startsWith('<') || pair.sim.now > 0);
+    const request = { peer: pair.peer, code: Method.PUT, options: pathOptions(['a']), payload: body(5000), nonConfirmable: true };
+    await assert.rejects(pair.sim.finish(pair.client.request(request)), { code: 'ERR_COAP_TIMEOUT' });
+    const last = pair.sim.wire.findLast(({ from }) => from.startsWith('10.0.0.2'))!;
+    assert.ok(last.time > 0 && last.time < 147_000, `sent after ${last.time} ms`);
+    await pair.isEmpty();
+    assert.equal(calls, 1);
   });
 
   test('7.2: questions that are not answered are sent no faster than PROBING_RATE', async () => {

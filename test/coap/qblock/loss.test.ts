@@ -9,6 +9,8 @@ import type { SimulatorOptions } from '../../support/simulator.ts';
 import { body, response } from '../harness.ts';
 import { assumed, type Half, qBlockPair } from './harness.ts';
 
+/** NON_PARTIAL_TIMEOUT of Table 3. */
+const partialTimeout = 247_000;
 const mark = (bytes: Uint8Array): string => `${bytes.length} bytes ${toHex(digest('sha256', bytes))}`;
 const format = uintOption(OptionNumber.ContentFormat, 42);
 
@@ -28,9 +30,11 @@ async function round(name: string, seed: number, network: SimulatorOptions, half
   const totals = { succeeded: 0, failed: 0 };
   try {
     const answer = await pair.sim.finish(pair.client.request(given));
-    assert.equal(mark(answer.payload), mark(body(answerLength, payload.length % 251)));
-    totals.succeeded++;
     assert.ok(requests.size >= 1);
+    // Asked for the rest of an answer after so long that it is gone, the server has nothing else to say.
+    const forgotten = answer.code === Code.RequestEntityIncomplete && pair.sim.now > partialTimeout;
+    if (!forgotten) assert.equal(mark(answer.payload), mark(body(answerLength, payload.length % 251)));
+    totals[forgotten ? 'failed' : 'succeeded']++;
   } catch (error) {
     if (!(error as CoapError).code?.startsWith('ERR_COAP_')) throw error;
     assert.equal((error as CoapError).code, 'ERR_COAP_TIMEOUT');

@@ -1,7 +1,7 @@
-import type { Cancel } from '../../core/env.ts';
-import { ProtocolError } from '../../core/errors.ts';
-import { CoapError } from '../errors.ts';
-import type { Request, Requester, ResponseListener } from '../layer.ts';
+import type { Cancel } from '../core/env.ts';
+import { ProtocolError } from '../core/errors.ts';
+import { CoapError } from './errors.ts';
+import type { Request, Requester, ResponseListener } from './layer.ts';
 
 const nothing: Cancel = () => {};
 

@@ -1,11 +1,11 @@
 import { Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
-import { copyOf, type IncomingExchange } from '../exchange/reply.ts';
 import type { Peer, Reply, Request, Response } from '../layer.ts';
 import { Code, codeClass, Method } from '../message/code.ts';
 import { isUnwanted } from '../message/no-response.ts';
 import { findOption, OptionNumber, readUint } from '../message/option.ts';
-import type { MessageLayer } from './message-layer.ts';
+import type { MessageLayer } from '../messaging/message-layer.ts';
+import { copyOf, type IncomingExchange } from './reply.ts';
 
 /** "All CoAP Nodes" (RFC 7252, Section 12.8). The IPv6 addresses need a zone on a host with more than one interface. */
 export const allCoapNodes = { ipv4: '224.0.1.187', ipv6LinkLocal: 'ff02::fd', ipv6SiteLocal: 'ff05::fd' } as const;

@@ -1,10 +1,10 @@
 import type { Env } from '../../core/env.ts';
+import { EchoTimestamps } from '../echo/value.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Peer } from '../layer.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, withoutOptions } from '../message/option.ts';
-import type { Received } from '../messaging/message-layer.ts';
-import type { PeerState } from '../messaging/peer-state.ts';
-import { EchoTimestamps } from './value.ts';
+import type { Received } from './message-layer.ts';
+import type { PeerState } from './peer-state.ts';
 
 export interface AmplificationOptions {
   /** Milliseconds that an address which has shown itself is remembered after it was last seen. Default 3,600,000. */

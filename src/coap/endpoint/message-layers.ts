@@ -3,14 +3,14 @@ import type { CoapError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import type { Body, Message } from '../message/message.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
+import type { MessageLayer, PeerWatcher, Received, Underway } from '../messaging/message-layer.ts';
+import { Messaging } from '../messaging/messaging.ts';
+import type { DiscardedEvent, MessagingConfig } from '../messaging/port.ts';
+import type { TransmissionListener } from '../messaging/transmission.ts';
+import { type DatagramTransport, isStream, type StreamTransport, type Transport } from '../messaging/transport.ts';
 import { StreamRequest, Waiting } from '../stream/handles.ts';
 import type { StreamLimits } from '../stream/limits.ts';
 import { type ConnectionEvent, StreamMessaging } from '../stream/messaging.ts';
-import type { MessageLayer, PeerWatcher, Received, Underway } from './message-layer.ts';
-import { Messaging } from './messaging.ts';
-import type { DiscardedEvent, MessagingConfig } from './port.ts';
-import type { TransmissionListener } from './transmission.ts';
-import { type DatagramTransport, isStream, type StreamTransport, type Transport } from './transport.ts';
 
 /** What an endpoint gives to the layer below its exchanges. */
 export interface MessageLayerPort extends PeerWatcher {

@@ -1,8 +1,8 @@
-import { blockSize } from '../blockwise/block-option.ts';
+import { takesBert } from '../capabilities.ts';
 import type { Peer, SecurityAssociation } from '../layer.ts';
 import { bodyLength } from '../message/message.ts';
 import type { Option } from '../message/option.ts';
-import { takesBert } from './signaling.ts';
+import { blockSize } from './block-option.ts';
 
 /** The SZX of a BERT Option: the payload is several blocks of 1024 bytes. */
 export const bertSzx = 7;
