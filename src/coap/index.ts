@@ -20,6 +20,7 @@ export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from '
 export { EchoCounter, EchoRandomValues, EchoTimestamps } from './echo/value.ts';
 export { Endpoint } from './endpoint/endpoint.ts';
 export type {
+  CloseOptions,
   DurableName,
   EndpointEvent,
   EndpointLimits,
@@ -40,11 +41,11 @@ export type { GroupRequestOptions } from './exchange/group-request.ts';
 export type { StatelessTokenOptions } from './exchange/stateless.ts';
 export { StatelessTokens, statelessTokenCost } from './exchange/stateless.ts';
 export type { StatelessOptions } from './exchange/stateless-requests.ts';
+export type { ExtendedTokenOptions } from './exchange/token-support.ts';
 export type { Handler, Layer, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from './layer.ts';
 export { copyOptions } from './message/cache-key.ts';
 export { Code, codeClass, codeName, formatCode, isIdempotent, isRequest, isResponse, isSafe, Method } from './message/code.ts';
 export { ContentFormat, contentFormatName, contentFormatOf } from './message/content-format.ts';
-export type { ExtendedTokenOptions } from './message/extended-token.ts';
 export type { Body, Message, MessageFormat } from './message/message.ts';
 export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, longestToken, MessageType } from './message/message.ts';
 export { everyClass, isUnwanted, noResponseOf } from './message/no-response.ts';
@@ -90,7 +91,7 @@ export { deriveParameters } from './messaging/parameters.ts';
 export type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './messaging/port.ts';
 export { defaultMessagingLimits } from './messaging/port.ts';
 export type { Transmission, TransmissionListener } from './messaging/transmission.ts';
-export type { DatagramTransport, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './messaging/transport.ts';
+export type { DatagramTransport, SourcePorts, StreamTransport, Transport, TransportBase, Transports, Wire, WireListener } from './messaging/transport.ts';
 export { isStream } from './messaging/transport.ts';
 export type { DurableOptions, ObservationEvent, ObservationStore } from './observe/durable.ts';
 export { observeDurably, observedTarget } from './observe/durable.ts';
@@ -119,13 +120,14 @@ export { Router, requestPath } from './resource/router.ts';
 export type { BackOffOptions, RequestRateOptions } from './resource/too-many-requests.ts';
 export { backOff, requestRate, TooManyRequestsError, tooManyRequests } from './resource/too-many-requests.ts';
 export { virtualHosts } from './resource/virtual-hosts.ts';
-export type { ConnectionConfig, ConnectionPort, StreamRequest } from './stream/connection.ts';
+export type { ConnectionConfig, ConnectionPort } from './stream/connection.ts';
 export { StreamConnection } from './stream/connection.ts';
 export type { Framing } from './stream/framing.ts';
 export { encodeFrame, FrameReader } from './stream/framing.ts';
+export type { StreamRequest } from './stream/handles.ts';
 export type { StreamLimits } from './stream/limits.ts';
 export { defaultStreamLimits } from './stream/limits.ts';
-export type { ConnectionEvent, StreamMessagingPort } from './stream/messaging.ts';
+export type { ConnectionEvent, StreamMessagingConfig, StreamMessagingPort } from './stream/messaging.ts';
 export { StreamMessaging } from './stream/messaging.ts';
 export type { StreamAddress } from './stream/peer.ts';
 export { StreamPeer } from './stream/peer.ts';

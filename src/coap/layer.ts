@@ -12,6 +12,11 @@ export interface Peer {
   readonly port: number;
   /** The address is one of many endpoints: requests to it go to a group (RFC 7252, Section 8). Absent: one endpoint. */
   readonly group?: boolean;
+  /**
+   * It is reached from another source port than the first: from which one, and the same peer as it is reached from the first. To the peer this is another
+   * endpoint, with message ids of its own.
+   */
+  readonly source?: { readonly number: number; readonly first: Peer };
   /** The forward proxy that reaches it. `address` may then be a name that only the proxy can resolve; see `originVia`. */
   readonly via?: Peer;
   /** The scheme of the URIs of what it serves. Absent: `coap`. */

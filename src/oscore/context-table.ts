@@ -2,6 +2,7 @@ import { equalBytes, toHex } from '../core/bytes.ts';
 import type { SecurityContext } from './context.ts';
 import { ContextCache } from './context-cache.ts';
 import { OscoreError } from './errors.ts';
+import type { RenewableContext } from './renewable-context.ts';
 
 export interface ContextTableOptions {
   /** How many contexts the table holds at most. Default: 65,536. */
@@ -32,6 +33,7 @@ export class ContextTable {
   readonly #limit: number;
   readonly #byRecipientId: Map<string, readonly SecurityContext[]> = new Map();
   readonly #contexts: Set<SecurityContext> = new Set();
+  readonly #renewables: Map<string, RenewableContext> = new Map();
   readonly #cache: ContextCache;
   /** How many Recipient IDs of each length are in use. */
   readonly #used: number[] = [];
@@ -44,6 +46,11 @@ export class ContextTable {
 
   get size(): number {
     return this.#contexts.size;
+  }
+
+  /** Whether no context can be added before another is removed. */
+  get full(): boolean {
+    return this.#contexts.size >= this.#limit && this.#cache.size === 0;
   }
 
   /** How many of them a look-up found. */
@@ -132,6 +139,47 @@ export class ContextTable {
   }
 
   /**
+   * Let contexts be derived from these input parameters (RFC 8613, Appendix B.2); the one in use, if any, is added.
+   *
+   * @throws {OscoreError} `ERR_OSCORE_COLLISION` when others have its Recipient ID, or another context has its ID Context; `ERR_OSCORE_LIMIT`
+   */
+  addRenewable(renewable: RenewableContext): void {
+    const key = keyOf(renewable.recipientId);
+    const other = this.#renewables.get(key);
+    if (other === renewable) return;
+    if (other !== undefined)
+      throw new OscoreError('ERR_OSCORE_COLLISION', `expected a Recipient ID that is not in use, got ${toHex(renewable.recipientId) || 'the empty one'}`);
+    if (this.#renewables.size >= this.#limit) throw new OscoreError('ERR_OSCORE_LIMIT', `expected at most ${this.#limit} renewable contexts, got one more`);
+    if (renewable.current !== undefined) this.add(renewable.current);
+    this.#renewables.set(key, renewable);
+  }
+
+  /** Whether it was there. Its contexts leave the table, and requests that wait for a new one fail. */
+  removeRenewable(renewable: RenewableContext): boolean {
+    if (!this.hasRenewable(renewable)) return false;
+    this.#renewables.delete(keyOf(renewable.recipientId));
+    renewable.release(this);
+    return true;
+  }
+
+  hasRenewable(renewable: RenewableContext): boolean {
+    return this.#renewables.get(keyOf(renewable.recipientId)) === renewable;
+  }
+
+  /** The input parameters for a request that no context of the table fits. */
+  renewable(kid: Uint8Array): RenewableContext | undefined {
+    return this.#renewables.get(keyOf(kid));
+  }
+
+  /** Where there are renewable contexts: how many requests run the procedure of Appendix B.2 or wait for its end. */
+  get renewing(): number | undefined {
+    if (this.#renewables.size === 0) return undefined;
+    let renewing = 0;
+    for (const { queue } of this.#renewables.values()) renewing += queue.size;
+    return renewing;
+  }
+
+  /**
    * The shortest Recipient ID, of at least one byte, that no context uses and that is not excluded; which of them is left to `random`.
    *
    * `longest` is what the AEAD allows: 7 bytes for AES-CCM-16-64-128.
@@ -144,10 +192,10 @@ export class ContextTable {
       const possible = 256 ** length;
       if ((this.#used[length] ?? 0) >= possible) continue;
       const id = random(length).slice();
-      const tries = Math.min(possible, this.#contexts.size + excluded.size + 1);
+      const tries = Math.min(possible, this.#contexts.size + this.#renewables.size + excluded.size + 1);
       for (let i = 0; i < tries; i++) {
         const key = keyOf(id);
-        if (!this.#byRecipientId.has(key) && !excluded.has(key)) return id;
+        if (!this.#byRecipientId.has(key) && !this.#renewables.has(key) && !excluded.has(key)) return id;
         increment(id);
       }
     }

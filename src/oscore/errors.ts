@@ -18,6 +18,7 @@ import { ProtocolError } from '../core/errors.ts';
  * | `ERR_OSCORE_COLLISION` | the table has a context with this Recipient ID and ID Context |
  * | `ERR_OSCORE_LIMIT` | a table or a queue is full |
  * | `ERR_OSCORE_SEQUENCE` | the sender sequence numbers are used up |
+ * | `ERR_OSCORE_RENEWAL` | no new context could be established with the server (Appendix B.2) |
  * | `ERR_OSCORE_LOOKUP` | the store did not give a context that can be used, or not in time |
  * | `ERR_OSCORE_STORE` | the store did not reserve sender sequence numbers |
  */

@@ -1,6 +1,7 @@
 import type { Request, Response } from '../coap/index.ts';
 import type { SecurityContext } from './context.ts';
 import type { OscoreError } from './errors.ts';
+import type { RenewableContext, RenewalRole } from './renewable-context.ts';
 
 /** Why a message was not processed. */
 export type DiscardReason =
@@ -46,4 +47,15 @@ export type OscoreEvent =
   /** Code above or below this layer threw when a message that had waited went on. */
   | { readonly type: 'failed'; readonly error: unknown }
   /** The replay window was restored after a restart (RFC 8613, Appendix B.1.2). */
-  | { readonly type: 'restored'; readonly context: SecurityContext };
+  | { readonly type: 'restored'; readonly context: SecurityContext }
+  /** A message of the procedure of RFC 8613, Appendix B.2, is sent. No context is replaced by it. */
+  | {
+      readonly type: 'renewing';
+      readonly role: RenewalRole;
+      readonly step: 'request-1' | 'response-1' | 'request-2';
+      readonly renewable: RenewableContext;
+    }
+  /** The peer has proven itself: this context replaced the one before. */
+  | { readonly type: 'renewed'; readonly role: RenewalRole; readonly renewable: RenewableContext; readonly context: SecurityContext }
+  /** The server did not take part; the context before, if any, stays in use. */
+  | { readonly type: 'renewal-failed'; readonly renewable: RenewableContext; readonly code: string; readonly detail: string };

@@ -48,4 +48,6 @@ export type { OptionClass } from './option-class.ts';
 export { optionClass } from './option-class.ts';
 export type { ProtectedRequest, RequestBinding, UnprotectedRequest, UnprotectedResponse } from './protect.ts';
 export { protectRequest, protectResponse, unprotectRequest, unprotectResponse } from './protect.ts';
+export type { RenewableOptions, RenewalRole } from './renewable-context.ts';
+export { RenewableContext } from './renewable-context.ts';
 export { ReplayWindow } from './replay-window.ts';

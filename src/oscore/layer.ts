@@ -31,6 +31,9 @@ import type { DiscardReason, OscoreEvent } from './events.ts';
 import { type LookupLimits, Lookups, type Refusal, type RequestInSearch } from './lookup.ts';
 import { decodeOscoreOption, type OscoreOption, readOscoreOption } from './option.ts';
 import { type UnprotectedRequest, unprotectRequest } from './protect.ts';
+import { RenewableContext } from './renewable-context.ts';
+import { RenewalExchange } from './renewal-exchange.ts';
+import { receiveUnknown } from './renewal-server.ts';
 import { Sequences } from './sequences.ts';
 import { refusals, ServerReply } from './server-reply.ts';
 
@@ -67,8 +70,9 @@ const challengeLength = 8;
 /**
  * The OSCORE layer, for both roles.
  *
- * Out: a request whose association is a Security Context leaves protected, any other as it is. In: a request with the OSCORE option is verified and decrypted,
- * and gets its context as association; one without passes as it is, so who serves it looks at the association.
+ * Out: a request whose association is a Security Context, or the input parameters of one (`RenewableContext`), leaves protected, any other as it is. In: a
+ * request with the OSCORE option is verified and decrypted, and gets its context as association; one without passes as it is, so who serves it looks at the
+ * association.
  *
  * @see https://www.rfc-editor.org/rfc/rfc8613#section-8
  */
@@ -93,10 +97,12 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
     understands: [OptionNumber.Oscore],
     outbound: (next: Requester, understood: readonly number[] = []): Requester => {
       parts.options = innerOptions(understood);
-      return (request, listener) =>
-        request.association instanceof SecurityContext
-          ? new ClientExchange(parts, next, request, request.association, listener).start()
-          : next(request, listener);
+      return (request, listener) => {
+        const { association } = request;
+        if (association instanceof SecurityContext) return new ClientExchange(parts, next, request, association, listener).start();
+        if (association instanceof RenewableContext) return new RenewalExchange(parts, env, next, request, association, listener).start();
+        return next(request, listener);
+      };
     },
     inbound: (next: Handler, understood: readonly number[] = []): Handler => {
       parts.options = innerOptions(understood);
@@ -111,6 +117,7 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
       sequences: sequences.size,
       waiting: sequences.waiting,
       exchanges: parts.open.size,
+      ...(contexts.renewing === undefined ? {} : { renewing: contexts.renewing }),
       ...lookups?.stats(),
     }),
   };
@@ -145,6 +152,12 @@ function receive(parts: ReceiverParts, next: Handler, header: Option, message: R
   }
   const { lookups } = parts;
   const context = parts.contexts.find(option.kid, option.kidContext);
+  const renewed = context === undefined ? receiveUnknown(parts, parts.env, option, message, reply) : undefined;
+  if (renewed === 'answered') return;
+  if (renewed !== undefined) {
+    process(parts, next, message, option, renewed, reply);
+    return;
+  }
   // RFC 8613 §3.3: nobody has a longer ID, so there is nothing to look up.
   const mayWait = lookups !== undefined && option.kid.length <= longestId;
   if (mayWait && (context === undefined || lookups.hasWaiting(option.kid))) lookups.receive(new Arrival(parts, next, message, option, reply));

@@ -65,7 +65,7 @@ interface Reached {
   readonly peer: Peer;
 }
 
-/** How long a server has to answer that it knows of the end of an observation, in milliseconds. */
+/** How long a server has to answer that it knows of the end of an observation, and to close a connection, in milliseconds. */
 const farewell = 500;
 
 /**
@@ -173,7 +173,7 @@ export class CoapClient {
 
   /**
    * Close the sockets. What is under way fails with `ERR_COAP_CLOSED`. Servers whose observation was just ended have half a second to hear of it: they would
-   * go on sending to a closed port.
+   * go on sending to a closed port. Connections are released.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -194,7 +194,7 @@ export class CoapClient {
   async #leave({ channel, users }: Pooled): Promise<void> {
     const open = await channel;
     await settled(() => (open.stats()['requests'] ?? 0) <= users, this.#env.now() + farewell, this.#env);
-    await open.close();
+    await open.close({ grace: farewell });
   }
 
   /** Whoever gets it has become a user of the channel. */

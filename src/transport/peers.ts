@@ -8,14 +8,16 @@ import { isGroupAddress } from './groups.ts';
  */
 export class PeerTable {
   readonly #capacity: number;
+  readonly #make: (address: string, port: number) => Peer;
   #young: Map<string, Map<number, Peer>> = new Map();
   #old: Map<string, Map<number, Peer>> = new Map();
   #size = 0;
   #last: Peer | undefined;
 
   /** At most twice `capacity` peers are kept. */
-  constructor(capacity: number) {
+  constructor(capacity: number, make: (address: string, port: number) => Peer = peerAt) {
     this.#capacity = capacity;
+    this.#make = make;
   }
 
   get(address: string, port: number): Peer {
@@ -32,7 +34,7 @@ export class PeerTable {
       this.#young = new Map();
       this.#size = 0;
     }
-    const peer = this.#old.get(address)?.get(port) ?? peerAt(address, port);
+    const peer = this.#old.get(address)?.get(port) ?? this.#make(address, port);
     let ports = this.#young.get(address);
     if (ports === undefined) {
       ports = new Map();

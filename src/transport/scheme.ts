@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import {
+  type CloseOptions,
   type CoapUri,
   Endpoint,
   type EndpointOptions,
@@ -23,7 +24,7 @@ export interface Channel {
   observe(request: OutgoingRequest, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<Response, undefined, undefined>;
   /** `requests`: those under way, observations among them. */
   stats(): Readonly<Record<string, number>>;
-  close(): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
   /** Settled when the channel has ended by itself, as a connection does; whoever asks next opens another. */
   readonly ended?: Promise<unknown>;
 }
@@ -42,7 +43,7 @@ export interface Listener {
   readonly local: { readonly address: string; readonly port: number };
   /** `replies`: requests that are not answered for good, messages that are not acknowledged yet among them. */
   stats(): Readonly<Record<string, number>>;
-  close(): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /**

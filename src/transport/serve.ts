@@ -172,8 +172,8 @@ export class Server {
   }
 
   /**
-   * Stop in order: what comes now hears 5.03, observations end with 5.03, handlers that run answer, and what was sent is acknowledged; after `drain`
-   * milliseconds the rest is given up. Calling it again changes nothing.
+   * Stop in order: what comes now hears 5.03, observations end with 5.03, handlers that run answer, what was sent is acknowledged, and connections are released;
+   * after `drain` milliseconds the rest is given up. Calling it again changes nothing.
    */
   close(options: { readonly drain?: number } = {}): Promise<void> {
     this.#closed ??= this.#close(options.drain ?? this.#parts.drain);
@@ -190,7 +190,7 @@ export class Server {
     const end = env.now() + drain;
     gate.close(Math.max(1, Math.ceil(drain / 1000)));
     await settled(() => gate.stats().running + sum(listeners.map((listener) => listener.stats()['replies'] ?? 0)) === 0, end, env);
-    await Promise.all(listeners.map((listener) => listener.close()));
+    await Promise.all(listeners.map((listener) => listener.close({ grace: Math.max(0, end - env.now()) })));
   }
 }
 

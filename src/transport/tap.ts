@@ -35,6 +35,7 @@ export function tap(transport: Transport, on: Look): Transport {
 function tapDatagrams(transport: DatagramTransport, on: Look): DatagramTransport {
   return {
     ...(transport.scheme === undefined ? {} : { scheme: transport.scheme }),
+    ...(transport.sources === undefined ? {} : { sources: transport.sources }),
     start: (receive) =>
       transport.start((datagram, peer, group) => {
         on({ direction: 'in', datagram, peer });
@@ -64,6 +65,9 @@ function tapStream(transport: StreamTransport, on: Look): StreamTransport {
   };
 }
 
+/** Whatever the endpoint takes, it is to be seen. */
+const format = { extendedTokens: true };
+
 /** What goes out is written message by message. */
 function watching(wire: Wire, framing: Framing, peer: Peer, on: Look): Wire {
   return {
@@ -71,7 +75,7 @@ function watching(wire: Wire, framing: Framing, peer: Peer, on: Look): Wire {
       return wire.buffered;
     },
     write: (bytes) => {
-      const reader = new FrameReader(framing, bytes.length);
+      const reader = new FrameReader(framing, bytes.length, format);
       reader.push(bytes);
       const message = reader.next();
       if (message !== undefined) on({ direction: 'out', datagram: bytes, peer, message });
@@ -86,7 +90,7 @@ function watching(wire: Wire, framing: Framing, peer: Peer, on: Look): Wire {
 
 /** What comes in is cut anyhow, and may be anything: at the first fault the look ends, as the connection will. */
 function watched(listener: WireListener, framing: Framing, most: number, peer: Peer, on: Look): WireListener {
-  const reader = new FrameReader(framing, most);
+  const reader = new FrameReader(framing, most, format);
   let broken = false;
   return {
     opened: () => listener.opened(),
@@ -95,7 +99,12 @@ function watched(listener: WireListener, framing: Framing, most: number, peer: P
         try {
           reader.push(bytes);
           for (let message = reader.next(); message !== undefined; message = reader.next()) {
-            on({ direction: 'in', datagram: encodeFrame(framing, message.code, message.token, message.options, message.payload), peer, message });
+            on({
+              direction: 'in',
+              datagram: encodeFrame(framing, message.code, message.token, message.options, message.payload, undefined, format),
+              peer,
+              message,
+            });
           }
         } catch (error) {
           if (!(error instanceof ProtocolError)) throw error;

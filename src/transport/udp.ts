@@ -5,6 +5,7 @@ import type { DatagramTransport, Peer, UriScheme } from '../coap/index.ts';
 import { TransportError } from './errors.ts';
 import { type GroupMembership, joinGroup } from './groups.ts';
 import { PeerTable } from './peers.ts';
+import { UdpSources } from './udp-sources.ts';
 
 export interface UdpOptions {
   /** The numeric address to bind. Default `127.0.0.1`; `0.0.0.0` or `::` for all. */
@@ -13,6 +14,11 @@ export interface UdpOptions {
   readonly port?: number;
   /** Peers of which an object is kept. Default 8,192. */
   readonly peers?: number;
+  /**
+   * Source ports in all. Those beside the first are opened as message ids for a peer run short, which is at some 250 messages a second that go on for minutes,
+   * and closed when they are not needed. Default 16, with which one peer can be sent some 4,000 a second; 1: no others.
+   */
+  readonly sourcePorts?: number;
   /** Bytes that the system may hold before they are read, and before they are sent. Default: the system's. */
   readonly bufferSize?: number;
   /**
@@ -29,18 +35,22 @@ export interface UdpOptions {
 /**
  * A UDP socket that is bound when the promise is fulfilled.
  *
- * @throws {TransportError} `ERR_TRANSPORT_BIND`
+ * @throws {TransportError} `ERR_TRANSPORT_BIND`, `ERR_TRANSPORT_OPTION`
  */
 export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> {
-  const { address = '127.0.0.1', port = 0, peers = 8192, bufferSize, groups = [], multicastTtl } = options;
+  const { address = '127.0.0.1', port = 0, peers = 8192, sourcePorts = 16, bufferSize, groups = [], multicastTtl } = options;
+  if (!Number.isInteger(sourcePorts) || sourcePorts < 1)
+    throw new TransportError('ERR_TRANSPORT_OPTION', `expected sourcePorts to be a whole number of at least 1, got ${sourcePorts}`);
   const family = isIP(address);
   if (family === 0) throw new TransportError('ERR_TRANSPORT_BIND', `expected a numeric address to bind, got ${address}`);
-  const socket = createSocket({
-    type: family === 6 ? 'udp6' : 'udp4',
-    // Peers have numeric addresses. The usual look-up would cost every datagram a turn of the event loop.
-    lookup: (host, _options, callback) => callback(null, host, family),
-    ...(bufferSize === undefined ? {} : { recvBufferSize: bufferSize, sendBufferSize: bufferSize }),
-  });
+  const create = (): Socket =>
+    createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      // Peers have numeric addresses. The usual look-up would cost every datagram a turn of the event loop.
+      lookup: (host, _options, callback) => callback(null, host, family),
+      ...(bufferSize === undefined ? {} : { recvBufferSize: bufferSize, sendBufferSize: bufferSize }),
+    });
+  const socket = create();
   await new Promise<void>((bound, failed) => {
     const fail = (error: Error): void =>
       failed(new TransportError('ERR_TRANSPORT_BIND', `cannot bind ${address} port ${port}: ${error.message}`, { cause: error }));
@@ -63,12 +73,22 @@ export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> 
     if (error instanceof TransportError) throw error;
     throw new TransportError('ERR_TRANSPORT_BIND', `cannot set up multicast on ${address}: ${(error as Error).message}`, { cause: error });
   }
-  return new UdpTransport(socket, family, new PeerTable(peers), sockets);
+  const another = (): Socket => create().bind({ address, port: 0, exclusive: true });
+  return new UdpTransport({ socket, family, peers, sourcePorts, another }, sockets);
+}
+
+interface UdpParts {
+  readonly socket: Socket;
+  readonly family: number;
+  readonly peers: number;
+  readonly sourcePorts: number;
+  another(): Socket;
 }
 
 interface Arrived {
   readonly datagram: Uint8Array;
   readonly remote: RemoteInfo;
+  readonly peers: PeerTable;
   readonly group: string | undefined;
 }
 
@@ -83,13 +103,33 @@ class UdpTransport implements DatagramTransport {
   readonly #family: number;
   readonly #peers: PeerTable;
   readonly #groups: readonly GroupSocket[];
+  readonly sources: UdpSources;
+  #receive: ((datagram: Uint8Array, peer: Peer, group?: string) => void) | undefined;
+  #arrived: Arrived[] = [];
   #closing: Promise<void> | undefined;
 
-  constructor(socket: Socket, family: number, peers: PeerTable, groups: readonly GroupSocket[]) {
+  /** What one turn of the event loop reads is handled in one go: changing between reading and handling for each datagram costs more than the handling. */
+  readonly #handle = (): void => {
+    const batch = this.#arrived;
+    this.#arrived = [];
+    for (const { datagram, remote, peers, group } of batch) {
+      if (this.#closing !== undefined) return;
+      this.#receive?.(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.byteLength), peers.get(remote.address, remote.port), group);
+    }
+  };
+
+  constructor({ socket, family, peers, sourcePorts, another }: UdpParts, groups: readonly GroupSocket[]) {
     this.#socket = socket;
     this.#groups = groups;
     this.#family = family;
-    this.#peers = peers;
+    this.#peers = new PeerTable(peers);
+    this.sources = new UdpSources({
+      most: sourcePorts,
+      peers,
+      open: another,
+      first: (host, at) => this.#peers.get(host, at),
+      listen: (source, from) => this.#listen(source, from),
+    });
     const { address, port } = socket.address();
     this.local = { address, port };
     // An error of one datagram (an ICMP message that anyone can forge) must not end the socket: RFC 7252 §4.2.
@@ -97,33 +137,26 @@ class UdpTransport implements DatagramTransport {
   }
 
   start(receive: (datagram: Uint8Array, peer: Peer, group?: string) => void): void {
-    // What one turn of the event loop reads is handled in one go: changing between reading and handling for each datagram costs more than the handling.
-    let arrived: Arrived[] = [];
-    const handle = (): void => {
-      const batch = arrived;
-      arrived = [];
-      for (const { datagram, remote, group } of batch) {
-        if (this.#closing !== undefined) return;
-        receive(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.byteLength), this.#peers.get(remote.address, remote.port), group);
-      }
-    };
-    const listen = (socket: Socket, group?: string): void => {
-      socket.on('message', (datagram: Uint8Array, remote: RemoteInfo) => {
-        // No socket has port 0: the source is forged, and an answer could not be sent.
-        if (remote.port === 0) return;
-        if (arrived.length === 0) setImmediate(handle);
-        arrived.push({ datagram, remote, group });
-      });
-    };
-    listen(this.#socket);
-    for (const { socket, group } of this.#groups) listen(socket, group);
+    this.#receive = receive;
+    this.#listen(this.#socket, this.#peers);
+    for (const { socket, group } of this.#groups) this.#listen(socket, this.#peers, group);
+  }
+
+  #listen(socket: Socket, peers: PeerTable, group?: string): void {
+    socket.on('message', (datagram: Uint8Array, remote: RemoteInfo) => {
+      // No socket has port 0: the source is forged, and an answer could not be sent.
+      if (remote.port === 0) return;
+      if (this.#arrived.length === 0) setImmediate(this.#handle);
+      this.#arrived.push({ datagram, remote, peers, group });
+    });
   }
 
   send(datagram: Uint8Array, peer: Peer): void {
     if (this.#closing !== undefined) return;
+    const socket = peer.source === undefined ? this.#socket : this.sources.socket(peer.source.number);
     try {
       // Without a callback, an error of sending is dropped.
-      this.#socket.send(datagram, peer.port, peer.address);
+      socket?.send(datagram, peer.port, peer.address);
     } catch {
       // A peer whose port or address cannot be sent to is as good as a lost datagram.
     }
@@ -157,7 +190,8 @@ class UdpTransport implements DatagramTransport {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([{ socket: this.#socket }, ...this.#groups].map(({ socket }) => new Promise<void>((closed) => socket.close(() => closed()))));
+    const sockets = [{ socket: this.#socket }, ...this.#groups];
+    await Promise.all([...sockets.map(({ socket }) => new Promise<void>((closed) => socket.close(() => closed()))), this.sources.closeAll()]);
   }
 }
 

@@ -122,7 +122,7 @@ const datagrams = [...messages.map((message) => encodeMessage(message)), ...hexO
 
 const extended = { extendedTokens: true };
 const signals = [
-  encodeCsm({ maxMessageSize: 8000, blockwise: true }),
+  encodeCsm({ extendedTokenLength: 300, maxMessageSize: 8000, blockwise: true }),
   encodePing(SignalingCode.Ping, true),
   encodeRelease({ holdOff: 3 }),
   encodeAbort('because', 2, 1152),
@@ -246,18 +246,19 @@ export const decoders: readonly Target[] = [
       name: `CoAP messages on a connection, by ${framing}`,
       seeds: [
         ...messages.map(({ code, token, options, payload }) => encodeFrame(framing, code, token, options, payload)),
+        ...[13, 300].map((length) => encodeFrame(framing, 1, new Uint8Array(length), [], new Uint8Array(0), undefined, extended)),
         ...signals.map(({ code, options, payload }) => encodeFrame(framing, code, new Uint8Array(0), options, payload)),
       ],
       mutate: mutateBytes,
       run: (input) => {
-        const reader = new FrameReader(framing, 4096);
+        const reader = new FrameReader(framing, 4096, extended);
         // Cut in two, as a connection may.
         reader.push(input.subarray(0, input.length >> 1));
         if (framing === 'length') reader.next();
         reader.push(input.subarray(input.length >> 1));
         for (let message = reader.next(); message !== undefined; message = reader.next()) {
           const { code, options } = message;
-          if (code === SignalingCode.CSM) applyCsm(options, { maxMessageSize: 1152, blockwise: false });
+          if (code === SignalingCode.CSM) applyCsm(options, { maxMessageSize: 1152, blockwise: false, extendedTokenLength: 8 });
           else if (code === SignalingCode.Ping) decodePing(options);
           else if (code === SignalingCode.Release) decodeRelease(message);
           else if (code === SignalingCode.Abort) decodeAbort(message);

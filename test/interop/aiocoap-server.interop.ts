@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Code, findOption, formatCode, type Message, Method, OptionNumber, type Response, stringOption, uintOf } from '../../src/coap/index.ts';
+import { Code, findOption, formatCode, type Message, Method, OptionNumber, opaqueOption, type Response, stringOption, uintOf } from '../../src/coap/index.ts';
 import { fromUtf8 } from '../../src/core/bytes.ts';
 import { type ContextParameters, deriveContext } from '../../src/oscore/index.ts';
 import { AiocoapServer, aeadNames, contextA, contextFolder, mirrored, type ProtectedClient, protectedClient } from './oscore-peers.ts';
@@ -35,6 +35,14 @@ test('our client -> aiocoap server: block-wise GET, inside OSCORE', async (t) =>
   assert.deepEqual(summary(await client.ask(Method.GET, '/large')), ['2.05', body(5600), 0, true]);
   assert.equal(sent(client).length, 6);
   assert.ok(client.passed.every(({ message }) => findOption(message.options, OptionNumber.Block2) === undefined));
+});
+
+// aiocoap knows the blocks of one transfer by all options of their requests.
+test('our client -> aiocoap server: RFC 7959 2.4: a GET with an ETag that is not valid has it in the requests for later blocks', async (t) => {
+  const client = await pair(t);
+  const response = await client.ask(Method.GET, '/large', '', [opaqueOption(OptionNumber.ETag, Uint8Array.of(1, 2, 3))]);
+  assert.equal(fromUtf8(response.payload), body(5600));
+  assert.equal(sent(client).length, 6, 'nothing was fetched anew');
 });
 
 test('our client -> aiocoap server: block-wise PUT and POST, inside OSCORE', async (t) => {

@@ -18,6 +18,8 @@ export interface ContextChange {
 export interface EndpointOptions {
   readonly transport?: 'tcp';
   readonly blockSize?: number;
+  /** Of a server; 0, or none, is any that is free. */
+  readonly port?: number;
   readonly change?: ContextChange;
 }
 
@@ -44,6 +46,7 @@ function contextOrder(of: ContextParameters, { senderKey, recipientKey, ...more 
 /** One Java process with as many Californium endpoints as are wanted: its start takes longer than a case. */
 export class Californium {
   readonly #process: Background;
+  readonly #servers = new Map<number, number>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(lifetime: Lifetime) {
@@ -66,8 +69,14 @@ export class Californium {
   async serve(t: TestContext, of?: ContextParameters, { change = {}, ...options }: EndpointOptions = {}): Promise<number> {
     const contexts = of === undefined ? undefined : [contextOrder(of, change)];
     const { id, port } = await this.tell<{ readonly id: number; readonly port: number }>({ do: 'serve', ...options, contexts });
+    this.#servers.set(port, id);
     t.after(() => this.tell({ do: 'close', id }));
     return port;
+  }
+
+  /** The server at this port is gone, and its contexts with it. */
+  async stop(port: number): Promise<void> {
+    await this.tell({ do: 'close', id: this.#servers.get(port) });
   }
 
   /** A client, until the test ends; with a context everything that it sends to `uri` is protected. */

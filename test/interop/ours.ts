@@ -14,6 +14,7 @@ import {
   type ResourceHandle,
   Router,
   type RouterEvent,
+  type TransmissionParameters,
 } from '../../src/coap/index.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
@@ -49,6 +50,7 @@ export interface OursOptions {
   readonly blockwise?: BlockwiseOptions;
   readonly amplification?: 'unlimited';
   readonly qBlock?: QBlockOptions;
+  readonly parameters?: Partial<TransmissionParameters>;
   /** Put something between endpoint and socket. */
   readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
 }
@@ -72,7 +74,10 @@ export interface PlainServer extends Ours {
 }
 
 /** A resource for each thing that a client can ask for. */
-export async function plainServer(t: TestContext, options: Pick<OursOptions, 'blockwise' | 'amplification' | 'qBlock'> = {}): Promise<PlainServer> {
+export async function plainServer(
+  t: TestContext,
+  options: Pick<OursOptions, 'blockwise' | 'amplification' | 'qBlock' | 'parameters'> = {},
+): Promise<PlainServer> {
   const bodies: string[] = [];
   const events: RouterEvent[] = [];
   const router = new Router({ emit: (event) => events.push(event) });

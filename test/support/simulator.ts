@@ -1,5 +1,5 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import type { DatagramTransport, Peer } from '../../src/coap/index.ts';
+import type { DatagramTransport, Peer, SourcePorts } from '../../src/coap/index.ts';
 import type { Cancel, Env } from '../../src/core/env.ts';
 import { SeededRandom } from './random.ts';
 
@@ -16,6 +16,8 @@ export interface SimulatorOptions {
   readonly reorder?: number;
   /** Seconds since 1970 at virtual time 0. Default 1,700,000,000. */
   readonly epoch?: number;
+  /** `false`: `wire` stays empty, so that millions of datagrams take no room. */
+  readonly record?: boolean;
 }
 
 /** A datagram that was sent, in the order of sending; injected ones too. */
@@ -53,10 +55,9 @@ export class Simulator {
   readonly #random: SeededRandom;
   readonly #events: Event[] = [];
   readonly #groups: Map<string, Set<string>> = new Map();
-  readonly #transports: Map<string, SimulatedTransport> = new Map();
+  readonly #transports: Map<string, Pick<SimulatedTransport, 'deliver'>> = new Map();
   #now = 0;
   #order = 0;
-  #pending = 0;
 
   constructor(options: SimulatorOptions = {}) {
     this.#options = options;
@@ -70,7 +71,7 @@ export class Simulator {
 
   /** Events that are still to come. */
   get pending(): number {
-    return this.#pending;
+    return this.#events.length;
   }
 
   /** An environment on the virtual clock. Its randomness depends on the seed and the name alone. */
@@ -84,13 +85,28 @@ export class Simulator {
     };
   }
 
-  /** Bind an address. It can be bound again once the transport is closed. */
-  transport(address: string, port: number): DatagramTransport {
+  /** Bind an address, and with `sources` above 1 further ports of it from 40,001 on. It can be bound again once the transport is closed. */
+  transport(address: string, port: number, sources = 1): DatagramTransport {
     const key = `${address}:${port}`;
     if (this.#transports.has(key)) throw new Error(`${key} is bound already`);
     const transport = new SimulatedTransport(this, { key, address, port }, () => this.#transports.delete(key));
     this.#transports.set(key, transport);
-    return transport;
+    return sources === 1 ? transport : Object.assign(transport, { sources: this.#sourcesOf(transport, sources) });
+  }
+
+  #sourcesOf(first: SimulatedTransport, most: number): SourcePorts {
+    const { address } = first.local;
+    const portOf = (number: number): string => `${address}:${40_000 + number}`;
+    const from = (peer: Peer, number: number): Peer => ({ ...peer, key: `${peer.key} from ${number}`, source: { number, first: peer } });
+    return {
+      most,
+      peer: (peer, number) => {
+        const receiver = { deliver: (datagram: Uint8Array, sender: Peer) => first.deliver(datagram, from(sender, number)) };
+        if (!this.#transports.has(portOf(number))) this.#transports.set(portOf(number), receiver);
+        return from(peer, number);
+      },
+      close: (number) => this.#transports.delete(portOf(number)),
+    };
   }
 
   /** Let what is sent to a group reach the transport at an `address:port`; the result is the group as a peer. */
@@ -169,6 +185,17 @@ export class Simulator {
     await this.run(undefined, duration);
   }
 
+  /** Advance the clock, with no promise settled in between: for so much traffic that turns of the event loop would take too long. */
+  rush(duration: number): void {
+    const end = this.#now + duration;
+    for (let event = this.#next(); event !== undefined && event.at <= end; event = this.#next()) {
+      this.#events.shift();
+      this.#now = Math.max(this.#now, event.at);
+      this.#fire(event);
+    }
+    this.#now = end;
+  }
+
   #delay(): number {
     const { delay = 10, reorder = 0 } = this.#options;
     const usual = typeof delay === 'number' ? delay : this.#random.between(delay[0], delay[1]);
@@ -176,7 +203,7 @@ export class Simulator {
   }
 
   #carry(datagram: Uint8Array, from: string, to: string, arrivals: readonly number[]): void {
-    this.wire.push({ time: this.#now, from, to, datagram, arrivals });
+    if (this.#options.record !== false) this.wire.push({ time: this.#now, from, to, datagram, arrivals });
     const at = from.lastIndexOf(':');
     const peer = this.peer(from.slice(0, at), Number(from.slice(at + 1)));
     // Each copy is the receiver's to keep.
@@ -188,27 +215,34 @@ export class Simulator {
 
   #schedule(delay: number, task: () => void): Cancel {
     const event: Event = { at: this.#now + Math.max(0, delay), order: this.#order++, task };
-    // Sorted, latest last: most events are due after those that are there.
-    let place = this.#events.length;
-    while (place > 0 && this.#events[place - 1]!.at > event.at) place--;
-    this.#events.splice(place, 0, event);
-    this.#pending++;
+    this.#events.splice(this.#placeOf(event), 0, event);
     return () => {
       if (event.task === undefined) return;
       event.task = undefined;
-      this.#pending--;
+      this.#events.splice(this.#placeOf(event), 1);
     };
   }
 
+  /** Where an event is, or belongs: they are sorted by time and order. */
+  #placeOf({ at, order }: Event): number {
+    let low = 0;
+    let high = this.#events.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = this.#events[middle]!;
+      if (other.at < at || (other.at === at && other.order < order)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   #next(): Event | undefined {
-    while (this.#events.length > 0 && this.#events[0]!.task === undefined) this.#events.shift();
     return this.#events[0];
   }
 
   #fire(event: Event): void {
     const task = event.task;
     event.task = undefined;
-    this.#pending--;
     task?.();
   }
 
@@ -241,7 +275,10 @@ class SimulatedTransport implements DatagramTransport {
   }
 
   send(datagram: Uint8Array, peer: Peer): void {
-    if (!this.#closed) this.#simulator.transmit(datagram, this.local.key, peer.key);
+    if (this.#closed) return;
+    const { source } = peer;
+    if (source === undefined) this.#simulator.transmit(datagram, this.local.key, peer.key);
+    else this.#simulator.transmit(datagram, `${this.local.address}:${40_000 + source.number}`, source.first.key);
   }
 
   resolve(host: string, port: number): Promise<Peer> {

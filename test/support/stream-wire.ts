@@ -1,6 +1,8 @@
 import { encodeFrame, FrameReader, type Framing, type Message, type Option, type Wire, type WireListener } from '../../src/coap/index.ts';
 import { emptyBytes } from '../../src/core/bytes.ts';
 
+const format = { extendedTokens: true };
+
 /** The end of a connection that a test holds: it writes what the other side receives, and reads what that sends. */
 export class TestWire implements Wire {
   readonly framing: Framing;
@@ -16,7 +18,7 @@ export class TestWire implements Wire {
 
   constructor(framing: Framing = 'length') {
     this.framing = framing;
-    this.#reader = new FrameReader(framing, 10_000_000);
+    this.#reader = new FrameReader(framing, 10_000_000, format);
   }
 
   write(bytes: Uint8Array): void {
@@ -49,6 +51,6 @@ export class TestWire implements Wire {
 
   /** Let the other side receive a message. */
   say(code: number, options: readonly Option[] = [], token: Uint8Array = emptyBytes, payload: Uint8Array = emptyBytes): void {
-    this.listener!.received(encodeFrame(this.framing, code, token, options, payload));
+    this.listener!.received(encodeFrame(this.framing, code, token, options, payload, undefined, format));
   }
 }

@@ -13,11 +13,13 @@ import {
   Method,
   type Peer,
   pathOptions,
+  type Reply,
+  type Response,
   Router,
   SignalingCode,
   type StreamTransport,
 } from '../../src/coap/index.ts';
-import { emptyBytes, fromHex, fromUtf8 } from '../../src/core/bytes.ts';
+import { emptyBytes, fromHex, fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { tcp, tcpServer, tls, tlsServer, udp, wsServer } from '../../src/transport/index.ts';
 import { certificate, kinds, pair, until } from './stream-transports.ts';
@@ -137,12 +139,52 @@ for (const kind of kinds) {
     const waiting = client.request({ peer, options: pathOptions(['slow']) });
     await until(() => server.stats()['unanswered'] === 1);
     const failed = assert.rejects(waiting, (error) => error instanceof CoapError && error.code === 'ERR_COAP_CONNECTION');
-    await server.close();
+    // It never answers, so it is not waited for.
+    await server.close({ grace: 50 });
     await failed;
     await assert.rejects(client.request({ peer }), (error) => error instanceof CoapError && error.code === 'ERR_COAP_CONNECTION');
     const second = new Endpoint({ transport: await kind.server({ port: server.local.port }), handler: router.handler });
     t.after(() => second.close());
     assert.equal((await client.request({ peer, options: pathOptions(['hello']) })).code, Code.Content);
+  });
+
+  test(`${scheme}: RFC 8974 2.2.1 and 3: what the peer announced is known without trial, and stateless requests use it`, async (t) => {
+    const states: string[] = [];
+    const stateless = { response: (_response: Response, state: Uint8Array) => states.push(fromUtf8(state)) };
+    const { router } = site();
+    const handler = router.handler;
+    const { client, peer } = await pair(t, kind, { client: { extendedTokens: {}, stateless }, server: { handler, extendedTokens: { accept: 100 } } });
+    const request = { peer, options: pathOptions(['hello']) };
+    assert.throws(() => client.requestStateless(request, utf8('state')), { code: 'ERR_COAP_TOKEN' });
+    assert.equal(await client.discoverTokenLength(peer, 50), 100);
+    client.requestStateless(request, utf8('state'));
+    await until(() => states.length === 1);
+    assert.deepEqual([states, client.stats()['requests']], [['state'], 0]);
+    assert.throws(() => client.requestStateless(request, new Uint8Array(100)), { code: 'ERR_COAP_TOKEN' });
+
+    const plain = await pair(t, kind, { client: { extendedTokens: {} }, server: { handler } });
+    assert.equal(await plain.client.discoverTokenLength(plain.peer, 50), 8);
+  });
+
+  test(`${scheme}: RFC 8323 5.5: an endpoint that closes answers what it was asked, and takes on nothing new`, async (t) => {
+    const replies: Reply[] = [];
+    const events: string[] = [];
+    const { client, server, peer } = await pair(t, kind, {
+      client: { emit: (event) => events.push(event.type === 'connection' ? event.state : event.type) },
+      server: { handler: (_request, reply) => replies.push(reply) },
+    });
+    const waiting = client.request({ peer });
+    await until(() => replies.length === 1);
+    const closed = server.close();
+    await until(() => events.includes('released'));
+    const late = assert.rejects(client.request({ peer }), (error) => error instanceof CoapError && error.code === 'ERR_COAP_CONNECTION');
+    assert.equal(server.stats()['connections'], 1);
+    replies[0]!.respond({ code: Code.Content, options: [], payload: utf8('in time') });
+    assert.equal(fromUtf8((await waiting).payload), 'in time');
+    await closed;
+    await late;
+    assert.equal(replies.length, 1);
+    for (const name of ['connections', 'unanswered', 'replies', 'deadlines']) assert.equal(server.stats()[name], 0, name);
   });
 
   test(`${scheme}: another scheme is refused before anything leaves`, async (t) => {
@@ -198,7 +240,8 @@ test('tcp: many connections, half of them dead, and nothing is left of them', as
   }
   await until(() => server.stats()['connections'] === 30);
   for (const [index, { socket, codes }] of all.entries()) {
-    if (index % 4 < 2) assert.equal(codes().at(-1), SignalingCode.Abort);
+    // What the server has sent may still be on its way.
+    if (index % 4 < 2) await until(() => codes().at(-1) === SignalingCode.Abort);
     if (index % 4 === 3) assert.deepEqual(codes(), [SignalingCode.CSM, Code.Content]);
     socket.destroy();
   }
@@ -243,6 +286,21 @@ test('tcp: a half-open peer that no longer answers is found out by a Ping', asyn
   assert.ok(codes().includes(SignalingCode.Ping));
   assert.equal(server.stats()['observers'], 0);
   socket.destroy();
+});
+
+test('tcp: RFC 8323 5.5: who asks on after our Release hears 5.03, and is closed when the time is over', async (t) => {
+  const server = await serving(t, await tcpServer());
+  const { socket, codes } = await raw(server.local.port);
+  const hello = encodeFrame('length', Method.GET, fromHex('01'), pathOptions(['hello']), emptyBytes);
+  socket.write(new Uint8Array([...csm, ...hello]));
+  await until(() => codes().length === 2);
+  const closed = server.close({ grace: 200 });
+  await until(() => codes().length === 3);
+  socket.write(hello);
+  await until(() => codes().length === 4);
+  assert.deepEqual(codes(), [SignalingCode.CSM, Code.Content, SignalingCode.Release, Code.ServiceUnavailable]);
+  await once(socket, 'close');
+  await closed;
 });
 
 test('tcp: a connection that nobody uses is released by the client, and opened again when it is needed', async (t) => {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, Router } from '../../src/coap/index.ts';
+import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, type Request, Router } from '../../src/coap/index.ts';
 import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { TransportError, tap, udp } from '../../src/transport/index.ts';
+import { until } from './stream-transports.ts';
 
 async function received(transport: DatagramTransport): Promise<{ datagram: Uint8Array; peer: Peer }> {
   return new Promise((got) => transport.start((datagram, peer) => got({ datagram, peer })));
@@ -30,6 +31,67 @@ for (const [address, key] of [
     await Promise.all([a.close(), b.close()]);
   });
 }
+
+test('udp: source ports beside the first send and receive, and are gone when they are closed', async () => {
+  const a = await udp({ sourcePorts: 3 });
+  const b = await udp();
+  const sources = a.sources!;
+  assert.equal(sources.most, 3);
+  const heard: { text: string; port: number; peer: Peer }[] = [];
+  b.start((datagram, peer) => {
+    heard.push({ text: fromUtf8(datagram), port: peer.port, peer });
+    b.send(datagram, peer);
+  });
+  const back: Peer[] = [];
+  a.start((_datagram, peer) => back.push(peer));
+  const first = await a.resolve('127.0.0.1', b.local.port);
+  const [one, two] = [sources.peer(first, 1), sources.peer(first, 2)];
+  assert.deepEqual([one.source, two.key], [{ number: 1, first }, `${first.key} from 2`]);
+  assert.equal(sources.peer(first, 1), one);
+  for (const [text, peer] of Object.entries({ first, one, two })) a.send(utf8(text), peer);
+  await until(() => back.length === 3);
+  assert.equal(new Set(heard.map(({ port }) => port)).size, 3);
+  assert.equal(heard.find(({ text }) => text === 'first')!.port, a.local.port);
+  assert.deepEqual(new Set(back), new Set([first, one, two]));
+  sources.close(2);
+  a.send(utf8('lost'), two);
+  a.send(utf8('end'), one);
+  await until(() => back.length === 4);
+  assert.deepEqual([back[3], heard.length], [one, 4]);
+  await Promise.all([a.close(), b.close()]);
+  await assert.rejects(udp({ sourcePorts: 0 }), { code: 'ERR_TRANSPORT_OPTION' });
+});
+
+test('RFC 7252 4.4: a client that has used up the message ids for a server goes on from another port', async (t) => {
+  const ports = new Set<number>();
+  const server = new Endpoint({
+    transport: await udp(),
+    handler: ({ peer }, reply) => {
+      ports.add(peer.port);
+      reply.respond({ code: Code.Content, options: [], payload: utf8('here') });
+    },
+  });
+  // What takes the message ids goes nowhere.
+  let lose = true;
+  const socket = await udp();
+  const transport: DatagramTransport = {
+    start: (receive) => socket.start(receive),
+    send: (datagram, peer) => (lose ? undefined : socket.send(datagram, peer)),
+    resolve: (host, port) => socket.resolve(host, port),
+    local: socket.local,
+    sources: socket.sources!,
+    close: () => socket.close(),
+  };
+  const client = new Endpoint({ transport });
+  t.after(() => Promise.all([client.close(), server.close()]));
+  const peer = await client.resolve('127.0.0.1', server.local.port);
+  const lost: Request = { code: 1, options: [], payload: new Uint8Array(0), peer, nonConfirmable: true };
+  for (let i = 0; i < 0xf000; i++) client.requester(lost, { response: () => {}, error: () => {} })();
+  lose = false;
+  for (let i = 0; i < 3; i++) assert.equal(fromUtf8((await client.request({ peer })).payload), 'here');
+  assert.equal(ports.size, 1);
+  assert.equal(ports.has(client.local.port), false);
+});
 
 test('udp: one object for each peer', async () => {
   const transport = await udp();

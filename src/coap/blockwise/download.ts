@@ -6,7 +6,7 @@ import { attempt } from '../exchange/attempt.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { sameAssociation } from '../message/cache-key.ts';
 import { Code, codeClass } from '../message/code.ts';
-import { findOption, OptionNumber, uintOf, withOption } from '../message/option.ts';
+import { findOption, OptionNumber, uintOf, withOption, withoutOptions } from '../message/option.ts';
 import { isBertPath, isBlockLength } from '../stream/bert.ts';
 import { type Block, blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './layer.ts';
@@ -32,6 +32,7 @@ export interface DownloadOptions {
  */
 export class BlockwiseDownload implements ResponseListener {
   readonly #options: DownloadOptions;
+  #request: Request;
   /** The response or notification that this began with. */
   first: Response | undefined;
   /** The first block of the representation that is being collected. */
@@ -45,6 +46,7 @@ export class BlockwiseDownload implements ResponseListener {
 
   constructor(options: DownloadOptions) {
     this.#options = options;
+    this.#request = options.request;
   }
 
   start(first: Response): void {
@@ -60,7 +62,7 @@ export class BlockwiseDownload implements ResponseListener {
 
   response(response: Response, _last: boolean): void {
     if (this.#done) return;
-    if (!sameAssociation(this.#options.request, response)) this.#finish(response);
+    if (!sameAssociation(this.#request, response)) this.#finish(response);
     else if (this.#head === undefined) this.#begin(response);
     else this.#append(response, this.#head);
   }
@@ -127,7 +129,7 @@ export class BlockwiseDownload implements ResponseListener {
   }
 
   #blockOf(response: Response): Block | 'bad' | undefined {
-    return blockOf(response.options, OptionNumber.Block2, isBertPath(this.#options.request));
+    return blockOf(response.options, OptionNumber.Block2, isBertPath(this.#request));
   }
 
   #fetch(): void {
@@ -136,15 +138,19 @@ export class BlockwiseDownload implements ResponseListener {
       this.#fail('ERR_COAP_BODY_SIZE', `expected at most ${lastBlockNumber + 1} blocks, got more`);
       return;
     }
-    const { request } = this.#options;
-    const options = withOption(request.options, blockOption(OptionNumber.Block2, { number, more: false, szx: this.#szx }));
+    const options = withOption(this.#request.options, blockOption(OptionNumber.Block2, { number, more: false, szx: this.#szx }));
     // RFC 7959 §3.3: no payload in requests for later blocks.
-    this.#send({ ...request, options, payload: emptyBytes });
+    this.#send({ ...this.#request, options, payload: emptyBytes });
   }
 
-  /** RFC 7959 §2.4: blocks of different representations are never put together. */
+  /**
+   * RFC 7959 §2.4: blocks of different representations are never put together.
+   *
+   * The requests of one transfer have the same options (§2.4), ETags for validation among them. Some servers take those for the ETag of the block that is wanted;
+   * so what is fetched anew is fetched without. The answer to them was that none is valid.
+   */
   #restart(response: Response): void {
-    const { restartable, request } = this.#options;
+    const { restartable } = this.#options;
     if (!restartable || this.#restarts === mostRestarts) {
       if (codeClass(response.code) !== 2) this.#finish(response);
       else this.#fail('ERR_COAP_REPRESENTATION_CHANGED', `expected blocks of one representation, got those of another ${this.#restarts + 1} times`);
@@ -152,7 +158,8 @@ export class BlockwiseDownload implements ResponseListener {
     }
     this.#restarts++;
     this.#head = undefined;
-    this.#send({ ...request, options: withOption(request.options, blockOption(OptionNumber.Block2, { number: 0, more: false, szx: this.#szx })) });
+    this.#request = { ...this.#request, options: withoutOptions(this.#request.options, OptionNumber.ETag) };
+    this.#send({ ...this.#request, options: withOption(this.#request.options, blockOption(OptionNumber.Block2, { number: 0, more: false, szx: this.#szx })) });
   }
 
   #send(request: Request): void {

@@ -1,4 +1,3 @@
-import { emptyBytes } from '../../core/bytes.ts';
 import { type Cancel, type Env, systemEnv } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { type Block, type BlockResponse, blockOption, blockResponse } from '../blockwise/block-option.ts';
@@ -10,12 +9,12 @@ import { CoapError } from '../errors.ts';
 import { defaultExchangeLimits, Exchange } from '../exchange/exchange.ts';
 import { type GroupRequestOptions, GroupResponses } from '../exchange/group-request.ts';
 import { discoveryOf, StatelessRequests } from '../exchange/stateless-requests.ts';
+import { TokenSupport } from '../exchange/token-support.ts';
 import type { Handler, Layer, Peer, Request, Requester, Response } from '../layer.ts';
-import { codeClass, Method } from '../message/code.ts';
-import { longestPlainToken, TokenSupport } from '../message/extended-token.ts';
-import { encodeBody, longestToken } from '../message/message.ts';
+import { codeClass } from '../message/code.ts';
+import { encodeBody, longestPlainToken, longestToken } from '../message/message.ts';
 import { everyClass } from '../message/no-response.ts';
-import { findOption, OptionNumber, uintOption, withOption } from '../message/option.ts';
+import { OptionNumber, uintOption, withOption } from '../message/option.ts';
 import { parseUri } from '../message/uri.ts';
 import type { MessageLayer } from '../messaging/message-layer.ts';
 import { messageLayerOf } from '../messaging/message-layers.ts';
@@ -31,6 +30,7 @@ import type { Proxying } from '../proxy/port.ts';
 import { type QBlockLayer, qBlock } from '../qblock/layer.ts';
 import { defaultStreamLimits } from '../stream/limits.ts';
 import type {
+  CloseOptions,
   DurableName,
   EndpointEvent,
   EndpointLimits,
@@ -41,6 +41,8 @@ import type {
   ResolveOptions,
   SendOptions,
 } from './options.ts';
+import { aborted, closedError, complete } from './outgoing-request.ts';
+import { fromSource } from './source.ts';
 
 /**
  * A CoAP endpoint, client and server at once: the Promise shell around messaging, exchanges and layers.
@@ -79,17 +81,19 @@ export class Endpoint {
     const parameters = deriveParameters(options.parameters);
     this.#tokenSupport = options.extendedTokens === undefined ? undefined : new TokenSupport(env, options.extendedTokens);
     const format = { extendedTokens: this.#tokenSupport !== undefined };
+    const tokens = { longestToken: this.#tokenSupport?.accept ?? longestPlainToken };
     const { amplification } = options;
     const reachability = amplification === 'unlimited' ? undefined : new Reachability(env, amplification);
     const { messaging, start } = messageLayerOf(
       this.#transports,
-      { parameters, limits: this.#limits, connections: { ...defaultStreamLimits, ...options.connections }, format, reachability },
+      { parameters, limits: this.#limits, connections: { ...defaultStreamLimits, ...options.connections }, ...tokens, format, reachability },
       env,
       {
         emit,
         request: (message, peer, incoming, group) => this.#exchange.receiveRequest(message, peer, incoming, group),
         response: (message, peer, underway) => this.#exchange.receiveResponse(message, peer, underway),
         isGroupToken: (token) => this.#exchange.isGroupToken(token),
+        needsSource: (number) => this.#exchange.needsSource(number),
         lost: (peer, error) => this.#exchange.lost(peer, error),
         needs: (peer, observations) => this.#exchange.needs(peer, observations),
       },
@@ -114,7 +118,7 @@ export class Endpoint {
     const understood = layers.flatMap(({ understands }) => understands ?? []);
     this.#exchange = new Exchange(this.#messaging, this.#limits, emit, {
       understood,
-      longestToken: this.#tokenSupport?.accept ?? longestPlainToken,
+      ...tokens,
       ...(options.multicast === undefined ? {} : { multicast: options.multicast }),
     });
     if (options.stateless !== undefined) {
@@ -123,7 +127,10 @@ export class Endpoint {
     }
     const { request } = this.#exchange;
     const send: Requester = (message, listener) => request(message.peer.via === undefined ? message : requestVia(message, message.peer.via), listener);
-    this.requester = layers.reduceRight<Requester>((next, layer) => layer.outbound(next, understood), send);
+    this.requester = fromSource(
+      messaging,
+      layers.reduceRight<Requester>((next, layer) => layer.outbound(next, understood), send),
+    );
     this.#exchange.handler = layers.reduce<Handler>((next, layer) => layer.inbound(next, understood), handler ?? this.#exchange.handler);
     this.#proxying = options.proxying;
     this.#exchange.proxying = this.#attach(options, understood);
@@ -329,15 +336,18 @@ export class Endpoint {
 
   /**
    * Find out whether a peer takes tokens of so many bytes, unless it is known. The result is the longest length that is known to be taken: 8 when it does not.
+   * On a connection the peer has announced it; over datagrams it is found out by trial and error.
    *
    * @throws {CoapError} `ERR_COAP_TOKEN` when extended tokens are off or the length cannot be; `ERR_COAP_TIMEOUT`, `ERR_COAP_ABORTED`, `ERR_COAP_CLOSED`,
    * `ERR_COAP_BUSY`
-   * @see https://www.rfc-editor.org/rfc/rfc8974#section-2.2.2
+   * @see https://www.rfc-editor.org/rfc/rfc8974#section-2.2
    */
   discoverTokenLength(peer: Peer, length: number, options: RequestOptions = {}): Promise<number> {
     const support = this.#tokenSupport;
     if (support === undefined || !Number.isInteger(length) || length < longestPlainToken || length > longestToken)
       return Promise.reject(new CoapError('ERR_COAP_TOKEN', `expected extended tokens to be on and a length of 8 to ${longestToken}, got ${length}`));
+    // A Pong comes after the CSM.
+    if (peer.capabilities !== undefined) return this.ping(peer, options).then(() => support.lengthOf(peer)!);
     const known = support.lengthOf(peer);
     if (known !== undefined && (known >= length || known === longestPlainToken)) return Promise.resolve(known);
     return this.#promise<number>(options, (done, failed) => {
@@ -392,17 +402,27 @@ export class Endpoint {
     };
   }
 
-  /** Fail what is under way with `ERR_COAP_CLOSED`, cancel what is being answered, and close the transport. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
+  /**
+   * Fail what is under way with `ERR_COAP_CLOSED`, and close the transports. Over datagrams what is being answered is given up. Connections are released: a peer
+   * gets the answers that it waits for and closes, or is closed after `grace` (RFC 8323, Section 5.5).
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closed ??= new Promise((closed) => {
+      this.#closing.abort();
+      this.#exchange.release(options.grace, () => closed(this.#end()));
+      this.#giveUp();
+    });
     return this.#closed;
   }
 
-  async #close(): Promise<void> {
-    this.#closing.abort();
+  #giveUp(): void {
+    for (const fail of [...this.#unfinished]) fail(closedError());
+  }
+
+  async #end(): Promise<void> {
     // From below, so that nothing is sent any more when what was under way is given up.
     this.#exchange.close();
-    for (const fail of [...this.#unfinished]) fail(closedError());
+    this.#giveUp();
     this.#observe.close();
     this.#qBlock?.close();
     this.#blockwise.close();
@@ -457,16 +477,6 @@ export class Endpoint {
   }
 }
 
-/** @throws {CoapError} `ERR_COAP_REQUEST` for a FETCH without Content-Format (RFC 8132, Section 2.3.1) */
-function complete(request: OutgoingRequest): Request {
-  const full: Request = { code: Method.GET, options: [], payload: emptyBytes, ...request };
-  const { code, options } = full;
-  // Of a protected one it is encrypted (RFC 8613 §4.1).
-  if (code === Method.FETCH && findOption(options, OptionNumber.ContentFormat) === undefined && findOption(options, OptionNumber.Oscore) === undefined)
-    throw new CoapError('ERR_COAP_REQUEST', 'expected a Content-Format in a FETCH, got none');
-  return full;
-}
-
 /** How many layers are for what is end to end: those down to the one for OSCORE. The others are for this hop. */
 function endOfOscore(layers: readonly Layer[]): number {
   return layers.findLastIndex(({ understands }) => understands?.includes(OptionNumber.Oscore) === true) + 1;
@@ -474,12 +484,4 @@ function endOfOscore(layers: readonly Layer[]): number {
 
 function prefixed(prefix: string, stats: object): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(stats).map(([name, value]) => [`${prefix}.${name}`, value as number]));
-}
-
-function aborted(signal: AbortSignal): CoapError {
-  return new CoapError('ERR_COAP_ABORTED', 'the request was aborted', { cause: signal.reason });
-}
-
-function closedError(): CoapError {
-  return new CoapError('ERR_COAP_CLOSED', 'the endpoint was closed');
 }

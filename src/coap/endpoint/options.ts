@@ -3,8 +3,8 @@ import type { BlockwiseOptions } from '../blockwise/layer.ts';
 import type { AmplificationOptions } from '../echo/reachability.ts';
 import type { ExchangeEvent, ExchangeLimits } from '../exchange/exchange.ts';
 import type { StatelessOptions } from '../exchange/stateless-requests.ts';
+import type { ExtendedTokenOptions } from '../exchange/token-support.ts';
 import type { Handler, Layer, Peer, Request } from '../layer.ts';
-import type { ExtendedTokenOptions } from '../message/extended-token.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
 import type { MulticastOptions } from '../messaging/multicast.ts';
 import type { TransmissionParameters } from '../messaging/parameters.ts';
@@ -88,6 +88,11 @@ export interface ObservationOptions {
    * without what it has processed. Absent: the loop ends with its registration.
    */
   readonly durable?: DurableName;
+}
+
+export interface CloseOptions {
+  /** Milliseconds that peers on connections have to take their answers and close. Default: `connections.release` of the endpoint, 10,000. */
+  readonly grace?: number;
 }
 
 /** How a peer is reached. */

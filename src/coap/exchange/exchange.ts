@@ -6,8 +6,7 @@ import { CoapError } from '../errors.ts';
 import type { Handler, Peer, Request, ResponseListener } from '../layer.ts';
 import { Code, codeClass } from '../message/code.ts';
 import { ContentFormat } from '../message/content-format.ts';
-import { longestPlainToken } from '../message/extended-token.ts';
-import { type Body, type Message, MessageType } from '../message/message.ts';
+import { type Body, longestPlainToken, type Message, MessageType } from '../message/message.ts';
 import { noResponseOf } from '../message/no-response.ts';
 import {
   findOption,
@@ -107,6 +106,8 @@ export class Exchange implements ReplyOwner {
   readonly #replies: Set<IncomingExchange> = new Set();
   /** The observations among them, by peer and token. */
   readonly #observers: Map<string, IncomingExchange> = new Map();
+  /** What comes now is not served any more, and of ours nothing is asked. */
+  #releasing = false;
   #closed = false;
   /** Where requests go; set when the layers are put together. */
   handler: Handler = (_request, reply) => reply.respond(plain(Code.NotFound));
@@ -155,7 +156,7 @@ export class Exchange implements ReplyOwner {
   }
 
   #send(request: Request, listener: ResponseListener, tokenLength = 0): Cancel {
-    if (this.#closed) throw closed();
+    if (this.#closed || (this.#releasing && request.forwarded !== true)) throw closed();
     if (request.association !== undefined) {
       // Sent as it is, what was meant to be protected would travel in the clear.
       throw new CoapError('ERR_COAP_ASSOCIATION', `expected a layer that protects with ${request.association.kind}, got none`);
@@ -242,6 +243,10 @@ export class Exchange implements ReplyOwner {
 
   /** From the message layer: a request that is no duplicate; `group`: the group address that it was sent to. */
   receiveRequest(message: Message, peer: Peer, incoming: Received, group?: string): void {
+    if (this.#releasing) {
+      if (group === undefined) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
+      return;
+    }
     if (group !== undefined) {
       this.#receiveGroupRequest(message, peer, incoming, group);
       return;
@@ -375,6 +380,12 @@ export class Exchange implements ReplyOwner {
     return false;
   }
 
+  /** Whether a request of ours that left from a source port is still open. */
+  needsSource(number: number): boolean {
+    for (const { peer } of this.#requests.values()) if (peer.source?.number === number) return true;
+    return false;
+  }
+
   failed(peer: Peer, error: unknown): void {
     this.#emit({ type: 'failed', peer, error });
   }
@@ -397,6 +408,17 @@ export class Exchange implements ReplyOwner {
     if (!reply.observes) return;
     const key = observerKey(reply);
     if (this.#observers.get(key) === reply) this.#observers.delete(key);
+  }
+
+  /**
+   * Come to an end: our requests fail now, what is being answered is answered, what comes hears 5.03. `done` is called when no connection is left.
+   *
+   * What a proxy asks for a client goes on, for it is a part of an answer.
+   */
+  release(grace: number | undefined, done: () => void): void {
+    this.#releasing = true;
+    this.messaging.release(grace, done);
+    for (const outgoing of [...this.#requests.values()]) if (!outgoing.forwarded) outgoing.failed(closed());
   }
 
   /** Fail all requests, cancel all replies, close the message layer. */

@@ -3,13 +3,13 @@ import type { Env } from '../../core/env.ts';
 import { CoapError } from '../errors.ts';
 import type { Peer, Request, Response, ResponseListener } from '../layer.ts';
 import { Code, Method } from '../message/code.ts';
-import { longestPlainToken, type TokenSupport } from '../message/extended-token.ts';
-import type { Message } from '../message/message.ts';
+import { longestPlainToken, type Message } from '../message/message.ts';
 import { emptyOption, findOption, OptionNumber } from '../message/option.ts';
 import type { Underway } from '../messaging/message-layer.ts';
 import type { TransmissionListener } from '../messaging/transmission.ts';
 import type { Exchange } from './exchange.ts';
 import { type StatelessTokenOptions, StatelessTokens, statelessTokenCost } from './stateless.ts';
+import type { TokenSupport } from './token-support.ts';
 
 export interface StatelessOptions extends StatelessTokenOptions {
   /** Every peer is known to take extended tokens, by other means than asking it (RFC 8974, Section 3.2). */
@@ -57,10 +57,11 @@ export class StatelessRequests {
     if (length > supported) {
       throw new CoapError('ERR_COAP_TOKEN', `expected a peer that is known to take tokens of ${length} bytes, got one of which ${supported} bytes are known`);
     }
-    const token = this.#tokens.seal(state, peer.key);
     const { messaging } = this.#exchange;
+    const source = messaging.sourceFor(peer);
+    const token = this.#tokens.seal(state, source.key);
     const confirmable = request.nonConfirmable !== true;
-    messaging.transmit(peer, confirmable, token, request, confirmable ? 0 : messaging.probingTime(token, request), nobody);
+    messaging.transmit(source, confirmable, token, request, confirmable ? 0 : messaging.probingTime(token, request), nobody);
   }
 
   #receive(message: Message, peer: Peer, transmission: Underway | undefined): boolean {

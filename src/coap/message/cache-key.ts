@@ -15,8 +15,8 @@ export function sameAssociation(request: Request, response: Response): boolean {
 }
 
 /**
- * Options that tell messages of one operation apart, or that may stand on its first message only: the Block options; Observe (RFC 7641, Section 2); and
- * If-None-Match, which must not be on later blocks (RFC 7959, Section 2.10).
+ * Options that tell messages of one operation apart, or that may stand on its first message only: the Block options; Observe (RFC 7641, Section 2);
+ * If-None-Match, which must not be on later blocks (RFC 7959, Section 2.10); and ETag, which asks about what the client has (RFC 7252, Section 5.10.6.2).
  */
 function variesWithinOperation(number: number): boolean {
   return (
@@ -25,6 +25,7 @@ function variesWithinOperation(number: number): boolean {
     number === OptionNumber.QBlock1 ||
     number === OptionNumber.QBlock2 ||
     number === OptionNumber.Observe ||
+    number === OptionNumber.ETag ||
     number === OptionNumber.IfNoneMatch
   );
 }

@@ -30,22 +30,26 @@ export interface MessageFormat {
   readonly extendedTokens?: boolean;
 }
 
-/** The longest token that a message can carry (RFC 8974, Section 2.1). */
+/** The longest token that a message can carry (RFC 8974, Section 2.1), and without the extension. */
 export const longestToken: number = 269 + 0xffff;
+export const longestPlainToken = 8;
 
 const baseFormat: MessageFormat = {};
 const noOptions: readonly Option[] = [];
 const longestExtension = 269 + 0xffff;
 
-function extensionLength(value: number): number {
+/** Bytes behind the nibble that holds the beginning of a delta, an option length or a token length. */
+export function extensionLength(value: number): number {
   return value < 13 ? 0 : value < 269 ? 1 : 2;
 }
 
-function nibble(value: number): number {
+/** The nibble itself. */
+export function nibble(value: number): number {
   return value < 13 ? value : value < 269 ? 13 : 14;
 }
 
-function writeExtension(into: Uint8Array, offset: number, value: number): number {
+/** Write the bytes behind the nibble; returns where they end. */
+export function writeExtension(into: Uint8Array, offset: number, value: number): number {
   if (value < 13) return offset;
   if (value < 269) {
     into[offset] = value - 13;
@@ -239,6 +243,17 @@ export function encodeParts(
   for (let i = 0; i < tokenLength; i++) bytes[tokenStart + i] = token[i]!;
   writeBody(bytes, tokenStart + tokenLength, options, payload);
   return bytes;
+}
+
+/** An Empty message. */
+export function encodeEmpty(type: MessageType, id: number): Uint8Array {
+  return Uint8Array.of(0x40 | (type << 4), 0, id >>> 8, id);
+}
+
+/** Put a message id into a datagram of our making. */
+export function writeId(datagram: Uint8Array, id: number): void {
+  datagram[2] = id >>> 8;
+  datagram[3] = id;
 }
 
 /** The token in a datagram of our making. */

@@ -32,6 +32,11 @@ export class MessageIds {
     return id;
   }
 
+  /** Whether none is left beyond the 4,096 that are being given out. */
+  isShort(now: number): boolean {
+    return now - this.#lastUse[((this.#next >>> chunkBits) + 1) % chunks]! < this.#lifetime;
+  }
+
   /** Whether an id may have been used within the lifetime. */
   isActive(id: number, now: number): boolean {
     return ((this.#next - 1 - id) & 0xffff) < this.#taken && now - this.#lastUse[id >>> chunkBits]! < this.#lifetime;

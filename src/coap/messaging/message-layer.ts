@@ -57,6 +57,8 @@ export interface MessageLayer {
     listener: TransmissionListener,
     beside?: boolean,
   ): Underway | undefined;
+  /** The peer for a new operation: as it is reached from a source port that has message ids left. */
+  sourceFor(peer: Peer): Peer;
   /** Milliseconds that a Non-confirmable message counts as outstanding. */
   probingTime(token: Uint8Array, body: Body): number;
   /** Be done with a message, without telling its listener. */
@@ -66,6 +68,11 @@ export interface MessageLayer {
   /** Ask whether the peer is there; `finished` or `ERR_COAP_RESET` tell that it is. */
   ping(peer: Peer, listener: TransmissionListener): Underway | undefined;
   stats(): Readonly<Record<string, number>>;
+  /**
+   * Opt for the end of all connections, within `grace` milliseconds if it is given: peers get the answers that they wait for, and are asked nothing more. `done`
+   * is called when no connection is left; over datagrams, where there is none, at once.
+   */
+  release(grace: number | undefined, done: () => void): void;
   /** Fail what is on its way and forget everything. */
   close(): void;
 }

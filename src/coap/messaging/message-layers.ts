@@ -3,7 +3,7 @@ import type { CoapError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import type { Body, Message } from '../message/message.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
-import { StreamRequest, Waiting } from '../stream/connection.ts';
+import { StreamRequest, Waiting } from '../stream/handles.ts';
 import type { StreamLimits } from '../stream/limits.ts';
 import { type ConnectionEvent, StreamMessaging } from '../stream/messaging.ts';
 import type { MessageLayer, PeerWatcher, Received, Underway } from './message-layer.ts';
@@ -18,10 +18,13 @@ export interface MessageLayerPort extends PeerWatcher {
   request(message: Message, peer: Peer, incoming: Received, group?: string): void;
   response(message: Message, peer: Peer, underway: Underway | undefined): boolean;
   isGroupToken(token: Uint8Array): boolean;
+  needsSource(number: number): boolean;
 }
 
 export interface MessageLayerConfig extends MessagingConfig {
   readonly connections: StreamLimits;
+  /** The longest token that a request may have. */
+  readonly longestToken: number;
 }
 
 /** The layer for these transports, and what starts them. With one transport, nothing stands between it and the exchanges. */
@@ -34,11 +37,11 @@ export function messageLayerOf(
   const datagrams = transports.filter((transport): transport is DatagramTransport => !isStream(transport));
   const streams = transports.filter(isStream);
   const messaging = datagrams.length === 0 ? undefined : overDatagrams(datagrams, config, env, port);
-  const { parameters, connections: limits } = config;
+  const { parameters, connections: limits, longestToken, format = {} } = config;
   const connected = new Map(
     streams.map((transport): [UriScheme, StreamMessaging] => [
       transport.scheme,
-      new StreamMessaging(transport, { parameters, limits }, env, {
+      new StreamMessaging(transport, { parameters, limits, longestToken, format }, env, {
         emit: (event) => port.emit(event),
         request: port.request,
         response: (message, peer) => port.response(message, peer, undefined),
@@ -69,8 +72,9 @@ function overDatagrams(transports: readonly DatagramTransport[], config: Message
     transports.length === 1
       ? (datagram: Uint8Array, peer: Peer): void => first!.send(datagram, peer)
       : (datagram: Uint8Array, peer: Peer): void => bySchemes.get(peer.scheme ?? 'coap')?.send(datagram, peer);
-  const { request, response, isGroupToken } = port;
-  return new Messaging(config, env, { send, emit: (event) => port.emit(event), request, response, isGroupToken });
+  const { request, response, isGroupToken, needsSource } = port;
+  const { sources } = bySchemes.get('coap') ?? {};
+  return new Messaging({ ...config, sources }, env, { send, emit: (event) => port.emit(event), request, response, isGroupToken, needsSource });
 }
 
 /** Several transports under the same exchanges: what a peer's scheme names carries the message. */
@@ -116,6 +120,10 @@ class SeveralMessaging implements MessageLayer {
     return this.#for(args[0]).transmit(...args);
   }
 
+  sourceFor(peer: Peer): Peer {
+    return this.#for(peer).sourceFor(peer);
+  }
+
   probingTime(token: Uint8Array, body: Body): number {
     return this.#datagrams?.probingTime(token, body) ?? 0;
   }
@@ -137,6 +145,16 @@ class SeveralMessaging implements MessageLayer {
     const sums: Record<string, number> = {};
     for (const layer of this.#layers()) for (const [name, value] of Object.entries(layer.stats())) sums[name] = (sums[name] ?? 0) + value;
     return sums;
+  }
+
+  release(grace: number | undefined, done: () => void): void {
+    const layers = this.#layers();
+    let left = layers.length;
+    for (const layer of layers) {
+      layer.release(grace, () => {
+        if (--left === 0) done();
+      });
+    }
   }
 
   close(): void {

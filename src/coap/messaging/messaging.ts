@@ -5,31 +5,27 @@ import type { Reachability } from '../echo/reachability.ts';
 import { CoapError, type CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import { codeClass, formatCode, isRequest, isResponse } from '../message/code.ts';
-import { type Body, decodeMessage, encodeParts, type Message, type MessageFormat, MessageType, tokenIn } from '../message/message.ts';
+import { type Body, decodeMessage, encodeEmpty, encodeParts, type Message, type MessageFormat, MessageType, tokenIn, writeId } from '../message/message.ts';
 import { Deduplication, Incoming, Progress } from './deduplication.ts';
 import { GroupMessageIds, MessageIds } from './message-id.ts';
 import type { DerivedParameters } from './parameters.ts';
 import { PeerState } from './peer-state.ts';
 import type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './port.ts';
 import { RandomPool } from './random-pool.ts';
+import { SourceSelection } from './source-selection.ts';
 import { Transmission, type TransmissionListener } from './transmission.ts';
 
 /** So many times ACK_TIMEOUT a Reset to a message that takes no part in NSTART is waited for. */
 const resetPatience = 4;
 
-/** An Empty message. */
-function empty(type: number, id: number): Uint8Array {
-  return Uint8Array.of(0x40 | (type << 4), 0, id >>> 8, id);
-}
-
-function writeId(datagram: Uint8Array, id: number): void {
-  datagram[2] = id >>> 8;
-  datagram[3] = id;
-}
-
 /** Whether a kept reply answers this token: an id that was taken again too early, with another token, is no duplicate. */
 function answersToken(reply: Uint8Array, token: Uint8Array): boolean {
   return equalBytes(tokenIn(reply), token);
+}
+
+/** A peer, in words. */
+function placeOf({ address, port }: Peer): string {
+  return `${address} port ${port}`;
 }
 
 /**
@@ -50,6 +46,7 @@ export class Messaging {
   readonly #peers: Map<string, PeerState> = new Map();
   readonly #duplicates: Deduplication;
   readonly #groupIds: GroupMessageIds;
+  readonly #sources: SourceSelection | undefined;
   readonly #sweep: Task = new Task(() => this.#forget());
   readonly #onTimeout: (transmission: Transmission) => void = (transmission) => this.#timeout(transmission);
   #closed = false;
@@ -65,6 +62,7 @@ export class Messaging {
     this.random = new RandomPool(env);
     this.#duplicates = new Deduplication(config.limits.duplicates);
     this.#groupIds = new GroupMessageIds(config.parameters.exchangeLifetime);
+    this.#sources = config.sources === undefined ? undefined : new SourceSelection(config.sources, this.#peers, env);
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -76,6 +74,7 @@ export class Messaging {
     }
     return {
       peers: this.#peers.size,
+      sources: this.#sources?.size ?? 0,
       duplicates: this.#duplicates.entries,
       duplicateBytes: this.#duplicates.bytes,
       outstanding,
@@ -112,7 +111,7 @@ export class Messaging {
       if (isRequest(code)) this.#request(message, peer, datagram.length);
       else if (isResponse(code)) this.#response(message, peer);
       // RFC 7252 §4.3: an Empty Confirmable message is a ping; an Empty Non-confirmable one is nothing.
-      else if (type === MessageType.CON) this.#port.send(empty(MessageType.RST, message.id), peer);
+      else if (type === MessageType.CON) this.#port.send(encodeEmpty(MessageType.RST, message.id), peer);
       else this.#discard('empty', peer);
     } else if (type === MessageType.ACK) this.#acknowledgement(message, peer, datagram.length);
     else this.#reset(message, peer);
@@ -155,7 +154,7 @@ export class Messaging {
     if (!incoming.confirmable || incoming.progress !== Progress.Pending) return;
     incoming.progress = Progress.Acknowledged;
     this.#clearAckDeadline(incoming);
-    if (!this.#closed) this.#sendWithin(empty(MessageType.ACK, incoming.id), incoming.state);
+    if (!this.#closed) this.#sendWithin(encodeEmpty(MessageType.ACK, incoming.id), incoming.state);
   }
 
   /**
@@ -194,10 +193,14 @@ export class Messaging {
       this.#start(transmission);
       // What is not sent again need not be kept.
       transmission.datagram = emptyBytes;
-    } else if (state.outstanding < this.parameters.nstart) this.#start(transmission);
-    else if (state.queue.length < this.#limits.queue) state.queue.push(transmission);
-    else this.#refuse(transmission);
+    } else if (state.leader.outstanding < this.parameters.nstart) this.#start(transmission);
+    else if (state.leader.queue.length < this.#limits.queue) state.leader.queue.push(transmission);
+    else this.#refuse(transmission, `at most ${this.#limits.queue} messages to wait for ${placeOf(peer)}, got more`);
     return transmission;
+  }
+
+  sourceFor(peer: Peer): Peer {
+    return this.#sources === undefined ? peer : this.#sources.choose(peer);
   }
 
   /** The bytes of a Non-confirmable message divided by PROBING_RATE: how long it counts as outstanding when no response comes (RFC 7252, Section 4.7). */
@@ -214,12 +217,13 @@ export class Messaging {
     if (stage === 'done') return;
     transmission.stage = 'done';
     this.deadlines.clear(transmission);
-    if (stage === 'queued') state.queue.splice(state.queue.indexOf(transmission), 1);
+    const { leader } = state;
+    if (stage === 'queued' && transmission.refusal === undefined) leader.queue.splice(leader.queue.indexOf(transmission), 1);
     if (stage === 'sent') {
       state.sent!.delete(transmission.id);
       if (transmission.beside) return;
-      state.outstanding--;
-      this.#startQueued(state);
+      leader.outstanding--;
+      this.#startQueued(leader);
     }
   }
 
@@ -230,6 +234,11 @@ export class Messaging {
       this.settle(transmission);
       return;
     }
+  }
+
+  /** There is no connection that could be released. */
+  release(_grace: number | undefined, done: () => void): void {
+    done();
   }
 
   /** Fail what is on its way and forget everything. */
@@ -253,7 +262,7 @@ export class Messaging {
   }
 
   #malformed(error: CoapFormatError, peer: Peer): void {
-    if (error.type === MessageType.CON) this.#port.send(empty(MessageType.RST, error.id!), peer);
+    if (error.type === MessageType.CON) this.#port.send(encodeEmpty(MessageType.RST, error.id!), peer);
     this.#discard('format', peer, error.message);
   }
 
@@ -296,7 +305,7 @@ export class Messaging {
       earlier.copies--;
       this.#port.send(earlier.reply!, earlier.state.peer);
     } else if (earlier.reply !== undefined) this.#sendWithin(earlier.reply, earlier.state);
-    else if (earlier.confirmable && earlier.progress === Progress.Acknowledged) this.#sendWithin(empty(MessageType.ACK, earlier.id), earlier.state);
+    else if (earlier.confirmable && earlier.progress === Progress.Acknowledged) this.#sendWithin(encodeEmpty(MessageType.ACK, earlier.id), earlier.state);
   }
 
   #clearAckDeadline(incoming: Incoming): void {
@@ -319,7 +328,7 @@ export class Messaging {
     const incoming = known === undefined ? undefined : new Incoming(known, message.id, confirmable, now);
     if (incoming === undefined || !this.#port.response(message, peer, undefined)) {
       // Also for Non-confirmable ones: it ends an observation that this side has forgotten (RFC 7641 §3.6).
-      this.#port.send(empty(MessageType.RST, message.id), peer);
+      this.#port.send(encodeEmpty(MessageType.RST, message.id), peer);
       this.#discard('unexpected-response', peer, formatCode(message.code));
       return;
     }
@@ -354,18 +363,19 @@ export class Messaging {
       return;
     }
     this.settle(transmission);
-    transmission.listener.failed(new CoapError('ERR_COAP_RESET', `expected a response from ${peer.address} port ${peer.port}, got a Reset`));
+    transmission.listener.failed(new CoapError('ERR_COAP_RESET', `expected a response from ${placeOf(peer)}, got a Reset`));
   }
 
   #start(transmission: Transmission): void {
     const { state } = transmission;
     const id = this.#takeId(state);
     if (id === undefined) {
-      this.#refuse(transmission);
+      const lifetime = this.parameters.exchangeLifetime / 1000;
+      this.#refuse(transmission, `a message id for ${placeOf(state.peer)} that was not used for ${lifetime} s, got none`);
       return;
     }
     transmission.stage = 'sent';
-    if (!transmission.beside) state.outstanding++;
+    if (!transmission.beside) state.leader.outstanding++;
     state.sent ??= new Map();
     if (transmission.confirmable) {
       const { ackTimeout, ackRandomFactor } = this.parameters;
@@ -400,9 +410,9 @@ export class Messaging {
     if (state.reachable || this.reachability!.spend(state, datagram.length) > 0) this.#port.send(datagram, state.peer);
   }
 
-  /** Too much waits for this peer. Told by a deadline of now, since listeners hear nothing before `transmit` returns. */
-  #refuse(transmission: Transmission): void {
-    transmission.stage = 'refused';
+  /** There is too much for this peer. Told by a deadline of now, since listeners hear nothing before `transmit` returns. */
+  #refuse(transmission: Transmission, expected: string): void {
+    transmission.refusal = new CoapError('ERR_COAP_BUSY', `expected ${expected}`);
     this.deadlines.set(transmission, 0);
   }
 
@@ -412,11 +422,9 @@ export class Messaging {
 
   #timeout(transmission: Transmission): void {
     const { state, listener } = transmission;
-    if (transmission.stage === 'refused') {
+    if (transmission.refusal !== undefined) {
       transmission.stage = 'done';
-      listener.failed(
-        new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.queue} waiting messages and a free message id, got more for ${state.peer.address}`),
-      );
+      listener.failed(transmission.refusal);
     } else if (!transmission.confirmable) {
       this.settle(transmission);
       listener.finished();
@@ -426,7 +434,7 @@ export class Messaging {
       this.#retransmit(transmission);
     } else {
       this.settle(transmission);
-      listener.failed(new CoapError('ERR_COAP_TIMEOUT', `expected an acknowledgement from ${state.peer.address} port ${state.peer.port}, got none`));
+      listener.failed(new CoapError('ERR_COAP_TIMEOUT', `expected an acknowledgement from ${placeOf(state.peer)}, got none`));
     }
   }
 
@@ -449,12 +457,15 @@ export class Messaging {
     state.ids ??= new MessageIds(this.random.uint32(), this.parameters.exchangeLifetime);
     let id = state.ids.take(now);
     while (id !== undefined && this.#groupIds.has(id, now)) id = state.ids.take(now);
+    this.#sources?.taken(state, now);
     return id;
   }
 
   #addPeer(peer: Peer): PeerState {
     if (this.#sweep.slot < 0) this.deadlines.set(this.#sweep, this.parameters.exchangeLifetime / 8);
-    const state = new PeerState(peer, this.#peers);
+    const first = peer.source?.first;
+    const leader = first === undefined ? undefined : (this.#peers.get(first.key) ?? this.#addPeer(first));
+    const state = new PeerState(peer, this.#peers, leader);
     this.reachability?.enter(state);
     return state;
   }
@@ -470,7 +481,8 @@ export class Messaging {
     const before = this.#env.now() - this.parameters.exchangeLifetime;
     this.#duplicates.forgetBefore(before);
     for (const state of this.#peers.values()) state.release(state.ids !== undefined && state.ids.lastUse <= before);
-    if (this.#peers.size > 0) this.deadlines.set(this.#sweep, this.parameters.exchangeLifetime / 8);
+    this.#sources?.release((number) => this.#port.needsSource?.(number) === true);
+    if (this.#peers.size + (this.#sources?.size ?? 0) > 0) this.deadlines.set(this.#sweep, this.parameters.exchangeLifetime / 8);
   }
 
   /** Elicit a Reset: an Empty Confirmable message, the "CoAP ping" (RFC 7252, Section 4.3). */

@@ -7,6 +7,10 @@ import type { Transmission } from './transmission.ts';
 export class PeerState {
   readonly peer: Peer;
   readonly #table: Map<string, PeerState>;
+  /** The state for the first source port that reaches the peer: `outstanding` and `queue` there are for all of them, since NSTART is. */
+  readonly leader: PeerState;
+  /** States for other source ports. */
+  followers = 0;
   /** Messages received within the last EXCHANGE_LIFETIME, by message id. */
   readonly seen: Map<number, Incoming> = new Map();
   /** Messages sent that an ACK or RST may still concern, by message id; made when the first is sent. */
@@ -23,9 +27,11 @@ export class PeerState {
   /** What waits for its turn, in order. */
   readonly queue: Transmission[] = [];
 
-  constructor(peer: Peer, table: Map<string, PeerState>) {
+  constructor(peer: Peer, table: Map<string, PeerState>, leader?: PeerState) {
     this.peer = peer;
     this.#table = table;
+    this.leader = leader ?? this;
+    if (leader !== undefined) leader.followers++;
     table.set(peer.key, this);
   }
 
@@ -33,6 +39,7 @@ export class PeerState {
   release(idsOver = false): void {
     if (idsOver) this.ids = undefined;
     if (
+      this.followers === 0 &&
       this.replies === 0 &&
       this.seen.size === 0 &&
       this.ids === undefined &&
@@ -40,7 +47,9 @@ export class PeerState {
       this.queue.length === 0 &&
       (this.sent?.size ?? 0) === 0
     ) {
-      this.#table.delete(this.peer.key);
+      if (!this.#table.delete(this.peer.key) || this.leader === this) return;
+      this.leader.followers--;
+      this.leader.release();
     }
   }
 }

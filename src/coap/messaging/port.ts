@@ -4,6 +4,7 @@ import type { Message, MessageFormat } from '../message/message.ts';
 import type { DeduplicationLimits, Incoming } from './deduplication.ts';
 import type { DerivedParameters } from './parameters.ts';
 import type { Transmission } from './transmission.ts';
+import type { SourcePorts } from './transport.ts';
 
 export interface MessagingLimits {
   /** What is remembered of received messages, to recognise duplicates. */
@@ -22,6 +23,8 @@ export interface MessagingConfig {
   readonly format?: MessageFormat;
   /** Absent: whatever address seems to ask is sent what it asks for. */
   readonly reachability?: Reachability | undefined;
+  /** For more messages to a peer than one source port has ids for. */
+  readonly sources?: SourcePorts | undefined;
 }
 
 /** A datagram that was ignored or rejected. `reason` is stable. */
@@ -53,4 +56,6 @@ export interface MessagingPort {
   response(message: Message, peer: Peer, transmission: Transmission | undefined): boolean;
   /** Whether this is the token of a request to a group: its response comes from an endpoint to which nothing was sent. */
   isGroupToken?(token: Uint8Array): boolean;
+  /** Whether a response may still come to a source port. */
+  needsSource?(number: number): boolean;
 }

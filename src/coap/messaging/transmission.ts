@@ -15,7 +15,7 @@ export interface TransmissionListener {
   supersede?(): Body | undefined;
 }
 
-export type Stage = 'queued' | 'sent' | 'refused' | 'done';
+export type Stage = 'queued' | 'sent' | 'done';
 
 /** One message on its way: its retransmissions and its place among the outstanding interactions. Its deadline is the next timeout. */
 export class Transmission extends Deadline {
@@ -26,6 +26,8 @@ export class Transmission extends Deadline {
   /** The datagram; the message id is written in when it is sent. */
   datagram: Uint8Array;
   stage: Stage = 'queued';
+  /** Why it is not sent, and not kept until it can be. */
+  refusal: CoapError | undefined = undefined;
   /** Non-confirmable and paced by its sender: it takes no part in NSTART, and is here for the Reset that may answer it. */
   beside = false;
   id = -1;

@@ -22,10 +22,24 @@ export interface TransportBase {
  * Datagrams change hands: the receiver may keep what it gets, and neither side writes a datagram after it was handed over.
  */
 export interface DatagramTransport extends TransportBase {
+  /** Source ports beside the one of `local`. Absent: there are none. */
+  readonly sources?: SourcePorts;
   /** Deliver what comes in to `receive`, from now on, with the group address that it was sent to, if it was. Called once. */
   start(receive: (datagram: Uint8Array, peer: Peer, group?: string) => void): void;
   /** Send, or fail in silence: datagrams get lost anyway. Never throws. */
   send(datagram: Uint8Array, peer: Peer): void;
+}
+
+/**
+ * Source ports of a datagram transport beside the first, which are opened when they are asked for. What comes in at one has peers with that `source`, and what
+ * is sent to such a peer leaves from there.
+ */
+export interface SourcePorts {
+  /** How many there may be at once, with the first. */
+  readonly most: number;
+  /** The peer as it is reached from a source port, numbered from 1. Opens it if need be. */
+  peer(first: Peer, number: number): Peer;
+  close(number: number): void;
 }
 
 /** One connection, as the engine uses it. Bytes change hands. No method throws, and none calls the listener before it has returned. */

@@ -14,6 +14,9 @@ import { addHopName, endToEndOptions, responseForClient, validResponse } from '.
 import type { Upstream } from './port.ts';
 import { type ProxyTarget, targetText } from './target.ts';
 
+/** Seconds after which a client may try again when there is too much to do (RFC 7252, Section 5.9.3.4). */
+export const retryAfter = 5;
+
 /** What a proxy did with a request. Targets are servers: what a client wanted of one is nobody's business. */
 export type ProxyEvent =
   | {
@@ -117,7 +120,8 @@ export class ProxyExchange implements ResponseListener {
     this.#mayHaveChanged();
     this.#finish();
     this.#parts.emit({ type: 'failed', ...this.#facts(), code, error });
-    this.#reply.respond(diagnosed(code, `${this.#parts.name()}: ${text}`));
+    const options = code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, retryAfter)] : [];
+    this.#reply.respond(diagnosed(code, `${this.#parts.name()}: ${text}`, options));
   }
 
   response(response: Response, last: boolean): void {

@@ -7,7 +7,7 @@ import { Code } from '../message/code.ts';
 import { type Option, OptionNumber, sortOptions, uintOption, withoutOptions } from '../message/option.ts';
 import { parseUri } from '../message/uri.ts';
 import { type CacheOptions, ResponseCache } from './cache.ts';
-import { asProtocolError, type Destination, diagnosed, type ProxyEvent, ProxyExchange, type ProxyParts } from './exchange.ts';
+import { asProtocolError, type Destination, diagnosed, type ProxyEvent, ProxyExchange, type ProxyParts, retryAfter } from './exchange.ts';
 import { nextHopLimit } from './options.ts';
 import type { Proxying, Route, Upstream } from './port.ts';
 import { type ReverseRoute, ReverseRoutes } from './reverse-routes.ts';
@@ -65,8 +65,6 @@ const defaultLimits: ProxyLimits = { exchanges: 4096, exchangesPerClient: 1024, 
 
 /** Milliseconds for which the address of a name is remembered. */
 const addressLifetime = 30_000;
-/** Seconds after which a client may try again when there is too much to do. */
-const retryAfter = 5;
 
 /** RFC 7252 §8.2.2 would have all members answer, and has no way to say which of them did. */
 const multicast = (): CoapError => new CoapError('ERR_COAP_MULTICAST', 'expected a target that is one endpoint, got a multicast address');

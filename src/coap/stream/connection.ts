@@ -1,13 +1,12 @@
 import { emptyBytes } from '../../core/bytes.ts';
 import { type Deadlines, Task } from '../deadline.ts';
-import { CoapError } from '../errors.ts';
+import { CoapError, CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import { isRequest, isResponse } from '../message/code.ts';
-import type { Body, Message } from '../message/message.ts';
-import type { Received } from '../messaging/message-layer.ts';
-import type { TransmissionListener } from '../messaging/transmission.ts';
+import { type Body, longestPlainToken, type Message, type MessageFormat } from '../message/message.ts';
 import type { Wire, WireListener } from '../messaging/transport.ts';
 import { encodeFrame, FrameReader, type Framing } from './framing.ts';
+import { StreamRequest, type Waiting } from './handles.ts';
 import type { StreamLimits } from './limits.ts';
 import {
   applyCsm,
@@ -37,38 +36,6 @@ export interface ConnectionPort {
   /** Whether something of ours is under way; `observations` count, or do not. */
   needs(connection: StreamConnection, observations: boolean): boolean;
   unexpected(connection: StreamConnection, code: number): void;
-}
-
-/** A request that came in on a connection. */
-export class StreamRequest implements Received {
-  readonly confirmable = true;
-  readonly connection: StreamConnection;
-  /** Its place in the order of arrival. */
-  readonly number: number;
-
-  constructor(connection: StreamConnection, number: number) {
-    this.connection = connection;
-    this.number = number;
-  }
-}
-
-/** A message that waits: for the connection, for room on it, or, a Ping, for its Pong. */
-export class Waiting {
-  readonly confirmable = true;
-  readonly listener: TransmissionListener;
-  /** What is still to be written. */
-  frame: Uint8Array | undefined;
-  /** A Ping. It has an empty token, which is what some servers answer any Ping with; Pongs come in the order of Pings. */
-  readonly ping: boolean;
-  settled = false;
-  /** Where it waits. */
-  holder: StreamConnection | undefined = undefined;
-
-  constructor(listener: TransmissionListener, frame: Uint8Array | undefined, ping = false) {
-    this.listener = listener;
-    this.frame = frame;
-    this.ping = ping;
-  }
 }
 
 /** Pings with Custody whose Pong waits for answers. */
@@ -118,7 +85,7 @@ export class StreamConnection implements WireListener {
     this.#config = config;
     this.#port = port;
     this.capabilities = baseCapabilities();
-    this.#reader = new FrameReader(config.framing, config.maxMessageSize);
+    this.#reader = new FrameReader(config.framing, config.announced.maxMessageSize, config.format);
     config.deadlines.set(this.#patience, config.limits.handshake);
   }
 
@@ -143,18 +110,39 @@ export class StreamConnection implements WireListener {
     return this.#paused;
   }
 
+  /** Whether a message with this code may leave at once. A connection that is to end gets no new requests (RFC 8323, Section 5.5). */
+  takes(code: number): boolean {
+    return !this.#paused && (this.stage === 'ready' || (this.stage === 'releasing' && !isRequest(code)));
+  }
+
   /**
    * Write a message.
    *
-   * @throws {CoapError} `ERR_COAP_OPTION`, `ERR_COAP_TOKEN`, `ERR_COAP_MESSAGE_SIZE` when the peer takes none as large
+   * @throws {CoapError} `ERR_COAP_OPTION`, `ERR_COAP_TOKEN` when the peer takes no request with such a token, `ERR_COAP_MESSAGE_SIZE` when it takes none as large
    */
   send(token: Uint8Array, body: Body): void {
-    this.#write(encodeFrame(this.#config.framing, body.code, token, body.options, body.payload, this.capabilities.maxMessageSize));
+    if (token.length > longestPlainToken && isRequest(body.code)) this.#checkToken(token);
+    this.#write(encodeFrame(this.#config.framing, body.code, token, body.options, body.payload, this.capabilities.maxMessageSize, this.#config.format));
+  }
+
+  /** RFC 8974 §2.2.1: what the peer announced is for requests; a response has the token that its request had. */
+  #checkToken(token: Uint8Array): void {
+    const { extendedTokenLength } = this.capabilities;
+    if (token.length > extendedTokenLength) {
+      throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most ${extendedTokenLength} bytes, which is what the peer takes, got ${token.length}`);
+    }
+  }
+
+  #checkSize(length: number): void {
+    const { maxMessageSize } = this.capabilities;
+    if (length > maxMessageSize) {
+      throw new CoapError('ERR_COAP_MESSAGE_SIZE', `expected a message of at most ${maxMessageSize} bytes, which is what the peer takes, got ${length}`);
+    }
   }
 
   /** Keep a message until it can leave; `false` when too many wait. */
   hold(waiting: Waiting): boolean {
-    const room = this.stage === 'releasing' ? this.successors : this.#waiting;
+    const room = this.stage === 'releasing' && waiting.movable ? this.successors : this.#waiting;
     if (room.size >= this.#config.limits.queue || this.#pings.size >= mostPings) return false;
     // Of a Ping nothing is heard before its Pong; other messages are held only where they cannot leave.
     if (waiting.ping && this.stage === 'ready') this.#flushOne(waiting);
@@ -173,12 +161,12 @@ export class StreamConnection implements WireListener {
   #flushOne(waiting: Waiting): void {
     const frame = waiting.frame!;
     waiting.frame = undefined;
-    if (frame.length > this.capabilities.maxMessageSize) {
-      const { maxMessageSize } = this.capabilities;
+    try {
+      this.#checkSize(frame.length);
+      if (waiting.token !== undefined) this.#checkToken(waiting.token);
+    } catch (error) {
       waiting.settled = true;
-      waiting.listener.failed(
-        new CoapError('ERR_COAP_MESSAGE_SIZE', `expected a message of at most ${maxMessageSize} bytes, which is what the peer takes, got ${frame.length}`),
-      );
+      waiting.listener.failed(error as CoapError);
       return;
     }
     this.#write(frame);
@@ -227,15 +215,30 @@ export class StreamConnection implements WireListener {
     return oldest.done !== true && oldest.value.number < number;
   }
 
-  /** Opt for an orderly end: the peer is to close (RFC 8323, Section 5.5). */
-  release(release: Partial<Release>): void {
-    if (this.stage !== 'ready') {
-      if (this.stage === 'opening') this.#fail(new CoapError('ERR_COAP_CLOSED', 'the connection was given up'));
+  /**
+   * Opt for an orderly end: the peer is to close, when it has its answers. After `grace` milliseconds we do.
+   *
+   * @see https://www.rfc-editor.org/rfc/rfc8323#section-5.5
+   */
+  release(release: Partial<Release>, grace: number = this.#config.limits.release): void {
+    if (this.stage === 'closed') return;
+    if (this.stage === 'opening') {
+      this.#fail(new CoapError('ERR_COAP_CLOSED', 'the connection was given up'));
       return;
     }
-    this.send(emptyBytes, encodeRelease(release));
+    if (this.stage === 'ready') this.send(emptyBytes, encodeRelease(release));
+    this.#releasing(grace);
+  }
+
+  /** From now on the connection only comes to its end: requests that have not left wait for the next one. */
+  #releasing(grace: number): void {
     this.stage = 'releasing';
-    this.#config.deadlines.set(this.#patience, this.#config.limits.release);
+    this.#config.deadlines.set(this.#patience, grace);
+    for (const waiting of [...this.#waiting]) {
+      if (!waiting.movable) continue;
+      this.#waiting.delete(waiting);
+      this.successors.add(waiting);
+    }
   }
 
   /** Tell the peer what is wrong, and close (RFC 8323, Section 5.6). */
@@ -331,6 +334,9 @@ export class StreamConnection implements WireListener {
     if (this.stage === 'opening' && code !== SignalingCode.CSM && code !== SignalingCode.Abort) {
       throw new SignalingError('expected a CSM as the first message, got another');
     }
+    // RFC 8974 §2.2.1.
+    const { extendedTokenLength: most } = this.#config.announced;
+    if (message.token.length > most && !isResponse(code)) throw new CoapFormatError(`expected a token of at most ${most} bytes, got ${message.token.length}`);
     if (isRequest(code)) {
       const request = new StreamRequest(this, this.#requests++);
       this.#unanswered.add(request);
@@ -399,8 +405,7 @@ export class StreamConnection implements WireListener {
   #takeRelease(message: Message): void {
     const release = decodeRelease(message);
     this.#peerReleased = true;
-    if (this.stage === 'ready') this.stage = 'releasing';
-    this.#config.deadlines.set(this.#patience, this.#config.limits.release);
+    this.#releasing(this.#config.limits.release);
     this.#port.released(this, release);
     this.#closeIfReleased();
   }
@@ -416,9 +421,7 @@ export class StreamConnection implements WireListener {
   #sayCsm(): void {
     if (this.#saidCsm) return;
     this.#saidCsm = true;
-    this.#write(
-      encodeFrame(this.#config.framing, SignalingCode.CSM, emptyBytes, ...partsOf(encodeCsm({ maxMessageSize: this.#config.maxMessageSize, blockwise: true }))),
-    );
+    this.#write(encodeFrame(this.#config.framing, SignalingCode.CSM, emptyBytes, ...partsOf(encodeCsm(this.#config.announced))));
   }
 
   #outOfPatience(): void {
@@ -468,7 +471,9 @@ export class StreamConnection implements WireListener {
 /** What all connections of an endpoint share. */
 export interface ConnectionConfig {
   readonly framing: Framing;
-  readonly maxMessageSize: number;
+  readonly format: MessageFormat;
+  /** What our CSMs say. */
+  readonly announced: Readonly<Capabilities>;
   readonly limits: StreamLimits;
   readonly deadlines: Deadlines;
   now(): number;

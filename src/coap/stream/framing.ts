@@ -1,12 +1,24 @@
 import { emptyBytes } from '../../core/bytes.ts';
 import { CoapError, CoapFormatError } from '../errors.ts';
-import { decodeOptions, encodedLength, type Message, MessageType, writeBody } from '../message/message.ts';
+import {
+  decodeOptions,
+  encodedLength,
+  extensionLength,
+  longestToken,
+  type Message,
+  type MessageFormat,
+  MessageType,
+  nibble as nibbleOf,
+  writeBody,
+  writeExtension,
+} from '../message/message.ts';
 import type { Option } from '../message/option.ts';
 
 /** How messages are told apart: by a length in front of each (TCP, TLS), or by the frames of the WebSocket Protocol. */
 export type Framing = 'length' | 'frame';
 
 const longestMessage = 65_805 + 0xffff_ffff;
+const baseFormat: MessageFormat = {};
 
 /** Bytes of the Extended Length that a Len nibble announces. */
 function extensionOf(nibble: number): number {
@@ -16,8 +28,10 @@ function extensionOf(nibble: number): number {
 /**
  * A message as it stands on a connection.
  *
- * @throws {CoapError} `ERR_COAP_TOKEN`, `ERR_COAP_OPTION`, `ERR_COAP_MESSAGE_SIZE` above `most` bytes
- * @see https://www.rfc-editor.org/rfc/rfc8323#section-3.2 and https://www.rfc-editor.org/rfc/rfc8323#section-4.2
+ * @throws {CoapError} `ERR_COAP_TOKEN` when the token is longer than 8 bytes and extended tokens are off, or than any token can be; `ERR_COAP_OPTION`,
+ * `ERR_COAP_MESSAGE_SIZE` above `most` bytes
+ * @see https://www.rfc-editor.org/rfc/rfc8323#section-3.2, https://www.rfc-editor.org/rfc/rfc8323#section-4.2 and
+ * https://www.rfc-editor.org/rfc/rfc8974#appendix-A.2
  */
 export function encodeFrame(
   framing: Framing,
@@ -26,24 +40,28 @@ export function encodeFrame(
   options: readonly Option[],
   payload: Uint8Array,
   most: number = longestMessage,
+  format: MessageFormat = baseFormat,
 ): Uint8Array {
-  if (token.length > 8) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most 8 bytes, got ${token.length}`);
+  const longest = format.extendedTokens === true ? longestToken : 8;
+  if (token.length > longest) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most ${longest} bytes, got ${token.length}`);
   const length = encodedLength(options, payload);
   const nibble = framing === 'frame' ? 0 : length < 13 ? length : length < 269 ? 13 : length < 65_805 ? 14 : 15;
   const extension = extensionOf(nibble);
-  const start = 2 + extension + token.length;
+  const tokenStart = 2 + extension + extensionLength(token.length);
+  const start = tokenStart + token.length;
   if (start + length > most) {
     throw new CoapError('ERR_COAP_MESSAGE_SIZE', `expected a message of at most ${most} bytes, which is what the peer takes, got ${start + length}`);
   }
   const bytes = new Uint8Array(start + length);
-  bytes[0] = (nibble << 4) | token.length;
+  bytes[0] = (nibble << 4) | nibbleOf(token.length);
   let extended = length - (nibble === 13 ? 13 : nibble === 14 ? 269 : 65_805);
   for (let i = extension; i > 0; i--) {
     bytes[i] = extended;
     extended = Math.floor(extended / 256);
   }
   bytes[1 + extension] = code;
-  for (let i = 0; i < token.length; i++) bytes[2 + extension + i] = token[i]!;
+  writeExtension(bytes, 2 + extension, token.length);
+  for (let i = 0; i < token.length; i++) bytes[tokenStart + i] = token[i]!;
   writeBody(bytes, start, options, payload);
   return bytes;
 }
@@ -63,6 +81,7 @@ function isReserved(code: number): boolean {
 export class FrameReader {
   readonly #framing: Framing;
   readonly #most: number;
+  readonly #format: MessageFormat;
   /** What came and was not read yet. */
   readonly #chunks: Uint8Array[] = [];
   #offset = 0;
@@ -70,9 +89,10 @@ export class FrameReader {
   #kept = emptyBytes;
   #keptLength = 0;
 
-  constructor(framing: Framing, most: number) {
+  constructor(framing: Framing, most: number, format: MessageFormat = baseFormat) {
     this.#framing = framing;
     this.#most = most;
+    this.#format = format;
   }
 
   /** Bytes of an incomplete message that are held. */
@@ -107,7 +127,7 @@ export class FrameReader {
     if (frame.length < 2) throw new CoapFormatError(`expected a frame of at least 2 bytes, got ${frame.length}`);
     // RFC 8323 §4.2: Len MUST be zero.
     if (frame[0]! >>> 4 !== 0) throw new CoapFormatError(`expected Len 0 in a frame, got ${frame[0]! >>> 4}`);
-    return messageIn(frame, 1);
+    return messageIn(frame, 1, this.#format);
   }
 
   #nextMessage(): Message | undefined {
@@ -120,7 +140,7 @@ export class FrameReader {
         if (total <= available) {
           const bytes = chunk.subarray(this.#offset, this.#offset + total);
           this.#advance(total);
-          return messageIn(bytes, 1 + extensionOf(bytes[0]! >>> 4));
+          return messageIn(bytes, 1 + extensionOf(bytes[0]! >>> 4), this.#format);
         }
       }
       const message = this.#collect(chunk, available);
@@ -146,7 +166,7 @@ export class FrameReader {
     const bytes = this.#kept.subarray(0, length);
     this.#kept = emptyBytes;
     this.#keptLength = 0;
-    return messageIn(bytes, 1 + extensionOf(bytes[0]! >>> 4));
+    return messageIn(bytes, 1 + extensionOf(bytes[0]! >>> 4), this.#format);
   }
 
   #advance(count: number): void {
@@ -160,8 +180,8 @@ export class FrameReader {
   #totalOf(bytes: Uint8Array, offset: number, available: number): number {
     const first = bytes[offset]!;
     const nibble = first >>> 4;
-    const tokenLength = first & 0x0f;
-    if (tokenLength > 8) throw new CoapFormatError(`expected a token length of 0 to 8, got ${tokenLength}`);
+    const tkl = first & 0x0f;
+    checkTkl(tkl, this.#format);
     const extension = extensionOf(nibble);
     if (available < 1 + extension) return Number.POSITIVE_INFINITY;
     let length = nibble;
@@ -170,7 +190,14 @@ export class FrameReader {
       for (let i = 1; i <= extension; i++) length = length * 256 + bytes[offset + i]!;
       length += nibble === 13 ? 13 : nibble === 14 ? 269 : 65_805;
     }
-    const total = 2 + extension + tokenLength + length;
+    let total = 2 + extension + length;
+    if (tkl < 13) total += tkl;
+    else {
+      // Behind the code stands the length of the token.
+      total += tkl - 12;
+      if (total <= this.#most && available < 2 + extension + tkl - 12) return Number.POSITIVE_INFINITY;
+      if (total <= this.#most) total += tokenLengthAt(bytes, tkl, offset + 2 + extension);
+    }
     if (total > this.#most) throw tooLarge(this.#most, total);
     return total;
   }
@@ -180,13 +207,27 @@ function tooLarge(most: number, length: number): CoapError {
   return new CoapError('ERR_COAP_MESSAGE_SIZE', `expected a message of at most ${most} bytes, got one of ${length}`);
 }
 
+function checkTkl(tkl: number, format: MessageFormat): void {
+  const most = format.extendedTokens === true ? 14 : 8;
+  if (tkl > most) throw new CoapFormatError(`expected a token length of 0 to ${most}, got ${tkl}`);
+}
+
+/** The length that a TKL stands for, with the bytes behind the code where it is 13 or 14 (RFC 8974, Section 2.1). */
+function tokenLengthAt(bytes: Uint8Array, tkl: number, offset: number): number {
+  if (tkl < 13) return tkl;
+  return tkl === 13 ? 13 + bytes[offset]! : 269 + ((bytes[offset]! << 8) | bytes[offset + 1]!);
+}
+
 /** The message whose code is at `codeAt`. It has the type of what is to be answered: there is no other on a connection. */
-function messageIn(bytes: Uint8Array, codeAt: number): Message {
-  const tokenLength = bytes[0]! & 0x0f;
+function messageIn(bytes: Uint8Array, codeAt: number, format: MessageFormat): Message {
+  const tkl = bytes[0]! & 0x0f;
+  checkTkl(tkl, format);
   const code = bytes[codeAt]!;
-  const tokenEnd = codeAt + 1 + tokenLength;
-  if (tokenLength > 8) throw new CoapFormatError(`expected a token length of 0 to 8, got ${tokenLength}`);
-  if (tokenEnd > bytes.length) throw new CoapFormatError(`expected a token of ${tokenLength} bytes, got ${bytes.length - codeAt - 1}`);
+  const tokenStart = codeAt + 1 + (tkl < 13 ? 0 : tkl - 12);
+  if (tokenStart > bytes.length) throw new CoapFormatError('expected an extended token length, got the end of the message');
+  const tokenLength = tokenLengthAt(bytes, tkl, codeAt + 1);
+  const tokenEnd = tokenStart + tokenLength;
+  if (tokenEnd > bytes.length) throw new CoapFormatError(`expected a token of ${tokenLength} bytes, got ${bytes.length - tokenStart}`);
   // RFC 8323 §5.4: Empty messages are ignored, whatever is in them.
   if (code === 0) return { type: MessageType.CON, code, id: 0, token: emptyBytes, options: [], payload: emptyBytes };
   if (isReserved(code)) throw new CoapFormatError(`expected a code of class 0, 2, 4, 5 or 7, got ${code >>> 5}`);
@@ -195,7 +236,7 @@ function messageIn(bytes: Uint8Array, codeAt: number): Message {
     type: MessageType.CON,
     code,
     id: 0,
-    token: tokenLength === 0 ? emptyBytes : bytes.subarray(codeAt + 1, tokenEnd),
+    token: tokenLength === 0 ? emptyBytes : bytes.subarray(tokenStart, tokenEnd),
     options,
     payload: end === bytes.length ? emptyBytes : bytes.subarray(end),
   };

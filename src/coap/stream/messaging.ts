@@ -3,16 +3,17 @@ import type { Env } from '../../core/env.ts';
 import { Deadlines, Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
-import { formatCode } from '../message/code.ts';
-import type { Body, Message } from '../message/message.ts';
+import { formatCode, isRequest } from '../message/code.ts';
+import { type Body, longestPlainToken, type Message, type MessageFormat } from '../message/message.ts';
 import type { MessageLayer, PeerWatcher, Received, Underway } from '../messaging/message-layer.ts';
 import type { DerivedParameters } from '../messaging/parameters.ts';
 import type { DiscardedEvent } from '../messaging/port.ts';
 import { RandomPool } from '../messaging/random-pool.ts';
 import type { TransmissionListener } from '../messaging/transmission.ts';
 import type { StreamTransport, Wire, WireListener } from '../messaging/transport.ts';
-import { type ConnectionConfig, type ConnectionPort, StreamConnection, type StreamRequest, Waiting } from './connection.ts';
+import { type ConnectionConfig, type ConnectionPort, StreamConnection } from './connection.ts';
 import { encodeFrame } from './framing.ts';
+import { type StreamRequest, Waiting } from './handles.ts';
 import type { StreamLimits } from './limits.ts';
 import { StreamPeer } from './peer.ts';
 import { encodePing, type Release, SignalingCode } from './signaling.ts';
@@ -26,6 +27,14 @@ export interface StreamMessagingPort extends PeerWatcher {
   emit(event: ConnectionEvent | DiscardedEvent): void;
   request(message: Message, peer: Peer, incoming: Received): void;
   response(message: Message, peer: Peer): boolean;
+}
+
+export interface StreamMessagingConfig {
+  readonly parameters: DerivedParameters;
+  readonly limits: StreamLimits;
+  readonly format?: MessageFormat;
+  /** The longest token that a request may have. Default 8. */
+  readonly longestToken?: number;
 }
 
 /** Peers of which is remembered that they want no connection for some time. */
@@ -49,14 +58,13 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
   readonly #connections: Map<string, StreamConnection> = new Map();
   /** Times until which a peer wants no connection, by key. */
   readonly #holdOffs: Map<string, number> = new Map();
+  /** No connection is opened or accepted any more. */
+  #releasing = false;
+  /** To be told when there is no connection left. */
+  #released: (() => void) | undefined = undefined;
   #closed = false;
 
-  constructor(
-    transport: StreamTransport,
-    config: { readonly parameters: DerivedParameters; readonly limits: StreamLimits },
-    env: Env,
-    port: StreamMessagingPort,
-  ) {
+  constructor(transport: StreamTransport, config: StreamMessagingConfig, env: Env, port: StreamMessagingPort) {
     this.#transport = transport;
     this.parameters = config.parameters;
     this.#limits = config.limits;
@@ -65,7 +73,9 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     this.deadlines = new Deadlines(env);
     this.random = new RandomPool(env);
     const { framing, maxMessageSize } = transport;
-    this.#config = { framing, maxMessageSize, limits: config.limits, deadlines: this.deadlines, now: () => env.now() };
+    const { limits, longestToken = longestPlainToken, format = {} } = config;
+    const announced = { maxMessageSize, blockwise: true, extendedTokenLength: longestToken };
+    this.#config = { framing, format, announced, limits, deadlines: this.deadlines, now: () => env.now() };
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -87,7 +97,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     if (peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
     const full = this.#connections.size >= this.#limits.connections;
     this.#connections.set(peer.key, connection);
-    if (this.#closed) connection.close(closedError());
+    if (this.#releasing) connection.close(closedError());
     else if (full) connection.abort(new CoapError('ERR_COAP_BUSY', `expected at most ${this.#limits.connections} connections, got more`));
     return connection;
   }
@@ -108,13 +118,15 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
 
   transmit(peer: Peer, _confirmable: boolean, token: Uint8Array, body: Body, _hold: number, listener: TransmissionListener): Underway | undefined {
     const connection = this.#connections.get(peer.key);
-    if (connection !== undefined && peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
-    if (connection?.stage === 'ready' && !connection.congested) {
+    if (connection?.takes(body.code)) {
+      if (peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
       connection.send(token, body);
       return this.#underway(connection, listener);
     }
     if (this.#closed) return undefined;
-    return this.#hold(peer, new Waiting(listener, encodeFrame(this.#transport.framing, body.code, token, body.options, body.payload)));
+    const { framing, format } = this.#config;
+    const frame = encodeFrame(framing, body.code, token, body.options, body.payload, undefined, format);
+    return this.#hold(peer, new Waiting(listener, frame, isRequest(body.code) ? token : undefined));
   }
 
   /** The sender of a message that filled the connection waits until there is room again. */
@@ -145,6 +157,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     const { key, address, port } = peer;
     let connection = this.#connections.get(key);
     if (connection === undefined) {
+      if (this.#releasing) return closedError();
       if (!(peer instanceof StreamPeer) || peer.accepted) {
         return new CoapError('ERR_COAP_CONNECTION', `expected a connection with ${address} port ${port}, got none that is open or can be opened`);
       }
@@ -153,10 +166,10 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
       this.#holdOffs.delete(key);
       if (this.#connections.size >= this.#limits.connections) return this.#busy(`${this.#limits.connections} connections`);
       connection = new StreamConnection(peer, this.#config, this);
-      peer.capabilities = connection.capabilities;
       this.#connections.set(key, connection);
       connection.attach(this.#transport.connect(peer, connection));
     }
+    if (peer instanceof StreamPeer) peer.capabilities = connection.capabilities;
     return connection.hold(waiting) ? undefined : this.#busy(`${this.#limits.queue} waiting messages`);
   }
 
@@ -164,10 +177,15 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     return new CoapError('ERR_COAP_BUSY', `expected at most ${most}, got more`);
   }
 
-  /** Nothing is paced on a connection. */
+  /** There are no message ids that could run out. */
+  sourceFor(peer: Peer): Peer {
+    return peer;
+  }
+
   /** Nothing is sent again on a connection. */
   settleToken(): void {}
 
+  /** Nothing is paced on a connection. */
   probingTime(): number {
     return 0;
   }
@@ -182,12 +200,27 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
   ping(peer: Peer, listener: TransmissionListener): Underway | undefined {
     if (this.#closed) return undefined;
     const { code, options, payload } = encodePing(SignalingCode.Ping, false);
-    return this.#hold(peer, new Waiting(listener, encodeFrame(this.#transport.framing, code, emptyBytes, options, payload), true));
+    return this.#hold(peer, new Waiting(listener, encodeFrame(this.#config.framing, code, emptyBytes, options, payload), undefined, true));
+  }
+
+  release(grace: number | undefined, done: () => void): void {
+    this.#releasing = true;
+    this.#released = done;
+    for (const connection of [...this.#connections.values()]) connection.release({}, grace);
+    this.#checkReleased();
+  }
+
+  #checkReleased(): void {
+    const done = this.#released;
+    if (done === undefined || this.#connections.size > 0) return;
+    this.#released = undefined;
+    done();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#releasing = true;
     for (const connection of [...this.#connections.values()]) connection.close(closedError());
     this.#holdOffs.clear();
     this.deadlines.clearAll();
@@ -228,10 +261,11 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     this.#port.emit({ type: 'connection', state: 'closed', peer, error });
     for (const waiting of successors) {
       if (waiting.settled) continue;
-      if (this.#closed) waiting.listener.failed(error);
+      if (this.#releasing) waiting.listener.failed(error);
       else this.#hold(peer, waiting);
     }
     successors.clear();
+    this.#checkReleased();
   }
 }
 

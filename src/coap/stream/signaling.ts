@@ -1,6 +1,6 @@
 import { emptyBytes, fromUtf8, utf8 } from '../../core/bytes.ts';
 import { CoapError } from '../errors.ts';
-import type { Body } from '../message/message.ts';
+import { type Body, longestPlainToken, longestToken } from '../message/message.ts';
 import { isCritical, type Option, readUint, stringOption, uintOption } from '../message/option.ts';
 
 /** CoAP Signaling Codes, IANA registry as of 2026-11 (RFC 8323). */
@@ -11,6 +11,7 @@ export type SignalingCode = (typeof SignalingCode)[keyof typeof SignalingCode];
 export const SignalingOption = {
   MaxMessageSize: 2,
   BlockWiseTransfer: 4,
+  ExtendedTokenLength: 6,
   Custody: 2,
   AlternativeAddress: 2,
   HoldOff: 4,
@@ -29,11 +30,13 @@ export interface Capabilities {
   maxMessageSize: number;
   /** It said that it does block-wise transfer. */
   blockwise: boolean;
+  /** The longest token that a request to it may have (RFC 8974, Section 2.2.1). */
+  extendedTokenLength: number;
 }
 
 /** The values before any CSM. */
 export function baseCapabilities(): Capabilities {
-  return { maxMessageSize: baseMessageSize, blockwise: false };
+  return { maxMessageSize: baseMessageSize, blockwise: false, extendedTokenLength: longestPlainToken };
 }
 
 /** Whether blocks of several times 1024 bytes may be sent (RFC 8323, Section 5.3.2). */
@@ -60,6 +63,8 @@ function refuseCritical(options: readonly Option[], code: string, isCsm = false)
 export function encodeCsm(capabilities: Capabilities): Body {
   const options = [uintOption(SignalingOption.MaxMessageSize, capabilities.maxMessageSize)];
   if (capabilities.blockwise) options.push({ number: SignalingOption.BlockWiseTransfer, value: emptyBytes });
+  const { extendedTokenLength } = capabilities;
+  if (extendedTokenLength > longestPlainToken) options.push(uintOption(SignalingOption.ExtendedTokenLength, extendedTokenLength));
   return { code: SignalingCode.CSM, options, payload: emptyBytes };
 }
 
@@ -80,6 +85,10 @@ export function applyCsm(options: readonly Option[], capabilities: Capabilities)
     if (value < leastMessageSize) throw new SignalingError(`expected Max-Message-Size of at least ${leastMessageSize}, got ${value}`, size.number);
     capabilities.maxMessageSize = value;
   }
+  // RFC 8974 §2.2.1: below 8 it is ignored, and nothing above the longest token is meant. One of another length is not understood, and elective.
+  const tokens = options.find(({ number, value }) => number === SignalingOption.ExtendedTokenLength && value.length <= 3);
+  const longest = tokens === undefined ? 0 : Math.min(readUint(tokens.value), longestToken);
+  if (longest >= longestPlainToken) capabilities.extendedTokenLength = longest;
   if (blockwise === undefined) return;
   if (blockwise.value.length > 0) throw new SignalingError(`expected an empty Block-Wise-Transfer, got ${blockwise.value.length} bytes`, blockwise.number);
   capabilities.blockwise = true;

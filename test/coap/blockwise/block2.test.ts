@@ -140,6 +140,34 @@ describe('RFC 7959 2.4 and RFC 9175 3.8: blocks of one representation', () => {
     assert.deepEqual(wire.requests.map(brief), ['0.01', '0.01 2:1/0/16', '0.01 2:0/0/16', '0.01 2:1/0/16', '0.01 2:2/0/16']);
   });
 
+  test('RFC 7252 5.10.6.2: a request with an ETag, which a server takes for that of the block that is wanted', () => {
+    const etag = (value: number): Option => opaqueOption(OptionNumber.ETag, Uint8Array.of(value));
+    const { fetch, wire } = clientOnly((message, reply) => {
+      const num = Number(/2:(\d+)/.exec(brief(message))?.[1] ?? 0);
+      const lost = num > 0 && option(message, OptionNumber.ETag) !== undefined;
+      reply.respond(response(Code.Content, body(32).subarray(num * 16, num * 16 + 16), [block2(num, num === 0 ? 1 : 0, 16), ...(lost ? [] : [etag(7)])]));
+    });
+    assert.equal(toHex(fetch(request(Method.GET, 'a', { options: [etag(1)] })).only.payload), toHex(body(32)));
+    assert.deepEqual(
+      wire.requests.map((one) => [brief(one), option(one, OptionNumber.ETag)]),
+      [
+        ['0.01', '01'],
+        ['0.01 2:1/0/16', '01'],
+        ['0.01 2:0/0/16', undefined],
+        ['0.01 2:1/0/16', undefined],
+      ],
+    );
+  });
+
+  test('a client that leaves its ETags out of later requests gets blocks of the body that it was sent', () => {
+    let calls = 0;
+    const { ask } = serverOnly((_message, reply) => reply.respond(response(Code.Content, body(40, calls++))), { szx: 1 });
+    const first = ask(request(Method.GET, 'a', { options: [opaqueOption(OptionNumber.ETag, Uint8Array.of(1))] }));
+    const second = ask(request(Method.GET, 'a', { options: [block2(1, 0, 32)] }));
+    assert.equal(option(second, OptionNumber.ETag), option(first, OptionNumber.ETag));
+    assert.equal(calls, 1);
+  });
+
   test('a body that changes all the time ends with an error', () => {
     let calls = 0;
     const { fetch, client } = clientOnly((message, reply) => {

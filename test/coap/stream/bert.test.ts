@@ -10,7 +10,7 @@ const peer = (maxMessageSize: number, takesBlocks = true): Peer => ({
   address: '10.0.0.1',
   port: 5683,
   scheme: 'coap+tcp',
-  capabilities: { maxMessageSize, blockwise: takesBlocks },
+  capabilities: { maxMessageSize, blockwise: takesBlocks, extendedTokenLength: 8 },
 });
 const env = new Simulator().env();
 /** SZX 7: the harness writes it as twice the size of SZX 6. */

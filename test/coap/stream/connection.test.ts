@@ -4,117 +4,17 @@ import {
   baseMessageSize,
   CoapError,
   Code,
-  decodeAbort,
   defaultStreamLimits,
-  deriveParameters,
   emptyOption,
   encodeRelease,
-  type Message,
   Method,
-  type Option,
-  type Peer,
-  type Received,
   readUint,
   SignalingCode,
   SignalingOption,
-  type StreamLimits,
-  StreamMessaging,
-  StreamPeer,
-  type StreamTransport,
   uintOption,
-  type Wire,
-  type WireListener,
 } from '../../../src/coap/index.ts';
 import { emptyBytes, fromHex, fromUtf8, toHex, utf8 } from '../../../src/core/bytes.ts';
-import { Simulator } from '../../support/simulator.ts';
-import { TestWire } from '../../support/stream-wire.ts';
-
-const maxMessageSize = 4000;
-const nobody = { finished: () => {}, failed: () => {} };
-
-/** A message layer whose connections all end in `TestWire`s. */
-class Bench implements StreamTransport {
-  readonly framing = 'length';
-  readonly scheme = 'coap+tcp';
-  readonly maxMessageSize = maxMessageSize;
-  readonly local = { address: '10.0.0.1', port: 5683 };
-  readonly sim = new Simulator();
-  readonly messaging: StreamMessaging;
-  readonly requests: { message: Message; incoming: Received }[] = [];
-  readonly responses: Message[] = [];
-  readonly lost: CoapError[] = [];
-  readonly events: string[] = [];
-  readonly dialled: TestWire[] = [];
-  busy = false;
-  #serial = 0;
-
-  constructor(limits: Partial<StreamLimits> = {}) {
-    this.messaging = new StreamMessaging(this, { parameters: deriveParameters(), limits: { ...defaultStreamLimits, ...limits } }, this.sim.env('one'), {
-      emit: (event) => this.events.push(event.type === 'connection' ? event.state : event.reason),
-      request: (message, _peer, incoming) => this.requests.push({ message, incoming }),
-      response: (message) => {
-        this.responses.push(message);
-        return true;
-      },
-      lost: (_peer, error) => this.lost.push(error),
-      needs: () => this.busy,
-    });
-  }
-
-  start(): void {}
-
-  async resolve(): Promise<Peer> {
-    return this.peer();
-  }
-
-  peer(): StreamPeer {
-    return new StreamPeer({ scheme: 'coap+tcp', address: '10.0.0.2', port: 5683 });
-  }
-
-  connect(_peer: Peer, listener: WireListener): Wire {
-    const wire = new TestWire();
-    wire.listener = listener;
-    this.dialled.push(wire);
-    return wire;
-  }
-
-  async close(): Promise<void> {}
-
-  /** A connection that came in, as far as our CSM. */
-  accept(): TestWire {
-    const wire = new TestWire();
-    wire.listener = this.messaging.accept(wire, new StreamPeer({ scheme: 'coap+tcp', address: '10.0.0.9', port: 4000, serial: ++this.#serial }));
-    wire.listener.opened();
-    return wire;
-  }
-
-  /** A connection on which both CSMs have passed. */
-  ready(options: readonly Option[] = []): TestWire {
-    const wire = this.accept();
-    wire.say(SignalingCode.CSM, options);
-    wire.take();
-    return wire;
-  }
-
-  answer(index: number, body: string | Uint8Array = ''): void {
-    const { message, incoming } = this.requests[index]!;
-    const payload = typeof body === 'string' ? utf8(body) : body;
-    this.messaging.answer(incoming, message.token, { code: Code.Content, options: [], payload }, 0, nobody);
-  }
-}
-
-/** The connection was aborted with a diagnostic, and the code of the error that it ended with. */
-function assertAborted(bench: Bench, wire: TestWire, code: string, badCsmOption?: number): void {
-  const abort = wire.take().at(-1)!;
-  assert.equal(abort.code, SignalingCode.Abort);
-  const { diagnostic, badCsmOption: blamed } = decodeAbort(abort);
-  assert.ok(diagnostic.length > 0);
-  assert.equal(blamed, badCsmOption);
-  assert.equal(wire.state, 'ended');
-  assert.equal(bench.lost.at(-1)?.code, code);
-  const { connections, held, unanswered, deadlines } = bench.messaging.stats();
-  assert.deepEqual({ connections, held, unanswered, deadlines }, { connections: 0, held: 0, unanswered: 0, deadlines: 0 });
-}
+import { assertAborted, Bench, maxMessageSize, nobody } from './bench.ts';
 
 test('RFC 8323 3.3: a CSM is the first message of both sides', () => {
   const bench = new Bench();

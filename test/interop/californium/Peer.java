@@ -92,7 +92,7 @@ public final class Peer {
     return CBORObject.NewMap();
   }
 
-  /** An endpoint at a free port of the loopback interface; without contexts it knows nothing of OSCORE. */
+  /** An endpoint of the loopback interface; without contexts it knows nothing of OSCORE. */
   private static CoapEndpoint endpoint(CBORObject order, boolean serves, HashMapCtxDB contexts) {
     Configuration settings = new Configuration(Configuration.getStandard());
     settings.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, 100_000);
@@ -101,7 +101,8 @@ public final class Peer {
       settings.set(CoapConfig.MAX_MESSAGE_SIZE, order.get("blockSize").AsInt32());
     }
     CoapEndpoint.Builder builder = new CoapEndpoint.Builder().setConfiguration(settings);
-    InetSocketAddress local = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+    int port = order.ContainsKey("port") ? order.get("port").AsInt32() : 0;
+    InetSocketAddress local = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
     boolean tcp = order.ContainsKey("transport") && order.get("transport").AsString().equals("tcp");
     if (!tcp) builder.setInetSocketAddress(local);
     else if (serves) builder.setConnector(new TcpServerConnector(local, settings));

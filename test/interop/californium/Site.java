@@ -34,7 +34,7 @@ final class Site {
     oscore.add(new Counting("observe1", true));
     oscore.add(new Counting("observe2", false));
     oscore.add(new Value("test", true, "", null));
-    server.add(oscore, new Value("value", false, "empty", null), new Value("large", false, lines(700), null), new Query(), new Slow(), new Clock());
+    server.add(oscore, new Value("value", false, "empty", null), new Value("told", true, "", null), new Value("large", false, lines(700), null), new Query(), new Slow(), new Clock());
   }
 
   private static String lines(int count) {

@@ -2,11 +2,14 @@ import type { Env } from '../../core/env.ts';
 import { CoapError } from '../errors.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Peer } from '../layer.ts';
-import { longestToken } from './message.ts';
+import { longestPlainToken, longestToken } from '../message/message.ts';
 
 /** Extended tokens at an endpoint: the wider message format in both directions, and what is kept of peers that were asked whether they have it. */
 export interface ExtendedTokenOptions {
-  /** The longest token that a request may have; a request with a longer one is answered with 4.00. 8 to 65,804, default 256. */
+  /**
+   * The longest token that a request may have, 8 to 65,804, default 256. Over datagrams a request with a longer one is answered with 4.00; on connections the CSM
+   * announces it, and a longer one is a format error.
+   */
   readonly accept?: number;
   /**
    * Milliseconds that the answer of a peer is believed, since addresses change hands. Default 1,800,000: the least that RFC 8974, Section 2.2.2 names.
@@ -16,18 +19,15 @@ export interface ExtendedTokenOptions {
   readonly peers?: number;
 }
 
-/** The longest token without the extension. */
-export const longestPlainToken = 8;
-
 interface Finding {
   readonly length: number;
   readonly until: number;
 }
 
 /**
- * How long the tokens may be that a peer takes, as far as it was found out by trial and error.
+ * How long the tokens may be that a peer takes: on a connection by its CSM, else as far as it was found out by trial and error.
  *
- * @see https://www.rfc-editor.org/rfc/rfc8974#section-2.2.2
+ * @see https://www.rfc-editor.org/rfc/rfc8974#section-2.2
  */
 export class TokenSupport {
   readonly #env: Env;
@@ -52,6 +52,7 @@ export class TokenSupport {
 
   /** The longest token that the peer is known to take; 8 for one that is known not to have the extension; `undefined`: it was not asked, or long ago. */
   lengthOf(peer: Peer): number | undefined {
+    if (peer.capabilities !== undefined) return peer.capabilities.extendedTokenLength;
     const finding = this.#findings.get(peer.key);
     if (finding === undefined) return undefined;
     if (finding.until > this.#env.now()) return finding.length;
