@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import dgram, { type RemoteInfo, type Socket } from 'node:dgram';
 import { syncBuiltinESMExports } from 'node:module';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Parties } from '../flows/parties.ts';
 import { Simulator } from '../support/simulator.ts';
 
@@ -12,15 +13,16 @@ test('RFC 768: a datagram with source port 0 is dropped by the UDP transport, an
   dgram.createSocket = ((...args: Parameters<typeof createSocket>) => (socket = createSocket(...args))) as typeof createSocket;
   syncBuiltinESMExports();
   const { udp } = await import('../../src/transport/index.ts');
+  const transport = await udp();
   try {
-    const transport = await udp();
     const received: number[] = [];
     transport.start((_, peer) => received.push(peer.port));
     const remote: RemoteInfo = { address: '127.0.0.1', family: 'IPv4', port: 0, size: 4 };
     for (const port of [0, 5683, 0]) socket!.emit('message', Buffer.from('40010001', 'hex'), { ...remote, port });
+    await turn();
     assert.deepEqual(received, [5683]);
-    await transport.close();
   } finally {
+    await transport.close();
     dgram.createSocket = createSocket;
     syncBuiltinESMExports();
   }
