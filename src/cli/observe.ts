@@ -58,10 +58,10 @@ async function observeDirectly(wanted: Wanted, flags: ObserveFlags, stop: AbortS
     onFirst();
   };
   try {
-    await withEndpoint(proxyOf(flags).uri ?? wanted.uri, flags, async (endpoint, association) => {
-      const responses = endpoint.observe(await requestOf(wanted, endpoint, association), { signal: AbortSignal.any([stop, late.signal]) });
+    await withEndpoint(proxyOf(flags).uri ?? wanted.uri, flags, async (endpoint, protection) => {
+      const responses = endpoint.observe(await requestOf(wanted, endpoint, protection), { signal: AbortSignal.any([stop, late.signal]) });
       await show(answersOf(responses), flags, stop, heard);
-      await settle(() => endpoint.stats()['requests'] ?? 0);
+      await settle(() => (endpoint.stats()['requests'] ?? 0) + (protection?.pending() ?? 0));
     });
   } finally {
     clearTimeout(timer);
@@ -81,7 +81,11 @@ async function observeWithToken(wanted: Wanted, flags: ObserveFlags, stop: Abort
   });
   try {
     await show(client.observe(wanted.text, { ...aceInit(wanted, config), signal: stop }), flags, stop, spinner.end);
-    await settle(() => client.stats()['endpoint.requests'] ?? 0);
+    await settle(() => {
+      // What waits for a sequence number is no request of the endpoint yet.
+      const { 'endpoint.requests': sent = 0, 'profile2.exchanges': open = 0 } = client.stats();
+      return sent + open;
+    });
   } finally {
     await client.close();
   }

@@ -12,7 +12,6 @@ import {
   OptionNumber,
   parseUri,
   type Request,
-  type SecurityAssociation,
   sortOptions,
   uintOption,
   uriOptions,
@@ -21,6 +20,7 @@ import { emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
+import type { ClientProtection } from './oscore/client.ts';
 import { isReachable, type TlsFlags, tlsFiles, transportsFor } from './socket.ts';
 import { table, waiting } from './terminal.ts';
 import { Tracer } from './trace.ts';
@@ -109,7 +109,7 @@ export const milliseconds = (seconds: number | undefined): { timeout?: number } 
 export async function withEndpoint<T>(
   uri: CoapUri,
   flags: RequestFlags,
-  use: (endpoint: Endpoint, association: SecurityAssociation | undefined) => Promise<T>,
+  use: (endpoint: Endpoint, protection: ClientProtection | undefined) => Promise<T>,
 ): Promise<T> {
   const tracer = flags.verbose ? new Tracer() : undefined;
   const protection = flags.oscore === undefined ? undefined : await (await import('./oscore/client.ts')).openForClient(flags.oscore, tracer);
@@ -122,7 +122,7 @@ export async function withEndpoint<T>(
       ...(protection === undefined ? {} : { layers: protection.layers }),
     });
     try {
-      return await use(endpoint, protection?.association);
+      return await use(endpoint, protection);
     } finally {
       await endpoint.close();
     }
@@ -135,7 +135,7 @@ export async function withEndpoint<T>(
 export async function requestOf(
   { uri, method, payload, contentFormat, accept, flags }: Wanted,
   endpoint: Endpoint,
-  association: SecurityAssociation | undefined,
+  protection: ClientProtection | undefined,
 ): Promise<Request> {
   const peer = await endpoint.resolve(uri.host, uri.port, flags.proxy === undefined ? { scheme: uri.scheme } : { proxy: flags.proxy });
   const formats: readonly Option[] = [
@@ -149,7 +149,7 @@ export async function requestOf(
     options,
     payload,
     ...(flags.non ? { nonConfirmable: true } : {}),
-    ...(association === undefined ? {} : { association }),
+    ...(protection === undefined ? {} : { association: protection.association }),
   };
 }
 
@@ -180,8 +180,8 @@ function ask(wanted: Wanted): Promise<Answer> {
   const { uri, method, text, flags } = wanted;
   return waiting(`${method} ${text}`, flags.verbose, async (note) => {
     if (flags.config === undefined) {
-      return withEndpoint(proxyOf(flags).uri ?? uri, flags, async (endpoint, association) => {
-        const response = await endpoint.request(await requestOf(wanted, endpoint, association), milliseconds(flags.timeout));
+      return withEndpoint(proxyOf(flags).uri ?? uri, flags, async (endpoint, protection) => {
+        const response = await endpoint.request(await requestOf(wanted, endpoint, protection), milliseconds(flags.timeout));
         return { ...response, protected: response.association !== undefined };
       });
     }

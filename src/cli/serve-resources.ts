@@ -78,6 +78,7 @@ function logOscore(logger: Logger, event: OscoreEvent): void {
   if (event.type === 'discarded')
     logger[event.reason === 'unverified' ? 'info' : 'warn']({ ...fields, reason: event.reason, detail: event.detail }, 'oscore-discarded');
   else if (event.type === 'sequence') logger.warn({ reason: event.code, detail: event.detail }, 'oscore-sequence');
+  else if (event.type === 'running-out') logger.warn({ remaining: event.remaining }, 'oscore-running-out');
   else if (event.type === 'restored') logger.info(fields, 'oscore-restored');
 }
 

@@ -8,7 +8,6 @@ import {
   Endpoint,
   echo,
   formatCode,
-  isIdempotent,
   type Link,
   Method,
   observeDurably,
@@ -26,7 +25,7 @@ import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
-import { type AceRequestInit, type Errand, errandOf, requestOf } from './errand.ts';
+import { type AceRequestInit, type Errand, errandOf, mayRepeat, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
 import { type AceObserveInit, encodeTarget, forgetObservation, listObservations, type StoredObservation, storedObservations } from './observations.ts';
 import { hintsOf, isContextLost, isReplayRefusal, saysNotDone } from './refusals.ts';
@@ -321,7 +320,7 @@ export class AceClient {
       response = await this.#endpoint.request({ ...requestOf(errand), association: session.association }, { signal: deadline.signal });
     } catch (error) {
       // The association cannot be used any more. Whether the RS has carried out the request is not known.
-      if (!(error instanceof ProtocolError) || error instanceof CoapError || !isIdempotent(errand.method) || cures.lost-- <= 0) throw error;
+      if (!(error instanceof ProtocolError) || error instanceof CoapError || !mayRepeat(errand) || cures.lost-- <= 0) throw error;
       this.#step('retry', error.message);
       return this.#sessions.recover(session, errand);
     }
@@ -389,14 +388,14 @@ export class AceClient {
     had: Scope | undefined = session.scope,
   ): Promise<Session | OpenResource | undefined> {
     if (isReplayRefusal(response)) {
-      if (!isIdempotent(errand.method)) return undefined;
+      if (!mayRepeat(errand)) return undefined;
       if (cures.replay-- > 0) {
         this.#step('retry', 'with a new number');
         return session;
       }
     }
     if (isContextLost(response)) {
-      if (!isIdempotent(errand.method) && !saysNotDone(response)) return undefined;
+      if (!mayRepeat(errand) && !saysNotDone(response)) return undefined;
       return cures.lost-- > 0 ? this.#sessions.recover(session, errand) : undefined;
     }
     if (response.association === undefined) return undefined;

@@ -3,6 +3,7 @@ import { AceError } from '../ace/index.ts';
 import {
   type CoapUri,
   Code,
+  isIdempotent,
   isSafe,
   Method,
   type Option,
@@ -28,6 +29,8 @@ export interface AceRequestInit {
   readonly accept?: number;
   /** `false`: send as a Non-confirmable message. */
   readonly confirmable?: boolean;
+  /** Whether carried out twice it does no more than once, so that it may be repeated. Absent: as the method says. */
+  readonly idempotent?: boolean;
   /** What to ask the AS for, in place of what the RS suggests. */
   readonly scope?: Scope;
   readonly audience?: string;
@@ -65,7 +68,7 @@ export function errandOf(uri: CoapUri, text: string, peer: Peer, init: AceReques
 
 /** The request itself. */
 export function requestOf({ peer, method, init, uriOptions: options }: Errand): Request {
-  const { payload = emptyBytes, contentFormat, accept, confirmable } = init;
+  const { payload = emptyBytes, contentFormat, accept, confirmable, idempotent } = init;
   const formats = [
     ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
     ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
@@ -76,7 +79,13 @@ export function requestOf({ peer, method, init, uriOptions: options }: Errand): 
     payload: typeof payload === 'string' ? utf8(payload) : payload,
     peer,
     ...(confirmable === false ? { nonConfirmable: true } : {}),
+    ...(idempotent === undefined ? {} : { idempotent }),
   };
+}
+
+/** Whether it makes no difference if the request is carried out twice. */
+export function mayRepeat({ method, init }: Errand): boolean {
+  return init.idempotent ?? isIdempotent(method);
 }
 
 /**

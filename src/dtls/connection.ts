@@ -55,6 +55,9 @@ export class Connection {
   #handshake: Handshake | undefined;
   #reassembly: Reassembly | undefined;
   #flight: FlightTimer | undefined;
+  /** Our last flight, for who sent the last one of the handshake. */
+  #lastFlight: readonly FlightItem[] | undefined;
+  readonly #mtu: number;
   #deadline: Cancel | undefined;
   /** message_seq of Finished of the peer, once it came: it comes again when our last flight got lost. */
   #lastReceived = -1;
@@ -73,6 +76,7 @@ export class Connection {
     this.#env = env;
     this.#port = port;
     this.#ownIdLength = settings.connectionIdLength ?? 0;
+    this.#mtu = settings.mtu;
     this.#records = new RecordLayer(origin.send);
     this.#reassembly = new Reassembly(origin.receive, settings.maxHandshakeBytes, budget);
     this.#flight = new FlightTimer(
@@ -247,6 +251,8 @@ export class Connection {
 
   #sendFlight(items: readonly FlightItem[], last: boolean): void {
     this.#flight!.send(items, !last);
+    // It may have to be sent again when the handshake is over.
+    if (last) this.#lastFlight = items;
     // What follows ChangeCipherSpec is protected.
     if (items.some(({ message }) => message === undefined)) this.#writeEpoch = 1;
   }
@@ -257,10 +263,6 @@ export class Connection {
   }
 
   #complete(secrets: Secrets, peerIdentity: PeerIdentity): void {
-    const isLast = this.role === 'server';
-    this.#flight!.stop();
-    // Who sent the last flight may have to send it again.
-    if (!isLast) this.#flight = undefined;
     this.#lastReceived = this.#reassembly!.next - 1;
     this.#state = 'connected';
     this.#secrets = secrets;
@@ -273,6 +275,8 @@ export class Connection {
   #release(): void {
     this.#reassembly?.clear();
     this.#reassembly = undefined;
+    this.#flight?.stop();
+    this.#flight = undefined;
     this.#handshake = undefined;
     this.#deadline?.();
     this.#deadline = undefined;
@@ -283,9 +287,8 @@ export class Connection {
   #end(error?: DtlsError): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#flight?.stop();
-    this.#flight = undefined;
     this.#release();
+    this.#lastFlight = undefined;
     this.#secrets = undefined;
     this.#records.clear();
     this.#port.emit(error === undefined ? { type: 'closed' } : { type: 'closed', error });
@@ -416,8 +419,9 @@ export class Connection {
   #lateHandshake(content: Uint8Array): void {
     const fragment = decodeFragments(content)?.[0];
     if (fragment === undefined) this.#discard('malformed');
-    else if (fragment.type === HandshakeType.finished && fragment.sequence === this.#lastReceived) this.#flight?.repeat();
-    else if (fragment.type === (this.role === 'client' ? HandshakeType.hello_request : HandshakeType.client_hello)) {
+    else if (fragment.type === HandshakeType.finished && fragment.sequence === this.#lastReceived) {
+      if (this.#lastFlight !== undefined) this.#transmit(this.#lastFlight, this.#mtu);
+    } else if (fragment.type === (this.role === 'client' ? HandshakeType.hello_request : HandshakeType.client_hello)) {
       // RFC 7925 §17: no renegotiation.
       this.#alert(AlertLevel.warning, AlertDescription.no_renegotiation);
     } else this.#discard('handshake');

@@ -147,15 +147,24 @@ export interface Opened {
  */
 export class RecordProtection {
   readonly #aead: Aead;
-  readonly #salt: Uint8Array;
+  /** As a number: a server holds two for each peer. */
+  readonly #salt: number;
   /** Bytes that a record has more than its plaintext, without the connection ID and the type that it moves inside. */
   readonly expansion: number;
 
   /** `salt` is the client_write_IV or server_write_IV. */
   constructor(parameters: CipherParameters, key: Uint8Array, salt: Uint8Array) {
     this.#aead = cipher(parameters, key);
-    this.#salt = Uint8Array.from(salt);
+    this.#salt = (salt[0]! << 24) | (salt[1]! << 16) | (salt[2]! << 8) | salt[3]!;
     this.expansion = recordHeaderLength + explicitLength + parameters.tagLength;
+  }
+
+  #startNonce(): void {
+    const salt = this.#salt;
+    nonce[0] = salt >>> 24;
+    nonce[1] = salt >>> 16;
+    nonce[2] = salt >>> 8;
+    nonce[3] = salt;
   }
 
   /** The protected record. With a connection ID that is not empty the type moves inside (RFC 9146, Section 4). */
@@ -168,7 +177,7 @@ export class RecordProtection {
     }
     const outer = cid.length > 0 ? ContentType.tls12_cid : type;
     const aad = cid.length > 0 ? cidAad(dtls12, epoch, sequence, cid, plaintext.length) : plainAad(outer, dtls12, epoch, sequence, plaintext.length);
-    nonce.set(this.#salt);
+    this.#startNonce();
     nonce[saltLength] = epoch >>> 8;
     nonce[saltLength + 1] = epoch;
     putU48(nonce, saltLength + 2, sequence);
@@ -186,7 +195,7 @@ export class RecordProtection {
     const { type, version, epoch, sequence, cid, fragment } = record;
     const length = fragment.length - explicitLength - this.#aead.tagLength;
     if (version !== dtls12 || length < 0 || length > largestPlaintext) return undefined;
-    nonce.set(this.#salt);
+    this.#startNonce();
     nonce.set(fragment.subarray(0, explicitLength), saltLength);
     const inCid = type === ContentType.tls12_cid;
     const aad = inCid ? cidAad(version, epoch, sequence, cid, length) : plainAad(type, version, epoch, sequence, length);

@@ -12,7 +12,6 @@ import {
   type ClientHello,
   type ClientKeyExchange,
   decodeCertificateVerify,
-  decodeClientHello,
   decodeClientKeyExchange,
   decodeRawPublicKey,
   ecdsaSign,
@@ -112,6 +111,7 @@ export class ServerHandshake implements Handshake {
   readonly #port: HandshakePort;
   readonly #negotiation: Negotiation;
   readonly #first: ReceivedMessage;
+  readonly #hello: ClientHello;
   readonly #ownId: Uint8Array | undefined;
   #steps: Steps = new Steps();
   #ephemeral: Ephemeral | undefined;
@@ -122,10 +122,11 @@ export class ServerHandshake implements Handshake {
   awaitsFlight = false;
 
   /**
-   * `first`: the ClientHello whose cookie was right. Our message_seq goes on from its own. `ownId`: the connection ID that the client is to send, if it takes
-   * part in that; empty: none.
+   * `first`: the ClientHello whose cookie was right, and `hello` what it holds. Our message_seq goes on from its own. `ownId`: the connection ID that the
+   * client is to send, if it takes part in that; empty: none.
    */
-  constructor(settings: ServerSettings, first: ReceivedMessage, ownId: Uint8Array | undefined, port: HandshakePort) {
+  constructor(settings: ServerSettings, first: ReceivedMessage, hello: ClientHello, ownId: Uint8Array | undefined, port: HandshakePort) {
+    this.#hello = hello;
     this.#ownId = ownId;
     this.#settings = settings;
     this.#port = port;
@@ -145,13 +146,13 @@ export class ServerHandshake implements Handshake {
   start(): void {
     const { rawPublicKey, psk, requireExtendedMasterSecret } = this.#settings;
     const negotiation = this.#negotiation;
-    const offer = readOffer(decodeClientHello(this.#first.body));
-    const { hello } = offer;
+    const hello = this.#hello;
+    const offer = readOffer(hello);
     const { suite, group, scheme } = choose(this.#settings, offer);
     const { env } = this.#port;
     negotiation.transcript.add(this.#first);
     negotiation.suite = suite;
-    negotiation.randoms = { client: hello.random.slice(), server: env.random(32) };
+    negotiation.randoms = { client: hello.random, server: env.random(32) };
     negotiation.extended = hello.extensions.has(ExtensionType.extended_master_secret);
     if (requireExtendedMasterSecret && !negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
     const asks = scheme !== undefined && this.#asksForKey(offer);

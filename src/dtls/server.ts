@@ -2,11 +2,12 @@ import { BytesError, emptyBytes, equalBytes, toHex } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type ServerConfig, type ServerSettings, serverSettings, within } from './config.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionPort } from './connection.ts';
 import { Cookies } from './cookie.ts';
 import type { ConnectionEvent, DiscardReason } from './events.ts';
 import { decodeFragments, encodeHandshake, type HandshakeFragment, HandshakeType } from './handshake.ts';
 import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from './messages.ts';
+import type { HandshakePort } from './negotiation.ts';
 import { ByteBudget } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
 import { ServerHandshake } from './server-flights.ts';
@@ -45,19 +46,43 @@ export interface ServerPort<P extends DatagramPeer> {
 /** Connection IDs that are drawn for one connection: where so many are taken already, they are too short. */
 const mostTries = 16;
 
-/** A handshake that goes on, or an association that is there, and by which ClientHello it came to be. */
-interface Entry<P> {
+/** A handshake that goes on, or an association that is there, and by which ClientHello it came to be. Of a class, since a server holds many. */
+class Entry<P extends DatagramPeer> implements ConnectionPort {
   readonly connection: Connection;
+  /** The random of the ClientHello. */
   readonly random: Uint8Array;
   /** The connection ID that the client sends, as a key. */
   readonly id: string | undefined;
   peer: P;
-  /** While the handshake goes on: the address that it counts for. */
+  /** The address that the handshake counts for. */
   readonly host: string;
+  readonly #owner: EntryOwner<P>;
+
+  constructor(owner: EntryOwner<P>, peer: P, random: Uint8Array, id: string | undefined, connect: (port: ConnectionPort) => Connection) {
+    this.#owner = owner;
+    this.peer = peer;
+    this.host = peer.address ?? peer.key;
+    this.random = random;
+    this.id = id;
+    this.connection = connect(this);
+  }
+
+  send(datagram: Uint8Array): void {
+    this.#owner.send(datagram, this.peer);
+  }
+
+  emit(event: ConnectionEvent): void {
+    this.#owner.emit(event, this);
+  }
+}
+
+interface EntryOwner<P extends DatagramPeer> {
+  send(datagram: Uint8Array, peer: P): void;
+  emit(event: ConnectionEvent, entry: Entry<P>): void;
 }
 
 /** What a server has with one address. */
-interface Place<P> {
+interface Place<P extends DatagramPeer> {
   current: Entry<P> | undefined;
   /** Takes the place of `current` once its handshake is over (RFC 6347, Section 4.2.8). */
   next: Entry<P> | undefined;
@@ -83,6 +108,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #settings: ServerSettings;
   readonly #env: Env;
   readonly #port: ServerPort<P>;
+  readonly #owner: EntryOwner<P>;
   readonly #cookies: Cookies;
   readonly #budget: ByteBudget;
   readonly #maxConnections: number;
@@ -101,6 +127,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#settings = serverSettings(config);
     this.#env = env;
     this.#port = port;
+    this.#owner = { send: (datagram, peer) => port.send(datagram, peer), emit: (event, entry) => this.#emit(event, entry) };
     this.#maxConnections = within('maxConnections', config.maxConnections ?? 20_000, 1, Number.MAX_SAFE_INTEGER);
     this.#maxHandshakes = within('maxHandshakes', config.maxHandshakes ?? 1_000, 1, Number.MAX_SAFE_INTEGER);
     this.#maxAllHandshakeBytes = within('maxAllHandshakeBytes', config.maxAllHandshakeBytes ?? 0x40_0000, 512, Number.MAX_SAFE_INTEGER);
@@ -242,20 +269,15 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#places.get(peer.key)?.next?.connection.replace();
     this.#makeRoom();
     const first = { type: fragment.type, sequence: fragment.sequence, body: fragment.bytes.slice(), epoch: 0 };
+    const kept = { ...hello, random: hello.random.slice() };
     const id = this.#newId();
-    const connection: Connection = new Connection(
-      { role: 'server', receive: fragment.sequence + 1, send: record.sequence },
-      this.#settings,
-      this.#env,
-      this.#budget,
-      {
-        send: (datagram) => this.#port.send(datagram, entry.peer),
-        emit: (event) => this.#emit(event, entry),
-      },
-      (port) => new ServerHandshake(this.#settings, first, id, port),
-    );
-    const host = peer.address ?? peer.key;
-    const entry: Entry<P> = { connection, random: hello.random.slice(), id: id === undefined || id.length === 0 ? undefined : toHex(id), peer, host };
+    const origin = { role: 'server', receive: fragment.sequence + 1, send: record.sequence } as const;
+    const idKey = id === undefined || id.length === 0 ? undefined : toHex(id);
+    const entry = new Entry(this.#owner, peer, kept.random, idKey, (port) => {
+      const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, kept, id, own);
+      return new Connection(origin, this.#settings, this.#env, this.#budget, port, handshake);
+    });
+    const { connection, host } = entry;
     this.#entries.set(connection, entry);
     this.#placeOf(peer).next = entry;
     if (entry.id !== undefined) this.#byId.set(entry.id, entry);

@@ -2,6 +2,7 @@ import { ClientHandshake } from '../../src/dtls/client-flights.ts';
 import { type ClientConfig, clientSettings, type ServerConfig, serverSettings } from '../../src/dtls/config.ts';
 import type { ConnectionEvent } from '../../src/dtls/events.ts';
 import { type HandshakeMessage, HandshakeType } from '../../src/dtls/handshake.ts';
+import { decodeClientHello } from '../../src/dtls/messages.ts';
 import type { Handshake, HandshakePort, Secrets } from '../../src/dtls/negotiation.ts';
 import { ServerHandshake } from '../../src/dtls/server-flights.ts';
 import { Simulator } from '../support/simulator.ts';
@@ -52,7 +53,7 @@ export function clientSide(config: ClientConfig): Side {
 /** `hello`: the ClientHello whose cookie was right. */
 export function serverSide(config: ServerConfig, hello: HandshakeMessage): Side {
   return Object.assign(
-    side('server', (port) => new ServerHandshake(serverSettings(config), { ...hello, epoch: 0 }, undefined, port)),
+    side('server', (port) => new ServerHandshake(serverSettings(config), { ...hello, epoch: 0 }, decodeClientHello(hello.body), undefined, port)),
     { hello },
   );
 }

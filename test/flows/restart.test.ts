@@ -7,7 +7,7 @@ import { memoryStore } from '../../src/store/index.ts';
 import { SeededRandom } from '../support/random.ts';
 import { repeat } from '../support/scale.ts';
 import { Simulator } from '../support/simulator.ts';
-import { Parties, rsUri } from './parties.ts';
+import { Parties, rsAddress, rsUri } from './parties.ts';
 import { auditWire } from './wire-audit.ts';
 
 type Role = 'as' | 'rs' | 'client1';
@@ -214,3 +214,24 @@ test('RFC 8613 B.1.3: kills at any moment, of client, RS and AS, with tokens tha
   });
   assert.ok(totals['kills']! > 30 && totals['values']! > 50);
 });
+
+for (const [init, code, written] of [
+  [{}, '4.01', ['0', '1', '2']],
+  [{ idempotent: true }, '2.01', ['0', '1', '1', '2']],
+] as const) {
+  test(`RFC 8613 B.1.2: a POST that the RS carried out just before it was killed, ${JSON.stringify(init)}`, async () => {
+    const parties = await new Parties(new Simulator({ seed: 1 })).start();
+    const post = (payload: string): Promise<AceResponse> => parties.client.fetch(`${rsUri}/log`, { method: 'POST', payload, ...init });
+    await parties.finish(post('0'));
+    parties.simulator.filter = ({ from }) => from !== rsAddress;
+    const answer = post('1');
+    await parties.simulator.sleep(1000);
+    assert.deepEqual(parties.written, ['0', '1']);
+    await restart(parties, 'rs', 'kill');
+    parties.simulator.filter = undefined;
+    assert.equal((await parties.finish(answer)).codeText, code);
+    assert.equal((await parties.finish(post('2'))).codeText, '2.01');
+    assert.deepEqual(parties.written, written);
+    await parties.close();
+  });
+}

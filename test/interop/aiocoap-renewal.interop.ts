@@ -114,6 +114,8 @@ test('our client -> aiocoap server: RFC 8613 B.2, begun by aiocoap after it lost
   // Many at once: each is answered with a response #1 of its own, and one run follows.
   const payloads = ['two', 'three', 'four'];
   assert.deepEqual(await Promise.all(payloads.map((payload) => asking(client, port, payload))), payloads);
-  for (const payload of payloads) assert.deepEqual(await second.hear(), { executed: payload });
+  const executed: string[] = [];
+  for (let i = 0; i < payloads.length; i++) executed.push((await second.hear<{ readonly executed: string }>()).executed);
+  assert.deepEqual(executed.sort(), payloads.sort());
   assert.equal(steps(client).filter((step) => step === 'renewed').length, 2);
 });

@@ -193,6 +193,8 @@ for (const [cached, together] of [
         payload: new TextEncoder().encode(name),
         peer,
         association: from.association,
+        // A context that was not in the table wants to see an Echo, also after a retransmission.
+        idempotent: true,
       });
       assert.equal(response.code, Code.Changed);
       assert.equal(fromUtf8(response.payload), name);

@@ -10,10 +10,14 @@ import { OpenContexts } from './contexts.ts';
 export interface ClientProtection {
   readonly association: SecurityAssociation;
   readonly layers: readonly Layer[];
+  /** Exchanges that are open, those among them that wait for a sequence number and have not left yet. */
+  pending(): number;
   close(): Promise<void>;
 }
 
-function show(event: OscoreEvent, tracer: Tracer): void {
+function show(event: OscoreEvent, tracer: Tracer | undefined): void {
+  if (event.type === 'running-out') console.error(err('yellow', `only ${event.remaining} sequence numbers remain: it is time for a new context`));
+  if (tracer === undefined) return;
   if (event.type === 'protected' || event.type === 'unprotected') tracer.inner(event.direction, event.inner);
   else if (event.type === 'discarded') console.error(`    ${err('dim', `OSCORE: a ${event.detail ?? 'message'} was dropped (${event.reason})`)}`);
 }
@@ -62,11 +66,13 @@ function newNumbers(): Layer {
 /** The context of a file, for a client. */
 export async function openForClient(file: string, tracer: Tracer | undefined): Promise<ClientProtection> {
   // Runs of the command line share a store.
-  const contexts = await OpenContexts.open([file], { block: 1, emit: (event) => tracer !== undefined && show(event, tracer) });
+  const contexts = await OpenContexts.open([file], { block: 1, emit: (event) => show(event, tracer) });
   const fresh = echo({}, systemEnv);
+  const layer = contexts.layer();
   return {
     association: contexts.context,
-    layers: [newNumbers(), fresh, contexts.layer()],
+    layers: [newNumbers(), fresh, layer],
+    pending: () => layer.stats()['exchanges'] ?? 0,
     close: async () => {
       fresh.close();
       await contexts.close();

@@ -1,5 +1,4 @@
 import { storedContexts } from '../../../profiles/oscore/index.ts';
-import type { Layer } from '../../coap/index.ts';
 import { systemEnv } from '../../core/env.ts';
 import { ProtocolError } from '../../core/errors.ts';
 import { loadOscoreContext } from '../../operate/index.ts';
@@ -66,7 +65,7 @@ export class OpenContexts {
   }
 
   /** A layer for one endpoint. */
-  layer(): Layer {
+  layer(): ReturnType<typeof oscore> {
     const { block, emit } = this.#options;
     const store: ContextStore = { reserve: (senderKeyId, count) => this.#numbers.get(senderKeyId)!.reserve(senderKeyId, count) };
     return oscore({ contexts: this.#table, store, env: systemEnv, block, emit });

@@ -1,7 +1,6 @@
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { attempt } from '../attempt.ts';
-import { CoapError } from '../errors.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { copyOptions, observationKey } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';
@@ -14,6 +13,9 @@ const defaultMaxAge = 60;
 const renewalDelay = { least: 5, most: 15 };
 /** RFC 7641, Section 3.4: milliseconds after which order is known by the clock. */
 const clockRule = 128_000;
+
+/** The last response that could come did not verify (RFC 8613). */
+export const unverifiedResponse = 'ERR_OSCORE_RESPONSE';
 
 const nobody: ResponseListener = { response: () => {}, error: () => {} };
 
@@ -147,8 +149,8 @@ class Observation implements ResponseListener {
 
   error(error: ProtocolError): void {
     if (this.#ended) return;
-    // RFC 8613 §8.4.2, B: what comes of a response that a layer could not use does not cancel the observation. It is renewed when its turn comes.
-    if (!(error instanceof CoapError) && this.#latest !== undefined && !this.#renewing) return;
+    // RFC 8613 §8.4.2, B: a response that could not be processed does not cancel the observation. It is renewed when its turn comes.
+    if (error.code === unverifiedResponse && this.#latest !== undefined && !this.#renewing) return;
     this.#end();
     for (const { listener } of this.#take()) listener.error(error);
   }

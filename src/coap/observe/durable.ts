@@ -5,6 +5,7 @@ import type { Env } from '../../core/env.ts';
 import { ProtocolError } from '../../core/errors.ts';
 import { Code, codeClass, formatCode } from '../message/code.ts';
 import { findOption, type Option, OptionNumber, readUint, uintOf } from '../message/option.ts';
+import { unverifiedResponse } from './client.ts';
 
 /**
  * Where observations outlive their process: a port, made from a `Store` by whoever has one.
@@ -67,7 +68,7 @@ const passing: ReadonlySet<string> = new Set([
   'ERR_COAP_BUSY',
   'ERR_COAP_HOLD_OFF',
   'ERR_COAP_CONNECTION',
-  'ERR_OSCORE_RESPONSE',
+  unverifiedResponse,
 ]);
 
 /**
