@@ -1,8 +1,6 @@
-import assert from 'node:assert/strict';
-import { describe } from 'node:test';
-import { cryptoInUse, useCrypto } from '../../src/core/index.ts';
+import { underPortableCrypto } from '../support/portable-suites.ts';
 
-const suites: readonly (readonly [string, () => Promise<unknown>])[] = [
+await underPortableCrypto('test/core', [
   ['crypto', () => import('./crypto.test.ts')],
   ['ccm', () => import('./ccm.test.ts')],
   ['cose', () => import('./cose.test.ts')],
@@ -15,13 +13,4 @@ const suites: readonly (readonly [string, () => Promise<unknown>])[] = [
   ['keys', () => import('./keys.test.ts')],
   ['token-key', () => import('./token-key.test.ts')],
   ['differential-cose', () => import('./differential-cose.test.ts')],
-];
-
-await useCrypto('portable');
-
-for (const [name, load] of suites) {
-  describe(`portable crypto: test/core/${name}`, async () => {
-    assert.equal(cryptoInUse(), 'portable');
-    await load();
-  });
-}
+]);

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { Code, ContentFormat, findOption, formatCode, MessageType, Method, OptionNumber, type Response, uintOf } from '../../src/coap/index.ts';
 import { fromUtf8, toHex } from '../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../src/core/env.ts';
+import { pause } from '../support/wait.ts';
 import { rest } from './block-cases.ts';
 import type { Case, Cases } from './etsi.ts';
 import type { Pair } from './pair.ts';
 import { text } from './site.ts';
-import { type Expected, observeOf, pause, type WireMessage } from './wire.ts';
+import { type Expected, observeOf, type WireMessage } from './wire.ts';
 
 const { CON, NON, ACK, RST } = MessageType;
 const connection = 'an observation ends with its connection';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { findOption, formatCode, type Message, MessageType, type Option, OptionNumber, pathOf, queryOf, uintOf } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import { systemEnv } from '../../src/core/env.ts';
+import { pause } from '../support/wait.ts';
 
 /** Milliseconds that a step may take. */
 const patience = 20_000;
@@ -129,10 +129,6 @@ export class Wire {
     checkBlock(message, OptionNumber.Block1, expected.block1);
     checkBlock(message, OptionNumber.Block2, expected.block2);
   }
-}
-
-export function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => systemEnv.schedule(milliseconds, resolve));
 }
 
 export function block(message: WireMessage, number: number): readonly [number, boolean, number] | undefined {

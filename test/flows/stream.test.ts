@@ -8,7 +8,8 @@ import type { TokenKey } from '../../src/core/cwt.ts';
 import { ResourceServer } from '../../src/rs/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { tap, udp } from '../../src/transport/index.ts';
-import { kinds, until } from '../transport/stream-transports.ts';
+import { until } from '../support/wait.ts';
+import { kinds } from '../transport/stream-transports.ts';
 
 const tokenKey: TokenKey = { use: 'encrypt0', algorithm: 10, key: { kty: 4, k: new Uint8Array(16).fill(7) } };
 const large = 'x'.repeat(30_000);

@@ -15,7 +15,8 @@ import { fromUtf8, toHex } from '../../src/core/bytes.ts';
 import { rest } from '../etsi/block-cases.ts';
 import { withEmptyToken } from '../etsi/core-cases.ts';
 import { text } from '../etsi/site.ts';
-import { type Expected, observeOf, pause, type Side, type WireMessage } from '../etsi/wire.ts';
+import { type Expected, observeOf, type Side, type WireMessage } from '../etsi/wire.ts';
+import { pause } from '../support/wait.ts';
 import {
   type Ask,
   another,

@@ -25,9 +25,10 @@ import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../src/core/env.ts';
 import { tap, tcp, udp } from '../../src/transport/index.ts';
 import { note } from '../etsi/pair.ts';
-import { type Expected, observeOf, pause, type Side, Wire, type WireMessage } from '../etsi/wire.ts';
+import { type Expected, observeOf, type Side, Wire, type WireMessage } from '../etsi/wire.ts';
 import { freePort } from '../support/ports.ts';
 import { Relay } from '../support/relay.ts';
+import { pause } from '../support/wait.ts';
 import { Background, within } from './processes.ts';
 import { coapServer } from './tools.ts';
 

@@ -6,9 +6,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { systemEnv } from '../../src/core/env.ts';
 
-export function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => systemEnv.schedule(milliseconds, resolve));
-}
+export { pause } from '../support/wait.ts';
 
 /** What `promise` gives, or an error that says what was waited for. */
 export function within<T>(milliseconds: number, what: string, promise: Promise<T>): Promise<T> {

@@ -1,8 +1,6 @@
-import assert from 'node:assert/strict';
-import { describe } from 'node:test';
-import { cryptoInUse, useCrypto } from '../../src/core/index.ts';
+import { underPortableCrypto } from '../support/portable-suites.ts';
 
-const suites: readonly (readonly [string, () => Promise<unknown>])[] = [
+await underPortableCrypto('test/rfc', [
   ['wycheproof', () => import('./wycheproof.test.ts')],
   ['wycheproof-agreement', () => import('./wycheproof-agreement.test.ts')],
   ['cose', () => import('./cose.test.ts')],
@@ -11,13 +9,4 @@ const suites: readonly (readonly [string, () => Promise<unknown>])[] = [
   ['cose-signatures', () => import('./cose-signatures.test.ts')],
   ['cwt', () => import('./cwt.test.ts')],
   ['oscore-appendix-c', () => import('./oscore-appendix-c.test.ts')],
-];
-
-await useCrypto('portable');
-
-for (const [name, load] of suites) {
-  describe(`portable crypto: test/rfc/${name}`, async () => {
-    assert.equal(cryptoInUse(), 'portable');
-    await load();
-  });
-}
+]);

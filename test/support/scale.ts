@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cryptoInUse } from '../../src/core/crypto/index.ts';
 import { root } from './fixtures.ts';
@@ -38,6 +38,12 @@ function load(file: string): Progress {
   }
 }
 
+/** A soak may be ended at any moment, and what it has done so far is not to be lost. */
+function save(file: string, progress: Progress): void {
+  writeFileSync(`${file}.new`, JSON.stringify(progress));
+  renameSync(`${file}.new`, file);
+}
+
 /**
  * Run `round` for the fixed seeds 1 to the count of this scale and return the sums of the numbers that the rounds return.
  *
@@ -55,7 +61,7 @@ export async function repeat(
   for (let seed = progress.done + 1; seed <= rounds; seed++) {
     for (const [key, value] of Object.entries(await round(seed))) progress.totals[key] = (progress.totals[key] ?? 0) + value;
     progress.done = seed;
-    if (scale === 'full') writeFileSync(file, JSON.stringify(progress));
+    if (scale === 'full') save(file, progress);
   }
   if (scale === 'full') {
     rmSync(file, { force: true });

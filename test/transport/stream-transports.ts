@@ -51,11 +51,3 @@ export async function pair(t: TestContext, kind: Kind, options: PairOptions = {}
   });
   return { client, server, peer: await client.resolve('127.0.0.1', server.local.port), events };
 }
-
-/** Wait until something holds. */
-export async function until(holds: () => boolean, patience = 5000): Promise<void> {
-  for (let waited = 0; !holds(); waited += 5) {
-    if (waited > patience) throw new Error('it never came to be');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

@@ -22,7 +22,8 @@ import {
 import { emptyBytes, fromHex, fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { tcp, tcpServer, tls, tlsServer, udp, wsServer } from '../../src/transport/index.ts';
-import { certificate, kinds, pair, until } from './stream-transports.ts';
+import { until } from '../support/wait.ts';
+import { certificate, kinds, pair } from './stream-transports.ts';
 
 const csm = encodeFrame('length', SignalingCode.CSM, emptyBytes, [], emptyBytes);
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, type Request, Router } from '../../src/coap/index.ts';
 import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { TransportError, tap, udp } from '../../src/transport/index.ts';
-import { until } from './stream-transports.ts';
+import { until } from '../support/wait.ts';
 
 async function received(transport: DatagramTransport): Promise<{ datagram: Uint8Array; peer: Peer }> {
   return new Promise((got) => transport.start((datagram, peer) => got({ datagram, peer })));

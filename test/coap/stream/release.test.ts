@@ -27,6 +27,15 @@ function dial(bench: Bench, peer: Peer): TestWire {
   return wire;
 }
 
+/** What leaves on the connection that follows on this one. */
+function onNext(bench: Bench, wire: TestWire): string[] {
+  wire.listener!.closed();
+  const next = bench.dialled[1]!;
+  next.listener!.opened();
+  next.say(SignalingCode.CSM);
+  return tokens(next.take().slice(1));
+}
+
 /** The end of all connections of a layer, and whether it has come. */
 function release(bench: Bench, grace?: number): { done: boolean } {
   const end = { done: false };
@@ -107,11 +116,7 @@ test('RFC 8323 5.5: a peer that released a connection gets no new requests on it
   bench.busy = false;
   wire.say(Code.Content, [], fromHex('ff'));
   assert.equal(wire.state, 'ended');
-  wire.listener!.closed();
-  const next = bench.dialled[1]!;
-  next.listener!.opened();
-  next.say(SignalingCode.CSM);
-  assert.deepEqual(tokens(next.take().slice(1)), ['01']);
+  assert.deepEqual(onNext(bench, wire), ['01']);
 });
 
 test('RFC 8323 5.5: requests that wait for room when the Release comes take the next connection, answers stay', () => {
@@ -148,11 +153,7 @@ test('RFC 8323 5.5: requests that wait for room when the Release comes take the 
   bench.busy = false;
   wire.say(Code.Content, [], fromHex('ff'));
   assert.equal(wire.state, 'ended');
-  wire.listener!.closed();
-  const next = bench.dialled[1]!;
-  next.listener!.opened();
-  next.say(SignalingCode.CSM);
-  assert.deepEqual(tokens(next.take().slice(1)), ['03']);
+  assert.deepEqual(onNext(bench, wire), ['03']);
 });
 
 test('an idle connection that is released takes answers that are still due', async () => {
