@@ -186,6 +186,8 @@ const cases: Table<Open> = {
     // It lets the second ping in a row of one address wait; the first one showed that it is ready.
     await theirs.reboot('new');
     const { wire, endpoint, peer } = theirs;
+    // Past the Release of the connection that was.
+    wire.toEnd();
     const pinged = endpoint.ping(peer, { timeout: 5000 });
     // RFC 8323 §5.4: on a stream, Ping and Pong.
     const request = await wire.next('client', { type: CON, code: [0, SignalingCode.Ping], payload: 'empty' });
