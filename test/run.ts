@@ -30,8 +30,8 @@ if (files.length === 0) {
 }
 // A test that hangs fails, so that CI hears of it.
 const patience = scale === 'full' ? 3_600_000 : 300_000;
-// Many files wait for most of their time, so that one for each processor is not too many.
-const flags = [`--test-timeout=${patience}`, `--test-concurrency=${Math.max(2, availableParallelism())}`];
+// Many files wait for most of their time, so that one more than there are processors is not too many.
+const flags = [`--test-timeout=${patience}`, `--test-concurrency=${Math.max(2, availableParallelism()) + 1}`];
 const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...flags, ...files], {
   stdio: 'inherit',
   env: { ...process.env, ACE_SCALE: scale },

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { addToCounter, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
+import { untilCommitted } from './lmdb-commit.ts';
 import { checkDataFile } from './lmdb-file.ts';
 import { type Store, StoreError } from './store.ts';
 
@@ -213,11 +214,9 @@ class LmdbStore implements Store {
 
   async #commit(write: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await write();
+      return await untilCommitted(write);
     } catch (cause) {
-      // lmdb gives the reason in a promise of its own, which nobody else would hear.
-      const commitError = (cause as { commitError?: Promise<unknown> }).commitError;
-      throw this.#error('write', commitError ? await commitError.catch((error: unknown) => error) : cause);
+      throw this.#error('write', cause);
     }
   }
 

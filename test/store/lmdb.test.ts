@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { open } from 'lmdb';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { lmdbStore, StoreError } from '../../src/store/index.ts';
+import { untilCommitted } from '../../src/store/lmdb-commit.ts';
 import { storeCompliance } from './compliance.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'ace-coap-store-'));
@@ -212,5 +213,28 @@ describe('lmdbStore: what it refuses', () => {
     const later = refusal(folder);
     assert.equal(later.code, 'ERR_STORE_FORMAT');
     assert.match(later.message, /expected store version 1, got 2/);
+  });
+});
+
+describe('a transaction that LMDB aborts', () => {
+  /** A write that lmdb refuses so many times, with an error that has the reason in a promise. */
+  function refused(times: number, code: number): () => Promise<boolean> {
+    let left = times;
+    return () => {
+      if (left-- <= 0) return Promise.resolve(true);
+      const why = Object.assign(new Error('txn should abort'), { code });
+      return Promise.reject(Object.assign(new Error('Commit failed'), { commitError: Promise.reject(why) }));
+    };
+  }
+
+  it('is tried again, and is an error when it happens again and again', async () => {
+    assert.equal(await untilCommitted(refused(3, -30_779)), true);
+    await assert.rejects(untilCommitted(refused(4, -30_779)), { message: 'txn should abort' });
+  });
+
+  it('is the only reason to try again', async () => {
+    const full = refused(1, -30_792);
+    await assert.rejects(untilCommitted(full), { code: -30_792 });
+    assert.equal(await full(), true);
   });
 });
