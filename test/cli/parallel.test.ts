@@ -13,6 +13,7 @@ import { loadClientConfig, loadRsConfig } from '../../src/operate/index.ts';
 import { type ContextParameters, deriveContext, type SecurityContext } from '../../src/oscore/index.ts';
 import { auditWire } from '../flows/wire-audit.ts';
 import { Relay, type RelayedDatagram } from '../support/relay.ts';
+import { scale } from '../support/scale.ts';
 import { aceExits, Lab } from './lab.ts';
 
 let lab: Lab;
@@ -86,7 +87,7 @@ function once(wire: readonly RelayedDatagram[]): readonly RelayedDatagram[] {
   return [...new Map(wire.map((one) => [`${one.from} ${one.to} ${toHex(one.datagram)}`, one])).values()];
 }
 
-const runs = 20;
+const runs = scale === 'full' ? 20 : 8;
 
 test('RFC 8613 7.2: runs of the command line in parallel and in turn, over restarts of AS and RS, use no nonce twice', async (t) => {
   await Promise.all(Array.from({ length: runs }, (_, index) => run(index)));

@@ -100,7 +100,7 @@ const floods: readonly Flood[] = [
   },
   {
     name: 'observers',
-    messages: full ? 20_000 : 3000,
+    messages: full ? 20_000 : 1500,
     datagram: (i) => confirmable(i, Method.GET, [{ number: 6, value: emptyBytes }, ...pathOptions(['changing'])]),
   },
 ];
