@@ -74,6 +74,7 @@ export {
   recogniseOptions,
   sortOptions,
   stringOption,
+  targetOptions,
   uintOf,
   uintOption,
   withOption,

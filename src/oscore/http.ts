@@ -9,6 +9,7 @@ import {
   type Response,
   recogniseOptions,
   sortOptions,
+  targetOptions,
 } from '../coap/index.ts';
 import { emptyBytes, fromBase64Url, fromUtf8, toBase64Url } from '../core/bytes.ts';
 import { OscoreError } from './errors.ts';
@@ -40,17 +41,7 @@ export interface HttpResponse {
 export const oscoreMediaType = 'application/oscore';
 
 /** Options of an OSCORE message that have their say on this hop, or none in HTTP: the target, and what asks for several responses or for none. */
-const ofHop: ReadonlySet<number> = new Set([
-  OptionNumber.UriHost,
-  OptionNumber.UriPort,
-  OptionNumber.UriPath,
-  OptionNumber.UriQuery,
-  OptionNumber.ProxyUri,
-  OptionNumber.ProxyScheme,
-  OptionNumber.Observe,
-  OptionNumber.MaxAge,
-  OptionNumber.NoResponse,
-]);
+const ofHop: ReadonlySet<number> = new Set([...targetOptions, OptionNumber.Observe, OptionNumber.MaxAge, OptionNumber.NoResponse]);
 
 function unmappable(expected: string, got: string): OscoreError {
   return new OscoreError('ERR_OSCORE_HTTP', `expected ${expected}, got ${got}`);

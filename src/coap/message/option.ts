@@ -244,6 +244,16 @@ export function optionTable(understood: readonly number[]): OptionTable {
   return table.map((definition, number) => (ofLayers.includes(number) && !understood.includes(number) ? undefined : definition));
 }
 
+/** Options that name what a request is for (RFC 7252, Sections 5.10.1 and 5.10.2). */
+export const targetOptions: readonly number[] = [
+  OptionNumber.UriHost,
+  OptionNumber.UriPort,
+  OptionNumber.UriPath,
+  OptionNumber.UriQuery,
+  OptionNumber.ProxyUri,
+  OptionNumber.ProxyScheme,
+];
+
 /** Critical options that are defined for requests only. */
 const ofRequests: readonly number[] = [
   OptionNumber.IfMatch,

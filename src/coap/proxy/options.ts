@@ -1,17 +1,12 @@
 import { emptyBytes, fromUtf8, utf8 } from '../../core/bytes.ts';
 import type { Response } from '../layer.ts';
 import { Code } from '../message/code.ts';
-import { findOption, type Option, OptionNumber, uintOption, withOption } from '../message/option.ts';
+import { findOption, type Option, OptionNumber, targetOptions, uintOption, withOption } from '../message/option.ts';
 import type { Refusal } from './target.ts';
 
 /** Options of a request that concern the hop to the proxy: they name the target, or are made anew for the next hop. */
 const ofRequestHop: ReadonlySet<number> = new Set([
-  OptionNumber.UriHost,
-  OptionNumber.UriPort,
-  OptionNumber.UriPath,
-  OptionNumber.UriQuery,
-  OptionNumber.ProxyUri,
-  OptionNumber.ProxyScheme,
+  ...targetOptions,
   OptionNumber.Observe,
   OptionNumber.Block1,
   OptionNumber.Block2,

@@ -5,7 +5,7 @@ import { CoapError } from '../errors.ts';
 import type { Handler, Layer, Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { endpointKey, sameAssociation } from '../message/cache-key.ts';
 import { Code } from '../message/code.ts';
-import { OptionNumber, uintOf, uintOption } from '../message/option.ts';
+import { OptionNumber, targetOptions, uintOf, uintOption } from '../message/option.ts';
 import type { AnswerFields } from './answer.ts';
 import { type ProblemDetails, problem } from './problem-details.ts';
 
@@ -96,18 +96,9 @@ export interface BackOffOptions {
 }
 
 /** A request is similar when it has the method and the Request-URI of the other (RFC 8516, Section 1). */
-const ofUri: ReadonlySet<number> = new Set([
-  OptionNumber.UriHost,
-  OptionNumber.UriPort,
-  OptionNumber.UriPath,
-  OptionNumber.UriQuery,
-  OptionNumber.ProxyUri,
-  OptionNumber.ProxyScheme,
-]);
-
 function similarityKey(request: Request): string {
   let key = `${endpointKey(request)} ${request.code}`;
-  for (const { number, value } of request.options) if (ofUri.has(number)) key += ` ${number}:${value.join(',')}`;
+  for (const { number, value } of request.options) if (targetOptions.includes(number)) key += ` ${number}:${value.join(',')}`;
   return key;
 }
 
