@@ -60,6 +60,11 @@ class Second(Exchanged):
         return protected_serialized, protected, unprotected, ciphertext
 
 
+def make_r2():
+    """Its first byte is no head of a CBOR byte string, so an ID Context that begins with it is never taken for a wrapped one."""
+    return b"\xff" + os.urandom(7)
+
+
 class Response1(error.RenderableError):
     def __init__(self, second, request_id):
         self.second = second
@@ -84,7 +89,7 @@ class First(Exchanged):
 
     def unprotect(self, protected_message, request_id=None):
         _, request_id = super().unprotect(protected_message, request_id)
-        r2 = os.urandom(8)
+        r2 = make_r2()
         self.server.cached.append(r2)
         if self.server.own_piv:
             request_id.can_reuse_nonce = False
@@ -101,6 +106,15 @@ class Third(First):
         return result
 
 
+def unwrap(kid_context):
+    """What the byte string holds, if the kid context is one, whole; `loads` leaves trailing bytes unread."""
+    try:
+        wrapped = cbor2.loads(kid_context)
+    except Exception:
+        return None
+    return wrapped if isinstance(wrapped, bytes) and cbor2.dumps(wrapped) == kid_context else None
+
+
 class RenewingServer:
     """Stands in aiocoap's map of credentials; R2s are cached."""
 
@@ -114,13 +128,10 @@ class RenewingServer:
         if unprotected.get(oscore.COSE_KID) != self.parameters["recipient_id"]:
             return None
         kid_context = unprotected.get(oscore.COSE_KID_CONTEXT)
-        try:
-            wrapped = None if kid_context is None else cbor2.loads(kid_context)
-        except Exception:
-            wrapped = None
+        wrapped = unwrap(kid_context)
         if self.current is not None and self.current.id_context in (kid_context, wrapped):
             return self.current
-        if isinstance(wrapped, bytes):
+        if wrapped is not None:
             return (Third if wrapped[:8] in self.cached else First)(self, wrapped)
         return First(self, kid_context)
 
