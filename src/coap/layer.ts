@@ -25,6 +25,8 @@ export interface Peer {
   readonly host?: string;
   /** Where it is reached over a connection, which keeps order and loses nothing: what it said that it takes. */
   readonly capabilities?: Readonly<Capabilities>;
+  /** What protects all that goes to it and comes from it: its DTLS session. Absent: nothing does, below the layers. */
+  readonly association?: SecurityAssociation;
 }
 
 /**

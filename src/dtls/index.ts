@@ -27,3 +27,4 @@ export type { GroupName } from './named-groups.ts';
 export { decodeSpki, encodeSpki } from './raw-public-key.ts';
 export type { DatagramPeer, DtlsServerConfig, ServerEvent, ServerPort } from './server.ts';
 export { DtlsServer } from './server.ts';
+export type { Admitted, Authenticator, DtlsAssociation, DtlsSessions, PskAnswer, SessionCredentials } from './sessions.ts';
