@@ -122,6 +122,8 @@ export interface RsIo {
   readonly env: Env;
   readonly store: Store;
   emit(event: ProfileEvent): void;
+  /** Take a token that came another way than to /authz-info (RFC 9202, Section 3.3.2) as one that came there. Throws `AceError`. */
+  admit(upload: TokenUpload): Promise<Acceptance>;
 }
 
 /** What came to /authz-info: the token and what the profile needs of the rest. */
