@@ -15,7 +15,19 @@ import {
   type TokenResponse,
   type TokenUpload,
 } from '../../src/ace/index.ts';
-import { Code, Endpoint, echo, formatCode, Method, pathOf, pathOptions, type Request, type Response, type SecurityAssociation, type Transports } from '../../src/coap/index.ts';
+import {
+  Code,
+  Endpoint,
+  echo,
+  formatCode,
+  Method,
+  pathOf,
+  pathOptions,
+  type Request,
+  type Response,
+  type SecurityAssociation,
+  type Transports,
+} from '../../src/coap/index.ts';
 import { emptyBytes, utf8 } from '../../src/core/bytes.ts';
 import { openCwt, protectCwt, type TokenKey } from '../../src/core/cwt.ts';
 import type { Env } from '../../src/core/env.ts';
@@ -46,6 +58,8 @@ export interface ComplianceOptions {
   readonly badCredentials: readonly unknown[];
   /** What the association before answers once the one after has worked, where a token is uploaded twice. */
   readonly replaced: '4.01' | '2.05';
+  /** The token goes to the RS in a handshake, which says no more than that it failed. */
+  readonly uploads?: false;
 }
 
 /** How the resource server of the suite is known to the AS. */
@@ -103,7 +117,8 @@ class World {
           );
           return;
         }
-        this.served.push(request.association?.credential);
+        // As the guard of the role would.
+        if (request.association !== undefined) this.served.push(request.association.credential);
         reply.respond({ code: request.association === undefined ? Code.Unauthorized : Code.Content, options: [], payload: emptyBytes });
       },
     });
@@ -190,7 +205,7 @@ class World {
 /**
  * What every profile of ACE has to do, whatever it protects with (RFC 9200, Appendix C). A profile's test calls this once.
  */
-export function profileCompliance({ name: profileName, party, badCredentials, replaced }: ComplianceOptions): void {
+export function profileCompliance({ name: profileName, party, badCredentials, replaced, uploads }: ComplianceOptions): void {
   const check = (name: string, run: (world: World) => Promise<void>): void => {
     test(`profile ${profileName}: ${name}`, async () => {
       const world = new World(party);
@@ -325,10 +340,13 @@ export function profileCompliance({ name: profileName, party, badCredentials, re
     assert.equal(world.rs.decodeUpload(upload), undefined);
   });
 
-  check('a token without a key: refused with 4.00', async (world) => {
+  check('a token without a key: refused', async (world) => {
     const granted = await world.granted();
     const accessToken = protectCwt({ aud: 'rs1', scope: 'r', exp: world.grant().expiresAt }, tokenKey, world.simulator.env('x').random);
-    await assert.rejects(world.establish({ ...granted, accessToken }), (error: AceError) => error.responseCode === Code.BadRequest);
+    await assert.rejects(
+      world.establish({ ...granted, accessToken }),
+      (error: AceError) => error.responseCode === (uploads === false ? Code.Unauthorized : Code.BadRequest),
+    );
   });
 
   check('credentials of a wrong shape are refused, at AS and client', async (world) => {
