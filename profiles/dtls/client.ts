@@ -52,6 +52,7 @@ export function dtlsAtClient(io: ClientIo, sessions: DtlsSessions<Peer>, options
 }
 
 class DtlsAtClient implements ProfileAtClient {
+  readonly opens = 'coaps';
   readonly layers: readonly Layer[];
   readonly #io: ClientIo;
   readonly #sessions: DtlsSessions<Peer>;
