@@ -61,16 +61,17 @@ export const port = 5684;
 interface Simulated extends DtlsTransportOptions {
   /** Default: a transport of its own at the address. */
   readonly below?: DatagramTransport;
-  /** What its randomness depends on. Default: the address. */
+  /** What the tokens and message ids of the endpoint depend on. Default: the address. */
   readonly name?: string;
 }
 
 /** An endpoint on the simulated network. */
 export function simulated(sim: Simulator, address: string, { below, name = address, ...options }: Simulated, endpoint: Partial<EndpointOptions> = {}): Party {
-  const env = sim.env(name);
   const events: Party['events'] = [];
-  const transport = dtlsOver(below ?? sim.transport(address, port), { env, emit: (event) => events.push(event), ...options });
-  return partyOn(transport, events, { env, ...endpoint });
+  // No two handshakes have the same randoms.
+  const sessions = sim.env(`${address} ${sim.wire.length} ${sim.now}`);
+  const transport = dtlsOver(below ?? sim.transport(address, port), { env: sessions, emit: (event) => events.push(event), ...options });
+  return partyOn(transport, events, { env: sim.env(name), ...endpoint });
 }
 
 /** The server, in a session of this client. */
