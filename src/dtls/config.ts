@@ -2,11 +2,12 @@ import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
 import { type CipherSuite, type SuiteChoice, suitesOf } from './cipher-suites.ts';
 import { DtlsError } from './errors.ts';
 import type { RetransmissionParameters } from './flight.ts';
+import { type LimitConfig, type Limits, limitsOf } from './limits.ts';
 import { type GroupName, groupsOf, type NamedGroup } from './named-groups.ts';
 import { encodeSpki } from './raw-public-key.ts';
 
 /** What clients and servers have in common. */
-export interface CommonConfig {
+export interface CommonConfig extends LimitConfig {
   /** In order of preference. Default `default`; of these, those for which there are credentials. */
   readonly suites?: SuiteChoice;
   /** In order of preference. Default x25519, secp256r1, secp384r1. */
@@ -54,7 +55,7 @@ export interface OwnKey {
   readonly spki: Uint8Array;
 }
 
-export interface Settings {
+export interface Settings extends Limits {
   readonly suites: readonly CipherSuite[];
   readonly groups: readonly NamedGroup[];
   readonly mtu: number;
@@ -121,6 +122,7 @@ function common(config: CommonConfig, hasPsk: boolean, hasRawPublicKey: boolean)
     maxHandshakeBytes: within('maxHandshakeBytes', config.maxHandshakeBytes ?? 81_920, 512, 0x100_0000),
     connectionIdLength: config.connectionIdLength === undefined ? undefined : within('connectionIdLength', config.connectionIdLength, 0, longestOwnId),
     requireExtendedMasterSecret: config.requireExtendedMasterSecret ?? false,
+    ...limitsOf(config, within),
   };
 }
 
