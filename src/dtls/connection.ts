@@ -273,12 +273,17 @@ export class Connection {
     else this.#answer((handshake) => handshake.providePsk(this.#env.random(16)));
   }
 
-  /** The key that `peer-key` names is who it should be. @throws {DtlsError} `ERR_DTLS_STATE` */
+  /** The key of `peer-key` or the certificate of `peer-certificate` is of who it should be. @throws {DtlsError} `ERR_DTLS_STATE` */
   acceptPeer(): void {
     this.#answer((handshake) => handshake.acceptPeer());
   }
 
-  /** The key that `peer-key` names is not taken. RFC 7925 wants no alert for it that is about certificates. @throws {DtlsError} `ERR_DTLS_STATE` */
+  /**
+   * The key of `peer-key` or the certificate of `peer-certificate` is not taken. RFC 7925 wants no alert for a key that is about certificates; for a
+   * certificate that is revoked there is `certificate_revoked`.
+   *
+   * @throws {DtlsError} `ERR_DTLS_STATE`
+   */
   rejectPeer(alert: AlertName = 'handshake_failure'): void {
     this.#reject(alert, 'the key of the peer was refused');
   }

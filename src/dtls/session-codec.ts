@@ -1,12 +1,14 @@
 import { ByteReader, BytesError, ByteWriter, concat, constantTimeEqual, emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { hmac } from '../core/crypto/index.ts';
 import { HandshakeFailure } from './alert.ts';
+import { decodeCertificate } from './certificate.ts';
 import { suiteById } from './cipher-suites.ts';
+import { peerCertificate } from './credentials.ts';
 import { DtlsError } from './errors.ts';
 import type { PeerIdentity } from './events.ts';
 import { decodeSpki } from './raw-public-key.ts';
 import { Session } from './session.ts';
-import { expectEnd, putVector8, putVector16, takeVector8, takeVector16 } from './vector.ts';
+import { expectEnd, putVector8, putVector16, putVector24, takeVector8, takeVector16, takeVector24 } from './vector.ts';
 
 // What is kept beyond a process. The bytes begin with what they are and the version of the layout, and end with a MAC under the master secret in them: it
 // tells bytes that were damaged, and keeps who cannot read them from changing them.
@@ -29,23 +31,37 @@ export function takeU48(reader: ByteReader): number {
   return reader.u16() * 0x1_0000_0000 + reader.u32();
 }
 
-const identityTypes = { anonymous: 0, psk: 1, 'raw-public-key': 2 } as const;
+const identityTypes = { anonymous: 0, psk: 1, 'raw-public-key': 2, certificate: 3 } as const;
 
 function putIdentity(writer: ByteWriter, identity: PeerIdentity): void {
   writer.u8(identityTypes[identity.type]);
   if (identity.type === 'psk') putVector16(writer, identity.identity);
   if (identity.type === 'raw-public-key') putVector16(writer, identity.spki);
+  if (identity.type === 'certificate') {
+    writer.u8(identity.chain.length);
+    for (const der of identity.chain) putVector24(writer, der);
+  }
 }
 
 function takeIdentity(reader: ByteReader): PeerIdentity {
   const type = reader.u8();
   if (type === identityTypes.anonymous) return { type: 'anonymous' };
   if (type === identityTypes.psk) return { type: 'psk', identity: takeVector16(reader).slice() };
+  if (type === identityTypes.certificate) return certificateIdentity(Array.from({ length: reader.u8() }, () => takeVector24(reader).slice()));
   if (type !== identityTypes['raw-public-key']) throw badImport('a type of identity that we have', `${type}`);
   const spki = takeVector16(reader).slice();
   const key = decodeSpki(spki);
   if (key === undefined) throw badImport('a raw public key', `${spki.length} bytes`);
   return { type: 'raw-public-key', key, spki };
+}
+
+function certificateIdentity(chain: readonly Uint8Array[]): PeerIdentity {
+  const [first] = chain;
+  if (first === undefined) throw badImport('a certificate', 'none');
+  const certificate = decodeCertificate(first);
+  const key = certificate.key;
+  if (key === undefined) throw badImport('a certificate with a key that we have', 'another');
+  return peerCertificate(certificate, key, chain);
 }
 
 export function putSession(writer: ByteWriter, session: Session): ByteWriter {
