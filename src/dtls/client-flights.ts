@@ -25,6 +25,7 @@ import { encodePoint, type NamedGroup } from './named-groups.ts';
 import { type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { dtls12 } from './record.ts';
+import type { Session } from './session.ts';
 import { checkSigned, digitallySign, signatureSchemes, signedParameters } from './signature.ts';
 
 /** An empty Certificate, of either type. */
@@ -97,6 +98,8 @@ export class ClientHandshake implements Handshake {
   #answered = -1;
   isPaused = false;
   awaitsFinished = false;
+  verifiesFirst = false;
+  resumes: Session | undefined;
 
   constructor(settings: ClientSettings, port: HandshakePort) {
     this.#settings = settings;
@@ -284,7 +287,7 @@ export class ClientHandshake implements Handshake {
     }
     const exchange = encodeClientKeyExchange(suite.keyExchange, { identity: psk?.identity ?? emptyBytes, point });
     items.push(negotiation.message(HandshakeType.client_key_exchange, exchange));
-    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)), negotiation.ids);
+    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)), negotiation.ids, negotiation.sizes);
     if (scheme !== undefined) {
       const signed = digitallySign(scheme, own!.key, negotiation.transcript.bytes());
       items.push(negotiation.message(HandshakeType.certificate_verify, encodeCertificateVerify(signed)));
@@ -298,7 +301,7 @@ export class ClientHandshake implements Handshake {
   #finished(message: ReceivedMessage): void {
     this.#negotiation.checkFinished('server', message);
     this.awaitsFinished = false;
-    this.#port.complete(this.#negotiation.secrets(), this.#peer());
+    this.#port.complete(this.#negotiation.outcome(this.#peer(), emptyBytes, this.#port.env.epoch()));
   }
 
   #peer(): PeerIdentity {

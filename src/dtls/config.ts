@@ -5,10 +5,11 @@ import { type CertificateList, certificatesOf, type OwnCertificate, type OwnCred
 import { badConfig as bad } from './errors.ts';
 import { CertificateType } from './extensions.ts';
 import type { RetransmissionParameters } from './flight.ts';
+import { type LimitConfig, type Limits, limitsOf } from './limits.ts';
 import { type GroupName, groupsOf, type NamedGroup } from './named-groups.ts';
 
 /** What clients and servers have in common. */
-export interface CommonConfig {
+export interface CommonConfig extends LimitConfig {
   /** In order of preference. Default `default`; of these, those for which there are credentials. */
   readonly suites?: SuiteChoice;
   /** In order of preference. Default x25519, secp256r1, secp384r1. */
@@ -63,7 +64,7 @@ export interface ServerConfig extends CommonConfig {
   readonly certificate?: { readonly own: OwnCertificate; readonly client?: ClientProof; readonly roots?: CertificateList };
 }
 
-export interface Settings {
+export interface Settings extends Limits {
   readonly suites: readonly CipherSuite[];
   readonly groups: readonly NamedGroup[];
   readonly mtu: number;
@@ -131,6 +132,7 @@ function common(config: CommonConfig, hasPsk: boolean, hasKeys: boolean): Settin
     maxHandshakeBytes: within('maxHandshakeBytes', config.maxHandshakeBytes ?? 81_920, 512, 0x100_0000),
     connectionIdLength: config.connectionIdLength === undefined ? undefined : within('connectionIdLength', config.connectionIdLength, 0, longestOwnId),
     requireExtendedMasterSecret: config.requireExtendedMasterSecret ?? false,
+    ...limitsOf(config, within),
   };
 }
 

@@ -101,7 +101,12 @@ function rawPublicKeyOf(body: Uint8Array): PeerCredential | undefined {
 function certificateOf(body: Uint8Array, { roots, ...rules }: PeerRules): PeerCredential | undefined {
   const sent = decodeCertificates(body);
   if (sent.length === 0) return undefined;
-  const [{ x509 }, key, chain] = verifyPath(sent, roots, rules);
+  const [certificate, key, chain] = verifyPath(sent, roots, rules);
+  return peerCertificate(certificate, key, chain);
+}
+
+/** Who a peer is that has a certificate. */
+export function peerCertificate({ x509 }: Certificate, key: CurveKey, chain: readonly Uint8Array[]): PeerCredential {
   const { subject, subjectAltName } = x509;
   return { type: 'certificate', key, chain, subject, ...(subjectAltName === undefined ? {} : { subjectAltName }) };
 }

@@ -26,6 +26,10 @@ export interface Agreement {
   readonly extendedMasterSecret: boolean;
   /** For a client with a PSK the identity is the one that it gave itself. */
   readonly peerIdentity: PeerIdentity;
+  /** An earlier session goes on: the identity is the one that was proved then. */
+  readonly isResumed: boolean;
+  /** The name of the server that the client asked for. */
+  readonly serverName?: string;
 }
 
 /** Why something that came in was dropped. */

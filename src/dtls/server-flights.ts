@@ -22,6 +22,7 @@ import { encodePoint, groupOfCurve, type NamedGroup } from './named-groups.ts';
 import { type Ephemeral, type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { dtls12 } from './record.ts';
+import type { Session } from './session.ts';
 import { checkSigned, digitallySign, signatureSchemes, signedParameters } from './signature.ts';
 
 /** What a ClientHello says that is of use to us. */
@@ -133,6 +134,8 @@ export class ServerHandshake implements Handshake {
   #question: 'psk' | 'peer' | undefined;
   awaitsFinished = false;
   awaitsFlight = false;
+  verifiesFirst = true;
+  resumes: Session | undefined;
 
   /**
    * `first`: the ClientHello whose cookie was right, and `hello` what it holds. Our message_seq goes on from its own. `ownId`: the connection ID that the
@@ -292,7 +295,7 @@ export class ServerHandshake implements Handshake {
   #derive(psk: Uint8Array | undefined): void {
     const suite = this.#negotiation.suite!;
     const shared = this.#ephemeral === undefined ? undefined : sharedSecret(this.#ephemeral, this.#exchange!.point);
-    this.#port.protect(this.#negotiation.derive(premasterSecret(suite, psk, shared)), this.#negotiation.ids);
+    this.#port.protect(this.#negotiation.derive(premasterSecret(suite, psk, shared)), this.#negotiation.ids, this.#negotiation.sizes);
     // RFC 5246 §7.4.8: who shows a key proves to have it.
     if (this.#client !== undefined) this.#steps = new Steps({ type: HandshakeType.certificate_verify, required: true });
     else this.#awaitFinished();
@@ -308,7 +311,7 @@ export class ServerHandshake implements Handshake {
     this.#negotiation.checkFinished('client', message);
     this.awaitsFinished = false;
     this.#port.send([{ epoch: 0 }, this.#negotiation.finished('server')], true);
-    this.#port.complete(this.#negotiation.secrets(), this.#peer());
+    this.#port.complete(this.#negotiation.outcome(this.#peer(), emptyBytes, this.#port.env.epoch()));
   }
 
   #peer(): PeerIdentity {

@@ -83,7 +83,7 @@ function flowOf(one: Case): Flow {
   for (let i = 0; i < server.sent.length; i++) give(client, server.sent[i]!);
   for (const message of client.sent.slice(1)) give(server, message);
   give(client, server.sent.at(-1)!);
-  assert.ok(client.secrets !== undefined && server.secrets !== undefined);
+  assert.ok(client.outcome !== undefined && server.outcome !== undefined);
   return { hello, toClient: server.sent, toServer: client.sent.slice(1) };
 }
 
@@ -142,7 +142,7 @@ for (const one of cases) {
             assert.equal(failure.alert, 'unexpected_message', what);
             refused++;
           }
-          assert.equal(subject.secrets !== undefined, isAllowed && type === HandshakeType.finished && failure === undefined, what);
+          assert.equal(subject.outcome !== undefined, isAllowed && type === HandshakeType.finished && failure === undefined, what);
         }
       }
       assert.ok(refused > 10);
@@ -172,7 +172,7 @@ for (const one of cases) {
           } catch (error) {
             assert.ok(error instanceof HandshakeFailure || error instanceof BytesError, `${handshakeName(original.type)}: ${error}`);
           }
-          assert.equal(subject.secrets, undefined, `${role}: ${handshakeName(original.type)} was ${original.body.length} bytes, is ${body.length}`);
+          assert.equal(subject.outcome, undefined, `${role}: ${handshakeName(original.type)} was ${original.body.length} bytes, is ${body.length}`);
         }
       });
     }
