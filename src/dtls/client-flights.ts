@@ -1,7 +1,7 @@
 import { emptyBytes } from '../core/bytes.ts';
-import type { CurveKey } from '../core/crypto/index.ts';
 import { HandshakeFailure } from './alert.ts';
 import type { ClientSettings } from './config.ts';
+import { type OwnCredential, type PeerCredential, questionAbout, readPeerCredential, signatureSchemeOf } from './credentials.ts';
 import { DtlsError } from './errors.ts';
 import type { PeerIdentity } from './events.ts';
 import { CertificateType, decodeU8s, type Extensions, ExtensionType, encodeU8s, encodeU16s, expectPresence, present, uncompressed } from './extensions.ts';
@@ -12,7 +12,6 @@ import {
   type ClientHello,
   decodeCertificateRequest,
   decodeHelloVerifyRequest,
-  decodeRawPublicKey,
   decodeServerHello,
   decodeServerKeyExchange,
   ecdsaSign,
@@ -24,15 +23,23 @@ import {
 } from './messages.ts';
 import { encodePoint, type NamedGroup } from './named-groups.ts';
 import { type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
-import { decodeSpki } from './raw-public-key.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { dtls12 } from './record.ts';
-import { checkSigned, digitallySign, schemeFor, signatureSchemes, signedParameters } from './signature.ts';
+import type { Session } from './session.ts';
+import { checkSigned, digitallySign, signatureSchemes, signedParameters } from './signature.ts';
+
+/** An empty Certificate, of either type. */
+const noCertificate = encodeRawPublicKey(emptyBytes);
 
 /** So many cookies are tried: a server may change its secret while the first is under way. */
 const mostCookies = 4;
 
-function clientExtensions({ suites, groups, rawPublicKey }: ClientSettings, ownId: Uint8Array | undefined): Extensions {
+/** RFC 7250 §4.1: who has X.509 alone says nothing. */
+function setTypes(extensions: Map<number, Uint8Array>, extension: number, types: readonly CertificateType[]): void {
+  if (types.some((type) => type !== CertificateType.X509)) extensions.set(extension, encodeU8s(types));
+}
+
+function clientExtensions({ suites, groups, credentials, peerTypes }: ClientSettings, ownId: Uint8Array | undefined): Extensions {
   const extensions = new Map<number, Uint8Array>([
     // RFC 5746 §3.4: this, or the signalling suite.
     [ExtensionType.renegotiation_info, encodeU8s([])],
@@ -44,9 +51,12 @@ function clientExtensions({ suites, groups, rawPublicKey }: ClientSettings, ownI
   }
   if (suites.some(({ keyExchange }) => keyExchange === 'ECDHE_ECDSA')) {
     extensions.set(ExtensionType.signature_algorithms, encodeU16s(signatureSchemes));
-    extensions.set(ExtensionType.server_certificate_type, encodeU8s([CertificateType.RawPublicKey]));
-    // RFC 7250 §4.1: only what can be provided.
-    if (rawPublicKey?.own !== undefined) extensions.set(ExtensionType.client_certificate_type, encodeU8s([CertificateType.RawPublicKey]));
+    setTypes(extensions, ExtensionType.server_certificate_type, peerTypes);
+    setTypes(
+      extensions,
+      ExtensionType.client_certificate_type,
+      credentials.map(({ type }) => type),
+    );
   }
   if (ownId !== undefined) extensions.set(ExtensionType.connection_id, encodeU8s([...ownId]));
   return extensions;
@@ -79,14 +89,17 @@ export class ClientHandshake implements Handshake {
   #hello: ClientHello;
   #steps: Steps = beforeServerHello;
   #cookies = 0;
-  /** Of ServerHello: whether it takes a raw public key of ours. */
-  #ownKeyTaken = false;
-  #serverKey: { readonly key: CurveKey; readonly spki: Uint8Array } | undefined;
+  /** Of the certificate type that ServerHello names. */
+  #own: OwnCredential | undefined;
+  #serverType: CertificateType = CertificateType.X509;
+  #server: PeerCredential | undefined;
   #exchange: ServerKeyExchange | undefined;
   #request: CertificateRequest | undefined;
   #answered = -1;
   isPaused = false;
   awaitsFinished = false;
+  verifiesFirst = false;
+  resumes: Session | undefined;
 
   constructor(settings: ClientSettings, port: HandshakePort) {
     this.#settings = settings;
@@ -210,19 +223,21 @@ export class ClientHandshake implements Handshake {
     };
     // RFC 7250 §4.2: without the extension a certificate is X.509.
     const serverType = type(ExtensionType.server_certificate_type) ?? CertificateType.X509;
-    if (hasCertificate && serverType !== CertificateType.RawPublicKey)
-      throw new HandshakeFailure('unsupported_certificate', `expected a raw public key of the server, got certificate type ${serverType}`);
+    const taken = this.#settings.peerTypes.find((one) => one === serverType);
+    if (hasCertificate && taken === undefined)
+      throw new HandshakeFailure('unsupported_certificate', `expected a certificate type of the server that was offered, got ${serverType}`);
+    this.#serverType = taken ?? CertificateType.X509;
+    const ownType = type(ExtensionType.client_certificate_type) ?? CertificateType.X509;
+    this.#own = this.#settings.credentials.find((credential) => credential.type === ownType);
     const id = extensions.get(ExtensionType.connection_id);
     if (id !== undefined) this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId! };
-    this.#ownKeyTaken = type(ExtensionType.client_certificate_type) === CertificateType.RawPublicKey;
   }
 
   #certificate(body: Uint8Array): void {
-    const spki = decodeRawPublicKey(body).slice();
-    const key = decodeSpki(spki);
-    if (key === undefined)
-      throw new HandshakeFailure('illegal_parameter', `expected a key on P-256, P-384 or Ed25519, got a SubjectPublicKeyInfo of ${spki.length} bytes`);
-    this.#serverKey = { key, spki };
+    const { roots, host } = this.#settings;
+    const rules = { roots, of: 'server', epoch: this.#port.env.epoch(), ...(host === undefined ? {} : { host }) } as const;
+    this.#server = readPeerCredential(this.#serverType, body, rules);
+    if (this.#server === undefined) throw new HandshakeFailure('illegal_parameter', 'expected a key or a certificate of the server, got none');
   }
 
   #serverKeyExchange(body: Uint8Array): void {
@@ -230,7 +245,7 @@ export class ClientHandshake implements Handshake {
     const exchange = decodeServerKeyExchange(keyExchange, body);
     const { parameters, signed } = exchange;
     if (parameters !== undefined) this.#group(parameters.group);
-    if (signed !== undefined) checkSigned(signed, this.#serverKey!.key, signedParameters(this.#negotiation.randoms!, parameters!));
+    if (signed !== undefined) checkSigned(signed, this.#server!.key, signedParameters(this.#negotiation.randoms!, parameters!));
     this.#exchange = exchange;
   }
 
@@ -243,25 +258,25 @@ export class ClientHandshake implements Handshake {
   #serverHelloDone(sequence: number, body: Uint8Array): void {
     if (body.length > 0) throw new HandshakeFailure('decode_error', `expected an empty ServerHelloDone, got ${body.length} bytes`);
     this.#answered = sequence;
-    if (this.#serverKey === undefined) {
+    if (this.#server === undefined) {
       this.#answer();
       return;
     }
     this.isPaused = true;
-    this.#port.emit({ type: 'peer-key', ...this.#serverKey });
+    this.#port.emit(questionAbout(this.#server));
   }
 
   /** Flight 5. */
   #answer(): void {
-    const { psk, rawPublicKey } = this.#settings;
+    const { psk } = this.#settings;
     const negotiation = this.#negotiation;
     const suite = negotiation.suite!;
     const items: FlightItem[] = [];
     const request = this.#request;
-    const own = this.#ownKeyTaken && request?.types.includes(ecdsaSign) ? rawPublicKey?.own : undefined;
-    const scheme = own === undefined ? undefined : schemeFor(own.key, request!.schemes);
+    const own = request?.types.includes(ecdsaSign) ? this.#own : undefined;
+    const scheme = own === undefined ? undefined : signatureSchemeOf(own, request!.schemes);
     // RFC 5246 §7.4.6: who has nothing that suits sends an empty one.
-    if (request !== undefined) items.push(negotiation.message(HandshakeType.certificate, encodeRawPublicKey(scheme === undefined ? emptyBytes : own!.spki)));
+    if (request !== undefined) items.push(negotiation.message(HandshakeType.certificate, scheme === undefined ? noCertificate : own!.body));
     const parameters = this.#exchange?.parameters;
     let point = emptyBytes;
     let shared: Uint8Array | undefined;
@@ -272,7 +287,7 @@ export class ClientHandshake implements Handshake {
     }
     const exchange = encodeClientKeyExchange(suite.keyExchange, { identity: psk?.identity ?? emptyBytes, point });
     items.push(negotiation.message(HandshakeType.client_key_exchange, exchange));
-    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)), negotiation.ids);
+    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)), negotiation.ids, negotiation.sizes);
     if (scheme !== undefined) {
       const signed = digitallySign(scheme, own!.key, negotiation.transcript.bytes());
       items.push(negotiation.message(HandshakeType.certificate_verify, encodeCertificateVerify(signed)));
@@ -286,12 +301,10 @@ export class ClientHandshake implements Handshake {
   #finished(message: ReceivedMessage): void {
     this.#negotiation.checkFinished('server', message);
     this.awaitsFinished = false;
-    this.#port.complete(this.#negotiation.secrets(), this.#peer());
+    this.#port.complete(this.#negotiation.outcome(this.#peer(), emptyBytes, this.#port.env.epoch()));
   }
 
   #peer(): PeerIdentity {
-    const { keyExchange } = this.#negotiation.suite!;
-    if (keyExchange === 'ECDHE_ECDSA') return { type: 'raw-public-key', ...this.#serverKey! };
-    return { type: 'psk', identity: this.#settings.psk!.identity };
+    return this.#server ?? { type: 'psk', identity: this.#settings.psk!.identity };
   }
 }

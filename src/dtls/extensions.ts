@@ -83,6 +83,7 @@ export const uncompressed = 0;
 
 /** TLS Certificate Types, IANA registry as of 2026-11. */
 export const CertificateType = { X509: 0, RawPublicKey: 2 } as const;
+export type CertificateType = (typeof CertificateType)[keyof typeof CertificateType];
 
 /** An extension that says all by being there. */
 export const present: Uint8Array = emptyBytes;

@@ -1,8 +1,8 @@
 import { emptyBytes } from '../core/bytes.ts';
-import type { CurveKey } from '../core/crypto/index.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type CipherSuite, emptyRenegotiationInfoScsv } from './cipher-suites.ts';
 import type { ServerSettings } from './config.ts';
+import { type OwnCredential, type PeerCredential, questionAbout, readPeerCredential, signatureSchemeOf } from './credentials.ts';
 import { DtlsError } from './errors.ts';
 import type { PeerIdentity } from './events.ts';
 import { CertificateType, decodeU8s, decodeU16s, ExtensionType, encodeU8s, expectPresence, present, uncompressed } from './extensions.ts';
@@ -13,19 +13,17 @@ import {
   type ClientKeyExchange,
   decodeCertificateVerify,
   decodeClientKeyExchange,
-  decodeRawPublicKey,
   ecdsaSign,
   encodeCertificateRequest,
-  encodeRawPublicKey,
   encodeServerHello,
   encodeServerKeyExchange,
 } from './messages.ts';
 import { encodePoint, groupOfCurve, type NamedGroup } from './named-groups.ts';
 import { type Ephemeral, type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
-import { decodeSpki } from './raw-public-key.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { dtls12 } from './record.ts';
-import { checkSigned, digitallySign, schemeFor, signatureSchemes, signedParameters } from './signature.ts';
+import type { Session } from './session.ts';
+import { checkSigned, digitallySign, signatureSchemes, signedParameters } from './signature.ts';
 
 /** What a ClientHello says that is of use to us. */
 interface Offer {
@@ -71,33 +69,47 @@ function readOffer(hello: ClientHello): Offer {
   };
 }
 
+/** A credential of ours, and the scheme that the client takes of it. */
+interface Signer {
+  readonly credential: OwnCredential;
+  readonly scheme: number;
+}
+
 interface Choice {
   readonly suite: CipherSuite;
   /** For ECDHE. */
-  readonly group: NamedGroup | undefined;
-  /** With which the server signs, for ECDHE_ECDSA. */
-  readonly scheme: number | undefined;
+  readonly group?: NamedGroup;
+  /** For ECDHE_ECDSA. */
+  readonly signer?: Signer;
+}
+
+/** The credentials that the client can follow. */
+function signersFor({ credentials }: ServerSettings, { groups, schemes }: Offer): readonly Signer[] {
+  return credentials.flatMap((credential) => {
+    // RFC 8422 §5.1: the groups are for the key of the certificate too.
+    const group = groupOfCurve(credential.key.crv);
+    const scheme = group === undefined || groups.includes(group.id) ? signatureSchemeOf(credential, schemes) : undefined;
+    return scheme === undefined ? [] : [{ credential, scheme }];
+  });
 }
 
 /** The first suite of ours that the client offers and for which both have what it needs. @throws {HandshakeFailure} */
 function choose(settings: ServerSettings, offer: Offer): Choice {
   const group = settings.groups.find(({ id }) => offer.groups.includes(id));
-  const own = settings.rawPublicKey?.own;
-  // RFC 8422 §5.1: the groups are for the key of the certificate too.
-  const certificateGroup = own === undefined ? undefined : groupOfCurve(own.key.crv);
-  const signs = own !== undefined && (certificateGroup === undefined || offer.groups.includes(certificateGroup.id));
-  const scheme = signs ? schemeFor(own.key, offer.schemes) : undefined;
-  const takesRawPublicKey = offer.serverCertificateTypes.includes(CertificateType.RawPublicKey);
+  const signers = signersFor(settings, offer);
+  // RFC 7250 §4.1: its list is in the order of its preference.
+  const ofType = offer.serverCertificateTypes.map((type) => signers.find(({ credential }) => credential.type === type));
+  const signer = ofType.find((one) => one !== undefined);
   const shared = settings.suites.filter(({ id }) => offer.hello.suites.includes(id));
   for (const suite of shared) {
-    if (suite.keyExchange === 'PSK') return { suite, group: undefined, scheme: undefined };
+    if (suite.keyExchange === 'PSK') return { suite };
     if (group === undefined) continue;
-    if (suite.keyExchange === 'ECDHE_PSK') return { suite, group, scheme: undefined };
-    if (scheme !== undefined && takesRawPublicKey) return { suite, group, scheme };
+    if (suite.keyExchange === 'ECDHE_PSK') return { suite, group };
+    if (signer !== undefined) return { suite, group, signer };
   }
   // RFC 7250 §4.2.
-  if (shared.length > 0 && group !== undefined && scheme !== undefined)
-    throw new HandshakeFailure('unsupported_certificate', 'expected a client that takes a raw public key, got one that does not');
+  if (shared.length > 0 && group !== undefined && signers.length > 0)
+    throw new HandshakeFailure('unsupported_certificate', 'expected a client that takes a certificate type of ours, got one that does not');
   throw new HandshakeFailure('handshake_failure', 'expected a cipher suite, a group and a signature scheme in common, got none');
 }
 
@@ -116,10 +128,14 @@ export class ServerHandshake implements Handshake {
   #steps: Steps = new Steps();
   #ephemeral: Ephemeral | undefined;
   #exchange: ClientKeyExchange | undefined;
-  #clientKey: { readonly key: CurveKey; readonly spki: Uint8Array } | undefined;
+  #client: PeerCredential | undefined;
+  /** Of the certificate that the client is asked for. */
+  #clientType: CertificateType | undefined;
   #question: 'psk' | 'peer' | undefined;
   awaitsFinished = false;
   awaitsFlight = false;
+  verifiesFirst = true;
+  resumes: Session | undefined;
 
   /**
    * `first`: the ClientHello whose cookie was right, and `hello` what it holds. Our message_seq goes on from its own. `ownId`: the connection ID that the
@@ -144,33 +160,34 @@ export class ServerHandshake implements Handshake {
 
   /** Flight 4. */
   start(): void {
-    const { rawPublicKey, psk, requireExtendedMasterSecret } = this.#settings;
+    const { psk, requireExtendedMasterSecret } = this.#settings;
     const negotiation = this.#negotiation;
     const hello = this.#hello;
     const offer = readOffer(hello);
-    const { suite, group, scheme } = choose(this.#settings, offer);
+    const { suite, group, signer } = choose(this.#settings, offer);
     const { env } = this.#port;
     negotiation.transcript.add(this.#first);
     negotiation.suite = suite;
     negotiation.randoms = { client: hello.random, server: env.random(32) };
     negotiation.extended = hello.extensions.has(ExtensionType.extended_master_secret);
     if (requireExtendedMasterSecret && !negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
-    const asks = scheme !== undefined && this.#asksForKey(offer);
+    if (signer !== undefined) this.#clientType = this.#clientTypeFor(offer);
+    const asks = this.#clientType !== undefined;
     const serverHello = {
       version: dtls12,
       random: negotiation.randoms.server,
       sessionId: emptyBytes,
       suite: suite.id,
       compression: 0,
-      extensions: this.#extensions(hello, suite, asks),
+      extensions: this.#extensions(hello, suite, signer),
     };
     const items: FlightItem[] = [negotiation.message(HandshakeType.server_hello, encodeServerHello(serverHello))];
-    if (scheme !== undefined) items.push(negotiation.message(HandshakeType.certificate, encodeRawPublicKey(rawPublicKey!.own.spki)));
+    if (signer !== undefined) items.push(negotiation.message(HandshakeType.certificate, signer.credential.body));
     const hint = psk?.hint ?? emptyBytes;
     if (group !== undefined) {
       this.#ephemeral = makeEphemeral(group, env);
       const parameters = { group: group.id, point: encodePoint(group, this.#ephemeral.pair) };
-      const signed = scheme === undefined ? undefined : digitallySign(scheme, rawPublicKey!.own.key, signedParameters(negotiation.randoms, parameters));
+      const signed = signer === undefined ? undefined : digitallySign(signer.scheme, signer.credential.key, signedParameters(negotiation.randoms, parameters));
       const body = encodeServerKeyExchange(suite.keyExchange, { hint, parameters, ...(signed === undefined ? {} : { signed }) });
       items.push(negotiation.message(HandshakeType.server_key_exchange, body));
     } else if (hint.length > 0) {
@@ -186,30 +203,33 @@ export class ServerHandshake implements Handshake {
     this.#port.send(items, false);
   }
 
-  /** RFC 7250 §4.2: only a client that said that it can provide a raw public key is asked for it. */
-  #asksForKey(offer: Offer): boolean {
-    const { client } = this.#settings.rawPublicKey!;
-    if (client === 'none') return false;
-    const can = offer.clientCertificateTypes.includes(CertificateType.RawPublicKey);
-    if (!can && client === 'require')
-      throw new HandshakeFailure('unsupported_certificate', 'expected a client that has a raw public key, got one that has none');
-    return can;
+  /** The certificate type that the client is asked for: one that it can provide (RFC 7250, Section 4.2). `undefined`: it is not asked. */
+  #clientTypeFor({ clientCertificateTypes }: Offer): CertificateType | undefined {
+    const { peerTypes, requiresClientKey } = this.#settings;
+    for (const type of clientCertificateTypes) {
+      const taken = peerTypes.find((one) => one === type);
+      if (taken !== undefined) return taken;
+    }
+    if (requiresClientKey) throw new HandshakeFailure('unsupported_certificate', 'expected a client with a certificate type that we take, got one with others');
+    return undefined;
   }
 
-  #extensions(hello: ClientHello, { keyExchange }: CipherSuite, asks: boolean): ReadonlyMap<number, Uint8Array> {
+  #extensions(hello: ClientHello, { keyExchange }: CipherSuite, signer: Signer | undefined): ReadonlyMap<number, Uint8Array> {
     const extensions = new Map<number, Uint8Array>();
     const offered = (type: number): boolean => hello.extensions.has(type);
     if (offered(ExtensionType.renegotiation_info) || hello.suites.includes(emptyRenegotiationInfoScsv))
       extensions.set(ExtensionType.renegotiation_info, encodeU8s([]));
     if (offered(ExtensionType.extended_master_secret)) extensions.set(ExtensionType.extended_master_secret, present);
     if (keyExchange !== 'PSK' && offered(ExtensionType.ec_point_formats)) extensions.set(ExtensionType.ec_point_formats, encodeU8s([uncompressed]));
-    if (keyExchange === 'ECDHE_ECDSA') extensions.set(ExtensionType.server_certificate_type, Uint8Array.of(CertificateType.RawPublicKey));
+    if (signer !== undefined && offered(ExtensionType.server_certificate_type))
+      extensions.set(ExtensionType.server_certificate_type, Uint8Array.of(signer.credential.type));
     const id = hello.extensions.get(ExtensionType.connection_id);
     if (id !== undefined && this.#ownId !== undefined) {
       this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId };
       extensions.set(ExtensionType.connection_id, encodeU8s([...this.#ownId]));
     }
-    if (asks) extensions.set(ExtensionType.client_certificate_type, Uint8Array.of(CertificateType.RawPublicKey));
+    if (this.#clientType !== undefined && offered(ExtensionType.client_certificate_type))
+      extensions.set(ExtensionType.client_certificate_type, Uint8Array.of(this.#clientType));
     return extensions;
   }
 
@@ -227,10 +247,10 @@ export class ServerHandshake implements Handshake {
         break;
       case HandshakeType.certificate_verify:
         // The signature is over what came before it.
-        checkSigned(decodeCertificateVerify(message.body), this.#clientKey!.key, transcript.bytes());
+        checkSigned(decodeCertificateVerify(message.body), this.#client!.key, transcript.bytes());
         transcript.add(message);
         this.#question = 'peer';
-        this.#port.emit({ type: 'peer-key', ...this.#clientKey! });
+        this.#port.emit(questionAbout(this.#client!));
         break;
       default:
         this.#finished(message);
@@ -238,17 +258,11 @@ export class ServerHandshake implements Handshake {
   }
 
   #certificate(body: Uint8Array): void {
-    const spki = decodeRawPublicKey(body).slice();
+    const { roots, requiresClientKey } = this.#settings;
+    this.#client = readPeerCredential(this.#clientType!, body, { roots, of: 'client', epoch: this.#port.env.epoch() });
+    if (this.#client === undefined && requiresClientKey)
+      throw new HandshakeFailure('handshake_failure', 'expected a key or a certificate of the client, got none');
     this.#steps = new Steps({ type: HandshakeType.client_key_exchange, required: true });
-    if (spki.length === 0) {
-      if (this.#settings.rawPublicKey!.client === 'require')
-        throw new HandshakeFailure('handshake_failure', 'expected a raw public key of the client, got none');
-      return;
-    }
-    const key = decodeSpki(spki);
-    if (key === undefined)
-      throw new HandshakeFailure('illegal_parameter', `expected a key on P-256, P-384 or Ed25519, got a SubjectPublicKeyInfo of ${spki.length} bytes`);
-    this.#clientKey = { key, spki };
   }
 
   #clientKeyExchange(body: Uint8Array): void {
@@ -281,9 +295,9 @@ export class ServerHandshake implements Handshake {
   #derive(psk: Uint8Array | undefined): void {
     const suite = this.#negotiation.suite!;
     const shared = this.#ephemeral === undefined ? undefined : sharedSecret(this.#ephemeral, this.#exchange!.point);
-    this.#port.protect(this.#negotiation.derive(premasterSecret(suite, psk, shared)), this.#negotiation.ids);
+    this.#port.protect(this.#negotiation.derive(premasterSecret(suite, psk, shared)), this.#negotiation.ids, this.#negotiation.sizes);
     // RFC 5246 §7.4.8: who shows a key proves to have it.
-    if (this.#clientKey !== undefined) this.#steps = new Steps({ type: HandshakeType.certificate_verify, required: true });
+    if (this.#client !== undefined) this.#steps = new Steps({ type: HandshakeType.certificate_verify, required: true });
     else this.#awaitFinished();
   }
 
@@ -297,11 +311,11 @@ export class ServerHandshake implements Handshake {
     this.#negotiation.checkFinished('client', message);
     this.awaitsFinished = false;
     this.#port.send([{ epoch: 0 }, this.#negotiation.finished('server')], true);
-    this.#port.complete(this.#negotiation.secrets(), this.#peer());
+    this.#port.complete(this.#negotiation.outcome(this.#peer(), emptyBytes, this.#port.env.epoch()));
   }
 
   #peer(): PeerIdentity {
     if (this.#negotiation.suite!.keyExchange !== 'ECDHE_ECDSA') return { type: 'psk', identity: this.#exchange!.identity.slice() };
-    return this.#clientKey === undefined ? { type: 'anonymous' } : { type: 'raw-public-key', ...this.#clientKey };
+    return this.#client ?? { type: 'anonymous' };
   }
 }

@@ -24,14 +24,18 @@ class SessionAssociation implements DtlsAssociation {
   readonly suite: Agreement['suite'];
   readonly extendedMasterSecret: boolean;
   readonly peerIdentity: Agreement['peerIdentity'];
+  readonly isResumed: boolean;
+  readonly serverName?: string;
   readonly #connection: Connection;
 
-  constructor(id: string, credential: string | undefined, { suite, extendedMasterSecret, peerIdentity }: Agreement, connection: Connection) {
+  constructor(id: string, credential: string | undefined, agreement: Agreement, connection: Connection) {
     this.id = id;
     this.credential = credential;
-    this.suite = suite;
-    this.extendedMasterSecret = extendedMasterSecret;
-    this.peerIdentity = peerIdentity;
+    this.suite = agreement.suite;
+    this.extendedMasterSecret = agreement.extendedMasterSecret;
+    this.peerIdentity = agreement.peerIdentity;
+    this.isResumed = agreement.isResumed;
+    if (agreement.serverName !== undefined) this.serverName = agreement.serverName;
     this.#connection = connection;
   }
 
@@ -51,8 +55,8 @@ export class DtlsSession {
   readonly host: string | undefined;
   /** Where the peer is, as the transport below knows it. */
   at: Peer;
-  /** Looks of the transport since something last came or went. */
-  quiet = 0;
+  /** The more, the later a message of it last came or went. */
+  used = 0;
 
   constructor(connection: Connection, at: Peer, agreement: Agreement, credential: string | undefined, host?: string) {
     this.connection = connection;

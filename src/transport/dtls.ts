@@ -1,11 +1,11 @@
 import type { DatagramTransport, Peer, SessionWatcher, UriScheme } from '../coap/index.ts';
-import { type Cancel, type Env, systemEnv } from '../core/env.ts';
+import { type Env, systemEnv } from '../core/env.ts';
 import {
   type Admitted,
   type Authenticator,
+  type CertificateAnswer,
   type ClientConfig,
   type Connection,
-  type ConnectionEvent,
   clientConnection,
   type DtlsAssociation,
   DtlsError,
@@ -33,8 +33,6 @@ export interface DtlsTransportOptions {
   readonly server?: DtlsServerConfig;
   /** Who they may be. More are added by `authenticate`. */
   readonly authenticator?: Authenticator;
-  /** Milliseconds without a message after which a session ends. Default: a day. */
-  readonly idleTimeout?: number;
   /** Sessions that we have opened; the one that was quiet for longest ends for a new one. Default 1,024. For those of clients: `server.maxConnections`. */
   readonly sessions?: number;
   readonly env?: Env;
@@ -53,12 +51,11 @@ export interface DtlsTransport extends DatagramTransport, DtlsSessions<Peer> {
   stats(): Readonly<Record<string, number>>;
 }
 
-const day = 86_400_000;
-/** Looks after idle sessions in the time after which one ends. */
-const looks = 8;
-
-/** Content types, as a datagram shows them by its first byte: what goes to which of several sessions at one address. */
-const Content = { ChangeCipherSpec: 20, Handshake: 22, ApplicationData: 23 } as const;
+/** Content types, as a datagram shows them by its first byte. */
+const Content = { Alert: 21, Handshake: 22, ApplicationData: 23 } as const;
+/** Handshake types that only clients send: client_hello, certificate_verify, client_key_exchange; and only servers, but for Certificate, which both do. */
+const ofClients: ReadonlySet<number> = new Set([1, 15, 16]);
+const ofServers: ReadonlySet<number> = new Set([0, 2, 3, 4, 12, 13, 14]);
 
 /**
  * CoAP over DTLS on a UDP socket that is bound when the promise is fulfilled.
@@ -122,7 +119,7 @@ class SessionTransport implements DtlsTransport {
   readonly #gone: Map<string, { readonly peer: Peer; readonly error: DtlsError | undefined }> = new Map();
   #receive: ((datagram: Uint8Array, peer: Peer) => void) | undefined;
   #watcher: SessionWatcher | undefined;
-  #idle: Cancel | undefined;
+  #uses = 0;
   #closing: Promise<void> | undefined;
 
   constructor(below: DatagramTransport, options: DtlsTransportOptions) {
@@ -162,12 +159,11 @@ class SessionTransport implements DtlsTransport {
       this.#lost(peer, undefined);
       return;
     }
-    session.quiet = 0;
+    session.used = ++this.#uses;
     try {
       session.connection.send(datagram);
-    } catch (error) {
-      // What is larger than a record is as good as lost.
-      if ((error as DtlsError).code === 'ERR_DTLS_EXHAUSTED') session.connection.close();
+    } catch {
+      // What is larger than the peer takes is as good as lost; and of a session whose time is over is told by itself.
     }
   }
 
@@ -247,16 +243,14 @@ class SessionTransport implements DtlsTransport {
     }
     const { current, next } = place;
     const [type] = datagram;
-    if (isClientHello(datagram)) {
-      this.#server?.receive(datagram, at);
-      return;
+    const handshake = type === Content.Handshake && datagram[3] === 0 && datagram[4] === 0 ? datagram[13]! : -1;
+    if (!ofClients.has(handshake)) {
+      // Data may come under keys that are new, or no longer.
+      const isNext = next !== undefined && type !== Content.ApplicationData && type !== Content.Alert;
+      if (!isNext && current?.connection.receive(datagram) === true) return;
+      if (next?.receive(datagram) === true || ofServers.has(handshake)) return;
     }
-    if (current !== undefined && type === Content.ApplicationData) current.connection.receive(datagram);
-    else {
-      if (next === undefined || (type !== Content.Handshake && type !== Content.ChangeCipherSpec)) current?.connection.receive(datagram);
-      this.#server?.receive(datagram, at);
-    }
-    next?.receive(datagram);
+    this.#server?.receive(datagram, at);
   }
 
   #open(at: Peer, offered: Offered, host?: string): Promise<DtlsPeer> {
@@ -299,6 +293,10 @@ class SessionTransport implements DtlsTransport {
               if (keyText(event.key) === expected) connection.acceptPeer();
               else connection.rejectPeer();
               break;
+            case 'peer-certificate':
+              // The engine has looked for the roots and the name.
+              connection.acceptPeer();
+              break;
             case 'connected':
               session = new DtlsSession(connection, at, event, offered.credential, host);
               this.#dialled(place, session);
@@ -324,6 +322,7 @@ class SessionTransport implements DtlsTransport {
     // A client whose address changes is known by the connection ID of the server. Ours would help nobody: servers stay where they are.
     const common = { ...this.#options.client, connectionIdLength: 0 };
     if ('psk' in offered) return { ...common, psk: offered.psk };
+    if ('certificate' in offered) return { ...common, certificate: offered.certificate };
     const { own } = offered.rawPublicKey;
     return { ...common, rawPublicKey: own === undefined ? {} : { own } };
   }
@@ -332,9 +331,8 @@ class SessionTransport implements DtlsTransport {
     const { current } = place;
     place.current = session;
     place.next = undefined;
-    // RFC 6347 §4.2.8: at the server, too, the new association has taken the place of the one before.
+    // RFC 6347 §4.2.8: at the server, too, the new association has taken the place of the one before. One that the peer has opened is another matter.
     current?.connection.replace();
-    this.#acceptedAt.get(session.at.key)?.connection.replace();
     this.#makeRoom();
     this.#enter(session);
   }
@@ -344,7 +342,8 @@ class SessionTransport implements DtlsTransport {
     const { sessions = 1024 } = this.#options;
     if (this.#sessions.size - this.#accepted.size < sessions) return;
     let quietest: DtlsSession | undefined;
-    for (const session of this.#sessions.values()) if (session.connection.role === 'client' && session.quiet > (quietest?.quiet ?? -1)) quietest = session;
+    for (const session of this.#sessions.values())
+      if (session.connection.role === 'client' && session.used < (quietest?.used ?? Number.POSITIVE_INFINITY)) quietest = session;
     quietest?.connection.close();
   }
 
@@ -357,7 +356,10 @@ class SessionTransport implements DtlsTransport {
         void this.#admitPsk(event.connection, event.identity);
         break;
       case 'peer-key':
-        void this.#admitKey(event.connection, event);
+        void this.#admit(event.connection, (authenticator) => authenticator.rawPublicKey?.(event.key, event.spki));
+        break;
+      case 'peer-certificate':
+        void this.#admit(event.connection, (authenticator) => authenticator.certificate?.(event));
         break;
       case 'connected': {
         const { connection, peer: at } = event;
@@ -365,8 +367,6 @@ class SessionTransport implements DtlsTransport {
         this.#admitted.delete(connection);
         this.#accepted.set(connection, session);
         this.#acceptedAt.set(at.key, session);
-        // It has forgotten the session that we had opened, or has chosen to open another.
-        this.#places.get(at.key)?.current?.connection.replace();
         this.#enter(session);
         break;
       }
@@ -395,10 +395,14 @@ class SessionTransport implements DtlsTransport {
     }
   }
 
-  async #admitKey(connection: Connection, { key, spki }: Extract<ConnectionEvent, { readonly type: 'peer-key' }>): Promise<void> {
-    const answer = await firstAnswer(this.#authenticators, (authenticator) => authenticator.rawPublicKey?.(key, spki));
+  async #admit(
+    connection: Connection,
+    ask: (authenticator: Authenticator) => CertificateAnswer | undefined | Promise<CertificateAnswer | undefined>,
+  ): Promise<void> {
+    const answer = await firstAnswer(this.#authenticators, ask);
     if (connection.isClosed) return;
     if (answer === undefined) connection.rejectPeer();
+    else if ('alert' in answer) connection.rejectPeer(answer.alert);
     else {
       this.#admitted.set(connection, answer);
       connection.acceptPeer();
@@ -420,22 +424,12 @@ class SessionTransport implements DtlsTransport {
 
   #enter(session: DtlsSession): void {
     this.#sessions.set(session.peer.key, session);
-    this.#idle ??= this.#env.schedule(this.#idleTimeout / looks, () => this.#look());
+    session.used = ++this.#uses;
     this.#emit({ type: 'session', state: 'opened', peer: session.peer });
   }
 
-  get #idleTimeout(): number {
-    return this.#options.idleTimeout ?? day;
-  }
-
-  #look(): void {
-    this.#idle = undefined;
-    for (const session of [...this.#sessions.values()]) if (session.quiet++ >= looks) session.connection.close();
-    if (this.#sessions.size > 0) this.#idle = this.#env.schedule(this.#idleTimeout / looks, () => this.#look());
-  }
-
   #deliver(data: Uint8Array, session: DtlsSession): void {
-    session.quiet = 0;
+    session.used = ++this.#uses;
     this.#receive?.(data, session.peer);
   }
 
@@ -447,10 +441,6 @@ class SessionTransport implements DtlsTransport {
     if (place?.current === session) {
       place.current = undefined;
       this.#leave(at, place);
-    }
-    if (this.#sessions.size === 0) {
-      this.#idle?.();
-      this.#idle = undefined;
     }
     this.#emit({ type: 'session', state: 'closed', peer, ...(error === undefined ? {} : { error }) });
     this.#lost(peer, error);
@@ -468,11 +458,6 @@ class SessionTransport implements DtlsTransport {
     }
     if (!this.#gone.has(peer.key)) this.#gone.set(peer.key, { peer, error });
   }
-}
-
-/** Unprotected, and of the one message that only clients send. */
-function isClientHello(datagram: Uint8Array): boolean {
-  return datagram[0] === Content.Handshake && datagram[3] === 0 && datagram[4] === 0 && datagram[13] === 1;
 }
 
 function closedError(): TransportError {
