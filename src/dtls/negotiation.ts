@@ -50,7 +50,11 @@ export interface Handshake {
   /** The answers to `psk-identity` and `peer-key`; what is not asked for throws. */
   providePsk(key: Uint8Array): void;
   acceptPeer(): void;
+  /** Throws what ends the handshake, unless it can go on without that peer. */
+  rejectPeer(): void;
 }
+
+export const refusedPeer = (): HandshakeFailure => new HandshakeFailure('handshake_failure', 'the key of the peer was refused');
 
 interface Step {
   readonly type: number;
