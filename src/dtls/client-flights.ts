@@ -103,8 +103,6 @@ export class ClientHandshake implements Handshake {
   readonly #negotiation: Negotiation = new Negotiation(0);
   /** What the server is to send; empty: none. Absent: we take no part in it. */
   readonly #ownId: Uint8Array | undefined;
-  /** What the hello asks to resume. */
-  readonly #offered: Session | undefined;
   #hello: ClientHello;
   #steps: Steps = beforeServerHello;
   #cookies = 0;
@@ -125,11 +123,11 @@ export class ClientHandshake implements Handshake {
     this.#port = port;
     const { connectionIdLength } = settings;
     this.#ownId = connectionIdLength === undefined ? undefined : port.env.random(connectionIdLength);
-    this.#offered = offeredSession(settings, port.env.epoch());
+    this.resumes = offeredSession(settings, port.env.epoch());
     this.#hello = {
       version: dtls12,
       random: port.env.random(32),
-      sessionId: this.#offered?.id ?? emptyBytes,
+      sessionId: this.resumes?.id ?? emptyBytes,
       cookie: emptyBytes,
       suites: settings.suites.map(({ id }) => id),
       compressions: Uint8Array.of(0),
@@ -222,7 +220,8 @@ export class ClientHandshake implements Handshake {
     if (hello.compression !== 0) throw new HandshakeFailure('illegal_parameter', `expected no compression, got method ${hello.compression}`);
     for (const type of hello.extensions.keys())
       if (!this.#hello.extensions.has(type)) throw new HandshakeFailure('unsupported_extension', `expected extensions that were offered, got ${type}`);
-    const resumed = hello.sessionId.length > 0 && equalBytes(hello.sessionId, this.#hello.sessionId) ? this.#offered : undefined;
+    if (!equalBytes(hello.sessionId, this.#hello.sessionId)) this.resumes = undefined;
+    const resumed = this.resumes;
     this.#serverExtensions(hello.extensions, resumed === undefined && suite.keyExchange === 'ECDHE_ECDSA');
     if (requireExtendedMasterSecret && !this.#negotiation.extended)
       throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
@@ -242,7 +241,6 @@ export class ClientHandshake implements Handshake {
     if (negotiation.suite !== session.cipherSuite)
       throw new HandshakeFailure('illegal_parameter', `expected the cipher suite of the session, got ${negotiation.suite!.name}`);
     if (!negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret of the session, got none');
-    this.resumes = session;
     this.#port.protect(negotiation.resume(session), negotiation.ids, negotiation.sizes);
     this.verifiesFirst = true;
     this.#awaitFinished();

@@ -43,7 +43,7 @@ export interface Handshake {
   readonly verifiesFirst: boolean;
   /** message_seq of the last message in the flight of the peer that ours answers: it comes again when ours got lost. */
   readonly answered: number;
-  /** The session that goes on, while that is under way. */
+  /** The session that is to go on, as long as nothing else was agreed on. */
   readonly resumes: Session | undefined;
   start(): void;
   receive(message: ReceivedMessage): void;

@@ -47,8 +47,11 @@ export class ClientParty {
   /** Called with each event, after the usual answers. */
   onEvent: (event: ConnectionEvent) => void = () => {};
   acceptsPeer = true;
+  /** As the network has it. */
+  readonly address: string;
 
   constructor(sim: Simulator, config: ClientConfig, address: string = clientAddress, name: string = address) {
+    this.address = `${address}:${port}`;
     const transport = sim.transport(address, port);
     const server = sim.peer(serverAddress, port);
     this.connection = clientConnection(config, sim.env(name), {
