@@ -9,7 +9,7 @@ import { lmdbStore, type Store } from '../store/index.ts';
 import { type DtlsTransport, dtlsOver, type TlsClientOptions, udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
-import { addressFor, type TlsFlags, tlsFiles, transportsFor, wrapDatagrams } from './socket.ts';
+import { addressFor, securityOf, type TlsFlags, transportsFor, wrapDatagrams } from './socket.ts';
 import { err } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -54,7 +54,7 @@ async function open({ store: folder, authorizationServers, transmission, tls, pr
   const hasSessions = profiles.includes(coapDtls);
   // Who goes by DTLS is reached without it first, and then in sessions that the profile opens.
   const reached = hasSessions ? uris.map((one) => (one.scheme === 'coaps' ? { ...one, scheme: 'coap' as const } : one)) : uris;
-  const transports = [...(await transportsFor(reached, { ...tls, ...(await tlsFiles(flags.tls ?? {})) }))];
+  const transports = [...(await transportsFor(reached, { ...tls, ...(await securityOf(flags.tls ?? {}, reached)) }))];
   let sessions: DtlsTransport | undefined;
   let store: Store | undefined;
   try {
