@@ -123,7 +123,7 @@ describe('lmdbStore: several processes', () => {
       over = false;
       return turns.join(async () => {
         await start();
-        await new Promise((done) => setTimeout(done, 100));
+        await new Promise((done) => setTimeout(done, 300));
         over = true;
       });
     };
