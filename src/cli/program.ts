@@ -43,15 +43,24 @@ function examples(...lines: readonly string[]): string {
   return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
-const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
+const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coaps, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
 const configHelp = 'lab folder or client.yaml; without it the request goes as plain CoAP';
 
-/** The options of whatever connects over TLS; with a configuration, in place of what stands there. */
+const secretHelp = `
+A PSK and its identity are text, hex:00ff10, or @file: a file's bytes as they are, unless it begins with hex: or text:. Others can see what stands on a command
+line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent.`;
+
+/** The options of whatever connects over TLS or DTLS; with a configuration, in place of what stands there. */
 function tlsOptions(command: Command): Command {
   return command
-    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
+    .option('--ca <file>', 'certificates to trust, PEM; absent: those of Node (coaps+tcp, coaps+ws)')
     .option('--cert <file>', 'certificate to show to the server, PEM')
-    .option('--key <file>', 'key of that certificate, PEM');
+    .option('--key <file>', 'key of that certificate, PEM')
+    .option('--psk-identity <identity>', 'what the server knows our pre-shared key by (coaps): text, hex:... or @file')
+    .option('--psk <key>', 'the pre-shared key: text, hex:... or @file')
+    .option('--peer-key <file>', 'public key of the server, PEM: the only one that is taken (coaps)')
+    .option('--rpk <file>', 'private key to prove to the server as a raw public key, PEM')
+    .addHelpText('after', secretHelp);
 }
 
 /** The options that every request takes. */
@@ -216,9 +225,14 @@ export function program(version: string): Command {
     .option('--sensor </path=number>', 'a number that changes by itself; may be repeated; without any resource: /temperature and /led', each)
     .option('--oscore <file>', 'serve whoever shares the OSCORE context of this file; may be repeated', each)
     .option('--allow-unprotected', 'with --oscore: answer requests that nothing protects too, instead of refusing them with 4.01')
-    .option('--cert <file>', 'certificate of this server, PEM (coaps+tcp, coaps+ws)')
+    .option('--cert <file>', 'certificate of this server, PEM (coaps, coaps+tcp, coaps+ws)')
     .option('--key <file>', 'key of that certificate, PEM')
     .option('--client-ca <file>', 'certificates that clients have to show one of, PEM')
+    .option('--psk-identity <identity>', 'identity of a client (coaps): text, hex:... or @file; may be repeated', each)
+    .option('--psk <key>', 'the pre-shared key of that client, in the same order: text, hex:... or @file', each)
+    .option('--rpk <file>', 'private key of this server, shown as a raw public key, PEM (coaps)')
+    .option('--peer-key <file>', 'public key of a client, PEM; with it clients must prove one; may be repeated', each)
+    .addHelpText('after', secretHelp)
     .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
     .option('--json', 'log JSON lines, also on a terminal')
     .addHelpText(
@@ -226,6 +240,7 @@ export function program(version: string): Command {
       examples(
         'ace-coap serve --value /hello=world',
         'ace-coap serve --listen coap://127.0.0.1:5683 --listen coap+tcp://127.0.0.1:5683 --oscore keys/server.json',
+        'ace-coap serve --listen coap://127.0.0.1 --listen coaps://127.0.0.1 --psk-identity device1 --psk @device1.psk',
       ),
     )
     .action(async (flags: ServeResourcesFlags) => (await import('./serve-resources.ts')).serveResources(flags));

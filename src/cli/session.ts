@@ -7,7 +7,7 @@ import { lmdbStore, type Store } from '../store/index.ts';
 import type { TlsClientOptions } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
-import { type TlsFlags, tlsFiles, transportsFor, wrapDatagrams } from './socket.ts';
+import { securityOf, type TlsFlags, transportsFor, wrapDatagrams } from './socket.ts';
 import { err } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -42,7 +42,7 @@ async function open({ store: folder, authorizationServers, transmission, tls }: 
   const servers = flags.proxy === undefined ? authorizationServers : [];
   const { uri, wrap } = flags;
   const uris = [...(uri === undefined ? [] : [uri]), ...servers.map((server) => parseUri(server.uri))];
-  const transports = await transportsFor(uris, { ...tls, ...(await tlsFiles(flags.tls ?? {})) });
+  const transports = await transportsFor(uris, { ...tls, ...(await securityOf(flags.tls ?? {}, uris)) });
   let store: Store | undefined;
   try {
     store = await lmdbStore(folder);

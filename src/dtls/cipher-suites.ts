@@ -34,6 +34,12 @@ const table: readonly CipherSuite[] = [
 
 const byName: ReadonlyMap<string, CipherSuite> = new Map(table.map((suite) => [suite.name, suite]));
 
+const byId: ReadonlyMap<number, CipherSuite> = new Map(table.map((suite) => [suite.id, suite]));
+
+export function suiteById(id: number): CipherSuite | undefined {
+  return byId.get(id);
+}
+
 /** The signal that stands for an empty renegotiation_info; never negotiated (RFC 5746, Section 3.3). */
 export const emptyRenegotiationInfoScsv = 0x00ff;
 

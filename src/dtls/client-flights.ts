@@ -1,10 +1,22 @@
-import { emptyBytes } from '../core/bytes.ts';
-import type { CurveKey } from '../core/crypto/index.ts';
+import { emptyBytes, equalBytes } from '../core/bytes.ts';
 import { HandshakeFailure } from './alert.ts';
 import type { ClientSettings } from './config.ts';
+import { type OwnCredential, type PeerCredential, questionAbout, readPeerCredential, signatureSchemeOf } from './credentials.ts';
 import { DtlsError } from './errors.ts';
 import type { PeerIdentity } from './events.ts';
-import { CertificateType, decodeU8s, type Extensions, ExtensionType, encodeU8s, encodeU16s, expectPresence, present, uncompressed } from './extensions.ts';
+import {
+  CertificateType,
+  decodeRecordSizeLimit,
+  decodeU8s,
+  type Extensions,
+  ExtensionType,
+  encodeRecordSizeLimit,
+  encodeU8s,
+  encodeU16s,
+  expectPresence,
+  present,
+  uncompressed,
+} from './extensions.ts';
 import type { FlightItem } from './flight.ts';
 import { HandshakeType } from './handshake.ts';
 import {
@@ -12,7 +24,6 @@ import {
   type ClientHello,
   decodeCertificateRequest,
   decodeHelloVerifyRequest,
-  decodeRawPublicKey,
   decodeServerHello,
   decodeServerKeyExchange,
   ecdsaSign,
@@ -23,30 +34,46 @@ import {
   type ServerKeyExchange,
 } from './messages.ts';
 import { encodePoint, type NamedGroup } from './named-groups.ts';
-import { type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
-import { decodeSpki } from './raw-public-key.ts';
+import { type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, refusedPeer, Steps, sharedSecret } from './negotiation.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { dtls12 } from './record.ts';
-import { checkSigned, digitallySign, schemeFor, signatureSchemes, signedParameters } from './signature.ts';
+import { offeredSession, ownProof } from './resumption.ts';
+import { encodeServerName } from './server-name.ts';
+import type { Session } from './session.ts';
+import { checkSigned, digitallySign, signatureSchemes, signedParameters } from './signature.ts';
+
+/** An empty Certificate, of either type. */
+const noCertificate = encodeRawPublicKey(emptyBytes);
 
 /** So many cookies are tried: a server may change its secret while the first is under way. */
 const mostCookies = 4;
 
-function clientExtensions({ suites, groups, rawPublicKey }: ClientSettings, ownId: Uint8Array | undefined): Extensions {
+/** RFC 7250 §4.1: who has X.509 alone says nothing. */
+function setTypes(extensions: Map<number, Uint8Array>, extension: number, types: readonly CertificateType[]): void {
+  if (types.some((type) => type !== CertificateType.X509)) extensions.set(extension, encodeU8s(types));
+}
+
+function clientExtensions({ suites, groups, credentials, peerTypes, serverName, recordSizeLimit }: ClientSettings, ownId: Uint8Array | undefined): Extensions {
   const extensions = new Map<number, Uint8Array>([
     // RFC 5746 §3.4: this, or the signalling suite.
     [ExtensionType.renegotiation_info, encodeU8s([])],
     [ExtensionType.extended_master_secret, present],
+    // RFC 8449 §4: also by who takes records of every size.
+    [ExtensionType.record_size_limit, encodeRecordSizeLimit(recordSizeLimit)],
   ]);
+  if (serverName !== undefined) extensions.set(ExtensionType.server_name, encodeServerName(serverName));
   if (suites.some(({ keyExchange }) => keyExchange !== 'PSK')) {
     extensions.set(ExtensionType.supported_groups, encodeU16s(groups.map(({ id }) => id)));
     extensions.set(ExtensionType.ec_point_formats, encodeU8s([uncompressed]));
   }
   if (suites.some(({ keyExchange }) => keyExchange === 'ECDHE_ECDSA')) {
     extensions.set(ExtensionType.signature_algorithms, encodeU16s(signatureSchemes));
-    extensions.set(ExtensionType.server_certificate_type, encodeU8s([CertificateType.RawPublicKey]));
-    // RFC 7250 §4.1: only what can be provided.
-    if (rawPublicKey?.own !== undefined) extensions.set(ExtensionType.client_certificate_type, encodeU8s([CertificateType.RawPublicKey]));
+    setTypes(extensions, ExtensionType.server_certificate_type, peerTypes);
+    setTypes(
+      extensions,
+      ExtensionType.client_certificate_type,
+      credentials.map(({ type }) => type),
+    );
   }
   if (ownId !== undefined) extensions.set(ExtensionType.connection_id, encodeU8s([...ownId]));
   return extensions;
@@ -79,24 +106,28 @@ export class ClientHandshake implements Handshake {
   #hello: ClientHello;
   #steps: Steps = beforeServerHello;
   #cookies = 0;
-  /** Of ServerHello: whether it takes a raw public key of ours. */
-  #ownKeyTaken = false;
-  #serverKey: { readonly key: CurveKey; readonly spki: Uint8Array } | undefined;
+  /** Of the certificate type that ServerHello names. */
+  #own: OwnCredential | undefined;
+  #serverType: CertificateType = CertificateType.X509;
+  #server: PeerCredential | undefined;
   #exchange: ServerKeyExchange | undefined;
   #request: CertificateRequest | undefined;
   #answered = -1;
   isPaused = false;
   awaitsFinished = false;
+  verifiesFirst = false;
+  resumes: Session | undefined;
 
   constructor(settings: ClientSettings, port: HandshakePort) {
     this.#settings = settings;
     this.#port = port;
     const { connectionIdLength } = settings;
     this.#ownId = connectionIdLength === undefined ? undefined : port.env.random(connectionIdLength);
+    this.resumes = offeredSession(settings, port.env.epoch());
     this.#hello = {
       version: dtls12,
       random: port.env.random(32),
-      sessionId: emptyBytes,
+      sessionId: this.resumes?.id ?? emptyBytes,
       cookie: emptyBytes,
       suites: settings.suites.map(({ id }) => id),
       compressions: Uint8Array.of(0),
@@ -158,7 +189,12 @@ export class ClientHandshake implements Handshake {
   acceptPeer(): void {
     if (!this.isPaused) throw new DtlsError('ERR_DTLS_STATE', 'expected a key that was asked about, got none');
     this.isPaused = false;
-    this.#answer();
+    if (this.resumes === undefined) this.#answer();
+    else this.#confirm();
+  }
+
+  rejectPeer(): void {
+    throw refusedPeer();
   }
 
   #sendHello(): void {
@@ -184,12 +220,35 @@ export class ClientHandshake implements Handshake {
     if (hello.compression !== 0) throw new HandshakeFailure('illegal_parameter', `expected no compression, got method ${hello.compression}`);
     for (const type of hello.extensions.keys())
       if (!this.#hello.extensions.has(type)) throw new HandshakeFailure('unsupported_extension', `expected extensions that were offered, got ${type}`);
-    this.#serverExtensions(hello.extensions, suite.keyExchange === 'ECDHE_ECDSA');
+    if (!equalBytes(hello.sessionId, this.#hello.sessionId)) this.resumes = undefined;
+    const resumed = this.resumes;
+    this.#serverExtensions(hello.extensions, resumed === undefined && suite.keyExchange === 'ECDHE_ECDSA');
     if (requireExtendedMasterSecret && !this.#negotiation.extended)
       throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
     this.#negotiation.suite = suite;
     this.#negotiation.randoms = { client: this.#hello.random, server: hello.random.slice() };
-    this.#steps = serverFlights[suite.keyExchange];
+    this.#negotiation.serverName = this.#settings.serverName;
+    if (resumed === undefined) {
+      this.#negotiation.sessionId = hello.sessionId.slice();
+      this.#steps = serverFlights[suite.keyExchange];
+    } else this.#resume(resumed);
+  }
+
+  /** The server goes on with the session: its Finished comes next. */
+  #resume(session: Session): void {
+    const negotiation = this.#negotiation;
+    // RFC 5246 §7.4.1.3 and RFC 7627 §5.3.
+    if (negotiation.suite !== session.cipherSuite)
+      throw new HandshakeFailure('illegal_parameter', `expected the cipher suite of the session, got ${negotiation.suite!.name}`);
+    if (!negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret of the session, got none');
+    this.#port.protect(negotiation.resume(session), negotiation.ids, negotiation.sizes);
+    this.verifiesFirst = true;
+    this.#awaitFinished();
+  }
+
+  #awaitFinished(): void {
+    this.#steps = new Steps({ type: HandshakeType.finished, required: true });
+    this.awaitsFinished = true;
   }
 
   #serverExtensions(extensions: Extensions, hasCertificate: boolean): void {
@@ -210,19 +269,25 @@ export class ClientHandshake implements Handshake {
     };
     // RFC 7250 §4.2: without the extension a certificate is X.509.
     const serverType = type(ExtensionType.server_certificate_type) ?? CertificateType.X509;
-    if (hasCertificate && serverType !== CertificateType.RawPublicKey)
-      throw new HandshakeFailure('unsupported_certificate', `expected a raw public key of the server, got certificate type ${serverType}`);
+    const taken = this.#settings.peerTypes.find((one) => one === serverType);
+    if (hasCertificate && taken === undefined)
+      throw new HandshakeFailure('unsupported_certificate', `expected a certificate type of the server that was offered, got ${serverType}`);
+    this.#serverType = taken ?? CertificateType.X509;
+    const ownType = type(ExtensionType.client_certificate_type) ?? CertificateType.X509;
+    this.#own = this.#settings.credentials.find((credential) => credential.type === ownType);
+    const limit = extensions.get(ExtensionType.record_size_limit);
+    if (limit !== undefined) this.#negotiation.sizes = { send: decodeRecordSizeLimit(limit), receive: this.#settings.recordSizeLimit };
+    const named = extensions.get(ExtensionType.server_name);
+    if (named !== undefined) expectPresence(named);
     const id = extensions.get(ExtensionType.connection_id);
     if (id !== undefined) this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId! };
-    this.#ownKeyTaken = type(ExtensionType.client_certificate_type) === CertificateType.RawPublicKey;
   }
 
   #certificate(body: Uint8Array): void {
-    const spki = decodeRawPublicKey(body).slice();
-    const key = decodeSpki(spki);
-    if (key === undefined)
-      throw new HandshakeFailure('illegal_parameter', `expected a key on P-256, P-384 or Ed25519, got a SubjectPublicKeyInfo of ${spki.length} bytes`);
-    this.#serverKey = { key, spki };
+    const { roots, host } = this.#settings;
+    const rules = { roots, of: 'server', epoch: this.#port.env.epoch(), ...(host === undefined ? {} : { host }) } as const;
+    this.#server = readPeerCredential(this.#serverType, body, rules);
+    if (this.#server === undefined) throw new HandshakeFailure('illegal_parameter', 'expected a key or a certificate of the server, got none');
   }
 
   #serverKeyExchange(body: Uint8Array): void {
@@ -230,7 +295,7 @@ export class ClientHandshake implements Handshake {
     const exchange = decodeServerKeyExchange(keyExchange, body);
     const { parameters, signed } = exchange;
     if (parameters !== undefined) this.#group(parameters.group);
-    if (signed !== undefined) checkSigned(signed, this.#serverKey!.key, signedParameters(this.#negotiation.randoms!, parameters!));
+    if (signed !== undefined) checkSigned(signed, this.#server!.key, signedParameters(this.#negotiation.randoms!, parameters!));
     this.#exchange = exchange;
   }
 
@@ -243,25 +308,25 @@ export class ClientHandshake implements Handshake {
   #serverHelloDone(sequence: number, body: Uint8Array): void {
     if (body.length > 0) throw new HandshakeFailure('decode_error', `expected an empty ServerHelloDone, got ${body.length} bytes`);
     this.#answered = sequence;
-    if (this.#serverKey === undefined) {
+    if (this.#server === undefined) {
       this.#answer();
       return;
     }
     this.isPaused = true;
-    this.#port.emit({ type: 'peer-key', ...this.#serverKey });
+    this.#port.emit(questionAbout(this.#server));
   }
 
   /** Flight 5. */
   #answer(): void {
-    const { psk, rawPublicKey } = this.#settings;
+    const { psk } = this.#settings;
     const negotiation = this.#negotiation;
     const suite = negotiation.suite!;
     const items: FlightItem[] = [];
     const request = this.#request;
-    const own = this.#ownKeyTaken && request?.types.includes(ecdsaSign) ? rawPublicKey?.own : undefined;
-    const scheme = own === undefined ? undefined : schemeFor(own.key, request!.schemes);
+    const own = request?.types.includes(ecdsaSign) ? this.#own : undefined;
+    const scheme = own === undefined ? undefined : signatureSchemeOf(own, request!.schemes);
     // RFC 5246 §7.4.6: who has nothing that suits sends an empty one.
-    if (request !== undefined) items.push(negotiation.message(HandshakeType.certificate, encodeRawPublicKey(scheme === undefined ? emptyBytes : own!.spki)));
+    if (request !== undefined) items.push(negotiation.message(HandshakeType.certificate, scheme === undefined ? noCertificate : own!.body));
     const parameters = this.#exchange?.parameters;
     let point = emptyBytes;
     let shared: Uint8Array | undefined;
@@ -272,26 +337,39 @@ export class ClientHandshake implements Handshake {
     }
     const exchange = encodeClientKeyExchange(suite.keyExchange, { identity: psk?.identity ?? emptyBytes, point });
     items.push(negotiation.message(HandshakeType.client_key_exchange, exchange));
-    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)), negotiation.ids);
+    this.#port.protect(negotiation.derive(premasterSecret(suite, psk?.key, shared)), negotiation.ids, negotiation.sizes);
     if (scheme !== undefined) {
       const signed = digitallySign(scheme, own!.key, negotiation.transcript.bytes());
       items.push(negotiation.message(HandshakeType.certificate_verify, encodeCertificateVerify(signed)));
     }
     items.push({ epoch: 0 }, negotiation.finished('client'));
-    this.#steps = new Steps({ type: HandshakeType.finished, required: true });
-    this.awaitsFinished = true;
+    this.#awaitFinished();
     this.#port.send(items, false);
   }
 
   #finished(message: ReceivedMessage): void {
     this.#negotiation.checkFinished('server', message);
     this.awaitsFinished = false;
-    this.#port.complete(this.#negotiation.secrets(), this.#peer());
+    const peer = this.resumes?.peerIdentity;
+    if (peer === undefined) this.#complete(this.#peer());
+    else if (peer.type === 'raw-public-key' || peer.type === 'certificate') {
+      // It may be that the server of then is no longer trusted.
+      this.isPaused = true;
+      this.#port.emit(questionAbout(peer));
+    } else this.#confirm();
+  }
+
+  /** The last flight of an abbreviated handshake. */
+  #confirm(): void {
+    this.#port.send([{ epoch: 0 }, this.#negotiation.finished('client')], true);
+    this.#complete(this.resumes!.peerIdentity);
+  }
+
+  #complete(peer: PeerIdentity): void {
+    this.#port.complete(this.#negotiation.outcome(peer, ownProof(this.#settings, this.#negotiation.suite!), this.#port.env.epoch()));
   }
 
   #peer(): PeerIdentity {
-    const { keyExchange } = this.#negotiation.suite!;
-    if (keyExchange === 'ECDHE_ECDSA') return { type: 'raw-public-key', ...this.#serverKey! };
-    return { type: 'psk', identity: this.#settings.psk!.identity };
+    return this.#server ?? { type: 'psk', identity: this.#settings.psk!.identity };
   }
 }

@@ -3,6 +3,7 @@ import { ClientHandshake } from './client-flights.ts';
 import { type ClientConfig, clientSettings } from './config.ts';
 import { Connection, type ConnectionPort } from './connection.ts';
 import { ByteBudget } from './reassembly.ts';
+import { takeSaved } from './saved-connection.ts';
 
 /**
  * A connection to a server. It sends its first flight when `start` is called.
@@ -12,5 +13,17 @@ import { ByteBudget } from './reassembly.ts';
 export function clientConnection(config: ClientConfig, env: Env, port: ConnectionPort): Connection {
   const settings = clientSettings(config);
   const budget = new ByteBudget(settings.maxHandshakeBytes);
-  return new Connection({ role: 'client', receive: 0, send: 0 }, settings, env, budget, port, (handshakePort) => new ClientHandshake(settings, handshakePort));
+  const connection = new Connection('client', 0, settings, env, port);
+  return connection.prepare(0, budget, (handshakePort) => new ClientHandshake(settings, handshakePort));
+}
+
+/**
+ * The connection that `Connection.export` gave, from the side of a client. It is connected at once. The bytes are to be imported once, and deleted before.
+ *
+ * @throws {DtlsError} `ERR_DTLS_CONFIG`; `ERR_DTLS_IMPORT` for bytes that are damaged or of something else, a connection whose time is over, and one that the
+ * configuration does not allow
+ */
+export function importConnection(saved: Uint8Array, config: ClientConfig, env: Env, port: ConnectionPort): Connection {
+  const settings = clientSettings(config);
+  return new Connection('client', 0, settings, env, port).restore(takeSaved(saved, 'client', settings, env));
 }

@@ -1,16 +1,20 @@
-import { BytesError, ByteWriter } from '../core/bytes.ts';
+import { ByteWriter, equalBytes } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import { AlertDescription, AlertLevel, type AlertName, alertName, decodeAlert, encodeAlert, HandshakeFailure } from './alert.ts';
 import { checkPsk, type Settings } from './config.ts';
 import { DtlsError } from './errors.ts';
-import type { Agreement, ConnectionEvent, DiscardReason, PeerIdentity } from './events.ts';
-import { type FlightItem, FlightTimer, packFlight } from './flight.ts';
-import { decodeFragments, type HandshakeFragment, HandshakeType } from './handshake.ts';
-import { type ConnectionKeys, prf } from './key-schedule.ts';
-import type { Handshake, HandshakePort, Secrets } from './negotiation.ts';
-import { type ByteBudget, Reassembly } from './reassembly.ts';
+import type { Agreement, ConnectionEvent, DiscardReason } from './events.ts';
+import { type FlightItem, packFlight } from './flight.ts';
+import { decodeFragments, HandshakeType } from './handshake.ts';
+import { HandshakeRun } from './handshake-run.ts';
+import { type ConnectionKeys, connectionKeys, prf } from './key-schedule.ts';
+import { mostForgeries, mostRecords } from './limits.ts';
+import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
+import type { ByteBudget } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords } from './record.ts';
-import { type ConnectionIds, RecordLayer } from './record-layer.ts';
+import { type ConnectionIds, RecordLayer, type RecordSizes } from './record-layer.ts';
+import { bareSecretsLength, encodeConnection, randomLength, type SavedConnection, secretsLength } from './saved-connection.ts';
+import type { Session } from './session.ts';
 import { putVector16 } from './vector.ts';
 
 export interface ConnectionPort {
@@ -18,19 +22,6 @@ export interface ConnectionPort {
   send(datagram: Uint8Array): void;
   emit(event: ConnectionEvent): void;
 }
-
-/** Where a connection begins. */
-export interface Origin {
-  readonly role: 'client' | 'server';
-  /** message_seq of the first message of the peer. */
-  readonly receive: number;
-  /** Sequence number of our first record: that of the ClientHello, for a server (RFC 6347, Section 4.2.1). */
-  readonly send: number;
-}
-
-/** Records of epoch 1 that are kept until their keys are there. */
-const mostHeld = 8;
-const heldBytes = 4096;
 
 /** RFC 5705, Section 4. */
 const reservedLabels: readonly string[] = ['client finished', 'server finished', 'master secret', 'extended master secret', 'key expansion'];
@@ -46,56 +37,66 @@ type State = 'new' | 'handshake' | 'connected' | 'closed';
  */
 export class Connection {
   readonly role: 'client' | 'server';
+  readonly #settings: Settings;
   readonly #port: ConnectionPort;
   readonly #env: Env;
   readonly #records: RecordLayer;
-  readonly #ownIdLength: number;
   #state: State = 'new';
   /** Until the handshake is over. */
-  #handshake: Handshake | undefined;
-  #reassembly: Reassembly | undefined;
-  #flight: FlightTimer | undefined;
-  /** Our last flight, for who sent the last one of the handshake. */
-  #lastFlight: readonly FlightItem[] | undefined;
-  readonly #mtu: number;
-  #deadline: Cancel | undefined;
+  #run: HandshakeRun | undefined;
   /** message_seq of Finished of the peer, once it came: it comes again when our last flight got lost. */
   #lastReceived = -1;
-  #changeCipherSpec = false;
-  #held: DtlsRecord[] = [];
-  #heldBytes = 0;
-  #isAdvancing = false;
+  #lastSent = 0;
   /** The epoch of alerts and of application data. */
   #writeEpoch = 0;
-  #secrets: Secrets | undefined;
-  #agreement: Agreement | undefined;
+  #session: Session | undefined;
+  #isResumed = false;
+  /** Both randoms, then our Finished if it was the last message of the handshake; in one array, because a server holds many. */
+  #secrets: Uint8Array | undefined;
+  /** When the last record of the peer came, and when the association ends however many come. */
+  #heard = 0;
+  #endsAt = Number.POSITIVE_INFINITY;
+  #watch: Cancel | undefined;
 
-  /** For `connect` and `DtlsServer`. */
-  constructor(origin: Origin, settings: Settings, env: Env, budget: ByteBudget, port: ConnectionPort, handshake: (port: HandshakePort) => Handshake) {
-    this.role = origin.role;
+  /** For `clientConnection` and `DtlsServer`. `sequence`: that of our first record, for a server that of the ClientHello (RFC 6347, Section 4.2.1). */
+  constructor(role: 'client' | 'server', sequence: number, settings: Settings, env: Env, port: ConnectionPort) {
+    this.role = role;
+    this.#settings = settings;
     this.#env = env;
     this.#port = port;
-    this.#ownIdLength = settings.connectionIdLength ?? 0;
-    this.#mtu = settings.mtu;
-    this.#records = new RecordLayer(origin.send);
-    this.#reassembly = new Reassembly(origin.receive, settings.maxHandshakeBytes, budget);
-    this.#flight = new FlightTimer(
-      settings.retransmission,
-      settings.mtu,
-      env,
-      (items, mtu) => this.#transmit(items, mtu),
-      () => this.#end(new DtlsError('ERR_DTLS_TIMEOUT', 'expected an answer to the handshake, got none')),
-    );
-    this.#deadline = env.schedule(settings.handshakeTimeout, () =>
-      this.#end(new DtlsError('ERR_DTLS_TIMEOUT', `expected a handshake of at most ${settings.handshakeTimeout} ms, got a longer one`)),
-    );
-    this.#handshake = handshake({
-      env,
-      send: (items, last) => this.#sendFlight(items, last),
-      protect: (keys, ids) => this.#protect(keys, ids),
-      emit: (event) => port.emit(event),
-      complete: (secrets, peerIdentity) => this.#complete(secrets, peerIdentity),
-    });
+    this.#records = new RecordLayer(sequence);
+  }
+
+  /** For `clientConnection` and `DtlsServer`: what shakes hands when it is started. `receive`: message_seq of the first message of the peer. */
+  prepare(receive: number, budget: ByteBudget, handshake: (port: HandshakePort) => Handshake): this {
+    const port = {
+      records: this.#records,
+      transmit: (items: readonly FlightItem[], mtu: number) => this.#transmit(items, mtu),
+      sending: (items: readonly FlightItem[], last: boolean) => this.#sending(items, last),
+      protect: (keys: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes) => this.#protect(keys, ids, sizes),
+      emit: (event: ConnectionEvent) => this.#port.emit(event),
+      discard: (reason: DiscardReason) => this.#discard(reason),
+      receive: (record: DtlsRecord) => void this.receiveRecord(record),
+      complete: (outcome: Outcome) => this.#complete(outcome),
+      fail: (failure: HandshakeFailure) => this.#fail(failure),
+      expire: (error: DtlsError) => this.#end(error),
+    };
+    this.#run = new HandshakeRun(receive, this.#settings, this.#env, budget, port, handshake);
+    return this;
+  }
+
+  /** For `importConnection` and `DtlsServer`: go on where another one was exported. */
+  restore({ session, isResumed, secrets, lastSent, lastReceived, records }: SavedConnection): this {
+    const randoms = { client: secrets.subarray(0, randomLength), server: secrets.subarray(randomLength, bareSecretsLength) };
+    const { client, server } = connectionKeys(session.cipherSuite, session.master, randoms);
+    if (this.role === 'client') this.#records.restore(records, client, server);
+    else this.#records.restore(records, server, client);
+    this.#lastSent = lastSent;
+    this.#lastReceived = lastReceived;
+    this.#writeEpoch = 1;
+    this.#secrets = secrets;
+    this.#connected(session, isResumed);
+    return this;
   }
 
   get isConnected(): boolean {
@@ -108,20 +109,30 @@ export class Connection {
 
   /** What the handshake agreed on, once it is over. */
   get agreement(): Agreement | undefined {
-    return this.#agreement;
+    const session = this.#session;
+    if (session === undefined) return undefined;
+    const { suite, extendedMasterSecret, peerIdentity, serverName } = session;
+    return { suite, extendedMasterSecret, peerIdentity, isResumed: this.#isResumed, ...(serverName === undefined ? {} : { serverName }) };
+  }
+
+  /** What a later handshake may resume, once this one is over; `undefined` when there is no such thing, or no longer. It stays after an orderly end. */
+  get session(): Session | undefined {
+    return this.#session?.isResumable === true ? this.#session : undefined;
   }
 
   /** Begin. Called once. */
   start(): void {
     this.#state = 'handshake';
-    this.#guard(() => this.#handshake?.start());
+    this.#run!.start();
   }
 
-  /** Take a datagram of the peer. */
-  receive(datagram: Uint8Array): void {
-    const { records, malformed } = decodeRecords(datagram, this.#ownIdLength);
-    for (const record of records) this.receiveRecord(record);
+  /** Take a datagram of the peer. Whether a record in it is of this association, as far as can be told. */
+  receive(datagram: Uint8Array): boolean {
+    const { records, malformed } = decodeRecords(datagram, this.#settings.connectionIdLength ?? 0);
+    let isOurs = false;
+    for (const record of records) if (this.receiveRecord(record)) isOurs = true;
     if (malformed > 0) this.#discard('malformed');
+    return isOurs;
   }
 
   /**
@@ -133,21 +144,24 @@ export class Connection {
     if (this.#state === 'closed') return this.#discard('closed');
     if (record.epoch === 0) return this.#plainRecord(record);
     if (record.epoch !== 1) return this.#discard('epoch');
-    return this.#records.canRead ? this.#protectedRecord(record, verified) : this.#hold(record);
+    if (this.#records.canRead) return this.#protectedRecord(record, verified);
+    return this.#run?.hold(record) ?? this.#discard('epoch');
   }
 
   /**
-   * Send application data, as one record in one datagram.
+   * Send application data, as one record in one datagram. The last record that the key may protect ends the association.
    *
-   * @throws {DtlsError} `ERR_DTLS_STATE` before the handshake is over and after the end, `ERR_DTLS_SIZE` above 16,384 bytes, `ERR_DTLS_EXHAUSTED` when all
-   * sequence numbers are used
+   * @throws {DtlsError} `ERR_DTLS_STATE` before the handshake is over and after the end, `ERR_DTLS_SIZE` above what the peer takes, at most 16,384 bytes
    */
   send(data: Uint8Array): void {
+    if (this.#state === 'connected') this.expire();
     if (this.#state !== 'connected') throw new DtlsError('ERR_DTLS_STATE', 'expected a connection whose handshake is over, got another');
-    const { largestData, isExhausted } = this.#records;
+    const { largestData } = this.#records;
     if (data.length > largestData) throw new DtlsError('ERR_DTLS_SIZE', `expected at most ${largestData} bytes, got ${data.length}`);
-    if (isExhausted) throw new DtlsError('ERR_DTLS_EXHAUSTED', 'expected a sequence number that is left, got none');
     this.#port.send(this.#records.write(ContentType.application_data, 1, data));
+    // The last one is for close_notify.
+    if (this.#records.protectedRecords >= mostRecords(this.#session!.cipherSuite.cipher, this.#settings) - 1)
+      this.#finish(new DtlsError('ERR_DTLS_EXHAUSTED', 'the key has protected as many records as it may'));
   }
 
   /** Bytes that a datagram has more than the data in it. */
@@ -155,9 +169,24 @@ export class Connection {
     return this.#records.expansion(1);
   }
 
+  /** Most bytes that `send` takes, once the handshake is over: what the peer says by record_size_limit (RFC 8449), 16,384 without it. */
+  get largestData(): number {
+    return this.#records.largestData;
+  }
+
   /** Whether the peer sends a connection ID of ours. */
   get hasConnectionId(): boolean {
     return this.#records.hasConnectionId;
+  }
+
+  /** The connection ID that the peer sends, as `DtlsServer` looks it up. */
+  get connectionId(): Uint8Array {
+    return this.#records.state.ids.receive;
+  }
+
+  /** Whether a ClientHello with this random began it, once the handshake is over. */
+  isBegunBy(random: Uint8Array): boolean {
+    return this.#secrets !== undefined && equalBytes(this.#secrets.subarray(0, randomLength), random);
   }
 
   /**
@@ -168,20 +197,44 @@ export class Connection {
    * @see https://www.rfc-editor.org/rfc/rfc5705#section-4
    */
   exportKeyingMaterial(label: string, length: number, context?: Uint8Array): Uint8Array {
-    const secrets = this.#secrets;
-    if (secrets?.extended !== true) throw new DtlsError('ERR_DTLS_STATE', 'expected a connection with an extended master secret, got another');
+    const session = this.#session;
+    if (this.#secrets === undefined || session?.extendedMasterSecret !== true)
+      throw new DtlsError('ERR_DTLS_STATE', 'expected a connection with an extended master secret, got another');
     if (reservedLabels.includes(label)) throw new DtlsError('ERR_DTLS_CONFIG', `expected a label that TLS does not use, got ${label}`);
-    const { suite, master, randoms } = secrets;
-    const seed = new ByteWriter().bytes(randoms.client).bytes(randoms.server);
+    const seed = new ByteWriter(128).bytes(this.#secrets.subarray(0, bareSecretsLength));
     if (context !== undefined) putVector16(seed, context);
-    return prf(suite.hash, master, label, seed.finish(), length);
+    return prf(session.cipherSuite.hash, session.master, label, seed.finish(), length);
+  }
+
+  /**
+   * The whole state, for `importConnection` or `DtlsServer.import` of another process. The peer does not notice.
+   *
+   * The association ends here, in silence, with `ERR_DTLS_EXPORTED`: two that go on from the same state would use nonces twice, which gives the keys away. For
+   * the same reason the bytes are to be imported once: whoever keeps them deletes them before the import. They hold the keys and the master secret.
+   *
+   * @throws {DtlsError} `ERR_DTLS_STATE` before the handshake is over and after the end
+   */
+  export(): Uint8Array {
+    const session = this.#session;
+    if (this.#state !== 'connected' || session === undefined)
+      throw new DtlsError('ERR_DTLS_STATE', 'expected a connection whose handshake is over, got another');
+    const { role } = this;
+    const saved = encodeConnection({
+      role,
+      session,
+      isResumed: this.#isResumed,
+      secrets: this.#secrets!,
+      lastSent: this.#lastSent,
+      lastReceived: this.#lastReceived,
+      records: this.#records.state,
+    });
+    this.#end(new DtlsError('ERR_DTLS_EXPORTED', 'the association goes on elsewhere'));
+    return saved;
   }
 
   /** End the association, and tell the peer. */
   close(): void {
-    if (this.#state === 'closed') return;
-    if (this.#state !== 'new') this.#alert(AlertLevel.warning, AlertDescription.close_notify);
-    this.#end();
+    if (this.#state !== 'closed') this.#finish();
   }
 
   /** End the association without a word to the peer, who has begun a new one. */
@@ -192,6 +245,13 @@ export class Connection {
   /** End a handshake, without a word, to make room. */
   evict(): void {
     this.#end(new DtlsError('ERR_DTLS_EVICTED', 'there was no room for the association'));
+  }
+
+  /** End the association when its time is over. The result: milliseconds until it may be. */
+  expire(): number {
+    const left = this.#timeLeft;
+    if (left <= 0) this.#finish(new DtlsError('ERR_DTLS_EXPIRED', 'the association was quiet for too long, or is too old'));
+    return left;
   }
 
   /**
@@ -215,29 +275,34 @@ export class Connection {
     else this.#answer((handshake) => handshake.providePsk(this.#env.random(16)));
   }
 
-  /** The key that `peer-key` names is who it should be. @throws {DtlsError} `ERR_DTLS_STATE` */
+  /** The key of `peer-key` or the certificate of `peer-certificate` is of who it should be. @throws {DtlsError} `ERR_DTLS_STATE` */
   acceptPeer(): void {
     this.#answer((handshake) => handshake.acceptPeer());
   }
 
-  /** The key that `peer-key` names is not taken. RFC 7925 wants no alert for it that is about certificates. @throws {DtlsError} `ERR_DTLS_STATE` */
-  rejectPeer(alert: AlertName = 'handshake_failure'): void {
-    this.#reject(alert, 'the key of the peer was refused');
+  /**
+   * The key of `peer-key` or the certificate of `peer-certificate` is not taken. RFC 7925 wants no alert for a key that is about certificates; for a
+   * certificate that is revoked there is `certificate_revoked`. Without an alert it is handshake_failure; where a client wants to resume a session as that
+   * peer, it may prove itself anew in a full handshake.
+   *
+   * @throws {DtlsError} `ERR_DTLS_STATE`
+   */
+  rejectPeer(alert?: AlertName): void {
+    if (alert !== undefined) this.#reject(alert, 'the key of the peer was refused');
+    else this.#answer((handshake) => handshake.rejectPeer());
   }
 
   #reject(alert: AlertName, reason: string): void {
     if (this.#state === 'closed') return;
-    if (this.#handshake?.isPaused !== true) throw new DtlsError('ERR_DTLS_STATE', 'expected an answer to a question, got one to none');
+    if (this.#run?.isPaused !== true) throw new DtlsError('ERR_DTLS_STATE', 'expected an answer to a question, got one to none');
     this.#fail(new HandshakeFailure(alert, reason));
   }
 
   /** An answer that comes too late changes nothing. */
   #answer(give: (handshake: Handshake) => void): void {
     if (this.#state === 'closed') return;
-    const handshake = this.#handshake;
-    if (handshake?.isPaused !== true) throw new DtlsError('ERR_DTLS_STATE', 'expected an answer to a question, got one to none');
-    this.#guard(() => give(handshake));
-    this.#advance();
+    if (this.#run?.isPaused !== true) throw new DtlsError('ERR_DTLS_STATE', 'expected an answer to a question, got one to none');
+    this.#run.answer(give);
   }
 
   #discard(reason: DiscardReason): false {
@@ -249,49 +314,69 @@ export class Connection {
     for (const datagram of packFlight(items, mtu, this.#records)) this.#port.send(datagram);
   }
 
-  #sendFlight(items: readonly FlightItem[], last: boolean): void {
-    this.#flight!.send(items, !last);
-    // It may have to be sent again when the handshake is over.
-    if (last) this.#lastFlight = items;
+  #sending(items: readonly FlightItem[], last: boolean): void {
+    const message = items.at(-1)?.message;
     // What follows ChangeCipherSpec is protected.
-    if (items.some(({ message }) => message === undefined)) this.#writeEpoch = 1;
+    if (message?.type !== HandshakeType.finished) return;
+    this.#writeEpoch = 1;
+    this.#lastSent = message.sequence;
+    // It may have to be sent again when the handshake is over.
+    this.#secrets = new Uint8Array(last ? secretsLength : bareSecretsLength);
+    if (last) this.#secrets.set(message.body, bareSecretsLength);
   }
 
-  #protect({ client, server }: ConnectionKeys, ids: ConnectionIds): void {
-    if (this.role === 'client') this.#records.protect(client, server, ids);
-    else this.#records.protect(server, client, ids);
+  #protect({ client, server }: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes): void {
+    if (this.role === 'client') this.#records.protect(client, server, ids, sizes);
+    else this.#records.protect(server, client, ids, sizes);
   }
 
-  #complete(secrets: Secrets, peerIdentity: PeerIdentity): void {
-    this.#lastReceived = this.#reassembly!.next - 1;
+  #complete({ session, randoms, isResumed }: Outcome): void {
+    this.#lastReceived = this.#run!.lastReceived;
+    this.#secrets!.set(randoms.client);
+    this.#secrets!.set(randoms.server, randomLength);
+    this.#run!.stop();
+    this.#run = undefined;
+    this.#connected(session, isResumed);
+    this.#port.emit({ type: 'connected', ...this.agreement! });
+  }
+
+  #connected(session: Session, isResumed: boolean): void {
+    const { maxLifetime } = this.#settings;
     this.#state = 'connected';
-    this.#secrets = secrets;
-    this.#agreement = { suite: secrets.suite.name, extendedMasterSecret: secrets.extended, peerIdentity };
-    this.#release();
-    this.#port.emit({ type: 'connected', ...this.#agreement });
+    this.#session = session;
+    this.#isResumed = isResumed;
+    this.#heard = this.#env.now();
+    this.#endsAt = this.#heard + maxLifetime - 1000 * Math.max(0, this.#env.epoch() - session.established);
+    // A server looks at all of its connections by one timer.
+    if (this.role === 'client') this.#awaitExpiry();
   }
 
-  /** Give back what only the handshake needs. */
-  #release(): void {
-    this.#reassembly?.clear();
-    this.#reassembly = undefined;
-    this.#flight?.stop();
-    this.#flight = undefined;
-    this.#handshake = undefined;
-    this.#deadline?.();
-    this.#deadline = undefined;
-    this.#held = [];
-    this.#heldBytes = 0;
+  get #timeLeft(): number {
+    return Math.min(this.#heard + this.#settings.idleLifetime, this.#endsAt) - this.#env.now();
+  }
+
+  #awaitExpiry(): void {
+    this.#watch = this.#env.schedule(this.#timeLeft, () => {
+      if (this.expire() > 0) this.#awaitExpiry();
+    });
   }
 
   #end(error?: DtlsError): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#release();
-    this.#lastFlight = undefined;
+    this.#run?.stop();
+    this.#run = undefined;
+    this.#watch?.();
+    this.#watch = undefined;
     this.#secrets = undefined;
     this.#records.clear();
     this.#port.emit(error === undefined ? { type: 'closed' } : { type: 'closed', error });
+  }
+
+  /** RFC 5246 §7.2.1: an end in order tells the peer. */
+  #finish(error?: DtlsError): void {
+    if (this.#state !== 'new') this.#alert(AlertLevel.warning, AlertDescription.close_notify);
+    this.#end(error);
   }
 
   #alert(level: AlertLevel, description: number): void {
@@ -299,38 +384,30 @@ export class Connection {
     this.#port.send(this.#records.write(ContentType.alert, this.#writeEpoch, encodeAlert(level, description)));
   }
 
+  /** RFC 5246 §7.2.2: after a fatal alert the session is not resumed any more. */
+  #failed(error: DtlsError): void {
+    (this.#session ?? this.#run?.resumes)?.forget();
+    this.#end(error);
+  }
+
   #abort(alert: AlertName, error: DtlsError): void {
     if (this.#state === 'closed') return;
     this.#alert(AlertLevel.fatal, AlertDescription[alert]);
-    this.#end(error);
+    this.#failed(error);
   }
 
   #fail(failure: HandshakeFailure): void {
     this.#abort(failure.alert, failure);
   }
 
-  /** Run a step of the handshake; what the peer did wrong ends it. */
-  #guard(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      if (error instanceof HandshakeFailure) this.#fail(error);
-      else if (error instanceof BytesError) this.#fail(new HandshakeFailure('decode_error', error.message));
-      else throw error;
-    }
-  }
-
   #plainRecord({ type, fragment }: DtlsRecord): boolean {
     // RFC 6347 §4.1: what is not protected counts until the handshake is over.
-    if (this.#handshake === undefined) return this.#discard('epoch');
+    if (this.#run === undefined) return this.#discard('epoch');
     switch (type) {
       case ContentType.handshake:
-        return this.#handshakeRecord(fragment, 0);
+        return this.#run.receive(fragment, 0);
       case ContentType.change_cipher_spec:
-        if (!this.#handshake.awaitsFlight || fragment.length !== 1 || fragment[0] !== 1) return this.#discard('handshake');
-        this.#changeCipherSpec = true;
-        this.#advance();
-        return true;
+        return this.#run.changeCipherSpec(fragment);
       case ContentType.alert:
         return this.#alertRecord(fragment);
       default:
@@ -338,22 +415,15 @@ export class Connection {
     }
   }
 
-  /** RFC 6347 §4.2.4: records overtake the ChangeCipherSpec before them. */
-  #hold(record: DtlsRecord): boolean {
-    if (this.#handshake?.awaitsFlight !== true) return this.#discard('epoch');
-    if (this.#held.length >= mostHeld || this.#heldBytes + record.fragment.length > heldBytes) return this.#discard('full');
-    this.#held.push(record);
-    this.#heldBytes += record.fragment.length;
-    return true;
-  }
-
   #protectedRecord(record: DtlsRecord, verified?: (isNewest: boolean) => void): boolean {
+    if (this.#state === 'connected' && this.expire() <= 0) return this.#discard('closed');
     const opened = this.#records.open(record);
     if (typeof opened === 'string') {
       this.#discard(opened);
       if (opened === 'mac') this.#forged(record);
-      return false;
+      return opened === 'full';
     }
+    this.#heard = this.#env.now();
     verified?.(opened.isNewest);
     if (this.isClosed) return true;
     const { type, content } = opened;
@@ -364,8 +434,8 @@ export class Connection {
         else this.#port.emit({ type: 'data', data: content });
         return true;
       case ContentType.handshake:
-        if (this.#state === 'connected') this.#lateHandshake(content);
-        else this.#handshakeRecord(content, 1);
+        if (this.#run === undefined) this.#lateHandshake(content);
+        else this.#run.receive(content, 1);
         return true;
       case ContentType.alert:
         this.#alertRecord(content);
@@ -376,12 +446,10 @@ export class Connection {
     }
   }
 
-  #forged({ type }: DtlsRecord): void {
-    // RFC 7925 §6: with a wrong PSK it is Finished that does not verify, because it was made with other keys. Anybody can send such a record, as anybody can
-    // send an alert in epoch 0: neither costs more than a handshake.
-    if (this.#state === 'handshake' && this.role === 'server' && (type === ContentType.handshake || type === ContentType.tls12_cid))
-      this.#fail(new HandshakeFailure('decrypt_error', 'expected Finished under the same keys, got another'));
-    else if (this.#records.isWornOut) this.#abort('bad_record_mac', new DtlsError('ERR_DTLS_FORGERIES', 'too many records did not verify'));
+  #forged(record: DtlsRecord): void {
+    if (this.#run !== undefined) this.#run.forged(record);
+    else if (this.#records.forgeries >= mostForgeries(this.#session!.cipherSuite.cipher, this.#settings))
+      this.#abort('bad_record_mac', new DtlsError('ERR_DTLS_FORGERIES', 'too many records did not verify'));
   }
 
   #alertRecord(fragment: Uint8Array): boolean {
@@ -390,71 +458,27 @@ export class Connection {
     if (alert.description === AlertDescription.close_notify) {
       // RFC 5246 §7.2.1: answered by one, and what was to be sent is dropped.
       this.close();
-    } else if (alert.level === AlertLevel.fatal) this.#end(new DtlsError('ERR_DTLS_ALERT', `the peer ended the association: ${alertName(alert.description)}`));
+    } else if (alert.level === AlertLevel.fatal)
+      this.#failed(new DtlsError('ERR_DTLS_ALERT', `the peer ended the association: ${alertName(alert.description)}`));
     return true;
-  }
-
-  #handshakeRecord(content: Uint8Array, epoch: number): boolean {
-    const fragments = decodeFragments(content);
-    if (fragments === undefined) return this.#discard('malformed');
-    for (const fragment of fragments) this.#fragment(fragment, epoch);
-    this.#advance();
-    return true;
-  }
-
-  #fragment(fragment: HandshakeFragment, epoch: number): void {
-    // Finished is the first message that is protected, and the last.
-    if ((fragment.type === HandshakeType.finished) !== (epoch === 1)) {
-      this.#discard('epoch');
-      return;
-    }
-    const added = this.#reassembly?.add(fragment, epoch);
-    if (added === 'refused') this.#discard('handshake');
-    // Once for a flight: by the end of its last message.
-    else if (added === 'old' && fragment.sequence === this.#handshake?.answered && fragment.offset + fragment.bytes.length === fragment.length)
-      this.#flight?.repeat();
   }
 
   /** A handshake message after the handshake: of the peer's last flight again, or the wish for a new one. */
   #lateHandshake(content: Uint8Array): void {
     const fragment = decodeFragments(content)?.[0];
     if (fragment === undefined) this.#discard('malformed');
-    else if (fragment.type === HandshakeType.finished && fragment.sequence === this.#lastReceived) {
-      if (this.#lastFlight !== undefined) this.#transmit(this.#lastFlight, this.#mtu);
-    } else if (fragment.type === (this.role === 'client' ? HandshakeType.hello_request : HandshakeType.client_hello)) {
+    else if (fragment.type === HandshakeType.finished && fragment.sequence === this.#lastReceived) this.#repeatFinished();
+    else if (fragment.type === (this.role === 'client' ? HandshakeType.hello_request : HandshakeType.client_hello)) {
       // RFC 7925 §17: no renegotiation.
       this.#alert(AlertLevel.warning, AlertDescription.no_renegotiation);
     } else this.#discard('handshake');
   }
 
-  /** Give the handshake what is there, until it waits for the peer or for the application. */
-  #advance(): void {
-    if (this.#isAdvancing) return;
-    this.#isAdvancing = true;
-    try {
-      while (this.#step()) {
-        // On.
-      }
-    } finally {
-      this.#isAdvancing = false;
-    }
-  }
-
-  #step(): boolean {
-    const handshake = this.#handshake;
-    if (handshake === undefined || handshake.isPaused) return false;
-    if (handshake.awaitsFinished && !this.#records.canRead) {
-      if (!this.#changeCipherSpec) return false;
-      this.#records.changeCipherSpec();
-      const held = this.#held;
-      this.#held = [];
-      this.#heldBytes = 0;
-      for (const record of held) this.receiveRecord(record);
-      return true;
-    }
-    const message = this.#reassembly!.take();
-    if (message === undefined) return false;
-    this.#guard(() => handshake.receive(message));
-    return true;
+  /** Our last flight again, if the handshake ended with it. */
+  #repeatFinished(): void {
+    const body = this.#secrets!.subarray(bareSecretsLength);
+    if (body.length === 0) return;
+    const message = { type: HandshakeType.finished, sequence: this.#lastSent, body };
+    this.#transmit([{ epoch: 0 }, { epoch: 1, message }], this.#settings.mtu);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * DTLS 1.2 (RFC 6347): client and server with pre-shared keys and raw public keys, without sockets and without a clock.
+ * DTLS 1.2 (RFC 6347): client and server with pre-shared keys, raw public keys and certificates, without sockets and without a clock.
  *
  * ```ts
  * const connection = clientConnection({ psk: { identity, key } }, systemEnv, {
@@ -16,15 +16,20 @@
 export type { AlertName } from './alert.ts';
 export { AlertDescription, HandshakeFailure } from './alert.ts';
 export type { CipherSuiteName, KeyExchange, SuiteChoice, SuiteListName } from './cipher-suites.ts';
-export { clientConnection } from './client.ts';
-export type { ClientConfig, ClientPsk, CommonConfig, ServerConfig } from './config.ts';
+export { clientConnection, importConnection } from './client.ts';
+export type { ClientConfig, ClientProof, ClientPsk, CommonConfig, ServerConfig, ServerCredentials } from './config.ts';
 export type { ConnectionPort } from './connection.ts';
 export { Connection } from './connection.ts';
+export type { CertificateList, OwnCertificate } from './credentials.ts';
 export { DtlsError } from './errors.ts';
-export type { Agreement, ConnectionEvent, DiscardReason, PeerIdentity } from './events.ts';
+export type { Agreement, ConnectionEvent, DiscardReason, PeerCertificate, PeerIdentity } from './events.ts';
 export type { RetransmissionParameters } from './flight.ts';
+export type { LimitConfig } from './limits.ts';
 export type { GroupName } from './named-groups.ts';
 export { decodeSpki, encodeSpki } from './raw-public-key.ts';
 export type { DatagramPeer, DtlsServerConfig, ServerEvent, ServerPort } from './server.ts';
 export { DtlsServer } from './server.ts';
-export type { Admitted, Authenticator, DtlsAssociation, DtlsSessions, PskAnswer, SessionCredentials } from './sessions.ts';
+export { isServerName } from './server-name.ts';
+export { Session } from './session.ts';
+export { decodeSession, encodeSession } from './session-codec.ts';
+export type { Admitted, Authenticator, CertificateAnswer, DtlsAssociation, DtlsSessions, PskAnswer, SessionCredentials } from './sessions.ts';

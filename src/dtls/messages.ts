@@ -102,6 +102,22 @@ export function decodeRawPublicKey(body: Uint8Array): Uint8Array {
   return spki;
 }
 
+/** A Certificate of X.509: each in DER, that of the sender first (RFC 5246, Section 7.4.2). */
+export function encodeCertificates(chain: readonly Uint8Array[]): Uint8Array {
+  const list = new ByteWriter(1024);
+  for (const der of chain) putVector24(list, der);
+  return putVector24(new ByteWriter(1024), list.finish()).finish();
+}
+
+export function decodeCertificates(body: Uint8Array): readonly Uint8Array[] {
+  const reader = new ByteReader(body);
+  const list = new ByteReader(takeVector24(reader));
+  expectEnd(reader, 'Certificate');
+  const chain: Uint8Array[] = [];
+  while (list.remaining > 0) chain.push(takeVector24(list));
+  return chain;
+}
+
 /** ServerECDHParams, with a named curve (RFC 8422, Section 5.4). */
 export interface EcdhParameters {
   readonly group: number;
@@ -168,7 +184,7 @@ export interface CertificateRequest {
 /** ecdsa_sign of ClientCertificateType (RFC 8422, Section 5.5). */
 export const ecdsaSign = 64;
 
-/** Without names of authorities: raw public keys have none. */
+/** Without names of authorities: raw public keys have none, and who has one certificate needs none to choose. */
 export function encodeCertificateRequest({ types, schemes }: CertificateRequest): Uint8Array {
   const writer = putVector8(new ByteWriter(), types);
   return putVector16(putVector16(writer, fromU16List(schemes)), emptyBytes).finish();

@@ -9,14 +9,14 @@ import { HandshakeType, handshakeName, Transcript } from './handshake.ts';
 import { type ConnectionKeys, connectionKeys, extendedMasterSecret, masterSecret, pskPremaster, type Randoms, verifyData } from './key-schedule.ts';
 import { decodePoint, type NamedGroup, withPoint } from './named-groups.ts';
 import type { ReceivedMessage } from './reassembly.ts';
-import type { ConnectionIds } from './record-layer.ts';
+import { anySize, type ConnectionIds, noIds, type RecordSizes } from './record-layer.ts';
+import { noProof, proofOf, Session } from './session.ts';
 
-/** What outlives the handshake. */
-export interface Secrets {
-  readonly suite: CipherSuite;
-  readonly master: Uint8Array;
+/** What a handshake comes to. */
+export interface Outcome {
+  readonly session: Session;
   readonly randoms: Randoms;
-  readonly extended: boolean;
+  readonly isResumed: boolean;
 }
 
 /** What a handshake needs of its connection. */
@@ -25,10 +25,10 @@ export interface HandshakePort {
   /** Send a flight. `last`: nothing comes after it. */
   send(items: readonly FlightItem[], last: boolean): void;
   /** Protect epoch 1 with these. What is sent uses them from the next flight on; what comes in, after ChangeCipherSpec. */
-  protect(keys: ConnectionKeys, ids: ConnectionIds): void;
+  protect(keys: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes): void;
   emit(event: ConnectionEvent): void;
   /** The Finished of the peer is right, and ours is sent. */
-  complete(secrets: Secrets, peer: PeerIdentity): void;
+  complete(outcome: Outcome): void;
 }
 
 /** One side of a handshake, message by message. What it throws as a HandshakeFailure or BytesError ends it. */
@@ -39,14 +39,22 @@ export interface Handshake {
   readonly awaitsFinished: boolean;
   /** ChangeCipherSpec of the peer may be under way. */
   readonly awaitsFlight: boolean;
+  /** The peer sends its Finished before ours: it is that one which shows that the keys differ. */
+  readonly verifiesFirst: boolean;
   /** message_seq of the last message in the flight of the peer that ours answers: it comes again when ours got lost. */
   readonly answered: number;
+  /** The session that is to go on, as long as nothing else was agreed on. */
+  readonly resumes: Session | undefined;
   start(): void;
   receive(message: ReceivedMessage): void;
   /** The answers to `psk-identity` and `peer-key`; what is not asked for throws. */
   providePsk(key: Uint8Array): void;
   acceptPeer(): void;
+  /** Throws what ends the handshake, unless it can go on without that peer. */
+  rejectPeer(): void;
 }
+
+export const refusedPeer = (): HandshakeFailure => new HandshakeFailure('handshake_failure', 'the key of the peer was refused');
 
 interface Step {
   readonly type: number;
@@ -80,7 +88,13 @@ export class Negotiation {
   #sequence: number;
   suite: CipherSuite | undefined;
   extended = false;
-  ids: ConnectionIds = { send: emptyBytes, receive: emptyBytes };
+  ids: ConnectionIds = noIds;
+  sizes: RecordSizes = anySize;
+  /** Of the session that comes of it; empty: it cannot be resumed. */
+  sessionId: Uint8Array = emptyBytes;
+  serverName: string | undefined;
+  /** The session that goes on here. */
+  resumed: Session | undefined;
   randoms: Randoms | undefined;
   #master: Uint8Array | undefined;
 
@@ -103,6 +117,14 @@ export class Negotiation {
     return connectionKeys(suite, this.#master, randoms);
   }
 
+  /** The keys that come of the master secret of a session and of the new randoms. */
+  resume(session: Session): ConnectionKeys {
+    this.resumed = session;
+    this.suite = session.cipherSuite;
+    this.#master = session.master;
+    return connectionKeys(this.suite, this.#master, this.randoms!);
+  }
+
   finished(side: 'client' | 'server'): FlightItem {
     return this.message(HandshakeType.finished, this.#verifyData(side), 1);
   }
@@ -114,8 +136,16 @@ export class Negotiation {
     this.transcript.add(message);
   }
 
-  secrets(): Secrets {
-    return { suite: this.suite!, master: this.#master!, randoms: this.randoms!, extended: this.extended };
+  /** `credential`: the PSK or the public key with which the client proved itself; empty: none. */
+  outcome(peerIdentity: PeerIdentity, credential: Uint8Array, established: number): Outcome {
+    return { session: this.resumed ?? this.#session(peerIdentity, credential, established), randoms: this.randoms!, isResumed: this.resumed !== undefined };
+  }
+
+  #session(peerIdentity: PeerIdentity, credential: Uint8Array, established: number): Session {
+    const { sessionId: id, serverName, extended: extendedMasterSecret } = this;
+    const master = this.#master!;
+    const proof = id.length === 0 ? noProof : proofOf(master, credential);
+    return new Session({ id, cipherSuite: this.suite!, master, extendedMasterSecret, peerIdentity, serverName, established, proof });
   }
 
   #verifyData(side: 'client' | 'server'): Uint8Array {

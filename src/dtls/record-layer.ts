@@ -10,7 +10,7 @@ import {
   type RecordProtection,
   recordHeaderLength,
 } from './record.ts';
-import { ReplayWindow } from './replay-window.ts';
+import { ReplayWindow, type WindowState } from './replay-window.ts';
 
 /** The connection IDs of protected records (RFC 9146, Section 3); empty where a direction has none. */
 export interface ConnectionIds {
@@ -18,10 +18,24 @@ export interface ConnectionIds {
   readonly receive: Uint8Array;
 }
 
-const noIds: ConnectionIds = { send: emptyBytes, receive: emptyBytes };
+/** Most bytes of plaintext in a protected record of each direction (RFC 8449). */
+export interface RecordSizes {
+  readonly send: number;
+  readonly receive: number;
+}
 
-/** Records that fail to verify under one key: then the key is given up (RFC 9147, Section 4.5.3, gives the numbers for longer tags). */
-const mostForgeries = 0x10_0000;
+export const noIds: ConnectionIds = { send: emptyBytes, receive: emptyBytes };
+export const anySize: RecordSizes = { send: largestPlaintext, receive: largestPlaintext };
+
+/** All of a record layer but its keys. */
+export interface RecordState {
+  readonly plainSequence: number;
+  readonly sequence: number;
+  readonly window: WindowState;
+  readonly forgeries: number;
+  readonly ids: ConnectionIds;
+  readonly sizes: RecordSizes;
+}
 
 /** What a protected record holds, and whether it is newer than all before. */
 export interface Received extends Opened {
@@ -35,7 +49,8 @@ export class RecordLayer implements RecordWriter {
   /** The keys are there, ChangeCipherSpec is not. */
   #pendingRead: RecordProtection | undefined;
   #ids: ConnectionIds = noIds;
-  readonly #window: ReplayWindow = new ReplayWindow();
+  #sizes: RecordSizes = anySize;
+  #window: ReplayWindow = new ReplayWindow();
   #forgeries = 0;
   #plainSequence: number;
   #sequence = 0;
@@ -46,10 +61,32 @@ export class RecordLayer implements RecordWriter {
   }
 
   /** Protect what is sent in epoch 1 from now on, and be ready for what comes. */
-  protect(write: RecordProtection, read: RecordProtection, ids: ConnectionIds): void {
+  protect(write: RecordProtection, read: RecordProtection, ids: ConnectionIds, sizes: RecordSizes): void {
     this.#write = write;
     this.#pendingRead = read;
     this.#ids = ids;
+    this.#sizes = sizes;
+  }
+
+  /** Go on where another one stopped. */
+  restore(state: RecordState, write: RecordProtection, read: RecordProtection): void {
+    this.protect(write, read, state.ids, state.sizes);
+    this.changeCipherSpec();
+    this.#plainSequence = state.plainSequence;
+    this.#sequence = state.sequence;
+    this.#window = new ReplayWindow(state.window);
+    this.#forgeries = state.forgeries;
+  }
+
+  get state(): RecordState {
+    return {
+      plainSequence: this.#plainSequence,
+      sequence: this.#sequence,
+      window: this.#window.state,
+      forgeries: this.#forgeries,
+      ids: this.#ids,
+      sizes: this.#sizes,
+    };
   }
 
   /** ChangeCipherSpec came. */
@@ -70,14 +107,19 @@ export class RecordLayer implements RecordWriter {
     return this.#sequence > lastSequence;
   }
 
-  /** So many records failed to verify that the key is to be given up. */
-  get isWornOut(): boolean {
-    return this.#forgeries >= mostForgeries;
+  /** Records that our key has protected. */
+  get protectedRecords(): number {
+    return this.#sequence;
+  }
+
+  /** Records that failed to verify under the key of the peer. */
+  get forgeries(): number {
+    return this.#forgeries;
   }
 
   /** Most bytes of data in a record. */
   get largestData(): number {
-    return this.#ids.send.length === 0 ? largestPlaintext : largestPlaintext - 1;
+    return this.#ids.send.length === 0 ? this.#sizes.send : this.#sizes.send - 1;
   }
 
   expansion(epoch: number): number {
@@ -93,7 +135,7 @@ export class RecordLayer implements RecordWriter {
   }
 
   /** What a record of epoch 1 holds, or why it is dropped. */
-  open(record: DtlsRecord): Received | 'epoch' | 'replay' | 'mac' {
+  open(record: DtlsRecord): Received | 'epoch' | 'replay' | 'mac' | 'full' {
     const { sequence, cid, type } = record;
     // RFC 9146 §3: with a connection ID every record has it, and without none.
     if (!equalBytes(cid, this.#ids.receive) || (type === ContentType.tls12_cid) !== this.hasConnectionId) return 'epoch';
@@ -105,6 +147,8 @@ export class RecordLayer implements RecordWriter {
     }
     const isNewest = sequence > this.#window.highest;
     this.#window.commit(sequence);
+    // RFC 8449 §4: all that is protected counts, the type and the zeros of a connection ID too.
+    if (record.fragment.length - this.#read!.overhead > this.#sizes.receive) return 'full';
     return { ...opened, isNewest };
   }
 

@@ -190,6 +190,11 @@ export class RecordProtection {
     return record;
   }
 
+  /** Bytes that a fragment has more than its plaintext. */
+  get overhead(): number {
+    return this.expansion - recordHeaderLength;
+  }
+
   /** What a record holds, or `undefined` when it does not verify, whatever is wrong with it. */
   open(record: DtlsRecord): Opened | undefined {
     const { type, version, epoch, sequence, cid, fragment } = record;

@@ -1,6 +1,13 @@
 /** Sequence numbers that are remembered below the highest one (RFC 6347, Section 4.1.2.6). */
 export const replayWindowSize = 64;
 
+/** What a window remembers. */
+export interface WindowState {
+  readonly highest: number;
+  readonly near: number;
+  readonly far: number;
+}
+
 /**
  * The anti-replay window of one epoch.
  *
@@ -10,10 +17,20 @@ export const replayWindowSize = 64;
  * @see https://www.rfc-editor.org/rfc/rfc6347#section-4.1.2.6
  */
 export class ReplayWindow {
-  #highest = -1;
+  #highest: number;
   /** Bit n: the number n below the highest was received; the first 32, then the next 32. */
-  #near = 0;
-  #far = 0;
+  #near: number;
+  #far: number;
+
+  constructor({ highest, near, far }: WindowState = { highest: -1, near: 0, far: 0 }) {
+    this.#highest = highest;
+    this.#near = near;
+    this.#far = far;
+  }
+
+  get state(): WindowState {
+    return { highest: this.#highest, near: this.#near, far: this.#far };
+  }
 
   /** The highest number that was committed; -1 when there was none. */
   get highest(): number {

@@ -1,11 +1,22 @@
 import { emptyBytes } from '../core/bytes.ts';
-import type { CurveKey } from '../core/crypto/index.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type CipherSuite, emptyRenegotiationInfoScsv } from './cipher-suites.ts';
 import type { ServerSettings } from './config.ts';
+import { type OwnCredential, type PeerCredential, questionAbout, readPeerCredential, signatureSchemeOf } from './credentials.ts';
 import { DtlsError } from './errors.ts';
 import type { PeerIdentity } from './events.ts';
-import { CertificateType, decodeU8s, decodeU16s, ExtensionType, encodeU8s, expectPresence, present, uncompressed } from './extensions.ts';
+import {
+  CertificateType,
+  decodeRecordSizeLimit,
+  decodeU8s,
+  decodeU16s,
+  ExtensionType,
+  encodeRecordSizeLimit,
+  encodeU8s,
+  expectPresence,
+  present,
+  uncompressed,
+} from './extensions.ts';
 import type { FlightItem } from './flight.ts';
 import { HandshakeType } from './handshake.ts';
 import {
@@ -13,19 +24,31 @@ import {
   type ClientKeyExchange,
   decodeCertificateVerify,
   decodeClientKeyExchange,
-  decodeRawPublicKey,
   ecdsaSign,
   encodeCertificateRequest,
-  encodeRawPublicKey,
   encodeServerHello,
   encodeServerKeyExchange,
 } from './messages.ts';
 import { encodePoint, groupOfCurve, type NamedGroup } from './named-groups.ts';
-import { type Ephemeral, type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
-import { decodeSpki } from './raw-public-key.ts';
+import {
+  type Ephemeral,
+  type Handshake,
+  type HandshakePort,
+  makeEphemeral,
+  Negotiation,
+  premasterSecret,
+  refusedPeer,
+  Steps,
+  sharedSecret,
+} from './negotiation.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { dtls12 } from './record.ts';
-import { checkSigned, digitallySign, schemeFor, signatureSchemes, signedParameters } from './signature.ts';
+import type { SessionCache } from './resumption.ts';
+import { decodeServerName } from './server-name.ts';
+import type { Session } from './session.ts';
+import { checkSigned, digitallySign, signatureSchemes, signedParameters } from './signature.ts';
+
+const sessionIdLength = 32;
 
 /** What a ClientHello says that is of use to us. */
 interface Offer {
@@ -34,6 +57,7 @@ interface Offer {
   readonly schemes: readonly number[];
   readonly serverCertificateTypes: readonly number[];
   readonly clientCertificateTypes: readonly number[];
+  readonly serverName: string | undefined;
 }
 
 /** Of TLS 1.2 without signature_algorithms: SHA-1, which we have not. */
@@ -57,6 +81,7 @@ function readOffer(hello: ClientHello): Offer {
     throw new HandshakeFailure('illegal_parameter', 'expected the uncompressed point format, got others');
   const groups = extensions.get(ExtensionType.supported_groups);
   const schemes = extensions.get(ExtensionType.signature_algorithms);
+  const name = extensions.get(ExtensionType.server_name);
   const types = (extension: number): readonly number[] => {
     const data = extensions.get(extension);
     return data === undefined ? [CertificateType.X509] : [...decodeU8s(data)];
@@ -68,36 +93,51 @@ function readOffer(hello: ClientHello): Offer {
     schemes: schemes === undefined ? noSchemes : decodeU16s(schemes),
     serverCertificateTypes: types(ExtensionType.server_certificate_type),
     clientCertificateTypes: types(ExtensionType.client_certificate_type),
+    serverName: name === undefined ? undefined : decodeServerName(name),
   };
+}
+
+/** A credential of ours, and the scheme that the client takes of it. */
+interface Signer {
+  readonly credential: OwnCredential;
+  readonly scheme: number;
 }
 
 interface Choice {
   readonly suite: CipherSuite;
   /** For ECDHE. */
-  readonly group: NamedGroup | undefined;
-  /** With which the server signs, for ECDHE_ECDSA. */
-  readonly scheme: number | undefined;
+  readonly group?: NamedGroup;
+  /** For ECDHE_ECDSA. */
+  readonly signer?: Signer;
+}
+
+/** The credentials that the client can follow. */
+function signersFor({ credentials }: ServerSettings, { groups, schemes }: Offer): readonly Signer[] {
+  return credentials.flatMap((credential) => {
+    // RFC 8422 §5.1: the groups are for the key of the certificate too.
+    const group = groupOfCurve(credential.key.crv);
+    const scheme = group === undefined || groups.includes(group.id) ? signatureSchemeOf(credential, schemes) : undefined;
+    return scheme === undefined ? [] : [{ credential, scheme }];
+  });
 }
 
 /** The first suite of ours that the client offers and for which both have what it needs. @throws {HandshakeFailure} */
 function choose(settings: ServerSettings, offer: Offer): Choice {
   const group = settings.groups.find(({ id }) => offer.groups.includes(id));
-  const own = settings.rawPublicKey?.own;
-  // RFC 8422 §5.1: the groups are for the key of the certificate too.
-  const certificateGroup = own === undefined ? undefined : groupOfCurve(own.key.crv);
-  const signs = own !== undefined && (certificateGroup === undefined || offer.groups.includes(certificateGroup.id));
-  const scheme = signs ? schemeFor(own.key, offer.schemes) : undefined;
-  const takesRawPublicKey = offer.serverCertificateTypes.includes(CertificateType.RawPublicKey);
+  const signers = signersFor(settings, offer);
+  // RFC 7250 §4.1: its list is in the order of its preference.
+  const ofType = offer.serverCertificateTypes.map((type) => signers.find(({ credential }) => credential.type === type));
+  const signer = ofType.find((one) => one !== undefined);
   const shared = settings.suites.filter(({ id }) => offer.hello.suites.includes(id));
   for (const suite of shared) {
-    if (suite.keyExchange === 'PSK') return { suite, group: undefined, scheme: undefined };
+    if (suite.keyExchange === 'PSK') return { suite };
     if (group === undefined) continue;
-    if (suite.keyExchange === 'ECDHE_PSK') return { suite, group, scheme: undefined };
-    if (scheme !== undefined && takesRawPublicKey) return { suite, group, scheme };
+    if (suite.keyExchange === 'ECDHE_PSK') return { suite, group };
+    if (signer !== undefined) return { suite, group, signer };
   }
   // RFC 7250 §4.2.
-  if (shared.length > 0 && group !== undefined && scheme !== undefined)
-    throw new HandshakeFailure('unsupported_certificate', 'expected a client that takes a raw public key, got one that does not');
+  if (shared.length > 0 && group !== undefined && signers.length > 0)
+    throw new HandshakeFailure('unsupported_certificate', 'expected a client that takes a certificate type of ours, got one that does not');
   throw new HandshakeFailure('handshake_failure', 'expected a cipher suite, a group and a signature scheme in common, got none');
 }
 
@@ -107,25 +147,41 @@ function choose(settings: ServerSettings, offer: Offer): Choice {
  * @see https://www.rfc-editor.org/rfc/rfc5246#section-7.3
  */
 export class ServerHandshake implements Handshake {
-  readonly #settings: ServerSettings;
+  #settings: ServerSettings;
   readonly #port: HandshakePort;
   readonly #negotiation: Negotiation;
   readonly #first: ReceivedMessage;
   readonly #hello: ClientHello;
   readonly #ownId: Uint8Array | undefined;
+  readonly #sessions: SessionCache | undefined;
+  #offer: Offer | undefined;
+  #isNamed = false;
+  #psk: Uint8Array = emptyBytes;
   #steps: Steps = new Steps();
   #ephemeral: Ephemeral | undefined;
   #exchange: ClientKeyExchange | undefined;
-  #clientKey: { readonly key: CurveKey; readonly spki: Uint8Array } | undefined;
+  #client: PeerCredential | undefined;
+  /** Of the certificate that the client is asked for. */
+  #clientType: CertificateType | undefined;
   #question: 'psk' | 'peer' | undefined;
   awaitsFinished = false;
   awaitsFlight = false;
+  verifiesFirst = true;
+  resumes: Session | undefined;
 
   /**
    * `first`: the ClientHello whose cookie was right, and `hello` what it holds. Our message_seq goes on from its own. `ownId`: the connection ID that the
-   * client is to send, if it takes part in that; empty: none.
+   * client is to send, if it takes part in that; empty: none. `sessions`: those that may be resumed.
    */
-  constructor(settings: ServerSettings, first: ReceivedMessage, hello: ClientHello, ownId: Uint8Array | undefined, port: HandshakePort) {
+  constructor(
+    settings: ServerSettings,
+    first: ReceivedMessage,
+    hello: ClientHello,
+    ownId: Uint8Array | undefined,
+    port: HandshakePort,
+    sessions?: SessionCache,
+  ) {
+    this.#sessions = sessions;
     this.#hello = hello;
     this.#ownId = ownId;
     this.#settings = settings;
@@ -142,35 +198,107 @@ export class ServerHandshake implements Handshake {
     return this.#question !== undefined;
   }
 
-  /** Flight 4. */
   start(): void {
-    const { rawPublicKey, psk, requireExtendedMasterSecret } = this.#settings;
     const negotiation = this.#negotiation;
     const hello = this.#hello;
-    const offer = readOffer(hello);
-    const { suite, group, scheme } = choose(this.#settings, offer);
     const { env } = this.#port;
+    const offer = readOffer(hello);
+    this.#offer = offer;
+    this.#choose(offer.serverName);
     negotiation.transcript.add(this.#first);
-    negotiation.suite = suite;
     negotiation.randoms = { client: hello.random, server: env.random(32) };
     negotiation.extended = hello.extensions.has(ExtensionType.extended_master_secret);
-    if (requireExtendedMasterSecret && !negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
-    const asks = scheme !== undefined && this.#asksForKey(offer);
-    const serverHello = {
-      version: dtls12,
-      random: negotiation.randoms.server,
-      sessionId: emptyBytes,
-      suite: suite.id,
-      compression: 0,
-      extensions: this.#extensions(hello, suite, asks),
-    };
-    const items: FlightItem[] = [negotiation.message(HandshakeType.server_hello, encodeServerHello(serverHello))];
-    if (scheme !== undefined) items.push(negotiation.message(HandshakeType.certificate, encodeRawPublicKey(rawPublicKey!.own.spki)));
+    negotiation.serverName = offer.serverName;
+    if (this.#settings.requireExtendedMasterSecret && !negotiation.extended)
+      throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
+    const session = this.#resumable(hello);
+    if (session === undefined) this.#begin();
+    else this.#askAbout(session);
+  }
+
+  /** RFC 6066 §3: a name chooses the credentials, or ends the handshake, or says nothing to us. */
+  #choose(serverName: string | undefined): void {
+    const named = serverName === undefined ? undefined : this.#settings.serverNames.get(serverName);
+    if (named !== undefined) {
+      this.#settings = named;
+      this.#isNamed = true;
+    } else if (this.#settings.refusesUnknownName && this.#hello.extensions.has(ExtensionType.server_name))
+      throw new HandshakeFailure('unrecognized_name', 'expected a server name that is served here, got another');
+  }
+
+  /** The session of the hello, if it may go on. RFC 6066 §3: not under another name. */
+  #resumable({ sessionId, suites }: ClientHello): Session | undefined {
+    const session = this.#sessions?.find(sessionId, this.#settings);
+    if (session === undefined || !suites.includes(session.cipherSuite.id) || session.serverName !== this.#negotiation.serverName) return undefined;
+    // RFC 7627 §5.3: all sessions that are kept have it.
+    if (!this.#negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret of the session, got none');
+    return session;
+  }
+
+  /** Whether who it was then is still good is for the application to say. */
+  #askAbout(session: Session): void {
+    const { peerIdentity } = session;
+    this.resumes = session;
+    switch (peerIdentity.type) {
+      case 'anonymous':
+        this.#resume(session);
+        break;
+      case 'psk':
+        this.#askForPsk(peerIdentity.identity);
+        break;
+      default:
+        this.#question = 'peer';
+        this.#port.emit(questionAbout(peerIdentity));
+    }
+  }
+
+  #askForPsk(identity: Uint8Array): void {
+    const { serverName } = this.#negotiation;
+    this.#question = 'psk';
+    this.#port.emit({ type: 'psk-identity', identity: identity.slice(), ...(serverName === undefined ? {} : { serverName }) });
+  }
+
+  /** The only flight of an abbreviated handshake. */
+  #resume(session: Session): void {
+    const negotiation = this.#negotiation;
+    const keys = negotiation.resume(session);
+    const items = [this.#serverHello(session.id, this.#extensions(this.#hello, session.cipherSuite, undefined))];
+    this.#port.protect(keys, negotiation.ids, negotiation.sizes);
+    items.push({ epoch: 0 }, negotiation.finished('server'));
+    this.verifiesFirst = false;
+    this.awaitsFlight = true;
+    this.#awaitFinished();
+    this.#port.send(items, false);
+  }
+
+  #serverHello(sessionId: Uint8Array, extensions: ReadonlyMap<number, Uint8Array>): FlightItem {
+    const { randoms, suite } = this.#negotiation;
+    const hello = { version: dtls12, random: randoms!.server, sessionId, suite: suite!.id, compression: 0, extensions };
+    return this.#negotiation.message(HandshakeType.server_hello, encodeServerHello(hello));
+  }
+
+  /** Flight 4 of a full handshake. */
+  #begin(): void {
+    const { psk } = this.#settings;
+    const negotiation = this.#negotiation;
+    const { env } = this.#port;
+    const offer = this.#offer!;
+    const { suite, group, signer } = choose(this.#settings, offer);
+    this.resumes = undefined;
+    negotiation.suite = suite;
+    if (this.#sessions !== undefined && negotiation.extended) negotiation.sessionId = env.random(sessionIdLength);
+    if (signer !== undefined) this.#clientType = this.#clientTypeFor(offer);
+    const asks = this.#clientType !== undefined;
+    const extensions = this.#extensions(this.#hello, suite, signer);
+    // RFC 6066 §3.
+    if (this.#isNamed) extensions.set(ExtensionType.server_name, present);
+    const items = [this.#serverHello(negotiation.sessionId, extensions)];
+    if (signer !== undefined) items.push(negotiation.message(HandshakeType.certificate, signer.credential.body));
     const hint = psk?.hint ?? emptyBytes;
     if (group !== undefined) {
       this.#ephemeral = makeEphemeral(group, env);
       const parameters = { group: group.id, point: encodePoint(group, this.#ephemeral.pair) };
-      const signed = scheme === undefined ? undefined : digitallySign(scheme, rawPublicKey!.own.key, signedParameters(negotiation.randoms, parameters));
+      const signed = signer === undefined ? undefined : digitallySign(signer.scheme, signer.credential.key, signedParameters(negotiation.randoms!, parameters));
       const body = encodeServerKeyExchange(suite.keyExchange, { hint, parameters, ...(signed === undefined ? {} : { signed }) });
       items.push(negotiation.message(HandshakeType.server_key_exchange, body));
     } else if (hint.length > 0) {
@@ -186,30 +314,39 @@ export class ServerHandshake implements Handshake {
     this.#port.send(items, false);
   }
 
-  /** RFC 7250 §4.2: only a client that said that it can provide a raw public key is asked for it. */
-  #asksForKey(offer: Offer): boolean {
-    const { client } = this.#settings.rawPublicKey!;
-    if (client === 'none') return false;
-    const can = offer.clientCertificateTypes.includes(CertificateType.RawPublicKey);
-    if (!can && client === 'require')
-      throw new HandshakeFailure('unsupported_certificate', 'expected a client that has a raw public key, got one that has none');
-    return can;
+  /** The certificate type that the client is asked for: one that it can provide (RFC 7250, Section 4.2). `undefined`: it is not asked. */
+  #clientTypeFor({ clientCertificateTypes }: Offer): CertificateType | undefined {
+    const { peerTypes, requiresClientKey } = this.#settings;
+    for (const type of clientCertificateTypes) {
+      const taken = peerTypes.find((one) => one === type);
+      if (taken !== undefined) return taken;
+    }
+    if (requiresClientKey) throw new HandshakeFailure('unsupported_certificate', 'expected a client with a certificate type that we take, got one with others');
+    return undefined;
   }
 
-  #extensions(hello: ClientHello, { keyExchange }: CipherSuite, asks: boolean): ReadonlyMap<number, Uint8Array> {
+  #extensions(hello: ClientHello, { keyExchange }: CipherSuite, signer: Signer | undefined): Map<number, Uint8Array> {
     const extensions = new Map<number, Uint8Array>();
     const offered = (type: number): boolean => hello.extensions.has(type);
     if (offered(ExtensionType.renegotiation_info) || hello.suites.includes(emptyRenegotiationInfoScsv))
       extensions.set(ExtensionType.renegotiation_info, encodeU8s([]));
     if (offered(ExtensionType.extended_master_secret)) extensions.set(ExtensionType.extended_master_secret, present);
     if (keyExchange !== 'PSK' && offered(ExtensionType.ec_point_formats)) extensions.set(ExtensionType.ec_point_formats, encodeU8s([uncompressed]));
-    if (keyExchange === 'ECDHE_ECDSA') extensions.set(ExtensionType.server_certificate_type, Uint8Array.of(CertificateType.RawPublicKey));
+    if (signer !== undefined && offered(ExtensionType.server_certificate_type))
+      extensions.set(ExtensionType.server_certificate_type, Uint8Array.of(signer.credential.type));
+    const limit = hello.extensions.get(ExtensionType.record_size_limit);
+    if (limit !== undefined) {
+      const { recordSizeLimit } = this.#settings;
+      this.#negotiation.sizes = { send: decodeRecordSizeLimit(limit), receive: recordSizeLimit };
+      extensions.set(ExtensionType.record_size_limit, encodeRecordSizeLimit(recordSizeLimit));
+    }
     const id = hello.extensions.get(ExtensionType.connection_id);
     if (id !== undefined && this.#ownId !== undefined) {
       this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId };
       extensions.set(ExtensionType.connection_id, encodeU8s([...this.#ownId]));
     }
-    if (asks) extensions.set(ExtensionType.client_certificate_type, Uint8Array.of(CertificateType.RawPublicKey));
+    if (this.#clientType !== undefined && offered(ExtensionType.client_certificate_type))
+      extensions.set(ExtensionType.client_certificate_type, Uint8Array.of(this.#clientType));
     return extensions;
   }
 
@@ -227,10 +364,10 @@ export class ServerHandshake implements Handshake {
         break;
       case HandshakeType.certificate_verify:
         // The signature is over what came before it.
-        checkSigned(decodeCertificateVerify(message.body), this.#clientKey!.key, transcript.bytes());
+        checkSigned(decodeCertificateVerify(message.body), this.#client!.key, transcript.bytes());
         transcript.add(message);
         this.#question = 'peer';
-        this.#port.emit({ type: 'peer-key', ...this.#clientKey! });
+        this.#port.emit(questionAbout(this.#client!));
         break;
       default:
         this.#finished(message);
@@ -238,17 +375,11 @@ export class ServerHandshake implements Handshake {
   }
 
   #certificate(body: Uint8Array): void {
-    const spki = decodeRawPublicKey(body).slice();
+    const { roots, requiresClientKey } = this.#settings;
+    this.#client = readPeerCredential(this.#clientType!, body, { roots, of: 'client', epoch: this.#port.env.epoch() });
+    if (this.#client === undefined && requiresClientKey)
+      throw new HandshakeFailure('handshake_failure', 'expected a key or a certificate of the client, got none');
     this.#steps = new Steps({ type: HandshakeType.client_key_exchange, required: true });
-    if (spki.length === 0) {
-      if (this.#settings.rawPublicKey!.client === 'require')
-        throw new HandshakeFailure('handshake_failure', 'expected a raw public key of the client, got none');
-      return;
-    }
-    const key = decodeSpki(spki);
-    if (key === undefined)
-      throw new HandshakeFailure('illegal_parameter', `expected a key on P-256, P-384 or Ed25519, got a SubjectPublicKeyInfo of ${spki.length} bytes`);
-    this.#clientKey = { key, spki };
   }
 
   #clientKeyExchange(body: Uint8Array): void {
@@ -258,18 +389,29 @@ export class ServerHandshake implements Handshake {
       this.#derive(undefined);
       return;
     }
-    this.#question = 'psk';
-    this.#port.emit({ type: 'psk-identity', identity: this.#exchange.identity.slice() });
+    this.#askForPsk(this.#exchange.identity);
   }
 
   providePsk(key: Uint8Array): void {
     this.#answerTo('psk');
-    this.#derive(key);
+    const session = this.resumes;
+    if (session === undefined) {
+      this.#psk = key;
+      this.#derive(key);
+    } else if (session.isOf(key)) this.#resume(session);
+    else this.#begin();
   }
 
   acceptPeer(): void {
     this.#answerTo('peer');
-    this.#awaitFinished();
+    if (this.resumes === undefined) this.#awaitFinished();
+    else this.#resume(this.resumes);
+  }
+
+  rejectPeer(): void {
+    this.#answerTo('peer');
+    if (this.resumes === undefined) throw refusedPeer();
+    this.#begin();
   }
 
   #answerTo(question: 'psk' | 'peer'): void {
@@ -281,9 +423,9 @@ export class ServerHandshake implements Handshake {
   #derive(psk: Uint8Array | undefined): void {
     const suite = this.#negotiation.suite!;
     const shared = this.#ephemeral === undefined ? undefined : sharedSecret(this.#ephemeral, this.#exchange!.point);
-    this.#port.protect(this.#negotiation.derive(premasterSecret(suite, psk, shared)), this.#negotiation.ids);
+    this.#port.protect(this.#negotiation.derive(premasterSecret(suite, psk, shared)), this.#negotiation.ids, this.#negotiation.sizes);
     // RFC 5246 §7.4.8: who shows a key proves to have it.
-    if (this.#clientKey !== undefined) this.#steps = new Steps({ type: HandshakeType.certificate_verify, required: true });
+    if (this.#client !== undefined) this.#steps = new Steps({ type: HandshakeType.certificate_verify, required: true });
     else this.#awaitFinished();
   }
 
@@ -292,16 +434,16 @@ export class ServerHandshake implements Handshake {
     this.awaitsFinished = true;
   }
 
-  /** Flight 6. */
+  /** Of a full handshake flight 6 answers it. */
   #finished(message: ReceivedMessage): void {
     this.#negotiation.checkFinished('client', message);
     this.awaitsFinished = false;
-    this.#port.send([{ epoch: 0 }, this.#negotiation.finished('server')], true);
-    this.#port.complete(this.#negotiation.secrets(), this.#peer());
+    if (this.resumes === undefined) this.#port.send([{ epoch: 0 }, this.#negotiation.finished('server')], true);
+    this.#port.complete(this.#negotiation.outcome(this.resumes?.peerIdentity ?? this.#peer(), this.#psk, this.#port.env.epoch()));
   }
 
   #peer(): PeerIdentity {
     if (this.#negotiation.suite!.keyExchange !== 'ECDHE_ECDSA') return { type: 'psk', identity: this.#exchange!.identity.slice() };
-    return this.#clientKey === undefined ? { type: 'anonymous' } : { type: 'raw-public-key', ...this.#clientKey };
+    return this.#client ?? { type: 'anonymous' };
   }
 }

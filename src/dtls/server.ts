@@ -1,5 +1,5 @@
 import { BytesError, emptyBytes, equalBytes, toHex } from '../core/bytes.ts';
-import type { Env } from '../core/env.ts';
+import type { Cancel, Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type ServerConfig, type ServerSettings, serverSettings, within } from './config.ts';
 import { Connection, type ConnectionPort } from './connection.ts';
@@ -10,7 +10,10 @@ import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from '.
 import type { HandshakePort } from './negotiation.ts';
 import { ByteBudget } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
+import { SessionCache } from './resumption.ts';
+import { takeSaved } from './saved-connection.ts';
 import { ServerHandshake } from './server-flights.ts';
+import { badImport } from './session-codec.ts';
 
 /** A peer, by the address that it sends from. */
 export interface DatagramPeer {
@@ -27,6 +30,8 @@ export interface DtlsServerConfig extends ServerConfig {
   readonly maxHandshakes?: number;
   /** Bytes of handshake messages that wait to be put together, of all peers. Default 4 MiB. */
   readonly maxAllHandshakeBytes?: number;
+  /** Sessions that clients may resume; 0: none. Over it the oldest goes. Default 10,000. */
+  readonly maxSessions?: number;
   /** Milliseconds until the secret of the cookies changes. Default 60,000. */
   readonly cookieRotation?: number;
 }
@@ -46,11 +51,15 @@ export interface ServerPort<P extends DatagramPeer> {
 /** Connection IDs that are drawn for one connection: where so many are taken already, they are too short. */
 const mostTries = 16;
 
+function keyOf(id: Uint8Array | undefined): string | undefined {
+  return id === undefined || id.length === 0 ? undefined : toHex(id);
+}
+
 /** A handshake that goes on, or an association that is there, and by which ClientHello it came to be. Of a class, since a server holds many. */
 class Entry<P extends DatagramPeer> implements ConnectionPort {
   readonly connection: Connection;
-  /** The random of the ClientHello. */
-  readonly random: Uint8Array;
+  /** The random of the ClientHello, until the handshake is over. */
+  random: Uint8Array | undefined;
   /** The connection ID that the client sends, as a key. */
   readonly id: string | undefined;
   peer: P;
@@ -58,7 +67,7 @@ class Entry<P extends DatagramPeer> implements ConnectionPort {
   readonly host: string;
   readonly #owner: EntryOwner<P>;
 
-  constructor(owner: EntryOwner<P>, peer: P, random: Uint8Array, id: string | undefined, connect: (port: ConnectionPort) => Connection) {
+  constructor(owner: EntryOwner<P>, peer: P, random: Uint8Array | undefined, id: string | undefined, connect: (port: ConnectionPort) => Connection) {
     this.#owner = owner;
     this.peer = peer;
     this.host = peer.address ?? peer.key;
@@ -110,6 +119,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #port: ServerPort<P>;
   readonly #owner: EntryOwner<P>;
   readonly #cookies: Cookies;
+  readonly #sessions: SessionCache | undefined;
   readonly #budget: ByteBudget;
   readonly #maxConnections: number;
   readonly #maxHandshakes: number;
@@ -121,6 +131,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   /** Handshakes that go on, by address, each in the order of their beginning. */
   readonly #handshakes: Map<string, Set<Connection>> = new Map();
   #handshakeCount = 0;
+  #sweep: Cancel | undefined;
 
   /** @throws {DtlsError} `ERR_DTLS_CONFIG` */
   constructor(config: DtlsServerConfig, env: Env, port: ServerPort<P>) {
@@ -132,15 +143,18 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#maxHandshakes = within('maxHandshakes', config.maxHandshakes ?? 1_000, 1, Number.MAX_SAFE_INTEGER);
     this.#maxAllHandshakeBytes = within('maxAllHandshakeBytes', config.maxAllHandshakeBytes ?? 0x40_0000, 512, Number.MAX_SAFE_INTEGER);
     this.#budget = new ByteBudget(this.#maxAllHandshakeBytes);
+    const maxSessions = within('maxSessions', config.maxSessions ?? 10_000, 0, Number.MAX_SAFE_INTEGER);
+    this.#sessions = maxSessions === 0 ? undefined : new SessionCache(maxSessions, this.#settings.sessionLifetime, env);
     this.#cookies = new Cookies(within('cookieRotation', config.cookieRotation ?? 60_000, 1000, 86_400_000), env);
   }
 
-  stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'handshakeBytes', number>> {
+  stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'sessions' | 'handshakeBytes', number>> {
     return {
       connections: this.#entries.size,
       handshakes: this.#handshakeCount,
       addresses: this.#places.size,
       connectionIds: this.#byId.size,
+      sessions: this.#sessions?.size ?? 0,
       handshakeBytes: this.#maxAllHandshakeBytes - this.#budget.left,
     };
   }
@@ -164,6 +178,31 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     // The address may be that of another association still: this one is found by its connection ID.
     const place = this.#placeOf(peer);
     place.current ??= entry;
+  }
+
+  /**
+   * Go on with a connection that `Connection.export` gave, with the peer that it was with. No event tells of it. The bytes are to be imported once, and deleted
+   * before: they hold the keys, and what goes on twice from them uses nonces twice.
+   *
+   * @throws {DtlsError} `ERR_DTLS_IMPORT` for bytes that are damaged or of something else, a connection whose time is over, one that the configuration does not
+   * allow, and one whose connection ID or address has another association already
+   */
+  import(saved: Uint8Array, peer: P): Connection {
+    const state = takeSaved(saved, 'server', this.#settings, this.#env);
+    const id = keyOf(state.records.ids.receive);
+    const current = this.#places.get(peer.key)?.current;
+    if (id === undefined ? current !== undefined : this.#byId.has(id)) throw badImport('a connection that is not here', 'one that is');
+    this.#makeRoom();
+    const make = (port: ConnectionPort): Connection => new Connection('server', 0, this.#settings, this.#env, port).restore(state);
+    const entry = new Entry(this.#owner, peer, undefined, id, make);
+    this.#keep(entry);
+    this.#placeOf(peer).current ??= entry;
+    return entry.connection;
+  }
+
+  /** The associations whose handshake is over, in the order in which their peers were last heard. */
+  *connections(): IterableIterator<{ readonly connection: Connection; readonly peer: P }> {
+    for (const { connection, peer } of this.#entries.values()) if (connection.isConnected) yield { connection, peer };
   }
 
   /** End all associations, and tell the peers. */
@@ -242,9 +281,9 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     const { current, next } = this.#places.get(peer.key) ?? {};
     if (!this.#cookies.accepts(hello, peer.key)) this.#sendCookie(record, fragment, hello, peer);
     // The same hello again: a copy, or our answer got lost.
-    else if (next !== undefined && equalBytes(next.random, hello.random)) next.connection.receiveRecord(record);
-    else if (current !== undefined && equalBytes(current.random, hello.random)) this.#discard('handshake', peer);
-    else this.#accept(record, fragment, hello, peer);
+    else if (next?.random !== undefined && equalBytes(next.random, hello.random)) next.connection.receiveRecord(record);
+    else if (current?.connection.isBegunBy(hello.random)) this.#discard('handshake', peer);
+    else this.#accept(record, fragment, peer);
   }
 
   /** RFC 6347 §4.2.1: with the numbers of the ClientHello, in a message that is shorter than it. */
@@ -265,31 +304,50 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     return emptyBytes;
   }
 
-  #accept(record: DtlsRecord, fragment: HandshakeFragment, hello: ClientHello, peer: P): void {
+  #accept(record: DtlsRecord, fragment: HandshakeFragment, peer: P): void {
     this.#places.get(peer.key)?.next?.connection.replace();
     this.#makeRoom();
     const first = { type: fragment.type, sequence: fragment.sequence, body: fragment.bytes.slice(), epoch: 0 };
-    const kept = { ...hello, random: hello.random.slice() };
+    // The datagram is not ours to keep.
+    const hello = decodeClientHello(first.body);
     const id = this.#newId();
-    const origin = { role: 'server', receive: fragment.sequence + 1, send: record.sequence } as const;
-    const idKey = id === undefined || id.length === 0 ? undefined : toHex(id);
-    const entry = new Entry(this.#owner, peer, kept.random, idKey, (port) => {
-      const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, kept, id, own);
-      return new Connection(origin, this.#settings, this.#env, this.#budget, port, handshake);
+    const entry = new Entry(this.#owner, peer, hello.random, keyOf(id), (port) => {
+      const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
+      return new Connection('server', record.sequence, this.#settings, this.#env, port).prepare(fragment.sequence + 1, this.#budget, handshake);
     });
     const { connection, host } = entry;
-    this.#entries.set(connection, entry);
+    this.#keep(entry);
     this.#placeOf(peer).next = entry;
-    if (entry.id !== undefined) this.#byId.set(entry.id, entry);
     this.#handshakes.set(host, (this.#handshakes.get(host) ?? new Set()).add(connection));
     this.#handshakeCount++;
     connection.start();
+  }
+
+  #keep(entry: Entry<P>): void {
+    this.#entries.set(entry.connection, entry);
+    if (entry.id !== undefined) this.#byId.set(entry.id, entry);
+    if (this.#sweep === undefined) this.#awaitExpiry(this.#settings.idleLifetime);
+  }
+
+  /** One timer for all, by the one that was quiet for longest. One whose time ends while its peer is heard is found when the next record comes or goes. */
+  #awaitExpiry(delay: number): void {
+    this.#sweep = this.#env.schedule(delay, () => {
+      this.#sweep = undefined;
+      for (const connection of this.#entries.keys()) {
+        const left = connection.isConnected ? connection.expire() : this.#settings.handshakeTimeout;
+        if (left <= 0) continue;
+        if (this.#sweep === undefined) this.#awaitExpiry(left);
+        return;
+      }
+    });
   }
 
   #emit(event: ConnectionEvent, entry: Entry<P>): void {
     const { connection } = entry;
     if (event.type === 'connected') {
       this.#handshakeEnded(entry);
+      entry.random = undefined;
+      if (connection.session !== undefined) this.#sessions?.add(connection.session);
       if (entry.id !== undefined && !connection.hasConnectionId) this.#byId.delete(entry.id);
       const place = this.#placeOf(entry.peer);
       const { current } = place;
@@ -302,6 +360,10 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       this.#entries.delete(connection);
       if (entry.id !== undefined) this.#byId.delete(entry.id);
       this.#leave(entry);
+      if (this.#entries.size === 0) {
+        this.#sweep?.();
+        this.#sweep = undefined;
+      }
     }
     this.#port.emit({ ...event, connection, peer: entry.peer });
   }

@@ -1,7 +1,7 @@
 import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
 import type { AlertName } from './alert.ts';
-import type { ClientPsk } from './config.ts';
-import type { Agreement } from './events.ts';
+import type { ClientConfig, ClientPsk } from './config.ts';
+import type { Agreement, PeerCertificate } from './events.ts';
 
 /** A session with a peer, as those see it who use it: it says who the peer is and how it proved it. One is a security association of CoAP. */
 export interface DtlsAssociation extends Agreement {
@@ -22,19 +22,28 @@ export interface Admitted {
 /** What a PSK identity stands for: its key, or an alert that ends the handshake at once. */
 export type PskAnswer = (Admitted & { readonly key: Uint8Array }) | { readonly alert: AlertName };
 
+/** Whether a client with a certificate may connect, or the alert that ends the handshake. */
+export type CertificateAnswer = Admitted | { readonly alert: AlertName };
+
 /** Who may connect to a server, and as whom. An answer that fails counts as `undefined`. */
 export interface Authenticator {
   /** Absent or `undefined`: the identity is unknown, and the handshake ends as one with a wrong key does (RFC 7925, Section 6). */
   psk?(identity: Uint8Array): PskAnswer | undefined | Promise<PskAnswer | undefined>;
   /** Absent or `undefined`: the key is not taken. */
   rawPublicKey?(key: CurveKey, spki: Uint8Array): Admitted | undefined | Promise<Admitted | undefined>;
+  /**
+   * A certificate whose path leads to one of the roots of the server. Absent or `undefined`: it is not taken; an alert says why, as `certificate_revoked` does.
+   */
+  certificate?(certificate: PeerCertificate): CertificateAnswer | undefined | Promise<CertificateAnswer | undefined>;
 }
 
 /** How a client proves itself, and what it takes as proof of the server. */
 export type SessionCredentials =
   | { readonly psk: ClientPsk }
   /** `server`: the only key that is taken. `own` is absent where the server asks for none. */
-  | { readonly rawPublicKey: { readonly server: CurveKey; readonly own?: CurveKeyPair } };
+  | { readonly rawPublicKey: { readonly server: CurveKey; readonly own?: CurveKeyPair } }
+  /** `host`: the name or the address that the certificate of the server has to bear. */
+  | { readonly certificate: NonNullable<ClientConfig['certificate']> };
 
 /** The sessions of one socket, as an ACE profile uses them. `P` is how the transport names a peer; the one of a session carries its association. */
 export interface DtlsSessions<P> {

@@ -40,6 +40,7 @@ describe('bench', () => {
         'coap-memory-peer',
         'oscore-context-memory',
         'oscore-get',
+        'dtls-get',
         'oscore-restart',
         'oscore-protect',
         'oscore-unprotect',

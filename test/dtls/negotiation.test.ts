@@ -124,8 +124,8 @@ test('RFC 7627 5: with the extension on both sides the master secret is bound to
     const premaster = pskPremaster(psk);
     const master = extended ? extendedMasterSecret('sha256', premaster, messages) : masterSecret('sha256', premaster, randoms);
     give(server, { type: HandshakeType.finished, sequence: 2, body: verifyData('sha256', master, 'client', messages) });
-    assert.equal(toHex(server.secrets!.master), toHex(master));
-    assert.equal(server.secrets!.extended, extended);
+    assert.equal(toHex(server.outcome!.session.master), toHex(master));
+    assert.equal(server.outcome!.session.extendedMasterSecret, extended);
   }
   failsWith('handshake_failure', () =>
     greet(pskClient, { ...pskServer, requireExtendedMasterSecret: true }, (hello) => withExtension(hello, extension, undefined)),

@@ -3,7 +3,7 @@ import { type ClientConfig, clientSettings, type ServerConfig, serverSettings } 
 import type { ConnectionEvent } from '../../src/dtls/events.ts';
 import { type HandshakeMessage, HandshakeType } from '../../src/dtls/handshake.ts';
 import { decodeClientHello } from '../../src/dtls/messages.ts';
-import type { Handshake, HandshakePort, Secrets } from '../../src/dtls/negotiation.ts';
+import type { Handshake, HandshakePort, Outcome } from '../../src/dtls/negotiation.ts';
 import { ServerHandshake } from '../../src/dtls/server-flights.ts';
 import { Simulator } from '../support/simulator.ts';
 import { psk } from './parties.ts';
@@ -13,7 +13,7 @@ export interface Side {
   readonly handshake: Handshake;
   readonly sent: HandshakeMessage[];
   readonly events: ConnectionEvent[];
-  secrets: Secrets | undefined;
+  outcome: Outcome | undefined;
   /** What a server began with. */
   readonly hello?: HandshakeMessage;
 }
@@ -24,14 +24,14 @@ function side(name: string, make: (port: HandshakePort) => Handshake): Side {
   const result: Side = {
     sent,
     events,
-    secrets: undefined,
+    outcome: undefined,
     handshake: make({
       env: new Simulator().env(name),
       send: (items) => sent.push(...items.flatMap(({ message }) => (message === undefined ? [] : [message]))),
       protect: () => {},
       emit: (event) => events.push(event),
-      complete: (secrets) => {
-        result.secrets = secrets;
+      complete: (outcome) => {
+        result.outcome = outcome;
       },
     }),
   };

@@ -20,7 +20,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'src/dtls': { imports: ['src/core'], packages: [] },
   'src/store': { imports: ['src/core'], packages: [/^node:/, 'lmdb'] },
   'src/oscore': { imports: ['src/core', 'src/coap'], packages: [] },
-  'src/transport': { imports: ['src/core', 'src/coap'], packages: [/^node:/, 'ws'] },
+  'src/transport': { imports: ['src/core', 'src/coap', 'src/dtls'], packages: [/^node:/, 'ws'] },
   'src/ace': { imports: ['src/core', 'src/coap'], types: ['src/store'], packages: [] },
   'src/as': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },
   'src/client': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },

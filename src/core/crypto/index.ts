@@ -20,6 +20,7 @@ export {
   useCrypto,
   verify,
   wrapKey,
+  x509,
 } from './primitives.ts';
-export type { Aead, AeadParameters, CipherParameters, CryptoName, CryptoProvider, CurveKey, CurveKeyPair, HashName } from './provider.ts';
+export type { Aead, AeadParameters, CipherParameters, CryptoName, CryptoProvider, CurveKey, CurveKeyPair, HashName, X509 } from './provider.ts';
 export { CryptoError } from './provider.ts';

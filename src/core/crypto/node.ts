@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } fr
 import { concat, emptyBytes } from '../bytes.ts';
 import { aead } from './node-aead.ts';
 import { affineY, agree, isValidPublicKey, publicPart, sign, verify } from './node-keys.ts';
+import { x509 } from './node-x509.ts';
 import type { CryptoProvider, HashName } from './provider.ts';
 
 const block = 16;
@@ -57,4 +58,5 @@ export const provider: CryptoProvider = {
   agree,
   sign,
   verify,
+  x509,
 };

@@ -5,7 +5,7 @@ import { AesBlocks, block } from './portable-aes.ts';
 import { CcmAead } from './portable-ccm.ts';
 import { digest, hkdf, hmac } from './portable-hash.ts';
 import { affineY, agree, isValidPublicKey, publicPart, sign, verify } from './portable-keys.ts';
-import type { Aead, CipherParameters, CryptoProvider } from './provider.ts';
+import { type Aead, type CipherParameters, CryptoError, type CryptoProvider } from './provider.ts';
 
 function aead(parameters: CipherParameters, key: Uint8Array): Aead {
   const { mode, nonceLength, tagLength } = parameters;
@@ -56,4 +56,7 @@ export const provider: CryptoProvider = {
   agree,
   sign,
   verify,
+  x509: () => {
+    throw new CryptoError('ERR_CRYPTO_PROVIDER', 'expected a crypto provider that reads X.509 certificates (node), got portable');
+  },
 };

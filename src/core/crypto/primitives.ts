@@ -13,6 +13,7 @@ import {
   type CurveKey,
   type CurveKeyPair,
   type HashName,
+  type X509,
 } from './provider.ts';
 
 let provider: CryptoProvider = initial;
@@ -275,4 +276,9 @@ export function sign(hash: HashName | undefined, key: CurveKey, data: Uint8Array
 /** @throws {CryptoError} `ERR_CRYPTO_KEY` */
 export function verify(hash: HashName | undefined, key: CurveKey, data: Uint8Array, signature: Uint8Array): boolean {
   return provider.verify(hash, key, data, signature);
+}
+
+/** A certificate in DER; `undefined` for what is none. @throws {CryptoError} `ERR_CRYPTO_PROVIDER` where the provider in use reads none */
+export function x509(der: Uint8Array): X509 | undefined {
+  return provider.x509(der);
 }

@@ -45,6 +45,18 @@ export interface CurveKeyPair extends PublicPart {
   readonly d: Uint8Array;
 }
 
+/** An X.509 certificate that was read. What it says is its own word until its issuer is trusted. */
+export interface X509 {
+  /** The distinguished name, an attribute on each line. */
+  readonly subject: string;
+  /** The names of the extension, as in `DNS:node.example, IP Address:192.0.2.1`; `undefined` without it. */
+  readonly subjectAltName: string | undefined;
+  /** Whether this host, a domain name or an address, is one of the names of the extension; the subject and wildcards do not count. */
+  isFor(host: string): boolean;
+  /** Whether the subject of the other certificate signed this one, and may sign certificates: names, key identifiers, key usage and signature. */
+  isIssuedBy(issuer: X509): boolean;
+}
+
 /** `node` is node:crypto; `portable` is JavaScript alone and runs wherever that does. */
 export type CryptoName = 'node' | 'portable';
 
@@ -79,4 +91,6 @@ export interface CryptoProvider {
   sign(hash: HashName | undefined, key: CurveKey, data: Uint8Array): Uint8Array;
   /** @throws {CryptoError} `ERR_CRYPTO_KEY` */
   verify(hash: HashName | undefined, key: CurveKey, data: Uint8Array, signature: Uint8Array): boolean;
+  /** A certificate in DER, or `undefined` when it is none. @throws {CryptoError} `ERR_CRYPTO_PROVIDER` from a provider that knows none */
+  x509(der: Uint8Array): X509 | undefined;
 }

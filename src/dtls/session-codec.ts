@@ -1,0 +1,129 @@
+import { ByteReader, BytesError, ByteWriter, concat, constantTimeEqual, emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
+import { hmac } from '../core/crypto/index.ts';
+import { HandshakeFailure } from './alert.ts';
+import { decodeCertificate } from './certificate.ts';
+import { suiteById } from './cipher-suites.ts';
+import { peerCertificate } from './credentials.ts';
+import { DtlsError } from './errors.ts';
+import type { PeerIdentity } from './events.ts';
+import { decodeSpki } from './raw-public-key.ts';
+import { Session } from './session.ts';
+import { expectEnd, putVector8, putVector16, putVector24, takeVector8, takeVector16, takeVector24 } from './vector.ts';
+
+// What is kept beyond a process. The bytes begin with what they are and the version of the layout, and end with a MAC under the master secret in them: it
+// tells bytes that were damaged, and keeps who cannot read them from changing them.
+
+export const SavedKind = { session: 1, connection: 2 } as const;
+export type SavedKind = (typeof SavedKind)[keyof typeof SavedKind];
+const layout = 1;
+const macLength = 16;
+const masterLength = 48;
+const proofLength = 16;
+
+export const badImport = (expected: string, got: string): DtlsError => new DtlsError('ERR_DTLS_IMPORT', `expected ${expected}, got ${got}`);
+
+/** RFC 6347 numbers, and times in milliseconds: six bytes. */
+export function putU48(writer: ByteWriter, value: number): ByteWriter {
+  return writer.u16(Math.floor(value / 0x1_0000_0000)).u32(value % 0x1_0000_0000);
+}
+
+export function takeU48(reader: ByteReader): number {
+  return reader.u16() * 0x1_0000_0000 + reader.u32();
+}
+
+const identityTypes = { anonymous: 0, psk: 1, 'raw-public-key': 2, certificate: 3 } as const;
+
+function putIdentity(writer: ByteWriter, identity: PeerIdentity): void {
+  writer.u8(identityTypes[identity.type]);
+  if (identity.type === 'psk') putVector16(writer, identity.identity);
+  if (identity.type === 'raw-public-key') putVector16(writer, identity.spki);
+  if (identity.type === 'certificate') {
+    writer.u8(identity.chain.length);
+    for (const der of identity.chain) putVector24(writer, der);
+  }
+}
+
+function takeIdentity(reader: ByteReader): PeerIdentity {
+  const type = reader.u8();
+  if (type === identityTypes.anonymous) return { type: 'anonymous' };
+  if (type === identityTypes.psk) return { type: 'psk', identity: takeVector16(reader).slice() };
+  if (type === identityTypes.certificate) return certificateIdentity(Array.from({ length: reader.u8() }, () => takeVector24(reader).slice()));
+  if (type !== identityTypes['raw-public-key']) throw badImport('a type of identity that we have', `${type}`);
+  const spki = takeVector16(reader).slice();
+  const key = decodeSpki(spki);
+  if (key === undefined) throw badImport('a raw public key', `${spki.length} bytes`);
+  return { type: 'raw-public-key', key, spki };
+}
+
+function certificateIdentity(chain: readonly Uint8Array[]): PeerIdentity {
+  const [first] = chain;
+  if (first === undefined) throw badImport('a certificate', 'none');
+  const certificate = decodeCertificate(first);
+  const key = certificate.key;
+  if (key === undefined) throw badImport('a certificate with a key that we have', 'another');
+  return peerCertificate(certificate, key, chain);
+}
+
+export function putSession(writer: ByteWriter, session: Session): ByteWriter {
+  const { cipherSuite, extendedMasterSecret, serverName, established } = session;
+  writer.u16(cipherSuite.id).u8(extendedMasterSecret ? 1 : 0);
+  writer.bytes(session.master).bytes(session.proof);
+  putVector8(writer, session.isResumable ? session.id : emptyBytes);
+  putU48(writer, Math.floor(established * 1000));
+  putVector8(writer, utf8(serverName ?? ''));
+  putIdentity(writer, session.peerIdentity);
+  return writer;
+}
+
+export function takeSession(reader: ByteReader): Session {
+  const id = reader.u16();
+  const cipherSuite = suiteById(id);
+  if (cipherSuite === undefined) throw badImport('a cipher suite that we have', `0x${id.toString(16)}`);
+  const extendedMasterSecret = reader.u8() === 1;
+  const master = reader.take(masterLength);
+  const proof = reader.take(proofLength);
+  const sessionId = takeVector8(reader);
+  const established = takeU48(reader) / 1000;
+  const serverName = fromUtf8(takeVector8(reader));
+  const peerIdentity = takeIdentity(reader);
+  const named = serverName === '' ? undefined : serverName;
+  return new Session({ id: sessionId, cipherSuite, master, extendedMasterSecret, peerIdentity, serverName: named, established, proof });
+}
+
+const macOf = (session: Session, body: Uint8Array): Uint8Array => hmac('sha256', session.master, body).subarray(0, macLength);
+
+/** `body` begins with the session. */
+export function encodeSaved(kind: SavedKind, session: Session, put: (writer: ByteWriter) => void): Uint8Array {
+  const writer = putSession(new ByteWriter(384).u8(kind).u8(layout), session);
+  put(writer);
+  const body = writer.finish();
+  return concat(body, macOf(session, body));
+}
+
+/** @throws {DtlsError} `ERR_DTLS_IMPORT` */
+export function decodeSaved<T>(kind: SavedKind, saved: Uint8Array, take: (session: Session, reader: ByteReader) => T): T {
+  const body = saved.subarray(0, Math.max(0, saved.length - macLength));
+  const reader = new ByteReader(body);
+  try {
+    const [found, version] = [reader.u8(), reader.u8()];
+    if (found !== kind || version !== layout) throw badImport(`kind ${kind} of layout ${layout}`, `kind ${found} of layout ${version}`);
+    const session = takeSession(reader);
+    if (!constantTimeEqual(macOf(session, body), saved.subarray(body.length))) throw badImport('bytes as they were saved', 'others');
+    const taken = take(session, reader);
+    expectEnd(reader, 'saved state');
+    return taken;
+  } catch (error) {
+    if (error instanceof BytesError || error instanceof HandshakeFailure) throw badImport('state that was saved', error.message);
+    throw error;
+  }
+}
+
+/** The bytes of a session, to be kept. They hold its master secret. */
+export function encodeSession(session: Session): Uint8Array {
+  return encodeSaved(SavedKind.session, session, () => {});
+}
+
+/** @throws {DtlsError} `ERR_DTLS_IMPORT` for bytes that are damaged, or of something else */
+export function decodeSession(saved: Uint8Array): Session {
+  return decodeSaved(SavedKind.session, saved, (session) => session);
+}
