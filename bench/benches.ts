@@ -1,5 +1,6 @@
 import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
+import { importRow } from './dtls-import.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { memoryNames, memoryRow } from './memory.ts';
 import { oscoreWays } from './oscore.ts';
@@ -93,6 +94,7 @@ export const benches: readonly Bench[] = [
   ...memoryNames.map((name): Bench => ({ name, run: async (progress) => [await memoryRow(name, progress)] })),
   oscoreGet(),
   { name: 'oscore-restart', run: async (progress) => [await restartRow(progress)] },
+  { name: 'dtls-import', run: async (progress) => [await importRow(progress)] },
   inProcess('oscore-protect', () => oscoreWays().protect),
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   tokenRequest('token-request', clientCount, 3_200),
