@@ -1,5 +1,6 @@
 import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
+import { asRecord, openDtls } from './dtls.ts';
 import { importRow } from './dtls-import.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { memoryNames, memoryRow } from './memory.ts';
@@ -50,6 +51,11 @@ function oscoreGet(): Bench {
   };
 }
 
+function dtlsGet(): Bench {
+  const ours: Contender = { server: 'dtls-get', requests: getRequests, fault: content, session: openDtls };
+  return throughput({ bench: 'dtls-get', ours, peers: [echo((count) => getRequests(count).map(asRecord))], outstanding: 64, requests: 10_000 });
+}
+
 function tokenRequest(name: string, clients: number, requestsPerRound: number): Bench {
   return {
     name,
@@ -93,6 +99,7 @@ export const benches: readonly Bench[] = [
   }),
   ...memoryNames.map((name): Bench => ({ name, run: async (progress) => [await memoryRow(name, progress)] })),
   oscoreGet(),
+  dtlsGet(),
   { name: 'oscore-restart', run: async (progress) => [await restartRow(progress)] },
   { name: 'dtls-import', run: async (progress) => [await importRow(progress)] },
   inProcess('oscore-protect', () => oscoreWays().protect),

@@ -13,6 +13,17 @@ export interface LoadOptions {
   readonly outstanding: number;
   /** What is wrong with a reply; `undefined`: nothing. */
   readonly fault: (reply: Uint8Array) => string | undefined;
+  /** Opens a session from the fresh socket, in which the datagrams travel. Absent: they travel as they are. */
+  readonly session?: OpenSession;
+}
+
+export type OpenSession = (socket: Socket, port: number) => Promise<LoadSession>;
+
+/** What a session makes of messages, and of what comes back. */
+export interface LoadSession {
+  seal(message: Uint8Array): Uint8Array;
+  /** Empty: there is no message in it. */
+  open(datagram: Uint8Array): Uint8Array;
 }
 
 export interface LoadResult {
@@ -26,14 +37,16 @@ export interface LoadResult {
  * A fresh socket is a fresh endpoint: Message IDs that an earlier run used are new to the server.
  */
 export async function load(options: LoadOptions): Promise<LoadResult> {
-  const { port, datagrams, outstanding, fault } = options;
+  const { port, outstanding, fault, session: openSession } = options;
   const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 21, sendBufferSize: 1 << 21, lookup: (host, _options, done) => done(null, host, 4) });
   await new Promise<void>((bound, failed) => {
     socket.once('error', failed);
     socket.bind(0, '127.0.0.1', bound);
   });
   try {
-    return await run(socket, port, datagrams, outstanding, fault);
+    const session = await openSession?.(socket, port);
+    const datagrams = session === undefined ? options.datagrams : options.datagrams.map((message) => session.seal(message));
+    return await run(socket, port, datagrams, outstanding, fault, session?.open);
   } finally {
     await new Promise<void>((closed) => socket.close(() => closed()));
   }
@@ -45,6 +58,7 @@ function run(
   datagrams: readonly Uint8Array[],
   outstanding: number,
   fault: (reply: Uint8Array) => string | undefined,
+  unsealed: LoadSession['open'] = (reply) => reply,
 ): Promise<LoadResult> {
   const answered = new Uint8Array(0x1_0000);
   const total = datagrams.length;
@@ -64,8 +78,10 @@ function run(
       if (error) reject(error);
       else resolve({ replies, seconds: Number(process.hrtime.bigint() - started) / 1e9 });
     };
-    const receive = (reply: Uint8Array, from: { readonly port: number }): void => {
-      if (from.port !== port || reply.length < 4) return;
+    const receive = (datagram: Uint8Array, from: { readonly port: number }): void => {
+      if (from.port !== port) return;
+      const reply = unsealed(datagram);
+      if (reply.length < 4) return;
       const id = (reply[2]! << 8) | reply[3]!;
       if (answered[id] === 1) return;
       const wrong = fault(reply);

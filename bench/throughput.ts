@@ -1,4 +1,4 @@
-import { load } from './load.ts';
+import { load, type OpenSession } from './load.ts';
 import type { Row } from './row.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -10,6 +10,8 @@ export interface Contender {
   prepare?(port: number): Promise<void>;
   /** The datagrams of one round; they are called for anew each time, because a Partial IV serves once. */
   requests(count: number): Uint8Array[];
+  /** Where they travel in a session of each round. */
+  readonly session?: OpenSession;
   fault(reply: Uint8Array): string | undefined;
 }
 
@@ -66,7 +68,14 @@ export async function measure(bench: Throughput, progress: (text: string) => voi
 async function once(server: ServerProcess, contender: Contender, bench: Throughput): Promise<Sample> {
   const datagrams = contender.requests(bench.requests);
   const before = await server.cpu();
-  const { replies, seconds } = await load({ port: server.port, datagrams, outstanding: bench.outstanding, fault: (reply) => contender.fault(reply) });
+  const { session } = contender;
+  const { replies, seconds } = await load({
+    port: server.port,
+    datagrams,
+    outstanding: bench.outstanding,
+    fault: (reply) => contender.fault(reply),
+    ...(session === undefined ? {} : { session }),
+  });
   const after = await server.cpu();
   return { perSecond: replies / seconds, cpu: (after - before) / replies };
 }

@@ -97,6 +97,7 @@ export type { Transmission, TransmissionListener } from './messaging/transmissio
 export type {
   DatagramTransport,
   Framing,
+  SessionWatcher,
   SourcePorts,
   StreamTransport,
   Transport,

@@ -125,11 +125,13 @@ export class Connection {
     this.#run!.start();
   }
 
-  /** Take a datagram of the peer. */
-  receive(datagram: Uint8Array): void {
+  /** Take a datagram of the peer. Whether a record in it is of this association, as far as can be told. */
+  receive(datagram: Uint8Array): boolean {
     const { records, malformed } = decodeRecords(datagram, this.#settings.connectionIdLength ?? 0);
-    for (const record of records) this.receiveRecord(record);
+    let isOurs = false;
+    for (const record of records) if (this.receiveRecord(record)) isOurs = true;
     if (malformed > 0) this.#discard('malformed');
+    return isOurs;
   }
 
   /**

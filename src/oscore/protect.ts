@@ -94,9 +94,18 @@ export function protectRequest(request: Request, context: SecurityContext, seque
     peer: request.peer,
     nonConfirmable: request.nonConfirmable ?? false,
   };
+  const { association } = request.peer;
   const noResponse = noResponseOf(inner);
-  if (request.observation === undefined && noResponse === 0) return { message, binding };
-  return { message: { ...message, ...(request.observation === undefined ? {} : { observation: request.observation }), noResponse }, binding };
+  if (request.observation === undefined && association === undefined && noResponse === 0) return { message, binding };
+  return {
+    message: {
+      ...message,
+      ...(request.observation === undefined ? {} : { observation: request.observation }),
+      ...(association === undefined ? {} : { association }),
+      noResponse,
+    },
+    binding,
+  };
 }
 
 /**

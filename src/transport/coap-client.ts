@@ -134,7 +134,7 @@ export class CoapClient {
       env: this.#env,
       signal: AbortSignal.any(signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]),
       register: () => this.#observe(uri, init),
-      passes: ({ code }) => code === 'ERR_TRANSPORT_RESOLVE' || code === 'ERR_TRANSPORT_BUSY',
+      passes: ({ code }) => code === 'ERR_TRANSPORT_RESOLVE' || code === 'ERR_TRANSPORT_BUSY' || code === 'ERR_DTLS_TIMEOUT',
       emit,
     });
   }

@@ -9,8 +9,14 @@
  */
 
 export type { AcceptorLimits } from './acceptor.ts';
+export type { KnownClients } from './authenticator.ts';
+export { authenticatorOf } from './authenticator.ts';
 export type { CoapClientOptions, CoapObserveInit } from './coap-client.ts';
 export { CoapClient } from './coap-client.ts';
+export type { CredentialsOf, DtlsTransport, DtlsTransportEvent, DtlsTransportOptions } from './dtls.ts';
+export { dtls, dtlsOver } from './dtls.ts';
+export type { DtlsSchemeOptions } from './dtls-schemes.ts';
+export { dtlsSchemes } from './dtls-schemes.ts';
 export { TransportError } from './errors.ts';
 export type { GroupMembership } from './groups.ts';
 export type { CoapRequestOptions } from './request.ts';

@@ -1,4 +1,5 @@
 import { type CoapUri, parseUri } from '../coap/index.ts';
+import { dtlsSchemes } from './dtls-schemes.ts';
 import { TransportError } from './errors.ts';
 import { addressOf, endpointOn, type Scheme, sourceFor } from './scheme.ts';
 import { streamSchemes, tlsSchemes } from './stream-schemes.ts';
@@ -15,8 +16,8 @@ const coap: Scheme = {
   listen: async ({ host, port }, options) => endpointOn(await udp({ address: await addressOf(host), port }), options),
 };
 
-/** The schemes that there are. What TLS needs beyond the certificates that Node trusts is for `tlsSchemes`. */
-export const schemes: readonly Scheme[] = [coap, ...streamSchemes, ...tlsSchemes()];
+/** The schemes that there are. What TLS needs beyond the certificates that Node trusts is for `tlsSchemes`, the credentials of DTLS are for `dtlsSchemes`. */
+export const schemes: readonly Scheme[] = [coap, ...dtlsSchemes(), ...streamSchemes, ...tlsSchemes()];
 
 /** A URI and the row of its scheme. */
 export interface Target {

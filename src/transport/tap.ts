@@ -36,11 +36,12 @@ function tapDatagrams(transport: DatagramTransport, on: Look): DatagramTransport
   return {
     ...(transport.scheme === undefined ? {} : { scheme: transport.scheme }),
     ...(transport.sources === undefined ? {} : { sources: transport.sources }),
-    start: (receive) =>
+    start: (receive, watcher) =>
       transport.start((datagram, peer, group) => {
         on({ direction: 'in', datagram, peer });
         receive(datagram, peer, group);
-      }),
+      }, watcher),
+    unanswered: (peer) => transport.unanswered?.(peer),
     send: (datagram, peer) => {
       on({ direction: 'out', datagram, peer });
       transport.send(datagram, peer);

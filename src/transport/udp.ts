@@ -92,6 +92,11 @@ interface Arrived {
   readonly group: string | undefined;
 }
 
+interface Leaving {
+  readonly datagram: Uint8Array;
+  readonly peer: Peer;
+}
+
 interface GroupSocket {
   readonly socket: Socket;
   readonly group: string;
@@ -106,15 +111,25 @@ class UdpTransport implements DatagramTransport {
   readonly sources: UdpSources;
   #receive: ((datagram: Uint8Array, peer: Peer, group?: string) => void) | undefined;
   #arrived: Arrived[] = [];
+  /** While what came in is handled: what is to leave after it. */
+  #leaving: Leaving[] | undefined = undefined;
   #closing: Promise<void> | undefined;
 
-  /** What one turn of the event loop reads is handled in one go: changing between reading and handling for each datagram costs more than the handling. */
+  /**
+   * What one turn of the event loop reads is handled in one go, and what that sends leaves in one go after it: changing between reading, handling and sending for
+   * each datagram costs more than the handling.
+   */
   readonly #handle = (): void => {
     const batch = this.#arrived;
     this.#arrived = [];
-    for (const { datagram, remote, peers, group } of batch) {
-      if (this.#closing !== undefined) return;
-      this.#receive?.(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.byteLength), peers.get(remote.address, remote.port), group);
+    this.#leaving = [];
+    try {
+      for (const { datagram, remote, peers, group } of batch) {
+        if (this.#closing !== undefined) return;
+        this.#receive?.(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.byteLength), peers.get(remote.address, remote.port), group);
+      }
+    } finally {
+      this.#flush();
     }
   };
 
@@ -153,6 +168,17 @@ class UdpTransport implements DatagramTransport {
 
   send(datagram: Uint8Array, peer: Peer): void {
     if (this.#closing !== undefined) return;
+    if (this.#leaving === undefined) this.#transmit(datagram, peer);
+    else this.#leaving.push({ datagram, peer });
+  }
+
+  #flush(): void {
+    const leaving = this.#leaving ?? [];
+    this.#leaving = undefined;
+    for (const { datagram, peer } of leaving) this.#transmit(datagram, peer);
+  }
+
+  #transmit(datagram: Uint8Array, peer: Peer): void {
     const socket = peer.source === undefined ? this.#socket : this.sources.socket(peer.source.number);
     try {
       // Without a callback, an error of sending is dropped.
@@ -190,6 +216,7 @@ class UdpTransport implements DatagramTransport {
   }
 
   async #close(): Promise<void> {
+    this.#flush();
     const sockets = [{ socket: this.#socket }, ...this.#groups];
     await Promise.all([...sockets.map(({ socket }) => new Promise<void>((closed) => socket.close(() => closed()))), this.sources.closeAll()]);
   }

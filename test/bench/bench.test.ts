@@ -41,6 +41,7 @@ describe('bench', () => {
         'oscore-context-memory',
         'dtls-connection-memory',
         'oscore-get',
+        'dtls-get',
         'oscore-restart',
         'dtls-import',
         'oscore-protect',

@@ -18,17 +18,20 @@ export function keyOf(name: string): CurveKeyPair {
   return { crv: { 'P-256': 1, 'P-384': 2, Ed25519: 6 }[crv!]!, x: part(x!), ...(y === undefined ? {} : { y: part(y) }), d: part(d!) };
 }
 
-/** A private key as PKCS#8 in DER, for other programs. */
-export function pkcs8Of(name: string): Uint8Array {
-  return fromHex(made[name]!.key);
-}
-
 /** The certificate with its key, and those that stand above it. */
 export function own(name: string, ...above: readonly string[]): OwnCertificate {
   return { chain: [name, ...above].map(certificate), key: keyOf(name) };
 }
 
+/** A certificate and its private key as texts, for other programs. */
+export function pemOf(name: string): { readonly certificate: string; readonly key: string } {
+  return { certificate: pem('CERTIFICATE', certificate(name)), key: pem('PRIVATE KEY', fromHex(made[name]!.key)) };
+}
+
 export function pem(label: string, der: Uint8Array): string {
-  const lines = Buffer.from(der).toString('base64').replaceAll(/.{64}/g, '$&\n');
+  const lines = Buffer.from(der)
+    .toString('base64')
+    .match(/.{1,64}/g)!
+    .join('\n');
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { fromBase64Url, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { CurveKeyPair } from '../../src/core/crypto/index.ts';
 import { type CipherSuiteName, type ClientConfig, encodeSpki, type GroupName } from '../../src/dtls/index.ts';
+import { certificate, own, pemOf } from '../dtls/certificates.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { dtlsClient, dtlsServer } from './dtls-ours.ts';
@@ -83,7 +84,66 @@ const ecdsaSuites: readonly (readonly [CipherSuiteName, string])[] = [
 ];
 const rawExchange = '+ECDHE-ECDSA:+CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK';
 
+const certificateExchange = '+ECDHE-ECDSA:+CTYPE-X509';
+
+/** A certificate, and those that stand above it. */
+type Names = readonly [string, ...string[]];
+
+/** By the curve of the keys: who certifies whom. */
+const families: Readonly<Record<'P-256' | 'P-384' | 'Ed25519', { readonly server: Names; readonly client: Names; readonly root: string }>> = {
+  'P-256': { server: ['deep-server', 'intermediate'], client: ['deep-client', 'intermediate'], root: 'root' },
+  'P-384': { server: ['p384-server'], client: ['client'], root: 'root' },
+  Ed25519: { server: ['ed-server'], client: ['ed-client'], root: 'ed-root' },
+};
+
+/** The options of GnuTLS for a certificate with those that stand above it, and for the root that it trusts. */
+function certificateFiles(t: TestContext, names: Names, root: string): string[] {
+  const folder = scratch(t);
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const chain = names.map((name) => pemOf(name).certificate).join('');
+  const options = ['--x509certfile', file('chain.pem', chain), '--x509keyfile', file('own.key', pemOf(names[0]).key)];
+  return [...options, '--x509cafile', file('root.pem', pemOf(root).certificate)];
+}
+
+function certificateCases(suite: CipherSuiteName, cipher: string, curve: keyof typeof families, mutual: boolean): void {
+  const { server: ofServer, client: ofClient, root } = families[curve];
+  const group = curve === 'P-384' ? 'secp384r1' : 'x25519';
+  const name = `${suite}, certificates with ${curve}, ${mutual ? 'of both' : 'of the server'}`;
+  const roots = [certificate(root)];
+
+  test(`our client -> gnutls-serv: ${name}`, async (t) => {
+    const options = mutual ? ['--require-client-cert', '--verify-client-cert'] : ['--disable-client-cert'];
+    const port = await gnutlsServer(t, ...certificateFiles(t, ofServer, root), ...options, '--priority', priority(cipher, certificateExchange, group));
+    await echoes(t, port, { suites: [suite], certificate: { roots, host: 'server.example', ...(mutual ? { own: own(...ofClient) } : {}) } });
+  });
+
+  test(`gnutls-cli -> our server: ${name}`, async (t) => {
+    const config = { suites: [suite], certificate: { own: own(...ofServer), roots, client: mutual ? 'require' : 'none' } } as const;
+    const server = await dtlsServer(t, config, (event) => {
+      if (event.type === 'peer-certificate') event.connection.acceptPeer();
+      if (event.type === 'data') event.connection.send(event.data);
+    });
+    const files = mutual ? certificateFiles(t, ofClient, root) : certificateFiles(t, ofClient, root).slice(-2);
+    const client = new Background(t, 'gnutls-cli', [
+      ...['--udp', '-p', `${server.port}`, '127.0.0.1', ...files, '--verify-hostname', 'server.example'],
+      ...['--priority', priority(cipher, certificateExchange, group)],
+    ]);
+    await until(() => server.events.some(({ type }) => type === 'connected'));
+    const [connected] = server.events.filter((event) => event.type === 'connected');
+    assert.equal(connected!.peerIdentity.type, mutual ? 'certificate' : 'anonymous');
+    client.write('hello ours');
+    await lineWith(client, 'hello ours');
+  });
+}
+
 function cases(): void {
+  for (const [suite, cipher] of ecdsaSuites) {
+    for (const curve of ['P-256', 'P-384', 'Ed25519'] as const) for (const mutual of [false, true]) certificateCases(suite, cipher, curve, mutual);
+  }
+
   for (const [suite, cipher] of pskSuites) {
     test(`our client -> gnutls-serv: ${suite}, a binary identity`, async (t) => {
       const passwords = join(scratch(t), 'psk.txt');

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { CipherSuiteName } from '../../src/dtls/index.ts';
+import { certificate, own, pemOf } from '../dtls/certificates.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { dtlsClient, dtlsServer } from './dtls-ours.ts';
-import { Background, pause } from './processes.ts';
+import { Background, pause, scratch } from './processes.ts';
 
 const key = utf8('a key of sixteen');
 const identity = utf8('Client_identity');
@@ -27,9 +30,9 @@ async function lineWith(process: Background, part: string): Promise<string> {
   }
 }
 
-async function openSslServer(t: TestContext, cipher: string, ...more: string[]): Promise<{ readonly port: number; readonly process: Background }> {
+async function openSslServer(t: TestContext, ...args: string[]): Promise<{ readonly port: number; readonly process: Background }> {
   const port = await freePort();
-  const process = new Background(t, 'openssl', ['s_server', '-accept', `127.0.0.1:${port}`, '-nocert', ...secrets(cipher), ...more]);
+  const process = new Background(t, 'openssl', ['s_server', '-accept', `127.0.0.1:${port}`, ...args]);
   await lineWith(process, 'ACCEPT');
   return { port, process };
 }
@@ -37,7 +40,7 @@ async function openSslServer(t: TestContext, cipher: string, ...more: string[]):
 for (const [suite, cipher] of suites) {
   for (const more of [[], ['-listen']]) {
     test(`our client -> openssl s_server ${more.join(' ')}: ${suite}`, async (t) => {
-      const { port, process } = await openSslServer(t, cipher, ...more);
+      const { port, process } = await openSslServer(t, '-nocert', ...secrets(cipher), ...more);
       const client = await dtlsClient(t, port, { suites: [suite], psk: { identity, key } });
       const connected = await client.next('connected');
       assert.equal(connected.suite, suite);
@@ -80,4 +83,95 @@ test('openssl s_client -> our server: a wrong key ends with decrypt_error, as an
     for (let i = 0; i < 50 && !client.errors.includes('decrypt error'); i++) await pause(100);
     assert.match(client.errors, /decrypt error/);
   }
+});
+
+/** What OpenSSL calls the suites with certificates, and the curve of their keys. */
+const certificateSuites: readonly (readonly [CipherSuiteName, string, string])[] = [
+  ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'ECDHE-ECDSA-AES128-GCM-SHA256', 'P-256'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384', 'ECDHE-ECDSA-AES256-GCM-SHA384', 'P-384'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM', 'ECDHE-ECDSA-AES128-CCM', 'P-256'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8', 'ECDHE-ECDSA-AES128-CCM8', 'P-256'],
+  ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'ECDHE-ECDSA-AES128-GCM-SHA256', 'Ed25519'],
+];
+
+/** By the curve of the key: a certificate of a server, one of a client, and what stands above them. */
+const families: Readonly<
+  Record<string, { readonly server: readonly [string, ...string[]]; readonly client: readonly [string, ...string[]]; readonly root: string }>
+> = {
+  'P-256': { server: ['deep-server', 'intermediate'], client: ['deep-client', 'intermediate'], root: 'root' },
+  'P-384': { server: ['p384-server'], client: ['client'], root: 'root' },
+  Ed25519: { server: ['ed-server'], client: ['ed-client'], root: 'ed-root' },
+};
+
+/** The options of openssl for a certificate, and for the root that it trusts. */
+function certificateFiles(t: TestContext, [name, ...above]: readonly [string, ...string[]], root: string): string[] {
+  const folder = scratch(t);
+  const file = (ending: string, text: string): string => {
+    writeFileSync(join(folder, ending), text);
+    return join(folder, ending);
+  };
+  const ours = pemOf(name);
+  const higher = above.map((one) => pemOf(one).certificate).join('');
+  return [
+    ...['-cert', file('own.pem', ours.certificate), '-key', file('own.key', ours.key)],
+    ...(higher === '' ? [] : ['-cert_chain', file('chain.pem', higher)]),
+    ...['-CAfile', file('root.pem', pemOf(root).certificate), '-verify_return_error'],
+  ];
+}
+
+for (const [suite, cipher, curve] of certificateSuites) {
+  const { server: ofServer, client: ofClient, root } = families[curve]!;
+  const roots = [certificate(root)];
+
+  for (const mutual of [false, true]) {
+    const name = `${suite}, certificates with ${curve}, ${mutual ? 'of both' : 'of the server'}`;
+    // The DTLS server of OpenSSL 3.0 does not use a key of Ed25519, with its own client neither.
+    if (curve !== 'Ed25519')
+      test(`our client -> openssl s_server: ${name}`, async (t) => {
+        const files = certificateFiles(t, ofServer, root);
+        const { port, process } = await openSslServer(t, '-dtls1_2', '-cipher', cipher, ...files, ...(mutual ? ['-Verify', '3'] : []));
+        const client = await dtlsClient(t, port, {
+          suites: [suite],
+          certificate: { roots, host: 'server.example', ...(mutual ? { own: own(...ofClient) } : {}) },
+        });
+        const { peerIdentity } = await client.next('connected');
+        assert.equal(peerIdentity.type === 'certificate' ? peerIdentity.chain.length : 0, ofServer.length + 1);
+        client.connection.send(utf8('hello openssl\n'));
+        await lineWith(process, 'hello openssl');
+      });
+
+    test(`openssl s_client -> our server: ${name}`, async (t) => {
+      const server = await dtlsServer(t, { suites: [suite], certificate: { own: own(...ofServer), roots, client: mutual ? 'require' : 'none' } }, (event) => {
+        if (event.type === 'peer-certificate') event.connection.acceptPeer();
+        if (event.type === 'data') event.connection.send(event.data);
+      });
+      const files = mutual ? certificateFiles(t, ofClient, root) : certificateFiles(t, ofClient, root).slice(-3);
+      const args = ['-dtls1_2', '-cipher', cipher, ...files, '-verify_hostname', 'server.example', '-servername', 'server.example'];
+      const client = new Background(t, 'openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, ...args]);
+      await until(() => server.events.some(({ type }) => type === 'connected' || type === 'closed'));
+      const [connected] = server.events.filter((event) => event.type === 'connected');
+      assert.equal(connected?.peerIdentity.type, mutual ? 'certificate' : 'anonymous');
+      client.write('hello ours');
+      await lineWith(client, 'hello ours');
+    });
+  }
+}
+
+test('openssl refuses what we refuse: a certificate of another root, and our alert comes through', async (t) => {
+  const suites = ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'] as const;
+  const { port } = await openSslServer(t, '-dtls1_2', ...certificateFiles(t, ['server'], 'root'), '-Verify', '3');
+  const stranger = await dtlsClient(t, port, { suites, certificate: { roots: [certificate('root')], host: 'server.example', own: own('pinned') } });
+  await assert.rejects(() => stranger.next('connected'), /unknown_ca/);
+  const server = await dtlsServer(t, { suites, certificate: { own: own('untrusted'), client: 'none' } }, () => {});
+  const client = new Background(t, 'openssl', [
+    's_client',
+    '-connect',
+    `127.0.0.1:${server.port}`,
+    '-dtls1_2',
+    ...certificateFiles(t, ['client'], 'root').slice(-3),
+  ]);
+  await until(() => server.events.some(({ type }) => type === 'closed'));
+  const [closed] = server.events.filter((event) => event.type === 'closed');
+  assert.match(closed!.error!.message, /the peer ended the association/);
+  assert.ok(client.child.pid !== undefined);
 });

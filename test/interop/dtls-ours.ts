@@ -58,7 +58,7 @@ export interface OurClient {
   next<T extends ConnectionEvent['type']>(type: T): Promise<Extract<ConnectionEvent, { readonly type: T }>>;
 }
 
-/** A DTLS client of ours that goes to a port of 127.0.0.1 and takes any raw public key. */
+/** A DTLS client of ours that goes to a port of 127.0.0.1 and takes any raw public key, and any certificate that is right. */
 export async function dtlsClient(t: TestContext, port: number, config: ClientConfig): Promise<OurClient> {
   const socket = await bind();
   const events: ConnectionEvent[] = [];
@@ -66,7 +66,7 @@ export async function dtlsClient(t: TestContext, port: number, config: ClientCon
     send: (datagram) => socket.send(datagram, port, '127.0.0.1'),
     emit: (event) => {
       events.push(event);
-      if (event.type === 'peer-key') connection.acceptPeer();
+      if (event.type === 'peer-key' || event.type === 'peer-certificate') connection.acceptPeer();
     },
   });
   socket.on('message', (datagram) => connection.receive(datagram));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
-import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, writeLab } from '../../src/operate/index.ts';
+import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, type OscoreConfig, writeLab } from '../../src/operate/index.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'ace-coap-config-'));
 after(() => rmSync(base, { recursive: true, force: true }));
@@ -376,7 +376,7 @@ describe('keys', () => {
     const folder = await lab();
     const key = join(folder, 'keys', 'client1-as.key');
     writeFileSync(key, `${secret.slice(0, 16)}\r\n  ${secret.slice(16)}\n\n`);
-    assert.equal(toHex(loadClientConfig(folder).authorizationServers[0]!.credentials.masterSecret), secret);
+    assert.equal(toHex((loadClientConfig(folder).authorizationServers[0]!.credentials as OscoreConfig).masterSecret), secret);
     for (const text of ['', '\n', 'abc', 'xy'.repeat(16)]) {
       writeFileSync(key, text);
       assert.match(refusal(() => loadClientConfig(folder)).message, /expected a key in hexadecimal/);

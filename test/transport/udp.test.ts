@@ -177,3 +177,20 @@ test('tap: sees what passes in both directions and leaves the rest alone', async
   assert.deepEqual(events, [`out 4501 ${server.local.port}`, `in 6545 ${server.local.port}`]);
   await Promise.all([client.close(), server.close()]);
 });
+
+test('udp: what is sent while something that came in is handled leaves in order, also before a close', async () => {
+  const [a, b] = [await udp(), await udp()];
+  const heard: string[] = [];
+  b.start((datagram) => heard.push(fromUtf8(datagram)));
+  let closed: Promise<void> | undefined;
+  a.start((_datagram, peer) => {
+    for (const part of ['first', 'second']) a.send(utf8(part), peer);
+    closed = a.close();
+    a.send(utf8('late'), peer);
+  });
+  b.send(utf8('close'), await b.resolve('127.0.0.1', a.local.port));
+  await until(() => heard.length === 2);
+  await closed;
+  assert.deepEqual(heard, ['first', 'second']);
+  await b.close();
+});

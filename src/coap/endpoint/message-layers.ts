@@ -1,10 +1,10 @@
 import type { Env } from '../../core/env.ts';
-import type { CoapError } from '../errors.ts';
+import { CoapError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import type { Body, Message } from '../message/message.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
 import type { MessageLayer, PeerWatcher, Received, Underway } from '../messaging/message-layer.ts';
-import { Messaging } from '../messaging/messaging.ts';
+import { Messaging, placeOf } from '../messaging/messaging.ts';
 import type { DiscardedEvent, MessagingConfig } from '../messaging/port.ts';
 import type { TransmissionListener } from '../messaging/transmission.ts';
 import { type DatagramTransport, isStream, type StreamTransport, type Transport } from '../messaging/transport.ts';
@@ -54,7 +54,16 @@ export function messageLayerOf(
   return {
     messaging: layers.length === 1 ? layers[0]! : new SeveralMessaging(messaging, connected),
     start: () => {
-      for (const transport of datagrams) transport.start((datagram, peer, group) => messaging!.receive(datagram, peer, group));
+      for (const transport of datagrams) {
+        transport.start((datagram, peer, group) => messaging!.receive(datagram, peer, group), {
+          lost: (peer, reason) => {
+            const error = new CoapError('ERR_COAP_SESSION', `the session with ${placeOf(peer)} has ended`, { cause: reason });
+            messaging!.lost(peer, error);
+            port.lost(peer, error);
+          },
+          moved: (peer) => messaging!.moved(peer),
+        });
+      }
       for (const transport of streams) startStream(transport, connected.get(transport.scheme)!);
     },
   };
@@ -74,7 +83,15 @@ function overDatagrams(transports: readonly DatagramTransport[], config: Message
       : (datagram: Uint8Array, peer: Peer): void => bySchemes.get(peer.scheme ?? 'coap')?.send(datagram, peer);
   const { request, response, isGroupToken, needsSource } = port;
   const { sources } = bySchemes.get('coap') ?? {};
-  return new Messaging({ ...config, sources }, env, { send, emit: (event) => port.emit(event), request, response, isGroupToken, needsSource });
+  return new Messaging({ ...config, sources }, env, {
+    send,
+    emit: (event) => port.emit(event),
+    request,
+    response,
+    isGroupToken,
+    needsSource,
+    unanswered: (peer) => bySchemes.get(peer.scheme ?? 'coap')?.unanswered?.(peer),
+  });
 }
 
 /** Several transports under the same exchanges: what a peer's scheme names carries the message. */

@@ -2,9 +2,14 @@ import type { Peer, Requester, ResponseListener } from '../layer.ts';
 import type { MessageLayer } from '../messaging/message-layer.ts';
 import { originVia } from '../proxy/client.ts';
 
-/** Send each operation, with all that belongs to it, from a source port that has message ids left. Who asked sees nothing of it. */
+/**
+ * Send each operation, with all that belongs to it, under the association of its peer where the request names none; and from a source port that has message ids
+ * left, of which who asked sees nothing.
+ */
 export function fromSource(messaging: MessageLayer, next: Requester): Requester {
-  return (request, listener) => {
+  return (given, listener) => {
+    const { association } = given.peer;
+    const request = association === undefined || given.association !== undefined ? given : { ...given, association };
     const peer = sourceFor(messaging, request.peer);
     return peer === request.peer ? next(request, listener) : next({ ...request, peer }, asFromFirst(listener));
   };

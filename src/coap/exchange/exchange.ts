@@ -3,7 +3,7 @@ import type { Cancel } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
-import type { Handler, Peer, Request, ResponseListener } from '../layer.ts';
+import type { Handler, Peer, Request, Response, ResponseListener } from '../layer.ts';
 import { Code, codeClass } from '../message/code.ts';
 import { ContentFormat } from '../message/content-format.ts';
 import { type Body, longestPlainToken, type Message, MessageType } from '../message/message.ts';
@@ -157,7 +157,7 @@ export class Exchange implements ReplyOwner {
 
   #send(request: Request, listener: ResponseListener, tokenLength = 0): Cancel {
     if (this.#closed || (this.#releasing && request.forwarded !== true)) throw closed();
-    if (request.association !== undefined) {
+    if (request.association !== undefined && request.association !== request.peer.association) {
       // Sent as it is, what was meant to be protected would travel in the clear.
       throw new CoapError('ERR_COAP_ASSOCIATION', `expected a layer that protects with ${request.association.kind}, got none`);
     }
@@ -222,8 +222,7 @@ export class Exchange implements ReplyOwner {
     else if (outgoing.renews && transmission === undefined && outgoing.transmission?.confirmable === true) outgoing.notified = true;
     else this.#settle(outgoing);
     try {
-      const { code, payload } = message;
-      outgoing.listener.response(retransmitted ? { code, options, payload, peer, retransmitted } : { code, options, payload, peer }, last);
+      outgoing.listener.response(responseOf(message, options, peer, retransmitted), last);
     } catch (error) {
       this.failed(peer, error);
     }
@@ -279,10 +278,9 @@ export class Exchange implements ReplyOwner {
         kept = withoutOptions(options, OptionNumber.Observe);
       }
       const reply = this.#reply(message, peer, incoming, observe, noResponse);
-      const { code, payload } = message;
       reply.knowsEcho = hasEcho(known);
       try {
-        this.handler(confirmable ? { code, options: kept, payload, peer } : { code, options: kept, payload, peer, nonConfirmable: true }, reply);
+        this.handler(requestOf(message, kept, peer, confirmable), reply);
       } catch (error) {
         this.failed(peer, error);
         reply.respond(plain(Code.InternalServerError));
@@ -325,7 +323,6 @@ export class Exchange implements ReplyOwner {
   #forward(handler: Handler, received: readonly Option[], message: Message, peer: Peer, incoming: Received): void {
     const { bad, options: known } = recogniseForwarded(received, ofForwardedRequests);
     const options = this.#readEcho(incoming, known);
-    const { code, payload } = message;
     if (bad !== undefined) {
       this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
       this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadOption, `not to be forwarded: ${optionName(bad.number)}`));
@@ -343,7 +340,7 @@ export class Exchange implements ReplyOwner {
       const earlier = this.#observers.get(observerKey(reply)) ?? this.#observers.get(observerKey({ peer, token: message.token, authenticated: true }));
       reply.registration = earlier?.registration ?? reply;
     }
-    const request: Request = { code, options, payload, peer, nonConfirmable: !incoming.confirmable };
+    const request = requestOf(message, options, peer, incoming.confirmable);
     try {
       handler(observe === undefined ? request : { ...request, observation: reply.registration }, reply);
     } catch (error) {
@@ -362,7 +359,7 @@ export class Exchange implements ReplyOwner {
     }
   }
 
-  /** From a message layer with connections: what was sent to the peer, or is still to be, meets nobody any more (RFC 8323, Section 7.4). */
+  /** From a message layer with connections or sessions: what was sent to the peer, or is still to be, meets nobody any more (RFC 8323, Section 7.4). */
   lost(peer: Peer, error: CoapError): void {
     for (const outgoing of [...this.#requests.values()]) {
       // Of what has not left, the message layer itself tells.
@@ -440,6 +437,19 @@ export class Exchange implements ReplyOwner {
     // RFC 7252 §5.4.1: 4.02 with a diagnostic to a Confirmable request; a Non-confirmable one is rejected, in silence.
     if (incoming.confirmable) this.#reply(message, peer, incoming, undefined, 0).respond(badOption(message.options, bad));
   }
+}
+
+/** With the session that it came in, where there is one. */
+function requestOf({ code, payload }: Message, options: readonly Option[], peer: Peer, confirmable: boolean): Request {
+  const { association } = peer;
+  if (association === undefined) return confirmable ? { code, options, payload, peer } : { code, options, payload, peer, nonConfirmable: true };
+  return confirmable ? { code, options, payload, peer, association } : { code, options, payload, peer, association, nonConfirmable: true };
+}
+
+function responseOf({ code, payload }: Message, options: readonly Option[], peer: Peer, retransmitted: boolean): Response {
+  const { association } = peer;
+  if (association === undefined) return retransmitted ? { code, options, payload, peer, retransmitted } : { code, options, payload, peer };
+  return retransmitted ? { code, options, payload, peer, association, retransmitted } : { code, options, payload, peer, association };
 }
 
 /** RFC 9177 §3.1: a 4.08 asks for what is missing; after any other error nothing more comes under the token. */

@@ -24,7 +24,7 @@ function answersToken(reply: Uint8Array, token: Uint8Array): boolean {
 }
 
 /** A peer, in words. */
-function placeOf({ address, port }: Peer): string {
+export function placeOf({ address, port }: Peer): string {
   return `${address} port ${port}`;
 }
 
@@ -236,6 +236,24 @@ export class Messaging {
     }
   }
 
+  /** The session of a peer has ended: fail what is on its way to it, and forget it. */
+  lost(peer: Peer, error: CoapError): void {
+    const state = this.#peers.get(peer.key);
+    if (state === undefined) return;
+    const unfinished = [...(state.sent?.values() ?? []), ...state.queue];
+    state.queue.length = 0;
+    for (const transmission of unfinished) this.settle(transmission);
+    this.#peers.delete(peer.key);
+    this.reachability?.forget(state);
+    for (const { listener } of unfinished) listener.failed(error);
+  }
+
+  /** The peer is at another address, which it has to show (RFC 9146, Section 6). */
+  moved(peer: Peer): void {
+    const state = this.#peers.get(peer.key);
+    if (state !== undefined && this.reachability !== undefined) this.reachability.doubt(state);
+  }
+
   /** There is no connection that could be released. */
   release(_grace: number | undefined, done: () => void): void {
     done();
@@ -435,6 +453,7 @@ export class Messaging {
     } else {
       this.settle(transmission);
       listener.failed(new CoapError('ERR_COAP_TIMEOUT', `expected an acknowledgement from ${placeOf(state.peer)}, got none`));
+      this.#port.unanswered?.(state.peer);
     }
   }
 

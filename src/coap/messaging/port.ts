@@ -56,6 +56,8 @@ export interface MessagingPort {
   response(message: Message, peer: Peer, transmission: Transmission | undefined): boolean;
   /** Whether this is the token of a request to a group: its response comes from an endpoint to which nothing was sent. */
   isGroupToken?(token: Uint8Array): boolean;
+  /** A Confirmable message went out as often as it may, and was not acknowledged. */
+  unanswered?(peer: Peer): void;
   /** Whether a response may still come to a source port. */
   needsSource?(number: number): boolean;
 }

@@ -1,5 +1,5 @@
 import type { Env } from '../../core/env.ts';
-import { EchoTimestamps } from '../echo/value.ts';
+import { type EchoEndpoint, EchoTimestamps } from '../echo/value.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Peer } from '../layer.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, withoutOptions } from '../message/option.ts';
@@ -50,9 +50,20 @@ export class Reachability {
     this.#shown.clear();
   }
 
-  /** Look up a peer of which nothing is known otherwise. */
+  /** Look up a peer of which nothing is known otherwise. One with a session has shown its address by the handshake. */
   enter(state: PeerState): void {
-    state.reachable = this.#shown.get(state.peer.key) === true;
+    state.reachable = state.peer.association !== undefined || this.#shown.get(state.peer.key) === true;
+  }
+
+  /** The peer is no longer where it has shown to be. */
+  doubt(state: PeerState): void {
+    this.forget(state);
+    state.reachable = false;
+    state.credit = 0;
+  }
+
+  forget(state: PeerState): void {
+    this.#shown.delete(state.peer.key);
   }
 
   show(state: PeerState): void {
@@ -84,7 +95,7 @@ export class Reachability {
 
   /** A new value for this peer. */
   echoOption(peer: Peer): Option {
-    return opaqueOption(OptionNumber.Echo, this.#values.issue({ peer }));
+    return opaqueOption(OptionNumber.Echo, this.#values.issue(placeOf(peer)));
   }
 
   /**
@@ -94,11 +105,17 @@ export class Reachability {
   readEcho({ state }: Received, options: readonly Option[]): readonly Option[] {
     if (state === undefined) return options;
     const echo = findOption(options, OptionNumber.Echo);
-    const age = echo === undefined ? undefined : this.#values.age(echo.value, state);
+    const age = echo === undefined ? undefined : this.#values.age(echo.value, placeOf(state.peer));
     if (age === undefined) return options;
     if (age < this.#window && !state.reachable) this.show(state);
     return withoutOptions(options, OptionNumber.Echo);
   }
+}
+
+/** What a value is bound to: the peer, and where it is if that can change. */
+function placeOf(peer: Peer): EchoEndpoint {
+  const { key, address, port, association } = peer;
+  return { peer: association === undefined ? peer : { key: `${key} at ${address} port ${port}`, address, port } };
 }
 
 function headersOf({ peer: { address } }: PeerState): number {

@@ -24,9 +24,19 @@ export interface DatagramTransport extends TransportBase {
   /** Source ports beside the one of `local`. Absent: there are none. */
   readonly sources?: SourcePorts;
   /** Deliver what comes in to `receive`, from now on, with the group address that it was sent to, if it was. Called once. */
-  start(receive: (datagram: Uint8Array, peer: Peer, group?: string) => void): void;
+  start(receive: (datagram: Uint8Array, peer: Peer, group?: string) => void, watcher?: SessionWatcher): void;
   /** Send, or fail in silence: datagrams get lost anyway. Never throws. */
   send(datagram: Uint8Array, peer: Peer): void;
+  /** A message to the peer went out as often as it may, and nobody has acknowledged it. */
+  unanswered?(peer: Peer): void;
+}
+
+/** What a transport tells of peers whose messages travel in sessions. */
+export interface SessionWatcher {
+  /** The session has ended, or something was to be sent in one that had: to the same host leads another peer. Not told while `send` runs. */
+  lost(peer: Peer, reason: Error | undefined): void;
+  /** The peer sends from another address than before, and has not shown that it receives there. Its answers go there already. */
+  moved(peer: Peer): void;
 }
 
 /**
@@ -87,5 +97,5 @@ export type Transport = DatagramTransport | StreamTransport;
 export type Transports = Transport | readonly Transport[];
 
 export function isStream(transport: Transport): transport is StreamTransport {
-  return 'connect' in transport;
+  return 'framing' in transport;
 }

@@ -68,6 +68,7 @@ const passing: ReadonlySet<string> = new Set([
   'ERR_COAP_BUSY',
   'ERR_COAP_HOLD_OFF',
   'ERR_COAP_CONNECTION',
+  'ERR_COAP_SESSION',
   unverifiedResponse,
 ]);
 

@@ -9,7 +9,9 @@ const defaultPort = 5683;
  * The host may be a name that only the proxy can resolve.
  */
 export function originVia(proxy: Peer, host: string, port: number = defaultPort): Peer {
-  return { key: `${proxy.key} ${host}:${port}`, address: host, port, via: proxy };
+  const origin = { key: `${proxy.key} ${host}:${port}`, address: host, port, via: proxy };
+  // What comes back comes in the session with the proxy.
+  return proxy.association === undefined ? origin : { ...origin, association: proxy.association };
 }
 
 /**
