@@ -156,7 +156,7 @@ test('RFC 9200 5.8.2: the profile is one that client and RS are registered with,
     const authorizationServers = [{ uri, profile: 1, credentials: { psk } }];
     const client = new AceClient({ transport: by.transport, store: memoryStore(), profiles: by.profiles, authorizationServers, env: by.env });
     const response = await simulator.finish(client.fetch('coap://10.0.0.2/temperature'));
-    assert.deepEqual([response.text(), response.protected, accepted, seen], ['21.5', true, [name], [kind]]);
+    assert.deepEqual([response.text(), response.protected, response.association?.kind, accepted, seen], ['21.5', true, kind, [name], [kind]]);
     for (const role of [client, rs, as]) await role.close();
   }
 });
