@@ -293,6 +293,7 @@ export function loadClientConfig(path: string): ClientConfig {
     if (raw.authorization_servers.findIndex((other) => other.uri === uri) < index) {
       file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
     }
+    if (new URL(uri).protocol === 'coaps:' && given.dtls === undefined) file.problem([...at, 'uri'], 'expected a section dtls beside a URI of coaps, got none');
     return { uri, ...reader.needed(reader.towards(given, at, dtls), at) };
   });
   const profiles = raw.profiles?.map((profile) => profileNumbers[profile]!) ?? [...new Set(authorizationServers.map(({ profile }) => profile))];

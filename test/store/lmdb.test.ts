@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -152,7 +153,12 @@ describe('lmdbStore: several processes', () => {
     const numbers: number[] = [];
     let started = 0;
     const runs = async (): Promise<void> => {
-      while (started++ < processes) numbers.push(...(JSON.parse(await next(lines(child(folder, 'reopen', String(rounds))))) as number[]));
+      while (started++ < processes) {
+        const process = child(folder, 'reopen', String(rounds));
+        const ended = once(process, 'exit');
+        for await (const line of lines(process)) numbers.push(...(JSON.parse(line) as number[]));
+        assert.deepEqual(await ended, [0, null]);
+      }
     };
     await Promise.all(Array.from({ length: 16 }, runs));
     assert.deepEqual(
