@@ -1,6 +1,7 @@
 import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
 import { asRecord, openDtls } from './dtls.ts';
+import { importRow } from './dtls-import.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { memoryNames, memoryRow } from './memory.ts';
 import { oscoreWays } from './oscore.ts';
@@ -100,6 +101,7 @@ export const benches: readonly Bench[] = [
   oscoreGet(),
   dtlsGet(),
   { name: 'oscore-restart', run: async (progress) => [await restartRow(progress)] },
+  { name: 'dtls-import', run: async (progress) => [await importRow(progress)] },
   inProcess('oscore-protect', () => oscoreWays().protect),
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   tokenRequest('token-request', clientCount, 3_200),

@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { LabProfile } from '../operate/index.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
+import type { DemoFlags } from './demo/demo.ts';
 import type { InitFlags } from './init.ts';
 import type { ObserveFlags } from './observe.ts';
 import type { DeriveFlags } from './oscore/derive.ts';
@@ -10,6 +12,12 @@ import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
+
+const labProfiles: readonly LabProfile[] = ['oscore', 'dtls-psk', 'dtls-rpk'];
+
+function profileOption(): Option {
+  return new Option('--profile <profile>', 'what protects the messages').choices(labProfiles).default('oscore');
+}
 
 function seconds(text: string): number {
   const value = Number(text);
@@ -178,7 +186,12 @@ export function program(version: string): Command {
     .argument('[folder]', 'folder to make', 'lab')
     .description('make a folder with fresh keys and one configuration file for each of as, rs and client')
     .option('--as-port <port>', 'UDP port of the authorization server (5783)', port)
-    .option('--rs-port <port>', 'UDP port of the resource server (5683)', port)
+    .option(
+      '--rs-port <port>',
+      'UDP port of the resource server (5683); with DTLS its sessions, as those of the authorization server, have the port above',
+      port,
+    )
+    .addOption(profileOption())
     .addHelpText('after', examples('ace-coap init lab', 'ace-coap init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: InitFlags) => (await import('./init.ts')).initCommand(folder, flags));
   for (const [name, serve, what] of [
@@ -356,9 +369,10 @@ export function program(version: string): Command {
   ace
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
+    .addOption(profileOption())
     .option('--json', 'print one JSON object a line')
     .option('--keep', 'keep the folder with keys, configuration and state')
-    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --json'))
-    .action(async (flags: { readonly json?: boolean; readonly keep?: boolean }) => (await import('./demo/demo.ts')).demoCommand(flags));
+    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json'))
+    .action(async (flags: DemoFlags) => (await import('./demo/demo.ts')).demoCommand(flags));
   return ace;
 }
