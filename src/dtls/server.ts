@@ -344,6 +344,10 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   #emit(event: ConnectionEvent, entry: Entry<P>): void {
     const { connection } = entry;
+    if (event.type === 'data') {
+      this.#port.emit({ type: 'data', data: event.data, connection, peer: entry.peer });
+      return;
+    }
     if (event.type === 'connected') {
       this.#handshakeEnded(entry);
       entry.random = undefined;
