@@ -1,10 +1,22 @@
-import { emptyBytes } from '../core/bytes.ts';
+import { emptyBytes, equalBytes } from '../core/bytes.ts';
 import { HandshakeFailure } from './alert.ts';
 import type { ClientSettings } from './config.ts';
 import { type OwnCredential, type PeerCredential, questionAbout, readPeerCredential, signatureSchemeOf } from './credentials.ts';
 import { DtlsError } from './errors.ts';
 import type { PeerIdentity } from './events.ts';
-import { CertificateType, decodeU8s, type Extensions, ExtensionType, encodeU8s, encodeU16s, expectPresence, present, uncompressed } from './extensions.ts';
+import {
+  CertificateType,
+  decodeRecordSizeLimit,
+  decodeU8s,
+  type Extensions,
+  ExtensionType,
+  encodeRecordSizeLimit,
+  encodeU8s,
+  encodeU16s,
+  expectPresence,
+  present,
+  uncompressed,
+} from './extensions.ts';
 import type { FlightItem } from './flight.ts';
 import { HandshakeType } from './handshake.ts';
 import {
@@ -22,9 +34,11 @@ import {
   type ServerKeyExchange,
 } from './messages.ts';
 import { encodePoint, type NamedGroup } from './named-groups.ts';
-import { type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
+import { type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, refusedPeer, Steps, sharedSecret } from './negotiation.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { dtls12 } from './record.ts';
+import { offeredSession, ownProof } from './resumption.ts';
+import { encodeServerName } from './server-name.ts';
 import type { Session } from './session.ts';
 import { checkSigned, digitallySign, signatureSchemes, signedParameters } from './signature.ts';
 
@@ -39,12 +53,15 @@ function setTypes(extensions: Map<number, Uint8Array>, extension: number, types:
   if (types.some((type) => type !== CertificateType.X509)) extensions.set(extension, encodeU8s(types));
 }
 
-function clientExtensions({ suites, groups, credentials, peerTypes }: ClientSettings, ownId: Uint8Array | undefined): Extensions {
+function clientExtensions({ suites, groups, credentials, peerTypes, serverName, recordSizeLimit }: ClientSettings, ownId: Uint8Array | undefined): Extensions {
   const extensions = new Map<number, Uint8Array>([
     // RFC 5746 §3.4: this, or the signalling suite.
     [ExtensionType.renegotiation_info, encodeU8s([])],
     [ExtensionType.extended_master_secret, present],
+    // RFC 8449 §4: also by who takes records of every size.
+    [ExtensionType.record_size_limit, encodeRecordSizeLimit(recordSizeLimit)],
   ]);
+  if (serverName !== undefined) extensions.set(ExtensionType.server_name, encodeServerName(serverName));
   if (suites.some(({ keyExchange }) => keyExchange !== 'PSK')) {
     extensions.set(ExtensionType.supported_groups, encodeU16s(groups.map(({ id }) => id)));
     extensions.set(ExtensionType.ec_point_formats, encodeU8s([uncompressed]));
@@ -106,10 +123,11 @@ export class ClientHandshake implements Handshake {
     this.#port = port;
     const { connectionIdLength } = settings;
     this.#ownId = connectionIdLength === undefined ? undefined : port.env.random(connectionIdLength);
+    this.resumes = offeredSession(settings, port.env.epoch());
     this.#hello = {
       version: dtls12,
       random: port.env.random(32),
-      sessionId: emptyBytes,
+      sessionId: this.resumes?.id ?? emptyBytes,
       cookie: emptyBytes,
       suites: settings.suites.map(({ id }) => id),
       compressions: Uint8Array.of(0),
@@ -171,7 +189,12 @@ export class ClientHandshake implements Handshake {
   acceptPeer(): void {
     if (!this.isPaused) throw new DtlsError('ERR_DTLS_STATE', 'expected a key that was asked about, got none');
     this.isPaused = false;
-    this.#answer();
+    if (this.resumes === undefined) this.#answer();
+    else this.#confirm();
+  }
+
+  rejectPeer(): void {
+    throw refusedPeer();
   }
 
   #sendHello(): void {
@@ -197,12 +220,35 @@ export class ClientHandshake implements Handshake {
     if (hello.compression !== 0) throw new HandshakeFailure('illegal_parameter', `expected no compression, got method ${hello.compression}`);
     for (const type of hello.extensions.keys())
       if (!this.#hello.extensions.has(type)) throw new HandshakeFailure('unsupported_extension', `expected extensions that were offered, got ${type}`);
-    this.#serverExtensions(hello.extensions, suite.keyExchange === 'ECDHE_ECDSA');
+    if (!equalBytes(hello.sessionId, this.#hello.sessionId)) this.resumes = undefined;
+    const resumed = this.resumes;
+    this.#serverExtensions(hello.extensions, resumed === undefined && suite.keyExchange === 'ECDHE_ECDSA');
     if (requireExtendedMasterSecret && !this.#negotiation.extended)
       throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
     this.#negotiation.suite = suite;
     this.#negotiation.randoms = { client: this.#hello.random, server: hello.random.slice() };
-    this.#steps = serverFlights[suite.keyExchange];
+    this.#negotiation.serverName = this.#settings.serverName;
+    if (resumed === undefined) {
+      this.#negotiation.sessionId = hello.sessionId.slice();
+      this.#steps = serverFlights[suite.keyExchange];
+    } else this.#resume(resumed);
+  }
+
+  /** The server goes on with the session: its Finished comes next. */
+  #resume(session: Session): void {
+    const negotiation = this.#negotiation;
+    // RFC 5246 §7.4.1.3 and RFC 7627 §5.3.
+    if (negotiation.suite !== session.cipherSuite)
+      throw new HandshakeFailure('illegal_parameter', `expected the cipher suite of the session, got ${negotiation.suite!.name}`);
+    if (!negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret of the session, got none');
+    this.#port.protect(negotiation.resume(session), negotiation.ids, negotiation.sizes);
+    this.verifiesFirst = true;
+    this.#awaitFinished();
+  }
+
+  #awaitFinished(): void {
+    this.#steps = new Steps({ type: HandshakeType.finished, required: true });
+    this.awaitsFinished = true;
   }
 
   #serverExtensions(extensions: Extensions, hasCertificate: boolean): void {
@@ -229,6 +275,10 @@ export class ClientHandshake implements Handshake {
     this.#serverType = taken ?? CertificateType.X509;
     const ownType = type(ExtensionType.client_certificate_type) ?? CertificateType.X509;
     this.#own = this.#settings.credentials.find((credential) => credential.type === ownType);
+    const limit = extensions.get(ExtensionType.record_size_limit);
+    if (limit !== undefined) this.#negotiation.sizes = { send: decodeRecordSizeLimit(limit), receive: this.#settings.recordSizeLimit };
+    const named = extensions.get(ExtensionType.server_name);
+    if (named !== undefined) expectPresence(named);
     const id = extensions.get(ExtensionType.connection_id);
     if (id !== undefined) this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId! };
   }
@@ -293,15 +343,30 @@ export class ClientHandshake implements Handshake {
       items.push(negotiation.message(HandshakeType.certificate_verify, encodeCertificateVerify(signed)));
     }
     items.push({ epoch: 0 }, negotiation.finished('client'));
-    this.#steps = new Steps({ type: HandshakeType.finished, required: true });
-    this.awaitsFinished = true;
+    this.#awaitFinished();
     this.#port.send(items, false);
   }
 
   #finished(message: ReceivedMessage): void {
     this.#negotiation.checkFinished('server', message);
     this.awaitsFinished = false;
-    this.#port.complete(this.#negotiation.outcome(this.#peer(), emptyBytes, this.#port.env.epoch()));
+    const peer = this.resumes?.peerIdentity;
+    if (peer === undefined) this.#complete(this.#peer());
+    else if (peer.type === 'raw-public-key' || peer.type === 'certificate') {
+      // It may be that the server of then is no longer trusted.
+      this.isPaused = true;
+      this.#port.emit(questionAbout(peer));
+    } else this.#confirm();
+  }
+
+  /** The last flight of an abbreviated handshake. */
+  #confirm(): void {
+    this.#port.send([{ epoch: 0 }, this.#negotiation.finished('client')], true);
+    this.#complete(this.resumes!.peerIdentity);
+  }
+
+  #complete(peer: PeerIdentity): void {
+    this.#port.complete(this.#negotiation.outcome(peer, ownProof(this.#settings, this.#negotiation.suite!), this.#port.env.epoch()));
   }
 
   #peer(): PeerIdentity {

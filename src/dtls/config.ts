@@ -7,6 +7,8 @@ import { CertificateType } from './extensions.ts';
 import type { RetransmissionParameters } from './flight.ts';
 import { type LimitConfig, type Limits, limitsOf } from './limits.ts';
 import { type GroupName, groupsOf, type NamedGroup } from './named-groups.ts';
+import { isServerName } from './server-name.ts';
+import type { Session } from './session.ts';
 
 /** What clients and servers have in common. */
 export interface CommonConfig extends LimitConfig {
@@ -38,6 +40,10 @@ export interface ClientPsk {
 }
 
 export interface ClientConfig extends CommonConfig {
+  /** The session of an earlier connection to this server: it is resumed if the server still has it, and if nothing has changed that it rests on. */
+  readonly session?: Session;
+  /** The DNS name of the server, told to it (RFC 6066, Section 3). Default: `certificate.host` if that is a name. */
+  readonly serverName?: string;
   /** Offer the PSK suites. */
   readonly psk?: ClientPsk;
   /** Take raw public keys of servers (RFC 7250): each is asked about by the event `peer-key`. `own`: the key to prove when the server asks for one. */
@@ -52,7 +58,8 @@ export interface ClientConfig extends CommonConfig {
 /** Whether a server asks clients for such a proof, and goes on without. */
 export type ClientProof = 'none' | 'request' | 'require';
 
-export interface ServerConfig extends CommonConfig {
+/** What a server shows, and what it asks for. */
+export interface ServerCredentials {
   /** Take PSK suites: each identity is asked about by the event `psk-identity`. */
   readonly psk?: { readonly hint?: Uint8Array };
   /** Show a raw public key (RFC 7250), and ask the client for its own: each is asked about by the event `peer-key`. Default `none`. */
@@ -62,6 +69,13 @@ export interface ServerConfig extends CommonConfig {
    * `none`. Where raw public keys are configured too, the client says which of them it would rather have, and one proof of either kind is enough.
    */
   readonly certificate?: { readonly own: OwnCertificate; readonly client?: ClientProof; readonly roots?: CertificateList };
+}
+
+export interface ServerConfig extends CommonConfig, ServerCredentials {
+  /** Other credentials for clients that ask for a server of this name (RFC 6066, Section 3). */
+  readonly serverNames?: Readonly<Record<string, ServerCredentials>>;
+  /** What becomes of a client that asks for a name that is not among `serverNames`: `refuse` ends its handshake by unrecognized_name. Default `continue`. */
+  readonly unknownServerName?: 'continue' | 'refuse';
 }
 
 export interface Settings extends Limits {
@@ -87,11 +101,16 @@ export interface KeySettings {
 export interface ClientSettings extends Settings, KeySettings {
   readonly psk?: ClientPsk;
   readonly host?: string;
+  readonly session: Session | undefined;
+  readonly serverName: string | undefined;
 }
 
 export interface ServerSettings extends Settings, KeySettings {
   readonly psk?: { readonly hint?: Uint8Array };
   readonly requiresClientKey: boolean;
+  /** By name in lower case. */
+  readonly serverNames: ReadonlyMap<string, ServerSettings>;
+  readonly refusesUnknownName: boolean;
 }
 
 /** The longest PSK and PSK identity: their length stands in two bytes. */
@@ -144,6 +163,11 @@ function checkHost(name: string): string {
   return name;
 }
 
+function checkServerName(name: string | undefined): string | undefined {
+  if (name !== undefined && !(typeof name === 'string' && isServerName(name))) throw bad('serverName as a DNS name', 'another');
+  return name?.toLowerCase();
+}
+
 const RawPublicKey: readonly CertificateType[] = [CertificateType.RawPublicKey];
 const X509: readonly CertificateType[] = [CertificateType.X509];
 
@@ -160,16 +184,18 @@ export function clientSettings(config: ClientConfig): ClientSettings {
     peerTypes: [...(rawPublicKey === undefined ? [] : RawPublicKey), ...(certificate === undefined ? [] : X509)],
     roots: certificate === undefined ? [] : certificatesOf('certificate.roots', certificate.roots),
     ...(certificate === undefined ? {} : { host: checkHost(certificate.host) }),
+    session: config.session,
+    serverName:
+      checkServerName(config.serverName) ?? (certificate !== undefined && isServerName(certificate.host) ? certificate.host.toLowerCase() : undefined),
   };
 }
 
 /** @throws {DtlsError} `ERR_DTLS_CONFIG` @throws {CryptoError} `ERR_CRYPTO_PROVIDER` where the provider in use reads no certificates */
-export function serverSettings(config: ServerConfig): ServerSettings {
-  const { psk, rawPublicKey, certificate } = config;
+export function serverSettings({ psk, rawPublicKey, certificate, serverNames = {}, ...rest }: ServerConfig): ServerSettings {
   const keyProof = rawPublicKey?.client ?? 'none';
   const certificateProof = certificate?.client ?? 'none';
   return {
-    ...common(config, psk !== undefined, rawPublicKey !== undefined || certificate !== undefined),
+    ...common(rest, psk !== undefined, rawPublicKey !== undefined || certificate !== undefined),
     ...(psk === undefined ? {} : { psk: psk.hint === undefined ? {} : { hint: checkPsk('psk.hint', psk.hint, 0) } }),
     credentials: [
       ...(rawPublicKey === undefined ? [] : [ownRawPublicKey(rawPublicKey.own)]),
@@ -178,5 +204,7 @@ export function serverSettings(config: ServerConfig): ServerSettings {
     peerTypes: [...(keyProof === 'none' ? [] : RawPublicKey), ...(certificateProof === 'none' ? [] : X509)],
     requiresClientKey: keyProof === 'require' || certificateProof === 'require',
     roots: certificateProof === 'none' ? [] : certificatesOf('certificate.roots', certificate?.roots ?? []),
+    serverNames: new Map(Object.entries(serverNames).map(([name, own]) => [checkServerName(name)!, serverSettings({ ...rest, ...own })])),
+    refusesUnknownName: rest.unknownServerName === 'refuse',
   };
 }

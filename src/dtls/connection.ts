@@ -282,12 +282,14 @@ export class Connection {
 
   /**
    * The key of `peer-key` or the certificate of `peer-certificate` is not taken. RFC 7925 wants no alert for a key that is about certificates; for a
-   * certificate that is revoked there is `certificate_revoked`.
+   * certificate that is revoked there is `certificate_revoked`. Without an alert it is handshake_failure; where a client wants to resume a session as that
+   * peer, it may prove itself anew in a full handshake.
    *
    * @throws {DtlsError} `ERR_DTLS_STATE`
    */
-  rejectPeer(alert: AlertName = 'handshake_failure'): void {
-    this.#reject(alert, 'the key of the peer was refused');
+  rejectPeer(alert?: AlertName): void {
+    if (alert !== undefined) this.#reject(alert, 'the key of the peer was refused');
+    else this.#answer((handshake) => handshake.rejectPeer());
   }
 
   #reject(alert: AlertName, reason: string): void {

@@ -53,8 +53,11 @@ export type DiscardReason =
   | 'closed';
 
 export type ConnectionEvent =
-  /** A client names itself: answer with `providePsk` or `rejectPsk`, at once or later. */
-  | { readonly type: 'psk-identity'; readonly identity: Uint8Array }
+  /**
+   * A client names itself: answer with `providePsk` or `rejectPsk`, at once or later. Who wants to resume a session is asked about by these questions too, so
+   * that a credential that is no longer good opens nothing; with another key than then the session is not resumed.
+   */
+  | { readonly type: 'psk-identity'; readonly identity: Uint8Array; readonly serverName?: string }
   /** The peer proved to have this key: answer with `acceptPeer` or `rejectPeer`, at once or later. */
   | { readonly type: 'peer-key'; readonly key: CurveKey; readonly spki: Uint8Array }
   /**

@@ -1,5 +1,7 @@
 import { ByteReader, ByteWriter, emptyBytes } from '../core/bytes.ts';
 import { HandshakeFailure } from './alert.ts';
+import { smallestLimit } from './limits.ts';
+import { largestPlaintext } from './record.ts';
 import { expectEnd, fromU16List, putVector8, putVector16, takeVector8, takeVector16, u16List } from './vector.ts';
 
 /** TLS ExtensionType Values, IANA registry as of 2026-11: those that we know. */
@@ -76,6 +78,19 @@ export function decodeU8s(data: Uint8Array): Uint8Array {
   const bytes = takeVector8(reader);
   expectEnd(reader, 'extension');
   return bytes;
+}
+
+/** RFC 8449, Section 4: record_size_limit. */
+export function encodeRecordSizeLimit(limit: number): Uint8Array {
+  return Uint8Array.of(limit >>> 8, limit);
+}
+
+/** What the peer takes. More than a record can hold means no limit. @throws {HandshakeFailure} `decode_error`, `illegal_parameter` for less than 64 */
+export function decodeRecordSizeLimit(data: Uint8Array): number {
+  if (data.length !== 2) throw new HandshakeFailure('decode_error', `expected a limit of 2 bytes, got ${data.length}`);
+  const limit = (data[0]! << 8) | data[1]!;
+  if (limit < smallestLimit) throw new HandshakeFailure('illegal_parameter', `expected a record_size_limit of at least ${smallestLimit}, got ${limit}`);
+  return Math.min(limit, largestPlaintext);
 }
 
 /** The only point format that is not deprecated (RFC 8422, Section 5.1.2). */

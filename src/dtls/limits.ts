@@ -6,6 +6,8 @@ export interface LimitConfig {
   readonly idleLifetime?: number;
   /** Milliseconds from the full handshake to the end, however often the session was resumed since. Default seven days. */
   readonly maxLifetime?: number;
+  /** Milliseconds from the full handshake in which the session may be resumed. Default one day, which RFC 5246, Appendix F.1.4 gives as the most. */
+  readonly sessionLifetime?: number;
   /** Records that one key protects; then the association ends. Default, and most: 2^24.5 for AES-GCM (RFC 8446, Section 5.5), 2^23 for AES-CCM (RFC 9147, Section 4.5.3). */
   readonly maxRecords?: number;
   /** Records that fail to verify under one key; then the association ends. Default, and most: 2^36 for AES-GCM, 2^23.5 for AES-CCM, 2^20 for AES-CCM_8. */
@@ -17,6 +19,7 @@ export interface LimitConfig {
 export interface Limits {
   readonly idleLifetime: number;
   readonly maxLifetime: number;
+  readonly sessionLifetime: number;
   readonly maxRecords: number;
   readonly maxForgeries: number;
   readonly recordSizeLimit: number;
@@ -31,6 +34,7 @@ export function limitsOf(config: LimitConfig, within: (name: string, value: numb
   return {
     idleLifetime: within('idleLifetime', config.idleLifetime ?? 2 * day, 1, longest),
     maxLifetime: within('maxLifetime', config.maxLifetime ?? 7 * day, 1, longest),
+    sessionLifetime: within('sessionLifetime', config.sessionLifetime ?? day, 0, longest),
     maxRecords: within('maxRecords', config.maxRecords ?? Number.MAX_SAFE_INTEGER, 2, Number.MAX_SAFE_INTEGER),
     maxForgeries: within('maxForgeries', config.maxForgeries ?? Number.MAX_SAFE_INTEGER, 1, Number.MAX_SAFE_INTEGER),
     recordSizeLimit: within('recordSizeLimit', config.recordSizeLimit ?? largestLimit, smallestLimit, largestLimit),

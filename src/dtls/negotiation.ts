@@ -43,14 +43,18 @@ export interface Handshake {
   readonly verifiesFirst: boolean;
   /** message_seq of the last message in the flight of the peer that ours answers: it comes again when ours got lost. */
   readonly answered: number;
-  /** The session that goes on, while that is under way. */
+  /** The session that is to go on, as long as nothing else was agreed on. */
   readonly resumes: Session | undefined;
   start(): void;
   receive(message: ReceivedMessage): void;
   /** The answers to `psk-identity` and `peer-key`; what is not asked for throws. */
   providePsk(key: Uint8Array): void;
   acceptPeer(): void;
+  /** Throws what ends the handshake, unless it can go on without that peer. */
+  rejectPeer(): void;
 }
+
+export const refusedPeer = (): HandshakeFailure => new HandshakeFailure('handshake_failure', 'the key of the peer was refused');
 
 interface Step {
   readonly type: number;

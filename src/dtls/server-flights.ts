@@ -5,7 +5,18 @@ import type { ServerSettings } from './config.ts';
 import { type OwnCredential, type PeerCredential, questionAbout, readPeerCredential, signatureSchemeOf } from './credentials.ts';
 import { DtlsError } from './errors.ts';
 import type { PeerIdentity } from './events.ts';
-import { CertificateType, decodeU8s, decodeU16s, ExtensionType, encodeU8s, expectPresence, present, uncompressed } from './extensions.ts';
+import {
+  CertificateType,
+  decodeRecordSizeLimit,
+  decodeU8s,
+  decodeU16s,
+  ExtensionType,
+  encodeRecordSizeLimit,
+  encodeU8s,
+  expectPresence,
+  present,
+  uncompressed,
+} from './extensions.ts';
 import type { FlightItem } from './flight.ts';
 import { HandshakeType } from './handshake.ts';
 import {
@@ -19,11 +30,25 @@ import {
   encodeServerKeyExchange,
 } from './messages.ts';
 import { encodePoint, groupOfCurve, type NamedGroup } from './named-groups.ts';
-import { type Ephemeral, type Handshake, type HandshakePort, makeEphemeral, Negotiation, premasterSecret, Steps, sharedSecret } from './negotiation.ts';
+import {
+  type Ephemeral,
+  type Handshake,
+  type HandshakePort,
+  makeEphemeral,
+  Negotiation,
+  premasterSecret,
+  refusedPeer,
+  Steps,
+  sharedSecret,
+} from './negotiation.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { dtls12 } from './record.ts';
+import type { SessionCache } from './resumption.ts';
+import { decodeServerName } from './server-name.ts';
 import type { Session } from './session.ts';
 import { checkSigned, digitallySign, signatureSchemes, signedParameters } from './signature.ts';
+
+const sessionIdLength = 32;
 
 /** What a ClientHello says that is of use to us. */
 interface Offer {
@@ -32,6 +57,7 @@ interface Offer {
   readonly schemes: readonly number[];
   readonly serverCertificateTypes: readonly number[];
   readonly clientCertificateTypes: readonly number[];
+  readonly serverName: string | undefined;
 }
 
 /** Of TLS 1.2 without signature_algorithms: SHA-1, which we have not. */
@@ -55,6 +81,7 @@ function readOffer(hello: ClientHello): Offer {
     throw new HandshakeFailure('illegal_parameter', 'expected the uncompressed point format, got others');
   const groups = extensions.get(ExtensionType.supported_groups);
   const schemes = extensions.get(ExtensionType.signature_algorithms);
+  const name = extensions.get(ExtensionType.server_name);
   const types = (extension: number): readonly number[] => {
     const data = extensions.get(extension);
     return data === undefined ? [CertificateType.X509] : [...decodeU8s(data)];
@@ -66,6 +93,7 @@ function readOffer(hello: ClientHello): Offer {
     schemes: schemes === undefined ? noSchemes : decodeU16s(schemes),
     serverCertificateTypes: types(ExtensionType.server_certificate_type),
     clientCertificateTypes: types(ExtensionType.client_certificate_type),
+    serverName: name === undefined ? undefined : decodeServerName(name),
   };
 }
 
@@ -119,12 +147,16 @@ function choose(settings: ServerSettings, offer: Offer): Choice {
  * @see https://www.rfc-editor.org/rfc/rfc5246#section-7.3
  */
 export class ServerHandshake implements Handshake {
-  readonly #settings: ServerSettings;
+  #settings: ServerSettings;
   readonly #port: HandshakePort;
   readonly #negotiation: Negotiation;
   readonly #first: ReceivedMessage;
   readonly #hello: ClientHello;
   readonly #ownId: Uint8Array | undefined;
+  readonly #sessions: SessionCache | undefined;
+  #offer: Offer | undefined;
+  #isNamed = false;
+  #psk: Uint8Array = emptyBytes;
   #steps: Steps = new Steps();
   #ephemeral: Ephemeral | undefined;
   #exchange: ClientKeyExchange | undefined;
@@ -139,9 +171,17 @@ export class ServerHandshake implements Handshake {
 
   /**
    * `first`: the ClientHello whose cookie was right, and `hello` what it holds. Our message_seq goes on from its own. `ownId`: the connection ID that the
-   * client is to send, if it takes part in that; empty: none.
+   * client is to send, if it takes part in that; empty: none. `sessions`: those that may be resumed.
    */
-  constructor(settings: ServerSettings, first: ReceivedMessage, hello: ClientHello, ownId: Uint8Array | undefined, port: HandshakePort) {
+  constructor(
+    settings: ServerSettings,
+    first: ReceivedMessage,
+    hello: ClientHello,
+    ownId: Uint8Array | undefined,
+    port: HandshakePort,
+    sessions?: SessionCache,
+  ) {
+    this.#sessions = sessions;
     this.#hello = hello;
     this.#ownId = ownId;
     this.#settings = settings;
@@ -158,36 +198,107 @@ export class ServerHandshake implements Handshake {
     return this.#question !== undefined;
   }
 
-  /** Flight 4. */
   start(): void {
-    const { psk, requireExtendedMasterSecret } = this.#settings;
     const negotiation = this.#negotiation;
     const hello = this.#hello;
-    const offer = readOffer(hello);
-    const { suite, group, signer } = choose(this.#settings, offer);
     const { env } = this.#port;
+    const offer = readOffer(hello);
+    this.#offer = offer;
+    this.#choose(offer.serverName);
     negotiation.transcript.add(this.#first);
-    negotiation.suite = suite;
     negotiation.randoms = { client: hello.random, server: env.random(32) };
     negotiation.extended = hello.extensions.has(ExtensionType.extended_master_secret);
-    if (requireExtendedMasterSecret && !negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
+    negotiation.serverName = offer.serverName;
+    if (this.#settings.requireExtendedMasterSecret && !negotiation.extended)
+      throw new HandshakeFailure('handshake_failure', 'expected the extended master secret, got none');
+    const session = this.#resumable(hello);
+    if (session === undefined) this.#begin();
+    else this.#askAbout(session);
+  }
+
+  /** RFC 6066 §3: a name chooses the credentials, or ends the handshake, or says nothing to us. */
+  #choose(serverName: string | undefined): void {
+    const named = serverName === undefined ? undefined : this.#settings.serverNames.get(serverName);
+    if (named !== undefined) {
+      this.#settings = named;
+      this.#isNamed = true;
+    } else if (this.#settings.refusesUnknownName && this.#hello.extensions.has(ExtensionType.server_name))
+      throw new HandshakeFailure('unrecognized_name', 'expected a server name that is served here, got another');
+  }
+
+  /** The session of the hello, if it may go on. RFC 6066 §3: not under another name. */
+  #resumable({ sessionId, suites }: ClientHello): Session | undefined {
+    const session = this.#sessions?.find(sessionId, this.#settings);
+    if (session === undefined || !suites.includes(session.cipherSuite.id) || session.serverName !== this.#negotiation.serverName) return undefined;
+    // RFC 7627 §5.3: all sessions that are kept have it.
+    if (!this.#negotiation.extended) throw new HandshakeFailure('handshake_failure', 'expected the extended master secret of the session, got none');
+    return session;
+  }
+
+  /** Whether who it was then is still good is for the application to say. */
+  #askAbout(session: Session): void {
+    const { peerIdentity } = session;
+    this.resumes = session;
+    switch (peerIdentity.type) {
+      case 'anonymous':
+        this.#resume(session);
+        break;
+      case 'psk':
+        this.#askForPsk(peerIdentity.identity);
+        break;
+      default:
+        this.#question = 'peer';
+        this.#port.emit(questionAbout(peerIdentity));
+    }
+  }
+
+  #askForPsk(identity: Uint8Array): void {
+    const { serverName } = this.#negotiation;
+    this.#question = 'psk';
+    this.#port.emit({ type: 'psk-identity', identity: identity.slice(), ...(serverName === undefined ? {} : { serverName }) });
+  }
+
+  /** The only flight of an abbreviated handshake. */
+  #resume(session: Session): void {
+    const negotiation = this.#negotiation;
+    const keys = negotiation.resume(session);
+    const items = [this.#serverHello(session.id, this.#extensions(this.#hello, session.cipherSuite, undefined))];
+    this.#port.protect(keys, negotiation.ids, negotiation.sizes);
+    items.push({ epoch: 0 }, negotiation.finished('server'));
+    this.verifiesFirst = false;
+    this.awaitsFlight = true;
+    this.#awaitFinished();
+    this.#port.send(items, false);
+  }
+
+  #serverHello(sessionId: Uint8Array, extensions: ReadonlyMap<number, Uint8Array>): FlightItem {
+    const { randoms, suite } = this.#negotiation;
+    const hello = { version: dtls12, random: randoms!.server, sessionId, suite: suite!.id, compression: 0, extensions };
+    return this.#negotiation.message(HandshakeType.server_hello, encodeServerHello(hello));
+  }
+
+  /** Flight 4 of a full handshake. */
+  #begin(): void {
+    const { psk } = this.#settings;
+    const negotiation = this.#negotiation;
+    const { env } = this.#port;
+    const offer = this.#offer!;
+    const { suite, group, signer } = choose(this.#settings, offer);
+    this.resumes = undefined;
+    negotiation.suite = suite;
+    if (this.#sessions !== undefined && negotiation.extended) negotiation.sessionId = env.random(sessionIdLength);
     if (signer !== undefined) this.#clientType = this.#clientTypeFor(offer);
     const asks = this.#clientType !== undefined;
-    const serverHello = {
-      version: dtls12,
-      random: negotiation.randoms.server,
-      sessionId: emptyBytes,
-      suite: suite.id,
-      compression: 0,
-      extensions: this.#extensions(hello, suite, signer),
-    };
-    const items: FlightItem[] = [negotiation.message(HandshakeType.server_hello, encodeServerHello(serverHello))];
+    const extensions = this.#extensions(this.#hello, suite, signer);
+    // RFC 6066 §3.
+    if (this.#isNamed) extensions.set(ExtensionType.server_name, present);
+    const items = [this.#serverHello(negotiation.sessionId, extensions)];
     if (signer !== undefined) items.push(negotiation.message(HandshakeType.certificate, signer.credential.body));
     const hint = psk?.hint ?? emptyBytes;
     if (group !== undefined) {
       this.#ephemeral = makeEphemeral(group, env);
       const parameters = { group: group.id, point: encodePoint(group, this.#ephemeral.pair) };
-      const signed = signer === undefined ? undefined : digitallySign(signer.scheme, signer.credential.key, signedParameters(negotiation.randoms, parameters));
+      const signed = signer === undefined ? undefined : digitallySign(signer.scheme, signer.credential.key, signedParameters(negotiation.randoms!, parameters));
       const body = encodeServerKeyExchange(suite.keyExchange, { hint, parameters, ...(signed === undefined ? {} : { signed }) });
       items.push(negotiation.message(HandshakeType.server_key_exchange, body));
     } else if (hint.length > 0) {
@@ -214,7 +325,7 @@ export class ServerHandshake implements Handshake {
     return undefined;
   }
 
-  #extensions(hello: ClientHello, { keyExchange }: CipherSuite, signer: Signer | undefined): ReadonlyMap<number, Uint8Array> {
+  #extensions(hello: ClientHello, { keyExchange }: CipherSuite, signer: Signer | undefined): Map<number, Uint8Array> {
     const extensions = new Map<number, Uint8Array>();
     const offered = (type: number): boolean => hello.extensions.has(type);
     if (offered(ExtensionType.renegotiation_info) || hello.suites.includes(emptyRenegotiationInfoScsv))
@@ -223,6 +334,12 @@ export class ServerHandshake implements Handshake {
     if (keyExchange !== 'PSK' && offered(ExtensionType.ec_point_formats)) extensions.set(ExtensionType.ec_point_formats, encodeU8s([uncompressed]));
     if (signer !== undefined && offered(ExtensionType.server_certificate_type))
       extensions.set(ExtensionType.server_certificate_type, Uint8Array.of(signer.credential.type));
+    const limit = hello.extensions.get(ExtensionType.record_size_limit);
+    if (limit !== undefined) {
+      const { recordSizeLimit } = this.#settings;
+      this.#negotiation.sizes = { send: decodeRecordSizeLimit(limit), receive: recordSizeLimit };
+      extensions.set(ExtensionType.record_size_limit, encodeRecordSizeLimit(recordSizeLimit));
+    }
     const id = hello.extensions.get(ExtensionType.connection_id);
     if (id !== undefined && this.#ownId !== undefined) {
       this.#negotiation.ids = { send: decodeU8s(id).slice(), receive: this.#ownId };
@@ -272,18 +389,29 @@ export class ServerHandshake implements Handshake {
       this.#derive(undefined);
       return;
     }
-    this.#question = 'psk';
-    this.#port.emit({ type: 'psk-identity', identity: this.#exchange.identity.slice() });
+    this.#askForPsk(this.#exchange.identity);
   }
 
   providePsk(key: Uint8Array): void {
     this.#answerTo('psk');
-    this.#derive(key);
+    const session = this.resumes;
+    if (session === undefined) {
+      this.#psk = key;
+      this.#derive(key);
+    } else if (session.isOf(key)) this.#resume(session);
+    else this.#begin();
   }
 
   acceptPeer(): void {
     this.#answerTo('peer');
-    this.#awaitFinished();
+    if (this.resumes === undefined) this.#awaitFinished();
+    else this.#resume(this.resumes);
+  }
+
+  rejectPeer(): void {
+    this.#answerTo('peer');
+    if (this.resumes === undefined) throw refusedPeer();
+    this.#begin();
   }
 
   #answerTo(question: 'psk' | 'peer'): void {
@@ -306,12 +434,12 @@ export class ServerHandshake implements Handshake {
     this.awaitsFinished = true;
   }
 
-  /** Flight 6. */
+  /** Of a full handshake flight 6 answers it. */
   #finished(message: ReceivedMessage): void {
     this.#negotiation.checkFinished('client', message);
     this.awaitsFinished = false;
-    this.#port.send([{ epoch: 0 }, this.#negotiation.finished('server')], true);
-    this.#port.complete(this.#negotiation.outcome(this.#peer(), emptyBytes, this.#port.env.epoch()));
+    if (this.resumes === undefined) this.#port.send([{ epoch: 0 }, this.#negotiation.finished('server')], true);
+    this.#port.complete(this.#negotiation.outcome(this.resumes?.peerIdentity ?? this.#peer(), this.#psk, this.#port.env.epoch()));
   }
 
   #peer(): PeerIdentity {

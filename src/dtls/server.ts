@@ -10,6 +10,7 @@ import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from '.
 import type { HandshakePort } from './negotiation.ts';
 import { ByteBudget } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
+import { SessionCache } from './resumption.ts';
 import { takeSaved } from './saved-connection.ts';
 import { ServerHandshake } from './server-flights.ts';
 import { badImport } from './session-codec.ts';
@@ -29,6 +30,8 @@ export interface DtlsServerConfig extends ServerConfig {
   readonly maxHandshakes?: number;
   /** Bytes of handshake messages that wait to be put together, of all peers. Default 4 MiB. */
   readonly maxAllHandshakeBytes?: number;
+  /** Sessions that clients may resume; 0: none. Over it the oldest goes. Default 10,000. */
+  readonly maxSessions?: number;
   /** Milliseconds until the secret of the cookies changes. Default 60,000. */
   readonly cookieRotation?: number;
 }
@@ -116,6 +119,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #port: ServerPort<P>;
   readonly #owner: EntryOwner<P>;
   readonly #cookies: Cookies;
+  readonly #sessions: SessionCache | undefined;
   readonly #budget: ByteBudget;
   readonly #maxConnections: number;
   readonly #maxHandshakes: number;
@@ -139,15 +143,18 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#maxHandshakes = within('maxHandshakes', config.maxHandshakes ?? 1_000, 1, Number.MAX_SAFE_INTEGER);
     this.#maxAllHandshakeBytes = within('maxAllHandshakeBytes', config.maxAllHandshakeBytes ?? 0x40_0000, 512, Number.MAX_SAFE_INTEGER);
     this.#budget = new ByteBudget(this.#maxAllHandshakeBytes);
+    const maxSessions = within('maxSessions', config.maxSessions ?? 10_000, 0, Number.MAX_SAFE_INTEGER);
+    this.#sessions = maxSessions === 0 ? undefined : new SessionCache(maxSessions, this.#settings.sessionLifetime, env);
     this.#cookies = new Cookies(within('cookieRotation', config.cookieRotation ?? 60_000, 1000, 86_400_000), env);
   }
 
-  stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'handshakeBytes', number>> {
+  stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'sessions' | 'handshakeBytes', number>> {
     return {
       connections: this.#entries.size,
       handshakes: this.#handshakeCount,
       addresses: this.#places.size,
       connectionIds: this.#byId.size,
+      sessions: this.#sessions?.size ?? 0,
       handshakeBytes: this.#maxAllHandshakeBytes - this.#budget.left,
     };
   }
@@ -276,7 +283,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     // The same hello again: a copy, or our answer got lost.
     else if (next?.random !== undefined && equalBytes(next.random, hello.random)) next.connection.receiveRecord(record);
     else if (current?.connection.isBegunBy(hello.random)) this.#discard('handshake', peer);
-    else this.#accept(record, fragment, hello, peer);
+    else this.#accept(record, fragment, peer);
   }
 
   /** RFC 6347 §4.2.1: with the numbers of the ClientHello, in a message that is shorter than it. */
@@ -297,14 +304,15 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     return emptyBytes;
   }
 
-  #accept(record: DtlsRecord, fragment: HandshakeFragment, hello: ClientHello, peer: P): void {
+  #accept(record: DtlsRecord, fragment: HandshakeFragment, peer: P): void {
     this.#places.get(peer.key)?.next?.connection.replace();
     this.#makeRoom();
     const first = { type: fragment.type, sequence: fragment.sequence, body: fragment.bytes.slice(), epoch: 0 };
-    const kept = { ...hello, random: hello.random.slice() };
+    // The datagram is not ours to keep.
+    const hello = decodeClientHello(first.body);
     const id = this.#newId();
-    const entry = new Entry(this.#owner, peer, kept.random, keyOf(id), (port) => {
-      const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, kept, id, own);
+    const entry = new Entry(this.#owner, peer, hello.random, keyOf(id), (port) => {
+      const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
       return new Connection('server', record.sequence, this.#settings, this.#env, port).prepare(fragment.sequence + 1, this.#budget, handshake);
     });
     const { connection, host } = entry;
@@ -339,6 +347,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     if (event.type === 'connected') {
       this.#handshakeEnded(entry);
       entry.random = undefined;
+      if (connection.session !== undefined) this.#sessions?.add(connection.session);
       if (entry.id !== undefined && !connection.hasConnectionId) this.#byId.delete(entry.id);
       const place = this.#placeOf(entry.peer);
       const { current } = place;

@@ -47,8 +47,11 @@ export class ClientParty {
   /** Called with each event, after the usual answers. */
   onEvent: (event: ConnectionEvent) => void = () => {};
   acceptsPeer = true;
+  /** As the network has it. */
+  readonly address: string;
 
   constructor(sim: Simulator, config: ClientConfig, address: string = clientAddress, name: string = address) {
+    this.address = `${address}:${port}`;
     const transport = sim.transport(address, port);
     const server = sim.peer(serverAddress, port);
     this.connection = clientConnection(config, sim.env(name), {
@@ -85,7 +88,7 @@ export class ClientParty {
 }
 
 /** What a server holds when it holds nothing. */
-export const nothingHeld: ReturnType<DtlsServer['stats']> = { connections: 0, handshakes: 0, addresses: 0, connectionIds: 0, handshakeBytes: 0 };
+export const nothingHeld: ReturnType<DtlsServer['stats']> = { connections: 0, handshakes: 0, addresses: 0, connectionIds: 0, sessions: 0, handshakeBytes: 0 };
 
 /** A server on the simulated network that knows `identity`, takes any key of a client, and sends back what it gets. */
 export class ServerParty {
@@ -98,7 +101,8 @@ export class ServerParty {
 
   constructor(sim: Simulator, config: DtlsServerConfig) {
     const transport = sim.transport(serverAddress, port);
-    this.server = new DtlsServer<Peer>(config, sim.env('server'), {
+    // Sessions outlive their associations: who tests them asks for them.
+    this.server = new DtlsServer<Peer>({ maxSessions: 0, ...config }, sim.env('server'), {
       send: (datagram, peer) => transport.send(datagram, peer),
       emit: (event) => {
         this.events.push(event);
