@@ -14,7 +14,7 @@ interface Kept {
 /** Milliseconds for one question: 100,000 key derivations take seconds on a machine that has nothing else to do. */
 const patience = 300_000;
 
-export type MemoryName = 'coap-memory-request' | 'coap-memory-observer' | 'coap-memory-peer' | 'oscore-context-memory';
+export type MemoryName = 'coap-memory-request' | 'coap-memory-observer' | 'coap-memory-peer' | 'oscore-context-memory' | 'dtls-connection-memory';
 
 /** 50 MB for 100,000 requests; an observer and a peer keep the request that made them known among these. */
 const rows: Readonly<Record<MemoryName, Kept>> = {
@@ -22,6 +22,7 @@ const rows: Readonly<Record<MemoryName, Kept>> = {
   'coap-memory-observer': { question: 'observers', count: 10_000, limit: 4096 },
   'coap-memory-peer': { question: 'peers', count: 10_000, limit: 1200 },
   'oscore-context-memory': { question: 'contexts', count: 100_000, limit: 2048 },
+  'dtls-connection-memory': { question: 'connections', count: 20_000, limit: 3072 },
 };
 
 export const memoryNames: readonly MemoryName[] = Object.keys(rows) as MemoryName[];

@@ -1,5 +1,5 @@
 /**
- * The quick start: the three roles of ACE-OAuth (RFC 9200), the OSCORE profile, a store and a socket.
+ * The quick start: the three roles of ACE-OAuth (RFC 9200), the OSCORE and DTLS profiles, a store and sockets.
  *
  * ```ts
  * const client = new AceClient({ transport: await udp(), store: await lmdbStore('./state'), profiles: [oscoreProfile], authorizationServers });
@@ -8,6 +8,7 @@
  *
  * Each folder has an entry of its own: `ace-coap/coap`, `ace-coap/oscore`, `ace-coap/core`, ...
  */
+export { type DtlsProfileOptions, dtlsProfileWith } from '../profiles/dtls/index.ts';
 export { oscoreProfile } from '../profiles/oscore/index.ts';
 export { AuthorizationServer, type AuthorizationServerOptions } from './as/index.ts';
 export { AceClient, type AceClientOptions, type AceResponse } from './client/index.ts';
@@ -17,4 +18,4 @@ export { symmetricKey, type TokenKey } from './core/cwt.ts';
 export { ProtocolError } from './core/errors.ts';
 export { ResourceServer, type ResourceServerOptions } from './rs/index.ts';
 export { lmdbStore, memoryStore, type Store } from './store/index.ts';
-export { CoapClient, observe, request, type ServeOptions, type Server, serve, udp } from './transport/index.ts';
+export { CoapClient, dtls, observe, request, type ServeOptions, type Server, serve, udp } from './transport/index.ts';

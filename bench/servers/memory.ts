@@ -1,9 +1,10 @@
-/** Our endpoint without a socket, that tells what requests, observers, peers and Security Contexts make it keep; started with --expose-gc. */
+/** Our endpoint without a socket, that tells what requests, observers, peers, Security Contexts and DTLS connections make it keep; started with --expose-gc. */
 import { Code, Endpoint, encodeMessage, MessageType, Method, type Option, OptionNumber, pathOptions, type Reply, Router } from '../../src/coap/index.ts';
 import { emptyBytes } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { ContextTable, deriveContext, oscore, protectRequest, type SecurityContext } from '../../src/oscore/index.ts';
 import { Inlet, peerAt } from '../../test/support/inlet.ts';
+import { connectedServer } from '../dtls-connections.ts';
 import { oscoreKeys, protectedGet, temperature } from '../requests.ts';
 import { serve } from './serve.ts';
 
@@ -70,12 +71,23 @@ function keptContexts(count: number): { readonly bytes: number } {
   return { bytes: memory() - before };
 }
 
+const servers: unknown[] = [];
+
+/** Bytes that a DTLS server keeps of idle connections with connection IDs, and of the sessions that they may be resumed from. */
+function keptConnections(count: number): { readonly bytes: number } {
+  const before = memory();
+  servers.push(connectedServer(count));
+  return { bytes: memory() - before };
+}
+
 // What is compiled and grown once belongs to nobody.
 kept({ requests: 2000, peers: 10, options: registration });
 keptContexts(2000);
+keptConnections(1000);
 serve(0, () => Promise.all(endpoints.map((endpoint) => endpoint.close())).then(() => {}), {
   requests: () => kept({ requests: 100_000, peers: 1000, options: path }),
   observers: () => kept({ requests: 10_000, peers: 100, options: registration }),
   peers: () => kept({ requests: 10_000, peers: 10_000, options: path }),
   contexts: () => keptContexts(100_000),
+  connections: () => keptConnections(20_000),
 });

@@ -1,4 +1,4 @@
-import type { Layer, Peer, Request, Response, SecurityAssociation } from '../coap/index.ts';
+import type { Layer, Peer, Request, Response, SecurityAssociation, UriScheme } from '../coap/index.ts';
 import { toBase64Url } from '../core/bytes.ts';
 import type { ClaimsSet, Confirmation } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
@@ -102,6 +102,8 @@ export interface ClientIo {
 export interface ProfileAtClient {
   /** The secure channel, application side first. */
   readonly layers: readonly Layer[];
+  /** The profile opens the sessions of this scheme itself: peers of it come to it as an address alone. */
+  readonly opens?: UriScheme;
   /** The pre-established association with an AS (RFC 9203 Section 5). Throws on credentials of a wrong shape. */
   connectAs(credentials: unknown, peer: Peer): Promise<SecurityAssociation>;
   /** What this profile adds to a token request; `update`: the association whose rights are to change. */
@@ -122,6 +124,8 @@ export interface RsIo {
   readonly env: Env;
   readonly store: Store;
   emit(event: ProfileEvent): void;
+  /** Take a token that came another way than to /authz-info (RFC 9202, Section 3.3.2) as one that came there. Throws `AceError`. */
+  admit(upload: TokenUpload): Promise<Acceptance>;
 }
 
 /** What came to /authz-info: the token and what the profile needs of the rest. */

@@ -11,6 +11,8 @@ export interface Answer {
   readonly options: readonly Option[];
   readonly payload: Uint8Array;
   readonly protected: boolean;
+  /** What protected it, where that is known. */
+  readonly association?: { readonly kind: string };
 }
 
 export interface PrintFlags {
@@ -55,7 +57,7 @@ function sayFacts(answer: Answer): void {
   const facts = [
     ...(format === undefined ? [] : [contentFormatName(format)]),
     `${answer.payload.length} bytes`,
-    answer.protected ? 'protected by OSCORE' : 'not protected',
+    answer.protected ? `protected by ${(answer.association?.kind ?? 'oscore').toUpperCase()}` : 'not protected',
   ];
   console.error(`${err(ok ? 'green' : 'red', `${formatCode(answer.code)} ${codeName(answer.code)}`)}  ${err('dim', facts.join(', '))}`);
   if (!ok) for (const line of annotatePayload(answer)) console.error(`  ${line}`);

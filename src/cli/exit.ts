@@ -12,11 +12,18 @@ export class UsageError extends ProtocolError {
 }
 
 /** Nobody answered, as against a peer that said no. */
-const silence: ReadonlySet<string> = new Set(['ERR_COAP_TIMEOUT', 'ERR_COAP_CONNECTION', 'ERR_COAP_HOLD_OFF', 'ERR_COAP_BACKPRESSURE']);
+const silence: ReadonlySet<string> = new Set([
+  'ERR_COAP_TIMEOUT',
+  'ERR_COAP_CONNECTION',
+  'ERR_COAP_HOLD_OFF',
+  'ERR_COAP_BACKPRESSURE',
+  'ERR_COAP_SESSION',
+  'ERR_DTLS_TIMEOUT',
+]);
 
 /** What the user mends: a word of the command line, a file, the machine that it runs on. */
 const wrongUse =
-  /^ERR_(?:CLI_|CONFIG_|STORE_|(?:AS|RS|ACE)_CONFIG$|(?:AS|RS)_USE$|AS_TOKEN_KEY$|ACE_METHOD$|COAP_(?:URI|PARAMETER|RESOURCE)$|TRANSPORT_(?:BIND|OPTION|RESOLVE|SCHEME|TLS)$|OSCORE_PARAMETERS$|OSCORE_PROFILE_(?:CREDENTIALS|USE)$)/;
+  /^ERR_(?:CLI_|CONFIG_|STORE_|(?:AS|RS|ACE)_CONFIG$|(?:AS|RS)_USE$|AS_TOKEN_KEY$|ACE_METHOD$|COAP_(?:URI|PARAMETER|RESOURCE)$|TRANSPORT_(?:BIND|CREDENTIALS|OPTION|RESOLVE|SCHEME|TLS)$|DTLS_CONFIG$|OSCORE_PARAMETERS$|OSCORE_PROFILE_(?:CREDENTIALS|USE)$)/;
 
 /**
  * The exit code for an error; `undefined` for a fault of ours, which deserves its stack.

@@ -1,7 +1,9 @@
 import type { Transport, UriScheme } from '../coap/index.ts';
+import type { CurveKeyPair } from '../core/crypto/index.ts';
 import { ProtocolError } from '../core/errors.ts';
-import type { ListenConfig, Logger, TlsConfig, TransportScheme } from '../operate/index.ts';
-import { type TlsServerOptions, tcpServer, tlsServer, udp, wsServer, wssServer } from '../transport/index.ts';
+import type { DtlsServerConfig } from '../dtls/index.ts';
+import type { DtlsConfig, ListenConfig, Logger, TlsConfig, TransportScheme } from '../operate/index.ts';
+import { dtls, type TlsServerOptions, tcpServer, tlsServer, udp, wsServer, wssServer } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
 
 /** What of a configuration says where a server listens. */
@@ -9,6 +11,8 @@ export interface Listening {
   readonly file: string;
   readonly listen: readonly ListenConfig[];
   readonly tls: TlsConfig;
+  /** For sessions over DTLS. */
+  readonly dtls?: DtlsConfig;
 }
 
 interface Address {
@@ -21,8 +25,14 @@ function serverTls({ cert, key, clientCa }: TlsConfig): TlsServerOptions {
   return { cert: cert!, key: key!, ...(clientCa === undefined ? {} : { clientCa }) };
 }
 
-const listeners: Readonly<Record<TransportScheme, (at: Address, tls: TlsConfig) => Promise<Transport>>> = {
+/** Pre-shared keys always, and with a key of its own raw public keys: each side shows its own. */
+function serverDtls({ ownKey }: DtlsConfig): DtlsServerConfig {
+  return { psk: {}, ...(ownKey === undefined ? {} : { rawPublicKey: { own: ownKey as CurveKeyPair, client: 'require' } }) };
+}
+
+const listeners: Readonly<Record<TransportScheme, (at: Address, tls: TlsConfig, sessions: DtlsConfig) => Promise<Transport>>> = {
   coap: (at) => udp(at),
+  coaps: (at, _tls, sessions) => dtls({ ...at, server: serverDtls(sessions) }),
   'coap+tcp': (at) => tcpServer(at),
   'coaps+tcp': (at, tls) => tlsServer({ ...at, ...serverTls(tls) }),
   'coap+ws': (at) => wsServer(at),
@@ -35,10 +45,10 @@ const bindHints: Readonly<Record<string, (role: string) => string>> = {
   EADDRNOTAVAIL: () => 'this machine does not have that address; write one that it has, or 0.0.0.0 for all, into the file',
 };
 
-async function open(role: string, { file, tls }: Listening, { scheme, address: named, port }: ListenConfig): Promise<Transport> {
+async function open(role: string, { file, tls, dtls: sessions = {} }: Listening, { scheme, address: named, port }: ListenConfig): Promise<Transport> {
   const address = named === 'localhost' ? '127.0.0.1' : named;
   try {
-    return await listeners[scheme]({ address, port }, tls);
+    return await listeners[scheme]({ address, port }, tls, sessions);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     if (error.code === 'ERR_TRANSPORT_TLS') throw new UsageError(`${file}: tls: ${error.message}`, { code: error.code, cause: error });

@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { LabProfile } from '../operate/index.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
+import type { DemoFlags } from './demo/demo.ts';
 import type { InitFlags } from './init.ts';
 import type { ObserveFlags } from './observe.ts';
 import type { DeriveFlags } from './oscore/derive.ts';
@@ -10,6 +12,12 @@ import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
+
+const labProfiles: readonly LabProfile[] = ['oscore', 'dtls-psk', 'dtls-rpk'];
+
+function profileOption(): Option {
+  return new Option('--profile <profile>', 'what protects the messages').choices(labProfiles).default('oscore');
+}
 
 function seconds(text: string): number {
   const value = Number(text);
@@ -43,15 +51,24 @@ function examples(...lines: readonly string[]): string {
   return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
-const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
+const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coaps, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
 const configHelp = 'lab folder or client.yaml; without it the request goes as plain CoAP';
 
-/** The options of whatever connects over TLS; with a configuration, in place of what stands there. */
+const secretHelp = `
+A PSK and its identity are text, hex:00ff10, or @file: a file's bytes as they are, unless it begins with hex: or text:. Others can see what stands on a command
+line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent.`;
+
+/** The options of whatever connects over TLS or DTLS; with a configuration, in place of what stands there. */
 function tlsOptions(command: Command): Command {
   return command
-    .option('--ca <file>', 'certificates to trust, PEM, instead of those of Node (coaps+tcp, coaps+ws)')
+    .option('--ca <file>', 'certificates to trust, PEM; absent: those of Node (coaps+tcp, coaps+ws)')
     .option('--cert <file>', 'certificate to show to the server, PEM')
-    .option('--key <file>', 'key of that certificate, PEM');
+    .option('--key <file>', 'key of that certificate, PEM')
+    .option('--psk-identity <identity>', 'what the server knows our pre-shared key by (coaps): text, hex:... or @file')
+    .option('--psk <key>', 'the pre-shared key: text, hex:... or @file')
+    .option('--peer-key <file>', 'public key of the server, PEM: the only one that is taken (coaps)')
+    .option('--rpk <file>', 'private key to prove to the server as a raw public key, PEM')
+    .addHelpText('after', secretHelp);
 }
 
 /** The options that every request takes. */
@@ -169,7 +186,12 @@ export function program(version: string): Command {
     .argument('[folder]', 'folder to make', 'lab')
     .description('make a folder with fresh keys and one configuration file for each of as, rs and client')
     .option('--as-port <port>', 'UDP port of the authorization server (5783)', port)
-    .option('--rs-port <port>', 'UDP port of the resource server (5683)', port)
+    .option(
+      '--rs-port <port>',
+      'UDP port of the resource server (5683); with DTLS its sessions, as those of the authorization server, have the port above',
+      port,
+    )
+    .addOption(profileOption())
     .addHelpText('after', examples('ace-coap init lab', 'ace-coap init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: InitFlags) => (await import('./init.ts')).initCommand(folder, flags));
   for (const [name, serve, what] of [
@@ -216,9 +238,14 @@ export function program(version: string): Command {
     .option('--sensor </path=number>', 'a number that changes by itself; may be repeated; without any resource: /temperature and /led', each)
     .option('--oscore <file>', 'serve whoever shares the OSCORE context of this file; may be repeated', each)
     .option('--allow-unprotected', 'with --oscore: answer requests that nothing protects too, instead of refusing them with 4.01')
-    .option('--cert <file>', 'certificate of this server, PEM (coaps+tcp, coaps+ws)')
+    .option('--cert <file>', 'certificate of this server, PEM (coaps, coaps+tcp, coaps+ws)')
     .option('--key <file>', 'key of that certificate, PEM')
     .option('--client-ca <file>', 'certificates that clients have to show one of, PEM')
+    .option('--psk-identity <identity>', 'identity of a client (coaps): text, hex:... or @file; may be repeated', each)
+    .option('--psk <key>', 'the pre-shared key of that client, in the same order: text, hex:... or @file', each)
+    .option('--rpk <file>', 'private key of this server, shown as a raw public key, PEM (coaps)')
+    .option('--peer-key <file>', 'public key of a client, PEM; with it clients must prove one; may be repeated', each)
+    .addHelpText('after', secretHelp)
     .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
     .option('--json', 'log JSON lines, also on a terminal')
     .addHelpText(
@@ -226,6 +253,7 @@ export function program(version: string): Command {
       examples(
         'ace-coap serve --value /hello=world',
         'ace-coap serve --listen coap://127.0.0.1:5683 --listen coap+tcp://127.0.0.1:5683 --oscore keys/server.json',
+        'ace-coap serve --listen coap://127.0.0.1 --listen coaps://127.0.0.1 --psk-identity device1 --psk @device1.psk',
       ),
     )
     .action(async (flags: ServeResourcesFlags) => (await import('./serve-resources.ts')).serveResources(flags));
@@ -341,9 +369,10 @@ export function program(version: string): Command {
   ace
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
+    .addOption(profileOption())
     .option('--json', 'print one JSON object a line')
     .option('--keep', 'keep the folder with keys, configuration and state')
-    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --json'))
-    .action(async (flags: { readonly json?: boolean; readonly keep?: boolean }) => (await import('./demo/demo.ts')).demoCommand(flags));
+    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json'))
+    .action(async (flags: DemoFlags) => (await import('./demo/demo.ts')).demoCommand(flags));
   return ace;
 }

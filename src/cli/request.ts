@@ -21,7 +21,7 @@ import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
 import type { ClientProtection } from './oscore/client.ts';
-import { isReachable, type TlsFlags, tlsFiles, transportsFor } from './socket.ts';
+import { securityOf, type TlsFlags, transportsFor } from './socket.ts';
 import { table, waiting } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -71,17 +71,10 @@ async function payloadOf(flags: RequestFlags): Promise<Uint8Array> {
   return flags.data === undefined ? emptyBytes : utf8(flags.data);
 }
 
-/** A URI that can be asked: DTLS is not there, and `coaps` in the clear would be a betrayal. */
-export function plainUri(text: string): CoapUri {
-  const uri = parseUri(text);
-  if (!isReachable(uri.scheme)) throw new UsageError(`uri: expected coap, coap+tcp, coaps+tcp, coap+ws or coaps+ws, got "${text}"; DTLS is not supported yet`);
-  return uri;
-}
-
 /** The flag --proxy, checked, and what is reached with it. */
 export function proxyOf(flags: { readonly proxy?: string }): { readonly proxy?: string; readonly uri?: CoapUri } {
   if (flags.proxy === undefined) return {};
-  const uri = plainUri(flags.proxy);
+  const uri = parseUri(flags.proxy);
   if (uri.scheme !== 'coap' || uri.path.length + uri.query.length > 0) throw new UsageError(`--proxy: expected coap://host[:port], got "${flags.proxy}"`);
   return { proxy: flags.proxy, uri };
 }
@@ -94,7 +87,7 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
   proxyOf(flags);
   return {
     text,
-    uri: plainUri(text),
+    uri: parseUri(text),
     method,
     payload: await payloadOf(flags),
     contentFormat: contentFormat('--content-format', flags.contentFormat),
@@ -114,7 +107,10 @@ export async function withEndpoint<T>(
   const tracer = flags.verbose ? new Tracer() : undefined;
   const protection = flags.oscore === undefined ? undefined : await (await import('./oscore/client.ts')).openForClient(flags.oscore, tracer);
   try {
-    const transports = await transportsFor([uri], await tlsFiles(flags));
+    const security = await securityOf(flags, [uri]);
+    if (uri.scheme === 'coaps' && security.credentials === undefined)
+      throw new UsageError('coaps: expected --psk-identity and --psk, --peer-key (and --rpk), or --ca (and --cert and --key), got none');
+    const transports = await transportsFor([uri], security);
     const endpoint = new Endpoint({
       transport: tracer === undefined ? transports : transports.map((transport) => tracer.wrap(transport)),
       // Under protection every server answers for the option, so nobody need be asked before.
@@ -210,7 +206,7 @@ export async function requestCommand(command: string, uri: string, flags: Reques
 
 /** The URI of `/.well-known/core` at a server, with the filter of the given URI. */
 function discoveryUri(text: string): string {
-  const { scheme, host, port, path } = plainUri(text);
+  const { scheme, host, port, path } = parseUri(text);
   if (path.length > 0 && path.join('/') !== '.well-known/core')
     throw new UsageError(`uri: expected coap://host[:port][?filter], got the path "/${path.join('/')}"`);
   const at = text.indexOf('?');
@@ -245,7 +241,7 @@ function linkTable(links: readonly Link[]): string {
 
 /** `ace-coap ping` */
 export async function pingCommand(text: string, flags: RequestFlags): Promise<void> {
-  const uri = plainUri(text);
+  const uri = parseUri(text);
   const elapsed = await waiting(`ping ${text}`, flags.verbose, () =>
     withEndpoint(uri, flags, async (endpoint) => {
       const peer = await endpoint.resolve(uri.host, uri.port, { scheme: uri.scheme });

@@ -2,7 +2,8 @@ import { Code, codeName, type Layer, parseUri, type Request, type Response, Rout
 import { utf8 } from '../core/bytes.ts';
 import type { Logger, ResourceConfig } from '../operate/index.ts';
 import type { OscoreEvent } from '../oscore/index.ts';
-import { type ServeEvent, schemes, serve, type TlsSchemeOptions, tlsSchemes } from '../transport/index.ts';
+import { type DtlsTransportEvent, dtlsSchemes, type ServeEvent, schemes, serve, type TlsSchemeOptions, tlsSchemes } from '../transport/index.ts';
+import { serverCredentials } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
 import { untilStopped } from './listen.ts';
@@ -20,6 +21,10 @@ export interface ServeResourcesFlags extends ServeFlags {
   readonly cert?: string;
   readonly key?: string;
   readonly clientCa?: string;
+  readonly pskIdentity?: readonly string[];
+  readonly psk?: readonly string[];
+  readonly rpk?: string;
+  readonly peerKey?: readonly string[];
 }
 
 /** What is served when nothing is asked for. */
@@ -63,7 +68,12 @@ function door(logger: Logger, open: boolean): Layer {
 }
 
 function fieldsOf({ code, options, peer, association }: Request): Record<string, unknown> {
-  return { client: peer.key, method: codeName(code), path: requestPath(options), ...(association === undefined ? {} : { oscore: association.credential }) };
+  return {
+    client: peer.key,
+    method: codeName(code),
+    path: requestPath(options),
+    ...(association === undefined ? {} : { [association.kind]: association.credential }),
+  };
 }
 
 function logEvent(logger: Logger, event: ServeEvent): void {
@@ -80,6 +90,12 @@ function logOscore(logger: Logger, event: OscoreEvent): void {
   else if (event.type === 'sequence') logger.warn({ reason: event.code, detail: event.detail }, 'oscore-sequence');
   else if (event.type === 'running-out') logger.warn({ remaining: event.remaining }, 'oscore-running-out');
   else if (event.type === 'restored') logger.info(fields, 'oscore-restored');
+}
+
+function logSession(logger: Logger, { peer, error, ...event }: DtlsTransportEvent): void {
+  const fields = { ...event, client: peer.key, ...(error === undefined ? {} : { reason: error.message }) };
+  if (event.type === 'handshake-failed') logger.warn(fields, event.type);
+  else logger.debug(fields, event.type);
 }
 
 async function tlsOf({ cert, key, clientCa }: ServeResourcesFlags): Promise<TlsSchemeOptions> {
@@ -99,6 +115,7 @@ export async function serveResources(flags: ServeResourcesFlags): Promise<void> 
   const { listen = ['coap://127.0.0.1:5683'] } = flags;
   const resources = resourcesOf(flags);
   const tls = await tlsOf(flags);
+  const sessions = listen.some((uri) => uri.startsWith('coaps://')) ? await serverCredentials(flags) : {};
   const logger = loggerFor('serve', flags);
   const contexts = await contextsOf(flags, logger);
   let stop = (): void => {};
@@ -109,7 +126,7 @@ export async function serveResources(flags: ServeResourcesFlags): Promise<void> 
     const server = await serve({
       listen: listen.map((uri) => (uri.includes('://') ? uri : `coap://${uri}`)),
       resources: router,
-      schemes: [...schemes, ...tlsSchemes(tls)],
+      schemes: [...schemes, ...tlsSchemes(tls), ...dtlsSchemes({ ...sessions, emit: (event) => logSession(logger, event) })],
       drain: 1000,
       layers: () => [door(logger, open), ...(contexts === undefined ? [] : [contexts.layer()])],
       emit: (event) => logEvent(logger, event),

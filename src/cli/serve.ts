@@ -1,10 +1,13 @@
+import { type DtlsProfileOptions, dtlsProfileWith } from '../../profiles/dtls/index.ts';
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
+import type { Profile } from '../ace/index.ts';
 import { AuthorizationServer, type AuthorizationServerEvent } from '../as/index.ts';
 import type { Endpoint, Transport } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { createLogger, type Logger, type LogLevel, loadAsConfig, loadRsConfig } from '../operate/index.ts';
 import { ResourceServer, type ResourceServerEvent } from '../rs/index.ts';
 import { lmdbStore, type Store } from '../store/index.ts';
+import type { DtlsTransport } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
 import { type Listening, listenOn, untilStopped } from './listen.ts';
@@ -43,6 +46,12 @@ export function loggerFor(role: string, flags: ServeFlags): Logger {
   return createLogger({ level: flags.logLevel, base: { role, pid: process.pid }, ...(forPeople ? { write: readable } : {}) });
 }
 
+/** OSCORE always, and DTLS where there is a socket for its sessions. */
+function profilesOn(transports: readonly Transport[], options: Omit<DtlsProfileOptions, 'sessions'>): readonly Profile[] {
+  const sessions = transports.find((transport): transport is DtlsTransport => transport.scheme === 'coaps');
+  return [oscoreProfile, ...(sessions === undefined ? [] : [dtlsProfileWith({ sessions, ...options })])];
+}
+
 interface Server {
   listen(transports: readonly Transport[]): Promise<Endpoint>;
   close(): Promise<void>;
@@ -54,7 +63,7 @@ interface ServerConfig extends Listening {
 }
 
 /** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
-async function serve(role: string, config: ServerConfig, logger: Logger, make: (store: Store) => Server): Promise<void> {
+async function serve(role: string, config: ServerConfig, logger: Logger, make: (store: Store, transports: readonly Transport[]) => Server): Promise<void> {
   // First of all, so that a second server that is started by mistake touches nothing.
   const transports = await listenOn(role, config);
   let store: Store | undefined;
@@ -62,7 +71,7 @@ async function serve(role: string, config: ServerConfig, logger: Logger, make: (
   try {
     try {
       store = await lmdbStore(config.store);
-      server = make(store);
+      server = make(store, transports);
       await server.listen(transports);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -82,7 +91,10 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
   const config = loadAsConfig(configPath(path));
   const logger = loggerFor('as', flags);
   const emit = (event: AuthorizationServerEvent): void => log(logger, event);
-  await serve('as', config, logger, (store) => new AuthorizationServer({ ...config, parameters: config.transmission, store, profiles: [oscoreProfile], emit }));
+  await serve('as', config, logger, (store, transports) => {
+    const profiles = profilesOn(transports, { as: config.dtls });
+    return new AuthorizationServer({ ...config, parameters: config.transmission, store, profiles, emit });
+  });
 }
 
 /** `ace-coap rs` */
@@ -92,8 +104,9 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
   const emit = (event: ResourceServerEvent): void => log(logger, event);
   let stop = (): void => {};
   try {
-    await serve('rs', config, logger, (store) => {
-      const rs = new ResourceServer({ ...config, parameters: config.transmission, store, profiles: [oscoreProfile], emit });
+    await serve('rs', config, logger, (store, transports) => {
+      const profiles = profilesOn(transports, { rs: config.dtls });
+      const rs = new ResourceServer({ ...config, parameters: config.transmission, store, profiles, emit });
       stop = addResources(rs, config.resources);
       return rs;
     });

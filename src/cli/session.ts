@@ -1,13 +1,15 @@
+import { type DtlsAtClientOptions, dtlsProfileWith } from '../../profiles/dtls/index.ts';
 import { oscoreProfileWith } from '../../profiles/oscore/index.ts';
+import type { Profile } from '../ace/index.ts';
 import { AceClient, type AceClientEvent } from '../client/index.ts';
 import { type CoapUri, type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
 import { type ClientConfig, loadClientConfig, loadRsConfig, type TransmissionConfig } from '../operate/index.ts';
 import { lmdbStore, type Store } from '../store/index.ts';
-import type { TlsClientOptions } from '../transport/index.ts';
+import { type DtlsTransport, dtlsOver, type TlsClientOptions, udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
-import { type TlsFlags, tlsFiles, transportsFor, wrapDatagrams } from './socket.ts';
+import { addressFor, securityOf, type TlsFlags, transportsFor, wrapDatagrams } from './socket.ts';
 import { err } from './terminal.ts';
 import { Tracer } from './trace.ts';
 
@@ -20,6 +22,8 @@ export interface SessionFlags {
   readonly emit?: (event: AceClientEvent) => void;
   /** Look at the datagrams. */
   readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
+  /** Look at the datagrams below DTLS. */
+  readonly wrapBelow?: (transport: DatagramTransport) => DatagramTransport;
   readonly env?: Env;
   /** URI of a forward proxy that everything goes through. */
   readonly proxy?: string;
@@ -34,24 +38,37 @@ interface Peers {
   readonly authorizationServers: readonly { readonly uri: string; readonly profile: number; readonly credentials: unknown }[];
   readonly transmission: TransmissionConfig;
   readonly tls: TlsClientOptions;
+  /** Numbers of profiles, the preferred one first. */
+  readonly profiles: readonly number[];
+  readonly dtls: DtlsAtClientOptions;
 }
 
+const coapDtls = 1;
+
 /** A client whose store goes with it when it is closed. */
-async function open({ store: folder, authorizationServers, transmission, tls }: Peers, flags: SessionFlags): Promise<AceClient> {
+async function open({ store: folder, authorizationServers, transmission, tls, profiles, dtls: keys }: Peers, flags: SessionFlags): Promise<AceClient> {
   const tracer = flags.verbose ? new Tracer() : undefined;
   const servers = flags.proxy === undefined ? authorizationServers : [];
   const { uri, wrap } = flags;
   const uris = [...(uri === undefined ? [] : [uri]), ...servers.map((server) => parseUri(server.uri))];
-  const transports = await transportsFor(uris, { ...tls, ...(await tlsFiles(flags.tls ?? {})) });
+  const hasSessions = profiles.includes(coapDtls);
+  // Who goes by DTLS is reached without it first, and then in sessions that the profile opens.
+  const reached = hasSessions ? uris.map((one) => (one.scheme === 'coaps' ? { ...one, scheme: 'coap' as const } : one)) : uris;
+  const transports = [...(await transportsFor(reached, { ...tls, ...(await securityOf(flags.tls ?? {}, reached)) }))];
+  let sessions: DtlsTransport | undefined;
   let store: Store | undefined;
   try {
+    if (hasSessions) {
+      const below = await udp({ address: addressFor(uris.map(({ host }) => host)), sourcePorts: 1 });
+      sessions = dtlsOver(flags.wrapBelow?.(below) ?? below);
+      transports.push(sessions);
+    }
     store = await lmdbStore(folder);
     const watched = wrap === undefined ? transports : wrapDatagrams(transports, wrap);
     const client = new AceClient({
       transport: tracer === undefined ? watched : watched.map((transport) => tracer.wrap(transport)),
       store,
-      // Runs of the command line share a store.
-      profiles: [oscoreProfileWith({ block: 1 })],
+      profiles: profiles.map((id) => profileOf(id, sessions, keys)),
       authorizationServers,
       parameters: transmission,
       ...(flags.qBlock ? { qBlock: { discovery: 'assume' } } : {}),
@@ -70,6 +87,11 @@ async function open({ store: folder, authorizationServers, transmission, tls }: 
     await store?.close();
     throw error;
   }
+}
+
+function profileOf(id: number, sessions: DtlsTransport | undefined, keys: DtlsAtClientOptions): Profile {
+  // Runs of the command line share a store.
+  return id === coapDtls && sessions !== undefined ? dtlsProfileWith({ sessions, client: keys }) : oscoreProfileWith({ block: 1 });
 }
 
 function report(event: AceClientEvent, flags: SessionFlags, tracer: Tracer | undefined): void {
@@ -93,11 +115,13 @@ export async function openClient(path: string, flags: SessionFlags = {}): Promis
 
 /** A client that speaks to the AS as the resource server of a configuration does, over the RS's own channel and store. */
 export async function openAsRs(path: string, flags: SessionFlags = {}): Promise<{ readonly client: AceClient; readonly as: string }> {
-  const { store, transmission, issuers, file, tls } = loadRsConfig(configPath(path));
+  const { store, transmission, issuers, file, tls, dtls } = loadRsConfig(configPath(path));
   const channels = issuers.flatMap(({ uri, profile, credentials }) =>
     profile === undefined || credentials === undefined ? [] : [{ uri, profile, credentials }],
   );
   const as = channels[0]?.uri;
-  if (as === undefined) throw new UsageError(`${file}: issuers: expected an issuer with an oscore section, over which the RS may introspect, got none`);
-  return { client: await open({ store, authorizationServers: channels, transmission, tls: tls.ca === undefined ? {} : { ca: tls.ca } }, flags), as };
+  if (as === undefined) throw new UsageError(`${file}: issuers: expected an issuer with a section oscore or dtls, over which the RS may introspect, got none`);
+  const profiles = [...new Set(channels.map(({ profile }) => profile))];
+  const peers = { store, authorizationServers: channels, transmission, tls: tls.ca === undefined ? {} : { ca: tls.ca }, profiles, dtls };
+  return { client: await open(peers, flags), as };
 }

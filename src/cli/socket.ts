@@ -1,10 +1,11 @@
 import { type CoapUri, type DatagramTransport, isStream, type Transport, type UriScheme } from '../coap/index.ts';
-import { type StreamOptions, type TlsClientOptions, tcp, tls, udp, ws, wss } from '../transport/index.ts';
+import { type CredentialsOf, dtls, type StreamOptions, type TlsClientOptions, tcp, tls, udp, ws, wss } from '../transport/index.ts';
+import { clientCredentials, type DtlsFlags } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
 
-/** Files for TLS; without them, servers are verified by the certificates that Node trusts. */
-export interface TlsFlags {
+/** What both ends of a connection are known by. Files for TLS; without them, servers are verified by the certificates that Node trusts. */
+export interface TlsFlags extends DtlsFlags {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -32,28 +33,34 @@ export async function tlsFiles({ ca, cert, key }: TlsFlags): Promise<TlsClientOp
   };
 }
 
-const openers: Readonly<Partial<Record<UriScheme, (options: StreamOptions, security: TlsClientOptions) => Promise<Transport>>>> = {
+/** How servers are known, and we by them. */
+export interface Security extends TlsClientOptions {
+  /** For DTLS. */
+  readonly credentials?: CredentialsOf;
+}
+
+/** What the flags name, read in, and where DTLS is needed what the environment does. */
+export async function securityOf(flags: TlsFlags, uris: readonly CoapUri[]): Promise<Security> {
+  const credentials = uris.some(({ scheme }) => scheme === 'coaps') ? await clientCredentials(flags) : undefined;
+  return { ...(await tlsFiles(flags)), ...(credentials === undefined ? {} : { credentials }) };
+}
+
+const openers: Readonly<Record<UriScheme, (options: StreamOptions, security: Security) => Promise<Transport>>> = {
   coap: (options) => udp(options),
+  coaps: (options, { credentials }) => dtls({ ...options, ...(credentials === undefined ? {} : { credentials }) }),
   'coap+tcp': (options) => tcp(options),
   'coaps+tcp': (options, security) => tls({ ...options, ...security }),
   'coap+ws': (options) => ws(options),
   'coaps+ws': (options, security) => wss({ ...options, ...security }),
 };
 
-/** Whether there is a transport for the scheme. */
-export function isReachable(scheme: UriScheme): boolean {
-  return openers[scheme] !== undefined;
-}
-
 /** One transport for each scheme among these URIs. */
-export async function transportsFor(uris: readonly CoapUri[], security: TlsClientOptions): Promise<readonly Transport[]> {
+export async function transportsFor(uris: readonly CoapUri[], security: Security): Promise<readonly Transport[]> {
   const schemes = [...new Set(uris.map(({ scheme }) => scheme))];
   const opened: Transport[] = [];
   try {
     for (const scheme of schemes) {
-      const open = openers[scheme];
-      if (open === undefined) throw new UsageError(`uri: expected a scheme that there is a transport for, got ${scheme}`);
-      opened.push(await open({ address: addressFor(uris.flatMap((uri) => (uri.scheme === scheme ? [uri.host] : []))) }, security));
+      opened.push(await openers[scheme]({ address: addressFor(uris.flatMap((uri) => (uri.scheme === scheme ? [uri.host] : []))) }, security));
     }
     return opened;
   } catch (error) {

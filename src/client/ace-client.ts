@@ -290,7 +290,10 @@ export class AceClient {
     }
   }
 
-  #resolve(host: string, port: number, scheme: UriScheme): Promise<Peer> {
+  async #resolve(host: string, port: number, scheme: UriScheme): Promise<Peer> {
+    if (this.#proxy === undefined && [...this.#profiles.values()].some(({ opens }) => opens === scheme)) {
+      return { ...(await this.#endpoint.resolve(host, port, { scheme: 'coap' })), scheme };
+    }
     return this.#endpoint.resolve(host, port, this.#proxy === undefined ? { scheme } : { proxy: this.#proxy });
   }
 

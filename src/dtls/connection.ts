@@ -7,7 +7,7 @@ import type { Agreement, ConnectionEvent, DiscardReason } from './events.ts';
 import { type FlightItem, packFlight } from './flight.ts';
 import { decodeFragments, HandshakeType } from './handshake.ts';
 import { HandshakeRun } from './handshake-run.ts';
-import { type ConnectionKeys, connectionKeys, prf } from './key-schedule.ts';
+import { type ConnectionKeys, connectionKeys, keyBlock, prf } from './key-schedule.ts';
 import { mostForgeries, mostRecords } from './limits.ts';
 import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
 import type { ByteBudget } from './reassembly.ts';
@@ -86,9 +86,8 @@ export class Connection {
   }
 
   /** For `importConnection` and `DtlsServer`: go on where another one was exported. */
-  restore({ session, isResumed, secrets, lastSent, lastReceived, records }: SavedConnection): this {
-    const randoms = { client: secrets.subarray(0, randomLength), server: secrets.subarray(randomLength, bareSecretsLength) };
-    const { client, server } = connectionKeys(session.cipherSuite, session.master, randoms);
+  restore({ session, isResumed, keyBlock, secrets, lastSent, lastReceived, records }: SavedConnection): this {
+    const { client, server } = connectionKeys(session.cipherSuite, keyBlock);
     if (this.role === 'client') this.#records.restore(records, client, server);
     else this.#records.restore(records, server, client);
     this.#lastSent = lastSent;
@@ -218,12 +217,14 @@ export class Connection {
     const session = this.#session;
     if (this.#state !== 'connected' || session === undefined)
       throw new DtlsError('ERR_DTLS_STATE', 'expected a connection whose handshake is over, got another');
-    const { role } = this;
+    const secrets = this.#secrets!;
+    const randoms = { client: secrets.subarray(0, randomLength), server: secrets.subarray(randomLength, bareSecretsLength) };
     const saved = encodeConnection({
-      role,
+      role: this.role,
       session,
       isResumed: this.#isResumed,
-      secrets: this.#secrets!,
+      keyBlock: keyBlock(session.cipherSuite, session.master, randoms),
+      secrets,
       lastSent: this.#lastSent,
       lastReceived: this.#lastReceived,
       records: this.#records.state,

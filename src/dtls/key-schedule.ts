@@ -1,5 +1,5 @@
 import { concat, concatAll, utf8 } from '../core/bytes.ts';
-import { digest, type HashName, hmac } from '../core/crypto/index.ts';
+import { type CipherParameters, digest, type HashName, hmac } from '../core/crypto/index.ts';
 import type { CipherSuite } from './cipher-suites.ts';
 import { RecordProtection, saltLength } from './record.ts';
 
@@ -54,11 +54,15 @@ export interface ConnectionKeys {
 
 /** RFC 5246, Section 6.3, for an AEAD: keys and salts, no MAC keys. */
 export function keyBlock({ hash, cipher }: CipherSuite, master: Uint8Array, randoms: Randoms): Uint8Array {
-  return prf(hash, master, 'key expansion', concat(randoms.server, randoms.client), 2 * (cipher.keyLength + saltLength));
+  return prf(hash, master, 'key expansion', concat(randoms.server, randoms.client), keyBlockLength(cipher));
 }
 
-export function connectionKeys(suite: CipherSuite, master: Uint8Array, randoms: Randoms): ConnectionKeys {
-  const block = keyBlock(suite, master, randoms);
+export function keyBlockLength({ keyLength }: CipherParameters): number {
+  return 2 * (keyLength + saltLength);
+}
+
+/** The keys that a key block holds. */
+export function connectionKeys(suite: CipherSuite, block: Uint8Array): ConnectionKeys {
   const { keyLength } = suite.cipher;
   const salts = block.subarray(2 * keyLength);
   return {

@@ -6,10 +6,11 @@ import type { CipherSuite } from './cipher-suites.ts';
 import type { ConnectionEvent, PeerIdentity } from './events.ts';
 import type { FlightItem } from './flight.ts';
 import { HandshakeType, handshakeName, Transcript } from './handshake.ts';
-import { type ConnectionKeys, connectionKeys, extendedMasterSecret, masterSecret, pskPremaster, type Randoms, verifyData } from './key-schedule.ts';
+import { type ConnectionKeys, connectionKeys, extendedMasterSecret, keyBlock, masterSecret, pskPremaster, type Randoms, verifyData } from './key-schedule.ts';
 import { decodePoint, type NamedGroup, withPoint } from './named-groups.ts';
 import type { ReceivedMessage } from './reassembly.ts';
-import { anySize, type ConnectionIds, noIds, type RecordSizes } from './record-layer.ts';
+import { largestPlaintext } from './record.ts';
+import type { ConnectionIds, RecordSizes } from './record-layer.ts';
 import { noProof, proofOf, Session } from './session.ts';
 
 /** What a handshake comes to. */
@@ -88,8 +89,8 @@ export class Negotiation {
   #sequence: number;
   suite: CipherSuite | undefined;
   extended = false;
-  ids: ConnectionIds = noIds;
-  sizes: RecordSizes = anySize;
+  ids: ConnectionIds = { send: emptyBytes, receive: emptyBytes };
+  sizes: RecordSizes = { send: largestPlaintext, receive: largestPlaintext };
   /** Of the session that comes of it; empty: it cannot be resumed. */
   sessionId: Uint8Array = emptyBytes;
   serverName: string | undefined;
@@ -114,7 +115,7 @@ export class Negotiation {
     const suite = this.suite!;
     const randoms = this.randoms!;
     this.#master = this.extended ? extendedMasterSecret(suite.hash, premaster, this.transcript.bytes()) : masterSecret(suite.hash, premaster, randoms);
-    return connectionKeys(suite, this.#master, randoms);
+    return connectionKeys(suite, keyBlock(suite, this.#master, randoms));
   }
 
   /** The keys that come of the master secret of a session and of the new randoms. */
@@ -122,7 +123,7 @@ export class Negotiation {
     this.resumed = session;
     this.suite = session.cipherSuite;
     this.#master = session.master;
-    return connectionKeys(this.suite, this.#master, this.randoms!);
+    return connectionKeys(this.suite, keyBlock(this.suite, this.#master, this.randoms!));
   }
 
   finished(side: 'client' | 'server'): FlightItem {

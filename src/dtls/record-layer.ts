@@ -24,9 +24,6 @@ export interface RecordSizes {
   readonly receive: number;
 }
 
-export const noIds: ConnectionIds = { send: emptyBytes, receive: emptyBytes };
-export const anySize: RecordSizes = { send: largestPlaintext, receive: largestPlaintext };
-
 /** All of a record layer but its keys. */
 export interface RecordState {
   readonly plainSequence: number;
@@ -48,8 +45,11 @@ export class RecordLayer implements RecordWriter {
   #read: RecordProtection | undefined;
   /** The keys are there, ChangeCipherSpec is not. */
   #pendingRead: RecordProtection | undefined;
-  #ids: ConnectionIds = noIds;
-  #sizes: RecordSizes = anySize;
+  // Each by itself, since a server holds many of these.
+  #sendId: Uint8Array = emptyBytes;
+  #receiveId: Uint8Array = emptyBytes;
+  #sendSize = largestPlaintext;
+  #receiveSize = largestPlaintext;
   #window: ReplayWindow = new ReplayWindow();
   #forgeries = 0;
   #plainSequence: number;
@@ -64,8 +64,10 @@ export class RecordLayer implements RecordWriter {
   protect(write: RecordProtection, read: RecordProtection, ids: ConnectionIds, sizes: RecordSizes): void {
     this.#write = write;
     this.#pendingRead = read;
-    this.#ids = ids;
-    this.#sizes = sizes;
+    this.#sendId = ids.send.length === 0 ? emptyBytes : ids.send;
+    this.#receiveId = ids.receive.length === 0 ? emptyBytes : ids.receive;
+    this.#sendSize = sizes.send;
+    this.#receiveSize = sizes.receive;
   }
 
   /** Go on where another one stopped. */
@@ -84,8 +86,8 @@ export class RecordLayer implements RecordWriter {
       sequence: this.#sequence,
       window: this.#window.state,
       forgeries: this.#forgeries,
-      ids: this.#ids,
-      sizes: this.#sizes,
+      ids: { send: this.#sendId, receive: this.#receiveId },
+      sizes: { send: this.#sendSize, receive: this.#receiveSize },
     };
   }
 
@@ -100,7 +102,7 @@ export class RecordLayer implements RecordWriter {
   }
 
   get hasConnectionId(): boolean {
-    return this.#ids.receive.length > 0;
+    return this.#receiveId.length > 0;
   }
 
   get isExhausted(): boolean {
@@ -119,26 +121,26 @@ export class RecordLayer implements RecordWriter {
 
   /** Most bytes of data in a record. */
   get largestData(): number {
-    return this.#ids.send.length === 0 ? this.#sizes.send : this.#sizes.send - 1;
+    return this.#sendId.length === 0 ? this.#sendSize : this.#sendSize - 1;
   }
 
   expansion(epoch: number): number {
     if (epoch === 0 || this.#write === undefined) return recordHeaderLength;
-    const id = this.#ids.send.length;
+    const id = this.#sendId.length;
     // RFC 9146 §4: the type moves behind the content.
     return this.#write.expansion + (id === 0 ? 0 : id + 1);
   }
 
   write(type: number, epoch: number, content: Uint8Array): Uint8Array {
     if (epoch === 0) return encodePlaintextRecord(type, this.#plainSequence++, content);
-    return this.#write!.seal(type, epoch, this.#sequence++, content, this.#ids.send);
+    return this.#write!.seal(type, epoch, this.#sequence++, content, this.#sendId);
   }
 
   /** What a record of epoch 1 holds, or why it is dropped. */
   open(record: DtlsRecord): Received | 'epoch' | 'replay' | 'mac' | 'full' {
     const { sequence, cid, type } = record;
     // RFC 9146 §3: with a connection ID every record has it, and without none.
-    if (!equalBytes(cid, this.#ids.receive) || (type === ContentType.tls12_cid) !== this.hasConnectionId) return 'epoch';
+    if (!equalBytes(cid, this.#receiveId) || (type === ContentType.tls12_cid) !== this.hasConnectionId) return 'epoch';
     if (!this.#window.accepts(sequence)) return 'replay';
     const opened = this.#read!.open(record);
     if (opened === undefined) {
@@ -148,7 +150,7 @@ export class RecordLayer implements RecordWriter {
     const isNewest = sequence > this.#window.highest;
     this.#window.commit(sequence);
     // RFC 8449 §4: all that is protected counts, the type and the zeros of a connection ID too.
-    if (record.fragment.length - this.#read!.overhead > this.#sizes.receive) return 'full';
+    if (record.fragment.length - this.#read!.overhead > this.#receiveSize) return 'full';
     return { ...opened, isNewest };
   }
 

@@ -1,4 +1,4 @@
-import { BytesError, concatAll, equalBytes, toHex } from '../core/bytes.ts';
+import { BytesError, concatAll, equalBytes, toKey } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import { verifyPath } from './certification-path.ts';
@@ -78,7 +78,7 @@ export class SessionCache {
   }
 
   add(session: Session): void {
-    const key = toHex(session.id);
+    const key = toKey(session.id);
     if (!session.isResumable || this.#sessions.has(key)) return;
     this.#expire();
     for (const oldest of this.#sessions.keys()) {
@@ -91,7 +91,7 @@ export class SessionCache {
   /** The session of this id, if a server with these settings goes on with it. */
   find(id: Uint8Array, settings: ServerSettings): Session | undefined {
     if (id.length === 0) return undefined;
-    const session = this.#sessions.get(toHex(id));
+    const session = this.#sessions.get(toKey(id));
     return session !== undefined && mayGoOn(session, settings, this.#env.epoch()) ? session : undefined;
   }
 

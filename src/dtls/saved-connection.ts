@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import type { Settings } from './config.ts';
-import { verifyDataLength } from './key-schedule.ts';
+import { keyBlockLength, verifyDataLength } from './key-schedule.ts';
 import { mostRecords } from './limits.ts';
 import type { RecordState } from './record-layer.ts';
 import type { Session } from './session.ts';
@@ -18,6 +18,8 @@ export interface SavedConnection {
   readonly role: 'client' | 'server';
   readonly session: Session;
   readonly isResumed: boolean;
+  /** Kept too, because to derive it takes longer than all the rest. */
+  readonly keyBlock: Uint8Array;
   /** client_random, server_random and, or not, verify_data. */
   readonly secrets: Uint8Array;
   /** message_seq of the Finished of ours and of the peer's. */
@@ -28,10 +30,10 @@ export interface SavedConnection {
 
 const Flag = { server: 1, resumed: 2 } as const;
 
-export function encodeConnection({ role, session, isResumed, secrets, lastSent, lastReceived, records }: SavedConnection): Uint8Array {
+export function encodeConnection({ role, session, isResumed, keyBlock, secrets, lastSent, lastReceived, records }: SavedConnection): Uint8Array {
   return encodeSaved(SavedKind.connection, session, (writer) => {
     writer.u8((role === 'server' ? Flag.server : 0) | (isResumed ? Flag.resumed : 0));
-    putVector8(writer, secrets).u16(lastSent).u16(lastReceived);
+    putVector8(writer.bytes(keyBlock), secrets).u16(lastSent).u16(lastReceived);
     putRecords(writer, records);
   });
 }
@@ -40,12 +42,14 @@ export function encodeConnection({ role, session, isResumed, secrets, lastSent, 
 export function decodeConnection(saved: Uint8Array): SavedConnection {
   return decodeSaved(SavedKind.connection, saved, (session, reader) => {
     const flags = reader.u8();
+    const keyBlock = reader.take(keyBlockLength(session.cipherSuite.cipher));
     const secrets = takeVector8(reader).slice();
     if (secrets.length !== bareSecretsLength && secrets.length !== secretsLength) throw badImport('two randoms', `${secrets.length} bytes`);
     return {
       role: (flags & Flag.server) === 0 ? 'client' : 'server',
       session,
       isResumed: (flags & Flag.resumed) !== 0,
+      keyBlock,
       secrets,
       lastSent: reader.u16(),
       lastReceived: reader.u16(),

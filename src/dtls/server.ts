@@ -1,4 +1,4 @@
-import { BytesError, emptyBytes, equalBytes, toHex } from '../core/bytes.ts';
+import { BytesError, emptyBytes, equalBytes, toKey } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type ServerConfig, type ServerSettings, serverSettings, within } from './config.ts';
@@ -52,7 +52,7 @@ export interface ServerPort<P extends DatagramPeer> {
 const mostTries = 16;
 
 function keyOf(id: Uint8Array | undefined): string | undefined {
-  return id === undefined || id.length === 0 ? undefined : toHex(id);
+  return id === undefined || id.length === 0 ? undefined : toKey(id);
 }
 
 /** A handshake that goes on, or an association that is there, and by which ClientHello it came to be. Of a class, since a server holds many. */
@@ -234,7 +234,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   #record(record: DtlsRecord, peer: P): void {
     if (record.type === ContentType.tls12_cid) {
-      const entry = this.#byId.get(toHex(record.cid));
+      const entry = this.#byId.get(toKey(record.cid));
       if (entry === undefined) this.#discard('unknown', peer);
       else entry.connection.receiveRecord(record, (isNewest) => this.#verified(entry, peer, isNewest));
       return;
@@ -299,7 +299,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     if (connectionIdLength === undefined) return undefined;
     for (let tries = 0; tries < mostTries; tries++) {
       const id = this.#env.random(connectionIdLength);
-      if (!this.#byId.has(toHex(id))) return id;
+      if (!this.#byId.has(toKey(id))) return id;
     }
     return emptyBytes;
   }

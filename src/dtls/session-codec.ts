@@ -1,5 +1,5 @@
 import { ByteReader, BytesError, ByteWriter, concat, constantTimeEqual, emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
-import { hmac } from '../core/crypto/index.ts';
+import { digest } from '../core/crypto/index.ts';
 import { HandshakeFailure } from './alert.ts';
 import { decodeCertificate } from './certificate.ts';
 import { suiteById } from './cipher-suites.ts';
@@ -10,13 +10,13 @@ import { decodeSpki } from './raw-public-key.ts';
 import { Session } from './session.ts';
 import { expectEnd, putVector8, putVector16, putVector24, takeVector8, takeVector16, takeVector24 } from './vector.ts';
 
-// What is kept beyond a process. The bytes begin with what they are and the version of the layout, and end with a MAC under the master secret in them: it
-// tells bytes that were damaged, and keeps who cannot read them from changing them.
+// What is kept beyond a process. The bytes begin with what they are and the version of the layout, and end with a part of their hash: it tells bytes that were
+// damaged and, since they hold secrets, keeps who cannot read them from changing them.
 
 export const SavedKind = { session: 1, connection: 2 } as const;
 export type SavedKind = (typeof SavedKind)[keyof typeof SavedKind];
 const layout = 1;
-const macLength = 16;
+const checkLength = 16;
 const masterLength = 48;
 const proofLength = 16;
 
@@ -90,25 +90,25 @@ export function takeSession(reader: ByteReader): Session {
   return new Session({ id: sessionId, cipherSuite, master, extendedMasterSecret, peerIdentity, serverName: named, established, proof });
 }
 
-const macOf = (session: Session, body: Uint8Array): Uint8Array => hmac('sha256', session.master, body).subarray(0, macLength);
+const checkOf = (body: Uint8Array): Uint8Array => digest('sha256', body).subarray(0, checkLength);
 
 /** `body` begins with the session. */
 export function encodeSaved(kind: SavedKind, session: Session, put: (writer: ByteWriter) => void): Uint8Array {
   const writer = putSession(new ByteWriter(384).u8(kind).u8(layout), session);
   put(writer);
   const body = writer.finish();
-  return concat(body, macOf(session, body));
+  return concat(body, checkOf(body));
 }
 
 /** @throws {DtlsError} `ERR_DTLS_IMPORT` */
 export function decodeSaved<T>(kind: SavedKind, saved: Uint8Array, take: (session: Session, reader: ByteReader) => T): T {
-  const body = saved.subarray(0, Math.max(0, saved.length - macLength));
+  const body = saved.subarray(0, Math.max(0, saved.length - checkLength));
   const reader = new ByteReader(body);
   try {
     const [found, version] = [reader.u8(), reader.u8()];
     if (found !== kind || version !== layout) throw badImport(`kind ${kind} of layout ${layout}`, `kind ${found} of layout ${version}`);
+    if (!constantTimeEqual(checkOf(body), saved.subarray(body.length))) throw badImport('bytes as they were saved', 'others');
     const session = takeSession(reader);
-    if (!constantTimeEqual(macOf(session, body), saved.subarray(body.length))) throw badImport('bytes as they were saved', 'others');
     const taken = take(session, reader);
     expectEnd(reader, 'saved state');
     return taken;

@@ -17,6 +17,28 @@ export interface RawOscore {
   readonly replay_window?: number;
 }
 
+/** How two parties know each other in a DTLS handshake: by a pre-shared key, or by the other's raw public key. */
+export interface RawDtlsChannel {
+  readonly psk_identity?: string;
+  readonly psk?: string;
+  readonly psk_file?: string;
+  readonly peer_key?: string;
+  readonly peer_key_file?: string;
+}
+
+/** What a process has of its own for DTLS. */
+export interface RawDtlsOwn {
+  readonly key?: string;
+  readonly key_file?: string;
+  readonly token?: 'upload' | 'psk-identity';
+}
+
+/** The secure channel to another party: one of both. */
+export interface RawChannel {
+  readonly oscore?: RawOscore;
+  readonly dtls?: RawDtlsChannel;
+}
+
 /** The file of one OSCORE security context, `context.json`. */
 export interface RawOscoreContext extends RawOscore {
   readonly store?: string;
@@ -51,6 +73,7 @@ export interface RawTls {
 export interface RawAs {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
+  readonly dtls?: RawDtlsOwn;
   readonly issuer?: string;
   readonly store: string;
   readonly token_lifetime?: number;
@@ -60,15 +83,16 @@ export interface RawAs {
   readonly transmission?: RawTransmission;
 }
 
-export interface RawAsClient {
-  readonly oscore: RawOscore;
+export interface RawAsClient extends RawChannel {
+  readonly raw_public_key_file?: string;
   readonly profiles?: readonly string[];
   readonly grants: Readonly<Record<string, { readonly scope: RawScope; readonly default?: RawScope }>>;
 }
 
-export interface RawAsResourceServer {
+export interface RawAsResourceServer extends RawChannel {
   readonly audiences: readonly string[];
-  readonly oscore?: RawOscore;
+  readonly raw_public_key_file?: string;
+  readonly derivation_key_file?: string;
   readonly profiles?: readonly string[];
   readonly token_keys: readonly RawTokenKey[];
   readonly scopes?: readonly string[];
@@ -77,12 +101,20 @@ export interface RawAsResourceServer {
   readonly iss?: boolean;
 }
 
+export interface RawIssuer extends RawChannel {
+  readonly uri: string;
+  readonly issuer?: string;
+  readonly token_keys: readonly RawTokenKey[];
+  readonly derivation_key_file?: string;
+}
+
 export interface RawRs {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
+  readonly dtls?: RawDtlsOwn;
   readonly audience: string | readonly string[];
   readonly store: string;
-  readonly issuers: readonly { readonly uri: string; readonly issuer?: string; readonly token_keys: readonly RawTokenKey[]; readonly oscore?: RawOscore }[];
+  readonly issuers: readonly RawIssuer[];
   readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   readonly aif?: boolean;
   readonly resources?: Readonly<Record<string, RawResource>>;
@@ -113,7 +145,9 @@ export interface RawResource {
 export interface RawClient {
   readonly store: string;
   readonly tls?: RawTls;
-  readonly authorization_servers: readonly { readonly uri: string; readonly oscore: RawOscore }[];
+  readonly dtls?: RawDtlsOwn;
+  readonly profiles?: readonly string[];
+  readonly authorization_servers: readonly (RawChannel & { readonly uri: string })[];
   readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
   readonly transmission?: RawTransmission;
 }
@@ -280,7 +314,27 @@ const tokenKey: Schema<RawTokenKey> = section('a token key', {
 const tlsOf = (...entries: readonly (keyof RawTls)[]): Schema<RawTls> =>
   section('files for TLS', Object.fromEntries(entries.map((entry) => [entry, optional(filePath)])));
 
-const profiles = list('profile', oneOf(['coap_oscore']));
+const profiles = list('profile', oneOf(['coap_oscore', 'coap_dtls'] as const));
+
+const pskIdentity = matching('text of 1 to 1000 characters', (value) => value !== '' && value.length <= 1000);
+const channel = {
+  oscore: optional(oscore),
+  dtls: optional(
+    section<RawDtlsChannel>('how the other party is known over DTLS: psk_identity and psk_file, or peer_key_file', {
+      psk_identity: optional(pskIdentity),
+      psk: optional(secretHex),
+      psk_file: optional(filePath),
+      peer_key: optional(hex),
+      peer_key_file: optional(filePath),
+    }),
+  ),
+};
+const dtlsOf = (...more: readonly 'token'[]): Schema<RawDtlsOwn> =>
+  section('what there is for DTLS', {
+    key: optional(secretHex),
+    key_file: optional(filePath),
+    ...(more.includes('token') ? { token: optional(oneOf(['upload', 'psk-identity'] as const)) } : {}),
+  });
 
 const transmission: Schema<RawTransmission> = section('transmission parameters (RFC 7252 Section 4.8)', {
   ack_timeout: optional(positive('seconds')),
@@ -293,6 +347,7 @@ const transmission: Schema<RawTransmission> = section('transmission parameters (
 export const asSchema: Schema<RawAs> = section('the configuration of an authorization server', {
   listen,
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
+  dtls: optional(dtlsOf()),
   issuer: optional(issuer),
   store: folderPath,
   token_lifetime: optional(seconds),
@@ -300,7 +355,8 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
     'clients by name',
     name,
     section('a client', {
-      oscore,
+      ...channel,
+      raw_public_key_file: optional(filePath),
       profiles: optional(profiles),
       grants: table('grants by audience', name, section('a grant: scope and, optionally, default', { scope, default: optional(scope) })),
     }),
@@ -310,7 +366,9 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
     name,
     section('a resource server', {
       audiences: list('audience', name),
-      oscore: optional(oscore),
+      ...channel,
+      raw_public_key_file: optional(filePath),
+      derivation_key_file: optional(filePath),
       profiles: optional(profiles),
       token_keys: list('token key', tokenKey),
       scopes: optional(list('scope name', scopeName)),
@@ -332,11 +390,18 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
 export const rsSchema: Schema<RawRs> = section('the configuration of a resource server', {
   listen,
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file', 'ca_file')),
+  dtls: optional(dtlsOf()),
   audience: oneOrMore('an audience', name),
   store: folderPath,
   issuers: list(
     'authorization server',
-    section('an authorization server', { uri: coapUri, issuer: optional(issuer), token_keys: list('token key', tokenKey), oscore: optional(oscore) }),
+    section('an authorization server', {
+      uri: coapUri,
+      issuer: optional(issuer),
+      token_keys: list('token key', tokenKey),
+      ...channel,
+      derivation_key_file: optional(filePath),
+    }),
   ),
   scopes: optional(table('scopes by name', scopeName, table('methods by path', target, methods))),
   aif: optional(yesNo),
@@ -374,7 +439,9 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
 export const clientSchema: Schema<RawClient> = section('the configuration of a client', {
   store: folderPath,
   tls: optional(tlsOf('ca_file', 'cert_file', 'key_file')),
-  authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, oscore })),
+  dtls: optional(dtlsOf('token')),
+  profiles: optional(profiles),
+  authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, ...channel })),
   defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),
   transmission: optional(transmission),
 });

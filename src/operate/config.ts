@@ -1,11 +1,9 @@
 import { resolve } from 'node:path';
 import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
-import { decode } from '../core/cbor.ts';
-import { type CoseKey, decodeCoseKey, hidePrivateParts, macAlgorithms } from '../core/cose/index.ts';
+import { type CoseKey, hidePrivateParts, macAlgorithms } from '../core/cose/index.ts';
 import { aeadParameters } from '../core/crypto/index.ts';
 import type { TokenKey } from '../core/cwt.ts';
 import { defaultLeewayCap } from '../core/cwt-times.ts';
-import { ProtocolError } from '../core/errors.ts';
 import { tokenAlgorithms } from './algorithm-names.ts';
 import { type ConfigPath, suggest } from './config-error.ts';
 import { ConfigFile } from './config-file.ts';
@@ -13,6 +11,7 @@ import {
   asSchema,
   clientSchema,
   type RawAs,
+  type RawChannel,
   type RawOscore,
   type RawRs,
   type RawScope,
@@ -20,6 +19,7 @@ import {
   type RawTransmission,
   rsSchema,
 } from './config-schema.ts';
+import { type DtlsConfig, type DtlsPeerConfig, type DtlsServerConfig, readCoseKey, readDtlsOwn, readDtlsPeer, readDtlsServer } from './dtls-config.ts';
 import { readKey } from './key-file.ts';
 import { type ListenConfig, parseListen } from './listen.ts';
 import { type OscoreConfig, readOscore } from './oscore-config.ts';
@@ -37,13 +37,22 @@ export interface TransmissionConfig {
 /** Scope names with a space between them, or the entries of an AIF: path and methods as a number (RFC 9237, Section 3). */
 export type ScopeConfig = string | readonly (readonly [path: string, methods: number])[];
 
-/** `coap_oscore`, the profile that a section `oscore` stands for. */
+/** The profiles, by name; the sections `oscore` and `dtls` stand for a channel of each. */
+const profileNumbers: Readonly<Record<string, number>> = { coap_dtls: 1, coap_oscore: 2 };
+const coapDtls = 1;
 const coapOscore = 2;
 
 /** A secure channel with a peer: what a profile of that number takes as credentials. */
 export interface ChannelConfig {
   readonly profile: number;
-  readonly credentials: OscoreConfig;
+  readonly credentials: OscoreConfig | DtlsPeerConfig | DtlsServerConfig;
+}
+
+/** Keys by the names of the parties that have them, for the DTLS profile. */
+export interface DtlsAsConfig extends DtlsConfig {
+  readonly clientKeys: Readonly<Record<string, readonly CoseKey[]>>;
+  readonly serverKeys: Readonly<Record<string, CoseKey>>;
+  readonly derivationKeys: Readonly<Record<string, Uint8Array>>;
 }
 
 export interface AsConfig {
@@ -51,6 +60,7 @@ export interface AsConfig {
   /** At least one, of different schemes. */
   readonly listen: readonly ListenConfig[];
   readonly tls: TlsConfig;
+  readonly dtls: DtlsAsConfig;
   readonly issuer?: string;
   /** Folder of the store, absolute. */
   readonly store: string;
@@ -91,6 +101,7 @@ export interface RsConfig {
   /** At least one, of different schemes. */
   readonly listen: readonly ListenConfig[];
   readonly tls: TlsConfig;
+  readonly dtls: DtlsConfig & { readonly derivationKeys: Readonly<Record<string, Uint8Array>> };
   readonly audience: string | readonly string[];
   readonly store: string;
   /** With a channel where this RS may introspect. */
@@ -121,6 +132,9 @@ export interface ClientConfig {
   readonly file: string;
   readonly store: string;
   readonly tls: TlsConfig;
+  readonly dtls: DtlsConfig;
+  /** The preferred one first. */
+  readonly profiles: readonly number[];
   readonly authorizationServers: readonly (ChannelConfig & { readonly uri: string })[];
   /** Seconds to wait for an answer. */
   readonly timeout?: number;
@@ -139,15 +153,22 @@ export function loadAsConfig(path: string): AsConfig {
   const raw = file.check(asSchema);
   const reader = new Reader(file);
   const place = reader.server(raw);
+  const dtls = readDtlsOwn(file, raw.dtls);
+  const offered = [coapOscore, ...(place.listen.some(({ scheme }) => scheme === 'coaps') ? [coapDtls] : [])];
+  const clientKeys: Record<string, readonly CoseKey[]> = {};
+  const serverKeys: Record<string, CoseKey> = {};
+  const derivationKeys: Record<string, Uint8Array> = {};
   const resourceServers = Object.entries(raw.resource_servers).map(([id, server]) => {
     const at: ConfigPath = ['resource_servers', id];
     const tokenLifetime = server.token_lifetime ?? raw.token_lifetime;
     if (server.iss === true && raw.issuer === undefined) file.problem([...at, 'iss'], 'expected an issuer at the top of the file, got none');
+    if (server.raw_public_key_file !== undefined) serverKeys[id] = reader.publicKey(server, at);
+    if (server.derivation_key_file !== undefined) derivationKeys[id] = reader.derivationKey(server, at);
     return {
       id,
       audiences: server.audiences,
-      ...(server.oscore && reader.channel(server.oscore, [...at, 'oscore'])),
-      profiles: [coapOscore],
+      ...reader.peer(server, at),
+      profiles: server.profiles?.map((profile) => profileNumbers[profile]!) ?? offered,
       tokenKeys: reader.tokenKeys(server.token_keys, [...at, 'token_keys']),
       ...(server.scopes && { scopes: server.scopes }),
       ...(tokenLifetime !== undefined && { tokenLifetime }),
@@ -165,10 +186,11 @@ export function loadAsConfig(path: string): AsConfig {
   }
   const clients = Object.entries(raw.clients).map(([id, client]) => {
     const at: ConfigPath = ['clients', id];
+    if (client.raw_public_key_file !== undefined) clientKeys[id] = [reader.publicKey(client, at)];
     return {
       id,
-      ...reader.channel(client.oscore, [...at, 'oscore']),
-      ...(client.profiles && { profiles: [coapOscore] }),
+      ...reader.needed(reader.peer(client, at), at),
+      ...(client.profiles && { profiles: client.profiles.map((profile) => profileNumbers[profile]!) }),
       grants: Object.entries(client.grants).map(([audience, grant]) => {
         const here = [...at, 'grants', audience];
         if (!scopesOf.has(audience)) {
@@ -186,6 +208,7 @@ export function loadAsConfig(path: string): AsConfig {
   return {
     file: file.path,
     ...place,
+    dtls: { ...dtls, clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     store: resolve(file.folder, raw.store),
     clients,
@@ -210,14 +233,18 @@ export function loadRsConfig(path: string): RsConfig {
   const raw = file.check(rsSchema);
   const reader = new Reader(file);
   const place = reader.server(raw);
-  const issuers = raw.issuers.map(({ uri, issuer, token_keys, oscore }, index) => {
+  const dtls = readDtlsOwn(file, raw.dtls);
+  const derivationKeys: Record<string, Uint8Array> = {};
+  const issuers = raw.issuers.map((given, index) => {
     const at: ConfigPath = ['issuers', index];
+    const { uri, issuer, token_keys } = given;
+    if (given.derivation_key_file !== undefined) derivationKeys[issuer ?? uri] = reader.derivationKey(given, at);
     if (raw.issuers.findIndex((other) => other.uri === uri) < index) file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
     return {
       uri,
       ...(issuer !== undefined && { issuer }),
       tokenKeys: reader.tokenKeys(token_keys, [...at, 'token_keys']),
-      ...(oscore && reader.channel(oscore, [...at, 'oscore'])),
+      ...reader.towards(given, at, dtls),
     };
   });
   const { leeway = 0, leeway_cap: leewayCap = defaultLeewayCap } = raw;
@@ -226,6 +253,7 @@ export function loadRsConfig(path: string): RsConfig {
   return {
     file: file.path,
     ...place,
+    dtls: { ...dtls, derivationKeys },
     audience: raw.audience,
     store: resolve(file.folder, raw.store),
     issuers,
@@ -258,18 +286,26 @@ export function loadClientConfig(path: string): ClientConfig {
   const raw = file.check(clientSchema);
   const reader = new Reader(file);
   const tls = readTls(file, raw.tls);
-  const authorizationServers = raw.authorization_servers.map(({ uri, oscore }, index) => {
+  const dtls = readDtlsOwn(file, raw.dtls);
+  const authorizationServers = raw.authorization_servers.map((given, index) => {
+    const { uri } = given;
     const at: ConfigPath = ['authorization_servers', index];
     if (raw.authorization_servers.findIndex((other) => other.uri === uri) < index) {
       file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
     }
-    return { uri, ...reader.channel(oscore, [...at, 'oscore']) };
+    if (new URL(uri).protocol === 'coaps:' && given.dtls === undefined) file.problem([...at, 'uri'], 'expected a section dtls beside a URI of coaps, got none');
+    return { uri, ...reader.needed(reader.towards(given, at, dtls), at) };
   });
+  const profiles = raw.profiles?.map((profile) => profileNumbers[profile]!) ?? [...new Set(authorizationServers.map(({ profile }) => profile))];
+  for (const [index, { profile }] of authorizationServers.entries())
+    if (!profiles.includes(profile)) file.problem(['authorization_servers', index], 'expected a channel of one of the profiles, got one of another');
   reader.finish();
   return {
     file: file.path,
     store: resolve(file.folder, raw.store),
     tls,
+    dtls,
+    profiles,
     authorizationServers,
     ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),
     confirmable: raw.defaults?.confirmable ?? true,
@@ -297,7 +333,41 @@ class Reader {
     return { listen, tls: readTls(this.#file, tls) };
   }
 
-  channel(raw: RawOscore, path: ConfigPath): ChannelConfig {
+  /** The channel of the AS with a peer of it. */
+  peer({ oscore, dtls }: RawChannel, path: ConfigPath): ChannelConfig | undefined {
+    this.#atMostOne(oscore, dtls, path);
+    if (oscore !== undefined) return this.#oscore(oscore, [...path, 'oscore']);
+    return dtls === undefined ? undefined : { profile: coapDtls, credentials: readDtlsPeer(this.#file, dtls, [...path, 'dtls']) };
+  }
+
+  /** The channel with an AS. */
+  towards({ oscore, dtls }: RawChannel, path: ConfigPath, own: DtlsConfig): ChannelConfig | undefined {
+    this.#atMostOne(oscore, dtls, path);
+    if (oscore !== undefined) return this.#oscore(oscore, [...path, 'oscore']);
+    return dtls === undefined ? undefined : { profile: coapDtls, credentials: readDtlsServer(this.#file, dtls, [...path, 'dtls'], own) };
+  }
+
+  needed(channel: ChannelConfig | undefined, path: ConfigPath): ChannelConfig {
+    if (channel !== undefined) return channel;
+    this.#file.problem(path, 'expected a section oscore or dtls, got neither');
+    return { profile: coapOscore, credentials: { masterSecret: new Uint8Array(16), senderId: new Uint8Array(1), recipientId: new Uint8Array(2) } };
+  }
+
+  publicKey(raw: { readonly raw_public_key_file?: string }, path: ConfigPath): CoseKey {
+    return readCoseKey(this.#file, path, raw, 'raw_public_key', 'raw_public_key_file', 'public');
+  }
+
+  derivationKey(raw: { readonly derivation_key_file?: string }, path: ConfigPath): Uint8Array {
+    const key = readKey(this.#file, path, { ...raw }, 'derivation_key', 'derivation_key_file') ?? new Uint8Array(16);
+    if (key.length < 16) this.#file.problem([...path, 'derivation_key_file'], `expected a key of at least 16 bytes, got ${key.length}`);
+    return key;
+  }
+
+  #atMostOne(oscore: RawOscore | undefined, dtls: RawChannel['dtls'] | undefined, path: ConfigPath): void {
+    if (oscore !== undefined && dtls !== undefined) this.#file.problem(path, 'expected one of oscore and dtls, got both');
+  }
+
+  #oscore(raw: RawOscore, path: ConfigPath): ChannelConfig {
     const credentials = readOscore(this.#file, raw, path);
     this.#contexts.push({ path, recipientId: credentials.recipientId, idContext: credentials.idContext });
     return { profile: coapOscore, credentials };
@@ -345,24 +415,7 @@ class Reader {
 
   /** A signature key is a COSE_Key in hexadecimal: with `d` at the AS, without at an RS, where it is no secret. */
   #signatureKey(raw: RawTokenKey, path: ConfigPath): CoseKey {
-    const nothing: CoseKey = { kty: 2 };
-    const parse = (bytes: Uint8Array): CoseKey => decodeCoseKey(decode(bytes));
-    const isPublic = (bytes: Uint8Array): boolean => {
-      try {
-        return parse(bytes).d === undefined;
-      } catch {
-        return false;
-      }
-    };
-    const bytes = readKey(this.#file, path, { ...raw }, 'key', 'key_file', { isPublic });
-    if (!bytes) return nothing;
-    try {
-      return parse(bytes);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#file.problem([...path, raw.key === undefined ? 'key_file' : 'key'], `expected a COSE_Key in hexadecimal: ${error.message}`);
-      return nothing;
-    }
+    return readCoseKey(this.#file, path, raw, 'key', 'key_file');
   }
 
   knownScopes(scope: RawScope, known: readonly string[] | undefined, path: ConfigPath): void {

@@ -22,7 +22,8 @@ export {
   type TransmissionConfig,
 } from './config.ts';
 export { ConfigError, type ConfigProblem } from './config-error.ts';
-export { type LabOptions, writeLab } from './lab.ts';
+export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './dtls-config.ts';
+export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
 export type { ListenConfig, TransportScheme } from './listen.ts';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
 export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './oscore-config.ts';

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 
 /** The URI schemes of the transports that there are. */
-export const transportSchemes = ['coap', 'coap+tcp', 'coaps+tcp', 'coap+ws', 'coaps+ws'] as const;
+export const transportSchemes = ['coap', 'coaps', 'coap+tcp', 'coaps+tcp', 'coap+ws', 'coaps+ws'] as const;
 export type TransportScheme = (typeof transportSchemes)[number];
 
 /** Where a server listens. */
@@ -11,9 +11,9 @@ export interface ListenConfig {
   readonly port: number;
 }
 
-/** Whether a server of the scheme needs a certificate. */
+/** Whether a server of the scheme needs a certificate, as those over TLS do. */
 export function isSecureScheme(scheme: TransportScheme): boolean {
-  return scheme.startsWith('coaps');
+  return scheme.startsWith('coaps+');
 }
 
 const isTransportScheme = (text: string): text is TransportScheme => transportSchemes.some((scheme) => scheme === text);

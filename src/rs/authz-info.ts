@@ -68,7 +68,7 @@ export class AuthzInfo {
   /** Answer a POST. It never rejects. */
   async post(request: Request): Promise<Response> {
     if (this.#pending >= this.#options.pending) {
-      this.#refused(request, 'ERR_RS_BUSY', 'too many uploads at once', Code.ServiceUnavailable);
+      this.#refused(request.peer.key, 'ERR_RS_BUSY', 'too many uploads at once', Code.ServiceUnavailable);
       return plain(Code.ServiceUnavailable, 1);
     }
     this.#pending++;
@@ -76,7 +76,7 @@ export class AuthzInfo {
       return await this.#take(request);
     } catch (error) {
       if (error instanceof AceError) {
-        this.#refused(request, error.code, error.message, error.responseCode);
+        this.#refused(request.peer.key, error.code, error.message, error.responseCode);
         return errorResponse(error);
       }
       const reason = error instanceof ProtocolError ? error.code : 'unknown';
@@ -87,11 +87,29 @@ export class AuthzInfo {
     }
   }
 
+  /** A token that came to a profile by another way. It rejects with an `AceError` for what is wrong with it. */
+  async receive(profile: ProfileInUse, upload: TokenUpload): Promise<Acceptance> {
+    const peer = 'unknown';
+    try {
+      if (this.#pending >= this.#options.pending) throw new AceError('ERR_RS_BUSY', 'too many uploads at once', { responseCode: Code.ServiceUnavailable });
+      this.#pending++;
+      try {
+        return await this.#accept(peer, profile, upload);
+      } finally {
+        this.#pending--;
+      }
+    } catch (error) {
+      if (error instanceof AceError) this.#refused(peer, error.code, error.message, error.responseCode);
+      throw error;
+    }
+  }
+
   async #take(request: Request): Promise<Response> {
     const { profile, upload } = this.#decode(request);
-    if (upload.association === undefined) return this.#accept(request, profile, upload);
+    const { key } = request.peer;
+    if (upload.association === undefined) return (await this.#accept(key, profile, upload)).response;
     try {
-      return await this.#accept(request, profile, upload);
+      return (await this.#accept(key, profile, upload)).response;
     } catch (error) {
       // RFC 9203, Section 4.2: if any verification of an update of access rights fails, the answer is 4.01.
       if (!(error instanceof AceError) || error.responseCode >= Code.InternalServerError) throw error;
@@ -113,7 +131,7 @@ export class AuthzInfo {
     );
   }
 
-  async #accept(request: Request, profile: ProfileInUse, upload: TokenUpload): Promise<Response> {
+  async #accept(peer: string, profile: ProfileInUse, upload: TokenUpload): Promise<Acceptance> {
     const { env, check } = this.#options;
     const checked = checkToken(upload.token, env.epoch(), check);
     const { claims, issuer } = checked;
@@ -132,8 +150,8 @@ export class AuthzInfo {
       ...(acceptance.saved === undefined ? {} : { saved: acceptance.saved }),
     };
     this.#bind(acceptance, token, profile);
-    this.#accepted(request, acceptance, token, profile, checked);
-    return acceptance.response;
+    this.#accepted(peer, acceptance, token, profile, checked);
+    return acceptance;
   }
 
   #bind(acceptance: Acceptance, token: AccessToken, profile: ProfileInUse): void {
@@ -154,7 +172,7 @@ export class AuthzInfo {
     }
   }
 
-  #accepted(request: Request, acceptance: Acceptance, token: AccessToken, profile: ProfileInUse, checked: CheckedToken): void {
+  #accepted(peer: string, acceptance: Acceptance, token: AccessToken, profile: ProfileInUse, checked: CheckedToken): void {
     this.#options.emit({
       type: 'token-accepted',
       credential: acceptance.credential,
@@ -162,12 +180,12 @@ export class AuthzInfo {
       expiresIn: Math.floor(this.#options.tokens.remaining(token)),
       profile: profile.name,
       update: acceptance.update,
-      peer: request.peer.key,
+      peer,
     });
   }
 
-  #refused(request: Request, reason: string, detail: string, code: number): void {
-    this.#options.emit({ type: 'token-refused', reason, detail, code: formatCode(code), peer: request.peer.key });
+  #refused(peer: string, reason: string, detail: string, code: number): void {
+    this.#options.emit({ type: 'token-refused', reason, detail, code: formatCode(code), peer });
   }
 }
 

@@ -231,7 +231,12 @@ export class ResourceServer {
   #makeProfiles(): ProfileInUse[] {
     const inUse: ProfileInUse[] = [];
     for (const { id, name, rs } of this.#options.profiles) {
-      const instance = rs?.({ env: this.#env, store: this.#options.store, emit: (event) => this.#emit({ type: 'profile', profile: name, event }) });
+      const instance = rs?.({
+        env: this.#env,
+        store: this.#options.store,
+        emit: (event) => this.#emit({ type: 'profile', profile: name, event }),
+        admit: (upload) => this.#authzInfo.receive(this.#profiles.find((profile) => profile.id === id)!, upload),
+      });
       if (instance !== undefined) inUse.push({ id, name, rs: instance });
     }
     if (inUse.length === 0) throw new ResourceServerError('ERR_RS_CONFIG', 'profiles: expected at least one that has a part for a resource server, got none');

@@ -1,27 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import { resolve } from 'node:path';
 import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { addToCounter, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
-import { untilCommitted } from './lmdb-commit.ts';
-import { checkDataFile } from './lmdb-file.ts';
+import { type Database, SharedDatabase } from './lmdb-database.ts';
+import { callers, databaseKey, freshVersion } from './lmdb-key.ts';
 import { type Store, StoreError } from './store.ts';
-
-/** The layout of entries: 1. A store that says more was written by a later release, whose entries this one would misread. */
-const storeVersion = 1;
-
-/** The first byte of a database key: the store's own entries, and the caller's. */
-const own = 0x00;
-const callers = 0x01;
-
-const versionKey: Uint8Array = databaseKey(own, utf8('version'));
-const versionText = 'ace-coap store ';
-
-/** Processes and threads that may read at once. A reader's slot is freed when its process ends, however it ends. */
-const readers = 512;
-
-type Database = RootDatabase<Uint8Array, Uint8Array>;
 
 interface Entry {
   readonly value: Uint8Array;
@@ -37,60 +19,7 @@ interface Entry {
  */
 export function lmdbStore(path: string): Store {
   const folder = resolve(path);
-  return new LmdbStore(folder, openDatabase(folder));
-}
-
-function openDatabase(folder: string): Database {
-  let database: Database | undefined;
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    for (const name of ['data.mdb', 'lock.mdb']) {
-      // LMDB itself would make them with mode 0664; it takes an empty file as a new one.
-      const file = join(folder, name);
-      closeSync(openSync(file, 'a', 0o600));
-      chmodSync(file, 0o600);
-    }
-    checkDataFile(join(folder, 'data.mdb'));
-    database = open<Uint8Array, Uint8Array>({
-      path: folder,
-      noSubdir: false, // or a folder with a dot in its name would become a file
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      useVersions: true,
-      maxReaders: readers,
-      // A commit is on the disk before its promise is fulfilled; with overlapping syncs it would only be visible.
-      overlappingSync: false,
-    });
-    checkVersion(folder, database);
-    return database;
-  } catch (cause) {
-    database?.close().catch(() => undefined);
-    if (cause instanceof StoreError) throw cause;
-    throw new StoreError('ERR_STORE_OPEN', `cannot open the store ${folder}: ${reason(cause)}`, { cause });
-  }
-}
-
-/** @throws {StoreError} `ERR_STORE_FORMAT` */
-function checkVersion(folder: string, database: Database): void {
-  // The write lock is held, so two processes that make the same store do not meet here.
-  database.transactionSync(() => {
-    const entry = database.getBinary(versionKey);
-    if (!entry) {
-      for (const _ of database.getKeys({ limit: 1 })) {
-        throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database without a version entry`);
-      }
-      database.putSync(versionKey, utf8(versionText + storeVersion), freshVersion());
-      return;
-    }
-    const text = new TextDecoder().decode(entry);
-    const version = text.startsWith(versionText) ? Number(text.slice(versionText.length)) : Number.NaN;
-    if (!Number.isInteger(version)) {
-      throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database of something else`);
-    }
-    if (version !== storeVersion) {
-      throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected store version ${storeVersion}, got ${version}; a later release of ace-coap wrote it`);
-    }
-  });
+  return new LmdbStore(folder, SharedDatabase.open(folder));
 }
 
 /**
@@ -100,14 +29,18 @@ function checkVersion(folder: string, database: Database): void {
  */
 class LmdbStore implements Store {
   readonly #folder: string;
-  readonly #database: Database;
+  readonly #shared: SharedDatabase;
   /** The last change under way for each key: changes of one process to one key queue here instead of overtaking each other in turn. */
   readonly #queues = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  constructor(folder: string, database: Database) {
+  constructor(folder: string, shared: SharedDatabase) {
     this.#folder = folder;
-    this.#database = database;
+    this.#shared = shared;
+  }
+
+  get #database(): Database {
+    return this.#shared.database;
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
@@ -160,7 +93,7 @@ class LmdbStore implements Store {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.allSettled(this.#queues.values()).then(() => this.#database.close());
+    this.#closing ??= Promise.allSettled(this.#queues.values()).then(() => this.#shared.release());
     return this.#closing;
   }
 
@@ -212,11 +145,13 @@ class LmdbStore implements Store {
     }
   }
 
+  /** lmdb gives the reason for a commit that failed in a promise of its own, which nobody else would hear. */
   async #commit(write: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await untilCommitted(write);
+      return await this.#shared.turns.join(write);
     } catch (cause) {
-      throw this.#error('write', cause);
+      const commitError = (cause as { commitError?: Promise<unknown> }).commitError;
+      throw this.#error('write', commitError ? await commitError.catch((why: unknown) => why) : cause);
     }
   }
 
@@ -225,20 +160,8 @@ class LmdbStore implements Store {
   }
 }
 
-function databaseKey(first: number, key: Uint8Array): Uint8Array {
-  const bytes = Buffer.alloc(1 + key.length); // lmdb takes the methods of Buffer
-  bytes[0] = first;
-  bytes.set(key, 1);
-  return bytes;
-}
-
 function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   return a === undefined || b === undefined ? a === b : equalBytes(a, b);
-}
-
-/** Unlike any version that the entry ever had, so that an entry deleted and made anew is not taken for the one that was read. */
-function freshVersion(): number {
-  return randomBytes(6).readUIntBE(0, 6) + 1;
 }
 
 function reason(cause: unknown): string {

@@ -12,7 +12,9 @@ import {
   DtlsServer,
   type DtlsServerConfig,
   type DtlsSessions,
+  isServerName,
   type ServerEvent,
+  type Session,
   type SessionCredentials,
 } from '../dtls/index.ts';
 import { firstAnswer, keyText } from './authenticator.ts';
@@ -26,7 +28,7 @@ type Offered = SessionCredentials & Admitted;
 
 export interface DtlsTransportOptions {
   /** What all handshakes have in common in which we are the client. */
-  readonly client?: Omit<ClientConfig, 'psk' | 'rawPublicKey' | 'connectionIdLength'>;
+  readonly client?: Omit<ClientConfig, 'psk' | 'rawPublicKey' | 'certificate' | 'connectionIdLength' | 'session' | 'serverName'>;
   /** For the sessions that `resolve` opens: the same for all servers, or by host and port. Absent: it opens none. */
   readonly credentials?: Offered | CredentialsOf;
   /** How clients are answered that open a session. Absent: they are not. */
@@ -115,6 +117,8 @@ class SessionTransport implements DtlsTransport {
   readonly #admitted: Map<Connection, Admitted> = new Map();
   /** By address. */
   readonly #places: Map<string, Place> = new Map();
+  /** What can be resumed of the sessions that we have opened, by address and host, the newest at the end. */
+  readonly #resumable: Map<string, Session> = new Map();
   /** Peers of ended sessions of which is still to be told. */
   readonly #gone: Map<string, { readonly peer: Peer; readonly error: DtlsError | undefined }> = new Map();
   #receive: ((datagram: Uint8Array, peer: Peer) => void) | undefined;
@@ -282,7 +286,7 @@ class SessionTransport implements DtlsTransport {
     return new Promise((opened, failed) => {
       let session: DtlsSession | undefined;
       const expected = 'rawPublicKey' in offered ? keyText(offered.rawPublicKey.server) : undefined;
-      const connection = clientConnection(this.#configFor(offered), this.#env, {
+      const connection = clientConnection(this.#configFor(offered, at, host), this.#env, {
         send: (datagram) => this.#below.send(datagram, at),
         emit: (event) => {
           switch (event.type) {
@@ -318,9 +322,15 @@ class SessionTransport implements DtlsTransport {
     });
   }
 
-  #configFor(offered: Offered): ClientConfig {
-    // A client whose address changes is known by the connection ID of the server. Ours would help nobody: servers stay where they are.
-    const common = { ...this.#options.client, connectionIdLength: 0 };
+  #configFor(offered: Offered, at: Peer, host: string | undefined): ClientConfig {
+    const session = this.#resumable.get(resumptionKey(at, host));
+    const common: ClientConfig = {
+      ...this.#options.client,
+      // A client whose address changes is known by the connection ID of the server. Ours would help nobody: servers stay where they are.
+      connectionIdLength: 0,
+      ...(session === undefined ? {} : { session }),
+      ...(host !== undefined && isServerName(host) ? { serverName: host } : {}),
+    };
     if ('psk' in offered) return { ...common, psk: offered.psk };
     if ('certificate' in offered) return { ...common, certificate: offered.certificate };
     const { own } = offered.rawPublicKey;
@@ -333,14 +343,31 @@ class SessionTransport implements DtlsTransport {
     place.next = undefined;
     // RFC 6347 §4.2.8: at the server, too, the new association has taken the place of the one before. One that the peer has opened is another matter.
     current?.connection.replace();
+    this.#keep(session);
     this.#makeRoom();
     this.#enter(session);
   }
 
+  /** What a later handshake can resume. */
+  #keep({ connection, at, host }: DtlsSession): void {
+    const key = resumptionKey(at, host);
+    this.#resumable.delete(key);
+    if (connection.session === undefined) return;
+    this.#resumable.set(key, connection.session);
+    if (this.#resumable.size <= this.#most) return;
+    for (const oldest of this.#resumable.keys()) {
+      this.#resumable.delete(oldest);
+      return;
+    }
+  }
+
+  get #most(): number {
+    return this.#options.sessions ?? 1024;
+  }
+
   /** Room for one more that we open. */
   #makeRoom(): void {
-    const { sessions = 1024 } = this.#options;
-    if (this.#sessions.size - this.#accepted.size < sessions) return;
+    if (this.#sessions.size - this.#accepted.size < this.#most) return;
     let quietest: DtlsSession | undefined;
     for (const session of this.#sessions.values())
       if (session.connection.role === 'client' && session.used < (quietest?.used ?? Number.POSITIVE_INFINITY)) quietest = session;
@@ -458,6 +485,10 @@ class SessionTransport implements DtlsTransport {
     }
     if (!this.#gone.has(peer.key)) this.#gone.set(peer.key, { peer, error });
   }
+}
+
+function resumptionKey({ key }: Peer, host = ''): string {
+  return `${key} ${host}`;
 }
 
 function closedError(): TransportError {

@@ -37,7 +37,9 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_STORE_KEY: ExitCode.usage,
   ERR_STORE_OPEN: ExitCode.usage,
   ERR_STORE_VALUE: ExitCode.usage,
+  ERR_DTLS_CONFIG: ExitCode.usage,
   ERR_TRANSPORT_BIND: ExitCode.usage,
+  ERR_TRANSPORT_CREDENTIALS: ExitCode.usage,
   ERR_TRANSPORT_OPTION: ExitCode.usage,
   ERR_TRANSPORT_RESOLVE: ExitCode.usage,
   ERR_TRANSPORT_SCHEME: ExitCode.usage,
@@ -45,6 +47,8 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_COAP_BACKPRESSURE: ExitCode.noAnswer,
   ERR_COAP_CONNECTION: ExitCode.noAnswer,
   ERR_COAP_HOLD_OFF: ExitCode.noAnswer,
+  ERR_COAP_SESSION: ExitCode.noAnswer,
+  ERR_DTLS_TIMEOUT: ExitCode.noAnswer,
 };
 
 /** Every error code that stands in the sources. */

@@ -25,6 +25,8 @@ export interface Run {
 
 export interface RunOptions {
   readonly cwd?: string;
+  /** Beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
   /** Called with all of standard output so far, each time when more came. */
   readonly onOutput?: (stdout: string, child: ChildProcess) => void;
@@ -32,7 +34,8 @@ export interface RunOptions {
 
 /** Runs `ace-coap` with these words. */
 export function ace(args: readonly string[], options: RunOptions = {}): Promise<Run> {
-  const child = spawn(process.execPath, [main, ...args], { cwd: options.cwd, stdio: 'pipe', timeout: longest, killSignal: 'SIGKILL' });
+  const env = { ...process.env, ...options.env };
+  const child = spawn(process.execPath, [main, ...args], { cwd: options.cwd, env, stdio: 'pipe', timeout: longest, killSignal: 'SIGKILL' });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => {

@@ -79,7 +79,7 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     ['a timeout that is none', ['get', 'coap://h/', '--timeout', '0'], /expected a number of seconds above 0/],
     ['a count that is none', ['observe', 'coap://h/', '--count', '1.5'], /expected a whole number above 0/],
     ['a scheme of something else', ['get', 'http://127.0.0.1/'], /expected one of the schemes coap, .*, got "http:/],
-    ['coaps, for which there is no DTLS', ['get', 'coaps://127.0.0.1/'], /expected coap, coap\+tcp, .*, got "coaps:.*DTLS is not supported/],
+    ['coaps without a proof', ['get', 'coaps://127.0.0.1/'], /coaps: expected --psk-identity and --psk, --peer-key .*, got none/],
     ['no URI', ['get', 'temperature'], /expected an absolute URI such as coap:\/\/host\/path, got "temperature"/],
     ['a fragment', ['put', 'coap://127.0.0.1/a#b'], /expected a URI without a fragment/],
     ['a port that is none', ['ping', 'coap://127.0.0.1:0'], /expected a port of 1 to 65535/],

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { concat, emptyBytes, fromHex, utf8 } from '../../src/core/bytes.ts';
 import { suitesOf } from '../../src/dtls/cipher-suites.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from '../../src/dtls/handshake.ts';
-import { type ConnectionKeys, connectionKeys, extendedMasterSecret, pskPremaster } from '../../src/dtls/key-schedule.ts';
+import { type ConnectionKeys, connectionKeys, extendedMasterSecret, keyBlock, pskPremaster } from '../../src/dtls/key-schedule.ts';
 import { decodeRecords } from '../../src/dtls/record.ts';
 import { Simulator } from '../support/simulator.ts';
 import { allSuites, clientAddress, clientKey, expectSameKeys, identity, nothingHeld, parties, port, psk, serverAddress, serverKey } from './parties.ts';
@@ -56,7 +56,8 @@ function keysOf(sim: Simulator): ConnectionKeys {
   const messages = concat(...fragments.map(({ type, sequence, bytes }) => encodeHandshake({ type, sequence, body: bytes })));
   const master = extendedMasterSecret('sha256', pskPremaster(psk), messages);
   const randoms = { client: fragments[0]!.bytes.slice(2, 34), server: fragments[1]!.bytes.slice(2, 34) };
-  return connectionKeys(suitesOf([suite])[0]!, master, randoms);
+  const cipherSuite = suitesOf([suite])[0]!;
+  return connectionKeys(cipherSuite, keyBlock(cipherSuite, master, randoms));
 }
 
 test('RFC 6347 4.2.4: who sent the last flight sends it again when the last flight of the peer comes again', async () => {

@@ -1,4 +1,5 @@
 import { decoders } from './decoders.ts';
+import { dtlsClientTarget, dtlsServerTarget } from './dtls.ts';
 import { endpointTarget } from './endpoint.ts';
 import type { Target } from './target.ts';
 
@@ -6,4 +7,6 @@ import type { Target } from './target.ts';
 export const targets: readonly { readonly name: string; open(): Promise<Target> }[] = [
   ...decoders.map((target) => ({ name: target.name, open: () => Promise.resolve(target) })),
   { name: 'endpoint behind a socket', open: endpointTarget },
+  { name: 'DTLS server', open: dtlsServerTarget },
+  { name: 'DTLS client', open: dtlsClientTarget },
 ];

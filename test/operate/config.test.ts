@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
-import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, writeLab } from '../../src/operate/index.ts';
+import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, type OscoreConfig, writeLab } from '../../src/operate/index.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'ace-coap-config-'));
 after(() => rmSync(base, { recursive: true, force: true }));
@@ -182,7 +182,7 @@ describe('a configuration error names file, place, path, what was expected and w
       'client.yaml',
       'store: ',
       'zzzzzzzzzzzz: 1\nstore: ',
-      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, tls, authorization_servers, defaults, transmission$/,
+      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, tls, dtls, profiles, authorization_servers, defaults, transmission$/,
     ],
     ['unknown key below', 'rs.yaml', 'use: encrypt0', 'us: encrypt0', /rs\.yaml:10:11: issuers\[0\]\.token_keys\[0\]\.us: unknown key; did you mean "use"\?$/],
     ['missing key', 'as.yaml', /^listen.*\n/m, '', /as\.yaml:3:1: listen: expected an address and a port, or a list of them, got nothing$/],
@@ -376,7 +376,7 @@ describe('keys', () => {
     const folder = await lab();
     const key = join(folder, 'keys', 'client1-as.key');
     writeFileSync(key, `${secret.slice(0, 16)}\r\n  ${secret.slice(16)}\n\n`);
-    assert.equal(toHex(loadClientConfig(folder).authorizationServers[0]!.credentials.masterSecret), secret);
+    assert.equal(toHex((loadClientConfig(folder).authorizationServers[0]!.credentials as OscoreConfig).masterSecret), secret);
     for (const text of ['', '\n', 'abc', 'xy'.repeat(16)]) {
       writeFileSync(key, text);
       assert.match(refusal(() => loadClientConfig(folder)).message, /expected a key in hexadecimal/);

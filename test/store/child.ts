@@ -3,6 +3,21 @@ import { utf8 } from '../../src/core/bytes.ts';
 import { lmdbStore } from '../../src/store/index.ts';
 
 const [folder = '', what = '', count = '1'] = process.argv.slice(2);
+
+if (what === 'reopen') {
+  const firsts: number[] = [];
+  for (let i = 0; i < Number(count); i++) {
+    const again = lmdbStore(folder);
+    firsts.push(await again.increment('n', 1));
+    await again.put(`k/${process.pid}/${i}`, utf8(`value ${i}`));
+    firsts.push(await again.increment('n', 1));
+    await again.close();
+  }
+  process.stdout.write(`${JSON.stringify(firsts)}\n`);
+  process.exit();
+}
+
+process.stdout.write('opening\n');
 const store = lmdbStore(folder);
 
 if (what === 'increment') {

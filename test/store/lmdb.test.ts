@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { open } from 'lmdb';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { lmdbStore, StoreError } from '../../src/store/index.ts';
-import { untilCommitted } from '../../src/store/lmdb-commit.ts';
+import { Turns } from '../../src/store/lmdb-turns.ts';
+import { scale } from '../support/scale.ts';
 import { storeCompliance } from './compliance.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'ace-coap-store-'));
@@ -59,7 +61,7 @@ describe('lmdbStore: files', () => {
     await store.put('a', utf8('secret'));
     assert.equal(statSync(folder).mode & 0o777, 0o700);
     assert.equal(statSync(join(folder, '..')).mode & 0o777, 0o700);
-    assert.deepEqual(readdirSync(folder).sort(), ['data.mdb', 'lock.mdb']);
+    assert.deepEqual(readdirSync(folder).sort(), ['data.mdb', 'lock.mdb', 'turn.mdb', 'turn.mdb-lock']);
     for (const name of readdirSync(folder)) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name);
     await store.close();
   });
@@ -97,7 +99,7 @@ describe('lmdbStore: several processes', () => {
     // None of the processes finds a store: that they make it at once is part of the test.
     const children = [0, 1, 2].map(() => child(folder, 'increment', String(rounds)));
     const outputs = children.map(lines);
-    for (const output of outputs) assert.equal(await next(output), 'ready');
+    for (const output of outputs) assert.deepEqual([await next(output), await next(output)], ['opening', 'ready']);
     for (const process of children) process.stdin!.write('go\n');
     const store = lmdbStore(folder);
     const mine: number[] = [];
@@ -113,11 +115,69 @@ describe('lmdbStore: several processes', () => {
     await store.close();
   });
 
+  it('a process opens the store and commits in its turn alone', async () => {
+    const folder = freshFolder();
+    await lmdbStore(folder).close();
+    const turns = new Turns(join(folder, 'turn.mdb'));
+    let over = false;
+    const turnWhile = (start: () => Promise<void>): Promise<void> => {
+      over = false;
+      return turns.join(async () => {
+        await start();
+        await new Promise((done) => setTimeout(done, 300));
+        over = true;
+      });
+    };
+    const { process, output } = await new Promise<{ process: ChildProcess; output: AsyncGenerator<string, void> }>((started) => {
+      void turnWhile(async () => {
+        const process = child(folder, 'increment');
+        const output = lines(process);
+        assert.equal(await next(output), 'opening');
+        started({ process, output });
+      });
+    });
+    assert.equal(await next(output), 'ready');
+    assert.ok(over);
+    void turnWhile(async () => {
+      process.stdin!.write('go\n');
+    });
+    assert.equal(await next(output), '[0]');
+    assert.ok(over);
+    await exit(process);
+    turns.close();
+  });
+
+  it('processes that come and go while others count lose nothing and never share a number', async () => {
+    const folder = freshFolder();
+    const [processes, rounds] = scale === 'full' ? [2_000, 1] : [4, 8];
+    const numbers: number[] = [];
+    let started = 0;
+    const runs = async (): Promise<void> => {
+      while (started++ < processes) {
+        const process = child(folder, 'reopen', String(rounds));
+        const ended = once(process, 'exit');
+        for await (const line of lines(process)) numbers.push(...(JSON.parse(line) as number[]));
+        assert.deepEqual(await ended, [0, null]);
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, runs));
+    assert.deepEqual(
+      numbers.sort((a, b) => a - b),
+      Array.from({ length: 2 * processes * rounds }, (_, i) => i),
+    );
+    const store = lmdbStore(folder);
+    let entries = 0;
+    for await (const _ of store.scan('k/')) entries++;
+    assert.equal(entries, processes * rounds);
+    await store.close();
+  });
+
   it('kill -9 after a fulfilled change keeps it, and holds up nobody', async () => {
     const folder = freshFolder();
     for (let round = 1; round <= 3; round++) {
       const process = child(folder, 'put-until-killed');
       const output = lines(process);
+      assert.equal(await next(output), 'opening');
       let last = 0;
       while (last < 20 * round) last = Number(await next(output));
       process.kill('SIGKILL');
@@ -213,28 +273,5 @@ describe('lmdbStore: what it refuses', () => {
     const later = refusal(folder);
     assert.equal(later.code, 'ERR_STORE_FORMAT');
     assert.match(later.message, /expected store version 1, got 2/);
-  });
-});
-
-describe('a transaction that LMDB aborts', () => {
-  /** A write that lmdb refuses so many times, with an error that has the reason in a promise. */
-  function refused(times: number, code: number): () => Promise<boolean> {
-    let left = times;
-    return () => {
-      if (left-- <= 0) return Promise.resolve(true);
-      const why = Object.assign(new Error('txn should abort'), { code });
-      return Promise.reject(Object.assign(new Error('Commit failed'), { commitError: Promise.reject(why) }));
-    };
-  }
-
-  it('is tried again, and is an error when it happens again and again', async () => {
-    assert.equal(await untilCommitted(refused(3, -30_779)), true);
-    await assert.rejects(untilCommitted(refused(4, -30_779)), { message: 'txn should abort' });
-  });
-
-  it('is the only reason to try again', async () => {
-    const full = refused(1, -30_792);
-    await assert.rejects(untilCommitted(full), { code: -30_792 });
-    assert.equal(await full(), true);
   });
 });

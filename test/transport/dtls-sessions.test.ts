@@ -13,6 +13,7 @@ import {
   Router,
 } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
+import type { DtlsAssociation } from '../../src/dtls/index.ts';
 import { block1, body, brief } from '../coap/harness.ts';
 import { Simulator } from '../support/simulator.ts';
 import { alice, bob, clientAddress, known, type Party, port, reach, serverAddress, simulated, whoami } from './dtls-parties.ts';
@@ -135,6 +136,9 @@ describe('sessions of coaps', () => {
     server.transport.end('alice');
     await sim.run(() => client.transport.stats()['sessions'] === 0);
     await assert.rejects(sim.finish(client.endpoint.request({ peer })), { code: 'ERR_COAP_SESSION' });
+    const again = await sim.finish(reach(client));
+    assert.notEqual(again.key, peer.key);
+    assert.equal((again.association as DtlsAssociation).isResumed, true, 'by a short handshake');
     assert.equal(await ask(sim, client), 'dtls alice');
   });
 

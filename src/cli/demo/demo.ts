@@ -3,22 +3,36 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemEnv } from '../../core/env.ts';
-import { writeLab } from '../../operate/index.ts';
+import { type LabProfile, writeLab } from '../../operate/index.ts';
 import { ExitCode } from '../exit.ts';
 import { err, out, table, waiting } from '../terminal.ts';
 import { ServerProcess } from './servers.ts';
 import { demoSteps, type StepResult, widenReading } from './steps.ts';
 
-/** A UDP port of 127.0.0.1 that is free now. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+export interface DemoFlags {
+  readonly profile?: LabProfile;
+  readonly json?: boolean;
+  readonly keep?: boolean;
+}
+
+/** The port that was bound, and free again; `undefined`: it was taken. */
+function tryPort(wanted: number): Promise<number | undefined> {
+  return new Promise((resolve) => {
     const socket = createSocket('udp4');
-    socket.once('error', reject);
-    socket.bind(0, '127.0.0.1', () => {
+    socket.once('error', () => resolve(undefined));
+    socket.bind(wanted, '127.0.0.1', () => {
       const { port } = socket.address();
       socket.close(() => resolve(port));
     });
   });
+}
+
+/** A UDP port of 127.0.0.1 that is free now, with a free one above it for sessions. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const found = await tryPort(0);
+    if (found !== undefined && found < 65_535 && (await tryPort(found + 1)) !== undefined) return found;
+  }
 }
 
 function printStep(number: number, { step, code, ok, detail }: StepResult): void {
@@ -28,22 +42,25 @@ function printStep(number: number, { step, code, ok, detail }: StepResult): void
 }
 
 /** `ace-coap demo` */
-export async function demoCommand(flags: { readonly json?: boolean; readonly keep?: boolean }): Promise<void> {
+export async function demoCommand(flags: DemoFlags): Promise<void> {
+  const { profile = 'oscore' } = flags;
   const folder = mkdtempSync(join(tmpdir(), 'ace-coap-demo-'));
   const lab = join(folder, 'lab');
-  const [asPort, rsPort] = [await freePort(), await freePort()];
+  const asPort = await freePort();
+  let rsPort = await freePort();
+  while (Math.abs(rsPort - asPort) <= 1) rsPort = await freePort();
   const as = new ServerProcess('as', lab);
   const rs = new ServerProcess('rs', lab);
   const results: StepResult[] = [];
   try {
-    await writeLab(lab, { random: systemEnv.random, asPort, rsPort });
+    await writeLab(lab, { random: systemEnv.random, asPort, rsPort, profile });
     widenReading(lab);
     await Promise.all([as.start(), rs.start()]);
     if (!flags.json) console.log(`An AS on port ${asPort} and an RS on port ${rsPort} of 127.0.0.1, each in a process of its own.\n`);
     const note = (text: string): void => {
       if (!flags.json) console.error(err('dim', `        ${text}`));
     };
-    const steps = demoSteps({ lab, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note });
+    const steps = demoSteps({ lab, profile, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note });
     for (
       let next = await waiting('first step', flags.json, () => steps.next());
       !next.done;

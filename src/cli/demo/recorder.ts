@@ -10,6 +10,14 @@ interface Recorded {
   readonly direction: 'in' | 'out';
   readonly datagram: Uint8Array;
   readonly peer: Peer;
+  /** What carries it: with DTLS another datagram. */
+  wire: Carried;
+}
+
+/** A datagram as it is on the wire, and where it went or came from. */
+interface Carried {
+  readonly datagram: Uint8Array;
+  readonly peer: Peer;
 }
 
 /** A request and its answer on the wire. */
@@ -17,6 +25,10 @@ export interface RecordedExchange {
   readonly request: Uint8Array;
   readonly response: Uint8Array | undefined;
   readonly peer: Peer;
+  /** The datagram that carried the request, and bytes of those of both. */
+  readonly wire: Carried;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
   /** The code on the wire. */
   readonly outerCode: string | null;
   /** The code that was answered: the inner one where OSCORE protected it. */
@@ -32,10 +44,32 @@ export class Recorder {
   readonly #innerCodes: { readonly at: number; readonly code: string }[] = [];
   #stage = 'start';
   #transport: DatagramTransport | undefined;
+  /** The transport below DTLS, and what came there last. */
+  #below: DatagramTransport | undefined;
+  #received: Carried | undefined;
+  #receivedBelow = 0;
 
   readonly wrap = (transport: DatagramTransport): DatagramTransport => {
-    this.#transport = transport;
-    return tap(transport, ({ direction, datagram, peer }) => this.#recorded.push({ stage: this.#stage, direction, datagram: Uint8Array.from(datagram), peer }));
+    this.#transport ??= transport;
+    return tap(transport, ({ direction, datagram: borrowed, peer }) => {
+      const datagram = Uint8Array.from(borrowed);
+      const plain = { datagram, peer };
+      const wire = peer.association !== undefined && direction === 'in' ? (this.#received ?? plain) : plain;
+      this.#recorded.push({ stage: this.#stage, direction, datagram, peer, wire });
+    });
+  };
+
+  /** The same below DTLS: what goes out there carries the last message that went out above. */
+  readonly wrapBelow = (transport: DatagramTransport): DatagramTransport => {
+    this.#below = transport;
+    return tap(transport, ({ direction, datagram: borrowed, peer }) => {
+      const carried = { datagram: Uint8Array.from(borrowed), peer };
+      const last = this.#recorded.at(-1);
+      if (direction === 'in') {
+        this.#received = carried;
+        this.#receivedBelow++;
+      } else if (last?.direction === 'out' && last.peer.association !== undefined && last.wire.datagram === last.datagram) last.wire = carried;
+    });
   };
 
   readonly emit = (event: AceClientEvent): void => {
@@ -51,8 +85,13 @@ export class Recorder {
   }
 
   /** Put a datagram on the wire again, as it was, from the client's own socket; it is not recorded as one of the client's. */
-  resend(datagram: Uint8Array, peer: Peer): void {
-    this.#transport?.send(datagram, peer);
+  resend({ datagram, peer }: Carried): void {
+    (this.#below ?? this.#transport)?.send(datagram, peer);
+  }
+
+  /** Datagrams that came in below DTLS so far. */
+  get receivedBelow(): number {
+    return this.#receivedBelow;
   }
 
   /** Datagrams that came in since `mark`. */
@@ -66,6 +105,7 @@ export class Recorder {
     for (const [index, { direction, datagram, peer, ...entry }] of this.#recorded.entries()) {
       if (index < mark || direction !== 'out' || entry.stage !== stage) continue;
       const { type, code, token } = decodeMessage(datagram);
+      const { wire } = entry;
       if (type > MessageType.NON || code === 0) continue;
       const answer = this.#recorded.findIndex(
         (other, at) => at > index && other.direction === 'in' && other.peer.key === peer.key && isAnswer(other.datagram, token),
@@ -74,9 +114,15 @@ export class Recorder {
       const outerCode = response === undefined ? null : formatCode(decodeMessage(response).code);
       // The inner message is reported right after its datagram came in.
       const inner = isProtected(response) ? this.#innerCodes.find(({ at }) => at > answer) : undefined;
-      found.push({ request: datagram, response, peer, outerCode, code: inner?.code ?? outerCode });
+      const bytes = { requestBytes: wire.datagram.length, responseBytes: this.#recorded[answer]?.wire.datagram.length ?? 0 };
+      found.push({ request: datagram, response, peer, wire, ...bytes, outerCode, code: inner?.code ?? outerCode });
     }
     return found;
+  }
+
+  /** The sessions that requests went out in. */
+  sessions(): string[] {
+    return this.#recorded.flatMap(({ direction, peer }) => (direction === 'out' && peer.association !== undefined ? [peer.key] : []));
   }
 
   /** Sender ID and Partial IV of every protected request that went out: with one key, each may stand here once. */

@@ -8,6 +8,7 @@ import { equalBytes, fromUtf8 } from '../../core/bytes.ts';
 import { decode } from '../../core/cbor.ts';
 import { systemEnv } from '../../core/env.ts';
 import { readKnownMap } from '../../core/known-map.ts';
+import type { LabProfile } from '../../operate/index.ts';
 import { openClient } from '../session.ts';
 import { type RecordedExchange, Recorder } from './recorder.ts';
 import { runCli, type ServerProcess } from './servers.ts';
@@ -26,6 +27,7 @@ export interface StepResult {
 
 export interface Stage {
   readonly lab: string;
+  readonly profile: LabProfile;
   readonly rsUri: string;
   readonly as: ServerProcess;
   readonly rs: ServerProcess;
@@ -40,19 +42,25 @@ function result(step: string, expected: string, exchange: RecordedExchange | und
   return {
     step,
     code: exchange?.code ?? null,
-    requestBytes: exchange?.request.length ?? 0,
-    responseBytes: exchange?.response?.length ?? 0,
+    requestBytes: exchange?.requestBytes ?? 0,
+    responseBytes: exchange?.responseBytes ?? 0,
     ok: exchange?.code === expected && alsoNeeded,
     detail,
   };
 }
 
-const protectedBytes = (exchange: RecordedExchange): boolean => exchange.outerCode === '2.04' || exchange.outerCode === '2.05';
+/** Whether it was in a DTLS session, or shows the codes that OSCORE shows to all. */
+const protectedBytes = (exchange: RecordedExchange): boolean =>
+  exchange.peer.association !== undefined ? exchange.wire.datagram !== exchange.request : exchange.outerCode === '2.04' || exchange.outerCode === '2.05';
 
 /** Lengths of what the RS answers to an upload (RFC 9203 Section 4.2). */
 function uploadAnswer(response: Uint8Array): { readonly nonce2: number; readonly recipientId: number | undefined } {
   const { nonce2, aceServerRecipientId } = readKnownMap('answer to the upload', tokenParameters, decode(decodeMessage(response).payload)).known;
   return { nonce2: nonce2?.length ?? 0, recipientId: aceServerRecipientId?.length };
+}
+
+function watching({ emit, wrap, wrapBelow }: Recorder): Pick<Recorder, 'emit' | 'wrap' | 'wrapBelow'> {
+  return { emit, wrap, wrapBelow };
 }
 
 /** Steps 1 to 4: from a URI to the answer. */
@@ -68,21 +76,22 @@ async function* dance(client: AceClient, recorder: Recorder, stage: Stage): Asyn
     hints?.as !== undefined && hints.audience === 'rs1',
   );
   const token = recorder.exchanges('token-request').at(-1);
+  const withOscore = stage.profile === 'oscore';
   yield result(
-    'token request over OSCORE',
+    `token request over ${withOscore ? 'OSCORE' : 'DTLS'}`,
     '2.01',
     token,
-    `${recorder.exchanges('token-request').length} exchanges, the first to show freshness`,
+    withOscore ? `${recorder.exchanges('token-request').length} exchanges, the first to show freshness` : 'in a session of its own',
     token !== undefined && protectedBytes(token),
   );
   const upload = recorder.exchanges('upload').at(-1);
-  const answer = upload?.response === undefined ? undefined : uploadAnswer(upload.response);
+  const answer = upload?.response === undefined || !withOscore ? undefined : uploadAnswer(upload.response);
   yield result(
     'upload to /authz-info',
     '2.01',
     upload,
-    `nonce2 of ${answer?.nonce2 ?? 0} bytes, server recipient id of ${answer?.recipientId ?? 0}`,
-    (answer?.nonce2 ?? 0) > 0 && answer?.recipientId !== undefined,
+    withOscore ? `nonce2 of ${answer?.nonce2 ?? 0} bytes, server recipient id of ${answer?.recipientId ?? 0}` : 'then the handshake with the key of the token',
+    !withOscore || ((answer?.nonce2 ?? 0) > 0 && answer?.recipientId !== undefined),
   );
   const get = recorder.exchanges('request').at(-1);
   yield result('protected GET', '2.05', get, `"${response.text()}"`, get !== undefined && protectedBytes(get) && response.protected);
@@ -100,36 +109,29 @@ async function* refusals(client: AceClient, recorder: Recorder, { rsUri }: Stage
 }
 
 /** Step 6: more rights for the context that lives. */
-async function* update(client: AceClient, recorder: Recorder, { rsUri }: Stage): AsyncGenerator<StepResult> {
+async function* update(client: AceClient, recorder: Recorder, { rsUri, profile }: Stage): AsyncGenerator<StepResult> {
   const mark = recorder.mark;
-  const contexts = new Set(recorder.nonces().map(senderOf));
+  const inUse = (): string[] => (profile === 'oscore' ? recorder.nonces().map(senderOf) : recorder.sessions());
+  const contexts = new Set(inUse());
+  const what = profile === 'oscore' ? 'context' : 'session';
   await client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' });
   const token = recorder.exchanges('token-request', mark).at(-1);
-  yield result('token request for more rights', '2.01', token, 'req_cnf names the key of the context');
+  yield result('token request for more rights', '2.01', token, `req_cnf names the key of the ${what}`);
   const upload = recorder.exchanges('update', mark).at(-1);
-  yield result('update of access rights', '2.01', upload, 'uploaded over the context itself', upload !== undefined && protectedBytes(upload));
+  yield result('update of access rights', '2.01', upload, `uploaded over the ${what} itself`, upload !== undefined && protectedBytes(upload));
   const put = recorder.exchanges('request', mark).at(-1);
-  const same = recorder
-    .nonces()
-    .map(senderOf)
-    .every((sender) => contexts.has(sender));
+  const same = inUse().every((sender) => contexts.has(sender));
   const led = (await client.fetch(`${rsUri}/led`)).text();
-  yield result(
-    'PUT after the update',
-    '2.04',
-    put,
-    `the LED is ${led}, ${same ? 'the context is the same' : 'the context is another one'}`,
-    led === 'on' && same,
-  );
+  yield result('PUT after the update', '2.04', put, `the LED is ${led}, the ${what} is ${same ? 'the same' : 'another one'}`, led === 'on' && same);
 }
 
 const senderOf = (nonce: string): string => nonce.slice(0, nonce.lastIndexOf(' '));
 
 /** Send a datagram from a socket of its own and wait for the answer. */
-function fromAnotherPort(datagram: Uint8Array, { address, port }: Peer): Promise<Uint8Array | undefined> {
+function fromAnotherPort(datagram: Uint8Array, { address, port }: Peer, patience = 3000): Promise<Uint8Array | undefined> {
   return new Promise((resolve, reject) => {
     const socket = createSocket('udp4');
-    const timer = setTimeout(() => socket.close(() => resolve(undefined)), 3000);
+    const timer = setTimeout(() => socket.close(() => resolve(undefined)), patience);
     socket.once('error', reject);
     socket.once('message', (answer) => {
       clearTimeout(timer);
@@ -137,6 +139,31 @@ function fromAnotherPort(datagram: Uint8Array, { address, port }: Peer): Promise
     });
     socket.send(datagram, port, address);
   });
+}
+
+/** Step 7 with DTLS: a record is good once, and from nowhere else; nobody answers another. */
+async function* recordReplays(client: AceClient, recorder: Recorder, { rsUri, rs }: Stage): AsyncGenerator<StepResult> {
+  const mark = recorder.mark;
+  await client.fetch(`${rsUri}/temperature`);
+  const { wire } = recorder.exchanges('request', mark).at(-1)!;
+  await pause(settled);
+  const served = rs.served('/temperature');
+  const untouched = (): boolean => rs.served('/temperature') === served;
+  const said = (): string => `no answer, the handler was ${untouched() ? 'not called' : 'called'}`;
+  const silent = (step: string, answerBytes: number): StepResult => ({
+    step,
+    code: null,
+    requestBytes: wire.datagram.length,
+    responseBytes: answerBytes,
+    ok: answerBytes === 0 && untouched(),
+    detail: said(),
+  });
+  const refusal = await fromAnotherPort(wire.datagram, wire.peer, 2 * settled);
+  yield silent('replay from another port', refusal?.length ?? 0);
+  const before = recorder.receivedBelow;
+  recorder.resend(wire);
+  await pause(settled);
+  yield silent('the identical datagram again', recorder.receivedBelow - before);
 }
 
 /** Step 7: a recorded message is sent again, as another request and as the same. */
@@ -162,7 +189,7 @@ async function* replays(client: AceClient, recorder: Recorder, { rsUri, rs }: St
     detail: `"${text}", the handler was ${untouched ? 'not called' : 'called'}`,
   };
   const before = recorder.mark;
-  recorder.resend(recorded.request, recorded.peer);
+  recorder.resend(recorded.wire);
   await pause(settled);
   const again = recorder.received(before)[0];
   const same = again !== undefined && recorded.response !== undefined && equalBytes(again, recorded.response);
@@ -189,20 +216,26 @@ async function* restart(client: AceClient, recorder: Recorder, stage: Stage): As
   const mark = recorder.mark;
   await client.fetch(`${stage.rsUri}/temperature`);
   const nonces = [...recorder.nonces().map((nonce) => nonce.replace(/^\w+:/, '')), ...cli];
-  const unique = new Set(nonces).size === nonces.length && cli.length > 0;
+  const withOscore = stage.profile === 'oscore';
+  const last = recorder.exchanges('request', mark).at(-1);
+  // The command line shows messages: their records are longer by as much as those of this client.
+  const record = last === undefined ? 0 : last.requestBytes - last.request.length;
+  const unique = new Set(nonces).size === nonces.length && (cli.length > 0 || !withOscore);
   yield {
     step: 'CLI after a restart of AS and RS',
     code: printed?.code ?? null,
-    requestBytes: sizes.findLast(({ out }) => out)?.bytes ?? 0,
-    responseBytes: sizes.findLast(({ out }) => !out)?.bytes ?? 0,
+    requestBytes: record + (sizes.findLast(({ out }) => out)?.bytes ?? 0),
+    responseBytes: record + (sizes.findLast(({ out }) => !out)?.bytes ?? 0),
     ok: run.code === 0 && printed?.code === '2.05' && printed.protected,
-    detail: `exit code ${run.code}, ${cli.length} protected requests`,
+    detail: `exit code ${run.code}, ${withOscore ? `${cli.length} protected requests` : 'in a session of its own'}`,
   };
   yield result(
     'client after the restart',
     '2.05',
-    recorder.exchanges('request', mark).at(-1),
-    `${nonces.length} protected requests, ${unique ? 'no number used twice' : 'a number was used twice'}`,
+    last,
+    withOscore
+      ? `${nonces.length} protected requests, ${unique ? 'no number used twice' : 'a number was used twice'}`
+      : 'in a new session, with the key that it had',
     unique,
   );
 }
@@ -217,7 +250,7 @@ async function* expiry(stage: Stage): AsyncGenerator<StepResult> {
   const recorder = new Recorder();
   // A clock that stands still: this client does not know that its token has ended.
   const started = systemEnv.epoch();
-  const client = await openClient(stage.lab, { env: { ...systemEnv, epoch: () => started }, emit: recorder.emit, wrap: recorder.wrap });
+  const client = await openClient(stage.lab, { env: { ...systemEnv, epoch: () => started }, ...watching(recorder) });
   try {
     const fresh = { scope: 'r_temp' };
     await client.fetch(`${stage.rsUri}/temperature`, fresh);
@@ -226,7 +259,7 @@ async function* expiry(stage: Stage): AsyncGenerator<StepResult> {
     await pause(2500);
     const mark = recorder.mark;
     await client.fetch(`${stage.rsUri}/temperature`, fresh);
-    yield result('the same after its expiry', '4.01', recorder.exchanges('request', mark)[0], 'the context ended with the token');
+    yield result('the same after its expiry', '4.01', recorder.exchanges('request', mark)[0], 'what it authorized ended with the token');
   } finally {
     await client.close();
   }
@@ -241,12 +274,12 @@ export function widenReading(lab: string): void {
 /** All that the demo shows, in order. */
 export async function* demoSteps(stage: Stage): AsyncGenerator<StepResult> {
   const recorder = new Recorder();
-  const client = await openClient(stage.lab, { emit: recorder.emit, wrap: recorder.wrap });
+  const client = await openClient(stage.lab, watching(recorder));
   try {
     yield* dance(client, recorder, stage);
     yield* refusals(client, recorder, stage);
     yield* update(client, recorder, stage);
-    yield* replays(client, recorder, stage);
+    yield* (stage.profile === 'oscore' ? replays : recordReplays)(client, recorder, stage);
     yield* restart(client, recorder, stage);
   } finally {
     await client.close();

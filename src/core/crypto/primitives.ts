@@ -65,7 +65,7 @@ export function aead(algorithm: number, key: Uint8Array): Aead {
 export function cipher(parameters: CipherParameters, key: Uint8Array): Aead {
   const { keyLength } = parameters;
   if (key.length !== keyLength) throw new CryptoError('ERR_CRYPTO_KEY', `expected a key of ${keyLength} bytes, got ${key.length}`);
-  return provider.aead(parameters, Uint8Array.from(key));
+  return provider.aead(parameters, new Uint8Array(key));
 }
 
 const hashLengths: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 };

@@ -4,7 +4,9 @@ import { profileCompliance } from '../compliance.ts';
 const id = Uint8Array.of(1);
 
 profileCompliance({
-  profile: oscoreProfile,
+  name: 'coap_oscore',
+  party: ({ simulator, address, port }) => ({ profile: oscoreProfile, transport: simulator.transport(address, port) }),
+  replaced: '4.01',
   badCredentials: [
     undefined,
     null,

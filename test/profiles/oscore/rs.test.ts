@@ -19,7 +19,7 @@ const osc: CborMap = new Map<number, CborValue>([
 ]);
 
 function start(sim: Simulator = simulator): ProfileAtRs {
-  return oscoreProfile.rs!({ env: sim.env('rs'), store: memoryStore(), emit: () => {} });
+  return oscoreProfile.rs!({ env: sim.env('rs'), store: memoryStore(), emit: () => {}, admit: () => assert.fail('nothing comes another way') });
 }
 
 function request(payload: Uint8Array, contentFormat: number = ContentFormat.AceCbor, association?: SecurityAssociation): Request {

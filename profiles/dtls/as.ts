@@ -1,0 +1,148 @@
+import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type ProfileAtAs } from '../../src/ace/index.ts';
+import { Code, type Layer, type Peer } from '../../src/coap/index.ts';
+import { equalBytes, toHex } from '../../src/core/bytes.ts';
+import { type CoseKey, KeyType } from '../../src/core/cose/index.ts';
+import type { Confirmation } from '../../src/core/cwt.ts';
+import { type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer } from '../../src/dtls/index.ts';
+import { DtlsProfileError, type PeerCredentials, readPeerCredentials } from './credentials.ts';
+import { KeyIds } from './key-ids.ts';
+import { derivePsk, isRawPublicKey, keyIdOf, pskLength, publicPart } from './params.ts';
+
+/** What the AS knows of keys, by the ids of its registrations. */
+export interface DtlsAtAsOptions {
+  /** Raw public keys of clients, beside those by which they prove themselves to the AS. A client gets tokens for no others (RFC 9202, Section 3.2.1). */
+  readonly clientKeys?: Readonly<Record<string, readonly CoseKey[]>>;
+  /** The raw public key of each resource server that has one. */
+  readonly serverKeys?: Readonly<Record<string, CoseKey>>;
+  /** For resource servers that derive pre-shared keys from their tokens (RFC 9202, Section 3.3.1): a key of its own that each shares with this AS. */
+  readonly derivationKeys?: Readonly<Record<string, Uint8Array>>;
+}
+
+function refuse(message: string): AceError {
+  return new AceError('ERR_DTLS_PROFILE_KEY', message, { responseCode: Code.BadRequest, error: AceErrorCode.unsupported_pop_key });
+}
+
+/**
+ * The DTLS profile at the AS: who its clients and resource servers are, and a fresh pre-shared key, or the raw public key of the client, for each token.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9202#section-3
+ */
+export function dtlsAtAs(io: AsIo, sessions: DtlsSessions<Peer>, options: DtlsAtAsOptions = {}): ProfileAtAs {
+  return new DtlsAtAs(io, sessions, options);
+}
+
+class DtlsAtAs implements ProfileAtAs, Authenticator {
+  readonly unknownKey: AceErrorCode = AceErrorCode.unsupported_pop_key;
+  readonly confidential = true;
+  readonly layers: readonly Layer[] = [];
+  readonly #io: AsIo;
+  readonly #sessions: DtlsSessions<Peer>;
+  readonly #options: DtlsAtAsOptions;
+  readonly #kids: KeyIds;
+  readonly #peers = new Map<string, PeerCredentials>();
+  readonly #byIdentity = new Map<string, PskAnswer>();
+  readonly #byKey = new Map<string, string>();
+  readonly #leave: () => void;
+
+  constructor(io: AsIo, sessions: DtlsSessions<Peer>, options: DtlsAtAsOptions) {
+    this.#io = io;
+    this.#sessions = sessions;
+    this.#options = options;
+    this.#kids = new KeyIds(io.store, io.env, io.emit);
+    this.#leave = sessions.authenticate(this);
+  }
+
+  psk(identity: Uint8Array): PskAnswer | undefined {
+    return this.#byIdentity.get(toHex(identity));
+  }
+
+  rawPublicKey(_key: unknown, spki: Uint8Array): { readonly credential: string } | undefined {
+    const credential = this.#byKey.get(toHex(spki));
+    return credential === undefined ? undefined : { credential };
+  }
+
+  async addPeer(credential: string, given: unknown): Promise<void> {
+    const credentials = readPeerCredentials(given);
+    const name = nameOf(credentials);
+    if (this.#peers.has(credential) || this.#byIdentity.has(name) || this.#byKey.has(name)) {
+      throw new DtlsProfileError('ERR_DTLS_PROFILE_USE', `expected credentials of its own for "${credential}", got those of another peer, or two`);
+    }
+    this.#peers.set(credential, credentials);
+    if ('psk' in credentials) this.#byIdentity.set(name, { credential, key: credentials.psk.key });
+    else this.#byKey.set(name, credential);
+  }
+
+  removePeer(credential: string): void {
+    const credentials = this.#peers.get(credential);
+    if (credentials === undefined) return;
+    this.#peers.delete(credential);
+    this.#byIdentity.delete(nameOf(credentials));
+    this.#byKey.delete(nameOf(credentials));
+    this.#sessions.end(credential);
+  }
+
+  async bind(grant: Grant): Promise<Binding | undefined> {
+    const { coseKey, kid } = grant.request.reqCnf ?? {};
+    if (coseKey !== undefined) return this.#bindRawPublicKey(grant, this.#registered(grant.client, coseKey));
+    if (kid === undefined) return this.#bindPsk(grant);
+    const known = this.#keysOf(grant.client).find((key) => equalBytes(keyIdOf(key), kid));
+    if (known !== undefined) return this.#bindRawPublicKey(grant, known);
+    return (await this.#kids.extend(grant, kid)) ? update(kid) : undefined;
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return { peers: this.#peers.size, keyIds: this.#kids.size };
+  }
+
+  async close(): Promise<void> {
+    this.#leave();
+    this.#kids.close();
+    this.#peers.clear();
+    this.#byIdentity.clear();
+    this.#byKey.clear();
+  }
+
+  #keysOf(client: string): readonly CoseKey[] {
+    // Clients stand under this name where the AS adds its peers.
+    const channel = this.#peers.get(`client:${client}`);
+    const proved = channel !== undefined && 'rawPublicKey' in channel ? [channel.rawPublicKey] : [];
+    return [...(this.#options.clientKeys?.[client] ?? []), ...proved];
+  }
+
+  /** RFC 9202, Section 3.2.1: the AS MUST check that the key is the client's. Under the name that the client gave it. */
+  #registered(client: string, asked: CoseKey): CoseKey {
+    if (!isRawPublicKey(asked)) throw refuse('req_cnf: expected a key on P-256, P-384 or Ed25519, got another');
+    const spki = encodeSpki(asked)!;
+    if (!this.#keysOf(client).some((key) => equalBytes(encodeSpki(key)!, spki))) throw refuse('req_cnf: expected a key of the client, got another');
+    return asked;
+  }
+
+  /** RFC 9202, Section 3.2.1. The key stands in an update too: nothing is then left to what the RS remembers. */
+  #bindRawPublicKey(grant: Grant, key: CoseKey): Binding {
+    const server = this.#options.serverKeys?.[grant.resourceServer];
+    if (server === undefined) throw refuse('req_cnf: expected none, since the resource server has no raw public key');
+    return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, response: () => ({ rsCnf: { coseKey: publicPart(server) } }) };
+  }
+
+  /** RFC 9202, Section 3.3.1. */
+  async #bindPsk(grant: Grant): Promise<Binding> {
+    const derivationKey = this.#options.derivationKeys?.[grant.resourceServer];
+    const kid = await this.#kids.allocate(grant);
+    const named: CoseKey = { kty: KeyType.Symmetric, kid };
+    if (derivationKey !== undefined) {
+      const response = (token: Uint8Array): { cnf: Confirmation } => ({ cnf: { coseKey: { ...named, k: derivePsk(derivationKey, token) } } });
+      return { claims: { cnf: { coseKey: named } }, confidential: false, response };
+    }
+    const cnf: Confirmation = { coseKey: { ...named, k: this.#io.env.random(pskLength) } };
+    return { claims: { cnf }, confidential: true, response: () => ({ cnf }) };
+  }
+}
+
+/** RFC 9202, Section 4: an update has the identifier in the token, and no key in the response. */
+function update(kid: Uint8Array): Binding {
+  return { claims: { cnf: { kid: kid.slice() } }, confidential: false, response: () => ({}) };
+}
+
+function nameOf(credentials: PeerCredentials): string {
+  return toHex('psk' in credentials ? credentials.psk.identity : encodeSpki(credentials.rawPublicKey)!);
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fromHex, utf8 } from '../../src/core/bytes.ts';
+import { decode } from '../../src/core/cbor.ts';
+import { type CoseKey, decodeCoseKey } from '../../src/core/cose/index.ts';
+import { systemEnv } from '../../src/core/env.ts';
+import { ConfigError, type LabProfile, loadAsConfig, loadClientConfig, loadRsConfig, writeLab } from '../../src/operate/index.ts';
+
+const base = mkdtempSync(join(tmpdir(), 'ace-coap-dtls-config-'));
+after(() => rmSync(base, { recursive: true }));
+let labs = 0;
+
+async function lab(profile: LabProfile): Promise<string> {
+  const folder = join(base, `lab${++labs}`);
+  await writeLab(folder, { random: systemEnv.random, profile });
+  return folder;
+}
+
+function edit(folder: string, name: string, change: (text: string) => string): void {
+  const file = join(folder, name);
+  writeFileSync(file, change(readFileSync(file, 'utf8')));
+}
+
+function refused(load: () => unknown): string {
+  try {
+    load();
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+  }
+  return assert.fail('it was loaded');
+}
+
+const keyOf = (folder: string, name: string): CoseKey => decodeCoseKey(decode(fromHex(readFileSync(join(folder, 'keys', name), 'utf8').trim())));
+
+test('a lab of pre-shared keys: one with the AS for each, and sessions on the port above', async () => {
+  const folder = await lab('dtls-psk');
+  const [as, rs, client] = [loadAsConfig(folder), loadRsConfig(folder), loadClientConfig(folder)];
+  assert.deepEqual(
+    as.listen.map(({ scheme, port }) => `${scheme} ${port}`),
+    ['coap 5783', 'coaps 5784'],
+  );
+  assert.deepEqual(as.clients[0]!.credentials, client.authorizationServers[0]!.credentials);
+  assert.deepEqual(as.resourceServers[0]!.credentials, rs.issuers[0]!.credentials);
+  const key = fromHex(readFileSync(join(folder, 'keys', 'client1-as.key'), 'utf8').trim());
+  assert.deepEqual(as.clients[0]!.credentials, { psk: { identity: utf8('client1'), key } });
+  assert.deepEqual([as.clients[0]!.profile, as.resourceServers[0]!.profiles, client.profiles], [1, [1], [1]]);
+  assert.equal(client.authorizationServers[0]!.uri, 'coaps://127.0.0.1:5784/token');
+});
+
+test('a lab of raw public keys: each has its own, and what the others know of it', async () => {
+  const folder = await lab('dtls-rpk');
+  const [as, rs, client] = [loadAsConfig(folder), loadRsConfig(folder), loadClientConfig(folder)];
+  for (const [config, name] of [
+    [as, 'as'],
+    [rs, 'rs1'],
+    [client, 'client1'],
+  ] as const)
+    assert.deepEqual(config.dtls.ownKey, keyOf(folder, `${name}.key`));
+  assert.deepEqual(as.dtls.serverKeys, { rs1: keyOf(folder, 'rs1.pub') });
+  assert.deepEqual(as.clients[0]!.credentials, { rawPublicKey: keyOf(folder, 'client1.pub') });
+  assert.deepEqual(client.authorizationServers[0]!.credentials, { rawPublicKey: { server: keyOf(folder, 'as.pub'), own: keyOf(folder, 'client1.key') } });
+  assert.equal(keyOf(folder, 'as.pub').d, undefined);
+});
+
+test('keys to derive others from, keys of clients beside their channel, and profiles by name', async () => {
+  const folder = await lab('dtls-psk');
+  writeFileSync(join(folder, 'keys', 'derive.key'), 'ab'.repeat(16), { mode: 0o600 });
+  writeFileSync(join(folder, 'keys', 'c.pub'), readFileSync(join(await lab('dtls-rpk'), 'keys', 'client1.pub'), 'utf8'));
+  edit(folder, 'as.yaml', (text) =>
+    text
+      .replace('    audiences: [rs1]', '    audiences: [rs1]\n    derivation_key_file: keys/derive.key')
+      .replace('    grants:', '    raw_public_key_file: keys/c.pub\n    profiles: [coap_dtls, coap_oscore]\n    grants:'),
+  );
+  edit(folder, 'rs.yaml', (text) => text.replace('    token_keys:', '    derivation_key_file: keys/derive.key\n    token_keys:'));
+  edit(folder, 'client.yaml', (text) => `${text}\nprofiles: [coap_oscore, coap_dtls]\ndtls: { token: psk-identity }\n`);
+  const as = loadAsConfig(folder);
+  const derivationKey = new Uint8Array(16).fill(0xab);
+  assert.deepEqual(as.dtls.derivationKeys, { rs1: derivationKey });
+  assert.deepEqual(as.dtls.clientKeys, { client1: [keyOf(folder, 'c.pub')] });
+  assert.deepEqual(as.clients[0]!.profiles, [1, 2]);
+  assert.deepEqual(loadRsConfig(folder).dtls.derivationKeys, { 'coaps://127.0.0.1:5784/token': derivationKey });
+  const client = loadClientConfig(folder);
+  assert.deepEqual([client.profiles, client.dtls.token], [[2, 1], 'psk-identity']);
+});
+
+test('what is wrong with keys for DTLS is said with its place', async () => {
+  const psk = await lab('dtls-psk');
+  const section = 'dtls: { psk_identity: client1, psk_file: keys/client1-as.key }';
+  const client = (replacement: string): string => {
+    const text = readFileSync(join(psk, 'client.yaml'), 'utf8');
+    const file = join(psk, 'other.yaml');
+    writeFileSync(file, text.replace(section, replacement), { mode: 0o600 });
+    return file;
+  };
+  for (const [replacement, said] of [
+    ['dtls: { psk_identity: client1 }', /dtls: expected either psk_file or psk, got neither/],
+    ['dtls: { psk_file: keys/client1-as.key }', /expected either peer_key_file or peer_key, got neither/],
+    ['dtls: { psk_identity: client1, psk_file: keys/client1-as.key, peer_key: "a1" }', /expected either psk_identity or a peer key, got both/],
+    ['', /authorization_servers\[0\]: expected a section oscore or dtls, got neither/],
+    [`${section}\n    oscore: { master_secret_file: keys/rs1-as.key, sender_id: "01", recipient_id: "02" }`, /expected one of oscore and dtls, got both/],
+    ['oscore: { master_secret_file: keys/rs1-as.key, sender_id: "01", recipient_id: "02" }', /uri: expected a section dtls beside a URI of coaps, got none/],
+    [`${section}\nprofiles: [coap_oscore]`, /authorization_servers\[0\]: expected a channel of one of the profiles/],
+    [`${section}\ndtls: { token: header }`, /dtls\.token: expected one of upload, psk-identity, got "header"/],
+  ] as const)
+    assert.match(
+      refused(() => loadClientConfig(client(replacement))),
+      said,
+    );
+  const rpk = await lab('dtls-rpk');
+  edit(rpk, 'client.yaml', (text) => text.replace(/^dtls: .*$/m, ''));
+  assert.match(
+    refused(() => loadClientConfig(rpk)),
+    /expected a section dtls with a key at the top of the file/,
+  );
+  edit(rpk, 'as.yaml', (text) => text.replace('key_file: keys/as.key', 'key_file: keys/as.pub'));
+  assert.match(
+    refused(() => loadAsConfig(rpk)),
+    /dtls\.key_file: expected a key on P-256, P-384 or Ed25519 with its private part/,
+  );
+  chmodSync(join(rpk, 'keys', 'rs1.key'), 0o644);
+  assert.match(
+    refused(() => loadRsConfig(rpk)),
+    /rs1\.key: expected a key file that its owner alone may use/,
+  );
+  // Public keys are for everybody.
+  chmodSync(join(rpk, 'keys', 'client1.pub'), 0o644);
+  edit(rpk, 'as.yaml', (text) => text.replace('key_file: keys/as.pub', 'key_file: keys/as.key'));
+  assert.equal(loadAsConfig(rpk).clients.length, 1);
+});

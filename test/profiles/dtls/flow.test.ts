@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AceError } from '../../../src/ace/index.ts';
+import type { AceResponse } from '../../../src/client/index.ts';
+import { DtlsParties, type Mode } from './parties.ts';
+
+const modes: readonly Mode[] = ['psk', 'psk-identity', 'derived', 'rpk'];
+
+for (const mode of modes) {
+  test(`RFC 9202 2, ${mode}: from a URI to a protected answer, more rights in the same session, and nothing readable on the wire`, async () => {
+    const parties = await new DtlsParties(mode).start();
+    assert.equal(await parties.fetch('/temperature', { scope: 'r_temp' }), '2.05 21.5');
+    assert.deepEqual(parties.steps, ['probe', 'hints', 'token-request', 'token-response', 'upload', 'context', 'request', 'response']);
+    assert.equal(await parties.fetch('/temperature', { scope: 'r_temp' }), '2.05 21.5');
+    assert.equal(await parties.fetch('/led', { method: 'PUT', payload: 'blue' }), '2.04');
+    assert.equal(parties.led, 'blue');
+    for (const { datagram } of parties.simulator.wire) assert.ok(!/21\.5|blue/.test(Buffer.from(datagram).toString('latin1')));
+    await parties.close();
+  });
+}
+
+test('RFC 9202 4: the rights of a session grow without another handshake', async () => {
+  for (const mode of ['psk', 'derived', 'rpk'] as const) {
+    const parties = await new DtlsParties(mode).start();
+    assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+    const { accepted } = parties.rsSessions.stats();
+    assert.equal(await parties.fetch('/led', { method: 'PUT', payload: 'on' }), '2.04');
+    assert.ok(parties.steps.includes('update'), mode);
+    assert.deepEqual(parties.rsSessions.stats()['accepted'], accepted);
+    assert.equal(accepted, 1);
+    await parties.close();
+  }
+});
+
+test('RFC 9202 3.3.2: a coaps URI is enough, and with the token in the handshake nothing is uploaded', async () => {
+  const parties = await new DtlsParties('psk-identity').start();
+  const response = await parties.finish(parties.client.fetch('coaps://10.0.0.2/temperature'));
+  assert.equal(`${response.codeText} ${response.text()} ${response.protected}`, '2.05 21.5 true');
+  const uploads = parties.rsEvents.flatMap((event) => (event.type === 'request-served' && event.reason === 'authz-info' ? [event] : []));
+  assert.deepEqual(uploads, []);
+  assert.ok(parties.rsEvents.some(({ type }) => type === 'token-accepted'));
+  await parties.close();
+});
+
+test('RFC 9202 5: when the last token ends, a lasting request hears 4.01 and the session ends; the next request gets a new token', async () => {
+  for (const mode of ['psk', 'rpk'] as const) {
+    const parties = await new DtlsParties(mode, { tokenLifetime: 20 }).start();
+    const observed = parties.client.observe('coap://10.0.0.2/temperature');
+    const first = (await parties.finish(observed.next())) as IteratorResult<AceResponse>;
+    assert.equal(first.value.text(), '21.5');
+    assert.equal(parties.rsSessions.stats()['accepted'], 1);
+    const ended = assert.rejects(observed.next(), (error: AceError) => error.code === 'ERR_ACE_TOKEN_ENDED');
+    await parties.simulator.sleep(25_000);
+    await ended;
+    assert.equal(parties.rsSessions.stats()['accepted'], 0);
+    assert.equal(parties.rs.stats()['profile1.keys'], 0);
+    assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+    await parties.close();
+  }
+});
+
+test('a session that ends while its token lasts is opened again, without another token', async () => {
+  const parties = await new DtlsParties('psk').start();
+  await parties.fetch('/temperature');
+  const credentials = parties.rsEvents.flatMap((event) => (event.type === 'token-accepted' ? [event.credential] : []));
+  assert.equal(parties.rsSessions.end(credentials[0]!), 1);
+  await parties.simulator.sleep(100);
+  parties.steps.length = 0;
+  assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+  assert.deepEqual(parties.steps, ['request', 'response']);
+  await parties.close();
+});
+
+test('two clients have their own rights, at one RS', async () => {
+  for (const mode of ['psk', 'rpk'] as const) {
+    const parties = await new DtlsParties(mode).start();
+    const other = parties.newClient('c2');
+    assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+    assert.equal(await parties.fetch('/led', {}, other), '2.05 off');
+    assert.equal(await parties.fetch('/temperature', { upgrade: false }), '2.05 21.5');
+    assert.equal(await parties.fetch('/led', { upgrade: false }), '4.03');
+    assert.equal(parties.rsSessions.stats()['accepted'], 2);
+    await other.close();
+    await parties.close();
+  }
+});
+
+test('a client, an RS and an AS that restart go on with what their stores have', async () => {
+  for (const mode of modes) {
+    const parties = await new DtlsParties(mode).start();
+    assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+    await parties.client.close();
+    parties.client = parties.newClient('c1');
+    parties.steps.length = 0;
+    assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+    assert.deepEqual(parties.steps, ['context', 'request', 'response'], mode);
+    await parties.rs.close();
+    await parties.startRs();
+    parties.steps.length = 0;
+    assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+    assert.deepEqual(parties.steps, ['request', 'response'], mode);
+    await parties.as.close();
+    await parties.startAs();
+    assert.equal(await parties.fetch('/led', { method: 'PUT', payload: 'on' }), '2.04');
+    assert.ok(parties.steps.includes('update'), mode);
+    await parties.close();
+  }
+});
