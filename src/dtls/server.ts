@@ -369,7 +369,8 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
         this.#sweep = undefined;
       }
     }
-    this.#port.emit({ ...event, connection, peer: entry.peer });
+    // The event is made for us alone: a copy would cost more than what it tells.
+    this.#port.emit(Object.assign(event, { connection, peer: entry.peer }));
   }
 
   #handshakeEnded({ connection, host }: Entry<P>): void {
