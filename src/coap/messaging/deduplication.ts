@@ -1,4 +1,6 @@
+import { equalBytes } from '../../core/bytes.ts';
 import type { Deadline } from '../deadline.ts';
+import { tokenIn } from '../message/message.ts';
 import type { PeerState } from './peer-state.ts';
 
 /** How far the answer to a received message is; `Acknowledged`: by an Empty message, so that a response must travel separately. */
@@ -104,4 +106,9 @@ export class Deduplication {
     if (seen.get(oldest.id) === oldest) seen.delete(oldest.id);
     if (seen.size === 0) oldest.state.release();
   }
+}
+
+/** Whether a kept reply answers this token: an id that was taken again too early, with another token, is no duplicate. */
+export function answersToken(reply: Uint8Array, token: Uint8Array): boolean {
+  return equalBytes(tokenIn(reply), token);
 }

@@ -4,11 +4,11 @@ import { Deadlines, Task } from '../deadline.ts';
 import { CoapError, type CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import { codeClass, formatCode, isRequest, isResponse } from '../message/code.ts';
-import { type Body, decodeMessage, encodeEmpty, encodeParts, type Message, type MessageFormat, MessageType, tokenIn, writeId } from '../message/message.ts';
-import { Deduplication, Incoming, Progress } from './deduplication.ts';
+import { type Body, decodeMessage, encodeEmpty, encodeParts, type Message, type MessageFormat, MessageType, writeId } from '../message/message.ts';
+import { answersToken, Deduplication, Incoming, Progress } from './deduplication.ts';
 import { GroupMessageIds, MessageIds } from './message-id.ts';
 import type { DerivedParameters } from './parameters.ts';
-import { PeerState } from './peer-state.ts';
+import { PeerState, placeOf } from './peer-state.ts';
 import type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './port.ts';
 import { RandomPool } from './random-pool.ts';
 import type { Reachability } from './reachability.ts';
@@ -17,16 +17,6 @@ import { Transmission, type TransmissionListener } from './transmission.ts';
 
 /** So many times ACK_TIMEOUT a Reset to a message that takes no part in NSTART is waited for. */
 const resetPatience = 4;
-
-/** Whether a kept reply answers this token: an id that was taken again too early, with another token, is no duplicate. */
-function answersToken(reply: Uint8Array, token: Uint8Array): boolean {
-  return equalBytes(tokenIn(reply), token);
-}
-
-/** A peer, in words. */
-export function placeOf({ address, port }: Peer): string {
-  return `${address} port ${port}`;
-}
 
 /**
  * The message layer over datagrams: reliability, duplicates, message ids, congestion control.

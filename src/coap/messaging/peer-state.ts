@@ -53,3 +53,8 @@ export class PeerState {
     }
   }
 }
+
+/** Where a peer is, in words. */
+export function placeOf({ address, port }: Peer): string {
+  return `${address} port ${port}`;
+}

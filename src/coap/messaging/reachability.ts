@@ -95,7 +95,7 @@ export class Reachability {
 
   /** A new value for this peer. */
   echoOption(peer: Peer): Option {
-    return opaqueOption(OptionNumber.Echo, this.#values.issue(placeOf(peer)));
+    return opaqueOption(OptionNumber.Echo, this.#values.issue(boundTo(peer)));
   }
 
   /**
@@ -105,7 +105,7 @@ export class Reachability {
   readEcho({ state }: Received, options: readonly Option[]): readonly Option[] {
     if (state === undefined) return options;
     const echo = findOption(options, OptionNumber.Echo);
-    const age = echo === undefined ? undefined : this.#values.age(echo.value, placeOf(state.peer));
+    const age = echo === undefined ? undefined : this.#values.age(echo.value, boundTo(state.peer));
     if (age === undefined) return options;
     if (age < this.#window && !state.reachable) this.show(state);
     return withoutOptions(options, OptionNumber.Echo);
@@ -113,7 +113,7 @@ export class Reachability {
 }
 
 /** What a value is bound to: the peer, and where it is if that can change. */
-function placeOf(peer: Peer): EchoEndpoint {
+function boundTo(peer: Peer): EchoEndpoint {
   const { key, address, port, association } = peer;
   return { peer: association === undefined ? peer : { key: `${key} at ${address} port ${port}`, address, port } };
 }
