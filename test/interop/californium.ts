@@ -21,6 +21,16 @@ export interface EndpointOptions {
   /** Of a server; 0, or none, is any that is free. */
   readonly port?: number;
   readonly change?: ContextChange;
+  readonly dtls?: CaliforniumDtls;
+}
+
+/** How Scandium shakes hands. */
+export interface CaliforniumDtls {
+  readonly suite: string;
+  readonly psk?: { readonly identity: string; readonly key: string };
+  /** In place of it: the SubjectPublicKeyInfo of the only key that is taken, in hexadecimal digits. */
+  readonly trusts?: string;
+  readonly connectionIdLength?: number;
 }
 
 function hex(bytes: Uint8Array | undefined): string | undefined {
@@ -118,6 +128,11 @@ export class CaliforniumClient {
     });
     const { cancelled } = told;
     return { responses: told.responses.map(heard), ...(cancelled === undefined ? {} : { cancelled: heard(cancelled) }) };
+  }
+
+  /** The next request begins with a handshake that resumes the session. */
+  async resume(): Promise<void> {
+    await this.#peer.tell({ do: 'resume', id: this.#id });
   }
 
   /** Let it go on from this sender sequence number. */

@@ -16,6 +16,7 @@ import {
   provideGnutls,
   provideLibcoap,
   provideNodeCoap,
+  provideNodeDtlsClient,
   provideOpenssl,
   providePion,
   ToolError,
@@ -31,6 +32,7 @@ try {
   console.log(`node-coap ${provideNodeCoap()}`);
   console.log(provideOpenssl());
   console.log(`GnuTLS ${provideGnutls()}`);
+  console.log(`node-dtls-client ${provideNodeDtlsClient()}`);
   console.log(`pion/dtls ${providePion()}`);
 } catch (error) {
   if (!(error instanceof ToolError)) throw error;

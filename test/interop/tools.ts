@@ -152,3 +152,21 @@ export function provideNodeCoap(): string {
   if (!existsSync(file)) throw new ToolError('the npm package coap not found: run npm ci');
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
+
+/** The newest that Node 20 runs. */
+const nodeDtlsClientVersion = '1.1.1';
+/** Where npm puts it: it is no dependency of ours. */
+export const nodeDtlsClient: string = join(cache, 'node-dtls-client');
+
+/** node-dtls-client by the name of its package, and its version. */
+export function provideNodeDtlsClient(): string {
+  const file = join(nodeDtlsClient, 'node_modules', 'node-dtls-client', 'package.json');
+  const version = (): string | undefined => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : undefined);
+  if (version() !== nodeDtlsClientVersion) {
+    console.log(`node-dtls-client ${nodeDtlsClientVersion} not found: installing it`);
+    mkdirSync(nodeDtlsClient, { recursive: true });
+    const installed = run('npm', 'install', '--prefix', nodeDtlsClient, '--no-audit', '--no-fund', '--save-exact', `node-dtls-client@${nodeDtlsClientVersion}`);
+    if (!installed.ok) throw new ToolError(`npm install node-dtls-client@${nodeDtlsClientVersion} failed:\n${installed.text}`);
+  }
+  return nodeDtlsClientVersion;
+}

@@ -16,6 +16,7 @@ import org.eclipse.californium.elements.util.StringUtil;
 import org.eclipse.californium.oscore.HashMapCtxDB;
 import org.eclipse.californium.oscore.OSCoreCtx;
 import org.eclipse.californium.oscore.OSCoreEndpointContextInfo;
+import org.eclipse.californium.scandium.DTLSConnector;
 
 /** A client endpoint. */
 final class Asking {
@@ -30,6 +31,11 @@ final class Asking {
 
   void close() {
     endpoint.destroy();
+  }
+
+  /** The next request begins with a handshake that resumes the session. */
+  void resume() {
+    ((DTLSConnector) endpoint.getConnector()).forceResumeAllSessions();
   }
 
   /** The response, or null in the place of its code if there is none within the time that the order gives. */

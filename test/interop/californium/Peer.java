@@ -16,6 +16,7 @@ import org.eclipse.californium.elements.tcp.netty.TcpClientConnector;
 import org.eclipse.californium.elements.tcp.netty.TcpServerConnector;
 import org.eclipse.californium.oscore.HashMapCtxDB;
 import org.eclipse.californium.oscore.OSCoreCoapStackFactory;
+import org.eclipse.californium.scandium.config.DtlsConfig;
 
 /** A Californium endpoint, or many, that do what lines of JSON on the standard input say: serve and ask. Each line is answered with one line. */
 public final class Peer {
@@ -26,6 +27,7 @@ public final class Peer {
   public static void main(String[] arguments) throws IOException {
     CoapConfig.register();
     TcpConfig.register();
+    DtlsConfig.register();
     // Without this, the first endpoint writes a file of settings into the working directory.
     Configuration.createStandardWithoutFile();
     Peer peer = new Peer();
@@ -52,6 +54,11 @@ public final class Peer {
         return client(order).ask(order);
       case "observe":
         return client(order).observe(order);
+      case "spki":
+        return CBORObject.NewMap().Add("spki", Dtls.spki());
+      case "resume":
+        client(order).resume();
+        return CBORObject.NewMap();
       case "rewind":
         client(order).rewind(order.get("to").AsInt32());
         return CBORObject.NewMap();
@@ -93,7 +100,7 @@ public final class Peer {
   }
 
   /** An endpoint of the loopback interface; without contexts it knows nothing of OSCORE. */
-  private static CoapEndpoint endpoint(CBORObject order, boolean serves, HashMapCtxDB contexts) {
+  private static CoapEndpoint endpoint(CBORObject order, boolean serves, HashMapCtxDB contexts) throws Exception {
     Configuration settings = new Configuration(Configuration.getStandard());
     settings.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, 100_000);
     if (order.ContainsKey("blockSize")) {
@@ -104,7 +111,8 @@ public final class Peer {
     int port = order.ContainsKey("port") ? order.get("port").AsInt32() : 0;
     InetSocketAddress local = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
     boolean tcp = order.ContainsKey("transport") && order.get("transport").AsString().equals("tcp");
-    if (!tcp) builder.setInetSocketAddress(local);
+    if (order.ContainsKey("dtls")) builder.setConnector(Dtls.connector(order.get("dtls"), local, settings, serves));
+    else if (!tcp) builder.setInetSocketAddress(local);
     else if (serves) builder.setConnector(new TcpServerConnector(local, settings));
     else builder.setConnector(new TcpClientConnector(settings));
     if (contexts != null) builder.setCoapStackFactory(new OSCoreCoapStackFactory()).setCustomCoapStackArgument(contexts);
