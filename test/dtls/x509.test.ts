@@ -2,8 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, emptyBytes } from '../../src/core/bytes.ts';
 import { CryptoError, useCrypto } from '../../src/core/crypto/index.ts';
+import { decodeCertificate } from '../../src/dtls/certificate.ts';
 import { decodeFragments, encodeHandshake, type HandshakeMessage, HandshakeType } from '../../src/dtls/handshake.ts';
-import { type ClientConfig, type ConnectionEvent, clientConnection, DtlsError, type DtlsServerConfig, type PeerIdentity } from '../../src/dtls/index.ts';
+import {
+  type ClientConfig,
+  type ConnectionEvent,
+  clientConnection,
+  DtlsError,
+  type DtlsServerConfig,
+  decodeSession,
+  encodeSession,
+  type PeerIdentity,
+} from '../../src/dtls/index.ts';
 import { decodeClientHello, decodeServerHello, encodeCertificates, encodeRawPublicKey } from '../../src/dtls/messages.ts';
 import { decodeRecords, encodePlaintextRecord } from '../../src/dtls/record.ts';
 import { Simulator } from '../support/simulator.ts';
@@ -384,4 +394,37 @@ test('the portable crypto provider reads no certificates, and says so', async ()
   } finally {
     await useCrypto('node');
   }
+});
+
+test('RFC 5246 7.3: a session of certificates is resumed while their paths are good, and both sides are asked about them again', async () => {
+  const { notAfter } = decodeCertificate(certificate('server'));
+  const both = await connect(mutualClient, { ...mutualServer, maxSessions: 10 }, notAfter - 3600);
+  const { sim, server } = both;
+  const session = decodeSession(encodeSession(both.client.connection.session!));
+  assert.deepEqual(session.peerIdentity, identityOf(both.client.all('connected')));
+  both.client.connection.close();
+  await sim.sleep(100);
+  const again = (address: string, config: Partial<ClientConfig> = {}): ClientParty =>
+    accepting(new ClientParty(sim, { ...mutualClient, session, ...config }, address), server).client;
+  const resumed = again('10.0.0.3');
+  resumed.connection.start();
+  await sim.run(() => resumed.connection.isConnected, 10_000);
+  await sim.sleep(100);
+  assert.ok(resumed.connection.agreement!.isResumed);
+  await expectSameKeys(sim, { client: resumed, server });
+  assert.deepEqual([resumed.all('peer-certificate').length, server.all('peer-certificate').length], [1, 2]);
+  const [first, second] = server.all('connected');
+  assert.deepEqual(second!.peerIdentity, first!.peerIdentity);
+  for (const [address, config, after, reason] of [
+    ['10.0.0.4', { certificate: { roots: [certificate('other-root')], host } }, 0, /unknown_ca/],
+    ['10.0.0.5', { certificate: { roots, host: 'other.example' } }, 0, /bad_certificate/],
+    ['10.0.0.6', {}, 3600_000, /certificate_expired/],
+  ] as const) {
+    await sim.sleep(after);
+    const client = again(address, config);
+    client.connection.start();
+    await sim.run(() => client.connection.isClosed, 10_000);
+    assert.match(client.error!.message, reason);
+  }
+  assert.equal(server.all('connected').length, 2);
 });
