@@ -2,6 +2,7 @@ import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
 import { asRecord, openDtls } from './dtls.ts';
 import { importRow } from './dtls-import.ts';
+import { pskHandshakes, rpkHandshakes, unknownIdentity } from './handshakes.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { memoryNames, memoryRow } from './memory.ts';
 import { oscoreWays } from './oscore.ts';
@@ -101,6 +102,11 @@ export const benches: readonly Bench[] = [
   oscoreGet(),
   dtlsGet(),
   { name: 'oscore-restart', run: async (progress) => [await restartRow(progress)] },
+  { name: 'dtls-psk-handshake', run: (progress) => pskHandshakes('dtls-psk-handshake', 1, progress) },
+  { name: 'dtls-psk-handshake-16', run: (progress) => pskHandshakes('dtls-psk-handshake-16', 16, progress) },
+  { name: 'dtls-rpk-handshake', run: (progress) => rpkHandshakes('dtls-rpk-handshake', 1, progress) },
+  { name: 'dtls-rpk-handshake-16', run: (progress) => rpkHandshakes('dtls-rpk-handshake-16', 16, progress) },
+  { name: 'dtls-unknown-identity', run: unknownIdentity },
   { name: 'dtls-import', run: async (progress) => [await importRow(progress)] },
   inProcess('oscore-protect', () => oscoreWays().protect),
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),

@@ -24,6 +24,10 @@ export class ServerProcess {
     return new ServerProcess(name, child, port);
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** CPU time since the start in microseconds: user and system, of all its threads; no server starts a process. */
   async cpu(): Promise<number> {
     return (await this.ask<{ cpu: number }>('cpu')).cpu;

@@ -25,7 +25,7 @@ export function printTable(rows: readonly Row[]): void {
     row.value.toLocaleString('en'),
     row.unit,
     row.peer,
-    row.ratio.toFixed(2),
+    row.ratio === null ? '-' : row.ratio.toFixed(2),
     row.server_cpu_us === null ? '' : `${row.server_cpu_us.toFixed(row.server_cpu_us < 10 ? 2 : 1)} us`,
   ]);
   const widths = heads.map((head, column) => Math.max(head.length, ...cells.map((row) => row[column]!.length)));
@@ -38,6 +38,7 @@ export function printTable(rows: readonly Row[]): void {
   console.log(line(heads));
   console.log(widths.map((width) => '-'.repeat(width)).join('  '));
   for (const row of cells) console.log(line(row));
+  for (const { bench, unit, note } of rows) if (note !== undefined) console.log(`\n${bench}, ${unit}: ${note}`);
   console.log(
     '\nA ratio above 1 means that ours is better: of servers and libraries, CPU time for each request or operation, theirs by ours; of sizes and of times that have a limit, the limit by the value.',
   );

@@ -58,9 +58,12 @@ export function isRawPublicKey(key: CoseKey): boolean {
   return encodeSpki(key) !== undefined;
 }
 
-/** What names a raw public key: the kid that it has, or its thumbprint. */
+/** Bytes of a thumbprint that tell the keys of one client apart. */
+const keyIdLength = 8;
+
+/** What names a raw public key: the kid that it has, or the beginning of its thumbprint. */
 export function keyIdOf(key: CoseKey): Uint8Array {
-  return key.kid ?? thumbprint(key);
+  return key.kid ?? thumbprint(key).slice(0, keyIdLength);
 }
 
 /** The public part of a raw public key, with its name. */

@@ -206,7 +206,7 @@ export class ByteWriter {
   #length = 0;
 
   constructor(capacity = 64) {
-    this.#buffer = new Uint8Array(capacity);
+    this.#buffer = capacity > 64 ? carve(capacity) : new Uint8Array(capacity);
   }
 
   get length(): number {

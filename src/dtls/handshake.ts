@@ -53,15 +53,19 @@ function u24At(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
 }
 
+function putHeader(bytes: Uint8Array, at: number, type: number, sequence: number, whole: number, offset: number, length: number): void {
+  bytes[at] = type;
+  putU24(bytes, at + 1, whole);
+  bytes[at + 4] = sequence >>> 8;
+  bytes[at + 5] = sequence;
+  putU24(bytes, at + 6, offset);
+  putU24(bytes, at + 9, length);
+}
+
 /** A part of the message with its header (RFC 6347, Section 4.2.2). */
 export function encodeFragment({ type, sequence, body }: HandshakeMessage, offset: number, length: number): Uint8Array {
   const bytes = carve(handshakeHeaderLength + length);
-  bytes[0] = type;
-  putU24(bytes, 1, body.length);
-  bytes[4] = sequence >>> 8;
-  bytes[5] = sequence;
-  putU24(bytes, 6, offset);
-  putU24(bytes, 9, length);
+  putHeader(bytes, 0, type, sequence, body.length, offset, length);
   bytes.set(body.subarray(offset, offset + length), handshakeHeaderLength);
   return bytes;
 }
@@ -87,30 +91,33 @@ export function decodeFragments(content: Uint8Array): readonly HandshakeFragment
   return at === content.length && at > 0 ? fragments : undefined;
 }
 
+/** A full handshake of PSK fits; others let it grow. */
+const usualLength = 512;
+
 /** All handshake messages so far, which Finished, CertificateVerify and the session hash sign. Whole, because EdDSA signs them and not their hash. */
 export class Transcript {
-  #messages: Uint8Array[] = [];
+  #buffer: Uint8Array = new Uint8Array(usualLength);
   #length = 0;
 
-  add(message: HandshakeMessage): void {
-    const encoded = encodeHandshake(message);
-    this.#messages.push(encoded);
-    this.#length += encoded.length;
+  add({ type, sequence, body }: HandshakeMessage): void {
+    const start = this.#length;
+    this.#length += handshakeHeaderLength + body.length;
+    if (this.#length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(this.#length, 2 * this.#buffer.length));
+      grown.set(this.#buffer.subarray(0, start));
+      this.#buffer = grown;
+    }
+    putHeader(this.#buffer, start, type, sequence, body.length, 0, body.length);
+    this.#buffer.set(body, start + handshakeHeaderLength);
   }
 
   /** A cookie exchange does not count (RFC 6347, Section 4.2.1). */
   reset(): void {
-    this.#messages = [];
     this.#length = 0;
   }
 
+  /** A view that holds until the next message. */
   bytes(): Uint8Array {
-    const all = new Uint8Array(this.#length);
-    let at = 0;
-    for (const message of this.#messages) {
-      all.set(message, at);
-      at += message.length;
-    }
-    return all;
+    return this.#buffer.subarray(0, this.#length);
   }
 }

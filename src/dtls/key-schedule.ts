@@ -9,14 +9,17 @@ import { RecordProtection, saltLength } from './record.ts';
  * @see https://www.rfc-editor.org/rfc/rfc5246#section-5
  */
 export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
-  const labelled = concat(utf8(label), seed);
   const out = new Uint8Array(length);
-  let a = labelled;
+  let a = hmac(hash, secret, concat(utf8(label), seed));
+  // A(i), and after it label and seed, which stay.
+  const input = concat(a, utf8(label), seed);
   for (let at = 0; at < length; ) {
-    a = hmac(hash, secret, a);
-    const block = hmac(hash, secret, concat(a, labelled));
-    out.set(block.subarray(0, length - at), at);
+    const block = hmac(hash, secret, input);
+    out.set(block.length > length - at ? block.subarray(0, length - at) : block, at);
     at += block.length;
+    if (at >= length) break;
+    a = hmac(hash, secret, a);
+    input.set(a);
   }
   return out;
 }

@@ -151,7 +151,7 @@ export class RecordLayer implements RecordWriter {
     this.#window.commit(sequence);
     // RFC 8449 §4: all that is protected counts, the type and the zeros of a connection ID too.
     if (record.fragment.length - this.#read!.overhead > this.#receiveSize) return 'full';
-    return { ...opened, isNewest };
+    return { type: opened.type, content: opened.content, isNewest };
   }
 
   /** Forget the keys. */

@@ -344,6 +344,10 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   #emit(event: ConnectionEvent, entry: Entry<P>): void {
     const { connection } = entry;
+    if (event.type === 'data') {
+      this.#port.emit({ type: 'data', data: event.data, connection, peer: entry.peer });
+      return;
+    }
     if (event.type === 'connected') {
       this.#handshakeEnded(entry);
       entry.random = undefined;
@@ -365,7 +369,8 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
         this.#sweep = undefined;
       }
     }
-    this.#port.emit({ ...event, connection, peer: entry.peer });
+    // The event is made for us alone: a copy would cost more than what it tells.
+    this.#port.emit(Object.assign(event, { connection, peer: entry.peer }));
   }
 
   #handshakeEnded({ connection, host }: Entry<P>): void {

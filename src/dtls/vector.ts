@@ -42,7 +42,12 @@ export function u16List(bytes: Uint8Array): readonly number[] {
 }
 
 export function fromU16List(numbers: readonly number[]): Uint8Array {
-  return Uint8Array.from(numbers.flatMap((number) => [number >>> 8, number & 0xff]));
+  const bytes = new Uint8Array(2 * numbers.length);
+  for (let i = 0; i < numbers.length; i++) {
+    bytes[2 * i] = numbers[i]! >>> 8;
+    bytes[2 * i + 1] = numbers[i]!;
+  }
+  return bytes;
 }
 
 /** @throws {HandshakeFailure} `decode_error` */

@@ -1,5 +1,6 @@
 import { defaultPorts } from '../coap/index.ts';
-import { type DtlsTransportOptions, dtls } from './dtls.ts';
+import { dtls } from './dtls.ts';
+import type { DtlsTransportOptions } from './dtls-options.ts';
 import { TransportError } from './errors.ts';
 import { addressOf, endpointOn, type Scheme, sourceFor } from './scheme.ts';
 

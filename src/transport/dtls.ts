@@ -4,47 +4,19 @@ import {
   type Admitted,
   type Authenticator,
   type CertificateAnswer,
-  type ClientConfig,
   type Connection,
-  clientConnection,
   type DtlsAssociation,
-  DtlsError,
+  type DtlsError,
   DtlsServer,
-  type DtlsServerConfig,
   type DtlsSessions,
-  isServerName,
   type ServerEvent,
-  type Session,
-  type SessionCredentials,
 } from '../dtls/index.ts';
-import { firstAnswer, keyText } from './authenticator.ts';
-import { type DtlsPeer, DtlsSession } from './dtls-session.ts';
+import { firstAnswer } from './authenticator.ts';
+import { DtlsDialler } from './dtls-dialler.ts';
+import type { DtlsTransportEvent, DtlsTransportOptions, Offered } from './dtls-options.ts';
+import { DtlsSession } from './dtls-session.ts';
 import { TransportError } from './errors.ts';
 import { type UdpOptions, udp } from './udp.ts';
-
-/** How this side proves itself to the server of a host, and what it takes as proof of it. `undefined`: with that host there is no session. */
-export type CredentialsOf = (host: string, port: number) => Offered | undefined | Promise<Offered | undefined>;
-type Offered = SessionCredentials & Admitted;
-
-export interface DtlsTransportOptions {
-  /** What all handshakes have in common in which we are the client. */
-  readonly client?: Omit<ClientConfig, 'psk' | 'rawPublicKey' | 'certificate' | 'connectionIdLength' | 'session' | 'serverName'>;
-  /** For the sessions that `resolve` opens: the same for all servers, or by host and port. Absent: it opens none. */
-  readonly credentials?: Offered | CredentialsOf;
-  /** How clients are answered that open a session. Absent: they are not. */
-  readonly server?: DtlsServerConfig;
-  /** Who they may be. More are added by `authenticate`. */
-  readonly authenticator?: Authenticator;
-  /** Sessions that we have opened; the one that was quiet for longest ends for a new one. Default 1,024. For those of clients: `server.maxConnections`. */
-  readonly sessions?: number;
-  readonly env?: Env;
-  readonly emit?: (event: DtlsTransportEvent) => void;
-}
-
-export type DtlsTransportEvent =
-  | { readonly type: 'session'; readonly state: 'opened' | 'closed'; readonly peer: Peer; readonly error?: DtlsError }
-  /** A handshake that led to no session. */
-  | { readonly type: 'handshake-failed'; readonly role: 'client' | 'server'; readonly peer: Peer; readonly error: DtlsError };
 
 /** CoAP over DTLS: one socket for all sessions, those that we have opened and those that others have. */
 export interface DtlsTransport extends DatagramTransport, DtlsSessions<Peer> {
@@ -52,12 +24,6 @@ export interface DtlsTransport extends DatagramTransport, DtlsSessions<Peer> {
   /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
 }
-
-/** Content types, as a datagram shows them by its first byte. */
-const Content = { Alert: 21, Handshake: 22, ApplicationData: 23 } as const;
-/** Handshake types that only clients send: client_hello, certificate_verify, client_key_exchange; and only servers, but for Certificate, which both do. */
-const ofClients: ReadonlySet<number> = new Set([1, 15, 16]);
-const ofServers: ReadonlySet<number> = new Set([0, 2, 3, 4, 12, 13, 14]);
 
 /**
  * CoAP over DTLS on a UDP socket that is bound when the promise is fulfilled.
@@ -86,19 +52,6 @@ export function dtlsOver(below: DatagramTransport, options: DtlsTransportOptions
   return new SessionTransport(below, options);
 }
 
-/** What we have opened, or are about to, at one address. */
-interface Place {
-  current: DtlsSession | undefined;
-  /** The handshake whose session takes the place of `current`. */
-  next: Connection | undefined;
-  /** Settled when the handshake that was asked for last is over: at one address there is one at a time. */
-  turn: Promise<unknown>;
-  /** Those that wait for their turn, and the one that has it. */
-  waiting: number;
-  /** The last of them that was asked for by the name of its host. */
-  named: { readonly host: string; readonly opened: Promise<DtlsPeer> } | undefined;
-}
-
 class SessionTransport implements DtlsTransport {
   readonly scheme = 'coaps';
   readonly local: DatagramTransport['local'];
@@ -106,6 +59,7 @@ class SessionTransport implements DtlsTransport {
   readonly #options: DtlsTransportOptions;
   readonly #env: Env;
   readonly #server: DtlsServer<Peer> | undefined;
+  readonly #dialler: DtlsDialler;
   /** The newest at the end. */
   readonly #authenticators: Authenticator[] = [];
   /** By the keys of their peers. */
@@ -115,10 +69,6 @@ class SessionTransport implements DtlsTransport {
   readonly #acceptedAt: Map<string, DtlsSession> = new Map();
   /** Clients whose handshake goes on, as what they were let in. */
   readonly #admitted: Map<Connection, Admitted> = new Map();
-  /** By address. */
-  readonly #places: Map<string, Place> = new Map();
-  /** What can be resumed of the sessions that we have opened, by address and host, the newest at the end. */
-  readonly #resumable: Map<string, Session> = new Map();
   /** Peers of ended sessions of which is still to be told. */
   readonly #gone: Map<string, { readonly peer: Peer; readonly error: DtlsError | undefined }> = new Map();
   #receive: ((datagram: Uint8Array, peer: Peer) => void) | undefined;
@@ -133,6 +83,13 @@ class SessionTransport implements DtlsTransport {
     this.#options = options;
     this.#env = env;
     if (authenticator !== undefined) this.#authenticators.push(authenticator);
+    this.#dialler = new DtlsDialler(options, env, {
+      send: (datagram, at) => below.send(datagram, at),
+      opened: (session) => this.#enter(session),
+      data: (data, session) => this.#deliver(data, session),
+      ended: (session, error) => this.#ended(session, error),
+      failed: (peer, error) => this.#emit({ type: 'handshake-failed', role: 'client', peer, error }),
+    });
     if (server === undefined) return;
     this.#server = new DtlsServer(server, env, {
       send: (datagram, at) => below.send(datagram, at),
@@ -145,7 +102,7 @@ class SessionTransport implements DtlsTransport {
       sessions: this.#sessions.size,
       accepted: this.#accepted.size,
       admitted: this.#admitted.size,
-      places: this.#places.size,
+      places: this.#dialler.size,
       handshakes: this.#server?.stats().handshakes ?? 0,
     };
   }
@@ -153,7 +110,9 @@ class SessionTransport implements DtlsTransport {
   start(receive: (datagram: Uint8Array, peer: Peer) => void, watcher?: SessionWatcher): void {
     this.#receive = receive;
     this.#watcher = watcher;
-    this.#below.start((datagram, at) => this.#datagram(datagram, at));
+    this.#below.start((datagram, at) => {
+      if (!this.#dialler.receive(datagram, at)) this.#server?.receive(datagram, at);
+    });
   }
 
   send(datagram: Uint8Array, peer: Peer): void {
@@ -186,19 +145,14 @@ class SessionTransport implements DtlsTransport {
   async resolve(host: string, port: number, scheme: UriScheme = 'coaps'): Promise<Peer> {
     if (scheme !== 'coaps') throw new TransportError('ERR_TRANSPORT_SCHEME', `expected the scheme coaps, got ${scheme}`);
     const at = await this.#below.resolve(host, port);
-    const known = this.#opened(at, host);
+    const known = this.#dialler.known(at, host);
     if (known !== undefined) return known;
     const { credentials } = this.#options;
     const offered = typeof credentials === 'function' ? await credentials(host, port) : credentials;
-    if (offered !== undefined) return this.#opened(at, host) ?? this.#open(at, offered, host);
-    const session = this.#places.get(at.key)?.current ?? this.#acceptedAt.get(at.key);
+    if (offered !== undefined) return this.#dialler.known(at, host) ?? this.#dialler.open(at, offered, host);
+    const session = this.#dialler.at(at) ?? this.#acceptedAt.get(at.key);
     if (session !== undefined) return session.peer;
     throw new TransportError('ERR_TRANSPORT_CREDENTIALS', `expected credentials for a session with ${host} port ${port}, got none`);
-  }
-
-  #opened({ key }: Peer, host: string): DtlsPeer | Promise<DtlsPeer> | undefined {
-    const { current, named } = this.#places.get(key) ?? {};
-    return current?.host === host ? current.peer : named?.host === host ? named.opened : undefined;
   }
 
   authenticate(authenticator: Authenticator): () => void {
@@ -210,7 +164,7 @@ class SessionTransport implements DtlsTransport {
   }
 
   async connect({ address, port }: Peer, credentials: Offered): Promise<Peer & { readonly association: DtlsAssociation }> {
-    return this.#open(await this.#below.resolve(address, port), credentials);
+    return this.#dialler.open(await this.#below.resolve(address, port), credentials);
   }
 
   end(credential: string): number {
@@ -227,151 +181,12 @@ class SessionTransport implements DtlsTransport {
 
   async #close(): Promise<void> {
     this.#server?.close();
-    for (const { next, current } of [...this.#places.values()]) {
-      next?.close();
-      current?.connection.close();
-    }
+    this.#dialler.close();
     await this.#below.close();
   }
 
   #emit(event: DtlsTransportEvent): void {
     this.#options.emit?.(event);
-  }
-
-  /** At one address there may be a session that we have opened, the handshake for the next, and a client with a session or a handshake of its own. */
-  #datagram(datagram: Uint8Array, at: Peer): void {
-    const place = this.#places.get(at.key);
-    if (place === undefined) {
-      this.#server?.receive(datagram, at);
-      return;
-    }
-    const { current, next } = place;
-    const [type] = datagram;
-    const handshake = type === Content.Handshake && datagram[3] === 0 && datagram[4] === 0 ? datagram[13]! : -1;
-    if (!ofClients.has(handshake)) {
-      // Data may come under keys that are new, or no longer.
-      const isNext = next !== undefined && type !== Content.ApplicationData && type !== Content.Alert;
-      if (!isNext && current?.connection.receive(datagram) === true) return;
-      if (next?.receive(datagram) === true || ofServers.has(handshake)) return;
-    }
-    this.#server?.receive(datagram, at);
-  }
-
-  #open(at: Peer, offered: Offered, host?: string): Promise<DtlsPeer> {
-    let place = this.#places.get(at.key);
-    if (place === undefined) {
-      place = { current: undefined, next: undefined, turn: Promise.resolve(), waiting: 0, named: undefined };
-      this.#places.set(at.key, place);
-    }
-    const here = place;
-    here.waiting++;
-    const opened = here.turn.then(() => this.#shakeHands(here, at, offered, host));
-    const named = host === undefined ? undefined : { host, opened };
-    if (named !== undefined) here.named = named;
-    const over = (): void => {
-      here.waiting--;
-      if (named !== undefined && here.named === named) here.named = undefined;
-      this.#leave(at, here);
-    };
-    here.turn = opened.then(over, over);
-    return opened;
-  }
-
-  #leave({ key }: Peer, place: Place): void {
-    if (place.waiting === 0 && place.current === undefined) this.#places.delete(key);
-  }
-
-  #shakeHands(place: Place, at: Peer, offered: Offered, host: string | undefined): Promise<DtlsPeer> {
-    if (this.#closing !== undefined) return Promise.reject(closedError());
-    return new Promise((opened, failed) => {
-      let session: DtlsSession | undefined;
-      const expected = 'rawPublicKey' in offered ? keyText(offered.rawPublicKey.server) : undefined;
-      const connection = clientConnection(this.#configFor(offered, at, host), this.#env, {
-        send: (datagram) => this.#below.send(datagram, at),
-        emit: (event) => {
-          switch (event.type) {
-            case 'data':
-              this.#deliver(event.data, session!);
-              break;
-            case 'peer-key':
-              if (keyText(event.key) === expected) connection.acceptPeer();
-              else connection.rejectPeer();
-              break;
-            case 'peer-certificate':
-              // The engine has looked for the roots and the name.
-              connection.acceptPeer();
-              break;
-            case 'connected':
-              session = new DtlsSession(connection, at, event, offered.credential, host);
-              this.#dialled(place, session);
-              opened(session.peer);
-              break;
-            case 'closed':
-              if (session !== undefined) this.#ended(session, event.error, place);
-              else {
-                place.next = undefined;
-                const error = event.error ?? closedError();
-                if (error instanceof DtlsError) this.#emit({ type: 'handshake-failed', role: 'client', peer: at, error });
-                failed(error);
-              }
-          }
-        },
-      });
-      place.next = connection;
-      connection.start();
-    });
-  }
-
-  #configFor(offered: Offered, at: Peer, host: string | undefined): ClientConfig {
-    const session = this.#resumable.get(resumptionKey(at, host));
-    const common: ClientConfig = {
-      ...this.#options.client,
-      // A client whose address changes is known by the connection ID of the server. Ours would help nobody: servers stay where they are.
-      connectionIdLength: 0,
-      ...(session === undefined ? {} : { session }),
-      ...(host !== undefined && isServerName(host) ? { serverName: host } : {}),
-    };
-    if ('psk' in offered) return { ...common, psk: offered.psk };
-    if ('certificate' in offered) return { ...common, certificate: offered.certificate };
-    const { own } = offered.rawPublicKey;
-    return { ...common, rawPublicKey: own === undefined ? {} : { own } };
-  }
-
-  #dialled(place: Place, session: DtlsSession): void {
-    const { current } = place;
-    place.current = session;
-    place.next = undefined;
-    // RFC 6347 §4.2.8: at the server, too, the new association has taken the place of the one before. One that the peer has opened is another matter.
-    current?.connection.replace();
-    this.#keep(session);
-    this.#makeRoom();
-    this.#enter(session);
-  }
-
-  /** What a later handshake can resume. */
-  #keep({ connection, at, host }: DtlsSession): void {
-    const key = resumptionKey(at, host);
-    this.#resumable.delete(key);
-    if (connection.session === undefined) return;
-    this.#resumable.set(key, connection.session);
-    if (this.#resumable.size <= this.#most) return;
-    for (const oldest of this.#resumable.keys()) {
-      this.#resumable.delete(oldest);
-      return;
-    }
-  }
-
-  get #most(): number {
-    return this.#options.sessions ?? 1024;
-  }
-
-  /** Room for one more that we open. */
-  #makeRoom(): void {
-    if (this.#sessions.size - this.#accepted.size < this.#most) return;
-    let quietest: DtlsSession | undefined;
-    for (const session of this.#sessions.values())
-      if (session.connection.role === 'client' && session.used < (quietest?.used ?? Number.POSITIVE_INFINITY)) quietest = session;
-    quietest?.connection.close();
   }
 
   #serverEvent(event: ServerEvent<Peer>): void {
@@ -460,15 +275,11 @@ class SessionTransport implements DtlsTransport {
     this.#receive?.(data, session.peer);
   }
 
-  #ended(session: DtlsSession, error: DtlsError | undefined, place?: Place): void {
+  #ended(session: DtlsSession, error: DtlsError | undefined): void {
     const { connection, peer, at } = session;
     this.#sessions.delete(peer.key);
     this.#accepted.delete(connection);
     if (this.#acceptedAt.get(at.key) === session) this.#acceptedAt.delete(at.key);
-    if (place?.current === session) {
-      place.current = undefined;
-      this.#leave(at, place);
-    }
     this.#emit({ type: 'session', state: 'closed', peer, ...(error === undefined ? {} : { error }) });
     this.#lost(peer, error);
   }
@@ -485,12 +296,4 @@ class SessionTransport implements DtlsTransport {
     }
     if (!this.#gone.has(peer.key)) this.#gone.set(peer.key, { peer, error });
   }
-}
-
-function resumptionKey({ key }: Peer, host = ''): string {
-  return `${key} ${host}`;
-}
-
-function closedError(): TransportError {
-  return new TransportError('ERR_TRANSPORT_CLOSED', 'the transport was closed');
 }

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fromBase64Url, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { CurveKeyPair } from '../../src/core/crypto/index.ts';
-import { type CipherSuiteName, type ClientConfig, encodeSpki, type GroupName } from '../../src/dtls/index.ts';
+import { type CipherSuiteName, type ClientConfig, encodeSpki, type GroupName, type Session } from '../../src/dtls/index.ts';
 import { certificate, own, pemOf } from '../dtls/certificates.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
@@ -202,6 +202,38 @@ function cases(): void {
       });
     }
   }
+
+  test('our client -> gnutls-serv: resumption, and a record_size_limit', async (t) => {
+    const passwords = join(scratch(t), 'psk.txt');
+    writeFileSync(passwords, `#${toHex(binaryIdentity)}:${toHex(key)}\n`);
+    const port = await gnutlsServer(t, '--noticket', '--pskpasswd', passwords, '--priority', priority('AES-128-CCM-8', '+PSK'));
+    const config: ClientConfig = { suites: 'iot', psk: { identity: binaryIdentity, key }, recordSizeLimit: 600 };
+    let session: Session | undefined;
+    for (const isResumed of [false, true]) {
+      const client = await dtlsClient(t, port, session === undefined ? config : { ...config, session });
+      assert.equal((await client.next('connected')).isResumed, isResumed);
+      session = client.connection.session;
+      client.connection.send(utf8('hello gnutls'));
+      assert.equal(fromUtf8((await client.next('data')).data), 'hello gnutls');
+      client.connection.close();
+    }
+  });
+
+  test('gnutls-cli -> our server: resumption', async (t) => {
+    const server = await dtlsServer(t, { suites: 'iot', psk: {} }, (event) => {
+      if (event.type === 'psk-identity') event.connection.providePsk(key);
+      if (event.type === 'data') event.connection.send(event.data);
+    });
+    const args = ['--udp', '-p', `${server.port}`, '127.0.0.1', '--priority', priority('AES-128-CCM-8', '+PSK'), '--pskusername', 'gnutls'];
+    const client = new Background(t, 'gnutls-cli', [...args, '--pskkey', toHex(key), '--resume', '--noticket']);
+    await until(() => server.events.filter(({ type }) => type === 'connected').length > 1);
+    assert.deepEqual(
+      server.events.filter((event) => event.type === 'connected').map(({ isResumed }) => isResumed),
+      [false, true],
+    );
+    client.write('hello ours');
+    await lineWith(client, 'hello ours');
+  });
 
   test('our client -> gnutls-serv: a server that sees a wrong key ends the handshake, or stays silent', async (t) => {
     const passwords = join(scratch(t), 'psk.txt');

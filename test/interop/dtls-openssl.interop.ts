@@ -71,6 +71,45 @@ for (const [suite, cipher] of suites) {
   });
 }
 
+for (const [suite, cipher] of suites) {
+  test(`our client -> openssl s_server: ${suite}, resumption`, async (t) => {
+    const { port, process } = await openSslServer(t, '-nocert', ...secrets(cipher), '-no_ticket');
+    const config = { suites: [suite], psk: { identity, key } };
+    const first = await dtlsClient(t, port, config);
+    assert.ok(!(await first.next('connected')).isResumed);
+    const session = first.connection.session!;
+    first.connection.send(utf8('first\n'));
+    await lineWith(process, 'first');
+    first.connection.close();
+    const second = await dtlsClient(t, port, { ...config, session });
+    assert.ok((await second.next('connected')).isResumed);
+    second.connection.send(utf8('second\n'));
+    await lineWith(process, 'second');
+    process.write('hello back');
+    assert.equal(fromUtf8((await second.next('data')).data), 'hello back\n');
+  });
+
+  test(`openssl s_client -> our server: ${suite}, resumption, and a server name`, async (t) => {
+    const server = await dtlsServer(t, { suites: [suite], psk: {} }, (event) => {
+      if (event.type === 'psk-identity') event.connection.providePsk(key);
+      if (event.type === 'data') event.connection.send(event.data);
+    });
+    const file = join(scratch(t), 'session');
+    for (const [index, option] of ['-sess_out', '-sess_in'].entries()) {
+      const names = ['-servername', 'node.example', '-no_ticket', option, file];
+      const client = new Background(t, 'openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, ...secrets(cipher), ...names]);
+      await until(() => server.events.filter(({ type }) => type === 'connected').length > index);
+      const connected = server.events.filter((event) => event.type === 'connected')[index]!;
+      assert.equal(connected.isResumed, index === 1);
+      assert.equal(connected.serverName, 'node.example');
+      client.write('hello ours');
+      await lineWith(client, 'hello ours');
+      client.child.stdin!.end();
+      await until(() => server.events.filter(({ type }) => type === 'closed').length > index);
+    }
+  });
+}
+
 test('openssl s_client -> our server: a wrong key ends with decrypt_error, as an unknown identity does', async (t) => {
   for (const known of [true, false]) {
     const server = await dtlsServer(t, { suites: ['TLS_PSK_WITH_AES_128_CCM_8'], psk: {} }, (event) => {

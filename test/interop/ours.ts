@@ -51,6 +51,8 @@ export interface OursOptions {
   readonly amplification?: 'unlimited';
   readonly qBlock?: QBlockOptions;
   readonly parameters?: Partial<TransmissionParameters>;
+  /** In place of plain CoAP. */
+  readonly transport?: DatagramTransport;
   /** Put something between endpoint and socket. */
   readonly wrap?: (transport: DatagramTransport) => DatagramTransport;
 }
@@ -58,12 +60,18 @@ export interface OursOptions {
 /** Our endpoint on a socket of its own, until the test ends. */
 export async function ours(t: TestContext, options: OursOptions = {}): Promise<Ours> {
   const passed: Passed[] = [];
-  const { wrap = (as) => as, ...rest } = options;
-  const socket = tap(await udp(), ({ direction, datagram }) => passed.push({ direction, message: decodeMessage(datagram.slice()) }));
+  const { wrap = (as) => as, transport, ...rest } = options;
+  const socket = tap(transport ?? (await udp()), ({ direction, datagram }) => passed.push({ direction, message: decodeMessage(datagram.slice()) }));
   const endpoint = new Endpoint({ transport: wrap(socket), ...rest });
   t.after(() => endpoint.close());
   const { port } = endpoint.local;
-  return { endpoint, port, passed, uri: (path) => `coap://127.0.0.1:${port}${path}`, peer: (other) => endpoint.resolve('127.0.0.1', other) };
+  return {
+    endpoint,
+    port,
+    passed,
+    uri: (path) => `${socket.scheme ?? 'coap'}://127.0.0.1:${port}${path}`,
+    peer: (other) => endpoint.resolve('127.0.0.1', other),
+  };
 }
 
 /** A server for clients that protect nothing. */
@@ -76,7 +84,7 @@ export interface PlainServer extends Ours {
 /** A resource for each thing that a client can ask for. */
 export async function plainServer(
   t: TestContext,
-  options: Pick<OursOptions, 'blockwise' | 'amplification' | 'qBlock' | 'parameters'> = {},
+  options: Pick<OursOptions, 'blockwise' | 'amplification' | 'qBlock' | 'parameters' | 'transport'> = {},
 ): Promise<PlainServer> {
   const bodies: string[] = [];
   const events: RouterEvent[] = [];

@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { concat, emptyBytes } from '../bytes.ts';
 import { aead } from './node-aead.ts';
+import { digest, hmac } from './node-hash.ts';
 import { affineY, agree, isValidPublicKey, publicPart, sign, verify } from './node-keys.ts';
 import { x509 } from './node-x509.ts';
 import type { CryptoProvider, HashName } from './provider.ts';
@@ -9,8 +10,6 @@ const block = 16;
 
 /** The initial value of RFC 3394 Section 2.2.3.1. */
 const wrapIv = new Uint8Array(8).fill(0xa6);
-
-const hmac = (hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array => new Uint8Array(createHmac(hash, key).update(data).digest());
 
 /** The longest `info` that Node's own HKDF takes. */
 const longestInfo = 1024;
@@ -33,7 +32,7 @@ export const provider: CryptoProvider = {
   aead,
   hkdf,
   hmac,
-  digest: (hash, data) => new Uint8Array(createHash(hash).update(data).digest()),
+  digest,
   cbcMac: (key, data) => {
     const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, key, new Uint8Array(block)).setAutoPadding(false);
     const padded = new Uint8Array(Math.max(1, Math.ceil(data.length / block)) * block);

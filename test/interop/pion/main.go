@@ -3,7 +3,7 @@
 //	peer server PORT IDENTITY KEY SUITE CID_LENGTH   sends back what it gets
 //	peer client PORT IDENTITY KEY SUITE CID_LENGTH   sends the lines of its input, prints the answers
 //
-// KEY is hexadecimal, SUITE a number. CID_LENGTH -1 is no extension, 0 asks for no connection ID and takes one.
+// A line "reconnect" makes the client connect anew, with the session that it has. KEY is hexadecimal, SUITE a number. CID_LENGTH -1 is no extension, 0 asks for no connection ID and takes one.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 
 	"github.com/pion/dtls/v3"
 )
@@ -28,6 +29,32 @@ func number(text string) int {
 	value, err := strconv.ParseInt(text, 0, 32)
 	check(err)
 	return int(value)
+}
+
+// sessions keeps what may be resumed.
+type sessions struct {
+	mutex sync.Mutex
+	held  map[string]dtls.Session
+}
+
+func (s *sessions) Set(key []byte, session dtls.Session) error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.held[string(key)] = session
+	return nil
+}
+
+func (s *sessions) Get(key []byte) (dtls.Session, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.held[string(key)], nil
+}
+
+func (s *sessions) Del(key []byte) error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	delete(s.held, string(key))
+	return nil
 }
 
 func serve(conn net.Conn) {
@@ -52,6 +79,7 @@ func main() {
 		PSKIdentityHint:      []byte(os.Args[3]),
 		CipherSuites:         []dtls.CipherSuiteID{dtls.CipherSuiteID(number(os.Args[5]))},
 		ExtendedMasterSecret: dtls.RequireExtendedMasterSecret,
+		SessionStore:         &sessions{held: map[string]dtls.Session{}},
 	}
 	switch length := number(os.Args[6]); {
 	case length == 0:
@@ -79,6 +107,13 @@ func main() {
 	lines := bufio.NewScanner(os.Stdin)
 	buffer := make([]byte, 16384)
 	for lines.Scan() {
+		if lines.Text() == "reconnect" {
+			check(conn.Close())
+			conn, err = dtls.Dial("udp", address, config)
+			check(err)
+			fmt.Println("connected")
+			continue
+		}
 		_, err = conn.Write(lines.Bytes())
 		check(err)
 		n, err := conn.Read(buffer)

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AceError } from '../../../src/ace/index.ts';
-import type { AceResponse } from '../../../src/client/index.ts';
-import { DtlsParties, type Mode } from './parties.ts';
+import { oscoreProfile } from '../../../profiles/oscore/index.ts';
+import type { AceError, Profile } from '../../../src/ace/index.ts';
+import { AuthorizationServer } from '../../../src/as/index.ts';
+import { AceClient, type AceResponse } from '../../../src/client/index.ts';
+import { utf8 } from '../../../src/core/bytes.ts';
+import { ResourceServer } from '../../../src/rs/index.ts';
+import { memoryStore } from '../../../src/store/index.ts';
+import { Simulator } from '../../support/simulator.ts';
+import { DtlsParties, type Mode, partyAt, tokenKey } from './parties.ts';
 
 const modes: readonly Mode[] = ['psk', 'psk-identity', 'derived', 'rpk'];
 
@@ -104,5 +110,53 @@ test('a client, an RS and an AS that restart go on with what their stores have',
     assert.equal(await parties.fetch('/led', { method: 'PUT', payload: 'on' }), '2.04');
     assert.ok(parties.steps.includes('update'), mode);
     await parties.close();
+  }
+});
+
+test('RFC 9200 5.8.2: the profile is one that client and RS are registered with, the first that the RS prefers', async () => {
+  for (const [preferred, name, kind] of [
+    [[2, 1], 'coap_oscore', 'oscore'],
+    [[1, 2], 'coap_dtls', 'dtls'],
+    [[1], 'coap_dtls', 'dtls'],
+  ] as const) {
+    const simulator = new Simulator();
+    const party = (role: 'as' | 'rs' | 'client', address: string, port = 5683): ReturnType<typeof partyAt> & { readonly profiles: readonly Profile[] } => {
+      const own = partyAt({ role, simulator, env: simulator.env(role), address, port }, {});
+      return { ...own, profiles: [oscoreProfile, own.profile] };
+    };
+    const [at, of, by] = [party('as', '10.0.0.1'), party('rs', '10.0.0.2'), party('client', '10.0.0.3', 40_000)];
+    const psk = { identity: utf8('c1'), key: new Uint8Array(16).fill(1) };
+    const as = new AuthorizationServer({
+      store: memoryStore(),
+      profiles: at.profiles,
+      clients: [{ id: 'c1', profile: 1, credentials: { psk }, profiles: [1, 2], grants: [{ audience: 'rs1', scope: 'r_temp' }] }],
+      resourceServers: [{ id: 'rs1', audiences: ['rs1'], profiles: preferred, tokenKeys: [tokenKey] }],
+      env: at.env,
+    });
+    await as.listen(at.transport);
+    const uri = 'coaps://10.0.0.1/token';
+    const seen: (string | undefined)[] = [];
+    const accepted: string[] = [];
+    const rs = new ResourceServer({
+      audience: 'rs1',
+      issuers: [{ uri, tokenKeys: [tokenKey] }],
+      profiles: of.profiles,
+      store: memoryStore(),
+      scopes: { r_temp: { '/temperature': ['GET'] } },
+      env: of.env,
+      emit: (event) => event.type === 'token-accepted' && accepted.push(event.profile),
+    });
+    rs.resource('/temperature', {
+      get: ({ association }) => {
+        seen.push(association?.kind);
+        return '21.5';
+      },
+    });
+    await rs.listen(of.transport);
+    const authorizationServers = [{ uri, profile: 1, credentials: { psk } }];
+    const client = new AceClient({ transport: by.transport, store: memoryStore(), profiles: by.profiles, authorizationServers, env: by.env });
+    const response = await simulator.finish(client.fetch('coap://10.0.0.2/temperature'));
+    assert.deepEqual([response.text(), response.protected, response.association?.kind, accepted, seen], ['21.5', true, kind, [name], [kind]]);
+    for (const role of [client, rs, as]) await role.close();
   }
 });

@@ -41,7 +41,7 @@ export function partyAt({ role, simulator, env, address, port }: Place, options:
 
 export type Mode = 'psk' | 'psk-identity' | 'derived' | 'rpk';
 
-const tokenKey: TokenKey = { use: 'encrypt0', algorithm: 10, key: { kty: 4, k: new Uint8Array(16).fill(7) } };
+export const tokenKey: TokenKey = { use: 'encrypt0', algorithm: 10, key: { kty: 4, k: new Uint8Array(16).fill(7) } };
 const derivationKeys = { as1: new Uint8Array(16).fill(9) };
 const channel = (name: string): ClientPsk => ({ identity: utf8(name), key: new Uint8Array(16).fill(name.charCodeAt(1)) });
 const scopes = { r_temp: { '/temperature': ['GET'] }, w_led: { '/led': ['GET', 'PUT'] } };

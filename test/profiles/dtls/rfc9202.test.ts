@@ -12,15 +12,15 @@ import {
   type ProfileAtRs,
   type TokenRequest,
 } from '../../../src/ace/index.ts';
-import type { Peer, SecurityAssociation } from '../../../src/coap/index.ts';
+import { Endpoint, formatCode, Method, OptionNumber, type Peer, pathOptions, type SecurityAssociation, uintOption } from '../../../src/coap/index.ts';
 import { concat, emptyBytes, fromHex, toHex, utf8 } from '../../../src/core/bytes.ts';
 import { encode } from '../../../src/core/cbor.ts';
 import { hmac } from '../../../src/core/crypto/index.ts';
-import type { ClaimsSet } from '../../../src/core/cwt.ts';
+import { type ClaimsSet, protectCwt, type TokenKey } from '../../../src/core/cwt.ts';
 import type { Authenticator, DtlsError, DtlsSessions } from '../../../src/dtls/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Simulator } from '../../support/simulator.ts';
-import { clientKey, DtlsParties, figure9, rawKey, serverKey } from './parties.ts';
+import { clientKey, DtlsParties, figure9, rawKey, serverKey, tokenKey } from './parties.ts';
 
 const kid9 = fromHex('3d027833fc6267ce');
 
@@ -180,6 +180,31 @@ test('RFC 9202 3.3.2: an identity that names no token ends the handshake with il
   const kid = new Uint8Array(Buffer.from(credential!.split(':').at(-1)!, 'base64url'));
   await assert.rejects(parties.knock({ psk: { identity: encodePskIdentity(kid), key: key16 } }), alert('decrypt_error'));
   assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+  await parties.close();
+});
+
+test('RFC 9202 3.3.2: a token for another RS, one that has ended and one that nobody vouches for open no session, and are refused at authz-info', async () => {
+  const parties = await new DtlsParties('psk').start();
+  const exp = Math.floor(parties.simulator.env().epoch()) + 100;
+  const { random } = parties.simulator.env('nonces');
+  const make = (claims: ClaimsSet, key = tokenKey): Uint8Array =>
+    protectCwt({ aud: 'rs1', scope: 'r_temp', exp, ...symmetric(kid9, key16), ...claims }, key, random);
+  const stranger: TokenKey = { ...tokenKey, key: { kty: 4, k: new Uint8Array(16).fill(8) } };
+  const client = new Endpoint({ transport: parties.simulator.transport('10.0.0.5', 40_000), env: parties.simulator.env('uploader') });
+  for (const [identity, code] of [
+    [make({ aud: 'rs2' }), '4.03'],
+    [make({ exp: exp - 200 }), '4.01'],
+    [make({}, stranger), '4.01'],
+  ] as const) {
+    await assert.rejects(parties.knock({ psk: { identity, key: key16 } }), alert('illegal_parameter'));
+    const options = [...pathOptions(['authz-info']), uintOption(OptionNumber.ContentFormat, 61)];
+    const answer = await parties.finish(client.request({ code: Method.POST, options, payload: identity, peer: parties.simulator.peer('10.0.0.2', 5683) }));
+    assert.equal(formatCode(answer.code), code);
+  }
+  assert.equal(parties.rs.stats()['profile1.keys'], 0);
+  const { peerIdentity } = await parties.knock({ psk: { identity: make({}), key: key16 } });
+  assert.equal(peerIdentity.type, 'psk');
+  await client.close();
   await parties.close();
 });
 

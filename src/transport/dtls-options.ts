@@ -1,0 +1,28 @@
+import type { Peer } from '../coap/index.ts';
+import type { Env } from '../core/env.ts';
+import type { Admitted, Authenticator, ClientConfig, DtlsError, DtlsServerConfig, SessionCredentials } from '../dtls/index.ts';
+
+/** What a client offers, and the name that its session goes by. */
+export type Offered = SessionCredentials & Admitted;
+/** How this side proves itself to the server of a host, and what it takes as proof of it. `undefined`: with that host there is no session. */
+export type CredentialsOf = (host: string, port: number) => Offered | undefined | Promise<Offered | undefined>;
+
+export interface DtlsTransportOptions {
+  /** What all handshakes have in common in which we are the client. */
+  readonly client?: Omit<ClientConfig, 'psk' | 'rawPublicKey' | 'certificate' | 'connectionIdLength' | 'session' | 'serverName'>;
+  /** For the sessions that `resolve` opens: the same for all servers, or by host and port. Absent: it opens none. */
+  readonly credentials?: Offered | CredentialsOf;
+  /** How clients are answered that open a session. Absent: they are not. */
+  readonly server?: DtlsServerConfig;
+  /** Who they may be. More are added by `authenticate`. */
+  readonly authenticator?: Authenticator;
+  /** Sessions that we have opened; the one that was quiet for longest ends for a new one. Default 1,024. For those of clients: `server.maxConnections`. */
+  readonly sessions?: number;
+  readonly env?: Env;
+  readonly emit?: (event: DtlsTransportEvent) => void;
+}
+
+export type DtlsTransportEvent =
+  | { readonly type: 'session'; readonly state: 'opened' | 'closed'; readonly peer: Peer; readonly error?: DtlsError }
+  /** A handshake that led to no session. */
+  | { readonly type: 'handshake-failed'; readonly role: 'client' | 'server'; readonly peer: Peer; readonly error: DtlsError };
