@@ -1,4 +1,5 @@
 import { open, type RootDatabase } from 'lmdb';
+import { whileLocked } from './lock-file.ts';
 import { StoreError } from './store.ts';
 
 interface Work {
@@ -14,9 +15,10 @@ interface Work {
  * pages and gives its numbers again. So whoever opens the store, closes it or commits does it in a turn.
  *
  * The turns are the write lock of a second database, to which nothing is ever written, so that opening that one does no harm. The lock of a process that is killed
- * is free.
+ * is free. It is destroyed by the last process that closes it, and whoever opens it at that very moment has a lock that cannot be taken: a file keeps the two apart.
  */
 export class Turns {
+  readonly #path: string;
   readonly #lock: RootDatabase;
   #held = false;
   #waiting: Work[] = [];
@@ -24,7 +26,8 @@ export class Turns {
 
   /** @param path - of a file that is there, maybe empty */
   constructor(path: string) {
-    this.#lock = open({ path, noSubdir: true, overlappingSync: false });
+    this.#path = path;
+    this.#lock = whileLocked(`${path}-lock.new`, () => open({ path, noSubdir: true, overlappingSync: false }));
   }
 
   /** Do something that is over when it returns. */
@@ -55,7 +58,9 @@ export class Turns {
 
   /** Nothing may be under way. */
   close(): void {
-    void this.#lock.close();
+    whileLocked(`${this.#path}-lock.new`, () => {
+      void this.#lock.close();
+    });
   }
 
   async #run(): Promise<void> {
