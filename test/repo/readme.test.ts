@@ -49,13 +49,22 @@ function start(name: string, source: string): Promise<string> {
 
 test('README: the example of each role runs and the client reads the resource', async () => {
   const found = examples();
-  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'plain', 'adapter']);
-  const ports = { 5783: await freePort(), 5683: await freePort(), 5684: await freePort(), 5693: await freePort() };
+  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'plain', 'dtls', 'adapter']);
+  const ports = {
+    5783: await freePort(),
+    5683: await freePort(),
+    5684: await freePort(),
+    5693: await freePort(),
+    5703: await freePort(),
+    5704: await freePort(),
+  };
   const placed = (name: string): string => Object.entries(ports).reduce((text, [port, free]) => text.replaceAll(port, String(free)), found.get(name)!);
   await start('as', placed('as'));
   await start('rs', placed('rs'));
   assert.equal(await start('client', placed('client')), '2.05 21.5\nready\n');
   assert.equal(await start('plain', placed('plain')), '2.05 on\nready\n');
+  await start('dtls', placed('dtls').replace('./state/rs', './state/dtls'));
+  assert.equal((await request(`coap://127.0.0.1:${ports[5703]}/temperature`)).codeText, '4.01');
   // The adapter's store would be that of the resource server before.
   await start('adapter', placed('adapter').replace('./state/rs', './state/adapter'));
   assert.equal((await request(`coap://127.0.0.1:${ports[5684]}/hello`)).text(), 'Hello World!');
