@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { CipherSuiteName, Session } from '../../src/dtls/index.ts';
 import { freePort } from '../support/ports.ts';
-import { until } from '../support/wait.ts';
 import { dtlsClient, dtlsServer } from './dtls-ours.ts';
-import { Background } from './processes.ts';
+import { Background, pause } from './processes.ts';
 import { pionPeer } from './tools.ts';
 
 const key = utf8('a key of sixteen');
@@ -57,8 +57,14 @@ for (const [suite, number] of suites) {
       client.write('hello ours');
       assert.equal(await client.line(), 'hello ours');
       assert.ok(server.events.some((event) => event.type === 'connected' && event.connection.hasConnectionId === ours > 0));
+      const gone = once(client.child, 'exit');
       client.child.stdin!.end();
-      await until(() => server.events.some(({ type }) => type === 'closed'));
+      await gone;
+      await pause(100);
+      // Once in some 400 times pion/dtls closes its socket before its close_notify has left; then nothing comes.
+      const after = server.events.slice(server.events.findIndex(({ type }) => type === 'data') + 1).map(({ type }) => type);
+      if (after.length === 0) t.diagnostic('pion/dtls sent no close_notify');
+      else assert.deepEqual(after, ['closed']);
     });
   }
 }
