@@ -1,32 +1,12 @@
-import { Expiry, type Grant, type ProfileEvent } from '../../src/ace/index.ts';
+import { decodeBoundKey, Expiry, encodeBoundKey, extendBoundKey, type Grant, type ProfileEvent } from '../../src/ace/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import { decode, encode } from '../../src/core/cbor.ts';
 import type { Env } from '../../src/core/env.ts';
 import type { Store } from '../../src/store/index.ts';
-
-/** What the AS keeps of a pre-shared key that it gave out: whose it is, never the key. */
-interface KeyRecord {
-  readonly client: string;
-  readonly audience: string;
-  /** Seconds since 1970: end of the last token that is bound to it. */
-  readonly expiresAt: number;
-}
 
 /** Bytes of a key identifier: so many that none comes twice, whatever the RS has forgotten. */
 const kidLength = 8;
 
 const folder = 'as/dtls/';
-
-function encodeRecord(record: KeyRecord): Uint8Array {
-  return encode([record.client, record.audience, record.expiresAt]);
-}
-
-function decodeRecord(bytes: Uint8Array): KeyRecord | undefined {
-  const value = decode(bytes);
-  if (!Array.isArray(value)) return undefined;
-  const [client, audience, expiresAt] = value as readonly unknown[];
-  return typeof client === 'string' && typeof audience === 'string' && typeof expiresAt === 'number' ? { client, audience, expiresAt } : undefined;
-}
 
 /**
  * The identifiers of the pre-shared keys in use, unique for each resource server (RFC 9202, Section 3.3.1), durable in the store under `as/dtls/<rs>/<kid>`, so
@@ -55,7 +35,7 @@ export class KeyIds {
   /** A fresh identifier for this grant. */
   async allocate(grant: Grant): Promise<Uint8Array> {
     await this.#load();
-    const record = encodeRecord({ client: grant.client, audience: grant.audience, expiresAt: grant.expiresAt });
+    const record = encodeBoundKey(grant);
     for (;;) {
       const kid = this.#env.random(kidLength);
       const key = keyOf(grant, kid);
@@ -70,17 +50,9 @@ export class KeyIds {
     await this.#load();
     if (kid.length !== kidLength) return false;
     const key = keyOf(grant, kid);
-    for (;;) {
-      const stored = await this.#store.get(key);
-      const record = stored === undefined ? undefined : decodeRecord(stored);
-      if (stored === undefined || record === undefined || record.expiresAt <= this.#env.epoch()) return false;
-      if (record.client !== grant.client || record.audience !== grant.audience) return false;
-      if (record.expiresAt >= grant.expiresAt) return true;
-      if (await this.#store.compareAndSet(key, stored, encodeRecord({ ...record, expiresAt: grant.expiresAt }))) {
-        this.#expiry.set(key, grant.expiresAt);
-        return true;
-      }
-    }
+    const end = await extendBoundKey(this.#store, key, grant, () => this.#env.epoch());
+    if (end !== undefined) this.#expiry.set(key, end);
+    return end !== undefined;
   }
 
   close(): void {
@@ -101,14 +73,14 @@ export class KeyIds {
   }
 
   async #scan(): Promise<void> {
-    for await (const [key, value] of this.#store.scan(folder)) this.#expiry.set(key, decodeRecord(value)?.expiresAt ?? 0);
+    for await (const [key, value] of this.#store.scan(folder)) this.#expiry.set(key, decodeBoundKey(value)?.expiresAt ?? 0);
   }
 
   /** Another process of this AS may have let the key live longer. */
   async #release(key: string): Promise<void> {
     const value = await this.#store.get(key);
     if (value === undefined) return;
-    const end = decodeRecord(value)?.expiresAt ?? 0;
+    const end = decodeBoundKey(value)?.expiresAt ?? 0;
     if (end > this.#env.epoch()) this.#expiry.set(key, end);
     else await this.#store.compareAndSet(key, value, undefined);
   }

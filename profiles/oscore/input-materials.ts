@@ -1,35 +1,15 @@
-import { AceError, Expiry, type Grant, type ProfileEvent } from '../../src/ace/index.ts';
+import { AceError, decodeBoundKey, Expiry, encodeBoundKey, extendBoundKey, type Grant, type ProfileEvent } from '../../src/ace/index.ts';
 import { Code } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import { decode, encode } from '../../src/core/cbor.ts';
 import type { Env } from '../../src/core/env.ts';
 import type { Store } from '../../src/store/index.ts';
 import { IdSpace, idOf, indexOf } from './id-space.ts';
-
-/** What the AS keeps of an input material that it gave out: whose it is, never the Master Secret. */
-interface MaterialRecord {
-  readonly client: string;
-  readonly audience: string;
-  /** Seconds since 1970: end of the last token that is bound to it. */
-  readonly expiresAt: number;
-}
 
 /**
  * Seconds that an identifier rests after its last token has expired, before another client may get it: the clocks of AS and RS may differ, and the RS
  * tells clients apart by the identifier (RFC 9203, Section 3.2).
  */
 const rest = 300;
-
-function encodeRecord(record: MaterialRecord): Uint8Array {
-  return encode([record.client, record.audience, record.expiresAt]);
-}
-
-function decodeRecord(bytes: Uint8Array): MaterialRecord | undefined {
-  const value = decode(bytes);
-  if (!Array.isArray(value)) return undefined;
-  const [client, audience, expiresAt] = value as readonly unknown[];
-  return typeof client === 'string' && typeof audience === 'string' && typeof expiresAt === 'number' ? { client, audience, expiresAt } : undefined;
-}
 
 /**
  * The identifiers of OSCORE Input Materials that are in use, for each resource server, durable in the store under `as/oscore/<rs>/<id>`, so that an update of
@@ -66,7 +46,7 @@ export class InputMaterials {
   async allocate(grant: Grant): Promise<Uint8Array> {
     const folder = folderOf(grant.resourceServer);
     const space = await this.#space(folder);
-    const record = encodeRecord({ client: grant.client, audience: grant.audience, expiresAt: grant.expiresAt });
+    const record = encodeBoundKey(grant);
     for (;;) {
       const index = grant.exi ? await this.#store.increment(`as/oscore-next/${encodeURIComponent(grant.resourceServer)}`, 1) : space.take();
       const id = index === undefined ? undefined : idOf(index);
@@ -103,17 +83,9 @@ export class InputMaterials {
     // The store takes no key of any length.
     if (indexOf(toHex(id)) === undefined) return false;
     const key = folder + toHex(id);
-    for (;;) {
-      const stored = await this.#store.get(key);
-      const record = stored === undefined ? undefined : decodeRecord(stored);
-      if (stored === undefined || record === undefined || record.expiresAt <= this.#env.epoch()) return false;
-      if (record.client !== grant.client || record.audience !== grant.audience) return false;
-      if (record.expiresAt >= grant.expiresAt) return true;
-      if (await this.#store.compareAndSet(key, stored, encodeRecord({ ...record, expiresAt: grant.expiresAt }))) {
-        this.#expiry.set(key, grant.expiresAt + rest);
-        return true;
-      }
-    }
+    const end = await extendBoundKey(this.#store, key, grant, () => this.#env.epoch());
+    if (end !== undefined) this.#expiry.set(key, end + rest);
+    return end !== undefined;
   }
 
   close(): void {
@@ -139,7 +111,7 @@ export class InputMaterials {
       const index = indexOf(key.slice(folder.length));
       if (index === undefined) continue;
       space.occupy(index);
-      this.#expiry.set(key, (decodeRecord(value)?.expiresAt ?? 0) + rest);
+      this.#expiry.set(key, (decodeBoundKey(value)?.expiresAt ?? 0) + rest);
     }
     return space;
   }
@@ -147,7 +119,7 @@ export class InputMaterials {
   /** Another process of this AS has the identifier: it is freed here when that entry ends. */
   async #takeUp(key: string): Promise<void> {
     const value = await this.#store.get(key);
-    this.#expiry.set(key, (value === undefined ? 0 : (decodeRecord(value)?.expiresAt ?? 0)) + rest);
+    this.#expiry.set(key, (value === undefined ? 0 : (decodeBoundKey(value)?.expiresAt ?? 0)) + rest);
   }
 
   async #release(key: string): Promise<void> {
@@ -155,7 +127,7 @@ export class InputMaterials {
     const space = await this.#spaces.get(key.slice(0, slash));
     const value = await this.#store.get(key);
     if (value !== undefined) {
-      const end = (decodeRecord(value)?.expiresAt ?? 0) + rest;
+      const end = (decodeBoundKey(value)?.expiresAt ?? 0) + rest;
       if (end > this.#env.epoch()) {
         this.#expiry.set(key, end);
         return;

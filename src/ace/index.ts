@@ -7,6 +7,8 @@
  * parseScope('r_temp', { r_temp: { '/temperature': ['GET'] } }).decide(localPart(['temperature']), Method.GET);   // 'permit'
  * ```
  */
+export type { BoundKey } from './bound-key.ts';
+export { decodeBoundKey, encodeBoundKey, extendBoundKey } from './bound-key.ts';
 export type { AceErrorBody, AceErrorOptions } from './error.ts';
 export { AceError, AceErrorCode, aceErrorName, decodeError, encodeError, errorResponse } from './error.ts';
 export { decodeExiCti, encodeExiCti, lastExiSequence } from './exi.ts';

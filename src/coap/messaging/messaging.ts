@@ -10,6 +10,7 @@ import { GroupMessageIds, MessageIds } from './message-id.ts';
 import type { DerivedParameters } from './parameters.ts';
 import { PeerState, placeOf } from './peer-state.ts';
 import type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './port.ts';
+import { probingTime } from './probing.ts';
 import { RandomPool } from './random-pool.ts';
 import type { Reachability } from './reachability.ts';
 import { SourceSelection } from './source-selection.ts';
@@ -193,12 +194,8 @@ export class Messaging {
     return this.#sources === undefined ? peer : this.#sources.choose(peer);
   }
 
-  /** The bytes of a Non-confirmable message divided by PROBING_RATE: how long it counts as outstanding when no response comes (RFC 7252, Section 4.7). */
   probingTime(token: Uint8Array, body: Body): number {
-    // Heads of options and of long tokens by their upper bound, which errs on the slow side.
-    let bytes = 4 + token.length + (token.length > 12 ? 2 : 0) + (body.payload.length === 0 ? 0 : 1 + body.payload.length);
-    for (const { value } of body.options) bytes += (value.length < 13 ? 3 : 5) + value.length;
-    return (1000 * bytes) / this.parameters.probingRate;
+    return probingTime(token, body, this.parameters.probingRate);
   }
 
   /** Be done with a transmission, without telling its listener: a response has come, or nobody is interested any more. */
