@@ -8,24 +8,16 @@
  * ```
  */
 
-export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './algorithm-names.ts';
-export {
-  type AsConfig,
-  type ChannelConfig,
-  type ClientConfig,
-  loadAsConfig,
-  loadClientConfig,
-  loadRsConfig,
-  type ResourceConfig,
-  type RsConfig,
-  type ScopeConfig,
-  type TransmissionConfig,
-} from './config.ts';
-export { ConfigError, type ConfigProblem } from './config-error.ts';
-export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './dtls-config.ts';
+export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
+export { type AsConfig, loadAsConfig } from './config/as.ts';
+export { type ClientConfig, loadClientConfig } from './config/client.ts';
+export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
+export { ConfigError, type ConfigProblem } from './config/error.ts';
+export type { ListenConfig, TransportScheme } from './config/listen.ts';
+export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './config/oscore.ts';
+export type { ChannelConfig, ScopeConfig, TransmissionConfig } from './config/reader.ts';
+export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
+export type { TlsConfig } from './config/tls.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
-export type { ListenConfig, TransportScheme } from './listen.ts';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
-export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './oscore-config.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
-export type { TlsConfig } from './tls-config.ts';

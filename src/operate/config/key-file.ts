@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import { fromHex } from '../core/bytes.ts';
-import type { ConfigPath } from './config-error.ts';
-import type { ConfigFile } from './config-file.ts';
+import { fromHex } from '../../core/bytes.ts';
+import type { ConfigPath } from './error.ts';
+import type { ConfigFile } from './file.ts';
 
 /** The largest key file, in bytes. */
 const largestFile = 16_384;

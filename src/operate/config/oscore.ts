@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
-import { equalBytes, fromHex } from '../core/bytes.ts';
-import { aeadParameters } from '../core/crypto/index.ts';
+import { equalBytes, fromHex } from '../../core/bytes.ts';
+import { aeadParameters } from '../../core/crypto/index.ts';
 import { aeadAlgorithms, hkdfAlgorithms } from './algorithm-names.ts';
-import type { ConfigPath } from './config-error.ts';
-import { ConfigFile } from './config-file.ts';
-import { oscoreContextSchema, type RawOscore } from './config-schema.ts';
+import type { ConfigPath } from './error.ts';
+import { ConfigFile } from './file.ts';
 import { readKey } from './key-file.ts';
+import { oscoreContextSchema, type RawOscore } from './schema.ts';
 
 /** The parameters of an OSCORE security context, seen from the end whose file it is. */
 export interface OscoreConfig {

@@ -1,5 +1,5 @@
-import { algorithmNames, macAlgorithms, signatureAlgorithms } from '../core/cose/index.ts';
-import { aeadParameters } from '../core/crypto/index.ts';
+import { algorithmNames, macAlgorithms, signatureAlgorithms } from '../../core/cose/index.ts';
+import { aeadParameters } from '../../core/crypto/index.ts';
 
 /** Algorithms by the name that the registry "COSE Algorithms", and so a configuration file, has for them. */
 export type AlgorithmsByName = Readonly<Record<string, number>>;

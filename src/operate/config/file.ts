@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
-import { ConfigError, type ConfigPath, type ConfigProblem, describeValue, formatPath } from './config-error.ts';
+import { ConfigError, type ConfigPath, type ConfigProblem, describeValue, formatPath } from './error.ts';
 
 /** The largest configuration file, in bytes. */
 const largestFile = 1_048_576;

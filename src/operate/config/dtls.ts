@@ -1,11 +1,11 @@
-import { utf8 } from '../core/bytes.ts';
-import { decode } from '../core/cbor.ts';
-import { type CoseKey, decodeCoseKey } from '../core/cose/index.ts';
-import { ProtocolError } from '../core/errors.ts';
-import type { ConfigPath } from './config-error.ts';
-import type { ConfigFile } from './config-file.ts';
-import type { RawDtlsChannel, RawDtlsOwn } from './config-schema.ts';
+import { utf8 } from '../../core/bytes.ts';
+import { decode } from '../../core/cbor.ts';
+import { type CoseKey, decodeCoseKey } from '../../core/cose/index.ts';
+import { ProtocolError } from '../../core/errors.ts';
+import type { ConfigPath } from './error.ts';
+import type { ConfigFile } from './file.ts';
 import { readKey } from './key-file.ts';
+import type { RawDtlsChannel, RawDtlsOwn } from './schema.ts';
 
 /** How a peer proves itself in a DTLS handshake, seen from the AS: a pre-shared key, or its raw public key. */
 export type DtlsPeerConfig = { readonly psk: { readonly identity: Uint8Array; readonly key: Uint8Array } } | { readonly rawPublicKey: CoseKey };

@@ -1,8 +1,8 @@
-import type { ConfigPath } from './config-error.ts';
-import type { ConfigFile } from './config-file.ts';
-import type { RawTls } from './config-schema.ts';
+import type { ConfigPath } from './error.ts';
+import type { ConfigFile } from './file.ts';
 import { checkMode, readNamedFile, shown } from './key-file.ts';
 import { isSecureScheme, type ListenConfig } from './listen.ts';
+import type { RawTls } from './schema.ts';
 
 /** Certificates and keys for TLS, in PEM. */
 export interface TlsConfig {

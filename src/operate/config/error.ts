@@ -1,4 +1,4 @@
-import { ProtocolError } from '../core/errors.ts';
+import { ProtocolError } from '../../core/errors.ts';
 
 /** Keys of maps and indexes of lists, from the top of a file. */
 export type ConfigPath = readonly (string | number)[];
