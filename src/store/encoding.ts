@@ -1,5 +1,5 @@
 import { utf8 } from '../core/bytes.ts';
-import { StoreError } from './store.ts';
+import { type Change, StoreError } from './store.ts';
 
 /** The longest key, in bytes of UTF-8. Every kind of store can index that much. */
 export const longestKey = 1_000;
@@ -75,5 +75,15 @@ export function addToCounter(key: string, count: number, by: number): number {
 export function checkStep(by: number): void {
   if (!Number.isInteger(by) || by < 1 || by > largestStep) {
     throw new StoreError('ERR_STORE_COUNTER', `expected a step of 1 to ${largestStep}, got ${String(by)}`);
+  }
+}
+
+/** @throws {StoreError} `ERR_STORE_KEY`, also for a key that stands in it twice */
+export function checkBatch(changes: readonly Change[]): void {
+  const keys = new Set<string>();
+  for (const { key } of changes) {
+    encodeKey(key);
+    if (keys.has(key)) throw new StoreError('ERR_STORE_KEY', `expected each key once in a batch, got "${key}" again`);
+    keys.add(key);
   }
 }

@@ -10,6 +10,6 @@
  * ```
  */
 export { lmdbStore } from './lmdb.ts';
-export { memoryStore } from './memory.ts';
-export type { Store } from './store.ts';
+export { memoryStore, type StoreOptions } from './memory.ts';
+export type { Change, PutOptions, ScanOptions, Store } from './store.ts';
 export { StoreError } from './store.ts';

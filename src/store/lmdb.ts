@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts';
-import { addToCounter, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
+import { compareBytes, equalBytes, fromUtf8, utf8 } from '../core/bytes.ts';
+import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
 import { type Database, SharedDatabase } from './lmdb-database.ts';
 import { callers, databaseKey, freshVersion } from './lmdb-key.ts';
-import { type Store, StoreError } from './store.ts';
+import { type Change, type ScanOptions, type Store, StoreError } from './store.ts';
 
 interface Entry {
   readonly value: Uint8Array;
@@ -65,6 +65,29 @@ class LmdbStore implements Store {
     return this.#change(key, bytes, (entry) => (sameValue(entry?.value, wanted) ? { done: true, next: copy } : { done: false }));
   }
 
+  async batch(changes: readonly Change[]): Promise<boolean> {
+    this.#check();
+    checkBatch(changes);
+    const entries = changes.map(({ key, value, expected }) => ({
+      bytes: this.#key(key),
+      value: value && copyValue(value),
+      expected: expected === null || expected === undefined ? expected : new Uint8Array(expected),
+    }));
+    return this.#commit(async () => {
+      const database = this.#database;
+      return database.transactionSync(() => {
+        for (const { bytes, expected } of entries) {
+          if (expected !== undefined && !sameValue(this.#read(bytes)?.value, expected ?? undefined)) return false;
+        }
+        for (const { bytes, value } of entries) {
+          if (value === undefined) database.removeSync(bytes);
+          else database.putSync(bytes, value, freshVersion());
+        }
+        return true;
+      });
+    });
+  }
+
   async increment(key: string, by: number): Promise<number> {
     const bytes = this.#key(key);
     checkStep(by);
@@ -74,15 +97,17 @@ class LmdbStore implements Store {
     });
   }
 
-  async *scan(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
+  async *scan(prefix: string, { after = '', limit }: ScanOptions = {}): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
     this.#check();
-    const start = databaseKey(callers, utf8(prefix));
-    const end = new Uint8Array(start);
+    const first = databaseKey(callers, utf8(prefix));
+    const next = databaseKey(callers, utf8(`${after}\0`));
+    const start = after !== '' && compareBytes(next, first) > 0 ? next : first;
+    const end = new Uint8Array(first);
     end[end.length - 1]! += 1; // UTF-8 and the first byte never hold 0xff
     this.#database.resetReadTxn();
     const snapshot = this.#database.useReadTransaction();
     try {
-      for (const { key, value } of this.#database.getRange({ start, end, transaction: snapshot })) {
+      for (const { key, value } of this.#database.getRange({ start, end, transaction: snapshot, ...(limit === undefined ? {} : { limit }) })) {
         yield [fromUtf8(new Uint8Array(key).subarray(1)), new Uint8Array(value)] as const;
       }
     } catch (cause) {

@@ -1,63 +1,109 @@
 import { compareBytes, equalBytes, utf8 } from '../core/bytes.ts';
-import { addToCounter, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
-import { type Store, StoreError } from './store.ts';
+import { type Env, systemEnv } from '../core/env.ts';
+import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
+import { type Change, type Store, StoreError } from './store.ts';
+
+export interface StoreOptions {
+  /** The clock that ends entries. */
+  readonly env?: Pick<Env, 'epoch'>;
+}
+
+interface Entry {
+  readonly value: Uint8Array;
+  readonly expiresAt: number;
+}
+
+/** Writes between two searches for entries that have expired, for each entry that was found alive. */
+const leastWrites = 1_000;
 
 /**
  * A store that lives as long as the object: for tests, for simulations, and where state may be lost.
  *
  * A role that protects messages must not restart on an empty memory store with the same keys: it would use sequence numbers again.
  */
-export function memoryStore(): Store {
-  const entries = new Map<string, Uint8Array>();
+export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
+  const entries = new Map<string, Entry>();
   let open = true;
+  let writesToSweep = leastWrites;
 
   const use = (key: string): void => {
     if (!open) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
     encodeKey(key);
   };
+  const read = (key: string): Uint8Array | undefined => {
+    const entry = entries.get(key);
+    return entry !== undefined && entry.expiresAt > env.epoch() ? entry.value : undefined;
+  };
+  const write = (key: string, value: Uint8Array | undefined, expiresAt: number = Number.POSITIVE_INFINITY): void => {
+    if (value === undefined) entries.delete(key);
+    else entries.set(key, { value, expiresAt });
+    if (--writesToSweep > 0) return;
+    const now = env.epoch();
+    for (const [old, entry] of entries) if (entry.expiresAt <= now) entries.delete(old);
+    writesToSweep = Math.max(leastWrites, entries.size);
+  };
+  const holds = (key: string, expected: Uint8Array | undefined): boolean => {
+    const current = read(key);
+    return current === undefined || expected === undefined ? current === expected : equalBytes(current, expected);
+  };
 
   return {
     async get(key) {
       use(key);
-      const value = entries.get(key);
+      const value = read(key);
       return value && new Uint8Array(value);
     },
 
-    async put(key, value) {
+    async put(key, value, options) {
       use(key);
-      entries.set(key, copyValue(value));
+      write(key, copyValue(value), options?.expiresAt);
     },
 
     async delete(key) {
       use(key);
-      return entries.delete(key);
+      const found = read(key) !== undefined;
+      entries.delete(key);
+      return found;
     },
 
-    async compareAndSet(key, expected, next) {
+    async compareAndSet(key, expected, next, options) {
       use(key);
       const copy = next && copyValue(next);
-      const current = entries.get(key);
-      if (current === undefined || expected === undefined ? current !== expected : !equalBytes(current, expected)) return false;
-      if (copy) entries.set(key, copy);
-      else entries.delete(key);
+      if (!holds(key, expected)) return false;
+      write(key, copy, options?.expiresAt);
+      return true;
+    },
+
+    async batch(changes) {
+      if (!open) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
+      checkBatch(changes);
+      const copies = changes.map((change: Change) => change.value && copyValue(change.value));
+      for (const { key, expected } of changes) if (expected !== undefined && !holds(key, expected ?? undefined)) return false;
+      for (const [index, { key, expiresAt }] of changes.entries()) write(key, copies[index], expiresAt);
       return true;
     },
 
     async increment(key, by) {
       use(key);
       checkStep(by);
-      const before = decodeCounter(key, entries.get(key));
-      entries.set(key, encodeCounter(addToCounter(key, before, by)));
+      const before = decodeCounter(key, read(key));
+      write(key, encodeCounter(addToCounter(key, before, by)));
       return before;
     },
 
-    async *scan(prefix) {
+    async *scan(prefix, { after, limit = Number.POSITIVE_INFINITY } = {}) {
       if (!open) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
       const found: [key: string, bytes: Uint8Array, value: Uint8Array][] = [];
+      const now = env.epoch();
+      const start = after === undefined ? undefined : utf8(after);
       // Values are replaced, never written into: to hold them is to hold the moment.
-      for (const [key, value] of entries) if (key.startsWith(prefix)) found.push([key, utf8(key), value]);
+      for (const [key, { value, expiresAt }] of entries) {
+        if (!key.startsWith(prefix) || expiresAt <= now) continue;
+        const bytes = utf8(key);
+        if (start === undefined || compareBytes(bytes, start) > 0) found.push([key, bytes, value]);
+      }
       found.sort((a, b) => compareBytes(a[1], b[1]));
-      for (const [key, , value] of found) yield [key, new Uint8Array(value)] as const;
+      for (const [key, , value] of found.slice(0, limit)) yield [key, new Uint8Array(value)] as const;
     },
 
     async close() {

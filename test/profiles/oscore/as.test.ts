@@ -162,7 +162,8 @@ test('a store that fails once costs one request and no identifier twice', async 
 function bindAll(store: Store): Store {
   return {
     get: (key) => store.get(key),
-    put: (key, value) => store.put(key, value),
+    put: (key, value, options) => store.put(key, value, options),
+    batch: (changes) => store.batch(changes),
     delete: (key) => store.delete(key),
     compareAndSet: (key, expected, next) => store.compareAndSet(key, expected, next),
     increment: (key, by) => store.increment(key, by),
