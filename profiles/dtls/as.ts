@@ -4,6 +4,7 @@ import { equalBytes, toHex } from '../../src/core/bytes.ts';
 import { type CoseKey, KeyType } from '../../src/core/cose/index.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
 import { type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer } from '../../src/dtls/index.ts';
+import type { Change } from '../../src/store/index.ts';
 import { DtlsProfileError, type PeerCredentials, readPeerCredentials } from './credentials.ts';
 import { KeyIds } from './key-ids.ts';
 import { derivePsk, isRawPublicKey, keyIdOf, pskLength, publicPart } from './params.ts';
@@ -48,7 +49,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     this.#io = io;
     this.#sessions = sessions;
     this.#options = options;
-    this.#kids = new KeyIds(io.store, io.env, io.emit);
+    this.#kids = new KeyIds(io.store, io.env);
     this.#leave = sessions.authenticate(this);
   }
 
@@ -87,16 +88,16 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     if (kid === undefined) return this.#bindPsk(grant);
     const known = this.#keysOf(grant.client).find((key) => equalBytes(keyIdOf(key), kid));
     if (known !== undefined) return this.#bindRawPublicKey(grant, known);
-    return (await this.#kids.extend(grant, kid)) ? update(kid) : undefined;
+    const changes = await this.#kids.extend(grant, kid);
+    return changes && update(kid, changes);
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { peers: this.#peers.size, keyIds: this.#kids.size };
+    return { peers: this.#peers.size };
   }
 
   async close(): Promise<void> {
     this.#leave();
-    this.#kids.close();
     this.#peers.clear();
     this.#byIdentity.clear();
     this.#byKey.clear();
@@ -121,26 +122,27 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   #bindRawPublicKey(grant: Grant, key: CoseKey): Binding {
     const server = this.#options.serverKeys?.[grant.resourceServer];
     if (server === undefined) throw refuse('req_cnf: expected none, since the resource server has no raw public key');
-    return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, response: () => ({ rsCnf: { coseKey: publicPart(server) } }) };
+    return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, changes: [], response: () => ({ rsCnf: { coseKey: publicPart(server) } }) };
   }
 
   /** RFC 9202, Section 3.3.1. */
-  async #bindPsk(grant: Grant): Promise<Binding> {
+  #bindPsk(grant: Grant): Binding {
     const derivationKey = this.#options.derivationKeys?.[grant.resourceServer];
-    const kid = await this.#kids.allocate(grant);
+    const { kid, change } = this.#kids.allocate(grant);
+    const changes = [change];
     const named: CoseKey = { kty: KeyType.Symmetric, kid };
     if (derivationKey !== undefined) {
       const response = (token: Uint8Array): { cnf: Confirmation } => ({ cnf: { coseKey: { ...named, k: derivePsk(derivationKey, token) } } });
-      return { claims: { cnf: { coseKey: named } }, confidential: false, response };
+      return { claims: { cnf: { coseKey: named } }, confidential: false, changes, response };
     }
     const cnf: Confirmation = { coseKey: { ...named, k: this.#io.env.random(pskLength) } };
-    return { claims: { cnf }, confidential: true, response: () => ({ cnf }) };
+    return { claims: { cnf }, confidential: true, changes, response: () => ({ cnf }) };
   }
 }
 
 /** RFC 9202, Section 4: an update has the identifier in the token, and no key in the response. */
-function update(kid: Uint8Array): Binding {
-  return { claims: { cnf: { kid: kid.slice() } }, confidential: false, response: () => ({}) };
+function update(kid: Uint8Array, changes: readonly Change[]): Binding {
+  return { claims: { cnf: { kid: kid.slice() } }, confidential: false, changes, response: () => ({}) };
 }
 
 function nameOf(credentials: PeerCredentials): string {

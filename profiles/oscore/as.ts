@@ -3,6 +3,7 @@ import { Code, type Layer } from '../../src/coap/index.ts';
 import { emptyBytes } from '../../src/core/bytes.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
 import { ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext } from '../../src/oscore/index.ts';
+import type { Change } from '../../src/store/index.ts';
 import { storedContexts } from './context-store.ts';
 import { OscoreProfileError, readCredentials } from './credentials.ts';
 import { InputMaterials } from './input-materials.ts';
@@ -61,12 +62,15 @@ class OscoreAtAs implements ProfileAtAs {
         error: AceErrorCode.unsupported_pop_key,
       });
     }
-    if (reqCnf?.kid !== undefined) return (await this.#materials.extend(grant, reqCnf.kid)) ? update(reqCnf.kid) : undefined;
-    const id = await this.#materials.allocate(grant);
+    if (reqCnf?.kid !== undefined) {
+      const changes = await this.#materials.extend(grant, reqCnf.kid);
+      return changes && update(reqCnf.kid, changes);
+    }
+    const { id, change } = await this.#materials.allocate(grant);
     // The salt is empty and there: whether an absent one takes part in the Master Salt is where implementations differ.
     const osc = encodeInputMaterial({ id, ms: this.#io.env.random(secretLength), salt: emptyBytes });
     const cnf: Confirmation = { osc };
-    return { claims: { cnf }, confidential: true, response: () => ({ cnf }) };
+    return { claims: { cnf }, confidential: true, changes: [change], response: () => ({ cnf }) };
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -81,8 +85,8 @@ class OscoreAtAs implements ProfileAtAs {
 }
 
 /** RFC 9203, Section 3.2: an update has the identifier in the token, and no cnf in the response. */
-function update(kid: Uint8Array): Binding {
-  return { claims: { cnf: { kid: kid.slice() } }, confidential: false, response: () => ({}) };
+function update(kid: Uint8Array, changes: readonly Change[]): Binding {
+  return { claims: { cnf: { kid: kid.slice() } }, confidential: false, changes, response: () => ({}) };
 }
 
 /** What an operator wants to know. Messages stay out: they hold tokens and keys. */

@@ -2,7 +2,7 @@ import type { Layer, Peer, Request, Response, SecurityAssociation, UriScheme } f
 import { toBase64Url } from '../core/bytes.ts';
 import type { ClaimsSet, Confirmation } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
-import type { Store } from '../store/index.ts';
+import type { Change, Store } from '../store/index.ts';
 import type { AceErrorCode } from './error.ts';
 import type { TokenRequest, TokenResponse } from './token.ts';
 
@@ -60,6 +60,11 @@ export interface Binding {
   readonly claims: { readonly cnf: Confirmation };
   /** The claims hold a secret: the token must be encrypted for the RS. */
   readonly confidential: boolean;
+  /**
+   * What has to be durable before the token is given away; the role makes it in one batch with the record of the token. Where another process has got ahead, so
+   * that something else is there than a change expects, the role binds again.
+   */
+  readonly changes: readonly Change[];
   /** What the response carries beside the token; it sees the finished token (RFC 9202 Section 3.3.1 derives the key from its bytes). */
   response(token: Uint8Array): { readonly cnf?: Confirmation; readonly rsCnf?: Confirmation };
 }

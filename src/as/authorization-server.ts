@@ -6,7 +6,7 @@ import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
 import type { AuthorizationServerEvent } from './events.ts';
-import { Admission, faultReason, peersOnly } from './guard.ts';
+import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
 import {
@@ -85,11 +85,7 @@ export class AuthorizationServer {
       if (instance !== undefined) this.#profiles.set(profile.id, instance);
     }
     this.#registry = new Registry(options.clients, options.resourceServers, this.#profiles, options.issuer);
-    this.#records = new TokenRecords({
-      store: options.store,
-      env: this.#env,
-      fault: (error) => this.#emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) }),
-    });
+    this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#admission = new Admission(options.limits?.pending ?? 256, this.#emit);
     this.#route();
   }

@@ -19,7 +19,7 @@ import type { Confirmation } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import type { TokenMint } from './access-token.ts';
 import { acePayload, type EndpointRequest, refuseStranger } from './endpoint-request.ts';
-import type { Emit } from './events.ts';
+import type { AuthorizationServerEvent, Emit } from './events.ts';
 import type { Decision, Policy } from './policy.ts';
 import type { Client, RegisteredResourceServer, Registry } from './registry.ts';
 import type { TokenRecords } from './token-records.ts';
@@ -103,28 +103,23 @@ export class TokenEndpoint {
     const granted = this.#settle(client, asked, decision);
     const issuedAt = Math.floor(env.epoch());
     const expiresAt = issuedAt + granted.lifetime;
-    const binding = await this.#bind(client, asked, granted, expiresAt);
-    const token = await mint.mint({
-      resourceServer: granted.resourceServer,
-      audience: granted.audience,
-      scope: granted.scope,
-      cnf: binding.claims.cnf,
-      confidential: binding.confidential,
-      ...(asked.cnonce === undefined ? {} : { cnonce: asked.cnonce }),
-      lifetime: granted.lifetime,
-      issuedAt,
-    });
-    await records.add(token, { client: client.id, resourceServer: granted.resourceServer.id, expiresAt });
-    emit({
-      type: 'token-issued',
-      client: client.id,
-      audience: granted.audience,
-      scope: scopeText(granted.scope),
-      expiresIn: granted.lifetime,
-      profile: granted.profile,
-      update,
-    });
-    return created(asked, granted, token, binding);
+    const record = { client: client.id, resourceServer: granted.resourceServer.id, expiresAt };
+    for (;;) {
+      const binding = await this.#bind(client, asked, granted, expiresAt);
+      const token = await mint.mint({
+        resourceServer: granted.resourceServer,
+        audience: granted.audience,
+        scope: granted.scope,
+        cnf: binding.claims.cnf,
+        confidential: binding.confidential,
+        ...(asked.cnonce === undefined ? {} : { cnonce: asked.cnonce }),
+        lifetime: granted.lifetime,
+        issuedAt,
+      });
+      if (!(await records.add(token, record, binding.changes))) continue;
+      emit(issued(client, granted, update));
+      return created(asked, granted, token, binding);
+    }
   }
 
   /** The decision with what the registrations add to it. */
@@ -175,6 +170,11 @@ function checkReqCnf(reqCnf: Confirmation | undefined): boolean {
   if (reqCnf.coseKey === undefined && reqCnf.kid === undefined)
     throw refuse(AceErrorCode.invalid_request, 'req_cnf holds no confirmation method that is known');
   return reqCnf.coseKey === undefined;
+}
+
+function issued(client: Client, granted: Granted, update: boolean): AuthorizationServerEvent {
+  const { audience, scope, lifetime, profile } = granted;
+  return { type: 'token-issued', client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
 }
 
 function sameScope(a: Scope, b: Scope | undefined): boolean {

@@ -3,7 +3,7 @@ import { toBase64Url } from '../core/bytes.ts';
 import { decode, encode } from '../core/cbor.ts';
 import { digest } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
-import type { Store } from '../store/index.ts';
+import type { Change, Store } from '../store/index.ts';
 
 /** What the AS remembers of a token that it issued: enough to say whether it is active and who may ask. Never the token. */
 export interface TokenRecord {
@@ -34,14 +34,10 @@ export class TokenRecords {
   readonly #clients = new Map<string, string>();
   readonly #counts = new Map<string, number>();
 
-  /** `fault` hears of entries that the store did not delete; the next start tries again. */
-  constructor(options: { readonly store: Store; readonly env: Env; fault(error: unknown): void }) {
+  constructor(options: { readonly store: Store; readonly env: Env }) {
     this.#store = options.store;
     this.#env = options.env;
-    this.#expiry = new Expiry(options.env, (hash) => {
-      this.#forget(hash);
-      options.store.delete(prefix + hash).catch(options.fault);
-    });
+    this.#expiry = new Expiry(options.env, (hash) => this.#forget(hash));
   }
 
   get size(): number {
@@ -53,22 +49,25 @@ export class TokenRecords {
     return this.#counts.get(client) ?? 0;
   }
 
-  /** Take up what an earlier run left, and delete what has expired since. */
+  /** Take up what an earlier run left. */
   async start(): Promise<void> {
     const now = this.#env.epoch();
-    const expired: string[] = [];
     for await (const [key, value] of this.#store.scan(prefix)) {
       const record = decodeRecord(value);
-      if (record === undefined || record.expiresAt <= now) expired.push(key);
-      else this.#remember(key.slice(prefix.length), record);
+      if (record !== undefined && record.expiresAt > now) this.#remember(key.slice(prefix.length), record);
     }
-    for (const key of expired) await this.#store.delete(key);
   }
 
-  async add(token: Uint8Array, record: TokenRecord): Promise<void> {
+  /**
+   * Make a token and what belongs to it durable, all in one.
+   *
+   * @param changes - what else the token needs; where something else is there than one of them expects, nothing is made and the answer is `false`
+   */
+  async add(token: Uint8Array, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
     const hash = hashOf(token);
-    await this.#store.put(prefix + hash, encodeRecord(record));
-    this.#remember(hash, record);
+    const made = await this.#store.batch([...changes, { key: prefix + hash, value: encodeRecord(record), expiresAt: record.expiresAt }]);
+    if (made) this.#remember(hash, record);
+    return made;
   }
 
   /** The record of a token that has not expired. */

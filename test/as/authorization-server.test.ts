@@ -22,7 +22,7 @@ const asPeer = { key: '10.0.0.1:5684', address: '10.0.0.1', port: 5684 };
 /** An AS on a simulated network. */
 class Flow {
   readonly sim: Simulator;
-  readonly store: Store = memoryStore();
+  readonly store: Store;
   readonly events: AuthorizationServerEvent[] = [];
   readonly #options: Partial<AuthorizationServerOptions>;
   #starts = 0;
@@ -31,6 +31,7 @@ class Flow {
   constructor(options: Partial<AuthorizationServerOptions> = {}, simulation: SimulatorOptions = {}) {
     this.#options = options;
     this.sim = new Simulator(simulation);
+    this.store = memoryStore({ env: this.sim.env() });
   }
 
   /** Start the AS, or start it again. */
@@ -259,7 +260,7 @@ test('a store that fails is 5.00 without detail, and a fault for the operator', 
   await flow.start();
   const client = flow.peer(clients[0]!.credentials, 1);
   await client.token({ audience: 'rs1' });
-  flow.store.put = () => Promise.reject(new Error('disk full'));
+  flow.store.batch = () => Promise.reject(new Error('disk full'));
   const answer = await client.token({ audience: 'rs1' });
   assert.equal(formatCode(answer.code), '5.00');
   assert.equal(answer.payload.length, 0);

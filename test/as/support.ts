@@ -99,7 +99,7 @@ export class Workbench {
 
   constructor(options: BenchOptions = {}) {
     this.clock = options.clock ?? new Clock();
-    this.store = options.store ?? memoryStore();
+    this.store = options.store ?? memoryStore({ env: this.clock });
     const emit = (event: AuthorizationServerEvent): void => {
       this.events.push(event);
     };
@@ -109,7 +109,7 @@ export class Workbench {
       this.profiles.set(profile.id, instance);
     }
     this.registry = new Registry(options.clients ?? clients, options.resourceServers ?? [rs1, rs2], this.profiles, options.issuer);
-    this.records = new TokenRecords({ store: this.store, env: this.clock, fault: (error) => assert.fail(String(error)) });
+    this.records = new TokenRecords({ store: this.store, env: this.clock });
     this.token = new TokenEndpoint({
       registry: this.registry,
       policy: options.policy ?? registeredGrants(this.registry.clients),

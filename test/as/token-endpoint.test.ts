@@ -6,6 +6,7 @@ import { OptionNumber, uintOf } from '../../src/coap/index.ts';
 import { fromHex, fromUtf8, toHex } from '../../src/core/bytes.ts';
 import { type CborValue, encode } from '../../src/core/cbor.ts';
 import { openCwt, type TokenKey } from '../../src/core/cwt.ts';
+import type { Change } from '../../src/store/index.ts';
 import { oscBytes } from '../ace/osc.ts';
 import { assertRefused, association, clients, encryptKey, keysOf, macKey, rs1, rs2, Workbench } from './support.ts';
 
@@ -434,5 +435,28 @@ test('RFC 9200 Appendix C: unknownKey of the profile answers a kid that it does 
   };
   const bench = new Workbench({ profiles: [other] });
   assertRefused(await bench.ask(c1, { audience: 'rs1', reqCnf: { kid: fromHex('01') } }), '4.00', AceErrorCode.unsupported_pop_key);
+  bench.close();
+});
+
+test('a token, its key and its record become durable in one batch, and again with another key where another process got ahead', async () => {
+  const bench = new Workbench();
+  const batches: (readonly Change[])[] = [];
+  const batch = bench.store.batch;
+  bench.store.batch = async (changes) => {
+    // The identifier is taken while the token is made.
+    if (batches.length === 0) await bench.store.put(changes[0]!.key, Uint8Array.of(0x80));
+    batches.push(changes);
+    return batch(changes);
+  };
+  const { accessToken } = decodeTokenResponse((await bench.ask(c1, { audience: 'rs1' })).payload);
+  assert.deepEqual(
+    batches.map((changes) => changes.map(({ key }) => key.replace(/token\/.*/, 'token'))),
+    [
+      ['as/oscore/rs1/00', 'as/token'],
+      ['as/oscore/rs1/01', 'as/token'],
+    ],
+  );
+  assert.deepEqual(await bench.records.find(accessToken!), { client: 'c1', resourceServer: 'rs1', expiresAt: bench.clock.epoch() + 3600 });
+  assert.equal(bench.records.size, 1);
   bench.close();
 });

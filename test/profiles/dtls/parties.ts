@@ -49,7 +49,11 @@ const scopes = { r_temp: { '/temperature': ['GET'] }, w_led: { '/led': ['GET', '
 /** An AS, an RS and clients, all of DTLS, in one process on a simulated network. */
 export class DtlsParties {
   readonly simulator: Simulator = new Simulator();
-  readonly stores: { readonly as: Store; readonly rs: Store; readonly client: Store } = { as: memoryStore(), rs: memoryStore(), client: memoryStore() };
+  readonly stores: { readonly as: Store; readonly rs: Store; readonly client: Store } = {
+    as: memoryStore({ env: this.simulator.env() }),
+    rs: memoryStore(),
+    client: memoryStore(),
+  };
   readonly mode: Mode;
   readonly steps: string[] = [];
   readonly rsEvents: ResourceServerEvent[] = [];
