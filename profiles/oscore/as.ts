@@ -7,6 +7,7 @@ import type { Change } from '../../src/store/index.ts';
 import { storedContexts } from './context-store.ts';
 import { OscoreProfileError, readCredentials } from './credentials.ts';
 import { InputMaterials } from './input-materials.ts';
+import { StoredLeases } from './leases.ts';
 import { encodeInputMaterial } from './params.ts';
 
 /** Bytes of a Master Secret. */
@@ -28,12 +29,20 @@ class OscoreAtAs implements ProfileAtAs {
   readonly #contexts = new ContextTable();
   readonly #peers = new Map<string, SecurityContext>();
   readonly #materials: InputMaterials;
+  readonly #leases: StoredLeases | undefined;
   readonly #layer: ReturnType<typeof oscore>;
 
   constructor(io: AsIo) {
     this.#io = io;
     this.#materials = new InputMaterials(io.store, io.env, io.emit);
-    this.#layer = oscore({ contexts: this.#contexts, store: storedContexts(io.store), env: io.env, emit: (event) => report(io, event) });
+    this.#leases = io.lease === undefined ? undefined : new StoredLeases(io.store, io.env, io.lease);
+    this.#layer = oscore({
+      contexts: this.#contexts,
+      store: storedContexts(io.store),
+      env: io.env,
+      ...(this.#leases === undefined ? {} : { leases: this.#leases }),
+      emit: (event) => report(io, event),
+    });
     this.layers = [this.#layer];
   }
 
@@ -79,6 +88,7 @@ class OscoreAtAs implements ProfileAtAs {
 
   async close(): Promise<void> {
     this.#materials.close();
+    await this.#leases?.close();
     for (const context of this.#peers.values()) this.#contexts.remove(context);
     this.#peers.clear();
   }
@@ -101,8 +111,9 @@ function report(io: AsIo, event: OscoreEvent): void {
     case 'running-out':
       io.emit({ type: 'oscore-running-out', detail: `${event.remaining} sender sequence numbers remain` });
       break;
+    case 'lease':
     case 'restored':
-      io.emit({ type: 'oscore-restored', ...detailOf(event.context) });
+      io.emit({ type: `oscore-${event.type}`, ...detailOf(event.context) });
       break;
   }
 }

@@ -40,6 +40,11 @@ export interface ProfileEvent {
 export interface AsIo {
   readonly env: Env;
   readonly store: Store;
+  /**
+   * Several processes of this AS serve with the store: for so many seconds after a request one of them has its security context to itself. Absent: this process is
+   * the only one.
+   */
+  readonly lease?: number;
   emit(event: ProfileEvent): void;
 }
 

@@ -35,6 +35,11 @@ export interface AuthorizationServerOptions {
   /** The `iss` claim, for resource servers that are registered to want it. */
   readonly issuer?: string;
   readonly store: Store;
+  /**
+   * To be given where several processes serve as this AS with one store: for so many seconds after a request one of them has its security context to itself, and
+   * another that gets requests on it waits (RFC 8613, Appendix B.1). Absent: this process is the only one.
+   */
+  readonly lease?: number;
   readonly profiles: readonly Profile[];
   readonly clients: readonly ClientRegistration[];
   readonly resourceServers: readonly ResourceServerRegistration[];
@@ -80,6 +85,7 @@ export class AuthorizationServer {
       const instance = profile.as?.({
         env: this.#env,
         store: options.store,
+        ...(options.lease === undefined ? {} : { lease: options.lease }),
         emit: (event) => this.#emit({ type: 'profile', profile: profile.name, event }),
       });
       if (instance !== undefined) this.#profiles.set(profile.id, instance);
