@@ -4,12 +4,15 @@ import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
+import { AdminResource } from './admin-resource.ts';
+import { Administration } from './administration.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
+import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
-import { AuthorizationServerError, type ClientRegistration, type ResourceServerRegistration } from './registration.ts';
+import type { ClientRegistration, ResourceServerRegistration } from './registration.ts';
 import { Registry } from './registry.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 import { TokenRecords } from './token-records.ts';
@@ -44,8 +47,8 @@ export interface AuthorizationServerOptions {
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
   readonly limits?: AuthorizationServerLimits;
-  /** `/token` and `/introspect` when absent. */
-  readonly paths?: { readonly token?: string; readonly introspect?: string };
+  /** `/token`, `/introspect` and `/admin` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly admin?: string };
 }
 
 /**
@@ -57,6 +60,8 @@ export interface AuthorizationServerOptions {
  * ```
  */
 export class AuthorizationServer {
+  /** What an administrator does, for the program that this server runs in: nobody is asked for rights, and no event tells of it. */
+  readonly administration: Administration;
   readonly #options: AuthorizationServerOptions;
   readonly #env: Env;
   readonly #profiles = new Map<number, ProfileAtAs>();
@@ -86,6 +91,7 @@ export class AuthorizationServer {
     }
     const { clients, resourceServers, store, issuer } = options;
     this.#registry = new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
+    this.administration = new Administration({ store, registry: this.#registry, env: this.#env, ended: this.#removePeer });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#admission = new Admission(options.limits?.pending ?? 256, this.#emit);
     this.#route();
@@ -176,6 +182,12 @@ export class AuthorizationServer {
       (endpoint: { answer(request: EndpointRequest): Promise<Response> }) =>
       (request: EndpointRequest): Promise<Response> =>
         this.#admission.admit(request.association?.credential ?? 'nobody', () => endpoint.answer(request));
+    const admin = new AdminResource({ registry: this.#registry, administration: this.administration, emit: this.#emit });
+    const administrate =
+      (reads: boolean) =>
+      (request: EndpointRequest): Promise<Response> =>
+        this.#admission.admit(request.association?.credential ?? 'nobody', () => admin.answer(request, reads));
+    this.#router.resource(paths?.admin ?? '/admin', { fetch: administrate(true), post: administrate(false), discoverable: false });
     this.#router.resource(paths?.token ?? '/token', { post: post(token) });
     this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
   }

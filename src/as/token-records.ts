@@ -15,11 +15,16 @@ export interface TokenRecord {
 
 const prefix = 'as/token/';
 
+/** Where the store has the record of a token, by its SHA-256 in base64url. */
+export function tokenKey(hash: string): string {
+  return prefix + hash;
+}
+
 function encodeRecord(record: TokenRecord): Uint8Array {
   return encode([record.client, record.resourceServer, record.expiresAt]);
 }
 
-function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
+export function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
   const value = decode(bytes);
   if (!Array.isArray(value)) return undefined;
   const [client, resourceServer, expiresAt] = value as readonly unknown[];
