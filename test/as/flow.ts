@@ -69,8 +69,13 @@ export class Party {
     const env = flow.sim.env(`party ${port}`);
     const store = memoryStore();
     const contexts = new ContextTable();
-    const { masterSecret, senderId, recipientId } = credentials;
-    this.#context = deriveContext({ masterSecret: masterSecret!, senderId: recipientId!, recipientId: senderId! });
+    const { masterSecret, senderId, recipientId, idContext } = credentials;
+    this.#context = deriveContext({
+      masterSecret: masterSecret!,
+      senderId: recipientId!,
+      recipientId: senderId!,
+      ...(idContext === undefined ? {} : { idContext }),
+    });
     contexts.add(this.#context);
     const layer = oscore({ contexts, store: { reserve: (id, count) => store.increment(id, count) }, env });
     this.#flow = flow;
