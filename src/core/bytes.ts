@@ -92,7 +92,8 @@ export function toHex(bytes: Uint8Array): string {
 
 /** Text with a character for each byte: a key for a Map that takes the least room. What `toHex` gives is made of parts that each take room of their own. */
 export function toKey(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  // What is spread goes through an iterator, byte by byte.
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
 /**
