@@ -171,7 +171,7 @@ export class ByteReader {
 
   /** @throws {BytesError} `ERR_BYTES_END` */
   need(length: number): void {
-    if (length > this.remaining) {
+    if (length > this.bytes.length - this.offset) {
       throw new BytesError('ERR_BYTES_END', `expected ${length} bytes at offset ${this.offset}, got ${this.remaining}`);
     }
   }
@@ -189,7 +189,10 @@ export class ByteReader {
   }
 
   u32(): number {
-    return this.u16() * 0x1_0000 + this.u16();
+    this.need(4);
+    const { bytes, offset } = this;
+    this.offset += 4;
+    return ((bytes[offset]! << 24) | (bytes[offset + 1]! << 16) | (bytes[offset + 2]! << 8) | bytes[offset + 3]!) >>> 0;
   }
 
   /** A view of the next `length` bytes, not a copy. */
