@@ -25,3 +25,7 @@ export type {
   ResourceServerRegistration,
 } from './registry.ts';
 export { AuthorizationServerError } from './registry.ts';
+export type { RevocationsOptions, Revoked } from './revocations.ts';
+export { Revocations } from './revocations.ts';
+export type { TokenRecord } from './token-records.ts';
+export type { TrlOptions } from './trl-endpoint.ts';
