@@ -28,3 +28,7 @@ export type {
   Source,
 } from './registration.ts';
 export { AuthorizationServerError } from './registration.ts';
+export type { RevocationsOptions, Revoked } from './revocations.ts';
+export { Revocations } from './revocations.ts';
+export type { TokenRecord } from './token-records.ts';
+export type { TrlOptions } from './trl-endpoint.ts';
