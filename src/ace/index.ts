@@ -41,3 +41,6 @@ export type { Aif, AifEntry, Permissions, Scope, ScopeTable, Verdict } from './s
 export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScope, scopeText, unionScopes } from './scope.ts';
 export type { TokenRequest, TokenResponse } from './token.ts';
 export { decodeTokenRequest, decodeTokenResponse, encodeTokenRequest, encodeTokenResponse } from './token.ts';
+export { tokenHash, tokenHashes, tokenHashText } from './token-hash.ts';
+export type { DiffEntry, TrlQuery, TrlResponse } from './trl.ts';
+export { decodeTrlResponse, encodeTrlResponse, TrlError, trlErrorKey, trlQueryArguments } from './trl.ts';

@@ -162,6 +162,10 @@ const tasks: Readonly<Record<AdminObject, Partial<Readonly<Record<AdminAct, Task
   token: {
     list: (administration, { of, ...page }) => administration.listTokens(of, page),
     show: (administration, { id }) => administration.showToken(needed('id', id)),
+    remove: async (administration, { id }) => {
+      await administration.revokeToken(needed('id', id));
+      return made;
+    },
   },
   code: {},
 };

@@ -63,6 +63,6 @@ export function policyView(client: string, grant: GrantRegistration, source: Sou
   return { client, source, ...grantView({ audience: grant.audience, scope, defaultScope: grant.default === undefined ? scope : scopeOf(grant.default) }) };
 }
 
-export function tokenView(hash: string, { client, resourceServer, expiresAt }: TokenRecord): View {
-  return { id: hash, client, rs: resourceServer, expires_at: expiresAt };
+export function tokenView(hash: string, { client, resourceServer, expiresAt, revoked = false }: TokenRecord): View {
+  return { id: hash, client, rs: resourceServer, expires_at: expiresAt, revoked };
 }

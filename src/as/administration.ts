@@ -51,6 +51,8 @@ export interface AdministrationOptions {
   readonly env: Pick<Env, 'random'>;
   /** Associations that go by this name are to end, in this process; the others find out at the next request. */
   readonly ended?: (credential: string) => void;
+  /** Revoke a token by its hash; `false`: there is no such token that has not expired. */
+  readonly revoke: (hash: string) => Promise<boolean>;
 }
 
 function unknown(what: string): AuthorizationServerError {
@@ -283,6 +285,12 @@ export class Administration {
     const record = bytes && decodeRecord(bytes);
     if (record === undefined) throw unknown('token');
     return tokenView(hash, record);
+  }
+
+  /** @throws {AuthorizationServerError} `ERR_AS_UNKNOWN` */
+  async revokeToken(hash: string): Promise<void> {
+    await this.showToken(hash);
+    if (!(await this.#options.revoke(hash))) throw unknown('token');
   }
 
   /** The issued tokens, of one client or of all. */

@@ -1,5 +1,5 @@
-import type { Profile, ProfileAtAs } from '../ace/index.ts';
-import { Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
+import { type Profile, type ProfileAtAs, tokenHashText } from '../ace/index.ts';
+import { ContentFormat, Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
@@ -14,8 +14,10 @@ import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
 import type { ClientRegistration, ResourceServerRegistration } from './registration.ts';
 import { Registry } from './registry.ts';
+import { Revocations } from './revocations.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 import { TokenRecords } from './token-records.ts';
+import { TrlEndpoint, type TrlOptions } from './trl-endpoint.ts';
 
 /** Bounds of what peers can make the AS hold. */
 export interface AuthorizationServerLimits {
@@ -47,12 +49,14 @@ export interface AuthorizationServerOptions {
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
   readonly limits?: AuthorizationServerLimits;
-  /** `/token`, `/introspect` and `/admin` when absent. */
-  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly admin?: string };
+  /** How the token revocation list is told. */
+  readonly revocation?: TrlOptions;
+  /** `/token`, `/introspect`, `/revoke/trl` and `/admin` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string; readonly admin?: string };
 }
 
 /**
- * The authorization server of RFC 9200: POST /token and POST /introspect, for registered peers over a secure channel only.
+ * The authorization server of RFC 9200: POST /token and POST /introspect, and GET /revoke/trl (RFC 9770), for registered peers over a secure channel only.
  *
  * ```ts
  * const as = new AuthorizationServer({ store, profiles: [oscoreProfile], clients: [...], resourceServers: [...] });
@@ -67,6 +71,8 @@ export class AuthorizationServer {
   readonly #profiles = new Map<number, ProfileAtAs>();
   readonly #registry: Registry;
   readonly #records: TokenRecords;
+  readonly #revocations: Revocations;
+  readonly #trl: TrlEndpoint;
   readonly #admission: Admission;
   readonly #router = new Router();
   #started: Promise<void> | undefined;
@@ -91,8 +97,10 @@ export class AuthorizationServer {
     }
     const { clients, resourceServers, store, issuer } = options;
     this.#registry = new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
-    this.administration = new Administration({ store, registry: this.#registry, env: this.#env, ended: this.#removePeer });
+    this.administration = new Administration({ store, registry: this.#registry, env: this.#env, ended: this.#removePeer, revoke: (hash) => this.revoke(hash) });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
+    this.#revocations = new Revocations({ store: options.store, env: this.#env });
+    this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
     this.#admission = new Admission(options.limits?.pending ?? 256, this.#emit);
     this.#route();
   }
@@ -133,6 +141,25 @@ export class AuthorizationServer {
     return this.#endpoint;
   }
 
+  /**
+   * Revoke a token: introspection says at once that it is not active, and whoever observes the revocation list hears of it.
+   *
+   * @param token its bytes, or its token hash in base64url, as events name it
+   * @returns whether it is revoked now; `false`: no living token of this server is meant
+   */
+  async revoke(token: string | Uint8Array): Promise<boolean> {
+    const hash = typeof token === 'string' ? token : tokenHashText(token);
+    const revoked = await this.#revocations.revoke(hash);
+    if (revoked === undefined) return false;
+    if (!revoked.again) {
+      const { client, resourceServer } = revoked.record;
+      this.#records.revoked(hash);
+      this.#emit({ type: 'token-revoked', token: hash, client, resourceServer });
+      await this.#trl.look();
+    }
+    return true;
+  }
+
   /** Entries of each kind that the server holds. */
   stats(): Readonly<Record<string, number>> {
     const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending, registrations: this.#registry.stored.size };
@@ -147,6 +174,7 @@ export class AuthorizationServer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#endpoint?.close();
+    this.#trl.close();
     this.#records.close();
     await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
   }
@@ -190,5 +218,11 @@ export class AuthorizationServer {
     this.#router.resource(paths?.admin ?? '/admin', { fetch: administrate(true), post: administrate(false), discoverable: false });
     this.#router.resource(paths?.token ?? '/token', { post: post(token) });
     this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
+    const trl = this.#router.resource(paths?.trl ?? '/revoke/trl', {
+      get: (request) => this.#admission.admit(request.association?.credential ?? 'nobody', () => this.#trl.answer(request)),
+      observable: true,
+      attributes: { ct: ContentFormat.AceTrl },
+    });
+    this.#trl.attach(trl);
   }
 }

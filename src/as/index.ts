@@ -38,3 +38,7 @@ export { adminObjects } from './registration.ts';
 export { clientMap, resourceServerMap, tokenKeyMap } from './registration-codec.ts';
 export type { RegistryOptions } from './registry.ts';
 export { Registry } from './registry.ts';
+export type { RevocationsOptions, Revoked } from './revocations.ts';
+export { Revocations } from './revocations.ts';
+export type { TokenRecord } from './token-records.ts';
+export type { TrlOptions } from './trl-endpoint.ts';

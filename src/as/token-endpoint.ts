@@ -13,6 +13,7 @@ import {
   scopeText,
   type TokenRequest,
   type TokenResponse,
+  tokenHashText,
 } from '../ace/index.ts';
 import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../coap/index.ts';
 import { equalBytes } from '../core/bytes.ts';
@@ -118,7 +119,7 @@ export class TokenEndpoint {
         issuedAt,
       });
       if (!(await records.add(token, record, binding.changes))) continue;
-      emit(issued(client, granted, update));
+      emit(issued(client, granted, token, update));
       return created(asked, granted, token, binding);
     }
   }
@@ -183,9 +184,9 @@ function checkReqCnf(reqCnf: Confirmation | undefined): boolean {
   return reqCnf.coseKey === undefined;
 }
 
-function issued(client: Client, granted: Granted, update: boolean): AuthorizationServerEvent {
+function issued(client: Client, granted: Granted, token: Uint8Array, update: boolean): AuthorizationServerEvent {
   const { audience, scope, lifetime, profile } = granted;
-  return { type: 'token-issued', client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
+  return { type: 'token-issued', token: tokenHashText(token), client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
 }
 
 function sameScope(a: Scope, b: Scope | undefined): boolean {

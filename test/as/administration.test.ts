@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeTokenResponse, encodeAif } from '../../src/ace/index.ts';
-import { type Actor, type AdminCommand, Administration, administer, adminObjects, clientMap, resourceServerMap, tokenKeyMap } from '../../src/as/index.ts';
+import {
+  type Actor,
+  type AdminCommand,
+  Administration,
+  administer,
+  adminObjects,
+  clientMap,
+  Revocations,
+  resourceServerMap,
+  tokenKeyMap,
+} from '../../src/as/index.ts';
 import type { ClientRegistration, ResourceServerRegistration } from '../../src/as/registration.ts';
 import { storedCredential } from '../../src/as/registration-store.ts';
 import { toHex } from '../../src/core/bytes.ts';
@@ -25,6 +35,7 @@ class Office extends Workbench {
     registry: this.registry,
     env: this.clock,
     ended: (credential) => this.ended.push(credential),
+    revoke: async (hash) => (await new Revocations({ store: this.store, env: this.clock }).revoke(hash)) !== undefined,
   });
 
   do(command: AdminCommand, actor: Actor = root): Promise<unknown> {
@@ -204,7 +215,7 @@ test('lists have pages, the configuration first, and hold no secrets', async () 
   office.close();
 });
 
-test('tokens are listed by client and shown by hash', async () => {
+test('tokens are listed by client, shown and revoked by hash', async () => {
   const office = new Office();
   await office.granted('client:c1', { audience: 'rs1' });
   await office.granted('client:c2', { audience: 'rs1' });
@@ -216,6 +227,10 @@ test('tokens are listed by client and shown by hash', async () => {
   assert.deepEqual(await office.administration.showToken(String(entries[0]!['id'])), entries[0]);
   await assert.rejects(office.administration.showToken('x/../y'), { code: 'ERR_AS_UNKNOWN' });
   assert.equal((await office.administration.listTokens(undefined)).entries.length, 2);
+  const id = String(entries[0]!['id']);
+  await office.do({ act: 'remove', object: 'token', id });
+  assert.equal((await office.administration.showToken(id))['revoked'], true);
+  await assert.rejects(office.do({ act: 'remove', object: 'token', id: 'AAAA' }), { code: 'ERR_AS_UNKNOWN' });
   office.close();
 });
 
