@@ -58,6 +58,17 @@ export interface Granted {
   readonly expiresAt: number;
 }
 
+/** A request to an AS, beside those for tokens. */
+export interface AsRequest {
+  /** The last segment of its path, in place of that of the token endpoint. */
+  readonly name: string;
+  readonly code: number;
+  readonly contentFormat: number;
+  readonly payload: Uint8Array;
+  /** Carried out twice it does no more than once. */
+  readonly idempotent?: boolean;
+}
+
 interface Server {
   readonly registration: AuthorizationServerRegistration;
   readonly uri: CoapUri;
@@ -151,6 +162,16 @@ export class AuthorizationServers {
     return decodeIntrospectionResponse(answer.payload);
   }
 
+  /**
+   * Ask for a resource beside the token endpoint, whatever it answers.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer that is not protected
+   */
+  ask(uri: string | undefined, { name, ...request }: AsRequest): Promise<Response> {
+    const server = this.#find(uri);
+    return this.#exchange(server, { ...server.uri, path: [...server.uri.path.slice(0, -1), name], query: [] }, request);
+  }
+
   #find(uri: string | undefined): Server {
     const found = uri === undefined ? (this.#servers.length === 1 ? this.#servers[0] : undefined) : this.#servers.find((server) => isSame(server.uri, uri));
     if (found !== undefined) return found;
@@ -165,15 +186,19 @@ export class AuthorizationServers {
 
   /** A protected POST that is answered by a protected 2.01. */
   async #post(server: Server, uri: CoapUri, payload: Uint8Array): Promise<Response> {
+    const response = await this.#exchange(server, uri, { code: Method.POST, contentFormat: ContentFormat.AceCbor, payload, idempotent: true });
+    if (response.code === Code.Created) return response;
+    throw refused(response);
+  }
+
+  /** A protected request that is answered by a protected response. */
+  async #exchange(server: Server, uri: CoapUri, { contentFormat, ...request }: Omit<AsRequest, 'name'>): Promise<Response> {
     const peer = await this.#options.resolve(uri.host, uri.port, uri.scheme);
     const association = await this.#connect(server, peer);
-    const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
+    const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, contentFormat));
     for (let attempt = 0; ; attempt++) {
-      const response = await this.#options.send({ code: Method.POST, options, payload, peer, association, idempotent: true });
-      if (response.association === association) {
-        if (response.code === Code.Created) return response;
-        throw refused(response);
-      }
+      const response = await this.#options.send({ ...request, options, peer, association });
+      if (response.association === association) return response;
       if (attempt < replays && isReplayRefusal(response)) {
         this.#step('retry', 'the AS took the request for a replay');
         continue;

@@ -24,6 +24,7 @@ export {
   readAudit,
   verifyAudit,
 } from './audit/index.ts';
+export { type ClientKitOptions, writeClientKit } from './client-kit.ts';
 export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
 export { type AsConfig, loadAsConfig } from './config/as.ts';
 export { type ClientConfig, loadClientConfig } from './config/client.ts';
@@ -32,6 +33,7 @@ export { ConfigError, type ConfigProblem } from './config/error.ts';
 export type { ListenConfig, TransportScheme } from './config/listen.ts';
 export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './config/oscore.ts';
 export type { ChannelConfig, ScopeConfig, TransmissionConfig } from './config/reader.ts';
+export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
 export type { TlsConfig } from './config/tls.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
