@@ -56,7 +56,8 @@ const configHelp = 'lab folder or client.yaml; without it the request goes as pl
 
 const secretHelp = `
 A PSK and its identity are text, hex:00ff10, or @file: a file's bytes as they are, unless it begins with hex: or text:. Others can see what stands on a command
-line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent.`;
+line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent. With SSLKEYLOGFILE, the keys of coaps sessions go to that
+file, for Wireshark.`;
 
 /** The options of whatever connects over TLS or DTLS; with a configuration, in place of what stands there. */
 function tlsOptions(command: Command): Command {
