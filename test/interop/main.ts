@@ -19,6 +19,7 @@ import {
   provideNodeDtlsClient,
   provideOpenssl,
   providePion,
+  provideTshark,
   ToolError,
 } from './tools.ts';
 
@@ -34,6 +35,7 @@ try {
   console.log(`GnuTLS ${provideGnutls()}`);
   console.log(`node-dtls-client ${provideNodeDtlsClient()}`);
   console.log(`pion/dtls ${providePion()}`);
+  console.log(`tshark ${provideTshark()}`);
 } catch (error) {
   if (!(error instanceof ToolError)) throw error;
   console.error(`interop: ${error.message}`);
