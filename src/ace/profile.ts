@@ -126,6 +126,8 @@ export interface RsIo {
   emit(event: ProfileEvent): void;
   /** Take a token that came another way than to /authz-info (RFC 9202, Section 3.3.2) as one that came there. Throws `AceError`. */
   admit(upload: TokenUpload): Promise<Acceptance>;
+  /** A token that no request has come for has waited long enough: it ends, and `release` is called. One that was used stays. */
+  forget(credential: string): void;
 }
 
 /** What came to /authz-info: the token and what the profile needs of the rest. */
