@@ -78,7 +78,7 @@ function requestOptions(command: Command): Command {
     .option('-c, --config <path>', configHelp)
     .option('--oscore <file>', 'protect by the OSCORE context of this file (see: ace-coap oscore --help), without a token')
     .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
-    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port] or coaps://host[:port]')
     .option('--non', 'send as a Non-confirmable message')
     .option('--q-block', 'robust block-wise transfer (RFC 9177) where the server knows it; of most use with --non')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
@@ -296,7 +296,7 @@ export function program(version: string): Command {
       .requiredOption('--audience <audience>', 'resource server the token is for')
       .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
       .option('--as <uri>', 'authorization server, where the configuration names several')
-      .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+      .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port] or coaps://host[:port]')
       .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
       .option('--json', 'print one JSON object')
       .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
