@@ -36,8 +36,8 @@ export type ResourceServerEvent =
   | { readonly type: 'profile'; readonly profile: string; readonly event: ProfileEvent }
   | { readonly type: 'endpoint'; readonly event: unknown };
 
-/** `evicted`: the table was full. `unusable`: found in the store at the start, and no longer good for this configuration. */
-export type TokenEnd = 'expired' | 'evicted' | 'unusable';
+/** `evicted`: the table was full. `unused`: no request came for it. `unusable`: found in the store at the start, and no longer good for this configuration. */
+export type TokenEnd = 'expired' | 'evicted' | 'unused' | 'unusable';
 
 /** `size` and `rate` are for uploads to authz-info. */
 export type RefusalReason = 'unprotected' | 'no-token' | 'path' | 'method' | 'size' | 'rate';

@@ -236,6 +236,7 @@ export class ResourceServer {
         store: this.#options.store,
         emit: (event) => this.#emit({ type: 'profile', profile: name, event }),
         admit: (upload) => this.#authzInfo.receive(this.#profiles.find((profile) => profile.id === id)!, upload),
+        forget: (credential) => this.#tokens.forget(credential),
       });
       if (instance !== undefined) inUse.push({ id, name, rs: instance });
     }

@@ -164,6 +164,12 @@ export class TokenTable {
     return true;
   }
 
+  /** End a token that no request has come for. */
+  forget(credential: string): void {
+    const binding = this.#bindings.get(credential);
+    if (binding !== undefined && binding.association === undefined) this.#end(binding, 'unused');
+  }
+
   /** Bring back what an earlier run left. `revive` throws, or gives `undefined`, for a token that is no longer good here. */
   async start(revive: (stored: StoredToken) => Promise<Revived | undefined>): Promise<void> {
     const found: (readonly [string, StoredToken | undefined])[] = [];
