@@ -4,12 +4,15 @@ import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
+import { AdminResource } from './admin-resource.ts';
+import { Administration } from './administration.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
+import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
-import { AuthorizationServerError, type ClientRegistration, type ResourceServerRegistration } from './registration.ts';
+import type { ClientRegistration, ResourceServerRegistration } from './registration.ts';
 import { Registry } from './registry.ts';
 import { Revocations } from './revocations.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
@@ -48,8 +51,8 @@ export interface AuthorizationServerOptions {
   readonly limits?: AuthorizationServerLimits;
   /** How the token revocation list is told. */
   readonly revocation?: TrlOptions;
-  /** `/token`, `/introspect` and `/revoke/trl` when absent. */
-  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string };
+  /** `/token`, `/introspect`, `/revoke/trl` and `/admin` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string; readonly admin?: string };
 }
 
 /**
@@ -61,6 +64,8 @@ export interface AuthorizationServerOptions {
  * ```
  */
 export class AuthorizationServer {
+  /** What an administrator does, for the program that this server runs in: nobody is asked for rights, and no event tells of it. */
+  readonly administration: Administration;
   readonly #options: AuthorizationServerOptions;
   readonly #env: Env;
   readonly #profiles = new Map<number, ProfileAtAs>();
@@ -92,6 +97,7 @@ export class AuthorizationServer {
     }
     const { clients, resourceServers, store, issuer } = options;
     this.#registry = new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
+    this.administration = new Administration({ store, registry: this.#registry, env: this.#env, ended: this.#removePeer, revoke: (hash) => this.revoke(hash) });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#revocations = new Revocations({ store: options.store, env: this.#env });
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
@@ -204,6 +210,12 @@ export class AuthorizationServer {
       (endpoint: { answer(request: EndpointRequest): Promise<Response> }) =>
       (request: EndpointRequest): Promise<Response> =>
         this.#admission.admit(request.association?.credential ?? 'nobody', () => endpoint.answer(request));
+    const admin = new AdminResource({ registry: this.#registry, administration: this.administration, emit: this.#emit });
+    const administrate =
+      (reads: boolean) =>
+      (request: EndpointRequest): Promise<Response> =>
+        this.#admission.admit(request.association?.credential ?? 'nobody', () => admin.answer(request, reads));
+    this.#router.resource(paths?.admin ?? '/admin', { fetch: administrate(true), post: administrate(false), discoverable: false });
     this.#router.resource(paths?.token ?? '/token', { post: post(token) });
     this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
     const trl = this.#router.resource(paths?.trl ?? '/revoke/trl', {
