@@ -9,15 +9,8 @@ import type { AuthorizationServerEvent } from './events.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
-import {
-  AuthorizationServerError,
-  type ClientRegistration,
-  clientCredential,
-  firstOf,
-  Registry,
-  type ResourceServerRegistration,
-  resourceServerCredential,
-} from './registry.ts';
+import { AuthorizationServerError, type ClientRegistration, type ResourceServerRegistration } from './registration.ts';
+import { Registry } from './registry.ts';
 import { Revocations } from './revocations.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 import { TokenRecords } from './token-records.ts';
@@ -92,11 +85,13 @@ export class AuthorizationServer {
         env: this.#env,
         store: options.store,
         ...(options.lease === undefined ? {} : { lease: options.lease }),
+        findPeer: (index) => this.#registry.find(profile.id, index),
         emit: (event) => this.#emit({ type: 'profile', profile: profile.name, event }),
       });
       if (instance !== undefined) this.#profiles.set(profile.id, instance);
     }
-    this.#registry = new Registry(options.clients, options.resourceServers, this.#profiles, options.issuer);
+    const { clients, resourceServers, store, issuer } = options;
+    this.#registry = new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#revocations = new Revocations({ store: options.store, env: this.#env });
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
@@ -128,7 +123,10 @@ export class AuthorizationServer {
       transport,
       env: this.#env,
       handler: this.#router.handler,
-      layers: [peersOnly(this.#registry, this.#emit), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
+      layers: [
+        peersOnly({ registry: this.#registry, pending: this.#options.limits?.pending ?? 256, stale: this.#removePeer, emit: this.#emit }),
+        ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
+      ],
       blockwise: { maxBody: this.#options.limits?.payload ?? 4096 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
@@ -158,7 +156,7 @@ export class AuthorizationServer {
 
   /** Entries of each kind that the server holds. */
   stats(): Readonly<Record<string, number>> {
-    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending };
+    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending, registrations: this.#registry.stored.size };
     for (const [id, profile] of this.#profiles) {
       for (const [name, value] of Object.entries(profile.stats())) all[`profile${id}.${name}`] = value;
     }
@@ -177,12 +175,14 @@ export class AuthorizationServer {
 
   readonly #emit = (event: AuthorizationServerEvent): void => this.#options.emit?.(event);
 
+  readonly #removePeer = (credential: string): void => {
+    for (const profile of this.#profiles.values()) profile.removePeer(credential);
+  };
+
   async #start(): Promise<void> {
-    for (const server of this.#registry.resourceServers) tryTokenKeys(server, this.#env.random);
-    const profileOf = (registration: { readonly profile?: number }): ProfileAtAs => this.#profiles.get(registration.profile ?? firstOf(this.#profiles)!)!;
-    for (const client of this.#options.clients) await profileOf(client).addPeer(clientCredential(client.id), client.credentials);
-    for (const server of this.#options.resourceServers) {
-      if (server.credentials !== undefined) await profileOf(server).addPeer(resourceServerCredential(server.id), server.credentials);
+    for (const server of this.#registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
+    for (const { credential, channel } of [...this.#registry.fixedClients, ...this.#registry.fixedResourceServers]) {
+      if (channel !== undefined) await this.#profiles.get(channel.profile)!.addPeer(credential, channel.credentials);
     }
     await this.#records.start();
   }
@@ -191,7 +191,7 @@ export class AuthorizationServer {
     const { store, issuer, policy, limits, paths } = this.#options;
     const token = new TokenEndpoint({
       registry: this.#registry,
-      policy: policy ?? registeredGrants(this.#registry.clients),
+      policy: policy ?? registeredGrants(this.#registry),
       profiles: this.#profiles,
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,

@@ -3,7 +3,7 @@ import { fromBase64Url } from '../core/bytes.ts';
 import { type CborValue, decode, encode } from '../core/cbor.ts';
 import type { Env } from '../core/env.ts';
 import type { Change, Store } from '../store/index.ts';
-import { clientCredential, resourceServerCredential } from './registry.ts';
+import { clientCredential, resourceServerCredential } from './registration.ts';
 import { decodeRecord, encodeRecord, type TokenRecord, tokenKey } from './token-records.ts';
 
 /** MAX_N of RFC 9770, Section 6.2: the updates that are kept for each requester. All processes on a store, and the command line, go by the same. */

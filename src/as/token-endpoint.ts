@@ -8,6 +8,7 @@ import {
   errorResponse,
   GrantType,
   type ProfileAtAs,
+  type RegisteredKeys,
   type Scope,
   scopeText,
   type TokenRequest,
@@ -67,7 +68,7 @@ export class TokenEndpoint {
   /** Answer a POST. It rejects only on faults of this server (a store that fails), never on what a client sent. */
   async answer(request: EndpointRequest): Promise<Response> {
     const { registry, emit } = this.#options;
-    const peer = registry.peer(request.association);
+    const peer = await registry.peer(request.association);
     if (peer === undefined) return refuseStranger(request, emit);
     let asked: TokenRequest | undefined;
     try {
@@ -101,7 +102,7 @@ export class TokenEndpoint {
       ...(asked.scope === undefined ? {} : { scope: asked.scope }),
       update,
     });
-    const granted = this.#settle(client, asked, decision);
+    const granted = await this.#settle(client, asked, decision);
     const issuedAt = Math.floor(env.epoch());
     const expiresAt = issuedAt + granted.lifetime;
     const record = { client: client.id, resourceServer: granted.resourceServer.id, expiresAt };
@@ -124,10 +125,10 @@ export class TokenEndpoint {
   }
 
   /** The decision with what the registrations add to it. */
-  #settle(client: Client, asked: TokenRequest, decision: Decision): Granted {
+  async #settle(client: Client, asked: TokenRequest, decision: Decision): Promise<Granted> {
     if (!decision.permit) throw refuse(decision.error, decision.reason);
     const { registry, profiles } = this.#options;
-    const resourceServer = registry.resourceServerOf(decision.audience);
+    const resourceServer = await registry.resourceServerOf(decision.audience);
     if (resourceServer === undefined) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
     const wanted = asked.aceProfile ?? undefined;
     const profile = resourceServer.profiles.find((id) => client.profiles.includes(id) && profiles.has(id) && (wanted === undefined || wanted === id));
@@ -143,12 +144,22 @@ export class TokenEndpoint {
       audience: granted.audience,
       resourceServer: granted.resourceServer.id,
       request: asked,
+      keys: keysOf(client, granted),
       expiresAt,
       exi: granted.resourceServer.exi,
     });
     if (binding === undefined) throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
     return binding;
   }
+}
+
+function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: { rawPublicKey, derivationKey } }: Granted): RegisteredKeys {
+  return {
+    ...(channel.profile === profile ? { clientCredentials: channel.credentials } : {}),
+    clientKeys: rawPublicKeys,
+    ...(rawPublicKey === undefined ? {} : { serverKey: rawPublicKey }),
+    ...(derivationKey === undefined ? {} : { derivationKey }),
+  };
 }
 
 function checkGrantType(client: Client, asked: TokenRequest): void {

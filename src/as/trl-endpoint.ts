@@ -4,7 +4,8 @@ import type { Cancel, Env } from '../core/env.ts';
 import { type EndpointRequest, refuseStranger } from './endpoint-request.ts';
 import type { Emit } from './events.ts';
 import { faultReason } from './guard.ts';
-import { clientCredential, type Registry } from './registry.ts';
+import { clientCredential } from './registration.ts';
+import type { Registry } from './registry.ts';
 import { administrator, maxUpdates, type Revocations } from './revocations.ts';
 import { defaultMaxIndex, diffResponse, lastIndex, readTrlQuery, TrlQueryError, trlErrorResponse } from './trl-query.ts';
 
