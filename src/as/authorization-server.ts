@@ -1,14 +1,29 @@
 import type { Profile, ProfileAtAs } from '../ace/index.ts';
-import { Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
+import {
+  codeName,
+  Endpoint,
+  type EndpointOptions,
+  formatCode,
+  type Response,
+  Router,
+  requestPath,
+  type TransmissionParameters,
+  type Transports,
+  UnderWay,
+} from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
+import { Audit, type AuditSink } from './audit.ts';
+import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
+import { addressRate, clientRate, type RateLayer, type Rates } from './rates.ts';
+import { type ConfiguredPeer, type PeerChanges, replacePeers } from './reconfiguration.ts';
 import {
   AuthorizationServerError,
   type ClientRegistration,
@@ -29,6 +44,8 @@ export interface AuthorizationServerLimits {
   readonly pending?: number;
   /** Living tokens of one client; 16,384. */
   readonly tokensPerClient?: number;
+  /** How often one client and one address may ask; who asks more often is answered with 4.29 and Max-Age. As often as they like when absent. */
+  readonly rate?: Rates;
 }
 
 export interface AuthorizationServerOptions {
@@ -47,6 +64,8 @@ export interface AuthorizationServerOptions {
   readonly policy?: Policy;
   readonly env?: Env;
   readonly emit?: (event: AuthorizationServerEvent) => void;
+  /** Has to have taken what there is to say of a request before the request is answered; where it cannot, the answer is 5.03. */
+  readonly audit?: AuditSink;
   readonly parameters?: Partial<TransmissionParameters>;
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
@@ -54,6 +73,11 @@ export interface AuthorizationServerOptions {
   /** `/token` and `/introspect` when absent. */
   readonly paths?: { readonly token?: string; readonly introspect?: string };
 }
+
+const defaultPending = 256;
+
+/** What may change while the server runs. */
+export type Reconfiguration = Pick<AuthorizationServerOptions, 'clients' | 'resourceServers' | 'limits'>;
 
 /**
  * The authorization server of RFC 9200: POST /token and POST /introspect, for registered peers over a secure channel only.
@@ -69,8 +93,16 @@ export class AuthorizationServer {
   readonly #profiles = new Map<number, ProfileAtAs>();
   readonly #registry: Registry;
   readonly #records: TokenRecords;
+  readonly #audit: Audit;
+  readonly #emit: (event: AuthorizationServerEvent) => void;
+  readonly #clock: ClockWatch;
+  readonly #underWay: UnderWay;
+  readonly #rates: { readonly client: RateLayer; readonly address: RateLayer };
   readonly #admission: Admission;
   readonly #router = new Router();
+  #configured: Reconfiguration;
+  #grants: Policy;
+  #reconfiguring: Promise<unknown> = Promise.resolve();
   #started: Promise<void> | undefined;
   #endpoint: Endpoint | undefined;
   #closed = false;
@@ -80,7 +112,14 @@ export class AuthorizationServer {
     const missing = missingOption(options, ['store', 'profiles', 'clients', 'resourceServers']);
     if (missing !== undefined) throw new AuthorizationServerError('ERR_AS_CONFIG', `${missing}: expected a value, got none`);
     this.#options = options;
+    this.#configured = options;
     this.#env = options.env ?? systemEnv;
+    this.#audit = new Audit({ sink: options.audit, env: this.#env, tell: (event) => options.emit?.(event) });
+    this.#emit = this.#audit.emit;
+    this.#clock = new ClockWatch(this.#env, this.#emit);
+    this.#underWay = this.#makeUnderWay();
+    const rate = options.limits?.rate;
+    this.#rates = { client: clientRate(rate?.client, this.#audit, this.#env), address: addressRate(rate?.address, this.#audit, this.#env) };
     for (const profile of options.profiles) {
       const instance = profile.as?.({
         env: this.#env,
@@ -92,7 +131,8 @@ export class AuthorizationServer {
     }
     this.#registry = new Registry(options.clients, options.resourceServers, this.#profiles, options.issuer);
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
-    this.#admission = new Admission(options.limits?.pending ?? 256, this.#emit);
+    this.#grants = registeredGrants(this.#registry.clients);
+    this.#admission = new Admission(options.limits?.pending ?? defaultPending, this.#audit);
     this.#route();
   }
 
@@ -120,7 +160,13 @@ export class AuthorizationServer {
       transport,
       env: this.#env,
       handler: this.#router.handler,
-      layers: [peersOnly(this.#registry, this.#emit), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
+      layers: [
+        this.#rates.client,
+        peersOnly(this.#registry, this.#audit),
+        this.#underWay,
+        ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
+        this.#rates.address,
+      ],
       blockwise: { maxBody: this.#options.limits?.payload ?? 4096 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
@@ -139,43 +185,105 @@ export class AuthorizationServer {
     return all;
   }
 
+  /**
+   * Put other registrations and limits in the place of those that the server was made with. Peers that stay as they were keep their contexts; `limits.payload`
+   * stays.
+   *
+   * It rejects as the constructor and `start` throw, and then the server goes on as it was.
+   */
+  reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+    const result = this.#reconfiguring.then(() => this.#reconfigure(next));
+    this.#reconfiguring = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * Answer what is under way, and what comes from now on with 5.03.
+   *
+   * @param milliseconds - how long it may take; the result says whether all was answered by then
+   */
+  drain(milliseconds: number): Promise<boolean> {
+    return this.#underWay.drain(milliseconds, () => this.#endpoint?.stats()['outstanding'] ?? 0);
+  }
+
   /** Stop serving. What the store holds stays. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#endpoint?.close();
+    await this.#audit.close();
     this.#records.close();
     await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
   }
 
-  readonly #emit = (event: AuthorizationServerEvent): void => this.#options.emit?.(event);
-
   async #start(): Promise<void> {
     for (const server of this.#registry.resourceServers) tryTokenKeys(server, this.#env.random);
-    const profileOf = (registration: { readonly profile?: number }): ProfileAtAs => this.#profiles.get(registration.profile ?? firstOf(this.#profiles)!)!;
-    for (const client of this.#options.clients) await profileOf(client).addPeer(clientCredential(client.id), client.credentials);
-    for (const server of this.#options.resourceServers) {
-      if (server.credentials !== undefined) await profileOf(server).addPeer(resourceServerCredential(server.id), server.credentials);
-    }
+    await replacePeers([], this.#peersOf(this.#options), this.#profiles);
     await this.#records.start();
   }
 
+  #peersOf({ clients, resourceServers }: Reconfiguration): readonly ConfiguredPeer[] {
+    const profileOf = ({ profile }: { readonly profile?: number }): number => profile ?? firstOf(this.#profiles)!;
+    return [
+      ...clients.map((client) => ({ credential: clientCredential(client.id), profile: profileOf(client), credentials: client.credentials })),
+      ...resourceServers
+        .filter(({ credentials }) => credentials !== undefined)
+        .map((server) => ({ credential: resourceServerCredential(server.id), profile: profileOf(server), credentials: server.credentials })),
+    ];
+  }
+
+  async #reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+    const replacement = this.#registry.replaceConfigured(next.clients, next.resourceServers);
+    for (const server of replacement.resourceServers) tryTokenKeys(server, this.#env.random);
+    const changes = await replacePeers(this.#peersOf(this.#configured), this.#peersOf(next), this.#profiles);
+    replacement.commit();
+    this.#configured = next;
+    this.#grants = registeredGrants(this.#registry.clients);
+    this.#admission.limit = next.limits?.pending ?? defaultPending;
+    this.#rates.client.change(next.limits?.rate?.client);
+    this.#rates.address.change(next.limits?.rate?.address);
+    this.#emit({ type: 'reconfigured', ...changes });
+    return changes;
+  }
+
+  #makeUnderWay(): UnderWay {
+    const { emit } = this.#options;
+    return new UnderWay(
+      {
+        refuse: (request, reply, response) => this.#audit.refuse({ type: 'refused', reason: 'draining', peer: request.peer.key }, reply, response),
+        ...(emit === undefined
+          ? {}
+          : {
+              answered: ({ options, code: method }, { code }, milliseconds) =>
+                emit({ type: 'answered', path: requestPath(options) ?? '', method: codeName(method), code: formatCode(code), milliseconds }),
+            }),
+      },
+      this.#env,
+    );
+  }
+
   #route(): void {
-    const { store, issuer, policy, limits, paths } = this.#options;
+    const { store, issuer, paths } = this.#options;
+    const configured = (): Reconfiguration => this.#configured;
     const token = new TokenEndpoint({
       registry: this.#registry,
-      policy: policy ?? registeredGrants(this.#registry.clients),
+      policy: this.#options.policy ?? { decide: (request) => this.#grants.decide(request) },
       profiles: this.#profiles,
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,
       env: this.#env,
-      tokensPerClient: limits?.tokensPerClient ?? 16_384,
+      get tokensPerClient() {
+        return configured().limits?.tokensPerClient ?? 16_384;
+      },
       emit: this.#emit,
     });
     const introspection = new IntrospectionEndpoint({ registry: this.#registry, records: this.#records, emit: this.#emit });
     const post =
       (endpoint: { answer(request: EndpointRequest): Promise<Response> }) =>
       (request: EndpointRequest): Promise<Response> =>
-        this.#admission.admit(request.association?.credential ?? 'nobody', () => endpoint.answer(request));
+        this.#admission.admit(request.association?.credential ?? 'nobody', () => {
+          this.#clock.check();
+          return endpoint.answer(request);
+        });
     this.#router.resource(paths?.token ?? '/token', { post: post(token) });
     this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
   }

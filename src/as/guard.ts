@@ -1,6 +1,6 @@
-import { Code, type Handler, type Layer, Method, OptionNumber, type Peer, pathOf, type Request, type Response, uintOption } from '../coap/index.ts';
+import { Code, type Handler, type Layer, Method, OptionNumber, pathOf, type Request, type Response, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
-import type { Emit } from './events.ts';
+import type { Audit } from './audit.ts';
 import type { Registry } from './registry.ts';
 
 /**
@@ -8,18 +8,17 @@ import type { Registry } from './registry.ts';
  *
  * Discovery (RFC 6690) stays open, as it says nothing that is secret.
  */
-export function peersOnly(registry: Registry, emit: Emit): Layer {
-  const refuse = (reason: string, peer: Peer): Response => {
-    emit({ type: 'refused', reason, peer: peer.key });
-    return { code: Code.Unauthorized, options: [], payload: emptyBytes };
-  };
+export function peersOnly(registry: Registry, audit: Audit): Layer {
   return {
     name: 'as-guard',
     outbound: (next) => next,
     inbound: (next: Handler): Handler => {
       return (request, reply) => {
         if (registry.peer(request.association) !== undefined || isDiscovery(request)) next(request, reply);
-        else reply.respond(refuse(request.association === undefined ? 'unprotected' : 'unknown-peer', request.peer));
+        else {
+          const reason = request.association === undefined ? 'unprotected' : 'unknown-peer';
+          audit.refuse({ type: 'refused', reason, peer: request.peer.key }, reply, { code: Code.Unauthorized, options: [], payload: emptyBytes });
+        }
       };
     },
   };
@@ -33,29 +32,34 @@ function isDiscovery(request: Request): boolean {
 
 /** Bounds the requests that wait for the store or a policy; beyond it a request is told to come back (RFC 7252, Section 5.9.3.4). */
 export class Admission {
-  readonly #limit: number;
-  readonly #emit: Emit;
+  /** Requests that may wait at once. */
+  limit: number;
+  readonly #audit: Audit;
   #pending = 0;
 
-  constructor(limit: number, emit: Emit) {
-    this.#limit = limit;
-    this.#emit = emit;
+  constructor(limit: number, audit: Audit) {
+    this.limit = limit;
+    this.#audit = audit;
   }
 
   get pending(): number {
     return this.#pending;
   }
 
-  async admit(requester: string, work: () => Promise<Response>): Promise<Response> {
-    if (this.#pending >= this.#limit) {
-      this.#emit({ type: 'refused', reason: 'busy', peer: requester });
+  admit(requester: string, work: () => Promise<Response>): Promise<Response> {
+    return this.#audit.answer(() => this.#answer(requester, work));
+  }
+
+  async #answer(requester: string, work: () => Promise<Response>): Promise<Response> {
+    if (this.#pending >= this.limit) {
+      this.#audit.emit({ type: 'refused', reason: 'busy', peer: requester });
       return { code: Code.ServiceUnavailable, options: [uintOption(OptionNumber.MaxAge, 1)], payload: emptyBytes };
     }
     this.#pending++;
     try {
       return await work();
     } catch (error) {
-      this.#emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) });
+      this.#audit.emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) });
       return { code: Code.InternalServerError, options: [], payload: emptyBytes };
     } finally {
       this.#pending--;

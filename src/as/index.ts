@@ -11,12 +11,15 @@
  * await as.listen(await udp({ port: 5684 }));
  * ```
  */
-export type { AuthorizationServerLimits, AuthorizationServerOptions } from './authorization-server.ts';
+export type { AuditedEvent, AuditSink } from './audit.ts';
+export type { AuthorizationServerLimits, AuthorizationServerOptions, Reconfiguration } from './authorization-server.ts';
 export { AuthorizationServer } from './authorization-server.ts';
 export type { EndpointRequest } from './endpoint-request.ts';
 export type { AuthorizationServerEvent } from './events.ts';
 export type { Decision, Policy, PolicyRequest } from './policy.ts';
 export { registeredGrants } from './policy.ts';
+export type { Rate, Rates } from './rates.ts';
+export type { PeerChanges } from './reconfiguration.ts';
 export type {
   Client,
   ClientRegistration,

@@ -95,8 +95,10 @@ function scopeOf(scope: string | Uint8Array | Aif): Scope {
 
 /** Who may talk to this AS and what each may have: the registrations, checked and made fit for look-ups. */
 export class Registry {
-  readonly #peers = new Map<string, RegisteredPeer>();
-  readonly #audiences = new Map<string, RegisteredResourceServer>();
+  readonly #profiles: ReadonlyMap<number, ProfileAtAs>;
+  readonly #issuer: string | undefined;
+  #peers = new Map<string, RegisteredPeer>();
+  #audiences = new Map<string, RegisteredResourceServer>();
 
   /** @throws {AuthorizationServerError} `ERR_AS_CONFIG`, naming the registration */
   constructor(
@@ -105,9 +107,26 @@ export class Registry {
     profiles: ReadonlyMap<number, ProfileAtAs>,
     issuer: string | undefined,
   ) {
+    this.#profiles = profiles;
+    this.#issuer = issuer;
     for (const server of resourceServers) this.#addResourceServer(server, profiles, issuer);
     const knownScopes = new Map(resourceServers.flatMap((server) => server.audiences.map((audience) => [audience, server.scopes] as const)));
     for (const client of clients) this.#addClient(client, profiles, knownScopes);
+  }
+
+  /** Check other registrations; `commit` puts them in the place of the configured ones. @throws {AuthorizationServerError} `ERR_AS_CONFIG` */
+  replaceConfigured(
+    clients: readonly ClientRegistration[],
+    resourceServers: readonly ResourceServerRegistration[],
+  ): { readonly resourceServers: readonly RegisteredResourceServer[]; commit(): void } {
+    const next = new Registry(clients, resourceServers, this.#profiles, this.#issuer);
+    return {
+      resourceServers: next.resourceServers,
+      commit: () => {
+        this.#peers = next.#peers;
+        this.#audiences = next.#audiences;
+      },
+    };
   }
 
   get clients(): readonly Client[] {

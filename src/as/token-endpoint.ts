@@ -22,7 +22,7 @@ import { acePayload, type EndpointRequest, refuseStranger } from './endpoint-req
 import type { AuthorizationServerEvent, Emit } from './events.ts';
 import type { Decision, Policy } from './policy.ts';
 import type { Client, RegisteredResourceServer, Registry } from './registry.ts';
-import type { TokenRecords } from './token-records.ts';
+import { hashOf, type TokenRecords } from './token-records.ts';
 
 export interface TokenEndpointOptions {
   readonly registry: Registry;
@@ -117,7 +117,7 @@ export class TokenEndpoint {
         issuedAt,
       });
       if (!(await records.add(token, record, binding.changes))) continue;
-      emit(issued(client, granted, update));
+      emit(issued(hashOf(token), client, granted, update));
       return created(asked, granted, token, binding);
     }
   }
@@ -172,9 +172,9 @@ function checkReqCnf(reqCnf: Confirmation | undefined): boolean {
   return reqCnf.coseKey === undefined;
 }
 
-function issued(client: Client, granted: Granted, update: boolean): AuthorizationServerEvent {
+function issued(token: string, client: Client, granted: Granted, update: boolean): AuthorizationServerEvent {
   const { audience, scope, lifetime, profile } = granted;
-  return { type: 'token-issued', client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
+  return { type: 'token-issued', token, client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
 }
 
 function sameScope(a: Scope, b: Scope | undefined): boolean {

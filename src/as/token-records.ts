@@ -99,6 +99,7 @@ export class TokenRecords {
   }
 }
 
-function hashOf(token: Uint8Array): string {
+/** What a token is known by: base64url of its SHA-256. */
+export function hashOf(token: Uint8Array): string {
   return toBase64Url(digest('sha256', token));
 }
