@@ -1,5 +1,5 @@
 import type { ProfileAtAs } from '../ace/index.ts';
-import { equalBytes } from '../core/bytes.ts';
+import { sameValue } from '../core/same-value.ts';
 
 /** A peer as the configuration names it: the credential of its associations, and what its profile takes. */
 export interface ConfiguredPeer {
@@ -48,14 +48,4 @@ export async function replacePeers(
   }
   const names = (peers: readonly ConfiguredPeer[]): readonly string[] => peers.map(({ credential }) => credential);
   return { added: names(added), changed: names(changed), removed: names(removed) };
-}
-
-/** Whether two values have the same content. */
-export function sameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (a instanceof Uint8Array || b instanceof Uint8Array) return a instanceof Uint8Array && b instanceof Uint8Array && equalBytes(a, b);
-  if (a instanceof Map && b instanceof Map) return sameValue([...a], [...b]);
-  const keys = Object.keys(a) as (keyof typeof a)[];
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameValue(a[key], b[key]));
 }

@@ -32,6 +32,7 @@ export type ResourceServerEvent =
       readonly peer: string;
       readonly credential?: string;
     }
+  | { readonly type: 'answered'; readonly path: string; readonly method: string; readonly code: string; readonly milliseconds: number }
   | { readonly type: 'fault'; readonly reason: string; readonly detail: string }
   | { readonly type: 'profile'; readonly profile: string; readonly event: ProfileEvent }
   | { readonly type: 'endpoint'; readonly event: unknown };
@@ -39,7 +40,7 @@ export type ResourceServerEvent =
 /** `evicted`: the table was full. `unusable`: found in the store at the start, and no longer good for this configuration. */
 export type TokenEnd = 'expired' | 'evicted' | 'unusable';
 
-/** `size` and `rate` are for uploads to authz-info. */
-export type RefusalReason = 'unprotected' | 'no-token' | 'path' | 'method' | 'size' | 'rate';
+/** `size` and `rate` are for uploads to authz-info. `draining`: the server is about to end. */
+export type RefusalReason = 'unprotected' | 'no-token' | 'path' | 'method' | 'size' | 'rate' | 'draining';
 
 export type Emit = (event: ResourceServerEvent) => void;
