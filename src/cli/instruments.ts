@@ -33,17 +33,23 @@ export interface Watched {
 export class Instruments {
   readonly #config: InstrumentsConfig;
   readonly #logger: Logger;
-  readonly #metrics: ServerMetrics | undefined;
+  #metrics: ServerMetrics | undefined;
   #store: Store | undefined;
   #audit: AuditLog | undefined;
   #server: MetricsServer | undefined;
   #watched: Watched | undefined;
   #state: string | undefined = 'starting';
 
-  constructor(config: InstrumentsConfig, logger: Logger, paths: readonly string[]) {
+  private constructor(config: InstrumentsConfig, logger: Logger) {
     this.#config = config;
     this.#logger = logger;
-    this.#metrics = config.metrics && new ServerMetrics({ paths, profiles: profileNumbers, stats: () => this.#watched?.stats() ?? {} });
+  }
+
+  static async open(config: InstrumentsConfig, logger: Logger, paths: readonly string[]): Promise<Instruments> {
+    const instruments = new Instruments(config, logger);
+    if (config.metrics === undefined) return instruments;
+    instruments.#metrics = await ServerMetrics.open({ paths, profiles: profileNumbers, stats: () => instruments.#watched?.stats() ?? {} });
+    return instruments;
   }
 
   readonly emit = (event: ServerEvent): void => {

@@ -96,7 +96,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
   const config = service.load();
   const levelOf = ({ logLevel }: OperationsConfig): LogLevel => flags.logLevel ?? logLevel ?? 'info';
   const logger = loggerFor(role, { ...flags, logLevel: levelOf(config) });
-  const instruments = new Instruments(config, logger, service.paths(config));
+  const instruments = await Instruments.open(config, logger, service.paths(config));
   // First of all, so that a second server that is started by mistake touches nothing.
   const transports = await listenOn(role, config, instruments.session);
   let server: S | undefined;

@@ -12,7 +12,10 @@ function time(text: string): string {
 
 /** `ace-coap audit` */
 export function addAudit(ace: Command): void {
-  const audit = ace.command('audit').description('check and read the audit log of an authorization server');
+  const audit = ace
+    .command('audit')
+    .description('check and read the audit log of an authorization server')
+    .addHelpText('after', examples('ace-coap audit verify lab/audit', 'ace-coap audit show lab/audit'));
   audit
     .command('verify')
     .argument('<folder>', 'folder of the audit log, as audit in as.yaml names it')

@@ -2,7 +2,7 @@
  * What a server counts, for Prometheus, and whether it is well.
  *
  * ```ts
- * const metrics = new ServerMetrics({ paths: ['/token', '/introspect'], profiles: { coap_oscore: 2 }, stats: () => as.stats() });
+ * const metrics = await ServerMetrics.open({ paths: ['/token', '/introspect'], profiles: { coap_oscore: 2 }, stats: () => as.stats() });
  * const health = healthCheck({ store, env, state: () => undefined });
  * await serveMetrics({ address: '127.0.0.1', port: 9464, scrape: () => metrics.scrape(), health });
  * ```
