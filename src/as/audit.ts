@@ -2,7 +2,6 @@ import { Code, OptionNumber, RateLimit, type Reply, type Response, uintOption } 
 import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import type { AuthorizationServerEvent, Emit } from './events.ts';
-import { faultReason } from './guard.ts';
 
 /** What an auditor reads: all but what engines and profiles say of single messages, and that a message was answered. */
 export type AuditedEvent = Exclude<AuthorizationServerEvent, { readonly type: 'profile' | 'endpoint' | 'answered' }>;
@@ -55,11 +54,19 @@ export class Audit {
 
   /** The answer that `work` gives, once all that was said is durable. */
   async answer(work: () => Promise<Response>): Promise<Response> {
-    if (this.#options.sink === undefined) return work();
     const failures = this.#failures;
     const response = await work();
+    if (this.#options.sink === undefined) return response;
     await this.#settled;
     return failures === this.#failures ? response : unavailable();
+  }
+
+  /** The answer to a request that a fault of this server ended: 5.00. */
+  fault(error: unknown): Promise<Response> {
+    return this.answer(async () => {
+      this.emit({ type: 'fault', reason: faultReason(error), detail: detailOf(error) });
+      return { code: Code.InternalServerError, options: [], payload: emptyBytes };
+    });
   }
 
   /**
@@ -98,13 +105,23 @@ export class Audit {
       () => true,
       (error: unknown) => {
         this.#failures++;
-        tell({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) });
+        tell({ type: 'fault', reason: faultReason(error), detail: detailOf(error) });
         return false;
       },
     );
     this.#settled = written.then(() => {});
     return written;
   }
+}
+
+/** The stable code of an error, or its class. */
+export function faultReason(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
+
+function detailOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function isAudited(event: AuthorizationServerEvent): event is AuditedEvent {

@@ -1,5 +1,6 @@
-import type { Profile, ProfileAtAs } from '../ace/index.ts';
+import { type Profile, type ProfileAtAs, tokenHashText } from '../ace/index.ts';
 import {
+  ContentFormat,
   codeName,
   Endpoint,
   type EndpointOptions,
@@ -24,17 +25,12 @@ import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
 import { addressRate, clientRate, type RateLayer, type Rates } from './rates.ts';
 import { type ConfiguredPeer, type PeerChanges, replacePeers } from './reconfiguration.ts';
-import {
-  AuthorizationServerError,
-  type ClientRegistration,
-  clientCredential,
-  firstOf,
-  Registry,
-  type ResourceServerRegistration,
-  resourceServerCredential,
-} from './registry.ts';
+import { AuthorizationServerError, type ClientRegistration, type ResourceServerRegistration } from './registration.ts';
+import { Registry } from './registry.ts';
+import { Revocations } from './revocations.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 import { TokenRecords } from './token-records.ts';
+import { TrlEndpoint, type TrlOptions } from './trl-endpoint.ts';
 
 /** Bounds of what peers can make the AS hold. */
 export interface AuthorizationServerLimits {
@@ -70,17 +66,17 @@ export interface AuthorizationServerOptions {
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
   readonly limits?: AuthorizationServerLimits;
-  /** `/token` and `/introspect` when absent. */
-  readonly paths?: { readonly token?: string; readonly introspect?: string };
+  /** How the token revocation list is told. */
+  readonly revocation?: TrlOptions;
+  /** `/token`, `/introspect` and `/revoke/trl` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string };
 }
-
-const defaultPending = 256;
 
 /** What may change while the server runs. */
 export type Reconfiguration = Pick<AuthorizationServerOptions, 'clients' | 'resourceServers' | 'limits'>;
 
 /**
- * The authorization server of RFC 9200: POST /token and POST /introspect, for registered peers over a secure channel only.
+ * The authorization server of RFC 9200: POST /token and POST /introspect, and GET /revoke/trl (RFC 9770), for registered peers over a secure channel only.
  *
  * ```ts
  * const as = new AuthorizationServer({ store, profiles: [oscoreProfile], clients: [...], resourceServers: [...] });
@@ -93,6 +89,8 @@ export class AuthorizationServer {
   readonly #profiles = new Map<number, ProfileAtAs>();
   readonly #registry: Registry;
   readonly #records: TokenRecords;
+  readonly #revocations: Revocations;
+  readonly #trl: TrlEndpoint;
   readonly #audit: Audit;
   readonly #emit: (event: AuthorizationServerEvent) => void;
   readonly #clock: ClockWatch;
@@ -100,8 +98,7 @@ export class AuthorizationServer {
   readonly #rates: { readonly client: RateLayer; readonly address: RateLayer };
   readonly #admission: Admission;
   readonly #router = new Router();
-  #configured: Reconfiguration;
-  #grants: Policy;
+  #limits: AuthorizationServerLimits;
   #reconfiguring: Promise<unknown> = Promise.resolve();
   #started: Promise<void> | undefined;
   #endpoint: Endpoint | undefined;
@@ -112,27 +109,29 @@ export class AuthorizationServer {
     const missing = missingOption(options, ['store', 'profiles', 'clients', 'resourceServers']);
     if (missing !== undefined) throw new AuthorizationServerError('ERR_AS_CONFIG', `${missing}: expected a value, got none`);
     this.#options = options;
-    this.#configured = options;
+    this.#limits = options.limits ?? {};
     this.#env = options.env ?? systemEnv;
     this.#audit = new Audit({ sink: options.audit, env: this.#env, tell: (event) => options.emit?.(event) });
     this.#emit = this.#audit.emit;
     this.#clock = new ClockWatch(this.#env, this.#emit);
     this.#underWay = this.#makeUnderWay();
-    const rate = options.limits?.rate;
+    const { rate } = this.#limits;
     this.#rates = { client: clientRate(rate?.client, this.#audit, this.#env), address: addressRate(rate?.address, this.#audit, this.#env) };
     for (const profile of options.profiles) {
       const instance = profile.as?.({
         env: this.#env,
         store: options.store,
         ...(options.lease === undefined ? {} : { lease: options.lease }),
+        findPeer: (index) => this.#registry.find(profile.id, index),
         emit: (event) => this.#emit({ type: 'profile', profile: profile.name, event }),
       });
       if (instance !== undefined) this.#profiles.set(profile.id, instance);
     }
-    this.#registry = new Registry(options.clients, options.resourceServers, this.#profiles, options.issuer);
+    this.#registry = this.#registryOf(options);
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
-    this.#grants = registeredGrants(this.#registry.clients);
-    this.#admission = new Admission(options.limits?.pending ?? defaultPending, this.#audit);
+    this.#revocations = new Revocations({ store: options.store, env: this.#env });
+    this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
+    this.#admission = new Admission(this.#pending, this.#audit);
     this.#route();
   }
 
@@ -162,7 +161,7 @@ export class AuthorizationServer {
       handler: this.#router.handler,
       layers: [
         this.#rates.client,
-        peersOnly(this.#registry, this.#audit),
+        peersOnly({ registry: this.#registry, pending: this.#pending, stale: this.#removePeer, audit: this.#audit }),
         this.#underWay,
         ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
         this.#rates.address,
@@ -175,9 +174,28 @@ export class AuthorizationServer {
     return this.#endpoint;
   }
 
+  /**
+   * Revoke a token: introspection says at once that it is not active, and whoever observes the revocation list hears of it.
+   *
+   * @param token its bytes, or its token hash in base64url, as events name it
+   * @returns whether it is revoked now; `false`: no living token of this server is meant
+   */
+  async revoke(token: string | Uint8Array): Promise<boolean> {
+    const hash = typeof token === 'string' ? token : tokenHashText(token);
+    const revoked = await this.#revocations.revoke(hash);
+    if (revoked === undefined) return false;
+    if (!revoked.again) {
+      const { client, resourceServer } = revoked.record;
+      this.#records.revoked(hash);
+      this.#emit({ type: 'token-revoked', token: hash, client, resourceServer });
+      await this.#trl.look();
+    }
+    return true;
+  }
+
   /** Entries of each kind that the server holds. */
   stats(): Readonly<Record<string, number>> {
-    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending };
+    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending, registrations: this.#registry.stored.size };
     for (const [id, profile] of this.#profiles) {
       for (const [name, value] of Object.entries(profile.stats())) all[`profile${id}.${name}`] = value;
     }
@@ -186,8 +204,8 @@ export class AuthorizationServer {
   }
 
   /**
-   * Put other registrations and limits in the place of those that the server was made with. Peers that stay as they were keep their contexts; `limits.payload`
-   * stays.
+   * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
+   * contexts; `limits.payload` stays.
    *
    * It rejects as the constructor and `start` throw, and then the server goes on as it was.
    */
@@ -211,36 +229,37 @@ export class AuthorizationServer {
     this.#closed = true;
     await this.#endpoint?.close();
     await this.#audit.close();
+    this.#trl.close();
     this.#records.close();
     await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
   }
 
+  readonly #pending = (): number => this.#limits.pending ?? 256;
+
+  readonly #removePeer = (credential: string): void => {
+    for (const profile of this.#profiles.values()) profile.removePeer(credential);
+  };
+
   async #start(): Promise<void> {
-    for (const server of this.#registry.resourceServers) tryTokenKeys(server, this.#env.random);
-    await replacePeers([], this.#peersOf(this.#options), this.#profiles);
+    for (const server of this.#registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
+    await replacePeers([], peersIn(this.#registry), this.#profiles);
     await this.#records.start();
   }
 
-  #peersOf({ clients, resourceServers }: Reconfiguration): readonly ConfiguredPeer[] {
-    const profileOf = ({ profile }: { readonly profile?: number }): number => profile ?? firstOf(this.#profiles)!;
-    return [
-      ...clients.map((client) => ({ credential: clientCredential(client.id), profile: profileOf(client), credentials: client.credentials })),
-      ...resourceServers
-        .filter(({ credentials }) => credentials !== undefined)
-        .map((server) => ({ credential: resourceServerCredential(server.id), profile: profileOf(server), credentials: server.credentials })),
-    ];
+  #registryOf({ clients, resourceServers }: Reconfiguration): Registry {
+    const { store, issuer } = this.#options;
+    return new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
   }
 
   async #reconfigure(next: Reconfiguration): Promise<PeerChanges> {
-    const replacement = this.#registry.replaceConfigured(next.clients, next.resourceServers);
-    for (const server of replacement.resourceServers) tryTokenKeys(server, this.#env.random);
-    const changes = await replacePeers(this.#peersOf(this.#configured), this.#peersOf(next), this.#profiles);
-    replacement.commit();
-    this.#configured = next;
-    this.#grants = registeredGrants(this.#registry.clients);
-    this.#admission.limit = next.limits?.pending ?? defaultPending;
-    this.#rates.client.change(next.limits?.rate?.client);
-    this.#rates.address.change(next.limits?.rate?.address);
+    await this.start();
+    const registry = this.#registryOf(next);
+    for (const server of registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
+    const changes = await replacePeers(peersIn(this.#registry), peersIn(registry), this.#profiles);
+    this.#registry.replaceConfigured(registry);
+    this.#limits = next.limits ?? {};
+    this.#rates.client.change(this.#limits.rate?.client);
+    this.#rates.address.change(this.#limits.rate?.address);
     this.#emit({ type: 'reconfigured', ...changes });
     return changes;
   }
@@ -262,29 +281,41 @@ export class AuthorizationServer {
   }
 
   #route(): void {
-    const { store, issuer, paths } = this.#options;
-    const configured = (): Reconfiguration => this.#configured;
+    const { store, issuer, policy, paths } = this.#options;
+    const limits = (): AuthorizationServerLimits => this.#limits;
     const token = new TokenEndpoint({
       registry: this.#registry,
-      policy: this.#options.policy ?? { decide: (request) => this.#grants.decide(request) },
+      policy: policy ?? registeredGrants(this.#registry),
       profiles: this.#profiles,
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,
       env: this.#env,
       get tokensPerClient() {
-        return configured().limits?.tokensPerClient ?? 16_384;
+        return limits().tokensPerClient ?? 16_384;
       },
       emit: this.#emit,
     });
     const introspection = new IntrospectionEndpoint({ registry: this.#registry, records: this.#records, emit: this.#emit });
-    const post =
-      (endpoint: { answer(request: EndpointRequest): Promise<Response> }) =>
-      (request: EndpointRequest): Promise<Response> =>
+    const admitted =
+      <T extends EndpointRequest>(endpoint: { answer(request: T): Promise<Response> }) =>
+      (request: T): Promise<Response> =>
         this.#admission.admit(request.association?.credential ?? 'nobody', () => {
           this.#clock.check();
           return endpoint.answer(request);
         });
-    this.#router.resource(paths?.token ?? '/token', { post: post(token) });
-    this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
+    this.#router.resource(paths?.token ?? '/token', { post: admitted(token) });
+    this.#router.resource(paths?.introspect ?? '/introspect', { post: admitted(introspection) });
+    const trl = this.#router.resource(paths?.trl ?? '/revoke/trl', {
+      get: admitted(this.#trl),
+      observable: true,
+      attributes: { ct: ContentFormat.AceTrl },
+    });
+    this.#trl.attach(trl);
   }
+}
+
+function peersIn(registry: Registry): readonly ConfiguredPeer[] {
+  return [...registry.fixedClients, ...registry.fixedResourceServers].flatMap(({ credential, channel }) =>
+    channel === undefined ? [] : [{ credential, profile: channel.profile, credentials: channel.credentials }],
+  );
 }

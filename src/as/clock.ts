@@ -8,9 +8,9 @@ const tolerance = 5;
  * Tells when the wall clock was set.
  *
  * The AS goes by the wall clock and follows it: a token is good until its `exp` on that clock, which is what a resource server compares too. Set back by an
- * hour, what lives then lives an hour longer, what expired in that hour and is still in the store is good again until its time comes a second time, and tokens
- * made now end an hour early for a resource server whose clock is right. Revocations, single use and sequence numbers do not depend on the clock, and rate
- * limits go by the steady one. The AS cannot know which of two times is right, so it says that there were two.
+ * hour, what lives then lives an hour longer. What has expired stays so, since in a store time never goes back while the process lives; and what is made now
+ * with a life of less than the hour has expired for it, as it has for a resource server whose clock is right. Revocations, single use and sequence numbers do not
+ * depend on the clock, and rate limits go by the steady one. The AS cannot know which of two times is right, so it says that there were two.
  */
 export class ClockWatch {
   readonly #env: Env;

@@ -4,7 +4,7 @@ import type { ProfileEvent } from '../ace/index.ts';
 export type AuthorizationServerEvent =
   | {
       readonly type: 'token-issued';
-      /** Base64url of its SHA-256, as in the store. */
+      /** Its token hash in base64url (RFC 9770, Section 4), by which it can be revoked. */
       readonly token: string;
       readonly client: string;
       readonly audience: string;
@@ -32,9 +32,17 @@ export type AuthorizationServerEvent =
       readonly client?: string;
       readonly audience?: string;
     }
+  | { readonly type: 'token-revoked'; readonly token: string; readonly client: string; readonly resourceServer: string }
+  | {
+      readonly type: 'trl-queried';
+      /** `rs:ID` or `client:ID`. */
+      readonly requester: string;
+      readonly query: 'full' | 'diff';
+      readonly observe: boolean;
+    }
   | {
       readonly type: 'refused';
-      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `rate-client`, `rate-address`, `draining`; in an audit log also `unrecorded`. */
+      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`, `rate-client`, `rate-address`, `draining`; in an audit log also `unrecorded`. */
       readonly reason: string;
       /** The credential of the requester, or its address. */
       readonly peer: string;
@@ -46,13 +54,7 @@ export type AuthorizationServerEvent =
   | { readonly type: 'reconfigured'; readonly added: readonly string[]; readonly changed: readonly string[]; readonly removed: readonly string[] }
   /** The wall clock was set by so many seconds. */
   | { readonly type: 'clock'; readonly reason: 'back' | 'forward'; readonly seconds: number }
-  | {
-      readonly type: 'answered';
-      readonly path: string;
-      readonly method: string;
-      readonly code: string;
-      readonly milliseconds: number;
-    }
+  | { readonly type: 'answered'; readonly path: string; readonly method: string; readonly code: string; readonly milliseconds: number }
   | { readonly type: 'fault'; readonly reason: string; readonly detail: string }
   | { readonly type: 'profile'; readonly profile: string; readonly event: ProfileEvent }
   | { readonly type: 'endpoint'; readonly event: unknown };

@@ -16,15 +16,22 @@ export type { AuthorizationServerLimits, AuthorizationServerOptions, Reconfigura
 export { AuthorizationServer } from './authorization-server.ts';
 export type { EndpointRequest } from './endpoint-request.ts';
 export type { AuthorizationServerEvent } from './events.ts';
-export type { Decision, Policy, PolicyRequest } from './policy.ts';
+export type { Decision, Grants, Policy, PolicyRequest } from './policy.ts';
 export { registeredGrants } from './policy.ts';
 export type { Rate, Rates } from './rates.ts';
 export type { PeerChanges } from './reconfiguration.ts';
 export type {
+  AdminObject,
+  Channel,
   Client,
   ClientRegistration,
   GrantRegistration,
   RegisteredGrant,
   ResourceServerRegistration,
-} from './registry.ts';
-export { AuthorizationServerError } from './registry.ts';
+  Source,
+} from './registration.ts';
+export { AuthorizationServerError } from './registration.ts';
+export type { RevocationsOptions, Revoked } from './revocations.ts';
+export { Revocations } from './revocations.ts';
+export type { TokenRecord } from './token-records.ts';
+export type { TrlOptions } from './trl-endpoint.ts';

@@ -8,10 +8,12 @@ import {
   errorResponse,
   GrantType,
   type ProfileAtAs,
+  type RegisteredKeys,
   type Scope,
   scopeText,
   type TokenRequest,
   type TokenResponse,
+  tokenHashText,
 } from '../ace/index.ts';
 import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../coap/index.ts';
 import { equalBytes } from '../core/bytes.ts';
@@ -22,7 +24,7 @@ import { acePayload, type EndpointRequest, refuseStranger } from './endpoint-req
 import type { AuthorizationServerEvent, Emit } from './events.ts';
 import type { Decision, Policy } from './policy.ts';
 import type { Client, RegisteredResourceServer, Registry } from './registry.ts';
-import { hashOf, type TokenRecords } from './token-records.ts';
+import type { TokenRecords } from './token-records.ts';
 
 export interface TokenEndpointOptions {
   readonly registry: Registry;
@@ -66,7 +68,7 @@ export class TokenEndpoint {
   /** Answer a POST. It rejects only on faults of this server (a store that fails), never on what a client sent. */
   async answer(request: EndpointRequest): Promise<Response> {
     const { registry, emit } = this.#options;
-    const peer = registry.peer(request.association);
+    const peer = await registry.peer(request.association);
     if (peer === undefined) return refuseStranger(request, emit);
     let asked: TokenRequest | undefined;
     try {
@@ -100,7 +102,7 @@ export class TokenEndpoint {
       ...(asked.scope === undefined ? {} : { scope: asked.scope }),
       update,
     });
-    const granted = this.#settle(client, asked, decision);
+    const granted = await this.#settle(client, asked, decision);
     const issuedAt = Math.floor(env.epoch());
     const expiresAt = issuedAt + granted.lifetime;
     const record = { client: client.id, resourceServer: granted.resourceServer.id, expiresAt };
@@ -117,16 +119,16 @@ export class TokenEndpoint {
         issuedAt,
       });
       if (!(await records.add(token, record, binding.changes))) continue;
-      emit(issued(hashOf(token), client, granted, update));
+      emit(issued(client, granted, token, update));
       return created(asked, granted, token, binding);
     }
   }
 
   /** The decision with what the registrations add to it. */
-  #settle(client: Client, asked: TokenRequest, decision: Decision): Granted {
+  async #settle(client: Client, asked: TokenRequest, decision: Decision): Promise<Granted> {
     if (!decision.permit) throw refuse(decision.error, decision.reason);
     const { registry, profiles } = this.#options;
-    const resourceServer = registry.resourceServerOf(decision.audience);
+    const resourceServer = await registry.resourceServerOf(decision.audience);
     if (resourceServer === undefined) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
     const wanted = asked.aceProfile ?? undefined;
     const profile = resourceServer.profiles.find((id) => client.profiles.includes(id) && profiles.has(id) && (wanted === undefined || wanted === id));
@@ -142,12 +144,22 @@ export class TokenEndpoint {
       audience: granted.audience,
       resourceServer: granted.resourceServer.id,
       request: asked,
+      keys: keysOf(client, granted),
       expiresAt,
       exi: granted.resourceServer.exi,
     });
     if (binding === undefined) throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
     return binding;
   }
+}
+
+function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: { rawPublicKey, derivationKey } }: Granted): RegisteredKeys {
+  return {
+    ...(channel.profile === profile ? { clientCredentials: channel.credentials } : {}),
+    clientKeys: rawPublicKeys,
+    ...(rawPublicKey === undefined ? {} : { serverKey: rawPublicKey }),
+    ...(derivationKey === undefined ? {} : { derivationKey }),
+  };
 }
 
 function checkGrantType(client: Client, asked: TokenRequest): void {
@@ -172,9 +184,9 @@ function checkReqCnf(reqCnf: Confirmation | undefined): boolean {
   return reqCnf.coseKey === undefined;
 }
 
-function issued(token: string, client: Client, granted: Granted, update: boolean): AuthorizationServerEvent {
+function issued(client: Client, granted: Granted, token: Uint8Array, update: boolean): AuthorizationServerEvent {
   const { audience, scope, lifetime, profile } = granted;
-  return { type: 'token-issued', token, client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
+  return { type: 'token-issued', token: tokenHashText(token), client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
 }
 
 function sameScope(a: Scope, b: Scope | undefined): boolean {

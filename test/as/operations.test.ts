@@ -300,6 +300,7 @@ describe('a clock that is set back by an hour', () => {
     const active = async (token: Uint8Array): Promise<boolean> =>
       decodeIntrospectionResponse((await rs.post('introspect', encodeIntrospectionRequest({ token }))).payload).active;
     await flow.sim.sleep(1_800_000);
+    assert.equal(await active(accessToken), true);
     flow.sim.clockSet = -3_600;
     const later = decodeTokenResponse((await client.token(request)).payload);
     assert.deepEqual(
@@ -307,6 +308,7 @@ describe('a clock that is set back by an hour', () => {
       [{ type: 'clock', reason: 'back', seconds: 3_600 }],
     );
     assert.equal(later.expiresIn, 3_600);
+    assert.equal(await active(later.accessToken), false, 'its time has been already');
     assert.equal(await active(accessToken), true);
     await flow.sim.sleep(2_000_000);
     assert.equal(await active(accessToken), true);
@@ -318,7 +320,7 @@ describe('a clock that is set back by an hour', () => {
     await close(flow, client, rs);
   });
 
-  test('a token that has expired, and is still in the store, is good until its exp comes a second time', async () => {
+  test('a token that has expired stays so', async () => {
     const flow = new Flow();
     await flow.start();
     const client = flow.peer(clients[0]!.credentials, 1);
@@ -329,8 +331,6 @@ describe('a clock that is set back by an hour', () => {
     await flow.sim.sleep(3_700_000);
     assert.equal(await active(), false);
     flow.sim.clockSet = -3_600;
-    assert.equal(await active(), true);
-    await flow.sim.sleep(3_600_000);
     assert.equal(await active(), false);
     await close(flow, client, rs);
   });
@@ -362,7 +362,7 @@ test('the events of the AS hold the hash of a token, and nothing of the token', 
   const client = flow.peer(clients[0]!.credentials, 1);
   const { accessToken } = decodeTokenResponse((await client.token(request)).payload);
   const [issued] = flow.events.filter(({ type }) => type === 'token-issued');
-  assert.ok(issued?.type === 'token-issued' && /^[\w-]{43}$/.test(issued.token));
+  assert.ok(issued?.type === 'token-issued' && /^[\w-]{44}$/.test(issued.token));
   assert.ok(!JSON.stringify(issued).includes(toBase64Url(accessToken)));
   await close(flow, client);
 });
