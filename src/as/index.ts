@@ -17,13 +17,16 @@ export type { Listing, Page } from './admin-list.ts';
 export type { View } from './admin-views.ts';
 export type { AdministrationOptions } from './administration.ts';
 export { Administration } from './administration.ts';
-export type { AuthorizationServerLimits, AuthorizationServerOptions } from './authorization-server.ts';
+export type { AuditedEvent, AuditSink } from './audit.ts';
+export type { AuthorizationServerLimits, AuthorizationServerOptions, Reconfiguration } from './authorization-server.ts';
 export { AuthorizationServer } from './authorization-server.ts';
 export type { EndpointRequest } from './endpoint-request.ts';
 export { AuthorizationServerError } from './error.ts';
 export type { AuthorizationServerEvent } from './events.ts';
 export type { Decision, Grants, Policy, PolicyRequest } from './policy.ts';
 export { registeredGrants } from './policy.ts';
+export type { Rate, Rates } from './rates.ts';
+export type { PeerChanges } from './reconfiguration.ts';
 export type {
   AdminObject,
   Channel,

@@ -83,12 +83,21 @@ export class Party {
   }
 
   post(path: string, payload: Uint8Array, contentFormat = 19, code: number = Method.POST, peer: Peer = asPeer): Promise<Response> {
+    return this.#flow.sim.finish(this.#send(path, payload, contentFormat, code, peer));
+  }
+
+  #send(path: string, payload: Uint8Array, contentFormat: number, code: number, peer: Peer): Promise<Response> {
     const options = [...pathOptions([path]), uintOption(OptionNumber.ContentFormat, contentFormat)];
-    return this.#flow.sim.finish(this.#endpoint.request({ code, peer, options, payload, association: this.#context }));
+    return this.#endpoint.request({ code, peer, options, payload, association: this.#context });
   }
 
   token(request: TokenRequest, peer?: Peer): Promise<Response> {
     return this.post('token', encodeTokenRequest(request), 19, Method.POST, peer);
+  }
+
+  /** A token request that a test does not wait for: it lets time pass by itself. */
+  tokenLater(request: TokenRequest): Promise<Response> {
+    return this.#send('token', encodeTokenRequest(request), 19, Method.POST, asPeer);
   }
 
   close(): Promise<void> {
