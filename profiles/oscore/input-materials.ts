@@ -2,7 +2,7 @@ import { AceError, decodeBoundKey, Expiry, encodeBoundKey, extendBoundKey, type 
 import { Code } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { Env } from '../../src/core/env.ts';
-import type { Store } from '../../src/store/index.ts';
+import type { Change, Store } from '../../src/store/index.ts';
 import { IdSpace, idOf, indexOf } from './id-space.ts';
 
 /**
@@ -18,14 +18,12 @@ const rest = 300;
 export class InputMaterials {
   readonly #store: Store;
   readonly #env: Env;
-  readonly #emit: (event: ProfileEvent) => void;
   readonly #expiry: Expiry;
   readonly #spaces = new Map<string, Promise<IdSpace>>();
 
   constructor(store: Store, env: Env, emit: (event: ProfileEvent) => void) {
     this.#store = store;
     this.#env = env;
-    this.#emit = emit;
     this.#expiry = new Expiry(env, (key) => {
       this.#release(key).catch((error: unknown) => {
         emit({ type: 'input-material', reason: 'not-released', detail: error instanceof Error ? error.message : String(error) });
@@ -39,53 +37,40 @@ export class InputMaterials {
 
   /**
    * A fresh identifier for this grant: the shortest that the RS does not have in use, or for a token with `exi` one that was never used, because nobody knows
-   * when such a token ends.
+   * when such a token ends. It stays taken until then, also where the change is not made in the end.
    *
    * @throws {AceError} `ERR_OSCORE_PROFILE_IDS`, 5.03, when all are in use
    */
-  async allocate(grant: Grant): Promise<Uint8Array> {
+  async allocate(grant: Grant): Promise<{ readonly id: Uint8Array; readonly change: Change }> {
     const folder = folderOf(grant.resourceServer);
     const space = await this.#space(folder);
-    const record = encodeBoundKey(grant);
-    for (;;) {
-      const index = grant.exi ? await this.#store.increment(`as/oscore-next/${encodeURIComponent(grant.resourceServer)}`, 1) : space.take();
-      const id = index === undefined ? undefined : idOf(index);
-      if (index === undefined || id === undefined) {
-        throw new AceError('ERR_OSCORE_PROFILE_IDS', 'all identifiers of input materials are in use', {
-          responseCode: Code.ServiceUnavailable,
-          retryAfter: 60,
-        });
-      }
-      const key = folder + toHex(id);
-      let ours = false;
-      try {
-        ours = await this.#store.compareAndSet(key, undefined, record);
-      } catch (error) {
-        // Whether it was written is not known: the identifier stays taken until the entry, if there is one, would have expired.
-        this.#expiry.set(key, grant.expiresAt + rest);
-        throw error;
-      }
-      if (ours) {
-        this.#expiry.set(key, grant.expiresAt + rest);
-        return id;
-      }
-      await this.#takeUp(key);
+    const index = grant.exi ? await this.#store.increment(`as/oscore-next/${encodeURIComponent(grant.resourceServer)}`, 1) : space.take();
+    const id = index === undefined ? undefined : idOf(index);
+    if (id === undefined) {
+      throw new AceError('ERR_OSCORE_PROFILE_IDS', 'all identifiers of input materials are in use', {
+        responseCode: Code.ServiceUnavailable,
+        retryAfter: 60,
+      });
     }
+    const key = folder + toHex(id);
+    const end = grant.expiresAt + rest;
+    this.#expiry.set(key, end);
+    return { id, change: { key, expected: null, value: encodeBoundKey(grant), expiresAt: end } };
   }
 
   /**
-   * Let the material that `id` names live as long as this grant. `false`: the identifier is unknown, of another client or audience, or its last token has
-   * expired.
+   * What lets the material that `id` names live as long as this grant. `undefined`: the identifier is unknown, of another client or audience, or its last token
+   * has expired.
    */
-  async extend(grant: Grant, id: Uint8Array): Promise<boolean> {
+  async extend(grant: Grant, id: Uint8Array): Promise<readonly Change[] | undefined> {
     const folder = folderOf(grant.resourceServer);
     await this.#space(folder);
     // The store takes no key of any length.
-    if (indexOf(toHex(id)) === undefined) return false;
+    if (indexOf(toHex(id)) === undefined) return undefined;
     const key = folder + toHex(id);
-    const end = await extendBoundKey(this.#store, key, grant, () => this.#env.epoch());
-    if (end !== undefined) this.#expiry.set(key, end + rest);
-    return end !== undefined;
+    const extension = await extendBoundKey(this.#store, key, grant, this.#env.epoch(), rest);
+    if (extension !== undefined) this.#expiry.set(key, extension.expiresAt + rest);
+    return extension?.changes;
   }
 
   close(): void {
@@ -116,27 +101,15 @@ export class InputMaterials {
     return space;
   }
 
-  /** Another process of this AS has the identifier: it is freed here when that entry ends. */
-  async #takeUp(key: string): Promise<void> {
-    const value = await this.#store.get(key);
-    this.#expiry.set(key, (value === undefined ? 0 : (decodeBoundKey(value)?.expiresAt ?? 0)) + rest);
-  }
-
+  /** Another process of this AS may have the identifier, or have let it live longer. */
   async #release(key: string): Promise<void> {
     const slash = key.lastIndexOf('/') + 1;
     const space = await this.#spaces.get(key.slice(0, slash));
     const value = await this.#store.get(key);
-    if (value !== undefined) {
-      const end = (decodeBoundKey(value)?.expiresAt ?? 0) + rest;
-      if (end > this.#env.epoch()) {
-        this.#expiry.set(key, end);
-        return;
-      }
-      if (!(await this.#store.compareAndSet(key, value, undefined))) {
-        this.#emit({ type: 'input-material', reason: 'changed-elsewhere' });
-        this.#expiry.set(key, this.#env.epoch() + rest);
-        return;
-      }
+    const end = value === undefined ? 0 : (decodeBoundKey(value)?.expiresAt ?? 0) + rest;
+    if (end > this.#env.epoch()) {
+      this.#expiry.set(key, end);
+      return;
     }
     const index = indexOf(key.slice(slash));
     if (index !== undefined) space?.release(index);

@@ -1,5 +1,5 @@
 import { decode, encode } from '../core/cbor.ts';
-import type { Store } from '../store/index.ts';
+import type { Change, Store } from '../store/index.ts';
 import type { Grant } from './profile.ts';
 
 /** What the AS keeps of a key that it bound tokens to: whose it is, never the key. */
@@ -22,16 +22,23 @@ export function decodeBoundKey(bytes: Uint8Array): BoundKey | undefined {
 }
 
 /**
- * Let a key in the store live as long as this grant. The result: until when it lives, or `undefined` when it is unknown, of another client or audience, or its
- * last token has expired. `now`: seconds since 1970.
+ * What lets a key in the store live as long as this grant, or `undefined` when it is unknown, of another client or audience, or its last token has expired.
+ *
+ * @param now - seconds since 1970
+ * @param rest - seconds that the entry stays after that
  */
-export async function extendBoundKey(store: Store, name: string, grant: Grant, now: () => number): Promise<number | undefined> {
-  for (;;) {
-    const stored = await store.get(name);
-    const key = stored === undefined ? undefined : decodeBoundKey(stored);
-    if (stored === undefined || key === undefined || key.expiresAt <= now()) return undefined;
-    if (key.client !== grant.client || key.audience !== grant.audience) return undefined;
-    if (key.expiresAt >= grant.expiresAt) return key.expiresAt;
-    if (await store.compareAndSet(name, stored, encodeBoundKey({ ...key, expiresAt: grant.expiresAt }))) return grant.expiresAt;
-  }
+export async function extendBoundKey(store: Store, name: string, grant: Grant, now: number, rest: number): Promise<Extension | undefined> {
+  const stored = await store.get(name);
+  const key = stored === undefined ? undefined : decodeBoundKey(stored);
+  if (stored === undefined || key === undefined || key.expiresAt <= now) return undefined;
+  if (key.client !== grant.client || key.audience !== grant.audience) return undefined;
+  if (key.expiresAt >= grant.expiresAt) return { expiresAt: key.expiresAt, changes: [] };
+  const value = encodeBoundKey({ ...key, expiresAt: grant.expiresAt });
+  return { expiresAt: grant.expiresAt, changes: [{ key: name, expected: stored, value, expiresAt: grant.expiresAt + rest }] };
+}
+
+/** A key that lives on: until when, in seconds since 1970, and what has to become durable for that. */
+export interface Extension {
+  readonly expiresAt: number;
+  readonly changes: readonly Change[];
 }

@@ -1,25 +1,39 @@
-import type { Profile, ProfileAtAs } from '../ace/index.ts';
-import { Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
+import { type Profile, type ProfileAtAs, tokenHashText } from '../ace/index.ts';
+import {
+  ContentFormat,
+  codeName,
+  Endpoint,
+  type EndpointOptions,
+  formatCode,
+  type Response,
+  Router,
+  requestPath,
+  type TransmissionParameters,
+  type Transports,
+  UnderWay,
+} from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
+import { AdminResource } from './admin-resource.ts';
+import { Administration } from './administration.ts';
+import { Audit, type AuditSink } from './audit.ts';
+import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
+import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
-import { Admission, faultReason, peersOnly } from './guard.ts';
+import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
-import {
-  AuthorizationServerError,
-  type ClientRegistration,
-  clientCredential,
-  firstOf,
-  Registry,
-  type ResourceServerRegistration,
-  resourceServerCredential,
-} from './registry.ts';
+import { addressRate, clientRate, type RateLayer, type Rates } from './rates.ts';
+import { type ConfiguredPeer, type PeerChanges, replacePeers } from './reconfiguration.ts';
+import type { ClientRegistration, ResourceServerRegistration } from './registration.ts';
+import { Registry } from './registry.ts';
+import { Revocations } from './revocations.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 import { TokenRecords } from './token-records.ts';
+import { TrlEndpoint, type TrlOptions } from './trl-endpoint.ts';
 
 /** Bounds of what peers can make the AS hold. */
 export interface AuthorizationServerLimits {
@@ -29,12 +43,19 @@ export interface AuthorizationServerLimits {
   readonly pending?: number;
   /** Living tokens of one client; 16,384. */
   readonly tokensPerClient?: number;
+  /** How often one client and one address may ask; who asks more often is answered with 4.29 and Max-Age. As often as they like when absent. */
+  readonly rate?: Rates;
 }
 
 export interface AuthorizationServerOptions {
   /** The `iss` claim, for resource servers that are registered to want it. */
   readonly issuer?: string;
   readonly store: Store;
+  /**
+   * To be given where several processes serve as this AS with one store: for so many seconds after a request one of them has its security context to itself, and
+   * another that gets requests on it waits (RFC 8613, Appendix B.1). Absent: this process is the only one.
+   */
+  readonly lease?: number;
   readonly profiles: readonly Profile[];
   readonly clients: readonly ClientRegistration[];
   readonly resourceServers: readonly ResourceServerRegistration[];
@@ -42,16 +63,23 @@ export interface AuthorizationServerOptions {
   readonly policy?: Policy;
   readonly env?: Env;
   readonly emit?: (event: AuthorizationServerEvent) => void;
+  /** Has to have taken what there is to say of a request before the request is answered; where it cannot, the answer is 5.03. */
+  readonly audit?: AuditSink;
   readonly parameters?: Partial<TransmissionParameters>;
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
   readonly limits?: AuthorizationServerLimits;
-  /** `/token` and `/introspect` when absent. */
-  readonly paths?: { readonly token?: string; readonly introspect?: string };
+  /** How the token revocation list is told. */
+  readonly revocation?: TrlOptions;
+  /** `/token`, `/introspect`, `/revoke/trl` and `/admin` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string; readonly admin?: string };
 }
 
+/** What may change while the server runs. */
+export type Reconfiguration = Pick<AuthorizationServerOptions, 'clients' | 'resourceServers' | 'limits'>;
+
 /**
- * The authorization server of RFC 9200: POST /token and POST /introspect, for registered peers over a secure channel only.
+ * The authorization server of RFC 9200: POST /token and POST /introspect, and GET /revoke/trl (RFC 9770), for registered peers over a secure channel only.
  *
  * ```ts
  * const as = new AuthorizationServer({ store, profiles: [oscoreProfile], clients: [...], resourceServers: [...] });
@@ -59,13 +87,24 @@ export interface AuthorizationServerOptions {
  * ```
  */
 export class AuthorizationServer {
+  /** What an administrator does, for the program that this server runs in: nobody is asked for rights, and no event tells of it. */
+  readonly administration: Administration;
   readonly #options: AuthorizationServerOptions;
   readonly #env: Env;
   readonly #profiles = new Map<number, ProfileAtAs>();
   readonly #registry: Registry;
   readonly #records: TokenRecords;
+  readonly #revocations: Revocations;
+  readonly #trl: TrlEndpoint;
+  readonly #audit: Audit;
+  readonly #emit: (event: AuthorizationServerEvent) => void;
+  readonly #clock: ClockWatch;
+  readonly #underWay: UnderWay;
+  readonly #rates: { readonly client: RateLayer; readonly address: RateLayer };
   readonly #admission: Admission;
   readonly #router = new Router();
+  #limits: AuthorizationServerLimits;
+  #reconfiguring: Promise<unknown> = Promise.resolve();
   #started: Promise<void> | undefined;
   #endpoint: Endpoint | undefined;
   #closed = false;
@@ -75,22 +114,36 @@ export class AuthorizationServer {
     const missing = missingOption(options, ['store', 'profiles', 'clients', 'resourceServers']);
     if (missing !== undefined) throw new AuthorizationServerError('ERR_AS_CONFIG', `${missing}: expected a value, got none`);
     this.#options = options;
+    this.#limits = options.limits ?? {};
     this.#env = options.env ?? systemEnv;
+    this.#audit = new Audit({ sink: options.audit, env: this.#env, tell: (event) => options.emit?.(event) });
+    this.#emit = this.#audit.emit;
+    this.#clock = new ClockWatch(this.#env, this.#emit);
+    this.#underWay = this.#makeUnderWay();
+    const { rate } = this.#limits;
+    this.#rates = { client: clientRate(rate?.client, this.#audit, this.#env), address: addressRate(rate?.address, this.#audit, this.#env) };
     for (const profile of options.profiles) {
       const instance = profile.as?.({
         env: this.#env,
         store: options.store,
+        ...(options.lease === undefined ? {} : { lease: options.lease }),
+        findPeer: (index) => this.#registry.find(profile.id, index),
         emit: (event) => this.#emit({ type: 'profile', profile: profile.name, event }),
       });
       if (instance !== undefined) this.#profiles.set(profile.id, instance);
     }
-    this.#registry = new Registry(options.clients, options.resourceServers, this.#profiles, options.issuer);
-    this.#records = new TokenRecords({
+    this.#registry = this.#registryOf(options);
+    this.administration = new Administration({
       store: options.store,
+      registry: this.#registry,
       env: this.#env,
-      fault: (error) => this.#emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) }),
+      ended: this.#removePeer,
+      revoke: (hash) => this.revoke(hash),
     });
-    this.#admission = new Admission(options.limits?.pending ?? 256, this.#emit);
+    this.#records = new TokenRecords({ store: options.store, env: this.#env });
+    this.#revocations = new Revocations({ store: options.store, env: this.#env });
+    this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
+    this.#admission = new Admission(this.#pending, this.#audit);
     this.#route();
   }
 
@@ -118,7 +171,13 @@ export class AuthorizationServer {
       transport,
       env: this.#env,
       handler: this.#router.handler,
-      layers: [peersOnly(this.#registry, this.#emit), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
+      layers: [
+        this.#rates.client,
+        peersOnly({ registry: this.#registry, pending: this.#pending, stale: this.#removePeer, audit: this.#audit }),
+        this.#underWay,
+        ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
+        this.#rates.address,
+      ],
       blockwise: { maxBody: this.#options.limits?.payload ?? 4096 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
@@ -127,9 +186,28 @@ export class AuthorizationServer {
     return this.#endpoint;
   }
 
+  /**
+   * Revoke a token: introspection says at once that it is not active, and whoever observes the revocation list hears of it.
+   *
+   * @param token its bytes, or its token hash in base64url, as events name it
+   * @returns whether it is revoked now; `false`: no living token of this server is meant
+   */
+  async revoke(token: string | Uint8Array): Promise<boolean> {
+    const hash = typeof token === 'string' ? token : tokenHashText(token);
+    const revoked = await this.#revocations.revoke(hash);
+    if (revoked === undefined) return false;
+    if (!revoked.again) {
+      const { client, resourceServer } = revoked.record;
+      this.#records.revoked(hash);
+      this.#emit({ type: 'token-revoked', token: hash, client, resourceServer });
+      await this.#trl.look();
+    }
+    return true;
+  }
+
   /** Entries of each kind that the server holds. */
   stats(): Readonly<Record<string, number>> {
-    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending };
+    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending, registrations: this.#registry.stored.size };
     for (const [id, profile] of this.#profiles) {
       for (const [name, value] of Object.entries(profile.stats())) all[`profile${id}.${name}`] = value;
     }
@@ -137,44 +215,122 @@ export class AuthorizationServer {
     return all;
   }
 
+  /**
+   * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
+   * contexts; `limits.payload` stays.
+   *
+   * It rejects as the constructor and `start` throw, and then the server goes on as it was.
+   */
+  reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+    const result = this.#reconfiguring.then(() => this.#reconfigure(next));
+    this.#reconfiguring = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * Answer what is under way, and what comes from now on with 5.03.
+   *
+   * @param milliseconds - how long it may take; the result says whether all was answered by then
+   */
+  drain(milliseconds: number): Promise<boolean> {
+    return this.#underWay.drain(milliseconds, () => this.#endpoint?.stats()['outstanding'] ?? 0);
+  }
+
   /** Stop serving. What the store holds stays. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#endpoint?.close();
+    await this.#audit.close();
+    this.#trl.close();
     this.#records.close();
     await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
   }
 
-  readonly #emit = (event: AuthorizationServerEvent): void => this.#options.emit?.(event);
+  readonly #pending = (): number => this.#limits.pending ?? 256;
+
+  readonly #removePeer = (credential: string): void => {
+    for (const profile of this.#profiles.values()) profile.removePeer(credential);
+  };
 
   async #start(): Promise<void> {
-    for (const server of this.#registry.resourceServers) tryTokenKeys(server, this.#env.random);
-    const profileOf = (registration: { readonly profile?: number }): ProfileAtAs => this.#profiles.get(registration.profile ?? firstOf(this.#profiles)!)!;
-    for (const client of this.#options.clients) await profileOf(client).addPeer(clientCredential(client.id), client.credentials);
-    for (const server of this.#options.resourceServers) {
-      if (server.credentials !== undefined) await profileOf(server).addPeer(resourceServerCredential(server.id), server.credentials);
-    }
+    for (const server of this.#registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
+    await replacePeers([], peersIn(this.#registry), this.#profiles);
     await this.#records.start();
   }
 
+  #registryOf({ clients, resourceServers }: Reconfiguration): Registry {
+    const { store, issuer } = this.#options;
+    return new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
+  }
+
+  async #reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+    await this.start();
+    const registry = this.#registryOf(next);
+    for (const server of registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
+    const changes = await replacePeers(peersIn(this.#registry), peersIn(registry), this.#profiles);
+    this.#registry.replaceConfigured(registry);
+    this.#limits = next.limits ?? {};
+    this.#rates.client.change(this.#limits.rate?.client);
+    this.#rates.address.change(this.#limits.rate?.address);
+    this.#emit({ type: 'reconfigured', ...changes });
+    return changes;
+  }
+
+  #makeUnderWay(): UnderWay {
+    const { emit } = this.#options;
+    return new UnderWay(
+      {
+        refuse: (request, reply, response) => this.#audit.refuse({ type: 'refused', reason: 'draining', peer: request.peer.key }, reply, response),
+        ...(emit === undefined
+          ? {}
+          : {
+              answered: ({ options, code: method }, { code }, milliseconds) =>
+                emit({ type: 'answered', path: requestPath(options) ?? '', method: codeName(method), code: formatCode(code), milliseconds }),
+            }),
+      },
+      this.#env,
+    );
+  }
+
   #route(): void {
-    const { store, issuer, policy, limits, paths } = this.#options;
+    const { store, issuer, policy, paths } = this.#options;
+    const limits = (): AuthorizationServerLimits => this.#limits;
     const token = new TokenEndpoint({
       registry: this.#registry,
-      policy: policy ?? registeredGrants(this.#registry.clients),
+      policy: policy ?? registeredGrants(this.#registry),
       profiles: this.#profiles,
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,
       env: this.#env,
-      tokensPerClient: limits?.tokensPerClient ?? 16_384,
+      get tokensPerClient() {
+        return limits().tokensPerClient ?? 16_384;
+      },
       emit: this.#emit,
     });
     const introspection = new IntrospectionEndpoint({ registry: this.#registry, records: this.#records, emit: this.#emit });
-    const post =
-      (endpoint: { answer(request: EndpointRequest): Promise<Response> }) =>
-      (request: EndpointRequest): Promise<Response> =>
-        this.#admission.admit(request.association?.credential ?? 'nobody', () => endpoint.answer(request));
-    this.#router.resource(paths?.token ?? '/token', { post: post(token) });
-    this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
+    const admitted =
+      <T extends EndpointRequest>(endpoint: { answer(request: T): Promise<Response> }) =>
+      (request: T): Promise<Response> =>
+        this.#admission.admit(request.association?.credential ?? 'nobody', () => {
+          this.#clock.check();
+          return endpoint.answer(request);
+        });
+    this.#router.resource(paths?.token ?? '/token', { post: admitted(token) });
+    this.#router.resource(paths?.introspect ?? '/introspect', { post: admitted(introspection) });
+    const admin = new AdminResource({ registry: this.#registry, administration: this.administration, emit: this.#emit });
+    const administered = (reads: boolean) => admitted({ answer: (request: EndpointRequest) => admin.answer(request, reads) });
+    this.#router.resource(paths?.admin ?? '/admin', { fetch: administered(true), post: administered(false), discoverable: false });
+    const trl = this.#router.resource(paths?.trl ?? '/revoke/trl', {
+      get: admitted(this.#trl),
+      observable: true,
+      attributes: { ct: ContentFormat.AceTrl },
+    });
+    this.#trl.attach(trl);
   }
+}
+
+function peersIn(registry: Registry): readonly ConfiguredPeer[] {
+  return [...registry.fixedClients, ...registry.fixedResourceServers].flatMap(({ credential, channel }) =>
+    channel === undefined ? [] : [{ credential, profile: channel.profile, credentials: channel.credentials }],
+  );
 }

@@ -4,6 +4,8 @@ import type { ProfileEvent } from '../ace/index.ts';
 export type AuthorizationServerEvent =
   | {
       readonly type: 'token-issued';
+      /** Its token hash in base64url (RFC 9770, Section 4), by which it can be revoked. */
+      readonly token: string;
       readonly client: string;
       readonly audience: string;
       readonly scope: string;
@@ -30,14 +32,39 @@ export type AuthorizationServerEvent =
       readonly client?: string;
       readonly audience?: string;
     }
+  | { readonly type: 'token-revoked'; readonly token: string; readonly client: string; readonly resourceServer: string }
+  | {
+      readonly type: 'trl-queried';
+      /** `rs:ID` or `client:ID`. */
+      readonly requester: string;
+      readonly query: 'full' | 'diff';
+      readonly observe: boolean;
+    }
+  | {
+      readonly type: 'administration';
+      /** `client:ID`, or who works on the store itself. */
+      readonly actor: string;
+      readonly act: 'add' | 'list' | 'show' | 'remove';
+      /** `client`, `rs`, `key`, `policy`, `token`, `code`. */
+      readonly object: string;
+      /** Absent: a list. */
+      readonly id?: string;
+    }
   | {
       readonly type: 'refused';
-      /** `unprotected`, `unknown-peer`, `busy`, `introspection`. */
+      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`, `administration`, `rate-client`, `rate-address`, `draining`; in an audit log also `unrecorded`. */
       readonly reason: string;
       /** The credential of the requester, or its address. */
       readonly peer: string;
       readonly detail?: string;
+      /** In an audit log: refusals before this one that have no entry, since there were too many. */
+      readonly unrecorded?: number;
     }
+  /** A configuration took the place of another: credentials of peers. */
+  | { readonly type: 'reconfigured'; readonly added: readonly string[]; readonly changed: readonly string[]; readonly removed: readonly string[] }
+  /** The wall clock was set by so many seconds. */
+  | { readonly type: 'clock'; readonly reason: 'back' | 'forward'; readonly seconds: number }
+  | { readonly type: 'answered'; readonly path: string; readonly method: string; readonly code: string; readonly milliseconds: number }
   | { readonly type: 'fault'; readonly reason: string; readonly detail: string }
   | { readonly type: 'profile'; readonly profile: string; readonly event: ProfileEvent }
   | { readonly type: 'endpoint'; readonly event: unknown };

@@ -1,25 +1,71 @@
-import { Code, type Handler, type Layer, Method, OptionNumber, type Peer, pathOf, type Request, type Response, uintOption } from '../coap/index.ts';
+import {
+  Code,
+  copyOptions,
+  type Handler,
+  type Layer,
+  Method,
+  OptionNumber,
+  pathOf,
+  type Reply,
+  type Request,
+  type Response,
+  uintOption,
+} from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
-import type { Emit } from './events.ts';
+import type { Audit } from './audit.ts';
 import type { Registry } from './registry.ts';
+
+export interface PeersOnlyOptions {
+  readonly registry: Registry;
+  /** Requests that may wait for the store. */
+  readonly pending: () => number;
+  /** An association goes by this name that is of no peer, or no longer of one. */
+  readonly stale: (credential: string) => void;
+  readonly audit: Audit;
+}
 
 /**
  * Lets only peers of the AS through, on the head of each block and before anything is kept: an unprotected upload ends at its first datagram.
  *
- * Discovery (RFC 6690) stays open, as it says nothing that is secret.
+ * Peers of the configuration are known at once. For those of the store it is read, for each request: whoever was removed, or has other credentials now, is nobody,
+ * whichever process did it, and his association ends. Discovery (RFC 6690) stays open, as it says nothing that is secret.
  */
-export function peersOnly(registry: Registry, emit: Emit): Layer {
-  const refuse = (reason: string, peer: Peer): Response => {
-    emit({ type: 'refused', reason, peer: peer.key });
-    return { code: Code.Unauthorized, options: [], payload: emptyBytes };
+export function peersOnly({ registry, pending, stale, audit }: PeersOnlyOptions): Layer {
+  let waiting = 0;
+  const refuse = (reason: string, request: Request, reply: Reply, code: number = Code.Unauthorized): void => {
+    const response = { code, options: code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, 1)] : [], payload: emptyBytes };
+    audit.refuse({ type: 'refused', reason, peer: request.peer.key }, reply, response);
+  };
+  const look = async (request: Request, reply: Reply, next: Handler): Promise<void> => {
+    let isPeer: boolean;
+    try {
+      isPeer = (await registry.peer(request.association)) !== undefined;
+    } catch (error) {
+      reply.respond(await audit.fault(error));
+      return;
+    } finally {
+      waiting--;
+    }
+    if (isPeer) {
+      next(request, reply);
+      return;
+    }
+    refuse('unknown-peer', request, reply);
+    stale(request.association!.credential!);
   };
   return {
     name: 'as-guard',
     outbound: (next) => next,
     inbound: (next: Handler): Handler => {
       return (request, reply) => {
-        if (registry.peer(request.association) !== undefined || isDiscovery(request)) next(request, reply);
-        else reply.respond(refuse(request.association === undefined ? 'unprotected' : 'unknown-peer', request.peer));
+        const { association } = request;
+        if (isDiscovery(request) || (association !== undefined && registry.fixedPeer(association) !== undefined)) next(request, reply);
+        else if (association?.credential === undefined) refuse(association === undefined ? 'unprotected' : 'unknown-peer', request, reply);
+        else if (waiting >= pending()) refuse('busy', request, reply, Code.ServiceUnavailable);
+        else {
+          waiting++;
+          void look({ ...request, options: copyOptions(request.options), payload: request.payload.slice() }, reply, next);
+        }
       };
     },
   };
@@ -33,13 +79,13 @@ function isDiscovery(request: Request): boolean {
 
 /** Bounds the requests that wait for the store or a policy; beyond it a request is told to come back (RFC 7252, Section 5.9.3.4). */
 export class Admission {
-  readonly #limit: number;
-  readonly #emit: Emit;
+  readonly #limit: () => number;
+  readonly #audit: Audit;
   #pending = 0;
 
-  constructor(limit: number, emit: Emit) {
+  constructor(limit: () => number, audit: Audit) {
     this.#limit = limit;
-    this.#emit = emit;
+    this.#audit = audit;
   }
 
   get pending(): number {
@@ -47,24 +93,19 @@ export class Admission {
   }
 
   async admit(requester: string, work: () => Promise<Response>): Promise<Response> {
-    if (this.#pending >= this.#limit) {
-      this.#emit({ type: 'refused', reason: 'busy', peer: requester });
-      return { code: Code.ServiceUnavailable, options: [uintOption(OptionNumber.MaxAge, 1)], payload: emptyBytes };
+    if (this.#pending >= this.#limit()) {
+      return this.#audit.answer(async () => {
+        this.#audit.emit({ type: 'refused', reason: 'busy', peer: requester });
+        return { code: Code.ServiceUnavailable, options: [uintOption(OptionNumber.MaxAge, 1)], payload: emptyBytes };
+      });
     }
     this.#pending++;
     try {
-      return await work();
+      return await this.#audit.answer(work);
     } catch (error) {
-      this.#emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) });
-      return { code: Code.InternalServerError, options: [], payload: emptyBytes };
+      return await this.#audit.fault(error);
     } finally {
       this.#pending--;
     }
   }
-}
-
-/** The stable code of an error, or its class. */
-export function faultReason(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown';
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

@@ -8,10 +8,12 @@ import {
   errorResponse,
   GrantType,
   type ProfileAtAs,
+  type RegisteredKeys,
   type Scope,
   scopeText,
   type TokenRequest,
   type TokenResponse,
+  tokenHashText,
 } from '../ace/index.ts';
 import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../coap/index.ts';
 import { equalBytes } from '../core/bytes.ts';
@@ -19,7 +21,7 @@ import type { Confirmation } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import type { TokenMint } from './access-token.ts';
 import { acePayload, type EndpointRequest, refuseStranger } from './endpoint-request.ts';
-import type { Emit } from './events.ts';
+import type { AuthorizationServerEvent, Emit } from './events.ts';
 import type { Decision, Policy } from './policy.ts';
 import type { Client, RegisteredResourceServer, Registry } from './registry.ts';
 import type { TokenRecords } from './token-records.ts';
@@ -66,7 +68,7 @@ export class TokenEndpoint {
   /** Answer a POST. It rejects only on faults of this server (a store that fails), never on what a client sent. */
   async answer(request: EndpointRequest): Promise<Response> {
     const { registry, emit } = this.#options;
-    const peer = registry.peer(request.association);
+    const peer = await registry.peer(request.association);
     if (peer === undefined) return refuseStranger(request, emit);
     let asked: TokenRequest | undefined;
     try {
@@ -100,38 +102,33 @@ export class TokenEndpoint {
       ...(asked.scope === undefined ? {} : { scope: asked.scope }),
       update,
     });
-    const granted = this.#settle(client, asked, decision);
+    const granted = await this.#settle(client, asked, decision);
     const issuedAt = Math.floor(env.epoch());
     const expiresAt = issuedAt + granted.lifetime;
-    const binding = await this.#bind(client, asked, granted, expiresAt);
-    const token = await mint.mint({
-      resourceServer: granted.resourceServer,
-      audience: granted.audience,
-      scope: granted.scope,
-      cnf: binding.claims.cnf,
-      confidential: binding.confidential,
-      ...(asked.cnonce === undefined ? {} : { cnonce: asked.cnonce }),
-      lifetime: granted.lifetime,
-      issuedAt,
-    });
-    await records.add(token, { client: client.id, resourceServer: granted.resourceServer.id, expiresAt });
-    emit({
-      type: 'token-issued',
-      client: client.id,
-      audience: granted.audience,
-      scope: scopeText(granted.scope),
-      expiresIn: granted.lifetime,
-      profile: granted.profile,
-      update,
-    });
-    return created(asked, granted, token, binding);
+    const record = { client: client.id, resourceServer: granted.resourceServer.id, expiresAt };
+    for (;;) {
+      const binding = await this.#bind(client, asked, granted, expiresAt);
+      const token = await mint.mint({
+        resourceServer: granted.resourceServer,
+        audience: granted.audience,
+        scope: granted.scope,
+        cnf: binding.claims.cnf,
+        confidential: binding.confidential,
+        ...(asked.cnonce === undefined ? {} : { cnonce: asked.cnonce }),
+        lifetime: granted.lifetime,
+        issuedAt,
+      });
+      if (!(await records.add(token, record, binding.changes))) continue;
+      emit(issued(client, granted, token, update));
+      return created(asked, granted, token, binding);
+    }
   }
 
   /** The decision with what the registrations add to it. */
-  #settle(client: Client, asked: TokenRequest, decision: Decision): Granted {
+  async #settle(client: Client, asked: TokenRequest, decision: Decision): Promise<Granted> {
     if (!decision.permit) throw refuse(decision.error, decision.reason);
     const { registry, profiles } = this.#options;
-    const resourceServer = registry.resourceServerOf(decision.audience);
+    const resourceServer = await registry.resourceServerOf(decision.audience);
     if (resourceServer === undefined) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
     const wanted = asked.aceProfile ?? undefined;
     const profile = resourceServer.profiles.find((id) => client.profiles.includes(id) && profiles.has(id) && (wanted === undefined || wanted === id));
@@ -147,12 +144,22 @@ export class TokenEndpoint {
       audience: granted.audience,
       resourceServer: granted.resourceServer.id,
       request: asked,
+      keys: keysOf(client, granted),
       expiresAt,
       exi: granted.resourceServer.exi,
     });
     if (binding === undefined) throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
     return binding;
   }
+}
+
+function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: { rawPublicKey, derivationKey } }: Granted): RegisteredKeys {
+  return {
+    ...(channel.profile === profile ? { clientCredentials: channel.credentials } : {}),
+    clientKeys: rawPublicKeys,
+    ...(rawPublicKey === undefined ? {} : { serverKey: rawPublicKey }),
+    ...(derivationKey === undefined ? {} : { derivationKey }),
+  };
 }
 
 function checkGrantType(client: Client, asked: TokenRequest): void {
@@ -175,6 +182,11 @@ function checkReqCnf(reqCnf: Confirmation | undefined): boolean {
   if (reqCnf.coseKey === undefined && reqCnf.kid === undefined)
     throw refuse(AceErrorCode.invalid_request, 'req_cnf holds no confirmation method that is known');
   return reqCnf.coseKey === undefined;
+}
+
+function issued(client: Client, granted: Granted, token: Uint8Array, update: boolean): AuthorizationServerEvent {
+  const { audience, scope, lifetime, profile } = granted;
+  return { type: 'token-issued', token: tokenHashText(token), client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
 }
 
 function sameScope(a: Scope, b: Scope | undefined): boolean {

@@ -1,9 +1,7 @@
-import { Expiry } from '../ace/index.ts';
-import { toBase64Url } from '../core/bytes.ts';
+import { Expiry, tokenHashText } from '../ace/index.ts';
 import { decode, encode } from '../core/cbor.ts';
-import { digest } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
-import type { Store } from '../store/index.ts';
+import type { Change, Store } from '../store/index.ts';
 
 /** What the AS remembers of a token that it issued: enough to say whether it is active and who may ask. Never the token. */
 export interface TokenRecord {
@@ -11,22 +9,30 @@ export interface TokenRecord {
   readonly resourceServer: string;
   /** Seconds since 1970. For a token with `exi`: as if the RS had got it at once. */
   readonly expiresAt: number;
+  /** It is good for nothing any more. Absent: it is good until it expires. */
+  readonly revoked?: boolean;
 }
 
 const prefix = 'as/token/';
 
-function encodeRecord(record: TokenRecord): Uint8Array {
-  return encode([record.client, record.resourceServer, record.expiresAt]);
+/** Where the store has the record of a token. `hash` is its token hash (RFC 9770, Section 4), in base64url. */
+export function tokenKey(hash: string): string {
+  return prefix + hash;
 }
 
-function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
+export function encodeRecord({ client, resourceServer, expiresAt, revoked }: TokenRecord): Uint8Array {
+  return encode([client, resourceServer, expiresAt, ...(revoked === true ? [true] : [])]);
+}
+
+export function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
   const value = decode(bytes);
   if (!Array.isArray(value)) return undefined;
-  const [client, resourceServer, expiresAt] = value as readonly unknown[];
-  return typeof client === 'string' && typeof resourceServer === 'string' && typeof expiresAt === 'number' ? { client, resourceServer, expiresAt } : undefined;
+  const [client, resourceServer, expiresAt, revoked] = value as readonly unknown[];
+  if (typeof client !== 'string' || typeof resourceServer !== 'string' || typeof expiresAt !== 'number') return undefined;
+  return { client, resourceServer, expiresAt, ...(revoked === true ? { revoked } : {}) };
 }
 
-/** The issued tokens, by the SHA-256 of their bytes, until they expire. */
+/** The issued tokens, by their token hash, until they expire. */
 export class TokenRecords {
   readonly #store: Store;
   readonly #env: Env;
@@ -34,14 +40,10 @@ export class TokenRecords {
   readonly #clients = new Map<string, string>();
   readonly #counts = new Map<string, number>();
 
-  /** `fault` hears of entries that the store did not delete; the next start tries again. */
-  constructor(options: { readonly store: Store; readonly env: Env; fault(error: unknown): void }) {
+  constructor(options: { readonly store: Store; readonly env: Env }) {
     this.#store = options.store;
     this.#env = options.env;
-    this.#expiry = new Expiry(options.env, (hash) => {
-      this.#forget(hash);
-      options.store.delete(prefix + hash).catch(options.fault);
-    });
+    this.#expiry = new Expiry(options.env, (hash) => this.#forget(hash));
   }
 
   get size(): number {
@@ -53,29 +55,38 @@ export class TokenRecords {
     return this.#counts.get(client) ?? 0;
   }
 
-  /** Take up what an earlier run left, and delete what has expired since. */
+  /** Take up what an earlier run left. */
   async start(): Promise<void> {
     const now = this.#env.epoch();
-    const expired: string[] = [];
     for await (const [key, value] of this.#store.scan(prefix)) {
       const record = decodeRecord(value);
-      if (record === undefined || record.expiresAt <= now) expired.push(key);
-      else this.#remember(key.slice(prefix.length), record);
+      if (record !== undefined && record.revoked !== true && record.expiresAt > now) this.#remember(key.slice(prefix.length), record);
     }
-    for (const key of expired) await this.#store.delete(key);
   }
 
-  async add(token: Uint8Array, record: TokenRecord): Promise<void> {
-    const hash = hashOf(token);
-    await this.#store.put(prefix + hash, encodeRecord(record));
-    this.#remember(hash, record);
+  /**
+   * Make a token and what belongs to it durable, all in one.
+   *
+   * @param changes - what else the token needs; where something else is there than one of them expects, nothing is made and the answer is `false`
+   */
+  async add(token: Uint8Array, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
+    const hash = tokenHashText(token);
+    const made = await this.#store.batch([...changes, { key: tokenKey(hash), value: encodeRecord(record), expiresAt: record.expiresAt }]);
+    if (made) this.#remember(hash, record);
+    return made;
   }
 
-  /** The record of a token that has not expired. */
+  /** The record of a token that is active: neither expired nor revoked, by whatever process. */
   async find(token: Uint8Array): Promise<TokenRecord | undefined> {
-    const value = await this.#store.get(prefix + hashOf(token));
+    const value = await this.#store.get(tokenKey(tokenHashText(token)));
     const record = value === undefined ? undefined : decodeRecord(value);
-    return record !== undefined && record.expiresAt > this.#env.epoch() ? record : undefined;
+    return record !== undefined && record.revoked !== true && record.expiresAt > this.#env.epoch() ? record : undefined;
+  }
+
+  /** A token was revoked: it does not count among those of its client. */
+  revoked(hash: string): void {
+    this.#expiry.delete(hash);
+    this.#forget(hash);
   }
 
   close(): void {
@@ -98,8 +109,4 @@ export class TokenRecords {
     if (left > 0) this.#counts.set(client, left);
     else this.#counts.delete(client);
   }
-}
-
-function hashOf(token: Uint8Array): string {
-  return toBase64Url(digest('sha256', token));
 }

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LabProfile } from '../operate/index.ts';
+import { addAudit } from './audit/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
@@ -203,8 +204,9 @@ export function program(version: string): Command {
       .command(name)
       .argument('<config>', `lab folder or ${name}.yaml`)
       .description(`run the ${what} in the foreground; Ctrl-C stops it`)
-      .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+      .addOption(new Option('--log-level <level>', 'what to log; absent: log_level of the file, or info').choices(['debug', 'info', 'warn', 'error', 'silent']))
       .option('--json', 'log JSON lines, also on a terminal')
+      .addHelpText('after', '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once; SIGHUP reads the file again.')
       .addHelpText('after', examples(`ace-coap ${name} lab`))
       .action(async (config: string, flags: ServeFlags) => (await import('./serve.ts'))[serve](config, flags));
   }
@@ -322,6 +324,7 @@ export function program(version: string): Command {
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
   addOscore(ace);
+  addAudit(ace);
   ace
     .command('decode')
     .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')

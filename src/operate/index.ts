@@ -8,24 +8,49 @@
  * ```
  */
 
-export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './algorithm-names.ts';
 export {
-  type AsConfig,
-  type ChannelConfig,
-  type ClientConfig,
-  loadAsConfig,
-  loadClientConfig,
-  loadRsConfig,
-  type ResourceConfig,
-  type RsConfig,
-  type ScopeConfig,
-  type TransmissionConfig,
-} from './config.ts';
-export { ConfigError, type ConfigProblem } from './config-error.ts';
-export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './dtls-config.ts';
+  type Anchor,
+  type AuditEntry,
+  AuditError,
+  type AuditedChain,
+  type AuditedFact,
+  type AuditFileHandle,
+  AuditLog,
+  type AuditLogOptions,
+  type AuditProblem,
+  type AuditReport,
+  anchorsIn,
+  type ChainHead,
+  readAudit,
+  verifyAudit,
+} from './audit/index.ts';
+export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
+export { type AsConfig, loadAsConfig } from './config/as.ts';
+export { type ClientConfig, loadClientConfig } from './config/client.ts';
+export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
+export { ConfigError, type ConfigProblem } from './config/error.ts';
+export type { ListenConfig, TransportScheme } from './config/listen.ts';
+export type { AuditConfig, OperationsConfig, RatesConfig } from './config/operations.ts';
+export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './config/oscore.ts';
+export type { ChannelConfig, ScopeConfig, TransmissionConfig } from './config/reader.ts';
+export { profileNumbers } from './config/reader.ts';
+export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
+export type { TlsConfig } from './config/tls.ts';
+export { lineOf, logEvent, type ServerEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
-export type { ListenConfig, TransportScheme } from './listen.ts';
-export { createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
-export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './oscore-config.ts';
+export { type AdjustableLogger, createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
+export {
+  type HealthOptions,
+  healthCheck,
+  MetricsError,
+  type MetricsServer,
+  type MetricsServerOptions,
+  measuredStore,
+  type ObserveStore,
+  ServerMetrics,
+  type ServerMetricsOptions,
+  type SessionEvent,
+  type StoreOperation,
+  serveMetrics,
+} from './metrics/index.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
-export type { TlsConfig } from './tls-config.ts';

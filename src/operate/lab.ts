@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { Curve, encodeCoseKey, KeyType } from '../core/cose/index.ts';
 import { keyPair } from '../core/crypto/index.ts';
-import { ConfigError } from './config-error.ts';
+import { ConfigError } from './config/error.ts';
 
 export interface LabOptions {
   /** `length` fresh bytes of cryptographic quality; `env.random`. */

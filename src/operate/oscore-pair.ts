@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
-import { ConfigError } from './config-error.ts';
+import { ConfigError } from './config/error.ts';
 
 export interface OscorePairOptions {
   /** `length` fresh bytes of cryptographic quality; `env.random`. */

@@ -32,7 +32,8 @@ export class SecurityContext implements SecurityAssociation {
   readonly senderKeyId: string;
   readonly sender: EndpointContext;
   readonly recipient: EndpointContext;
-  readonly window: ReplayWindow;
+  /** What was received. */
+  window: ReplayWindow;
   /** Whether the window was lost and no request has restored it yet. */
   unverified: boolean;
   /** What a request has to echo to restore the window; made at the first challenge. */
@@ -58,6 +59,13 @@ export class SecurityContext implements SecurityAssociation {
 
   get recipientId(): Uint8Array {
     return this.recipient.id;
+  }
+
+  /** What was received is not known any more: the next request has to prove its freshness by a new challenge (RFC 8613, Appendix B.1.2). */
+  loseWindow(): void {
+    this.window = new ReplayWindow(this.window.size);
+    this.unverified = true;
+    this.challenge = undefined;
   }
 
   /** Called by the layer for each message that verified and is no replay; tells the owner of the first. */

@@ -46,6 +46,8 @@ export type OscoreEvent =
   | { readonly type: 'lookup'; readonly kid: Uint8Array; readonly error: OscoreError }
   /** Code above or below this layer threw when a message that had waited went on. */
   | { readonly type: 'failed'; readonly error: unknown }
+  /** This process serves the context from now on (`ContextLeases`); its window begins anew. */
+  | { readonly type: 'lease'; readonly context: SecurityContext }
   /** The replay window was restored after a restart (RFC 8613, Appendix B.1.2). */
   | { readonly type: 'restored'; readonly context: SecurityContext }
   /** A message of the procedure of RFC 8613, Appendix B.2, is sent. No context is replaced by it. */

@@ -41,6 +41,7 @@ export {
 export { composeHostingUri, parseHostingUri } from './http-uri.ts';
 export type { OscoreOptions } from './layer.ts';
 export { oscore } from './layer.ts';
+export type { Claim, ContextLeases } from './leases.ts';
 export type { LookupLimits } from './lookup.ts';
 export type { OscoreOption } from './option.ts';
 export { decodeOscoreOption, encodeOscoreOption } from './option.ts';

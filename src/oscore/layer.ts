@@ -28,7 +28,8 @@ import { decodePartialIv } from './cose-object.ts';
 import { longestId } from './derive.ts';
 import type { OscoreError } from './errors.ts';
 import type { DiscardReason, OscoreEvent } from './events.ts';
-import { type LookupLimits, Lookups, type Refusal, type RequestInSearch } from './lookup.ts';
+import { type ContextLeases, LeaseGate, type RequestForLease } from './leases.ts';
+import { type LookupLimits, Lookups, type Refusal } from './lookup.ts';
 import { decodeOscoreOption, type OscoreOption, readOscoreOption } from './option.ts';
 import { type UnprotectedRequest, unprotectRequest } from './protect.ts';
 import { RenewableContext } from './renewable-context.ts';
@@ -54,6 +55,8 @@ export interface OscoreOptions {
   readonly warnBelow?: number;
   /** What may wait while contexts are looked up (`ContextStore.load`). */
   readonly lookups?: LookupLimits;
+  /** Where several processes serve contexts that they share. Absent: this process alone serves those of the table. */
+  readonly leases?: ContextLeases;
   readonly emit?: (event: OscoreEvent) => void;
 }
 
@@ -62,6 +65,8 @@ interface ReceiverParts extends ExchangeParts {
   readonly env: Env;
   /** Absent: the table has all contexts. */
   readonly lookups: Lookups | undefined;
+  /** Absent: all contexts of the table are this process's to serve. */
+  readonly gate: LeaseGate | undefined;
 }
 
 /** Long enough that nobody guesses it; the tag has no more (RFC 9175, Section 5). */
@@ -86,7 +91,8 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
     emit,
   });
   const lookups = store.load === undefined ? undefined : new Lookups({ store, contexts, env, limits: options.lookups ?? {}, emit });
-  const parts: ReceiverParts = { contexts, sequences, emit, options: optionTable([]), open: new Set(), env, lookups };
+  const gate = options.leases === undefined ? undefined : new LeaseGate({ leases: options.leases, contexts, env, emit });
+  const parts: ReceiverParts = { contexts, sequences, emit, options: optionTable([]), open: new Set(), env, lookups, gate };
   contexts.onRemoved((context) => {
     sequences.release(context);
     for (const exchange of parts.open) exchange.release(context);
@@ -119,6 +125,7 @@ export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Reco
       exchanges: parts.open.size,
       ...(contexts.renewing === undefined ? {} : { renewing: contexts.renewing }),
       ...lookups?.stats(),
+      ...(gate === undefined ? {} : { leaseRequests: gate.waiting }),
     }),
   };
 }
@@ -155,14 +162,20 @@ function receive(parts: ReceiverParts, next: Handler, header: Option, message: R
   const renewed = context === undefined ? receiveUnknown(parts, parts.env, option, message, reply) : undefined;
   if (renewed === 'answered') return;
   if (renewed !== undefined) {
-    process(parts, next, message, option, renewed, reply);
+    serve(parts, next, message, option, renewed, reply);
     return;
   }
   // RFC 8613 §3.3: nobody has a longer ID, so there is nothing to look up.
   const mayWait = lookups !== undefined && option.kid.length <= longestId;
   if (mayWait && (context === undefined || lookups.hasWaiting(option.kid))) lookups.receive(new Arrival(parts, next, message, option, reply));
   else if (context === undefined) refuse(parts, reply, refusals.context, 'context');
-  else process(parts, next, message, option, context, reply);
+  else serve(parts, next, message, option, context, reply);
+}
+
+/** Process a request, once it is known that its context is this process's to serve. */
+function serve(parts: ReceiverParts, next: Handler, message: Request, option: RequestOption, context: SecurityContext, reply: Reply): void {
+  if (parts.gate === undefined) process(parts, next, message, option, context, reply);
+  else parts.gate.enter(context, new Arrival(parts, next, message, option, reply, true));
 }
 
 /** RFC 8613 §5: a request has both parameters. */
@@ -179,16 +192,20 @@ function isOfRequest(option: OscoreOption): option is RequestOption {
 const requestOverhead = 512;
 const optionOverhead = 64;
 
-/** A request whose context is looked up. */
-class Arrival implements RequestInSearch {
+/** A request whose context is looked up, or is not known to be this process's to serve. */
+class Arrival implements RequestForLease {
   readonly #parts: ReceiverParts;
   readonly #next: Handler;
   #message: Request;
   #option: RequestOption;
   readonly #reply: Reply;
+  /** Whether nothing but the lease is waited for. */
+  #found: boolean;
+  #kept = false;
   readonly size: number;
 
-  constructor(parts: ReceiverParts, next: Handler, message: Request, option: RequestOption, reply: Reply) {
+  constructor(parts: ReceiverParts, next: Handler, message: Request, option: RequestOption, reply: Reply, found = false) {
+    this.#found = found;
     this.#parts = parts;
     this.#next = next;
     this.#message = message;
@@ -208,13 +225,30 @@ class Arrival implements RequestInSearch {
   }
 
   keep(leave: () => void): void {
+    this.#reply.onCancel(leave);
+    if (this.#kept) return;
+    this.#kept = true;
     const options = copyOptions(this.#message.options);
     this.#message = { ...this.#message, options, payload: this.#message.payload.slice() };
     this.#option = decodeOscoreOption(findOption(options, OptionNumber.Oscore)!.value) as RequestOption;
-    this.#reply.onCancel(leave);
+  }
+
+  verifies(context: SecurityContext): boolean {
+    try {
+      unprotectRequest(this.#message, this.#option, context);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   process(context: SecurityContext): void {
+    const { gate } = this.#parts;
+    if (gate !== undefined && !this.#found) {
+      this.#found = true;
+      gate.enter(context, this);
+      return;
+    }
     process(this.#parts, this.#next, this.#message, this.#option, context, this.#reply);
   }
 

@@ -9,7 +9,10 @@
  * await store.close();
  * ```
  */
+export type { StoreOptions } from './clock.ts';
 export { lmdbStore } from './lmdb.ts';
 export { memoryStore } from './memory.ts';
-export type { Store } from './store.ts';
+export { postgresStore } from './postgres.ts';
+export type { PostgresOptions } from './postgres-database.ts';
+export type { Change, PutOptions, ScanOptions, Store } from './store.ts';
 export { StoreError } from './store.ts';

@@ -2,16 +2,23 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { utf8 } from '../core/bytes.ts';
+import { freshVersion, sweep } from './lmdb-entry.ts';
 import { checkDataFile } from './lmdb-file.ts';
-import { databaseKey, freshVersion, own } from './lmdb-key.ts';
+import { versionKey } from './lmdb-key.ts';
 import { Turns } from './lmdb-turns.ts';
 import { StoreError } from './store.ts';
 
-/** The layout of entries: 1. A store that says more was written by a later release, whose entries this one would misread. */
-const storeVersion = 1;
+/**
+ * The layout of entries: 2. In a store of version 1 no entry ends, else it is the same, so that it becomes one of version 2 as it is. A store that says more was
+ * written by a later release, whose entries this one would misread.
+ */
+const storeVersion = 2;
 
-const versionKey: Uint8Array = databaseKey(own, utf8('version'));
 const versionText = 'ace-coap store ';
+
+/** Each entry that ends pays for the removal of two that have ended: these are how many are removed at once, at least and at most. */
+const leastSwept = 64;
+const mostSwept = 512;
 
 /** Processes that may read at once. A reader's slot is freed when its process ends, however it ends. */
 const readers = 512;
@@ -28,6 +35,7 @@ export class SharedDatabase {
   readonly #identity: string;
   #database: Database | undefined;
   #users = 0;
+  #owed = 0;
   #closing: Promise<void> = Promise.resolve();
 
   private constructor(folder: string, identity: string, turns: Turns) {
@@ -58,6 +66,26 @@ export class SharedDatabase {
 
   get database(): Database {
     return this.#database!;
+  }
+
+  /**
+   * Write in a turn. What is asked for in one turn of the event loop shares a commit, and `write` has a snapshot of what all processes committed before.
+   *
+   * @param ends - how many entries are written that end
+   * @param now - what has ended by then is removed, bit by bit
+   */
+  commit(ends: number, now: number, write: () => Promise<boolean>): Promise<boolean> {
+    return this.turns.join(async () => {
+      this.database.resetReadTxn();
+      const written = write();
+      this.#owed += 2 * ends;
+      if (this.#owed >= leastSwept) {
+        const count = Math.min(this.#owed, mostSwept);
+        this.#owed -= count;
+        await Promise.all([written, sweep(this.database, now, count)]);
+      }
+      return written;
+    });
   }
 
   /** To be called once for each `open`. */
@@ -154,7 +182,9 @@ function checkVersion(folder: string, database: Database): void {
     if (!Number.isInteger(version)) {
       throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database of something else`);
     }
-    if (version !== storeVersion) {
+    if (version === 1) {
+      database.putSync(versionKey, utf8(versionText + storeVersion), freshVersion());
+    } else if (version !== storeVersion) {
       throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected store version ${storeVersion}, got ${version}; a later release of ace-coap wrote it`);
     }
   });

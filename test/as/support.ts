@@ -99,7 +99,7 @@ export class Workbench {
 
   constructor(options: BenchOptions = {}) {
     this.clock = options.clock ?? new Clock();
-    this.store = options.store ?? memoryStore();
+    this.store = options.store ?? memoryStore({ env: this.clock });
     const emit = (event: AuthorizationServerEvent): void => {
       this.events.push(event);
     };
@@ -108,11 +108,17 @@ export class Workbench {
       assert.ok(instance);
       this.profiles.set(profile.id, instance);
     }
-    this.registry = new Registry(options.clients ?? clients, options.resourceServers ?? [rs1, rs2], this.profiles, options.issuer);
-    this.records = new TokenRecords({ store: this.store, env: this.clock, fault: (error) => assert.fail(String(error)) });
+    this.registry = new Registry({
+      clients: options.clients ?? clients,
+      resourceServers: options.resourceServers ?? [rs1, rs2],
+      profiles: this.profiles,
+      issuer: options.issuer,
+      store: this.store,
+    });
+    this.records = new TokenRecords({ store: this.store, env: this.clock });
     this.token = new TokenEndpoint({
       registry: this.registry,
-      policy: options.policy ?? registeredGrants(this.registry.clients),
+      policy: options.policy ?? registeredGrants(this.registry),
       profiles: this.profiles,
       mint: new TokenMint({ store: this.store, env: this.clock, ...(options.issuer === undefined ? {} : { issuer: options.issuer }) }),
       records: this.records,

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AceErrorCode, decodeExiCti, decodeTokenResponse, encodeAif, encodeTokenRequest, type Profile, scopeText } from '../../src/ace/index.ts';
+import { AceErrorCode, decodeExiCti, decodeTokenResponse, encodeAif, encodeTokenRequest, type Profile, scopeText, tokenHashText } from '../../src/ace/index.ts';
 import type { Policy } from '../../src/as/index.ts';
 import { OptionNumber, uintOf } from '../../src/coap/index.ts';
 import { fromHex, fromUtf8, toHex } from '../../src/core/bytes.ts';
 import { type CborValue, encode } from '../../src/core/cbor.ts';
 import { openCwt, type TokenKey } from '../../src/core/cwt.ts';
+import type { Change } from '../../src/store/index.ts';
 import { oscBytes } from '../ace/osc.ts';
 import { assertRefused, association, clients, encryptKey, keysOf, macKey, rs1, rs2, Workbench } from './support.ts';
 
@@ -28,7 +29,8 @@ test('RFC 9200 5.8.2: a granted request is answered 2.01 with token, lifetime an
   assert.deepEqual([...(claims.cnf?.osc?.keys() ?? [])], [0, 2, 5]);
   assert.equal(oscBytes(claims.cnf, 2).length, 16);
   assert.equal(oscBytes(claims.cnf, 5).length, 0, 'the salt is there and empty');
-  assert.deepEqual(bench.events, [{ type: 'token-issued', client: 'c1', audience: 'rs1', scope: 'r_temp w_led', expiresIn: 3600, profile: 2, update: false }]);
+  const issued = { type: 'token-issued', token: tokenHashText(response.accessToken), client: 'c1', audience: 'rs1', scope: 'r_temp w_led' };
+  assert.deepEqual(bench.events, [{ ...issued, expiresIn: 3600, profile: 2, update: false }]);
   bench.close();
 });
 
@@ -434,5 +436,28 @@ test('RFC 9200 Appendix C: unknownKey of the profile answers a kid that it does 
   };
   const bench = new Workbench({ profiles: [other] });
   assertRefused(await bench.ask(c1, { audience: 'rs1', reqCnf: { kid: fromHex('01') } }), '4.00', AceErrorCode.unsupported_pop_key);
+  bench.close();
+});
+
+test('a token, its key and its record become durable in one batch, and again with another key where another process got ahead', async () => {
+  const bench = new Workbench();
+  const batches: (readonly Change[])[] = [];
+  const batch = bench.store.batch;
+  bench.store.batch = async (changes) => {
+    // The identifier is taken while the token is made.
+    if (batches.length === 0) await bench.store.put(changes[0]!.key, Uint8Array.of(0x80));
+    batches.push(changes);
+    return batch(changes);
+  };
+  const { accessToken } = decodeTokenResponse((await bench.ask(c1, { audience: 'rs1' })).payload);
+  assert.deepEqual(
+    batches.map((changes) => changes.map(({ key }) => key.replace(/token\/.*/, 'token'))),
+    [
+      ['as/oscore/rs1/00', 'as/token'],
+      ['as/oscore/rs1/01', 'as/token'],
+    ],
+  );
+  assert.deepEqual(await bench.records.find(accessToken!), { client: 'c1', resourceServer: 'rs1', expiresAt: bench.clock.epoch() + 3600 });
+  assert.equal(bench.records.size, 1);
   bench.close();
 });

@@ -10,7 +10,7 @@ import { writeLab } from '../../src/operate/index.ts';
 import { freePort } from '../support/ports.ts';
 
 /** The compiled command beside the compiled tests. */
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
 /** Longer than this no process of a test may live, in milliseconds. */
 const longest = 60_000;
@@ -115,12 +115,16 @@ export class Server {
     return [...this.stdout.slice(this.#before).matchAll(/listens on (\S+) /g)].map(([, url]) => url!);
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
   /** Ctrl-C: it has to end by itself, with exit code 0. */
-  async stop(): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
     this.#child = undefined;
-    child.kill('SIGINT');
+    child.kill(signal);
     const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
     const ended = await this.#ended;
     clearTimeout(force);

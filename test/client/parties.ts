@@ -24,7 +24,7 @@ export interface PartiesOptions {
 /** An AS, an RS and clients in one process, on a simulated network; each role can be stopped and started anew with what its store has. */
 export class Parties {
   readonly simulator: Simulator;
-  readonly stores: { as: Store; rs: Store; client: Store } = { as: memoryStore(), rs: memoryStore(), client: memoryStore() };
+  readonly stores: { as: Store; rs: Store; client: Store };
   readonly asEvents: AuthorizationServerEvent[] = [];
   readonly rsEvents: ResourceServerEvent[] = [];
   readonly clientEvents: AceClientEvent[] = [];
@@ -43,6 +43,7 @@ export class Parties {
   constructor(options: PartiesOptions = {}) {
     this.#options = options;
     this.simulator = new Simulator(options.simulator ?? {});
+    this.stores = { as: memoryStore({ env: this.simulator.env() }), rs: memoryStore(), client: memoryStore() };
   }
 
   async start(): Promise<this> {

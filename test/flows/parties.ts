@@ -97,7 +97,7 @@ export class Parties {
     this.simulator = simulator;
     this.options = options;
     const clients = Array.from({ length: options.clients ?? 1 }, () => memoryStore());
-    this.stores = { as: memoryStore(), rs: memoryStore(), clients, introspector: memoryStore() };
+    this.stores = { as: memoryStore({ env: simulator.env() }), rs: memoryStore(), clients, introspector: memoryStore() };
   }
 
   #count(what: string): void {

@@ -69,7 +69,11 @@ const tokenKey: TokenKey = { use: 'encrypt0', algorithm: 10, key: { kty: 4, k: n
 /** The three parts of a profile, each where its role would have it, and no more of the roles than they need to meet. */
 class World {
   readonly simulator = new Simulator();
-  readonly stores: { readonly as: Store; readonly client: Store; readonly rs: Store } = { as: memoryStore(), client: memoryStore(), rs: memoryStore() };
+  readonly stores: { readonly as: Store; readonly client: Store; readonly rs: Store } = {
+    as: memoryStore({ env: this.simulator.env() }),
+    client: memoryStore(),
+    rs: memoryStore(),
+  };
   readonly acceptances: Acceptance[] = [];
   /** The credential of each request that reached the resource. */
   readonly served: (string | undefined)[] = [];
@@ -166,6 +170,7 @@ class World {
   async granted(request: TokenRequest = {}, client?: string): Promise<TokenResponse> {
     const binding = await this.as.bind(this.grant(request, client));
     assert.ok(binding, 'the AS binds a key');
+    assert.ok(await this.stores.as.batch(binding.changes));
     return this.token(binding);
   }
 

@@ -139,7 +139,7 @@ test('RFC 9200 5.8.2: the profile is one that client and RS are registered with,
     const [at, of, by] = [party('as', '10.0.0.1'), party('rs', '10.0.0.2'), party('client', '10.0.0.3', 40_000)];
     const psk = { identity: utf8('c1'), key: new Uint8Array(16).fill(1) };
     const as = new AuthorizationServer({
-      store: memoryStore(),
+      store: memoryStore({ env: at.env }),
       profiles: at.profiles,
       clients: [{ id: 'c1', profile: 1, credentials: { psk }, profiles: [1, 2], grants: [{ audience: 'rs1', scope: 'r_temp' }] }],
       resourceServers: [{ id: 'rs1', audiences: ['rs1'], profiles: preferred, tokenKeys: [tokenKey] }],

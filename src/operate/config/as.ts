@@ -1,0 +1,142 @@
+import { resolve } from 'node:path';
+import type { CoseKey } from '../../core/cose/index.ts';
+import type { TokenKey } from '../../core/cwt.ts';
+import { asSchema } from './as-schema.ts';
+import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import { type ConfigPath, suggest } from './error.ts';
+import { ConfigFile } from './file.ts';
+import type { ListenConfig } from './listen.ts';
+import { type AuditConfig, type OperationsConfig, type RatesConfig, ratesConfig, readAuditConfig, readOperations } from './operations.ts';
+import {
+  type ChannelConfig,
+  ConfigReader,
+  coapDtls,
+  coapOscore,
+  profileNumbers,
+  type ScopeConfig,
+  scopeConfig,
+  type TransmissionConfig,
+  transmissionConfig,
+} from './reader.ts';
+import type { TlsConfig } from './tls.ts';
+
+/** Keys by the names of the parties that have them, for the DTLS profile. */
+export interface DtlsAsConfig extends DtlsConfig {
+  readonly clientKeys: Readonly<Record<string, readonly CoseKey[]>>;
+  readonly serverKeys: Readonly<Record<string, CoseKey>>;
+  readonly derivationKeys: Readonly<Record<string, Uint8Array>>;
+}
+
+export interface AsConfig extends OperationsConfig {
+  readonly file: string;
+  /** At least one, of different schemes. */
+  readonly listen: readonly ListenConfig[];
+  readonly tls: TlsConfig;
+  readonly dtls: DtlsAsConfig;
+  readonly issuer?: string;
+  /** Folder of the store, absolute. */
+  readonly store: string;
+  readonly clients: readonly (ChannelConfig & {
+    readonly id: string;
+    readonly profiles?: readonly number[];
+    readonly grants: readonly { readonly audience: string; readonly scope: ScopeConfig; readonly default?: ScopeConfig }[];
+  })[];
+  readonly resourceServers: readonly (Partial<ChannelConfig> & {
+    readonly id: string;
+    readonly audiences: readonly string[];
+    readonly profiles: readonly number[];
+    readonly tokenKeys: readonly TokenKey[];
+    readonly scopes?: readonly string[];
+    /** Seconds. */
+    readonly tokenLifetime?: number;
+    readonly exi?: boolean;
+    readonly iss?: boolean;
+  })[];
+  readonly limits: { readonly payload?: number; readonly pending?: number; readonly tokensPerClient?: number; readonly rate?: RatesConfig };
+  /** Absent: there is no audit log. */
+  readonly audit?: AuditConfig;
+  readonly transmission: TransmissionConfig;
+}
+
+/**
+ * The configuration of an authorization server, with its keys.
+ *
+ * @param path - a file, or a folder with `as.yaml` in it
+ * @throws {ConfigError} with every problem that was found
+ */
+export function loadAsConfig(path: string): AsConfig {
+  const file = ConfigFile.read(path, 'as.yaml');
+  const raw = file.check(asSchema);
+  const reader = new ConfigReader(file);
+  const place = reader.server(raw);
+  const dtls = readDtlsOwn(file, raw.dtls);
+  const offered = [coapOscore, ...(place.listen.some(({ scheme }) => scheme === 'coaps') ? [coapDtls] : [])];
+  const clientKeys: Record<string, readonly CoseKey[]> = {};
+  const serverKeys: Record<string, CoseKey> = {};
+  const derivationKeys: Record<string, Uint8Array> = {};
+  const resourceServers = Object.entries(raw.resource_servers).map(([id, server]) => {
+    const at: ConfigPath = ['resource_servers', id];
+    const tokenLifetime = server.token_lifetime ?? raw.token_lifetime;
+    if (server.iss === true && raw.issuer === undefined) file.problem([...at, 'iss'], 'expected an issuer at the top of the file, got none');
+    if (server.raw_public_key_file !== undefined) serverKeys[id] = reader.publicKey(server, at);
+    if (server.derivation_key_file !== undefined) derivationKeys[id] = reader.derivationKey(server, at);
+    return {
+      id,
+      audiences: server.audiences,
+      ...reader.peer(server, at),
+      profiles: server.profiles?.map((profile) => profileNumbers[profile]!) ?? offered,
+      tokenKeys: reader.tokenKeys(server.token_keys, [...at, 'token_keys']),
+      ...(server.scopes && { scopes: server.scopes }),
+      ...(tokenLifetime !== undefined && { tokenLifetime }),
+      ...(server.exi !== undefined && { exi: server.exi }),
+      ...(server.iss !== undefined && { iss: server.iss }),
+    };
+  });
+  const scopesOf = new Map<string, readonly string[] | undefined>();
+  for (const [id, server] of Object.entries(raw.resource_servers)) {
+    server.audiences.forEach((audience, index) => {
+      if (scopesOf.has(audience))
+        file.problem(['resource_servers', id, 'audiences', index], `expected an audience of one resource server, got "${audience}" again`);
+      scopesOf.set(audience, server.scopes);
+    });
+  }
+  const clients = Object.entries(raw.clients).map(([id, client]) => {
+    const at: ConfigPath = ['clients', id];
+    if (client.raw_public_key_file !== undefined) clientKeys[id] = [reader.publicKey(client, at)];
+    return {
+      id,
+      ...reader.needed(reader.peer(client, at), at),
+      ...(client.profiles && { profiles: client.profiles.map((profile) => profileNumbers[profile]!) }),
+      grants: Object.entries(client.grants).map(([audience, grant]) => {
+        const here = [...at, 'grants', audience];
+        if (!scopesOf.has(audience)) {
+          file.problem(here, `expected an audience of a resource server, got "${audience}"${suggest(audience, [...scopesOf.keys()])}`, { atKey: true });
+        }
+        const known = scopesOf.get(audience);
+        reader.knownScopes(grant.scope, known, [...here, 'scope']);
+        if (grant.default !== undefined) reader.knownScopes(grant.default, known, [...here, 'default']);
+        return { audience, scope: scopeConfig(grant.scope), ...(grant.default !== undefined && { default: scopeConfig(grant.default) }) };
+      }),
+    };
+  });
+  const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
+  reader.distinctContexts();
+  reader.finish();
+  return {
+    file: file.path,
+    ...place,
+    ...operations,
+    dtls: { ...dtls, clientKeys, serverKeys, derivationKeys },
+    ...(raw.issuer !== undefined && { issuer: raw.issuer }),
+    store: resolve(file.folder, raw.store),
+    clients,
+    resourceServers,
+    limits: {
+      ...(raw.limits?.payload !== undefined && { payload: raw.limits.payload }),
+      ...(raw.limits?.pending !== undefined && { pending: raw.limits.pending }),
+      ...(raw.limits?.rate && { rate: ratesConfig(raw.limits.rate) }),
+      ...(raw.limits?.tokens_per_client !== undefined && { tokensPerClient: raw.limits.tokens_per_client }),
+    },
+    transmission: transmissionConfig(raw.transmission),
+  };
+}

@@ -1,0 +1,59 @@
+import { resolve } from 'node:path';
+import { clientSchema } from './client-schema.ts';
+import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import type { ConfigPath } from './error.ts';
+import { ConfigFile } from './file.ts';
+import { type ChannelConfig, ConfigReader, profileNumbers, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { readTls, type TlsConfig } from './tls.ts';
+
+export interface ClientConfig {
+  readonly file: string;
+  readonly store: string;
+  readonly tls: TlsConfig;
+  readonly dtls: DtlsConfig;
+  /** The preferred one first. */
+  readonly profiles: readonly number[];
+  readonly authorizationServers: readonly (ChannelConfig & { readonly uri: string })[];
+  /** Seconds to wait for an answer. */
+  readonly timeout?: number;
+  readonly confirmable: boolean;
+  readonly transmission: TransmissionConfig;
+}
+
+/**
+ * The configuration of a client, with its keys.
+ *
+ * @param path - a file, or a folder with `client.yaml` in it
+ * @throws {ConfigError} with every problem that was found
+ */
+export function loadClientConfig(path: string): ClientConfig {
+  const file = ConfigFile.read(path, 'client.yaml');
+  const raw = file.check(clientSchema);
+  const reader = new ConfigReader(file);
+  const tls = readTls(file, raw.tls);
+  const dtls = readDtlsOwn(file, raw.dtls);
+  const authorizationServers = raw.authorization_servers.map((given, index) => {
+    const { uri } = given;
+    const at: ConfigPath = ['authorization_servers', index];
+    if (raw.authorization_servers.findIndex((other) => other.uri === uri) < index) {
+      file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
+    }
+    if (new URL(uri).protocol === 'coaps:' && given.dtls === undefined) file.problem([...at, 'uri'], 'expected a section dtls beside a URI of coaps, got none');
+    return { uri, ...reader.needed(reader.towards(given, at, dtls), at) };
+  });
+  const profiles = raw.profiles?.map((profile) => profileNumbers[profile]!) ?? [...new Set(authorizationServers.map(({ profile }) => profile))];
+  for (const [index, { profile }] of authorizationServers.entries())
+    if (!profiles.includes(profile)) file.problem(['authorization_servers', index], 'expected a channel of one of the profiles, got one of another');
+  reader.finish();
+  return {
+    file: file.path,
+    store: resolve(file.folder, raw.store),
+    tls,
+    dtls,
+    profiles,
+    authorizationServers,
+    ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),
+    confirmable: raw.defaults?.confirmable ?? true,
+    transmission: transmissionConfig(raw.transmission),
+  };
+}

@@ -1,0 +1,110 @@
+import { resolve } from 'node:path';
+import type { TokenKey } from '../../core/cwt.ts';
+import { defaultLeewayCap } from '../../core/cwt-times.ts';
+import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import type { ConfigPath } from './error.ts';
+import { ConfigFile } from './file.ts';
+import type { ListenConfig } from './listen.ts';
+import { type OperationsConfig, readOperations } from './operations.ts';
+import { type ChannelConfig, ConfigReader, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { type RawRs, rsSchema } from './rs-schema.ts';
+import type { TlsConfig } from './tls.ts';
+
+/** A resource that `ace-coap rs` serves by itself. */
+export interface ResourceConfig {
+  readonly path: string;
+  /** `sensor`: a number that changes; `value`: text that can be read and written. */
+  readonly kind: 'sensor' | 'value';
+  readonly unit?: string;
+  readonly initial?: string;
+  /** Seconds between two values of a sensor. */
+  readonly interval?: number;
+  readonly title?: string;
+}
+
+export interface RsConfig extends OperationsConfig {
+  readonly file: string;
+  /** At least one, of different schemes. */
+  readonly listen: readonly ListenConfig[];
+  readonly tls: TlsConfig;
+  readonly dtls: DtlsConfig & { readonly derivationKeys: Readonly<Record<string, Uint8Array>> };
+  readonly audience: string | readonly string[];
+  readonly store: string;
+  /** With a channel where this RS may introspect. */
+  readonly issuers: readonly (Partial<ChannelConfig> & { readonly uri: string; readonly issuer?: string; readonly tokenKeys: readonly TokenKey[] })[];
+  readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+  /** Absent: where there are no `scopes`. */
+  readonly aif?: boolean;
+  readonly resources: readonly ResourceConfig[];
+  readonly cnonce: boolean;
+  /** Seconds. */
+  readonly leeway: number;
+  readonly leewayCap: number;
+  readonly public: readonly string[];
+  readonly protectDiscovery: boolean;
+  readonly limits: {
+    readonly tokens?: number;
+    readonly payload?: number;
+    readonly upload?: number;
+    readonly pending?: number;
+    readonly uploadBurst?: number;
+    /** Uploads per second of one address. */
+    readonly uploadRate?: number;
+  };
+  readonly transmission: TransmissionConfig;
+}
+
+/**
+ * The configuration of a resource server, with its keys.
+ *
+ * @param path - a file, or a folder with `rs.yaml` in it
+ * @throws {ConfigError} with every problem that was found
+ */
+export function loadRsConfig(path: string): RsConfig {
+  const file = ConfigFile.read(path, 'rs.yaml');
+  const raw = file.check(rsSchema);
+  const reader = new ConfigReader(file);
+  const place = reader.server(raw);
+  const dtls = readDtlsOwn(file, raw.dtls);
+  const derivationKeys: Record<string, Uint8Array> = {};
+  const issuers = raw.issuers.map((given, index) => {
+    const at: ConfigPath = ['issuers', index];
+    const { uri, issuer, token_keys } = given;
+    if (given.derivation_key_file !== undefined) derivationKeys[issuer ?? uri] = reader.derivationKey(given, at);
+    if (raw.issuers.findIndex((other) => other.uri === uri) < index) file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
+    return {
+      uri,
+      ...(issuer !== undefined && { issuer }),
+      tokenKeys: reader.tokenKeys(token_keys, [...at, 'token_keys']),
+      ...reader.towards(given, at, dtls),
+    };
+  });
+  const { leeway = 0, leeway_cap: leewayCap = defaultLeewayCap } = raw;
+  if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
+  const operations = readOperations(file, raw);
+  reader.finish();
+  return {
+    file: file.path,
+    ...place,
+    ...operations,
+    dtls: { ...dtls, derivationKeys },
+    audience: raw.audience,
+    store: resolve(file.folder, raw.store),
+    issuers,
+    ...(raw.scopes && { scopes: raw.scopes }),
+    ...(raw.aif !== undefined && { aif: raw.aif }),
+    resources: Object.entries(raw.resources ?? {}).map(([path, resource]) => ({ path, ...resource })),
+    cnonce: raw.cnonce ?? false,
+    leeway,
+    leewayCap,
+    public: raw.public ?? [],
+    protectDiscovery: raw.protect_discovery ?? false,
+    limits: rsLimits(raw.limits),
+    transmission: transmissionConfig(raw.transmission),
+  };
+}
+
+function rsLimits(raw: RawRs['limits'] = {}): RsConfig['limits'] {
+  const { upload_burst: uploadBurst, upload_rate: uploadRate, ...limits } = raw;
+  return { ...limits, ...(uploadBurst !== undefined && { uploadBurst }), ...(uploadRate !== undefined && { uploadRate }) };
+}
