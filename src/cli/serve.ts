@@ -13,6 +13,7 @@ import { UsageError } from './exit.ts';
 import { type Listening, listenOn, untilStopped } from './listen.ts';
 import { addResources } from './resources.ts';
 import { paint } from './terminal.ts';
+import { followingOf } from './trl/lists.ts';
 
 export interface ServeFlags {
   readonly logLevel: LogLevel;
@@ -106,8 +107,16 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
   try {
     await serve('rs', config, logger, (store, transports) => {
       const profiles = profilesOn(transports, { rs: config.dtls });
-      const rs = new ResourceServer({ ...config, parameters: config.transmission, store, profiles, emit });
+      const { revocation: _how, ...options } = config;
+      const following = followingOf(config, store);
+      const revocation = following === undefined ? {} : { revocation: following.revocation };
+      const rs = new ResourceServer({ ...options, ...revocation, parameters: config.transmission, store, profiles, emit });
       stop = addResources(rs, config.resources);
+      const close = rs.close.bind(rs);
+      rs.close = async () => {
+        await close();
+        await following?.close();
+      };
       return rs;
     });
   } finally {

@@ -38,6 +38,7 @@ export interface RawAs {
   readonly clients: Readonly<Record<string, RawAsClient>>;
   readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
   readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number };
+  readonly revocation?: { readonly administrators?: readonly string[]; readonly poll?: number };
   readonly transmission?: RawTransmission;
 }
 
@@ -99,5 +100,6 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
       tokens_per_client: optional(whole(1, 100_000_000, 'tokens')),
     }),
   ),
+  revocation: optional(section('the revocation list: administrators and poll', { administrators: optional(list('client', name)), poll: optional(seconds) })),
   transmission: optional(transmission),
 });

@@ -52,6 +52,12 @@ export interface AsConfig {
     readonly iss?: boolean;
   })[];
   readonly limits: { readonly payload?: number; readonly pending?: number; readonly tokensPerClient?: number };
+  readonly revocation?: {
+    /** Clients that see the whole list. */
+    readonly administrators?: readonly string[];
+    /** Seconds until observers hear of what another process has revoked. */
+    readonly poll?: number;
+  };
   readonly transmission: TransmissionConfig;
 }
 
@@ -131,6 +137,7 @@ export function loadAsConfig(path: string): AsConfig {
       ...(raw.limits?.pending !== undefined && { pending: raw.limits.pending }),
       ...(raw.limits?.tokens_per_client !== undefined && { tokensPerClient: raw.limits.tokens_per_client }),
     },
+    ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
   };
 }
