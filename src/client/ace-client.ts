@@ -216,17 +216,19 @@ export class AceClient {
   }
 
   /**
-   * Ask an AS for a token, which is not kept.
+   * Ask an AS for a token, which is not kept: one as the first profile of this client would ask for.
    *
    * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`, `ERR_ACE_EXPIRY`
    */
   token(init: TokenInit = {}): Promise<TokenResponse> {
     const { as, audience, scope, cnonce } = init;
+    const [first] = this.#profiles.values();
     return this.#within(init, async () => {
       const { response } = await this.#servers.requestToken(as, {
         ...(audience === undefined ? {} : { audience }),
         ...(scope === undefined ? {} : { scope }),
         ...(cnonce === undefined ? {} : { cnonce }),
+        ...first!.request(undefined),
       });
       return response;
     });

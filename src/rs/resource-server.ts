@@ -1,17 +1,21 @@
 import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
 import {
+  codeName,
   type EchoLayer,
   Endpoint,
   type EndpointOptions,
   echo,
   type Freshness,
+  formatCode,
   type QBlockOptions,
   RateLimit,
   type Resource,
   type ResourceHandle,
   Router,
+  requestPath,
   type TransmissionParameters,
   type Transports,
+  UnderWay,
 } from '../coap/index.ts';
 import { type LeewayOptions, leewayOf, timeOf } from '../core/cwt-times.ts';
 import { type Env, systemEnv } from '../core/env.ts';
@@ -109,6 +113,7 @@ export class ResourceServer {
   readonly #router: Router;
   readonly #targets: Targets;
   readonly #hints: RefusalHints;
+  readonly #underWay: UnderWay;
   #started: Promise<void> | undefined;
   readonly #fresh: EchoLayer | undefined;
   #endpoint: Endpoint | undefined;
@@ -167,6 +172,7 @@ export class ResourceServer {
       pending: limits.pending ?? 64,
       emit: this.#emit,
     });
+    this.#underWay = this.#makeUnderWay();
     this.#fresh = options.freshness === undefined ? undefined : echo({ freshness: options.freshness }, env);
     this.#hints = new RefusalHints({ as: options.issuers[0]!.uri, audience: audiences[0], scopes, aif, nonces });
     const open = [...(options.public ?? []), ...(options.protectDiscovery === true ? [] : [wellKnownCore])];
@@ -215,7 +221,7 @@ export class ResourceServer {
       transport,
       env: this.#env,
       handler: this.#router.handler,
-      layers: [...(this.#fresh === undefined ? [] : [this.#fresh]), door, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
+      layers: [...(this.#fresh === undefined ? [] : [this.#fresh]), door, this.#underWay, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
       blockwise: { maxBody: this.#options.limits?.payload ?? 0x1_0000 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
@@ -244,6 +250,15 @@ export class ResourceServer {
     return all;
   }
 
+  /**
+   * Answer what is under way, and what comes from now on with 5.03.
+   *
+   * @param milliseconds - how long it may take; the result says whether all was answered by then
+   */
+  drain(milliseconds: number): Promise<boolean> {
+    return this.#underWay.drain(milliseconds, () => this.#endpoint?.stats()['outstanding'] ?? 0);
+  }
+
   /** Stop serving. What the store holds stays, and serves the next start. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -266,6 +281,23 @@ export class ResourceServer {
     });
   };
 
+  #makeUnderWay(): UnderWay {
+    const { emit } = this.#options;
+    if (emit === undefined) return new UnderWay({}, this.#env);
+    return new UnderWay(
+      {
+        answered: ({ options, code: method }, { code }, milliseconds) =>
+          emit({ type: 'answered', path: requestPath(options) ?? '', method: codeName(method), code: formatCode(code), milliseconds }),
+        refuse: ({ options, code: method, peer }, reply, response) => {
+          const asked = { path: requestPath(options) ?? '', method: codeName(method), peer: peer.key };
+          emit({ type: 'request-refused', reason: 'draining', code: formatCode(response.code), ...asked });
+          reply.respond(response);
+        },
+      },
+      this.#env,
+    );
+  }
+
   #makeProfiles(): ProfileInUse[] {
     const inUse: ProfileInUse[] = [];
     for (const { id, name, rs } of this.#options.profiles) {
@@ -274,6 +306,7 @@ export class ResourceServer {
         store: this.#options.store,
         emit: (event) => this.#emit({ type: 'profile', profile: name, event }),
         admit: (upload) => this.#authzInfo.receive(this.#profiles.find((profile) => profile.id === id)!, upload),
+        forget: (credential) => this.#tokens.forget(credential),
       });
       if (instance !== undefined) inUse.push({ id, name, rs: instance });
     }

@@ -170,6 +170,12 @@ export class TokenTable {
     return true;
   }
 
+  /** End a token that no request has come for. */
+  forget(credential: string): void {
+    const binding = this.#bindings.get(credential);
+    if (binding !== undefined && binding.association === undefined) this.#end(binding, 'unused');
+  }
+
   /** End every token that is meant; the result is what they were. */
   revoke(isMeant: (token: AccessToken) => boolean): readonly AccessToken[] {
     const ended = [...this.#bindings.values()].filter(({ token }) => isMeant(token));

@@ -1,3 +1,4 @@
+import { audit, operations, type RawAudit, type RawOperations, type RawRates, rates } from './operations.ts';
 import {
   channel,
   dtlsOf,
@@ -28,7 +29,7 @@ import {
   yesNo,
 } from './schema.ts';
 
-export interface RawAs {
+export interface RawAs extends RawOperations, RawAudit {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
@@ -37,7 +38,7 @@ export interface RawAs {
   readonly token_lifetime?: number;
   readonly clients: Readonly<Record<string, RawAsClient>>;
   readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
-  readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number };
+  readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number; readonly rate?: RawRates };
   readonly revocation?: { readonly administrators?: readonly string[]; readonly poll?: number };
   readonly transmission?: RawTransmission;
 }
@@ -98,8 +99,11 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
       payload: optional(whole(64, 65_536, 'bytes')),
       pending: optional(whole(1, 1_000_000, 'requests')),
       tokens_per_client: optional(whole(1, 100_000_000, 'tokens')),
+      rate: optional(rates),
     }),
   ),
   revocation: optional(section('the revocation list: administrators and poll', { administrators: optional(list('client', name)), poll: optional(seconds) })),
   transmission: optional(transmission),
+  ...operations,
+  ...audit,
 });

@@ -5,6 +5,7 @@ import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
+import { type OperationsConfig, readOperations } from './operations.ts';
 import { type ChannelConfig, ConfigReader, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
 import type { TlsConfig } from './tls.ts';
@@ -21,7 +22,7 @@ export interface ResourceConfig {
   readonly title?: string;
 }
 
-export interface RsConfig {
+export interface RsConfig extends OperationsConfig {
   readonly file: string;
   /** At least one, of different schemes. */
   readonly listen: readonly ListenConfig[];
@@ -86,10 +87,12 @@ export function loadRsConfig(path: string): RsConfig {
   if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
   if (raw.revocation !== undefined && !issuers.some(({ profile }) => profile !== undefined))
     file.problem(['revocation'], 'expected an issuer with a section oscore or dtls, over which its list can be had, got none');
+  const operations = readOperations(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
+    ...operations,
     dtls: { ...dtls, derivationKeys },
     audience: raw.audience,
     store: resolve(file.folder, raw.store),
