@@ -15,6 +15,8 @@ type Level = Exclude<LogLevel, 'silent'>;
  * | `token-issued` | info | token (hash), client, audience, scope, expiresIn, profile, update |
  * | `token-refused` (AS) | warn | client, audience, scope, reason, detail |
  * | `introspected` | info | requester, active, client, audience |
+ * | `token-revoked` | info | token (hash), client, resourceServer |
+ * | `trl-queried` | info | requester, query, observe |
  * | `refused` | warn | reason, peer, detail |
  * | `reconfigured` | info | added, changed, removed |
  * | `clock` | warn | reason, seconds |
