@@ -16,16 +16,19 @@ import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
+import { AdminResource } from './admin-resource.ts';
+import { Administration } from './administration.ts';
 import { Audit, type AuditSink } from './audit.ts';
 import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
+import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
 import { addressRate, clientRate, type RateLayer, type Rates } from './rates.ts';
 import { type ConfiguredPeer, type PeerChanges, replacePeers } from './reconfiguration.ts';
-import { AuthorizationServerError, type ClientRegistration, type ResourceServerRegistration } from './registration.ts';
+import type { ClientRegistration, ResourceServerRegistration } from './registration.ts';
 import { Registry } from './registry.ts';
 import { Revocations } from './revocations.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
@@ -68,8 +71,8 @@ export interface AuthorizationServerOptions {
   readonly limits?: AuthorizationServerLimits;
   /** How the token revocation list is told. */
   readonly revocation?: TrlOptions;
-  /** `/token`, `/introspect` and `/revoke/trl` when absent. */
-  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string };
+  /** `/token`, `/introspect`, `/revoke/trl` and `/admin` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string; readonly admin?: string };
 }
 
 /** What may change while the server runs. */
@@ -84,6 +87,8 @@ export type Reconfiguration = Pick<AuthorizationServerOptions, 'clients' | 'reso
  * ```
  */
 export class AuthorizationServer {
+  /** What an administrator does, for the program that this server runs in: nobody is asked for rights, and no event tells of it. */
+  readonly administration: Administration;
   readonly #options: AuthorizationServerOptions;
   readonly #env: Env;
   readonly #profiles = new Map<number, ProfileAtAs>();
@@ -128,6 +133,13 @@ export class AuthorizationServer {
       if (instance !== undefined) this.#profiles.set(profile.id, instance);
     }
     this.#registry = this.#registryOf(options);
+    this.administration = new Administration({
+      store: options.store,
+      registry: this.#registry,
+      env: this.#env,
+      ended: this.#removePeer,
+      revoke: (hash) => this.revoke(hash),
+    });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#revocations = new Revocations({ store: options.store, env: this.#env });
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
@@ -305,6 +317,9 @@ export class AuthorizationServer {
         });
     this.#router.resource(paths?.token ?? '/token', { post: admitted(token) });
     this.#router.resource(paths?.introspect ?? '/introspect', { post: admitted(introspection) });
+    const admin = new AdminResource({ registry: this.#registry, administration: this.administration, emit: this.#emit });
+    const administered = (reads: boolean) => admitted({ answer: (request: EndpointRequest) => admin.answer(request, reads) });
+    this.#router.resource(paths?.admin ?? '/admin', { fetch: administered(true), post: administered(false), discoverable: false });
     const trl = this.#router.resource(paths?.trl ?? '/revoke/trl', {
       get: admitted(this.#trl),
       observable: true,

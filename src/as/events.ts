@@ -41,8 +41,18 @@ export type AuthorizationServerEvent =
       readonly observe: boolean;
     }
   | {
+      readonly type: 'administration';
+      /** `client:ID`, or who works on the store itself. */
+      readonly actor: string;
+      readonly act: 'add' | 'list' | 'show' | 'remove';
+      /** `client`, `rs`, `key`, `policy`, `token`, `code`. */
+      readonly object: string;
+      /** Absent: a list. */
+      readonly id?: string;
+    }
+  | {
       readonly type: 'refused';
-      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`, `rate-client`, `rate-address`, `draining`; in an audit log also `unrecorded`. */
+      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`, `administration`, `rate-client`, `rate-address`, `draining`; in an audit log also `unrecorded`. */
       readonly reason: string;
       /** The credential of the requester, or its address. */
       readonly peer: string;

@@ -17,8 +17,8 @@ import {
 } from './registration.ts';
 import { peerNameOf, RegistrationStore, storedCredential } from './registration-store.ts';
 
+export { AuthorizationServerError } from './error.ts';
 export type { Client, RegisteredPeer, RegisteredResourceServer } from './registration.ts';
-export { AuthorizationServerError } from './registration.ts';
 
 export interface RegistryOptions extends Rules {
   readonly clients: readonly ClientRegistration[];
@@ -67,6 +67,11 @@ export class Registry {
   /** The peer of the configuration that protected a message. */
   fixedPeer({ credential }: SecurityAssociation): RegisteredPeer | undefined {
     return credential === undefined ? undefined : this.#fixed.get(credential);
+  }
+
+  /** The one of the configuration with this credential. */
+  fixed(credential: string): RegisteredPeer | undefined {
+    return this.#fixed.get(credential);
   }
 
   /** Whether the credentials of a fixed peer have this index in the profile. */

@@ -1,13 +1,13 @@
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { encodeTokenRequest, type TokenRequest } from '../../src/ace/index.ts';
 import { AuthorizationServer, type AuthorizationServerEvent, type AuthorizationServerOptions } from '../../src/as/index.ts';
-import { Endpoint, echo, Method, OptionNumber, pathOptions, type Response, uintOption } from '../../src/coap/index.ts';
+import { Endpoint, echo, Method, OptionNumber, type Peer, pathOptions, type Response, uintOption } from '../../src/coap/index.ts';
 import { ContextTable, deriveContext, oscore, type SecurityContext } from '../../src/oscore/index.ts';
 import { memoryStore, type Store } from '../../src/store/index.ts';
 import { Simulator, type SimulatorOptions } from '../support/simulator.ts';
 import { clients, rs1, rs2 } from './support.ts';
 
-export const asPeer = { key: '10.0.0.1:5684', address: '10.0.0.1', port: 5684 };
+export const asPeer: Peer = { key: '10.0.0.1:5684', address: '10.0.0.1', port: 5684 };
 
 /** An AS on a simulated network. */
 export class Flow {
@@ -27,7 +27,13 @@ export class Flow {
   /** Start the AS, or start it again. */
   async start(): Promise<AuthorizationServer> {
     await this.server?.close();
-    this.server = new AuthorizationServer({
+    this.server = await this.startAt(asPeer);
+    return this.server;
+  }
+
+  /** Another process of the AS, with the same store. */
+  async startAt({ address, port }: Peer): Promise<AuthorizationServer> {
+    const server = new AuthorizationServer({
       store: this.store,
       profiles: [oscoreProfile],
       clients,
@@ -36,8 +42,8 @@ export class Flow {
       emit: (event) => this.events.push(event),
       ...this.#options,
     });
-    await this.server.listen(this.sim.transport(asPeer.address, asPeer.port));
-    return this.server;
+    await server.listen(this.sim.transport(address, port));
+    return server;
   }
 
   stranger(port: number): Endpoint {
@@ -63,30 +69,35 @@ export class Party {
     const env = flow.sim.env(`party ${port}`);
     const store = memoryStore();
     const contexts = new ContextTable();
-    const { masterSecret, senderId, recipientId } = credentials;
-    this.#context = deriveContext({ masterSecret: masterSecret!, senderId: recipientId!, recipientId: senderId! });
+    const { masterSecret, senderId, recipientId, idContext } = credentials;
+    this.#context = deriveContext({
+      masterSecret: masterSecret!,
+      senderId: recipientId!,
+      recipientId: senderId!,
+      ...(idContext === undefined ? {} : { idContext }),
+    });
     contexts.add(this.#context);
     const layer = oscore({ contexts, store: { reserve: (id, count) => store.increment(id, count) }, env });
     this.#flow = flow;
     this.#endpoint = new Endpoint({ transport: flow.sim.transport('10.0.0.3', port), env, layers: [echo({}, env), layer] });
   }
 
-  post(path: string, payload: Uint8Array, contentFormat = 19, code: number = Method.POST): Promise<Response> {
-    return this.#flow.sim.finish(this.#send(path, payload, contentFormat, code));
+  post(path: string, payload: Uint8Array, contentFormat = 19, code: number = Method.POST, peer: Peer = asPeer): Promise<Response> {
+    return this.#flow.sim.finish(this.#send(path, payload, contentFormat, code, peer));
   }
 
-  #send(path: string, payload: Uint8Array, contentFormat: number, code: number): Promise<Response> {
+  #send(path: string, payload: Uint8Array, contentFormat: number, code: number, peer: Peer): Promise<Response> {
     const options = [...pathOptions([path]), uintOption(OptionNumber.ContentFormat, contentFormat)];
-    return this.#endpoint.request({ code, peer: asPeer, options, payload, association: this.#context });
+    return this.#endpoint.request({ code, peer, options, payload, association: this.#context });
   }
 
-  token(request: TokenRequest): Promise<Response> {
-    return this.post('token', encodeTokenRequest(request));
+  token(request: TokenRequest, peer?: Peer): Promise<Response> {
+    return this.post('token', encodeTokenRequest(request), 19, Method.POST, peer);
   }
 
   /** A token request that a test does not wait for: it lets time pass by itself. */
   tokenLater(request: TokenRequest): Promise<Response> {
-    return this.#send('token', encodeTokenRequest(request), 19, Method.POST);
+    return this.#send('token', encodeTokenRequest(request), 19, Method.POST, asPeer);
   }
 
   close(): Promise<void> {

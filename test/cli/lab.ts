@@ -67,6 +67,7 @@ export class Server {
   readonly #words: readonly string[];
   #child: ChildProcess | undefined;
   #ended: Promise<{ readonly code: number | null; readonly signal: string | null }> = Promise.resolve({ code: null, signal: null });
+  #death: Promise<never> = new Promise(() => {});
   /** How much of its output is of earlier starts. */
   #before = 0;
   stdout = '';
@@ -85,6 +86,13 @@ export class Server {
     this.#child = child;
     this.#ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
     this.#before = this.stdout.length;
+    this.#death = new Promise((_, reject) => {
+      child.once('close', (code, signal) => {
+        if (this.#child === child) reject(new Error(`${this.role} ended with ${code ?? signal}:\n${this.stderr}`));
+      });
+    });
+    // Whoever waits for nothing else hears of it by `stop`.
+    this.#death.catch(() => {});
     await new Promise<void>((resolve, reject) => {
       child.stdout.setEncoding('utf8').on('data', (text: string) => {
         this.stdout += text;
@@ -95,6 +103,11 @@ export class Server {
       });
       child.once('close', (code) => reject(new Error(`${this.role} ended with ${code}: ${this.stderr}`)));
     });
+  }
+
+  /** Rejected, with its log, when the process that was started last ends without being told to. */
+  get death(): Promise<never> {
+    return this.#death;
   }
 
   /** Where it listens since its last start, in the order of its configuration. */
@@ -155,9 +168,16 @@ export class Lab {
   static async start(edit: (lab: Lab) => void | Promise<void> = () => {}): Promise<Lab> {
     const lab = new Lab(mkdtempSync(join(tmpdir(), 'ace-coap-test-')), await freePort(), await freePort());
     await writeLab(lab.folder, { random: systemEnv.random, asPort: lab.asPort, rsPort: lab.rsPort });
-    await edit(lab);
-    await Promise.all([lab.as.start(), lab.rs.start()]);
-    return lab;
+    try {
+      await edit(lab);
+      await Promise.all([lab.as.start(), lab.rs.start()]);
+      return lab;
+    } catch (error) {
+      // The one that did start would keep this process.
+      await Promise.allSettled([lab.as.kill(), lab.rs.kill()]);
+      rmSync(lab.parent, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   uri(path: string): string {

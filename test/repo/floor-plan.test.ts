@@ -18,7 +18,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'src/core/cose': { imports: ['src/core'], packages: [] },
   'src/coap': { imports: ['src/core'], packages: [] },
   'src/dtls': { imports: ['src/core'], packages: [] },
-  'src/store': { imports: ['src/core'], packages: [/^node:/, 'lmdb'] },
+  'src/store': { imports: ['src/core'], packages: [/^node:/, 'lmdb', 'pg'] },
   'src/oscore': { imports: ['src/core', 'src/coap'], packages: [] },
   'src/transport': { imports: ['src/core', 'src/coap', 'src/dtls'], packages: [/^node:/, 'ws'] },
   'src/ace': { imports: ['src/core', 'src/coap'], types: ['src/store'], packages: [] },
