@@ -23,6 +23,7 @@ const ofAs: { readonly [T in AuthorizationServerEvent['type']]: Extract<Authoriz
   introspected: { type: 'introspected', requester: 'rs:rs1', active: true, client: 'c1', audience: 'rs1' },
   'token-revoked': { type: 'token-revoked', token, client: 'c1', resourceServer: 'rs1' },
   'trl-queried': { type: 'trl-queried', requester: 'rs:rs1', query: 'full', observe: true },
+  administration: { type: 'administration', actor: 'client:admin', act: 'add', object: 'client', id: 'c2' },
   refused: { type: 'refused', reason: 'unprotected', peer: '192.0.2.1:5683', detail: 'no' },
   reconfigured: { type: 'reconfigured', added: ['client:c2'], changed: [], removed: [] },
   clock: { type: 'clock', reason: 'back', seconds: 3600 },
@@ -38,6 +39,7 @@ const ofRs: { readonly [T in ResourceServerEvent['type']]: Extract<ResourceServe
   'token-ended': { type: 'token-ended', reason: 'expired', credential: 'k' },
   'request-served': { type: 'request-served', reason: 'permitted', path: '/led', method: 'GET', peer: 'p', credential: 'k' },
   'request-refused': { type: 'request-refused', reason: 'path', path: '/led', method: 'GET', code: '4.03', peer: 'p' },
+  'revocation-list': { type: 'revocation-list', issuer: 'coap://as.example/token', reason: 'reached' },
   answered: ofAs.answered,
   fault: ofAs.fault,
   profile: ofAs.profile,
@@ -72,6 +74,8 @@ describe('events as log lines', () => {
       update: false,
     });
     assert.equal(lines.find(({ msg }) => msg === 'fault')?.['level'], 'error');
+    const [unreached] = linesOf([{ ...ofRs['revocation-list'], reason: 'ERR_COAP_TIMEOUT' }]);
+    assert.equal(unreached?.['level'], 'warn');
     assert.equal(lines.find(({ msg }) => msg === 'answered')?.['level'], 'debug');
   });
 

@@ -77,6 +77,9 @@ describe('the configuration of operations', () => {
       await refusal('limits: { rate: { per_client: { burst: 0, rate: 1 } } }'),
       'limits.rate.per_client.burst: expected a whole number of requests from 1 to 1000000, got the number 0',
     );
-    assert.match(await refusal('limits: { rate: { client: { burst: 1, rate: 1 } } }'), /^limits\.rate\.client: unknown key; known here: per_client, per_address$/);
+    assert.match(
+      await refusal('limits: { rate: { client: { burst: 1, rate: 1 } } }'),
+      /^limits\.rate\.client: unknown key; known here: per_client, per_address$/,
+    );
   });
 });
