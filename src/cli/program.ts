@@ -14,6 +14,7 @@ import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
+import { addTrl } from './trl/program.ts';
 import { each, examples, seconds } from './usage.ts';
 
 const labProfiles: readonly LabProfile[] = ['oscore', 'dtls-psk', 'dtls-rpk'];
@@ -309,7 +310,9 @@ export function program(version: string): Command {
       ),
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
+  addTrl(ace);
   addOscore(ace);
+  addAudit(ace);
   addAdmin(ace);
   ace
     .command('completion')
@@ -317,7 +320,6 @@ export function program(version: string): Command {
     .description('print what completes commands and options in a shell')
     .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
     .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
-  addAudit(ace);
   ace
     .command('decode')
     .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')

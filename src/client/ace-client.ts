@@ -244,15 +244,6 @@ export class AceClient {
   }
 
   /**
-   * Ask an authorization server for something else than tokens, as its administrators do, under the protection that there is between it and this client.
-   *
-   * @throws {AceError} `ERR_ACE_REFUSED` for an answer without protection, `ERR_ACE_AS_NOT_ALLOWED`
-   */
-  ask(request: AsRequest, init: DeadlineOptions & { readonly as?: string } = {}): Promise<Response> {
-    return this.#within(init, () => this.#servers.ask(init.as, request));
-  }
-
-  /**
    * The token revocation list of an AS, as far as it pertains to this client: for a resource server, with a client that has its credentials, what it follows.
    *
    * @param as - URI of the token endpoint; absent: the only one
@@ -261,6 +252,15 @@ export class AceClient {
    */
   revocationList(as?: string): RevocationList {
     return this.#servers.revocationList(as);
+  }
+
+  /**
+   * Ask an authorization server for something else than tokens, as its administrators do, under the protection that there is between it and this client.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer without protection, `ERR_ACE_AS_NOT_ALLOWED`
+   */
+  ask(request: AsRequest, init: DeadlineOptions & { readonly as?: string } = {}): Promise<Response> {
+    return this.#within(init, () => this.#servers.ask(init.as, request));
   }
 
   /**

@@ -180,19 +180,6 @@ export class AuthorizationServers {
   }
 
   /**
-   * Ask for a resource beside the token endpoint, whatever it answers.
-   *
-   * @throws {AceError} `ERR_ACE_REFUSED` for an answer that is not protected
-   */
-  async ask(from: string | undefined, { name, contentFormat, ...request }: AsRequest): Promise<Response> {
-    const server = this.#find(from);
-    const uri = { ...server.uri, path: [...server.uri.path.slice(0, -1), name], query: [] };
-    const { peer, association } = await this.#reach(server, uri);
-    const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, contentFormat));
-    return this.#exchange({ ...request, options, peer, association });
-  }
-
-  /**
    * The token revocation list of an AS, as far as it pertains to this client.
    *
    * @throws {AceError} `ERR_ACE_AS_NOT_ALLOWED`. What the list gives fails with `ERR_ACE_REFUSED`, `ERR_ACE_FORMAT` or a `CoapError`
@@ -223,6 +210,19 @@ export class AuthorizationServers {
     const { peer, association } = await this.#reach(server, uri);
     const options = sortOptions([...uriOptions(uri, peer), uintOption(OptionNumber.Accept, ContentFormat.AceTrl)]);
     return { code: Method.GET, options, payload: emptyBytes, peer, association };
+  }
+
+  /**
+   * Ask for a resource beside the token endpoint, whatever it answers.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer that is not protected
+   */
+  async ask(uri: string | undefined, { name, contentFormat, ...request }: AsRequest): Promise<Response> {
+    const server = this.#find(uri);
+    const at = { ...server.uri, path: [...server.uri.path.slice(0, -1), name], query: [] };
+    const { peer, association } = await this.#reach(server, at);
+    const options = withOption(uriOptions(at, peer), uintOption(OptionNumber.ContentFormat, contentFormat));
+    return this.#exchange({ ...request, options, peer, association });
   }
 
   #find(uri: string | undefined): Server {
@@ -256,7 +256,7 @@ export class AuthorizationServers {
     throw refused(response);
   }
 
-  /** A protected request and its protected answer. */
+  /** A protected request that is answered by a protected response. */
   async #exchange(request: ProtectedRequest): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
       const response = await this.#options.send(request);

@@ -54,6 +54,7 @@ describe('bench', () => {
         'token-request',
         'token-request-1',
         'as-registry',
+        'trl-observe',
         'cbor-encode-claims',
         'cbor-decode-claims',
         'cose-sign1-sign',

@@ -130,6 +130,19 @@ describe('SIGTERM', () => {
     assert.equal((await token()).code, 0);
   });
 
+  test('after kill -9 the audit log verifies, and the next chain goes on', async () => {
+    assert.equal((await token()).code, 0);
+    await lab.as.kill();
+    await lab.as.start();
+    assert.equal((await token()).code, 0);
+    const { stdout } = await aceExits(0, ['audit', 'verify', join(lab.folder, 'audit'), '--store', join(lab.folder, 'state', 'as'), '--json']);
+    const { chains } = JSON.parse(stdout) as { readonly chains: readonly { readonly ended: boolean }[] };
+    assert.deepEqual(
+      chains.map(({ ended }) => ended),
+      [true, false, false],
+    );
+  });
+
   test('audit verify: exit code 1 for what was changed, with file and line; 2 for wrong use', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ace-coap-audit-'));
     try {
