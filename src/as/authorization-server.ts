@@ -4,20 +4,17 @@ import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
+import { ClientSecrets } from './client-secrets.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
+import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
+import { type GrantTypeName, grantTypesOf } from './grant-types.ts';
+import { Grants, type RefreshTokenOptions } from './grants.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
+import { type PasswordVerifier, storedPasswords } from './passwords.ts';
 import { type Policy, registeredGrants } from './policy.ts';
-import {
-  AuthorizationServerError,
-  type ClientRegistration,
-  clientCredential,
-  firstOf,
-  Registry,
-  type ResourceServerRegistration,
-  resourceServerCredential,
-} from './registry.ts';
+import { type ClientRegistration, clientCredential, firstOf, Registry, type ResourceServerRegistration, resourceServerCredential } from './registry.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 import { TokenRecords } from './token-records.ts';
 
@@ -45,6 +42,11 @@ export interface AuthorizationServerOptions {
   readonly resourceServers: readonly ResourceServerRegistration[];
   /** The registered grants when absent. */
   readonly policy?: Policy;
+  /** What a client may show to get a token, if its registration says so too. Absent: client_credentials only. */
+  readonly grantTypes?: readonly GrantTypeName[];
+  readonly refreshTokens?: RefreshTokenOptions;
+  /** Absent: those that `setPassword` put into the store. */
+  readonly passwords?: PasswordVerifier;
   readonly env?: Env;
   readonly emit?: (event: AuthorizationServerEvent) => void;
   readonly parameters?: Partial<TransmissionParameters>;
@@ -160,10 +162,22 @@ export class AuthorizationServer {
   }
 
   #route(): void {
-    const { store, issuer, policy, limits, paths } = this.#options;
+    const { store, issuer, policy, grantTypes, refreshTokens, passwords, limits, paths } = this.#options;
     const token = new TokenEndpoint({
       registry: this.#registry,
-      policy: policy ?? registeredGrants(this.#registry.clients),
+      grants: new Grants({
+        store,
+        env: this.#env,
+        policy: policy ?? registeredGrants(this.#registry.clients),
+        grantTypes: grantTypesOf('grantTypes', grantTypes),
+        ...(refreshTokens === undefined ? {} : { refreshTokens }),
+        passwords: passwords ?? storedPasswords(store, this.#env.random),
+        revokeTokens: async (hashes) => {
+          for (const hash of hashes) await this.#records.remove(hash);
+        },
+        emit: this.#emit,
+      }),
+      secrets: new ClientSecrets(this.#env.random),
       profiles: this.#profiles,
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,

@@ -13,8 +13,15 @@
  */
 export type { AuthorizationServerLimits, AuthorizationServerOptions } from './authorization-server.ts';
 export { AuthorizationServer } from './authorization-server.ts';
+export type { CodeGrant } from './codes.ts';
+export { issueCode } from './codes.ts';
 export type { EndpointRequest } from './endpoint-request.ts';
+export { AuthorizationServerError } from './error.ts';
 export type { AuthorizationServerEvent } from './events.ts';
+export type { GrantTypeName } from './grant-types.ts';
+export type { RefreshTokenOptions } from './grants.ts';
+export type { PasswordVerifier } from './passwords.ts';
+export { removePassword, setPassword, storedPasswords } from './passwords.ts';
 export type { Decision, Policy, PolicyRequest } from './policy.ts';
 export { registeredGrants } from './policy.ts';
 export type {
@@ -24,4 +31,5 @@ export type {
   RegisteredGrant,
   ResourceServerRegistration,
 } from './registry.ts';
-export { AuthorizationServerError } from './registry.ts';
+export { hashSecret } from './slow-hash.ts';
+export type { TimedTokenKey } from './token-keys.ts';

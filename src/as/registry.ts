@@ -1,10 +1,9 @@
 import { type Aif, encodeAif, type ProfileAtAs, type Scope } from '../ace/index.ts';
 import type { SecurityAssociation } from '../coap/index.ts';
-import type { TokenKey } from '../core/cwt.ts';
-import { ProtocolError } from '../core/errors.ts';
-
-/** An authorization server that was configured or used wrongly. Codes: `ERR_AS_*`. */
-export class AuthorizationServerError extends ProtocolError {}
+import { AuthorizationServerError } from './error.ts';
+import { type GrantTypeName, grantTypesOf } from './grant-types.ts';
+import { parseSlowHash } from './slow-hash.ts';
+import { checkTimes, type TimedTokenKey } from './token-keys.ts';
 
 /** What one client may have at one audience. */
 export interface GrantRegistration {
@@ -23,6 +22,10 @@ export interface ClientRegistration {
   readonly credentials: unknown;
   /** Profiles that the client can use towards resource servers. Absent: `profile` only. */
   readonly profiles?: readonly number[];
+  /** Of those of the AS, the grant types that the client may use. Absent: client_credentials only. */
+  readonly grantTypes?: readonly GrantTypeName[];
+  /** The hash of a `client_secret`, as `hashSecret` makes it: the client has to show the secret beside being the peer of its channel. */
+  readonly secret?: string;
   readonly grants: readonly GrantRegistration[];
 }
 
@@ -36,8 +39,10 @@ export interface ResourceServerRegistration {
   readonly credentials?: unknown;
   /** Profiles towards clients, the preferred one first; all of the AS when absent. */
   readonly profiles?: readonly number[];
-  /** What protects its tokens: the first that fits, and `encrypt0` for claims that are confidential. */
-  readonly tokenKeys: readonly TokenKey[];
+  /**
+   * What protects its tokens: of those whose time it is, the one whose time began last, in the order of the list, and `encrypt0` for claims that are confidential.
+   */
+  readonly tokenKeys: readonly TimedTokenKey[];
   /** Every scope name that the RS knows. Present: a grant outside it is refused at the start. */
   readonly scopes?: readonly string[];
   /** Seconds; 3600 when absent. */
@@ -60,6 +65,8 @@ export interface Client {
   readonly id: string;
   readonly credential: string;
   readonly profiles: readonly number[];
+  readonly grantTypes: ReadonlySet<number>;
+  readonly secret: string | undefined;
   readonly grants: ReadonlyMap<string, RegisteredGrant>;
 }
 
@@ -69,7 +76,7 @@ export interface RegisteredResourceServer {
   readonly credential: string;
   readonly audiences: readonly string[];
   readonly profiles: readonly number[];
-  readonly tokenKeys: readonly TokenKey[];
+  readonly tokenKeys: readonly TimedTokenKey[];
   readonly tokenLifetime: number;
   readonly exi: boolean;
   readonly iss: boolean;
@@ -140,6 +147,7 @@ export class Registry {
     const offered = server.profiles ?? [...profiles.keys()];
     if (offered.length === 0) throw refuse(`${what}: profiles`, 'expected at least one, got none');
     if (server.tokenKeys.length === 0) throw refuse(`${what}: tokenKeys`, 'expected at least one, got none');
+    for (const [index, key] of server.tokenKeys.entries()) checkTimes(`${what}: tokenKeys[${index}]`, key);
     const lifetime = server.tokenLifetime ?? 3600;
     if (!Number.isSafeInteger(lifetime) || lifetime < 1) throw refuse(`${what}: tokenLifetime`, `expected whole seconds from 1 on, got ${lifetime}`);
     if (server.iss === true && issuer === undefined) throw refuse(`${what}: iss`, 'expected an issuer in the options of the authorization server, got none');
@@ -190,6 +198,9 @@ export class Registry {
       }
       grants.set(grant.audience, { audience: grant.audience, scope, defaultScope: grant.default === undefined ? scope : scopeOf(grant.default) });
     }
-    this.#peers.set(credential, { kind: 'client', id: client.id, credential, profiles: [...(client.profiles ?? [profile])], grants });
+    const { id, profiles: towards = [profile], secret } = client;
+    if (secret !== undefined) parseSlowHash(`${what}: secret`, secret);
+    const grantTypes = grantTypesOf(`${what}: grantTypes`, client.grantTypes);
+    this.#peers.set(credential, { kind: 'client', id, credential, profiles: [...towards], grantTypes, secret, grants });
   }
 }

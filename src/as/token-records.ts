@@ -64,7 +64,7 @@ export class TokenRecords {
    * @param changes - what else the token needs; where something else is there than one of them expects, nothing is made and the answer is `false`
    */
   async add(token: Uint8Array, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
-    const hash = hashOf(token);
+    const hash = tokenHash(token);
     const made = await this.#store.batch([...changes, { key: prefix + hash, value: encodeRecord(record), expiresAt: record.expiresAt }]);
     if (made) this.#remember(hash, record);
     return made;
@@ -72,9 +72,16 @@ export class TokenRecords {
 
   /** The record of a token that has not expired. */
   async find(token: Uint8Array): Promise<TokenRecord | undefined> {
-    const value = await this.#store.get(prefix + hashOf(token));
+    const value = await this.#store.get(prefix + tokenHash(token));
     const record = value === undefined ? undefined : decodeRecord(value);
     return record !== undefined && record.expiresAt > this.#env.epoch() ? record : undefined;
+  }
+
+  /** Forget a token, so that it is active no more. */
+  async remove(hash: string): Promise<void> {
+    await this.#store.delete(prefix + hash);
+    this.#expiry.delete(hash);
+    this.#forget(hash);
   }
 
   close(): void {
@@ -99,6 +106,7 @@ export class TokenRecords {
   }
 }
 
-function hashOf(token: Uint8Array): string {
+/** The name of a token in the store: its SHA-256 in base64url. */
+export function tokenHash(token: Uint8Array): string {
   return toBase64Url(digest('sha256', token));
 }

@@ -129,6 +129,8 @@ export type { Link } from './resource/link-format.ts';
 export { attributeOf, decodeLinkFormat, encodeLinkFormat, filterLinks, link } from './resource/link-format.ts';
 export type { ProblemDetails, ProblemText, TaggedText } from './resource/problem-details.ts';
 export { decodeProblemDetails, encodeProblemDetails, problem, problemText } from './resource/problem-details.ts';
+export type { RateLimitOptions } from './resource/rate-limit.ts';
+export { networkOf, RateLimit } from './resource/rate-limit.ts';
 export type { RouterOptions } from './resource/router.ts';
 export { Router, requestPath } from './resource/router.ts';
 export type { BackOffOptions, RequestRateOptions } from './resource/too-many-requests.ts';

@@ -1,11 +1,10 @@
 import { type Acceptance, AceError, errorResponse, type ProfileAtRs, scopeText, type TokenUpload } from '../ace/index.ts';
-import { Code, findOption, formatCode, Method, OptionNumber, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
+import { Code, findOption, formatCode, Method, OptionNumber, type RateLimit, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Emit, RefusalReason } from './events.ts';
 import type { ExiCounters } from './exi.ts';
-import type { RateLimit } from './rate-limit.ts';
 import { type CheckedToken, checkToken, type TokenCheckOptions } from './token-check.ts';
 import type { AccessToken, TokenTable } from './token-table.ts';
 

@@ -6,6 +6,7 @@ import {
   echo,
   type Freshness,
   type QBlockOptions,
+  RateLimit,
   type Resource,
   type ResourceHandle,
   Router,
@@ -22,7 +23,6 @@ import { ClientNonces } from './client-nonce.ts';
 import type { ResourceServerEvent, TokenEnd } from './events.ts';
 import { ExiCounters } from './exi.ts';
 import { guard } from './guard.ts';
-import { RateLimit } from './rate-limit.ts';
 import { pathForm, RefusalHints } from './refusal-hints.ts';
 import { Targets } from './targets.ts';
 import { type IssuerRegistration, issuerName } from './token-check.ts';
@@ -122,7 +122,7 @@ export class ResourceServer {
     const tokens = limits.tokens ?? 1000;
     this.#tokens = new TokenTable({ store, env, limit: tokens, leeway, release: (binding, reason) => this.#release(binding, reason), fault: this.#fault });
     this.#exi = new ExiCounters({ store, env, limit: 4 * tokens });
-    this.#rate = new RateLimit(env, { burst: limits.uploadBurst ?? 64, rate: limits.uploadRate ?? 16, addresses: 1024 });
+    this.#rate = new RateLimit(env, { burst: limits.uploadBurst ?? 64, rate: limits.uploadRate ?? 16, entries: 1024 });
     this.#authzInfo = new AuthzInfo({
       profiles: this.#profiles,
       check: { issuers: options.issuers, audiences: new Set(audiences), scopes, aif, leeway, nonces },
