@@ -1,11 +1,11 @@
-import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type ProfileAtAs } from '../../src/ace/index.ts';
+import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type PeerRules, type ProfileAtAs } from '../../src/ace/index.ts';
 import { Code, type Layer, type Peer } from '../../src/coap/index.ts';
-import { emptyBytes, equalBytes, toHex } from '../../src/core/bytes.ts';
+import { emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import { type CoseKey, KeyType } from '../../src/core/cose/index.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
-import { type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer } from '../../src/dtls/index.ts';
+import { type Admitted, type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer } from '../../src/dtls/index.ts';
 import type { Change } from '../../src/store/index.ts';
-import { DtlsProfileError, type PeerCredentials, readPeerCredentials } from './credentials.ts';
+import { credentialsIndex, DtlsProfileError, dtlsPeers, type PeerCredentials, pskIndex, readPeerCredentials, spkiIndex } from './credentials.ts';
 import { KeyIds } from './key-ids.ts';
 import { derivePsk, isRawPublicKey, keyIdOf, pskLength, publicPart } from './params.ts';
 
@@ -34,15 +34,16 @@ export function dtlsAtAs(io: AsIo, sessions: DtlsSessions<Peer>, options: DtlsAt
 
 class DtlsAtAs implements ProfileAtAs, Authenticator {
   readonly unknownKey: AceErrorCode = AceErrorCode.unsupported_pop_key;
-  readonly confidential = true;
+  readonly confidential: boolean = dtlsPeers.confidential;
+  readonly indexOf: NonNullable<PeerRules['indexOf']> = dtlsPeers.indexOf!;
   readonly layers: readonly Layer[] = [];
   readonly #io: AsIo;
   readonly #sessions: DtlsSessions<Peer>;
   readonly #options: DtlsAtAsOptions;
   readonly #kids: KeyIds;
   readonly #peers = new Map<string, PeerCredentials>();
-  readonly #byIdentity = new Map<string, PskAnswer>();
-  readonly #byKey = new Map<string, string>();
+  /** Whose credentials have an index. */
+  readonly #byIndex = new Map<string, string>();
   readonly #leave: () => void;
 
   constructor(io: AsIo, sessions: DtlsSessions<Peer>, options: DtlsAtAsOptions) {
@@ -53,41 +54,50 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     this.#leave = sessions.authenticate(this);
   }
 
-  psk(identity: Uint8Array): PskAnswer | undefined {
-    return this.#byIdentity.get(toHex(identity));
+  psk(identity: Uint8Array): PskAnswer | undefined | Promise<PskAnswer | undefined> {
+    const index = pskIndex(identity);
+    const credential = this.#byIndex.get(index);
+    const credentials = credential === undefined ? undefined : this.#peers.get(credential);
+    if (credentials !== undefined && 'psk' in credentials) return { credential: credential!, key: credentials.psk.key };
+    return this.#io.findPeer === undefined ? undefined : this.#found(index);
   }
 
-  rawPublicKey(_key: unknown, spki: Uint8Array): { readonly credential: string } | undefined {
-    const credential = this.#byKey.get(toHex(spki));
-    return credential === undefined ? undefined : { credential };
+  rawPublicKey(_key: unknown, spki: Uint8Array): Admitted | undefined | Promise<Admitted | undefined> {
+    const index = spkiIndex(spki);
+    const credential = this.#byIndex.get(index);
+    if (credential !== undefined) return { credential };
+    return this.#io.findPeer?.(index).then((found) => found && { credential: found.credential });
+  }
+
+  async #found(index: string): Promise<PskAnswer | undefined> {
+    const found = await this.#io.findPeer?.(index);
+    const credentials = found && readPeerCredentials(found.credentials);
+    return credentials !== undefined && 'psk' in credentials ? { credential: found!.credential, key: credentials.psk.key } : undefined;
   }
 
   async addPeer(credential: string, given: unknown): Promise<void> {
     const credentials = readPeerCredentials(given);
-    const name = nameOf(credentials);
-    if (this.#peers.has(credential) || this.#byIdentity.has(name) || this.#byKey.has(name)) {
+    const index = credentialsIndex(credentials);
+    if (this.#peers.has(credential) || this.#byIndex.has(index)) {
       throw new DtlsProfileError('ERR_DTLS_PROFILE_USE', `expected credentials of its own for "${credential}", got those of another peer, or two`);
     }
     this.#peers.set(credential, credentials);
-    if ('psk' in credentials) this.#byIdentity.set(name, { credential, key: credentials.psk.key });
-    else this.#byKey.set(name, credential);
+    this.#byIndex.set(index, credential);
   }
 
   removePeer(credential: string): void {
     const credentials = this.#peers.get(credential);
-    if (credentials === undefined) return;
+    if (credentials !== undefined) this.#byIndex.delete(credentialsIndex(credentials));
     this.#peers.delete(credential);
-    this.#byIdentity.delete(nameOf(credentials));
-    this.#byKey.delete(nameOf(credentials));
     this.#sessions.end(credential);
   }
 
   async bind(grant: Grant): Promise<Binding | undefined> {
     const { coseKey, kid } = grant.request.reqCnf ?? {};
     if (grant.key?.coseKey !== undefined) return this.#bindAgain(grant, grant.key.coseKey);
-    if (coseKey !== undefined) return this.#bindRawPublicKey(grant, this.#registered(grant.client, coseKey));
+    if (coseKey !== undefined) return this.#bindRawPublicKey(grant, this.#registered(grant, coseKey));
     if (kid === undefined) return this.#bindPsk(grant);
-    const known = this.#keysOf(grant.client).find((key) => equalBytes(keyIdOf(key), kid));
+    const known = this.#keysOf(grant).find((key) => equalBytes(keyIdOf(key), kid));
     if (known !== undefined) return this.#bindRawPublicKey(grant, known);
     const changes = await this.#kids.extend(grant, kid);
     return changes && update(kid, changes);
@@ -100,28 +110,26 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   async close(): Promise<void> {
     this.#leave();
     this.#peers.clear();
-    this.#byIdentity.clear();
-    this.#byKey.clear();
+    this.#byIndex.clear();
   }
 
-  #keysOf(client: string): readonly CoseKey[] {
-    // Clients stand under this name where the AS adds its peers.
-    const channel = this.#peers.get(`client:${client}`);
+  #keysOf({ client, keys }: Grant): readonly CoseKey[] {
+    const channel = keys?.clientCredentials === undefined ? undefined : readPeerCredentials(keys.clientCredentials);
     const proved = channel !== undefined && 'rawPublicKey' in channel ? [channel.rawPublicKey] : [];
-    return [...(this.#options.clientKeys?.[client] ?? []), ...proved];
+    return [...(this.#options.clientKeys?.[client] ?? []), ...(keys?.clientKeys ?? []), ...proved];
   }
 
   /** RFC 9202, Section 3.2.1: the AS MUST check that the key is the client's. Under the name that the client gave it. */
-  #registered(client: string, asked: CoseKey): CoseKey {
+  #registered(grant: Grant, asked: CoseKey): CoseKey {
     if (!isRawPublicKey(asked)) throw refuse('req_cnf: expected a key on P-256, P-384 or Ed25519, got another');
     const spki = encodeSpki(asked)!;
-    if (!this.#keysOf(client).some((key) => equalBytes(encodeSpki(key)!, spki))) throw refuse('req_cnf: expected a key of the client, got another');
+    if (!this.#keysOf(grant).some((key) => equalBytes(encodeSpki(key)!, spki))) throw refuse('req_cnf: expected a key of the client, got another');
     return asked;
   }
 
   /** RFC 9202, Section 3.2.1. The key stands in an update too: nothing is then left to what the RS remembers. */
   #bindRawPublicKey(grant: Grant, key: CoseKey): Binding {
-    const server = this.#options.serverKeys?.[grant.resourceServer];
+    const server = grant.keys?.serverKey ?? this.#options.serverKeys?.[grant.resourceServer];
     if (server === undefined) throw refuse('req_cnf: expected none, since the resource server has no raw public key');
     return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, changes: [], response: () => ({ rsCnf: { coseKey: publicPart(server) } }) };
   }
@@ -136,7 +144,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
       throw refuse('req_cnf names another key than that of the refresh token', AceErrorCode.invalid_request);
     }
     if (!isSymmetric) {
-      const isKnown = this.#keysOf(grant.client).some((known) => equalBytes(encodeSpki(known)!, encodeSpki(key)!));
+      const isKnown = this.#keysOf(grant).some((known) => equalBytes(encodeSpki(known)!, encodeSpki(key)!));
       return isKnown ? this.#bindRawPublicKey(grant, key) : undefined;
     }
     const changes = await this.#kids.extend(grant, keyId);
@@ -147,7 +155,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
 
   /** RFC 9202, Section 3.3.1. */
   #bindPsk(grant: Grant): Binding {
-    const derivationKey = this.#options.derivationKeys?.[grant.resourceServer];
+    const derivationKey = grant.keys?.derivationKey ?? this.#options.derivationKeys?.[grant.resourceServer];
     const { kid, change } = this.#kids.allocate(grant);
     const changes = [change];
     const named: CoseKey = { kty: KeyType.Symmetric, kid };
@@ -163,8 +171,4 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
 /** RFC 9202, Section 4: an update has the identifier in the token, and no key in the response. */
 function update(kid: Uint8Array, changes: readonly Change[]): Binding {
   return { claims: { cnf: { kid: kid.slice() } }, confidential: false, changes, response: () => ({}) };
-}
-
-function nameOf(credentials: PeerCredentials): string {
-  return toHex('psk' in credentials ? credentials.psk.identity : encodeSpki(credentials.rawPublicKey)!);
 }

@@ -1,6 +1,9 @@
+import type { PeerRules } from '../../src/ace/index.ts';
+import { toBase64Url } from '../../src/core/bytes.ts';
 import type { CoseKey } from '../../src/core/cose/index.ts';
+import { digest } from '../../src/core/crypto/index.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
-import type { ClientPsk, SessionCredentials } from '../../src/dtls/index.ts';
+import { type ClientPsk, encodeSpki, type SessionCredentials } from '../../src/dtls/index.ts';
 import { isRawPublicKey, keyPairOf } from './params.ts';
 
 /** Credentials or a use that this profile cannot work with, and sessions that there are no more. Codes: `ERR_DTLS_PROFILE_*`. */
@@ -59,3 +62,20 @@ export function readServerCredentials(value: unknown): SessionCredentials {
   const { server, own } = fieldsOf(rawPublicKey, 'rawPublicKey as server and own');
   return { rawPublicKey: { server: readKey('rawPublicKey.server', server), own: keyPairOf(readOwnKey('rawPublicKey.own', own)) } };
 }
+
+/** A digest, since identities may be longer than an index. */
+export function pskIndex(identity: Uint8Array): string {
+  return `psk.${toBase64Url(digest('sha256', identity))}`;
+}
+
+export function spkiIndex(spki: Uint8Array): string {
+  return `spki.${toBase64Url(digest('sha256', spki))}`;
+}
+
+/** By what a handshake names credentials. */
+export function credentialsIndex(credentials: PeerCredentials): string {
+  return 'psk' in credentials ? pskIndex(credentials.psk.identity) : spkiIndex(encodeSpki(credentials.rawPublicKey)!);
+}
+
+/** The peers of an AS by DTLS: by PSK identity or SubjectPublicKeyInfo. */
+export const dtlsPeers: PeerRules = { confidential: true, indexOf: (credentials) => credentialsIndex(readPeerCredentials(credentials)) };

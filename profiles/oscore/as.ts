@@ -1,14 +1,17 @@
-import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type ProfileAtAs } from '../../src/ace/index.ts';
+import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type PeerRules, type ProfileAtAs } from '../../src/ace/index.ts';
 import { Code, type Layer } from '../../src/coap/index.ts';
 import { emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
-import { ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext } from '../../src/oscore/index.ts';
+import { ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext, type StoredContext } from '../../src/oscore/index.ts';
 import type { Change } from '../../src/store/index.ts';
 import { storedContexts } from './context-store.ts';
-import { OscoreProfileError, readCredentials } from './credentials.ts';
+import { contextIndex, OscoreProfileError, oscorePeers, readCredentials } from './credentials.ts';
 import { InputMaterials } from './input-materials.ts';
 import { StoredLeases } from './leases.ts';
 import { decodeInputMaterial, encodeInputMaterial } from './params.ts';
+
+/** Milliseconds between two looks at whether the registration behind a context has changed. */
+const lookPause = 1_000;
 
 /** Bytes of a Master Secret. */
 const secretLength = 16;
@@ -23,11 +26,14 @@ export function oscoreAtAs(io: AsIo): ProfileAtAs {
 
 class OscoreAtAs implements ProfileAtAs {
   readonly unknownKey: AceErrorCode = AceErrorCode.invalid_request;
-  readonly confidential = true;
+  readonly confidential: boolean = oscorePeers.confidential;
+  readonly indexOf: NonNullable<PeerRules['indexOf']> = oscorePeers.indexOf!;
   readonly layers: readonly Layer[];
   readonly #io: AsIo;
   readonly #contexts = new ContextTable();
   readonly #peers = new Map<string, SecurityContext>();
+  /** When it was looked, for the last time, whether the registration behind a context has changed. */
+  readonly #looks = new WeakMap<SecurityContext, number>();
   readonly #materials: InputMaterials;
   readonly #leases: StoredLeases | undefined;
   readonly #layer: ReturnType<typeof oscore>;
@@ -38,10 +44,13 @@ class OscoreAtAs implements ProfileAtAs {
     this.#leases = io.lease === undefined ? undefined : new StoredLeases(io.store, io.env, io.lease);
     this.#layer = oscore({
       contexts: this.#contexts,
-      store: storedContexts(io.store),
+      store: { ...storedContexts(io.store), ...(io.findPeer === undefined ? {} : { load: (kid, kidContext) => this.#load(contextIndex(kid, kidContext)) }) },
       env: io.env,
       ...(this.#leases === undefined ? {} : { leases: this.#leases }),
-      emit: (event) => report(io, event),
+      emit: (event) => {
+        report(io, event);
+        if (event.type === 'discarded' && event.reason === 'decrypt' && event.direction === 'in' && event.context !== undefined) this.#doubt(event.context);
+      },
     });
     this.layers = [this.#layer];
   }
@@ -56,10 +65,44 @@ class OscoreAtAs implements ProfileAtAs {
   }
 
   removePeer(credential: string): void {
-    const context = this.#peers.get(credential);
-    if (context === undefined) return;
     this.#peers.delete(credential);
-    this.#contexts.remove(context);
+    for (const context of this.#contexts) if (context.credential === credential) this.#contexts.remove(context);
+  }
+
+  /**
+   * The context of a peer that was not added. What was received on it is not known: it may have been in the table before, or in that of another process.
+   */
+  async #load(index: string): Promise<StoredContext | undefined> {
+    const found = await this.#io.findPeer?.(index);
+    return found && { parameters: readCredentials(found.credentials), credential: found.credential, window: 'unverified' };
+  }
+
+  /**
+   * A message did not decrypt. Where the context came from a registration, that may have got other credentials since, with the same identifiers: the context then
+   * leaves the table, and the next message finds the new one. Or the message, without a kid context, was for a peer without one that is not in the table: it is
+   * taken in. Anybody can send what does not decrypt, so a context is looked at once in a while only.
+   */
+  #doubt(context: SecurityContext): void {
+    const now = this.#io.env.now();
+    if (this.#io.findPeer === undefined || now - (this.#looks.get(context) ?? Number.NEGATIVE_INFINITY) < lookPause) return;
+    this.#looks.set(context, now);
+    this.#look(context).catch((error: unknown) => {
+      this.#io.emit({ type: 'oscore-lookup', reason: 'store', detail: error instanceof Error ? error.message : String(error) });
+    });
+  }
+
+  async #look(context: SecurityContext): Promise<void> {
+    const { recipientId, idContext, credential } = context;
+    const isAdded = credential !== undefined && this.#peers.has(credential);
+    if (!isAdded) {
+      const found = await this.#load(contextIndex(recipientId, idContext));
+      if (found?.credential !== credential) this.#contexts.remove(context);
+    }
+    if (idContext === undefined) return;
+    const other = await this.#load(contextIndex(recipientId, undefined));
+    if (other === undefined) return;
+    const { parameters, ...options } = other;
+    this.#contexts.cache(deriveContext(parameters, options));
   }
 
   /** @see https://www.rfc-editor.org/rfc/rfc9203#section-3.2 */
@@ -91,13 +134,13 @@ class OscoreAtAs implements ProfileAtAs {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { ...this.#layer.stats(), peers: this.#peers.size, inputMaterials: this.#materials.size };
+    return { ...this.#layer.stats(), peers: this.#peers.size, found: this.#contexts.cached, inputMaterials: this.#materials.size };
   }
 
   async close(): Promise<void> {
     this.#materials.close();
     await this.#leases?.close();
-    for (const context of this.#peers.values()) this.#contexts.remove(context);
+    for (const context of this.#contexts) this.#contexts.remove(context);
     this.#peers.clear();
   }
 }
@@ -126,6 +169,9 @@ function report(io: AsIo, event: OscoreEvent): void {
       break;
     case 'running-out':
       io.emit({ type: 'oscore-running-out', detail: `${event.remaining} sender sequence numbers remain` });
+      break;
+    case 'lookup':
+      io.emit({ type: 'oscore-lookup', reason: event.error.code, detail: event.error.message });
       break;
     case 'lease':
     case 'restored':

@@ -1,5 +1,7 @@
+import type { PeerRules } from '../../src/ace/index.ts';
+import { toHex } from '../../src/core/bytes.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
-import type { ContextParameters } from '../../src/oscore/index.ts';
+import { type ContextParameters, checkParameters } from '../../src/oscore/index.ts';
 
 /** Credentials or a use that this profile cannot work with. Codes: `ERR_OSCORE_PROFILE_*`. */
 export class OscoreProfileError extends ProtocolError {}
@@ -30,6 +32,22 @@ export function readCredentials(credentials: unknown): ContextParameters {
     ...(fields.replayWindow === undefined ? {} : { replayWindow: integer(fields, 'replayWindow') }),
   };
 }
+
+/** By what a request names a context: its kid and, after a dot, its kid context. A kid may be empty, so something follows it in any case. */
+export function contextIndex(kid: Uint8Array, kidContext: Uint8Array | undefined): string {
+  return kidContext === undefined ? `${toHex(kid)}-` : `${toHex(kid)}.${toHex(kidContext)}`;
+}
+
+/**
+ * The peers of an AS by OSCORE. A peer that the AS finds in its store (and that was not added) and whose context has an ID Context has to send it as kid context.
+ */
+export const oscorePeers: PeerRules = {
+  confidential: true,
+  indexOf: (credentials) => {
+    const parameters = checkParameters(readCredentials(credentials));
+    return contextIndex(parameters.recipientId, parameters.idContext);
+  },
+};
 
 type Fields = Readonly<Record<keyof ContextParameters, unknown>>;
 

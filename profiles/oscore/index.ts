@@ -7,6 +7,6 @@
  */
 export type { OscoreProfileOptions } from './client.ts';
 export { storedContexts } from './context-store.ts';
-export { OscoreProfileError } from './credentials.ts';
+export { OscoreProfileError, oscorePeers } from './credentials.ts';
 export { inputMaterialParameters } from './params.ts';
 export { oscoreProfile, oscoreProfileWith } from './profile.ts';

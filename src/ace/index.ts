@@ -23,18 +23,24 @@ export type {
   AsIo,
   Binding,
   ClientIo,
+  FoundPeer,
   Grant,
+  PeerRules,
   Profile,
   ProfileAtAs,
   ProfileAtClient,
   ProfileAtRs,
   ProfileEvent,
+  RegisteredKeys,
   RsIo,
   Target,
   TokenUpload,
 } from './profile.ts';
 export { credential } from './profile.ts';
 export type { Aif, AifEntry, Permissions, Scope, ScopeTable, Verdict } from './scope.ts';
-export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScope, scopeText } from './scope.ts';
+export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScope, scopeText, unionScopes } from './scope.ts';
 export type { TokenRequest, TokenResponse } from './token.ts';
 export { decodeTokenRequest, decodeTokenResponse, encodeTokenRequest, encodeTokenResponse } from './token.ts';
+export { tokenHash, tokenHashes, tokenHashText } from './token-hash.ts';
+export type { DiffEntry, TrlQuery, TrlResponse } from './trl.ts';
+export { decodeTrlResponse, encodeTrlResponse, TrlError, trlErrorKey, trlQueryArguments } from './trl.ts';

@@ -1,5 +1,6 @@
 import type { Layer, Peer, Request, Response, SecurityAssociation, UriScheme } from '../coap/index.ts';
 import { toBase64Url } from '../core/bytes.ts';
+import type { CoseKey } from '../core/cose/index.ts';
 import type { ClaimsSet, Confirmation } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import type { Change, Store } from '../store/index.ts';
@@ -37,15 +38,36 @@ export interface ProfileEvent {
   readonly direction?: 'in' | 'out';
 }
 
+/** A peer of the AS whose credentials are not among those that were added. */
+export interface FoundPeer {
+  /** What its associations go by. Of other credentials it is another, also for the same peer. */
+  readonly credential: string;
+  readonly credentials: unknown;
+}
+
 export interface AsIo {
   readonly env: Env;
   readonly store: Store;
+  /**
+   * The registered peer whose credentials have this index (`PeerRules.indexOf`), as it stands at this moment; it is asked when the first message of such a peer
+   * comes, and again when there is doubt. Absent: all peers are added.
+   */
+  findPeer?(index: string): Promise<FoundPeer | undefined>;
   /**
    * Several processes of this AS serve with the store: for so many seconds after a request one of them has its security context to itself. Absent: this process is
    * the only one.
    */
   readonly lease?: number;
   emit(event: ProfileEvent): void;
+}
+
+/** Keys of client and resource server, beside those that the options of a profile name. */
+export interface RegisteredKeys {
+  /** What the client proves itself by to the AS, where that is in the same profile. */
+  readonly clientCredentials?: unknown;
+  readonly clientKeys: readonly CoseKey[];
+  readonly serverKey?: CoseKey;
+  readonly derivationKey?: Uint8Array;
 }
 
 /** What the token endpoint has decided to grant, before the token is made. */
@@ -59,6 +81,8 @@ export interface Grant {
   readonly key?: Confirmation;
   /** Seconds since 1970; a key that is bound here is of no use afterwards. */
   readonly expiresAt: number;
+  /** What the registrations say of keys. */
+  readonly keys?: RegisteredKeys;
   /** The token has an `exi` claim: the RS counts from when it gets the token, so a key identifier that was given once must never be given again. */
   readonly exi: boolean;
 }
@@ -76,15 +100,25 @@ export interface Binding {
   response(token: Uint8Array): { readonly cnf?: Confirmation; readonly rsCnf?: Confirmation };
 }
 
-export interface ProfileAtAs {
+/** What an AS has to know of the credentials of its peers, also where it does not serve. */
+export interface PeerRules {
+  /** Some bindings of the profile are confidential: a resource server that it serves needs a key to encrypt tokens. */
+  readonly confidential: boolean;
+  /**
+   * By what a message, or a handshake, names credentials: no two peers may have the same, and the AS finds by it those that are registered. At most 600 letters,
+   * digits and `.-_`. Throws on credentials of a wrong shape. Absent: all peers are added.
+   */
+  indexOf?(credentials: unknown): string;
+}
+
+export interface ProfileAtAs extends PeerRules {
   /** The error for a `req_cnf` that names a key which the AS does not know: RFC 9203 invalid_request, RFC 9202 unsupported_pop_key. */
   readonly unknownKey: AceErrorCode;
-  /** Some of its bindings are confidential: a resource server that it serves needs a key to encrypt tokens. */
-  readonly confidential: boolean;
   /** The secure channel towards clients and resource servers, application side first. */
   readonly layers: readonly Layer[];
   /** Provision a peer (a client or an RS); requests that it protects carry an association with this credential. Throws on credentials of a wrong shape. */
   addPeer(credential: string, credentials: unknown): Promise<void>;
+  /** It is a peer no more, be it one that was added or one that was found: its associations end. */
   removePeer(credential: string): void;
   /**
    * Bind a key. `undefined`: the request names a key that is unknown, foreign or expired; the role answers with `unknownKey`. Throws `AceError` for a `req_cnf`

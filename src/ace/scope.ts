@@ -254,15 +254,33 @@ function aifOrUndefined(bytes: Uint8Array): Aif | undefined {
   }
 }
 
+function smallest(methods: bigint): number | bigint {
+  return methods <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(methods) : methods;
+}
+
 function intersectAif(requested: Aif, allowed: ReadonlyMap<string, bigint>): ScopeIntersection | undefined {
   const kept: AifEntry[] = [];
   let reduced = false;
   for (const [path, methods] of requested) {
     const both = BigInt(methods) & (allowed.get(normalizeLocalPart(path)) ?? 0n);
     if (both !== BigInt(methods)) reduced = true;
-    if (both !== 0n) kept.push([path, both <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(both) : both]);
+    if (both !== 0n) kept.push([path, smallest(both)]);
   }
   return kept.length === 0 ? undefined : { scope: encodeAif(kept), reduced };
+}
+
+/**
+ * What either scope permits; `undefined`: the two are of different kinds, or bytes that are no AIF.
+ *
+ * @throws {AceError} `ERR_ACE_SCOPE` for malformed names
+ */
+export function unionScopes(a: Scope, b: Scope): Scope | undefined {
+  if (typeof a === 'string') return typeof b === 'string' ? [...new Set([...namesOf(a), ...namesOf(b)])].join(' ') : undefined;
+  if (typeof b === 'string') return undefined;
+  if (equalBytes(a, b)) return a;
+  const [first, second] = [aifOrUndefined(a), aifOrUndefined(b)];
+  if (first === undefined || second === undefined) return undefined;
+  return encodeAif([...mergeAif([...first, ...second])].map(([path, methods]) => [path, smallest(methods)]));
 }
 
 /** A scope for people: names as they are, an AIF as JSON, other bytes as hexadecimal. */

@@ -1,5 +1,5 @@
-import type { Profile, ProfileAtAs } from '../ace/index.ts';
-import { Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
+import { type Profile, type ProfileAtAs, tokenHashText } from '../ace/index.ts';
+import { ContentFormat, Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
@@ -9,14 +9,17 @@ import type { EndpointRequest } from './endpoint-request.ts';
 import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { type GrantTypeName, grantTypesOf } from './grant-types.ts';
-import { Grants, type RefreshTokenOptions } from './grants.ts';
+import { AuthorizationGrants, type RefreshTokenOptions } from './grants.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type PasswordVerifier, storedPasswords } from './passwords.ts';
 import { type Policy, registeredGrants } from './policy.ts';
-import { type ClientRegistration, clientCredential, firstOf, Registry, type ResourceServerRegistration, resourceServerCredential } from './registry.ts';
+import type { ClientRegistration, ResourceServerRegistration } from './registration.ts';
+import { Registry } from './registry.ts';
+import { Revocations } from './revocations.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 import { TokenRecords } from './token-records.ts';
+import { TrlEndpoint, type TrlOptions } from './trl-endpoint.ts';
 
 /** Bounds of what peers can make the AS hold. */
 export interface AuthorizationServerLimits {
@@ -53,12 +56,14 @@ export interface AuthorizationServerOptions {
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
   readonly limits?: AuthorizationServerLimits;
-  /** `/token` and `/introspect` when absent. */
-  readonly paths?: { readonly token?: string; readonly introspect?: string };
+  /** How the token revocation list is told. */
+  readonly revocation?: TrlOptions;
+  /** `/token`, `/introspect` and `/revoke/trl` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string };
 }
 
 /**
- * The authorization server of RFC 9200: POST /token and POST /introspect, for registered peers over a secure channel only.
+ * The authorization server of RFC 9200: POST /token and POST /introspect, and GET /revoke/trl (RFC 9770), for registered peers over a secure channel only.
  *
  * ```ts
  * const as = new AuthorizationServer({ store, profiles: [oscoreProfile], clients: [...], resourceServers: [...] });
@@ -71,6 +76,8 @@ export class AuthorizationServer {
   readonly #profiles = new Map<number, ProfileAtAs>();
   readonly #registry: Registry;
   readonly #records: TokenRecords;
+  readonly #revocations: Revocations;
+  readonly #trl: TrlEndpoint;
   readonly #admission: Admission;
   readonly #router = new Router();
   #started: Promise<void> | undefined;
@@ -88,12 +95,16 @@ export class AuthorizationServer {
         env: this.#env,
         store: options.store,
         ...(options.lease === undefined ? {} : { lease: options.lease }),
+        findPeer: (index) => this.#registry.find(profile.id, index),
         emit: (event) => this.#emit({ type: 'profile', profile: profile.name, event }),
       });
       if (instance !== undefined) this.#profiles.set(profile.id, instance);
     }
-    this.#registry = new Registry(options.clients, options.resourceServers, this.#profiles, options.issuer);
+    const { clients, resourceServers, store, issuer } = options;
+    this.#registry = new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
+    this.#revocations = new Revocations({ store: options.store, env: this.#env });
+    this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
     this.#admission = new Admission(options.limits?.pending ?? 256, this.#emit);
     this.#route();
   }
@@ -122,7 +133,10 @@ export class AuthorizationServer {
       transport,
       env: this.#env,
       handler: this.#router.handler,
-      layers: [peersOnly(this.#registry, this.#emit), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
+      layers: [
+        peersOnly({ registry: this.#registry, pending: this.#options.limits?.pending ?? 256, stale: this.#removePeer, emit: this.#emit }),
+        ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
+      ],
       blockwise: { maxBody: this.#options.limits?.payload ?? 4096 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
@@ -131,9 +145,28 @@ export class AuthorizationServer {
     return this.#endpoint;
   }
 
+  /**
+   * Revoke a token: introspection says at once that it is not active, and whoever observes the revocation list hears of it.
+   *
+   * @param token its bytes, or its token hash in base64url, as events name it
+   * @returns whether it is revoked now; `false`: no living token of this server is meant
+   */
+  async revoke(token: string | Uint8Array): Promise<boolean> {
+    const hash = typeof token === 'string' ? token : tokenHashText(token);
+    const revoked = await this.#revocations.revoke(hash);
+    if (revoked === undefined) return false;
+    if (!revoked.again) {
+      const { client, resourceServer } = revoked.record;
+      this.#records.revoked(hash);
+      this.#emit({ type: 'token-revoked', token: hash, client, resourceServer });
+      await this.#trl.look();
+    }
+    return true;
+  }
+
   /** Entries of each kind that the server holds. */
   stats(): Readonly<Record<string, number>> {
-    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending };
+    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending, registrations: this.#registry.stored.size };
     for (const [id, profile] of this.#profiles) {
       for (const [name, value] of Object.entries(profile.stats())) all[`profile${id}.${name}`] = value;
     }
@@ -145,18 +178,21 @@ export class AuthorizationServer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#endpoint?.close();
+    this.#trl.close();
     this.#records.close();
     await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
   }
 
   readonly #emit = (event: AuthorizationServerEvent): void => this.#options.emit?.(event);
 
+  readonly #removePeer = (credential: string): void => {
+    for (const profile of this.#profiles.values()) profile.removePeer(credential);
+  };
+
   async #start(): Promise<void> {
-    for (const server of this.#registry.resourceServers) tryTokenKeys(server, this.#env.random);
-    const profileOf = (registration: { readonly profile?: number }): ProfileAtAs => this.#profiles.get(registration.profile ?? firstOf(this.#profiles)!)!;
-    for (const client of this.#options.clients) await profileOf(client).addPeer(clientCredential(client.id), client.credentials);
-    for (const server of this.#options.resourceServers) {
-      if (server.credentials !== undefined) await profileOf(server).addPeer(resourceServerCredential(server.id), server.credentials);
+    for (const server of this.#registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
+    for (const { credential, channel } of [...this.#registry.fixedClients, ...this.#registry.fixedResourceServers]) {
+      if (channel !== undefined) await this.#profiles.get(channel.profile)!.addPeer(credential, channel.credentials);
     }
     await this.#records.start();
   }
@@ -165,16 +201,14 @@ export class AuthorizationServer {
     const { store, issuer, policy, grantTypes, refreshTokens, passwords, limits, paths } = this.#options;
     const token = new TokenEndpoint({
       registry: this.#registry,
-      grants: new Grants({
+      grants: new AuthorizationGrants({
         store,
         env: this.#env,
-        policy: policy ?? registeredGrants(this.#registry.clients),
+        policy: policy ?? registeredGrants(this.#registry),
         grantTypes: grantTypesOf('grantTypes', grantTypes),
         ...(refreshTokens === undefined ? {} : { refreshTokens }),
         passwords: passwords ?? storedPasswords(store, this.#env.random),
-        revokeTokens: async (hashes) => {
-          for (const hash of hashes) await this.#records.remove(hash);
-        },
+        revoke: (hash) => this.revoke(hash),
         emit: this.#emit,
       }),
       secrets: new ClientSecrets(this.#env.random),
@@ -192,5 +226,11 @@ export class AuthorizationServer {
         this.#admission.admit(request.association?.credential ?? 'nobody', () => endpoint.answer(request));
     this.#router.resource(paths?.token ?? '/token', { post: post(token) });
     this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
+    const trl = this.#router.resource(paths?.trl ?? '/revoke/trl', {
+      get: (request) => this.#admission.admit(request.association?.credential ?? 'nobody', () => this.#trl.answer(request)),
+      observable: true,
+      attributes: { ct: ContentFormat.AceTrl },
+    });
+    this.#trl.attach(trl);
   }
 }

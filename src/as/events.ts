@@ -4,6 +4,8 @@ import type { ProfileEvent } from '../ace/index.ts';
 export type AuthorizationServerEvent =
   | {
       readonly type: 'token-issued';
+      /** Its token hash in base64url (RFC 9770, Section 4), by which it can be revoked. */
+      readonly token: string;
       readonly client: string;
       readonly audience: string;
       readonly scope: string;
@@ -14,8 +16,6 @@ export type AuthorizationServerEvent =
       readonly update: boolean;
       /** The grant type by its name. */
       readonly grant: string;
-      /** SHA-256 of the token in base64url. */
-      readonly token: string;
     }
   | {
       readonly type: 'token-refused';
@@ -42,9 +42,17 @@ export type AuthorizationServerEvent =
       readonly client?: string;
       readonly audience?: string;
     }
+  | { readonly type: 'token-revoked'; readonly token: string; readonly client: string; readonly resourceServer: string }
+  | {
+      readonly type: 'trl-queried';
+      /** `rs:ID` or `client:ID`. */
+      readonly requester: string;
+      readonly query: 'full' | 'diff';
+      readonly observe: boolean;
+    }
   | {
       readonly type: 'refused';
-      /** `unprotected`, `unknown-peer`, `busy`, `introspection`. */
+      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`. */
       readonly reason: string;
       /** The credential of the requester, or its address. */
       readonly peer: string;

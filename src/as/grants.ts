@@ -46,7 +46,7 @@ export interface Issued {
   readonly expiresAt: number;
 }
 
-export interface GrantsOptions {
+export interface AuthorizationGrantsOptions {
   readonly store: Store;
   readonly env: Env;
   readonly policy: Policy;
@@ -54,21 +54,21 @@ export interface GrantsOptions {
   readonly grantTypes: ReadonlySet<number>;
   readonly refreshTokens?: RefreshTokenOptions;
   readonly passwords: PasswordVerifier;
-  /** Let the tokens of these hashes be of no use any more. */
-  revokeTokens(hashes: readonly string[]): Promise<void>;
+  /** Revoke the token of this hash, in base64url. */
+  revoke(hash: string): Promise<unknown>;
   readonly emit: Emit;
 }
 
 const day = 86_400;
 
 /** The grants of RFC 9200, Section 5.4: what a client shows, and what it may have for it. */
-export class Grants {
-  readonly #options: GrantsOptions;
+export class AuthorizationGrants {
+  readonly #options: AuthorizationGrantsOptions;
   readonly #refreshTokens: RefreshTokens;
   /** Tries for each user name, right or wrong: somebody guesses all night otherwise. */
   readonly #passwordRate: RateLimit;
 
-  constructor(options: GrantsOptions) {
+  constructor(options: AuthorizationGrantsOptions) {
     const { store, env, refreshTokens } = options;
     this.#options = options;
     const { lifetime = 14 * day, familyLifetime = 90 * day } = refreshTokens ?? {};
@@ -234,7 +234,7 @@ export class Grants {
     const keys: string[] = [];
     for await (const [key] of store.scan(folder)) keys.push(key);
     const hashes = keys.map((key) => key.slice(folder.length));
-    if (hashes.length > 0) await this.#options.revokeTokens(hashes);
+    for (const hash of hashes) await this.#options.revoke(hash);
     for (const key of keys) await store.delete(key);
     emit({ type: 'grant-revoked', client: client.id, reason, tokens: hashes });
   }

@@ -1,25 +1,72 @@
-import { Code, type Handler, type Layer, Method, OptionNumber, type Peer, pathOf, type Request, type Response, uintOption } from '../coap/index.ts';
+import {
+  Code,
+  copyOptions,
+  type Handler,
+  type Layer,
+  Method,
+  OptionNumber,
+  pathOf,
+  type Reply,
+  type Request,
+  type Response,
+  uintOption,
+} from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import type { Emit } from './events.ts';
 import type { Registry } from './registry.ts';
 
+export interface PeersOnlyOptions {
+  readonly registry: Registry;
+  /** Requests that may wait for the store. */
+  readonly pending: number;
+  /** An association goes by this name that is of no peer, or no longer of one. */
+  readonly stale: (credential: string) => void;
+  readonly emit: Emit;
+}
+
 /**
  * Lets only peers of the AS through, on the head of each block and before anything is kept: an unprotected upload ends at its first datagram.
  *
- * Discovery (RFC 6690) stays open, as it says nothing that is secret.
+ * Peers of the configuration are known at once. For those of the store it is read, for each request: whoever was removed, or has other credentials now, is nobody,
+ * whichever process did it, and his association ends. Discovery (RFC 6690) stays open, as it says nothing that is secret.
  */
-export function peersOnly(registry: Registry, emit: Emit): Layer {
-  const refuse = (reason: string, peer: Peer): Response => {
-    emit({ type: 'refused', reason, peer: peer.key });
-    return { code: Code.Unauthorized, options: [], payload: emptyBytes };
+export function peersOnly({ registry, pending, stale, emit }: PeersOnlyOptions): Layer {
+  let waiting = 0;
+  const refuse = (reason: string, request: Request, reply: Reply, code: number = Code.Unauthorized): void => {
+    emit({ type: 'refused', reason, peer: request.peer.key });
+    reply.respond({ code, options: code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, 1)] : [], payload: emptyBytes });
+  };
+  const look = async (request: Request, reply: Reply, next: Handler): Promise<void> => {
+    let isPeer: boolean;
+    try {
+      isPeer = (await registry.peer(request.association)) !== undefined;
+    } catch (error) {
+      emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) });
+      reply.respond({ code: Code.InternalServerError, options: [], payload: emptyBytes });
+      return;
+    } finally {
+      waiting--;
+    }
+    if (isPeer) {
+      next(request, reply);
+      return;
+    }
+    refuse('unknown-peer', request, reply);
+    stale(request.association!.credential!);
   };
   return {
     name: 'as-guard',
     outbound: (next) => next,
     inbound: (next: Handler): Handler => {
       return (request, reply) => {
-        if (registry.peer(request.association) !== undefined || isDiscovery(request)) next(request, reply);
-        else reply.respond(refuse(request.association === undefined ? 'unprotected' : 'unknown-peer', request.peer));
+        const { association } = request;
+        if (isDiscovery(request) || (association !== undefined && registry.fixedPeer(association) !== undefined)) next(request, reply);
+        else if (association?.credential === undefined) refuse(association === undefined ? 'unprotected' : 'unknown-peer', request, reply);
+        else if (waiting >= pending) refuse('busy', request, reply, Code.ServiceUnavailable);
+        else {
+          waiting++;
+          void look({ ...request, options: copyOptions(request.options), payload: request.payload.slice() }, reply, next);
+        }
       };
     },
   };

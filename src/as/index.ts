@@ -22,14 +22,21 @@ export type { GrantTypeName } from './grant-types.ts';
 export type { RefreshTokenOptions } from './grants.ts';
 export type { PasswordVerifier } from './passwords.ts';
 export { removePassword, setPassword, storedPasswords } from './passwords.ts';
-export type { Decision, Policy, PolicyRequest } from './policy.ts';
+export type { Decision, Grants, Policy, PolicyRequest } from './policy.ts';
 export { registeredGrants } from './policy.ts';
 export type {
+  AdminObject,
+  Channel,
   Client,
   ClientRegistration,
   GrantRegistration,
   RegisteredGrant,
   ResourceServerRegistration,
-} from './registry.ts';
+  Source,
+} from './registration.ts';
+export type { RevocationsOptions, Revoked } from './revocations.ts';
+export { Revocations } from './revocations.ts';
 export { hashSecret } from './slow-hash.ts';
 export type { TimedTokenKey } from './token-keys.ts';
+export type { TokenRecord } from './token-records.ts';
+export type { TrlOptions } from './trl-endpoint.ts';

@@ -28,7 +28,7 @@ export class IntrospectionEndpoint {
   /** Answer a POST. It rejects only on faults of this server. */
   async answer(request: EndpointRequest): Promise<Response> {
     const { registry, emit } = this.#options;
-    const peer = registry.peer(request.association);
+    const peer = await registry.peer(request.association);
     if (peer === undefined) return refuseStranger(request, emit);
     try {
       return await this.#introspect(peer, decodeIntrospectionRequest(acePayload(request)).token);
@@ -43,7 +43,7 @@ export class IntrospectionEndpoint {
   async #introspect(peer: RegisteredPeer, token: Uint8Array): Promise<Response> {
     const { registry, records, emit } = this.#options;
     const record = await records.find(token);
-    const resourceServer = record === undefined ? undefined : registry.resourceServer(record.resourceServer);
+    const resourceServer = record === undefined ? undefined : await registry.resourceServer(record.resourceServer);
     if (record === undefined || resourceServer === undefined) {
       emit({ type: 'introspected', requester: peer.credential, active: false });
       return answerOf({ active: false });

@@ -1,5 +1,5 @@
-import { AceErrorCode, intersectScopes, type Scope } from '../ace/index.ts';
-import type { Client } from './registry.ts';
+import { AceErrorCode, intersectScopes, type Scope, unionScopes } from '../ace/index.ts';
+import { type Client, type GrantRegistration, type RegisteredGrant, registeredGrant } from './registration.ts';
 
 /** What a client asks for. */
 export interface PolicyRequest {
@@ -31,21 +31,32 @@ export interface Policy {
 
 const refuse = (error: AceErrorCode, reason: string): Decision => ({ permit: false, error, reason });
 
+/** Where `registeredGrants` finds grants. */
+export interface Grants {
+  /** The client with the grants that stand in its registration. */
+  client(id: string): Promise<Client | undefined>;
+  readonly stored: {
+    /** A policy: a grant that was added apart from the registration. */
+    policy(client: string, audience: string): Promise<GrantRegistration | undefined>;
+    policies(client: string, limit: number): AsyncIterable<GrantRegistration>;
+  };
+}
+
 /**
- * The registered grants, and nothing else.
+ * The registered grants with the policies, and nothing else. Where both are for one audience, a client may have what either gives.
  *
  * Without an audience a client gets the one it has a grant for, if there is exactly one. An audience that does not exist and one that is not granted get the
  * same answer, so that nobody learns which exist. RFC 8693 has invalid_target for both, which has no number in ACE: RFC 9200, Section 5.8.3, leaves
  * invalid_request.
  */
-export function registeredGrants(clients: readonly Client[]): Policy {
-  const byId = new Map(clients.map((client) => [client.id, client]));
+export function registeredGrants(grants: Grants): Policy {
   return {
-    decide({ client, audience, scope }) {
-      const grants = byId.get(client)?.grants;
-      if (grants === undefined) return refuse(AceErrorCode.unauthorized_client, 'the client has no grants');
-      if (audience === undefined && grants.size !== 1) return refuse(AceErrorCode.invalid_request, 'an audience is needed');
-      const grant = audience === undefined ? [...grants.values()][0] : grants.get(audience);
+    async decide({ client, audience, scope }) {
+      const registered = await grants.client(client);
+      if (registered === undefined) return refuse(AceErrorCode.unauthorized_client, 'the client has no grants');
+      const wanted = audience ?? (await onlyAudience(registered, grants));
+      if (wanted === undefined) return refuse(AceErrorCode.invalid_request, 'an audience is needed');
+      const grant = union(registered.grants.get(wanted), await grants.stored.policy(client, wanted));
       if (grant === undefined) return refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
       if (scope === undefined) return { permit: true, audience: grant.audience, scope: grant.defaultScope };
       const granted = intersectScopes(scope, grant.scope);
@@ -53,4 +64,20 @@ export function registeredGrants(clients: readonly Client[]): Policy {
       return { permit: true, audience: grant.audience, scope: granted.scope };
     },
   };
+}
+
+/** The audience of a client that has grants and policies for one only. */
+async function onlyAudience(client: Client, grants: Grants): Promise<string | undefined> {
+  const audiences = new Set(client.grants.keys());
+  if (audiences.size > 1) return undefined;
+  for await (const { audience } of grants.stored.policies(client.id, 2)) audiences.add(audience);
+  return audiences.size === 1 ? [...audiences][0] : undefined;
+}
+
+/** Scopes of different kinds have no union: administration makes no such policy, and where the registration came later it counts. */
+function union(registered: RegisteredGrant | undefined, policy: GrantRegistration | undefined): RegisteredGrant | undefined {
+  if (policy === undefined) return registered;
+  const added = registeredGrant(policy);
+  const scope = registered === undefined ? undefined : unionScopes(registered.scope, added.scope);
+  return registered === undefined ? added : { ...registered, scope: scope ?? registered.scope };
 }

@@ -1,206 +1,139 @@
-import { type Aif, encodeAif, type ProfileAtAs, type Scope } from '../ace/index.ts';
+import type { FoundPeer } from '../ace/index.ts';
 import type { SecurityAssociation } from '../coap/index.ts';
-import { AuthorizationServerError } from './error.ts';
-import { type GrantTypeName, grantTypesOf } from './grant-types.ts';
-import { parseSlowHash } from './slow-hash.ts';
-import { checkTimes, type TimedTokenKey } from './token-keys.ts';
+import type { Store } from '../store/index.ts';
+import {
+  type Client,
+  type ClientRegistration,
+  checkGrant,
+  clientCredential,
+  type RegisteredPeer,
+  type RegisteredResourceServer,
+  type ResourceServerRegistration,
+  type Rules,
+  refuseRegistration,
+  registeredClient,
+  registeredResourceServer,
+  resourceServerCredential,
+} from './registration.ts';
+import { peerNameOf, RegistrationStore, storedCredential } from './registration-store.ts';
 
-/** What one client may have at one audience. */
-export interface GrantRegistration {
-  readonly audience: string;
-  /** Scope names, an AIF, or the bytes of another form of scope. */
-  readonly scope: string | Uint8Array | Aif;
-  /** What a request without a scope gets. Absent: all of `scope`. */
-  readonly default?: string | Uint8Array | Aif;
+export type { Client, RegisteredPeer, RegisteredResourceServer } from './registration.ts';
+export { AuthorizationServerError } from './registration.ts';
+
+export interface RegistryOptions extends Rules {
+  readonly clients: readonly ClientRegistration[];
+  readonly resourceServers: readonly ResourceServerRegistration[];
+  readonly store: Store;
 }
 
-export interface ClientRegistration {
-  readonly id: string;
-  /** The profile of the channel between client and AS; the first of the AS when absent. */
-  readonly profile?: number;
-  /** What that profile's `addPeer` takes: for OSCORE the parameters of a security context, seen from the AS. */
-  readonly credentials: unknown;
-  /** Profiles that the client can use towards resource servers. Absent: `profile` only. */
-  readonly profiles?: readonly number[];
-  /** Of those of the AS, the grant types that the client may use. Absent: client_credentials only. */
-  readonly grantTypes?: readonly GrantTypeName[];
-  /** The hash of a `client_secret`, as `hashSecret` makes it: the client has to show the secret beside being the peer of its channel. */
-  readonly secret?: string;
-  readonly grants: readonly GrantRegistration[];
-}
-
-export interface ResourceServerRegistration {
-  readonly id: string;
-  /** An audience belongs to one resource server: a key that several servers know proves nothing to any of them (RFC 9200, Section 6.1). */
-  readonly audiences: readonly string[];
-  /** The profile of the channel between RS and AS; the first of the AS when absent. */
-  readonly profile?: number;
-  /** What that profile's `addPeer` takes. Absent: this RS does not introspect. */
-  readonly credentials?: unknown;
-  /** Profiles towards clients, the preferred one first; all of the AS when absent. */
-  readonly profiles?: readonly number[];
-  /**
-   * What protects its tokens: of those whose time it is, the one whose time began last, in the order of the list, and `encrypt0` for claims that are confidential.
-   */
-  readonly tokenKeys: readonly TimedTokenKey[];
-  /** Every scope name that the RS knows. Present: a grant outside it is refused at the start. */
-  readonly scopes?: readonly string[];
-  /** Seconds; 3600 when absent. */
-  readonly tokenLifetime?: number;
-  /** Tokens carry `exi` and `cti` in place of `exp`, for an RS without a clock (RFC 9200, Section 5.10.3). */
-  readonly exi?: boolean;
-  /** Tokens carry `iss`. */
-  readonly iss?: boolean;
-}
-
-/** A grant with its scopes as they stand in messages. */
-export interface RegisteredGrant {
-  readonly audience: string;
-  readonly scope: Scope;
-  readonly defaultScope: Scope;
-}
-
-export interface Client {
-  readonly kind: 'client';
-  readonly id: string;
-  readonly credential: string;
-  readonly profiles: readonly number[];
-  readonly grantTypes: ReadonlySet<number>;
-  readonly secret: string | undefined;
-  readonly grants: ReadonlyMap<string, RegisteredGrant>;
-}
-
-export interface RegisteredResourceServer {
-  readonly kind: 'rs';
-  readonly id: string;
-  readonly credential: string;
-  readonly audiences: readonly string[];
-  readonly profiles: readonly number[];
-  readonly tokenKeys: readonly TimedTokenKey[];
-  readonly tokenLifetime: number;
-  readonly exi: boolean;
-  readonly iss: boolean;
-}
-
-export type RegisteredPeer = Client | RegisteredResourceServer;
-
-export const clientCredential = (id: string): string => `client:${id}`;
-export const resourceServerCredential = (id: string): string => `rs:${id}`;
-
-/** The profile that a registration means when it names none. */
-export function firstOf(profiles: ReadonlyMap<number, ProfileAtAs>): number | undefined {
-  return profiles.keys().next().value;
-}
-
-function refuse(what: string, expected: string): AuthorizationServerError {
-  return new AuthorizationServerError('ERR_AS_CONFIG', `${what}: ${expected}`);
-}
-
-function scopeOf(scope: string | Uint8Array | Aif): Scope {
-  return typeof scope === 'string' || scope instanceof Uint8Array ? scope : encodeAif(scope);
-}
-
-/** Who may talk to this AS and what each may have: the registrations, checked and made fit for look-ups. */
+/**
+ * Who may talk to this AS and what each may have: the registrations of the configuration, which are fixed, and those of the store, which administration makes and
+ * ends while the AS runs.
+ *
+ * Nothing of the store is loaded ahead. The name that an association with a peer of the store goes by has the revision of its credentials in it, and each request
+ * reads the registration again: where that is gone or has other credentials, whichever process saw to it, the association is one with nobody.
+ */
 export class Registry {
-  readonly #peers = new Map<string, RegisteredPeer>();
+  readonly stored: RegistrationStore;
+  readonly rules: Rules;
+  readonly #fixed = new Map<string, RegisteredPeer>();
   readonly #audiences = new Map<string, RegisteredResourceServer>();
+  /** Of the fixed ones: by profile, their indices. */
+  readonly #indices = new Map<number, Set<string>>();
 
   /** @throws {AuthorizationServerError} `ERR_AS_CONFIG`, naming the registration */
-  constructor(
-    clients: readonly ClientRegistration[],
-    resourceServers: readonly ResourceServerRegistration[],
-    profiles: ReadonlyMap<number, ProfileAtAs>,
-    issuer: string | undefined,
-  ) {
-    for (const server of resourceServers) this.#addResourceServer(server, profiles, issuer);
-    const knownScopes = new Map(resourceServers.flatMap((server) => server.audiences.map((audience) => [audience, server.scopes] as const)));
-    for (const client of clients) this.#addClient(client, profiles, knownScopes);
+  constructor({ clients, resourceServers, store, ...rules }: RegistryOptions) {
+    this.rules = rules;
+    this.stored = new RegistrationStore(store, rules);
+    for (const server of resourceServers) this.#addResourceServer(registeredResourceServer(server, 'config', rules));
+    for (const client of clients) this.#addClient(registeredClient(client, 'config', rules));
   }
 
-  get clients(): readonly Client[] {
-    return [...this.#peers.values()].filter((peer) => peer.kind === 'client');
+  get fixedClients(): readonly Client[] {
+    return [...this.#fixed.values()].filter((peer) => peer.kind === 'client');
   }
 
-  get resourceServers(): readonly RegisteredResourceServer[] {
-    return [...this.#peers.values()].filter((peer) => peer.kind === 'rs');
+  get fixedResourceServers(): readonly RegisteredResourceServer[] {
+    return [...this.#fixed.values()].filter((peer) => peer.kind === 'rs');
   }
 
-  /** The peer that protected a message; `undefined`: nobody did, or it is not a peer of this AS. */
-  peer(association: SecurityAssociation | undefined): RegisteredPeer | undefined {
-    return association?.credential === undefined ? undefined : this.#peers.get(association.credential);
+  /** The peer of the configuration that protected a message. */
+  fixedPeer({ credential }: SecurityAssociation): RegisteredPeer | undefined {
+    return credential === undefined ? undefined : this.#fixed.get(credential);
   }
 
-  resourceServerOf(audience: string): RegisteredResourceServer | undefined {
-    return this.#audiences.get(audience);
+  /** Whether the credentials of a fixed peer have this index in the profile. */
+  isFixed(profile: number, index: string): boolean {
+    return this.#indices.get(profile)?.has(index) ?? false;
   }
 
-  resourceServer(id: string): RegisteredResourceServer | undefined {
-    const peer = this.#peers.get(resourceServerCredential(id));
-    return peer?.kind === 'rs' ? peer : undefined;
+  /** The peer that protected a message; `undefined`: nobody did, or it is not a peer of this AS, or no longer with these credentials. */
+  async peer(association: SecurityAssociation | undefined): Promise<RegisteredPeer | undefined> {
+    if (association?.credential === undefined) return undefined;
+    const { credential } = association;
+    const fixed = this.#fixed.get(credential);
+    const name = fixed === undefined ? peerNameOf(credential) : undefined;
+    if (name === undefined) return fixed;
+    if (this.#fixed.has(name.kind === 'client' ? clientCredential(name.id) : resourceServerCredential(name.id))) return undefined;
+    const found = await this.stored.peer(name);
+    return found !== undefined && storedCredential(name, found.stored.revision) === credential ? found.peer : undefined;
   }
 
-  #addResourceServer(server: ResourceServerRegistration, profiles: ReadonlyMap<number, ProfileAtAs>, issuer: string | undefined): void {
+  async client(id: string): Promise<Client | undefined> {
+    const peer = this.#fixed.get(clientCredential(id));
+    if (peer?.kind === 'client') return peer;
+    return (await this.stored.client(id))?.peer;
+  }
+
+  async resourceServer(id: string): Promise<RegisteredResourceServer | undefined> {
+    const peer = this.#fixed.get(resourceServerCredential(id));
+    if (peer?.kind === 'rs') return peer;
+    return (await this.stored.resourceServer(id))?.peer;
+  }
+
+  async resourceServerOf(audience: string): Promise<RegisteredResourceServer | undefined> {
+    const fixed = this.#audiences.get(audience);
+    if (fixed !== undefined) return fixed;
+    const id = await this.stored.audience(audience);
+    return id === undefined || this.#fixed.has(resourceServerCredential(id)) ? undefined : (await this.stored.resourceServer(id))?.peer;
+  }
+
+  /** The peer of the store whose credentials have this index in the profile. */
+  async find(profile: number, index: string): Promise<FoundPeer | undefined> {
+    if (this.isFixed(profile, index)) return undefined;
+    const name = await this.stored.peerAt(profile, index);
+    if (name === undefined || this.#fixed.has(name.kind === 'client' ? clientCredential(name.id) : resourceServerCredential(name.id))) return undefined;
+    const found = await this.stored.peer(name);
+    const channel = found?.peer.channel;
+    if (found === undefined || channel?.profile !== profile) return undefined;
+    return { credential: storedCredential(name, found.stored.revision), credentials: channel.credentials };
+  }
+
+  #addResourceServer(server: RegisteredResourceServer): void {
     const what = `resource server "${server.id}"`;
-    const credential = resourceServerCredential(server.id);
-    if (server.id === '' || this.#peers.has(credential)) throw refuse(what, 'expected an id of its own');
-    if (server.audiences.length === 0) throw refuse(`${what}: audiences`, 'expected at least one, got none');
-    const offered = server.profiles ?? [...profiles.keys()];
-    if (offered.length === 0) throw refuse(`${what}: profiles`, 'expected at least one, got none');
-    if (server.tokenKeys.length === 0) throw refuse(`${what}: tokenKeys`, 'expected at least one, got none');
-    for (const [index, key] of server.tokenKeys.entries()) checkTimes(`${what}: tokenKeys[${index}]`, key);
-    const lifetime = server.tokenLifetime ?? 3600;
-    if (!Number.isSafeInteger(lifetime) || lifetime < 1) throw refuse(`${what}: tokenLifetime`, `expected whole seconds from 1 on, got ${lifetime}`);
-    if (server.iss === true && issuer === undefined) throw refuse(`${what}: iss`, 'expected an issuer in the options of the authorization server, got none');
-    if (server.profile !== undefined && !profiles.has(server.profile)) {
-      throw refuse(`${what}: profile`, `expected a profile of this authorization server, got ${server.profile}`);
-    }
-    for (const id of offered) {
-      const profile = profiles.get(id);
-      if (profile === undefined) throw refuse(`${what}: profiles`, `expected profiles of this authorization server, got ${id}`);
-      if (profile.confidential && !server.tokenKeys.some((key) => key.use === 'encrypt0')) {
-        throw refuse(`${what}: tokenKeys`, `expected a key for COSE_Encrypt0, because tokens of profile ${id} carry secrets, got none`);
-      }
-    }
-    const registered: RegisteredResourceServer = {
-      kind: 'rs',
-      id: server.id,
-      credential,
-      audiences: [...server.audiences],
-      profiles: [...offered],
-      tokenKeys: [...server.tokenKeys],
-      tokenLifetime: lifetime,
-      exi: server.exi ?? false,
-      iss: server.iss ?? false,
-    };
+    if (this.#fixed.has(server.credential)) throw refuseRegistration(what, 'expected an id of its own');
     for (const audience of server.audiences) {
       const other = this.#audiences.get(audience);
-      if (other !== undefined) throw refuse(`${what}: audiences`, `expected audiences of its own, got "${audience}", which "${other.id}" has too`);
-      this.#audiences.set(audience, registered);
+      if (other !== undefined) throw refuseRegistration(`${what}: audiences`, `expected audiences of its own, got "${audience}", which "${other.id}" has too`);
+      this.#audiences.set(audience, server);
     }
-    this.#peers.set(credential, registered);
+    this.#add(server);
   }
 
-  #addClient(client: ClientRegistration, profiles: ReadonlyMap<number, ProfileAtAs>, knownScopes: ReadonlyMap<string, readonly string[] | undefined>): void {
+  #addClient(client: Client): void {
     const what = `client "${client.id}"`;
-    const credential = clientCredential(client.id);
-    if (client.id === '' || this.#peers.has(credential)) throw refuse(what, 'expected an id of its own');
-    const profile = client.profile ?? firstOf(profiles);
-    if (profile === undefined || !profiles.has(profile)) throw refuse(`${what}: profile`, `expected a profile of this authorization server, got ${profile}`);
-    const grants = new Map<string, RegisteredGrant>();
-    for (const grant of client.grants) {
-      if (!this.#audiences.has(grant.audience)) throw refuse(`${what}: grants`, `expected an audience of a resource server, got "${grant.audience}"`);
-      if (grants.has(grant.audience)) throw refuse(`${what}: grants`, `expected one grant for each audience, got two for "${grant.audience}"`);
-      const scope = scopeOf(grant.scope);
-      const known = knownScopes.get(grant.audience);
-      if (typeof scope === 'string' && known !== undefined) {
-        const foreign = scope.split(' ').find((name) => !known.includes(name));
-        if (foreign !== undefined) throw refuse(`${what}: grants`, `expected scopes that "${grant.audience}" knows, got "${foreign}"`);
-      }
-      grants.set(grant.audience, { audience: grant.audience, scope, defaultScope: grant.default === undefined ? scope : scopeOf(grant.default) });
-    }
-    const { id, profiles: towards = [profile], secret } = client;
-    if (secret !== undefined) parseSlowHash(`${what}: secret`, secret);
-    const grantTypes = grantTypesOf(`${what}: grantTypes`, client.grantTypes);
-    this.#peers.set(credential, { kind: 'client', id, credential, profiles: [...towards], grantTypes, secret, grants });
+    if (this.#fixed.has(client.credential)) throw refuseRegistration(what, 'expected an id of its own');
+    for (const grant of client.grants.values()) checkGrant(`${what}: grants`, grant, this.#audiences.get(grant.audience));
+    this.#add(client);
+  }
+
+  #add(peer: RegisteredPeer): void {
+    this.#fixed.set(peer.credential, peer);
+    if (peer.channel === undefined) return;
+    const { profile, credentials } = peer.channel;
+    const index = this.rules.profiles.get(profile)?.indexOf?.(credentials);
+    if (index === undefined) return;
+    const indices = this.#indices.get(profile) ?? new Set();
+    this.#indices.set(profile, indices.add(index));
   }
 }

@@ -7,10 +7,12 @@ import {
   encodeTokenResponse,
   errorResponse,
   type ProfileAtAs,
+  type RegisteredKeys,
   type Scope,
   scopeText,
   type TokenRequest,
   type TokenResponse,
+  tokenHashText,
 } from '../ace/index.ts';
 import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../coap/index.ts';
 import { equalBytes } from '../core/bytes.ts';
@@ -21,14 +23,14 @@ import type { ClientSecrets } from './client-secrets.ts';
 import { acePayload, type EndpointRequest, refuseStranger } from './endpoint-request.ts';
 import type { AuthorizationServerEvent, Emit } from './events.ts';
 import { grantTypeName } from './grant-types.ts';
-import type { Authorization, Grants } from './grants.ts';
+import type { Authorization, AuthorizationGrants } from './grants.ts';
 import { refuse } from './refusal.ts';
 import type { Client, RegisteredResourceServer, Registry } from './registry.ts';
-import { type TokenRecords, tokenHash } from './token-records.ts';
+import type { TokenRecords } from './token-records.ts';
 
 export interface TokenEndpointOptions {
   readonly registry: Registry;
-  readonly grants: Grants;
+  readonly grants: AuthorizationGrants;
   readonly secrets: ClientSecrets;
   readonly profiles: ReadonlyMap<number, ProfileAtAs>;
   readonly mint: TokenMint;
@@ -105,7 +107,7 @@ export class TokenEndpoint {
       const { confidential } = binding;
       const cnonce = asked.cnonce === undefined ? {} : { cnonce: asked.cnonce };
       const token = await mint.mint({ resourceServer, audience, scope, cnf, confidential, ...cnonce, lifetime, issuedAt });
-      const hash = tokenHash(token);
+      const hash = tokenHashText(token);
       const answer = binding.response(token);
       const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
       const record = { client: client.id, resourceServer: resourceServer.id, expiresAt };
@@ -151,6 +153,7 @@ export class TokenEndpoint {
       resourceServer: granted.resourceServer.id,
       request: asked,
       ...(bound === undefined ? {} : { key: bound.key }),
+      keys: keysOf(client, granted),
       expiresAt: Math.max(expiresAt, keyUntil),
       exi: granted.resourceServer.exi,
     });
@@ -158,6 +161,15 @@ export class TokenEndpoint {
     if (bound !== undefined) throw refuse(AceErrorCode.invalid_grant, 'the key of the refresh token is known no more');
     throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
   }
+}
+
+function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: { rawPublicKey, derivationKey } }: Granted): RegisteredKeys {
+  return {
+    ...(channel.profile === profile ? { clientCredentials: channel.credentials } : {}),
+    clientKeys: rawPublicKeys,
+    ...(rawPublicKey === undefined ? {} : { serverKey: rawPublicKey }),
+    ...(derivationKey === undefined ? {} : { derivationKey }),
+  };
 }
 
 /** What no profile takes. Returns whether the request names a key that it already has. */

@@ -1,7 +1,5 @@
-import { Expiry } from '../ace/index.ts';
-import { toBase64Url } from '../core/bytes.ts';
+import { Expiry, tokenHashText } from '../ace/index.ts';
 import { decode, encode } from '../core/cbor.ts';
-import { digest } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
 import type { Change, Store } from '../store/index.ts';
 
@@ -11,22 +9,30 @@ export interface TokenRecord {
   readonly resourceServer: string;
   /** Seconds since 1970. For a token with `exi`: as if the RS had got it at once. */
   readonly expiresAt: number;
+  /** It is good for nothing any more. Absent: it is good until it expires. */
+  readonly revoked?: boolean;
 }
 
 const prefix = 'as/token/';
 
-function encodeRecord(record: TokenRecord): Uint8Array {
-  return encode([record.client, record.resourceServer, record.expiresAt]);
+/** Where the store has the record of a token. `hash` is its token hash (RFC 9770, Section 4), in base64url. */
+export function tokenKey(hash: string): string {
+  return prefix + hash;
 }
 
-function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
+export function encodeRecord({ client, resourceServer, expiresAt, revoked }: TokenRecord): Uint8Array {
+  return encode([client, resourceServer, expiresAt, ...(revoked === true ? [true] : [])]);
+}
+
+export function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
   const value = decode(bytes);
   if (!Array.isArray(value)) return undefined;
-  const [client, resourceServer, expiresAt] = value as readonly unknown[];
-  return typeof client === 'string' && typeof resourceServer === 'string' && typeof expiresAt === 'number' ? { client, resourceServer, expiresAt } : undefined;
+  const [client, resourceServer, expiresAt, revoked] = value as readonly unknown[];
+  if (typeof client !== 'string' || typeof resourceServer !== 'string' || typeof expiresAt !== 'number') return undefined;
+  return { client, resourceServer, expiresAt, ...(revoked === true ? { revoked } : {}) };
 }
 
-/** The issued tokens, by the SHA-256 of their bytes, until they expire. */
+/** The issued tokens, by their token hash, until they expire. */
 export class TokenRecords {
   readonly #store: Store;
   readonly #env: Env;
@@ -54,7 +60,7 @@ export class TokenRecords {
     const now = this.#env.epoch();
     for await (const [key, value] of this.#store.scan(prefix)) {
       const record = decodeRecord(value);
-      if (record !== undefined && record.expiresAt > now) this.#remember(key.slice(prefix.length), record);
+      if (record !== undefined && record.revoked !== true && record.expiresAt > now) this.#remember(key.slice(prefix.length), record);
     }
   }
 
@@ -64,22 +70,21 @@ export class TokenRecords {
    * @param changes - what else the token needs; where something else is there than one of them expects, nothing is made and the answer is `false`
    */
   async add(token: Uint8Array, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
-    const hash = tokenHash(token);
-    const made = await this.#store.batch([...changes, { key: prefix + hash, value: encodeRecord(record), expiresAt: record.expiresAt }]);
+    const hash = tokenHashText(token);
+    const made = await this.#store.batch([...changes, { key: tokenKey(hash), value: encodeRecord(record), expiresAt: record.expiresAt }]);
     if (made) this.#remember(hash, record);
     return made;
   }
 
-  /** The record of a token that has not expired. */
+  /** The record of a token that is active: neither expired nor revoked, by whatever process. */
   async find(token: Uint8Array): Promise<TokenRecord | undefined> {
-    const value = await this.#store.get(prefix + tokenHash(token));
+    const value = await this.#store.get(tokenKey(tokenHashText(token)));
     const record = value === undefined ? undefined : decodeRecord(value);
-    return record !== undefined && record.expiresAt > this.#env.epoch() ? record : undefined;
+    return record !== undefined && record.revoked !== true && record.expiresAt > this.#env.epoch() ? record : undefined;
   }
 
-  /** Forget a token, so that it is active no more. */
-  async remove(hash: string): Promise<void> {
-    await this.#store.delete(prefix + hash);
+  /** A token was revoked: it does not count among those of its client. */
+  revoked(hash: string): void {
     this.#expiry.delete(hash);
     this.#forget(hash);
   }
@@ -104,9 +109,4 @@ export class TokenRecords {
     if (left > 0) this.#counts.set(client, left);
     else this.#counts.delete(client);
   }
-}
-
-/** The name of a token in the store: its SHA-256 in base64url. */
-export function tokenHash(token: Uint8Array): string {
-  return toBase64Url(digest('sha256', token));
 }

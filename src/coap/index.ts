@@ -135,6 +135,8 @@ export type { RouterOptions } from './resource/router.ts';
 export { Router, requestPath } from './resource/router.ts';
 export type { BackOffOptions, RequestRateOptions } from './resource/too-many-requests.ts';
 export { backOff, requestRate, TooManyRequestsError, tooManyRequests } from './resource/too-many-requests.ts';
+export type { UnderWayOptions } from './resource/under-way.ts';
+export { UnderWay } from './resource/under-way.ts';
 export { virtualHosts } from './resource/virtual-hosts.ts';
 export type { ConnectionConfig, ConnectionPort } from './stream/connection.ts';
 export { StreamConnection } from './stream/connection.ts';

@@ -92,7 +92,8 @@ export function toHex(bytes: Uint8Array): string {
 
 /** Text with a character for each byte: a key for a Map that takes the least room. What `toHex` gives is made of parts that each take room of their own. */
 export function toKey(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  // What is spread goes through an iterator, byte by byte.
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
 /**
@@ -170,7 +171,7 @@ export class ByteReader {
 
   /** @throws {BytesError} `ERR_BYTES_END` */
   need(length: number): void {
-    if (length > this.remaining) {
+    if (length > this.bytes.length - this.offset) {
       throw new BytesError('ERR_BYTES_END', `expected ${length} bytes at offset ${this.offset}, got ${this.remaining}`);
     }
   }
@@ -188,7 +189,10 @@ export class ByteReader {
   }
 
   u32(): number {
-    return this.u16() * 0x1_0000 + this.u16();
+    this.need(4);
+    const { bytes, offset } = this;
+    this.offset += 4;
+    return ((bytes[offset]! << 24) | (bytes[offset + 1]! << 16) | (bytes[offset + 2]! << 8) | bytes[offset + 3]!) >>> 0;
   }
 
   /** A view of the next `length` bytes, not a copy. */

@@ -37,9 +37,27 @@ function schedule(delay: number, task: () => void): Cancel {
 /** The most that getRandomValues gives in one call. */
 const mostRandom = 65_536;
 
+/** Up to this length they come of a pool: a call of the host costs more than a few bytes. */
+const shortRandom = 64;
+const pool: Uint8Array = new Uint8Array(2048);
+let taken: number = pool.length;
+
 function random(length: number): Uint8Array {
+  if (length <= shortRandom) return fromPool(length);
   const bytes = new Uint8Array(length);
   for (let offset = 0; offset < length; offset += mostRandom) host.crypto.getRandomValues(bytes.subarray(offset, offset + mostRandom));
+  return bytes;
+}
+
+/** What was given out is in the pool no more. */
+function fromPool(length: number): Uint8Array {
+  if (taken + length > pool.length) {
+    host.crypto.getRandomValues(pool);
+    taken = 0;
+  }
+  const bytes = pool.slice(taken, taken + length);
+  pool.fill(0, taken, taken + length);
+  taken += length;
   return bytes;
 }
 

@@ -1,12 +1,11 @@
-import { ByteWriter, concat, constantTimeEqual, emptyBytes, utf8 } from '../core/bytes.ts';
+import { ByteWriter, constantTimeEqual, utf8 } from '../core/bytes.ts';
 import { hmac } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
-import { type ClientHello, encodeClientHello } from './messages.ts';
-import { putVector16 } from './vector.ts';
+import type { ClientHello } from './messages.ts';
+import { fromU16List, putVector8, putVector16 } from './vector.ts';
 
 const secretLength = 32;
 const macLength = 16;
-const noExtensions: ReadonlyMap<number, Uint8Array> = new Map();
 
 /**
  * Cookies that need no memory: a MAC, under a secret that changes, of the address of the client and of what it proposes.
@@ -48,9 +47,14 @@ export class Cookies {
 
   #cookie(generation: number, secret: Uint8Array, hello: ClientHello, peer: string): Uint8Array {
     // RFC 6347 §4.2.1: version, random, session_id, cipher_suites and compression_methods are those that must not change.
-    const parameters = encodeClientHello({ ...hello, cookie: emptyBytes, extensions: noExtensions });
-    const input = putVector16(new ByteWriter(), utf8(peer)).bytes(parameters).finish();
-    return concat(Uint8Array.of(generation), hmac('sha256', secret, input).subarray(0, macLength));
+    const input = putVector16(new ByteWriter(256), utf8(peer)).u16(hello.version).bytes(hello.random);
+    putVector8(input, hello.sessionId);
+    putVector16(input, fromU16List(hello.suites));
+    putVector8(input, hello.compressions);
+    const cookie = new Uint8Array(1 + macLength);
+    cookie[0] = generation;
+    cookie.set(hmac('sha256', secret, input.finish()).subarray(0, macLength), 1);
+    return cookie;
   }
 
   /** By use, not by a timer: a server at rest has none. */

@@ -96,7 +96,7 @@ const usualLength = 512;
 
 /** All handshake messages so far, which Finished, CertificateVerify and the session hash sign. Whole, because EdDSA signs them and not their hash. */
 export class Transcript {
-  #buffer: Uint8Array = new Uint8Array(usualLength);
+  #buffer: Uint8Array = carve(usualLength);
   #length = 0;
 
   add({ type, sequence, body }: HandshakeMessage): void {

@@ -10,9 +10,10 @@ import { RecordProtection, saltLength } from './record.ts';
  */
 export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
   const out = new Uint8Array(length);
-  let a = hmac(hash, secret, concat(utf8(label), seed));
+  const labelled = concat(utf8(label), seed);
+  let a = hmac(hash, secret, labelled);
   // A(i), and after it label and seed, which stay.
-  const input = concat(a, utf8(label), seed);
+  const input = concat(a, labelled);
   for (let at = 0; at < length; ) {
     const block = hmac(hash, secret, input);
     out.set(block.length > length - at ? block.subarray(0, length - at) : block, at);

@@ -146,17 +146,27 @@ export interface Opened {
  * the wire, since the peer is free to count otherwise.
  */
 export class RecordProtection {
-  readonly #aead: Aead;
+  readonly #parameters: CipherParameters;
+  /** The key, until the first record: most of the connections that a restarted server takes up are idle. */
+  #aead: Aead | Uint8Array;
   /** As a number: a server holds two for each peer. */
   readonly #salt: number;
-  /** Bytes that a record has more than its plaintext, without the connection ID and the type that it moves inside. */
-  readonly expansion: number;
 
   /** `salt` is the client_write_IV or server_write_IV. */
   constructor(parameters: CipherParameters, key: Uint8Array, salt: Uint8Array) {
-    this.#aead = cipher(parameters, key);
+    this.#parameters = parameters;
+    this.#aead = key.slice();
     this.#salt = (salt[0]! << 24) | (salt[1]! << 16) | (salt[2]! << 8) | salt[3]!;
-    this.expansion = recordHeaderLength + explicitLength + parameters.tagLength;
+  }
+
+  /** Bytes that a record has more than its plaintext, without the connection ID and the type that it moves inside. */
+  get expansion(): number {
+    return recordHeaderLength + this.overhead;
+  }
+
+  get #cipher(): Aead {
+    if (this.#aead instanceof Uint8Array) this.#aead = cipher(this.#parameters, this.#aead);
+    return this.#aead;
   }
 
   #startNonce(): void {
@@ -181,7 +191,7 @@ export class RecordProtection {
     nonce[saltLength] = epoch >>> 8;
     nonce[saltLength + 1] = epoch;
     putU48(nonce, saltLength + 2, sequence);
-    const sealed = this.#aead.seal(nonce, aad, plaintext);
+    const sealed = this.#cipher.seal(nonce, aad, plaintext);
     const length = explicitLength + sealed.length;
     const record = carve(recordHeaderLength + cid.length + length);
     const at = putHeader(record, outer, dtls12, epoch, sequence, cid, length);
@@ -192,13 +202,13 @@ export class RecordProtection {
 
   /** Bytes that a fragment has more than its plaintext. */
   get overhead(): number {
-    return this.expansion - recordHeaderLength;
+    return explicitLength + this.#parameters.tagLength;
   }
 
   /** What a record holds, or `undefined` when it does not verify, whatever is wrong with it. */
   open(record: DtlsRecord): Opened | undefined {
     const { type, version, epoch, sequence, cid, fragment } = record;
-    const length = fragment.length - explicitLength - this.#aead.tagLength;
+    const length = fragment.length - this.overhead;
     if (version !== dtls12 || length < 0 || length > largestPlaintext) return undefined;
     this.#startNonce();
     nonce.set(fragment.subarray(0, explicitLength), saltLength);
@@ -206,7 +216,7 @@ export class RecordProtection {
     const aad = inCid ? cidAad(version, epoch, sequence, cid, length) : plainAad(type, version, epoch, sequence, length);
     let content: Uint8Array;
     try {
-      content = this.#aead.open(nonce, aad, fragment.subarray(explicitLength));
+      content = this.#cipher.open(nonce, aad, fragment.subarray(explicitLength));
     } catch (error) {
       if (error instanceof CryptoError) return undefined;
       throw error;

@@ -62,6 +62,9 @@ export class SessionCache {
   readonly #lifetime: number;
   /** In the order in which they were established. */
   readonly #sessions: Map<string, Session> = new Map();
+  /** Goes on where it stopped: one that is new passes over all that was ever deleted from the beginning. */
+  #order: IterableIterator<[key: string, session: Session]> = this.#sessions.entries();
+  #front: readonly [key: string, session: Session] | undefined;
 
   /** `lifetime` in milliseconds from the full handshake. */
   constructor(limit: number, lifetime: number, env: Env) {
@@ -81,10 +84,7 @@ export class SessionCache {
     const key = toKey(session.id);
     if (!session.isResumable || this.#sessions.has(key)) return;
     this.#expire();
-    for (const oldest of this.#sessions.keys()) {
-      if (this.#sessions.size < this.#limit) break;
-      this.#sessions.delete(oldest);
-    }
+    while (this.#sessions.size >= this.#limit) this.#sessions.delete(this.#oldest()![0]);
     this.#sessions.set(key, session);
   }
 
@@ -98,9 +98,17 @@ export class SessionCache {
   /** By use, not by a timer: a server at rest has none. */
   #expire(): void {
     const end = this.#env.epoch() - this.#lifetime / 1000;
-    for (const [key, { established }] of this.#sessions) {
-      if (established > end) return;
-      this.#sessions.delete(key);
+    for (let oldest = this.#oldest(); oldest !== undefined && oldest[1].established <= end; oldest = this.#oldest()) this.#sessions.delete(oldest[0]);
+  }
+
+  /** Of those that are there. */
+  #oldest(): readonly [key: string, session: Session] | undefined {
+    while (this.#sessions.size > 0) {
+      if (this.#front !== undefined && this.#sessions.has(this.#front[0])) return this.#front;
+      const next = this.#order.next();
+      this.#front = next.done === true ? undefined : next.value;
+      if (next.done === true) this.#order = this.#sessions.entries();
     }
+    return undefined;
   }
 }

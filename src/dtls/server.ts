@@ -5,10 +5,10 @@ import { type ServerConfig, type ServerSettings, serverSettings, within } from '
 import { Connection, type ConnectionPort } from './connection.ts';
 import { Cookies } from './cookie.ts';
 import type { ConnectionEvent, DiscardReason } from './events.ts';
-import { decodeFragments, encodeHandshake, type HandshakeFragment, HandshakeType } from './handshake.ts';
+import { decodeFragments, encodeHandshake, HandshakeType } from './handshake.ts';
 import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from './messages.ts';
 import type { HandshakePort } from './negotiation.ts';
-import { ByteBudget } from './reassembly.ts';
+import { ByteBudget, type ReceivedMessage } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
 import { SessionCache } from './resumption.ts';
 import { takeSaved } from './saved-connection.ts';
@@ -270,24 +270,26 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       this.#discard('malformed', peer);
       return;
     }
+    // The datagram is not ours to keep.
+    const first = { type: fragment.type, sequence: fragment.sequence, body: fragment.bytes.slice(), epoch: 0 };
     let hello: ClientHello;
     try {
-      hello = decodeClientHello(fragment.bytes);
+      hello = decodeClientHello(first.body);
     } catch (error) {
       if (!(error instanceof HandshakeFailure || error instanceof BytesError)) throw error;
       this.#discard('malformed', peer);
       return;
     }
     const { current, next } = this.#places.get(peer.key) ?? {};
-    if (!this.#cookies.accepts(hello, peer.key)) this.#sendCookie(record, fragment, hello, peer);
+    if (!this.#cookies.accepts(hello, peer.key)) this.#sendCookie(record, first, hello, peer);
     // The same hello again: a copy, or our answer got lost.
     else if (next?.random !== undefined && equalBytes(next.random, hello.random)) next.connection.receiveRecord(record);
     else if (current?.connection.isBegunBy(hello.random)) this.#discard('handshake', peer);
-    else this.#accept(record, fragment, peer);
+    else this.#accept(record, first, hello, peer);
   }
 
   /** RFC 6347 §4.2.1: with the numbers of the ClientHello, in a message that is shorter than it. */
-  #sendCookie(record: DtlsRecord, { sequence }: HandshakeFragment, hello: ClientHello, peer: P): void {
+  #sendCookie(record: DtlsRecord, { sequence }: ReceivedMessage, hello: ClientHello, peer: P): void {
     const body = encodeHelloVerifyRequest({ version: dtls10, cookie: this.#cookies.create(hello, peer.key) });
     const message = encodeHandshake({ type: HandshakeType.hello_verify_request, sequence, body });
     this.#port.send(encodePlaintextRecord(ContentType.handshake, record.sequence, message, dtls10), peer);
@@ -304,16 +306,13 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     return emptyBytes;
   }
 
-  #accept(record: DtlsRecord, fragment: HandshakeFragment, peer: P): void {
+  #accept(record: DtlsRecord, first: ReceivedMessage, hello: ClientHello, peer: P): void {
     this.#places.get(peer.key)?.next?.connection.replace();
     this.#makeRoom();
-    const first = { type: fragment.type, sequence: fragment.sequence, body: fragment.bytes.slice(), epoch: 0 };
-    // The datagram is not ours to keep.
-    const hello = decodeClientHello(first.body);
     const id = this.#newId();
     const entry = new Entry(this.#owner, peer, hello.random, keyOf(id), (port) => {
       const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
-      return new Connection('server', record.sequence, this.#settings, this.#env, port).prepare(fragment.sequence + 1, this.#budget, handshake);
+      return new Connection('server', record.sequence, this.#settings, this.#env, port).prepare(first.sequence + 1, this.#budget, handshake);
     });
     const { connection, host } = entry;
     this.#keep(entry);
@@ -370,7 +369,10 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       }
     }
     // The event is made for us alone: a copy would cost more than what it tells.
-    this.#port.emit(Object.assign(event, { connection, peer: entry.peer }));
+    const owned = event as { connection?: Connection; peer?: P };
+    owned.connection = connection;
+    owned.peer = entry.peer;
+    this.#port.emit(owned as ServerEvent<P>);
   }
 
   #handshakeEnded({ connection, host }: Entry<P>): void {

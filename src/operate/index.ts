@@ -8,6 +8,22 @@
  * ```
  */
 
+export {
+  type Anchor,
+  type AuditEntry,
+  AuditError,
+  type AuditedChain,
+  type AuditedFact,
+  type AuditFileHandle,
+  AuditLog,
+  type AuditLogOptions,
+  type AuditProblem,
+  type AuditReport,
+  anchorsIn,
+  type ChainHead,
+  readAudit,
+  verifyAudit,
+} from './audit/index.ts';
 export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
 export { type AsConfig, loadAsConfig } from './config/as.ts';
 export { type ClientConfig, loadClientConfig } from './config/client.ts';

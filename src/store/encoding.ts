@@ -1,11 +1,14 @@
-import { utf8 } from '../core/bytes.ts';
-import { type Change, StoreError } from './store.ts';
+import { equalBytes, utf8 } from '../core/bytes.ts';
+import { type Change, type PutOptions, StoreError } from './store.ts';
 
 /** The longest key, in bytes of UTF-8. Every kind of store can index that much. */
 export const longestKey = 1_000;
 
 /** The largest value, in bytes: room for a token with its keys many times over, and a bound for what a caller passes on from a peer. */
 export const largestValue = 1_048_576;
+
+/** The most changes of a batch. */
+export const largestBatch = 1_000;
 
 /** The largest step of a counter: 2^40, as many numbers as OSCORE has for one key. */
 const largestStep = 0x100_0000_0000;
@@ -37,6 +40,23 @@ export function copyValue(value: Uint8Array): Uint8Array {
   if (!(value instanceof Uint8Array)) throw new StoreError('ERR_STORE_VALUE', `expected a value of bytes, got ${value === null ? 'null' : typeof value}`);
   if (value.length > largestValue) throw new StoreError('ERR_STORE_VALUE', `expected a value of at most ${largestValue} bytes, got ${value.length}`);
   return new Uint8Array(value);
+}
+
+/**
+ * When an entry ends, in seconds since 1970; infinite where it stays.
+ *
+ * @throws {StoreError} `ERR_STORE_EXPIRY`
+ */
+export function endOf({ expiresAt = Number.POSITIVE_INFINITY }: PutOptions = {}): number {
+  if (typeof expiresAt !== 'number' || Number.isNaN(expiresAt)) {
+    throw new StoreError('ERR_STORE_EXPIRY', `expected the end of an entry in seconds since 1970, got ${String(expiresAt)}`);
+  }
+  return Math.max(0, expiresAt);
+}
+
+/** Whether an entry has what a condition expects; `undefined` is absent. */
+export function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
 }
 
 /**
@@ -78,12 +98,31 @@ export function checkStep(by: number): void {
   }
 }
 
-/** @throws {StoreError} `ERR_STORE_KEY`, also for a key that stands in it twice */
-export function checkBatch(changes: readonly Change[]): void {
+/** A change of a batch, checked and copied. */
+export interface CheckedChange {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  readonly value: Uint8Array | undefined;
+  readonly expiresAt: number;
+  /** Absent: whatever there is. */
+  readonly expected?: { readonly value: Uint8Array | undefined };
+}
+
+/** @throws {StoreError} `ERR_STORE_KEY`, also for a key that stands in it twice, `ERR_STORE_VALUE`, `ERR_STORE_EXPIRY`, `ERR_STORE_BATCH` */
+export function checkBatch(changes: readonly Change[]): CheckedChange[] {
+  if (changes.length > largestBatch) throw new StoreError('ERR_STORE_BATCH', `expected a batch of at most ${largestBatch} changes, got ${changes.length}`);
   const keys = new Set<string>();
-  for (const { key } of changes) {
-    encodeKey(key);
+  return changes.map((change) => {
+    const { key, value, expected } = change;
+    const bytes = encodeKey(key);
     if (keys.has(key)) throw new StoreError('ERR_STORE_KEY', `expected each key once in a batch, got "${key}" again`);
     keys.add(key);
-  }
+    return {
+      key,
+      bytes,
+      value: value && copyValue(value),
+      expiresAt: endOf(change),
+      ...(expected !== undefined && { expected: { value: expected === null ? undefined : new Uint8Array(expected) } }),
+    };
+  });
 }

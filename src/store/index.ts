@@ -9,7 +9,8 @@
  * await store.close();
  * ```
  */
+export type { StoreOptions } from './clock.ts';
 export { lmdbStore } from './lmdb.ts';
-export { memoryStore, type StoreOptions } from './memory.ts';
+export { memoryStore } from './memory.ts';
 export type { Change, PutOptions, ScanOptions, Store } from './store.ts';
 export { StoreError } from './store.ts';

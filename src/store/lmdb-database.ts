@@ -2,16 +2,22 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { utf8 } from '../core/bytes.ts';
+import { freshVersion, sweep } from './lmdb-entry.ts';
 import { checkDataFile } from './lmdb-file.ts';
-import { databaseKey, freshVersion, own } from './lmdb-key.ts';
+import { versionKey } from './lmdb-key.ts';
 import { Turns } from './lmdb-turns.ts';
 import { StoreError } from './store.ts';
 
-/** The layout of entries: 1. A store that says more was written by a later release, whose entries this one would misread. */
-const storeVersion = 1;
+/**
+ * The layout of entries: 2. In a store of version 1 no entry ends, else it is the same, so that it becomes one of version 2 as it is. A store that says more was
+ * written by a later release, whose entries this one would misread.
+ */
+const storeVersion = 2;
 
-const versionKey: Uint8Array = databaseKey(own, utf8('version'));
 const versionText = 'ace-coap store ';
+
+/** Commits of this process from one removal of what has ended to the next. Each removes more than so many commits can add, as long as they are of a few changes. */
+const commitsToSweep = 16;
 
 /** Processes that may read at once. A reader's slot is freed when its process ends, however it ends. */
 const readers = 512;
@@ -28,6 +34,7 @@ export class SharedDatabase {
   readonly #identity: string;
   #database: Database | undefined;
   #users = 0;
+  #commitsToSweep = commitsToSweep;
   #closing: Promise<void> = Promise.resolve();
 
   private constructor(folder: string, identity: string, turns: Turns) {
@@ -58,6 +65,23 @@ export class SharedDatabase {
 
   get database(): Database {
     return this.#database!;
+  }
+
+  /**
+   * Write in a turn. What is asked for in one turn of the event loop shares a commit, and `write` has a snapshot of what all processes committed before.
+   *
+   * @param now - what has ended by then is removed, bit by bit
+   */
+  commit(now: number, write: () => Promise<boolean>): Promise<boolean> {
+    return this.turns.join(async () => {
+      this.database.resetReadTxn();
+      const written = write();
+      if (--this.#commitsToSweep <= 0) {
+        this.#commitsToSweep = commitsToSweep;
+        await Promise.all([written, sweep(this.database, now)]);
+      }
+      return written;
+    });
   }
 
   /** To be called once for each `open`. */
@@ -154,7 +178,9 @@ function checkVersion(folder: string, database: Database): void {
     if (!Number.isInteger(version)) {
       throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database of something else`);
     }
-    if (version !== storeVersion) {
+    if (version === 1) {
+      database.putSync(versionKey, utf8(versionText + storeVersion), freshVersion());
+    } else if (version !== storeVersion) {
       throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected store version ${storeVersion}, got ${version}; a later release of ace-coap wrote it`);
     }
   });

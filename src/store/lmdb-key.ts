@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { utf8 } from '../core/bytes.ts';
 
 /** The first byte of a database key: the store's own entries, and the caller's. */
 export const own = 0x00;
@@ -11,7 +11,5 @@ export function databaseKey(first: number, key: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Unlike any version that the entry ever had, so that an entry deleted and made anew is not taken for the one that was read. */
-export function freshVersion(): number {
-  return randomBytes(6).readUIntBE(0, 6) + 1;
-}
+/** Under it stands the version of the layout, in every store. */
+export const versionKey: Uint8Array = databaseKey(own, utf8('version'));

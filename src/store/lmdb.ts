@@ -1,14 +1,19 @@
 import { resolve } from 'node:path';
-import { compareBytes, equalBytes, fromUtf8, utf8 } from '../core/bytes.ts';
-import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
+import { compareBytes, fromUtf8, utf8 } from '../core/bytes.ts';
+import { systemEnv } from '../core/env.ts';
+import { type StoreOptions, steadyEpoch } from './clock.ts';
+import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey, endOf, sameValue } from './encoding.ts';
 import { type Database, SharedDatabase } from './lmdb-database.ts';
-import { callers, databaseKey, freshVersion } from './lmdb-key.ts';
-import { type Change, type ScanOptions, type Store, StoreError } from './store.ts';
+import { type Condition, decodeEntry, type Entry, readEntry, type Write, writeEntries } from './lmdb-entry.ts';
+import { callers, databaseKey } from './lmdb-key.ts';
+import { type Change, type PutOptions, type ScanOptions, type Store, StoreError } from './store.ts';
 
-interface Entry {
-  readonly value: Uint8Array;
-  readonly version: number;
+interface Decision<T> {
+  readonly done: T;
+  readonly writes?: readonly Write[];
 }
+
+const stays = Number.POSITIVE_INFINITY;
 
 /**
  * A store in a folder, kept by LMDB: the default for every role.
@@ -17,9 +22,9 @@ interface Entry {
  *
  * @throws {StoreError} `ERR_STORE_OPEN` (the path cannot be used, the files are damaged), `ERR_STORE_FORMAT` (not such a store, or a later release's)
  */
-export function lmdbStore(path: string): Store {
+export function lmdbStore(path: string, { env = systemEnv }: StoreOptions = {}): Store {
   const folder = resolve(path);
-  return new LmdbStore(folder, SharedDatabase.open(folder));
+  return new LmdbStore(folder, SharedDatabase.open(folder), env);
 }
 
 /**
@@ -30,13 +35,15 @@ export function lmdbStore(path: string): Store {
 class LmdbStore implements Store {
   readonly #folder: string;
   readonly #shared: SharedDatabase;
+  readonly #env: NonNullable<StoreOptions['env']>;
   /** The last change under way for each key: changes of one process to one key queue here instead of overtaking each other in turn. */
   readonly #queues = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  constructor(folder: string, shared: SharedDatabase) {
+  constructor(folder: string, shared: SharedDatabase, env: NonNullable<StoreOptions['env']>) {
     this.#folder = folder;
     this.#shared = shared;
+    this.#env = env;
   }
 
   get #database(): Database {
@@ -44,71 +51,71 @@ class LmdbStore implements Store {
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    return this.#read(this.#key(key))?.value;
+    return this.#alive(this.#read(this.#key(key)));
   }
 
-  async put(key: string, value: Uint8Array): Promise<void> {
-    const bytes = this.#key(key);
-    const copy = copyValue(value);
-    await this.#commit(() => this.#database.put(bytes, copy, freshVersion()));
+  async put(key: string, value: Uint8Array, options?: PutOptions): Promise<void> {
+    const write = { key: this.#key(key), value: copyValue(value), expiresAt: endOf(options) };
+    await this.#commit(() => writeEntries(this.#database, [], [write]));
   }
 
   async delete(key: string): Promise<boolean> {
     const bytes = this.#key(key);
-    return this.#change(key, bytes, (entry) => (entry ? { done: true, next: undefined } : { done: false }));
+    return this.#change([key], (read) => {
+      if (read(bytes) === undefined) return { done: false };
+      return { done: true, writes: [{ key: bytes, value: undefined, expiresAt: stays }] };
+    });
   }
 
-  async compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined): Promise<boolean> {
-    const bytes = this.#key(key);
+  async compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined, options?: PutOptions): Promise<boolean> {
+    const write = { key: this.#key(key), value: next && copyValue(next), expiresAt: endOf(options) };
     const wanted = expected && new Uint8Array(expected);
-    const copy = next && copyValue(next);
-    return this.#change(key, bytes, (entry) => (sameValue(entry?.value, wanted) ? { done: true, next: copy } : { done: false }));
+    return this.#change([key], (read) => (sameValue(read(write.key), wanted) ? { done: true, writes: [write] } : { done: false }));
   }
 
   async batch(changes: readonly Change[]): Promise<boolean> {
     this.#check();
-    checkBatch(changes);
-    const entries = changes.map(({ key, value, expected }) => ({
-      bytes: this.#key(key),
-      value: value && copyValue(value),
-      expected: expected === null || expected === undefined ? expected : new Uint8Array(expected),
-    }));
-    return this.#commit(async () => {
-      const database = this.#database;
-      return database.transactionSync(() => {
-        for (const { bytes, expected } of entries) {
-          if (expected !== undefined && !sameValue(this.#read(bytes)?.value, expected ?? undefined)) return false;
-        }
-        for (const { bytes, value } of entries) {
-          if (value === undefined) database.removeSync(bytes);
-          else database.putSync(bytes, value, freshVersion());
-        }
-        return true;
-      });
-    });
+    const checked = checkBatch(changes).map((change) => ({ ...change, write: { ...change, key: databaseKey(callers, change.bytes) } }));
+    const conditions = checked.flatMap(({ key, write, expected }) => (expected ? [{ key, bytes: write.key, expected }] : []));
+    return this.#change(
+      conditions.map(({ key }) => key),
+      (read) => {
+        if (!conditions.every(({ bytes, expected }) => sameValue(read(bytes), expected.value))) return { done: false };
+        return { done: true, writes: checked.map(({ write }) => write) };
+      },
+    );
   }
 
   async increment(key: string, by: number): Promise<number> {
     const bytes = this.#key(key);
     checkStep(by);
-    return this.#change(key, bytes, (entry) => {
-      const before = decodeCounter(key, entry?.value);
-      return { done: before, next: encodeCounter(addToCounter(key, before, by)) };
+    return this.#change([key], (read) => {
+      const before = decodeCounter(key, read(bytes));
+      return { done: before, writes: [{ key: bytes, value: encodeCounter(addToCounter(key, before, by)), expiresAt: stays }] };
     });
   }
 
-  async *scan(prefix: string, { after = '', limit }: ScanOptions = {}): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
+  async *scan(
+    prefix: string,
+    { after = '', limit = Number.POSITIVE_INFINITY }: ScanOptions = {},
+  ): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
     this.#check();
     const first = databaseKey(callers, utf8(prefix));
     const next = databaseKey(callers, utf8(`${after}\0`));
     const start = after !== '' && compareBytes(next, first) > 0 ? next : first;
     const end = new Uint8Array(first);
     end[end.length - 1]! += 1; // UTF-8 and the first byte never hold 0xff
+    const now = steadyEpoch(this.#env);
+    let left = limit;
     this.#database.resetReadTxn();
     const snapshot = this.#database.useReadTransaction();
     try {
-      for (const { key, value } of this.#database.getRange({ start, end, transaction: snapshot, ...(limit === undefined ? {} : { limit }) })) {
-        yield [fromUtf8(new Uint8Array(key).subarray(1)), new Uint8Array(value)] as const;
+      for (const { key, value, version } of this.#database.getRange({ start, end, versions: true, transaction: snapshot })) {
+        if (left <= 0) break;
+        const entry = decodeEntry(value, version!);
+        if (entry.expiresAt <= now) continue;
+        left--;
+        yield [fromUtf8(new Uint8Array(key).subarray(1)), entry.value] as const;
       }
     } catch (cause) {
       throw this.#error('read', cause);
@@ -135,45 +142,46 @@ class LmdbStore implements Store {
   #read(key: Uint8Array): Entry | undefined {
     try {
       this.#database.resetReadTxn();
-      const entry = this.#database.getEntry(key);
-      return entry && { value: new Uint8Array(entry.value), version: entry.version! };
+      return readEntry(this.#database, key);
     } catch (cause) {
       throw this.#error('read', cause);
     }
   }
 
-  /** `done` is the result; `next` is written first where it is a property, and deletes where that is undefined. */
-  async #change<T>(key: string, bytes: Uint8Array, decide: (entry: Entry | undefined) => { done: T; next?: Uint8Array | undefined }): Promise<T> {
+  #alive(entry: Entry | undefined): Uint8Array | undefined {
+    return entry !== undefined && entry.expiresAt > steadyEpoch(this.#env) ? entry.value : undefined;
+  }
+
+  /** `done` is the result; `writes` are made first where they are there, all of them or none, if what `decide` has read still stands. */
+  async #change<T>(keys: readonly string[], decide: (read: (key: Uint8Array) => Uint8Array | undefined) => Decision<T>): Promise<T> {
     const attempt = async (): Promise<T> => {
       for (;;) {
-        const entry = this.#read(bytes);
-        const decision = decide(entry);
-        if (!('next' in decision)) return decision.done;
-        const { done, next } = decision;
-        if (entry === undefined && next === undefined) return done;
-        const written = await this.#commit(() => {
-          if (next === undefined) return this.#database.remove(bytes, entry!.version);
-          // `null`: only if absent. lmdb's types know numbers alone.
-          return this.#database.put(bytes, next, freshVersion(), (entry ? entry.version : null) as number);
+        const conditions: Condition[] = [];
+        const { done, writes } = decide((key) => {
+          const entry = this.#read(key);
+          conditions.push([key, entry?.version ?? null]);
+          return this.#alive(entry);
         });
-        if (written) return done;
+        const absent = conditions.every(([, version]) => version === null);
+        if (writes === undefined || (absent && writes.every(({ value }) => value === undefined))) return done;
+        if (await this.#commit(() => writeEntries(this.#database, conditions, writes))) return done;
       }
     };
-    const before = this.#queues.get(key);
-    const result = before ? before.then(attempt, attempt) : attempt();
+    const before = keys.flatMap((key) => this.#queues.get(key) ?? []);
+    const result = before.length > 0 ? Promise.all(before).then(attempt) : attempt();
     const tail = result.catch(() => undefined);
-    this.#queues.set(key, tail);
+    for (const key of keys) this.#queues.set(key, tail);
     try {
       return await result;
     } finally {
-      if (this.#queues.get(key) === tail) this.#queues.delete(key);
+      for (const key of keys) if (this.#queues.get(key) === tail) this.#queues.delete(key);
     }
   }
 
   /** lmdb gives the reason for a commit that failed in a promise of its own, which nobody else would hear. */
   async #commit(write: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await this.#shared.turns.join(write);
+      return await this.#shared.commit(steadyEpoch(this.#env), write);
     } catch (cause) {
       const commitError = (cause as { commitError?: Promise<unknown> }).commitError;
       throw this.#error('write', commitError ? await commitError.catch((why: unknown) => why) : cause);
@@ -183,10 +191,6 @@ class LmdbStore implements Store {
   #error(verb: string, cause: unknown): StoreError {
     return cause instanceof StoreError ? cause : new StoreError('ERR_STORE_IO', `cannot ${verb} the store ${this.#folder}: ${reason(cause)}`, { cause });
   }
-}
-
-function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
 }
 
 function reason(cause: unknown): string {

@@ -1,12 +1,8 @@
-import { compareBytes, equalBytes, utf8 } from '../core/bytes.ts';
-import { type Env, systemEnv } from '../core/env.ts';
-import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey } from './encoding.ts';
-import { type Change, type Store, StoreError } from './store.ts';
-
-export interface StoreOptions {
-  /** The clock that ends entries. */
-  readonly env?: Pick<Env, 'epoch'>;
-}
+import { compareBytes, utf8 } from '../core/bytes.ts';
+import { systemEnv } from '../core/env.ts';
+import { type StoreOptions, steadyEpoch } from './clock.ts';
+import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey, endOf, sameValue } from './encoding.ts';
+import { type Store, StoreError } from './store.ts';
 
 interface Entry {
   readonly value: Uint8Array;
@@ -32,21 +28,16 @@ export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
   };
   const read = (key: string): Uint8Array | undefined => {
     const entry = entries.get(key);
-    return entry !== undefined && entry.expiresAt > env.epoch() ? entry.value : undefined;
+    return entry !== undefined && entry.expiresAt > steadyEpoch(env) ? entry.value : undefined;
   };
   const write = (key: string, value: Uint8Array | undefined, expiresAt: number = Number.POSITIVE_INFINITY): void => {
     if (value === undefined) entries.delete(key);
     else entries.set(key, { value, expiresAt });
     if (--writesToSweep > 0) return;
-    const now = env.epoch();
+    const now = steadyEpoch(env);
     for (const [old, entry] of entries) if (entry.expiresAt <= now) entries.delete(old);
     writesToSweep = Math.max(leastWrites, entries.size);
   };
-  const holds = (key: string, expected: Uint8Array | undefined): boolean => {
-    const current = read(key);
-    return current === undefined || expected === undefined ? current === expected : equalBytes(current, expected);
-  };
-
   return {
     async get(key) {
       use(key);
@@ -56,7 +47,7 @@ export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
 
     async put(key, value, options) {
       use(key);
-      write(key, copyValue(value), options?.expiresAt);
+      write(key, copyValue(value), endOf(options));
     },
 
     async delete(key) {
@@ -69,17 +60,17 @@ export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
     async compareAndSet(key, expected, next, options) {
       use(key);
       const copy = next && copyValue(next);
-      if (!holds(key, expected)) return false;
-      write(key, copy, options?.expiresAt);
+      const end = endOf(options);
+      if (!sameValue(read(key), expected)) return false;
+      write(key, copy, end);
       return true;
     },
 
     async batch(changes) {
       if (!open) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
-      checkBatch(changes);
-      const copies = changes.map((change: Change) => change.value && copyValue(change.value));
-      for (const { key, expected } of changes) if (expected !== undefined && !holds(key, expected ?? undefined)) return false;
-      for (const [index, { key, expiresAt }] of changes.entries()) write(key, copies[index], expiresAt);
+      const checked = checkBatch(changes);
+      for (const { key, expected } of checked) if (expected && !sameValue(read(key), expected.value)) return false;
+      for (const { key, value, expiresAt } of checked) write(key, value, expiresAt);
       return true;
     },
 
@@ -94,7 +85,7 @@ export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
     async *scan(prefix, { after, limit = Number.POSITIVE_INFINITY } = {}) {
       if (!open) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
       const found: [key: string, bytes: Uint8Array, value: Uint8Array][] = [];
-      const now = env.epoch();
+      const now = steadyEpoch(env);
       const start = after === undefined ? undefined : utf8(after);
       // Values are replaced, never written into: to hold them is to hold the moment.
       for (const [key, { value, expiresAt }] of entries) {

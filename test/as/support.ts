@@ -12,12 +12,13 @@ import {
 import { TokenMint } from '../../src/as/access-token.ts';
 import { ClientSecrets } from '../../src/as/client-secrets.ts';
 import { type GrantTypeName, grantTypesOf } from '../../src/as/grant-types.ts';
-import { Grants, type RefreshTokenOptions } from '../../src/as/grants.ts';
+import { AuthorizationGrants, type RefreshTokenOptions } from '../../src/as/grants.ts';
 import type { AuthorizationServerEvent, ClientRegistration, Policy, ResourceServerRegistration } from '../../src/as/index.ts';
 import { IntrospectionEndpoint } from '../../src/as/introspection-endpoint.ts';
 import { storedPasswords } from '../../src/as/passwords.ts';
 import { registeredGrants } from '../../src/as/policy.ts';
 import { Registry } from '../../src/as/registry.ts';
+import { Revocations } from '../../src/as/revocations.ts';
 import { TokenEndpoint } from '../../src/as/token-endpoint.ts';
 import { TokenRecords } from '../../src/as/token-records.ts';
 import { Code, formatCode, OptionNumber, type Response, type SecurityAssociation, uintOf } from '../../src/coap/index.ts';
@@ -119,20 +120,24 @@ export class Workbench {
       assert.ok(instance);
       this.profiles.set(profile.id, instance);
     }
-    this.registry = new Registry(options.clients ?? clients, options.resourceServers ?? [rs1, rs2], this.profiles, options.issuer);
+    this.registry = new Registry({
+      clients: options.clients ?? clients,
+      resourceServers: options.resourceServers ?? [rs1, rs2],
+      profiles: this.profiles,
+      issuer: options.issuer,
+      store: this.store,
+    });
     this.records = new TokenRecords({ store: this.store, env: this.clock });
     this.token = new TokenEndpoint({
       registry: this.registry,
-      grants: new Grants({
+      grants: new AuthorizationGrants({
         store: this.store,
         env: this.clock,
-        policy: options.policy ?? registeredGrants(this.registry.clients),
+        policy: options.policy ?? registeredGrants(this.registry),
         grantTypes: grantTypesOf('grantTypes', options.grantTypes),
         ...(options.refreshTokens === undefined ? {} : { refreshTokens: options.refreshTokens }),
         passwords: storedPasswords(this.store, systemEnv.random, cheap),
-        revokeTokens: async (hashes) => {
-          for (const hash of hashes) await this.records.remove(hash);
-        },
+        revoke: (hash) => new Revocations({ store: this.store, env: this.clock }).revoke(hash),
         emit,
       }),
       secrets: new ClientSecrets(systemEnv.random),

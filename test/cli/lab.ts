@@ -10,7 +10,7 @@ import { writeLab } from '../../src/operate/index.ts';
 import { freePort } from '../support/ports.ts';
 
 /** The compiled command beside the compiled tests. */
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
 /** Longer than this no process of a test may live, in milliseconds. */
 const longest = 60_000;

@@ -7,7 +7,7 @@ import { tap, udp } from '../../src/transport/index.ts';
 import { freePort } from '../support/ports.ts';
 import { aceExits, Lab } from './lab.ts';
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
 /** `ace-coap proxy` as a process of its own. */
 class ProxyProcess {

@@ -30,7 +30,14 @@ if (what === 'increment') {
   await store.close();
 } else if (what === 'put-until-killed') {
   for (let i = 0; ; i++) {
-    await Promise.all([store.put(`k/${i}`, utf8(`value ${i}`)), store.increment('n', 1)]);
+    const [key, pair, value] = [`k/${i}`, `pair/${i}`, utf8(`value ${i}`)];
+    await Promise.all([
+      store.batch([
+        { key: pair, value, expected: null },
+        { key, value, expiresAt: 1e12 },
+      ]),
+      store.increment('n', 1),
+    ]);
     process.stdout.write(`${i}\n`);
   }
 } else if (what === 'grow') {

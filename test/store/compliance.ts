@@ -1,26 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { utf8 } from '../../src/core/bytes.ts';
-import { type Store, StoreError } from '../../src/store/index.ts';
+import type { Store } from '../../src/store/index.ts';
+import { batchCompliance, sharedCompliance, timeCompliance } from './compliance-changes.ts';
+import { all, bytes, failsWith, type Place } from './compliance-support.ts';
 
-const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
-
-async function all(store: Store, prefix: string): Promise<[string, Uint8Array][]> {
-  const entries: [string, Uint8Array][] = [];
-  for await (const [key, value] of store.scan(prefix)) entries.push([key, value]);
-  return entries;
-}
-
-const failsWith =
-  (code: string) =>
-  (error: unknown): boolean =>
-    error instanceof StoreError && error.code === code;
-
-/** What every store does; `open` gives an empty one. */
-export function storeCompliance(name: string, open: () => Store | Promise<Store>): void {
+/** What every store does; `place` gives an empty one. `shared`: it may be opened several times. */
+export function storeCompliance(name: string, place: Place, { shared }: { readonly shared: boolean }): void {
   const test = (title: string, body: (store: Store) => Promise<void>): void => {
     it(title, async () => {
-      const store = await open();
+      const store = await place()();
       try {
         await body(store);
       } finally {
@@ -28,6 +17,10 @@ export function storeCompliance(name: string, open: () => Store | Promise<Store>
       }
     });
   };
+
+  batchCompliance(name, place);
+  timeCompliance(name, place);
+  if (shared) sharedCompliance(name, place);
 
   describe(`${name}: the Store contract`, () => {
     test('get: what was put, and undefined where nothing was', async (store) => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { open } from 'lmdb';
+import { open, type RootDatabase } from 'lmdb';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { lmdbStore, StoreError } from '../../src/store/index.ts';
 import { Turns } from '../../src/store/lmdb-turns.ts';
@@ -41,6 +41,10 @@ const next = async (of: AsyncGenerator<string, void>): Promise<string> => {
 const exit = (of: ChildProcess): Promise<void> =>
   of.exitCode !== null || of.signalCode !== null ? Promise.resolve() : new Promise((done) => of.once('exit', () => done()));
 
+const versionKey = Buffer.from('\0version');
+const openRaw = (folder: string): RootDatabase<Uint8Array, Uint8Array> =>
+  open({ path: folder, noSubdir: false, encoding: 'binary', keyEncoding: 'binary', useVersions: true });
+
 /** What opening throws. */
 function refusal(folder: string): StoreError {
   try {
@@ -52,7 +56,14 @@ function refusal(folder: string): StoreError {
   return assert.fail(`${folder} was opened`);
 }
 
-storeCompliance('lmdbStore', () => lmdbStore(freshFolder()));
+storeCompliance(
+  'lmdbStore',
+  () => {
+    const folder = freshFolder();
+    return (options) => lmdbStore(folder, options);
+  },
+  { shared: true },
+);
 
 describe('lmdbStore: files', () => {
   it('the folder is made with mode 0700, its files with 0600', async () => {
@@ -184,7 +195,13 @@ describe('lmdbStore: several processes', () => {
       for await (const line of output) if (line !== '') last = Number(line);
       await exit(process);
       const store = lmdbStore(folder);
-      for (let i = 0; i <= last; i++) assert.deepEqual(await store.get(`k/${i}`), utf8(`value ${i}`));
+      for (let i = 0; i <= last; i++) {
+        assert.deepEqual(await store.get(`k/${i}`), utf8(`value ${i}`));
+        assert.deepEqual(await store.get(`pair/${i}`), utf8(`value ${i}`));
+      }
+      let odd = 0;
+      for await (const [key] of store.scan('k/')) if ((await store.get(key.replace('k/', 'pair/'))) === undefined) odd++;
+      assert.equal(odd, 0, 'half a batch');
       assert.ok((await store.increment('n', 1)) >= last + 1);
       await store.close();
     }
@@ -265,13 +282,56 @@ describe('lmdbStore: what it refuses', () => {
   it('a store of a later version', async () => {
     const folder = freshFolder();
     await lmdbStore(folder).close();
-    const raw = open<Uint8Array, Uint8Array>({ path: folder, noSubdir: false, encoding: 'binary', keyEncoding: 'binary', useVersions: true });
-    const key = Buffer.from('\0version');
-    assert.equal(fromUtf8(raw.get(key)!), 'ace-coap store 1');
-    await raw.put(key, utf8('ace-coap store 2'), 1);
+    const raw = openRaw(folder);
+    assert.equal(fromUtf8(raw.get(versionKey)!), 'ace-coap store 2');
+    await raw.put(versionKey, utf8('ace-coap store 3'), 1);
     await raw.close();
     const later = refusal(folder);
     assert.equal(later.code, 'ERR_STORE_FORMAT');
-    assert.match(later.message, /expected store version 1, got 2/);
+    assert.match(later.message, /expected store version 2, got 3/);
+  });
+});
+
+describe('lmdbStore: layout', () => {
+  it('a store of version 1 becomes one of version 2 when it is opened, with all its entries', async () => {
+    const folder = freshFolder();
+    mkdirSync(folder);
+    const first = openRaw(folder);
+    await first.put(versionKey, utf8('ace-coap store 1'), 1);
+    await first.put(Buffer.from('\u0001kept'), utf8('value'), 2 ** 48);
+    await first.close();
+    const store = lmdbStore(folder, { env: { epoch: () => 100 } });
+    assert.deepEqual(await store.get('kept'), utf8('value'));
+    await store.put('ends', utf8('soon'), { expiresAt: 101 });
+    assert.equal(await store.compareAndSet('kept', utf8('value'), utf8('other')), true);
+    await store.close();
+    const second = openRaw(folder);
+    assert.equal(fromUtf8(second.get(versionKey)!), 'ace-coap store 2');
+    await second.close();
+    const later = lmdbStore(folder, { env: { epoch: () => 101 } });
+    assert.equal(await later.get('ends'), undefined);
+    assert.deepEqual(await later.get('kept'), utf8('other'));
+    await later.close();
+  });
+
+  it('what has ended leaves nothing in the file, however often its end was moved', async () => {
+    const folder = freshFolder();
+    let now = 1_000;
+    const store = lmdbStore(folder, { env: { epoch: () => now } });
+    const many = Array.from({ length: 300 }, (_, i) => `k/${i}`);
+    for (const expiresAt of [1_010, 1_030, 1_020]) await Promise.all(many.map((key) => store.put(key, utf8(key), { expiresAt })));
+    await store.batch(many.slice(0, 100).map((key) => ({ key, value: undefined })));
+    await store.put('stays', utf8('here'), { expiresAt: 5_000 });
+    now = 1_020;
+    for (let i = 0; i < 100; i++) await store.put('busy', utf8('x'));
+    await store.close();
+    const raw = openRaw(folder);
+    const left = [...raw.getKeys()].map((key) =>
+      Buffer.from(key)
+        .toString('latin1')
+        .replace(/ends\/.{8}/s, 'ends/'),
+    );
+    await raw.close();
+    assert.deepEqual(left, ['\0ends/\u0001stays', '\0version', '\u0001busy', '\u0001stays']);
   });
 });

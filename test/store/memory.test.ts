@@ -1,4 +1,4 @@
 import { memoryStore } from '../../src/store/index.ts';
 import { storeCompliance } from './compliance.ts';
 
-storeCompliance('memoryStore', memoryStore);
+storeCompliance('memoryStore', () => memoryStore, { shared: false });

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { ProtocolError } from '../../core/errors.ts';
 
-const main = fileURLToPath(new URL('../main.js', import.meta.url));
+/** This program. */
+const main = process.argv[1]!;
 
 /** `ace-coap as` or `ace-coap rs` in a process of its own, and what it logs. */
 export class ServerProcess {

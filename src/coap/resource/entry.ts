@@ -115,8 +115,8 @@ export class ResourceRequest {
 /** The owner's grip on a resource. */
 export interface ResourceHandle {
   readonly path: string;
-  /** The state changed: every observer gets an answer to its own request anew. */
-  changed(): void;
+  /** The state changed: every observer gets an answer to its own request anew. With `whom`: those whose request it picks, who alone see a change. */
+  changed(whom?: (request: Request) => boolean): void;
   readonly observers: number;
   /** Take the resource away. Observers hear 4.04. */
   remove(): void;
@@ -158,8 +158,8 @@ export class ResourceEntry implements ResourceHandle {
     return this.#observers.size;
   }
 
-  changed(): void {
-    for (const observer of [...this.#observers]) observer.run();
+  changed(whom?: (request: Request) => boolean): void {
+    for (const observer of [...this.#observers]) if (whom === undefined || whom(observer.request)) observer.run();
   }
 
   remove(): void {
@@ -275,7 +275,7 @@ export class ResourceEntry implements ResourceHandle {
 class Observer {
   readonly #entry: ResourceEntry;
   readonly #all: Set<Observer>;
-  readonly #request: Request;
+  readonly request: Request;
   readonly #reply: Reply;
   readonly #path: string;
   #format: number | undefined;
@@ -287,7 +287,7 @@ class Observer {
   constructor(entry: ResourceEntry, all: Set<Observer>, request: Request, reply: Reply, path: string) {
     this.#entry = entry;
     this.#all = all;
-    this.#request = { ...request, options: copyOptions(request.options), payload: request.payload.slice() };
+    this.request = { ...request, options: copyOptions(request.options), payload: request.payload.slice() };
     this.#reply = reply;
     this.#path = path;
     all.add(this);
@@ -300,7 +300,7 @@ class Observer {
       return;
     }
     this.#running = true;
-    this.#entry.answer(this.#request, this.#path, this.#entry.reader(this.#request.code), (response) => {
+    this.#entry.answer(this.request, this.#path, this.#entry.reader(this.request.code), (response) => {
       this.#running = false;
       if (this.#ended) return;
       this.#notify(response);

@@ -2,12 +2,13 @@ import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { attempt } from '../attempt.ts';
 import { CoapError } from '../errors.ts';
-import type { Handler, Layer, Request, Requester, Response, ResponseListener } from '../layer.ts';
+import type { Handler, Layer, Reply, Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { endpointKey, sameAssociation } from '../message/cache-key.ts';
 import { Code } from '../message/code.ts';
 import { OptionNumber, targetOptions, uintOf, uintOption } from '../message/option.ts';
 import type { AnswerFields } from './answer.ts';
 import { type ProblemDetails, problem } from './problem-details.ts';
+import { RateLimit } from './rate-limit.ts';
 
 /** Seconds that 4.29 is about without Max-Age (RFC 8516, Section 4). */
 const defaultMaxAge = 60;
@@ -22,15 +23,12 @@ export interface RequestRateOptions {
   readonly burst: number;
   /** Requests per second after that. */
   readonly rate: number;
-  /** Clients that are remembered, by their security association or else their address. Default 4,096; the one that was quiet for longest is forgotten. */
+  /** Clients that are remembered. Default 4,096; the one that was quiet for longest is forgotten. */
   readonly clients?: number;
-}
-
-interface Bucket {
-  tokens: number;
-  at: number;
-  /** 4.29 responses that may still be sent until the next request is let through. */
-  refusals: number;
+  /** Whom a request counts for; `undefined`: nobody. Default: its security association, or else its address. */
+  readonly key?: (request: Request) => string | undefined;
+  /** Hears of each refusal, and gives the response. Absent: it is given at once. */
+  readonly refuse?: (request: Request, reply: Reply, response: Response) => void;
 }
 
 /** 4.29 responses in a row to one client; after them it hears nothing (RFC 8516, Section 3). */
@@ -43,34 +41,26 @@ const mostRefusals = 4;
  * @see https://www.rfc-editor.org/rfc/rfc8516#section-3
  */
 export function requestRate(options: RequestRateOptions, env: Env): Layer & { stats(): { readonly clients: number } } {
-  const { burst, rate, clients = 4096 } = options;
+  const { burst, rate, clients = 4096, key = clientOf, refuse = (_request, reply, response) => reply.respond(response) } = options;
   if (!(burst >= 1) || !(rate > 0) || !(clients >= 1))
     throw new CoapError('ERR_COAP_PARAMETER', `expected burst and clients of at least 1 and a rate above 0, got ${burst}, ${clients} and ${rate}`);
-  /** In order of last use. A full bucket is no entry. */
-  const buckets = new Map<string, Bucket>();
-  const levelOf = (bucket: Bucket): number => Math.min(burst, bucket.tokens + ((env.now() - bucket.at) / 1000) * rate);
+  const limit = new RateLimit(env, { burst, rate, entries: clients });
   const inbound =
     (next: Handler): Handler =>
     (request, reply) => {
-      const client = request.association === undefined ? request.peer.address : endpointKey(request);
-      const before = buckets.get(client);
-      const level = before === undefined ? burst : levelOf(before);
-      const refusals = level >= 1 ? mostRefusals : before!.refusals - 1;
-      buckets.delete(client);
-      buckets.set(client, { tokens: level >= 1 ? level - 1 : level, at: env.now(), refusals });
-      if (buckets.size > clients) buckets.delete(buckets.keys().next().value!);
-      if (level >= 1) {
-        next(request, reply);
-        return;
+      const client = key(request);
+      const wait = client === undefined ? 0 : limit.take(client);
+      if (wait === 0) next(request, reply);
+      else {
+        const suppress = limit.refusals(client!) > mostRefusals;
+        refuse(request, reply, { code: Code.TooManyRequests, options: [uintOption(OptionNumber.MaxAge, wait)], payload: new Uint8Array(0), suppress });
       }
-      const maxAge = Math.max(1, Math.ceil((1 - level) / rate));
-      reply.respond({ code: Code.TooManyRequests, options: [uintOption(OptionNumber.MaxAge, maxAge)], payload: new Uint8Array(0), suppress: refusals < 0 });
     };
-  const stats = (): { readonly clients: number } => {
-    for (const [client, bucket] of buckets) if (levelOf(bucket) >= burst) buckets.delete(client);
-    return { clients: buckets.size };
-  };
-  return { name: 'request-rate', outbound: (next) => next, inbound, stats };
+  return { name: 'request-rate', outbound: (next) => next, inbound, stats: () => ({ clients: limit.size }) };
+}
+
+function clientOf(request: Request): string {
+  return request.association === undefined ? request.peer.address : endpointKey(request);
 }
 
 /** A request that is like one that was answered with 4.29, too early. Nothing was sent. */

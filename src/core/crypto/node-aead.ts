@@ -1,6 +1,6 @@
 import { type CipherGCMTypes, createCipheriv, createDecipheriv } from 'node:crypto';
 import { checkSealing, openingFailed } from './aead-parameters.ts';
-import { HotCcm } from './node-hot-ccm.ts';
+import { HotCcm, outsideHeap } from './node-hot-ccm.ts';
 import type { Aead, CipherParameters } from './provider.ts';
 
 /** Most keys whose cipher objects (about 1.5 KB each) are kept. */
@@ -11,6 +11,13 @@ const coldUses = 2;
 // An empty array may have no memory behind it; OpenSSL's CCM takes that for the announcement of a length, not for a message.
 const nothing = Buffer.alloc(1).subarray(0, 0);
 const inMemory = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? nothing : bytes);
+
+/** As OpenSSL calls them, by the length of the key. A name that is put together for each message is also looked up as if it were new. */
+const cipherNames: Readonly<Record<CipherParameters['mode'], Readonly<Record<number, string>>>> = {
+  gcm: { 16: 'aes-128-gcm', 24: 'aes-192-gcm', 32: 'aes-256-gcm' },
+  ccm: { 16: 'aes-128-ccm', 32: 'aes-256-ccm' },
+  'chacha20-poly1305': { 32: 'chacha20-poly1305' },
+};
 
 /** Any AEAD by OpenSSL, with cipher objects that are made anew for each message. Of a class, so that many keys take little memory. */
 class OpensslAead implements Aead {
@@ -31,14 +38,13 @@ class OpensslAead implements Aead {
   }
 
   get #cipher(): CipherGCMTypes {
-    const { mode } = this.#parameters;
-    return (mode === 'chacha20-poly1305' ? mode : `aes-${this.key.length * 8}-${mode}`) as CipherGCMTypes;
+    return cipherNames[this.#parameters.mode][this.key.length] as CipherGCMTypes;
   }
 
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
     checkSealing(this.#parameters, nonce, plaintext);
     const { tagLength } = this;
-    const sealing = createCipheriv(this.#cipher, this.key, nonce, { authTagLength: tagLength });
+    const sealing = createCipheriv(this.#cipher, outsideHeap(this.key), nonce, { authTagLength: tagLength });
     sealing.setAAD(inMemory(aad), { plaintextLength: plaintext.length });
     const sealed = new Uint8Array(plaintext.length + tagLength);
     sealed.set(sealing.update(inMemory(plaintext)));
@@ -52,7 +58,7 @@ class OpensslAead implements Aead {
     const length = ciphertext.length - tagLength;
     if (length < 0 || nonce.length !== nonceLength) throw openingFailed();
     try {
-      const opening = createDecipheriv(this.#cipher, this.key, nonce, { authTagLength: tagLength });
+      const opening = createDecipheriv(this.#cipher, outsideHeap(this.key), nonce, { authTagLength: tagLength });
       opening.setAuthTag(ciphertext.subarray(length));
       opening.setAAD(inMemory(aad), { plaintextLength: length });
       const plaintext = new Uint8Array(opening.update(inMemory(ciphertext.subarray(0, length))));

@@ -4,6 +4,16 @@ import { carve } from '../bytes.ts';
 /** Messages above this size gain nothing: there OpenSSL's own CCM is faster. */
 export const largestHotMessage = 2048;
 
+/** By length. */
+const keyRooms: Uint8Array[] = [];
+
+/** A key for the next call of native code, which would move the key itself out of the heap, and so make it ten times as large for good. */
+export function outsideHeap(key: Uint8Array): Uint8Array {
+  const room = (keyRooms[key.length] ??= new Uint8Array(new ArrayBuffer(key.length)));
+  room.set(key);
+  return room;
+}
+
 const noIv = Buffer.alloc(0);
 const zeroIv = Buffer.alloc(16);
 const block = 16;
@@ -37,8 +47,8 @@ export class HotCcm {
   #used = 0;
 
   constructor(keyBits: number, key: Uint8Array, nonceLength: number, tagLength: number) {
-    this.#ecb = createCipheriv(`aes-${keyBits}-ecb`, key, noIv).setAutoPadding(false);
-    this.#cbc = createCipheriv(`aes-${keyBits}-cbc`, key, zeroIv).setAutoPadding(false);
+    this.#ecb = createCipheriv(`aes-${keyBits}-ecb`, outsideHeap(key), noIv).setAutoPadding(false);
+    this.#cbc = createCipheriv(`aes-${keyBits}-cbc`, outsideHeap(key), zeroIv).setAutoPadding(false);
     this.#nonceLength = nonceLength;
     this.#tagLength = tagLength;
     this.#group = new Uint8Array(nonceLength);

@@ -1,0 +1,12 @@
+import { type AuditEntry, parseEntry } from './entry.ts';
+import { auditFiles, linesOf } from './files.ts';
+
+/** The entries of an audit log, chain by chain in the order of their beginnings. Lines that are none are left out: `verifyAudit` tells of them. */
+export async function* readAudit(folder: string): AsyncGenerator<AuditEntry & { readonly chain: string }, void> {
+  for (const { path, chain } of await auditFiles(folder)) {
+    for await (const { text } of linesOf(path)) {
+      const entry = parseEntry(text);
+      if (entry !== undefined) yield { chain, ...entry };
+    }
+  }
+}
