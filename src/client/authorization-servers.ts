@@ -6,6 +6,7 @@ import {
   decodeTokenResponse,
   encodeIntrospectionRequest,
   encodeTokenRequest,
+  GrantType,
   type IntrospectionResponse,
   type ProfileAtClient,
   scopeText,
@@ -47,6 +48,8 @@ export interface AuthorizationServerRegistration {
   readonly credentials: unknown;
   /** URI of the introspection endpoint. Absent: `introspect` beside the token endpoint. */
   readonly introspection?: string;
+  /** What it wants to be shown beside the channel (RFC 6749, Section 2.3.1). */
+  readonly clientSecret?: Uint8Array;
   /** Seconds that its tokens are good for, when it does not say so with each (RFC 9200, Section 5.10.4). */
   readonly tokenLifetime?: number;
 }
@@ -74,6 +77,8 @@ export interface AuthorizationServersOptions {
   resolve(host: string, port: number, scheme: UriScheme): Promise<Peer>;
   readonly emit: Emit;
 }
+
+const grantNames: ReadonlyMap<number, string> = new Map(Object.entries(GrantType).map(([name, number]) => [number, name]));
 
 /** How often a request is sent again because other processes with the same keys overtook it by more than a replay window. */
 const replays = 2;
@@ -122,11 +127,15 @@ export class AuthorizationServers {
       ...(request.audience === undefined ? [] : [`audience ${request.audience}`]),
       ...(request.scope === undefined ? [] : [`scope ${scopeText(request.scope)}`]),
       ...(request.reqCnf === undefined ? [] : ['for the key in use']),
+      ...(request.grantType === undefined ? [] : [grantNames.get(request.grantType) ?? `grant ${request.grantType}`]),
     ];
     this.#step('token-request', `${server.registration.uri}: ${asked.join(', ') || 'the default'}`);
     // Whole seconds, as the AS counts them: better a little early than too late.
     const requestedAt = Math.floor(this.#options.env.epoch());
-    const answer = await this.#post(server, server.uri, encodeTokenRequest(request));
+    const { clientSecret } = server.registration;
+    const payload = encodeTokenRequest({ ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
+    // A code is good for one request: a second one would end what the first has brought.
+    const answer = await this.#post(server, server.uri, payload, request.code === undefined);
     const response = decodeTokenResponse(answer.payload);
     if (response.tokenType !== undefined && response.tokenType !== TokenType.PoP) {
       throw new AceError('ERR_ACE_TOKEN_TYPE', `expected a proof-of-possession token, got token_type ${response.tokenType}`, { responseCode: answer.code });
@@ -164,12 +173,12 @@ export class AuthorizationServers {
   }
 
   /** A protected POST that is answered by a protected 2.01. */
-  async #post(server: Server, uri: CoapUri, payload: Uint8Array): Promise<Response> {
+  async #post(server: Server, uri: CoapUri, payload: Uint8Array, idempotent = true): Promise<Response> {
     const peer = await this.#options.resolve(uri.host, uri.port, uri.scheme);
     const association = await this.#connect(server, peer);
     const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
     for (let attempt = 0; ; attempt++) {
-      const response = await this.#options.send({ code: Method.POST, options, payload, peer, association, idempotent: true });
+      const response = await this.#options.send({ code: Method.POST, options, payload, peer, association, idempotent });
       if (response.association === association) {
         if (response.code === Code.Created) return response;
         throw refused(response);

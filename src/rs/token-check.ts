@@ -12,7 +12,10 @@ export interface IssuerRegistration {
   /** Absolute URI of the token endpoint, as clients are told it. */
   readonly uri: string;
   /** What protects its tokens. A key that is here for one issuer must not be here for another. */
-  readonly tokenKeys: readonly TokenKey[];
+  readonly tokenKeys: readonly (TokenKey & {
+    /** Seconds since 1970 from which on it opens no token any more: the end of the last one that was made with it. Absent: never. */
+    readonly until?: number;
+  })[];
 }
 
 export interface TokenCheckOptions {
@@ -60,7 +63,7 @@ const wrapperCodes: ReadonlyMap<string, number> = new Map([
  * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.10.1.1
  */
 export function checkToken(token: Uint8Array, epoch: number, options: TokenCheckOptions): CheckedToken {
-  const { claims, issuer } = open(token, options.issuers);
+  const { claims, issuer } = open(token, epoch, options.issuers);
   if (claims.iss !== undefined && claims.iss !== issuer) {
     throw refuse('ERR_RS_ISSUER', Code.Unauthorized, 'expected iss to be the AS whose key protects the token, got another');
   }
@@ -78,9 +81,9 @@ export function checkToken(token: Uint8Array, epoch: number, options: TokenCheck
   return { claims, issuer, scope, permissions };
 }
 
-function open(token: Uint8Array, issuers: readonly IssuerRegistration[]): { readonly claims: ClaimsSet; readonly issuer: string } {
+function open(token: Uint8Array, epoch: number, issuers: readonly IssuerRegistration[]): { readonly claims: ClaimsSet; readonly issuer: string } {
   try {
-    const keys = issuers.flatMap((issuer) => issuer.tokenKeys);
+    const keys = issuers.flatMap((issuer) => issuer.tokenKeys).filter(({ until = Number.POSITIVE_INFINITY }) => epoch < until);
     const { claims, key } = openCwt(token, keys);
     return { claims, issuer: issuerName(issuers.find((issuer) => issuer.tokenKeys.includes(key))!) };
   } catch (error) {
