@@ -7,6 +7,7 @@ import {
   decodeTrlResponse,
   encodeIntrospectionRequest,
   encodeTokenRequest,
+  GrantType,
   type IntrospectionResponse,
   type ProfileAtClient,
   type RevocationList,
@@ -56,6 +57,8 @@ export interface AuthorizationServerRegistration {
   readonly introspection?: string;
   /** URI of the token revocation list. Absent: `revoke/trl` beside the token endpoint. */
   readonly revocationList?: string;
+  /** What it wants to be shown beside the channel (RFC 6749, Section 2.3.1). */
+  readonly clientSecret?: Uint8Array;
   /** Seconds that its tokens are good for, when it does not say so with each (RFC 9200, Section 5.10.4). */
   readonly tokenLifetime?: number;
 }
@@ -100,6 +103,7 @@ export interface AuthorizationServersOptions {
 interface ProtectedRequest extends Request {
   readonly association: SecurityAssociation;
 }
+const grantNames: ReadonlyMap<number, string> = new Map(Object.entries(GrantType).map(([name, number]) => [number, name]));
 
 /** How often a request is sent again because other processes with the same keys overtook it by more than a replay window. */
 const replays = 2;
@@ -150,11 +154,15 @@ export class AuthorizationServers {
       ...(request.audience === undefined ? [] : [`audience ${request.audience}`]),
       ...(request.scope === undefined ? [] : [`scope ${scopeText(request.scope)}`]),
       ...(request.reqCnf === undefined ? [] : ['for the key in use']),
+      ...(request.grantType === undefined ? [] : [grantNames.get(request.grantType) ?? `grant ${request.grantType}`]),
     ];
     this.#step('token-request', `${server.registration.uri}: ${asked.join(', ') || 'the default'}`);
     // Whole seconds, as the AS counts them: better a little early than too late.
     const requestedAt = Math.floor(this.#options.env.epoch());
-    const answer = await this.#post(server, server.uri, encodeTokenRequest(request));
+    const { clientSecret } = server.registration;
+    const payload = encodeTokenRequest({ ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
+    // A code is good for one request: a second one would end what the first has brought.
+    const answer = await this.#post(server, server.uri, payload, request.code === undefined);
     const response = decodeTokenResponse(answer.payload);
     if (response.tokenType !== undefined && response.tokenType !== TokenType.PoP) {
       throw new AceError('ERR_ACE_TOKEN_TYPE', `expected a proof-of-possession token, got token_type ${response.tokenType}`, { responseCode: answer.code });
@@ -238,10 +246,10 @@ export class AuthorizationServers {
   }
 
   /** A protected POST that is answered by a protected 2.01. */
-  async #post(server: Server, uri: CoapUri, payload: Uint8Array): Promise<Response> {
+  async #post(server: Server, uri: CoapUri, payload: Uint8Array, idempotent = true): Promise<Response> {
     const { peer, association } = await this.#reach(server, uri);
     const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
-    return this.#send({ code: Method.POST, options, payload, peer, association, idempotent: true }, Code.Created);
+    return this.#send({ code: Method.POST, options, payload, peer, association, idempotent }, Code.Created);
   }
 
   async #reach(server: Server, uri: CoapUri): Promise<Pick<ProtectedRequest, 'peer' | 'association'>> {

@@ -17,5 +17,6 @@ export { AceClient } from './ace-client.ts';
 export type { AsRequest, AuthorizationServerRegistration } from './authorization-servers.ts';
 export type { AceRequestInit, MethodName } from './errand.ts';
 export type { AceClientEvent, Step } from './events.ts';
+export type { AuthorizationGrant } from './grants.ts';
 export type { AceObserveInit, StoredObservation } from './observations.ts';
 export { AceResponse } from './response.ts';

@@ -164,7 +164,7 @@ export class AuthzInfo {
   /** The claims of a token: in it, or at the AS. */
   async #open(token: Uint8Array): Promise<OpenToken & { readonly opaque: boolean }> {
     try {
-      return { ...openToken(token, this.#options.check.issuers), opaque: false };
+      return { ...openToken(token, this.#options.env.epoch(), this.#options.check.issuers), opaque: false };
     } catch (error) {
       if (!(error instanceof AceError)) throw error;
       const told = await this.#options.introspections.open(token);

@@ -12,7 +12,10 @@ export interface IssuerRegistration {
   /** Absolute URI of the token endpoint, as clients are told it. */
   readonly uri: string;
   /** What protects its tokens. A key that is here for one issuer must not be here for another. */
-  readonly tokenKeys: readonly TokenKey[];
+  readonly tokenKeys: readonly (TokenKey & {
+    /** Seconds since 1970 from which on it opens no token any more: the end of the last one that was made with it. Absent: never. */
+    readonly until?: number;
+  })[];
 }
 
 export interface TokenCheckOptions {
@@ -87,9 +90,9 @@ export function checkClaims({ claims, issuer }: OpenToken, epoch: number, option
  *
  * @throws {AceError} `ERR_RS_TOKEN_FORMAT`, 4.00; `ERR_RS_TOKEN_PROTECTION`, 4.01
  */
-export function openToken(token: Uint8Array, issuers: readonly IssuerRegistration[]): OpenToken {
+export function openToken(token: Uint8Array, epoch: number, issuers: readonly IssuerRegistration[]): OpenToken {
   try {
-    const keys = issuers.flatMap((issuer) => issuer.tokenKeys);
+    const keys = issuers.flatMap((issuer) => issuer.tokenKeys).filter(({ until = Number.POSITIVE_INFINITY }) => epoch < until);
     const { claims, key } = openCwt(token, keys);
     return { claims, issuer: issuerName(issuers.find((issuer) => issuer.tokenKeys.includes(key))!) };
   } catch (error) {

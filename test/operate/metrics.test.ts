@@ -30,7 +30,17 @@ describe('metrics', () => {
   it('tokens by profile and scope; however many scopes there are, the time series are bounded', async () => {
     const metrics = await open();
     const issue = (scope: string): void =>
-      metrics.observe({ type: 'token-issued', token: 't', client: 'c', audience: 'rs1', scope, expiresIn: 1, profile: 2, update: false });
+      metrics.observe({
+        type: 'token-issued',
+        token: 't',
+        client: 'c',
+        audience: 'rs1',
+        scope,
+        expiresIn: 1,
+        profile: 2,
+        update: false,
+        grant: 'client_credentials',
+      });
     for (let i = 0; i < 1000; i++) issue(`scope${i}`);
     issue('x'.repeat(2000));
     const issued = await samples(metrics, 'ace_tokens_issued_total');
