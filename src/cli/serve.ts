@@ -26,6 +26,7 @@ import { type Listening, listenOn, untilStopped } from './listen.ts';
 import { Reload } from './reload.ts';
 import { addResources } from './resources.ts';
 import { paint } from './terminal.ts';
+import { followingOf } from './trl/lists.ts';
 
 export interface ServeFlags {
   /** Absent: as the configuration says, or `info`. */
@@ -183,8 +184,16 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
         paths: ({ resources }) => ['/authz-info', '/.well-known/core', ...resources.map((resource) => resource.path)],
         make: (config, { store, transports, emit }) => {
           const profiles = profilesOn(transports, { rs: config.dtls });
-          const rs = new ResourceServer({ ...config, parameters: config.transmission, store, profiles, emit });
+          const { revocation: _how, ...options } = config;
+          const following = followingOf(config, store);
+          const revocation = following === undefined ? {} : { revocation: following.revocation };
+          const rs = new ResourceServer({ ...options, ...revocation, parameters: config.transmission, store, profiles, emit });
           stop = addResources(rs, config.resources);
+          const close = rs.close.bind(rs);
+          rs.close = async () => {
+            await close();
+            await following?.close();
+          };
           return rs;
         },
         live: [],

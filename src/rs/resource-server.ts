@@ -27,6 +27,7 @@ import { ClientNonces } from './client-nonce.ts';
 import type { ResourceServerEvent, TokenEnd } from './events.ts';
 import { ExiCounters } from './exi.ts';
 import { guard } from './guard.ts';
+import { type IntrospectionOptions, Introspections } from './introspection.ts';
 import { pathForm, RefusalHints } from './refusal-hints.ts';
 import { type RevocationOptions, RevocationsAtRs } from './revocation.ts';
 import { Targets } from './targets.ts';
@@ -82,6 +83,8 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly qBlock?: QBlockOptions;
   /** Follow the token revocation lists of issuers (RFC 9770). Absent: a token is good until it ends. */
   readonly revocation?: RevocationOptions;
+  /** Ask the AS about tokens. Absent: a token says all by itself. */
+  readonly introspection?: IntrospectionOptions;
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
 }
@@ -104,6 +107,7 @@ export class ResourceServer {
   readonly #tokens: TokenTable;
   readonly #exi: ExiCounters;
   readonly #revocations: RevocationsAtRs;
+  readonly #introspections: Introspections;
   readonly #rate: RateLimit;
   readonly #authzInfo: AuthzInfo;
   readonly #router: Router;
@@ -141,6 +145,7 @@ export class ResourceServer {
       fault: this.#fault,
     });
     this.#exi = new ExiCounters({ store, env, limit: 4 * tokens });
+    this.#introspections = new Introspections(options.introspection, env);
     this.#revocations = new RevocationsAtRs({
       revocation: options.revocation,
       store,
@@ -148,6 +153,7 @@ export class ResourceServer {
       limit: limits.revoked ?? 10_000,
       leeway,
       tokens: () => this.#tokens,
+      forget: (issuer, hashes) => this.#introspections.drop(issuer, hashes),
       retire: (issuer, sequence) => void this.#exi.retire(issuer, sequence).catch(this.#fault),
       emit: this.#emit,
       fault: this.#fault,
@@ -159,6 +165,7 @@ export class ResourceServer {
       tokens: this.#tokens,
       exi: this.#exi,
       revocations: this.#revocations,
+      introspections: this.#introspections,
       rate: this.#rate,
       env,
       payload: limits.upload ?? 4096,
@@ -233,6 +240,7 @@ export class ResourceServer {
       writing: this.#tokens.writing,
       exi: this.#exi.size,
       revoked: this.#revocations.size,
+      introspections: this.#introspections.size,
       uploads: this.#authzInfo.pending,
       uploaders: this.#rate.size,
       observers: this.#router.stats().observers,
@@ -257,6 +265,7 @@ export class ResourceServer {
     await this.#endpoint?.close();
     this.#fresh?.close();
     await this.#revocations.close();
+    this.#introspections.close();
     await this.#tokens.close();
     this.#exi.close();
     await Promise.all(this.#profiles.map(({ rs }) => rs.close()));
@@ -352,7 +361,9 @@ function checkOptions(options: ResourceServerOptions, audiences: readonly string
   if (audiences.length === 0 || audiences.includes('')) throw refuse('audience', 'at least one name, and none of them empty');
   if (options.issuers.length === 0) throw refuse('issuers', 'at least one, got none');
   for (const issuer of options.issuers) if (issuer.tokenKeys.length === 0) throw refuse(`issuers: ${issuer.uri}: tokenKeys`, 'at least one, got none');
-  for (const name of Object.keys(options.revocation?.lists ?? {}))
-    if (!options.issuers.some((issuer) => issuerName(issuer) === name)) throw refuse(`revocation: lists: ${name}`, 'the name of an issuer, got another');
+  const asked = { 'revocation: lists': options.revocation?.lists, 'introspection: issuers': options.introspection?.issuers };
+  for (const [what, table] of Object.entries(asked))
+    for (const name of Object.keys(table ?? {}))
+      if (!options.issuers.some((issuer) => issuerName(issuer) === name)) throw refuse(`${what}: ${name}`, 'the name of an issuer, got another');
   if (new Set(options.issuers.map(issuerName)).size !== options.issuers.length) throw refuse('issuers', 'different ones, got one twice');
 }

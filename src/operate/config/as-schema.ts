@@ -39,6 +39,7 @@ export interface RawAs extends RawOperations, RawAudit {
   readonly clients: Readonly<Record<string, RawAsClient>>;
   readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
   readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number; readonly rate?: RawRates };
+  readonly revocation?: { readonly administrators?: readonly string[]; readonly poll?: number };
   readonly transmission?: RawTransmission;
 }
 
@@ -101,6 +102,7 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
       rate: optional(rates),
     }),
   ),
+  revocation: optional(section('the revocation list: administrators and poll', { administrators: optional(list('client', name)), poll: optional(seconds) })),
   transmission: optional(transmission),
   ...operations,
   ...audit,

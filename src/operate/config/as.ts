@@ -55,6 +55,12 @@ export interface AsConfig extends OperationsConfig {
   readonly limits: { readonly payload?: number; readonly pending?: number; readonly tokensPerClient?: number; readonly rate?: RatesConfig };
   /** Absent: there is no audit log. */
   readonly audit?: AuditConfig;
+  readonly revocation?: {
+    /** Clients that see the whole list. */
+    readonly administrators?: readonly string[];
+    /** Seconds until observers hear of what another process has revoked. */
+    readonly poll?: number;
+  };
   readonly transmission: TransmissionConfig;
 }
 
@@ -137,6 +143,7 @@ export function loadAsConfig(path: string): AsConfig {
       ...(raw.limits?.rate && { rate: ratesConfig(raw.limits.rate) }),
       ...(raw.limits?.tokens_per_client !== undefined && { tokensPerClient: raw.limits.tokens_per_client }),
     },
+    ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
   };
 }

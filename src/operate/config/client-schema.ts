@@ -9,8 +9,10 @@ import {
   profiles,
   type RawChannel,
   type RawDtlsOwn,
+  type RawRevocation,
   type RawTls,
   type RawTransmission,
+  revocation,
   type Schema,
   section,
   tlsOf,
@@ -25,6 +27,7 @@ export interface RawClient {
   readonly profiles?: readonly string[];
   readonly authorization_servers: readonly (RawChannel & { readonly uri: string })[];
   readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
+  readonly revocation?: RawRevocation;
   readonly transmission?: RawTransmission;
 }
 
@@ -35,5 +38,6 @@ export const clientSchema: Schema<RawClient> = section('the configuration of a c
   profiles: optional(profiles),
   authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, ...channel })),
   defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),
+  revocation: optional(revocation),
   transmission: optional(transmission),
 });

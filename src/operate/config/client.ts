@@ -3,7 +3,7 @@ import { clientSchema } from './client-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
-import { type ChannelConfig, ConfigReader, profileNumbers, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { type ChannelConfig, ConfigReader, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { readTls, type TlsConfig } from './tls.ts';
 
 export interface ClientConfig {
@@ -17,6 +17,8 @@ export interface ClientConfig {
   /** Seconds to wait for an answer. */
   readonly timeout?: number;
   readonly confirmable: boolean;
+  /** Follow the revocation list of each AS that has given a token. Absent: none is followed. */
+  readonly revocation?: RevocationConfig;
   readonly transmission: TransmissionConfig;
 }
 
@@ -54,6 +56,7 @@ export function loadClientConfig(path: string): ClientConfig {
     authorizationServers,
     ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),
     confirmable: raw.defaults?.confirmable ?? true,
+    ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
   };
 }

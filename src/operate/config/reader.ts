@@ -21,6 +21,14 @@ export interface TransmissionConfig {
   readonly probingRate?: number;
 }
 
+/** How revoked tokens are heard of. */
+export interface RevocationConfig {
+  /** `false`: by polling alone. */
+  readonly observe?: boolean;
+  /** Seconds after which the list is asked again. */
+  readonly interval?: number;
+}
+
 /** Scope names with a space between them, or the entries of an AIF: path and methods as a number (RFC 9237, Section 3). */
 export type ScopeConfig = string | readonly (readonly [path: string, methods: number])[];
 

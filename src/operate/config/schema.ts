@@ -263,3 +263,14 @@ export const transmission: Schema<RawTransmission> = section('transmission param
   nstart: optional(whole(1, 1000, 'exchanges')),
   probing_rate: optional(positive('bytes per second')),
 });
+
+/** How the token revocation list of an AS is followed (RFC 9770). */
+export interface RawRevocation {
+  readonly observe?: boolean;
+  readonly interval?: number;
+}
+
+export const revocation: Schema<RawRevocation> = section('how revoked tokens are heard of: observe and interval', {
+  observe: optional(yesNo),
+  interval: optional(seconds),
+});
