@@ -29,11 +29,11 @@ function token(client = lab.folder): ReturnType<typeof ace> {
   return ace(['token', '--audience', 'rs1', '--scope', 'r_temp', '--json', '--config', client]);
 }
 
-async function hangup(message: string): Promise<void> {
-  const before = lab.as.log().length;
-  lab.as.signal('SIGHUP');
+async function hangup(message: string, server = lab.as): Promise<void> {
+  const before = server.log().length;
+  server.signal('SIGHUP');
   await until(() =>
-    lab.as
+    server
       .log()
       .slice(before)
       .some(({ msg }) => msg === message),
@@ -105,6 +105,30 @@ describe('SIGHUP', () => {
     assert.ok(Number(refused?.['line']) > 1);
     writeFileSync(asYaml, text);
     assert.equal((await token()).code, 0);
+  });
+});
+
+describe('SIGHUP at a resource server', () => {
+  test('token keys roll over without an outage: old and new side by side, and what was accepted stays', async () => {
+    const rsYaml = join(lab.folder, 'rs.yaml');
+    const read = (): ReturnType<typeof ace> => ace(['get', lab.uri('/temperature'), '--config', lab.folder]);
+    assert.equal((await read()).code, 0);
+    writeFileSync(join(lab.folder, 'keys', 'as-rs1-token2.key'), `${'6b'.repeat(16)}\n`, { mode: 0o600 });
+    const key = (name: string, kid: string): string => `- { use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/${name}.key, kid: "${kid}" }`;
+    const both = (text: string, first: string, second: string): string => {
+      const line = /^( *)- \{ use: encrypt0.*\}$/m;
+      assert.match(text, line);
+      return text.replace(line, `$1${first}\n$1${second}`);
+    };
+    const [old, fresh] = [key('as-rs1-token', '01'), key('as-rs1-token2', '02')];
+    writeFileSync(rsYaml, both(readFileSync(rsYaml, 'utf8'), old, fresh));
+    await hangup('reloaded', lab.rs);
+    writeFileSync(asYaml, both(readFileSync(asYaml, 'utf8'), fresh, old));
+    await hangup('reloaded');
+    assert.equal((await read()).code, 0);
+    const newcomer = await ace(['get', lab.uri('/temperature'), '--config', join(lab.folder, 'client2.yaml')]);
+    assert.equal(newcomer.code, 0, newcomer.stderr);
+    assert.equal(lab.rs.log().filter(({ msg }) => msg === 'token-accepted').length, 2);
   });
 });
 
