@@ -38,7 +38,7 @@ export type {
   Source,
 } from './registration.ts';
 export { adminObjects } from './registration.ts';
-export { clientMap, resourceServerMap, tokenKeyMap } from './registration-codec.ts';
+export { clientMap, grantMap, resourceServerMap, tokenKeyMap } from './registration-codec.ts';
 export type { RegistryOptions } from './registry.ts';
 export { Registry } from './registry.ts';
 export type { RevocationsOptions, Revoked } from './revocations.ts';

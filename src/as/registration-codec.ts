@@ -77,7 +77,7 @@ export function tokenKeyMap({ key, ...fields }: TokenKey): CborMap {
   return writeKnownMap(tokenKeyFields, { ...fields, key: coseKeyMap(key) });
 }
 
-function grantMap(grant: GrantRegistration): CborMap {
+export function grantMap(grant: GrantRegistration): CborMap {
   const { audience, scope } = grant;
   return writeKnownMap(grantFields, { audience, scope: scopeOf(scope), ...(grant.default === undefined ? {} : { default: scopeOf(grant.default) }) });
 }

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LabProfile } from '../operate/index.ts';
+import { addAdmin } from './admin/program.ts';
 import { addAudit } from './audit/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
@@ -14,17 +15,12 @@ import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
 import { addTrl } from './trl/program.ts';
+import { each, examples, seconds } from './usage.ts';
 
 const labProfiles: readonly LabProfile[] = ['oscore', 'dtls-psk', 'dtls-rpk'];
 
 function profileOption(): Option {
   return new Option('--profile <profile>', 'what protects the messages').choices(labProfiles).default('oscore');
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
-  return value;
 }
 
 function wholeNumber(text: string): number {
@@ -37,20 +33,10 @@ function sequenceNumber(text: string): number {
   return Number(text);
 }
 
-/** For an option that may be given several times. */
-function each(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
-}
-
 function port(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (value < 1 || value > 65_535) throw new InvalidArgumentError('expected a port from 1 to 65535.');
   return value;
-}
-
-/** Below the options of a command: how it is used. */
-function examples(...lines: readonly string[]): string {
-  return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
 const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coaps, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
@@ -327,6 +313,13 @@ export function program(version: string): Command {
   addTrl(ace);
   addOscore(ace);
   addAudit(ace);
+  addAdmin(ace);
+  ace
+    .command('completion')
+    .argument('<shell>', 'bash, zsh or fish')
+    .description('print what completes commands and options in a shell')
+    .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
+    .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
   ace
     .command('decode')
     .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')

@@ -33,7 +33,7 @@ import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
-import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
+import { type AsRequest, type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
 import { type AceRequestInit, type Errand, errandOf, mayRepeat, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
 import { type AceObserveInit, encodeTarget, forgetObservation, listObservations, type StoredObservation, storedObservations } from './observations.ts';
@@ -252,6 +252,15 @@ export class AceClient {
    */
   revocationList(as?: string): RevocationList {
     return this.#servers.revocationList(as);
+  }
+
+  /**
+   * Ask an authorization server for something else than tokens, as its administrators do, under the protection that there is between it and this client.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer without protection, `ERR_ACE_AS_NOT_ALLOWED`
+   */
+  ask(request: AsRequest, init: DeadlineOptions & { readonly as?: string } = {}): Promise<Response> {
+    return this.#within(init, () => this.#servers.ask(init.as, request));
   }
 
   /**

@@ -67,6 +67,17 @@ export interface Granted {
   readonly expiresAt: number;
 }
 
+/** A request to an AS, beside those for tokens. */
+export interface AsRequest {
+  /** The last segment of its path, in place of that of the token endpoint. */
+  readonly name: string;
+  readonly code: number;
+  readonly contentFormat: number;
+  readonly payload: Uint8Array;
+  /** Carried out twice it does no more than once. */
+  readonly idempotent?: boolean;
+}
+
 interface Server {
   readonly registration: AuthorizationServerRegistration;
   readonly uri: CoapUri;
@@ -201,6 +212,19 @@ export class AuthorizationServers {
     return { code: Method.GET, options, payload: emptyBytes, peer, association };
   }
 
+  /**
+   * Ask for a resource beside the token endpoint, whatever it answers.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer that is not protected
+   */
+  async ask(uri: string | undefined, { name, contentFormat, ...request }: AsRequest): Promise<Response> {
+    const server = this.#find(uri);
+    const at = { ...server.uri, path: [...server.uri.path.slice(0, -1), name], query: [] };
+    const { peer, association } = await this.#reach(server, at);
+    const options = withOption(uriOptions(at, peer), uintOption(OptionNumber.ContentFormat, contentFormat));
+    return this.#exchange({ ...request, options, peer, association });
+  }
+
   #find(uri: string | undefined): Server {
     const found = uri === undefined ? (this.#servers.length === 1 ? this.#servers[0] : undefined) : this.#servers.find((server) => isSame(server.uri, uri));
     if (found !== undefined) return found;
@@ -227,12 +251,16 @@ export class AuthorizationServers {
 
   /** A protected request and its protected answer, of the code that means success. */
   async #send(request: ProtectedRequest, success: number): Promise<Response> {
+    const response = await this.#exchange(request);
+    if (response.code === success) return response;
+    throw refused(response);
+  }
+
+  /** A protected request that is answered by a protected response. */
+  async #exchange(request: ProtectedRequest): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
       const response = await this.#options.send(request);
-      if (response.association === request.association) {
-        if (response.code === success) return response;
-        throw refused(response);
-      }
+      if (response.association === request.association) return response;
       if (attempt < replays && isReplayRefusal(response)) {
         this.#step('retry', 'the AS took the request for a replay');
         continue;

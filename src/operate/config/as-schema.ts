@@ -8,6 +8,8 @@ import {
   list,
   listen,
   name,
+  oneOf,
+  oneOrMore,
   optional,
   profiles,
   type RawChannel,
@@ -47,7 +49,12 @@ export interface RawAsClient extends RawChannel {
   readonly raw_public_key_file?: string;
   readonly profiles?: readonly string[];
   readonly grants: Readonly<Record<string, { readonly scope: RawScope; readonly default?: RawScope }>>;
+  readonly admin?: AdminWord | readonly AdminWord[];
 }
+
+export type AdminWord = 'all' | AdminObjectName;
+export const adminObjectNames = ['client', 'rs', 'key', 'policy', 'token', 'code'] as const;
+export type AdminObjectName = (typeof adminObjectNames)[number];
 
 export interface RawAsResourceServer extends RawChannel {
   readonly audiences: readonly string[];
@@ -61,6 +68,27 @@ export interface RawAsResourceServer extends RawChannel {
   readonly iss?: boolean;
 }
 
+export const asClientSchema: Schema<RawAsClient> = section('a client', {
+  ...channel,
+  raw_public_key_file: optional(filePath),
+  profiles: optional(profiles),
+  grants: table('grants by audience', name, section('a grant: scope and, optionally, default', { scope, default: optional(scope) })),
+  admin: optional(oneOrMore('an object of administration', oneOf<AdminWord>(['all', ...adminObjectNames]))),
+});
+
+export const asResourceServerSchema: Schema<RawAsResourceServer> = section('a resource server', {
+  audiences: list('audience', name),
+  ...channel,
+  raw_public_key_file: optional(filePath),
+  derivation_key_file: optional(filePath),
+  profiles: optional(profiles),
+  token_keys: list('token key', tokenKey),
+  scopes: optional(list('scope name', scopeName)),
+  token_lifetime: optional(seconds),
+  exi: optional(yesNo),
+  iss: optional(yesNo),
+});
+
 export const asSchema: Schema<RawAs> = section('the configuration of an authorization server', {
   listen,
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
@@ -68,32 +96,8 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
   issuer: optional(issuer),
   store: folderPath,
   token_lifetime: optional(seconds),
-  clients: table<RawAsClient>(
-    'clients by name',
-    name,
-    section('a client', {
-      ...channel,
-      raw_public_key_file: optional(filePath),
-      profiles: optional(profiles),
-      grants: table('grants by audience', name, section('a grant: scope and, optionally, default', { scope, default: optional(scope) })),
-    }),
-  ),
-  resource_servers: table<RawAsResourceServer>(
-    'resource servers by name',
-    name,
-    section('a resource server', {
-      audiences: list('audience', name),
-      ...channel,
-      raw_public_key_file: optional(filePath),
-      derivation_key_file: optional(filePath),
-      profiles: optional(profiles),
-      token_keys: list('token key', tokenKey),
-      scopes: optional(list('scope name', scopeName)),
-      token_lifetime: optional(seconds),
-      exi: optional(yesNo),
-      iss: optional(yesNo),
-    }),
-  ),
+  clients: table<RawAsClient>('clients by name', name, asClientSchema),
+  resource_servers: table<RawAsResourceServer>('resource servers by name', name, asResourceServerSchema),
   limits: optional(
     section('limits', {
       payload: optional(whole(64, 65_536, 'bytes')),
