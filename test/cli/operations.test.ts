@@ -68,6 +68,14 @@ describe('a server that is watched', () => {
   });
 });
 
+test('administration of the store itself has an entry, in a chain of its own', async () => {
+  await aceExits(0, ['admin', 'client', 'list', '--offline', '--config', lab.folder, '--json']);
+  const { stdout } = await aceExits(0, ['audit', 'show', join(lab.folder, 'audit'), '--event', 'administration', '--json']);
+  const [entry] = stdout.trim().split('\n');
+  const { actor, act, object } = JSON.parse(entry!) as Record<string, unknown>;
+  assert.deepEqual([actor, act, object], ['operator', 'list', 'client']);
+});
+
 describe('SIGHUP', () => {
   test('a new client is served, a log level holds, and what needs a restart is named', async () => {
     const text = readFileSync(asYaml, 'utf8');
@@ -144,12 +152,12 @@ describe('SIGTERM', () => {
     );
     const folder = join(lab.folder, 'audit');
     const files = readdirSync(folder);
-    assert.equal(files.length, 1);
+    assert.equal(files.length, 2);
     assert.equal(statSync(join(folder, files[0]!)).mode & 0o777, 0o600);
     const store = join(lab.folder, 'state', 'as');
     const { stdout } = await aceExits(0, ['audit', 'verify', folder, '--store', store, '--json']);
     const report = JSON.parse(stdout) as { readonly valid: boolean; readonly chains: readonly { readonly ended: boolean }[] };
-    assert.deepEqual([report.valid, report.chains.length, report.chains[0]?.ended], [true, 1, true]);
+    assert.deepEqual([report.valid, report.chains.map(({ ended }) => ended)], [true, [true, true]]);
     await lab.as.start();
     assert.equal((await token()).code, 0);
   });
@@ -163,7 +171,7 @@ describe('SIGTERM', () => {
     const { chains } = JSON.parse(stdout) as { readonly chains: readonly { readonly ended: boolean }[] };
     assert.deepEqual(
       chains.map(({ ended }) => ended),
-      [true, false, false],
+      [true, true, false, false],
     );
   });
 
