@@ -3,10 +3,10 @@ import { type CborKey, type CborMap, type CborValue, decode, encode } from '../c
 import { type CoseKey, coseKeyMap, decodeCoseKey } from '../core/cose/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { readKnownMap, writeKnownMap } from '../core/known-map.ts';
+import { AuthorizationServerError } from './error.ts';
 import type { GrantTypeName } from './grant-types.ts';
 import {
   type AdminObject,
-  AuthorizationServerError,
   type ClientRegistration,
   type GrantRegistration,
   type ResourceServerRegistration,
@@ -82,7 +82,7 @@ export function tokenKeyMap({ key, ...fields }: TimedTokenKey): CborMap {
   return writeKnownMap(tokenKeyFields, { ...fields, key: coseKeyMap(key) });
 }
 
-function grantMap(grant: GrantRegistration): CborMap {
+export function grantMap(grant: GrantRegistration): CborMap {
   const { audience, scope } = grant;
   return writeKnownMap(grantFields, { audience, scope: scopeOf(scope), ...(grant.default === undefined ? {} : { default: scopeOf(grant.default) }) });
 }

@@ -5,8 +5,6 @@ import { type GrantTypeName, grantTypesOf } from './grant-types.ts';
 import { parseSlowHash } from './slow-hash.ts';
 import { checkTimes, type TimedTokenKey } from './token-keys.ts';
 
-export { AuthorizationServerError } from './error.ts';
-
 /** What an administrator may have to do with. */
 export const adminObjects = ['client', 'rs', 'key', 'policy', 'token', 'code'] as const;
 export type AdminObject = (typeof adminObjects)[number];

@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LabProfile } from '../operate/index.ts';
+import { addAdmin } from './admin/program.ts';
+import { addAudit } from './audit/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
@@ -12,17 +14,13 @@ import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
+import { addTrl } from './trl/program.ts';
+import { each, examples, seconds } from './usage.ts';
 
 const labProfiles: readonly LabProfile[] = ['oscore', 'dtls-psk', 'dtls-rpk'];
 
 function profileOption(): Option {
   return new Option('--profile <profile>', 'what protects the messages').choices(labProfiles).default('oscore');
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
-  return value;
 }
 
 function wholeNumber(text: string): number {
@@ -35,20 +33,10 @@ function sequenceNumber(text: string): number {
   return Number(text);
 }
 
-/** For an option that may be given several times. */
-function each(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
-}
-
 function port(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (value < 1 || value > 65_535) throw new InvalidArgumentError('expected a port from 1 to 65535.');
   return value;
-}
-
-/** Below the options of a command: how it is used. */
-function examples(...lines: readonly string[]): string {
-  return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
 const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coaps, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
@@ -56,7 +44,8 @@ const configHelp = 'lab folder or client.yaml; without it the request goes as pl
 
 const secretHelp = `
 A PSK and its identity are text, hex:00ff10, or @file: a file's bytes as they are, unless it begins with hex: or text:. Others can see what stands on a command
-line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent.`;
+line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent. With SSLKEYLOGFILE, the keys of coaps sessions go to that
+file, for Wireshark.`;
 
 /** The options of whatever connects over TLS or DTLS; with a configuration, in place of what stands there. */
 function tlsOptions(command: Command): Command {
@@ -77,7 +66,7 @@ function requestOptions(command: Command): Command {
     .option('-c, --config <path>', configHelp)
     .option('--oscore <file>', 'protect by the OSCORE context of this file (see: ace-coap oscore --help), without a token')
     .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
-    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port] or coaps://host[:port]')
     .option('--non', 'send as a Non-confirmable message')
     .option('--q-block', 'robust block-wise transfer (RFC 9177) where the server knows it; of most use with --non')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
@@ -202,8 +191,9 @@ export function program(version: string): Command {
       .command(name)
       .argument('<config>', `lab folder or ${name}.yaml`)
       .description(`run the ${what} in the foreground; Ctrl-C stops it`)
-      .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+      .addOption(new Option('--log-level <level>', 'what to log; absent: log_level of the file, or info').choices(['debug', 'info', 'warn', 'error', 'silent']))
       .option('--json', 'log JSON lines, also on a terminal')
+      .addHelpText('after', '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once; SIGHUP reads the file again.')
       .addHelpText('after', examples(`ace-coap ${name} lab`))
       .action(async (config: string, flags: ServeFlags) => (await import('./serve.ts'))[serve](config, flags));
   }
@@ -295,12 +285,24 @@ export function program(version: string): Command {
       .requiredOption('--audience <audience>', 'resource server the token is for')
       .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
       .option('--as <uri>', 'authorization server, where the configuration names several')
-      .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+      .option('--refresh', 'by the refresh token that came with the last token for this audience, which the store has')
+      .option('--code <code>', 'by an authorization code, in hex or base64url, @file, or - for standard input')
+      .option('--redirect-uri <uri>', 'with --code: the one that the code was asked for with')
+      .option('--username <name>', 'by the password of a resource owner: of --password-file, of ACE_COAP_PASSWORD, or asked for')
+      .option('--password-file <file>', 'file with the password, or - for standard input')
+      .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port] or coaps://host[:port]')
       .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
       .option('--json', 'print one JSON object')
       .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
   )
-    .addHelpText('after', examples('ace-coap token --audience rs1 --scope "r_temp w_led" --config lab'))
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap token --audience rs1 --scope "r_temp w_led" --config lab',
+        'ace-coap token --audience rs1 --code @code.txt --config lab',
+        'ace-coap token --audience rs1 --refresh --config lab',
+      ),
+    )
     .action(async (flags: TokenFlags) => (await import('./token.ts')).tokenCommand(flags));
   tlsOptions(
     ace
@@ -320,7 +322,16 @@ export function program(version: string): Command {
       ),
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
+  addTrl(ace);
   addOscore(ace);
+  addAudit(ace);
+  addAdmin(ace);
+  ace
+    .command('completion')
+    .argument('<shell>', 'bash, zsh or fish')
+    .description('print what completes commands and options in a shell')
+    .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
+    .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
   ace
     .command('decode')
     .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')

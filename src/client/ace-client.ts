@@ -1,4 +1,14 @@
-import { AceError, GrantType, type IntrospectionResponse, type Profile, type ProfileAtClient, type Scope, type TokenResponse } from '../ace/index.ts';
+import {
+  AceError,
+  type FollowOptions,
+  GrantType,
+  type IntrospectionResponse,
+  type Profile,
+  type ProfileAtClient,
+  type RevocationList,
+  type Scope,
+  type TokenResponse,
+} from '../ace/index.ts';
 import {
   CoapError,
   Code,
@@ -24,7 +34,7 @@ import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
-import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
+import { type AsRequest, type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
 import { type AceRequestInit, type Errand, errandOf, mayRepeat, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
 import { type AuthorizationGrant, grantParameters, KeptRefreshTokens } from './grants.ts';
@@ -54,6 +64,8 @@ export interface AceClientOptions {
   readonly qBlock?: QBlockOptions;
   /** Seconds before the end of a token from which on it is renewed, at most a tenth of its lifetime; 30 when absent, 0: never. */
   readonly renewal?: number;
+  /** Follow the token revocation list of each AS that has given a token (RFC 9770), and forget what is revoked. Absent: the RS says so when it is used. */
+  readonly revocation?: FollowOptions;
   readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
@@ -118,6 +130,7 @@ export class AceClient {
       profiles: this.#profiles,
       env,
       send,
+      observe: (request, init) => this.#endpoint.observe(request, init),
       resolve: (host, port, scheme) => this.#resolve(host, port, scheme),
       emit: this.#emit,
     });
@@ -129,6 +142,7 @@ export class AceClient {
       authzInfo: (options.paths?.authzInfo ?? '/authz-info').split('/').filter((segment) => segment !== ''),
       renewal: options.renewal ?? 30,
       limit: options.limits?.sessions ?? 256,
+      ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
       send,
       emit: this.#emit,
     });
@@ -210,12 +224,13 @@ export class AceClient {
   }
 
   /**
-   * Ask an AS for a token, which is not kept. A refresh token that comes with it is.
+   * Ask an AS for a token, which is not kept: one as the first profile of this client would ask for. A refresh token that comes with it is kept.
    *
    * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`, `ERR_ACE_EXPIRY`; `ERR_ACE_NO_REFRESH_TOKEN` with `refresh` when there is none
    */
   token(init: TokenInit = {}): Promise<TokenResponse> {
     const { audience, scope, cnonce } = init;
+    const [first] = this.#profiles.values();
     return this.#within(init, async () => {
       const { uri: as } = this.#servers.choose(init.as);
       const place = tokenRefreshKey(as, audience);
@@ -229,6 +244,7 @@ export class AceClient {
         ...(audience === undefined ? {} : { audience }),
         ...(scope === undefined ? {} : { scope }),
         ...(cnonce === undefined ? {} : { cnonce }),
+        ...first!.request(undefined),
         ...(kept === undefined ? grantParameters(init.grant) : { grantType: GrantType.refresh_token, refreshToken: kept.token }),
       });
       const token = response.refreshToken;
@@ -244,6 +260,26 @@ export class AceClient {
    */
   introspect(token: Uint8Array, init: DeadlineOptions & { readonly as?: string } = {}): Promise<IntrospectionResponse> {
     return this.#within(init, () => this.#servers.introspect(init.as, token));
+  }
+
+  /**
+   * The token revocation list of an AS, as far as it pertains to this client: for a resource server, with a client that has its credentials, what it follows.
+   *
+   * @param as - URI of the token endpoint; absent: the only one
+   * @throws {AceError} `ERR_ACE_AS_NOT_ALLOWED`
+   * @see https://www.rfc-editor.org/rfc/rfc9770#section-6
+   */
+  revocationList(as?: string): RevocationList {
+    return this.#servers.revocationList(as);
+  }
+
+  /**
+   * Ask an authorization server for something else than tokens, as its administrators do, under the protection that there is between it and this client.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer without protection, `ERR_ACE_AS_NOT_ALLOWED`
+   */
+  ask(request: AsRequest, init: DeadlineOptions & { readonly as?: string } = {}): Promise<Response> {
+    return this.#within(init, () => this.#servers.ask(init.as, request));
   }
 
   /**

@@ -4,15 +4,20 @@ import {
   decodeError,
   decodeIntrospectionResponse,
   decodeTokenResponse,
+  decodeTrlResponse,
   encodeIntrospectionRequest,
   encodeTokenRequest,
   GrantType,
   type IntrospectionResponse,
   type ProfileAtClient,
+  type RevocationList,
   scopeText,
   type TokenRequest,
   type TokenResponse,
   TokenType,
+  type TrlQuery,
+  type TrlResponse,
+  trlQueryArguments,
 } from '../ace/index.ts';
 import {
   type CoapUri,
@@ -27,12 +32,14 @@ import {
   type Request,
   type Response,
   type SecurityAssociation,
+  sortOptions,
   type UriScheme,
   uintOf,
   uintOption,
   uriOptions,
   withOption,
 } from '../coap/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Emit } from './events.ts';
@@ -50,6 +57,8 @@ export interface AuthorizationServerRegistration {
   readonly introspection?: string;
   /** What it wants to be shown beside the channel (RFC 6749, Section 2.3.1). */
   readonly clientSecret?: Uint8Array;
+  /** URI of the token revocation list. Absent: `revoke/trl` beside the token endpoint. */
+  readonly revocationList?: string;
   /** Seconds that its tokens are good for, when it does not say so with each (RFC 9200, Section 5.10.4). */
   readonly tokenLifetime?: number;
 }
@@ -61,10 +70,22 @@ export interface Granted {
   readonly expiresAt: number;
 }
 
+/** A request to an AS, beside those for tokens. */
+export interface AsRequest {
+  /** The last segment of its path, in place of that of the token endpoint. */
+  readonly name: string;
+  readonly code: number;
+  readonly contentFormat: number;
+  readonly payload: Uint8Array;
+  /** Carried out twice it does no more than once. */
+  readonly idempotent?: boolean;
+}
+
 interface Server {
   readonly registration: AuthorizationServerRegistration;
   readonly uri: CoapUri;
   readonly introspection: CoapUri;
+  readonly revocationList: CoapUri;
   readonly profile: ProfileAtClient;
   association: Promise<SecurityAssociation> | undefined;
 }
@@ -74,11 +95,15 @@ export interface AuthorizationServersOptions {
   readonly profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly env: Env;
   send(request: Request): Promise<Response>;
+  observe(request: Request, options: { readonly signal: AbortSignal }): AsyncIterable<Response>;
   resolve(host: string, port: number, scheme: UriScheme): Promise<Peer>;
   readonly emit: Emit;
 }
 
 const grantNames: ReadonlyMap<number, string> = new Map(Object.entries(GrantType).map(([name, number]) => [number, name]));
+interface ProtectedRequest extends Request {
+  readonly association: SecurityAssociation;
+}
 
 /** How often a request is sent again because other processes with the same keys overtook it by more than a replay window. */
 const replays = 2;
@@ -100,9 +125,11 @@ export class AuthorizationServers {
           responseCode: Code.BadRequest,
         });
       }
-      const introspection =
-        registration.introspection === undefined ? { ...uri, path: [...uri.path.slice(0, -1), 'introspect'] } : parseUri(registration.introspection);
-      return { registration, uri, introspection, profile, association: undefined };
+      const beside = (given: string | undefined, ...path: readonly string[]): CoapUri =>
+        given === undefined ? { ...uri, path: [...uri.path.slice(0, -1), ...path] } : parseUri(given);
+      const introspection = beside(registration.introspection, 'introspect');
+      const revocationList = beside(registration.revocationList, 'revoke', 'trl');
+      return { registration, uri, introspection, revocationList, profile, association: undefined };
     });
   }
 
@@ -160,6 +187,52 @@ export class AuthorizationServers {
     return decodeIntrospectionResponse(answer.payload);
   }
 
+  /**
+   * The token revocation list of an AS, as far as it pertains to this client.
+   *
+   * @throws {AceError} `ERR_ACE_AS_NOT_ALLOWED`. What the list gives fails with `ERR_ACE_REFUSED`, `ERR_ACE_FORMAT` or a `CoapError`
+   * @see https://www.rfc-editor.org/rfc/rfc9770#section-6
+   */
+  revocationList(uri: string | undefined): RevocationList {
+    const server = this.#find(uri);
+    return {
+      query: async (query) => {
+        const request = await this.#listRequest(server, query);
+        return readList(await this.#send(request, Code.Content));
+      },
+      observe: (query, signal) => this.#observeList(server, query, signal),
+    };
+  }
+
+  async *#observeList(server: Server, query: TrlQuery, signal: AbortSignal): AsyncGenerator<TrlResponse, void, undefined> {
+    const request = await this.#listRequest(server, query);
+    for await (const response of this.#options.observe(request, { signal })) {
+      if (response.association !== request.association) throw unprotected(response);
+      if (response.code !== Code.Content) throw refused(response);
+      yield readList(response);
+    }
+  }
+
+  async #listRequest(server: Server, query: TrlQuery): Promise<ProtectedRequest> {
+    const uri = { ...server.revocationList, query: trlQueryArguments(query) };
+    const { peer, association } = await this.#reach(server, uri);
+    const options = sortOptions([...uriOptions(uri, peer), uintOption(OptionNumber.Accept, ContentFormat.AceTrl)]);
+    return { code: Method.GET, options, payload: emptyBytes, peer, association };
+  }
+
+  /**
+   * Ask for a resource beside the token endpoint, whatever it answers.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer that is not protected
+   */
+  async ask(uri: string | undefined, { name, contentFormat, ...request }: AsRequest): Promise<Response> {
+    const server = this.#find(uri);
+    const at = { ...server.uri, path: [...server.uri.path.slice(0, -1), name], query: [] };
+    const { peer, association } = await this.#reach(server, at);
+    const options = withOption(uriOptions(at, peer), uintOption(OptionNumber.ContentFormat, contentFormat));
+    return this.#exchange({ ...request, options, peer, association });
+  }
+
   #find(uri: string | undefined): Server {
     const found = uri === undefined ? (this.#servers.length === 1 ? this.#servers[0] : undefined) : this.#servers.find((server) => isSame(server.uri, uri));
     if (found !== undefined) return found;
@@ -174,20 +247,33 @@ export class AuthorizationServers {
 
   /** A protected POST that is answered by a protected 2.01. */
   async #post(server: Server, uri: CoapUri, payload: Uint8Array, idempotent = true): Promise<Response> {
-    const peer = await this.#options.resolve(uri.host, uri.port, uri.scheme);
-    const association = await this.#connect(server, peer);
+    const { peer, association } = await this.#reach(server, uri);
     const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
+    return this.#send({ code: Method.POST, options, payload, peer, association, idempotent }, Code.Created);
+  }
+
+  async #reach(server: Server, uri: CoapUri): Promise<Pick<ProtectedRequest, 'peer' | 'association'>> {
+    const peer = await this.#options.resolve(uri.host, uri.port, uri.scheme);
+    return { peer, association: await this.#connect(server, peer) };
+  }
+
+  /** A protected request and its protected answer, of the code that means success. */
+  async #send(request: ProtectedRequest, success: number): Promise<Response> {
+    const response = await this.#exchange(request);
+    if (response.code === success) return response;
+    throw refused(response);
+  }
+
+  /** A protected request that is answered by a protected response. */
+  async #exchange(request: ProtectedRequest): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
-      const response = await this.#options.send({ code: Method.POST, options, payload, peer, association, idempotent });
-      if (response.association === association) {
-        if (response.code === Code.Created) return response;
-        throw refused(response);
-      }
+      const response = await this.#options.send(request);
+      if (response.association === request.association) return response;
       if (attempt < replays && isReplayRefusal(response)) {
         this.#step('retry', 'the AS took the request for a replay');
         continue;
       }
-      throw new AceError('ERR_ACE_REFUSED', `the AS answered ${formatCode(response.code)} without protection`, { responseCode: response.code });
+      throw unprotected(response);
     }
   }
 
@@ -205,6 +291,16 @@ export class AuthorizationServers {
   #step(step: 'token-request' | 'token-response' | 'retry', detail: string): void {
     this.#options.emit({ type: 'step', step, detail });
   }
+}
+
+function readList(response: Response): TrlResponse {
+  const format = uintOf(response.options, OptionNumber.ContentFormat);
+  if (format === ContentFormat.AceTrl) return decodeTrlResponse(response.payload);
+  throw new AceError('ERR_ACE_FORMAT', `expected Content-Format 262 (application/ace-trl+cbor), got ${format ?? 'none'}`, { responseCode: response.code });
+}
+
+function unprotected(response: Response): AceError {
+  return new AceError('ERR_ACE_REFUSED', `the AS answered ${formatCode(response.code)} without protection`, { responseCode: response.code });
 }
 
 function refused(response: Response): AceError {

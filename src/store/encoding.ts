@@ -7,8 +7,9 @@ export const longestKey = 1_000;
 /** The largest value, in bytes: room for a token with its keys many times over, and a bound for what a caller passes on from a peer. */
 export const largestValue = 1_048_576;
 
-/** The most changes of a batch. */
-export const largestBatch = 1_000;
+/** The most changes of a batch, and the bytes of all their values. */
+const largestBatch = 1_000;
+const heaviestBatch = 16_777_216;
 
 /** The largest step of a counter: 2^40, as many numbers as OSCORE has for one key. */
 const largestStep = 0x100_0000_0000;
@@ -101,7 +102,6 @@ export function checkStep(by: number): void {
 /** A change of a batch, checked and copied. */
 export interface CheckedChange {
   readonly key: string;
-  readonly bytes: Uint8Array;
   readonly value: Uint8Array | undefined;
   readonly expiresAt: number;
   /** Absent: whatever there is. */
@@ -111,15 +111,16 @@ export interface CheckedChange {
 /** @throws {StoreError} `ERR_STORE_KEY`, also for a key that stands in it twice, `ERR_STORE_VALUE`, `ERR_STORE_EXPIRY`, `ERR_STORE_BATCH` */
 export function checkBatch(changes: readonly Change[]): CheckedChange[] {
   if (changes.length > largestBatch) throw new StoreError('ERR_STORE_BATCH', `expected a batch of at most ${largestBatch} changes, got ${changes.length}`);
+  const bytes = changes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+  if (bytes > heaviestBatch) throw new StoreError('ERR_STORE_BATCH', `expected a batch of at most ${heaviestBatch} bytes, got ${bytes}`);
   const keys = new Set<string>();
   return changes.map((change) => {
     const { key, value, expected } = change;
-    const bytes = encodeKey(key);
+    encodeKey(key);
     if (keys.has(key)) throw new StoreError('ERR_STORE_KEY', `expected each key once in a batch, got "${key}" again`);
     keys.add(key);
     return {
       key,
-      bytes,
       value: value && copyValue(value),
       expiresAt: endOf(change),
       ...(expected !== undefined && { expected: { value: expected === null ? undefined : new Uint8Array(expected) } }),

@@ -12,5 +12,7 @@
 export type { StoreOptions } from './clock.ts';
 export { lmdbStore } from './lmdb.ts';
 export { memoryStore } from './memory.ts';
+export { postgresStore } from './postgres.ts';
+export type { PostgresOptions } from './postgres-database.ts';
 export type { Change, PutOptions, ScanOptions, Store } from './store.ts';
 export { StoreError } from './store.ts';

@@ -16,8 +16,9 @@ const storeVersion = 2;
 
 const versionText = 'ace-coap store ';
 
-/** Commits of this process from one removal of what has ended to the next. Each removes more than so many commits can add, as long as they are of a few changes. */
-const commitsToSweep = 16;
+/** Each entry that ends pays for the removal of two that have ended: these are how many are removed at once, at least and at most. */
+const leastSwept = 64;
+const mostSwept = 512;
 
 /** Processes that may read at once. A reader's slot is freed when its process ends, however it ends. */
 const readers = 512;
@@ -34,7 +35,7 @@ export class SharedDatabase {
   readonly #identity: string;
   #database: Database | undefined;
   #users = 0;
-  #commitsToSweep = commitsToSweep;
+  #owed = 0;
   #closing: Promise<void> = Promise.resolve();
 
   private constructor(folder: string, identity: string, turns: Turns) {
@@ -70,15 +71,18 @@ export class SharedDatabase {
   /**
    * Write in a turn. What is asked for in one turn of the event loop shares a commit, and `write` has a snapshot of what all processes committed before.
    *
+   * @param ends - how many entries are written that end
    * @param now - what has ended by then is removed, bit by bit
    */
-  commit(now: number, write: () => Promise<boolean>): Promise<boolean> {
+  commit(ends: number, now: number, write: () => Promise<boolean>): Promise<boolean> {
     return this.turns.join(async () => {
       this.database.resetReadTxn();
       const written = write();
-      if (--this.#commitsToSweep <= 0) {
-        this.#commitsToSweep = commitsToSweep;
-        await Promise.all([written, sweep(this.database, now)]);
+      this.#owed += 2 * ends;
+      if (this.#owed >= leastSwept) {
+        const count = Math.min(this.#owed, mostSwept);
+        this.#owed -= count;
+        await Promise.all([written, sweep(this.database, now, count)]);
       }
       return written;
     });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { IF_EXISTS } from 'lmdb';
-import { concat, utf8 } from '../core/bytes.ts';
+import { concat, equalBytes, utf8 } from '../core/bytes.ts';
 import type { Database } from './lmdb-database.ts';
 import { databaseKey, own, versionKey } from './lmdb-key.ts';
 
@@ -29,9 +29,6 @@ export interface Write {
 /** A key with the version that has to stand under it; `null`: nothing. */
 export type Condition = readonly [key: Uint8Array, version: number | null];
 
-/** Entries that one sweep removes at most: it shares the commit of a change, which it must not hold up. */
-const mostSwept = 64;
-
 /** What stands under a key in the current snapshot, expired or not. */
 export function readEntry(database: Database, key: Uint8Array): Entry | undefined {
   const entry = database.getEntry(key);
@@ -52,7 +49,7 @@ export function decodeEntry(bytes: Uint8Array, version: number): Entry {
 export function writeEntries(database: Database, conditions: readonly Condition[], writes: readonly Write[]): Promise<boolean> {
   const ends = writes.map(({ key }) => readEntry(database, key)?.expiresAt ?? Number.POSITIVE_INFINITY);
   const [first, ...others] = writes;
-  if (first !== undefined && others.length === 0 && ends[0] === first.expiresAt && conditions.every(([key]) => key === first.key)) {
+  if (first !== undefined && others.length === 0 && ends[0] === first.expiresAt && conditions.every(([key]) => equalBytes(key, first.key))) {
     return writeOne(database, first, conditions[0]?.[1]);
   }
   return inBlock(database, conditions, () => {
@@ -66,11 +63,11 @@ export function writeEntries(database: Database, conditions: readonly Condition[
 }
 
 /** Remove the entries that ended first, at most so many, and what remembers the end of entries that have got another one since. */
-export async function sweep(database: Database, now: number): Promise<void> {
+export async function sweep(database: Database, now: number, most: number): Promise<void> {
   const start = databaseKey(own, endsPrefix);
   const end = endKey(now, Uint8Array.of(0xff));
   const removals: Promise<boolean>[] = [];
-  for (const ended of database.getKeys({ start, end, limit: mostSwept })) {
+  for (const ended of database.getKeys({ start, end, limit: most })) {
     const from = start.length + endLength;
     const key = Buffer.from(ended.subarray(from));
     const at = new DataView(ended.buffer, ended.byteOffset + start.length, endLength).getFloat64(0);

@@ -2,18 +2,12 @@ import { resolve } from 'node:path';
 import { compareBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { systemEnv } from '../core/env.ts';
 import { type StoreOptions, steadyEpoch } from './clock.ts';
-import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey, endOf, sameValue } from './encoding.ts';
+import { encodeKey } from './encoding.ts';
 import { type Database, SharedDatabase } from './lmdb-database.ts';
-import { type Condition, decodeEntry, type Entry, readEntry, type Write, writeEntries } from './lmdb-entry.ts';
+import { type Condition, decodeEntry, type Entry, readEntry, writeEntries } from './lmdb-entry.ts';
 import { callers, databaseKey } from './lmdb-key.ts';
+import { type Plan, planBatch, planCompareAndSet, planDelete, planIncrement, planPut } from './plan.ts';
 import { type Change, type PutOptions, type ScanOptions, type Store, StoreError } from './store.ts';
-
-interface Decision<T> {
-  readonly done: T;
-  readonly writes?: readonly Write[];
-}
-
-const stays = Number.POSITIVE_INFINITY;
 
 /**
  * A store in a folder, kept by LMDB: the default for every role.
@@ -51,48 +45,33 @@ class LmdbStore implements Store {
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
+    this.#check();
     return this.#alive(this.#read(this.#key(key)));
   }
 
   async put(key: string, value: Uint8Array, options?: PutOptions): Promise<void> {
-    const write = { key: this.#key(key), value: copyValue(value), expiresAt: endOf(options) };
-    await this.#commit(() => writeEntries(this.#database, [], [write]));
+    this.#check();
+    return this.#change(planPut(key, value, options));
   }
 
   async delete(key: string): Promise<boolean> {
-    const bytes = this.#key(key);
-    return this.#change([key], (read) => {
-      if (read(bytes) === undefined) return { done: false };
-      return { done: true, writes: [{ key: bytes, value: undefined, expiresAt: stays }] };
-    });
+    this.#check();
+    return this.#change(planDelete(key));
   }
 
   async compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined, options?: PutOptions): Promise<boolean> {
-    const write = { key: this.#key(key), value: next && copyValue(next), expiresAt: endOf(options) };
-    const wanted = expected && new Uint8Array(expected);
-    return this.#change([key], (read) => (sameValue(read(write.key), wanted) ? { done: true, writes: [write] } : { done: false }));
+    this.#check();
+    return this.#change(planCompareAndSet(key, expected, next, options));
   }
 
   async batch(changes: readonly Change[]): Promise<boolean> {
     this.#check();
-    const checked = checkBatch(changes).map((change) => ({ ...change, write: { ...change, key: databaseKey(callers, change.bytes) } }));
-    const conditions = checked.flatMap(({ key, write, expected }) => (expected ? [{ key, bytes: write.key, expected }] : []));
-    return this.#change(
-      conditions.map(({ key }) => key),
-      (read) => {
-        if (!conditions.every(({ bytes, expected }) => sameValue(read(bytes), expected.value))) return { done: false };
-        return { done: true, writes: checked.map(({ write }) => write) };
-      },
-    );
+    return this.#change(planBatch(changes));
   }
 
   async increment(key: string, by: number): Promise<number> {
-    const bytes = this.#key(key);
-    checkStep(by);
-    return this.#change([key], (read) => {
-      const before = decodeCounter(key, read(bytes));
-      return { done: before, writes: [{ key: bytes, value: encodeCounter(addToCounter(key, before, by)), expiresAt: stays }] };
-    });
+    this.#check();
+    return this.#change(planIncrement(key, by));
   }
 
   async *scan(
@@ -134,7 +113,6 @@ class LmdbStore implements Store {
   }
 
   #key(key: string): Uint8Array {
-    this.#check();
     return databaseKey(callers, encodeKey(key));
   }
 
@@ -152,36 +130,38 @@ class LmdbStore implements Store {
     return entry !== undefined && entry.expiresAt > steadyEpoch(this.#env) ? entry.value : undefined;
   }
 
-  /** `done` is the result; `writes` are made first where they are there, all of them or none, if what `decide` has read still stands. */
-  async #change<T>(keys: readonly string[], decide: (read: (key: Uint8Array) => Uint8Array | undefined) => Decision<T>): Promise<T> {
+  async #change<T>({ reads, decide }: Plan<T>): Promise<T> {
     const attempt = async (): Promise<T> => {
       for (;;) {
         const conditions: Condition[] = [];
         const { done, writes } = decide((key) => {
-          const entry = this.#read(key);
-          conditions.push([key, entry?.version ?? null]);
+          const bytes = this.#key(key);
+          const entry = this.#read(bytes);
+          conditions.push([bytes, entry?.version ?? null]);
           return this.#alive(entry);
         });
-        const absent = conditions.every(([, version]) => version === null);
-        if (writes === undefined || (absent && writes.every(({ value }) => value === undefined))) return done;
-        if (await this.#commit(() => writeEntries(this.#database, conditions, writes))) return done;
+        const absent = conditions.length > 0 && conditions.every(([, version]) => version === null);
+        if (writes.length === 0 || (absent && writes.every(({ value }) => value === undefined))) return done;
+        const entries = writes.map(({ key, value, expiresAt }) => ({ key: this.#key(key), value, expiresAt }));
+        const ends = entries.filter(({ expiresAt }) => expiresAt !== Number.POSITIVE_INFINITY).length;
+        if (await this.#commit(ends, () => writeEntries(this.#database, conditions, entries))) return done;
       }
     };
-    const before = keys.flatMap((key) => this.#queues.get(key) ?? []);
+    const before = reads.flatMap((key) => this.#queues.get(key) ?? []);
     const result = before.length > 0 ? Promise.all(before).then(attempt) : attempt();
     const tail = result.catch(() => undefined);
-    for (const key of keys) this.#queues.set(key, tail);
+    for (const key of reads) this.#queues.set(key, tail);
     try {
       return await result;
     } finally {
-      for (const key of keys) if (this.#queues.get(key) === tail) this.#queues.delete(key);
+      for (const key of reads) if (this.#queues.get(key) === tail) this.#queues.delete(key);
     }
   }
 
   /** lmdb gives the reason for a commit that failed in a promise of its own, which nobody else would hear. */
-  async #commit(write: () => Promise<boolean>): Promise<boolean> {
+  async #commit(ends: number, write: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await this.#shared.commit(steadyEpoch(this.#env), write);
+      return await this.#shared.commit(ends, steadyEpoch(this.#env), write);
     } catch (cause) {
       const commitError = (cause as { commitError?: Promise<unknown> }).commitError;
       throw this.#error('write', commitError ? await commitError.catch((why: unknown) => why) : cause);

@@ -1,7 +1,8 @@
 import { compareBytes, utf8 } from '../core/bytes.ts';
 import { systemEnv } from '../core/env.ts';
 import { type StoreOptions, steadyEpoch } from './clock.ts';
-import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey, endOf, sameValue } from './encoding.ts';
+import { encodeKey } from './encoding.ts';
+import { type Plan, planBatch, planCompareAndSet, planDelete, planIncrement, planPut } from './plan.ts';
 import { type Store, StoreError } from './store.ts';
 
 interface Entry {
@@ -22,15 +23,14 @@ export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
   let open = true;
   let writesToSweep = leastWrites;
 
-  const use = (key: string): void => {
+  const check = (): void => {
     if (!open) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
-    encodeKey(key);
   };
   const read = (key: string): Uint8Array | undefined => {
     const entry = entries.get(key);
     return entry !== undefined && entry.expiresAt > steadyEpoch(env) ? entry.value : undefined;
   };
-  const write = (key: string, value: Uint8Array | undefined, expiresAt: number = Number.POSITIVE_INFINITY): void => {
+  const write = (key: string, value: Uint8Array | undefined, expiresAt: number): void => {
     if (value === undefined) entries.delete(key);
     else entries.set(key, { value, expiresAt });
     if (--writesToSweep > 0) return;
@@ -38,52 +38,47 @@ export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
     for (const [old, entry] of entries) if (entry.expiresAt <= now) entries.delete(old);
     writesToSweep = Math.max(leastWrites, entries.size);
   };
+  const change = <T>({ decide }: Plan<T>): T => {
+    const { done, writes } = decide(read);
+    for (const { key, value, expiresAt } of writes) write(key, value, expiresAt);
+    return done;
+  };
+
   return {
     async get(key) {
-      use(key);
+      check();
+      encodeKey(key);
       const value = read(key);
       return value && new Uint8Array(value);
     },
 
     async put(key, value, options) {
-      use(key);
-      write(key, copyValue(value), endOf(options));
+      check();
+      change(planPut(key, value, options));
     },
 
     async delete(key) {
-      use(key);
-      const found = read(key) !== undefined;
-      entries.delete(key);
-      return found;
+      check();
+      return change(planDelete(key));
     },
 
     async compareAndSet(key, expected, next, options) {
-      use(key);
-      const copy = next && copyValue(next);
-      const end = endOf(options);
-      if (!sameValue(read(key), expected)) return false;
-      write(key, copy, end);
-      return true;
+      check();
+      return change(planCompareAndSet(key, expected, next, options));
     },
 
     async batch(changes) {
-      if (!open) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
-      const checked = checkBatch(changes);
-      for (const { key, expected } of checked) if (expected && !sameValue(read(key), expected.value)) return false;
-      for (const { key, value, expiresAt } of checked) write(key, value, expiresAt);
-      return true;
+      check();
+      return change(planBatch(changes));
     },
 
     async increment(key, by) {
-      use(key);
-      checkStep(by);
-      const before = decodeCounter(key, read(key));
-      write(key, encodeCounter(addToCounter(key, before, by)));
-      return before;
+      check();
+      return change(planIncrement(key, by));
     },
 
     async *scan(prefix, { after, limit = Number.POSITIVE_INFINITY } = {}) {
-      if (!open) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
+      check();
       const found: [key: string, bytes: Uint8Array, value: Uint8Array][] = [];
       const now = steadyEpoch(env);
       const start = after === undefined ? undefined : utf8(after);

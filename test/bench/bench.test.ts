@@ -53,6 +53,7 @@ describe('bench', () => {
         'oscore-unprotect',
         'token-request',
         'token-request-1',
+        'trl-observe',
         'cbor-encode-claims',
         'cbor-decode-claims',
         'cose-sign1-sign',

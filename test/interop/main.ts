@@ -1,13 +1,14 @@
 /**
  * Runs our endpoints against foreign ones, all on 127.0.0.1. What is missing of the others is installed first, by the name of its package.
  *
- *     npm run interop
+ *     npm run interop [-- PART OF A PATH ...]
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from '../support/fixtures.ts';
+import { startPostgres } from './postgres/server.ts';
 import {
   coapClient,
   coapServer,
@@ -19,8 +20,12 @@ import {
   provideNodeDtlsClient,
   provideOpenssl,
   providePion,
+  providePostgres,
+  provideTshark,
   ToolError,
 } from './tools.ts';
+
+const parts = process.argv.slice(2);
 
 try {
   console.log(`node ${process.versions.node}`);
@@ -34,17 +39,26 @@ try {
   console.log(`GnuTLS ${provideGnutls()}`);
   console.log(`node-dtls-client ${provideNodeDtlsClient()}`);
   console.log(`pion/dtls ${providePion()}`);
+  console.log(providePostgres());
+  console.log(`tshark ${provideTshark()}`);
 } catch (error) {
   if (!(error instanceof ToolError)) throw error;
   console.error(`interop: ${error.message}`);
   process.exit(1);
 }
 
-const here = dirname(fileURLToPath(import.meta.url));
+const here = join(dirname(fileURLToPath(import.meta.url)), '..');
 // The list comes from the sources: a case whose source is gone may still lie compiled in dist.
-const files = readdirSync(join(root, 'test', 'interop'))
-  .filter((name) => name.endsWith('.interop.ts'))
+const files = (readdirSync(join(root, 'test'), { recursive: true }) as string[])
+  .filter((name) => name.endsWith('.interop.ts') || name.endsWith('postgres.test.ts'))
   .map((name) => relative(process.cwd(), join(here, name.replace(/\.ts$/, '.js'))))
+  .filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)))
   .sort();
-const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], { stdio: 'inherit' });
-process.exit(run.status ?? 1);
+const postgres = await startPostgres();
+try {
+  const env = { ...process.env, ACE_TEST_POSTGRES: postgres.url };
+  const run = spawn(process.execPath, ['--enable-source-maps', '--test', ...files], { stdio: 'inherit', env });
+  process.exitCode = await new Promise<number>((done) => run.once('exit', (status) => done(status ?? 1)));
+} finally {
+  await postgres.close();
+}

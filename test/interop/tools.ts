@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { root } from '../support/fixtures.ts';
+import { findPostgres } from './postgres/server.ts';
 
 /** The version that the cases were proved with. */
 const aiocoapVersion = '0.4.17';
@@ -65,6 +66,14 @@ export function provideGnutls(): string {
   if (missing.length > 0) installPackages(`${missing.map(([command]) => command).join(' and ')} not found`, ...new Set(missing.map(([, name]) => name)));
   const version = /^gnutls-cli (\S+)/m.exec(run('gnutls-cli', '--version').text)?.[1];
   if (version === undefined) throw new ToolError('gnutls-cli does not tell its version: is it the one of GnuTLS?');
+  return version;
+}
+
+/** Wireshark on a command line, and its version. */
+export function provideTshark(): string {
+  if (!available('tshark')) installPackages('tshark not found', 'tshark');
+  const version = /^TShark \(Wireshark\) (\S+)/m.exec(run('tshark', '--version').text)?.[1];
+  if (version === undefined) throw new ToolError('tshark does not tell its version: is it the one of Wireshark?');
   return version;
 }
 
@@ -151,6 +160,14 @@ export function provideNodeCoap(): string {
   const file = join(root, 'node_modules', 'coap', 'package.json');
   if (!existsSync(file)) throw new ToolError('the npm package coap not found: run npm ci');
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** PostgreSQL's server, and its version. */
+export function providePostgres(): string {
+  if (findPostgres() === undefined) installPackages('PostgreSQL not found', 'postgresql');
+  const folder = findPostgres();
+  if (folder === undefined) throw new ToolError('postgresql was installed, and its programs are not where Debian keeps them');
+  return run(join(folder, 'postgres'), '--version').text.trim();
 }
 
 /** The newest that Node 20 runs. */

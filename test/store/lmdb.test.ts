@@ -323,7 +323,7 @@ describe('lmdbStore: layout', () => {
     await store.batch(many.slice(0, 100).map((key) => ({ key, value: undefined })));
     await store.put('stays', utf8('here'), { expiresAt: 5_000 });
     now = 1_020;
-    for (let i = 0; i < 100; i++) await store.put('busy', utf8('x'));
+    for (let i = 0; i < 400; i++) await store.put('busy', utf8('x'), { expiresAt: 9_000 });
     await store.close();
     const raw = openRaw(folder);
     const left = [...raw.getKeys()].map((key) =>
@@ -332,6 +332,6 @@ describe('lmdbStore: layout', () => {
         .replace(/ends\/.{8}/s, 'ends/'),
     );
     await raw.close();
-    assert.deepEqual(left, ['\0ends/\u0001stays', '\0version', '\u0001busy', '\u0001stays']);
+    assert.deepEqual(left, ['\0ends/\u0001stays', '\0ends/\u0001busy', '\0version', '\u0001busy', '\u0001stays']);
   });
 });

@@ -46,7 +46,7 @@ function identity(): { readonly uid?: number; readonly gid?: number } {
   return { uid: id('-u'), gid: id('-g') };
 }
 
-async function freePort(): Promise<number> {
+async function freeTcpPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const { port } = server.address() as { port: number };
@@ -66,7 +66,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   if (as.uid !== undefined) for (const path of [folder, passwordFile]) chownSync(path, as.uid, as.gid!);
   const make = ['--pgdata', data, '--username', user, '--pwfile', passwordFile, '--auth', 'scram-sha-256', '--encoding', 'UTF8', '--no-locale', '--no-sync'];
   execFileSync(join(programs, 'initdb'), make, { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
-  const port = await freePort();
+  const port = await freeTcpPort();
   const server = new Server(join(programs, 'postgres'), folder, data, port, as);
   await server.start();
   return server;
