@@ -35,7 +35,12 @@ export interface SessionFlags {
 
 interface Peers {
   readonly store: string;
-  readonly authorizationServers: readonly { readonly uri: string; readonly profile: number; readonly credentials: unknown }[];
+  readonly authorizationServers: readonly {
+    readonly uri: string;
+    readonly profile: number;
+    readonly credentials: unknown;
+    readonly clientSecret?: Uint8Array;
+  }[];
   readonly transmission: TransmissionConfig;
   readonly tls: TlsClientOptions;
   /** Numbers of profiles, the preferred one first. */

@@ -1,12 +1,11 @@
 import { resolve } from 'node:path';
-import type { TokenKey } from '../../core/cwt.ts';
 import { defaultLeewayCap } from '../../core/cwt-times.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
 import { type OperationsConfig, readOperations } from './operations.ts';
-import { type ChannelConfig, ConfigReader, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { type ChannelConfig, ConfigReader, type RevocationConfig, type TokenKeyConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
 import type { TlsConfig } from './tls.ts';
 
@@ -31,7 +30,7 @@ export interface RsConfig extends OperationsConfig {
   readonly audience: string | readonly string[];
   readonly store: string;
   /** With a channel where this RS may introspect. */
-  readonly issuers: readonly (Partial<ChannelConfig> & { readonly uri: string; readonly issuer?: string; readonly tokenKeys: readonly TokenKey[] })[];
+  readonly issuers: readonly (Partial<ChannelConfig> & { readonly uri: string; readonly issuer?: string; readonly tokenKeys: readonly TokenKeyConfig[] })[];
   readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   /** Absent: where there are no `scopes`. */
   readonly aif?: boolean;
