@@ -6,7 +6,7 @@ import type { Endpoint, Transport } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { createLogger, type Logger, type LogLevel, loadAsConfig, loadRsConfig } from '../operate/index.ts';
 import { ResourceServer, type ResourceServerEvent } from '../rs/index.ts';
-import { lmdbStore, type Store } from '../store/index.ts';
+import { openStore, type Store } from '../store/index.ts';
 import type { DtlsTransport } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
@@ -58,7 +58,7 @@ interface Server {
 }
 
 interface ServerConfig extends Listening {
-  /** Folder of the store. */
+  /** For `openStore`. */
   readonly store: string;
 }
 
@@ -70,7 +70,7 @@ async function serve(role: string, config: ServerConfig, logger: Logger, make: (
   let server: Server | undefined;
   try {
     try {
-      store = await lmdbStore(config.store);
+      store = await openStore(config.store);
       server = make(store, transports);
       await server.listen(transports);
     } catch (error) {

@@ -5,7 +5,7 @@ import { AceClient, type AceClientEvent } from '../client/index.ts';
 import { type CoapUri, type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
 import { type ClientConfig, loadClientConfig, loadRsConfig, type TransmissionConfig } from '../operate/index.ts';
-import { lmdbStore, type Store } from '../store/index.ts';
+import { openStore, type Store } from '../store/index.ts';
 import { type DtlsTransport, dtlsOver, type TlsClientOptions, udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
@@ -46,7 +46,7 @@ interface Peers {
 const coapDtls = 1;
 
 /** A client whose store goes with it when it is closed. */
-async function open({ store: folder, authorizationServers, transmission, tls, profiles, dtls: keys }: Peers, flags: SessionFlags): Promise<AceClient> {
+async function open({ store: place, authorizationServers, transmission, tls, profiles, dtls: keys }: Peers, flags: SessionFlags): Promise<AceClient> {
   const tracer = flags.verbose ? new Tracer() : undefined;
   const servers = flags.proxy === undefined ? authorizationServers : [];
   const { uri, wrap } = flags;
@@ -63,7 +63,7 @@ async function open({ store: folder, authorizationServers, transmission, tls, pr
       sessions = dtlsOver(flags.wrapBelow?.(below) ?? below);
       transports.push(sessions);
     }
-    store = await lmdbStore(folder);
+    store = await openStore(place);
     const watched = wrap === undefined ? transports : wrapDatagrams(transports, wrap);
     const client = new AceClient({
       transport: tracer === undefined ? watched : watched.map((transport) => tracer.wrap(transport)),

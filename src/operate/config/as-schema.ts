@@ -2,7 +2,6 @@ import {
   channel,
   dtlsOf,
   filePath,
-  folderPath,
   issuer,
   list,
   listen,
@@ -12,6 +11,7 @@ import {
   type RawChannel,
   type RawDtlsOwn,
   type RawScope,
+  type RawStore,
   type RawTls,
   type RawTokenKey,
   type RawTransmission,
@@ -20,6 +20,7 @@ import {
   scopeName,
   seconds,
   section,
+  storeEntries,
   table,
   tlsOf,
   tokenKey,
@@ -28,12 +29,11 @@ import {
   yesNo,
 } from './schema.ts';
 
-export interface RawAs {
+export interface RawAs extends RawStore {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly issuer?: string;
-  readonly store: string;
   readonly token_lifetime?: number;
   readonly clients: Readonly<Record<string, RawAsClient>>;
   readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
@@ -64,7 +64,7 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
   dtls: optional(dtlsOf()),
   issuer: optional(issuer),
-  store: folderPath,
+  ...storeEntries,
   token_lifetime: optional(seconds),
   clients: table<RawAsClient>(
     'clients by name',

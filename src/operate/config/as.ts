@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { CoseKey } from '../../core/cose/index.ts';
 import type { TokenKey } from '../../core/cwt.ts';
 import { asSchema } from './as-schema.ts';
@@ -17,6 +16,7 @@ import {
   type TransmissionConfig,
   transmissionConfig,
 } from './reader.ts';
+import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
 /** Keys by the names of the parties that have them, for the DTLS profile. */
@@ -33,7 +33,7 @@ export interface AsConfig {
   readonly tls: TlsConfig;
   readonly dtls: DtlsAsConfig;
   readonly issuer?: string;
-  /** Folder of the store, absolute. */
+  /** For `openStore`: a folder, absolute, or the URL of a database, which may hold a password. */
   readonly store: string;
   readonly clients: readonly (ChannelConfig & {
     readonly id: string;
@@ -117,13 +117,14 @@ export function loadAsConfig(path: string): AsConfig {
     };
   });
   reader.distinctContexts();
+  const store = readStore(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
     dtls: { ...dtls, clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
-    store: resolve(file.folder, raw.store),
+    store,
     clients,
     resourceServers,
     limits: {

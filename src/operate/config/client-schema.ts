@@ -2,24 +2,24 @@ import {
   channel,
   coapUri,
   dtlsOf,
-  folderPath,
   list,
   optional,
   positive,
   profiles,
   type RawChannel,
   type RawDtlsOwn,
+  type RawStore,
   type RawTls,
   type RawTransmission,
   type Schema,
   section,
+  storeEntries,
   tlsOf,
   transmission,
   yesNo,
 } from './schema.ts';
 
-export interface RawClient {
-  readonly store: string;
+export interface RawClient extends RawStore {
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly profiles?: readonly string[];
@@ -29,7 +29,7 @@ export interface RawClient {
 }
 
 export const clientSchema: Schema<RawClient> = section('the configuration of a client', {
-  store: folderPath,
+  ...storeEntries,
   tls: optional(tlsOf('ca_file', 'cert_file', 'key_file')),
   dtls: optional(dtlsOf('token')),
   profiles: optional(profiles),

@@ -4,7 +4,6 @@ import {
   coapUri,
   dtlsOf,
   filePath,
-  folderPath,
   issuer,
   list,
   listen,
@@ -18,12 +17,14 @@ import {
   positive,
   type RawChannel,
   type RawDtlsOwn,
+  type RawStore,
   type RawTls,
   type RawTokenKey,
   type RawTransmission,
   type Schema,
   scopeName,
   section,
+  storeEntries,
   table,
   target,
   text,
@@ -42,12 +43,11 @@ export interface RawIssuer extends RawChannel {
   readonly derivation_key_file?: string;
 }
 
-export interface RawRs {
+export interface RawRs extends RawStore {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly audience: string | readonly string[];
-  readonly store: string;
   readonly issuers: readonly RawIssuer[];
   readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   readonly aif?: boolean;
@@ -81,7 +81,7 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file', 'ca_file')),
   dtls: optional(dtlsOf()),
   audience: oneOrMore('an audience', name),
-  store: folderPath,
+  ...storeEntries,
   issuers: list(
     'authorization server',
     section('an authorization server', {

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { TokenKey } from '../../core/cwt.ts';
 import { defaultLeewayCap } from '../../core/cwt-times.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
@@ -7,6 +6,7 @@ import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
 import { type ChannelConfig, ConfigReader, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
+import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
 /** A resource that `ace-coap rs` serves by itself. */
@@ -80,13 +80,14 @@ export function loadRsConfig(path: string): RsConfig {
   });
   const { leeway = 0, leeway_cap: leewayCap = defaultLeewayCap } = raw;
   if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
+  const store = readStore(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
     dtls: { ...dtls, derivationKeys },
     audience: raw.audience,
-    store: resolve(file.folder, raw.store),
+    store,
     issuers,
     ...(raw.scopes && { scopes: raw.scopes }),
     ...(raw.aif !== undefined && { aif: raw.aif }),

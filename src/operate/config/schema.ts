@@ -39,10 +39,18 @@ export interface RawChannel {
   readonly dtls?: RawDtlsChannel;
 }
 
-/** The file of one OSCORE security context, `context.json`. */
-export interface RawOscoreContext extends RawOscore {
+/** Where a role keeps its state: one of the three. */
+export interface RawStore {
+  /** `lmdb:./state/as` or the path alone, `postgres://...`. */
   readonly store?: string;
+  /** A file with the URL of a database, so that its password stands in no configuration. */
+  readonly store_url_file?: string;
+  /** The name of an environment variable with that URL. */
+  readonly store_url_env?: string;
 }
+
+/** The file of one OSCORE security context, `context.json`. */
+export type RawOscoreContext = RawOscore & RawStore;
 
 export interface RawTokenKey {
   readonly use: 'encrypt0' | 'mac0' | 'sign1';
@@ -148,7 +156,6 @@ export const optional: <T>(schema: Schema<T>) => v.ExactOptionalSchema<Schema<T>
 export const hex: Schema<string> = matching('hexadecimal text in quotes, such as "01"', (text) => /^(?:[0-9a-fA-F]{2})*$/.test(text));
 export const secretHex: Schema<string> = matching('hexadecimal text in quotes, of 16 bytes or more', (text) => /^(?:[0-9a-fA-F]{2}){16,}$/.test(text));
 export const filePath: Schema<string> = matching('the path of a file', (text) => text !== '' && !text.includes('\0'));
-export const folderPath: Schema<string> = matching('the path of a folder', (text) => text !== '' && !text.includes('\0'));
 export const name: Schema<string> = matching('a name without spaces', (text) => /^\S{1,200}$/.test(text));
 export const text: Schema<string> = matching('text', (value) => value.length <= 10_000);
 export const yesNo: Schema<boolean> = wanting('true or false', v.boolean('true or false'));
@@ -190,6 +197,12 @@ export const listen: Schema<string | readonly string[]> = oneOrMore(
 export const coapUri: Schema<string> = matching(`a URI such as coap://127.0.0.1:5783, of one of the schemes ${transportSchemes.join(', ')}`, isPeerUri);
 export const issuer: Schema<string> = matching('text of at most 200 characters', (value) => value !== '' && value.length <= 200);
 
+export const storeEntries: Entries = {
+  store: optional(matching('a store: lmdb:FOLDER, a folder, or postgres://...', (text) => text !== '' && !text.includes('\0'))),
+  store_url_file: optional(filePath),
+  store_url_env: optional(matching('the name of an environment variable', (text) => /^[A-Za-z_]\w*$/.test(text))),
+};
+
 const oscoreEntries: Entries = {
   master_secret: optional(secretHex),
   master_secret_file: optional(filePath),
@@ -216,11 +229,7 @@ const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
   ...['window', 'replay_size'].map((name) => [name, 'replay_window'] as const),
 ]);
 
-export const oscoreContextSchema: Schema<RawOscoreContext> = section(
-  'an OSCORE security context',
-  { ...oscoreEntries, store: optional(folderPath) },
-  oscoreElsewhere,
-);
+export const oscoreContextSchema: Schema<RawOscoreContext> = section('an OSCORE security context', { ...oscoreEntries, ...storeEntries }, oscoreElsewhere);
 
 export const tokenKey: Schema<RawTokenKey> = section('a token key', {
   use: oneOf(['encrypt0', 'mac0', 'sign1'] as const),
