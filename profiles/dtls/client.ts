@@ -78,7 +78,7 @@ class DtlsAtClient implements ProfileAtClient {
     return session;
   }
 
-  request(_target: Target, update?: SecurityAssociation): Partial<TokenRequest> {
+  request(_target: Target | undefined, update?: SecurityAssociation): Partial<TokenRequest> {
     const keys = update === undefined ? undefined : this.#established.get(update);
     if (keys !== undefined) return { reqCnf: { kid: keys.keyId } };
     return this.#ownKey === undefined ? {} : { reqCnf: { coseKey: publicPart(this.#ownKey) } };

@@ -37,11 +37,14 @@ export class KnownKeys {
   readonly #names = new Map<string, Set<KnownKey>>();
   readonly #expiry: Expiry;
 
-  /** `unused`: seconds that a key waits for its first request. */
-  constructor(env: Env, unused: number) {
+  /** `unused`: seconds that a key waits for its first request. `forget`: the role is to end the token of one that has waited in vain. */
+  constructor(env: Env, unused: number, forget: (credential: string) => void) {
     this.#env = env;
     this.#unused = unused;
-    this.#expiry = new Expiry(env, (credential) => this.remove(credential));
+    this.#expiry = new Expiry(env, (credential) => {
+      forget(credential);
+      this.remove(credential);
+    });
   }
 
   get size(): number {

@@ -62,7 +62,7 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
     this.#io = io;
     this.#sessions = sessions;
     this.#derivationKeys = derivationKeys;
-    this.#keys = new KnownKeys(io.env, unused);
+    this.#keys = new KnownKeys(io.env, unused, (credential) => io.forget(credential));
     this.layers = [{ name: 'dtls-profile', outbound: (next) => next, inbound: (next) => (request, reply) => this.#receive(request, reply, next) }];
     this.#leave = sessions.authenticate(this);
   }

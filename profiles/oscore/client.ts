@@ -91,7 +91,7 @@ class OscoreAtClient implements ProfileAtClient {
     return context;
   }
 
-  request(_target: Target, update?: SecurityAssociation): Partial<TokenRequest> {
+  request(_target: Target | undefined, update?: SecurityAssociation): Partial<TokenRequest> {
     const established = update === undefined ? undefined : this.#established.get(update);
     return established === undefined ? {} : { reqCnf: { kid: established.materialId } };
   }

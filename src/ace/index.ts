@@ -37,6 +37,8 @@ export type {
   TokenUpload,
 } from './profile.ts';
 export { credential } from './profile.ts';
+export type { FollowOptions, ListChange, RevocationList } from './revocation-list.ts';
+export { RevocationListFollower } from './revocation-list.ts';
 export type { Aif, AifEntry, Permissions, Scope, ScopeTable, Verdict } from './scope.ts';
 export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScope, scopeText, unionScopes } from './scope.ts';
 export type { TokenRequest, TokenResponse } from './token.ts';

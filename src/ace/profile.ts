@@ -150,8 +150,8 @@ export interface ProfileAtClient {
   readonly opens?: UriScheme;
   /** The pre-established association with an AS (RFC 9203 Section 5). Throws on credentials of a wrong shape. */
   connectAs(credentials: unknown, peer: Peer): Promise<SecurityAssociation>;
-  /** What this profile adds to a token request; `update`: the association whose rights are to change. */
-  request(target: Target, update?: SecurityAssociation): Partial<TokenRequest>;
+  /** What this profile adds to a token request; without a target the token is for no RS that is known. `update`: the association whose rights are to change. */
+  request(target: Target | undefined, update?: SecurityAssociation): Partial<TokenRequest>;
   /** Upload the token and derive the association. Throws `AceError` when the RS refuses or answers against the profile. */
   establish(granted: TokenResponse, target: Target): Promise<SecurityAssociation>;
   /** Upload a token that changes the rights of a living association. */
@@ -170,6 +170,8 @@ export interface RsIo {
   emit(event: ProfileEvent): void;
   /** Take a token that came another way than to /authz-info (RFC 9202, Section 3.3.2) as one that came there. Throws `AceError`. */
   admit(upload: TokenUpload): Promise<Acceptance>;
+  /** A token that no request has come for has waited long enough: it ends, and `release` is called. One that was used stays. */
+  forget(credential: string): void;
 }
 
 /** What came to /authz-info: the token and what the profile needs of the rest. */

@@ -1,15 +1,34 @@
 import { type Profile, type ProfileAtAs, tokenHashText } from '../ace/index.ts';
-import { ContentFormat, Endpoint, type EndpointOptions, type Response, Router, type TransmissionParameters, type Transports } from '../coap/index.ts';
+import {
+  ContentFormat,
+  codeName,
+  Endpoint,
+  type EndpointOptions,
+  formatCode,
+  type Response,
+  Router,
+  requestPath,
+  type TransmissionParameters,
+  type Transports,
+  UnderWay,
+} from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { TokenMint, tryTokenKeys } from './access-token.ts';
+import { AdminResource } from './admin-resource.ts';
+import { Administration } from './administration.ts';
+import { Audit, type AuditSink } from './audit.ts';
+import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
+import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
 import { type Policy, registeredGrants } from './policy.ts';
-import { AuthorizationServerError, type ClientRegistration, type ResourceServerRegistration } from './registration.ts';
+import { addressRate, clientRate, type RateLayer, type Rates } from './rates.ts';
+import { type ConfiguredPeer, type PeerChanges, replacePeers } from './reconfiguration.ts';
+import type { ClientRegistration, ResourceServerRegistration } from './registration.ts';
 import { Registry } from './registry.ts';
 import { Revocations } from './revocations.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
@@ -24,6 +43,8 @@ export interface AuthorizationServerLimits {
   readonly pending?: number;
   /** Living tokens of one client; 16,384. */
   readonly tokensPerClient?: number;
+  /** How often one client and one address may ask; who asks more often is answered with 4.29 and Max-Age. As often as they like when absent. */
+  readonly rate?: Rates;
 }
 
 export interface AuthorizationServerOptions {
@@ -42,15 +63,20 @@ export interface AuthorizationServerOptions {
   readonly policy?: Policy;
   readonly env?: Env;
   readonly emit?: (event: AuthorizationServerEvent) => void;
+  /** Has to have taken what there is to say of a request before the request is answered; where it cannot, the answer is 5.03. */
+  readonly audit?: AuditSink;
   readonly parameters?: Partial<TransmissionParameters>;
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
   readonly limits?: AuthorizationServerLimits;
   /** How the token revocation list is told. */
   readonly revocation?: TrlOptions;
-  /** `/token`, `/introspect` and `/revoke/trl` when absent. */
-  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string };
+  /** `/token`, `/introspect`, `/revoke/trl` and `/admin` when absent. */
+  readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string; readonly admin?: string };
 }
+
+/** What may change while the server runs. */
+export type Reconfiguration = Pick<AuthorizationServerOptions, 'clients' | 'resourceServers' | 'limits'>;
 
 /**
  * The authorization server of RFC 9200: POST /token and POST /introspect, and GET /revoke/trl (RFC 9770), for registered peers over a secure channel only.
@@ -61,6 +87,8 @@ export interface AuthorizationServerOptions {
  * ```
  */
 export class AuthorizationServer {
+  /** What an administrator does, for the program that this server runs in: nobody is asked for rights, and no event tells of it. */
+  readonly administration: Administration;
   readonly #options: AuthorizationServerOptions;
   readonly #env: Env;
   readonly #profiles = new Map<number, ProfileAtAs>();
@@ -68,8 +96,15 @@ export class AuthorizationServer {
   readonly #records: TokenRecords;
   readonly #revocations: Revocations;
   readonly #trl: TrlEndpoint;
+  readonly #audit: Audit;
+  readonly #emit: (event: AuthorizationServerEvent) => void;
+  readonly #clock: ClockWatch;
+  readonly #underWay: UnderWay;
+  readonly #rates: { readonly client: RateLayer; readonly address: RateLayer };
   readonly #admission: Admission;
   readonly #router = new Router();
+  #limits: AuthorizationServerLimits;
+  #reconfiguring: Promise<unknown> = Promise.resolve();
   #started: Promise<void> | undefined;
   #endpoint: Endpoint | undefined;
   #closed = false;
@@ -79,7 +114,14 @@ export class AuthorizationServer {
     const missing = missingOption(options, ['store', 'profiles', 'clients', 'resourceServers']);
     if (missing !== undefined) throw new AuthorizationServerError('ERR_AS_CONFIG', `${missing}: expected a value, got none`);
     this.#options = options;
+    this.#limits = options.limits ?? {};
     this.#env = options.env ?? systemEnv;
+    this.#audit = new Audit({ sink: options.audit, env: this.#env, tell: (event) => options.emit?.(event) });
+    this.#emit = this.#audit.emit;
+    this.#clock = new ClockWatch(this.#env, this.#emit);
+    this.#underWay = this.#makeUnderWay();
+    const { rate } = this.#limits;
+    this.#rates = { client: clientRate(rate?.client, this.#audit, this.#env), address: addressRate(rate?.address, this.#audit, this.#env) };
     for (const profile of options.profiles) {
       const instance = profile.as?.({
         env: this.#env,
@@ -90,12 +132,18 @@ export class AuthorizationServer {
       });
       if (instance !== undefined) this.#profiles.set(profile.id, instance);
     }
-    const { clients, resourceServers, store, issuer } = options;
-    this.#registry = new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
+    this.#registry = this.#registryOf(options);
+    this.administration = new Administration({
+      store: options.store,
+      registry: this.#registry,
+      env: this.#env,
+      ended: this.#removePeer,
+      revoke: (hash) => this.revoke(hash),
+    });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#revocations = new Revocations({ store: options.store, env: this.#env });
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
-    this.#admission = new Admission(options.limits?.pending ?? 256, this.#emit);
+    this.#admission = new Admission(this.#pending, this.#audit);
     this.#route();
   }
 
@@ -124,8 +172,11 @@ export class AuthorizationServer {
       env: this.#env,
       handler: this.#router.handler,
       layers: [
-        peersOnly({ registry: this.#registry, pending: this.#options.limits?.pending ?? 256, stale: this.#removePeer, emit: this.#emit }),
+        this.#rates.client,
+        peersOnly({ registry: this.#registry, pending: this.#pending, stale: this.#removePeer, audit: this.#audit }),
+        this.#underWay,
         ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
+        this.#rates.address,
       ],
       blockwise: { maxBody: this.#options.limits?.payload ?? 4096 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
@@ -164,16 +215,38 @@ export class AuthorizationServer {
     return all;
   }
 
+  /**
+   * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
+   * contexts; `limits.payload` stays.
+   *
+   * It rejects as the constructor and `start` throw, and then the server goes on as it was.
+   */
+  reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+    const result = this.#reconfiguring.then(() => this.#reconfigure(next));
+    this.#reconfiguring = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * Answer what is under way, and what comes from now on with 5.03.
+   *
+   * @param milliseconds - how long it may take; the result says whether all was answered by then
+   */
+  drain(milliseconds: number): Promise<boolean> {
+    return this.#underWay.drain(milliseconds, () => this.#endpoint?.stats()['outstanding'] ?? 0);
+  }
+
   /** Stop serving. What the store holds stays. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#endpoint?.close();
+    await this.#audit.close();
     this.#trl.close();
     this.#records.close();
     await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
   }
 
-  readonly #emit = (event: AuthorizationServerEvent): void => this.#options.emit?.(event);
+  readonly #pending = (): number => this.#limits.pending ?? 256;
 
   readonly #removePeer = (credential: string): void => {
     for (const profile of this.#profiles.values()) profile.removePeer(credential);
@@ -181,14 +254,47 @@ export class AuthorizationServer {
 
   async #start(): Promise<void> {
     for (const server of this.#registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
-    for (const { credential, channel } of [...this.#registry.fixedClients, ...this.#registry.fixedResourceServers]) {
-      if (channel !== undefined) await this.#profiles.get(channel.profile)!.addPeer(credential, channel.credentials);
-    }
+    await replacePeers([], peersIn(this.#registry), this.#profiles);
     await this.#records.start();
   }
 
+  #registryOf({ clients, resourceServers }: Reconfiguration): Registry {
+    const { store, issuer } = this.#options;
+    return new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
+  }
+
+  async #reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+    await this.start();
+    const registry = this.#registryOf(next);
+    for (const server of registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
+    const changes = await replacePeers(peersIn(this.#registry), peersIn(registry), this.#profiles);
+    this.#registry.replaceConfigured(registry);
+    this.#limits = next.limits ?? {};
+    this.#rates.client.change(this.#limits.rate?.client);
+    this.#rates.address.change(this.#limits.rate?.address);
+    this.#emit({ type: 'reconfigured', ...changes });
+    return changes;
+  }
+
+  #makeUnderWay(): UnderWay {
+    const { emit } = this.#options;
+    return new UnderWay(
+      {
+        refuse: (request, reply, response) => this.#audit.refuse({ type: 'refused', reason: 'draining', peer: request.peer.key }, reply, response),
+        ...(emit === undefined
+          ? {}
+          : {
+              answered: ({ options, code: method }, { code }, milliseconds) =>
+                emit({ type: 'answered', path: requestPath(options) ?? '', method: codeName(method), code: formatCode(code), milliseconds }),
+            }),
+      },
+      this.#env,
+    );
+  }
+
   #route(): void {
-    const { store, issuer, policy, limits, paths } = this.#options;
+    const { store, issuer, policy, paths } = this.#options;
+    const limits = (): AuthorizationServerLimits => this.#limits;
     const token = new TokenEndpoint({
       registry: this.#registry,
       policy: policy ?? registeredGrants(this.#registry),
@@ -196,21 +302,35 @@ export class AuthorizationServer {
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,
       env: this.#env,
-      tokensPerClient: limits?.tokensPerClient ?? 16_384,
+      get tokensPerClient() {
+        return limits().tokensPerClient ?? 16_384;
+      },
       emit: this.#emit,
     });
     const introspection = new IntrospectionEndpoint({ registry: this.#registry, records: this.#records, emit: this.#emit });
-    const post =
-      (endpoint: { answer(request: EndpointRequest): Promise<Response> }) =>
-      (request: EndpointRequest): Promise<Response> =>
-        this.#admission.admit(request.association?.credential ?? 'nobody', () => endpoint.answer(request));
-    this.#router.resource(paths?.token ?? '/token', { post: post(token) });
-    this.#router.resource(paths?.introspect ?? '/introspect', { post: post(introspection) });
+    const admitted =
+      <T extends EndpointRequest>(endpoint: { answer(request: T): Promise<Response> }) =>
+      (request: T): Promise<Response> =>
+        this.#admission.admit(request.association?.credential ?? 'nobody', () => {
+          this.#clock.check();
+          return endpoint.answer(request);
+        });
+    this.#router.resource(paths?.token ?? '/token', { post: admitted(token) });
+    this.#router.resource(paths?.introspect ?? '/introspect', { post: admitted(introspection) });
+    const admin = new AdminResource({ registry: this.#registry, administration: this.administration, emit: this.#emit });
+    const administered = (reads: boolean) => admitted({ answer: (request: EndpointRequest) => admin.answer(request, reads) });
+    this.#router.resource(paths?.admin ?? '/admin', { fetch: administered(true), post: administered(false), discoverable: false });
     const trl = this.#router.resource(paths?.trl ?? '/revoke/trl', {
-      get: (request) => this.#admission.admit(request.association?.credential ?? 'nobody', () => this.#trl.answer(request)),
+      get: admitted(this.#trl),
       observable: true,
       attributes: { ct: ContentFormat.AceTrl },
     });
     this.#trl.attach(trl);
   }
+}
+
+function peersIn(registry: Registry): readonly ConfiguredPeer[] {
+  return [...registry.fixedClients, ...registry.fixedResourceServers].flatMap(({ credential, channel }) =>
+    channel === undefined ? [] : [{ credential, profile: channel.profile, credentials: channel.credentials }],
+  );
 }

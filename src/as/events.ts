@@ -41,13 +41,30 @@ export type AuthorizationServerEvent =
       readonly observe: boolean;
     }
   | {
+      readonly type: 'administration';
+      /** `client:ID`, or who works on the store itself. */
+      readonly actor: string;
+      readonly act: 'add' | 'list' | 'show' | 'remove';
+      /** `client`, `rs`, `key`, `policy`, `token`, `code`. */
+      readonly object: string;
+      /** Absent: a list. */
+      readonly id?: string;
+    }
+  | {
       readonly type: 'refused';
-      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`. */
+      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`, `administration`, `rate-client`, `rate-address`, `draining`; in an audit log also `unrecorded`. */
       readonly reason: string;
       /** The credential of the requester, or its address. */
       readonly peer: string;
       readonly detail?: string;
+      /** In an audit log: refusals before this one that have no entry, since there were too many. */
+      readonly unrecorded?: number;
     }
+  /** A configuration took the place of another: credentials of peers. */
+  | { readonly type: 'reconfigured'; readonly added: readonly string[]; readonly changed: readonly string[]; readonly removed: readonly string[] }
+  /** The wall clock was set by so many seconds. */
+  | { readonly type: 'clock'; readonly reason: 'back' | 'forward'; readonly seconds: number }
+  | { readonly type: 'answered'; readonly path: string; readonly method: string; readonly code: string; readonly milliseconds: number }
   | { readonly type: 'fault'; readonly reason: string; readonly detail: string }
   | { readonly type: 'profile'; readonly profile: string; readonly event: ProfileEvent }
   | { readonly type: 'endpoint'; readonly event: unknown };

@@ -12,16 +12,16 @@ import {
   uintOption,
 } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
-import type { Emit } from './events.ts';
+import type { Audit } from './audit.ts';
 import type { Registry } from './registry.ts';
 
 export interface PeersOnlyOptions {
   readonly registry: Registry;
   /** Requests that may wait for the store. */
-  readonly pending: number;
+  readonly pending: () => number;
   /** An association goes by this name that is of no peer, or no longer of one. */
   readonly stale: (credential: string) => void;
-  readonly emit: Emit;
+  readonly audit: Audit;
 }
 
 /**
@@ -30,19 +30,18 @@ export interface PeersOnlyOptions {
  * Peers of the configuration are known at once. For those of the store it is read, for each request: whoever was removed, or has other credentials now, is nobody,
  * whichever process did it, and his association ends. Discovery (RFC 6690) stays open, as it says nothing that is secret.
  */
-export function peersOnly({ registry, pending, stale, emit }: PeersOnlyOptions): Layer {
+export function peersOnly({ registry, pending, stale, audit }: PeersOnlyOptions): Layer {
   let waiting = 0;
   const refuse = (reason: string, request: Request, reply: Reply, code: number = Code.Unauthorized): void => {
-    emit({ type: 'refused', reason, peer: request.peer.key });
-    reply.respond({ code, options: code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, 1)] : [], payload: emptyBytes });
+    const response = { code, options: code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, 1)] : [], payload: emptyBytes };
+    audit.refuse({ type: 'refused', reason, peer: request.peer.key }, reply, response);
   };
   const look = async (request: Request, reply: Reply, next: Handler): Promise<void> => {
     let isPeer: boolean;
     try {
       isPeer = (await registry.peer(request.association)) !== undefined;
     } catch (error) {
-      emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) });
-      reply.respond({ code: Code.InternalServerError, options: [], payload: emptyBytes });
+      reply.respond(await audit.fault(error));
       return;
     } finally {
       waiting--;
@@ -62,7 +61,7 @@ export function peersOnly({ registry, pending, stale, emit }: PeersOnlyOptions):
         const { association } = request;
         if (isDiscovery(request) || (association !== undefined && registry.fixedPeer(association) !== undefined)) next(request, reply);
         else if (association?.credential === undefined) refuse(association === undefined ? 'unprotected' : 'unknown-peer', request, reply);
-        else if (waiting >= pending) refuse('busy', request, reply, Code.ServiceUnavailable);
+        else if (waiting >= pending()) refuse('busy', request, reply, Code.ServiceUnavailable);
         else {
           waiting++;
           void look({ ...request, options: copyOptions(request.options), payload: request.payload.slice() }, reply, next);
@@ -80,13 +79,13 @@ function isDiscovery(request: Request): boolean {
 
 /** Bounds the requests that wait for the store or a policy; beyond it a request is told to come back (RFC 7252, Section 5.9.3.4). */
 export class Admission {
-  readonly #limit: number;
-  readonly #emit: Emit;
+  readonly #limit: () => number;
+  readonly #audit: Audit;
   #pending = 0;
 
-  constructor(limit: number, emit: Emit) {
+  constructor(limit: () => number, audit: Audit) {
     this.#limit = limit;
-    this.#emit = emit;
+    this.#audit = audit;
   }
 
   get pending(): number {
@@ -94,24 +93,19 @@ export class Admission {
   }
 
   async admit(requester: string, work: () => Promise<Response>): Promise<Response> {
-    if (this.#pending >= this.#limit) {
-      this.#emit({ type: 'refused', reason: 'busy', peer: requester });
-      return { code: Code.ServiceUnavailable, options: [uintOption(OptionNumber.MaxAge, 1)], payload: emptyBytes };
+    if (this.#pending >= this.#limit()) {
+      return this.#audit.answer(async () => {
+        this.#audit.emit({ type: 'refused', reason: 'busy', peer: requester });
+        return { code: Code.ServiceUnavailable, options: [uintOption(OptionNumber.MaxAge, 1)], payload: emptyBytes };
+      });
     }
     this.#pending++;
     try {
-      return await work();
+      return await this.#audit.answer(work);
     } catch (error) {
-      this.#emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) });
-      return { code: Code.InternalServerError, options: [], payload: emptyBytes };
+      return await this.#audit.fault(error);
     } finally {
       this.#pending--;
     }
   }
-}
-
-/** The stable code of an error, or its class. */
-export function faultReason(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown';
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

@@ -11,12 +11,22 @@
  * await as.listen(await udp({ port: 5684 }));
  * ```
  */
-export type { AuthorizationServerLimits, AuthorizationServerOptions } from './authorization-server.ts';
+export type { Actor, AdminAct, AdminAnswer, AdminCommand } from './admin-command.ts';
+export { adminActs, administer, decodeAdminAnswer, encodeAdminCommand } from './admin-command.ts';
+export type { Listing, Page } from './admin-list.ts';
+export type { View } from './admin-views.ts';
+export type { AdministrationOptions } from './administration.ts';
+export { Administration } from './administration.ts';
+export type { AuditedEvent, AuditSink } from './audit.ts';
+export type { AuthorizationServerLimits, AuthorizationServerOptions, Reconfiguration } from './authorization-server.ts';
 export { AuthorizationServer } from './authorization-server.ts';
 export type { EndpointRequest } from './endpoint-request.ts';
+export { AuthorizationServerError } from './error.ts';
 export type { AuthorizationServerEvent } from './events.ts';
 export type { Decision, Grants, Policy, PolicyRequest } from './policy.ts';
 export { registeredGrants } from './policy.ts';
+export type { Rate, Rates } from './rates.ts';
+export type { PeerChanges } from './reconfiguration.ts';
 export type {
   AdminObject,
   Channel,
@@ -27,7 +37,10 @@ export type {
   ResourceServerRegistration,
   Source,
 } from './registration.ts';
-export { AuthorizationServerError } from './registration.ts';
+export { adminObjects } from './registration.ts';
+export { clientMap, resourceServerMap, tokenKeyMap } from './registration-codec.ts';
+export type { RegistryOptions } from './registry.ts';
+export { Registry } from './registry.ts';
 export type { RevocationsOptions, Revoked } from './revocations.ts';
 export { Revocations } from './revocations.ts';
 export type { TokenRecord } from './token-records.ts';

@@ -4,9 +4,9 @@ import { type CoseKey, coseKeyMap, decodeCoseKey } from '../core/cose/index.ts';
 import type { TokenKey } from '../core/cwt.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { readKnownMap, writeKnownMap } from '../core/known-map.ts';
+import { AuthorizationServerError } from './error.ts';
 import {
   type AdminObject,
-  AuthorizationServerError,
   type ClientRegistration,
   type GrantRegistration,
   type ResourceServerRegistration,

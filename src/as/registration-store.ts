@@ -71,8 +71,8 @@ export interface StoredPeer<T extends RegisteredPeer = RegisteredPeer> {
   readonly peer: T;
 }
 
-type StoredClient = StoredPeer<RegisteredPeer & { readonly kind: 'client' }>;
-type StoredResourceServer = StoredPeer<RegisteredPeer & { readonly kind: 'rs' }>;
+export type StoredClient = StoredPeer<RegisteredPeer & { readonly kind: 'client' }>;
+export type StoredResourceServer = StoredPeer<RegisteredPeer & { readonly kind: 'rs' }>;
 
 const separator = '#';
 

@@ -1,10 +1,7 @@
 import { type Aif, encodeAif, type PeerRules, type Scope } from '../ace/index.ts';
 import type { CoseKey } from '../core/cose/index.ts';
 import type { TokenKey } from '../core/cwt.ts';
-import { ProtocolError } from '../core/errors.ts';
-
-/** An authorization server that was configured, administered or used wrongly. Codes: `ERR_AS_*`. */
-export class AuthorizationServerError extends ProtocolError {}
+import { AuthorizationServerError } from './error.ts';
 
 /** What an administrator may have to do with. */
 export const adminObjects = ['client', 'rs', 'key', 'policy', 'token', 'code'] as const;

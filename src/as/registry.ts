@@ -17,8 +17,8 @@ import {
 } from './registration.ts';
 import { peerNameOf, RegistrationStore, storedCredential } from './registration-store.ts';
 
+export { AuthorizationServerError } from './error.ts';
 export type { Client, RegisteredPeer, RegisteredResourceServer } from './registration.ts';
-export { AuthorizationServerError } from './registration.ts';
 
 export interface RegistryOptions extends Rules {
   readonly clients: readonly ClientRegistration[];
@@ -27,7 +27,7 @@ export interface RegistryOptions extends Rules {
 }
 
 /**
- * Who may talk to this AS and what each may have: the registrations of the configuration, which are fixed, and those of the store, which administration makes and
+ * Who may talk to this AS and what each may have: the registrations of the configuration, which are fixed until another takes its place, and those of the store, which administration makes and
  * ends while the AS runs.
  *
  * Nothing of the store is loaded ahead. The name that an association with a peer of the store goes by has the revision of its credentials in it, and each request
@@ -36,10 +36,10 @@ export interface RegistryOptions extends Rules {
 export class Registry {
   readonly stored: RegistrationStore;
   readonly rules: Rules;
-  readonly #fixed = new Map<string, RegisteredPeer>();
-  readonly #audiences = new Map<string, RegisteredResourceServer>();
+  #fixed = new Map<string, RegisteredPeer>();
+  #audiences = new Map<string, RegisteredResourceServer>();
   /** Of the fixed ones: by profile, their indices. */
-  readonly #indices = new Map<number, Set<string>>();
+  #indices = new Map<number, Set<string>>();
 
   /** @throws {AuthorizationServerError} `ERR_AS_CONFIG`, naming the registration */
   constructor({ clients, resourceServers, store, ...rules }: RegistryOptions) {
@@ -47,6 +47,13 @@ export class Registry {
     this.stored = new RegistrationStore(store, rules);
     for (const server of resourceServers) this.#addResourceServer(registeredResourceServer(server, 'config', rules));
     for (const client of clients) this.#addClient(registeredClient(client, 'config', rules));
+  }
+
+  /** Put the registrations of another configuration, which were checked in a registry of their own, in the place of the fixed ones. */
+  replaceConfigured(next: Registry): void {
+    this.#fixed = next.#fixed;
+    this.#audiences = next.#audiences;
+    this.#indices = next.#indices;
   }
 
   get fixedClients(): readonly Client[] {
@@ -60,6 +67,11 @@ export class Registry {
   /** The peer of the configuration that protected a message. */
   fixedPeer({ credential }: SecurityAssociation): RegisteredPeer | undefined {
     return credential === undefined ? undefined : this.#fixed.get(credential);
+  }
+
+  /** The one of the configuration with this credential. */
+  fixed(credential: string): RegisteredPeer | undefined {
+    return this.#fixed.get(credential);
   }
 
   /** Whether the credentials of a fixed peer have this index in the profile. */

@@ -1,9 +1,9 @@
 import { encodeTrlResponse, type TrlResponse } from '../ace/index.ts';
 import { Code, ContentFormat, OptionNumber, type ResourceHandle, type ResourceRequest, type Response, uintOf, uintOption } from '../coap/index.ts';
 import type { Cancel, Env } from '../core/env.ts';
+import { faultReason } from './audit.ts';
 import { type EndpointRequest, refuseStranger } from './endpoint-request.ts';
 import type { Emit } from './events.ts';
-import { faultReason } from './guard.ts';
 import { clientCredential } from './registration.ts';
 import type { Registry } from './registry.ts';
 import { administrator, maxUpdates, type Revocations } from './revocations.ts';

@@ -3,8 +3,9 @@ import type { CurveKeyPair } from '../core/crypto/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { DtlsServerConfig } from '../dtls/index.ts';
 import type { DtlsConfig, ListenConfig, Logger, TlsConfig, TransportScheme } from '../operate/index.ts';
-import { dtls, type TlsServerOptions, tcpServer, tlsServer, udp, wsServer, wssServer } from '../transport/index.ts';
+import { type DtlsTransportEvent, dtls, type TlsServerOptions, tcpServer, tlsServer, udp, wsServer, wssServer } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
+import { stopSignal } from './signals.ts';
 
 /** What of a configuration says where a server listens. */
 export interface Listening {
@@ -30,9 +31,11 @@ function serverDtls({ ownKey }: DtlsConfig): DtlsServerConfig {
   return { psk: {}, ...(ownKey === undefined ? {} : { rawPublicKey: { own: ownKey as CurveKeyPair, client: 'require' } }) };
 }
 
-const listeners: Readonly<Record<TransportScheme, (at: Address, tls: TlsConfig, sessions: DtlsConfig) => Promise<Transport>>> = {
+type EmitSession = (event: DtlsTransportEvent) => void;
+
+const listeners: Readonly<Record<TransportScheme, (at: Address, tls: TlsConfig, sessions: DtlsConfig, emit: EmitSession) => Promise<Transport>>> = {
   coap: (at) => udp(at),
-  coaps: (at, _tls, sessions) => dtls({ ...at, server: serverDtls(sessions) }),
+  coaps: (at, _tls, sessions, emit) => dtls({ ...at, server: serverDtls(sessions), emit }),
   'coap+tcp': (at) => tcpServer(at),
   'coaps+tcp': (at, tls) => tlsServer({ ...at, ...serverTls(tls) }),
   'coap+ws': (at) => wsServer(at),
@@ -45,10 +48,15 @@ const bindHints: Readonly<Record<string, (role: string) => string>> = {
   EADDRNOTAVAIL: () => 'this machine does not have that address; write one that it has, or 0.0.0.0 for all, into the file',
 };
 
-async function open(role: string, { file, tls, dtls: sessions = {} }: Listening, { scheme, address: named, port }: ListenConfig): Promise<Transport> {
+async function open(
+  role: string,
+  { file, tls, dtls: sessions = {} }: Listening,
+  { scheme, address: named, port }: ListenConfig,
+  emit: EmitSession,
+): Promise<Transport> {
   const address = named === 'localhost' ? '127.0.0.1' : named;
   try {
-    return await listeners[scheme]({ address, port }, tls, sessions);
+    return await listeners[scheme]({ address, port }, tls, sessions, emit);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     if (error.code === 'ERR_TRANSPORT_TLS') throw new UsageError(`${file}: tls: ${error.message}`, { code: error.code, cause: error });
@@ -66,10 +74,10 @@ async function open(role: string, { file, tls, dtls: sessions = {} }: Listening,
  *
  * @throws {UsageError} when an address cannot be had, or the certificate is none, with what to do about it
  */
-export async function listenOn(role: string, config: Listening): Promise<readonly Transport[]> {
+export async function listenOn(role: string, config: Listening, emit: EmitSession): Promise<readonly Transport[]> {
   const opened: Transport[] = [];
   try {
-    for (const at of config.listen) opened.push(await open(role, config, at));
+    for (const at of config.listen) opened.push(await open(role, config, at, emit));
     return opened;
   } catch (error) {
     for (const transport of opened) await transport.close();
@@ -88,12 +96,10 @@ function urlOf({ scheme = 'coap', local: { address, port } }: Place): string {
   return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
-/** Say where it listens, and wait for the signal to stop. */
-export async function untilStopped(role: string, logger: Logger, places: readonly Place[]): Promise<void> {
+/** Say where it listens, and wait for the signal to stop; `hangup` is called for each SIGHUP. */
+export async function untilStopped(role: string, logger: Logger, places: readonly Place[], hangup?: () => void): Promise<void> {
   // Whoever reads that it listens may stop it at once.
-  const stopped = new Promise<string>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
-  });
+  const stopped = stopSignal(hangup);
   for (const { scheme = 'coap', local } of places) logger.info({ scheme, ...local }, 'listening');
   console.log(places.map((place) => `${role.toUpperCase()} listens on ${urlOf(place)} (Ctrl-C stops it)`).join('\n'));
   logger.info({ signal: await stopped }, 'stopping');

@@ -1,11 +1,9 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { ExitCode, exitCodeOf } from './exit.ts';
 import { program } from './program.ts';
 import { err } from './terminal.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+import { version } from './version.ts';
 
 // A reader that went away (`ace-coap ... | head`) is no fault.
 for (const stream of [process.stdout, process.stderr]) {

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LabProfile } from '../operate/index.ts';
+import { addAudit } from './audit/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
@@ -56,7 +57,8 @@ const configHelp = 'lab folder or client.yaml; without it the request goes as pl
 
 const secretHelp = `
 A PSK and its identity are text, hex:00ff10, or @file: a file's bytes as they are, unless it begins with hex: or text:. Others can see what stands on a command
-line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent.`;
+line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent. With SSLKEYLOGFILE, the keys of coaps sessions go to that
+file, for Wireshark.`;
 
 /** The options of whatever connects over TLS or DTLS; with a configuration, in place of what stands there. */
 function tlsOptions(command: Command): Command {
@@ -77,7 +79,7 @@ function requestOptions(command: Command): Command {
     .option('-c, --config <path>', configHelp)
     .option('--oscore <file>', 'protect by the OSCORE context of this file (see: ace-coap oscore --help), without a token')
     .option('--accept <format>', 'Content-Format to ask for: a number or a name, e.g. 60 or application/cbor')
-    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port] or coaps://host[:port]')
     .option('--non', 'send as a Non-confirmable message')
     .option('--q-block', 'robust block-wise transfer (RFC 9177) where the server knows it; of most use with --non')
     .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
@@ -202,8 +204,9 @@ export function program(version: string): Command {
       .command(name)
       .argument('<config>', `lab folder or ${name}.yaml`)
       .description(`run the ${what} in the foreground; Ctrl-C stops it`)
-      .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+      .addOption(new Option('--log-level <level>', 'what to log; absent: log_level of the file, or info').choices(['debug', 'info', 'warn', 'error', 'silent']))
       .option('--json', 'log JSON lines, also on a terminal')
+      .addHelpText('after', '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once; SIGHUP reads the file again.')
       .addHelpText('after', examples(`ace-coap ${name} lab`))
       .action(async (config: string, flags: ServeFlags) => (await import('./serve.ts'))[serve](config, flags));
   }
@@ -295,7 +298,7 @@ export function program(version: string): Command {
       .requiredOption('--audience <audience>', 'resource server the token is for')
       .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
       .option('--as <uri>', 'authorization server, where the configuration names several')
-      .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+      .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port] or coaps://host[:port]')
       .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
       .option('--json', 'print one JSON object')
       .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
@@ -321,6 +324,7 @@ export function program(version: string): Command {
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
   addOscore(ace);
+  addAudit(ace);
   ace
     .command('decode')
     .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')

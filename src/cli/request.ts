@@ -75,7 +75,8 @@ async function payloadOf(flags: RequestFlags): Promise<Uint8Array> {
 export function proxyOf(flags: { readonly proxy?: string }): { readonly proxy?: string; readonly uri?: CoapUri } {
   if (flags.proxy === undefined) return {};
   const uri = parseUri(flags.proxy);
-  if (uri.scheme !== 'coap' || uri.path.length + uri.query.length > 0) throw new UsageError(`--proxy: expected coap://host[:port], got "${flags.proxy}"`);
+  if (!['coap', 'coaps'].includes(uri.scheme) || uri.path.length + uri.query.length > 0)
+    throw new UsageError(`--proxy: expected coap://host[:port] or coaps://host[:port], got "${flags.proxy}"`);
   return { proxy: flags.proxy, uri };
 }
 

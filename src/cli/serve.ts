@@ -1,35 +1,36 @@
 import { type DtlsProfileOptions, dtlsProfileWith } from '../../profiles/dtls/index.ts';
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import type { Profile } from '../ace/index.ts';
-import { AuthorizationServer, type AuthorizationServerEvent } from '../as/index.ts';
+import { type AuditSink, AuthorizationServer } from '../as/index.ts';
 import type { Endpoint, Transport } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { createLogger, type Logger, type LogLevel, loadAsConfig, loadRsConfig } from '../operate/index.ts';
-import { ResourceServer, type ResourceServerEvent } from '../rs/index.ts';
-import { openStore, type Store } from '../store/index.ts';
+import { sameValue } from '../core/same-value.ts';
+import {
+  type AdjustableLogger,
+  type AsConfig,
+  createLogger,
+  type LogLevel,
+  loadAsConfig,
+  loadRsConfig,
+  type OperationsConfig,
+  type RsConfig,
+  type ServerEvent,
+} from '../operate/index.ts';
+import { ResourceServer } from '../rs/index.ts';
+import type { Store } from '../store/index.ts';
 import type { DtlsTransport } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
+import { Instruments, type InstrumentsConfig } from './instruments.ts';
 import { type Listening, listenOn, untilStopped } from './listen.ts';
+import { Reload } from './reload.ts';
 import { addResources } from './resources.ts';
 import { paint } from './terminal.ts';
 
 export interface ServeFlags {
-  readonly logLevel: LogLevel;
+  /** Absent: as the configuration says, or `info`. */
+  readonly logLevel?: LogLevel;
   readonly json?: boolean;
-}
-
-/** Events that an operator looks into; everything else that goes on is `info`, and what engines drop is `debug`. */
-const warnings: ReadonlySet<string> = new Set(['token-refused', 'request-refused', 'refused', 'fault']);
-const details: ReadonlySet<string> = new Set(['endpoint', 'profile']);
-
-function log(logger: Logger, event: AuthorizationServerEvent | ResourceServerEvent): void {
-  const { type, ...rest } = event;
-  // What OSCORE decrypted stays out of the log.
-  const fields = event.type === 'profile' ? { profile: event.profile, event: event.event.type, reason: event.event.reason, detail: event.event.detail } : rest;
-  if (warnings.has(type)) logger.warn(fields, type);
-  else if (details.has(type)) logger.debug(fields, type);
-  else logger.info(fields, type);
 }
 
 /** A log line for people: time, level, message, fields. */
@@ -41,9 +42,9 @@ function readable(line: string): void {
 }
 
 /** Lines for people on a terminal, else JSON. */
-export function loggerFor(role: string, flags: ServeFlags): Logger {
+export function loggerFor(role: string, flags: ServeFlags): AdjustableLogger {
   const forPeople = process.stderr.isTTY === true && !flags.json;
-  return createLogger({ level: flags.logLevel, base: { role, pid: process.pid }, ...(forPeople ? { write: readable } : {}) });
+  return createLogger({ level: flags.logLevel ?? 'info', base: { role, pid: process.pid }, ...(forPeople ? { write: readable } : {}) });
 }
 
 /** OSCORE always, and DTLS where there is a socket for its sessions. */
@@ -52,64 +53,145 @@ function profilesOn(transports: readonly Transport[], options: Omit<DtlsProfileO
   return [oscoreProfile, ...(sessions === undefined ? [] : [dtlsProfileWith({ sessions, ...options })])];
 }
 
+/** What DTLS sockets hold. */
+function sessionStats(transports: readonly Transport[]): Readonly<Record<string, number>> {
+  const sessions = transports.find((transport): transport is DtlsTransport => transport.scheme === 'coaps');
+  return Object.fromEntries(Object.entries(sessions?.stats() ?? {}).map(([name, value]) => [`dtls.${name}`, value]));
+}
+
 interface Server {
   listen(transports: readonly Transport[]): Promise<Endpoint>;
+  drain(milliseconds: number): Promise<boolean>;
+  stats(): Readonly<Record<string, number>>;
   close(): Promise<void>;
 }
 
-interface ServerConfig extends Listening {
-  /** For `openStore`. */
-  readonly store: string;
+type ServerConfig = Listening & InstrumentsConfig;
+
+/** What a server is made of. */
+interface Parts {
+  readonly store: Store;
+  readonly transports: readonly Transport[];
+  readonly emit: (event: ServerEvent) => void;
+  readonly audit: AuditSink | undefined;
+}
+
+interface Service<C extends ServerConfig, S extends Server> {
+  readonly role: string;
+  readonly load: () => C;
+  /** Paths under which requests are counted. */
+  readonly paths: (config: C) => readonly string[];
+  /** `current` is the configuration of the moment. */
+  readonly make: (config: C, parts: Parts, current: () => C) => S;
+  /** Settings that take effect while the server runs, and how. */
+  readonly live: readonly (keyof C & string)[];
+  readonly apply: (server: S, next: C) => Promise<object>;
+  /** What of them needs a restart all the same. */
+  readonly restart?: (current: C, next: C) => readonly string[];
 }
 
 /** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
-async function serve(role: string, config: ServerConfig, logger: Logger, make: (store: Store, transports: readonly Transport[]) => Server): Promise<void> {
+async function serve<C extends ServerConfig, S extends Server>(service: Service<C, S>, flags: ServeFlags): Promise<void> {
+  const { role } = service;
+  const config = service.load();
+  const levelOf = ({ logLevel }: OperationsConfig): LogLevel => flags.logLevel ?? logLevel ?? 'info';
+  const logger = loggerFor(role, { ...flags, logLevel: levelOf(config) });
+  const instruments = await Instruments.open(config, logger, service.paths(config));
   // First of all, so that a second server that is started by mistake touches nothing.
-  const transports = await listenOn(role, config);
-  let store: Store | undefined;
-  let server: Server | undefined;
+  const transports = await listenOn(role, config, instruments.session);
+  let server: S | undefined;
+  const reload = new Reload(config, {
+    logger,
+    load: service.load,
+    live: ['file', 'logLevel', 'drain', ...service.live] as (keyof C & string)[],
+    ...(service.restart === undefined ? {} : { restart: service.restart }),
+    apply: async (next) => {
+      const changes = await service.apply(server!, next);
+      logger.level = levelOf(next);
+      return changes;
+    },
+  });
   try {
     try {
-      store = await openStore(config.store);
-      server = make(store, transports);
+      const store = await instruments.openStore();
+      const parts: Parts = { store, transports, emit: instruments.emit, audit: await instruments.openAudit() };
+      server = service.make(config, parts, () => reload.current);
+      await instruments.watch({ stats: () => ({ ...server!.stats(), ...sessionStats(transports) }) });
       await server.listen(transports);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw new UsageError(`${config.file}: ${error.message}`, { code: error.code, cause: error });
     }
-    await untilStopped(role, logger, transports);
+    instruments.ready();
+    await untilStopped(role, logger, transports, () => void reload.run());
+    instruments.ending('draining');
+    const { drain } = reload.current;
+    if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
   } finally {
     await server?.close();
     for (const transport of transports) await transport.close();
-    await store?.close();
+    await instruments.close();
   }
   logger.info({}, 'stopped');
 }
 
 /** `ace-coap as` */
 export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
-  const config = loadAsConfig(configPath(path));
-  const logger = loggerFor('as', flags);
-  const emit = (event: AuthorizationServerEvent): void => log(logger, event);
-  await serve('as', config, logger, (store, transports) => {
-    const profiles = profilesOn(transports, { as: config.dtls });
-    return new AuthorizationServer({ ...config, parameters: config.transmission, store, profiles, emit });
-  });
+  await serve<AsConfig, AuthorizationServer>(
+    {
+      role: 'as',
+      load: () => loadAsConfig(configPath(path)),
+      paths: () => ['/token', '/introspect', '/revoke/trl', '/admin', '/.well-known/core'],
+      make: ({ audit: _folder, ...config }, { store, transports, emit, audit }, current) => {
+        const profiles = profilesOn(transports, { as: liveKeys(current) });
+        return new AuthorizationServer({ ...config, parameters: config.transmission, store, profiles, emit, ...(audit === undefined ? {} : { audit }) });
+      },
+      live: ['clients', 'resourceServers', 'limits', 'dtls'],
+      apply: (server, next) => server.reconfigure(next),
+      restart: (current, next) => [
+        ...(sameValue(current.dtls.ownKey, next.dtls.ownKey) ? [] : ['dtls.key']),
+        ...(current.limits.payload === next.limits.payload ? [] : ['limits.payload']),
+      ],
+    },
+    flags,
+  );
+}
+
+/** The keys of clients and resource servers for DTLS, as the configuration of the moment has them. */
+function liveKeys(current: () => AsConfig): NonNullable<DtlsProfileOptions['as']> {
+  return {
+    get clientKeys() {
+      return current().dtls.clientKeys;
+    },
+    get serverKeys() {
+      return current().dtls.serverKeys;
+    },
+    get derivationKeys() {
+      return current().dtls.derivationKeys;
+    },
+  };
 }
 
 /** `ace-coap rs` */
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
-  const config = loadRsConfig(configPath(path));
-  const logger = loggerFor('rs', flags);
-  const emit = (event: ResourceServerEvent): void => log(logger, event);
   let stop = (): void => {};
   try {
-    await serve('rs', config, logger, (store, transports) => {
-      const profiles = profilesOn(transports, { rs: config.dtls });
-      const rs = new ResourceServer({ ...config, parameters: config.transmission, store, profiles, emit });
-      stop = addResources(rs, config.resources);
-      return rs;
-    });
+    await serve<RsConfig, ResourceServer>(
+      {
+        role: 'rs',
+        load: () => loadRsConfig(configPath(path)),
+        paths: ({ resources }) => ['/authz-info', '/.well-known/core', ...resources.map((resource) => resource.path)],
+        make: (config, { store, transports, emit }) => {
+          const profiles = profilesOn(transports, { rs: config.dtls });
+          const rs = new ResourceServer({ ...config, parameters: config.transmission, store, profiles, emit });
+          stop = addResources(rs, config.resources);
+          return rs;
+        },
+        live: [],
+        apply: async () => ({}),
+      },
+      flags,
+    );
   } finally {
     stop();
   }

@@ -3,6 +3,7 @@ import { type CredentialsOf, dtls, type StreamOptions, type TlsClientOptions, tc
 import { clientCredentials, type DtlsFlags } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
+import { keyLogOfEnvironment } from './key-log.ts';
 
 /** What both ends of a connection are known by. Files for TLS; without them, servers are verified by the certificates that Node trusts. */
 export interface TlsFlags extends DtlsFlags {
@@ -37,17 +38,23 @@ export async function tlsFiles({ ca, cert, key }: TlsFlags): Promise<TlsClientOp
 export interface Security extends TlsClientOptions {
   /** For DTLS. */
   readonly credentials?: CredentialsOf;
+  /** For DTLS: takes the keys of each session. */
+  readonly keyLog?: (line: string) => void;
 }
 
 /** What the flags name, read in, and where DTLS is needed what the environment does. */
 export async function securityOf(flags: TlsFlags, uris: readonly CoapUri[]): Promise<Security> {
+  const files = await tlsFiles(flags);
   const credentials = uris.some(({ scheme }) => scheme === 'coaps') ? await clientCredentials(flags) : undefined;
-  return { ...(await tlsFiles(flags)), ...(credentials === undefined ? {} : { credentials }) };
+  if (credentials === undefined) return files;
+  const keyLog = keyLogOfEnvironment();
+  return { ...files, credentials, ...(keyLog === undefined ? {} : { keyLog }) };
 }
 
 const openers: Readonly<Record<UriScheme, (options: StreamOptions, security: Security) => Promise<Transport>>> = {
   coap: (options) => udp(options),
-  coaps: (options, { credentials }) => dtls({ ...options, ...(credentials === undefined ? {} : { credentials }) }),
+  coaps: (options, { credentials, keyLog }) =>
+    dtls({ ...options, ...(credentials === undefined ? {} : { credentials }), ...(keyLog === undefined ? {} : { client: { keyLog } }) }),
   'coap+tcp': (options) => tcp(options),
   'coaps+tcp': (options, security) => tls({ ...options, ...security }),
   'coap+ws': (options) => ws(options),

@@ -1,4 +1,13 @@
-import { AceError, type IntrospectionResponse, type Profile, type ProfileAtClient, type Scope, type TokenResponse } from '../ace/index.ts';
+import {
+  AceError,
+  type FollowOptions,
+  type IntrospectionResponse,
+  type Profile,
+  type ProfileAtClient,
+  type RevocationList,
+  type Scope,
+  type TokenResponse,
+} from '../ace/index.ts';
 import {
   CoapError,
   Code,
@@ -53,6 +62,8 @@ export interface AceClientOptions {
   readonly qBlock?: QBlockOptions;
   /** Seconds before the end of a token from which on it is renewed, at most a tenth of its lifetime; 30 when absent, 0: never. */
   readonly renewal?: number;
+  /** Follow the token revocation list of each AS that has given a token (RFC 9770), and forget what is revoked. Absent: the RS says so when it is used. */
+  readonly revocation?: FollowOptions;
   readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
@@ -111,6 +122,7 @@ export class AceClient {
       profiles: this.#profiles,
       env,
       send,
+      observe: (request, init) => this.#endpoint.observe(request, init),
       resolve: (host, port, scheme) => this.#resolve(host, port, scheme),
       emit: this.#emit,
     });
@@ -122,6 +134,7 @@ export class AceClient {
       authzInfo: (options.paths?.authzInfo ?? '/authz-info').split('/').filter((segment) => segment !== ''),
       renewal: options.renewal ?? 30,
       limit: options.limits?.sessions ?? 256,
+      ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
       send,
       emit: this.#emit,
     });
@@ -203,17 +216,19 @@ export class AceClient {
   }
 
   /**
-   * Ask an AS for a token, which is not kept.
+   * Ask an AS for a token, which is not kept: one as the first profile of this client would ask for.
    *
    * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`, `ERR_ACE_EXPIRY`
    */
   token(init: TokenInit = {}): Promise<TokenResponse> {
     const { as, audience, scope, cnonce } = init;
+    const [first] = this.#profiles.values();
     return this.#within(init, async () => {
       const { response } = await this.#servers.requestToken(as, {
         ...(audience === undefined ? {} : { audience }),
         ...(scope === undefined ? {} : { scope }),
         ...(cnonce === undefined ? {} : { cnonce }),
+        ...first!.request(undefined),
       });
       return response;
     });
@@ -226,6 +241,17 @@ export class AceClient {
    */
   introspect(token: Uint8Array, init: DeadlineOptions & { readonly as?: string } = {}): Promise<IntrospectionResponse> {
     return this.#within(init, () => this.#servers.introspect(init.as, token));
+  }
+
+  /**
+   * The token revocation list of an AS, as far as it pertains to this client: for a resource server, with a client that has its credentials, what it follows.
+   *
+   * @param as - URI of the token endpoint; absent: the only one
+   * @throws {AceError} `ERR_ACE_AS_NOT_ALLOWED`
+   * @see https://www.rfc-editor.org/rfc/rfc9770#section-6
+   */
+  revocationList(as?: string): RevocationList {
+    return this.#servers.revocationList(as);
   }
 
   /**

@@ -4,14 +4,19 @@ import {
   decodeError,
   decodeIntrospectionResponse,
   decodeTokenResponse,
+  decodeTrlResponse,
   encodeIntrospectionRequest,
   encodeTokenRequest,
   type IntrospectionResponse,
   type ProfileAtClient,
+  type RevocationList,
   scopeText,
   type TokenRequest,
   type TokenResponse,
   TokenType,
+  type TrlQuery,
+  type TrlResponse,
+  trlQueryArguments,
 } from '../ace/index.ts';
 import {
   type CoapUri,
@@ -26,12 +31,14 @@ import {
   type Request,
   type Response,
   type SecurityAssociation,
+  sortOptions,
   type UriScheme,
   uintOf,
   uintOption,
   uriOptions,
   withOption,
 } from '../coap/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Emit } from './events.ts';
@@ -47,6 +54,8 @@ export interface AuthorizationServerRegistration {
   readonly credentials: unknown;
   /** URI of the introspection endpoint. Absent: `introspect` beside the token endpoint. */
   readonly introspection?: string;
+  /** URI of the token revocation list. Absent: `revoke/trl` beside the token endpoint. */
+  readonly revocationList?: string;
   /** Seconds that its tokens are good for, when it does not say so with each (RFC 9200, Section 5.10.4). */
   readonly tokenLifetime?: number;
 }
@@ -62,6 +71,7 @@ interface Server {
   readonly registration: AuthorizationServerRegistration;
   readonly uri: CoapUri;
   readonly introspection: CoapUri;
+  readonly revocationList: CoapUri;
   readonly profile: ProfileAtClient;
   association: Promise<SecurityAssociation> | undefined;
 }
@@ -71,8 +81,13 @@ export interface AuthorizationServersOptions {
   readonly profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly env: Env;
   send(request: Request): Promise<Response>;
+  observe(request: Request, options: { readonly signal: AbortSignal }): AsyncIterable<Response>;
   resolve(host: string, port: number, scheme: UriScheme): Promise<Peer>;
   readonly emit: Emit;
+}
+
+interface ProtectedRequest extends Request {
+  readonly association: SecurityAssociation;
 }
 
 /** How often a request is sent again because other processes with the same keys overtook it by more than a replay window. */
@@ -95,9 +110,11 @@ export class AuthorizationServers {
           responseCode: Code.BadRequest,
         });
       }
-      const introspection =
-        registration.introspection === undefined ? { ...uri, path: [...uri.path.slice(0, -1), 'introspect'] } : parseUri(registration.introspection);
-      return { registration, uri, introspection, profile, association: undefined };
+      const beside = (given: string | undefined, ...path: readonly string[]): CoapUri =>
+        given === undefined ? { ...uri, path: [...uri.path.slice(0, -1), ...path] } : parseUri(given);
+      const introspection = beside(registration.introspection, 'introspect');
+      const revocationList = beside(registration.revocationList, 'revoke', 'trl');
+      return { registration, uri, introspection, revocationList, profile, association: undefined };
     });
   }
 
@@ -151,6 +168,39 @@ export class AuthorizationServers {
     return decodeIntrospectionResponse(answer.payload);
   }
 
+  /**
+   * The token revocation list of an AS, as far as it pertains to this client.
+   *
+   * @throws {AceError} `ERR_ACE_AS_NOT_ALLOWED`. What the list gives fails with `ERR_ACE_REFUSED`, `ERR_ACE_FORMAT` or a `CoapError`
+   * @see https://www.rfc-editor.org/rfc/rfc9770#section-6
+   */
+  revocationList(uri: string | undefined): RevocationList {
+    const server = this.#find(uri);
+    return {
+      query: async (query) => {
+        const request = await this.#listRequest(server, query);
+        return readList(await this.#send(request, Code.Content));
+      },
+      observe: (query, signal) => this.#observeList(server, query, signal),
+    };
+  }
+
+  async *#observeList(server: Server, query: TrlQuery, signal: AbortSignal): AsyncGenerator<TrlResponse, void, undefined> {
+    const request = await this.#listRequest(server, query);
+    for await (const response of this.#options.observe(request, { signal })) {
+      if (response.association !== request.association) throw unprotected(response);
+      if (response.code !== Code.Content) throw refused(response);
+      yield readList(response);
+    }
+  }
+
+  async #listRequest(server: Server, query: TrlQuery): Promise<ProtectedRequest> {
+    const uri = { ...server.revocationList, query: trlQueryArguments(query) };
+    const { peer, association } = await this.#reach(server, uri);
+    const options = sortOptions([...uriOptions(uri, peer), uintOption(OptionNumber.Accept, ContentFormat.AceTrl)]);
+    return { code: Method.GET, options, payload: emptyBytes, peer, association };
+  }
+
   #find(uri: string | undefined): Server {
     const found = uri === undefined ? (this.#servers.length === 1 ? this.#servers[0] : undefined) : this.#servers.find((server) => isSame(server.uri, uri));
     if (found !== undefined) return found;
@@ -165,20 +215,29 @@ export class AuthorizationServers {
 
   /** A protected POST that is answered by a protected 2.01. */
   async #post(server: Server, uri: CoapUri, payload: Uint8Array): Promise<Response> {
-    const peer = await this.#options.resolve(uri.host, uri.port, uri.scheme);
-    const association = await this.#connect(server, peer);
+    const { peer, association } = await this.#reach(server, uri);
     const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
+    return this.#send({ code: Method.POST, options, payload, peer, association, idempotent: true }, Code.Created);
+  }
+
+  async #reach(server: Server, uri: CoapUri): Promise<Pick<ProtectedRequest, 'peer' | 'association'>> {
+    const peer = await this.#options.resolve(uri.host, uri.port, uri.scheme);
+    return { peer, association: await this.#connect(server, peer) };
+  }
+
+  /** A protected request and its protected answer, of the code that means success. */
+  async #send(request: ProtectedRequest, success: number): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
-      const response = await this.#options.send({ code: Method.POST, options, payload, peer, association, idempotent: true });
-      if (response.association === association) {
-        if (response.code === Code.Created) return response;
+      const response = await this.#options.send(request);
+      if (response.association === request.association) {
+        if (response.code === success) return response;
         throw refused(response);
       }
       if (attempt < replays && isReplayRefusal(response)) {
         this.#step('retry', 'the AS took the request for a replay');
         continue;
       }
-      throw new AceError('ERR_ACE_REFUSED', `the AS answered ${formatCode(response.code)} without protection`, { responseCode: response.code });
+      throw unprotected(response);
     }
   }
 
@@ -196,6 +255,16 @@ export class AuthorizationServers {
   #step(step: 'token-request' | 'token-response' | 'retry', detail: string): void {
     this.#options.emit({ type: 'step', step, detail });
   }
+}
+
+function readList(response: Response): TrlResponse {
+  const format = uintOf(response.options, OptionNumber.ContentFormat);
+  if (format === ContentFormat.AceTrl) return decodeTrlResponse(response.payload);
+  throw new AceError('ERR_ACE_FORMAT', `expected Content-Format 262 (application/ace-trl+cbor), got ${format ?? 'none'}`, { responseCode: response.code });
+}
+
+function unprotected(response: Response): AceError {
+  return new AceError('ERR_ACE_REFUSED', `the AS answered ${formatCode(response.code)} without protection`, { responseCode: response.code });
 }
 
 function refused(response: Response): AceError {

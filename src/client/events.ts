@@ -17,6 +17,8 @@ export type Step =
   | 'update'
   /** What was held is of no use any more. */
   | 'forgotten'
+  /** The token revocation list of an AS can be had, or not any more. */
+  | 'revocations'
   | 'retry';
 
 /** `detail` is for people and holds no secret. */

@@ -1,4 +1,16 @@
-import { AceError, AceErrorCode, Expiry, type Hints, type ProfileAtClient, type Scope, scopeText, type Target } from '../ace/index.ts';
+import {
+  AceError,
+  AceErrorCode,
+  Expiry,
+  type FollowOptions,
+  type Hints,
+  type ProfileAtClient,
+  RevocationListFollower,
+  type Scope,
+  scopeText,
+  type Target,
+  tokenHashText,
+} from '../ace/index.ts';
 import { Code, formatCode, type Request, type Response } from '../coap/index.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
@@ -22,6 +34,8 @@ export interface SessionsOptions {
   readonly renewal: number;
   /** Sessions that are held at once; the oldest goes. */
   readonly limit: number;
+  /** Follow the revocation list of each AS. Absent: no list is followed. */
+  readonly revocation?: FollowOptions;
   send(request: Request): Promise<Response>;
   readonly emit: Emit;
 }
@@ -43,6 +57,8 @@ export class Sessions {
   readonly #underWay = new Map<string, Promise<Session | OpenResource>>();
   readonly #expiry: Expiry;
   #swept: Promise<void> | undefined;
+  /** By the URI of the AS. */
+  readonly #followers = new Map<string, RevocationListFollower>();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -111,6 +127,7 @@ export class Sessions {
   }
 
   close(): void {
+    for (const follower of this.#followers.values()) follower.close();
     this.#expiry.close();
     this.#sessions.clear();
   }
@@ -351,12 +368,46 @@ export class Sessions {
   #add(session: Session): void {
     this.#sessions.delete(session.key);
     this.#sessions.set(session.key, session);
+    this.#follow(session.state.as);
     this.#schedule(session);
     if (this.#sessions.size > this.#options.limit) {
       const oldest = this.#sessions.values().next().value;
       // What the store has of it stays for the next time.
       if (oldest !== undefined) this.#background(this.#discard(oldest));
     }
+  }
+
+  /** Follow the revocation list of an AS from its first token on. */
+  #follow(as: string): void {
+    const { env, revocation, servers } = this.#options;
+    if (revocation === undefined || this.#followers.has(as)) return;
+    const follower = new RevocationListFollower({
+      ...revocation,
+      list: servers.revocationList(as),
+      env,
+      changed: (change) => this.#background(this.#revoked(as, new Set('all' in change ? change.all : change.added))),
+      reached: (failure) => this.#step('revocations', failure === undefined ? `following the list of ${as}` : `the list of ${as}: ${failure.message}`),
+    });
+    this.#followers.set(as, follower);
+    follower.start();
+  }
+
+  /** RFC 9770, Section 10.1: expunge every token on the list, of this run and of earlier ones. */
+  async #revoked(as: string, hashes: ReadonlySet<string>): Promise<void> {
+    if (hashes.size === 0) return;
+    const isMeant = ({ as: issuer, base, update }: SessionState): boolean =>
+      issuer === as && [base, ...(update === undefined ? [] : [update])].some(({ response }) => hashes.has(tokenHashText(response.accessToken)));
+    for (const session of [...this.#sessions.values()].filter(({ state }) => isMeant(state))) {
+      this.#step('forgotten', 'the token was revoked');
+      await this.#end(session, false);
+    }
+    const { store } = this.#options;
+    const stored: (readonly [string, Uint8Array])[] = [];
+    for await (const [key, value] of store.scan(sessionFolder)) {
+      const found = decodeSession(value);
+      if (found !== undefined && isMeant(found.state)) stored.push([key, value]);
+    }
+    for (const [key, value] of stored) await store.compareAndSet(key, value, undefined);
   }
 
   #schedule(session: Session): void {

@@ -100,7 +100,7 @@ const beforeServerHello = new Steps({ type: HandshakeType.hello_verify_request, 
 export class ClientHandshake implements Handshake {
   readonly #settings: ClientSettings;
   readonly #port: HandshakePort;
-  readonly #negotiation: Negotiation = new Negotiation(0);
+  readonly #negotiation: Negotiation;
   /** What the server is to send; empty: none. Absent: we take no part in it. */
   readonly #ownId: Uint8Array | undefined;
   #hello: ClientHello;
@@ -121,6 +121,7 @@ export class ClientHandshake implements Handshake {
   constructor(settings: ClientSettings, port: HandshakePort) {
     this.#settings = settings;
     this.#port = port;
+    this.#negotiation = new Negotiation(0, settings);
     const { connectionIdLength } = settings;
     this.#ownId = connectionIdLength === undefined ? undefined : port.env.random(connectionIdLength);
     this.resumes = offeredSession(settings, port.env.epoch());

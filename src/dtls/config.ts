@@ -31,6 +31,11 @@ export interface CommonConfig extends LimitConfig {
   readonly connectionIdLength?: number;
   /** Refuse a peer without the extended master secret (RFC 7627). Default false. */
   readonly requireExtendedMasterSecret?: boolean;
+  /**
+   * Called in each handshake with a line for the key log of NSS, which Wireshark reads: `CLIENT_RANDOM`, client_random and master secret. Who has the line can read
+   * all that the connection says. Absent: nobody gets it.
+   */
+  readonly keyLog?: (line: string) => void;
 }
 
 export interface ClientPsk {
@@ -87,6 +92,7 @@ export interface Settings extends Limits {
   readonly maxHandshakeBytes: number;
   readonly connectionIdLength: number | undefined;
   readonly requireExtendedMasterSecret: boolean;
+  readonly keyLog: CommonConfig['keyLog'];
 }
 
 /** What ECDHE_ECDSA needs, of either side. */
@@ -151,6 +157,7 @@ function common(config: CommonConfig, hasPsk: boolean, hasKeys: boolean): Settin
     maxHandshakeBytes: within('maxHandshakeBytes', config.maxHandshakeBytes ?? 81_920, 512, 0x100_0000),
     connectionIdLength: config.connectionIdLength === undefined ? undefined : within('connectionIdLength', config.connectionIdLength, 0, longestOwnId),
     requireExtendedMasterSecret: config.requireExtendedMasterSecret ?? false,
+    keyLog: config.keyLog,
     ...limitsOf(config, within),
   };
 }

@@ -1,8 +1,9 @@
-import { constantTimeEqual, emptyBytes } from '../core/bytes.ts';
+import { constantTimeEqual, emptyBytes, toHex } from '../core/bytes.ts';
 import { agree, type CurveKeyPair, keyPair } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import type { CipherSuite } from './cipher-suites.ts';
+import type { Settings } from './config.ts';
 import type { ConnectionEvent, PeerIdentity } from './events.ts';
 import type { FlightItem } from './flight.ts';
 import { HandshakeType, handshakeName, Transcript } from './handshake.ts';
@@ -97,10 +98,12 @@ export class Negotiation {
   /** The session that goes on here. */
   resumed: Session | undefined;
   randoms: Randoms | undefined;
+  readonly #keyLog: Settings['keyLog'];
   #master: Uint8Array | undefined;
 
-  constructor(sequence: number) {
+  constructor(sequence: number, { keyLog }: Settings) {
     this.#sequence = sequence;
+    this.#keyLog = keyLog;
   }
 
   /** The next message of ours, in the transcript and ready for a flight. */
@@ -114,16 +117,24 @@ export class Negotiation {
   derive(premaster: Uint8Array): ConnectionKeys {
     const suite = this.suite!;
     const randoms = this.randoms!;
-    this.#master = this.extended ? extendedMasterSecret(suite.hash, premaster, this.transcript.bytes()) : masterSecret(suite.hash, premaster, randoms);
-    return connectionKeys(suite, keyBlock(suite, this.#master, randoms));
+    return this.#keys(
+      suite,
+      this.extended ? extendedMasterSecret(suite.hash, premaster, this.transcript.bytes()) : masterSecret(suite.hash, premaster, randoms),
+    );
   }
 
   /** The keys that come of the master secret of a session and of the new randoms. */
   resume(session: Session): ConnectionKeys {
     this.resumed = session;
     this.suite = session.cipherSuite;
-    this.#master = session.master;
-    return connectionKeys(this.suite, keyBlock(this.suite, this.#master, this.randoms!));
+    return this.#keys(session.cipherSuite, session.master);
+  }
+
+  #keys(suite: CipherSuite, master: Uint8Array): ConnectionKeys {
+    const randoms = this.randoms!;
+    this.#master = master;
+    this.#keyLog?.(`CLIENT_RANDOM ${toHex(randoms.client)} ${toHex(master)}`);
+    return connectionKeys(suite, keyBlock(suite, master, randoms));
   }
 
   finished(side: 'client' | 'server'): FlightItem {

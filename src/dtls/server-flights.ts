@@ -94,7 +94,7 @@ export class ServerHandshake implements Handshake {
     this.#settings = settings;
     this.#port = port;
     this.#first = first;
-    this.#negotiation = new Negotiation(first.sequence);
+    this.#negotiation = new Negotiation(first.sequence, settings);
   }
 
   get answered(): number {

@@ -30,10 +30,27 @@ export { type ClientConfig, loadClientConfig } from './config/client.ts';
 export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
 export { ConfigError, type ConfigProblem } from './config/error.ts';
 export type { ListenConfig, TransportScheme } from './config/listen.ts';
+export type { AuditConfig, OperationsConfig, RatesConfig } from './config/operations.ts';
 export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './config/oscore.ts';
 export type { ChannelConfig, ScopeConfig, TransmissionConfig } from './config/reader.ts';
+export { profileNumbers } from './config/reader.ts';
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
 export type { TlsConfig } from './config/tls.ts';
+export { lineOf, logEvent, type ServerEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
-export { createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
+export { type AdjustableLogger, createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
+export {
+  type HealthOptions,
+  healthCheck,
+  MetricsError,
+  type MetricsServer,
+  type MetricsServerOptions,
+  measuredStore,
+  type ObserveStore,
+  ServerMetrics,
+  type ServerMetricsOptions,
+  type SessionEvent,
+  type StoreOperation,
+  serveMetrics,
+} from './metrics/index.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';

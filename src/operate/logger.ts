@@ -12,6 +12,11 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+/** A logger whose level can change. */
+export interface AdjustableLogger extends Logger {
+  level: LogLevel;
+}
+
 export interface LoggerOptions {
   /** `info` when absent. */
   readonly level?: LogLevel;
@@ -30,7 +35,7 @@ const longestText = 2_000;
  *
  * Bytes come out as `<n bytes>`, wherever they stand: keys, tokens and payloads do not reach a log.
  */
-export function createLogger(options: LoggerOptions = {}): Logger {
+export function createLogger(options: LoggerOptions = {}): AdjustableLogger {
   const { level = 'info', base = {}, write } = options;
   // Synchronous, so that the last line before an end is not lost.
   const stream: DestinationStream = write ? { write } : destination({ dest: 2, sync: true });
@@ -43,7 +48,18 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     (fields: object, message: string): void => {
       if (log.isLevelEnabled(name)) log[name](loggable(fields) as object, message);
     };
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    get level() {
+      return log.level as LogLevel;
+    },
+    set level(next) {
+      log.level = next;
+    },
+  };
 }
 
 /** A copy of a value that JSON can hold, bounded in depth and size, with every byte string replaced by its length. */

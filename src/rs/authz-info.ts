@@ -1,10 +1,11 @@
-import { type Acceptance, AceError, errorResponse, type ProfileAtRs, scopeText, type TokenUpload } from '../ace/index.ts';
+import { type Acceptance, AceError, decodeExiCti, errorResponse, type ProfileAtRs, scopeText, type TokenUpload } from '../ace/index.ts';
 import { Code, findOption, formatCode, Method, OptionNumber, type RateLimit, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Emit, RefusalReason } from './events.ts';
 import type { ExiCounters } from './exi.ts';
+import { type RevocationsAtRs, revokedError } from './revocation.ts';
 import { type CheckedToken, checkToken, type TokenCheckOptions } from './token-check.ts';
 import type { AccessToken, TokenTable } from './token-table.ts';
 
@@ -20,6 +21,7 @@ export interface AuthzInfoOptions {
   readonly check: TokenCheckOptions;
   readonly tokens: TokenTable;
   readonly exi: ExiCounters;
+  readonly revocations: RevocationsAtRs;
   readonly rate: RateLimit;
   readonly env: Env;
   /** Bytes of an upload. */
@@ -137,6 +139,7 @@ export class AuthzInfo {
     if (claims.aceProfile !== undefined && claims.aceProfile !== profile.id) {
       throw new AceError('ERR_RS_PROFILE', `expected a token for profile ${profile.id}, got one for ${claims.aceProfile}`, { responseCode: Code.BadRequest });
     }
+    const hashes = this.#options.revocations.check(upload.token, issuer, claims);
     const endsAt = claims.exi === undefined ? undefined : await this.#options.exi.end(issuer, claims);
     const acceptance = await profile.rs.accept(claims, issuer, upload);
     const token: AccessToken = {
@@ -145,7 +148,8 @@ export class AuthzInfo {
       scope: checked.scope,
       permissions: checked.permissions,
       expiresAt: claims.exp ?? Number.POSITIVE_INFINITY,
-      ...(endsAt === undefined ? {} : { endsAt }),
+      ...(endsAt === undefined || claims.cti === undefined ? {} : { endsAt, ...sequenceOf(claims.cti) }),
+      hashes,
       ...(acceptance.saved === undefined ? {} : { saved: acceptance.saved }),
     };
     this.#bind(acceptance, token, profile);
@@ -164,6 +168,10 @@ export class AuthzInfo {
     if (!tokens.isValid(token)) {
       if (!tokens.has(credential)) profile.rs.release(credential);
       throw new AceError('ERR_RS_EXPIRED', 'the token has expired', { responseCode: Code.Unauthorized });
+    }
+    if (this.#options.revocations.isRevoked(token)) {
+      if (!tokens.has(credential)) profile.rs.release(credential);
+      throw revokedError();
     }
     if (!update) tokens.put(credential, association, token);
     else if (!tokens.update(credential, association, token)) {
@@ -186,6 +194,11 @@ export class AuthzInfo {
   #refused(peer: string, reason: string, detail: string, code: number): void {
     this.#options.emit({ type: 'token-refused', reason, detail, code: formatCode(code), peer });
   }
+}
+
+function sequenceOf(cti: Uint8Array): { readonly sequence?: number } {
+  const exi = decodeExiCti(cti);
+  return exi === undefined ? {} : { sequence: exi.sequence };
 }
 
 /** NUM, M and SZX of a Block option in one number; 0 when it is too long, which the block-wise layer refuses. */

@@ -32,14 +32,17 @@ export type ResourceServerEvent =
       readonly peer: string;
       readonly credential?: string;
     }
+  /** The token revocation list of an issuer; `reason`: `reached`, or why it cannot be. */
+  | { readonly type: 'revocation-list'; readonly issuer: string; readonly reason: string; readonly detail?: string }
+  | { readonly type: 'answered'; readonly path: string; readonly method: string; readonly code: string; readonly milliseconds: number }
   | { readonly type: 'fault'; readonly reason: string; readonly detail: string }
   | { readonly type: 'profile'; readonly profile: string; readonly event: ProfileEvent }
   | { readonly type: 'endpoint'; readonly event: unknown };
 
-/** `evicted`: the table was full. `unusable`: found in the store at the start, and no longer good for this configuration. */
-export type TokenEnd = 'expired' | 'evicted' | 'unusable';
+/** `evicted`: the table was full. `unused`: no request came for it. `unusable`: found in the store at the start, and no longer good for this configuration. */
+export type TokenEnd = 'expired' | 'evicted' | 'revoked' | 'unused' | 'unusable';
 
-/** `size` and `rate` are for uploads to authz-info. */
-export type RefusalReason = 'unprotected' | 'no-token' | 'path' | 'method' | 'size' | 'rate';
+/** `size` and `rate` are for uploads to authz-info. `draining`: the server is about to end. */
+export type RefusalReason = 'unprotected' | 'no-token' | 'path' | 'method' | 'size' | 'rate' | 'draining';
 
 export type Emit = (event: ResourceServerEvent) => void;

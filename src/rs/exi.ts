@@ -73,6 +73,13 @@ export class ExiCounters {
     return end;
   }
 
+  /** A token with this sequence number, and all below, count as expired from now on. */
+  async retire(issuer: string, sequence: number): Promise<void> {
+    const known = this.#issuer(issuer);
+    known.expired = Math.max(known.expired, sequence);
+    await this.#makeDurable(issuer, sequence);
+  }
+
   close(): void {
     this.#expiry.close();
     this.#issuers.clear();

@@ -16,4 +16,5 @@
 export type { RefusalReason, ResourceServerEvent, TokenEnd } from './events.ts';
 export type { ResourceServerLimits, ResourceServerOptions } from './resource-server.ts';
 export { ResourceServer, ResourceServerError } from './resource-server.ts';
+export type { RevocationOptions } from './revocation.ts';
 export type { IssuerRegistration } from './token-check.ts';

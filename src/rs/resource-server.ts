@@ -1,17 +1,21 @@
 import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
 import {
+  codeName,
   type EchoLayer,
   Endpoint,
   type EndpointOptions,
   echo,
   type Freshness,
+  formatCode,
   type QBlockOptions,
   RateLimit,
   type Resource,
   type ResourceHandle,
   Router,
+  requestPath,
   type TransmissionParameters,
   type Transports,
+  UnderWay,
 } from '../coap/index.ts';
 import { type LeewayOptions, leewayOf, timeOf } from '../core/cwt-times.ts';
 import { type Env, systemEnv } from '../core/env.ts';
@@ -24,6 +28,7 @@ import type { ResourceServerEvent, TokenEnd } from './events.ts';
 import { ExiCounters } from './exi.ts';
 import { guard } from './guard.ts';
 import { pathForm, RefusalHints } from './refusal-hints.ts';
+import { type RevocationOptions, RevocationsAtRs } from './revocation.ts';
 import { Targets } from './targets.ts';
 import { type IssuerRegistration, issuerName } from './token-check.ts';
 import { type Binding, type Revived, type StoredToken, TokenTable } from './token-table.ts';
@@ -35,6 +40,8 @@ export class ResourceServerError extends ProtocolError {}
 export interface ResourceServerLimits {
   /** Access tokens, one for each key; 1000. See `TokenTableOptions.limit` for what goes when there is one more. */
   readonly tokens?: number;
+  /** Token hashes of revoked tokens; 10,000. */
+  readonly revoked?: number;
   /** Bytes of a body that is sent to a resource; 65,536. */
   readonly payload?: number;
   /** Bytes of an upload to authz-info; 4096. */
@@ -73,6 +80,8 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly amplification?: EndpointOptions['amplification'];
   /** Robust block-wise transfer (RFC 9177), for clients that ask for it. Absent: off. */
   readonly qBlock?: QBlockOptions;
+  /** Follow the token revocation lists of issuers (RFC 9770). Absent: a token is good until it ends. */
+  readonly revocation?: RevocationOptions;
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
 }
@@ -94,11 +103,13 @@ export class ResourceServer {
   readonly #profiles: readonly ProfileInUse[];
   readonly #tokens: TokenTable;
   readonly #exi: ExiCounters;
+  readonly #revocations: RevocationsAtRs;
   readonly #rate: RateLimit;
   readonly #authzInfo: AuthzInfo;
   readonly #router: Router;
   readonly #targets: Targets;
   readonly #hints: RefusalHints;
+  readonly #underWay: UnderWay;
   #started: Promise<void> | undefined;
   readonly #fresh: EchoLayer | undefined;
   #endpoint: Endpoint | undefined;
@@ -120,20 +131,41 @@ export class ResourceServer {
     const aif = options.aif ?? scopes === undefined;
     const authzInfo = options.paths?.authzInfo ?? '/authz-info';
     const tokens = limits.tokens ?? 1000;
-    this.#tokens = new TokenTable({ store, env, limit: tokens, leeway, release: (binding, reason) => this.#release(binding, reason), fault: this.#fault });
+    this.#tokens = new TokenTable({
+      store,
+      env,
+      limit: tokens,
+      leeway,
+      isRevoked: (token) => this.#revocations.isRevoked(token),
+      release: (binding, reason) => this.#release(binding, reason),
+      fault: this.#fault,
+    });
     this.#exi = new ExiCounters({ store, env, limit: 4 * tokens });
+    this.#revocations = new RevocationsAtRs({
+      revocation: options.revocation,
+      store,
+      env,
+      limit: limits.revoked ?? 10_000,
+      leeway,
+      tokens: () => this.#tokens,
+      retire: (issuer, sequence) => void this.#exi.retire(issuer, sequence).catch(this.#fault),
+      emit: this.#emit,
+      fault: this.#fault,
+    });
     this.#rate = new RateLimit(env, { burst: limits.uploadBurst ?? 64, rate: limits.uploadRate ?? 16, entries: 1024 });
     this.#authzInfo = new AuthzInfo({
       profiles: this.#profiles,
       check: { issuers: options.issuers, audiences: new Set(audiences), scopes, aif, leeway, nonces },
       tokens: this.#tokens,
       exi: this.#exi,
+      revocations: this.#revocations,
       rate: this.#rate,
       env,
       payload: limits.upload ?? 4096,
       pending: limits.pending ?? 64,
       emit: this.#emit,
     });
+    this.#underWay = this.#makeUnderWay();
     this.#fresh = options.freshness === undefined ? undefined : echo({ freshness: options.freshness }, env);
     this.#hints = new RefusalHints({ as: options.issuers[0]!.uri, audience: audiences[0], scopes, aif, nonces });
     const open = [...(options.public ?? []), ...(options.protectDiscovery === true ? [] : [wellKnownCore])];
@@ -182,13 +214,14 @@ export class ResourceServer {
       transport,
       env: this.#env,
       handler: this.#router.handler,
-      layers: [...(this.#fresh === undefined ? [] : [this.#fresh]), door, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
+      layers: [...(this.#fresh === undefined ? [] : [this.#fresh]), door, this.#underWay, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
       blockwise: { maxBody: this.#options.limits?.payload ?? 0x1_0000 },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
       ...(this.#options.qBlock === undefined ? {} : { qBlock: this.#options.qBlock }),
       emit: (event) => this.#emit({ type: 'endpoint', event }),
     });
+    this.#revocations.follow();
     return this.#endpoint;
   }
 
@@ -199,6 +232,7 @@ export class ResourceServer {
       lasting: this.#tokens.lasting,
       writing: this.#tokens.writing,
       exi: this.#exi.size,
+      revoked: this.#revocations.size,
       uploads: this.#authzInfo.pending,
       uploaders: this.#rate.size,
       observers: this.#router.stats().observers,
@@ -208,11 +242,21 @@ export class ResourceServer {
     return all;
   }
 
+  /**
+   * Answer what is under way, and what comes from now on with 5.03.
+   *
+   * @param milliseconds - how long it may take; the result says whether all was answered by then
+   */
+  drain(milliseconds: number): Promise<boolean> {
+    return this.#underWay.drain(milliseconds, () => this.#endpoint?.stats()['outstanding'] ?? 0);
+  }
+
   /** Stop serving. What the store holds stays, and serves the next start. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#endpoint?.close();
     this.#fresh?.close();
+    await this.#revocations.close();
     await this.#tokens.close();
     this.#exi.close();
     await Promise.all(this.#profiles.map(({ rs }) => rs.close()));
@@ -228,6 +272,23 @@ export class ResourceServer {
     });
   };
 
+  #makeUnderWay(): UnderWay {
+    const { emit } = this.#options;
+    if (emit === undefined) return new UnderWay({}, this.#env);
+    return new UnderWay(
+      {
+        answered: ({ options, code: method }, { code }, milliseconds) =>
+          emit({ type: 'answered', path: requestPath(options) ?? '', method: codeName(method), code: formatCode(code), milliseconds }),
+        refuse: ({ options, code: method, peer }, reply, response) => {
+          const asked = { path: requestPath(options) ?? '', method: codeName(method), peer: peer.key };
+          emit({ type: 'request-refused', reason: 'draining', code: formatCode(response.code), ...asked });
+          reply.respond(response);
+        },
+      },
+      this.#env,
+    );
+  }
+
   #makeProfiles(): ProfileInUse[] {
     const inUse: ProfileInUse[] = [];
     for (const { id, name, rs } of this.#options.profiles) {
@@ -236,6 +297,7 @@ export class ResourceServer {
         store: this.#options.store,
         emit: (event) => this.#emit({ type: 'profile', profile: name, event }),
         admit: (upload) => this.#authzInfo.receive(this.#profiles.find((profile) => profile.id === id)!, upload),
+        forget: (credential) => this.#tokens.forget(credential),
       });
       if (instance !== undefined) inUse.push({ id, name, rs: instance });
     }
@@ -245,12 +307,14 @@ export class ResourceServer {
 
   async #start(): Promise<void> {
     await this.#exi.start();
+    await this.#revocations.start();
     await this.#tokens.start((stored) => this.#revive(stored));
   }
 
   /** A stored token, if this configuration still takes it. */
   async #revive(stored: StoredToken): Promise<Revived | undefined> {
-    const { credential, profile, issuer, scope, expiresAt, saved } = stored;
+    const { credential, profile, issuer, scope, expiresAt, hashes, saved } = stored;
+    if (this.#revocations.isRevoked(stored)) return undefined;
     if (timeOf({ exp: expiresAt }, this.#env.epoch(), this.#options) === 'expired') return undefined;
     const rs = this.#profiles.find(({ id }) => id === profile)?.rs;
     if (rs === undefined || !this.#options.issuers.some((one) => issuerName(one) === issuer)) {
@@ -260,7 +324,7 @@ export class ResourceServer {
     try {
       const permissions = parseScope(scope, this.#options.scopes);
       const association = await rs.restore(credential, saved);
-      return { association, token: { profile, issuer, scope, permissions, expiresAt, saved } };
+      return { association, token: { profile, issuer, scope, permissions, expiresAt, hashes, saved } };
     } catch (error) {
       this.#fault(error);
       this.#emit({ type: 'token-ended', reason: 'unusable', credential });
@@ -288,5 +352,7 @@ function checkOptions(options: ResourceServerOptions, audiences: readonly string
   if (audiences.length === 0 || audiences.includes('')) throw refuse('audience', 'at least one name, and none of them empty');
   if (options.issuers.length === 0) throw refuse('issuers', 'at least one, got none');
   for (const issuer of options.issuers) if (issuer.tokenKeys.length === 0) throw refuse(`issuers: ${issuer.uri}: tokenKeys`, 'at least one, got none');
+  for (const name of Object.keys(options.revocation?.lists ?? {}))
+    if (!options.issuers.some((issuer) => issuerName(issuer) === name)) throw refuse(`revocation: lists: ${name}`, 'the name of an issuer, got another');
   if (new Set(options.issuers.map(issuerName)).size !== options.issuers.length) throw refuse('issuers', 'different ones, got one twice');
 }

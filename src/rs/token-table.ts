@@ -19,6 +19,10 @@ export interface AccessToken {
   readonly expiresAt: number;
   /** Milliseconds of `Env.now`, for a token with `exi`. */
   readonly endsAt?: number;
+  /** The sequence number of a token with `exi`. */
+  readonly sequence?: number;
+  /** The token hashes by which it counts as revoked; none, when its issuer has no revocation list here. */
+  readonly hashes: readonly string[];
   /** What the profile needs to go on after a restart. */
   readonly saved?: Uint8Array;
 }
@@ -42,6 +46,7 @@ export interface StoredToken {
   readonly issuer: string;
   readonly scope: Scope;
   readonly expiresAt: number;
+  readonly hashes: readonly string[];
   readonly saved: Uint8Array;
 }
 
@@ -58,6 +63,7 @@ export interface TokenTableOptions {
   readonly limit: number;
   /** Seconds that a token counts after its `exp`. */
   readonly leeway: number;
+  isRevoked(token: AccessToken): boolean;
   /** Forget the association: it is done before lasting requests are ended, so that no answer uses it any more. */
   release(binding: Binding, reason: TokenEnd): void;
   fault(error: unknown): void;
@@ -164,6 +170,19 @@ export class TokenTable {
     return true;
   }
 
+  /** End a token that no request has come for. */
+  forget(credential: string): void {
+    const binding = this.#bindings.get(credential);
+    if (binding !== undefined && binding.association === undefined) this.#end(binding, 'unused');
+  }
+
+  /** End every token that is meant; the result is what they were. */
+  revoke(isMeant: (token: AccessToken) => boolean): readonly AccessToken[] {
+    const ended = [...this.#bindings.values()].filter(({ token }) => isMeant(token));
+    for (const binding of ended) this.#end(binding, 'revoked');
+    return ended.map(({ token }) => token);
+  }
+
   /** Bring back what an earlier run left. `revive` throws, or gives `undefined`, for a token that is no longer good here. */
   async start(revive: (stored: StoredToken) => Promise<Revived | undefined>): Promise<void> {
     const found: (readonly [string, StoredToken | undefined])[] = [];
@@ -195,6 +214,7 @@ export class TokenTable {
     const token = binding.pending.get(association);
     if (token === undefined) return false;
     binding.pending.delete(association);
+    if (this.#options.isRevoked(token)) return false;
     binding.association = association;
     binding.token = token;
     this.#schedule(binding);
@@ -258,18 +278,19 @@ function isStorable(token: AccessToken): token is AccessToken & { readonly saved
 }
 
 function encodeStored(token: AccessToken): Uint8Array {
-  return encode([1, token.profile, token.issuer, token.scope, token.expiresAt, token.saved]);
+  return encode([2, token.profile, token.issuer, token.scope, token.expiresAt, token.hashes, token.saved]);
 }
 
 function decodeStored(credential: string, bytes: Uint8Array): StoredToken | undefined {
   try {
     const value = decode(bytes);
     if (!Array.isArray(value)) return undefined;
-    const [version, profile, issuer, scope, expiresAt, saved] = value as readonly unknown[];
-    if (version !== 1 || typeof profile !== 'number' || typeof issuer !== 'string' || typeof expiresAt !== 'number' || !(saved instanceof Uint8Array))
+    const [version, profile, issuer, scope, expiresAt, hashes, saved] = value as readonly unknown[];
+    if (version !== 2 || typeof profile !== 'number' || typeof issuer !== 'string' || typeof expiresAt !== 'number' || !(saved instanceof Uint8Array))
       return undefined;
     if (typeof scope !== 'string' && !(scope instanceof Uint8Array)) return undefined;
-    return { credential, profile, issuer, scope, expiresAt, saved };
+    if (!Array.isArray(hashes) || !hashes.every((hash) => typeof hash === 'string')) return undefined;
+    return { credential, profile, issuer, scope, expiresAt, hashes, saved };
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -46,6 +46,21 @@ describe('ace-coap serve and get over coaps', () => {
     const env = { ACE_COAP_PSK_IDENTITY: `@${file('identity', fromHex('00ff0a80'))}`, ACE_COAP_PSK: `@${file('key', 'text:sesame\n')}` };
     assert.equal((await aceExits(0, ['get', at('/led')], { env })).stdout.trim(), 'on');
     assert.equal((await aceExits(0, ['get', `${serving.urls[0]}/led`])).stdout.trim(), 'on', 'plain CoAP beside it');
+  });
+
+  test('SSLKEYLOGFILE: the keys of a session go to a file of its owner, with a warning; without it, and over plain CoAP, there is none', async () => {
+    const keys = join(folder, 'keys.log');
+    const env = { SSLKEYLOGFILE: keys };
+    assert.doesNotMatch((await aceExits(0, ['get', `${serving.urls[0]}/led`], { env })).stderr, /SSLKEYLOGFILE/);
+    assert.ok(!existsSync(keys));
+    for (let run = 1; run <= 2; run++) {
+      const { stderr } = await aceExits(0, ['get', at('/led'), ...psk], { env });
+      assert.match(stderr, /^SSLKEYLOGFILE: .*keys\.log; who has the file can read all of it$/m);
+      assert.match(readFileSync(keys, 'utf8'), new RegExp(`^(?:CLIENT_RANDOM [0-9a-f]{64} [0-9a-f]{96}\n){${run}}$`));
+    }
+    assert.equal(statSync(keys).mode & 0o777, 0o600);
+    const refused = await aceExits(2, ['get', at('/led'), ...psk], { env: { SSLKEYLOGFILE: join(folder, 'no', 'keys.log') } });
+    assert.match(refused.stderr, /SSLKEYLOGFILE: .* cannot be written \(ENOENT\)/);
   });
 
   test('raw public keys of both, observed and in the log', async () => {

@@ -67,6 +67,7 @@ export class Server {
   readonly #words: readonly string[];
   #child: ChildProcess | undefined;
   #ended: Promise<{ readonly code: number | null; readonly signal: string | null }> = Promise.resolve({ code: null, signal: null });
+  #death: Promise<never> = new Promise(() => {});
   /** How much of its output is of earlier starts. */
   #before = 0;
   stdout = '';
@@ -85,6 +86,13 @@ export class Server {
     this.#child = child;
     this.#ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
     this.#before = this.stdout.length;
+    this.#death = new Promise((_, reject) => {
+      child.once('close', (code, signal) => {
+        if (this.#child === child) reject(new Error(`${this.role} ended with ${code ?? signal}:\n${this.stderr}`));
+      });
+    });
+    // Whoever waits for nothing else hears of it by `stop`.
+    this.#death.catch(() => {});
     await new Promise<void>((resolve, reject) => {
       child.stdout.setEncoding('utf8').on('data', (text: string) => {
         this.stdout += text;
@@ -97,17 +105,26 @@ export class Server {
     });
   }
 
+  /** Rejected, with its log, when the process that was started last ends without being told to. */
+  get death(): Promise<never> {
+    return this.#death;
+  }
+
   /** Where it listens since its last start, in the order of its configuration. */
   get urls(): readonly string[] {
     return [...this.stdout.slice(this.#before).matchAll(/listens on (\S+) /g)].map(([, url]) => url!);
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
   /** Ctrl-C: it has to end by itself, with exit code 0. */
-  async stop(): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
     this.#child = undefined;
-    child.kill('SIGINT');
+    child.kill(signal);
     const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
     const ended = await this.#ended;
     clearTimeout(force);
@@ -151,9 +168,16 @@ export class Lab {
   static async start(edit: (lab: Lab) => void | Promise<void> = () => {}): Promise<Lab> {
     const lab = new Lab(mkdtempSync(join(tmpdir(), 'ace-coap-test-')), await freePort(), await freePort());
     await writeLab(lab.folder, { random: systemEnv.random, asPort: lab.asPort, rsPort: lab.rsPort });
-    await edit(lab);
-    await Promise.all([lab.as.start(), lab.rs.start()]);
-    return lab;
+    try {
+      await edit(lab);
+      await Promise.all([lab.as.start(), lab.rs.start()]);
+      return lab;
+    } catch (error) {
+      // The one that did start would keep this process.
+      await Promise.allSettled([lab.as.kill(), lab.rs.kill()]);
+      rmSync(lab.parent, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   uri(path: string): string {

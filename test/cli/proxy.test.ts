@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Code, decodeMessage, Endpoint, findOption, OptionNumber, type ResourceHandle, Router } from '../../src/coap/index.ts';
-import { tap, udp } from '../../src/transport/index.ts';
+import { Code, decodeMessage, Endpoint, findOption, OptionNumber, openRelay, ProxyServer, type ResourceHandle, Router } from '../../src/coap/index.ts';
+import { utf8 } from '../../src/core/bytes.ts';
+import { authenticatorOf, dtlsOver, tap, udp } from '../../src/transport/index.ts';
 import { freePort } from '../support/ports.ts';
 import { aceExits, Lab } from './lab.ts';
 
@@ -151,6 +152,31 @@ describe('ace-coap proxy', { concurrency: 3 }, () => {
       for (const word of ['temperature', 'led', 'authz-info', 'r_temp']) assert.equal(one.stderr.includes(word), false, word);
     } finally {
       await lab.end();
+    }
+  });
+
+  test('--proxy coaps://: the hop to the proxy is protected by DTLS, with OSCORE inside or without', async () => {
+    const upstream = new Endpoint({ transport: await udp() });
+    const seen: number[] = [];
+    const below = tap(await udp({ sourcePorts: 1 }), ({ direction, datagram }) => direction === 'in' && seen.push(datagram[0]!));
+    const authenticator = authenticatorOf({ psk: [{ identity: utf8('client'), key: utf8('sesame') }] });
+    const proxying = new ProxyServer({ forward: { allow: openRelay }, upstreams: { coap: upstream } });
+    const front = new Endpoint({ transport: dtlsOver(below, { server: { psk: {} }, authenticator }), proxying });
+    const lab = await Lab.start();
+    try {
+      const through = ['--proxy', `coaps://127.0.0.1:${front.local.port}`];
+      const psk = ['--psk-identity', 'client', '--psk', 'sesame'];
+      const { stdout, stderr } = await aceExits(0, ['get', `${base}/clock`, ...through, ...psk]);
+      assert.match(stdout, /^tick \d+\n$/);
+      assert.match(stderr, /protected by DTLS/);
+      assert.match((await aceExits(0, ['observe', `${base}/clock`, ...through, ...psk, '--count', '2'])).stdout, /^tick \d+\ntick \d+\n$/);
+      assert.match((await aceExits(0, ['get', lab.uri('/temperature'), ...through, ...psk, '--config', lab.folder])).stderr, /protected by OSCORE/);
+      assert.ok(seen.length > 0 && seen.every((content) => content >= 20 && content <= 25), 'nothing but records of DTLS');
+      assert.match((await aceExits(2, ['get', `${base}/clock`, ...through])).stderr, /coaps: expected --psk-identity and --psk/);
+    } finally {
+      await lab.end();
+      await front.close();
+      await upstream.close();
     }
   });
 

@@ -25,6 +25,7 @@ function servers(answers: readonly Response[], registrations: readonly Partial<A
     env: simulator.env(),
     resolve: async (host, port) => simulator.peer(host, port),
     send: async () => queue.shift()!,
+    observe: async function* () {},
     emit: () => {},
   });
 }

@@ -21,6 +21,7 @@ import {
   provideOpenssl,
   providePion,
   providePostgres,
+  provideTshark,
   ToolError,
 } from './tools.ts';
 
@@ -39,6 +40,7 @@ try {
   console.log(`node-dtls-client ${provideNodeDtlsClient()}`);
   console.log(`pion/dtls ${providePion()}`);
   console.log(providePostgres());
+  console.log(`tshark ${provideTshark()}`);
 } catch (error) {
   if (!(error instanceof ToolError)) throw error;
   console.error(`interop: ${error.message}`);

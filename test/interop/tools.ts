@@ -69,6 +69,14 @@ export function provideGnutls(): string {
   return version;
 }
 
+/** Wireshark on a command line, and its version. */
+export function provideTshark(): string {
+  if (!available('tshark')) installPackages('tshark not found', 'tshark');
+  const version = /^TShark \(Wireshark\) (\S+)/m.exec(run('tshark', '--version').text)?.[1];
+  if (version === undefined) throw new ToolError('tshark does not tell its version: is it the one of Wireshark?');
+  return version;
+}
+
 /** The peer of `pion/main.go`, once it is built. */
 export const pionPeer: string = join(cache, 'pion-peer');
 

@@ -105,7 +105,7 @@ class World {
   startRs(): void {
     const env = this.simulator.env(`rs ${++this.#runs}`);
     const { profile, transport } = this.#party({ role: 'rs', simulator: this.simulator, env, address: '10.0.0.2', port: 5683 });
-    const rs = profile.rs?.({ env, store: this.stores.rs, emit: () => {}, admit: (upload) => this.#admit(upload) });
+    const rs = profile.rs?.({ env, store: this.stores.rs, emit: () => {}, admit: (upload) => this.#admit(upload), forget: () => {} });
     assert.ok(rs, 'a part for the RS');
     this.rs = rs;
     this.#rs = new Endpoint({

@@ -27,7 +27,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'src/rs': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/oscore': { imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/dtls': { imports: ['src/core', 'src/coap', 'src/dtls', 'src/ace'], types: ['src/store'], packages: [] },
-  'src/operate': { imports: ['src/core', 'src/store'], packages: [/^node:/, 'pino', 'valibot', 'yaml'] },
+  'src/operate': { imports: ['src/core', 'src/store'], types: ['src/as', 'src/rs'], packages: [/^node:/, 'pino', 'prom-client', 'valibot', 'yaml'] },
   'src/adapters/node-coap': {
     imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace', 'src/rs', 'src/transport', 'profiles/oscore'],
     packages: ['node:dns/promises', 'node:events', 'node:stream', 'coap'],

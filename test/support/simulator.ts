@@ -51,6 +51,8 @@ export class Simulator {
   readonly wire: Packet[] = [];
   /** When set, decides for every datagram that is sent: false loses it. Injected ones are not asked about. */
   filter: ((packet: Omit<Packet, 'arrivals'>) => boolean) | undefined = undefined;
+  /** Seconds by which somebody set the wall clock, back when negative. */
+  clockSet = 0;
   readonly #options: SimulatorOptions;
   readonly #random: SeededRandom;
   readonly #events: Event[] = [];
@@ -79,7 +81,7 @@ export class Simulator {
     const random = new SeededRandom(`${this.#options.seed ?? 1} ${name}`);
     return {
       now: () => this.#now,
-      epoch: () => (this.#options.epoch ?? 1_700_000_000) + this.#now / 1000,
+      epoch: () => (this.#options.epoch ?? 1_700_000_000) + this.clockSet + this.#now / 1000,
       random: (length) => random.bytes(length),
       schedule: (delay, task) => this.#schedule(delay, task),
     };

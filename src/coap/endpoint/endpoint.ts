@@ -154,7 +154,7 @@ export class Endpoint {
    * The peer at a host and port; with `proxy`, the URI of a forward proxy, as it is reached through that.
    *
    * @throws {ProtocolError} when the host (with `proxy`: that of the proxy) cannot be resolved, or no transport is for the scheme; `ERR_COAP_URI` when `proxy` is
-   * not `coap://host[:port]`
+   * not `coap://host[:port]` or `coaps://host[:port]`
    */
   resolve(host: string, port: number, { scheme, proxy }: ResolveOptions = {}): Promise<Peer> {
     if (proxy !== undefined) return this.#resolveVia(proxy, host, port);
@@ -165,8 +165,8 @@ export class Endpoint {
 
   async #resolveVia(proxy: string, host: string, port: number): Promise<Peer> {
     const { scheme, path, query, ...at } = parseUri(proxy);
-    if (scheme !== 'coap' || path.length + query.length > 0)
-      throw new CoapError('ERR_COAP_URI', `expected a proxy as coap://host[:port], got ${JSON.stringify(proxy)}`);
+    if ((scheme !== 'coap' && scheme !== 'coaps') || path.length + query.length > 0)
+      throw new CoapError('ERR_COAP_URI', `expected a proxy as coap://host[:port] or coaps://host[:port], got ${JSON.stringify(proxy)}`);
     return originVia(await this.resolve(at.host, at.port, { scheme }), host, port);
   }
 

@@ -1,3 +1,4 @@
+import { audit, operations, type RawAudit, type RawOperations, type RawRates, rates } from './operations.ts';
 import {
   channel,
   dtlsOf,
@@ -29,7 +30,7 @@ import {
   yesNo,
 } from './schema.ts';
 
-export interface RawAs extends RawStore {
+export interface RawAs extends RawStore, RawOperations, RawAudit {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
@@ -37,7 +38,7 @@ export interface RawAs extends RawStore {
   readonly token_lifetime?: number;
   readonly clients: Readonly<Record<string, RawAsClient>>;
   readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
-  readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number };
+  readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number; readonly rate?: RawRates };
   readonly transmission?: RawTransmission;
 }
 
@@ -97,7 +98,10 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
       payload: optional(whole(64, 65_536, 'bytes')),
       pending: optional(whole(1, 1_000_000, 'requests')),
       tokens_per_client: optional(whole(1, 100_000_000, 'tokens')),
+      rate: optional(rates),
     }),
   ),
   transmission: optional(transmission),
+  ...operations,
+  ...audit,
 });

@@ -5,6 +5,7 @@ import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
+import { type AuditConfig, type OperationsConfig, type RatesConfig, ratesConfig, readAuditConfig, readOperations } from './operations.ts';
 import {
   type ChannelConfig,
   ConfigReader,
@@ -26,7 +27,7 @@ export interface DtlsAsConfig extends DtlsConfig {
   readonly derivationKeys: Readonly<Record<string, Uint8Array>>;
 }
 
-export interface AsConfig {
+export interface AsConfig extends OperationsConfig {
   readonly file: string;
   /** At least one, of different schemes. */
   readonly listen: readonly ListenConfig[];
@@ -51,7 +52,9 @@ export interface AsConfig {
     readonly exi?: boolean;
     readonly iss?: boolean;
   })[];
-  readonly limits: { readonly payload?: number; readonly pending?: number; readonly tokensPerClient?: number };
+  readonly limits: { readonly payload?: number; readonly pending?: number; readonly tokensPerClient?: number; readonly rate?: RatesConfig };
+  /** Absent: there is no audit log. */
+  readonly audit?: AuditConfig;
   readonly transmission: TransmissionConfig;
 }
 
@@ -116,12 +119,14 @@ export function loadAsConfig(path: string): AsConfig {
       }),
     };
   });
+  const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
   const store = readStore(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
+    ...operations,
     dtls: { ...dtls, clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     store,
@@ -130,6 +135,7 @@ export function loadAsConfig(path: string): AsConfig {
     limits: {
       ...(raw.limits?.payload !== undefined && { payload: raw.limits.payload }),
       ...(raw.limits?.pending !== undefined && { pending: raw.limits.pending }),
+      ...(raw.limits?.rate && { rate: ratesConfig(raw.limits.rate) }),
       ...(raw.limits?.tokens_per_client !== undefined && { tokensPerClient: raw.limits.tokens_per_client }),
     },
     transmission: transmissionConfig(raw.transmission),

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { operations, type RawOperations } from './operations.ts';
 import {
   channel,
   coapUri,
@@ -43,7 +44,7 @@ export interface RawIssuer extends RawChannel {
   readonly derivation_key_file?: string;
 }
 
-export interface RawRs extends RawStore {
+export interface RawRs extends RawStore, RawOperations {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
@@ -123,4 +124,5 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
     }),
   ),
   transmission: optional(transmission),
+  ...operations,
 });

@@ -4,6 +4,7 @@ import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
+import { type OperationsConfig, readOperations } from './operations.ts';
 import { type ChannelConfig, ConfigReader, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
 import { readStore } from './store.ts';
@@ -21,7 +22,7 @@ export interface ResourceConfig {
   readonly title?: string;
 }
 
-export interface RsConfig {
+export interface RsConfig extends OperationsConfig {
   readonly file: string;
   /** At least one, of different schemes. */
   readonly listen: readonly ListenConfig[];
@@ -81,10 +82,12 @@ export function loadRsConfig(path: string): RsConfig {
   const { leeway = 0, leeway_cap: leewayCap = defaultLeewayCap } = raw;
   if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
   const store = readStore(file, raw);
+  const operations = readOperations(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
+    ...operations,
     dtls: { ...dtls, derivationKeys },
     audience: raw.audience,
     store,

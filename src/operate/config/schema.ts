@@ -156,6 +156,7 @@ export const optional: <T>(schema: Schema<T>) => v.ExactOptionalSchema<Schema<T>
 export const hex: Schema<string> = matching('hexadecimal text in quotes, such as "01"', (text) => /^(?:[0-9a-fA-F]{2})*$/.test(text));
 export const secretHex: Schema<string> = matching('hexadecimal text in quotes, of 16 bytes or more', (text) => /^(?:[0-9a-fA-F]{2}){16,}$/.test(text));
 export const filePath: Schema<string> = matching('the path of a file', (text) => text !== '' && !text.includes('\0'));
+export const folderPath: Schema<string> = matching('the path of a folder', (text) => text !== '' && !text.includes('\0'));
 export const name: Schema<string> = matching('a name without spaces', (text) => /^\S{1,200}$/.test(text));
 export const text: Schema<string> = matching('text', (value) => value.length <= 10_000);
 export const yesNo: Schema<boolean> = wanting('true or false', v.boolean('true or false'));

@@ -5,10 +5,11 @@ import type { AceError, Profile } from '../../../src/ace/index.ts';
 import { AuthorizationServer } from '../../../src/as/index.ts';
 import { AceClient, type AceResponse } from '../../../src/client/index.ts';
 import { utf8 } from '../../../src/core/bytes.ts';
+import { openCwt } from '../../../src/core/cwt.ts';
 import { ResourceServer } from '../../../src/rs/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Simulator } from '../../support/simulator.ts';
-import { DtlsParties, type Mode, partyAt, tokenKey } from './parties.ts';
+import { clientKey, DtlsParties, type Mode, partyAt, serverKey, tokenKey } from './parties.ts';
 
 const modes: readonly Mode[] = ['psk', 'psk-identity', 'derived', 'rpk'];
 
@@ -61,6 +62,17 @@ test('RFC 9202 5: when the last token ends, a lasting request hears 4.01 and the
     assert.equal(parties.rsSessions.stats()['accepted'], 0);
     assert.equal(parties.rs.stats()['profile1.keys'], 0);
     assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+    await parties.close();
+  }
+});
+
+test('a token that is asked for by itself is bound as the profile would have it', async () => {
+  for (const mode of ['psk', 'rpk'] as const) {
+    const parties = await new DtlsParties(mode).start();
+    const { accessToken, cnf, rsCnf } = await parties.finish(parties.client.token({ audience: 'rs1' }));
+    const bound = openCwt(accessToken, [tokenKey]).claims.cnf?.coseKey;
+    if (mode === 'psk') assert.deepEqual([bound?.k, rsCnf], [cnf?.coseKey?.k, undefined]);
+    else assert.deepEqual([bound?.x, rsCnf?.coseKey?.x], [clientKey.x, serverKey.x]);
     await parties.close();
   }
 });

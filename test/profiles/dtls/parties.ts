@@ -57,6 +57,8 @@ export class DtlsParties {
   readonly mode: Mode;
   readonly steps: string[] = [];
   readonly rsEvents: ResourceServerEvent[] = [];
+  /** Token hashes of what the AS has issued. */
+  readonly issued: string[] = [];
   led = 'off';
   changed: () => void = () => {};
   as!: AuthorizationServer;
@@ -65,10 +67,14 @@ export class DtlsParties {
   client!: AceClient;
   /** Seconds. */
   readonly tokenLifetime: number;
+  readonly #follow: boolean;
+  #follower: AceClient | undefined;
   #runs = 0;
 
-  constructor(mode: Mode, { tokenLifetime = 100 }: { readonly tokenLifetime?: number } = {}) {
+  /** `follow`: the RS follows the revocation list of the AS. */
+  constructor(mode: Mode, { tokenLifetime = 100, follow = false }: { readonly tokenLifetime?: number; readonly follow?: boolean } = {}) {
     this.mode = mode;
+    this.#follow = follow;
     this.tokenLifetime = tokenLifetime;
   }
 
@@ -97,6 +103,7 @@ export class DtlsParties {
       clients: [client('c1'), client('c2')],
       resourceServers: [{ ...audience('rs1'), credentials: { psk: channel('rs1') } }, audience('rs2')],
       env,
+      emit: (event) => event.type === 'token-issued' && this.issued.push(event.token),
     });
     await this.as.listen(sessions);
   }
@@ -104,7 +111,9 @@ export class DtlsParties {
   async startRs(): Promise<void> {
     const { transport, sessions, profile, env } = this.#partyOf('rs', '10.0.0.2', 5683, { rs: this.mode === 'derived' ? { derivationKeys } : {} });
     this.rsSessions = sessions;
+    if (this.#follow) this.#follower = this.newClient('rs1', this.stores.rs);
     this.rs = new ResourceServer({
+      ...(this.#follower === undefined ? {} : { revocation: { lists: { as1: this.#follower.revocationList() } } }),
       audience: 'rs1',
       issuers: [{ issuer: 'as1', uri: 'coaps://10.0.0.1/token', tokenKeys: [tokenKey] }],
       profiles: [profile],
@@ -125,7 +134,7 @@ export class DtlsParties {
     await this.rs.listen(transport);
   }
 
-  newClient(id: 'c1' | 'c2', store: Store = id === 'c1' ? this.stores.client : memoryStore()): AceClient {
+  newClient(id: 'c1' | 'c2' | 'rs1', store: Store = id === 'c1' ? this.stores.client : memoryStore()): AceClient {
     const ownKey = this.mode !== 'rpk' ? {} : { ownKey: id === 'c1' ? clientKey : rawKey(3) };
     const client: DtlsAtClientOptions = { ...ownKey, ...(this.mode === 'psk-identity' ? { token: 'psk-identity' } : {}) };
     const { transport, profile, env } = this.#partyOf('client', '10.0.0.3', 40_000 + 2 * this.#runs, { client });
@@ -164,6 +173,7 @@ export class DtlsParties {
 
   async close(): Promise<void> {
     await this.client.close();
+    await this.#follower?.close();
     await this.rs.close();
     await this.as.close();
   }

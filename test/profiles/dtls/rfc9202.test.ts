@@ -227,9 +227,18 @@ test('RFC 9202 7: a token that nobody uses is forgotten after a time', async () 
   const failed = assert.rejects(parties.client.fetch('coap://10.0.0.2/temperature'));
   await parties.simulator.sleep(200_000);
   await failed;
-  assert.equal(parties.rs.stats()['profile1.keys'], 1);
+  const held = (): readonly (number | undefined)[] => ['profile1.keys', 'tokens'].map((name) => parties.rs.stats()[name]);
+  assert.deepEqual(held(), [1, 1]);
   await parties.simulator.sleep(200_000);
-  assert.equal(parties.rs.stats()['profile1.keys'], 0);
+  assert.deepEqual(held(), [0, 0]);
+  assert.deepEqual(
+    parties.rsEvents.flatMap((event) => (event.type === 'token-ended' ? [event.reason] : [])),
+    ['unused'],
+  );
+  parties.simulator.filter = undefined;
+  assert.equal(await parties.fetch('/temperature'), '2.05 21.5', 'the client uploads it again');
+  await parties.simulator.sleep(400_000);
+  assert.deepEqual(held(), [1, 1], 'what was used stays');
   await parties.close();
 });
 
@@ -249,7 +258,7 @@ function startRs(): { readonly rs: ProfileAtRs; readonly authenticator: Authenti
     end: (credential) => ended.push(credential),
   };
   const admit = (): never => assert.fail('no token comes in an identity');
-  const rs = dtlsProfileWith({ sessions }).rs!({ env: sim.env('rs'), store: memoryStore(), emit: () => {}, admit });
+  const rs = dtlsProfileWith({ sessions }).rs!({ env: sim.env('rs'), store: memoryStore(), emit: () => {}, admit, forget: () => {} });
   return { rs, authenticator: asked!, ended, sim };
 }
 

@@ -19,7 +19,13 @@ const osc: CborMap = new Map<number, CborValue>([
 ]);
 
 function start(sim: Simulator = simulator): ProfileAtRs {
-  return oscoreProfile.rs!({ env: sim.env('rs'), store: memoryStore(), emit: () => {}, admit: () => assert.fail('nothing comes another way') });
+  return oscoreProfile.rs!({
+    env: sim.env('rs'),
+    store: memoryStore(),
+    emit: () => {},
+    admit: () => assert.fail('nothing comes another way'),
+    forget: () => {},
+  });
 }
 
 function request(payload: Uint8Array, contentFormat: number = ContentFormat.AceCbor, association?: SecurityAssociation): Request {

@@ -1,0 +1,129 @@
+import { Code, OptionNumber, RateLimit, type Reply, type Response, uintOption } from '../coap/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
+import type { Env } from '../core/env.ts';
+import type { AuthorizationServerEvent, Emit } from './events.ts';
+
+/** What an auditor reads: all but what engines and profiles say of single messages, and that a message was answered. */
+export type AuditedEvent = Exclude<AuthorizationServerEvent, { readonly type: 'profile' | 'endpoint' | 'answered' }>;
+
+/** Where what an auditor reads goes. */
+export interface AuditSink {
+  /** Fulfilled when the event is durable; in the order of the calls. Rejected: it is not, and what it is about must not be answered. */
+  append(event: AuditedEvent): Promise<void>;
+}
+
+export interface AuditOptions {
+  /** Absent: there is no audit log. */
+  readonly sink: AuditSink | undefined;
+  readonly env: Env;
+  /** Where every event goes beside. */
+  readonly tell: Emit;
+}
+
+/** Refusals of strangers that are written at once, and per second after that: an audit log that anybody can fill is none. */
+const strangers = { burst: 64, rate: 16, entries: 1 };
+
+function unavailable(): Response {
+  return { code: Code.ServiceUnavailable, options: [uintOption(OptionNumber.MaxAge, 5)], payload: emptyBytes };
+}
+
+/**
+ * Sees to it that nothing is answered before what there is to say of it is in the audit log.
+ *
+ * Events come from whatever works on a request, and requests are worked on side by side. So a request waits for all that was said before its answer; where any
+ * of that could not be written while it was worked on, it is refused with 5.03. What it did then stays done, but nobody hears of it: a token that was made is
+ * not given away.
+ */
+export class Audit {
+  readonly #options: AuditOptions;
+  readonly #strangers: RateLimit;
+  #settled: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #unrecorded = 0;
+
+  constructor(options: AuditOptions) {
+    this.#options = options;
+    this.#strangers = new RateLimit(options.env, strangers);
+  }
+
+  /** Tell an event, and write it. */
+  readonly emit = (event: AuthorizationServerEvent): void => {
+    this.#options.tell(event);
+    if (isAudited(event)) this.#append(event);
+  };
+
+  /** The answer that `work` gives, once all that was said is durable. */
+  async answer(work: () => Promise<Response>): Promise<Response> {
+    const failures = this.#failures;
+    const response = await work();
+    if (this.#options.sink === undefined) return response;
+    await this.#settled;
+    return failures === this.#failures ? response : unavailable();
+  }
+
+  /** The answer to a request that a fault of this server ended: 5.00. */
+  fault(error: unknown): Promise<Response> {
+    return this.answer(async () => {
+      this.emit({ type: 'fault', reason: faultReason(error), detail: detailOf(error) });
+      return { code: Code.InternalServerError, options: [], payload: emptyBytes };
+    });
+  }
+
+  /**
+   * Refuse a request before it is known, or looked at, who sent it. Of many such refusals some are written and answered; the others are neither, but counted:
+   * the next that is written says how many they were.
+   */
+  refuse(event: Extract<AuditedEvent, { readonly type: 'refused' }>, reply: Reply, response: Response): void {
+    const { sink, tell } = this.#options;
+    tell(event);
+    if (sink === undefined) reply.respond(response);
+    else if (response.suppress === true || this.#strangers.take('') > 0) {
+      this.#unrecorded++;
+      reply.respond({ ...response, suppress: true });
+    } else {
+      this.#append({ ...event, ...this.#takeUnrecorded() }).then((written) => reply.respond(written ? response : unavailable()));
+    }
+  }
+
+  /** Write what was only counted. */
+  async close(): Promise<void> {
+    if (this.#unrecorded > 0) await this.#append({ type: 'refused', reason: 'unrecorded', peer: 'several', ...this.#takeUnrecorded() });
+    await this.#settled;
+  }
+
+  #takeUnrecorded(): { readonly unrecorded?: number } {
+    const unrecorded = this.#unrecorded;
+    this.#unrecorded = 0;
+    return unrecorded === 0 ? {} : { unrecorded };
+  }
+
+  /** Whether it was written. */
+  #append(event: AuditedEvent): Promise<boolean> {
+    const { sink, tell } = this.#options;
+    if (sink === undefined) return Promise.resolve(true);
+    const written = sink.append(event).then(
+      () => true,
+      (error: unknown) => {
+        this.#failures++;
+        tell({ type: 'fault', reason: faultReason(error), detail: detailOf(error) });
+        return false;
+      },
+    );
+    this.#settled = written.then(() => {});
+    return written;
+  }
+}
+
+/** The stable code of an error, or its class. */
+export function faultReason(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
+
+function detailOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function isAudited(event: AuthorizationServerEvent): event is AuditedEvent {
+  return event.type !== 'profile' && event.type !== 'endpoint' && event.type !== 'answered';
+}

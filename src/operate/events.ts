@@ -1,0 +1,74 @@
+import type { AuthorizationServerEvent } from '../as/index.ts';
+import type { ResourceServerEvent } from '../rs/index.ts';
+import type { Logger, LogLevel } from './logger.ts';
+
+/** What servers of either role tell. */
+export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent;
+
+type Level = Exclude<LogLevel, 'silent'>;
+
+/**
+ * How events become lines of a log: the message is the type of the event, the fields are its own. What is not here is `info`.
+ *
+ * | event | level | fields |
+ * | --- | --- | --- |
+ * | `token-issued` | info | token (hash), client, audience, scope, expiresIn, profile, update |
+ * | `token-refused` (AS) | warn | client, audience, scope, reason, detail |
+ * | `introspected` | info | requester, active, client, audience |
+ * | `refused` | warn | reason, peer, detail |
+ * | `reconfigured` | info | added, changed, removed |
+ * | `clock` | warn | reason, seconds |
+ * | `answered` | debug | path, method, code, milliseconds |
+ * | `token-accepted` | info | credential, scope, expiresIn, profile, update, peer |
+ * | `token-refused` (RS) | warn | reason, detail, code, peer |
+ * | `token-ended` | info | reason, credential |
+ * | `request-served` | info | reason, path, method, peer, credential |
+ * | `request-refused` | warn | reason, path, method, code, peer, credential |
+ * | `fault` | error | reason, detail |
+ * | `profile` | debug; what ends an association: warn | profile, event, reason, detail |
+ * | `endpoint` | debug | event, reason, state, peer, detail, error |
+ */
+export const eventLevels: Readonly<Record<string, Level>> = {
+  'token-refused': 'warn',
+  'request-refused': 'warn',
+  refused: 'warn',
+  clock: 'warn',
+  fault: 'error',
+  answered: 'debug',
+  profile: 'debug',
+  endpoint: 'debug',
+};
+
+/** Events of profiles that somebody has to look into. */
+const serious: ReadonlySet<string> = new Set(['oscore-sequence', 'oscore-running-out']);
+
+/** The level and the fields of an event. */
+export function lineOf(event: ServerEvent): { readonly level: Level; readonly fields: object } {
+  const level = eventLevels[event.type] ?? 'info';
+  if (event.type === 'profile') {
+    // A message that was decrypted stays out.
+    const { type, reason, detail } = event.event;
+    return { level: serious.has(type) ? 'warn' : level, fields: { profile: event.profile, event: type, reason, detail } };
+  }
+  if (event.type === 'endpoint') return { level, fields: ofEndpoint(event.event) };
+  const { type: _type, ...fields } = event;
+  return { level, fields };
+}
+
+export function logEvent(logger: Logger, event: ServerEvent): void {
+  const { level, fields } = lineOf(event);
+  logger[level](fields, event.type);
+}
+
+/** Of what an engine tells, what stands for messages and peers by name alone. */
+function ofEndpoint(event: unknown): object {
+  const { type, reason, state, peer, detail, error } = (event ?? {}) as Readonly<Record<string, unknown>>;
+  return {
+    event: type,
+    reason,
+    state,
+    detail,
+    peer: (peer as { readonly key?: string } | undefined)?.key,
+    error: error instanceof Error ? error.message : undefined,
+  };
+}
