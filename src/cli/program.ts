@@ -13,6 +13,7 @@ import type { ProxyFlags } from './proxy.ts';
 import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
+import { addStore } from './store/program.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
 import { addTrl } from './trl/program.ts';
 import { each, examples, seconds } from './usage.ts';
@@ -285,12 +286,24 @@ export function program(version: string): Command {
       .requiredOption('--audience <audience>', 'resource server the token is for')
       .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
       .option('--as <uri>', 'authorization server, where the configuration names several')
+      .option('--refresh', 'by the refresh token that came with the last token for this audience, which the store has')
+      .option('--code <code>', 'by an authorization code, in hex or base64url, @file, or - for standard input')
+      .option('--redirect-uri <uri>', 'with --code: the one that the code was asked for with')
+      .option('--username <name>', 'by the password of a resource owner: of --password-file, of ACE_COAP_PASSWORD, or asked for')
+      .option('--password-file <file>', 'file with the password, or - for standard input')
       .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port] or coaps://host[:port]')
       .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
       .option('--json', 'print one JSON object')
       .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
   )
-    .addHelpText('after', examples('ace-coap token --audience rs1 --scope "r_temp w_led" --config lab'))
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap token --audience rs1 --scope "r_temp w_led" --config lab',
+        'ace-coap token --audience rs1 --code @code.txt --config lab',
+        'ace-coap token --audience rs1 --refresh --config lab',
+      ),
+    )
     .action(async (flags: TokenFlags) => (await import('./token.ts')).tokenCommand(flags));
   tlsOptions(
     ace
@@ -320,6 +333,7 @@ export function program(version: string): Command {
     .description('print what completes commands and options in a shell')
     .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
     .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
+  addStore(ace);
   ace
     .command('decode')
     .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')

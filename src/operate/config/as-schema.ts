@@ -3,10 +3,12 @@ import {
   channel,
   dtlsOf,
   filePath,
-  folderPath,
+  type GrantTypeName,
+  grantTypes,
   issuer,
   list,
   listen,
+  matching,
   name,
   oneOf,
   oneOrMore,
@@ -15,6 +17,7 @@ import {
   type RawChannel,
   type RawDtlsOwn,
   type RawScope,
+  type RawStore,
   type RawTls,
   type RawTokenKey,
   type RawTransmission,
@@ -23,6 +26,7 @@ import {
   scopeName,
   seconds,
   section,
+  storeEntries,
   table,
   tlsOf,
   tokenKey,
@@ -31,13 +35,14 @@ import {
   yesNo,
 } from './schema.ts';
 
-export interface RawAs extends RawOperations, RawAudit {
+export interface RawAs extends RawStore, RawOperations, RawAudit {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly issuer?: string;
-  readonly store: string;
   readonly token_lifetime?: number;
+  readonly grant_types?: readonly GrantTypeName[];
+  readonly refresh_tokens?: { readonly lifetime?: number; readonly family_lifetime?: number; readonly client_credentials?: boolean };
   readonly clients: Readonly<Record<string, RawAsClient>>;
   readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
   readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number; readonly rate?: RawRates };
@@ -48,6 +53,8 @@ export interface RawAs extends RawOperations, RawAudit {
 export interface RawAsClient extends RawChannel {
   readonly raw_public_key_file?: string;
   readonly profiles?: readonly string[];
+  readonly grant_types?: readonly GrantTypeName[];
+  readonly secret_hash?: string;
   readonly grants: Readonly<Record<string, { readonly scope: RawScope; readonly default?: RawScope }>>;
   readonly admin?: AdminWord | readonly AdminWord[];
 }
@@ -68,10 +75,16 @@ export interface RawAsResourceServer extends RawChannel {
   readonly iss?: boolean;
 }
 
+const secretHash: Schema<string> = matching('the hash of a secret, scrypt$N$r$p$salt$hash', (value) =>
+  /^scrypt(?:\$[1-9]\d{0,8}){3}\$[\w-]{11,}\$[\w-]{43}$/.test(value),
+);
+
 export const asClientSchema: Schema<RawAsClient> = section('a client', {
   ...channel,
   raw_public_key_file: optional(filePath),
   profiles: optional(profiles),
+  grant_types: optional(grantTypes),
+  secret_hash: optional(secretHash),
   grants: table('grants by audience', name, section('a grant: scope and, optionally, default', { scope, default: optional(scope) })),
   admin: optional(oneOrMore('an object of administration', oneOf<AdminWord>(['all', ...adminObjectNames]))),
 });
@@ -94,8 +107,16 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
   dtls: optional(dtlsOf()),
   issuer: optional(issuer),
-  store: folderPath,
+  ...storeEntries,
   token_lifetime: optional(seconds),
+  grant_types: optional(grantTypes),
+  refresh_tokens: optional(
+    section('refresh tokens: lifetime, family_lifetime and client_credentials', {
+      lifetime: optional(seconds),
+      family_lifetime: optional(seconds),
+      client_credentials: optional(yesNo),
+    }),
+  ),
   clients: table<RawAsClient>('clients by name', name, asClientSchema),
   resource_servers: table<RawAsResourceServer>('resource servers by name', name, asResourceServerSchema),
   limits: optional(

@@ -1,7 +1,5 @@
-import { resolve } from 'node:path';
 import type { CoseKey } from '../../core/cose/index.ts';
-import type { TokenKey } from '../../core/cwt.ts';
-import { type AdminObjectName, type AdminWord, asSchema, type RawAsClient, type RawAsResourceServer } from './as-schema.ts';
+import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer } from './as-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import { ConfigFile } from './file.ts';
@@ -15,9 +13,12 @@ import {
   profileNumbers,
   type ScopeConfig,
   scopeConfig,
+  type TokenKeyConfig,
   type TransmissionConfig,
   transmissionConfig,
 } from './reader.ts';
+import type { GrantTypeName } from './schema.ts';
+import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
 /** Keys by the names of the parties that have them, for the DTLS profile. */
@@ -30,6 +31,9 @@ export interface DtlsAsConfig extends DtlsConfig {
 export interface ClientRegistrationConfig extends ChannelConfig {
   readonly id: string;
   readonly profiles?: readonly number[];
+  readonly grantTypes?: readonly GrantTypeName[];
+  /** The hash of its client_secret. */
+  readonly secret?: string;
   readonly grants: readonly { readonly audience: string; readonly scope: ScopeConfig; readonly default?: ScopeConfig }[];
   readonly admin?: 'all' | readonly AdminObjectName[];
 }
@@ -38,7 +42,7 @@ export interface ResourceServerRegistrationConfig extends Partial<ChannelConfig>
   readonly id: string;
   readonly audiences: readonly string[];
   readonly profiles?: readonly number[];
-  readonly tokenKeys: readonly TokenKey[];
+  readonly tokenKeys: readonly TokenKeyConfig[];
   readonly scopes?: readonly string[];
   /** Seconds. */
   readonly tokenLifetime?: number;
@@ -53,7 +57,11 @@ export interface AsConfig extends OperationsConfig {
   readonly tls: TlsConfig;
   readonly dtls: DtlsAsConfig;
   readonly issuer?: string;
-  /** Folder of the store, absolute. */
+  /** Absent: client_credentials only. */
+  readonly grantTypes?: readonly GrantTypeName[];
+  /** Seconds; and whether client_credentials come with them. */
+  readonly refreshTokens?: { readonly lifetime?: number; readonly familyLifetime?: number; readonly clientCredentials?: boolean };
+  /** For `openStore`: a folder, absolute, or the URL of a database, which may hold a password. */
   readonly store: string;
   readonly clients: readonly ClientRegistrationConfig[];
   readonly resourceServers: readonly ResourceServerRegistrationConfig[];
@@ -117,6 +125,7 @@ export function loadAsConfig(path: string): AsConfig {
   });
   const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
+  const store = readStore(file, raw);
   reader.finish();
   return {
     file: file.path,
@@ -124,7 +133,9 @@ export function loadAsConfig(path: string): AsConfig {
     ...operations,
     dtls: { ...dtls, clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
-    store: resolve(file.folder, raw.store),
+    ...(raw.grant_types && { grantTypes: raw.grant_types }),
+    ...(raw.refresh_tokens && { refreshTokens: refreshTokensOf(raw.refresh_tokens) }),
+    store,
     clients,
     resourceServers,
     limits: {
@@ -144,6 +155,8 @@ export function clientOf(reader: ConfigReader, id: string, client: RawAsClient, 
     id,
     ...reader.needed(reader.peer(client, at), at),
     ...(client.profiles && { profiles: client.profiles.map((profile) => profileNumbers[profile]!) }),
+    ...(client.grant_types && { grantTypes: client.grant_types }),
+    ...(client.secret_hash !== undefined && { secret: client.secret_hash }),
     grants: Object.entries(client.grants).map(([audience, grant]) => ({
       audience,
       scope: scopeConfig(grant.scope),
@@ -171,5 +184,14 @@ export function resourceServerOf(reader: ConfigReader, id: string, server: RawAs
     ...(server.token_lifetime !== undefined && { tokenLifetime: server.token_lifetime }),
     ...(server.exi !== undefined && { exi: server.exi }),
     ...(server.iss !== undefined && { iss: server.iss }),
+  };
+}
+
+function refreshTokensOf(raw: NonNullable<RawAs['refresh_tokens']>): NonNullable<AsConfig['refreshTokens']> {
+  const { lifetime, family_lifetime: familyLifetime, client_credentials: clientCredentials } = raw;
+  return {
+    ...(lifetime !== undefined && { lifetime }),
+    ...(familyLifetime !== undefined && { familyLifetime }),
+    ...(clientCredentials !== undefined && { clientCredentials }),
   };
 }

@@ -2,7 +2,7 @@ import {
   channel,
   coapUri,
   dtlsOf,
-  folderPath,
+  filePath,
   list,
   optional,
   positive,
@@ -10,33 +10,34 @@ import {
   type RawChannel,
   type RawDtlsOwn,
   type RawRevocation,
+  type RawStore,
   type RawTls,
   type RawTransmission,
   revocation,
   type Schema,
   section,
+  storeEntries,
   tlsOf,
   transmission,
   yesNo,
 } from './schema.ts';
 
-export interface RawClient {
-  readonly store: string;
+export interface RawClient extends RawStore {
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly profiles?: readonly string[];
-  readonly authorization_servers: readonly (RawChannel & { readonly uri: string })[];
+  readonly authorization_servers: readonly (RawChannel & { readonly uri: string; readonly client_secret_file?: string })[];
   readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
   readonly revocation?: RawRevocation;
   readonly transmission?: RawTransmission;
 }
 
 export const clientSchema: Schema<RawClient> = section('the configuration of a client', {
-  store: folderPath,
+  ...storeEntries,
   tls: optional(tlsOf('ca_file', 'cert_file', 'key_file')),
   dtls: optional(dtlsOf('token')),
   profiles: optional(profiles),
-  authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, ...channel })),
+  authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, ...channel, client_secret_file: optional(filePath) })),
   defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),
   revocation: optional(revocation),
   transmission: optional(transmission),

@@ -1,9 +1,9 @@
-import { resolve } from 'node:path';
 import { clientSchema } from './client-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import { type ChannelConfig, ConfigReader, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { readStore } from './store.ts';
 import { readTls, type TlsConfig } from './tls.ts';
 
 export interface ClientConfig {
@@ -13,7 +13,7 @@ export interface ClientConfig {
   readonly dtls: DtlsConfig;
   /** The preferred one first. */
   readonly profiles: readonly number[];
-  readonly authorizationServers: readonly (ChannelConfig & { readonly uri: string })[];
+  readonly authorizationServers: readonly (ChannelConfig & { readonly uri: string; readonly clientSecret?: Uint8Array })[];
   /** Seconds to wait for an answer. */
   readonly timeout?: number;
   readonly confirmable: boolean;
@@ -41,15 +41,17 @@ export function loadClientConfig(path: string): ClientConfig {
       file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
     }
     if (new URL(uri).protocol === 'coaps:' && given.dtls === undefined) file.problem([...at, 'uri'], 'expected a section dtls beside a URI of coaps, got none');
-    return { uri, ...reader.needed(reader.towards(given, at, dtls), at) };
+    const clientSecret = given.client_secret_file === undefined ? undefined : reader.secretFile(given.client_secret_file, [...at, 'client_secret_file']);
+    return { uri, ...reader.needed(reader.towards(given, at, dtls), at), ...(clientSecret && { clientSecret }) };
   });
   const profiles = raw.profiles?.map((profile) => profileNumbers[profile]!) ?? [...new Set(authorizationServers.map(({ profile }) => profile))];
   for (const [index, { profile }] of authorizationServers.entries())
     if (!profiles.includes(profile)) file.problem(['authorization_servers', index], 'expected a channel of one of the profiles, got one of another');
+  const store = readStore(file, raw);
   reader.finish();
   return {
     file: file.path,
-    store: resolve(file.folder, raw.store),
+    store,
     tls,
     dtls,
     profiles,

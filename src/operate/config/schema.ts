@@ -39,17 +39,31 @@ export interface RawChannel {
   readonly dtls?: RawDtlsChannel;
 }
 
-/** The file of one OSCORE security context, `context.json`. */
-export interface RawOscoreContext extends RawOscore {
+/** Where a role keeps its state: one of the three. */
+export interface RawStore {
+  /** `lmdb:./state/as` or the path alone, `postgres://...`. */
   readonly store?: string;
+  /** A file with the URL of a database, so that its password stands in no configuration. */
+  readonly store_url_file?: string;
+  /** The name of an environment variable with that URL. */
+  readonly store_url_env?: string;
 }
+
+/** The file of one OSCORE security context, `context.json`. */
+export type RawOscoreContext = RawOscore & RawStore;
 
 export interface RawTokenKey {
   readonly use: 'encrypt0' | 'mac0' | 'sign1';
   readonly alg: string;
   readonly key?: string;
   readonly key_file?: string;
+  /** Name of a variable of the environment with the key in hexadecimal. */
+  readonly key_env?: string;
+  /** A key for `sign1` in PEM: PKCS#8 at the AS, SPKI at an RS. */
+  readonly key_pem_file?: string;
   readonly kid?: string;
+  readonly from?: string;
+  readonly until?: string;
 }
 
 /** Scope names with a space between, or methods by path. */
@@ -190,6 +204,12 @@ export const listen: Schema<string | readonly string[]> = oneOrMore(
 export const coapUri: Schema<string> = matching(`a URI such as coap://127.0.0.1:5783, of one of the schemes ${transportSchemes.join(', ')}`, isPeerUri);
 export const issuer: Schema<string> = matching('text of at most 200 characters', (value) => value !== '' && value.length <= 200);
 
+export const storeEntries: Entries = {
+  store: optional(matching('a store: lmdb:FOLDER, a folder, or postgres://...', (text) => text !== '' && !text.includes('\0'))),
+  store_url_file: optional(filePath),
+  store_url_env: optional(matching('the name of an environment variable', (text) => /^[A-Za-z_]\w*$/.test(text))),
+};
+
 const oscoreEntries: Entries = {
   master_secret: optional(secretHex),
   master_secret_file: optional(filePath),
@@ -216,10 +236,12 @@ const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
   ...['window', 'replay_size'].map((name) => [name, 'replay_window'] as const),
 ]);
 
-export const oscoreContextSchema: Schema<RawOscoreContext> = section(
-  'an OSCORE security context',
-  { ...oscoreEntries, store: optional(folderPath) },
-  oscoreElsewhere,
+export const oscoreContextSchema: Schema<RawOscoreContext> = section('an OSCORE security context', { ...oscoreEntries, ...storeEntries }, oscoreElsewhere);
+
+const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/;
+export const instant: Schema<string> = matching(
+  'a time in quotes, such as "2026-12-31T12:00:00Z"',
+  (value) => dateTime.test(value) && !Number.isNaN(Date.parse(value)),
 );
 
 export const tokenKey: Schema<RawTokenKey> = section('a token key', {
@@ -227,12 +249,22 @@ export const tokenKey: Schema<RawTokenKey> = section('a token key', {
   alg: oneOf(Object.values(tokenAlgorithms).flatMap((algorithms) => Object.keys(algorithms))),
   key: optional(secretHex),
   key_file: optional(filePath),
+  key_env: optional(matching('the name of a variable of the environment', (value) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(value))),
+  key_pem_file: optional(filePath),
   kid: optional(hex),
+  from: optional(instant),
+  until: optional(instant),
 });
 
 /** What a server shows, what a client shows, and whom each trusts. */
 export const tlsOf = (...entries: readonly (keyof RawTls)[]): Schema<RawTls> =>
   section('files for TLS', Object.fromEntries(entries.map((entry) => [entry, optional(filePath)])));
+
+export const grantTypes: Schema<readonly GrantTypeName[]> = list(
+  'grant type',
+  oneOf(['client_credentials', 'refresh_token', 'password', 'authorization_code'] as const),
+);
+export type GrantTypeName = 'client_credentials' | 'refresh_token' | 'password' | 'authorization_code';
 
 export const profiles: Schema<readonly string[]> = list('profile', oneOf(['coap_oscore', 'coap_dtls'] as const));
 
