@@ -6,6 +6,7 @@ import { pskHandshakes, rpkHandshakes, unknownIdentity } from './handshakes.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { memoryNames, memoryRow } from './memory.ts';
 import { oscoreWays } from './oscore.ts';
+import { registryRows } from './registry.ts';
 import {
   blockRequests,
   expectBlock,
@@ -113,6 +114,7 @@ export const benches: readonly Bench[] = [
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   tokenRequest('token-request', clientCount, 3_200),
   tokenRequest('token-request-1', 1, 400),
+  { name: 'as-registry', run: registryRows },
   { name: 'trl-observe', run: async (progress) => [await trlObserveRow(progress)] },
   inProcess('cbor-encode-claims', encodeWays),
   inProcess('cbor-decode-claims', decodeWays),

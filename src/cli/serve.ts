@@ -86,7 +86,7 @@ interface Service<C extends ServerConfig, S extends Server> {
   readonly make: (config: C, parts: Parts, current: () => C) => S;
   /** Settings that take effect while the server runs, and how. */
   readonly live: readonly (keyof C & string)[];
-  readonly apply: (server: S, next: C) => Promise<object>;
+  readonly apply: (server: S, next: C, current: C) => Promise<object>;
   /** What of them needs a restart all the same. */
   readonly restart?: (current: C, next: C) => readonly string[];
 }
@@ -107,7 +107,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
     live: ['file', 'logLevel', 'drain', ...service.live] as (keyof C & string)[],
     ...(service.restart === undefined ? {} : { restart: service.restart }),
     apply: async (next) => {
-      const changes = await service.apply(server!, next);
+      const changes = await service.apply(server!, next, reload.current);
       logger.level = levelOf(next);
       return changes;
     },
@@ -173,6 +173,12 @@ function liveKeys(current: () => AsConfig): NonNullable<DtlsProfileOptions['as']
   };
 }
 
+/** All but their token keys is as it was. */
+function areSameIssuers(current: RsConfig, next: RsConfig): boolean {
+  const withoutKeys = ({ issuers }: RsConfig): unknown => issuers.map(({ tokenKeys: _keys, ...rest }) => rest);
+  return sameValue(withoutKeys(current), withoutKeys(next));
+}
+
 /** `ace-coap rs` */
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
   let stop = (): void => {};
@@ -196,8 +202,12 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
           };
           return rs;
         },
-        live: [],
-        apply: async () => ({}),
+        live: ['issuers'],
+        apply: async (server, next, current) => {
+          if (areSameIssuers(current, next)) server.reconfigure(next);
+          return {};
+        },
+        restart: (current, next) => (areSameIssuers(current, next) ? [] : ['issuers']),
       },
       flags,
     );

@@ -55,10 +55,10 @@ export interface AuthorizationServerRegistration {
   readonly credentials: unknown;
   /** URI of the introspection endpoint. Absent: `introspect` beside the token endpoint. */
   readonly introspection?: string;
-  /** What it wants to be shown beside the channel (RFC 6749, Section 2.3.1). */
-  readonly clientSecret?: Uint8Array;
   /** URI of the token revocation list. Absent: `revoke/trl` beside the token endpoint. */
   readonly revocationList?: string;
+  /** What it wants to be shown beside the channel (RFC 6749, Section 2.3.1). */
+  readonly clientSecret?: Uint8Array;
   /** Seconds that its tokens are good for, when it does not say so with each (RFC 9200, Section 5.10.4). */
   readonly tokenLifetime?: number;
 }
@@ -100,10 +100,11 @@ export interface AuthorizationServersOptions {
   readonly emit: Emit;
 }
 
-const grantNames: ReadonlyMap<number, string> = new Map(Object.entries(GrantType).map(([name, number]) => [number, name]));
 interface ProtectedRequest extends Request {
   readonly association: SecurityAssociation;
 }
+
+const grantNames: ReadonlyMap<number, string> = new Map(Object.entries(GrantType).map(([name, number]) => [number, name]));
 
 /** How often a request is sent again because other processes with the same keys overtook it by more than a replay window. */
 const replays = 2;

@@ -114,6 +114,7 @@ export class ResourceServer {
   readonly #targets: Targets;
   readonly #hints: RefusalHints;
   readonly #underWay: UnderWay;
+  #issuers: readonly IssuerRegistration[];
   #started: Promise<void> | undefined;
   readonly #fresh: EchoLayer | undefined;
   #endpoint: Endpoint | undefined;
@@ -127,6 +128,8 @@ export class ResourceServer {
     checkOptions(options, audiences);
     const leeway = checkedLeeway(options);
     this.#options = options;
+    this.#issuers = options.issuers;
+    const issuers = (): readonly IssuerRegistration[] => this.#issuers;
     this.#env = options.env ?? systemEnv;
     this.#profiles = this.#makeProfiles();
     const { store, limits = {}, scopes } = options;
@@ -161,7 +164,16 @@ export class ResourceServer {
     this.#rate = new RateLimit(env, { burst: limits.uploadBurst ?? 64, rate: limits.uploadRate ?? 16, entries: 1024 });
     this.#authzInfo = new AuthzInfo({
       profiles: this.#profiles,
-      check: { issuers: options.issuers, audiences: new Set(audiences), scopes, aif, leeway, nonces },
+      check: {
+        get issuers() {
+          return issuers();
+        },
+        audiences: new Set(audiences),
+        scopes,
+        aif,
+        leeway,
+        nonces,
+      },
       tokens: this.#tokens,
       exi: this.#exi,
       revocations: this.#revocations,
@@ -248,6 +260,18 @@ export class ResourceServer {
     for (const { id, rs } of this.#profiles) for (const [name, value] of Object.entries(rs.stats())) all[`profile${id}.${name}`] = value;
     for (const [name, value] of Object.entries(this.#endpoint?.stats() ?? {})) all[`endpoint.${name}`] = value;
     return all;
+  }
+
+  /**
+   * Put other token keys in the place of those that the issuers had, so that keys roll over without an outage. Tokens that were accepted stay.
+   *
+   * @throws {ResourceServerError} `ERR_RS_CONFIG` for other issuers than before, and for one without keys
+   */
+  reconfigure({ issuers }: Pick<ResourceServerOptions, 'issuers'>): void {
+    const names = (list: readonly IssuerRegistration[]): string => JSON.stringify(list.map((issuer) => [issuerName(issuer), issuer.uri]));
+    if (names(issuers) !== names(this.#issuers)) throw new ResourceServerError('ERR_RS_CONFIG', 'issuers: expected the same as before, got others');
+    checkKeys(issuers);
+    this.#issuers = issuers;
   }
 
   /**
@@ -356,11 +380,17 @@ function checkedLeeway(options: LeewayOptions): number {
   }
 }
 
+function checkKeys(issuers: readonly IssuerRegistration[]): void {
+  for (const { uri, tokenKeys } of issuers) {
+    if (tokenKeys.length === 0) throw new ResourceServerError('ERR_RS_CONFIG', `issuers: ${uri}: tokenKeys: expected at least one, got none`);
+  }
+}
+
 function checkOptions(options: ResourceServerOptions, audiences: readonly string[]): void {
   const refuse = (what: string, expected: string): ResourceServerError => new ResourceServerError('ERR_RS_CONFIG', `${what}: expected ${expected}`);
   if (audiences.length === 0 || audiences.includes('')) throw refuse('audience', 'at least one name, and none of them empty');
   if (options.issuers.length === 0) throw refuse('issuers', 'at least one, got none');
-  for (const issuer of options.issuers) if (issuer.tokenKeys.length === 0) throw refuse(`issuers: ${issuer.uri}: tokenKeys`, 'at least one, got none');
+  checkKeys(options.issuers);
   const asked = { 'revocation: lists': options.revocation?.lists, 'introspection: issuers': options.introspection?.issuers };
   for (const [what, table] of Object.entries(asked))
     for (const name of Object.keys(table ?? {}))

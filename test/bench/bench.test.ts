@@ -53,6 +53,7 @@ describe('bench', () => {
         'oscore-unprotect',
         'token-request',
         'token-request-1',
+        'as-registry',
         'trl-observe',
         'cbor-encode-claims',
         'cbor-decode-claims',

@@ -18,11 +18,21 @@ const token = 'AU2Tz8O0SxWZOYFeQ2rL2bKqqmo9d7Q0h2T3cZ8eYw0s';
 
 /** One event of each type of the AS, with secrets wherever an event has room for what it is not known to hold. */
 const ofAs: { readonly [T in AuthorizationServerEvent['type']]: Extract<AuthorizationServerEvent, { readonly type: T }> } = {
-  'token-issued': { type: 'token-issued', token, client: 'c1', audience: 'rs1', scope: 'r', expiresIn: 60, profile: 2, update: false, grant: 'password' },
-  'grant-revoked': { type: 'grant-revoked', client: 'c1', reason: 'code-reuse', tokens: [token] },
+  'token-issued': {
+    type: 'token-issued',
+    token,
+    client: 'c1',
+    audience: 'rs1',
+    scope: 'r',
+    expiresIn: 60,
+    profile: 2,
+    update: false,
+    grant: 'client_credentials',
+  },
   'token-refused': { type: 'token-refused', client: 'c1', audience: 'rs1', scope: 'r', reason: 'invalid_scope', detail: 'no' },
   introspected: { type: 'introspected', requester: 'rs:rs1', active: true, client: 'c1', audience: 'rs1' },
   'token-revoked': { type: 'token-revoked', token, client: 'c1', resourceServer: 'rs1' },
+  'grant-revoked': { type: 'grant-revoked', client: 'c1', reason: 'refresh-token-reuse', tokens: [token] },
   'trl-queried': { type: 'trl-queried', requester: 'rs:rs1', query: 'full', observe: true },
   administration: { type: 'administration', actor: 'client:admin', act: 'add', object: 'client', id: 'c2' },
   refused: { type: 'refused', reason: 'unprotected', peer: '192.0.2.1:5683', detail: 'no' },

@@ -16,12 +16,13 @@ import {
 } from '../../as/index.ts';
 import { ContentFormat, codeClass, decodeProblemDetails, formatCode, Method, OptionNumber, type Response, uintOf } from '../../coap/index.ts';
 import { systemEnv } from '../../core/env.ts';
-import { loadAsConfig } from '../../operate/index.ts';
+import { AuditLog, loadAsConfig } from '../../operate/index.ts';
 import { lmdbStore } from '../../store/index.ts';
 import { configPath } from '../config-path.ts';
 import { UsageError } from '../exit.ts';
 import { milliseconds } from '../request.ts';
 import { openConfigured } from '../session.ts';
+import { version } from '../version.ts';
 
 /** How an administrator gets at the AS: over CoAP, or at its store. */
 export interface AdminFlags {
@@ -74,13 +75,15 @@ function answerOf(response: Response): AdminAnswer {
   throw new AceError('ERR_ACE_REFUSED', `the AS refused: ${formatCode(response.code)}${why}`, { responseCode: response.code });
 }
 
-/** With the configuration what stands in it is known too, so that nothing is made that contradicts it. */
+/** With the configuration what stands in it is known too, so that nothing is made that contradicts it, and what is done stands in the audit log. */
 async function atStore<T>(flags: AdminFlags, work: (administrator: Administrator) => Promise<T>): Promise<T> {
   if (flags.as !== undefined && flags.store === undefined) throw new UsageError('--as: expected none beside --offline, got one');
   if (flags.store === undefined && flags.config === undefined) throw new UsageError('--offline: expected --config with as.yaml beside it, got none');
   const config = flags.store === undefined ? loadAsConfig(configPath(flags.config!)) : undefined;
   const store = await lmdbStore(config?.store ?? flags.store!.replace(/^lmdb:/, ''));
+  let audit: AuditLog | undefined;
   try {
+    audit = config?.audit && (await AuditLog.open({ ...config.audit, version, store }));
     const hasDtls = config === undefined || config.listen.some(({ scheme }) => scheme === 'coaps');
     const profiles = new Map([[AceProfile.coap_oscore, oscorePeers], ...(hasDtls ? ([[AceProfile.coap_dtls, dtlsPeers]] as const) : [])]);
     const { clients = [], resourceServers = [], issuer } = config ?? {};
@@ -92,8 +95,17 @@ async function atStore<T>(flags: AdminFlags, work: (administrator: Administrator
     const place = config?.listen.find(({ scheme }) => scheme === 'coap');
     const tokenUri =
       flags.as ?? (place === undefined ? undefined : `coap://${place.address.includes(':') ? `[${place.address}]` : place.address}:${place.port}/token`);
-    return await work({ tokenUri, perform: (command) => administer(administration, actor, command, () => {}) });
+    const perform = async (command: AdminCommand): Promise<AdminAnswer> => {
+      const entries: Promise<void>[] = [];
+      const answer = await administer(administration, actor, command, (event) => {
+        if (audit !== undefined && event.type === 'administration') entries.push(audit.append(event));
+      });
+      await Promise.all(entries);
+      return answer;
+    };
+    return await work({ tokenUri, perform });
   } finally {
+    await audit?.close();
     await store.close();
   }
 }
