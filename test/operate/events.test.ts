@@ -83,6 +83,7 @@ describe('events as log lines', () => {
       expiresIn: 60,
       profile: 2,
       update: false,
+      grant: 'client_credentials',
     });
     assert.equal(lines.find(({ msg }) => msg === 'fault')?.['level'], 'error');
     const [unreached] = linesOf([{ ...ofRs['revocation-list'], reason: 'ERR_COAP_TIMEOUT' }]);
