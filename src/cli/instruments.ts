@@ -14,12 +14,12 @@ import {
   ServerMetrics,
   serveMetrics,
 } from '../operate/index.ts';
-import { lmdbStore, type Store } from '../store/index.ts';
+import { openStore, type Store } from '../store/index.ts';
 import type { DtlsTransportEvent } from '../transport/index.ts';
 import { version } from './version.ts';
 
 export interface InstrumentsConfig extends OperationsConfig {
-  /** Folder of the store. */
+  /** For `openStore`. */
   readonly store: string;
   readonly audit?: AuditConfig;
 }
@@ -64,7 +64,7 @@ export class Instruments {
   };
 
   async openStore(): Promise<Store> {
-    const store = await lmdbStore(this.#config.store);
+    const store = await openStore(this.#config.store);
     this.#store = this.#metrics === undefined ? store : measuredStore(store, this.#metrics.observeStore);
     return this.#store;
   }

@@ -13,6 +13,7 @@ import type { ProxyFlags } from './proxy.ts';
 import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
+import { addStore } from './store/program.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
 import { addTrl } from './trl/program.ts';
 import { each, examples, seconds } from './usage.ts';
@@ -332,6 +333,7 @@ export function program(version: string): Command {
     .description('print what completes commands and options in a shell')
     .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
     .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
+  addStore(ace);
   ace
     .command('decode')
     .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')

@@ -5,7 +5,7 @@ import { AceClient, type AceClientEvent } from '../client/index.ts';
 import { type CoapUri, type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
 import { type ClientConfig, loadClientConfig, loadRsConfig, type RsConfig, type TransmissionConfig } from '../operate/index.ts';
-import { lmdbStore, type Store } from '../store/index.ts';
+import { openStore, type Store } from '../store/index.ts';
 import { type DtlsTransport, dtlsOver, type TlsClientOptions, udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
@@ -53,7 +53,7 @@ const coapDtls = 1;
 
 /** A client whose store goes with it when it is closed; one that was given stays. */
 async function open(
-  { store: folder, authorizationServers, transmission, tls, profiles, dtls: keys, revocation }: Peers,
+  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation }: Peers,
   flags: SessionFlags,
   given?: Store,
 ): Promise<AceClient> {
@@ -73,7 +73,7 @@ async function open(
       sessions = dtlsOver(flags.wrapBelow?.(below) ?? below);
       transports.push(sessions);
     }
-    store = given ?? (await lmdbStore(folder));
+    store = given ?? (await openStore(place));
     const watched = wrap === undefined ? transports : wrapDatagrams(transports, wrap);
     const client = new AceClient({
       transport: tracer === undefined ? watched : watched.map((transport) => tracer.wrap(transport)),

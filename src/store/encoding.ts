@@ -1,5 +1,5 @@
 import { equalBytes, utf8 } from '../core/bytes.ts';
-import { type Change, type PutOptions, StoreError } from './store.ts';
+import { type Change, type PutOptions, type StoreEntry, StoreError } from './store.ts';
 
 /** The longest key, in bytes of UTF-8. Every kind of store can index that much. */
 export const longestKey = 1_000;
@@ -53,6 +53,11 @@ export function endOf({ expiresAt = Number.POSITIVE_INFINITY }: PutOptions = {})
     throw new StoreError('ERR_STORE_EXPIRY', `expected the end of an entry in seconds since 1970, got ${String(expiresAt)}`);
   }
   return Math.max(0, expiresAt);
+}
+
+/** An entry as a scan gives it. @param expiresAt - infinite where it stays */
+export function storeEntry(key: string, value: Uint8Array, expiresAt: number): StoreEntry {
+  return expiresAt === Number.POSITIVE_INFINITY ? [key, value] : [key, value, expiresAt];
 }
 
 /** Whether an entry has what a condition expects; `undefined` is absent. */

@@ -6,14 +6,10 @@ import { freshVersion, sweep } from './lmdb-entry.ts';
 import { checkDataFile } from './lmdb-file.ts';
 import { versionKey } from './lmdb-key.ts';
 import { Turns } from './lmdb-turns.ts';
+import { storeVersions } from './place.ts';
 import { StoreError } from './store.ts';
 
-/**
- * The layout of entries: 2. In a store of version 1 no entry ends, else it is the same, so that it becomes one of version 2 as it is. A store that says more was
- * written by a later release, whose entries this one would misread.
- */
-const storeVersion = 2;
-
+const storeVersion = storeVersions.lmdb;
 const versionText = 'ace-coap store ';
 
 /** Each entry that ends pays for the removal of two that have ended: these are how many are removed at once, at least and at most. */

@@ -2,12 +2,12 @@ import { resolve } from 'node:path';
 import { compareBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { systemEnv } from '../core/env.ts';
 import { type StoreOptions, steadyEpoch } from './clock.ts';
-import { encodeKey } from './encoding.ts';
+import { encodeKey, storeEntry } from './encoding.ts';
 import { type Database, SharedDatabase } from './lmdb-database.ts';
 import { type Condition, decodeEntry, type Entry, readEntry, writeEntries } from './lmdb-entry.ts';
 import { callers, databaseKey } from './lmdb-key.ts';
 import { type Plan, planBatch, planCompareAndSet, planDelete, planIncrement, planPut } from './plan.ts';
-import { type Change, type PutOptions, type ScanOptions, type Store, StoreError } from './store.ts';
+import { type Change, type PutOptions, type ScanOptions, type Store, type StoreEntry, StoreError } from './store.ts';
 
 /**
  * A store in a folder, kept by LMDB: the default for every role.
@@ -74,10 +74,7 @@ class LmdbStore implements Store {
     return this.#change(planIncrement(key, by));
   }
 
-  async *scan(
-    prefix: string,
-    { after = '', limit = Number.POSITIVE_INFINITY }: ScanOptions = {},
-  ): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
+  async *scan(prefix: string, { after = '', limit = Number.POSITIVE_INFINITY }: ScanOptions = {}): AsyncGenerator<StoreEntry, void> {
     this.#check();
     const first = databaseKey(callers, utf8(prefix));
     const next = databaseKey(callers, utf8(`${after}\0`));
@@ -94,7 +91,7 @@ class LmdbStore implements Store {
         const entry = decodeEntry(value, version!);
         if (entry.expiresAt <= now) continue;
         left--;
-        yield [fromUtf8(new Uint8Array(key).subarray(1)), entry.value] as const;
+        yield storeEntry(fromUtf8(new Uint8Array(key).subarray(1)), entry.value, entry.expiresAt);
       }
     } catch (cause) {
       throw this.#error('read', cause);

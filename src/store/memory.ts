@@ -1,7 +1,7 @@
 import { compareBytes, utf8 } from '../core/bytes.ts';
 import { systemEnv } from '../core/env.ts';
 import { type StoreOptions, steadyEpoch } from './clock.ts';
-import { encodeKey } from './encoding.ts';
+import { encodeKey, storeEntry } from './encoding.ts';
 import { type Plan, planBatch, planCompareAndSet, planDelete, planIncrement, planPut } from './plan.ts';
 import { type Store, StoreError } from './store.ts';
 
@@ -79,17 +79,17 @@ export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
 
     async *scan(prefix, { after, limit = Number.POSITIVE_INFINITY } = {}) {
       check();
-      const found: [key: string, bytes: Uint8Array, value: Uint8Array][] = [];
+      const found: [key: string, bytes: Uint8Array, value: Uint8Array, expiresAt: number][] = [];
       const now = steadyEpoch(env);
       const start = after === undefined ? undefined : utf8(after);
       // Values are replaced, never written into: to hold them is to hold the moment.
       for (const [key, { value, expiresAt }] of entries) {
         if (!key.startsWith(prefix) || expiresAt <= now) continue;
         const bytes = utf8(key);
-        if (start === undefined || compareBytes(bytes, start) > 0) found.push([key, bytes, value]);
+        if (start === undefined || compareBytes(bytes, start) > 0) found.push([key, bytes, value, expiresAt]);
       }
       found.sort((a, b) => compareBytes(a[1], b[1]));
-      for (const [key, , value] of found.slice(0, limit)) yield [key, new Uint8Array(value)] as const;
+      for (const [key, , value, expiresAt] of found.slice(0, limit)) yield storeEntry(key, new Uint8Array(value), expiresAt);
     },
 
     async close() {

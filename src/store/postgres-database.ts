@@ -1,5 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { StoreOptions } from './clock.ts';
+import { parseStorePlace, storeVersions } from './place.ts';
 import { StoreError } from './store.ts';
 
 export interface PostgresOptions extends StoreOptions {
@@ -7,11 +8,14 @@ export interface PostgresOptions extends StoreOptions {
   readonly connections?: number;
   /** Seconds for a connection, a statement, and another's lock; 10 where absent. */
   readonly timeout?: number;
+  /** Whether the table is made where there is none; it is, where this is absent. */
+  readonly create?: boolean;
 }
 
-/** The layout of the table: 1. A store that says more was written by a later release, whose entries this one would misread. */
-const storeVersion = 1;
+const storeVersion = storeVersions.postgres;
 const versionText = 'ace-coap store ';
+
+const urlForm = 'postgres://user:password@host:port/database';
 
 /** Under the key that no caller has, the empty one, stands the version. */
 const schema = `
@@ -39,15 +43,17 @@ export class PostgresDatabase {
   openedAt: number = Number.NEGATIVE_INFINITY;
   readonly #pool: pg.Pool;
 
-  private constructor(url: string, { connections = 6, timeout = 10 }: PostgresOptions) {
-    const address = addressOf(url);
-    const { host, pathname, searchParams } = address;
-    // What stands before the host and behind the name of the database may be secret.
-    this.place = `postgres://${host || (searchParams.get('host') ?? '')}${pathname}`;
+  private constructor(Pool: typeof pg.Pool, url: string, { connections = 6, timeout = 10 }: PostgresOptions) {
+    const parsed = parseStorePlace(url);
+    // Not shown: it may hold a password.
+    if (parsed?.kind !== 'postgres') throw new StoreError('ERR_STORE_OPEN', `cannot open the store: expected a URL ${urlForm}, got something else`);
+    this.place = parsed.name;
+    const address = new URL(url);
+    const { searchParams } = address;
     const settings = searchParams.get('options') ?? '';
     searchParams.delete('options');
     const milliseconds = 1_000 * timeout;
-    this.#pool = new pg.Pool({
+    this.#pool = new Pool({
       connectionString: address.href,
       max: connections,
       pipeline: true,
@@ -67,9 +73,11 @@ export class PostgresDatabase {
 
   /** @throws {StoreError} `ERR_STORE_OPEN`, `ERR_STORE_FORMAT` */
   static async open(url: string, options: PostgresOptions): Promise<PostgresDatabase> {
-    const database = new PostgresDatabase(url, options);
+    // Loaded where it is used: most processes keep their state in LMDB.
+    const { default: driver } = await import('pg');
+    const database = new PostgresDatabase(driver.Pool, url, options);
     try {
-      await database.#prepare();
+      await database.#prepare(options.create ?? true);
       return database;
     } catch (cause) {
       await database.close();
@@ -114,12 +122,14 @@ export class PostgresDatabase {
   }
 
   /** @throws {StoreError} `ERR_STORE_FORMAT` */
-  async #prepare(): Promise<void> {
+  async #prepare(create: boolean): Promise<void> {
     await this.with('open', async (connection) => {
       await connection.run('begin isolation level read committed');
       await connection.run(`select pg_advisory_xact_lock(${openingLock})`);
       const { rows } = await connection.run("select to_regclass('ace_coap_store') is not null as made");
-      if (rows[0]?.['made'] !== true) for (const statement of schema.split(';')) await connection.run(statement);
+      const made = rows[0]?.['made'] === true;
+      if (!made && !create) throw new StoreError('ERR_STORE_OPEN', `cannot open the store ${this.place}: there is no table ace_coap_store`);
+      if (!made) for (const statement of schema.split(';')) await connection.run(statement);
       const version = await connection.run(
         `select convert_from(value, 'UTF8') as text, extract(epoch from clock_timestamp())::double precision as clock from ace_coap_store where key = ''`,
       );
@@ -170,13 +180,6 @@ export class Connection {
 /** A lost connection also rejects what was asked of it. */
 function ignore(): void {}
 
-function addressOf(url: string): URL {
-  const address = URL.canParse(url) ? new URL(url) : undefined;
-  if (address?.protocol === 'postgres:' || address?.protocol === 'postgresql:') return address;
-  // Not shown: it may hold a password.
-  throw new StoreError('ERR_STORE_OPEN', 'cannot open the store: expected a URL postgres://user:password@host:port/database, got something else');
-}
-
 function reasonOf(cause: unknown): string {
   if (cause instanceof AggregateError && cause.message === '') return (cause.errors as unknown[]).map(reasonOf).join('; ');
   return cause instanceof Error ? cause.message : String(cause);
@@ -184,6 +187,6 @@ function reasonOf(cause: unknown): string {
 
 /** The detail of a database's error quotes keys and values. */
 function withoutSecrets(cause: unknown): unknown {
-  if (!(cause instanceof pg.DatabaseError)) return cause;
-  return Object.assign(new Error(cause.message), { code: cause.code });
+  const { code, detail, message } = cause as Partial<pg.DatabaseError>;
+  return detail === undefined ? cause : Object.assign(new Error(message), { code });
 }

@@ -1,11 +1,11 @@
 import { compareBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { type StoreOptions, steadyEpoch } from './clock.ts';
-import { encodeKey } from './encoding.ts';
+import { encodeKey, storeEntry } from './encoding.ts';
 import { Gathering } from './gathering.ts';
 import { type Plan, planBatch, planCompareAndSet, planDelete, planIncrement, planPut } from './plan.ts';
 import { Changes, type Clock, type Task } from './postgres-changes.ts';
 import { type Connection, PostgresDatabase, type PostgresOptions, type Rows, type Statement, scanPatience } from './postgres-database.ts';
-import { type Change, type PutOptions, type ScanOptions, type Store, StoreError } from './store.ts';
+import { type Change, type PutOptions, type ScanOptions, type Store, type StoreEntry, StoreError } from './store.ts';
 
 /** Of the SQL below: the time by which entries have ended. The database's clock counts unless a test has its own; the third is the latest that was seen. */
 const alive = '(e.expires_at is null or e.expires_at > greatest(coalesce($2::double precision, c.clock), $3::double precision))';
@@ -13,12 +13,12 @@ const clockTable = '(select extract(epoch from now())::double precision as clock
 
 const select: Statement = {
   name: 'ace-get',
-  text: `select c.clock, e.key, e.value from ${clockTable} left join ace_coap_store e on e.key = any($1::bytea[]) and ${alive}`,
+  text: `select c.clock, e.key, e.value, e.expires_at from ${clockTable} left join ace_coap_store e on e.key = any($1::bytea[]) and ${alive}`,
 };
 const selectPage: Statement = {
   name: 'ace-page',
-  text: `select c.clock, p.key, p.value from ${clockTable} left join lateral (
-    select e.key, e.value from ace_coap_store e where e.key >= $1::bytea and e.key < $4::bytea and ${alive} order by e.key limit $5) p on true`,
+  text: `select c.clock, p.key, p.value, p.expires_at from ${clockTable} left join lateral (
+    select e.key, e.value, e.expires_at from ace_coap_store e where e.key >= $1::bytea and e.key < $4::bytea and ${alive} order by e.key limit $5) p on true`,
 };
 const pageLength = 500;
 
@@ -102,10 +102,7 @@ class PostgresStore implements Store, Clock {
     return this.#change(planIncrement(key, by));
   }
 
-  async *scan(
-    prefix: string,
-    { after = '', limit = Number.POSITIVE_INFINITY }: ScanOptions = {},
-  ): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
+  async *scan(prefix: string, { after = '', limit = Number.POSITIVE_INFINITY }: ScanOptions = {}): AsyncGenerator<StoreEntry, void> {
     this.#check();
     if (limit <= 0) return;
     const end = prefix === '' ? Uint8Array.of(0xff) : utf8(prefix);
@@ -177,7 +174,7 @@ class PostgresStore implements Store, Clock {
     try {
       const keys = [...new Set(gets.map(({ key }) => key))].map(utf8).map((key) => Buffer.from(key));
       const rows = await this.#database.with('read', (connection) => connection.run(select, [keys, this.#testTime(), this.now()]));
-      const found = new Map(this.#entries(rows));
+      const found = new Map(this.#entries(rows).map(([key, value]) => [key, value]));
       for (const { key, resolve } of gets) {
         const value = found.get(key);
         resolve(value && new Uint8Array(value));
@@ -187,10 +184,12 @@ class PostgresStore implements Store, Clock {
     }
   }
 
-  #entries({ rows }: Rows): (readonly [key: string, value: Uint8Array])[] {
+  #entries({ rows }: Rows): StoreEntry[] {
     if (rows.length > 0) this.learn(rows[0]!['clock'] as number);
     // One row without a key where there is no entry.
-    return rows.flatMap(({ key, value }) => (key === null ? [] : [[fromUtf8(key as Buffer), new Uint8Array(value as Buffer)] as const]));
+    return rows.flatMap(({ key, value, expires_at: end }) =>
+      key === null ? [] : [storeEntry(fromUtf8(key as Buffer), new Uint8Array(value as Buffer), (end as number | null) ?? Number.POSITIVE_INFINITY)],
+    );
   }
 
   async #endScan(connection: Connection | undefined, broken: boolean): Promise<void> {

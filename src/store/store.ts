@@ -24,6 +24,8 @@ export interface ScanOptions {
   readonly limit?: number;
 }
 
+export type StoreEntry = readonly [key: string, value: Uint8Array, expiresAt?: number];
+
 /**
  * Durable state: bytes under text keys.
  *
@@ -41,7 +43,7 @@ export interface Store {
   batch(changes: readonly Change[]): Promise<boolean>;
   /** Add `by` (1 to 2^40) to a counter that starts at 0 and return the value before. */
   increment(key: string, by: number): Promise<number>;
-  /** The entries whose key starts with `prefix`, in order of key bytes, as they stood at one moment. */
-  scan(prefix: string, options?: ScanOptions): AsyncIterable<readonly [key: string, value: Uint8Array]>;
+  /** The entries whose key starts with `prefix`, in order of key bytes, as they stood at one moment; with their end, where they have one. */
+  scan(prefix: string, options?: ScanOptions): AsyncIterable<StoreEntry>;
   close(): Promise<void>;
 }

@@ -37,6 +37,7 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_STORE_FORMAT: ExitCode.usage,
   ERR_STORE_IO: ExitCode.usage,
   ERR_STORE_KEY: ExitCode.usage,
+  ERR_STORE_MIGRATE: ExitCode.usage,
   ERR_STORE_OPEN: ExitCode.usage,
   ERR_STORE_VALUE: ExitCode.usage,
   ERR_DTLS_CONFIG: ExitCode.usage,

@@ -1,4 +1,4 @@
-import type { Change, PutOptions, ScanOptions, Store } from '../../src/store/index.ts';
+import type { Change, PutOptions, ScanOptions, Store, StoreEntry } from '../../src/store/index.ts';
 
 /** A store as a process sees it that may be killed: from then on nothing is asked of the store behind it, and nobody hears of it again. */
 export class MortalStore implements Store {
@@ -41,7 +41,7 @@ export class MortalStore implements Store {
     return this.#ask(() => this.#store.increment(key, by));
   }
 
-  async *scan(prefix: string, options?: ScanOptions): AsyncGenerator<readonly [key: string, value: Uint8Array], void> {
+  async *scan(prefix: string, options?: ScanOptions): AsyncGenerator<StoreEntry, void> {
     if (this.#dead) await new Promise(() => {});
     yield* this.#store.scan(prefix, options);
   }

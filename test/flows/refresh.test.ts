@@ -117,7 +117,7 @@ test('the application keeps the refresh token of a token that it asked for, and 
   const first = await parties.finish(client.token({ audience: 'rs1' }));
   const stolen = parties.stores.clients[0]!;
   const copies: (readonly [string, Uint8Array])[] = [];
-  for await (const entry of stolen.scan('client/refresh/')) copies.push(entry);
+  for await (const [key, value] of stolen.scan('client/refresh/')) copies.push([key, value]);
   const second = await parties.finish(client.token({ audience: 'rs1', refresh: true }));
   assert.deepEqual(second.cnf, first.cnf);
   await parties.finish(client.token({ audience: 'rs1', refresh: true }));

@@ -189,7 +189,7 @@ describe('a configuration error names file, place, path, what was expected and w
       'client.yaml',
       'store: ',
       'zzzzzzzzzzzz: 1\nstore: ',
-      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, tls, dtls, profiles, authorization_servers, defaults, revocation, transmission$/,
+      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, store_url_file, store_url_env, tls, dtls, profiles, authorization_servers, defaults, revocation, transmission$/,
     ],
     ['unknown key below', 'rs.yaml', 'use: encrypt0', 'us: encrypt0', /rs\.yaml:10:11: issuers\[0\]\.token_keys\[0\]\.us: unknown key; did you mean "use"\?$/],
     ['missing key', 'as.yaml', /^listen.*\n/m, '', /as\.yaml:3:1: listen: expected an address and a port, or a list of them, got nothing$/],
@@ -310,7 +310,10 @@ describe('a configuration error names file, place, path, what was expected and w
   it('an empty file', () => {
     const file = join(base, 'empty.yaml');
     writeFileSync(file, '');
-    assert.match(refusal(() => loadClientConfig(file)).message, /empty\.yaml:1:1: store: expected the path of a folder, got nothing/);
+    assert.match(
+      refusal(() => loadClientConfig(file)).message,
+      /empty\.yaml:1:1: authorization_servers: expected a list of at least one authorization server, got nothing/,
+    );
   });
 });
 

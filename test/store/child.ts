@@ -1,6 +1,8 @@
 /** A process that changes a store, for the tests of several processes: `node child.js FOLDER WHAT [COUNT]`. */
+import { join } from 'node:path';
 import { utf8 } from '../../src/core/bytes.ts';
 import { lmdbStore } from '../../src/store/index.ts';
+import { Turns } from '../../src/store/lmdb-turns.ts';
 
 const [folder = '', what = '', count = '1'] = process.argv.slice(2);
 
@@ -40,6 +42,40 @@ if (what === 'increment') {
     ]);
     process.stdout.write(`${i}\n`);
   }
+} else if (what === 'fill') {
+  let kept = 0;
+  const failure = async (): Promise<string> => {
+    for (;;) {
+      try {
+        await store.put(`big/${kept}`, new Uint8Array(60_000).fill(kept));
+        kept++;
+      } catch (error) {
+        return (error as { code?: string }).code ?? String(error);
+      }
+    }
+  };
+  const code = await failure();
+  const whole = async (): Promise<boolean> => {
+    for (let i = 0; i < kept; i++) if ((await store.get(`big/${i}`))?.[59_999] !== i) return false;
+    return true;
+  };
+  // A second failure, so that the first has broken nothing.
+  const again = await failure();
+  process.stdout.write(`${JSON.stringify({ code, again, kept, whole: await whole(), torn: (await store.get(`big/${kept}`)) !== undefined })}\n`);
+  await new Promise((go) => process.stdin.once('data', go));
+  const batch = await store.batch([{ key: `big/${kept}`, value: new Uint8Array(60_000).fill(kept), expected: null }]);
+  kept++;
+  process.stdout.write(`${JSON.stringify({ batch, whole: await whole() })}\n`);
+  process.stdin.destroy();
+  await store.close();
+} else if (what === 'hold') {
+  const turns = new Turns(join(folder, 'turn.mdb'));
+  await turns.join(async () => {
+    process.stdout.write('held\n');
+    await new Promise((done) => setTimeout(done, Number(count)));
+  });
+  turns.close();
+  await store.close();
 } else if (what === 'grow') {
   for (let i = 0; i < Number(count); i++) await store.put(`big/${i}`, new Uint8Array(100_000).fill(i));
   await store.close();

@@ -17,7 +17,7 @@ import {
 import { ContentFormat, codeClass, decodeProblemDetails, formatCode, Method, OptionNumber, type Response, uintOf } from '../../coap/index.ts';
 import { systemEnv } from '../../core/env.ts';
 import { AuditLog, loadAsConfig } from '../../operate/index.ts';
-import { lmdbStore } from '../../store/index.ts';
+import { openStore } from '../../store/index.ts';
 import { configPath } from '../config-path.ts';
 import { UsageError } from '../exit.ts';
 import { milliseconds } from '../request.ts';
@@ -80,7 +80,7 @@ async function atStore<T>(flags: AdminFlags, work: (administrator: Administrator
   if (flags.as !== undefined && flags.store === undefined) throw new UsageError('--as: expected none beside --offline, got one');
   if (flags.store === undefined && flags.config === undefined) throw new UsageError('--offline: expected --config with as.yaml beside it, got none');
   const config = flags.store === undefined ? loadAsConfig(configPath(flags.config!)) : undefined;
-  const store = await lmdbStore(config?.store ?? flags.store!.replace(/^lmdb:/, ''));
+  const store = await openStore(config?.store ?? flags.store!);
   let audit: AuditLog | undefined;
   try {
     audit = config?.audit && (await AuditLog.open({ ...config.audit, version, store }));

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
 import { type Anchor, anchorsIn, verifyAudit } from '../../operate/index.ts';
-import { lmdbStore } from '../../store/index.ts';
-import { ExitCode, UsageError } from '../exit.ts';
+import { openStore } from '../../store/index.ts';
+import { ExitCode } from '../exit.ts';
 import { out } from '../terminal.ts';
 import { checkFolder } from './folder.ts';
 
@@ -11,10 +10,8 @@ export interface VerifyFlags {
 }
 
 /** To verify is to read: a store that is not there is not made. */
-async function readAnchors(path: string): Promise<readonly Anchor[]> {
-  const folder = path.replace(/^lmdb:/, '');
-  if (!existsSync(folder)) throw new UsageError(`--store ${path}: expected a store, got nothing there`);
-  const store = await lmdbStore(folder);
+async function readAnchors(place: string): Promise<readonly Anchor[]> {
+  const store = await openStore(place, { create: false });
   try {
     return await anchorsIn(store);
   } finally {

@@ -3,7 +3,7 @@ import { systemEnv } from '../../core/env.ts';
 import { ProtocolError } from '../../core/errors.ts';
 import { loadOscoreContext } from '../../operate/index.ts';
 import { type ContextStore, ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext } from '../../oscore/index.ts';
-import { lmdbStore, type Store } from '../../store/index.ts';
+import { openStore, type Store } from '../../store/index.ts';
 import { UsageError } from '../exit.ts';
 
 export interface ContextsOptions {
@@ -17,7 +17,7 @@ export class OpenContexts {
   readonly #table = new ContextTable();
   readonly #options: ContextsOptions;
   readonly #contexts: SecurityContext[] = [];
-  /** By folder. */
+  /** By place. */
   readonly #stores = new Map<string, Store>();
   readonly #numbers = new Map<string, ContextStore>();
 
@@ -33,7 +33,7 @@ export class OpenContexts {
   static async open(files: readonly string[], options: ContextsOptions): Promise<OpenContexts> {
     const opened = new OpenContexts(options);
     try {
-      for (const file of files) opened.#add(file);
+      for (const file of files) await opened.#add(file);
       return opened;
     } catch (error) {
       await opened.close();
@@ -46,8 +46,8 @@ export class OpenContexts {
     return this.#contexts[0]!;
   }
 
-  #add(path: string): void {
-    const { file, parameters, store: folder } = loadOscoreContext(path);
+  async #add(path: string): Promise<void> {
+    const { file, parameters, store: place } = loadOscoreContext(path);
     // What an earlier run has received is not known: the first request is answered by Echo (RFC 8613, Appendix B.1.2).
     const context = deriveContext(parameters, { credential: file, window: 'unverified' });
     try {
@@ -58,8 +58,8 @@ export class OpenContexts {
     }
     // Two counters for one Sender Key would use a nonce twice.
     if (this.#numbers.has(context.senderKeyId)) throw new UsageError(`${file}: sender_id: expected a Sender Key of its own, got that of another context`);
-    const store = this.#stores.get(folder) ?? lmdbStore(folder);
-    this.#stores.set(folder, store);
+    const store = this.#stores.get(place) ?? (await openStore(place));
+    this.#stores.set(place, store);
     this.#numbers.set(context.senderKeyId, storedContexts(store));
     this.#contexts.push(context);
   }

@@ -3,7 +3,6 @@ import {
   channel,
   dtlsOf,
   filePath,
-  folderPath,
   type GrantTypeName,
   grantTypes,
   issuer,
@@ -18,6 +17,7 @@ import {
   type RawChannel,
   type RawDtlsOwn,
   type RawScope,
+  type RawStore,
   type RawTls,
   type RawTokenKey,
   type RawTransmission,
@@ -26,6 +26,7 @@ import {
   scopeName,
   seconds,
   section,
+  storeEntries,
   table,
   tlsOf,
   tokenKey,
@@ -34,12 +35,11 @@ import {
   yesNo,
 } from './schema.ts';
 
-export interface RawAs extends RawOperations, RawAudit {
+export interface RawAs extends RawStore, RawOperations, RawAudit {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly issuer?: string;
-  readonly store: string;
   readonly token_lifetime?: number;
   readonly grant_types?: readonly GrantTypeName[];
   readonly refresh_tokens?: { readonly lifetime?: number; readonly family_lifetime?: number; readonly client_credentials?: boolean };
@@ -107,7 +107,7 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
   dtls: optional(dtlsOf()),
   issuer: optional(issuer),
-  store: folderPath,
+  ...storeEntries,
   token_lifetime: optional(seconds),
   grant_types: optional(grantTypes),
   refresh_tokens: optional(

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { CoseKey } from '../../core/cose/index.ts';
 import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer } from './as-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
@@ -19,6 +18,7 @@ import {
   transmissionConfig,
 } from './reader.ts';
 import type { GrantTypeName } from './schema.ts';
+import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
 /** Keys by the names of the parties that have them, for the DTLS profile. */
@@ -61,7 +61,7 @@ export interface AsConfig extends OperationsConfig {
   readonly grantTypes?: readonly GrantTypeName[];
   /** Seconds; and whether client_credentials come with them. */
   readonly refreshTokens?: { readonly lifetime?: number; readonly familyLifetime?: number; readonly clientCredentials?: boolean };
-  /** Folder of the store, absolute. */
+  /** For `openStore`: a folder, absolute, or the URL of a database, which may hold a password. */
   readonly store: string;
   readonly clients: readonly ClientRegistrationConfig[];
   readonly resourceServers: readonly ResourceServerRegistrationConfig[];
@@ -125,6 +125,7 @@ export function loadAsConfig(path: string): AsConfig {
   });
   const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
+  const store = readStore(file, raw);
   reader.finish();
   return {
     file: file.path,
@@ -134,7 +135,7 @@ export function loadAsConfig(path: string): AsConfig {
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     ...(raw.grant_types && { grantTypes: raw.grant_types }),
     ...(raw.refresh_tokens && { refreshTokens: refreshTokensOf(raw.refresh_tokens) }),
-    store: resolve(file.folder, raw.store),
+    store,
     clients,
     resourceServers,
     limits: {

@@ -3,7 +3,6 @@ import {
   coapUri,
   dtlsOf,
   filePath,
-  folderPath,
   list,
   optional,
   positive,
@@ -11,18 +10,19 @@ import {
   type RawChannel,
   type RawDtlsOwn,
   type RawRevocation,
+  type RawStore,
   type RawTls,
   type RawTransmission,
   revocation,
   type Schema,
   section,
+  storeEntries,
   tlsOf,
   transmission,
   yesNo,
 } from './schema.ts';
 
-export interface RawClient {
-  readonly store: string;
+export interface RawClient extends RawStore {
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly profiles?: readonly string[];
@@ -33,7 +33,7 @@ export interface RawClient {
 }
 
 export const clientSchema: Schema<RawClient> = section('the configuration of a client', {
-  store: folderPath,
+  ...storeEntries,
   tls: optional(tlsOf('ca_file', 'cert_file', 'key_file')),
   dtls: optional(dtlsOf('token')),
   profiles: optional(profiles),

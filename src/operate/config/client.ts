@@ -1,9 +1,9 @@
-import { resolve } from 'node:path';
 import { clientSchema } from './client-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import { type ChannelConfig, ConfigReader, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { readStore } from './store.ts';
 import { readTls, type TlsConfig } from './tls.ts';
 
 export interface ClientConfig {
@@ -47,10 +47,11 @@ export function loadClientConfig(path: string): ClientConfig {
   const profiles = raw.profiles?.map((profile) => profileNumbers[profile]!) ?? [...new Set(authorizationServers.map(({ profile }) => profile))];
   for (const [index, { profile }] of authorizationServers.entries())
     if (!profiles.includes(profile)) file.problem(['authorization_servers', index], 'expected a channel of one of the profiles, got one of another');
+  const store = readStore(file, raw);
   reader.finish();
   return {
     file: file.path,
-    store: resolve(file.folder, raw.store),
+    store,
     tls,
     dtls,
     profiles,

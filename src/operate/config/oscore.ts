@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { equalBytes, fromHex } from '../../core/bytes.ts';
 import { aeadParameters } from '../../core/crypto/index.ts';
 import { aeadAlgorithms, hkdfAlgorithms } from './algorithm-names.ts';
@@ -6,6 +5,7 @@ import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import { readKey } from './key-file.ts';
 import { oscoreContextSchema, type RawOscore } from './schema.ts';
+import { readStore } from './store.ts';
 
 /** The parameters of an OSCORE security context, seen from the end whose file it is. */
 export interface OscoreConfig {
@@ -24,7 +24,7 @@ export interface OscoreConfig {
 export interface OscoreContextConfig {
   readonly file: string;
   readonly parameters: OscoreConfig;
-  /** Folder of the store with its sender sequence numbers, absolute. */
+  /** Where its sender sequence numbers are, for `openStore`. */
   readonly store: string;
 }
 
@@ -73,6 +73,7 @@ export function loadOscoreContext(path: string): OscoreContextConfig {
   const file = ConfigFile.readJson(path, 'context.json');
   const raw = file.check(oscoreContextSchema);
   const parameters = readOscore(file, raw, []);
+  const store = readStore(file, raw, 'state/oscore');
   if (file.hasProblems) file.finish();
-  return { file: file.path, parameters, store: resolve(file.folder, raw.store ?? 'state/oscore') };
+  return { file: file.path, parameters, store };
 }

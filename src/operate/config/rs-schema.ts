@@ -5,7 +5,6 @@ import {
   coapUri,
   dtlsOf,
   filePath,
-  folderPath,
   issuer,
   list,
   listen,
@@ -20,6 +19,7 @@ import {
   type RawChannel,
   type RawDtlsOwn,
   type RawRevocation,
+  type RawStore,
   type RawTls,
   type RawTokenKey,
   type RawTransmission,
@@ -27,6 +27,7 @@ import {
   type Schema,
   scopeName,
   section,
+  storeEntries,
   table,
   target,
   text,
@@ -45,12 +46,11 @@ export interface RawIssuer extends RawChannel {
   readonly derivation_key_file?: string;
 }
 
-export interface RawRs extends RawOperations {
+export interface RawRs extends RawStore, RawOperations {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly audience: string | readonly string[];
-  readonly store: string;
   readonly issuers: readonly RawIssuer[];
   readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   readonly aif?: boolean;
@@ -86,7 +86,7 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file', 'ca_file')),
   dtls: optional(dtlsOf()),
   audience: oneOrMore('an audience', name),
-  store: folderPath,
+  ...storeEntries,
   issuers: list(
     'authorization server',
     section('an authorization server', {

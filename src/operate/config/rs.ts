@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { defaultLeewayCap } from '../../core/cwt-times.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
@@ -7,6 +6,7 @@ import type { ListenConfig } from './listen.ts';
 import { type OperationsConfig, readOperations } from './operations.ts';
 import { type ChannelConfig, ConfigReader, type RevocationConfig, type TokenKeyConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
+import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
 /** A resource that `ace-coap rs` serves by itself. */
@@ -86,6 +86,7 @@ export function loadRsConfig(path: string): RsConfig {
   if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
   if (raw.revocation !== undefined && !issuers.some(({ profile }) => profile !== undefined))
     file.problem(['revocation'], 'expected an issuer with a section oscore or dtls, over which its list can be had, got none');
+  const store = readStore(file, raw);
   const operations = readOperations(file, raw);
   reader.finish();
   return {
@@ -94,7 +95,7 @@ export function loadRsConfig(path: string): RsConfig {
     ...operations,
     dtls: { ...dtls, derivationKeys },
     audience: raw.audience,
-    store: resolve(file.folder, raw.store),
+    store,
     issuers,
     ...(raw.scopes && { scopes: raw.scopes }),
     ...(raw.aif !== undefined && { aif: raw.aif }),

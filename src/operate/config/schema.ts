@@ -39,10 +39,18 @@ export interface RawChannel {
   readonly dtls?: RawDtlsChannel;
 }
 
-/** The file of one OSCORE security context, `context.json`. */
-export interface RawOscoreContext extends RawOscore {
+/** Where a role keeps its state: one of the three. */
+export interface RawStore {
+  /** `lmdb:./state/as` or the path alone, `postgres://...`. */
   readonly store?: string;
+  /** A file with the URL of a database, so that its password stands in no configuration. */
+  readonly store_url_file?: string;
+  /** The name of an environment variable with that URL. */
+  readonly store_url_env?: string;
 }
+
+/** The file of one OSCORE security context, `context.json`. */
+export type RawOscoreContext = RawOscore & RawStore;
 
 export interface RawTokenKey {
   readonly use: 'encrypt0' | 'mac0' | 'sign1';
@@ -196,6 +204,12 @@ export const listen: Schema<string | readonly string[]> = oneOrMore(
 export const coapUri: Schema<string> = matching(`a URI such as coap://127.0.0.1:5783, of one of the schemes ${transportSchemes.join(', ')}`, isPeerUri);
 export const issuer: Schema<string> = matching('text of at most 200 characters', (value) => value !== '' && value.length <= 200);
 
+export const storeEntries: Entries = {
+  store: optional(matching('a store: lmdb:FOLDER, a folder, or postgres://...', (text) => text !== '' && !text.includes('\0'))),
+  store_url_file: optional(filePath),
+  store_url_env: optional(matching('the name of an environment variable', (text) => /^[A-Za-z_]\w*$/.test(text))),
+};
+
 const oscoreEntries: Entries = {
   master_secret: optional(secretHex),
   master_secret_file: optional(filePath),
@@ -222,11 +236,7 @@ const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
   ...['window', 'replay_size'].map((name) => [name, 'replay_window'] as const),
 ]);
 
-export const oscoreContextSchema: Schema<RawOscoreContext> = section(
-  'an OSCORE security context',
-  { ...oscoreEntries, store: optional(folderPath) },
-  oscoreElsewhere,
-);
+export const oscoreContextSchema: Schema<RawOscoreContext> = section('an OSCORE security context', { ...oscoreEntries, ...storeEntries }, oscoreElsewhere);
 
 const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/;
 export const instant: Schema<string> = matching(

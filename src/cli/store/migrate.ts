@@ -1,0 +1,41 @@
+import { resolve } from 'node:path';
+import { type Migrated, migrateStore, openStore, parseStorePlace } from '../../store/index.ts';
+import { UsageError } from '../exit.ts';
+import { out, waiting } from '../terminal.ts';
+
+export interface MigrateFlags {
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+/** The name of a store that is the same from wherever the command is run. */
+function nameOf(place: string): string {
+  const parsed = parseStorePlace(place);
+  if (parsed === undefined) throw new UsageError('expected lmdb:FOLDER, a folder, or postgres://user:password@host:port/database, got something else');
+  return parsed.kind === 'lmdb' ? `lmdb:${resolve(parsed.folder)}` : parsed.name;
+}
+
+/** `ace-coap store migrate` */
+export async function migrateCommand(from: string, to: string, { force = false, json }: MigrateFlags): Promise<void> {
+  const [source, target] = [nameOf(from), nameOf(to)];
+  if (source === target) throw new UsageError(`expected two stores, got ${source} twice`);
+  const old = await openStore(from, { create: false });
+  let migrated: Migrated;
+  try {
+    const fresh = await openStore(to, { unfinished: true });
+    try {
+      migrated = await waiting('copying', json, (note) =>
+        migrateStore(old, fresh, { source, force, progress: (step, entries) => note(`${step}: ${entries} entries`) }),
+      );
+    } finally {
+      await fresh.close();
+    }
+  } finally {
+    await old.close();
+  }
+  if (json) console.log(JSON.stringify({ from: source, to: target, ...migrated }));
+  else {
+    console.log(`${out('green', 'copied and compared')}: ${migrated.entries} entries, ${migrated.ending} of them end`);
+    console.log(`from ${source}, on which no server may be started again\nto   ${target}`);
+  }
+}

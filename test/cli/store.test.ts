@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { utf8 } from '../../src/core/bytes.ts';
+import { lmdbStore } from '../../src/store/index.ts';
+import { aceExits } from './lab.ts';
+
+const base = mkdtempSync(join(tmpdir(), 'ace-coap-cli-store-'));
+after(() => rmSync(base, { recursive: true, force: true }));
+
+async function filled(name: string): Promise<string> {
+  const folder = join(base, name);
+  const store = lmdbStore(folder);
+  await store.put('as/client/secret-name', utf8('secret-value'));
+  await store.put('as/token/hash', utf8('record'), { expiresAt: 4e9 });
+  await store.put('as/token/other', utf8('record'));
+  await store.increment('secret-counter', 5);
+  await store.close();
+  return folder;
+}
+
+describe('ace-coap store', () => {
+  test('info: version and entries by prefix, never keys or values', async () => {
+    const folder = await filled('info');
+    const { stdout } = await aceExits(0, ['store', 'info', folder]);
+    assert.match(stdout, /version 2, 4 entries/);
+    assert.match(stdout, /^as\/token\/ +2 +1 +\d+$/m);
+    assert.doesNotMatch(stdout, /secret|hash|record/);
+    const json = await aceExits(0, ['store', 'info', `lmdb:${folder}`, '--json']);
+    const { prefixes, ...rest } = JSON.parse(json.stdout) as { readonly prefixes: readonly object[] };
+    assert.deepEqual(rest, { store: `lmdb:${folder}`, kind: 'lmdb', version: 2, entries: 4, ending: 1, bytes: 94 });
+    assert.deepEqual(prefixes, [
+      { prefix: 'as/client/', entries: 1, ending: 0, bytes: 33 },
+      { prefix: 'as/token/', entries: 2, ending: 1, bytes: 39 },
+      { prefix: '(none)', entries: 1, ending: 0, bytes: 22 },
+    ]);
+  });
+
+  test('info: a store that is not there is not made', async () => {
+    const nowhere = join(base, 'nowhere');
+    const { stderr } = await aceExits(2, ['store', 'info', nowhere]);
+    assert.match(stderr, /there is none/);
+    assert.ok(!existsSync(nowhere));
+  });
+
+  test('migrate: copies, compares, and refuses to overwrite', async () => {
+    const from = await filled('from');
+    const to = join(base, 'to');
+    const { stdout } = await aceExits(0, ['store', 'migrate', from, `lmdb:${to}`, '--json']);
+    assert.deepEqual(JSON.parse(stdout), { from: `lmdb:${from}`, to: `lmdb:${to}`, entries: 4, ending: 1 });
+    const { stderr } = await aceExits(2, ['store', 'migrate', from, to]);
+    assert.match(stderr, /expected an empty store to migrate to, got one with entries/);
+    const forced = await aceExits(0, ['store', 'migrate', from, to, '--force']);
+    assert.match(forced.stdout, /copied and compared: 4 entries, 1 of them end/);
+    const store = lmdbStore(to);
+    assert.equal(await store.increment('secret-counter', 1), 5);
+    await store.close();
+    await aceExits(2, ['store', 'migrate', from, `lmdb:${from}`]);
+    await aceExits(2, ['store', 'migrate', from, 'redis://u:pass-word@h/1']).then((run) => assert.doesNotMatch(run.stderr, /pass-word/));
+  });
+});
