@@ -6,6 +6,7 @@ import { pskHandshakes, rpkHandshakes, unknownIdentity } from './handshakes.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { memoryNames, memoryRow } from './memory.ts';
 import { oscoreWays } from './oscore.ts';
+import { registryRows } from './registry.ts';
 import {
   blockRequests,
   expectBlock,
@@ -21,6 +22,7 @@ import { restartRow } from './restart.ts';
 import type { Row } from './row.ts';
 import { type Contender, measure, type Throughput } from './throughput.ts';
 import { clientCount, expectToken, introduce, tokenClients } from './token-requests.ts';
+import { trlObserveRow } from './trl-observe.ts';
 import { wireNames, wireRow } from './wire.ts';
 
 export interface Bench {
@@ -112,6 +114,8 @@ export const benches: readonly Bench[] = [
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   tokenRequest('token-request', clientCount, 3_200),
   tokenRequest('token-request-1', 1, 400),
+  { name: 'as-registry', run: registryRows },
+  { name: 'trl-observe', run: async (progress) => [await trlObserveRow(progress)] },
   inProcess('cbor-encode-claims', encodeWays),
   inProcess('cbor-decode-claims', decodeWays),
   inProcess('cose-sign1-sign', () => signWays().sign),

@@ -11,7 +11,8 @@ export const clientCount = 64;
 export const audience = 'rs1';
 export const scope: Uint8Array = encodeAif([['temp', 1]]);
 
-const inner: Inner = {
+/** What each client sends. */
+export const tokenRequestOfClient: Inner = {
   code: Method.POST,
   options: [...pathOptions(['token']), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor)],
   payload: encodeTokenRequest({ audience, scope }),
@@ -19,7 +20,7 @@ const inner: Inner = {
 
 /** Clients of the AS, which send token requests. */
 export function tokenClients(count: number): ProtectedClient[] {
-  return Array.from({ length: count }, (_, index) => new ProtectedClient(oscoreKeys(index), inner));
+  return Array.from({ length: count }, (_, index) => new ProtectedClient(oscoreKeys(index), tokenRequestOfClient));
 }
 
 /** An answer with a token in it is longer than any error. */
@@ -42,7 +43,7 @@ export async function introduce(port: number, count: number): Promise<void> {
     for (let index = 0; index < count; index++) {
       const association = deriveContext(oscoreKeys(index));
       contexts.add(association);
-      const { code } = await endpoint.request({ ...inner, peer, association }, { timeout: 10_000 });
+      const { code } = await endpoint.request({ ...tokenRequestOfClient, peer, association }, { timeout: 10_000 });
       if (code !== Code.Created) throw new Error(`expected 2.01 with a token, got code ${code}`);
       contexts.remove(association);
     }

@@ -1,6 +1,6 @@
 import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type PeerRules, type ProfileAtAs } from '../../src/ace/index.ts';
 import { Code, type Layer, type Peer } from '../../src/coap/index.ts';
-import { equalBytes } from '../../src/core/bytes.ts';
+import { emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import { type CoseKey, KeyType } from '../../src/core/cose/index.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
 import { type Admitted, type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer } from '../../src/dtls/index.ts';
@@ -19,8 +19,8 @@ export interface DtlsAtAsOptions {
   readonly derivationKeys?: Readonly<Record<string, Uint8Array>>;
 }
 
-function refuse(message: string): AceError {
-  return new AceError('ERR_DTLS_PROFILE_KEY', message, { responseCode: Code.BadRequest, error: AceErrorCode.unsupported_pop_key });
+function refuse(message: string, error: AceErrorCode = AceErrorCode.unsupported_pop_key): AceError {
+  return new AceError('ERR_DTLS_PROFILE_KEY', message, { responseCode: Code.BadRequest, error });
 }
 
 /**
@@ -94,6 +94,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
 
   async bind(grant: Grant): Promise<Binding | undefined> {
     const { coseKey, kid } = grant.request.reqCnf ?? {};
+    if (grant.key?.coseKey !== undefined) return this.#bindAgain(grant, grant.key.coseKey);
     if (coseKey !== undefined) return this.#bindRawPublicKey(grant, this.#registered(grant, coseKey));
     if (kid === undefined) return this.#bindPsk(grant);
     const known = this.#keysOf(grant).find((key) => equalBytes(keyIdOf(key), kid));
@@ -131,6 +132,25 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     const server = grant.keys?.serverKey ?? this.#options.serverKeys?.[grant.resourceServer];
     if (server === undefined) throw refuse('req_cnf: expected none, since the resource server has no raw public key');
     return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, changes: [], response: () => ({ rsCnf: { coseKey: publicPart(server) } }) };
+  }
+
+  /** RFC 9200, Section 5.8.1: a refresh token is good for the key of its first token alone. A key that was derived from that token is not derived from this one. */
+  async #bindAgain(grant: Grant, key: CoseKey): Promise<Binding | undefined> {
+    const { coseKey, kid } = grant.request.reqCnf ?? {};
+    const isSymmetric = key.kty === KeyType.Symmetric;
+    const keyId = isSymmetric ? key.kid! : keyIdOf(key);
+    const isOther = coseKey !== undefined && (isSymmetric || !equalBytes(encodeSpki(coseKey) ?? emptyBytes, encodeSpki(key)!));
+    if (isOther || (kid !== undefined && !equalBytes(kid, keyId))) {
+      throw refuse('req_cnf names another key than that of the refresh token', AceErrorCode.invalid_request);
+    }
+    if (!isSymmetric) {
+      const isKnown = this.#keysOf(grant).some((known) => equalBytes(encodeSpki(known)!, encodeSpki(key)!));
+      return isKnown ? this.#bindRawPublicKey(grant, key) : undefined;
+    }
+    const changes = await this.#kids.extend(grant, keyId);
+    if (changes === undefined || kid !== undefined) return changes && update(keyId, changes);
+    const cnf: Confirmation = { coseKey: key };
+    return { claims: { cnf }, confidential: true, changes, response: () => ({ cnf }) };
   }
 
   /** RFC 9202, Section 3.3.1. */

@@ -1,6 +1,6 @@
 import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type PeerRules, type ProfileAtAs } from '../../src/ace/index.ts';
 import { Code, type Layer } from '../../src/coap/index.ts';
-import { emptyBytes } from '../../src/core/bytes.ts';
+import { emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
 import { ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext, type StoredContext } from '../../src/oscore/index.ts';
 import type { Change } from '../../src/store/index.ts';
@@ -8,7 +8,7 @@ import { storedContexts } from './context-store.ts';
 import { contextIndex, OscoreProfileError, oscorePeers, readCredentials } from './credentials.ts';
 import { InputMaterials } from './input-materials.ts';
 import { StoredLeases } from './leases.ts';
-import { encodeInputMaterial } from './params.ts';
+import { decodeInputMaterial, encodeInputMaterial } from './params.ts';
 
 /** Milliseconds between two looks at whether the registration behind a context has changed. */
 const lookPause = 1_000;
@@ -114,6 +114,14 @@ class OscoreAtAs implements ProfileAtAs {
         error: AceErrorCode.unsupported_pop_key,
       });
     }
+    const { key } = grant;
+    if (key?.osc !== undefined) {
+      const { id } = decodeInputMaterial(key.osc);
+      if (reqCnf?.kid !== undefined && !equalBytes(reqCnf.kid, id)) throw otherKey();
+      const changes = await this.#materials.extend(grant, id);
+      if (changes === undefined || reqCnf?.kid !== undefined) return changes && update(id, changes);
+      return { claims: { cnf: key }, confidential: true, changes, response: () => ({ cnf: key }) };
+    }
     if (reqCnf?.kid !== undefined) {
       const changes = await this.#materials.extend(grant, reqCnf.kid);
       return changes && update(reqCnf.kid, changes);
@@ -135,6 +143,14 @@ class OscoreAtAs implements ProfileAtAs {
     for (const context of this.#contexts) this.#contexts.remove(context);
     this.#peers.clear();
   }
+}
+
+/** RFC 9200, Section 5.8.1: a refresh token is good for the key of its first token alone. */
+function otherKey(): AceError {
+  return new AceError('ERR_OSCORE_PROFILE_KEY', 'req_cnf names another key than that of the refresh token', {
+    responseCode: Code.BadRequest,
+    error: AceErrorCode.invalid_request,
+  });
 }
 
 /** RFC 9203, Section 3.2: an update has the identifier in the token, and no cnf in the response. */

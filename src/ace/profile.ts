@@ -77,6 +77,8 @@ export interface Grant {
   /** The resource server behind the audience: the space in which key identifiers are unique. */
   readonly resourceServer: string;
   readonly request: TokenRequest;
+  /** Bind to this key again, which a response or a token had: the request comes with a refresh token (RFC 9200, Section 5.8.1). */
+  readonly key?: Confirmation;
   /** Seconds since 1970; a key that is bound here is of no use afterwards. */
   readonly expiresAt: number;
   /** What the registrations say of keys. */

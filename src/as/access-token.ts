@@ -3,7 +3,9 @@ import { type ClaimsSet, type Confirmation, openCwt, protectCwt, type TokenKey }
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Store } from '../store/index.ts';
-import { AuthorizationServerError, type RegisteredResourceServer } from './registry.ts';
+import { AuthorizationServerError } from './error.ts';
+import type { RegisteredResourceServer } from './registry.ts';
+import { currentKey } from './token-keys.ts';
 
 /** What goes into a token. */
 export interface TokenContent {
@@ -48,7 +50,7 @@ export class TokenMint {
       cnf: content.cnf,
       ...(cnonce === undefined ? {} : { cnonce }),
     };
-    return protectCwt(claims, keyFor(resourceServer, content.confidential), this.#env.random);
+    return protectCwt(claims, keyFor(resourceServer, content.confidential, content.issuedAt), this.#env.random);
   }
 
   /** RFC 9200, Section 5.10.3: it counts the exi tokens for this RS. The first is 1; none is given twice, whatever happens after. */
@@ -59,10 +61,11 @@ export class TokenMint {
   }
 }
 
-function keyFor(resourceServer: RegisteredResourceServer, confidential: boolean): TokenKey {
-  const key = resourceServer.tokenKeys.find((candidate) => !confidential || candidate.use === 'encrypt0');
-  if (key === undefined) throw new AuthorizationServerError('ERR_AS_TOKEN_KEY', `expected a key for COSE_Encrypt0 for "${resourceServer.id}", got none`);
-  return key;
+function keyFor(resourceServer: RegisteredResourceServer, confidential: boolean, now: number): TokenKey {
+  const key = currentKey(resourceServer.tokenKeys, confidential, now);
+  if (key !== undefined) return key;
+  const expected = confidential ? 'a key for COSE_Encrypt0' : 'a token key';
+  throw new AuthorizationServerError('ERR_AS_TOKEN_KEY', `expected ${expected} for "${resourceServer.id}" whose time it is, got none`);
 }
 
 /**

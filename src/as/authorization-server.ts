@@ -19,12 +19,16 @@ import { TokenMint, tryTokenKeys } from './access-token.ts';
 import { AdminResource } from './admin-resource.ts';
 import { Administration } from './administration.ts';
 import { Audit, type AuditSink } from './audit.ts';
+import { ClientSecrets } from './client-secrets.ts';
 import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
 import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
+import { type GrantTypeName, grantTypesOf } from './grant-types.ts';
+import { AuthorizationGrants, type RefreshTokenOptions } from './grants.ts';
 import { Admission, peersOnly } from './guard.ts';
 import { IntrospectionEndpoint } from './introspection-endpoint.ts';
+import { type PasswordVerifier, storedPasswords } from './passwords.ts';
 import { type Policy, registeredGrants } from './policy.ts';
 import { addressRate, clientRate, type RateLayer, type Rates } from './rates.ts';
 import { type ConfiguredPeer, type PeerChanges, replacePeers } from './reconfiguration.ts';
@@ -61,6 +65,11 @@ export interface AuthorizationServerOptions {
   readonly resourceServers: readonly ResourceServerRegistration[];
   /** The registered grants when absent. */
   readonly policy?: Policy;
+  /** What a client may show to get a token, if its registration says so too. Absent: client_credentials only. */
+  readonly grantTypes?: readonly GrantTypeName[];
+  readonly refreshTokens?: RefreshTokenOptions;
+  /** Absent: those that `setPassword` put into the store. */
+  readonly passwords?: PasswordVerifier;
   readonly env?: Env;
   readonly emit?: (event: AuthorizationServerEvent) => void;
   /** Has to have taken what there is to say of a request before the request is answered; where it cannot, the answer is 5.03. */
@@ -293,11 +302,21 @@ export class AuthorizationServer {
   }
 
   #route(): void {
-    const { store, issuer, policy, paths } = this.#options;
+    const { store, issuer, policy, grantTypes, refreshTokens, passwords, paths } = this.#options;
     const limits = (): AuthorizationServerLimits => this.#limits;
     const token = new TokenEndpoint({
       registry: this.#registry,
-      policy: policy ?? registeredGrants(this.#registry),
+      grants: new AuthorizationGrants({
+        store,
+        env: this.#env,
+        policy: policy ?? registeredGrants(this.#registry),
+        grantTypes: grantTypesOf('grantTypes', grantTypes),
+        ...(refreshTokens === undefined ? {} : { refreshTokens }),
+        passwords: passwords ?? storedPasswords(store, this.#env.random),
+        revoke: (hash) => this.revoke(hash),
+        emit: this.#emit,
+      }),
+      secrets: new ClientSecrets(this.#env.random),
       profiles: this.#profiles,
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,

@@ -14,6 +14,8 @@ export type AuthorizationServerEvent =
       readonly profile: number;
       /** The token changes the rights of a living association. */
       readonly update: boolean;
+      /** The grant type by its name. */
+      readonly grant: string;
     }
   | {
       readonly type: 'token-refused';
@@ -23,6 +25,14 @@ export type AuthorizationServerEvent =
       /** The OAuth error code by its name, or the CoAP code. */
       readonly reason: string;
       readonly detail: string;
+    }
+  | {
+      /** A code or a refresh token was used again that had been used up: all that came of it is of no use any more. */
+      readonly type: 'grant-revoked';
+      readonly client: string;
+      readonly reason: 'code-reuse' | 'refresh-token-reuse';
+      /** SHA-256 of each token in base64url. */
+      readonly tokens: readonly string[];
     }
   | {
       readonly type: 'introspected';

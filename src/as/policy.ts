@@ -9,6 +9,8 @@ export interface PolicyRequest {
   readonly scope?: Scope;
   /** The token is to change the rights of a living association. */
   readonly update: boolean;
+  /** The resource owner who granted it by a password. */
+  readonly username?: string;
 }
 
 /** A permitted scope may be less than what was asked; the AS then says so to the client. */

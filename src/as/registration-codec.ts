@@ -1,10 +1,10 @@
 import type { Scope } from '../ace/index.ts';
 import { type CborKey, type CborMap, type CborValue, decode, encode } from '../core/cbor.ts';
 import { type CoseKey, coseKeyMap, decodeCoseKey } from '../core/cose/index.ts';
-import type { TokenKey } from '../core/cwt.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { readKnownMap, writeKnownMap } from '../core/known-map.ts';
 import { AuthorizationServerError } from './error.ts';
+import type { GrantTypeName } from './grant-types.ts';
 import {
   type AdminObject,
   type ClientRegistration,
@@ -13,6 +13,7 @@ import {
   refuseRegistration,
   scopeOf,
 } from './registration.ts';
+import type { TimedTokenKey } from './token-keys.ts';
 
 /** Of the records in the store. */
 const version = 1;
@@ -30,6 +31,8 @@ const clientFields = {
   grants: { label: 5, type: 'array', required: true },
   admin: { label: 6, type: 'tstr/array' },
   rawPublicKeys: { label: 7, type: 'array' },
+  grantTypes: { label: 16, type: 'array' },
+  secret: { label: 17, type: 'tstr', secret: true },
 } as const;
 const resourceServerFields = {
   ...common,
@@ -52,6 +55,8 @@ const tokenKeyFields = {
   algorithm: { label: 2, type: 'int', required: true },
   key: { label: 3, type: 'map', required: true, secret: true },
   kid: { label: 4, type: 'bstr' },
+  from: { label: 5, type: 'number' },
+  until: { label: 6, type: 'number' },
 } as const;
 
 /** What a profile takes as credentials: an object of texts, numbers, bytes, truth values, and objects of those. */
@@ -73,11 +78,11 @@ function encodeKeys(keys: readonly CoseKey[] | undefined): readonly CborMap[] | 
   return keys?.map(coseKeyMap);
 }
 
-export function tokenKeyMap({ key, ...fields }: TokenKey): CborMap {
+export function tokenKeyMap({ key, ...fields }: TimedTokenKey): CborMap {
   return writeKnownMap(tokenKeyFields, { ...fields, key: coseKeyMap(key) });
 }
 
-function grantMap(grant: GrantRegistration): CborMap {
+export function grantMap(grant: GrantRegistration): CborMap {
   const { audience, scope } = grant;
   return writeKnownMap(grantFields, { audience, scope: scopeOf(scope), ...(grant.default === undefined ? {} : { default: scopeOf(grant.default) }) });
 }
@@ -125,11 +130,11 @@ function unknownFields(what: string, unknown: CborMap): void {
 }
 
 /** @throws {AuthorizationServerError} `ERR_AS_CONFIG` */
-export function readTokenKey(what: string, value: CborValue): TokenKey {
+export function readTokenKey(what: string, value: CborValue): TimedTokenKey {
   return reading(what, () => {
-    const { use, algorithm, key, kid } = readKnownMap(what, tokenKeyFields, value).known;
+    const { use, key, ...rest } = readKnownMap(what, tokenKeyFields, value).known;
     if (use !== 'encrypt0' && use !== 'mac0' && use !== 'sign1') throw refuseRegistration(what, 'expected use encrypt0, mac0 or sign1, got another');
-    return { use, algorithm, key: decodeCoseKey(key), ...(kid === undefined ? {} : { kid }) };
+    return { ...rest, use, key: decodeCoseKey(key) };
   });
 }
 
@@ -146,7 +151,7 @@ export function readGrant(what: string, value: CborValue): GrantRegistration {
 export function readClient(value: CborValue): ClientRegistration {
   return reading('client', () => {
     const { known: fields, unknown } = readKnownMap('client', clientFields, value);
-    const { credentials, profiles, grants, admin, rawPublicKeys, ...rest } = fields;
+    const { credentials, profiles, grantTypes, grants, admin, rawPublicKeys, ...rest } = fields;
     const what = `client "${rest.id}"`;
     unknownFields(what, unknown);
     if (typeof admin === 'string' && admin !== 'all') throw refuseRegistration(`${what}: admin`, `expected all or a list, got "${admin}"`);
@@ -154,6 +159,7 @@ export function readClient(value: CborValue): ClientRegistration {
       ...rest,
       credentials: readCredentials(credentials),
       ...(profiles === undefined ? {} : { profiles: known(`${what}: profiles`, profiles, isNumber, 'numbers') }),
+      ...(grantTypes === undefined ? {} : { grantTypes: known(`${what}: grantTypes`, grantTypes, isText, 'texts') as readonly GrantTypeName[] }),
       grants: grants.map((grant, index) => readGrant(`${what}: grants[${index}]`, grant)),
       ...(admin === undefined ? {} : { admin: admin === 'all' ? admin : (known(`${what}: admin`, admin, isText, 'texts') as readonly AdminObject[]) }),
       ...(rawPublicKeys === undefined ? {} : { rawPublicKeys: rawPublicKeys.map(decodeCoseKey) }),

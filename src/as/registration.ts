@@ -1,7 +1,9 @@
 import { type Aif, encodeAif, type PeerRules, type Scope } from '../ace/index.ts';
 import type { CoseKey } from '../core/cose/index.ts';
-import type { TokenKey } from '../core/cwt.ts';
 import { AuthorizationServerError } from './error.ts';
+import { type GrantTypeName, grantTypesOf } from './grant-types.ts';
+import { parseSlowHash } from './slow-hash.ts';
+import { checkTimes, type TimedTokenKey } from './token-keys.ts';
 
 /** What an administrator may have to do with. */
 export const adminObjects = ['client', 'rs', 'key', 'policy', 'token', 'code'] as const;
@@ -24,6 +26,10 @@ export interface ClientRegistration {
   readonly credentials: unknown;
   /** Profiles that the client can use towards resource servers. Absent: `profile` only. */
   readonly profiles?: readonly number[];
+  /** Of those of the AS, the grant types that the client may use. Absent: client_credentials only. */
+  readonly grantTypes?: readonly GrantTypeName[];
+  /** The hash of a `client_secret`, as `hashSecret` makes it: the client has to show the secret beside being the peer of its channel. */
+  readonly secret?: string;
   readonly grants: readonly GrantRegistration[];
   /** What it may administer over CoAP. Absent: nothing. */
   readonly admin?: 'all' | readonly AdminObject[];
@@ -41,8 +47,8 @@ export interface ResourceServerRegistration {
   readonly credentials?: unknown;
   /** Profiles towards clients, the preferred one first; all of the AS when absent. */
   readonly profiles?: readonly number[];
-  /** What protects its tokens: the first that fits, and `encrypt0` for claims that are confidential. */
-  readonly tokenKeys: readonly TokenKey[];
+  /** What protects its tokens: of those whose time it is, the one whose time began last, in the order of the list; `encrypt0` for claims that are confidential. */
+  readonly tokenKeys: readonly TimedTokenKey[];
   /** Every scope name that the RS knows. Present: a grant outside it is refused at the start. */
   readonly scopes?: readonly string[];
   /** Seconds; 3600 when absent. */
@@ -81,6 +87,8 @@ export interface Client {
   readonly credential: string;
   readonly channel: Channel;
   readonly profiles: readonly number[];
+  readonly grantTypes: ReadonlySet<number>;
+  readonly secret?: string;
   readonly grants: ReadonlyMap<string, RegisteredGrant>;
   readonly admin: ReadonlySet<AdminObject>;
   readonly rawPublicKeys: readonly CoseKey[];
@@ -96,7 +104,7 @@ export interface RegisteredResourceServer {
   readonly channel?: Channel;
   readonly audiences: readonly string[];
   readonly profiles: readonly number[];
-  readonly tokenKeys: readonly TokenKey[];
+  readonly tokenKeys: readonly TimedTokenKey[];
   readonly scopes?: readonly string[];
   readonly tokenLifetime: number;
   readonly exi: boolean;
@@ -140,6 +148,7 @@ export function registeredResourceServer(server: ResourceServerRegistration, sou
   const offered = server.profiles ?? [...rules.profiles.keys()];
   if (offered.length === 0) throw refuseRegistration(`${what}: profiles`, 'expected at least one, got none');
   if (server.tokenKeys.length === 0) throw refuseRegistration(`${what}: tokenKeys`, 'expected at least one, got none');
+  for (const [index, key] of server.tokenKeys.entries()) checkTimes(`${what}: tokenKeys[${index}]`, key);
   const lifetime = server.tokenLifetime ?? 3600;
   if (!Number.isSafeInteger(lifetime) || lifetime < 1) throw refuseRegistration(`${what}: tokenLifetime`, `expected whole seconds from 1 on, got ${lifetime}`);
   if (server.iss === true && rules.issuer === undefined) {
@@ -183,6 +192,7 @@ export function registeredClient(client: ClientRegistration, source: Source, rul
     if (grants.has(grant.audience)) throw refuseRegistration(`${what}: grants`, `expected one grant for each audience, got two for "${grant.audience}"`);
     grants.set(grant.audience, registeredGrant(grant));
   }
+  if (client.secret !== undefined) parseSlowHash(`${what}: secret`, client.secret);
   const foreign = client.admin === 'all' ? undefined : client.admin?.find((object) => !adminObjects.includes(object));
   if (foreign !== undefined) throw refuseRegistration(`${what}: admin`, `expected all or some of ${adminObjects.join(', ')}; got "${foreign}"`);
   return {
@@ -192,6 +202,8 @@ export function registeredClient(client: ClientRegistration, source: Source, rul
     credential: clientCredential(client.id),
     channel,
     profiles: [...(client.profiles ?? [channel.profile])],
+    grantTypes: grantTypesOf(`${what}: grantTypes`, client.grantTypes),
+    ...(client.secret === undefined ? {} : { secret: client.secret }),
     grants,
     admin: new Set(client.admin === 'all' ? adminObjects : client.admin),
     rawPublicKeys: [...(client.rawPublicKeys ?? [])],

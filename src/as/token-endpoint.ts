@@ -6,7 +6,6 @@ import {
   decodeTokenRequest,
   encodeTokenResponse,
   errorResponse,
-  GrantType,
   type ProfileAtAs,
   type RegisteredKeys,
   type Scope,
@@ -20,15 +19,19 @@ import { equalBytes } from '../core/bytes.ts';
 import type { Confirmation } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import type { TokenMint } from './access-token.ts';
+import type { ClientSecrets } from './client-secrets.ts';
 import { acePayload, type EndpointRequest, refuseStranger } from './endpoint-request.ts';
 import type { AuthorizationServerEvent, Emit } from './events.ts';
-import type { Decision, Policy } from './policy.ts';
+import { grantTypeName } from './grant-types.ts';
+import type { Authorization, AuthorizationGrants } from './grants.ts';
+import { refuse } from './refusal.ts';
 import type { Client, RegisteredResourceServer, Registry } from './registry.ts';
 import type { TokenRecords } from './token-records.ts';
 
 export interface TokenEndpointOptions {
   readonly registry: Registry;
-  readonly policy: Policy;
+  readonly grants: AuthorizationGrants;
+  readonly secrets: ClientSecrets;
   readonly profiles: ReadonlyMap<number, ProfileAtAs>;
   readonly mint: TokenMint;
   readonly records: TokenRecords;
@@ -44,10 +47,6 @@ interface Granted {
   readonly scope: Scope;
   readonly lifetime: number;
   readonly profile: number;
-}
-
-function refuse(error: AceErrorCode, message: string): AceError {
-  return new AceError('ERR_AS_REFUSED', message, { responseCode: Code.BadRequest, error });
 }
 
 /** Symmetric in COSE (RFC 9053, Section 7.1). */
@@ -90,66 +89,77 @@ export class TokenEndpoint {
   }
 
   async #grant(client: Client, asked: TokenRequest): Promise<Response> {
-    checkGrantType(client, asked);
+    const { records, grants, env, mint, emit } = this.#options;
+    await this.#authenticate(client, asked);
     const update = checkReqCnf(asked.reqCnf);
-    const { records, policy, env, mint, emit } = this.#options;
     if (records.count(client.id) >= this.#options.tokensPerClient) {
       throw new AceError('ERR_AS_LIMIT', 'the client has too many living tokens', { responseCode: Code.TooManyRequests, retryAfter: 60 });
     }
-    const decision = await policy.decide({
-      client: client.id,
-      ...(asked.audience === undefined ? {} : { audience: asked.audience }),
-      ...(asked.scope === undefined ? {} : { scope: asked.scope }),
-      update,
-    });
-    const granted = await this.#settle(client, asked, decision);
-    const issuedAt = Math.floor(env.epoch());
-    const expiresAt = issuedAt + granted.lifetime;
-    const record = { client: client.id, resourceServer: granted.resourceServer.id, expiresAt };
+    await grants.check(client, asked);
     for (;;) {
-      const binding = await this.#bind(client, asked, granted, expiresAt);
-      const token = await mint.mint({
-        resourceServer: granted.resourceServer,
-        audience: granted.audience,
-        scope: granted.scope,
-        cnf: binding.claims.cnf,
-        confidential: binding.confidential,
-        ...(asked.cnonce === undefined ? {} : { cnonce: asked.cnonce }),
-        lifetime: granted.lifetime,
-        issuedAt,
-      });
-      if (!(await records.add(token, record, binding.changes))) continue;
-      emit(issued(client, granted, token, update));
-      return created(asked, granted, token, binding);
+      const authorization = await grants.authorize(client, asked, update);
+      const granted = await this.#settle(client, asked, authorization);
+      const { resourceServer, audience, scope, lifetime, profile } = granted;
+      const issuedAt = Math.floor(env.epoch());
+      const expiresAt = issuedAt + lifetime;
+      const binding = await this.#bind(client, asked, granted, authorization, expiresAt);
+      const { cnf } = binding.claims;
+      const { confidential } = binding;
+      const cnonce = asked.cnonce === undefined ? {} : { cnonce: asked.cnonce };
+      const token = await mint.mint({ resourceServer, audience, scope, cnf, confidential, ...cnonce, lifetime, issuedAt });
+      const hash = tokenHashText(token);
+      const answer = binding.response(token);
+      const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
+      const record = { client: client.id, resourceServer: resourceServer.id, expiresAt };
+      // Somebody else has got ahead: what was read is not so any more.
+      if (!(await records.add(token, record, [...binding.changes, ...changes]))) continue;
+      emit(issued(client, asked, granted, update, hash));
+      return created(asked, granted, { accessToken: token, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) });
     }
   }
 
-  /** The decision with what the registrations add to it. */
-  async #settle(client: Client, asked: TokenRequest, decision: Decision): Promise<Granted> {
-    if (!decision.permit) throw refuse(decision.error, decision.reason);
-    const { registry, profiles } = this.#options;
-    const resourceServer = await registry.resourceServerOf(decision.audience);
-    if (resourceServer === undefined) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
-    const wanted = asked.aceProfile ?? undefined;
-    const profile = resourceServer.profiles.find((id) => client.profiles.includes(id) && profiles.has(id) && (wanted === undefined || wanted === id));
-    if (profile === undefined) throw refuse(AceErrorCode.incompatible_ace_profiles, 'client and resource server share no such profile');
-    const lifetime = Math.max(1, Math.floor(Math.min(decision.lifetime ?? resourceServer.tokenLifetime, resourceServer.tokenLifetime)));
-    return { resourceServer, audience: decision.audience, scope: decision.scope, lifetime, profile };
+  /** The security association has authenticated the client: what it says of itself must agree, and a secret comes on top (RFC 6749, Section 5.2). */
+  async #authenticate(client: Client, { clientId, clientSecret }: TokenRequest): Promise<void> {
+    if (clientId !== undefined && clientId !== client.id) throw refuse(AceErrorCode.invalid_client, 'client_id is not the authenticated client');
+    // RFC 6749, Section 2.3: a client must not use more than one authentication method in a request, unless it was registered so.
+    if (clientSecret !== undefined && client.secret === undefined) {
+      throw refuse(AceErrorCode.invalid_request, 'client_secret has no place beside a secure channel');
+    }
+    if (!(await this.#options.secrets.accepts(client, clientSecret))) {
+      throw refuse(AceErrorCode.invalid_client, 'expected the client_secret of the client', Code.Unauthorized);
+    }
   }
 
-  async #bind(client: Client, asked: TokenRequest, granted: Granted, expiresAt: number): Promise<Binding> {
+  /** What the grant permits with what the registrations add to it. */
+  async #settle(client: Client, asked: TokenRequest, { audience, scope, lifetime: wished, bound }: Authorization): Promise<Granted> {
+    const { registry, profiles } = this.#options;
+    const resourceServer = await registry.resourceServerOf(audience);
+    if (resourceServer === undefined) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
+    if (bound !== undefined && bound.resourceServer !== resourceServer.id) {
+      throw refuse(AceErrorCode.invalid_grant, 'the audience is of another resource server by now');
+    }
+    const wanted = bound?.profile ?? asked.aceProfile ?? undefined;
+    const profile = resourceServer.profiles.find((id) => client.profiles.includes(id) && profiles.has(id) && (wanted === undefined || wanted === id));
+    if (profile === undefined) throw refuse(AceErrorCode.incompatible_ace_profiles, 'client and resource server share no such profile');
+    const lifetime = Math.max(1, Math.floor(Math.min(wished ?? resourceServer.tokenLifetime, resourceServer.tokenLifetime)));
+    return { resourceServer, audience, scope, lifetime, profile };
+  }
+
+  async #bind(client: Client, asked: TokenRequest, granted: Granted, { bound, keyUntil = 0 }: Authorization, expiresAt: number): Promise<Binding> {
     const profile = this.#options.profiles.get(granted.profile)!;
     const binding = await profile.bind({
       client: client.id,
       audience: granted.audience,
       resourceServer: granted.resourceServer.id,
       request: asked,
+      ...(bound === undefined ? {} : { key: bound.key }),
       keys: keysOf(client, granted),
-      expiresAt,
+      expiresAt: Math.max(expiresAt, keyUntil),
       exi: granted.resourceServer.exi,
     });
-    if (binding === undefined) throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
-    return binding;
+    if (binding !== undefined) return binding;
+    if (bound !== undefined) throw refuse(AceErrorCode.invalid_grant, 'the key of the refresh token is known no more');
+    throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
   }
 }
 
@@ -160,16 +170,6 @@ function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: {
     ...(rawPublicKey === undefined ? {} : { serverKey: rawPublicKey }),
     ...(derivationKey === undefined ? {} : { derivationKey }),
   };
-}
-
-function checkGrantType(client: Client, asked: TokenRequest): void {
-  if ((asked.grantType ?? GrantType.client_credentials) !== GrantType.client_credentials) {
-    throw refuse(AceErrorCode.unsupported_grant_type, 'expected grant_type client_credentials (2)');
-  }
-  // The security association has authenticated the client: what it says of itself must agree (RFC 6749, Section 5.2).
-  if (asked.clientId !== undefined && asked.clientId !== client.id) throw refuse(AceErrorCode.invalid_client, 'client_id is not the authenticated client');
-  // RFC 6749, Section 2.3: a client must not use more than one authentication method in a request.
-  if (asked.clientSecret !== undefined) throw refuse(AceErrorCode.invalid_request, 'client_secret has no place beside a secure channel');
 }
 
 /** What no profile takes. Returns whether the request names a key that it already has. */
@@ -184,9 +184,10 @@ function checkReqCnf(reqCnf: Confirmation | undefined): boolean {
   return reqCnf.coseKey === undefined;
 }
 
-function issued(client: Client, granted: Granted, token: Uint8Array, update: boolean): AuthorizationServerEvent {
+function issued(client: Client, asked: TokenRequest, granted: Granted, update: boolean, token: string): AuthorizationServerEvent {
   const { audience, scope, lifetime, profile } = granted;
-  return { type: 'token-issued', token: tokenHashText(token), client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update };
+  const grant = grantTypeName(asked.grantType);
+  return { type: 'token-issued', client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update, grant, token };
 }
 
 function sameScope(a: Scope, b: Scope | undefined): boolean {
@@ -194,14 +195,13 @@ function sameScope(a: Scope, b: Scope | undefined): boolean {
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.2 */
-function created(asked: TokenRequest, granted: Granted, token: Uint8Array, binding: Binding): Response {
+function created(asked: TokenRequest, granted: Granted, given: Pick<TokenResponse, 'accessToken' | 'refreshToken' | 'cnf' | 'rsCnf'>): Response {
   const response: TokenResponse = {
-    accessToken: token,
     expiresIn: granted.lifetime,
     // RFC 6749, Section 5.1: scope is left out only when it is what the client asked for.
     ...(sameScope(granted.scope, asked.scope) ? {} : { scope: granted.scope }),
     ...(asked.aceProfile === null ? { aceProfile: granted.profile } : {}),
-    ...binding.response(token),
+    ...given,
   };
   const options = [uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor)];
   // RFC 9202, Section 3.2.1: Max-Age stays within expires_in; absent it means 60 s (RFC 7252, Section 5.10.5).

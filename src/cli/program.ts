@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LabProfile } from '../operate/index.ts';
+import { addAdmin } from './admin/program.ts';
 import { addAudit } from './audit/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
@@ -14,17 +15,13 @@ import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
 import { addStore } from './store/program.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
+import { addTrl } from './trl/program.ts';
+import { each, examples, seconds } from './usage.ts';
 
 const labProfiles: readonly LabProfile[] = ['oscore', 'dtls-psk', 'dtls-rpk'];
 
 function profileOption(): Option {
   return new Option('--profile <profile>', 'what protects the messages').choices(labProfiles).default('oscore');
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
-  return value;
 }
 
 function wholeNumber(text: string): number {
@@ -37,20 +34,10 @@ function sequenceNumber(text: string): number {
   return Number(text);
 }
 
-/** For an option that may be given several times. */
-function each(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
-}
-
 function port(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (value < 1 || value > 65_535) throw new InvalidArgumentError('expected a port from 1 to 65535.');
   return value;
-}
-
-/** Below the options of a command: how it is used. */
-function examples(...lines: readonly string[]): string {
-  return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
 const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coaps, coap+tcp, coaps+tcp, coap+ws, coaps+ws';
@@ -299,12 +286,24 @@ export function program(version: string): Command {
       .requiredOption('--audience <audience>', 'resource server the token is for')
       .option('--scope <scope>', 'scope to ask for; absent: the default that the AS has for this client')
       .option('--as <uri>', 'authorization server, where the configuration names several')
+      .option('--refresh', 'by the refresh token that came with the last token for this audience, which the store has')
+      .option('--code <code>', 'by an authorization code, in hex or base64url, @file, or - for standard input')
+      .option('--redirect-uri <uri>', 'with --code: the one that the code was asked for with')
+      .option('--username <name>', 'by the password of a resource owner: of --password-file, of ACE_COAP_PASSWORD, or asked for')
+      .option('--password-file <file>', 'file with the password, or - for standard input')
       .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port] or coaps://host[:port]')
       .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
       .option('--json', 'print one JSON object')
       .option('-v, --verbose', 'show each message decoded, with its size in bytes'),
   )
-    .addHelpText('after', examples('ace-coap token --audience rs1 --scope "r_temp w_led" --config lab'))
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap token --audience rs1 --scope "r_temp w_led" --config lab',
+        'ace-coap token --audience rs1 --code @code.txt --config lab',
+        'ace-coap token --audience rs1 --refresh --config lab',
+      ),
+    )
     .action(async (flags: TokenFlags) => (await import('./token.ts')).tokenCommand(flags));
   tlsOptions(
     ace
@@ -324,8 +323,16 @@ export function program(version: string): Command {
       ),
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
+  addTrl(ace);
   addOscore(ace);
   addAudit(ace);
+  addAdmin(ace);
+  ace
+    .command('completion')
+    .argument('<shell>', 'bash, zsh or fish')
+    .description('print what completes commands and options in a shell')
+    .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
+    .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
   addStore(ace);
   ace
     .command('decode')

@@ -47,7 +47,7 @@ export class Reload<C extends object> {
       const fixed = names.filter((name) => !live.includes(name) && !sameValue(this.#current[name], next[name]));
       const within = restart?.(this.#current, next) ?? [];
       const changes = await apply(next);
-      const kept = Object.fromEntries(fixed.map((name) => [name, this.#current[name]]));
+      const kept = Object.fromEntries([...fixed, ...within].filter((name) => name in this.#current).map((name) => [name, this.#current[name as keyof C]]));
       this.#current = { ...next, ...kept };
       for (const name of [...fixed, ...within]) logger.warn({ setting: name }, 'needs a restart');
       logger.info(changes, 'reloaded');

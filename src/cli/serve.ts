@@ -26,6 +26,7 @@ import { type Listening, listenOn, untilStopped } from './listen.ts';
 import { Reload } from './reload.ts';
 import { addResources } from './resources.ts';
 import { paint } from './terminal.ts';
+import { followingOf } from './trl/lists.ts';
 
 export interface ServeFlags {
   /** Absent: as the configuration says, or `info`. */
@@ -85,7 +86,7 @@ interface Service<C extends ServerConfig, S extends Server> {
   readonly make: (config: C, parts: Parts, current: () => C) => S;
   /** Settings that take effect while the server runs, and how. */
   readonly live: readonly (keyof C & string)[];
-  readonly apply: (server: S, next: C) => Promise<object>;
+  readonly apply: (server: S, next: C, current: C) => Promise<object>;
   /** What of them needs a restart all the same. */
   readonly restart?: (current: C, next: C) => readonly string[];
 }
@@ -106,7 +107,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
     live: ['file', 'logLevel', 'drain', ...service.live] as (keyof C & string)[],
     ...(service.restart === undefined ? {} : { restart: service.restart }),
     apply: async (next) => {
-      const changes = await service.apply(server!, next);
+      const changes = await service.apply(server!, next, reload.current);
       logger.level = levelOf(next);
       return changes;
     },
@@ -172,6 +173,12 @@ function liveKeys(current: () => AsConfig): NonNullable<DtlsProfileOptions['as']
   };
 }
 
+/** All but their token keys is as it was. */
+function areSameIssuers(current: RsConfig, next: RsConfig): boolean {
+  const withoutKeys = ({ issuers }: RsConfig): unknown => issuers.map(({ tokenKeys: _keys, ...rest }) => rest);
+  return sameValue(withoutKeys(current), withoutKeys(next));
+}
+
 /** `ace-coap rs` */
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
   let stop = (): void => {};
@@ -183,12 +190,24 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
         paths: ({ resources }) => ['/authz-info', '/.well-known/core', ...resources.map((resource) => resource.path)],
         make: (config, { store, transports, emit }) => {
           const profiles = profilesOn(transports, { rs: config.dtls });
-          const rs = new ResourceServer({ ...config, parameters: config.transmission, store, profiles, emit });
+          const { revocation: _how, ...options } = config;
+          const following = followingOf(config, store);
+          const revocation = following === undefined ? {} : { revocation: following.revocation };
+          const rs = new ResourceServer({ ...options, ...revocation, parameters: config.transmission, store, profiles, emit });
           stop = addResources(rs, config.resources);
+          const close = rs.close.bind(rs);
+          rs.close = async () => {
+            await close();
+            await following?.close();
+          };
           return rs;
         },
-        live: [],
-        apply: async () => ({}),
+        live: ['issuers'],
+        apply: async (server, next, current) => {
+          if (areSameIssuers(current, next)) server.reconfigure(next);
+          return {};
+        },
+        restart: (current, next) => (areSameIssuers(current, next) ? [] : ['issuers']),
       },
       flags,
     );

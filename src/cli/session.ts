@@ -1,10 +1,10 @@
 import { type DtlsAtClientOptions, dtlsProfileWith } from '../../profiles/dtls/index.ts';
 import { oscoreProfileWith } from '../../profiles/oscore/index.ts';
-import type { Profile } from '../ace/index.ts';
+import type { FollowOptions, Profile } from '../ace/index.ts';
 import { AceClient, type AceClientEvent } from '../client/index.ts';
 import { type CoapUri, type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
-import { type ClientConfig, loadClientConfig, loadRsConfig, type TransmissionConfig } from '../operate/index.ts';
+import { type ClientConfig, loadClientConfig, loadRsConfig, type RsConfig, type TransmissionConfig } from '../operate/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { type DtlsTransport, dtlsOver, type TlsClientOptions, udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
@@ -35,18 +35,28 @@ export interface SessionFlags {
 
 interface Peers {
   readonly store: string;
-  readonly authorizationServers: readonly { readonly uri: string; readonly profile: number; readonly credentials: unknown }[];
+  readonly authorizationServers: readonly {
+    readonly uri: string;
+    readonly profile: number;
+    readonly credentials: unknown;
+    readonly clientSecret?: Uint8Array;
+  }[];
   readonly transmission: TransmissionConfig;
   readonly tls: TlsClientOptions;
   /** Numbers of profiles, the preferred one first. */
   readonly profiles: readonly number[];
   readonly dtls: DtlsAtClientOptions;
+  readonly revocation?: FollowOptions;
 }
 
 const coapDtls = 1;
 
-/** A client whose store goes with it when it is closed. */
-async function open({ store: place, authorizationServers, transmission, tls, profiles, dtls: keys }: Peers, flags: SessionFlags): Promise<AceClient> {
+/** A client whose store goes with it when it is closed; one that was given stays. */
+async function open(
+  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation }: Peers,
+  flags: SessionFlags,
+  given?: Store,
+): Promise<AceClient> {
   const tracer = flags.verbose ? new Tracer() : undefined;
   const servers = flags.proxy === undefined ? authorizationServers : [];
   const { uri, wrap } = flags;
@@ -63,7 +73,7 @@ async function open({ store: place, authorizationServers, transmission, tls, pro
       sessions = dtlsOver(flags.wrapBelow?.(below) ?? below);
       transports.push(sessions);
     }
-    store = await openStore(place);
+    store = given ?? (await openStore(place));
     const watched = wrap === undefined ? transports : wrapDatagrams(transports, wrap);
     const client = new AceClient({
       transport: tracer === undefined ? watched : watched.map((transport) => tracer.wrap(transport)),
@@ -74,17 +84,18 @@ async function open({ store: place, authorizationServers, transmission, tls, pro
       ...(flags.qBlock ? { qBlock: { discovery: 'assume' } } : {}),
       ...(flags.proxy === undefined ? {} : { proxy: flags.proxy }),
       ...(flags.env === undefined ? {} : { env: flags.env }),
+      ...(revocation === undefined ? {} : { revocation }),
       emit: (event) => report(event, flags, tracer),
     });
     const close = client.close.bind(client);
     client.close = async () => {
       await close();
-      await store?.close();
+      if (given === undefined) await store?.close();
     };
     return client;
   } catch (error) {
     for (const transport of transports) await transport.close();
-    await store?.close();
+    if (given === undefined) await store?.close();
     throw error;
   }
 }
@@ -115,13 +126,26 @@ export async function openClient(path: string, flags: SessionFlags = {}): Promis
 
 /** A client that speaks to the AS as the resource server of a configuration does, over the RS's own channel and store. */
 export async function openAsRs(path: string, flags: SessionFlags = {}): Promise<{ readonly client: AceClient; readonly as: string }> {
-  const { store, transmission, issuers, file, tls, dtls } = loadRsConfig(configPath(path));
-  const channels = issuers.flatMap(({ uri, profile, credentials }) =>
-    profile === undefined || credentials === undefined ? [] : [{ uri, profile, credentials }],
-  );
-  const as = channels[0]?.uri;
-  if (as === undefined) throw new UsageError(`${file}: issuers: expected an issuer with a section oscore or dtls, over which the RS may introspect, got none`);
+  const config = loadRsConfig(configPath(path));
+  const as = channelsOf(config)[0]?.uri;
+  if (as === undefined)
+    throw new UsageError(`${config.file}: issuers: expected an issuer with a section oscore or dtls, over which the RS may introspect, got none`);
+  return { client: await openChannel(config, flags), as };
+}
+
+/** The same for a server that runs, with its store. */
+export async function openChannel(config: RsConfig, flags: SessionFlags = {}, given?: Store): Promise<AceClient> {
+  const { store, transmission, tls, dtls } = config;
+  const channels = channelsOf(config);
   const profiles = [...new Set(channels.map(({ profile }) => profile))];
-  const peers = { store, authorizationServers: channels, transmission, tls: tls.ca === undefined ? {} : { ca: tls.ca }, profiles, dtls };
-  return { client: await open(peers, flags), as };
+  return open({ store, authorizationServers: channels, transmission, tls: tls.ca === undefined ? {} : { ca: tls.ca }, profiles, dtls }, flags, given);
+}
+
+/** The issuers that an RS has a channel to. */
+export function channelsOf({
+  issuers,
+}: RsConfig): readonly { readonly uri: string; readonly issuer: string; readonly profile: number; readonly credentials: unknown }[] {
+  return issuers.flatMap(({ uri, issuer = uri, profile, credentials }) =>
+    profile === undefined || credentials === undefined ? [] : [{ uri, issuer, profile, credentials }],
+  );
 }

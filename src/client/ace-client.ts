@@ -1,6 +1,7 @@
 import {
   AceError,
   type FollowOptions,
+  GrantType,
   type IntrospectionResponse,
   type Profile,
   type ProfileAtClient,
@@ -33,13 +34,14 @@ import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
-import { type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
+import { type AsRequest, type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
 import { type AceRequestInit, type Errand, errandOf, mayRepeat, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
+import { type AuthorizationGrant, grantParameters, KeptRefreshTokens } from './grants.ts';
 import { type AceObserveInit, encodeTarget, forgetObservation, listObservations, type StoredObservation, storedObservations } from './observations.ts';
 import { hintsOf, isContextLost, isReplayRefusal, saysNotDone } from './refusals.ts';
 import { AceResponse } from './response.ts';
-import { Session } from './session.ts';
+import { Session, tokenRefreshKey } from './session.ts';
 import { OpenResource, Sessions } from './sessions.ts';
 
 export interface AceClientOptions {
@@ -75,6 +77,10 @@ export interface TokenInit extends DeadlineOptions {
   readonly audience?: string;
   readonly scope?: Scope;
   readonly cnonce?: Uint8Array;
+  /** What to show for it. Absent: the client's own credentials. */
+  readonly grant?: AuthorizationGrant;
+  /** By the refresh token that came with the last token of this AS for this audience, in place of a grant. */
+  readonly refresh?: boolean;
 }
 
 /** How often each cure is tried for one request. */
@@ -102,6 +108,7 @@ export class AceClient {
   readonly #servers: AuthorizationServers;
   readonly #sessions: Sessions;
   readonly #store: Store;
+  readonly #refreshTokens: KeptRefreshTokens;
   readonly #closing = new AbortController();
 
   /** @throws {AceError} `ERR_ACE_CONFIG`; `CoapError` `ERR_COAP_URI` */
@@ -112,6 +119,7 @@ export class AceClient {
     const env = options.env ?? systemEnv;
     this.#env = env;
     this.#store = store;
+    this.#refreshTokens = new KeptRefreshTokens(store);
     this.#proxy = options.proxy;
     if (options.proxy !== undefined) parseUri(options.proxy);
     this.#emit = (event) => options.emit?.(event);
@@ -216,20 +224,31 @@ export class AceClient {
   }
 
   /**
-   * Ask an AS for a token, which is not kept: one as the first profile of this client would ask for.
+   * Ask an AS for a token, which is not kept: one as the first profile of this client would ask for. A refresh token that comes with it is kept.
    *
-   * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`, `ERR_ACE_EXPIRY`
+   * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`, `ERR_ACE_EXPIRY`; `ERR_ACE_NO_REFRESH_TOKEN` with `refresh` when there is none
    */
   token(init: TokenInit = {}): Promise<TokenResponse> {
-    const { as, audience, scope, cnonce } = init;
+    const { audience, scope, cnonce } = init;
     const [first] = this.#profiles.values();
     return this.#within(init, async () => {
+      const { uri: as } = this.#servers.choose(init.as);
+      const place = tokenRefreshKey(as, audience);
+      const kept = init.refresh === true ? await this.#refreshTokens.find(place) : undefined;
+      if (init.refresh === true && kept === undefined) {
+        throw new AceError('ERR_ACE_NO_REFRESH_TOKEN', 'expected a refresh token that came with an earlier token for this audience, got none', {
+          responseCode: Code.BadRequest,
+        });
+      }
       const { response } = await this.#servers.requestToken(as, {
         ...(audience === undefined ? {} : { audience }),
         ...(scope === undefined ? {} : { scope }),
         ...(cnonce === undefined ? {} : { cnonce }),
         ...first!.request(undefined),
+        ...(kept === undefined ? grantParameters(init.grant) : { grantType: GrantType.refresh_token, refreshToken: kept.token }),
       });
+      const token = response.refreshToken;
+      if (token !== undefined) await this.#refreshTokens.keep(place, { token, as, audience, scope: kept?.scope ?? response.scope ?? scope });
       return response;
     });
   }
@@ -252,6 +271,15 @@ export class AceClient {
    */
   revocationList(as?: string): RevocationList {
     return this.#servers.revocationList(as);
+  }
+
+  /**
+   * Ask an authorization server for something else than tokens, as its administrators do, under the protection that there is between it and this client.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer without protection, `ERR_ACE_AS_NOT_ALLOWED`
+   */
+  ask(request: AsRequest, init: DeadlineOptions & { readonly as?: string } = {}): Promise<Response> {
+    return this.#within(init, () => this.#servers.ask(init.as, request));
   }
 
   /**

@@ -7,6 +7,7 @@ import {
   decodeTrlResponse,
   encodeIntrospectionRequest,
   encodeTokenRequest,
+  GrantType,
   type IntrospectionResponse,
   type ProfileAtClient,
   type RevocationList,
@@ -54,6 +55,8 @@ export interface AuthorizationServerRegistration {
   readonly credentials: unknown;
   /** URI of the introspection endpoint. Absent: `introspect` beside the token endpoint. */
   readonly introspection?: string;
+  /** What it wants to be shown beside the channel (RFC 6749, Section 2.3.1). */
+  readonly clientSecret?: Uint8Array;
   /** URI of the token revocation list. Absent: `revoke/trl` beside the token endpoint. */
   readonly revocationList?: string;
   /** Seconds that its tokens are good for, when it does not say so with each (RFC 9200, Section 5.10.4). */
@@ -65,6 +68,17 @@ export interface Granted {
   readonly response: TokenResponse;
   /** Seconds since 1970. */
   readonly expiresAt: number;
+}
+
+/** A request to an AS, beside those for tokens. */
+export interface AsRequest {
+  /** The last segment of its path, in place of that of the token endpoint. */
+  readonly name: string;
+  readonly code: number;
+  readonly contentFormat: number;
+  readonly payload: Uint8Array;
+  /** Carried out twice it does no more than once. */
+  readonly idempotent?: boolean;
 }
 
 interface Server {
@@ -89,6 +103,8 @@ export interface AuthorizationServersOptions {
 interface ProtectedRequest extends Request {
   readonly association: SecurityAssociation;
 }
+
+const grantNames: ReadonlyMap<number, string> = new Map(Object.entries(GrantType).map(([name, number]) => [number, name]));
 
 /** How often a request is sent again because other processes with the same keys overtook it by more than a replay window. */
 const replays = 2;
@@ -139,11 +155,15 @@ export class AuthorizationServers {
       ...(request.audience === undefined ? [] : [`audience ${request.audience}`]),
       ...(request.scope === undefined ? [] : [`scope ${scopeText(request.scope)}`]),
       ...(request.reqCnf === undefined ? [] : ['for the key in use']),
+      ...(request.grantType === undefined ? [] : [grantNames.get(request.grantType) ?? `grant ${request.grantType}`]),
     ];
     this.#step('token-request', `${server.registration.uri}: ${asked.join(', ') || 'the default'}`);
     // Whole seconds, as the AS counts them: better a little early than too late.
     const requestedAt = Math.floor(this.#options.env.epoch());
-    const answer = await this.#post(server, server.uri, encodeTokenRequest(request));
+    const { clientSecret } = server.registration;
+    const payload = encodeTokenRequest({ ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
+    // A code is good for one request: a second one would end what the first has brought.
+    const answer = await this.#post(server, server.uri, payload, request.code === undefined);
     const response = decodeTokenResponse(answer.payload);
     if (response.tokenType !== undefined && response.tokenType !== TokenType.PoP) {
       throw new AceError('ERR_ACE_TOKEN_TYPE', `expected a proof-of-possession token, got token_type ${response.tokenType}`, { responseCode: answer.code });
@@ -201,6 +221,19 @@ export class AuthorizationServers {
     return { code: Method.GET, options, payload: emptyBytes, peer, association };
   }
 
+  /**
+   * Ask for a resource beside the token endpoint, whatever it answers.
+   *
+   * @throws {AceError} `ERR_ACE_REFUSED` for an answer that is not protected
+   */
+  async ask(uri: string | undefined, { name, contentFormat, ...request }: AsRequest): Promise<Response> {
+    const server = this.#find(uri);
+    const at = { ...server.uri, path: [...server.uri.path.slice(0, -1), name], query: [] };
+    const { peer, association } = await this.#reach(server, at);
+    const options = withOption(uriOptions(at, peer), uintOption(OptionNumber.ContentFormat, contentFormat));
+    return this.#exchange({ ...request, options, peer, association });
+  }
+
   #find(uri: string | undefined): Server {
     const found = uri === undefined ? (this.#servers.length === 1 ? this.#servers[0] : undefined) : this.#servers.find((server) => isSame(server.uri, uri));
     if (found !== undefined) return found;
@@ -214,10 +247,10 @@ export class AuthorizationServers {
   }
 
   /** A protected POST that is answered by a protected 2.01. */
-  async #post(server: Server, uri: CoapUri, payload: Uint8Array): Promise<Response> {
+  async #post(server: Server, uri: CoapUri, payload: Uint8Array, idempotent = true): Promise<Response> {
     const { peer, association } = await this.#reach(server, uri);
     const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
-    return this.#send({ code: Method.POST, options, payload, peer, association, idempotent: true }, Code.Created);
+    return this.#send({ code: Method.POST, options, payload, peer, association, idempotent }, Code.Created);
   }
 
   async #reach(server: Server, uri: CoapUri): Promise<Pick<ProtectedRequest, 'peer' | 'association'>> {
@@ -227,12 +260,16 @@ export class AuthorizationServers {
 
   /** A protected request and its protected answer, of the code that means success. */
   async #send(request: ProtectedRequest, success: number): Promise<Response> {
+    const response = await this.#exchange(request);
+    if (response.code === success) return response;
+    throw refused(response);
+  }
+
+  /** A protected request that is answered by a protected response. */
+  async #exchange(request: ProtectedRequest): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
       const response = await this.#options.send(request);
-      if (response.association === request.association) {
-        if (response.code === success) return response;
-        throw refused(response);
-      }
+      if (response.association === request.association) return response;
       if (attempt < replays && isReplayRefusal(response)) {
         this.#step('retry', 'the AS took the request for a replay');
         continue;

@@ -17,6 +17,7 @@ import {
 } from '../coap/index.ts';
 import { emptyBytes, utf8 } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
+import type { AuthorizationGrant } from './grants.ts';
 
 export type MethodName = keyof typeof Method;
 
@@ -34,6 +35,8 @@ export interface AceRequestInit {
   /** What to ask the AS for, in place of what the RS suggests. */
   readonly scope?: Scope;
   readonly audience?: string;
+  /** What to show to the AS for the first token. Absent: the client's own credentials. */
+  readonly grant?: AuthorizationGrant;
   /** The AS to ask, in place of the one that the RS names. */
   readonly as?: string;
   /** `false`: when the token does not cover the request, do not ask the AS for more. */

@@ -14,8 +14,9 @@
 export type { DeadlineOptions } from '../coap/index.ts';
 export type { AceClientOptions, TokenInit } from './ace-client.ts';
 export { AceClient } from './ace-client.ts';
-export type { AuthorizationServerRegistration } from './authorization-servers.ts';
+export type { AsRequest, AuthorizationServerRegistration } from './authorization-servers.ts';
 export type { AceRequestInit, MethodName } from './errand.ts';
 export type { AceClientEvent, Step } from './events.ts';
+export type { AuthorizationGrant } from './grants.ts';
 export type { AceObserveInit, StoredObservation } from './observations.ts';
 export { AceResponse } from './response.ts';

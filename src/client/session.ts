@@ -64,6 +64,18 @@ export class Session {
 
 export const sessionFolder = 'client/session/';
 
+const refreshFolder = 'client/refresh/';
+
+/** Where the refresh token is that belongs to a session. */
+export function refreshKey(session: string): string {
+  return refreshFolder + session.slice(sessionFolder.length);
+}
+
+/** Where the refresh token is of tokens that the application itself asks for. */
+export function tokenRefreshKey(as: string, audience: string | undefined): string {
+  return `${refreshFolder}token/${toBase64Url(digest('sha256', encode([as, audience ?? null])))}`;
+}
+
 export function originFolder(origin: string): string {
   return `${sessionFolder}${encodeURIComponent(origin)}/`;
 }

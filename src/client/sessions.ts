@@ -3,12 +3,14 @@ import {
   AceErrorCode,
   Expiry,
   type FollowOptions,
+  GrantType,
   type Hints,
   type ProfileAtClient,
   RevocationListFollower,
   type Scope,
   scopeText,
   type Target,
+  type TokenRequest,
   tokenHashText,
 } from '../ace/index.ts';
 import { Code, formatCode, type Request, type Response } from '../coap/index.ts';
@@ -19,9 +21,10 @@ import type { Store } from '../store/index.ts';
 import type { AuthorizationServers, Granted } from './authorization-servers.ts';
 import { type Errand, probeOf } from './errand.ts';
 import type { Emit, Step } from './events.ts';
+import { grantParameters, KeptRefreshTokens } from './grants.ts';
 import { hintsOf } from './refusals.ts';
 import { coversScope, uniteScopes } from './scopes.ts';
-import { decodeSession, encodeSession, originFolder, Session, type SessionState, sessionFolder, sessionKey } from './session.ts';
+import { decodeSession, encodeSession, originFolder, refreshKey, Session, type SessionState, sessionFolder, sessionKey } from './session.ts';
 
 export interface SessionsOptions {
   readonly env: Env;
@@ -40,6 +43,15 @@ export interface SessionsOptions {
   readonly emit: Emit;
 }
 
+/** What a token is to be for. */
+interface Asked {
+  /** URI of the token endpoint. */
+  readonly as: string;
+  readonly audience: string | undefined;
+  readonly scope: Scope | undefined;
+  readonly cnonce: Uint8Array | undefined;
+}
+
 /** A resource that is open to all answered the probe. */
 export class OpenResource {
   readonly response: Response;
@@ -56,12 +68,14 @@ export class Sessions {
   /** Work that leads to a session, by its key: who comes meanwhile waits for it. */
   readonly #underWay = new Map<string, Promise<Session | OpenResource>>();
   readonly #expiry: Expiry;
+  readonly #refreshTokens: KeptRefreshTokens;
   #swept: Promise<void> | undefined;
   /** By the URI of the AS. */
   readonly #followers = new Map<string, RevocationListFollower>();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#refreshTokens = new KeptRefreshTokens(options.store);
     this.#expiry = new Expiry(options.env, (key) => {
       const session = this.#sessions.get(key);
       if (session !== undefined) this.#background(this.#end(session, true));
@@ -122,7 +136,7 @@ export class Sessions {
     const folder = originFolder(origin);
     for (const session of [...this.#sessions.values()]) if (session.key.startsWith(folder)) await this.#discard(session);
     const keys: string[] = [];
-    for await (const [key] of this.#options.store.scan(folder)) keys.push(key);
+    for (const prefix of [folder, refreshKey(folder)]) for await (const [key] of this.#options.store.scan(prefix)) keys.push(key);
     for (const key of keys) await this.#options.store.delete(key);
   }
 
@@ -208,7 +222,8 @@ export class Sessions {
       const { as, audience = hints.audience } = errand.init;
       const server = this.#options.servers.choose(as ?? hints.as);
       const target = this.#target(errand, audience);
-      const granted = await this.#ask(server.uri, audience, wanted ?? hints.scope, hints.cnonce, this.#firstProfile().request(target));
+      const asked = { as: server.uri, audience, scope: wanted ?? hints.scope, cnonce: hints.cnonce };
+      const granted = await this.#obtainToken(key, errand, asked, this.#firstProfile().request(target));
       try {
         const state = { as: server.uri, audience, update: undefined, cnonce: hints.cnonce !== undefined };
         return await this.#establish(key, granted, target, state);
@@ -235,13 +250,33 @@ export class Sessions {
     return hints;
   }
 
-  async #ask(
-    as: string,
-    audience: string | undefined,
-    scope: Scope | undefined,
-    cnonce: Uint8Array | undefined,
-    extra: ReturnType<ProfileAtClient['request']>,
-  ): Promise<Granted> {
+  /** By the refresh token that is kept, if it is for what is asked and the AS takes it; else by the first grant. */
+  async #obtainToken(key: string, errand: Errand, asked: Asked, extra: TokenRequest): Promise<Granted> {
+    const { as, audience, scope } = asked;
+    const place = refreshKey(key);
+    const kept = await this.#refreshTokens.find(place);
+    const serves = kept !== undefined && kept.as === as && kept.audience === audience && (scope === undefined || coversScope(kept.scope, scope));
+    if (serves) {
+      try {
+        const granted = await this.#ask(asked, { ...extra, grantType: GrantType.refresh_token, refreshToken: kept.token });
+        const { refreshToken } = granted.response;
+        if (refreshToken !== undefined) await this.#refreshTokens.keep(place, { ...kept, token: refreshToken });
+        return granted;
+      } catch (error) {
+        if (!(error instanceof AceError) || error.error === undefined) throw error;
+        this.#step('retry', `${error.message}; without a refresh token it is`);
+        if (error.error === AceErrorCode.invalid_grant) await this.#refreshTokens.drop(place);
+      }
+    }
+    const granted = await this.#ask(asked, { ...extra, ...grantParameters(errand.init.grant) });
+    const { refreshToken, scope: effective, cnf } = granted.response;
+    if (refreshToken !== undefined) await this.#refreshTokens.keep(place, { token: refreshToken, as, audience, scope: effective });
+    // What was kept is for another key.
+    else if (kept !== undefined && cnf !== undefined) await this.#refreshTokens.drop(place);
+    return granted;
+  }
+
+  async #ask({ as, audience, scope, cnonce }: Asked, extra: TokenRequest): Promise<Granted> {
     const granted = await this.#options.servers.requestToken(as, {
       ...(audience === undefined ? {} : { audience }),
       ...(scope === undefined ? {} : { scope }),
@@ -322,7 +357,7 @@ export class Sessions {
     const target = this.#target(errand, audience);
     try {
       const extra = this.#profileOf(session).request(target, session.association);
-      const granted = await this.#ask(as, audience, scope, cnonce, extra);
+      const granted = await this.#obtainToken(session.key, errand, { as, audience, scope, cnonce }, extra);
       const more = granted.response.scope !== undefined && !coversScope(session.scope, granted.response.scope);
       if (!more && !renewal) {
         this.#step('update', 'the AS grants no more');
@@ -347,7 +382,8 @@ export class Sessions {
     try {
       const hints = cnonce === undefined ? {} : await this.#probe(errand);
       const fresh = hints instanceof OpenResource ? undefined : hints.cnonce;
-      const granted = await this.#ask(as, audience, scope, fresh, this.#profileOf(session).request(target));
+      const asked = { as, audience, scope, cnonce: fresh };
+      const granted = await this.#obtainToken(session.key, errand, asked, this.#profileOf(session).request(target));
       return await this.#establish(session.key, granted, target, { ...session.state, update: undefined });
     } catch (error) {
       if (!(error instanceof AceError)) throw error;

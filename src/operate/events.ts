@@ -12,10 +12,14 @@ type Level = Exclude<LogLevel, 'silent'>;
  *
  * | event | level | fields |
  * | --- | --- | --- |
- * | `token-issued` | info | token (hash), client, audience, scope, expiresIn, profile, update |
+ * | `token-issued` | info | token (hash), client, audience, scope, expiresIn, profile, update, grant |
+ * | `grant-revoked` | warn | client, reason, tokens (hashes) |
  * | `token-refused` (AS) | warn | client, audience, scope, reason, detail |
  * | `introspected` | info | requester, active, client, audience |
+ * | `token-revoked` | info | token (hash), client, resourceServer |
+ * | `trl-queried` | info | requester, query, observe |
  * | `refused` | warn | reason, peer, detail |
+ * | `administration` | info | actor, act, object, id |
  * | `reconfigured` | info | added, changed, removed |
  * | `clock` | warn | reason, seconds |
  * | `answered` | debug | path, method, code, milliseconds |
@@ -24,6 +28,7 @@ type Level = Exclude<LogLevel, 'silent'>;
  * | `token-ended` | info | reason, credential |
  * | `request-served` | info | reason, path, method, peer, credential |
  * | `request-refused` | warn | reason, path, method, code, peer, credential |
+ * | `revocation-list` | info; not reached: warn | issuer, reason, detail |
  * | `fault` | error | reason, detail |
  * | `profile` | debug; what ends an association: warn | profile, event, reason, detail |
  * | `endpoint` | debug | event, reason, state, peer, detail, error |
@@ -32,6 +37,7 @@ export const eventLevels: Readonly<Record<string, Level>> = {
   'token-refused': 'warn',
   'request-refused': 'warn',
   refused: 'warn',
+  'grant-revoked': 'warn',
   clock: 'warn',
   fault: 'error',
   answered: 'debug',
@@ -50,9 +56,13 @@ export function lineOf(event: ServerEvent): { readonly level: Level; readonly fi
     const { type, reason, detail } = event.event;
     return { level: serious.has(type) ? 'warn' : level, fields: { profile: event.profile, event: type, reason, detail } };
   }
+  if (event.type === 'revocation-list' && event.reason !== 'reached') return { level: 'warn', fields: fieldsOf(event) };
   if (event.type === 'endpoint') return { level, fields: ofEndpoint(event.event) };
-  const { type: _type, ...fields } = event;
-  return { level, fields };
+  return { level, fields: fieldsOf(event) };
+}
+
+function fieldsOf({ type: _type, ...fields }: ServerEvent): object {
+  return fields;
 }
 
 export function logEvent(logger: Logger, event: ServerEvent): void {

@@ -24,6 +24,7 @@ export {
   readAudit,
   verifyAudit,
 } from './audit/index.ts';
+export { type ClientKitOptions, writeClientKit } from './client-kit.ts';
 export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
 export { type AsConfig, loadAsConfig } from './config/as.ts';
 export { type ClientConfig, loadClientConfig } from './config/client.ts';
@@ -34,6 +35,7 @@ export type { AuditConfig, OperationsConfig, RatesConfig } from './config/operat
 export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './config/oscore.ts';
 export type { ChannelConfig, ScopeConfig, TransmissionConfig } from './config/reader.ts';
 export { profileNumbers } from './config/reader.ts';
+export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
 export type { TlsConfig } from './config/tls.ts';
 export { lineOf, logEvent, type ServerEvent } from './events.ts';

@@ -23,13 +23,15 @@ type LabFile = readonly [name: string, text: string];
 /** Fresh keys, and what the configuration says of them. */
 interface LabKeys {
   readonly files: readonly LabFile[];
-  /** The sections of the client at the AS, of the RS at the AS, and of the AS at both. */
+  /** The sections of the client, the administrator and the RS at the AS, and of the AS at each. */
   readonly client: string;
+  readonly admin: string;
   readonly rs: string;
   readonly asAtClient: string;
+  readonly asAtAdmin: string;
   readonly asAtRs: string;
   /** At the top of each file. */
-  readonly own: Readonly<Record<'as' | 'rs' | 'client', string>>;
+  readonly own: Readonly<Record<'as' | 'rs' | 'client' | 'admin', string>>;
   /** Of the RS at the AS. */
   readonly serverKey: string;
 }
@@ -40,12 +42,14 @@ function oscoreKeys(random: LabOptions['random']): LabKeys {
   const section = (file: string, sender: string, recipient: string, note = ''): string =>
     `oscore:\n  master_secret_file: keys/${file}\n  sender_id: "${sender}"${note === '' ? '' : ' # hexadecimal, in quotes'}\n  recipient_id: "${recipient}"${note}`;
   return {
-    files: ['client1-as.key', 'rs1-as.key'].map((name) => [join('keys', name), secret(random)]),
+    files: ['client1-as.key', 'rs1-as.key', 'admin-as.key'].map((name) => [join('keys', name), secret(random)]),
     client: `# The OSCORE security context between this client and the AS, seen from here: client.yaml has the same key, with the identifiers exchanged.\n${section('client1-as.key', '01', '02', ' # each client and resource server has its own')}`,
+    admin: section('admin-as.key', '01', '04'),
     rs: section('rs1-as.key', '01', '03'),
     asAtClient: section('client1-as.key', '02', '01'),
+    asAtAdmin: section('admin-as.key', '04', '01'),
     asAtRs: section('rs1-as.key', '03', '01'),
-    own: { as: '', rs: '', client: '' },
+    own: { as: '', rs: '', client: '', admin: '' },
     serverKey: '',
   };
 }
@@ -53,18 +57,20 @@ function oscoreKeys(random: LabOptions['random']): LabKeys {
 function pskKeys(random: LabOptions['random']): LabKeys {
   const section = (peer: string): string => `dtls: { psk_identity: ${peer}, psk_file: keys/${peer}-as.key }`;
   return {
-    files: ['client1-as.key', 'rs1-as.key'].map((name) => [join('keys', name), secret(random)]),
+    files: ['client1-as.key', 'rs1-as.key', 'admin-as.key'].map((name) => [join('keys', name), secret(random)]),
     client: `# The pre-shared key between this client and the AS: client.yaml has the same.\n${section('client1')}`,
+    admin: section('admin'),
     rs: section('rs1'),
     asAtClient: section('client1'),
+    asAtAdmin: section('admin'),
     asAtRs: section('rs1'),
-    own: { as: '', rs: '', client: '' },
+    own: { as: '', rs: '', client: '', admin: '' },
     serverKey: '',
   };
 }
 
 function rawPublicKeys(random: LabOptions['random']): LabKeys {
-  const files = ['as', 'rs1', 'client1'].flatMap((name): LabFile[] => {
+  const files = ['as', 'rs1', 'client1', 'admin'].flatMap((name): LabFile[] => {
     const { d, ...point } = keyPair(Curve.P256, random);
     const key = { kty: KeyType.EC2, ...point };
     return [
@@ -77,10 +83,12 @@ function rawPublicKeys(random: LabOptions['random']): LabKeys {
   return {
     files,
     client: `# The raw public key of the client; tokens are bound to it.\n${section('client1')}`,
+    admin: section('admin'),
     rs: section('rs1'),
     asAtClient: section('as'),
+    asAtAdmin: section('as'),
     asAtRs: section('as'),
-    own: { as: own('as'), rs: own('rs1'), client: own('client1') },
+    own: { as: own('as'), rs: own('rs1'), client: own('client1'), admin: own('admin') },
     serverKey: 'raw_public_key_file: keys/rs1.pub # clients are told it with each token\n    ',
   };
 }
@@ -116,7 +124,7 @@ function tokenUri({ name, asPort }: LabPlaces): string {
 const kept = ({ name }: LabPlaces): string => (name === 'coap_oscore' ? ', or OSCORE uses a nonce twice' : '');
 
 /**
- * Makes a lab: `as.yaml`, `rs.yaml`, `client.yaml` and fresh keys in `keys/`, for one user on one machine. Folders get mode 0700, files 0600.
+ * Makes a lab: `as.yaml`, `rs.yaml`, `client.yaml`, `admin.yaml` and fresh keys in `keys/`, for one user on one machine. Folders get mode 0700, files 0600.
  *
  * Returns the paths of the files.
  *
@@ -132,8 +140,9 @@ export async function writeLab(folder: string, options: LabOptions): Promise<rea
     ['as.yaml', asYaml(places)],
     ['rs.yaml', rsYaml(places)],
     ['client.yaml', clientYaml(places)],
+    ['admin.yaml', adminYaml(places)],
   ];
-  for (const name of ['as.yaml', 'rs.yaml', 'client.yaml', 'keys', 'state']) {
+  for (const name of ['as.yaml', 'rs.yaml', 'client.yaml', 'admin.yaml', 'keys', 'state']) {
     if (!existsSync(join(folder, name))) continue;
     const message = `expected a folder without a lab, got one with ${name} in it; its keys are not overwritten`;
     throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);
@@ -163,6 +172,10 @@ clients:
     grants:
       # By audience: all that the client may have, and what it gets when it does not say.
       rs1: { scope: "r_temp r_led w_led", default: "r_temp" }
+  admin:
+    ${indented(places.keys.admin, 4)}
+    grants: {}
+    admin: all # "ace-coap admin" with admin.yaml; or a list of client, rs, key, policy, token, code
 
 resource_servers:
   rs1:
@@ -222,4 +235,13 @@ ${places.keys.own.client}
 authorization_servers:
   - uri: ${tokenUri(places)}
     ${indented(places.keys.asAtClient, 4)}
+`;
+
+const adminYaml = (places: LabPlaces): string => `# Administrator: "ace-coap admin ... --config" with this file.
+
+store: ./state/admin # ${places.name === 'coap_oscore' ? 'sequence numbers' : 'nothing of use'}; keep it as long as the keys${kept(places)}
+${places.keys.own.admin}
+authorization_servers:
+  - uri: ${tokenUri(places)}
+    ${indented(places.keys.asAtAdmin, 4)}
 `;

@@ -5,8 +5,9 @@ import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Emit, RefusalReason } from './events.ts';
 import type { ExiCounters } from './exi.ts';
+import type { Introspections } from './introspection.ts';
 import { type RevocationsAtRs, revokedError } from './revocation.ts';
-import { type CheckedToken, checkToken, type TokenCheckOptions } from './token-check.ts';
+import { type CheckedToken, checkClaims, type OpenToken, openToken, type TokenCheckOptions } from './token-check.ts';
 import type { AccessToken, TokenTable } from './token-table.ts';
 
 /** A profile at work, under its number. */
@@ -22,6 +23,7 @@ export interface AuthzInfoOptions {
   readonly tokens: TokenTable;
   readonly exi: ExiCounters;
   readonly revocations: RevocationsAtRs;
+  readonly introspections: Introspections;
   readonly rate: RateLimit;
   readonly env: Env;
   /** Bytes of an upload. */
@@ -134,12 +136,14 @@ export class AuthzInfo {
 
   async #accept(peer: string, profile: ProfileInUse, upload: TokenUpload): Promise<Acceptance> {
     const { env, check } = this.#options;
-    const checked = checkToken(upload.token, env.epoch(), check);
+    const opened = await this.#open(upload.token);
+    const checked = checkClaims(opened, env.epoch(), check);
     const { claims, issuer } = checked;
     if (claims.aceProfile !== undefined && claims.aceProfile !== profile.id) {
       throw new AceError('ERR_RS_PROFILE', `expected a token for profile ${profile.id}, got one for ${claims.aceProfile}`, { responseCode: Code.BadRequest });
     }
-    const hashes = this.#options.revocations.check(upload.token, issuer, claims);
+    const hashes = this.#options.revocations.check(upload.token, opened);
+    if (!opened.opaque) await this.#options.introspections.confirm(upload.token, issuer);
     const endsAt = claims.exi === undefined ? undefined : await this.#options.exi.end(issuer, claims);
     const acceptance = await profile.rs.accept(claims, issuer, upload);
     const token: AccessToken = {
@@ -155,6 +159,18 @@ export class AuthzInfo {
     this.#bind(acceptance, token, profile);
     this.#accepted(peer, acceptance, token, profile, checked);
     return acceptance;
+  }
+
+  /** The claims of a token: in it, or at the AS. */
+  async #open(token: Uint8Array): Promise<OpenToken & { readonly opaque: boolean }> {
+    try {
+      return { ...openToken(token, this.#options.env.epoch(), this.#options.check.issuers), opaque: false };
+    } catch (error) {
+      if (!(error instanceof AceError)) throw error;
+      const told = await this.#options.introspections.open(token);
+      if (told === undefined) throw error;
+      return { ...told, opaque: true };
+    }
   }
 
   #bind(acceptance: Acceptance, token: AccessToken, profile: ProfileInUse): void {

@@ -14,6 +14,7 @@
  * ```
  */
 export type { RefusalReason, ResourceServerEvent, TokenEnd } from './events.ts';
+export type { IntrospectionOptions, Introspector } from './introspection.ts';
 export type { ResourceServerLimits, ResourceServerOptions } from './resource-server.ts';
 export { ResourceServer, ResourceServerError } from './resource-server.ts';
 export type { RevocationOptions } from './revocation.ts';

@@ -27,6 +27,7 @@ import { ClientNonces } from './client-nonce.ts';
 import type { ResourceServerEvent, TokenEnd } from './events.ts';
 import { ExiCounters } from './exi.ts';
 import { guard } from './guard.ts';
+import { type IntrospectionOptions, Introspections } from './introspection.ts';
 import { pathForm, RefusalHints } from './refusal-hints.ts';
 import { type RevocationOptions, RevocationsAtRs } from './revocation.ts';
 import { Targets } from './targets.ts';
@@ -82,6 +83,8 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly qBlock?: QBlockOptions;
   /** Follow the token revocation lists of issuers (RFC 9770). Absent: a token is good until it ends. */
   readonly revocation?: RevocationOptions;
+  /** Ask the AS about tokens. Absent: a token says all by itself. */
+  readonly introspection?: IntrospectionOptions;
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
 }
@@ -104,12 +107,14 @@ export class ResourceServer {
   readonly #tokens: TokenTable;
   readonly #exi: ExiCounters;
   readonly #revocations: RevocationsAtRs;
+  readonly #introspections: Introspections;
   readonly #rate: RateLimit;
   readonly #authzInfo: AuthzInfo;
   readonly #router: Router;
   readonly #targets: Targets;
   readonly #hints: RefusalHints;
   readonly #underWay: UnderWay;
+  #issuers: readonly IssuerRegistration[];
   #started: Promise<void> | undefined;
   readonly #fresh: EchoLayer | undefined;
   #endpoint: Endpoint | undefined;
@@ -123,6 +128,8 @@ export class ResourceServer {
     checkOptions(options, audiences);
     const leeway = checkedLeeway(options);
     this.#options = options;
+    this.#issuers = options.issuers;
+    const issuers = (): readonly IssuerRegistration[] => this.#issuers;
     this.#env = options.env ?? systemEnv;
     this.#profiles = this.#makeProfiles();
     const { store, limits = {}, scopes } = options;
@@ -141,6 +148,7 @@ export class ResourceServer {
       fault: this.#fault,
     });
     this.#exi = new ExiCounters({ store, env, limit: 4 * tokens });
+    this.#introspections = new Introspections(options.introspection, env);
     this.#revocations = new RevocationsAtRs({
       revocation: options.revocation,
       store,
@@ -148,6 +156,7 @@ export class ResourceServer {
       limit: limits.revoked ?? 10_000,
       leeway,
       tokens: () => this.#tokens,
+      forget: (issuer, hashes) => this.#introspections.drop(issuer, hashes),
       retire: (issuer, sequence) => void this.#exi.retire(issuer, sequence).catch(this.#fault),
       emit: this.#emit,
       fault: this.#fault,
@@ -155,10 +164,20 @@ export class ResourceServer {
     this.#rate = new RateLimit(env, { burst: limits.uploadBurst ?? 64, rate: limits.uploadRate ?? 16, entries: 1024 });
     this.#authzInfo = new AuthzInfo({
       profiles: this.#profiles,
-      check: { issuers: options.issuers, audiences: new Set(audiences), scopes, aif, leeway, nonces },
+      check: {
+        get issuers() {
+          return issuers();
+        },
+        audiences: new Set(audiences),
+        scopes,
+        aif,
+        leeway,
+        nonces,
+      },
       tokens: this.#tokens,
       exi: this.#exi,
       revocations: this.#revocations,
+      introspections: this.#introspections,
       rate: this.#rate,
       env,
       payload: limits.upload ?? 4096,
@@ -233,6 +252,7 @@ export class ResourceServer {
       writing: this.#tokens.writing,
       exi: this.#exi.size,
       revoked: this.#revocations.size,
+      introspections: this.#introspections.size,
       uploads: this.#authzInfo.pending,
       uploaders: this.#rate.size,
       observers: this.#router.stats().observers,
@@ -240,6 +260,18 @@ export class ResourceServer {
     for (const { id, rs } of this.#profiles) for (const [name, value] of Object.entries(rs.stats())) all[`profile${id}.${name}`] = value;
     for (const [name, value] of Object.entries(this.#endpoint?.stats() ?? {})) all[`endpoint.${name}`] = value;
     return all;
+  }
+
+  /**
+   * Put other token keys in the place of those that the issuers had, so that keys roll over without an outage. Tokens that were accepted stay.
+   *
+   * @throws {ResourceServerError} `ERR_RS_CONFIG` for other issuers than before, and for one without keys
+   */
+  reconfigure({ issuers }: Pick<ResourceServerOptions, 'issuers'>): void {
+    const names = (list: readonly IssuerRegistration[]): string => JSON.stringify(list.map((issuer) => [issuerName(issuer), issuer.uri]));
+    if (names(issuers) !== names(this.#issuers)) throw new ResourceServerError('ERR_RS_CONFIG', 'issuers: expected the same as before, got others');
+    checkKeys(issuers);
+    this.#issuers = issuers;
   }
 
   /**
@@ -257,6 +289,7 @@ export class ResourceServer {
     await this.#endpoint?.close();
     this.#fresh?.close();
     await this.#revocations.close();
+    this.#introspections.close();
     await this.#tokens.close();
     this.#exi.close();
     await Promise.all(this.#profiles.map(({ rs }) => rs.close()));
@@ -347,12 +380,20 @@ function checkedLeeway(options: LeewayOptions): number {
   }
 }
 
+function checkKeys(issuers: readonly IssuerRegistration[]): void {
+  for (const { uri, tokenKeys } of issuers) {
+    if (tokenKeys.length === 0) throw new ResourceServerError('ERR_RS_CONFIG', `issuers: ${uri}: tokenKeys: expected at least one, got none`);
+  }
+}
+
 function checkOptions(options: ResourceServerOptions, audiences: readonly string[]): void {
   const refuse = (what: string, expected: string): ResourceServerError => new ResourceServerError('ERR_RS_CONFIG', `${what}: expected ${expected}`);
   if (audiences.length === 0 || audiences.includes('')) throw refuse('audience', 'at least one name, and none of them empty');
   if (options.issuers.length === 0) throw refuse('issuers', 'at least one, got none');
-  for (const issuer of options.issuers) if (issuer.tokenKeys.length === 0) throw refuse(`issuers: ${issuer.uri}: tokenKeys`, 'at least one, got none');
-  for (const name of Object.keys(options.revocation?.lists ?? {}))
-    if (!options.issuers.some((issuer) => issuerName(issuer) === name)) throw refuse(`revocation: lists: ${name}`, 'the name of an issuer, got another');
+  checkKeys(options.issuers);
+  const asked = { 'revocation: lists': options.revocation?.lists, 'introspection: issuers': options.introspection?.issuers };
+  for (const [what, table] of Object.entries(asked))
+    for (const name of Object.keys(table ?? {}))
+      if (!options.issuers.some((issuer) => issuerName(issuer) === name)) throw refuse(`${what}: ${name}`, 'the name of an issuer, got another');
   if (new Set(options.issuers.map(issuerName)).size !== options.issuers.length) throw refuse('issuers', 'different ones, got one twice');
 }

@@ -1,10 +1,20 @@
-import { AceError, decodeExiCti, type FollowOptions, type ListChange, type RevocationList, RevocationListFollower, tokenHashes } from '../ace/index.ts';
+import {
+  AceError,
+  decodeExiCti,
+  type FollowOptions,
+  type ListChange,
+  type RevocationList,
+  RevocationListFollower,
+  tokenHashes,
+  tokenHashText,
+} from '../ace/index.ts';
 import { Code } from '../coap/index.ts';
 import type { ClaimsSet } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import type { Store } from '../store/index.ts';
 import type { Emit } from './events.ts';
 import { RevokedTokens, type SeenToken } from './revoked-tokens.ts';
+import type { OpenToken } from './token-check.ts';
 import type { AccessToken, TokenTable } from './token-table.ts';
 
 /** How an RS learns of tokens that were revoked. */
@@ -20,6 +30,8 @@ export interface RevocationsAtRsOptions {
   readonly limit: number;
   readonly leeway: number;
   tokens(): TokenTable;
+  /** What is remembered of tokens is not to be used any more. */
+  forget(issuer: string, hashes: readonly string[]): void;
   retire(issuer: string, sequence: number): void;
   readonly emit: Emit;
   fault(error: unknown): void;
@@ -71,13 +83,13 @@ export class RevocationsAtRs {
   }
 
   /**
-   * The hashes of a token that has verified. None, when its issuer has no list.
+   * The hashes of a token that has verified; `opaque`: by the word of the AS, which knows its bytes and no others. None, when its issuer has no list.
    *
    * @throws {AceError} `ERR_RS_TOKEN_FORM`, 4.00: its bytes could be others; `ERR_RS_REVOKED`, 4.01
    */
-  check(token: Uint8Array, issuer: string, claims: ClaimsSet): readonly string[] {
+  check(token: Uint8Array, { issuer, claims, opaque }: OpenToken & { readonly opaque: boolean }): readonly string[] {
     if (!this.#issuers.has(issuer)) return [];
-    const hashes = tokenHashes(token);
+    const hashes = opaque ? [tokenHashText(token)] : tokenHashes(token);
     if (hashes === undefined) {
       throw new AceError('ERR_RS_TOKEN_FORM', 'expected a token in tags 61 and of COSE, in shortest form, and without unprotected headers', {
         responseCode: Code.BadRequest,
@@ -106,6 +118,7 @@ export class RevocationsAtRs {
   }
 
   #changed(issuer: string, change: ListChange): void {
+    this.#options.forget(issuer, 'all' in change ? change.all : change.added);
     if ('all' in change) this.#revoked.replace(issuer, change.all);
     else {
       this.#revoked.add(issuer, change.added);

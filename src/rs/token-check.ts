@@ -12,7 +12,10 @@ export interface IssuerRegistration {
   /** Absolute URI of the token endpoint, as clients are told it. */
   readonly uri: string;
   /** What protects its tokens. A key that is here for one issuer must not be here for another. */
-  readonly tokenKeys: readonly TokenKey[];
+  readonly tokenKeys: readonly (TokenKey & {
+    /** Seconds since 1970 from which on it opens no token any more: the end of the last one that was made with it. Absent: never. */
+    readonly until?: number;
+  })[];
 }
 
 export interface TokenCheckOptions {
@@ -25,6 +28,12 @@ export interface TokenCheckOptions {
   readonly leeway: number;
   /** Present: a token needs a fresh cnonce (RFC 9200, Section 5.3.1). */
   readonly nonces: ClientNonces | undefined;
+}
+
+export interface OpenToken {
+  readonly claims: ClaimsSet;
+  /** The name of the issuer. */
+  readonly issuer: string;
 }
 
 export interface CheckedToken {
@@ -50,17 +59,15 @@ const wrapperCodes: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * Verify an access token, in the order and with the codes of RFC 9200, Section 5.10.1.1.
+ * Check the claims of an access token, in the order and with the codes of RFC 9200, Section 5.10.1.1; its protection is checked before.
  *
  * Stricter than the RFC: a token that never ends (neither `exp` nor `exi`) or that is for nobody in particular (no `aud`) is refused as one that has expired
  * or is for another. Whether the key in `cnf` fits is left to the profile, and `exi` to whoever counts.
  *
- * @throws {AceError} `ERR_RS_TOKEN_FORMAT`, `ERR_RS_TOKEN_PROTECTION`, `ERR_RS_ISSUER`, `ERR_RS_EXPIRED`, `ERR_RS_NOT_YET`, `ERR_RS_AUDIENCE`,
- * `ERR_RS_SCOPE`, `ERR_RS_CNONCE`
+ * @throws {AceError} `ERR_RS_ISSUER`, `ERR_RS_EXPIRED`, `ERR_RS_NOT_YET`, `ERR_RS_AUDIENCE`, `ERR_RS_SCOPE`, `ERR_RS_CNONCE`
  * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.10.1.1
  */
-export function checkToken(token: Uint8Array, epoch: number, options: TokenCheckOptions): CheckedToken {
-  const { claims, issuer } = open(token, options.issuers);
+export function checkClaims({ claims, issuer }: OpenToken, epoch: number, options: TokenCheckOptions): CheckedToken {
   if (claims.iss !== undefined && claims.iss !== issuer) {
     throw refuse('ERR_RS_ISSUER', Code.Unauthorized, 'expected iss to be the AS whose key protects the token, got another');
   }
@@ -78,9 +85,14 @@ export function checkToken(token: Uint8Array, epoch: number, options: TokenCheck
   return { claims, issuer, scope, permissions };
 }
 
-function open(token: Uint8Array, issuers: readonly IssuerRegistration[]): { readonly claims: ClaimsSet; readonly issuer: string } {
+/**
+ * The claims of a token, and whose key protects it.
+ *
+ * @throws {AceError} `ERR_RS_TOKEN_FORMAT`, 4.00; `ERR_RS_TOKEN_PROTECTION`, 4.01
+ */
+export function openToken(token: Uint8Array, epoch: number, issuers: readonly IssuerRegistration[]): OpenToken {
   try {
-    const keys = issuers.flatMap((issuer) => issuer.tokenKeys);
+    const keys = issuers.flatMap((issuer) => issuer.tokenKeys).filter(({ until = Number.POSITIVE_INFINITY }) => epoch < until);
     const { claims, key } = openCwt(token, keys);
     return { claims, issuer: issuerName(issuers.find((issuer) => issuer.tokenKeys.includes(key))!) };
   } catch (error) {

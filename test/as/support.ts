@@ -10,17 +10,27 @@ import {
   type TokenResponse,
 } from '../../src/ace/index.ts';
 import { TokenMint } from '../../src/as/access-token.ts';
+import { ClientSecrets } from '../../src/as/client-secrets.ts';
+import { type GrantTypeName, grantTypesOf } from '../../src/as/grant-types.ts';
+import { AuthorizationGrants, type RefreshTokenOptions } from '../../src/as/grants.ts';
 import type { AuthorizationServerEvent, ClientRegistration, Policy, ResourceServerRegistration } from '../../src/as/index.ts';
 import { IntrospectionEndpoint } from '../../src/as/introspection-endpoint.ts';
+import { storedPasswords } from '../../src/as/passwords.ts';
 import { registeredGrants } from '../../src/as/policy.ts';
 import { Registry } from '../../src/as/registry.ts';
+import { Revocations } from '../../src/as/revocations.ts';
 import { TokenEndpoint } from '../../src/as/token-endpoint.ts';
 import { TokenRecords } from '../../src/as/token-records.ts';
 import { Code, formatCode, OptionNumber, type Response, type SecurityAssociation, uintOf } from '../../src/coap/index.ts';
 import { fromHex } from '../../src/core/bytes.ts';
+import type { ScryptCost } from '../../src/core/crypto/index.ts';
 import { type ClaimsSet, openCwt, type TokenKey } from '../../src/core/cwt.ts';
+import { systemEnv } from '../../src/core/env.ts';
 import { memoryStore, type Store } from '../../src/store/index.ts';
 import { Clock } from '../ace/clock.ts';
+
+/** A slow hash that is quick. */
+export const cheap: ScryptCost = { N: 16, r: 1, p: 1 };
 
 /** AES-CCM-16-64-128 with a key of one byte repeated. */
 export function encryptKey(byte: number): TokenKey {
@@ -84,6 +94,8 @@ export interface BenchOptions {
   readonly clock?: Clock;
   readonly tokensPerClient?: number;
   readonly profiles?: readonly Profile[];
+  readonly grantTypes?: readonly GrantTypeName[];
+  readonly refreshTokens?: RefreshTokenOptions;
 }
 
 /** The endpoints of an AS without an engine: what a test calls and what it looks at. */
@@ -118,7 +130,17 @@ export class Workbench {
     this.records = new TokenRecords({ store: this.store, env: this.clock });
     this.token = new TokenEndpoint({
       registry: this.registry,
-      policy: options.policy ?? registeredGrants(this.registry),
+      grants: new AuthorizationGrants({
+        store: this.store,
+        env: this.clock,
+        policy: options.policy ?? registeredGrants(this.registry),
+        grantTypes: grantTypesOf('grantTypes', options.grantTypes),
+        ...(options.refreshTokens === undefined ? {} : { refreshTokens: options.refreshTokens }),
+        passwords: storedPasswords(this.store, systemEnv.random, cheap),
+        revoke: (hash) => new Revocations({ store: this.store, env: this.clock }).revoke(hash),
+        emit,
+      }),
+      secrets: new ClientSecrets(systemEnv.random),
       profiles: this.profiles,
       mint: new TokenMint({ store: this.store, env: this.clock, ...(options.issuer === undefined ? {} : { issuer: options.issuer }) }),
       records: this.records,

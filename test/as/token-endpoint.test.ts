@@ -30,7 +30,7 @@ test('RFC 9200 5.8.2: a granted request is answered 2.01 with token, lifetime an
   assert.equal(oscBytes(claims.cnf, 2).length, 16);
   assert.equal(oscBytes(claims.cnf, 5).length, 0, 'the salt is there and empty');
   const issued = { type: 'token-issued', token: tokenHashText(response.accessToken), client: 'c1', audience: 'rs1', scope: 'r_temp w_led' };
-  assert.deepEqual(bench.events, [{ ...issued, expiresIn: 3600, profile: 2, update: false }]);
+  assert.deepEqual(bench.events, [{ ...issued, expiresIn: 3600, profile: 2, update: false, grant: 'client_credentials' }]);
   bench.close();
 });
 

@@ -53,6 +53,8 @@ describe('bench', () => {
         'oscore-unprotect',
         'token-request',
         'token-request-1',
+        'as-registry',
+        'trl-observe',
         'cbor-encode-claims',
         'cbor-decode-claims',
         'cose-sign1-sign',

@@ -248,7 +248,7 @@ describe('ace-coap with a lab', () => {
     for (const { stdout } of decoded) assert.match(stdout, /verified with/);
     const folder = join(lab.folder, 'keys');
     const keys = readdirSync(folder).map((name) => fromHex(readFileSync(join(folder, name), 'utf8').trim()));
-    assert.equal(keys.length, 3);
+    assert.equal(keys.length, 4);
     const out = printed.join('\n').toLowerCase();
     const logs = `${lab.as.stdout}${lab.as.stderr}${lab.rs.stdout}${lab.rs.stderr}`.toLowerCase();
     assert.ok(lab.as.log().some(({ msg }) => msg === 'token-issued') && lab.rs.log().some(({ msg }) => msg === 'token-accepted'));

@@ -29,11 +29,11 @@ function token(client = lab.folder): ReturnType<typeof ace> {
   return ace(['token', '--audience', 'rs1', '--scope', 'r_temp', '--json', '--config', client]);
 }
 
-async function hangup(message: string): Promise<void> {
-  const before = lab.as.log().length;
-  lab.as.signal('SIGHUP');
+async function hangup(message: string, server = lab.as): Promise<void> {
+  const before = server.log().length;
+  server.signal('SIGHUP');
   await until(() =>
-    lab.as
+    server
       .log()
       .slice(before)
       .some(({ msg }) => msg === message),
@@ -66,6 +66,14 @@ describe('a server that is watched', () => {
     const none = await aceExits(0, ['audit', 'show', join(lab.folder, 'audit'), '--client', 'client2', '--json']);
     assert.equal(none.stdout, '');
   });
+});
+
+test('administration of the store itself has an entry, in a chain of its own', async () => {
+  await aceExits(0, ['admin', 'client', 'list', '--offline', '--config', lab.folder, '--json']);
+  const { stdout } = await aceExits(0, ['audit', 'show', join(lab.folder, 'audit'), '--event', 'administration', '--json']);
+  const [entry] = stdout.trim().split('\n');
+  const { actor, act, object } = JSON.parse(entry!) as Record<string, unknown>;
+  assert.deepEqual([actor, act, object], ['operator', 'list', 'client']);
 });
 
 describe('SIGHUP', () => {
@@ -108,6 +116,30 @@ describe('SIGHUP', () => {
   });
 });
 
+describe('SIGHUP at a resource server', () => {
+  test('token keys roll over without an outage: old and new side by side, and what was accepted stays', async () => {
+    const rsYaml = join(lab.folder, 'rs.yaml');
+    const read = (): ReturnType<typeof ace> => ace(['get', lab.uri('/temperature'), '--config', lab.folder]);
+    assert.equal((await read()).code, 0);
+    writeFileSync(join(lab.folder, 'keys', 'as-rs1-token2.key'), `${'6b'.repeat(16)}\n`, { mode: 0o600 });
+    const key = (name: string, kid: string): string => `- { use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/${name}.key, kid: "${kid}" }`;
+    const both = (text: string, first: string, second: string): string => {
+      const line = /^( *)- \{ use: encrypt0.*\}$/m;
+      assert.match(text, line);
+      return text.replace(line, `$1${first}\n$1${second}`);
+    };
+    const [old, fresh] = [key('as-rs1-token', '01'), key('as-rs1-token2', '02')];
+    writeFileSync(rsYaml, both(readFileSync(rsYaml, 'utf8'), old, fresh));
+    await hangup('reloaded', lab.rs);
+    writeFileSync(asYaml, both(readFileSync(asYaml, 'utf8'), fresh, old));
+    await hangup('reloaded');
+    assert.equal((await read()).code, 0);
+    const newcomer = await ace(['get', lab.uri('/temperature'), '--config', join(lab.folder, 'client2.yaml')]);
+    assert.equal(newcomer.code, 0, newcomer.stderr);
+    assert.equal(lab.rs.log().filter(({ msg }) => msg === 'token-accepted').length, 2);
+  });
+});
+
 describe('SIGTERM', () => {
   test('the server ends with exit code 0, and its audit log ends in order', async () => {
     await lab.as.stop('SIGTERM');
@@ -120,14 +152,27 @@ describe('SIGTERM', () => {
     );
     const folder = join(lab.folder, 'audit');
     const files = readdirSync(folder);
-    assert.equal(files.length, 1);
+    assert.equal(files.length, 2);
     assert.equal(statSync(join(folder, files[0]!)).mode & 0o777, 0o600);
     const store = join(lab.folder, 'state', 'as');
     const { stdout } = await aceExits(0, ['audit', 'verify', folder, '--store', store, '--json']);
     const report = JSON.parse(stdout) as { readonly valid: boolean; readonly chains: readonly { readonly ended: boolean }[] };
-    assert.deepEqual([report.valid, report.chains.length, report.chains[0]?.ended], [true, 1, true]);
+    assert.deepEqual([report.valid, report.chains.map(({ ended }) => ended)], [true, [true, true]]);
     await lab.as.start();
     assert.equal((await token()).code, 0);
+  });
+
+  test('after kill -9 the audit log verifies, and the next chain goes on', async () => {
+    assert.equal((await token()).code, 0);
+    await lab.as.kill();
+    await lab.as.start();
+    assert.equal((await token()).code, 0);
+    const { stdout } = await aceExits(0, ['audit', 'verify', join(lab.folder, 'audit'), '--store', join(lab.folder, 'state', 'as'), '--json']);
+    const { chains } = JSON.parse(stdout) as { readonly chains: readonly { readonly ended: boolean }[] };
+    assert.deepEqual(
+      chains.map(({ ended }) => ended),
+      [true, true, false, false],
+    );
   });
 
   test('audit verify: exit code 1 for what was changed, with file and line; 2 for wrong use', async () => {

@@ -19,11 +19,11 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
   test('init: keys and configuration for their owner alone, nothing overwritten', async () => {
     const { stdout } = await aceExits(0, ['init', 'made', '--as-port', '15783', '--rs-port', '15683'], { cwd });
     const lab = join(cwd, 'made');
-    assert.deepEqual(readdirSync(lab).sort(), ['as.yaml', 'client.yaml', 'keys', 'rs.yaml']);
+    assert.deepEqual(readdirSync(lab).sort(), ['admin.yaml', 'as.yaml', 'client.yaml', 'keys', 'rs.yaml']);
     assert.deepEqual([mode(lab), mode(join(lab, 'keys'))], [0o700, 0o700]);
     const keys = readdirSync(join(lab, 'keys'));
-    assert.equal(keys.length, 3);
-    for (const file of ['as.yaml', 'rs.yaml', 'client.yaml', ...keys.map((key) => join('keys', key))]) {
+    assert.equal(keys.length, 4);
+    for (const file of ['as.yaml', 'rs.yaml', 'client.yaml', 'admin.yaml', ...keys.map((key) => join('keys', key))]) {
       assert.equal(mode(join(lab, file)), 0o600, file);
       assert.ok(stdout.includes(join('made', file)), `${file} is named`);
     }

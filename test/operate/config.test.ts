@@ -43,7 +43,7 @@ describe('a fresh lab', () => {
   it('has a file for each role and keys, for its owner alone', async () => {
     const folder = join(base, 'sub', 'fresh');
     const files = await writeLab(folder, { random });
-    const names = ['keys/client1-as.key', 'keys/rs1-as.key', 'keys/as-rs1-token.key', 'as.yaml', 'rs.yaml', 'client.yaml'];
+    const names = ['keys/client1-as.key', 'keys/rs1-as.key', 'keys/admin-as.key', 'keys/as-rs1-token.key', 'as.yaml', 'rs.yaml', 'client.yaml', 'admin.yaml'];
     assert.deepEqual(
       files,
       names.map((name) => join(folder, name)),
@@ -59,7 +59,7 @@ describe('a fresh lab', () => {
     const key = readFileSync(join(folder, 'keys', 'client1-as.key'), 'utf8');
     await assert.rejects(writeLab(folder, { random: () => new Uint8Array(16) }), (error) => error instanceof ConfigError && error.code === 'ERR_CONFIG_EXISTS');
     assert.equal(readFileSync(join(folder, 'keys', 'client1-as.key'), 'utf8'), key);
-    for (const name of ['as.yaml', 'rs.yaml', 'client.yaml', 'keys']) rmSync(join(folder, name), { recursive: true });
+    for (const name of ['as.yaml', 'rs.yaml', 'client.yaml', 'admin.yaml', 'keys']) rmSync(join(folder, name), { recursive: true });
     mkdirSync(join(folder, 'state'));
     await assert.rejects(writeLab(folder, { random }), /state/);
     rmSync(join(folder, 'state'), { recursive: true });
@@ -87,6 +87,13 @@ describe('a fresh lab', () => {
         profile: 2,
         credentials: { masterSecret: keys('client1-as.key'), senderId: fromHex('01'), recipientId: fromHex('02') },
         grants: [{ audience: 'rs1', scope: 'r_temp r_led w_led', default: 'r_temp' }],
+      },
+      {
+        id: 'admin',
+        profile: 2,
+        credentials: { masterSecret: keys('admin-as.key'), senderId: fromHex('01'), recipientId: fromHex('04') },
+        grants: [],
+        admin: 'all',
       },
     ]);
     assert.deepEqual(as.resourceServers, [
@@ -182,7 +189,7 @@ describe('a configuration error names file, place, path, what was expected and w
       'client.yaml',
       'store: ',
       'zzzzzzzzzzzz: 1\nstore: ',
-      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, store_url_file, store_url_env, tls, dtls, profiles, authorization_servers, defaults, transmission$/,
+      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, store_url_file, store_url_env, tls, dtls, profiles, authorization_servers, defaults, revocation, transmission$/,
     ],
     ['unknown key below', 'rs.yaml', 'use: encrypt0', 'us: encrypt0', /rs\.yaml:10:11: issuers\[0\]\.token_keys\[0\]\.us: unknown key; did you mean "use"\?$/],
     ['missing key', 'as.yaml', /^listen.*\n/m, '', /as\.yaml:3:1: listen: expected an address and a port, or a list of them, got nothing$/],

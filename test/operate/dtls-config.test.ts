@@ -128,5 +128,5 @@ test('what is wrong with keys for DTLS is said with its place', async () => {
   // Public keys are for everybody.
   chmodSync(join(rpk, 'keys', 'client1.pub'), 0o644);
   edit(rpk, 'as.yaml', (text) => text.replace('key_file: keys/as.pub', 'key_file: keys/as.key'));
-  assert.equal(loadAsConfig(rpk).clients.length, 1);
+  assert.equal(loadAsConfig(rpk).clients.length, 2);
 });

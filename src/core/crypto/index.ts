@@ -15,6 +15,7 @@ export {
   isValidPublicKey,
   keyPair,
   publicKeyFrom,
+  scrypt,
   sign,
   unwrapKey,
   useCrypto,
@@ -22,5 +23,5 @@ export {
   wrapKey,
   x509,
 } from './primitives.ts';
-export type { Aead, AeadParameters, CipherParameters, CryptoName, CryptoProvider, CurveKey, CurveKeyPair, HashName, X509 } from './provider.ts';
+export type { Aead, AeadParameters, CipherParameters, CryptoName, CryptoProvider, CurveKey, CurveKeyPair, HashName, ScryptCost, X509 } from './provider.ts';
 export { CryptoError } from './provider.ts';

@@ -1,10 +1,10 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, scrypt as nodeScrypt } from 'node:crypto';
 import { concat, emptyBytes } from '../bytes.ts';
 import { aead } from './node-aead.ts';
 import { digest, hmac } from './node-hash.ts';
 import { affineY, agree, isValidPublicKey, publicPart, sign, verify } from './node-keys.ts';
 import { x509 } from './node-x509.ts';
-import type { CryptoProvider, HashName } from './provider.ts';
+import type { CryptoProvider, HashName, ScryptCost } from './provider.ts';
 
 const block = 16;
 
@@ -26,6 +26,15 @@ function hkdf(hash: HashName, secret: Uint8Array, salt: Uint8Array, info: Uint8A
   return out;
 }
 
+/** In a thread of the pool. */
+function scrypt(password: Uint8Array, salt: Uint8Array, { N, r, p }: ScryptCost, length: number): Promise<Uint8Array> {
+  // What OpenSSL counts is a little more than the memory that the RFC needs.
+  const maxmem = 128 * r * (N + p + 2) + 65_536;
+  return new Promise((resolve, reject) => {
+    nodeScrypt(password, salt, length, { N, r, p, maxmem }, (error, key) => (error === null ? resolve(new Uint8Array(key)) : reject(error)));
+  });
+}
+
 /** The primitives of node:crypto. */
 export const provider: CryptoProvider = {
   name: 'node',
@@ -33,6 +42,7 @@ export const provider: CryptoProvider = {
   hkdf,
   hmac,
   digest,
+  scrypt,
   cbcMac: (key, data) => {
     const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, key, new Uint8Array(block)).setAutoPadding(false);
     const padded = new Uint8Array(Math.max(1, Math.ceil(data.length / block)) * block);

@@ -1,5 +1,6 @@
 import { aeskw, gcm } from '@noble/ciphers/aes.js';
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { checkSealing, openingFailed } from './aead-parameters.ts';
 import { AesBlocks, block } from './portable-aes.ts';
 import { CcmAead } from './portable-ccm.ts';
@@ -41,6 +42,7 @@ export const provider: CryptoProvider = {
   hkdf,
   hmac,
   digest,
+  scrypt: (password, salt, { N, r, p }, length) => scryptAsync(password, salt, { N, r, p, dkLen: length, maxmem: 128 * r * (N + p + 2) }),
   cbcMac: (key, data) => new AesBlocks(key).cbcMac([data.length === 0 ? new Uint8Array(block) : data]),
   wrapKey: (kek, key) => aeskw(kek).encrypt(key),
   unwrapKey: (kek, wrapped) => {

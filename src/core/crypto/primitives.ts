@@ -13,6 +13,7 @@ import {
   type CurveKey,
   type CurveKeyPair,
   type HashName,
+  type ScryptCost,
   type X509,
 } from './provider.ts';
 
@@ -93,6 +94,23 @@ export function hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Ar
 
 export function digest(hash: HashName, data: Uint8Array): Uint8Array {
   return provider.digest(hash, data);
+}
+
+/** 256 MiB: what is asked for more would take the memory of others. */
+const mostScryptMemory = 268_435_456;
+
+/**
+ * A key from a password, by much work and memory. @see https://www.rfc-editor.org/rfc/rfc7914#section-6
+ *
+ * @throws {CryptoError} `ERR_CRYPTO_LENGTH` for a cost that is none, or of more than 256 MiB or 64 turns, and for a length that is not 16 to 64 bytes
+ */
+export async function scrypt(password: Uint8Array, salt: Uint8Array, cost: ScryptCost, length: number): Promise<Uint8Array> {
+  const { N, r, p } = cost;
+  const isPower = Number.isInteger(N) && N >= 2 && N <= 2 ** 24 && (N & (N - 1)) === 0;
+  const fits = Number.isInteger(r) && r >= 1 && Number.isInteger(p) && p >= 1 && p <= 64 && 128 * N * r <= mostScryptMemory;
+  if (!isPower || !fits) throw new CryptoError('ERR_CRYPTO_LENGTH', 'expected a cost of scrypt of at most 256 MiB and 64 turns, got another');
+  if (!Number.isInteger(length) || length < 16 || length > 64) throw new CryptoError('ERR_CRYPTO_LENGTH', `expected a length from 16 to 64, got ${length}`);
+  return provider.scrypt(password, salt, cost, length);
 }
 
 function checkWrappingKey(kek: Uint8Array): void {

@@ -5,6 +5,14 @@ export class CryptoError extends ProtocolError {}
 
 export type HashName = 'sha256' | 'sha384' | 'sha512';
 
+/** What one derivation by scrypt costs: 128 * N * r bytes of memory, p times (RFC 7914, Section 2). */
+export interface ScryptCost {
+  /** A power of two. */
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
 export interface AeadParameters {
   readonly keyLength: number;
   readonly nonceLength: number;
@@ -73,6 +81,8 @@ export interface CryptoProvider {
   hkdf(hash: HashName, secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
   hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array;
   digest(hash: HashName, data: Uint8Array): Uint8Array;
+  /** For costs and lengths that are checked. It lets others run meanwhile. */
+  scrypt(password: Uint8Array, salt: Uint8Array, cost: ScryptCost, length: number): Promise<Uint8Array>;
   /** AES-CBC-MAC with a zero IV over data padded with zeros, 16 bytes, for a key of 16 or 32 bytes. */
   cbcMac(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** AES Key Wrap, for lengths that it takes. */

@@ -3,10 +3,15 @@ import {
   channel,
   dtlsOf,
   filePath,
+  type GrantTypeName,
+  grantTypes,
   issuer,
   list,
   listen,
+  matching,
   name,
+  oneOf,
+  oneOrMore,
   optional,
   profiles,
   type RawChannel,
@@ -36,17 +41,27 @@ export interface RawAs extends RawStore, RawOperations, RawAudit {
   readonly dtls?: RawDtlsOwn;
   readonly issuer?: string;
   readonly token_lifetime?: number;
+  readonly grant_types?: readonly GrantTypeName[];
+  readonly refresh_tokens?: { readonly lifetime?: number; readonly family_lifetime?: number; readonly client_credentials?: boolean };
   readonly clients: Readonly<Record<string, RawAsClient>>;
   readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
   readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number; readonly rate?: RawRates };
+  readonly revocation?: { readonly administrators?: readonly string[]; readonly poll?: number };
   readonly transmission?: RawTransmission;
 }
 
 export interface RawAsClient extends RawChannel {
   readonly raw_public_key_file?: string;
   readonly profiles?: readonly string[];
+  readonly grant_types?: readonly GrantTypeName[];
+  readonly secret_hash?: string;
   readonly grants: Readonly<Record<string, { readonly scope: RawScope; readonly default?: RawScope }>>;
+  readonly admin?: AdminWord | readonly AdminWord[];
 }
+
+export type AdminWord = 'all' | AdminObjectName;
+export const adminObjectNames = ['client', 'rs', 'key', 'policy', 'token', 'code'] as const;
+export type AdminObjectName = (typeof adminObjectNames)[number];
 
 export interface RawAsResourceServer extends RawChannel {
   readonly audiences: readonly string[];
@@ -60,6 +75,33 @@ export interface RawAsResourceServer extends RawChannel {
   readonly iss?: boolean;
 }
 
+const secretHash: Schema<string> = matching('the hash of a secret, scrypt$N$r$p$salt$hash', (value) =>
+  /^scrypt(?:\$[1-9]\d{0,8}){3}\$[\w-]{11,}\$[\w-]{43}$/.test(value),
+);
+
+export const asClientSchema: Schema<RawAsClient> = section('a client', {
+  ...channel,
+  raw_public_key_file: optional(filePath),
+  profiles: optional(profiles),
+  grant_types: optional(grantTypes),
+  secret_hash: optional(secretHash),
+  grants: table('grants by audience', name, section('a grant: scope and, optionally, default', { scope, default: optional(scope) })),
+  admin: optional(oneOrMore('an object of administration', oneOf<AdminWord>(['all', ...adminObjectNames]))),
+});
+
+export const asResourceServerSchema: Schema<RawAsResourceServer> = section('a resource server', {
+  audiences: list('audience', name),
+  ...channel,
+  raw_public_key_file: optional(filePath),
+  derivation_key_file: optional(filePath),
+  profiles: optional(profiles),
+  token_keys: list('token key', tokenKey),
+  scopes: optional(list('scope name', scopeName)),
+  token_lifetime: optional(seconds),
+  exi: optional(yesNo),
+  iss: optional(yesNo),
+});
+
 export const asSchema: Schema<RawAs> = section('the configuration of an authorization server', {
   listen,
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
@@ -67,32 +109,16 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
   issuer: optional(issuer),
   ...storeEntries,
   token_lifetime: optional(seconds),
-  clients: table<RawAsClient>(
-    'clients by name',
-    name,
-    section('a client', {
-      ...channel,
-      raw_public_key_file: optional(filePath),
-      profiles: optional(profiles),
-      grants: table('grants by audience', name, section('a grant: scope and, optionally, default', { scope, default: optional(scope) })),
+  grant_types: optional(grantTypes),
+  refresh_tokens: optional(
+    section('refresh tokens: lifetime, family_lifetime and client_credentials', {
+      lifetime: optional(seconds),
+      family_lifetime: optional(seconds),
+      client_credentials: optional(yesNo),
     }),
   ),
-  resource_servers: table<RawAsResourceServer>(
-    'resource servers by name',
-    name,
-    section('a resource server', {
-      audiences: list('audience', name),
-      ...channel,
-      raw_public_key_file: optional(filePath),
-      derivation_key_file: optional(filePath),
-      profiles: optional(profiles),
-      token_keys: list('token key', tokenKey),
-      scopes: optional(list('scope name', scopeName)),
-      token_lifetime: optional(seconds),
-      exi: optional(yesNo),
-      iss: optional(yesNo),
-    }),
-  ),
+  clients: table<RawAsClient>('clients by name', name, asClientSchema),
+  resource_servers: table<RawAsResourceServer>('resource servers by name', name, asResourceServerSchema),
   limits: optional(
     section('limits', {
       payload: optional(whole(64, 65_536, 'bytes')),
@@ -101,6 +127,7 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
       rate: optional(rates),
     }),
   ),
+  revocation: optional(section('the revocation list: administrators and poll', { administrators: optional(list('client', name)), poll: optional(seconds) })),
   transmission: optional(transmission),
   ...operations,
   ...audit,

@@ -1,6 +1,5 @@
 import type { CoseKey } from '../../core/cose/index.ts';
-import type { TokenKey } from '../../core/cwt.ts';
-import { asSchema } from './as-schema.ts';
+import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer } from './as-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import { ConfigFile } from './file.ts';
@@ -14,9 +13,11 @@ import {
   profileNumbers,
   type ScopeConfig,
   scopeConfig,
+  type TokenKeyConfig,
   type TransmissionConfig,
   transmissionConfig,
 } from './reader.ts';
+import type { GrantTypeName } from './schema.ts';
 import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
@@ -27,6 +28,28 @@ export interface DtlsAsConfig extends DtlsConfig {
   readonly derivationKeys: Readonly<Record<string, Uint8Array>>;
 }
 
+export interface ClientRegistrationConfig extends ChannelConfig {
+  readonly id: string;
+  readonly profiles?: readonly number[];
+  readonly grantTypes?: readonly GrantTypeName[];
+  /** The hash of its client_secret. */
+  readonly secret?: string;
+  readonly grants: readonly { readonly audience: string; readonly scope: ScopeConfig; readonly default?: ScopeConfig }[];
+  readonly admin?: 'all' | readonly AdminObjectName[];
+}
+
+export interface ResourceServerRegistrationConfig extends Partial<ChannelConfig> {
+  readonly id: string;
+  readonly audiences: readonly string[];
+  readonly profiles?: readonly number[];
+  readonly tokenKeys: readonly TokenKeyConfig[];
+  readonly scopes?: readonly string[];
+  /** Seconds. */
+  readonly tokenLifetime?: number;
+  readonly exi?: boolean;
+  readonly iss?: boolean;
+}
+
 export interface AsConfig extends OperationsConfig {
   readonly file: string;
   /** At least one, of different schemes. */
@@ -34,27 +57,23 @@ export interface AsConfig extends OperationsConfig {
   readonly tls: TlsConfig;
   readonly dtls: DtlsAsConfig;
   readonly issuer?: string;
+  /** Absent: client_credentials only. */
+  readonly grantTypes?: readonly GrantTypeName[];
+  /** Seconds; and whether client_credentials come with them. */
+  readonly refreshTokens?: { readonly lifetime?: number; readonly familyLifetime?: number; readonly clientCredentials?: boolean };
   /** For `openStore`: a folder, absolute, or the URL of a database, which may hold a password. */
   readonly store: string;
-  readonly clients: readonly (ChannelConfig & {
-    readonly id: string;
-    readonly profiles?: readonly number[];
-    readonly grants: readonly { readonly audience: string; readonly scope: ScopeConfig; readonly default?: ScopeConfig }[];
-  })[];
-  readonly resourceServers: readonly (Partial<ChannelConfig> & {
-    readonly id: string;
-    readonly audiences: readonly string[];
-    readonly profiles: readonly number[];
-    readonly tokenKeys: readonly TokenKey[];
-    readonly scopes?: readonly string[];
-    /** Seconds. */
-    readonly tokenLifetime?: number;
-    readonly exi?: boolean;
-    readonly iss?: boolean;
-  })[];
+  readonly clients: readonly ClientRegistrationConfig[];
+  readonly resourceServers: readonly ResourceServerRegistrationConfig[];
   readonly limits: { readonly payload?: number; readonly pending?: number; readonly tokensPerClient?: number; readonly rate?: RatesConfig };
   /** Absent: there is no audit log. */
   readonly audit?: AuditConfig;
+  readonly revocation?: {
+    /** Clients that see the whole list. */
+    readonly administrators?: readonly string[];
+    /** Seconds until observers hear of what another process has revoked. */
+    readonly poll?: number;
+  };
   readonly transmission: TransmissionConfig;
 }
 
@@ -80,17 +99,7 @@ export function loadAsConfig(path: string): AsConfig {
     if (server.iss === true && raw.issuer === undefined) file.problem([...at, 'iss'], 'expected an issuer at the top of the file, got none');
     if (server.raw_public_key_file !== undefined) serverKeys[id] = reader.publicKey(server, at);
     if (server.derivation_key_file !== undefined) derivationKeys[id] = reader.derivationKey(server, at);
-    return {
-      id,
-      audiences: server.audiences,
-      ...reader.peer(server, at),
-      profiles: server.profiles?.map((profile) => profileNumbers[profile]!) ?? offered,
-      tokenKeys: reader.tokenKeys(server.token_keys, [...at, 'token_keys']),
-      ...(server.scopes && { scopes: server.scopes }),
-      ...(tokenLifetime !== undefined && { tokenLifetime }),
-      ...(server.exi !== undefined && { exi: server.exi }),
-      ...(server.iss !== undefined && { iss: server.iss }),
-    };
+    return { profiles: offered, ...resourceServerOf(reader, id, server, at), ...(tokenLifetime !== undefined && { tokenLifetime }) };
   });
   const scopesOf = new Map<string, readonly string[] | undefined>();
   for (const [id, server] of Object.entries(raw.resource_servers)) {
@@ -103,21 +112,16 @@ export function loadAsConfig(path: string): AsConfig {
   const clients = Object.entries(raw.clients).map(([id, client]) => {
     const at: ConfigPath = ['clients', id];
     if (client.raw_public_key_file !== undefined) clientKeys[id] = [reader.publicKey(client, at)];
-    return {
-      id,
-      ...reader.needed(reader.peer(client, at), at),
-      ...(client.profiles && { profiles: client.profiles.map((profile) => profileNumbers[profile]!) }),
-      grants: Object.entries(client.grants).map(([audience, grant]) => {
-        const here = [...at, 'grants', audience];
-        if (!scopesOf.has(audience)) {
-          file.problem(here, `expected an audience of a resource server, got "${audience}"${suggest(audience, [...scopesOf.keys()])}`, { atKey: true });
-        }
-        const known = scopesOf.get(audience);
-        reader.knownScopes(grant.scope, known, [...here, 'scope']);
-        if (grant.default !== undefined) reader.knownScopes(grant.default, known, [...here, 'default']);
-        return { audience, scope: scopeConfig(grant.scope), ...(grant.default !== undefined && { default: scopeConfig(grant.default) }) };
-      }),
-    };
+    for (const [audience, grant] of Object.entries(client.grants)) {
+      const here = [...at, 'grants', audience];
+      if (!scopesOf.has(audience)) {
+        file.problem(here, `expected an audience of a resource server, got "${audience}"${suggest(audience, [...scopesOf.keys()])}`, { atKey: true });
+      }
+      const known = scopesOf.get(audience);
+      reader.knownScopes(grant.scope, known, [...here, 'scope']);
+      if (grant.default !== undefined) reader.knownScopes(grant.default, known, [...here, 'default']);
+    }
+    return clientOf(reader, id, client, at);
   });
   const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
@@ -129,6 +133,8 @@ export function loadAsConfig(path: string): AsConfig {
     ...operations,
     dtls: { ...dtls, clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
+    ...(raw.grant_types && { grantTypes: raw.grant_types }),
+    ...(raw.refresh_tokens && { refreshTokens: refreshTokensOf(raw.refresh_tokens) }),
     store,
     clients,
     resourceServers,
@@ -138,6 +144,54 @@ export function loadAsConfig(path: string): AsConfig {
       ...(raw.limits?.rate && { rate: ratesConfig(raw.limits.rate) }),
       ...(raw.limits?.tokens_per_client !== undefined && { tokensPerClient: raw.limits.tokens_per_client }),
     },
+    ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
+  };
+}
+
+/** A client as it stands under its name. */
+export function clientOf(reader: ConfigReader, id: string, client: RawAsClient, at: ConfigPath): ClientRegistrationConfig {
+  return {
+    id,
+    ...reader.needed(reader.peer(client, at), at),
+    ...(client.profiles && { profiles: client.profiles.map((profile) => profileNumbers[profile]!) }),
+    ...(client.grant_types && { grantTypes: client.grant_types }),
+    ...(client.secret_hash !== undefined && { secret: client.secret_hash }),
+    grants: Object.entries(client.grants).map(([audience, grant]) => ({
+      audience,
+      scope: scopeConfig(grant.scope),
+      ...(grant.default !== undefined && { default: scopeConfig(grant.default) }),
+    })),
+    ...(client.admin !== undefined && { admin: adminOf(client.admin) }),
+  };
+}
+
+function adminOf(admin: AdminWord | readonly AdminWord[]): 'all' | readonly AdminObjectName[] {
+  const words = typeof admin === 'string' ? [admin] : admin;
+  const objects = words.filter((word) => word !== 'all');
+  return objects.length < words.length ? 'all' : objects;
+}
+
+/** A resource server as it stands under its name. */
+export function resourceServerOf(reader: ConfigReader, id: string, server: RawAsResourceServer, at: ConfigPath): ResourceServerRegistrationConfig {
+  return {
+    id,
+    audiences: server.audiences,
+    ...reader.peer(server, at),
+    ...(server.profiles && { profiles: server.profiles.map((profile) => profileNumbers[profile]!) }),
+    tokenKeys: reader.tokenKeys(server.token_keys, [...at, 'token_keys']),
+    ...(server.scopes && { scopes: server.scopes }),
+    ...(server.token_lifetime !== undefined && { tokenLifetime: server.token_lifetime }),
+    ...(server.exi !== undefined && { exi: server.exi }),
+    ...(server.iss !== undefined && { iss: server.iss }),
+  };
+}
+
+function refreshTokensOf(raw: NonNullable<RawAs['refresh_tokens']>): NonNullable<AsConfig['refreshTokens']> {
+  const { lifetime, family_lifetime: familyLifetime, client_credentials: clientCredentials } = raw;
+  return {
+    ...(lifetime !== undefined && { lifetime }),
+    ...(familyLifetime !== undefined && { familyLifetime }),
+    ...(clientCredentials !== undefined && { clientCredentials }),
   };
 }

@@ -2,15 +2,18 @@ import {
   channel,
   coapUri,
   dtlsOf,
+  filePath,
   list,
   optional,
   positive,
   profiles,
   type RawChannel,
   type RawDtlsOwn,
+  type RawRevocation,
   type RawStore,
   type RawTls,
   type RawTransmission,
+  revocation,
   type Schema,
   section,
   storeEntries,
@@ -23,8 +26,9 @@ export interface RawClient extends RawStore {
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly profiles?: readonly string[];
-  readonly authorization_servers: readonly (RawChannel & { readonly uri: string })[];
+  readonly authorization_servers: readonly (RawChannel & { readonly uri: string; readonly client_secret_file?: string })[];
   readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
+  readonly revocation?: RawRevocation;
   readonly transmission?: RawTransmission;
 }
 
@@ -33,7 +37,8 @@ export const clientSchema: Schema<RawClient> = section('the configuration of a c
   tls: optional(tlsOf('ca_file', 'cert_file', 'key_file')),
   dtls: optional(dtlsOf('token')),
   profiles: optional(profiles),
-  authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, ...channel })),
+  authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, ...channel, client_secret_file: optional(filePath) })),
   defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),
+  revocation: optional(revocation),
   transmission: optional(transmission),
 });

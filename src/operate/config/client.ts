@@ -2,7 +2,7 @@ import { clientSchema } from './client-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
-import { type ChannelConfig, ConfigReader, profileNumbers, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { type ChannelConfig, ConfigReader, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { readStore } from './store.ts';
 import { readTls, type TlsConfig } from './tls.ts';
 
@@ -13,10 +13,12 @@ export interface ClientConfig {
   readonly dtls: DtlsConfig;
   /** The preferred one first. */
   readonly profiles: readonly number[];
-  readonly authorizationServers: readonly (ChannelConfig & { readonly uri: string })[];
+  readonly authorizationServers: readonly (ChannelConfig & { readonly uri: string; readonly clientSecret?: Uint8Array })[];
   /** Seconds to wait for an answer. */
   readonly timeout?: number;
   readonly confirmable: boolean;
+  /** Follow the revocation list of each AS that has given a token. Absent: none is followed. */
+  readonly revocation?: RevocationConfig;
   readonly transmission: TransmissionConfig;
 }
 
@@ -39,7 +41,8 @@ export function loadClientConfig(path: string): ClientConfig {
       file.problem([...at, 'uri'], 'expected each authorization server once, got one again');
     }
     if (new URL(uri).protocol === 'coaps:' && given.dtls === undefined) file.problem([...at, 'uri'], 'expected a section dtls beside a URI of coaps, got none');
-    return { uri, ...reader.needed(reader.towards(given, at, dtls), at) };
+    const clientSecret = given.client_secret_file === undefined ? undefined : reader.secretFile(given.client_secret_file, [...at, 'client_secret_file']);
+    return { uri, ...reader.needed(reader.towards(given, at, dtls), at), ...(clientSecret && { clientSecret }) };
   });
   const profiles = raw.profiles?.map((profile) => profileNumbers[profile]!) ?? [...new Set(authorizationServers.map(({ profile }) => profile))];
   for (const [index, { profile }] of authorizationServers.entries())
@@ -55,6 +58,7 @@ export function loadClientConfig(path: string): ClientConfig {
     authorizationServers,
     ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),
     confirmable: raw.defaults?.confirmable ?? true,
+    ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
   };
 }

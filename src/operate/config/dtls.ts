@@ -26,7 +26,15 @@ export interface DtlsConfig {
 const nothing: CoseKey = { kty: 2 };
 
 /** A COSE_Key in hexadecimal, with `part` for a handshake, public or with its private part; what is wrong is noted in `file`. */
-export function readCoseKey(file: ConfigFile, path: ConfigPath, entries: object, inline: string, named: string, part?: 'public' | 'private'): CoseKey {
+export function readCoseKey(
+  file: ConfigFile,
+  path: ConfigPath,
+  entries: object,
+  inline: string,
+  named: string,
+  part?: 'public' | 'private',
+  env?: string,
+): CoseKey {
   const parse = (bytes: Uint8Array): CoseKey => decodeCoseKey(decode(bytes));
   const isPublic = (bytes: Uint8Array): boolean => {
     try {
@@ -35,9 +43,9 @@ export function readCoseKey(file: ConfigFile, path: ConfigPath, entries: object,
       return false;
     }
   };
-  const bytes = readKey(file, path, { ...entries }, inline, named, { isPublic });
+  const bytes = readKey(file, path, { ...entries }, inline, named, { isPublic, ...(env === undefined ? {} : { env }) });
   if (bytes === undefined) return nothing;
-  const place = [...path, Object.hasOwn(entries, inline) ? inline : named];
+  const place = [...path, [inline, env].find((entry) => entry !== undefined && Object.hasOwn(entries, entry)) ?? named];
   try {
     const key = parse(bytes);
     if (part !== undefined && (key.crv === undefined || (part === 'private') !== (key.d !== undefined)))

@@ -11,10 +11,11 @@ const largestFile = 16_384;
 const others = 0o077;
 
 /**
- * A key from its own file or from the configuration itself; exactly one of both has to be there. What is wrong is noted in `file`.
+ * A key from its own file, from the configuration itself or from the environment; exactly one of these has to be there. What is wrong is noted in `file`.
  *
  * @param inline - the entry with the key in hexadecimal
  * @param named - the entry with the path of a file that holds it
+ * @param options - `env`: the entry with the name of a variable that holds it in hexadecimal
  */
 export function readKey(
   file: ConfigFile,
@@ -22,10 +23,16 @@ export function readKey(
   entries: Readonly<Record<string, unknown>>,
   inline: string,
   named: string,
-  options: { readonly isPublic?: (bytes: Uint8Array) => boolean } = {},
+  options: { readonly isPublic?: (bytes: Uint8Array) => boolean; readonly env?: string } = {},
 ): Uint8Array | undefined {
   const text = entries[inline] as string | undefined;
   const keyFile = entries[named] as string | undefined;
+  const variable = options.env === undefined ? undefined : (entries[options.env] as string | undefined);
+  if (variable !== undefined && text === undefined && keyFile === undefined) return readKeyVariable(file, [...path, options.env!], variable);
+  if (variable !== undefined) {
+    file.problem(path, `expected one of ${named}, ${inline} and ${options.env}, got several`);
+    return undefined;
+  }
   if ((text === undefined) === (keyFile === undefined)) {
     file.problem(path, `expected either ${named} or ${inline}, got ${text === undefined ? 'neither' : 'both'}`);
     return undefined;
@@ -36,6 +43,15 @@ export function readKey(
     return bytes;
   }
   return readKeyFile(file, [...path, named], keyFile!, options.isPublic);
+}
+
+function readKeyVariable(file: ConfigFile, path: ConfigPath, name: string): Uint8Array | undefined {
+  const text = process.env[name]?.trim();
+  if (text === undefined) file.problem(path, `expected a variable of the environment that is set, got ${name}, which is not`);
+  else if (text === '' || text.length % 2 !== 0 || !/^[0-9a-fA-F]+$/.test(text)) {
+    file.problem(path, `${name}: expected a key in hexadecimal, got ${text.length} characters that are none`);
+  } else return fromHex(text);
+  return undefined;
 }
 
 function readKeyFile(file: ConfigFile, path: ConfigPath, name: string, isPublic?: (bytes: Uint8Array) => boolean): Uint8Array | undefined {

@@ -6,9 +6,10 @@ import { tokenAlgorithms } from './algorithm-names.ts';
 import { type DtlsConfig, type DtlsPeerConfig, type DtlsServerConfig, readCoseKey, readDtlsPeer, readDtlsServer } from './dtls.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import type { ConfigFile } from './file.ts';
-import { readKey } from './key-file.ts';
+import { checkMode, readKey, readNamedFile } from './key-file.ts';
 import { type ListenConfig, parseListen } from './listen.ts';
 import { type OscoreConfig, readOscore } from './oscore.ts';
+import { readPemKey } from './pem-key.ts';
 import type { RawChannel, RawOscore, RawScope, RawTls, RawTokenKey, RawTransmission } from './schema.ts';
 import { checkListen, readTls, type TlsConfig } from './tls.ts';
 
@@ -19,6 +20,14 @@ export interface TransmissionConfig {
   readonly maxRetransmit?: number;
   readonly nstart?: number;
   readonly probingRate?: number;
+}
+
+/** How revoked tokens are heard of. */
+export interface RevocationConfig {
+  /** `false`: by polling alone. */
+  readonly observe?: boolean;
+  /** Seconds after which the list is asked again. */
+  readonly interval?: number;
 }
 
 /** Scope names with a space between them, or the entries of an AIF: path and methods as a number (RFC 9237, Section 3). */
@@ -33,6 +42,12 @@ export const coapOscore = 2;
 export interface ChannelConfig {
   readonly profile: number;
   readonly credentials: OscoreConfig | DtlsPeerConfig | DtlsServerConfig;
+}
+
+/** A token key and its time: seconds since 1970. */
+export interface TokenKeyConfig extends TokenKey {
+  readonly from?: number;
+  readonly until?: number;
 }
 
 /** Reads keys in and notes what is wrong with them; what it returns is only good when `finish` has not thrown. */
@@ -88,6 +103,14 @@ export class ConfigReader {
     return key;
   }
 
+  /** The bytes of a file with a secret in it, without the end of its line. */
+  secretFile(name: string, path: ConfigPath): Uint8Array | undefined {
+    const read = readNamedFile(this.#file, path, name, { what: 'a file with a secret', largest: 1024 });
+    if (read === undefined) return undefined;
+    checkMode(this.#file, path, read.full, 'a file with a secret');
+    return Uint8Array.from(read.text.replace(/\r?\n$/, ''), (character) => character.charCodeAt(0));
+  }
+
   #atMostOne(oscore: RawOscore | undefined, dtls: RawChannel['dtls'] | undefined, path: ConfigPath): void {
     if (oscore !== undefined && dtls !== undefined) this.#file.problem(path, 'expected one of oscore and dtls, got both');
   }
@@ -114,23 +137,33 @@ export class ConfigReader {
     });
   }
 
-  tokenKeys(raw: readonly RawTokenKey[], path: ConfigPath): readonly TokenKey[] {
+  tokenKeys(raw: readonly RawTokenKey[], path: ConfigPath): readonly TokenKeyConfig[] {
     return raw.map((entry, index) => this.#tokenKey(entry, [...path, index]));
   }
 
-  #tokenKey(raw: RawTokenKey, path: ConfigPath): TokenKey {
+  #tokenKey(raw: RawTokenKey, path: ConfigPath): TokenKeyConfig {
     const algorithms = tokenAlgorithms[raw.use];
     const algorithm = algorithms[raw.alg];
     if (algorithm === undefined)
       this.#file.problem([...path, 'alg'], `expected an algorithm for ${raw.use}: ${Object.keys(algorithms).join(', ')}; got "${raw.alg}"`);
     const kid = raw.kid === undefined ? undefined : fromHex(raw.kid);
     const key = raw.use === 'sign1' ? this.#signatureKey(raw, path) : this.#symmetricKey(raw, algorithm, path);
-    return { use: raw.use, algorithm: algorithm ?? 0, key, ...(kid !== undefined && { kid }) };
+    const [from, until] = [raw.from, raw.until].map((text) => (text === undefined ? undefined : Date.parse(text) / 1000));
+    if (from !== undefined && until !== undefined && from >= until) this.#file.problem([...path, 'until'], `expected a time after from, got "${raw.until}"`);
+    return {
+      use: raw.use,
+      algorithm: algorithm ?? 0,
+      key,
+      ...(kid !== undefined && { kid }),
+      ...(from !== undefined && { from }),
+      ...(until !== undefined && { until }),
+    };
   }
 
   #symmetricKey(raw: RawTokenKey, algorithm: number | undefined, path: ConfigPath): CoseKey {
-    const k = readKey(this.#file, path, { ...raw }, 'key', 'key_file') ?? new Uint8Array(0);
-    const place = [...path, raw.key === undefined ? 'key_file' : 'key'];
+    if (raw.key_pem_file !== undefined) this.#file.problem([...path, 'key_pem_file'], `expected a key in PEM for sign1 only, got one for ${raw.use}`);
+    const k = readKey(this.#file, path, { ...raw }, 'key', 'key_file', { env: 'key_env' }) ?? new Uint8Array(0);
+    const place = [...path, (['key', 'key_env'] as const).find((entry) => raw[entry] !== undefined) ?? 'key_file'];
     if (k.length > 0 && algorithm !== undefined) {
       const length = raw.use === 'encrypt0' ? aeadParameters(algorithm)?.keyLength : macAlgorithms.get(algorithm)?.keyLength;
       if (length !== undefined && k.length !== length) this.#file.problem(place, `expected a key of ${length} bytes for ${raw.alg}, got ${k.length}`);
@@ -138,9 +171,10 @@ export class ConfigReader {
     return hidePrivateParts({ kty: 4, k });
   }
 
-  /** A signature key is a COSE_Key in hexadecimal: with `d` at the AS, without at an RS, where it is no secret. */
+  /** A signature key is a COSE_Key in hexadecimal, or a key in PEM: with `d` at the AS, without at an RS, where it is no secret. */
   #signatureKey(raw: RawTokenKey, path: ConfigPath): CoseKey {
-    return readCoseKey(this.#file, path, raw, 'key', 'key_file');
+    if (raw.key_pem_file !== undefined) return readPemKey(this.#file, path, raw);
+    return readCoseKey(this.#file, path, raw, 'key', 'key_file', undefined, 'key_env');
   }
 
   knownScopes(scope: RawScope, known: readonly string[] | undefined, path: ConfigPath): void {

@@ -18,10 +18,12 @@ import {
   positive,
   type RawChannel,
   type RawDtlsOwn,
+  type RawRevocation,
   type RawStore,
   type RawTls,
   type RawTokenKey,
   type RawTransmission,
+  revocation,
   type Schema,
   scopeName,
   section,
@@ -58,8 +60,10 @@ export interface RawRs extends RawStore, RawOperations {
   readonly leeway_cap?: number;
   readonly public?: readonly string[];
   readonly protect_discovery?: boolean;
+  readonly revocation?: RawRevocation;
   readonly limits?: {
     readonly tokens?: number;
+    readonly revoked?: number;
     readonly payload?: number;
     readonly upload?: number;
     readonly pending?: number;
@@ -113,9 +117,11 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
   leeway_cap: optional(whole(0, longestLeewayCap, 'seconds')),
   public: optional(wanting('a list of paths', v.array(path, 'a list of paths') as unknown as Schema<readonly string[]>)),
   protect_discovery: optional(yesNo),
+  revocation: optional(revocation),
   limits: optional(
     section('limits', {
       tokens: optional(whole(1, 1_000_000, 'tokens')),
+      revoked: optional(whole(1, 10_000_000, 'token hashes')),
       payload: optional(whole(64, 16_777_216, 'bytes')),
       upload: optional(whole(64, 65_536, 'bytes')),
       pending: optional(whole(1, 1_000_000, 'uploads')),

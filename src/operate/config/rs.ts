@@ -1,11 +1,10 @@
-import type { TokenKey } from '../../core/cwt.ts';
 import { defaultLeewayCap } from '../../core/cwt-times.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
 import { type OperationsConfig, readOperations } from './operations.ts';
-import { type ChannelConfig, ConfigReader, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { type ChannelConfig, ConfigReader, type RevocationConfig, type TokenKeyConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
 import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
@@ -31,7 +30,7 @@ export interface RsConfig extends OperationsConfig {
   readonly audience: string | readonly string[];
   readonly store: string;
   /** With a channel where this RS may introspect. */
-  readonly issuers: readonly (Partial<ChannelConfig> & { readonly uri: string; readonly issuer?: string; readonly tokenKeys: readonly TokenKey[] })[];
+  readonly issuers: readonly (Partial<ChannelConfig> & { readonly uri: string; readonly issuer?: string; readonly tokenKeys: readonly TokenKeyConfig[] })[];
   readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   /** Absent: where there are no `scopes`. */
   readonly aif?: boolean;
@@ -42,8 +41,12 @@ export interface RsConfig extends OperationsConfig {
   readonly leewayCap: number;
   readonly public: readonly string[];
   readonly protectDiscovery: boolean;
+  /** Follow the revocation lists of the issuers that there is a channel to. Absent: none is followed. */
+  readonly revocation?: RevocationConfig;
   readonly limits: {
     readonly tokens?: number;
+    /** Token hashes of revoked tokens. */
+    readonly revoked?: number;
     readonly payload?: number;
     readonly upload?: number;
     readonly pending?: number;
@@ -81,6 +84,8 @@ export function loadRsConfig(path: string): RsConfig {
   });
   const { leeway = 0, leeway_cap: leewayCap = defaultLeewayCap } = raw;
   if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
+  if (raw.revocation !== undefined && !issuers.some(({ profile }) => profile !== undefined))
+    file.problem(['revocation'], 'expected an issuer with a section oscore or dtls, over which its list can be had, got none');
   const store = readStore(file, raw);
   const operations = readOperations(file, raw);
   reader.finish();
@@ -100,6 +105,7 @@ export function loadRsConfig(path: string): RsConfig {
     leewayCap,
     public: raw.public ?? [],
     protectDiscovery: raw.protect_discovery ?? false,
+    ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     limits: rsLimits(raw.limits),
     transmission: transmissionConfig(raw.transmission),
   };

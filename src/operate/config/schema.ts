@@ -57,7 +57,13 @@ export interface RawTokenKey {
   readonly alg: string;
   readonly key?: string;
   readonly key_file?: string;
+  /** Name of a variable of the environment with the key in hexadecimal. */
+  readonly key_env?: string;
+  /** A key for `sign1` in PEM: PKCS#8 at the AS, SPKI at an RS. */
+  readonly key_pem_file?: string;
   readonly kid?: string;
+  readonly from?: string;
+  readonly until?: string;
 }
 
 /** Scope names with a space between, or methods by path. */
@@ -232,17 +238,33 @@ const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
 
 export const oscoreContextSchema: Schema<RawOscoreContext> = section('an OSCORE security context', { ...oscoreEntries, ...storeEntries }, oscoreElsewhere);
 
+const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/;
+export const instant: Schema<string> = matching(
+  'a time in quotes, such as "2026-12-31T12:00:00Z"',
+  (value) => dateTime.test(value) && !Number.isNaN(Date.parse(value)),
+);
+
 export const tokenKey: Schema<RawTokenKey> = section('a token key', {
   use: oneOf(['encrypt0', 'mac0', 'sign1'] as const),
   alg: oneOf(Object.values(tokenAlgorithms).flatMap((algorithms) => Object.keys(algorithms))),
   key: optional(secretHex),
   key_file: optional(filePath),
+  key_env: optional(matching('the name of a variable of the environment', (value) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(value))),
+  key_pem_file: optional(filePath),
   kid: optional(hex),
+  from: optional(instant),
+  until: optional(instant),
 });
 
 /** What a server shows, what a client shows, and whom each trusts. */
 export const tlsOf = (...entries: readonly (keyof RawTls)[]): Schema<RawTls> =>
   section('files for TLS', Object.fromEntries(entries.map((entry) => [entry, optional(filePath)])));
+
+export const grantTypes: Schema<readonly GrantTypeName[]> = list(
+  'grant type',
+  oneOf(['client_credentials', 'refresh_token', 'password', 'authorization_code'] as const),
+);
+export type GrantTypeName = 'client_credentials' | 'refresh_token' | 'password' | 'authorization_code';
 
 export const profiles: Schema<readonly string[]> = list('profile', oneOf(['coap_oscore', 'coap_dtls'] as const));
 
@@ -272,4 +294,15 @@ export const transmission: Schema<RawTransmission> = section('transmission param
   max_retransmit: optional(whole(0, 20, 'retransmissions')),
   nstart: optional(whole(1, 1000, 'exchanges')),
   probing_rate: optional(positive('bytes per second')),
+});
+
+/** How the token revocation list of an AS is followed (RFC 9770). */
+export interface RawRevocation {
+  readonly observe?: boolean;
+  readonly interval?: number;
+}
+
+export const revocation: Schema<RawRevocation> = section('how revoked tokens are heard of: observe and interval', {
+  observe: optional(yesNo),
+  interval: optional(seconds),
 });

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { type AuditFileHandle, AuditLog, type AuditLogOptions, anchorsIn, readAudit, verifyAudit } from '../../../src/operate/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
@@ -137,6 +139,16 @@ describe('audit log', () => {
     await log.close();
     assert.deepEqual(await problems(folder), []);
     assert.equal(files(folder).length, 2);
+  });
+
+  it('files that may not grow (ulimit -f): what was taken is whole, the rest is refused, and the process lives', () => {
+    const folder = freshFolder();
+    const script = fileURLToPath(new URL('full-disk.js', import.meta.url));
+    const output = execFileSync('sh', ['-c', 'ulimit -f 16; exec "$0" "$@"', process.execPath, script, folder], { encoding: 'utf8' });
+    const { written, codes } = JSON.parse(output) as { written: number; codes: string[] };
+    assert.deepEqual(codes, ['ERR_AUDIT_WRITE']);
+    assert.ok(written > 10 && written < 100, `${written}`);
+    assert.equal(lines(files(folder)[0]!).length, written + 1);
   });
 
   it('a folder that cannot be had stops the start', async () => {

@@ -1,0 +1,116 @@
+import { relative } from 'node:path';
+import { type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap, type View } from '../../as/index.ts';
+import { systemEnv } from '../../core/env.ts';
+import { loadClientRegistration, loadResourceServerRegistration, loadTokenKey, writeClientKit } from '../../operate/index.ts';
+import { configPath } from '../config-path.ts';
+import { UsageError } from '../exit.ts';
+import { out } from '../terminal.ts';
+import { type AdminFlags, asAdministrator, entriesOf } from './administrator.ts';
+
+/** The fields in an order that does not depend on who gives them. */
+function sorted(view: View): readonly (readonly [string, View[string]])[] {
+  return Object.entries(view).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** A value as people read it. */
+function shown(value: View[string]): string {
+  if (Array.isArray(value)) return value.map((item) => shown(item as View[string])).join(', ');
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (typeof value !== 'object') return String(value);
+  return sorted(value as View)
+    .map(([name, item]) => `${name}=${shown(item)}`)
+    .join(' ');
+}
+
+/** Print what is registered, one entry a line, or one field a line where there is one only. */
+function print(view: View, flags: AdminFlags, oneLine: boolean): void {
+  if (flags.json) console.log(JSON.stringify(view));
+  else if (oneLine) console.log(`${out('bold', String(view['id'] ?? view['audience'] ?? ''))}  ${shown(withoutId(view))}`);
+  else for (const [name, value] of sorted(view)) console.log(`${out('bold', name.padEnd(16))} ${shown(value)}`);
+}
+
+function withoutId({ id: _id, ...rest }: View): View {
+  return rest;
+}
+
+export async function listCommand(command: Omit<AdminCommand, 'act'>, flags: AdminFlags): Promise<void> {
+  await asAdministrator(flags, async (administrator) => {
+    for await (const entry of entriesOf(administrator, { ...command, act: 'list' })) print(entry, flags, true);
+  });
+}
+
+export async function showCommand(command: Omit<AdminCommand, 'act'>, flags: AdminFlags): Promise<void> {
+  await asAdministrator(flags, async (administrator) => print((await administrator.perform({ ...command, act: 'show' })) as View, flags, false));
+}
+
+/** Add or remove, and say so. */
+export async function changeCommand(command: AdminCommand, name: string, flags: AdminFlags): Promise<void> {
+  await asAdministrator(flags, (administrator) => administrator.perform(command));
+  done(command, name, flags);
+}
+
+function done({ act, object }: AdminCommand, name: string, flags: AdminFlags, more: Readonly<Record<string, string>> = {}): void {
+  const word = object === 'token' ? 'revoked' : act === 'add' ? 'added' : 'removed';
+  if (flags.json) console.log(JSON.stringify({ act, object, id: name, ...more }));
+  else console.log(`${out('green', word)} ${object} ${name}`);
+}
+
+export interface AddClientFlags extends AdminFlags {
+  readonly new?: string;
+  readonly grant?: readonly string[];
+  readonly admin?: readonly string[];
+}
+
+/** `ace-coap admin client add` */
+export async function addClientCommand(id: string, file: string | undefined, flags: AddClientFlags): Promise<void> {
+  if ((file === undefined) === (flags.new === undefined)) {
+    throw new UsageError(`expected a file with the registration or --new, got ${file === undefined ? 'neither' : 'both'}`);
+  }
+  if (file !== undefined && (flags.grant !== undefined || flags.admin !== undefined)) {
+    throw new UsageError('--grant and --admin: expected them beside --new, got them beside a file');
+  }
+  const command = await asAdministrator(flags, async (administrator) => {
+    const registration = loadClientRegistration(file === undefined ? kitOf(flags, administrator.tokenUri) : configPath(file), id);
+    const { admin, ...rest } = registration;
+    const add: AdminCommand = { act: 'add', object: 'client', value: clientMap({ ...rest, ...(admin === undefined ? {} : { admin }) }) };
+    await administrator.perform(add);
+    return add;
+  });
+  done(command, id, flags, flags.new === undefined ? {} : { folder: flags.new });
+  if (flags.new !== undefined && !flags.json) {
+    console.log(`Its configuration and its key are in ${relative(process.cwd(), flags.new) || '.'}:\n  ace-coap token --config ${flags.new} --audience ...`);
+  }
+}
+
+function kitOf({ new: folder, grant = [], admin = [] }: AddClientFlags, uri: string | undefined): string {
+  if (uri === undefined) throw new UsageError('--as: expected the URI of the token endpoint beside --store, got none');
+  const grants = grant.map((text): [string, string] => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new UsageError(`--grant: expected audience=scope, got ${JSON.stringify(text)}`);
+    return [text.slice(0, at), text.slice(at + 1)];
+  });
+  return writeClientKit(folder!, { random: systemEnv.random, uri, grants, admin });
+}
+
+/** `ace-coap admin rs add` */
+export async function addResourceServerCommand(id: string, file: string, flags: AdminFlags): Promise<void> {
+  const value = resourceServerMap(loadResourceServerRegistration(configPath(file), id));
+  await changeCommand({ act: 'add', object: 'rs', value }, id, flags);
+}
+
+/** `ace-coap admin key add` */
+export async function addKeyCommand(resourceServer: string, file: string, flags: AdminFlags): Promise<void> {
+  const value = tokenKeyMap(loadTokenKey(configPath(file)));
+  await changeCommand({ act: 'add', object: 'key', of: resourceServer, value }, resourceServer, flags);
+}
+
+export interface AddPolicyFlags extends AdminFlags {
+  readonly scope: string;
+  readonly default?: string;
+}
+
+/** `ace-coap admin policy add` */
+export async function addPolicyCommand(client: string, audience: string, flags: AddPolicyFlags): Promise<void> {
+  const value = grantMap({ audience, scope: flags.scope, ...(flags.default === undefined ? {} : { default: flags.default }) });
+  await changeCommand({ act: 'add', object: 'policy', of: client, value }, `${client}/${audience}`, flags);
+}

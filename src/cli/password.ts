@@ -1,0 +1,25 @@
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { fromUtf8 } from '../core/bytes.ts';
+import { UsageError } from './exit.ts';
+import { readInput } from './input.ts';
+
+/** In place of a file, so that it shows in no list of processes. */
+const variable = 'ACE_COAP_PASSWORD';
+
+/** The password of a user: of a file, of the environment, or asked for on the terminal, where it is not shown. */
+export async function passwordOf(username: string, file: string | undefined): Promise<string> {
+  if (file !== undefined) return fromUtf8(await readInput(file)).replace(/\r?\n$/, '');
+  const given = process.env[variable];
+  if (given !== undefined) return given;
+  if (process.stdin.isTTY !== true) throw new UsageError(`--username: expected --password-file, ${variable} or a terminal to ask on, got none of them`);
+  process.stderr.write(`password of ${username}: `);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
+  try {
+    return await terminal.question('');
+  } finally {
+    terminal.close();
+    process.stderr.write('\n');
+  }
+}

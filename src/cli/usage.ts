@@ -1,0 +1,18 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Of an option: a time. */
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
+  return value;
+}
+
+/** For an option that may be given several times. */
+export function each(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
+/** Below the options of a command: how it is used. */
+export function examples(...lines: readonly string[]): string {
+  return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}

@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { toHex } from '../core/bytes.ts';
+import { ConfigError } from './config/error.ts';
+
+export interface ClientKitOptions {
+  /** `length` fresh bytes of cryptographic quality; `env.random`. */
+  readonly random: (length: number) => Uint8Array;
+  /** Of the token endpoint. */
+  readonly uri: string;
+  /** Scope names by audience. */
+  readonly grants: readonly (readonly [audience: string, scope: string])[];
+  readonly admin?: readonly string[];
+}
+
+/** Bytes of the identifier of a client: random, so that a million of them hardly meet, and who does not ask the AS before can make one. */
+const idLength = 5;
+/** The identifier of the AS may be the same for all: each context has a Master Secret of its own. */
+const asId = '00';
+
+/**
+ * Makes what a new client needs: a key, `client.yaml`, and `registration.yaml` with what its AS has to know. The folder gets mode 0700, the files 0600.
+ *
+ * Returns the path of the registration.
+ *
+ * @throws {ConfigError} `ERR_CONFIG_EXISTS` if one of them is there already (nothing is written then), `ERR_CONFIG_FILE` if they cannot be written
+ */
+export function writeClientKit(folder: string, { random, uri, grants, admin = [] }: ClientKitOptions): string {
+  const id = toHex(random(idLength));
+  const context = (sender: string, recipient: string): string => `oscore: { master_secret_file: as.key, sender_id: "${sender}", recipient_id: "${recipient}" }`;
+  const lines = grants.map(([audience, scope]) => `  ${JSON.stringify(audience)}: { scope: ${JSON.stringify(scope)} }\n`);
+  const files = [
+    ['as.key', `${toHex(random(16))}\n`],
+    [
+      'registration.yaml',
+      `${context(asId, id)}\ngrants:${lines.length === 0 ? ' {}\n' : `\n${lines.join('')}`}${admin.length === 0 ? '' : `admin: [${admin.join(', ')}]\n`}`,
+    ],
+    ['client.yaml', `store: ./state\nauthorization_servers:\n  - uri: ${uri}\n    ${context(id, asId)}\n`],
+  ] as const;
+  for (const [name] of files) {
+    if (!existsSync(join(folder, name))) continue;
+    const message = `expected a folder without a client, got one with ${name} in it; its keys are not overwritten`;
+    throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);
+  }
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const [name, text] of files) writeFileSync(join(folder, name), text, { mode: 0o600, flag: 'wx' });
+    return join(folder, 'registration.yaml');
+  } catch (cause) {
+    throw new ConfigError('ERR_CONFIG_FILE', folder, [{ path: '', message: (cause as Error).message }], { cause });
+  }
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { ace, aceExits, Lab } from './lab.ts';
+
+let lab: Lab;
+before(async () => {
+  lab = await Lab.start();
+});
+after(() => lab.end());
+
+const inLab = (name: string): string => join(lab.folder, name);
+const live = (): readonly string[] => ['--config', inLab('admin.yaml')];
+const offline = (): readonly string[] => ['--offline', '--config', lab.folder];
+
+function lines(stdout: string): readonly Record<string, unknown>[] {
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+describe('ace-coap admin', () => {
+  test('a client is made while the AS runs, and can be used at once; removed it is refused', async () => {
+    const folder = inLab('pump7');
+    const { stdout } = await aceExits(0, ['admin', 'client', 'add', 'pump7', '--new', folder, '--grant', 'rs1=r_temp', ...live()]);
+    assert.match(stdout, /added client pump7/);
+    for (const name of ['as.key', 'client.yaml', 'registration.yaml']) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600);
+    assert.equal(stdout.includes(readFileSync(join(folder, 'as.key'), 'utf8').trim()), false);
+    await aceExits(0, ['token', '--audience', 'rs1', '--config', folder]);
+    const listed = lines((await aceExits(0, ['admin', 'client', 'list', '--json', ...live()])).stdout);
+    assert.deepEqual(
+      listed.map(({ id, source }) => [id, source]),
+      [
+        ['admin', 'config'],
+        ['client1', 'config'],
+        ['pump7', 'store'],
+      ],
+    );
+    const tokens = lines((await aceExits(0, ['admin', 'token', 'list', 'pump7', '--json', ...live()])).stdout);
+    assert.deepEqual([tokens.length, tokens[0]!['revoked']], [1, false]);
+    await aceExits(0, ['admin', 'token', 'remove', String(tokens[0]!['id']), ...live()]);
+    await aceExits(0, ['admin', 'client', 'remove', 'pump7', ...live()]);
+    await aceExits(1, ['token', '--audience', 'rs1', '--config', folder, '--timeout', '5']);
+  });
+
+  test('on the store, beside the AS that runs: it holds at once', async () => {
+    // The registration of rs1 says which scopes there are.
+    await aceExits(2, ['admin', 'policy', 'add', 'client1', 'rs1', '--scope', 'x_new', ...offline()]);
+    const file = inLab('rs2.yaml');
+    writeFileSync(
+      file,
+      'audiences: [rs2]\ntoken_keys: [{ use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/as-rs1-token.key, kid: "01" }]\nscopes: [x_new]\nprofiles: [coap_oscore]\n',
+      { mode: 0o600 },
+    );
+    await aceExits(0, ['admin', 'rs', 'add', 'rs2', file, ...offline()]);
+    await aceExits(0, ['admin', 'policy', 'add', 'client1', 'rs2', '--scope', 'x_new', '--json', ...offline()]);
+    await aceExits(0, ['token', '--audience', 'rs2', '--scope', 'x_new', '--config', lab.folder]);
+    assert.match((await aceExits(0, ['admin', 'policy', 'list', ...live()])).stdout, /audience=rs2 client=client1 default=x_new scope=x_new source=store/);
+    const key = inLab('next.yaml');
+    writeFileSync(key, '{ use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/as-rs1-token.key, kid: "02" }\n', { mode: 0o600 });
+    await aceExits(0, ['admin', 'key', 'add', 'rs2', key, ...offline()]);
+    await aceExits(0, ['admin', 'key', 'remove', 'rs2', '01', ...live()]);
+    assert.deepEqual(lines((await aceExits(0, ['admin', 'key', 'list', 'rs2', '--json', ...live()])).stdout), [
+      { id: '02', use: 'encrypt0', alg: 'AES-CCM-16-64-128' },
+    ]);
+  });
+
+  test('who is no administrator is told so, and wrong use says what was expected', async () => {
+    const { stderr } = await aceExits(1, ['admin', 'client', 'list', '--config', lab.folder]);
+    assert.match(stderr, /4\.03 \(this client is no administrator\)/);
+    assert.match((await aceExits(2, ['admin', 'client', 'list'])).stderr, /expected --config .* got none of them/);
+    assert.match((await aceExits(1, ['admin', 'client', 'add', 'client1', '--new', inLab('twice'), ...live()])).stderr, /ERR_AS_EXISTS/);
+    assert.match((await aceExits(2, ['admin', 'client', 'add', 'y', '--new', inLab('twice'), ...live()])).stderr, /not overwritten/);
+  });
+});
+
+test('completion: a real bash offers the commands, options and choices that there are', async () => {
+  const { stdout: script } = await aceExits(0, ['completion', 'bash']);
+  const offered = (...words: readonly string[]): readonly string[] => {
+    const line = `${script}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _ace_coap; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, status, stderr } = spawnSync('bash', ['-c', line], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    return stdout.split('\n').filter((word) => word !== '');
+  };
+  assert.deepEqual(offered('ace-coap', 'ob'), ['observe']);
+  assert.deepEqual(offered('ace-coap', 'admin', 'client', ''), ['add', 'list', 'show', 'remove', '--help']);
+  assert.deepEqual(offered('ace-coap', 'admin', 'client', 'add', 'x', '--gr'), ['--grant']);
+  assert.deepEqual(offered('ace-coap', 'init', '--profile', 'dtls-'), ['dtls-psk', 'dtls-rpk']);
+  assert.deepEqual(offered('ace-coap', 'token', '--config', ''), [], 'files are left to the shell');
+  for (const [shell, words] of [
+    ['zsh', /^#compdef ace-coap ace\n.*bashcompinit/],
+    ['fish', /complete -c ace-coap -f -n "__ace_coap_at ' admin client'" -a remove/],
+  ] as const) {
+    assert.match((await aceExits(0, ['completion', shell])).stdout, words);
+  }
+  assert.equal((await ace(['completion', 'tcsh'])).code, 2);
+});
