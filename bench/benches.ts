@@ -1,3 +1,4 @@
+import { findPostgres, startPostgres } from '../test/interop/postgres/server.ts';
 import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
 import { asRecord, openDtls } from './dtls.ts';
@@ -59,14 +60,33 @@ function dtlsGet(): Bench {
   return throughput({ bench: 'dtls-get', ours, peers: [echo((count) => getRequests(count).map(asRecord))], outstanding: 64, requests: 10_000 });
 }
 
-function tokenRequest(name: string, clients: number, requestsPerRound: number): Bench {
+function tokenRequest(name: string, clients: number, requestsPerRound: number, args: readonly string[] = []): Bench {
   return {
     name,
     run: (progress) => {
       const senders = tokenClients(clients);
       const requests = (count: number): Uint8Array[] => protectedRequests(senders, count);
-      const ours: Contender = { server: 'token-request', prepare: (port) => introduce(port, clients), requests, fault: expectToken };
+      const ours: Contender = { server: 'token-request', args, prepare: (port) => introduce(port, clients), requests, fault: expectToken };
       return measure({ bench: name, ours, peers: [echo(requests)], outstanding: clients, requests: requestsPerRound }, progress);
+    },
+  };
+}
+
+/** The same on PostgreSQL, where its programs are installed. Its own CPU time is not counted. */
+function tokenRequestPostgres(name: string, clients: number, requestsPerRound: number): Bench {
+  return {
+    name,
+    run: async (progress) => {
+      if (findPostgres() === undefined) {
+        const note = 'no PostgreSQL on this machine: install postgresql, or run npm run interop once';
+        return [{ bench: name, value: 0, unit: 'req/s', peer: 'dgram-echo', ratio: null, server_cpu_us: null, note }];
+      }
+      const postgres = await startPostgres();
+      try {
+        return await tokenRequest(name, clients, requestsPerRound, [postgres.url]).run(progress);
+      } finally {
+        await postgres.close();
+      }
     },
   };
 }
@@ -114,6 +134,8 @@ export const benches: readonly Bench[] = [
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   tokenRequest('token-request', clientCount, 3_200),
   tokenRequest('token-request-1', 1, 400),
+  tokenRequestPostgres('token-request-postgres', clientCount, 3_200),
+  tokenRequestPostgres('token-request-postgres-1', 1, 200),
   { name: 'as-registry', run: registryRows },
   { name: 'trl-observe', run: async (progress) => [await trlObserveRow(progress)] },
   inProcess('cbor-encode-claims', encodeWays),

@@ -6,6 +6,7 @@ import { ServerProcess } from './server-process.ts';
 export interface Contender {
   /** A file of servers/. */
   readonly server: string;
+  readonly args?: readonly string[] | undefined;
   /** What has to be done before the first round. */
   prepare?(port: number): Promise<void>;
   /** The datagrams of one round; they are called for anew each time, because a Partial IV serves once. */
@@ -40,7 +41,7 @@ export async function measure(bench: Throughput, progress: (text: string) => voi
   const contenders = [bench.ours, ...bench.peers];
   const servers: ServerProcess[] = [];
   try {
-    for (const { server } of contenders) servers.push(await ServerProcess.start(server));
+    for (const { server, args } of contenders) servers.push(await ServerProcess.start(server, [], args));
     for (const [index, contender] of contenders.entries()) await contender.prepare?.(servers[index]!.port);
     const samples: Sample[][] = contenders.map(() => []);
     for (let round = 0; round <= rounds; round++) {

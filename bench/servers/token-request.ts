@@ -1,17 +1,17 @@
-/** Our AS on LMDB, with its clients and one resource server. */
+/** Our AS with its clients and one resource server: on LMDB, or on the store that is named. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { AuthorizationServer } from '../../src/as/index.ts';
-import { lmdbStore } from '../../src/store/index.ts';
+import { openStore } from '../../src/store/index.ts';
 import { udp } from '../../src/transport/index.ts';
 import { oscoreKeys, otherSide } from '../requests.ts';
 import { audience, clientCount, scope } from '../token-requests.ts';
 import { serve } from './serve.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ace-coap-bench-'));
-const store = lmdbStore(folder);
+const store = await openStore(process.argv[2] ?? folder);
 const as = new AuthorizationServer({
   store,
   profiles: [oscoreProfile],

@@ -19,6 +19,17 @@ if (what === 'reopen') {
   process.exit();
 }
 
+if (what === 'hold') {
+  const turns = new Turns(join(folder, 'turn.mdb'));
+  await turns.join(async () => {
+    process.stdout.write('held\n');
+    await new Promise((done) => setTimeout(done, Number(count)));
+  });
+  await turns.idle();
+  turns.close();
+  process.exit();
+}
+
 process.stdout.write('opening\n');
 const store = lmdbStore(folder);
 
@@ -67,14 +78,6 @@ if (what === 'increment') {
   kept++;
   process.stdout.write(`${JSON.stringify({ batch, whole: await whole() })}\n`);
   process.stdin.destroy();
-  await store.close();
-} else if (what === 'hold') {
-  const turns = new Turns(join(folder, 'turn.mdb'));
-  await turns.join(async () => {
-    process.stdout.write('held\n');
-    await new Promise((done) => setTimeout(done, Number(count)));
-  });
-  turns.close();
   await store.close();
 } else if (what === 'grow') {
   for (let i = 0; i < Number(count); i++) await store.put(`big/${i}`, new Uint8Array(100_000).fill(i));

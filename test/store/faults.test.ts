@@ -77,7 +77,7 @@ describe('lmdbStore: faults', () => {
     for (const end of ['itself', 'killed'] as const) {
       const child = spawn(process.execPath, [program, folder, 'hold', end === 'itself' ? '300' : '60000'], { stdio: ['pipe', 'pipe', 'inherit'] });
       const lines = linesOf(child);
-      assert.deepEqual([await next(lines), await next(lines)], ['opening', 'held']);
+      assert.equal(await next(lines), 'held');
       assert.deepEqual(await store.get('a'), utf8('1'));
       const exited = once(child, 'exit');
       if (end === 'killed') child.kill('SIGKILL');

@@ -24,8 +24,14 @@ async function filled(): Promise<Store> {
 function breaking(store: Store, at: number): Store {
   let batches = 0;
   return {
-    ...store,
+    get: (key) => store.get(key),
+    put: (key, value, options) => store.put(key, value, options),
+    delete: (key) => store.delete(key),
+    compareAndSet: (key, expected, next, options) => store.compareAndSet(key, expected, next, options),
     batch: (changes) => (++batches === at ? Promise.reject(new Error('gone')) : store.batch(changes)),
+    increment: (key, by) => store.increment(key, by),
+    scan: (prefix, options) => store.scan(prefix, options),
+    close: () => store.close(),
   };
 }
 
