@@ -14,6 +14,8 @@ export interface UnderWayOptions {
 const restart = 5;
 /** Milliseconds between two looks at what is still to be acknowledged. */
 const look = 20;
+/** Milliseconds for the last acknowledgements: more than ACK_TIMEOUT times ACK_RANDOM_FACTOR (RFC 7252, Section 4.8). */
+const acknowledgement = 3_500;
 
 function unavailable(): Response {
   return { code: Code.ServiceUnavailable, options: [uintOption(OptionNumber.MaxAge, restart)], payload: new Uint8Array(0) };
@@ -61,7 +63,8 @@ export class UnderWay implements Layer {
 
   /**
    * From now on answer requests with 5.03, and observations for the last time (RFC 7641, Section 4.2); fulfilled when those that were there before are answered
-   * and the answers acknowledged, or `milliseconds` are over. The result says whether all were.
+   * and the answers acknowledged, or `milliseconds` are over. The result says whether all were. An acknowledgement is waited for no longer than a first
+   * retransmission takes: who observed may be gone.
    *
    * @param outstanding - how many messages wait for their acknowledgement
    */
@@ -81,7 +84,8 @@ export class UnderWay implements Layer {
         this.#idle = wake;
       });
     }
-    while (outstanding() > 0 && this.#env.now() < end) await wait(Math.min(look, end - this.#env.now()));
+    const last = Math.min(end, this.#env.now() + acknowledgement);
+    while (outstanding() > 0 && this.#env.now() < last) await wait(Math.min(look, last - this.#env.now()));
     return this.#visits.size === 0 && outstanding() === 0;
   }
 
