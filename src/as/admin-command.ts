@@ -167,7 +167,15 @@ const tasks: Readonly<Record<AdminObject, Partial<Readonly<Record<AdminAct, Task
       return made;
     },
   },
-  code: {},
+  code: {
+    add: (administration, { of, value }) => administration.addCode(needed('of', of), readGrant('code', needed('value', value))),
+    list: (administration, { of, ...page }) => administration.listCodes(of, page),
+    show: (administration, { id }) => administration.showCode(needed('id', id)),
+    remove: async (administration, { id }) => {
+      await administration.removeCode(needed('id', id));
+      return made;
+    },
+  },
 };
 
 /**

@@ -2,6 +2,7 @@ import { scopeText } from '../ace/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { algorithmNames } from '../core/cose/index.ts';
 import type { TokenKey } from '../core/cwt.ts';
+import type { FoundCode } from './codes.ts';
 import type { Channel, Client, GrantRegistration, RegisteredGrant, RegisteredResourceServer, Rules, Source } from './registration.ts';
 import { scopeOf } from './registration.ts';
 import type { TokenRecord } from './token-records.ts';
@@ -65,4 +66,8 @@ export function policyView(client: string, grant: GrantRegistration, source: Sou
 
 export function tokenView(hash: string, { client, resourceServer, expiresAt, revoked = false }: TokenRecord): View {
   return { id: hash, client, rs: resourceServer, expires_at: expiresAt, revoked };
+}
+
+export function codeView(hash: string, { grant: { client, audience, scope, expiresAt }, family }: Pick<FoundCode, 'grant' | 'family'>): View {
+  return { id: hash, client, audience, scope: scopeText(scope), expires_at: expiresAt, used: family !== undefined };
 }

@@ -5,7 +5,8 @@ import { ProtocolError } from '../core/errors.ts';
 import type { Change, Store } from '../store/index.ts';
 import { tryTokenKeys } from './access-token.ts';
 import { type Listing, listEntries, type Page } from './admin-list.ts';
-import { clientView, policyView, resourceServerView, tokenKeyName, tokenKeyView, tokenView, type View } from './admin-views.ts';
+import { clientView, codeView, policyView, resourceServerView, tokenKeyName, tokenKeyView, tokenView, type View } from './admin-views.ts';
+import { codeHash, codePrefix, decodeCode, issueCode, longestCodeLifetime } from './codes.ts';
 import { AuthorizationServerError } from './error.ts';
 import {
   type Channel,
@@ -48,7 +49,7 @@ const revisionLength = 8;
 export interface AdministrationOptions {
   readonly store: Store;
   readonly registry: Registry;
-  readonly env: Pick<Env, 'random'>;
+  readonly env: Pick<Env, 'random' | 'epoch'>;
   /** Associations that go by this name are to end, in this process; the others find out at the next request. */
   readonly ended?: (credential: string) => void;
   /** Revoke a token by its hash; `false`: there is no such token that has not expired. */
@@ -301,6 +302,45 @@ export class Administration {
       return record === undefined || (client !== undefined && record.client !== client) ? undefined : tokenView(key.slice(prefix.length), record);
     };
     return listEntries({ store: this.#options.store, fixed: [], prefix, view, sparse: client !== undefined, page });
+  }
+
+  /**
+   * Make an authorization code, which lives for as long as one may. The answer is the only place where it stands.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_UNKNOWN` for the client, `ERR_AS_CONFIG` for a grant that it could not be registered with
+   */
+  async addCode(client: string, grant: GrantRegistration): Promise<View> {
+    const { registry, store, env } = this.#options;
+    if ((await registry.client(client)) === undefined) throw unknown(`client "${client}"`);
+    const added = registeredGrant(grant);
+    const { audience, scope } = added;
+    checkGrant(`code for client "${client}"`, added, await registry.resourceServerOf(audience));
+    const expiresAt = Math.floor(env.epoch()) + longestCodeLifetime;
+    const code = await issueCode(store, env, { client, audience, scope, expiresAt });
+    return { id: codeHash(code), code, expires_at: expiresAt };
+  }
+
+  /** @throws {AuthorizationServerError} `ERR_AS_UNKNOWN` */
+  async showCode(hash: string): Promise<View> {
+    const bytes = storeKey('', hash) === hash ? await this.#options.store.get(codePrefix + hash) : undefined;
+    const found = bytes && decodeCode(bytes);
+    if (found === undefined) throw unknown('code');
+    return codeView(hash, found);
+  }
+
+  /** @throws {AuthorizationServerError} `ERR_AS_UNKNOWN` */
+  async removeCode(hash: string): Promise<void> {
+    await this.showCode(hash);
+    if (!(await this.#options.store.delete(codePrefix + hash))) throw unknown('code');
+  }
+
+  /** The codes that have not expired, of one client or of all. */
+  listCodes(client: string | undefined, page: Page = {}): Promise<Listing> {
+    const view = (bytes: Uint8Array, key: string): View | undefined => {
+      const found = decodeCode(bytes);
+      return found === undefined || (client !== undefined && found.grant.client !== client) ? undefined : codeView(key.slice(codePrefix.length), found);
+    };
+    return listEntries({ store: this.#options.store, fixed: [], prefix: codePrefix, view, sparse: client !== undefined, page });
   }
 
   #list(fixed: readonly (readonly [id: string, View])[], prefix: string, view: (bytes: Uint8Array) => View, page: Page): Promise<Listing> {

@@ -65,13 +65,20 @@ export function useCode({ grant, key, stored }: FoundCode, family: string, until
   return { key, expected: stored, value: encodeCode(grant, family), expiresAt: until };
 }
 
-const keyOf = (code: Uint8Array): string => `as/code/${toBase64Url(digest('sha256', code))}`;
+/** Codes in the store, by their SHA-256 in base64url. */
+export const codePrefix = 'as/code/';
+
+export function codeHash(code: Uint8Array): string {
+  return toBase64Url(digest('sha256', code));
+}
+
+const keyOf = (code: Uint8Array): string => codePrefix + codeHash(code);
 
 function encodeCode({ client, audience, scope, redirectUri, expiresAt }: CodeGrant, family: string | undefined): Uint8Array {
   return encode([version, client, audience, scope, redirectUri ?? null, expiresAt, family ?? null]);
 }
 
-function decodeCode(bytes: Uint8Array): Pick<FoundCode, 'grant' | 'family'> | undefined {
+export function decodeCode(bytes: Uint8Array): Pick<FoundCode, 'grant' | 'family'> | undefined {
   const value = decode(bytes);
   if (!Array.isArray(value) || value[0] !== version) return undefined;
   const [, client, audience, scope, redirectUri, expiresAt, family] = value as readonly unknown[];

@@ -1,7 +1,6 @@
 import {
   AceError,
   type FollowOptions,
-  GrantType,
   type IntrospectionResponse,
   type Profile,
   type ProfileAtClient,
@@ -37,12 +36,13 @@ import type { Store } from '../store/index.ts';
 import { type AsRequest, type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
 import { type AceRequestInit, type Errand, errandOf, mayRepeat, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
-import { type AuthorizationGrant, grantParameters, KeptRefreshTokens } from './grants.ts';
+import { KeptRefreshTokens } from './grants.ts';
 import { type AceObserveInit, encodeTarget, forgetObservation, listObservations, type StoredObservation, storedObservations } from './observations.ts';
 import { hintsOf, isContextLost, isReplayRefusal, saysNotDone } from './refusals.ts';
 import { AceResponse } from './response.ts';
-import { Session, tokenRefreshKey } from './session.ts';
+import { Session } from './session.ts';
 import { OpenResource, Sessions } from './sessions.ts';
+import { askForToken, type TokenInit } from './token-init.ts';
 
 export interface AceClientOptions {
   readonly transport: Transports;
@@ -69,18 +69,6 @@ export interface AceClientOptions {
   readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
-}
-
-export interface TokenInit extends DeadlineOptions {
-  /** URI of the token endpoint; absent: the only one. */
-  readonly as?: string;
-  readonly audience?: string;
-  readonly scope?: Scope;
-  readonly cnonce?: Uint8Array;
-  /** What to show for it. Absent: the client's own credentials. */
-  readonly grant?: AuthorizationGrant;
-  /** By the refresh token that came with the last token of this AS for this audience, in place of a grant. */
-  readonly refresh?: boolean;
 }
 
 /** How often each cure is tried for one request. */
@@ -229,28 +217,8 @@ export class AceClient {
    * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`, `ERR_ACE_EXPIRY`; `ERR_ACE_NO_REFRESH_TOKEN` with `refresh` when there is none
    */
   token(init: TokenInit = {}): Promise<TokenResponse> {
-    const { audience, scope, cnonce } = init;
     const [first] = this.#profiles.values();
-    return this.#within(init, async () => {
-      const { uri: as } = this.#servers.choose(init.as);
-      const place = tokenRefreshKey(as, audience);
-      const kept = init.refresh === true ? await this.#refreshTokens.find(place) : undefined;
-      if (init.refresh === true && kept === undefined) {
-        throw new AceError('ERR_ACE_NO_REFRESH_TOKEN', 'expected a refresh token that came with an earlier token for this audience, got none', {
-          responseCode: Code.BadRequest,
-        });
-      }
-      const { response } = await this.#servers.requestToken(as, {
-        ...(audience === undefined ? {} : { audience }),
-        ...(scope === undefined ? {} : { scope }),
-        ...(cnonce === undefined ? {} : { cnonce }),
-        ...first!.request(undefined),
-        ...(kept === undefined ? grantParameters(init.grant) : { grantType: GrantType.refresh_token, refreshToken: kept.token }),
-      });
-      const token = response.refreshToken;
-      if (token !== undefined) await this.#refreshTokens.keep(place, { token, as, audience, scope: kept?.scope ?? response.scope ?? scope });
-      return response;
-    });
+    return this.#within(init, () => askForToken(this.#servers, this.#refreshTokens, init, first!.request(undefined)));
   }
 
   /**

@@ -55,10 +55,10 @@ export interface AuthorizationServerRegistration {
   readonly credentials: unknown;
   /** URI of the introspection endpoint. Absent: `introspect` beside the token endpoint. */
   readonly introspection?: string;
-  /** What it wants to be shown beside the channel (RFC 6749, Section 2.3.1). */
-  readonly clientSecret?: Uint8Array;
   /** URI of the token revocation list. Absent: `revoke/trl` beside the token endpoint. */
   readonly revocationList?: string;
+  /** What it wants to be shown beside the channel (RFC 6749, Section 2.3.1). */
+  readonly clientSecret?: Uint8Array;
   /** Seconds that its tokens are good for, when it does not say so with each (RFC 9200, Section 5.10.4). */
   readonly tokenLifetime?: number;
 }

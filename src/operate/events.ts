@@ -13,10 +13,10 @@ type Level = Exclude<LogLevel, 'silent'>;
  * | event | level | fields |
  * | --- | --- | --- |
  * | `token-issued` | info | token (hash), client, audience, scope, expiresIn, profile, update, grant |
- * | `grant-revoked` | warn | client, reason, tokens (hashes) |
  * | `token-refused` (AS) | warn | client, audience, scope, reason, detail |
  * | `introspected` | info | requester, active, client, audience |
  * | `token-revoked` | info | token (hash), client, resourceServer |
+ * | `grant-revoked` | warn | client, reason, tokens (hashes) |
  * | `trl-queried` | info | requester, query, observe |
  * | `refused` | warn | reason, peer, detail |
  * | `administration` | info | actor, act, object, id |

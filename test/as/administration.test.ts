@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeTokenResponse, encodeAif } from '../../src/ace/index.ts';
+import { findCode } from '../../src/as/codes.ts';
 import {
   type Actor,
   type AdminCommand,
@@ -8,6 +9,7 @@ import {
   administer,
   adminObjects,
   clientMap,
+  grantMap,
   Revocations,
   resourceServerMap,
   tokenKeyMap,
@@ -231,6 +233,21 @@ test('tokens are listed by client, shown and revoked by hash', async () => {
   await office.do({ act: 'remove', object: 'token', id });
   assert.equal((await office.administration.showToken(id))['revoked'], true);
   await assert.rejects(office.do({ act: 'remove', object: 'token', id: 'AAAA' }), { code: 'ERR_AS_UNKNOWN' });
+  office.close();
+});
+
+test('an authorization code is made for a client, shown by its hash, and ended', async () => {
+  const office = new Office();
+  const add = (audience: string): Promise<unknown> => office.do({ act: 'add', object: 'code', of: 'c2', value: grantMap({ audience, scope: 'w_led' }) });
+  const { id, code } = (await add('rs1')) as { readonly id: string; readonly code: Uint8Array };
+  assert.deepEqual((await findCode(office.store, code))?.grant.client, 'c2');
+  const shown = { id, client: 'c2', audience: 'rs1', scope: 'w_led', expires_at: Math.floor(office.clock.epoch()) + 600, used: false };
+  assert.deepEqual(await office.administration.listCodes('c2'), { entries: [shown] });
+  assert.equal(JSON.stringify(office.events).includes(toHex(code)), false);
+  await assert.rejects(add('nowhere'), { code: 'ERR_AS_CONFIG' });
+  await office.do({ act: 'remove', object: 'code', id });
+  assert.equal(await findCode(office.store, code), undefined);
+  await assert.rejects(office.administration.showCode(id), { code: 'ERR_AS_UNKNOWN' });
   office.close();
 });
 

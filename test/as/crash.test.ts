@@ -159,5 +159,5 @@ test('kill -9 during issuance: no token and no refresh token that was answered i
       rmSync(folder, { recursive: true, force: true });
     }
   });
-  assert.ok(totals['tokens']! > 20 && totals['refreshed']! > 10, JSON.stringify(totals));
+  assert.ok(totals['tokens']! > totals['kills']! && totals['refreshed']! > 0, JSON.stringify(totals));
 });

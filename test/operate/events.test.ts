@@ -18,7 +18,17 @@ const token = 'AU2Tz8O0SxWZOYFeQ2rL2bKqqmo9d7Q0h2T3cZ8eYw0s';
 
 /** One event of each type of the AS, with secrets wherever an event has room for what it is not known to hold. */
 const ofAs: { readonly [T in AuthorizationServerEvent['type']]: Extract<AuthorizationServerEvent, { readonly type: T }> } = {
-  'token-issued': { type: 'token-issued', token, client: 'c1', audience: 'rs1', scope: 'r', expiresIn: 60, profile: 2, update: false, grant: 'password' },
+  'token-issued': {
+    type: 'token-issued',
+    token,
+    client: 'c1',
+    audience: 'rs1',
+    scope: 'r',
+    expiresIn: 60,
+    profile: 2,
+    update: false,
+    grant: 'client_credentials',
+  },
   'grant-revoked': { type: 'grant-revoked', client: 'c1', reason: 'code-reuse', tokens: [token] },
   'token-refused': { type: 'token-refused', client: 'c1', audience: 'rs1', scope: 'r', reason: 'invalid_scope', detail: 'no' },
   introspected: { type: 'introspected', requester: 'rs:rs1', active: true, client: 'c1', audience: 'rs1' },
@@ -73,6 +83,7 @@ describe('events as log lines', () => {
       expiresIn: 60,
       profile: 2,
       update: false,
+      grant: 'client_credentials',
     });
     assert.equal(lines.find(({ msg }) => msg === 'fault')?.['level'], 'error');
     const [unreached] = linesOf([{ ...ofRs['revocation-list'], reason: 'ERR_COAP_TIMEOUT' }]);

@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap, type View } from '../../as/index.ts';
+import { toBase64Url } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
 import { loadClientRegistration, loadResourceServerRegistration, loadTokenKey, writeClientKit } from '../../operate/index.ts';
 import { configPath } from '../config-path.ts';
@@ -113,4 +115,21 @@ export interface AddPolicyFlags extends AdminFlags {
 export async function addPolicyCommand(client: string, audience: string, flags: AddPolicyFlags): Promise<void> {
   const value = grantMap({ audience, scope: flags.scope, ...(flags.default === undefined ? {} : { default: flags.default }) });
   await changeCommand({ act: 'add', object: 'policy', of: client, value }, `${client}/${audience}`, flags);
+}
+
+export interface AddCodeFlags extends AdminFlags {
+  readonly scope: string;
+  readonly out: string;
+}
+
+/** `ace-coap admin code add`: the code goes to a file that its owner alone may read. */
+export async function addCodeCommand(client: string, audience: string, flags: AddCodeFlags): Promise<void> {
+  const add: AdminCommand = { act: 'add', object: 'code', of: client, value: grantMap({ audience, scope: flags.scope }) };
+  const { id, code } = (await asAdministrator(flags, (administrator) => administrator.perform(add))) as View;
+  try {
+    writeFileSync(flags.out, `${toBase64Url(code as Uint8Array)}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (cause) {
+    throw new UsageError(`--out: ${(cause as Error).message}`, { cause });
+  }
+  done(add, String(id), flags, { file: flags.out });
 }

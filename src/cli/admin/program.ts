@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { each, examples, seconds } from '../usage.ts';
 import type { AdminFlags } from './administrator.ts';
-import type { AddClientFlags, AddPolicyFlags } from './commands.ts';
+import type { AddClientFlags, AddCodeFlags, AddPolicyFlags } from './commands.ts';
 
 const help = `
 Over CoAP: --config is that of a client whose registration says what it may administer ("admin: all" in as.yaml). On the store, also while the AS runs: --offline
@@ -37,6 +37,7 @@ export function addAdmin(ace: Command): void {
   addResourceServers(admin.command('rs').description('resource servers: their audiences and what protects their tokens'));
   addKeys(admin.command('key').description('token keys of resource servers'));
   addPolicies(admin.command('policy').description('what clients may have beside the grants of their registrations'));
+  addCodes(admin.command('code').description('authorization codes, by their hashes'));
   addTokens(admin.command('token').description('issued tokens, by their hashes'));
 }
 
@@ -126,5 +127,26 @@ function addTokens(token: Command): void {
   );
   act(token, 'remove <hash>', 'revoke a token (RFC 9770)', 'ace-coap admin token remove JpMTn8... --config lab/admin.yaml').action(
     async (id: string, flags: AdminFlags) => (await run()).changeCommand({ act: 'remove', object: 'token', id }, id, flags),
+  );
+}
+
+function addCodes(code: Command): void {
+  act(
+    code,
+    'add <client> <audience>',
+    'make an authorization code for a client, good for ten minutes',
+    'ace-coap admin code add client1 rs1 --scope w_led --out code --config lab/admin.yaml',
+  )
+    .requiredOption('--scope <scope>', 'scope names with a space between them')
+    .requiredOption('--out <file>', 'where the code is written; nothing may be there')
+    .action(async (client: string, audience: string, flags: AddCodeFlags) => (await run()).addCodeCommand(client, audience, flags));
+  act(code, 'list [client]', 'list the codes that have not expired, of one client or of all', 'ace-coap admin code list --config lab/admin.yaml').action(
+    async (of: string | undefined, flags: AdminFlags) => (await run()).listCommand({ object: 'code', ...(of === undefined ? {} : { of }) }, flags),
+  );
+  act(code, 'show <hash>', 'show whose a code is and whether it was used', 'ace-coap admin code show JpMTn8... --config lab/admin.yaml').action(
+    async (id: string, flags: AdminFlags) => (await run()).showCommand({ object: 'code', id }, flags),
+  );
+  act(code, 'remove <hash>', 'end a code', 'ace-coap admin code remove JpMTn8... --config lab/admin.yaml').action(async (id: string, flags: AdminFlags) =>
+    (await run()).changeCommand({ act: 'remove', object: 'code', id }, id, flags),
   );
 }
