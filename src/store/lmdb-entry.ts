@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { IF_EXISTS } from 'lmdb';
 import { concat, equalBytes, utf8 } from '../core/bytes.ts';
 import type { Database } from './lmdb-database.ts';
@@ -7,6 +7,9 @@ import { databaseKey, own, versionKey } from './lmdb-key.ts';
 /** The versions of entries that stay are 1 to 2^48. Those of entries that end lie above, and the value begins with the seconds at which the entry ends. */
 const versions = 2 ** 48;
 const endLength = 8;
+
+/** Nobody compares the versions of what remembers an end. */
+const endVersion = 1;
 
 /** Before the end and the key of an entry: what ends first stands first. */
 const endsPrefix = utf8('ends/');
@@ -57,7 +60,7 @@ export function writeEntries(database: Database, conditions: readonly Condition[
       const end = ends[index]!;
       void writeOne(database, write, undefined);
       if (end !== write.expiresAt && end !== Number.POSITIVE_INFINITY) void database.remove(endKey(end, write.key));
-      if (write.expiresAt !== Number.POSITIVE_INFINITY) void database.put(endKey(write.expiresAt, write.key), new Uint8Array(0), freshVersion());
+      if (write.expiresAt !== Number.POSITIVE_INFINITY) void database.put(endKey(write.expiresAt, write.key), new Uint8Array(0), endVersion);
     }
   });
 }
@@ -119,7 +122,17 @@ function endKey(expiresAt: number, key: Uint8Array): Uint8Array {
   return databaseKey(own, concat(endsPrefix, encodeEnd(expiresAt), key));
 }
 
+/** Fetched for many versions at once: a call costs more than the bytes. */
+const randomness = new Uint8Array(6 * 512);
+let randomnessUsed = randomness.length;
+
 /** Unlike any version that the entry ever had, so that an entry deleted and made anew is not taken for the one that was read. */
 export function freshVersion(): number {
-  return randomBytes(6).readUIntBE(0, 6) + 1;
+  if (randomnessUsed === randomness.length) {
+    randomFillSync(randomness);
+    randomnessUsed = 0;
+  }
+  const view = new DataView(randomness.buffer, randomnessUsed);
+  randomnessUsed += 6;
+  return view.getUint16(0) * 2 ** 32 + view.getUint32(2) + 1;
 }
