@@ -83,13 +83,14 @@ export class RevocationsAtRs {
   }
 
   /**
-   * The hashes of a token that has verified; `opaque`: by the word of the AS, which knows its bytes and no others. None, when its issuer has no list.
+   * The hashes of a token that has verified; `opaque`: by the word of the AS, which knows its bytes and no others. A token has them also while its issuer has no
+   * list here: it may have one after a restart. None, when its bytes could be others and nobody minds.
    *
    * @throws {AceError} `ERR_RS_TOKEN_FORM`, 4.00: its bytes could be others; `ERR_RS_REVOKED`, 4.01
    */
   check(token: Uint8Array, { issuer, claims, opaque }: OpenToken & { readonly opaque: boolean }): readonly string[] {
-    if (!this.#issuers.has(issuer)) return [];
     const hashes = opaque ? [tokenHashText(token)] : tokenHashes(token);
+    if (!this.#issuers.has(issuer)) return hashes ?? [];
     if (hashes === undefined) {
       throw new AceError('ERR_RS_TOKEN_FORM', 'expected a token in tags 61 and of COSE, in shortest form, and without unprotected headers', {
         responseCode: Code.BadRequest,

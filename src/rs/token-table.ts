@@ -21,7 +21,7 @@ export interface AccessToken {
   readonly endsAt?: number;
   /** The sequence number of a token with `exi`. */
   readonly sequence?: number;
-  /** The token hashes by which it counts as revoked; none, when its issuer has no revocation list here. */
+  /** The token hashes by which it counts as revoked. */
   readonly hashes: readonly string[];
   /** What the profile needs to go on after a restart. */
   readonly saved?: Uint8Array;

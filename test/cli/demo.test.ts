@@ -24,8 +24,25 @@ for (const [profile, replays] of Object.entries(profiles)) {
       assert.ok(Number.isInteger(step['request_bytes']) && Number.isInteger(step['response_bytes']), JSON.stringify(step));
     }
     const codes = steps.map(({ code }) => code);
-    // Hints, token, upload, GET; outside the scope; more rights; replay and duplicate; restart; before and after expiry.
-    assert.deepEqual(codes, ['4.01', '2.01', '2.01', '2.05', '4.05', '4.03', '2.01', '2.01', '2.04', ...replays, '2.05', '2.05', '2.05', '4.01']);
+    // Hints, token, upload, GET; outside the scope; more rights; replay and duplicate; restart; before and after expiry; refresh; after revocation.
+    assert.deepEqual(codes, [
+      '4.01',
+      '2.01',
+      '2.01',
+      '2.05',
+      '4.05',
+      '4.03',
+      '2.01',
+      '2.01',
+      '2.04',
+      ...replays,
+      '2.05',
+      '2.05',
+      '2.05',
+      '4.01',
+      '2.01',
+      '4.01',
+    ]);
     assert.equal(new Set(steps.map(({ step }) => step)).size, steps.length);
   });
 }

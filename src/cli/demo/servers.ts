@@ -21,6 +21,11 @@ export class ServerProcess {
     return this.#log.filter(({ msg, path: at }) => msg === 'request-served' && at === path).length;
   }
 
+  /** How many tokens ended here because they were revoked. */
+  get revoked(): number {
+    return this.#log.filter(({ msg, reason }) => msg === 'token-ended' && reason === 'revoked').length;
+  }
+
   async start(): Promise<void> {
     const child = spawn(process.execPath, [main, this.#role, this.#lab, '--json'], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;

@@ -1,5 +1,5 @@
 import { createSocket } from 'node:dgram';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeHints, tokenParameters } from '../../ace/index.ts';
 import type { AceClient } from '../../client/index.ts';
@@ -37,6 +37,8 @@ export interface Stage {
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 /** Long enough for a datagram on loopback to be handled and logged. */
 const settled = 250;
+/** Until an RS has to have heard of a revocation. */
+const patience = 10_000;
 
 function result(step: string, expected: string, exchange: RecordedExchange | undefined, detail: string, alsoNeeded = true): StepResult {
   return {
@@ -265,10 +267,64 @@ async function* expiry(stage: Stage): AsyncGenerator<StepResult> {
   }
 }
 
+/** Step 10: a token for a refresh token. */
+async function* refresh(client: AceClient, recorder: Recorder): AsyncGenerator<StepResult> {
+  const first = await client.token({ audience: 'rs1' });
+  const mark = recorder.mark;
+  const next = await client.token({ audience: 'rs1', refresh: true });
+  const rotated = first.refreshToken !== undefined && next.refreshToken !== undefined && !equalBytes(first.refreshToken, next.refreshToken);
+  const detail = `another token, and ${rotated ? 'another' : 'no other'} refresh token`;
+  yield result('token for a refresh token', '2.01', recorder.exchanges('token-request', mark).at(-1), detail, rotated);
+}
+
+/** Step 11: an administrator revokes what was given; the RS hears of it, and the client starts anew. */
+async function* revocation(client: AceClient, recorder: Recorder, { lab, rsUri, rs, note }: Stage): AsyncGenerator<StepResult> {
+  note('an administrator revokes the tokens of the client');
+  const admin = (act: string, object: string): ReturnType<typeof runCli> =>
+    runCli(['admin', 'token', act, object, '--json', '--config', join(lab, 'admin.yaml')]);
+  const listed = (await admin('list', 'client1')).stdout.trimEnd().split('\n');
+  const runs = await Promise.all(listed.map((line) => admin('remove', (JSON.parse(line) as { readonly id: string }).id)));
+  for (let waited = 0; rs.revoked === 0 && waited < patience; waited += settled) await pause(settled);
+  const mark = recorder.mark;
+  const response = await client.fetch(`${rsUri}/temperature`);
+  // A session is gone without a word: then it is the next request without one that is refused.
+  const refused = ['request', 'probe'].flatMap((at) => recorder.exchanges(at, mark)).find(({ code }) => code === '4.01');
+  const done = runs.some(({ code }) => code === 0) && rs.revoked > 0 && formatCode(response.code) === '2.05';
+  yield result('protected GET after the revocation', '4.01', refused, 'the RS had heard of it; with a new token it is 2.05 again', done);
+}
+
+/** Steps 10 and 11, with servers that are configured for them. */
+async function* laterWishes(stage: Stage): AsyncGenerator<StepResult> {
+  stage.note('AS and RS restart, with refresh tokens and a revocation list');
+  await Promise.all([stage.as.stop(), stage.rs.stop()]);
+  offerRefreshing(stage.lab);
+  await Promise.all([stage.as.start(), stage.rs.start()]);
+  const recorder = new Recorder();
+  const client = await openClient(stage.lab, watching(recorder));
+  try {
+    yield* refresh(client, recorder);
+    await client.fetch(`${stage.rsUri}/temperature`);
+    yield* revocation(client, recorder, stage);
+  } finally {
+    await client.close();
+  }
+}
+
 /** Let the scope that reads the temperature read the LED too: a token for the first then covers a path of which it may not use every method. */
 export function widenReading(lab: string): void {
   const file = join(lab, 'rs.yaml');
   writeFileSync(file, readFileSync(file, 'utf8').replace('r_temp: { /temperature: [GET] }', 'r_temp: { /temperature: [GET], /led: [GET] }'));
+}
+
+/** Let the client have refresh tokens and tokens that last, and let the RS follow the revocation list. */
+function offerRefreshing(lab: string): void {
+  const as = join(lab, 'as.yaml');
+  const grants = 'grant_types: [client_credentials, refresh_token]';
+  const text = readFileSync(as, 'utf8')
+    .replace(/^token_lifetime: .*$/m, 'token_lifetime: 3600')
+    .replace(/^ {2}client1:$/m, `  client1:\n    ${grants}`);
+  writeFileSync(as, `${text}\n${grants}\nrefresh_tokens: { client_credentials: true }\n`);
+  appendFileSync(join(lab, 'rs.yaml'), '\nrevocation: { observe: true }\n');
 }
 
 /** All that the demo shows, in order. */
@@ -285,4 +341,5 @@ export async function* demoSteps(stage: Stage): AsyncGenerator<StepResult> {
     await client.close();
   }
   yield* expiry(stage);
+  yield* laterWishes(stage);
 }
