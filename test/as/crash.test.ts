@@ -18,12 +18,12 @@ import { Child } from '../support/child.ts';
 import { freePort } from '../support/ports.ts';
 import { SeededRandom } from '../support/random.ts';
 import { Relay } from '../support/relay.ts';
-import { repeat } from '../support/scale.ts';
+import { repeat, scale } from '../support/scale.ts';
 import { pause, until } from '../support/wait.ts';
 import { clientIds, keyOf } from './crash-world.ts';
 
 const script = new URL('crash-process.js', import.meta.url);
-const killsOfRound = 5;
+const killsOfRound = scale === 'full' ? 5 : 3;
 /** Soon enough that requests go out again while their server is away. */
 const parameters = { ackTimeout: 100, maxRetransmit: 6 };
 

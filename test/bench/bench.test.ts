@@ -53,6 +53,8 @@ describe('bench', () => {
         'oscore-unprotect',
         'token-request',
         'token-request-1',
+        'token-request-postgres',
+        'token-request-postgres-1',
         'as-registry',
         'trl-observe',
         'cbor-encode-claims',

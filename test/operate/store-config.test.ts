@@ -52,6 +52,8 @@ describe('the store in the configuration of each role', () => {
 
   it('is a database, by its URL, by a file with it, or by a variable of the environment', async () => {
     assert.deepEqual(placesIn(await lab(`store: ${url}`)), Array(3).fill(url));
+    const lease = async (entry: string): Promise<number | undefined> => loadAsConfig(await lab(entry)).lease;
+    assert.deepEqual([await lease(`store: ${url}`), await lease('store: ./state/x')], [5, undefined], 'who has a database has several servers');
     const folder = await lab('store_url_file: database.url');
     writeFileSync(join(folder, 'database.url'), `${url}\n`, { mode: 0o600 });
     assert.deepEqual(placesIn(folder), Array(3).fill(url));

@@ -40,6 +40,7 @@ export interface RawAs extends RawStore, RawOperations, RawAudit {
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly issuer?: string;
+  readonly lease?: number;
   readonly token_lifetime?: number;
   readonly grant_types?: readonly GrantTypeName[];
   readonly refresh_tokens?: { readonly lifetime?: number; readonly family_lifetime?: number; readonly client_credentials?: boolean };
@@ -108,6 +109,7 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
   dtls: optional(dtlsOf()),
   issuer: optional(issuer),
   ...storeEntries,
+  lease: optional(whole(1, 3600, 'seconds')),
   token_lifetime: optional(seconds),
   grant_types: optional(grantTypes),
   refresh_tokens: optional(

@@ -1,4 +1,5 @@
 import type { CoseKey } from '../../core/cose/index.ts';
+import { parseStorePlace } from '../../store/index.ts';
 import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer } from './as-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import { type ConfigPath, suggest } from './error.ts';
@@ -20,6 +21,9 @@ import {
 import type { GrantTypeName } from './schema.ts';
 import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
+
+/** Seconds. A client that moves from one server to another waits no longer; while requests come, a lease is prolonged twice in it. */
+const usualLease = 5;
 
 /** Keys by the names of the parties that have them, for the DTLS profile. */
 export interface DtlsAsConfig extends DtlsConfig {
@@ -63,6 +67,8 @@ export interface AsConfig extends OperationsConfig {
   readonly refreshTokens?: { readonly lifetime?: number; readonly familyLifetime?: number; readonly clientCredentials?: boolean };
   /** For `openStore`: a folder, absolute, or the URL of a database, which may hold a password. */
   readonly store: string;
+  /** Seconds that a process has a security context to itself, where several serve with one store. Absent: this process is the only one. */
+  readonly lease?: number;
   readonly clients: readonly ClientRegistrationConfig[];
   readonly resourceServers: readonly ResourceServerRegistrationConfig[];
   readonly limits: { readonly payload?: number; readonly pending?: number; readonly tokensPerClient?: number; readonly rate?: RatesConfig };
@@ -136,6 +142,7 @@ export function loadAsConfig(path: string): AsConfig {
     ...(raw.grant_types && { grantTypes: raw.grant_types }),
     ...(raw.refresh_tokens && { refreshTokens: refreshTokensOf(raw.refresh_tokens) }),
     store,
+    ...leaseOf(raw.lease, store),
     clients,
     resourceServers,
     limits: {
@@ -147,6 +154,12 @@ export function loadAsConfig(path: string): AsConfig {
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
   };
+}
+
+/** Whoever puts the store into a database means to have several servers. */
+function leaseOf(given: number | undefined, store: string): { readonly lease?: number } {
+  const lease = given ?? (parseStorePlace(store)?.kind === 'postgres' ? usualLease : undefined);
+  return lease === undefined ? {} : { lease };
 }
 
 /** A client as it stands under its name. */
