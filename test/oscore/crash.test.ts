@@ -11,13 +11,13 @@ import { Child } from '../support/child.ts';
 import { freePort } from '../support/ports.ts';
 import { SeededRandom } from '../support/random.ts';
 import { Relay } from '../support/relay.ts';
-import { repeat, scale } from '../support/scale.ts';
+import { repeat } from '../support/scale.ts';
 import { pause, until } from '../support/wait.ts';
 import { checkNotes, type Note } from './observation-world.ts';
 import { parameters } from './support.ts';
 
 const script = new URL('crash-process.js', import.meta.url);
-const killsOfRound = scale === 'full' ? 10 : 5;
+const killsOfRound = 10;
 
 function linesOf(folder: string, name: string): string[] {
   try {
