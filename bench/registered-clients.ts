@@ -1,7 +1,7 @@
 import { oscorePeers } from '../profiles/oscore/index.ts';
 import type { ClientRegistration } from '../src/as/index.ts';
-import { encodeClientRecord } from '../src/as/registration-codec.ts';
-import { encodePeerName, newStoreKey, peerKey, prefixes } from '../src/as/registration-store.ts';
+import { encodeClientRecord } from '../src/as/registry/registration-codec.ts';
+import { encodePeerName, newStoreKey, peerKey, prefixes } from '../src/as/registry/registration-store.ts';
 import type { ContextParameters } from '../src/oscore/index.ts';
 import type { Change, Store } from '../src/store/index.ts';
 import { otherSide } from './requests.ts';

@@ -15,29 +15,29 @@ import {
 import { type Env, systemEnv } from '../core/env.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
-import { TokenMint, tryTokenKeys } from './access-token.ts';
-import { AdminResource } from './admin-resource.ts';
-import { Administration } from './administration.ts';
+import { AdminResource } from './admin/admin-resource.ts';
+import { Administration } from './admin/administration.ts';
 import { Audit, type AuditSink } from './audit.ts';
-import { ClientSecrets } from './client-secrets.ts';
 import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
 import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
-import { type GrantTypeName, grantTypesOf } from './grant-types.ts';
-import { AuthorizationGrants, type RefreshTokenOptions } from './grants.ts';
+import { ClientSecrets } from './grants/client-secrets.ts';
+import { type GrantTypeName, grantTypesOf } from './grants/grant-types.ts';
+import { AuthorizationGrants, type RefreshTokenOptions } from './grants/grants.ts';
+import { type PasswordVerifier, storedPasswords } from './grants/passwords.ts';
 import { Admission, peersOnly } from './guard.ts';
-import { IntrospectionEndpoint } from './introspection-endpoint.ts';
-import { type PasswordVerifier, storedPasswords } from './passwords.ts';
 import { type Policy, registeredGrants } from './policy.ts';
 import { addressRate, clientRate, type RateLayer, type Rates } from './rates.ts';
 import { type ConfiguredPeer, type PeerChanges, replacePeers } from './reconfiguration.ts';
-import type { ClientRegistration, ResourceServerRegistration } from './registration.ts';
-import { Registry } from './registry.ts';
-import { Revocations } from './revocations.ts';
-import { TokenEndpoint } from './token-endpoint.ts';
-import { TokenRecords } from './token-records.ts';
-import { TrlEndpoint, type TrlOptions } from './trl-endpoint.ts';
+import type { ClientRegistration, ResourceServerRegistration } from './registry/registration.ts';
+import { Registry } from './registry/registry.ts';
+import { TokenMint, tryTokenKeys } from './token/access-token.ts';
+import { IntrospectionEndpoint } from './token/introspection-endpoint.ts';
+import { TokenEndpoint } from './token/token-endpoint.ts';
+import { TokenRecords } from './token/token-records.ts';
+import { Revocations } from './trl/revocations.ts';
+import { TrlEndpoint, type TrlOptions } from './trl/trl-endpoint.ts';
 
 /** Bounds of what peers can make the AS hold. */
 export interface AuthorizationServerLimits {

@@ -13,7 +13,7 @@ import {
 } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import type { Audit } from './audit.ts';
-import type { Registry } from './registry.ts';
+import type { Registry } from './registry/registry.ts';
 
 export interface PeersOnlyOptions {
   readonly registry: Registry;

@@ -11,24 +11,25 @@
  * await as.listen(await udp({ port: 5684 }));
  * ```
  */
-export type { Actor, AdminAct, AdminAnswer, AdminCommand } from './admin-command.ts';
-export { adminActs, administer, decodeAdminAnswer, encodeAdminCommand } from './admin-command.ts';
-export type { Listing, Page } from './admin-list.ts';
-export type { View } from './admin-views.ts';
-export type { AdministrationOptions } from './administration.ts';
-export { Administration } from './administration.ts';
+export type { Actor, AdminAct, AdminAnswer, AdminCommand } from './admin/admin-command.ts';
+export { adminActs, administer, decodeAdminAnswer, encodeAdminCommand } from './admin/admin-command.ts';
+export type { Listing, Page } from './admin/admin-list.ts';
+export type { View } from './admin/admin-views.ts';
+export type { AdministrationOptions } from './admin/administration.ts';
+export { Administration } from './admin/administration.ts';
 export type { AuditedEvent, AuditSink } from './audit.ts';
 export type { AuthorizationServerLimits, AuthorizationServerOptions, Reconfiguration } from './authorization-server.ts';
 export { AuthorizationServer } from './authorization-server.ts';
-export type { CodeGrant } from './codes.ts';
-export { issueCode } from './codes.ts';
 export type { EndpointRequest } from './endpoint-request.ts';
 export { AuthorizationServerError } from './error.ts';
 export type { AuthorizationServerEvent } from './events.ts';
-export type { GrantTypeName } from './grant-types.ts';
-export type { RefreshTokenOptions } from './grants.ts';
-export type { PasswordVerifier } from './passwords.ts';
-export { removePassword, setPassword, storedPasswords } from './passwords.ts';
+export type { CodeGrant } from './grants/codes.ts';
+export { issueCode } from './grants/codes.ts';
+export type { GrantTypeName } from './grants/grant-types.ts';
+export type { RefreshTokenOptions } from './grants/grants.ts';
+export type { PasswordVerifier } from './grants/passwords.ts';
+export { removePassword, setPassword, storedPasswords } from './grants/passwords.ts';
+export { hashSecret } from './grants/slow-hash.ts';
 export type { Decision, Grants, Policy, PolicyRequest } from './policy.ts';
 export { registeredGrants } from './policy.ts';
 export type { Rate, Rates } from './rates.ts';
@@ -42,14 +43,13 @@ export type {
   RegisteredGrant,
   ResourceServerRegistration,
   Source,
-} from './registration.ts';
-export { adminObjects } from './registration.ts';
-export { clientMap, grantMap, resourceServerMap, tokenKeyMap } from './registration-codec.ts';
-export type { RegistryOptions } from './registry.ts';
-export { Registry } from './registry.ts';
-export type { RevocationsOptions, Revoked } from './revocations.ts';
-export { Revocations } from './revocations.ts';
-export { hashSecret } from './slow-hash.ts';
-export type { TimedTokenKey } from './token-keys.ts';
-export type { TokenRecord } from './token-records.ts';
-export type { TrlOptions } from './trl-endpoint.ts';
+} from './registry/registration.ts';
+export { adminObjects } from './registry/registration.ts';
+export { clientMap, grantMap, resourceServerMap, tokenKeyMap } from './registry/registration-codec.ts';
+export type { RegistryOptions } from './registry/registry.ts';
+export { Registry } from './registry/registry.ts';
+export type { TimedTokenKey } from './token/token-keys.ts';
+export type { TokenRecord } from './token/token-records.ts';
+export type { RevocationsOptions, Revoked } from './trl/revocations.ts';
+export { Revocations } from './trl/revocations.ts';
+export type { TrlOptions } from './trl/trl-endpoint.ts';

@@ -1,5 +1,5 @@
 import { AceErrorCode, intersectScopes, type Scope, unionScopes } from '../ace/index.ts';
-import { type Client, type GrantRegistration, type RegisteredGrant, registeredGrant } from './registration.ts';
+import { type Client, type GrantRegistration, type RegisteredGrant, registeredGrant } from './registry/registration.ts';
 
 /** What a client asks for. */
 export interface PolicyRequest {

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StoreOptions } from './clock.ts';
-import { lmdbStore } from './lmdb.ts';
+import { lmdbStore } from './lmdb/lmdb.ts';
 import { migrationKey } from './migrate.ts';
 import { parseStorePlace } from './place.ts';
-import { postgresStore } from './postgres.ts';
+import { postgresStore } from './postgres/postgres.ts';
 import { type Store, StoreError } from './store.ts';
 
 export interface OpenStoreOptions extends StoreOptions {

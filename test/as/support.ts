@@ -9,18 +9,18 @@ import {
   type TokenRequest,
   type TokenResponse,
 } from '../../src/ace/index.ts';
-import { TokenMint } from '../../src/as/access-token.ts';
-import { ClientSecrets } from '../../src/as/client-secrets.ts';
-import { type GrantTypeName, grantTypesOf } from '../../src/as/grant-types.ts';
-import { AuthorizationGrants, type RefreshTokenOptions } from '../../src/as/grants.ts';
+import { ClientSecrets } from '../../src/as/grants/client-secrets.ts';
+import { type GrantTypeName, grantTypesOf } from '../../src/as/grants/grant-types.ts';
+import { AuthorizationGrants, type RefreshTokenOptions } from '../../src/as/grants/grants.ts';
+import { storedPasswords } from '../../src/as/grants/passwords.ts';
 import type { AuthorizationServerEvent, ClientRegistration, Policy, ResourceServerRegistration } from '../../src/as/index.ts';
-import { IntrospectionEndpoint } from '../../src/as/introspection-endpoint.ts';
-import { storedPasswords } from '../../src/as/passwords.ts';
 import { registeredGrants } from '../../src/as/policy.ts';
-import { Registry } from '../../src/as/registry.ts';
-import { Revocations } from '../../src/as/revocations.ts';
-import { TokenEndpoint } from '../../src/as/token-endpoint.ts';
-import { TokenRecords } from '../../src/as/token-records.ts';
+import { Registry } from '../../src/as/registry/registry.ts';
+import { TokenMint } from '../../src/as/token/access-token.ts';
+import { IntrospectionEndpoint } from '../../src/as/token/introspection-endpoint.ts';
+import { TokenEndpoint } from '../../src/as/token/token-endpoint.ts';
+import { TokenRecords } from '../../src/as/token/token-records.ts';
+import { Revocations } from '../../src/as/trl/revocations.ts';
 import { Code, formatCode, OptionNumber, type Response, type SecurityAssociation, uintOf } from '../../src/coap/index.ts';
 import { fromHex } from '../../src/core/bytes.ts';
 import type { ScryptCost } from '../../src/core/crypto/index.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { utf8 } from '../../src/core/bytes.ts';
 import { lmdbStore } from '../../src/store/index.ts';
-import { Turns } from '../../src/store/lmdb-turns.ts';
+import { Turns } from '../../src/store/lmdb/lmdb-turns.ts';
 
 const [folder = '', what = '', count = '1'] = process.argv.slice(2);
 

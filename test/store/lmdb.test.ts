@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { open, type RootDatabase } from 'lmdb';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { lmdbStore, StoreError } from '../../src/store/index.ts';
-import { Turns } from '../../src/store/lmdb-turns.ts';
+import { Turns } from '../../src/store/lmdb/lmdb-turns.ts';
 import { scale } from '../support/scale.ts';
 import { storeCompliance } from './compliance.ts';
 

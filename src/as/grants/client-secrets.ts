@@ -1,0 +1,38 @@
+import { constantTimeEqual } from '../../core/bytes.ts';
+import { hmac } from '../../core/crypto/index.ts';
+import type { Env } from '../../core/env.ts';
+import type { Client } from '../registry/registry.ts';
+import { SlowHashes } from './slow-hash.ts';
+
+/** Clients whose last right secret is remembered. */
+const remembered = 1024;
+const keyLength = 32;
+
+/**
+ * Checks the secrets of clients. A slow hash for each token would slow down who is right; so a secret that was right is known again by a quick one, under a key
+ * that this process alone has and that no store holds.
+ */
+export class ClientSecrets {
+  readonly #hashes = new SlowHashes();
+  readonly #key: Uint8Array;
+  /** The quick hash of a secret that was right, by the slow one that it was right for. */
+  readonly #right = new Map<string, Uint8Array>();
+
+  constructor(random: Env['random']) {
+    this.#key = random(keyLength);
+  }
+
+  /** Whether the client need show no secret, or has shown the right one. */
+  async accepts({ secret }: Client, shown: Uint8Array | undefined): Promise<boolean> {
+    if (secret === undefined) return true;
+    if (shown === undefined) return false;
+    const quick = hmac('sha256', this.#key, shown);
+    const known = this.#right.get(secret);
+    if (known !== undefined && constantTimeEqual(known, quick)) return true;
+    if (!(await this.#hashes.verify(shown, secret))) return false;
+    this.#right.delete(secret);
+    this.#right.set(secret, quick);
+    if (this.#right.size > remembered) this.#right.delete(this.#right.keys().next().value!);
+    return true;
+  }
+}

@@ -1,0 +1,151 @@
+import type { FoundPeer } from '../../ace/index.ts';
+import type { SecurityAssociation } from '../../coap/index.ts';
+import type { Store } from '../../store/index.ts';
+import {
+  type Client,
+  type ClientRegistration,
+  checkGrant,
+  clientCredential,
+  type RegisteredPeer,
+  type RegisteredResourceServer,
+  type ResourceServerRegistration,
+  type Rules,
+  refuseRegistration,
+  registeredClient,
+  registeredResourceServer,
+  resourceServerCredential,
+} from './registration.ts';
+import { peerNameOf, RegistrationStore, storedCredential } from './registration-store.ts';
+
+export { AuthorizationServerError } from '../error.ts';
+export type { Client, RegisteredPeer, RegisteredResourceServer } from './registration.ts';
+
+export interface RegistryOptions extends Rules {
+  readonly clients: readonly ClientRegistration[];
+  readonly resourceServers: readonly ResourceServerRegistration[];
+  readonly store: Store;
+}
+
+/**
+ * Who may talk to this AS and what each may have: the registrations of the configuration, which are fixed until another takes its place, and those of the store, which administration makes and
+ * ends while the AS runs.
+ *
+ * Nothing of the store is loaded ahead. The name that an association with a peer of the store goes by has the revision of its credentials in it, and each request
+ * reads the registration again: where that is gone or has other credentials, whichever process saw to it, the association is one with nobody.
+ */
+export class Registry {
+  readonly stored: RegistrationStore;
+  readonly rules: Rules;
+  #fixed = new Map<string, RegisteredPeer>();
+  #audiences = new Map<string, RegisteredResourceServer>();
+  /** Of the fixed ones: by profile, their indices. */
+  #indices = new Map<number, Set<string>>();
+
+  /** @throws {AuthorizationServerError} `ERR_AS_CONFIG`, naming the registration */
+  constructor({ clients, resourceServers, store, ...rules }: RegistryOptions) {
+    this.rules = rules;
+    this.stored = new RegistrationStore(store, rules);
+    for (const server of resourceServers) this.#addResourceServer(registeredResourceServer(server, 'config', rules));
+    for (const client of clients) this.#addClient(registeredClient(client, 'config', rules));
+  }
+
+  /** Put the registrations of another configuration, which were checked in a registry of their own, in the place of the fixed ones. */
+  replaceConfigured(next: Registry): void {
+    this.#fixed = next.#fixed;
+    this.#audiences = next.#audiences;
+    this.#indices = next.#indices;
+  }
+
+  get fixedClients(): readonly Client[] {
+    return [...this.#fixed.values()].filter((peer) => peer.kind === 'client');
+  }
+
+  get fixedResourceServers(): readonly RegisteredResourceServer[] {
+    return [...this.#fixed.values()].filter((peer) => peer.kind === 'rs');
+  }
+
+  /** The peer of the configuration that protected a message. */
+  fixedPeer({ credential }: SecurityAssociation): RegisteredPeer | undefined {
+    return credential === undefined ? undefined : this.#fixed.get(credential);
+  }
+
+  /** The one of the configuration with this credential. */
+  fixed(credential: string): RegisteredPeer | undefined {
+    return this.#fixed.get(credential);
+  }
+
+  /** Whether the credentials of a fixed peer have this index in the profile. */
+  isFixed(profile: number, index: string): boolean {
+    return this.#indices.get(profile)?.has(index) ?? false;
+  }
+
+  /** The peer that protected a message; `undefined`: nobody did, or it is not a peer of this AS, or no longer with these credentials. */
+  async peer(association: SecurityAssociation | undefined): Promise<RegisteredPeer | undefined> {
+    if (association?.credential === undefined) return undefined;
+    const { credential } = association;
+    const fixed = this.#fixed.get(credential);
+    const name = fixed === undefined ? peerNameOf(credential) : undefined;
+    if (name === undefined) return fixed;
+    if (this.#fixed.has(name.kind === 'client' ? clientCredential(name.id) : resourceServerCredential(name.id))) return undefined;
+    const found = await this.stored.peer(name);
+    return found !== undefined && storedCredential(name, found.stored.revision) === credential ? found.peer : undefined;
+  }
+
+  async client(id: string): Promise<Client | undefined> {
+    const peer = this.#fixed.get(clientCredential(id));
+    if (peer?.kind === 'client') return peer;
+    return (await this.stored.client(id))?.peer;
+  }
+
+  async resourceServer(id: string): Promise<RegisteredResourceServer | undefined> {
+    const peer = this.#fixed.get(resourceServerCredential(id));
+    if (peer?.kind === 'rs') return peer;
+    return (await this.stored.resourceServer(id))?.peer;
+  }
+
+  async resourceServerOf(audience: string): Promise<RegisteredResourceServer | undefined> {
+    const fixed = this.#audiences.get(audience);
+    if (fixed !== undefined) return fixed;
+    const id = await this.stored.audience(audience);
+    return id === undefined || this.#fixed.has(resourceServerCredential(id)) ? undefined : (await this.stored.resourceServer(id))?.peer;
+  }
+
+  /** The peer of the store whose credentials have this index in the profile. */
+  async find(profile: number, index: string): Promise<FoundPeer | undefined> {
+    if (this.isFixed(profile, index)) return undefined;
+    const name = await this.stored.peerAt(profile, index);
+    if (name === undefined || this.#fixed.has(name.kind === 'client' ? clientCredential(name.id) : resourceServerCredential(name.id))) return undefined;
+    const found = await this.stored.peer(name);
+    const channel = found?.peer.channel;
+    if (found === undefined || channel?.profile !== profile) return undefined;
+    return { credential: storedCredential(name, found.stored.revision), credentials: channel.credentials };
+  }
+
+  #addResourceServer(server: RegisteredResourceServer): void {
+    const what = `resource server "${server.id}"`;
+    if (this.#fixed.has(server.credential)) throw refuseRegistration(what, 'expected an id of its own');
+    for (const audience of server.audiences) {
+      const other = this.#audiences.get(audience);
+      if (other !== undefined) throw refuseRegistration(`${what}: audiences`, `expected audiences of its own, got "${audience}", which "${other.id}" has too`);
+      this.#audiences.set(audience, server);
+    }
+    this.#add(server);
+  }
+
+  #addClient(client: Client): void {
+    const what = `client "${client.id}"`;
+    if (this.#fixed.has(client.credential)) throw refuseRegistration(what, 'expected an id of its own');
+    for (const grant of client.grants.values()) checkGrant(`${what}: grants`, grant, this.#audiences.get(grant.audience));
+    this.#add(client);
+  }
+
+  #add(peer: RegisteredPeer): void {
+    this.#fixed.set(peer.credential, peer);
+    if (peer.channel === undefined) return;
+    const { profile, credentials } = peer.channel;
+    const index = this.rules.profiles.get(profile)?.indexOf?.(credentials);
+    if (index === undefined) return;
+    const indices = this.#indices.get(profile) ?? new Set();
+    this.#indices.set(profile, indices.add(index));
+  }
+}

@@ -1,0 +1,85 @@
+import { encodeExiCti, lastExiSequence, type Scope } from '../../ace/index.ts';
+import { type ClaimsSet, type Confirmation, openCwt, protectCwt, type TokenKey } from '../../core/cwt.ts';
+import type { Env } from '../../core/env.ts';
+import { ProtocolError } from '../../core/errors.ts';
+import type { Store } from '../../store/index.ts';
+import { AuthorizationServerError } from '../error.ts';
+import type { RegisteredResourceServer } from '../registry/registry.ts';
+import { currentKey } from './token-keys.ts';
+
+/** What goes into a token. */
+export interface TokenContent {
+  readonly resourceServer: RegisteredResourceServer;
+  readonly audience: string;
+  readonly scope: Scope;
+  readonly cnf: Confirmation;
+  readonly confidential: boolean;
+  readonly cnonce?: Uint8Array;
+  /** Seconds. */
+  readonly lifetime: number;
+  /** Seconds since 1970, whole. */
+  readonly issuedAt: number;
+}
+
+/** Makes access tokens: CWTs that one resource server can open. @see https://www.rfc-editor.org/rfc/rfc9200#section-5.10 */
+export class TokenMint {
+  readonly #store: Store;
+  readonly #env: Env;
+  readonly #issuer: string | undefined;
+
+  constructor(options: { readonly store: Store; readonly env: Env; readonly issuer?: string }) {
+    this.#store = options.store;
+    this.#env = options.env;
+    this.#issuer = options.issuer;
+  }
+
+  /**
+   * Claims are kept to what the RS needs: no iat, and iss only for an RS that is registered to want it, because the key that protects a token names its issuer.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_EXI` when the sequence numbers of an RS are used up; a `StoreError` when none can be had
+   */
+  async mint(content: TokenContent): Promise<Uint8Array> {
+    const { resourceServer, cnonce } = content;
+    const claims: ClaimsSet = {
+      ...(resourceServer.iss && this.#issuer !== undefined ? { iss: this.#issuer } : {}),
+      aud: content.audience,
+      ...(resourceServer.exi
+        ? { exi: content.lifetime, cti: encodeExiCti(resourceServer.id, await this.#nextSequence(resourceServer.id)) }
+        : { exp: content.issuedAt + content.lifetime }),
+      scope: content.scope,
+      cnf: content.cnf,
+      ...(cnonce === undefined ? {} : { cnonce }),
+    };
+    return protectCwt(claims, keyFor(resourceServer, content.confidential, content.issuedAt), this.#env.random);
+  }
+
+  /** RFC 9200, Section 5.10.3: it counts the exi tokens for this RS. The first is 1; none is given twice, whatever happens after. */
+  async #nextSequence(resourceServer: string): Promise<number> {
+    const sequence = (await this.#store.increment(`as/exi/${encodeURIComponent(resourceServer)}`, 1)) + 1;
+    if (sequence > lastExiSequence) throw new AuthorizationServerError('ERR_AS_EXI', `expected a sequence number of 32 bits, got ${sequence}`);
+    return sequence;
+  }
+}
+
+function keyFor(resourceServer: RegisteredResourceServer, confidential: boolean, now: number): TokenKey {
+  const key = currentKey(resourceServer.tokenKeys, confidential, now);
+  if (key !== undefined) return key;
+  const expected = confidential ? 'a key for COSE_Encrypt0' : 'a token key';
+  throw new AuthorizationServerError('ERR_AS_TOKEN_KEY', `expected ${expected} for "${resourceServer.id}" whose time it is, got none`);
+}
+
+/**
+ * Protect a token with each key and open it again, so that a key that does not fit its algorithm stops the start and not the first request.
+ *
+ * @throws {AuthorizationServerError} `ERR_AS_CONFIG`
+ */
+export function tryTokenKeys(resourceServer: RegisteredResourceServer, random: Env['random']): void {
+  resourceServer.tokenKeys.forEach((key, index) => {
+    try {
+      openCwt(protectCwt({ aud: resourceServer.id }, key, random), [key]);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new AuthorizationServerError('ERR_AS_CONFIG', `resource server "${resourceServer.id}": tokenKeys[${index}]: ${error.message}`, { cause: error });
+    }
+  });
+}

@@ -1,0 +1,210 @@
+import {
+  AceError,
+  AceErrorCode,
+  aceErrorName,
+  type Binding,
+  decodeTokenRequest,
+  encodeTokenResponse,
+  errorResponse,
+  type ProfileAtAs,
+  type RegisteredKeys,
+  type Scope,
+  scopeText,
+  type TokenRequest,
+  type TokenResponse,
+  tokenHashText,
+} from '../../ace/index.ts';
+import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../../coap/index.ts';
+import { equalBytes } from '../../core/bytes.ts';
+import type { Confirmation } from '../../core/cwt.ts';
+import type { Env } from '../../core/env.ts';
+import { acePayload, type EndpointRequest, refuseStranger } from '../endpoint-request.ts';
+import type { AuthorizationServerEvent, Emit } from '../events.ts';
+import type { ClientSecrets } from '../grants/client-secrets.ts';
+import { grantTypeName } from '../grants/grant-types.ts';
+import type { Authorization, AuthorizationGrants } from '../grants/grants.ts';
+import { refuse } from '../refusal.ts';
+import type { Client, RegisteredResourceServer, Registry } from '../registry/registry.ts';
+import type { TokenMint } from './access-token.ts';
+import type { TokenRecords } from './token-records.ts';
+
+export interface TokenEndpointOptions {
+  readonly registry: Registry;
+  readonly grants: AuthorizationGrants;
+  readonly secrets: ClientSecrets;
+  readonly profiles: ReadonlyMap<number, ProfileAtAs>;
+  readonly mint: TokenMint;
+  readonly records: TokenRecords;
+  readonly env: Env;
+  readonly tokensPerClient: number;
+  readonly emit: Emit;
+}
+
+/** What the endpoint has decided, before a key is bound. */
+interface Granted {
+  readonly resourceServer: RegisteredResourceServer;
+  readonly audience: string;
+  readonly scope: Scope;
+  readonly lifetime: number;
+  readonly profile: number;
+}
+
+/** Symmetric in COSE (RFC 9053, Section 7.1). */
+const symmetric = 4;
+
+/**
+ * The token endpoint: who asks, what may it have, for which key, and the token.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8
+ */
+export class TokenEndpoint {
+  readonly #options: TokenEndpointOptions;
+
+  constructor(options: TokenEndpointOptions) {
+    this.#options = options;
+  }
+
+  /** Answer a POST. It rejects only on faults of this server (a store that fails), never on what a client sent. */
+  async answer(request: EndpointRequest): Promise<Response> {
+    const { registry, emit } = this.#options;
+    const peer = await registry.peer(request.association);
+    if (peer === undefined) return refuseStranger(request, emit);
+    let asked: TokenRequest | undefined;
+    try {
+      asked = decodeTokenRequest(acePayload(request));
+      if (peer.kind !== 'client') throw refuse(AceErrorCode.unauthorized_client, 'a resource server gets no tokens');
+      return await this.#grant(peer, asked);
+    } catch (error) {
+      if (!(error instanceof AceError)) throw error;
+      emit({
+        type: 'token-refused',
+        client: peer.id,
+        ...(asked?.audience === undefined ? {} : { audience: asked.audience }),
+        ...(asked?.scope === undefined ? {} : { scope: scopeText(asked.scope) }),
+        reason: error.error === undefined ? formatCode(error.responseCode) : aceErrorName(error.error),
+        detail: error.message,
+      });
+      return errorResponse(error);
+    }
+  }
+
+  async #grant(client: Client, asked: TokenRequest): Promise<Response> {
+    const { records, grants, env, mint, emit } = this.#options;
+    await this.#authenticate(client, asked);
+    const update = checkReqCnf(asked.reqCnf);
+    if (records.count(client.id) >= this.#options.tokensPerClient) {
+      throw new AceError('ERR_AS_LIMIT', 'the client has too many living tokens', { responseCode: Code.TooManyRequests, retryAfter: 60 });
+    }
+    await grants.check(client, asked);
+    for (;;) {
+      const authorization = await grants.authorize(client, asked, update);
+      const granted = await this.#settle(client, asked, authorization);
+      const { resourceServer, audience, scope, lifetime, profile } = granted;
+      const issuedAt = Math.floor(env.epoch());
+      const expiresAt = issuedAt + lifetime;
+      const binding = await this.#bind(client, asked, granted, authorization, expiresAt);
+      const { cnf } = binding.claims;
+      const { confidential } = binding;
+      const cnonce = asked.cnonce === undefined ? {} : { cnonce: asked.cnonce };
+      const token = await mint.mint({ resourceServer, audience, scope, cnf, confidential, ...cnonce, lifetime, issuedAt });
+      const hash = tokenHashText(token);
+      const answer = binding.response(token);
+      const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
+      const record = { client: client.id, resourceServer: resourceServer.id, expiresAt };
+      // Somebody else has got ahead: what was read is not so any more.
+      if (!(await records.add(token, record, [...binding.changes, ...changes]))) continue;
+      emit(issued(client, asked, granted, update, hash));
+      return created(asked, granted, { accessToken: token, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) });
+    }
+  }
+
+  /** The security association has authenticated the client: what it says of itself must agree, and a secret comes on top (RFC 6749, Section 5.2). */
+  async #authenticate(client: Client, { clientId, clientSecret }: TokenRequest): Promise<void> {
+    if (clientId !== undefined && clientId !== client.id) throw refuse(AceErrorCode.invalid_client, 'client_id is not the authenticated client');
+    // RFC 6749, Section 2.3: a client must not use more than one authentication method in a request, unless it was registered so.
+    if (clientSecret !== undefined && client.secret === undefined) {
+      throw refuse(AceErrorCode.invalid_request, 'client_secret has no place beside a secure channel');
+    }
+    if (!(await this.#options.secrets.accepts(client, clientSecret))) {
+      throw refuse(AceErrorCode.invalid_client, 'expected the client_secret of the client', Code.Unauthorized);
+    }
+  }
+
+  /** What the grant permits with what the registrations add to it. */
+  async #settle(client: Client, asked: TokenRequest, { audience, scope, lifetime: wished, bound }: Authorization): Promise<Granted> {
+    const { registry, profiles } = this.#options;
+    const resourceServer = await registry.resourceServerOf(audience);
+    if (resourceServer === undefined) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
+    if (bound !== undefined && bound.resourceServer !== resourceServer.id) {
+      throw refuse(AceErrorCode.invalid_grant, 'the audience is of another resource server by now');
+    }
+    const wanted = bound?.profile ?? asked.aceProfile ?? undefined;
+    const profile = resourceServer.profiles.find((id) => client.profiles.includes(id) && profiles.has(id) && (wanted === undefined || wanted === id));
+    if (profile === undefined) throw refuse(AceErrorCode.incompatible_ace_profiles, 'client and resource server share no such profile');
+    const lifetime = Math.max(1, Math.floor(Math.min(wished ?? resourceServer.tokenLifetime, resourceServer.tokenLifetime)));
+    return { resourceServer, audience, scope, lifetime, profile };
+  }
+
+  async #bind(client: Client, asked: TokenRequest, granted: Granted, { bound, keyUntil = 0 }: Authorization, expiresAt: number): Promise<Binding> {
+    const profile = this.#options.profiles.get(granted.profile)!;
+    const binding = await profile.bind({
+      client: client.id,
+      audience: granted.audience,
+      resourceServer: granted.resourceServer.id,
+      request: asked,
+      ...(bound === undefined ? {} : { key: bound.key }),
+      keys: keysOf(client, granted),
+      expiresAt: Math.max(expiresAt, keyUntil),
+      exi: granted.resourceServer.exi,
+    });
+    if (binding !== undefined) return binding;
+    if (bound !== undefined) throw refuse(AceErrorCode.invalid_grant, 'the key of the refresh token is known no more');
+    throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
+  }
+}
+
+function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: { rawPublicKey, derivationKey } }: Granted): RegisteredKeys {
+  return {
+    ...(channel.profile === profile ? { clientCredentials: channel.credentials } : {}),
+    clientKeys: rawPublicKeys,
+    ...(rawPublicKey === undefined ? {} : { serverKey: rawPublicKey }),
+    ...(derivationKey === undefined ? {} : { derivationKey }),
+  };
+}
+
+/** What no profile takes. Returns whether the request names a key that it already has. */
+function checkReqCnf(reqCnf: Confirmation | undefined): boolean {
+  if (reqCnf === undefined) return false;
+  // RFC 9201, Section 3.1: a symmetric key of the client's making is refused, in whatever wrapping; a reference to one is fine.
+  if (reqCnf.osc !== undefined || reqCnf.encryptedCoseKey !== undefined || reqCnf.coseKey?.kty === symmetric) {
+    throw refuse(AceErrorCode.invalid_request, 'req_cnf must not hold a symmetric key');
+  }
+  if (reqCnf.coseKey === undefined && reqCnf.kid === undefined)
+    throw refuse(AceErrorCode.invalid_request, 'req_cnf holds no confirmation method that is known');
+  return reqCnf.coseKey === undefined;
+}
+
+function issued(client: Client, asked: TokenRequest, granted: Granted, update: boolean, token: string): AuthorizationServerEvent {
+  const { audience, scope, lifetime, profile } = granted;
+  const grant = grantTypeName(asked.grantType);
+  return { type: 'token-issued', client: client.id, audience, scope: scopeText(scope), expiresIn: lifetime, profile, update, grant, token };
+}
+
+function sameScope(a: Scope, b: Scope | undefined): boolean {
+  return typeof a === 'string' ? a === b : b instanceof Uint8Array && equalBytes(a, b);
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.2 */
+function created(asked: TokenRequest, granted: Granted, given: Pick<TokenResponse, 'accessToken' | 'refreshToken' | 'cnf' | 'rsCnf'>): Response {
+  const response: TokenResponse = {
+    expiresIn: granted.lifetime,
+    // RFC 6749, Section 5.1: scope is left out only when it is what the client asked for.
+    ...(sameScope(granted.scope, asked.scope) ? {} : { scope: granted.scope }),
+    ...(asked.aceProfile === null ? { aceProfile: granted.profile } : {}),
+    ...given,
+  };
+  const options = [uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor)];
+  // RFC 9202, Section 3.2.1: Max-Age stays within expires_in; absent it means 60 s (RFC 7252, Section 5.10.5).
+  if (granted.lifetime < 60) options.push(uintOption(OptionNumber.MaxAge, granted.lifetime));
+  return { code: Code.Created, options, payload: encodeTokenResponse(response) };
+}

@@ -1,0 +1,112 @@
+import { Expiry, tokenHashText } from '../../ace/index.ts';
+import { decode, encode } from '../../core/cbor.ts';
+import type { Env } from '../../core/env.ts';
+import type { Change, Store } from '../../store/index.ts';
+
+/** What the AS remembers of a token that it issued: enough to say whether it is active and who may ask. Never the token. */
+export interface TokenRecord {
+  readonly client: string;
+  readonly resourceServer: string;
+  /** Seconds since 1970. For a token with `exi`: as if the RS had got it at once. */
+  readonly expiresAt: number;
+  /** It is good for nothing any more. Absent: it is good until it expires. */
+  readonly revoked?: boolean;
+}
+
+const prefix = 'as/token/';
+
+/** Where the store has the record of a token. `hash` is its token hash (RFC 9770, Section 4), in base64url. */
+export function tokenKey(hash: string): string {
+  return prefix + hash;
+}
+
+export function encodeRecord({ client, resourceServer, expiresAt, revoked }: TokenRecord): Uint8Array {
+  return encode([client, resourceServer, expiresAt, ...(revoked === true ? [true] : [])]);
+}
+
+export function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
+  const value = decode(bytes);
+  if (!Array.isArray(value)) return undefined;
+  const [client, resourceServer, expiresAt, revoked] = value as readonly unknown[];
+  if (typeof client !== 'string' || typeof resourceServer !== 'string' || typeof expiresAt !== 'number') return undefined;
+  return { client, resourceServer, expiresAt, ...(revoked === true ? { revoked } : {}) };
+}
+
+/** The issued tokens, by their token hash, until they expire. */
+export class TokenRecords {
+  readonly #store: Store;
+  readonly #env: Env;
+  readonly #expiry: Expiry;
+  readonly #clients = new Map<string, string>();
+  readonly #counts = new Map<string, number>();
+
+  constructor(options: { readonly store: Store; readonly env: Env }) {
+    this.#store = options.store;
+    this.#env = options.env;
+    this.#expiry = new Expiry(options.env, (hash) => this.#forget(hash));
+  }
+
+  get size(): number {
+    return this.#expiry.size;
+  }
+
+  /** Live tokens of one client. */
+  count(client: string): number {
+    return this.#counts.get(client) ?? 0;
+  }
+
+  /** Take up what an earlier run left. */
+  async start(): Promise<void> {
+    const now = this.#env.epoch();
+    for await (const [key, value] of this.#store.scan(prefix)) {
+      const record = decodeRecord(value);
+      if (record !== undefined && record.revoked !== true && record.expiresAt > now) this.#remember(key.slice(prefix.length), record);
+    }
+  }
+
+  /**
+   * Make a token and what belongs to it durable, all in one.
+   *
+   * @param changes - what else the token needs; where something else is there than one of them expects, nothing is made and the answer is `false`
+   */
+  async add(token: Uint8Array, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
+    const hash = tokenHashText(token);
+    const made = await this.#store.batch([...changes, { key: tokenKey(hash), value: encodeRecord(record), expiresAt: record.expiresAt }]);
+    if (made) this.#remember(hash, record);
+    return made;
+  }
+
+  /** The record of a token that is active: neither expired nor revoked, by whatever process. */
+  async find(token: Uint8Array): Promise<TokenRecord | undefined> {
+    const value = await this.#store.get(tokenKey(tokenHashText(token)));
+    const record = value === undefined ? undefined : decodeRecord(value);
+    return record !== undefined && record.revoked !== true && record.expiresAt > this.#env.epoch() ? record : undefined;
+  }
+
+  /** A token was revoked: it does not count among those of its client. */
+  revoked(hash: string): void {
+    this.#expiry.delete(hash);
+    this.#forget(hash);
+  }
+
+  close(): void {
+    this.#expiry.close();
+    this.#clients.clear();
+    this.#counts.clear();
+  }
+
+  #remember(hash: string, record: TokenRecord): void {
+    if (!this.#clients.has(hash)) this.#counts.set(record.client, this.count(record.client) + 1);
+    this.#clients.set(hash, record.client);
+    this.#expiry.set(hash, record.expiresAt);
+  }
+
+  #forget(hash: string): void {
+    const client = this.#clients.get(hash);
+    if (client === undefined) return;
+    this.#clients.delete(hash);
+    const left = this.count(client) - 1;
+    if (left > 0) this.#counts.set(client, left);
+    else this.#counts.delete(client);
+  }
+}

@@ -1,0 +1,187 @@
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { utf8 } from '../../core/bytes.ts';
+import { storeVersions } from '../place.ts';
+import { StoreError } from '../store.ts';
+import { freshVersion, sweep } from './lmdb-entry.ts';
+import { checkDataFile } from './lmdb-file.ts';
+import { versionKey } from './lmdb-key.ts';
+import { Turns } from './lmdb-turns.ts';
+
+const storeVersion = storeVersions.lmdb;
+const versionText = 'ace-coap store ';
+
+/** Each entry that ends pays for the removal of two that have ended: these are how many are removed at once, at least and at most. */
+const leastSwept = 64;
+const mostSwept = 512;
+
+/** Processes that may read at once. A reader's slot is freed when its process ends, however it ends. */
+const readers = 512;
+
+export type Database = RootDatabase<Uint8Array, Uint8Array>;
+
+/** What this process has open, by the identity of the file: LMDB loses its locks on a file that a process opens a second time. */
+const opened = new Map<string, SharedDatabase>();
+
+/** The database of a folder: one for all stores of a process that are open on it. */
+export class SharedDatabase {
+  readonly turns: Turns;
+  readonly #folder: string;
+  readonly #identity: string;
+  #database: Database | undefined;
+  #users = 0;
+  #owed = 0;
+  #closing: Promise<void> = Promise.resolve();
+
+  private constructor(folder: string, identity: string, turns: Turns) {
+    this.#folder = folder;
+    this.#identity = identity;
+    this.turns = turns;
+  }
+
+  /** @throws {StoreError} `ERR_STORE_OPEN`, `ERR_STORE_FORMAT` */
+  static open(folder: string): SharedDatabase {
+    try {
+      const turnFile = join(folder, 'turn.mdb');
+      let shared = opened.get(identityOf(turnFile));
+      if (shared === undefined) {
+        makeFiles(folder);
+        checkDataFile(turnFile);
+        const identity = identityOf(turnFile);
+        shared = new SharedDatabase(folder, identity, new Turns(turnFile));
+        opened.set(identity, shared);
+      }
+      shared.#use();
+      return shared;
+    } catch (cause) {
+      if (cause instanceof StoreError) throw cause;
+      throw new StoreError('ERR_STORE_OPEN', `cannot open the store ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    }
+  }
+
+  get database(): Database {
+    return this.#database!;
+  }
+
+  /**
+   * Write in a turn. What is asked for in one turn of the event loop shares a commit, and `write` has a snapshot of what all processes committed before.
+   *
+   * @param ends - how many entries are written that end
+   * @param now - what has ended by then is removed, bit by bit
+   */
+  commit(ends: number, now: number, write: () => Promise<boolean>): Promise<boolean> {
+    return this.turns.join(async () => {
+      this.database.resetReadTxn();
+      const written = write();
+      this.#owed += 2 * ends;
+      if (this.#owed >= leastSwept) {
+        const count = Math.min(this.#owed, mostSwept);
+        this.#owed -= count;
+        await Promise.all([written, sweep(this.database, now, count)]);
+      }
+      return written;
+    });
+  }
+
+  /** To be called once for each `open`. */
+  async release(): Promise<void> {
+    if (--this.#users > 0) return;
+    await this.#closing;
+    this.#closing = this.#close();
+    await this.#closing;
+  }
+
+  #use(): void {
+    this.#users++;
+    try {
+      this.#database ??= this.turns.take(() => openDatabase(this.#folder));
+    } catch (error) {
+      this.#users--;
+      this.#forget();
+      throw error;
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.turns.idle();
+    const database = this.#database;
+    if (this.#users > 0 || database === undefined) return;
+    await this.turns.join(() => {
+      this.#database = undefined;
+      return database.close();
+    });
+    await this.turns.idle();
+    this.#forget();
+  }
+
+  #forget(): void {
+    if (this.#users > 0 || this.#database !== undefined) return;
+    this.turns.close();
+    opened.delete(this.#identity);
+  }
+}
+
+/** Not for a folder that this process has open: to close a file is to lose the locks that the process has on it. */
+function makeFiles(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const name of ['data.mdb', 'lock.mdb', 'turn.mdb', 'turn.mdb-lock']) {
+    // LMDB itself would make them with mode 0664; it takes an empty file as a new one.
+    const file = join(folder, name);
+    closeSync(openSync(file, 'a', 0o600));
+    chmodSync(file, 0o600);
+  }
+}
+
+/** Empty where there is no such file. */
+function identityOf(file: string): string {
+  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? '' : `${stats.dev} ${stats.ino}`;
+}
+
+function openDatabase(folder: string): Database {
+  checkDataFile(join(folder, 'data.mdb'));
+  const database = open<Uint8Array, Uint8Array>({
+    path: folder,
+    noSubdir: false, // or a folder with a dot in its name would become a file
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    useVersions: true,
+    maxReaders: readers,
+    // A commit is on the disk before its promise is fulfilled; with overlapping syncs it would only be visible.
+    overlappingSync: false,
+    // With batches, lmdb rejects a promise of its own that nobody hears when a commit fails, and the process ends.
+    eventTurnBatching: false,
+  });
+  try {
+    checkVersion(folder, database);
+    return database;
+  } catch (error) {
+    database.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** @throws {StoreError} `ERR_STORE_FORMAT` */
+function checkVersion(folder: string, database: Database): void {
+  database.transactionSync(() => {
+    const entry = database.getBinary(versionKey);
+    if (!entry) {
+      for (const _ of database.getKeys({ limit: 1 })) {
+        throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database without a version entry`);
+      }
+      database.putSync(versionKey, utf8(versionText + storeVersion), freshVersion());
+      return;
+    }
+    const text = new TextDecoder().decode(entry);
+    const version = text.startsWith(versionText) ? Number(text.slice(versionText.length)) : Number.NaN;
+    if (!Number.isInteger(version)) {
+      throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database of something else`);
+    }
+    if (version === 1) {
+      database.putSync(versionKey, utf8(versionText + storeVersion), freshVersion());
+    } else if (version !== storeVersion) {
+      throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected store version ${storeVersion}, got ${version}; a later release of ace-coap wrote it`);
+    }
+  });
+}

@@ -1,0 +1,15 @@
+import { utf8 } from '../../core/bytes.ts';
+
+/** The first byte of a database key: the store's own entries, and the caller's. */
+export const own = 0x00;
+export const callers = 0x01;
+
+export function databaseKey(first: number, key: Uint8Array): Uint8Array {
+  const bytes = Buffer.alloc(1 + key.length); // lmdb takes the methods of Buffer
+  bytes[0] = first;
+  bytes.set(key, 1);
+  return bytes;
+}
+
+/** Under it stands the version of the layout, in every store. */
+export const versionKey: Uint8Array = databaseKey(own, utf8('version'));
