@@ -3,8 +3,9 @@ import { compareBytes, fromUtf8, utf8 } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
 import { type StoreOptions, steadyEpoch } from '../clock.ts';
 import { encodeKey, storeEntry } from '../encoding.ts';
-import { type Plan, planBatch, planCompareAndSet, planDelete, planIncrement, planPut } from '../plan.ts';
-import { type Change, type PutOptions, type ScanOptions, type Store, type StoreEntry, StoreError } from '../store.ts';
+import type { Plan } from '../plan.ts';
+import { PlannedStore } from '../planned-store.ts';
+import { type ScanOptions, type Store, type StoreEntry, StoreError } from '../store.ts';
 import { type Database, SharedDatabase } from './lmdb-database.ts';
 import { type Condition, decodeEntry, type Entry, readEntry, writeEntries } from './lmdb-entry.ts';
 import { callers, databaseKey } from './lmdb-key.ts';
@@ -26,7 +27,7 @@ export function lmdbStore(path: string, { env = systemEnv }: StoreOptions = {}):
  * the writing, so the event loop never waits for the disk and changes that come together share one commit. (lmdb's own asynchronous `transaction` would say this more
  * simply; in lmdb 3.5.6 on Node 20 it never calls back.)
  */
-class LmdbStore implements Store {
+class LmdbStore extends PlannedStore {
   readonly #folder: string;
   readonly #shared: SharedDatabase;
   readonly #env: NonNullable<StoreOptions['env']>;
@@ -35,6 +36,7 @@ class LmdbStore implements Store {
   #closing: Promise<void> | undefined;
 
   constructor(folder: string, shared: SharedDatabase, env: NonNullable<StoreOptions['env']>) {
+    super();
     this.#folder = folder;
     this.#shared = shared;
     this.#env = env;
@@ -45,37 +47,12 @@ class LmdbStore implements Store {
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    this.#check();
+    this.check();
     return this.#alive(this.#read(this.#key(key)));
   }
 
-  async put(key: string, value: Uint8Array, options?: PutOptions): Promise<void> {
-    this.#check();
-    return this.#change(planPut(key, value, options));
-  }
-
-  async delete(key: string): Promise<boolean> {
-    this.#check();
-    return this.#change(planDelete(key));
-  }
-
-  async compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined, options?: PutOptions): Promise<boolean> {
-    this.#check();
-    return this.#change(planCompareAndSet(key, expected, next, options));
-  }
-
-  async batch(changes: readonly Change[]): Promise<boolean> {
-    this.#check();
-    return this.#change(planBatch(changes));
-  }
-
-  async increment(key: string, by: number): Promise<number> {
-    this.#check();
-    return this.#change(planIncrement(key, by));
-  }
-
   async *scan(prefix: string, { after = '', limit = Number.POSITIVE_INFINITY }: ScanOptions = {}): AsyncGenerator<StoreEntry, void> {
-    this.#check();
+    this.check();
     const first = databaseKey(callers, utf8(prefix));
     const next = databaseKey(callers, utf8(`${after}\0`));
     const start = after !== '' && compareBytes(next, first) > 0 ? next : first;
@@ -105,7 +82,7 @@ class LmdbStore implements Store {
     return this.#closing;
   }
 
-  #check(): void {
+  protected check(): void {
     if (this.#closing) throw new StoreError('ERR_STORE_CLOSED', `the store ${this.#folder} is closed`);
   }
 
@@ -127,7 +104,7 @@ class LmdbStore implements Store {
     return entry !== undefined && entry.expiresAt > steadyEpoch(this.#env) ? entry.value : undefined;
   }
 
-  async #change<T>({ reads, decide }: Plan<T>): Promise<T> {
+  protected async change<T>({ reads, decide }: Plan<T>): Promise<T> {
     const attempt = async (): Promise<T> => {
       for (;;) {
         const conditions: Condition[] = [];

@@ -2,8 +2,9 @@ import { compareBytes, fromUtf8, utf8 } from '../../core/bytes.ts';
 import { type StoreOptions, steadyEpoch } from '../clock.ts';
 import { encodeKey, storeEntry } from '../encoding.ts';
 import { Gathering } from '../gathering.ts';
-import { type Plan, planBatch, planCompareAndSet, planDelete, planIncrement, planPut } from '../plan.ts';
-import { type Change, type PutOptions, type ScanOptions, type Store, type StoreEntry, StoreError } from '../store.ts';
+import type { Plan } from '../plan.ts';
+import { PlannedStore } from '../planned-store.ts';
+import { type ScanOptions, type Store, type StoreEntry, StoreError } from '../store.ts';
 import { Changes, type Clock, type Task } from './postgres-changes.ts';
 import { type Connection, PostgresDatabase, type PostgresOptions, type Rows, type Statement, scanPatience } from './postgres-database.ts';
 
@@ -45,7 +46,7 @@ export async function postgresStore(url: string, options: PostgresOptions = {}):
   return new PostgresStore(await PostgresDatabase.open(url, options), options.env);
 }
 
-class PostgresStore implements Store, Clock {
+class PostgresStore extends PlannedStore implements Clock {
   readonly #database: PostgresDatabase;
   readonly #env: StoreOptions['env'];
   readonly #changes: Changes = new Changes(this);
@@ -55,6 +56,7 @@ class PostgresStore implements Store, Clock {
   #closing: Promise<void> | undefined;
 
   constructor(database: PostgresDatabase, env: StoreOptions['env']) {
+    super();
     this.#database = database;
     this.#env = env;
     this.#latest = database.openedAt;
@@ -72,38 +74,13 @@ class PostgresStore implements Store, Clock {
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    this.#check();
+    this.check();
     encodeKey(key);
     return new Promise((resolve, reject) => this.#reading.add({ key, resolve, reject }));
   }
 
-  async put(key: string, value: Uint8Array, options?: PutOptions): Promise<void> {
-    this.#check();
-    return this.#change(planPut(key, value, options));
-  }
-
-  async delete(key: string): Promise<boolean> {
-    this.#check();
-    return this.#change(planDelete(key));
-  }
-
-  async compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined, options?: PutOptions): Promise<boolean> {
-    this.#check();
-    return this.#change(planCompareAndSet(key, expected, next, options));
-  }
-
-  async batch(changes: readonly Change[]): Promise<boolean> {
-    this.#check();
-    return this.#change(planBatch(changes));
-  }
-
-  async increment(key: string, by: number): Promise<number> {
-    this.#check();
-    return this.#change(planIncrement(key, by));
-  }
-
   async *scan(prefix: string, { after = '', limit = Number.POSITIVE_INFINITY }: ScanOptions = {}): AsyncGenerator<StoreEntry, void> {
-    this.#check();
+    this.check();
     if (limit <= 0) return;
     const end = prefix === '' ? Uint8Array.of(0xff) : utf8(prefix);
     if (prefix !== '') end[end.length - 1]! += 1; // UTF-8 never holds 0xff
@@ -148,7 +125,7 @@ class PostgresStore implements Store, Clock {
     return this.#closing;
   }
 
-  #check(): void {
+  protected check(): void {
     if (this.#closing) throw new StoreError('ERR_STORE_CLOSED', `the store ${this.#database.place} is closed`);
   }
 
@@ -156,7 +133,7 @@ class PostgresStore implements Store, Clock {
     return this.#env ? steadyEpoch(this.#env) : null;
   }
 
-  #change<T>(plan: Plan<T>): Promise<T> {
+  protected change<T>(plan: Plan<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#writing.add({ ...plan, resolve: resolve as (done: unknown) => void, reject });
     });
