@@ -14,6 +14,7 @@ import {
   codeClass,
   type DeadlineOptions,
   decodeLinkFormat,
+  type EchoLayer,
   Endpoint,
   echo,
   formatCode,
@@ -91,6 +92,7 @@ export class AceClient {
   readonly #env: Env;
   readonly #emit: (event: AceClientEvent) => void;
   readonly #proxy: string | undefined;
+  readonly #echo: EchoLayer;
   readonly #endpoint: Endpoint;
   readonly #profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly #servers: AuthorizationServers;
@@ -134,10 +136,11 @@ export class AceClient {
       send,
       emit: this.#emit,
     });
+    this.#echo = echo({}, env);
     this.#endpoint = new Endpoint({
       transport,
       env,
-      layers: [echo({}, env), ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
+      layers: [this.#echo, ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers])],
       ...(options.parameters === undefined ? {} : { parameters: options.parameters }),
       ...(options.qBlock === undefined ? {} : { qBlock: options.qBlock }),
       emit: (event) => this.#emit({ type: 'endpoint', event }),
@@ -284,6 +287,7 @@ export class AceClient {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#endpoint.close();
+    this.#echo.close();
     this.#sessions.close();
     await Promise.all([...this.#profiles.values()].map((profile) => profile.close()));
   }
