@@ -1,15 +1,14 @@
-/** An authorization server for the crash test, which is killed at any moment: `node crash-process.js FOLDER PORT`. */
-import { join } from 'node:path';
+/** An authorization server for the crash test, which is killed at any moment: `node crash-process.js STORE PORT`. */
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { AuthorizationServer } from '../../src/as/index.ts';
-import { lmdbStore } from '../../src/store/index.ts';
+import { openStore } from '../../src/store/index.ts';
 import { udp } from '../../src/transport/index.ts';
 import { clientIds, grantTypes, keyOf, mirrored, tokenKey } from './crash-world.ts';
 
-const [folder = '', port = ''] = process.argv.slice(2);
+const [place = '', port = ''] = process.argv.slice(2);
 
 const as = new AuthorizationServer({
-  store: lmdbStore(join(folder, 'as')),
+  store: await openStore(place),
   profiles: [oscoreProfile],
   grantTypes,
   refreshTokens: { clientCredentials: true },

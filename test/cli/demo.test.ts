@@ -6,7 +6,8 @@ import { aceExits } from './lab.ts';
 /** By profile, the answer to a replay: OSCORE says that it is one, and repeats its answer to a duplicate; DTLS is silent. */
 const profiles: Readonly<Record<string, readonly (string | null)[]>> = {
   oscore: ['4.01', '2.05'],
-  ...(scale === 'full' ? { 'dtls-psk': [null, null], 'dtls-rpk': [null, null] } : {}),
+  'dtls-rpk': [null, null],
+  ...(scale === 'full' ? { 'dtls-psk': [null, null] } : {}),
 };
 
 for (const [profile, replays] of Object.entries(profiles)) {

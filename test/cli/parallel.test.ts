@@ -89,7 +89,7 @@ function once(wire: readonly RelayedDatagram[]): readonly RelayedDatagram[] {
   return [...new Map(wire.map((one) => [`${one.from} ${one.to} ${toHex(one.datagram)}`, one])).values()];
 }
 
-const runs = scale === 'full' ? 20 : 5;
+const runs = scale === 'full' ? 20 : 8;
 
 test('RFC 8613 7.2: runs of the command line in parallel and in turn, over restarts of AS and RS, use no nonce twice', async (t) => {
   const { folder, as, rs } = lab!;

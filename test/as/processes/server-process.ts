@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { encodeIntrospectionRequest, encodeTokenRequest, type TokenRequest } from '../../../src/ace/index.ts';
+import { encodeTokenRequest, type TokenRequest } from '../../../src/ace/index.ts';
 import type { ClientRegistration } from '../../../src/as/index.ts';
 import { ContentFormat, Endpoint, echo, Method, OptionNumber, pathOptions, type Response, uintOption } from '../../../src/coap/index.ts';
 import { systemEnv } from '../../../src/core/env.ts';
@@ -24,7 +24,7 @@ export class AsProcess {
   readonly #relay: Relay;
   #child: ChildProcess | undefined;
   #acts = 0;
-  /** Tokens that it gave, in all its lives. */
+  /** Tokens that it gave. */
   issued = 0;
 
   private constructor(name: string, place: string, lease: number | undefined, port: number, relay: Relay) {
@@ -80,20 +80,12 @@ export class AsProcess {
     this.#child!.kill('SIGCONT');
   }
 
-  async kill(): Promise<void> {
-    await this.#end('SIGKILL');
-  }
-
   async close(): Promise<void> {
-    await this.#end('SIGTERM');
-    this.#relay.close();
-  }
-
-  async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const child = this.#child!;
     const ended = once(child, 'exit');
-    child.kill(signal);
+    child.kill('SIGTERM');
     await ended;
+    this.#relay.close();
   }
 
   async #act(act: object): Promise<void> {
@@ -134,21 +126,17 @@ export class Party {
     return new Party(context, new Endpoint({ transport: await udp(), layers: [echo({}, systemEnv), layer] }));
   }
 
-  token(server: AsProcess, request: TokenRequest, timeout = 30_000): Promise<Response> {
-    return this.#post(server, 'token', encodeTokenRequest(request), timeout);
-  }
-
-  introspect(server: AsProcess, token: Uint8Array): Promise<Response> {
-    return this.#post(server, 'introspect', encodeIntrospectionRequest({ token }), 30_000);
+  token(server: AsProcess, request: TokenRequest): Promise<Response> {
+    return this.#post(server, 'token', encodeTokenRequest(request));
   }
 
   close(): Promise<void> {
     return this.#endpoint.close();
   }
 
-  async #post(server: AsProcess, path: string, payload: Uint8Array, timeout: number): Promise<Response> {
+  async #post(server: AsProcess, path: string, payload: Uint8Array): Promise<Response> {
     const options = [...pathOptions([path]), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor)];
     const peer = await this.#endpoint.resolve('127.0.0.1', server.door);
-    return this.#endpoint.request({ code: Method.POST, peer, options, payload, association: this.context }, { timeout });
+    return this.#endpoint.request({ code: Method.POST, peer, options, payload, association: this.context }, { timeout: 30_000 });
   }
 }

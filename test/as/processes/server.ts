@@ -1,12 +1,12 @@
-/** An AS in a process of its own: `server.js STORE PORT [LEASE]`, where STORE is a folder or the URL of a PostgreSQL database. Tells its parent of each token. */
+/** An AS in a process of its own: `server.js STORE PORT [LEASE]`. Tells its parent of each token. */
 import { oscoreProfile } from '../../../profiles/oscore/index.ts';
 import { AuthorizationServer } from '../../../src/as/index.ts';
-import { lmdbStore, postgresStore } from '../../../src/store/index.ts';
+import { openStore } from '../../../src/store/index.ts';
 import { udp } from '../../../src/transport/index.ts';
 import { clients, rs1, rs2 } from '../support.ts';
 
 const [place, port, lease] = process.argv.slice(2);
-const store = place!.startsWith('postgres:') ? await postgresStore(place!) : lmdbStore(place!);
+const store = await openStore(place!);
 const as = new AuthorizationServer({
   store,
   ...(lease === undefined ? {} : { lease: Number(lease) }),

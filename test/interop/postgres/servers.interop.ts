@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { after, before, describe, it } from 'node:test';
 import { formatCode, Method } from '../../../src/coap/index.ts';
-import { crashDuringIssuance } from '../../as/processes/crash.ts';
+import { checkTotals, crashDuringIssuance } from '../../as/crash.ts';
 import { AsProcess, Party } from '../../as/processes/server-process.ts';
 import { clients } from '../../as/support.ts';
 import { auditWire } from '../../flows/wire-audit.ts';
-import { repeat, scale } from '../../support/scale.ts';
+import { repeat } from '../../support/scale.ts';
 import { pause } from '../../support/wait.ts';
 import { type PostgresServer, startPostgres } from './server.ts';
 
@@ -136,6 +136,6 @@ describe('two processes of an AS on one PostgreSQL', () => {
   });
 });
 
-it('kill -9 of an AS on PostgreSQL while it gives out tokens: no token that was answered is lost, no key and no number is used twice', async () => {
-  await repeat('issuance-crash-postgres', { quick: 1, full: 30 }, (seed) => crashDuringIssuance(database.database(), scale === 'full' ? 10 : 4, seed));
+it('kill -9 during issuance on PostgreSQL: no token and no refresh token that was answered is lost, no number, key id or code is used twice', async () => {
+  checkTotals(await repeat('as-crash-postgres', { quick: 1, full: 60 }, (seed) => crashDuringIssuance(database.database(), seed)));
 });
