@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { examples } from '../usage.ts';
 import type { ShowFlags } from './show.ts';
 import type { VerifyFlags } from './verify.ts';
 
@@ -38,8 +39,4 @@ export function addAudit(ace: Command): void {
       examples('ace-coap audit show lab/audit --client client1', 'ace-coap audit show lab/audit --event token-issued --since 2026-11-26 --json'),
     )
     .action(async (folder: string, flags: ShowFlags) => (await import('./show.ts')).showCommand(folder, flags));
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { examples } from '../usage.ts';
 import type { InfoFlags } from './info.ts';
 import type { MigrateFlags } from './migrate.ts';
 
@@ -34,8 +35,4 @@ ${places}
 ${examples('ace-coap store migrate lab/state/as postgres://ace@127.0.0.1/ace', 'ace-coap store migrate postgres://ace@127.0.0.1/ace lmdb:backup')}`,
     )
     .action(async (from: string, to: string, flags: MigrateFlags) => (await import('./migrate.ts')).migrateCommand(from, to, flags));
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
