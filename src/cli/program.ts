@@ -9,6 +9,7 @@ import type { InitFlags } from './init.ts';
 import type { ObserveFlags } from './observe.ts';
 import type { DeriveFlags } from './oscore/derive.ts';
 import type { PairFlags } from './oscore/init.ts';
+import { addPassword } from './password/program.ts';
 import type { ProxyFlags } from './proxy.ts';
 import type { RequestFlags } from './request.ts';
 import type { ServeFlags } from './serve.ts';
@@ -333,6 +334,7 @@ export function program(version: string): Command {
     .description('print what completes commands and options in a shell')
     .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
     .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
+  addPassword(ace);
   addStore(ace);
   ace
     .command('decode')

@@ -7,7 +7,7 @@ import { annotateCbor } from './annotate.ts';
 import { ExitCode, UsageError } from './exit.ts';
 import { inputBytes } from './input.ts';
 import { tokenNames } from './names.ts';
-import { passwordOf } from './password.ts';
+import { passwordOf } from './password/prompt.ts';
 import { milliseconds, proxyOf } from './request.ts';
 import { openAsRs, openConfigured } from './session.ts';
 import type { TlsFlags } from './socket.ts';

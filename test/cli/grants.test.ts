@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { issueCode, setPassword } from '../../src/as/index.ts';
-import { toHex } from '../../src/core/bytes.ts';
+import { SlowHashes } from '../../src/as/grants/slow-hash.ts';
+import { issueCode } from '../../src/as/index.ts';
+import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { lmdbStore, type Store } from '../../src/store/index.ts';
 import { aceExits, Lab } from './lab.ts';
@@ -49,13 +50,35 @@ describe('ace-coap token', () => {
   });
 
   test('--username: with the password of a file or of the environment', async () => {
-    await setPassword(store, systemEnv.random, 'anna', 'correct horse', { N: 16, r: 1, p: 1 });
     const file = join(lab.folder, 'password.txt');
     writeFileSync(file, 'correct horse\n', { mode: 0o600 });
+    await aceExits(0, ['password', 'set', 'anna', '--password-file', file, '--config', lab.folder]);
     await token(0, ['--username', 'anna', '--password-file', file]);
     await token(0, ['--username', 'anna'], { ACE_COAP_PASSWORD: 'correct horse' });
     assert.match(await token(1, ['--username', 'anna'], { ACE_COAP_PASSWORD: 'wrong horse' }), /invalid_grant/);
     assert.match(await token(2, ['--username', 'anna']), /expected --password-file, ACE_COAP_PASSWORD or a terminal to ask on/);
     assert.match(await token(2, ['--username', 'anna', '--refresh']), /expected at most one of them/);
+  });
+});
+
+describe('ace-coap password', () => {
+  test('remove: the resource owner has none any more; exit code 2 for wrong use', async () => {
+    const at = ['--store', join(lab.folder, 'state', 'as')];
+    await aceExits(0, ['password', 'set', 'bert', ...at], { env: { ACE_COAP_PASSWORD: 'battery staple' } });
+    await token(0, ['--username', 'bert'], { ACE_COAP_PASSWORD: 'battery staple' });
+    await aceExits(0, ['password', 'remove', 'bert', ...at]);
+    assert.match(await token(1, ['--username', 'bert'], { ACE_COAP_PASSWORD: 'battery staple' }), /invalid_grant/);
+    assert.match((await aceExits(2, ['password', 'remove', 'bert', ...at])).stderr, /expected a resource owner with a password/);
+    const short = await aceExits(2, ['password', 'set', 'bert', ...at], { env: { ACE_COAP_PASSWORD: 'short' } });
+    assert.match(short.stderr, /password: expected 8 to 1024 bytes/);
+    assert.match((await aceExits(2, ['password', 'remove', 'bert'])).stderr, /expected one of --config and --store/);
+  });
+
+  test('hash: what secret_hash takes, with a salt of its own each time; the secret is not in it', async () => {
+    const file = join(lab.folder, 'client.secret');
+    writeFileSync(file, 'gr\u00fcner Tee\n', { mode: 0o600 });
+    const hashes = await Promise.all([1, 2].map(async () => (await aceExits(0, ['password', 'hash', '--password-file', file])).stdout.trim()));
+    assert.notEqual(hashes[0], hashes[1]);
+    for (const hash of hashes) assert.equal(await new SlowHashes().verify(utf8('gr\u00fcner Tee'), hash), true);
   });
 });

@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { fromUtf8 } from '../core/bytes.ts';
-import { UsageError } from './exit.ts';
-import { readInput } from './input.ts';
+import { fromUtf8 } from '../../core/bytes.ts';
+import { UsageError } from '../exit.ts';
+import { readInput } from '../input.ts';
 
 /** In place of a file, so that it shows in no list of processes. */
 const variable = 'ACE_COAP_PASSWORD';
@@ -12,7 +12,8 @@ export async function passwordOf(username: string, file: string | undefined): Pr
   if (file !== undefined) return fromUtf8(await readInput(file)).replace(/\r?\n$/, '');
   const given = process.env[variable];
   if (given !== undefined) return given;
-  if (process.stdin.isTTY !== true) throw new UsageError(`--username: expected --password-file, ${variable} or a terminal to ask on, got none of them`);
+  if (process.stdin.isTTY !== true)
+    throw new UsageError(`password of ${username}: expected --password-file, ${variable} or a terminal to ask on, got none of them`);
   process.stderr.write(`password of ${username}: `);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
