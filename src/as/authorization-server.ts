@@ -36,6 +36,7 @@ import { TokenMint, tryTokenKeys } from './token/access-token.ts';
 import { IntrospectionEndpoint } from './token/introspection-endpoint.ts';
 import { TokenEndpoint } from './token/token-endpoint.ts';
 import { TokenRecords } from './token/token-records.ts';
+import type { TokenRules } from './token/token-rules.ts';
 import { Revocations } from './trl/revocations.ts';
 import { TrlEndpoint, type TrlOptions } from './trl/trl-endpoint.ts';
 
@@ -63,11 +64,13 @@ export interface AuthorizationServerOptions {
   readonly profiles: readonly Profile[];
   readonly clients: readonly ClientRegistration[];
   readonly resourceServers: readonly ResourceServerRegistration[];
-  /** The registered grants when absent. */
-  readonly policy?: Policy;
+  /** The registered grants when absent; a function gets these, and may narrow them. */
+  readonly policy?: Policy | ((registered: Policy) => Policy);
   /** What a client may show to get a token, if its registration says so too. Absent: client_credentials only. */
   readonly grantTypes?: readonly GrantTypeName[];
   readonly refreshTokens?: RefreshTokenOptions;
+  /** What a deployment demands of tokens beyond RFC 9200. */
+  readonly tokenRules?: TokenRules;
   /** Absent: those that `setPassword` put into the store. */
   readonly passwords?: PasswordVerifier;
   readonly env?: Env;
@@ -302,14 +305,15 @@ export class AuthorizationServer {
   }
 
   #route(): void {
-    const { store, issuer, policy, grantTypes, refreshTokens, passwords, paths } = this.#options;
+    const { store, issuer, policy, grantTypes, refreshTokens, passwords, tokenRules, paths } = this.#options;
+    const registered = registeredGrants(this.#registry);
     const limits = (): AuthorizationServerLimits => this.#limits;
     const token = new TokenEndpoint({
       registry: this.#registry,
       grants: new AuthorizationGrants({
         store,
         env: this.#env,
-        policy: policy ?? registeredGrants(this.#registry),
+        policy: typeof policy === 'function' ? policy(registered) : (policy ?? registered),
         grantTypes: grantTypesOf('grantTypes', grantTypes),
         ...(refreshTokens === undefined ? {} : { refreshTokens }),
         passwords: passwords ?? storedPasswords(store, this.#env.random),
@@ -321,6 +325,7 @@ export class AuthorizationServer {
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,
       env: this.#env,
+      rules: tokenRules ?? {},
       get tokensPerClient() {
         return limits().tokensPerClient ?? 16_384;
       },

@@ -50,6 +50,7 @@ export type { RegistryOptions } from './registry/registry.ts';
 export { Registry } from './registry/registry.ts';
 export type { TimedTokenKey } from './token/token-keys.ts';
 export type { TokenRecord } from './token/token-records.ts';
+export type { AddedClaims, TokenGrant, TokenRules } from './token/token-rules.ts';
 export type { RevocationsOptions, Revoked } from './trl/revocations.ts';
 export { Revocations } from './trl/revocations.ts';
 export type { TrlOptions } from './trl/trl-endpoint.ts';

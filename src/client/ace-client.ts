@@ -6,6 +6,7 @@ import {
   type ProfileAtClient,
   type RevocationList,
   type Scope,
+  type TokenRequest,
   type TokenResponse,
 } from '../ace/index.ts';
 import {
@@ -67,6 +68,10 @@ export interface AceClientOptions {
   readonly renewal?: number;
   /** Follow the token revocation list of each AS that has given a token (RFC 9770), and forget what is revoked. Absent: the RS says so when it is used. */
   readonly revocation?: FollowOptions;
+  /** Goes into every request for a token, unless the request has it already. */
+  readonly tokenRequest?: Partial<TokenRequest>;
+  /** Throws `AceError` for a token response that is not enough, beyond RFC 9200. */
+  readonly checkGrant?: (response: TokenResponse) => void;
   readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
@@ -117,6 +122,8 @@ export class AceClient {
     const send = (request: Parameters<Endpoint['request']>[0]): Promise<Response> => this.#endpoint.request(request);
     this.#servers = new AuthorizationServers({
       registrations: options.authorizationServers,
+      ...(options.tokenRequest === undefined ? {} : { tokenRequest: options.tokenRequest }),
+      ...(options.checkGrant === undefined ? {} : { checkGrant: options.checkGrant }),
       profiles: this.#profiles,
       env,
       send,

@@ -93,6 +93,8 @@ interface Server {
 export interface AuthorizationServersOptions {
   readonly registrations: readonly AuthorizationServerRegistration[];
   readonly profiles: ReadonlyMap<number, ProfileAtClient>;
+  readonly tokenRequest?: Partial<TokenRequest>;
+  readonly checkGrant?: (response: TokenResponse) => void;
   readonly env: Env;
   send(request: Request): Promise<Response>;
   observe(request: Request, options: { readonly signal: AbortSignal }): AsyncIterable<Response>;
@@ -161,13 +163,14 @@ export class AuthorizationServers {
     // Whole seconds, as the AS counts them: better a little early than too late.
     const requestedAt = Math.floor(this.#options.env.epoch());
     const { clientSecret } = server.registration;
-    const payload = encodeTokenRequest({ ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
+    const payload = encodeTokenRequest({ ...this.#options.tokenRequest, ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
     // A code is good for one request: a second one would end what the first has brought.
     const answer = await this.#post(server, server.uri, payload, request.code === undefined);
     const response = decodeTokenResponse(answer.payload);
     if (response.tokenType !== undefined && response.tokenType !== TokenType.PoP) {
       throw new AceError('ERR_ACE_TOKEN_TYPE', `expected a proof-of-possession token, got token_type ${response.tokenType}`, { responseCode: answer.code });
     }
+    this.#options.checkGrant?.(response);
     const lifetime = response.expiresIn ?? server.registration.tokenLifetime;
     // RFC 9200, Section 5.10.4: such a token must not be used.
     if (lifetime === undefined) throw new AceError('ERR_ACE_EXPIRY', 'token response: expected expires_in, got none', { responseCode: answer.code });

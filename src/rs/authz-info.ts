@@ -1,6 +1,7 @@
 import { type Acceptance, AceError, decodeExiCti, errorResponse, type ProfileAtRs, scopeText, type TokenUpload } from '../ace/index.ts';
 import { Code, findOption, formatCode, Method, OptionNumber, type RateLimit, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
+import type { ClaimsSet } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Emit, RefusalReason } from './events.ts';
@@ -8,7 +9,7 @@ import type { ExiCounters } from './exi.ts';
 import type { Introspections } from './introspection.ts';
 import { type RevocationsAtRs, revokedError } from './revocation.ts';
 import { type CheckedToken, checkClaims, type OpenToken, openToken, type TokenCheckOptions } from './token-check.ts';
-import type { AccessToken, TokenTable } from './token-table.ts';
+import type { AccessToken, KeptClaims, TokenTable } from './token-table.ts';
 
 /** A profile at work, under its number. */
 export interface ProfileInUse {
@@ -150,6 +151,7 @@ export class AuthzInfo {
       profile: profile.id,
       issuer,
       scope: checked.scope,
+      claims: kept(claims),
       permissions: checked.permissions,
       expiresAt: claims.exp ?? Number.POSITIVE_INFINITY,
       ...(endsAt === undefined || claims.cti === undefined ? {} : { endsAt, ...sequenceOf(claims.cti) }),
@@ -210,6 +212,10 @@ export class AuthzInfo {
   #refused(peer: string, reason: string, detail: string, code: number): void {
     this.#options.emit({ type: 'token-refused', reason, detail, code: formatCode(code), peer });
   }
+}
+
+function kept({ sub, aud, unknown }: ClaimsSet): KeptClaims {
+  return { ...(sub === undefined ? {} : { sub }), ...(aud === undefined ? {} : { aud }), ...(unknown === undefined ? {} : { unknown }) };
 }
 
 function sequenceOf(cti: Uint8Array): { readonly sequence?: number } {

@@ -1,4 +1,4 @@
-import { type Profile, parseScope, type ScopeTable } from '../ace/index.ts';
+import { type Profile, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
 import {
   codeName,
   type EchoLayer,
@@ -11,6 +11,7 @@ import {
   RateLimit,
   type Resource,
   type ResourceHandle,
+  type ResourceRequest,
   Router,
   requestPath,
   type TransmissionParameters,
@@ -31,8 +32,8 @@ import { type IntrospectionOptions, Introspections } from './introspection.ts';
 import { pathForm, RefusalHints } from './refusal-hints.ts';
 import { type RevocationOptions, RevocationsAtRs } from './revocation.ts';
 import { Targets } from './targets.ts';
-import { type IssuerRegistration, issuerName } from './token-check.ts';
-import { type Binding, type Revived, type StoredToken, TokenTable } from './token-table.ts';
+import { type IssuerRegistration, issuerName, type TokenDemand } from './token-check.ts';
+import { type Binding, type KeptClaims, type Revived, type StoredToken, TokenTable } from './token-table.ts';
 
 /** A resource server that was configured or used wrongly. Codes: `ERR_RS_*`. */
 export class ResourceServerError extends ProtocolError {}
@@ -71,6 +72,8 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly protectDiscovery?: boolean;
   /** Demand tokens that were requested after a hint of this RS (RFC 9200, Section 5.3.1): for an RS whose clock may be wrong. */
   readonly cnonce?: boolean;
+  /** What a deployment demands of a token beyond RFC 9200: it throws `AceError` with the response code for claims that are not enough. */
+  readonly demand?: TokenDemand;
   readonly limits?: ResourceServerLimits;
   readonly env?: Env;
   readonly emit?: (event: ResourceServerEvent) => void;
@@ -87,6 +90,17 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly introspection?: IntrospectionOptions;
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
+}
+
+/** What the token says that a request came with. */
+export interface Authorization {
+  /** The name of the issuer. */
+  readonly issuer: string;
+  readonly scope: Scope;
+  /** Whom it is about, and what the issuer added to it. */
+  readonly claims: KeptClaims;
+  /** Seconds since 1970; infinite for a token that has `exi` only. */
+  readonly expiresAt: number;
 }
 
 const wellKnownCore = '/.well-known/core';
@@ -173,6 +187,7 @@ export class ResourceServer {
         aif,
         leeway,
         nonces,
+        demand: options.demand,
       },
       tokens: this.#tokens,
       exi: this.#exi,
@@ -204,6 +219,12 @@ export class ResourceServer {
    */
   resource(path: string, resource: Resource): ResourceHandle {
     return this.#router.resource(path, resource);
+  }
+
+  /** What a resource function may know of whoever asks. `undefined`: the resource is public, or the token has ended since. */
+  authorizationOf({ association }: Pick<ResourceRequest, 'association'>): Authorization | undefined {
+    const token = association === undefined ? undefined : this.#tokens.tokenOf(association);
+    return token === undefined ? undefined : { issuer: token.issuer, scope: token.scope, claims: token.claims, expiresAt: token.expiresAt };
   }
 
   /** Take up the tokens that an earlier run left in the store. `listen` does it when it was not done. */
@@ -346,7 +367,7 @@ export class ResourceServer {
 
   /** A stored token, if this configuration still takes it. */
   async #revive(stored: StoredToken): Promise<Revived | undefined> {
-    const { credential, profile, issuer, scope, expiresAt, hashes, saved } = stored;
+    const { credential, profile, issuer, scope, claims, expiresAt, hashes, saved } = stored;
     if (this.#revocations.isRevoked(stored)) return undefined;
     if (timeOf({ exp: expiresAt }, this.#env.epoch(), this.#options) === 'expired') return undefined;
     const rs = this.#profiles.find(({ id }) => id === profile)?.rs;
@@ -357,7 +378,7 @@ export class ResourceServer {
     try {
       const permissions = parseScope(scope, this.#options.scopes);
       const association = await rs.restore(credential, saved);
-      return { association, token: { profile, issuer, scope, permissions, expiresAt, hashes, saved } };
+      return { association, token: { profile, issuer, scope, claims, permissions, expiresAt, hashes, saved } };
     } catch (error) {
       this.#fault(error);
       this.#emit({ type: 'token-ended', reason: 'unusable', credential });

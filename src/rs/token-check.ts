@@ -18,6 +18,9 @@ export interface IssuerRegistration {
   })[];
 }
 
+/** Throws `AceError` with the response code for claims that are not enough. */
+export type TokenDemand = (claims: ClaimsSet, issuer: string) => void;
+
 export interface TokenCheckOptions {
   readonly issuers: readonly IssuerRegistration[];
   readonly audiences: ReadonlySet<string>;
@@ -28,6 +31,8 @@ export interface TokenCheckOptions {
   readonly leeway: number;
   /** Present: a token needs a fresh cnonce (RFC 9200, Section 5.3.1). */
   readonly nonces: ClientNonces | undefined;
+  /** What a deployment demands beyond RFC 9200. */
+  readonly demand: TokenDemand | undefined;
 }
 
 export interface OpenToken {
@@ -82,6 +87,7 @@ export function checkClaims({ claims, issuer }: OpenToken, epoch: number, option
   if (options.nonces !== undefined && (claims.cnonce === undefined || !options.nonces.isFresh(claims.cnonce))) {
     throw refuse('ERR_RS_CNONCE', Code.Unauthorized, 'expected a fresh cnonce');
   }
+  options.demand?.(claims, issuer);
   return { claims, issuer, scope, permissions };
 }
 

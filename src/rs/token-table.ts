@@ -2,6 +2,7 @@ import { Expiry, type Permissions, type Scope } from '../ace/index.ts';
 import { Code, type SecurityAssociation } from '../coap/index.ts';
 import { utf8 } from '../core/bytes.ts';
 import { decode, encode } from '../core/cbor.ts';
+import { type ClaimsSet, decodeClaims, encodeClaims } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import type { Store } from '../store/index.ts';
 import type { TokenEnd } from './events.ts';
@@ -9,11 +10,15 @@ import { leastWait } from './exi.ts';
 import type { LastingReply } from './lasting-reply.ts';
 import { WriteBehind } from './write-behind.ts';
 
+/** Claims that say who a token is about, for the resources. */
+export type KeptClaims = Pick<ClaimsSet, 'sub' | 'aud' | 'unknown'>;
+
 /** What an RS keeps of an access token: its authorization information, never its bytes. */
 export interface AccessToken {
   readonly profile: number;
   readonly issuer: string;
   readonly scope: Scope;
+  readonly claims: KeptClaims;
   readonly permissions: Permissions;
   /** Seconds since 1970; infinite for a token that has `exi` only. */
   readonly expiresAt: number;
@@ -45,6 +50,7 @@ export interface StoredToken {
   readonly profile: number;
   readonly issuer: string;
   readonly scope: Scope;
+  readonly claims: KeptClaims;
   readonly expiresAt: number;
   readonly hashes: readonly string[];
   readonly saved: Uint8Array;
@@ -70,6 +76,7 @@ export interface TokenTableOptions {
 }
 
 const folder = 'rs/token/';
+const version = 3;
 
 /** The store takes keys of 1,000 bytes. */
 const longestCredential = 900;
@@ -129,6 +136,12 @@ export class TokenTable {
     }
     binding.usedAt = this.#options.env.now();
     return binding;
+  }
+
+  /** The token that counts for an association. */
+  tokenOf({ credential }: SecurityAssociation): AccessToken | undefined {
+    const binding = credential === undefined ? undefined : this.#bindings.get(credential);
+    return binding !== undefined && this.isValid(binding.token) ? binding.token : undefined;
   }
 
   isValid(token: AccessToken): boolean {
@@ -278,19 +291,20 @@ function isStorable(token: AccessToken): token is AccessToken & { readonly saved
 }
 
 function encodeStored(token: AccessToken): Uint8Array {
-  return encode([2, token.profile, token.issuer, token.scope, token.expiresAt, token.hashes, token.saved]);
+  return encode([version, token.profile, token.issuer, token.scope, token.expiresAt, token.hashes, token.saved, encodeClaims(token.claims)]);
 }
 
 function decodeStored(credential: string, bytes: Uint8Array): StoredToken | undefined {
   try {
     const value = decode(bytes);
     if (!Array.isArray(value)) return undefined;
-    const [version, profile, issuer, scope, expiresAt, hashes, saved] = value as readonly unknown[];
-    if (version !== 2 || typeof profile !== 'number' || typeof issuer !== 'string' || typeof expiresAt !== 'number' || !(saved instanceof Uint8Array))
+    const [made, profile, issuer, scope, expiresAt, hashes, saved, claims] = value as readonly unknown[];
+    if (made !== version || typeof profile !== 'number' || typeof issuer !== 'string' || typeof expiresAt !== 'number' || !(saved instanceof Uint8Array))
       return undefined;
     if (typeof scope !== 'string' && !(scope instanceof Uint8Array)) return undefined;
     if (!Array.isArray(hashes) || !hashes.every((hash) => typeof hash === 'string')) return undefined;
-    return { credential, profile, issuer, scope, expiresAt, hashes, saved };
+    if (!(claims instanceof Uint8Array)) return undefined;
+    return { credential, profile, issuer, scope, claims: decodeClaims(claims), expiresAt, hashes, saved };
   } catch {
     return undefined;
   }

@@ -20,6 +20,7 @@ import { TokenMint } from '../../src/as/token/access-token.ts';
 import { IntrospectionEndpoint } from '../../src/as/token/introspection-endpoint.ts';
 import { TokenEndpoint } from '../../src/as/token/token-endpoint.ts';
 import { TokenRecords } from '../../src/as/token/token-records.ts';
+import type { TokenRules } from '../../src/as/token/token-rules.ts';
 import { Revocations } from '../../src/as/trl/revocations.ts';
 import { Code, formatCode, OptionNumber, type Response, type SecurityAssociation, uintOf } from '../../src/coap/index.ts';
 import { fromHex } from '../../src/core/bytes.ts';
@@ -96,6 +97,7 @@ export interface BenchOptions {
   readonly profiles?: readonly Profile[];
   readonly grantTypes?: readonly GrantTypeName[];
   readonly refreshTokens?: RefreshTokenOptions;
+  readonly tokenRules?: TokenRules;
 }
 
 /** The endpoints of an AS without an engine: what a test calls and what it looks at. */
@@ -145,6 +147,7 @@ export class Workbench {
       mint: new TokenMint({ store: this.store, env: this.clock, ...(options.issuer === undefined ? {} : { issuer: options.issuer }) }),
       records: this.records,
       env: this.clock,
+      rules: options.tokenRules ?? {},
       tokensPerClient: options.tokensPerClient ?? 100,
       emit,
     });

@@ -26,6 +26,8 @@ export interface Authorization {
   readonly scope: Scope;
   /** Seconds; absent: what is registered for the RS. */
   readonly lifetime?: number;
+  /** The resource owner who granted it by a password. */
+  readonly username?: string;
   /** A refresh token was shown: for which RS and profile it is good, and the key that tokens are bound to again. */
   readonly bound?: { readonly resourceServer: string; readonly profile: number; readonly key: Confirmation };
   /** Seconds since 1970: until then there may be more tokens for the key. Absent: until the token ends. */
@@ -125,6 +127,7 @@ export class AuthorizationGrants {
       audience,
       scope,
       ...(lifetime === undefined ? {} : { lifetime }),
+      ...(username === undefined ? {} : { username }),
     };
   }
 
@@ -205,6 +208,7 @@ export class AuthorizationGrants {
     return {
       audience,
       ...permitted,
+      ...(username === undefined ? {} : { username }),
       bound: { resourceServer, profile, key: next.key },
       keyUntil: this.#refreshTokens.expiry({ endsAt }),
       conclude: (issued) => ({ changes: [next.change, tokenOf(found.name, issued)], refreshToken: next.token }),

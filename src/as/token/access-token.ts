@@ -6,6 +6,7 @@ import type { Store } from '../../store/index.ts';
 import { AuthorizationServerError } from '../error.ts';
 import type { RegisteredResourceServer } from '../registry/registry.ts';
 import { currentKey } from './token-keys.ts';
+import type { AddedClaims } from './token-rules.ts';
 
 /** What goes into a token. */
 export interface TokenContent {
@@ -15,6 +16,7 @@ export interface TokenContent {
   readonly cnf: Confirmation;
   readonly confidential: boolean;
   readonly cnonce?: Uint8Array;
+  readonly added?: AddedClaims;
   /** Seconds. */
   readonly lifetime: number;
   /** Seconds since 1970, whole. */
@@ -34,13 +36,14 @@ export class TokenMint {
   }
 
   /**
-   * Claims are kept to what the RS needs: no iat, and iss only for an RS that is registered to want it, because the key that protects a token names its issuer.
+   * Claims are kept to what the RS needs: no iat unless it is added, and iss only for an RS that is registered to want it, because the key that protects a token names its issuer.
    *
    * @throws {AuthorizationServerError} `ERR_AS_EXI` when the sequence numbers of an RS are used up; a `StoreError` when none can be had
    */
   async mint(content: TokenContent): Promise<Uint8Array> {
     const { resourceServer, cnonce } = content;
     const claims: ClaimsSet = {
+      ...content.added,
       ...(resourceServer.iss && this.#issuer !== undefined ? { iss: this.#issuer } : {}),
       aud: content.audience,
       ...(resourceServer.exi

@@ -27,6 +27,7 @@ import { refuse } from '../refusal.ts';
 import type { Client, RegisteredResourceServer, Registry } from '../registry/registry.ts';
 import type { TokenMint } from './access-token.ts';
 import type { TokenRecords } from './token-records.ts';
+import type { TokenGrant, TokenRules } from './token-rules.ts';
 
 export interface TokenEndpointOptions {
   readonly registry: Registry;
@@ -37,6 +38,7 @@ export interface TokenEndpointOptions {
   readonly records: TokenRecords;
   readonly env: Env;
   readonly tokensPerClient: number;
+  readonly rules: TokenRules;
   readonly emit: Emit;
 }
 
@@ -89,8 +91,9 @@ export class TokenEndpoint {
   }
 
   async #grant(client: Client, asked: TokenRequest): Promise<Response> {
-    const { records, grants, env, mint, emit } = this.#options;
+    const { records, grants, env, mint, rules, emit } = this.#options;
     await this.#authenticate(client, asked);
+    rules.checkRequest?.(asked);
     const update = checkReqCnf(asked.reqCnf);
     if (records.count(client.id) >= this.#options.tokensPerClient) {
       throw new AceError('ERR_AS_LIMIT', 'the client has too many living tokens', { responseCode: Code.TooManyRequests, retryAfter: 60 });
@@ -100,13 +103,14 @@ export class TokenEndpoint {
       const authorization = await grants.authorize(client, asked, update);
       const granted = await this.#settle(client, asked, authorization);
       const { resourceServer, audience, scope, lifetime, profile } = granted;
+      const added = await rules.claims?.(grantOf(client, granted, authorization));
       const issuedAt = Math.floor(env.epoch());
       const expiresAt = issuedAt + lifetime;
       const binding = await this.#bind(client, asked, granted, authorization, expiresAt);
       const { cnf } = binding.claims;
       const { confidential } = binding;
       const cnonce = asked.cnonce === undefined ? {} : { cnonce: asked.cnonce };
-      const token = await mint.mint({ resourceServer, audience, scope, cnf, confidential, ...cnonce, lifetime, issuedAt });
+      const token = await mint.mint({ resourceServer, audience, scope, cnf, confidential, ...cnonce, ...(added && { added }), lifetime, issuedAt });
       const hash = tokenHashText(token);
       const answer = binding.response(token);
       const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
@@ -114,7 +118,7 @@ export class TokenEndpoint {
       // Somebody else has got ahead: what was read is not so any more.
       if (!(await records.add(token, record, [...binding.changes, ...changes]))) continue;
       emit(issued(client, asked, granted, update, hash));
-      return created(asked, granted, { accessToken: token, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) });
+      return created(asked, granted, { accessToken: token, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) }, rules);
     }
   }
 
@@ -163,6 +167,10 @@ export class TokenEndpoint {
   }
 }
 
+function grantOf(client: Client, { resourceServer, audience, scope }: Granted, { username }: Authorization): TokenGrant {
+  return { client: client.id, resourceServer: resourceServer.id, audience, scope, ...(username === undefined ? {} : { username }) };
+}
+
 function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: { rawPublicKey, derivationKey } }: Granted): RegisteredKeys {
   return {
     ...(channel.profile === profile ? { clientCredentials: channel.credentials } : {}),
@@ -195,12 +203,19 @@ function sameScope(a: Scope, b: Scope | undefined): boolean {
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.2 */
-function created(asked: TokenRequest, granted: Granted, given: Pick<TokenResponse, 'accessToken' | 'refreshToken' | 'cnf' | 'rsCnf'>): Response {
+function created(
+  asked: TokenRequest,
+  granted: Granted,
+  given: Pick<TokenResponse, 'accessToken' | 'refreshToken' | 'cnf' | 'rsCnf'>,
+  { nameProfile = false, nameServerKey = false }: TokenRules,
+): Response {
+  const { rawPublicKey } = granted.resourceServer;
   const response: TokenResponse = {
     expiresIn: granted.lifetime,
     // RFC 6749, Section 5.1: scope is left out only when it is what the client asked for.
     ...(sameScope(granted.scope, asked.scope) ? {} : { scope: granted.scope }),
-    ...(asked.aceProfile === null ? { aceProfile: granted.profile } : {}),
+    ...(nameProfile || asked.aceProfile === null ? { aceProfile: granted.profile } : {}),
+    ...(nameServerKey && rawPublicKey !== undefined ? { rsCnf: { coseKey: rawPublicKey } } : {}),
     ...given,
   };
   const options = [uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor)];

@@ -470,3 +470,18 @@ test('a token, its key and its record become durable in one batch, and again wit
   assert.equal(bench.records.size, 1);
   bench.close();
 });
+
+test('RFC 9201 3.2: rs_cnf stands in each response for an RS with a public key where a deployment says so', async () => {
+  // The generator of P-256.
+  const x = fromHex('6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296');
+  const y = fromHex('4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5');
+  const rawPublicKey = { kty: 2, crv: 1, x, y };
+  const resourceServers = [{ ...rs1, rawPublicKey }, rs2];
+  for (const nameServerKey of [false, true]) {
+    const bench = new Workbench({ resourceServers, tokenRules: { nameServerKey } });
+    const { response } = await bench.granted(c1, { audience: 'rs1', scope: 'r_temp' });
+    assert.deepEqual(response.rsCnf?.coseKey?.x, nameServerKey ? rawPublicKey.x : undefined);
+    assert.equal((await bench.granted(c1, { audience: 'rs2' })).response.rsCnf, undefined, 'it has none');
+    bench.close();
+  }
+});
