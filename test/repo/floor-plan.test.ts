@@ -27,6 +27,23 @@ const rooms: Readonly<Record<string, Room>> = {
   'src/rs': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/oscore': { imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/dtls': { imports: ['src/core', 'src/coap', 'src/dtls', 'src/ace'], types: ['src/store'], packages: [] },
+  'profiles/seal': {
+    imports: [
+      'src/core',
+      'src/coap',
+      'src/oscore',
+      'src/dtls',
+      'src/transport',
+      'src/store',
+      'src/ace',
+      'src/as',
+      'src/client',
+      'src/rs',
+      'src/operate',
+      'profiles/*',
+    ],
+    packages: [/^node:/],
+  },
   'src/operate': { imports: ['src/core', 'src/store'], types: ['src/as', 'src/rs'], packages: [/^node:/, 'pino', 'prom-client', 'valibot', 'yaml'] },
   'src/adapters/node-coap': {
     imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace', 'src/rs', 'src/transport', 'profiles/oscore'],

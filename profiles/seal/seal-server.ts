@@ -1,0 +1,99 @@
+import { AceError, type Profile, type Scope, type ScopeTable } from '../../src/ace/index.ts';
+import { Code, type Endpoint, type Resource, type ResourceHandle, type ResourceRequest, type Transports } from '../../src/coap/index.ts';
+import type { ClaimsSet } from '../../src/core/cwt.ts';
+import { type IssuerRegistration, ResourceServer, type ResourceServerOptions } from '../../src/rs/index.ts';
+import type { SealService } from './service.ts';
+import { readValClaims } from './val-claims.ts';
+
+export interface SealServerOptions extends Omit<ResourceServerOptions, 'issuers' | 'demand' | 'aif'> {
+  /** The SIM-S of the VAL system, the only issuer of tokens for this server. */
+  readonly simS: IssuerRegistration;
+  /** VAL system ID: tokens of another system are refused. */
+  readonly valSystem: string;
+  readonly profiles: readonly Profile[];
+  readonly services?: readonly SealService[];
+}
+
+/** Who asks, as the SIM-S vouches for it. */
+export interface Caller {
+  readonly subject?: string;
+  readonly valUserId?: string;
+  readonly valUeId?: string;
+  readonly valServiceIds: readonly string[];
+  readonly scope: Scope;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+}
+
+/**
+ * A SEAL server: a resource server of ACE-OAuth narrowed to TS 33.434, Annex B.
+ *
+ * ```ts
+ * const server = new SealServer({ audience: 'lm', simS, valSystem: 'val.example', scopes, store, profiles: [oscoreProfile] });
+ * server.resource('/positions', { get: (request) => positionsOf(server.callerOf(request)) });
+ * await server.listen(await udp({ port: 5683 }));
+ * ```
+ */
+export class SealServer {
+  readonly #services: readonly SealService[];
+  readonly #rs: ResourceServer;
+
+  /** @throws {ResourceServerError} `ERR_RS_CONFIG` */
+  constructor({ simS, valSystem, services = [], ...options }: SealServerOptions) {
+    this.#services = services;
+    const scopes: ScopeTable = Object.assign({}, options.scopes, ...services.map((service) => service.scopes));
+    this.#rs = new ResourceServer({ ...options, scopes, issuers: [simS], demand: (claims) => demand(claims, valSystem) });
+    for (const service of services) service.mount(this);
+  }
+
+  resource(path: string, resource: Resource): ResourceHandle {
+    return this.#rs.resource(path, resource);
+  }
+
+  /** `undefined`: the resource is public, or the token has ended since. */
+  callerOf(request: Pick<ResourceRequest, 'association'>): Caller | undefined {
+    const authorization = this.#rs.authorizationOf(request);
+    if (authorization === undefined) return undefined;
+    const { claims, scope, expiresAt } = authorization;
+    const { valUserId, valUeId, valServiceIds = [] } = readValClaims(claims);
+    return {
+      ...(claims.sub === undefined ? {} : { subject: claims.sub }),
+      ...(valUserId === undefined ? {} : { valUserId }),
+      ...(valUeId === undefined ? {} : { valUeId }),
+      valServiceIds,
+      scope,
+      expiresAt,
+    };
+  }
+
+  start(): Promise<void> {
+    return this.#rs.start();
+  }
+
+  listen(transport: Transports): Promise<Endpoint> {
+    return this.#rs.listen(transport);
+  }
+
+  drain(milliseconds: number): Promise<boolean> {
+    return this.#rs.drain(milliseconds);
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return this.#rs.stats();
+  }
+
+  async close(): Promise<void> {
+    await this.#rs.close();
+    await Promise.all(this.#services.map((service) => service.close?.()));
+  }
+}
+
+/** TS 33.434, B.3.6.2: exp, scope and cnf are there; RFC 9200 leaves exp to exi. */
+function demand(claims: ClaimsSet, valSystem: string): void {
+  for (const name of ['exp', 'scope', 'cnf'] as const) {
+    if (claims[name] === undefined) throw new AceError('ERR_SEAL_CLAIM', `expected the claim ${name}, got none`, { responseCode: Code.BadRequest });
+  }
+  if (readValClaims(claims).valSystemId !== valSystem) {
+    throw new AceError('ERR_SEAL_SYSTEM', 'expected a token of this VAL system, got one of another', { responseCode: Code.Unauthorized });
+  }
+}
