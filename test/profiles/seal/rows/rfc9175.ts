@@ -1,0 +1,2 @@
+import type { Rows } from './lab.ts';
+export const rows: Rows = {};
