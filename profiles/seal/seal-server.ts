@@ -42,7 +42,8 @@ export class SealServer {
   constructor({ simS, valSystem, services = [], ...options }: SealServerOptions) {
     this.#services = services;
     const scopes: ScopeTable = Object.assign({}, options.scopes, ...services.map((service) => service.scopes));
-    this.#rs = new ResourceServer({ ...options, scopes, issuers: [simS], demand: (claims) => demand(claims, valSystem) });
+    const open = [...(options.public ?? []), ...services.flatMap((service) => service.public ?? [])];
+    this.#rs = new ResourceServer({ ...options, scopes, public: open, issuers: [simS], demand: (claims) => demand(claims, valSystem) });
     for (const service of services) service.mount(this);
   }
 
