@@ -43,7 +43,8 @@ export class SealServer {
   constructor({ simS, valSystem, services = [], ...options }: SealServerOptions) {
     this.#services = services;
     const scopes: ScopeTable = Object.assign({}, options.scopes, ...services.map((service) => service.scopes));
-    this.#rs = new ResourceServer({ ...options, scopes, issuers: [simS], demand: (claims) => demand(claims, valSystem) });
+    const anyScope = services.flatMap((service) => service.anyScope ?? []);
+    this.#rs = new ResourceServer({ ...options, scopes, anyScope, issuers: [simS], demand: (claims) => demand(claims, valSystem) });
     for (const service of services) service.mount(this);
   }
 

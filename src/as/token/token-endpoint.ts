@@ -116,7 +116,7 @@ export class TokenEndpoint {
       const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
       const record = { client: client.id, resourceServer: resourceServer.id, expiresAt };
       // Somebody else has got ahead: what was read is not so any more.
-      if (!(await records.add(token, record, [...binding.changes, ...changes]))) continue;
+      if (!(await records.add(hash, record, [...binding.changes, ...changes]))) continue;
       emit(issued(client, asked, granted, update, hash));
       return created(asked, granted, { accessToken: token, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) }, rules);
     }
