@@ -42,8 +42,15 @@ export class SealServer {
   constructor({ simS, valSystem, services = [], ...options }: SealServerOptions) {
     this.#services = services;
     const scopes: ScopeTable = Object.assign({}, options.scopes, ...services.map((service) => service.scopes));
-    const anyScope = services.flatMap((service) => service.anyScope ?? []);
-    this.#rs = new ResourceServer({ ...options, scopes, anyScope, issuers: [simS], demand: (claims) => demand(claims, valSystem) });
+    const own = (paths: 'public' | 'anyScope'): readonly string[] => services.flatMap((service) => service[paths] ?? []);
+    this.#rs = new ResourceServer({
+      ...options,
+      scopes,
+      public: [...(options.public ?? []), ...own('public')],
+      anyScope: [...(options.anyScope ?? []), ...own('anyScope')],
+      issuers: [simS],
+      demand: (claims) => demand(claims, valSystem),
+    });
     for (const service of services) service.mount(this);
   }
 

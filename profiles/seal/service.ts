@@ -6,6 +6,8 @@ export interface SealService {
   readonly scopes: ScopeTable;
   /** Paths where the service itself says what the scope of a token covers, because its refusals have a form of their own. */
   readonly anyScope?: readonly string[];
+  /** Paths that go by another proof than an access token, which the service asks for itself. */
+  readonly public?: readonly string[];
   /** Put the resources on a server. */
   mount(server: SealServer): void;
   close?(): Promise<void>;

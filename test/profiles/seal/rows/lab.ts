@@ -59,6 +59,13 @@ export interface LabOptions {
   readonly claims?: AddedClaims;
 }
 
+interface PlainRequest {
+  readonly payload?: Uint8Array;
+  readonly contentFormat?: number;
+  /** The SEAL server when absent. */
+  readonly to?: string;
+}
+
 const defaultClients: readonly LabClient[] = [{ id: 'ue1', valUserId: 'anna@val.example', valUeId: 'ue1', valServiceIds: ['v2x'] }];
 const noteScopes: ScopeTable = { 'note:read': { '/note': ['GET'] }, 'note:write': { '/note': ['PUT'] } };
 
@@ -81,6 +88,7 @@ export class Lab {
   server!: SealServer;
   readonly #simCs: (AceClient | undefined)[] = [];
   readonly #strangers: Endpoint[] = [];
+  readonly #introspectors: AceClient[] = [];
   #scopes: ScopeTable = {};
   #runs = 0;
 
@@ -198,6 +206,18 @@ export class Lab {
     await this.startServer();
   }
 
+  /** Stop a SIM-C and start it with what its store has. */
+  async restartSimC(index = 0): Promise<void> {
+    await this.#simCs[index]?.close();
+    this.#simCs[index] = this.#newSimC(index);
+  }
+
+  /** Stop the SIM-S and start it with what its store has. */
+  async restartSimS(): Promise<void> {
+    await this.finish(this.simS.close());
+    await this.startSimS();
+  }
+
   #newSimC(index: number): AceClient {
     const { env, transport, profiles } = this.#party('10.0.0.3', 40_000 + 2 * this.#runs, `SIM-C ${++this.#runs}`);
     return new AceClient({
@@ -209,6 +229,15 @@ export class Lab {
       emit: (event) => this.clientEvents.push(event),
       ...this.options.simC,
     });
+  }
+
+  /** Who asks the SIM-S what the SEAL server may ask, over OSCORE. */
+  introspector(): AceClient {
+    const { env, transport, profiles } = this.#party('10.0.0.2', 6000, `introspector ${++this.#runs}`);
+    const credentials = { masterSecret: secret(0x60), senderId: Uint8Array.of(0xe1), recipientId: Uint8Array.of(0xe0) };
+    const client = new AceClient({ transport, store: memoryStore(), profiles, env, authorizationServers: [{ uri: this.simSUri, credentials }] });
+    this.#introspectors.push(client);
+    return client;
   }
 
   #party(
@@ -225,7 +254,7 @@ export class Lab {
 
   /** The pre-shared secrets of a SIM-C and the SIM-S (TS 33.434, B.3.1), from one side. */
   #channel(index: number, side: 'SIM-S' | 'SIM-C'): unknown {
-    if (this.profile === 'dtls') return { psk: { identity: utf8(this.clients[index]!.id), key: secret(index) } };
+    if (this.profile === 'dtls') return { psk: { identity: Uint8Array.of(0x80 + index), key: secret(index) } };
     const [atSimS, atSimC] = [Uint8Array.of(0x80 + index), Uint8Array.of(index)];
     const [senderId, recipientId] = side === 'SIM-S' ? [atSimS, atSimC] : [atSimC, atSimS];
     return { masterSecret: secret(index), senderId, recipientId };
@@ -266,29 +295,31 @@ export class Lab {
 
   /** POST a token to authz-info of the SEAL server as the OSCORE profile does it; the code of the answer. */
   async upload(token: Uint8Array): Promise<string> {
-    const nonce = new Uint8Array(8).fill(5);
+    return formatCode((await this.finish(this.uploadFrom(this.stranger(), token))).code);
+  }
+
+  uploadFrom(endpoint: Endpoint, token: Uint8Array): Promise<Response> {
     const payload = encode(
       new Map<number, Uint8Array>([
         [1, token],
-        [40, nonce],
+        [40, new Uint8Array(8).fill(5)],
         [43, Uint8Array.of(0xaa)],
       ]),
     );
-    const response = await this.plain('POST', '/authz-info', { payload, contentFormat: ContentFormat.AceCbor });
-    return formatCode(response.code);
+    return this.#send(endpoint, 'POST', '/authz-info', { payload, contentFormat: ContentFormat.AceCbor });
   }
 
   /** A request that nothing protects, from an address of its own. */
-  plain(
-    method: keyof typeof Method,
-    path: string,
-    { payload = emptyBytes, contentFormat, to = serverAddress }: { readonly payload?: Uint8Array; readonly contentFormat?: number; readonly to?: string } = {},
-  ): Promise<Response> {
-    const stranger = this.stranger();
+  plain(method: keyof typeof Method, path: string, init: PlainRequest = {}): Promise<Response> {
+    return this.finish(this.#send(this.stranger(), method, path, init));
+  }
+
+  #send(endpoint: Endpoint, method: keyof typeof Method, path: string, init: PlainRequest): Promise<Response> {
+    const { payload = emptyBytes, contentFormat, to = serverAddress } = init;
     const [address, port] = to.split(':');
     const options = pathOptions(path.split('/').slice(1));
     if (contentFormat !== undefined) options.push(uintOption(OptionNumber.ContentFormat, contentFormat));
-    return this.finish(stranger.request({ code: Method[method], options: sortOptions(options), payload, peer: this.simulator.peer(address!, Number(port)) }));
+    return endpoint.request({ code: Method[method], options: sortOptions(options), payload, peer: this.simulator.peer(address!, Number(port)) });
   }
 
   /** A CoAP endpoint at an address that nobody knows. */
@@ -312,7 +343,7 @@ export class Lab {
 
   async close(): Promise<void> {
     for (const stranger of this.#strangers) await stranger.close();
-    for (const simC of this.#simCs) await simC?.close();
+    for (const client of [...this.#simCs, ...this.#introspectors]) await client?.close();
     await this.server.close();
     await this.simS.close();
   }
