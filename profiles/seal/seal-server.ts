@@ -37,6 +37,7 @@ export interface Caller {
 export class SealServer {
   readonly #services: readonly SealService[];
   readonly #rs: ResourceServer;
+  #started: Promise<void> | undefined;
 
   /** @throws {ResourceServerError} `ERR_RS_CONFIG` */
   constructor({ simS, valSystem, services = [], ...options }: SealServerOptions) {
@@ -74,11 +75,14 @@ export class SealServer {
     };
   }
 
+  /** Take up what an earlier run left in the store. `listen` does it when it was not done. */
   start(): Promise<void> {
-    return this.#rs.start();
+    this.#started ??= this.#start();
+    return this.#started;
   }
 
-  listen(transport: Transports): Promise<Endpoint> {
+  async listen(transport: Transports): Promise<Endpoint> {
+    await this.start();
     return this.#rs.listen(transport);
   }
 
@@ -93,6 +97,11 @@ export class SealServer {
   async close(): Promise<void> {
     await this.#rs.close();
     await Promise.all(this.#services.map((service) => service.close?.()));
+  }
+
+  async #start(): Promise<void> {
+    await this.#rs.start();
+    await Promise.all(this.#services.map((service) => service.start?.()));
   }
 }
 
