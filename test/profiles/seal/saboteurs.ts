@@ -36,6 +36,46 @@ export const saboteurs: readonly Saboteur[] = [
     file: 'src/oscore/derive.js',
     replace: ['return encode([id, idContext ?? null, aead, type, length])', 'return encode([id, idContext ?? null, aead, type])'],
   },
+  { row: 'R-014', alsoFails: ['R-064'], file: 'profiles/seal/key-management/service.js', replace: ["[path]: ['FETCH', 'POST']", "[path]: ['FETCH']"] },
+  {
+    row: 'R-060',
+    file: 'profiles/seal/key-management/request-check.js',
+    replace: ["return refusal(ErrorCode.Rejected, 'token', 'expected a valid token, got none')", 'return undefined'],
+  },
+  {
+    row: 'R-061',
+    alsoFails: ['R-014', 'R-060'],
+    file: 'profiles/seal/seal-server.js',
+    replace: ['new ResourceServer({', "new ResourceServer({ public: ['/km'],"],
+  },
+  {
+    row: 'R-065',
+    alsoFails: ['R-016', 'R-073'],
+    file: 'src/client/errand.js',
+    replace: ['init: formatsOnly(init) }).options, payload: emptyBytes', 'init: formatsOnly(init) }).options, payload: requestOf(errand).payload'],
+  },
+  {
+    row: 'R-067',
+    alsoFails: ['R-064', 'R-070', 'R-076', 'R-077'],
+    file: 'profiles/seal/key-management/request-check.js',
+    replace: ['named.length > 1', 'named.length > 9'],
+  },
+  {
+    row: 'R-070',
+    file: 'profiles/seal/key-management/key-management-server.js',
+    replace: [
+      'checkRequest(request, checks, this.#env.epoch()) ?? checkRights(recordNameOf(request), caller)',
+      'checkRights(recordNameOf(request), caller) ?? checkRequest(request, checks, this.#env.epoch())',
+    ],
+  },
+  { row: 'R-075', file: 'profiles/seal/key-management/client.js', replace: ['if (message[name] === request[name])', "if (name !== 'serviceId')"] },
+  { row: 'R-075', file: 'profiles/seal/key-management/key-management-server.js', replace: ['readableIdentities(payload))', '{})'] },
+  {
+    row: 'R-076',
+    alsoFails: ['R-075'],
+    file: 'profiles/seal/key-management/message.js',
+    replace: ['if (errorCode !== undefined && payload !== undefined)', 'if (false)'],
+  },
   { row: 'R-201', file: 'src/coap/echo/value.js', replace: ['age < this.#window &&', ''] },
   {
     row: 'R-202',
