@@ -37,13 +37,21 @@ export interface Caller {
 export class SealServer {
   readonly #services: readonly SealService[];
   readonly #rs: ResourceServer;
+  #started: Promise<void> | undefined;
 
   /** @throws {ResourceServerError} `ERR_RS_CONFIG` */
   constructor({ simS, valSystem, services = [], ...options }: SealServerOptions) {
     this.#services = services;
     const scopes: ScopeTable = Object.assign({}, options.scopes, ...services.map((service) => service.scopes));
-    const open = [...(options.public ?? []), ...services.flatMap((service) => service.public ?? [])];
-    this.#rs = new ResourceServer({ ...options, scopes, public: open, issuers: [simS], demand: (claims) => demand(claims, valSystem) });
+    const own = (paths: 'public' | 'anyScope'): readonly string[] => services.flatMap((service) => service[paths] ?? []);
+    this.#rs = new ResourceServer({
+      ...options,
+      scopes,
+      public: [...(options.public ?? []), ...own('public')],
+      anyScope: [...(options.anyScope ?? []), ...own('anyScope')],
+      issuers: [simS],
+      demand: (claims) => demand(claims, valSystem),
+    });
     for (const service of services) service.mount(this);
   }
 
@@ -67,11 +75,14 @@ export class SealServer {
     };
   }
 
+  /** Take up what an earlier run left in the store. `listen` does it when it was not done. */
   start(): Promise<void> {
-    return this.#rs.start();
+    this.#started ??= this.#start();
+    return this.#started;
   }
 
-  listen(transport: Transports): Promise<Endpoint> {
+  async listen(transport: Transports): Promise<Endpoint> {
+    await this.start();
     return this.#rs.listen(transport);
   }
 
@@ -86,6 +97,11 @@ export class SealServer {
   async close(): Promise<void> {
     await this.#rs.close();
     await Promise.all(this.#services.map((service) => service.close?.()));
+  }
+
+  async #start(): Promise<void> {
+    await this.#rs.start();
+    await Promise.all(this.#services.map((service) => service.start?.()));
   }
 }
 

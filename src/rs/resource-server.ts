@@ -1,4 +1,4 @@
-import { type Profile, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
+import { type Experiment, type Profile, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
 import {
   codeName,
   type EchoLayer,
@@ -68,12 +68,16 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly aif?: boolean;
   /** Paths that need no token. */
   readonly public?: readonly string[];
+  /** Paths that every token of this RS opens: their resources decide by `authorizationOf` what its scope covers, and say no in their own words. */
+  readonly anyScope?: readonly string[];
   /** Ask for a token to read /.well-known/core too; without it, discovery is public. */
   readonly protectDiscovery?: boolean;
   /** Demand tokens that were requested after a hint of this RS (RFC 9200, Section 5.3.1): for an RS whose clock may be wrong. */
   readonly cnonce?: boolean;
   /** What a deployment demands of a token beyond RFC 9200: it throws `AceError` with the response code for claims that are not enough. */
   readonly demand?: TokenDemand;
+  /** `token-upload`: take tokens that issuers with credentials upload on behalf of clients. */
+  readonly experimental?: readonly Experiment[];
   readonly limits?: ResourceServerLimits;
   readonly env?: Env;
   readonly emit?: (event: ResourceServerEvent) => void;
@@ -203,7 +207,13 @@ export class ResourceServer {
     this.#fresh = options.freshness === undefined ? undefined : echo({ freshness: options.freshness }, env);
     this.#hints = new RefusalHints({ as: options.issuers[0]!.uri, audience: audiences[0], scopes, aif, nonces });
     const open = [...(options.public ?? []), ...(options.protectDiscovery === true ? [] : [wellKnownCore])];
-    this.#targets = new Targets({ public: new Set(open.map(pathForm)), authzInfo: pathForm(authzInfo) });
+    this.#targets = new Targets(
+      new Map([
+        ...(options.anyScope ?? []).map((path) => [pathForm(path), 'any-scope'] as const),
+        ...open.map((path) => [pathForm(path), 'public'] as const),
+        [pathForm(authzInfo), 'authz-info'] as const,
+      ]),
+    );
     this.#router = new Router({
       emit: (event) =>
         this.#emit({ type: 'fault', reason: 'handler', detail: `${event.path}: ${event.error instanceof Error ? event.error.message : 'threw'}` }),
@@ -359,7 +369,19 @@ export class ResourceServer {
     return inUse;
   }
 
+  #addIssuers(): void {
+    for (const issuer of this.#issuers) {
+      const { profile = this.#profiles[0]!.id, credentials } = issuer;
+      if (credentials === undefined) continue;
+      const used = this.#profiles.find(({ id }) => id === profile);
+      if (used?.rs.addIssuer === undefined)
+        throw new ResourceServerError('ERR_RS_CONFIG', `issuers: ${issuer.uri}: profile: expected one of this resource server, got ${profile}`);
+      used.rs.addIssuer(issuerName(issuer), credentials);
+    }
+  }
+
   async #start(): Promise<void> {
+    if (this.#options.experimental?.includes('token-upload') === true) this.#addIssuers();
     await this.#exi.start();
     await this.#revocations.start();
     await this.#tokens.start((stored) => this.#revive(stored));
