@@ -1,3 +1,4 @@
+import { rows as akma } from './akma.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
 import { rows as oscore } from './oscore.ts';
@@ -5,4 +6,4 @@ import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [protection, oscore, enhancements, keyManagement];
+export const files: readonly Rows[] = [protection, oscore, enhancements, keyManagement, akma];
