@@ -249,7 +249,7 @@ export class Lab {
     const plain = this.simulator.transport(address, port);
     if (this.profile === 'oscore') return { env, transport: plain, profiles: [oscoreProfile] };
     const sessions = dtlsOver(this.simulator.transport(address, port + 1), { env, ...(name.startsWith('SIM-C') ? {} : { server: { psk: {} } }) });
-    return { env, transport: [plain, sessions], profiles: [dtlsProfileWith({ sessions })] };
+    return { env, transport: [plain, sessions], profiles: [dtlsProfileWith({ sessions }), oscoreProfile] };
   }
 
   /** The pre-shared secrets of a SIM-C and the SIM-S (TS 33.434, B.3.1), from one side. */
