@@ -25,6 +25,11 @@ export interface Caller {
   readonly expiresAt: number;
 }
 
+/** Whether the token of a caller has a scope name. */
+export function hasScope({ scope }: Pick<Caller, 'scope'>, name: string): boolean {
+  return typeof scope === 'string' && scope.split(' ').includes(name);
+}
+
 /**
  * A SEAL server: a resource server of ACE-OAuth narrowed to TS 33.434, Annex B.
  *
@@ -91,7 +96,7 @@ export class SealServer {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return this.#rs.stats();
+    return Object.assign({}, this.#rs.stats(), ...this.#services.map((service) => service.stats?.()));
   }
 
   async close(): Promise<void> {

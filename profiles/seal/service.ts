@@ -12,5 +12,7 @@ export interface SealService {
   mount(server: SealServer): void;
   /** Take up what an earlier run left in the store: before the first request. */
   start?(): Promise<void>;
+  /** Entries of each kind that it holds. */
+  stats?(): Readonly<Record<string, number>>;
   close?(): Promise<void>;
 }

@@ -259,14 +259,6 @@ export const rows: Rows = {
       });
     }
   },
-  'R-074': inLab(async (lab) => {
-    for (const length of [1, 256, 5000, 61_440]) {
-      const opaque = Uint8Array.from({ length }, (_, index) => (index * 7) & 0xff);
-      await lab.records.put({ serviceId: 'v2x' }, opaque);
-      assert.deepEqual((await lab.keys()).payload, opaque);
-    }
-    await assert.rejects(lab.records.put({ serviceId: 'v2x' }, new Uint8Array(61_441)), isKmError('ERR_KM_RECORD'));
-  }),
   'R-075': async () => {
     await inKmLab({}, identitiesAreEchoed);
     await inKmLab({}, async (lab) => {
