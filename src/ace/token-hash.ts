@@ -1,4 +1,4 @@
-import { concat, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { base64UrlBytes, concat, toBase64Url, toHex } from '../core/bytes.ts';
 import { decode, encode, Tagged } from '../core/cbor.ts';
 import { Algorithm, CoseTag, HeaderLabel } from '../core/cose/index.ts';
 import { digest } from '../core/crypto/index.ts';
@@ -17,7 +17,7 @@ export const tokenHashLength = 33;
  * @see https://www.rfc-editor.org/rfc/rfc9770#section-4
  */
 export function tokenHash(token: Uint8Array): Uint8Array {
-  return concat(Uint8Array.of(sha256Suite), digest('sha256', utf8(toBase64Url(token))));
+  return concat(Uint8Array.of(sha256Suite), digest('sha256', base64UrlBytes(token)));
 }
 
 /** The token hash as base64url text: the name of a token in stores, events and commands. */

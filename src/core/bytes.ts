@@ -111,11 +111,27 @@ export function fromHex(text: string): Uint8Array {
   return bytes;
 }
 
+/** The characters of base64url, by the six bits that they stand for (RFC 4648 Section 5). */
+const base64UrlCharacters = Uint8Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', (character) => character.charCodeAt(0));
+
+/** base64url without padding, as the bytes of its ASCII text (RFC 4648 Section 5). */
+export function base64UrlBytes(bytes: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  const text = new Uint8Array(Math.ceil((length * 4) / 3));
+  for (let from = 0, to = 0; from < length; from += 3) {
+    const bits = (bytes[from]! << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
+    // What goes past the end of the text falls away.
+    text[to++] = base64UrlCharacters[bits >> 18]!;
+    text[to++] = base64UrlCharacters[(bits >> 12) & 63]!;
+    text[to++] = base64UrlCharacters[(bits >> 6) & 63]!;
+    text[to++] = base64UrlCharacters[bits & 63]!;
+  }
+  return text;
+}
+
 /** base64url without padding (RFC 4648 Section 5). */
 export function toBase64Url(bytes: Uint8Array): string {
-  let binary = '';
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+  return fromUtf8(base64UrlBytes(bytes));
 }
 
 /**

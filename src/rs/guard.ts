@@ -3,7 +3,7 @@ import { Code, codeName, formatCode, OptionNumber, readUint } from '../coap/inde
 import type { Emit, RefusalReason } from './events.ts';
 import { LastingReply } from './lasting-reply.ts';
 import type { RefusalHints } from './refusal-hints.ts';
-import type { Target, Targets } from './targets.ts';
+import { decide, type Target, type Targets } from './targets.ts';
 import type { TokenTable } from './token-table.ts';
 
 export interface GuardOptions {
@@ -65,7 +65,7 @@ class Door {
       this.#refuse(request, reply, target, reason, hints.respond(Code.Unauthorized, target, request.code));
       return;
     }
-    const verdict = binding.token.permissions.decide(target.local, request.code);
+    const verdict = decide(target, binding.token.permissions, request.code);
     if (verdict !== 'permit') {
       const code = verdict === 'path' ? Code.Forbidden : Code.MethodNotAllowed;
       this.#refuse(request, reply, target, verdict, hints.respond(code, target, request.code));

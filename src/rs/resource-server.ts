@@ -68,6 +68,8 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly aif?: boolean;
   /** Paths that need no token. */
   readonly public?: readonly string[];
+  /** Paths that every token of this RS opens: their resources decide by `authorizationOf` what its scope covers, and say no in their own words. */
+  readonly anyScope?: readonly string[];
   /** Ask for a token to read /.well-known/core too; without it, discovery is public. */
   readonly protectDiscovery?: boolean;
   /** Demand tokens that were requested after a hint of this RS (RFC 9200, Section 5.3.1): for an RS whose clock may be wrong. */
@@ -205,7 +207,13 @@ export class ResourceServer {
     this.#fresh = options.freshness === undefined ? undefined : echo({ freshness: options.freshness }, env);
     this.#hints = new RefusalHints({ as: options.issuers[0]!.uri, audience: audiences[0], scopes, aif, nonces });
     const open = [...(options.public ?? []), ...(options.protectDiscovery === true ? [] : [wellKnownCore])];
-    this.#targets = new Targets({ public: new Set(open.map(pathForm)), authzInfo: pathForm(authzInfo) });
+    this.#targets = new Targets(
+      new Map([
+        ...(options.anyScope ?? []).map((path) => [pathForm(path), 'any-scope'] as const),
+        ...open.map((path) => [pathForm(path), 'public'] as const),
+        [pathForm(authzInfo), 'authz-info'] as const,
+      ]),
+    );
     this.#router = new Router({
       emit: (event) =>
         this.#emit({ type: 'fault', reason: 'handler', detail: `${event.path}: ${event.error instanceof Error ? event.error.message : 'threw'}` }),

@@ -1,4 +1,4 @@
-import { localPart } from '../ace/index.ts';
+import { localPart, type Permissions, type Verdict } from '../ace/index.ts';
 import { type Option, OptionNumber, pathOf, queryOf } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 
@@ -8,7 +8,13 @@ export interface Target {
   readonly local: string;
   /** The path alone. */
   readonly path: string;
-  readonly kind: 'protected' | 'public' | 'authz-info';
+  /** `any-scope`: every token opens it. */
+  readonly kind: 'protected' | 'any-scope' | 'public' | 'authz-info';
+}
+
+/** What permissions say of a request for a target. */
+export function decide({ kind, local }: Target, permissions: Permissions, method: number): Verdict {
+  return kind === 'any-scope' ? 'permit' : permissions.decide(local, method);
 }
 
 /** Targets that are kept; a request for another one is only a little slower. */
@@ -16,14 +22,12 @@ const kept = 256;
 
 /** Finds the target of a request by the bytes of its options, without decoding the same texts for every request. */
 export class Targets {
-  readonly #public: ReadonlySet<string>;
-  readonly #authzInfo: string;
+  readonly #kinds: ReadonlyMap<string, Target['kind']>;
   readonly #known = new Map<string, Target>();
 
-  /** Paths in the form that `localPart` makes. */
-  constructor(options: { readonly public: ReadonlySet<string>; readonly authzInfo: string }) {
-    this.#public = options.public;
-    this.#authzInfo = options.authzInfo;
+  /** The kinds of paths, in the form that `localPart` makes; all others are protected. */
+  constructor(kinds: ReadonlyMap<string, Target['kind']>) {
+    this.#kinds = kinds;
   }
 
   of(options: readonly Option[]): Target {
@@ -40,8 +44,7 @@ export class Targets {
     try {
       const segments = pathOf(options);
       const path = localPart(segments);
-      const kind = path === this.#authzInfo ? 'authz-info' : this.#public.has(path) ? 'public' : 'protected';
-      return { local: localPart(segments, queryOf(options)), path, kind };
+      return { local: localPart(segments, queryOf(options)), path, kind: this.#kinds.get(path) ?? 'protected' };
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       return { local: '', path: '', kind: 'protected' };

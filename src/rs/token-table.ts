@@ -8,6 +8,7 @@ import type { Store } from '../store/index.ts';
 import type { TokenEnd } from './events.ts';
 import { leastWait } from './exi.ts';
 import type { LastingReply } from './lasting-reply.ts';
+import { decide } from './targets.ts';
 import { WriteBehind } from './write-behind.ts';
 
 /** Claims that say who a token is about, for the resources. */
@@ -177,7 +178,7 @@ export class TokenTable {
     this.#schedule(binding);
     this.#changed(binding);
     for (const reply of [...binding.lasting]) {
-      const verdict = token.permissions.decide(reply.target.local, reply.method);
+      const verdict = decide(reply.target, token.permissions, reply.method);
       if (verdict !== 'permit') reply.end(verdict === 'path' ? Code.Forbidden : Code.MethodNotAllowed);
     }
     return true;

@@ -91,6 +91,20 @@ test('guard: paths that are configured as public, and discovery, need no token',
   await bench.close();
 });
 
+test('guard: a path for any scope needs a token, whatever it covers, and its observation outlives a change of rights', async () => {
+  const bench = await new Bench({ rs: { anyScope: ['/temp'] } }).start();
+  assert.equal(await bench.code('/temp'), '4.01');
+  await bench.upload(bench.token({ scope: 'w_led' }));
+  assert.equal(await bench.code('/temp', { by }), '2.05');
+  assert.equal(await bench.code('/open', { by }), '4.03');
+  const stream = bench.observe('/temp', by);
+  await bench.simulator.finish(stream.next());
+  assert.equal(await bench.upload(bench.token({ scope: 'w_led' }), { by }), '2.01');
+  bench.changed();
+  assert.equal(formatCode((await bench.simulator.finish(stream.next())).value!.code), '2.05');
+  await bench.close();
+});
+
 test('guard: discovery that is configured as protected', async () => {
   const bench = await new Bench({ rs: { protectDiscovery: true } }).start();
   assert.equal(await bench.code('/.well-known/core'), '4.01');

@@ -120,7 +120,7 @@ export class TokenEndpoint {
       const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
       const record = { client: client.id, resourceServer: resourceServer.id, expiresAt };
       // Somebody else has got ahead: what was read is not so any more.
-      if (!(await records.add(token, record, [...binding.changes, ...changes]))) continue;
+      if (!(await records.add(hash, record, [...binding.changes, ...changes]))) continue;
       emit(issued(client, asked, granted, update, hash));
       const response = { accessToken: token, expiresIn: lifetime, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) };
       const given = wish === undefined ? response : await uploads!.deliver({ client: client.id, resourceServer, profile, response }, wish);

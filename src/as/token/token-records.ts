@@ -67,10 +67,10 @@ export class TokenRecords {
   /**
    * Make a token and what belongs to it durable, all in one.
    *
+   * @param hash - its token hash in base64url
    * @param changes - what else the token needs; where something else is there than one of them expects, nothing is made and the answer is `false`
    */
-  async add(token: Uint8Array, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
-    const hash = tokenHashText(token);
+  async add(hash: string, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
     const made = await this.#store.batch([...changes, { key: tokenKey(hash), value: encodeRecord(record), expiresAt: record.expiresAt }]);
     if (made) this.#remember(hash, record);
     return made;

@@ -1,0 +1,91 @@
+import { type Env, systemEnv } from '../../../src/core/env.ts';
+import { ProtocolError } from '../../../src/core/errors.ts';
+import { parseAKid } from './a-kid.ts';
+import type { Aanf, ApplicationKey } from './aanf.ts';
+import { type AfId, encodeAfId } from './af-id.ts';
+import { ExpiringMap } from './expiring-map.ts';
+
+export interface ApplicationKeysOptions {
+  readonly aanf: Pick<Aanf, 'retrieveApplicationKey'>;
+  /** Who this application function is. */
+  readonly afId: AfId;
+  /** Keys that are kept; 10,000. One more, and the one that was fetched first goes, to be fetched again when it is asked for. */
+  readonly limit?: number;
+  readonly env?: Env;
+  readonly emit?: (event: AkmaEvent) => void;
+}
+
+/** What an application function meets; for logs: it holds no key and names no subscriber. */
+export type AkmaEvent =
+  | { readonly type: 'key'; readonly state: 'fetched' | 'unknown'; readonly aKid: string }
+  | { readonly type: 'aanf-failed'; readonly reason: string; readonly detail: string };
+
+/**
+ * The K_AFs of an application function: each is fetched from the AAnF when it is first asked for, kept until it expires, and then fetched again (TS 33.535,
+ * Section 6.2).
+ */
+export class ApplicationKeys {
+  readonly afId: AfId;
+  readonly #options: ApplicationKeysOptions;
+  readonly #env: Env;
+  readonly #keys: ExpiringMap<ApplicationKey>;
+  readonly #fetching = new Map<string, Promise<ApplicationKey | undefined>>();
+  #closed = false;
+
+  /** @throws {AkmaError} `ERR_AKMA_AF_ID` */
+  constructor(options: ApplicationKeysOptions) {
+    encodeAfId(options.afId);
+    this.afId = options.afId;
+    this.#options = options;
+    this.#env = options.env ?? systemEnv;
+    this.#keys = new ExpiringMap(this.#env);
+  }
+
+  /**
+   * The key that an A-KID names, if it names one now.
+   *
+   * @throws {AkmaError} `ERR_AKMA_AANF` when the AAnF does not say, `ERR_AKMA_A_KID` for what is none
+   */
+  async get(aKid: string): Promise<ApplicationKey | undefined> {
+    const kept = this.#keys.get(aKid);
+    if (kept !== undefined) return kept;
+    // A peer that was not let in yet chose the text.
+    parseAKid(aKid);
+    const fetching = this.#fetching.get(aKid) ?? this.#fetch(aKid);
+    this.#fetching.set(aKid, fetching);
+    return fetching;
+  }
+
+  stats(): Readonly<Record<'keys' | 'fetching', number>> {
+    return { keys: this.#keys.size, fetching: this.#fetching.size };
+  }
+
+  /** Forget all keys. */
+  close(): void {
+    this.#closed = true;
+    this.#keys.clear();
+  }
+
+  async #fetch(aKid: string): Promise<ApplicationKey | undefined> {
+    try {
+      const key = await this.#options.aanf.retrieveApplicationKey(aKid, this.afId);
+      const isGood = key !== undefined && this.#env.epoch() < key.expiresAt;
+      this.#options.emit?.({ type: 'key', state: isGood ? 'fetched' : 'unknown', aKid });
+      if (!isGood) return undefined;
+      this.#keep(aKid, key);
+      return key;
+    } catch (error) {
+      const reason = error instanceof ProtocolError ? error.code : 'unknown';
+      this.#options.emit?.({ type: 'aanf-failed', reason, detail: error instanceof Error ? error.message : 'it threw' });
+      throw error;
+    } finally {
+      this.#fetching.delete(aKid);
+    }
+  }
+
+  #keep(aKid: string, key: ApplicationKey): void {
+    if (this.#closed) return;
+    this.#keys.set(aKid, key, key.expiresAt);
+    if (this.#keys.size > (this.#options.limit ?? 10_000)) this.#keys.deleteFirst();
+  }
+}

@@ -1,0 +1,157 @@
+import { Code } from '../../../src/coap/index.ts';
+import { type Env, systemEnv } from '../../../src/core/env.ts';
+import { ProtocolError } from '../../../src/core/errors.ts';
+import type { Caller } from '../seal-server.ts';
+import { KeyManagementError } from './error.ts';
+import { ErrorCode, formatErrorCode } from './error-code.ts';
+import { findKeyMaterial, type KeyRecords } from './key-records.ts';
+import { decodeKmRequest, type Identities, type KmRequest, type KmResponse, longestKmRequest, readableIdentities } from './message.ts';
+import { checkRequest, checkRights, checkToken, type KmRefusal, type KmRefusalReason, recordNameOf, refusal } from './request-check.ts';
+import { userUriOf } from './user-uri.ts';
+
+/** The scope of a token for key management. */
+export const kmScope = 'km';
+
+/** What the key management server tells its operator. No event holds key material. */
+export type KeyManagementEvent =
+  | { readonly type: 'key-material-given'; readonly service: string; readonly identity?: string; readonly userUri: string; readonly bytes: number }
+  | {
+      readonly type: 'key-request-refused';
+      readonly reason: KmRefusalReason;
+      readonly errorCode: string;
+      readonly detail: string;
+      readonly userUri: string;
+    };
+
+export interface KeyManagementOptions {
+  /** The URI of this SKM-S, as requests have to name it. */
+  readonly sKmsUri: string;
+  /** The SKmsID of its responses. Absent: they have none. */
+  readonly sKmsId?: string;
+  readonly records: KeyRecords;
+  /** Seconds by which the Date/Time of a request may differ from the clock; 5. */
+  readonly window?: number;
+  /** Where the accounts of users are, for UserUri. Absent: the host of `sKmsUri`. */
+  readonly userHost?: string;
+  readonly env?: Env;
+  readonly emit?: (event: KeyManagementEvent) => void;
+}
+
+/** A KM Response, and the response code of CoAP that it goes with. */
+export interface KmAnswer {
+  readonly code: number;
+  readonly response: KmResponse;
+}
+
+/** Seconds. */
+const defaultWindow = 5;
+const widestWindow = 300;
+
+/**
+ * The key management server (SKM-S) of TS 33.434, Section 5.3, whatever transport brings its requests.
+ *
+ * Every request is answered by a KM Response; one with an ErrorCode has no Payload.
+ */
+export class KeyManagementServer {
+  readonly sKmsUri: string;
+  readonly #options: KeyManagementOptions;
+  readonly #env: Env;
+  readonly #window: number;
+  readonly #userHost: string;
+
+  /** @throws {KeyManagementError} `ERR_KM_CONFIG` */
+  constructor(options: KeyManagementOptions) {
+    this.#options = options;
+    this.sKmsUri = options.sKmsUri;
+    this.#env = options.env ?? systemEnv;
+    this.#window = options.window ?? defaultWindow;
+    if (!Number.isInteger(this.#window) || this.#window < 1 || this.#window > widestWindow) {
+      throw new KeyManagementError('ERR_KM_CONFIG', `window: expected 1 to ${widestWindow} seconds, got ${this.#window}`);
+    }
+    this.#userHost = options.userHost ?? hostOf(options.sKmsUri);
+  }
+
+  /**
+   * Answer a request.
+   *
+   * @param payload - the KM Request, borrowed until the answer is there
+   * @param callerOf - who asks; asked again when the key material is at hand, since a token may end in between
+   */
+  async answer(payload: Uint8Array, callerOf: () => Caller | undefined): Promise<KmAnswer> {
+    const caller = callerOf();
+    const request = this.#check(payload, caller);
+    if ('errorCode' in request) return this.#refuse(request, caller, readableIdentities(payload));
+    const found = await this.#find(request);
+    if (!(found instanceof Uint8Array)) return this.#refuse(found, caller, request);
+    const ended = checkToken(callerOf(), kmScope);
+    return ended === undefined ? this.#give(found, caller, request) : this.#refuse(ended, caller, request);
+  }
+
+  /** TS 33.434, Section 5.3.2: the token first, then what the request says, then whether it is for this token to ask. */
+  #check(payload: Uint8Array, caller: Caller | undefined): KmRequest | KmRefusal {
+    const unfit = checkToken(caller, kmScope);
+    if (unfit !== undefined) return unfit;
+    if (payload.length > longestKmRequest) {
+      const detail = `expected a request of at most ${longestKmRequest} bytes, got ${payload.length}`;
+      return refusal(ErrorCode.UnableToValidate, 'size', detail, Code.RequestEntityTooLarge);
+    }
+    try {
+      const request = decodeKmRequest(payload);
+      const checks = { sKmsUri: this.sKmsUri, window: this.#window };
+      return checkRequest(request, checks, this.#env.epoch()) ?? checkRights(recordNameOf(request), caller) ?? request;
+    } catch (error) {
+      if (!(error instanceof KeyManagementError)) throw error;
+      return refusal(ErrorCode.UnableToValidate, 'format', error.message);
+    }
+  }
+
+  async #find(request: KmRequest): Promise<Uint8Array | KmRefusal> {
+    try {
+      const material = await findKeyMaterial(this.#options.records, recordNameOf(request));
+      return material ?? refusal(ErrorCode.NoKeyInformation, 'no-record', 'expected a service and an identity that have key material, got others');
+    } catch (error) {
+      // The peer hears no more than that something failed.
+      const detail = error instanceof ProtocolError ? `${error.code}: ${error.message}` : String(error);
+      return refusal(ErrorCode.Unspecified, 'fault', detail);
+    }
+  }
+
+  #give(payload: Uint8Array, caller: Caller | undefined, request: KmRequest): KmAnswer {
+    const response: KmResponse = { ...this.#response(caller, request), payload };
+    const { identity, serviceId: service } = recordNameOf(request);
+    const { userUri } = response;
+    this.#emit({ type: 'key-material-given', service, ...(identity === undefined ? {} : { identity: identity.id }), userUri, bytes: payload.length });
+    return { code: Code.Content, response };
+  }
+
+  #refuse({ errorCode, code, reason, detail }: KmRefusal, caller: Caller | undefined, asked: Partial<Pick<KmRequest, 'serviceId'>> & Identities): KmAnswer {
+    const response: KmResponse = { ...this.#response(caller, asked), errorCode };
+    this.#emit({ type: 'key-request-refused', reason, errorCode: formatErrorCode(errorCode), detail, userUri: response.userUri });
+    return { code, response };
+  }
+
+  /** What every response says; a ServiceID that could not be read is empty. */
+  #response(caller: Caller | undefined, { serviceId = '', clientId, deviceId, userId }: Partial<Pick<KmRequest, 'serviceId'>> & Identities): KmResponse {
+    const { sKmsId } = this.#options;
+    return {
+      userUri: userUriOf(caller, this.#userHost),
+      sKmsUri: this.sKmsUri,
+      serviceId,
+      ...(sKmsId === undefined ? {} : { sKmsId }),
+      ...(clientId === undefined ? {} : { clientId }),
+      ...(deviceId === undefined ? {} : { deviceId }),
+      ...(userId === undefined ? {} : { userId }),
+      dateTime: Math.floor(this.#env.epoch()),
+    };
+  }
+
+  #emit(event: KeyManagementEvent): void {
+    this.#options.emit?.(event);
+  }
+}
+
+function hostOf(uri: string): string {
+  const host = URL.canParse(uri) ? new URL(uri).hostname : '';
+  if (host === '') throw new KeyManagementError('ERR_KM_CONFIG', `sKmsUri: expected an absolute URI with a host, got ${JSON.stringify(uri)}`);
+  return host;
+}
