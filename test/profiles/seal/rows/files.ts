@@ -1,3 +1,4 @@
+import { rows as access } from './access.ts';
 import { rows as akma } from './akma.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
@@ -8,4 +9,4 @@ import { rows as tokens } from './tokens.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [protection, oscore, enhancements, keyManagement, akma, transportSecurity, tokens];
+export const files: readonly Rows[] = [protection, oscore, enhancements, keyManagement, akma, transportSecurity, tokens, access];
