@@ -1,8 +1,22 @@
 /**
  * A 3GPP SEAL deployment over CoAP (TS 33.434, Annex B): SEAL servers are resource servers of ACE-OAuth, the SIM-S is their authorization server.
  */
+export type { Authenticated, ValAuthenticator } from './identities/authentication.ts';
+export { byRegistration } from './identities/authentication.ts';
+export type { IdentityKind, ValIdentity } from './identities/identity.ts';
+export { IdentityError, identityKinds } from './identities/identity.ts';
+export type { IdentitySource, RegisteredIdentity } from './identities/register.ts';
+export { IdentityRegister } from './identities/register.ts';
+export type { ValServicesConfig, ValTarget } from './identities/val-services-config.ts';
+export { provisionServices, readValServicesConfig } from './identities/val-services-config.ts';
+export type { ModeDifference, SealMode } from './modes.ts';
+export { modeDifferences } from './modes.ts';
 export type { Caller, SealServerOptions } from './seal-server.ts';
-export { SealServer } from './seal-server.ts';
+export { longestLeeway, SealServer } from './seal-server.ts';
 export type { SealService } from './service.ts';
+export type { SimCOptions } from './sim-c.ts';
+export { SimC } from './sim-c.ts';
+export type { ServiceAudiences, SimSOptions } from './sim-s.ts';
+export { SimS } from './sim-s.ts';
 export type { ValClaims } from './val-claims.ts';
 export { encodeValClaims, readValClaims, valClaims } from './val-claims.ts';

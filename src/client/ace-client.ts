@@ -70,8 +70,15 @@ export interface AceClientOptions {
   readonly revocation?: FollowOptions;
   /** Goes into every request for a token, unless the request has it already. */
   readonly tokenRequest?: Partial<TokenRequest>;
+  /** Throws `AceError` for a request for a token that is not to be sent. */
+  readonly checkTokenRequest?: (request: TokenRequest) => void;
   /** Throws `AceError` for a token response that is not enough, beyond RFC 9200. */
   readonly checkGrant?: (response: TokenResponse) => void;
+  /**
+   * Keep from the network what is asked for: the first request to an RS, which nothing protects, is `GET /` whatever the errand. Its hints name no scope then, so
+   * the errand, `tokenRequest` or the AS does. It is not for what takes an answer that nothing protects.
+   */
+  readonly hidePath?: boolean;
   readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
@@ -123,6 +130,7 @@ export class AceClient {
     this.#servers = new AuthorizationServers({
       registrations: options.authorizationServers,
       ...(options.tokenRequest === undefined ? {} : { tokenRequest: options.tokenRequest }),
+      ...(options.checkTokenRequest === undefined ? {} : { checkTokenRequest: options.checkTokenRequest }),
       ...(options.checkGrant === undefined ? {} : { checkGrant: options.checkGrant }),
       profiles: this.#profiles,
       env,
@@ -139,6 +147,7 @@ export class AceClient {
       authzInfo: (options.paths?.authzInfo ?? '/authz-info').split('/').filter((segment) => segment !== ''),
       renewal: options.renewal ?? 30,
       limit: options.limits?.sessions ?? 256,
+      hidePath: options.hidePath ?? false,
       ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
       send,
       emit: this.#emit,

@@ -94,6 +94,7 @@ export interface AuthorizationServersOptions {
   readonly registrations: readonly AuthorizationServerRegistration[];
   readonly profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly tokenRequest?: Partial<TokenRequest>;
+  readonly checkTokenRequest?: (request: TokenRequest) => void;
   readonly checkGrant?: (response: TokenResponse) => void;
   readonly env: Env;
   send(request: Request): Promise<Response>;
@@ -151,8 +152,11 @@ export class AuthorizationServers {
    * @throws {AceError} `ERR_ACE_REFUSED` when the AS says no, `ERR_ACE_EXPIRY` when nobody says how long the token is good for, `ERR_ACE_TOKEN_TYPE`
    * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8
    */
-  async requestToken(uri: string | undefined, request: TokenRequest): Promise<Granted> {
+  async requestToken(uri: string | undefined, wanted: TokenRequest): Promise<Granted> {
     const server = this.#find(uri);
+    const { tokenRequest, checkTokenRequest, checkGrant, env } = this.#options;
+    const request = { ...tokenRequest, ...wanted };
+    checkTokenRequest?.(request);
     const asked = [
       ...(request.audience === undefined ? [] : [`audience ${request.audience}`]),
       ...(request.scope === undefined ? [] : [`scope ${scopeText(request.scope)}`]),
@@ -161,22 +165,24 @@ export class AuthorizationServers {
     ];
     this.#step('token-request', `${server.registration.uri}: ${asked.join(', ') || 'the default'}`);
     // Whole seconds, as the AS counts them: better a little early than too late.
-    const requestedAt = Math.floor(this.#options.env.epoch());
+    const requestedAt = Math.floor(env.epoch());
     const { clientSecret } = server.registration;
-    const payload = encodeTokenRequest({ ...this.#options.tokenRequest, ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
+    const payload = encodeTokenRequest({ ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
     // A code is good for one request: a second one would end what the first has brought.
     const answer = await this.#post(server, server.uri, payload, request.code === undefined);
     const response = decodeTokenResponse(answer.payload);
     if (response.tokenType !== undefined && response.tokenType !== TokenType.PoP) {
       throw new AceError('ERR_ACE_TOKEN_TYPE', `expected a proof-of-possession token, got token_type ${response.tokenType}`, { responseCode: answer.code });
     }
-    this.#options.checkGrant?.(response);
+    checkGrant?.(response);
     const lifetime = response.expiresIn ?? server.registration.tokenLifetime;
     // RFC 9200, Section 5.10.4: such a token must not be used.
     if (lifetime === undefined) throw new AceError('ERR_ACE_EXPIRY', 'token response: expected expires_in, got none', { responseCode: answer.code });
     const scope = response.scope === undefined ? '' : `, scope ${scopeText(response.scope)}`;
     this.#step('token-response', `${formatCode(answer.code)}, token of ${response.accessToken.length} bytes for ${lifetime} s${scope}`);
-    return { response: { ...response, expiresIn: lifetime }, expiresAt: requestedAt + lifetime };
+    // RFC 6749, Section 5.1: a scope that is not named is the one that was asked for, whoever has put it into the request.
+    const asGiven = wanted.scope === undefined && request.scope !== undefined ? { scope: request.scope } : {};
+    return { response: { ...asGiven, ...response, expiresIn: lifetime }, expiresAt: requestedAt + lifetime };
   }
 
   /**
