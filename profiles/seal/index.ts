@@ -3,12 +3,51 @@
  */
 export type { Authenticated, ValAuthenticator } from './identities/authentication.ts';
 export { byRegistration } from './identities/authentication.ts';
-export type { IdentityKind, ValIdentity } from './identities/identity.ts';
-export { IdentityError, identityKinds } from './identities/identity.ts';
+export type { ValIdentity, ValIdentityKind } from './identities/identity.ts';
+export { IdentityError, valIdentityKinds } from './identities/identity.ts';
 export type { IdentitySource, RegisteredIdentity } from './identities/register.ts';
 export { IdentityRegister } from './identities/register.ts';
 export type { ValServicesConfig, ValTarget } from './identities/val-services-config.ts';
 export { provisionServices, readValServicesConfig } from './identities/val-services-config.ts';
+export type {
+  Identity,
+  IdentityKind,
+  KeyManagementEvent,
+  KeyManagementOptions,
+  KeyManagementServiceOptions,
+  KeyMaterial,
+  KeyRecords,
+  KeyRequestInit,
+  KmAnswer,
+  KmRefusalReason,
+  KmRequest,
+  KmResponse,
+  RecordEntry,
+  RecordName,
+  RecordPlace,
+} from './key-management/index.ts';
+export {
+  decodeKmRequest,
+  decodeKmResponse,
+  ErrorCode,
+  encodeKmRequest,
+  encodeKmResponse,
+  errorCodeMeaning,
+  findKeyMaterial,
+  formatErrorCode,
+  identityKinds,
+  KeyManagementError,
+  KeyManagementServer,
+  keyManagement,
+  kmFields,
+  kmScope,
+  largestPayload,
+  longestKmRequest,
+  recordKeyLength,
+  recordsFile,
+  requestKeys,
+  SealedRecords,
+} from './key-management/index.ts';
 export type { ModeDifference, SealMode } from './modes.ts';
 export { modeDifferences } from './modes.ts';
 export type { Caller, SealServerOptions } from './seal-server.ts';

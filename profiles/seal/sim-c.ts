@@ -1,10 +1,10 @@
-import { AceError, GrantType, type Scope, type TokenRequest, type TokenResponse } from '../../src/ace/index.ts';
+import { type AccessInformation, AceError, GrantType, type Scope, type TokenRequest } from '../../src/ace/index.ts';
 import { AceClient, type AceClientOptions, type AuthorizationServerRegistration } from '../../src/client/index.ts';
 import { Code } from '../../src/coap/index.ts';
 import type { SealMode } from './modes.ts';
 import { hasOscore } from './oscore-profile.ts';
 
-export interface SimCOptions extends Omit<AceClientOptions, 'authorizationServers' | 'tokenRequest' | 'checkGrant' | 'checkTokenRequest'> {
+export interface SimCOptions extends Omit<AceClientOptions, 'authorizationServers' | 'tokenRequest' | 'checkTokenRequest'> {
   /** The SIM-S of the own VAL system: no SEAL server can send this client to another (TS 33.434, 5.4). */
   readonly simS: AuthorizationServerRegistration;
   /** What to ask for where neither the caller nor the SEAL server says. */
@@ -32,7 +32,10 @@ export class SimC extends AceClient {
       authorizationServers: [simS],
       tokenRequest: { grantType: GrantType.client_credentials, ...(scope === undefined ? {} : { scope }) },
       ...(mode === 'strict' ? { checkTokenRequest } : {}),
-      checkGrant,
+      checkGrant: (response) => {
+        checkGrant(response);
+        options.checkGrant?.(response);
+      },
     });
   }
 }
@@ -50,7 +53,7 @@ function checkTokenRequest({ scope, grantType }: TokenRequest): void {
 }
 
 /** TS 33.434, B.3.7.2: REQUIRED, where RFC 9200 leaves it open. */
-function checkGrant({ expiresIn, aceProfile }: TokenResponse): void {
+function checkGrant({ expiresIn, aceProfile }: AccessInformation): void {
   const missing = expiresIn === undefined ? 'expires_in' : aceProfile === undefined ? 'ace_profile' : undefined;
   if (missing !== undefined) throw new AceError('ERR_SEAL_GRANT', `token response: expected ${missing}, got none`, { responseCode: Code.Created });
 }

@@ -96,7 +96,7 @@ const key = { kty: 4, k: new Uint8Array(16).fill(7) };
 const tokenKey = symmetricKey('AES-CCM-16-64-128', key.k);
 
 /** CBOR that is nearly right, or bytes that are not. */
-const nearlyCbor: Mutation = (random, seed, seeds) => (random.chance(0.5) ? mutateCbor(random, seed) : mutateBytes(random, seed, seeds));
+export const nearlyCbor: Mutation = (random, seed, seeds) => (random.chance(0.5) ? mutateCbor(random, seed) : mutateBytes(random, seed, seeds));
 
 const messages: readonly Message[] = [
   { type: MessageType.CON, code: Method.GET, id: 1, token: Uint8Array.of(1, 2), options: pathOptions(['a', 'bc']), payload: new Uint8Array(0) },

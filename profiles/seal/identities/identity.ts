@@ -5,16 +5,16 @@ import { ProtocolError } from '../../../src/core/errors.ts';
 /** An identity that cannot be provisioned so. Code: `ERR_SEAL_IDENTITY`. */
 export class IdentityError extends ProtocolError {}
 
-export const identityKinds = ['user', 'ue', 'server'] as const;
+export const valIdentityKinds = ['user', 'ue', 'server'] as const;
 /** A VAL user, a VAL UE or a VAL server. */
-export type IdentityKind = (typeof identityKinds)[number];
+export type ValIdentityKind = (typeof valIdentityKinds)[number];
 
 /**
  * What the SIM-S knows of a VAL user, a VAL UE or a VAL server (TS 33.434, 5.2.3): its VAL services, and how identities map to each other and to the clients of
  * ACE-OAuth.
  */
 export interface ValIdentity {
-  readonly kind: IdentityKind;
+  readonly kind: ValIdentityKind;
   /** VAL user ID, VAL UE ID, or the name of a VAL server. */
   readonly id: string;
   /** VAL service IDs. Absent: those of whoever it is together with; on its own it has none. */
@@ -70,7 +70,7 @@ export function encodeIdentity(identity: ValIdentity): Uint8Array {
 }
 
 /** @throws {IdentityError} `ERR_SEAL_IDENTITY` for a record of another version */
-export function decodeIdentity(kind: IdentityKind, id: string, bytes: Uint8Array): ValIdentity {
+export function decodeIdentity(kind: ValIdentityKind, id: string, bytes: Uint8Array): ValIdentity {
   const value = decode(bytes);
   const [made, map] = Array.isArray(value) ? (value as readonly CborValue[]) : [];
   if (made !== version || !(map instanceof Map))

@@ -7,10 +7,10 @@ import {
   decodeIdentity,
   encodeIdentity,
   IdentityError,
-  type IdentityKind,
-  identityKinds,
   isIdentityName,
   type ValIdentity,
+  type ValIdentityKind,
+  valIdentityKinds,
 } from './identity.ts';
 
 /** Whether an identity is fixed by the configuration, or was provisioned into the store. */
@@ -21,14 +21,14 @@ export interface RegisteredIdentity {
   readonly source: IdentitySource;
 }
 
-type Name = readonly [kind: IdentityKind, id: string];
+type Name = readonly [kind: ValIdentityKind, id: string];
 
 const folder = 'seal/identity/';
 const clientFolder = 'seal/client/';
 /** How often a change is tried that others get ahead of. */
 const attempts = 8;
 
-const keyOf = (kind: IdentityKind, id: string): string => `${folder}${kind}/${encodeURIComponent(id)}`;
+const keyOf = (kind: ValIdentityKind, id: string): string => `${folder}${kind}/${encodeURIComponent(id)}`;
 const clientKey = (client: string): string => clientFolder + encodeURIComponent(client);
 const nameOf = ({ kind, id }: Pick<ValIdentity, 'kind' | 'id'>): string => `${kind} ${id}`;
 
@@ -67,11 +67,11 @@ export class IdentityRegister {
     this.#clients = clients;
   }
 
-  async get(kind: IdentityKind, id: string): Promise<ValIdentity | undefined> {
+  async get(kind: ValIdentityKind, id: string): Promise<ValIdentity | undefined> {
     return (await this.find(kind, id))?.identity;
   }
 
-  async find(kind: IdentityKind, id: string): Promise<RegisteredIdentity | undefined> {
+  async find(kind: ValIdentityKind, id: string): Promise<RegisteredIdentity | undefined> {
     if (!isIdentityName(id)) return undefined;
     const configured = this.#configured.get(nameOf({ kind, id }));
     if (configured !== undefined) return { identity: configured, source: 'config' };
@@ -121,7 +121,7 @@ export class IdentityRegister {
    * @returns whether it was there
    * @throws {IdentityError} `ERR_SEAL_IDENTITY` for one that the configuration has
    */
-  async remove(kind: IdentityKind, id: string): Promise<boolean> {
+  async remove(kind: ValIdentityKind, id: string): Promise<boolean> {
     this.#refuseConfigured(kind, id);
     if (!isIdentityName(id)) return false;
     return this.#change(kind, id, async (before) => {
@@ -132,9 +132,9 @@ export class IdentityRegister {
   }
 
   /** All of them, or those of a kind: of the configuration first. */
-  async *list(kind?: IdentityKind): AsyncGenerator<RegisteredIdentity, void, undefined> {
+  async *list(kind?: ValIdentityKind): AsyncGenerator<RegisteredIdentity, void, undefined> {
     for (const identity of this.#configured.values()) if (kind === undefined || identity.kind === kind) yield { identity, source: 'config' };
-    for (const one of identityKinds) {
+    for (const one of valIdentityKinds) {
       if (kind !== undefined && kind !== one) continue;
       for await (const [key, value] of this.#store.scan(`${folder}${one}/`)) {
         const id = decodeURIComponent(key.slice(folder.length + one.length + 1));
@@ -144,7 +144,7 @@ export class IdentityRegister {
   }
 
   /** Make changes that start from the record that is there; `undefined`: there is nothing to be done. */
-  async #change(kind: IdentityKind, id: string, plan: (before: Uint8Array | undefined) => Promise<readonly Change[] | undefined>): Promise<boolean> {
+  async #change(kind: ValIdentityKind, id: string, plan: (before: Uint8Array | undefined) => Promise<readonly Change[] | undefined>): Promise<boolean> {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const changes = await plan(await this.#store.get(keyOf(kind, id)));
       if (changes === undefined) return false;
@@ -162,7 +162,7 @@ export class IdentityRegister {
     return index === undefined || !sameValue(decode(index), name) ? [] : [{ key: clientKey(client), value: undefined, expected: index }];
   }
 
-  #refuseConfigured(kind: IdentityKind, id: string): void {
+  #refuseConfigured(kind: ValIdentityKind, id: string): void {
     if (this.#configured.has(nameOf({ kind, id }))) {
       throw new IdentityError(
         'ERR_SEAL_IDENTITY',

@@ -1,9 +1,9 @@
-import { IdentityError, type IdentityKind, isIdentityName } from './identity.ts';
+import { IdentityError, isIdentityName, type ValIdentityKind } from './identity.ts';
 import type { IdentityRegister } from './register.ts';
 
 /** Who may have a VAL service: a ValTargetUe of TS 29.549. */
 export interface ValTarget {
-  readonly kind: Exclude<IdentityKind, 'server'>;
+  readonly kind: Exclude<ValIdentityKind, 'server'>;
   readonly id: string;
 }
 
@@ -70,9 +70,9 @@ function readTarget(at: string, given: unknown): ValTarget {
 export async function provisionServices(
   { valServerId, services }: ValServicesConfig,
   register: IdentityRegister,
-): Promise<readonly { readonly kind: IdentityKind; readonly id: string }[]> {
-  const wanted = new Map<string, { readonly kind: IdentityKind; readonly id: string; readonly services: Set<string> }>();
-  const want = (kind: IdentityKind, id: string, valServiceId: string): void => {
+): Promise<readonly { readonly kind: ValIdentityKind; readonly id: string }[]> {
+  const wanted = new Map<string, { readonly kind: ValIdentityKind; readonly id: string; readonly services: Set<string> }>();
+  const want = (kind: ValIdentityKind, id: string, valServiceId: string): void => {
     const key = `${kind} ${id}`;
     const entry = wanted.get(key) ?? { kind, id, services: new Set<string>() };
     wanted.set(key, entry);

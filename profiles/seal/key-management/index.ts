@@ -10,7 +10,7 @@
 export type { KeyMaterial, KeyRequestInit } from './client.ts';
 export { requestKeys } from './client.ts';
 export { KeyManagementError } from './error.ts';
-export { ErrorCode, errorCodeMeaning, fitsResponseCode, formatErrorCode, responseCodeOf } from './error-code.ts';
+export { ErrorCode, errorCodeMeaning, formatErrorCode } from './error-code.ts';
 export type { KeyManagementEvent, KeyManagementOptions, KmAnswer } from './key-management-server.ts';
 export { KeyManagementServer, kmScope } from './key-management-server.ts';
 export type { Identity, KeyRecords, RecordName } from './key-records.ts';

@@ -1,7 +1,8 @@
+import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
 import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [protection, oscore, enhancements];
+export const files: readonly Rows[] = [protection, oscore, enhancements, keyManagement];
