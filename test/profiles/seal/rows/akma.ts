@@ -20,8 +20,7 @@ import { toHex, utf8 } from '../../../../src/core/bytes.ts';
 import { systemEnv } from '../../../../src/core/env.ts';
 import { dtls } from '../../../../src/transport/index.ts';
 import { afId, anchorOfSubscriber, anna, bert, homeNetwork, inAkmaLab, inOscoreLab, kAusf, uri } from '../akma/lab.ts';
-
-type Rows = Readonly<Record<string, () => Promise<void> | void>>;
+import type { Rows } from './lab.ts';
 
 const refused = { code: 'ERR_AKMA_REFUSED' };
 
