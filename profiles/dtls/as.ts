@@ -1,13 +1,25 @@
-import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type PeerRules, type ProfileAtAs } from '../../src/ace/index.ts';
-import { Code, type Layer, type Peer } from '../../src/coap/index.ts';
+import {
+  AceError,
+  AceErrorCode,
+  type AsIo,
+  aceUpload,
+  type Binding,
+  type FoundPeer,
+  type Grant,
+  type PeerRules,
+  type ProfileAtAs,
+  type Relayed,
+} from '../../src/ace/index.ts';
+import { Code, ContentFormat, type Layer, type Peer, type SecurityAssociation } from '../../src/coap/index.ts';
 import { emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import { type CoseKey, KeyType } from '../../src/core/cose/index.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
-import { type Admitted, type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer } from '../../src/dtls/index.ts';
+import { type Admitted, type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer, type SessionCredentials } from '../../src/dtls/index.ts';
 import type { Change } from '../../src/store/index.ts';
-import { credentialsIndex, DtlsProfileError, dtlsPeers, type PeerCredentials, pskIndex, readPeerCredentials, spkiIndex } from './credentials.ts';
+import { ClientSession, sessionLayer } from './client-session.ts';
+import { credentialsIndex, DtlsProfileError, dtlsPeers, type PeerCredentials, pskIndex, readOwnKey, readPeerCredentials, spkiIndex } from './credentials.ts';
 import { KeyIds } from './key-ids.ts';
-import { derivePsk, isRawPublicKey, keyIdOf, pskLength, publicPart } from './params.ts';
+import { derivePsk, isRawPublicKey, keyIdOf, keyPairOf, pskLength, publicPart } from './params.ts';
 
 /** What the AS knows of keys, by the ids of its registrations. */
 export interface DtlsAtAsOptions {
@@ -17,6 +29,8 @@ export interface DtlsAtAsOptions {
   readonly serverKeys?: Readonly<Record<string, CoseKey>>;
   /** For resource servers that derive pre-shared keys from their tokens (RFC 9202, Section 3.3.1): a key of its own that each shares with this AS. */
   readonly derivationKeys?: Readonly<Record<string, Uint8Array>>;
+  /** The raw public key of this AS, with its private part: for sessions that it opens itself, to upload tokens to resource servers that prove themselves by one. */
+  readonly ownKey?: CoseKey | undefined;
 }
 
 function refuse(message: string, error: AceErrorCode = AceErrorCode.unsupported_pop_key): AceError {
@@ -36,7 +50,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   readonly unknownKey: AceErrorCode = AceErrorCode.unsupported_pop_key;
   readonly confidential: boolean = dtlsPeers.confidential;
   readonly indexOf: NonNullable<PeerRules['indexOf']> = dtlsPeers.indexOf!;
-  readonly layers: readonly Layer[] = [];
+  readonly layers: readonly Layer[] = [sessionLayer((association) => this.#find(association))];
   readonly #io: AsIo;
   readonly #sessions: DtlsSessions<Peer>;
   readonly #options: DtlsAtAsOptions;
@@ -44,6 +58,8 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   readonly #peers = new Map<string, PeerCredentials>();
   /** Whose credentials have an index. */
   readonly #byIndex = new Map<string, string>();
+  /** Sessions that this AS opens, by the credential of the peer. */
+  readonly #opened = new Map<string, ClientSession>();
   readonly #leave: () => void;
 
   constructor(io: AsIo, sessions: DtlsSessions<Peer>, options: DtlsAtAsOptions) {
@@ -90,6 +106,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     if (credentials !== undefined) this.#byIndex.delete(credentialsIndex(credentials));
     this.#peers.delete(credential);
     this.#sessions.end(credential);
+    this.unreached({ credential });
   }
 
   async bind(grant: Grant): Promise<Binding | undefined> {
@@ -103,14 +120,45 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     return changes && update(kid, changes);
   }
 
+  /** With RFC 9202 alone there is nothing that an RS is told beside the token. */
+  upload(token: Uint8Array, toRs: Relayed | undefined): Relayed | undefined {
+    if (toRs === undefined) return { contentFormat: ContentFormat.Cwt, payload: token };
+    const { contentFormat } = toRs;
+    const payload = contentFormat === ContentFormat.AceCbor ? aceUpload(token, toRs.payload) : undefined;
+    return payload && { contentFormat: ContentFormat.AceCbor, payload };
+  }
+
+  async reach({ credential, credentials }: FoundPeer): Promise<SecurityAssociation> {
+    const opened = this.#opened.get(credential) ?? new ClientSession(this.#sessions, `towards ${credential}`, this.#own(readPeerCredentials(credentials)));
+    this.#opened.set(credential, opened);
+    return opened;
+  }
+
+  unreached({ credential }: Pick<FoundPeer, 'credential'>): void {
+    this.#opened.get(credential)?.end();
+    this.#opened.delete(credential);
+  }
+
   stats(): Readonly<Record<string, number>> {
-    return { peers: this.#peers.size };
+    return { peers: this.#peers.size, opened: this.#opened.size };
   }
 
   async close(): Promise<void> {
     this.#leave();
+    for (const session of this.#opened.values()) session.end();
+    this.#opened.clear();
     this.#peers.clear();
     this.#byIndex.clear();
+  }
+
+  #find(association: SecurityAssociation | undefined): ClientSession | undefined {
+    return [...this.#opened.values()].find((session) => session === association);
+  }
+
+  /** How this AS proves itself to a peer. */
+  #own(credentials: PeerCredentials): SessionCredentials {
+    if ('psk' in credentials) return credentials;
+    return { rawPublicKey: { server: credentials.rawPublicKey, own: keyPairOf(readOwnKey('ownKey', this.#options.ownKey)) } };
   }
 
   #keysOf({ client, keys }: Grant): readonly CoseKey[] {

@@ -1,4 +1,13 @@
-import { AceError, type ClientIo, type ProfileAtClient, type Target, type TokenRequest, type TokenResponse } from '../../src/ace/index.ts';
+import {
+  type AccessInformation,
+  AceError,
+  type ClientIo,
+  type PreparedUpload,
+  type ProfileAtClient,
+  type Target,
+  type TokenRequest,
+  type TokenResponse,
+} from '../../src/ace/index.ts';
 import {
   Code,
   ContentFormat,
@@ -90,7 +99,22 @@ class DtlsAtClient implements ProfileAtClient {
     const inIdentity = this.#token === 'psk-identity' && 'psk' in keys.key;
     if (!inIdentity) await this.#upload({ ...uploadRequest(target, granted.accessToken), peer: plainPeer(target.peer) });
     const again = this.#credentialsOf(keys);
-    const session = this.#session(inIdentity ? tokenAsIdentity(granted.accessToken, again) : again, again);
+    return this.#open(keys, target, this.#session(inIdentity ? tokenAsIdentity(granted.accessToken, again) : again, again));
+  }
+
+  /** The RS knows the token: what remains is the handshake. */
+  async prepareUpload(target: Target): Promise<PreparedUpload> {
+    return {
+      establish: async (granted) => {
+        this.#checkReach(target.peer);
+        const keys = this.#keysOf(granted);
+        return this.#open(keys, target, this.#session(this.#credentialsOf(keys)));
+      },
+      cancel: async () => {},
+    };
+  }
+
+  async #open(keys: Keys, target: Target, session: ClientSession): Promise<SecurityAssociation> {
     try {
       await session.open(target.peer);
     } catch (error) {
@@ -154,7 +178,7 @@ class DtlsAtClient implements ProfileAtClient {
       throw broken('ERR_DTLS_PROFILE_USE', 'expected a server that is reached without a CoAP proxy, got one behind it', Code.ProxyingNotSupported);
   }
 
-  #keysOf({ cnf, rsCnf }: TokenResponse): Keys {
+  #keysOf({ cnf, rsCnf }: AccessInformation): Keys {
     const key = cnf?.coseKey;
     if (key?.kty === KeyType.Symmetric) {
       if (key.k === undefined || key.kid === undefined)

@@ -11,14 +11,14 @@ import {
   type SecurityAssociation,
   uintOf,
 } from '../../src/coap/index.ts';
-import { constantTimeEqual, emptyBytes } from '../../src/core/bytes.ts';
+import { constantTimeEqual, emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import { type CborValue, decode, encode } from '../../src/core/cbor.ts';
 import { type CoseKey, coseKeyMap, decodeCoseKey, KeyType, thumbprint } from '../../src/core/cose/index.ts';
 import type { ClaimsSet } from '../../src/core/cwt.ts';
 import type { Cancel } from '../../src/core/env.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
-import type { Admitted, Authenticator, DtlsSessions, PskAnswer } from '../../src/dtls/index.ts';
-import { DtlsProfileError } from './credentials.ts';
+import { type Admitted, type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer, type SessionCredentials } from '../../src/dtls/index.ts';
+import { DtlsProfileError, readServerCredentials } from './credentials.ts';
 import { type KnownKey, KnownKeys, type TokenTimes } from './known-keys.ts';
 import { decodePskIdentity, derivePsk, isRawPublicKey, profileName } from './params.ts';
 
@@ -56,6 +56,8 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
   readonly #keys: KnownKeys;
   /** Sessions whose token has ended. */
   readonly #ending = new Map<string, Cancel>();
+  /** How authorization servers prove themselves, by what their sessions go by. */
+  readonly #issuers = new Map<string, SessionCredentials>();
   readonly #leave: () => void;
 
   constructor(io: RsIo, sessions: DtlsSessions<Peer>, { derivationKeys = {}, unused = 300 }: DtlsAtRsOptions) {
@@ -70,14 +72,21 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
   /** RFC 9202, Section 3.3.2: what is not enough to choose a token ends the handshake with illegal_parameter. */
   async psk(identity: Uint8Array): Promise<PskAnswer | undefined> {
     if (identity.length === 0) return undefined;
+    for (const [credential, known] of this.#issuers) if ('psk' in known && equalBytes(known.psk.identity, identity)) return { credential, key: known.psk.key };
     const known = await this.#identify(identity);
     if (known === undefined || !('psk' in known.key)) return { alert: 'illegal_parameter' };
     return { credential: known.credential, key: known.key.psk };
   }
 
   rawPublicKey(_key: unknown, spki: Uint8Array): Admitted | undefined {
+    for (const [credential, issuer] of this.#issuers)
+      if ('rawPublicKey' in issuer && equalBytes(encodeSpki(issuer.rawPublicKey.server)!, spki)) return { credential };
     const known = this.#keys.ofSpki(spki);
     return known === undefined ? undefined : { credential: known.credential };
+  }
+
+  addIssuer(issuer: string, credentials: unknown): void {
+    this.#issuers.set(`issuer:${issuer}`, readServerCredentials(credentials));
   }
 
   decodeUpload(request: Request): TokenUpload | undefined {

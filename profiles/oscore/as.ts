@@ -1,5 +1,16 @@
-import { AceError, AceErrorCode, type AsIo, type Binding, type Grant, type PeerRules, type ProfileAtAs } from '../../src/ace/index.ts';
-import { Code, type Layer } from '../../src/coap/index.ts';
+import {
+  AceError,
+  AceErrorCode,
+  type AsIo,
+  aceUpload,
+  type Binding,
+  type FoundPeer,
+  type Grant,
+  type PeerRules,
+  type ProfileAtAs,
+  type Relayed,
+} from '../../src/ace/index.ts';
+import { Code, ContentFormat, type Layer } from '../../src/coap/index.ts';
 import { emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
 import { ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext, type StoredContext } from '../../src/oscore/index.ts';
@@ -131,6 +142,21 @@ class OscoreAtAs implements ProfileAtAs {
     const osc = encodeInputMaterial({ id, ms: this.#io.env.random(secretLength), salt: emptyBytes });
     const cnf: Confirmation = { osc };
     return { claims: { cnf }, confidential: true, changes: [change], response: () => ({ cnf }) };
+  }
+
+  /** draft-ietf-ace-workflow-and-params-08, Section 3.3.3: nonce1 and the identifier of the client come from the client. */
+  upload(token: Uint8Array, toRs: Relayed | undefined): Relayed | undefined {
+    const { contentFormat = ContentFormat.AceCbor, payload: told } = toRs ?? { payload: emptyBytes };
+    const payload = contentFormat === ContentFormat.AceCbor ? aceUpload(token, told) : undefined;
+    return payload && { contentFormat, payload };
+  }
+
+  async reach({ credential, credentials }: FoundPeer): Promise<SecurityContext> {
+    const added = this.#peers.get(credential);
+    if (added !== undefined) return added;
+    const context = this.#contexts.cache(deriveContext(readCredentials(credentials), { credential, window: 'unverified' }));
+    if (context.credential === credential) return context;
+    throw new OscoreProfileError('ERR_OSCORE_PROFILE_USE', `expected a Recipient ID of its own for "${credential}", got that of another peer`);
   }
 
   stats(): Readonly<Record<string, number>> {

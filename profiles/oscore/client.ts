@@ -1,4 +1,15 @@
-import { AceError, type ClientIo, type ProfileAtClient, type Target, type TokenRequest, type TokenResponse, tokenParameters } from '../../src/ace/index.ts';
+import {
+  type AccessInformation,
+  AceError,
+  type ClientIo,
+  type PreparedUpload,
+  type ProfileAtClient,
+  type Relayed,
+  type Target,
+  type TokenRequest,
+  type TokenResponse,
+  tokenParameters,
+} from '../../src/ace/index.ts';
 import {
   Code,
   ContentFormat,
@@ -98,21 +109,36 @@ class OscoreAtClient implements ProfileAtClient {
 
   /** @see https://www.rfc-editor.org/rfc/rfc9203#section-4.1 */
   async establish(granted: TokenResponse, target: Target): Promise<SecurityAssociation> {
-    const osc = granted.cnf?.osc;
-    if (osc === undefined) throw broken('ERR_OSCORE_PROFILE_KEY', 'token response: expected an OSCORE_Input_Material in cnf, got none', Code.Created);
-    const material = decodeInputMaterial(osc);
+    const material = materialOf(granted);
     const nonce1 = this.#io.env.random(nonceLength);
     const id1 = await this.#ids.reserve(granted.expiresIn ?? 0);
     try {
       const payload = encode(writeKnownMap(uploadSpec, { accessToken: granted.accessToken, nonce1, id1 }));
-      const { nonce2, id2 } = readAnswer(await this.#io.request(uploadRequest(target, payload)));
-      // RFC 9203, Section 4.3: the keys of both directions would be the same.
-      if (equalBytes(id1, id2)) throw broken('ERR_ACE_SAME_ID', 'expected the RS to choose another identifier than the client, got the same', Code.Created);
-      return this.#add(material, contextParameters(material, { nonce1, nonce2, senderId: id2, recipientId: id1 }), 'fresh');
+      return this.#derive(material, nonce1, id1, answerTo(await this.#io.request(uploadRequest(target, payload))));
     } catch (error) {
       await this.#ids.free(id1);
       throw error;
     }
+  }
+
+  /** draft-ietf-ace-workflow-and-params-08, Section 3.3.3: what goes to the RS and comes from it goes by the AS. */
+  async prepareUpload(): Promise<PreparedUpload> {
+    const nonce1 = this.#io.env.random(nonceLength);
+    const id1 = await this.#ids.reserve(0);
+    return {
+      toRs: { payload: encode(writeKnownMap(uploadSpec, { nonce1, id1 })) },
+      establish: async (granted, answer) => {
+        try {
+          const material = materialOf(granted);
+          await this.#ids.keep(id1, granted.expiresIn ?? 0);
+          return this.#derive(material, nonce1, id1, answer);
+        } catch (error) {
+          await this.#ids.free(id1);
+          throw error;
+        }
+      },
+      cancel: () => this.#ids.free(id1),
+    };
   }
 
   /** @see https://www.rfc-editor.org/rfc/rfc9203#section-4.1 (update of access rights) */
@@ -155,6 +181,13 @@ class OscoreAtClient implements ProfileAtClient {
     this.#established.clear();
   }
 
+  #derive(material: InputMaterial, nonce1: Uint8Array, id1: Uint8Array, answer: Relayed): SecurityContext {
+    const { nonce2, id2 } = readAnswer(answer);
+    // RFC 9203, Section 4.3: the keys of both directions would be the same.
+    if (equalBytes(id1, id2)) throw broken('ERR_ACE_SAME_ID', 'expected the RS to choose another identifier than the client, got the same', Code.Created);
+    return this.#add(material, contextParameters(material, { nonce1, nonce2, senderId: id2, recipientId: id1 }), 'fresh');
+  }
+
   #add(material: Pick<InputMaterial, 'id'>, parameters: ContextParameters, window: 'fresh' | 'unverified'): SecurityContext {
     const context = deriveContext(parameters, { window });
     this.#contexts.add(context);
@@ -172,18 +205,31 @@ function uploadRequest(target: Target, payload: Uint8Array): Request {
   };
 }
 
-function readAnswer(response: Response): { readonly nonce2: Uint8Array; readonly id2: Uint8Array } {
+function materialOf({ cnf }: AccessInformation): InputMaterial {
+  if (cnf?.osc === undefined) throw broken('ERR_OSCORE_PROFILE_KEY', 'token response: expected an OSCORE_Input_Material in cnf, got none', Code.Created);
+  return decodeInputMaterial(cnf.osc);
+}
+
+function answerTo(response: Response): Relayed {
   if (response.code !== Code.Created) throw refused(response);
-  if (uintOf(response.options, OptionNumber.ContentFormat) !== ContentFormat.AceCbor) {
-    throw broken('ERR_OSCORE_PROFILE_ANSWER', 'answer to the upload: expected Content-Format 19 (application/ace+cbor), got another', response.code);
-  }
+  const contentFormat = uintOf(response.options, OptionNumber.ContentFormat);
+  if (contentFormat === undefined) throw otherFormat();
+  return { contentFormat, payload: response.payload };
+}
+
+function readAnswer({ contentFormat = ContentFormat.AceCbor, payload }: Relayed): { readonly nonce2: Uint8Array; readonly id2: Uint8Array } {
+  if (contentFormat !== ContentFormat.AceCbor) throw otherFormat();
   try {
-    const { nonce2, id2 } = readKnownMap('answer to the upload', answerSpec, decode(response.payload)).known;
+    const { nonce2, id2 } = readKnownMap('answer to the upload', answerSpec, decode(payload)).known;
     return { nonce2: nonce2.slice(), id2: id2.slice() };
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    throw broken('ERR_OSCORE_PROFILE_ANSWER', error.message, response.code, error);
+    throw broken('ERR_OSCORE_PROFILE_ANSWER', error.message, Code.Created, error);
   }
+}
+
+function otherFormat(): AceError {
+  return broken('ERR_OSCORE_PROFILE_ANSWER', 'answer to the upload: expected Content-Format 19 (application/ace+cbor), got another', Code.Created);
 }
 
 function refused(response: Response): AceError {

@@ -42,6 +42,11 @@ export class RecipientIds {
     }
   }
 
+  /** It stays reserved for so many seconds from now on. */
+  keep(id: Uint8Array, seconds: number): Promise<void> {
+    return this.#store.put(folder + toHex(id), encode(this.#env.epoch() + seconds + rest));
+  }
+
   async free(id: Uint8Array): Promise<void> {
     await this.#store.delete(folder + toHex(id));
   }

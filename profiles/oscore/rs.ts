@@ -1,5 +1,15 @@
 import { type Acceptance, AceError, AceErrorCode, credential, type ProfileAtRs, type RsIo, type TokenUpload, tokenParameters } from '../../src/ace/index.ts';
-import { Code, ContentFormat, type Layer, OptionNumber, type Request, type Response, uintOf, uintOption } from '../../src/coap/index.ts';
+import {
+  Code,
+  ContentFormat,
+  type Layer,
+  OptionNumber,
+  type Request,
+  type Response,
+  type SecurityAssociation,
+  uintOf,
+  uintOption,
+} from '../../src/coap/index.ts';
 import { emptyBytes } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/core/cbor.ts';
 import { aeadParameters } from '../../src/core/crypto/index.ts';
@@ -8,7 +18,7 @@ import { ProtocolError } from '../../src/core/errors.ts';
 import { readKnownMap, writeKnownMap } from '../../src/core/known-map.ts';
 import { ContextTable, deriveContext, oscore, SecurityContext } from '../../src/oscore/index.ts';
 import { storedContexts } from './context-store.ts';
-import { OscoreProfileError } from './credentials.ts';
+import { OscoreProfileError, readCredentials } from './credentials.ts';
 import { contextParameters, decodeInputMaterial, type InputMaterial } from './params.ts';
 import { PendingContexts } from './pending-contexts.ts';
 import { decodeSavedContext, encodeSavedContext } from './saved-context.ts';
@@ -54,6 +64,8 @@ class OscoreAtRs implements ProfileAtRs {
   readonly #contexts = new ContextTable();
   /** The context in use, by credential. */
   readonly #active = new Map<string, SecurityContext>();
+  /** Contexts with authorization servers. */
+  readonly #issuers = new Set<SecurityAssociation>();
   readonly #pending: PendingContexts;
   readonly #layer: ReturnType<typeof oscore>;
 
@@ -64,9 +76,17 @@ class OscoreAtRs implements ProfileAtRs {
     this.layers = [this.#layer];
   }
 
+  addIssuer(_issuer: string, credentials: unknown): void {
+    const context = deriveContext(readCredentials(credentials), { window: 'unverified' });
+    this.#contexts.add(context);
+    this.#issuers.add(context);
+  }
+
   decodeUpload(request: Request): TokenUpload | undefined {
     if (uintOf(request.options, OptionNumber.ContentFormat) !== ContentFormat.AceCbor) return undefined;
-    const association = request.association instanceof SecurityContext && this.#contexts.has(request.association) ? request.association : undefined;
+    const { association: protection } = request;
+    const isClient = protection instanceof SecurityContext && this.#contexts.has(protection) && !this.#issuers.has(protection);
+    const association = isClient ? protection : undefined;
     try {
       const { accessToken, nonce1, id1 } = readKnownMap('upload', uploadSpec, decode(request.payload)).known;
       // RFC 9203, Section 4.2: nonces and identifiers in a protected upload are ignored.

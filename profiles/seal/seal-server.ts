@@ -25,6 +25,11 @@ export interface Caller {
   readonly expiresAt: number;
 }
 
+/** Whether the token of a caller has a scope name. */
+export function hasScope({ scope }: Pick<Caller, 'scope'>, name: string): boolean {
+  return typeof scope === 'string' && scope.split(' ').includes(name);
+}
+
 /**
  * A SEAL server: a resource server of ACE-OAuth narrowed to TS 33.434, Annex B.
  *
@@ -37,6 +42,7 @@ export interface Caller {
 export class SealServer {
   readonly #services: readonly SealService[];
   readonly #rs: ResourceServer;
+  #started: Promise<void> | undefined;
 
   /** @throws {ResourceServerError} `ERR_RS_CONFIG` */
   constructor({ simS, valSystem, services = [], ...options }: SealServerOptions) {
@@ -74,11 +80,14 @@ export class SealServer {
     };
   }
 
+  /** Take up what an earlier run left in the store. `listen` does it when it was not done. */
   start(): Promise<void> {
-    return this.#rs.start();
+    this.#started ??= this.#start();
+    return this.#started;
   }
 
-  listen(transport: Transports): Promise<Endpoint> {
+  async listen(transport: Transports): Promise<Endpoint> {
+    await this.start();
     return this.#rs.listen(transport);
   }
 
@@ -87,12 +96,17 @@ export class SealServer {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return this.#rs.stats();
+    return Object.assign({}, this.#rs.stats(), ...this.#services.map((service) => service.stats?.()));
   }
 
   async close(): Promise<void> {
     await this.#rs.close();
     await Promise.all(this.#services.map((service) => service.close?.()));
+  }
+
+  async #start(): Promise<void> {
+    await this.#rs.start();
+    await Promise.all(this.#services.map((service) => service.start?.()));
   }
 }
 

@@ -10,5 +10,9 @@ export interface SealService {
   readonly public?: readonly string[];
   /** Put the resources on a server. */
   mount(server: SealServer): void;
+  /** Take up what an earlier run left in the store: before the first request. */
+  start?(): Promise<void>;
+  /** Entries of each kind that it holds. */
+  stats?(): Readonly<Record<string, number>>;
   close?(): Promise<void>;
 }

@@ -26,6 +26,7 @@ export type {
   FoundPeer,
   Grant,
   PeerRules,
+  PreparedUpload,
   Profile,
   ProfileAtAs,
   ProfileAtClient,
@@ -41,8 +42,18 @@ export type { FollowOptions, ListChange, RevocationList } from './revocation-lis
 export { RevocationListFollower } from './revocation-list.ts';
 export type { Aif, AifEntry, Permissions, Scope, ScopeTable, Verdict } from './scope.ts';
 export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScope, scopeText, unionScopes } from './scope.ts';
-export type { TokenRequest, TokenResponse } from './token.ts';
-export { decodeTokenRequest, decodeTokenResponse, encodeTokenRequest, encodeTokenResponse } from './token.ts';
+export type { AccessInformation, TokenRequest, TokenResponse } from './token.ts';
+export { decodeAccessInformation, decodeTokenRequest, decodeTokenResponse, encodeTokenRequest, encodeTokenResponse, tokenResponseOf } from './token.ts';
 export { tokenHash, tokenHashes, tokenHashText } from './token-hash.ts';
+export type { Experiment, Relayed, UploadOutcome, UploadWish } from './token-upload.ts';
+export {
+  aceUpload,
+  relayedAnswerOf,
+  tokenHashOf,
+  uploadedInformation,
+  uploadWishOf,
+  uploadWishParameters,
+  WantedToken,
+} from './token-upload.ts';
 export type { DiffEntry, TrlQuery, TrlResponse } from './trl.ts';
 export { decodeTrlResponse, encodeTrlResponse, TrlError, trlErrorKey, trlQueryArguments } from './trl.ts';

@@ -5,7 +5,8 @@ import type { ClaimsSet, Confirmation } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
 import type { Change, Store } from '../store/index.ts';
 import type { AceErrorCode } from './error.ts';
-import type { TokenRequest, TokenResponse } from './token.ts';
+import type { AccessInformation, TokenRequest, TokenResponse } from './token.ts';
+import type { Relayed } from './token-upload.ts';
 
 /**
  * The plug of RFC 9200 Appendix C: what a profile of ACE supplies, by role. Roles and profiles never import each other; they meet here.
@@ -125,6 +126,15 @@ export interface ProfileAtAs extends PeerRules {
    * that the profile cannot serve (`unsupported_pop_key`).
    */
   bind(grant: Grant): Promise<Binding | undefined>;
+  /**
+   * What this AS sends to authz-info when it uploads a token on behalf of a client (see token-upload.ts). `undefined`: what the client wants the RS to be told is
+   * nothing that this profile can pass on, and there is no upload.
+   */
+  upload?(token: Uint8Array, toRs: Relayed | undefined): Relayed | undefined;
+  /** The association that protects requests of this AS to a peer of it. Throws `ProtocolError` when there is none. */
+  reach?(peer: FoundPeer): Promise<SecurityAssociation>;
+  /** A request under that association was not answered: it may be lost. */
+  unreached?(peer: FoundPeer): void;
   stats(): Readonly<Record<string, number>>;
   close(): Promise<void>;
 }
@@ -156,6 +166,8 @@ export interface ProfileAtClient {
   request(target: Target | undefined, update?: SecurityAssociation): Partial<TokenRequest>;
   /** Upload the token and derive the association. Throws `AceError` when the RS refuses or answers against the profile. */
   establish(granted: TokenResponse, target: Target): Promise<SecurityAssociation>;
+  /** Make ready for a token that the AS uploads. Absent: there is no such thing in this profile. */
+  prepareUpload?(target: Target): Promise<PreparedUpload>;
   /** Upload a token that changes the rights of a living association. */
   update(granted: TokenResponse, association: SecurityAssociation, target: Target): Promise<void>;
   /** What a later process needs to go on with this association; kept in the client's store. */
@@ -164,6 +176,16 @@ export interface ProfileAtClient {
   release(association: SecurityAssociation): Promise<void>;
   stats(): Readonly<Record<string, number>>;
   close(): Promise<void>;
+}
+
+/** A token that the AS is to upload, seen from the client. One of `establish` and `cancel` is called. */
+export interface PreparedUpload {
+  /** What the RS is to be told beside the token. */
+  readonly toRs?: Relayed;
+  /** Derive the association from what the RS has answered to the AS. Throws as `ProfileAtClient.establish` does. */
+  establish(granted: AccessInformation, answer: Relayed): Promise<SecurityAssociation>;
+  /** The AS has not uploaded the token. */
+  cancel(): Promise<void>;
 }
 
 export interface RsIo {
@@ -201,6 +223,11 @@ export interface Acceptance {
 export interface ProfileAtRs {
   /** The secure channel, application side first; the RS puts its guard above them. */
   readonly layers: readonly Layer[];
+  /**
+   * An AS that may upload tokens on behalf of clients, with what `connectAs` takes at a client. An upload that it protects is as one that nothing protects. Throws
+   * on credentials of a wrong shape.
+   */
+  addIssuer?(issuer: string, credentials: unknown): void;
   /** Read an upload; `undefined`: not of this profile (its Content-Format is another's). Throws `AceError` with the response code. */
   decodeUpload(request: Request): TokenUpload | undefined;
   /** Bind the verified claims of the token to an association. Throws `AceError` with the response code. */

@@ -16,7 +16,7 @@ export type Scope = string | Uint8Array;
 export type AifEntry = readonly [localPart: string, methods: number | bigint];
 export type Aif = readonly AifEntry[];
 
-/** What scope names mean at a resource server: for each name, methods by path. */
+/** What scope names mean at a resource server: for each name, methods by path. A path that ends in `/*` stands for all paths below it. */
 export type ScopeTable = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
 /** `path`: nothing is permitted there (4.03). `method`: something else is (4.05). */
@@ -173,6 +173,8 @@ function namesOf(scope: string): string[] {
 class PermissionTable implements Permissions {
   /** Bit `code - 1` of the request methods that are permitted. */
   readonly #methods = new Map<string, number>();
+  /** The same for all paths below one, by that path with a slash at its end. */
+  readonly #subtrees = new Map<string, number>();
   readonly #anyQuery: boolean;
 
   constructor(anyQuery: boolean) {
@@ -183,22 +185,37 @@ class PermissionTable implements Permissions {
     this.#methods.set(target, ((this.#methods.get(target) ?? 0) | methods) >>> 0);
   }
 
+  addSubtree(prefix: string, methods: number): void {
+    this.#subtrees.set(prefix, ((this.#subtrees.get(prefix) ?? 0) | methods) >>> 0);
+  }
+
   decide(target: string, method: number): Verdict {
     let methods = this.#methods.get(target);
     if (methods === undefined && this.#anyQuery) {
       const question = target.indexOf('?');
       if (question >= 0) methods = this.#methods.get(target.slice(0, question));
     }
+    if (this.#subtrees.size > 0) methods = (methods ?? 0) | this.#below(target);
     if (methods === undefined || methods === 0) return 'path';
     // Codes 0.01 to 0.31 are bits 0 to 30; the shift operators would wrap around for others.
     return method >= 1 && method <= 31 && (methods >>> (method - 1)) & 1 ? 'permit' : 'method';
+  }
+
+  #below(target: string): number {
+    const question = target.indexOf('?');
+    const path = question < 0 ? target : target.slice(0, question);
+    let methods = 0;
+    for (let slash = path.lastIndexOf('/'); slash >= 0; slash = slash === 0 ? -1 : path.lastIndexOf('/', slash - 1)) {
+      methods |= this.#subtrees.get(path.slice(0, slash + 1)) ?? 0;
+    }
+    return methods;
   }
 }
 
 /**
  * What a scope permits at a resource server.
  *
- * Scope names are looked up in `table`; a path there covers every query of it. Bytes are an AIF: an entry covers exactly its path and query (RFC 9237,
+ * Scope names are looked up in `table`; a path there covers every query of it, and one that ends in `/*` what is below it. Bytes are an AIF: an entry covers exactly its path and query (RFC 9237,
  * Section 2.1), and its Dynamic-* bits are carried and permit nothing by themselves (Section 6).
  *
  * @throws {AceError} `ERR_ACE_SCOPE`, 4.00, for a scope that is not understood as a whole
@@ -213,7 +230,10 @@ export function parseScope(scope: Scope, table: ScopeTable = {}): Permissions {
   for (const name of namesOf(scope)) {
     const paths = Object.hasOwn(table, name) ? table[name] : undefined;
     if (paths === undefined) throw scopeError('scope: expected names that this resource server knows, got another');
-    for (const [path, methods] of Object.entries(paths)) permissions.add(normalizeLocalPart(path), aifMethods(methods));
+    for (const [path, methods] of Object.entries(paths)) {
+      if (path.endsWith('/*')) permissions.addSubtree(normalizeLocalPart(path.slice(0, -1)), aifMethods(methods));
+      else permissions.add(normalizeLocalPart(path), aifMethods(methods));
+    }
   }
   return permissions;
 }

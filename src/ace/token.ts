@@ -1,7 +1,8 @@
+import { Code } from '../coap/index.ts';
 import { type CborMap, decode, encode } from '../core/cbor.ts';
 import { type Confirmation, decodeConfirmation, encodeConfirmation } from '../core/cwt.ts';
-import { readKnownMap, writeKnownMap } from '../core/known-map.ts';
-import { refuseBadFormat, refuseTextKeys } from './error.ts';
+import { type Known, readKnownMap, writeKnownMap } from '../core/known-map.ts';
+import { AceError, refuseBadFormat, refuseTextKeys } from './error.ts';
 import { tokenParameters } from './params.ts';
 import type { Scope } from './scope.ts';
 
@@ -78,8 +79,11 @@ export interface TokenResponse {
   readonly unknown?: CborMap;
 }
 
-const responseSpec = {
-  accessToken: { ...tokenParameters.accessToken, required: true },
+/** Access information with the token or, where the RS has that already, without it. */
+export type AccessInformation = Omit<TokenResponse, 'accessToken'> & Partial<Pick<TokenResponse, 'accessToken'>>;
+
+const informationSpec = {
+  accessToken: tokenParameters.accessToken,
   expiresIn: tokenParameters.expiresIn,
   scope: tokenParameters.scope,
   cnf: tokenParameters.cnf,
@@ -90,10 +94,11 @@ const responseSpec = {
   refreshToken: tokenParameters.refreshToken,
   state: tokenParameters.state,
 } as const;
+const responseSpec = { ...informationSpec, accessToken: { ...tokenParameters.accessToken, required: true } } as const;
 
-export function encodeTokenResponse(response: TokenResponse): Uint8Array {
+export function encodeTokenResponse(response: AccessInformation): Uint8Array {
   const { cnf, rsCnf, unknown, ...fields } = response;
-  const map = writeKnownMap(responseSpec, {
+  const map = writeKnownMap(informationSpec, {
     ...fields,
     ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }),
     ...(rsCnf === undefined ? {} : { rsCnf: encodeConfirmation(rsCnf) }),
@@ -105,14 +110,34 @@ export function encodeTokenResponse(response: TokenResponse): Uint8Array {
 export function decodeTokenResponse(payload: Uint8Array): TokenResponse {
   return refuseBadFormat(() => {
     const { known, unknown } = readKnownMap('token response', responseSpec, refuseTextKeys('token response', decode(payload)));
-    const { cnf, rsCnf, ...fields } = known;
-    return {
-      ...fields,
-      ...(cnf === undefined ? {} : { cnf: decodeConfirmation(cnf) }),
-      ...(rsCnf === undefined ? {} : { rsCnf: decodeConfirmation(rsCnf) }),
-      ...(unknown.size === 0 ? {} : { unknown }),
-    };
+    return informationOf(known, unknown);
   });
+}
+
+/** A token response that may be without a token. @throws {AceError} `ERR_ACE_FORMAT` */
+export function decodeAccessInformation(payload: Uint8Array): AccessInformation {
+  return refuseBadFormat(() => {
+    const { known, unknown } = readKnownMap('token response', informationSpec, refuseTextKeys('token response', decode(payload)));
+    return informationOf(known, unknown);
+  });
+}
+
+/** @throws {AceError} `ERR_ACE_FORMAT` where there is no token */
+export function tokenResponseOf({ accessToken, ...information }: AccessInformation): TokenResponse {
+  if (accessToken !== undefined) return { accessToken, ...information };
+  throw new AceError('ERR_ACE_FORMAT', 'token response: expected access_token, got none', { responseCode: Code.Created });
+}
+
+function informationOf<T extends Known<typeof informationSpec>>(
+  { cnf, rsCnf, ...fields }: T,
+  unknown: CborMap,
+): Omit<T, 'cnf' | 'rsCnf'> & Pick<TokenResponse, 'cnf' | 'rsCnf' | 'unknown'> {
+  return {
+    ...fields,
+    ...(cnf === undefined ? {} : { cnf: decodeConfirmation(cnf) }),
+    ...(rsCnf === undefined ? {} : { rsCnf: decodeConfirmation(rsCnf) }),
+    ...(unknown.size === 0 ? {} : { unknown }),
+  };
 }
 
 /** The map with the parameters that only the sender knows; the encoder puts the keys in order. */

@@ -1,9 +1,11 @@
-import { type Profile, type ProfileAtAs, tokenHashText } from '../ace/index.ts';
+import { type Experiment, type Profile, type ProfileAtAs, tokenHashText } from '../ace/index.ts';
 import {
   ContentFormat,
   codeName,
+  type EchoLayer,
   Endpoint,
   type EndpointOptions,
+  echo,
   formatCode,
   type Response,
   Router,
@@ -37,6 +39,7 @@ import { IntrospectionEndpoint } from './token/introspection-endpoint.ts';
 import { TokenEndpoint } from './token/token-endpoint.ts';
 import { TokenRecords } from './token/token-records.ts';
 import type { TokenRules } from './token/token-rules.ts';
+import { TokenUploads } from './token/token-uploads.ts';
 import { Revocations } from './trl/revocations.ts';
 import { TrlEndpoint, type TrlOptions } from './trl/trl-endpoint.ts';
 
@@ -81,6 +84,8 @@ export interface AuthorizationServerOptions {
   /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
   readonly amplification?: EndpointOptions['amplification'];
   readonly limits?: AuthorizationServerLimits;
+  /** `token-upload`: upload tokens to resource servers that are registered with `authzInfo`, for clients that ask for it. */
+  readonly experimental?: readonly Experiment[];
   /** How the token revocation list is told. */
   readonly revocation?: TrlOptions;
   /** `/token`, `/introspect`, `/revoke/trl` and `/admin` when absent. */
@@ -115,6 +120,8 @@ export class AuthorizationServer {
   readonly #rates: { readonly client: RateLayer; readonly address: RateLayer };
   readonly #admission: Admission;
   readonly #router = new Router();
+  /** For what this AS sends by itself: who gets it may want to see that it is fresh. */
+  readonly #echo: EchoLayer;
   #limits: AuthorizationServerLimits;
   #reconfiguring: Promise<unknown> = Promise.resolve();
   #started: Promise<void> | undefined;
@@ -155,6 +162,7 @@ export class AuthorizationServer {
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#revocations = new Revocations({ store: options.store, env: this.#env });
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
+    this.#echo = echo({}, this.#env);
     this.#admission = new Admission(this.#pending, this.#audit);
     this.#route();
   }
@@ -184,6 +192,7 @@ export class AuthorizationServer {
       env: this.#env,
       handler: this.#router.handler,
       layers: [
+        this.#echo,
         this.#rates.client,
         peersOnly({ registry: this.#registry, pending: this.#pending, stale: this.#removePeer, audit: this.#audit }),
         this.#underWay,
@@ -252,6 +261,7 @@ export class AuthorizationServer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#endpoint?.close();
+    this.#echo.close();
     await this.#audit.close();
     this.#trl.close();
     this.#records.close();
@@ -304,6 +314,11 @@ export class AuthorizationServer {
     );
   }
 
+  #tokenUploads(): { readonly uploads?: TokenUploads } {
+    if (this.#options.experimental?.includes('token-upload') !== true) return {};
+    return { uploads: new TokenUploads({ registry: this.#registry, profiles: this.#profiles, endpoint: () => this.#endpoint, emit: this.#emit }) };
+  }
+
   #route(): void {
     const { store, issuer, policy, grantTypes, refreshTokens, passwords, tokenRules, paths } = this.#options;
     const registered = registeredGrants(this.#registry);
@@ -326,6 +341,7 @@ export class AuthorizationServer {
       records: this.#records,
       env: this.#env,
       rules: tokenRules ?? {},
+      ...this.#tokenUploads(),
       get tokensPerClient() {
         return limits().tokensPerClient ?? 16_384;
       },

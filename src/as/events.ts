@@ -42,6 +42,15 @@ export type AuthorizationServerEvent =
       readonly client?: string;
       readonly audience?: string;
     }
+  /** The AS has tried to upload a token on behalf of its client. */
+  | {
+      readonly type: 'token-uploaded';
+      readonly token: string;
+      readonly client: string;
+      readonly resourceServer: string;
+      readonly outcome: 'uploaded' | 'refused' | 'unreachable';
+      readonly detail?: string;
+    }
   | { readonly type: 'token-revoked'; readonly token: string; readonly client: string; readonly resourceServer: string }
   | {
       readonly type: 'trl-queried';

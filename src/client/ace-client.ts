@@ -1,5 +1,7 @@
 import {
+  type AccessInformation,
   AceError,
+  type Experiment,
   type FollowOptions,
   type IntrospectionResponse,
   type Profile,
@@ -71,7 +73,9 @@ export interface AceClientOptions {
   /** Goes into every request for a token, unless the request has it already. */
   readonly tokenRequest?: Partial<TokenRequest>;
   /** Throws `AceError` for a token response that is not enough, beyond RFC 9200. */
-  readonly checkGrant?: (response: TokenResponse) => void;
+  checkGrant?(response: AccessInformation): void;
+  /** `token-upload`: let authorization servers that can upload tokens do so. */
+  readonly experimental?: readonly Experiment[];
   readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
   /** `/authz-info` when absent. */
   readonly paths?: { readonly authzInfo?: string };
@@ -140,6 +144,7 @@ export class AceClient {
       renewal: options.renewal ?? 30,
       limit: options.limits?.sessions ?? 256,
       ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
+      upload: options.experimental?.includes('token-upload') ?? false,
       send,
       emit: this.#emit,
     });

@@ -1,9 +1,10 @@
 import {
+  type AccessInformation,
   AceError,
   aceErrorName,
+  decodeAccessInformation,
   decodeError,
   decodeIntrospectionResponse,
-  decodeTokenResponse,
   decodeTrlResponse,
   encodeIntrospectionRequest,
   encodeTokenRequest,
@@ -11,12 +12,13 @@ import {
   type IntrospectionResponse,
   type ProfileAtClient,
   type RevocationList,
+  relayedAnswerOf,
   scopeText,
   type TokenRequest,
-  type TokenResponse,
   TokenType,
   type TrlQuery,
   type TrlResponse,
+  tokenResponseOf,
   trlQueryArguments,
 } from '../ace/index.ts';
 import {
@@ -65,7 +67,7 @@ export interface AuthorizationServerRegistration {
 
 /** A token and when it ends. */
 export interface Granted {
-  readonly response: TokenResponse;
+  readonly response: AccessInformation;
   /** Seconds since 1970. */
   readonly expiresAt: number;
 }
@@ -94,7 +96,7 @@ export interface AuthorizationServersOptions {
   readonly registrations: readonly AuthorizationServerRegistration[];
   readonly profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly tokenRequest?: Partial<TokenRequest>;
-  readonly checkGrant?: (response: TokenResponse) => void;
+  checkGrant?(response: AccessInformation): void;
   readonly env: Env;
   send(request: Request): Promise<Response>;
   observe(request: Request, options: { readonly signal: AbortSignal }): AsyncIterable<Response>;
@@ -166,7 +168,9 @@ export class AuthorizationServers {
     const payload = encodeTokenRequest({ ...this.#options.tokenRequest, ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
     // A code is good for one request: a second one would end what the first has brought.
     const answer = await this.#post(server, server.uri, payload, request.code === undefined);
-    const response = decodeTokenResponse(answer.payload);
+    const response = decodeAccessInformation(answer.payload);
+    // Who has not got it from the AS has to be told that the RS has.
+    if (relayedAnswerOf(response) === undefined) tokenResponseOf(response);
     if (response.tokenType !== undefined && response.tokenType !== TokenType.PoP) {
       throw new AceError('ERR_ACE_TOKEN_TYPE', `expected a proof-of-possession token, got token_type ${response.tokenType}`, { responseCode: answer.code });
     }
@@ -175,7 +179,10 @@ export class AuthorizationServers {
     // RFC 9200, Section 5.10.4: such a token must not be used.
     if (lifetime === undefined) throw new AceError('ERR_ACE_EXPIRY', 'token response: expected expires_in, got none', { responseCode: answer.code });
     const scope = response.scope === undefined ? '' : `, scope ${scopeText(response.scope)}`;
-    this.#step('token-response', `${formatCode(answer.code)}, token of ${response.accessToken.length} bytes for ${lifetime} s${scope}`);
+    this.#step(
+      'token-response',
+      `${formatCode(answer.code)}, ${response.accessToken === undefined ? 'a token at the RS' : `token of ${response.accessToken.length} bytes`} for ${lifetime} s${scope}`,
+    );
     return { response: { ...response, expiresIn: lifetime }, expiresAt: requestedAt + lifetime };
   }
 

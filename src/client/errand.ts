@@ -3,6 +3,7 @@ import { AceError } from '../ace/index.ts';
 import {
   type CoapUri,
   Code,
+  emptyOption,
   isIdempotent,
   isSafe,
   Method,
@@ -28,6 +29,12 @@ export interface AceRequestInit {
   readonly payload?: string | Uint8Array;
   readonly contentFormat?: number;
   readonly accept?: number;
+  /** Representations that are at hand already; 2.03 says which of them holds. */
+  readonly etag?: Uint8Array | readonly Uint8Array[];
+  /** Only if the representation is one of these; one of no bytes: if there is any. */
+  readonly ifMatch?: Uint8Array | readonly Uint8Array[];
+  /** Only if there is no representation. */
+  readonly ifNoneMatch?: boolean;
   /** `false`: send as a Non-confirmable message. */
   readonly confirmable?: boolean;
   /** Whether carried out twice it does no more than once, so that it may be repeated. Absent: as the method says. */
@@ -71,19 +78,27 @@ export function errandOf(uri: CoapUri, text: string, peer: Peer, init: AceReques
 
 /** The request itself. */
 export function requestOf({ peer, method, init, uriOptions: options }: Errand): Request {
-  const { payload = emptyBytes, contentFormat, accept, confirmable, idempotent } = init;
-  const formats = [
+  const { payload = emptyBytes, contentFormat, accept, ifNoneMatch, confirmable, idempotent } = init;
+  const more = [
+    ...all(init.ifMatch).map((etag) => opaqueOption(OptionNumber.IfMatch, etag)),
+    ...all(init.etag).map((etag) => opaqueOption(OptionNumber.ETag, etag)),
+    ...(ifNoneMatch === true ? [emptyOption(OptionNumber.IfNoneMatch)] : []),
     ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
     ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
   ];
   return {
     code: method,
-    options: formats.length === 0 ? options : sortOptions([...options, ...formats]),
+    options: more.length === 0 ? options : sortOptions([...options, ...more]),
     payload: typeof payload === 'string' ? utf8(payload) : payload,
     peer,
     ...(confirmable === false ? { nonConfirmable: true } : {}),
     ...(idempotent === undefined ? {} : { idempotent }),
   };
+}
+
+function all(etags: Uint8Array | readonly Uint8Array[] | undefined): readonly Uint8Array[] {
+  if (etags === undefined) return [];
+  return etags instanceof Uint8Array ? [etags] : etags;
 }
 
 /** Whether it makes no difference if the request is carried out twice. */

@@ -1,4 +1,4 @@
-import { decodeTokenResponse, encodeTokenResponse, type Scope, type TokenResponse } from '../ace/index.ts';
+import { type AccessInformation, decodeAccessInformation, encodeTokenResponse, type Scope } from '../ace/index.ts';
 import type { SecurityAssociation } from '../coap/index.ts';
 import { concat, toBase64Url } from '../core/bytes.ts';
 import { decode, encode } from '../core/cbor.ts';
@@ -7,7 +7,7 @@ import { ProtocolError } from '../core/errors.ts';
 
 /** A token as the AS gave it; its scope is there also when it is just what was asked for. */
 export interface HeldToken {
-  readonly response: TokenResponse;
+  readonly response: AccessInformation;
   /** Seconds since 1970. */
   readonly expiresAt: number;
 }
@@ -121,5 +121,5 @@ export function decodeSession(bytes: Uint8Array): { readonly state: SessionState
 function heldToken(value: unknown): HeldToken | undefined {
   if (!Array.isArray(value)) return undefined;
   const [response, expiresAt] = value as readonly unknown[];
-  return response instanceof Uint8Array && typeof expiresAt === 'number' ? { response: decodeTokenResponse(response), expiresAt } : undefined;
+  return response instanceof Uint8Array && typeof expiresAt === 'number' ? { response: decodeAccessInformation(response), expiresAt } : undefined;
 }

@@ -3,28 +3,28 @@ import {
   AceErrorCode,
   Expiry,
   type FollowOptions,
-  GrantType,
   type Hints,
   type ProfileAtClient,
   RevocationListFollower,
   type Scope,
   scopeText,
   type Target,
-  type TokenRequest,
-  tokenHashText,
+  tokenHashOf,
+  tokenResponseOf,
 } from '../ace/index.ts';
 import { Code, formatCode, type Request, type Response } from '../coap/index.ts';
-import { equalBytes } from '../core/bytes.ts';
+import { emptyBytes, equalBytes, toBase64Url } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Store } from '../store/index.ts';
-import type { AuthorizationServers, Granted } from './authorization-servers.ts';
+import type { AuthorizationServers } from './authorization-servers.ts';
 import { type Errand, probeOf } from './errand.ts';
 import type { Emit, Step } from './events.ts';
-import { grantParameters, KeptRefreshTokens } from './grants.ts';
+import { KeptRefreshTokens } from './grants.ts';
 import { hintsOf } from './refusals.ts';
 import { coversScope, uniteScopes } from './scopes.ts';
-import { decodeSession, encodeSession, originFolder, refreshKey, Session, type SessionState, sessionFolder, sessionKey } from './session.ts';
+import { decodeSession, encodeSession, type HeldToken, originFolder, refreshKey, Session, type SessionState, sessionFolder, sessionKey } from './session.ts';
+import { type FirstToken, TokenSource } from './token-source.ts';
 
 export interface SessionsOptions {
   readonly env: Env;
@@ -39,17 +39,10 @@ export interface SessionsOptions {
   readonly limit: number;
   /** Follow the revocation list of each AS. Absent: no list is followed. */
   readonly revocation?: FollowOptions;
+  /** Let authorization servers upload the first token for a session (see token-upload.ts). */
+  readonly upload: boolean;
   send(request: Request): Promise<Response>;
   readonly emit: Emit;
-}
-
-/** What a token is to be for. */
-interface Asked {
-  /** URI of the token endpoint. */
-  readonly as: string;
-  readonly audience: string | undefined;
-  readonly scope: Scope | undefined;
-  readonly cnonce: Uint8Array | undefined;
 }
 
 /** A resource that is open to all answered the probe. */
@@ -68,14 +61,14 @@ export class Sessions {
   /** Work that leads to a session, by its key: who comes meanwhile waits for it. */
   readonly #underWay = new Map<string, Promise<Session | OpenResource>>();
   readonly #expiry: Expiry;
-  readonly #refreshTokens: KeptRefreshTokens;
+  readonly #tokens: TokenSource;
   #swept: Promise<void> | undefined;
   /** By the URI of the AS. */
   readonly #followers = new Map<string, RevocationListFollower>();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#refreshTokens = new KeptRefreshTokens(options.store);
+    this.#tokens = new TokenSource({ ...options, refreshTokens: new KeptRefreshTokens(options.store) });
     this.#expiry = new Expiry(options.env, (key) => {
       const session = this.#sessions.get(key);
       if (session !== undefined) this.#background(this.#end(session, true));
@@ -222,8 +215,8 @@ export class Sessions {
       const { as, audience = hints.audience } = errand.init;
       const server = this.#options.servers.choose(as ?? hints.as);
       const target = this.#target(errand, audience);
-      const asked = { as: server.uri, audience, scope: wanted ?? hints.scope, cnonce: hints.cnonce };
-      const granted = await this.#obtainToken(key, errand, asked, this.#firstProfile().request(target));
+      const asked = { as: server.uri, audience, scope: wanted ?? hints.scope, cnonce: hints.cnonce, grant: errand.init.grant };
+      const granted = await this.#tokens.first(key, asked, target);
       try {
         const state = { as: server.uri, audience, update: undefined, cnonce: hints.cnonce !== undefined };
         return await this.#establish(key, granted, target, state);
@@ -250,51 +243,18 @@ export class Sessions {
     return hints;
   }
 
-  /** By the refresh token that is kept, if it is for what is asked and the AS takes it; else by the first grant. */
-  async #obtainToken(key: string, errand: Errand, asked: Asked, extra: TokenRequest): Promise<Granted> {
-    const { as, audience, scope } = asked;
-    const place = refreshKey(key);
-    const kept = await this.#refreshTokens.find(place);
-    const serves = kept !== undefined && kept.as === as && kept.audience === audience && (scope === undefined || coversScope(kept.scope, scope));
-    if (serves) {
-      try {
-        const granted = await this.#ask(asked, { ...extra, grantType: GrantType.refresh_token, refreshToken: kept.token });
-        const { refreshToken } = granted.response;
-        if (refreshToken !== undefined) await this.#refreshTokens.keep(place, { ...kept, token: refreshToken });
-        return granted;
-      } catch (error) {
-        if (!(error instanceof AceError) || error.error === undefined) throw error;
-        this.#step('retry', `${error.message}; without a refresh token it is`);
-        if (error.error === AceErrorCode.invalid_grant) await this.#refreshTokens.drop(place);
-      }
-    }
-    const granted = await this.#ask(asked, { ...extra, ...grantParameters(errand.init.grant) });
-    const { refreshToken, scope: effective, cnf } = granted.response;
-    if (refreshToken !== undefined) await this.#refreshTokens.keep(place, { token: refreshToken, as, audience, scope: effective });
-    // What was kept is for another key.
-    else if (kept !== undefined && cnf !== undefined) await this.#refreshTokens.drop(place);
-    return granted;
-  }
-
-  async #ask({ as, audience, scope, cnonce }: Asked, extra: TokenRequest): Promise<Granted> {
-    const granted = await this.#options.servers.requestToken(as, {
-      ...(audience === undefined ? {} : { audience }),
-      ...(scope === undefined ? {} : { scope }),
-      ...(cnonce === undefined ? {} : { cnonce }),
-      // With one profile there is nothing to ask (RFC 9203, Section 3.2).
-      ...(this.#options.profiles.size > 1 ? { aceProfile: null } : {}),
-      ...extra,
-    });
-    const effective = granted.response.scope ?? scope;
-    return effective === undefined ? granted : { ...granted, response: { ...granted.response, scope: effective } };
-  }
-
-  async #establish(key: string, granted: Granted, target: Target, state: Omit<SessionState, 'profile' | 'base'>): Promise<Session> {
-    const id = granted.response.aceProfile ?? this.#options.profiles.keys().next().value!;
+  async #establish(
+    key: string,
+    { response, expiresAt, establish }: FirstToken,
+    target: Target,
+    state: Omit<SessionState, 'profile' | 'base'>,
+  ): Promise<Session> {
+    const id = response.aceProfile ?? this.#options.profiles.keys().next().value!;
     const profile = this.#options.profiles.get(id);
     if (profile === undefined) throw new AceError('ERR_ACE_PROFILE', `expected a profile of this client, got ${id}`, { responseCode: Code.Created });
-    this.#step('upload', `to /${target.authzInfo.join('/')}`);
-    const session = new Session(key, await profile.establish(granted.response, target), { ...state, profile: id, base: granted });
+    this.#step('upload', establish === undefined ? `to /${target.authzInfo.join('/')}` : 'by the AS');
+    const association = establish === undefined ? await profile.establish(tokenResponseOf(response), target) : await establish();
+    const session = new Session(key, association, { ...state, profile: id, base: { response, expiresAt } });
     this.#step('context', 'new');
     const before = this.#sessions.get(key);
     if (before !== undefined) await this.#discard(before);
@@ -314,7 +274,7 @@ export class Sessions {
       if (restored !== undefined) return restored;
     }
     const { base, update, as, audience, cnonce } = lost.state;
-    if (base.expiresAt > env.epoch()) {
+    if (base.expiresAt > env.epoch() && base.response.accessToken !== undefined) {
       try {
         const session = await this.#establish(lost.key, base, this.#target(errand, audience), { as, audience, update: undefined, cnonce });
         if (update !== undefined && update.expiresAt > env.epoch()) await this.#apply(session, update, errand);
@@ -357,7 +317,7 @@ export class Sessions {
     const target = this.#target(errand, audience);
     try {
       const extra = this.#profileOf(session).request(target, session.association);
-      const granted = await this.#obtainToken(session.key, errand, { as, audience, scope, cnonce }, extra);
+      const granted = await this.#tokens.next(session.key, { as, audience, scope, cnonce, grant: errand.init.grant }, extra);
       const more = granted.response.scope !== undefined && !coversScope(session.scope, granted.response.scope);
       if (!more && !renewal) {
         this.#step('update', 'the AS grants no more');
@@ -382,8 +342,8 @@ export class Sessions {
     try {
       const hints = cnonce === undefined ? {} : await this.#probe(errand);
       const fresh = hints instanceof OpenResource ? undefined : hints.cnonce;
-      const asked = { as, audience, scope, cnonce: fresh };
-      const granted = await this.#obtainToken(session.key, errand, asked, this.#profileOf(session).request(target));
+      const asked = { as, audience, scope, cnonce: fresh, grant: errand.init.grant };
+      const granted = await this.#tokens.next(session.key, asked, this.#profileOf(session).request(target));
       return await this.#establish(session.key, granted, target, { ...session.state, update: undefined });
     } catch (error) {
       if (!(error instanceof AceError)) throw error;
@@ -393,9 +353,9 @@ export class Sessions {
   }
 
   /** Upload a token that changes the rights of the session. */
-  async #apply(session: Session, token: Granted, errand: Errand): Promise<void> {
+  async #apply(session: Session, token: HeldToken, errand: Errand): Promise<void> {
     this.#step('update', `scope ${token.response.scope === undefined ? 'unchanged' : scopeText(token.response.scope)}`);
-    await this.#profileOf(session).update(token.response, session.association, this.#target(errand, session.state.audience));
+    await this.#profileOf(session).update(tokenResponseOf(token.response), session.association, this.#target(errand, session.state.audience));
     session.state = { ...session.state, update: token };
     this.#schedule(session);
     await this.#save(session);
@@ -432,7 +392,7 @@ export class Sessions {
   async #revoked(as: string, hashes: ReadonlySet<string>): Promise<void> {
     if (hashes.size === 0) return;
     const isMeant = ({ as: issuer, base, update }: SessionState): boolean =>
-      issuer === as && [base, ...(update === undefined ? [] : [update])].some(({ response }) => hashes.has(tokenHashText(response.accessToken)));
+      issuer === as && [base, ...(update === undefined ? [] : [update])].some(({ response }) => hashes.has(toBase64Url(tokenHashOf(response) ?? emptyBytes)));
     for (const session of [...this.#sessions.values()].filter(({ state }) => isMeant(state))) {
       this.#step('forgotten', 'the token was revoked');
       await this.#end(session, false);
@@ -475,10 +435,6 @@ export class Sessions {
 
   #profileOf(session: Session): ProfileAtClient {
     return this.#options.profiles.get(session.state.profile)!;
-  }
-
-  #firstProfile(): ProfileAtClient {
-    return this.#options.profiles.values().next().value!;
   }
 
   #target(errand: Errand, audience: string | undefined): Target {

@@ -1,4 +1,4 @@
-import { AceError, GrantType, type Scope, type TokenRequest, type TokenResponse } from '../ace/index.ts';
+import { AceError, GrantType, type Scope, type TokenRequest, type TokenResponse, tokenResponseOf } from '../ace/index.ts';
 import { Code, type DeadlineOptions } from '../coap/index.ts';
 import type { AuthorizationServers } from './authorization-servers.ts';
 import { type AuthorizationGrant, grantParameters, type KeptRefreshTokens } from './grants.ts';
@@ -46,5 +46,5 @@ export async function askForToken(
   });
   const token = response.refreshToken;
   if (token !== undefined) await refreshTokens.keep(place, { token, as, audience, scope: kept?.scope ?? response.scope ?? scope });
-  return response;
+  return tokenResponseOf(response);
 }

@@ -124,6 +124,7 @@ export type { QBlockLayer, QBlockOptions } from './qblock/layer.ts';
 export { qBlock } from './qblock/layer.ts';
 export type { QBlockParameters } from './qblock/parameters.ts';
 export type { Answer, AnswerFields } from './resource/answer.ts';
+export { conditionHolds } from './resource/answer.ts';
 export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource/entry.ts';
 export type { Link } from './resource/link-format.ts';
 export { attributeOf, decodeLinkFormat, encodeLinkFormat, filterLinks, link } from './resource/link-format.ts';

@@ -15,6 +15,7 @@ type Level = Exclude<LogLevel, 'silent'>;
  * | `token-issued` | info | token (hash), client, audience, scope, expiresIn, profile, update, grant |
  * | `token-refused` (AS) | warn | client, audience, scope, reason, detail |
  * | `introspected` | info | requester, active, client, audience |
+ * | `token-uploaded` | info | token (hash), client, resourceServer, outcome, detail |
  * | `token-revoked` | info | token (hash), client, resourceServer |
  * | `grant-revoked` | warn | client, reason, tokens (hashes) |
  * | `trl-queried` | info | requester, query, observe |

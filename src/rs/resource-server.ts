@@ -1,4 +1,4 @@
-import { type Profile, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
+import { type Experiment, type Profile, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
 import {
   codeName,
   type EchoLayer,
@@ -76,6 +76,8 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly cnonce?: boolean;
   /** What a deployment demands of a token beyond RFC 9200: it throws `AceError` with the response code for claims that are not enough. */
   readonly demand?: TokenDemand;
+  /** `token-upload`: take tokens that issuers with credentials upload on behalf of clients. */
+  readonly experimental?: readonly Experiment[];
   readonly limits?: ResourceServerLimits;
   readonly env?: Env;
   readonly emit?: (event: ResourceServerEvent) => void;
@@ -367,7 +369,19 @@ export class ResourceServer {
     return inUse;
   }
 
+  #addIssuers(): void {
+    for (const issuer of this.#issuers) {
+      const { profile = this.#profiles[0]!.id, credentials } = issuer;
+      if (credentials === undefined) continue;
+      const used = this.#profiles.find(({ id }) => id === profile);
+      if (used?.rs.addIssuer === undefined)
+        throw new ResourceServerError('ERR_RS_CONFIG', `issuers: ${issuer.uri}: profile: expected one of this resource server, got ${profile}`);
+      used.rs.addIssuer(issuerName(issuer), credentials);
+    }
+  }
+
   async #start(): Promise<void> {
+    if (this.#options.experimental?.includes('token-upload') === true) this.#addIssuers();
     await this.#exi.start();
     await this.#revocations.start();
     await this.#tokens.start((stored) => this.#revive(stored));

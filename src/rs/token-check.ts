@@ -16,6 +16,10 @@ export interface IssuerRegistration {
     /** Seconds since 1970 from which on it opens no token any more: the end of the last one that was made with it. Absent: never. */
     readonly until?: number;
   })[];
+  /** The profile of the channel to it; the first of the RS when absent. */
+  readonly profile?: number;
+  /** What that profile takes as credentials of an AS. Needed where it uploads tokens itself (experiment `token-upload`). */
+  readonly credentials?: unknown;
 }
 
 /** Throws `AceError` with the response code for claims that are not enough. */

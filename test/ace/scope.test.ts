@@ -14,6 +14,7 @@ import {
   type Scope,
   type ScopeTable,
   scopeText,
+  type Verdict,
 } from '../../src/ace/index.ts';
 import { Method } from '../../src/coap/index.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
@@ -40,6 +41,16 @@ test('scope names: several names add up, a query is covered by its path', () => 
   assert.equal(permissions.decide('/temperature', Method.GET), 'permit');
   assert.equal(permissions.decide('/temperature', Method.POST), 'permit');
   assert.equal(permissions.decide(localPart(['led'], ['x=1', 'y']), Method.PUT), 'permit');
+});
+
+test('scope names: a path with a star covers what is below it, whatever the query, and adds to what is nearer', () => {
+  const permissions = parseScope('read write', { read: { '/docs/*': ['GET'] }, write: { '/docs/a%20b/*': ['PUT'], '/docs/own': ['DELETE'] } });
+  const verdicts = (target: string): Verdict[] => [Method.GET, Method.PUT, Method.DELETE].map((method) => permissions.decide(target, method));
+  assert.deepEqual(verdicts('/docs/1'), ['permit', 'method', 'method']);
+  assert.deepEqual(verdicts('/docs/1/2?x=/docs/a%20b/'), ['permit', 'method', 'method']);
+  assert.deepEqual(verdicts('/docs/a%20b/3'), ['permit', 'permit', 'method']);
+  assert.deepEqual(verdicts('/docs/own'), ['permit', 'method', 'permit']);
+  for (const other of ['/docs', '/docs2/1', '/', '/docs%2F1']) assert.deepEqual(verdicts(other), ['path', 'path', 'path'], other);
 });
 
 test('RFC 9200 5.10.1.1: a scope that is not recognised as a whole is refused', () => {

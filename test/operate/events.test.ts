@@ -33,6 +33,7 @@ const ofAs: { readonly [T in AuthorizationServerEvent['type']]: Extract<Authoriz
   'token-refused': { type: 'token-refused', client: 'c1', audience: 'rs1', scope: 'r', reason: 'invalid_scope', detail: 'no' },
   introspected: { type: 'introspected', requester: 'rs:rs1', active: true, client: 'c1', audience: 'rs1' },
   'token-revoked': { type: 'token-revoked', token, client: 'c1', resourceServer: 'rs1' },
+  'token-uploaded': { type: 'token-uploaded', token, client: 'c1', resourceServer: 'rs1', outcome: 'refused', detail: '4.00' },
   'trl-queried': { type: 'trl-queried', requester: 'rs:rs1', query: 'full', observe: true },
   administration: { type: 'administration', actor: 'client:admin', act: 'add', object: 'client', id: 'c2' },
   refused: { type: 'refused', reason: 'unprotected', peer: '192.0.2.1:5683', detail: 'no' },

@@ -11,9 +11,12 @@ interface Entry<V> {
 export class ExpiringMap<V> {
   readonly #entries = new Map<string, Entry<V>>();
   readonly #env: Env;
+  readonly #removed: ((value: V) => void) | undefined;
 
-  constructor(env: Env) {
+  /** @param removed - runs for each value that goes, however it goes */
+  constructor(env: Env, removed?: (value: V) => void) {
     this.#env = env;
+    this.#removed = removed;
   }
 
   get size(): number {
@@ -22,19 +25,29 @@ export class ExpiringMap<V> {
 
   get(key: string): V | undefined {
     const entry = this.#entries.get(key);
+    if (entry === undefined || this.#env.epoch() < entry.expiresAt) return entry?.value;
     // A clock that was set may be past the end before the timer is.
-    return entry !== undefined && this.#env.epoch() < entry.expiresAt ? entry.value : undefined;
+    this.delete(key);
+    return undefined;
   }
 
   set(key: string, value: V, expiresAt: number): void {
     this.delete(key);
     const left = Math.max(0, (expiresAt - this.#env.epoch()) * 1000);
-    this.#entries.set(key, { value, expiresAt, forget: this.#env.schedule(left, () => this.#entries.delete(key)) });
+    this.#entries.set(key, { value, expiresAt, forget: this.#env.schedule(left, () => this.delete(key)) });
   }
 
   delete(key: string): void {
-    this.#entries.get(key)?.forget();
+    const value = this.take(key);
+    if (value !== undefined) this.#removed?.(value);
+  }
+
+  /** Take the value out, as one that does not go. */
+  take(key: string): V | undefined {
+    const entry = this.#entries.get(key);
+    entry?.forget();
     this.#entries.delete(key);
+    return entry?.value;
   }
 
   /** Take out the one that has been there for longest. */

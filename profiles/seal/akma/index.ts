@@ -10,6 +10,7 @@
 export type { AKid } from './a-kid.ts';
 export { makeAKid, parseAKid } from './a-kid.ts';
 export type { Aanf, AnchorKey, ApplicationKey } from './aanf.ts';
+export { aanfPaths } from './aanf.ts';
 export type { AanfClientOptions } from './aanf-client.ts';
 export { AanfClient } from './aanf-client.ts';
 export type { AanfServer, AanfSimulatorOptions } from './aanf-simulator.ts';
@@ -25,6 +26,8 @@ export { Msgin5gClient } from './msgin5g-client.ts';
 export type { MessageType, RegistrationRequest, RegistrationResponse } from './msgin5g-message.ts';
 export type { Msgin5gEvent, Msgin5gRegistrationOptions, RefusalReason, Registration } from './msgin5g-registration.ts';
 export { Msgin5gRegistration } from './msgin5g-registration.ts';
+export type { EstablishOscoreOptions, OscoreBootstrapOptions } from './oscore-bootstrap.ts';
+export { establishOscore, OscoreBootstrap } from './oscore-bootstrap.ts';
 export type { AkmaClientOptions } from './psk.ts';
 export { aKidOf, aKidOfIdentity, akmaAuthenticator, akmaCredential, akmaCredentials, akmaHint, defaultIdentityPrefix, pskIdentity } from './psk.ts';
 export type { UeAnchor } from './ue.ts';

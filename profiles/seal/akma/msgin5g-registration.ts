@@ -13,7 +13,8 @@ import { aKidOf } from './psk.ts';
 import type { UeAssociations } from './ue-associations.ts';
 
 export interface Msgin5gRegistrationOptions {
-  readonly keys: ApplicationKeys;
+  /** Of this server, for each security protocol that its clients may use. */
+  readonly keys: readonly ApplicationKeys[];
   readonly associations: UeAssociations;
   /** `/msgin5g` when absent. */
   readonly path?: string;
@@ -77,6 +78,11 @@ class Refusal extends AkmaError {
 /** Seconds after which a client may ask again where others could not be asked. */
 const tryAgain = 30;
 
+interface Channel {
+  readonly keys: ApplicationKeys;
+  readonly aKid: string;
+}
+
 /** Who sent a request: the UE that the AAnF vouches for. */
 interface Ue {
   readonly aKid: string;
@@ -116,20 +122,21 @@ export class Msgin5gRegistration implements SealService {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { registrations: this.#registrations.size, ...this.#options.keys.stats() };
+    return { registrations: this.#registrations.size };
   }
 
   async close(): Promise<void> {
     this.#registrations.clear();
-    this.#options.keys.close();
+    for (const keys of this.#options.keys) keys.close();
   }
 
   async #post(request: ResourceRequest): Promise<Answer> {
-    const aKid = aKidOf(request.association, this.#options.keys);
+    const channel = this.#channelOf(request);
+    const aKid = channel?.aKid;
     let message: RegistrationRequest | undefined;
     try {
-      if (aKid === undefined) throw new Refusal('no-akma', Code.Unauthorized, 'expected a channel that an AKMA application key protects');
-      const ue = { aKid, key: await this.#keyOf(aKid) };
+      if (channel === undefined) throw new Refusal('no-akma', Code.Unauthorized, 'expected a channel that an AKMA application key protects');
+      const ue = { aKid: channel.aKid, key: await keyOf(channel) };
       message = readMessage(request);
       const answer = await this.#serve(message, ue);
       const contentFormat = request.contentFormat!;
@@ -144,17 +151,13 @@ export class Msgin5gRegistration implements SealService {
     }
   }
 
-  /** A channel may outlive its key: then the AAnF is asked again, and what it does not know any more ends. */
-  async #keyOf(aKid: string): Promise<ApplicationKey> {
-    let key: ApplicationKey | undefined;
-    try {
-      key = await this.#options.keys.get(aKid);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      throw new Refusal('aanf', Code.ServiceUnavailable, 'the AKMA anchor function does not answer', tryAgain);
+  /** Whose K_AF protects a request; `undefined`: none does. */
+  #channelOf({ association }: ResourceRequest): Channel | undefined {
+    for (const keys of this.#options.keys) {
+      const aKid = aKidOf(association, keys);
+      if (aKid !== undefined) return { keys, aKid };
     }
-    if (key === undefined) throw new Refusal('no-key', Code.Unauthorized, 'the application key has ended');
-    return key;
+    return undefined;
   }
 
   async #serve(message: RegistrationRequest, ue: Ue): Promise<RegistrationResponse> {
@@ -209,6 +212,19 @@ export class Msgin5gRegistration implements SealService {
     const { ueServiceId } = message ?? {};
     this.#options.emit?.({ type: 'msgin5g', ...event, ...(aKid === undefined ? {} : { aKid }), ...(ueServiceId === undefined ? {} : { ueServiceId }) });
   }
+}
+
+/** A channel may outlive its key: then the AAnF is asked again, and what it does not know any more ends. */
+async function keyOf({ keys, aKid }: Channel): Promise<ApplicationKey> {
+  let key: ApplicationKey | undefined;
+  try {
+    key = await keys.get(aKid);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new Refusal('aanf', Code.ServiceUnavailable, 'the AKMA anchor function does not answer', tryAgain);
+  }
+  if (key === undefined) throw new Refusal('no-key', Code.Unauthorized, 'the application key has ended');
+  return key;
 }
 
 /** The SUPI, or what an AF outside the operator's domain hears in its place. */

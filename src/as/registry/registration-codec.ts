@@ -44,6 +44,7 @@ const resourceServerFields = {
   iss: { label: 13, type: 'bool' },
   rawPublicKey: { label: 14, type: 'map' },
   derivationKey: { label: 15, type: 'bstr', secret: true },
+  authzInfo: { label: 18, type: 'tstr' },
 } as const;
 const grantFields = {
   audience: { label: 1, type: 'tstr', required: true },

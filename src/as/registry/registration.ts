@@ -1,5 +1,7 @@
 import { type Aif, encodeAif, type PeerRules, type Scope } from '../../ace/index.ts';
+import { parseUri } from '../../coap/index.ts';
 import type { CoseKey } from '../../core/cose/index.ts';
+import { ProtocolError } from '../../core/errors.ts';
 import { AuthorizationServerError } from '../error.ts';
 import { type GrantTypeName, grantTypesOf } from '../grants/grant-types.ts';
 import { parseSlowHash } from '../grants/slow-hash.ts';
@@ -61,6 +63,8 @@ export interface ResourceServerRegistration {
   readonly rawPublicKey?: CoseKey;
   /** From it and a token the RS derives a pre-shared key (RFC 9202, Section 3.3.1). */
   readonly derivationKey?: Uint8Array;
+  /** URI of its authz-info, where the AS uploads tokens if it does so (experiment `token-upload`). Absent: clients do it themselves. */
+  readonly authzInfo?: string;
 }
 
 /** A grant with its scopes as they stand in messages. */
@@ -111,6 +115,7 @@ export interface RegisteredResourceServer {
   readonly iss: boolean;
   readonly rawPublicKey?: CoseKey;
   readonly derivationKey?: Uint8Array;
+  readonly authzInfo?: string;
 }
 
 export type RegisteredPeer = Client | RegisteredResourceServer;
@@ -157,6 +162,7 @@ export function registeredResourceServer(server: ResourceServerRegistration, sou
   if (server.profile !== undefined && !rules.profiles.has(server.profile)) {
     throw refuseRegistration(`${what}: profile`, `expected a profile of this authorization server, got ${server.profile}`);
   }
+  if (server.authzInfo !== undefined) checkAuthzInfo(`${what}: authzInfo`, server);
   for (const id of offered) {
     const profile = rules.profiles.get(id);
     if (profile === undefined) throw refuseRegistration(`${what}: profiles`, `expected profiles of this authorization server, got ${id}`);
@@ -179,7 +185,18 @@ export function registeredResourceServer(server: ResourceServerRegistration, sou
     iss: server.iss ?? false,
     ...(server.rawPublicKey === undefined ? {} : { rawPublicKey: server.rawPublicKey }),
     ...(server.derivationKey === undefined ? {} : { derivationKey: server.derivationKey }),
+    ...(server.authzInfo === undefined ? {} : { authzInfo: server.authzInfo }),
   };
+}
+
+function checkAuthzInfo(what: string, { authzInfo, credentials }: ResourceServerRegistration): void {
+  if (credentials === undefined) throw refuseRegistration(what, 'expected credentials beside it, since uploads by the AS are protected, got none');
+  try {
+    parseUri(authzInfo!);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw refuseRegistration(what, error.message);
+  }
 }
 
 /** @throws {AuthorizationServerError} `ERR_AS_CONFIG`, naming the registration */

@@ -121,6 +121,15 @@ export class Registry {
     return { credential: storedCredential(name, found.stored.revision), credentials: channel.credentials };
   }
 
+  /** A resource server as its profile knows it; `undefined`: there is no channel to it. */
+  async found({ source, credential, channel }: RegisteredResourceServer): Promise<FoundPeer | undefined> {
+    if (channel === undefined) return undefined;
+    const { profile, credentials } = channel;
+    if (source === 'config') return { credential, credentials };
+    const index = this.rules.profiles.get(profile)?.indexOf?.(credentials);
+    return index === undefined ? undefined : this.find(profile, index);
+  }
+
   #addResourceServer(server: RegisteredResourceServer): void {
     const what = `resource server "${server.id}"`;
     if (this.#fixed.has(server.credential)) throw refuseRegistration(what, 'expected an id of its own');

@@ -1,4 +1,5 @@
 import {
+  type AccessInformation,
   AceError,
   AceErrorCode,
   aceErrorName,
@@ -11,7 +12,6 @@ import {
   type Scope,
   scopeText,
   type TokenRequest,
-  type TokenResponse,
   tokenHashText,
 } from '../../ace/index.ts';
 import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../../coap/index.ts';
@@ -28,6 +28,7 @@ import type { Client, RegisteredResourceServer, Registry } from '../registry/reg
 import type { TokenMint } from './access-token.ts';
 import type { TokenRecords } from './token-records.ts';
 import type { TokenGrant, TokenRules } from './token-rules.ts';
+import type { TokenUploads } from './token-uploads.ts';
 
 export interface TokenEndpointOptions {
   readonly registry: Registry;
@@ -38,6 +39,8 @@ export interface TokenEndpointOptions {
   readonly records: TokenRecords;
   readonly env: Env;
   readonly tokensPerClient: number;
+  /** Absent: tokens are given to clients, who upload them. */
+  readonly uploads?: TokenUploads;
   readonly rules: TokenRules;
   readonly emit: Emit;
 }
@@ -91,10 +94,11 @@ export class TokenEndpoint {
   }
 
   async #grant(client: Client, asked: TokenRequest): Promise<Response> {
-    const { records, grants, env, mint, rules, emit } = this.#options;
+    const { records, grants, env, mint, rules, uploads, emit } = this.#options;
     await this.#authenticate(client, asked);
     rules.checkRequest?.(asked);
     const update = checkReqCnf(asked.reqCnf);
+    const wish = uploads?.wishOf(asked, update);
     if (records.count(client.id) >= this.#options.tokensPerClient) {
       throw new AceError('ERR_AS_LIMIT', 'the client has too many living tokens', { responseCode: Code.TooManyRequests, retryAfter: 60 });
     }
@@ -118,7 +122,9 @@ export class TokenEndpoint {
       // Somebody else has got ahead: what was read is not so any more.
       if (!(await records.add(hash, record, [...binding.changes, ...changes]))) continue;
       emit(issued(client, asked, granted, update, hash));
-      return created(asked, granted, { accessToken: token, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) }, rules);
+      const response = { accessToken: token, expiresIn: lifetime, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) };
+      const given = wish === undefined ? response : await uploads!.deliver({ client: client.id, resourceServer, profile, response }, wish);
+      return created(asked, granted, given, rules);
     }
   }
 
@@ -203,15 +209,9 @@ function sameScope(a: Scope, b: Scope | undefined): boolean {
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.2 */
-function created(
-  asked: TokenRequest,
-  granted: Granted,
-  given: Pick<TokenResponse, 'accessToken' | 'refreshToken' | 'cnf' | 'rsCnf'>,
-  { nameProfile = false, nameServerKey = false }: TokenRules,
-): Response {
+function created(asked: TokenRequest, granted: Granted, given: AccessInformation, { nameProfile = false, nameServerKey = false }: TokenRules): Response {
   const { rawPublicKey } = granted.resourceServer;
-  const response: TokenResponse = {
-    expiresIn: granted.lifetime,
+  const response: AccessInformation = {
     // RFC 6749, Section 5.1: scope is left out only when it is what the client asked for.
     ...(sameScope(granted.scope, asked.scope) ? {} : { scope: granted.scope }),
     ...(nameProfile || asked.aceProfile === null ? { aceProfile: granted.profile } : {}),

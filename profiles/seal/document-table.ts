@@ -1,0 +1,239 @@
+import { Code } from '../../src/coap/index.ts';
+import { toBase64Url } from '../../src/core/bytes.ts';
+import { type CborValue, decode, encode } from '../../src/core/cbor.ts';
+import { digest } from '../../src/core/crypto/index.ts';
+import type { Env } from '../../src/core/env.ts';
+import { type Store, StoreError } from '../../src/store/index.ts';
+import { SealError } from './error.ts';
+
+/** Something that clients make, change and take away. */
+export interface Document<T> {
+  readonly id: string;
+  /** Of what the store has. */
+  readonly etag: Uint8Array;
+  readonly value: T;
+}
+
+export interface DocumentTableOptions<T> {
+  readonly store: Store;
+  readonly env: Env;
+  /** Where in the store, with a slash at its end. */
+  readonly folder: string;
+  /** Documents at most. */
+  readonly documents: number;
+  /** Bytes of all of them together, as the store has them. */
+  readonly bytes: number;
+  /** Documents of one owner at most. */
+  readonly perOwner: number;
+  readonly ownerOf: (value: T) => string;
+  readonly encode: (value: T) => CborValue;
+  /** Throws for what is no document of the kind. */
+  readonly decode: (value: CborValue) => T;
+}
+
+interface Entry<T> extends Document<T> {
+  readonly stored: Uint8Array;
+}
+
+/** What a change needs. */
+interface Room {
+  /** Whose document it is, where there is one more. */
+  readonly owner?: string;
+  readonly bytes: number;
+}
+
+export interface Changed<T> {
+  readonly before: Document<T>;
+  /** `undefined`: it was taken away. */
+  readonly after: Document<T> | undefined;
+}
+
+/** Changes that are under way at once. */
+const mostPending = 64;
+/** How often a change is tried again when another process has come between. */
+const attempts = 8;
+/** Seconds after which there may be room again. */
+const later = 60;
+
+/**
+ * Documents of one kind: all in memory, each in the store before its change is answered.
+ *
+ * No update is lost: changes of one document take turns, and the store makes each only where it finds what the change was decided on (compare-and-set). A process
+ * that shares the store with others sees their changes when it changes the same document, or starts.
+ */
+export class DocumentTable<T> {
+  readonly #options: DocumentTableOptions<T>;
+  readonly #entries = new Map<string, Entry<T>>();
+  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #bytes = 0;
+  /** Of documents that are on their way into the store. */
+  readonly #reserved: { documents: number; bytes: number } = { documents: 0, bytes: 0 };
+  /** Documents by owner, those on their way included. */
+  readonly #owned = new Map<string, number>();
+
+  constructor(options: DocumentTableOptions<T>) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Bytes of all documents. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Changes under way. */
+  get pending(): number {
+    return this.#underWay.size;
+  }
+
+  /** Take up what the store has. */
+  async start(): Promise<void> {
+    const { store, folder } = this.#options;
+    for await (const [key, stored] of store.scan(folder)) this.#keep(key.slice(folder.length), stored);
+  }
+
+  get(id: string): Document<T> | undefined {
+    return this.#entries.get(id);
+  }
+
+  values(): IterableIterator<Document<T>> {
+    return this.#entries.values();
+  }
+
+  /** @throws {SealError} `ERR_SEAL_QUOTA`, `ERR_SEAL_FULL`, `ERR_SEAL_BUSY`; the store's own errors */
+  create(value: T): Promise<Document<T>> {
+    const { env, store, ownerOf, encode: toCbor } = this.#options;
+    const id = toBase64Url(env.random(12));
+    const stored = encode(toCbor(value));
+    return this.#run({ owner: ownerOf(value), bytes: stored.length }, async () => {
+      if (!(await store.compareAndSet(this.#key(id), undefined, stored))) throw new StoreError('ERR_STORE_KEY', 'expected an id that is free, got one twice');
+      return this.#keep(id, stored);
+    });
+  }
+
+  /**
+   * Change a document to what `change` makes of it; `undefined` takes it away. What `change` throws changes nothing; where another process came between, it is asked
+   * again.
+   *
+   * @throws {SealError} `ERR_SEAL_ABSENT`, `ERR_SEAL_FULL`, `ERR_SEAL_BUSY`; the store's own errors
+   */
+  change(id: string, change: (current: Document<T>) => T | undefined): Promise<Changed<T>> {
+    return this.#run({ bytes: 0 }, () => this.#inTurn(id, () => this.#change(id, change)));
+  }
+
+  /** Wait for what is under way. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([...this.#underWay]);
+  }
+
+  #key(id: string): string {
+    return this.#options.folder + id;
+  }
+
+  #keep(id: string, stored: Uint8Array): Entry<T> {
+    const entry: Entry<T> = { id, etag: digest('sha256', stored).slice(0, 8), value: this.#options.decode(decode(stored)), stored };
+    this.#forget(id);
+    this.#entries.set(id, entry);
+    this.#bytes += stored.length;
+    this.#count(this.#options.ownerOf(entry.value), 1);
+    return entry;
+  }
+
+  #forget(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#entries.delete(id);
+    this.#bytes -= entry.stored.length;
+    this.#count(this.#options.ownerOf(entry.value), -1);
+  }
+
+  #count(owner: string, by: 1 | -1): void {
+    const count = (this.#owned.get(owner) ?? 0) + by;
+    if (count === 0) this.#owned.delete(owner);
+    else this.#owned.set(owner, count);
+  }
+
+  async #reload(id: string): Promise<void> {
+    const stored = await this.#options.store.get(this.#key(id));
+    if (stored === undefined) this.#forget(id);
+    else this.#keep(id, stored);
+  }
+
+  async #change(id: string, change: (current: Document<T>) => T | undefined): Promise<Changed<T>> {
+    const { store, encode: toCbor } = this.#options;
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const before = this.#entries.get(id);
+      if (before === undefined) throw new SealError('ERR_SEAL_ABSENT', 'expected a document that is there, got another', { responseCode: Code.NotFound });
+      const value = change(before);
+      const stored = value === undefined ? undefined : encode(toCbor(value));
+      const growth = Math.max(0, (stored?.length ?? 0) - before.stored.length);
+      const isMade = await this.#reserving({ bytes: growth }, () => store.compareAndSet(this.#key(id), before.stored, stored));
+      if (!isMade) await this.#reload(id);
+      else if (stored === undefined) {
+        this.#forget(id);
+        return { before, after: undefined };
+      } else return { before, after: this.#keep(id, stored) };
+    }
+    throw new SealError('ERR_SEAL_BUSY', 'too many others change the document', { responseCode: Code.ServiceUnavailable, maxAge: 1 });
+  }
+
+  async #run<R>(more: Room, task: () => Promise<R>): Promise<R> {
+    if (this.pending >= mostPending)
+      throw new SealError('ERR_SEAL_BUSY', 'too many changes are under way', { responseCode: Code.ServiceUnavailable, maxAge: 1 });
+    const running = this.#reserving(more, task);
+    this.#underWay.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#underWay.delete(running);
+    }
+  }
+
+  /** Room is taken before the store is asked, so that changes at the same time are not more than there is room for. */
+  async #reserving<R>(more: Room, task: () => Promise<R>): Promise<R> {
+    this.#checkRoom(more);
+    const reserved = this.#reserved;
+    reserved.bytes += more.bytes;
+    if (more.owner !== undefined) {
+      reserved.documents++;
+      this.#count(more.owner, 1);
+    }
+    try {
+      return await task();
+    } finally {
+      reserved.bytes -= more.bytes;
+      if (more.owner !== undefined) {
+        reserved.documents--;
+        this.#count(more.owner, -1);
+      }
+    }
+  }
+
+  #checkRoom({ owner, bytes: more }: Room): void {
+    const { documents, bytes, perOwner } = this.#options;
+    if (owner !== undefined && (this.#owned.get(owner) ?? 0) >= perOwner)
+      throw new SealError('ERR_SEAL_QUOTA', `expected at most ${perOwner} documents of one owner, got another`, { responseCode: Code.Forbidden });
+    const full = (what: string): SealError =>
+      new SealError('ERR_SEAL_FULL', `there is no room for another ${what}`, { responseCode: Code.ServiceUnavailable, maxAge: later });
+    if (owner !== undefined && this.size + this.#reserved.documents >= documents) throw full('document');
+    if (more > 0 && this.#bytes + this.#reserved.bytes + more > bytes) throw full(`${more} bytes`);
+  }
+
+  async #inTurn<R>(id: string, task: () => Promise<R>): Promise<R> {
+    const mine = (this.#turns.get(id) ?? Promise.resolve()).then(task);
+    const settled = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#turns.set(id, settled);
+    try {
+      return await mine;
+    } finally {
+      if (this.#turns.get(id) === settled) this.#turns.delete(id);
+    }
+  }
+}

@@ -1,0 +1,304 @@
+import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
+import {
+  AanfSimulator,
+  type AanfSimulatorOptions,
+  type AfId,
+  type AkmaEvent,
+  ApplicationKeys,
+  type ApplicationKeysOptions,
+  akmaAuthenticator,
+  akmaCredentials,
+  akmaHint,
+  deriveAnchor,
+  type EstablishOscoreOptions,
+  establishOscore,
+  Msgin5gClient,
+  type Msgin5gClientOptions,
+  type Msgin5gEvent,
+  Msgin5gRegistration,
+  OscoreBootstrap,
+  type UeAnchor,
+  uaStarTls12,
+  ueAssociations,
+} from '../../../../profiles/seal/akma/index.ts';
+import { SealServer } from '../../../../profiles/seal/index.ts';
+import {
+  CoapResponse,
+  Code,
+  ContentFormat,
+  Endpoint,
+  Method,
+  OptionNumber,
+  parseUri,
+  Router,
+  sortOptions,
+  uintOption,
+  uriOptions,
+} from '../../../../src/coap/index.ts';
+import { encode } from '../../../../src/core/cbor.ts';
+import { symmetricKey } from '../../../../src/core/cwt.ts';
+import { ContextTable, oscore, type SecurityContext } from '../../../../src/oscore/index.ts';
+import { memoryStore } from '../../../../src/store/index.ts';
+import { type CoapRequestInit, dtlsOver } from '../../../../src/transport/index.ts';
+import { Simulator } from '../../../support/simulator.ts';
+
+export const homeNetwork = '5gc.mnc001.mcc001.3gppnetwork.org';
+/** K_AUSF of the example in the fixtures: 00 01 02 ... 1f. */
+export const kAusf: Uint8Array = Uint8Array.from({ length: 32 }, (_, index) => index);
+export const afId: AfId = { fqdn: 'msgin5g.example.com', protocol: uaStarTls12(0xd001) };
+/** The same for OSCORE, with a protocol identifier of our own. */
+export const oscoreAfId: AfId = { fqdn: afId.fqdn, protocol: Uint8Array.of(0xff, 0, 0, 0, 1) };
+export const uri = 'coaps://10.0.0.2/msgin5g';
+const configurations = '/su-uc/v1/val-services/msgin5g/ue-configurations';
+
+/** A UE of the home network, as its subscription and its last authentication make it. */
+export interface Subscriber {
+  readonly supi: string;
+  readonly gpsi?: string;
+  readonly kAusf?: Uint8Array;
+}
+
+export const anna: Subscriber = { supi: 'imsi-001010000000001', gpsi: 'msisdn-491710000001' };
+export const bert: Subscriber = { supi: 'imsi-001010000000002', kAusf: new Uint8Array(32).fill(0xb) };
+
+export function anchorOfSubscriber({ supi, kAusf: key = kAusf }: Subscriber): UeAnchor {
+  return deriveAnchor({ kAusf: key, supi, routingIndicator: '0', homeNetwork });
+}
+
+export interface AkmaLabOptions {
+  readonly aanf?: AanfSimulatorOptions;
+  /** In the place of the simulator's own answers. */
+  readonly retrieve?: ApplicationKeysOptions['aanf']['retrieveApplicationKey'];
+  readonly lifetime?: number;
+  readonly limit?: number;
+}
+
+/** An AAnF, an MSGin5G server, a configuration management server and UEs on a simulated network with a simulated clock; DTLS between UEs and server. */
+export class AkmaLab {
+  readonly simulator: Simulator = new Simulator();
+  readonly aanf: AanfSimulator;
+  readonly keys: ApplicationKeys;
+  readonly msgin5g: Msgin5gRegistration;
+  /** UE service IDs by UE ID, as the configuration management server has them. */
+  readonly associations: Map<string, string[]> = new Map();
+  readonly events: (AkmaEvent | Msgin5gEvent)[] = [];
+  /** How often the AAnF and the configuration management server were asked. */
+  asked = { aanf: 0, configuration: 0 };
+  /** What the configuration management server answers in the place of what it has. */
+  configurationFails: number | undefined = undefined;
+  readonly #server: SealServer;
+  readonly #parties: Endpoint[] = [];
+
+  constructor({ aanf, retrieve, lifetime, limit }: AkmaLabOptions = {}) {
+    const env = this.simulator.env('server');
+    this.aanf = new AanfSimulator({ env: this.simulator.env('aanf'), ...aanf });
+    const ask = retrieve ?? ((aKid, af) => this.aanf.retrieveApplicationKey(aKid, af));
+    this.keys = new ApplicationKeys({
+      aanf: {
+        retrieveApplicationKey: (aKid, af) => {
+          this.asked.aanf++;
+          return ask(aKid, af);
+        },
+      },
+      afId,
+      env,
+      emit: (event) => this.events.push(event),
+    });
+    const configurationClient = this.#endpoint('10.0.0.2', 40_000);
+    this.msgin5g = new Msgin5gRegistration({
+      keys: [this.keys],
+      associations: ueAssociations({ get: (at) => this.#request(configurationClient, at), uri: `coap://10.0.0.3${configurations}` }),
+      env,
+      emit: (event) => this.events.push(event),
+      ...(lifetime === undefined ? {} : { lifetime }),
+      ...(limit === undefined ? {} : { limit }),
+    });
+    this.#server = new SealServer({
+      audience: 'msgin5g',
+      simS: { uri: 'coap://10.0.0.1/token', tokenKeys: [symmetricKey('AES-CCM-16-64-128', new Uint8Array(16).fill(7))] },
+      valSystem: 'val.example',
+      store: memoryStore(),
+      profiles: [oscoreProfile],
+      services: [this.msgin5g],
+      env,
+    });
+  }
+
+  async start(): Promise<this> {
+    const router = new Router();
+    router.resource(configurations, {
+      get: (request) => {
+        this.asked.configuration++;
+        if (this.configurationFails !== undefined) return { code: this.configurationFails };
+        const ueId = request.query.find((item) => item.startsWith('val-tgt-ue='))?.slice('val-tgt-ue='.length) ?? '';
+        const found = this.associations.get(ueId);
+        if (found === undefined) return { code: Code.NotFound };
+        const list = found.map(
+          (ueServiceId) =>
+            new Map<string, unknown>([
+              ['valTgtUe', new Map([['valUeId', ueId]])],
+              ['ueServiceId', ueServiceId],
+            ]),
+        );
+        return { payload: encode(list as never), contentFormat: ContentFormat.Cbor };
+      },
+    });
+    this.#parties.push(new Endpoint({ transport: this.simulator.transport('10.0.0.3', 5683), env: this.simulator.env('cm'), handler: router.handler }));
+    const transport = dtlsOver(this.simulator.transport('10.0.0.2', 5684), {
+      env: this.simulator.env('server dtls'),
+      server: { psk: { hint: akmaHint }, suites: 'seal-strict' },
+      authenticator: akmaAuthenticator(this.keys),
+    });
+    await this.#server.listen([this.simulator.transport('10.0.0.2', 5683), transport]);
+    return this;
+  }
+
+  /** Primary authentication: the AUSF and the UE have the anchor key from now on. */
+  async authenticate(subscriber: Subscriber): Promise<UeAnchor> {
+    const anchor = anchorOfSubscriber(subscriber);
+    const { supi, gpsi } = subscriber;
+    await this.aanf.registerAnchorKey({ ...anchor, supi, ...(gpsi === undefined ? {} : { gpsi }) });
+    return anchor;
+  }
+
+  /** The MSGin5G client of a UE. */
+  client(anchor: UeAnchor | undefined, ueServiceId: string, contentFormat: 50 | 60 = ContentFormat.Json): Msgin5gClient {
+    const request = this.channel(anchor);
+    return new Msgin5gClient({ request, uri, anchor: () => anchor, ueServiceId, contentFormat });
+  }
+
+  /** Requests of a UE over DTLS with its K_AF. */
+  channel(anchor: UeAnchor | undefined): (to: string, init?: CoapRequestInit) => Promise<CoapResponse> {
+    const number = this.#parties.length;
+    const env = this.simulator.env(`ue ${number}`);
+    const below = this.simulator.transport(`10.0.1.${number}`, 5683);
+    const credentials = akmaCredentials({ anchor: () => anchor, protocol: afId.protocol, fqdn: afId.fqdn });
+    const endpoint = new Endpoint({ transport: dtlsOver(below, { env, credentials, client: { suites: 'seal-strict' } }), env });
+    this.#parties.push(endpoint);
+    return (to, init) => this.#request(endpoint, to, init);
+  }
+
+  /** Requests that nothing protects. */
+  plain(): (to: string, init?: CoapRequestInit) => Promise<CoapResponse> {
+    const endpoint = this.#endpoint('10.0.9.9', 5683);
+    return (to, init) => this.#request(endpoint, to, init);
+  }
+
+  #endpoint(address: string, port: number): Endpoint {
+    const endpoint = new Endpoint({ transport: this.simulator.transport(address, port), env: this.simulator.env(`${address}:${port}`) });
+    this.#parties.push(endpoint);
+    return endpoint;
+  }
+
+  async #request(endpoint: Endpoint, at: string, { method = 'GET', payload, contentFormat }: CoapRequestInit = {}): Promise<CoapResponse> {
+    const target = parseUri(at);
+    const peer = await endpoint.resolve(target.host, target.port, { scheme: target.scheme });
+    const options = uriOptions(target, peer);
+    if (contentFormat !== undefined) options.push(uintOption(OptionNumber.ContentFormat, Number(contentFormat)));
+    const response = await endpoint.request({
+      peer,
+      code: Method[method],
+      options: sortOptions(options),
+      ...(payload === undefined ? {} : { payload: payload as Uint8Array }),
+    });
+    return new CoapResponse(response);
+  }
+
+  finish<T>(promise: Promise<T>): Promise<T> {
+    return this.simulator.finish(promise);
+  }
+
+  /** Why requests were refused, so far. */
+  refusals(): (string | undefined)[] {
+    return this.events.flatMap((event) => (event.type === 'msgin5g' && event.outcome === 'refused' ? [event.reason] : []));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#parties.map((endpoint) => endpoint.close()));
+    await this.#server.close();
+  }
+}
+
+/** An MSGin5G server and UEs that have OSCORE by AKMA, on a simulated network. */
+export class OscoreLab {
+  readonly simulator: Simulator = new Simulator();
+  readonly aanf: AanfSimulator;
+  readonly associations: Map<string, readonly string[]> = new Map();
+  readonly msgin5g: Msgin5gRegistration;
+  readonly bootstrap: OscoreBootstrap;
+  readonly #server: Endpoint;
+  readonly #parties: Endpoint[] = [];
+
+  constructor(aanf: AanfSimulatorOptions = {}) {
+    const env = this.simulator.env('server');
+    this.aanf = new AanfSimulator({ env: this.simulator.env('aanf'), ...aanf });
+    const keys = new ApplicationKeys({ aanf: this.aanf, afId: oscoreAfId, env });
+    this.bootstrap = new OscoreBootstrap({ experimental: true, keys, env });
+    this.msgin5g = new Msgin5gRegistration({ keys: [keys], associations: { serviceIdsOf: async (ueId) => this.associations.get(ueId) ?? [] }, env });
+    const router = new Router();
+    this.bootstrap.mount(router);
+    this.msgin5g.mount(router);
+    this.#server = new Endpoint({ transport: this.simulator.transport('10.0.0.2', 5683), env, handler: router.handler, layers: [this.bootstrap.layer] });
+  }
+
+  /** A UE's own endpoint: what it posts to /akma, and requests over the context that came of it. */
+  ue(anchor: UeAnchor | undefined): {
+    readonly establish: (options?: Partial<EstablishOscoreOptions>) => Promise<SecurityContext>;
+    readonly request: (context?: SecurityContext) => Msgin5gClientOptions['request'];
+  } {
+    const number = this.#parties.length + 1;
+    const env = this.simulator.env(`ue ${number}`);
+    const contexts = new ContextTable();
+    const numbers = memoryStore();
+    const endpoint = new Endpoint({
+      transport: this.simulator.transport(`10.0.1.${number}`, 5683),
+      env,
+      layers: [oscore({ contexts, store: { reserve: (key, count) => numbers.increment(key, count) }, env })],
+    });
+    this.#parties.push(endpoint);
+    const request =
+      (context?: SecurityContext): Msgin5gClientOptions['request'] =>
+      async (to, { payload, contentFormat }) => {
+        const peer = this.simulator.peer('10.0.0.2', 5683);
+        const options = sortOptions([...uriOptions(parseUri(to), peer), uintOption(OptionNumber.ContentFormat, Number(contentFormat))]);
+        const protection = context === undefined ? {} : { association: context };
+        return new CoapResponse(await endpoint.request({ peer, code: Method.POST, options, payload: payload as Uint8Array, ...protection }));
+      };
+    const post: EstablishOscoreOptions['post'] = (payload) => request()('coap://10.0.0.2/akma', { payload, contentFormat: ContentFormat.Cbor });
+    return {
+      request,
+      establish: (options) => establishOscore({ experimental: true, anchor: () => anchor, afId: oscoreAfId, post, contexts, env, ...options }),
+    };
+  }
+
+  finish<T>(promise: Promise<T>): Promise<T> {
+    return this.simulator.finish(promise);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#parties.map((endpoint) => endpoint.close()));
+    await this.#server.close();
+    this.bootstrap.close();
+    await this.msgin5g.close();
+  }
+}
+
+/** Run a check in a lab that is closed afterwards. */
+export async function inOscoreLab(options: AanfSimulatorOptions, check: (lab: OscoreLab) => Promise<void>): Promise<void> {
+  const lab = new OscoreLab(options);
+  try {
+    await check(lab);
+  } finally {
+    await lab.close();
+  }
+}
+
+/** Run a check in a lab that is closed afterwards. */
+export async function inAkmaLab(options: AkmaLabOptions, check: (lab: AkmaLab) => Promise<void>): Promise<void> {
+  const lab = await new AkmaLab(options).start();
+  try {
+    await check(lab);
+  } finally {
+    await lab.close();
+  }
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AanfSimulator, ApplicationKeys, type EstablishOscoreOptions, establishOscore, OscoreBootstrap } from '../../../../profiles/seal/akma/index.ts';
+import { CoapResponse, Code } from '../../../../src/coap/index.ts';
+import { type CborValue, decode, encode } from '../../../../src/core/cbor.ts';
+import { systemEnv } from '../../../../src/core/env.ts';
+import { ContextTable } from '../../../../src/oscore/index.ts';
+import { anchorOfSubscriber, anna, inOscoreLab, oscoreAfId } from './lab.ts';
+
+const anchor = anchorOfSubscriber(anna);
+
+test('TS 33.535 D: OSCORE by AKMA is experimental, and has to be asked for', async () => {
+  const keys = new ApplicationKeys({ aanf: new AanfSimulator(), afId: oscoreAfId });
+  assert.throws(() => new OscoreBootstrap({ experimental: false as true, keys }), { code: 'ERR_AKMA_EXPERIMENTAL' });
+  await assert.rejects(establishOscore({} as EstablishOscoreOptions), { code: 'ERR_AKMA_EXPERIMENTAL' });
+});
+
+test('TS 33.535 D.3.2: a request that is none is answered, and leaves nothing behind', async () => {
+  await inOscoreLab({}, async (lab) => {
+    await lab.aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
+    const ask = lab.ue(undefined).request();
+    const good: readonly CborValue[] = [oscoreAfId.protocol, anchor.aKid, new Uint8Array(8), Uint8Array.of(1)];
+    const put = (index: number, value: CborValue): CborValue => good.map((item, at) => (at === index ? value : item));
+    const post = async (payload: Uint8Array, contentFormat = 60): Promise<string> =>
+      (await lab.finish(ask('coap://10.0.0.2/akma', { payload, contentFormat }))).codeText;
+    const bad: readonly CborValue[] = [
+      [],
+      good.slice(0, 3),
+      [...good, new Map(), 1],
+      new Map(),
+      put(0, new Uint8Array(5)),
+      put(0, '0100000007'),
+      put(1, 'no A-KID'),
+      put(1, new Uint8Array(4)),
+      put(2, new Uint8Array(7)),
+      put(3, new Uint8Array(7)),
+      [...good, 10],
+      [...good, new Map([[4, 'AES']])],
+      [...good, new Map([[4, 5]])],
+      [...good, new Map([[3, 99]])],
+    ];
+    for (const value of bad) assert.equal(await post(encode(value)), '4.00');
+    assert.equal(await post(Uint8Array.of(0xff)), '4.00');
+    assert.equal(await post(encode(good), 50), '4.15');
+    assert.equal(await post(encode(put(1, 'a@realm.example'))), '4.01');
+    assert.equal(lab.bootstrap.stats()['pending'], 0);
+    // However often it is asked with the A-KID of one UE, which is no secret.
+    for (let i = 0; i < 10; i++) assert.equal(await post(encode(good)), '2.01');
+    assert.equal(lab.bootstrap.stats()['pending'], 4);
+  });
+});
+
+test('TS 33.535 D.3.2: the UE takes no answer that is none, and no identifier of its own', async () => {
+  const contexts = new ContextTable();
+  const establish = (code: number, answer: (asked: readonly CborValue[]) => CborValue): Promise<unknown> => {
+    const post = async (payload: Uint8Array): Promise<CoapResponse> =>
+      new CoapResponse({ code, options: [], payload: encode(answer(decode(payload) as readonly CborValue[])) });
+    return establishOscore({ experimental: true, anchor: () => anchor, afId: oscoreAfId, post, contexts, env: systemEnv });
+  };
+  const nonce = new Uint8Array(8);
+  await assert.rejects(
+    establish(Code.Unauthorized, () => []),
+    { code: 'ERR_AKMA_REFUSED', message: /4\.01/ },
+  );
+  await assert.rejects(
+    establish(Code.Created, (asked) => [nonce, asked[3]]),
+    { code: 'ERR_AKMA_BOOTSTRAP' },
+  );
+  for (const answer of [[], [nonce], [nonce, 'id'], [nonce, new Uint8Array(7)], [new Uint8Array(7), nonce], [nonce, Uint8Array.of(1), 1], 7] as CborValue[])
+    await assert.rejects(
+      establish(Code.Created, () => answer),
+      { code: 'ERR_AKMA_BOOTSTRAP' },
+    );
+  assert.equal(contexts.size, 0);
+});
