@@ -1,5 +1,6 @@
 import { rows as access } from './access.ts';
 import { rows as akma } from './akma.ts';
+import { rows as annexB } from './annex-b.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
 import { rows as oscore } from './oscore.ts';
@@ -9,4 +10,4 @@ import { rows as tokens } from './tokens.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [protection, oscore, enhancements, keyManagement, akma, transportSecurity, tokens, access];
+export const files: readonly Rows[] = [annexB, protection, oscore, enhancements, keyManagement, akma, transportSecurity, tokens, access];
