@@ -13,7 +13,7 @@ export interface UeAssociations {
 }
 
 export interface ConfigurationClientOptions {
-  /** Sends a GET for `application/cbor` with the token of a SIM-C: `AceClient.fetch`, or a channel of one's own. */
+  /** Sends a GET as a SIM-C: `(uri) => client.fetch(uri, { scope: 'ue-configuration:read-all' })`. */
   readonly get: (uri: string) => Promise<CoapResponse>;
   /** `coap://cm.example/su-uc/v1/val-services/msgin5g/ue-configurations` */
   readonly uri: string;

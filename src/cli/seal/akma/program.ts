@@ -9,7 +9,13 @@ absent.`;
 
 /** `ace-coap seal akma`: what a tester of AKMA needs (TS 33.535). */
 export function addAkma(seal: Command): void {
-  const akma = seal.command('akma').description('derive AKMA keys, and simulate the AAnF of a network (TS 33.535)');
+  const akma = seal
+    .command('akma')
+    .description('derive AKMA keys, and simulate the AAnF of a network (TS 33.535)')
+    .addHelpText(
+      'after',
+      examples('ace-coap seal akma derive --kausf @kausf.hex --supi imsi-001010000000001', 'ace-coap seal akma aanf --subscribers subscribers.jsonl'),
+    );
   akma
     .command('derive')
     .description('derive A-KID, K_AKMA and K_AF, as a UE and its network do')
