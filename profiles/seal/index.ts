@@ -1,14 +1,7 @@
 /**
  * A 3GPP SEAL deployment over CoAP (TS 33.434, Annex B): SEAL servers are resource servers of ACE-OAuth, the SIM-S is their authorization server.
  */
-export type { Authenticated, ValAuthenticator } from './identities/authentication.ts';
-export { byRegistration } from './identities/authentication.ts';
-export type { ValIdentity, ValIdentityKind } from './identities/identity.ts';
-export { IdentityError, valIdentityKinds } from './identities/identity.ts';
-export type { IdentitySource, RegisteredIdentity } from './identities/register.ts';
-export { IdentityRegister } from './identities/register.ts';
-export type { ValServicesConfig, ValTarget } from './identities/val-services-config.ts';
-export { provisionServices, readValServicesConfig } from './identities/val-services-config.ts';
+
 export type {
   Aanf,
   AanfClientOptions,
@@ -68,6 +61,14 @@ export {
   uaStarTls13,
   ueAssociations,
 } from './akma/index.ts';
+export type { Authenticated, ValAuthenticator } from './identities/authentication.ts';
+export { byRegistration } from './identities/authentication.ts';
+export type { ValIdentity, ValIdentityKind } from './identities/identity.ts';
+export { IdentityError, valIdentityKinds } from './identities/identity.ts';
+export type { IdentitySource, RegisteredIdentity } from './identities/register.ts';
+export { IdentityRegister } from './identities/register.ts';
+export type { ValServicesConfig, ValTarget } from './identities/val-services-config.ts';
+export { provisionServices, readValServicesConfig } from './identities/val-services-config.ts';
 export type {
   Identity,
   IdentityKind,
