@@ -12,6 +12,7 @@ import type { PairFlags } from './oscore/init.ts';
 import { addPassword } from './password/program.ts';
 import type { ProxyFlags } from './proxy.ts';
 import type { RequestFlags } from './request.ts';
+import { addKm } from './seal/km/program.ts';
 import { addSeal } from './seal/program.ts';
 import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
@@ -335,6 +336,7 @@ export function program(version: string): Command {
     .description('print what completes commands and options in a shell')
     .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
     .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
+  addKm(ace);
   addPassword(ace);
   addSeal(ace);
   addStore(ace);
