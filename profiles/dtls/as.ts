@@ -30,7 +30,7 @@ export interface DtlsAtAsOptions {
   /** For resource servers that derive pre-shared keys from their tokens (RFC 9202, Section 3.3.1): a key of its own that each shares with this AS. */
   readonly derivationKeys?: Readonly<Record<string, Uint8Array>>;
   /** The raw public key of this AS, with its private part: for sessions that it opens itself, to upload tokens to resource servers that prove themselves by one. */
-  readonly ownKey?: CoseKey;
+  readonly ownKey?: CoseKey | undefined;
 }
 
 function refuse(message: string, error: AceErrorCode = AceErrorCode.unsupported_pop_key): AceError {

@@ -167,6 +167,9 @@ function liveKeys(current: () => AsConfig): NonNullable<DtlsProfileOptions['as']
     get serverKeys() {
       return current().dtls.serverKeys;
     },
+    get ownKey() {
+      return current().dtls.ownKey;
+    },
     get derivationKeys() {
       return current().dtls.derivationKeys;
     },

@@ -1,6 +1,6 @@
 import { type DtlsAtClientOptions, dtlsProfileWith } from '../../profiles/dtls/index.ts';
 import { oscoreProfileWith } from '../../profiles/oscore/index.ts';
-import type { FollowOptions, Profile } from '../ace/index.ts';
+import type { Experiment, FollowOptions, Profile } from '../ace/index.ts';
 import { AceClient, type AceClientEvent } from '../client/index.ts';
 import { type CoapUri, type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
@@ -47,13 +47,14 @@ interface Peers {
   readonly profiles: readonly number[];
   readonly dtls: DtlsAtClientOptions;
   readonly revocation?: FollowOptions;
+  readonly experimental?: readonly Experiment[];
 }
 
 const coapDtls = 1;
 
 /** A client whose store goes with it when it is closed; one that was given stays. */
 async function open(
-  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation }: Peers,
+  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation, experimental }: Peers,
   flags: SessionFlags,
   given?: Store,
 ): Promise<AceClient> {
@@ -85,6 +86,7 @@ async function open(
       ...(flags.proxy === undefined ? {} : { proxy: flags.proxy }),
       ...(flags.env === undefined ? {} : { env: flags.env }),
       ...(revocation === undefined ? {} : { revocation }),
+      ...(experimental === undefined ? {} : { experimental }),
       emit: (event) => report(event, flags, tracer),
     });
     const close = client.close.bind(client);

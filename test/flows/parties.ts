@@ -41,7 +41,7 @@ export function clientKeyAtAs(number: number): Credentials {
 }
 
 /** The RS's key with the AS, from the side of the AS. */
-const rsKey: Credentials = { masterSecret: new Uint8Array(16).fill(0x70), senderId: Uint8Array.of(0xe0), recipientId: Uint8Array.of(0xe1) };
+export const rsKey: Credentials = { masterSecret: new Uint8Array(16).fill(0x70), senderId: Uint8Array.of(0xe0), recipientId: Uint8Array.of(0xe1) };
 
 export const mirrored = ({ masterSecret, senderId, recipientId }: Credentials): Credentials => ({ masterSecret, senderId: recipientId, recipientId: senderId });
 

@@ -1,7 +1,10 @@
 import { audit, operations, type RawAudit, type RawOperations, type RawRates, rates } from './operations.ts';
 import {
   channel,
+  coapUri,
   dtlsOf,
+  type ExperimentName,
+  experimental,
   filePath,
   type GrantTypeName,
   grantTypes,
@@ -47,6 +50,7 @@ export interface RawAs extends RawStore, RawOperations, RawAudit {
   readonly clients: Readonly<Record<string, RawAsClient>>;
   readonly resource_servers: Readonly<Record<string, RawAsResourceServer>>;
   readonly limits?: { readonly payload?: number; readonly pending?: number; readonly tokens_per_client?: number; readonly rate?: RawRates };
+  readonly experimental?: readonly ExperimentName[];
   readonly revocation?: { readonly administrators?: readonly string[]; readonly poll?: number };
   readonly transmission?: RawTransmission;
 }
@@ -74,6 +78,7 @@ export interface RawAsResourceServer extends RawChannel {
   readonly token_lifetime?: number;
   readonly exi?: boolean;
   readonly iss?: boolean;
+  readonly authz_info?: string;
 }
 
 const secretHash: Schema<string> = matching('the hash of a secret, scrypt$N$r$p$salt$hash', (value) =>
@@ -101,6 +106,7 @@ export const asResourceServerSchema: Schema<RawAsResourceServer> = section('a re
   token_lifetime: optional(seconds),
   exi: optional(yesNo),
   iss: optional(yesNo),
+  authz_info: optional(coapUri),
 });
 
 export const asSchema: Schema<RawAs> = section('the configuration of an authorization server', {
@@ -129,6 +135,7 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
       rate: optional(rates),
     }),
   ),
+  experimental: optional(experimental),
   revocation: optional(section('the revocation list: administrators and poll', { administrators: optional(list('client', name)), poll: optional(seconds) })),
   transmission: optional(transmission),
   ...operations,

@@ -18,7 +18,7 @@ import {
   type TransmissionConfig,
   transmissionConfig,
 } from './reader.ts';
-import type { GrantTypeName } from './schema.ts';
+import type { ExperimentName, GrantTypeName } from './schema.ts';
 import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
@@ -52,6 +52,7 @@ export interface ResourceServerRegistrationConfig extends Partial<ChannelConfig>
   readonly tokenLifetime?: number;
   readonly exi?: boolean;
   readonly iss?: boolean;
+  readonly authzInfo?: string;
 }
 
 export interface AsConfig extends OperationsConfig {
@@ -74,6 +75,7 @@ export interface AsConfig extends OperationsConfig {
   readonly limits: { readonly payload?: number; readonly pending?: number; readonly tokensPerClient?: number; readonly rate?: RatesConfig };
   /** Absent: there is no audit log. */
   readonly audit?: AuditConfig;
+  readonly experimental?: readonly ExperimentName[];
   readonly revocation?: {
     /** Clients that see the whole list. */
     readonly administrators?: readonly string[];
@@ -151,6 +153,7 @@ export function loadAsConfig(path: string): AsConfig {
       ...(raw.limits?.rate && { rate: ratesConfig(raw.limits.rate) }),
       ...(raw.limits?.tokens_per_client !== undefined && { tokensPerClient: raw.limits.tokens_per_client }),
     },
+    ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
   };
@@ -197,6 +200,7 @@ export function resourceServerOf(reader: ConfigReader, id: string, server: RawAs
     ...(server.token_lifetime !== undefined && { tokenLifetime: server.token_lifetime }),
     ...(server.exi !== undefined && { exi: server.exi }),
     ...(server.iss !== undefined && { iss: server.iss }),
+    ...(server.authz_info !== undefined && { authzInfo: server.authz_info }),
   };
 }
 

@@ -2,6 +2,8 @@ import {
   channel,
   coapUri,
   dtlsOf,
+  type ExperimentName,
+  experimental,
   filePath,
   list,
   optional,
@@ -28,6 +30,7 @@ export interface RawClient extends RawStore {
   readonly profiles?: readonly string[];
   readonly authorization_servers: readonly (RawChannel & { readonly uri: string; readonly client_secret_file?: string })[];
   readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
+  readonly experimental?: readonly ExperimentName[];
   readonly revocation?: RawRevocation;
   readonly transmission?: RawTransmission;
 }
@@ -39,6 +42,7 @@ export const clientSchema: Schema<RawClient> = section('the configuration of a c
   profiles: optional(profiles),
   authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, ...channel, client_secret_file: optional(filePath) })),
   defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),
+  experimental: optional(experimental),
   revocation: optional(revocation),
   transmission: optional(transmission),
 });

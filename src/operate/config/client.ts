@@ -3,6 +3,7 @@ import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import { type ChannelConfig, ConfigReader, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import type { ExperimentName } from './schema.ts';
 import { readStore } from './store.ts';
 import { readTls, type TlsConfig } from './tls.ts';
 
@@ -17,6 +18,7 @@ export interface ClientConfig {
   /** Seconds to wait for an answer. */
   readonly timeout?: number;
   readonly confirmable: boolean;
+  readonly experimental?: readonly ExperimentName[];
   /** Follow the revocation list of each AS that has given a token. Absent: none is followed. */
   readonly revocation?: RevocationConfig;
   readonly transmission: TransmissionConfig;
@@ -58,6 +60,7 @@ export function loadClientConfig(path: string): ClientConfig {
     authorizationServers,
     ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),
     confirmable: raw.defaults?.confirmable ?? true,
+    ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
   };

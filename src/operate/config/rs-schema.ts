@@ -4,6 +4,8 @@ import {
   channel,
   coapUri,
   dtlsOf,
+  type ExperimentName,
+  experimental,
   filePath,
   issuer,
   list,
@@ -60,6 +62,7 @@ export interface RawRs extends RawStore, RawOperations {
   readonly leeway_cap?: number;
   readonly public?: readonly string[];
   readonly protect_discovery?: boolean;
+  readonly experimental?: readonly ExperimentName[];
   readonly revocation?: RawRevocation;
   readonly limits?: {
     readonly tokens?: number;
@@ -117,6 +120,7 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
   leeway_cap: optional(whole(0, longestLeewayCap, 'seconds')),
   public: optional(wanting('a list of paths', v.array(path, 'a list of paths') as unknown as Schema<readonly string[]>)),
   protect_discovery: optional(yesNo),
+  experimental: optional(experimental),
   revocation: optional(revocation),
   limits: optional(
     section('limits', {

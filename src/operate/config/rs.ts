@@ -6,6 +6,7 @@ import type { ListenConfig } from './listen.ts';
 import { type OperationsConfig, readOperations } from './operations.ts';
 import { type ChannelConfig, ConfigReader, type RevocationConfig, type TokenKeyConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
+import type { ExperimentName } from './schema.ts';
 import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
@@ -41,6 +42,7 @@ export interface RsConfig extends OperationsConfig {
   readonly leewayCap: number;
   readonly public: readonly string[];
   readonly protectDiscovery: boolean;
+  readonly experimental?: readonly ExperimentName[];
   /** Follow the revocation lists of the issuers that there is a channel to. Absent: none is followed. */
   readonly revocation?: RevocationConfig;
   readonly limits: {
@@ -86,6 +88,8 @@ export function loadRsConfig(path: string): RsConfig {
   if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
   if (raw.revocation !== undefined && !issuers.some(({ profile }) => profile !== undefined))
     file.problem(['revocation'], 'expected an issuer with a section oscore or dtls, over which its list can be had, got none');
+  if (raw.experimental?.includes('token-upload') === true && !issuers.some(({ profile }) => profile !== undefined))
+    file.problem(['experimental'], 'expected an issuer with a section oscore or dtls, which protects the uploads, got none');
   const store = readStore(file, raw);
   const operations = readOperations(file, raw);
   reader.finish();
@@ -105,6 +109,7 @@ export function loadRsConfig(path: string): RsConfig {
     leewayCap,
     public: raw.public ?? [],
     protectDiscovery: raw.protect_discovery ?? false,
+    ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     limits: rsLimits(raw.limits),
     transmission: transmissionConfig(raw.transmission),

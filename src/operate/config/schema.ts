@@ -202,6 +202,9 @@ export const listen: Schema<string | readonly string[]> = oneOrMore(
   matching('an address and a port, such as 127.0.0.1:5683, [::1]:5683 or coap+tcp://127.0.0.1:5683', (value) => parseListen(value) !== undefined),
 );
 export const coapUri: Schema<string> = matching(`a URI such as coap://127.0.0.1:5783, of one of the schemes ${transportSchemes.join(', ')}`, isPeerUri);
+/** What is tried out before it is a standard. */
+export type ExperimentName = 'token-upload';
+export const experimental: Schema<readonly ExperimentName[]> = list('experiment', oneOf<ExperimentName>(['token-upload']));
 export const issuer: Schema<string> = matching('text of at most 200 characters', (value) => value !== '' && value.length <= 200);
 
 export const storeEntries: Entries = {

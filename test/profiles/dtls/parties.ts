@@ -21,6 +21,8 @@ export function rawKey(number: number): CoseKey {
 
 export const clientKey: CoseKey = rawKey(1);
 export const serverKey: CoseKey = rawKey(2);
+/** Of the AS, for sessions that it opens. */
+const asKey: CoseKey = rawKey(9);
 /** RFC 9202, Figure 9. */
 export const figure9: Uint8Array = fromHex('a108a101a2010402483d027833fc6267ce');
 
@@ -68,12 +70,19 @@ export class DtlsParties {
   /** Seconds. */
   readonly tokenLifetime: number;
   readonly #follow: boolean;
+  readonly #upload: 'psk' | 'rpk' | undefined;
+  /** `uploaded`, `refused` or `unreachable`, for each token that the AS has tried to upload. */
+  readonly outcomes: string[] = [];
   #follower: AceClient | undefined;
   #runs = 0;
 
-  /** `follow`: the RS follows the revocation list of the AS. */
-  constructor(mode: Mode, { tokenLifetime = 100, follow = false }: { readonly tokenLifetime?: number; readonly follow?: boolean } = {}) {
+  /** `follow`: the RS follows the revocation list of the AS. `upload`: the AS uploads tokens, over a channel of this kind. */
+  constructor(
+    mode: Mode,
+    { tokenLifetime = 100, follow = false, upload }: { readonly tokenLifetime?: number; readonly follow?: boolean; readonly upload?: 'psk' | 'rpk' } = {},
+  ) {
     this.mode = mode;
+    this.#upload = upload;
     this.#follow = follow;
     this.tokenLifetime = tokenLifetime;
   }
@@ -92,6 +101,7 @@ export class DtlsParties {
     const client = (id: string): ClientRegistration => ({ id, credentials: { psk: channel(id) }, grants });
     const audience = (id: string): ResourceServerRegistration => ({ id, audiences: [id], tokenKeys: [tokenKey], tokenLifetime: this.tokenLifetime });
     const keys = {
+      ownKey: asKey,
       clientKeys: { c1: [clientKey], c2: [rawKey(3)] },
       serverKeys: { rs1: serverKey },
       ...(this.mode === 'derived' ? { derivationKeys: { rs1: derivationKeys.as1 } } : {}),
@@ -101,9 +111,20 @@ export class DtlsParties {
       store: this.stores.as,
       profiles: [dtlsProfileWith({ sessions, as: keys })],
       clients: [client('c1'), client('c2')],
-      resourceServers: [{ ...audience('rs1'), credentials: { psk: channel('rs1') } }, audience('rs2')],
+      resourceServers: [
+        {
+          ...audience('rs1'),
+          credentials: this.#upload === 'rpk' ? { rawPublicKey: serverKey } : { psk: channel('rs1') },
+          ...(this.#upload === undefined ? {} : { authzInfo: 'coaps://10.0.0.2/authz-info' }),
+        },
+        audience('rs2'),
+      ],
+      ...this.#experimental,
       env,
-      emit: (event) => event.type === 'token-issued' && this.issued.push(event.token),
+      emit: (event) => {
+        if (event.type === 'token-issued') this.issued.push(event.token);
+        if (event.type === 'token-uploaded') this.outcomes.push(event.outcome);
+      },
     });
     await this.as.listen(sessions);
   }
@@ -115,7 +136,15 @@ export class DtlsParties {
     this.rs = new ResourceServer({
       ...(this.#follower === undefined ? {} : { revocation: { lists: { as1: this.#follower.revocationList() } } }),
       audience: 'rs1',
-      issuers: [{ issuer: 'as1', uri: 'coaps://10.0.0.1/token', tokenKeys: [tokenKey] }],
+      issuers: [
+        {
+          issuer: 'as1',
+          uri: 'coaps://10.0.0.1/token',
+          tokenKeys: [tokenKey],
+          credentials: this.#upload === 'rpk' ? { rawPublicKey: { server: asKey, own: serverKey } } : { psk: channel('rs1') },
+        },
+      ],
+      ...this.#experimental,
       profiles: [profile],
       store: this.stores.rs,
       scopes,
@@ -144,7 +173,8 @@ export class DtlsParties {
       profiles: [profile],
       authorizationServers: [{ uri: 'coaps://10.0.0.1/token', credentials: { psk: channel(id) } }],
       env,
-      emit: (event) => event.type === 'step' && this.steps.push(event.step),
+      ...this.#experimental,
+      emit: (event) => event.type === 'step' && this.steps.push(event.detail.startsWith('by the AS') ? 'upload by the AS' : event.step),
     });
   }
 
@@ -176,6 +206,10 @@ export class DtlsParties {
     await this.#follower?.close();
     await this.rs.close();
     await this.as.close();
+  }
+
+  get #experimental(): { readonly experimental?: readonly ['token-upload'] } {
+    return this.#upload === undefined ? {} : { experimental: ['token-upload'] };
   }
 
   #partyOf(role: 'client' | 'rs', address: string, port: number, options: Omit<DtlsProfileOptions, 'sessions'>): OwnParty {

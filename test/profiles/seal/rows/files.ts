@@ -1,4 +1,5 @@
 import { rows as akma } from './akma.ts';
+import { rows as annexB } from './annex-b.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
 import { rows as oscore } from './oscore.ts';
@@ -7,4 +8,4 @@ import { rows as enhancements } from './rfc9175.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [protection, oscore, enhancements, keyManagement, akma, transportSecurity];
+export const files: readonly Rows[] = [annexB, protection, oscore, enhancements, keyManagement, akma, transportSecurity];

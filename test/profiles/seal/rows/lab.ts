@@ -1,9 +1,20 @@
 import { dtlsProfileWith } from '../../../../profiles/dtls/index.ts';
 import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
-import { encodeValClaims, SealServer, type SealServerOptions, type SealService, type ValClaims } from '../../../../profiles/seal/index.ts';
+import {
+  encodeValClaims,
+  SealServer,
+  type SealServerOptions,
+  type SealService,
+  SimC,
+  type SimCOptions,
+  SimS,
+  type SimSOptions,
+  type ValClaims,
+  type ValIdentity,
+} from '../../../../profiles/seal/index.ts';
 import type { Profile, ScopeTable } from '../../../../src/ace/index.ts';
-import { type AddedClaims, AuthorizationServer, type AuthorizationServerEvent, type AuthorizationServerOptions } from '../../../../src/as/index.ts';
-import { AceClient, type AceClientEvent, type AceClientOptions, type AceRequestInit, type AceResponse } from '../../../../src/client/index.ts';
+import type { AddedClaims, AuthorizationServerEvent } from '../../../../src/as/index.ts';
+import { AceClient, type AceClientEvent, type AceRequestInit, type AceResponse } from '../../../../src/client/index.ts';
 import {
   ContentFormat,
   type DatagramTransport,
@@ -52,11 +63,9 @@ export interface LabOptions {
   readonly scopes?: ScopeTable;
   /** Put resources on the SEAL server, each time that it starts. `/note` answers GET and PUT when there are neither these nor services. */
   readonly resources?: (server: SealServer, lab: Lab) => void;
-  readonly simS?: Partial<AuthorizationServerOptions>;
+  readonly simS?: Partial<SimSOptions>;
   readonly server?: Partial<SealServerOptions>;
-  readonly simC?: Partial<AceClientOptions>;
-  /** Claims beside the VAL claims that the SIM-S puts into a token. */
-  readonly claims?: AddedClaims;
+  readonly simC?: Partial<SimCOptions>;
 }
 
 interface PlainRequest {
@@ -71,6 +80,15 @@ const noteScopes: ScopeTable = { 'note:read': { '/note': ['GET'] }, 'note:write'
 
 const secret = (number: number): Uint8Array => new Uint8Array(16).fill(0x10 + number);
 
+/** What is provisioned in the SIM-S for a client: a UE with its user, a user, or a server. */
+function identitiesOf({ id, scope: _, valUserId, valUeId, valSystemId: __, ...rest }: LabClient): readonly ValIdentity[] {
+  const user: readonly ValIdentity[] =
+    valUserId === undefined ? [] : [{ kind: 'user', id: valUserId, ...(valUeId === undefined ? { client: id, ...rest } : {}) }];
+  if (valUeId !== undefined)
+    return [...user, { kind: 'ue', id: valUeId, client: id, ...(valUserId === undefined ? {} : { valUserIds: [valUserId] }), ...rest }];
+  return valUserId === undefined ? [{ kind: 'server', id, ...rest }] : user;
+}
+
 /** A SIM-S, a SEAL server and SIM-Cs on a simulated network with a simulated clock, each with a store that outlives it. */
 export class Lab {
   readonly simulator: Simulator;
@@ -84,9 +102,9 @@ export class Lab {
   /** `PUT /note`, in the order in which the handlers of the default resource ran. */
   readonly handled: string[] = [];
   note = 'nothing';
-  simS!: AuthorizationServer;
+  simS!: SimS;
   server!: SealServer;
-  readonly #simCs: (AceClient | undefined)[] = [];
+  readonly #simCs: (SimC | undefined)[] = [];
   readonly #strangers: Endpoint[] = [];
   readonly #introspectors: AceClient[] = [];
   #scopes: ScopeTable = {};
@@ -115,11 +133,11 @@ export class Lab {
   }
 
   /** The SIM-C of the first client. */
-  get simC(): AceClient {
+  get simC(): SimC {
     return this.simCOf(0);
   }
 
-  simCOf(index: number): AceClient {
+  simCOf(index: number): SimC {
     return (this.#simCs[index] ??= this.#newSimC(index));
   }
 
@@ -142,8 +160,10 @@ export class Lab {
   async startSimS(): Promise<void> {
     const { env, transport, profiles } = this.#party('10.0.0.1', 5683, `SIM-S ${++this.#runs}`);
     const all = this.scopeNames.join(' ');
-    this.simS = new AuthorizationServer({
+    this.simS = new SimS({
       issuer: this.simSUri,
+      valSystem,
+      identities: this.clients.flatMap(identitiesOf),
       store: this.stores.simS,
       profiles,
       env,
@@ -152,8 +172,7 @@ export class Lab {
         credentials: this.#channel(index, 'SIM-S'),
         grants: [{ audience, scope }],
       })),
-      resourceServers: [{ id: audience, audiences: [audience], tokenKeys: [tokenKey], iss: true, ...this.#ofServer() }],
-      tokenRules: { nameProfile: true, claims: async (grant) => this.claimsOf(this.clients.find(({ id }) => id === grant.client)!) },
+      resourceServers: [{ id: audience, audiences: [audience], tokenKeys: [tokenKey], ...this.#ofServer() }],
       emit: (event) => this.simSEvents.push(event),
       ...this.options.simS,
     });
@@ -162,7 +181,7 @@ export class Lab {
 
   /** What the SIM-S says of a client. */
   claimsOf({ id, scope: _, ...val }: LabClient): AddedClaims {
-    return { sub: val.valUserId ?? id, unknown: encodeValClaims({ valSystemId: valSystem, ...val }), ...this.options.claims };
+    return { sub: val.valUserId ?? id, unknown: encodeValClaims({ valSystemId: valSystem, ...val }) };
   }
 
   async startServer(): Promise<void> {
@@ -218,14 +237,15 @@ export class Lab {
     await this.startSimS();
   }
 
-  #newSimC(index: number): AceClient {
+  #newSimC(index: number): SimC {
     const { env, transport, profiles } = this.#party('10.0.0.3', 40_000 + 2 * this.#runs, `SIM-C ${++this.#runs}`);
-    return new AceClient({
+    return new SimC({
       transport,
       store: this.stores.clients[index]!,
       profiles,
       env,
-      authorizationServers: [{ uri: this.simSUri, credentials: this.#channel(index, 'SIM-C') }],
+      simS: { uri: this.simSUri, credentials: this.#channel(index, 'SIM-C') },
+      scope: this.scopeNames.join(' '),
       emit: (event) => this.clientEvents.push(event),
       ...this.options.simC,
     });
@@ -249,7 +269,7 @@ export class Lab {
     const plain = this.simulator.transport(address, port);
     if (this.profile === 'oscore') return { env, transport: plain, profiles: [oscoreProfile] };
     const sessions = dtlsOver(this.simulator.transport(address, port + 1), { env, ...(name.startsWith('SIM-C') ? {} : { server: { psk: {} } }) });
-    return { env, transport: [plain, sessions], profiles: [dtlsProfileWith({ sessions })] };
+    return { env, transport: [plain, sessions], profiles: [dtlsProfileWith({ sessions }), oscoreProfile] };
   }
 
   /** The pre-shared secrets of a SIM-C and the SIM-S (TS 33.434, B.3.1), from one side. */
