@@ -37,6 +37,7 @@ export type { ChannelConfig, ScopeConfig, TransmissionConfig } from './config/re
 export { profileNumbers } from './config/reader.ts';
 export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
+export type { Msgin5gConfig } from './config/seal-msgin5g.ts';
 export type { TlsConfig } from './config/tls.ts';
 export { lineOf, logEvent, type ServerEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
