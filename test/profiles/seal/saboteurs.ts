@@ -166,7 +166,7 @@ export const saboteurs: readonly Saboteur[] = [
   { row: 'R-213', alsoFails: ['R-225', 'R-231'], file: 'src/as/policy.js', replace: ['intersectScopes(scope, grant.scope)', '{ scope }'] },
   {
     row: 'R-215',
-    alsoFails: ['R-003', 'R-005', 'R-014', 'R-018', 'R-073', 'R-205', 'R-218', 'R-219', 'R-233'],
+    alsoFails: ['R-003', 'R-005', 'R-014', 'R-018', 'R-073', 'R-205', 'R-218', 'R-219', 'R-233', 'R-605'],
     file: 'profiles/dtls/rs.js',
     replace: ['code: Code.Created', 'code: Code.Changed'],
   },
@@ -187,4 +187,6 @@ export const saboteurs: readonly Saboteur[] = [
     file: 'profiles/oscore/as.js',
     replace: ['confidential: false, changes, response: () => ({})', 'confidential: false, changes, response: () => ({ cnf: { kid } })'],
   },
+  { row: 'R-221', file: 'profiles/seal/configuration/collection.js', replace: ['!caller.valServiceIds.includes(valServiceId)', 'false'] },
+  { row: 'R-604', file: 'profiles/seal/spatial/entity.js', replace: [': caller[kind] === id', ': caller[kind] !== undefined'] },
 ];
