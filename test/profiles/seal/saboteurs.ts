@@ -86,7 +86,10 @@ export const saboteurs: readonly Saboteur[] = [
   {
     row: 'R-075',
     file: 'profiles/seal/key-management/client.js',
-    replace: ['if (message[name] === request[name])', "if (message[name] === request[name] || name !== 'serviceId')"],
+    replace: [
+      "if (message[name] === request[name] || (name === 'sKmsUri'",
+      "if (message[name] === request[name] || name !== 'serviceId' || (name === 'sKmsUri'",
+    ],
   },
   { row: 'R-075', file: 'profiles/seal/key-management/key-management-server.js', replace: ['readableIdentities(payload))', '{})'] },
   {
