@@ -57,3 +57,4 @@ export {
   serveMetrics,
 } from './metrics/index.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
+export { writeSealLab } from './seal-lab.ts';
