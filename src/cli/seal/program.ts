@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { examples, port } from '../usage.ts';
 import { addAkma } from './akma/program.ts';
 import type { SealInitFlags } from './init.ts';
+import { addKeyRecords } from './km/program.ts';
 import { addProvision } from './provision/program.ts';
 
 /** `ace-coap seal`: what a deployment of 3GPP SEAL needs beside its servers (TS 33.434). */
@@ -11,7 +12,12 @@ export function addSeal(ace: Command): void {
     .description('what a deployment of 3GPP SEAL needs beside its servers (TS 33.434)')
     .addHelpText(
       'after',
-      examples('ace-coap seal init lab', 'ace-coap seal provision list --config lab', 'ace-coap seal akma aanf --subscribers subscribers.jsonl'),
+      examples(
+        'ace-coap seal init lab',
+        'ace-coap seal provision list --config lab',
+        'ace-coap seal km list --config lab',
+        'ace-coap seal akma aanf --subscribers subscribers.jsonl',
+      ),
     );
   seal
     .command('init')
@@ -23,4 +29,5 @@ export function addSeal(ace: Command): void {
     .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));
   addProvision(seal);
   addAkma(seal);
+  addKeyRecords(seal);
 }

@@ -2,6 +2,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { type Entries, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
+import { skmsUri } from './seal-key-management.ts';
 import { type RawSealServices, readSealServices, type SealServicesConfig, sealServicesSchema } from './seal-services.ts';
 
 /** What makes a configuration one of a SEAL deployment (TS 33.434): `profile: seal`, and a section `seal` beside it. */
@@ -39,6 +40,7 @@ export interface RawSealRs extends RawSealCommon {
 
 export interface RawSealClient extends RawSealCommon {
   readonly scope?: string;
+  readonly skms_uri?: string;
 }
 
 interface SealCommon {
@@ -70,6 +72,8 @@ export interface SealRsConfig extends SealCommon {
 export interface SealClientConfig extends SealCommon {
   /** What to ask for where nobody says. */
   readonly scope?: string;
+  /** The key management server that keys come from. */
+  readonly sKmsUri?: string;
 }
 
 /** TS 33.434, B.3.6.2: seconds that a token may be taken late. */
@@ -106,8 +110,9 @@ export const sealRs: Entries = entriesOf(
 );
 
 export const sealClient: Entries = entriesOf(
-  section<RawSealClient>('a SIM-C: mode, suites, scope', {
+  section<RawSealClient>('a SIM-C: mode, suites, scope, skms_uri', {
     ...common,
+    skms_uri: optional(skmsUri),
     scope: optional(matching('scope names with a space between them', (text) => text !== '' && text.split(' ').every(isScopeName))),
   }),
 );
@@ -211,7 +216,7 @@ export function readSealRs(file: ConfigFile, raw: RsRest): { readonly seal?: Sea
   }
   if (raw.aif === true) file.problem(['aif'], 'expected false with profile: seal, since its scopes are names, got true');
   if (raw.issuers.length > 1) file.problem(['issuers'], `expected one, the SIM-S of the VAL system, with profile: seal, got ${raw.issuers.length}`);
-  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: readSealServices(seal.services) } };
+  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: readSealServices(file, seal.services) } };
 }
 
 /** What the rest of client.yaml has that a SIM-C needs. */
@@ -227,5 +232,6 @@ export function readSealClient(file: ConfigFile, raw: ClientRest): { readonly se
   if (profiles?.includes('coap_oscore') === false) file.problem(['profiles'], `expected coap_oscore among them with profile: seal, got ${profiles.join(', ')}`);
   const { length } = raw.authorization_servers;
   if (length > 1) file.problem(['authorization_servers'], `expected one, the SIM-S of the VAL system, with profile: seal, got ${length}`);
-  return { seal: { ...commonOf(seal), ...(seal.scope !== undefined && { scope: seal.scope }) } };
+  const { scope, skms_uri: sKmsUri } = seal;
+  return { seal: { ...commonOf(seal), ...(scope !== undefined && { scope }), ...(sKmsUri !== undefined && { sKmsUri }) } };
 }
