@@ -389,9 +389,10 @@ export function program(version: string): Command {
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
     .addOption(profileOption())
+    .option('--seal', 'show a 3GPP SEAL system in its place: SIM-S, SKM-S, spatial anchors and a proxy, in this process')
     .option('--json', 'print one JSON object a line')
     .option('--keep', 'keep the folder with keys, configuration and state')
-    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json'))
+    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json', 'ace-coap demo --seal'))
     .action(async (flags: DemoFlags) => (await import('./demo/demo.ts')).demoCommand(flags));
   return ace;
 }

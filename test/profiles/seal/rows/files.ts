@@ -5,7 +5,8 @@ import type { Rows } from './lab.ts';
 import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
+import { rows as spatial } from './spatial.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [annexB, protection, oscore, enhancements, keyManagement, akma, transportSecurity];
+export const files: readonly Rows[] = [akma, annexB, keyManagement, oscore, protection, enhancements, spatial, transportSecurity];

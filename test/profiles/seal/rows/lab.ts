@@ -163,7 +163,8 @@ export class Lab {
     this.simS = new SimS({
       issuer: this.simSUri,
       valSystem,
-      identities: this.clients.flatMap(identitiesOf),
+      // A user may be at several devices.
+      identities: [...new Map(this.clients.flatMap(identitiesOf).map((identity) => [`${identity.kind} ${identity.id}`, identity])).values()],
       store: this.stores.simS,
       profiles,
       env,
