@@ -39,6 +39,7 @@ export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } 
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
 export type { SealAsConfig, SealClientConfig, SealRsConfig } from './config/seal.ts';
 export type { KeyManagementConfig } from './config/seal-key-management.ts';
+export type { Msgin5gConfig } from './config/seal-msgin5g.ts';
 export type { TlsConfig } from './config/tls.ts';
 export { lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
@@ -58,3 +59,4 @@ export {
   serveMetrics,
 } from './metrics/index.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
+export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';

@@ -1,3 +1,4 @@
+import { rows as access } from './access.ts';
 import { rows as akma } from './akma.ts';
 import { rows as annexB } from './annex-b.ts';
 import { rows as keyManagement } from './key-management.ts';
@@ -6,7 +7,8 @@ import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
 import { rows as spatial } from './spatial.ts';
+import { rows as tokens } from './tokens.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [akma, annexB, keyManagement, oscore, protection, enhancements, spatial, transportSecurity];
+export const files: readonly Rows[] = [access, akma, annexB, keyManagement, oscore, protection, enhancements, spatial, tokens, transportSecurity];
