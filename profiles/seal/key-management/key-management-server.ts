@@ -14,7 +14,7 @@ export const kmScope = 'km';
 
 /** What the key management server tells its operator. No event holds key material. */
 export type KeyManagementEvent =
-  | { readonly type: 'key-material-given'; readonly service: string; readonly identity?: string; readonly userUri: string; readonly bytes: number }
+  | { readonly type: 'key-material-given'; readonly serviceId: string; readonly identity?: string; readonly userUri: string; readonly bytes: number }
   | {
       readonly type: 'key-request-refused';
       readonly reason: KmRefusalReason;
@@ -118,9 +118,9 @@ export class KeyManagementServer {
 
   #give(payload: Uint8Array, caller: Caller | undefined, request: KmRequest): KmAnswer {
     const response: KmResponse = { ...this.#response(caller, request), payload };
-    const { identity, serviceId: service } = recordNameOf(request);
+    const { identity, serviceId } = recordNameOf(request);
     const { userUri } = response;
-    this.#emit({ type: 'key-material-given', service, ...(identity === undefined ? {} : { identity: identity.id }), userUri, bytes: payload.length });
+    this.#emit({ type: 'key-material-given', serviceId, ...(identity === undefined ? {} : { identity: identity.id }), userUri, bytes: payload.length });
     return { code: Code.Content, response };
   }
 
