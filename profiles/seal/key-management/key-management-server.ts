@@ -75,7 +75,7 @@ export class KeyManagementServer {
    * Answer a request.
    *
    * @param payload - the KM Request, borrowed until the answer is there
-   * @param callerOf - who asks; asked again when the key material is at hand, since a token may end in between
+   * @param callerOf - who asks; asked again when the key material is at hand, since a token may end or be replaced in between
    */
   async answer(payload: Uint8Array, callerOf: () => Caller | undefined): Promise<KmAnswer> {
     const caller = callerOf();
@@ -83,8 +83,9 @@ export class KeyManagementServer {
     if ('errorCode' in request) return this.#refuse(request, caller, readableIdentities(payload));
     const found = await this.#find(request);
     if (!(found instanceof Uint8Array)) return this.#refuse(found, caller, request);
-    const ended = checkToken(callerOf(), kmScope);
-    return ended === undefined ? this.#give(found, caller, request) : this.#refuse(ended, caller, request);
+    const now = callerOf();
+    const ended = checkToken(now, kmScope) ?? checkRights(recordNameOf(request), now);
+    return ended === undefined ? this.#give(found, now, request) : this.#refuse(ended, caller, request);
   }
 
   /** TS 33.434, Section 5.3.2: the token first, then what the request says, then whether it is for this token to ask. */
