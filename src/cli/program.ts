@@ -19,7 +19,7 @@ import type { ServeResourcesFlags } from './serve-resources.ts';
 import { addStore } from './store/program.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
 import { addTrl } from './trl/program.ts';
-import { each, examples, seconds } from './usage.ts';
+import { each, examples, port, seconds } from './usage.ts';
 
 const labProfiles: readonly LabProfile[] = ['oscore', 'dtls-psk', 'dtls-rpk'];
 
@@ -35,12 +35,6 @@ function wholeNumber(text: string): number {
 function sequenceNumber(text: string): number {
   if (!/^\d+$/.test(text) || Number(text) >= 2 ** 40) throw new InvalidArgumentError('expected a whole number from 0 to 2^40-1.');
   return Number(text);
-}
-
-function port(text: string): number {
-  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > 65_535) throw new InvalidArgumentError('expected a port from 1 to 65535.');
-  return value;
 }
 
 const uriHelp = 'scheme://host[:port]/path[?query]; schemes: coap, coaps, coap+tcp, coaps+tcp, coap+ws, coaps+ws';

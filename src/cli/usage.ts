@@ -7,6 +7,13 @@ export function seconds(text: string): number {
   return value;
 }
 
+/** Of an option: a port. */
+export function port(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > 65_535) throw new InvalidArgumentError('expected a port from 1 to 65535.');
+  return value;
+}
+
 /** For an option that may be given several times. */
 export function each(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];

@@ -18,7 +18,7 @@ export interface LabOptions {
 export type LabProfile = 'oscore' | 'dtls-psk' | 'dtls-rpk';
 
 /** A file of the lab and what is in it. */
-type LabFile = readonly [name: string, text: string];
+export type LabFile = readonly [name: string, text: string];
 
 /** Fresh keys, and what the configuration says of them. */
 interface LabKeys {
@@ -36,7 +36,7 @@ interface LabKeys {
   readonly serverKey: string;
 }
 
-const secret = (random: LabOptions['random']): string => `${toHex(random(16))}\n`;
+export const secret = (random: LabOptions['random']): string => `${toHex(random(16))}\n`;
 
 function oscoreKeys(random: LabOptions['random']): LabKeys {
   const section = (file: string, sender: string, recipient: string, note = ''): string =>
@@ -142,7 +142,17 @@ export async function writeLab(folder: string, options: LabOptions): Promise<rea
     ['client.yaml', clientYaml(places)],
     ['admin.yaml', adminYaml(places)],
   ];
-  for (const name of ['as.yaml', 'rs.yaml', 'client.yaml', 'admin.yaml', 'keys', 'state']) {
+  return writeFiles(folder, texts);
+}
+
+/**
+ * Writes the files of a lab, some of them in `keys/`.
+ *
+ * @throws {ConfigError} as `writeLab`
+ */
+export function writeFiles(folder: string, texts: readonly LabFile[]): readonly string[] {
+  const names = texts.map(([name]) => name).filter((name) => !name.includes('/') && !name.includes('\\'));
+  for (const name of [...names, 'keys', 'state']) {
     if (!existsSync(join(folder, name))) continue;
     const message = `expected a folder without a lab, got one with ${name} in it; its keys are not overwritten`;
     throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);

@@ -1,14 +1,33 @@
 import type { Command } from 'commander';
-import { examples } from '../usage.ts';
+import { examples, port } from '../usage.ts';
 import { addAkma } from './akma/program.ts';
+import type { SealInitFlags } from './init.ts';
 import { addKeyRecords } from './km/program.ts';
+import { addProvision } from './provision/program.ts';
 
 /** `ace-coap seal`: what a deployment of 3GPP SEAL needs beside its servers (TS 33.434). */
 export function addSeal(ace: Command): void {
   const seal = ace
     .command('seal')
     .description('what a deployment of 3GPP SEAL needs beside its servers (TS 33.434)')
-    .addHelpText('after', examples('ace-coap seal km list --config lab', 'ace-coap seal akma aanf --subscribers subscribers.jsonl'));
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap seal init lab',
+        'ace-coap seal provision list --config lab',
+        'ace-coap seal km list --config lab',
+        'ace-coap seal akma aanf --subscribers subscribers.jsonl',
+      ),
+    );
+  seal
+    .command('init')
+    .argument('[folder]', 'folder to make', 'lab')
+    .description('make a folder with fresh keys and one configuration file for each of SIM-S, SEAL server and SIM-C')
+    .option('--as-port <port>', 'UDP port of the SIM-S (5783)', port)
+    .option('--rs-port <port>', 'UDP port of the SEAL server (5683)', port)
+    .addHelpText('after', examples('ace-coap seal init lab', 'ace-coap seal init lab2 --as-port 15783 --rs-port 15683'))
+    .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));
+  addProvision(seal);
   addAkma(seal);
   addKeyRecords(seal);
 }

@@ -192,4 +192,18 @@ export const saboteurs: readonly Saboteur[] = [
   },
   { row: 'R-221', file: 'profiles/seal/configuration/collection.js', replace: ['!caller.valServiceIds.includes(valServiceId)', 'false'] },
   { row: 'R-604', file: 'profiles/seal/spatial/entity.js', replace: [': caller[kind] === id', ': caller[kind] !== undefined'] },
+  {
+    row: 'R-043',
+    file: 'profiles/seal/identities/register.js',
+    replace: ['value: undefined, expected: before }', 'value: before, expected: before }'],
+  },
+  {
+    row: 'R-050',
+    file: 'profiles/seal/identities/authentication.js',
+    replace: ['.filter((service) => serves(service, audience))', ''],
+  },
+  { row: 'R-079', file: 'profiles/seal/seal-server.js', replace: ['if (valSystemId === valSystem ||', 'if (true ||'] },
+  { row: 'R-220', file: 'src/client/sessions.js', replace: ['hidden ? rootProbeOf(errand) : probeOf', 'probeOf'] },
+  { row: 'R-223', file: 'profiles/seal/seal-server.js', replace: ["const required = ['exp', 'scope', 'cnf']", "const required = ['scope', 'cnf']"] },
+  { row: 'R-234', file: 'profiles/seal/sim-s.js', replace: ["nameServerKey: mode === 'strict'", 'nameServerKey: false'] },
 ];
