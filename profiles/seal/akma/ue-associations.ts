@@ -10,6 +10,7 @@ import { AkmaError } from './error.ts';
 export interface UeAssociations {
   /** UE service IDs of a UE ID (`imsi-...`, `msisdn-...`); none: the UE is not known. A promise that fails: nobody knows. */
   serviceIdsOf(ueId: string): Promise<readonly string[]>;
+  close?(): Promise<void>;
 }
 
 export interface ConfigurationClientOptions {

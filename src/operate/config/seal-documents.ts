@@ -1,3 +1,5 @@
+import type { ConfigPath } from './error.ts';
+import type { ConfigFile } from './file.ts';
 import { type Entries, optional, type Schema, section, whole } from './schema.ts';
 
 /** What bounds the documents of one kind. */
@@ -102,7 +104,9 @@ export function readConfigurationService({ limits, ...raw }: RawConfigurationSer
   return { ...serviceOf(raw), ...(limits && { limits: { ...limitsOf(limits), ...(limits.listed !== undefined && { listed: limits.listed }) } }) };
 }
 
-export function readSpatialService({ anchors, maps, page, ...raw }: RawSpatialService): SpatialServiceConfig {
+/** @param at - where the section stands in the file */
+export function readSpatialService(file: ConfigFile, { anchors, maps, page, ...raw }: RawSpatialService, at: ConfigPath): SpatialServiceConfig {
+  if (page && page.usual > page.most) file.problem([...at, 'page', 'usual'], `expected at most ${page.most}, which is most, got ${page.usual}`);
   const bounds = { ...(anchors && { anchors: limitsOf(anchors) }), ...(maps && { maps: limitsOf(maps) }) };
   return { ...serviceOf(raw), ...(Object.keys(bounds).length > 0 && { limits: bounds }), ...(page && { page }) };
 }

@@ -1,0 +1,41 @@
+import type { ConfigFile } from './file.ts';
+import { optional, type Schema, section } from './schema.ts';
+import {
+  type ConfigurationServiceConfig,
+  configurationServiceSchema,
+  type RawConfigurationService,
+  type RawSpatialService,
+  readConfigurationService,
+  readSpatialService,
+  type SpatialServiceConfig,
+  spatialServiceSchema,
+} from './seal-documents.ts';
+import { type KeyManagementConfig, keyManagementSchema, type RawKeyManagement, readKeyManagement } from './seal-key-management.ts';
+
+/** The services of a SEAL server, each with a section of its own. */
+export interface RawSealServices {
+  readonly configuration?: RawConfigurationService;
+  readonly spatial?: RawSpatialService;
+  readonly key_management?: RawKeyManagement;
+}
+
+export interface SealServicesConfig {
+  readonly configuration?: ConfigurationServiceConfig;
+  readonly spatial?: SpatialServiceConfig;
+  readonly keyManagement?: KeyManagementConfig;
+}
+
+export const sealServicesSchema: Schema<RawSealServices> = section('services of a SEAL server', {
+  configuration: optional(configurationServiceSchema),
+  spatial: optional(spatialServiceSchema),
+  key_management: optional(keyManagementSchema),
+});
+
+export function readSealServices(file: ConfigFile, raw: RawSealServices = {}): SealServicesConfig {
+  const { configuration, spatial, key_management: keyManagement } = raw;
+  return {
+    ...(configuration !== undefined && { configuration: readConfigurationService(configuration) }),
+    ...(spatial !== undefined && { spatial: readSpatialService(file, spatial, ['seal', 'services', 'spatial']) }),
+    ...(keyManagement !== undefined && { keyManagement: readKeyManagement(file, keyManagement, ['seal', 'services', 'key_management']) }),
+  };
+}
