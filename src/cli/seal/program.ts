@@ -8,7 +8,17 @@ export function addSeal(ace: Command): void {
   const seal = ace
     .command('seal')
     .description('what a deployment of 3GPP SEAL needs beside its servers (TS 33.434)')
-    .addHelpText('after', examples('ace-coap seal km list --config lab', 'ace-coap seal akma aanf --subscribers subscribers.jsonl'));
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap seal km list --config lab',
+        'ace-coap seal akma aanf --subscribers subscribers.jsonl',
+        `ace-coap post coap://127.0.0.1/su-san/v1/anchors --cbor '{"valServiceId": "v2x", "location": {"lat": 48.86, "lon": 2.34}}' --config lab`,
+        "ace-coap get 'coap://127.0.0.1/su-san/v1/anchors?near=48.86,2.34,500&tag=statue' --config lab",
+        "ace-coap observe 'coap://127.0.0.1/su-san/v1/anchors?bbox=48,2,49,3' --scope spatial-anchor:subscribe --config lab",
+        'ace-coap get coap://127.0.0.1/su-up/v1/val-services/v2x/user-profiles?val-tgt-ue=anna --config lab',
+      ),
+    );
   addAkma(seal);
   addKeyRecords(seal);
 }
