@@ -138,4 +138,18 @@ export const saboteurs: readonly Saboteur[] = [
   },
   { row: 'R-501', file: 'profiles/seal/akma/kdf.js', replace: ['kAf: 0x82', 'kAf: 0x83'] },
   { row: 'R-504', alsoFails: ['R-505'], file: 'profiles/seal/akma/msgin5g-registration.js', replace: ['!associated.includes(ueServiceId)', 'false'] },
+  {
+    row: 'R-043',
+    file: 'profiles/seal/identities/register.js',
+    replace: ['value: undefined, expected: before }', 'value: before, expected: before }'],
+  },
+  {
+    row: 'R-050',
+    file: 'profiles/seal/identities/authentication.js',
+    replace: ['.filter((service) => serves(service, audience))', ''],
+  },
+  { row: 'R-079', file: 'profiles/seal/seal-server.js', replace: ['if (valSystemId === valSystem ||', 'if (true ||'] },
+  { row: 'R-220', file: 'src/client/sessions.js', replace: ['hidden ? rootProbeOf(errand) : probeOf', 'probeOf'] },
+  { row: 'R-223', file: 'profiles/seal/seal-server.js', replace: ["const required = ['exp', 'scope', 'cnf']", "const required = ['scope', 'cnf']"] },
+  { row: 'R-234', file: 'profiles/seal/sim-s.js', replace: ["nameServerKey: mode === 'strict'", 'nameServerKey: false'] },
 ];

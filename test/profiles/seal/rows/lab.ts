@@ -67,6 +67,8 @@ export interface LabOptions {
   readonly simS?: Partial<SimSOptions>;
   readonly server?: Partial<SealServerOptions>;
   readonly simC?: Partial<SimCOptions>;
+  /** `false`: SIM-Cs ask for no scope of themselves. Else for every scope of the server. */
+  readonly namesScope?: boolean;
 }
 
 interface PlainRequest {
@@ -247,7 +249,7 @@ export class Lab {
       profiles,
       env,
       simS: { uri: this.simSUri, credentials: this.channelOf(index, 'SIM-C') },
-      scope: this.scopeNames.join(' '),
+      ...(this.options.namesScope === false ? {} : { scope: this.scopeNames.join(' ') }),
       emit: (event) => this.clientEvents.push(event),
       ...this.options.simC,
     });
