@@ -104,6 +104,11 @@ export class SealServer {
     return this.#rs.listen(transport);
   }
 
+  /** Other token keys of the SIM-S. @throws {ResourceServerError} `ERR_RS_CONFIG` for another SIM-S than before */
+  reconfigure({ simS }: Pick<SealServerOptions, 'simS'>): void {
+    this.#rs.reconfigure({ issuers: [simS] });
+  }
+
   drain(milliseconds: number): Promise<boolean> {
     return this.#rs.drain(milliseconds);
   }
