@@ -59,3 +59,4 @@ export {
   serveMetrics,
 } from './metrics/index.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
+export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';

@@ -12,7 +12,7 @@ import {
   type ValClaims,
   type ValIdentity,
 } from '../../../../profiles/seal/index.ts';
-import type { Profile, ScopeTable } from '../../../../src/ace/index.ts';
+import { GrantType, type Profile, type ScopeTable } from '../../../../src/ace/index.ts';
 import type { AddedClaims, AuthorizationServerEvent } from '../../../../src/as/index.ts';
 import { AceClient, type AceClientEvent, type AceRequestInit, type AceResponse } from '../../../../src/client/index.ts';
 import {
@@ -20,6 +20,7 @@ import {
   type DatagramTransport,
   Endpoint,
   formatCode,
+  type Layer,
   Method,
   OptionNumber,
   pathOptions,
@@ -106,7 +107,7 @@ export class Lab {
   server!: SealServer;
   readonly #simCs: (SimC | undefined)[] = [];
   readonly #strangers: Endpoint[] = [];
-  readonly #introspectors: AceClient[] = [];
+  readonly #others: AceClient[] = [];
   #scopes: ScopeTable = {};
   #runs = 0;
 
@@ -163,13 +164,14 @@ export class Lab {
     this.simS = new SimS({
       issuer: this.simSUri,
       valSystem,
-      identities: this.clients.flatMap(identitiesOf),
+      // A user may be at several devices.
+      identities: [...new Map(this.clients.flatMap(identitiesOf).map((identity) => [`${identity.kind} ${identity.id}`, identity])).values()],
       store: this.stores.simS,
       profiles,
       env,
       clients: this.clients.map(({ id, scope = all }, index) => ({
         id,
-        credentials: this.#channel(index, 'SIM-S'),
+        credentials: this.channelOf(index, 'SIM-S'),
         grants: [{ audience, scope }],
       })),
       resourceServers: [{ id: audience, audiences: [audience], tokenKeys: [tokenKey], ...this.#ofServer() }],
@@ -244,7 +246,7 @@ export class Lab {
       store: this.stores.clients[index]!,
       profiles,
       env,
-      simS: { uri: this.simSUri, credentials: this.#channel(index, 'SIM-C') },
+      simS: { uri: this.simSUri, credentials: this.channelOf(index, 'SIM-C') },
       scope: this.scopeNames.join(' '),
       emit: (event) => this.clientEvents.push(event),
       ...this.options.simC,
@@ -253,10 +255,15 @@ export class Lab {
 
   /** Who asks the SIM-S what the SEAL server may ask, over OSCORE. */
   introspector(): AceClient {
-    const { env, transport, profiles } = this.#party('10.0.0.2', 6000, `introspector ${++this.#runs}`);
-    const credentials = { masterSecret: secret(0x60), senderId: Uint8Array.of(0xe1), recipientId: Uint8Array.of(0xe0) };
-    const client = new AceClient({ transport, store: memoryStore(), profiles, env, authorizationServers: [{ uri: this.simSUri, credentials }] });
-    this.#introspectors.push(client);
+    return this.otherClient({ masterSecret: secret(0x60), senderId: Uint8Array.of(0xe1), recipientId: Uint8Array.of(0xe0) });
+  }
+
+  /** A client that shows the SIM-S these credentials. */
+  otherClient(credentials: unknown): AceClient {
+    const { env, transport, profiles } = this.#party('10.0.0.6', 40_000 + 2 * this.#runs, `SIM-C ${++this.#runs}`);
+    const tokenRequest = { grantType: GrantType.client_credentials };
+    const client = new AceClient({ transport, store: memoryStore(), profiles, env, tokenRequest, authorizationServers: [{ uri: this.simSUri, credentials }] });
+    this.#others.push(client);
     return client;
   }
 
@@ -273,7 +280,7 @@ export class Lab {
   }
 
   /** The pre-shared secrets of a SIM-C and the SIM-S (TS 33.434, B.3.1), from one side. */
-  #channel(index: number, side: 'SIM-S' | 'SIM-C'): unknown {
+  channelOf(index: number, side: 'SIM-S' | 'SIM-C'): unknown {
     if (this.profile === 'dtls') return { psk: { identity: Uint8Array.of(0x80 + index), key: secret(index) } };
     const [atSimS, atSimC] = [Uint8Array.of(0x80 + index), Uint8Array.of(index)];
     const [senderId, recipientId] = side === 'SIM-S' ? [atSimS, atSimC] : [atSimC, atSimS];
@@ -343,9 +350,9 @@ export class Lab {
   }
 
   /** A CoAP endpoint at an address that nobody knows. */
-  stranger(): Endpoint {
+  stranger(layers: readonly Layer[] = []): Endpoint {
     const address = `10.0.1.${this.#strangers.length + 1}`;
-    const endpoint = new Endpoint({ transport: this.simulator.transport(address, 5683), env: this.simulator.env(address) });
+    const endpoint = new Endpoint({ transport: this.simulator.transport(address, 5683), env: this.simulator.env(address), layers });
     this.#strangers.push(endpoint);
     return endpoint;
   }
@@ -363,7 +370,7 @@ export class Lab {
 
   async close(): Promise<void> {
     for (const stranger of this.#strangers) await stranger.close();
-    for (const client of [...this.#simCs, ...this.#introspectors]) await client?.close();
+    for (const client of [...this.#simCs, ...this.#others]) await client?.close();
     await this.server.close();
     await this.simS.close();
   }
