@@ -143,20 +143,6 @@ export const saboteurs: readonly Saboteur[] = [
   { row: 'R-501', file: 'profiles/seal/akma/kdf.js', replace: ['kAf: 0x82', 'kAf: 0x83'] },
   { row: 'R-504', alsoFails: ['R-505'], file: 'profiles/seal/akma/msgin5g-registration.js', replace: ['!associated.includes(ueServiceId)', 'false'] },
   {
-    row: 'R-043',
-    file: 'profiles/seal/identities/register.js',
-    replace: ['value: undefined, expected: before }', 'value: before, expected: before }'],
-  },
-  {
-    row: 'R-050',
-    file: 'profiles/seal/identities/authentication.js',
-    replace: ['.filter((service) => serves(service, audience))', ''],
-  },
-  { row: 'R-079', file: 'profiles/seal/seal-server.js', replace: ['if (valSystemId === valSystem ||', 'if (true ||'] },
-  { row: 'R-220', file: 'src/client/sessions.js', replace: ['hidden ? rootProbeOf(errand) : probeOf', 'probeOf'] },
-  { row: 'R-223', file: 'profiles/seal/seal-server.js', replace: ["const required = ['exp', 'scope', 'cnf']", "const required = ['scope', 'cnf']"] },
-  { row: 'R-234', file: 'profiles/seal/sim-s.js', replace: ["nameServerKey: mode === 'strict'", 'nameServerKey: false'] },
-  {
     row: 'R-001',
     alsoFails: ['R-070', 'R-076', 'R-201', 'R-206'],
     file: 'src/rs/guard.js',
@@ -206,4 +192,18 @@ export const saboteurs: readonly Saboteur[] = [
   },
   { row: 'R-221', file: 'profiles/seal/configuration/collection.js', replace: ['!caller.valServiceIds.includes(valServiceId)', 'false'] },
   { row: 'R-604', file: 'profiles/seal/spatial/entity.js', replace: [': caller[kind] === id', ': caller[kind] !== undefined'] },
+  {
+    row: 'R-043',
+    file: 'profiles/seal/identities/register.js',
+    replace: ['value: undefined, expected: before }', 'value: before, expected: before }'],
+  },
+  {
+    row: 'R-050',
+    file: 'profiles/seal/identities/authentication.js',
+    replace: ['.filter((service) => serves(service, audience))', ''],
+  },
+  { row: 'R-079', file: 'profiles/seal/seal-server.js', replace: ['if (valSystemId === valSystem ||', 'if (true ||'] },
+  { row: 'R-220', file: 'src/client/sessions.js', replace: ['hidden ? rootProbeOf(errand) : probeOf', 'probeOf'] },
+  { row: 'R-223', file: 'profiles/seal/seal-server.js', replace: ["const required = ['exp', 'scope', 'cnf']", "const required = ['scope', 'cnf']"] },
+  { row: 'R-234', file: 'profiles/seal/sim-s.js', replace: ["nameServerKey: mode === 'strict'", 'nameServerKey: false'] },
 ];
