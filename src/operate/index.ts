@@ -55,5 +55,6 @@ export {
   type StoreOperation,
   serveMetrics,
 } from './metrics/index.ts';
+export { isoTime, type NextKey, type NextKeyOptions, writeNextKey } from './next-key.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
 export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';
