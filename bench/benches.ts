@@ -5,6 +5,9 @@ import { asRecord, openDtls } from './dtls.ts';
 import { importRow } from './dtls-import.ts';
 import { pskHandshakes, rpkHandshakes, unknownIdentity } from './handshakes.ts';
 import { measureInProcess, type Way } from './in-process.ts';
+import { firstContactNames, firstContactRow, kmWireNames, kmWireRow } from './km.ts';
+import { deviceRequests, deviceSession, expectKeys, expectPlainKeys, introduceDevices } from './km-requests.ts';
+import type { OpenSession } from './load.ts';
 import { memoryNames, memoryRow } from './memory.ts';
 import { oscoreWays } from './oscore.ts';
 import { registryRows } from './registry.ts';
@@ -91,6 +94,28 @@ function tokenRequestPostgres(name: string, clients: number, requestsPerRound: n
   };
 }
 
+function kmRequest(): Bench {
+  return {
+    name: 'km-request',
+    run: (progress) => {
+      let devices: readonly ProtectedClient[] = [];
+      const prepare = async (port: number): Promise<void> => {
+        devices = await introduceDevices(port, clientCount);
+      };
+      const requests = (count: number): Uint8Array[] => protectedRequests(devices, count);
+      const ours: Contender = { server: 'km-request', prepare, requests, fault: expectKeys };
+      return measure({ bench: 'km-request', ours, peers: [echo(requests)], outstanding: clientCount, requests: 6_400 }, progress);
+    },
+  };
+}
+
+function kmRequestDtls(): Bench {
+  const session: OpenSession = (socket, port) => openDtls(socket, port, deviceSession());
+  const ours: Contender = { server: 'km-request', args: ['dtls'], requests: deviceRequests, fault: expectPlainKeys, session };
+  const peers = [echo((count) => deviceRequests(count).map(asRecord))];
+  return throughput({ bench: 'km-request-dtls', ours, peers, outstanding: clientCount, requests: 6_400 });
+}
+
 function inProcess(name: string, ways: () => readonly [Way, ...Way[]]): Bench {
   return {
     name,
@@ -136,6 +161,8 @@ export const benches: readonly Bench[] = [
   tokenRequest('token-request-1', 1, 400),
   tokenRequestPostgres('token-request-postgres', clientCount, 3_200),
   tokenRequestPostgres('token-request-postgres-1', 1, 200),
+  kmRequest(),
+  kmRequestDtls(),
   { name: 'as-registry', run: registryRows },
   { name: 'trl-observe', run: async (progress) => [await trlObserveRow(progress)] },
   inProcess('cbor-encode-claims', encodeWays),
@@ -145,4 +172,6 @@ export const benches: readonly Bench[] = [
   inProcess('cose-encrypt0', () => encryptWays().encrypt),
   inProcess('cose-decrypt0', () => encryptWays().decrypt),
   ...wireNames.map((name): Bench => ({ name, run: async () => [await wireRow(name)] })),
+  ...kmWireNames.map((name): Bench => ({ name, run: async () => [await kmWireRow(name)] })),
+  ...firstContactNames.map((name): Bench => ({ name, run: async (progress) => [await firstContactRow(name, progress)] })),
 ];

@@ -17,15 +17,15 @@ export function asRecord(message: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** A session with the server `dtls-get`, established. */
-export async function openDtls(socket: Socket, port: number): Promise<LoadSession> {
+/** A session with a server, established. */
+export async function openDtls(socket: Socket, port: number, credentials: ClientPsk = psk): Promise<LoadSession> {
   let sent: Uint8Array = emptyBytes;
   let received: Uint8Array = emptyBytes;
   let shaking = true;
   const receive = (datagram: Uint8Array): void => void connection.receive(datagram);
   let connection!: Connection;
   await new Promise<void>((opened, failed) => {
-    connection = clientConnection({ suites: [suite], psk }, systemEnv, {
+    connection = clientConnection({ suites: [suite], psk: credentials }, systemEnv, {
       send: (datagram) => {
         sent = datagram;
         if (shaking) socket.send(datagram, port, '127.0.0.1');

@@ -1,6 +1,74 @@
 /**
  * A 3GPP SEAL deployment over CoAP (TS 33.434, Annex B): SEAL servers are resource servers of ACE-OAuth, the SIM-S is their authorization server.
  */
+
+export type {
+  Aanf,
+  AanfClientOptions,
+  AanfServer,
+  AanfSimulatorOptions,
+  AfId,
+  AKid,
+  AkmaClientOptions,
+  AkmaEvent,
+  AnchorKey,
+  ApplicationKey,
+  ApplicationKeysOptions,
+  ConfigurationClientOptions,
+  EstablishOscoreOptions,
+  MessageType,
+  Msgin5gClientOptions,
+  Msgin5gEvent,
+  Msgin5gRegistrationOptions,
+  OscoreBootstrapOptions,
+  RefusalReason,
+  Registration,
+  RegistrationRequest,
+  RegistrationResponse,
+  UeAnchor,
+  UeAssociations,
+} from './akma/index.ts';
+export {
+  AanfClient,
+  AanfSimulator,
+  AkmaError,
+  ApplicationKeys,
+  aanfPaths,
+  aKidOf,
+  aKidOfIdentity,
+  akmaAuthenticator,
+  akmaCredential,
+  akmaCredentials,
+  akmaHint,
+  defaultIdentityPrefix,
+  deriveAnchor,
+  deriveAnchorKey,
+  deriveApplicationKey,
+  deriveATid,
+  encodeAfId,
+  establishOscore,
+  formatAfId,
+  kdf,
+  Msgin5gClient,
+  Msgin5gRegistration,
+  makeAKid,
+  OscoreBootstrap,
+  parseAfId,
+  parseAKid,
+  pskIdentity,
+  serveAanf,
+  uaStarTls12,
+  uaStarTls13,
+  ueAssociations,
+} from './akma/index.ts';
+export type { Authenticated, ValAuthenticator } from './identities/authentication.ts';
+export { byRegistration } from './identities/authentication.ts';
+export type { ValIdentity, ValIdentityKind } from './identities/identity.ts';
+export { IdentityError, valIdentityKinds } from './identities/identity.ts';
+export type { IdentitySource, RegisteredIdentity } from './identities/register.ts';
+export { IdentityRegister } from './identities/register.ts';
+export type { ValServicesConfig, ValTarget } from './identities/val-services-config.ts';
+export { provisionServices, readValServicesConfig } from './identities/val-services-config.ts';
 export type {
   Identity,
   IdentityKind,
@@ -40,8 +108,14 @@ export {
   requestKeys,
   SealedRecords,
 } from './key-management/index.ts';
+export type { ModeDifference, SealMode } from './modes.ts';
+export { modeDifferences } from './modes.ts';
 export type { Caller, SealServerOptions } from './seal-server.ts';
-export { SealServer } from './seal-server.ts';
+export { longestLeeway, SealServer } from './seal-server.ts';
 export type { SealService } from './service.ts';
+export type { SimCOptions } from './sim-c.ts';
+export { SimC } from './sim-c.ts';
+export type { ServiceAudiences, SimSOptions } from './sim-s.ts';
+export { SimS } from './sim-s.ts';
 export type { ValClaims } from './val-claims.ts';
 export { encodeValClaims, readValClaims, valClaims } from './val-claims.ts';

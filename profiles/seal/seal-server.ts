@@ -1,17 +1,27 @@
 import { AceError, type Profile, type Scope, type ScopeTable } from '../../src/ace/index.ts';
 import { Code, type Endpoint, type Resource, type ResourceHandle, type ResourceRequest, type Transports } from '../../src/coap/index.ts';
 import type { ClaimsSet } from '../../src/core/cwt.ts';
-import { type IssuerRegistration, ResourceServer, type ResourceServerOptions } from '../../src/rs/index.ts';
+import { type IssuerRegistration, ResourceServer, ResourceServerError, type ResourceServerOptions } from '../../src/rs/index.ts';
+import type { SealMode } from './modes.ts';
+import { hasOscore } from './oscore-profile.ts';
 import type { SealService } from './service.ts';
 import { readValClaims } from './val-claims.ts';
 
-export interface SealServerOptions extends Omit<ResourceServerOptions, 'issuers' | 'demand' | 'aif'> {
+/** TS 33.434, B.3.6.2: seconds that a token may be taken late. */
+export const longestLeeway = 30;
+
+export interface SealServerOptions extends Omit<ResourceServerOptions, 'issuers' | 'demand' | 'aif' | 'leewayCap'> {
   /** The SIM-S of the VAL system, the only issuer of tokens for this server. */
   readonly simS: IssuerRegistration;
   /** VAL system ID: tokens of another system are refused. */
   readonly valSystem: string;
+  /** `coap_oscore` among them. */
   readonly profiles: readonly Profile[];
   readonly services?: readonly SealService[];
+  /** Seconds; 0 when absent, 30 at most. */
+  readonly leeway?: number;
+  /** `strict` when absent. */
+  readonly mode?: SealMode;
 }
 
 /** Who asks, as the SIM-S vouches for it. */
@@ -45,7 +55,9 @@ export class SealServer {
   #started: Promise<void> | undefined;
 
   /** @throws {ResourceServerError} `ERR_RS_CONFIG` */
-  constructor({ simS, valSystem, services = [], ...options }: SealServerOptions) {
+  constructor({ simS, valSystem, services = [], mode = 'strict', ...options }: SealServerOptions) {
+    if (!hasOscore(options.profiles))
+      throw new ResourceServerError('ERR_RS_CONFIG', 'profiles: expected coap_oscore among them (TS 33.434, B.3.4), got others');
     this.#services = services;
     const scopes: ScopeTable = Object.assign({}, options.scopes, ...services.map((service) => service.scopes));
     const own = (paths: 'public' | 'anyScope'): readonly string[] => services.flatMap((service) => service[paths] ?? []);
@@ -55,7 +67,8 @@ export class SealServer {
       public: [...(options.public ?? []), ...own('public')],
       anyScope: [...(options.anyScope ?? []), ...own('anyScope')],
       issuers: [simS],
-      demand: (claims) => demand(claims, valSystem),
+      leewayCap: longestLeeway,
+      demand: (claims) => demand(claims, valSystem, mode),
     });
     for (const service of services) service.mount(this);
   }
@@ -91,6 +104,11 @@ export class SealServer {
     return this.#rs.listen(transport);
   }
 
+  /** Other token keys of the SIM-S. @throws {ResourceServerError} `ERR_RS_CONFIG` for another SIM-S than before */
+  reconfigure({ simS }: Pick<SealServerOptions, 'simS'>): void {
+    this.#rs.reconfigure({ issuers: [simS] });
+  }
+
   drain(milliseconds: number): Promise<boolean> {
     return this.#rs.drain(milliseconds);
   }
@@ -110,12 +128,16 @@ export class SealServer {
   }
 }
 
-/** TS 33.434, B.3.6.2: exp, scope and cnf are there; RFC 9200 leaves exp to exi. */
-function demand(claims: ClaimsSet, valSystem: string): void {
-  for (const name of ['exp', 'scope', 'cnf'] as const) {
+/** TS 33.434, B.3.6.2; RFC 9200 leaves exp to exi. */
+const required = ['exp', 'scope', 'cnf'] as const;
+/** TS 33.434 v19, 6.2.2 and 6.3, has the server check them. */
+const strictlyRequired = [...required, 'iss', 'sub'] as const;
+
+function demand(claims: ClaimsSet, valSystem: string, mode: SealMode): void {
+  for (const name of mode === 'strict' ? strictlyRequired : required) {
     if (claims[name] === undefined) throw new AceError('ERR_SEAL_CLAIM', `expected the claim ${name}, got none`, { responseCode: Code.BadRequest });
   }
-  if (readValClaims(claims).valSystemId !== valSystem) {
-    throw new AceError('ERR_SEAL_SYSTEM', 'expected a token of this VAL system, got one of another', { responseCode: Code.Unauthorized });
-  }
+  const { valSystemId } = readValClaims(claims);
+  if (valSystemId === valSystem || (mode === 'lenient' && valSystemId === undefined)) return;
+  throw new AceError('ERR_SEAL_SYSTEM', 'expected a token of this VAL system, got one of another', { responseCode: Code.Unauthorized });
 }

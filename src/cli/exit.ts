@@ -23,7 +23,7 @@ const silence: ReadonlySet<string> = new Set([
 
 /** What the user mends: a word of the command line, a file, the machine that it runs on. */
 const wrongUse =
-  /^ERR_(?:CLI_|CONFIG_|STORE_|AUDIT_OPEN$|METRICS_BIND$|(?:AS|RS|ACE)_CONFIG$|(?:AS|RS)_USE$|AS_TOKEN_KEY$|ACE_METHOD$|COAP_(?:URI|PARAMETER|RESOURCE)$|TRANSPORT_(?:BIND|CREDENTIALS|OPTION|RESOLVE|SCHEME|TLS)$|DTLS_CONFIG$|OSCORE_PARAMETERS$|OSCORE_PROFILE_(?:CREDENTIALS|USE)$)/;
+  /^ERR_(?:CLI_|CONFIG_|STORE_|AUDIT_OPEN$|METRICS_BIND$|(?:AS|RS|ACE|KM)_CONFIG$|KM_RECORD(?:_KEY)?$|(?:AS|RS)_USE$|AS_TOKEN_KEY$|ACE_METHOD$|COAP_(?:URI|PARAMETER|RESOURCE)$|TRANSPORT_(?:BIND|CREDENTIALS|OPTION|RESOLVE|SCHEME|TLS)$|DTLS_CONFIG$|AKMA_(?:KEY|SUPI|A_KID|AF_ID|BIND)$|OSCORE_PARAMETERS$|OSCORE_PROFILE_(?:CREDENTIALS|USE)$)/;
 
 /**
  * The exit code for an error; `undefined` for a fault of ours, which deserves its stack.

@@ -27,8 +27,12 @@ function serverTls({ cert, key, clientCa }: TlsConfig): TlsServerOptions {
 }
 
 /** Pre-shared keys always, and with a key of its own raw public keys: each side shows its own. */
-function serverDtls({ ownKey }: DtlsConfig): DtlsServerConfig {
-  return { psk: {}, ...(ownKey === undefined ? {} : { rawPublicKey: { own: ownKey as CurveKeyPair, client: 'require' } }) };
+function serverDtls({ ownKey, suites }: DtlsConfig): DtlsServerConfig {
+  return {
+    psk: {},
+    ...(suites === undefined ? {} : { suites }),
+    ...(ownKey === undefined ? {} : { rawPublicKey: { own: ownKey as CurveKeyPair, client: 'require' } }),
+  };
 }
 
 type EmitSession = (event: DtlsTransportEvent) => void;

@@ -12,6 +12,8 @@ import type { PairFlags } from './oscore/init.ts';
 import { addPassword } from './password/program.ts';
 import type { ProxyFlags } from './proxy.ts';
 import type { RequestFlags } from './request.ts';
+import { addKm } from './seal/km/program.ts';
+import { addSeal } from './seal/program.ts';
 import type { ServeFlags } from './serve.ts';
 import type { ServeResourcesFlags } from './serve-resources.ts';
 import { addStore } from './store/program.ts';
@@ -334,7 +336,9 @@ export function program(version: string): Command {
     .description('print what completes commands and options in a shell')
     .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
     .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
+  addKm(ace);
   addPassword(ace);
+  addSeal(ace);
   addStore(ace);
   ace
     .command('decode')
@@ -385,9 +389,10 @@ export function program(version: string): Command {
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
     .addOption(profileOption())
+    .option('--seal', 'show a 3GPP SEAL system in its place: SIM-S, SKM-S, spatial anchors and a proxy, in this process')
     .option('--json', 'print one JSON object a line')
     .option('--keep', 'keep the folder with keys, configuration and state')
-    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json'))
+    .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json', 'ace-coap demo --seal'))
     .action(async (flags: DemoFlags) => (await import('./demo/demo.ts')).demoCommand(flags));
   return ace;
 }

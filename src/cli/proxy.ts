@@ -74,7 +74,8 @@ function ownAddresses(address: string): string[] {
   return Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map((one) => one.address));
 }
 
-function log(logger: Logger, event: ProxyEvent): void {
+/** A line of the log for what became of a request. */
+export function logProxied(logger: Logger, event: ProxyEvent): void {
   const { type, client, method, code, target, ...rest } = event;
   const fields = { client: client.key, method: codeName(method), target, code: formatCode(code), ...rest };
   if (event.type === 'forwarded') logger.info(fields, type);
@@ -101,7 +102,7 @@ export async function proxyCommand(flags: ProxyFlags): Promise<void> {
         ...(flags.name === undefined ? {} : { name: flags.name }),
         ...(flags.cache ? {} : { cache: false as const }),
         ...(upstream === undefined ? {} : { upstreams: { coap: upstream } }),
-        emit: (event) => log(logger, event),
+        emit: (event) => logProxied(logger, event),
       });
     });
   make().close();

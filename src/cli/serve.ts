@@ -1,5 +1,6 @@
 import { type DtlsProfileOptions, dtlsProfileWith } from '../../profiles/dtls/index.ts';
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
+import type { SealServer } from '../../profiles/seal/index.ts';
 import type { Profile } from '../ace/index.ts';
 import { type AuditSink, AuthorizationServer } from '../as/index.ts';
 import type { Endpoint, Transport } from '../coap/index.ts';
@@ -83,7 +84,7 @@ interface Service<C extends ServerConfig, S extends Server> {
   /** Paths under which requests are counted. */
   readonly paths: (config: C) => readonly string[];
   /** `current` is the configuration of the moment. */
-  readonly make: (config: C, parts: Parts, current: () => C) => S;
+  readonly make: (config: C, parts: Parts, current: () => C) => S | Promise<S>;
   /** Settings that take effect while the server runs, and how. */
   readonly live: readonly (keyof C & string)[];
   readonly apply: (server: S, next: C, current: C) => Promise<object>;
@@ -120,7 +121,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
         process.exit(1);
       });
       const parts: Parts = { store, transports, emit: instruments.emit, audit: await instruments.openAudit() };
-      server = service.make(config, parts, () => reload.current);
+      server = await service.make(config, parts, () => reload.current);
       await instruments.watch({ stats: () => ({ ...server!.stats(), ...sessionStats(transports) }) });
       await server.listen(transports);
     } catch (error) {
@@ -147,19 +148,31 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
       role: 'as',
       load: () => loadAsConfig(configPath(path)),
       paths: () => ['/token', '/introspect', '/revoke/trl', '/admin', '/.well-known/core'],
-      make: ({ audit: _folder, ...config }, { store, transports, emit, audit }, current) => {
+      make: async ({ audit: _folder, seal, ...config }, { store, transports, emit, audit }, current) => {
         const profiles = profilesOn(transports, { as: liveKeys(current) });
-        return new AuthorizationServer({ ...config, parameters: config.transmission, store, profiles, emit, ...(audit === undefined ? {} : { audit }) });
+        const options = { ...config, parameters: config.transmission, store, profiles, emit, ...(audit === undefined ? {} : { audit }) };
+        return seal === undefined ? new AuthorizationServer(options) : (await import('./seal/servers.ts')).simSOf(seal, options);
       },
-      live: ['clients', 'resourceServers', 'limits', 'dtls'],
-      apply: (server, next) => server.reconfigure(next),
+      live: ['clients', 'resourceServers', 'limits', 'dtls', 'seal'],
+      apply: async (server, next) => {
+        if (next.seal !== undefined) (await import('./seal/servers.ts')).reprovision(server, next.seal);
+        return server.reconfigure(next);
+      },
       restart: (current, next) => [
+        ...(sameValue(fixedSeal(current), fixedSeal(next)) ? [] : ['seal']),
         ...(sameValue(current.dtls.ownKey, next.dtls.ownKey) ? [] : ['dtls.key']),
         ...(current.limits.payload === next.limits.payload ? [] : ['limits.payload']),
       ],
     },
     flags,
   );
+}
+
+/** What of a SIM-S takes effect at a start only: all but whom it knows. */
+function fixedSeal({ seal }: AsConfig): unknown {
+  if (seal === undefined) return undefined;
+  const { identities: _identities, ...fixed } = seal;
+  return fixed;
 }
 
 /** The keys of clients and resource servers for DTLS, as the configuration of the moment has them. */
@@ -190,17 +203,18 @@ function areSameIssuers(current: RsConfig, next: RsConfig): boolean {
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
   let stop = (): void => {};
   try {
-    await serve<RsConfig, ResourceServer>(
+    await serve<RsConfig, ResourceServer | SealServer>(
       {
         role: 'rs',
         load: () => loadRsConfig(configPath(path)),
         paths: ({ resources }) => ['/authz-info', '/.well-known/core', ...resources.map((resource) => resource.path)],
-        make: (config, { store, transports, emit }) => {
+        make: async (config, { store, transports, emit }) => {
           const profiles = profilesOn(transports, { rs: config.dtls });
-          const { revocation: _how, ...options } = config;
+          const { revocation: _how, seal, ...rest } = config;
           const following = followingOf(config, store);
           const revocation = following === undefined ? {} : { revocation: following.revocation };
-          const rs = new ResourceServer({ ...options, ...revocation, parameters: config.transmission, store, profiles, emit });
+          const options = { ...rest, ...revocation, parameters: config.transmission, store, profiles, emit };
+          const rs = seal === undefined ? new ResourceServer(options) : (await import('./seal/servers.ts')).sealServerOf(seal, options, emit);
           stop = addResources(rs, config.resources);
           const close = rs.close.bind(rs);
           rs.close = async () => {
@@ -211,7 +225,7 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
         },
         live: ['issuers'],
         apply: async (server, next, current) => {
-          if (areSameIssuers(current, next)) server.reconfigure(next);
+          if (areSameIssuers(current, next)) server.reconfigure({ issuers: next.issuers, simS: next.issuers[0]! });
           return {};
         },
         restart: (current, next) => (areSameIssuers(current, next) ? [] : ['issuers']),

@@ -4,7 +4,15 @@ import type { Experiment, FollowOptions, Profile } from '../ace/index.ts';
 import { AceClient, type AceClientEvent } from '../client/index.ts';
 import { type CoapUri, type DatagramTransport, parseUri } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
-import { type ClientConfig, loadClientConfig, loadRsConfig, type RsConfig, type TransmissionConfig } from '../operate/index.ts';
+import {
+  type ClientConfig,
+  type DtlsConfig,
+  loadClientConfig,
+  loadRsConfig,
+  type RsConfig,
+  type SealClientConfig,
+  type TransmissionConfig,
+} from '../operate/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { type DtlsTransport, dtlsOver, type TlsClientOptions, udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
@@ -46,16 +54,17 @@ interface Peers {
   readonly tls: TlsClientOptions;
   /** Numbers of profiles, the preferred one first. */
   readonly profiles: readonly number[];
-  readonly dtls: DtlsAtClientOptions;
+  readonly dtls: DtlsAtClientOptions & Pick<DtlsConfig, 'suites'>;
   readonly revocation?: FollowOptions;
   readonly experimental?: readonly Experiment[];
+  readonly seal?: SealClientConfig;
 }
 
 const coapDtls = 1;
 
 /** A client whose store goes with it when it is closed; one that was given stays. */
 async function open(
-  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation, experimental }: Peers,
+  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation, experimental, seal }: Peers,
   flags: SessionFlags,
   given?: Store,
 ): Promise<AceClient> {
@@ -73,24 +82,26 @@ async function open(
     if (hasSessions) {
       const below = await udp({ address: addressFor(uris.map(({ host }) => host)), sourcePorts: 1 });
       const keyLog = keyLogOfEnvironment();
-      sessions = dtlsOver(flags.wrapBelow?.(below) ?? below, keyLog === undefined ? {} : { client: { keyLog } });
+      const client = { ...(keys.suites === undefined ? {} : { suites: keys.suites }), ...(keyLog === undefined ? {} : { keyLog }) };
+      sessions = dtlsOver(flags.wrapBelow?.(below) ?? below, { client });
       transports.push(sessions);
     }
     store = given ?? (await openStore(place));
     const watched = wrap === undefined ? transports : wrapDatagrams(transports, wrap);
-    const client = new AceClient({
+    const options = {
       transport: tracer === undefined ? watched : watched.map((transport) => tracer.wrap(transport)),
       store,
       profiles: profiles.map((id) => profileOf(id, sessions, keys)),
       authorizationServers,
       parameters: transmission,
-      ...(flags.qBlock ? { qBlock: { discovery: 'assume' } } : {}),
+      ...(flags.qBlock ? { qBlock: { discovery: 'assume' as const } } : {}),
       ...(flags.proxy === undefined ? {} : { proxy: flags.proxy }),
       ...(flags.env === undefined ? {} : { env: flags.env }),
       ...(revocation === undefined ? {} : { revocation }),
       ...(experimental === undefined ? {} : { experimental }),
-      emit: (event) => report(event, flags, tracer),
-    });
+      emit: (event: AceClientEvent) => report(event, flags, tracer),
+    };
+    const client = seal === undefined ? new AceClient(options) : (await import('./seal/sim-c.ts')).simCOf(seal, options);
     const close = client.close.bind(client);
     client.close = async () => {
       await close();

@@ -1,16 +1,4 @@
-import {
-  type AccessInformation,
-  AceError,
-  type Experiment,
-  type FollowOptions,
-  type IntrospectionResponse,
-  type Profile,
-  type ProfileAtClient,
-  type RevocationList,
-  type Scope,
-  type TokenRequest,
-  type TokenResponse,
-} from '../ace/index.ts';
+import { AceError, type IntrospectionResponse, type ProfileAtClient, type RevocationList, type Scope, type TokenResponse } from '../ace/index.ts';
 import {
   CoapError,
   Code,
@@ -26,60 +14,25 @@ import {
   observeDurably,
   type Peer,
   parseUri,
-  type QBlockOptions,
   type Response,
   TimeLimit,
-  type TransmissionParameters,
-  type Transports,
   type UriScheme,
 } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
-import { type AsRequest, type AuthorizationServerRegistration, AuthorizationServers } from './authorization-servers.ts';
+import { type AsRequest, AuthorizationServers } from './authorization-servers.ts';
 import { type AceRequestInit, type Errand, errandOf, mayRepeat, requestOf } from './errand.ts';
 import type { AceClientEvent, Step } from './events.ts';
 import { KeptRefreshTokens } from './grants.ts';
 import { type AceObserveInit, encodeTarget, forgetObservation, listObservations, type StoredObservation, storedObservations } from './observations.ts';
+import type { AceClientOptions } from './options.ts';
 import { hintsOf, isContextLost, isReplayRefusal, saysNotDone } from './refusals.ts';
 import { AceResponse } from './response.ts';
 import { Session } from './session.ts';
 import { OpenResource, Sessions } from './sessions.ts';
 import { askForToken, type TokenInit } from './token-init.ts';
-
-export interface AceClientOptions {
-  readonly transport: Transports;
-  /**
-   * URI of a forward proxy, `coap://host[:port]`, that everything goes through: hints, tokens, uploads and requests. It may be the only one that can resolve the
-   * names of AS and RS. Of what OSCORE protects it sees the server and nothing else; the first request to an RS and the upload are not protected (RFC 9203,
-   * Section 4.1), so of these it sees the path, and the token as the ciphertext that it is.
-   */
-  readonly proxy?: string;
-  /** Keeps tokens and associations for the next run, and what protects against the reuse of a nonce: never give a client an older copy of its store. */
-  readonly store: Store;
-  readonly profiles: readonly Profile[];
-  /** The only ones that the client asks for tokens, whatever an RS says. */
-  readonly authorizationServers: readonly AuthorizationServerRegistration[];
-  readonly env?: Env;
-  readonly emit?: (event: AceClientEvent) => void;
-  readonly parameters?: Partial<TransmissionParameters>;
-  /** Robust block-wise transfer (RFC 9177), with servers that know it. Absent: off. */
-  readonly qBlock?: QBlockOptions;
-  /** Seconds before the end of a token from which on it is renewed, at most a tenth of its lifetime; 30 when absent, 0: never. */
-  readonly renewal?: number;
-  /** Follow the token revocation list of each AS that has given a token (RFC 9770), and forget what is revoked. Absent: the RS says so when it is used. */
-  readonly revocation?: FollowOptions;
-  /** Goes into every request for a token, unless the request has it already. */
-  readonly tokenRequest?: Partial<TokenRequest>;
-  /** Throws `AceError` for a token response that is not enough, beyond RFC 9200. */
-  checkGrant?(response: AccessInformation): void;
-  /** `token-upload`: let authorization servers that can upload tokens do so. */
-  readonly experimental?: readonly Experiment[];
-  readonly limits?: { /** Sessions that are held at once; 256. */ readonly sessions?: number };
-  /** `/authz-info` when absent. */
-  readonly paths?: { readonly authzInfo?: string };
-}
 
 /** How often each cure is tried for one request. */
 interface Cures {
@@ -127,6 +80,7 @@ export class AceClient {
     this.#servers = new AuthorizationServers({
       registrations: options.authorizationServers,
       ...(options.tokenRequest === undefined ? {} : { tokenRequest: options.tokenRequest }),
+      ...(options.checkTokenRequest === undefined ? {} : { checkTokenRequest: options.checkTokenRequest }),
       ...(options.checkGrant === undefined ? {} : { checkGrant: options.checkGrant }),
       profiles: this.#profiles,
       env,
@@ -143,6 +97,7 @@ export class AceClient {
       authzInfo: (options.paths?.authzInfo ?? '/authz-info').split('/').filter((segment) => segment !== ''),
       renewal: options.renewal ?? 30,
       limit: options.limits?.sessions ?? 256,
+      hidePath: options.hidePath ?? false,
       ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
       upload: options.experimental?.includes('token-upload') ?? false,
       send,

@@ -96,6 +96,7 @@ export interface AuthorizationServersOptions {
   readonly registrations: readonly AuthorizationServerRegistration[];
   readonly profiles: ReadonlyMap<number, ProfileAtClient>;
   readonly tokenRequest?: Partial<TokenRequest>;
+  checkTokenRequest?(request: TokenRequest): void;
   checkGrant?(response: AccessInformation): void;
   readonly env: Env;
   send(request: Request): Promise<Response>;
@@ -153,8 +154,11 @@ export class AuthorizationServers {
    * @throws {AceError} `ERR_ACE_REFUSED` when the AS says no, `ERR_ACE_EXPIRY` when nobody says how long the token is good for, `ERR_ACE_TOKEN_TYPE`
    * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8
    */
-  async requestToken(uri: string | undefined, request: TokenRequest): Promise<Granted> {
+  async requestToken(uri: string | undefined, wanted: TokenRequest): Promise<Granted> {
     const server = this.#find(uri);
+    const { tokenRequest, env } = this.#options;
+    const request = { ...tokenRequest, ...wanted };
+    this.#options.checkTokenRequest?.(request);
     const asked = [
       ...(request.audience === undefined ? [] : [`audience ${request.audience}`]),
       ...(request.scope === undefined ? [] : [`scope ${scopeText(request.scope)}`]),
@@ -163,9 +167,9 @@ export class AuthorizationServers {
     ];
     this.#step('token-request', `${server.registration.uri}: ${asked.join(', ') || 'the default'}`);
     // Whole seconds, as the AS counts them: better a little early than too late.
-    const requestedAt = Math.floor(this.#options.env.epoch());
+    const requestedAt = Math.floor(env.epoch());
     const { clientSecret } = server.registration;
-    const payload = encodeTokenRequest({ ...this.#options.tokenRequest, ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
+    const payload = encodeTokenRequest({ ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
     // A code is good for one request: a second one would end what the first has brought.
     const answer = await this.#post(server, server.uri, payload, request.code === undefined);
     const response = decodeAccessInformation(answer.payload);
@@ -183,7 +187,9 @@ export class AuthorizationServers {
       'token-response',
       `${formatCode(answer.code)}, ${response.accessToken === undefined ? 'a token at the RS' : `token of ${response.accessToken.length} bytes`} for ${lifetime} s${scope}`,
     );
-    return { response: { ...response, expiresIn: lifetime }, expiresAt: requestedAt + lifetime };
+    // RFC 6749, Section 5.1: a scope that is not named is the one that was asked for, whoever has put it into the request.
+    const asGiven = wanted.scope === undefined && request.scope !== undefined ? { scope: request.scope } : {};
+    return { response: { ...asGiven, ...response, expiresIn: lifetime }, expiresAt: requestedAt + lifetime };
   }
 
   /**

@@ -116,6 +116,12 @@ export function probeOf(errand: Errand, env: Env): Request {
   return { code: method, options: [opaqueOption(OptionNumber.IfMatch, env.random(8)), ...options], payload: emptyBytes, peer };
 }
 
+/** The same without a word of the errand: any RS tells where to go whatever it is asked. */
+export function rootProbeOf({ peer, uriOptions: options }: Errand): Request {
+  const place = options.filter(({ number }) => number === OptionNumber.UriHost || number === OptionNumber.UriPort);
+  return { code: Method.GET, options: place, payload: emptyBytes, peer };
+}
+
 /** RFC 8132, Section 2.3.1: a FETCH has a Content-Format. */
 function formatsOnly({ method, accept, contentFormat }: AceRequestInit): AceRequestInit {
   return { ...(accept === undefined ? {} : { accept }), ...(method !== 'FETCH' || contentFormat === undefined ? {} : { contentFormat }) };

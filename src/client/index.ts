@@ -12,12 +12,12 @@
  * ```
  */
 export type { DeadlineOptions } from '../coap/index.ts';
-export type { AceClientOptions } from './ace-client.ts';
 export { AceClient } from './ace-client.ts';
 export type { AsRequest, AuthorizationServerRegistration } from './authorization-servers.ts';
 export type { AceRequestInit, MethodName } from './errand.ts';
 export type { AceClientEvent, Step } from './events.ts';
 export type { AuthorizationGrant } from './grants.ts';
 export type { AceObserveInit, StoredObservation } from './observations.ts';
+export type { AceClientOptions } from './options.ts';
 export { AceResponse } from './response.ts';
 export type { TokenInit } from './token-init.ts';

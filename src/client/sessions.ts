@@ -18,7 +18,7 @@ import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Store } from '../store/index.ts';
 import type { AuthorizationServers } from './authorization-servers.ts';
-import { type Errand, probeOf } from './errand.ts';
+import { type Errand, probeOf, rootProbeOf } from './errand.ts';
 import type { Emit, Step } from './events.ts';
 import { KeptRefreshTokens } from './grants.ts';
 import { hintsOf } from './refusals.ts';
@@ -37,6 +37,7 @@ export interface SessionsOptions {
   readonly renewal: number;
   /** Sessions that are held at once; the oldest goes. */
   readonly limit: number;
+  readonly hidePath: boolean;
   /** Follow the revocation list of each AS. Absent: no list is followed. */
   readonly revocation?: FollowOptions;
   /** Let authorization servers upload the first token for a session (see token-upload.ts). */
@@ -229,9 +230,11 @@ export class Sessions {
   }
 
   async #probe(errand: Errand): Promise<Hints | OpenResource> {
-    this.#step('probe', `${errand.text} without protection`);
-    const response = await this.#options.send(probeOf(errand, this.#options.env));
-    if (response.code !== Code.Unauthorized) return new OpenResource(response);
+    // Who takes an answer without protection has no path to hide.
+    const hidden = this.#options.hidePath && errand.init.allowUnprotected !== true;
+    this.#step('probe', `${hidden ? `GET ${errand.origin}/` : errand.text} without protection`);
+    const response = await this.#options.send(hidden ? rootProbeOf(errand) : probeOf(errand, this.#options.env));
+    if (response.code !== Code.Unauthorized) return hidden ? {} : new OpenResource(response);
     const hints = hintsOf(response) ?? {};
     const told = [
       ...(hints.as === undefined ? [] : [`AS ${hints.as}`]),

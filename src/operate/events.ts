@@ -2,8 +2,15 @@ import type { AuthorizationServerEvent } from '../as/index.ts';
 import type { ResourceServerEvent } from '../rs/index.ts';
 import type { Logger, LogLevel } from './logger.ts';
 
+/** What a service that a server offers tells, under its name. A refusal has a reason, and a type that ends in `-refused`. */
+export interface ServiceEvent {
+  readonly type: 'service';
+  readonly service: string;
+  readonly event: { readonly type: string; readonly reason?: string };
+}
+
 /** What servers of either role tell. */
-export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent;
+export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent | ServiceEvent;
 
 type Level = Exclude<LogLevel, 'silent'>;
 
@@ -32,6 +39,7 @@ type Level = Exclude<LogLevel, 'silent'>;
  * | `revocation-list` | info; not reached: warn | issuer, reason, detail |
  * | `fault` | error | reason, detail |
  * | `profile` | debug; what ends an association: warn | profile, event, reason, detail |
+ * | `service` | info; a refusal: warn | service, event, and the fields of the event |
  * | `endpoint` | debug | event, reason, state, peer, detail, error |
  */
 export const eventLevels: Readonly<Record<string, Level>> = {
@@ -56,6 +64,10 @@ export function lineOf(event: ServerEvent): { readonly level: Level; readonly fi
     // A message that was decrypted stays out.
     const { type, reason, detail } = event.event;
     return { level: serious.has(type) ? 'warn' : level, fields: { profile: event.profile, event: type, reason, detail } };
+  }
+  if (event.type === 'service') {
+    const { type, ...fields } = event.event;
+    return { level: type.endsWith('-refused') ? 'warn' : level, fields: { service: event.service, event: type, ...fields } };
   }
   if (event.type === 'revocation-list' && event.reason !== 'reached') return { level: 'warn', fields: fieldsOf(event) };
   if (event.type === 'endpoint') return { level, fields: ofEndpoint(event.event) };

@@ -37,8 +37,11 @@ export type { ChannelConfig, ScopeConfig, TransmissionConfig } from './config/re
 export { profileNumbers } from './config/reader.ts';
 export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
+export type { SealAsConfig, SealClientConfig, SealRsConfig } from './config/seal.ts';
+export type { KeyManagementConfig } from './config/seal-key-management.ts';
+export type { Msgin5gConfig } from './config/seal-msgin5g.ts';
 export type { TlsConfig } from './config/tls.ts';
-export { lineOf, logEvent, type ServerEvent } from './events.ts';
+export { lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
 export { type AdjustableLogger, createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
 export {

@@ -71,12 +71,14 @@ const wrapperCodes: ReadonlyMap<string, number> = new Map([
  * Check the claims of an access token, in the order and with the codes of RFC 9200, Section 5.10.1.1; its protection is checked before.
  *
  * Stricter than the RFC: a token that never ends (neither `exp` nor `exi`) or that is for nobody in particular (no `aud`) is refused as one that has expired
- * or is for another. Whether the key in `cnf` fits is left to the profile, and `exi` to whoever counts.
+ * or is for another. What a deployment demands comes first, as claims that are not there cannot be
+ * checked. Whether the key in `cnf` fits is left to the profile, and `exi` to whoever counts.
  *
  * @throws {AceError} `ERR_RS_ISSUER`, `ERR_RS_EXPIRED`, `ERR_RS_NOT_YET`, `ERR_RS_AUDIENCE`, `ERR_RS_SCOPE`, `ERR_RS_CNONCE`
  * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.10.1.1
  */
 export function checkClaims({ claims, issuer }: OpenToken, epoch: number, options: TokenCheckOptions): CheckedToken {
+  options.demand?.(claims, issuer);
   if (claims.iss !== undefined && claims.iss !== issuer) {
     throw refuse('ERR_RS_ISSUER', Code.Unauthorized, 'expected iss to be the AS whose key protects the token, got another');
   }
@@ -91,7 +93,6 @@ export function checkClaims({ claims, issuer }: OpenToken, epoch: number, option
   if (options.nonces !== undefined && (claims.cnonce === undefined || !options.nonces.isFresh(claims.cnonce))) {
     throw refuse('ERR_RS_CNONCE', Code.Unauthorized, 'expected a fresh cnonce');
   }
-  options.demand?.(claims, issuer);
   return { claims, issuer, scope, permissions };
 }
 

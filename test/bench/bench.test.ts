@@ -55,6 +55,8 @@ describe('bench', () => {
         'token-request-1',
         'token-request-postgres',
         'token-request-postgres-1',
+        'km-request',
+        'km-request-dtls',
         'as-registry',
         'trl-observe',
         'cbor-encode-claims',
@@ -68,6 +70,11 @@ describe('bench', () => {
         'wire-token-response',
         'wire-authz-info-request',
         'wire-authz-info-response',
+        'wire-km-request',
+        'wire-km-response',
+        'km-first-contact',
+        'km-first-contact-5',
+        'km-first-contact-20',
       ],
     );
   });
@@ -85,6 +92,8 @@ describe('bench', () => {
       ['wire-token-response', 130],
       ['wire-authz-info-request', 110],
       ['wire-authz-info-response', 18],
+      ['wire-km-request', 50],
+      ['wire-km-response', 110],
     ]);
     assert.deepEqual(
       rows.map((row) => row['bench']),

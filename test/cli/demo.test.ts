@@ -46,3 +46,24 @@ for (const [profile, replays] of Object.entries(profiles)) {
     assert.equal(new Set(steps.map(({ step }) => step)).size, steps.length);
   });
 }
+
+test('ace-coap demo --seal --json: SIM-S, SKM-S, spatial anchors and a proxy; each step comes out as it should', async () => {
+  const { stdout } = await aceExits(0, ['demo', '--seal', '--json']);
+  const steps = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  for (const step of steps) {
+    assert.deepEqual(Object.keys(step), ['step', 'code', 'request_bytes', 'response_bytes', 'ok']);
+    assert.equal(step['ok'], true, JSON.stringify(step));
+  }
+  const codes = steps.map(({ code }) => code);
+  // Who is not known; what is provisioned; through the proxy; over DTLS; what the spatial server, the SKM-S and the SIM-S refuse, and when a token ends.
+  const km = ['4.00', '4.00', '4.00', '4.00', '4.00', '4.03', '4.04', '4.03'];
+  assert.deepEqual(codes, [
+    ...['4.01', '4.00', null, null],
+    ...['2.01', '2.01', '2.05', '2.01', '2.05', null],
+    ...['2.05', '2.05'],
+    ...['4.05', '4.03', ...km, '4.01', '4.03', '4.00', '2.05', '4.01', '4.00'],
+  ]);
+});

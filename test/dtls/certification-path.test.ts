@@ -90,6 +90,7 @@ const refused: readonly (readonly [what: string, chain: readonly string[], alert
   ['a key without digitalSignature', ['no-signature'], 'unsupported_certificate', /may sign handshakes/],
   ['a key on P-521', ['p521'], 'unsupported_certificate', /P-256/],
   ['a signature with SHA-512', ['sha512'], 'unsupported_certificate', /ECDSA with SHA-256/],
+  ['a signature with SHA-1', ['sha1'], 'unsupported_certificate', /ECDSA with SHA-256/],
   ['a signature of RSA', ['by-rsa', 'rsa-root'], 'unsupported_certificate', /ECDSA with SHA-256/],
   ['eleven certificates', Array<string>(11).fill('server'), 'bad_certificate', /at most 10/],
 ];

@@ -111,6 +111,21 @@ describe('events as log lines', () => {
     }
   });
 
+  it('what a service tells stands under its name, a refusal as a warning', () => {
+    const refused = { type: 'key-request-refused', reason: 'version', errorCode: '04' } as const;
+    const lines = linesOf([
+      { type: 'service', service: 'key-management', event: { type: 'key-material-given' } },
+      { type: 'service', service: 'key-management', event: refused },
+    ]);
+    assert.deepEqual(
+      lines.map(({ level, msg, service, event, reason, errorCode }) => [level, msg, service, event, reason, errorCode]),
+      [
+        ['info', 'service', 'key-management', 'key-material-given', undefined, undefined],
+        ['warn', 'service', 'key-management', 'key-request-refused', 'version', '04'],
+      ],
+    );
+  });
+
   it('nothing of a message or a key comes out, in whatever event it is', () => {
     const poisoned = all.map((event): ServerEvent => Object.assign({}, event, { key: secret, nested: { list: [secret] } }));
     const text = JSON.stringify(linesOf([...all, ...poisoned]));

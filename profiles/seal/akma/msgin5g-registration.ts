@@ -128,6 +128,7 @@ export class Msgin5gRegistration implements SealService {
   async close(): Promise<void> {
     this.#registrations.clear();
     for (const keys of this.#options.keys) keys.close();
+    await this.#options.associations.close?.();
   }
 
   async #post(request: ResourceRequest): Promise<Answer> {

@@ -10,10 +10,11 @@ import { AkmaError } from './error.ts';
 export interface UeAssociations {
   /** UE service IDs of a UE ID (`imsi-...`, `msisdn-...`); none: the UE is not known. A promise that fails: nobody knows. */
   serviceIdsOf(ueId: string): Promise<readonly string[]>;
+  close?(): Promise<void>;
 }
 
 export interface ConfigurationClientOptions {
-  /** Sends a GET for `application/cbor` with the token of a SIM-C: `AceClient.fetch`, or a channel of one's own. */
+  /** Sends a GET as a SIM-C: `(uri) => client.fetch(uri, { scope: 'ue-configuration:read-all' })`. */
   readonly get: (uri: string) => Promise<CoapResponse>;
   /** `coap://cm.example/su-uc/v1/val-services/msgin5g/ue-configurations` */
   readonly uri: string;

@@ -75,8 +75,8 @@ export class ConfigurationService implements SealService {
     return {
       userProfiles: this.#profiles.size,
       ueConfigurations: this.#ueConfigurations.size,
-      bytes: this.#profiles.bytes + this.#ueConfigurations.bytes,
-      callers: this.#representations?.callers ?? 0,
+      configurationBytes: this.#profiles.bytes + this.#ueConfigurations.bytes,
+      configurationCallers: this.#representations?.callers ?? 0,
     };
   }
 }

@@ -37,6 +37,9 @@ export interface KeyMaterial {
 
 const defaultWindow = 5;
 
+/** Of a text that a server sends, in an error. */
+const longestShown = 200;
+
 /** The first request, and those with a later Date/Time where an exchange took longer than the window. */
 const mostAttempts = 4;
 
@@ -92,7 +95,8 @@ function readResponse(response: AceResponse, request: KmRequest, window: number,
   const { errorCode, payload, userUri, sKmsId, sKmsUri, serviceId, dateTime } = message;
   if (errorCode !== undefined) {
     if (!fitsResponseCode(errorCode, code)) throw unfit(`a response code for ErrorCode ${formatErrorCode(errorCode)}`, codeText);
-    throw refused(errorCode, `the SKM-S answers ${formatErrorCode(errorCode)} (${codeText}): ${errorCodeMeaning(errorCode)}`);
+    const other = sKmsUri === request.sKmsUri ? '' : `; it goes by ${JSON.stringify(sKmsUri.slice(0, longestShown))}`;
+    throw refused(errorCode, `the SKM-S answers ${formatErrorCode(errorCode)} (${codeText}): ${errorCodeMeaning(errorCode)}${other}`);
   }
   if (codeClass(code) !== 2) throw unfit('a success with a Payload', codeText);
   const kind = identityKinds.find((one) => request[one] !== undefined);
@@ -107,10 +111,10 @@ function readResponse(response: AceResponse, request: KmRequest, window: number,
   };
 }
 
-/** TS 33.434, Table 5.3.3-1: what the request names, the response repeats; and it comes from the SKM-S that was asked. */
+/** TS 33.434, Table 5.3.3-1: what the request names, the response repeats; and keys come from the SKM-S that was asked. Another one says who it is with an error. */
 function checkEcho(message: KmResponse, request: KmRequest): void {
   for (const name of ['sKmsUri', 'serviceId', ...identityKinds] as const) {
-    if (message[name] === request[name]) continue;
+    if (message[name] === request[name] || (name === 'sKmsUri' && message.errorCode !== undefined)) continue;
     const said = message[name] === undefined ? 'none' : 'another';
     throw unfit(request[name] === undefined ? `no ${kmFields[name].name}` : `the ${kmFields[name].name} of the request`, said);
   }

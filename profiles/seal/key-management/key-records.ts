@@ -19,6 +19,8 @@ export const largestPayload = 61_440;
 export interface KeyRecords {
   /** `undefined`: there is none of exactly this name. */
   get(name: RecordName): Promise<Uint8Array | undefined>;
+  /** Throws where no record can be had. */
+  check?(): Promise<void>;
 }
 
 /**

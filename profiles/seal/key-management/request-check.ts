@@ -1,5 +1,5 @@
 import { Code } from '../../../src/coap/index.ts';
-import type { Caller } from '../seal-server.ts';
+import { type Caller, hasScope } from '../seal-server.ts';
 import { ErrorCode, responseCodeOf } from './error-code.ts';
 import type { RecordName } from './key-records.ts';
 import { identityKinds, type KmRequest, kmFields, kmVersion } from './message.ts';
@@ -54,8 +54,7 @@ export interface KmChecks {
  */
 export function checkToken(caller: Caller | undefined, scopeName: string): KmRefusal | undefined {
   if (caller === undefined) return refusal(ErrorCode.Rejected, 'token', 'expected a valid token, got none');
-  const { scope } = caller;
-  if (typeof scope === 'string' && scope.split(' ').includes(scopeName)) return undefined;
+  if (hasScope(caller, scopeName)) return undefined;
   return forbidden('scope', `expected a token of scope ${scopeName}, got one of another scope`);
 }
 

@@ -26,6 +26,8 @@ export function keyManagement({ path = '/km', ...options }: KeyManagementService
   return {
     scopes: { [kmScope]: { [path]: ['FETCH', 'POST'] } },
     anyScope: [path],
+    // Records of another key would all seem to be absent.
+    start: async () => options.records.check?.(),
     mount: (server) => {
       const answer: ResourceFunction = async (request) => {
         const { code, response } = await skms.answer(request.payload, () => server.callerOf(request));

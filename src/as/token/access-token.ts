@@ -15,6 +15,8 @@ export interface TokenContent {
   readonly scope: Scope;
   readonly cnf: Confirmation;
   readonly confidential: boolean;
+  /** `iss` is in it, whatever the registration of the resource server says. */
+  readonly issuer?: boolean;
   readonly cnonce?: Uint8Array;
   readonly added?: AddedClaims;
   /** Seconds. */
@@ -44,7 +46,7 @@ export class TokenMint {
     const { resourceServer, cnonce } = content;
     const claims: ClaimsSet = {
       ...content.added,
-      ...(resourceServer.iss && this.#issuer !== undefined ? { iss: this.#issuer } : {}),
+      ...((content.issuer === true || resourceServer.iss) && this.#issuer !== undefined ? { iss: this.#issuer } : {}),
       aud: content.audience,
       ...(resourceServer.exi
         ? { exi: content.lifetime, cti: encodeExiCti(resourceServer.id, await this.#nextSequence(resourceServer.id)) }

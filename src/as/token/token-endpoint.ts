@@ -114,7 +114,8 @@ export class TokenEndpoint {
       const { cnf } = binding.claims;
       const { confidential } = binding;
       const cnonce = asked.cnonce === undefined ? {} : { cnonce: asked.cnonce };
-      const token = await mint.mint({ resourceServer, audience, scope, cnf, confidential, ...cnonce, ...(added && { added }), lifetime, issuedAt });
+      const said = { ...cnonce, ...(added && { added }), issuer: rules.nameIssuer ?? false };
+      const token = await mint.mint({ resourceServer, audience, scope, cnf, confidential, ...said, lifetime, issuedAt });
       const hash = tokenHashText(token);
       const answer = binding.response(token);
       const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
@@ -142,9 +143,11 @@ export class TokenEndpoint {
 
   /** What the grant permits with what the registrations add to it. */
   async #settle(client: Client, asked: TokenRequest, { audience, scope, lifetime: wished, bound }: Authorization): Promise<Granted> {
-    const { registry, profiles } = this.#options;
+    const { registry, profiles, rules } = this.#options;
     const resourceServer = await registry.resourceServerOf(audience);
     if (resourceServer === undefined) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
+    if (rules.absoluteExpiry === true && resourceServer.exi)
+      throw refuse(AceErrorCode.invalid_request, 'the audience wants tokens without exp, which are not given here');
     if (bound !== undefined && bound.resourceServer !== resourceServer.id) {
       throw refuse(AceErrorCode.invalid_grant, 'the audience is of another resource server by now');
     }

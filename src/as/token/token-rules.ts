@@ -24,4 +24,8 @@ export interface TokenRules {
   readonly nameProfile?: boolean;
   /** `rs_cnf` stands in every response for a resource server that has a public key. */
   readonly nameServerKey?: boolean;
+  /** `iss` stands in every token, also for a resource server that is not registered to want it. */
+  readonly nameIssuer?: boolean;
+  /** `exp` stands in every token: a resource server that is registered for `exi` gets none. */
+  readonly absoluteExpiry?: boolean;
 }

@@ -1,4 +1,3 @@
-import { createSocket } from 'node:dgram';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,43 +5,65 @@ import { systemEnv } from '../../core/env.ts';
 import { type LabProfile, writeLab } from '../../operate/index.ts';
 import { ExitCode } from '../exit.ts';
 import { err, out, table, waiting } from '../terminal.ts';
+import { freePort } from './ports.ts';
+import { SealParties } from './seal/parties.ts';
+import { sealSteps } from './seal/steps.ts';
 import { ServerProcess } from './servers.ts';
-import { demoSteps, type StepResult, widenReading } from './steps.ts';
+import type { StepResult } from './step-result.ts';
+import { demoSteps, widenReading } from './steps.ts';
 
 export interface DemoFlags {
   readonly profile?: LabProfile;
+  readonly seal?: boolean;
   readonly json?: boolean;
   readonly keep?: boolean;
 }
 
-/** The port that was bound, and free again; `undefined`: it was taken. */
-function tryPort(wanted: number): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    const socket = createSocket('udp4');
-    socket.once('error', () => resolve(undefined));
-    socket.bind(wanted, '127.0.0.1', () => {
-      const { port } = socket.address();
-      socket.close(() => resolve(port));
-    });
-  });
-}
-
-/** A UDP port of 127.0.0.1 that is free now, with a free one above it for sessions. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const found = await tryPort(0);
-    if (found !== undefined && found < 65_535 && (await tryPort(found + 1)) !== undefined) return found;
-  }
-}
-
 function printStep(number: number, { step, code, ok, detail }: StepResult): void {
   console.log(
-    `${ok ? out('green', 'ok  ') : out('red', 'FAIL')} ${String(number).padStart(2)}  ${step.padEnd(34)} ${(code ?? '-').padEnd(5)} ${out('dim', detail)}`,
+    `${ok ? out('green', 'ok  ') : out('red', 'FAIL')} ${String(number).padStart(2)}  ${step.padEnd(41)} ${(code ?? '-').padEnd(5)} ${out('dim', detail)}`,
   );
+}
+
+/** Shows each step as it comes; the exit code says whether all were as they should be. */
+async function show(steps: AsyncGenerator<StepResult>, { json = false }: DemoFlags): Promise<void> {
+  const results: StepResult[] = [];
+  const next = (what: string): Promise<IteratorResult<StepResult>> => waiting(what, json, () => steps.next());
+  for (let step = await next('first step'); !step.done; step = await next('next step')) {
+    const result = step.value;
+    results.push(result);
+    const { code, requestBytes, responseBytes, ok } = result;
+    if (json) console.log(JSON.stringify({ step: result.step, code, request_bytes: requestBytes, response_bytes: responseBytes, ok }));
+    else printStep(results.length, result);
+  }
+  if (!json) {
+    const rows = results
+      .filter(({ requestBytes }) => requestBytes > 0)
+      .map(({ step, code, requestBytes, responseBytes }) => [step, code, requestBytes, responseBytes] as const);
+    console.log(`\nBytes of each message on the wire (UDP payload):\n\n${table(['message', 'code', 'request', 'response'], rows)}`);
+  }
+  if (results.some(({ ok }) => !ok)) process.exitCode = ExitCode.refused;
 }
 
 /** `ace-coap demo` */
 export async function demoCommand(flags: DemoFlags): Promise<void> {
+  await (flags.seal ? sealDemo(flags) : aceDemo(flags));
+}
+
+/** A SEAL system in this process. */
+async function sealDemo(flags: DemoFlags): Promise<void> {
+  const parties = await SealParties.start();
+  try {
+    const { simSUri, skmsUri, spatialUri, proxyUri } = parties;
+    if (!flags.json) console.log(`SIM-S ${simSUri}\nSKM-S ${skmsUri}\nspatial anchors ${spatialUri}/su-san/v1/anchors\nproxy ${proxyUri}\n`);
+    await show(sealSteps(parties), flags);
+  } finally {
+    await parties.close();
+  }
+}
+
+/** An AS and an RS, each in a process of its own. */
+async function aceDemo(flags: DemoFlags): Promise<void> {
   const { profile = 'oscore' } = flags;
   const folder = mkdtempSync(join(tmpdir(), 'ace-coap-demo-'));
   const lab = join(folder, 'lab');
@@ -51,7 +72,6 @@ export async function demoCommand(flags: DemoFlags): Promise<void> {
   while (Math.abs(rsPort - asPort) <= 1) rsPort = await freePort();
   const as = new ServerProcess('as', lab);
   const rs = new ServerProcess('rs', lab);
-  const results: StepResult[] = [];
   try {
     await writeLab(lab, { random: systemEnv.random, asPort, rsPort, profile });
     widenReading(lab);
@@ -60,26 +80,10 @@ export async function demoCommand(flags: DemoFlags): Promise<void> {
     const note = (text: string): void => {
       if (!flags.json) console.error(err('dim', `        ${text}`));
     };
-    const steps = demoSteps({ lab, profile, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note });
-    for (
-      let next = await waiting('first step', flags.json, () => steps.next());
-      !next.done;
-      next = await waiting('next step', flags.json, () => steps.next())
-    ) {
-      const result = next.value;
-      results.push(result);
-      const { step, code, requestBytes, responseBytes, ok } = result;
-      if (flags.json) console.log(JSON.stringify({ step, code, request_bytes: requestBytes, response_bytes: responseBytes, ok }));
-      else printStep(results.length, result);
-    }
+    await show(demoSteps({ lab, profile, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note }), flags);
   } finally {
     await Promise.all([as.stop(), rs.stop()]);
     if (flags.keep) console.error(`kept: ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
   }
-  if (!flags.json) {
-    const rows = results.map(({ step, code, requestBytes, responseBytes }) => [step, code, requestBytes, responseBytes] as const);
-    console.log(`\nBytes of each message on the wire (UDP payload):\n\n${table(['message', 'code', 'request', 'response'], rows)}`);
-  }
-  if (results.some(({ ok }) => !ok)) process.exitCode = ExitCode.refused;
 }

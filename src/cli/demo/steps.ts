@@ -12,18 +12,7 @@ import type { LabProfile } from '../../operate/index.ts';
 import { openClient } from '../session.ts';
 import { type RecordedExchange, Recorder } from './recorder.ts';
 import { runCli, type ServerProcess } from './servers.ts';
-
-/** One thing that was shown. */
-export interface StepResult {
-  readonly step: string;
-  /** `null`: no answer came. */
-  readonly code: string | null;
-  readonly requestBytes: number;
-  readonly responseBytes: number;
-  readonly ok: boolean;
-  /** What was seen, for people. */
-  readonly detail: string;
-}
+import { result, type StepResult } from './step-result.ts';
 
 export interface Stage {
   readonly lab: string;
@@ -39,17 +28,6 @@ const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 const settled = 250;
 /** Until an RS has to have heard of a revocation. */
 const patience = 3_000;
-
-function result(step: string, expected: string, exchange: RecordedExchange | undefined, detail: string, alsoNeeded = true): StepResult {
-  return {
-    step,
-    code: exchange?.code ?? null,
-    requestBytes: exchange?.requestBytes ?? 0,
-    responseBytes: exchange?.responseBytes ?? 0,
-    ok: exchange?.code === expected && alsoNeeded,
-    detail,
-  };
-}
 
 /** Whether it was in a DTLS session, or shows the codes that OSCORE shows to all. */
 const protectedBytes = (exchange: RecordedExchange): boolean =>

@@ -37,8 +37,9 @@ import {
   whole,
   yesNo,
 } from './schema.ts';
+import { type RawSeal, type RawSealAs, sealAs } from './seal.ts';
 
-export interface RawAs extends RawStore, RawOperations, RawAudit {
+export interface RawAs extends RawStore, RawOperations, RawAudit, RawSeal<RawSealAs> {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
@@ -138,6 +139,7 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
   experimental: optional(experimental),
   revocation: optional(section('the revocation list: administrators and poll', { administrators: optional(list('client', name)), poll: optional(seconds) })),
   transmission: optional(transmission),
+  ...sealAs,
   ...operations,
   ...audit,
 });

@@ -19,6 +19,7 @@ import {
   transmissionConfig,
 } from './reader.ts';
 import type { ExperimentName, GrantTypeName } from './schema.ts';
+import { readSealAs, type SealAsConfig, sealSuites } from './seal.ts';
 import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
@@ -83,6 +84,8 @@ export interface AsConfig extends OperationsConfig {
     readonly poll?: number;
   };
   readonly transmission: TransmissionConfig;
+  /** It is a SIM-S. */
+  readonly seal?: SealAsConfig;
 }
 
 /**
@@ -134,12 +137,13 @@ export function loadAsConfig(path: string): AsConfig {
   const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
   const store = readStore(file, raw);
+  const seal = readSealAs(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, clientKeys, serverKeys, derivationKeys },
+    dtls: { ...dtls, ...sealSuites(raw), clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     ...(raw.grant_types && { grantTypes: raw.grant_types }),
     ...(raw.refresh_tokens && { refreshTokens: refreshTokensOf(raw.refresh_tokens) }),
@@ -156,6 +160,7 @@ export function loadAsConfig(path: string): AsConfig {
     ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
+    ...seal,
   };
 }
 

@@ -23,8 +23,9 @@ import {
   transmission,
   yesNo,
 } from './schema.ts';
+import { type RawSeal, type RawSealClient, sealClient } from './seal.ts';
 
-export interface RawClient extends RawStore {
+export interface RawClient extends RawStore, RawSeal<RawSealClient> {
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
   readonly profiles?: readonly string[];
@@ -45,4 +46,5 @@ export const clientSchema: Schema<RawClient> = section('the configuration of a c
   experimental: optional(experimental),
   revocation: optional(revocation),
   transmission: optional(transmission),
+  ...sealClient,
 });

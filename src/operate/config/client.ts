@@ -2,8 +2,9 @@ import { clientSchema } from './client-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
-import { type ChannelConfig, ConfigReader, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { type ChannelConfig, ConfigReader, coapOscore, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import type { ExperimentName } from './schema.ts';
+import { readSealClient, type SealClientConfig, sealSuites } from './seal.ts';
 import { readStore } from './store.ts';
 import { readTls, type TlsConfig } from './tls.ts';
 
@@ -22,6 +23,8 @@ export interface ClientConfig {
   /** Follow the revocation list of each AS that has given a token. Absent: none is followed. */
   readonly revocation?: RevocationConfig;
   readonly transmission: TransmissionConfig;
+  /** It is a SIM-C. */
+  readonly seal?: SealClientConfig;
 }
 
 /**
@@ -46,16 +49,18 @@ export function loadClientConfig(path: string): ClientConfig {
     const clientSecret = given.client_secret_file === undefined ? undefined : reader.secretFile(given.client_secret_file, [...at, 'client_secret_file']);
     return { uri, ...reader.needed(reader.towards(given, at, dtls), at), ...(clientSecret && { clientSecret }) };
   });
-  const profiles = raw.profiles?.map((profile) => profileNumbers[profile]!) ?? [...new Set(authorizationServers.map(({ profile }) => profile))];
+  const needed = raw.profile === 'seal' ? [coapOscore] : [];
+  const profiles = raw.profiles?.map((profile) => profileNumbers[profile]!) ?? [...new Set([...authorizationServers.map(({ profile }) => profile), ...needed])];
   for (const [index, { profile }] of authorizationServers.entries())
     if (!profiles.includes(profile)) file.problem(['authorization_servers', index], 'expected a channel of one of the profiles, got one of another');
   const store = readStore(file, raw);
+  const seal = readSealClient(file, raw);
   reader.finish();
   return {
     file: file.path,
     store,
     tls,
-    dtls,
+    dtls: { ...dtls, ...sealSuites(raw) },
     profiles,
     authorizationServers,
     ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),
@@ -63,5 +68,6 @@ export function loadClientConfig(path: string): ClientConfig {
     ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
+    ...seal,
   };
 }

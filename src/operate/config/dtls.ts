@@ -21,6 +21,8 @@ export interface DtlsConfig {
   readonly ownKey?: CoseKey;
   /** A client: how an RS gets a token with a pre-shared key (RFC 9202, Section 3.3.2). */
   readonly token?: 'upload' | 'psk-identity';
+  /** The list of cipher suites; those of `default` when absent. */
+  readonly suites?: 'seal-strict' | 'iot';
 }
 
 const nothing: CoseKey = { kty: 2 };

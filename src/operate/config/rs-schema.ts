@@ -40,6 +40,7 @@ import {
   whole,
   yesNo,
 } from './schema.ts';
+import { type RawSeal, type RawSealRs, sealRs } from './seal.ts';
 
 export interface RawIssuer extends RawChannel {
   readonly uri: string;
@@ -48,7 +49,7 @@ export interface RawIssuer extends RawChannel {
   readonly derivation_key_file?: string;
 }
 
-export interface RawRs extends RawStore, RawOperations {
+export interface RawRs extends RawStore, RawOperations, RawSeal<RawSealRs> {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
   readonly dtls?: RawDtlsOwn;
@@ -134,5 +135,6 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
     }),
   ),
   transmission: optional(transmission),
+  ...sealRs,
   ...operations,
 });

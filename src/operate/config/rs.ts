@@ -7,6 +7,7 @@ import { type OperationsConfig, readOperations } from './operations.ts';
 import { type ChannelConfig, ConfigReader, type RevocationConfig, type TokenKeyConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
 import type { ExperimentName } from './schema.ts';
+import { readSealRs, type SealRsConfig, sealSuites } from './seal.ts';
 import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
@@ -57,6 +58,8 @@ export interface RsConfig extends OperationsConfig {
     readonly uploadRate?: number;
   };
   readonly transmission: TransmissionConfig;
+  /** It is a SEAL server. */
+  readonly seal?: SealRsConfig;
 }
 
 /**
@@ -92,12 +95,13 @@ export function loadRsConfig(path: string): RsConfig {
     file.problem(['experimental'], 'expected an issuer with a section oscore or dtls, which protects the uploads, got none');
   const store = readStore(file, raw);
   const operations = readOperations(file, raw);
+  const seal = readSealRs(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, derivationKeys },
+    dtls: { ...dtls, ...sealSuites(raw), derivationKeys },
     audience: raw.audience,
     store,
     issuers,
@@ -113,6 +117,7 @@ export function loadRsConfig(path: string): RsConfig {
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     limits: rsLimits(raw.limits),
     transmission: transmissionConfig(raw.transmission),
+    ...seal,
   };
 }
 

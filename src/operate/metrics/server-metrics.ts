@@ -111,6 +111,9 @@ export class ServerMetrics {
       case 'refused':
         this.#counters.refusals.inc({ event: event.type, reason: this.#reasons.of(event.reason) });
         break;
+      case 'service':
+        if (event.event.reason !== undefined) this.#counters.refusals.inc({ event: event.event.type, reason: this.#reasons.of(event.event.reason) });
+        break;
       case 'introspected':
         this.#counters.introspections.inc({ active: String(event.active) });
         break;

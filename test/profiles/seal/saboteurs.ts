@@ -16,7 +16,12 @@ export const saboteurs: readonly Saboteur[] = [
     file: 'src/client/errand.js',
     replace: ['env.random(8)), ...options], payload: emptyBytes', 'env.random(8)), ...options], payload: requestOf(errand).payload'],
   },
-  { row: 'R-005', alsoFails: ['R-218'], file: 'src/core/cwt.js', replace: ['algorithm, ...(kid === undefined ? {} : { kid })', 'algorithm, kid: payload'] },
+  {
+    row: 'R-005',
+    alsoFails: ['R-016', 'R-065', 'R-073', 'R-218'],
+    file: 'src/core/cwt.js',
+    replace: ['algorithm, ...(kid === undefined ? {} : { kid })', 'algorithm, kid: payload'],
+  },
   {
     row: 'R-006',
     alsoFails: ['R-003'],
@@ -25,6 +30,7 @@ export const saboteurs: readonly Saboteur[] = [
   },
   {
     row: 'R-018',
+    alsoFails: ['R-014', 'R-060', 'R-061'],
     file: 'src/rs/guard.js',
     replace: [
       'if (association === undefined || binding === undefined) {',
@@ -35,6 +41,58 @@ export const saboteurs: readonly Saboteur[] = [
     row: 'R-020',
     file: 'src/oscore/derive.js',
     replace: ['return encode([id, idContext ?? null, aead, type, length])', 'return encode([id, idContext ?? null, aead, type])'],
+  },
+  { row: 'R-014', alsoFails: ['R-064'], file: 'profiles/seal/key-management/service.js', replace: ['fetch: answer, post: answer', 'fetch: answer'] },
+  {
+    row: 'R-060',
+    file: 'profiles/seal/key-management/request-check.js',
+    replace: ["return refusal(ErrorCode.Rejected, 'token', 'expected a valid token, got none')", 'return undefined'],
+  },
+  {
+    row: 'R-061',
+    alsoFails: ['R-014', 'R-060', 'R-062', 'R-065', 'R-067', 'R-068', 'R-069', 'R-070'],
+    file: 'src/rs/resource-server.js',
+    replace: ["pathForm(path), 'any-scope'", "pathForm(path), 'public'"],
+  },
+  {
+    row: 'R-065',
+    alsoFails: ['R-016', 'R-073'],
+    file: 'src/client/errand.js',
+    replace: ['init: formatsOnly(init) }).options, payload: emptyBytes', 'init: formatsOnly(init) }).options, payload: requestOf(errand).payload'],
+  },
+  {
+    row: 'R-067',
+    alsoFails: ['R-064', 'R-070', 'R-076', 'R-077'],
+    file: 'profiles/seal/key-management/request-check.js',
+    replace: ['named.length > 1', 'named.length > 9'],
+  },
+  {
+    row: 'R-070',
+    file: 'profiles/seal/key-management/key-management-server.js',
+    replace: [
+      'checkRequest(request, checks, this.#env.epoch()) ?? checkRights(recordNameOf(request), caller)',
+      'checkRights(recordNameOf(request), caller) ?? checkRequest(request, checks, this.#env.epoch())',
+    ],
+  },
+  {
+    row: 'R-073',
+    file: 'src/oscore/client-exchange.js',
+    replace: [
+      "this.#discard(discardReasons.get(code) ?? 'plaintext', last);\n            return;",
+      'received = { response: { ...message, options: [], code: Code.Content, association: this.#context } };',
+    ],
+  },
+  {
+    row: 'R-075',
+    file: 'profiles/seal/key-management/client.js',
+    replace: ['if (message[name] === request[name])', "if (message[name] === request[name] || name !== 'serviceId')"],
+  },
+  { row: 'R-075', file: 'profiles/seal/key-management/key-management-server.js', replace: ['readableIdentities(payload))', '{})'] },
+  {
+    row: 'R-076',
+    alsoFails: ['R-075'],
+    file: 'profiles/seal/key-management/message.js',
+    replace: ['if (errorCode !== undefined && payload !== undefined)', 'if (false)'],
   },
   { row: 'R-201', file: 'src/coap/echo/value.js', replace: ['age < this.#window &&', ''] },
   {
@@ -47,7 +105,14 @@ export const saboteurs: readonly Saboteur[] = [
     file: 'src/coap/exchange/token.js',
     replace: ['const number = this.#next++;', 'const number = this.#next++ % 4; this.#random = { uint32: () => 7 };'],
   },
-  { row: 'R-218', file: 'profiles/oscore/client.js', replace: ['const nonce1 = this.#io.env.random(nonceLength)', 'const nonce1 = material.ms'] },
+  {
+    row: 'R-218',
+    file: 'profiles/oscore/client.js',
+    replace: [
+      'const material = materialOf(granted);\n        const nonce1 = this.#io.env.random(nonceLength)',
+      'const material = materialOf(granted); const nonce1 = material.ms',
+    ],
+  },
   {
     row: 'R-301',
     file: 'profiles/oscore/as.js',
@@ -62,4 +127,15 @@ export const saboteurs: readonly Saboteur[] = [
       'const association = (globalThis.last = request.association ?? globalThis.last); request = { ...request, association };',
     ],
   },
+  {
+    row: 'R-500',
+    alsoFails: ['R-503'],
+    file: 'profiles/seal/akma/msgin5g-registration.js',
+    replace: [
+      'return { keys, aKid };\n        }\n        return undefined;',
+      'return (globalThis.last = { keys, aKid });\n        }\n        return globalThis.last;',
+    ],
+  },
+  { row: 'R-501', file: 'profiles/seal/akma/kdf.js', replace: ['kAf: 0x82', 'kAf: 0x83'] },
+  { row: 'R-504', alsoFails: ['R-505'], file: 'profiles/seal/akma/msgin5g-registration.js', replace: ['!associated.includes(ueServiceId)', 'false'] },
 ];

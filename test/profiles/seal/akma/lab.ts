@@ -1,5 +1,6 @@
 import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
 import {
+  AanfClient,
   AanfSimulator,
   type AanfSimulatorOptions,
   type AfId,
@@ -17,6 +18,7 @@ import {
   type Msgin5gEvent,
   Msgin5gRegistration,
   OscoreBootstrap,
+  serveAanf,
   type UeAnchor,
   uaStarTls12,
   ueAssociations,
@@ -37,9 +39,11 @@ import {
 } from '../../../../src/coap/index.ts';
 import { encode } from '../../../../src/core/cbor.ts';
 import { symmetricKey } from '../../../../src/core/cwt.ts';
+import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { ContextTable, oscore, type SecurityContext } from '../../../../src/oscore/index.ts';
 import { memoryStore } from '../../../../src/store/index.ts';
-import { type CoapRequestInit, dtlsOver } from '../../../../src/transport/index.ts';
+import { type CoapRequestInit, dtls, dtlsOver } from '../../../../src/transport/index.ts';
+import { Relay, type RelayedDatagram } from '../../../support/relay.ts';
 import { Simulator } from '../../../support/simulator.ts';
 
 export const homeNetwork = '5gc.mnc001.mcc001.3gppnetwork.org';
@@ -107,7 +111,7 @@ export class AkmaLab {
     const configurationClient = this.#endpoint('10.0.0.2', 40_000);
     this.msgin5g = new Msgin5gRegistration({
       keys: [this.keys],
-      associations: ueAssociations({ get: (at) => this.#request(configurationClient, at), uri: `coap://10.0.0.3${configurations}` }),
+      associations: ueAssociations({ get: (at) => requestFrom(configurationClient, at), uri: `coap://10.0.0.3${configurations}` }),
       env,
       emit: (event) => this.events.push(event),
       ...(lifetime === undefined ? {} : { lifetime }),
@@ -175,33 +179,19 @@ export class AkmaLab {
     const credentials = akmaCredentials({ anchor: () => anchor, protocol: afId.protocol, fqdn: afId.fqdn });
     const endpoint = new Endpoint({ transport: dtlsOver(below, { env, credentials, client: { suites: 'seal-strict' } }), env });
     this.#parties.push(endpoint);
-    return (to, init) => this.#request(endpoint, to, init);
+    return (to, init) => requestFrom(endpoint, to, init);
   }
 
   /** Requests that nothing protects. */
   plain(): (to: string, init?: CoapRequestInit) => Promise<CoapResponse> {
     const endpoint = this.#endpoint('10.0.9.9', 5683);
-    return (to, init) => this.#request(endpoint, to, init);
+    return (to, init) => requestFrom(endpoint, to, init);
   }
 
   #endpoint(address: string, port: number): Endpoint {
     const endpoint = new Endpoint({ transport: this.simulator.transport(address, port), env: this.simulator.env(`${address}:${port}`) });
     this.#parties.push(endpoint);
     return endpoint;
-  }
-
-  async #request(endpoint: Endpoint, at: string, { method = 'GET', payload, contentFormat }: CoapRequestInit = {}): Promise<CoapResponse> {
-    const target = parseUri(at);
-    const peer = await endpoint.resolve(target.host, target.port, { scheme: target.scheme });
-    const options = uriOptions(target, peer);
-    if (contentFormat !== undefined) options.push(uintOption(OptionNumber.ContentFormat, Number(contentFormat)));
-    const response = await endpoint.request({
-      peer,
-      code: Method[method],
-      options: sortOptions(options),
-      ...(payload === undefined ? {} : { payload: payload as Uint8Array }),
-    });
-    return new CoapResponse(response);
   }
 
   finish<T>(promise: Promise<T>): Promise<T> {
@@ -217,6 +207,83 @@ export class AkmaLab {
     await Promise.all(this.#parties.map((endpoint) => endpoint.close()));
     await this.#server.close();
   }
+}
+
+export interface SocketLab {
+  readonly aanf: AanfSimulator;
+  readonly keys: ApplicationKeys;
+  readonly msgin5g: Msgin5gRegistration;
+  /** UE service IDs by UE ID. */
+  readonly associations: Map<string, readonly string[]>;
+  /** What became of application keys. */
+  readonly states: string[];
+  /** Seconds by which the clocks of AAnF and server are ahead. */
+  ahead: number;
+  /** What has passed between UEs and server. */
+  readonly wire: readonly RelayedDatagram[];
+  /** Run `use` with the MSGin5G client of a UE that has sockets of its own. */
+  asUe<T>(anchor: UeAnchor, ueServiceId: string, use: (client: Msgin5gClient) => Promise<T>): Promise<T>;
+}
+
+/** An AAnF over HTTP, an MSGin5G server on DTLS, and UEs that reach it through a relay that records: all of them on sockets. */
+export async function inSocketLab(check: (lab: SocketLab) => Promise<void>): Promise<void> {
+  const env: Env = { ...systemEnv, epoch: () => systemEnv.epoch() + lab.ahead };
+  const aanf = new AanfSimulator({ lifetime: 100, env });
+  const anchorFunction = await serveAanf(aanf);
+  const states: string[] = [];
+  const keys = new ApplicationKeys({
+    aanf: new AanfClient({ apiRoot: anchorFunction.apiRoot }),
+    afId,
+    env,
+    emit: (event) => states.push(event.type === 'key' ? event.state : event.reason),
+  });
+  const associations = new Map<string, readonly string[]>();
+  const msgin5g = new Msgin5gRegistration({ keys: [keys], associations: { serviceIdsOf: async (ueId) => associations.get(ueId) ?? [] }, env });
+  const router = new Router();
+  msgin5g.mount(router);
+  const loopback = { address: '127.0.0.1', port: 0 };
+  const authenticator = akmaAuthenticator(keys);
+  const server = new Endpoint({
+    transport: await dtls({ ...loopback, server: { psk: { hint: akmaHint }, suites: 'seal-strict', maxSessions: 0 }, authenticator }),
+    handler: router.handler,
+  });
+  const relay = await Relay.open('server', server.local.port);
+  const lab: SocketLab = {
+    aanf,
+    keys,
+    msgin5g,
+    associations,
+    states,
+    ahead: 0,
+    wire: relay.wire,
+    asUe: async (anchor, ueServiceId, use) => {
+      const credentials = akmaCredentials({ anchor: () => anchor, protocol: afId.protocol, fqdn: afId.fqdn });
+      const ue = new Endpoint({ transport: await dtls({ ...loopback, credentials, client: { suites: 'seal-strict' } }) });
+      const at = `coaps://127.0.0.1:${relay.port}/msgin5g`;
+      try {
+        return await use(new Msgin5gClient({ request: (to, init) => requestFrom(ue, to, init), uri: at, anchor: () => anchor, ueServiceId }));
+      } finally {
+        await ue.close();
+      }
+    },
+  };
+  try {
+    await check(lab);
+  } finally {
+    relay.close();
+    await server.close();
+    await msgin5g.close();
+    await anchorFunction.close();
+  }
+}
+
+async function requestFrom(endpoint: Endpoint, at: string, { method = 'GET', payload, contentFormat }: CoapRequestInit = {}): Promise<CoapResponse> {
+  const target = parseUri(at);
+  const peer = await endpoint.resolve(target.host, target.port, { scheme: target.scheme });
+  const options = uriOptions(target, peer);
+  if (contentFormat !== undefined) options.push(uintOption(OptionNumber.ContentFormat, Number(contentFormat)));
+  const body = payload === undefined ? {} : { payload: payload as Uint8Array };
+  return new CoapResponse(await endpoint.request({ peer, code: Method[method], options: sortOptions(options), ...body }));
 }
 
 /** An MSGin5G server and UEs that have OSCORE by AKMA, on a simulated network. */

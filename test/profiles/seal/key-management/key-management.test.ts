@@ -23,7 +23,8 @@ test('R-074: a payload is passed on byte by byte, in blocks where it is long, up
 
 test('KM over loss: whatever a first contact takes, the Date/Time that counts is that of a request within the window', async () => {
   await repeat('km-loss', { quick: 6, full: 200 }, async (seed) => {
-    const lab = await new KmLab({ simulator: { seed, loss: 0.2 } }).start();
+    const patient = { parameters: { maxRetransmit: 8 } };
+    const lab = await new KmLab({ simulator: { seed, loss: 0.2 }, simC: patient, simS: patient, server: patient }).start();
     assert.equal(await lab.keyText({ timeout: 600_000 }), 'service keys', `seed ${seed}`);
     const stale = lab.kmRefusals();
     assert.ok(

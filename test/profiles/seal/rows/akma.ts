@@ -1,27 +1,9 @@
 import assert from 'node:assert/strict';
-import {
-  AanfClient,
-  AanfSimulator,
-  ApplicationKeys,
-  aKidOf,
-  akmaAuthenticator,
-  akmaCredentials,
-  akmaHint,
-  deriveAnchorKey,
-  deriveApplicationKey,
-  deriveATid,
-  Msgin5gClient,
-  type Msgin5gClientOptions,
-  pskIdentity,
-  serveAanf,
-} from '../../../../profiles/seal/akma/index.ts';
-import { CoapResponse, Code, Endpoint, Method, pathOptions } from '../../../../src/coap/index.ts';
+import { akmaHint, deriveAnchorKey, deriveApplicationKey, deriveATid, Msgin5gClient, type Msgin5gClientOptions } from '../../../../profiles/seal/akma/index.ts';
+import { Code } from '../../../../src/coap/index.ts';
 import { toHex, utf8 } from '../../../../src/core/bytes.ts';
-import { systemEnv } from '../../../../src/core/env.ts';
-import { dtls } from '../../../../src/transport/index.ts';
-import { afId, anchorOfSubscriber, anna, bert, homeNetwork, inAkmaLab, inOscoreLab, kAusf, uri } from '../akma/lab.ts';
-
-type Rows = Readonly<Record<string, () => Promise<void> | void>>;
+import { type AkmaLab, afId, anchorOfSubscriber, anna, bert, homeNetwork, inAkmaLab, inOscoreLab, inSocketLab, kAusf, uri } from '../akma/lab.ts';
+import type { Rows } from './lab.ts';
 
 const refused = { code: 'ERR_AKMA_REFUSED' };
 
@@ -62,60 +44,31 @@ async function precondition(): Promise<void> {
   });
 }
 
-/** Annex Y.2, TS 33.535 Annex B: K_AF is the PSK of DTLS, and the server the AF; over sockets, with an AAnF over HTTP. */
+/** Annex Y.2, TS 33.535 Annex B: K_AF is the PSK of DTLS, and the server the AF. */
 async function dtlsWithApplicationKey(): Promise<void> {
-  let later = 0;
-  const env = { ...systemEnv, epoch: () => systemEnv.epoch() + later };
-  const aanf = new AanfSimulator({ lifetime: 100, env });
-  const anchor = anchorOfSubscriber(anna);
-  await aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
-  const anchorFunction = await serveAanf(aanf);
-  const events: string[] = [];
-  const keys = new ApplicationKeys({
-    aanf: new AanfClient({ apiRoot: anchorFunction.apiRoot }),
-    afId,
-    env,
-    emit: (event) => events.push(event.type === 'key' ? event.state : event.reason),
-  });
-  const server = new Endpoint({
-    transport: await dtls({
-      address: '127.0.0.1',
-      port: 0,
-      server: { psk: { hint: akmaHint }, suites: 'seal-strict', maxSessions: 0 },
-      authenticator: akmaAuthenticator(keys),
-    }),
-    handler: (request, reply) => reply.respond({ code: Code.Content, options: [], payload: pskIdentity(aKidOf(request.association, keys) ?? '') }),
-  });
-  const ask = async (kAkma: Uint8Array): Promise<CoapResponse> => {
-    const credentials = akmaCredentials({ anchor: () => ({ aKid: anchor.aKid, kAkma }), protocol: afId.protocol, fqdn: afId.fqdn });
-    const transport = await dtls({ address: '127.0.0.1', port: 0, credentials, client: { suites: 'seal-strict' } });
-    const ue = new Endpoint({ transport });
-    try {
-      const peer = await ue.resolve('127.0.0.1', server.local.port, { scheme: 'coaps' });
-      return new CoapResponse(await ue.request({ peer, code: Method.GET, options: pathOptions(['who']) }));
-    } finally {
-      await ue.close();
-    }
-  };
-  try {
-    assert.equal((await ask(anchor.kAkma)).text(), `3GPP-AKMA;${anchor.aKid}`);
-    assert.equal((await ask(anchor.kAkma)).codeText, '2.05');
-    assert.deepEqual(events, ['fetched']);
-    await assert.rejects(ask(new Uint8Array(32)), { name: 'DtlsError' });
+  await inSocketLab(async (lab) => {
+    const anchor = anchorOfSubscriber(anna);
+    const register = (kAkma: Uint8Array): Promise<unknown> => lab.asUe({ ...anchor, kAkma }, 'meter', (client) => client.register());
+    lab.associations.set(anna.supi, ['meter']);
+    await lab.aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
+    await register(anchor.kAkma);
+    // The hint of an AKMA function, and the identity of the UE.
+    const clear = lab.wire.map(({ datagram }) => toHex(datagram));
+    assert.ok(clear.some((datagram) => datagram.includes(toHex(akmaHint))));
+    assert.ok(clear.some((datagram) => datagram.includes(toHex(utf8(`3GPP-AKMA;${anchor.aKid}`)))));
+    await register(anchor.kAkma);
+    assert.deepEqual(lab.states, ['fetched']);
+    await assert.rejects(register(new Uint8Array(32)), { name: 'DtlsError' });
     // An expired K_AF is fetched again, and one that the AAnF does not know any more lets nobody in.
-    later = 101;
-    assert.equal((await ask(anchor.kAkma)).codeText, '2.05');
-    assert.deepEqual(events, ['fetched', 'fetched']);
-    later = 202;
-    await aanf.removeContext(anna.supi);
-    await assert.rejects(ask(anchor.kAkma), { name: 'DtlsError' });
-    assert.deepEqual(events, ['fetched', 'fetched', 'unknown']);
-    assert.equal(keys.stats().keys, 0);
-  } finally {
-    await server.close();
-    keys.close();
-    await anchorFunction.close();
-  }
+    lab.ahead = 101;
+    await register(anchor.kAkma);
+    assert.deepEqual(lab.states, ['fetched', 'fetched']);
+    lab.ahead = 202;
+    await lab.aanf.removeContext(anna.supi);
+    await assert.rejects(register(anchor.kAkma), { name: 'DtlsError' });
+    assert.deepEqual(lab.states, ['fetched', 'fetched', 'unknown']);
+    assert.equal(lab.keys.stats()['keys'], 0);
+  });
 }
 
 /** Annex Y.2: the UE service ID of a registration is one that is associated with the UE. */
@@ -201,39 +154,45 @@ async function oscoreWithApplicationKey(): Promise<void> {
 
 /** Annex Y.3: what K_AF protects on MSGin5G-1. */
 async function protection(): Promise<void> {
-  await inAkmaLab({}, async (lab) => {
-    const anchor = await lab.authenticate(anna);
+  await inSocketLab(async (lab) => {
+    const anchor = anchorOfSubscriber(anna);
     lab.associations.set(anna.supi, ['anna-meter']);
-    let flips = 0;
-    // Each record of the channel, and not of its handshake, comes altered before it comes as it is.
-    lab.simulator.filter = ({ datagram, from, to }) => {
-      if (to === '10.0.0.2:5684' && datagram[0] === 23) {
-        flips++;
-        lab.simulator.inject(
-          datagram.map((byte, index) => (index === datagram.length - 1 - (flips % 8) ? byte ^ 1 : byte)),
-          from,
-          to,
-        );
-      }
-      return true;
-    };
-    const client = lab.client(anchor, 'anna-meter');
-    await lab.finish(client.register());
-    const records = lab.simulator.wire.filter(({ to, datagram }) => to === '10.0.0.2:5684' && datagram[0] === 23);
-    assert.ok(flips > 0 && records.length === 2 * flips);
-    assert.equal(lab.asked.configuration, 1);
-    await lab.finish(client.deregister());
-    for (const { datagram, from, to } of records) lab.simulator.inject(datagram, from, to);
-    await lab.simulator.sleep(1000);
-    assert.equal(lab.asked.configuration, 1);
-    assert.equal(lab.msgin5g.stats()['registrations'], 0);
-    const wire = lab.simulator.wire.filter(({ from, to }) => from.endsWith(':5684') || to.endsWith(':5684')).map(({ datagram }) => toHex(datagram));
-    for (const secret of [utf8('anna-meter'), utf8('msgin5g'), anchor.kAkma, deriveApplicationKey(anchor.kAkma, afId)]) {
+    await lab.aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
+    await lab.asUe(anchor, 'anna-meter', (client) => client.register());
+    assert.equal(lab.msgin5g.stats()['registrations'], 1);
+    const wire = lab.wire.map(({ datagram }) => toHex(datagram));
+    for (const secret of [utf8('anna-meter'), utf8('msgin5g'), anchor.kAkma, deriveApplicationKey(anchor.kAkma, afId)])
       assert.ok(wire.every((datagram) => !datagram.includes(toHex(secret))));
-    }
-    // What is in clear is what the text has there: hint and identity.
-    assert.ok(wire.some((datagram) => datagram.includes(toHex(akmaHint))) && wire.some((datagram) => datagram.includes(toHex(pskIdentity(anchor.aKid)))));
   });
+  await inAkmaLab({}, alteredAndReplayed);
+}
+
+/** Each record of the channel comes altered before it comes as it is, and later once more. */
+async function alteredAndReplayed(lab: AkmaLab): Promise<void> {
+  const anchor = await lab.authenticate(anna);
+  lab.associations.set(anna.supi, ['anna-meter']);
+  const applicationData = 23;
+  const isRecord = ({ to, datagram }: { readonly to: string; readonly datagram: Uint8Array }): boolean =>
+    to === '10.0.0.2:5684' && datagram[0] === applicationData;
+  let flips = 0;
+  lab.simulator.filter = (packet) => {
+    if (isRecord(packet)) {
+      const changed = packet.datagram.slice();
+      changed[changed.length - 1 - (flips++ % 8)]! ^= 1;
+      lab.simulator.inject(changed, packet.from, packet.to);
+    }
+    return true;
+  };
+  const client = lab.client(anchor, 'anna-meter');
+  await lab.finish(client.register());
+  const records = lab.simulator.wire.filter(isRecord);
+  assert.ok(flips > 0 && records.length === 2 * flips);
+  assert.equal(lab.asked.configuration, 1);
+  await lab.finish(client.deregister());
+  for (const { datagram, from, to } of records) lab.simulator.inject(datagram, from, to);
+  await lab.simulator.sleep(1000);
+  assert.equal(lab.asked.configuration, 1);
+  assert.equal(lab.msgin5g.stats()['registrations'], 0);
 }
 
 export const rows: Rows = {

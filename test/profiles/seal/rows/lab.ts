@@ -1,14 +1,26 @@
 import { dtlsProfileWith } from '../../../../profiles/dtls/index.ts';
 import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
-import { encodeValClaims, SealServer, type SealServerOptions, type SealService, type ValClaims } from '../../../../profiles/seal/index.ts';
-import type { Profile, ScopeTable } from '../../../../src/ace/index.ts';
-import { type AddedClaims, AuthorizationServer, type AuthorizationServerEvent, type AuthorizationServerOptions } from '../../../../src/as/index.ts';
-import { AceClient, type AceClientEvent, type AceClientOptions, type AceRequestInit, type AceResponse } from '../../../../src/client/index.ts';
+import {
+  encodeValClaims,
+  SealServer,
+  type SealServerOptions,
+  type SealService,
+  SimC,
+  type SimCOptions,
+  SimS,
+  type SimSOptions,
+  type ValClaims,
+  type ValIdentity,
+} from '../../../../profiles/seal/index.ts';
+import { GrantType, type Profile, type ScopeTable } from '../../../../src/ace/index.ts';
+import type { AddedClaims, AuthorizationServerEvent } from '../../../../src/as/index.ts';
+import { AceClient, type AceClientEvent, type AceRequestInit, type AceResponse } from '../../../../src/client/index.ts';
 import {
   ContentFormat,
   type DatagramTransport,
   Endpoint,
   formatCode,
+  type Layer,
   Method,
   OptionNumber,
   pathOptions,
@@ -52,11 +64,9 @@ export interface LabOptions {
   readonly scopes?: ScopeTable;
   /** Put resources on the SEAL server, each time that it starts. `/note` answers GET and PUT when there are neither these nor services. */
   readonly resources?: (server: SealServer, lab: Lab) => void;
-  readonly simS?: Partial<AuthorizationServerOptions>;
+  readonly simS?: Partial<SimSOptions>;
   readonly server?: Partial<SealServerOptions>;
-  readonly simC?: Partial<AceClientOptions>;
-  /** Claims beside the VAL claims that the SIM-S puts into a token. */
-  readonly claims?: AddedClaims;
+  readonly simC?: Partial<SimCOptions>;
 }
 
 interface PlainRequest {
@@ -71,6 +81,15 @@ const noteScopes: ScopeTable = { 'note:read': { '/note': ['GET'] }, 'note:write'
 
 const secret = (number: number): Uint8Array => new Uint8Array(16).fill(0x10 + number);
 
+/** What is provisioned in the SIM-S for a client: a UE with its user, a user, or a server. */
+function identitiesOf({ id, scope: _, valUserId, valUeId, valSystemId: __, ...rest }: LabClient): readonly ValIdentity[] {
+  const user: readonly ValIdentity[] =
+    valUserId === undefined ? [] : [{ kind: 'user', id: valUserId, ...(valUeId === undefined ? { client: id, ...rest } : {}) }];
+  if (valUeId !== undefined)
+    return [...user, { kind: 'ue', id: valUeId, client: id, ...(valUserId === undefined ? {} : { valUserIds: [valUserId] }), ...rest }];
+  return valUserId === undefined ? [{ kind: 'server', id, ...rest }] : user;
+}
+
 /** A SIM-S, a SEAL server and SIM-Cs on a simulated network with a simulated clock, each with a store that outlives it. */
 export class Lab {
   readonly simulator: Simulator;
@@ -84,11 +103,11 @@ export class Lab {
   /** `PUT /note`, in the order in which the handlers of the default resource ran. */
   readonly handled: string[] = [];
   note = 'nothing';
-  simS!: AuthorizationServer;
+  simS!: SimS;
   server!: SealServer;
-  readonly #simCs: (AceClient | undefined)[] = [];
+  readonly #simCs: (SimC | undefined)[] = [];
   readonly #strangers: Endpoint[] = [];
-  readonly #introspectors: AceClient[] = [];
+  readonly #others: AceClient[] = [];
   #scopes: ScopeTable = {};
   #runs = 0;
 
@@ -115,11 +134,11 @@ export class Lab {
   }
 
   /** The SIM-C of the first client. */
-  get simC(): AceClient {
+  get simC(): SimC {
     return this.simCOf(0);
   }
 
-  simCOf(index: number): AceClient {
+  simCOf(index: number): SimC {
     return (this.#simCs[index] ??= this.#newSimC(index));
   }
 
@@ -142,18 +161,20 @@ export class Lab {
   async startSimS(): Promise<void> {
     const { env, transport, profiles } = this.#party('10.0.0.1', 5683, `SIM-S ${++this.#runs}`);
     const all = this.scopeNames.join(' ');
-    this.simS = new AuthorizationServer({
+    this.simS = new SimS({
       issuer: this.simSUri,
+      valSystem,
+      // A user may be at several devices.
+      identities: [...new Map(this.clients.flatMap(identitiesOf).map((identity) => [`${identity.kind} ${identity.id}`, identity])).values()],
       store: this.stores.simS,
       profiles,
       env,
       clients: this.clients.map(({ id, scope = all }, index) => ({
         id,
-        credentials: this.#channel(index, 'SIM-S'),
+        credentials: this.channelOf(index, 'SIM-S'),
         grants: [{ audience, scope }],
       })),
-      resourceServers: [{ id: audience, audiences: [audience], tokenKeys: [tokenKey], iss: true, ...this.#ofServer() }],
-      tokenRules: { nameProfile: true, claims: async (grant) => this.claimsOf(this.clients.find(({ id }) => id === grant.client)!) },
+      resourceServers: [{ id: audience, audiences: [audience], tokenKeys: [tokenKey], ...this.#ofServer() }],
       emit: (event) => this.simSEvents.push(event),
       ...this.options.simS,
     });
@@ -162,7 +183,7 @@ export class Lab {
 
   /** What the SIM-S says of a client. */
   claimsOf({ id, scope: _, ...val }: LabClient): AddedClaims {
-    return { sub: val.valUserId ?? id, unknown: encodeValClaims({ valSystemId: valSystem, ...val }), ...this.options.claims };
+    return { sub: val.valUserId ?? id, unknown: encodeValClaims({ valSystemId: valSystem, ...val }) };
   }
 
   async startServer(): Promise<void> {
@@ -218,14 +239,15 @@ export class Lab {
     await this.startSimS();
   }
 
-  #newSimC(index: number): AceClient {
+  #newSimC(index: number): SimC {
     const { env, transport, profiles } = this.#party('10.0.0.3', 40_000 + 2 * this.#runs, `SIM-C ${++this.#runs}`);
-    return new AceClient({
+    return new SimC({
       transport,
       store: this.stores.clients[index]!,
       profiles,
       env,
-      authorizationServers: [{ uri: this.simSUri, credentials: this.#channel(index, 'SIM-C') }],
+      simS: { uri: this.simSUri, credentials: this.channelOf(index, 'SIM-C') },
+      scope: this.scopeNames.join(' '),
       emit: (event) => this.clientEvents.push(event),
       ...this.options.simC,
     });
@@ -233,10 +255,15 @@ export class Lab {
 
   /** Who asks the SIM-S what the SEAL server may ask, over OSCORE. */
   introspector(): AceClient {
-    const { env, transport, profiles } = this.#party('10.0.0.2', 6000, `introspector ${++this.#runs}`);
-    const credentials = { masterSecret: secret(0x60), senderId: Uint8Array.of(0xe1), recipientId: Uint8Array.of(0xe0) };
-    const client = new AceClient({ transport, store: memoryStore(), profiles, env, authorizationServers: [{ uri: this.simSUri, credentials }] });
-    this.#introspectors.push(client);
+    return this.otherClient({ masterSecret: secret(0x60), senderId: Uint8Array.of(0xe1), recipientId: Uint8Array.of(0xe0) });
+  }
+
+  /** A client that shows the SIM-S these credentials. */
+  otherClient(credentials: unknown): AceClient {
+    const { env, transport, profiles } = this.#party('10.0.0.6', 40_000 + 2 * this.#runs, `SIM-C ${++this.#runs}`);
+    const tokenRequest = { grantType: GrantType.client_credentials };
+    const client = new AceClient({ transport, store: memoryStore(), profiles, env, tokenRequest, authorizationServers: [{ uri: this.simSUri, credentials }] });
+    this.#others.push(client);
     return client;
   }
 
@@ -249,11 +276,11 @@ export class Lab {
     const plain = this.simulator.transport(address, port);
     if (this.profile === 'oscore') return { env, transport: plain, profiles: [oscoreProfile] };
     const sessions = dtlsOver(this.simulator.transport(address, port + 1), { env, ...(name.startsWith('SIM-C') ? {} : { server: { psk: {} } }) });
-    return { env, transport: [plain, sessions], profiles: [dtlsProfileWith({ sessions })] };
+    return { env, transport: [plain, sessions], profiles: [dtlsProfileWith({ sessions }), oscoreProfile] };
   }
 
   /** The pre-shared secrets of a SIM-C and the SIM-S (TS 33.434, B.3.1), from one side. */
-  #channel(index: number, side: 'SIM-S' | 'SIM-C'): unknown {
+  channelOf(index: number, side: 'SIM-S' | 'SIM-C'): unknown {
     if (this.profile === 'dtls') return { psk: { identity: Uint8Array.of(0x80 + index), key: secret(index) } };
     const [atSimS, atSimC] = [Uint8Array.of(0x80 + index), Uint8Array.of(index)];
     const [senderId, recipientId] = side === 'SIM-S' ? [atSimS, atSimC] : [atSimC, atSimS];
@@ -323,9 +350,9 @@ export class Lab {
   }
 
   /** A CoAP endpoint at an address that nobody knows. */
-  stranger(): Endpoint {
+  stranger(layers: readonly Layer[] = []): Endpoint {
     const address = `10.0.1.${this.#strangers.length + 1}`;
-    const endpoint = new Endpoint({ transport: this.simulator.transport(address, 5683), env: this.simulator.env(address) });
+    const endpoint = new Endpoint({ transport: this.simulator.transport(address, 5683), env: this.simulator.env(address), layers });
     this.#strangers.push(endpoint);
     return endpoint;
   }
@@ -343,7 +370,7 @@ export class Lab {
 
   async close(): Promise<void> {
     for (const stranger of this.#strangers) await stranger.close();
-    for (const client of [...this.#simCs, ...this.#introspectors]) await client?.close();
+    for (const client of [...this.#simCs, ...this.#others]) await client?.close();
     await this.server.close();
     await this.simS.close();
   }

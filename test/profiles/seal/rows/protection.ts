@@ -76,7 +76,7 @@ function assertSecret(lab: Lab, words: readonly string[]): void {
   for (const word of words) assert.ok(!lab.wireHas(word), `${word} stands on the wire in clear`);
 }
 
-async function refusesPlainTokenRequest(lab: Lab): Promise<void> {
+export async function refusesPlainTokenRequest(lab: Lab): Promise<void> {
   const payload = encode(
     new Map<number, string | number>([
       [33, 2],

@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import { rows } from './akma.ts';
+import { rows } from '../rows/akma.ts';
 
 const names: Readonly<Record<string, string>> = {
   'R-500': 'MSGin5G clients and servers authenticate by AKMA',

@@ -1,0 +1,54 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import type { Identity } from '../../../../profiles/seal/index.ts';
+import { toHex } from '../../../core/bytes.ts';
+import { UsageError } from '../../exit.ts';
+
+/** At most one of them is there. */
+export interface IdentityFlags {
+  readonly device?: string;
+  readonly user?: string;
+  readonly client?: string;
+}
+
+/** The identity that the options name; `undefined`: none. */
+export function identityOf({ device, user, client }: IdentityFlags): Identity | undefined {
+  if (device !== undefined) return { kind: 'deviceId', id: device };
+  if (user !== undefined) return { kind: 'userId', id: user };
+  return client === undefined ? undefined : { kind: 'clientId', id: client };
+}
+
+const kindNames = { deviceId: 'device', userId: 'user', clientId: 'client' } as const;
+
+/** An identity as the options have it: `{ device: 'ue1' }`. */
+export function identityFields(identity: Identity | undefined): Readonly<Record<string, string>> {
+  return identity === undefined ? {} : { [kindNames[identity.kind]]: identity.id };
+}
+
+export interface OutputFlags {
+  readonly output?: string;
+  readonly json?: boolean;
+}
+
+/**
+ * Key material to a file that the owner alone may read, or to standard output: as it is for a program, in hexadecimal for people.
+ *
+ * @param about - what is said of it with `--json`
+ */
+export function printKeyMaterial(payload: Uint8Array, about: object, { output, json }: OutputFlags): void {
+  if (output !== undefined) writeSecret(output, payload);
+  if (json) console.log(JSON.stringify({ ...about, payload_bytes: payload.length, ...(output === undefined ? { payload_hex: toHex(payload) } : { output }) }));
+  else if (output !== undefined) return;
+  else if (process.stdout.isTTY) console.log(toHex(payload));
+  else process.stdout.write(payload);
+}
+
+function writeSecret(file: string, payload: Uint8Array): void {
+  try {
+    // What is there already keeps its mode when it is written, so it is narrowed first.
+    writeFileSync(file, '', { mode: 0o600 });
+    chmodSync(file, 0o600);
+    writeFileSync(file, payload);
+  } catch (cause) {
+    throw new UsageError(`${file}: cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+}

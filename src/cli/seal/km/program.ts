@@ -1,0 +1,89 @@
+import { type Command, Option } from 'commander';
+import { examples, seconds } from '../../usage.ts';
+import type { KmGetFlags } from './get.ts';
+import type { PutFlags, RecordFlags } from './records.ts';
+
+const placeHelp = `
+Records are in the store of the server, or in the file that its configuration names as records_file, encrypted with the key of record_key_file. A server that runs
+sees each change at the next request. How many records there are and how long they are can be seen without the key, and nothing else.`;
+
+const records = (): Promise<typeof import('./records.ts')> => import('./records.ts');
+
+/** The options by which a record, or who asks for one, is named. */
+function identityOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--device <id>', 'VAL UE ID').conflicts(['user', 'client']))
+    .addOption(new Option('--user <id>', 'VAL user ID').conflicts(['device', 'client']))
+    .addOption(new Option('--client <id>', 'VAL client, or client on a VAL server').conflicts(['device', 'user']));
+}
+
+function recordCommand(km: Command, usage: string, description: string, ...lines: readonly string[]): Command {
+  return identityOptions(km.command(usage).description(description).requiredOption('--service <id>', 'VAL service ID'))
+    .requiredOption('-c, --config <path>', 'lab folder or rs.yaml of the key management server')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', `${placeHelp}\n${examples(...lines)}`);
+}
+
+/** `ace-coap seal km`: the records of a key management server. */
+export function addKeyRecords(seal: Command): void {
+  const km = seal
+    .command('km')
+    .description('keep the key records of a key management server, also while it runs')
+    .addHelpText(
+      'after',
+      `${placeHelp}\n${examples('ace-coap seal km put keys.bin --service v2x --device ue1 --config lab', 'ace-coap seal km list --config lab')}`,
+    );
+  recordCommand(
+    km,
+    'put [file]',
+    'keep key material from a file, or - for standard input, for a service alone or for one identity of it',
+    'ace-coap seal km put keys.bin --service v2x --config lab',
+    'openssl rand 32 | ace-coap seal km put --service v2x --device ue1 --config lab',
+  ).action(async (file: string | undefined, flags: PutFlags) => (await records()).putCommand(file ?? '-', flags));
+  recordCommand(km, 'get', 'show the key material of exactly this record', 'ace-coap seal km get --service v2x --device ue1 --config lab -o keys.bin')
+    .option('-o, --output <file>', 'write it to a file that the owner alone may read')
+    .action(async (flags: RecordFlags) => (await records()).getCommand(flags));
+  recordCommand(km, 'remove', 'end a record', 'ace-coap seal km remove --service v2x --device ue1 --config lab').action(async (flags: RecordFlags) =>
+    (await records()).removeCommand(flags),
+  );
+  km.command('list')
+    .description('list the records: names and sizes')
+    .requiredOption('-c, --config <path>', 'lab folder or rs.yaml of the key management server')
+    .option('--json', 'print one JSON object a line')
+    .addHelpText('after', `${placeHelp}\n${examples('ace-coap seal km list --config lab')}`)
+    .action(async (flags: { readonly config: string; readonly json?: boolean }) => (await records()).listCommand(flags));
+}
+
+const clientHelp = `
+The key management server has to repeat what was asked, name itself, and tell the time of now; another answer is refused (exit code 1), as is an error of it.`;
+
+/** `ace-coap km`: a client of a key management server. */
+export function addKm(ace: Command): void {
+  const km = ace
+    .command('km')
+    .description('get key material from a SEAL key management server (TS 33.434, 5.3)')
+    .addHelpText('after', examples('ace-coap km get --service v2x --device ue1 --config lab'));
+  identityOptions(
+    km
+      .command('get')
+      .description('get the key material of a VAL service, or of one identity of it, with all that it takes: token, upload, request')
+      .requiredOption('--service <id>', 'VAL service ID'),
+  )
+    .requiredOption('-c, --config <path>', 'lab folder or client.yaml')
+    .option('--skms <uri>', 'URI that the server goes by (SKmsUri); absent: that of the configuration')
+    .option('--uri <uri>', 'where the server is reached, if not there')
+    .option('--post', 'ask by POST in place of FETCH')
+    .option('--audience <audience>', 'audience to ask the SIM-S for, instead of what the server hints at')
+    .option('--username <name>', 'VAL user who is to be authenticated for the token, with a password')
+    .option('--password-file <file>', 'file with the password; absent: it is asked for')
+    .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')
+    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+    .option('-o, --output <file>', 'write the key material to a file that the owner alone may read')
+    .option('--json', 'print one JSON object, the key material in hexadecimal')
+    .option('-v, --verbose', 'show each message decoded, with its size in bytes')
+    .addHelpText(
+      'after',
+      `${clientHelp}\n${examples('ace-coap km get --service v2x --device ue1 --config lab', 'ace-coap km get --service v2x --skms coap://127.0.0.1:5683/km --config lab -o keys.bin')}`,
+    )
+    .action(async (flags: KmGetFlags) => (await import('./get.ts')).kmGetCommand(flags));
+}

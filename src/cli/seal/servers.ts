@@ -1,0 +1,40 @@
+import { ConfigurationService } from '../../../profiles/seal/configuration/index.ts';
+import { keyManagement, recordsFile, SealedRecords, SealServer, type SealService, SimS } from '../../../profiles/seal/index.ts';
+import { SpatialService } from '../../../profiles/seal/spatial/index.ts';
+import type { AuthorizationServer, AuthorizationServerOptions } from '../../as/index.ts';
+import type { KeyManagementConfig, SealAsConfig, SealRsConfig, ServiceEvent } from '../../operate/index.ts';
+import type { ResourceServerOptions } from '../../rs/index.ts';
+import type { Store } from '../../store/index.ts';
+
+/** The SIM-S of a configuration, which was checked to have an issuer. */
+export function simSOf(seal: SealAsConfig, options: AuthorizationServerOptions): SimS {
+  return new SimS({ ...options, ...seal, issuer: options.issuer! });
+}
+
+/** Put the VAL users, VAL UEs and VAL servers of another configuration in the place of those that a SIM-S has. */
+export function reprovision(server: AuthorizationServer, { identities }: SealAsConfig): void {
+  if (server instanceof SimS) server.identities.configure(identities);
+}
+
+/** The SEAL server of a configuration, with the services that it offers. */
+export function sealServerOf({ services, ...seal }: SealRsConfig, { issuers, ...options }: ResourceServerOptions, emit: Emit): SealServer {
+  return new SealServer({ ...options, ...seal, simS: issuers[0]!, services: servicesOf(services, options.store, emit) });
+}
+
+type Emit = (event: ServiceEvent) => void;
+
+function servicesOf({ configuration, spatial, keyManagement }: SealRsConfig['services'], store: Store, emit: Emit): readonly SealService[] {
+  return [
+    ...(configuration === undefined ? [] : [new ConfigurationService({ ...configuration, store })]),
+    ...(spatial === undefined ? [] : [new SpatialService({ ...spatial, store })]),
+    ...(keyManagement === undefined ? [] : [keyManagementOf(keyManagement, store, emit)]),
+  ];
+}
+
+function keyManagementOf({ recordKey, recordsFile: file, ...options }: KeyManagementConfig, store: Store, emit: Emit): SealService {
+  return keyManagement({
+    ...options,
+    records: new SealedRecords(file === undefined ? store : recordsFile(file), recordKey),
+    emit: (event) => emit({ type: 'service', service: 'key-management', event }),
+  });
+}

@@ -1,0 +1,72 @@
+import { resolve } from 'node:path';
+import { fromHex } from '../../core/bytes.ts';
+import type { ConfigPath } from './error.ts';
+import type { ConfigFile } from './file.ts';
+import { coapUri, filePath, list, matching, name, optional, path, type Schema, seconds, section, table } from './schema.ts';
+
+/** `seal.services.msgin5g` of rs.yaml: registration of MSGin5G clients by AKMA. */
+export interface RawMsgin5g {
+  readonly aanf: string;
+  readonly fqdn: string;
+  readonly protocol?: string;
+  readonly identity_prefix?: string;
+  readonly path?: string;
+  readonly lifetime?: number;
+  readonly associations?: Readonly<Record<string, readonly string[]>>;
+  readonly configuration?: { readonly uri: string; readonly client: string };
+}
+
+export interface Msgin5gConfig {
+  /** The apiRoot of the AAnF. */
+  readonly aanf: string;
+  readonly afId: { readonly fqdn: string; readonly protocol: Uint8Array };
+  /** What stands before the A-KID in a psk_identity. */
+  readonly identityPrefix?: string;
+  readonly path?: string;
+  /** Seconds that a registration lasts at most. */
+  readonly lifetime?: number;
+  /** UE service IDs by UE ID; absent: a configuration management server keeps them. */
+  readonly associations?: Readonly<Record<string, readonly string[]>>;
+  /** That server, and the client.yaml of the SIM-C that asks it. */
+  readonly configuration?: { readonly uri: string; readonly client: string };
+}
+
+/** Shared key TLS 1.2 with TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256, the one suite with a key that `seal-strict` has. */
+const defaultProtocol = '010001d001';
+
+const httpUrl = matching('a URL of http on this host, or of https', (text) => /^https?:\/\/[^\s?#@]+$/.test(text));
+const domain = matching('a domain name', (text) => /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*$/i.test(text));
+const protocolId = matching('10 hexadecimal digits in quotes', (text) => /^[0-9a-f]{10}$/i.test(text));
+const prefix = matching('text of at most 64 characters', (text) => text.length <= 64);
+const ueServiceIds = list('UE service ID', name);
+
+export const msgin5gSchema: Schema<RawMsgin5g> = section(
+  'registration of MSGin5G clients: aanf, fqdn, protocol, identity_prefix, path, lifetime, associations, configuration',
+  {
+    aanf: httpUrl,
+    fqdn: domain,
+    protocol: optional(protocolId),
+    identity_prefix: optional(prefix),
+    path: optional(path),
+    lifetime: optional(seconds),
+    associations: optional(table('UE service IDs by UE ID', name, ueServiceIds)),
+    configuration: optional(section('a configuration management server: uri, client', { uri: coapUri, client: filePath })),
+  },
+);
+
+/** What is wrong is noted in `file`. */
+export function readMsgin5g(file: ConfigFile, at: ConfigPath, raw: RawMsgin5g): Msgin5gConfig {
+  const { aanf, fqdn, protocol = defaultProtocol, identity_prefix: identityPrefix, path: own, lifetime, associations, configuration } = raw;
+  if ((associations === undefined) === (configuration === undefined)) {
+    file.problem([...at], `expected either associations or configuration, got ${associations === undefined ? 'neither' : 'both'}`);
+  }
+  return {
+    aanf,
+    afId: { fqdn, protocol: fromHex(protocol) },
+    ...(identityPrefix !== undefined && { identityPrefix }),
+    ...(own !== undefined && { path: own }),
+    ...(lifetime !== undefined && { lifetime }),
+    ...(associations !== undefined && { associations }),
+    ...(configuration !== undefined && { configuration: { uri: configuration.uri, client: resolve(file.folder, configuration.client) } }),
+  };
+}
