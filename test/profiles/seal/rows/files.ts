@@ -1,6 +1,8 @@
 import { rows as access } from './access.ts';
 import { rows as akma } from './akma.ts';
 import { rows as annexB } from './annex-b.ts';
+import { rows as cwt } from './cwt.ts';
+import { rows as deployment } from './deployment.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
 import { rows as oscore } from './oscore.ts';
@@ -10,4 +12,4 @@ import { rows as spatial } from './spatial.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [access, akma, annexB, keyManagement, oscore, protection, enhancements, spatial, transportSecurity];
+export const files: readonly Rows[] = [access, akma, annexB, cwt, deployment, keyManagement, oscore, protection, enhancements, spatial, transportSecurity];
