@@ -12,4 +12,4 @@ import { rows as spatial } from './spatial.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [access, akma, annexB, deployment, keyManagement, oscore, protection, enhancements, spatial, cwt, transportSecurity];
+export const files: readonly Rows[] = [access, akma, annexB, cwt, deployment, keyManagement, oscore, protection, enhancements, spatial, transportSecurity];

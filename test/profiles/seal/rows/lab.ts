@@ -13,7 +13,7 @@ import {
   type ValIdentity,
 } from '../../../../profiles/seal/index.ts';
 import { GrantType, type Profile, type ScopeTable } from '../../../../src/ace/index.ts';
-import type { AddedClaims, AuthorizationServerEvent } from '../../../../src/as/index.ts';
+import type { AddedClaims, AuthorizationServerEvent, ClientRegistration, ResourceServerRegistration } from '../../../../src/as/index.ts';
 import { AceClient, type AceClientEvent, type AceRequestInit, type AceResponse } from '../../../../src/client/index.ts';
 import {
   ContentFormat,
@@ -65,6 +65,12 @@ export interface LabOptions {
   /** Put resources on the SEAL server, each time that it starts. `/note` answers GET and PUT when there are neither these nor services. */
   readonly resources?: (server: SealServer, lab: Lab) => void;
   readonly simS?: Partial<SimSOptions>;
+  /** What else is registered with the SIM-S: of each client, of the SEAL server, and servers beside it. */
+  readonly registered?: {
+    readonly client?: Partial<ClientRegistration>;
+    readonly server?: Partial<ResourceServerRegistration>;
+    readonly others?: readonly ResourceServerRegistration[];
+  };
   readonly server?: Partial<SealServerOptions>;
   readonly simC?: Partial<SimCOptions>;
   /** `false`: SIM-Cs ask for no scope of themselves. Else for every scope of the server. */
@@ -163,6 +169,7 @@ export class Lab {
   async startSimS(): Promise<void> {
     const { env, transport, profiles } = this.#party('10.0.0.1', 5683, `SIM-S ${++this.#runs}`);
     const all = this.scopeNames.join(' ');
+    const { client, server, others = [] } = this.options.registered ?? {};
     this.simS = new SimS({
       issuer: this.simSUri,
       valSystem,
@@ -175,8 +182,9 @@ export class Lab {
         id,
         credentials: this.channelOf(index, 'SIM-S'),
         grants: [{ audience, scope }],
+        ...client,
       })),
-      resourceServers: [{ id: audience, audiences: [audience], tokenKeys: [tokenKey], ...this.#ofServer() }],
+      resourceServers: [{ id: audience, audiences: [audience], tokenKeys: [tokenKey], ...this.#ofServer(), ...server }, ...others],
       emit: (event) => this.simSEvents.push(event),
       ...this.options.simS,
     });
