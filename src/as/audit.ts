@@ -1,6 +1,7 @@
 import { Code, OptionNumber, RateLimit, type Reply, type Response, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
+import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent, Emit } from './events.ts';
 
 /** What an auditor reads: all but what engines and profiles say of single messages, and that a message was answered. */
@@ -59,6 +60,19 @@ export class Audit {
     if (this.#options.sink === undefined) return response;
     await this.#settled;
     return failures === this.#failures ? response : unavailable();
+  }
+
+  /**
+   * Do something that no request asked for, once all that was said of it is durable.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_AUDIT` where it could not be written. What was done stays done
+   */
+  async done<T>(work: () => Promise<T>): Promise<T> {
+    const failures = this.#failures;
+    const result = await work();
+    await this.#settled;
+    if (failures === this.#failures) return result;
+    throw new AuthorizationServerError('ERR_AS_AUDIT', 'expected to write to the audit log what was done, and could not; it is done all the same');
   }
 
   /** The answer to a request that a fault of this server ended: 5.00. */

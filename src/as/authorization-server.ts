@@ -157,7 +157,7 @@ export class AuthorizationServer {
       registry: this.#registry,
       env: this.#env,
       ended: this.#removePeer,
-      revoke: (hash) => this.revoke(hash),
+      revoke: (hash) => this.#revoke(hash),
     });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#revocations = new Revocations({ store: options.store, env: this.#env });
@@ -212,9 +212,13 @@ export class AuthorizationServer {
    *
    * @param token its bytes, or its token hash in base64url, as events name it
    * @returns whether it is revoked now; `false`: no living token of this server is meant
+   * @throws {AuthorizationServerError} `ERR_AS_AUDIT` when it is revoked, and the audit log has no entry of it
    */
-  async revoke(token: string | Uint8Array): Promise<boolean> {
-    const hash = typeof token === 'string' ? token : tokenHashText(token);
+  revoke(token: string | Uint8Array): Promise<boolean> {
+    return this.#audit.done(() => this.#revoke(typeof token === 'string' ? token : tokenHashText(token)));
+  }
+
+  async #revoke(hash: string): Promise<boolean> {
     const revoked = await this.#revocations.revoke(hash);
     if (revoked === undefined) return false;
     if (!revoked.again) {
@@ -249,11 +253,12 @@ export class AuthorizationServer {
   }
 
   /**
-   * Answer what is under way, and what comes from now on with 5.03.
+   * Answer what is under way, and what comes from now on with 5.03. Handshakes that would begin are left to the server that comes after.
    *
    * @param milliseconds - how long it may take; the result says whether all was answered by then
    */
   drain(milliseconds: number): Promise<boolean> {
+    this.#endpoint?.drain();
     return this.#underWay.drain(milliseconds, () => this.#endpoint?.stats()['outstanding'] ?? 0);
   }
 
@@ -332,7 +337,7 @@ export class AuthorizationServer {
         grantTypes: grantTypesOf('grantTypes', grantTypes),
         ...(refreshTokens === undefined ? {} : { refreshTokens }),
         passwords: passwords ?? storedPasswords(store, this.#env.random),
-        revoke: (hash) => this.revoke(hash),
+        revoke: (hash) => this.#revoke(hash),
         emit: this.#emit,
       }),
       secrets: new ClientSecrets(this.#env.random),

@@ -12,6 +12,8 @@ import {
   profileNumbers,
   type ServerEvent,
   ServerMetrics,
+  SoleServer,
+  type SoleServerError,
   serveMetrics,
 } from '../operate/index.ts';
 import { openStore, type Store } from '../store/index.ts';
@@ -22,6 +24,8 @@ export interface InstrumentsConfig extends OperationsConfig {
   /** For `openStore`. */
   readonly store: string;
   readonly audit?: AuditConfig;
+  /** Several servers have the store: they tell by leases who serves whom. */
+  readonly lease?: number;
 }
 
 /** What a server can be asked. */
@@ -35,6 +39,7 @@ export class Instruments {
   readonly #logger: Logger;
   #metrics: ServerMetrics | undefined;
   #store: Store | undefined;
+  #sole: SoleServer | undefined;
   #audit: AuditLog | undefined;
   #server: MetricsServer | undefined;
   #watched: Watched | undefined;
@@ -63,8 +68,15 @@ export class Instruments {
     this.#metrics?.observeSession(event);
   };
 
-  async openStore(): Promise<Store> {
+  /** `lost`: another server has it. */
+  async openStore(role: string, lost: (error: SoleServerError) => void): Promise<Store> {
     const store = await openStore(this.#config.store);
+    try {
+      if (this.#config.lease === undefined) this.#sole = await SoleServer.claim({ store, role, lost });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
     this.#store = this.#metrics === undefined ? store : measuredStore(store, this.#metrics.observeStore);
     return this.#store;
   }
@@ -106,6 +118,7 @@ export class Instruments {
   async close(): Promise<void> {
     await this.#server?.close();
     await this.#audit?.close();
+    await this.#sole?.release();
     await this.#store?.close();
   }
 }

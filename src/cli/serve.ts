@@ -115,7 +115,11 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
   });
   try {
     try {
-      const store = await instruments.openStore();
+      const store = await instruments.openStore(role, (error) => {
+        logger.error({ error }, 'store');
+        // Each answer from here on could be one that the other has given: there is nothing to bring to an end.
+        process.exit(1);
+      });
       const parts: Parts = { store, transports, emit: instruments.emit, audit: await instruments.openAudit() };
       server = await service.make(config, parts, () => reload.current);
       await instruments.watch({ stats: () => ({ ...server!.stats(), ...sessionStats(transports) }) });

@@ -17,6 +17,7 @@ import { openStore, type Store } from '../store/index.ts';
 import { type DtlsTransport, dtlsOver, type TlsClientOptions, udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
+import { keyLogOfEnvironment } from './key-log.ts';
 import { addressFor, securityOf, type TlsFlags, transportsFor, wrapDatagrams } from './socket.ts';
 import { err } from './terminal.ts';
 import { Tracer } from './trace.ts';
@@ -80,7 +81,9 @@ async function open(
   try {
     if (hasSessions) {
       const below = await udp({ address: addressFor(uris.map(({ host }) => host)), sourcePorts: 1 });
-      sessions = dtlsOver(flags.wrapBelow?.(below) ?? below, keys.suites === undefined ? {} : { client: { suites: keys.suites } });
+      const keyLog = keyLogOfEnvironment();
+      const client = { ...(keys.suites === undefined ? {} : { suites: keys.suites }), ...(keyLog === undefined ? {} : { keyLog }) };
+      sessions = dtlsOver(flags.wrapBelow?.(below) ?? below, { client });
       transports.push(sessions);
     }
     store = given ?? (await openStore(place));

@@ -41,6 +41,8 @@ export type DiscardReason =
   | 'replay'
   /** It does not verify. */
   | 'mac'
+  /** A handshake that would begin at a server that drains. */
+  | 'draining'
   /** Application data before the handshake is over. */
   | 'early'
   /** A handshake message that contradicts another, or comes when none is awaited. */

@@ -132,6 +132,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #handshakes: Map<string, Set<Connection>> = new Map();
   #handshakeCount = 0;
   #sweep: Cancel | undefined;
+  #draining = false;
 
   /** @throws {DtlsError} `ERR_DTLS_CONFIG` */
   constructor(config: DtlsServerConfig, env: Env, port: ServerPort<P>) {
@@ -203,6 +204,14 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   /** The associations whose handshake is over, in the order in which their peers were last heard. */
   *connections(): IterableIterator<{ readonly connection: Connection; readonly peer: P }> {
     for (const { connection, peer } of this.#entries.values()) if (connection.isConnected) yield { connection, peer };
+  }
+
+  /**
+   * From now on take part in no handshake that begins; those that go on, and associations, do so. A ClientHello is dropped, without a word: an alert to whoever has
+   * shown nothing yet is as good as forged, and a client that hears none sends it again (RFC 6347, Section 4.2.4), to the server that comes after.
+   */
+  drain(): void {
+    this.#draining = true;
   }
 
   /** End all associations, and tell the peers. */
@@ -281,9 +290,11 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       return;
     }
     const { current, next } = this.#places.get(peer.key) ?? {};
-    if (!this.#cookies.accepts(hello, peer.key)) this.#sendCookie(record, first, hello, peer);
+    const isKnown = next?.random !== undefined && equalBytes(next.random, hello.random);
+    if (this.#draining && !isKnown) this.#discard('draining', peer);
+    else if (!this.#cookies.accepts(hello, peer.key)) this.#sendCookie(record, first, hello, peer);
     // The same hello again: a copy, or our answer got lost.
-    else if (next?.random !== undefined && equalBytes(next.random, hello.random)) next.connection.receiveRecord(record);
+    else if (isKnown) next!.connection.receiveRecord(record);
     else if (current?.connection.isBegunBy(hello.random)) this.#discard('handshake', peer);
     else this.#accept(record, first, hello, peer);
   }

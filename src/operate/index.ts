@@ -60,3 +60,4 @@ export {
 } from './metrics/index.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
 export { writeSealLab } from './seal-lab.ts';
+export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';

@@ -306,11 +306,12 @@ export class ResourceServer {
   }
 
   /**
-   * Answer what is under way, and what comes from now on with 5.03.
+   * Answer what is under way, and what comes from now on with 5.03. Handshakes that would begin are left to the server that comes after.
    *
    * @param milliseconds - how long it may take; the result says whether all was answered by then
    */
   drain(milliseconds: number): Promise<boolean> {
+    this.#endpoint?.drain();
     return this.#underWay.drain(milliseconds, () => this.#endpoint?.stats()['outstanding'] ?? 0);
   }
 

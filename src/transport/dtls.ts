@@ -136,6 +136,10 @@ class SessionTransport implements DtlsTransport {
     if (session?.connection.role === 'client') session.connection.close();
   }
 
+  drain(): void {
+    this.#server?.drain();
+  }
+
   /**
    * The peer at a host and port, in a session that is there or is opened for it.
    *

@@ -43,6 +43,8 @@ export interface Listener {
   readonly local: { readonly address: string; readonly port: number };
   /** `replies`: requests that are not answered for good, messages that are not acknowledged yet among them. */
   stats(): Readonly<Record<string, number>>;
+  /** Let no new peers in that would need a session. */
+  drain?(): void;
   close(options?: CloseOptions): Promise<void>;
 }
 

@@ -188,6 +188,7 @@ export class Server {
     const { gate, listeners, env, signal } = this.#parts;
     signal?.removeEventListener('abort', this.#onAbort);
     const end = env.now() + drain;
+    for (const listener of listeners) listener.drain?.();
     gate.close(Math.max(1, Math.ceil(drain / 1000)));
     await settled(() => gate.stats().running + sum(listeners.map((listener) => listener.stats()['replies'] ?? 0)) === 0, end, env);
     await Promise.all(listeners.map((listener) => listener.close({ grace: Math.max(0, end - env.now()) })));

@@ -42,6 +42,7 @@ function tapDatagrams(transport: DatagramTransport, on: Look): DatagramTransport
         receive(datagram, peer, group);
       }, watcher),
     unanswered: (peer) => transport.unanswered?.(peer),
+    drain: () => transport.drain?.(),
     send: (datagram, peer) => {
       on({ direction: 'out', datagram, peer });
       transport.send(datagram, peer);

@@ -100,6 +100,14 @@ export class Party {
     return this.#send('token', encodeTokenRequest(request), 19, Method.POST, asPeer);
   }
 
+  /** Observe a resource of the AS. */
+  observe(path: string, heard: (response: Response) => void): void {
+    const stream = this.#endpoint.observe({ peer: asPeer, options: pathOptions(path.split('/')), association: this.#context });
+    void (async () => {
+      for await (const response of stream) heard(response);
+    })().catch(() => {});
+  }
+
   close(): Promise<void> {
     return this.#endpoint.close();
   }

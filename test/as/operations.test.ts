@@ -76,6 +76,52 @@ describe('audit', () => {
     await close(flow, client, rs);
   });
 
+  test('revoke() of a program is done when its entry is durable; where it cannot be written, the program hears of it and the token is revoked', async () => {
+    const audit = new Sink();
+    const flow = new Flow({ audit });
+    await flow.start();
+    const client = flow.peer(clients[0]!.credentials, 1);
+    const tokens = [await client.token(request), await client.token(request)].map(({ payload }) => decodeTokenResponse(payload).accessToken);
+    audit.holds = true;
+    let revoked: boolean | undefined;
+    void flow.server!.revoke(tokens[0]!).then((result) => {
+      revoked = result;
+    });
+    await flow.sim.sleep(1000);
+    assert.equal(revoked, undefined);
+    audit.release();
+    await flow.sim.sleep(10);
+    assert.equal(revoked, true);
+    assert.equal(audit.types().at(-1), 'token-revoked');
+    audit.fails = true;
+    await assert.rejects(flow.server!.revoke(tokens[1]!), { code: 'ERR_AS_AUDIT' });
+    audit.fails = false;
+    const answer = await client.post('introspect', encodeIntrospectionRequest({ token: tokens[1]! }));
+    assert.equal(decodeIntrospectionResponse(answer.payload).active, false);
+    await close(flow, client);
+  });
+
+  test('RFC 9770 10: a notification goes out when its entry is durable, and after that of the revocation', async () => {
+    const audit = new Sink();
+    const flow = new Flow({ audit });
+    await flow.start();
+    const client = flow.peer(clients[0]!.credentials, 1);
+    const { accessToken } = decodeTokenResponse((await client.token(request)).payload);
+    const told: Response[] = [];
+    client.observe('revoke/trl', (response) => told.push(response));
+    await flow.sim.sleep(1000);
+    assert.equal(told.length, 1);
+    audit.holds = true;
+    void flow.server!.revoke(accessToken);
+    await flow.sim.sleep(1000);
+    assert.equal(told.length, 1);
+    assert.deepEqual(audit.types().slice(-2), ['token-revoked', 'trl-queried']);
+    audit.release();
+    await flow.sim.sleep(1000);
+    assert.equal(told.length, 2);
+    await close(flow, client);
+  });
+
   test('where the entry cannot be written the request is refused with 5.03, and service resumes by itself', async () => {
     const audit = new Sink();
     const flow = new Flow({ audit });

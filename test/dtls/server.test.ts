@@ -327,3 +327,20 @@ test('a configuration that cannot be is refused, and says what is wrong', () => 
   assert.throws(() => new ClientParty(sim, { psk: { identity, key: new Uint8Array(0) } }), { code: 'ERR_DTLS_CONFIG' });
   assert.throws(() => new ClientParty(sim, { psk: { identity: new Uint8Array(65_536), key: psk } }, '10.0.0.9'), { code: 'ERR_DTLS_CONFIG' });
 });
+
+test('a server that drains takes part in no handshake that begins, answers none, and goes on with those that have begun', async () => {
+  const [hello] = await hellos(new Simulator());
+  const sim = new Simulator();
+  const { server, client } = parties(sim, suite);
+  client.connection.start();
+  // Its ClientHello with the cookie has arrived.
+  await sim.run(() => server.server.stats().handshakes === 1, 5000);
+  server.server.drain();
+  await sim.run(() => client.connection.isConnected, 5000);
+  assert.equal(client.connection.isConnected, true);
+  const before = sim.wire.length;
+  for (const source of ['10.9.9.9:5684', from]) sim.inject(hello!, source, to);
+  await sim.run(undefined, 5000);
+  assert.deepEqual(answersTo(sim, before), []);
+  assert.equal(server.server.stats().connections, 1);
+});

@@ -41,6 +41,13 @@ if (what === 'increment') {
   process.stdout.write(`${JSON.stringify(firsts)}\n`);
   process.stdin.destroy();
   await store.close();
+} else if (what === 'read') {
+  // Until the last key is there, which is named by the last word.
+  while ((await store.get(count)) === undefined) await new Promise((again) => setTimeout(again, 5));
+  let found = 0;
+  for await (const [key] of store.scan('k/')) found += (await store.get(key)) === undefined ? 0 : 1;
+  process.stdout.write(`${found}\n`);
+  await store.close();
 } else if (what === 'put-until-killed') {
   for (let i = 0; ; i++) {
     const [key, pair, value] = [`k/${i}`, `pair/${i}`, utf8(`value ${i}`)];

@@ -45,6 +45,32 @@ describe('lmdbStore: faults', () => {
     await store.close();
   });
 
+  /**
+   * The map of a store begins small and grows by itself, for readers that have it open too: LMDB's MDB_MAP_FULL comes to nobody before the disk is full, which is
+   * the case above.
+   */
+  it('fault: the map is too small', async () => {
+    const folder = join(base, 'small-map');
+    const store = lmdbStore(folder);
+    await store.put('first', utf8('1'));
+    const reader = spawn(process.execPath, [program, folder, 'read', 'k/last'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = linesOf(reader);
+    assert.equal(await next(lines), 'opening');
+    const scan = store.scan('')[Symbol.asyncIterator]();
+    await scan.next();
+    const before = statSync(join(folder, 'data.mdb')).size;
+    for (let i = 0; i < 20; i++) {
+      const changes = Array.from({ length: 32 }, (_, at) => ({ key: `k/${i}/${at}`, value: new Uint8Array(60_000).fill(i) }));
+      assert.equal(await store.batch(changes), true);
+    }
+    await store.put('k/last', utf8('1'));
+    await scan.return!();
+    assert.ok(statSync(join(folder, 'data.mdb')).size > before + 32_000_000);
+    assert.equal(await next(lines), '641');
+    for (let i = 0; i < 20; i++) for (let at = 0; at < 32; at++) assert.equal((await store.get(`k/${i}/${at}`))![0], i);
+    await store.close();
+  });
+
   /** A file that was cut off is refused with ERR_STORE_OPEN before it is mapped, where it would end the process; put back, the store is whole. */
   it('fault: the file is truncated', async () => {
     const folder = join(base, 'truncated');

@@ -119,8 +119,7 @@ const tasks: Readonly<Record<AdminObject, Partial<Readonly<Record<AdminAct, Task
     remove: async (administration, { id }, actor) => {
       const view = await administration.showClient(needed('id', id));
       checkRights(actor, view['admin'] as readonly string[]);
-      await administration.removeClient(id!);
-      return made;
+      return { tokens: await administration.removeClient(id!) };
     },
   },
   rs: {
@@ -130,10 +129,7 @@ const tasks: Readonly<Record<AdminObject, Partial<Readonly<Record<AdminAct, Task
     },
     list: (administration, page) => administration.listResourceServers(page),
     show: (administration, { id }) => administration.showResourceServer(needed('id', id)),
-    remove: async (administration, { id }) => {
-      await administration.removeResourceServer(needed('id', id));
-      return made;
-    },
+    remove: async (administration, { id }) => ({ tokens: await administration.removeResourceServer(needed('id', id)) }),
   },
   key: {
     add: async (administration, { of, value }) => {

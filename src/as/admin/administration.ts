@@ -39,7 +39,7 @@ import {
 } from '../registry/registration-store.ts';
 import type { Registry } from '../registry/registry.ts';
 import { tryTokenKeys } from '../token/access-token.ts';
-import { decodeRecord, tokenKey } from '../token/token-records.ts';
+import { decodeRecord, type TokenRecord, tokenKey } from '../token/token-records.ts';
 import { type Listing, listEntries, type Page } from './admin-list.ts';
 import { clientView, codeView, policyView, resourceServerView, tokenKeyName, tokenKeyView, tokenView, type View } from './admin-views.ts';
 
@@ -98,14 +98,19 @@ export class Administration {
   }
 
   /**
-   * End a client, its policies and its associations. Tokens that it has stay what they are: they are revoked one by one.
+   * End a client, its policies and its associations, and revoke its tokens. Where this fails half-way it can be done again. A token that is being issued in the same
+   * moment may be missed.
    *
+   * @returns how many tokens were revoked
    * @throws {AuthorizationServerError} `ERR_AS_UNKNOWN`, `ERR_AS_FIXED`
    */
-  async removeClient(id: string): Promise<void> {
+  async removeClient(id: string): Promise<number> {
     const { registry, store } = this.#options;
     const what = `client "${id}"`;
+    const isMeant = ({ client }: TokenRecord): boolean => client === id;
     if (registry.fixed(`client:${id}`) !== undefined) throw isFixed(what);
+    if ((await registry.stored.client(id)) === undefined) throw unknown(what);
+    const revoked = await this.#revokeAll(isMeant);
     for (;;) {
       const found = await registry.stored.client(id);
       if (found === undefined) throw unknown(what);
@@ -114,7 +119,7 @@ export class Administration {
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...peers]))) continue;
       for await (const [policy] of store.scan(`${storeKey(prefixes.policy, id)}/`)) await store.delete(policy);
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return;
+      return revoked + (await this.#revokeAll(isMeant));
     }
   }
 
@@ -163,20 +168,24 @@ export class Administration {
   }
 
   /**
-   * End a resource server. Grants for its audiences are of no use from then on; clients that have them are not changed.
+   * End a resource server, and revoke the tokens for it. Grants for its audiences are of no use from then on; clients that have them are not changed.
    *
+   * @returns how many tokens were revoked, as `removeClient`
    * @throws {AuthorizationServerError} `ERR_AS_UNKNOWN`, `ERR_AS_FIXED`
    */
-  async removeResourceServer(id: string): Promise<void> {
+  async removeResourceServer(id: string): Promise<number> {
     const { store } = this.#options;
     const what = `resource server "${id}"`;
+    const isMeant = ({ resourceServer }: TokenRecord): boolean => resourceServer === id;
+    await this.#changeable(id);
+    const revoked = await this.#revokeAll(isMeant);
     for (;;) {
       const found = await this.#changeable(id);
       const key = newStoreKey(what, prefixes.rs, id);
       const others = [...this.#audienceChanges(what, found.peer), ...this.#peerChanges(what, found.peer, found.peer.channel)].map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...others]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return;
+      return revoked + (await this.#revokeAll(isMeant));
     }
   }
 
@@ -292,6 +301,19 @@ export class Administration {
   async revokeToken(hash: string): Promise<void> {
     await this.showToken(hash);
     if (!(await this.#options.revoke(hash))) throw unknown('token');
+  }
+
+  /** Revoke the living tokens that are meant; the result is how many they were. */
+  async #revokeAll(isMeant: (record: TokenRecord) => boolean): Promise<number> {
+    const { store, env, revoke } = this.#options;
+    const now = env.epoch();
+    const hashes: string[] = [];
+    for await (const [key, value] of store.scan(tokenKey(''))) {
+      const record = decodeRecord(value);
+      if (record !== undefined && record.revoked !== true && record.expiresAt > now && isMeant(record)) hashes.push(key.slice(tokenKey('').length));
+    }
+    for (const hash of hashes) await revoke(hash);
+    return hashes.length;
   }
 
   /** The issued tokens, of one client or of all. */

@@ -89,7 +89,14 @@ async function atStore<T>(flags: AdminFlags, work: (administrator: Administrator
     const { clients = [], resourceServers = [], issuer } = config ?? {};
     const registry = new Registry({ clients, resourceServers, store, profiles, issuer });
     const revocations = new Revocations({ store, env: systemEnv });
-    const revoke = async (hash: string): Promise<boolean> => (await revocations.revoke(hash)) !== undefined;
+    const revoke = async (hash: string): Promise<boolean> => {
+      const revoked = await revocations.revoke(hash);
+      if (revoked === undefined) return false;
+      const { client, resourceServer } = revoked.record;
+      const fact = { type: 'token-revoked', token: hash, client, resourceServer };
+      if (!revoked.again) await audit?.append(fact);
+      return true;
+    };
     const administration = new Administration({ store, registry, env: systemEnv, revoke });
     const actor = { name: 'operator', admin: new Set(adminObjects) };
     const place = config?.listen.find(({ scheme }) => scheme === 'coap');

@@ -47,14 +47,14 @@ export async function showCommand(command: Omit<AdminCommand, 'act'>, flags: Adm
 
 /** Add or remove, and say so. */
 export async function changeCommand(command: AdminCommand, name: string, flags: AdminFlags): Promise<void> {
-  await asAdministrator(flags, (administrator) => administrator.perform(command));
-  done(command, name, flags);
+  const { tokens } = (await asAdministrator(flags, (administrator) => administrator.perform(command))) as View;
+  done(command, name, flags, typeof tokens === 'number' ? { tokens } : {});
 }
 
-function done({ act, object }: AdminCommand, name: string, flags: AdminFlags, more: Readonly<Record<string, string>> = {}): void {
+function done({ act, object }: AdminCommand, name: string, flags: AdminFlags, more: Readonly<Record<string, string | number>> = {}): void {
   const word = object === 'token' ? 'revoked' : act === 'add' ? 'added' : 'removed';
   if (flags.json) console.log(JSON.stringify({ act, object, id: name, ...more }));
-  else console.log(`${out('green', word)} ${object} ${name}`);
+  else console.log(`${out('green', word)} ${object} ${name}${more['tokens'] === undefined ? '' : `, and revoked its tokens: ${more['tokens']}`}`);
 }
 
 export interface AddClientFlags extends AdminFlags {

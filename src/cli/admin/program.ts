@@ -59,9 +59,12 @@ function addClients(client: Command): void {
   act(client, 'show <id>', 'show a client', 'ace-coap admin client show client1 --config lab/admin.yaml').action(async (id: string, flags: AdminFlags) =>
     (await run()).showCommand({ object: 'client', id }, flags),
   );
-  act(client, 'remove <id>', 'end a client, its policies and its associations', 'ace-coap admin client remove pump7 --config lab/admin.yaml').action(
-    async (id: string, flags: AdminFlags) => (await run()).changeCommand({ act: 'remove', object: 'client', id }, id, flags),
-  );
+  act(
+    client,
+    'remove <id>',
+    'end a client, its policies and its associations, and revoke its tokens',
+    'ace-coap admin client remove pump7 --config lab/admin.yaml',
+  ).action(async (id: string, flags: AdminFlags) => (await run()).changeCommand({ act: 'remove', object: 'client', id }, id, flags));
 }
 
 function addResourceServers(rs: Command): void {
@@ -74,9 +77,12 @@ function addResourceServers(rs: Command): void {
   act(rs, 'show <id>', 'show a resource server', 'ace-coap admin rs show rs1 --config lab/admin.yaml').action(async (id: string, flags: AdminFlags) =>
     (await run()).showCommand({ object: 'rs', id }, flags),
   );
-  act(rs, 'remove <id>', 'end a resource server; grants for it are of no use from then on', 'ace-coap admin rs remove rs2 --config lab/admin.yaml').action(
-    async (id: string, flags: AdminFlags) => (await run()).changeCommand({ act: 'remove', object: 'rs', id }, id, flags),
-  );
+  act(
+    rs,
+    'remove <id>',
+    'end a resource server and revoke the tokens for it; grants for it are of no use from then on',
+    'ace-coap admin rs remove rs2 --config lab/admin.yaml',
+  ).action(async (id: string, flags: AdminFlags) => (await run()).changeCommand({ act: 'remove', object: 'rs', id }, id, flags));
 }
 
 function addKeys(key: Command): void {

@@ -402,6 +402,11 @@ export class Endpoint {
     };
   }
 
+  /** Let no new peers in that would need a session; those that have one go on. */
+  drain(): void {
+    for (const transport of this.#transports) transport.drain?.();
+  }
+
   /**
    * Fail what is under way with `ERR_COAP_CLOSED`, and close the transports. Over datagrams what is being answered is given up. Connections are released: a peer
    * gets the answers that it waits for and closes, or is closed after `grace` (RFC 8323, Section 5.5).

@@ -12,6 +12,8 @@ export interface TransportBase {
    */
   resolve(host: string, port: number, scheme?: UriScheme): Promise<Peer>;
   readonly local: { readonly address: string; readonly port: number };
+  /** Begin no sessions any more that peers ask for. */
+  drain?(): void;
   close(): Promise<void>;
 }
 

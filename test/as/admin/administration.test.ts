@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeTokenResponse, encodeAif } from '../../../src/ace/index.ts';
+import { decodeTokenResponse, encodeAif, tokenHashText } from '../../../src/ace/index.ts';
 import { findCode } from '../../../src/as/grants/codes.ts';
 import {
   type Actor,
@@ -16,7 +16,7 @@ import {
 } from '../../../src/as/index.ts';
 import type { ClientRegistration, ResourceServerRegistration } from '../../../src/as/registry/registration.ts';
 import { storedCredential } from '../../../src/as/registry/registration-store.ts';
-import { toHex } from '../../../src/core/bytes.ts';
+import { toBase64Url, toHex } from '../../../src/core/bytes.ts';
 import { assertRefused, clients, encryptKey, keysOf, macKey, Workbench } from '../support.ts';
 
 const root: Actor = { name: 'root', admin: new Set(adminObjects) };
@@ -61,6 +61,25 @@ test('a client that is added gets tokens at once, and none once it is removed', 
   assertRefused(await office.ask(credential, { audience: 'rs1' }), '4.01');
   assert.deepEqual(await keysOf(office.store, 'as/client/'), []);
   assert.deepEqual(await keysOf(office.store, 'as/peer/'), []);
+  office.close();
+});
+
+test('removing a client or a resource server revokes the living tokens of it, and those alone', async () => {
+  const office = new Office();
+  const revocations = new Revocations({ store: office.store, env: office.clock });
+  const revoked = async (): Promise<string[]> => (await revocations.hashes('admin')).map(toBase64Url).sort();
+  await office.administration.addResourceServer({ ...rs9, tokenKeys: [encryptKey(8)] });
+  await office.administration.addClient(stored('c9', 9, { grants: [...clients[1]!.grants, { audience: 'rs9', scope: 'a' }] }));
+  const credential = await office.credentialOf('c9');
+  const hashOf = async (who: string, audience: string): Promise<string> => tokenHashText((await office.granted(who, { audience })).response.accessToken);
+  const own = [await hashOf(credential, 'rs1'), await hashOf(credential, 'rs9')];
+  await hashOf('client:c1', 'rs1');
+  assert.deepEqual(await office.do({ act: 'remove', object: 'rs', id: 'rs9' }), { tokens: 1 });
+  assert.deepEqual(await revoked(), [own[1]]);
+  assert.deepEqual(await office.do({ act: 'remove', object: 'client', id: 'c9' }), { tokens: 1 });
+  assert.deepEqual(await revoked(), [...own].sort());
+  await assert.rejects(office.do({ act: 'remove', object: 'client', id: 'c9' }), { code: 'ERR_AS_UNKNOWN' });
+  assert.equal((await revoked()).length, 2, 'the token of another client stays');
   office.close();
 });
 

@@ -9,7 +9,7 @@ import { openCwt } from '../../../src/core/cwt.ts';
 import { ResourceServer } from '../../../src/rs/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Simulator } from '../../support/simulator.ts';
-import { clientKey, DtlsParties, type Mode, partyAt, serverKey, tokenKey } from './parties.ts';
+import { clientKey, DtlsParties, figure9, type Mode, partyAt, serverKey, tokenKey } from './parties.ts';
 
 const modes: readonly Mode[] = ['psk', 'psk-identity', 'derived', 'rpk'];
 
@@ -171,4 +171,14 @@ test('RFC 9200 5.8.2: the profile is one that client and RS are registered with,
     assert.deepEqual([response.text(), response.protected, response.association?.kind, accepted, seen], ['21.5', true, kind, [name], [kind]]);
     for (const role of [client, rs, as]) await role.close();
   }
+});
+
+test('an RS that drains: sessions that there are get 5.03, and no other begins', async () => {
+  const parties = await new DtlsParties('psk').start();
+  assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+  void parties.rs.drain(60_000);
+  assert.equal(await parties.fetch('/temperature'), '5.03');
+  await assert.rejects(parties.knock({ psk: { identity: figure9, key: new Uint8Array(16) } }), { code: 'ERR_DTLS_TIMEOUT' });
+  assert.equal(parties.rsSessions.stats()['handshakes'], 0);
+  await parties.close();
 });

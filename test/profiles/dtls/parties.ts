@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type DtlsAtClientOptions, type DtlsProfileOptions, dtlsProfileWith } from '../../../profiles/dtls/index.ts';
-import { AuthorizationServer, type ClientRegistration, type ResourceServerRegistration } from '../../../src/as/index.ts';
+import { AuthorizationServer, type AuthorizationServerOptions, type ClientRegistration, type ResourceServerRegistration } from '../../../src/as/index.ts';
 import { AceClient, type AceRequestInit } from '../../../src/client/index.ts';
 import { fromHex, utf8 } from '../../../src/core/bytes.ts';
 import { type CoseKey, Curve, KeyType } from '../../../src/core/cose/index.ts';
@@ -71,6 +71,7 @@ export class DtlsParties {
   readonly tokenLifetime: number;
   readonly #follow: boolean;
   readonly #upload: 'psk' | 'rpk' | undefined;
+  readonly #as: Pick<AuthorizationServerOptions, 'grantTypes' | 'refreshTokens'>;
   /** `uploaded`, `refused` or `unreachable`, for each token that the AS has tried to upload. */
   readonly outcomes: string[] = [];
   #follower: AceClient | undefined;
@@ -79,8 +80,19 @@ export class DtlsParties {
   /** `follow`: the RS follows the revocation list of the AS. `upload`: the AS uploads tokens, over a channel of this kind. */
   constructor(
     mode: Mode,
-    { tokenLifetime = 100, follow = false, upload }: { readonly tokenLifetime?: number; readonly follow?: boolean; readonly upload?: 'psk' | 'rpk' } = {},
+    {
+      tokenLifetime = 100,
+      follow = false,
+      upload,
+      as = {},
+    }: {
+      readonly tokenLifetime?: number;
+      readonly follow?: boolean;
+      readonly upload?: 'psk' | 'rpk';
+      readonly as?: Pick<AuthorizationServerOptions, 'grantTypes' | 'refreshTokens'>;
+    } = {},
   ) {
+    this.#as = as;
     this.mode = mode;
     this.#upload = upload;
     this.#follow = follow;
@@ -98,7 +110,12 @@ export class DtlsParties {
     const env = this.simulator.env(`as ${++this.#runs}`);
     const sessions = dtlsOver(this.simulator.transport('10.0.0.1', 5684), { env, server: { psk: {} } });
     const grants = [{ audience: 'rs1', scope: 'r_temp w_led' }];
-    const client = (id: string): ClientRegistration => ({ id, credentials: { psk: channel(id) }, grants });
+    const client = (id: string): ClientRegistration => ({
+      id,
+      credentials: { psk: channel(id) },
+      grants,
+      ...(this.#as.grantTypes && { grantTypes: this.#as.grantTypes }),
+    });
     const audience = (id: string): ResourceServerRegistration => ({ id, audiences: [id], tokenKeys: [tokenKey], tokenLifetime: this.tokenLifetime });
     const keys = {
       ownKey: asKey,
@@ -120,6 +137,7 @@ export class DtlsParties {
         audience('rs2'),
       ],
       ...this.#experimental,
+      ...this.#as,
       env,
       emit: (event) => {
         if (event.type === 'token-issued') this.issued.push(event.token);
