@@ -1,9 +1,10 @@
 import { join } from 'node:path';
+import { toHex } from '../core/bytes.ts';
 import { type LabFile, type LabOptions, secret, writeFiles } from './lab.ts';
 
 /** Scopes of what the SEAL server of the lab offers. */
 const operations = (kind: string): string => ['create', 'read', 'update', 'delete', 'discover', 'subscribe'].map((name) => `${kind}:${name}`).join(' ');
-const scopes = `notes:read notes:write ${operations('spatial-anchor')} ${operations('spatial-map')} user-profile:read user-profile:write`;
+const scopes = `notes:read notes:write km ${operations('spatial-anchor')} ${operations('spatial-map')} user-profile:read user-profile:write`;
 
 /**
  * Makes a SEAL deployment: a SIM-S (`as.yaml`), a SEAL server (`rs.yaml`), a SIM-C (`client.yaml`) and fresh keys in `keys/`, for one user on one machine.
@@ -15,9 +16,10 @@ const scopes = `notes:read notes:write ${operations('spatial-anchor')} ${operati
 export async function writeSealLab(folder: string, { random, asPort = 5783, rsPort = 5683 }: Omit<LabOptions, 'profile'>): Promise<readonly string[]> {
   const texts: readonly LabFile[] = [
     ...['ue1-sims.key', 'seal1-sims.key', 'sims-seal1-token.key'].map((name): LabFile => [join('keys', name), secret(random)]),
+    [join('keys', 'seal1-records.key'), `${toHex(random(32))}\n`],
     ['as.yaml', simS(asPort)],
     ['rs.yaml', sealServer(asPort, rsPort)],
-    ['client.yaml', simC(asPort)],
+    ['client.yaml', simC(asPort, rsPort)],
   ];
   return writeFiles(folder, texts);
 }
@@ -69,6 +71,9 @@ seal:
   mode: strict
   services:
     spatial: {} # spatial anchors and maps (TS 23.437)
+    key_management: # keys of VAL services (TS 33.434, 5.3); "ace-coap seal km put" keeps records, which this key seals in the store
+      skms_uri: coap://127.0.0.1:${port}/km # what requests have to name
+      record_key_file: keys/seal1-records.key
     configuration: {} # user profiles and UE configurations (TS 24.546)
 
 issuers:
@@ -88,7 +93,7 @@ resources:
 leeway: 0 # seconds by which the clock of the SIM-S may be off; 30 at most
 `;
 
-const simC = (asPort: number): string => `# SIM-C: "ace-coap get ... --config" with this folder or file.
+const simC = (asPort: number, rsPort: number): string => `# SIM-C: "ace-coap get ... --config" with this folder or file.
 
 profile: seal
 store: ./state/client # tokens, security contexts, sequence numbers; keep it as long as the keys, or OSCORE uses a nonce twice
@@ -96,6 +101,7 @@ store: ./state/client # tokens, security contexts, sequence numbers; keep it as 
 seal:
   mode: strict
   scope: notes:read # to ask for where neither the command line nor the SEAL server says; through a proxy it never says
+  skms_uri: coap://127.0.0.1:${rsPort}/km # for "ace-coap km get"
 
 # The SIM-S of the own VAL system.
 authorization_servers:

@@ -114,7 +114,8 @@ function readResponse(response: AceResponse, request: KmRequest, window: number,
 /** TS 33.434, Table 5.3.3-1: what the request names, the response repeats; and keys come from the SKM-S that was asked. Another one says who it is with an error. */
 function checkEcho(message: KmResponse, request: KmRequest): void {
   for (const name of ['sKmsUri', 'serviceId', ...identityKinds] as const) {
-    if (message[name] === request[name] || (name === 'sKmsUri' && message.errorCode !== undefined)) continue;
+    if (message[name] === request[name]) continue;
+    if (name === 'sKmsUri' && message.errorCode !== undefined) continue;
     const said = message[name] === undefined ? 'none' : 'another';
     throw unfit(request[name] === undefined ? `no ${kmFields[name].name}` : `the ${kmFields[name].name} of the request`, said);
   }

@@ -14,7 +14,7 @@ export const kmScope = 'km';
 
 /** What the key management server tells its operator. No event holds key material. */
 export type KeyManagementEvent =
-  | { readonly type: 'key-material-given'; readonly service: string; readonly identity?: string; readonly userUri: string; readonly bytes: number }
+  | { readonly type: 'key-material-given'; readonly serviceId: string; readonly identity?: string; readonly userUri: string; readonly bytes: number }
   | {
       readonly type: 'key-request-refused';
       readonly reason: KmRefusalReason;
@@ -75,7 +75,7 @@ export class KeyManagementServer {
    * Answer a request.
    *
    * @param payload - the KM Request, borrowed until the answer is there
-   * @param callerOf - who asks; asked again when the key material is at hand, since a token may end in between
+   * @param callerOf - who asks; asked again when the key material is at hand, since a token may end or be replaced in between
    */
   async answer(payload: Uint8Array, callerOf: () => Caller | undefined): Promise<KmAnswer> {
     const caller = callerOf();
@@ -83,8 +83,9 @@ export class KeyManagementServer {
     if ('errorCode' in request) return this.#refuse(request, caller, readableIdentities(payload));
     const found = await this.#find(request);
     if (!(found instanceof Uint8Array)) return this.#refuse(found, caller, request);
-    const ended = checkToken(callerOf(), kmScope);
-    return ended === undefined ? this.#give(found, caller, request) : this.#refuse(ended, caller, request);
+    const now = callerOf();
+    const ended = checkToken(now, kmScope) ?? checkRights(recordNameOf(request), now);
+    return ended === undefined ? this.#give(found, now, request) : this.#refuse(ended, caller, request);
   }
 
   /** TS 33.434, Section 5.3.2: the token first, then what the request says, then whether it is for this token to ask. */
@@ -118,9 +119,9 @@ export class KeyManagementServer {
 
   #give(payload: Uint8Array, caller: Caller | undefined, request: KmRequest): KmAnswer {
     const response: KmResponse = { ...this.#response(caller, request), payload };
-    const { identity, serviceId: service } = recordNameOf(request);
+    const { identity, serviceId } = recordNameOf(request);
     const { userUri } = response;
-    this.#emit({ type: 'key-material-given', service, ...(identity === undefined ? {} : { identity: identity.id }), userUri, bytes: payload.length });
+    this.#emit({ type: 'key-material-given', serviceId, ...(identity === undefined ? {} : { identity: identity.id }), userUri, bytes: payload.length });
     return { code: Code.Content, response };
   }
 

@@ -56,14 +56,21 @@ test('KM over loss: a response that is old because it was sent again is asked fo
   assert.equal(asked, 4);
 });
 
-test('KM server: a token that ends while the record is looked up gets nothing', async () => {
+test('KM server: a token that ends, or loses its service, while the record is looked up gets nothing', async () => {
   const lab = new KmLab();
   const caller = { subject: 'anna', valServiceIds: ['v2x'], scope: 'km', expiresAt: 0 };
-  let asked = 0;
   const server = new KeyManagementServer({ sKmsUri, records: { get: async () => Uint8Array.of(1) }, env: lab.simulator.env() });
-
-  const { code, response } = await server.answer(encodeKmRequest(lab.kmRequest()), () => (asked++ === 0 ? caller : undefined));
-  assert.deepEqual([formatCode(code), response.errorCode, response.payload], ['4.01', 3, undefined]);
+  for (const [later, wantedCode, errorCode] of [
+    [caller, '2.05', undefined],
+    [undefined, '4.01', 3],
+    [{ ...caller, scope: 'note:read' }, '4.03', 4],
+    [{ ...caller, valServiceIds: ['other'] }, '4.03', 4],
+  ] as const) {
+    let asked = 0;
+    const { code, response } = await server.answer(encodeKmRequest(lab.kmRequest()), () => (asked++ === 0 ? caller : later));
+    assert.deepEqual([formatCode(code), response.errorCode], [wantedCode, errorCode]);
+    assert.equal(response.payload === undefined, errorCode !== undefined);
+  }
 });
 
 test('KM over CoAP: another Content-Format is 4.15, another method 4.05, another Accept 4.06', async () => {
