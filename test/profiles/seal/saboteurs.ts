@@ -19,7 +19,7 @@ export const saboteurs: readonly Saboteur[] = [
   },
   {
     row: 'R-005',
-    alsoFails: ['R-016', 'R-065', 'R-073', 'R-218'],
+    alsoFails: ['R-016', 'R-065', 'R-073', 'R-218', 'R-220'],
     file: 'src/core/cwt.js',
     replace: ['algorithm, ...(kid === undefined ? {} : { kid })', 'algorithm, kid: payload'],
   },
@@ -86,10 +86,7 @@ export const saboteurs: readonly Saboteur[] = [
   {
     row: 'R-075',
     file: 'profiles/seal/key-management/client.js',
-    replace: [
-      "if (message[name] === request[name] || (name === 'sKmsUri'",
-      "if (message[name] === request[name] || name !== 'serviceId' || (name === 'sKmsUri'",
-    ],
+    replace: ['if (message[name] === request[name])', "if (message[name] === request[name] || name !== 'serviceId')"],
   },
   { row: 'R-075', file: 'profiles/seal/key-management/key-management-server.js', replace: ['readableIdentities(payload))', '{})'] },
   {
@@ -106,6 +103,7 @@ export const saboteurs: readonly Saboteur[] = [
   },
   {
     row: 'R-203',
+    alsoFails: ['R-004'],
     file: 'src/coap/exchange/token.js',
     replace: ['const number = this.#next++;', 'const number = this.#next++ % 4; this.#random = { uint32: () => 7 };'],
   },
@@ -144,7 +142,7 @@ export const saboteurs: readonly Saboteur[] = [
   { row: 'R-504', alsoFails: ['R-505'], file: 'profiles/seal/akma/msgin5g-registration.js', replace: ['!associated.includes(ueServiceId)', 'false'] },
   {
     row: 'R-001',
-    alsoFails: ['R-070', 'R-076', 'R-201', 'R-206'],
+    alsoFails: ['R-004', 'R-070', 'R-076', 'R-201', 'R-206', 'R-217', 'R-221', 'R-604'],
     file: 'src/rs/guard.js',
     replace: [
       'if (association === undefined || binding === undefined) {',
@@ -159,7 +157,7 @@ export const saboteurs: readonly Saboteur[] = [
   },
   {
     row: 'R-041',
-    alsoFails: ['R-216'],
+    alsoFails: ['R-216', 'R-221'],
     file: 'src/rs/token-check.js',
     replace: ['!audiences.some((audience) => options.audiences.has(audience))', 'audiences.length === 0'],
   },
@@ -174,10 +172,10 @@ export const saboteurs: readonly Saboteur[] = [
     replace: ['code: Code.Created', 'code: Code.Changed'],
   },
   { row: 'R-216', file: 'src/rs/token-check.js', replace: ["time === 'not-yet'", 'false'] },
-  { row: 'R-217', file: 'src/rs/targets.js', replace: ["kind === 'any-scope' ?", "kind === 'any-scope' || method === 4 ?"] },
+  { row: 'R-217', alsoFails: ['R-604'], file: 'src/rs/targets.js', replace: ["kind === 'any-scope' ?", "kind === 'any-scope' || method === 4 ?"] },
   {
     row: 'R-222',
-    alsoFails: ['R-206'],
+    alsoFails: ['R-206', 'R-605'],
     file: 'src/core/cwt.js',
     replace: ['outer.tag === cwtTag ? outer.value : outer', 'outer.tag === cwtTag ? outer.value : undefined'],
   },
