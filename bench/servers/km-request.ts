@@ -16,19 +16,20 @@ const records = new SealedRecords(store, new Uint8Array(32).fill(0x52));
 for (let index = 0; index < clientCount; index++) await records.put({ serviceId: 'v2x', identity: { kind: 'deviceId', id: deviceOf(index) } }, keyMaterial);
 
 const bufferSize = 1 << 21;
-async function channel(): Promise<{ readonly transport: Transport; readonly profile: Profile }> {
-  if (process.argv[2] !== 'dtls') return { transport: await udp({ bufferSize }), profile: oscoreProfile };
+/** A SEAL server has the OSCORE profile in any case. */
+async function channel(): Promise<{ readonly transport: Transport; readonly profiles: readonly Profile[] }> {
+  if (process.argv[2] !== 'dtls') return { transport: await udp({ bufferSize }), profiles: [oscoreProfile] };
   const sessions = await dtls({ bufferSize, server: { suites: [suite], psk: {} } });
-  return { transport: sessions, profile: dtlsProfileWith({ sessions }) };
+  return { transport: sessions, profiles: [oscoreProfile, dtlsProfileWith({ sessions })] };
 }
 
-const { transport, profile } = await channel();
+const { transport, profiles } = await channel();
 const server = new SealServer({
   audience: skmsAudience,
   simS: { uri: simSUri, tokenKeys: [skmsTokenKey] },
   valSystem,
   store,
-  profiles: [profile],
+  profiles,
   // A load is made before it is sent.
   services: [keyManagement({ sKmsUri, records, window: 300 })],
 });

@@ -90,10 +90,20 @@ export class DocumentTable<T> {
     return this.#underWay.size;
   }
 
-  /** Take up what the store has. */
+  /**
+   * Take up what the store has.
+   *
+   * @throws {StoreError} `ERR_STORE_VALUE` for what is no document: nothing is served in place of it
+   */
   async start(): Promise<void> {
     const { store, folder } = this.#options;
-    for await (const [key, stored] of store.scan(folder)) this.#keep(key.slice(folder.length), stored);
+    for await (const [key, stored] of store.scan(folder)) {
+      try {
+        this.#keep(key.slice(folder.length), stored);
+      } catch (cause) {
+        throw new StoreError('ERR_STORE_VALUE', `expected a document under "${key}", got something else`, { cause });
+      }
+    }
   }
 
   get(id: string): Document<T> | undefined {

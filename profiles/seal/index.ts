@@ -61,6 +61,8 @@ export {
   uaStarTls13,
   ueAssociations,
 } from './akma/index.ts';
+export { type CollectionLimits, ConfigurationService, type ConfigurationServiceOptions } from './configuration/index.ts';
+export { SealError, type SealErrorOptions } from './error.ts';
 export type { Authenticated, ValAuthenticator } from './identities/authentication.ts';
 export { byRegistration } from './identities/authentication.ts';
 export type { ValIdentity, ValIdentityKind } from './identities/identity.ts';
@@ -110,12 +112,14 @@ export {
 } from './key-management/index.ts';
 export type { ModeDifference, SealMode } from './modes.ts';
 export { modeDifferences } from './modes.ts';
+export type { CallerRate } from './representation.ts';
 export type { Caller, SealServerOptions } from './seal-server.ts';
-export { longestLeeway, SealServer } from './seal-server.ts';
+export { hasScope, longestLeeway, SealServer } from './seal-server.ts';
 export type { SealService } from './service.ts';
 export type { SimCOptions } from './sim-c.ts';
 export { SimC } from './sim-c.ts';
 export type { ServiceAudiences, SimSOptions } from './sim-s.ts';
 export { SimS } from './sim-s.ts';
+export { type PageSize, type SpatialLimits, SpatialService, type SpatialServiceOptions } from './spatial/index.ts';
 export type { ValClaims } from './val-claims.ts';
 export { encodeValClaims, readValClaims, valClaims } from './val-claims.ts';

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
-import { ContentFormat, codeName, contentFormatName, formatCode, type Option, OptionNumber, uintOf } from '../coap/index.ts';
+import { ContentFormat, codeName, contentFormatName, findOption, formatCode, type Option, OptionNumber, relativeLocationOf, uintOf } from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
+import { ProtocolError } from '../core/errors.ts';
 import { annotatePayload, isCborFormat } from './annotate.ts';
 import { ExitCode, UsageError } from './exit.ts';
 import { err } from './terminal.ts';
@@ -45,9 +46,23 @@ function describe(answer: Answer): Record<string, unknown> {
     protected: answer.protected,
     ...(format === undefined ? {} : { content_format: format }),
     ...(observe === undefined ? {} : { observe }),
+    ...placeOf(answer),
     payload_bytes: answer.payload.length,
     ...(text === undefined ? { payload_hex: toHex(answer.payload) } : { payload: text }),
   };
+}
+
+/** Where what was created is, and which representation this is. */
+function placeOf({ options }: Answer): { readonly location?: string; readonly etag?: string } {
+  const etag = findOption(options, OptionNumber.ETag)?.value;
+  let location: string | undefined;
+  try {
+    location = relativeLocationOf(options);
+  } catch (error) {
+    // A server may say something that is no place.
+    if (!(error instanceof ProtocolError)) throw error;
+  }
+  return { ...(location === undefined ? {} : { location }), ...(etag === undefined ? {} : { etag: toHex(etag) }) };
 }
 
 /** Code, format, size and protection, for standard error; of an error the payload too. */
@@ -57,6 +72,7 @@ function sayFacts(answer: Answer): void {
   const facts = [
     ...(format === undefined ? [] : [contentFormatName(format)]),
     `${answer.payload.length} bytes`,
+    ...Object.entries(placeOf(answer)).map(([name, value]) => `${name} ${value}`),
     answer.protected ? `protected by ${(answer.association?.kind ?? 'oscore').toUpperCase()}` : 'not protected',
   ];
   console.error(`${err(ok ? 'green' : 'red', `${formatCode(answer.code)} ${codeName(answer.code)}`)}  ${err('dim', facts.join(', '))}`);

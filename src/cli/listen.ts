@@ -27,9 +27,9 @@ function serverTls({ cert, key, clientCa }: TlsConfig): TlsServerOptions {
 }
 
 /** Pre-shared keys always, and with a key of its own raw public keys: each side shows its own. */
-function serverDtls({ ownKey, suites }: DtlsConfig): DtlsServerConfig {
+function serverDtls({ ownKey, suites, pskHint }: DtlsConfig): DtlsServerConfig {
   return {
-    psk: {},
+    psk: pskHint === undefined ? {} : { hint: pskHint },
     ...(suites === undefined ? {} : { suites }),
     ...(ownKey === undefined ? {} : { rawPublicKey: { own: ownKey as CurveKeyPair, client: 'require' } }),
   };

@@ -81,7 +81,8 @@ function payloadOptions(command: Command): Command {
   return command
     .option('-d, --data <text>', 'payload, as text')
     .option('--payload-file <file>', 'payload from a file, or - for standard input')
-    .option('--content-format <format>', 'Content-Format of the payload: a number or a name')
+    .option('--cbor <text>', 'payload of CBOR, in diagnostic notation: {"a": [1, h\'00ff\']}')
+    .option('--content-format <format>', 'Content-Format of the payload: a number or a name; with --cbor 60 if absent')
     .option('--no-upgrade', 'when the token does not cover the request, do not ask the AS for more');
 }
 
@@ -91,7 +92,7 @@ const methods: readonly { name: string; does: string; example: string; payload: 
   {
     name: 'post',
     does: 'post to a resource',
-    example: 'ace-coap post coap://127.0.0.1:5683/log --payload-file entry.cbor --content-format 60 --config lab',
+    example: 'ace-coap post coap://127.0.0.1:5683/log --cbor \'{"text": "door open"}\' --config lab',
     payload: true,
   },
   { name: 'delete', does: 'delete a resource', example: 'ace-coap delete coap://127.0.0.1:5683/log/1 --config lab', payload: false },
@@ -249,6 +250,10 @@ export function program(version: string): Command {
     const command = requestOptions(ace.command(name).argument('<uri>', uriHelp).description(does)).addHelpText('after', examples(example));
     if (payload) payloadOptions(command);
     else command.option('--no-upgrade', 'when the token does not cover the request, do not ask the AS for more');
+    if (name !== 'get' && name !== 'fetch')
+      command
+        .option('--if-match <etag>', 'only if this is the representation: an ETag in hexadecimal; "" for any')
+        .option('--if-none-match', 'only if there is no representation');
     command.action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).requestCommand(name, uri, flags));
   }
   requestOptions(ace.command('observe').argument('<uri>', uriHelp).description('print a resource each time it changes (RFC 7641); Ctrl-C ends it'))

@@ -3,20 +3,26 @@ import {
   attributeOf,
   type CoapUri,
   Code,
+  ContentFormat,
   contentFormatOf,
   decodeLinkFormat,
   Endpoint,
+  emptyOption,
   type Link,
   Method,
   type Option,
   OptionNumber,
+  opaqueOption,
   parseUri,
   type Request,
   sortOptions,
   uintOption,
   uriOptions,
 } from '../coap/index.ts';
-import { emptyBytes, fromUtf8, utf8 } from '../core/bytes.ts';
+import { fromHex, fromUtf8, utf8 } from '../core/bytes.ts';
+import { encode } from '../core/cbor.ts';
+import { ProtocolError } from '../core/errors.ts';
+import { parseDiagnostic } from '../core/parse-diagnostic.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
@@ -33,6 +39,11 @@ export interface RequestFlags extends TlsFlags {
   readonly contentFormat?: string;
   readonly data?: string;
   readonly payloadFile?: string;
+  /** A payload of CBOR in diagnostic notation. */
+  readonly cbor?: string;
+  /** An ETag in hexadecimal; empty for any. */
+  readonly ifMatch?: string;
+  readonly ifNoneMatch?: boolean;
   readonly proxy?: string;
   readonly non?: boolean;
   readonly qBlock?: boolean;
@@ -54,6 +65,7 @@ export interface Wanted {
   readonly payload: Uint8Array;
   readonly contentFormat: number | undefined;
   readonly accept: number | undefined;
+  readonly ifMatch: Uint8Array | undefined;
   readonly flags: RequestFlags;
 }
 
@@ -65,10 +77,26 @@ function contentFormat(flag: string, text: string | undefined): number | undefin
   throw new UsageError(`${flag}: expected a number from 0 to 65535 or a name such as text/plain or application/cbor, got "${text}"`);
 }
 
-async function payloadOf(flags: RequestFlags): Promise<Uint8Array> {
-  if (flags.data !== undefined && flags.payloadFile !== undefined) throw new UsageError('expected either --data or --payload-file, got both');
-  if (flags.payloadFile !== undefined) return readInput(flags.payloadFile);
-  return flags.data === undefined ? emptyBytes : utf8(flags.data);
+async function payloadOf({ data, payloadFile, cbor }: RequestFlags): Promise<Uint8Array> {
+  if ([data, payloadFile, cbor].filter((given) => given !== undefined).length > 1)
+    throw new UsageError('expected one of --data, --payload-file and --cbor, got more');
+  if (payloadFile !== undefined) return readInput(payloadFile);
+  return cbor === undefined ? utf8(data ?? '') : cborOf(cbor);
+}
+
+function cborOf(text: string): Uint8Array {
+  try {
+    return encode(parseDiagnostic(text));
+  } catch (cause) {
+    if (cause instanceof ProtocolError) throw new UsageError(`--cbor: ${cause.message}`, { cause });
+    throw cause;
+  }
+}
+
+function etagOf(text: string | undefined): Uint8Array | undefined {
+  if (text === undefined) return undefined;
+  if (!/^([0-9a-fA-F]{2}){0,8}$/.test(text)) throw new UsageError(`--if-match: expected an ETag of at most 8 bytes in hexadecimal, got "${text}"`);
+  return fromHex(text);
 }
 
 /** The flag --proxy, checked, and what is reached with it. */
@@ -91,8 +119,9 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
     uri: parseUri(text),
     method,
     payload: await payloadOf(flags),
-    contentFormat: contentFormat('--content-format', flags.contentFormat),
+    contentFormat: contentFormat('--content-format', flags.contentFormat) ?? (flags.cbor === undefined ? undefined : ContentFormat.Cbor),
     accept: contentFormat('--accept', flags.accept),
+    ifMatch: etagOf(flags.ifMatch),
     flags,
   };
 }
@@ -130,16 +159,18 @@ export async function withEndpoint<T>(
 
 /** The request itself. */
 export async function requestOf(
-  { uri, method, payload, contentFormat, accept, flags }: Wanted,
+  { uri, method, payload, contentFormat, accept, ifMatch, flags }: Wanted,
   endpoint: Endpoint,
   protection: ClientProtection | undefined,
 ): Promise<Request> {
   const peer = await endpoint.resolve(uri.host, uri.port, flags.proxy === undefined ? { scheme: uri.scheme } : { proxy: flags.proxy });
-  const formats: readonly Option[] = [
+  const more: readonly Option[] = [
+    ...(ifMatch === undefined ? [] : [opaqueOption(OptionNumber.IfMatch, ifMatch)]),
+    ...(flags.ifNoneMatch ? [emptyOption(OptionNumber.IfNoneMatch)] : []),
     ...(contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)]),
     ...(accept === undefined ? [] : [uintOption(OptionNumber.Accept, accept)]),
   ];
-  const options = sortOptions([...uriOptions(uri, peer), ...formats]);
+  const options = sortOptions([...uriOptions(uri, peer), ...more]);
   return {
     code: Method[method],
     peer,
@@ -152,7 +183,7 @@ export async function requestOf(
 
 /** What AceClient.fetch and .observe take; what the flags leave open, the configuration says. */
 export function aceInit(
-  { method, payload, contentFormat, accept, flags }: Wanted,
+  { method, payload, contentFormat, accept, ifMatch, flags }: Wanted,
   defaults: { readonly timeout?: number; readonly confirmable: boolean },
 ): AceRequestInit {
   return {
@@ -161,6 +192,8 @@ export function aceInit(
     ...milliseconds(flags.timeout ?? defaults.timeout),
     ...(contentFormat === undefined ? {} : { contentFormat }),
     ...(accept === undefined ? {} : { accept }),
+    ...(ifMatch === undefined ? {} : { ifMatch }),
+    ...(flags.ifNoneMatch ? { ifNoneMatch: true } : {}),
     ...(flags.non || !defaults.confirmable ? { confirmable: false } : {}),
     ...(flags.scope === undefined ? {} : { scope: flags.scope }),
     ...(flags.audience === undefined ? {} : { audience: flags.audience }),

@@ -214,7 +214,8 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
           const following = followingOf(config, store);
           const revocation = following === undefined ? {} : { revocation: following.revocation };
           const options = { ...rest, ...revocation, parameters: config.transmission, store, profiles, emit };
-          const rs = seal === undefined ? new ResourceServer(options) : (await import('./seal/servers.ts')).sealServerOf(seal, options, emit);
+          const rs =
+            seal === undefined ? new ResourceServer(options) : await (await import('./seal/servers.ts')).sealServerOf(seal, options, { transports, emit });
           stop = addResources(rs, config.resources);
           const close = rs.close.bind(rs);
           rs.close = async () => {

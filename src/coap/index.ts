@@ -82,7 +82,7 @@ export {
 } from './message/option.ts';
 export { encodePayload } from './message/payload.ts';
 export type { CoapUri } from './message/uri.ts';
-export { composeUri, locationOf, locationOptions, parseUri, uriOptions } from './message/uri.ts';
+export { composeUri, locationOf, locationOptions, parseUri, relativeLocationOf, uriOptions } from './message/uri.ts';
 export type { UriScheme } from './message/uri-scheme.ts';
 export { defaultPorts, isSecure } from './message/uri-scheme.ts';
 export type { Incoming } from './messaging/deduplication.ts';

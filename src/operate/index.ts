@@ -58,6 +58,7 @@ export {
   type StoreOperation,
   serveMetrics,
 } from './metrics/index.ts';
+export { isoTime, type NextKey, type NextKeyOptions, writeNextKey } from './next-key.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
 export { writeSealLab } from './seal-lab.ts';
 export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';

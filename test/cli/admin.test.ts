@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { decode, type Tagged } from '../../src/core/cbor.ts';
+import { loadTokenKey } from '../../src/operate/index.ts';
+import { pause } from '../support/wait.ts';
 import { ace, aceExits, Lab } from './lab.ts';
 
 let lab: Lab;
@@ -66,6 +70,42 @@ describe('ace-coap admin', () => {
     assert.deepEqual(lines((await aceExits(0, ['admin', 'key', 'list', 'rs2', '--json', ...live()])).stdout), [
       { id: '02', use: 'encrypt0', alg: 'AES-CCM-16-64-128' },
     ]);
+  });
+
+  test('key rotate: the next key in one command, which takes over when the RS may have it, with tokens of both in flight', async () => {
+    const file = inLab('rs3.yaml');
+    const entry = 'use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/as-rs1-token.key, kid: "01"';
+    writeFileSync(file, `audiences: [rs3]\ntoken_keys: [{ ${entry} }]\nscopes: [x]\nprofiles: [coap_oscore]\ntoken_lifetime: 300\n`, { mode: 0o600 });
+    await aceExits(0, ['admin', 'rs', 'add', 'rs3', file, ...live()]);
+    await aceExits(0, ['admin', 'policy', 'add', 'client1', 'rs3', '--scope', 'x', ...live()]);
+    const kidOf = async (): Promise<string> => {
+      const { stdout } = await aceExits(0, ['token', '--audience', 'rs3', '--json', '--config', lab.folder]);
+      const cose = ((decode(fromHex(JSON.parse(stdout).access_token as string)) as Tagged).value as Tagged).value;
+      const [protectedHeaders] = cose as unknown as readonly [Uint8Array];
+      return toHex((decode(protectedHeaders) as Map<number, Uint8Array>).get(4)!);
+    };
+    const folder = inLab('rs3-next');
+    const [rotated] = lines((await aceExits(0, ['admin', 'key', 'rotate', 'rs3', '--new', folder, '--in', '600', '--json', ...live()])).stdout);
+    assert.deepEqual([rotated!['old'], Number(rotated!['until']) - Number(rotated!['from'])], ['01', 300]);
+    for (const name of ['token.key', 'as-entry.yaml', 'rs-entry.yaml']) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600);
+    assert.equal(await kidOf(), '01', 'its time is not yet');
+    const listed = lines((await aceExits(0, ['admin', 'key', 'list', 'rs3', '--json', ...live()])).stdout);
+    assert.deepEqual(
+      listed.map(({ id, from }) => [id, from]),
+      [
+        ['01', undefined],
+        [rotated!['id'], rotated!['from']],
+      ],
+    );
+    // The RS takes its entry as it is.
+    assert.equal(loadTokenKey(join(folder, 'rs-entry.yaml')).key.k?.length, 16);
+    assert.match((await aceExits(2, ['admin', 'key', 'rotate', 'rs3', '--new', folder, ...live()])).stderr, /expected a folder that is not there yet/);
+    const [soon] = lines((await aceExits(0, ['admin', 'key', 'rotate', 'rs3', '--new', inLab('soon'), '--in', '0.1', '--json', ...offline()])).stdout);
+    await pause(2_000);
+    assert.equal(await kidOf(), soon!['id']);
+    // A resource server of the configuration stays as the file has it, and no key is left lying about.
+    assert.match((await aceExits(1, ['admin', 'key', 'rotate', 'rs1', '--new', inLab('none'), ...live()])).stderr, /ERR_AS_FIXED/);
+    assert.equal(existsSync(inLab('none')), false);
   });
 
   test('who is no administrator is told so, and wrong use says what was expected', async () => {

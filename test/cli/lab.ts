@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemEnv } from '../../src/core/env.ts';
-import { writeLab } from '../../src/operate/index.ts';
+import { type LabProfile, writeLab } from '../../src/operate/index.ts';
 import { freePort } from '../support/ports.ts';
 
 /** The compiled command beside the compiled tests. */
@@ -165,9 +165,9 @@ export class Lab {
   }
 
   /** `edit` changes the files before the servers start. */
-  static async start(edit: (lab: Lab) => void | Promise<void> = () => {}): Promise<Lab> {
+  static async start(edit: (lab: Lab) => void | Promise<void> = () => {}, profile: LabProfile = 'oscore'): Promise<Lab> {
     const lab = new Lab(mkdtempSync(join(tmpdir(), 'ace-coap-test-')), await freePort(), await freePort());
-    await writeLab(lab.folder, { random: systemEnv.random, asPort: lab.asPort, rsPort: lab.rsPort });
+    await writeLab(lab.folder, { random: systemEnv.random, asPort: lab.asPort, rsPort: lab.rsPort, profile });
     try {
       await edit(lab);
       await Promise.all([lab.as.start(), lab.rs.start()]);

@@ -89,7 +89,7 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
       /--content-format: expected a number .* got "text\/plane"/,
     ],
     ['an unknown Accept', ['get', 'coap://127.0.0.1/', '--accept', '65536'], /--accept: expected a number from 0 to 65535/],
-    ['two payloads', ['put', 'coap://127.0.0.1/', '-d', 'x', '--payload-file', 'y'], /expected either --data or --payload-file, got both/],
+    ['two payloads', ['put', 'coap://127.0.0.1/', '-d', 'x', '--payload-file', 'y'], /expected one of --data, --payload-file and --cbor, got more/],
     ['a payload file that is not there', ['put', 'coap://127.0.0.1/', '--payload-file', 'no-such-file'], /no-such-file: cannot be read \(ENOENT\)/],
     ['a scope without a configuration', ['get', 'coap://127.0.0.1/', '--scope', 'x'], /expected --config with them, got none/],
     ['a path where discovery takes none', ['discover', 'coap://127.0.0.1/a'], /expected coap:\/\/host\[:port\]\[\?filter\], got the path "\/a"/],

@@ -17,7 +17,7 @@ export interface ApplicationKeysOptions {
 
 /** What an application function meets; for logs: it holds no key and names no subscriber. */
 export type AkmaEvent =
-  | { readonly type: 'key'; readonly state: 'fetched' | 'unknown'; readonly aKid: string }
+  | { readonly type: 'key-fetched' | 'key-unknown'; readonly aKid: string }
   | { readonly type: 'aanf-failed'; readonly reason: string; readonly detail: string };
 
 /**
@@ -70,7 +70,7 @@ export class ApplicationKeys {
     try {
       const key = await this.#options.aanf.retrieveApplicationKey(aKid, this.afId);
       const isGood = key !== undefined && this.#env.epoch() < key.expiresAt;
-      this.#options.emit?.({ type: 'key', state: isGood ? 'fetched' : 'unknown', aKid });
+      this.#options.emit?.({ type: isGood ? 'key-fetched' : 'key-unknown', aKid });
       if (!isGood) return undefined;
       this.#keep(aKid, key);
       return key;

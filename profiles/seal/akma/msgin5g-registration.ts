@@ -2,6 +2,7 @@ import type { ScopeTable } from '../../../src/ace/index.ts';
 import { type Answer, Code, problem, type Resource, type ResourceRequest } from '../../../src/coap/index.ts';
 import { type Env, systemEnv } from '../../../src/core/env.ts';
 import { ProtocolError } from '../../../src/core/errors.ts';
+import type { DtlsTransport } from '../../../src/transport/index.ts';
 import type { SealServer } from '../seal-server.ts';
 import type { SealService } from '../service.ts';
 import type { ApplicationKey } from './aanf.ts';
@@ -9,13 +10,15 @@ import type { ApplicationKeys } from './application-keys.ts';
 import { AkmaError } from './error.ts';
 import { ExpiringMap } from './expiring-map.ts';
 import { decodeRequest, encodeMessage, messageFormats, type RegistrationRequest, type RegistrationResponse } from './msgin5g-message.ts';
-import { aKidOf } from './psk.ts';
+import { aKidOf, akmaAuthenticator } from './psk.ts';
 import type { UeAssociations } from './ue-associations.ts';
 
 export interface Msgin5gRegistrationOptions {
   /** Of this server, for each security protocol that its clients may use. */
   readonly keys: readonly ApplicationKeys[];
   readonly associations: UeAssociations;
+  /** Let UEs in here by one of these keys. Absent: whoever opens the sessions asks `akmaAuthenticator`. */
+  readonly dtls?: { readonly sessions: Pick<DtlsTransport, 'authenticate'>; readonly keys: ApplicationKeys; readonly identityPrefix?: string };
   /** `/msgin5g` when absent. */
   readonly path?: string;
   /** Seconds that a registration lasts at most; 86,400. None lasts longer than the K_AF that it came with. */
@@ -28,8 +31,7 @@ export interface Msgin5gRegistrationOptions {
 
 /** What became of a request; for logs: it names no subscriber. */
 export interface Msgin5gEvent {
-  readonly type: 'msgin5g';
-  readonly outcome: 'registered' | 'deregistered' | 'refused';
+  readonly type: 'registered' | 'deregistered' | 'registration-refused';
   readonly aKid?: string;
   readonly ueServiceId?: string;
   /** Why it was refused; stable. */
@@ -114,6 +116,9 @@ export class Msgin5gRegistration implements SealService {
   mount(server: Pick<SealServer, 'resource'>): void {
     const resource: Resource = { post: (request) => this.#post(request), accepts: messageFormats, attributes: { rt: 'msgin5g' } };
     server.resource(this.#path, resource);
+    const { dtls } = this.#options;
+    // Once the profiles of the server have their own, which take the identities of AKMA for broken ones of theirs.
+    dtls?.sessions.authenticate(akmaAuthenticator(dtls.keys, dtls.identityPrefix));
   }
 
   /** Who is registered under a UE service ID now. */
@@ -144,7 +149,7 @@ export class Msgin5gRegistration implements SealService {
       return { code: Code.Changed, payload: encodeMessage(answer, contentFormat), contentFormat };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      this.#emit({ outcome: 'refused', reason: error.reason }, aKid, message);
+      this.#emit({ type: 'registration-refused', reason: error.reason }, aKid, message);
       return {
         ...problem(error.responseCode, { title: 'MSGin5G registration', detail: error.message }),
         ...(error.maxAge === undefined ? {} : { maxAge: error.maxAge }),
@@ -184,7 +189,7 @@ export class Msgin5gRegistration implements SealService {
     const now = this.#env.epoch();
     const expiresAt = Math.min(now + lifetime, key.expiresAt);
     this.#registrations.set(ueServiceId, { ueServiceId, ueId, aKid, expiresAt, ...(clientProfile === undefined ? {} : { clientProfile }) }, expiresAt);
-    this.#emit({ outcome: 'registered' }, aKid, message);
+    this.#emit({ type: 'registered' }, aKid, message);
     return { messageType: 'REG', ueServiceId, expiresIn: Math.max(0, Math.floor(expiresAt - now)) };
   }
 
@@ -205,13 +210,13 @@ export class Msgin5gRegistration implements SealService {
       throw new Refusal('not-registered', Code.NotFound, 'the UE service ID is not registered by this UE');
     }
     this.#registrations.delete(ueServiceId);
-    this.#emit({ outcome: 'deregistered' }, aKid, message);
+    this.#emit({ type: 'deregistered' }, aKid, message);
     return { messageType: 'DEREG', ueServiceId };
   }
 
-  #emit(event: Pick<Msgin5gEvent, 'outcome' | 'reason'>, aKid: string | undefined, message: RegistrationRequest | undefined): void {
+  #emit(event: Pick<Msgin5gEvent, 'type' | 'reason'>, aKid: string | undefined, message: RegistrationRequest | undefined): void {
     const { ueServiceId } = message ?? {};
-    this.#options.emit?.({ type: 'msgin5g', ...event, ...(aKid === undefined ? {} : { aKid }), ...(ueServiceId === undefined ? {} : { ueServiceId }) });
+    this.#options.emit?.({ ...event, ...(aKid === undefined ? {} : { aKid }), ...(ueServiceId === undefined ? {} : { ueServiceId }) });
   }
 }
 

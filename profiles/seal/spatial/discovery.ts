@@ -80,7 +80,7 @@ export function readDiscovery(query: readonly string[], { usual, most }: PageSiz
     tags: values.get('tag')!,
     ...(bbox === undefined ? {} : { area: areaOf(bbox) }),
     ...(near === undefined ? {} : { near: nearOf(near) }),
-    limit: limit === undefined ? usual : numbersOf(limit, [[1, most]], `limit=1 to ${most}`)[0]!,
+    limit: limit === undefined ? Math.min(usual, most) : numbersOf(limit, [[1, most]], `limit=1 to ${most}`)[0]!,
     ...(after === undefined ? {} : { after }),
   };
 }

@@ -5,6 +5,7 @@ import type { TokenKey } from '../../core/cwt.ts';
 import type { FoundCode } from '../grants/codes.ts';
 import type { Channel, Client, GrantRegistration, RegisteredGrant, RegisteredResourceServer, Rules, Source } from '../registry/registration.ts';
 import { scopeOf } from '../registry/registration.ts';
+import type { TimedTokenKey } from '../token/token-keys.ts';
 import type { TokenRecord } from '../token/token-records.ts';
 
 /** Something as an administrator sees it: texts, numbers, lists and more of these by name, never a key, a secret or a token. */
@@ -51,8 +52,15 @@ export function tokenKeyName({ kid }: TokenKey, place: number): string {
   return kid === undefined ? `#${place}` : toHex(kid);
 }
 
-export function tokenKeyView(key: TokenKey, place: number): View {
-  return { id: tokenKeyName(key, place), use: key.use, alg: algorithmNames.get(key.algorithm) ?? key.algorithm };
+export function tokenKeyView(key: TimedTokenKey, place: number): View {
+  const { use, algorithm, from, until } = key;
+  return {
+    id: tokenKeyName(key, place),
+    use,
+    alg: algorithmNames.get(algorithm) ?? algorithm,
+    ...(from === undefined ? {} : { from }),
+    ...(until === undefined ? {} : { until }),
+  };
 }
 
 export function grantView({ audience, scope, defaultScope }: RegisteredGrant): View {

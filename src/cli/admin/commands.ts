@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap, type View } from '../../as/index.ts';
 import { toBase64Url } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
-import { loadClientRegistration, loadResourceServerRegistration, loadTokenKey, writeClientKit } from '../../operate/index.ts';
+import { isoTime, loadClientRegistration, loadResourceServerRegistration, loadTokenKey, writeClientKit, writeNextKey } from '../../operate/index.ts';
 import { configPath } from '../config-path.ts';
 import { UsageError } from '../exit.ts';
 import { out } from '../terminal.ts';
@@ -104,6 +104,52 @@ export async function addResourceServerCommand(id: string, file: string, flags: 
 export async function addKeyCommand(resourceServer: string, file: string, flags: AdminFlags): Promise<void> {
   const value = tokenKeyMap(loadTokenKey(configPath(file)));
   await changeCommand({ act: 'add', object: 'key', of: resourceServer, value }, resourceServer, flags);
+}
+
+export interface RotateKeyFlags extends AdminFlags {
+  readonly new: string;
+  readonly in?: number;
+  readonly use?: string;
+}
+
+/** Seconds until the next key takes over, for whoever does not say: time to give it to the resource server. */
+const usualNotice = 3600;
+
+/** `ace-coap admin key rotate`: the next key of the one in use, which takes over later. */
+export async function rotateKeyCommand(resourceServer: string, flags: RotateKeyFlags): Promise<void> {
+  const now = Math.floor(systemEnv.epoch());
+  const from = now + Math.ceil(flags.in ?? usualNotice);
+  const rotated = await asAdministrator(flags, async (administrator) => {
+    const server = (await administrator.perform({ act: 'show', object: 'rs', id: resourceServer })) as View;
+    const old = inUse(server['token_keys'] as readonly View[], flags.use, now);
+    const next = writeNextKey(flags.new, { random: systemEnv.random, use: old['use'] as 'encrypt0', alg: String(old['alg']), from });
+    try {
+      await administrator.perform({ act: 'add', object: 'key', of: resourceServer, value: tokenKeyMap(loadTokenKey(next.as)) });
+    } catch (error) {
+      next.remove();
+      throw error;
+    }
+    return { next, old: String(old['id']), ends: from + Number(server['token_lifetime']) };
+  });
+  const { next, old, ends } = rotated;
+  const [begins, over] = [from, ends].map(isoTime);
+  if (flags.json) console.log(JSON.stringify({ act: 'rotate', object: 'key', id: next.kid, of: resourceServer, from, old, until: ends, folder: flags.new }));
+  else {
+    console.log(`${out('green', 'added')} key ${next.kid}, which follows ${old} at ${begins}`);
+    console.log(`Before then give ${resourceServer} what is in ${relative(process.cwd(), next.rs)}, beside the key ${old}, which gets until: "${over}".`);
+    console.log(`After that: ace-coap admin key remove ${resourceServer} ${old}`);
+  }
+}
+
+/** The key that protects tokens now. */
+function inUse(keys: readonly View[], use: string | undefined, now: number): View {
+  const time = ({ from = Number.NEGATIVE_INFINITY }: View): number => Number(from);
+  const current = keys.filter((key) => time(key) <= now && now < Number(key['until'] ?? Number.POSITIVE_INFINITY) && (use ?? key['use']) === key['use']);
+  const uses = [...new Set(current.map((key) => String(key['use'])))];
+  if (uses.length > 1) throw new UsageError(`--use: expected one of ${uses.join(', ')}, since there are keys of each, got none`);
+  const [newest] = current.sort((a, b) => time(b) - time(a));
+  if (newest === undefined) throw new UsageError(`expected a resource server with a key${use === undefined ? '' : ` for ${use}`} whose time it is, got none`);
+  return newest;
 }
 
 export interface AddPolicyFlags extends AdminFlags {

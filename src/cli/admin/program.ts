@@ -1,7 +1,7 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { each, examples, seconds } from '../usage.ts';
 import type { AdminFlags } from './administrator.ts';
-import type { AddClientFlags, AddCodeFlags, AddPolicyFlags } from './commands.ts';
+import type { AddClientFlags, AddCodeFlags, AddPolicyFlags, RotateKeyFlags } from './commands.ts';
 
 const help = `
 Over CoAP: --config is that of a client whose registration says what it may administer ("admin: all" in as.yaml). On the store, also while the AS runs: --offline
@@ -92,6 +92,17 @@ function addKeys(key: Command): void {
     'give a resource server another key, behind those that it has',
     'ace-coap admin key add rs2 next.yaml --config lab/admin.yaml',
   ).action(async (rs: string, file: string, flags: AdminFlags) => (await run()).addKeyCommand(rs, file, flags));
+  act(
+    key,
+    'rotate <rs>',
+    'make the key that follows the one in use, and let it take over later',
+    'ace-coap admin key rotate rs2 --new rs2-next --config lab/admin.yaml',
+    'ace-coap admin key rotate rs2 --new rs2-next --in 86400 --offline --config lab',
+  )
+    .requiredOption('--new <folder>', 'where the key and the entry for the resource server are written; nothing may be there')
+    .option('--in <seconds>', 'when it takes over, so that the resource server can be given it first; 3600', seconds)
+    .addOption(new Option('--use <use>', 'which key, where there are several kinds').choices(['encrypt0', 'mac0', 'sign1']))
+    .action(async (rs: string, flags: RotateKeyFlags) => (await run()).rotateKeyCommand(rs, flags));
   act(key, 'list <rs>', 'list the keys of a resource server, the one in use first', 'ace-coap admin key list rs1 --config lab/admin.yaml').action(
     async (of: string, flags: AdminFlags) => (await run()).listCommand({ object: 'key', of }, flags),
   );

@@ -17,6 +17,10 @@ export function addSeal(ace: Command): void {
         'ace-coap seal provision list --config lab',
         'ace-coap seal km list --config lab',
         'ace-coap seal akma aanf --subscribers subscribers.jsonl',
+        `ace-coap post coap://127.0.0.1/su-san/v1/anchors --cbor '{"valServiceId": "v2x", "location": {"lat": 48.86, "lon": 2.34}}' --config lab`,
+        "ace-coap get 'coap://127.0.0.1/su-san/v1/anchors?near=48.86,2.34,500&tag=statue' --config lab",
+        "ace-coap observe 'coap://127.0.0.1/su-san/v1/anchors?bbox=48,2,49,3' --scope spatial-anchor:subscribe --config lab",
+        'ace-coap get coap://127.0.0.1/su-up/v1/val-services/v2x/user-profiles?val-tgt-ue=anna --config lab',
       ),
     );
   seal

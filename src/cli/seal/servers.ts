@@ -2,6 +2,7 @@ import { ConfigurationService } from '../../../profiles/seal/configuration/index
 import { keyManagement, recordsFile, SealedRecords, SealServer, type SealService, SimS } from '../../../profiles/seal/index.ts';
 import { SpatialService } from '../../../profiles/seal/spatial/index.ts';
 import type { AuthorizationServer, AuthorizationServerOptions } from '../../as/index.ts';
+import type { Transport } from '../../coap/index.ts';
 import type { KeyManagementConfig, SealAsConfig, SealRsConfig, ServiceEvent } from '../../operate/index.ts';
 import type { ResourceServerOptions } from '../../rs/index.ts';
 import type { Store } from '../../store/index.ts';
@@ -17,11 +18,22 @@ export function reprovision(server: AuthorizationServer, { identities }: SealAsC
 }
 
 /** The SEAL server of a configuration, with the services that it offers. */
-export function sealServerOf({ services, ...seal }: SealRsConfig, { issuers, ...options }: ResourceServerOptions, emit: Emit): SealServer {
-  return new SealServer({ ...options, ...seal, simS: issuers[0]!, services: servicesOf(services, options.store, emit) });
+export async function sealServerOf(
+  { services, ...seal }: SealRsConfig,
+  { issuers, ...options }: ResourceServerOptions,
+  { transports, emit }: SealParts,
+): Promise<SealServer> {
+  const offered = [...servicesOf(services, options.store, emit)];
+  if (services.msgin5g !== undefined) offered.push(await (await import('./akma/service.ts')).msgin5gService(services.msgin5g, transports, emit));
+  return new SealServer({ ...options, ...seal, simS: issuers[0]!, services: offered });
 }
 
 type Emit = (event: ServiceEvent) => void;
+
+interface SealParts {
+  readonly transports: readonly Transport[];
+  readonly emit: Emit;
+}
 
 function servicesOf({ configuration, spatial, keyManagement }: SealRsConfig['services'], store: Store, emit: Emit): readonly SealService[] {
   return [

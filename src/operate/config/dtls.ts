@@ -23,6 +23,8 @@ export interface DtlsConfig {
   readonly token?: 'upload' | 'psk-identity';
   /** The list of cipher suites; those of `default` when absent. */
   readonly suites?: 'seal-strict' | 'iot';
+  /** A server: what clients are told with which of their keys to come. */
+  readonly pskHint?: Uint8Array;
 }
 
 const nothing: CoseKey = { kty: 2 };

@@ -8,6 +8,7 @@ import { type ChannelConfig, ConfigReader, type RevocationConfig, type TokenKeyC
 import { type RawRs, rsSchema } from './rs-schema.ts';
 import type { ExperimentName } from './schema.ts';
 import { readSealRs, type SealRsConfig, sealSuites } from './seal.ts';
+import { akmaHint } from './seal-msgin5g.ts';
 import { readStore } from './store.ts';
 import type { TlsConfig } from './tls.ts';
 
@@ -101,7 +102,7 @@ export function loadRsConfig(path: string): RsConfig {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, ...sealSuites(raw), derivationKeys },
+    dtls: { ...dtls, ...sealSuites(raw), ...(seal.seal?.services.msgin5g && { pskHint: akmaHint }), derivationKeys },
     audience: raw.audience,
     store,
     issuers,

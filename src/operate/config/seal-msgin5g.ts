@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { fromHex } from '../../core/bytes.ts';
+import { fromHex, utf8 } from '../../core/bytes.ts';
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { coapUri, filePath, list, matching, name, optional, path, type Schema, seconds, section, table } from './schema.ts';
@@ -30,6 +30,9 @@ export interface Msgin5gConfig {
   /** That server, and the client.yaml of the SIM-C that asks it. */
   readonly configuration?: { readonly uri: string; readonly client: string };
 }
+
+/** psk_identity_hint of an AKMA application function (TS 24.109, K.3.2). */
+export const akmaHint: Uint8Array = utf8('3GPP-AKMA');
 
 /** Shared key TLS 1.2 with TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256, the one suite with a key that `seal-strict` has. */
 const defaultProtocol = '010001d001';

@@ -1,46 +1,46 @@
 import type { ConfigFile } from './file.ts';
-import { optional, type Schema, section, whole } from './schema.ts';
+import { optional, type Schema, section } from './schema.ts';
+import {
+  type ConfigurationServiceConfig,
+  configurationServiceSchema,
+  type RawConfigurationService,
+  type RawSpatialService,
+  readConfigurationService,
+  readSpatialService,
+  type SpatialServiceConfig,
+  spatialServiceSchema,
+} from './seal-documents.ts';
 import { type KeyManagementConfig, keyManagementSchema, type RawKeyManagement, readKeyManagement } from './seal-key-management.ts';
+import { type Msgin5gConfig, msgin5gSchema, type RawMsgin5g, readMsgin5g } from './seal-msgin5g.ts';
 
 /** The services of a SEAL server, each with a section of its own. */
 export interface RawSealServices {
-  readonly configuration?: RawSealDocuments;
-  readonly spatial?: RawSealDocuments;
+  readonly configuration?: RawConfigurationService;
+  readonly spatial?: RawSpatialService;
   readonly key_management?: RawKeyManagement;
-}
-
-export interface RawSealDocuments {
-  readonly max_age?: number;
+  readonly msgin5g?: RawMsgin5g;
 }
 
 export interface SealServicesConfig {
-  readonly configuration?: SealDocumentsConfig;
-  readonly spatial?: SealDocumentsConfig;
+  readonly configuration?: ConfigurationServiceConfig;
+  readonly spatial?: SpatialServiceConfig;
   readonly keyManagement?: KeyManagementConfig;
+  readonly msgin5g?: Msgin5gConfig;
 }
-
-export interface SealDocumentsConfig {
-  /** Seconds for which a representation is fresh. */
-  readonly maxAge?: number;
-}
-
-const documents: Schema<RawSealDocuments> = section('a service with documents: max_age', { max_age: optional(whole(0, 86_400, 'seconds')) });
 
 export const sealServicesSchema: Schema<RawSealServices> = section('services of a SEAL server', {
-  configuration: optional(documents),
-  spatial: optional(documents),
+  configuration: optional(configurationServiceSchema),
+  spatial: optional(spatialServiceSchema),
   key_management: optional(keyManagementSchema),
+  msgin5g: optional(msgin5gSchema),
 });
 
-function documentsOf({ max_age: maxAge }: RawSealDocuments): SealDocumentsConfig {
-  return maxAge === undefined ? {} : { maxAge };
-}
-
 export function readSealServices(file: ConfigFile, raw: RawSealServices = {}): SealServicesConfig {
-  const { configuration, spatial, key_management: keyManagement } = raw;
+  const { configuration, spatial, key_management: keyManagement, msgin5g } = raw;
   return {
-    ...(configuration !== undefined && { configuration: documentsOf(configuration) }),
-    ...(spatial !== undefined && { spatial: documentsOf(spatial) }),
+    ...(configuration !== undefined && { configuration: readConfigurationService(configuration) }),
+    ...(spatial !== undefined && { spatial: readSpatialService(file, spatial, ['seal', 'services', 'spatial']) }),
     ...(keyManagement !== undefined && { keyManagement: readKeyManagement(file, keyManagement, ['seal', 'services', 'key_management']) }),
+    ...(msgin5g !== undefined && { msgin5g: readMsgin5g(file, ['seal', 'services', 'msgin5g'], msgin5g) }),
   };
 }

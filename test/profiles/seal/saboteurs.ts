@@ -16,6 +16,7 @@ export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
   {
     row: 'R-003',
+    alsoFails: ['R-002'],
     file: 'src/client/errand.js',
     replace: ['env.random(8)), ...options], payload: emptyBytes', 'env.random(8)), ...options], payload: requestOf(errand).payload'],
   },
@@ -59,7 +60,7 @@ export const saboteurs: readonly Saboteur[] = [
   },
   {
     row: 'R-065',
-    alsoFails: ['R-016', 'R-073'],
+    alsoFails: ['R-073'],
     file: 'src/client/errand.js',
     replace: ['init: formatsOnly(init) }).options, payload: emptyBytes', 'init: formatsOnly(init) }).options, payload: requestOf(errand).payload'],
   },
@@ -88,7 +89,10 @@ export const saboteurs: readonly Saboteur[] = [
   {
     row: 'R-075',
     file: 'profiles/seal/key-management/client.js',
-    replace: ['if (message[name] === request[name])', "if (message[name] === request[name] || name !== 'serviceId')"],
+    replace: [
+      "if (message[name] === request[name] || (name === 'sKmsUri'",
+      "if (message[name] === request[name] || name !== 'serviceId' || (name === 'sKmsUri'",
+    ],
   },
   { row: 'R-075', file: 'profiles/seal/key-management/key-management-server.js', replace: ['readableIdentities(payload))', '{})'] },
   {
@@ -123,7 +127,7 @@ export const saboteurs: readonly Saboteur[] = [
   },
   {
     row: 'R-302',
-    alsoFails: ['R-301'],
+    alsoFails: ['R-001', 'R-012', 'R-212', 'R-301'],
     file: 'src/as/guard.js',
     replace: [
       'const { association } = request;',
@@ -141,6 +145,56 @@ export const saboteurs: readonly Saboteur[] = [
   },
   { row: 'R-501', file: 'profiles/seal/akma/kdf.js', replace: ['kAf: 0x82', 'kAf: 0x83'] },
   { row: 'R-504', alsoFails: ['R-505'], file: 'profiles/seal/akma/msgin5g-registration.js', replace: ['!associated.includes(ueServiceId)', 'false'] },
+  {
+    row: 'R-001',
+    alsoFails: ['R-070', 'R-076', 'R-201', 'R-206'],
+    file: 'src/rs/guard.js',
+    replace: [
+      'if (association === undefined || binding === undefined) {',
+      "if (association === undefined && tokens.size > 0 && request.payload.length === 0) this.#serve(request, reply, target, 'public'); else if (association === undefined || binding === undefined) {",
+    ],
+  },
+  { row: 'R-002', file: 'profiles/oscore/params.js', replace: ['masterSecret: material.ms', 'masterSecret: new Uint8Array(16)'] },
+  {
+    row: 'R-019',
+    file: 'src/dtls/cipher-suites.js',
+    replace: ["'TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256',\n    ],\n};", "'TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256', 'TLS_PSK_WITH_AES_128_CCM_8',\n    ],\n};"],
+  },
+  {
+    row: 'R-041',
+    alsoFails: ['R-216'],
+    file: 'src/rs/token-check.js',
+    replace: ['!audiences.some((audience) => options.audiences.has(audience))', 'audiences.length === 0'],
+  },
+  { row: 'R-206', file: 'src/core/cwt.js', replace: ['if (!encrypted && isSecret(claims.cnf))', 'if (false)'] },
+  { row: 'R-208', file: 'profiles/oscore/credentials.js', replace: ['masterSecret,\n        senderId', 'masterSecret: new Uint8Array(16),\n        senderId'] },
+  { row: 'R-212', file: 'profiles/dtls/credentials.js', replace: ['key: key.slice()', 'key: new Uint8Array(16)'] },
+  { row: 'R-213', alsoFails: ['R-225', 'R-231'], file: 'src/as/policy.js', replace: ['intersectScopes(scope, grant.scope)', '{ scope }'] },
+  {
+    row: 'R-215',
+    alsoFails: ['R-003', 'R-005', 'R-014', 'R-018', 'R-073', 'R-205', 'R-218', 'R-219', 'R-233', 'R-605'],
+    file: 'profiles/dtls/rs.js',
+    replace: ['code: Code.Created', 'code: Code.Changed'],
+  },
+  { row: 'R-216', file: 'src/rs/token-check.js', replace: ["time === 'not-yet'", 'false'] },
+  { row: 'R-217', file: 'src/rs/targets.js', replace: ["kind === 'any-scope' ?", "kind === 'any-scope' || method === 4 ?"] },
+  {
+    row: 'R-222',
+    alsoFails: ['R-206'],
+    file: 'src/core/cwt.js',
+    replace: ['outer.tag === cwtTag ? outer.value : outer', 'outer.tag === cwtTag ? outer.value : undefined'],
+  },
+  { row: 'R-225', file: 'src/as/token/token-endpoint.js', replace: ['...(sameScope(granted.scope, asked.scope) ? {} : { scope: granted.scope }),', ''] },
+  { row: 'R-229', file: 'src/rs/token-check.js', replace: ['options.nonces !== undefined &&', 'false &&'] },
+  { row: 'R-232', file: 'profiles/seal/sim-c.js', replace: ["aceProfile === undefined ? 'ace_profile' : undefined", 'undefined'] },
+  {
+    row: 'R-233',
+    alsoFails: ['R-003', 'R-214'],
+    file: 'profiles/oscore/as.js',
+    replace: ['confidential: false, changes, response: () => ({})', 'confidential: false, changes, response: () => ({ cnf: { kid } })'],
+  },
+  { row: 'R-221', file: 'profiles/seal/configuration/collection.js', replace: ['!caller.valServiceIds.includes(valServiceId)', 'false'] },
+  { row: 'R-604', file: 'profiles/seal/spatial/entity.js', replace: [': caller[kind] === id', ': caller[kind] !== undefined'] },
   {
     row: 'R-043',
     file: 'profiles/seal/identities/register.js',

@@ -2,15 +2,13 @@ import {
   AanfClient,
   type AkmaEvent,
   ApplicationKeys,
-  akmaAuthenticator,
   type Msgin5gEvent,
   Msgin5gRegistration,
   type UeAssociations,
   ueAssociations,
 } from '../../../../profiles/seal/akma/index.ts';
-import type { ProfileEvent } from '../../../ace/index.ts';
 import type { Transport } from '../../../coap/index.ts';
-import type { Msgin5gConfig, ServerEvent } from '../../../operate/index.ts';
+import type { Msgin5gConfig, ServiceEvent } from '../../../operate/index.ts';
 import type { DtlsTransport } from '../../../transport/index.ts';
 import { UsageError } from '../../exit.ts';
 import { openClient } from '../../session.ts';
@@ -27,14 +25,6 @@ async function associationsOf({ associations = {}, configuration }: Msgin5gConfi
   };
 }
 
-/** What happens as the log of a server has it. */
-function profileEventOf(event: AkmaEvent | Msgin5gEvent): ProfileEvent {
-  if (event.type === 'aanf-failed') return event;
-  if (event.type === 'key') return { type: `key-${event.state}`, detail: event.aKid };
-  const { outcome, reason, aKid = '', ueServiceId = '' } = event;
-  return { type: `msgin5g-${outcome}`, ...(reason !== undefined && { reason }), detail: `${ueServiceId} ${aKid}`.trim() };
-}
-
 /**
  * The service `msgin5g` of a SEAL server. UEs come in by the DTLS socket among the transports.
  *
@@ -43,17 +33,17 @@ function profileEventOf(event: AkmaEvent | Msgin5gEvent): ProfileEvent {
 export async function msgin5gService(
   config: Msgin5gConfig,
   transports: readonly Transport[],
-  emit: (event: ServerEvent) => void,
+  emit: (event: ServiceEvent) => void,
 ): Promise<Msgin5gRegistration> {
   const sessions = transports.find((transport): transport is DtlsTransport => transport.scheme === 'coaps');
   if (sessions === undefined)
     throw new UsageError('seal.services.msgin5g: expected coaps among the addresses to listen on, since K_AF protects DTLS, got none');
-  const tell = (event: AkmaEvent | Msgin5gEvent): void => emit({ type: 'profile', profile: 'akma', event: profileEventOf(event) });
+  const tell = (event: AkmaEvent | Msgin5gEvent): void => emit({ type: 'service', service: 'msgin5g', event });
   const { aanf, afId, identityPrefix, path, lifetime } = config;
   const keys = new ApplicationKeys({ aanf: new AanfClient({ apiRoot: aanf }), afId, emit: tell });
-  sessions.authenticate(akmaAuthenticator(keys, identityPrefix));
   return new Msgin5gRegistration({
     keys: [keys],
+    dtls: { sessions, keys, ...(identityPrefix !== undefined && { identityPrefix }) },
     associations: await associationsOf(config),
     emit: tell,
     ...(path !== undefined && { path }),

@@ -173,5 +173,5 @@ test('TS 33.535 6.2: a key whose time is over when it comes is none', async () =
   const events: unknown[] = [];
   const keys = new ApplicationKeys({ aanf: { retrieveApplicationKey: async () => expired }, afId, emit: (event) => events.push(event) });
   assert.equal(await keys.get(aKid), undefined);
-  assert.deepEqual(events, [{ type: 'key', state: 'unknown', aKid }]);
+  assert.deepEqual(events, [{ type: 'key-unknown', aKid }]);
 });

@@ -1,3 +1,4 @@
+import { dtlsProfileWith } from '../../../../profiles/dtls/index.ts';
 import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
 import {
   AanfClient,
@@ -42,7 +43,7 @@ import { symmetricKey } from '../../../../src/core/cwt.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { ContextTable, oscore, type SecurityContext } from '../../../../src/oscore/index.ts';
 import { memoryStore } from '../../../../src/store/index.ts';
-import { type CoapRequestInit, dtls, dtlsOver } from '../../../../src/transport/index.ts';
+import { type CoapRequestInit, type DtlsTransport, dtls, dtlsOver } from '../../../../src/transport/index.ts';
 import { Relay, type RelayedDatagram } from '../../../support/relay.ts';
 import { Simulator } from '../../../support/simulator.ts';
 
@@ -91,6 +92,7 @@ export class AkmaLab {
   /** What the configuration management server answers in the place of what it has. */
   configurationFails: number | undefined = undefined;
   readonly #server: SealServer;
+  readonly #sessions: DtlsTransport;
   readonly #parties: Endpoint[] = [];
 
   constructor({ aanf, retrieve, lifetime, limit }: AkmaLabOptions = {}) {
@@ -108,9 +110,14 @@ export class AkmaLab {
       env,
       emit: (event) => this.events.push(event),
     });
+    this.#sessions = dtlsOver(this.simulator.transport('10.0.0.2', 5684), {
+      env: this.simulator.env('server dtls'),
+      server: { psk: { hint: akmaHint }, suites: 'seal-strict' },
+    });
     const configurationClient = this.#endpoint('10.0.0.2', 40_000);
     this.msgin5g = new Msgin5gRegistration({
       keys: [this.keys],
+      dtls: { sessions: this.#sessions, keys: this.keys },
       associations: ueAssociations({ get: (at) => requestFrom(configurationClient, at), uri: `coap://10.0.0.3${configurations}` }),
       env,
       emit: (event) => this.events.push(event),
@@ -122,7 +129,7 @@ export class AkmaLab {
       simS: { uri: 'coap://10.0.0.1/token', tokenKeys: [symmetricKey('AES-CCM-16-64-128', new Uint8Array(16).fill(7))] },
       valSystem: 'val.example',
       store: memoryStore(),
-      profiles: [oscoreProfile],
+      profiles: [oscoreProfile, dtlsProfileWith({ sessions: this.#sessions })],
       services: [this.msgin5g],
       env,
     });
@@ -148,12 +155,7 @@ export class AkmaLab {
       },
     });
     this.#parties.push(new Endpoint({ transport: this.simulator.transport('10.0.0.3', 5683), env: this.simulator.env('cm'), handler: router.handler }));
-    const transport = dtlsOver(this.simulator.transport('10.0.0.2', 5684), {
-      env: this.simulator.env('server dtls'),
-      server: { psk: { hint: akmaHint }, suites: 'seal-strict' },
-      authenticator: akmaAuthenticator(this.keys),
-    });
-    await this.#server.listen([this.simulator.transport('10.0.0.2', 5683), transport]);
+    await this.#server.listen([this.simulator.transport('10.0.0.2', 5683), this.#sessions]);
     return this;
   }
 
@@ -200,7 +202,7 @@ export class AkmaLab {
 
   /** Why requests were refused, so far. */
   refusals(): (string | undefined)[] {
-    return this.events.flatMap((event) => (event.type === 'msgin5g' && event.outcome === 'refused' ? [event.reason] : []));
+    return this.events.flatMap((event) => (event.type === 'registration-refused' ? [event.reason] : []));
   }
 
   async close(): Promise<void> {
@@ -235,7 +237,7 @@ export async function inSocketLab(check: (lab: SocketLab) => Promise<void>): Pro
     aanf: new AanfClient({ apiRoot: anchorFunction.apiRoot }),
     afId,
     env,
-    emit: (event) => states.push(event.type === 'key' ? event.state : event.reason),
+    emit: (event) => states.push(event.type),
   });
   const associations = new Map<string, readonly string[]>();
   const msgin5g = new Msgin5gRegistration({ keys: [keys], associations: { serviceIdsOf: async (ueId) => associations.get(ueId) ?? [] }, env });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigurationService } from '../../../../profiles/seal/configuration/index.ts';
+import { ueAssociations } from '../../../../profiles/seal/index.ts';
+import { ContentFormat } from '../../../../src/coap/index.ts';
 import { assertProblem, cborBody, plainOf } from '../answers.ts';
 import { inLab, type LabClient, type LabOptions } from '../rows/lab.ts';
 
@@ -45,6 +47,12 @@ test('TS 24.546 C.3.1.2: UE configurations are found by any of the criteria; TS 
     for (const query of ['ue-type=12345678', 'ue-snr=7', 'ue-snr=000009', 'ue-snr=150', 'ue-uri=urn:ue:7', 'ue-vendor=acme&ue-snr=100'])
       assert.deepEqual(await found(`?${query}`), [1], query);
     for (const query of ['ue-type=1', 'ue-snr=99', 'ue-snr=x', 'ue-uri=urn:ue:8', 'ue-vendor=acme']) assert.deepEqual(await found(`?${query}`), [], query);
+    const associations = ueAssociations({
+      get: (uri) => lab.simC.fetch(uri, { scope, accept: ContentFormat.Cbor }),
+      uri: `${lab.serverUri}${configurations}`,
+    });
+    assert.deepEqual(await lab.finish(associations.serviceIdsOf('imsi-001010000000001')), ['ue1@msgin5g.example']);
+    assert.deepEqual(await lab.finish(associations.serviceIdsOf('imsi-001010000000002')), []);
     const own = await lab.fetch(`${configurations}?val-tgt-ue=imsi-001010000000001`, {}, lab.simCOf(1));
     assert.deepEqual(plainOf(own.cbor()), [{ ...association, ueConfigDocId: ids[0] }]);
     assertProblem(await lab.fetch(`${configurations}/${ids[1]}`, {}, lab.simCOf(1)), '4.03', 'ERR_SEAL_RIGHTS');

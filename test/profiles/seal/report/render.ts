@@ -22,10 +22,10 @@ export function asMarkdown(verdicts: readonly Verdict[]): string {
     const { document, clause, strength, classes, text } = rowOf(id);
     const lines = byClass.get(classes[0]!) ?? [];
     byClass.set(classes[0]!, lines);
-    lines.push(`| ${id} | ${document}, ${clause} | ${text} | ${strength} | ${status} | ${how} |`);
+    lines.push(`| ${id} | ${document}, ${clause} | ${text} | ${strength} | ${status === 'pass' ? status : `${status}: ${how}`} |`);
   }
   const tables = [...byClass].map(([name, lines]) =>
-    [`### ${name}`, '', '| row | clause | what | strength | status | how |', '|---|---|---|---|---|---|', ...lines].join('\n'),
+    [`### ${name}`, '', '| row | clause | what | strength | status |', '|---|---|---|---|---|', ...lines].join('\n'),
   );
   return [...tables, summary(verdicts)].join('\n\n');
 }

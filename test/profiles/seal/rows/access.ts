@@ -214,7 +214,12 @@ async function rights(): Promise<void> {
 export const rows: Rows = {
   'R-001': everyUserIsAuthenticated,
   'R-002': bothSidesAreAuthenticated,
-  'R-012': () => inLab({}, refusesPlainTokenRequest),
+  'R-012': () =>
+    inLab({}, async (lab) => {
+      // Nor is it taken for the one who asked before it.
+      await lab.finish(lab.simC.token({ audience, scope: 'note:read' }));
+      await refusesPlainTokenRequest(lab);
+    }),
   'R-041': () =>
     inLab({}, async (lab) => {
       assert.equal(await lab.upload(lab.token({ aud: 'seal2' })), '4.03');

@@ -57,16 +57,16 @@ async function dtlsWithApplicationKey(): Promise<void> {
     assert.ok(clear.some((datagram) => datagram.includes(toHex(akmaHint))));
     assert.ok(clear.some((datagram) => datagram.includes(toHex(utf8(`3GPP-AKMA;${anchor.aKid}`)))));
     await register(anchor.kAkma);
-    assert.deepEqual(lab.states, ['fetched']);
+    assert.deepEqual(lab.states, ['key-fetched']);
     await assert.rejects(register(new Uint8Array(32)), { name: 'DtlsError' });
     // An expired K_AF is fetched again, and one that the AAnF does not know any more lets nobody in.
     lab.ahead = 101;
     await register(anchor.kAkma);
-    assert.deepEqual(lab.states, ['fetched', 'fetched']);
+    assert.deepEqual(lab.states, ['key-fetched', 'key-fetched']);
     lab.ahead = 202;
     await lab.aanf.removeContext(anna.supi);
     await assert.rejects(register(anchor.kAkma), { name: 'DtlsError' });
-    assert.deepEqual(lab.states, ['fetched', 'fetched', 'unknown']);
+    assert.deepEqual(lab.states, ['key-fetched', 'key-fetched', 'key-unknown']);
     assert.equal(lab.keys.stats()['keys'], 0);
   });
 }

@@ -1,6 +1,7 @@
 import { rows as access } from './access.ts';
 import { rows as akma } from './akma.ts';
 import { rows as annexB } from './annex-b.ts';
+import { rows as cwt } from './cwt.ts';
 import { rows as deployment } from './deployment.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
@@ -8,8 +9,7 @@ import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
 import { rows as spatial } from './spatial.ts';
-import { rows as tokens } from './tokens.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [access, akma, annexB, deployment, keyManagement, oscore, protection, enhancements, spatial, tokens, transportSecurity];
+export const files: readonly Rows[] = [access, akma, annexB, cwt, deployment, keyManagement, oscore, protection, enhancements, spatial, transportSecurity];

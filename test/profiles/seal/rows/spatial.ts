@@ -243,7 +243,7 @@ async function perValService(): Promise<void> {
 async function boundedState(): Promise<void> {
   const limits = { documents: 4, perOwner: 3, document: 300, bytes: 1000 };
   const services = ({ stores, simulator }: Lab): SpatialService[] => [
-    new SpatialService({ store: stores.server, env: simulator.env('spatial'), limits: { anchors: limits }, rate: { burst: 30, rate: 1 } }),
+    new SpatialService({ store: stores.server, env: simulator.env('spatial'), limits: { anchors: limits }, rate: { burst: 12, rate: 1 } }),
   ];
   const scope = 'spatial-anchor:create spatial-anchor:read spatial-anchor:delete';
   const clients = [...clientsFor([scope]), ...clientsFor([scope], 'bert')];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
 import {
   AceErrorCode,
   decodeError,
@@ -8,12 +9,14 @@ import {
   type TokenRequest,
   type TokenResponse,
 } from '../../../../src/ace/index.ts';
+import { AuthorizationServer } from '../../../../src/as/index.ts';
 import { ContentFormat, formatCode, Method, OptionNumber, type Response, uintOf } from '../../../../src/coap/index.ts';
 import { fromHex, utf8 } from '../../../../src/core/bytes.ts';
 import { decode, encode, Tagged } from '../../../../src/core/cbor.ts';
 import { Curve, KeyType, mac0, sign1 } from '../../../../src/core/cose/index.ts';
 import { publicKeyFrom } from '../../../../src/core/crypto/index.ts';
 import { type ClaimsSet, encodeClaims, openCwt, protectCwt, symmetricKey, type TokenKey } from '../../../../src/core/cwt.ts';
+import { memoryStore } from '../../../../src/store/index.ts';
 import { fixture } from '../../../support/fixtures.ts';
 import { audience, inLab, type Lab, type LabOptions, type Rows, tokenKey } from './lab.ts';
 
@@ -174,6 +177,18 @@ async function responseShape(): Promise<void> {
     assert.ok(accessToken.length > 0 && Number.isInteger(expiresIn) && expiresIn! > 0);
     assert.equal(aceProfile, 2);
     assert.equal((decode(payload) as Map<number, unknown>).get(38), 2);
+    // An authorization server that leaves out what RFC 9200 lets it.
+    await lab.finish(lab.simS.close());
+    const other = new AuthorizationServer({
+      store: memoryStore(),
+      profiles: [oscoreProfile],
+      env: lab.simulator.env('no SIM-S'),
+      clients: [{ id: 'ue1', credentials: lab.channelOf(0, 'SIM-S'), grants: [{ audience, scope: 'note:read' }] }],
+      resourceServers: [{ id: audience, audiences: [audience], tokenKeys: [tokenKey] }],
+    });
+    await other.listen(lab.simulator.transport('10.0.0.1', 5683));
+    await assert.rejects(lab.finish(lab.simC.token({ audience, scope: 'note:read' })), { code: 'ERR_SEAL_GRANT' });
+    await other.close();
   });
 }
 
