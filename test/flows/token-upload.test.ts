@@ -192,7 +192,6 @@ describe('ace-workflow-and-params-08 3, at the token endpoint', () => {
       uploadWishParameters({ wanted: WantedToken.none, toRs: { ...toRs, contentFormat: ContentFormat.Cwt } }),
       { unknown: new Map([[49, 3]]) },
       {},
-      // An update of rights is the client's to upload.
     ];
     for (const wish of wishes) {
       const { accessToken, unknown } = await granted(parties, wish);

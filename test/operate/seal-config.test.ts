@@ -43,7 +43,10 @@ describe('profile: seal', () => {
     });
     assert.equal(as.issuer, 'sims.val.example');
     const rs = loadRsConfig(folder);
-    assert.deepEqual([rs.seal?.valSystem, rs.seal?.mode, Object.keys(rs.seal?.services ?? {})], ['val.example', 'strict', ['configuration', 'spatial']]);
+    assert.deepEqual(
+      [rs.seal?.valSystem, rs.seal?.mode, Object.keys(rs.seal?.services ?? {})],
+      ['val.example', 'strict', ['configuration', 'spatial', 'keyManagement']],
+    );
     assert.equal(rs.dtls.suites, 'seal-strict');
     const client = loadClientConfig(folder);
     assert.deepEqual([client.seal, client.profiles], [{ mode: 'strict', scope: 'notes:read' }, [2]]);

@@ -49,7 +49,7 @@ function start(name: string, source: string): Promise<string> {
 
 test('README: the example of each role runs and the client reads the resource', async () => {
   const found = examples();
-  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'plain', 'dtls', 'adapter']);
+  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'plain', 'dtls', 'adapter', 'seal']);
   const ports: Readonly<Record<string, number>> = {
     5783: await freePort(),
     5683: await freePort(),
@@ -57,6 +57,7 @@ test('README: the example of each role runs and the client reads the resource', 
     5693: await freePort(),
     5703: await freePort(),
     5704: await freePort(),
+    5713: await freePort(),
   };
   // In one pass: a free port may hold the digits of another one.
   const placed = (name: string): string => found.get(name)!.replace(/\b\d{4}\b/g, (digits) => String(ports[digits] ?? digits));
@@ -69,6 +70,8 @@ test('README: the example of each role runs and the client reads the resource', 
   // The adapter's store would be that of the resource server before.
   await start('adapter', placed('adapter').replace('./state/rs', './state/adapter'));
   assert.equal((await request(`coap://127.0.0.1:${ports[5684]}/hello`)).text(), 'Hello World!');
+  await start('seal', placed('seal'));
+  assert.equal((await request(`coap://127.0.0.1:${ports[5713]}/positions/ue1`)).codeText, '4.01');
 });
 
 test('README: the example of each role is about ten lines', () => {
@@ -81,7 +84,7 @@ test('README: the example of each role is about ten lines', () => {
 test('README: every npm script and ace-coap command that it names exists', async () => {
   const text = readFileSync(join(root, 'README.md'), 'utf8');
   const { scripts } = createRequire(import.meta.url)(join(root, 'package.json')) as { scripts: Record<string, string> };
-  for (const [, script] of text.matchAll(/npm run (?:-s )?([a-z]+)/g)) assert.ok(script! in scripts, `npm run ${script}`);
+  for (const [, script] of text.matchAll(/npm run (?:-s )?([a-z-]+)/g)) assert.ok(script! in scripts, `npm run ${script}`);
   const { program } = await import('../../src/cli/program.ts');
   const commands = new Set(program('0').commands.map((command) => command.name()));
   for (const [, command] of text.matchAll(/npx ace-coap ([a-z]+)/g)) assert.ok(commands.has(command!), `ace-coap ${command}`);

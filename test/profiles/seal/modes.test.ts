@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { encodeValClaims, modeDifferences, type SealMode } from '../../../profiles/seal/index.ts';
 import { AceErrorCode, decodeError, encodeTokenRequest, GrantType, type TokenRequest } from '../../../src/ace/index.ts';
 import { ContentFormat, formatCode, Method, type Response } from '../../../src/coap/index.ts';
 import { Curve, KeyType } from '../../../src/core/cose/index.ts';
 import { publicKeyFrom } from '../../../src/core/crypto/index.ts';
+import { root } from '../../support/fixtures.ts';
 import { audience, inLab, type Lab, tokenKey, valSystem } from './rows/lab.ts';
 
 function post(lab: Lab, request: TokenRequest): Promise<Response> {
@@ -59,4 +62,9 @@ describe('TS 33.434 and TS 24.547: each difference between the modes', () => {
   for (const [name, { at, what }] of Object.entries(modeDifferences)) {
     for (const mode of ['strict', 'lenient'] as const) test(`${mode}, ${at}: ${what}`, () => checks[name as keyof typeof checks](mode));
   }
+  test('the table of the README has them all', () => {
+    const text = readFileSync(join(root, 'README.md'), 'utf8');
+    for (const { at, what, strict, lenient, source } of Object.values(modeDifferences))
+      assert.ok(text.includes(`| ${[at, what, strict, lenient, source].join(' | ')} |`), what);
+  });
 });

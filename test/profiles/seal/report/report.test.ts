@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { root } from '../../../support/fixtures.ts';
 import { files } from '../rows/files.ts';
 import { asJson, asMarkdown, asTable } from './render.ts';
 import { report } from './report.ts';
@@ -29,6 +32,10 @@ test('each row of the requirements holds, and those that are not provided say wh
   assert.deepEqual(
     verdicts.filter(({ status }) => status === 'not-provided').map(({ id, how }) => [id, how]),
     requirements.filter(({ notProvided }) => notProvided !== undefined).map(({ id, notProvided }) => [id, reasons[notProvided!]]),
+  );
+  assert.ok(
+    readFileSync(join(root, 'README.md'), 'utf8').includes(asMarkdown(verdicts)),
+    'README: expected the table of `npm run -s seal-report -- --markdown`',
   );
 });
 

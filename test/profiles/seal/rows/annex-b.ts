@@ -142,7 +142,7 @@ async function publicTokens(): Promise<void> {
       const payload = lab.token({ cnf: { coseKey: publicKey(5) } }, key);
       return formatCode((await lab.plain('POST', '/authz-info', { payload, contentFormat: ContentFormat.Cwt })).code);
     };
-    for (const key of [tokenKey, macKey, signKey]) assert.equal(await upload(key), '2.01', key.use);
+    for (const key of [tokenKey, macKey, signKey]) assert.match(await upload(key), /^2/, key.use);
     for (const key of [symmetricKey('HMAC 256/64', new Uint8Array(32).fill(9)), { ...signKey, key: keyPair(6) }])
       assert.equal(await upload(key), '4.01', key.use);
   });
