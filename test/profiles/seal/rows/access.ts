@@ -46,6 +46,14 @@ const isRefusal =
 
 const issued = (lab: Lab): number => lab.simSEvents.filter(({ type }) => type === 'token-issued').length;
 
+/** Nor are they taken for the one who asked before them. */
+async function strangersAreRefused(): Promise<void> {
+  await inLab({}, async (lab) => {
+    await lab.finish(lab.simC.token({ audience, scope: 'note:read' }));
+    await refusesPlainTokenRequest(lab);
+  });
+}
+
 async function everyUserIsAuthenticated(): Promise<void> {
   await inLab({}, async (lab) => {
     await lab.finish(lab.simC.token({ audience, scope: 'note:read' }));
@@ -214,12 +222,7 @@ async function rights(): Promise<void> {
 export const rows: Rows = {
   'R-001': everyUserIsAuthenticated,
   'R-002': bothSidesAreAuthenticated,
-  'R-012': () =>
-    inLab({}, async (lab) => {
-      // Nor is it taken for the one who asked before it.
-      await lab.finish(lab.simC.token({ audience, scope: 'note:read' }));
-      await refusesPlainTokenRequest(lab);
-    }),
+  'R-012': strangersAreRefused,
   'R-041': () =>
     inLab({}, async (lab) => {
       assert.equal(await lab.upload(lab.token({ aud: 'seal2' })), '4.03');
@@ -240,7 +243,7 @@ export const rows: Rows = {
   },
   'R-208': () => preSharedSecrets('oscore'),
   'R-212': async () => {
-    await inLab({}, refusesPlainTokenRequest);
+    await strangersAreRefused();
     await preSharedSecrets('dtls');
     await otherSimS();
   },
