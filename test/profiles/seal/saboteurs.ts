@@ -170,7 +170,7 @@ export const saboteurs: readonly Saboteur[] = [
   { row: 'R-213', alsoFails: ['R-225', 'R-231'], file: 'src/as/policy.js', replace: ['intersectScopes(scope, grant.scope)', '{ scope }'] },
   {
     row: 'R-215',
-    alsoFails: ['R-003', 'R-005', 'R-014', 'R-018', 'R-073', 'R-205', 'R-218', 'R-219', 'R-233', 'R-605'],
+    alsoFails: ['R-003', 'R-005', 'R-014', 'R-018', 'R-073', 'R-205', 'R-206', 'R-218', 'R-219', 'R-233', 'R-605'],
     file: 'profiles/dtls/rs.js',
     replace: ['code: Code.Created', 'code: Code.Changed'],
   },
