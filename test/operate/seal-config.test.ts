@@ -49,7 +49,7 @@ describe('profile: seal', () => {
     );
     assert.equal(rs.dtls.suites, 'seal-strict');
     const client = loadClientConfig(folder);
-    assert.deepEqual([client.seal, client.profiles], [{ mode: 'strict', scope: 'notes:read' }, [2]]);
+    assert.deepEqual([client.seal, client.profiles], [{ mode: 'strict', scope: 'notes:read', sKmsUri: 'coap://127.0.0.1:5683/km' }, [2]]);
   });
 
   const cases: readonly (readonly [keyof typeof loaders, string, string, string])[] = [
