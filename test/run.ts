@@ -4,9 +4,10 @@
  *     node dist/test/run.js [--scale quick|full] [PART OF A PATH ...]
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { root } from './support/fixtures.ts';
 
 const here = join(root, 'dist', 'test');
@@ -21,19 +22,44 @@ if (scale !== 'quick' && scale !== 'full') {
 // A test whose source is gone may still lie compiled in dist: it does not run.
 const files = (readdirSync(here, { recursive: true }) as string[])
   .filter((name) => name.endsWith('.test.js') && sources.has(name))
-  .map((name) => relative(process.cwd(), join(here, name)))
-  .filter((name) => args.length === 0 || args.some((part) => name.includes(part)))
+  .map((name) => join(here, name))
+  .filter((name) => args.length === 0 || args.some((part) => relative(here, name).includes(part)))
   .sort();
 if (files.length === 0) {
   console.error(`no test matches ${args.join(' ')}`);
   process.exit(2);
 }
+/** Files that share a process: each start of one costs half a second of its processor. */
+const groupSize = 8;
+
+/** Where tests leave the process as it was, but for what `changesProcess` finds in their sources. */
+const alike = /^(?:ace|as|client|coap|core|dtls|etsi|flows|oscore|profiles|rfc|rs|transport)\b/;
+const changesProcess = /^(?:before|after)(?:Each)?\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|mock\.|memoryUsage|globalThis\.gc|spawn|fork\(/m;
+
+function mayShare(file: string): boolean {
+  const name = relative(here, file);
+  return alike.test(name) && !changesProcess.test(readFileSync(join(root, 'test', name.replace(/\.js$/, '.ts')), 'utf8'));
+}
+
+/** Files to run, in which those that may share a process stand together, after the others. */
+function grouped(all: readonly string[], folder: string): string[] {
+  const sharing = all.filter(mayShare);
+  const groups: string[] = [];
+  for (let from = 0; from < sharing.length; from += groupSize) {
+    const group = join(folder, `${groups.length}.js`);
+    const imports = sharing.slice(from, from + groupSize).map((file) => `import ${JSON.stringify(pathToFileURL(file).href)};\n`);
+    writeFileSync(group, imports.join(''));
+    groups.push(group);
+  }
+  return [...all.filter((file) => !sharing.includes(file)), ...groups];
+}
+
 // A test that hangs fails, so that CI hears of it.
 const patience = scale === 'full' ? 3_600_000 : 300_000;
 // Many files wait for most of their time, so that one more than there are processors is not too many.
 const flags = [`--test-timeout=${patience}`, `--test-concurrency=${Math.max(2, availableParallelism()) + 1}`];
-const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...flags, ...files], {
-  stdio: 'inherit',
-  env: { ...process.env, ACE_SCALE: scale },
-});
+const folder = mkdtempSync(join(here, 'groups-'));
+const list = scale === 'full' ? files : grouped(files, folder);
+const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...flags, ...list], { stdio: 'inherit', env: { ...process.env, ACE_SCALE: scale } });
+rmSync(folder, { recursive: true, force: true });
 process.exit(run.status ?? 1);
