@@ -10,20 +10,26 @@ const profiles: Readonly<Record<string, readonly (string | null)[]>> = {
   ...(scale === 'full' ? { 'dtls-psk': [null, null] } : {}),
 };
 
+/** The codes of the steps of a demo, each of which is as it should be and has a name of its own. */
+async function codesOf(...flags: readonly string[]): Promise<readonly unknown[]> {
+  const { stdout } = await aceExits(0, ['demo', ...flags, '--json']);
+  const steps = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  for (const step of steps) {
+    assert.deepEqual(Object.keys(step), ['step', 'code', 'request_bytes', 'response_bytes', 'ok']);
+    assert.equal(step['ok'], true, JSON.stringify(step));
+    assert.ok(typeof step['step'] === 'string' && (step['code'] === null || /^[245]\.\d\d$/.test(String(step['code']))), JSON.stringify(step));
+    assert.ok(Number.isInteger(step['request_bytes']) && Number.isInteger(step['response_bytes']), JSON.stringify(step));
+  }
+  assert.equal(new Set(steps.map(({ step }) => step)).size, steps.length);
+  return steps.map(({ code }) => code);
+}
+
 for (const [profile, replays] of Object.entries(profiles)) {
   test(`ace-coap demo --profile ${profile} --json: each step comes out as it should, one JSON object a line`, async () => {
-    const { stdout } = await aceExits(0, ['demo', '--profile', profile, '--json']);
-    const steps = stdout
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-    for (const step of steps) {
-      assert.deepEqual(Object.keys(step), ['step', 'code', 'request_bytes', 'response_bytes', 'ok']);
-      assert.equal(step['ok'], true, JSON.stringify(step));
-      assert.ok(typeof step['step'] === 'string' && (step['code'] === null || /^[245]\.\d\d$/.test(String(step['code']))), JSON.stringify(step));
-      assert.ok(Number.isInteger(step['request_bytes']) && Number.isInteger(step['response_bytes']), JSON.stringify(step));
-    }
-    const codes = steps.map(({ code }) => code);
+    const codes = await codesOf('--profile', profile);
     // Hints, token, upload, GET; outside the scope; more rights; replay and duplicate; restart; before and after expiry; refresh; after revocation.
     assert.deepEqual(codes, [
       '4.01',
@@ -43,21 +49,11 @@ for (const [profile, replays] of Object.entries(profiles)) {
       '2.01',
       '4.01',
     ]);
-    assert.equal(new Set(steps.map(({ step }) => step)).size, steps.length);
   });
 }
 
 test('ace-coap demo --seal --json: SIM-S, SKM-S, spatial anchors and a proxy; each step comes out as it should', async () => {
-  const { stdout } = await aceExits(0, ['demo', '--seal', '--json']);
-  const steps = stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
-  for (const step of steps) {
-    assert.deepEqual(Object.keys(step), ['step', 'code', 'request_bytes', 'response_bytes', 'ok']);
-    assert.equal(step['ok'], true, JSON.stringify(step));
-  }
-  const codes = steps.map(({ code }) => code);
+  const codes = await codesOf('--seal');
   // Who is not known; what is provisioned; through the proxy; over DTLS; what the spatial server, the SKM-S and the SIM-S refuse, and when a token ends.
   const km = ['4.00', '4.00', '4.00', '4.00', '4.00', '4.03', '4.04', '4.03'];
   assert.deepEqual(codes, [

@@ -64,14 +64,14 @@ interface Place {
 export class ConfigurationCollection<T extends ConfigurationDocument> {
   readonly #kind: DocumentKind<T>;
   readonly #options: CollectionOptions;
-  readonly #table: DocumentTable<T>;
+  readonly documents: DocumentTable<T>;
   #handle: ResourceHandle | undefined;
 
   constructor(kind: DocumentKind<T>, options: CollectionOptions) {
     this.#kind = kind;
     this.#options = options;
     const { store, env, limits } = options;
-    this.#table = new DocumentTable<T>({
+    this.documents = new DocumentTable<T>({
       store,
       env,
       folder: `seal/configuration/${kind.scope}/`,
@@ -83,22 +83,6 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
         return kind.read(body, valServiceId);
       },
     });
-  }
-
-  get size(): number {
-    return this.#table.size;
-  }
-
-  get bytes(): number {
-    return this.#table.bytes;
-  }
-
-  start(): Promise<void> {
-    return this.#table.start();
-  }
-
-  idle(): Promise<void> {
-    return this.#table.idle();
   }
 
   mount(server: SealServer, representations: Representations): void {
@@ -122,7 +106,7 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
     }
     const isMeant = this.#kind.select(request.query);
     const documents: Document<T>[] = [];
-    for (const document of this.#table.values())
+    for (const document of this.documents.values())
       if (document.value.valServiceId === valServiceId && isMeant(document.value) && this.#reaches(caller, document.value)) documents.push(document);
     if (documents.length > limits.listed) {
       const message = `expected a query that ${limits.listed} documents fit at most, got one that ${documents.length} fit`;
@@ -139,7 +123,7 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
     if (id !== undefined) throw notAllowed(request);
     const value = this.#read(request, valServiceId);
     this.#checkReach(caller, value);
-    const created = await this.#table.create(value);
+    const created = await this.documents.create(value);
     const location = `${request.path}/${created.id}`;
     this.#changed(location);
     return { code: Code.Created, location, etag: created.etag };
@@ -149,7 +133,7 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
     const { valServiceId, id } = this.#place(request, caller);
     if (id === undefined) throw notAllowed(request);
     const value = this.#read(request, valServiceId);
-    const { after } = await this.#table.change(id, (document) => {
+    const { after } = await this.documents.change(id, (document) => {
       this.#checkChange(request, caller, document, valServiceId);
       this.#checkReach(caller, value);
       return value;
@@ -161,7 +145,7 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
   async #delete(request: ResourceRequest, caller: Caller): Promise<Answer> {
     const { valServiceId, id } = this.#place(request, caller);
     if (id === undefined) throw notAllowed(request);
-    await this.#table.change(id, (document) => {
+    await this.documents.change(id, (document) => {
       this.#checkChange(request, caller, document, valServiceId);
       return undefined;
     });
@@ -186,7 +170,7 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
   }
 
   #found(valServiceId: string, id: string): Document<T> {
-    const document = this.#table.get(id);
+    const document = this.documents.get(id);
     if (document === undefined || document.value.valServiceId !== valServiceId) throw absent();
     return document;
   }

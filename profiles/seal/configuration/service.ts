@@ -62,20 +62,20 @@ export class ConfigurationService implements SealService {
   }
 
   async start(): Promise<void> {
-    await this.#profiles.start();
-    await this.#ueConfigurations.start();
+    await this.#profiles.documents.start();
+    await this.#ueConfigurations.documents.start();
   }
 
   async close(): Promise<void> {
-    await this.#profiles.idle();
-    await this.#ueConfigurations.idle();
+    await this.#profiles.documents.idle();
+    await this.#ueConfigurations.documents.idle();
   }
 
   stats(): Readonly<Record<string, number>> {
     return {
-      userProfiles: this.#profiles.size,
-      ueConfigurations: this.#ueConfigurations.size,
-      configurationBytes: this.#profiles.bytes + this.#ueConfigurations.bytes,
+      userProfiles: this.#profiles.documents.size,
+      ueConfigurations: this.#ueConfigurations.documents.size,
+      configurationBytes: this.#profiles.documents.bytes + this.#ueConfigurations.documents.bytes,
       configurationCallers: this.#representations?.callers ?? 0,
     };
   }

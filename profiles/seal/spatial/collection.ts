@@ -44,7 +44,7 @@ export interface SpatialCollectionOptions {
 export class SpatialCollection {
   readonly #kind: SpatialKind;
   readonly #options: SpatialCollectionOptions;
-  readonly #table: DocumentTable<SpatialObject>;
+  readonly documents: DocumentTable<SpatialObject>;
   #server: SealServer | undefined;
   #all: ResourceHandle | undefined;
   #each: ResourceHandle | undefined;
@@ -53,7 +53,7 @@ export class SpatialCollection {
     this.#kind = kind;
     this.#options = options;
     const { store, env, limits } = options;
-    this.#table = new DocumentTable<SpatialObject>({
+    this.documents = new DocumentTable<SpatialObject>({
       store,
       env,
       folder: `seal/spatial/${kind.scope}/`,
@@ -65,22 +65,6 @@ export class SpatialCollection {
         return readObject(kind, body, { kind: ownerKind, id: ownerId });
       },
     });
-  }
-
-  get size(): number {
-    return this.#table.size;
-  }
-
-  get bytes(): number {
-    return this.#table.bytes;
-  }
-
-  start(): Promise<void> {
-    return this.#table.start();
-  }
-
-  idle(): Promise<void> {
-    return this.#table.idle();
   }
 
   mount(server: SealServer, representations: Representations): void {
@@ -106,7 +90,7 @@ export class SpatialCollection {
     const discovery = readDiscovery(request.query, this.#options.page);
     const { limit, after = '' } = discovery;
     const found: Document<SpatialObject>[] = [];
-    for (const document of this.#table.values())
+    for (const document of this.documents.values())
       if (document.id > after && maySee(caller, document.value) && isFound(discovery, document.value)) found.push(document);
     found.sort((a, b) => (a.id < b.id ? -1 : 1));
     const page = found.slice(0, limit);
@@ -118,7 +102,7 @@ export class SpatialCollection {
   async #create(request: ResourceRequest, caller: Caller): Promise<Answer> {
     const object = readObject(this.#kind, bodyOf(request, this.#options.limits.document), ownerFor(caller));
     checkService(caller, object);
-    const { id, etag, value } = await this.#table.create(object);
+    const { id, etag, value } = await this.documents.create(object);
     this.#changed(id, [value]);
     return { code: Code.Created, location: `${this.#kind.path}/${id}`, etag };
   }
@@ -137,7 +121,7 @@ export class SpatialCollection {
     const { id } = found;
     const object = readObject(this.#kind, bodyOf(request, this.#options.limits.document), found.value.owner);
     checkService(caller, object);
-    const { before, after } = await this.#table.change(id, (current) => {
+    const { before, after } = await this.documents.change(id, (current) => {
       this.#checkOwner(request, caller, current);
       return object;
     });
@@ -147,7 +131,7 @@ export class SpatialCollection {
 
   async #delete(request: ResourceRequest, caller: Caller): Promise<Answer> {
     const { id } = this.#found(request);
-    const { before } = await this.#table.change(id, (current) => {
+    const { before } = await this.documents.change(id, (current) => {
       this.#checkOwner(request, caller, current);
       return undefined;
     });
@@ -156,7 +140,7 @@ export class SpatialCollection {
   }
 
   #found({ path }: ResourceRequest): Document<SpatialObject> {
-    const document = this.#table.get(path.slice(this.#kind.path.length + 1));
+    const document = this.documents.get(path.slice(this.#kind.path.length + 1));
     if (document === undefined) throw absent();
     return document;
   }

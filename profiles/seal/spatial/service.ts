@@ -73,20 +73,20 @@ export class SpatialService implements SealService {
   }
 
   async start(): Promise<void> {
-    await this.#anchors.start();
-    await this.#maps.start();
+    await this.#anchors.documents.start();
+    await this.#maps.documents.start();
   }
 
   async close(): Promise<void> {
-    await this.#anchors.idle();
-    await this.#maps.idle();
+    await this.#anchors.documents.idle();
+    await this.#maps.documents.idle();
   }
 
   stats(): Readonly<Record<string, number>> {
     return {
-      spatialAnchors: this.#anchors.size,
-      spatialMaps: this.#maps.size,
-      spatialBytes: this.#anchors.bytes + this.#maps.bytes,
+      spatialAnchors: this.#anchors.documents.size,
+      spatialMaps: this.#maps.documents.size,
+      spatialBytes: this.#anchors.documents.bytes + this.#maps.documents.bytes,
       spatialCallers: this.#representations?.callers ?? 0,
     };
   }

@@ -1,7 +1,6 @@
 import { dtlsProfileWith } from '../../../../profiles/dtls/index.ts';
 import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
-import { keyManagement, SealedRecords, SealServer, type SealService, SimC, SimS } from '../../../../profiles/seal/index.ts';
-import { SpatialService } from '../../../../profiles/seal/spatial/index.ts';
+import { keyManagement, SealedRecords, SealServer, type SealService, SimC, SimS, SpatialService } from '../../../../profiles/seal/index.ts';
 import type { Profile } from '../../../ace/index.ts';
 import type { Policy } from '../../../as/index.ts';
 import { allowTargets, type DatagramTransport, Endpoint, ProxyServer } from '../../../coap/index.ts';
