@@ -62,9 +62,9 @@ interface Place {
 
 /** Documents of one kind and the resources that they are (TS 24.546, C.2.1.2 and C.3.1.2). */
 export class ConfigurationCollection<T extends ConfigurationDocument> {
+  readonly documents: DocumentTable<T>;
   readonly #kind: DocumentKind<T>;
   readonly #options: CollectionOptions;
-  readonly documents: DocumentTable<T>;
   #handle: ResourceHandle | undefined;
 
   constructor(kind: DocumentKind<T>, options: CollectionOptions) {

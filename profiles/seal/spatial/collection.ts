@@ -42,9 +42,9 @@ export interface SpatialCollectionOptions {
 
 /** Spatial anchors, or spatial maps, and the resources that they are: the collection takes create and discover, an object get, update and delete; both are observable. */
 export class SpatialCollection {
+  readonly documents: DocumentTable<SpatialObject>;
   readonly #kind: SpatialKind;
   readonly #options: SpatialCollectionOptions;
-  readonly documents: DocumentTable<SpatialObject>;
   #server: SealServer | undefined;
   #all: ResourceHandle | undefined;
   #each: ResourceHandle | undefined;

@@ -1,6 +1,13 @@
-import { ConfigurationService } from '../../../profiles/seal/configuration/index.ts';
-import { keyManagement, recordsFile, SealedRecords, SealServer, type SealService, SimS } from '../../../profiles/seal/index.ts';
-import { SpatialService } from '../../../profiles/seal/spatial/index.ts';
+import {
+  ConfigurationService,
+  keyManagement,
+  recordsFile,
+  SealedRecords,
+  SealServer,
+  type SealService,
+  SimS,
+  SpatialService,
+} from '../../../profiles/seal/index.ts';
 import type { AuthorizationServer, AuthorizationServerOptions } from '../../as/index.ts';
 import type { Transport } from '../../coap/index.ts';
 import type { KeyManagementConfig, SealAsConfig, SealRsConfig, ServiceEvent } from '../../operate/index.ts';
