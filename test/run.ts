@@ -30,7 +30,7 @@ if (files.length === 0) {
   process.exit(2);
 }
 /** Files that share a process: each start of one costs half a second of its processor. */
-const groupSize = 8;
+const groupSize = 24;
 
 /** Where tests leave the process as it was, but for what `changesProcess` finds in their sources. */
 const alike = /^(?:ace|as|client|coap|core|dtls|etsi|flows|oscore|profiles|rfc|rs|transport)\b/;
