@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from '../support/fixtures.ts';
@@ -57,7 +58,9 @@ const files = (readdirSync(join(root, 'test'), { recursive: true }) as string[])
 const postgres = await startPostgres();
 try {
   const env = { ...process.env, ACE_TEST_POSTGRES: postgres.url };
-  const run = spawn(process.execPath, ['--enable-source-maps', '--test', ...files], { stdio: 'inherit', env });
+  // A case waits for most of its time, for a peer or for a clock.
+  const flags = ['--enable-source-maps', '--test', `--test-concurrency=${Math.max(2, availableParallelism()) + 1}`];
+  const run = spawn(process.execPath, [...flags, ...files], { stdio: 'inherit', env });
   process.exitCode = await new Promise<number>((done) => run.once('exit', (status) => done(status ?? 1)));
 } finally {
   await postgres.close();
