@@ -49,6 +49,7 @@ const rooms: Readonly<Record<string, Room>> = {
     imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace', 'src/rs', 'src/transport', 'profiles/oscore'],
     packages: ['node:dns/promises', 'node:events', 'node:stream', 'coap'],
   },
+  'src/conformance': { imports: everything, packages: [/^node:/] },
   'src/cli': { imports: everything, packages: [/^node:/, 'commander', 'yocto-spinner'] },
   src: { imports: everything, packages: [/^node:/] },
 };
