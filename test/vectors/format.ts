@@ -1,8 +1,8 @@
 /**
  * The format of `fixtures/vectors`: what `schema.json` there says, as types.
  *
- * A vector is a recipe: `input` gives names to bytes, each of `steps` makes a named value from those before it by one operation, and `output` is what
- * goes over the wire or has to come out of it.
+ * A vector is a recipe: `input` gives names to bytes, each of `steps` makes a named value from those before it by one operation, and `output` says which of
+ * them go over the wire or have to come out.
  */
 import { fromHex, utf8 } from '../../src/core/bytes.ts';
 
@@ -99,8 +99,8 @@ export const actions = [
   'decode-upload-answer',
   'decode-psk-identity',
   'derive-context',
-  'unprotect-request',
-  'unprotect-response',
+  'unprotect-exchange',
+  'decode-exchange',
   'replay-handshake',
   'hash-token',
   'decode-km-request',
@@ -120,11 +120,12 @@ export interface Vector {
   readonly expect: 'accept' | 'reject';
   /** Of what is to be refused: why. */
   readonly reason?: string;
-  /** Of what is to be refused: the code of the error that ace-coap has for it. */
+  /** Of what is to be refused: the code of the error that ace-coap has for it, or its reason to discard it. */
   readonly error?: string;
   readonly input: Readonly<Record<string, Value>>;
   readonly steps: readonly Step[];
-  readonly output: Readonly<Record<string, Value>>;
+  /** Names, in order. */
+  readonly output: readonly string[];
 }
 
 export interface VectorFile {
@@ -141,15 +142,15 @@ export function bytesOf(value: Value): Uint8Array {
   throw new Error(`expected bytes, got the number ${value}`);
 }
 
-/** The bytes of a name: no two values of one vector have the same, but for an output and what it comes from. */
+/** The bytes of a name. */
 export function readBytes(vector: Vector, name: string): Uint8Array {
   const value = findValue(vector, name);
   if (value === undefined) throw new Error(`${vector.id}: expected ${name}, got nothing of the name`);
   return bytesOf(value);
 }
 
-export function findValue({ input, steps, output }: Vector, name: string): Value | undefined {
-  return output[name] ?? input[name] ?? steps.find((step) => step.name === name)?.value;
+export function findValue({ input, steps }: Vector, name: string): Value | undefined {
+  return input[name] ?? steps.find((step) => step.name === name)?.value;
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -189,15 +190,15 @@ export function readVectorFile(json: unknown): VectorFile {
     check(expect === 'accept' || expect === 'reject', `${id}: accept or reject`);
     check((expect === 'reject') === (typeof reason === 'string') && (typeof error === 'string') === (typeof reason === 'string'), `${id}: reason and error`);
     checkValues(input, `${id}: input`);
-    checkValues(output, `${id}: output`);
     check(Array.isArray(steps), `${id}: steps`);
-    const names = new Set(Object.keys(input));
+    const names = new Set<unknown>(Object.keys(input));
     for (const step of steps as unknown[]) {
       check(isRecord(step) && typeof step['name'] === 'string' && typeof step['op'] === 'string' && isRecord(step['of']), `${id}: a step`);
       check(isHex(step['value']), `${id}: ${step['name']}: bytes in hexadecimal`);
       check(!names.has(step['name']), `${id}: ${step['name']} once`);
       names.add(step['name']);
     }
+    check(Array.isArray(output) && output.every((name) => names.has(name)), `${id}: output as names`);
   }
   return json as unknown as VectorFile;
 }

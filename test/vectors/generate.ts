@@ -3,13 +3,14 @@ import { root } from '../support/fixtures.ts';
 import type { Vector, VectorFile } from './format.ts';
 import type { Topic } from './topic.ts';
 import { cwt } from './topics/cwt.ts';
+import { oscoreDerivation, oscoreMessages } from './topics/oscore.ts';
 
 /** The seed of the files in `fixtures/vectors`. */
 export const defaultSeed = 'ace-coap';
 
 export const folder: string = join(root, 'fixtures', 'vectors');
 
-export const topics: readonly Topic[] = [cwt];
+export const topics: readonly Topic[] = [cwt, oscoreDerivation, oscoreMessages];
 
 /** An object with each entry on a line of its own. */
 function lines(record: Readonly<Record<string, unknown>>, indent: string): string {
@@ -21,7 +22,7 @@ function vectorText({ id, standard, section, proves, action, expect, input, step
   const head = lines({ id, standard, section, proves, action, expect, ...refusal }, '  ').slice(0, -'\n  }'.length);
   const stepLines = steps.map((step) => `    ${JSON.stringify(step)}`);
   const stepsText = stepLines.length === 0 ? '[]' : `[\n${stepLines.join(',\n')}\n   ]`;
-  return `  ${head},\n   "input": ${lines(input, '   ')},\n   "steps": ${stepsText},\n   "output": ${lines(output, '   ')}\n  }`;
+  return `  ${head},\n   "input": ${lines(input, '   ')},\n   "steps": ${stepsText},\n   "output": ${JSON.stringify(output)}\n  }`;
 }
 
 function fileText({ vectors, ...heading }: VectorFile): string {

@@ -126,17 +126,12 @@ export class Recipe {
     return this.step(name, 'coap-body', { code, options: this.#options(options), payload: this.part(payload) }, encoded);
   }
 
-  /** The values of these names, which go over the wire or come out. */
-  #output(names: readonly string[]): Record<string, Value> {
-    return Object.fromEntries(names.map((name) => [name, toHex(this.bytes(name))]));
-  }
-
   accept(...names: readonly string[]): Vector {
-    return { ...this.heading, expect: 'accept', input: this.#input, steps: this.#steps, output: this.#output(names) };
+    return { ...this.heading, expect: 'accept', input: this.#input, steps: this.#steps, output: names };
   }
 
   /** A vector of what a receiver refuses: `error` is the code that ours has for it, as the test of the vectors holds. */
   reject(reason: string, error: string, ...names: readonly string[]): Vector {
-    return { ...this.heading, expect: 'reject', reason, error, input: this.#input, steps: this.#steps, output: this.#output(names) };
+    return { ...this.heading, expect: 'reject', reason, error, input: this.#input, steps: this.#steps, output: names };
   }
 }
