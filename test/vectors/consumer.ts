@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { decodeMessage, encodeBody, findOption, OptionNumber, withoutOptions } from '../../src/coap/index.ts';
+import { decodeMessage, encodeBody, encodeMessage, findOption, OptionNumber, recogniseOptions, withoutOptions } from '../../src/coap/index.ts';
 import { macAlgorithms } from '../../src/core/cose/algorithms.ts';
 import { encodeClaims } from '../../src/core/cwt.ts';
 import { aeadParameters, decode, decodeCoseKey, openCwt, ProtocolError, type TokenKey } from '../../src/core/index.ts';
@@ -97,4 +97,13 @@ export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
     );
   },
   'unprotect-exchange': unprotectExchange,
+  'decode-exchange': (vector) => {
+    const messages = vector.output.map((name) => decodeMessage(readBytes(vector, name)));
+    for (const { options } of messages) if (recogniseOptions(options).bad !== undefined) throw new Discarded('option', 'expected options that are understood');
+    for (const [index, message] of messages.entries())
+      assert.deepEqual(encodeMessage(message), readBytes(vector, vector.output[index]!), `${vector.id}: ${vector.output[index]}`);
+    const echo = (index: number): Uint8Array | undefined => messages[index] && findOption(messages[index].options, OptionNumber.Echo)?.value;
+    // RFC 9175 §2.3: the request that comes again has the value of the response before it.
+    for (let index = 1; index < messages.length; index += 2) if (echo(index) !== undefined) assert.deepEqual(echo(index + 1), echo(index), vector.id);
+  },
 };

@@ -3,6 +3,7 @@ import { root } from '../support/fixtures.ts';
 import type { Vector, VectorFile } from './format.ts';
 import type { Topic } from './topic.ts';
 import { cwt } from './topics/cwt.ts';
+import { coapEcho, oscoreExchanges } from './topics/exchanges.ts';
 import { oscoreDerivation, oscoreMessages } from './topics/oscore.ts';
 
 /** The seed of the files in `fixtures/vectors`. */
@@ -10,7 +11,7 @@ export const defaultSeed = 'ace-coap';
 
 export const folder: string = join(root, 'fixtures', 'vectors');
 
-export const topics: readonly Topic[] = [cwt, oscoreDerivation, oscoreMessages];
+export const topics: readonly Topic[] = [cwt, oscoreDerivation, oscoreMessages, oscoreExchanges, coapEcho];
 
 /** An object with each entry on a line of its own. */
 function lines(record: Readonly<Record<string, unknown>>, indent: string): string {
