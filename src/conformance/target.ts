@@ -1,4 +1,6 @@
-import type { Algorithm, CoseKey, TokenKey } from '../core/index.ts';
+import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
+import type { TokenKey } from '../core/cwt.ts';
+import type { ClientConfig, ClientPsk } from '../dtls/index.ts';
 
 /** A request that the target answers by a success. */
 export interface OfferedRequest {
@@ -38,8 +40,9 @@ export interface OscoreKeys {
   readonly senderId: Uint8Array;
   readonly recipientId: Uint8Array;
   readonly idContext?: Uint8Array;
-  readonly aead?: Algorithm;
-  readonly hkdf?: Algorithm;
+  /** Numbers of the registry "COSE Algorithms". */
+  readonly aead?: number;
+  readonly hkdf?: number;
 }
 
 export interface OscoreTarget {
@@ -48,11 +51,12 @@ export interface OscoreTarget {
   readonly resources: Resources;
 }
 
-/** What the checker may show in a DTLS handshake. */
+/** What the checker shows in a DTLS handshake, and takes as proof. */
 export interface DtlsTarget {
-  readonly psk?: { readonly identity: Uint8Array; readonly key: Uint8Array };
-  /** Raw public keys: the own pair, and the public key of the target. */
-  readonly rpk?: { readonly own: CoseKey; readonly peer: CoseKey };
+  readonly psk?: ClientPsk;
+  /** `server`: the only key that is taken. */
+  readonly rawPublicKey?: { readonly server: CurveKey; readonly own?: CurveKeyPair };
+  readonly certificate?: NonNullable<ClientConfig['certificate']>;
 }
 
 /** A resource server whose tokens the checker may issue itself. */
@@ -121,7 +125,7 @@ const known: Readonly<Record<Need, Known>> = {
   patch: resource('patch', 'that takes PATCH'),
   ipatch: resource('ipatch', 'that takes iPATCH'),
   psk: ['a pre-shared key (dtls.psk)', ({ dtls }) => dtls?.psk],
-  rpk: ['raw public keys (dtls.rpk)', ({ dtls }) => dtls?.rpk],
+  rpk: ['raw public keys (dtls.rawPublicKey)', ({ dtls }) => dtls?.rawPublicKey],
   oscore: ['an OSCORE context (oscore)', ({ oscore }) => oscore?.contexts[0]],
   rs: ['a resource server and the key of its tokens (rs)', ({ rs }) => rs],
   as: ['an authorization server and credentials of a client (as)', ({ as }) => as],
