@@ -10,7 +10,7 @@
 export type { DtlsAtAsOptions } from './as.ts';
 export type { DtlsAtClientOptions } from './client.ts';
 export type { PeerCredentials, ServerCredentials } from './credentials.ts';
-export { DtlsProfileError, dtlsPeers } from './credentials.ts';
+export { DtlsProfileError, dtlsPeers, readServerCredentials } from './credentials.ts';
 export type { DtlsProfileOptions } from './profile.ts';
 export { dtlsProfileWith } from './profile.ts';
 export type { DtlsAtRsOptions } from './rs.ts';

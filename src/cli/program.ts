@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LabProfile } from '../operate/index.ts';
 import { addAdmin } from './admin/program.ts';
 import { addAudit } from './audit/program.ts';
+import { addConformance } from './conformance/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
@@ -326,6 +327,7 @@ export function program(version: string): Command {
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
   addTrl(ace);
+  addConformance(ace);
   addOscore(ace);
   addAudit(ace);
   addAdmin(ace);

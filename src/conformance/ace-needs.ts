@@ -1,7 +1,13 @@
+import type { AsTarget } from './roles.ts';
 import type { Known } from './target.ts';
 
 function ofProfile<T extends { readonly profile: string }>(one: T | undefined, profile: T['profile']): T | undefined {
   return one?.profile === profile ? one : undefined;
+}
+
+function tokensFor(as: AsTarget | undefined, profile: AsTarget['profile']): AsTarget | undefined {
+  if (as === undefined) return undefined;
+  return (as.profile ?? (as.oscore === undefined ? 'coap_dtls' : 'coap_oscore')) === profile ? as : undefined;
 }
 
 /** What cases of OSCORE and of the roles need. */
@@ -22,8 +28,8 @@ export const aceNeeds: Readonly<Record<AceNeed, Known>> = {
   rsOtherScope: ['a scope that permits what the other does not (rs.forbidden, rs.otherScope)', ({ rs }) => rs?.forbidden && rs.otherScope],
   rsObserve: ['a path to observe (rs.observe)', ({ rs }) => rs?.observe],
   as: ['an authorization server and credentials of a client (as)', ({ as }) => as],
-  asOscore: ['an authorization server whose tokens are for coap_oscore (as.profile)', ({ as }) => ofProfile(as, 'coap_oscore')],
-  asDtls: ['an authorization server whose tokens are for coap_dtls (as.profile)', ({ as }) => ofProfile(as, 'coap_dtls')],
+  asOscore: ['an authorization server whose tokens are for coap_oscore (as.profile)', ({ as }) => tokensFor(as, 'coap_oscore')],
+  asDtls: ['an authorization server whose tokens are for coap_dtls (as.profile)', ({ as }) => tokensFor(as, 'coap_dtls')],
   asForbiddenScope: ['a scope that the client may not have (as.forbiddenScope)', ({ as }) => as?.forbiddenScope],
   asTokenKey: ['the key of the tokens of an AS (as.tokenKey)', ({ as }) => as?.tokenKey],
   introspect: ['an introspection endpoint (as.introspect)', ({ as }) => as?.introspect],

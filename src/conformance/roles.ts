@@ -21,16 +21,18 @@ export interface RsTarget {
   readonly publicKey?: CoseKey;
 }
 
-/** How a peer of an AS proves itself: a security context, or what it shows in a DTLS handshake. */
-export type AsCredentials = { readonly oscore: OscoreKeys } | { readonly dtls: DtlsTarget };
+/** How a peer of an AS proves itself: by a security context, or by what it shows in a DTLS handshake. */
+export interface AsCredentials {
+  readonly oscore?: OscoreKeys;
+  readonly dtls?: DtlsTarget;
+}
 
 /** An authorization server where the checker is a registered client. */
-export interface AsTarget {
-  /** The token endpoint, `/token`. */
+export interface AsTarget extends AsCredentials {
+  /** URI of the token endpoint. */
   readonly token: string;
   readonly introspect?: string;
   readonly trl?: string;
-  readonly client: AsCredentials;
   /** A resource server that may introspect the tokens for `audience`. */
   readonly resourceServer?: AsCredentials;
   /** What the client may have. */
@@ -38,8 +40,8 @@ export interface AsTarget {
   readonly scope: string;
   /** A scope that `audience` has, and the client may not have. */
   readonly forbiddenScope?: string;
-  /** The profile of the tokens. */
-  readonly profile: 'coap_oscore' | 'coap_dtls';
+  /** The profile of the tokens. Absent: that of the channel to the AS. */
+  readonly profile?: 'coap_oscore' | 'coap_dtls';
   /** With it, the checker reads the tokens that it gets. */
   readonly tokenKey?: TokenKey;
 }

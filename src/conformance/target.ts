@@ -1,4 +1,5 @@
-import type { Algorithm, CoseKey } from '../core/index.ts';
+import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
+import type { ClientConfig, ClientPsk } from '../dtls/index.ts';
 import { type AceNeed, aceNeeds } from './ace-needs.ts';
 import type { AsTarget, RsTarget } from './roles.ts';
 
@@ -40,8 +41,9 @@ export interface OscoreKeys {
   readonly senderId: Uint8Array;
   readonly recipientId: Uint8Array;
   readonly idContext?: Uint8Array;
-  readonly aead?: Algorithm;
-  readonly hkdf?: Algorithm;
+  /** Numbers of the registry "COSE Algorithms". */
+  readonly aead?: number;
+  readonly hkdf?: number;
   /**
    * The first sender sequence number that nobody has used. Absent: a number that grows with the time of day, so that no run takes those of another; whoever else
    * uses the context is behind it then.
@@ -55,11 +57,12 @@ export interface OscoreTarget {
   readonly resources: Resources;
 }
 
-/** What the checker may show in a DTLS handshake. */
+/** What the checker shows in a DTLS handshake, and takes as proof. */
 export interface DtlsTarget {
-  readonly psk?: { readonly identity: Uint8Array; readonly key: Uint8Array };
-  /** Raw public keys: the own pair, and the public key of the target. */
-  readonly rpk?: { readonly own: CoseKey; readonly peer: CoseKey };
+  readonly psk?: ClientPsk;
+  /** `server`: the only key that is taken. */
+  readonly rawPublicKey?: { readonly server: CurveKey; readonly own?: CurveKeyPair };
+  readonly certificate?: NonNullable<ClientConfig['certificate']>;
 }
 
 /** What is said of the implementation under test. */
@@ -101,7 +104,7 @@ const known: Readonly<Record<Need, Known>> = {
   patch: resource('patch', 'that takes PATCH'),
   ipatch: resource('ipatch', 'that takes iPATCH'),
   psk: ['a pre-shared key (dtls.psk)', ({ dtls }) => dtls?.psk],
-  rpk: ['raw public keys (dtls.rpk)', ({ dtls }) => dtls?.rpk],
+  rpk: ['raw public keys (dtls.rawPublicKey)', ({ dtls }) => dtls?.rawPublicKey],
   ...aceNeeds,
 };
 

@@ -28,6 +28,7 @@ export { type ClientKitOptions, writeClientKit } from './client-kit.ts';
 export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
 export { type AsConfig, loadAsConfig } from './config/as.ts';
 export { type ClientConfig, loadClientConfig } from './config/client.ts';
+export { type ConformanceConfig, loadConformanceTarget } from './config/conformance.ts';
 export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
 export { ConfigError, type ConfigProblem } from './config/error.ts';
 export type { ListenConfig, TransportScheme } from './config/listen.ts';
