@@ -18,6 +18,14 @@ export interface Target {
   close?(): Promise<void>;
 }
 
+/** A target that is made when its turn comes. */
+export interface TargetEntry {
+  readonly name: string;
+  /** How many inputs it gets for each 100 that a decoder gets: less where one takes long. */
+  readonly share: number;
+  open(): Promise<Target>;
+}
+
 export interface Counted {
   readonly [name: string]: number;
   readonly inputs: number;
