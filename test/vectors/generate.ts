@@ -5,13 +5,26 @@ import type { Topic } from './topic.ts';
 import { cwt } from './topics/cwt.ts';
 import { coapEcho, oscoreExchanges } from './topics/exchanges.ts';
 import { oscoreDerivation, oscoreMessages } from './topics/oscore.ts';
+import { authzInfo, hints, introspection, tokenHashTopic } from './topics/resource-server.ts';
+import { tokenEndpoint } from './topics/token-endpoint.ts';
 
 /** The seed of the files in `fixtures/vectors`. */
 export const defaultSeed = 'ace-coap';
 
 export const folder: string = join(root, 'fixtures', 'vectors');
 
-export const topics: readonly Topic[] = [cwt, oscoreDerivation, oscoreMessages, oscoreExchanges, coapEcho];
+export const topics: readonly Topic[] = [
+  cwt,
+  tokenEndpoint,
+  hints,
+  introspection,
+  authzInfo,
+  tokenHashTopic,
+  oscoreDerivation,
+  oscoreMessages,
+  oscoreExchanges,
+  coapEcho,
+];
 
 /** An object with each entry on a line of its own. */
 function lines(record: Readonly<Record<string, unknown>>, indent: string): string {
