@@ -86,6 +86,9 @@ export interface AsTarget {
   readonly tokenKey?: TokenKey;
 }
 
+/** Request-Tag (RFC 9175), No-Response (RFC 7967). */
+export type Feature = 'requestTag' | 'noResponse';
+
 /** What is said of the implementation under test. */
 export interface Target {
   /** Where it speaks CoAP over UDP: `coap://127.0.0.1:5683`. */
@@ -95,6 +98,8 @@ export interface Target {
   /** The same over TCP: `coap+tcp://127.0.0.1:5683`. */
   readonly tcp?: string;
   readonly resources?: Resources;
+  /** Extensions that it is said to have, where that cannot be seen from outside. */
+  readonly features?: readonly Feature[];
   readonly oscore?: OscoreTarget;
   readonly dtls?: DtlsTarget;
   readonly rs?: RsTarget;
@@ -102,9 +107,11 @@ export interface Target {
 }
 
 /** What a case may need to know of the target. */
-export type Need = 'udp' | 'dtls' | 'tcp' | 'psk' | 'rpk' | 'oscore' | 'rs' | 'as' | keyof Resources;
+export type Need = 'udp' | 'dtls' | 'tcp' | 'psk' | 'rpk' | 'oscore' | 'rs' | 'as' | Feature | keyof Resources;
 
 type Known = readonly [what: string, of: (target: Target) => unknown];
+
+const feature = (name: Feature, what: string): Known => [`${what} (features)`, ({ features }) => features?.find((one) => one === name)];
 
 const resource = (name: keyof Resources, what: string): Known => [`a resource ${what} (resources.${name})`, ({ resources }) => resources?.[name]];
 
@@ -124,6 +131,8 @@ const known: Readonly<Record<Need, Known>> = {
   fetch: resource('fetch', 'that takes FETCH'),
   patch: resource('patch', 'that takes PATCH'),
   ipatch: resource('ipatch', 'that takes iPATCH'),
+  requestTag: feature('requestTag', 'Request-Tag'),
+  noResponse: feature('noResponse', 'No-Response'),
   psk: ['a pre-shared key (dtls.psk)', ({ dtls }) => dtls?.psk],
   rpk: ['raw public keys (dtls.rawPublicKey)', ({ dtls }) => dtls?.rawPublicKey],
   oscore: ['an OSCORE context (oscore)', ({ oscore }) => oscore?.contexts[0]],
