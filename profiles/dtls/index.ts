@@ -6,6 +6,8 @@
  * const rs = new ResourceServer({ audience: 'rs1', issuers, store, profiles: [dtlsProfileWith({ sessions })] });
  * await rs.listen([await udp({ port: 5683 }), sessions]);
  * ```
+ *
+ * @module ace-coap/profiles/dtls
  */
 export type { DtlsAtAsOptions } from './as.ts';
 export type { DtlsAtClientOptions } from './client.ts';

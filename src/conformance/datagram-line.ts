@@ -24,7 +24,7 @@ const format = { extendedTokens: true };
 const typeNames = ['CON', 'NON', 'ACK', 'RST'] as const;
 
 /** A code in words: `2.05 (Content)`. */
-export function describeCode(code: number): string {
+function describeCode(code: number): string {
   const [digits, name] = [formatCode(code), codeName(code)];
   return name === digits ? digits : `${digits} (${name})`;
 }

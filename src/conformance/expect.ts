@@ -1,43 +1,49 @@
-import { type Code, codeClass, type Message, MessageType } from '../coap/index.ts';
-import { emptyBytes } from '../core/bytes.ts';
-import { type DatagramLine, describe, describeCode } from './datagram-line.ts';
+import { type Body, ContentFormat, codeClass, contentFormatName, OptionNumber, uintOf } from '../coap/index.ts';
+import { type CborMap, type CborValue, decode } from '../core/cbor.ts';
+import type { ProtocolError } from '../core/errors.ts';
+import { codeText } from './channel.ts';
 import { Nonconformity } from './errors.ts';
 
-/** @throws {Nonconformity} the answer has none of the codes */
-export function expectCode(answer: Message, ...codes: readonly Code[]): void {
-  if (!(codes as readonly number[]).includes(answer.code)) throw new Nonconformity(codes.map(describeCode).join(' or '), describe(answer));
+/** @throws {Nonconformity} */
+export function expectCode({ code }: Pick<Body, 'code'>, ...wanted: readonly number[]): void {
+  if (!wanted.includes(code)) throw new Nonconformity(wanted.map(codeText).join(' or '), codeText(code));
 }
 
-/** @throws {Nonconformity} the answer is no success */
-export function expectSuccess(answer: Message, of = 'the request'): void {
-  if (codeClass(answer.code) !== 2) throw new Nonconformity(`a success of ${of}`, describe(answer));
+/** @throws {Nonconformity} `wanted` says what is to happen instead of a success */
+export function expectRefusal({ code }: Pick<Body, 'code'>, wanted: string): void {
+  if (codeClass(code) < 4) throw new Nonconformity(wanted, codeText(code));
 }
 
-/** @throws {Nonconformity} the answer is no error of the client: 4.xx */
-export function expectClientError(answer: Message): void {
-  if (codeClass(answer.code) !== 4) throw new Nonconformity('an error 4.xx', describe(answer));
+/** @throws {Nonconformity} */
+export function expectFormat({ options }: Pick<Body, 'options'>, wanted: number): void {
+  const format = uintOf(options, OptionNumber.ContentFormat);
+  if (format !== wanted)
+    throw new Nonconformity(
+      `Content-Format ${wanted} (${contentFormatName(wanted)})`,
+      format === undefined ? 'none' : `${format} (${contentFormatName(format)})`,
+    );
 }
 
-/**
- * What comes next is the Reset of a message.
- *
- * @throws {Nonconformity} it is not
- */
-export async function expectReset(line: DatagramLine, id: number): Promise<void> {
-  const answer = await line.message();
-  if (answer === undefined) throw new Nonconformity('a Reset', 'nothing');
-  if (answer.type !== MessageType.RST || answer.code !== 0) throw new Nonconformity('a Reset', describe(answer));
-  if (answer.id !== id) throw new Nonconformity(`a Reset with message id ${id}`, `one with ${answer.id}`);
+/** The CBOR map of an answer. @throws {Nonconformity} */
+export function expectMap(answer: Body, format: number = ContentFormat.AceCbor): CborMap {
+  expectFormat(answer, format);
+  const value = readBy(() => decode(answer.payload), 'a CBOR map');
+  if (!(value instanceof Map)) throw new Nonconformity('a CBOR map', 'another item');
+  return value as CborMap;
 }
 
-/** For a while nothing comes but a Reset of the message, which a rejected Non-confirmable one may have. @throws {Nonconformity} something else comes */
-export async function expectRejection(line: DatagramLine, id: number): Promise<void> {
-  const answer = await line.message(line.patience.silence);
-  if (answer === undefined) return;
-  if (answer.type !== MessageType.RST || answer.code !== 0 || answer.id !== id) throw new Nonconformity('at most a Reset', describe(answer));
+/** A byte string of a map. @throws {Nonconformity} */
+export function expectBytes(map: CborMap, label: number, name: string): Uint8Array {
+  const value: CborValue | undefined = map.get(label);
+  if (!(value instanceof Uint8Array)) throw new Nonconformity(`${name} (${label}) as a byte string`, value === undefined ? 'none' : 'another type');
+  return value;
 }
 
-/** An Empty message. */
-export function empty(type: MessageType, id: number): Message {
-  return { type, code: 0, id, token: emptyBytes, options: [], payload: emptyBytes };
+/** Run a decoder over what the target has sent. @throws {Nonconformity} when it is not `wanted` */
+export function readBy<T>(decoder: () => T, wanted: string): T {
+  try {
+    return decoder();
+  } catch (error) {
+    throw new Nonconformity(wanted, (error as ProtocolError).message);
+  }
 }

@@ -1,6 +1,7 @@
 import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
-import type { TokenKey } from '../core/cwt.ts';
 import type { ClientConfig, ClientPsk } from '../dtls/index.ts';
+import { type AceNeed, aceNeeds } from './ace-needs.ts';
+import type { AsTarget, RsTarget } from './roles.ts';
 
 /** A request that the target answers by a success. */
 export interface OfferedRequest {
@@ -43,6 +44,11 @@ export interface OscoreKeys {
   /** Numbers of the registry "COSE Algorithms". */
   readonly aead?: number;
   readonly hkdf?: number;
+  /**
+   * The first sender sequence number that nobody has used. Absent: a number that grows with the time of day, so that no run takes those of another; whoever else
+   * uses the context is behind it then.
+   */
+  readonly firstSequence?: number;
 }
 
 export interface OscoreTarget {
@@ -57,33 +63,6 @@ export interface DtlsTarget {
   /** `server`: the only key that is taken. */
   readonly rawPublicKey?: { readonly server: CurveKey; readonly own?: CurveKeyPair };
   readonly certificate?: NonNullable<ClientConfig['certificate']>;
-}
-
-/** A resource server whose tokens the checker may issue itself. */
-export interface RsTarget {
-  readonly audience: string;
-  /** A scope that permits `allowed`. */
-  readonly scope: string;
-  readonly issuer?: string;
-  readonly tokenKey: TokenKey;
-  readonly profile: 'coap_oscore' | 'coap_dtls';
-  /** A path that `scope` permits to GET, and one that it does not. */
-  readonly allowed: string;
-  readonly forbidden?: string;
-}
-
-/** An authorization server where the checker is a registered client. */
-export interface AsTarget {
-  /** The token endpoint. */
-  readonly token: string;
-  readonly introspect?: string;
-  readonly trl?: string;
-  readonly audience: string;
-  readonly scope: string;
-  readonly oscore?: OscoreKeys;
-  readonly dtls?: DtlsTarget;
-  /** With it, the checker reads the tokens that it gets. */
-  readonly tokenKey?: TokenKey;
 }
 
 /** Request-Tag (RFC 9175), No-Response (RFC 7967). */
@@ -107,15 +86,15 @@ export interface Target {
 }
 
 /** What a case may need to know of the target. */
-export type Need = 'udp' | 'dtls' | 'tcp' | 'psk' | 'rpk' | 'oscore' | 'rs' | 'as' | Feature | keyof Resources;
+export type Need = 'udp' | 'dtls' | 'tcp' | 'psk' | 'rpk' | Feature | keyof Resources | AceNeed;
 
-type Known = readonly [what: string, of: (target: Target) => unknown];
+/** What is needed, in words for the person who could name it with where it stands, and where to find it. */
+export type Known = readonly [what: string, of: (target: Target) => unknown];
 
 const feature = (name: Feature, what: string): Known => [`${what} (features)`, ({ features }) => features?.find((one) => one === name)];
 
 const resource = (name: keyof Resources, what: string): Known => [`a resource ${what} (resources.${name})`, ({ resources }) => resources?.[name]];
 
-/** What cases need, in words for the person who could name it, and where it stands. */
 const known: Readonly<Record<Need, Known>> = {
   udp: ['an address over UDP (coap://)', ({ coap }) => coap],
   dtls: ['an address over DTLS (coaps://)', ({ coaps }) => coaps],
@@ -135,9 +114,7 @@ const known: Readonly<Record<Need, Known>> = {
   noResponse: feature('noResponse', 'No-Response'),
   psk: ['a pre-shared key (dtls.psk)', ({ dtls }) => dtls?.psk],
   rpk: ['raw public keys (dtls.rawPublicKey)', ({ dtls }) => dtls?.rawPublicKey],
-  oscore: ['an OSCORE context (oscore)', ({ oscore }) => oscore?.contexts[0]],
-  rs: ['a resource server and the key of its tokens (rs)', ({ rs }) => rs],
-  as: ['an authorization server and credentials of a client (as)', ({ as }) => as],
+  ...aceNeeds,
 };
 
 /** What of the needs nobody has named; `undefined` when all is there. */

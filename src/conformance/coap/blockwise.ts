@@ -4,7 +4,8 @@ import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { type DatagramLine, describe } from '../datagram-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
-import { expectCode, expectSuccess } from '../expect.ts';
+import { expectCode } from '../expect.ts';
+import { expectSuccess } from '../expect-message.ts';
 import { blockIn, blockOption, download, putBlock } from './blocks.ts';
 
 const rfc7959 = { standard: 'RFC 7959', level: 'MUST' } as const;

@@ -4,7 +4,7 @@ import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { type DatagramLine, describe } from '../datagram-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
-import { expectReset } from '../expect.ts';
+import { expectReset } from '../expect-message.ts';
 
 const rfc8974 = { standard: 'RFC 8974', level: 'MUST', needs: ['udp'] } as const;
 const rfc7967 = { standard: 'RFC 7967', level: 'MUST', needs: ['udp', 'noResponse'] } as const;

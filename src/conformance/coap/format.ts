@@ -4,7 +4,7 @@ import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { describe } from '../datagram-line.ts';
 import { Nonconformity } from '../errors.ts';
-import { empty, expectRejection, expectReset } from '../expect.ts';
+import { empty, expectRejection, expectReset } from '../expect-message.ts';
 
 const rfc7252 = { standard: 'RFC 7252', level: 'MUST', needs: ['udp'] } as const;
 

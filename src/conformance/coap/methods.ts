@@ -4,7 +4,8 @@ import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { describe } from '../datagram-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
-import { expectClientError, expectCode, expectSuccess } from '../expect.ts';
+import { expectCode } from '../expect.ts';
+import { expectClientError, expectSuccess } from '../expect-message.ts';
 import type { OfferedRequest } from '../target.ts';
 import { download } from './blocks.ts';
 

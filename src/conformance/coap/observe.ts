@@ -4,7 +4,7 @@ import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { type DatagramLine, describe } from '../datagram-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
-import { expectSuccess } from '../expect.ts';
+import { expectSuccess } from '../expect-message.ts';
 
 const rfc7641 = { standard: 'RFC 7641', level: 'MUST', needs: ['udp', 'observe'] } as const;
 

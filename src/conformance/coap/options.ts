@@ -4,7 +4,8 @@ import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { describe } from '../datagram-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
-import { expectCode, expectRejection } from '../expect.ts';
+import { expectCode } from '../expect.ts';
+import { expectRejection } from '../expect-message.ts';
 
 const rfc7252 = { standard: 'RFC 7252', level: 'MUST', needs: ['udp'] } as const;
 

@@ -3,7 +3,7 @@ import { emptyBytes, equalBytes, toHex } from '../../core/bytes.ts';
 import type { ConformanceCase } from '../case.ts';
 import { type DatagramLine, describe } from '../datagram-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
-import { empty, expectRejection, expectReset, expectSuccess } from '../expect.ts';
+import { empty, expectRejection, expectReset, expectSuccess } from '../expect-message.ts';
 
 const rfc7252 = { standard: 'RFC 7252', level: 'MUST', needs: ['udp'] } as const;
 

@@ -17,7 +17,9 @@ import {
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { decodeOscoreOption } from '../oscore/index.ts';
-import { annotatePayload } from './annotate.ts';
+import { annotatePayload, type RenderOptions } from './annotate.ts';
+
+export type { RenderOptions } from './annotate.ts';
 
 const typeNames: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(MessageType).map(([name, type]) => [type, name]));
 
@@ -73,8 +75,8 @@ export function renderOption(option: Option): string {
  *
  * @param requestPath the path that a response answers
  */
-export function renderBody(body: Body, indent = '', requestPath?: readonly string[]): string[] {
-  return [...body.options.map(renderOption), ...annotatePayload(body, requestPath)].map((line) => `${indent}${line}`);
+export function renderBody(body: Body, indent = '', requestPath?: readonly string[], options: RenderOptions = {}): string[] {
+  return [...body.options.map(renderOption), ...annotatePayload(body, requestPath, options)].map((line) => `${indent}${line}`);
 }
 
 /**
