@@ -1,6 +1,8 @@
+import { asCases } from './as/index.ts';
 import type { ConformanceCase } from './case.ts';
 import { messageCases } from './coap/messages.ts';
 import { oscoreCases } from './oscore/index.ts';
+import { rsCases } from './rs/index.ts';
 
 /** All cases, in the order in which they are run. */
-export const conformanceCases: readonly ConformanceCase[] = [...messageCases, ...oscoreCases];
+export const conformanceCases: readonly ConformanceCase[] = [...messageCases, ...oscoreCases, ...rsCases, ...asCases];

@@ -63,8 +63,8 @@ export const rsOscoreContextCases: readonly ConformanceCase[] = [
     id: 'rs-osc-ctx-02',
     title: 'an upload of a seen token by somebody else does not take the context away from the client',
     standard: 'RFC 9203',
-    section: '6',
-    level: 'MUST',
+    section: '2',
+    level: 'SHOULD',
     needs,
     async run(bench) {
       const { session, token } = await establish(bench);
