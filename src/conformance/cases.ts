@@ -1,3 +1,4 @@
+import { asCases } from './as/index.ts';
 import type { ConformanceCase } from './case.ts';
 import { blockwiseCases } from './coap/blockwise.ts';
 import { extensionCases } from './coap/extensions.ts';
@@ -7,6 +8,7 @@ import { observeCases } from './coap/observe.ts';
 import { optionCases } from './coap/options.ts';
 import { reliabilityCases } from './coap/reliability.ts';
 import { oscoreCases } from './oscore/index.ts';
+import { rsCases } from './rs/index.ts';
 
 /** All cases, in the order in which they are run. */
 export const conformanceCases: readonly ConformanceCase[] = [
@@ -18,4 +20,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...blockwiseCases,
   ...extensionCases,
   ...oscoreCases,
+  ...rsCases,
+  ...asCases,
 ];
