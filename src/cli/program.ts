@@ -6,6 +6,7 @@ import { addAudit } from './audit/program.ts';
 import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
 import type { InitFlags } from './init.ts';
+import { addInspect } from './inspect/program.ts';
 import type { ObserveFlags } from './observe.ts';
 import type { DeriveFlags } from './oscore/derive.ts';
 import type { PairFlags } from './oscore/init.ts';
@@ -384,6 +385,7 @@ export function program(version: string): Command {
       ),
     )
     .action(async (inputs: readonly string[], flags: DecodeFlags) => (await import('./decode.ts')).decodeCommand(inputs, flags));
+  addInspect(ace);
   ace
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
