@@ -23,6 +23,8 @@ const mostConversations = 4096;
 /** Of connections, each of which may hold a message. */
 const mostConnections = 256;
 const largestMessage = 1 << 17;
+/** Of one datagram of DTLS. */
+const mostMessages = 8;
 const extended = { extendedTokens: true };
 
 /** One direction of a connection. */
@@ -141,7 +143,7 @@ export class Inspector {
     for (const { pskIdentity } of records) if (pskIdentity !== undefined) this.#dissector.pskIdentity(entry, pskIdentity);
     const messages = records.flatMap(({ data }) => (data === undefined ? [] : [data]));
     // RFC 7252 §9.1: one message in a record, and as a rule one record in a datagram.
-    for (const data of messages) {
+    for (const data of messages.slice(0, mostMessages)) {
       entry.kind = entry.kind === 'dtls' ? 'other' : entry.kind;
       this.#dissector.datagram(entry, data, wayOf(entry));
     }

@@ -6,7 +6,7 @@ export function entryFacts(entry: Entry, start: number): Readonly<Record<string,
   return {
     number,
     time: Number(((time - start) / 1000).toFixed(6)),
-    at: new Date(time).toISOString(),
+    since_1970: Number((time / 1000).toFixed(6)),
     from,
     to,
     transport,

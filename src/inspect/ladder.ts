@@ -1,5 +1,7 @@
 import type { Entry } from './entry.ts';
+import { durationText, protectionText, sizeText } from './figures.ts';
 import type { Roles } from './roles.ts';
+import { printable } from './text.ts';
 
 export type LadderStyle = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
 
@@ -32,21 +34,6 @@ interface Piece {
   readonly at: number;
   readonly text: string;
   readonly style?: LadderStyle;
-}
-
-/** `28 B` */
-export function sizeText(bytes: number): string {
-  return `${bytes} B`;
-}
-
-/** `2.1 ms`, `1.20 s` */
-export function durationText(milliseconds: number): string {
-  return milliseconds < 1000 ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : `${(milliseconds / 1000).toFixed(2)} s`;
-}
-
-/** What stands in brackets behind the title: how the message is protected, and whether that was opened. */
-export function protectionText({ protection, isSealed }: Entry): string {
-  return protection.length === 0 ? '' : `${protection.join(' in ')}${isSealed ? ', not opened' : ''}`;
 }
 
 /** Writes entries as a ladder: a column for each endpoint, an arrow for each message. Endpoints that come later get their column then, under a new head. */
@@ -134,7 +121,7 @@ export class Ladder {
     // The gist gives way to what matters more.
     const room = this.#options.width - at - [title, protection, remark].reduce((sum, text) => sum + (text === '' ? 0 : text.length + 2), 0);
     const parts: readonly (readonly [text: string, style: LadderStyle | undefined])[] = [
-      [title, 'bold'],
+      [printable(title), 'bold'],
       [gist.length <= room ? gist : room < shortestGist ? '' : `${gist.slice(0, room - 3)}...`, undefined],
       [protection, isSealed ? 'yellow' : 'green'],
       [remark, 'red'],
@@ -177,6 +164,6 @@ export class Ladder {
   #decoded({ layers }: Entry): readonly string[] {
     if (!this.#options.verbose) return [];
     const margin = ' '.repeat(gutter);
-    return layers.flatMap(({ name, lines }) => [`${margin}${this.#options.paint('bold', name)}`, ...lines.map((line) => `${margin}  ${line}`)]);
+    return layers.flatMap(({ name, lines }) => [`${margin}${this.#options.paint('bold', name)}`, ...lines.map((line) => `${margin}  ${printable(line)}`)]);
   }
 }

@@ -19,15 +19,7 @@ import { type CborValue, decode } from '../core/cbor.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { type Known, readKnownMap } from '../core/known-map.ts';
 import { renderBlock, renderCode } from './render.ts';
-
-/** Characters of a payload that stand in a ladder. */
-const longestGist = 32;
-
-/** A text of a stranger, so that it cannot play with the terminal, and no longer than this. */
-export function shortText(text: string, most: number = longestGist): string {
-  const printable = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '.');
-  return printable.length <= most ? printable : `${printable.slice(0, most - 3)}...`;
-}
+import { shortText } from './text.ts';
 
 /** `GET /temperature`, `2.05 Content`, with the block that it is. */
 export function titleOf({ code, options }: Body): string {
