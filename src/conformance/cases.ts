@@ -6,6 +6,7 @@ import { methodCases } from './coap/methods.ts';
 import { observeCases } from './coap/observe.ts';
 import { optionCases } from './coap/options.ts';
 import { reliabilityCases } from './coap/reliability.ts';
+import { streamCases } from './coap/stream.ts';
 import { oscoreCases } from './oscore/index.ts';
 
 /** All cases, in the order in which they are run. */
@@ -17,5 +18,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...observeCases,
   ...blockwiseCases,
   ...extensionCases,
+  ...streamCases,
   ...oscoreCases,
 ];
