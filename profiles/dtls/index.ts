@@ -13,6 +13,8 @@ export type { DtlsAtAsOptions } from './as.ts';
 export type { DtlsAtClientOptions } from './client.ts';
 export type { PeerCredentials, ServerCredentials } from './credentials.ts';
 export { DtlsProfileError, dtlsPeers, readServerCredentials } from './credentials.ts';
+export type { PskIdentity } from './params.ts';
+export { decodePskIdentity, derivePsk } from './params.ts';
 export type { DtlsProfileOptions } from './profile.ts';
 export { dtlsProfileWith } from './profile.ts';
 export type { DtlsAtRsOptions } from './rs.ts';

@@ -8,6 +8,7 @@ import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
 import { arrangeHelp } from './help.ts';
 import type { InitFlags } from './init.ts';
+import { addInspect } from './inspect/program.ts';
 import type { ObserveFlags } from './observe.ts';
 import { addOscore } from './oscore/program.ts';
 import { addPassword } from './password/program.ts';
@@ -336,6 +337,7 @@ export function program(version: string): Command {
       ),
     )
     .action(async (inputs: readonly string[], flags: DecodeFlags) => (await import('./decode.ts')).decodeCommand(inputs, flags));
+  addInspect(ace);
   ace
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')

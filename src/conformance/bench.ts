@@ -37,7 +37,8 @@ export class Bench {
   readonly env: Env;
   readonly patience: Patience;
   readonly transcript: Transcript;
-  readonly #source: string;
+  /** The numeric address that it sends from. */
+  readonly source: string;
   readonly #open: { close(): Promise<void> }[] = [];
   #nextId: number;
 
@@ -47,7 +48,7 @@ export class Bench {
     this.env = env;
     this.patience = { ...defaultPatience, ...patience };
     this.transcript = new Transcript(() => env.now());
-    this.#source = source;
+    this.source = source;
     const [high, low] = env.random(2);
     this.#nextId = (high! << 8) | low!;
   }
@@ -86,7 +87,7 @@ export class Bench {
   /** A fresh socket towards the target's address over UDP, or towards another one. */
   async udp(uri: string | undefined = this.target.coap): Promise<DatagramLine> {
     if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over UDP, got none');
-    const transport = await this.keep(await udp({ address: this.#source, sourcePorts: 1 }));
+    const transport = await this.keep(await udp({ address: this.source, sourcePorts: 1 }));
     const { host, port } = parseUri(uri);
     const { env, patience, transcript } = this;
     return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => this.messageId() });

@@ -1,3 +1,4 @@
+import { asCases } from './as/index.ts';
 import type { ConformanceCase } from './case.ts';
 import { blockwiseCases } from './coap/blockwise.ts';
 import { extensionCases } from './coap/extensions.ts';
@@ -8,6 +9,7 @@ import { optionCases } from './coap/options.ts';
 import { reliabilityCases } from './coap/reliability.ts';
 import { streamCases } from './coap/stream.ts';
 import { oscoreCases } from './oscore/index.ts';
+import { rsCases } from './rs/index.ts';
 
 /** All cases, in the order in which they are run. */
 export const conformanceCases: readonly ConformanceCase[] = [
@@ -20,4 +22,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...extensionCases,
   ...streamCases,
   ...oscoreCases,
+  ...rsCases,
+  ...asCases,
 ];

@@ -112,6 +112,8 @@ function* variants({ parameters }: KnownContext, { kidContext }: RequestIds): Ge
 
 /** Requests that are remembered for their responses. */
 const mostRequests = 16_384;
+/** Contexts that are tried; the oldest goes first. */
+const mostContexts = 4096;
 /** Requests that a response may answer whose token says nothing. */
 const mostTried = 64;
 /** Contexts that a refusal names. */
@@ -134,6 +136,7 @@ export class OscoreOpener {
   /** One more context, which is tried before those that are there. */
   add(context: KnownContext): void {
     this.#contexts.unshift(context);
+    if (this.#contexts.length > mostContexts) this.#contexts.pop();
   }
 
   /** Make a request known by the value of its OSCORE option; for a captured message, `open` does. */
@@ -265,15 +268,21 @@ function inputsOf(message: Message, { context: { name, parameters }, origin, req
 
 /** What OSCORE protects in a message, for people; `path` is that of the request that a response answers. */
 export function oscoreLines(opened: Opened, path?: readonly string[], options?: RenderOptions): string[] {
-  const inputs = opened.inputs === undefined ? [] : inputLines(opened.inputs);
-  if (!opened.verified) return [`OSCORE: not opened: ${opened.reason}`, ...inputs];
-  return [`OSCORE: opened with ${opened.inputs.name}`, ...inputs, renderCode(opened.inner.code), ...renderBody(opened.inner, '  ', path, options)];
+  const [verdict, ...inputs] = protectionLines(opened);
+  const inner = opened.verified ? [renderCode(opened.inner.code), ...renderBody(opened.inner, '  ', path, options)] : [];
+  return [`OSCORE: ${verdict}`, ...inputs, ...inner];
+}
+
+/** What a message was opened with, or why it was not. */
+export function protectionLines(opened: Opened): string[] {
+  const verdict = opened.verified ? `opened with ${opened.inputs.name}` : `not opened: ${opened.reason}`;
+  return [verdict, ...(opened.inputs === undefined ? [] : inputLines(opened.inputs))];
 }
 
 function inputLines({ from, id, nonce, aad, sequence }: Inputs): string[] {
   const number = sequence === undefined ? 'the nonce of the request' : `sequence number ${sequence}`;
   return [
-    `  from the ${from} of the file, ${id.length === 0 ? 'an empty ID' : `ID ${toHex(id)}`}, ${number}`,
+    `  from the ${from} of the context, ${id.length === 0 ? 'an empty ID' : `ID ${toHex(id)}`}, ${number}`,
     `  nonce ${toHex(nonce)}`,
     `  AAD ${toHex(aad)}`,
   ];

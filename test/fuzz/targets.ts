@@ -3,6 +3,8 @@ import { decoders } from './decoders.ts';
 import { dtlsClientTarget, dtlsServerTarget } from './dtls.ts';
 import { dtlsDecoders } from './dtls-decoders.ts';
 import { endpointTarget } from './endpoint.ts';
+import { engineTargets } from './engines.ts';
+import { roleTargets } from './roles.ts';
 import { sealDecoders } from './seal.ts';
 import type { TargetEntry } from './target.ts';
 import { fileTargets, textDecoders } from './text-decoders.ts';
@@ -15,6 +17,8 @@ export const targets: readonly TargetEntry[] = [
     open: () => Promise.resolve(target),
   })),
   ...fileTargets,
+  ...engineTargets,
+  ...roleTargets,
   { name: 'endpoint behind a socket', share: 20, open: endpointTarget },
   { name: 'DTLS server', share: 50, open: dtlsServerTarget },
   { name: 'DTLS client', share: 2, open: dtlsClientTarget },

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { decodePskIdentity, derivePsk } from '../../profiles/dtls/params.ts';
 import { contextParameters, decodeInputMaterial } from '../../profiles/oscore/params.ts';
 import { oscoreAtRs } from '../../profiles/oscore/rs.ts';
+import { deriveAnchor, deriveApplicationKey, parseAKid, pskIdentity } from '../../profiles/seal/akma/index.ts';
+import { decodeKmRequest, decodeKmResponse, encodeKmRequest, encodeKmResponse } from '../../profiles/seal/key-management/index.ts';
 import {
   decodeError,
   decodeHints,
@@ -29,6 +31,7 @@ import {
   uintOf,
   withoutOptions,
 } from '../../src/coap/index.ts';
+import { fromUtf8 } from '../../src/core/bytes.ts';
 import { macAlgorithms } from '../../src/core/cose/algorithms.ts';
 import { encodeClaims } from '../../src/core/cwt.ts';
 import { aeadParameters, decode, decodeCoseKey, openCwt, ProtocolError, readKnownMap, systemEnv, type TokenKey } from '../../src/core/index.ts';
@@ -159,6 +162,26 @@ function upload(vector: Vector): void {
   assert.deepEqual([senderKey, recipientKey, commonIv], expected, vector.id);
 }
 
+/** A payload that is read and written again. */
+function kmRoundTrip<T>(decoder: (payload: Uint8Array) => T, encoder: (value: T) => Uint8Array): Consumer {
+  return (vector) => assert.deepEqual(encoder(decoder(onlyOutput(vector))), onlyOutput(vector), vector.id);
+}
+
+function akmaKeys(vector: Vector): void {
+  const text = (name: string): string => fromUtf8(readBytes(vector, name));
+  const { aKid, kAkma } = deriveAnchor({
+    kAusf: readBytes(vector, 'kAusf'),
+    supi: text('supi'),
+    routingIndicator: text('routingIndicator'),
+    homeNetwork: text('homeNetwork'),
+  });
+  const kAf = deriveApplicationKey(kAkma, { fqdn: text('fqdn'), protocol: readBytes(vector, 'protocol') });
+  assert.equal(aKid, text('aKid'), vector.id);
+  assert.equal(parseAKid(aKid).realm, text('homeNetwork'), vector.id);
+  const expected = ['kAkma', 'kAf', 'pskIdentity'].map((name) => readBytes(vector, name));
+  assert.deepEqual([kAkma, kAf, pskIdentity(aKid)], expected, vector.id);
+}
+
 export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
   'open-token': (vector) => {
     const { claims } = openCwt(onlyOutput(vector), tokenKeys(vector));
@@ -200,4 +223,10 @@ export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
     else assert.deepEqual(encodeClaims(openCwt(identity.token, tokenKeys(vector)).claims), readBytes(vector, 'claims'), vector.id);
   },
   'hash-token': (vector) => assert.deepEqual(tokenHash(readBytes(vector, 'token')), onlyOutput(vector), vector.id),
+  'decode-km-request': kmRoundTrip(decodeKmRequest, encodeKmRequest),
+  'decode-km-response': kmRoundTrip(decodeKmResponse, encodeKmResponse),
+  'derive-akma': akmaKeys,
+  'decode-a-kid': (vector) => {
+    parseAKid(fromUtf8(onlyOutput(vector)));
+  },
 };

@@ -6,6 +6,7 @@ import { cwt } from './topics/cwt.ts';
 import { coapEcho, oscoreExchanges } from './topics/exchanges.ts';
 import { oscoreDerivation, oscoreMessages } from './topics/oscore.ts';
 import { authzInfo, hints, introspection, tokenHashTopic } from './topics/resource-server.ts';
+import { akma, sealKm } from './topics/seal.ts';
 import { tokenEndpoint } from './topics/token-endpoint.ts';
 
 /** The seed of the files in `fixtures/vectors`. */
@@ -24,6 +25,8 @@ export const topics: readonly Topic[] = [
   oscoreMessages,
   oscoreExchanges,
   coapEcho,
+  sealKm,
+  akma,
 ];
 
 /** An object with each entry on a line of its own. */
