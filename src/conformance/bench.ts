@@ -52,6 +52,11 @@ export class Bench {
     this.#nextId = (high! << 8) | low!;
   }
 
+  /** A path that can be asked for; where nobody has named one, what every server should have. */
+  get somePath(): string {
+    return this.target.resources?.get ?? '/.well-known/core';
+  }
+
   get exchanged(): readonly Exchanged[] {
     return this.transcript.entries;
   }
@@ -83,7 +88,8 @@ export class Bench {
     if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over UDP, got none');
     const transport = await this.keep(await udp({ address: this.source, sourcePorts: 1 }));
     const { host, port } = parseUri(uri);
-    return new DatagramLine(transport, await transport.resolve(host, port), this.env, this.patience, this.transcript);
+    const { env, patience, transcript } = this;
+    return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => this.messageId() });
   }
 
   /** Have something closed when the case is over. */

@@ -6,6 +6,8 @@
  * const log = createLogger({ level: 'info', base: { role: 'as' } });
  * log.info({ token: new Uint8Array(90) }, 'token made'); // {"level":"info","role":"as","token":"<90 bytes>","msg":"token made"}
  * ```
+ *
+ * @module ace-coap/operate
  */
 
 export {
