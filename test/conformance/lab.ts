@@ -12,13 +12,13 @@ import { type CurveKeyPair, publicKeyFrom } from '../../src/core/crypto/index.ts
 import { symmetricKey, type TokenKey } from '../../src/core/cwt.ts';
 import { type Env, systemEnv } from '../../src/core/env.ts';
 import type { ClientPsk } from '../../src/dtls/index.ts';
-import { ContextTable, deriveContext, oscore } from '../../src/oscore/index.ts';
+import { ContextTable, deriveContext, oscore, type SecurityContext } from '../../src/oscore/index.ts';
 import { ResourceServer, type ResourceServerOptions } from '../../src/rs/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { type DtlsTransport, dtls, udp } from '../../src/transport/index.ts';
 
 /** How much faster time goes, so that tokens end soon. */
-const haste = 20;
+export const haste = 20;
 
 /** A world in a hurry; that of the checker and that of its targets. */
 export const env: Env = {
@@ -29,7 +29,7 @@ export const env: Env = {
 };
 
 /** Milliseconds of that world: what has to come has 2 s, and a silence lasts 15 ms. */
-export const patience: Patience = { answer: 2000 * haste, silence: 15 * haste, pace: 0 };
+export const patience: Patience = { answer: 2000 * haste, silence: 15 * haste, retransmission: 200 * haste, change: 100 * haste, pace: 0 };
 
 const localhost = '127.0.0.1';
 const tokenKey: TokenKey = symmetricKey('AES-CCM-16-64-128', new Uint8Array(16).fill(7));
@@ -53,7 +53,9 @@ export interface Tested {
 /** What of a server is not as it should be. */
 export interface Sabotage {
   readonly profile?: (profile: Profile) => Profile;
+  /** Below OSCORE, towards the network. */
   readonly layer?: Layer;
+  readonly context?: (context: SecurityContext) => void;
   readonly transport?: (transport: DatagramTransport) => DatagramTransport;
 }
 
@@ -72,7 +74,11 @@ export async function oscoreServer(sabotage: Sabotage = {}): Promise<Tested> {
   const keys = { masterSecret: new Uint8Array(16).fill(1), senderId: Uint8Array.of(1), recipientId: Uint8Array.of(2) };
   const gcm = { ...keys, masterSecret: new Uint8Array(16).fill(2), senderId: Uint8Array.of(3), aead: 1, idContext: utf8('lab') };
   const contexts = new ContextTable();
-  for (const { senderId, recipientId, ...rest } of [keys, gcm]) contexts.add(deriveContext({ ...rest, senderId: recipientId, recipientId: senderId }));
+  for (const { senderId, recipientId, ...rest } of [keys, gcm]) {
+    const context = deriveContext({ ...rest, senderId: recipientId, recipientId: senderId });
+    sabotage.context?.(context);
+    contexts.add(context);
+  }
   const store = memoryStore();
   const layer = oscore({ contexts, store: { reserve: (key, count) => store.increment(key, count) }, env });
   const router = new Router();
@@ -89,7 +95,7 @@ export async function oscoreServer(sabotage: Sabotage = {}): Promise<Tested> {
     },
   });
   const transport = await bind(sabotage);
-  const endpoint = new Endpoint({ transport, env, handler: router.handler, layers: sabotage.layer === undefined ? [layer] : [sabotage.layer, layer] });
+  const endpoint = new Endpoint({ transport, env, handler: router.handler, layers: sabotage.layer === undefined ? [layer] : [layer, sabotage.layer] });
   return {
     target: {
       coap: placeOf('coap', transport),
@@ -101,7 +107,7 @@ export async function oscoreServer(sabotage: Sabotage = {}): Promise<Tested> {
 
 /** A resource server of the OSCORE or the DTLS profile. */
 export async function resourceServer(profile: 'coap_oscore' | 'coap_dtls', sabotage: Sabotage & Partial<ResourceServerOptions> = {}): Promise<Tested> {
-  const { profile: change = (same: Profile) => same, layer: _layer, transport: _transport, ...options } = sabotage;
+  const { profile: change = (same: Profile) => same, layer: _layer, context: _context, transport: _transport, ...options } = sabotage;
   const plain = await bind(sabotage);
   const sessions = profile === 'coap_dtls' ? await bindDtls(rsKey) : undefined;
   const rs = new ResourceServer({
@@ -161,13 +167,14 @@ function peersOf(channel: Channel): Peers {
     return { profile: 2, client: mirrored(client), resourceServer: mirrored(server), own: { oscore: client, resourceServer: { oscore: server } } };
   }
   const server = { psk: psk('server') };
-  if (channel === 'dtls-psk') return { profile: 1, client: { psk: psk('client1') }, resourceServer: server, own: { dtls: { psk: psk('client1') }, resourceServer: { dtls: server } } };
+  if (channel === 'dtls-psk')
+    return { profile: 1, client: { psk: psk('client1') }, resourceServer: server, own: { dtls: { psk: psk('client1') }, resourceServer: { dtls: server } } };
   const dtls = { rawPublicKey: { server: asKey, own: clientKey } };
   return { profile: 1, client: { rawPublicKey: publicPart(clientKey) }, resourceServer: server, own: { dtls, resourceServer: { dtls: server } } };
 }
 
 /** An authorization server, whose tokens are for the profile of the channel to it. */
-export async function authorizationServer(channel: Channel, sabotage: Sabotage = {}): Promise<Tested> {
+export async function authorizationServer(channel: Channel, sabotage: Sabotage & { readonly grants?: string } = {}): Promise<Tested> {
   const { profile: change = (same: Profile) => same } = sabotage;
   const peers = peersOf(channel);
   const sessions = channel === 'oscore' ? undefined : await bindDtls(asKey);
@@ -177,7 +184,7 @@ export async function authorizationServer(channel: Channel, sabotage: Sabotage =
     issuer: 'as1',
     store: memoryStore({ env }),
     profiles: [change(profile)],
-    clients: [{ id: 'client1', credentials: peers.client, grants: [{ audience: 'rs1', scope: 'r_temp' }] }],
+    clients: [{ id: 'client1', credentials: peers.client, grants: [{ audience: 'rs1', scope: sabotage.grants ?? 'r_temp' }] }],
     resourceServers: [
       {
         id: 'rs1',
@@ -211,8 +218,8 @@ export async function authorizationServer(channel: Channel, sabotage: Sabotage =
 }
 
 /** The verdict of each case. */
-export async function check({ target }: Tested, cases: readonly ConformanceCase[]): Promise<CaseResult[]> {
+export async function check({ target }: Tested, cases: readonly ConformanceCase[], answer: number = patience.answer): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
-  for await (const result of runCases(target, cases, { patience, env })) results.push(result);
+  for await (const result of runCases(target, cases, { patience: { ...patience, answer }, env })) results.push(result);
   return results;
 }
