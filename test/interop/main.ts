@@ -5,7 +5,7 @@
  *     npm run interop -- --table [--markdown]         the matrix of what was proved with whom, too; a whole run writes it to fixtures/interop-matrix.json
  *     npm run -s interop -- --from FILE [--markdown]  run nothing: the matrix that a run wrote
  *
- * `--readme FILE` puts the matrix between the lines <!-- interop --> and <!-- /interop --> of FILE.
+ * `--readme FILE` puts the matrix between the lines <!-- interop-matrix --> and <!-- /interop-matrix --> of FILE.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -110,7 +110,7 @@ async function runAll(): Promise<MatrixRun> {
 
 function show(matrix: Matrix): void {
   console.log(values.markdown ? matrixMarkdown(matrix) : matrixText(matrix));
-  if (values.readme !== undefined) writeFileSync(values.readme, writeBlock(readFileSync(values.readme, 'utf8'), 'interop', matrixMarkdown(matrix)));
+  if (values.readme !== undefined) writeFileSync(values.readme, writeBlock(readFileSync(values.readme, 'utf8'), 'interop-matrix', matrixMarkdown(matrix)));
 }
 
 if (values.from !== undefined) show(JSON.parse(readFileSync(values.from, 'utf8')) as Matrix);
