@@ -31,6 +31,7 @@ import {
   provideOpenssl,
   providePion,
   providePostgres,
+  provideShells,
   provideTshark,
   ToolError,
 } from './tools.ts';
@@ -66,6 +67,7 @@ function provide(): Readonly<Record<PeerName, string>> {
   console.log(`pion/dtls ${pion}`);
   console.log(providePostgres());
   console.log(`tshark ${provideTshark()}`);
+  console.log(provideShells());
   return {
     libcoap,
     aiocoap,
