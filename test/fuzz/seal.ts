@@ -20,7 +20,7 @@ const answered = { userUri: 'acct:anna@s.example', sKmsId: 'skms1', ...echoed };
 
 const registration = { messageType: 'REG', ueServiceId: 'meter', credentialInformation: 'ue@realm.example', clientProfile: 7 } as const;
 
-const response = { messageType: 'REG', ueServiceId: 'meter', registrationResult: 'success', expiresIn: 60 } as const;
+const response = { messageType: 'REG', ueServiceId: 'meter', expiresIn: 60 } as const;
 const valServices = { valServerId: 'val1', valSvcConf: [{ valServiceId: 'v2x', idList: [{ valUserId: 'anna' }, { valUeId: 'ue1' }] }] };
 const aKid = makeAKid({ routingIndicator: '012', aTid: new Uint8Array(32).fill(7), homeNetwork: '5gc.mnc001.mcc001.3gppnetwork.org' });
 
@@ -48,8 +48,8 @@ export const sealDecoders: readonly Target[] = [
     seeds: [encodeIdentity({ kind: 'ue', id: 'ue1', client: 'c1', valServiceIds: ['v2x'], valUserIds: ['anna'] })],
     mutate: nearlyCbor,
     run: (input) => {
-      const identity = decodeIdentity('ue', 'ue1', input);
-      assert.deepEqual(decodeIdentity('ue', 'ue1', encodeIdentity(identity)), identity);
+      const again = encodeIdentity(decodeIdentity('ue', 'ue1', input));
+      assert.equal(toHex(encodeIdentity(decodeIdentity('ue', 'ue1', again))), toHex(again));
     },
   },
   {
