@@ -16,6 +16,7 @@ import {
   provideAiocoap,
   provideCalifornium,
   provideGnutls,
+  provideJsonschema,
   provideLibcoap,
   provideNodeCoap,
   provideNodeDtlsClient,
@@ -33,6 +34,7 @@ try {
   console.log(`libcoap ${provideLibcoap()} (${coapClient}, ${coapServer})`);
   const { aiocoap, python } = provideAiocoap();
   console.log(`aiocoap ${aiocoap} (Python ${python})`);
+  console.log(`jsonschema ${provideJsonschema()}`);
   const { californium, java } = provideCalifornium();
   console.log(`Californium ${californium} (Java ${java})`);
   console.log(`node-coap ${provideNodeCoap()}`);

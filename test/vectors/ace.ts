@@ -1,4 +1,4 @@
-import { Code, ContentFormat, encodeMessage, MessageType, Method, type Option, OptionNumber, pathOptions, uintOption } from '../../src/coap/index.ts';
+import { ContentFormat, encodeMessage, MessageType, Method, type Option, OptionNumber, pathOptions, uintOption } from '../../src/coap/index.ts';
 import { Curve, KeyType } from '../../src/core/cose/index.ts';
 import type { CoseKey } from '../../src/core/index.ts';
 import type { Recipe } from './recipe.ts';
@@ -21,8 +21,6 @@ export function answerStep(recipe: Recipe, name: string, code: number, payload: 
     encodeMessage({ type: MessageType.ACK, code, id, token: recipe.random(2), options: [format, ...options], payload: recipe.bytes(payload) }),
   );
 }
-
-export const created: number = Code.Created;
 
 /** The public key of a fresh key pair on P-256, as a client shows it: inputs `<name>D`, steps `<name>X` and `<name>Y`. */
 export function rawPublicKey(recipe: Recipe, name: string, kid?: Uint8Array): CoseKey {

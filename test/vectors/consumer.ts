@@ -48,6 +48,7 @@ import {
 } from '../../src/oscore/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { type Action, findValue, readBytes, type Vector } from './format.ts';
+import { Pair } from './handshake.ts';
 import { mirrored, somePeer } from './oscore.ts';
 
 /** Takes a vector as a tester of another stack would: what it does not refuse, it has to understand. */
@@ -182,6 +183,36 @@ function akmaKeys(vector: Vector): void {
   assert.deepEqual([kAkma, kAf, pskIdentity(aKid)], expected, vector.id);
 }
 
+/**
+ * Each side on its own: it is given the datagrams of the other as they stand here, and has to send its own. Of what is to be refused only the receiver is asked
+ * about the last datagram.
+ */
+function replayHandshake(vector: Vector): void {
+  const known = (name: string): Uint8Array | undefined => (findValue(vector, name) === undefined ? undefined : readBytes(vector, name));
+  const group = known('group');
+  const pair = new Pair(known, numberIn(vector, 'suite'), group === undefined || fromUtf8(group) === 'secp256r1' ? 'secp256r1' : 'x25519');
+  pair.start();
+  for (const [index, name] of vector.output.entries()) {
+    const [from, to] = name.includes('lient') && !name.includes('erver') ? (['client', 'server'] as const) : (['server', 'client'] as const);
+    const datagram = readBytes(vector, name);
+    if (name === 'resumedClientDatagram1') pair.start(pair.client.connection!.session!);
+    const data = known(`${from}Data`);
+    const isLast = index === vector.output.length - 1;
+    if (vector.expect === 'reject' && isLast) {
+      pair[to].receive(datagram);
+      return;
+    }
+    if (pair[from].sent.length === 0) pair[from].connection!.send(data!);
+    assert.deepEqual(pair[from].next(), datagram, `${vector.id}: ${name}`);
+    pair[to].receive(datagram);
+  }
+  for (const [from, to] of [
+    ['client', 'server'],
+    ['server', 'client'],
+  ] as const)
+    assert.deepEqual(pair[to].data, [known(`${from}Data`)], vector.id);
+}
+
 export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
   'open-token': (vector) => {
     const { claims } = openCwt(onlyOutput(vector), tokenKeys(vector));
@@ -229,4 +260,5 @@ export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
   'decode-a-kid': (vector) => {
     parseAKid(fromUtf8(onlyOutput(vector)));
   },
+  'replay-handshake': replayHandshake,
 };

@@ -47,7 +47,7 @@ export function evaluate<O extends Operation>(op: O, of: Operations[O], names: N
     xor: ({ a, b }) => bytes(a).map((byte, at) => byte ^ bytes(b)[at]!),
     edit: ({ data, at, remove, insert }) => concat(bytes(data).subarray(0, at), bytes(insert), bytes(data).subarray(at + remove)),
     base64url: ({ data }) => utf8(toBase64Url(bytes(data))),
-    hash: ({ hash, data }) => digest(hash, bytes(data)),
+    hash: ({ hash, parts }) => digest(hash, concat(...parts.map(bytes))),
     hmac: ({ hash, key, data, length }) => hmac(hash, bytes(key), bytes(data)).slice(0, length),
     hkdf: ({ hash, secret, salt, info, length }) => hkdf(hash, bytes(secret), bytes(salt), bytes(info), length),
     'tls-prf': ({ hash, secret, label, seed, length }) => prf(hash, bytes(secret), label, bytes(seed), length),

@@ -36,7 +36,9 @@ function outcome(vector: Vector): string | undefined {
 }
 
 for (const name of fileNames) {
-  test(`vectors: ${name}: our decoders take what is to be accepted, and refuse the rest for its reason`, () => {
+  test(`vectors: ${name}: our decoders take what is to be accepted, and refuse the rest for its reason`, async () => {
+    // Handshakes with signatures come out the same where ECDSA is deterministic.
+    await useCrypto(name === 'dtls.json' ? 'portable' : 'node');
     for (const vector of readVectorFile(JSON.parse(read(name))).vectors) assert.equal(outcome(vector), vector.error, vector.id);
   });
 }
