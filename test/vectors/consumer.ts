@@ -123,7 +123,7 @@ function roundTrip<T extends { readonly unknown?: unknown }>(decoder: (payload: 
     const { payload } = decodeMessage(onlyOutput(vector));
     const value = decoder(payload);
     assert.equal(value.unknown, undefined, vector.id);
-    assert.deepEqual(encoder(value), payload, vector.id);
+    assert.deepEqual(encoder(value), readBytes(vector, 'payload'), vector.id);
   };
 }
 
@@ -213,7 +213,7 @@ function replayHandshake(vector: Vector): void {
     assert.deepEqual(pair[to].data, [known(`${from}Data`)], vector.id);
 }
 
-export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
+export const consumers: Readonly<Record<Action, Consumer>> = {
   'open-token': (vector) => {
     const { claims } = openCwt(onlyOutput(vector), tokenKeys(vector));
     assert.deepEqual(encodeClaims(claims), readBytes(vector, 'claims'), vector.id);
@@ -241,7 +241,7 @@ export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
   'decode-error': (vector) => {
     const { options, payload } = decodeMessage(onlyOutput(vector));
     const body = decodeError(uintOf(options, OptionNumber.ContentFormat), payload);
-    assert.deepEqual(encodeError(body!).payload, payload, vector.id);
+    assert.deepEqual(body && encodeError(body).payload, readBytes(vector, 'payload'), vector.id);
   },
   'decode-hints': roundTrip(decodeHints, encodeHints),
   'decode-introspection-request': roundTrip(decodeIntrospectionRequest, encodeIntrospectionRequest),

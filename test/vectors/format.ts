@@ -97,7 +97,6 @@ export const actions = [
   'decode-introspection-request',
   'decode-introspection-response',
   'decode-upload',
-  'decode-upload-answer',
   'decode-psk-identity',
   'derive-context',
   'unprotect-exchange',

@@ -1,5 +1,3 @@
-import { type CurveKeyPair, publicKeyFrom } from '../../src/core/crypto/index.ts';
-import { publicPart } from '../../src/core/crypto/portable-keys.ts';
 import type { Env } from '../../src/core/env.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { suiteById } from '../../src/dtls/cipher-suites.ts';
@@ -13,6 +11,7 @@ import {
   type DtlsServerConfig,
   type Session,
 } from '../../src/dtls/index.ts';
+import { keyPairOf } from './operations.ts';
 
 /*
  * Two sides of DTLS whose chance, keys and identifiers are values that have names: the same configuration serves who makes a handshake and who replays it.
@@ -48,11 +47,6 @@ function envOf(known: Known, names: readonly string[]): Env {
   };
 }
 
-/** A key pair on P-256 or Ed25519. */
-function keyPairOf(crv: number, d: Uint8Array): CurveKeyPair {
-  return crv === 1 ? publicKeyFrom(1, d) : { crv, ...publicPart(crv, d), d };
-}
-
 interface Configs {
   readonly client: ClientConfig;
   readonly server: DtlsServerConfig;
@@ -66,10 +60,10 @@ function configsOf(known: Known, suiteId: number, group: 'x25519' | 'secp256r1')
   const client = { ...shared, ...(clientCid === undefined ? {} : { connectionIdLength: clientCid.length }) };
   const server = { ...shared, maxSessions, ...(serverCid === undefined ? {} : { connectionIdLength: serverCid.length }) };
   if (keyExchange !== 'ECDHE_ECDSA') return { client: { ...client, psk: { identity: identity!, key: psk! } }, server: { ...server, psk: {} } };
-  const crv = known('serverKeyPoint') === undefined ? 6 : 1;
+  const curve = known('serverKeyPoint') === undefined ? 'Ed25519' : 'P-256';
   return {
-    client: { ...client, rawPublicKey: { own: keyPairOf(crv, known('clientKey')!) } },
-    server: { ...server, rawPublicKey: { own: keyPairOf(crv, known('serverKey')!), client: 'require' } },
+    client: { ...client, rawPublicKey: { own: keyPairOf(curve, known('clientKey')!) } },
+    server: { ...server, rawPublicKey: { own: keyPairOf(curve, known('serverKey')!), client: 'require' } },
   };
 }
 

@@ -24,7 +24,16 @@ function itemOf(value: Notation, names: Names): CborValue {
   return new Map(one.map.map(([key, entry]) => [itemOf(key, names) as CborKey, itemOf(entry, names)]));
 }
 
-const keyPairOf = (curve: keyof typeof curves, d: Uint8Array): CurveKeyPair => ({ crv: curves[curve], ...publicPart(curves[curve], d), d });
+/** By private part, since the public part takes a while. */
+const keyPairs = new WeakMap<Uint8Array, CurveKeyPair>();
+
+/** The key pair of a private part, which is kept with those bytes. */
+export function keyPairOf(curve: keyof typeof curves, d: Uint8Array): CurveKeyPair {
+  const crv = curves[curve];
+  let pair = keyPairs.get(d);
+  if (pair?.crv !== crv) keyPairs.set(d, (pair = { crv, ...publicPart(crv, d), d }));
+  return pair;
+}
 
 /** Carry out an operation on values that have names, by the functions of this project. */
 export function evaluate<O extends Operation>(op: O, of: Operations[O], names: Names): Uint8Array {
