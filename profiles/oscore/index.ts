@@ -4,9 +4,12 @@
  * ```ts
  * const as = new AuthorizationServer({ profiles: [oscoreProfile], store, clients, resourceServers });
  * ```
+ *
+ * @module ace-coap/profiles/oscore
  */
 export type { OscoreProfileOptions } from './client.ts';
 export { storedContexts } from './context-store.ts';
 export { OscoreProfileError, oscorePeers } from './credentials.ts';
-export { inputMaterialParameters } from './params.ts';
+export type { InputMaterial } from './params.ts';
+export { contextParameters, decodeInputMaterial, inputMaterialParameters } from './params.ts';
 export { oscoreProfile, oscoreProfileWith } from './profile.ts';

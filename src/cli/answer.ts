@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { ContentFormat, codeName, contentFormatName, findOption, formatCode, type Option, OptionNumber, relativeLocationOf, uintOf } from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { annotatePayload, isCborFormat } from './annotate.ts';
+import { annotatePayload, isCborFormat } from '../inspect/index.ts';
 import { ExitCode, UsageError } from './exit.ts';
 import { err } from './terminal.ts';
 

@@ -52,7 +52,15 @@ async function secretOf(what: string, written: string): Promise<Uint8Array> {
   return /^(?:hex|text):/.test(text) ? bytesOf(what, text.replace(/\r?\n$/, '')) : content;
 }
 
-async function pskOf(identity: string | undefined, key: string | undefined): Promise<{ readonly identity: Uint8Array; readonly key: Uint8Array } | undefined> {
+/**
+ * A pre-shared key and its identity, of the command line or of the environment. `undefined`: there is none.
+ *
+ * @throws {UsageError} for half of the pair, and a file that cannot be read
+ */
+export async function pskOf(
+  identity: string | undefined,
+  key: string | undefined,
+): Promise<{ readonly identity: Uint8Array; readonly key: Uint8Array } | undefined> {
   const given = { identity: identity ?? process.env[variables.identity], key: key ?? process.env[variables.key] };
   if (given.identity === undefined && given.key === undefined) return undefined;
   if (given.identity === undefined || given.key === undefined)

@@ -6,14 +6,23 @@ import { CwtError, encodeClaims, openCwt, type TokenKey } from '../core/cwt.ts';
 import type { ItemNames } from '../core/diagnostic.ts';
 import { diagnose } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
+import {
+  claimNames,
+  coseKeyNames,
+  coseKeySetNames,
+  coseNames,
+  hintNames,
+  introspectionNames,
+  itemNames,
+  kdfContextNames,
+  renderDatagram,
+  tokenNames,
+} from '../inspect/index.ts';
 import { decodeOscoreOption } from '../oscore/index.ts';
 import { configPath } from './config-path.ts';
-import { coseKeyNames, coseKeySetNames, kdfContextNames } from './cose-names.ts';
 import { ExitCode, UsageError } from './exit.ts';
 import { inputBytes } from './input.ts';
-import { claimNames, coseNames, hintNames, introspectionNames, itemNames, tokenNames } from './names.ts';
 import type { DatagramOpener } from './oscore/open-datagram.ts';
-import { renderDatagram } from './render.ts';
 
 export interface DecodeFlags {
   readonly as: string;

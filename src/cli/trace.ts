@@ -1,8 +1,8 @@
 import { decodeMessage, isRequest, type Message, pathOf, type Request, type Response, type Transport } from '../coap/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { renderBody, renderCode, renderDatagram, renderStreamMessage } from '../inspect/index.ts';
 import { tap } from '../transport/index.ts';
-import { renderBody, renderCode, renderDatagram, renderStreamMessage } from './render.ts';
 import { err } from './terminal.ts';
 
 /** Shows each message on standard error, decoded, with its size in bytes. It lives as long as one command: what it remembers is not bounded. */

@@ -12,6 +12,8 @@
  * socket.on('message', (datagram) => connection.receive(datagram));
  * connection.start();
  * ```
+ *
+ * @module ace-coap/dtls
  */
 export type { AlertName } from './alert.ts';
 export { AlertDescription, HandshakeFailure } from './alert.ts';
@@ -26,6 +28,8 @@ export type { Agreement, ConnectionEvent, DiscardReason, PeerCertificate, PeerId
 export type { RetransmissionParameters } from './flight.ts';
 export type { LimitConfig } from './limits.ts';
 export type { GroupName } from './named-groups.ts';
+export type { ObservedRecord, ObserverKeys } from './observer.ts';
+export { DtlsObserver, isDtls } from './observer.ts';
 export { decodeSpki, encodeSpki } from './raw-public-key.ts';
 export type { DatagramPeer, DtlsServerConfig, ServerEvent, ServerPort } from './server.ts';
 export { DtlsServer } from './server.ts';

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { coseKeyNames, coseKeySetNames } from '../../src/cli/cose-names.ts';
-import { itemNames } from '../../src/cli/names.ts';
 import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type CborKey, type CborValue, encode, Tagged } from '../../src/core/cbor.ts';
 import {
@@ -34,6 +32,7 @@ import { keyPair } from '../../src/core/crypto/index.ts';
 import { encodeClaims } from '../../src/core/cwt.ts';
 import { diagnose } from '../../src/core/diagnostic.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { coseKeyNames, coseKeySetNames, itemNames } from '../../src/inspect/index.ts';
 import { fixture } from '../support/fixtures.ts';
 import { aceExits } from './lab.ts';
 

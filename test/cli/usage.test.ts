@@ -3,8 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { program } from '../../src/cli/program.ts';
+import type { Command } from 'commander';
 import { root } from '../support/fixtures.ts';
+import { callsIn, idleProgram } from './command-lines.ts';
 import { ace, aceExits } from './lab.ts';
 
 let cwd: string;
@@ -14,6 +15,13 @@ before(() => {
 after(() => rmSync(cwd, { recursive: true, force: true }));
 
 const mode = (path: string): number => statSync(path).mode & 0o777;
+
+/** All of the help of a command, as it is printed. */
+function helpOf(command: Command): string {
+  let text = '';
+  command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
+  return text;
+}
 
 describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
   test('init: keys and configuration for their owner alone, nothing overwritten', async () => {
@@ -48,16 +56,18 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     assert.equal(readdirSync(cwd).includes('none'), false);
   });
 
-  test('help: every command has an example, and the whole says what the exit codes mean', async () => {
-    const whole = await aceExits(0, ['--help']);
-    assert.match(whole.stdout, /Exit codes: 0 success, 1 the peer said no, 2 wrong use, 3 no answer/);
-    const { commands } = program('0');
-    assert.ok(commands.length >= 17);
-    for (const command of commands) {
-      assert.match(whole.stdout, new RegExp(`^  ${command.name()} `, 'm'));
-      let text = '';
-      command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
-      assert.match(text, new RegExp(`Examples?:\\n  \\$ ace-coap ${command.name()}`), command.name());
+  test('help: every command has an example, which its own options take, and the whole says what the exit codes mean', async () => {
+    const { ace, leaves, parse } = idleProgram();
+    const whole = helpOf(ace);
+    assert.match(whole, /Exit codes: 0 success, 1 the peer said no, 2 wrong use, 3 no answer/);
+    assert.doesNotMatch(whole, /^Other:/m, 'each command stands under a heading of src/cli/help.ts');
+    for (const command of ace.commands) assert.match(whole, new RegExp(`^  ${command.name()} `, 'm'));
+    assert.ok(leaves.length >= 60);
+    for (const { path, command } of leaves) {
+      const lines = [...helpOf(command).matchAll(/^ {2}\$ (.*)$/gm)].map(([, line]) => line!);
+      const parsed = lines.flatMap(callsIn).map((args) => parse(args));
+      assert.ok(parsed.includes(path), `${path}: no example`);
+      assert.ok(!parsed.includes(undefined), `${path}: an example that does nothing`);
     }
     // What the process prints is the same.
     assert.match((await aceExits(0, ['get', '--help'])).stdout, /Example:\n {2}\$ ace-coap get coap:\/\//);

@@ -23,6 +23,7 @@ import {
   provideOpenssl,
   providePion,
   providePostgres,
+  provideShells,
   provideTshark,
   ToolError,
 } from './tools.ts';
@@ -44,6 +45,7 @@ try {
   console.log(`pion/dtls ${providePion()}`);
   console.log(providePostgres());
   console.log(`tshark ${provideTshark()}`);
+  console.log(provideShells());
 } catch (error) {
   if (!(error instanceof ToolError)) throw error;
   console.error(`interop: ${error.message}`);

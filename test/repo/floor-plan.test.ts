@@ -12,6 +12,11 @@ interface Room {
 }
 
 const everything: readonly string[] = ['src/*', 'profiles/*'];
+/** All that engines, roles and profiles are. */
+const aboveRoles: readonly string[] = [
+  ...['core', 'coap', 'oscore', 'dtls', 'transport', 'store', 'ace', 'as', 'client', 'rs', 'operate'].map((name) => `src/${name}`),
+  'profiles/*',
+];
 const rooms: Readonly<Record<string, Room>> = {
   'src/core': { imports: ['src/core'], packages: [] },
   'src/core/crypto': { imports: ['src/core'], packages: ['node:crypto', /^@noble\//] },
@@ -27,28 +32,14 @@ const rooms: Readonly<Record<string, Room>> = {
   'src/rs': { imports: ['src/core', 'src/coap', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/oscore': { imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/dtls': { imports: ['src/core', 'src/coap', 'src/dtls', 'src/ace'], types: ['src/store'], packages: [] },
-  'profiles/seal': {
-    imports: [
-      'src/core',
-      'src/coap',
-      'src/oscore',
-      'src/dtls',
-      'src/transport',
-      'src/store',
-      'src/ace',
-      'src/as',
-      'src/client',
-      'src/rs',
-      'src/operate',
-      'profiles/*',
-    ],
-    packages: [/^node:/],
-  },
+  'profiles/seal': { imports: aboveRoles, packages: [/^node:/] },
   'src/operate': { imports: ['src/core', 'src/store'], types: ['src/as', 'src/rs'], packages: [/^node:/, 'pino', 'prom-client', 'valibot', 'yaml'] },
   'src/adapters/node-coap': {
     imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace', 'src/rs', 'src/transport', 'profiles/oscore'],
     packages: ['node:dns/promises', 'node:events', 'node:stream', 'coap'],
   },
+  'src/inspect': { imports: aboveRoles, packages: [/^node:/] },
+  'src/conformance': { imports: everything, packages: [/^node:/] },
   'src/cli': { imports: everything, packages: [/^node:/, 'commander', 'yocto-spinner'] },
   src: { imports: everything, packages: [/^node:/] },
 };

@@ -1,10 +1,10 @@
-import { decodeMessage, findOption, formatCode, isRequest, type Message, OptionNumber, requestPath } from '../../coap/index.ts';
+import { decodeMessage, findOption, isRequest, type Message, OptionNumber, requestPath } from '../../coap/index.ts';
 import { toHex } from '../../core/bytes.ts';
 import { ProtocolError } from '../../core/errors.ts';
+import { OscoreOpener, oscoreFacts, oscoreLines, renderCode } from '../../inspect/index.ts';
+import { loadOscoreContext } from '../../operate/index.ts';
 import { decodeOscoreOption } from '../../oscore/index.ts';
 import { UsageError } from '../exit.ts';
-import { renderBody, renderCode, renderOption } from '../render.ts';
-import { Capture, type Inputs, type Opened } from './capture.ts';
 
 /** What OSCORE protects in a datagram, for people and for programs. */
 export interface OpenedDatagram {
@@ -15,12 +15,17 @@ export interface OpenedDatagram {
 
 /** Opens captured datagrams, one after the other. */
 export class DatagramOpener {
-  readonly #capture: Capture;
+  readonly #opener: OscoreOpener;
   /** Inner paths by token: what is in a response hangs on them. */
   readonly #paths = new Map<string, readonly string[]>();
 
   constructor(files: readonly string[]) {
-    this.#capture = new Capture(files);
+    this.#opener = new OscoreOpener(
+      files.map((path) => {
+        const { file, parameters } = loadOscoreContext(path);
+        return { name: file, parameters };
+      }),
+    );
   }
 
   /**
@@ -37,49 +42,16 @@ export class DatagramOpener {
     const option = decodeOscoreOption(value);
     if (option.kid === undefined || option.partialIv === undefined)
       throw new UsageError('--request: expected a kid and a Partial IV, got an OSCORE option without');
-    if (message === undefined) this.#capture.remember(option);
+    if (message === undefined) this.#opener.remember(option);
     else this.open(message);
   }
 
   open(message: Message): OpenedDatagram {
-    const opened = this.#capture.open(message);
+    const opened = this.#opener.open(message);
     const token = toHex(message.token);
     if (opened.verified && isRequest(message.code)) this.#paths.set(token, requestPath(opened.inner.options)?.slice(1).split('/') ?? []);
-    return { verified: opened.verified, lines: linesOf(opened, this.#paths.get(token)), json: jsonOf(opened) };
+    return { verified: opened.verified, lines: oscoreLines(opened, this.#paths.get(token)), json: oscoreFacts(opened) };
   }
-}
-
-function linesOf(opened: Opened, path: readonly string[] | undefined): string[] {
-  const inputs = opened.inputs === undefined ? [] : inputLines(opened.inputs);
-  if (!opened.verified) return [`OSCORE: not opened: ${opened.reason}`, ...inputs];
-  return [`OSCORE: opened with ${opened.inputs.file}`, ...inputs, renderCode(opened.inner.code), ...renderBody(opened.inner, '  ', path)];
-}
-
-function inputLines({ from, id, nonce, aad, sequence }: Inputs): string[] {
-  const number = sequence === undefined ? 'the nonce of the request' : `sequence number ${sequence}`;
-  return [
-    `  from the ${from} of the file, ${id.length === 0 ? 'an empty ID' : `ID ${toHex(id)}`}, ${number}`,
-    `  nonce ${toHex(nonce)}`,
-    `  AAD ${toHex(aad)}`,
-  ];
-}
-
-function jsonOf(opened: Opened): Readonly<Record<string, unknown>> {
-  const { inputs } = opened;
-  const facts =
-    inputs === undefined
-      ? {}
-      : {
-          context: inputs.file,
-          from: inputs.from,
-          id: toHex(inputs.id),
-          ...(inputs.sequence === undefined ? {} : { sequence_number: inputs.sequence }),
-          nonce: toHex(inputs.nonce),
-          aad: toHex(inputs.aad),
-        };
-  if (!opened.verified) return { verified: false, reason: opened.reason, ...facts };
-  const { code, options, payload } = opened.inner;
-  return { verified: true, ...facts, code: formatCode(code), options: options.map(renderOption), payload_hex: toHex(payload) };
 }
 
 /** @throws {UsageError} with the name of the flag for what cannot be read */

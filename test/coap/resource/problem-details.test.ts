@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { annotatePayload } from '../../../src/cli/annotate.ts';
 import {
   CoapError,
   Code,
@@ -21,6 +20,7 @@ import {
 } from '../../../src/coap/index.ts';
 import { fromHex, fromUtf8, toHex, utf8 } from '../../../src/core/bytes.ts';
 import { type CborValue, encode, Tagged } from '../../../src/core/cbor.ts';
+import { annotatePayload } from '../../../src/inspect/index.ts';
 import { Simulator } from '../../support/simulator.ts';
 import { ask, request, text } from '../harness.ts';
 

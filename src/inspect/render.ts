@@ -17,7 +17,9 @@ import {
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { decodeOscoreOption } from '../oscore/index.ts';
-import { annotatePayload } from './annotate.ts';
+import { annotatePayload, type RenderOptions } from './annotate.ts';
+
+export type { RenderOptions } from './annotate.ts';
 
 const typeNames: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(MessageType).map(([name, type]) => [type, name]));
 
@@ -29,7 +31,7 @@ export function renderCode(code: number): string {
 const hexOrEmpty = (bytes: Uint8Array): string => (bytes.length === 0 ? "''" : toHex(bytes));
 
 /** A Block1 or Block2 value: block number, more flag, size (RFC 7959 Section 2.2). */
-function renderBlock(value: number): string {
+export function renderBlock(value: number): string {
   return `${Math.floor(value / 16)}/${(value & 8) === 0 ? 'last' : 'more'}/${2 ** ((value & 7) + 4)}`;
 }
 
@@ -73,8 +75,8 @@ export function renderOption(option: Option): string {
  *
  * @param requestPath the path that a response answers
  */
-export function renderBody(body: Body, indent = '', requestPath?: readonly string[]): string[] {
-  return [...body.options.map(renderOption), ...annotatePayload(body, requestPath)].map((line) => `${indent}${line}`);
+export function renderBody(body: Body, indent = '', requestPath?: readonly string[], options: RenderOptions = {}): string[] {
+  return [...body.options.map(renderOption), ...annotatePayload(body, requestPath, options)].map((line) => `${indent}${line}`);
 }
 
 /**
@@ -82,7 +84,7 @@ export function renderBody(body: Body, indent = '', requestPath?: readonly strin
  *
  * @throws {CoapError} `ERR_COAP_FORMAT`
  */
-export function renderDatagram(datagram: Uint8Array, requestPath?: readonly string[]): string[] {
+export function renderDatagram(datagram: Uint8Array, requestPath?: readonly string[], options?: RenderOptions): string[] {
   const message = decodeMessage(datagram, { extendedTokens: true });
   const head = [
     typeNames[message.type],
@@ -90,20 +92,21 @@ export function renderDatagram(datagram: Uint8Array, requestPath?: readonly stri
     `id ${message.id}`,
     ...(message.token.length === 0 ? [] : [`token ${toHex(message.token)}`]),
   ].join('  ');
-  return [head, ...renderBody(message, '  ', requestPath)];
+  return [head, ...renderBody(message, '  ', requestPath, options)];
 }
 
 const signalNames: ReadonlyMap<number, string> = new Map(Object.entries(SignalingCode).map(([name, code]) => [code, name]));
 
+/** `7.01 CSM` (RFC 8323, Section 5). */
+export function signalName(code: number): string {
+  return `${formatCode(code)} ${signalNames.get(code) ?? 'signaling'}`;
+}
+
 /** A message on a connection, which has no type and no message id. Options of signaling messages have numbers of their own (RFC 8323, Section 5.2). */
-export function renderStreamMessage(message: Message, requestPath?: readonly string[]): string[] {
-  const { code, token, options, payload } = message;
+export function renderStreamMessage(message: Message, requestPath?: readonly string[], options?: RenderOptions): string[] {
+  const { code, token, payload } = message;
   const withToken = token.length === 0 ? '' : `  token ${toHex(token)}`;
-  if (code >>> 5 !== 7) return [`${renderCode(code)}${withToken}`, ...renderBody(message, '  ', requestPath)];
-  const lines = options.map(({ number, value }) => `  option ${number}: ${hexOrEmpty(value)}`);
-  return [
-    `${formatCode(code)} ${signalNames.get(code) ?? 'signaling'}${withToken}`,
-    ...lines,
-    ...(payload.length === 0 ? [] : [`  payload: ${toHex(payload)}`]),
-  ];
+  if (code >>> 5 !== 7) return [`${renderCode(code)}${withToken}`, ...renderBody(message, '  ', requestPath, options)];
+  const lines = message.options.map(({ number, value }) => `  option ${number}: ${hexOrEmpty(value)}`);
+  return [`${signalName(code)}${withToken}`, ...lines, ...(payload.length === 0 ? [] : [`  payload: ${toHex(payload)}`])];
 }

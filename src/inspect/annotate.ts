@@ -19,6 +19,12 @@ import { ProtocolError } from '../core/errors.ts';
 import { coseKeyNames, coseKeySetNames } from './cose-names.ts';
 import { coseNames, introspectionNames, itemNames, refusalNames, tokenNames } from './names.ts';
 
+/** How messages are written for people. */
+export interface RenderOptions {
+  /** Show key material. */
+  readonly secrets?: boolean;
+}
+
 /** Content-Formats whose payload is CBOR. */
 const cborFormats: ReadonlySet<number> = new Set([
   ContentFormat.CoseEncrypt0,
@@ -107,7 +113,7 @@ const longestText = 400;
  *
  * @param requestPath the path that a response answers; absent: the message's own
  */
-export function annotatePayload(body: Body, requestPath?: readonly string[]): string[] {
+export function annotatePayload(body: Body, requestPath?: readonly string[], { secrets = false }: RenderOptions = {}): string[] {
   const { payload } = body;
   if (payload.length === 0) return [];
   const head = `payload (${payload.length} bytes)`;
@@ -115,7 +121,7 @@ export function annotatePayload(body: Body, requestPath?: readonly string[]): st
   const problem = format === ContentFormat.ConciseProblemDetails ? problemLines(payload, body.code) : undefined;
   if (problem !== undefined) return [`${head}:`, ...problem.map((line) => `  ${line}`)];
   if (format !== undefined && cborFormats.has(format)) {
-    return [`${head}:`, ...annotateCbor(payload, namesFor(format, body.code, requestPath ?? pathOf(body.options))).map((line) => `  ${line}`)];
+    return [`${head}:`, ...annotateCbor(payload, namesFor(format, body.code, requestPath ?? pathOf(body.options)), secrets).map((line) => `  ${line}`)];
   }
   if (format === undefined || format === ContentFormat.TextPlain || format === ContentFormat.LinkFormat || format === ContentFormat.Json) {
     try {
