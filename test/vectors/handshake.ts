@@ -18,10 +18,10 @@ import { keyPairOf } from './operations.ts';
  */
 
 /** The bytes of a name; `undefined` where a handshake has none of it. */
-export type Known = (name: string) => Uint8Array | undefined;
+type Known = (name: string) => Uint8Array | undefined;
 
 /** What is drawn in a full handshake, in the order in which each side draws it. Of the ephemeral keys there are some with ECDHE only. */
-export const draws = {
+const draws = {
   client: ['clientCid', 'clientRandom', 'clientEphemeral'],
   server: ['cookieSecret', 'serverCid', 'serverRandom', 'sessionId', 'serverEphemeral'],
   resumedClient: ['resumedClientRandom'],
@@ -67,11 +67,11 @@ function configsOf(known: Known, suiteId: number, group: 'x25519' | 'secp256r1')
   };
 }
 
-/** What a side did not take. */
-export class Refused extends ProtocolError {}
+/** What an endpoint drops without an error: the code is the reason. */
+export class Discarded extends ProtocolError {}
 
 /** One side: what it sends waits in `sent`, and what it refuses is thrown by `receive`. */
-export class Side {
+class Side {
   readonly sent: Uint8Array[] = [];
   readonly data: Uint8Array[] = [];
   readonly keyLog: string[] = [];
@@ -96,7 +96,7 @@ export class Side {
   /** The events of both roles. The end of the association says more than what was dropped, and what is dropped behind the first says no more. */
   note(event: { readonly type: string; readonly reason?: string; readonly error?: ProtocolError; readonly data?: Uint8Array }): void {
     if (event.type === 'data') this.data.push(event.data!);
-    if (event.type === 'discarded') this.refused ??= new Refused(event.reason!, `expected what belongs here, got ${event.reason}`);
+    if (event.type === 'discarded') this.refused ??= new Discarded(event.reason!, `expected what belongs here, got ${event.reason}`);
     if (event.type === 'closed' && event.error !== undefined && !(this.refused instanceof DtlsError)) this.refused = event.error;
   }
 }
