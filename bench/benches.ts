@@ -1,13 +1,15 @@
 import { findPostgres, startPostgres } from '../test/interop/postgres/server.ts';
+import { californiumClientRows } from './californium-client.ts';
+import type { BenchName } from './catalogue.ts';
 import { decodeWays, encodeWays } from './codec.ts';
 import { encryptWays, signWays } from './cose.ts';
 import { asRecord, openDtls } from './dtls.ts';
 import { importRow } from './dtls-import.ts';
+import { type Foreign, foreignServers } from './foreign-contenders.ts';
 import { pskHandshakes, rpkHandshakes, unknownIdentity } from './handshakes.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { firstContactNames, firstContactRow, kmWireNames, kmWireRow } from './km.ts';
 import { deviceRequests, deviceSession, expectKeys, expectPlainKeys, introduceDevices } from './km-requests.ts';
-import type { OpenSession } from './load.ts';
 import { memoryNames, memoryRow } from './memory.ts';
 import { oscoreWays } from './oscore.ts';
 import { registryRows } from './registry.ts';
@@ -23,70 +25,59 @@ import {
   protectedRequests,
 } from './requests.ts';
 import { restartRow } from './restart.ts';
-import type { Row } from './row.ts';
-import { type Contender, measure, type Throughput } from './throughput.ts';
+import { absentRow, type Row } from './row.ts';
+import type { Run } from './run.ts';
+import { type Contender, type Datagrams, measure, own, sending, type Throughput } from './throughput.ts';
 import { clientCount, expectToken, introduce, tokenClients } from './token-requests.ts';
 import { trlObserveRow } from './trl-observe.ts';
-import { wireNames, wireRow } from './wire.ts';
+import { wireRows } from './wire.ts';
+import { wireNames } from './wire-floor.ts';
 
 export interface Bench {
   /** What stands in `bench` of its rows. */
-  readonly name: string;
-  run(progress: (text: string) => void): Promise<Row[]>;
+  readonly name: BenchName;
+  run(run: Run): Promise<Row[]>;
 }
 
 const anything = (): undefined => undefined;
-const echo = (requests: (count: number) => Uint8Array[]): Contender => ({ server: 'dgram-echo', requests, fault: anything });
+/** What a datagram in and a datagram out cost, of as many bytes. */
+const echo = ({ requests, outstanding }: Datagrams): Contender => ({ ...own('dgram-echo'), load: sending({ requests, outstanding, fault: anything }) });
 
-function throughput(bench: Throughput): Bench {
-  return { name: bench.bench, run: (progress) => measure(bench, progress) };
+function throughput(name: BenchName, bench: () => Omit<Throughput, 'bench'>): Bench {
+  return { name, run: (run) => measure({ bench: name, ...bench() }, run) };
 }
 
 const content = expectCode(0x45);
 
-function oscoreGet(): Bench {
-  return {
-    name: 'oscore-get',
-    run: (progress) => {
-      const client = new ProtectedClient(oscoreKeys(0), protectedGet);
-      const requests = (count: number): Uint8Array[] => protectedRequests([client], count);
-      return measure(
-        { bench: 'oscore-get', ours: { server: 'oscore-get', requests, fault: expectProtected }, peers: [echo(requests)], outstanding: 64, requests: 10_000 },
-        progress,
-      );
-    },
-  };
+function oscoreGet(): Omit<Throughput, 'bench'> {
+  const client = new ProtectedClient(oscoreKeys(0), protectedGet);
+  const gets: Datagrams = { requests: (count) => protectedRequests([client], count), fault: expectProtected, outstanding: 64 };
+  return { ours: { ...own('oscore-get'), load: sending(gets) }, peers: [echo(gets)], requests: 10_000 };
 }
 
-function dtlsGet(): Bench {
-  const ours: Contender = { server: 'dtls-get', requests: getRequests, fault: content, session: openDtls };
-  return throughput({ bench: 'dtls-get', ours, peers: [echo((count) => getRequests(count).map(asRecord))], outstanding: 64, requests: 10_000 });
+function dtlsGet(): Omit<Throughput, 'bench'> {
+  const load = sending({ requests: getRequests, fault: content, session: openDtls, outstanding: 64 });
+  const records: Datagrams = { requests: (count) => getRequests(count).map(asRecord), fault: anything, outstanding: 64 };
+  return { ours: { ...own('dtls-get'), load }, peers: [echo(records)], requests: 10_000 };
 }
 
-function tokenRequest(name: string, clients: number, requestsPerRound: number, args: readonly string[] = []): Bench {
-  return {
-    name,
-    run: (progress) => {
-      const senders = tokenClients(clients);
-      const requests = (count: number): Uint8Array[] => protectedRequests(senders, count);
-      const ours: Contender = { server: 'token-request', args, prepare: (port) => introduce(port, clients), requests, fault: expectToken };
-      return measure({ bench: name, ours, peers: [echo(requests)], outstanding: clients, requests: requestsPerRound }, progress);
-    },
-  };
+/** @param store - where the AS keeps its state; absent: LMDB in a fresh folder */
+function tokenRequests(clients: number, requests: number, store: readonly string[] = []): Omit<Throughput, 'bench'> {
+  const senders = tokenClients(clients);
+  const asked: Datagrams = { requests: (count) => protectedRequests(senders, count), fault: expectToken, outstanding: clients };
+  const ours: Contender = { ...own('token-request', store), prepare: (port) => introduce(port, clients), load: sending(asked) };
+  return { ours, peers: [echo(asked)], requests };
 }
 
 /** The same on PostgreSQL, where its programs are installed. Its own CPU time is not counted. */
-function tokenRequestPostgres(name: string, clients: number, requestsPerRound: number): Bench {
+function tokenRequestPostgres(name: BenchName, clients: number, requests: number): Bench {
   return {
     name,
-    run: async (progress) => {
-      if (findPostgres() === undefined) {
-        const note = 'no PostgreSQL on this machine: install postgresql, or run npm run interop once';
-        return [{ bench: name, value: 0, unit: 'req/s', peer: 'dgram-echo', ratio: null, server_cpu_us: null, note }];
-      }
+    run: async (run) => {
+      if (findPostgres() === undefined) return [absentRow(name, 'req/s', 'dgram-echo', 'no PostgreSQL here; npm run interop installs it')];
       const postgres = await startPostgres();
       try {
-        return await tokenRequest(name, clients, requestsPerRound, [postgres.url]).run(progress);
+        return await measure({ bench: name, ...tokenRequests(clients, requests, [postgres.url]) }, run);
       } finally {
         await postgres.close();
       }
@@ -94,84 +85,81 @@ function tokenRequestPostgres(name: string, clients: number, requestsPerRound: n
   };
 }
 
-function kmRequest(): Bench {
-  return {
-    name: 'km-request',
-    run: (progress) => {
-      let devices: readonly ProtectedClient[] = [];
-      const prepare = async (port: number): Promise<void> => {
-        devices = await introduceDevices(port, clientCount);
-      };
-      const requests = (count: number): Uint8Array[] => protectedRequests(devices, count);
-      const ours: Contender = { server: 'km-request', prepare, requests, fault: expectKeys };
-      return measure({ bench: 'km-request', ours, peers: [echo(requests)], outstanding: clientCount, requests: 6_400 }, progress);
-    },
+function kmRequest(): Omit<Throughput, 'bench'> {
+  let devices: readonly ProtectedClient[] = [];
+  const prepare = async (port: number): Promise<void> => {
+    devices = await introduceDevices(port, clientCount);
   };
+  const asked: Datagrams = { requests: (count) => protectedRequests(devices, count), fault: expectKeys, outstanding: clientCount };
+  return { ours: { ...own('km-request'), prepare, load: sending(asked) }, peers: [echo(asked)], requests: 6_400 };
 }
 
-function kmRequestDtls(): Bench {
-  const session: OpenSession = (socket, port) => openDtls(socket, port, deviceSession());
-  const ours: Contender = { server: 'km-request', args: ['dtls'], requests: deviceRequests, fault: expectPlainKeys, session };
-  const peers = [echo((count) => deviceRequests(count).map(asRecord))];
-  return throughput({ bench: 'km-request-dtls', ours, peers, outstanding: clientCount, requests: 6_400 });
+function kmRequestDtls(): Omit<Throughput, 'bench'> {
+  const session: Datagrams['session'] = (socket, port) => openDtls(socket, port, deviceSession());
+  const load = sending({ requests: deviceRequests, fault: expectPlainKeys, session, outstanding: clientCount });
+  const records: Datagrams = { requests: (count) => deviceRequests(count).map(asRecord), fault: anything, outstanding: clientCount };
+  return { ours: { ...own('km-request', ['dtls']), load }, peers: [echo(records)], requests: 6_400 };
 }
 
-function inProcess(name: string, ways: () => readonly [Way, ...Way[]]): Bench {
+function inProcess(name: BenchName, ways: () => readonly [Way, ...Way[]]): Bench {
   return {
     name,
-    run: async (progress) => {
+    run: async (run) => {
       const [ours, ...others] = ways();
-      return measureInProcess(name, ours, others, progress);
+      return measureInProcess(name, ours, others, run);
     },
   };
 }
 
+const nodeCoap = own('node-coap');
+
 /** GETs with so many under way at once. */
-function coapGet(name: string, outstanding: number, requests: number): Bench {
-  const ours: Contender = { server: 'coap-get', requests: getRequests, fault: content };
-  return throughput({ bench: name, ours, peers: [echo(getRequests), { ...ours, server: 'node-coap' }], outstanding, requests });
+function coapGet(name: BenchName, outstanding: number, requests: number, others: readonly Foreign[] = []): Bench {
+  const gets: Datagrams = { requests: getRequests, fault: content, outstanding };
+  const load = sending(gets);
+  const peers = [echo(gets), ...[nodeCoap, ...others].map((peer) => ({ ...peer, load }))];
+  return throughput(name, () => ({ ours: { ...own('coap-get'), load }, peers, requests }));
+}
+
+function coapBlock(): Omit<Throughput, 'bench'> {
+  const load = sending({ requests: blockRequests, fault: expectBlock, outstanding: 1 });
+  return { ours: { ...own('coap-block'), load }, peers: [{ ...nodeCoap, load }], requests: 2048, bytes: 1024 };
 }
 
 /** All rows, in the order in which they are measured. */
 export const benches: readonly Bench[] = [
-  coapGet('coap-get', 64, 10_000),
+  coapGet('coap-get', 64, 10_000, foreignServers),
   coapGet('coap-get-8', 8, 5000),
   coapGet('coap-get-1', 1, 2000),
-  throughput({
-    bench: 'coap-block-1MiB',
-    ours: { server: 'coap-block', requests: blockRequests, fault: expectBlock },
-    peers: [{ server: 'node-coap', requests: blockRequests, fault: expectBlock }],
-    outstanding: 1,
-    requests: 2048,
-    bytes: 1024,
-  }),
-  ...memoryNames.map((name): Bench => ({ name, run: async (progress) => [await memoryRow(name, progress)] })),
-  oscoreGet(),
-  dtlsGet(),
-  { name: 'oscore-restart', run: async (progress) => [await restartRow(progress)] },
-  { name: 'dtls-psk-handshake', run: (progress) => pskHandshakes('dtls-psk-handshake', 1, progress) },
-  { name: 'dtls-psk-handshake-16', run: (progress) => pskHandshakes('dtls-psk-handshake-16', 16, progress) },
-  { name: 'dtls-rpk-handshake', run: (progress) => rpkHandshakes('dtls-rpk-handshake', 1, progress) },
-  { name: 'dtls-rpk-handshake-16', run: (progress) => rpkHandshakes('dtls-rpk-handshake-16', 16, progress) },
+  { name: 'coap-benchmark', run: californiumClientRows },
+  throughput('coap-block-1MiB', coapBlock),
+  ...memoryNames.map((name): Bench => ({ name, run: async (run) => [await memoryRow(name, run)] })),
+  throughput('oscore-get', oscoreGet),
+  throughput('dtls-get', dtlsGet),
+  { name: 'oscore-restart', run: async (run) => [await restartRow(run)] },
+  { name: 'dtls-psk-handshake', run: (run) => pskHandshakes('dtls-psk-handshake', 1, run) },
+  { name: 'dtls-psk-handshake-16', run: (run) => pskHandshakes('dtls-psk-handshake-16', 16, run) },
+  { name: 'dtls-rpk-handshake', run: (run) => rpkHandshakes('dtls-rpk-handshake', 1, run) },
+  { name: 'dtls-rpk-handshake-16', run: (run) => rpkHandshakes('dtls-rpk-handshake-16', 16, run) },
   { name: 'dtls-unknown-identity', run: unknownIdentity },
-  { name: 'dtls-import', run: async (progress) => [await importRow(progress)] },
+  { name: 'dtls-import', run: async (run) => [await importRow(run)] },
   inProcess('oscore-protect', () => oscoreWays().protect),
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
-  tokenRequest('token-request', clientCount, 3_200),
-  tokenRequest('token-request-1', 1, 400),
+  throughput('token-request', () => tokenRequests(clientCount, 3_200)),
+  throughput('token-request-1', () => tokenRequests(1, 400)),
   tokenRequestPostgres('token-request-postgres', clientCount, 3_200),
   tokenRequestPostgres('token-request-postgres-1', 1, 200),
-  kmRequest(),
-  kmRequestDtls(),
+  throughput('km-request', kmRequest),
+  throughput('km-request-dtls', kmRequestDtls),
   { name: 'as-registry', run: registryRows },
-  { name: 'trl-observe', run: async (progress) => [await trlObserveRow(progress)] },
+  { name: 'trl-observe', run: async (run) => [await trlObserveRow(run)] },
   inProcess('cbor-encode-claims', encodeWays),
   inProcess('cbor-decode-claims', decodeWays),
   inProcess('cose-sign1-sign', () => signWays().sign),
   inProcess('cose-sign1-verify', () => signWays().verify),
   inProcess('cose-encrypt0', () => encryptWays().encrypt),
   inProcess('cose-decrypt0', () => encryptWays().decrypt),
-  ...wireNames.map((name): Bench => ({ name, run: async () => [await wireRow(name)] })),
+  ...wireNames.map((name): Bench => ({ name, run: () => wireRows(name) })),
   ...kmWireNames.map((name): Bench => ({ name, run: async () => [await kmWireRow(name)] })),
-  ...firstContactNames.map((name): Bench => ({ name, run: async (progress) => [await firstContactRow(name, progress)] })),
+  ...firstContactNames.map((name): Bench => ({ name, run: async (run) => [await firstContactRow(name, run)] })),
 ];

@@ -3,15 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ByteReader, ByteWriter } from '../src/core/bytes.ts';
+import { limitOf } from './catalogue.ts';
 import { benchServer, connectedServer, peerOf } from './dtls-connections.ts';
-import type { Row } from './row.ts';
+import { median, type Row, rounded, rowBeside } from './row.ts';
+import type { Run } from './run.ts';
 import { ServerProcess } from './server-process.ts';
-import { median, rounded } from './throughput.ts';
 
 const count = 4000;
-/** Milliseconds. */
-const limit = 100;
-const processes = 5;
 
 /** What `export` gave of each connection, one after the other with its length before it. */
 function savedConnections(): Uint8Array {
@@ -39,15 +37,15 @@ export function importSaved(file: string): { readonly time: number; readonly cpu
 }
 
 /** How long a process that has just begun takes to go on with 4,000 connections of another one. */
-export async function importRow(progress: (text: string) => void): Promise<Row> {
+export async function importRow({ rounds, progress }: Run): Promise<Row> {
   const folder = await mkdtemp(join(tmpdir(), 'ace-coap-bench-'));
   try {
     progress(`dtls-import: ${count} handshakes`);
     const file = join(folder, 'connections');
     await writeFile(file, savedConnections(), { mode: 0o600 });
     const samples: { readonly time: number; readonly cpu: number }[] = [];
-    for (let round = 1; round <= processes; round++) {
-      progress(`dtls-import: process ${round} of ${processes}`);
+    for (let round = 1; round <= rounds; round++) {
+      progress(`dtls-import: process ${round} of ${rounds}`);
       const server = await ServerProcess.start('dtls-import', [], [file]);
       try {
         samples.push(await server.ask('import'));
@@ -55,9 +53,9 @@ export async function importRow(progress: (text: string) => void): Promise<Row> 
         await server.stop();
       }
     }
-    const value = rounded(median(samples.map(({ time }) => time)), 1);
     const cpu = rounded(median(samples.map((sample) => sample.cpu)) / count, 3);
-    return { bench: 'dtls-import', value, unit: 'ms', peer: 'limit', ratio: rounded(limit / value, 3), server_cpu_us: cpu };
+    const times = samples.map(({ time }) => time);
+    return rowBeside('dtls-import', 'ms', times, 'limit', limitOf('dtls-import'), { digits: 1, cpu });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

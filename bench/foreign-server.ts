@@ -1,56 +1,70 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { cpuOf, residentMemory } from './processes.ts';
+import { AbsentPeer, installs, type Server } from './server.ts';
 
-/** What a program may take until it listens. */
-const patience = 10_000;
+/** What a program may take until it listens: a Java machine on a busy one takes seconds. */
+const patience = 30_000;
 
-/** Jiffies of `/proc`, in microseconds. */
-const tick = 10_000;
-
-/** CPU time of a process since its start in microseconds, user and system, of all its threads. @see proc_pid_stat(5) */
-export function cpuOf(pid: number): number {
-  // The name of the program stands in parentheses, and may hold anything.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * tick;
-}
+/** How a program shows that it listens: by what it prints, or by an answer to a CoAP ping. */
+export type Ready = { readonly prints: string } | 'ping';
 
 /** A server of somebody else, by its command. */
-export class ForeignServer {
+export class ForeignServer implements Server {
+  readonly port: number;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, port: number) {
     this.#child = child;
+    this.port = port;
   }
 
-  /** Starts a command and waits until what it prints has `ready` in it. @throws {Error} why there is none */
-  static start(command: string, args: readonly string[], ready: string): Promise<ForeignServer> {
+  /**
+   * Starts a command that listens at a port, and waits until it does.
+   *
+   * @throws {AbsentPeer} why there is none
+   */
+  static start(command: string, args: readonly string[], port: number, ready: Ready): Promise<ForeignServer> {
     // Its input stays open: these programs end with it.
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     return new Promise((resolve, reject) => {
       let printed = '';
-      const fail = (why: string): void => {
+      let settled = false;
+      let stopPinging = (): void => {};
+      const settle = (then: () => void): void => {
+        if (settled) return;
+        settled = true;
         clearTimeout(timer);
-        child.kill('SIGKILL');
-        reject(new Error(`${command}: ${why}`));
+        stopPinging();
+        then();
       };
+      const listens = (): void => settle(() => resolve(new ForeignServer(child, port)));
+      const fail = (why: string): void =>
+        settle(() => {
+          child.kill('SIGKILL');
+          reject(new AbsentPeer(`${command}: ${why}; ${installs}`));
+        });
       const timer = setTimeout(() => fail(`did not listen within ${patience} ms`), patience);
       const read = (chunk: Buffer): void => {
-        if (printed.includes(ready)) return;
+        if (settled) return;
         printed += chunk.toString();
-        if (!printed.includes(ready)) return;
-        clearTimeout(timer);
-        resolve(new ForeignServer(child));
+        if (ready !== 'ping' && printed.includes(ready.prints)) listens();
       };
       child.stdout.on('data', read);
       child.stderr.on('data', read);
       child.once('error', (error) => fail(error.message));
-      child.once('exit', () => fail(`ended: ${printed.trim()}`));
+      child.once('exit', () => fail(`ended: ${printed.trim().slice(-500)}`));
+      if (ready === 'ping') stopPinging = pingUntil(port, listens);
     });
   }
 
   /** @see cpuOf */
-  cpu(): number {
-    return cpuOf(this.#child.pid!);
+  cpu(): Promise<number> {
+    return Promise.resolve(cpuOf(this.#child.pid!));
+  }
+
+  memory(): number | undefined {
+    return residentMemory(this.#child.pid!);
   }
 
   stop(): Promise<void> {
@@ -59,4 +73,20 @@ export class ForeignServer {
     this.#child.kill('SIGKILL');
     return ended;
   }
+}
+
+/** RFC 7252, Section 4.2: an Empty message that is Confirmable is answered by Reset. Again and again until then. */
+function pingUntil(port: number, answered: () => void): () => void {
+  const socket = createSocket('udp4');
+  let id = 0;
+  const again = setInterval(() => {
+    id++;
+    socket.send(Uint8Array.of(0x40, 0, id >>> 8, id), port, '127.0.0.1');
+  }, 100);
+  socket.on('error', () => {});
+  socket.on('message', answered);
+  return () => {
+    clearInterval(again);
+    socket.close();
+  };
 }

@@ -6,17 +6,19 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromUtf8, toBase64Url, toHex } from '../src/core/bytes.ts';
 import { freePort } from '../test/support/ports.ts';
-import { cpuOf, ForeignServer } from './foreign-server.ts';
+import { ForeignServer } from './foreign-server.ts';
 import { shakeHandsOften } from './handshake-client.ts';
 import { clientConfigs, identity, type KeyExchangeName, psk, serverKey } from './handshake-keys.ts';
-import type { Row } from './row.ts';
+import { cpuOf } from './processes.ts';
+import { median, type Row, rounded, type Summary, summary } from './row.ts';
+import { counted, type Run } from './run.ts';
+import { AbsentPeer } from './server.ts';
 import { ServerProcess } from './server-process.ts';
-import { median, rounded } from './throughput.ts';
 
 /** Servers of one kind, each on its port, and the CPU time of them all. */
 interface Servers {
   readonly ports: readonly number[];
-  cpu(): number;
+  cpu(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -26,18 +28,18 @@ interface Handshakes {
   /** Handshakes that go on at once. */
   readonly outstanding: number;
   readonly peer: string;
-  /** Handshakes in a round. */
+  /** Handshakes of theirs in a round. */
   readonly count: number;
   readonly theirs: (folder: string, port: number) => Promise<ForeignServer>;
 }
 
-/** Counted rounds, after those that let the platform compile what is hot. */
-const rounds = 3;
+/** Handshakes that let the platform compile what is hot, and those of a round of ours: theirs waits between the flights, and takes long. */
 const warming = 3000;
+const ourCount = 400;
 
 async function ourServers(exchange: KeyExchangeName, outstanding: number): Promise<Servers> {
   const server = await ServerProcess.start('dtls-handshake', [], [exchange]);
-  return { ports: Array<number>(outstanding).fill(server.port), cpu: () => cpuOf(server.pid), stop: () => server.stop() };
+  return { ports: Array<number>(outstanding).fill(server.port), cpu: () => Promise.resolve(cpuOf(server.pid)), stop: () => server.stop() };
 }
 
 /** These programs serve one client at a time: each client has one of its own. */
@@ -57,31 +59,32 @@ async function theirServers(folder: string, { outstanding, theirs }: Handshakes)
     await stop();
     throw error;
   }
-  return { ports, cpu: () => servers.reduce((sum, server) => sum + server.cpu(), 0), stop };
+  return { ports, cpu: async () => (await Promise.all(servers.map((server) => server.cpu()))).reduce((sum, cpu) => sum + cpu, 0), stop };
 }
 
-interface Total {
-  cpu: number;
-  time: number;
-  handshakes: number;
-  bytes: number;
+interface Sample {
+  /** Microseconds of a handshake. */
+  readonly cpu: number;
+  readonly perSecond: number;
+  readonly bytes: number;
 }
 
-async function round({ ports, cpu }: Servers, { exchange, bench }: Handshakes, count: number, total?: Total): Promise<void> {
-  const [before, started] = [cpu(), performance.now()];
+async function round({ ports, cpu }: Servers, { exchange, bench }: Handshakes, count: number): Promise<Sample> {
+  const [before, started] = [await cpu(), performance.now()];
   const shaken = await shakeHandsOften(ports, clientConfigs[exchange], count);
   const failed = shaken.find(({ error }) => error !== undefined);
   if (failed !== undefined) throw new Error(`${bench}: expected a handshake, got ${failed.error!.message}`);
-  if (total === undefined) return;
-  total.cpu += cpu() - before;
-  total.time += performance.now() - started;
-  total.handshakes += shaken.length;
-  total.bytes = Math.min(...shaken.map(({ bytes }) => bytes));
+  return {
+    cpu: ((await cpu()) - before) / shaken.length,
+    perSecond: (shaken.length * 1000) / (performance.now() - started),
+    bytes: Math.min(...shaken.map(({ bytes }) => bytes)),
+  };
 }
 
 /** What one handshake costs the process of a server: ours, and one of somebody else. */
-async function measured(options: Handshakes, progress: (text: string) => void): Promise<Row[]> {
+async function measured(options: Handshakes, run: Run): Promise<Row[]> {
   const { bench, exchange, outstanding, peer, count } = options;
+  const { rounds, progress } = run;
   const folder = mkdtempSync(join(tmpdir(), 'ace-coap-bench-'));
   const ours = await ourServers(exchange, outstanding);
   let theirs: Servers | undefined;
@@ -89,54 +92,60 @@ async function measured(options: Handshakes, progress: (text: string) => void): 
   try {
     theirs = await theirServers(folder, options);
   } catch (error) {
-    note = (error as Error).message;
+    if (!(error instanceof AbsentPeer)) throw error;
+    note = error.message;
   }
   try {
     progress(`${bench}: warming up`);
-    await round(ours, options, warming);
+    await round(ours, options, counted(run, warming));
     if (theirs !== undefined) await round(theirs, options, outstanding);
-    const our: Total = { cpu: 0, time: 0, handshakes: 0, bytes: 0 };
-    const their: Total = { ...our };
+    const our: Sample[] = [];
+    const their: Sample[] = [];
     for (let i = 1; i <= rounds; i++) {
       progress(`${bench}: round ${i} of ${rounds}`);
-      // Their programs wait between the flights, and take long: ours runs often beside it.
-      await round(ours, options, 500, our);
-      if (theirs !== undefined) await round(theirs, options, count, their);
+      our.push(await round(ours, options, counted(run, ourCount)));
+      if (theirs !== undefined) their.push(await round(theirs, options, Math.max(outstanding, counted(run, count))));
     }
-    const cost = our.cpu / our.handshakes;
-    const absent = note === undefined ? {} : { note };
-    return [
-      {
+    const cpu = (samples: readonly Sample[]): Summary =>
+      summary(
+        samples.map((sample) => sample.cpu),
+        1,
+      );
+    const row = (unit: 'op/s' | 'bytes', of: (sample: Sample) => number): Row => {
+      const own = summary(our.map(of));
+      const there = theirs === undefined ? undefined : summary(their.map(of));
+      const timed = unit === 'op/s';
+      const [ourCpu, theirCpu] = [timed ? cpu(our) : undefined, timed && there !== undefined ? cpu(their) : undefined];
+      const ratio = timed ? theirCpu && theirCpu.value / ourCpu!.value : there && there.value / own.value;
+      return {
         bench,
-        value: Math.round((our.handshakes * 1000) / our.time),
-        unit: 'op/s',
+        ...own,
+        unit,
+        rounds,
         peer,
-        ratio: theirs === undefined ? null : rounded(their.cpu / their.handshakes / cost, 3),
-        server_cpu_us: rounded(cost, 1),
-        ...absent,
-      },
-      {
-        bench,
-        value: our.bytes,
-        unit: 'bytes',
-        peer,
-        ratio: theirs === undefined ? null : rounded(their.bytes / our.bytes, 3),
-        server_cpu_us: null,
-        ...absent,
-      },
-    ];
+        peer_value: there?.value ?? null,
+        peer_spread: there?.spread ?? null,
+        ratio: ratio === undefined ? null : rounded(ratio, 3),
+        server_cpu_us: ourCpu?.value ?? null,
+        peer_cpu_us: theirCpu?.value ?? null,
+        ...(ourCpu === undefined ? {} : { server_cpu_spread: ourCpu.spread }),
+        ...(theirCpu === undefined ? {} : { peer_cpu_spread: theirCpu.spread }),
+        ...(note === undefined ? {} : { note }),
+      };
+    };
+    return [row('op/s', ({ perSecond }) => perSecond), row('bytes', ({ bytes }) => bytes)];
   } finally {
     await Promise.all([ours.stop(), theirs?.stop()]);
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-export function pskHandshakes(bench: string, outstanding: number, progress: (text: string) => void): Promise<Row[]> {
+export function pskHandshakes(bench: string, outstanding: number, run: Run): Promise<Row[]> {
   const theirs = (_folder: string, port: number): Promise<ForeignServer> => {
     const secrets = ['-nocert', '-psk', toHex(psk), '-psk_identity', fromUtf8(identity), '-cipher', 'PSK-AES128-CCM8'];
-    return ForeignServer.start('openssl', ['s_server', '-accept', `127.0.0.1:${port}`, '-dtls1_2', ...secrets], 'ACCEPT');
+    return ForeignServer.start('openssl', ['s_server', '-accept', `127.0.0.1:${port}`, '-dtls1_2', ...secrets], port, { prints: 'ACCEPT' });
   };
-  return measured({ bench, exchange: 'psk', outstanding, peer: 'openssl s_server', count: 500, theirs }, progress);
+  return measured({ bench, exchange: 'psk', outstanding, peer: 'openssl s_server', count: 250, theirs }, run);
 }
 
 function gnutlsServer(folder: string, port: number): Promise<ForeignServer> {
@@ -148,20 +157,21 @@ function gnutlsServer(folder: string, port: number): Promise<ForeignServer> {
   const priority =
     'NONE:+VERS-DTLS1.2:+AES-128-CCM-8:+AEAD:+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:+GROUP-SECP256R1:+COMP-NULL:+ECDHE-ECDSA:+CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK';
   const files = ['--rawpkkeyfile', privateFile, '--rawpkfile', publicFile, '--require-client-cert'];
-  return ForeignServer.start('gnutls-serv', ['--udp', '-p', `${port}`, '--echo', ...files, '--priority', priority], 'IPv6');
+  return ForeignServer.start('gnutls-serv', ['--udp', '-p', `${port}`, '--echo', ...files, '--priority', priority], port, { prints: 'IPv6' });
 }
 
 /** gnutls-serv listens on every address: in a network of its own that is loopback alone. */
 const inside = 'ACE_BENCH_OWN_NETWORK';
 
-export async function rpkHandshakes(bench: string, outstanding: number, progress: (text: string) => void): Promise<Row[]> {
+export async function rpkHandshakes(bench: string, outstanding: number, run: Run): Promise<Row[]> {
   // It takes a quarter of a second for a handshake, in which it mostly waits.
-  const options = { bench, exchange: 'rpk', outstanding, peer: 'gnutls-serv', count: outstanding === 1 ? 30 : 160 } as const;
-  if (process.env[inside] === '1') return measured({ ...options, theirs: gnutlsServer }, progress);
+  const options = { bench, exchange: 'rpk', outstanding, peer: 'gnutls-serv', count: outstanding === 1 ? 20 : 160 } as const;
+  if (process.env[inside] === '1') return measured({ ...options, theirs: gnutlsServer }, run);
   const main = fileURLToPath(new URL('main.js', import.meta.url));
   const script = 'ip link set lo up && exec "$@"';
-  progress(`${bench}: in a network of its own`);
-  const { status, stdout, stderr, error } = spawnSync('unshare', ['--net', 'sh', '-c', script, 'sh', process.execPath, main, '--json', bench], {
+  const flags = ['--json', '--rounds', `${run.rounds}`, ...(run.quick ? ['--quick'] : [])];
+  run.progress(`${bench}: in a network of its own`);
+  const { status, stdout, stderr, error } = spawnSync('unshare', ['--net', 'sh', '-c', script, 'sh', process.execPath, main, ...flags, bench], {
     encoding: 'utf8',
     env: { ...process.env, [inside]: '1' },
   });
@@ -171,7 +181,7 @@ export async function rpkHandshakes(bench: string, outstanding: number, progress
       .split('\n')
       .map((line) => JSON.parse(line) as Row);
   const why = `gnutls-serv listens on every address, and there is no network of its own for it: ${error?.message ?? stderr.trim()}`;
-  return measured({ ...options, theirs: () => Promise.reject(new Error(why)) }, progress);
+  return measured({ ...options, theirs: () => Promise.reject(new AbsentPeer(why)) }, run);
 }
 
 /** How often each of the two is tried in a round. */
@@ -181,40 +191,43 @@ const tries = 200;
  * On plain DTLS nobody is to learn which identities there are: how long a client waits for the end of a handshake with an identity that is not known, and
  * with a wrong key for one that is.
  */
-export async function unknownIdentity(progress: (text: string) => void): Promise<Row[]> {
+export async function unknownIdentity(run: Run): Promise<Row[]> {
   const bench = 'dtls-unknown-identity';
   const server = await ServerProcess.start('dtls-handshake', [], ['psk']);
   const wrongKey = { ...clientConfigs.psk, psk: { identity, key: psk.map((byte) => byte ^ 1) } };
   const unknown = { ...clientConfigs.psk, psk: { identity: identity.map((byte) => byte ^ 1), key: psk } };
-  const kinds = [unknown, wrongKey].map((config) => ({ config, times: [] as number[], cpu: 0 }));
+  const kinds = [unknown, wrongKey].map((config) => ({ config, times: [] as number[], cpu: [] as number[] }));
   try {
-    for (let i = 0; i <= 2 * rounds; i++) {
-      progress(`${bench}: ${i === 0 ? 'warming up' : `round ${i} of ${2 * rounds}`}`);
+    for (let i = 0; i <= run.rounds; i++) {
+      run.progress(`${bench}: ${i === 0 ? 'warming up' : `round ${i} of ${run.rounds}`}`);
       // By turns, so that coming first is no one's advantage.
       for (const kind of i % 2 === 0 ? kinds : kinds.toReversed()) {
         const before = await server.cpu();
-        const shaken = await shakeHandsOften([server.port], kind.config, i === 0 ? warming / 2 : tries);
+        const shaken = await shakeHandsOften([server.port], kind.config, counted(run, i === 0 ? warming / 2 : tries));
         for (const { error } of shaken) {
           if (error?.message.includes('decrypt_error') !== true) throw new Error(`${bench}: expected decrypt_error, got ${error?.message ?? 'a handshake'}`);
         }
         if (i === 0) continue;
-        kind.times.push(...shaken.map(({ time }) => time));
-        kind.cpu += (await server.cpu()) - before;
+        kind.times.push(median(shaken.map(({ time }) => time)));
+        kind.cpu.push(((await server.cpu()) - before) / shaken.length);
       }
     }
   } finally {
     await server.stop();
   }
-  const [ours, other] = kinds.map(({ times, cpu }) => ({ time: median(times), cpu: cpu / times.length }));
+  const [ours, other] = kinds.map(({ times, cpu }) => ({ time: summary(times, 3), cpu: rounded(median(cpu), 1) }));
   return [
     {
       bench,
-      value: rounded(ours!.time, 3),
+      ...ours!.time,
       unit: 'ms',
+      rounds: run.rounds,
       peer: 'wrong PSK',
-      ratio: rounded(other!.time / ours!.time, 3),
-      server_cpu_us: rounded(ours!.cpu, 1),
-      note: `CPU time of the server for a wrong PSK: ${rounded(other!.cpu, 1)} us`,
+      peer_value: other!.time.value,
+      peer_spread: other!.time.spread,
+      ratio: rounded(other!.time.value / ours!.time.value, 3),
+      server_cpu_us: ours!.cpu,
+      peer_cpu_us: other!.cpu,
     },
   ];
 }

@@ -14,7 +14,7 @@ export interface LoadOptions {
   /** What is wrong with a reply; `undefined`: nothing. */
   readonly fault: (reply: Uint8Array) => string | undefined;
   /** Opens a session from the fresh socket, in which the datagrams travel. Absent: they travel as they are. */
-  readonly session?: OpenSession;
+  readonly session?: OpenSession | undefined;
 }
 
 export type OpenSession = (socket: Socket, port: number) => Promise<LoadSession>;
@@ -29,6 +29,8 @@ export interface LoadSession {
 export interface LoadResult {
   readonly replies: number;
   readonly seconds: number;
+  /** Of all datagrams, both ways; absent: this load does not count them. */
+  readonly bytes?: number;
 }
 
 /**
@@ -68,18 +70,23 @@ function run(
     let lost = 0;
     let stalls = 0;
     let seen = -1;
+    let bytes = 0;
     const started = process.hrtime.bigint();
     const send = (): void => {
-      if (next < total) socket.send(datagrams[next++]!, port, '127.0.0.1');
+      if (next >= total) return;
+      const datagram = datagrams[next++]!;
+      bytes += datagram.length;
+      socket.send(datagram, port, '127.0.0.1');
     };
     const end = (error?: Error): void => {
       clearInterval(watch);
       socket.off('message', receive);
       if (error) reject(error);
-      else resolve({ replies, seconds: Number(process.hrtime.bigint() - started) / 1e9 });
+      else resolve({ replies, bytes, seconds: Number(process.hrtime.bigint() - started) / 1e9 });
     };
     const receive = (datagram: Uint8Array, from: { readonly port: number }): void => {
       if (from.port !== port) return;
+      bytes += datagram.length;
       const reply = unsealed(datagram);
       if (reply.length < 4) return;
       const id = (reply[2]! << 8) | reply[3]!;

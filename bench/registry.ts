@@ -7,14 +7,14 @@ import { ContextTable, deriveContext, oscore } from '../src/oscore/index.ts';
 import { lmdbStore, memoryStore } from '../src/store/index.ts';
 import { udp } from '../src/transport/index.ts';
 import { registerClients, registeredKeys } from './registered-clients.ts';
-import type { Row } from './row.ts';
+import { median, type Row, rounded, summary } from './row.ts';
+import { counted, type Run } from './run.ts';
 import { ServerProcess } from './server-process.ts';
-import { median, rounded } from './throughput.ts';
 import { tokenRequestOfClient } from './token-requests.ts';
 
-/** Clients in the two stores; the larger may be made smaller for a quick look. */
+/** Clients in the two stores. */
 const few = 1_000;
-const many = Number(process.env['ACE_BENCH_CLIENTS'] ?? 1_000_000);
+const many = 1_000_000;
 /** How many of them ask, and how often each. */
 const asking = 100;
 const requests = 3;
@@ -32,29 +32,47 @@ interface Sample {
  * What a token request takes, and what the AS keeps, with 1,000,000 registered clients and with 1,000. Clients that nobody has loaded ask one after the other,
  * so that every first request finds its registration in the store; the challenge of RFC 8613, Appendix B.1.2, comes before the requests that are measured.
  */
-export async function registryRows(progress: (text: string) => void): Promise<Row[]> {
+export async function registryRows(run: Run): Promise<Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'ace-coap-bench-'));
+  const counts = [few, counted(run, many)] as const;
+  const folders = counts.map((count) => join(folder, String(count)));
   try {
-    const samples: Sample[] = [];
-    for (const count of [few, many]) {
-      progress(`as-registry: storing ${count} clients`);
-      const store = lmdbStore(join(folder, String(count)));
+    for (const [index, count] of counts.entries()) {
+      run.progress(`as-registry: storing ${count} clients`);
+      const store = lmdbStore(folders[index]!);
       await registerClients(store, count);
       await store.close();
     }
-    for (const count of [few, many]) {
-      progress(`as-registry: requests beside ${count} clients`);
-      samples.push(await ask(join(folder, String(count)), count));
+    const samples: readonly [Sample[], Sample[]] = [[], []];
+    for (let round = 1; round <= run.rounds; round++) {
+      for (const [index, count] of counts.entries()) {
+        run.progress(`as-registry: beside ${count} clients, round ${round} of ${run.rounds}`);
+        samples[index]!.push(await ask(folders[index]!, count));
+      }
     }
-    const [less, more] = samples as [Sample, Sample];
-    const peer = `${few} clients`;
-    return [
-      { bench: 'as-registry', value: rounded(more.time, 3), unit: 'ms', peer, ratio: rounded(less.cpu / more.cpu, 3), server_cpu_us: Math.round(more.cpu) },
-      { bench: 'as-registry-memory', value: more.bytes, unit: 'bytes', peer, ratio: rounded(less.bytes / more.bytes, 3), server_cpu_us: null },
-    ];
+    return [beside('as-registry', 'ms', samples, ({ time }) => time, 3), beside('as-registry-memory', 'bytes', samples, ({ bytes }) => bytes)];
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The many beside the few. */
+function beside(bench: string, unit: 'ms' | 'bytes', [less, more]: readonly [Sample[], Sample[]], of: (sample: Sample) => number, digits = 0): Row {
+  const [theirs, ours] = [summary(less.map(of), digits), summary(more.map(of), digits)];
+  const [theirCpu, ourCpu] = [less, more].map((samples) => rounded(median(samples.map(({ cpu }) => cpu)), 1));
+  const timed = unit === 'ms';
+  return {
+    bench,
+    ...ours,
+    unit,
+    rounds: more.length,
+    peer: `${few} clients`,
+    peer_value: theirs.value,
+    peer_spread: theirs.spread,
+    ratio: rounded(timed ? theirCpu! / ourCpu! : theirs.value / ours.value, 3),
+    server_cpu_us: timed ? ourCpu! : null,
+    peer_cpu_us: timed ? theirCpu! : null,
+  };
 }
 
 async function ask(folder: string, count: number): Promise<Sample> {

@@ -6,15 +6,12 @@ import { systemEnv } from '../src/core/env.ts';
 import { ContextTable, deriveContext, oscore } from '../src/oscore/index.ts';
 import { lmdbStore, memoryStore } from '../src/store/index.ts';
 import { udp } from '../src/transport/index.ts';
+import { limitOf } from './catalogue.ts';
 import { protectedGet } from './requests.ts';
-import type { Row } from './row.ts';
+import { median, type Row, rowBeside } from './row.ts';
+import type { Run } from './run.ts';
 import { ServerProcess } from './server-process.ts';
 import { contextStore, storeContexts, storedCount, storedKeys } from './stored-contexts.ts';
-import { median, rounded } from './throughput.ts';
-
-/** Milliseconds from the start of the process. */
-const limit = 1000;
-const restarts = 5;
 
 interface Sample {
   /** Milliseconds. */
@@ -27,7 +24,7 @@ interface Sample {
  * How long a server takes from the start of its process, over a store with 100,000 contexts, until a client has its first protected answer. The challenge of
  * RFC 8613, Appendix B.1.2, which comes before it, counts.
  */
-export async function restartRow(progress: (text: string) => void): Promise<Row> {
+export async function restartRow({ rounds, progress }: Run): Promise<Row> {
   const folder = await mkdtemp(join(tmpdir(), 'ace-coap-bench-'));
   try {
     progress(`oscore-restart: storing ${storedCount} contexts`);
@@ -36,14 +33,14 @@ export async function restartRow(progress: (text: string) => void): Promise<Row>
     await store.close();
     const samples: Sample[] = [];
     // The first of them fills the caches of the file system.
-    for (let round = 0; round <= restarts; round++) {
-      progress(`oscore-restart: start ${round} of ${restarts}`);
+    for (let round = 0; round <= rounds; round++) {
+      progress(`oscore-restart: start ${round} of ${rounds}`);
       const sample = await restart(folder, round);
       if (round > 0) samples.push(sample);
     }
-    const value = Math.round(median(samples.map(({ time }) => time)));
     const cpu = median(samples.map((sample) => sample.cpu));
-    return { bench: 'oscore-restart', value, unit: 'ms', peer: 'limit', ratio: rounded(limit / value, 3), server_cpu_us: cpu };
+    const times = samples.map(({ time }) => time);
+    return rowBeside('oscore-restart', 'ms', times, 'limit', limitOf('oscore-restart'), { cpu });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,11 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { residentMemory } from './processes.ts';
+import type { Server } from './server.ts';
 
 /** What a server may take to start, to answer a question and to stop. */
 const patience = 15_000;
 
 /** A server in a process of its own, which says how much CPU time it used. */
-export class ServerProcess {
+export class ServerProcess implements Server {
   readonly name: string;
   readonly port: number;
   readonly #child: ChildProcess;
@@ -31,6 +33,10 @@ export class ServerProcess {
   /** CPU time since the start in microseconds: user and system, of all its threads; no server starts a process. */
   async cpu(): Promise<number> {
     return (await this.ask<{ cpu: number }>('cpu')).cpu;
+  }
+
+  memory(): number | undefined {
+    return residentMemory(this.pid);
   }
 
   /** @param within - milliseconds that the answer may take */

@@ -1,3 +1,4 @@
+import { number, outcome } from './report.ts';
 import type { Row } from './row.ts';
 
 /** One line on a terminal's standard error that says what is being measured; nothing elsewhere. */
@@ -17,19 +18,24 @@ export class Progress {
   }
 }
 
-const heads = ['bench', 'value', 'unit', 'peer', 'ratio', 'our CPU'] as const;
+const heads = ['bench', 'value', 'from', 'to', 'unit', 'peer', 'of it', 'ratio', 'goal', 'our CPU', 'wire', 'memory'] as const;
+const numbers = new Set([1, 2, 3, 6, 7, 9, 10, 11]);
 
 export function printTable(rows: readonly Row[]): void {
   const cells = rows.map((row) => [
     row.bench,
-    row.value.toLocaleString('en'),
+    row.value === null ? '-' : number(row.value),
+    ...(row.spread?.map(number) ?? ['', '']),
     row.unit,
     row.peer,
+    row.peer_value === null ? '-' : number(row.peer_value),
     row.ratio === null ? '-' : row.ratio.toFixed(2),
-    row.server_cpu_us === null ? '' : `${row.server_cpu_us.toFixed(row.server_cpu_us < 10 ? 2 : 1)} us`,
+    outcome(row) ?? '',
+    row.server_cpu_us === null ? '' : `${number(row.server_cpu_us)} us`,
+    row.wire_bytes === undefined ? '' : `${number(row.wire_bytes)} B`,
+    row.memory_bytes === undefined ? '' : `${number(row.memory_bytes / 2 ** 20)} MiB`,
   ]);
   const widths = heads.map((head, column) => Math.max(head.length, ...cells.map((row) => row[column]!.length)));
-  const numbers = new Set([1, 4, 5]);
   const line = (row: readonly string[]): string =>
     row
       .map((cell, column) => (numbers.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))

@@ -1,90 +1,136 @@
-import { load, type OpenSession } from './load.ts';
-import type { Row } from './row.ts';
+import { type LoadOptions, type LoadResult, load } from './load.ts';
+import { type Row, rounded, type Summary, summary } from './row.ts';
+import { counted, type Run } from './run.ts';
+import { AbsentPeer, type Server } from './server.ts';
 import { ServerProcess } from './server-process.ts';
 
 /** A server and what is asked of it. */
 export interface Contender {
-  /** A file of servers/. */
-  readonly server: string;
-  readonly args?: readonly string[] | undefined;
+  /** What stands in `peer` of a row. */
+  readonly name: string;
+  /** @throws {AbsentPeer} it is not on this machine */
+  start(): Promise<Server>;
   /** What has to be done before the first round. */
   prepare?(port: number): Promise<void>;
-  /** The datagrams of one round; they are called for anew each time, because a Partial IV serves once. */
-  requests(count: number): Uint8Array[];
-  /** Where they travel in a session of each round. */
-  readonly session?: OpenSession;
-  fault(reply: Uint8Array): string | undefined;
+  /** One round of so many requests. */
+  load(port: number, count: number): Promise<LoadResult>;
+  /** The share of a round's requests that it is asked, for one that takes far longer than ours; 1 where it is not said. */
+  readonly share?: number;
 }
 
 export interface Throughput {
   readonly bench: string;
   readonly ours: Contender;
   readonly peers: readonly Contender[];
-  /** Requests under way at once. */
-  readonly outstanding: number;
   /** Requests of one round; Message IDs must not repeat within one. */
   readonly requests: number;
   /** Bytes of a body that each reply brings: the figure is then MB/s. */
   readonly bytes?: number;
 }
 
-/** Counted rounds, after one that warms the servers up. */
-const rounds = 5;
+/** What our load generator sends. The datagrams are called for anew each round, because a Partial IV serves once. */
+export interface Datagrams extends Pick<LoadOptions, 'outstanding' | 'session' | 'fault'> {
+  requests(count: number): Uint8Array[];
+}
+
+export function sending({ requests, ...options }: Datagrams): Contender['load'] {
+  return (port, count) => load({ ...options, port, datagrams: requests(count) });
+}
+
+/** A server of servers/. */
+export function own(server: string, args: readonly string[] = []): Pick<Contender, 'name' | 'start'> {
+  return { name: server, start: () => ServerProcess.start(server, [], args) };
+}
 
 interface Sample {
   readonly perSecond: number;
   readonly cpu: number;
+  /** Of a request, both ways. */
+  readonly wire: number | undefined;
+}
+
+interface Entrant {
+  readonly contender: Contender;
+  readonly server: Server;
+  readonly samples: Sample[];
+}
+
+interface Measured extends Summary {
+  readonly cpu: Summary;
+  readonly wire: number | undefined;
+  readonly memory: number | undefined;
 }
 
 /** Measures our server and its peers in turn, round by round, so that a neighbour's noise meets all of them. */
-export async function measure(bench: Throughput, progress: (text: string) => void): Promise<Row[]> {
-  const contenders = [bench.ours, ...bench.peers];
-  const servers: ServerProcess[] = [];
+export async function measure(bench: Throughput, run: Run): Promise<Row[]> {
+  const entrants: Entrant[] = [];
+  const absent = new Map<Contender, string>();
   try {
-    for (const { server, args } of contenders) servers.push(await ServerProcess.start(server, [], args));
-    for (const [index, contender] of contenders.entries()) await contender.prepare?.(servers[index]!.port);
-    const samples: Sample[][] = contenders.map(() => []);
-    for (let round = 0; round <= rounds; round++) {
-      for (const [index, contender] of contenders.entries()) {
-        progress(`${bench.bench}: ${contender.server}, ${round === 0 ? 'warming up' : `round ${round} of ${rounds}`}`);
-        const sample = await once(servers[index]!, contender, bench);
-        if (round > 0) samples[index]!.push(sample);
+    for (const contender of [bench.ours, ...bench.peers]) {
+      run.progress(`${bench.bench}: starting ${contender.name}`);
+      try {
+        const server = await contender.start();
+        entrants.push({ contender, server, samples: [] });
+        await contender.prepare?.(server.port);
+      } catch (error) {
+        if (!(error instanceof AbsentPeer)) throw error;
+        absent.set(contender, error.message);
       }
     }
-    const [ours, ...theirs] = samples.map((of) => ({ perSecond: median(of.map((s) => s.perSecond)), cpu: median(of.map((s) => s.cpu)) }));
-    return theirs.map((their, index) => ({
-      bench: bench.bench,
-      ...(bench.bytes === undefined
-        ? { value: Math.round(ours!.perSecond), unit: 'req/s' as const }
-        : { value: rounded((ours!.perSecond * bench.bytes) / 1e6, 2), unit: 'MB/s' as const }),
-      peer: bench.peers[index]!.server,
-      ratio: rounded(their.cpu / ours!.cpu, 3),
-      server_cpu_us: rounded(ours!.cpu, 2),
-    }));
+    // The first round warms the servers up.
+    for (let round = 0; round <= run.rounds; round++) {
+      for (const { contender, server, samples } of entrants) {
+        run.progress(`${bench.bench}: ${contender.name}, ${round === 0 ? 'warming up' : `round ${round} of ${run.rounds}`}`);
+        const sample = await once(server, contender, counted(run, bench.requests));
+        if (round > 0) samples.push(sample);
+      }
+    }
+    const measured = new Map(entrants.map((entrant) => [entrant.contender, summed(entrant, bench)]));
+    return bench.peers.map((peer) => rowOf(bench, run, measured.get(bench.ours)!, peer, measured.get(peer), absent.get(peer)));
   } finally {
-    await Promise.all(servers.map((server) => server.stop()));
+    await Promise.all(entrants.map(({ server }) => server.stop()));
   }
 }
 
-async function once(server: ServerProcess, contender: Contender, bench: Throughput): Promise<Sample> {
-  const datagrams = contender.requests(bench.requests);
+async function once(server: Server, contender: Contender, requests: number): Promise<Sample> {
   const before = await server.cpu();
-  const { session } = contender;
-  const { replies, seconds } = await load({
-    port: server.port,
-    datagrams,
-    outstanding: bench.outstanding,
-    fault: (reply) => contender.fault(reply),
-    ...(session === undefined ? {} : { session }),
-  });
+  const { replies, seconds, bytes } = await contender.load(server.port, Math.ceil(requests * (contender.share ?? 1)));
   const after = await server.cpu();
-  return { perSecond: replies / seconds, cpu: (after - before) / replies };
+  return { perSecond: replies / seconds, cpu: (after - before) / replies, wire: bytes === undefined ? undefined : rounded(bytes / replies, 1) };
 }
 
-export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+function summed({ server, samples }: Entrant, { bytes }: Throughput): Measured {
+  const speed = samples.map(({ perSecond }) => (bytes === undefined ? perSecond : (perSecond * bytes) / 1e6));
+  return {
+    ...summary(speed, bytes === undefined ? 0 : 2),
+    cpu: summary(
+      samples.map(({ cpu }) => cpu),
+      2,
+    ),
+    wire: samples.at(-1)!.wire,
+    memory: server.memory(),
+  };
 }
 
-export function rounded(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
+function rowOf(bench: Throughput, { rounds }: Run, ours: Measured, { name }: Contender, theirs: Measured | undefined, note: string | undefined): Row {
+  return {
+    bench: bench.bench,
+    value: ours.value,
+    unit: bench.bytes === undefined ? 'req/s' : 'MB/s',
+    spread: ours.spread,
+    rounds,
+    peer: name,
+    peer_value: theirs?.value ?? null,
+    peer_spread: theirs?.spread ?? null,
+    ratio: theirs === undefined ? null : rounded(theirs.cpu.value / ours.cpu.value, 3),
+    server_cpu_us: ours.cpu.value,
+    peer_cpu_us: theirs?.cpu.value ?? null,
+    server_cpu_spread: ours.cpu.spread,
+    peer_cpu_spread: theirs?.cpu.spread ?? null,
+    ...(ours.wire === undefined ? {} : { wire_bytes: ours.wire }),
+    ...(theirs?.wire === undefined ? {} : { peer_wire_bytes: theirs.wire }),
+    ...(ours.memory === undefined ? {} : { memory_bytes: ours.memory }),
+    ...(theirs?.memory === undefined ? {} : { peer_memory_bytes: theirs.memory }),
+    ...(note === undefined ? {} : { note }),
+  };
 }

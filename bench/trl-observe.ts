@@ -9,17 +9,18 @@ import { ResourceServer } from '../src/rs/index.ts';
 import { lmdbStore, memoryStore } from '../src/store/index.ts';
 import { udp } from '../src/transport/index.ts';
 import { oscoreKeys, otherSide } from './requests.ts';
-import type { Row } from './row.ts';
-import { median, rounded } from './throughput.ts';
+import { median, type Row, summary } from './row.ts';
+import type { Run } from './run.ts';
 
-const rounds = 21;
+/** Revocations of a round, of which the median counts. */
+const turns = 5;
 const tokenKey = symmetricKey('AES-CCM-16-64-128', new Uint8Array(16).fill(0x55));
 
 /**
  * How long after `revoke` a client that sends one request after the other is refused by an RS that observes the revocation list: AS, RS and client on loopback,
  * each with an LMDB store of its own but the client. Most of it is the write that makes the revocation durable.
  */
-export async function trlObserveRow(progress: (text: string) => void): Promise<Row> {
+export async function trlObserveRow({ rounds, progress }: Run): Promise<Row> {
   const folder = await mkdtemp(join(tmpdir(), 'ace-coap-bench-'));
   const stores = [await lmdbStore(join(folder, 'as')), await lmdbStore(join(folder, 'rs'))] as const;
   let token = '';
@@ -61,16 +62,30 @@ export async function trlObserveRow(progress: (text: string) => void): Promise<R
     // The first of them warms the caches.
     for (let round = 0; round <= rounds; round++) {
       progress(`trl-observe: ${round} of ${rounds}`);
-      await client.fetch(temperature);
-      refusedAt = 0;
-      const start = performance.now();
-      const revoked = as.revoke(token);
-      while (refusedAt === 0) await client.fetch(temperature);
-      await revoked;
-      if (round > 0) times.push(refusedAt - start);
+      const ofRound: number[] = [];
+      for (let turn = 0; turn < turns; turn++) {
+        await client.fetch(temperature);
+        refusedAt = 0;
+        const start = performance.now();
+        const revoked = as.revoke(token);
+        while (refusedAt === 0) await client.fetch(temperature);
+        await revoked;
+        ofRound.push(refusedAt - start);
+      }
+      if (round > 0) times.push(median(ofRound));
     }
-    const note = `${rounded(Math.min(...times), 3)} to ${rounded(Math.max(...times), 3)} ms; nothing to compare it with`;
-    return { bench: 'trl-observe', value: rounded(median(times), 3), unit: 'ms', peer: 'none', ratio: null, server_cpu_us: null, note };
+    return {
+      bench: 'trl-observe',
+      ...summary(times, 3),
+      unit: 'ms',
+      rounds,
+      peer: 'none',
+      peer_value: null,
+      peer_spread: null,
+      ratio: null,
+      server_cpu_us: null,
+      peer_cpu_us: null,
+    };
   } finally {
     for (const end of [client, channel, rs, as, ...stores]) await end.close();
     await rm(folder, { recursive: true, force: true });

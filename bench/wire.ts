@@ -7,22 +7,11 @@ import type { TokenKey } from '../src/core/cwt.ts';
 import { ResourceServer } from '../src/rs/index.ts';
 import { memoryStore } from '../src/store/index.ts';
 import { udp } from '../src/transport/index.ts';
+import { limitOf } from './catalogue.ts';
 import { oscoreKeys, otherSide } from './requests.ts';
-import type { Row } from './row.ts';
-import { rounded } from './throughput.ts';
+import { type Row, rowBeside } from './row.ts';
 import { audience, scope } from './token-requests.ts';
-
-/** What the messages of one authorization may take, in bytes. */
-const limits = {
-  'wire-access-token': 90,
-  'wire-token-request': 20,
-  'wire-token-response': 130,
-  'wire-authz-info-request': 110,
-  'wire-authz-info-response': 18,
-} as const;
-
-export type WireName = keyof typeof limits;
-export const wireNames: readonly WireName[] = Object.keys(limits) as WireName[];
+import { type WireName, wireFloors } from './wire-floor.ts';
 
 interface Exchanged {
   readonly code: number;
@@ -32,11 +21,11 @@ interface Exchanged {
 
 let measured: Promise<Readonly<Record<WireName, number>>> | undefined;
 
-/** The row of one size. The three roles run once for all of them. */
-export async function wireRow(name: WireName): Promise<Row> {
+/** One size, beside the limit and beside the floor. The three roles run once for all of them. */
+export async function wireRows(name: WireName): Promise<Row[]> {
   measured ??= measureSizes();
-  const value = (await measured)[name];
-  return { bench: name, value, unit: 'bytes', peer: 'limit', ratio: rounded(limits[name] / value, 3), server_cpu_us: null };
+  const sizes = [(await measured)[name]];
+  return [rowBeside(name, 'bytes', sizes, 'limit', limitOf(name)), rowBeside(name, 'bytes', sizes, 'floor', wireFloors()[name].length)];
 }
 
 /** Runs an AS, an RS and a client over UDP and looks at the payloads of their messages, above all protection. */

@@ -7,6 +7,8 @@
  * ```
  *
  * Each folder has an entry of its own: `ace-coap/coap`, `ace-coap/oscore`, `ace-coap/core`, ...
+ *
+ * @module ace-coap
  */
 export { type DtlsProfileOptions, dtlsProfileWith } from '../profiles/dtls/index.ts';
 export { oscoreProfile } from '../profiles/oscore/index.ts';

@@ -85,9 +85,9 @@ kept({ requests: 2000, peers: 10, options: registration });
 keptContexts(2000);
 keptConnections(1000);
 serve(0, () => Promise.all(endpoints.map((endpoint) => endpoint.close())).then(() => {}), {
-  requests: () => kept({ requests: 100_000, peers: 1000, options: path }),
-  observers: () => kept({ requests: 10_000, peers: 100, options: registration }),
-  peers: () => kept({ requests: 10_000, peers: 10_000, options: path }),
-  contexts: () => keptContexts(100_000),
-  connections: () => keptConnections(20_000),
+  requests: (count) => kept({ requests: count, peers: count / 100, options: path }),
+  observers: (count) => kept({ requests: count, peers: count / 100, options: registration }),
+  peers: (count) => kept({ requests: count, peers: count, options: path }),
+  contexts: keptContexts,
+  connections: keptConnections,
 });

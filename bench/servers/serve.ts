@@ -3,9 +3,9 @@
  *
  * @param port - on 127.0.0.1; 0 where there is none
  * @param close - what has to be tidied up
- * @param answers - by question
+ * @param answers - by question; a number may stand behind it
  */
-export function serve(port: number, close: () => Promise<void> | void, answers: Readonly<Record<string, () => object>> = {}): void {
+export function serve(port: number, close: () => Promise<void> | void, answers: Readonly<Record<string, (count: number) => object>> = {}): void {
   const stop = async (): Promise<void> => {
     await close();
     process.exit(0);
@@ -13,7 +13,10 @@ export function serve(port: number, close: () => Promise<void> | void, answers: 
   process.on('message', (message: string) => {
     if (message === 'cpu') process.send!({ cpu: cpuTime() });
     else if (message === 'stop') void stop();
-    else process.send!(answers[message]!());
+    else {
+      const [question, count] = message.split(' ');
+      process.send!(answers[question!]!(Number(count)));
+    }
   });
   process.on('disconnect', () => void stop());
   process.send!({ port });

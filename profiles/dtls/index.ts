@@ -6,11 +6,13 @@
  * const rs = new ResourceServer({ audience: 'rs1', issuers, store, profiles: [dtlsProfileWith({ sessions })] });
  * await rs.listen([await udp({ port: 5683 }), sessions]);
  * ```
+ *
+ * @module ace-coap/profiles/dtls
  */
 export type { DtlsAtAsOptions } from './as.ts';
 export type { DtlsAtClientOptions } from './client.ts';
 export type { PeerCredentials, ServerCredentials } from './credentials.ts';
-export { DtlsProfileError, dtlsPeers } from './credentials.ts';
+export { DtlsProfileError, dtlsPeers, readServerCredentials } from './credentials.ts';
 export type { PskIdentity } from './params.ts';
 export { decodePskIdentity, derivePsk } from './params.ts';
 export type { DtlsProfileOptions } from './profile.ts';

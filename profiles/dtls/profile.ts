@@ -6,6 +6,7 @@ import { type DtlsAtClientOptions, dtlsAtClient } from './client.ts';
 import { coapDtls, profileName } from './params.ts';
 import { type DtlsAtRsOptions, dtlsAtRs } from './rs.ts';
 
+/** What a role gives the DTLS profile: its sessions, and what each role may set. */
 export interface DtlsProfileOptions {
   /** The socket of the sessions, which is among the transports of the role: `dtls()` makes one. */
   readonly sessions: DtlsSessions<Peer>;

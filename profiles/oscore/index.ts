@@ -4,6 +4,8 @@
  * ```ts
  * const as = new AuthorizationServer({ profiles: [oscoreProfile], store, clients, resourceServers });
  * ```
+ *
+ * @module ace-coap/profiles/oscore
  */
 export type { OscoreProfileOptions } from './client.ts';
 export { storedContexts } from './context-store.ts';

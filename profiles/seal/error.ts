@@ -1,5 +1,6 @@
 import { ProtocolError } from '../../src/core/errors.ts';
 
+/** How a SEAL error is answered. */
 export interface SealErrorOptions {
   /** The CoAP code of the answer. */
   readonly responseCode: number;

@@ -1,5 +1,7 @@
 /**
  * A 3GPP SEAL deployment over CoAP (TS 33.434, Annex B): SEAL servers are resource servers of ACE-OAuth, the SIM-S is their authorization server.
+ *
+ * @module ace-coap/profiles/seal
  */
 
 export type {

@@ -10,6 +10,7 @@ import { readValClaims } from './val-claims.ts';
 /** TS 33.434, B.3.6.2: seconds that a token may be taken late. */
 export const longestLeeway = 30;
 
+/** A resource server of a VAL system: what TS 33.434 settles is not there to be chosen. */
 export interface SealServerOptions extends Omit<ResourceServerOptions, 'issuers' | 'demand' | 'aif' | 'leewayCap'> {
   /** The SIM-S of the VAL system, the only issuer of tokens for this server. */
   readonly simS: IssuerRegistration;
@@ -73,6 +74,7 @@ export class SealServer {
     for (const service of services) service.mount(this);
   }
 
+  /** Serve a path. See `ResourceServer.resource`. */
   resource(path: string, resource: Resource): ResourceHandle {
     return this.#rs.resource(path, resource);
   }
@@ -99,6 +101,7 @@ export class SealServer {
     return this.#started;
   }
 
+  /** Start the services and take requests. See `ResourceServer.listen`. */
   async listen(transport: Transports): Promise<Endpoint> {
     await this.start();
     return this.#rs.listen(transport);
@@ -109,14 +112,17 @@ export class SealServer {
     this.#rs.reconfigure({ issuers: [simS] });
   }
 
+  /** Answer what is under way, for at most so many milliseconds, and take nothing new. `false`: time was up first. */
   drain(milliseconds: number): Promise<boolean> {
     return this.#rs.drain(milliseconds);
   }
 
+  /** Entries of each kind that the server and its services hold. */
   stats(): Readonly<Record<string, number>> {
     return Object.assign({}, this.#rs.stats(), ...this.#services.map((service) => service.stats?.()));
   }
 
+  /** Let go of sockets, contexts and timers, and wait for writes of the services. The store stays open. */
   async close(): Promise<void> {
     await this.#rs.close();
     await Promise.all(this.#services.map((service) => service.close?.()));

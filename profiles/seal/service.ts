@@ -14,5 +14,6 @@ export interface SealService {
   start?(): Promise<void>;
   /** Entries of each kind that it holds. */
   stats?(): Readonly<Record<string, number>>;
+  /** Wait for writes, and stop the timers. */
   close?(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { Code } from '../../src/coap/index.ts';
 import type { SealMode } from './modes.ts';
 import { hasOscore } from './oscore-profile.ts';
 
+/** A client of a VAL system: what TS 33.434 settles is not there to be chosen. */
 export interface SimCOptions extends Omit<AceClientOptions, 'authorizationServers' | 'tokenRequest' | 'checkTokenRequest'> {
   /** The SIM-S of the own VAL system: no SEAL server can send this client to another (TS 33.434, 5.4). */
   readonly simS: AuthorizationServerRegistration;

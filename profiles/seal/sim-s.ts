@@ -11,6 +11,7 @@ import { encodeValClaims } from './val-claims.ts';
 /** VAL service IDs, each with the audiences that it is for; one that is not named is for every audience. */
 export type ServiceAudiences = Readonly<Record<string, readonly string[]>>;
 
+/** An authorization server of a VAL system: what TS 33.434 settles is not there to be chosen. */
 export interface SimSOptions extends Omit<AuthorizationServerOptions, 'issuer' | 'tokenRules'> {
   /** The name that its tokens carry. */
   readonly issuer: string;

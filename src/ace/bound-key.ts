@@ -10,10 +10,12 @@ export interface BoundKey {
   readonly expiresAt: number;
 }
 
+/** As the store keeps it: an array of client, audience and end. */
 export function encodeBoundKey({ client, audience, expiresAt }: BoundKey): Uint8Array {
   return encode([client, audience, expiresAt]);
 }
 
+/** `undefined`: these are not the bytes of one. @throws {CborError} for what is no CBOR */
 export function decodeBoundKey(bytes: Uint8Array): BoundKey | undefined {
   const value = decode(bytes);
   if (!Array.isArray(value)) return undefined;

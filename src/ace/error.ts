@@ -25,6 +25,7 @@ export function aceErrorName(error: number): string {
   return errorNames.get(error) ?? `error ${error}`;
 }
 
+/** How an ACE error is answered, or how it came. */
 export interface AceErrorOptions {
   /** The CoAP code to answer with, or that was received. */
   readonly responseCode: number;

@@ -29,6 +29,7 @@ export class Expiry {
     this.#expired = expired;
   }
 
+  /** Keys that have not ended. */
   get size(): number {
     return this.#ends.size;
   }
@@ -42,6 +43,7 @@ export class Expiry {
     this.#arm();
   }
 
+  /** Whether the key was there; `expired` is not called for it. */
   delete(key: string): boolean {
     const there = this.#ends.delete(key);
     if (there && this.#ends.size === 0) this.close();

@@ -17,6 +17,7 @@ export interface Hints {
   readonly unknown?: CborMap;
 }
 
+/** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.3 */
 export function encodeHints(hints: Hints): Uint8Array {
   const { unknown, ...fields } = hints;
   return encode(withUnknown(writeKnownMap(hintParameters, fields), unknown));

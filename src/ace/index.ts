@@ -6,6 +6,8 @@
  * const granted = decodeTokenResponse(response.payload);
  * parseScope('r_temp', { r_temp: { '/temperature': ['GET'] } }).decide(localPart(['temperature']), Method.GET);   // 'permit'
  * ```
+ *
+ * @module ace-coap/ace
  */
 export type { BoundKey } from './bound-key.ts';
 export { decodeBoundKey, encodeBoundKey, extendBoundKey } from './bound-key.ts';

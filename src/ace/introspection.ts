@@ -20,6 +20,7 @@ const requestSpec = {
   tokenTypeHint: introspectionParameters.tokenTypeHint,
 } as const;
 
+/** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.9.1 */
 export function encodeIntrospectionRequest(request: IntrospectionRequest): Uint8Array {
   const { unknown, ...fields } = request;
   return encode(withUnknown(writeKnownMap(requestSpec, fields), unknown));
@@ -75,6 +76,7 @@ const responseSpec = {
   exi: introspectionParameters.exi,
 } as const;
 
+/** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.9.2 */
 export function encodeIntrospectionResponse(response: IntrospectionResponse): Uint8Array {
   const { cnf, unknown, ...fields } = response;
   return encode(withUnknown(writeKnownMap(responseSpec, { ...fields, ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }) }), unknown));

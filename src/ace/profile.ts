@@ -17,8 +17,11 @@ export interface Profile {
   /** The `ace_profile` value. */
   readonly id: number;
   readonly name: string;
+  /** Its part at an authorization server. Absent: the profile has none. */
   as?(io: AsIo): ProfileAtAs;
+  /** Its part at a client. */
   client?(io: ClientIo): ProfileAtClient;
+  /** Its part at a resource server. */
   rs?(io: RsIo): ProfileAtRs;
 }
 
@@ -46,6 +49,7 @@ export interface FoundPeer {
   readonly credentials: unknown;
 }
 
+/** What an authorization server lets a profile use. */
 export interface AsIo {
   readonly env: Env;
   readonly store: Store;
@@ -59,6 +63,7 @@ export interface AsIo {
    * the only one.
    */
   readonly lease?: number;
+  /** For the log and for tracing. */
   emit(event: ProfileEvent): void;
 }
 
@@ -88,6 +93,7 @@ export interface Grant {
   readonly exi: boolean;
 }
 
+/** A token that the profile has bound to a key: what stands in it, and what comes with it. */
 export interface Binding {
   readonly claims: { readonly cnf: Confirmation };
   /** The claims hold a secret: the token must be encrypted for the RS. */
@@ -112,6 +118,7 @@ export interface PeerRules {
   indexOf?(credentials: unknown): string;
 }
 
+/** What a profile supplies for an authorization server (RFC 9200, Appendix C): a channel to its peers, and tokens bound to keys. */
 export interface ProfileAtAs extends PeerRules {
   /** The error for a `req_cnf` that names a key which the AS does not know: RFC 9203 invalid_request, RFC 9202 unsupported_pop_key. */
   readonly unknownKey: AceErrorCode;
@@ -135,7 +142,9 @@ export interface ProfileAtAs extends PeerRules {
   reach?(peer: FoundPeer): Promise<SecurityAssociation>;
   /** A request under that association was not answered: it may be lost. */
   unreached?(peer: FoundPeer): void;
+  /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
+  /** Let go of contexts and timers. */
   close(): Promise<void>;
 }
 
@@ -147,14 +156,17 @@ export interface Target {
   readonly authzInfo: readonly string[];
 }
 
+/** What a client lets a profile use. */
 export interface ClientIo {
   readonly env: Env;
   readonly store: Store;
   /** Send without this profile's protection, or under `request.association` when it is set. */
   request(request: Request): Promise<Response>;
+  /** For the log and for tracing. */
   emit(event: ProfileEvent): void;
 }
 
+/** What a profile supplies for a client (RFC 9200, Appendix C): a channel to its peers, and proof of possession. */
 export interface ProfileAtClient {
   /** The secure channel, application side first. */
   readonly layers: readonly Layer[];
@@ -172,9 +184,13 @@ export interface ProfileAtClient {
   update(granted: TokenResponse, association: SecurityAssociation, target: Target): Promise<void>;
   /** What a later process needs to go on with this association; kept in the client's store. */
   save(association: SecurityAssociation): Uint8Array;
+  /** The association that `save` gave these bytes of. Throws `ProtocolError` on bytes that are not such. */
   restore(saved: Uint8Array): Promise<SecurityAssociation>;
+  /** The association is not needed any more. */
   release(association: SecurityAssociation): Promise<void>;
+  /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
+  /** Let go of contexts and timers. */
   close(): Promise<void>;
 }
 
@@ -188,9 +204,11 @@ export interface PreparedUpload {
   cancel(): Promise<void>;
 }
 
+/** What a resource server lets a profile use. */
 export interface RsIo {
   readonly env: Env;
   readonly store: Store;
+  /** For the log and for tracing. */
   emit(event: ProfileEvent): void;
   /** Take a token that came another way than to /authz-info (RFC 9202, Section 3.3.2) as one that came there. Throws `AceError`. */
   admit(upload: TokenUpload): Promise<Acceptance>;
@@ -220,6 +238,7 @@ export interface Acceptance {
   readonly saved?: Uint8Array;
 }
 
+/** What a profile supplies for a resource server (RFC 9200, Appendix C): uploads, and associations bound to tokens. */
 export interface ProfileAtRs {
   /** The secure channel, application side first; the RS puts its guard above them. */
   readonly layers: readonly Layer[];
@@ -236,6 +255,8 @@ export interface ProfileAtRs {
   restore(credential: string, saved: Uint8Array): Promise<SecurityAssociation>;
   /** The token ended, was evicted or was replaced by one with another key. */
   release(credential: string): void;
+  /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
+  /** Let go of contexts and timers. */
   close(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import type { TrlQuery, TrlResponse } from './trl.ts';
 
 /** The token revocation list of one AS, over a secure channel to it: a port, which an `AceClient` fills. Both ways fail with a `ProtocolError`. */
 export interface RevocationList {
+  /** Ask once (RFC 9770, Sections 7 and 8). */
   query(query: TrlQuery): Promise<TrlResponse>;
   /** Observe: the answer to the registration, then each notification. An abort of the signal ends it. */
   observe(query: TrlQuery, signal: AbortSignal): AsyncIterable<TrlResponse>;
@@ -65,6 +66,7 @@ export class RevocationListFollower {
     void this.#run();
   }
 
+  /** Ask no more; what was on the list stays as it was told. */
   close(): void {
     this.#closed = true;
     this.#wake?.();

@@ -14,6 +14,7 @@ export type Scope = string | Uint8Array;
  * @see https://www.rfc-editor.org/rfc/rfc9237#section-3
  */
 export type AifEntry = readonly [localPart: string, methods: number | bigint];
+/** A scope as an Authorization Information Format for REST (RFC 9237, Section 3). */
 export type Aif = readonly AifEntry[];
 
 /** What scope names mean at a resource server: for each name, methods by path. A path that ends in `/*` stands for all paths below it. */
@@ -22,6 +23,7 @@ export type ScopeTable = Readonly<Record<string, Readonly<Record<string, readonl
 /** `path`: nothing is permitted there (4.03). `method`: something else is (4.05). */
 export type Verdict = 'permit' | 'path' | 'method';
 
+/** What a token permits, made once for each token. */
 export interface Permissions {
   /** `target` is made by `localPart`; `method` is the request code. */
   decide(target: string, method: number): Verdict;

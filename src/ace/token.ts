@@ -43,6 +43,7 @@ const requestSpec = {
   password: tokenParameters.password,
 } as const;
 
+/** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.1 */
 export function encodeTokenRequest(request: TokenRequest): Uint8Array {
   const { reqCnf, unknown, ...fields } = request;
   const map = writeKnownMap(requestSpec, { ...fields, ...(reqCnf === undefined ? {} : { reqCnf: encodeConfirmation(reqCnf) }) });
@@ -96,6 +97,7 @@ const informationSpec = {
 } as const;
 const responseSpec = { ...informationSpec, accessToken: { ...tokenParameters.accessToken, required: true } } as const;
 
+/** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.2 */
 export function encodeTokenResponse(response: AccessInformation): Uint8Array {
   const { cnf, rsCnf, unknown, ...fields } = response;
   const map = writeKnownMap(informationSpec, {

@@ -42,6 +42,7 @@ export interface TrlResponse {
   readonly more?: boolean;
 }
 
+/** @see https://www.rfc-editor.org/rfc/rfc9770#section-8 */
 export function encodeTrlResponse({ fullSet, diffSet, cursor, more }: TrlResponse): Uint8Array {
   const map = new Map<number, CborValue>();
   if (fullSet !== undefined) map.set(Key.fullSet, fullSet);

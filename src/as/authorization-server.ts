@@ -55,6 +55,7 @@ export interface AuthorizationServerLimits {
   readonly rate?: Rates;
 }
 
+/** Who an authorization server serves, with which profiles, and within which limits. */
 export interface AuthorizationServerOptions {
   /** The `iss` claim, for resource servers that are registered to want it. */
   readonly issuer?: string;
@@ -77,6 +78,7 @@ export interface AuthorizationServerOptions {
   /** Absent: those that `setPassword` put into the store. */
   readonly passwords?: PasswordVerifier;
   readonly env?: Env;
+  /** Hears of tokens, refusals, and what the layers below tell: for logs, metrics and audit. */
   readonly emit?: (event: AuthorizationServerEvent) => void;
   /** Has to have taken what there is to say of a request before the request is answered; where it cannot, the answer is 5.03. */
   readonly audit?: AuditSink;

@@ -10,6 +10,8 @@
  * });
  * await as.listen(await udp({ port: 5684 }));
  * ```
+ *
+ * @module ace-coap/as
  */
 export type { Actor, AdminAct, AdminAnswer, AdminCommand } from './admin/admin-command.ts';
 export { adminActs, administer, decodeAdminAnswer, encodeAdminCommand } from './admin/admin-command.ts';

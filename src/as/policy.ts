@@ -26,6 +26,7 @@ export type Decision =
 
 /** Decides what a client gets. It may look elsewhere first: the answer may be a promise. It throws `AceError` `ERR_ACE_SCOPE` for a malformed scope. */
 export interface Policy {
+  /** Called for each token request that is well-formed and from an authenticated client. */
   decide(request: PolicyRequest): Decision | Promise<Decision>;
 }
 
@@ -38,6 +39,7 @@ export interface Grants {
   readonly stored: {
     /** A policy: a grant that was added apart from the registration. */
     policy(client: string, audience: string): Promise<GrantRegistration | undefined>;
+    /** At most `limit` of them. */
     policies(client: string, limit: number): AsyncIterable<GrantRegistration>;
   };
 }

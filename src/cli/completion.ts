@@ -25,7 +25,7 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 export function completionScript(ace: Command, shell: Shell): string {
   const places = placesOf(ace);
   if (shell === 'fish') return fishScript(ace, places);
-  return shell === 'bash' ? bashScript(ace, places) : `#compdef ${ace.name()} ace\nautoload -U +X bashcompinit && bashcompinit\n${bashScript(ace, places)}`;
+  return shell === 'bash' ? bashScript(ace, places) : zshScript(ace, places);
 }
 
 /** `ace-coap completion` */
@@ -69,6 +69,14 @@ ${words.join('\n')}
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }
 complete -o default -F _ace_coap ${ace.name()} ace
+`;
+}
+
+/** By what zsh has for bash's scripts. A file of `fpath` is run at the first Tab, which it has to answer as well. */
+function zshScript(ace: Command, places: readonly Place[]): string {
+  return `#compdef ${ace.name()} ace
+autoload -U +X bashcompinit && bashcompinit
+${bashScript(ace, places)}if [[ "\${funcstack[1]}" = _${ace.name()} ]]; then _bash_complete -o default -F _ace_coap; fi
 `;
 }
 

@@ -2,14 +2,15 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LabProfile } from '../operate/index.ts';
 import { addAdmin } from './admin/program.ts';
 import { addAudit } from './audit/program.ts';
+import { addConformance } from './conformance/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
+import { arrangeHelp } from './help.ts';
 import type { InitFlags } from './init.ts';
 import { addInspect } from './inspect/program.ts';
 import type { ObserveFlags } from './observe.ts';
-import type { DeriveFlags } from './oscore/derive.ts';
-import type { PairFlags } from './oscore/init.ts';
+import { addOscore } from './oscore/program.ts';
 import { addPassword } from './password/program.ts';
 import type { ProxyFlags } from './proxy.ts';
 import type { RequestFlags } from './request.ts';
@@ -30,11 +31,6 @@ function profileOption(): Option {
 
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text) || Number(text) === 0) throw new InvalidArgumentError('expected a whole number above 0.');
-  return Number(text);
-}
-
-function sequenceNumber(text: string): number {
-  if (!/^\d+$/.test(text) || Number(text) >= 2 ** 40) throw new InvalidArgumentError('expected a whole number from 0 to 2^40-1.');
   return Number(text);
 }
 
@@ -117,58 +113,13 @@ const methods: readonly { name: string; does: string; example: string; payload: 
   },
 ];
 
-const contextHelp = `
-A context file is JSON with bytes in hexadecimal, of mode 0600; each end has its own:
-  {
-    "master_secret": "0102030405060708090a0b0c0d0e0f10",   (or "master_secret_file": a key file)
-    "master_salt": "9e7ca92223786340",                     (absent: empty)
-    "sender_id": "01", "recipient_id": "02",
-    "id_context": "37cbf3210017a2d3",                      (absent: none)
-    "aead": "AES-CCM-16-64-128", "hkdf": "HKDF SHA-256",   (these, unless others are named)
-    "replay_window": 32,
-    "store": "state/oscore"                                (folder for sequence numbers, beside the file)
-  }
-Keep the store as long as the keys, use each file in one place, and no such keys in another program as well: OSCORE would use a nonce twice.
-`;
-
-function addOscore(ace: Command): void {
-  const oscore = ace
-    .command('oscore')
-    .description('make OSCORE context files, and show what is derived from one (RFC 8613)')
-    .addHelpText('after', `${contextHelp}${examples('ace-coap oscore init keys', 'ace-coap oscore derive keys/client.json')}`);
-  oscore
-    .command('init')
-    .argument('[folder]', 'folder to make', 'keys')
-    .description('make a fresh context: client.json and server.json')
-    .option('--client-id <hex>', 'what the client sends as', '01')
-    .option('--server-id <hex>', 'what the server sends as', '02')
-    .option('--id-context <hex>', 'tells contexts apart whose identifiers are the same')
-    .option('--aead <name>', 'AEAD algorithm by its name in the registry "COSE Algorithms" (AES-CCM-16-64-128)')
-    .option('--hkdf <name>', 'HKDF SHA-256 or HKDF SHA-512 (HKDF SHA-256)')
-    .addHelpText('after', examples('ace-coap oscore init keys', 'ace-coap oscore init keys2 --client-id 0a --server-id 0b --aead A256GCM'))
-    .action(async (folder: string, flags: PairFlags) => (await import('./oscore/init.ts')).initPairCommand(folder, flags));
-  oscore
-    .command('derive')
-    .argument('<file>', 'OSCORE context file; its keys are shown')
-    .description('show Sender Key, Recipient Key and Common IV, the info structures that they come from, and nonces and AAD for a Partial IV')
-    .option('--partial-iv <n>', 'sequence number that the nonces and the AAD are for', sequenceNumber, 0)
-    .option('--json', 'print one JSON object')
-    .addHelpText('after', examples('ace-coap oscore derive keys/client.json', 'ace-coap oscore derive keys/client.json --partial-iv 20 --json'))
-    .action(async (file: string, flags: DeriveFlags) => (await import('./oscore/derive.ts')).deriveCommand(file, flags));
-}
-
 /** The whole command line. Errors are thrown, not printed: main.ts turns them into exit codes. */
 export function program(version: string): Command {
   const ace = new Command('ace-coap')
-    .description('Authorization for constrained devices: ACE-OAuth (RFC 9200) over CoAP and OSCORE.')
+    .description('Authorization for constrained devices: ACE-OAuth (RFC 9200) over CoAP, by OSCORE and DTLS.')
     .version(version)
     .exitOverride()
-    .showHelpAfterError('(--help shows what there is)')
-    .configureHelp({ showGlobalOptions: false })
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 success, 1 the peer said no, 2 wrong use, 3 no answer.\n\nStart here, in three terminals:\n  $ ace-coap init lab && ace-coap as lab\n  $ ace-coap rs lab\n  $ ace-coap get coap://127.0.0.1:5683/temperature --config lab -v',
-    );
+    .showHelpAfterError('(--help shows what there is)');
 
   ace
     .command('init')
@@ -327,6 +278,7 @@ export function program(version: string): Command {
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
   addTrl(ace);
+  addConformance(ace);
   addOscore(ace);
   addAudit(ace);
   addAdmin(ace);
@@ -394,6 +346,8 @@ export function program(version: string): Command {
     .option('--json', 'print one JSON object a line')
     .option('--keep', 'keep the folder with keys, configuration and state')
     .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json', 'ace-coap demo --seal'))
+    .addHelpText('after', '\nExit codes: 0 every step came out as it should, 1 one did not, 2 wrong use.')
     .action(async (flags: DemoFlags) => (await import('./demo/demo.ts')).demoCommand(flags));
+  arrangeHelp(ace);
   return ace;
 }

@@ -20,6 +20,7 @@ import { emptyBytes, utf8 } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import type { AuthorizationGrant } from './grants.ts';
 
+/** A method by its name: `GET`, `PUT`. */
 export type MethodName = keyof typeof Method;
 
 /** How to get the answer to a request. */

@@ -10,6 +10,8 @@
  * });
  * const response = await client.fetch('coap://rs.example/led', { method: 'PUT', payload: 'on' });
  * ```
+ *
+ * @module ace-coap/client
  */
 export type { DeadlineOptions } from '../coap/index.ts';
 export { AceClient } from './ace-client.ts';

@@ -20,6 +20,7 @@ export interface AceClientOptions {
   /** The only ones that the client asks for tokens, whatever an RS says. */
   readonly authorizationServers: readonly AuthorizationServerRegistration[];
   readonly env?: Env;
+  /** Hears of tokens, refusals, and what the layers below tell: for logs and tracing. */
   readonly emit?: (event: AceClientEvent) => void;
   readonly parameters?: Partial<TransmissionParameters>;
   /** Robust block-wise transfer (RFC 9177), with servers that know it. Absent: off. */

@@ -6,6 +6,8 @@
  * const peer = await endpoint.resolve('coap.example', 5683);
  * const response = await endpoint.request({ peer, options: pathOptions(['time']) });
  * ```
+ *
+ * @module ace-coap/coap
  */
 
 export type { Block, BlockResponse } from './blockwise/block-option.ts';

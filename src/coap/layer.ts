@@ -127,7 +127,9 @@ export type Handler = (request: Request, reply: Reply) => void;
 
 /** What the sender of a request hears: any number of `response` calls, the last marked, or one `error`. */
 export interface ResponseListener {
+  /** Called for each response; after the one that is `last` nothing is called. */
   response(response: Response, last: boolean): void;
+  /** There will be no response (any more); the last call. */
   error(error: ProtocolError): void;
   /** The request was acknowledged by an Empty message; told of requests with `qBlock` only. */
   acknowledged?(): void;
@@ -146,6 +148,8 @@ export interface Layer {
   readonly name: string;
   /** Options that only this layer processes: without it an endpoint does not understand them. */
   readonly understands?: readonly number[];
+  /** How requests leave: take them, change them, answer them, or give them to `next`. */
   outbound(next: Requester, understood?: readonly number[]): Requester;
+  /** How requests arrive: take them, change them, answer them, or give them to `next`. */
   inbound(next: Handler, understood?: readonly number[]): Handler;
 }

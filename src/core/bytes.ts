@@ -134,13 +134,20 @@ export function toBase64Url(bytes: Uint8Array): string {
   return fromUtf8(base64UrlBytes(bytes));
 }
 
+/** Text without the `=` at its end. A regular expression would take the square of their number where something follows them. */
+export function withoutPadding(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === '=') end--;
+  return text.slice(0, end);
+}
+
 /**
  * Bytes of base64url text, padded or not.
  *
  * @throws {BytesError} `ERR_BYTES_BASE64URL`
  */
 export function fromBase64Url(text: string): Uint8Array {
-  const digits = text.replace(/=+$/, '');
+  const digits = withoutPadding(text);
   if (!/^[A-Za-z0-9_-]*$/.test(digits) || digits.length % 4 === 1) {
     throw new BytesError('ERR_BYTES_BASE64URL', `expected base64url, got ${text.length} characters that are not`);
   }
@@ -181,6 +188,7 @@ export class ByteReader {
     this.offset = offset;
   }
 
+  /** Bytes that were not read yet. */
   get remaining(): number {
     return this.bytes.length - this.offset;
   }
@@ -192,11 +200,13 @@ export class ByteReader {
     }
   }
 
+  /** @throws {BytesError} `ERR_BYTES_END` */
   u8(): number {
     this.need(1);
     return this.bytes[this.offset++]!;
   }
 
+  /** In network byte order. @throws {BytesError} `ERR_BYTES_END` */
   u16(): number {
     this.need(2);
     const value = (this.bytes[this.offset]! << 8) | this.bytes[this.offset + 1]!;
@@ -204,6 +214,7 @@ export class ByteReader {
     return value;
   }
 
+  /** In network byte order, unsigned. @throws {BytesError} `ERR_BYTES_END` */
   u32(): number {
     this.need(4);
     const { bytes, offset } = this;
@@ -229,6 +240,7 @@ export class ByteWriter {
     this.#buffer = capacity > 64 ? carve(capacity) : new Uint8Array(capacity);
   }
 
+  /** Bytes that were written. */
   get length(): number {
     return this.#length;
   }
@@ -241,12 +253,14 @@ export class ByteWriter {
     this.#buffer = grown;
   }
 
+  /** The lowest 8 bits of the value. */
   u8(value: number): this {
     this.#room(1);
     this.#buffer[this.#length++] = value;
     return this;
   }
 
+  /** The lowest 16 bits of the value, in network byte order. */
   u16(value: number): this {
     this.#room(2);
     this.#buffer[this.#length++] = value >>> 8;
@@ -254,10 +268,12 @@ export class ByteWriter {
     return this;
   }
 
+  /** The lowest 32 bits of the value, in network byte order. */
   u32(value: number): this {
     return this.u16(value >>> 16).u16(value & 0xffff);
   }
 
+  /** Copies them. */
   bytes(value: Uint8Array): this {
     this.#room(value.length);
     this.#buffer.set(value, this.#length);

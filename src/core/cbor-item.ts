@@ -5,6 +5,7 @@ export class CborError extends ProtocolError {}
 
 /** What the keys of a map may be: integers, text and byte strings. */
 export type CborKey = number | bigint | string | Uint8Array;
+/** A map as it is decoded: in the order of the bytes. Byte strings as keys are different objects, so they are found by looking at each. */
 export type CborMap = ReadonlyMap<CborKey, CborValue>;
 /**
  * A data item. Integers within -(2^53-1) to 2^53-1 are numbers, others bigints; a float is a number too, so that 1.0 and 1 are the same value here.
@@ -29,6 +30,7 @@ export class Simple {
   }
 }
 
+/** What is taken, and how much of it. By default lengths are definite and forms the shortest, and keys stand in any order. */
 export interface DecodeOptions {
   /** How deep arrays, maps and tags may nest; 16 by default, 256 at most. */
   readonly depth?: number;

@@ -88,6 +88,7 @@ export interface ClaimsSet {
   readonly unknown?: CborMap;
 }
 
+/** The value of `cnf`, to stand in another map. @see https://www.rfc-editor.org/rfc/rfc8747#section-3.1 */
 export function encodeConfirmation(confirmation: Confirmation): CborMap {
   const { coseKey, unknown, ...rest } = confirmation;
   const known = writeKnownMap(confirmationMethods, { ...rest, ...(coseKey === undefined ? {} : { coseKey: coseKeyMap(coseKey) }) });
@@ -110,6 +111,7 @@ export function decodeConfirmation(value: CborValue): Confirmation {
   return { ...rest, ...(coseKey === undefined ? {} : { coseKey: decodeCoseKey(coseKey) }), ...(unknown.size === 0 ? {} : { unknown }) };
 }
 
+/** Deterministic CBOR, neither tagged nor protected. @see https://www.rfc-editor.org/rfc/rfc8392#section-3 */
 export function encodeClaims(claims: ClaimsSet): Uint8Array {
   const { cnf, unknown, ...rest } = claims;
   const known = writeKnownMap(cwtClaims, { ...rest, ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }) });

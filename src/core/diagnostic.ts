@@ -23,6 +23,7 @@ export interface ItemNames {
   readonly secret?: boolean | 'but-integers';
 }
 
+/** How CBOR is shown. */
 export interface DiagnosticOptions {
   readonly names?: ItemNames;
   /** Show key material. */

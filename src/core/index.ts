@@ -5,6 +5,8 @@
  * const claims = { aud: 'rs1', exp: 1_900_000_000, scope: 'r_temp' };
  * const token = protectCwt(claims, { use: 'encrypt0', algorithm: Algorithm.AES_CCM_16_64_128, key: { kty: 4, k } }, systemEnv.random);
  * ```
+ *
+ * @module ace-coap/core
  */
 export {
   ByteReader,

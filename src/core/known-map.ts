@@ -1,5 +1,6 @@
 import { CborError, type CborKey, type CborMap, type CborValue, Simple, Tagged } from './cbor.ts';
 
+/** What the value of a parameter may be, in the words of CDDL (RFC 8610). */
 export type FieldType = 'uint' | 'int' | 'number' | 'bool' | 'tstr' | 'bstr' | 'tstr/bstr' | 'tstr/int' | 'tstr/array' | 'int/null' | 'array' | 'map' | 'any';
 
 interface TypeOf {

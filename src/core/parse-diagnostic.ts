@@ -1,4 +1,4 @@
-import { concatAll, fromBase64Url, fromHex, fromUtf8, toHex, utf8 } from './bytes.ts';
+import { concatAll, fromBase64Url, fromHex, fromUtf8, toHex, utf8, withoutPadding } from './bytes.ts';
 import { CborError, type CborKey, type CborValue, encode, Simple, Tagged } from './cbor.ts';
 
 const named: ReadonlyMap<string, CborValue> = new Map<string, CborValue>([
@@ -18,7 +18,7 @@ function fromBase32(base: 'b32' | 'h32', text: string): Uint8Array {
   const bytes: number[] = [];
   let bits = 0;
   let buffered = 0;
-  for (const letter of text.replace(/=+$/, '').toUpperCase()) {
+  for (const letter of withoutPadding(text).toUpperCase()) {
     const digit = digits32[base].indexOf(letter);
     if (digit < 0) throw new CborError('ERR_CBOR_NOTATION', 'expected digits of base 32, got others');
     buffered = ((buffered << 5) | digit) & 0xfff;

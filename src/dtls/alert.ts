@@ -31,6 +31,7 @@ export const AlertDescription = {
   unknown_psk_identity: 115,
 } as const;
 export type AlertDescription = (typeof AlertDescription)[keyof typeof AlertDescription];
+/** The description of an alert by its name (RFC 5246, Section 7.2). */
 export type AlertName = keyof typeof AlertDescription;
 
 const names: ReadonlyMap<number, string> = new Map(Object.entries(AlertDescription).map(([name, number]) => [number, name]));

@@ -1,8 +1,10 @@
 import type { CipherParameters } from '../core/crypto/index.ts';
 import { DtlsError } from './errors.ts';
 
+/** How the premaster secret comes about: RFC 4279, RFC 5489, RFC 8422. */
 export type KeyExchange = 'PSK' | 'ECDHE_PSK' | 'ECDHE_ECDSA';
 
+/** As in the registry "TLS Cipher Suites". */
 export type CipherSuiteName = `TLS_${KeyExchange}_WITH_AES_${string}`;
 
 export interface CipherSuite {

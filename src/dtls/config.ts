@@ -38,12 +38,14 @@ export interface CommonConfig extends LimitConfig {
   readonly keyLog?: (line: string) => void;
 }
 
+/** A pre-shared key as a client has it. */
 export interface ClientPsk {
   /** Any bytes, up to 65,535 (RFC 4279, Section 5.2; RFC 9202 puts CBOR here). */
   readonly identity: Uint8Array;
   readonly key: Uint8Array;
 }
 
+/** What a client offers and whom it takes as server. At least one of `psk`, `rawPublicKey` and `certificate` is there. */
 export interface ClientConfig extends CommonConfig {
   /** The session of an earlier connection to this server: it is resumed if the server still has it, and if nothing has changed that it rests on. */
   readonly session?: Session;
@@ -76,6 +78,7 @@ export interface ServerCredentials {
   readonly certificate?: { readonly own: OwnCertificate; readonly client?: ClientProof; readonly roots?: CertificateList };
 }
 
+/** What a server takes and shows, for one connection. */
 export interface ServerConfig extends CommonConfig, ServerCredentials {
   /** Other credentials for clients that ask for a server of this name (RFC 6066, Section 3). */
   readonly serverNames?: Readonly<Record<string, ServerCredentials>>;

@@ -17,9 +17,11 @@ import { bareSecretsLength, encodeConnection, randomLength, type SavedConnection
 import type { Session } from './session.ts';
 import { putVector16 } from './vector.ts';
 
+/** What a connection tells and asks. */
 export interface ConnectionPort {
   /** Send a datagram, or fail in silence. */
   send(datagram: Uint8Array): void;
+  /** Facts and questions, in the order in which they come up. */
   emit(event: ConnectionEvent): void;
 }
 
@@ -98,10 +100,12 @@ export class Connection {
     return this;
   }
 
+  /** Whether application data can be sent: from the end of the handshake to the end of the connection. */
   get isConnected(): boolean {
     return this.#state === 'connected';
   }
 
+  /** Whether all is over; nothing comes back from it. */
   get isClosed(): boolean {
     return this.#state === 'closed';
   }

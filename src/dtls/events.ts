@@ -54,6 +54,7 @@ export type DiscardReason =
   /** After the end. */
   | 'closed';
 
+/** What a connection tells, and what it asks. A handshake waits for its answer, and ends in time without one. */
 export type ConnectionEvent =
   /**
    * A client names itself: answer with `providePsk` or `rejectPsk`, at once or later. Who wants to resume a session is asked about by these questions too, so

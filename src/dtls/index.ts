@@ -12,6 +12,8 @@
  * socket.on('message', (datagram) => connection.receive(datagram));
  * connection.start();
  * ```
+ *
+ * @module ace-coap/dtls
  */
 export type { AlertName } from './alert.ts';
 export { AlertDescription, HandshakeFailure } from './alert.ts';

@@ -3,6 +3,7 @@ import { CryptoError, type CurveKey, type CurveKeyPair } from '../core/crypto/in
 import { HandshakeFailure } from './alert.ts';
 import { DtlsError } from './errors.ts';
 
+/** As in the registry "TLS Supported Groups". */
 export type GroupName = 'secp256r1' | 'secp384r1' | 'x25519';
 
 export interface NamedGroup {

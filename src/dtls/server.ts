@@ -23,6 +23,7 @@ export interface DatagramPeer {
   readonly address?: string;
 }
 
+/** What a server takes and shows, and how much it holds for all clients together. */
 export interface DtlsServerConfig extends ServerConfig {
   /** Connections, those whose handshake goes on included. The one that was quiet for longest goes for a new one. Default 20,000. */
   readonly maxConnections?: number;
@@ -36,15 +37,18 @@ export interface DtlsServerConfig extends ServerConfig {
   readonly cookieRotation?: number;
 }
 
+/** What a server tells and asks: what its connections do, and what belongs to none of them. */
 export type ServerEvent<P extends DatagramPeer> =
   | (ConnectionEvent & { readonly connection: Connection; readonly peer: P })
   /** The peer, known by its connection ID, sends from another address: answer with `move`, at once or once it was reached there. */
   | { readonly type: 'moved'; readonly to: P; readonly connection: Connection; readonly peer: P }
   | { readonly type: 'discarded'; readonly reason: DiscardReason; readonly connection?: undefined; readonly peer: P };
 
+/** What a server tells and asks. */
 export interface ServerPort<P extends DatagramPeer> {
   /** Send a datagram, or fail in silence. */
   send(datagram: Uint8Array, peer: P): void;
+  /** Facts and questions, in the order in which they come up. */
   emit(event: ServerEvent<P>): void;
 }
 
@@ -149,6 +153,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#cookies = new Cookies(within('cookieRotation', config.cookieRotation ?? 60_000, 1000, 86_400_000), env);
   }
 
+  /** Entries of each kind that it holds, and bytes of handshake messages that are not whole. */
   stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'sessions' | 'handshakeBytes', number>> {
     return {
       connections: this.#entries.size,

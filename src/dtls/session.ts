@@ -58,18 +58,22 @@ export class Session {
     this.#secret.set(id, masterLength + proofLength);
   }
 
+  /** By which the server finds it; empty: it cannot be resumed. */
   get id(): Uint8Array {
     return this.#secret.slice(masterLength + proofLength);
   }
 
+  /** The name of its cipher suite. */
   get suite(): CipherSuiteName {
     return this.cipherSuite.name;
   }
 
+  /** The master secret itself, 48 bytes: neither to be changed nor to be kept. */
   get master(): Uint8Array {
     return this.#secret.subarray(0, masterLength);
   }
 
+  /** What shows that a credential is still the one of the handshake. */
   get proof(): Uint8Array {
     return this.#secret.subarray(masterLength, masterLength + proofLength);
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { ConfigError } from './config/error.ts';
 
+/** What a new client is given, and what it may. */
 export interface ClientKitOptions {
   /** `length` fresh bytes of cryptographic quality; `env.random`. */
   readonly random: (length: number) => Uint8Array;

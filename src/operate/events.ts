@@ -78,6 +78,7 @@ function fieldsOf({ type: _type, ...fields }: ServerEvent): object {
   return fields;
 }
 
+/** One line for an event, at the level that it deserves; without secrets. */
 export function logEvent(logger: Logger, event: ServerEvent): void {
   const { level, fields } = lineOf(event);
   logger[level](fields, event.type);

@@ -6,6 +6,8 @@
  * const log = createLogger({ level: 'info', base: { role: 'as' } });
  * log.info({ token: new Uint8Array(90) }, 'token made'); // {"level":"info","role":"as","token":"<90 bytes>","msg":"token made"}
  * ```
+ *
+ * @module ace-coap/operate
  */
 
 export {
@@ -28,6 +30,7 @@ export { type ClientKitOptions, writeClientKit } from './client-kit.ts';
 export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
 export { type AsConfig, loadAsConfig } from './config/as.ts';
 export { type ClientConfig, loadClientConfig } from './config/client.ts';
+export { type ConformanceConfig, loadConformanceTarget } from './config/conformance.ts';
 export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
 export { ConfigError, type ConfigProblem } from './config/error.ts';
 export type { ListenConfig, TransportScheme } from './config/listen.ts';

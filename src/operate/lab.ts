@@ -5,6 +5,7 @@ import { Curve, encodeCoseKey, KeyType } from '../core/cose/index.ts';
 import { keyPair } from '../core/crypto/index.ts';
 import { ConfigError } from './config/error.ts';
 
+/** What a lab is made of. */
 export interface LabOptions {
   /** `length` fresh bytes of cryptographic quality; `env.random`. */
   readonly random: (length: number) => Uint8Array;
@@ -15,6 +16,7 @@ export interface LabOptions {
   readonly profile?: LabProfile;
 }
 
+/** What protects the messages of a lab: the OSCORE profile, or the DTLS profile with pre-shared or raw public keys. */
 export type LabProfile = 'oscore' | 'dtls-psk' | 'dtls-rpk';
 
 /** A file of the lab and what is in it. */

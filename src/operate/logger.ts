@@ -2,13 +2,18 @@ import { type DestinationStream, destination, pino } from 'pino';
 
 /** From the most to the least; `silent` says nothing. */
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+/** From what on a logger writes. */
 export type LogLevel = (typeof logLevels)[number];
 
 /** Where facts go that somebody may want to read later. `fields` are for programs, `message` is for people. */
 export interface Logger {
+  /** What a developer asks for. */
   debug(fields: object, message: string): void;
+  /** What is as it should be. */
   info(fields: object, message: string): void;
+  /** What an operator should see when he looks. */
   warn(fields: object, message: string): void;
+  /** What an operator has to see. */
   error(fields: object, message: string): void;
 }
 
@@ -17,6 +22,7 @@ export interface AdjustableLogger extends Logger {
   level: LogLevel;
 }
 
+/** What a logger writes, and where. */
 export interface LoggerOptions {
   /** `info` when absent. */
   readonly level?: LogLevel;

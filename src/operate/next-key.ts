@@ -6,6 +6,7 @@ import { aeadParameters, keyPair } from '../core/crypto/index.ts';
 import { tokenAlgorithms } from './config/algorithm-names.ts';
 import { ConfigError } from './config/error.ts';
 
+/** What the token key that follows is for, and from when on. */
 export interface NextKeyOptions {
   /** `length` fresh bytes of cryptographic quality; `env.random`. */
   readonly random: (length: number) => Uint8Array;

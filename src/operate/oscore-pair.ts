@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { ConfigError } from './config/error.ts';
 
+/** Identifiers and algorithms of a fresh context; what is absent is what RFC 8613 makes mandatory. */
 export interface OscorePairOptions {
   /** `length` fresh bytes of cryptographic quality; `env.random`. */
   readonly random: (length: number) => Uint8Array;

@@ -18,6 +18,7 @@ export interface ServerProcess {
   readonly begun: string;
 }
 
+/** Which store a process claims for itself, and how it shows that it lives. */
 export interface SoleServerOptions {
   readonly store: Store;
   /** The role: servers of different roles do not disturb each other. */
@@ -29,6 +30,7 @@ export interface SoleServerOptions {
   readonly env?: Env;
   /** This process, and whether one of its machine lives. */
   readonly own?: ServerProcess;
+  /** Whether a process of this machine lives; that of another machine is judged by `lease`. */
   readonly lives?: (other: ServerProcess) => boolean;
 }
 

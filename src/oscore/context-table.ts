@@ -4,6 +4,7 @@ import { ContextCache } from './context-cache.ts';
 import { OscoreError } from './errors.ts';
 import type { RenewableContext } from './renewable-context.ts';
 
+/** How many contexts there may be. */
 export interface ContextTableOptions {
   /** How many contexts the table holds at most. Default: 65,536. */
   readonly limit?: number;
@@ -44,6 +45,7 @@ export class ContextTable {
     this.#cache = new ContextCache(options.cached ?? 8192);
   }
 
+  /** Contexts in the table. */
   get size(): number {
     return this.#contexts.size;
   }
@@ -121,6 +123,7 @@ export class ContextTable {
     return true;
   }
 
+  /** Whether it is in the table: a context that was removed protects nothing any more. */
   has(context: SecurityContext): boolean {
     return this.#contexts.has(context);
   }
@@ -162,6 +165,7 @@ export class ContextTable {
     return true;
   }
 
+  /** Whether requests for its Recipient ID come to it. */
   hasRenewable(renewable: RenewableContext): boolean {
     return this.#renewables.get(keyOf(renewable.recipientId)) === renewable;
   }
@@ -219,6 +223,7 @@ export class ContextTable {
     this.#contexts.add(context);
   }
 
+  /** All contexts in the table. */
   [Symbol.iterator](): IterableIterator<SecurityContext> {
     return this.#contexts.values();
   }

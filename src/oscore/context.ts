@@ -3,6 +3,7 @@ import { EndpointContext } from './cose-object.ts';
 import { type CheckedParameters, type ContextKeys, type ContextParameters, checkParameters, deriveKeys, senderKeyIdOf } from './derive.ts';
 import { ReplayWindow } from './replay-window.ts';
 
+/** What is known of a context beside its parameters. */
 export interface ContextOptions {
   /** See `SecurityAssociation.credential`. */
   readonly credential?: string;
@@ -53,10 +54,12 @@ export class SecurityContext implements SecurityAssociation {
     this.#onVerified = options.onVerified;
   }
 
+  /** What we send as. */
   get senderId(): Uint8Array {
     return this.sender.id;
   }
 
+  /** What the peer sends as. */
   get recipientId(): Uint8Array {
     return this.recipient.id;
   }

@@ -17,6 +17,8 @@
  * const load = async (kid: Uint8Array) => ({ parameters: await db.contextOf(kid) });
  * const layer = oscore({ contexts: new ContextTable(), store: { reserve: numbers, load }, env: systemEnv });
  * ```
+ *
+ * @module ace-coap/oscore
  */
 export type { ContextOptions } from './context.ts';
 export { deriveContext, SecurityContext } from './context.ts';

@@ -38,6 +38,7 @@ import { receiveUnknown } from './renewal-server.ts';
 import { Sequences } from './sequences.ts';
 import { refusals, ServerReply } from './server-reply.ts';
 
+/** Contexts, where their numbers are reserved, and what waits. */
 export interface OscoreOptions {
   readonly contexts: ContextTable;
   readonly store: ContextStore;
@@ -57,6 +58,7 @@ export interface OscoreOptions {
   readonly lookups?: LookupLimits;
   /** Where several processes serve contexts that they share. Absent: this process alone serves those of the table. */
   readonly leases?: ContextLeases;
+  /** Hears of messages that were refused and why, of sequence numbers that run out, and of messages as they were before and after protection. */
   readonly emit?: (event: OscoreEvent) => void;
 }
 
@@ -81,7 +83,10 @@ const challengeLength = 8;
  *
  * @see https://www.rfc-editor.org/rfc/rfc8613#section-8
  */
-export function oscore(options: OscoreOptions): Layer & { stats(): Readonly<Record<string, number>> } {
+export function oscore(options: OscoreOptions): Layer & {
+  /** Entries of each kind that it holds. */
+  stats(): Readonly<Record<string, number>>;
+} {
   const { contexts, store, env, emit } = options;
   const sequences = new Sequences({
     store,

@@ -6,6 +6,7 @@ import { type ContextTable, keyOf } from './context-table.ts';
 import { OscoreError } from './errors.ts';
 import type { OscoreEvent } from './events.ts';
 
+/** What waits for look-ups of contexts at most, whoever sends. */
 export interface LookupLimits {
   /** Look-ups under way at once. Default: 256. */
   readonly lookups?: number;

@@ -30,12 +30,14 @@ export interface RequestBinding {
   readonly nonce: Uint8Array;
 }
 
+/** A request as it leaves, and what its response is verified with. */
 export interface ProtectedRequest {
   /** The OSCORE message. */
   readonly message: Request;
   readonly binding: RequestBinding;
 }
 
+/** A request that verified, and what the caller has to do with it. */
 export interface UnprotectedRequest {
   /** The original request; its association is the context. */
   readonly request: Request;
@@ -44,6 +46,7 @@ export interface UnprotectedRequest {
   readonly binding: RequestBinding;
 }
 
+/** A response that verified. */
 export interface UnprotectedResponse {
   /** The original response; its association is the context. */
   readonly response: Response;

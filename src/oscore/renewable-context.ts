@@ -11,6 +11,7 @@ import { RenewalQueue } from './renewal-queue.ts';
 /** Which part an endpoint had in a run of the procedure. */
 export type RenewalRole = 'client' | 'server';
 
+/** What both ends know at the start of a renewable context (RFC 8613, Appendix B.2). */
 export interface RenewableOptions {
   /** See `SecurityAssociation.credential`; every context that is derived has it. */
   readonly credential?: string;
@@ -83,6 +84,7 @@ export class RenewableContext implements SecurityAssociation {
     this.#current = current;
   }
 
+  /** What the peer sends as, whatever the context in use. */
   get recipientId(): Uint8Array {
     return this.#parameters.recipientId;
   }

@@ -12,6 +12,8 @@
  * rs.resource('/temperature', { get: () => '21.5' });
  * await rs.listen(await udp({ port: 5683 }));
  * ```
+ *
+ * @module ace-coap/rs
  */
 export type { RefusalReason, ResourceServerEvent, TokenEnd } from './events.ts';
 export type { IntrospectionOptions, Introspector } from './introspection.ts';

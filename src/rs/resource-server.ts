@@ -55,6 +55,7 @@ export interface ResourceServerLimits {
   readonly uploadRate?: number;
 }
 
+/** What a resource server answers to, whose tokens it takes, and what they permit. */
 export interface ResourceServerOptions extends LeewayOptions {
   /** What the RS answers to as `aud`; the first is what clients are told to ask for. */
   readonly audience: string | readonly string[];
@@ -80,6 +81,7 @@ export interface ResourceServerOptions extends LeewayOptions {
   readonly experimental?: readonly Experiment[];
   readonly limits?: ResourceServerLimits;
   readonly env?: Env;
+  /** Hears of tokens, refusals, and what the layers below tell: for logs, metrics and audit. */
   readonly emit?: (event: ResourceServerEvent) => void;
   readonly parameters?: Partial<TransmissionParameters>;
   /** Which of the requests that a token permits must be fresh (RFC 9175, Section 2.3), as those that move something should be. */

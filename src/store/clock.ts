@@ -1,5 +1,6 @@
 import type { Env } from '../core/env.ts';
 
+/** What every store takes. */
 export interface StoreOptions {
   /** The clock that ends entries. */
   readonly env?: Pick<Env, 'epoch'>;

@@ -8,6 +8,8 @@
  * const first = await store.increment('oscore/ssn/Zm9v', 64); // 64 numbers from `first` on are this caller's alone
  * await store.close();
  * ```
+ *
+ * @module ace-coap/store
  */
 export type { StoreOptions } from './clock.ts';
 export { lmdbStore } from './lmdb/lmdb.ts';

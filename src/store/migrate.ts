@@ -5,15 +5,18 @@ import { type Change, type Store, StoreError } from './store.ts';
 /** Under it a store says that a migration into it has not ended, and from where it comes. */
 export const migrationKey = 'store/migration';
 
+/** Where entries come from, and what becomes of those that are there. */
 export interface MigrateOptions {
   /** Name of the source: a migration that was broken off goes on only from the same. */
   readonly source: string;
   /** Remove what the target holds. */
   readonly force?: boolean;
   readonly env?: Pick<Env, 'epoch'>;
+  /** Hears how many entries a step has dealt with so far. */
   readonly progress?: (step: 'clearing' | 'copying' | 'comparing', entries: number) => void;
 }
 
+/** How many entries were copied and compared. */
 export interface Migrated {
   readonly entries: number;
   /** Those of them that end. */

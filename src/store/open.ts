@@ -7,6 +7,7 @@ import { parseStorePlace } from './place.ts';
 import { postgresStore } from './postgres/postgres.ts';
 import { type Store, StoreError } from './store.ts';
 
+/** Whether a store has to be there, and ready. */
 export interface OpenStoreOptions extends StoreOptions {
   /** Whether a store is made where there is none; it is, where this is absent. */
   readonly create?: boolean;

@@ -3,6 +3,7 @@ import { ProtocolError } from '../core/errors.ts';
 /** A store that cannot be read, written or opened. */
 export class StoreError extends ProtocolError {}
 
+/** How long an entry stays. */
 export interface PutOptions {
   /** Seconds since 1970: from then on the entry is absent, and some time later it is gone. Absent: the entry stays. */
   readonly expiresAt?: number;
@@ -17,6 +18,7 @@ export interface Change extends PutOptions {
   readonly expected?: Uint8Array | null;
 }
 
+/** Which part of a scan is wanted. */
 export interface ScanOptions {
   /** Only what comes after this key. */
   readonly after?: string;
@@ -24,6 +26,7 @@ export interface ScanOptions {
   readonly limit?: number;
 }
 
+/** An entry as a scan gives it; `expiresAt` in seconds since 1970. */
 export type StoreEntry = readonly [key: string, value: Uint8Array, expiresAt?: number];
 
 /**
@@ -33,7 +36,9 @@ export type StoreEntry = readonly [key: string, value: Uint8Array, expiresAt?: n
  * (a memory store: as long as the process). Every operation is atomic, also between processes that opened the same store.
  */
 export interface Store {
+  /** A fresh copy; `undefined`: there is no such entry, or it has ended. */
   get(key: string): Promise<Uint8Array | undefined>;
+  /** Durable when the promise is fulfilled; replaces what is there. */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<void>;
   /** Whether there was something to delete. */
   delete(key: string): Promise<boolean>;
@@ -45,5 +50,6 @@ export interface Store {
   increment(key: string, by: number): Promise<number>;
   /** The entries whose key starts with `prefix`, in order of key bytes, as they stood at one moment; with their end, where they have one. */
   scan(prefix: string, options?: ScanOptions): AsyncIterable<StoreEntry>;
+  /** Write what waits, and let go of files and connections. */
   close(): Promise<void>;
 }

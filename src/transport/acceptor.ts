@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { TransportError } from './errors.ts';
 
+/** How many connections a server takes. */
 export interface AcceptorLimits {
   /** Connections that came in and are held at once. Default 1,024. */
   readonly connections?: number;

@@ -22,6 +22,7 @@ import type { Channel, ChannelOptions, Route, Scheme } from './scheme.ts';
 import { schemes, type Target, targetOf } from './schemes.ts';
 import { settled } from './settled.ts';
 
+/** How many channels a client holds open, and what each is made of. */
 export interface CoapClientOptions {
   /** Channels that are open at once; one that nobody uses gives way to another. Default 64. */
   readonly channels?: number;
@@ -36,6 +37,7 @@ export interface CoapClientOptions {
   readonly env?: Env;
   /** Where observations outlive the process: for `durable`. */
   readonly observations?: ObservationStore;
+  /** Hears of what was discarded, of connections and observations, of all channels. */
   readonly emit?: (event: EndpointEvent) => void;
 }
 
@@ -180,6 +182,7 @@ export class CoapClient {
     return this.#closed;
   }
 
+  /** See `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -7,6 +7,7 @@ export type Offered = SessionCredentials & Admitted;
 /** How this side proves itself to the server of a host, and what it takes as proof of it. `undefined`: with that host there is no session. */
 export type CredentialsOf = (host: string, port: number) => Offered | undefined | Promise<Offered | undefined>;
 
+/** A socket for sessions, as client, as server, or both. */
 export interface DtlsTransportOptions {
   /** What all handshakes have in common in which we are the client. */
   readonly client?: Omit<ClientConfig, 'psk' | 'rawPublicKey' | 'certificate' | 'connectionIdLength' | 'session' | 'serverName'>;
@@ -19,9 +20,11 @@ export interface DtlsTransportOptions {
   /** Sessions that we have opened; the one that was quiet for longest ends for a new one. Default 1,024. For those of clients: `server.maxConnections`. */
   readonly sessions?: number;
   readonly env?: Env;
+  /** Hears of sessions, and of handshakes that led to none. */
   readonly emit?: (event: DtlsTransportEvent) => void;
 }
 
+/** A session began or ended, or a handshake led to none. */
 export type DtlsTransportEvent =
   | { readonly type: 'session'; readonly state: 'opened' | 'closed'; readonly peer: Peer; readonly error?: DtlsError }
   /** A handshake that led to no session. */

@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIP, isIPv4 } from 'node:net';
 import { TransportError } from './errors.ts';
 
+/** A group that a UDP transport listens to (RFC 7252, Section 8). */
 export interface GroupMembership {
   /** The multicast address to join: `224.0.1.187`, `ff02::fd%eth0`. */
   readonly address: string;

@@ -6,6 +6,8 @@
  * const response = await request('coap://127.0.0.1:5683/hello');
  * await server.close();
  * ```
+ *
+ * @module ace-coap/transport
  */
 
 export type { AcceptorLimits } from './acceptor.ts';

@@ -20,10 +20,13 @@ export type ChannelOptions = Omit<EndpointOptions, 'transport'>;
 export interface Channel {
   /** The peer at the host that the route names. */
   resolve(host: string, port: number): Promise<Peer>;
+  /** See `Endpoint.request`. */
   request(request: OutgoingRequest, options?: RequestOptions): Promise<Response>;
+  /** See `Endpoint.observe`. */
   observe(request: OutgoingRequest, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<Response, undefined, undefined>;
   /** `requests`: those under way, observations among them. */
   stats(): Readonly<Record<string, number>>;
+  /** End what is under way, and let go of the socket. */
   close(options?: CloseOptions): Promise<void>;
   /** Settled when the channel has ended by itself, as a connection does; whoever asks next opens another. */
   readonly ended?: Promise<unknown>;
@@ -35,6 +38,7 @@ export interface Route {
   readonly key: string;
   /** What the channel is asked to resolve. */
   readonly host: string;
+  /** A channel for this route and others like it. @throws {ProtocolError} when it cannot be opened */
   open(options: ChannelOptions): Promise<Channel>;
 }
 
@@ -45,6 +49,7 @@ export interface Listener {
   stats(): Readonly<Record<string, number>>;
   /** Let no new peers in that would need a session. */
   drain?(): void;
+  /** Take no more requests, let those under way be answered, and let go of the socket. */
   close(options?: CloseOptions): Promise<void>;
 }
 

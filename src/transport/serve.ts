@@ -23,13 +23,16 @@ import { settled } from './settled.ts';
 /** What a server offers: resources by path (a function stands for GET), a router, or one function for all methods and paths. */
 export type Served = Readonly<Record<string, Resource | ResourceFunction>> | Router | ResourceFunction;
 
+/** What an endpoint and its resources tell. */
 export type ServeEvent = EndpointEvent | RouterEvent;
 
+/** What a server keeps at most, whoever sends. */
 export interface ServeLimits extends EndpointLimits {
   /** Requests that wait while `concurrency` handlers run; one more is answered with 5.03. Default 1,024. */
   readonly waiting: number;
 }
 
+/** Where `serve` listens, and what it serves. */
 export interface ServeOptions {
   /** One URI or several: `coap://127.0.0.1:5683`, `coap://[::1]`. Port 0 takes any free one. */
   readonly listen: string | readonly string[];
@@ -52,6 +55,7 @@ export interface ServeOptions {
   readonly parameters?: Partial<TransmissionParameters>;
   readonly schemes?: readonly Scheme[];
   readonly env?: Env;
+  /** Hears of what was discarded, of connections, observations, refusals, and what functions threw. */
   readonly emit?: (event: ServeEvent) => void;
 }
 
@@ -180,6 +184,7 @@ export class Server {
     return this.#closed;
   }
 
+  /** See `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

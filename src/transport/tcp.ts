@@ -12,6 +12,7 @@ export interface StreamOptions {
   readonly maxMessageSize?: number;
 }
 
+/** Where connections come in, and how many. */
 export interface StreamServerOptions extends StreamOptions, AcceptorLimits {
   /** Default 0: any free port. */
   readonly port?: number;

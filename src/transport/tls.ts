@@ -16,6 +16,7 @@ export interface TlsClientOptions {
   readonly key?: Pem;
 }
 
+/** What a TLS server shows, and whom it takes. */
 export interface TlsServerOptions {
   /** Certificate chain of the server. */
   readonly cert: Pem;

@@ -7,6 +7,7 @@ import { type GroupMembership, joinGroup } from './groups.ts';
 import { PeerTable } from './peers.ts';
 import { UdpSources } from './udp-sources.ts';
 
+/** What a UDP transport is bound to, and how much it keeps. */
 export interface UdpOptions {
   /** The numeric address to bind. Default `127.0.0.1`; `0.0.0.0` or `::` for all. */
   readonly address?: string;

@@ -18,6 +18,7 @@ const subprotocol = 'coap';
 /** Milliseconds for the opening handshake. */
 const handshakeTimeout = 10_000;
 
+/** Where WebSockets come in, and from which pages. */
 export interface WebSocketServerOptions extends StreamServerOptions {
   /** Origins of web pages that may connect, such as `https://example.org`. Default: none, so that no page that a browser shows reaches a server on this machine. */
   readonly origins?: readonly string[];

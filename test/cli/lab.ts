@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { systemEnv } from '../../src/core/env.ts';
 import { type LabProfile, writeLab } from '../../src/operate/index.ts';
 import { freePort } from '../support/ports.ts';
+import { runHere } from './run-here.ts';
 
 /** The compiled command beside the compiled tests. */
 const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
@@ -32,8 +33,12 @@ export interface RunOptions {
   readonly onOutput?: (stdout: string, child: ChildProcess) => void;
 }
 
-/** Runs `ace-coap` with these words. */
+/** Commands that have no socket, no signal and no input but their words and files: a process of their own would show nothing more. */
+const computing = /^(?:decode|oscore|audit|completion|--\S+)$/;
+
+/** Runs `ace-coap` with these words, in a process of its own where that can make a difference. */
 export function ace(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  if (computing.test(args[0] ?? '') && Object.keys(options).length === 0 && !args.includes('-')) return runHere(args);
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, [main, ...args], { cwd: options.cwd, env, stdio: 'pipe', timeout: longest, killSignal: 'SIGKILL' });
   const out: Buffer[] = [];

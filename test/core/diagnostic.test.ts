@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { CborError, type CborKey, type CborValue, encode, Simple, Tagged } from '../../src/core/cbor.ts';
 import { diagnose, type ItemNames } from '../../src/core/diagnostic.ts';
+import { ProtocolError } from '../../src/core/errors.ts';
 import { parseDiagnostic } from '../../src/core/parse-diagnostic.ts';
 import { SeededRandom } from '../support/random.ts';
 import { scale } from '../support/scale.ts';
@@ -283,4 +284,13 @@ test('RFC 8949 8: simple values by number, integers beyond 64 bits, tags that ar
     "'\\ud800'",
   ])
     assert.throws(() => parseDiagnostic(text), { code: 'ERR_CBOR_NOTATION' }, text);
+});
+
+test('RFC 4648 3.2: any number of = is cut off in one pass, also before what does not belong there', () => {
+  const many = '='.repeat(2_000_000);
+  for (const base of ['b32', 'b64'])
+    assert.throws(
+      () => parseDiagnostic(`${base}'${many}.'`),
+      (error) => error instanceof ProtocolError,
+    );
 });

@@ -72,7 +72,6 @@ import {
 } from '../../src/core/cose/index.ts';
 import { decodeClaims, openCwt, protectCwt, symmetricKey } from '../../src/core/cwt.ts';
 import { diagnose } from '../../src/core/diagnostic.ts';
-import { ProtocolError } from '../../src/core/errors.ts';
 import { parseDiagnostic } from '../../src/core/parse-diagnostic.ts';
 import {
   decodeOscoreHeader,
@@ -87,16 +86,14 @@ import {
   responseToHttp,
   unprotectRequest,
 } from '../../src/oscore/index.ts';
-import { mutateBytes, mutateCbor, mutateDatagram } from './mutate.ts';
+import { mutateBytes, mutateDatagram, nearlyCbor } from './mutate.ts';
 import { hexOf } from './seeds.ts';
-import type { Mutation, Target } from './target.ts';
+import type { Target } from './target.ts';
+import { ofText, takenBy } from './trials.ts';
 
 const peer: Peer = { key: '192.0.2.1:5683', address: '192.0.2.1', port: 5683 };
 const key = { kty: 4, k: new Uint8Array(16).fill(7) };
 const tokenKey = symmetricKey('AES-CCM-16-64-128', key.k);
-
-/** CBOR that is nearly right, or bytes that are not. */
-export const nearlyCbor: Mutation = (random, seed, seeds) => (random.chance(0.5) ? mutateCbor(random, seed) : mutateBytes(random, seed, seeds));
 
 const messages: readonly Message[] = [
   { type: MessageType.CON, code: Method.GET, id: 1, token: Uint8Array.of(1, 2), options: pathOptions(['a', 'bc']), payload: new Uint8Array(0) },
@@ -169,11 +166,6 @@ const inputMaterial = encode(encodeInputMaterial({ id: Uint8Array.of(1), ms: new
 const cborSeeds = [...hexOf('cbor', 1), ...hexOf('cwt', 4), ...ace];
 const structures = [readSign1, readSign, readMac0, readMac, readEncrypt0, readEncrypt, readCountersignature, decodeCoseKey, decodeCoseKeySet];
 
-/** A decoder of text, that sees the bytes of strangers as UTF-8. */
-function ofText(name: string, seeds: readonly string[], run: (text: string) => void): Target {
-  return { name, seeds: seeds.map(utf8), mutate: mutateBytes, run: (input) => run(fromUtf8(input)) };
-}
-
 /** The same item again, whatever it was made of. */
 function encodesAgain(value: CborValue): void {
   const bytes = encode(value);
@@ -183,22 +175,6 @@ function encodesAgain(value: CborValue): void {
 /** Whether there may be a float in it. */
 function hasFloat(input: Uint8Array): boolean {
   return input.some((byte) => byte >= 0xf9 && byte <= 0xfb);
-}
-
-/** Run each; one of them has to take the input, or the last refusal stands. */
-function firstOf(decoders: readonly ((value: CborValue) => unknown)[], value: CborValue): void {
-  let refusal: unknown;
-  let taken = 0;
-  for (const decoder of decoders) {
-    try {
-      decoder(value);
-      taken++;
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      refusal = error;
-    }
-  }
-  if (taken === 0) throw refusal;
 }
 
 /** Every decoder that bytes from the network reach. */
@@ -305,7 +281,7 @@ export const decoders: readonly Target[] = [
     },
   },
   { name: 'CBOR sequence', seeds: cborSeeds, mutate: nearlyCbor, run: (input) => void decodeSequence(input) },
-  { name: 'COSE', seeds: cose, mutate: nearlyCbor, run: (input) => firstOf(structures, decode(input)) },
+  { name: 'COSE', seeds: cose, mutate: nearlyCbor, run: (input) => takenBy(structures, (read) => read(decode(input))) },
   {
     name: 'COSE_Encrypt0, opened',
     seeds: cose,

@@ -8,10 +8,10 @@ import { Simulator } from '../support/simulator.ts';
 import { mutateBytes } from './mutate.ts';
 import type { Target } from './target.ts';
 
-const suites: readonly CipherSuiteName[] = ['TLS_PSK_WITH_AES_128_CCM_8', 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'];
+export const suites: readonly CipherSuiteName[] = ['TLS_PSK_WITH_AES_128_CCM_8', 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'];
 
 /** What a client and a server send each other, from the first hello to the goodbye. */
-async function datagramsOf(suite: CipherSuiteName, from: string): Promise<Uint8Array[]> {
+export async function datagramsOf(suite: CipherSuiteName, from: string): Promise<Uint8Array[]> {
   // Of other keys than those of the association that is attacked.
   const sim = new Simulator({ seed: 2 });
   const { client } = parties(sim, suite, { connectionIdLength: 4 }, { connectionIdLength: 4 });

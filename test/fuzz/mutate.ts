@@ -2,6 +2,7 @@ import { decodeMessage, type Message, type Option, OptionNumber } from '../../sr
 import { concat } from '../../src/core/bytes.ts';
 import { type CborValue, decode, encode, Tagged } from '../../src/core/cbor.ts';
 import type { SeededRandom } from '../support/random.ts';
+import type { Mutation } from './target.ts';
 
 /** A changed copy of a datagram; `others` are there to be spliced with. It may come out unchanged. */
 export function mutateDatagram(random: SeededRandom, datagram: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
@@ -9,8 +10,6 @@ export function mutateDatagram(random: SeededRandom, datagram: Uint8Array, other
   for (let n = 1 + random.below(2); n > 0; n--) mutated = random.pick(mutations)(random, mutated, others);
   return mutated;
 }
-
-type Mutation = (random: SeededRandom, datagram: Uint8Array, others: readonly Uint8Array[]) => Uint8Array;
 
 const mutations: readonly Mutation[] = [
   flip,
@@ -29,6 +28,11 @@ const mutations: readonly Mutation[] = [
 /** A changed copy of any bytes. */
 export function mutateBytes(random: SeededRandom, bytes: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
   return random.pick([flip, flip, overwrite, truncate, extend, splice])(random, bytes, others);
+}
+
+/** CBOR that is nearly right, or bytes that are not. */
+export function nearlyCbor(random: SeededRandom, bytes: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
+  return random.chance(0.5) ? mutateCbor(random, bytes) : mutateBytes(random, bytes, others);
 }
 
 function flip(random: SeededRandom, datagram: Uint8Array): Uint8Array {
@@ -262,3 +266,59 @@ function changeBytes(random: SeededRandom, bytes: Uint8Array): Uint8Array {
       return mutateCbor(random, bytes);
   }
 }
+
+/** A changed copy of a text of lines: lines go, come twice, change places, come from another text or get another value. */
+export function mutateLines(random: SeededRandom, text: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
+  const linesOf = (bytes: Uint8Array): string[] => new TextDecoder().decode(bytes).split('\n');
+  const lines = linesOf(text);
+  for (let n = 1 + random.below(3); n > 0; n--) {
+    const at = random.below(lines.length);
+    const line = lines[at]!;
+    const other = random.pick(random.chance(0.5) ? lines : linesOf(random.pick(others)));
+    switch (random.below(6)) {
+      case 0:
+        lines.splice(at, 1);
+        break;
+      case 1:
+        lines.splice(at, 0, other);
+        break;
+      case 2:
+        lines[at] = other;
+        break;
+      case 3:
+        // The value of another line.
+        lines[at] = `${line.split(':')[0]}:${other.slice(other.indexOf(':') + 1)}`;
+        break;
+      case 4:
+        lines[at] = line.replace(/:.*/, () => `: ${random.pick(values)}`);
+        break;
+      default:
+        return mutateBytes(random, text, others);
+    }
+    if (lines.length === 0) lines.push('');
+  }
+  return new TextEncoder().encode(lines.join('\n'));
+}
+
+const values = [
+  '',
+  '0',
+  '-1',
+  '1e999',
+  'true',
+  'null',
+  '~',
+  '""',
+  '[]',
+  '{}',
+  '[a, b]',
+  '{ a: b }',
+  '&a [*a]',
+  '*a',
+  '!!binary AA',
+  '"\\ud800"',
+  '0x10',
+  '.nan',
+  'keys',
+  '|',
+];

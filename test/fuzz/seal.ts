@@ -4,8 +4,7 @@ import { decodeKmRequest, decodeKmResponse, encodeKmRequest, encodeKmResponse } 
 import { readableIdentities } from '../../profiles/seal/key-management/message.ts';
 import { ContentFormat } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import { nearlyCbor } from './decoders.ts';
-import { mutateBytes } from './mutate.ts';
+import { mutateBytes, nearlyCbor } from './mutate.ts';
 import type { Target } from './target.ts';
 
 const asked = { version: '1.0.0', sKmsUri: 'coap://s.example/km', serviceId: 'v2x', dateTime: 1_700_000_000 };

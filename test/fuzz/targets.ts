@@ -1,13 +1,21 @@
+import { aceDecoders } from './ace-decoders.ts';
 import { decoders } from './decoders.ts';
 import { dtlsClientTarget, dtlsServerTarget } from './dtls.ts';
+import { dtlsDecoders } from './dtls-decoders.ts';
 import { endpointTarget } from './endpoint.ts';
 import { sealDecoders } from './seal.ts';
-import type { Target } from './target.ts';
+import type { TargetEntry } from './target.ts';
+import { fileTargets, textDecoders } from './text-decoders.ts';
 
-/** Everything that is fuzzed, by name. */
-export const targets: readonly { readonly name: string; open(): Promise<Target> }[] = [
-  ...[...decoders, ...sealDecoders].map((target) => ({ name: target.name, open: () => Promise.resolve(target) })),
-  { name: 'endpoint behind a socket', open: endpointTarget },
-  { name: 'DTLS server', open: dtlsServerTarget },
-  { name: 'DTLS client', open: dtlsClientTarget },
+/** Everything that is fuzzed. */
+export const targets: readonly TargetEntry[] = [
+  ...[...decoders, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders].map((target) => ({
+    name: target.name,
+    share: 100,
+    open: () => Promise.resolve(target),
+  })),
+  ...fileTargets,
+  { name: 'endpoint behind a socket', share: 20, open: endpointTarget },
+  { name: 'DTLS server', share: 50, open: dtlsServerTarget },
+  { name: 'DTLS client', share: 2, open: dtlsClientTarget },
 ];

@@ -22,6 +22,7 @@ import {
   provideOpenssl,
   providePion,
   providePostgres,
+  provideShells,
   provideTshark,
   ToolError,
 } from './tools.ts';
@@ -42,6 +43,7 @@ try {
   console.log(`pion/dtls ${providePion()}`);
   console.log(providePostgres());
   console.log(`tshark ${provideTshark()}`);
+  console.log(provideShells());
 } catch (error) {
   if (!(error instanceof ToolError)) throw error;
   console.error(`interop: ${error.message}`);

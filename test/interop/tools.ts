@@ -77,6 +77,13 @@ export function provideTshark(): string {
   return version;
 }
 
+/** zsh and fish, and their versions. */
+export function provideShells(): string {
+  const missing = ['zsh', 'fish'].filter((command) => !available(command));
+  if (missing.length > 0) installPackages(`${missing.join(' and ')} not found`, ...missing);
+  return ['zsh', 'fish'].map((command) => run(command, '--version').text.trim()).join(', ');
+}
+
 /** The peer of `pion/main.go`, once it is built. */
 export const pionPeer: string = join(cache, 'pion-peer');
 

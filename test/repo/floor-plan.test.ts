@@ -39,6 +39,7 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['node:dns/promises', 'node:events', 'node:stream', 'coap'],
   },
   'src/inspect': { imports: aboveRoles, packages: [/^node:/] },
+  'src/conformance': { imports: everything, packages: [/^node:/] },
   'src/cli': { imports: everything, packages: [/^node:/, 'commander', 'yocto-spinner'] },
   src: { imports: everything, packages: [/^node:/] },
 };

@@ -6,6 +6,7 @@ import { type Aanf, type AnchorKey, type ApplicationKey, aanfPaths, anchorKeyToJ
 import type { AfId } from './af-id.ts';
 import { AkmaError } from './error.ts';
 
+/** Where an AAnF is reached, and how. */
 export interface AanfClientOptions {
   /** The apiRoot: `https://aanf.example`, or `http://127.0.0.1:8080`. Keys go over it, so plain HTTP is for loopback, unless `plain` says otherwise. */
   readonly apiRoot: string;
@@ -55,6 +56,7 @@ export class AanfClient implements Aanf {
     throw refused(answer, problem);
   }
 
+  /** @throws {AkmaError} `ERR_AKMA_AANF` when the AAnF refuses, or cannot be reached */
   async registerAnchorKey(key: AnchorKey): Promise<void> {
     const answer = await this.#post(aanfPaths.register, anchorKeyToJson(key));
     if (answer.status !== 200 && answer.status !== 204) throw refused(answer, problemOf(answer));
@@ -65,6 +67,7 @@ export class AanfClient implements Aanf {
     if (answer.status !== 200 && answer.status !== 204) throw refused(answer, problemOf(answer));
   }
 
+  /** `underWay`: requests to the AAnF without an answer. */
   stats(): { readonly underWay: number } {
     return { underWay: this.#underWay };
   }

@@ -10,6 +10,7 @@ import type { AfId } from './af-id.ts';
 import { AkmaError } from './error.ts';
 import { checkedKey, deriveApplicationKey } from './kdf.ts';
 
+/** What a simulated AAnF holds, for how long, and whom it tells. */
 export interface AanfSimulatorOptions {
   /** Seconds for which a K_AF may be used; 3,600. */
   readonly lifetime?: number;
@@ -41,10 +42,12 @@ export class AanfSimulator implements Aanf {
     this.#env = options.env ?? systemEnv;
   }
 
+  /** UEs whose anchor keys are held. */
   get size(): number {
     return this.#contexts.size;
   }
 
+  /** A new key of a UE replaces the one before. @throws {AkmaError} `ERR_AKMA_A_KID`, `ERR_AKMA_KEY` */
   async registerAnchorKey(key: AnchorKey): Promise<void> {
     parseAKid(key.aKid);
     checkedKey('K_AKMA', key.kAkma);
@@ -75,9 +78,11 @@ export class AanfSimulator implements Aanf {
   }
 }
 
+/** A simulated AAnF that is reached over HTTP. */
 export interface AanfServer {
   /** `http://127.0.0.1:8080` */
   readonly apiRoot: string;
+  /** Take no more requests, and let go of the port. */
   close(): Promise<void>;
 }
 

@@ -26,6 +26,7 @@ export interface AnchorKey {
 export interface Aanf {
   /** K_AF of the UE that an A-KID names; `undefined`: it names none. */
   retrieveApplicationKey(aKid: string, afId: AfId): Promise<ApplicationKey | undefined>;
+  /** Keep the key of a UE until another comes or its context is removed. Here the AUSF writes. */
   registerAnchorKey(key: AnchorKey): Promise<void>;
   /** Forget the anchor keys of a UE. */
   removeContext(supi: string): Promise<void>;

@@ -5,6 +5,7 @@ import type { Aanf, ApplicationKey } from './aanf.ts';
 import { type AfId, encodeAfId } from './af-id.ts';
 import { ExpiringMap } from './expiring-map.ts';
 
+/** Where keys come from, and how many are kept. */
 export interface ApplicationKeysOptions {
   readonly aanf: Pick<Aanf, 'retrieveApplicationKey'>;
   /** Who this application function is. */
@@ -12,6 +13,7 @@ export interface ApplicationKeysOptions {
   /** Keys that are kept; 10,000. One more, and the one that was fetched first goes, to be fetched again when it is asked for. */
   readonly limit?: number;
   readonly env?: Env;
+  /** Hears of keys that were fetched and of those that could not be. */
   readonly emit?: (event: AkmaEvent) => void;
 }
 
@@ -56,6 +58,7 @@ export class ApplicationKeys {
     return fetching;
   }
 
+  /** `keys`: those that are kept; `fetching`: questions to the AAnF under way. */
   stats(): Readonly<Record<'keys' | 'fetching', number>> {
     return { keys: this.#keys.size, fetching: this.#fetching.size };
   }

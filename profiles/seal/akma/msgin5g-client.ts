@@ -5,6 +5,7 @@ import { AkmaError } from './error.ts';
 import { decodeResponse, encodeMessage, type MessageType, type RegistrationResponse } from './msgin5g-message.ts';
 import { anchorOf, type UeAnchor } from './ue.ts';
 
+/** A UE that registers at an MSGin5G server, and how it reaches that. */
 export interface Msgin5gClientOptions {
   /** Sends a request over a channel that K_AF protects: `CoapClient.request` with `akmaCredentials`. */
   readonly request: (uri: string, init: CoapRequestInit) => Promise<CoapResponse>;

@@ -6,6 +6,7 @@ import { AkmaError } from './error.ts';
 
 /** Message Type of TS 24.538, Section 7.1. */
 export const messageTypes = ['REG', 'DEREG', 'MSG', 'MSGRESP', 'IMDN', 'SEGREC', 'SEGCONFIR'] as const;
+/** Message Type by its name. */
 export type MessageType = (typeof messageTypes)[number];
 
 /** JSON and CBOR, the formats of messages. */
@@ -21,6 +22,7 @@ export interface RegistrationRequest {
   readonly clientProfile?: unknown;
 }
 
+/** What the server answers to a registration or to its end (TS 23.554, Table 8.2.1-2). */
 export interface RegistrationResponse {
   readonly messageType: MessageType;
   readonly ueServiceId: string;

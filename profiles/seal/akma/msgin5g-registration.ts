@@ -13,6 +13,7 @@ import { decodeRequest, encodeMessage, messageFormats, type RegistrationRequest,
 import { aKidOf, akmaAuthenticator } from './psk.ts';
 import type { UeAssociations } from './ue-associations.ts';
 
+/** Whom an MSGin5G server registers, and for how long. */
 export interface Msgin5gRegistrationOptions {
   /** Of this server, for each security protocol that its clients may use. */
   readonly keys: readonly ApplicationKeys[];
@@ -26,6 +27,7 @@ export interface Msgin5gRegistrationOptions {
   /** Registrations at once; 10,000. */
   readonly limit?: number;
   readonly env?: Env;
+  /** Hears of registrations, their ends, and refusals. */
   readonly emit?: (event: Msgin5gEvent) => void;
 }
 
@@ -38,6 +40,7 @@ export interface Msgin5gEvent {
   readonly reason?: RefusalReason;
 }
 
+/** Why a registration was refused: a stable word for logs and audits; the client is told less. */
 export type RefusalReason =
   | 'no-akma'
   | 'no-key'
@@ -130,6 +133,7 @@ export class Msgin5gRegistration implements SealService {
     return { registrations: this.#registrations.size };
   }
 
+  /** Forget all registrations and their keys. */
   async close(): Promise<void> {
     this.#registrations.clear();
     for (const keys of this.#options.keys) keys.close();

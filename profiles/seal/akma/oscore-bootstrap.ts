@@ -127,6 +127,7 @@ function checkSwitch(experimental: unknown): void {
   if (experimental !== true) throw new AkmaError('ERR_AKMA_EXPERIMENTAL', 'OSCORE by AKMA is experimental: expected experimental: true, got something else');
 }
 
+/** The switch, and the keys that contexts are made of. */
 export interface OscoreBootstrapOptions {
   readonly experimental: true;
   readonly keys: ApplicationKeys;
@@ -171,14 +172,17 @@ export class OscoreBootstrap {
     this.layer = this.#layer;
   }
 
+  /** Answer `POST /akma` at this server. */
   mount(server: { resource(path: string, resource: Resource): ResourceHandle }): void {
     server.resource('/akma', { post: (request) => this.#post(request), accepts: [ContentFormat.Cbor] });
   }
 
+  /** The entries of the OSCORE layer; `pending`: contexts without a request yet; `active`: those in use. */
   stats(): Readonly<Record<string, number>> {
     return { ...this.#layer.stats(), pending: this.#pending.size, active: this.#active.size };
   }
 
+  /** Forget all contexts. */
   close(): void {
     this.#pending.clear();
     this.#active.clear();
@@ -237,8 +241,10 @@ export class OscoreBootstrap {
   }
 }
 
+/** A UE that makes an OSCORE context with an application function, and how it reaches that. */
 export interface EstablishOscoreOptions extends Inputs {
   readonly experimental: true;
+  /** The anchor key that the last primary authentication left. */
   readonly anchor: () => UeAnchor | undefined;
   /** The application function, with the identifier of this protocol. */
   readonly afId: AfId;

@@ -67,6 +67,7 @@ export function akmaAuthenticator(keys: ApplicationKeys, prefix: string = defaul
   };
 }
 
+/** What a UE derives its pre-shared key of DTLS from. */
 export interface AkmaClientOptions {
   /** The anchor key that the last primary authentication left, asked for at each handshake. */
   readonly anchor: () => UeAnchor | undefined;

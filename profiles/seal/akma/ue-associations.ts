@@ -10,9 +10,11 @@ import { AkmaError } from './error.ts';
 export interface UeAssociations {
   /** UE service IDs of a UE ID (`imsi-...`, `msisdn-...`); none: the UE is not known. A promise that fails: nobody knows. */
   serviceIdsOf(ueId: string): Promise<readonly string[]>;
+  /** Let go of what the look-ups need. */
   close?(): Promise<void>;
 }
 
+/** A configuration management server that keeps UE service IDs, and how it is asked. */
 export interface ConfigurationClientOptions {
   /** Sends a GET as a SIM-C: `(uri) => client.fetch(uri, { scope: 'ue-configuration:read-all' })`. */
   readonly get: (uri: string) => Promise<CoapResponse>;

@@ -11,13 +11,13 @@ export interface UeAnchor {
 /**
  * What primary authentication leaves.
  *
- * @param homeNetwork - the realm of the A-KID: `5gc.mnc001.mcc001.3gppnetwork.org`
  * @throws {AkmaError} `ERR_AKMA_KEY`, `ERR_AKMA_SUPI`, `ERR_AKMA_A_KID`
  */
 export function deriveAnchor(from: {
   readonly kAusf: Uint8Array;
   readonly supi: string;
   readonly routingIndicator: string;
+  /** The realm of the A-KID: `5gc.mnc001.mcc001.3gppnetwork.org`. */
   readonly homeNetwork: string;
 }): UeAnchor {
   const { kAusf, supi, routingIndicator, homeNetwork } = from;

@@ -33,6 +33,7 @@ export interface DocumentKind<T extends ConfigurationDocument> {
   isOwn(caller: Caller, document: T): boolean;
 }
 
+/** How much a collection of documents may hold. */
 export interface CollectionLimits {
   /** Documents at most. */
   readonly documents: number;

@@ -8,6 +8,7 @@ import { type CollectionLimits, type CollectionOptions, ConfigurationCollection 
 import { type UeConfiguration, ueConfigurations } from './ue-configuration.ts';
 import { type UserProfile, userProfiles } from './user-profile.ts';
 
+/** What configuration management (TS 24.546) keeps, and what it bears. */
 export interface ConfigurationServiceOptions {
   readonly store: Store;
   readonly env?: Env;
@@ -66,6 +67,7 @@ export class ConfigurationService implements SealService {
     await this.#ueConfigurations.documents.start();
   }
 
+  /** Wait for writes that are under way. */
   async close(): Promise<void> {
     await this.#profiles.documents.idle();
     await this.#ueConfigurations.documents.idle();

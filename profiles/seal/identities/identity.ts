@@ -5,6 +5,7 @@ import { ProtocolError } from '../../../src/core/errors.ts';
 /** An identity that cannot be provisioned so. Code: `ERR_SEAL_IDENTITY`. */
 export class IdentityError extends ProtocolError {}
 
+/** Who may have tokens in a VAL system (TS 33.434, 5.2.3). */
 export const valIdentityKinds = ['user', 'ue', 'server'] as const;
 /** A VAL user, a VAL UE or a VAL server. */
 export type ValIdentityKind = (typeof valIdentityKinds)[number];

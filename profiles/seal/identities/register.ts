@@ -16,6 +16,7 @@ import {
 /** Whether an identity is fixed by the configuration, or was provisioned into the store. */
 export type IdentitySource = 'config' | 'store';
 
+/** An identity, and whether the configuration or the store has it. */
 export interface RegisteredIdentity {
   readonly identity: ValIdentity;
   readonly source: IdentitySource;
@@ -67,10 +68,12 @@ export class IdentityRegister {
     this.#clients = clients;
   }
 
+  /** The identity; `undefined`: nobody has this id. */
   async get(kind: ValIdentityKind, id: string): Promise<ValIdentity | undefined> {
     return (await this.find(kind, id))?.identity;
   }
 
+  /** The identity and where it stands; that of the configuration goes first. */
   async find(kind: ValIdentityKind, id: string): Promise<RegisteredIdentity | undefined> {
     if (!isIdentityName(id)) return undefined;
     const configured = this.#configured.get(nameOf({ kind, id }));

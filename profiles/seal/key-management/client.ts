@@ -7,6 +7,7 @@ import { kmScope } from './key-management-server.ts';
 import type { Identity } from './key-records.ts';
 import { decodeKmResponse, encodeKmRequest, identityKinds, type KmRequest, type KmResponse, kmFields, kmVersion } from './message.ts';
 
+/** Which keys are asked for, and from whom. */
 export interface KeyRequestInit extends Pick<AceRequestInit, 'audience' | 'as' | 'grant' | 'signal' | 'timeout'> {
   /** The URI of the SKM-S, as it goes by in the request. */
   readonly sKmsUri: string;

@@ -23,6 +23,7 @@ export type KeyManagementEvent =
       readonly userUri: string;
     };
 
+/** Who this key management server is, and where its records are. */
 export interface KeyManagementOptions {
   /** The URI of this SKM-S, as requests have to name it. */
   readonly sKmsUri: string;
@@ -34,6 +35,7 @@ export interface KeyManagementOptions {
   /** Where the accounts of users are, for UserUri. Absent: the host of `sKmsUri`. */
   readonly userHost?: string;
   readonly env?: Env;
+  /** Hears of each request that was answered or refused; never of keys. */
   readonly emit?: (event: KeyManagementEvent) => void;
 }
 

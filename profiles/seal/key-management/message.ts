@@ -53,6 +53,7 @@ const responseSpec = {
 
 /** The identities of which a request names at most one: a VAL client, a VAL UE or a VAL user. */
 export const identityKinds = ['clientId', 'deviceId', 'userId'] as const;
+/** Which identity a KM message names. */
 export type IdentityKind = (typeof identityKinds)[number];
 export type Identities = { readonly [K in IdentityKind]?: string };
 
@@ -80,6 +81,7 @@ export interface KmResponse extends Identities {
   readonly payload?: Uint8Array;
 }
 
+/** Deterministic CBOR (TS 33.434, Table 5.3.2-1). Nothing is checked: a tester may send what is wrong. */
 export function encodeKmRequest(request: KmRequest): Uint8Array {
   return encode(writeKnownMap(requestSpec, request));
 }

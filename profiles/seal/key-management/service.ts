@@ -3,6 +3,7 @@ import type { SealService } from '../service.ts';
 import { type KeyManagementOptions, KeyManagementServer, kmScope } from './key-management-server.ts';
 import { encodeKmResponse, longestKmRequest } from './message.ts';
 
+/** A key management server, and its path. */
 export interface KeyManagementServiceOptions extends KeyManagementOptions {
   /** Where requests are answered; `/km` when absent. */
   readonly path?: string;

@@ -20,6 +20,7 @@ import { isFound, type PageSize, readDiscovery } from './discovery.ts';
 import { type Entity, isEntity, ownerFor } from './entity.ts';
 import { readObject, type SpatialKind, type SpatialObject, summaryOf, wholeOf } from './spatial-object.ts';
 
+/** How many anchors or maps are kept, and how large they may be. */
 export interface SpatialLimits {
   /** Objects at most. */
   readonly documents: number;

@@ -17,6 +17,7 @@ export interface Discovery {
   readonly after?: string;
 }
 
+/** Objects in one answer of a discovery: when the query does not say, and at most. */
 export interface PageSize {
   readonly usual: number;
   readonly most: number;

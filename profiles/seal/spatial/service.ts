@@ -8,6 +8,7 @@ import { SpatialCollection, type SpatialLimits } from './collection.ts';
 import type { PageSize } from './discovery.ts';
 import { anchors, maps, type SpatialKind } from './spatial-object.ts';
 
+/** What the spatial services (TS 23.437) keep, and what they bear. */
 export interface SpatialServiceOptions {
   readonly store: Store;
   readonly env?: Env;
@@ -77,6 +78,7 @@ export class SpatialService implements SealService {
     await this.#maps.documents.start();
   }
 
+  /** Wait for writes that are under way. */
   async close(): Promise<void> {
     await this.#anchors.documents.idle();
     await this.#maps.documents.idle();

@@ -59,6 +59,7 @@ export class IncomingMessage extends Readable {
     this.url = `${path === '' ? '/' : path}${query}`;
   }
 
+  /** Of node:stream. */
   override _read(): void {
     if (this.payload.length > 0) this.push(this.payload);
     this.push(null);

@@ -6,6 +6,8 @@
  * const server = protect((req, res) => res.end(`Hello ${req.url}`), { audience, issuers, scopes, store });
  * server.listen(5683, '127.0.0.1');
  * ```
+ *
+ * @module ace-coap/adapters/node-coap
  */
 export { NodeCoapError } from './errors.ts';
 export { registerFormat } from './formats.ts';

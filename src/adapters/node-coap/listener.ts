@@ -9,6 +9,7 @@ import { ObserveWriteStream, OutgoingMessage } from './outgoing-message.ts';
  * response that it expects.
  */
 export type NodeCoapListener = {
+  /** Called for each request. */
   listener(request: CoapIncomingMessage, response: CoapOutgoingMessage & CoapObserveWriteStream): unknown;
 }['listener'];
 
@@ -20,7 +21,9 @@ export interface NodeCoapEvent {
   readonly error: unknown;
 }
 
+/** What a listener of node-coap has beside its function. */
 export interface NodeCoapListenerOptions {
+  /** Hears of what the listener threw. */
   readonly emit?: (event: NodeCoapEvent) => void;
 }
 

@@ -91,6 +91,7 @@ abstract class ResponseStream extends Writable {
     return (super.end as (...args: unknown[]) => this).call(this, ...args);
   }
 
+  /** Of node:stream. */
   override _destroy(error: Error | null, done: Written): void {
     if (!this.writableFinished && !this.#over) this.fail(error ?? new NodeCoapError('ERR_NODE_COAP_DESTROYED', 'the response was destroyed before its end'));
     done(null);
@@ -126,11 +127,13 @@ abstract class ResponseStream extends Writable {
 export class OutgoingMessage extends ResponseStream {
   readonly #chunks: Buffer[] = [];
 
+  /** Of node:stream. */
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Written): void {
     this.#chunks.push(Buffer.from(chunk));
     done();
   }
 
+  /** Of node:stream. */
   override _final(done: Written): void {
     if (!this.over) this.reply.respond(this.responseOf(new Uint8Array(Buffer.concat(this.#chunks))));
     done();
@@ -144,6 +147,7 @@ export class OutgoingMessage extends ResponseStream {
 export class ObserveWriteStream extends ResponseStream {
   #last: Response | undefined;
 
+  /** Of node:stream: each write is a notification. */
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Written): void {
     if (!this.over) {
       this.#last = this.responseOf(new Uint8Array(chunk));
@@ -152,6 +156,7 @@ export class ObserveWriteStream extends ResponseStream {
     done();
   }
 
+  /** Of node:stream: the last notification ends the observation. */
   override _final(done: Written): void {
     if (!this.over) this.reply.respond(this.#last ?? this.responseOf(emptyBytes));
     done();

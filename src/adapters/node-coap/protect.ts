@@ -7,6 +7,7 @@ import { ResourceServer, type ResourceServerOptions } from '../../rs/index.ts';
 import { udp } from '../../transport/index.ts';
 import { type NodeCoapListener, nodeCoapListener } from './listener.ts';
 
+/** The guard in front of a node-coap program. */
 export interface ProtectOptions extends Omit<ResourceServerOptions, 'profiles'> {
   /** The OSCORE profile when absent. */
   readonly profiles?: readonly Profile[];
@@ -56,6 +57,7 @@ export class ProtectedServer extends EventEmitter {
     return this;
   }
 
+  /** Let go of the socket; `done` gets the error when that fails. The store stays open. */
   close(done?: Done): this {
     const closed = (this.#listening ?? Promise.resolve()).then(
       () => this.rs.close(),

@@ -9,7 +9,9 @@ import type { Listing } from './admin-list.ts';
 import type { View } from './admin-views.ts';
 import type { Administration } from './administration.ts';
 
+/** What an administrator may do with an object. */
 export const adminActs = ['add', 'list', 'show', 'remove'] as const;
+/** One of `adminActs`. */
 export type AdminAct = (typeof adminActs)[number];
 
 /** What an administrator wants done. */
@@ -33,6 +35,7 @@ export interface Actor {
   readonly admin: ReadonlySet<AdminObject>;
 }
 
+/** A list, or one object; never with a key or a secret. */
 export type AdminAnswer = Listing | View;
 
 const commandFields = {
@@ -45,6 +48,7 @@ const commandFields = {
   limit: { label: 7, type: 'uint' },
 } as const;
 
+/** CBOR with keys of ours: no standard has administration. */
 export function encodeAdminCommand(command: AdminCommand): Uint8Array {
   return encode(writeKnownMap(commandFields, command));
 }

@@ -7,6 +7,7 @@ export interface Page {
   readonly limit?: number;
 }
 
+/** A page of a list. */
 export interface Listing {
   readonly entries: readonly View[];
   /** Where the list goes on; absent: that is all. */

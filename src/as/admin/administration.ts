@@ -46,6 +46,7 @@ import { clientView, codeView, policyView, resourceServerView, tokenKeyName, tok
 /** Bytes of a revision. */
 const revisionLength = 8;
 
+/** What is administered, and how the running server takes notice. */
 export interface AdministrationOptions {
   readonly store: Store;
   readonly registry: Registry;
@@ -130,6 +131,7 @@ export class Administration {
     return clientView(client, this.#options.registry.rules);
   }
 
+  /** Those of the configuration and of the store. */
   listClients(page: Page = {}): Promise<Listing> {
     const { registry } = this.#options;
     const { rules } = registry;
@@ -196,6 +198,7 @@ export class Administration {
     return resourceServerView(server, this.#options.registry.rules);
   }
 
+  /** Those of the configuration and of the store. */
   listResourceServers(page: Page = {}): Promise<Listing> {
     const { registry } = this.#options;
     const { rules } = registry;

@@ -11,6 +11,7 @@ import { findCode, useCode } from './codes.ts';
 import type { PasswordVerifier } from './passwords.ts';
 import { familyName, newHandle, RefreshTokens } from './refresh-tokens.ts';
 
+/** How long refresh tokens live, and who has them (RFC 6749, Sections 6 and 10.4). */
 export interface RefreshTokenOptions {
   /** Seconds that a refresh token is good for if it is not used; 14 days when absent. */
   readonly lifetime?: number;

@@ -79,15 +79,18 @@ function encodeKeys(keys: readonly CoseKey[] | undefined): readonly CborMap[] | 
   return keys?.map(coseKeyMap);
 }
 
+/** As the store keeps it. The key is in it. */
 export function tokenKeyMap({ key, ...fields }: TimedTokenKey): CborMap {
   return writeKnownMap(tokenKeyFields, { ...fields, key: coseKeyMap(key) });
 }
 
+/** As the store keeps it. */
 export function grantMap(grant: GrantRegistration): CborMap {
   const { audience, scope } = grant;
   return writeKnownMap(grantFields, { audience, scope: scopeOf(scope), ...(grant.default === undefined ? {} : { default: scopeOf(grant.default) }) });
 }
 
+/** As the store keeps it. Its credentials are in it. */
 export function clientMap({ credentials, grants, rawPublicKeys, ...fields }: ClientRegistration): CborMap {
   const keys = encodeKeys(rawPublicKeys);
   return writeKnownMap(clientFields, {
@@ -98,6 +101,7 @@ export function clientMap({ credentials, grants, rawPublicKeys, ...fields }: Cli
   });
 }
 
+/** As the store keeps it. Its credentials and token keys are in it. */
 export function resourceServerMap({ credentials, tokenKeys, rawPublicKey, ...fields }: ResourceServerRegistration): CborMap {
   return writeKnownMap(resourceServerFields, {
     ...fields,

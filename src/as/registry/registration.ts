@@ -9,6 +9,7 @@ import { checkTimes, type TimedTokenKey } from '../token/token-keys.ts';
 
 /** What an administrator may have to do with. */
 export const adminObjects = ['client', 'rs', 'key', 'policy', 'token', 'code'] as const;
+/** One of `adminObjects`. */
 export type AdminObject = (typeof adminObjects)[number];
 
 /** What one client may have at one audience. */
@@ -20,6 +21,7 @@ export interface GrantRegistration {
   readonly default?: string | Uint8Array | Aif;
 }
 
+/** A client that the AS knows, as a configuration or an administrator gives it. */
 export interface ClientRegistration {
   readonly id: string;
   /** The profile of the channel between client and AS; the first of the AS when absent. */
@@ -39,6 +41,7 @@ export interface ClientRegistration {
   readonly rawPublicKeys?: readonly CoseKey[];
 }
 
+/** A resource server that the AS knows, as a configuration or an administrator gives it. */
 export interface ResourceServerRegistration {
   readonly id: string;
   /** An audience belongs to one resource server: a key that several servers know proves nothing to any of them (RFC 9200, Section 6.1). */
@@ -83,6 +86,7 @@ export interface Channel {
   readonly credentials: unknown;
 }
 
+/** A client as the registry has it, with its policies and all defaults filled in. */
 export interface Client {
   readonly kind: 'client';
   readonly id: string;

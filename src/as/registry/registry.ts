@@ -20,6 +20,7 @@ import { peerNameOf, RegistrationStore, storedCredential } from './registration-
 export { AuthorizationServerError } from '../error.ts';
 export type { Client, RegisteredPeer, RegisteredResourceServer } from './registration.ts';
 
+/** Peers of the configuration, and the store with those that are administered. */
 export interface RegistryOptions extends Rules {
   readonly clients: readonly ClientRegistration[];
   readonly resourceServers: readonly ResourceServerRegistration[];
@@ -56,10 +57,12 @@ export class Registry {
     this.#indices = next.#indices;
   }
 
+  /** Those of the configuration. */
   get fixedClients(): readonly Client[] {
     return [...this.#fixed.values()].filter((peer) => peer.kind === 'client');
   }
 
+  /** Those of the configuration. */
   get fixedResourceServers(): readonly RegisteredResourceServer[] {
     return [...this.#fixed.values()].filter((peer) => peer.kind === 'rs');
   }
@@ -91,18 +94,21 @@ export class Registry {
     return found !== undefined && storedCredential(name, found.stored.revision) === credential ? found.peer : undefined;
   }
 
+  /** As it stands now, of the configuration or of the store. */
   async client(id: string): Promise<Client | undefined> {
     const peer = this.#fixed.get(clientCredential(id));
     if (peer?.kind === 'client') return peer;
     return (await this.stored.client(id))?.peer;
   }
 
+  /** As it stands now, of the configuration or of the store. */
   async resourceServer(id: string): Promise<RegisteredResourceServer | undefined> {
     const peer = this.#fixed.get(resourceServerCredential(id));
     if (peer?.kind === 'rs') return peer;
     return (await this.stored.resourceServer(id))?.peer;
   }
 
+  /** Whom the audience belongs to. */
   async resourceServerOf(audience: string): Promise<RegisteredResourceServer | undefined> {
     const fixed = this.#audiences.get(audience);
     if (fixed !== undefined) return fixed;

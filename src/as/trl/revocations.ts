@@ -28,6 +28,7 @@ interface Journal extends Updates {
   readonly requesters: readonly (readonly string[])[];
 }
 
+/** Where the list is kept, and how much of its past. */
 export interface RevocationsOptions {
   readonly store: Store;
   readonly env: Pick<Env, 'epoch'>;
@@ -120,6 +121,7 @@ export class Revocations {
     return found;
   }
 
+  /** The updates of this requester that diff queries may ask for, and how many there were in all. */
   async updates(requester: string): Promise<Updates> {
     const value = await this.#store.get(updatesKey(requester));
     return value === undefined ? { count: 0, kept: [] } : decodeUpdates(value);

@@ -7,6 +7,7 @@ import { blockSize } from './block-option.ts';
 import { BlockwiseClient } from './client.ts';
 import { BlockwiseServer } from './server.ts';
 
+/** When bodies travel in blocks, how large those are, and how much is put together. */
 export interface BlockwiseOptions {
   /** Which of the two places in the stack this is: `inner` (above OSCORE, the default), or `outer`: below it, for what OSCORE protects and nothing else. */
   readonly name?: 'inner' | 'outer';
@@ -55,7 +56,9 @@ export interface BlockwiseStats {
   readonly lostTags: number;
 }
 
+/** Block-wise transfer (RFC 7959) in both directions. */
 export interface BlockwiseLayer extends Layer {
+  /** Transfers under way, and bytes that they hold. */
   stats(): BlockwiseStats;
   /** Forget all transfers and stop the timers. */
   close(): void;

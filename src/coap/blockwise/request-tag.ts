@@ -28,6 +28,7 @@ export function requestTagOption(index: number): Option | undefined {
   return { number: OptionNumber.RequestTag, value };
 }
 
+/** How long, and how many, operations that may still be on their way keep their Request-Tag. */
 export interface RequestTagsOptions {
   /** Milliseconds after which a lost operation without protection is over everywhere. */
   readonly lifetime: number;
@@ -76,12 +77,14 @@ export class RequestTags {
     if (!this.#lost.set(lostKey(tag.operation, tag.index), '', { index: tag.index, secured }) && secured) this.#floor = Math.max(this.#floor, tag.index + 1);
   }
 
+  /** `active`: operations under way; `lost`: those that ended without an answer. */
   stats(): { readonly active: number; readonly lost: number } {
     let active = 0;
     for (const set of this.#active.values()) active += set.size;
     return { active, lost: this.#lost.size };
   }
 
+  /** Forget all operations. */
   close(): void {
     this.#active.clear();
     this.#lost.clear();

@@ -12,6 +12,7 @@ import { type EchoMethod, EchoTimestamps } from './value.ts';
 
 /** Which requests a server takes only when they are fresh. */
 export interface Freshness {
+  /** Whether this request is refused with 4.01 and an Echo until it shows that it is fresh. Asked on the head of each block. */
   required(request: Request): boolean;
   /** Milliseconds between our making an Echo value and its coming back. Default 30,000. */
   readonly window?: number;
@@ -21,6 +22,7 @@ export interface Freshness {
   readonly preemptive?: boolean;
 }
 
+/** What is asked of requests, and what is kept of others' Echo values. */
 export interface EchoOptions {
   /**
    * Which of the two places in the stack this is. `inner` (above OSCORE, the default): as a client it looks at protected exchanges only. `outer` (below
@@ -34,6 +36,7 @@ export interface EchoOptions {
   readonly lifetime?: number;
 }
 
+/** The Echo option (RFC 9175, Section 2), as client and as server. */
 export interface EchoLayer extends Layer {
   /** `values`: of others, for our next request; `issued`: our own that are kept. */
   stats(): { readonly values: number; readonly issued: number };

@@ -26,6 +26,7 @@ export interface EchoMethod {
   event(): void;
   /** Values that are kept. */
   readonly size: number;
+  /** Forget all values. */
   close(): void;
 }
 
@@ -80,6 +81,7 @@ export class EchoTimestamps implements EchoMethod {
     this.#newestEvent = this.#now();
   }
 
+  /** There is nothing to forget. */
   close(): void {}
 
   #now(): number {
@@ -92,6 +94,7 @@ export class EchoTimestamps implements EchoMethod {
   }
 }
 
+/** How long random Echo values live, and how many are kept. */
 export interface EchoRandomOptions {
   /** Milliseconds between the making of a value and its coming back. */
   readonly window: number;
@@ -140,6 +143,7 @@ export class EchoRandomValues implements EchoMethod {
     this.#values.clear();
   }
 
+  /** Forget all values. */
   close(): void {
     this.#values.clear();
   }
@@ -147,7 +151,9 @@ export class EchoRandomValues implements EchoMethod {
 
 /** An event counter that the application keeps, durably where events must outlive the process. */
 export interface EventCounter {
+  /** A whole number that never falls. */
   read(): number;
+  /** An event: values from before are not fresh any more. */
   increment(): void;
 }
 
@@ -178,6 +184,7 @@ export class EchoCounter implements EchoMethod {
     this.#counter.increment();
   }
 
+  /** There is nothing to forget. */
   close(): void {}
 
   /** In uint format, except that 0 takes a byte: an Echo value is not empty. */

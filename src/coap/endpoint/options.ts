@@ -20,11 +20,13 @@ import type { ConnectionEvent } from '../stream/messaging.ts';
 /** Something worth a log line. */
 export type EndpointEvent = ExchangeEvent | ConnectionEvent | ObservationEvent;
 
+/** What an endpoint keeps at most, whoever sends. */
 export interface EndpointLimits extends MessagingLimits, ExchangeLimits {
   /** Notifications kept for a consumer of `observe` that is slower than they come. */
   readonly notifications: number;
 }
 
+/** What an endpoint is made of: one transport or several, a handler, layers, limits. */
 export interface EndpointOptions {
   /** One, or several of different schemes. */
   readonly transport: Transports;
@@ -57,6 +59,7 @@ export interface EndpointOptions {
   readonly amplification?: AmplificationOptions | 'unlimited';
   /** What connections may cost, where the transport has them. */
   readonly connections?: Partial<StreamLimits>;
+  /** Hears of what was discarded, of connections, observations and refusals: for logs and metrics. */
   readonly emit?: (event: EndpointEvent) => void;
 }
 
@@ -65,6 +68,7 @@ export interface OutgoingRequest extends Partial<Request> {
   readonly peer: Peer;
 }
 
+/** How long a request may take, and by which way it goes. */
 export interface RequestOptions {
   /** Ends the exchange; the promise is rejected with `ERR_COAP_ABORTED`, whose cause is the reason of the signal. */
   readonly signal?: AbortSignal;
@@ -90,6 +94,7 @@ export interface ObservationOptions {
   readonly durable?: DurableName;
 }
 
+/** How an endpoint ends. */
 export interface CloseOptions {
   /** Milliseconds that peers on connections have to take their answers and close. Default: `connections.release` of the endpoint, 10,000. */
   readonly grace?: number;
@@ -103,6 +108,7 @@ export interface ResolveOptions {
   readonly proxy?: string;
 }
 
+/** Which responses are wanted of a request that is sent and not waited for (RFC 7967). */
 export interface SendOptions extends RequestOptions {
   /** Classes of responses that are not wanted: 2 for 2.xx, 8 for 4.xx, 16 for 5.xx, added up. Default 26: none is wanted. */
   readonly noResponse?: number;

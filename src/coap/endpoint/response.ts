@@ -39,10 +39,12 @@ export class CoapResponse {
     return this.code < 128;
   }
 
+  /** The number of its Content-Format (RFC 7252, Section 12.3). */
   get contentFormat(): number | undefined {
     return uintOf(this.options, OptionNumber.ContentFormat);
   }
 
+  /** The first ETag, 1 to 8 bytes. */
   get etag(): Uint8Array | undefined {
     return findOption(this.options, OptionNumber.ETag)?.value;
   }

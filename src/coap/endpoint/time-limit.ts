@@ -1,6 +1,7 @@
 import type { Env } from '../../core/env.ts';
 import { CoapError } from '../errors.ts';
 
+/** A caller's own end of waiting. */
 export interface DeadlineOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds. */
@@ -54,6 +55,7 @@ export class TimeLimit {
     return this.#error === undefined ? promise : Promise.race([this.#error, promise]);
   }
 
+  /** Nobody waits any more: stop the timer, and let go of the caller's signal. */
   clear(): void {
     this.#clear();
   }

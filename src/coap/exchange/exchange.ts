@@ -35,6 +35,7 @@ import { Tokens, tokenNumber } from './token.ts';
 /** What the exchange layer reports. `failed`: a handler threw, or a response of its making cannot be sent. */
 export type ExchangeEvent = DiscardedEvent | { readonly type: 'failed'; readonly peer: Peer; readonly error: unknown };
 
+/** How many exchanges may be under way. */
 export interface ExchangeLimits {
   /** Requests whose handler has not answered yet, and observations. */
   readonly replies: number;
@@ -42,6 +43,7 @@ export interface ExchangeLimits {
   readonly requests: number;
 }
 
+/** What the tokens and options of an endpoint may be. */
 export interface ExchangeConfig {
   /** Options that the layers above process, of those that need a layer. */
   readonly understood?: readonly number[];
@@ -50,6 +52,7 @@ export interface ExchangeConfig {
   readonly multicast?: MulticastOptions;
 }
 
+/** What holds where an endpoint is given no limits. */
 export const defaultExchangeLimits: ExchangeLimits = { replies: 16_384, requests: 16_384 };
 
 function plain(code: number, diagnostic?: string): Body {
@@ -128,6 +131,7 @@ export class Exchange implements ReplyOwner {
     this.#groups = new GroupReplies(messaging, config.multicast ?? {}, (peer, error) => this.failed(peer, error));
   }
 
+  /** `requests`: ours without a response; `replies`: others' without one; `observers`: registrations with us. */
   stats(): Readonly<Record<string, number>> {
     return { requests: this.#requests.size, replies: this.#replies.size, observers: this.#observers.size };
   }

@@ -4,6 +4,7 @@ import type { Peer, Response, ResponseListener } from '../layer.ts';
 import { findOption, OptionNumber, readUint } from '../message/option.ts';
 import type { ObservationStream } from '../observe/stream.ts';
 
+/** How long a group is listened to. */
 export interface GroupRequestOptions {
   /** Milliseconds, from the call on, that responses are waited for. Default: twice DEFAULT_LEISURE. */
   readonly wait?: number;

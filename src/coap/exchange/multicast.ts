@@ -10,6 +10,7 @@ import { copyOf, type IncomingExchange } from './reply.ts';
 /** "All CoAP Nodes" (RFC 7252, Section 12.8). The IPv6 addresses need a zone on a host with more than one interface. */
 export const allCoapNodes = { ipv4: '224.0.1.187', ipv6LinkLocal: 'ff02::fd', ipv6SiteLocal: 'ff05::fd' } as const;
 
+/** How requests to a group are answered (RFC 7252, Section 8.2). */
 export interface MulticastOptions {
   /** Milliseconds within which a response to a group request leaves, at random. Default: DEFAULT_LEISURE. */
   readonly leisure?: number;

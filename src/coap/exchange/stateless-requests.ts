@@ -11,6 +11,7 @@ import type { Exchange } from './exchange.ts';
 import { type StatelessTokenOptions, StatelessTokens, statelessTokenCost } from './stateless.ts';
 import type { TokenSupport } from './token-support.ts';
 
+/** Who takes the responses to requests that keep no state (RFC 8974, Section 4). */
 export interface StatelessOptions extends StatelessTokenOptions {
   /** Every peer is known to take extended tokens, by other means than asking it (RFC 8974, Section 3.2). */
   readonly supported?: boolean;

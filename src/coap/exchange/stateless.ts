@@ -3,6 +3,7 @@ import { type Aead, aead } from '../../core/crypto/index.ts';
 import type { Env } from '../../core/env.ts';
 import { CoapError } from '../errors.ts';
 
+/** How old a response may be whose request was not kept. */
 export interface StatelessTokenOptions {
   /** Milliseconds after which a response is too old. Default 247,000: EXCHANGE_LIFETIME with the usual parameters. */
   readonly lifetime?: number;

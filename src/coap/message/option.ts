@@ -39,6 +39,7 @@ export const OptionNumber = {
 } as const;
 export type OptionNumber = (typeof OptionNumber)[keyof typeof OptionNumber];
 
+/** RFC 7252, Section 3.2: how the value of an option is read. */
 export type OptionFormat = 'empty' | 'opaque' | 'uint' | 'string';
 
 /** What the registry says of an option; `min` and `max` are lengths of the value in bytes. */
@@ -135,6 +136,7 @@ export function readUint(value: Uint8Array): number {
   return number;
 }
 
+/** An option of the format uint, in the fewest bytes: 0 has none (RFC 7252, Section 3.2). */
 export function uintOption(number: number, value: number): Option {
   return { number, value: encodeUint(value) };
 }
@@ -144,10 +146,12 @@ export function opaqueOption(number: number, value: Uint8Array): Option {
   return { number, value };
 }
 
+/** An option of the format string: UTF-8 in Net-Unicode form (RFC 7252, Section 3.2). */
 export function stringOption(number: number, text: string): Option {
   return { number, value: utf8(text) };
 }
 
+/** An option that is there or not (RFC 7252, Section 3.2). */
 export function emptyOption(number: number): Option {
   return { number, value: emptyBytes };
 }
@@ -222,10 +226,12 @@ export function queryOf(options: readonly Option[]): string[] {
   return textsOf(options, OptionNumber.UriQuery);
 }
 
+/** One Uri-Path option for each segment, not percent-encoded (RFC 7252, Section 6.4). */
 export function pathOptions(segments: readonly string[]): Option[] {
   return segments.map((segment) => stringOption(OptionNumber.UriPath, segment));
 }
 
+/** One Uri-Query option for each argument, not percent-encoded (RFC 7252, Section 6.4). */
 export function queryOptions(args: readonly string[]): Option[] {
   return args.map((argument) => stringOption(OptionNumber.UriQuery, argument));
 }

@@ -67,6 +67,7 @@ export interface MessageLayer {
   settleToken(peer: Peer, token: Uint8Array): void;
   /** Ask whether the peer is there; `finished` or `ERR_COAP_RESET` tell that it is. */
   ping(peer: Peer, listener: TransmissionListener): Underway | undefined;
+  /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
   /**
    * Opt for the end of all connections, within `grace` milliseconds if it is given: peers get the answers that they wait for, and are asked nothing more. `done`

@@ -56,6 +56,7 @@ export class Messaging {
     this.#sources = config.sources === undefined ? undefined : new SourceSelection(config.sources, this.#peers, env);
   }
 
+  /** Entries of each kind that it holds: duplicates, peers, messages outstanding and waiting. */
   stats(): Readonly<Record<string, number>> {
     let outstanding = 0;
     let queued = 0;
@@ -190,10 +191,12 @@ export class Messaging {
     return transmission;
   }
 
+  /** The peer as the next message reaches it: by a source port that has message ids left. */
   sourceFor(peer: Peer): Peer {
     return this.#sources === undefined ? peer : this.#sources.choose(peer);
   }
 
+  /** Milliseconds that PROBING_RATE allows for a message of this size (RFC 7252, Section 4.7). */
   probingTime(token: Uint8Array, body: Body): number {
     return probingTime(token, body, this.parameters.probingRate);
   }

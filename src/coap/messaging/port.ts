@@ -6,6 +6,7 @@ import type { Reachability } from './reachability.ts';
 import type { Transmission } from './transmission.ts';
 import type { SourcePorts } from './transport.ts';
 
+/** What the message layer remembers at most, whoever sends. */
 export interface MessagingLimits {
   /** What is remembered of received messages, to recognise duplicates. */
   readonly duplicates: DeduplicationLimits;
@@ -15,8 +16,10 @@ export interface MessagingLimits {
   readonly queue: number;
 }
 
+/** What holds where an endpoint is given no limits. */
 export const defaultMessagingLimits: MessagingLimits = { duplicates: { entries: 65_536, bytes: 16 * 1024 * 1024 }, peers: 32_768, queue: 1024 };
 
+/** What a message layer is made with. */
 export interface MessagingConfig {
   readonly parameters: DerivedParameters;
   readonly limits: MessagingLimits;
@@ -48,7 +51,9 @@ export interface DiscardedEvent {
 
 /** What the message layer tells and asks. */
 export interface MessagingPort {
+  /** Hand a datagram to the transport. Never throws. */
   send(datagram: Uint8Array, peer: Peer): void;
+  /** What was discarded, and why. */
   emit(event: DiscardedEvent): void;
   /** A request that is no duplicate, with the group address if it was sent to one; to be answered by `answer` or `acknowledge`, now or later. */
   request(message: Message, peer: Peer, incoming: Incoming, group?: string): void;

@@ -6,6 +6,7 @@ import { findOption, type Option, OptionNumber, opaqueOption, withoutOptions } f
 import type { Received } from './message-layer.ts';
 import type { PeerState } from './peer-state.ts';
 
+/** How addresses show themselves, and how long it is remembered that they did (RFC 9175, Section 2.4). */
 export interface AmplificationOptions {
   /** Milliseconds that an address which has shown itself is remembered after it was last seen. Default 3,600,000. */
   readonly lifetime?: number;

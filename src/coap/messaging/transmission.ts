@@ -57,6 +57,7 @@ export class Transmission extends Deadline {
     this.#onTimeout = onTimeout;
   }
 
+  /** The timeout has come: send again, or give up. */
   override expire(): void {
     this.#onTimeout(this);
   }

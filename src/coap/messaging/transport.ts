@@ -14,6 +14,7 @@ export interface TransportBase {
   readonly local: { readonly address: string; readonly port: number };
   /** Begin no sessions any more that peers ask for. */
   drain?(): void;
+  /** Let go of sockets and connections. */
   close(): Promise<void>;
 }
 
@@ -50,6 +51,7 @@ export interface SourcePorts {
   readonly most: number;
   /** The peer as it is reached from a source port, numbered from 1. Opens it if need be. */
   peer(first: Peer, number: number): Peer;
+  /** Let go of a source port. */
   close(number: number): void;
 }
 
@@ -61,6 +63,7 @@ export interface Wire {
   write(bytes: Uint8Array): void;
   /** Deliver no more for now; a few bytes may still come. */
   pause(): void;
+  /** Deliver again. */
   resume(): void;
   /** Let what was written leave, if the peer reads it soon, and close. */
   end(): void;
@@ -72,6 +75,7 @@ export interface Wire {
 export interface WireListener {
   /** It is there (an accepted one at once), TLS and WebSocket handshakes included. */
   opened(): void;
+  /** Bytes as they came: any number of messages, or a part of one. */
   received(bytes: Uint8Array): void;
   /** All that was written has been taken, after more than `highWater` bytes had to wait. */
   drained(): void;
@@ -94,10 +98,12 @@ export interface StreamTransport extends TransportBase {
   connect(peer: Peer, listener: WireListener): Wire;
 }
 
+/** What carries the messages of an endpoint: datagrams or connections. */
 export type Transport = DatagramTransport | StreamTransport;
 /** One, or several of different schemes. */
 export type Transports = Transport | readonly Transport[];
 
+/** Whether messages travel on connections (RFC 8323). */
 export function isStream(transport: Transport): transport is StreamTransport {
   return 'framing' in transport;
 }

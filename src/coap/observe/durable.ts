@@ -35,6 +35,7 @@ interface Representation {
   readonly payload: Uint8Array;
 }
 
+/** An observation that outlives its process: what is kept, and how it is registered again. */
 export interface DurableOptions<T extends Representation> {
   readonly store: ObservationStore;
   /** One loop at a time goes by it. */
@@ -50,6 +51,7 @@ export interface DurableOptions<T extends Representation> {
   vouched?(response: T): boolean;
   /** Whether an error of whoever registers may be over later. Absent: those of network and protection alone. */
   passes?(error: ProtocolError): boolean;
+  /** Hears of registrations that failed and of pauses. */
   emit(event: ObservationEvent): void;
 }
 

@@ -5,6 +5,7 @@ import { findOption, OptionNumber, uintOf } from '../message/option.ts';
 import { ObserveClient } from './client.ts';
 import { ObserveServer } from './server.ts';
 
+/** How many observers there may be, and how long they stay (RFC 7641, Section 4). */
 export interface ObserveOptions {
   /** Observers of all resources together. Default 4,096. */
   readonly maxObservers?: number;
@@ -31,6 +32,7 @@ export interface ObserveOptions {
 /** What bounds the observers, with the defaults filled in. */
 export type ObserveLimits = Required<Pick<ObserveOptions, 'maxObservers' | 'maxObserversPerPeer' | 'idle'>> & { readonly refresh: number | undefined };
 
+/** Observe (RFC 7641), as client and as server. */
 export interface ObserveLayer extends Layer {
   /** `observers`: registrations with us; `observations`: our own with others. */
   stats(): { readonly observers: number; readonly observations: number };

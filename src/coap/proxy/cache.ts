@@ -7,6 +7,7 @@ import { Code, codeClass } from '../message/code.ts';
 import { findOption, isUnsafe, type Option, OptionNumber, uintOf } from '../message/option.ts';
 import { validResponse, withMaxAge } from './options.ts';
 
+/** What a cache keeps at most. */
 export interface CacheOptions {
   /** Stored responses. Default 4,096. */
   readonly entries?: number;

@@ -3,6 +3,7 @@ import type { Option } from '../message/option.ts';
 
 /** Where a proxy sends requests on: an `Endpoint`, or something like it. */
 export interface Upstream {
+  /** Sends a request on, its options as the proxy made them. */
   readonly requester: Requester;
   /** The peer at a host and port; with `proxy`, the URI of a forward proxy, as it is reached through that. */
   resolve(host: string, port: number, options?: { readonly proxy?: string }): Promise<Peer>;
@@ -24,6 +25,7 @@ export interface Proxying {
   route(options: readonly Option[]): Route;
   /** Takes what is for others. */
   readonly handler: Handler;
+  /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
   /** Give up what is under way and stop the timers. */
   close(): void;

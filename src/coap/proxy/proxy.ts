@@ -23,6 +23,7 @@ import {
   targetText,
 } from './target.ts';
 
+/** For whom a forward proxy sends requests, and where to (RFC 7252, Section 5.7.2). */
 export interface ForwardOptions {
   /** Which targets clients may name: `allowTargets(...)`, `openRelay`, or a function of one's own. What it does not allow is answered with 5.05. */
   readonly allow: ProxyPolicy;
@@ -32,6 +33,7 @@ export interface ForwardOptions {
   readonly via?: string;
 }
 
+/** What a proxy has under way at most. */
 export interface ProxyLimits {
   /** Requests and observations under way. Default 4,096; one more is answered with 5.03. */
   readonly exchanges: number;
@@ -41,6 +43,7 @@ export interface ProxyLimits {
   readonly addresses: number;
 }
 
+/** What a proxy serves: forward, reverse, or both (RFC 7252, Section 5.7). */
 export interface ProxyOptions {
   /** Serve requests that name their target by Proxy-Uri or Proxy-Scheme. Absent: they are answered with 5.05. */
   readonly forward?: ForwardOptions;
@@ -57,6 +60,7 @@ export interface ProxyOptions {
   /** Milliseconds to wait for the first response before a 5.04. Default 120,000, which is longer than MAX_TRANSMIT_WAIT. */
   readonly timeout?: number;
   readonly limits?: Partial<ProxyLimits>;
+  /** Hears of what was forwarded and refused. */
   readonly emit?: (event: ProxyEvent) => void;
   readonly env?: Env;
 }
@@ -153,6 +157,7 @@ export class ProxyServer implements Proxying {
     else this.#forward(request, reply, destination);
   };
 
+  /** `exchanges` under way; entries of its cache, bytes in it, and what is being fetched for it. */
   stats(): Readonly<Record<string, number>> {
     const { cached = 0, cachedBytes = 0, fetching = 0 } = this.#cache?.stats() ?? {};
     return { exchanges: this.#underWay, fetching, cached, cachedBytes, addresses: this.#addresses.size };

@@ -7,6 +7,7 @@ import { QBlockClient } from './client.ts';
 import { deriveQBlockTiming, type QBlockParameters } from './parameters.ts';
 import { QBlockServer } from './server.ts';
 
+/** When bodies travel by Q-Block1 and Q-Block2 (RFC 9177), and how fast. */
 export interface QBlockOptions extends Partial<QBlockParameters> {
   /** The block size as its exponent, 0 (16 bytes) to 6 (1024 bytes). Default: that of block-wise transfer. */
   readonly szx?: number;
@@ -36,7 +37,9 @@ export interface QBlockOptions extends Partial<QBlockParameters> {
 /** What bounds the transfers, with the defaults filled in. */
 export type QBlockLimits = Required<Omit<QBlockOptions, keyof QBlockParameters>>;
 
+/** Robust block-wise transfer (RFC 9177) in both directions. */
 export interface QBlockLayer extends Layer {
+  /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
   /** Forget all transfers and stop the timers. */
   close(): void;

@@ -9,6 +9,7 @@ import { decodeProblemDetails, problemText } from './problem-details.ts';
 /** What a resource function answers: text, bytes, or more than that. `undefined` is success without a payload. */
 export type Answer = string | Uint8Array | AnswerFields | undefined;
 
+/** A response, field by field; what is absent follows from the method. */
 export interface AnswerFields {
   /** Default: 2.05 for GET and FETCH, 2.02 for DELETE, 2.04 for the others. */
   readonly code?: number;

@@ -8,8 +8,10 @@ import { findOption, type Option, OptionNumber, queryOf, uintOf, uintOption } fr
 import { cborOf, jsonOf } from '../message/payload.ts';
 import { type Answer, afterwards, codeResponse, conditionHolds, inAcceptedFormat, responseOf } from './answer.ts';
 
+/** Answers one method of a resource. What it throws becomes a 5.00, unless it is an error that knows its code. */
 export type ResourceFunction = (request: ResourceRequest) => Answer | Promise<Answer>;
 
+/** What /.well-known/core says of a resource (RFC 6690, Section 3; RFC 7641, Section 6). */
 export interface ResourceAttributes {
   readonly rt?: string | readonly string[];
   readonly if?: string | readonly string[];
@@ -20,13 +22,21 @@ export interface ResourceAttributes {
   readonly obs?: boolean;
 }
 
+/** What is behind a path: a function for each method, and what holds for all of them. A method without a function is answered with 4.05. */
 export interface Resource {
+  /** Safe: it changes nothing. Its answer may be cached for Max-Age (RFC 7252, Section 5.8.1). */
   readonly get?: ResourceFunction;
+  /** Idempotent (RFC 7252, Section 5.8.3). */
   readonly put?: ResourceFunction;
+  /** Neither safe nor idempotent (RFC 7252, Section 5.8.2). */
   readonly post?: ResourceFunction;
+  /** Idempotent (RFC 7252, Section 5.8.4). */
   readonly delete?: ResourceFunction;
+  /** Safe; the payload says what is asked for (RFC 8132, Section 2). */
   readonly fetch?: ResourceFunction;
+  /** Not idempotent (RFC 8132, Section 3). */
   readonly patch?: ResourceFunction;
+  /** Idempotent (RFC 8132, Section 3). */
   readonly ipatch?: ResourceFunction;
   /** Takes every request for the path as it is, in place of the functions: methods, conditions, formats and observation are its own business. */
   readonly handler?: Handler;
@@ -54,18 +64,22 @@ export class ResourceRequest {
     this.path = path;
   }
 
+  /** The body: below an endpoint it is put together of its blocks. */
   get payload(): Uint8Array {
     return this.request.payload;
   }
 
+  /** In the order of their numbers. */
   get options(): readonly Option[] {
     return this.request.options;
   }
 
+  /** Whom the request came from: for OSCORE through a proxy, the proxy. */
   get peer(): Peer {
     return this.request.peer;
   }
 
+  /** What protected the request. Absent: nothing did. */
   get association(): SecurityAssociation | undefined {
     return this.request.association;
   }
@@ -75,10 +89,12 @@ export class ResourceRequest {
     return queryOf(this.request.options);
   }
 
+  /** The number of the payload's format. Absent: the request names none. */
   get contentFormat(): number | undefined {
     return uintOf(this.request.options, OptionNumber.ContentFormat);
   }
 
+  /** The number of the format that is asked for. Absent: any. */
   get accept(): number | undefined {
     return uintOf(this.request.options, OptionNumber.Accept);
   }

@@ -14,6 +14,7 @@ export interface TaggedText {
   readonly rtl?: boolean | null;
 }
 
+/** A text, with its language where that is known. */
 export type ProblemText = string | TaggedText;
 
 /** What went wrong with a request, for programs and for people. */

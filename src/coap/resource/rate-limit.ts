@@ -1,5 +1,6 @@
 import type { Env } from '../../core/env.ts';
 
+/** A token bucket for each key. */
 export interface RateLimitOptions {
   /** What one key may take at once. */
   readonly burst: number;

@@ -8,7 +8,9 @@ import { codeResponse } from './answer.ts';
 import { type Resource, ResourceEntry, type ResourceHandle, type ResourceRequest, type RouterEvent } from './entry.ts';
 import { encodeLinkFormat, filterLinks, type Link, link } from './link-format.ts';
 
+/** What a router has beside its resources. */
 export interface RouterOptions {
+  /** Hears of what functions threw, which clients are told nothing of. */
   emit?(event: RouterEvent): void;
 }
 
@@ -31,6 +33,7 @@ export class Router {
   readonly #core: ResourceEntry;
   #links: readonly Link[] | undefined;
 
+  /** Answers requests by the resources; for an endpoint. */
   readonly handler: Handler = (request, reply) => {
     const path = requestPath(request.options);
     if (path === undefined) {
@@ -72,6 +75,7 @@ export class Router {
     return entry;
   }
 
+  /** `resources`: paths that are served; `observers`: of all of them. */
   stats(): { readonly resources: number; readonly observers: number } {
     let observers = 0;
     for (const entry of this.#exact.values()) observers += entry.observers;

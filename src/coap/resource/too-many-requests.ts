@@ -18,6 +18,7 @@ export function tooManyRequests(maxAge: number, details?: ProblemDetails): Answe
   return { ...(details === undefined ? { code: Code.TooManyRequests } : problem(Code.TooManyRequests, details)), maxAge };
 }
 
+/** How many requests one client may make (RFC 8516). */
 export interface RequestRateOptions {
   /** Requests that one client may make at once. */
   readonly burst: number;
@@ -40,7 +41,13 @@ const mostRefusals = 4;
  * @throws {CoapError} `ERR_COAP_PARAMETER`
  * @see https://www.rfc-editor.org/rfc/rfc8516#section-3
  */
-export function requestRate(options: RequestRateOptions, env: Env): Layer & { stats(): { readonly clients: number } } {
+export function requestRate(
+  options: RequestRateOptions,
+  env: Env,
+): Layer & {
+  /** Clients that are remembered. */
+  stats(): { readonly clients: number };
+} {
   const { burst, rate, clients = 4096, key = clientOf, refuse = (_request, reply, response) => reply.respond(response) } = options;
   if (!(burst >= 1) || !(rate > 0) || !(clients >= 1))
     throw new CoapError('ERR_COAP_PARAMETER', `expected burst and clients of at least 1 and a rate above 0, got ${burst}, ${clients} and ${rate}`);
@@ -74,6 +81,7 @@ export class TooManyRequestsError extends CoapError {
   }
 }
 
+/** What a client does when a server says 4.29 (RFC 8516). */
 export interface BackOffOptions {
   /** What happens to a request that is too early: it fails with `ERR_COAP_TOO_MANY_REQUESTS`, or waits. Default `refuse`. */
   readonly early?: 'refuse' | 'wait';
@@ -169,7 +177,13 @@ class BackOff {
  *
  * @see https://www.rfc-editor.org/rfc/rfc8516#section-4
  */
-export function backOff(options: BackOffOptions, env: Env): Layer & { stats(): { readonly periods: number; readonly waiting: number } } {
+export function backOff(
+  options: BackOffOptions,
+  env: Env,
+): Layer & {
+  /** Back-off periods, and requests that wait for their end. */
+  stats(): { readonly periods: number; readonly waiting: number };
+} {
   const memory = new BackOff(env, { early: 'refuse', entries: 1024, waiting: 256, longest: 3_600_000, ...options });
   return {
     name: 'back-off',

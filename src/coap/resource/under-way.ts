@@ -3,6 +3,7 @@ import type { Handler, Layer, Reply, Request, Requester, Response } from '../lay
 import { Code } from '../message/code.ts';
 import { OptionNumber, uintOption } from '../message/option.ts';
 
+/** Who hears of answers, and how a server that ends refuses. */
 export interface UnderWayOptions {
   /** Hears of each request when its answer, or the first of several, is given; `milliseconds` is how long that took. */
   readonly answered?: (request: Request, response: Response, milliseconds: number) => void;
@@ -45,14 +46,17 @@ export class UnderWay implements Layer {
     return this.#visits.size;
   }
 
+  /** Whether requests are refused because the server ends. */
   get isDraining(): boolean {
     return this.#draining;
   }
 
+  /** Requests of ours pass. */
   outbound(next: Requester): Requester {
     return next;
   }
 
+  /** Counts requests until they are answered; once it drains, refuses them with 5.03. */
   inbound(next: Handler): Handler {
     const { refuse = (_request: Request, reply: Reply, response: Response) => reply.respond(response) } = this.#options;
     return (request, reply) => {

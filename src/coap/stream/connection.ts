@@ -25,6 +25,7 @@ import {
 
 /** What a connection tells and asks. */
 export interface ConnectionPort {
+  /** A request, to be answered by `incoming`, now or later. */
   request(message: Message, incoming: StreamRequest): void;
   /** Returns whether the response was expected. */
   response(message: Message, connection: StreamConnection): boolean;
@@ -34,6 +35,7 @@ export interface ConnectionPort {
   closed(connection: StreamConnection, error: CoapError): void;
   /** Whether something of ours is under way; `observations` count, or do not. */
   needs(connection: StreamConnection, observations: boolean): boolean;
+  /** A response that nobody waits for. */
   unexpected(connection: StreamConnection, code: number): void;
 }
 
@@ -93,6 +95,10 @@ export class StreamConnection implements WireListener {
     this.#wire = wire;
   }
 
+  /**
+   * `held`: bytes of messages that are not whole; `waiting`: messages that cannot leave yet; `unanswered`: requests; `buffered`: bytes that the system has not
+   * taken.
+   */
   stats(): { readonly held: number; readonly waiting: number; readonly unanswered: number; readonly buffered: number } {
     return {
       held: this.#reader.held,
@@ -150,6 +156,7 @@ export class StreamConnection implements WireListener {
     return true;
   }
 
+  /** Nobody waits for this message any more. */
   settle(waiting: Waiting): void {
     waiting.settled = true;
     this.#waiting.delete(waiting);
@@ -263,6 +270,7 @@ export class StreamConnection implements WireListener {
     this.#sayCsm();
   }
 
+  /** Bytes of the peer. */
   received(bytes: Uint8Array): void {
     if (this.stage === 'closed') return;
     this.#lastHeard = this.#config.now();
@@ -475,6 +483,7 @@ export interface ConnectionConfig {
   readonly announced: Readonly<Capabilities>;
   readonly limits: StreamLimits;
   readonly deadlines: Deadlines;
+  /** Milliseconds of a clock that never goes back. */
   now(): number;
 }
 

@@ -20,6 +20,7 @@ export interface StreamLimits {
   readonly queue: number;
 }
 
+/** What holds where an endpoint is given no limits; times in milliseconds. */
 export const defaultStreamLimits: StreamLimits = {
   connections: 1024,
   handshake: 10_000,

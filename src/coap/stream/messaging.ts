@@ -23,12 +23,17 @@ export type ConnectionEvent =
   | { readonly type: 'connection'; readonly state: 'closed'; readonly peer: Peer; readonly error: CoapError }
   | { readonly type: 'connection'; readonly state: 'released'; readonly peer: Peer; readonly release: Release };
 
+/** What the message layer of connections tells and asks. */
 export interface StreamMessagingPort extends PeerWatcher {
+  /** Connections that open and close, and what was discarded. */
   emit(event: ConnectionEvent | DiscardedEvent): void;
+  /** A request; to be answered by `incoming`, now or later. */
   request(message: Message, peer: Peer, incoming: Received): void;
+  /** Returns whether the response was expected. */
   response(message: Message, peer: Peer): boolean;
 }
 
+/** What a message layer of connections is made with. */
 export interface StreamMessagingConfig {
   readonly parameters: DerivedParameters;
   readonly limits: StreamLimits;
@@ -78,6 +83,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     this.#config = { framing, format, announced, limits, deadlines: this.deadlines, now: () => env.now() };
   }
 
+  /** Entries of each kind that its connections hold, and how many those are. */
   stats(): Readonly<Record<string, number>> {
     const sums = { held: 0, waiting: 0, unanswered: 0, buffered: 0 };
     for (const connection of this.#connections.values()) {
@@ -228,6 +234,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
 
   // ---- what connections tell
 
+  /** Of a connection: a request has come. */
   request(message: Message, incoming: StreamRequest): void {
     this.#port.request(message, incoming.connection.peer, incoming);
   }
@@ -236,6 +243,7 @@ export class StreamMessaging implements MessageLayer, ConnectionPort {
     return this.#port.response(message, connection.peer);
   }
 
+  /** Of a connection: a response has come that nobody waits for. */
   unexpected(connection: StreamConnection, code: number): void {
     this.#port.emit({ type: 'discarded', reason: 'unexpected-response', peer: connection.peer, detail: formatCode(code) });
   }

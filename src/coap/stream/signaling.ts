@@ -39,6 +39,7 @@ function refuseCritical(options: readonly Option[], code: string, isCsm = false)
   if (bad !== undefined) throw new SignalingError(`expected a ${code} without the critical option ${bad.number}, got one`, isCsm ? bad.number : undefined);
 }
 
+/** A Capabilities and Settings Message (RFC 8323, Section 5.3). */
 export function encodeCsm(capabilities: Capabilities): Body {
   const options = [uintOption(SignalingOption.MaxMessageSize, capabilities.maxMessageSize)];
   if (capabilities.blockwise) options.push({ number: SignalingOption.BlockWiseTransfer, value: emptyBytes });

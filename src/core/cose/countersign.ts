@@ -57,6 +57,7 @@ interface Content {
   readonly detached?: Uint8Array;
 }
 
+/** A countersignature without headers of its own (RFC 9338, Section 3.2). */
 export interface Countersign0Options extends Content {
   readonly key: CoseKey;
   readonly algorithm: number;

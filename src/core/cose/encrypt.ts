@@ -22,6 +22,7 @@ export function readWithRecipients(value: CborValue, tag: number, parts: 3 | 4, 
   return { ...object, recipients: readRecipients(array[parts] as CborValue, options) };
 }
 
+/** A message for several recipients, as `encrypt0` takes one for whoever has the key. */
 export interface EncryptOptions extends Omit<Encrypt0Options, 'key'> {
   readonly recipients: readonly Recipient[];
   /** Fresh bytes: `env.random`. */
@@ -45,6 +46,7 @@ export function readEncrypt(value: CborValue, options: ReadOptions = {}): CoseOb
   return readWithRecipients(value, CoseTag.Encrypt, 3, options);
 }
 
+/** The key of one recipient, and what stands outside the object: its ciphertext or payload, where that is detached. */
 export interface OpenWithRecipientOptions extends RecipientKey {
   readonly externalAad?: Uint8Array;
   readonly detached?: Uint8Array;

@@ -27,6 +27,7 @@ export function encStructure(protectedBytes: Uint8Array, externalAad: Uint8Array
   return coveredStructure(context, protectedBytes, externalAad);
 }
 
+/** What is sealed, by which key and algorithm, and with which headers. */
 export interface Encrypt0Options extends SenderHeaders {
   readonly key: CoseKey;
   readonly algorithm: number;
@@ -88,6 +89,7 @@ function nonceOf(object: CoseObject, key: CoseKey, length: number): Uint8Array {
   return nonce;
 }
 
+/** The key, and what stands outside the object: its ciphertext, where that is detached. */
 export interface OpenOptions {
   readonly key: CoseKey;
   readonly externalAad?: Uint8Array;

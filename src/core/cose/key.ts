@@ -127,6 +127,7 @@ export function coseKeyMap(key: CoseKey): CborMap {
   return map;
 }
 
+/** Deterministic CBOR, with the private part where the key has one. @see https://www.rfc-editor.org/rfc/rfc9052#section-7 */
 export function encodeCoseKey(key: CoseKey): Uint8Array {
   return encode(coseKeyMap(key));
 }

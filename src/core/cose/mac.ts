@@ -8,6 +8,7 @@ import { CoseTag, KeyOperation, KeyType } from './labels.ts';
 import { type Mac0Options, macOf, macStructure } from './mac0.ts';
 import { algorithmFor, protectedHeaders, type ReadOptions } from './message.ts';
 
+/** A message for several recipients, as `mac0` takes one for whoever has the key. */
 export interface MacOptions extends Omit<Mac0Options, 'key'> {
   readonly recipients: readonly Recipient[];
   /** Fresh bytes: `env.random`. */

@@ -31,6 +31,7 @@ export function macOf(algorithm: number, key: CoseKey, structure: Uint8Array): U
   return cbcMac(k, structure).subarray(0, aes.tagLength);
 }
 
+/** What is authenticated, by which key and algorithm, and with which headers. */
 export interface Mac0Options extends SenderHeaders {
   readonly key: CoseKey;
   readonly algorithm: number;

@@ -32,6 +32,7 @@ export interface CoseObject {
 
 const badFormat = (message: string, cause?: unknown): CoseError => new CoseError('ERR_COSE_FORMAT', message, { cause });
 
+/** What a reader of COSE takes beyond the labels that it knows. */
 export interface ReadOptions {
   /** Labels that the caller reads among the `unknown` headers, so that they may be critical. */
   readonly understood?: ReadonlySet<number | string>;

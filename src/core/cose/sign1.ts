@@ -12,6 +12,7 @@ export function sigStructure(protectedBytes: Uint8Array, externalAad: Uint8Array
   return coveredStructure('Signature1', protectedBytes, externalAad, payload);
 }
 
+/** What is signed, by which key and algorithm, and with which headers. */
 export interface Sign1Options extends SenderHeaders {
   readonly key: CoseKey;
   readonly algorithm: number;

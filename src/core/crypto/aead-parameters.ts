@@ -16,6 +16,7 @@ export const cipherParameters: ReadonlyMap<number, CipherParameters> = new Map<n
   [33, { mode: 'ccm', keyLength: 32, nonceLength: 7, tagLength: 16 }],
 ]);
 
+/** Lengths of an AEAD by its number in the registry "COSE Algorithms"; `undefined`: it is none that we have. */
 export function aeadParameters(algorithm: number): AeadParameters | undefined {
   return cipherParameters.get(algorithm);
 }

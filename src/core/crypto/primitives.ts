@@ -88,10 +88,12 @@ export function hkdf(hash: HashName, secret: Uint8Array, salt: Uint8Array, info:
   return length === 0 ? new Uint8Array(0) : provider.hkdf(hash, secret, salt, info, length);
 }
 
+/** The whole tag, as long as the hash (RFC 2104). */
 export function hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array {
   return provider.hmac(hash, key, data);
 }
 
+/** The whole hash; not for secrets that somebody could guess. */
 export function digest(hash: HashName, data: Uint8Array): Uint8Array {
   return provider.digest(hash, data);
 }

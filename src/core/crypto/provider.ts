@@ -13,12 +13,14 @@ export interface ScryptCost {
   readonly p: number;
 }
 
+/** Lengths in bytes. */
 export interface AeadParameters {
   readonly keyLength: number;
   readonly nonceLength: number;
   readonly tagLength: number;
 }
 
+/** An AEAD with its key. The nonce is an argument: whoever calls sees to it that none is used twice for `seal`. */
 export interface Aead {
   readonly nonceLength: number;
   readonly tagLength: number;

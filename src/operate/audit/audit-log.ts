@@ -8,6 +8,7 @@ import { putAnchor } from './anchor.ts';
 import { AuditError, type AuditedFact, type ChainHead, formatEntry, nextEntry } from './entry.ts';
 import { fileOf, lastHead } from './files.ts';
 
+/** Where an audit log is written, and how its end is guarded. */
 export interface AuditLogOptions {
   /** Made with mode 0700 where it does not exist. */
   readonly folder: string;

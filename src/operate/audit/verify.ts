@@ -11,6 +11,7 @@ export interface AuditProblem {
   readonly detail: string;
 }
 
+/** What one process wrote, as far as it holds. */
 export interface AuditedChain {
   readonly chain: string;
   readonly files: number;
@@ -19,6 +20,7 @@ export interface AuditedChain {
   readonly ended: boolean;
 }
 
+/** What an audit folder holds, and what speaks against it. */
 export interface AuditReport {
   readonly chains: readonly AuditedChain[];
   readonly problems: readonly AuditProblem[];

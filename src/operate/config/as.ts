@@ -56,6 +56,7 @@ export interface ResourceServerRegistrationConfig extends Partial<ChannelConfig>
   readonly authzInfo?: string;
 }
 
+/** An as.yaml as it was read: files opened, keys decoded, paths absolute. */
 export interface AsConfig extends OperationsConfig {
   readonly file: string;
   /** At least one, of different schemes. */

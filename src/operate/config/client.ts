@@ -8,6 +8,7 @@ import { readSealClient, type SealClientConfig, sealSuites } from './seal.ts';
 import { readStore } from './store.ts';
 import { readTls, type TlsConfig } from './tls.ts';
 
+/** A client.yaml as it was read: files opened, keys decoded, paths absolute. */
 export interface ClientConfig {
   readonly file: string;
   readonly store: string;

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 
 /** The URI schemes of the transports that there are. */
 export const transportSchemes = ['coap', 'coaps', 'coap+tcp', 'coaps+tcp', 'coap+ws', 'coaps+ws'] as const;
+/** What a server may listen at. */
 export type TransportScheme = (typeof transportSchemes)[number];
 
 /** Where a server listens. */

@@ -37,6 +37,7 @@ export interface OperationsConfig {
   readonly drain: number;
 }
 
+/** Where a server writes its audit log. */
 export interface AuditConfig {
   /** Absolute. */
   readonly folder: string;
@@ -44,6 +45,7 @@ export interface AuditConfig {
   readonly fileSize?: number;
 }
 
+/** How many token requests one client and one address may make. */
 export interface RatesConfig {
   readonly client?: RawRate;
   readonly address?: RawRate;

@@ -24,6 +24,7 @@ export interface ResourceConfig {
   readonly title?: string;
 }
 
+/** An rs.yaml as it was read: files opened, keys decoded, paths absolute. */
 export interface RsConfig extends OperationsConfig {
   readonly file: string;
   /** At least one, of different schemes. */

@@ -225,7 +225,7 @@ const oscoreEntries: Entries = {
   replay_window: optional(whole(1, 1024, 'sequence numbers')),
 };
 
-const oscore: Schema<RawOscore> = section('the parameters of an OSCORE security context', oscoreEntries);
+export const oscoreSchema: Schema<RawOscore> = section('the parameters of an OSCORE security context', oscoreEntries);
 
 /** Names in the settings of aiocoap, of libcoap and of Californium. */
 const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
@@ -273,7 +273,7 @@ export const profiles: Schema<readonly string[]> = list('profile', oneOf(['coap_
 
 const pskIdentity = matching('text of 1 to 1000 characters', (value) => value !== '' && value.length <= 1000);
 export const channel: Entries = {
-  oscore: optional(oscore),
+  oscore: optional(oscoreSchema),
   dtls: optional(
     section<RawDtlsChannel>('how the other party is known over DTLS: psk_identity and psk_file, or peer_key_file', {
       psk_identity: optional(pskIdentity),

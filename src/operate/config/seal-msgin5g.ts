@@ -16,6 +16,7 @@ export interface RawMsgin5g {
   readonly configuration?: { readonly uri: string; readonly client: string };
 }
 
+/** The MSGin5G registration of an rs.yaml. */
 export interface Msgin5gConfig {
   /** The apiRoot of the AAnF. */
   readonly aanf: string;

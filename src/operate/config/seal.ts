@@ -57,6 +57,7 @@ export interface ValIdentityConfig {
   readonly sKeyProv?: boolean;
 }
 
+/** The VAL system of an as.yaml. */
 export interface SealAsConfig extends SealCommon {
   readonly valSystem: string;
   /** Audiences by VAL service ID. */
@@ -64,11 +65,13 @@ export interface SealAsConfig extends SealCommon {
   readonly identities: readonly ValIdentityConfig[];
 }
 
+/** The SEAL server of an rs.yaml, with the services that come with the program. */
 export interface SealRsConfig extends SealCommon {
   readonly valSystem: string;
   readonly services: SealServicesConfig;
 }
 
+/** The SIM-C of a client.yaml. */
 export interface SealClientConfig extends SealCommon {
   /** What to ask for where nobody says. */
   readonly scope?: string;

@@ -1,6 +1,7 @@
 import type { Env } from '../../core/env.ts';
 import type { Store } from '../../store/index.ts';
 
+/** What health is judged by. */
 export interface HealthOptions {
   readonly store: Pick<Store, 'get'>;
   readonly env: Pick<Env, 'schedule'>;

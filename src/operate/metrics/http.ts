@@ -6,17 +6,21 @@ import { ProtocolError } from '../../core/errors.ts';
 /** The port for metrics cannot be had. Code: `ERR_METRICS_BIND`. */
 export class MetricsError extends ProtocolError {}
 
+/** Where metrics are served, and what is served. */
 export interface MetricsServerOptions {
   readonly address: string;
   readonly port: number;
+  /** The text of all metrics, and its media type. */
   readonly scrape: () => Promise<{ readonly text: string; readonly type: string }>;
   /** `undefined`: well; else why not. */
   readonly health: () => Promise<string | undefined>;
 }
 
+/** The address that was bound. */
 export interface MetricsServer {
   readonly address: string;
   readonly port: number;
+  /** Take no more requests, and let go of the port. */
   close(): Promise<void>;
 }
 

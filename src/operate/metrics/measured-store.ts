@@ -1,5 +1,6 @@
 import type { Store } from '../../store/index.ts';
 
+/** What a store is asked for, by the name of the method. */
 export type StoreOperation = Exclude<keyof Store, 'close'>;
 
 /** Hears how long an operation took, in seconds, and whether it failed. */

@@ -3,6 +3,7 @@ import type { ServerEvent } from '../events.ts';
 import { BoundedLabel } from './label.ts';
 import type { StoreOperation } from './measured-store.ts';
 
+/** What the labels of metrics may be: all of them are known at the start, so that no client makes new ones. */
 export interface ServerMetricsOptions {
   /** Paths that requests are counted under; others count as `other`. */
   readonly paths: readonly string[];
@@ -129,14 +130,17 @@ export class ServerMetrics {
     }
   };
 
+  /** Counts DTLS sessions, and handshakes that led to none. */
   readonly observeSession = (event: SessionEvent): void => {
     this.#counters.sessions.inc({ outcome: event.type === 'session' ? event.state : 'failed' });
   };
 
+  /** Seconds that an operation of the store took. */
   readonly observeStore = (operation: StoreOperation, seconds: number, outcome: 'done' | 'failed'): void => {
     this.#histograms.store.observe({ operation, outcome }, seconds);
   };
 
+  /** Seconds until an entry was on the disk. */
   readonly observeAudit = (seconds: number, outcome: 'done' | 'failed'): void => {
     this.#histograms.audit.observe({ outcome }, seconds);
   };

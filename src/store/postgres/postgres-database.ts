@@ -3,6 +3,7 @@ import type { StoreOptions } from '../clock.ts';
 import { parseStorePlace, storeVersions } from '../place.ts';
 import { StoreError } from '../store.ts';
 
+/** Connections to a database, and how long they wait. */
 export interface PostgresOptions extends StoreOptions {
   /** Connections at most, 3 or more; 6 where absent. One writes, two read, the others scan. */
   readonly connections?: number;

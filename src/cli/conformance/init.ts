@@ -1,0 +1,67 @@
+import { writeFile } from 'node:fs/promises';
+import { UsageError } from '../exit.ts';
+import { out } from '../terminal.ts';
+
+const targetYaml = `# What "ace-coap conformance --target" checks. Remove what the target does not have; what is not said is not checked.
+
+# Where it is.
+coap: coap://127.0.0.1:5683
+# coaps: coaps://127.0.0.1:5684
+# tcp: coap+tcp://127.0.0.1:5683
+
+# Resources, by what can be done with them: paths, with a query if need be.
+resources:
+  get: /.well-known/core # GET gives 2.05 and a payload that fits into one message
+# put: /led              # PUT of a short text gives 2.01 or 2.04, and GET what was put
+# observe: /time         # GET with Observe registers (RFC 7641)
+# change: /time          # a PUT of a short text here changes what is observed; leave it out if that changes by itself
+# large: /large          # GET gives more than 64 bytes (RFC 7959)
+# large_put: /large      # PUT of some 200 bytes in blocks gives 2.01 or 2.04
+# separate: /separate    # GET is acknowledged first and answered later
+# etag: /etag            # GET gives an ETag
+# fetch: { path: /config, payload: '["a"]', content_format: 50 }   # requests that succeed (RFC 8132); payload_hex for bytes
+# patch: { path: /config, payload: '{"a":1}', content_format: 50 }
+# ipatch: { path: /config, payload: '{"a":1}', content_format: 50 }
+
+# How the checker proves itself over coaps: by a pre-shared key, or by raw public keys (COSE_Key in hexadecimal).
+# dtls: { psk_identity: device1, psk_file: keys/device1.key }
+# dtls: { peer_key_file: keys/target.pub }
+# own: { key_file: keys/checker.key }
+
+# OSCORE contexts that the checker shares with the target, seen from the checker: the target has the identifiers exchanged.
+# oscore:
+#   contexts:
+#     - { master_secret_file: keys/oscore.key, sender_id: "01", recipient_id: "02" }
+#   resources: { get: /secret }
+
+# A resource server that takes tokens of this key: the checker issues them itself.
+# rs:
+#   audience: rs1
+#   scope: r_temp
+#   token_key: { use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/as-rs1-token.key, kid: "01" }
+#   profile: coap_oscore     # or coap_dtls
+#   allowed: /temperature    # the scope permits GET of it
+#   forbidden: /led          # and not of this
+
+# An authorization server where the checker is a client.
+# as:
+#   token: coap://127.0.0.1:5783/token
+#   introspect: coap://127.0.0.1:5783/introspect
+#   trl: coap://127.0.0.1:5783/revoke/trl
+#   audience: rs1
+#   scope: r_temp
+#   oscore: { master_secret_file: keys/client1-as.key, sender_id: "01", recipient_id: "02" }
+`;
+
+/** `ace-coap conformance init` */
+export async function initTargetCommand(file: string): Promise<void> {
+  try {
+    await writeFile(file, targetYaml, { flag: 'wx', mode: 0o600 });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new UsageError(code === 'EEXIST' ? `${file}: expected no such file, got one; it is not overwritten` : `${file}: cannot be written (${code})`, {
+      cause,
+    });
+  }
+  console.log(`${out('green', 'made')} ${file}\n\nNext, when it says what the target is:\n  ace-coap conformance --target ${file}`);
+}

@@ -1,0 +1,98 @@
+import { type Message, MessageType, Method, type Option, OptionNumber, parseUri, pathOptions, queryOptions, sortOptions, uintOption } from '../coap/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
+import { type Env, systemEnv } from '../core/env.ts';
+import { udp } from '../transport/index.ts';
+import { DatagramLine } from './datagram-line.ts';
+import { ConformanceError } from './errors.ts';
+import { defaultPatience, type Patience } from './patience.ts';
+import type { Target } from './target.ts';
+import { type Exchanged, Transcript } from './transcript.ts';
+
+export interface BenchOptions {
+  readonly patience?: Partial<Patience>;
+  /** The numeric address to send from. Default `127.0.0.1`, which reaches loopback only. */
+  readonly source?: string;
+  readonly env?: Env;
+}
+
+/** What of a request is not the usual. */
+export interface RequestInit {
+  /** Default GET. */
+  readonly code?: number;
+  /** Default CON. */
+  readonly type?: MessageType;
+  readonly id?: number;
+  /** Default: 4 fresh bytes. */
+  readonly token?: Uint8Array;
+  /** Beside those of the path. */
+  readonly options?: readonly Option[];
+  readonly contentFormat?: number;
+  readonly payload?: Uint8Array;
+}
+
+/** What one case works with: sockets of its own, fresh message ids and tokens, and a record of all that went over the network. */
+export class Bench {
+  readonly target: Target;
+  readonly env: Env;
+  readonly patience: Patience;
+  readonly transcript: Transcript;
+  readonly #source: string;
+  readonly #open: { close(): Promise<void> }[] = [];
+  #nextId: number;
+
+  constructor(target: Target, options: BenchOptions = {}) {
+    const { patience = {}, source = '127.0.0.1', env = systemEnv } = options;
+    this.target = target;
+    this.env = env;
+    this.patience = { ...defaultPatience, ...patience };
+    this.transcript = new Transcript(() => env.now());
+    this.#source = source;
+    const [high, low] = env.random(2);
+    this.#nextId = (high! << 8) | low!;
+  }
+
+  get exchanged(): readonly Exchanged[] {
+    return this.transcript.entries;
+  }
+
+  /** Fresh for each call. */
+  messageId(): number {
+    this.#nextId = (this.#nextId + 1) & 0xffff;
+    return this.#nextId;
+  }
+
+  token(length = 4): Uint8Array {
+    return this.env.random(length);
+  }
+
+  pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => void this.env.schedule(milliseconds, resolve));
+  }
+
+  /** A request for a path with its query, as `/sensors?n=1`. */
+  request(path: string, init: RequestInit = {}): Message {
+    const { code = Method.GET, type = MessageType.CON, id = this.messageId(), token = this.token(), options = [], contentFormat, payload = emptyBytes } = init;
+    const uri = parseUri(`coap://target${path}`);
+    const format = contentFormat === undefined ? [] : [uintOption(OptionNumber.ContentFormat, contentFormat)];
+    return { type, code, id, token, options: sortOptions([...pathOptions(uri.path), ...queryOptions(uri.query), ...format, ...options]), payload };
+  }
+
+  /** A fresh socket towards the target's address over UDP, or towards another one. */
+  async udp(uri: string | undefined = this.target.coap): Promise<DatagramLine> {
+    if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over UDP, got none');
+    const transport = await this.keep(await udp({ address: this.#source, sourcePorts: 1 }));
+    const { host, port } = parseUri(uri);
+    return new DatagramLine(transport, await transport.resolve(host, port), this.env, this.patience, this.transcript);
+  }
+
+  /** Have something closed when the case is over. */
+  async keep<T extends { close(): Promise<void> }>(what: T): Promise<T> {
+    this.#open.push(what);
+    return what;
+  }
+
+  /** When the case is over. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#open.splice(0).map((what) => what.close()));
+  }
+}

@@ -1,0 +1,98 @@
+import { codeName, type DatagramTransport, decodeMessage, encodeMessage, isResponse, type Message, MessageType, type Peer } from '../coap/index.ts';
+import { emptyBytes, equalBytes, toHex } from '../core/bytes.ts';
+import type { Env } from '../core/env.ts';
+import { Nonconformity } from './errors.ts';
+import { Inbox } from './inbox.ts';
+import type { Patience } from './patience.ts';
+import type { Transcript } from './transcript.ts';
+
+const format = { extendedTokens: true };
+const typeNames = ['CON', 'NON', 'ACK', 'RST'] as const;
+
+/** A message in words, for reports: `ACK 2.05 (Content)`. */
+export function describe({ type, code }: Pick<Message, 'type' | 'code'>): string {
+  return code === 0 ? `an Empty ${typeNames[type]}` : `${typeNames[type]} ${codeName(code)}`;
+}
+
+/** A socket of one case to the target: any bytes out, and each datagram that comes in. It acknowledges nothing by itself. */
+export class DatagramLine {
+  readonly #transport: DatagramTransport;
+  readonly #peer: Peer;
+  readonly #patience: Patience;
+  readonly #transcript: Transcript;
+  readonly #inbox: Inbox<Uint8Array>;
+
+  constructor(transport: DatagramTransport, peer: Peer, env: Env, patience: Patience, transcript: Transcript) {
+    this.#transport = transport;
+    this.#peer = peer;
+    this.#patience = patience;
+    this.#transcript = transcript;
+    this.#inbox = new Inbox(env);
+    transport.start((datagram, from) => {
+      if (from.key !== peer.key) return;
+      transcript.note('udp', 'in', datagram);
+      this.#inbox.put(datagram);
+    });
+  }
+
+  send(what: Message | Uint8Array): void {
+    const datagram = what instanceof Uint8Array ? what.slice() : encodeMessage(what, format);
+    this.#transcript.note('udp', 'out', datagram);
+    this.#transport.send(datagram, this.#peer);
+  }
+
+  /** The next datagram; `undefined` when none comes. */
+  next(within: number = this.#patience.answer): Promise<Uint8Array | undefined> {
+    return this.#inbox.next(within);
+  }
+
+  /** The next message; `undefined` when none comes. @throws {Nonconformity} what comes is none */
+  async message(within: number = this.#patience.answer): Promise<Message | undefined> {
+    const datagram = await this.next(within);
+    if (datagram === undefined) return undefined;
+    try {
+      return decodeMessage(datagram, format);
+    } catch (error) {
+      throw new Nonconformity('a CoAP message', `${toHex(datagram)} (${(error as Error).message})`);
+    }
+  }
+
+  /**
+   * What answers a request: a response with its token, piggybacked or separate, or the Reset of its message. A Confirmable response is acknowledged; whatever
+   * else comes is passed over.
+   *
+   * @throws {Nonconformity} nothing comes
+   */
+  async answer(request: Message): Promise<Message> {
+    for (;;) {
+      const message = await this.message();
+      if (message === undefined) throw new Nonconformity('an answer', `nothing within ${this.#patience.answer} ms`);
+      const { type, code, id, token } = message;
+      if (type === MessageType.RST && id === request.id) return message;
+      if (!isResponse(code) || !equalBytes(token, request.token)) continue;
+      if (type === MessageType.ACK && id !== request.id) continue;
+      if (type === MessageType.CON) this.acknowledge(message);
+      return message;
+    }
+  }
+
+  /** Send a request and get what answers it. @throws {Nonconformity} nothing comes */
+  ask(request: Message): Promise<Message> {
+    this.send(request);
+    return this.answer(request);
+  }
+
+  acknowledge({ id }: Message): void {
+    this.send({ type: MessageType.ACK, code: 0, id, token: emptyBytes, options: [], payload: emptyBytes });
+  }
+
+  reset({ id }: Message): void {
+    this.send({ type: MessageType.RST, code: 0, id, token: emptyBytes, options: [], payload: emptyBytes });
+  }
+
+  /** Let a while pass in which nothing may come. `wanted`: why, for the report. @throws {Nonconformity} something comes */
+  async silence(wanted = 'no answer', within: number = this.#patience.silence): Promise<void> {
+    const message = await this.message(within);
+    if (message !== undefined) throw new Nonconformity(wanted, describe(message));
+  }
+}

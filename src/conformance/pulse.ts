@@ -1,0 +1,33 @@
+import { MessageType } from '../coap/index.ts';
+import { emptyBytes } from '../core/bytes.ts';
+import { Bench, type BenchOptions } from './bench.ts';
+import type { Need, Target } from './target.ts';
+
+/** The ways to a target. */
+export type Way = Extract<Need, 'udp' | 'dtls' | 'tcp'>;
+
+/** How often a target that does not answer is asked again: it may be busy with what the case left it. */
+const attempts = 3;
+
+/** Whether the target lives, as seen over one transport. */
+export async function hasPulse(target: Target, way: Way, options: BenchOptions): Promise<boolean> {
+  const bench = new Bench(target, options);
+  try {
+    for (let attempt = 0; attempt < attempts; attempt++) if (await signsOfLife[way](bench)) return true;
+    return false;
+  } finally {
+    await bench.close();
+  }
+}
+
+const signsOfLife: Readonly<Record<Way, (bench: Bench) => Promise<boolean>>> = {
+  /** Any datagram will do: some implementations answer no ping, others have no /.well-known/core. */
+  udp: async (bench) => {
+    const line = await bench.udp();
+    line.send({ type: MessageType.CON, code: 0, id: bench.messageId(), token: emptyBytes, options: [], payload: emptyBytes });
+    line.send(bench.request('/.well-known/core'));
+    return (await line.next()) !== undefined;
+  },
+  dtls: async () => true,
+  tcp: async () => true,
+};

@@ -1,0 +1,31 @@
+/** Bytes that went over the network. */
+export interface Exchanged {
+  readonly direction: 'out' | 'in';
+  readonly transport: 'udp' | 'dtls' | 'tcp';
+  /** Milliseconds since the case began. */
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/** How many are kept of one case: a target that floods the checker must not fill its memory. */
+const most = 200;
+
+/** What a case sent and received, for its report. */
+export class Transcript {
+  readonly #now: () => number;
+  readonly #begin: number;
+  readonly #entries: Exchanged[] = [];
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#begin = now();
+  }
+
+  note(transport: Exchanged['transport'], direction: Exchanged['direction'], bytes: Uint8Array): void {
+    if (this.#entries.length < most) this.#entries.push({ direction, transport, at: Math.round(this.#now() - this.#begin), bytes: bytes.slice() });
+  }
+
+  get entries(): readonly Exchanged[] {
+    return this.#entries;
+  }
+}

@@ -1,0 +1,104 @@
+import { fromHex, utf8 } from '../../core/bytes.ts';
+import { conformanceSchema, type RawConformanceAs, type RawConformanceRs, type RawOfferedRequest, type RawResources } from './conformance-schema.ts';
+import { type DtlsConfig, type DtlsServerConfig, readDtlsOwn, readDtlsServer } from './dtls.ts';
+import { ConfigFile } from './file.ts';
+import { type OscoreConfig, readOscore } from './oscore.ts';
+import { ConfigReader, coapOscore, type TokenKeyConfig } from './reader.ts';
+
+export interface OfferedRequestConfig {
+  readonly path: string;
+  readonly payload: Uint8Array;
+  readonly contentFormat?: number;
+}
+
+/** Paths by what can be done with them. */
+export interface ResourcesConfig {
+  readonly get?: string;
+  readonly put?: string;
+  readonly observe?: string;
+  readonly change?: string;
+  readonly large?: string;
+  readonly largePut?: string;
+  readonly separate?: string;
+  readonly etag?: string;
+  readonly fetch?: OfferedRequestConfig;
+  readonly patch?: OfferedRequestConfig;
+  readonly ipatch?: OfferedRequestConfig;
+}
+
+/** What a file says of the implementation that `ace-coap conformance` checks. */
+export interface ConformanceConfig {
+  readonly file: string;
+  readonly coap?: string;
+  readonly coaps?: string;
+  readonly tcp?: string;
+  readonly resources?: ResourcesConfig;
+  readonly dtls?: DtlsServerConfig;
+  readonly oscore?: { readonly contexts: readonly OscoreConfig[]; readonly resources: ResourcesConfig };
+  readonly rs?: Omit<RawConformanceRs, 'token_key'> & { readonly tokenKey: TokenKeyConfig };
+  readonly as?: Pick<RawConformanceAs, 'token' | 'introspect' | 'trl' | 'audience' | 'scope'> & {
+    readonly oscore?: OscoreConfig;
+    readonly dtls?: DtlsServerConfig;
+    readonly tokenKey?: TokenKeyConfig;
+  };
+}
+
+/**
+ * What is under test, with the keys that the checker needs.
+ *
+ * @param path - a file, or a folder with `target.yaml` in it
+ * @throws {ConfigError} with every problem that was found
+ */
+export function loadConformanceTarget(path: string): ConformanceConfig {
+  const file = ConfigFile.read(path, 'target.yaml');
+  const { resources, own, dtls, oscore, rs, as, ...places } = file.check(conformanceSchema);
+  const reader = new ConfigReader(file);
+  const ownKey = readDtlsOwn(file, own);
+  const config: ConformanceConfig = {
+    file: file.path,
+    ...places,
+    ...(resources && { resources: resourcesOf(resources) }),
+    ...(dtls && { dtls: readDtlsServer(file, dtls, ['dtls'], ownKey) }),
+    ...(oscore && {
+      oscore: {
+        contexts: oscore.contexts.map((context, index) => readOscore(file, context, ['oscore', 'contexts', index])),
+        resources: resourcesOf(oscore.resources ?? {}),
+      },
+    }),
+    ...(rs && { rs: rsOf(rs, reader) }),
+    ...(as && { as: asOf(as, reader, ownKey) }),
+  };
+  reader.finish();
+  return config;
+}
+
+function resourcesOf({ large_put, fetch, patch, ipatch, ...paths }: RawResources): ResourcesConfig {
+  return {
+    ...paths,
+    ...(large_put !== undefined && { largePut: large_put }),
+    ...(fetch && { fetch: offeredOf(fetch) }),
+    ...(patch && { patch: offeredOf(patch) }),
+    ...(ipatch && { ipatch: offeredOf(ipatch) }),
+  };
+}
+
+function offeredOf({ path, payload = '', payload_hex, content_format }: RawOfferedRequest): OfferedRequestConfig {
+  return {
+    path,
+    payload: payload_hex === undefined ? utf8(payload) : fromHex(payload_hex),
+    ...(content_format !== undefined && { contentFormat: content_format }),
+  };
+}
+
+function rsOf({ token_key, ...rest }: RawConformanceRs, reader: ConfigReader): NonNullable<ConformanceConfig['rs']> {
+  return { ...rest, tokenKey: reader.tokenKeys([token_key], ['rs', 'token_key'])[0]! };
+}
+
+function asOf({ token_key, oscore, dtls, ...rest }: RawConformanceAs, reader: ConfigReader, own: DtlsConfig): NonNullable<ConformanceConfig['as']> {
+  const channel = reader.needed(reader.towards({ ...(oscore && { oscore }), ...(dtls && { dtls }) }, ['as'], own), ['as']);
+  return {
+    ...rest,
+    ...(channel.profile === coapOscore ? { oscore: channel.credentials as OscoreConfig } : { dtls: channel.credentials as DtlsServerConfig }),
+    ...(token_key && { tokenKey: reader.tokenKeys([token_key], ['as', 'token_key'])[0]! }),
+  };
+}

@@ -1,0 +1,42 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { run } from '../../src/cli/run.ts';
+import type { Run } from './lab.ts';
+
+type Output = Readonly<Record<'stdout' | 'stderr', Buffer[]>>;
+type Write = (chunk: string | Uint8Array, ...rest: unknown[]) => boolean;
+
+const output = new AsyncLocalStorage<Output>();
+
+/** What a run here writes is its output; the test runner writes to the same streams. */
+for (const name of ['stdout', 'stderr'] as const) {
+  const stream = process[name] as unknown as { write: Write };
+  const write = stream.write.bind(process[name]);
+  stream.write = (chunk, ...rest) => {
+    const mine = output.getStore();
+    if (mine === undefined) return write(chunk, ...rest);
+    mine[name].push(Buffer.from(chunk as Uint8Array));
+    const done = rest.at(-1);
+    if (typeof done === 'function') process.nextTick(done as () => void);
+    return true;
+  };
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** Runs `ace-coap` with these words in this process, one run after the other, because they share `process.exitCode`. */
+export function runHere(words: readonly string[]): Promise<Run> {
+  const next = last.then(async () => {
+    const mine: Output = { stdout: [], stderr: [] };
+    const before = process.exitCode;
+    process.exitCode = undefined;
+    try {
+      await output.run(mine, () => run(words));
+      const bytes = Buffer.concat(mine.stdout);
+      return { code: Number(process.exitCode ?? 0), stdout: bytes.toString(), stderr: Buffer.concat(mine.stderr).toString(), bytes };
+    } finally {
+      process.exitCode = before;
+    }
+  });
+  last = next.catch(() => {});
+  return next;
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { nameOf, readValue, writtenOption } from '../../src/adapters/node-coap/options.ts';
+import { decodeCommand } from '../../src/cli/decode.ts';
+import { fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from '../../src/core/bytes.ts';
+import { parseThumbprintUri } from '../../src/core/cose/index.ts';
+import { formatEntry, nextEntry, parseEntry } from '../../src/operate/audit/entry.ts';
+import { parseListen } from '../../src/operate/config/listen.ts';
+import { loadAsConfig, loadClientConfig, loadOscoreContext, loadRsConfig, writeLab, writeSealLab } from '../../src/operate/index.ts';
+import { writeOscorePair } from '../../src/operate/oscore-pair.ts';
+import { mutateBytes, mutateLines, nearlyCbor } from './mutate.ts';
+import { hexOf } from './seeds.ts';
+import type { Target, TargetEntry } from './target.ts';
+import { ofText } from './trials.ts';
+
+const entry = nextEntry(1, '2026-11-26T00:00:00Z', { type: 'token-issued', client: 'c1' } as { type: string }, 'x');
+const optionNumbers = [1, 4, 6, 8, 12, 14, 27, 35, 2049];
+
+/** Decoders of text, from the network, from files and from a terminal. */
+export const textDecoders: readonly Target[] = [
+  ofText('hexadecimal digits', ['00ff', 'ABcd'], (text) => assert.equal(toHex(fromHex(text)), text.replace(/\s/g, '').toLowerCase())),
+  ofText('base64url', ['AP8', 'SGVsbG8', 'AA=='], (text) => {
+    const bytes = fromBase64Url(text);
+    assert.deepEqual(fromBase64Url(toBase64Url(bytes)), bytes);
+  }),
+  ofText('UTF-8', ['a', 'ä€😀'], () => {}),
+  ofText('COSE Key Thumbprint URI', [`urn:ietf:params:oauth:ckt:sha-256:${'A'.repeat(43)}`], parseThumbprintUri),
+  ofText('address to listen on', ['127.0.0.1:5683', '[::1]:5684', 'coaps+tcp://0.0.0.0:5684'], parseListen),
+  ofText('entry of the audit log', [formatEntry(entry)], (line) => {
+    const read = parseEntry(line);
+    if (read !== undefined) assert.equal(formatEntry(read), line);
+  }),
+  {
+    name: 'option values for node-coap',
+    seeds: ['', '3c', '01ff', '6162', 'ffffffffffffffff'].map((hex) => fromHex(hex)),
+    mutate: mutateBytes,
+    run: (input) => {
+      for (const number of optionNumbers) {
+        const name = nameOf(number);
+        const value = readValue(name, Buffer.from(input));
+        assert.equal(writtenOption(name, value as Parameters<typeof writtenOption>[1])?.number ?? number, number);
+      }
+    },
+  },
+];
+
+/** What the command prints about bytes of strangers. */
+const decodeTarget: TargetEntry = {
+  name: 'ace-coap decode',
+  share: 20,
+  open: () =>
+    Promise.resolve({
+      name: 'ace-coap decode',
+      seeds: ['cbor', 'cwt', 'ace', 'oscore', 'cose'].flatMap((folder) => hexOf(folder, 8).filter(({ length }) => length < 400)),
+      mutate: nearlyCbor,
+      run: async (input) => {
+        const { log } = console;
+        console.log = () => {};
+        try {
+          await decodeCommand([toHex(input)], { as: 'auto' });
+        } finally {
+          console.log = log;
+        }
+      },
+    } satisfies Target),
+};
+
+/** A file of a fresh lab, changed. */
+function configTarget(name: string, file: string, write: (folder: string) => unknown, load: (path: string) => unknown): TargetEntry {
+  return {
+    name,
+    share: 4,
+    open: async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'ace-coap-fuzz-'));
+      await write(folder);
+      const path = join(folder, file);
+      return {
+        name,
+        // What is relative to the folder is found; the folder itself differs from run to run and stands in no file.
+        seeds: readdirSync(folder)
+          .filter((other) => other.endsWith(file.slice(file.lastIndexOf('.'))))
+          .sort()
+          .map((other) => utf8(readFileSync(join(folder, other), 'utf8'))),
+        mutate: mutateLines,
+        run: (input) => {
+          writeFileSync(path, input, { mode: 0o600 });
+          load(path);
+        },
+        close: () => Promise.resolve(rmSync(folder, { recursive: true, force: true })),
+      };
+    },
+  };
+}
+
+const random = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i + 1);
+const lab = (folder: string): Promise<unknown> => writeLab(folder, { random });
+const seal = (folder: string): Promise<unknown> => writeSealLab(folder, { random });
+
+export const fileTargets: readonly TargetEntry[] = [
+  decodeTarget,
+  configTarget('as.yaml', 'as.yaml', lab, loadAsConfig),
+  configTarget('rs.yaml', 'rs.yaml', lab, loadRsConfig),
+  configTarget('client.yaml', 'client.yaml', lab, loadClientConfig),
+  configTarget('as.yaml of a SIM-S', 'as.yaml', seal, loadAsConfig),
+  configTarget('rs.yaml of a SEAL server', 'rs.yaml', seal, loadRsConfig),
+  configTarget('client.yaml of a SIM-C', 'client.yaml', seal, loadClientConfig),
+  configTarget('OSCORE context file', 'client.json', (folder) => writeOscorePair(folder, { random }), loadOscoreContext),
+];
