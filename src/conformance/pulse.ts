@@ -1,6 +1,7 @@
 import { MessageType } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import { Bench, type BenchOptions } from './bench.ts';
+import { clientHello, sayHello } from './dtls/hello.ts';
 import { Nonconformity } from './errors.ts';
 import type { Need, Target } from './target.ts';
 
@@ -29,7 +30,10 @@ const signsOfLife: Readonly<Record<Way, (bench: Bench) => Promise<boolean>>> = {
     line.send(bench.request('/.well-known/core'));
     return (await line.next()) !== undefined;
   },
-  dtls: async () => true,
+  dtls: async (bench) => {
+    const line = await bench.dtlsSocket();
+    return (await sayHello(line, clientHello(bench), 0)) !== undefined;
+  },
   tcp: async (bench) => {
     try {
       await bench.tcp();
