@@ -4,7 +4,7 @@ import { Bench, type BenchOptions } from './bench.ts';
 import type { Need, Target } from './target.ts';
 
 /** The ways to a target. */
-export type Way = Extract<Need, 'udp' | 'dtls' | 'tcp'>;
+export type Way = Extract<Need, 'udp' | 'dtls' | 'tcp' | 'as'>;
 
 /** How often a target that does not answer is asked again: it may be busy with what the case left it. */
 const attempts = 3;
@@ -21,13 +21,17 @@ export async function hasPulse(target: Target, way: Way, options: BenchOptions):
 }
 
 const signsOfLife: Readonly<Record<Way, (bench: Bench) => Promise<boolean>>> = {
-  /** Any datagram will do: some implementations answer no ping, others have no /.well-known/core. */
-  udp: async (bench) => {
-    const line = await bench.udp();
-    line.send({ type: MessageType.CON, code: 0, id: bench.messageId(), token: emptyBytes, options: [], payload: emptyBytes });
-    line.send(bench.request('/.well-known/core'));
-    return (await line.next()) !== undefined;
-  },
+  udp: (bench) => answersDatagrams(bench, bench.target.coap),
   dtls: async () => true,
   tcp: async () => true,
+  as: (bench) => answersDatagrams(bench, bench.target.as?.token),
 };
+
+/** Any datagram will do: some implementations answer no ping, others have no /.well-known/core. */
+async function answersDatagrams(bench: Bench, uri: string | undefined): Promise<boolean> {
+  if (uri?.startsWith('coap://') === false) return true;
+  const line = await bench.udp(uri);
+  line.send({ type: MessageType.CON, code: 0, id: bench.messageId(), token: emptyBytes, options: [], payload: emptyBytes });
+  line.send(bench.request('/.well-known/core'));
+  return (await line.next()) !== undefined;
+}
