@@ -7,6 +7,9 @@ import { methodCases } from './coap/methods.ts';
 import { observeCases } from './coap/observe.ts';
 import { optionCases } from './coap/options.ts';
 import { reliabilityCases } from './coap/reliability.ts';
+import { streamCases } from './coap/stream.ts';
+import { associationCases } from './dtls/association.ts';
+import { handshakeCases } from './dtls/handshake.ts';
 import { oscoreCases } from './oscore/index.ts';
 import { rsCases } from './rs/index.ts';
 
@@ -19,6 +22,9 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...observeCases,
   ...blockwiseCases,
   ...extensionCases,
+  ...streamCases,
+  ...handshakeCases,
+  ...associationCases,
   ...oscoreCases,
   ...rsCases,
   ...asCases,
