@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { entryOf, goalOf } from './catalogue.ts';
+import { charts } from './charts.ts';
 import { type Conditions, describe } from './machine.ts';
-import type { Row, Spread } from './row.ts';
+import { number, type Row, type Spread } from './row.ts';
 
 /** What `--out` writes and `--from` reads. */
 export interface Report extends Conditions {
@@ -27,11 +28,6 @@ export function readReport(file: string): Report {
 export function writeReport({ rows, ...conditions }: Report): string {
   const head = JSON.stringify(conditions, null, 2).replace(/\n}$/, ',\n  "rows": [\n');
   return `${head}${rows.map((row) => `    ${JSON.stringify(row)}`).join(',\n')}\n  ]\n}\n`;
-}
-
-export function number(value: number): string {
-  const digits = Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0;
-  return value.toLocaleString('en', { maximumFractionDigits: digits });
 }
 
 function spread(range: Spread | null): string {
@@ -88,7 +84,7 @@ function wireTable(rows: readonly Row[]): readonly string[] {
   return lines.length === 0 ? [] : ['| bytes of the payload | ours | limit we set | floor |', '|---|---:|---:|---:|', ...lines];
 }
 
-/** The tables of README.md. */
+/** Of README.md: the charts, which lie where `fixtures/charts` is, and the tables. */
 export function markdown(report: Report): string {
   const lines = together(report.rows.filter((row) => !isWire(row))).map((group) => {
     const { bench, unit } = group[0]!;
@@ -98,6 +94,8 @@ export function markdown(report: Report): string {
   const wire = wireTable(report.rows.filter(isWire));
   return [
     describe(report),
+    '',
+    ...charts(report.rows).map(({ file, title }) => `![${title}](fixtures/charts/${file})`),
     '',
     'A ratio above 1 means that ours is better: CPU time for each request or operation, theirs by ours. In parentheses stands what the peer reached, and the range of the rounds.',
     '',

@@ -25,6 +25,7 @@ import {
   provideAiocoap,
   provideCalifornium,
   provideGnutls,
+  provideJsonschema,
   provideLibcoap,
   provideNodeCoap,
   provideNodeDtlsClient,
@@ -53,6 +54,7 @@ function provide(): Readonly<Record<PeerName, string>> {
   console.log(`libcoap ${libcoap} (${coapClient}, ${coapServer})`);
   const { aiocoap, python } = provideAiocoap();
   console.log(`aiocoap ${aiocoap} (Python ${python})`);
+  console.log(`jsonschema ${provideJsonschema()}`);
   const { californium, java } = provideCalifornium();
   console.log(`Californium ${californium} (Java ${java})`);
   const nodeCoap = provideNodeCoap();
