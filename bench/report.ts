@@ -31,7 +31,7 @@ export function writeReport({ rows, ...conditions }: Report): string {
 }
 
 function spread(range: Spread | null): string {
-  return range === null ? '' : ` (${number(range[0])} to ${number(range[1])})`;
+  return range === null ? '' : `, ${number(range[0])} to ${number(range[1])}`;
 }
 
 /** `met`, `missed`, or nothing where there is no goal or nothing to hold against it. */
@@ -44,10 +44,10 @@ function ours({ value, unit, spread: range, server_cpu_us: cpu, wire_bytes: wire
   if (value === null) return '-';
   const more = [
     ...(cpu === null || unit === 'ms' ? [] : [`${number(cpu)} µs CPU`]),
-    ...(wire === undefined ? [] : [`${number(wire)} bytes`]),
-    ...(memory === undefined ? [] : [`${number(memory / 2 ** 20)} MiB`]),
+    ...(wire === undefined ? [] : [`${number(wire)} bytes on the wire`]),
+    ...(memory === undefined ? [] : [`${number(memory / 2 ** 20)} MiB resident`]),
   ];
-  return `${[`${number(value)} ${unit}${spread(range)}`, ...more].join('; ')}`;
+  return [`${number(value)} ${unit}${spread(range)}`, ...more].join('; ');
 }
 
 function theirs(row: Row): string {
@@ -97,7 +97,7 @@ export function markdown(report: Report): string {
     '',
     ...charts(report.rows).map(({ file, title }) => `![${title}](fixtures/charts/${file})`),
     '',
-    'A ratio above 1 means that ours is better: CPU time for each request or operation, theirs by ours. In parentheses stands what the peer reached, and the range of the rounds.',
+    'A ratio above 1 means that ours is better: CPU time for each request or operation, theirs by ours. Behind a figure stand the smallest and the largest of its rounds; in parentheses what the peer reached.',
     '',
     '| what | ours | beside |',
     '|---|---|---|',
