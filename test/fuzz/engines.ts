@@ -389,8 +389,8 @@ const asked = conversations.map((conversation) => wire(conversation));
 
 /** The engines of CoAP and OSCORE, each on a network and a clock of its own. */
 export const engineTargets: readonly TargetEntry[] = [
-  entry(messagingTarget, 50),
-  entry(streamTarget, 20),
+  entry(messagingTarget, 20),
+  entry(streamTarget, 10),
   entry(
     serverTarget('CoAP server', (simulator) => [echo({}, simulator.env('echo'))], asked),
     5,
@@ -399,6 +399,6 @@ export const engineTargets: readonly TargetEntry[] = [
     serverTarget('OSCORE server', (simulator) => [oscoreLayer(simulator)], asked, protecting),
     3,
   ),
-  entry(clientTarget(), 3),
-  entry(proxyTarget, 3),
+  entry(clientTarget(), 2),
+  entry(proxyTarget, 1),
 ];
