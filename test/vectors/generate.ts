@@ -3,6 +3,7 @@ import { root } from '../support/fixtures.ts';
 import type { Vector, VectorFile } from './format.ts';
 import type { Topic } from './topic.ts';
 import { cwt } from './topics/cwt.ts';
+import { dtls } from './topics/dtls.ts';
 import { coapEcho, oscoreExchanges } from './topics/exchanges.ts';
 import { oscoreDerivation, oscoreMessages } from './topics/oscore.ts';
 import { authzInfo, hints, introspection, tokenHashTopic } from './topics/resource-server.ts';
@@ -25,6 +26,7 @@ export const topics: readonly Topic[] = [
   oscoreMessages,
   oscoreExchanges,
   coapEcho,
+  dtls,
   sealKm,
   akma,
 ];
