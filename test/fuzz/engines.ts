@@ -393,11 +393,11 @@ export const engineTargets: readonly TargetEntry[] = [
   entry(streamTarget, 10),
   entry(
     serverTarget('CoAP server', (simulator) => [echo({}, simulator.env('echo'))], asked),
-    5,
+    2,
   ),
   entry(
     serverTarget('OSCORE server', (simulator) => [oscoreLayer(simulator)], asked, protecting),
-    3,
+    1,
   ),
   entry(clientTarget(), 2),
   entry(proxyTarget, 1),

@@ -1,4 +1,5 @@
 import { aceDecoders } from './ace-decoders.ts';
+import { captureTarget } from './captures.ts';
 import { decoders } from './decoders.ts';
 import { differentialTargets } from './differential.ts';
 import { dtlsClientTarget, dtlsNetworkTarget, dtlsServerTarget } from './dtls.ts';
@@ -23,6 +24,7 @@ export const targets: readonly TargetEntry[] = [
   ...fileTargets,
   ...engineTargets,
   ...roleTargets,
+  { name: captureTarget.name, share: 10, open: () => Promise.resolve(captureTarget) },
   { name: 'endpoint behind a socket', share: 20, open: endpointTarget },
   { name: 'DTLS server', share: 20, open: dtlsServerTarget },
   { name: dtlsNetworkTarget.name, share: 2, open: () => Promise.resolve(dtlsNetworkTarget) },
