@@ -1,10 +1,11 @@
 import { type Message, MessageType, Method, type Option, OptionNumber, parseUri, pathOptions, queryOptions, sortOptions, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
-import { udp } from '../transport/index.ts';
+import { tcp, udp } from '../transport/index.ts';
 import { DatagramLine } from './datagram-line.ts';
 import { ConformanceError } from './errors.ts';
 import { defaultPatience, type Patience } from './patience.ts';
+import { StreamLine } from './stream-line.ts';
 import type { Target } from './target.ts';
 import { type Exchanged, Transcript } from './transcript.ts';
 
@@ -90,6 +91,17 @@ export class Bench {
     const { host, port } = parseUri(uri);
     const { env, patience, transcript } = this;
     return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => this.messageId() });
+  }
+
+  /** A fresh connection to the target's address over TCP. @throws {Nonconformity} it takes none */
+  async tcp(): Promise<StreamLine> {
+    const { tcp: uri } = this.target;
+    if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over TCP, got none');
+    const transport = await this.keep(await tcp({ address: this.#source }));
+    const { host, port } = parseUri(uri);
+    const line = new StreamLine(this);
+    await line.connect(transport, await transport.resolve(host, port));
+    return line;
   }
 
   /** Have something closed when the case is over. */

@@ -7,6 +7,7 @@ import { methodCases } from './coap/methods.ts';
 import { observeCases } from './coap/observe.ts';
 import { optionCases } from './coap/options.ts';
 import { reliabilityCases } from './coap/reliability.ts';
+import { streamCases } from './coap/stream.ts';
 import { oscoreCases } from './oscore/index.ts';
 import { rsCases } from './rs/index.ts';
 
@@ -19,6 +20,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...observeCases,
   ...blockwiseCases,
   ...extensionCases,
+  ...streamCases,
   ...oscoreCases,
   ...rsCases,
   ...asCases,

@@ -17,7 +17,7 @@ function tagged(text: string): AnswerFields {
 export async function ownTarget(): Promise<{ readonly target: Target; close(): Promise<void> }> {
   const router = new Router();
   let led = 'off';
-  let body = 'x'.repeat(200);
+  let body = 'x'.repeat(1500);
   router.resource('/hello', { get: () => tagged('Hello World!'), attributes: { ct: 0 } });
   const handle = router.resource('/led', {
     observable: true,

@@ -1,6 +1,6 @@
 import { aceDecoders } from './ace-decoders.ts';
 import { decoders } from './decoders.ts';
-import { dtlsClientTarget, dtlsServerTarget } from './dtls.ts';
+import { dtlsClientTarget, dtlsNetworkTarget, dtlsServerTarget } from './dtls.ts';
 import { dtlsDecoders } from './dtls-decoders.ts';
 import { endpointTarget } from './endpoint.ts';
 import { engineTargets } from './engines.ts';
@@ -21,5 +21,6 @@ export const targets: readonly TargetEntry[] = [
   ...roleTargets,
   { name: 'endpoint behind a socket', share: 20, open: endpointTarget },
   { name: 'DTLS server', share: 50, open: dtlsServerTarget },
+  { name: dtlsNetworkTarget.name, share: 2, open: () => Promise.resolve(dtlsNetworkTarget) },
   { name: 'DTLS client', share: 2, open: dtlsClientTarget },
 ];

@@ -1,10 +1,11 @@
 import { encodeMessage, type Message, MessageType } from '../../coap/index.ts';
-import { concat } from '../../core/bytes.ts';
+import { concat, emptyBytes } from '../../core/bytes.ts';
 import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { describe } from '../datagram-line.ts';
-import { Nonconformity } from '../errors.ts';
+import { Nonconformity, NotApplicable } from '../errors.ts';
 import { empty, expectRejection, expectReset } from '../expect-message.ts';
+import { askWithLongToken } from './long-token.ts';
 
 const rfc7252 = { standard: 'RFC 7252', level: 'MUST', needs: ['udp'] } as const;
 
@@ -22,11 +23,42 @@ function withHeader(datagram: Uint8Array, change: { readonly version?: number; r
   return changed;
 }
 
-/** Send a Confirmable message that is none; the Reset must come. */
+/** A request of which all but the token length is as it should be: as many bytes as it says stand where the token does. */
+function withTokenLength(bench: Bench, tokenLength: number): { readonly datagram: Uint8Array; readonly id: number } {
+  const request = bench.request(bench.somePath, { token: emptyBytes });
+  const datagram = encodeMessage(request);
+  return { datagram: withHeader(concat(datagram.subarray(0, 4), bench.token(tokenLength), datagram.subarray(4)), { tokenLength }), id: request.id };
+}
+
+async function hasLongTokens(bench: Bench): Promise<boolean> {
+  try {
+    await askWithLongToken(bench, await bench.udp(), 13);
+    return true;
+  } catch (error) {
+    if (error instanceof NotApplicable) return false;
+    throw error;
+  }
+}
+
+/** Send a Confirmable message that has no place in the protocol; the Reset must come. */
 async function isReset(bench: Bench, request: Message, datagram: Uint8Array): Promise<void> {
   const line = await bench.udp();
   line.send(datagram);
   await expectReset(line, request.id);
+}
+
+/**
+ * Send a Confirmable request with a format error behind its token: it is rejected, or acknowledged with an error, since RFC 7252, Section 4.2, lets a recipient
+ * do either.
+ */
+async function isRefused(bench: Bench, request: Message, datagram: Uint8Array): Promise<void> {
+  const line = await bench.udp();
+  line.send(datagram);
+  const answer = await line.message();
+  const wanted = 'a Reset, or an error in an Acknowledgement';
+  if (answer === undefined) throw new Nonconformity(wanted, 'nothing');
+  const isError = answer.type === MessageType.ACK && answer.code >= 0x80;
+  if (answer.id !== request.id || !(answer.type === MessageType.RST || isError)) throw new Nonconformity(wanted, describe(answer));
 }
 
 /** The message format (RFC 7252, Section 3), and what becomes of messages that break it (Sections 4.2 and 4.3). */
@@ -43,18 +75,36 @@ export const formatCases: readonly ConformanceCase[] = [
       await line.silence('silence after messages of the versions 0, 2 and 3');
     },
   },
-  ...[9, 12, 15].map(
-    (tokenLength): ConformanceCase => ({
-      ...rfc7252,
-      id: `coap-format-02-${tokenLength}`,
-      section: '3',
-      title: `a token length of ${tokenLength}, which is reserved, is a message format error: a Confirmable message is answered by a Reset`,
-      async run(bench) {
-        const request = bench.request(bench.somePath, { token: bench.token(8) });
-        await isReset(bench, request, withHeader(followedBy(request, ...bench.token(8)), { tokenLength }));
-      },
-    }),
-  ),
+  {
+    ...rfc7252,
+    id: 'coap-format-02',
+    section: '3',
+    title: 'a token length of 9 or 12 is a message format error, or, with extended tokens (RFC 8974), that of the token',
+    async run(bench) {
+      for (const length of [9, 12]) {
+        const line = await bench.udp();
+        const { datagram, id } = withTokenLength(bench, length);
+        line.send(datagram);
+        const answer = await line.message();
+        if (answer === undefined) throw new Nonconformity('a Reset', 'nothing');
+        if (answer.type === MessageType.RST && answer.id === id) continue;
+        if (!(await hasLongTokens(bench)))
+          throw new Nonconformity(`a Reset after a token length of ${length}`, `${describe(answer)}, from a target without extended tokens`);
+      }
+    },
+  },
+  {
+    ...rfc7252,
+    id: 'coap-format-13',
+    section: '3',
+    title: 'a token length of 15, which is reserved, is a message format error: a Confirmable message is answered by a Reset',
+    async run(bench) {
+      const { datagram, id } = withTokenLength(bench, 15);
+      const line = await bench.udp();
+      line.send(datagram);
+      await expectReset(line, id);
+    },
+  },
   {
     ...rfc7252,
     id: 'coap-format-03',
@@ -62,7 +112,7 @@ export const formatCases: readonly ConformanceCase[] = [
     title: 'an option delta of 15 outside of the payload marker is a message format error',
     async run(bench) {
       const request = bench.request(bench.somePath);
-      await isReset(bench, request, followedBy(request, 0xf1, 0x00));
+      await isRefused(bench, request, followedBy(request, 0xf1, 0x00));
     },
   },
   {
@@ -72,7 +122,7 @@ export const formatCases: readonly ConformanceCase[] = [
     title: 'an option length of 15 is a message format error',
     async run(bench) {
       const request = bench.request(bench.somePath);
-      await isReset(bench, request, followedBy(request, 0x1f, 0x00, 0x00));
+      await isRefused(bench, request, followedBy(request, 0x1f, 0x00, 0x00));
     },
   },
   {
@@ -82,24 +132,18 @@ export const formatCases: readonly ConformanceCase[] = [
     title: 'a payload marker that no payload follows is a message format error',
     async run(bench) {
       const request = bench.request(bench.somePath);
-      await isReset(bench, request, followedBy(request, 0xff));
+      await isRefused(bench, request, followedBy(request, 0xff));
     },
   },
   {
     ...rfc7252,
     id: 'coap-format-06',
     section: '4.2',
-    title: 'an option that goes on behind the end of the message is not taken for one: the message is rejected, or answered by an error',
+    title: 'an option that goes on behind the end of the message is a message format error',
     async run(bench) {
       for (const bytes of [[0xd8], [0x0d], [0x0e, 0xff], [0x08, 0x41, 0x42]]) {
-        const line = await bench.udp();
         const request = bench.request(bench.somePath);
-        line.send(followedBy(request, ...bytes));
-        const answer = await line.message();
-        if (answer === undefined) throw new Nonconformity('a Reset, or an error in an Acknowledgement', 'nothing');
-        const isError = answer.type === MessageType.ACK && answer.code >= 0x80;
-        if (answer.id !== request.id || !(answer.type === MessageType.RST || isError))
-          throw new Nonconformity('a Reset, or an error in an Acknowledgement', describe(answer));
+        await isRefused(bench, request, followedBy(request, ...bytes));
       }
     },
   },

@@ -1,5 +1,5 @@
 import { Code, MessageType, Method, type Option, OptionNumber, opaqueOption, parseUri, stringOption, uintOption } from '../../coap/index.ts';
-import { toHex } from '../../core/bytes.ts';
+import { toHex, utf8 } from '../../core/bytes.ts';
 import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { describe } from '../datagram-line.ts';
@@ -237,11 +237,10 @@ function isNoProxy(answer: { readonly type: MessageType; readonly code: number }
 async function isPrecondition(bench: Bench, condition: Option): Promise<void> {
   const line = await bench.udp();
   const path = bench.target.resources!.put!;
-  const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-  await line.ask(bench.request(path, { code: Method.PUT, payload: text('before'), contentFormat: 0 }));
-  const answer = await line.ask(bench.request(path, { code: Method.PUT, payload: text('after'), contentFormat: 0, options: [condition] }));
+  await line.ask(bench.request(path, { code: Method.PUT, payload: utf8('before'), contentFormat: 0 }));
+  const answer = await line.ask(bench.request(path, { code: Method.PUT, payload: utf8('after'), contentFormat: 0, options: [condition] }));
   if (answer.code === Code.BadOption) throw new NotApplicable('the target does not recognize the option');
   expectCode(answer, Code.PreconditionFailed);
   const { payload } = await line.ask(bench.request(path));
-  if (toHex(payload) === toHex(text('after'))) throw new Nonconformity('the resource as it was', 'what the refused PUT wrote');
+  if (toHex(payload) === toHex(utf8('after'))) throw new Nonconformity('the resource as it was', 'what the refused PUT wrote');
 }
