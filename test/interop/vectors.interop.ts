@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { root } from '../support/fixtures.ts';
+import { readVectorFile } from '../vectors/format.ts';
 import { type Output, runCommand, scratch } from './processes.ts';
 import { python } from './tools.ts';
 
@@ -72,4 +73,23 @@ test('vectors: the check fails where the schema does', async (t) => {
   });
   const { status, stderr } = await check(altered);
   assert.deepEqual([status, stderr.includes('expect')], [1, true], stderr);
+});
+
+test('vectors: aiocoap derives every OSCORE context and opens every exchange', async () => {
+  const { status, stdout, stderr } = await runCommand(python, [join(root, 'test', 'interop', 'aiocoap', 'vectors.py'), vectors], 60_000);
+  assert.equal(status, 0, stderr);
+  const { contexts, requests, responses, ...refusals } = JSON.parse(stdout.toString()) as Record<string, unknown>;
+  // What it takes that RFC 8613 has it refuse, and what it breaks on, is its affair: the line shows it.
+  console.log(`vectors: aiocoap of what is to be refused: ${JSON.stringify(refusals)}`);
+  const accepted = names
+    .filter((name) => name.startsWith('oscore-'))
+    .flatMap((name) => readVectorFile(JSON.parse(readFileSync(join(vectors, name), 'utf8'))).vectors)
+    .filter(({ expect }) => expect === 'accept');
+  const messages = accepted.filter(({ action }) => action === 'unprotect-exchange').flatMap(({ output }) => output);
+  const expected = {
+    contexts: accepted.filter(({ action }) => action === 'derive-context').length,
+    requests: messages.filter((name) => name.startsWith('request')).length,
+    responses: messages.filter((name) => name.startsWith('response')).length,
+  };
+  assert.deepEqual({ contexts, requests, responses }, expected);
 });
