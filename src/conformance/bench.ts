@@ -97,7 +97,7 @@ export class Bench {
   async tcp(): Promise<StreamLine> {
     const { tcp: uri } = this.target;
     if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over TCP, got none');
-    const transport = await this.keep(await tcp({ address: this.#source }));
+    const transport = await this.keep(await tcp({ address: this.source }));
     const { host, port } = parseUri(uri);
     const line = new StreamLine(this);
     await line.connect(transport, await transport.resolve(host, port));
