@@ -109,7 +109,10 @@ describe('ace-coap decode --oscore', { concurrency: 3 }, () => {
     const { stdout, stderr } = await aceExits(0, ['decode', '--oscore', contextFile(c1), request, response]);
     assert.equal(stderr, '');
     assert.match(stdout, /^# coap, 35 bytes\nCON {2}POST .*\n {2}Uri-Host: "localhost"\n {2}OSCORE: piv 14, kid ''\n {2}payload \(13 bytes\)/);
-    assert.match(stdout, /\nOSCORE: opened with .*\n {2}from the sender of the context, an empty ID, sequence number 20\n {2}nonce 4622d4dd6d944168eefb549868\n/);
+    assert.match(
+      stdout,
+      /\nOSCORE: opened with .*\n {2}from the sender of the context, an empty ID, sequence number 20\n {2}nonce 4622d4dd6d944168eefb549868\n/,
+    );
     assert.match(stdout, /\nGET\n {2}Uri-Host: "localhost"\n {2}Uri-Path: "tv1"\n/);
     assert.match(
       stdout,
