@@ -51,5 +51,7 @@ export async function openDtls(socket: Socket, port: number, credentials: Client
       connection.receive(datagram);
       return received;
     },
+    // Its timer would keep the process for minutes.
+    close: () => connection.close(),
   };
 }

@@ -24,6 +24,7 @@ export interface LoadSession {
   seal(message: Uint8Array): Uint8Array;
   /** Empty: there is no message in it. */
   open(datagram: Uint8Array): Uint8Array;
+  close(): void;
 }
 
 export interface LoadResult {
@@ -47,8 +48,12 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   });
   try {
     const session = await openSession?.(socket, port);
-    const datagrams = session === undefined ? options.datagrams : options.datagrams.map((message) => session.seal(message));
-    return await run(socket, port, datagrams, outstanding, fault, session?.open);
+    try {
+      const datagrams = session === undefined ? options.datagrams : options.datagrams.map((message) => session.seal(message));
+      return await run(socket, port, datagrams, outstanding, fault, session?.open);
+    } finally {
+      session?.close();
+    }
   } finally {
     await new Promise<void>((closed) => socket.close(() => closed()));
   }

@@ -1,3 +1,4 @@
+import { alignedTable } from '../test/support/aligned-table.ts';
 import { number, outcome } from './report.ts';
 import type { Row } from './row.ts';
 
@@ -35,15 +36,7 @@ export function printTable(rows: readonly Row[]): void {
     row.wire_bytes === undefined ? '' : `${number(row.wire_bytes)} B`,
     row.memory_bytes === undefined ? '' : `${number(row.memory_bytes / 2 ** 20)} MiB`,
   ]);
-  const widths = heads.map((head, column) => Math.max(head.length, ...cells.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) => (numbers.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
-      .join('  ')
-      .trimEnd();
-  console.log(line(heads));
-  console.log(widths.map((width) => '-'.repeat(width)).join('  '));
-  for (const row of cells) console.log(line(row));
+  console.log(alignedTable(heads, cells, numbers));
   for (const { bench, unit, note } of rows) if (note !== undefined) console.log(`\n${bench}, ${unit}: ${note}`);
   console.log(
     '\nA ratio above 1 means that ours is better: of servers and libraries, CPU time for each request or operation, theirs by ours; of sizes and of times that have a limit, the limit by the value.',

@@ -32,6 +32,7 @@ export const aceNeeds: Readonly<Record<AceNeed, Known>> = {
   asDtls: ['an authorization server whose tokens are for coap_dtls (as.profile)', ({ as }) => tokensFor(as, 'coap_dtls')],
   asForbiddenScope: ['a scope that the client may not have (as.forbiddenScope)', ({ as }) => as?.forbiddenScope],
   asTokenKey: ['the key of the tokens of an AS (as.tokenKey)', ({ as }) => as?.tokenKey],
+  asOwnKey: ['a raw public key of the client (as.dtls)', ({ as }) => as?.dtls?.rawPublicKey?.own],
   introspect: ['an introspection endpoint (as.introspect)', ({ as }) => as?.introspect],
   resourceServer: ['credentials of a resource server at the AS (as.resourceServer)', ({ as }) => as?.introspect && as.resourceServer],
   trl: ['a token revocation list (as.trl)', ({ as }) => as?.trl],
@@ -55,6 +56,7 @@ export type AceNeed =
   | 'asDtls'
   | 'asForbiddenScope'
   | 'asTokenKey'
+  | 'asOwnKey'
   | 'introspect'
   | 'resourceServer'
   | 'trl';

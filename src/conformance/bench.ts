@@ -1,10 +1,11 @@
 import { type Message, MessageType, Method, type Option, OptionNumber, parseUri, pathOptions, queryOptions, sortOptions, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
-import { udp } from '../transport/index.ts';
+import { tcp, udp } from '../transport/index.ts';
 import { DatagramLine } from './datagram-line.ts';
 import { ConformanceError } from './errors.ts';
 import { defaultPatience, type Patience } from './patience.ts';
+import { StreamLine } from './stream-line.ts';
 import type { Target } from './target.ts';
 import { type Exchanged, Transcript } from './transcript.ts';
 
@@ -36,7 +37,8 @@ export class Bench {
   readonly env: Env;
   readonly patience: Patience;
   readonly transcript: Transcript;
-  readonly #source: string;
+  /** The numeric address that it sends from. */
+  readonly source: string;
   readonly #open: { close(): Promise<void> }[] = [];
   #nextId: number;
 
@@ -46,9 +48,14 @@ export class Bench {
     this.env = env;
     this.patience = { ...defaultPatience, ...patience };
     this.transcript = new Transcript(() => env.now());
-    this.#source = source;
+    this.source = source;
     const [high, low] = env.random(2);
     this.#nextId = (high! << 8) | low!;
+  }
+
+  /** A path that can be asked for; where nobody has named one, what every server should have. */
+  get somePath(): string {
+    return this.target.resources?.get ?? '/.well-known/core';
   }
 
   get exchanged(): readonly Exchanged[] {
@@ -80,9 +87,21 @@ export class Bench {
   /** A fresh socket towards the target's address over UDP, or towards another one. */
   async udp(uri: string | undefined = this.target.coap): Promise<DatagramLine> {
     if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over UDP, got none');
-    const transport = await this.keep(await udp({ address: this.#source, sourcePorts: 1 }));
+    const transport = await this.keep(await udp({ address: this.source, sourcePorts: 1 }));
     const { host, port } = parseUri(uri);
-    return new DatagramLine(transport, await transport.resolve(host, port), this.env, this.patience, this.transcript);
+    const { env, patience, transcript } = this;
+    return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => this.messageId() });
+  }
+
+  /** A fresh connection to the target's address over TCP. @throws {Nonconformity} it takes none */
+  async tcp(): Promise<StreamLine> {
+    const { tcp: uri } = this.target;
+    if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over TCP, got none');
+    const transport = await this.keep(await tcp({ address: this.#source }));
+    const { host, port } = parseUri(uri);
+    const line = new StreamLine(this);
+    await line.connect(transport, await transport.resolve(host, port));
+    return line;
   }
 
   /** Have something closed when the case is over. */

@@ -1,6 +1,27 @@
+import { asCases } from './as/index.ts';
 import type { ConformanceCase } from './case.ts';
-import { messageCases } from './coap/messages.ts';
+import { blockwiseCases } from './coap/blockwise.ts';
+import { extensionCases } from './coap/extensions.ts';
+import { formatCases } from './coap/format.ts';
+import { methodCases } from './coap/methods.ts';
+import { observeCases } from './coap/observe.ts';
+import { optionCases } from './coap/options.ts';
+import { reliabilityCases } from './coap/reliability.ts';
+import { streamCases } from './coap/stream.ts';
 import { oscoreCases } from './oscore/index.ts';
+import { rsCases } from './rs/index.ts';
 
 /** All cases, in the order in which they are run. */
-export const conformanceCases: readonly ConformanceCase[] = [...messageCases, ...oscoreCases];
+export const conformanceCases: readonly ConformanceCase[] = [
+  ...formatCases,
+  ...reliabilityCases,
+  ...optionCases,
+  ...methodCases,
+  ...observeCases,
+  ...blockwiseCases,
+  ...extensionCases,
+  ...streamCases,
+  ...oscoreCases,
+  ...rsCases,
+  ...asCases,
+];

@@ -1,4 +1,18 @@
-import { codeName, type DatagramTransport, decodeMessage, encodeMessage, isResponse, type Message, MessageType, type Peer } from '../coap/index.ts';
+import {
+  Code,
+  codeName,
+  type DatagramTransport,
+  decodeMessage,
+  encodeMessage,
+  findOption,
+  formatCode,
+  isResponse,
+  type Message,
+  MessageType,
+  OptionNumber,
+  type Peer,
+  withOption,
+} from '../coap/index.ts';
 import { emptyBytes, equalBytes, toHex } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { Nonconformity } from './errors.ts';
@@ -9,24 +23,40 @@ import type { Transcript } from './transcript.ts';
 const format = { extendedTokens: true };
 const typeNames = ['CON', 'NON', 'ACK', 'RST'] as const;
 
+/** A code in words: `2.05 (Content)`. */
+function describeCode(code: number): string {
+  const [digits, name] = [formatCode(code), codeName(code)];
+  return name === digits ? digits : `${digits} (${name})`;
+}
+
 /** A message in words, for reports: `ACK 2.05 (Content)`. */
 export function describe({ type, code }: Pick<Message, 'type' | 'code'>): string {
-  return code === 0 ? `an Empty ${typeNames[type]}` : `${typeNames[type]} ${codeName(code)}`;
+  return code === 0 ? `an Empty ${typeNames[type]}` : `${typeNames[type]} ${describeCode(code)}`;
+}
+
+/** What a line takes from its bench. */
+export interface DatagramLinePort {
+  readonly env: Env;
+  readonly patience: Patience;
+  readonly transcript: Transcript;
+  readonly messageId: () => number;
 }
 
 /** A socket of one case to the target: any bytes out, and each datagram that comes in. It acknowledges nothing by itself. */
 export class DatagramLine {
   readonly #transport: DatagramTransport;
   readonly #peer: Peer;
-  readonly #patience: Patience;
+  readonly patience: Patience;
   readonly #transcript: Transcript;
+  readonly #messageId: () => number;
   readonly #inbox: Inbox<Uint8Array>;
 
-  constructor(transport: DatagramTransport, peer: Peer, env: Env, patience: Patience, transcript: Transcript) {
+  constructor(transport: DatagramTransport, peer: Peer, { env, patience, transcript, messageId }: DatagramLinePort) {
     this.#transport = transport;
     this.#peer = peer;
-    this.#patience = patience;
+    this.patience = patience;
     this.#transcript = transcript;
+    this.#messageId = messageId;
     this.#inbox = new Inbox(env);
     transport.start((datagram, from) => {
       if (from.key !== peer.key) return;
@@ -42,12 +72,12 @@ export class DatagramLine {
   }
 
   /** The next datagram; `undefined` when none comes. */
-  next(within: number = this.#patience.answer): Promise<Uint8Array | undefined> {
+  next(within: number = this.patience.answer): Promise<Uint8Array | undefined> {
     return this.#inbox.next(within);
   }
 
   /** The next message; `undefined` when none comes. @throws {Nonconformity} what comes is none */
-  async message(within: number = this.#patience.answer): Promise<Message | undefined> {
+  async message(within: number = this.patience.answer): Promise<Message | undefined> {
     const datagram = await this.next(within);
     if (datagram === undefined) return undefined;
     try {
@@ -66,7 +96,7 @@ export class DatagramLine {
   async answer(request: Message): Promise<Message> {
     for (;;) {
       const message = await this.message();
-      if (message === undefined) throw new Nonconformity('an answer', `nothing within ${this.#patience.answer} ms`);
+      if (message === undefined) throw new Nonconformity('an answer', `nothing within ${this.patience.answer} ms`);
       const { type, code, id, token } = message;
       if (type === MessageType.RST && id === request.id) return message;
       if (!isResponse(code) || !equalBytes(token, request.token)) continue;
@@ -76,12 +106,23 @@ export class DatagramLine {
     }
   }
 
-  /** Send a request and get what answers it. @throws {Nonconformity} nothing comes */
-  ask(request: Message): Promise<Message> {
+  /**
+   * Send a request and get what answers it. A target that wants to know first whether the checker receives at its address, and says so by 4.01 with Echo, is
+   * asked once more with that Echo (RFC 9175, Section 2.3).
+   *
+   * @throws {Nonconformity} nothing comes
+   */
+  async ask(request: Message): Promise<Message> {
     this.send(request);
-    return this.answer(request);
+    const answer = await this.answer(request);
+    const echo = findOption(answer.options, OptionNumber.Echo);
+    if (answer.code !== Code.Unauthorized || echo === undefined) return answer;
+    const again = { ...request, id: this.#messageId(), options: withOption(request.options, echo) };
+    this.send(again);
+    return this.answer(again);
   }
 
+  /** An Empty Acknowledgement. */
   acknowledge({ id }: Message): void {
     this.send({ type: MessageType.ACK, code: 0, id, token: emptyBytes, options: [], payload: emptyBytes });
   }
@@ -90,8 +131,23 @@ export class DatagramLine {
     this.send({ type: MessageType.RST, code: 0, id, token: emptyBytes, options: [], payload: emptyBytes });
   }
 
+  /**
+   * All responses with the token of a request that come while `within` lasts, from now on; Confirmable ones are acknowledged.
+   *
+   * @throws {Nonconformity} something comes that is no message
+   */
+  async responses({ token }: Message, within: number = this.patience.silence): Promise<Message[]> {
+    const all: Message[] = [];
+    for (let message = await this.message(within); message !== undefined; message = await this.message(within)) {
+      if (!isResponse(message.code) || !equalBytes(message.token, token)) continue;
+      if (message.type === MessageType.CON) this.acknowledge(message);
+      all.push(message);
+    }
+    return all;
+  }
+
   /** Let a while pass in which nothing may come. `wanted`: why, for the report. @throws {Nonconformity} something comes */
-  async silence(wanted = 'no answer', within: number = this.#patience.silence): Promise<void> {
+  async silence(wanted = 'no answer', within: number = this.patience.silence): Promise<void> {
     const message = await this.message(within);
     if (message !== undefined) throw new Nonconformity(wanted, describe(message));
   }

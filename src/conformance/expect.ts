@@ -1,12 +1,13 @@
-import { type Body, ContentFormat, codeClass, contentFormatName, OptionNumber, uintOf } from '../coap/index.ts';
+import { type Body, ContentFormat, codeClass, contentFormatName, type MessageType, OptionNumber, uintOf } from '../coap/index.ts';
 import { type CborMap, type CborValue, decode } from '../core/cbor.ts';
 import type { ProtocolError } from '../core/errors.ts';
 import { codeText } from './channel.ts';
+import { describe } from './datagram-line.ts';
 import { Nonconformity } from './errors.ts';
 
-/** @throws {Nonconformity} */
-export function expectCode({ code }: Pick<Body, 'code'>, ...wanted: readonly number[]): void {
-  if (!wanted.includes(code)) throw new Nonconformity(wanted.map(codeText).join(' or '), codeText(code));
+/** `type`: of an answer that is a message. @throws {Nonconformity} */
+export function expectCode({ code, type }: Pick<Body, 'code'> & { readonly type?: MessageType }, ...wanted: readonly number[]): void {
+  if (!wanted.includes(code)) throw new Nonconformity(wanted.map(codeText).join(' or '), type === undefined ? codeText(code) : describe({ type, code }));
 }
 
 /** @throws {Nonconformity} `wanted` says what is to happen instead of a success */

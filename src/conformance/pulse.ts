@@ -1,6 +1,7 @@
 import { MessageType } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import { Bench, type BenchOptions } from './bench.ts';
+import { Nonconformity } from './errors.ts';
 import type { Need, Target } from './target.ts';
 
 /** The ways to a target. */
@@ -29,5 +30,13 @@ const signsOfLife: Readonly<Record<Way, (bench: Bench) => Promise<boolean>>> = {
     return (await line.next()) !== undefined;
   },
   dtls: async () => true,
-  tcp: async () => true,
+  tcp: async (bench) => {
+    try {
+      await bench.tcp();
+      return true;
+    } catch (error) {
+      if (error instanceof Nonconformity) return false;
+      throw error;
+    }
+  },
 };

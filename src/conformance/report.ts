@@ -27,8 +27,12 @@ function renderFailure(result: CaseResult): string {
   );
 }
 
+/** Bytes of a datagram that are shown to a person; JSON has them all. */
+const shown = 96;
+
 function renderExchanged({ direction, transport, at, bytes }: Exchanged): string {
-  return `  ${direction === 'out' ? '-->' : '<--'} ${transport} ${String(at).padStart(5)} ms  ${toHex(bytes)}`;
+  const rest = bytes.length > shown ? `... (${bytes.length} bytes)` : '';
+  return `  ${direction === 'out' ? '-->' : '<--'} ${transport} ${String(at).padStart(5)} ms  ${toHex(bytes.subarray(0, shown))}${rest}`;
 }
 
 /** Cases that were left out for one reason stand on one line. */

@@ -65,6 +65,9 @@ export interface DtlsTarget {
   readonly certificate?: NonNullable<ClientConfig['certificate']>;
 }
 
+/** Request-Tag (RFC 9175), No-Response (RFC 7967). */
+export type Feature = 'requestTag' | 'noResponse';
+
 /** What is said of the implementation under test. */
 export interface Target {
   /** Where it speaks CoAP over UDP: `coap://127.0.0.1:5683`. */
@@ -74,6 +77,8 @@ export interface Target {
   /** The same over TCP: `coap+tcp://127.0.0.1:5683`. */
   readonly tcp?: string;
   readonly resources?: Resources;
+  /** Extensions that it is said to have, where that cannot be seen from outside. */
+  readonly features?: readonly Feature[];
   readonly oscore?: OscoreTarget;
   readonly dtls?: DtlsTarget;
   readonly rs?: RsTarget;
@@ -81,10 +86,12 @@ export interface Target {
 }
 
 /** What a case may need to know of the target. */
-export type Need = 'udp' | 'dtls' | 'tcp' | 'psk' | 'rpk' | keyof Resources | AceNeed;
+export type Need = 'udp' | 'dtls' | 'tcp' | 'psk' | 'rpk' | Feature | keyof Resources | AceNeed;
 
 /** What is needed, in words for the person who could name it with where it stands, and where to find it. */
 export type Known = readonly [what: string, of: (target: Target) => unknown];
+
+const feature = (name: Feature, what: string): Known => [`${what} (features)`, ({ features }) => features?.find((one) => one === name)];
 
 const resource = (name: keyof Resources, what: string): Known => [`a resource ${what} (resources.${name})`, ({ resources }) => resources?.[name]];
 
@@ -103,6 +110,8 @@ const known: Readonly<Record<Need, Known>> = {
   fetch: resource('fetch', 'that takes FETCH'),
   patch: resource('patch', 'that takes PATCH'),
   ipatch: resource('ipatch', 'that takes iPATCH'),
+  requestTag: feature('requestTag', 'Request-Tag'),
+  noResponse: feature('noResponse', 'No-Response'),
   psk: ['a pre-shared key (dtls.psk)', ({ dtls }) => dtls?.psk],
   rpk: ['raw public keys (dtls.rawPublicKey)', ({ dtls }) => dtls?.rawPublicKey],
   ...aceNeeds,

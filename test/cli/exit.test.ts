@@ -9,6 +9,8 @@ import { root } from '../support/fixtures.ts';
 /** What each code means to a shell; a code that is not here is a peer's no. */
 const expected: Readonly<Record<string, ExitCode>> = {
   ERR_COAP_TIMEOUT: ExitCode.noAnswer,
+  ERR_CONFORMANCE_TARGET: ExitCode.usage,
+  ERR_CONFORMANCE_UNREACHABLE: ExitCode.noAnswer,
   ERR_ACE_CONFIG: ExitCode.usage,
   ERR_ACE_METHOD: ExitCode.usage,
   ERR_AKMA_A_KID: ExitCode.usage,
@@ -31,6 +33,9 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_CONFIG_KEY_FILE: ExitCode.usage,
   ERR_CONFIG_VALUE: ExitCode.usage,
   ERR_CONFIG_YAML: ExitCode.usage,
+  ERR_INSPECT_CAPTURE: ExitCode.usage,
+  ERR_INSPECT_KEY_LOG: ExitCode.usage,
+  ERR_INSPECT_TAP: ExitCode.usage,
   ERR_KM_CONFIG: ExitCode.usage,
   ERR_KM_RECORD: ExitCode.usage,
   ERR_KM_RECORD_KEY: ExitCode.usage,

@@ -73,6 +73,7 @@ import {
 import { decodeClaims, openCwt, protectCwt, symmetricKey } from '../../src/core/cwt.ts';
 import { diagnose } from '../../src/core/diagnostic.ts';
 import { parseDiagnostic } from '../../src/core/parse-diagnostic.ts';
+import { decodeExchangedId, encodeExchangedId } from '../../src/oscore/exchanged-ids.ts';
 import {
   decodeOscoreHeader,
   decodeOscoreOption,
@@ -301,6 +302,15 @@ export const decoders: readonly Target[] = [
     seeds: [...protectedMessages.map((message) => decodeMessage(message).options[0]!.value), ...hexOf('oscore', 1)],
     mutate: mutateBytes,
     run: (input) => assert.equal(toHex(encodeOscoreOption(decodeOscoreOption(input))), toHex(input)),
+  },
+  {
+    name: 'exchanged identifier',
+    seeds: [encodeExchangedId(Uint8Array.of(1, 2)), encodeExchangedId(new Uint8Array(0))],
+    mutate: mutateBytes,
+    run: (input) => {
+      const id = decodeExchangedId(input);
+      if (id !== undefined) assert.equal(toHex(encodeExchangedId(id)), toHex(input));
+    },
   },
   {
     name: 'OSCORE request',

@@ -124,3 +124,97 @@ export async function dtlsClientTarget(): Promise<Target> {
     },
   };
 }
+
+interface Flying {
+  readonly to: 'client' | 'server';
+  readonly datagram: Uint8Array;
+}
+
+/** What a network does with the datagram whose turn it is. */
+const deeds = ['deliver', 'deliver', 'deliver', 'lose', 'twice', 'later', 'change', 'replay'] as const;
+
+/** A full handshake and a goodbye over a network that does what the input says, byte by byte; once the input is over, it does all well. */
+export const dtlsNetworkTarget: Target = {
+  name: 'DTLS handshake over a hostile network',
+  seeds: [
+    new Uint8Array(0),
+    Uint8Array.of(0, 3, 0, 3, 0, 3),
+    Uint8Array.of(0, 4, 4, 4, 4, 4, 4),
+    Uint8Array.of(0, 5, 5, 5, 5, 5),
+    Uint8Array.of(0, 6, 14, 1, 6, 60, 255, 7, 1, 7, 2),
+  ],
+  mutate: mutateBytes,
+  run: (input) => {
+    let at = 0;
+    const next = (): number => input[at++] ?? 0;
+    const choice = next();
+    // Signatures take long.
+    const config = configsOf(suites[choice % 16 === 15 ? 1 : 0]!);
+    const ids = (choice & 0x10) === 0 ? {} : { connectionIdLength: 4 };
+    const sim = new Simulator({ record: false });
+    const flying: Flying[] = [];
+    const passed: Flying[] = [];
+    let accepted: Connection | undefined;
+    const server = new DtlsServer<Peer>({ maxSessions: 0, ...config.server, ...ids }, sim.env('server'), {
+      send: (datagram) => flying.push({ to: 'client', datagram: datagram.slice() }),
+      emit: (event) => {
+        if (event.type === 'psk-identity') event.connection.providePsk(psk);
+        else if (event.type === 'peer-key') event.connection.acceptPeer();
+        else if (event.type === 'connected') accepted = event.connection;
+        else if (event.type === 'data') assert.deepEqual(event.data, psk);
+      },
+    });
+    const client = clientConnection({ ...config.client, ...ids }, sim.env('client'), {
+      send: (datagram) => flying.push({ to: 'server', datagram: datagram.slice() }),
+      emit: (event) => {
+        if (event.type === 'peer-key') client.acceptPeer();
+        else if (event.type === 'connected') client.send(psk);
+      },
+    });
+    const peer = sim.peer(clientAddress, port);
+    const deliver = ({ to, datagram }: Flying): void => {
+      if (to === 'client') client.receive(datagram.slice());
+      else server.receive(datagram.slice(), peer);
+    };
+    const pass = (one: Flying): void => {
+      passed.push(one);
+      switch (deeds[next() & 7]!) {
+        case 'lose':
+          break;
+        case 'twice':
+          deliver(one);
+          deliver(one);
+          break;
+        case 'later':
+          flying.push(one);
+          break;
+        case 'change': {
+          const datagram = one.datagram.slice();
+          datagram[next() % datagram.length]! ^= next();
+          deliver({ ...one, datagram });
+          break;
+        }
+        case 'replay':
+          deliver(passed[next() % passed.length]!);
+          deliver(one);
+          break;
+        default:
+          deliver(one);
+      }
+    };
+    client.start();
+    for (let turn = 0; turn < 300 && !client.isClosed; turn++) {
+      const one = flying.shift();
+      if (one !== undefined) pass(one);
+      else if (client.isConnected && accepted?.isConnected === true) break;
+      else sim.rush(2000);
+    }
+    if (client.isConnected && accepted?.isConnected === true)
+      assert.deepEqual(client.exportKeyingMaterial('EXPORTER-test', 16), accepted.exportKeyingMaterial('EXPORTER-test', 16));
+    client.close();
+    server.close();
+    sim.rush(1_000_000);
+    assert.deepEqual(server.stats(), nothingHeld);
+    assert.equal(sim.pending, 0);
+  },
+};

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from '../../src/core
 import { parseThumbprintUri } from '../../src/core/cose/index.ts';
 import { formatEntry, nextEntry, parseEntry } from '../../src/operate/audit/entry.ts';
 import { parseListen } from '../../src/operate/config/listen.ts';
-import { loadAsConfig, loadClientConfig, loadOscoreContext, loadRsConfig, writeLab, writeSealLab } from '../../src/operate/index.ts';
+import { type LabProfile, loadAsConfig, loadClientConfig, loadOscoreContext, loadRsConfig, writeLab, writeSealLab } from '../../src/operate/index.ts';
 import { writeOscorePair } from '../../src/operate/oscore-pair.ts';
 import { mutateBytes, mutateLines, nearlyCbor } from './mutate.ts';
 import { hexOf } from './seeds.ts';
@@ -71,7 +72,7 @@ const decodeTarget: TargetEntry = {
 function configTarget(name: string, file: string, write: (folder: string) => unknown, load: (path: string) => unknown): TargetEntry {
   return {
     name,
-    share: 4,
+    share: 1,
     open: async () => {
       const folder = mkdtempSync(join(tmpdir(), 'ace-coap-fuzz-'));
       await write(folder);
@@ -98,6 +99,28 @@ const random = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i
 const lab = (folder: string): Promise<unknown> => writeLab(folder, { random });
 const seal = (folder: string): Promise<unknown> => writeSealLab(folder, { random });
 
+/** What a lab has not: a server that registers MSGin5G clients, and a key in PEM. */
+function msgin5g(folder: string): void {
+  const tokenKey = '{ use: sign1, alg: ES256, key_pem_file: key.pem }';
+  const service = 'aanf: "https://aanf.example/root", fqdn: msgin5g.example.com, protocol: "0100000007", associations: { imsi-001010000000001: [meter] }';
+  const lines = [
+    'listen: ["coaps://127.0.0.1:0"]',
+    'audience: msgin5g',
+    'store: ./state',
+    `issuers: [{ uri: "coap://127.0.0.1:5783/token", token_keys: [${tokenKey}] }]`,
+    'profile: seal',
+    'seal:',
+    '  val_system: val.example',
+    '  services:',
+    `    msgin5g: { ${service} }`,
+  ];
+  writeFileSync(join(folder, 'rs.yaml'), lines.join('\n'), { mode: 0o600 });
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(join(folder, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+}
+
+const dtlsLab = (profile: LabProfile) => (folder: string) => writeLab(folder, { random, profile });
+
 export const fileTargets: readonly TargetEntry[] = [
   decodeTarget,
   configTarget('as.yaml', 'as.yaml', lab, loadAsConfig),
@@ -106,5 +129,9 @@ export const fileTargets: readonly TargetEntry[] = [
   configTarget('as.yaml of a SIM-S', 'as.yaml', seal, loadAsConfig),
   configTarget('rs.yaml of a SEAL server', 'rs.yaml', seal, loadRsConfig),
   configTarget('client.yaml of a SIM-C', 'client.yaml', seal, loadClientConfig),
+  configTarget('as.yaml with raw public keys', 'as.yaml', dtlsLab('dtls-rpk'), loadAsConfig),
+  configTarget('client.yaml with raw public keys', 'client.yaml', dtlsLab('dtls-rpk'), loadClientConfig),
+  configTarget('as.yaml with pre-shared keys', 'as.yaml', dtlsLab('dtls-psk'), loadAsConfig),
+  configTarget('rs.yaml of an MSGin5G server', 'rs.yaml', msgin5g, loadRsConfig),
   configTarget('OSCORE context file', 'client.json', (folder) => writeOscorePair(folder, { random }), loadOscoreContext),
 ];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { decodeHints } from '../../src/ace/index.ts';
 import { AuthorizationServer } from '../../src/as/index.ts';
@@ -13,7 +13,10 @@ import { ResourceServer } from '../../src/rs/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { udp } from '../../src/transport/index.ts';
 import { freePort } from '../support/ports.ts';
+import { testsWith } from './matrix.ts';
 import { contextFolder, mirrored, PythonPeer, type Told } from './oscore-peers.ts';
+
+const test = testsWith({ peer: 'aiocoap', transport: 'UDP', security: 'OSCORE' });
 
 const tokenSecret = fromHex('000102030405060708090a0b0c0d0e0f');
 const tokenKey = symmetricKey('AES-CCM-16-64-128', tokenSecret);
@@ -93,7 +96,7 @@ function tokenOf(osc: CborMap, claims: Partial<ClaimsSet> = {}): { readonly toke
   return { token: toHex(protectCwt(all, tokenKey, systemEnv.random)), material: toHex(encode(osc)) };
 }
 
-test('aiocoap ACE client -> our RS: upload of a token, protected GET, what the scope does not cover', async (t) => {
+test('aiocoap ACE client -> our RS: upload of a token, protected GET, what the scope does not cover', 'ACE', async (t) => {
   const rs = await startRs(t, 'coap://127.0.0.1:1/token');
   const client = await Foreign.start(t);
   const refused = await client.tell<Told>({ uri: rs.uri('/temperature') });
@@ -108,7 +111,7 @@ test('aiocoap ACE client -> our RS: upload of a token, protected GET, what the s
   assert.equal(rs.led, 'off');
 });
 
-test('aiocoap ACE client -> our RS: salt, ID Context, algorithms of the input material', async (t) => {
+test('aiocoap ACE client -> our RS: salt, ID Context, algorithms of the input material', 'ACE', async (t) => {
   const rs = await startRs(t, 'coap://127.0.0.1:1/token');
   const full: CborMap = new Map<number, number | Uint8Array>([
     [0, Uint8Array.of(8)],
@@ -124,7 +127,7 @@ test('aiocoap ACE client -> our RS: salt, ID Context, algorithms of the input ma
   assert.deepEqual(await client.do({ uri: rs.uri('/temperature') }), ['2.05', '21']);
 });
 
-test('aiocoap ACE client -> our RS: tokens that are for another, have expired, or were changed', async (t) => {
+test('aiocoap ACE client -> our RS: tokens that are for another, have expired, or were changed', 'ACE', async (t) => {
   const rs = await startRs(t, 'coap://127.0.0.1:1/token');
   const client = await Foreign.start(t);
   const upload = async (token: { readonly token: string; readonly material: string }): Promise<string> =>
@@ -136,7 +139,7 @@ test('aiocoap ACE client -> our RS: tokens that are for another, have expired, o
   assert.equal(await upload({ ...changed, token: last }), '4.01');
 });
 
-test('aiocoap ACE client -> our AS and our RS: token, upload, protected GET, an update of access rights, PUT', async (t) => {
+test('aiocoap ACE client -> our AS and our RS: token, upload, protected GET, an update of access rights, PUT', 'ACE', async (t) => {
   const as = await startAs(t);
   const rs = await startRs(t, as.uri('/token'));
   const client = await Foreign.start(t, as);
@@ -151,7 +154,7 @@ test('aiocoap ACE client -> our AS and our RS: token, upload, protected GET, an 
   assert.equal(rs.led, 'on');
 });
 
-test('aiocoap ACE client -> our AS: a token request without OSCORE is refused', async (t) => {
+test('aiocoap ACE client -> our AS: a token request without OSCORE is refused', { security: 'none', feature: 'ACE' }, async (t) => {
   const as = await startAs(t);
   const client = await Foreign.start(t);
   assert.equal((await client.do({ token: as.uri('/token'), audience: 'rs1', scope: 'r_temp' }))[0], '4.01');
@@ -180,7 +183,7 @@ async function startClient(t: TestContext, as: Party): Promise<AceClient> {
   return client;
 }
 
-test('our ACE client, our AS -> aiocoap RS: from a URI to an answer', async (t) => {
+test('our ACE client, our AS -> aiocoap RS: from a URI to an answer', 'ACE', async (t) => {
   const as = await startAs(t);
   const rs = await startForeignRs(t, as);
   const client = await startClient(t, as);
@@ -188,7 +191,7 @@ test('our ACE client, our AS -> aiocoap RS: from a URI to an answer', async (t) 
   assert.deepEqual([response.codeText, response.text(), response.protected], ['2.05', '21', true]);
 });
 
-test('our ACE client, our AS -> aiocoap RS: an update of access rights for a PUT', async (t) => {
+test('our ACE client, our AS -> aiocoap RS: an update of access rights for a PUT', 'ACE', async (t) => {
   const as = await startAs(t);
   const rs = await startForeignRs(t, as);
   const client = await startClient(t, as);
@@ -199,7 +202,7 @@ test('our ACE client, our AS -> aiocoap RS: an update of access rights for a PUT
   assert.deepEqual([await rs.python.hear(), await rs.python.hear()], [{ upload: 'first' }, { upload: 'update' }]);
 });
 
-test('our ACE client, our AS -> aiocoap RS: observe', async (t) => {
+test('our ACE client, our AS -> aiocoap RS: observe', ['ACE', 'observe'], async (t) => {
   const as = await startAs(t);
   const rs = await startForeignRs(t, as);
   const client = await startClient(t, as);

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { Code, findOption, OptionNumber, uintOf } from '../../src/coap/index.ts';
 import { fromUtf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { type ContextParameters, decodeOscoreOption, deriveContext } from '../../src/oscore/index.ts';
+import { testsWith } from './matrix.ts';
 import { AiocoapClient, aeadNames, contextA, contextFolder, mirrored, type ProtectedServer, protectedServer } from './oscore-peers.ts';
 import { body, plainServer } from './ours.ts';
 import { pause } from './processes.ts';
+
+const test = testsWith({ peer: 'aiocoap', transport: 'UDP', security: 'OSCORE' });
 
 interface Pair {
   readonly server: ProtectedServer;
@@ -20,7 +23,7 @@ async function pair(t: TestContext, of: ContextParameters = contextA, atServer: 
   return { server, client };
 }
 
-test('aiocoap client -> our server: an ID Context that the server does not know', async (t) => {
+test('aiocoap client -> our server: an ID Context that the server does not know', 'errors', async (t) => {
   const { server, client } = await pair(t, { ...contextA, idContext: Uint8Array.of(1, 2) }, mirrored(contextA));
   // It gives an unprotected answer to a protected request as an exception; what came shows on the wire.
   await assert.rejects(client.ask({ uri: server.uri('/oscore/hello/1') }), /NotAProtectedMessage/);
@@ -30,7 +33,7 @@ test('aiocoap client -> our server: an ID Context that the server does not know'
   assert.deepEqual(shown, [Code.Unauthorized, 'Security context not found', 0, undefined]);
 });
 
-test('aiocoap client -> our server: block-wise GET, inside OSCORE', async (t) => {
+test('aiocoap client -> our server: block-wise GET, inside OSCORE', 'block-wise', async (t) => {
   const { server, client } = await pair(t);
   const { code, text } = await client.ask({ uri: server.uri('/large') });
   assert.deepEqual([code, text], ['2.05', body(5600)]);
@@ -38,7 +41,7 @@ test('aiocoap client -> our server: block-wise GET, inside OSCORE', async (t) =>
   assert.ok(server.passed.every(({ message }) => findOption(message.options, OptionNumber.Block2) === undefined));
 });
 
-test('aiocoap client -> our server: block-wise PUT and POST, inside OSCORE', async (t) => {
+test('aiocoap client -> our server: block-wise PUT and POST, inside OSCORE', 'block-wise', async (t) => {
   const { server, client } = await pair(t);
   assert.equal((await client.ask({ method: 'PUT', uri: server.uri('/large'), payload: body(4000) })).code, '2.04');
   assert.equal((await client.ask({ uri: server.uri('/large') })).text, body(4000));
@@ -46,14 +49,14 @@ test('aiocoap client -> our server: block-wise PUT and POST, inside OSCORE', asy
   assert.deepEqual([both.code, both.text], ['2.04', body(3000)]);
 });
 
-test('aiocoap client -> our server: separate response under OSCORE', async (t) => {
+test('aiocoap client -> our server: separate response under OSCORE', 'separate response', async (t) => {
   const { server, client } = await pair(t);
   const { code, text } = await client.ask({ uri: server.uri('/slow') });
   assert.deepEqual([code, text], ['2.05', 'slow']);
   assert.equal(server.passed[1]!.message.code, 0);
 });
 
-test('aiocoap client -> our server: observe without OSCORE, and its cancellation', async (t) => {
+test('aiocoap client -> our server: observe without OSCORE, and its cancellation', { security: 'none', feature: 'observe' }, async (t) => {
   const server = await plainServer(t);
   const client = await AiocoapClient.start(t, server.port);
   const beat = (): void => {
@@ -71,7 +74,7 @@ test('aiocoap client -> our server: observe without OSCORE, and its cancellation
   assert.equal(server.clock.observers, 0, 'the next notification was answered with RST');
 });
 
-test('aiocoap client -> our server: block-wise PUT and GET without OSCORE, in blocks of 64 bytes', async (t) => {
+test('aiocoap client -> our server: block-wise PUT and GET without OSCORE, in blocks of 64 bytes', { security: 'none', feature: 'block-wise' }, async (t) => {
   const server = await plainServer(t, { blockwise: { szx: 2 } });
   const client = await AiocoapClient.start(t, server.port);
   assert.equal((await client.ask({ method: 'PUT', uri: server.uri('/value'), payload: body(1000), szx: 2 })).code, '2.04');
@@ -79,7 +82,7 @@ test('aiocoap client -> our server: block-wise PUT and GET without OSCORE, in bl
   assert.equal((await client.ask({ uri: server.uri('/large') })).text, body(3000));
 });
 
-test('aiocoap client -> our server: after a restart of the server, the client answers the Echo once', async (t) => {
+test('aiocoap client -> our server: after a restart of the server, the client answers the Echo once', 'Echo', async (t) => {
   const folder = contextFolder(t, 'client', contextA);
   const first = await protectedServer(t, [deriveContext(mirrored(contextA))]);
   const client = await AiocoapClient.start(t, first.port, folder);
@@ -107,7 +110,7 @@ test('aiocoap client -> our server: after a restart of the server, the client an
   assert.equal(second.served.length, 2);
 });
 
-test('aiocoap client -> our server: non-default algorithms', async (t) => {
+test('aiocoap client -> our server: non-default algorithms', 'algorithms', async (t) => {
   for (const [aead, name] of aeadNames) {
     await t.test(name, async (inner) => {
       const { server, client } = await pair(inner, { ...contextA, aead });

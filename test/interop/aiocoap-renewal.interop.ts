@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type ContextParameters, deriveContext } from '../../src/oscore/index.ts';
 import { freePort } from '../support/ports.ts';
+import { testsWith } from './matrix.ts';
 import { contextA, mirrored, PythonPeer, type Told } from './oscore-peers.ts';
 import type { Ours } from './ours.ts';
 import { asking, options, renewing, serverOf, steps } from './renewal.ts';
+
+const test = testsWith({ peer: 'aiocoap', transport: 'UDP', security: 'OSCORE' });
 
 /*
  * aiocoap 0.4.17 does not run Appendix B.2: it has a hook for the context of a response and one for the context of a request, and the exchange of IDs is in
@@ -28,7 +31,7 @@ async function aiocoapClient(t: TestContext, idContext?: string) {
   };
 }
 
-test('aiocoap client -> our server: RFC 8613 B.2, begun by the client', async (t) => {
+test('aiocoap client -> our server: RFC 8613 B.2, begun by the client', 'Appendix B.2', async (t) => {
   t.diagnostic('aiocoap has no procedure of its own: the exchange of IDs is a script on top of its contexts');
   const server = await serverOf(t);
   const ask = await aiocoapClient(t);
@@ -45,7 +48,7 @@ test('aiocoap client -> our server: RFC 8613 B.2, begun by the client', async (t
   assert.deepEqual(server.executed, ['one', 'two', 'three']);
 });
 
-test('aiocoap client -> our server: RFC 8613 B.2, begun by our server, which has no context', async (t) => {
+test('aiocoap client -> our server: RFC 8613 B.2, begun by our server, which has no context', 'Appendix B.2', async (t) => {
   for (const idContext of [undefined, '37cbf3210017a2d3']) {
     const server = await serverOf(t);
     const ask = await aiocoapClient(t, idContext);
@@ -56,7 +59,7 @@ test('aiocoap client -> our server: RFC 8613 B.2, begun by our server, which has
   }
 });
 
-test('aiocoap client -> our server: RFC 8613 B.2, begun by our server after it lost an established context', async (t) => {
+test('aiocoap client -> our server: RFC 8613 B.2, begun by our server after it lost an established context', 'Appendix B.2', async (t) => {
   const first = await serverOf(t);
   const ask = await aiocoapClient(t);
   await ask('renew', first, 'one');
@@ -76,7 +79,7 @@ for (const [name, more] of [
   ['the nonce of the request', []],
   ['a Partial IV of its own', ['own-piv']],
 ] as const) {
-  test(`our client -> aiocoap server: RFC 8613 B.2, begun by our client, response #1 with ${name}`, async (t) => {
+  test(`our client -> aiocoap server: RFC 8613 B.2, begun by our client, response #1 with ${name}`, 'Appendix B.2', async (t) => {
     const port = await freePort();
     const server = await aiocoapServer(t, port, ...more);
     const client = await renewing(t, contextA, {});
@@ -91,7 +94,7 @@ for (const [name, more] of [
     assert.deepEqual(await server.hear(), { executed: 'four' });
   });
 
-  test(`our client -> aiocoap server: RFC 8613 B.2, begun by aiocoap, which has no context, response #1 with ${name}`, async (t) => {
+  test(`our client -> aiocoap server: RFC 8613 B.2, begun by aiocoap, which has no context, response #1 with ${name}`, 'Appendix B.2', async (t) => {
     for (const idContext of [undefined, fromHex('37cbf3210017a2d3')]) {
       const port = await freePort();
       const server = await aiocoapServer(t, port, ...more);
@@ -103,7 +106,7 @@ for (const [name, more] of [
   });
 }
 
-test('our client -> aiocoap server: RFC 8613 B.2, begun by aiocoap after it lost an established context', async (t) => {
+test('our client -> aiocoap server: RFC 8613 B.2, begun by aiocoap after it lost an established context', 'Appendix B.2', async (t) => {
   const port = await freePort();
   const first = await aiocoapServer(t, port);
   const client = await renewing(t, contextA, {});

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, type TestContext, test } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { ContentFormat, findOption, Method, OptionNumber, readUint } from '../../src/coap/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { type ContextParameters, deriveContext } from '../../src/oscore/index.ts';
 import { Californium, type CaliforniumClient, type EndpointOptions } from './californium.ts';
+import { testsWith } from './matrix.ts';
 import { aeadNames, contextA, mirrored, type ProtectedServer, protectedServer } from './oscore-peers.ts';
 import { body, type Ours, type PlainServer, plainServer } from './ours.ts';
 import { pause } from './processes.ts';
+
+const test = testsWith({ peer: 'Californium', transport: 'UDP', security: 'none' });
 
 const californium = new Californium({ after });
 
@@ -35,7 +38,7 @@ async function separate(server: Ours): Promise<void> {
   assert.deepEqual([acknowledgement?.id, last?.id], [request?.id, response?.id]);
 }
 
-test('Californium client -> our server: every method', async (t) => {
+test('Californium client -> our server: every method', 'methods', async (t) => {
   const { server, client } = await plain(t);
   assert.deepEqual(await answered(client, { path: '/query?a=1&b=2' }), ['2.05', 'a=1|b=2', false]);
   assert.deepEqual(await answered(client, { path: '/hello', nonConfirmable: true }), ['2.05', 'Hello World!', false]);
@@ -53,19 +56,19 @@ test('Californium client -> our server: every method', async (t) => {
   assert.equal((await answered(client, { path: '/hello', accept: 60 }))[0], '4.06');
 });
 
-test('Californium client -> our server: /.well-known/core', async (t) => {
+test('Californium client -> our server: /.well-known/core', 'discovery', async (t) => {
   const { client } = await plain(t);
   const told = await client.ask({ path: '/.well-known/core?href=/h*' });
   assert.deepEqual([told?.code, told?.contentFormat, told?.text], ['2.05', ContentFormat.LinkFormat, '</hello>;ct=0;title="A greeting"']);
 });
 
-test('Californium client -> our server: separate response', async (t) => {
+test('Californium client -> our server: separate response', 'separate response', async (t) => {
   const { server, client } = await plain(t);
   assert.equal((await client.ask({ path: '/slow' }))?.text, 'slow');
   await separate(server);
 });
 
-test('Californium client -> our server: observe, and its cancellation', async (t) => {
+test('Californium client -> our server: observe, and its cancellation', 'observe', async (t) => {
   const { server, client } = await plain(t);
   const beat = (): void => {
     server.clock.changed();
@@ -89,7 +92,7 @@ test('Californium client -> our server: observe, and its cancellation', async (t
   );
 });
 
-test('Californium client -> our server: block-wise PUT, POST and GET, of the size that needs no option and in blocks of 64 bytes', async (t) => {
+test('Californium client -> our server: block-wise PUT, POST and GET, of the size that needs no option and in blocks of 64 bytes', 'block-wise', async (t) => {
   for (const options of [{}, { blockSize: 64 }]) {
     const { server, client } = await plain(t, options);
     assert.equal((await client.ask({ path: '/value', method: 'PUT', payload: body(2000) }))?.code, '2.04');
@@ -100,7 +103,7 @@ test('Californium client -> our server: block-wise PUT, POST and GET, of the siz
   }
 });
 
-test('Californium client -> our server, OSCORE: every method', async (t) => {
+test('Californium client -> our server, OSCORE: every method', { security: 'OSCORE', feature: 'methods' }, async (t) => {
   const { server, client } = await pair(t);
   assert.deepEqual(await answered(client, { path: '/large', method: 'PUT', payload: 'put' }), ['2.04', '', true]);
   assert.deepEqual(await answered(client, { path: '/large' }), ['2.05', 'put', true]);
@@ -114,7 +117,7 @@ test('Californium client -> our server, OSCORE: every method', async (t) => {
   assert.ok(requests.every(({ message }) => message.code === Method.POST));
 });
 
-test('Californium client -> our server, OSCORE: block-wise GET, PUT and POST', async (t) => {
+test('Californium client -> our server, OSCORE: block-wise GET, PUT and POST', { security: 'OSCORE', feature: 'block-wise' }, async (t) => {
   const { server, client } = await pair(t);
   assert.equal((await client.ask({ path: '/large' }))?.text, body(5600));
   assert.equal((await client.ask({ path: '/large', method: 'PUT', payload: body(4000) }))?.code, '2.04');
@@ -125,13 +128,13 @@ test('Californium client -> our server, OSCORE: block-wise GET, PUT and POST', a
   assert.ok(server.passed.every(({ message }) => [Block1, Block2].every((number) => findOption(message.options, number) === undefined)));
 });
 
-test('Californium client -> our server, OSCORE: separate response', async (t) => {
+test('Californium client -> our server, OSCORE: separate response', { security: 'OSCORE', feature: 'separate response' }, async (t) => {
   const { server, client } = await pair(t);
   assert.equal((await client.ask({ path: '/slow' }))?.text, 'slow');
   await separate(server);
 });
 
-test('Californium client -> our server, OSCORE: non-confirmable', async (t) => {
+test('Californium client -> our server, OSCORE: non-confirmable', { security: 'OSCORE', feature: 'NON' }, async (t) => {
   const { server, client } = await pair(t);
   assert.equal((await client.ask({ path: '/oscore/hello/1', nonConfirmable: true }))?.text, 'Hello World!');
   assert.deepEqual(
@@ -140,7 +143,7 @@ test('Californium client -> our server, OSCORE: non-confirmable', async (t) => {
   );
 });
 
-test('Californium client -> our server, OSCORE: an ID Context that the server does not know', async (t) => {
+test('Californium client -> our server, OSCORE: an ID Context that the server does not know', { security: 'OSCORE', feature: 'errors' }, async (t) => {
   const server = await protectedServer(t, [deriveContext(mirrored(contextA))]);
   const client = await californium.connect(t, server.uri(''), { ...contextA, idContext: Uint8Array.of(1, 2) });
   const told = await client.ask({ path: '/oscore/hello/1' });
@@ -148,7 +151,7 @@ test('Californium client -> our server, OSCORE: an ID Context that the server do
   assert.deepEqual(server.served, []);
 });
 
-test('Californium client -> our server, OSCORE: after a restart of the server, RFC 8613 Appendix B.1.2', async (t) => {
+test('Californium client -> our server, OSCORE: after a restart of the server, RFC 8613 Appendix B.1.2', { security: 'OSCORE', feature: 'Echo' }, async (t) => {
   const server = await protectedServer(t, [deriveContext(mirrored(contextA), { window: 'unverified' })]);
   const client = await californium.connect(t, server.uri(''), contextA);
   const challenge = await client.ask({ path: '/oscore/hello/1' });
@@ -162,7 +165,7 @@ test('Californium client -> our server, OSCORE: after a restart of the server, R
   assert.equal(server.served.length, 2);
 });
 
-test('Californium client -> our server, OSCORE: algorithms', async (t) => {
+test('Californium client -> our server, OSCORE: algorithms', { security: 'OSCORE', feature: 'algorithms' }, async (t) => {
   for (const [aead, name] of aeadNames) {
     await t.test(name, async (inner) => {
       const { client } = await pair(inner, { ...contextA, aead });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, type TestContext, test } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { Endpoint, Method, pathOptions } from '../../src/coap/index.ts';
 import { fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type CurveKeyPair, keyPair } from '../../src/core/crypto/index.ts';
@@ -9,6 +9,9 @@ import { authenticatorOf, type DtlsTransport, type DtlsTransportOptions, dtlsOve
 import { SeededRandom } from '../support/random.ts';
 import { until } from '../support/wait.ts';
 import { Californium, type CaliforniumDtls } from './californium.ts';
+import { testsWith } from './matrix.ts';
+
+const test = testsWith({ peer: 'Californium', transport: 'UDP', security: 'DTLS PSK' });
 
 const californium = new Californium({ after });
 
@@ -85,21 +88,27 @@ async function ourClient(t: TestContext, suite: CipherSuiteName): Promise<Secure
 const keyExchanges = ({ passed }: Secured): number => passed.filter(({ handshake }) => handshake === 16).length;
 
 for (const suite of suites) {
-  test(`Californium client -> our server, coaps: ${suite}`, async (t) => {
+  test(`Californium client -> our server, coaps: ${suite}`, {
+    security: isPsk(suite) ? 'DTLS PSK' : 'DTLS RPK',
+    feature: ['handshake', 'methods'],
+  }, async (t) => {
     const server = await ourServer(t, suite);
     const client = await californium.connect(t, `coaps://127.0.0.1:${server.endpoint.local.port}`, undefined, { dtls: theirs(suite, undefined) });
     const told = await client.ask({ path: '/who' });
     assert.equal(told?.text, `known by ${suite}`);
   });
 
-  test(`our client -> Californium server, coaps: ${suite}`, async (t) => {
+  test(`our client -> Californium server, coaps: ${suite}`, {
+    security: isPsk(suite) ? 'DTLS PSK' : 'DTLS RPK',
+    feature: ['handshake', 'methods'],
+  }, async (t) => {
     const port = await californium.serve(t, undefined, { dtls: theirs(suite, undefined) });
     assert.equal(await ask(await ourClient(t, suite), port, 'value'), 'empty');
   });
 }
 
 for (const length of [0, 6]) {
-  test(`Californium client -> our server, coaps: connection IDs, of ${length} bytes on its side`, async (t) => {
+  test(`Californium client -> our server, coaps: connection IDs, of ${length} bytes on its side`, ['handshake', 'connection IDs'], async (t) => {
     const server = await ourServer(t, suites[0]!, 8);
     const client = await californium.connect(t, `coaps://127.0.0.1:${server.endpoint.local.port}`, undefined, { dtls: theirs(suites[0]!, length) });
     assert.equal((await client.ask({ path: '/who' }))?.text, `known by ${suites[0]}`);
@@ -108,7 +117,7 @@ for (const length of [0, 6]) {
     assert.equal(of('out').at(-1), length === 0 ? 23 : 25);
   });
 
-  test(`our client -> Californium server, coaps: connection IDs, of ${length} bytes on its side`, async (t) => {
+  test(`our client -> Californium server, coaps: connection IDs, of ${length} bytes on its side`, ['handshake', 'connection IDs'], async (t) => {
     const port = await californium.serve(t, undefined, { dtls: theirs(suites[0]!, length) });
     const client = await ourClient(t, suites[0]!);
     assert.equal(await ask(client, port, 'value'), 'empty');
@@ -117,7 +126,7 @@ for (const length of [0, 6]) {
   });
 }
 
-test('Californium client -> our server, coaps: a session is resumed', async (t) => {
+test('Californium client -> our server, coaps: a session is resumed', ['handshake', 'resumption'], async (t) => {
   const server = await ourServer(t, suites[0]!);
   const client = await californium.connect(t, `coaps://127.0.0.1:${server.endpoint.local.port}`, undefined, { dtls: theirs(suites[0]!, undefined) });
   for (let handshakes = 1; handshakes <= 2; handshakes++) {
@@ -128,7 +137,7 @@ test('Californium client -> our server, coaps: a session is resumed', async (t) 
   }
 });
 
-test('our client -> Californium server, coaps: a session is resumed', async (t) => {
+test('our client -> Californium server, coaps: a session is resumed', ['handshake', 'resumption'], async (t) => {
   const port = await californium.serve(t, undefined, { dtls: theirs(suites[0]!, undefined) });
   const client = await ourClient(t, suites[0]!);
   for (let handshakes = 1; handshakes <= 2; handshakes++) {
@@ -140,7 +149,7 @@ test('our client -> Californium server, coaps: a session is resumed', async (t) 
   }
 });
 
-test('Californium client -> our server, coaps: a wrong key leads to no session', async (t) => {
+test('Californium client -> our server, coaps: a wrong key leads to no session', 'errors', async (t) => {
   const server = await ourServer(t, suites[0]!);
   const dtls = { ...theirs(suites[0]!, undefined), psk: { identity, key: toHex(utf8('another sixteen.')) } };
   const client = await californium.connect(t, `coaps://127.0.0.1:${server.endpoint.local.port}`, undefined, { dtls });

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, type TestContext, test } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { Code, Method, pathOptions } from '../../src/coap/index.ts';
 import { deriveContext } from '../../src/oscore/index.ts';
 import { Californium, type CaliforniumClient } from './californium.ts';
+import { testsWith } from './matrix.ts';
 import { contextA, contextC, mirrored } from './oscore-peers.ts';
 import { asking, options, renewing, serverOf, steps } from './renewal.ts';
+
+const test = testsWith({ peer: 'Californium', transport: 'UDP', security: 'OSCORE' });
 
 const californium = new Californium({ after });
 
@@ -13,7 +16,7 @@ async function told(client: CaliforniumClient, payload: string): Promise<readonl
   return [shown?.code, shown?.text, shown?.protected];
 }
 
-test('Californium client -> our server: RFC 8613 B.2, begun by the client', async (t) => {
+test('Californium client -> our server: RFC 8613 B.2, begun by the client', 'Appendix B.2', async (t) => {
   const server = await serverOf(t);
   const client = await californium.connect(t, server.uri(''), contextA, { change: { rederivation: 'CLIENT_INITIATE' } });
   assert.deepEqual(await told(client, 'one'), ['2.04', 'one', true]);
@@ -26,7 +29,7 @@ test('Californium client -> our server: RFC 8613 B.2, begun by the client', asyn
   );
 });
 
-test('Californium client -> our server: RFC 8613 B.2, begun by our server, which has no context', async (t) => {
+test('Californium client -> our server: RFC 8613 B.2, begun by our server, which has no context', 'Appendix B.2', async (t) => {
   const server = await serverOf(t);
   const client = await californium.connect(t, server.uri(''), contextC, { change: { rederivation: 'INACTIVE' } });
   // It leaves it to the application to ask again.
@@ -43,7 +46,7 @@ function serve(t: TestContext, rederivation: 'INACTIVE' | 'SERVER_INITIATE', por
   return californium.serve(t, mirrored(of), { port, change: { rederivation } });
 }
 
-test('our client -> Californium server: RFC 8613 B.2, begun by our client', async (t) => {
+test('our client -> Californium server: RFC 8613 B.2, begun by our client', 'Appendix B.2', async (t) => {
   const port = await serve(t, 'INACTIVE');
   const client = await renewing(t, contextA, {});
   for (const payload of ['one', 'two', 'three']) assert.equal(await asking(client, port, payload), payload);
@@ -54,14 +57,14 @@ test('our client -> Californium server: RFC 8613 B.2, begun by our client', asyn
   assert.equal(steps(client).filter((step) => step === 'renewed').length, 2);
 });
 
-test('our client -> Californium server: RFC 8613 B.2, begun by Californium, which has lost a part of the context', async (t) => {
+test('our client -> Californium server: RFC 8613 B.2, begun by Californium, which has lost a part of the context', 'Appendix B.2', async (t) => {
   const port = await serve(t, 'SERVER_INITIATE');
   const client = await renewing(t, contextA, { current: deriveContext(contextC) });
   for (const payload of ['one', 'two', 'three']) assert.equal(await asking(client, port, payload), payload);
   assert.deepEqual(steps(client), ['request-2', 'renewed']);
 });
 
-test('our client -> Californium server: RFC 8613 B.2, begun by our client after Californium lost the established context', async (t) => {
+test('our client -> Californium server: RFC 8613 B.2, begun by our client after Californium lost the established context', 'Appendix B.2', async (t) => {
   const port = await serve(t, 'INACTIVE');
   const client = await renewing(t, contextA, {});
   assert.equal(await asking(client, port, 'one'), 'one');

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, type TestContext, test } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { Code, ContentFormat, findOption, formatCode, Method, type Option, OptionNumber, uintOf, uintOption } from '../../src/coap/index.ts';
 import { fromUtf8 } from '../../src/core/bytes.ts';
 import { type ContextParameters, decodeOscoreOption, deriveContext } from '../../src/oscore/index.ts';
 import { Californium, type EndpointOptions } from './californium.ts';
+import { testsWith } from './matrix.ts';
 import { aeadNames, contextA, mirrored, type ProtectedClient, protectedClient } from './oscore-peers.ts';
 import { body } from './ours.ts';
 import { pause } from './processes.ts';
+
+const test = testsWith({ peer: 'Californium', transport: 'UDP', security: 'none' });
 
 const californium = new Californium({ after });
 
@@ -29,11 +32,11 @@ async function answered(
   return [formatCode(code), fromUtf8(text)];
 }
 
-for (const [name, context] of [
-  ['our client -> Californium server', undefined],
-  ['our client -> Californium server, OSCORE', contextA],
+for (const [name, security, context] of [
+  ['our client -> Californium server', 'none', undefined],
+  ['our client -> Californium server, OSCORE', 'OSCORE', contextA],
 ] as const) {
-  test(`${name}: every method`, async (t) => {
+  test(`${name}: every method`, { security, feature: 'methods' }, async (t) => {
     const client = await pair(t, context);
     assert.deepEqual(await answered(client, Method.GET, '/query?a=1&b=2'), ['2.05', 'a=1|b=2']);
     assert.deepEqual(await answered(client, Method.PUT, '/value', 'put'), ['2.04', '']);
@@ -49,7 +52,7 @@ for (const [name, context] of [
     assert.deepEqual(await answered(client, Method.GET, '/nothing'), ['4.04', '']);
   });
 
-  test(`${name}: block-wise GET, PUT and POST`, async (t) => {
+  test(`${name}: block-wise GET, PUT and POST`, { security, feature: 'block-wise' }, async (t) => {
     const client = await pair(t, context);
     assert.deepEqual(await answered(client, Method.GET, '/large'), ['2.05', body(5600)]);
     assert.deepEqual(await answered(client, Method.PUT, '/large', body(4000)), ['2.04', '']);
@@ -62,7 +65,7 @@ for (const [name, context] of [
     assert.equal(seen, context === undefined);
   });
 
-  test(`${name}: separate response`, async (t) => {
+  test(`${name}: separate response`, { security, feature: 'separate response' }, async (t) => {
     const client = await pair(t, context);
     assert.deepEqual(await answered(client, Method.GET, '/slow'), ['2.05', 'slow']);
     const [request, acknowledgement, response, last] = client.passed.map(({ message }) => message);
@@ -70,7 +73,7 @@ for (const [name, context] of [
     assert.deepEqual([acknowledgement?.id, last?.id], [request?.id, response?.id]);
   });
 
-  test(`${name}: many requests at once`, async (t) => {
+  test(`${name}: many requests at once`, { security, feature: 'methods' }, async (t) => {
     const client = await pair(t, context);
     const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => answered(client, Method.GET, `/query?n=${index}`)));
     assert.deepEqual(
@@ -80,13 +83,13 @@ for (const [name, context] of [
   });
 }
 
-test('our client -> Californium server: an unknown critical option is answered with 4.02, an elective one ignored', async (t) => {
+test('our client -> Californium server: an unknown critical option is answered with 4.02, an elective one ignored', 'errors', async (t) => {
   const client = await pair(t);
   assert.equal((await answered(client, Method.GET, '/value', '', [uintOption(2049, 1)]))[0], '4.02');
   assert.deepEqual(await answered(client, Method.GET, '/value', '', [uintOption(2050, 1)]), ['2.05', 'empty']);
 });
 
-test('our client -> Californium server: /.well-known/core, ping', async (t) => {
+test('our client -> Californium server: /.well-known/core, ping', ['discovery', 'methods'], async (t) => {
   const client = await pair(t);
   await client.endpoint.ping(client.server, { timeout: 5000 });
   const { payload, options } = await client.ask(Method.GET, '/.well-known/core');
@@ -95,7 +98,7 @@ test('our client -> Californium server: /.well-known/core, ping', async (t) => {
   for (const link of ['</clock>;obs', '</large>', '</oscore/hello/coap>']) assert.ok(links.includes(link), links.join('\n'));
 });
 
-test('our client -> Californium server: observe, and its cancellation', async (t) => {
+test('our client -> Californium server: observe, and its cancellation', 'observe', async (t) => {
   const client = await pair(t);
   const seen: number[] = [];
   for await (const { payload } of client.observe('/clock')) {
@@ -113,7 +116,7 @@ test('our client -> Californium server: observe, and its cancellation', async (t
   assert.equal(client.passed.length, count, 'nothing comes after the cancellation');
 });
 
-test('our client -> Californium server: block-wise in the blocks of 64 bytes that the server wants', async (t) => {
+test('our client -> Californium server: block-wise in the blocks of 64 bytes that the server wants', 'block-wise', async (t) => {
   const client = await pair(t, undefined, { blockSize: 64 });
   assert.deepEqual(await answered(client, Method.PUT, '/large', body(1000)), ['2.04', '']);
   assert.deepEqual(await answered(client, Method.GET, '/large'), ['2.05', body(1000)]);
@@ -121,7 +124,7 @@ test('our client -> Californium server: block-wise in the blocks of 64 bytes tha
   assert.deepEqual(sizes, [...new Array<number>(15).fill(64), 40]);
 });
 
-test('our client -> Californium server, OSCORE: responses with a Partial IV of their own', async (t) => {
+test('our client -> Californium server, OSCORE: responses with a Partial IV of their own', { security: 'OSCORE', feature: 'methods' }, async (t) => {
   const client = await pair(t, contextA, { change: { partialIvInResponses: true } });
   for (let count = 0; count < 3; count++) assert.deepEqual(await answered(client, Method.GET, '/oscore/hello/1'), ['2.05', 'Hello World!']);
   const responses = client.passed.filter(({ direction }) => direction === 'in');
@@ -132,7 +135,7 @@ test('our client -> Californium server, OSCORE: responses with a Partial IV of t
   );
 });
 
-test('our client -> Californium server, OSCORE: algorithms', async (t) => {
+test('our client -> Californium server, OSCORE: algorithms', { security: 'OSCORE', feature: 'algorithms' }, async (t) => {
   for (const [aead, name] of aeadNames) {
     await t.test(name, async (inner) => {
       const client = await pair(inner, { ...contextA, aead });

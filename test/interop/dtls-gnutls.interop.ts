@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test as nodeTest, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fromBase64Url, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { CurveKeyPair } from '../../src/core/crypto/index.ts';
@@ -12,7 +12,10 @@ import { certificate, own, pemOf } from '../dtls/certificates.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { dtlsClient, dtlsServer } from './dtls-ours.ts';
+import { declareAll, testsWith } from './matrix.ts';
 import { Background, runCommand, scratch } from './processes.ts';
+
+const test = testsWith({ peer: 'GnuTLS', transport: 'UDP', security: 'DTLS PSK' });
 
 const key = utf8('a key of sixteen');
 const binaryIdentity = Uint8Array.of(0x0a, 0x00, 0xff, 0x80);
@@ -114,13 +117,13 @@ function certificateCases(suite: CipherSuiteName, cipher: string, curve: keyof t
   const name = `${suite}, certificates with ${curve}, ${mutual ? 'of both' : 'of the server'}`;
   const roots = [certificate(root)];
 
-  test(`our client -> gnutls-serv: ${name}`, async (t) => {
+  test(`our client -> gnutls-serv: ${name}`, { security: 'DTLS X.509', feature: 'handshake' }, async (t) => {
     const options = mutual ? ['--require-client-cert', '--verify-client-cert'] : ['--disable-client-cert'];
     const port = await gnutlsServer(t, ...certificateFiles(t, ofServer, root), ...options, '--priority', priority(cipher, certificateExchange, group));
     await echoes(t, port, { suites: [suite], certificate: { roots, host: 'server.example', ...(mutual ? { own: own(...ofClient) } : {}) } });
   });
 
-  test(`gnutls-cli -> our server: ${name}`, async (t) => {
+  test(`gnutls-cli -> our server: ${name}`, { security: 'DTLS X.509', feature: 'handshake' }, async (t) => {
     const config = { suites: [suite], certificate: { own: own(...ofServer), roots, client: mutual ? 'require' : 'none' } } as const;
     const server = await dtlsServer(t, config, (event) => {
       if (event.type === 'peer-certificate') event.connection.acceptPeer();
@@ -145,14 +148,14 @@ function cases(): void {
   }
 
   for (const [suite, cipher] of pskSuites) {
-    test(`our client -> gnutls-serv: ${suite}, a binary identity`, async (t) => {
+    test(`our client -> gnutls-serv: ${suite}, a binary identity`, 'handshake', async (t) => {
       const passwords = join(scratch(t), 'psk.txt');
       writeFileSync(passwords, `#${toHex(binaryIdentity)}:${toHex(key)}\n`);
       const port = await gnutlsServer(t, '--pskpasswd', passwords, '--priority', priority(cipher, '+PSK'));
       await echoes(t, port, { suites: [suite], psk: { identity: binaryIdentity, key } });
     });
 
-    test(`gnutls-cli -> our server: ${suite}`, async (t) => {
+    test(`gnutls-cli -> our server: ${suite}`, 'handshake', async (t) => {
       const server = await dtlsServer(t, { suites: [suite], psk: {} }, (event) => {
         if (event.type === 'psk-identity' && fromUtf8(event.identity) === 'gnutls') event.connection.providePsk(key);
         if (event.type === 'data') event.connection.send(event.data);
@@ -173,7 +176,7 @@ function cases(): void {
       ['x25519', p256],
     ] as const) {
       const name = `${suite}, ${group}, keys of ${curve.at(-1)}, raw public keys both ways`;
-      test(`our client -> gnutls-serv: ${name}`, async (t) => {
+      test(`our client -> gnutls-serv: ${name}`, { security: 'DTLS RPK', feature: 'handshake' }, async (t) => {
         const server = await keyFiles(t, 'server', ...curve);
         const client = await keyFiles(t, 'client', ...curve);
         const files = ['--rawpkkeyfile', server.privateFile, '--rawpkfile', server.publicFile, '--require-client-cert'];
@@ -181,7 +184,7 @@ function cases(): void {
         await echoes(t, port, { suites: [suite], groups: [group, 'secp256r1'], rawPublicKey: { own: client.pair } });
       });
 
-      test(`gnutls-cli -> our server: ${name}`, async (t) => {
+      test(`gnutls-cli -> our server: ${name}`, { security: 'DTLS RPK', feature: 'handshake' }, async (t) => {
         const own = await keyFiles(t, 'server', ...curve);
         const theirs = await keyFiles(t, 'client', ...curve);
         const config = { suites: [suite], groups: [group, 'secp256r1'], rawPublicKey: { own: own.pair, client: 'require' } } as const;
@@ -203,7 +206,7 @@ function cases(): void {
     }
   }
 
-  test('our client -> gnutls-serv: resumption, and a record_size_limit', async (t) => {
+  test('our client -> gnutls-serv: resumption, and a record_size_limit', ['handshake', 'resumption'], async (t) => {
     const passwords = join(scratch(t), 'psk.txt');
     writeFileSync(passwords, `#${toHex(binaryIdentity)}:${toHex(key)}\n`);
     const port = await gnutlsServer(t, '--noticket', '--pskpasswd', passwords, '--priority', priority('AES-128-CCM-8', '+PSK'));
@@ -219,7 +222,7 @@ function cases(): void {
     }
   });
 
-  test('gnutls-cli -> our server: resumption', async (t) => {
+  test('gnutls-cli -> our server: resumption', ['handshake', 'resumption'], async (t) => {
     const server = await dtlsServer(t, { suites: 'iot', psk: {} }, (event) => {
       if (event.type === 'psk-identity') event.connection.providePsk(key);
       if (event.type === 'data') event.connection.send(event.data);
@@ -235,7 +238,7 @@ function cases(): void {
     await lineWith(client, 'hello ours');
   });
 
-  test('our client -> gnutls-serv: a server that sees a wrong key ends the handshake, or stays silent', async (t) => {
+  test('our client -> gnutls-serv: a server that sees a wrong key ends the handshake, or stays silent', 'errors', async (t) => {
     const passwords = join(scratch(t), 'psk.txt');
     writeFileSync(passwords, `#${toHex(binaryIdentity)}:${toHex(key)}\n`);
     const port = await gnutlsServer(t, '--pskpasswd', passwords, '--priority', priority('AES-128-CCM-8', '+PSK'));
@@ -251,16 +254,17 @@ const inside = 'ACE_INTEROP_OWN_NETWORK';
 
 if (process.env[inside] === '1') cases();
 else {
-  test('DTLS with GnuTLS, in a network of its own', (t) => {
+  nodeTest('DTLS with GnuTLS, in a network of its own', (t) => {
     const probe = spawnSync('unshare', ['--net', 'true'], { encoding: 'utf8' });
     if (probe.status !== 0) {
       t.skip(`gnutls-serv listens on every address, and this machine gives no network of its own: ${probe.stderr.trim()}`);
       return;
     }
-    const script = 'ip link set lo up && exec "$0" --enable-source-maps "$1"';
+    const script = 'ip link set lo up && exec "$0" --enable-source-maps --test-reporter=tap "$1"';
     const args = ['--net', 'sh', '-c', script, process.execPath, fileURLToPath(import.meta.url)];
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const { status, stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8', env: { ...env, [inside]: '1' } });
+    declareAll(t, stdout);
     console.log(stdout);
     assert.equal(status, 0, `${stdout}${stderr}`);
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { Method, type Peer, pathOptions, type Response } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import type { DtlsAssociation, SessionCredentials } from '../../src/dtls/index.ts';
@@ -10,8 +10,11 @@ import { authenticatorOf, dtls } from '../../src/transport/index.ts';
 import { keyOf, own, pemOf } from '../dtls/certificates.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
+import { testsWith } from './matrix.ts';
 import { body, ours, type PlainServer, plainServer } from './ours.ts';
 import { Background, runCommand, scratch } from './processes.ts';
+
+const test = testsWith({ peer: 'libcoap', transport: 'UDP', security: 'DTLS PSK' });
 
 const identity = utf8('id');
 const key = utf8('sesame');
@@ -65,11 +68,18 @@ async function converse(t: TestContext, build: string, flags: readonly string[])
   await until(() => endpoint.stats()['observers'] === 0);
 }
 
-for (const build of builds) test(`libcoap client (${build}) -> our server: PSK`, (t) => converse(t, build, ['-u', 'id', '-k', 'sesame']));
+for (const build of builds)
+  test(`libcoap client (${build}) -> our server: PSK`, ['handshake', 'methods', 'block-wise', 'observe'], (t) =>
+    converse(t, build, ['-u', 'id', '-k', 'sesame']),
+  );
 
-test('libcoap client (gnutls) -> our server: raw public keys of both', (t) => converse(t, 'gnutls', ['-M', keyFile(t, clientName)]));
+test(
+  'libcoap client (gnutls) -> our server: raw public keys of both',
+  { security: 'DTLS RPK', feature: ['handshake', 'methods', 'block-wise', 'observe'] },
+  (t) => converse(t, 'gnutls', ['-M', keyFile(t, clientName)]),
+);
 
-test('libcoap client -> our server: a wrong key opens nothing', async (t) => {
+test('libcoap client -> our server: a wrong key opens nothing', 'errors', async (t) => {
   const { uri, passed } = await server(t);
   for (const build of builds) assert.doesNotMatch(await coap(build, '-u', 'id', '-k', 'wrong', '-m', 'get', uri('/hello')), /Hello/);
   assert.deepEqual(passed, []);
@@ -106,11 +116,18 @@ async function ask(t: TestContext, build: string, flags: readonly string[], cred
   assert.notEqual(times[0], times[1]);
 }
 
-for (const build of builds) test(`our client -> libcoap server (${build}): PSK`, (t) => ask(t, build, ['-k', 'sesame', '-h', 'hint'], psk));
+for (const build of builds)
+  test(`our client -> libcoap server (${build}): PSK`, ['handshake', 'methods', 'block-wise', 'observe'], (t) =>
+    ask(t, build, ['-k', 'sesame', '-h', 'hint'], psk),
+  );
 
-test('our client -> libcoap server (gnutls): raw public keys of both', (t) => ask(t, 'gnutls', ['-M', keyFile(t, serverName)], rpk));
+test(
+  'our client -> libcoap server (gnutls): raw public keys of both',
+  { security: 'DTLS RPK', feature: ['handshake', 'methods', 'block-wise', 'observe'] },
+  (t) => ask(t, 'gnutls', ['-M', keyFile(t, serverName)], rpk),
+);
 
-test('our client -> libcoap server: what is agreed on is a suite of RFC 7925 where we ask for no other', async (t) => {
+test('our client -> libcoap server: what is agreed on is a suite of RFC 7925 where we ask for no other', 'handshake', async (t) => {
   const port = await freePort();
   new Background(t, 'coap-server-gnutls', ['-A', '127.0.0.1', '-p', String(port), '-k', 'sesame', '-h', 'hint']);
   const { peer } = await ours(t, { transport: await dtls({ credentials: psk, client: { suites: 'iot', retransmission: { initialTimeout: 200 } } }) });
@@ -119,7 +136,10 @@ test('our client -> libcoap server: what is agreed on is a suite of RFC 7925 whe
 });
 
 for (const build of builds)
-  test(`our client -> libcoap server (${build}): certificates of both`, async (t) => {
+  test(`our client -> libcoap server (${build}): certificates of both`, {
+    security: 'DTLS X.509',
+    feature: ['handshake', 'methods', 'block-wise', 'observe'],
+  }, async (t) => {
     const folder = scratch(t);
     const file = (name: string, content: string): string => {
       writeFileSync(join(folder, name), content);

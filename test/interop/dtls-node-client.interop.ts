@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import type { CipherSuiteName } from '../../src/dtls/index.ts';
 import { until } from '../support/wait.ts';
 import { dtlsServer } from './dtls-ours.ts';
+import { testsWith } from './matrix.ts';
 import { nodeDtlsClient } from './tools.ts';
+
+const test = testsWith({ peer: 'node-dtls-client', transport: 'UDP', security: 'DTLS PSK' });
 
 interface Socket extends EventEmitter {
   send(data: Uint8Array): void;
@@ -39,7 +42,7 @@ function connect(t: TestContext, port: number, suite: CipherSuiteName, psk: stri
 }
 
 for (const suite of ['TLS_PSK_WITH_AES_128_CCM_8', 'TLS_PSK_WITH_AES_128_GCM_SHA256'] as const) {
-  test(`node-dtls-client -> our server: ${suite}`, async (t) => {
+  test(`node-dtls-client -> our server: ${suite}`, 'handshake', async (t) => {
     const server = await dtlsServer(t, { suites: [suite], psk: {} }, (event) => {
       if (event.type === 'psk-identity') event.connection.providePsk(utf8(key));
       if (event.type === 'data') event.connection.send(event.data);
@@ -56,7 +59,7 @@ for (const suite of ['TLS_PSK_WITH_AES_128_CCM_8', 'TLS_PSK_WITH_AES_128_GCM_SHA
   });
 }
 
-test('node-dtls-client -> our server: a wrong key leads to no connection', async (t) => {
+test('node-dtls-client -> our server: a wrong key leads to no connection', 'errors', async (t) => {
   const suite = 'TLS_PSK_WITH_AES_128_CCM_8';
   const server = await dtlsServer(t, { suites: [suite], psk: {} }, (event) => {
     if (event.type === 'psk-identity') event.connection.providePsk(utf8(key));

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { CipherSuiteName } from '../../src/dtls/index.ts';
 import { certificate, own, pemOf } from '../dtls/certificates.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { dtlsClient, dtlsServer } from './dtls-ours.ts';
+import { testsWith } from './matrix.ts';
 import { Background, pause, scratch } from './processes.ts';
+
+const test = testsWith({ peer: 'OpenSSL', transport: 'UDP', security: 'DTLS PSK' });
 
 const key = utf8('a key of sixteen');
 const identity = utf8('Client_identity');
@@ -39,7 +42,7 @@ async function openSslServer(t: TestContext, ...args: string[]): Promise<{ reado
 
 for (const [suite, cipher] of suites) {
   for (const more of [[], ['-listen']]) {
-    test(`our client -> openssl s_server ${more.join(' ')}: ${suite}`, async (t) => {
+    test(`our client -> openssl s_server ${more.join(' ')}: ${suite}`, 'handshake', async (t) => {
       const { port, process } = await openSslServer(t, '-nocert', ...secrets(cipher), ...more);
       const client = await dtlsClient(t, port, { suites: [suite], psk: { identity, key } });
       const connected = await client.next('connected');
@@ -52,7 +55,7 @@ for (const [suite, cipher] of suites) {
     });
   }
 
-  test(`openssl s_client -> our server: ${suite}`, async (t) => {
+  test(`openssl s_client -> our server: ${suite}`, 'handshake', async (t) => {
     const server = await dtlsServer(t, { suites: [suite], psk: {} }, (event) => {
       if (event.type === 'psk-identity') event.connection.providePsk(key);
       if (event.type === 'data') event.connection.send(event.data);
@@ -72,7 +75,7 @@ for (const [suite, cipher] of suites) {
 }
 
 for (const [suite, cipher] of suites) {
-  test(`our client -> openssl s_server: ${suite}, resumption`, async (t) => {
+  test(`our client -> openssl s_server: ${suite}, resumption`, ['handshake', 'resumption'], async (t) => {
     const { port, process } = await openSslServer(t, '-nocert', ...secrets(cipher), '-no_ticket');
     const config = { suites: [suite], psk: { identity, key } };
     const first = await dtlsClient(t, port, config);
@@ -89,7 +92,7 @@ for (const [suite, cipher] of suites) {
     assert.equal(fromUtf8((await second.next('data')).data), 'hello back\n');
   });
 
-  test(`openssl s_client -> our server: ${suite}, resumption, and a server name`, async (t) => {
+  test(`openssl s_client -> our server: ${suite}, resumption, and a server name`, ['handshake', 'resumption'], async (t) => {
     const server = await dtlsServer(t, { suites: [suite], psk: {} }, (event) => {
       if (event.type === 'psk-identity') event.connection.providePsk(key);
       if (event.type === 'data') event.connection.send(event.data);
@@ -110,7 +113,7 @@ for (const [suite, cipher] of suites) {
   });
 }
 
-test('openssl s_client -> our server: a wrong key ends with decrypt_error, as an unknown identity does', async (t) => {
+test('openssl s_client -> our server: a wrong key ends with decrypt_error, as an unknown identity does', 'errors', async (t) => {
   for (const known of [true, false]) {
     const server = await dtlsServer(t, { suites: ['TLS_PSK_WITH_AES_128_CCM_8'], psk: {} }, (event) => {
       if (event.type !== 'psk-identity') return;
@@ -166,7 +169,7 @@ for (const [suite, cipher, curve] of certificateSuites) {
     const name = `${suite}, certificates with ${curve}, ${mutual ? 'of both' : 'of the server'}`;
     // The DTLS server of OpenSSL 3.0 does not use a key of Ed25519, with its own client neither.
     if (curve !== 'Ed25519')
-      test(`our client -> openssl s_server: ${name}`, async (t) => {
+      test(`our client -> openssl s_server: ${name}`, { security: 'DTLS X.509', feature: 'handshake' }, async (t) => {
         const files = certificateFiles(t, ofServer, root);
         const { port, process } = await openSslServer(t, '-dtls1_2', '-cipher', cipher, ...files, ...(mutual ? ['-Verify', '3'] : []));
         const client = await dtlsClient(t, port, {
@@ -179,7 +182,7 @@ for (const [suite, cipher, curve] of certificateSuites) {
         await lineWith(process, 'hello openssl');
       });
 
-    test(`openssl s_client -> our server: ${name}`, async (t) => {
+    test(`openssl s_client -> our server: ${name}`, { security: 'DTLS X.509', feature: 'handshake' }, async (t) => {
       const server = await dtlsServer(t, { suites: [suite], certificate: { own: own(...ofServer), roots, client: mutual ? 'require' : 'none' } }, (event) => {
         if (event.type === 'peer-certificate') event.connection.acceptPeer();
         if (event.type === 'data') event.connection.send(event.data);
@@ -196,7 +199,11 @@ for (const [suite, cipher, curve] of certificateSuites) {
   }
 }
 
-test('openssl refuses what we refuse: a certificate of another root, and our alert comes through', async (t) => {
+test('openssl refuses what we refuse: a certificate of another root, and our alert comes through', {
+  role: 'server',
+  security: 'DTLS X.509',
+  feature: 'errors',
+}, async (t) => {
   const suites = ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'] as const;
   const { port } = await openSslServer(t, '-dtls1_2', ...certificateFiles(t, ['server'], 'root'), '-Verify', '3');
   const stranger = await dtlsClient(t, port, { suites, certificate: { roots: [certificate('root')], host: 'server.example', own: own('pinned') } });

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { CipherSuiteName, Session } from '../../src/dtls/index.ts';
 import { freePort } from '../support/ports.ts';
 import { dtlsClient, dtlsServer } from './dtls-ours.ts';
+import { testsWith } from './matrix.ts';
 import { Background, pause } from './processes.ts';
 import { pionPeer } from './tools.ts';
+
+const test = testsWith({ peer: 'pion/dtls', transport: 'UDP', security: 'DTLS PSK' });
 
 const key = utf8('a key of sixteen');
 const identity = utf8('pion');
@@ -31,9 +34,10 @@ const peer = (t: TestContext, role: 'server' | 'client', port: number, suite: nu
 for (const [suite, number] of suites) {
   for (const [ours, theirs] of lengths) {
     const ids = ours < 0 ? 'no connection IDs' : `connection IDs of ${ours} and ${theirs} bytes`;
+    const proved = ours < 0 ? 'handshake' : (['handshake', 'connection IDs'] as const);
     const config = { suites: [suite], ...(ours < 0 ? {} : { connectionIdLength: ours }) };
 
-    test(`our client -> pion/dtls: ${suite}, ${ids}`, async (t) => {
+    test(`our client -> pion/dtls: ${suite}, ${ids}`, proved, async (t) => {
       const port = await freePort();
       const server = peer(t, 'server', port, number, theirs);
       assert.equal(await server.line(), 'listening');
@@ -47,7 +51,7 @@ for (const [suite, number] of suites) {
       assert.equal(await server.line(), 'closed');
     });
 
-    test(`pion/dtls -> our server: ${suite}, ${ids}`, async (t) => {
+    test(`pion/dtls -> our server: ${suite}, ${ids}`, proved, async (t) => {
       const server = await dtlsServer(t, { ...config, psk: {} }, (event) => {
         if (event.type === 'psk-identity') event.connection.providePsk(key);
         if (event.type === 'data') event.connection.send(event.data);
@@ -70,7 +74,7 @@ for (const [suite, number] of suites) {
 }
 
 // The abbreviated handshake of pion/dtls 3.0.6 loses the connection IDs.
-test('our client -> pion/dtls: resumption', async (t) => {
+test('our client -> pion/dtls: resumption', ['handshake', 'resumption'], async (t) => {
   const port = await freePort();
   const server = peer(t, 'server', port, 0xc0a8, -1);
   assert.equal(await server.line(), 'listening');
@@ -86,7 +90,7 @@ test('our client -> pion/dtls: resumption', async (t) => {
   }
 });
 
-test('pion/dtls -> our server: resumption', async (t) => {
+test('pion/dtls -> our server: resumption', ['handshake', 'resumption'], async (t) => {
   const server = await dtlsServer(t, { suites: ['TLS_PSK_WITH_AES_128_CCM_8'], psk: {} }, (event) => {
     if (event.type === 'psk-identity') event.connection.providePsk(key);
     if (event.type === 'data') event.connection.send(event.data);

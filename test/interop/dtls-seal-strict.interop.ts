@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { certificate, own, pemOf } from '../dtls/certificates.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { dtlsClient, dtlsServer, type OurServer } from './dtls-ours.ts';
+import { testsWith } from './matrix.ts';
 import { Background, scratch } from './processes.ts';
+
+const test = testsWith({ peer: 'OpenSSL', transport: 'UDP', security: 'DTLS X.509' });
 
 /*
  * R-019: what `seal-strict` takes of OpenSSL, and what it refuses. OpenSSL has to be told by SECLEVEL=0 to offer what is old.
@@ -32,12 +35,12 @@ async function endOf(t: TestContext, ...options: readonly string[]): Promise<str
   return closed.type === 'closed' ? (closed.error?.message ?? 'closed') : '';
 }
 
-test('R-019: openssl s_client -> seal-strict: ECDHE_ECDSA with GCM is taken', async (t) => {
+test('R-019: openssl s_client -> seal-strict: ECDHE_ECDSA with GCM is taken', 'handshake', async (t) => {
   for (const cipher of ['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES128-CCM'])
     assert.equal(await endOf(t, '-dtls1_2', '-cipher', cipher), '', cipher);
 });
 
-test('R-019: openssl s_client -> seal-strict: CCM_8, plain PSK, CBC and DTLS 1.0 are refused', async (t) => {
+test('R-019: openssl s_client -> seal-strict: CCM_8, plain PSK, CBC and DTLS 1.0 are refused', 'errors', async (t) => {
   for (const cipher of [
     'ECDHE-ECDSA-AES128-CCM8',
     'PSK-AES128-CCM8',
@@ -50,7 +53,7 @@ test('R-019: openssl s_client -> seal-strict: CCM_8, plain PSK, CBC and DTLS 1.0
   assert.match(await endOf(t, '-dtls1', '-cipher', 'ALL:@SECLEVEL=0'), /protocol_version/);
 });
 
-test('R-019: seal-strict -> openssl s_server: a certificate that is signed with SHA-1 is refused', async (t) => {
+test('R-019: seal-strict -> openssl s_server: a certificate that is signed with SHA-1 is refused', { role: 'server', feature: 'errors' }, async (t) => {
   for (const [name, expected] of [
     ['server', undefined],
     ['sha1', /unsupported_certificate/],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { descriptions, objectiveOf } from '../etsi/etsi.ts';
+import { type Feature, testsWith } from './matrix.ts';
 
 /** A test description that this peer can take part in, or the reason why it cannot. */
 export type Entry<Open> = ((t: TestContext, open: Open) => Promise<void>) | string;
@@ -34,9 +35,13 @@ export const onStreams: Readonly<Record<string, string>> = {
   TD_COAP_OBS_11: 'a stream loses nothing',
 };
 
+/** What the families of test descriptions are about. */
+const families: Readonly<Record<string, Feature>> = { CORE: 'methods', LINK: 'discovery', BLOCK: 'block-wise', OBS: 'observe' };
+
 /** A test of each description that can run; the others are printed with their reason. None is left out in silence. */
 export function interop<Open>({ name, scheme, open, without = {} }: Direction<Open>, table: Table<Open>): void {
   const where = `${name}, ${scheme}`;
+  const peerTest = testsWith({ peer: 'libcoap', transport: scheme === 'coap' ? 'UDP' : 'TCP', security: 'none' });
   test(`${where}: every ETSI test description runs or has a reason`, () => {
     assert.deepEqual(Object.keys(table).sort(), descriptions.map(({ id }) => id).sort());
   });
@@ -44,7 +49,7 @@ export function interop<Open>({ name, scheme, open, without = {} }: Direction<Op
     const reason = typeof entry === 'string' ? entry : Object.entries(without).find(([start]) => id.startsWith(start))?.[1];
     if (reason !== undefined || typeof entry === 'string') console.log(`${where}: ${id} cannot run: ${reason}`);
     else {
-      test(`${where}: ${id}: ${objectiveOf(id)}`, async (t) => {
+      peerTest(`${where}: ${id}: ${objectiveOf(id)}`, families[id.split('_')[2]!]!, async (t) => {
         await entry(t, open);
         console.log(`${where}: ${id} ran`);
       });

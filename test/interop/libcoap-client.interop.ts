@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { Code, findOption, Method, OptionNumber, readUint } from '../../src/coap/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { testsWith } from './matrix.ts';
 import { body, type Passed, plainServer } from './ours.ts';
 import { runCommand, scratch } from './processes.ts';
 import { coapClient } from './tools.ts';
+
+const test = testsWith({ peer: 'libcoap', transport: 'UDP', security: 'none' });
 
 interface Heard {
   /** What it printed of the payload; it ends each with a line feed. */
@@ -33,13 +36,13 @@ function file(t: TestContext, text: string): string {
   return path;
 }
 
-test('libcoap client -> our server: GET, with a query', async (t) => {
+test('libcoap client -> our server: GET, with a query', 'methods', async (t) => {
   const server = await plainServer(t);
   assert.deepEqual(await coap('get', server.uri('/hello')), { text: 'Hello World!', refusal: '' });
   assert.deepEqual(await coap('get', server.uri('/query?a=1&b=2')), { text: 'a=1|b=2', refusal: '' });
 });
 
-test('libcoap client -> our server: non-confirmable GET', async (t) => {
+test('libcoap client -> our server: non-confirmable GET', ['NON', 'methods'], async (t) => {
   const server = await plainServer(t);
   assert.equal((await coap('get', server.uri('/hello'), '-N')).text, 'Hello World!');
   assert.deepEqual(
@@ -48,7 +51,7 @@ test('libcoap client -> our server: non-confirmable GET', async (t) => {
   );
 });
 
-test('libcoap client -> our server: PUT, POST and DELETE', async (t) => {
+test('libcoap client -> our server: PUT, POST and DELETE', 'methods', async (t) => {
   const server = await plainServer(t);
   const value = server.uri('/value');
   assert.deepEqual(await coap('put', value, '-e', 'first'), { text: '', refusal: '' });
@@ -64,7 +67,7 @@ test('libcoap client -> our server: PUT, POST and DELETE', async (t) => {
   );
 });
 
-test('libcoap client -> our server: FETCH, PATCH and iPATCH', async (t) => {
+test('libcoap client -> our server: FETCH, PATCH and iPATCH', 'methods', async (t) => {
   const server = await plainServer(t);
   const value = server.uri('/value');
   assert.equal((await coap('fetch', value, '-t', '0', '-e', 'this')).text, 'fetched this');
@@ -73,32 +76,32 @@ test('libcoap client -> our server: FETCH, PATCH and iPATCH', async (t) => {
   assert.deepEqual(server.bodies, ['one', 'two']);
 });
 
-test('libcoap client -> our server: /.well-known/core, whole and filtered', async (t) => {
+test('libcoap client -> our server: /.well-known/core, whole and filtered', 'discovery', async (t) => {
   const server = await plainServer(t);
   const all = (await coap('get', server.uri('/.well-known/core'))).text.split(',');
   assert.deepEqual(all, ['</hello>;ct=0;title="A greeting"', '</query>', '</value>', '</large>', '</slow>', '</clock>;obs']);
   assert.equal((await coap('get', server.uri('/.well-known/core?href=/h*'))).text, '</hello>;ct=0;title="A greeting"');
 });
 
-test('libcoap client -> our server: 4.04, 4.05, 4.06', async (t) => {
+test('libcoap client -> our server: 4.04, 4.05, 4.06', 'errors', async (t) => {
   const server = await plainServer(t);
   assert.equal((await coap('get', server.uri('/nothing'))).refusal, '4.04');
   assert.equal((await coap('put', server.uri('/hello'), '-e', 'x')).refusal, '4.05');
   assert.equal((await coap('get', server.uri('/hello'), '-A', '60')).refusal, '4.06');
 });
 
-test('libcoap client -> our server: an unknown critical option is answered with 4.02, an elective one ignored', async (t) => {
+test('libcoap client -> our server: an unknown critical option is answered with 4.02, an elective one ignored', 'errors', async (t) => {
   const server = await plainServer(t);
   assert.equal((await coap('get', server.uri('/hello'), '-O', '2049,x')).refusal, '4.02');
   assert.equal((await coap('get', server.uri('/hello'), '-O', '2050,x')).text, 'Hello World!');
 });
 
-test('libcoap client -> our server: Proxy-Uri is answered with 5.05 by what is no proxy', async (t) => {
+test('libcoap client -> our server: Proxy-Uri is answered with 5.05 by what is no proxy', 'errors', async (t) => {
   const server = await plainServer(t);
   assert.equal((await coap('get', 'coap://proxied.example/hello', '-P', `coap://127.0.0.1:${server.port}`)).refusal, '5.05');
 });
 
-test('libcoap client -> our server: separate response', async (t) => {
+test('libcoap client -> our server: separate response', 'separate response', async (t) => {
   const server = await plainServer(t);
   assert.equal((await coap('get', server.uri('/slow'))).text, 'slow');
   const [request, acknowledgement, response, last] = server.passed.map(({ message }) => message);
@@ -107,7 +110,7 @@ test('libcoap client -> our server: separate response', async (t) => {
   assert.equal(last?.id, response?.id);
 });
 
-test('libcoap client -> our server: observe, and its cancellation', async (t) => {
+test('libcoap client -> our server: observe, and its cancellation', 'observe', async (t) => {
   const server = await plainServer(t);
   const beat = (): void => {
     server.clock.changed();
@@ -133,7 +136,7 @@ test('libcoap client -> our server: observe, and its cancellation', async (t) =>
   );
 });
 
-test('libcoap client -> our server: block-wise PUT in blocks of 64 bytes', async (t) => {
+test('libcoap client -> our server: block-wise PUT in blocks of 64 bytes', 'block-wise', async (t) => {
   const server = await plainServer(t);
   assert.deepEqual(await coap('put', server.uri('/value'), '-f', file(t, body(1000)), '-b', '64'), { text: '', refusal: '' });
   assert.deepEqual(server.bodies, [body(1000)]);
@@ -141,19 +144,19 @@ test('libcoap client -> our server: block-wise PUT in blocks of 64 bytes', async
   assert.equal(sizes(server.passed, 'out', Code.Continue).length, 15);
 });
 
-test('libcoap client -> our server: block-wise PUT in blocks that the server makes smaller', async (t) => {
+test('libcoap client -> our server: block-wise PUT in blocks that the server makes smaller', 'block-wise', async (t) => {
   const server = await plainServer(t, { blockwise: { szx: 3 } });
   await coap('put', server.uri('/value'), '-f', file(t, body(3000)), '-b', '1024');
   assert.deepEqual(server.bodies, [body(3000)]);
 });
 
-test('libcoap client -> our server: block-wise PUT of the size that needs no option', async (t) => {
+test('libcoap client -> our server: block-wise PUT of the size that needs no option', 'block-wise', async (t) => {
   const server = await plainServer(t);
   await coap('put', server.uri('/value'), '-f', file(t, body(4000)));
   assert.deepEqual(server.bodies, [body(4000)]);
 });
 
-test('libcoap client -> our server: block-wise GET in blocks of 64 bytes', async (t) => {
+test('libcoap client -> our server: block-wise GET in blocks of 64 bytes', 'block-wise', async (t) => {
   const server = await plainServer(t);
   const into = join(scratch(t), 'large');
   await coap('get', server.uri('/large'), '-b', '64', '-o', into);
@@ -161,7 +164,7 @@ test('libcoap client -> our server: block-wise GET in blocks of 64 bytes', async
   assert.deepEqual(sizes(server.passed, 'out', Code.Content), [...new Array<number>(46).fill(64), 56]);
 });
 
-test('libcoap client -> our server: block-wise GET in blocks of the size that the server chooses', async (t) => {
+test('libcoap client -> our server: block-wise GET in blocks of the size that the server chooses', 'block-wise', async (t) => {
   const server = await plainServer(t, { amplification: 'unlimited' });
   const into = join(scratch(t), 'large');
   await coap('get', server.uri('/large'), '-o', into);
@@ -169,7 +172,7 @@ test('libcoap client -> our server: block-wise GET in blocks of the size that th
   assert.deepEqual(sizes(server.passed, 'out', Code.Content), [1024, 1024, 952]);
 });
 
-test('libcoap client -> our server: a large body in small blocks, since the client has not shown its address', async (t) => {
+test('libcoap client -> our server: a large body in small blocks, since the client has not shown its address', 'block-wise', async (t) => {
   const server = await plainServer(t);
   const into = join(scratch(t), 'large');
   await coap('get', server.uri('/large'), '-o', into);
@@ -177,7 +180,7 @@ test('libcoap client -> our server: a large body in small blocks, since the clie
   assert.deepEqual(new Set(sizes(server.passed, 'out', Code.Content).slice(0, -1)), new Set([64]));
 });
 
-test('libcoap client -> our server: block-wise PUT with datagrams lost', async (t) => {
+test('libcoap client -> our server: block-wise PUT with datagrams lost', 'block-wise', async (t) => {
   const server = await plainServer(t);
   const { status } = await runCommand(coapClient, ['-B', '60', '-m', 'put', '-f', file(t, body(500)), '-b', '64', '-l', '3,6,9', server.uri('/value')], 70_000);
   assert.equal(status, 0);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import {
   Code,
   ContentFormat,
@@ -22,10 +22,13 @@ import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { ContextTable, deriveContext, oscore } from '../../src/oscore/index.ts';
 import { freePort } from '../support/ports.ts';
+import { testsWith } from './matrix.ts';
 import { contextA, reservations } from './oscore-peers.ts';
 import { body, type Ours, type OursOptions, ours } from './ours.ts';
 import { Background, pause, within } from './processes.ts';
 import { coapServer } from './tools.ts';
+
+const test = testsWith({ peer: 'libcoap', transport: 'UDP', security: 'none' });
 
 interface Pair extends Ours {
   readonly libcoap: Peer;
@@ -53,7 +56,7 @@ function sent(client: Ours, code: number): Message[] {
   return client.passed.filter(({ direction, message }) => direction === 'out' && message.code === code).map(({ message }) => message);
 }
 
-test('our client -> libcoap server: GET', async (t) => {
+test('our client -> libcoap server: GET', 'methods', async (t) => {
   const { ask } = await pair(t);
   const response = await ask(Method.GET, ['time']);
   assert.equal(formatCode(response.code), '2.05');
@@ -61,13 +64,13 @@ test('our client -> libcoap server: GET', async (t) => {
   assert.match(fromUtf8((await ask(Method.GET, ['time'], '', ...queryOptions(['ticks']))).payload), /^\d+$/);
 });
 
-test('our client -> libcoap server: non-confirmable GET', async (t) => {
+test('our client -> libcoap server: non-confirmable GET', ['NON', 'methods'], async (t) => {
   const { endpoint, libcoap } = await pair(t);
   const response = await endpoint.request({ peer: libcoap, options: pathOptions(['time']), nonConfirmable: true }, { timeout: 5000 });
   assert.equal(formatCode(response.code), '2.05');
 });
 
-test('our client -> libcoap server: /.well-known/core', async (t) => {
+test('our client -> libcoap server: /.well-known/core', 'discovery', async (t) => {
   const { ask } = await pair(t);
   const response = await ask(Method.GET, ['.well-known', 'core']);
   assert.equal(uintOf(response.options, OptionNumber.ContentFormat), ContentFormat.LinkFormat);
@@ -78,7 +81,7 @@ test('our client -> libcoap server: /.well-known/core', async (t) => {
   );
 });
 
-test('our client -> libcoap server: PUT, GET and DELETE of a resource that is made', async (t) => {
+test('our client -> libcoap server: PUT, GET and DELETE of a resource that is made', 'methods', async (t) => {
   const { ask } = await pair(t);
   assert.equal(formatCode((await ask(Method.PUT, ['made', 'here'], 'one')).code), '2.01');
   assert.equal(fromUtf8((await ask(Method.GET, ['made', 'here'])).payload), 'one');
@@ -88,13 +91,13 @@ test('our client -> libcoap server: PUT, GET and DELETE of a resource that is ma
   assert.equal(formatCode((await ask(Method.GET, ['made', 'here'])).code), '4.04');
 });
 
-test('our client -> libcoap server: 4.04 and 4.05', async (t) => {
+test('our client -> libcoap server: 4.04 and 4.05', 'errors', async (t) => {
   const { ask } = await pair(t);
   assert.equal(formatCode((await ask(Method.GET, ['nothing'])).code), '4.04');
   assert.equal(formatCode((await ask(Method.DELETE, ['example_data'])).code), '4.05');
 });
 
-test('our client -> libcoap server: observe, and its cancellation', async (t) => {
+test('our client -> libcoap server: observe, and its cancellation', 'observe', async (t) => {
   const client = await pair(t);
   const seen: string[] = [];
   for await (const response of client.endpoint.observe({ peer: client.libcoap, options: pathOptions(['time']) }, { signal: AbortSignal.timeout(10_000) })) {
@@ -115,7 +118,7 @@ test('our client -> libcoap server: observe, and its cancellation', async (t) =>
   assert.equal(notifications.length, 1, 'the cancellation itself, and no notification after it');
 });
 
-test('our client -> libcoap server: block-wise PUT and GET in blocks of 64 bytes', async (t) => {
+test('our client -> libcoap server: block-wise PUT and GET in blocks of 64 bytes', 'block-wise', async (t) => {
   const client = await pair(t, { blockwise: { szx: 2 } });
   const written = await client.ask(Method.PUT, ['example_data'], body(1000));
   assert.equal(codeClass(written.code), 2);
@@ -126,14 +129,14 @@ test('our client -> libcoap server: block-wise PUT and GET in blocks of 64 bytes
   assert.equal(new Set(client.passed.filter(({ direction }) => direction === 'out').map(({ message }) => toHex(message.token))).size, 32, 'no token twice');
 });
 
-test('our client -> libcoap server: block-wise PUT and GET in blocks of 1024 bytes', async (t) => {
+test('our client -> libcoap server: block-wise PUT and GET in blocks of 1024 bytes', 'block-wise', async (t) => {
   const { ask } = await pair(t);
   assert.equal(codeClass((await ask(Method.PUT, ['example_data'], body(5000))).code), 2);
   assert.equal(fromUtf8((await ask(Method.GET, ['example_data'])).payload), body(5000));
 });
 
 // coap-server passes a later block on to its resource unless an ETag of the request is that of the block, and its resource sends no ETag with it.
-test('our client -> libcoap server: RFC 7252 5.10.6.2: a GET with an ETag that is not valid, answered in blocks', async (t) => {
+test('our client -> libcoap server: RFC 7252 5.10.6.2: a GET with an ETag that is not valid, answered in blocks', 'block-wise', async (t) => {
   const client = await pair(t);
   await client.ask(Method.PUT, ['example_data'], body(3000));
   client.passed.splice(0);
@@ -145,7 +148,7 @@ test('our client -> libcoap server: RFC 7252 5.10.6.2: a GET with an ETag that i
   );
 });
 
-test('our client -> libcoap server: separate response', async (t) => {
+test('our client -> libcoap server: separate response', 'separate response', async (t) => {
   const client = await pair(t);
   const response = await client.ask(Method.GET, ['async'], '', ...queryOptions(['1']));
   assert.equal(fromUtf8(response.payload), 'done');
@@ -155,17 +158,21 @@ test('our client -> libcoap server: separate response', async (t) => {
   assert.equal(last?.id, separate?.id);
 });
 
-test('our client -> libcoap server: ping', async (t) => {
+test('our client -> libcoap server: ping', 'methods', async (t) => {
   const { endpoint, libcoap } = await pair(t);
   await endpoint.ping(libcoap, { timeout: 5000 });
 });
 
-test('our client -> libcoap server: OSCORE test 16a, a server without OSCORE answers 4.02, and the client knows that nothing protects it', async (t) => {
-  const context = deriveContext(contextA);
-  const contexts = new ContextTable();
-  contexts.add(context);
-  const { endpoint, libcoap } = await pair(t, { layers: [oscore({ contexts, store: reservations(), env: systemEnv })] });
-  const response = await endpoint.request({ peer: libcoap, options: pathOptions(['time']), association: context }, { timeout: 5000 });
-  assert.equal(formatCode(response.code), '4.02');
-  assert.equal(response.association, undefined);
-});
+test(
+  'our client -> libcoap server: OSCORE test 16a, a server without OSCORE answers 4.02, and the client knows that nothing protects it',
+  'errors',
+  async (t) => {
+    const context = deriveContext(contextA);
+    const contexts = new ContextTable();
+    contexts.add(context);
+    const { endpoint, libcoap } = await pair(t, { layers: [oscore({ contexts, store: reservations(), env: systemEnv })] });
+    const response = await endpoint.request({ peer: libcoap, options: pathOptions(['time']), association: context }, { timeout: 5000 });
+    assert.equal(formatCode(response.code), '4.02');
+    assert.equal(response.association, undefined);
+  },
+);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { protect } from '../../src/adapters/node-coap/index.ts';
 import { AuthorizationServer } from '../../src/as/index.ts';
@@ -10,7 +10,10 @@ import { memoryStore } from '../../src/store/index.ts';
 import { udp } from '../../src/transport/index.ts';
 import { listener } from '../adapters/program.ts';
 import { freePort } from '../support/ports.ts';
+import { testsWith } from './matrix.ts';
 import { AiocoapClient, contextFolder, mirrored, PythonPeer, type Told } from './oscore-peers.ts';
+
+const test = testsWith({ peer: 'aiocoap', transport: 'UDP', security: 'OSCORE' });
 
 const tokenKey = symmetricKey('AES-CCM-16-64-128', fromHex('000102030405060708090a0b0c0d0e0f'));
 
@@ -57,7 +60,7 @@ async function admitted(t: TestContext, { token, uri }: Deployed, scope: string)
 
 const textOf = ({ code, payload, protected: isProtected }: Told): unknown => [code, Buffer.from(payload, 'hex').toString(), isProtected];
 
-test('aiocoap -> a program for node-coap behind our guard: through OSCORE, by what the token covers', async (t) => {
+test('aiocoap -> a program for node-coap behind our guard: through OSCORE, by what the token covers', 'adapter', async (t) => {
   const program = await deployed(t);
   const client = await admitted(t, program, 'r_temp w_led');
   assert.deepEqual(textOf(await client.tell<Told>({ uri: program.uri('/temperature') })), ['2.05', '21.5', true]);
@@ -67,7 +70,7 @@ test('aiocoap -> a program for node-coap behind our guard: through OSCORE, by wh
   assert.equal((await client.tell<Told>({ method: 'POST', uri: program.uri('/led') })).code, '4.05');
 });
 
-test('aiocoap -> a program for node-coap behind our guard: bodies in blocks both ways through OSCORE', async (t) => {
+test('aiocoap -> a program for node-coap behind our guard: bodies in blocks both ways through OSCORE', ['adapter', 'block-wise'], async (t) => {
   const program = await deployed(t);
   const client = await admitted(t, program, 'large');
   const large = await client.tell<Told>({ uri: program.uri('/large') });
@@ -77,7 +80,7 @@ test('aiocoap -> a program for node-coap behind our guard: bodies in blocks both
   assert.deepEqual([echoed.code, echoed.payload, echoed.protected], ['2.05', body, true]);
 });
 
-test('aiocoap -> a program for node-coap behind our guard: public paths without protection, 4.01 on the others', async (t) => {
+test('aiocoap -> a program for node-coap behind our guard: public paths without protection, 4.01 on the others', 'adapter', async (t) => {
   const { uri } = await deployed(t);
   const client = await AiocoapClient.start(t, Number(new URL(uri('/')).port));
   const hello = await client.ask({ uri: uri('/hello?aiocoap') });

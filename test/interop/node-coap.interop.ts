@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { Agent, type CoapRequestParams, createServer, type IncomingMessage, type ObserveReadStream, type ObserveWriteStream, type OutgoingMessage } from 'coap';
 import {
   Code,
@@ -23,8 +23,11 @@ import {
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { freePort } from '../support/ports.ts';
+import { testsWith } from './matrix.ts';
 import { body, type Ours, type OursOptions, ours, plainServer } from './ours.ts';
 import { pause, within } from './processes.ts';
+
+const test = testsWith({ peer: 'node-coap', transport: 'UDP', security: 'none' });
 
 /** A node-coap client on a socket of 127.0.0.1, and one request of it at a time. */
 class Client {
@@ -58,7 +61,7 @@ function summary(response: IncomingMessage): readonly [string, string] {
   return [response.code, response.payload.toString()];
 }
 
-test('node-coap client -> our server: GET, with a query', async (t) => {
+test('node-coap client -> our server: GET, with a query', 'methods', async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   const response = await client.ask('/hello');
@@ -67,13 +70,13 @@ test('node-coap client -> our server: GET, with a query', async (t) => {
   assert.deepEqual(summary(await client.ask('/query', { query: 'a=1&b=2' })), ['2.05', 'a=1|b=2']);
 });
 
-test('node-coap client -> our server: non-confirmable GET', async (t) => {
+test('node-coap client -> our server: non-confirmable GET', ['NON', 'methods'], async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   assert.deepEqual(summary(await client.ask('/hello', { confirmable: false })), ['2.05', 'Hello World!']);
 });
 
-test('node-coap client -> our server: PUT, POST, DELETE, 4.04', async (t) => {
+test('node-coap client -> our server: PUT, POST, DELETE, 4.04', ['errors', 'methods'], async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   assert.deepEqual(summary(await client.ask('/value', { method: 'PUT' }, 'first')), ['2.04', '']);
@@ -84,7 +87,7 @@ test('node-coap client -> our server: PUT, POST, DELETE, 4.04', async (t) => {
   assert.deepEqual(server.bodies, ['first', 'second']);
 });
 
-test('node-coap client -> our server: FETCH, PATCH and iPATCH', async (t) => {
+test('node-coap client -> our server: FETCH, PATCH and iPATCH', 'methods', async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   assert.deepEqual(summary(await client.ask('/value', { method: 'FETCH', contentFormat: 'text/plain' }, 'this')), ['2.05', 'fetched this']);
@@ -93,13 +96,13 @@ test('node-coap client -> our server: FETCH, PATCH and iPATCH', async (t) => {
   assert.deepEqual(server.bodies, ['one', 'two']);
 });
 
-test('node-coap client -> our server: separate response', async (t) => {
+test('node-coap client -> our server: separate response', 'separate response', async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   assert.deepEqual(summary(await client.ask('/slow')), ['2.05', 'slow']);
 });
 
-test('node-coap client -> our server: observe, and its cancellation', async (t) => {
+test('node-coap client -> our server: observe, and its cancellation', 'observe', async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   const stream = (await client.ask('/clock', { observe: true })) as ObserveReadStream;
@@ -118,20 +121,20 @@ test('node-coap client -> our server: observe, and its cancellation', async (t) 
   assert.equal(server.clock.observers, 0);
 });
 
-test('node-coap client -> our server: block-wise GET in blocks of 64 bytes', async (t) => {
+test('node-coap client -> our server: block-wise GET in blocks of 64 bytes', 'block-wise', async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   assert.deepEqual(summary(await client.ask('/large', { options: { Block2: Buffer.of(2) } })), ['2.05', body(3000)]);
   assert.equal(server.passed.filter(({ direction }) => direction === 'in').length, 47);
 });
 
-test('node-coap client -> our server: block-wise GET in blocks of the size that the server chooses', async (t) => {
+test('node-coap client -> our server: block-wise GET in blocks of the size that the server chooses', 'block-wise', async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   assert.deepEqual(summary(await client.ask('/large')), ['2.05', body(3000)]);
 });
 
-test('node-coap client -> our server: block-wise PUT in blocks of 64 bytes', async (t) => {
+test('node-coap client -> our server: block-wise PUT in blocks of 64 bytes', 'block-wise', async (t) => {
   const server = await plainServer(t);
   const client = await Client.start(t, server.port);
   assert.deepEqual(summary(await client.ask('/value', { method: 'PUT', options: { Block1: Buffer.of(2) } }, body(1000))), ['2.04', '']);
@@ -202,7 +205,7 @@ function tick(stream: ObserveWriteStream): void {
   next();
 }
 
-test('our client -> node-coap server: GET, with a query and Accept', async (t) => {
+test('our client -> node-coap server: GET, with a query and Accept', 'methods', async (t) => {
   const { ask } = await nodeServer(t);
   const response = await ask(Method.GET, '/hello');
   assert.deepEqual([formatCode(response.code), fromUtf8(response.payload)], ['2.05', 'Hello World!']);
@@ -210,26 +213,26 @@ test('our client -> node-coap server: GET, with a query and Accept', async (t) =
   assert.equal(fromUtf8((await ask(Method.GET, '/hello?name=you', '', uintOption(OptionNumber.Accept, 0))).payload), 'Hello you!');
 });
 
-test('our client -> node-coap server: non-confirmable GET', async (t) => {
+test('our client -> node-coap server: non-confirmable GET', ['NON', 'methods'], async (t) => {
   const { endpoint, nodeCoap } = await nodeServer(t);
   const { code } = await endpoint.request({ peer: nodeCoap, options: pathOptions(['hello']), nonConfirmable: true }, { timeout: 5000 });
   assert.equal(code, Code.Content);
 });
 
-test('our client -> node-coap server: PUT and 4.04', async (t) => {
+test('our client -> node-coap server: PUT and 4.04', ['errors', 'methods'], async (t) => {
   const { ask, bodies } = await nodeServer(t);
   assert.equal(formatCode((await ask(Method.PUT, '/value', 'first')).code), '2.04');
   assert.deepEqual(bodies, ['first']);
   assert.equal(formatCode((await ask(Method.GET, '/nothing')).code), '4.04');
 });
 
-test('our client -> node-coap server: separate response', async (t) => {
+test('our client -> node-coap server: separate response', 'separate response', async (t) => {
   const client = await nodeServer(t);
   assert.equal(fromUtf8((await client.ask(Method.GET, '/slow')).payload), 'slow');
   assert.equal(client.passed[1]!.message.code, 0);
 });
 
-test('our client -> node-coap server: observe', async (t) => {
+test('our client -> node-coap server: observe', 'observe', async (t) => {
   const { endpoint, nodeCoap } = await nodeServer(t);
   const seen: string[] = [];
   for await (const response of endpoint.observe({ peer: nodeCoap, options: pathOptions(['clock']) }, { signal: AbortSignal.timeout(10_000) })) {
@@ -239,13 +242,13 @@ test('our client -> node-coap server: observe', async (t) => {
   assert.deepEqual(seen, ['tick 0', 'tick 1', 'tick 2', 'tick 3', 'tick 4']);
 });
 
-test('our client -> node-coap server: block-wise GET in blocks of 64 bytes', async (t) => {
+test('our client -> node-coap server: block-wise GET in blocks of 64 bytes', 'block-wise', async (t) => {
   const client = await nodeServer(t, { blockwise: { szx: 2 } });
   assert.equal(fromUtf8((await client.ask(Method.GET, '/large')).payload), body(3000));
   assert.equal(client.passed.filter(({ direction }) => direction === 'out').length, 47);
 });
 
-test('our client -> node-coap server: block-wise GET in blocks of the size that the server chooses', async (t) => {
+test('our client -> node-coap server: block-wise GET in blocks of the size that the server chooses', 'block-wise', async (t) => {
   const client = await nodeServer(t);
   assert.equal(fromUtf8((await client.ask(Method.GET, '/large')).payload), body(3000));
 });
@@ -269,7 +272,7 @@ function withOneToken(transport: DatagramTransport): DatagramTransport {
 
 // node-coap's server joins the blocks of a body by their token, and answers 5.00 to the last block of a client that keeps to RFC 9175 §4.2 and never uses a
 // token twice. What stands between the two is the token alone.
-test('our client -> node-coap server: block-wise PUT, with one token for all blocks', async (t) => {
+test('our client -> node-coap server: block-wise PUT, with one token for all blocks', 'block-wise', async (t) => {
   const client = await nodeServer(t, { wrap: withOneToken });
   assert.equal(formatCode((await client.ask(Method.PUT, '/value', body(3000))).code), '2.04');
   assert.deepEqual(client.bodies, [body(3000)]);

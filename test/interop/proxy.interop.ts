@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import {
   allowTargets,
   Code,
@@ -23,10 +23,13 @@ import { ContextTable, deriveContext, oscore } from '../../src/oscore/index.ts';
 import { tap, udp } from '../../src/transport/index.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
+import { testsWith } from './matrix.ts';
 import { AiocoapClient, AiocoapServer, contextA, contextFolder, mirrored, protectedServer, reservations } from './oscore-peers.ts';
 import { body, type Ours, type OursOptions, ours, type Passed, plainServer } from './ours.ts';
 import { Background, pause, runCommand, within } from './processes.ts';
 import { coapClient, coapServer, python } from './tools.ts';
+
+const test = testsWith({ peer: 'libcoap', transport: 'UDP', security: 'none' });
 
 interface OurProxy {
   readonly uri: string;
@@ -65,7 +68,7 @@ async function libcoap(proxy: OurProxy, uri: string, ...args: string[]): Promise
 
 const servings = (proxy: OurProxy): unknown[] => proxy.events.map((event) => (event.type === 'forwarded' ? event.from : event.type));
 
-test('libcoap client -> our proxy -> our server: GET, cached; PUT, and the GET after it', async (t) => {
+test('libcoap client -> our proxy -> our server: GET, cached; PUT, and the GET after it', ['proxy', 'methods'], async (t) => {
   const server = await plainServer(t);
   const proxy = await ourProxy(t);
   for (let i = 0; i < 2; i++) assert.deepEqual(await libcoap(proxy, server.uri('/hello')), { text: 'Hello World!', refusal: '' });
@@ -77,7 +80,7 @@ test('libcoap client -> our proxy -> our server: GET, cached; PUT, and the GET a
   assert.equal((await libcoap(proxy, server.uri('/value'), '-m', 'fetch', '-t', '0', '-e', 'this')).text, 'fetched this');
 });
 
-test('libcoap client -> our proxy -> our server: block-wise, both ways', async (t) => {
+test('libcoap client -> our proxy -> our server: block-wise, both ways', ['proxy', 'block-wise'], async (t) => {
   const server = await plainServer(t);
   const proxy = await ourProxy(t);
   assert.equal((await libcoap(proxy, server.uri('/large'))).text, body(3000).trimEnd());
@@ -86,7 +89,7 @@ test('libcoap client -> our proxy -> our server: block-wise, both ways', async (
   assert.equal(server.bodies[0]?.length, 2000);
 });
 
-test('libcoap client -> our proxy -> our server: observe', async (t) => {
+test('libcoap client -> our proxy -> our server: observe', ['proxy', 'observe'], async (t) => {
   const server = await plainServer(t);
   const proxy = await ourProxy(t);
   const timer = setInterval(() => server.clock.changed(), 300);
@@ -98,7 +101,7 @@ test('libcoap client -> our proxy -> our server: observe', async (t) => {
   assert.equal(server.clock.observers, 0);
 });
 
-test('libcoap client -> our proxy: Hop-Limit, a target that is not permitted, a server that is not there', async (t) => {
+test('libcoap client -> our proxy: Hop-Limit, a target that is not permitted, a server that is not there', ['proxy', 'errors'], async (t) => {
   const server = await plainServer(t);
   const proxy = await ourProxy(t);
   assert.equal((await libcoap(proxy, server.uri('/hello'), '-H', '1')).refusal, '5.08');
@@ -107,7 +110,7 @@ test('libcoap client -> our proxy: Hop-Limit, a target that is not permitted, a 
   assert.equal((await libcoap(proxy, 'coap://127.0.0.2/x')).refusal, '5.05');
 });
 
-test('libcoap client -> our reverse proxy -> libcoap server', async (t) => {
+test('libcoap client -> our reverse proxy -> libcoap server', 'proxy', async (t) => {
   const port = await freePort();
   new Background(t, coapServer, ['-A', '127.0.0.1', '-p', String(port), '-d', '10', '-e']);
   const probe = await ours(t);
@@ -122,7 +125,10 @@ test('libcoap client -> our reverse proxy -> libcoap server', async (t) => {
   assert.equal(await get('/far/example_data'), 'through');
 });
 
-test('aiocoap client -> our proxy -> our server: GET, PUT, block-wise, observe', async (t) => {
+test('aiocoap client -> our proxy -> our server: GET, PUT, block-wise, observe', {
+  peer: 'aiocoap',
+  feature: ['proxy', 'block-wise', 'observe', 'methods'],
+}, async (t) => {
   const server = await plainServer(t);
   const proxy = await ourProxy(t);
   const client = await AiocoapClient.start(t, server.port, undefined, proxy.uri);
@@ -137,7 +143,11 @@ test('aiocoap client -> our proxy -> our server: GET, PUT, block-wise, observe',
 });
 
 // aiocoap 0.4.17 leaves Proxy-Scheme and Uri-Port out of what it protects, so that its requests under OSCORE name no target: it can use a reverse proxy only.
-test('aiocoap client -> our reverse proxy -> our server: OSCORE end to end; the proxy sees no path and stores nothing', async (t) => {
+test('aiocoap client -> our reverse proxy -> our server: OSCORE end to end; the proxy sees no path and stores nothing', {
+  peer: 'aiocoap',
+  security: 'OSCORE',
+  feature: 'proxy',
+}, async (t) => {
   const server = await protectedServer(t, [deriveContext(mirrored(contextA))]);
   const proxy = await ourProxy(t, { target: `coap://127.0.0.1:${server.port}` });
   const client = await AiocoapClient.start(t, proxy.port, contextFolder(t, 'client', contextA));
@@ -200,7 +210,7 @@ function startProxy(t: TestContext, foreign: keyof typeof proxies, port: number)
   new Background(t, command, args);
 }
 
-test('our client -> libcoap proxy -> our server: OSCORE end to end', async (t) => {
+test('our client -> libcoap proxy -> our server: OSCORE end to end', { security: 'OSCORE', feature: 'proxy' }, async (t) => {
   const secured = await protectedServer(t, [deriveContext(mirrored(contextA))]);
   const port = await freePort();
   startProxy(t, 'libcoap', port);
@@ -212,7 +222,7 @@ test('our client -> libcoap proxy -> our server: OSCORE end to end', async (t) =
   }
 });
 
-test('our client -> libcoap proxy -> our server: GET, PUT, block-wise', async (t) => {
+test('our client -> libcoap proxy -> our server: GET, PUT, block-wise', ['proxy', 'block-wise', 'methods'], async (t) => {
   const server = await plainServer(t);
   const port = await freePort();
   startProxy(t, 'libcoap', port);
@@ -224,9 +234,8 @@ test('our client -> libcoap proxy -> our server: GET, PUT, block-wise', async (t
   assert.equal(fromUtf8((await client.ask(server.uri('/large'))).payload), body(3000));
 });
 
-test('our client -> aiocoap proxy -> our server: GET, PUT, block-wise, OSCORE end to end', async (t) => {
+test('our client -> aiocoap proxy -> our server: GET, PUT, block-wise', { peer: 'aiocoap', feature: ['proxy', 'block-wise', 'methods'] }, async (t) => {
   const server = await plainServer(t);
-  const secured = await protectedServer(t, [deriveContext(mirrored(contextA))]);
   const port = await freePort();
   startProxy(t, 'aiocoap', port);
   const client = await asking(t, port);
@@ -234,6 +243,14 @@ test('our client -> aiocoap proxy -> our server: GET, PUT, block-wise, OSCORE en
   assert.equal(fromUtf8((await client.ask(server.uri('/hello'))).payload), 'Hello World!');
   assert.equal(formatCode((await client.ask(server.uri('/value'), { code: Method.PUT, payload: 'by proxy' })).code), '2.04');
   assert.equal(fromUtf8((await client.ask(server.uri('/large'))).payload), body(3000));
+});
+
+test('our client -> aiocoap proxy -> our server: OSCORE end to end', { peer: 'aiocoap', security: 'OSCORE', feature: 'proxy' }, async (t) => {
+  const secured = await protectedServer(t, [deriveContext(mirrored(contextA))]);
+  const port = await freePort();
+  startProxy(t, 'aiocoap', port);
+  const client = await asking(t, port);
+  await within(10_000, 'aiocoap proxy', client.endpoint.ping(await client.peer(port)));
   const response = await client.ask(secured.uri('/oscore/hello/1'), { protect: true });
   assert.deepEqual([formatCode(response.code), fromUtf8(response.payload), response.association], ['2.05', 'Hello World!', client.context]);
 });
@@ -251,7 +268,7 @@ async function observed(client: Asking, uri: string, proxyPort: number, count: n
   return seen;
 }
 
-test('our client -> libcoap proxy -> our server: observe', async (t) => {
+test('our client -> libcoap proxy -> our server: observe', ['proxy', 'observe'], async (t) => {
   // A server that is soon sure that nobody acknowledges.
   const server = await plainServer(t, { parameters: { ackTimeout: 100, maxRetransmit: 2 } });
   const port = await freePort();
@@ -269,7 +286,7 @@ test('our client -> libcoap proxy -> our server: observe', async (t) => {
   await until(() => server.clock.observers === 0);
 });
 
-test('our client -> libcoap proxy -> our server: observe under OSCORE', async (t) => {
+test('our client -> libcoap proxy -> our server: observe under OSCORE', { security: 'OSCORE', feature: ['proxy', 'observe'] }, async (t) => {
   const server = await protectedServer(t, [deriveContext(mirrored(contextA))]);
   const port = await freePort();
   startProxy(t, 'libcoap', port);
@@ -285,7 +302,7 @@ test('our client -> libcoap proxy -> our server: observe under OSCORE', async (t
   );
 });
 
-test('our client -> aiocoap proxy -> our server: observe, which this proxy cannot', async (t) => {
+test('our client -> aiocoap proxy -> our server: observe, which this proxy cannot', { peer: 'aiocoap', feature: ['proxy', 'errors'] }, async (t) => {
   const server = await plainServer(t);
   const port = await freePort();
   startProxy(t, 'aiocoap', port);
@@ -296,7 +313,7 @@ test('our client -> aiocoap proxy -> our server: observe, which this proxy canno
   console.log('aiocoap 0.4.17 proxy: cannot observe; it sends the request on that it received, which its own Message.encode refuses, and answers 5.00');
 });
 
-test('our client -> our proxy -> aiocoap server: OSCORE end to end', async (t) => {
+test('our client -> our proxy -> aiocoap server: OSCORE end to end', { peer: 'aiocoap', role: 'server', security: 'OSCORE', feature: 'proxy' }, async (t) => {
   const server = await AiocoapServer.start(t, [contextFolder(t, 'server', mirrored(contextA))]);
   const proxy = await ourProxy(t);
   const client = await asking(t, proxy.port);

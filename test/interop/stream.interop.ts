@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, type TestContext, test } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { Code, Endpoint, type EndpointEvent, Method, type Peer, pathOptions, Router, type StreamTransport } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
@@ -9,9 +9,12 @@ import { tcp, tcpServer, ws, wsServer } from '../../src/transport/index.ts';
 import { root } from '../support/fixtures.ts';
 import { freePort } from '../support/ports.ts';
 import { Californium } from './californium.ts';
+import { testsWith } from './matrix.ts';
 import { body } from './ours.ts';
 import { Background, pause, runCommand, scratch, within } from './processes.ts';
 import { coapClient, coapServer, python } from './tools.ts';
+
+const test = testsWith({ peer: 'libcoap', transport: 'TCP', security: 'none' });
 
 interface Site {
   readonly server: Endpoint;
@@ -54,7 +57,7 @@ async function coap(method: string, uri: string, ...args: string[]): Promise<str
   return stdout.toString();
 }
 
-test('libcoap client -> our server, coap+tcp: GET, PUT, and bodies larger than a message', async (t) => {
+test('libcoap client -> our server, coap+tcp: GET, PUT, and bodies larger than a message', ['block-wise', 'methods'], async (t) => {
   const { bodies, uri } = await site(t, await tcpServer());
   assert.equal(await coap('get', uri('/hello')), 'Hello World!\n');
   await coap('put', uri('/value'), '-e', 'short');
@@ -67,7 +70,7 @@ test('libcoap client -> our server, coap+tcp: GET, PUT, and bodies larger than a
   assert.equal(readFileSync(join(folder, 'out'), 'utf8'), body(40_000));
 });
 
-test('libcoap client -> our server, coap+tcp: observe', async (t) => {
+test('libcoap client -> our server, coap+tcp: observe', 'observe', async (t) => {
   const { server, uri } = await site(t, await tcpServer());
   const text = await coap('get', uri('/clock'), '-s', '2', '-w');
   const lines = text.split('\n').filter((line) => line !== '');
@@ -100,7 +103,7 @@ async function client(t: TestContext, transport: StreamTransport, port: number):
   return { endpoint, peer };
 }
 
-test('our client -> libcoap server, coap+tcp: ping, GET, PUT, large bodies, observe', async (t) => {
+test('our client -> libcoap server, coap+tcp: ping, GET, PUT, large bodies, observe', ['block-wise', 'observe', 'methods'], async (t) => {
   const port = await freePort();
   new Background(t, coapServer, ['-A', '127.0.0.1', '-p', String(port), '-d', '10', '-e']);
   const { endpoint, peer } = await client(t, await tcp(), port);
@@ -121,11 +124,15 @@ test('our client -> libcoap server, coap+tcp: ping, GET, PUT, large bodies, obse
 const script = (name: string): string => join(root, 'test', 'interop', 'aiocoap', name);
 
 // For WebSockets, aiocoap binds the port that is 3000 above the one it is given.
-for (const [scheme, name, listen, open, offset] of [
-  ['coap+tcp', 'tcp', tcpServer, tcp, 0],
-  ['coap+ws', 'ws', wsServer, ws, 3000],
+for (const [scheme, transport, name, listen, open, offset] of [
+  ['coap+tcp', 'TCP', 'tcp', tcpServer, tcp, 0],
+  ['coap+ws', 'WebSockets', 'ws', wsServer, ws, 3000],
 ] as const) {
-  test(`aiocoap client -> our server, ${scheme}: GET, PUT, large bodies, observe`, async (t) => {
+  test(`aiocoap client -> our server, ${scheme}: GET, PUT, large bodies, observe`, {
+    peer: 'aiocoap',
+    transport,
+    feature: ['block-wise', 'observe', 'methods'],
+  }, async (t) => {
     const { bodies, uri } = await site(t, await listen());
     const peer = new Background(t, python, [script('stream_client.py'), name, uri('')]);
     const heard: Record<string, unknown> = JSON.parse(await peer.line(20_000));
@@ -133,7 +140,11 @@ for (const [scheme, name, listen, open, offset] of [
     assert.deepEqual(bodies, [body(5000)]);
   });
 
-  test(`our client -> aiocoap server, ${scheme}: ping, GET, PUT, large bodies, observe`, async (t) => {
+  test(`our client -> aiocoap server, ${scheme}: ping, GET, PUT, large bodies, observe`, {
+    peer: 'aiocoap',
+    transport,
+    feature: ['block-wise', 'observe', 'methods'],
+  }, async (t) => {
     const port = await freePort();
     const server = new Background(t, python, [script('stream_server.py'), name, String(port)]);
     assert.equal(await within(15_000, 'aiocoap', server.line()), '{"ready": true}');
@@ -152,7 +163,10 @@ for (const [scheme, name, listen, open, offset] of [
 
 const californium = new Californium({ after });
 
-test('Californium client -> our server, coap+tcp: a first message that is no CSM ends the connection', async (t) => {
+test('Californium client -> our server, coap+tcp: a first message that is no CSM ends the connection', {
+  peer: 'Californium',
+  feature: 'errors',
+}, async (t) => {
   const { server, events, uri } = await site(t, await tcpServer());
   const peer = await californium.connect(t, uri(''), undefined, { transport: 'tcp' });
   assert.equal(await peer.ask({ path: '/hello' }, 2000), undefined);

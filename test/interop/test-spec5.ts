@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { Code, findOption, formatCode, type Message, Method, OptionNumber, uintOf } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { type ContextParameters, decodeOscoreOption } from '../../src/oscore/index.ts';
+import { type Feature, type PeerName, type PeerTest, testsWith } from './matrix.ts';
 import { contextA, contextC, mirrored, type Order, type Told } from './oscore-peers.ts';
 
 /** A response that a client shows to its application. */
@@ -40,6 +41,8 @@ export interface Setup {
 export interface Direction {
   /** `our client -> Californium server`. */
   readonly name: string;
+  /** The one that is not ours; absent: both are. */
+  readonly peer?: PeerName;
   open(t: TestContext, setup: Setup): Promise<Pair>;
   /** Why a case cannot run, by its number. */
   readonly without?: Readonly<Record<number, string>>;
@@ -85,6 +88,8 @@ async function refused(pair: Pair, codes: readonly string[], path = '/oscore/hel
 
 interface Case {
   readonly objective: string;
+  /** What it proves, where that is not methods and options. */
+  readonly feature?: Feature;
   run(t: TestContext, direction: Direction): Promise<void>;
 }
 
@@ -132,6 +137,7 @@ const cases: readonly Case[] = [
   },
   {
     objective: 'Observe of what cannot be observed',
+    feature: 'observe',
     run: async (t, { open, outerCodes = outerCodesOfObserve }) => {
       const pair = await open(t, { context: contextA });
       assert.deepEqual(await pair.client.observe('/oscore/hello/1', 1), [helloWorld]);
@@ -140,6 +146,7 @@ const cases: readonly Case[] = [
   },
   {
     objective: 'Observe that the server ends with 5.00',
+    feature: 'observe',
     run: async (t, { open, outerCodes = outerCodesOfObserve, endUnheard = false }) => {
       const pair = await open(t, { context: contextA });
       const heard = await pair.client.observe('/oscore/observe1', 3);
@@ -155,6 +162,7 @@ const cases: readonly Case[] = [
   },
   {
     objective: 'Observe and its cancellation',
+    feature: 'observe',
     run: async (t, { open, outerCodes = outerCodesOfObserve }) => {
       const pair = await open(t, { context: contextA });
       assert.deepEqual(await pair.client.observe('/oscore/observe2', 2), [
@@ -211,14 +219,17 @@ const cases: readonly Case[] = [
   },
   {
     objective: 'a Sender ID that the server does not know',
+    feature: 'errors',
     run: async (t, { open }) => refused(await open(t, { context: { ...contextA, senderId: Uint8Array.of(0x77) } }), ['4.01']),
   },
   {
     objective: 'another Sender Key',
+    feature: 'errors',
     run: async (t, { open }) => refused(await open(t, { context: contextA, wrong: 'senderKey' }), ['4.00']),
   },
   {
     objective: 'another Recipient Key',
+    feature: 'errors',
     run: async (t, { open }) => {
       const pair = await open(t, { context: contextA, wrong: 'recipientKey' });
       assert.equal(await pair.client.ask({ path: '/oscore/hello/1' }, 1500), undefined);
@@ -227,6 +238,7 @@ const cases: readonly Case[] = [
   },
   {
     objective: 'a sequence number that was used',
+    feature: 'errors',
     run: async (t, { open }) => {
       const pair = await open(t, { context: contextA });
       assert.deepEqual(await pair.client.ask({ path: '/oscore/hello/1' }), helloWorld);
@@ -236,6 +248,7 @@ const cases: readonly Case[] = [
   },
   {
     objective: 'a server without OSCORE',
+    feature: 'errors',
     run: async (t, { open }) => {
       const pair = await open(t, { context: contextA, server: 'without OSCORE' });
       // The test specification takes 4.05 too: the code on the outside is POST.
@@ -244,6 +257,7 @@ const cases: readonly Case[] = [
   },
   {
     objective: 'a protected resource without OSCORE',
+    feature: 'errors',
     run: async (t, { open }) => {
       const shown = await (await open(t, {})).client.ask({ path: '/oscore/hello/1' });
       assert.deepEqual([shown?.code, shown?.protected], ['4.01', false]);
@@ -253,11 +267,12 @@ const cases: readonly Case[] = [
 
 /** A test of each case that can run; the others are printed with their reason. None is left out in silence. */
 export function testSpec5(direction: Direction): void {
-  const { name, without = {} } = direction;
-  for (const [number, { objective, run }] of cases.entries()) {
+  const { name, peer, without = {} } = direction;
+  const declare: PeerTest = peer === undefined ? (title, _, run) => void test(title, run) : testsWith({ peer, transport: 'UDP', security: 'OSCORE' });
+  for (const [number, { objective, feature = 'methods', run }] of cases.entries()) {
     const where = `${name}: OSCORE TEST_${number}a, TEST_${number}b: ${objective}`;
     const reason = without[number];
-    if (reason === undefined) test(where, (t) => run(t, direction));
+    if (reason === undefined) declare(where, feature, (t) => run(t, direction));
     else console.log(`${where}: cannot run: ${reason}`);
   }
 }

@@ -119,6 +119,20 @@ export function provideAiocoap(): { readonly aiocoap: string; readonly python: s
   return { aiocoap: aiocoap!, python: version! };
 }
 
+/** The version that the schema of the vectors was proved with. */
+const jsonschemaVersion = '4.26.0';
+
+/** The Python package jsonschema, beside aiocoap, and its version. */
+export function provideJsonschema(): string {
+  const version = (): Outcome => run(python, '-c', 'import importlib.metadata as metadata, jsonschema; print(metadata.version("jsonschema"))');
+  if (version().text.trim() !== jsonschemaVersion) {
+    console.log(`jsonschema ${jsonschemaVersion} not found: installing it`);
+    const installed = run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `jsonschema==${jsonschemaVersion}`);
+    if (!installed.ok) throw new ToolError(`pip install jsonschema==${jsonschemaVersion} failed:\n${installed.text}`);
+  }
+  return jsonschemaVersion;
+}
+
 const javaSources = join(root, 'test', 'interop', 'californium');
 const javaLibraries = join(cache, 'californium', 'lib');
 const javaClasses = join(cache, 'californium', 'classes');

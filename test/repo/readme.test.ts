@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { request } from '../../src/transport/index.ts';
+import { callsIn, idleProgram } from '../cli/command-lines.ts';
+import { shellBlocks } from '../readme/shell.ts';
 import { root } from '../support/fixtures.ts';
 import { freePort } from '../support/ports.ts';
 
+const readme = (): string => readFileSync(join(root, 'README.md'), 'utf8');
+
 /** The examples of README.md, by the word behind ```ts. */
 function examples(): ReadonlyMap<string, string> {
-  const text = readFileSync(join(root, 'README.md'), 'utf8');
-  return new Map([...text.matchAll(/^```ts (\w+)\n([\s\S]*?)^```$/gm)].map((match) => [match[1]!, match[2]!]));
+  return new Map([...readme().matchAll(/^```ts (\w+)\n([\s\S]*?)^```$/gm)].map((match) => [match[1]!, match[2]!]));
 }
 
 let folder: string;
@@ -49,7 +52,7 @@ function start(name: string, source: string): Promise<string> {
 
 test('README: the example of each role runs and the client reads the resource', async () => {
   const found = examples();
-  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'plain', 'dtls', 'adapter', 'seal']);
+  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'adapter', 'dtls', 'plain', 'seal']);
   const ports: Readonly<Record<string, number>> = {
     5783: await freePort(),
     5683: await freePort(),
@@ -81,11 +84,28 @@ test('README: the example of each role is about ten lines', () => {
   }
 });
 
-test('README: every npm script and ace-coap command that it names exists', async () => {
-  const text = readFileSync(join(root, 'README.md'), 'utf8');
+test('README: every npm script that it names exists, and every line with ace-coap is one that the command line takes', () => {
   const { scripts } = createRequire(import.meta.url)(join(root, 'package.json')) as { scripts: Record<string, string> };
-  for (const [, script] of text.matchAll(/npm run (?:-s )?([a-z-]+)/g)) assert.ok(script! in scripts, `npm run ${script}`);
-  const { program } = await import('../../src/cli/program.ts');
-  const commands = new Set(program('0').commands.map((command) => command.name()));
-  for (const [, command] of text.matchAll(/npx ace-coap ([a-z]+)/g)) assert.ok(commands.has(command!), `ace-coap ${command}`);
+  for (const [, script] of readme().matchAll(/npm run (?:-s )?([a-z-]+)/g)) assert.ok(script! in scripts, `npm run ${script}`);
+  const { parse } = idleProgram();
+  const blocks = [...readme().matchAll(/^```sh.*\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
+  for (const line of blocks.flatMap((block) => block.split('\n'))) for (const args of callsIn(line)) assert.notEqual(parse(args), undefined, line);
+});
+
+test('README: a script of test/readme runs each block of shell that has a name', () => {
+  const folder = join(root, 'test', 'readme');
+  const scripts = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
+  for (const name of shellBlocks().keys()) assert.ok(scripts.join('').includes(`'${name}'`), name);
+});
+
+test('README: each link within it leads to a heading', () => {
+  const anchors = new Set(
+    [...readme().matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+  for (const [, anchor] of readme().matchAll(/\]\(#([\w-]+)\)/g)) assert.ok(anchors.has(anchor!), anchor);
 });

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { decodePskIdentity, derivePsk } from '../../profiles/dtls/params.ts';
 import { contextParameters, decodeInputMaterial } from '../../profiles/oscore/params.ts';
 import { oscoreAtRs } from '../../profiles/oscore/rs.ts';
+import { deriveAnchor, deriveApplicationKey, parseAKid, pskIdentity } from '../../profiles/seal/akma/index.ts';
+import { decodeKmRequest, decodeKmResponse, encodeKmRequest, encodeKmResponse } from '../../profiles/seal/key-management/index.ts';
 import {
   decodeError,
   decodeHints,
@@ -29,9 +31,10 @@ import {
   uintOf,
   withoutOptions,
 } from '../../src/coap/index.ts';
+import { fromUtf8 } from '../../src/core/bytes.ts';
 import { macAlgorithms } from '../../src/core/cose/algorithms.ts';
 import { encodeClaims } from '../../src/core/cwt.ts';
-import { aeadParameters, decode, decodeCoseKey, openCwt, ProtocolError, readKnownMap, systemEnv, type TokenKey } from '../../src/core/index.ts';
+import { aeadParameters, decode, decodeCoseKey, openCwt, readKnownMap, systemEnv, type TokenKey } from '../../src/core/index.ts';
 import {
   type ContextParameters,
   checkParameters,
@@ -45,6 +48,7 @@ import {
 } from '../../src/oscore/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { type Action, findValue, readBytes, type Vector } from './format.ts';
+import { Discarded, Pair } from './handshake.ts';
 import { mirrored, somePeer } from './oscore.ts';
 
 /** Takes a vector as a tester of another stack would: what it does not refuse, it has to understand. */
@@ -65,9 +69,6 @@ const onlyOutput = (vector: Vector): Uint8Array => {
   assert.equal(vector.output.length, 1, vector.id);
   return readBytes(vector, vector.output[0]!);
 };
-
-/** What an endpoint drops without an error: the code is the reason. */
-class Discarded extends ProtocolError {}
 
 function numberIn(vector: Vector, name: string): number {
   const value = findValue(vector, name);
@@ -119,7 +120,7 @@ function roundTrip<T extends { readonly unknown?: unknown }>(decoder: (payload: 
     const { payload } = decodeMessage(onlyOutput(vector));
     const value = decoder(payload);
     assert.equal(value.unknown, undefined, vector.id);
-    assert.deepEqual(encoder(value), payload, vector.id);
+    assert.deepEqual(encoder(value), readBytes(vector, 'payload'), vector.id);
   };
 }
 
@@ -159,7 +160,57 @@ function upload(vector: Vector): void {
   assert.deepEqual([senderKey, recipientKey, commonIv], expected, vector.id);
 }
 
-export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
+/** A payload that is read and written again. */
+function kmRoundTrip<T>(decoder: (payload: Uint8Array) => T, encoder: (value: T) => Uint8Array): Consumer {
+  return (vector) => assert.deepEqual(encoder(decoder(onlyOutput(vector))), onlyOutput(vector), vector.id);
+}
+
+function akmaKeys(vector: Vector): void {
+  const text = (name: string): string => fromUtf8(readBytes(vector, name));
+  const { aKid, kAkma } = deriveAnchor({
+    kAusf: readBytes(vector, 'kAusf'),
+    supi: text('supi'),
+    routingIndicator: text('routingIndicator'),
+    homeNetwork: text('homeNetwork'),
+  });
+  const kAf = deriveApplicationKey(kAkma, { fqdn: text('fqdn'), protocol: readBytes(vector, 'protocol') });
+  assert.equal(aKid, text('aKid'), vector.id);
+  assert.equal(parseAKid(aKid).realm, text('homeNetwork'), vector.id);
+  const expected = ['kAkma', 'kAf', 'pskIdentity'].map((name) => readBytes(vector, name));
+  assert.deepEqual([kAkma, kAf, pskIdentity(aKid)], expected, vector.id);
+}
+
+/**
+ * Each side on its own: it is given the datagrams of the other as they stand here, and has to send its own. Of what is to be refused only the receiver is asked
+ * about the last datagram.
+ */
+function replayHandshake(vector: Vector): void {
+  const known = (name: string): Uint8Array | undefined => (findValue(vector, name) === undefined ? undefined : readBytes(vector, name));
+  const group = known('group');
+  const pair = new Pair(known, numberIn(vector, 'suite'), group === undefined || fromUtf8(group) === 'secp256r1' ? 'secp256r1' : 'x25519');
+  pair.start();
+  for (const [index, name] of vector.output.entries()) {
+    const [from, to] = /client/i.test(name) ? (['client', 'server'] as const) : (['server', 'client'] as const);
+    const datagram = readBytes(vector, name);
+    if (name === 'resumedClientDatagram1') pair.start(pair.client.connection!.session!);
+    const data = known(`${from}Data`);
+    const isLast = index === vector.output.length - 1;
+    if (vector.expect === 'reject' && isLast) {
+      pair[to].receive(datagram);
+      return;
+    }
+    if (pair[from].sent.length === 0) pair[from].connection!.send(data!);
+    assert.deepEqual(pair[from].next(), datagram, `${vector.id}: ${name}`);
+    pair[to].receive(datagram);
+  }
+  for (const [from, to] of [
+    ['client', 'server'],
+    ['server', 'client'],
+  ] as const)
+    assert.deepEqual(pair[to].data, [known(`${from}Data`)], vector.id);
+}
+
+export const consumers: Readonly<Record<Action, Consumer>> = {
   'open-token': (vector) => {
     const { claims } = openCwt(onlyOutput(vector), tokenKeys(vector));
     assert.deepEqual(encodeClaims(claims), readBytes(vector, 'claims'), vector.id);
@@ -187,7 +238,7 @@ export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
   'decode-error': (vector) => {
     const { options, payload } = decodeMessage(onlyOutput(vector));
     const body = decodeError(uintOf(options, OptionNumber.ContentFormat), payload);
-    assert.deepEqual(encodeError(body!).payload, payload, vector.id);
+    assert.deepEqual(body && encodeError(body).payload, readBytes(vector, 'payload'), vector.id);
   },
   'decode-hints': roundTrip(decodeHints, encodeHints),
   'decode-introspection-request': roundTrip(decodeIntrospectionRequest, encodeIntrospectionRequest),
@@ -200,4 +251,11 @@ export const consumers: Readonly<Partial<Record<Action, Consumer>>> = {
     else assert.deepEqual(encodeClaims(openCwt(identity.token, tokenKeys(vector)).claims), readBytes(vector, 'claims'), vector.id);
   },
   'hash-token': (vector) => assert.deepEqual(tokenHash(readBytes(vector, 'token')), onlyOutput(vector), vector.id),
+  'decode-km-request': kmRoundTrip(decodeKmRequest, encodeKmRequest),
+  'decode-km-response': kmRoundTrip(decodeKmResponse, encodeKmResponse),
+  'derive-akma': akmaKeys,
+  'decode-a-kid': (vector) => {
+    parseAKid(fromUtf8(onlyOutput(vector)));
+  },
+  'replay-handshake': replayHandshake,
 };

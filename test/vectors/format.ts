@@ -50,7 +50,8 @@ export interface Operations {
   readonly edit: { readonly data: Part; readonly at: number; readonly remove: number; readonly insert: Part };
   /** The text of RFC 4648, Section 5, without padding, in ASCII. */
   readonly base64url: { readonly data: Part };
-  readonly hash: { readonly hash: HashName; readonly data: Part };
+  /** Of the parts behind one another. */
+  readonly hash: { readonly hash: HashName; readonly parts: readonly Part[] };
   /** The first `length` bytes of the MAC. */
   readonly hmac: { readonly hash: HashName; readonly key: Part; readonly data: Part; readonly length: number };
   /** Extract and expand (RFC 5869). */
@@ -96,7 +97,6 @@ export const actions = [
   'decode-introspection-request',
   'decode-introspection-response',
   'decode-upload',
-  'decode-upload-answer',
   'decode-psk-identity',
   'derive-context',
   'unprotect-exchange',

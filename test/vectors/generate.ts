@@ -3,9 +3,11 @@ import { root } from '../support/fixtures.ts';
 import type { Vector, VectorFile } from './format.ts';
 import type { Topic } from './topic.ts';
 import { cwt } from './topics/cwt.ts';
+import { dtls } from './topics/dtls.ts';
 import { coapEcho, oscoreExchanges } from './topics/exchanges.ts';
 import { oscoreDerivation, oscoreMessages } from './topics/oscore.ts';
 import { authzInfo, hints, introspection, tokenHashTopic } from './topics/resource-server.ts';
+import { akma, sealKm } from './topics/seal.ts';
 import { tokenEndpoint } from './topics/token-endpoint.ts';
 
 /** The seed of the files in `fixtures/vectors`. */
@@ -24,6 +26,9 @@ export const topics: readonly Topic[] = [
   oscoreMessages,
   oscoreExchanges,
   coapEcho,
+  dtls,
+  sealKm,
+  akma,
 ];
 
 /** An object with each entry on a line of its own. */

@@ -24,7 +24,16 @@ function itemOf(value: Notation, names: Names): CborValue {
   return new Map(one.map.map(([key, entry]) => [itemOf(key, names) as CborKey, itemOf(entry, names)]));
 }
 
-const keyPairOf = (curve: keyof typeof curves, d: Uint8Array): CurveKeyPair => ({ crv: curves[curve], ...publicPart(curves[curve], d), d });
+/** By private part, since the public part takes a while. */
+const keyPairs = new WeakMap<Uint8Array, CurveKeyPair>();
+
+/** The key pair of a private part, which is kept with those bytes. */
+export function keyPairOf(curve: keyof typeof curves, d: Uint8Array): CurveKeyPair {
+  const crv = curves[curve];
+  let pair = keyPairs.get(d);
+  if (pair?.crv !== crv) keyPairs.set(d, (pair = { crv, ...publicPart(crv, d), d }));
+  return pair;
+}
 
 /** Carry out an operation on values that have names, by the functions of this project. */
 export function evaluate<O extends Operation>(op: O, of: Operations[O], names: Names): Uint8Array {
@@ -47,7 +56,7 @@ export function evaluate<O extends Operation>(op: O, of: Operations[O], names: N
     xor: ({ a, b }) => bytes(a).map((byte, at) => byte ^ bytes(b)[at]!),
     edit: ({ data, at, remove, insert }) => concat(bytes(data).subarray(0, at), bytes(insert), bytes(data).subarray(at + remove)),
     base64url: ({ data }) => utf8(toBase64Url(bytes(data))),
-    hash: ({ hash, data }) => digest(hash, bytes(data)),
+    hash: ({ hash, parts }) => digest(hash, concat(...parts.map(bytes))),
     hmac: ({ hash, key, data, length }) => hmac(hash, bytes(key), bytes(data)).slice(0, length),
     hkdf: ({ hash, secret, salt, info, length }) => hkdf(hash, bytes(secret), bytes(salt), bytes(info), length),
     'tls-prf': ({ hash, secret, label, seed, length }) => prf(hash, bytes(secret), label, bytes(seed), length),

@@ -10,7 +10,7 @@ import {
   type Peer,
   type Request,
 } from '../../src/coap/index.ts';
-import { concat, emptyBytes, toHex } from '../../src/core/bytes.ts';
+import { emptyBytes, toHex } from '../../src/core/bytes.ts';
 import { cipherParameters } from '../../src/core/crypto/aead-parameters.ts';
 import {
   type ContextParameters,
@@ -121,15 +121,10 @@ export class ExchangeSteps {
   #nonce(name: string, id: 'clientId' | 'serverId', partialIv: Uint8Array): void {
     const { recipe, pair } = this;
     const { nonceLength } = cipherParameters.get(pair.client.aead)!;
-    const sender = recipe.bytes(id);
-    const padded = concat(
-      Uint8Array.of(sender.length),
-      new Uint8Array(nonceLength - 6 - sender.length),
-      sender,
-      new Uint8Array(5 - partialIv.length),
-      partialIv,
-    );
-    recipe.step(`${name}Padded`, 'concat', { parts: [recipe.part(padded)] });
+    const length = recipe.bytes(id).length;
+    // RFC 8613 §5.2: the length of the ID, the ID on the right of its place, the Partial IV on the right of 5 bytes.
+    const start = length.toString(16).padStart(2, '0') + '00'.repeat(nonceLength - 6 - length);
+    recipe.step(`${name}Padded`, 'concat', { parts: [{ hex: start }, id, { hex: '00'.repeat(5 - partialIv.length) }, `${name}PartialIv`] });
     recipe.step(`${name}Nonce`, 'xor', { a: `${name}Padded`, b: 'commonIv' });
   }
 

@@ -56,6 +56,10 @@ export class Recipe {
     return bytes;
   }
 
+  has(name: string): boolean {
+    return this.#bytes.has(name);
+  }
+
   bytes(name: string): Uint8Array {
     const found = this.#bytes.get(name);
     if (found === undefined) throw new Error(`${this.heading.id}: expected a name of a value, got ${name}`);
@@ -103,6 +107,27 @@ export class Recipe {
   /** An encoded item, taken apart: the byte strings in it that have a name are told by it. */
   cbor(name: string, encoded: Uint8Array): Uint8Array {
     return this.step(name, 'cbor', { value: this.#notation(decode(encoded)) }, encoded);
+  }
+
+  /** Bytes in which these names stand, in this order. */
+  compose(name: string, bytes: Uint8Array, names: readonly string[]): Uint8Array {
+    const text = toHex(bytes);
+    const parts: Part[] = [];
+    let at = 0;
+    const upTo = (end: number): void => {
+      if (end > at) parts.push({ hex: text.slice(at, end) });
+    };
+    for (const one of names) {
+      const wanted = toHex(this.bytes(one));
+      let start = text.indexOf(wanted, at);
+      while (start % 2 === 1) start = text.indexOf(wanted, start + 1);
+      if (start < 0) throw new Error(`${this.heading.id}: ${name}: expected ${one} in it, it is not`);
+      upTo(start);
+      parts.push(one);
+      at = start + wanted.length;
+    }
+    upTo(text.length);
+    return this.step(name, 'concat', { parts }, bytes);
   }
 
   #options(options: readonly Option[]): (readonly [number, Part])[] {

@@ -32,19 +32,24 @@ export function symmetricTokenKey(recipe: Recipe, algorithm: number, prefix = ''
   return { use: cipher === undefined ? 'mac0' : 'encrypt0', algorithm, key, kid, prefix };
 }
 
+/** The public point of a private part on P-256: steps `Point`, `X` and `Y`, by the names that are given to them. */
+export function pointSteps(recipe: Recipe, d: string, name: (part: string) => string): { readonly x: Uint8Array; readonly y: Uint8Array } {
+  recipe.step(name('Point'), 'public-key', { curve: 'P-256', key: d });
+  const x = recipe.step(name('X'), 'slice', { data: name('Point'), start: 0, end: 32 });
+  const y = recipe.step(name('Y'), 'slice', { data: name('Point'), start: 32, end: 64 });
+  return { x, y };
+}
+
 /** The key of a curve: input `d`, steps for its public part and for `key`, the public COSE_Key that a verifier has. */
 export function signingTokenKey(recipe: Recipe, algorithm: typeof Algorithm.ES256 | typeof Algorithm.EdDSA, prefix = ''): NamedTokenKey {
   const name = (part: string): string => joined(prefix, part);
   const kid = recipe.input(name('kid'), concat(utf8('as-'), recipe.random(2)));
   const d = recipe.chance(name('d'), 32);
   const curve = algorithm === Algorithm.ES256 ? 'P-256' : 'Ed25519';
-  const point = recipe.step(name(curve === 'P-256' ? 'publicKey' : 'x'), 'public-key', { curve, key: name('d') });
-  let shared = { kty: KeyType.OKP, kid, alg: algorithm, crv: Curve.Ed25519 as number, x: point } as TokenKey['key'];
-  if (curve === 'P-256') {
-    const x = recipe.step(name('x'), 'slice', { data: name('publicKey'), start: 0, end: 32 });
-    const y = recipe.step(name('y'), 'slice', { data: name('publicKey'), start: 32, end: 64 });
-    shared = { ...shared, kty: KeyType.EC2, crv: Curve.P256, x, y };
-  }
+  const shared =
+    curve === 'P-256'
+      ? { kty: KeyType.EC2, kid, alg: algorithm, crv: Curve.P256, ...pointSteps(recipe, name('d'), (part) => name(part.toLowerCase())) }
+      : { kty: KeyType.OKP, kid, alg: algorithm, crv: Curve.Ed25519, x: recipe.step(name('x'), 'public-key', { curve, key: name('d') }) };
   recipe.cbor(name('key'), encodeCoseKey(shared));
   return { use: 'sign1', algorithm, key: { ...shared, d }, kid, prefix };
 }

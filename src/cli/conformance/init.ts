@@ -28,7 +28,8 @@ resources:
 # dtls: { peer_key_file: keys/target.pub }
 # own: { key_file: keys/checker.key }
 
-# OSCORE contexts that the checker shares with the target, seen from the checker: the target has the identifiers exchanged.
+# OSCORE contexts that the checker shares with the target, seen from the checker: the target has the identifiers exchanged. Sequence numbers follow the time of
+# day, so that no run takes those of another: give the checker contexts of its own.
 # oscore:
 #   contexts:
 #     - { master_secret_file: keys/oscore.key, sender_id: "01", recipient_id: "02" }
@@ -41,7 +42,10 @@ resources:
 #   token_key: { use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/as-rs1-token.key, kid: "01" }
 #   profile: coap_oscore     # or coap_dtls
 #   allowed: /temperature    # the scope permits GET of it
-#   forbidden: /led          # and not of this
+#   observe: /temperature    # the scope permits to observe it
+#   forbidden: /led          # the scope does not permit GET of it
+#   other_scope: r_led       # a scope that does, and does not permit GET of what is allowed
+#   raw_public_key_file: keys/rs1.pub   # its raw public key, for coap_dtls
 
 # An authorization server where the checker is a client.
 # as:
@@ -50,6 +54,8 @@ resources:
 #   trl: coap://127.0.0.1:5783/revoke/trl
 #   audience: rs1
 #   scope: r_temp
+#   forbidden_scope: r_led   # a scope that the audience has, and the client may not have
+#   token_key: { use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/as-rs1-token.key, kid: "01" } # to read the tokens
 #   oscore: { master_secret_file: keys/client1-as.key, sender_id: "01", recipient_id: "02" }
 `;
 

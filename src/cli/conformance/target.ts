@@ -1,8 +1,20 @@
 import { readServerCredentials } from '../../../profiles/dtls/index.ts';
+import { storedContexts } from '../../../profiles/oscore/index.ts';
 import { parseUri } from '../../coap/index.ts';
-import type { RsTarget, Target } from '../../conformance/index.ts';
+import type { DtlsTarget, OscoreKeys, RsTarget, Target } from '../../conformance/index.ts';
+import type { CoseKey } from '../../core/cose/index.ts';
 import type { TokenKey } from '../../core/cwt.ts';
-import { type ConformanceConfig, loadClientConfig, loadConformanceTarget, loadRsConfig, type OscoreConfig, type RsConfig } from '../../operate/index.ts';
+import {
+  type ConformanceConfig,
+  loadAsConfig,
+  loadClientConfig,
+  loadConformanceTarget,
+  loadRsConfig,
+  type OscoreConfig,
+  type RsConfig,
+} from '../../operate/index.ts';
+import { deriveContext } from '../../oscore/index.ts';
+import { openStore } from '../../store/index.ts';
 import { configPath } from '../config-path.ts';
 import { clientCredentials } from '../credentials.ts';
 import { UsageError } from '../exit.ts';
@@ -15,7 +27,7 @@ const places = { coap: 'coap', coaps: 'coaps', 'coap+tcp': 'tcp' } as const;
 export async function targetOf(uris: readonly string[], flags: ConformanceFlags): Promise<Target> {
   const { target, config } = flags;
   if (target !== undefined && config !== undefined) throw new UsageError('--target and --config: expected one of them, got both');
-  const base = target !== undefined ? fromFile(loadConformanceTarget(configPath(target))) : config !== undefined ? fromLab(configPath(config)) : {};
+  const base = target !== undefined ? fromFile(loadConformanceTarget(configPath(target))) : config !== undefined ? await fromLab(configPath(config)) : {};
   const named: { coap?: string; coaps?: string; tcp?: string } = {};
   for (const uri of uris) {
     const { scheme, path } = parseUri(uri);
@@ -41,28 +53,49 @@ function fromFile({ file: _, dtls, rs, as, ...rest }: ConformanceConfig): Target
 
 const coapDtls = 1;
 
+/** Sender sequence numbers for one run: some hundreds of requests, and none of them comes again in the client whose context it is. */
+const numbersOfRun = 1000;
+
 /** The two servers of a lab, as its client knows them; tokens for the resource server are protected by a key that the checker has too. */
-function fromLab(folder: string): Target {
+async function fromLab(folder: string): Promise<Target> {
   const rs = loadRsConfig(folder);
-  const { authorizationServers } = loadClientConfig(folder);
+  const { authorizationServers, store } = loadClientConfig(folder);
+  const { revocation } = loadAsConfig(folder);
   const [first] = authorizationServers;
   if (first === undefined) throw new UsageError(`${folder}: expected an authorization server in client.yaml, got none`);
   const { uri, profile, credentials } = first;
   const isDtls = profile === coapDtls;
   const own = rsOf(rs, isDtls ? 'coap_dtls' : 'coap_oscore');
+  const { psk, rawPublicKey }: DtlsTarget = isDtls ? readServerCredentials(credentials) : {};
   return {
     ...placesOf(rs),
-    ...(own && { rs: own }),
+    ...(own && { rs: { ...own, ...(rawPublicKey && rs.dtls.ownKey && { publicKey: publicPart(rs.dtls.ownKey) }) } }),
     as: {
       token: uri,
       introspect: sibling(uri, 'introspect'),
-      trl: sibling(uri, 'revoke/trl'),
+      ...(revocation && { trl: sibling(uri, 'revoke/trl') }),
       audience: audienceOf(rs),
       scope: Object.keys(rs.scopes ?? {}).join(' '),
-      ...(isDtls ? { dtls: readServerCredentials(credentials) } : { oscore: credentials as OscoreConfig }),
+      ...(psk && { dtls: { psk } }),
+      ...(rawPublicKey && { dtls: { rawPublicKey } }),
+      ...(!isDtls && { oscore: await withNumbers(credentials as OscoreConfig, store) }),
       ...(own && { tokenKey: own.tokenKey }),
     },
   };
+}
+
+/** Numbers that the client counts as used. */
+async function withNumbers(keys: OscoreConfig, place: string): Promise<OscoreKeys> {
+  const store = await openStore(place);
+  try {
+    return { ...keys, firstSequence: await storedContexts(store).reserve(deriveContext(keys).senderKeyId, numbersOfRun) };
+  } finally {
+    await store.close();
+  }
+}
+
+function publicPart({ kty, crv, x, y }: CoseKey): CoseKey {
+  return { kty, ...(crv === undefined ? {} : { crv }), ...(x === undefined ? {} : { x }), ...(y === undefined ? {} : { y }) };
 }
 
 function sibling(uri: string, path: string): string {
@@ -90,7 +123,7 @@ function rsOf(rs: RsConfig, profile: RsTarget['profile']): RsTarget | undefined 
     Object.entries(paths).flatMap(([path, methods]) => (methods.includes('GET') ? [{ scope, path }] : [])),
   );
   const [allowed] = readable;
-  const forbidden = readable.find(({ path }) => path !== allowed?.path);
+  const forbidden = readable.find(({ path, scope }) => path !== allowed?.path && scope !== allowed?.scope);
   if (issuer === undefined || key === undefined || allowed === undefined) return undefined;
   return {
     audience: audienceOf(rs),
@@ -99,6 +132,7 @@ function rsOf(rs: RsConfig, profile: RsTarget['profile']): RsTarget | undefined 
     tokenKey: key as TokenKey,
     profile,
     allowed: allowed.path,
-    ...(forbidden && { forbidden: forbidden.path }),
+    ...(rs.resources.some(({ path, kind }) => path === allowed.path && kind === 'sensor') && { observe: allowed.path }),
+    ...(forbidden && { forbidden: forbidden.path, otherScope: forbidden.scope }),
   };
 }

@@ -45,7 +45,7 @@ async function notified({ session, sealed }: Registration): Promise<Message> {
     line.send(put.message);
   }
   for (;;) {
-    const message = await line.message();
+    const message = await line.message(bench.patience.change);
     if (message === undefined) throw new NotApplicable('nothing that is observed has changed in time');
     if (message.type === 0) line.acknowledge(message);
     if (toHex(message.token) === toHex(sealed.message.token)) return message;

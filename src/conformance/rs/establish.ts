@@ -65,7 +65,7 @@ export interface Established {
 
 /** Issue a token to ourselves, upload it, and derive the context. @throws {Nonconformity} */
 export async function establish(bench: Bench, init: TokenInit = {}): Promise<Established> {
-  const { material = { ...freshMaterial(bench), salt: emptyBytes }, claims = {} } = init;
+  const { material = freshMaterial(bench), claims = {} } = init;
   const token = mint(bench, { ...goodClaims(bench, { osc: materialMap(material) }), ...claims });
   const line = await bench.udp();
   const agreed = await uploadToken(bench, new PlainChannel(bench, line), token);

@@ -1,4 +1,7 @@
+import { ContentFormat } from '../../coap/index.ts';
+import { emptyBytes } from '../../core/bytes.ts';
 import { type CborMap, type CborValue, encode } from '../../core/cbor.ts';
+import { type CoseKey, KeyType } from '../../core/cose/index.ts';
 import { type ClaimsSet, type Confirmation, protectCwt, type TokenKey } from '../../core/cwt.ts';
 import type { Bench } from '../bench.ts';
 import { ConformanceError } from '../errors.ts';
@@ -48,8 +51,23 @@ export interface Material {
 /** By their labels in the registry. */
 const labels = { id: 0, ms: 2, hkdf: 3, alg: 4, salt: 5, contextId: 6 } as const;
 
+/** The salt is there, though empty: whether an absent one takes part in the Master Salt is where implementations differ. */
 export function freshMaterial(bench: Bench): Material {
-  return { id: bench.env.random(8), ms: bench.env.random(16) };
+  return { id: bench.env.random(8), ms: bench.env.random(16), salt: emptyBytes };
+}
+
+/** A pre-shared key of the DTLS profile. */
+export interface Psk {
+  readonly kid: Uint8Array;
+  readonly k: Uint8Array;
+}
+
+export function freshPsk(bench: Bench): Psk {
+  return { kid: bench.env.random(8), k: bench.env.random(16) };
+}
+
+export function pskKey({ kid, k }: Psk): CoseKey {
+  return { kty: KeyType.Symmetric, kid, k };
 }
 
 export function materialMap(material: Partial<Material>): CborMap {
@@ -75,4 +93,10 @@ export function encodeUpload({ token, nonce1, id1 }: Upload): Uint8Array {
     [43, id1],
   ];
   return encode(new Map(entries.filter((entry): entry is [number, CborValue] => entry[1] !== undefined)));
+}
+
+/** An upload of a token in the profile of the resource server. */
+export function uploadOf(bench: Bench, token: Uint8Array): { readonly payload: Uint8Array; readonly contentFormat: number } {
+  if (rsOf(bench).profile === 'coap_dtls') return { payload: token, contentFormat: ContentFormat.Cwt };
+  return { payload: encodeUpload({ token, nonce1: bench.env.random(8), id1: bench.env.random(2) }), contentFormat: ContentFormat.AceCbor };
 }

@@ -60,6 +60,7 @@ interface Content {
 /** A countersignature without headers of its own (RFC 9338, Section 3.2). */
 export interface Countersign0Options extends Content {
   readonly key: CoseKey;
+  /** Its number in the registry "COSE Algorithms": one of `Algorithm`. */
   readonly algorithm: number;
 }
 

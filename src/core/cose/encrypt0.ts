@@ -30,6 +30,7 @@ export function encStructure(protectedBytes: Uint8Array, externalAad: Uint8Array
 /** What is sealed, by which key and algorithm, and with which headers. */
 export interface Encrypt0Options extends SenderHeaders {
   readonly key: CoseKey;
+  /** Its number in the registry "COSE Algorithms": one of `Algorithm`. */
   readonly algorithm: number;
   readonly plaintext: Uint8Array;
   /** As long as the algorithm's nonce; never used twice with one key. */

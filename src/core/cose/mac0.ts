@@ -34,6 +34,7 @@ export function macOf(algorithm: number, key: CoseKey, structure: Uint8Array): U
 /** What is authenticated, by which key and algorithm, and with which headers. */
 export interface Mac0Options extends SenderHeaders {
   readonly key: CoseKey;
+  /** Its number in the registry "COSE Algorithms": one of `Algorithm`. */
   readonly algorithm: number;
   readonly payload: Uint8Array;
   readonly externalAad?: Uint8Array;

@@ -15,6 +15,7 @@ export function sigStructure(protectedBytes: Uint8Array, externalAad: Uint8Array
 /** What is signed, by which key and algorithm, and with which headers. */
 export interface Sign1Options extends SenderHeaders {
   readonly key: CoseKey;
+  /** Its number in the registry "COSE Algorithms": one of `Algorithm`. */
   readonly algorithm: number;
   readonly payload: Uint8Array;
   readonly externalAad?: Uint8Array;

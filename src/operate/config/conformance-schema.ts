@@ -3,6 +3,7 @@ import {
   coapUri,
   dtlsOf,
   type Entries,
+  filePath,
   hex,
   issuer,
   list,
@@ -49,8 +50,12 @@ export interface RawConformanceRs {
   readonly issuer?: string;
   readonly token_key: RawTokenKey;
   readonly profile: 'coap_oscore' | 'coap_dtls';
+  readonly authz_info?: string;
   readonly allowed: string;
+  readonly observe?: string;
   readonly forbidden?: string;
+  readonly other_scope?: string;
+  readonly raw_public_key_file?: string;
 }
 
 export interface RawConformanceAs extends RawChannel {
@@ -59,6 +64,8 @@ export interface RawConformanceAs extends RawChannel {
   readonly trl?: string;
   readonly audience: string;
   readonly scope: string;
+  readonly forbidden_scope?: string;
+  readonly profile?: 'coap_oscore' | 'coap_dtls';
   readonly token_key?: RawTokenKey;
 }
 
@@ -112,8 +119,12 @@ export const conformanceSchema: Schema<RawConformanceTarget> = section('what is 
       issuer: optional(issuer),
       token_key: tokenKey,
       profile: oneOf(['coap_oscore', 'coap_dtls'] as const),
+      authz_info: optional(target),
       allowed: target,
+      observe: optional(target),
       forbidden: optional(target),
+      other_scope: optional(text),
+      raw_public_key_file: optional(filePath),
     }),
   ),
   as: optional(
@@ -123,6 +134,8 @@ export const conformanceSchema: Schema<RawConformanceTarget> = section('what is 
       trl: optional(coapUri),
       audience: name,
       scope: text,
+      forbidden_scope: optional(text),
+      profile: optional(oneOf(['coap_oscore', 'coap_dtls'] as const)),
       token_key: optional(tokenKey),
       ...channel,
     }),

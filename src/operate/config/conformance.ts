@@ -1,4 +1,5 @@
 import { fromHex, utf8 } from '../../core/bytes.ts';
+import type { CoseKey } from '../../core/cose/index.ts';
 import { conformanceSchema, type RawConformanceAs, type RawConformanceRs, type RawOfferedRequest, type RawResources } from './conformance-schema.ts';
 import { type DtlsConfig, type DtlsServerConfig, readDtlsOwn, readDtlsServer } from './dtls.ts';
 import { ConfigFile } from './file.ts';
@@ -35,8 +36,14 @@ export interface ConformanceConfig {
   readonly resources?: ResourcesConfig;
   readonly dtls?: DtlsServerConfig;
   readonly oscore?: { readonly contexts: readonly OscoreConfig[]; readonly resources: ResourcesConfig };
-  readonly rs?: Omit<RawConformanceRs, 'token_key'> & { readonly tokenKey: TokenKeyConfig };
-  readonly as?: Pick<RawConformanceAs, 'token' | 'introspect' | 'trl' | 'audience' | 'scope'> & {
+  readonly rs?: Pick<RawConformanceRs, 'audience' | 'scope' | 'issuer' | 'profile' | 'allowed' | 'observe' | 'forbidden'> & {
+    readonly authzInfo?: string;
+    readonly otherScope?: string;
+    readonly publicKey?: CoseKey;
+    readonly tokenKey: TokenKeyConfig;
+  };
+  readonly as?: Pick<RawConformanceAs, 'token' | 'introspect' | 'trl' | 'audience' | 'scope' | 'profile'> & {
+    readonly forbiddenScope?: string;
     readonly oscore?: OscoreConfig;
     readonly dtls?: DtlsServerConfig;
     readonly tokenKey?: TokenKeyConfig;
@@ -90,14 +97,28 @@ function offeredOf({ path, payload = '', payload_hex, content_format }: RawOffer
   };
 }
 
-function rsOf({ token_key, ...rest }: RawConformanceRs, reader: ConfigReader): NonNullable<ConformanceConfig['rs']> {
-  return { ...rest, tokenKey: reader.tokenKeys([token_key], ['rs', 'token_key'])[0]! };
+function rsOf(
+  { token_key, authz_info, other_scope, raw_public_key_file, ...rest }: RawConformanceRs,
+  reader: ConfigReader,
+): NonNullable<ConformanceConfig['rs']> {
+  return {
+    ...rest,
+    ...(authz_info !== undefined && { authzInfo: authz_info }),
+    ...(other_scope !== undefined && { otherScope: other_scope }),
+    ...(raw_public_key_file !== undefined && { publicKey: reader.publicKey({ raw_public_key_file }, ['rs']) }),
+    tokenKey: reader.tokenKeys([token_key], ['rs', 'token_key'])[0]!,
+  };
 }
 
-function asOf({ token_key, oscore, dtls, ...rest }: RawConformanceAs, reader: ConfigReader, own: DtlsConfig): NonNullable<ConformanceConfig['as']> {
+function asOf(
+  { token_key, forbidden_scope, oscore, dtls, ...rest }: RawConformanceAs,
+  reader: ConfigReader,
+  own: DtlsConfig,
+): NonNullable<ConformanceConfig['as']> {
   const channel = reader.needed(reader.towards({ ...(oscore && { oscore }), ...(dtls && { dtls }) }, ['as'], own), ['as']);
   return {
     ...rest,
+    ...(forbidden_scope !== undefined && { forbiddenScope: forbidden_scope }),
     ...(channel.profile === coapOscore ? { oscore: channel.credentials as OscoreConfig } : { dtls: channel.credentials as DtlsServerConfig }),
     ...(token_key && { tokenKey: reader.tokenKeys([token_key], ['as', 'token_key'])[0]! }),
   };

@@ -52,6 +52,9 @@ export async function shrinkCrash(target: Target, crash: Crash): Promise<Crash> 
   return smallest;
 }
 
+/** Bytes that the inputs of one target may take together. */
+const mostBytes = 900;
+
 /**
  * Few and short inputs that take, with the seeds of the target, all branches that `inputs` take.
  *
@@ -70,6 +73,7 @@ export async function minimise(target: Target, inputs: readonly Uint8Array[], br
   };
   for (const seed of target.seeds) for (const branch of await taken(seed)) covered.add(branch);
   const kept: Uint8Array[] = [];
+  let bytes = 0;
   for (const input of inputs.toSorted((a, b) => a.length - b.length)) {
     const own = [...(await taken(input))].filter((branch) => !covered.has(branch));
     // Taken again: what depends on what came before is not worth a place.
@@ -84,6 +88,8 @@ export async function minimise(target: Target, inputs: readonly Uint8Array[], br
       },
       200,
     );
+    bytes += short.length;
+    if (bytes > mostBytes) break;
     kept.push(short);
     for (const branch of await taken(short)) covered.add(branch);
   }

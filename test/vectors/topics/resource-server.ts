@@ -13,7 +13,7 @@ import { Code, ContentFormat } from '../../../src/coap/index.ts';
 import { fromHex } from '../../../src/core/bytes.ts';
 import { encode } from '../../../src/core/cbor.ts';
 import { Algorithm, writeKnownMap } from '../../../src/core/index.ts';
-import { answerStep, created, postStep, rawPublicKey } from '../ace.ts';
+import { answerStep, postStep, rawPublicKey } from '../ace.ts';
 import type { Notation, Vector } from '../format.ts';
 import { map, ref } from '../notation.ts';
 import { derivationSteps } from '../oscore.ts';
@@ -69,7 +69,7 @@ function introspections(seed: string): Vector[] {
   const told = (id: string, proves: string, response: (recipe: Recipe) => IntrospectionResponse, section = '5.9.2'): Vector => {
     const recipe = new Recipe(seed, { id: `introspection-response-${id}`, standard: 'RFC 9200', section, proves, action: 'decode-introspection-response' });
     recipe.cbor('payload', encodeIntrospectionResponse(response(recipe)));
-    answerStep(recipe, 'response', created, 'payload');
+    answerStep(recipe, 'response', Code.Created, 'payload');
     return recipe.accept('response');
   };
   const wrong = (id: string, proves: string, reason: string, value: Notation, kind: 'request' | 'response'): Vector => {
@@ -83,7 +83,7 @@ function introspections(seed: string): Vector[] {
     });
     recipe.step('payload', 'cbor', { value });
     if (kind === 'request') postStep(recipe, kind, 'introspect', 'payload');
-    else answerStep(recipe, kind, created, 'payload');
+    else answerStep(recipe, kind, Code.Created, 'payload');
     return recipe.reject(reason, 'ERR_ACE_FORMAT', kind);
   };
   return [
@@ -153,7 +153,7 @@ function oscoreUploads(seed: string): Vector[] {
     const nonce2 = recipe.chance('nonce2', 8);
     const clientId = recipe.chance('clientId', 2);
     recipe.cbor('answerPayload', encode(writeKnownMap(tokenParameters, { nonce2, aceServerRecipientId: clientId })));
-    answerStep(recipe, 'answer', created, 'answerPayload');
+    answerStep(recipe, 'answer', Code.Created, 'answerPayload');
     const head = (bytes: Uint8Array) => ({ hex: (0x40 + bytes.length).toString(16) });
     const salted = salt === undefined || salt.length === 0 ? [{ hex: '40' }] : [head(salt), 'salt'];
     const parts = [...salted, head(nonce1), 'nonce1', head(nonce2), 'nonce2'];
@@ -252,7 +252,7 @@ function tokenHashes(seed: string): Vector[] {
     const token = build(recipe);
     // Of COSE in CBOR it is the text in base64url that is hashed, as if the token had travelled in JSON.
     recipe.step('text', 'base64url', { data: 'token' });
-    recipe.step('digest', 'hash', { hash: 'sha256', data: 'text' });
+    recipe.step('digest', 'hash', { hash: 'sha256', parts: ['text'] });
     recipe.step('tokenHash', 'concat', { parts: [{ hex: '01' }, 'digest'] }, tokenHash(token));
     return recipe.accept('tokenHash');
   };

@@ -12,7 +12,7 @@ import {
 import { Code } from '../../../src/coap/index.ts';
 import { utf8 } from '../../../src/core/bytes.ts';
 import { Algorithm } from '../../../src/core/index.ts';
-import { answerStep, created, postStep, rawPublicKey } from '../ace.ts';
+import { answerStep, postStep, rawPublicKey } from '../ace.ts';
 import type { Notation, Vector } from '../format.ts';
 import { map, ref } from '../notation.ts';
 import { Recipe } from '../recipe.ts';
@@ -171,7 +171,7 @@ function responses(seed: string): Vector[] {
   ): Vector => {
     const recipe = new Recipe(seed, { id: `token-response-${id}`, standard, section, proves, action: 'decode-token-response' });
     recipe.cbor('payload', encodeTokenResponse(build(recipe)));
-    answerStep(recipe, 'response', created, 'payload');
+    answerStep(recipe, 'response', Code.Created, 'payload');
     return recipe.accept('response');
   };
   const encrypted = (recipe: Recipe) => symmetricTokenKey(recipe, Algorithm.AES_CCM_16_64_128);
@@ -242,7 +242,7 @@ function wrongResponses(seed: string): Vector[] {
   const of = (id: string, proves: string, reason: string, value: Notation, section = '5.8.2'): Vector => {
     const recipe = new Recipe(seed, { id: `token-response-reject-${id}`, standard: 'RFC 9200', section, proves, action: 'decode-token-response' });
     recipe.step('payload', 'cbor', { value });
-    answerStep(recipe, 'response', created, 'payload');
+    answerStep(recipe, 'response', Code.Created, 'payload');
     return recipe.reject(reason, 'ERR_ACE_FORMAT', 'response');
   };
   const token = { hex: 'd83dd08340a040' } as const;

@@ -1,0 +1,46 @@
+import { Code } from '../../coap/index.ts';
+import { encode } from '../../core/cbor.ts';
+import { KeyType } from '../../core/cose/index.ts';
+import { type ClaimsSet, cwtClaims, encodeConfirmation } from '../../core/cwt.ts';
+import type { Bench } from '../bench.ts';
+import { type Channel, openPlain } from '../channel.ts';
+import { NotApplicable } from '../errors.ts';
+import { expectCode } from '../expect.ts';
+import { expectSession } from '../secure-channel.ts';
+import type { DtlsTarget } from '../target.ts';
+import { establish, postToken } from './establish.ts';
+import { freshPsk, goodClaims, mint, type Psk, pskKey, rsOf, uploadOf } from './token.ts';
+
+/** The psk_identity that names an uploaded token by the kid of its key. @see https://www.rfc-editor.org/rfc/rfc9202#section-3.3.2 */
+export function identityOf(kid: Uint8Array): Uint8Array {
+  return encode(new Map([[cwtClaims.cnf.label, encodeConfirmation({ coseKey: { kty: KeyType.Symmetric, kid } })]]));
+}
+
+export function pskCredentials({ kid, k }: Psk): DtlsTarget {
+  return { psk: { identity: identityOf(kid), key: k } };
+}
+
+/** Upload a token with a fresh pre-shared key that the resource server has to take. @throws {Nonconformity} */
+export async function uploadPsk(bench: Bench, claims: Partial<ClaimsSet> = {}): Promise<Psk> {
+  const psk = freshPsk(bench);
+  const token = mint(bench, { ...goodClaims(bench, { coseKey: pskKey(psk) }), ...claims });
+  const { payload, contentFormat } = uploadOf(bench, token);
+  expectCode(await postToken(bench, await openPlain(bench), payload, contentFormat), Code.Created);
+  return psk;
+}
+
+/** A channel with a token: whatever the profile, what comes through it is authorized by these claims. @throws {Nonconformity} */
+export async function enter(bench: Bench, claims: Partial<ClaimsSet> = {}): Promise<Channel> {
+  if (rsOf(bench).profile === 'coap_oscore') return (await establish(bench, { claims })).session;
+  if (bench.target.coaps === undefined) throw new NotApplicable('no address over DTLS is known');
+  return expectSession(bench, pskCredentials(await uploadPsk(bench, claims)), 'a session by the key of the token');
+}
+
+/** Seconds that a token lives which is to be seen to end. */
+export const shortLife = 2;
+
+/** Let the time of day come. */
+export async function waitUntil(bench: Bench, epoch: number): Promise<void> {
+  const left = (epoch - bench.env.epoch()) * 1000;
+  if (left > 0) await bench.pause(left);
+}

@@ -1,0 +1,72 @@
+import { type AnswerFields, Code, Endpoint, OptionNumber, opaqueOption, Router } from '../../src/coap/index.ts';
+import type { Target } from '../../src/conformance/index.ts';
+import { utf8 } from '../../src/core/bytes.ts';
+import { digest } from '../../src/core/crypto/index.ts';
+import { tcpServer, udp } from '../../src/transport/index.ts';
+
+/** Short on loopback; a retransmission of the target below comes after 40 ms. */
+export const patience = { answer: 1000, silence: 15, retransmission: 100, change: 200 };
+
+/** A representation with the entity-tag that its bytes give. */
+function tagged(text: string): AnswerFields {
+  const payload = utf8(text);
+  return { code: Code.Content, payload, contentFormat: 0, options: [opaqueOption(OptionNumber.ETag, digest('sha256', payload).subarray(0, 8))] };
+}
+
+/** Our own endpoint with a resource of each kind, over UDP and TCP, and what the checker is told of it. */
+export async function ownTarget(): Promise<{ readonly target: Target; close(): Promise<void> }> {
+  const router = new Router();
+  let led = 'off';
+  let body = 'x'.repeat(1500);
+  router.resource('/hello', { get: () => tagged('Hello World!'), attributes: { ct: 0 } });
+  const handle = router.resource('/led', {
+    observable: true,
+    get: () => tagged(led),
+    put: (request) => {
+      led = request.text();
+      handle.changed();
+    },
+    accepts: [0],
+    attributes: { ct: 0 },
+  });
+  router.resource('/large', {
+    get: () => tagged(body),
+    put: (request) => {
+      body = request.text();
+    },
+    accepts: [0],
+    attributes: { ct: 0 },
+  });
+  router.resource('/separate', { get: () => new Promise((resolve) => setTimeout(() => resolve('late'), 30)) });
+  const document = { fetch: (): string => 'a', patch: () => undefined, ipatch: () => undefined, accepts: [50] };
+  router.resource('/document', document);
+  const transport = [await udp(), await tcpServer()] as const;
+  const endpoint = new Endpoint({
+    transport,
+    handler: router.handler,
+    parameters: { ackTimeout: 40, ackRandomFactor: 1, ackDelay: 10 },
+    extendedTokens: {},
+  });
+  const offered = { path: '/document', payload: utf8('{}'), contentFormat: 50 };
+  return {
+    target: {
+      coap: `coap://127.0.0.1:${transport[0].local.port}`,
+      tcp: `coap+tcp://127.0.0.1:${transport[1].local.port}`,
+      resources: {
+        get: '/hello',
+        put: '/led',
+        observe: '/led',
+        change: '/led',
+        large: '/large',
+        largePut: '/large',
+        separate: '/separate',
+        etag: '/hello',
+        fetch: offered,
+        patch: offered,
+        ipatch: offered,
+      },
+      features: ['requestTag', 'noResponse'],
+    },
+    close: () => endpoint.close(),
+  };
+}
