@@ -85,19 +85,26 @@ export class Bench {
   }
 
   /** A fresh socket towards the target's address over UDP, or towards another one. */
-  async udp(uri: string | undefined = this.target.coap): Promise<DatagramLine> {
+  async udp(uri: string | undefined = this.target.coap, kind: 'udp' | 'dtls' = 'udp'): Promise<DatagramLine> {
     if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over UDP, got none');
     const transport = await this.keep(await udp({ address: this.source, sourcePorts: 1 }));
     const { host, port } = parseUri(uri);
     const { env, patience, transcript } = this;
-    return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => this.messageId() });
+    return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => this.messageId() }, kind);
+  }
+
+  /** A fresh socket towards the target's address over DTLS, for whatever datagrams. */
+  dtlsSocket(): Promise<DatagramLine> {
+    const { coaps } = this.target;
+    if (coaps === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over DTLS, got none');
+    return this.udp(coaps, 'dtls');
   }
 
   /** A fresh connection to the target's address over TCP. @throws {Nonconformity} it takes none */
   async tcp(): Promise<StreamLine> {
     const { tcp: uri } = this.target;
     if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over TCP, got none');
-    const transport = await this.keep(await tcp({ address: this.#source }));
+    const transport = await this.keep(await tcp({ address: this.source }));
     const { host, port } = parseUri(uri);
     const line = new StreamLine(this);
     await line.connect(transport, await transport.resolve(host, port));

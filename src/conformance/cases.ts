@@ -8,6 +8,8 @@ import { observeCases } from './coap/observe.ts';
 import { optionCases } from './coap/options.ts';
 import { reliabilityCases } from './coap/reliability.ts';
 import { streamCases } from './coap/stream.ts';
+import { associationCases } from './dtls/association.ts';
+import { handshakeCases } from './dtls/handshake.ts';
 import { oscoreCases } from './oscore/index.ts';
 import { rsCases } from './rs/index.ts';
 
@@ -21,6 +23,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...blockwiseCases,
   ...extensionCases,
   ...streamCases,
+  ...handshakeCases,
+  ...associationCases,
   ...oscoreCases,
   ...rsCases,
   ...asCases,

@@ -49,9 +49,13 @@ export class DatagramLine {
   readonly patience: Patience;
   readonly #transcript: Transcript;
   readonly #messageId: () => number;
+  readonly #kind: 'udp' | 'dtls';
+  /** Called with each datagram that comes in, which `next` gives too. */
+  onDatagram: ((datagram: Uint8Array) => void) | undefined = undefined;
   readonly #inbox: Inbox<Uint8Array>;
 
-  constructor(transport: DatagramTransport, peer: Peer, { env, patience, transcript, messageId }: DatagramLinePort) {
+  constructor(transport: DatagramTransport, peer: Peer, { env, patience, transcript, messageId }: DatagramLinePort, kind: 'udp' | 'dtls' = 'udp') {
+    this.#kind = kind;
     this.#transport = transport;
     this.#peer = peer;
     this.patience = patience;
@@ -60,14 +64,15 @@ export class DatagramLine {
     this.#inbox = new Inbox(env);
     transport.start((datagram, from) => {
       if (from.key !== peer.key) return;
-      transcript.note('udp', 'in', datagram);
+      transcript.note(kind, 'in', datagram);
       this.#inbox.put(datagram);
+      this.onDatagram?.(datagram);
     });
   }
 
   send(what: Message | Uint8Array): void {
     const datagram = what instanceof Uint8Array ? what.slice() : encodeMessage(what, format);
-    this.#transcript.note('udp', 'out', datagram);
+    this.#transcript.note(this.#kind, 'out', datagram);
     this.#transport.send(datagram, this.#peer);
   }
 

@@ -27,7 +27,7 @@ export interface CaseResult {
   readonly duration: number;
 }
 
-const ways: readonly Way[] = ['udp', 'dtls', 'tcp'];
+const ways: readonly Way[] = ['udp', 'dtls', 'tcp', 'as'];
 
 /**
  * Run the cases one after the other, each with sockets of its own, and look after each whether the target still answers.

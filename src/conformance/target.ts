@@ -86,7 +86,7 @@ export interface Target {
 }
 
 /** What a case may need to know of the target. */
-export type Need = 'udp' | 'dtls' | 'tcp' | 'psk' | 'rpk' | Feature | keyof Resources | AceNeed;
+export type Need = 'udp' | 'dtls' | 'tcp' | 'dtlsKeys' | 'psk' | 'rpk' | Feature | keyof Resources | AceNeed;
 
 /** What is needed, in words for the person who could name it with where it stands, and where to find it. */
 export type Known = readonly [what: string, of: (target: Target) => unknown];
@@ -112,6 +112,7 @@ const known: Readonly<Record<Need, Known>> = {
   ipatch: resource('ipatch', 'that takes iPATCH'),
   requestTag: feature('requestTag', 'Request-Tag'),
   noResponse: feature('noResponse', 'No-Response'),
+  dtlsKeys: ['what the checker proves itself by over DTLS (dtls)', ({ dtls }) => dtls],
   psk: ['a pre-shared key (dtls.psk)', ({ dtls }) => dtls?.psk],
   rpk: ['raw public keys (dtls.rawPublicKey)', ({ dtls }) => dtls?.rawPublicKey],
   ...aceNeeds,

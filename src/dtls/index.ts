@@ -16,7 +16,7 @@
  * @module ace-coap/dtls
  */
 export type { AlertName } from './alert.ts';
-export { AlertDescription, HandshakeFailure } from './alert.ts';
+export { AlertDescription, alertName, decodeAlert, HandshakeFailure } from './alert.ts';
 export type { CipherSuiteName, KeyExchange, SuiteChoice, SuiteListName } from './cipher-suites.ts';
 export { clientConnection, importConnection } from './client.ts';
 export type { ClientConfig, ClientProof, ClientPsk, CommonConfig, ServerConfig, ServerCredentials } from './config.ts';
@@ -25,12 +25,20 @@ export { Connection } from './connection.ts';
 export type { CertificateList, OwnCertificate } from './credentials.ts';
 export { DtlsError } from './errors.ts';
 export type { Agreement, ConnectionEvent, DiscardReason, PeerCertificate, PeerIdentity } from './events.ts';
+export type { Extensions } from './extensions.ts';
+export { ExtensionType } from './extensions.ts';
 export type { RetransmissionParameters } from './flight.ts';
+export type { HandshakeFragment, HandshakeMessage } from './handshake.ts';
+export { decodeFragments, encodeFragment, encodeHandshake, HandshakeType } from './handshake.ts';
 export type { LimitConfig } from './limits.ts';
+export type { ClientHello, HelloVerifyRequest, ServerHello } from './messages.ts';
+export { decodeClientHello, decodeHelloVerifyRequest, decodeServerHello, encodeClientHello } from './messages.ts';
 export type { GroupName } from './named-groups.ts';
 export type { ObservedRecord, ObserverKeys } from './observer.ts';
 export { DtlsObserver, isDtls } from './observer.ts';
 export { decodeSpki, encodeSpki } from './raw-public-key.ts';
+export type { DtlsRecord, Records } from './record.ts';
+export { ContentType, decodeRecords, encodePlaintextRecord } from './record.ts';
 export type { DatagramPeer, DtlsServerConfig, ServerEvent, ServerPort } from './server.ts';
 export { DtlsServer } from './server.ts';
 export { isServerName } from './server-name.ts';

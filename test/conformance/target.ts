@@ -1,11 +1,13 @@
 import { type AnswerFields, Code, Endpoint, OptionNumber, opaqueOption, Router } from '../../src/coap/index.ts';
 import type { Target } from '../../src/conformance/index.ts';
 import { utf8 } from '../../src/core/bytes.ts';
-import { digest } from '../../src/core/crypto/index.ts';
-import { tcpServer, udp } from '../../src/transport/index.ts';
+import { Curve } from '../../src/core/cose/index.ts';
+import { digest, keyPair } from '../../src/core/crypto/index.ts';
+import { systemEnv } from '../../src/core/env.ts';
+import { authenticatorOf, dtls, tcpServer, udp } from '../../src/transport/index.ts';
 
 /** Short on loopback; a retransmission of the target below comes after 40 ms. */
-export const patience = { answer: 1000, silence: 15, retransmission: 100, change: 200 };
+export const patience = { answer: 400, silence: 15, retransmission: 100, change: 200, handshake: 2000 };
 
 /** A representation with the entity-tag that its bytes give. */
 function tagged(text: string): AnswerFields {
@@ -40,7 +42,17 @@ export async function ownTarget(): Promise<{ readonly target: Target; close(): P
   router.resource('/separate', { get: () => new Promise((resolve) => setTimeout(() => resolve('late'), 30)) });
   const document = { fetch: (): string => 'a', patch: () => undefined, ipatch: () => undefined, accepts: [50] };
   router.resource('/document', document);
-  const transport = [await udp(), await tcpServer()] as const;
+  const own = keyPair(Curve.P256, systemEnv.random);
+  const client = keyPair(Curve.P256, systemEnv.random);
+  const psk = { identity: utf8('checker'), key: systemEnv.random(16) };
+  const sessions = await dtls({
+    server: { psk: {}, rawPublicKey: { own, client: 'require' }, connectionIdLength: 4 },
+    authenticator: authenticatorOf({
+      psk: [{ ...psk, credential: 'psk' }],
+      rawPublicKeys: [{ key: { crv: Curve.P256, x: client.x, y: client.y! }, credential: 'rpk' }],
+    }),
+  });
+  const transport = [await udp(), await tcpServer(), sessions] as const;
   const endpoint = new Endpoint({
     transport,
     handler: router.handler,
@@ -52,6 +64,8 @@ export async function ownTarget(): Promise<{ readonly target: Target; close(): P
     target: {
       coap: `coap://127.0.0.1:${transport[0].local.port}`,
       tcp: `coap+tcp://127.0.0.1:${transport[1].local.port}`,
+      coaps: `coaps://127.0.0.1:${transport[2].local.port}`,
+      dtls: { psk, rawPublicKey: { server: { crv: Curve.P256, x: own.x, y: own.y! }, own: client } },
       resources: {
         get: '/hello',
         put: '/led',

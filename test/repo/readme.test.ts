@@ -92,6 +92,12 @@ test('README: every npm script that it names exists, and every line with ace-coa
   for (const line of blocks.flatMap((block) => block.split('\n'))) for (const args of callsIn(line)) assert.notEqual(parse(args), undefined, line);
 });
 
+test('README: it names every dependency', () => {
+  const { dependencies, devDependencies } = createRequire(import.meta.url)(join(root, 'package.json')) as Record<string, Record<string, string>>;
+  const named = readme().slice(readme().indexOf('## Dependencies'));
+  for (const name of Object.keys({ ...dependencies, ...devDependencies })) assert.ok(name.startsWith('@types/') || named.includes(`\`${name}\``), name);
+});
+
 test('README: a script of test/readme runs each block of shell that has a name', () => {
   const folder = join(root, 'test', 'readme');
   const scripts = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));

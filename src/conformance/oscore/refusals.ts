@@ -27,8 +27,10 @@ function partsOf(message: Message): { readonly flags: number; readonly rest: Uin
 const withFlags = (message: Message, change: (flags: number) => number, rest: Uint8Array = partsOf(message).rest): Message =>
   withValue(message, concat(Uint8Array.of(change(partsOf(message).flags)), rest));
 
-/** Requests that are malformed, one by one; the section says so. */
-const malformed: readonly (readonly [id: string, what: string, section: string, spoil: Spoiler])[] = [
+type Malformed = readonly [id: string, what: string, section: string, spoil: Spoiler];
+
+/** Requests that are malformed, one by one, and where RFC 8613 says so. */
+const malformed: readonly Malformed[] = [
   ['oscore-dec-01', 'whose first reserved flag is set', '6.1', (message) => withFlags(message, (flags) => flags | 0x20)],
   ['oscore-dec-02', 'whose second reserved flag is set', '6.1', (message) => withFlags(message, (flags) => flags | 0x40)],
   ['oscore-dec-03', 'whose third reserved flag is set', '6.1', (message) => withFlags(message, (flags) => flags | 0x80)],
@@ -51,21 +53,24 @@ const malformed: readonly (readonly [id: string, what: string, section: string, 
   ['oscore-dec-10', 'with an empty OSCORE option', '5', (message) => withValue(message, emptyBytes)],
   ['oscore-dec-11', 'without payload', '2', (message) => ({ ...message, payload: emptyBytes })],
   ['oscore-dec-12', 'with a ciphertext that is shorter than a tag', '8.2', (message) => ({ ...message, payload: message.payload.slice(0, 4) })],
-  [
-    'oscore-dec-13',
-    'with two OSCORE options',
-    '2',
-    (message) => ({ ...message, options: sortOptions([...message.options, ...message.options.filter(({ number }) => number === OptionNumber.Oscore)]) }),
-  ],
 ];
 
-function malformedCase([id, what, section, spoil]: (typeof malformed)[number]): ConformanceCase {
+/** RFC 7252 says what a second option is whose number is not repeatable. */
+const doubled: Malformed = [
+  'oscore-dec-13',
+  'with two OSCORE options',
+  '5.4.5',
+  (message) => ({ ...message, options: sortOptions([...message.options, ...message.options.filter(({ number }) => number === OptionNumber.Oscore)]) }),
+];
+
+function malformedCase([id, what, section, spoil]: Malformed, standard = 'RFC 8613'): ConformanceCase {
   return {
     id,
     title: `a request ${what} is not served, and the context goes on`,
+    ...rfc8613,
+    standard,
     section,
     level: 'MUST',
-    ...rfc8613,
     async run(bench) {
       const session = await openOscore(bench);
       await session.refused(spoil(session.protect(readable(bench)).message, session), 'a malformed request not to be served');
@@ -110,7 +115,8 @@ const may: Level = 'MAY';
 
 /** What is not to be served (RFC 8613, Sections 2, 5, 6 and 8.2). */
 export const oscoreRefusalCases: readonly ConformanceCase[] = [
-  ...malformed.map(malformedCase),
+  ...malformed.map((one) => malformedCase(one)),
+  malformedCase(doubled, 'RFC 7252'),
   {
     id: 'oscore-dec-14',
     title: 'a request under a kid that the target does not know is not served',
