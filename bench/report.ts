@@ -5,6 +5,8 @@ import type { Row, Spread } from './row.ts';
 
 /** What `--out` writes and `--from` reads. */
 export interface Report extends Conditions {
+  /** That each bench took. */
+  readonly seconds: Readonly<Record<string, number>>;
   readonly rows: readonly Row[];
 }
 
