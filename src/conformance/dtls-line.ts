@@ -94,12 +94,20 @@ export class DtlsLine {
     return this.#data.next(within);
   }
 
-  /** Ask over the association. @throws {Nonconformity} nothing comes */
+  /** Ask over the association, twice if need be: that a datagram gets lost is nobody's fault. @throws {Nonconformity} nothing comes */
   async ask(request: Message): Promise<Message> {
-    this.connection.send(encodeMessage(request));
+    for (let attempt = 0; attempt < 2; attempt++) {
+      this.connection.send(encodeMessage(request));
+      const response = await this.#response(request);
+      if (response !== undefined) return response;
+    }
+    throw new Nonconformity('a response over the association', 'nothing');
+  }
+
+  async #response(request: Message): Promise<Message | undefined> {
     for (;;) {
-      const data = await this.data();
-      if (data === undefined) throw new Nonconformity('a response over the association', 'nothing');
+      const data = await this.data(this.#bench.patience.answer / 2);
+      if (data === undefined) return undefined;
       const message = decodeMessage(data);
       if (!isResponse(message.code) || !equalBytes(message.token, request.token)) continue;
       if (message.type === MessageType.CON)

@@ -165,7 +165,7 @@ export const streamCases: readonly ConformanceCase[] = [
   {
     ...rfc8323,
     id: 'tcp-12',
-    section: '3.2',
+    section: '5.6',
     level: 'SHOULD',
     title: 'a token length of 15 ends the connection',
     async run(bench) {

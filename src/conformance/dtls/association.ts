@@ -197,13 +197,12 @@ export const associationCases: readonly ConformanceCase[] = [
     title: 'what comes after close_notify is ignored',
     async run(bench) {
       const { line, sent } = await recorded(bench);
-      let held: Uint8Array | undefined;
       await stands(bench, line);
-      held = sent.at(-1);
+      const held = sent.at(-1)!;
       line.close();
       await bench.pause(bench.patience.silence);
       for (let late = await line.raw.next(0); late !== undefined; late = await line.raw.next(0));
-      line.raw.send(held!);
+      line.raw.send(held);
       const answer = await line.raw.next(bench.patience.silence);
       const data = answer === undefined ? undefined : decodeRecords(answer).records.find(({ type }) => type === ContentType.application_data);
       if (data !== undefined) throw new Nonconformity('no application data', toHex(answer!));
