@@ -7,7 +7,7 @@ import { benches } from './benches.ts';
 import { charts } from './charts.ts';
 import { conditions, describe } from './machine.ts';
 import { markdown, type Report, readReport, writeReport } from './report.ts';
-import type { Row } from './row.ts';
+import { type Row, rounded } from './row.ts';
 import type { Run } from './run.ts';
 import { Progress, printTable } from './table.ts';
 
@@ -45,7 +45,9 @@ function roundsOf(text: string | undefined, quick: boolean): number {
 async function measureAll(selection: readonly (typeof benches)[number][], run: Run, measured: (row: Row) => void): Promise<Report> {
   const before = conditions(run);
   const rows: Row[] = [];
+  const seconds: Record<string, number> = {};
   for (const bench of selection) {
+    const started = performance.now();
     try {
       for (const row of await bench.run(run)) {
         rows.push(row);
@@ -56,8 +58,9 @@ async function measureAll(selection: readonly (typeof benches)[number][], run: R
       console.error(`${bench.name}: ${(error as Error).message}`);
       process.exitCode = 1;
     }
+    seconds[bench.name] = rounded((performance.now() - started) / 1000, 1);
   }
-  return { ...before, rows };
+  return { ...before, seconds, rows };
 }
 
 async function main(): Promise<void> {
@@ -90,7 +93,7 @@ async function main(): Promise<void> {
   if (values.out !== undefined) writeFileSync(values.out, writeReport(report));
   if (values.svg !== undefined) {
     mkdirSync(values.svg, { recursive: true });
-    for (const [name, svg] of charts(report)) writeFileSync(join(values.svg, name), svg);
+    for (const { file, svg } of charts(report.rows)) writeFileSync(join(values.svg, file), svg);
   }
   if (values.readme !== undefined) writeFileSync(values.readme, writeBlock(readFileSync(values.readme, 'utf8'), 'bench', markdown(report)));
   if (values.markdown) console.log(markdown(report));

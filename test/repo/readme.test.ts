@@ -7,8 +7,9 @@ import { after, before, test } from 'node:test';
 import { request } from '../../src/transport/index.ts';
 import { callsIn, idleProgram } from '../cli/command-lines.ts';
 import { shellBlocks } from '../readme/shell.ts';
-import { root } from '../support/fixtures.ts';
+import { fixture, root } from '../support/fixtures.ts';
 import { freePort } from '../support/ports.ts';
+import { readBlock, writeBlock } from '../support/readme-block.ts';
 
 const readme = (): string => readFileSync(join(root, 'README.md'), 'utf8');
 
@@ -90,6 +91,20 @@ test('README: every npm script that it names exists, and every line with ace-coa
   const { parse } = idleProgram();
   const blocks = [...readme().matchAll(/^```sh.*\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
   for (const line of blocks.flatMap((block) => block.split('\n'))) for (const args of callsIn(line)) assert.notEqual(parse(args), undefined, line);
+});
+
+/** What the checker found at others, as README.md shows it. */
+function findingsTable(): string {
+  const findings =
+    fixture<readonly Readonly<Record<'peer' | 'version' | 'case' | 'level' | 'standard' | 'section' | 'seen', string>>[]>('conformance-findings.json');
+  const rows = findings.map((one) => `| ${one.peer} ${one.version} | ${one.standard}, ${one.section} | ${one.level} | \`${one.case}\` | ${one.seen} |`);
+  return ['| peer | section | level | case | what was seen |', '|---|---|---|---|---|', ...rows].join('\n');
+}
+
+test('README: the findings of the checker are those of the fixture (ACE_UPDATE_SNAPSHOT=1 npm test -- repo/readme writes them)', () => {
+  const table = findingsTable();
+  if (process.env['ACE_UPDATE_SNAPSHOT'] === '1') writeFileSync(join(root, 'README.md'), writeBlock(readme(), 'conformance-findings', table));
+  assert.equal(readBlock(readme(), 'conformance-findings'), table);
 });
 
 test('README: it names every dependency', () => {
