@@ -29,7 +29,12 @@ export const env: Env = {
 };
 
 /** Milliseconds of that world: what has to come has 2 s, and a silence lasts 15 ms. */
-export const patience: Pick<Patience, 'answer' | 'silence' | 'change'> = { answer: 2000 * haste, silence: 15 * haste, change: 100 * haste };
+export const patience: Pick<Patience, 'answer' | 'silence' | 'handshake' | 'change'> = {
+  answer: 2000 * haste,
+  silence: 15 * haste,
+  handshake: 2000 * haste,
+  change: 100 * haste,
+};
 
 const localhost = '127.0.0.1';
 const tokenKey: TokenKey = symmetricKey('AES-CCM-16-64-128', new Uint8Array(16).fill(7));
@@ -218,8 +223,8 @@ export async function authorizationServer(channel: Channel, sabotage: Sabotage &
 }
 
 /** The verdict of each case. */
-export async function check({ target }: Tested, cases: readonly ConformanceCase[], answer: number = patience.answer): Promise<CaseResult[]> {
+export async function check({ target }: Tested, cases: readonly ConformanceCase[], changed: Partial<Patience> = {}): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
-  for await (const result of runCases(target, cases, { patience: { ...patience, answer }, env })) results.push(result);
+  for await (const result of runCases(target, cases, { patience: { ...patience, ...changed }, env })) results.push(result);
   return results;
 }
