@@ -67,6 +67,7 @@ interface Round {
 
 async function fuzzTarget(target: Target, { inputs, seed, seconds, guided, keep, branches }: Round): Promise<Counted> {
   const started = performance.now();
+  const used = process.cpuUsage();
   const corpus = readCorpus(target.name);
   const whole: Target = { ...target, seeds: [...target.seeds, ...corpus] };
   const guide = new Guide(branches, whole.seeds, guided);
@@ -83,9 +84,10 @@ async function fuzzTarget(target: Target, { inputs, seed, seconds, guided, keep,
   };
   const counted = await fuzz(whole, new SeededRandom(`${target.name} ${seed}`), inputs, { guide, enough });
   const refused = counted.inputs - counted.taken;
-  const time = ((performance.now() - started) / 1000).toFixed(1);
+  const { user, system } = process.cpuUsage(used);
+  const time = ((user + system) / 1e6).toFixed(1);
   const reached = `${guide.reached} branches (${guide.reached - before} new), at most ${guide.steps} steps`;
-  console.log(`${target.name.padEnd(40)} ${counted.inputs} inputs, ${counted.taken} taken, ${refused} refused, ${time} s, ${reached}`);
+  console.log(`${target.name.padEnd(40)} ${counted.inputs} inputs, ${counted.taken} taken, ${refused} refused, ${time} s of processor, ${reached}`);
   if (keep) writeCorpus(target.name, await minimise(target, guide.pool.slice(target.seeds.length), branches));
   return counted;
 }

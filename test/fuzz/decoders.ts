@@ -116,7 +116,7 @@ const messages: readonly Message[] = [
   },
   { type: MessageType.RST, code: 0, id: 2, token: new Uint8Array(0), options: [], payload: new Uint8Array(0) },
 ];
-const datagrams = [...messages.map((message) => encodeMessage(message)), ...hexOf('oscore', 8)];
+export const datagrams: readonly Uint8Array[] = [...messages.map((message) => encodeMessage(message)), ...hexOf('oscore', 8)];
 
 const extended = { extendedTokens: true };
 const signals = [

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { nodeCoapListener } from '../../src/adapters/node-coap/index.ts';
 import {
   type Body,
   Code,
@@ -9,6 +10,7 @@ import {
   echo,
   encodeFrame,
   encodeMessage,
+  type Handler,
   type Layer,
   type Message,
   MessageType,
@@ -91,6 +93,8 @@ function wire(conversation: readonly Asked[], more = 0): Uint8Array {
   );
 }
 
+const asked = conversations.map((conversation) => wire(conversation));
+
 function resources(faults: unknown[]): { readonly router: Router; changed(): void } {
   const router = new Router({ emit: (event) => faults.push(event) });
   let value = 'value';
@@ -119,11 +123,19 @@ function expectNothing(stats: Readonly<Record<string, number>>, except: readonly
   for (const [name, count] of Object.entries(stats)) if (!except.includes(name)) assert.equal(count, 0, `${name} is left`);
 }
 
-/** A server that hears a script: after all lifetimes nothing of it is left. `before`: makes a datagram of what the script says. */
-function serverTarget(name: string, layersOf: (simulator: Simulator) => readonly Layer[], seeds: readonly Uint8Array[], send?: Sender): Target {
+interface Served {
+  readonly layers?: (simulator: Simulator) => readonly Layer[];
+  /** Makes a datagram of what the script says. */
+  readonly send?: Sender;
+  /** In place of the resources. */
+  readonly handler?: (faults: unknown[]) => Handler;
+}
+
+/** A server that hears a script: after all lifetimes nothing of it is left. */
+function serverTarget(name: string, { layers, send, handler }: Served): Target {
   return {
     name,
-    seeds,
+    seeds: asked,
     mutate: mutateScript(mutateDatagram),
     run: async (input) => {
       const simulator = new Simulator({ record: false });
@@ -132,8 +144,8 @@ function serverTarget(name: string, layersOf: (simulator: Simulator) => readonly
       const endpoint = new Endpoint({
         transport: simulator.transport(serverAddress, 5683),
         env: simulator.env(),
-        handler: router.handler,
-        layers: layersOf(simulator),
+        handler: handler?.(faults) ?? router.handler,
+        layers: layers?.(simulator) ?? [],
         emit: collect(faults),
         qBlock: {},
       });
@@ -384,21 +396,28 @@ const proxyTarget: Target = {
   },
 };
 
-const entry = (target: Target, share: number): TargetEntry => ({ name: target.name, share, open: () => Promise.resolve(target) });
-const asked = conversations.map((conversation) => wire(conversation));
+/** A program of node-coap that reads all of a request, and writes to observers twice. */
+function programOf(faults: unknown[]): Handler {
+  const emit = (event: unknown): void => void faults.push(event);
+  return nodeCoapListener(
+    (request, response) => {
+      const { url, headers, payload } = request;
+      assert.ok(typeof url === 'string' && typeof headers === 'object');
+      if (headers['Observe'] === 0) response.write('first');
+      response.end(payload);
+    },
+    { emit },
+  );
+}
 
+const entry = (target: Target, share: number): TargetEntry => ({ name: target.name, share, open: () => Promise.resolve(target) });
 /** The engines of CoAP and OSCORE, each on a network and a clock of its own. */
 export const engineTargets: readonly TargetEntry[] = [
-  entry(messagingTarget, 50),
-  entry(streamTarget, 20),
-  entry(
-    serverTarget('CoAP server', (simulator) => [echo({}, simulator.env('echo'))], asked),
-    5,
-  ),
-  entry(
-    serverTarget('OSCORE server', (simulator) => [oscoreLayer(simulator)], asked, protecting),
-    3,
-  ),
-  entry(clientTarget(), 3),
-  entry(proxyTarget, 3),
+  entry(messagingTarget, 20),
+  entry(streamTarget, 10),
+  entry(serverTarget('CoAP server', { layers: (simulator) => [echo({}, simulator.env('echo'))] }), 2),
+  entry(serverTarget('OSCORE server', { layers: (simulator) => [oscoreLayer(simulator)], send: protecting }), 1),
+  entry(serverTarget('program of node-coap', { handler: programOf }), 1),
+  entry(clientTarget(), 2),
+  entry(proxyTarget, 1),
 ];

@@ -1,26 +1,34 @@
 import { aceDecoders } from './ace-decoders.ts';
+import { captureTarget } from './captures.ts';
 import { decoders } from './decoders.ts';
+import { differentialTargets } from './differential.ts';
 import { dtlsClientTarget, dtlsNetworkTarget, dtlsServerTarget } from './dtls.ts';
 import { dtlsDecoders } from './dtls-decoders.ts';
 import { endpointTarget } from './endpoint.ts';
 import { engineTargets } from './engines.ts';
+import { inspectTargets } from './inspect-decoders.ts';
 import { roleTargets } from './roles.ts';
 import { sealDecoders } from './seal.ts';
 import type { TargetEntry } from './target.ts';
 import { fileTargets, textDecoders } from './text-decoders.ts';
 
+/** Decoders that compute with curves, or that read the same bytes in many ways. */
+const slow: ReadonlySet<string> = new Set(['X.509 certificate', 'DTLS credential of a peer', 'DTLS connection, saved', 'records of an AS']);
+
 /** Everything that is fuzzed. */
 export const targets: readonly TargetEntry[] = [
-  ...[...decoders, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders].map((target) => ({
+  ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders].map((target) => ({
     name: target.name,
-    share: 100,
+    share: slow.has(target.name) ? 20 : 100,
     open: () => Promise.resolve(target),
   })),
   ...fileTargets,
+  ...inspectTargets,
   ...engineTargets,
   ...roleTargets,
+  { name: captureTarget.name, share: 10, open: () => Promise.resolve(captureTarget) },
   { name: 'endpoint behind a socket', share: 20, open: endpointTarget },
-  { name: 'DTLS server', share: 50, open: dtlsServerTarget },
+  { name: 'DTLS server', share: 20, open: dtlsServerTarget },
   { name: dtlsNetworkTarget.name, share: 2, open: () => Promise.resolve(dtlsNetworkTarget) },
   { name: 'DTLS client', share: 2, open: dtlsClientTarget },
 ];

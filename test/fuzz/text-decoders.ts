@@ -72,7 +72,7 @@ const decodeTarget: TargetEntry = {
 function configTarget(name: string, file: string, write: (folder: string) => unknown, load: (path: string) => unknown): TargetEntry {
   return {
     name,
-    share: 1,
+    share: 0.2,
     open: async () => {
       const folder = mkdtempSync(join(tmpdir(), 'ace-coap-fuzz-'));
       await write(folder);
