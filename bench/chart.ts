@@ -1,5 +1,4 @@
-import { number } from './report.ts';
-import type { Spread } from './row.ts';
+import { number, type Spread } from './row.ts';
 
 export interface Bar {
   readonly label: string;

@@ -1,6 +1,5 @@
 import type { BenchName } from './catalogue.ts';
 import { type Bar, type Chart, drawChart, type Group } from './chart.ts';
-import type { Report } from './report.ts';
 import type { Row, Spread } from './row.ts';
 
 /** What of a row is drawn. */
@@ -17,7 +16,7 @@ const peer = (row: Row, quantity: Quantity): readonly Bar[] =>
   quantity === 'value' ? bar(row.peer, row.peer_value, row.peer_spread) : bar(row.peer, row.peer_cpu_us, row.peer_cpu_spread);
 
 /** A group for each of the names that was measured: ours, then its peers. */
-function groups({ rows }: Report, unit: Row['unit'], quantity: Quantity, named: Readonly<Partial<Record<BenchName, string>>>): readonly Group[] {
+function groups(rows: readonly Row[], unit: Row['unit'], quantity: Quantity, named: Readonly<Partial<Record<BenchName, string>>>): readonly Group[] {
   return Object.entries(named).flatMap(([name, label]) => {
     const of = rows.filter((row) => row.bench === name && row.unit === unit);
     const bars = of.length === 0 ? [] : [...own(of[0]!, quantity), ...of.flatMap((row) => peer(row, quantity))];
@@ -45,34 +44,37 @@ const messages = {
   'wire-authz-info-response': 'answer of authz-info',
 };
 
-/** The charts of README.md by their file names; those of which nothing was measured are left out. */
-export function charts(report: Report): ReadonlyMap<string, string> {
-  const drawn: Readonly<Record<string, Chart>> = {
-    'requests.svg': {
-      title: 'Requests per second, 64 outstanding',
-      unit: 'more is better',
-      oneScale: true,
-      groups: groups(report, 'req/s', 'value', requests),
-    },
-    'cpu.svg': { title: 'CPU time of the server for a request', unit: 'µs, less is better', oneScale: false, groups: groups(report, 'req/s', 'cpu', requests) },
+export interface Drawn {
+  readonly file: string;
+  readonly title: string;
+  readonly svg: string;
+}
+
+/** The charts of README.md; those of which nothing was measured are left out. */
+export function charts(rows: readonly Row[]): readonly Drawn[] {
+  const all: Readonly<Record<string, Chart>> = {
+    'requests.svg': { title: 'Requests per second, 64 outstanding', unit: 'more is better', oneScale: true, groups: groups(rows, 'req/s', 'value', requests) },
+    'cpu.svg': { title: 'CPU time of the server for a request', unit: 'µs, less is better', oneScale: false, groups: groups(rows, 'req/s', 'cpu', requests) },
     'handshakes.svg': {
       title: 'CPU time of the server for a DTLS handshake',
       unit: 'µs, less is better',
       oneScale: false,
-      groups: groups(report, 'op/s', 'cpu', handshakes),
+      groups: groups(rows, 'op/s', 'cpu', handshakes),
     },
     'operations.svg': {
       title: 'Operations per second in one thread',
       unit: 'more is better; node:crypto does the bare operation, without any structure around it',
       oneScale: false,
-      groups: groups(report, 'op/s', 'value', operations),
+      groups: groups(rows, 'op/s', 'value', operations),
     },
     'bytes.svg': {
       title: 'Payloads of one authorization (RFC 9203)',
       unit: 'bytes, less is better; the floor is what the standards force',
       oneScale: true,
-      groups: groups(report, 'bytes', 'value', messages),
+      groups: groups(rows, 'bytes', 'value', messages),
     },
   };
-  return new Map(Object.entries(drawn).flatMap(([name, chart]) => (chart.groups.length === 0 ? [] : [[name, drawChart(chart)]])));
+  return Object.entries(all)
+    .filter(([, chart]) => chart.groups.length > 0)
+    .map(([file, chart]) => ({ file, title: chart.title, svg: drawChart(chart) }));
 }

@@ -34,6 +34,7 @@ export function conditions({ rounds, quick }: Run): Conditions {
 /** One line. */
 export function describe({ date, cpu, cores, memory_bytes, kernel, node, load_before, rounds, quick }: Conditions): string {
   const memory = `${Math.round(memory_bytes / 2 ** 30)} GiB`;
-  const how = quick ? ` A quick run, in short rounds: its figures show that each row works, no more.` : '';
-  return `${cores} cores of ${cpu}, ${memory}, ${kernel}, Node ${node}; ${date} UTC, load before ${load_before.join(' ')}; medians of ${rounds} rounds, with the smallest and the largest.${how}`;
+  const medians = rounds === 1 ? 'one round' : `medians of ${rounds} rounds, with the smallest and the largest`;
+  const how = quick ? ' A quick run, in short rounds: its figures show that each row works, no more.' : '';
+  return `${cores} cores of ${cpu}, ${memory}, ${kernel}, Node ${node}; ${date} UTC, load before ${load_before.join(' ')}; ${medians}.${how}`;
 }

@@ -93,7 +93,7 @@ async function main(): Promise<void> {
   if (values.out !== undefined) writeFileSync(values.out, writeReport(report));
   if (values.svg !== undefined) {
     mkdirSync(values.svg, { recursive: true });
-    for (const [name, svg] of charts(report)) writeFileSync(join(values.svg, name), svg);
+    for (const { file, svg } of charts(report.rows)) writeFileSync(join(values.svg, file), svg);
   }
   if (values.readme !== undefined) writeFileSync(values.readme, writeBlock(readFileSync(values.readme, 'utf8'), 'bench', markdown(report)));
   if (values.markdown) console.log(markdown(report));

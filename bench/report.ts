@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { entryOf, goalOf } from './catalogue.ts';
+import { charts } from './charts.ts';
 import { type Conditions, describe } from './machine.ts';
-import type { Row, Spread } from './row.ts';
+import { number, type Row, type Spread } from './row.ts';
 
 /** What `--out` writes and `--from` reads. */
 export interface Report extends Conditions {
@@ -29,13 +30,8 @@ export function writeReport({ rows, ...conditions }: Report): string {
   return `${head}${rows.map((row) => `    ${JSON.stringify(row)}`).join(',\n')}\n  ]\n}\n`;
 }
 
-export function number(value: number): string {
-  const digits = Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0;
-  return value.toLocaleString('en', { maximumFractionDigits: digits });
-}
-
 function spread(range: Spread | null): string {
-  return range === null ? '' : ` (${number(range[0])} to ${number(range[1])})`;
+  return range === null ? '' : `, ${number(range[0])} to ${number(range[1])}`;
 }
 
 /** `met`, `missed`, or nothing where there is no goal or nothing to hold against it. */
@@ -48,10 +44,10 @@ function ours({ value, unit, spread: range, server_cpu_us: cpu, wire_bytes: wire
   if (value === null) return '-';
   const more = [
     ...(cpu === null || unit === 'ms' ? [] : [`${number(cpu)} µs CPU`]),
-    ...(wire === undefined ? [] : [`${number(wire)} bytes`]),
-    ...(memory === undefined ? [] : [`${number(memory / 2 ** 20)} MiB`]),
+    ...(wire === undefined ? [] : [`${number(wire)} bytes on the wire`]),
+    ...(memory === undefined ? [] : [`${number(memory / 2 ** 20)} MiB resident`]),
   ];
-  return `${[`${number(value)} ${unit}${spread(range)}`, ...more].join('; ')}`;
+  return [`${number(value)} ${unit}${spread(range)}`, ...more].join('; ');
 }
 
 function theirs(row: Row): string {
@@ -88,7 +84,7 @@ function wireTable(rows: readonly Row[]): readonly string[] {
   return lines.length === 0 ? [] : ['| bytes of the payload | ours | limit we set | floor |', '|---|---:|---:|---:|', ...lines];
 }
 
-/** The tables of README.md. */
+/** Of README.md: the charts, which lie where `fixtures/charts` is, and the tables. */
 export function markdown(report: Report): string {
   const lines = together(report.rows.filter((row) => !isWire(row))).map((group) => {
     const { bench, unit } = group[0]!;
@@ -99,7 +95,9 @@ export function markdown(report: Report): string {
   return [
     describe(report),
     '',
-    'A ratio above 1 means that ours is better: CPU time for each request or operation, theirs by ours. In parentheses stands what the peer reached, and the range of the rounds.',
+    ...charts(report.rows).map(({ file, title }) => `![${title}](fixtures/charts/${file})`),
+    '',
+    'A ratio above 1 means that ours is better: CPU time for each request or operation, theirs by ours. Behind a figure stand the smallest and the largest of its rounds; in parentheses what the peer reached.',
     '',
     '| what | ours | beside |',
     '|---|---|---|',

@@ -50,6 +50,12 @@ export function rounded(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
 
+/** As people read it: three digits or so. */
+export function number(value: number): string {
+  const digits = Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0;
+  return value.toLocaleString('en', { maximumFractionDigits: digits });
+}
+
 /** Of a size or a time, beside the most that it may be (`limit`) or the least that it can be (`floor`). */
 export function rowBeside(
   bench: string,

@@ -1,6 +1,6 @@
 import { alignedTable } from '../test/support/aligned-table.ts';
-import { number, outcome } from './report.ts';
-import type { Row } from './row.ts';
+import { outcome } from './report.ts';
+import { number, type Row } from './row.ts';
 
 /** One line on a terminal's standard error that says what is being measured; nothing elsewhere. */
 export class Progress {

@@ -33,7 +33,7 @@ if (files.length === 0) {
 const groupSize = 24;
 
 /** Where tests leave the process as it was, but for what `changesProcess` finds in their sources. */
-const alike = /^(?:ace|as|client|coap|core|dtls|etsi|flows|oscore|profiles|rfc|rs|transport)\b/;
+const alike = /^(?:ace|as|client|coap|core|dtls|etsi|flows|inspect|oscore|profiles|rfc|rs|transport)\b/;
 const changesProcess = /^(?:before|after)(?:Each)?\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|mock\.|memoryUsage|globalThis\.gc|spawn|fork\(/m;
 
 function mayShare(file: string): boolean {

@@ -345,6 +345,7 @@ export function program(version: string): Command {
     .option('--seal', 'show a 3GPP SEAL system in its place: SIM-S, SKM-S, spatial anchors and a proxy, in this process')
     .option('--json', 'print one JSON object a line')
     .option('--keep', 'keep the folder with keys, configuration and state')
+    .option('--html <file>', 'write what the client sends and gets as a page: a ladder, each message decoded and opened at a click')
     .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json', 'ace-coap demo --seal'))
     .addHelpText('after', '\nExit codes: 0 every step came out as it should, 1 one did not, 2 wrong use.')
     .action(async (flags: DemoFlags) => (await import('./demo/demo.ts')).demoCommand(flags));

@@ -48,3 +48,13 @@ export function readBy<T>(decoder: () => T, wanted: string): T {
     throw new Nonconformity(wanted, (error as ProtocolError).message);
   }
 }
+
+/** What the target answers, or nothing where it answers otherwise than it is asked to: for cases in which that will do as well. */
+export async function unlessBroken<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Nonconformity) return undefined;
+    throw error;
+  }
+}

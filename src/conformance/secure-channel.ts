@@ -36,7 +36,7 @@ export async function openSecure(bench: Bench, credentials: DtlsTarget, uri: str
   const { psk, rawPublicKey, certificate } = credentials;
   const offered = psk ? { psk } : rawPublicKey ? { rawPublicKey } : certificate ? { certificate } : undefined;
   if (offered === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected credentials for a DTLS handshake, got none');
-  const client = { handshakeTimeout: bench.patience.answer };
+  const client = { handshakeTimeout: bench.patience.handshake };
   const endpoint = await bench.keep(new Endpoint({ transport: dtlsOver(below, { credentials: offered, client, env: bench.env }), env: bench.env }));
   const { host, port } = parseUri(uri);
   return new SecureChannel(bench, endpoint, await endpoint.resolve(host, port, { scheme: 'coaps' }));

@@ -9,8 +9,6 @@ import {
   optionName,
   type ProblemDetails,
   type ProblemText,
-  pathOf,
-  uintOf,
 } from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { encode } from '../core/cbor.ts';
@@ -18,6 +16,7 @@ import { diagnose, type ItemNames } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { coseKeyNames, coseKeySetNames } from './cose-names.ts';
 import { coseNames, introspectionNames, itemNames, refusalNames, tokenNames } from './names.ts';
+import { pathIn, uintIn } from './option.ts';
 
 /** How messages are written for people. */
 export interface RenderOptions {
@@ -117,11 +116,11 @@ export function annotatePayload(body: Body, requestPath?: readonly string[], { s
   const { payload } = body;
   if (payload.length === 0) return [];
   const head = `payload (${payload.length} bytes)`;
-  const format = uintOf(body.options, OptionNumber.ContentFormat);
+  const format = uintIn(body.options, OptionNumber.ContentFormat);
   const problem = format === ContentFormat.ConciseProblemDetails ? problemLines(payload, body.code) : undefined;
   if (problem !== undefined) return [`${head}:`, ...problem.map((line) => `  ${line}`)];
   if (format !== undefined && cborFormats.has(format)) {
-    return [`${head}:`, ...annotateCbor(payload, namesFor(format, body.code, requestPath ?? pathOf(body.options)), secrets).map((line) => `  ${line}`)];
+    return [`${head}:`, ...annotateCbor(payload, namesFor(format, body.code, requestPath ?? pathIn(body.options)), secrets).map((line) => `  ${line}`)];
   }
   if (format === undefined || format === ContentFormat.TextPlain || format === ContentFormat.LinkFormat || format === ContentFormat.Json) {
     try {

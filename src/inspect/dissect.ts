@@ -1,17 +1,5 @@
 import { introspectionParameters } from '../ace/index.ts';
-import {
-  type Body,
-  ContentFormat,
-  codeClass,
-  decodeMessage,
-  findOption,
-  isRequest,
-  type Message,
-  MessageType,
-  OptionNumber,
-  pathOf,
-  uintOf,
-} from '../coap/index.ts';
+import { type Body, ContentFormat, codeClass, decodeMessage, findOption, isRequest, type Message, MessageType, OptionNumber } from '../coap/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { type CborMap, decode } from '../core/cbor.ts';
 import { type Confirmation, decodeConfirmation, encodeClaims } from '../core/cwt.ts';
@@ -23,6 +11,7 @@ import type { Entry } from './entry.ts';
 import { type Exchange, Exchanges } from './exchange.ts';
 import type { Keyring } from './keyring.ts';
 import { claimNames, itemNames } from './names.ts';
+import { pathIn, uintIn } from './option.ts';
 import { protectionLines } from './oscore-opener.ts';
 import { type RenderOptions, renderBody, renderCode, renderDatagram, renderStreamMessage } from './render.ts';
 import type { Roles } from './roles.ts';
@@ -79,7 +68,7 @@ export class Dissector {
     }
     entry.title = message.code === 0 ? emptyTitles[message.type]! : titleOf(innermost);
     entry.gist = gistOf(innermost);
-    if (isRequest(innermost.code) && exchange !== undefined && !isRepeated) exchange.path = pathOf(innermost.options);
+    if (isRequest(innermost.code) && exchange !== undefined && !isRepeated) exchange.path = pathIn(innermost.options);
     this.#roles.note(entry, message, innermost);
     this.#tokens(entry, innermost, exchange, isRepeated);
   }
@@ -113,7 +102,7 @@ export class Dissector {
     entry.layers.push({ name: 'OSCORE', lines: protectionLines(opened) });
     if (!opened.verified) {
       entry.isSealed = true;
-      entry.title = isRequest(message.code) ? `${renderCode(message.code)} /${pathOf(message.options).join('/')}` : renderCode(message.code);
+      entry.title = isRequest(message.code) ? `${renderCode(message.code)} /${pathIn(message.options).join('/')}` : renderCode(message.code);
       return undefined;
     }
     const { inner } = opened;
@@ -124,7 +113,7 @@ export class Dissector {
 
   /** Tokens in a message, whoever they go to, and what is derived from them. */
   #tokens(entry: Entry, body: Body, exchange: Exchange | undefined, isRepeated: boolean): void {
-    const format = uintOf(body.options, OptionNumber.ContentFormat);
+    const format = uintIn(body.options, OptionNumber.ContentFormat);
     const isRefusal = codeClass(body.code) >= 4;
     if (format === ContentFormat.Cwt && isRequest(body.code)) this.#token(entry, body.payload);
     if (format !== ContentFormat.AceCbor || isRefusal) return;

@@ -1,6 +1,7 @@
-import { isRequest, isResponse, type Message, MessageType, OptionNumber, uintOf } from '../coap/index.ts';
+import { isRequest, isResponse, type Message, MessageType, OptionNumber } from '../coap/index.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import type { Entry } from './entry.ts';
+import { uintIn } from './option.ts';
 
 /** A request and what came of it. */
 export interface Exchange {
@@ -72,8 +73,8 @@ export class Exchanges {
     if (!isRequest(code)) entry.remarks.push(type === MessageType.ACK ? 'the same answer again' : 'retransmission');
     else if (exchange?.response === undefined) entry.remarks.push(type === MessageType.CON ? 'retransmission' : 'duplicate');
     else {
-      entry.remarks.push('again, after its answer');
-      exchange.response.entry.remarks.push('asked for again');
+      entry.remarks.push('again, though answered');
+      exchange.response.entry.remarks.push('lost? asked for again');
     }
     return { isRepeated: true, ...(exchange === undefined ? {} : { exchange }) };
   }
@@ -107,7 +108,7 @@ export class Exchanges {
     exchange.responses++;
     this.#open.delete(exchange);
     if (exchange.responses > 1)
-      entry.remarks.push(uintOf(options, OptionNumber.Observe) === undefined ? 'another answer' : `notification ${exchange.responses}`);
+      entry.remarks.push(uintIn(options, OptionNumber.Observe) === undefined ? 'another answer' : `notification ${exchange.responses}`);
     else entry.answerTime = entry.time - exchange.request.time;
     exchange.response = { entry, bytes };
   }

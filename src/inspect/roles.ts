@@ -1,5 +1,6 @@
-import { type Body, ContentFormat, findOption, isRequest, OptionNumber, pathOf, uintOf } from '../coap/index.ts';
+import { type Body, ContentFormat, findOption, isRequest, OptionNumber } from '../coap/index.ts';
 import type { Entry } from './entry.ts';
+import { pathIn, uintIn } from './option.ts';
 
 /** What an endpoint is. */
 export type Role = 'client' | 'server' | 'proxy' | 'AS' | 'RS';
@@ -26,12 +27,12 @@ export class Roles {
   note({ from, to }: Entry, outer: Body, inner: Body): void {
     if (!isRequest(outer.code)) {
       // RFC 9200, Section 5.3.
-      if (outer.code === unauthorized && uintOf(outer.options, OptionNumber.ContentFormat) === ContentFormat.AceCbor) this.set(from, 'RS');
+      if (outer.code === unauthorized && uintIn(outer.options, OptionNumber.ContentFormat) === ContentFormat.AceCbor) this.set(from, 'RS');
       return;
     }
     this.set(from, 'client');
-    const names = [pathOf(outer.options).at(-1), pathOf(inner.options).at(-1)];
-    const isAce = uintOf(inner.options, OptionNumber.ContentFormat) === ContentFormat.AceCbor;
+    const names = [pathIn(outer.options).at(-1), pathIn(inner.options).at(-1)];
+    const isAce = uintIn(inner.options, OptionNumber.ContentFormat) === ContentFormat.AceCbor;
     if (names.includes('authz-info')) this.set(to, 'RS');
     else if (isAce && (names.includes('token') || names.includes('introspect'))) this.set(to, 'AS');
     else if ([OptionNumber.ProxyUri, OptionNumber.ProxyScheme].some((number) => findOption(outer.options, number) !== undefined)) this.set(to, 'proxy');

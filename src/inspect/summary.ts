@@ -8,16 +8,14 @@ import {
   isRequest,
   type Option,
   OptionNumber,
-  pathOf,
   problemText,
-  queryOf,
   readUint,
-  uintOf,
 } from '../coap/index.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { type CborValue, decode } from '../core/cbor.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { type Known, readKnownMap } from '../core/known-map.ts';
+import { pathIn, queryIn, uintIn } from './option.ts';
 import { renderBlock, renderCode } from './render.ts';
 import { shortText } from './text.ts';
 
@@ -25,9 +23,9 @@ import { shortText } from './text.ts';
 export function titleOf({ code, options }: Body): string {
   const blocks = [OptionNumber.Block1, OptionNumber.Block2].flatMap((number) => blockOf(options, number));
   if (!isRequest(code)) return [renderCode(code), ...blocks].join(' ');
-  const query = queryOf(options);
-  const path = shortText(`/${pathOf(options).join('/')}${query.length === 0 ? '' : `?${query.join('&')}`}`, 48);
-  const observe = uintOf(options, OptionNumber.Observe);
+  const query = queryIn(options);
+  const path = shortText(`/${pathIn(options).join('/')}${query.length === 0 ? '' : `?${query.join('&')}`}`, 48);
+  const observe = uintIn(options, OptionNumber.Observe);
   return [renderCode(code), path, ...(observe === 0 ? ['observe'] : observe === 1 ? ['end observe'] : []), ...blocks].join(' ');
 }
 
@@ -38,7 +36,7 @@ function blockOf(options: readonly Option[], number: number): string[] {
 
 /** A map of ace+cbor by its names; `undefined`: the payload is none. */
 export function aceMapOf(body: Body): Known<typeof tokenParameters> | undefined {
-  if (uintOf(body.options, OptionNumber.ContentFormat) !== ContentFormat.AceCbor) return undefined;
+  if (uintIn(body.options, OptionNumber.ContentFormat) !== ContentFormat.AceCbor) return undefined;
   return knownOf(() => readKnownMap('payload', tokenParameters, decode(body.payload)).known);
 }
 
@@ -83,7 +81,7 @@ export function gistOf(body: Body): string {
     if (payload.length === 0) return 'with the Echo value';
   }
   if (payload.length === 0) return '';
-  const format = uintOf(options, OptionNumber.ContentFormat);
+  const format = uintIn(options, OptionNumber.ContentFormat);
   if (format === ContentFormat.AceCbor) return shortText(aceGist(body) ?? '', 80);
   if (format === ContentFormat.Cwt) return `access token of ${payload.length} bytes`;
   if (format === ContentFormat.ConciseProblemDetails) return shortText(knownOf(() => problemText(decodeProblemDetails(payload))) ?? '', 80);

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { scale } from '../support/scale.ts';
 import { aceExits } from './lab.ts';
@@ -28,8 +31,12 @@ async function codesOf(...flags: readonly string[]): Promise<readonly unknown[]>
 }
 
 for (const [profile, replays] of Object.entries(profiles)) {
-  test(`ace-coap demo --profile ${profile} --json: each step comes out as it should, one JSON object a line`, async () => {
-    const codes = await codesOf('--profile', profile);
+  test(`ace-coap demo --profile ${profile} --json: each step comes out as it should, one JSON object a line, and the page has all of it open`, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'ace-coap-demo-page-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const page = join(folder, 'demo.html');
+    const codes = await codesOf('--profile', profile, '--html', page);
+    assert.match(readFileSync(page, 'utf8'), /<p class="facts">\d+ messages, \d+ bytes, [\d.]+ s; \d+ protected, all opened<\/p>/);
     // Hints, token, upload, GET; outside the scope; more rights; replay and duplicate; restart; before and after expiry; refresh; after revocation.
     assert.deepEqual(codes, [
       '4.01',

@@ -29,7 +29,14 @@ export const env: Env = {
 };
 
 /** Milliseconds of that world: what has to come has 2 s, and a silence lasts 15 ms. */
-export const patience: Patience = { answer: 2000 * haste, silence: 15 * haste, retransmission: 200 * haste, change: 100 * haste, pace: 0 };
+export const patience: Patience = {
+  answer: 2000 * haste,
+  silence: 15 * haste,
+  retransmission: 200 * haste,
+  change: 100 * haste,
+  handshake: 2000 * haste,
+  pace: 0,
+};
 
 const localhost = '127.0.0.1';
 const tokenKey: TokenKey = symmetricKey('AES-CCM-16-64-128', new Uint8Array(16).fill(7));

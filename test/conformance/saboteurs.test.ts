@@ -1,409 +1,213 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  type Acceptance,
-  type AsIo,
-  type Binding,
-  credential,
-  type Grant,
-  type Profile,
-  type ProfileAtAs,
-  type ProfileAtRs,
-  type RsIo,
-} from '../../src/ace/index.ts';
-import { type Layer, Method, type Option, OptionNumber, opaqueOption, type Request, type Response, sortOptions, withoutOptions } from '../../src/coap/index.ts';
-import { conformanceCases } from '../../src/conformance/index.ts';
-import { toBase64Url } from '../../src/core/bytes.ts';
-import { type CborValue, decode, encode } from '../../src/core/cbor.ts';
-import type { ClaimsSet } from '../../src/core/cwt.ts';
-import { ReplayWindow } from '../../src/oscore/index.ts';
-import { authorizationServer, check, env, haste, oscoreServer, resourceServer, type Sabotage, type Tested } from './lab.ts';
+import { Code, type Message, MessageType, Method, OptionNumber, uintOf, uintOption, withOption, withoutOptions } from '../../src/coap/index.ts';
+import { type CaseResult, conformanceCases, counts, renderJUnit, renderReport, reportData, runCases, type Target } from '../../src/conformance/index.ts';
+import { messages, once, type Sabotage } from './saboteur.ts';
+import { type OwnTargetOptions, ownTarget, patience } from './target.ts';
 
-/** A layer that changes what comes or what goes; both are looked at from the network's side of it. */
-function meddling({
-  request = (same) => same,
-  response = (same) => same,
-}: {
-  request?: (request: Request) => Request;
-  response?: (response: Response) => Response;
-}): Layer {
+const without = (...numbers: readonly number[]): Sabotage => ({ incoming: messages(({ options }) => ({ options: withoutOptions(options, ...numbers) })) });
+const blocks = (number: number, change: (value: number) => number): Sabotage => ({
+  incoming: messages(({ options }) => {
+    const value = uintOf(options, number);
+    return value === undefined ? {} : { options: withOption(options, uintOption(number, change(value))) };
+  }),
+});
+const codes = (from: number, to: number): Sabotage => ({ outgoing: messages(({ code }) => (code === from ? { code: to } : {})) });
+const notifications = (change: (message: Message) => Partial<Message> | undefined): Sabotage => ({
+  outgoing: messages((message) =>
+    message.type !== MessageType.ACK && message.options.some(({ number }) => number === OptionNumber.Observe) ? change(message) : {},
+  ),
+});
+
+/** A server that breaks one rule, and the case that has to accuse it. */
+const saboteurs: readonly (readonly [id: string, does: string, sabotage: Sabotage])[] = [
+  ['coap-format-01', 'takes every version', { incoming: (datagram) => [Uint8Array.of(0x40 | (datagram[0]! & 0x3f), ...datagram.subarray(1))] }],
+  ['coap-format-02', 'answers a token of 9 bytes, and none of 13', { incoming: (datagram) => ((datagram[0]! & 15) === 13 ? [] : [datagram]) }],
+  ['coap-format-05', 'takes a payload marker without a payload', { incoming: (datagram) => [datagram.at(-1) === 0xff ? datagram.subarray(0, -1) : datagram] }],
+  [
+    'coap-format-11',
+    'answers a request in an Acknowledgement',
+    { incoming: messages(({ type, code }) => (code > 0 && type === MessageType.ACK ? { type: MessageType.NON } : {})) },
+  ],
+  ['coap-msg-01', 'sends no Resets', { outgoing: messages(({ type }) => (type === MessageType.RST ? undefined : {})) }],
+  ['coap-msg-03', 'answers a message once', { incoming: once() }],
+  ['coap-msg-05', 'takes the copy of a Non-confirmable message for another one', fresh()],
+  [
+    'coap-msg-07',
+    'answers Non-confirmable requests by Confirmable responses',
+    { outgoing: messages(({ type, code }) => (type === MessageType.NON && code > 0 ? { type: MessageType.CON } : {})) },
+  ],
+  ['coap-msg-11', 'echoes 4 bytes of a token', { outgoing: messages(({ token }) => ({ token: token.subarray(0, 4) })) }],
+  ['coap-sep-02', 'sends no message twice', { outgoing: once() }],
+  ['coap-opt-01', 'ignores critical options', without(65_009)],
+  ['coap-opt-02', 'says nothing of them', { outgoing: messages(({ code }) => (code === Code.BadOption ? { payload: new Uint8Array(0) } : {})) }],
+  [
+    'coap-opt-04',
+    'refuses elective options',
+    { incoming: messages(({ options }) => ({ options: options.map((one) => (one.number === 65_008 ? { ...one, number: 65_009 } : one)) })) },
+  ],
+  [
+    'coap-opt-09',
+    'refuses its own address as Uri-Host',
+    codesOf((message) => message.options.some(({ number }) => number === OptionNumber.UriHost), Code.NotFound),
+  ],
+  ['coap-opt-10', 'ignores Proxy-Uri', without(OptionNumber.ProxyUri)],
+  ['coap-opt-11', 'ignores Proxy-Scheme', without(OptionNumber.ProxyScheme)],
+  ['coap-opt-12', 'ignores Accept', without(OptionNumber.Accept)],
+  ['coap-opt-13', 'ignores If-None-Match', without(OptionNumber.IfNoneMatch)],
+  ['coap-opt-14', 'ignores If-Match', without(OptionNumber.IfMatch)],
+  ['coap-req-01', 'takes every method for GET', { incoming: messages(({ code }) => (code === 31 ? { code: Method.GET } : {})) }],
+  ['coap-req-02', 'answers what it has not by 5.00', codes(Code.NotFound, Code.InternalServerError)],
+  ['coap-req-04', 'answers PUT by 2.05', codes(Code.Changed, Code.Content)],
+  ['disc-02', 'gives links as text', { outgoing: messages(({ options }) => ({ options: withoutOptions(options, OptionNumber.ContentFormat) })) }],
+  ['observe-01', 'leaves Observe out of notifications', notifications(({ options }) => ({ options: withoutOptions(options, OptionNumber.Observe) }))],
+  [
+    'observe-02',
+    'counts no notifications',
+    {
+      outgoing: messages(({ options }) =>
+        options.some(({ number }) => number === OptionNumber.Observe) ? { options: withOption(options, uintOption(OptionNumber.Observe, 7)) } : {},
+      ),
+    },
+  ],
+  ['observe-03', 'does not hear Resets', { incoming: messages(({ type }) => (type === MessageType.RST ? undefined : {})) }],
+  [
+    'observe-04',
+    'does not know Observe 1',
+    {
+      incoming: messages(({ options }) =>
+        uintOf(options, OptionNumber.Observe) === 1 ? { options: withoutOptions(options, OptionNumber.Observe), token: Uint8Array.of(1) } : {},
+      ),
+      outgoing: messages(() => ({})),
+    },
+  ],
+  ['observe-08', 'sends no notification twice', { outgoing: once() }],
+  ['block-01', 'gives the size that it likes', blocks(OptionNumber.Block2, (value) => value | 6)],
+  [
+    'block-02',
+    'sends blocks that are too short',
+    { outgoing: messages(({ options, payload }) => ((uintOf(options, OptionNumber.Block2) ?? 0) & 8 ? { payload: payload.subarray(1) } : {})) },
+  ],
+  ['block-06', 'refuses the M bit', codesOf((message) => ((uintOf(message.options, OptionNumber.Block2) ?? 0) & 8) !== 0, Code.BadRequest)],
+  ['block-07', 'takes SZX 7 for 6', blocks(OptionNumber.Block2, (value) => (value & 7 ? value - 1 : value))],
+  ['block-08', 'takes SZX 7', codesOf((message) => ((uintOf(message.options, OptionNumber.Block1) ?? 0) & 7) === 7, Code.Continue)],
+  ['block-11', 'answers a body with gaps by 5.00', codes(Code.RequestEntityIncomplete, Code.InternalServerError)],
+  ['token-01', 'cuts long tokens', { outgoing: messages(({ token }) => ({ token: token.subarray(0, 15) })) }],
+  ['no-response-01', 'answers whatever No-Response says', without(OptionNumber.NoResponse)],
+];
+
+/** Each message gets a message id of its own. */
+function fresh(): Sabotage {
+  let id = 0;
+  return { incoming: messages(({ type }) => (type === MessageType.NON ? { id: ++id } : {})) };
+}
+
+/** Requests of a kind are answered by one code, whatever they ask for. */
+function codesOf(isIt: (message: Message) => boolean, code: number): Sabotage {
+  const ids = new Set<number>();
   return {
-    name: 'saboteur',
-    outbound: (next) => next,
-    inbound: (next) => (came, reply) =>
-      next(request(came), {
-        respond: (answer) => reply.respond(response(answer)),
-        notify: (answer) => reply.notify(response(answer)),
-        onCancel: (listener) => reply.onCancel(listener),
-      }),
+    incoming: messages((message) => {
+      if (isIt(message)) ids.add(message.id);
+      return {};
+    }),
+    outgoing: messages(({ id, code: own }) => (ids.has(id) && own > 0 ? { code } : {})),
   };
 }
 
-/** Whatever goes out has changed options. */
-const withOptions = (change: (options: readonly Option[]) => readonly Option[]): Sabotage => ({
-  layer: meddling({ response: (answer) => ({ ...answer, options: change(answer.options) }) }),
-});
-
-/** A window that is not one. */
-class Forgetful extends ReplayWindow {
-  override accepts(): boolean {
-    return true;
-  }
+async function run(target: Target, id: string): Promise<CaseResult> {
+  const results: CaseResult[] = [];
+  for await (const result of runCases(
+    target,
+    conformanceCases.filter((one) => one.id === id),
+    // They are many at once.
+    { patience: { ...patience, silence: 150, answer: 600 } },
+  ))
+    results.push(result);
+  assert.equal(results.length, 1, id);
+  return results[0]!;
 }
 
-/** A window that moves before anything has verified. */
-class Hasty extends ReplayWindow {
-  override accepts(sequence: number): boolean {
-    const isNew = super.accepts(sequence);
-    if (isNew) super.commit(sequence);
-    return isNew;
-  }
-}
-
-/** A window that takes rising numbers alone. */
-class Narrow extends ReplayWindow {
-  override accepts(sequence: number): boolean {
-    return sequence > this.highest;
-  }
-}
-
-const windowOf = (window: ReplayWindow): Sabotage => ({
-  context: (context) => {
-    context.window = window;
-  },
-});
-
-/** A profile whose side of the RS is changed. */
-const atRs = (change: (rs: ProfileAtRs) => Partial<ProfileAtRs>): Sabotage => ({
-  profile: (profile: Profile): Profile => ({
-    ...profile,
-    rs: (io: RsIo) => {
-      const rs = profile.rs!(io);
-      return Object.assign(Object.create(rs) as ProfileAtRs, bound(rs), change(rs));
-    },
-  }),
-});
-
-const atAs = (change: (as: ProfileAtAs, io: AsIo) => Partial<ProfileAtAs>): Sabotage => ({
-  profile: (profile: Profile): Profile => ({
-    ...profile,
-    as: (io: AsIo) => {
-      const as = profile.as!(io);
-      return Object.assign(Object.create(as) as ProfileAtAs, bound(as), change(as, io));
-    },
-  }),
-});
-
-/** The methods of an instance with private parts, for an object that stands before it. */
-function bound(of: object): object {
-  const names = Object.getOwnPropertyNames(Object.getPrototypeOf(of)).filter((name) => name !== 'constructor');
-  const methods = names.flatMap((name) => {
-    const value: unknown = Reflect.get(of, name);
-    return typeof value === 'function' ? [[name, value.bind(of)]] : [];
-  });
-  return Object.fromEntries(methods);
-}
-
-/** The AS says something else to the client about the key than it should. */
-const binding = (change: (binding: Binding, grant: Grant) => Binding): Sabotage =>
-  atAs((as) => ({
-    bind: async (grant) => {
-      const made = await as.bind(grant);
-      return made && change(made, grant);
-    },
-  }));
-
-/** Answers of the AS in a map are changed before they are protected. */
-const answering = (change: (map: Map<number, CborValue>) => void, request: (request: Request) => Request = (same) => same): Sabotage =>
-  atAs((as) => ({ layers: [meddling({ request, response: (answer) => ({ ...answer, payload: changedMap(answer.payload, change) }) }), ...as.layers] }));
-
-function changedMap(payload: Uint8Array, change: (map: Map<number, CborValue>) => void): Uint8Array {
-  if (payload.length === 0) return payload;
-  const map = new Map(decode(payload) as ReadonlyMap<number, CborValue>);
-  change(map);
-  return encode(map);
-}
-
-const bytes = new Uint8Array(16).fill(5);
-const rsOscore = (sabotage: Parameters<typeof resourceServer>[1]) => () => resourceServer('coap_oscore', sabotage);
-const accepting = (change: (acceptance: Acceptance) => Acceptance): Sabotage => atRs((rs) => ({ accept: async (...args) => change(await rs.accept(...args)) }));
-/** The answer to an upload says something else. */
-const uploaded = (change: (map: Map<number, CborValue>) => void): Sabotage =>
-  accepting((acceptance) => ({ ...acceptance, response: { ...acceptance.response, payload: changedMap(acceptance.response.payload, change) } }));
-
-/** The clock of a server that stands still, long ago. */
-const late = { ...env, epoch: (): number => 1_000_000_000 };
-/** Chance that gives the same nonce each time. */
-const dull = { ...env, random: (length: number): Uint8Array => (length === 8 ? new Uint8Array(8) : env.random(length)) };
-
-/** What is wrong with a server, and the cases that have to say so. */
-const saboteurs: readonly (readonly [name: string, make: () => Promise<Tested>, cases: readonly string[]])[] = [
-  ['OSCORE that knows no replay', () => oscoreServer(windowOf(new Forgetful(32))), ['oscore-win-01', 'oscore-win-02', 'oscore-win-03', 'oscore-win-05']],
-  ['OSCORE whose window moves before anything verifies', () => oscoreServer(windowOf(new Hasty(32))), ['oscore-win-06', 'oscore-win-07']],
-  ['OSCORE that takes rising numbers alone', () => oscoreServer(windowOf(new Narrow(32))), ['oscore-win-04']],
-  [
-    'OSCORE that passes over reserved flags',
-    () => oscoreServer({ layer: meddling({ request: withFlags((flags) => flags & 0x1f) }) }),
-    ['oscore-dec-01', 'oscore-dec-02', 'oscore-dec-03', 'oscore-err-02'],
-  ],
-  [
-    'OSCORE with an ETag outside',
-    () => oscoreServer(withOptions((options) => sortOptions([...options, opaqueOption(OptionNumber.ETag, bytes.slice(0, 2))]))),
-    ['oscore-03'],
-  ],
-  [
-    'OSCORE with an option of one zero byte',
-    () =>
-      oscoreServer(
-        withOptions((options) =>
-          options.map((each) => (each.number === OptionNumber.Oscore && each.value.length === 0 ? opaqueOption(OptionNumber.Oscore, Uint8Array.of(0)) : each)),
-        ),
-      ),
-    ['oscore-04', 'oscore-01'],
-  ],
-  [
-    'OSCORE with the Outer Code of the inside',
-    () => oscoreServer({ layer: meddling({ response: (answer) => ({ ...answer, code: answer.code === 68 ? 69 : answer.code }) }) }),
-    ['oscore-02'],
-  ],
-  ['OSCORE that does not answer Non-confirmable messages', () => oscoreServer({ transport: deafTo(1) }), ['oscore-06']],
-  [
-    'a server that takes every unprotected request for a protected one',
-    rsOscore({ public: ['/temperature'] }),
-    ['rs-access-02', 'rs-access-03', 'rs-hints-01', 'rs-osc-ctx-12'],
-  ],
-  ['an RS whose clock stands still', rsOscore({ env: late }), ['rs-token-01', 'rs-token-07', 'rs-expiry-01', 'rs-osc-ctx-08', 'rs-osc-ctx-10']],
-  ['an RS that answers to every audience', rsOscore({ audience: ['rs1', 'conformance-other-audience'] }), ['rs-token-02']],
-  ['an RS that knows every scope', rsOscore({ scopes: { r_temp: { '/temperature': ['GET'] }, 'conformance-no-such-scope': {} } }), ['rs-token-04']],
-  [
-    'an RS whose scope opens too much',
-    rsOscore({ scopes: { r_temp: { '/temperature': ['GET', 'DELETE'], '/led': ['GET'] }, r_led: { '/led': ['GET'] } } }),
-    ['rs-access-04', 'rs-access-07', 'rs-osc-ctx-04'],
-  ],
-  ['an RS that says the same nonce each time', rsOscore({ env: dull }), ['rs-osc-03']],
-  ['an RS with a short nonce', rsOscore(uploaded((map) => map.set(42, bytes.slice(0, 4)))), ['rs-osc-04', 'rs-osc-05']],
-  ['an RS that gives no identifier', rsOscore(uploaded((map) => map.delete(44))), ['rs-osc-01']],
-  ['an RS that gives back the identifier of the client', rsOscore(mirroringIds()), ['rs-osc-02']],
-  ['an RS that gives up a context at the upload of its token by anybody', rsOscore(forgettingContexts()), ['rs-osc-ctx-02']],
-  ['an RS that takes an update for any key', rsOscore(takingAnyKid()), ['rs-osc-ctx-07']],
-  [
-    'an RS that answers an update with a payload',
-    rsOscore(accepting((one) => (one.update ? { ...one, response: { ...one.response, payload: bytes } } : one))),
-    ['rs-osc-ctx-03'],
-  ],
-  ['an RS that refuses nothing in an input material', rsOscore(tidyingMaterials()), ['rs-osc-mat-03']],
-  [
-    'an AS that gives no key',
-    () =>
-      authorizationServer(
-        'oscore',
-        binding((made) => ({ ...made, response: () => ({}) })),
-      ),
-    ['as-osc-01', 'as-osc-02', 'as-osc-03'],
-  ],
-  [
-    'an AS that gives the same key each time',
-    () =>
-      authorizationServer(
-        'oscore',
-        binding((made) => withKey(made, bytes, bytes)),
-      ),
-    ['as-osc-02'],
-  ],
-  [
-    'an AS whose token has another key than its response',
-    () =>
-      authorizationServer(
-        'oscore',
-        binding((made) => ({ ...made, response: () => ({ cnf: withKey(made, bytes, bytes).claims.cnf }) })),
-      ),
-    ['as-osc-03'],
-  ],
-  [
-    'an AS that tells the key again at an update',
-    () =>
-      authorizationServer(
-        'oscore',
-        atAs((as) => ({ bind: ({ request: { reqCnf: _, ...request }, ...grant }) => as.bind({ ...grant, request }) })),
-      ),
-    ['as-osc-04', 'as-osc-05', 'as-err-11'],
-  ],
-  [
-    'an AS that tells a key of the RS beside a symmetric one',
-    () =>
-      authorizationServer(
-        'oscore',
-        binding((made) => ({ ...made, response: (token) => ({ ...made.response(token), rsCnf: { kid: bytes } }) })),
-      ),
-    ['as-token-09'],
-  ],
-  ['an AS that gives every scope', () => authorizationServer('oscore', { grants: 'r_temp r_led' }), ['as-err-02', 'as-token-08']],
-  [
-    'an AS that does not say the profile, nor for how long, nor that the scope is another',
-    () =>
-      authorizationServer(
-        'oscore',
-        answering((map) => [2, 9, 38].map((label) => map.delete(label))),
-      ),
-    ['as-token-04', 'as-token-05', 'as-token-07'],
-  ],
-  [
-    'an AS of bearer tokens',
-    () =>
-      authorizationServer(
-        'oscore',
-        answering((map) => map.set(34, 1)),
-      ),
-    ['as-token-06'],
-  ],
-  [
-    'an AS whose errors have another code',
-    () =>
-      authorizationServer(
-        'oscore',
-        answering((map) => map.has(30) && map.set(30, 3)),
-      ),
-    ['as-err-01', 'as-err-04', 'as-err-07', 'as-err-09', 'as-err-15', 'as-err-18', 'as-intro-06'],
-  ],
-  ['an AS whose answers have no Content-Format', () => authorizationServer('oscore', unformatted()), ['as-token-01', 'as-err-03', 'as-intro-01', 'as-trl-01']],
-  ['an AS that takes anybody for its client', () => authorizationServer('oscore', trusting()), ['as-err-20', 'as-intro-05', 'as-trl-09']],
-  [
-    'an AS that finds every token active',
-    () =>
-      authorizationServer(
-        'oscore',
-        answering((map) => map.has(10) && map.set(10, true)),
-      ),
-    ['as-intro-02', 'as-intro-03', 'as-intro-04'],
-  ],
-  [
-    'an AS that reads no query',
-    () =>
-      authorizationServer(
-        'oscore',
-        answering(
-          () => {},
-          (request) => ({ ...request, options: withoutOptions(request.options, OptionNumber.UriQuery) }),
-        ),
-      ),
-    ['as-trl-04', 'as-trl-05', 'as-trl-06', 'as-trl-07'],
-  ],
-  [
-    'an AS that gives tokens for GET',
-    () =>
-      authorizationServer(
-        'oscore',
-        answering(
-          () => {},
-          (request) =>
-            request.code === Method.GET
-              ? {
-                  ...request,
-                  code: Method.POST,
-                  options: sortOptions([...request.options, opaqueOption(OptionNumber.ContentFormat, Uint8Array.of(19))]),
-                  payload: encode(new Map([[5, 'rs1']])),
-                }
-              : request,
-        ),
-      ),
-    ['as-err-22'],
-  ],
+/** The same below DTLS. Records of epoch 0 begin with type, version, epoch and sequence number. */
+const dtlsSaboteurs: readonly (readonly [id: string, does: string, sabotage: Sabotage])[] = [
+  ['dtls-hello-02', 'sends it as DTLS 1.2', { outgoing: (datagram) => [isVerify(datagram) ? datagram.with(26, 0xfd) : datagram] }],
+  ['dtls-hello-03', 'counts its records on its own', { outgoing: (datagram) => [isVerify(datagram) ? datagram.with(10, 0) : datagram] }],
+  ['dtls-hello-10', 'names no reason', { outgoing: (datagram) => (datagram[0] === 21 ? [] : [datagram]) }],
+  ['dtls-hello-11', 'answers whatever comes', { outgoing: (datagram) => [datagram], incoming: (datagram) => [datagram[0] === 0x40 ? hello() : datagram] }],
+  ['dtls-shake-08', 'sends no flight twice', { outgoing: onceByMessage() }],
+  ['dtls-end-03', 'answers no close_notify', { outgoing: (datagram) => (datagram[0] === 21 || datagram[0] === 25 ? [] : [datagram]) }],
 ];
 
-for (const [name, make, ids] of saboteurs)
-  test(`conformance: ${name} is found by ${ids.join(', ')}`, async () => {
-    const server = await make();
-    try {
-      const cases = conformanceCases.filter(({ id }) => ids.includes(id));
-      assert.equal(cases.length, ids.length);
-      for (const { case: one, outcome, reason } of await check(server, cases, 300 * haste)) assert.equal(outcome, 'fail', `${one.id}: ${reason}`);
-    } finally {
-      await server.close();
-    }
-  });
-
-function withFlags(change: (flags: number) => number): (request: Request) => Request {
-  return (request) => ({
-    ...request,
-    options: request.options.map((each) => {
-      if (each.number !== OptionNumber.Oscore || each.value.length === 0) return each;
-      const value = each.value.slice();
-      value[0] = change(value[0]!);
-      return { number: OptionNumber.Oscore, value };
-    }),
-  });
+function isVerify(datagram: Uint8Array): boolean {
+  return datagram[0] === 22 && datagram[13] === 3;
 }
 
-/** A socket that hears no messages of this type. */
-function deafTo(type: number): NonNullable<Sabotage['transport']> {
-  return (transport) =>
-    Object.assign(Object.create(transport) as typeof transport, bound(transport), {
-      local: transport.local,
-      start: ((receive, watcher) =>
-        transport.start((datagram, peer) => {
-          if (((datagram[0]! >> 4) & 3) !== type) receive(datagram, peer);
-        }, watcher)) as typeof transport.start,
-    });
+/** A ClientHello that a server answers: of DTLS 1.2, with one suite and nothing else. */
+function hello(): Uint8Array {
+  const body = [0xfe, 0xfd, ...new Uint8Array(32).fill(7), 0, 0, 0, 2, 0xc0, 0xa8, 1, 0];
+  return Uint8Array.of(22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, body.length + 12, 1, 0, 0, body.length, 0, 0, 0, 0, 0, 0, 0, body.length, ...body);
 }
 
-function mirroringIds(): Sabotage {
-  return atRs((rs) => ({
-    accept: async (claims, issuer, upload) => {
-      const { id1 } = upload.extra as { readonly id1: Uint8Array };
-      const acceptance = await rs.accept(claims, issuer, upload);
-      return { ...acceptance, response: { ...acceptance.response, payload: changedMap(acceptance.response.payload, (map) => map.set(44, id1)) } };
-    },
-  }));
+/** Handshake messages of epoch 0 that were sent once do not come again, whatever the sequence number of their record. */
+function onceByMessage(): (datagram: Uint8Array) => readonly Uint8Array[] {
+  const pass = once();
+  return (datagram) => (datagram[0] !== 22 || isVerify(datagram) || pass(datagram.subarray(13)).length > 0 ? [datagram] : []);
 }
 
-function forgettingContexts(): Sabotage {
-  return atRs((rs) => ({
-    accept: (claims, issuer, upload) => {
-      rs.release(credential('coap_oscore', issuer, claims.cnf!.osc!.get(0) as Uint8Array));
-      return rs.accept(claims, issuer, upload);
-    },
-  }));
+async function accuses(id: string, does: string, options: OwnTargetOptions): Promise<string[]> {
+  const { target, close } = await ownTarget(options);
+  try {
+    const { outcome, reason = '' } = await run(target, id);
+    return outcome === 'fail' ? [] : [`${id}: a server that ${does}: ${outcome} ${reason}`];
+  } finally {
+    await close();
+  }
 }
 
-/** The key of an update is taken to be that of the context, whatever it is. */
-function takingAnyKid(): Sabotage {
-  const seen: Uint8Array[] = [];
-  return atRs((rs) => ({
-    accept: (claims: ClaimsSet, issuer, upload) => {
-      const id = claims.cnf?.osc?.get(0) as Uint8Array | undefined;
-      if (id !== undefined) seen.push(id.slice());
-      const kid = seen.find((one) => upload.association?.credential?.endsWith(`:${toBase64Url(one)}`) === true);
-      return rs.accept(kid === undefined ? claims : { ...claims, cnf: { kid } }, issuer, upload);
-    },
-  }));
-}
-
-function tidyingMaterials(): Sabotage {
-  return atRs((rs) => ({
-    accept: (claims, issuer, upload) => {
-      const osc = new Map([...claims.cnf!.osc!].filter(([label]) => typeof label === 'number' && label <= 6));
-      return rs.accept({ ...claims, cnf: { osc } }, issuer, upload);
-    },
-  }));
-}
-
-function withKey(made: Binding, id: Uint8Array, ms: Uint8Array): Binding {
-  const osc = new Map<number, CborValue>([
-    [0, id],
-    [2, ms],
+test('conformance: the case of each rule accuses a server that breaks it', async () => {
+  const outcomes = await Promise.all([
+    ...saboteurs.map(([id, does, udp]) => accuses(id, does, { udp })),
+    ...dtlsSaboteurs.map(([id, does, dtls]) => accuses(id, does, { dtls })),
   ]);
-  return { ...made, claims: { cnf: { osc } }, response: () => ({ cnf: { osc } }) };
-}
+  assert.deepEqual(outcomes.flat(), []);
+});
 
-function unformatted(): Sabotage {
-  return atAs((as) => ({
-    layers: [meddling({ response: (answer) => ({ ...answer, options: withoutOptions(answer.options, OptionNumber.ContentFormat) }) }), ...as.layers],
-  }));
-}
+test('conformance: a target that falls silent after a case has failed it, and is asked no more', async () => {
+  let isDead = false;
+  const dies: Sabotage = {
+    incoming: (datagram) => {
+      isDead ||= datagram.at(-1) === 0xff;
+      return isDead ? [] : [datagram];
+    },
+  };
+  const { target, close } = await ownTarget({ udp: dies });
+  const results: CaseResult[] = [];
+  try {
+    const cases = conformanceCases.filter(({ id }) => ['coap-format-05', 'coap-msg-01'].includes(id));
+    for await (const result of runCases(target, cases, { patience: { ...patience, answer: 50 } })) results.push(result);
+  } finally {
+    await close();
+  }
+  assert.deepEqual(
+    results.map(({ case: { id }, outcome, died }) => [id, outcome, died]),
+    [
+      ['coap-format-05', 'fail', true],
+      ['coap-msg-01', 'not run', undefined],
+    ],
+  );
+  const [dead] = results;
+  assert.equal(counts(dead!), true);
+  assert.match(renderReport(results), /^FAIL MUST {2}coap-format-05 {2}RFC 7252, Section 3\n/);
+  assert.match(renderReport(results), /no longer heard after this case/);
+  assert.match(renderJUnit(results), /<testsuite name="RFC 7252" tests="2" failures="1" errors="0" skipped="1">/);
+  const { summary } = reportData('coap://target', results) as { readonly summary: unknown };
+  assert.deepEqual(summary, {
+    cases: 2,
+    outcomes: { pass: 0, fail: 1, 'not applicable': 0, 'not run': 1, 'checker fault': 0 },
+    failed: { MUST: 1, SHOULD: 0, MAY: 0 },
+  });
+});
 
-function trusting(): Sabotage {
-  const association = { kind: 'none', id: 'anybody', credential: 'client:client1' };
-  return atAs((as) => ({
-    layers: [meddling({ request: (request) => (request.association === undefined ? { ...request, association } : request) }), ...as.layers],
-  }));
-}
+test('conformance: nobody at the target', async () => {
+  const run = runCases({ coap: 'coap://127.0.0.1:9' }, conformanceCases, { patience: { ...patience, answer: 30 } });
+  await assert.rejects(run.next(), { code: 'ERR_CONFORMANCE_UNREACHABLE' });
+});

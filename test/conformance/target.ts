@@ -4,7 +4,8 @@ import { utf8 } from '../../src/core/bytes.ts';
 import { Curve } from '../../src/core/cose/index.ts';
 import { digest, keyPair } from '../../src/core/crypto/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
-import { authenticatorOf, dtls, tcpServer, udp } from '../../src/transport/index.ts';
+import { authenticatorOf, dtlsOver, tcpServer, udp } from '../../src/transport/index.ts';
+import { type Sabotage, sabotaged } from './saboteur.ts';
 
 /** Short on loopback; a retransmission of the target below comes after 40 ms. */
 export const patience = { answer: 400, silence: 15, retransmission: 100, change: 200, handshake: 2000 };
@@ -15,8 +16,14 @@ function tagged(text: string): AnswerFields {
   return { code: Code.Content, payload, contentFormat: 0, options: [opaqueOption(OptionNumber.ETag, digest('sha256', payload).subarray(0, 8))] };
 }
 
-/** Our own endpoint with a resource of each kind, over UDP and TCP, and what the checker is told of it. */
-export async function ownTarget(): Promise<{ readonly target: Target; close(): Promise<void> }> {
+/** What of the server breaks a rule, over UDP, and below DTLS. */
+export interface OwnTargetOptions {
+  readonly udp?: Sabotage;
+  readonly dtls?: Sabotage;
+}
+
+/** Our own endpoint with a resource of each kind, over UDP, TCP and DTLS, and what the checker is told of it. */
+export async function ownTarget({ udp: plain = {}, dtls: below = {} }: OwnTargetOptions = {}): Promise<{ readonly target: Target; close(): Promise<void> }> {
   const router = new Router();
   let led = 'off';
   let body = 'x'.repeat(1500);
@@ -45,14 +52,14 @@ export async function ownTarget(): Promise<{ readonly target: Target; close(): P
   const own = keyPair(Curve.P256, systemEnv.random);
   const client = keyPair(Curve.P256, systemEnv.random);
   const psk = { identity: utf8('checker'), key: systemEnv.random(16) };
-  const sessions = await dtls({
+  const sessions = dtlsOver(sabotaged(await udp(), below), {
     server: { psk: {}, rawPublicKey: { own, client: 'require' }, connectionIdLength: 4 },
     authenticator: authenticatorOf({
       psk: [{ ...psk, credential: 'psk' }],
       rawPublicKeys: [{ key: { crv: Curve.P256, x: client.x, y: client.y! }, credential: 'rpk' }],
     }),
   });
-  const transport = [await udp(), await tcpServer(), sessions] as const;
+  const transport = [sabotaged(await udp(), plain), await tcpServer(), sessions] as const;
   const endpoint = new Endpoint({
     transport,
     handler: router.handler,

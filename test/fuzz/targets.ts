@@ -6,6 +6,7 @@ import { dtlsClientTarget, dtlsNetworkTarget, dtlsServerTarget } from './dtls.ts
 import { dtlsDecoders } from './dtls-decoders.ts';
 import { endpointTarget } from './endpoint.ts';
 import { engineTargets } from './engines.ts';
+import { inspectTargets } from './inspect-decoders.ts';
 import { roleTargets } from './roles.ts';
 import { sealDecoders } from './seal.ts';
 import type { TargetEntry } from './target.ts';
@@ -22,6 +23,7 @@ export const targets: readonly TargetEntry[] = [
     open: () => Promise.resolve(target),
   })),
   ...fileTargets,
+  ...inspectTargets,
   ...engineTargets,
   ...roleTargets,
   { name: captureTarget.name, share: 10, open: () => Promise.resolve(captureTarget) },

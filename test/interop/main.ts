@@ -24,6 +24,7 @@ import {
   coapServer,
   provideAiocoap,
   provideCalifornium,
+  provideChromium,
   provideGnutls,
   provideJsonschema,
   provideLibcoap,
@@ -69,6 +70,7 @@ function provide(): Readonly<Record<PeerName, string>> {
   console.log(`pion/dtls ${pion}`);
   console.log(providePostgres());
   console.log(`tshark ${provideTshark()}`);
+  console.log(`Chromium ${provideChromium()}`);
   console.log(provideShells());
   return {
     libcoap,

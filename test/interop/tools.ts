@@ -69,6 +69,17 @@ export function provideGnutls(): string {
   return version;
 }
 
+/** Debian's Chromium, which the page of `inspect` is looked at with. */
+export const chromium = '/usr/bin/chromium';
+
+/** The browser, and its version. */
+export function provideChromium(): string {
+  if (!available(chromium)) installPackages('chromium not found', 'chromium');
+  const version = /^Chromium (\S+)/m.exec(run(chromium, '--version').text)?.[1];
+  if (version === undefined) throw new ToolError('chromium does not tell its version: is it the one of Debian?');
+  return version;
+}
+
 /** Wireshark on a command line, and its version. */
 export function provideTshark(): string {
   if (!available('tshark')) installPackages('tshark not found', 'tshark');

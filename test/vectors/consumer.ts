@@ -18,6 +18,7 @@ import {
   encodeTokenRequest,
   encodeTokenResponse,
   tokenHash,
+  tokenHashes,
   tokenParameters,
 } from '../../src/ace/index.ts';
 import {
@@ -31,7 +32,7 @@ import {
   uintOf,
   withoutOptions,
 } from '../../src/coap/index.ts';
-import { fromUtf8 } from '../../src/core/bytes.ts';
+import { fromBase64Url, fromUtf8 } from '../../src/core/bytes.ts';
 import { macAlgorithms } from '../../src/core/cose/algorithms.ts';
 import { encodeClaims } from '../../src/core/cwt.ts';
 import { aeadParameters, decode, decodeCoseKey, openCwt, readKnownMap, systemEnv, type TokenKey } from '../../src/core/index.ts';
@@ -251,6 +252,15 @@ export const consumers: Readonly<Record<Action, Consumer>> = {
     else assert.deepEqual(encodeClaims(openCwt(identity.token, tokenKeys(vector)).claims), readBytes(vector, 'claims'), vector.id);
   },
   'hash-token': (vector) => assert.deepEqual(tokenHash(readBytes(vector, 'token')), onlyOutput(vector), vector.id),
+  'list-token-hashes': (vector) => {
+    const hashes = tokenHashes(readBytes(vector, vector.expect === 'reject' ? vector.output[0]! : 'token'));
+    if (hashes === undefined) throw new Discarded('hash', 'expected a token whose hash is its own, got another');
+    assert.deepEqual(
+      hashes.map(fromBase64Url),
+      vector.output.map((name) => readBytes(vector, name)),
+      vector.id,
+    );
+  },
   'decode-km-request': kmRoundTrip(decodeKmRequest, encodeKmRequest),
   'decode-km-response': kmRoundTrip(decodeKmResponse, encodeKmResponse),
   'derive-akma': akmaKeys,

@@ -103,6 +103,7 @@ export const actions = [
   'decode-exchange',
   'replay-handshake',
   'hash-token',
+  'list-token-hashes',
   'decode-km-request',
   'decode-km-response',
   'derive-akma',

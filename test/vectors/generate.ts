@@ -6,9 +6,10 @@ import { cwt } from './topics/cwt.ts';
 import { dtls } from './topics/dtls.ts';
 import { coapEcho, oscoreExchanges } from './topics/exchanges.ts';
 import { oscoreDerivation, oscoreMessages } from './topics/oscore.ts';
-import { authzInfo, hints, introspection, tokenHashTopic } from './topics/resource-server.ts';
+import { authzInfo, hints, introspection } from './topics/resource-server.ts';
 import { akma, sealKm } from './topics/seal.ts';
 import { tokenEndpoint } from './topics/token-endpoint.ts';
+import { tokenHashes } from './topics/token-hash.ts';
 
 /** The seed of the files in `fixtures/vectors`. */
 export const defaultSeed = 'ace-coap';
@@ -21,7 +22,7 @@ export const topics: readonly Topic[] = [
   hints,
   introspection,
   authzInfo,
-  tokenHashTopic,
+  tokenHashes,
   oscoreDerivation,
   oscoreMessages,
   oscoreExchanges,

@@ -128,8 +128,9 @@ export class ExchangeSteps {
     recipe.step(`${name}Nonce`, 'xor', { a: `${name}Padded`, b: 'commonIv' });
   }
 
-  #seal(name: string, key: 'clientKey' | 'serverKey', nonce: string, aad: string): void {
-    this.recipe.step(`${name}Ciphertext`, 'aead-seal', { ...cipherOf(this.pair.client.aead), key, nonce, aad, plaintext: `${name}Plaintext` });
+  #seal(name: string, key: 'clientKey' | 'serverKey', nonce: string, aad: string, expected: Uint8Array): void {
+    const of = { ...cipherOf(this.pair.client.aead), key, nonce, aad, plaintext: `${name}Plaintext` };
+    this.recipe.step(`${name}Ciphertext`, 'aead-seal', of, expected);
   }
 
   #datagram(name: string, type: number, message: Pick<Message, 'code' | 'options'>, payload: Uint8Array): string {
@@ -157,7 +158,7 @@ export class ExchangeSteps {
     });
     recipe.step(`${name}Aad`, 'cbor', { value: ['Encrypt0', { hex: '' }, { ref: `${name}ExternalAad` }] }, binding.aad);
     this.#nonce(name, 'clientId', partialIv);
-    this.#seal(name, 'clientKey', `${name}Nonce`, `${name}Aad`);
+    this.#seal(name, 'clientKey', `${name}Nonce`, `${name}Aad`, message.payload);
     const { idContext, senderId } = pair.client;
     const head = (idContext === undefined ? 0x08 : 0x18) | partialIv.length;
     const context: Part[] = idContext === undefined ? [] : [{ hex: idContext.length.toString(16).padStart(2, '0') }, 'idContext'];
@@ -187,7 +188,7 @@ export class ExchangeSteps {
       this.#nonce(name, 'serverId', partialIv);
       recipe.step(`${name}Option`, 'concat', { parts: [{ hex: `0${partialIv.length}` }, `${name}PartialIv`] }, encodeOscoreOption({ partialIv }));
     }
-    this.#seal(name, 'serverKey', sequence === undefined ? `${request}Nonce` : `${name}Nonce`, `${request}Aad`);
+    this.#seal(name, 'serverKey', sequence === undefined ? `${request}Nonce` : `${name}Nonce`, `${request}Aad`, message.payload);
     const isFirst = this.names.at(-1) === request;
     return this.#datagram(name, isFirst ? MessageType.ACK : MessageType.NON, message, message.payload);
   }

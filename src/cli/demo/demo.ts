@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemEnv } from '../../core/env.ts';
+import { Inspector, Keyring, type Packet } from '../../inspect/index.ts';
 import { type LabProfile, writeLab } from '../../operate/index.ts';
-import { ExitCode } from '../exit.ts';
+import { ExitCode, UsageError } from '../exit.ts';
+import type { KeyFlags } from '../inspect/keys.ts';
 import { err, out, table, waiting } from '../terminal.ts';
 import { freePort } from './ports.ts';
 import { SealParties } from './seal/parties.ts';
@@ -17,6 +19,8 @@ export interface DemoFlags {
   readonly seal?: boolean;
   readonly json?: boolean;
   readonly keep?: boolean;
+  /** File for the exchange as a page. */
+  readonly html?: string;
 }
 
 function printStep(number: number, { step, code, ok, detail }: StepResult): void {
@@ -47,7 +51,27 @@ async function show(steps: AsyncGenerator<StepResult>, { json = false }: DemoFla
 
 /** `ace-coap demo` */
 export async function demoCommand(flags: DemoFlags): Promise<void> {
+  if (flags.seal && flags.html !== undefined) throw new UsageError('--html: expected the demo of AS and RS, got --seal');
   await (flags.seal ? sealDemo(flags) : aceDemo(flags));
+}
+
+/** The sessions of this process put their keys into a file, so that the page can show what is in them. */
+function logKeys(folder: string): string {
+  const file = process.env['SSLKEYLOGFILE'] || join(folder, 'keys.log');
+  process.env['SSLKEYLOGFILE'] = file;
+  return file;
+}
+
+/** What the client has sent and got, as a page. */
+async function drawPage(file: string, packets: readonly Packet[], keys: KeyFlags): Promise<void> {
+  const { keysOf } = await import('../inspect/keys.ts');
+  const { Output } = await import('../inspect/output.ts');
+  const { keys: known, roles } = await keysOf(keys);
+  const inspector = new Inspector(new Keyring(known), { roles });
+  const output = new Output(inspector, { html: file }, { isLive: false, title: 'ace-coap demo' });
+  for (const packet of packets) output.entries(inspector.packet(packet));
+  inspector.finish();
+  output.finish();
 }
 
 /** A SEAL system in this process. */
@@ -75,12 +99,15 @@ async function aceDemo(flags: DemoFlags): Promise<void> {
   try {
     await writeLab(lab, { random: systemEnv.random, asPort, rsPort, profile });
     widenReading(lab);
+    const keyLog = flags.html !== undefined && profile !== 'oscore' ? logKeys(folder) : undefined;
     await Promise.all([as.start(), rs.start()]);
     if (!flags.json) console.log(`An AS on port ${asPort} and an RS on port ${rsPort} of 127.0.0.1, each in a process of its own.\n`);
     const note = (text: string): void => {
       if (!flags.json) console.error(err('dim', `        ${text}`));
     };
-    await show(demoSteps({ lab, profile, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note }), flags);
+    const packets: Packet[] = [];
+    await show(demoSteps({ lab, profile, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note, pass: (packet) => packets.push(packet) }), flags);
+    if (flags.html !== undefined) await drawPage(flags.html, packets, { config: lab, ...(keyLog === undefined ? {} : { keyLog }) });
   } finally {
     await Promise.all([as.stop(), rs.stop()]);
     if (flags.keep) console.error(`kept: ${folder}`);

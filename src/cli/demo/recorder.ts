@@ -1,6 +1,8 @@
 import type { AceClientEvent } from '../../client/index.ts';
 import { type DatagramTransport, decodeMessage, findOption, formatCode, MessageType, OptionNumber, type Peer } from '../../coap/index.ts';
 import { equalBytes, toHex } from '../../core/bytes.ts';
+import { systemEnv } from '../../core/env.ts';
+import type { Packet } from '../../inspect/index.ts';
 import { decodeOscoreOption } from '../../oscore/index.ts';
 import { tap } from '../../transport/index.ts';
 
@@ -48,6 +50,12 @@ export class Recorder {
   #below: DatagramTransport | undefined;
   #received: Carried | undefined;
   #receivedBelow = 0;
+  readonly #pass: ((packet: Packet) => void) | undefined;
+
+  /** `pass` takes each datagram as it is on the wire. */
+  constructor(pass?: (packet: Packet) => void) {
+    this.#pass = pass;
+  }
 
   readonly wrap = (transport: DatagramTransport): DatagramTransport => {
     this.#transport ??= transport;
@@ -56,6 +64,7 @@ export class Recorder {
       const plain = { datagram, peer };
       const wire = peer.association !== undefined && direction === 'in' ? (this.#received ?? plain) : plain;
       this.#recorded.push({ stage: this.#stage, direction, datagram, peer, wire });
+      if (peer.association === undefined) this.#show(transport, direction, plain);
     });
   };
 
@@ -65,12 +74,22 @@ export class Recorder {
     return tap(transport, ({ direction, datagram: borrowed, peer }) => {
       const carried = { datagram: Uint8Array.from(borrowed), peer };
       const last = this.#recorded.at(-1);
+      this.#show(transport, direction, carried);
       if (direction === 'in') {
         this.#received = carried;
         this.#receivedBelow++;
       } else if (last?.direction === 'out' && last.peer.association !== undefined && last.wire.datagram === last.datagram) last.wire = carried;
     });
   };
+
+  #show({ local }: DatagramTransport, direction: 'in' | 'out', { datagram: bytes, peer: { address, port } }: Carried): void {
+    const [here, there] = [
+      { address: local.address, port: local.port },
+      { address, port },
+    ];
+    const [from, to] = direction === 'out' ? [here, there] : [there, here];
+    this.#pass?.({ time: systemEnv.epoch() * 1000, transport: 'udp', from, to, bytes, missing: 0 });
+  }
 
   readonly emit = (event: AceClientEvent): void => {
     if (event.type === 'step' && stages.has(event.step)) this.#stage = event.step;

@@ -8,6 +8,7 @@ import { equalBytes, fromUtf8 } from '../../core/bytes.ts';
 import { decode } from '../../core/cbor.ts';
 import { systemEnv } from '../../core/env.ts';
 import { readKnownMap } from '../../core/known-map.ts';
+import type { Packet } from '../../inspect/index.ts';
 import type { LabProfile } from '../../operate/index.ts';
 import { openClient } from '../session.ts';
 import { type RecordedExchange, Recorder } from './recorder.ts';
@@ -21,6 +22,8 @@ export interface Stage {
   readonly as: ServerProcess;
   readonly rs: ServerProcess;
   readonly note: (text: string) => void;
+  /** Takes what the client of this process sends and gets. */
+  readonly pass?: (packet: Packet) => void;
 }
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -227,7 +230,7 @@ async function* expiry(stage: Stage): AsyncGenerator<StepResult> {
   await stage.as.stop();
   writeFileSync(file, readFileSync(file, 'utf8').replace(/^token_lifetime: .*$/m, 'token_lifetime: 2'));
   await stage.as.start();
-  const recorder = new Recorder();
+  const recorder = new Recorder(stage.pass);
   // A clock that stands still: this client does not know that its token has ended.
   const started = systemEnv.epoch();
   const client = await openClient(stage.lab, { env: { ...systemEnv, epoch: () => started }, ...watching(recorder) });
@@ -278,7 +281,7 @@ async function* laterWishes(stage: Stage): AsyncGenerator<StepResult> {
   offerRefreshing(stage.lab);
   await stage.as.start();
   await stage.rs.start();
-  const recorder = new Recorder();
+  const recorder = new Recorder(stage.pass);
   const client = await openClient(stage.lab, watching(recorder));
   try {
     yield* refresh(client, recorder);
@@ -308,7 +311,7 @@ function offerRefreshing(lab: string): void {
 
 /** All that the demo shows, in order. */
 export async function* demoSteps(stage: Stage): AsyncGenerator<StepResult> {
-  const recorder = new Recorder();
+  const recorder = new Recorder(stage.pass);
   const client = await openClient(stage.lab, watching(recorder));
   try {
     yield* dance(client, recorder, stage);

@@ -45,21 +45,14 @@ export async function openUnprotected(bench: Bench): Promise<Channel> {
 
 /** Parameters by their labels in the registry (RFC 9200, Section 5.8.5). */
 export const Label = {
-  accessToken: 1,
-  expiresIn: 2,
   reqCnf: 4,
   audience: 5,
-  cnf: 8,
   scope: 9,
   error: 30,
-  errorDescription: 31,
-  errorUri: 32,
   grantType: 33,
-  tokenType: 34,
   refreshToken: 37,
   aceProfile: 38,
   cnonce: 39,
-  rsCnf: 41,
 } as const;
 
 export type Parameters = readonly (readonly [label: number, value: CborValue])[];

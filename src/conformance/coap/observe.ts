@@ -138,6 +138,7 @@ export const observeCases: readonly ConformanceCase[] = [
     async run(bench) {
       const line = await bench.udp();
       const observation = await Observation.register(bench, line);
+      observation.acknowledge(await observation.notification());
       line.reset(await observation.notification());
       await observation.expectNone('no notification after the Reset');
     },

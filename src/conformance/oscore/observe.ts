@@ -1,5 +1,5 @@
-import { Code, findOption, type Message, Method, OptionNumber, sortOptions, uintOf, uintOption } from '../../coap/index.ts';
-import { concat, toHex, utf8 } from '../../core/bytes.ts';
+import { Code, findOption, type Message, MessageType, Method, OptionNumber, sortOptions, uintOf, uintOption } from '../../coap/index.ts';
+import { concat, equalBytes, toHex, utf8 } from '../../core/bytes.ts';
 import { decodeOscoreOption, decodePartialIv } from '../../oscore/index.ts';
 import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
@@ -47,8 +47,8 @@ async function notified({ session, sealed }: Registration): Promise<Message> {
   for (;;) {
     const message = await line.message(bench.patience.change);
     if (message === undefined) throw new NotApplicable('nothing that is observed has changed in time');
-    if (message.type === 0) line.acknowledge(message);
-    if (toHex(message.token) === toHex(sealed.message.token)) return message;
+    if (message.type === MessageType.CON) line.acknowledge(message);
+    if (equalBytes(message.token, sealed.message.token)) return message;
   }
 }
 
@@ -133,8 +133,8 @@ export const oscoreObserveCases: readonly ConformanceCase[] = [
       session.line.send(end.message);
       for (;;) {
         const answer = await session.line.answer(end.message);
-        // A notification that was on its way is bound to the registration.
-        if (answer.type !== 2) continue;
+        // A notification that was on its way has the same token, and is bound to the registration.
+        if (session.opens(answer, sealed)) continue;
         const { options } = session.open(answer, end);
         if (findOption(options, OptionNumber.Observe) !== undefined) throw new Nonconformity('a response without Observe', 'one with it');
         return;

@@ -101,6 +101,17 @@ export class OscoreSession implements Channel {
     }
   }
 
+  /** Whether it is a response to this request. */
+  opens(answer: Message, sealed: Sealed): boolean {
+    try {
+      this.open(answer, sealed);
+      return true;
+    } catch (error) {
+      if (error instanceof Nonconformity) return false;
+      throw error;
+    }
+  }
+
   /** What was encrypted, with the Inner options as they stand there; of a message that `open` has taken. */
   plaintextOf({ options, payload }: Message, { binding }: Sealed): Body {
     const { partialIv } = decodeOscoreOption(findOption(options, OptionNumber.Oscore)!.value);

@@ -34,7 +34,9 @@ export class CaptureReader {
    * @throws {InspectError} `ERR_INSPECT_CAPTURE`
    */
   *push(chunk: Uint8Array): Generator<Frame> {
-    const bytes = this.#rest.length === 0 ? chunk : concat(this.#rest, chunk);
+    // A slice of a Buffer of Node would be no copy.
+    const fresh = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const bytes = this.#rest.length === 0 ? fresh : concat(this.#rest, fresh);
     this.#rest = emptyBytes;
     let offset = 0;
     if (this.#format === undefined) {

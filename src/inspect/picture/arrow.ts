@@ -3,10 +3,10 @@ import { figuresOf, protectionText } from '../figures.ts';
 import { escapeText, lookOf } from './markup.ts';
 
 /** Height of one message. */
-export const rowHeight = 56;
+export const rowHeight = 58;
 const labelAt = 19;
-const strokeAt = 30;
-const figuresAt = 47;
+const strokeAt = 32;
+const figuresAt = 49;
 
 /** Where the lifelines stand: `25%` of a page, or pixels of a picture. */
 export interface Columns {

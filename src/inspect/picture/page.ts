@@ -15,9 +15,12 @@ function hashOf(text: string): string {
 }
 
 /** Nothing is loaded, nothing runs but what stands here, nothing goes anywhere. */
-function policy(): string {
-  return `default-src 'none'; style-src ${hashOf(pageStyle)}; script-src ${hashOf(pageScript)}; img-src data:; base-uri 'none'; form-action 'none'`;
+function policy(style: string): string {
+  return `default-src 'none'; style-src ${hashOf(style)}; script-src ${hashOf(pageScript)}; img-src data:; base-uri 'none'; form-action 'none'`;
 }
+
+/** Pixels from one lifeline to the next, at least: the page scrolls where there is no room. */
+const narrowest = 130;
 
 const kindNames: Readonly<Record<EntryKind, string>> = { coap: 'CoAP', token: 'Tokens', dtls: 'DTLS handshakes', other: 'Other' };
 
@@ -37,16 +40,17 @@ export function ladderPage(entries: readonly Entry[], { title, roles }: PictureO
   const columns: Columns = { count: places.length, at: (column) => `${Number((((column + 0.5) * 100) / Math.max(1, places.length)).toFixed(3))}%` };
   const start = entries[0]?.time ?? 0;
   const name = escapeText(title);
+  const style = `${pageStyle}\n.columns, .ladder { min-width: ${100 + places.length * narrowest}px; }\n`;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy()}">
+<meta http-equiv="Content-Security-Policy" content="${policy(style)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="ace-coap inspect">
 <title>${name}</title>
 <link rel="icon" href="data:,">
-<style>${pageStyle}</style>
+<style>${style}</style>
 </head>
 <body>
 <svg class="defs" aria-hidden="true">${arrowHeads()}</svg>

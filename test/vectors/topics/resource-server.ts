@@ -6,11 +6,9 @@ import {
   encodeIntrospectionResponse,
   type Hints,
   type IntrospectionResponse,
-  tokenHash,
   tokenParameters,
 } from '../../../src/ace/index.ts';
 import { Code, ContentFormat } from '../../../src/coap/index.ts';
-import { fromHex } from '../../../src/core/bytes.ts';
 import { encode } from '../../../src/core/cbor.ts';
 import { Algorithm, writeKnownMap } from '../../../src/core/index.ts';
 import { answerStep, postStep, rawPublicKey } from '../ace.ts';
@@ -245,28 +243,6 @@ function dtlsUploads(seed: string): Vector[] {
   ];
 }
 
-/** RFC 9770: the names of tokens in a token revocation list. */
-function tokenHashes(seed: string): Vector[] {
-  const make = (id: string, proves: string, build: (recipe: Recipe) => Uint8Array): Vector => {
-    const recipe = new Recipe(seed, { id: `token-hash-${id}`, standard: 'RFC 9770', section: '4', proves, action: 'hash-token' });
-    const token = build(recipe);
-    // Of COSE in CBOR it is the text in base64url that is hashed, as if the token had travelled in JSON.
-    recipe.step('text', 'base64url', { data: 'token' });
-    recipe.step('digest', 'hash', { hash: 'sha256', parts: ['text'] });
-    recipe.step('tokenHash', 'concat', { parts: [{ hex: '01' }, 'digest'] }, tokenHash(token));
-    return recipe.accept('tokenHash');
-  };
-  const claims = (recipe: Recipe, aud: string) => ({ aud, exp: 1_790_000_000, cti: recipe.random(6), cnf: { kid: recipe.random(1) } });
-  return [
-    make('encrypt0', 'suite 1 and the SHA-256 hash of the base64url text of the token', (recipe) =>
-      tokenSteps(recipe, claims(recipe, 'rs1'), symmetricTokenKey(recipe, Algorithm.AES_CCM_64_64_256)),
-    ),
-    make('mac0', 'the hash of a token in COSE_Mac0', (recipe) => tokenSteps(recipe, claims(recipe, 'rs2'), symmetricTokenKey(recipe, Algorithm.HMAC_512))),
-    make('sign1', 'the hash of a token in COSE_Sign1', (recipe) => tokenSteps(recipe, claims(recipe, 'rs3'), signingTokenKey(recipe, Algorithm.EdDSA))),
-    make('any-bytes', 'a token is a byte string to who hashes it', (recipe) => recipe.input('token', fromHex('00ff10'))),
-  ];
-}
-
 export const hints: Topic = { name: 'hints', title: 'AS request creation hints', vectors: hintVectors };
 export const introspection: Topic = { name: 'introspection', title: 'Introspection requests and responses', vectors: introspections };
 export const authzInfo: Topic = {
@@ -274,4 +250,3 @@ export const authzInfo: Topic = {
   title: 'Token uploads and answers of the OSCORE and DTLS profiles, up to the keys; psk_identity',
   vectors: (seed) => [...oscoreUploads(seed), ...dtlsUploads(seed)],
 };
-export const tokenHashTopic: Topic = { name: 'token-hash', title: 'Token hashes of revocation lists', vectors: tokenHashes };

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { equalBytes, fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
+import { suitesOf } from '../../src/dtls/cipher-suites.ts';
+import { DtlsObserver, type ObservedRecord, type ObserverKeys } from '../../src/dtls/index.ts';
+import { type Packet, Simulator } from '../support/simulator.ts';
+import { allSuites, ClientParty, configsOf, expectSameKeys, identity, parties, psk, ServerParty } from './parties.ts';
+
+const nothing: ObserverKeys = { masterSecret: () => undefined, psk: () => undefined };
+
+function keysOf(lines: readonly string[]): ObserverKeys {
+  const masters = new Map(lines.map((line) => line.split(' ').slice(1) as [string, string]));
+  return {
+    ...nothing,
+    masterSecret: (random) => {
+      const master = masters.get(toHex(random));
+      return master === undefined ? undefined : fromHex(master);
+    },
+  };
+}
+
+function observe(wire: readonly Packet[], keys: ObserverKeys): readonly ObservedRecord[] {
+  const observer = new DtlsObserver(keys);
+  return wire.flatMap(({ datagram, from, to }) => observer.receive(datagram, from, to));
+}
+
+const dataOf = (records: readonly ObservedRecord[]): string[] => records.flatMap(({ data }) => (data === undefined ? [] : [fromUtf8(data)]));
+
+for (const suite of allSuites)
+  test(`an observer with the key log opens what both sides send: ${suite}`, async () => {
+    const sim = new Simulator();
+    const lines: string[] = [];
+    const both = parties(sim, suite, { keyLog: (line) => lines.push(line) });
+    both.client.connection.start();
+    await sim.run(() => both.client.connection.isConnected);
+    await expectSameKeys(sim, both);
+    assert.deepEqual(dataOf(observe(sim.wire, keysOf(lines))), ['ping', 'ping']);
+    const sealed = observe(sim.wire, nothing).filter(({ isSealed }) => isSealed);
+    assert.deepEqual(
+      sealed.map(({ type }) => type),
+      ['handshake', 'handshake', 'application_data', 'application_data'],
+    );
+  });
+
+test('RFC 5246 7.3: messages are named, with what they say', async () => {
+  const sim = new Simulator();
+  const { client } = parties(sim, 'TLS_PSK_WITH_AES_128_CCM_8');
+  client.connection.start();
+  await sim.run(() => client.connection.isConnected);
+  client.connection.close();
+  await sim.run();
+  const records = observe(sim.wire, { ...nothing, psk: (named) => (equalBytes(named, identity) ? psk : undefined) });
+  assert.deepEqual(
+    records.flatMap(({ names }) => names),
+    [
+      'ClientHello',
+      'HelloVerifyRequest',
+      'ClientHello',
+      'ServerHello',
+      'ServerHelloDone',
+      'ClientKeyExchange',
+      'ChangeCipherSpec',
+      'Finished',
+      'ChangeCipherSpec',
+      'Finished',
+      'close_notify',
+      'close_notify',
+    ],
+  );
+  assert.ok(records.flatMap(({ details }) => details).includes('cipher suite: TLS_PSK_WITH_AES_128_CCM_8'));
+  assert.ok(records.flatMap(({ details }) => details).includes(`identity: ${toHex(identity)}`));
+  assert.deepEqual(records.find(({ pskIdentity }) => pskIdentity !== undefined)?.pskIdentity, identity);
+});
+
+for (const { name: suite, keyExchange } of suitesOf('default').filter((one) => one.keyExchange !== 'ECDHE_ECDSA'))
+  test(`RFC 4279 2, RFC 5489 2: the pre-shared key alone ${keyExchange === 'PSK' ? 'opens' : 'does not open'} ${suite}`, async () => {
+    const sim = new Simulator();
+    const both = parties(sim, suite);
+    both.client.connection.start();
+    await sim.run(() => both.client.connection.isConnected);
+    await expectSameKeys(sim, both);
+    const observed = dataOf(observe(sim.wire, { ...nothing, psk: () => psk }));
+    assert.deepEqual(observed, keyExchange === 'PSK' ? ['ping', 'ping'] : []);
+    const wrong = observe(sim.wire, { ...nothing, psk: () => utf8('another key of 16') });
+    assert.deepEqual(dataOf(wrong), []);
+  });
+
+test('RFC 5246 7.3: a session that is resumed is opened with what is known of the first', async () => {
+  const sim = new Simulator();
+  const { client, server } = configsOf('TLS_PSK_WITH_AES_128_CCM_8');
+  new ServerParty(sim, { ...server, maxSessions: 10 });
+  const first = new ClientParty(sim, client);
+  first.connection.start();
+  await sim.run(() => first.connection.isConnected);
+  const second = new ClientParty(sim, { ...client, session: first.connection.session! }, '10.0.0.3');
+  second.connection.start();
+  await sim.run(() => second.connection.isConnected);
+  assert.ok(second.connection.agreement!.isResumed);
+  second.connection.send(utf8('ping'));
+  await sim.run(() => second.data.length > 0, 60_000);
+  const records = observe(sim.wire, { ...nothing, psk: () => psk });
+  assert.deepEqual(dataOf(records), ['ping', 'ping']);
+  assert.ok(records.some(({ details }) => details.some((line) => line.includes('the session is resumed'))));
+});
+
+test('RFC 9146 4, 6: records with connection IDs of both sides, also from another address of the client', async () => {
+  const sim = new Simulator();
+  const ids = { connectionIdLength: 5 };
+  const both = parties(sim, 'TLS_PSK_WITH_AES_128_CCM_8', ids, ids);
+  both.client.connection.start();
+  await sim.run(() => both.client.connection.isConnected);
+  await expectSameKeys(sim, both);
+  assert.ok(sim.wire.some(({ datagram: [type] }) => type === 25));
+  const moved = sim.wire.map((packet) => (packet.datagram[0] === 25 && packet.from === both.client.address ? { ...packet, from: '10.0.0.9:4000' } : packet));
+  for (const wire of [sim.wire, moved]) assert.deepEqual(dataOf(observe(wire, { ...nothing, psk: () => psk })), ['ping', 'ping']);
+});
+
+test('RFC 6347 4.2.3: with losses, in fragments and out of order', async () => {
+  const sim = new Simulator({ seed: 5, loss: 0.2, delay: [5, 60], duplication: 0.2 });
+  const lines: string[] = [];
+  const both = parties(sim, 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8', { keyLog: (line) => lines.push(line), mtu: 90 }, { mtu: 90 });
+  both.client.connection.start();
+  await sim.run(() => both.client.connection.isConnected, 120_000);
+  const records = observe(sim.wire, keysOf(lines));
+  assert.ok(records.flatMap(({ names }) => names).some((name) => /^Certificate \(bytes 0 to \d+ of \d+\)$/.test(name)));
+  assert.ok(records.some(({ isProtected, isSealed, names }) => isProtected && !isSealed && names.includes('Finished')));
+});
+
+test('any bytes: records, and no error', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.uint8Array({ maxLength: 80 }), fc.boolean()), { maxLength: 6 }), (datagrams) => {
+      const observer = new DtlsObserver({ ...nothing, psk: () => psk });
+      for (const [bytes, isBack] of datagrams) {
+        const datagram = Uint8Array.from([22, 254, 253, 0, 0, ...bytes]);
+        observer.receive(datagram, isBack ? 'a' : 'b', isBack ? 'b' : 'a');
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
