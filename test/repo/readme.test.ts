@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -119,7 +119,7 @@ test('README: a script of test/readme runs each block of shell that has a name',
   for (const name of shellBlocks().keys()) assert.ok(scripts.join('').includes(`'${name}'`), name);
 });
 
-test('README: each link within it leads to a heading', () => {
+test('README: each link leads to a heading or to a file', () => {
   const anchors = new Set(
     [...readme().matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
       heading!
@@ -129,4 +129,5 @@ test('README: each link within it leads to a heading', () => {
     ),
   );
   for (const [, anchor] of readme().matchAll(/\]\(#([\w-]+)\)/g)) assert.ok(anchors.has(anchor!), anchor);
+  for (const [, file] of readme().matchAll(/\]\(([\w/.-]+)\)/g)) assert.ok(existsSync(join(root, file!)), file);
 });
