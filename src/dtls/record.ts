@@ -26,6 +26,7 @@ export interface DtlsRecord {
   readonly fragment: Uint8Array;
 }
 
+/** What a datagram holds. */
 export interface Records {
   readonly records: readonly DtlsRecord[];
   /** Bytes at the end that are no record. */
