@@ -69,13 +69,13 @@ function namesFor(format: number, code: number, path: readonly string[]): ItemNa
   return format === ContentFormat.AceCbor ? aceNames(code, path) : (namesOfFormat.get(format) ?? itemNames);
 }
 
-/** CBOR in annotated notation, line by line; hexadecimal when it is no CBOR after all. */
+/** CBOR in annotated notation, line by line; hexadecimal when it is no CBOR after all, unless keys stand where these names are and nobody asked for `secrets`. */
 export function annotateCbor(bytes: Uint8Array, names: ItemNames, secrets = false): string[] {
   try {
     return diagnose(bytes, { names, secrets }).split('\n');
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    return [toHex(bytes), `(${error.message})`];
+    return [secrets || names === itemNames ? toHex(bytes) : `${bytes.length} bytes that may hold keys`, `(${error.message})`];
   }
 }
 

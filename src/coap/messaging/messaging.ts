@@ -150,9 +150,8 @@ export class Messaging {
   }
 
   /**
-   * Send a message, when NSTART lets it. A Non-confirmable one with `hold` 0 goes at once and nothing is heard of it.
-   *
-   * `beside`: a Non-confirmable one goes at once, whatever is outstanding, and a Reset to it is heard for a time.
+   * Send a message, when NSTART lets it. A Non-confirmable one with `hold` 0 goes at once and nothing is heard of it; with `beside` it goes at once, whatever
+   * is outstanding, and a Reset to it is heard for a time.
    *
    * @throws {CoapError} `ERR_COAP_OPTION`
    */
