@@ -9,6 +9,7 @@ import { StreamLine } from './stream-line.ts';
 import type { Target } from './target.ts';
 import { type Exchanged, Transcript } from './transcript.ts';
 
+/** How a case is run. */
 export interface BenchOptions {
   readonly patience?: Partial<Patience>;
   /** The numeric address to send from. Default `127.0.0.1`, which reaches loopback only. */

@@ -4,6 +4,8 @@
  * ```ts
  * for await (const { case: { id, title }, outcome } of runCases({ coap: 'coap://127.0.0.1:5683' }, conformanceCases)) console.log(id, outcome, title);
  * ```
+ *
+ * @module ace-coap/conformance
  */
 export type { BenchOptions, RequestInit } from './bench.ts';
 export { Bench } from './bench.ts';

@@ -39,7 +39,15 @@ function renderExchanged({ direction, transport, at, bytes }: Exchanged): string
 function renderLeft(results: readonly CaseResult[], outcome: 'not applicable' | 'not run'): string {
   const reasons = new Map<string, string[]>();
   for (const { case: one, outcome: own, reason = '' } of results) if (own === outcome) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
-  return [...reasons].map(([reason, ids]) => `${outcome}: ${reason}\n  ${ids.join(' ')}`).join('\n');
+  return [...reasons].map(([reason, ids]) => `${outcome}: ${reason}\n  ${shortList(ids)}`).join('\n');
+}
+
+/** Cases that are named of those with one reason. */
+const named = 8;
+
+function shortList(ids: readonly string[]): string {
+  const rest = ids.length - named;
+  return [...ids.slice(0, named), ...(rest > 0 ? [`and ${rest} more`] : [])].join(' ');
 }
 
 function describeSummary({ cases, outcomes, failed }: Summary): string {

@@ -11,6 +11,7 @@ import type { Exchanged } from './transcript.ts';
  */
 export type Outcome = 'pass' | 'fail' | 'not applicable' | 'not run' | 'checker fault';
 
+/** A case that was run, or could not be. */
 export interface CaseResult {
   readonly case: ConformanceCase;
   readonly outcome: Outcome;

@@ -7,6 +7,7 @@ export interface Summary {
   readonly failed: Readonly<Record<'MUST' | 'SHOULD' | 'MAY', number>>;
 }
 
+/** What a run comes to. */
 export function summaryOf(results: readonly CaseResult[]): Summary {
   const outcomes = { pass: 0, fail: 0, 'not applicable': 0, 'not run': 0, 'checker fault': 0 };
   const failed = { MUST: 0, SHOULD: 0, MAY: 0 };

@@ -51,6 +51,7 @@ export interface OscoreKeys {
   readonly firstSequence?: number;
 }
 
+/** OSCORE at the target. */
 export interface OscoreTarget {
   readonly contexts: readonly OscoreKeys[];
   /** Resources behind the contexts. */

@@ -69,7 +69,8 @@ export function putSession(writer: ByteWriter, session: Session): ByteWriter {
   writer.u16(cipherSuite.id).u8(extendedMasterSecret ? 1 : 0);
   writer.bytes(session.master).bytes(session.proof);
   putVector8(writer, session.isResumable ? session.id : emptyBytes);
-  putU48(writer, Math.floor(established * 1000));
+  // A quotient by 1000 is not always as large as it should be: cut off, it would lose a millisecond each time.
+  putU48(writer, Math.round(established * 1000));
   putVector8(writer, utf8(serverName ?? ''));
   putIdentity(writer, session.peerIdentity);
   return writer;

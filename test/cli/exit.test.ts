@@ -34,7 +34,6 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_CONFIG_VALUE: ExitCode.usage,
   ERR_CONFIG_YAML: ExitCode.usage,
   ERR_INSPECT_CAPTURE: ExitCode.usage,
-  ERR_INSPECT_KEY_LOG: ExitCode.usage,
   ERR_INSPECT_TAP: ExitCode.usage,
   ERR_KM_CONFIG: ExitCode.usage,
   ERR_KM_RECORD: ExitCode.usage,

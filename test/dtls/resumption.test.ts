@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { equalBytes, utf8 } from '../../src/core/bytes.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from '../../src/dtls/handshake.ts';
-import { type ClientConfig, DtlsError, type DtlsServerConfig, decodeSession, encodeSession, type Session } from '../../src/dtls/index.ts';
+import { type ClientConfig, DtlsError, type DtlsServerConfig, decodeSession, encodeSession, Session } from '../../src/dtls/index.ts';
 import { decodeClientHello, decodeServerHello, encodeClientHello } from '../../src/dtls/messages.ts';
 import { decodeRecords, encodePlaintextRecord } from '../../src/dtls/record.ts';
 import { type Packet, Simulator } from '../support/simulator.ts';
@@ -381,3 +381,12 @@ test('a session is kept as bytes; bytes that are cut or changed are refused', as
 function isImportError(error: unknown): boolean {
   return error instanceof DtlsError && error.code === 'ERR_DTLS_IMPORT';
 }
+
+test('a session is the same however often it is saved, also of a device whose clock starts at 0', async () => {
+  const { session } = await setUp(suite, {}, {}, 5);
+  const { cipherSuite, extendedMasterSecret, peerIdentity, serverName, master, proof, id } = session;
+  const early = new Session({ cipherSuite, extendedMasterSecret, peerIdentity, serverName, master, proof, id, established: 1.001 });
+  const saved = encodeSession(early);
+  assert.deepEqual(encodeSession(decodeSession(saved)), saved);
+  assert.equal(decodeSession(saved).established, 1.001);
+});

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import type { Peer } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
+import { cryptoInUse, useCrypto } from '../../src/core/index.ts';
 import { type CipherSuiteName, type Connection, clientConnection, DtlsServer } from '../../src/dtls/index.ts';
 import { clientAddress, configsOf, nothingHeld, parties, port, psk, serverAddress, serverKey } from '../dtls/parties.ts';
 import type { SeededRandom } from '../support/random.ts';
-import { Simulator } from '../support/simulator.ts';
+import { type Packet, Simulator } from '../support/simulator.ts';
 import { mutateBytes } from './mutate.ts';
 import type { Target } from './target.ts';
 
 export const suites: readonly CipherSuiteName[] = ['TLS_PSK_WITH_AES_128_CCM_8', 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'];
 
 /** What a client and a server send each other, from the first hello to the goodbye. */
-export async function datagramsOf(suite: CipherSuiteName, from: string): Promise<Uint8Array[]> {
+async function record(suite: CipherSuiteName): Promise<readonly Packet[]> {
   // Of other keys than those of the association that is attacked.
   const sim = new Simulator({ seed: 2 });
   const { client } = parties(sim, suite, { connectionIdLength: 4 }, { connectionIdLength: 4 });
@@ -21,7 +22,28 @@ export async function datagramsOf(suite: CipherSuiteName, from: string): Promise
   await sim.run(() => client.data.length > 0, 1000);
   client.connection.close();
   await sim.run();
-  return sim.wire.filter((packet) => packet.from === `${from}:${port}`).map(({ datagram }) => datagram);
+  return sim.wire;
+}
+
+/** That of each suite, with the provider whose signatures are the same in each run. */
+async function recordAll(): Promise<ReadonlyMap<CipherSuiteName, readonly Packet[]>> {
+  const used = cryptoInUse();
+  await useCrypto('portable');
+  const wires = new Map<CipherSuiteName, readonly Packet[]>();
+  for (const suite of suites) wires.set(suite, await record(suite));
+  await useCrypto(used);
+  return wires;
+}
+
+let recording: ReturnType<typeof recordAll> | undefined;
+
+/** The datagrams of one side of a suite's handshake. */
+export async function datagramsOf(suite: CipherSuiteName, from: string): Promise<Uint8Array[]> {
+  recording ??= recordAll();
+  return (await recording)
+    .get(suite)!
+    .filter((packet) => packet.from === `${from}:${port}`)
+    .map(({ datagram }) => datagram);
 }
 
 /** A datagram with one of its records changed: its header keeps its form more often than chance would let it. */

@@ -1,5 +1,4 @@
 import { aceDecoders } from './ace-decoders.ts';
-import { captureTarget } from './captures.ts';
 import { decoders } from './decoders.ts';
 import { differentialTargets } from './differential.ts';
 import { dtlsClientTarget, dtlsNetworkTarget, dtlsServerTarget } from './dtls.ts';
@@ -26,7 +25,6 @@ export const targets: readonly TargetEntry[] = [
   ...inspectTargets,
   ...engineTargets,
   ...roleTargets,
-  { name: captureTarget.name, share: 10, open: () => Promise.resolve(captureTarget) },
   { name: 'endpoint behind a socket', share: 20, open: endpointTarget },
   { name: 'DTLS server', share: 20, open: dtlsServerTarget },
   { name: dtlsNetworkTarget.name, share: 2, open: () => Promise.resolve(dtlsNetworkTarget) },

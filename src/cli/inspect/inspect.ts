@@ -42,6 +42,8 @@ const lookEvery = 200;
 /** The bytes of a file, and with `follow` those that come to it until a signal to stop. */
 async function* chunksOf(file: string, follow: boolean): AsyncGenerator<Uint8Array> {
   if (file === '-') {
+    // Ctrl-C ends what writes into the pipe too, and its end is the end of what is read.
+    if (follow) stopSignal().catch(() => {});
     for await (const chunk of process.stdin) yield chunk as Uint8Array;
     return;
   }
