@@ -27,7 +27,7 @@ export function handshakeName(type: number): string {
 /** msg_type, length, message_seq, fragment_offset, fragment_length. */
 export const handshakeHeaderLength = 12;
 
-/** A handshake message in one piece (RFC 6347, Section 4.2.2). */
+/** A handshake message, put together of its fragments. */
 export interface HandshakeMessage {
   readonly type: number;
   readonly sequence: number;

@@ -10,7 +10,7 @@ import { expectEnd, fromU16List, putVector8, putVector16, putVector24, takeVecto
 const randomLength = 32;
 const longestSessionId = 32;
 
-/** A ClientHello (RFC 6347, Section 4.2.1). */
+/** @see https://www.rfc-editor.org/rfc/rfc6347#section-4.2.1 */
 export interface ClientHello {
   readonly version: number;
   readonly random: Uint8Array;
@@ -21,7 +21,7 @@ export interface ClientHello {
   readonly extensions: Extensions;
 }
 
-/** The body of the message. */
+/** The body, without the header of the handshake message. */
 export function encodeClientHello(hello: ClientHello): Uint8Array {
   const writer = new ByteWriter(256).u16(hello.version).bytes(hello.random);
   putVector8(writer, hello.sessionId);
@@ -38,7 +38,7 @@ function takeSessionId(reader: ByteReader): Uint8Array {
   return sessionId;
 }
 
-/** @throws {HandshakeFailure} `decode_error` @throws {BytesError} `ERR_BYTES_END` */
+/** @throws {BytesError} `ERR_BYTES_END`; {HandshakeFailure} `ERR_DTLS_HANDSHAKE` with the alert that it deserves */
 export function decodeClientHello(body: Uint8Array): ClientHello {
   const reader = new ByteReader(body);
   const version = reader.u16();
@@ -51,7 +51,7 @@ export function decodeClientHello(body: Uint8Array): ClientHello {
   return { version, random, sessionId, cookie, suites, compressions, extensions: takeExtensions(reader) };
 }
 
-/** A HelloVerifyRequest (RFC 6347, Section 4.2.1). */
+/** @see https://www.rfc-editor.org/rfc/rfc6347#section-4.2.1 */
 export interface HelloVerifyRequest {
   readonly version: number;
   readonly cookie: Uint8Array;
@@ -61,7 +61,7 @@ export function encodeHelloVerifyRequest({ version, cookie }: HelloVerifyRequest
   return putVector8(new ByteWriter().u16(version), cookie).finish();
 }
 
-/** @throws {HandshakeFailure} `decode_error` @throws {BytesError} `ERR_BYTES_END` */
+/** @throws {BytesError} `ERR_BYTES_END`; {HandshakeFailure} `ERR_DTLS_HANDSHAKE` when bytes follow */
 export function decodeHelloVerifyRequest(body: Uint8Array): HelloVerifyRequest {
   const reader = new ByteReader(body);
   const version = reader.u16();
@@ -70,7 +70,7 @@ export function decodeHelloVerifyRequest(body: Uint8Array): HelloVerifyRequest {
   return { version, cookie };
 }
 
-/** A ServerHello (RFC 5246, Section 7.4.1.3). */
+/** @see https://www.rfc-editor.org/rfc/rfc5246#section-7.4.1.3 */
 export interface ServerHello {
   readonly version: number;
   readonly random: Uint8Array;
@@ -86,7 +86,7 @@ export function encodeServerHello(hello: ServerHello): Uint8Array {
   return putExtensions(writer, hello.extensions).finish();
 }
 
-/** @throws {HandshakeFailure} `decode_error` @throws {BytesError} `ERR_BYTES_END` */
+/** @throws {BytesError} `ERR_BYTES_END`; {HandshakeFailure} `ERR_DTLS_HANDSHAKE` with the alert that it deserves */
 export function decodeServerHello(body: Uint8Array): ServerHello {
   const reader = new ByteReader(body);
   const version = reader.u16();

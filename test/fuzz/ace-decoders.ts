@@ -29,6 +29,7 @@ import { decodePeerName, encodePeerName } from '../../src/as/registry/registrati
 import { decodeRecord, encodeRecord } from '../../src/as/token/token-records.ts';
 import { readTrlQuery } from '../../src/as/trl/trl-query.ts';
 import { decodeSession, encodeSession } from '../../src/client/session.ts';
+import { toHex } from '../../src/core/bytes.ts';
 import { type CborValue, decode, encode } from '../../src/core/cbor.ts';
 import { decodeConfirmation, encodeConfirmation } from '../../src/core/cwt.ts';
 import { decodeCounter, encodeCounter } from '../../src/store/encoding.ts';
@@ -52,10 +53,14 @@ const context = { masterSecret: bytes, senderId: Uint8Array.of(1), recipientId: 
 const admin = (command: Parameters<typeof encodeAdminCommand>[0]): Uint8Array => encodeAdminCommand(command);
 const updates = { count: 9, kept: Array.from({ length: 4 }, () => ({ removed: [], added: [bytes] })) };
 
-/** What is written in one way only, if it is taken: what was read is read again from what is written of it. */
+/** What is taken and written again is read as the same. */
 function readAgain<T>(input: Uint8Array, read: (bytes: Uint8Array) => T | undefined, write: (value: T) => Uint8Array): void {
   const value = read(input);
-  if (value !== undefined) assert.deepEqual(read(write(value)), value);
+  if (value === undefined) return;
+  const again = write(value);
+  const second = read(again);
+  assert.ok(second !== undefined);
+  assert.equal(toHex(write(second)), toHex(again));
 }
 
 /** Decoders of what authorization servers, resource servers and clients send each other, and of what they keep. */

@@ -45,7 +45,7 @@ export class Crash extends Error {
 }
 
 /** Branches that an input of this length may take: what takes more is slow on any machine. */
-const mostSteps = (length: number): number => 1000 * (100 + length);
+const mostSteps = (length: number): number => 1000 * (500 + length);
 
 const betweenSettles = 64;
 

@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { UsageError } from '../exit.ts';
 import { out } from '../terminal.ts';
 
-const targetYaml = `# What "ace-coap conformance --target" checks. Remove what the target does not have; what is not said is not checked.
+/** The file that `ace-coap conformance init` makes. */
+export const targetYaml = `# What "ace-coap conformance --target" checks. Remove what the target does not have; what is not said is not checked.
 
 # Where it is.
 coap: coap://127.0.0.1:5683
@@ -23,6 +24,9 @@ resources:
 # patch: { path: /config, payload: '{"a":1}', content_format: 50 }
 # ipatch: { path: /config, payload: '{"a":1}', content_format: 50 }
 
+# Extensions that it has and that nobody can see from outside: Request-Tag (RFC 9175), No-Response (RFC 7967).
+# features: [request_tag, no_response]
+
 # How the checker proves itself over coaps: by a pre-shared key, or by raw public keys (COSE_Key in hexadecimal).
 # dtls: { psk_identity: device1, psk_file: keys/device1.key }
 # dtls: { peer_key_file: keys/target.pub }
@@ -33,6 +37,7 @@ resources:
 # oscore:
 #   contexts:
 #     - { master_secret_file: keys/oscore.key, sender_id: "01", recipient_id: "02" }
+#   first_sequence: 0        # in place of the time of day: the first number that nobody has used
 #   resources: { get: /secret }
 
 # A resource server that takes tokens of this key: the checker issues them itself.

@@ -74,9 +74,10 @@ export interface RawConformanceTarget {
   readonly coaps?: string;
   readonly tcp?: string;
   readonly resources?: RawResources;
+  readonly features?: readonly ('request_tag' | 'no_response')[];
   readonly dtls?: RawChannel['dtls'];
   readonly own?: RawDtlsOwn;
-  readonly oscore?: { readonly contexts: readonly RawOscore[]; readonly resources?: RawResources };
+  readonly oscore?: { readonly contexts: readonly RawOscore[]; readonly first_sequence?: number; readonly resources?: RawResources };
   readonly rs?: RawConformanceRs;
   readonly as?: RawConformanceAs;
 }
@@ -109,9 +110,16 @@ export const conformanceSchema: Schema<RawConformanceTarget> = section('what is 
   coaps: optional(coapUri),
   tcp: optional(coapUri),
   resources: optional(resources),
+  features: optional(list('feature', oneOf(['request_tag', 'no_response'] as const))),
   own: optional(dtlsOf()),
   dtls,
-  oscore: optional(section('OSCORE contexts and what is behind them', { contexts: list('context', oscoreSchema), resources: optional(resources) })),
+  oscore: optional(
+    section('OSCORE contexts and what is behind them', {
+      contexts: list('context', oscoreSchema),
+      first_sequence: optional(whole(0, 2 ** 40 - 1, 'a sequence number')),
+      resources: optional(resources),
+    }),
+  ),
   rs: optional(
     section('a resource server', {
       audience: name,

@@ -35,7 +35,8 @@ export interface ConformanceConfig {
   readonly tcp?: string;
   readonly resources?: ResourcesConfig;
   readonly dtls?: DtlsServerConfig;
-  readonly oscore?: { readonly contexts: readonly OscoreConfig[]; readonly resources: ResourcesConfig };
+  readonly features?: readonly ('requestTag' | 'noResponse')[];
+  readonly oscore?: { readonly contexts: readonly (OscoreConfig & { readonly firstSequence?: number })[]; readonly resources: ResourcesConfig };
   readonly rs?: Pick<RawConformanceRs, 'audience' | 'scope' | 'issuer' | 'profile' | 'allowed' | 'observe' | 'forbidden'> & {
     readonly authzInfo?: string;
     readonly otherScope?: string;
@@ -50,6 +51,8 @@ export interface ConformanceConfig {
   };
 }
 
+const featureNames = { request_tag: 'requestTag', no_response: 'noResponse' } as const;
+
 /**
  * What is under test, with the keys that the checker needs.
  *
@@ -58,17 +61,21 @@ export interface ConformanceConfig {
  */
 export function loadConformanceTarget(path: string): ConformanceConfig {
   const file = ConfigFile.read(path, 'target.yaml');
-  const { resources, own, dtls, oscore, rs, as, ...places } = file.check(conformanceSchema);
+  const { resources, features, own, dtls, oscore, rs, as, ...places } = file.check(conformanceSchema);
   const reader = new ConfigReader(file);
   const ownKey = readDtlsOwn(file, own);
   const config: ConformanceConfig = {
     file: file.path,
     ...places,
     ...(resources && { resources: resourcesOf(resources) }),
+    ...(features && { features: features.map((name) => featureNames[name]) }),
     ...(dtls && { dtls: readDtlsServer(file, dtls, ['dtls'], ownKey) }),
     ...(oscore && {
       oscore: {
-        contexts: oscore.contexts.map((context, index) => readOscore(file, context, ['oscore', 'contexts', index])),
+        contexts: oscore.contexts.map((context, index) => ({
+          ...readOscore(file, context, ['oscore', 'contexts', index]),
+          ...(oscore.first_sequence !== undefined && { firstSequence: oscore.first_sequence }),
+        })),
         resources: resourcesOf(oscore.resources ?? {}),
       },
     }),

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { targetYaml } from '../../src/cli/conformance/init.ts';
+import { systemEnv } from '../../src/core/env.ts';
+import { loadConformanceTarget, writeLab } from '../../src/operate/index.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ace-coap-target-'));
+const file = join(folder, 'target.yaml');
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('conformance init: the file is read as it is', () => {
+  writeFileSync(file, targetYaml, { mode: 0o600 });
+  assert.deepEqual(loadConformanceTarget(file), { file, coap: 'coap://127.0.0.1:5683', resources: { get: '/.well-known/core' } });
+});
+
+test('conformance init: what the file has as a comment is read too', async () => {
+  const keys = join(folder, 'keys');
+  await writeLab(folder, { random: systemEnv.random, profile: 'dtls-rpk' });
+  const [own] = readdirSync(keys).filter((name) => /^client.*\.key$/.test(name));
+  const [shown] = readdirSync(keys).filter((name) => /^rs.*\.pub$/.test(name));
+  copyFileSync(join(keys, own!), join(keys, 'checker.key'));
+  for (const name of ['rs1.pub', 'target.pub']) if (name !== shown) copyFileSync(join(keys, shown!), join(keys, name));
+  for (const name of ['oscore', 'device1', 'as-rs1-token', 'client1-as']) {
+    writeFileSync(join(keys, `${name}.key`), '000102030405060708090a0b0c0d0e0f\n', { mode: 0o600 });
+  }
+  const isYaml = /^# ?(\w+:| {2})/;
+  // The peer is known by one of two.
+  for (const dropped of ['dtls: { peer_key_file', 'dtls: { psk_identity']) {
+    const lines = targetYaml.split('\n').filter((line) => !line.includes(dropped));
+    const text = lines.map((line) => (isYaml.test(line) ? line.replace(/^# ?(?=\w+: \/|\w+: \{ path)/, '  ').replace(/^# ?/, '') : line)).join('\n');
+    writeFileSync(file, text, { mode: 0o600 });
+    const { features, oscore, resources, rs, as, dtls } = loadConformanceTarget(file);
+    assert.deepEqual(features, ['requestTag', 'noResponse']);
+    assert.deepEqual(
+      oscore?.contexts.map(({ firstSequence }) => firstSequence),
+      [0],
+    );
+    assert.deepEqual(Object.keys(resources ?? {}).length, 11);
+    assert.deepEqual([rs?.otherScope, as?.forbiddenScope], ['r_led', 'r_led']);
+    assert.equal(dtls === undefined, false);
+  }
+});
