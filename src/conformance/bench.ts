@@ -59,6 +59,7 @@ export class Bench {
     return this.target.resources?.get ?? '/.well-known/core';
   }
 
+  /** What went over the wire so far, as a report shows it. */
   get exchanged(): readonly Exchanged[] {
     return this.transcript.entries;
   }
@@ -69,10 +70,12 @@ export class Bench {
     return this.#nextId;
   }
 
+  /** Fresh bytes of the seed, so that a run can be repeated. */
   token(length = 4): Uint8Array {
     return this.env.random(length);
   }
 
+  /** Wait, by the clock of the bench. */
   pause(milliseconds: number): Promise<void> {
     return new Promise((resolve) => void this.env.schedule(milliseconds, resolve));
   }

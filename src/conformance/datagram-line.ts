@@ -70,6 +70,7 @@ export class DatagramLine {
     });
   }
 
+  /** A message, or bytes as they are where a rule is broken on purpose. */
   send(what: Message | Uint8Array): void {
     const datagram = what instanceof Uint8Array ? what.slice() : encodeMessage(what, format);
     this.#transcript.note(this.#kind, 'out', datagram);
@@ -132,6 +133,7 @@ export class DatagramLine {
     this.send({ type: MessageType.ACK, code: 0, id, token: emptyBytes, options: [], payload: emptyBytes });
   }
 
+  /** A Reset. */
   reset({ id }: Message): void {
     this.send({ type: MessageType.RST, code: 0, id, token: emptyBytes, options: [], payload: emptyBytes });
   }

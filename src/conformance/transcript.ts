@@ -21,10 +21,12 @@ export class Transcript {
     this.#begin = now();
   }
 
+  /** Copies the bytes; what is too much for a report is left out. */
   note(transport: Exchanged['transport'], direction: Exchanged['direction'], bytes: Uint8Array): void {
     if (this.#entries.length < most) this.#entries.push({ direction, transport, at: Math.round(this.#now() - this.#begin), bytes: bytes.slice() });
   }
 
+  /** In the order in which they passed; `at` in milliseconds since the case began. */
   get entries(): readonly Exchanged[] {
     return this.#entries;
   }
