@@ -43,6 +43,7 @@ const cborFormats: ReadonlySet<number> = new Set([
   ContentFormat.AifCbor,
 ]);
 
+/** Whether payloads of this Content-Format are CBOR that is shown in notation. */
 export function isCborFormat(format: number): boolean {
   return cborFormats.has(format);
 }

@@ -44,6 +44,7 @@ export const coseKeyNames: ItemNames = {
   ]),
 };
 
+/** A COSE_KeySet (RFC 9052, Section 7). */
 export const coseKeySetNames: ItemNames = { every: { name: 'COSE_Key', ...coseKeyNames } };
 
 /** A countersignature is in the headers of a structure and has headers itself, so these two know each other. */

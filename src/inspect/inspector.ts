@@ -8,6 +8,7 @@ import type { Keyring } from './keyring.ts';
 import { type RenderOptions, signalName } from './render.ts';
 import { Roles } from './roles.ts';
 
+/** What is looked at, and what is shown of it. */
 export interface InspectorOptions extends RenderOptions {
   /** Look at these ports, whatever passes there, and at no other. */
   readonly ports?: readonly number[];
@@ -69,10 +70,12 @@ export class Inspector {
     return this.#passedOver;
   }
 
+  /** Secrets of DTLS sessions, as SSLKEYLOGFILE has them. */
   addKeyLog(lines: string): void {
     this.#keyring.addKeyLog(lines);
   }
 
+  /** Entries that this packet brings: one for a datagram, one for each message that it completes of a connection. */
   packet(packet: Packet): readonly Entry[] {
     if (packet.transport === 'tcp') return this.#stream(packet);
     if (!this.#isOurs(packet)) {

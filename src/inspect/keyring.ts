@@ -73,12 +73,14 @@ export class Keyring implements ObserverKeys {
       remember(this.#masters, random!.toLowerCase(), fromHex(master!));
   }
 
+  /** The master secret of the DTLS session whose ClientHello had this random; the key log is read again where it is not known yet. */
   masterSecret(clientRandom: Uint8Array): Uint8Array | undefined {
     const name = toHex(clientRandom);
     if (!this.#masters.has(name)) this.addKeyLog(this.#keyLog());
     return this.#masters.get(name);
   }
 
+  /** The pre-shared key of this identity: given, or of a token that the identity names or is (RFC 9202, Section 3.3). */
   psk(identity: Uint8Array): Uint8Array | undefined {
     const known = this.#psks.find((psk) => equalBytes(psk.identity, identity));
     if (known !== undefined) return known.key;

@@ -3,8 +3,10 @@ import { durationText, protectionText, sizeText } from './figures.ts';
 import type { Roles } from './roles.ts';
 import { printable } from './text.ts';
 
+/** How a piece of a line is told apart. */
 export type LadderStyle = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
 
+/** Where the ladder is shown. */
 export interface LadderOptions {
   /** Columns of the terminal. */
   readonly width: number;
@@ -13,6 +15,7 @@ export interface LadderOptions {
   /** Each message decoded below its arrow. */
   readonly verbose: boolean;
   readonly roles: Roles;
+  /** The text in this style; as it is where there are no colours. */
   readonly paint: (style: LadderStyle, text: string) => string;
 }
 
@@ -51,6 +54,7 @@ export class Ladder {
     this.#marks = options.unicode ? unicodeMarks : asciiMarks;
   }
 
+  /** The lines of one entry, with a new head before it where an endpoint is new. */
   lines(entry: Entry): readonly string[] {
     this.#start ??= entry.time;
     for (const place of [entry.from, entry.to]) {

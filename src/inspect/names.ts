@@ -18,6 +18,7 @@ const aceProfile = valuesOf(AceProfile);
 /** A scope of bytes is an AIF as a rule (RFC 9237). */
 const scope: ItemNames = { embedded: {} };
 
+/** CWT claims. */
 export const claimNames: ItemNames = entriesOf(cwtClaims, { cnf: confirmation, scope, aceProfile });
 
 /** What is signed or MACed is claims, as far as is known, or a token that is nested in this one. */
@@ -48,6 +49,7 @@ export const tokenNames: ItemNames = entriesOf(tokenParameters, {
   tokenType: valuesOf(TokenType),
 });
 
+/** Introspection requests and responses (RFC 9200, Section 5.9). */
 export const introspectionNames: ItemNames = entriesOf(introspectionParameters, {
   cnf: confirmation,
   scope,
@@ -58,6 +60,7 @@ export const introspectionNames: ItemNames = entriesOf(introspectionParameters, 
   error: valuesOf(AceErrorCode),
 });
 
+/** AS request creation hints (RFC 9200, Section 5.3). */
 export const hintNames: ItemNames = entriesOf(hintParameters, { scope });
 
 /** What comes with a 4.xx: hints of an RS, or the error of an AS. No number is in both. */

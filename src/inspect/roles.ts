@@ -14,10 +14,12 @@ const mostPlaces = 4096;
 export class Roles {
   readonly #roles = new Map<string, Role>();
 
+  /** What the endpoint at this place is, as far as is known. */
   of(place: string): Role | undefined {
     return this.#roles.get(place);
   }
 
+  /** Unless something is known that says more. */
   set(place: string, role: Role): void {
     const before = this.#roles.get(place);
     if (before !== undefined ? rank[before] < rank[role] : this.#roles.size < mostPlaces) this.#roles.set(place, role);

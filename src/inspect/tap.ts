@@ -4,11 +4,13 @@ import { type Env, systemEnv } from '../core/env.ts';
 import type { Packet, Place } from './capture/packets.ts';
 import { InspectError } from './errors.ts';
 
+/** From where to where, and who is shown what passes. */
 export interface TapOptions {
   /** Where clients come to; port 0 takes a free one. */
   readonly listen: Place;
   /** Where everything goes. */
   readonly to: Place;
+  /** Hears of each datagram that passes. */
   readonly on: (packet: Packet) => void;
   readonly env?: Env;
 }
@@ -58,10 +60,12 @@ export class Tap {
     return new Tap(socket, options);
   }
 
+  /** Where it listens. */
   get local(): Place {
     return this.#socket.address();
   }
 
+  /** Nothing passes any more. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

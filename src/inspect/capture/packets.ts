@@ -45,10 +45,12 @@ export class PacketReader {
   readonly #links = new Map<number, number>();
   #others = 0;
 
+  /** What was left out so far. */
   get skipped(): Skipped {
     return { links: this.#links, others: this.#others, incomplete: this.#ip.incomplete };
   }
 
+  /** Datagrams and bytes that this frame completes; none while a fragment or a segment is missing. */
   take({ time, linkType, bytes }: Frame): readonly Packet[] {
     if (!isKnownLink(linkType)) {
       this.#links.set(linkType, (this.#links.get(linkType) ?? 0) + 1);

@@ -4,6 +4,7 @@ import { arrow, type Columns, lifelines, rowHeight } from './arrow.ts';
 import { arrowHeads, escapeText, placesOf, secondsOf } from './markup.ts';
 import { drawing, palette } from './style.ts';
 
+/** What stands over the picture, and what its endpoints are. */
 export interface PictureOptions {
   readonly title: string;
   readonly roles: Roles;
