@@ -20,7 +20,8 @@ async function acknowledgement(line: DatagramLine, request: Message): Promise<Me
 async function separateResponse(line: DatagramLine, request: Message): Promise<Message> {
   const acknowledged = await acknowledgement(line, request);
   if (acknowledged.code !== 0) throw new NotApplicable('the response came with the acknowledgement');
-  const response = await line.message();
+  // It takes what the target takes for it, and may be lost on its first way.
+  const response = await line.message(line.patience.answer + line.patience.retransmission);
   if (response === undefined) throw new Nonconformity('a separate response', 'nothing');
   return response;
 }
