@@ -114,6 +114,8 @@ function* variants({ parameters }: KnownContext, { kidContext }: RequestIds): Ge
 const mostRequests = 16_384;
 /** Contexts that are tried; the oldest goes first. */
 const mostContexts = 4096;
+/** Contexts of one identifier with which a message is tried, each once for a request that it may answer: who uploads a token often has that many. */
+const mostCandidates = 256;
 /** Requests that a response may answer whose token says nothing. */
 const mostTried = 64;
 /** Contexts that a refusal names. */
@@ -178,7 +180,7 @@ export class OscoreOpener {
         verified: false,
         reason: `a request needs a kid and a Partial IV in its OSCORE option, and this one has no ${kid === undefined ? 'kid' : 'Partial IV'}`,
       };
-    const candidates = this.#candidates({ ...option, kid, partialIv });
+    const candidates = this.#candidates([{ ...option, kid, partialIv }]);
     if (candidates.length === 0) return { verified: false, reason: `no context has the kid ${shown(kid)} of the request: ${this.#ids()}` };
     return this.#try(message, candidates, partialIv);
   }
@@ -192,18 +194,22 @@ export class OscoreOpener {
     const asked = this.#requests.get(key);
     // A request that went through a proxy has another token there.
     const requests = asked === undefined ? this.#recent : [asked];
-    const candidates = requests.flatMap((request) => this.#candidates(request));
+    const candidates = this.#candidates(requests);
     if (candidates.length === 0) return { verified: false, reason: `no context has the kid ${shown(requests[0]!.kid)} of the request: ${this.#ids()}` };
     return this.#try(message, candidates, partialIv);
   }
 
-  /** Contexts by the kid of a request. Its kid context may be missing or be another one, which shows when the message does not verify. */
-  #candidates(request: RequestIds): readonly Candidate[] {
-    return this.#contexts.flatMap((context): Candidate[] => {
-      const { senderId, recipientId } = context.parameters;
-      if (equalBytes(request.kid, recipientId)) return [{ context, origin: 'recipient', request }];
-      return equalBytes(request.kid, senderId) ? [{ context, origin: 'sender', request }] : [];
-    });
+  /** Contexts by the kids of requests. Their kid context may be missing or be another one, which shows when the message does not verify. */
+  #candidates(requests: readonly RequestIds[]): readonly Candidate[] {
+    const candidates: Candidate[] = [];
+    for (const request of requests) {
+      for (const context of this.#contexts) {
+        const { senderId, recipientId } = context.parameters;
+        const origin = equalBytes(request.kid, recipientId) ? 'recipient' : equalBytes(request.kid, senderId) ? 'sender' : undefined;
+        if (origin !== undefined && candidates.push({ context, origin, request }) === mostCandidates) return candidates;
+      }
+    }
+    return candidates;
   }
 
   #ids(): string {
