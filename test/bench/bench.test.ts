@@ -34,6 +34,7 @@ describe('bench', () => {
         'coap-get',
         'coap-get-8',
         'coap-get-1',
+        'coap-benchmark',
         'coap-block-1MiB',
         'coap-memory-request',
         'coap-memory-observer',
@@ -95,19 +96,24 @@ describe('bench', () => {
       ['wire-km-request', 50],
       ['wire-km-response', 110],
     ]);
+    const beside = (peer: string): typeof rows => rows.filter((row) => row['peer'] === peer);
     assert.deepEqual(
-      rows.map((row) => row['bench']),
+      beside('limit').map((row) => row['bench']),
       [...limits.keys()],
     );
+    assert.deepEqual(
+      beside('floor').map((row) => row['bench']),
+      [...limits.keys()].filter((name) => !name.startsWith('wire-km-')),
+    );
     for (const row of rows) {
-      assert.deepEqual(Object.keys(row), ['bench', 'value', 'unit', 'peer', 'ratio', 'server_cpu_us']);
-      const limit = limits.get(String(row['bench']))!;
       const value = row['value'] as number;
-      assert.ok(Number.isInteger(value) && value > 0 && value <= limit, `${row['bench']}: ${value} bytes, at most ${limit}`);
-      assert.equal(row['unit'], 'bytes');
-      assert.equal(row['peer'], 'limit');
-      assert.ok(Math.abs((row['ratio'] as number) - limit / value) < 0.001);
-      assert.equal(row['server_cpu_us'], null);
+      const peerValue = row['peer_value'] as number;
+      if (row['peer'] === 'limit') {
+        assert.equal(peerValue, limits.get(String(row['bench'])));
+        assert.ok(Number.isInteger(value) && value > 0 && value <= peerValue, `${row['bench']}: ${value} bytes, at most ${peerValue}`);
+      } else assert.ok(Number.isInteger(peerValue) && peerValue > 0 && peerValue <= value, `${row['bench']}: ${value} bytes, at least ${peerValue}`);
+      assert.ok(Math.abs((row['ratio'] as number) - peerValue / value) < 0.001);
+      assert.deepEqual([row['unit'], row['rounds'], row['spread'], row['server_cpu_us']], ['bytes', 1, null, null]);
     }
   });
 
@@ -115,9 +121,14 @@ describe('bench', () => {
     const { code, out } = await run('wire-token-request');
     assert.equal(code, 0);
     const lines = out.split('\n');
-    assert.match(lines[0]!, /^bench +value +unit +peer +ratio +our CPU$/);
-    assert.match(lines[2]!, /^wire-token-request +\d+ +bytes +limit +\d\.\d\d$/);
-    assert.equal(lines.filter((line) => /^[a-z]+-/.test(line)).length, 1);
+    assert.match(lines[0]!, /^\d+ cores of .+, Node \d+\.\d+\.\d+; \d{4}-\d\d-\d\d .* UTC, load before /);
+    assert.deepEqual(
+      lines.filter((line) => /^[a-z]+-/.test(line)).map((line) => line.split(/ +/).slice(0, 6)),
+      [
+        ['wire-token-request', '16', 'bytes', 'limit', '20', '1.25'],
+        ['wire-token-request', '16', 'bytes', 'floor', '16', '1.00'],
+      ],
+    );
   });
 
   it('an unknown name is wrong use', async () => {
@@ -125,7 +136,7 @@ describe('bench', () => {
       const { code, out, err } = await run(...args);
       assert.equal(code, 2);
       assert.equal(out, '');
-      assert.match(err, /Usage: npm run -s bench -- \[--json\] \[NAME\.\.\.\]/);
+      assert.match(err, /Usage: npm run -s bench -- \[OPTIONS\] \[NAME\.\.\.\]/);
     }
   });
 });
