@@ -70,7 +70,7 @@ export class Bench {
     return this.#nextId;
   }
 
-  /** Fresh bytes of the seed, so that a run can be repeated. */
+  /** Fresh bytes. */
   token(length = 4): Uint8Array {
     return this.env.random(length);
   }

@@ -34,6 +34,15 @@ export function describe({ type, code }: Pick<Message, 'type' | 'code'>): string
   return code === 0 ? `an Empty ${typeNames[type]}` : `${typeNames[type]} ${describeCode(code)}`;
 }
 
+/** @throws {Nonconformity} it is no message */
+function messageIn(datagram: Uint8Array): Message {
+  try {
+    return decodeMessage(datagram, format);
+  } catch (error) {
+    throw new Nonconformity('a CoAP message', `${toHex(datagram)} (${(error as Error).message})`);
+  }
+}
+
 /** What a line takes from its bench. */
 export interface DatagramLinePort {
   readonly env: Env;
@@ -85,12 +94,12 @@ export class DatagramLine {
   /** The next message; `undefined` when none comes. @throws {Nonconformity} what comes is none */
   async message(within: number = this.patience.answer): Promise<Message | undefined> {
     const datagram = await this.next(within);
-    if (datagram === undefined) return undefined;
-    try {
-      return decodeMessage(datagram, format);
-    } catch (error) {
-      throw new Nonconformity('a CoAP message', `${toHex(datagram)} (${(error as Error).message})`);
-    }
+    return datagram === undefined ? undefined : messageIn(datagram);
+  }
+
+  /** Each message that comes while `within` lasts, from now on. @throws {Nonconformity} something comes that is none */
+  async *messages(within: number): AsyncGenerator<Message, void, undefined> {
+    for await (const datagram of this.#inbox.during(within)) yield messageIn(datagram);
   }
 
   /**
@@ -100,9 +109,7 @@ export class DatagramLine {
    * @throws {Nonconformity} nothing comes
    */
   async answer(request: Message): Promise<Message> {
-    for (;;) {
-      const message = await this.message();
-      if (message === undefined) throw new Nonconformity('an answer', `nothing within ${this.patience.answer} ms`);
+    for await (const message of this.messages(this.patience.answer)) {
       const { type, code, id, token } = message;
       if (type === MessageType.RST && id === request.id) return message;
       if (!isResponse(code) || !equalBytes(token, request.token)) continue;
@@ -110,6 +117,7 @@ export class DatagramLine {
       if (type === MessageType.CON) this.acknowledge(message);
       return message;
     }
+    throw new Nonconformity('an answer', `nothing within ${this.patience.answer} ms`);
   }
 
   /**
@@ -145,7 +153,7 @@ export class DatagramLine {
    */
   async responses({ token }: Message, within: number = this.patience.silence): Promise<Message[]> {
     const all: Message[] = [];
-    for (let message = await this.message(within); message !== undefined; message = await this.message(within)) {
+    for await (const message of this.messages(within)) {
       if (!isResponse(message.code) || !equalBytes(message.token, token)) continue;
       if (message.type === MessageType.CON) this.acknowledge(message);
       all.push(message);

@@ -105,15 +105,14 @@ export class DtlsLine {
   }
 
   async #response(request: Message): Promise<Message | undefined> {
-    for (;;) {
-      const data = await this.data(this.#bench.patience.answer / 2);
-      if (data === undefined) return undefined;
+    for await (const data of this.#data.during(this.#bench.patience.answer / 2)) {
       const message = decodeMessage(data);
       if (!isResponse(message.code) || !equalBytes(message.token, request.token)) continue;
       if (message.type === MessageType.CON)
         this.connection.send(encodeMessage({ type: MessageType.ACK, code: 0, id: message.id, token: emptyBytes, options: [], payload: emptyBytes }));
       return message;
     }
+    return undefined;
   }
 
   close(): void {

@@ -32,4 +32,14 @@ export class Inbox<T> {
     }
     return this.#waiting.shift();
   }
+
+  /** Each that comes within that many milliseconds, counted once for all: a target that never ends talking holds up nobody. */
+  async *during(within: number): AsyncGenerator<T, void, undefined> {
+    const end = this.#env.now() + within;
+    for (let left = within; left > 0; left = end - this.#env.now()) {
+      const item = await this.next(left);
+      if (item === undefined) return;
+      yield item;
+    }
+  }
 }

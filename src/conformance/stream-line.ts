@@ -71,14 +71,13 @@ export class StreamLine {
 
   /** The next message of a code, or response to a token; others are passed over. @throws {Nonconformity} none comes */
   async message(wanted: string, isIt: (message: Message) => boolean): Promise<Message> {
-    for (;;) {
-      const arrival = await this.next();
-      if (arrival === undefined) throw new Nonconformity(wanted, 'nothing');
+    for await (const arrival of this.#inbox.during(this.patience.answer)) {
       if (arrival === 'closed') throw new Nonconformity(wanted, 'the end of the connection');
       if (arrival === 'malformed') throw new Nonconformity(wanted, 'bytes that are no message');
       if (isIt(arrival)) return arrival;
       if (arrival.code === SignalingCode.Abort) throw new Nonconformity(wanted, `Abort, ${codeText(arrival.code)}`);
     }
+    throw new Nonconformity(wanted, 'nothing');
   }
 
   signal(code: number, name: string): Promise<Message> {
@@ -93,12 +92,7 @@ export class StreamLine {
 
   /** The connection ends, whatever comes before. @throws {Nonconformity} it does not */
   async expectEnd(wanted: string): Promise<void> {
-    const { env } = this.#port;
-    for (const end = env.now() + this.patience.answer; env.now() < end; ) {
-      const arrival = await this.next(end - env.now());
-      if (arrival === 'closed') return;
-      if (arrival === undefined) break;
-    }
+    for await (const arrival of this.#inbox.during(this.patience.answer)) if (arrival === 'closed') return;
     throw new Nonconformity(wanted, 'a connection that stays');
   }
 }

@@ -197,5 +197,5 @@ export const aceDecoders: readonly Target[] = [
     },
   },
   ofText('scrypt hash', [client.secret], (text) => parseSlowHash('secret', text)),
-  ofText('place of a store', ['lmdb:/tmp/a', 'folder', 'postgres://user@127.0.0.1/db?x=1', 'memory:'], parseStorePlace),
+  ofText('place of a store', ['lmdb:/a', 'folder', 'postgres://user@127.0.0.1/db?x=1', 'memory:'], parseStorePlace),
 ];

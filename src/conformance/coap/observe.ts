@@ -18,24 +18,25 @@ function observeOf({ options }: Message): number | undefined {
 /** An observation that the target has taken. */
 class Observation {
   readonly #bench: Bench;
-  readonly #line: DatagramLine;
+  readonly line: DatagramLine;
   readonly request: Message;
   readonly initial: Message;
 
   private constructor(bench: Bench, line: DatagramLine, request: Message, initial: Message) {
     this.#bench = bench;
-    this.#line = line;
+    this.line = line;
     this.request = request;
     this.initial = initial;
   }
 
   /** @throws {NotApplicable} the target answers without taking it, which it may */
-  static async register(bench: Bench, line: DatagramLine, token: Uint8Array = bench.token()): Promise<Observation> {
+  static async register(bench: Bench, { line, token = bench.token() }: { line?: DatagramLine; token?: Uint8Array } = {}): Promise<Observation> {
+    const own = line ?? (await bench.udp());
     const request = bench.request(bench.target.resources!.observe!, { token, options: [register] });
-    const initial = await line.ask(request);
+    const initial = await own.ask(request);
     expectSuccess(initial, 'a registration');
     if (observeOf(initial) === undefined) throw new NotApplicable('the target does not take the observation');
-    return new Observation(bench, line, request, initial);
+    return new Observation(bench, own, request, initial);
   }
 
   /** Have the resource change, if it does not by itself. */
@@ -48,11 +49,12 @@ class Observation {
 
   /** The next notification, not acknowledged yet; `undefined` when none comes. */
   async next(within: number = this.#bench.patience.change): Promise<Message | undefined> {
-    for (;;) {
-      const message = await this.#line.message(within);
-      if (message === undefined) return undefined;
-      if (isResponse(message.code) && equalBytes(message.token, this.request.token)) return message;
-    }
+    for await (const message of this.#ofToken(within)) return message;
+    return undefined;
+  }
+
+  async *#ofToken(within: number): AsyncGenerator<Message, void, undefined> {
+    for await (const message of this.line.messages(within)) if (isResponse(message.code) && equalBytes(message.token, this.request.token)) yield message;
   }
 
   /** The resource changes, and the notification of it comes. @throws {Nonconformity} none comes */
@@ -66,27 +68,25 @@ class Observation {
   /** Let notifications pass that were on their way, acknowledged; then the resource changes, and none may come. */
   async expectNone(wanted: string): Promise<void> {
     const { silence, change } = this.#bench.patience;
-    for (let late = await this.next(silence); late !== undefined; late = await this.next(silence))
-      if (late.type === MessageType.CON) this.#line.acknowledge(late);
+    for await (const late of this.#ofToken(silence)) this.acknowledge(late);
     await this.change();
     const message = await this.next(this.#bench.target.resources?.change === undefined ? change : silence);
     if (message !== undefined) throw new Nonconformity(wanted, describe(message));
   }
 
   acknowledge(message: Message): void {
-    if (message.type === MessageType.CON) this.#line.acknowledge(message);
+    if (message.type === MessageType.CON) this.line.acknowledge(message);
   }
 
   async deregister(): Promise<Message> {
     const { token } = this.request;
-    this.#line.send(this.#bench.request(this.#bench.target.resources!.observe!, { token, options: [deregister] }));
+    this.line.send(this.#bench.request(this.#bench.target.resources!.observe!, { token, options: [deregister] }));
     // A notification on its way has the same token; the response is the one without Observe.
-    for (;;) {
-      const message = await this.next(this.#bench.patience.answer);
-      if (message === undefined) throw new Nonconformity('a response without Observe', 'none');
+    for await (const message of this.#ofToken(this.#bench.patience.answer)) {
       this.acknowledge(message);
       if (observeOf(message) === undefined) return message;
     }
+    throw new Nonconformity('a response without Observe', 'none');
   }
 }
 
@@ -98,8 +98,7 @@ export const observeCases: readonly ConformanceCase[] = [
     section: '4.2',
     title: 'a notification has the token of the registration, Observe, and the Content-Format of the initial response',
     async run(bench) {
-      const line = await bench.udp();
-      const observation = await Observation.register(bench, line);
+      const observation = await Observation.register(bench);
       const message = await observation.notification();
       observation.acknowledge(message);
       expectSuccess(message, 'the change');
@@ -115,8 +114,7 @@ export const observeCases: readonly ConformanceCase[] = [
     section: '4.4',
     title: 'the sequence numbers of notifications increase',
     async run(bench) {
-      const line = await bench.udp();
-      const observation = await Observation.register(bench, line);
+      const observation = await Observation.register(bench);
       let before = observeOf(observation.initial)!;
       for (let times = 0; times < 3; times++) {
         const message = await observation.notification();
@@ -136,10 +134,9 @@ export const observeCases: readonly ConformanceCase[] = [
     section: '4.5',
     title: 'a Reset of a notification ends the observation',
     async run(bench) {
-      const line = await bench.udp();
-      const observation = await Observation.register(bench, line);
+      const observation = await Observation.register(bench);
       observation.acknowledge(await observation.notification());
-      line.reset(await observation.notification());
+      observation.line.reset(await observation.notification());
       await observation.expectNone('no notification after the Reset');
     },
   },
@@ -149,8 +146,7 @@ export const observeCases: readonly ConformanceCase[] = [
     section: '4.1',
     title: 'GET with Observe 1 ends the observation; its response has no Observe',
     async run(bench) {
-      const line = await bench.udp();
-      const observation = await Observation.register(bench, line);
+      const observation = await Observation.register(bench);
       const response = await observation.deregister();
       expectSuccess(response, 'the deregistration');
       await observation.expectNone('no notification after the deregistration');
@@ -164,8 +160,8 @@ export const observeCases: readonly ConformanceCase[] = [
     async run(bench) {
       const line = await bench.udp();
       const token = bench.token();
-      await Observation.register(bench, line, token);
-      const observation = await Observation.register(bench, line, token);
+      await Observation.register(bench, { line, token });
+      const observation = await Observation.register(bench, { line, token });
       await observation.deregister();
       await observation.expectNone('no notification after the deregistration');
     },
@@ -176,9 +172,8 @@ export const observeCases: readonly ConformanceCase[] = [
     section: '4.1',
     title: 'an entry is keyed by endpoint and token: the deregistration of another token leaves it',
     async run(bench) {
-      const line = await bench.udp();
-      const one = await Observation.register(bench, line);
-      const other = await Observation.register(bench, await bench.udp());
+      const one = await Observation.register(bench);
+      const other = await Observation.register(bench);
       await other.deregister();
       const message = await one.notification();
       one.acknowledge(message);
@@ -204,8 +199,7 @@ export const observeCases: readonly ConformanceCase[] = [
     section: '4.5',
     title: 'a Confirmable notification that is not acknowledged is sent again, and not once it is',
     async run(bench) {
-      const line = await bench.udp();
-      const observation = await Observation.register(bench, line);
+      const observation = await Observation.register(bench);
       // An address that has acknowledged nothing yet may be sent one notification and no more (RFC 7641 §7).
       observation.acknowledge(await observation.notification());
       let message = await observation.notification();

@@ -1,5 +1,6 @@
 import { codeClass, type Message, MessageType } from '../../coap/index.ts';
 import { emptyBytes, equalBytes, toHex, utf8 } from '../../core/bytes.ts';
+import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { type DatagramLine, describe } from '../datagram-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
@@ -24,6 +25,16 @@ async function separateResponse(line: DatagramLine, request: Message): Promise<M
   const response = await line.message(line.patience.answer + line.patience.retransmission);
   if (response === undefined) throw new Nonconformity('a separate response', 'nothing');
   return response;
+}
+
+/** A separate response that is Confirmable and not acknowledged yet. @throws {NotApplicable} it is none */
+async function confirmableResponse(bench: Bench): Promise<{ readonly line: DatagramLine; readonly response: Message }> {
+  const line = await bench.udp();
+  const request = bench.request(bench.target.resources!.separate!);
+  line.send(request);
+  const response = await separateResponse(line, request);
+  if (response.type !== MessageType.CON) throw new NotApplicable('the separate response is not Confirmable');
+  return { line, response };
 }
 
 /** Acknowledgements, Resets and duplicates (RFC 7252, Section 4), and the messages of a response (Section 5.2). */
@@ -227,11 +238,7 @@ export const reliabilityCases: readonly ConformanceCase[] = [
     needs: ['udp', 'separate'],
     title: 'a separate Confirmable response that is not acknowledged is sent again with its message id, until it is',
     async run(bench) {
-      const line = await bench.udp();
-      const request = bench.request(bench.target.resources!.separate!);
-      line.send(request);
-      const response = await separateResponse(line, request);
-      if (response.type !== MessageType.CON) throw new NotApplicable('the separate response is not Confirmable');
+      const { line, response } = await confirmableResponse(bench);
       const again = await line.message(line.patience.retransmission);
       if (again === undefined) throw new Nonconformity('the response once more', `nothing within ${line.patience.retransmission} ms`);
       if (again.type !== MessageType.CON || again.id !== response.id || again.code !== response.code)
@@ -247,11 +254,7 @@ export const reliabilityCases: readonly ConformanceCase[] = [
     needs: ['udp', 'separate'],
     title: 'a separate Confirmable response that is reset is not sent again',
     async run(bench) {
-      const line = await bench.udp();
-      const request = bench.request(bench.target.resources!.separate!);
-      line.send(request);
-      const response = await separateResponse(line, request);
-      if (response.type !== MessageType.CON) throw new NotApplicable('the separate response is not Confirmable');
+      const { line, response } = await confirmableResponse(bench);
       line.reset(response);
       await line.silence('no further copy of a response that was reset', line.patience.retransmission);
     },

@@ -44,12 +44,11 @@ async function notified({ session, sealed }: Registration): Promise<Message> {
     const put = session.protect(change, { code: Method.PUT, contentFormat: 0, payload: utf8(toHex(bench.env.random(2))) });
     line.send(put.message);
   }
-  for (;;) {
-    const message = await line.message(bench.patience.change);
-    if (message === undefined) throw new NotApplicable('nothing that is observed has changed in time');
+  for await (const message of line.messages(bench.patience.change)) {
     if (message.type === MessageType.CON) line.acknowledge(message);
     if (equalBytes(message.token, sealed.message.token)) return message;
   }
+  throw new NotApplicable('nothing that is observed has changed in time');
 }
 
 function partialIvOf({ options }: Message): Uint8Array | undefined {

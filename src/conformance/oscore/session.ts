@@ -131,14 +131,14 @@ export class OscoreSession implements Channel {
    */
   async refused(message: Message, wanted: string): Promise<Message | undefined> {
     this.line.send(message);
-    for (;;) {
-      const answer = await this.line.message(this.bench.patience.silence);
-      if (answer === undefined || (answer.type === MessageType.RST && answer.id === message.id)) return answer;
+    for await (const answer of this.line.messages(this.bench.patience.silence)) {
+      if (answer.type === MessageType.RST && answer.id === message.id) return answer;
       if (!isResponse(answer.code) || !equalBytes(answer.token, message.token)) continue;
       if (answer.type === MessageType.CON) this.line.acknowledge(answer);
       if (codeClass(answer.code) === 2) throw new Nonconformity(wanted, codeText(answer.code));
       return answer;
     }
+    return undefined;
   }
 
   /** A target that has lost its replay window asks for an Echo first (RFC 8613, Appendix B.1.2), and gets it. */

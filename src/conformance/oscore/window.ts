@@ -1,4 +1,5 @@
 import { Code, type Message } from '../../coap/index.ts';
+import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { expectCode } from '../expect.ts';
 import { establish } from '../rs/establish.ts';
@@ -25,6 +26,14 @@ async function expectServed(session: OscoreSession, sealed: Sealed): Promise<voi
   expectCode(session.open(await session.answerTo(sealed), sealed), Code.Content);
 }
 
+/** A request that was served, and its session. */
+async function served(bench: Bench): Promise<{ readonly session: OscoreSession; readonly sealed: Sealed }> {
+  const session = await openOscore(bench);
+  const sealed = session.protect(readable(bench));
+  await expectServed(session, sealed);
+  return { session, sealed };
+}
+
 /** Sequence numbers and the replay window (RFC 8613, Sections 7.2 and 7.4). */
 export const oscoreWindowCases: readonly ConformanceCase[] = [
   {
@@ -34,9 +43,7 @@ export const oscoreWindowCases: readonly ConformanceCase[] = [
     level: 'MUST',
     ...rfc8613,
     async run(bench) {
-      const session = await openOscore(bench);
-      const sealed = session.protect(readable(bench));
-      await expectServed(session, sealed);
+      const { session, sealed } = await served(bench);
       await session.refused(replayOf(session, sealed), notServed);
     },
   },
@@ -47,9 +54,7 @@ export const oscoreWindowCases: readonly ConformanceCase[] = [
     level: 'MUST',
     ...rfc8613,
     async run(bench) {
-      const session = await openOscore(bench);
-      const sealed = session.protect(readable(bench));
-      await expectServed(session, sealed);
+      const { session, sealed } = await served(bench);
       const elsewhere = new OscoreSession(bench, await bench.udp(), session.context);
       await elsewhere.refused(replayOf(session, sealed), notServed);
     },
@@ -61,9 +66,7 @@ export const oscoreWindowCases: readonly ConformanceCase[] = [
     level: 'MAY',
     ...rfc8613,
     async run(bench) {
-      const session = await openOscore(bench);
-      const sealed = session.protect(readable(bench));
-      await expectServed(session, sealed);
+      const { session, sealed } = await served(bench);
       expectCode(await session.line.ask(replayOf(session, sealed)), Code.Unauthorized);
     },
   },
@@ -88,11 +91,9 @@ export const oscoreWindowCases: readonly ConformanceCase[] = [
     level: 'MUST',
     ...rfc8613,
     async run(bench) {
-      const session = await openOscore(bench);
-      const old = session.protect(readable(bench));
-      await expectServed(session, old);
+      const { session, sealed } = await served(bench);
       await expectServed(session, session.protect(readable(bench), {}, session.sequence(3000)));
-      await session.refused(replayOf(session, old), notServed);
+      await session.refused(replayOf(session, sealed), notServed);
     },
   },
   {

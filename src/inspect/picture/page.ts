@@ -94,7 +94,7 @@ function tools(entries: readonly Entry[], places: readonly string[], roles: Role
   return `<div class="tools" hidden>
 <fieldset><legend>Endpoints</legend>${places.map((place, index) => box(`place-${index}`, [roles.of(place), place].filter(Boolean).join(' '))).join('')}</fieldset>
 <fieldset><legend>Kinds</legend>${kinds.map(([kind, text]) => box(`kind-${kind}`, text)).join('')}</fieldset>
-<label>Search <input type="search" placeholder="/ to search"></label>
+<label>Search (/) <input type="search"></label>
 <button type="button" data-all="open">Open all</button><button type="button" data-all="close">Close all</button>
 <span class="count" role="status"></span>
 </div>`;
