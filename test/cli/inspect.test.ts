@@ -88,9 +88,11 @@ test('inspect: a tap shows what passes, and writes it down', async (t) => {
   const request = encodeMessage({ type: MessageType.CON, code: Method.GET, id: 77, token: emptyBytes, options: pathOptions(['light']), payload: emptyBytes });
   const again = setInterval(() => client.send(request, tap, '127.0.0.1'), 100);
   t.after(() => clearInterval(again));
+  let isStopped = false;
   const run = await ace(['inspect', '--tap', String(tap), '--to', `127.0.0.1:${server.address().port}`, '--html', page, '--pcapng', kept], {
     onOutput: (stdout, child) => {
-      if (stdout.includes('2.05 Content')) child.kill('SIGINT');
+      // A second signal would end it at once.
+      if (!isStopped && stdout.includes('2.05 Content')) isStopped = child.kill('SIGINT');
     },
   });
   assert.equal(run.code, 0, run.stderr);

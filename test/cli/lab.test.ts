@@ -34,7 +34,7 @@ after(() => lab.end());
 
 /** A run with the lab's configuration. */
 async function withLab(code: number, args: readonly string[], options?: RunOptions): Promise<Run> {
-  const run = await aceExits(code, [...args, '--config', lab.folder], options);
+  const run = await aceExits(code, [...args, '--config', lab.folder], { process: true, ...options });
   printed.push(run.stdout, run.stderr);
   return run;
 }

@@ -25,6 +25,8 @@ export interface Run {
 }
 
 export interface RunOptions {
+  /** In a process of its own, where what another run left behind in this one could help. */
+  readonly process?: true;
   readonly cwd?: string;
   /** Beside those of this process. */
   readonly env?: Readonly<Record<string, string>>;
@@ -33,12 +35,13 @@ export interface RunOptions {
   readonly onOutput?: (stdout: string, child: ChildProcess) => void;
 }
 
-/** Commands that have no socket, no signal and no input but their words and files: a process of their own would show nothing more. */
-const computing = /^(?:decode|oscore|audit|completion|--\S+)$/;
+/** Commands that have no signal and no input but their words and files, and end by themselves: mostly a process of their own shows nothing more. */
+const alone = /^(?:init|decode|oscore|audit|completion|get|put|post|delete|fetch|patch|ipatch|discover|token|introspect|--\S+)$/;
 
 /** Runs `ace-coap` with these words, in a process of its own where that can make a difference. */
 export function ace(args: readonly string[], options: RunOptions = {}): Promise<Run> {
-  if (computing.test(args[0] ?? '') && Object.keys(options).length === 0 && !args.includes('-')) return runHere(args);
+  const { cwd, ...others } = options;
+  if (alone.test(args[0] ?? '') && Object.keys(others).length === 0 && !args.includes('-')) return runHere(args, cwd);
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, [main, ...args], { cwd: options.cwd, env, stdio: 'pipe', timeout: longest, killSignal: 'SIGKILL' });
   const out: Buffer[] = [];

@@ -251,13 +251,13 @@ test('RFC 8613 7.2: commands in parallel and in turn, over kill -9 of client and
   const words = ['get', `coap://127.0.0.1:${relay.port}/temperature`, '--oscore', join(keys, 'client.json'), '--timeout', '20'];
   try {
     await shared.start();
-    await Promise.all(Array.from({ length: 6 }, () => aceExits(0, words)));
+    await Promise.all(Array.from({ length: 6 }, () => aceExits(0, words, { process: true })));
     await shared.kill();
     await shared.start();
     // A client that dies after its first answer has used numbers that nobody may use again.
     const dying = await ace(['observe', ...words.slice(1)], { onOutput: (_, child) => child.kill('SIGKILL') });
     assert.equal(dying.code, null);
-    for (let i = 0; i < 3; i++) await aceExits(0, words);
+    for (let i = 0; i < 3; i++) await aceExits(0, words, { process: true });
     const audit = auditWire(once(relay.wire), [deriveContext(loadOscoreContext(join(keys, 'client.json')).parameters)]);
     t.diagnostic(JSON.stringify(audit));
     assert.equal(audit.repeated, 0);

@@ -47,7 +47,7 @@ function run({ folder, as, rs }: Lab, index: number): Promise<unknown> {
   const uri = `coap://127.0.0.1:${toRs.port}`;
   const words = index % 4 === 3 ? ['put', `${uri}/led`, '-d', `run ${index}`] : ['get', `${uri}/temperature`];
   // Without its servers each run would wait for the whole of its time.
-  return Promise.race([aceExits(0, [...words, '--config', folder, '--timeout', '20']), as.death, rs.death]);
+  return Promise.race([aceExits(0, [...words, '--config', folder, '--timeout', '20'], { process: true }), as.death, rs.death]);
 }
 
 /** Uploads that made a context: what the client sent without protection to /authz-info, each with the answer to it. */

@@ -23,18 +23,20 @@ for (const name of ['stdout', 'stderr'] as const) {
 
 let last: Promise<unknown> = Promise.resolve();
 
-/** Runs `ace-coap` with these words in this process, one run after the other, because they share `process.exitCode`. */
-export function runHere(words: readonly string[]): Promise<Run> {
+/** Runs `ace-coap` with these words in this process, one run after the other, because they share `process.exitCode` and the folder. */
+export function runHere(words: readonly string[], cwd: string = process.cwd()): Promise<Run> {
   const next = last.then(async () => {
     const mine: Output = { stdout: [], stderr: [] };
-    const before = process.exitCode;
+    const before = { exitCode: process.exitCode, cwd: process.cwd() };
     process.exitCode = undefined;
+    process.chdir(cwd);
     try {
       await output.run(mine, () => run(words));
       const bytes = Buffer.concat(mine.stdout);
       return { code: Number(process.exitCode ?? 0), stdout: bytes.toString(), stderr: Buffer.concat(mine.stderr).toString(), bytes };
     } finally {
-      process.exitCode = before;
+      process.chdir(before.cwd);
+      process.exitCode = before.exitCode;
     }
   });
   last = next.catch(() => {});
