@@ -87,6 +87,10 @@ class OscoreAtClient implements ProfileAtClient {
     this.layers = [this.#layer];
   }
 
+  registerAs(credentials: unknown): void {
+    this.#ids.exclude(readCredentials(credentials).recipientId);
+  }
+
   /** @see https://www.rfc-editor.org/rfc/rfc9203#section-5 */
   async connectAs(credentials: unknown, _peer: Peer): Promise<SecurityAssociation> {
     const parameters = readCredentials(credentials);

@@ -17,11 +17,17 @@ export class RecipientIds {
   readonly #store: Store;
   readonly #env: Env;
   readonly #contexts: ContextTable;
+  readonly #excluded: Uint8Array[] = [];
 
   constructor(store: Store, env: Env, contexts: ContextTable) {
     this.#store = store;
     this.#env = env;
     this.#contexts = contexts;
+  }
+
+  /** It belongs to a context that is configured. */
+  exclude(id: Uint8Array): void {
+    this.#excluded.push(id.slice());
   }
 
   /**
@@ -30,7 +36,7 @@ export class RecipientIds {
    * @throws {OscoreError} `ERR_OSCORE_LIMIT` when there is none
    */
   async reserve(seconds: number): Promise<Uint8Array> {
-    const taken: Uint8Array[] = [];
+    const taken = [...this.#excluded];
     for (;;) {
       const id = this.#contexts.freeRecipientId(this.#env.random, taken);
       const key = folder + toHex(id);

@@ -172,6 +172,8 @@ export interface ProfileAtClient {
   readonly layers: readonly Layer[];
   /** The profile opens the sessions of this scheme itself: peers of it come to it as an address alone. */
   readonly opens?: UriScheme;
+  /** An AS that `connectAs` may be called for later: what these credentials fix goes to nobody else. Throws on credentials of a wrong shape. */
+  registerAs?(credentials: unknown): void;
   /** The pre-established association with an AS (RFC 9203 Section 5). Throws on credentials of a wrong shape. */
   connectAs(credentials: unknown, peer: Peer): Promise<SecurityAssociation>;
   /** What this profile adds to a token request; without a target the token is for no RS that is known. `update`: the association whose rights are to change. */

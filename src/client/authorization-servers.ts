@@ -119,7 +119,7 @@ export class AuthorizationServers {
   readonly #options: AuthorizationServersOptions;
   readonly #servers: readonly Server[];
 
-  /** @throws {AceError} `ERR_ACE_CONFIG`; `CoapError` `ERR_COAP_URI` */
+  /** @throws {AceError} `ERR_ACE_CONFIG`; `CoapError` `ERR_COAP_URI`; what the profile says of credentials of a wrong shape */
   constructor(options: AuthorizationServersOptions) {
     this.#options = options;
     this.#servers = options.registrations.map((registration) => {
@@ -131,6 +131,7 @@ export class AuthorizationServers {
           responseCode: Code.BadRequest,
         });
       }
+      profile.registerAs?.(registration.credentials);
       const beside = (given: string | undefined, ...path: readonly string[]): CoapUri =>
         given === undefined ? { ...uri, path: [...uri.path.slice(0, -1), ...path] } : parseUri(given);
       const introspection = beside(registration.introspection, 'introspect');

@@ -171,6 +171,25 @@ test('RFC 9203 5: the identifier of a context with an AS goes before one that th
   await assert.rejects(client.connectAs({ ...credentials, masterSecret: new Uint8Array(16).fill(1) }, target.peer), /recipientId/);
 });
 
+test('RFC 9203 5: the identifier of an AS that is registered goes to no RS, also before the client is connected to the AS', async () => {
+  const { client } = start(good);
+  const recipientId = Uint8Array.of(1);
+  const credentials = { masterSecret: new Uint8Array(16), senderId: Uint8Array.of(1, 2), recipientId };
+  client.registerAs!(credentials);
+  const prepared = await Promise.all(Array.from({ length: 255 }, () => client.prepareUpload!(target)));
+  const ids = prepared.map(({ toRs }) => (decode(toRs!.payload) as ReadonlyMap<number, Uint8Array>).get(43)!);
+  assert.ok(ids.every((id) => id.length === 1 && id[0] !== 1));
+  await client.connectAs(credentials, target.peer);
+  const answer = encode(
+    new Map([
+      [42, nonce2],
+      [44, recipientId],
+    ]),
+  );
+  for (const { establish } of prepared) await establish(granted, { payload: answer });
+  assert.equal(client.stats()['contexts'], 256);
+});
+
 test('RFC 9203 3.1 and 4.1: an update names the input material, and its upload has the token alone, protected', async () => {
   const { client, sent } = start((request) =>
     request.association === undefined ? good(request) : { code: Code.Created, options: [], payload: emptyBytes, association: request.association },
