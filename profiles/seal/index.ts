@@ -63,6 +63,8 @@ export {
   uaStarTls13,
   ueAssociations,
 } from './akma/index.ts';
+export type { Caller } from './caller.ts';
+export { hasScope } from './caller.ts';
 export { type CollectionLimits, ConfigurationService, type ConfigurationServiceOptions } from './configuration/index.ts';
 export { SealError, type SealErrorOptions } from './error.ts';
 export type { Authenticated, ValAuthenticator } from './identities/authentication.ts';
@@ -115,9 +117,9 @@ export {
 export type { ModeDifference, SealMode } from './modes.ts';
 export { modeDifferences } from './modes.ts';
 export type { CallerRate } from './representation.ts';
-export type { Caller, SealServerOptions } from './seal-server.ts';
-export { hasScope, longestLeeway, SealServer } from './seal-server.ts';
-export type { SealService } from './service.ts';
+export type { SealServerOptions } from './seal-server.ts';
+export { longestLeeway, SealServer } from './seal-server.ts';
+export type { SealHost, SealService } from './service.ts';
 export type { SimCOptions } from './sim-c.ts';
 export { SimC } from './sim-c.ts';
 export type { ServiceAudiences, SimSOptions } from './sim-s.ts';

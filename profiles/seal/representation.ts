@@ -19,9 +19,10 @@ import { type CborMap, type CborValue, encode } from '../../src/core/cbor.ts';
 import { digest } from '../../src/core/crypto/index.ts';
 import type { Env } from '../../src/core/env.ts';
 import { StoreError } from '../../src/store/index.ts';
+import type { Caller } from './caller.ts';
 import type { Document } from './document-table.ts';
 import { SealError } from './error.ts';
-import type { Caller, SealServer } from './seal-server.ts';
+import type { SealHost } from './service.ts';
 
 /** Requests of one token: so many at once, so many per second from then on. */
 export interface CallerRate {
@@ -40,13 +41,13 @@ const later = 5;
  * 4.01, and 4.03 and 4.05 for what the scope of a token does not cover, are answered before: with the hints of RFC 9200, Section 5.3.
  */
 export class Representations {
-  readonly #server: SealServer;
+  readonly #host: SealHost;
   readonly #rate: RateLimit;
   /** A notification runs the request of its observer again; it was counted when it came. */
   readonly #counted = new WeakSet<Request>();
 
-  constructor(server: SealServer, { burst, rate }: CallerRate, env: Env) {
-    this.#server = server;
+  constructor(host: SealHost, { burst, rate }: CallerRate, env: Env) {
+    this.#host = host;
     this.#rate = new RateLimit(env, { burst, rate, entries: callers });
   }
 
@@ -69,7 +70,7 @@ export class Representations {
 
   #admit(asked: ResourceRequest): Caller {
     const { request, association } = asked;
-    const caller = this.#server.callerOf(asked);
+    const caller = this.#host.callerOf(asked);
     if (caller === undefined) throw new SealError('ERR_SEAL_CALLER', 'expected a token that is valid, got none', { responseCode: Code.Unauthorized });
     if (this.#counted.has(request)) return caller;
     this.#counted.add(request);

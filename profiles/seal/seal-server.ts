@@ -1,10 +1,11 @@
-import { AceError, type Profile, type Scope, type ScopeTable } from '../../src/ace/index.ts';
+import { AceError, type Profile, type ScopeTable } from '../../src/ace/index.ts';
 import { Code, type Endpoint, type Resource, type ResourceHandle, type ResourceRequest, type Transports } from '../../src/coap/index.ts';
 import type { ClaimsSet } from '../../src/core/cwt.ts';
 import { type IssuerRegistration, ResourceServer, ResourceServerError, type ResourceServerOptions } from '../../src/rs/index.ts';
+import type { Caller } from './caller.ts';
 import type { SealMode } from './modes.ts';
 import { hasOscore } from './oscore-profile.ts';
-import type { SealService } from './service.ts';
+import type { SealHost, SealService } from './service.ts';
 import { readValClaims } from './val-claims.ts';
 
 /** TS 33.434, B.3.6.2: seconds that a token may be taken late. */
@@ -25,22 +26,6 @@ export interface SealServerOptions extends Omit<ResourceServerOptions, 'issuers'
   readonly mode?: SealMode;
 }
 
-/** Who asks, as the SIM-S vouches for it. */
-export interface Caller {
-  readonly subject?: string;
-  readonly valUserId?: string;
-  readonly valUeId?: string;
-  readonly valServiceIds: readonly string[];
-  readonly scope: Scope;
-  /** Seconds since 1970. */
-  readonly expiresAt: number;
-}
-
-/** Whether the token of a caller has a scope name. */
-export function hasScope({ scope }: Pick<Caller, 'scope'>, name: string): boolean {
-  return typeof scope === 'string' && scope.split(' ').includes(name);
-}
-
 /**
  * A SEAL server: a resource server of ACE-OAuth narrowed to TS 33.434, Annex B.
  *
@@ -50,7 +35,7 @@ export function hasScope({ scope }: Pick<Caller, 'scope'>, name: string): boolea
  * await server.listen(await udp({ port: 5683 }));
  * ```
  */
-export class SealServer {
+export class SealServer implements SealHost {
   readonly #services: readonly SealService[];
   readonly #rs: ResourceServer;
   #started: Promise<void> | undefined;

@@ -1,8 +1,8 @@
 import { Code } from '../../src/coap/index.ts';
 import type { CborValue } from '../../src/core/cbor.ts';
+import type { Caller } from './caller.ts';
 import { SealError } from './error.ts';
 import { Members, unfit } from './members.ts';
-import type { Caller } from './seal-server.ts';
 
 /** A VAL user or a VAL UE: one of the two (TS 24.546, C.2.1.3.2.4). */
 export interface ValTargetUe {

@@ -31,7 +31,7 @@ export const alpnProtocol = 'coap';
 /** Milliseconds for the TLS handshake of a connection that came in. */
 const handshakeTimeout = 10_000;
 
-const bytesOf = (pem: Pem | readonly Pem[]): string | Buffer | (string | Buffer)[] =>
+export const bytesOf = (pem: Pem | readonly Pem[]): string | Buffer | (string | Buffer)[] =>
   typeof pem === 'string' ? pem : pem instanceof Uint8Array ? Buffer.from(pem) : pem.map((one) => bytesOf(one) as string | Buffer);
 
 /** The options of a TLS connection as Node takes them. Certificates and names are always verified. */

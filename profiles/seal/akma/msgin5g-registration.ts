@@ -3,8 +3,7 @@ import { type Answer, Code, problem, type Resource, type ResourceRequest } from 
 import { type Env, systemEnv } from '../../../src/core/env.ts';
 import { ProtocolError } from '../../../src/core/errors.ts';
 import type { DtlsTransport } from '../../../src/transport/index.ts';
-import type { SealServer } from '../seal-server.ts';
-import type { SealService } from '../service.ts';
+import type { SealHost, SealService } from '../service.ts';
 import type { ApplicationKey } from './aanf.ts';
 import type { ApplicationKeys } from './application-keys.ts';
 import { AkmaError } from './error.ts';
@@ -116,9 +115,9 @@ export class Msgin5gRegistration implements SealService {
     this.#registrations = new ExpiringMap(this.#env);
   }
 
-  mount(server: Pick<SealServer, 'resource'>): void {
+  mount(host: Pick<SealHost, 'resource'>): void {
     const resource: Resource = { post: (request) => this.#post(request), accepts: messageFormats, attributes: { rt: 'msgin5g' } };
-    server.resource(this.#path, resource);
+    host.resource(this.#path, resource);
     const { dtls } = this.#options;
     // Once the profiles of the server have their own, which take the identities of AKMA for broken ones of theirs.
     dtls?.sessions.authenticate(akmaAuthenticator(dtls.keys, dtls.identityPrefix));

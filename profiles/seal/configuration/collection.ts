@@ -2,10 +2,11 @@ import { type Answer, Code, type Request, type ResourceHandle, type ResourceRequ
 import type { CborMap, CborValue } from '../../../src/core/cbor.ts';
 import type { Env } from '../../../src/core/env.ts';
 import type { Store } from '../../../src/store/index.ts';
+import { type Caller, hasScope } from '../caller.ts';
 import { type Document, DocumentTable } from '../document-table.ts';
 import { SealError } from '../error.ts';
 import { absent, bodyOf, checkAccept, checkConditions, notAllowed, type Representations, representation } from '../representation.ts';
-import { type Caller, hasScope, type SealServer } from '../seal-server.ts';
+import type { SealHost } from '../service.ts';
 
 /** What every kind of document has. */
 export interface ConfigurationDocument {
@@ -86,8 +87,8 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
     });
   }
 
-  mount(server: SealServer, representations: Representations): void {
-    this.#handle = server.resource(`${this.#kind.path}/*`, {
+  mount(host: SealHost, representations: Representations): void {
+    this.#handle = host.resource(`${this.#kind.path}/*`, {
       get: representations.answering((request, caller) => this.#get(request, caller)),
       post: representations.answering((request, caller) => this.#create(request, caller)),
       put: representations.answering((request, caller) => this.#update(request, caller)),

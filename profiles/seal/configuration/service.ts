@@ -2,8 +2,7 @@ import type { ScopeTable } from '../../../src/ace/index.ts';
 import { type Env, systemEnv } from '../../../src/core/env.ts';
 import type { Store } from '../../../src/store/index.ts';
 import { type CallerRate, Representations } from '../representation.ts';
-import type { SealServer } from '../seal-server.ts';
-import type { SealService } from '../service.ts';
+import type { SealHost, SealService } from '../service.ts';
 import { type CollectionLimits, type CollectionOptions, ConfigurationCollection } from './collection.ts';
 import { type UeConfiguration, ueConfigurations } from './ue-configuration.ts';
 import { type UserProfile, userProfiles } from './user-profile.ts';
@@ -56,10 +55,10 @@ export class ConfigurationService implements SealService {
     this.#ueConfigurations = new ConfigurationCollection(ueConfigurations, options);
   }
 
-  mount(server: SealServer): void {
-    this.#representations = new Representations(server, this.#rate, this.#env);
-    this.#profiles.mount(server, this.#representations);
-    this.#ueConfigurations.mount(server, this.#representations);
+  mount(host: SealHost): void {
+    this.#representations = new Representations(host, this.#rate, this.#env);
+    this.#profiles.mount(host, this.#representations);
+    this.#ueConfigurations.mount(host, this.#representations);
   }
 
   async start(): Promise<void> {

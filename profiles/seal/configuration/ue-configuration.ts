@@ -1,8 +1,8 @@
 import { Code } from '../../../src/coap/index.ts';
 import type { CborMap, CborValue } from '../../../src/core/cbor.ts';
+import type { Caller } from '../caller.ts';
 import { SealError } from '../error.ts';
 import { Members, textOf, unfit } from '../members.ts';
-import type { Caller } from '../seal-server.ts';
 import { isOwn, readTargetQuery, readValTargetUe, type ValTargetUe } from '../val-target-ue.ts';
 import type { ConfigurationDocument, DocumentKind } from './collection.ts';
 import { readConfigs } from './configs.ts';

@@ -1,7 +1,7 @@
 import { Code } from '../../../src/coap/index.ts';
 import { type Env, systemEnv } from '../../../src/core/env.ts';
 import { ProtocolError } from '../../../src/core/errors.ts';
-import type { Caller } from '../seal-server.ts';
+import type { Caller } from '../caller.ts';
 import { KeyManagementError } from './error.ts';
 import { ErrorCode, formatErrorCode } from './error-code.ts';
 import { findKeyMaterial, type KeyRecords } from './key-records.ts';

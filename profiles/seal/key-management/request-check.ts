@@ -1,5 +1,5 @@
 import { Code } from '../../../src/coap/index.ts';
-import { type Caller, hasScope } from '../seal-server.ts';
+import { type Caller, hasScope } from '../caller.ts';
 import { ErrorCode, responseCodeOf } from './error-code.ts';
 import type { RecordName } from './key-records.ts';
 import { identityKinds, type KmRequest, kmFields, kmVersion } from './message.ts';

@@ -1,4 +1,4 @@
-import type { Caller } from '../seal-server.ts';
+import type { Caller } from '../caller.ts';
 
 /** The user of a response to somebody who is nobody here. */
 export const noUserUri = 'about:blank';

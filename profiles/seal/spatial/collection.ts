@@ -12,10 +12,11 @@ import {
 import type { CborKey, CborMap, CborValue } from '../../../src/core/cbor.ts';
 import type { Env } from '../../../src/core/env.ts';
 import type { Store } from '../../../src/store/index.ts';
+import { type Caller, hasScope } from '../caller.ts';
 import { type Document, DocumentTable } from '../document-table.ts';
 import { SealError } from '../error.ts';
 import { absent, bodyOf, checkAccept, checkConditions, type Representations, representation } from '../representation.ts';
-import { type Caller, hasScope, type SealServer } from '../seal-server.ts';
+import type { SealHost } from '../service.ts';
 import { isFound, type PageSize, readDiscovery } from './discovery.ts';
 import { type Entity, isEntity, ownerFor } from './entity.ts';
 import { readObject, type SpatialKind, type SpatialObject, summaryOf, wholeOf } from './spatial-object.ts';
@@ -46,7 +47,7 @@ export class SpatialCollection {
   readonly documents: DocumentTable<SpatialObject>;
   readonly #kind: SpatialKind;
   readonly #options: SpatialCollectionOptions;
-  #server: SealServer | undefined;
+  #host: SealHost | undefined;
   #all: ResourceHandle | undefined;
   #each: ResourceHandle | undefined;
 
@@ -68,15 +69,15 @@ export class SpatialCollection {
     });
   }
 
-  mount(server: SealServer, representations: Representations): void {
+  mount(host: SealHost, representations: Representations): void {
     const { path } = this.#kind;
-    this.#server = server;
-    this.#all = server.resource(path, {
+    this.#host = host;
+    this.#all = host.resource(path, {
       get: representations.answering((request, caller) => this.#discover(request, caller)),
       post: representations.answering((request, caller) => this.#create(request, caller)),
       observable: true,
     });
-    this.#each = server.resource(`${path}/*`, {
+    this.#each = host.resource(`${path}/*`, {
       get: representations.answering((request, caller) => this.#get(request, caller)),
       put: representations.answering((request, caller) => this.#update(request, caller)),
       delete: representations.answering((request, caller) => this.#delete(request, caller)),
@@ -165,7 +166,7 @@ export class SpatialCollection {
   }
 
   #concerns({ options, association }: Request, states: readonly SpatialObject[]): boolean {
-    const caller = this.#server?.callerOf({ association });
+    const caller = this.#host?.callerOf({ association });
     if (caller === undefined) return false;
     const discovery = readDiscovery(queryOf(options), this.#options.page);
     return states.some((object) => maySee(caller, object) && isFound(discovery, object));

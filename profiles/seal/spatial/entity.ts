@@ -1,8 +1,8 @@
 import { Code } from '../../../src/coap/index.ts';
 import type { CborMap, CborValue } from '../../../src/core/cbor.ts';
+import type { Caller } from '../caller.ts';
 import { SealError } from '../error.ts';
 import { Members, unfit } from '../members.ts';
-import type { Caller } from '../seal-server.ts';
 
 const kinds = ['valUserId', 'valUeId', 'valServiceId'] as const;
 

@@ -2,8 +2,7 @@ import type { ScopeTable } from '../../../src/ace/index.ts';
 import { type Env, systemEnv } from '../../../src/core/env.ts';
 import type { Store } from '../../../src/store/index.ts';
 import { type CallerRate, Representations } from '../representation.ts';
-import type { SealServer } from '../seal-server.ts';
-import type { SealService } from '../service.ts';
+import type { SealHost, SealService } from '../service.ts';
 import { SpatialCollection, type SpatialLimits } from './collection.ts';
 import type { PageSize } from './discovery.ts';
 import { anchors, maps, type SpatialKind } from './spatial-object.ts';
@@ -67,10 +66,10 @@ export class SpatialService implements SealService {
     this.#maps = new SpatialCollection(maps, { store, env, limits: { ...mapLimits, ...limits?.maps }, page, maxAge });
   }
 
-  mount(server: SealServer): void {
-    this.#representations = new Representations(server, this.#rate, this.#env);
-    this.#anchors.mount(server, this.#representations);
-    this.#maps.mount(server, this.#representations);
+  mount(host: SealHost): void {
+    this.#representations = new Representations(host, this.#rate, this.#env);
+    this.#anchors.mount(host, this.#representations);
+    this.#maps.mount(host, this.#representations);
   }
 
   async start(): Promise<void> {

@@ -1,0 +1,7 @@
+/**
+ * Certificates of TS 33.310: throw-away ones for a lab.
+ *
+ * @module ace-coap/pki
+ */
+
+export { type CertificateInit, type IssuedCertificate, LabAuthority } from './lab-authority.ts';

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { connect } from 'node:tls';
+import { systemEnv } from '../../src/core/env.ts';
+import { type CertificateInit, type IssuedCertificate, LabAuthority } from '../../src/pki/index.ts';
+import { fetchHttps, type HttpsServer, serveHttps, type TransportError } from '../../src/transport/index.ts';
+
+const host: CertificateInit = { commonName: 'server', names: [{ type: 'ip', value: '127.0.0.1' }], usage: ['server'] };
+const val: CertificateInit = { commonName: 'val', names: [{ type: 'dns', value: 'val.example' }], usage: ['client'] };
+
+interface Bench {
+  readonly authority: LabAuthority;
+  readonly server: HttpsServer;
+  readonly uri: string;
+  readonly refused: string[];
+}
+
+async function within(clientCertificate: 'required' | 'wanted', use: (bench: Bench) => Promise<void>): Promise<void> {
+  const authority = await LabAuthority.make('lab', systemEnv);
+  const refused: string[] = [];
+  const own = await authority.issue(host);
+  const server = await serveHttps(
+    { ...own, clientCa: authority.cert, clientCertificate, refused: (_from, reason) => refused.push(reason) },
+    (request, response) => {
+      const { authorized } = request.socket as { readonly authorized?: boolean };
+      response.end(String(authorized));
+    },
+  );
+  try {
+    await use({ authority, server, uri: `https://127.0.0.1:${server.port}/`, refused });
+  } finally {
+    await server.close();
+  }
+}
+
+const text = (body: Uint8Array): string => Buffer.from(body).toString();
+const isRefused = ({ code }: TransportError): boolean => code === 'ERR_TRANSPORT_HTTPS';
+
+test('TS 33.310 6.1: who shows a certificate of the authority for clients is let in, and nobody else', () =>
+  within('required', async ({ authority, uri, refused }) => {
+    const ca = authority.cert;
+    const { status, body } = await fetchHttps(uri, { ca, ...(await authority.issue(val)) });
+    assert.deepEqual([status, text(body)], [200, 'true']);
+    const stranger = await LabAuthority.make('lab', systemEnv);
+    const bad: readonly (IssuedCertificate | object)[] = [
+      {},
+      await stranger.issue(val),
+      await authority.issue({ ...val, notAfter: systemEnv.epoch() - 60 }),
+      await authority.issue({ ...val, usage: ['server'] }),
+    ];
+    for (const shown of bad) await assert.rejects(fetchHttps(uri, { ca, ...shown }), isRefused);
+    assert.equal(refused.length, bad.length);
+    await assert.rejects(fetchHttps(uri, { ca: stranger.cert }), isRefused);
+  }));
+
+test('a server that wants a certificate tells its handler whether there is one', () =>
+  within('wanted', async ({ authority, uri }) => {
+    const ca = authority.cert;
+    assert.equal(text((await fetchHttps(uri, { ca })).body), 'false');
+    assert.equal(text((await fetchHttps(uri, { ca, ...(await authority.issue(val)) })).body), 'true');
+    await assert.rejects(fetchHttps(uri, { ca, limit: 2 }), /at most 2 bytes/);
+  }));
+
+/** What a handshake comes to. */
+function handshake(port: number, ca: string, options: object): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', ca, ...options }, () => {
+      resolve(`${socket.getProtocol()} ${socket.getCipher().name}`);
+      socket.destroy();
+    });
+    socket.on('error', () => resolve('refused'));
+  });
+}
+
+test('TS 33.210 6.2: TLS 1.2 and 1.3 with forward secret AEAD suites, and nothing older or weaker', () =>
+  within('wanted', async ({ authority, server }) => {
+    const offered = (options: object): Promise<string> => handshake(server.port, authority.cert, options);
+    assert.equal(await offered({}), 'TLSv1.3 TLS_AES_128_GCM_SHA256');
+    assert.equal(await offered({ maxVersion: 'TLSv1.2' }), 'TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256');
+    const weak = [
+      { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' },
+      { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' },
+      { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' },
+      { sigalgs: 'ECDSA+SHA1', maxVersion: 'TLSv1.2', ciphers: 'DEFAULT@SECLEVEL=0' },
+    ];
+    for (const options of weak) assert.equal(await offered(options), 'refused', JSON.stringify(options));
+  }));
