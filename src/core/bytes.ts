@@ -10,6 +10,8 @@ const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Up to this length a loop over ASCII takes a tenth of the time of TextEncoder and TextDecoder. */
 const shortText = 64;
+/** From this length on the engine keeps what is put together as a tree of its parts, which take ten times the room. */
+const shortestRope = 13;
 
 /** UTF-8 of a text. */
 export function utf8(text: string): Uint8Array {
@@ -29,11 +31,15 @@ export function utf8(text: string): Uint8Array {
  * @throws {BytesError} `ERR_BYTES_UTF8`
  */
 export function fromUtf8(bytes: Uint8Array): string {
-  if (bytes.length <= shortText) {
+  if (bytes.length < shortestRope) {
     let text = '';
     let at = 0;
     for (; at < bytes.length && bytes[at]! < 0x80; at++) text += String.fromCharCode(bytes[at]!);
     if (at === bytes.length) return text;
+  } else if (bytes.length <= shortText) {
+    let at = 0;
+    while (at < bytes.length && bytes[at]! < 0x80) at++;
+    if (at === bytes.length) return toKey(bytes);
   }
   try {
     return strictDecoder.decode(bytes);
