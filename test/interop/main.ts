@@ -34,6 +34,7 @@ import {
   providePion,
   providePostgres,
   provideShells,
+  provideSystemd,
   provideTshark,
   ToolError,
 } from './tools.ts';
@@ -72,6 +73,7 @@ function provide(): Readonly<Record<PeerName, string>> {
   console.log(`tshark ${provideTshark()}`);
   console.log(`Chromium ${provideChromium()}`);
   console.log(provideShells());
+  console.log(provideSystemd());
   return {
     libcoap,
     aiocoap,

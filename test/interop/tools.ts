@@ -88,6 +88,12 @@ export function provideTshark(): string {
   return version;
 }
 
+/** What reads units of systemd without one that runs, and its version. */
+export function provideSystemd(): string {
+  if (!available('systemd-analyze')) installPackages('systemd-analyze not found', 'systemd');
+  return run('systemd-analyze', '--version').text.split('\n')[0]!;
+}
+
 /** zsh and fish, and their versions. */
 export function provideShells(): string {
   const missing = ['zsh', 'fish'].filter((command) => !available(command));
