@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errors, type Provider } from 'oidc-provider';
 import { constantTimeEqual, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
 import { digest } from '../../../../src/core/crypto/index.ts';
+import { passwordAcr } from './acr.ts';
 import type { LoginEvent } from './events.ts';
 import { FormError, readForm } from './form.ts';
 import type { LoginAttempts } from './login-attempts.ts';
@@ -21,9 +22,6 @@ export interface InteractionHandlerOptions {
   readonly addressOf?: (request: IncomingMessage) => string;
   readonly page?: (prompt: LoginPrompt) => Page;
 }
-
-/** TS 33.434, A.4.2.2. */
-export const passwordAcr = '3gpp:acr:password';
 
 /** As the provider makes them. */
 const uidForm = /^[\w-]{1,64}$/;
