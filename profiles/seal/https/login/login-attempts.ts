@@ -53,6 +53,8 @@ const version = 1;
 /** Seconds. */
 const firstLock = 30;
 const longestLock = 900;
+/** A count outlasts its use by a day: a store goes by the latest time that it has seen, and clocks are set back. */
+const grace = 86_400;
 /** How often a count is changed that others get ahead of. */
 const changes = 16;
 
@@ -120,11 +122,11 @@ export class LoginAttempts {
       const at = env.epoch();
       const before = stored === undefined ? undefined : decodeCount(stored);
       const forgotten = before === undefined ? 0 : Math.max(0, at - before.at) / forgetting;
-      // A clock that was set back makes no lock longer than the longest.
-      const until = before === undefined ? 0 : Math.min(before.until, at + longestLock);
+      // What was counted much later than now was counted by a clock that has been set back, or was wrong.
+      const until = before === undefined || before.at > at + longestLock ? 0 : before.until;
       const [count, result] = next({ failures: Math.max(0, (before?.failures ?? 0) - forgotten), at, until });
       if (count === undefined) return result;
-      const expiresAt = Math.ceil(Math.max(count.until, at + count.failures * forgetting));
+      const expiresAt = Math.ceil(Math.max(count.until, at + count.failures * forgetting)) + grace;
       if (await store.compareAndSet(key, stored, encode([version, count.failures, count.at, count.until]), { expiresAt })) return result;
     }
     return undefined;

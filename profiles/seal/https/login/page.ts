@@ -100,7 +100,7 @@ ${opening}
 <label for="username">User name</label>
 <div class="field"><input id="username" name="username" type="text" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="255" required value="${username}"${invalid}${first}></div>
 <label for="password">Password</label>
-<div class="field"><input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required${invalid}${second}><button class="toggle" type="button" aria-pressed="false" aria-controls="password" aria-label="Show password" hidden>Show</button></div>
+<div class="field"><input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required${invalid}${second}><button class="toggle" type="button" aria-controls="password" aria-label="Show password" hidden>Show</button></div>
 <p class="hint" id="caps" role="status" hidden>Caps Lock is on.</p>
 <button class="go" name="answer" value="sign-in" data-sending="Signing in"><span>Sign in</span></button>
 <button class="other" name="answer" value="cancel" formnovalidate>Cancel</button>

@@ -21,7 +21,8 @@ if (password !== null) {
   const caps = document.getElementById('caps');
   const show = (is) => {
     password.type = is ? 'text' : 'password';
-    toggle.setAttribute('aria-pressed', String(is));
+    toggle.textContent = is ? 'Hide' : 'Show';
+    toggle.setAttribute('aria-label', toggle.textContent + ' password');
   };
   toggle.hidden = false;
   toggle.parentElement.classList.add('has-toggle');

@@ -21,10 +21,10 @@ body {
   color: var(--ink); font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif;
 }
 main {
-  width: 100%; max-width: 25.5rem; padding: 36px 36px 32px; background: var(--card); border: 1px solid var(--edge); border-radius: 18px; box-shadow: var(--shadow);
+  width: 100%; max-width: 25.5rem; padding: 32px 36px 28px; background: var(--card); border: 1px solid var(--edge); border-radius: 18px; box-shadow: var(--shadow);
   overflow-wrap: anywhere;
 }
-.mark { display: block; width: 44px; height: 44px; margin-bottom: 18px; color: var(--accent); }
+.mark { display: block; width: 44px; height: 44px; margin: 0 0 14px -5px; color: var(--accent); }
 .mark .core { fill: var(--card); }
 h1 { margin: 0; font-size: 1.625rem; line-height: 1.25; font-weight: 650; letter-spacing: -0.015em; }
 p { margin: 6px 0 0; color: var(--soft); }
@@ -55,7 +55,7 @@ button { font: inherit; font-weight: 600; border-radius: 10px; cursor: pointer; 
   position: absolute; top: 5px; right: 5px; height: 38px; padding: 0 12px; border: 0; border-radius: 7px; background: transparent; color: var(--accent);
   font-size: 0.875rem;
 }
-.toggle:hover, .toggle[aria-pressed="true"] { background: var(--chip); }
+.toggle:hover { background: var(--chip); }
 .go { display: flex; align-items: center; justify-content: center; gap: 10px; width: 100%; min-height: 48px; margin-top: 24px; border: 0; background: var(--accent); color: var(--on-accent); }
 .go:hover { background: var(--accent-strong); }
 .go[aria-disabled="true"] { opacity: 0.7; cursor: progress; }
