@@ -1,5 +1,5 @@
 /**
- * SEAL over HTTPS (TS 33.434, 5.1.1.8 and Annex A): a guard for resource servers, and what stands behind it.
+ * The HTTPS faces of a 3GPP SEAL deployment (TS 33.434, 5.1.1.8 and Annex A): OpenID Connect for VAL users, and a guard for resource servers.
  *
  * ```ts
  * const verifier = accessTokenVerifier({ issuer: 'https://sims.val.example', audience: 'lm', keys: keysAt('https://sims.val.example/jwks', { ca }), env: systemEnv });
@@ -9,22 +9,22 @@
  * @module ace-coap/profiles/seal/https
  */
 
-export {
-  type AccessTokenClaims,
-  type AccessTokenVerifier,
-  type AccessTokenVerifierOptions,
-  accessTokenVerifier,
-  BearerError,
-  type BearerErrorCode,
-  type BearerReason,
-  Guard,
-  type GuardEvent,
-  type GuardedRequest,
-  type GuardOptions,
-  type GuardReason,
-  GuardRefusal,
-  type GuardRefusalOptions,
-  type HttpsCaller,
-  type KeySource,
-  keysAt,
-} from './guard/index.ts';
+export type { AccessTokenClaims } from './guard/access-token-claims.ts';
+export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';
+export { BearerError, type BearerReason } from './guard/bearer-error.ts';
+export type { GuardedRequest } from './guard/bearer-token.ts';
+export { Guard, type GuardEvent, type GuardOptions, type HttpsCaller } from './guard/guard.ts';
+export { type BearerErrorCode, type GuardReason, GuardRefusal, type GuardRefusalOptions } from './guard/guard-refusal.ts';
+export { type KeySource, keysAt } from './guard/issuer-keys.ts';
+export { passwordAcr } from './login/acr.ts';
+export type { LoginEvent } from './login/events.ts';
+export { FormError } from './login/form.ts';
+export { type InteractionHandlerOptions, interactionHandler } from './login/interaction-handler.ts';
+export { type AttemptDecision, type AttemptLimit, type LoginAttempt, LoginAttempts, type LoginAttemptsOptions } from './login/login-attempts.ts';
+export { type LoginPrompt, loginPage, type Page } from './login/page.ts';
+export { passwordUsers, type UserAuthenticator } from './login/user-authenticator.ts';
+export { type BrowserLogin, logInByBrowser } from './sim-c/browser-login.ts';
+export { type FormLogin, logInByForm } from './sim-c/form-login.ts';
+export { OpenIdError } from './sim-c/openid-error.ts';
+export { type AuthorizationRequestInit, type OpenIdLogin, OpenIdSimC, type OpenIdSimCOptions } from './sim-c/openid-sim-c.ts';
+export type { Fetch, ProviderMetadata } from './sim-c/provider-metadata.ts';
