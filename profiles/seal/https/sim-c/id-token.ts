@@ -1,9 +1,10 @@
-import { compactVerify } from 'jose';
+import { compactVerify, errors } from 'jose';
 import { toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
 import { digest, type HashName } from '../../../../src/core/crypto/index.ts';
 import { valClaims } from '../../val-claims.ts';
+import { BearerError } from '../guard/bearer-error.ts';
+import type { IssuerKeys } from '../guard/issuer-keys.ts';
 import { type Json, jsonObject, OpenIdError } from './openid-error.ts';
-import type { KeyFinder } from './provider-metadata.ts';
 
 /** What an ID token is checked against. */
 export interface IdTokenChecks {
@@ -13,7 +14,7 @@ export interface IdTokenChecks {
   readonly nonce: string;
   /** What came with it. */
   readonly accessToken: string;
-  readonly keys: KeyFinder;
+  readonly keys: IssuerKeys;
   /** Seconds since 1970. */
   readonly now: number;
   /** Seconds, at most 30. */
@@ -69,12 +70,11 @@ export function valServiceIdsOf(claims: Json): readonly string[] {
   return isTexts(services) ? services : [];
 }
 
-async function verified(idToken: string, keys: KeyFinder): Promise<{ readonly all: Json; readonly alg: string }> {
-  const result = await compactVerify(idToken, keys, { algorithms: Object.keys(algorithms) }).catch((cause: unknown) => {
-    if (cause instanceof Error && 'code' in cause && String(cause.code).startsWith('ERR_J')) {
-      throw new OpenIdError('ERR_OPENID_ID_TOKEN', 'ID token: expected one that the SIM-S has signed, got another', { cause });
-    }
-    throw cause;
+async function verified(idToken: string, keys: IssuerKeys): Promise<{ readonly all: Json; readonly alg: string }> {
+  const result = await compactVerify(idToken, (header) => keys.find(header), { algorithms: Object.keys(algorithms) }).catch((cause: unknown) => {
+    if (cause instanceof BearerError && cause.reason === 'unavailable') throw new OpenIdError('ERR_OPENID_METADATA', cause.message, { cause });
+    if (!(cause instanceof BearerError || cause instanceof errors.JOSEError)) throw cause;
+    throw new OpenIdError('ERR_OPENID_ID_TOKEN', 'ID token: expected one that the SIM-S has signed, got another', { cause });
   });
   const { crit, alg } = result.protectedHeader;
   // RFC 7797 §7: a JWT has no b64, and there is nothing else that would have to be understood.
