@@ -4,7 +4,8 @@ import { digest, type HashName } from '../../../../src/core/crypto/index.ts';
 import { valClaims } from '../../val-claims.ts';
 import { BearerError } from '../guard/bearer-error.ts';
 import type { IssuerKeys } from '../guard/issuer-keys.ts';
-import { type Json, jsonObject, OpenIdError } from './openid-error.ts';
+import type { JsonObject } from '../guard/strict-json.ts';
+import { jsonObject, OpenIdError } from './openid-error.ts';
 
 /** What an ID token is checked against. */
 export interface IdTokenChecks {
@@ -46,7 +47,7 @@ function wrong(what: string): OpenIdError {
  * @throws {OpenIdError} `ERR_OPENID_ID_TOKEN`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
  */
-export async function validateIdToken(idToken: string, checks: IdTokenChecks): Promise<Json> {
+export async function validateIdToken(idToken: string, checks: IdTokenChecks): Promise<JsonObject> {
   const { all, alg } = await verified(idToken, checks.keys);
   const { iss, sub, aud, azp, exp, iat, nonce, at_hash: atHash } = all;
   const { issuer, clientId, now, leeway, subject } = checks;
@@ -65,12 +66,12 @@ export async function validateIdToken(idToken: string, checks: IdTokenChecks): P
 }
 
 /** The VAL services that a user may use (TS 33.434, Table 5.2.3-1). */
-export function valServiceIdsOf(claims: Json): readonly string[] {
+export function valServiceIdsOf(claims: JsonObject): readonly string[] {
   const services = claims[valClaims.valServiceIds.name];
   return isTexts(services) ? services : [];
 }
 
-async function verified(idToken: string, keys: IssuerKeys): Promise<{ readonly all: Json; readonly alg: string }> {
+async function verified(idToken: string, keys: IssuerKeys): Promise<{ readonly all: JsonObject; readonly alg: string }> {
   const result = await compactVerify(idToken, (header) => keys.find(header), { algorithms: Object.keys(algorithms) }).catch((cause: unknown) => {
     if (cause instanceof BearerError && cause.reason === 'unavailable') throw new OpenIdError('ERR_OPENID_METADATA', cause.message, { cause });
     if (!(cause instanceof BearerError || cause instanceof errors.JOSEError)) throw cause;

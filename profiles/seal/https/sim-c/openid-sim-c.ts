@@ -5,9 +5,10 @@ import type { Store } from '../../../../src/store/index.ts';
 import { fetchHttps, type HttpsRequestInit, type HttpsResponse, type TlsClientOptions } from '../../../../src/transport/index.ts';
 import { longestLeeway } from '../../seal-server.ts';
 import type { IssuerKeys } from '../guard/issuer-keys.ts';
+import type { JsonObject } from '../guard/strict-json.ts';
 import { passwordAcr } from '../login/acr.ts';
 import { validateIdToken, valServiceIdsOf } from './id-token.ts';
-import { type Json, OpenIdError } from './openid-error.ts';
+import { OpenIdError } from './openid-error.ts';
 import { discoverProvider, type Fetch, httpsUri, keysOf, type ProviderMetadata } from './provider-metadata.ts';
 import { decodeRecord, encodeRecord, type KeptLogin, type PendingRequest, readTokenResponse, refusal, type TokenResponse } from './token-response.ts';
 
@@ -55,7 +56,7 @@ export interface OpenIdLogin {
   /** There is a refresh token. */
   readonly isLasting: boolean;
   /** All that the ID token says. */
-  readonly claims: Json;
+  readonly claims: JsonObject;
 }
 
 /** Seconds that an authorization request waits for its answer. */
@@ -333,8 +334,8 @@ function callbackParameters(uri: string | URL): Readonly<Record<string, string>>
 }
 
 /** The claims of an ID token that was validated before it was kept. */
-function claimsOf(idToken: string): Json {
-  return JSON.parse(fromUtf8(fromBase64Url(idToken.split('.')[1]!))) as Json;
+function claimsOf(idToken: string): JsonObject {
+  return JSON.parse(fromUtf8(fromBase64Url(idToken.split('.')[1]!))) as JsonObject;
 }
 
 function loginOf({ idToken, scope, expiresAt, refreshToken }: KeptLogin): OpenIdLogin {

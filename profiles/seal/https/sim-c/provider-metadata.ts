@@ -2,7 +2,8 @@ import type { JSONWebKeySet } from 'jose';
 import type { Env } from '../../../../src/core/env.ts';
 import type { HttpsRequestInit, HttpsResponse } from '../../../../src/transport/index.ts';
 import { IssuerKeys } from '../guard/issuer-keys.ts';
-import { type Json, jsonObject, OpenIdError } from './openid-error.ts';
+import type { JsonObject } from '../guard/strict-json.ts';
+import { jsonObject, OpenIdError } from './openid-error.ts';
 
 /** What a client needs of a SIM-S (OpenID Connect Discovery 1.0, Section 3). */
 export interface ProviderMetadata {
@@ -26,7 +27,7 @@ export function httpsUri(code: string, what: string, value: unknown): string {
   return value as string;
 }
 
-async function getJson(uri: string, what: string, fetch: Fetch): Promise<Json> {
+async function getJson(uri: string, what: string, fetch: Fetch): Promise<JsonObject> {
   const { status, body } = await fetch(uri, { headers: { Accept: 'application/json' } });
   if (status !== 200) throw new OpenIdError('ERR_OPENID_METADATA', `${what}: expected 200, got ${status}`);
   return jsonObject('ERR_OPENID_METADATA', what, body);
