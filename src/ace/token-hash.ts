@@ -1,4 +1,4 @@
-import { base64UrlBytes, concat, toBase64Url, toHex } from '../core/bytes.ts';
+import { base64UrlBytes, concat, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
 import { decode, encode, Tagged } from '../core/cbor.ts';
 import { Algorithm, CoseTag, HeaderLabel } from '../core/cose/index.ts';
 import { digest } from '../core/crypto/index.ts';
@@ -17,12 +17,21 @@ export const tokenHashLength = 33;
  * @see https://www.rfc-editor.org/rfc/rfc9770#section-4
  */
 export function tokenHash(token: Uint8Array): Uint8Array {
-  return concat(Uint8Array.of(sha256Suite), digest('sha256', base64UrlBytes(token)));
+  return hashOf(base64UrlBytes(token));
+}
+
+function hashOf(text: Uint8Array): Uint8Array {
+  return concat(Uint8Array.of(sha256Suite), digest('sha256', text));
 }
 
 /** The token hash as base64url text: the name of a token in stores, events and commands. */
 export function tokenHashText(token: Uint8Array): string {
   return toBase64Url(tokenHash(token));
+}
+
+/** The same of a token as it stands in JSON: of a JWT, or of the base64url of a CWT. */
+export function tokenHashOfText(token: string): string {
+  return toBase64Url(hashOf(utf8(token)));
 }
 
 const cwtTag = 61;

@@ -11,6 +11,9 @@ export { type InteractionHandlerOptions, interactionHandler } from './login/inte
 export { type AttemptDecision, type AttemptLimit, type LoginAttempt, LoginAttempts, type LoginAttemptsOptions } from './login/login-attempts.ts';
 export { type LoginPrompt, loginPage, type Page } from './login/page.ts';
 export { passwordUsers, type UserAuthenticator } from './login/user-authenticator.ts';
+export type { OpenIdFace, OpenIdFaceOptions } from './openid/face.ts';
+export { openIdFace } from './openid/open-face.ts';
+export type { OpenIdLifetimes } from './openid/provider.ts';
 export { type BrowserLogin, logInByBrowser } from './sim-c/browser-login.ts';
 export { type FormLogin, logInByForm } from './sim-c/form-login.ts';
 export { OpenIdError } from './sim-c/openid-error.ts';
