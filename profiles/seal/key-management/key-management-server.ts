@@ -5,7 +5,7 @@ import type { Caller } from '../caller.ts';
 import { KeyManagementError } from './error.ts';
 import { ErrorCode, formatErrorCode } from './error-code.ts';
 import { findKeyMaterial, type KeyRecords } from './key-records.ts';
-import { decodeKmRequest, type Identities, type KmRequest, type KmResponse, longestKmRequest, readableIdentities } from './message.ts';
+import { type KmRepresentation, type KmRequest, type KmResponse, kmCbor, type ReadableIdentities } from './message.ts';
 import { checkRequest, checkRights, checkToken, type KmRefusal, type KmRefusalReason, recordNameOf, refusal } from './request-check.ts';
 import { userUriOf } from './user-uri.ts';
 
@@ -45,6 +45,14 @@ export interface KmAnswer {
   readonly response: KmResponse;
 }
 
+/** Where a request came in. */
+export interface KmFace {
+  /** The URI that the SKM-S goes by here. Absent: that of its options. */
+  readonly sKmsUri?: string;
+  /** What requests are written in. CBOR when absent. */
+  readonly representation?: KmRepresentation;
+}
+
 /** Seconds. */
 const defaultWindow = 5;
 const widestWindow = 300;
@@ -79,28 +87,33 @@ export class KeyManagementServer {
    * @param payload - the KM Request, borrowed until the answer is there
    * @param callerOf - who asks; asked again when the key material is at hand, since a token may end or be replaced in between
    */
-  async answer(payload: Uint8Array, callerOf: () => Caller | undefined): Promise<KmAnswer> {
+  async answer(payload: Uint8Array, callerOf: () => Caller | undefined, { sKmsUri = this.sKmsUri, representation = kmCbor }: KmFace = {}): Promise<KmAnswer> {
     const caller = callerOf();
-    const request = this.#check(payload, caller);
-    if ('errorCode' in request) return this.#refuse(request, caller, readableIdentities(payload));
+    const request = this.#check(payload, caller, representation, sKmsUri);
+    if ('errorCode' in request) return this.#refuse(request, caller, sKmsUri, representation.readableIdentities(payload));
     const found = await this.#find(request);
-    if (!(found instanceof Uint8Array)) return this.#refuse(found, caller, request);
+    if (!(found instanceof Uint8Array)) return this.#refuse(found, caller, sKmsUri, request);
     const now = callerOf();
     const ended = checkToken(now, kmScope) ?? checkRights(recordNameOf(request), now);
-    return ended === undefined ? this.#give(found, now, request) : this.#refuse(ended, caller, request);
+    return ended === undefined ? this.#give(found, now, request) : this.#refuse(ended, caller, sKmsUri, request);
+  }
+
+  /** Throws where no record can be had. */
+  async check(): Promise<void> {
+    await this.#options.records.check?.();
   }
 
   /** TS 33.434, Section 5.3.2: the token first, then what the request says, then whether it is for this token to ask. */
-  #check(payload: Uint8Array, caller: Caller | undefined): KmRequest | KmRefusal {
+  #check(payload: Uint8Array, caller: Caller | undefined, { longestRequest, decodeRequest }: KmRepresentation, sKmsUri: string): KmRequest | KmRefusal {
     const unfit = checkToken(caller, kmScope);
     if (unfit !== undefined) return unfit;
-    if (payload.length > longestKmRequest) {
-      const detail = `expected a request of at most ${longestKmRequest} bytes, got ${payload.length}`;
+    if (payload.length > longestRequest) {
+      const detail = `expected a request of at most ${longestRequest} bytes, got ${payload.length}`;
       return refusal(ErrorCode.UnableToValidate, 'size', detail, Code.RequestEntityTooLarge);
     }
     try {
-      const request = decodeKmRequest(payload);
-      const checks = { sKmsUri: this.sKmsUri, window: this.#window };
+      const request = decodeRequest(payload);
+      const checks = { sKmsUri, window: this.#window };
       return checkRequest(request, checks, this.#env.epoch()) ?? checkRights(recordNameOf(request), caller) ?? request;
     } catch (error) {
       if (!(error instanceof KeyManagementError)) throw error;
@@ -120,25 +133,25 @@ export class KeyManagementServer {
   }
 
   #give(payload: Uint8Array, caller: Caller | undefined, request: KmRequest): KmAnswer {
-    const response: KmResponse = { ...this.#response(caller, request), payload };
+    const response: KmResponse = { ...this.#response(caller, request.sKmsUri, request), payload };
     const { identity, serviceId } = recordNameOf(request);
     const { userUri } = response;
     this.#emit({ type: 'key-material-given', serviceId, ...(identity === undefined ? {} : { identity: identity.id }), userUri, bytes: payload.length });
     return { code: Code.Content, response };
   }
 
-  #refuse({ errorCode, code, reason, detail }: KmRefusal, caller: Caller | undefined, asked: Partial<Pick<KmRequest, 'serviceId'>> & Identities): KmAnswer {
-    const response: KmResponse = { ...this.#response(caller, asked), errorCode };
+  #refuse({ errorCode, code, reason, detail }: KmRefusal, caller: Caller | undefined, sKmsUri: string, asked: ReadableIdentities): KmAnswer {
+    const response: KmResponse = { ...this.#response(caller, sKmsUri, asked), errorCode };
     this.#emit({ type: 'key-request-refused', reason, errorCode: formatErrorCode(errorCode), detail, userUri: response.userUri });
     return { code, response };
   }
 
   /** What every response says; a ServiceID that could not be read is empty. */
-  #response(caller: Caller | undefined, { serviceId = '', clientId, deviceId, userId }: Partial<Pick<KmRequest, 'serviceId'>> & Identities): KmResponse {
+  #response(caller: Caller | undefined, sKmsUri: string, { serviceId = '', clientId, deviceId, userId }: ReadableIdentities): KmResponse {
     const { sKmsId } = this.#options;
     return {
       userUri: userUriOf(caller, this.#userHost),
-      sKmsUri: this.sKmsUri,
+      sKmsUri,
       serviceId,
       ...(sKmsId === undefined ? {} : { sKmsId }),
       ...(clientId === undefined ? {} : { clientId }),

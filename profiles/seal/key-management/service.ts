@@ -9,6 +9,13 @@ export interface KeyManagementServiceOptions extends KeyManagementOptions {
   readonly path?: string;
 }
 
+/** A key management server that there is already, and its path: it may have a face over HTTPS too. */
+export interface KeyManagementFaceOptions {
+  readonly server: KeyManagementServer;
+  /** `/km` when absent. */
+  readonly path?: string;
+}
+
 /** RFC 7959, Section 2.9.3: with 4.13, how much would be read. */
 const sizeOptions = [uintOption(OptionNumber.Size1, longestKmRequest)];
 
@@ -22,13 +29,14 @@ const sizeOptions = [uintOption(OptionNumber.Size1, longestKmRequest)];
  *
  * @throws {KeyManagementError} `ERR_KM_CONFIG`
  */
-export function keyManagement({ path = '/km', ...options }: KeyManagementServiceOptions): SealService {
-  const skms = new KeyManagementServer(options);
+export function keyManagement(options: KeyManagementServiceOptions | KeyManagementFaceOptions): SealService {
+  const { path = '/km' } = options;
+  const skms = 'server' in options ? options.server : new KeyManagementServer(options);
   return {
     scopes: { [kmScope]: { [path]: ['FETCH', 'POST'] } },
     anyScope: [path],
     // Records of another key would all seem to be absent.
-    start: async () => options.records.check?.(),
+    start: () => skms.check(),
     mount: (server) => {
       const answer: ResourceFunction = async (request) => {
         const { code, response } = await skms.answer(request.payload, () => server.callerOf(request));
