@@ -3,9 +3,9 @@ import { ContentFormat, codeClass, OptionNumber, uintOf } from '../../../src/coa
 import { type Env, systemEnv } from '../../../src/core/env.ts';
 import { KeyManagementError } from './error.ts';
 import { ErrorCode, errorCodeMeaning, fitsResponseCode, formatErrorCode } from './error-code.ts';
-import { kmScope } from './key-management-server.ts';
 import type { Identity } from './key-records.ts';
 import { decodeKmResponse, encodeKmRequest, identityKinds, type KmRequest, type KmResponse, kmFields, kmVersion } from './message.ts';
+import { kmScope } from './request-check.ts';
 
 /** Which keys are asked for, and from whom. */
 export interface KeyRequestInit extends Pick<AceRequestInit, 'audience' | 'as' | 'grant' | 'signal' | 'timeout'> {

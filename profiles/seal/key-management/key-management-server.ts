@@ -4,13 +4,10 @@ import { ProtocolError } from '../../../src/core/errors.ts';
 import type { Caller } from '../caller.ts';
 import { KeyManagementError } from './error.ts';
 import { ErrorCode, formatErrorCode } from './error-code.ts';
-import { findKeyMaterial, type KeyRecords } from './key-records.ts';
+import { findKeyMaterial, type Identity, type KeyRecords, type RecordName } from './key-records.ts';
 import { type KmRepresentation, type KmRequest, type KmResponse, kmCbor, type ReadableIdentities } from './message.ts';
-import { checkRequest, checkRights, checkToken, type KmRefusal, type KmRefusalReason, recordNameOf, refusal } from './request-check.ts';
+import { checkRequest, checkRights, checkToken, checkValServer, type KmRefusal, type KmRefusalReason, recordNameOf, refusal } from './request-check.ts';
 import { userUriOf } from './user-uri.ts';
-
-/** The scope of a token for key management. */
-export const kmScope = 'km';
 
 /** What the key management server tells its operator. No event holds key material. */
 export type KeyManagementEvent =
@@ -43,6 +40,15 @@ export interface KeyManagementOptions {
 export interface KmAnswer {
   readonly code: number;
   readonly response: KmResponse;
+}
+
+/** Key material for a VAL server. */
+export interface KeyInfo {
+  /** Whose it is. */
+  readonly userUri: string;
+  readonly serviceId: string;
+  readonly sKmsId?: string;
+  readonly payload: Uint8Array;
 }
 
 /** Where a request came in. */
@@ -91,11 +97,37 @@ export class KeyManagementServer {
     const caller = callerOf();
     const request = this.#check(payload, caller, representation, sKmsUri);
     if ('errorCode' in request) return this.#refuse(request, caller, sKmsUri, representation.readableIdentities(payload));
-    const found = await this.#find(request);
+    const found = await this.#find(recordNameOf(request));
     if (!(found instanceof Uint8Array)) return this.#refuse(found, caller, sKmsUri, request);
     const now = callerOf();
-    const ended = checkToken(now, kmScope) ?? checkRights(recordNameOf(request), now);
+    const ended = checkToken(now) ?? checkRights(recordNameOf(request), now);
     return ended === undefined ? this.#give(found, now, request) : this.#refuse(ended, caller, sKmsUri, request);
+  }
+
+  /** The KM Response of whoever refuses a request before it is read: what guards the way to here. */
+  refusal(errorCode: ErrorCode, { sKmsUri = this.sKmsUri }: KmFace = {}): KmResponse {
+    return { ...this.#response(undefined, sKmsUri, {}), errorCode };
+  }
+
+  /**
+   * Key material for a VAL server, which asks for any VAL user or VAL UE of its services (TS 29.549, SS_KeyInfoRetrieval).
+   *
+   * @param callerOf - as for `answer`
+   */
+  async retrieve(name: RecordName, callerOf: () => Caller | undefined): Promise<KeyInfo | KmRefusal> {
+    const unfit = checkValServer(name, callerOf());
+    const found = unfit ?? (await this.#find(name));
+    const ended = found instanceof Uint8Array ? checkValServer(name, callerOf()) : found;
+    if (!(found instanceof Uint8Array) || ended !== undefined) {
+      const { reason, errorCode, detail } = ended!;
+      this.#emit({ type: 'key-request-refused', reason, errorCode: formatErrorCode(errorCode), detail, userUri: userUriOf(callerOf(), this.#userHost) });
+      return ended!;
+    }
+    const { serviceId, identity } = name;
+    const userUri = userUriOf(identity === undefined ? callerOf() : targetOf(identity), this.#userHost);
+    this.#given(name, userUri, found);
+    const { sKmsId } = this.#options;
+    return { userUri, serviceId, ...(sKmsId === undefined ? {} : { sKmsId }), payload: found };
   }
 
   /** Throws where no record can be had. */
@@ -105,7 +137,7 @@ export class KeyManagementServer {
 
   /** TS 33.434, Section 5.3.2: the token first, then what the request says, then whether it is for this token to ask. */
   #check(payload: Uint8Array, caller: Caller | undefined, { longestRequest, decodeRequest }: KmRepresentation, sKmsUri: string): KmRequest | KmRefusal {
-    const unfit = checkToken(caller, kmScope);
+    const unfit = checkToken(caller);
     if (unfit !== undefined) return unfit;
     if (payload.length > longestRequest) {
       const detail = `expected a request of at most ${longestRequest} bytes, got ${payload.length}`;
@@ -121,9 +153,9 @@ export class KeyManagementServer {
     }
   }
 
-  async #find(request: KmRequest): Promise<Uint8Array | KmRefusal> {
+  async #find(name: RecordName): Promise<Uint8Array | KmRefusal> {
     try {
-      const material = await findKeyMaterial(this.#options.records, recordNameOf(request));
+      const material = await findKeyMaterial(this.#options.records, name);
       return material ?? refusal(ErrorCode.NoKeyInformation, 'no-record', 'expected a service and an identity that have key material, got others');
     } catch (error) {
       // The peer hears no more than that something failed.
@@ -134,10 +166,12 @@ export class KeyManagementServer {
 
   #give(payload: Uint8Array, caller: Caller | undefined, request: KmRequest): KmAnswer {
     const response: KmResponse = { ...this.#response(caller, request.sKmsUri, request), payload };
-    const { identity, serviceId } = recordNameOf(request);
-    const { userUri } = response;
-    this.#emit({ type: 'key-material-given', serviceId, ...(identity === undefined ? {} : { identity: identity.id }), userUri, bytes: payload.length });
+    this.#given(recordNameOf(request), response.userUri, payload);
     return { code: Code.Content, response };
+  }
+
+  #given({ identity, serviceId }: RecordName, userUri: string, payload: Uint8Array): void {
+    this.#emit({ type: 'key-material-given', serviceId, ...(identity === undefined ? {} : { identity: identity.id }), userUri, bytes: payload.length });
   }
 
   #refuse({ errorCode, code, reason, detail }: KmRefusal, caller: Caller | undefined, sKmsUri: string, asked: ReadableIdentities): KmAnswer {
@@ -170,4 +204,9 @@ function hostOf(uri: string): string {
   const host = URL.canParse(uri) ? new URL(uri).hostname : '';
   if (host === '') throw new KeyManagementError('ERR_KM_CONFIG', `sKmsUri: expected an absolute URI with a host, got ${JSON.stringify(uri)}`);
   return host;
+}
+
+/** Whom an identity means, in the words of a token. */
+function targetOf({ kind, id }: Identity): Partial<Caller> {
+  return { [({ clientId: 'subject', deviceId: 'valUeId', userId: 'valUserId' } as const)[kind]]: id };
 }

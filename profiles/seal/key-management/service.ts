@@ -1,7 +1,8 @@
 import { Code, ContentFormat, OptionNumber, type ResourceFunction, uintOption } from '../../../src/coap/index.ts';
 import type { SealService } from '../service.ts';
-import { type KeyManagementOptions, KeyManagementServer, kmScope } from './key-management-server.ts';
+import { type KeyManagementOptions, KeyManagementServer } from './key-management-server.ts';
 import { encodeKmResponse, longestKmRequest } from './message.ts';
+import { kmScope } from './request-check.ts';
 
 /** A key management server, and its path. */
 export interface KeyManagementServiceOptions extends KeyManagementOptions {
