@@ -84,6 +84,7 @@ export type {
   KeyManagementOptions,
   KeyManagementServiceOptions,
   KeyMaterial,
+  KeyQuestion,
   KeyRecords,
   KeyRequestInit,
   KmAnswer,

@@ -7,13 +7,14 @@
  * const service = keyManagement({ sKmsUri: 'coap://skms.example/km', records });
  * ```
  */
-export type { KeyMaterial, KeyRequestInit } from './client.ts';
+export type { KeyRequestInit } from './client.ts';
 export { requestKeys } from './client.ts';
 export { KeyManagementError } from './error.ts';
 export { ErrorCode, errorCodeMeaning, fitsResponseCode, formatErrorCode } from './error-code.ts';
 export { decodeKmRequestJson, decodeKmResponseJson, encodeKmRequestJson, encodeKmResponseJson, kmJson, longestKmRequestJson } from './json-message.ts';
 export type { KeyInfo, KeyManagementEvent, KeyManagementOptions, KmAnswer, KmFace } from './key-management-server.ts';
 export { KeyManagementServer } from './key-management-server.ts';
+export type { KeyMaterial, KeyQuestion } from './key-material.ts';
 export type { Identity, KeyRecords, RecordName } from './key-records.ts';
 export { findKeyMaterial, largestPayload } from './key-records.ts';
 export type { IdentityKind, KmRepresentation, KmRequest, KmResponse, ReadableIdentities } from './message.ts';

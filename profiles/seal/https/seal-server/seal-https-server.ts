@@ -26,7 +26,7 @@ export type SealHttpsEvent =
       readonly detail: string;
       readonly client?: string;
     }
-  | { readonly type: 'failed'; readonly method: string; readonly path: string; readonly error: unknown };
+  | { readonly type: 'failed'; readonly error: unknown };
 
 /** A SEAL server over HTTPS: where it listens, whom it lets in, and what it serves. */
 export interface SealHttpsServerOptions {
@@ -85,8 +85,9 @@ export class SealHttpsServer implements SealHost {
     this.#resources = new SealResources({
       scopes: Object.assign({}, scopes, ...services.map((service) => service.scopes)),
       anyScope: services.flatMap((service) => service.anyScope ?? []),
+      public: services.flatMap((service) => service.public ?? []),
       isLive: (caller) => this.#isLive(caller),
-      failed: (method, path, error) => this.#emit({ type: 'failed', method, path, error }),
+      failed: (error) => this.#emit({ type: 'failed', error }),
     });
     for (const service of services) service.mount(this);
   }
@@ -168,16 +169,13 @@ export class SealHttpsServer implements SealHost {
   }
 
   async #serve(request: IncomingMessage, endpoint: HttpsEndpoint | undefined, query: string, about: About): Promise<HttpAnswer> {
-    if (endpoint === undefined && this.#resources.isPublic(about.path)) return this.#resources.answer(request, await bodyOf(request, largestBody), undefined);
+    if (endpoint === undefined && this.#resources.isPublic(about.path)) return this.#serveResource(request, undefined);
     const caller = await (endpoint?.guard ?? this.#options.guard).check(request);
     about.client = caller.clientId;
     const wait = this.#rate.take(caller.clientId);
     if (wait > 0)
       throw new HttpRefused({ status: 429, reason: 'rate', detail: 'expected fewer requests of this client', headers: { 'retry-after': String(wait) } });
-    if (endpoint === undefined) {
-      this.#resources.checkScope(request, caller);
-      return this.#resources.answer(request, await bodyOf(request, largestBody), caller);
-    }
+    if (endpoint === undefined) return this.#serveResource(request, caller);
     const methods = endpoint.methods.includes('GET') ? [...endpoint.methods, 'HEAD'] : endpoint.methods;
     if (!methods.includes(about.method)) {
       const detail = `expected ${methods.join(' or ')}, got another method`;
@@ -189,9 +187,14 @@ export class SealHttpsServer implements SealHost {
     return endpoint.answer({ method: about.method, query, headers, body, callerOf });
   }
 
+  async #serveResource(request: IncomingMessage, caller: HttpsCaller | undefined): Promise<HttpAnswer> {
+    const mapped = this.#resources.admit(request, caller);
+    return this.#resources.answer(request, mapped, await bodyOf(request, largestBody), caller);
+  }
+
   #refuse(error: unknown, endpoint: HttpsEndpoint | undefined, about: About): HttpAnswer {
     const refusal = refusalOf(error);
-    if (refusal === undefined) this.#emit({ type: 'failed', ...about, error });
+    if (refusal === undefined) this.#emit({ type: 'failed', error });
     else if (!(error instanceof GuardRefusal)) this.#emit({ type: 'request-refused', ...about, ...fieldsOf(refusal) });
     const told = refusal ?? fault;
     const answer = endpoint?.refuse?.(told) ?? problemAnswer(told);
