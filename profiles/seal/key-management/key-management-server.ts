@@ -104,9 +104,9 @@ export class KeyManagementServer {
     return ended === undefined ? this.#give(found, now, request) : this.#refuse(ended, caller, sKmsUri, request);
   }
 
-  /** The KM Response of whoever refuses a request before it is read: what guards the way to here. */
-  refusal(errorCode: ErrorCode, { sKmsUri = this.sKmsUri }: KmFace = {}): KmResponse {
-    return { ...this.#response(undefined, sKmsUri, {}), errorCode };
+  /** The KM Response of whoever refuses a request before it gets here. */
+  refusal(errorCode: ErrorCode, payload: Uint8Array, { sKmsUri = this.sKmsUri, representation = kmCbor }: KmFace = {}): KmResponse {
+    return { ...this.#response(undefined, sKmsUri, representation.readableIdentities(payload)), errorCode };
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { HttpsCaller } from '../guard/index.ts';
+import type { HttpsCaller } from '../guard/guard.ts';
 import type { HttpAnswer, HttpRefusal } from './http-answer.ts';
 
 /** Tells who asks, as `Guard` does; it throws for whoever may not. */
@@ -28,6 +28,6 @@ export interface HttpsEndpoint {
   readonly guard?: RequestGuard;
   /** @throws {HttpRefused} */
   answer(request: EndpointRequest): Promise<HttpAnswer>;
-  /** The form in which a request is refused before it gets here. Absent: problem details. */
-  refuse?(refusal: HttpRefusal): HttpAnswer;
+  /** The form in which a request is refused before it gets here, with its body as far as that could be read. Absent: problem details. */
+  refuse?(refusal: HttpRefusal, body: Uint8Array): HttpAnswer;
 }

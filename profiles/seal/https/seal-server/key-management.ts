@@ -1,7 +1,7 @@
 import { Code } from '../../../../src/coap/index.ts';
 import { hasScope } from '../../caller.ts';
 import { ErrorCode, encodeKmResponseJson, type KeyManagementServer, type KmResponse, kmJson, kmScope } from '../../key-management/index.ts';
-import type { HttpsCaller } from '../guard/index.ts';
+import type { HttpsCaller } from '../guard/guard.ts';
 import { checkAccept, checkJson } from './body.ts';
 import type { HttpsEndpoint } from './endpoint.ts';
 import { type HttpAnswer, notStored } from './http-answer.ts';
@@ -62,6 +62,6 @@ export function keyManagementEndpoint({ server, sKmsUri, path = '/km' }: KeyMana
       const { code, response } = await server.answer(request.body, request.callerOf, { sKmsUri, representation: kmJson });
       return answered(kmStatusOf(code), response, challengeFor(request.callerOf()));
     },
-    refuse: ({ status }) => answered(status, server.refusal(errorCodeOf(status), { sKmsUri })),
+    refuse: ({ status }, body) => answered(status, server.refusal(errorCodeOf(status), body, { sKmsUri, representation: kmJson })),
   };
 }

@@ -4,7 +4,7 @@ import { readJson } from '../../../../src/core/json.ts';
 import { hasScope } from '../../caller.ts';
 import { type KeyInfo, type KeyManagementServer, type KmRefusal, kmScope } from '../../key-management/index.ts';
 import { readValTargetUe, type ValTargetUe } from '../../val-target-ue.ts';
-import type { HttpsCaller } from '../guard/index.ts';
+import type { HttpsCaller } from '../guard/guard.ts';
 import { checkAccept } from './body.ts';
 import type { HttpsEndpoint, RequestGuard } from './endpoint.ts';
 import { type HttpAnswer, HttpRefused, notStored } from './http-answer.ts';

@@ -15,7 +15,7 @@ import {
   type SecurityAssociation,
   sortOptions,
 } from '../../../../src/coap/index.ts';
-import type { HttpsCaller } from '../guard/index.ts';
+import type { HttpsCaller } from '../guard/guard.ts';
 import { type MappedRequest, mapBody, mapRequest, mapResponse, methods } from './coap-mapping.ts';
 import { type HttpAnswer, HttpRefused } from './http-answer.ts';
 

@@ -7,7 +7,8 @@ import { type HttpsServer, type HttpsServerOptions, serveHttps } from '../../../
 import type { Caller } from '../../caller.ts';
 import type { CallerRate } from '../../representation.ts';
 import type { SealHost, SealService } from '../../service.ts';
-import { GuardRefusal, type HttpsCaller } from '../guard/index.ts';
+import type { HttpsCaller } from '../guard/guard.ts';
+import { GuardRefusal } from '../guard/guard-refusal.ts';
 import { bodyOf } from './body.ts';
 import type { HttpsEndpoint, RequestGuard } from './endpoint.ts';
 import { type HttpAnswer, type HttpRefusal, HttpRefused, notStored, problemAnswer } from './http-answer.ts';
@@ -161,10 +162,12 @@ export class SealHttpsServer implements SealHost {
     const about: About = { method, path };
     try {
       const answer = await this.#serve(request, endpoint, query, about);
-      this.#emit({ type: 'served', ...about, client: about.client ?? '', status: answer.status });
+      this.#emit({ type: 'served', method, path, client: about.client ?? '', status: answer.status });
       return answer;
     } catch (error) {
-      return this.#refuse(error, endpoint, about);
+      const refusal = this.#refusalOf(error, about);
+      const answer = endpoint?.refuse?.(refusal, await bodyOfRefused(request, endpoint, refusal, about)) ?? problemAnswer(refusal);
+      return { ...answer, headers: { ...refusal.headers, ...answer.headers } };
     }
   }
 
@@ -182,6 +185,7 @@ export class SealHttpsServer implements SealHost {
       throw new HttpRefused({ status: 405, reason: 'method', detail, headers: { allow: methods.join(', ') } });
     }
     const body = endpoint.largest === 0 ? emptyBytes : await bodyOf(request, endpoint.largest);
+    about.body = body;
     const callerOf = (): HttpsCaller | undefined => (this.#isLive(caller) ? caller : undefined);
     const { headers } = request;
     return endpoint.answer({ method: about.method, query, headers, body, callerOf });
@@ -192,13 +196,15 @@ export class SealHttpsServer implements SealHost {
     return this.#resources.answer(request, mapped, await bodyOf(request, largestBody), caller);
   }
 
-  #refuse(error: unknown, endpoint: HttpsEndpoint | undefined, about: About): HttpAnswer {
+  #refusalOf(error: unknown, { method, path, client }: About): HttpRefusal {
     const refusal = refusalOf(error);
+    // Of whom the guard refuses, the guard tells.
     if (refusal === undefined) this.#emit({ type: 'failed', error });
-    else if (!(error instanceof GuardRefusal)) this.#emit({ type: 'request-refused', ...about, ...fieldsOf(refusal) });
-    const told = refusal ?? fault;
-    const answer = endpoint?.refuse?.(told) ?? problemAnswer(told);
-    return { ...answer, headers: { ...told.headers, ...answer.headers } };
+    else if (!(error instanceof GuardRefusal)) {
+      const { status, reason, detail } = refusal;
+      this.#emit({ type: 'request-refused', method, path, ...(client === undefined ? {} : { client }), status, reason, detail });
+    }
+    return refusal ?? fault;
   }
 
   #emit(event: SealHttpsEvent): void {
@@ -210,6 +216,8 @@ interface About {
   readonly method: string;
   readonly path: string;
   client?: string;
+  /** What was read of it. */
+  body?: Uint8Array;
 }
 
 /** Seconds after which there may be room, or a server, again. */
@@ -230,8 +238,15 @@ function refusalOf(error: unknown): HttpRefusal | undefined {
   return { status, reason, detail, headers };
 }
 
-function fieldsOf({ status, reason, detail }: HttpRefusal): Pick<HttpRefusal, 'status' | 'reason' | 'detail'> {
-  return { status, reason, detail };
+/** A refusal may have to repeat what the request says, as far as that can be had. */
+async function bodyOfRefused(request: IncomingMessage, { largest }: HttpsEndpoint, { status }: HttpRefusal, { body }: About): Promise<Uint8Array> {
+  if (body !== undefined) return body;
+  if (status === 413) return emptyBytes;
+  try {
+    return await bodyOf(request, largest);
+  } catch {
+    return emptyBytes;
+  }
 }
 
 function splitAt(text: string, mark: string): readonly [string, string] {

@@ -2,6 +2,8 @@ import {
   accessTokenVerifier,
   Guard,
   type GuardEvent,
+  type HttpsEndpoint,
+  type KeySource,
   keyManagementEndpoint,
   keyRecordsEndpoint,
   keysAt,
@@ -10,6 +12,7 @@ import {
 } from '../../../../profiles/seal/https/index.ts';
 import type { KeyManagementServer, SealService } from '../../../../profiles/seal/index.ts';
 import { systemEnv } from '../../../core/env.ts';
+import { ProtocolError } from '../../../core/errors.ts';
 import type { SealHttpsRsConfig, ServiceEvent } from '../../../operate/index.ts';
 import type { HttpsServer } from '../../../transport/index.ts';
 
@@ -38,12 +41,12 @@ export class HttpsFace {
   constructor(config: SealHttpsRsConfig, { services, keyManagement }: SharedServices, { audience, valSystem, leeway, isRevoked, emit }: FaceOptions) {
     this.#config = config;
     const { issuer, certificates, listen, cert, key, clientCa } = config;
-    const keys = 'uri' in config.keys ? keysAt(config.keys.uri, config.ca === undefined ? {} : { ca: config.ca }) : () => this.#keySet();
+    const keys = (): Promise<KeySet> => this.#keySet();
     const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
     const clientOf = (names: readonly string[]): readonly string[] => this.#clientsOf(names);
     const guard = new Guard({ verifier, certificates, clientOf, emit: told });
-    const forValServers = new Guard({ verifier, certificates: 'required', certificateProfile: systemEnv, clientOf, emit: told });
+    const forValServers = new Guard({ verifier, certificates: 'required', clientOf, emit: told });
     this.#server = new SealHttpsServer({
       listen: {
         ...listen,
@@ -93,7 +96,36 @@ export class HttpsFace {
     return Object.entries(this.#config.clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
   }
 
-  #keySet(): Promise<ReturnType<ReturnType<typeof keysAt>> extends Promise<infer Keys> ? Keys : never> {
-    return Promise.resolve('jwks' in this.#config.keys ? (this.#config.keys.jwks as never) : (undefined as never));
+  async #keySet(): Promise<KeySet> {
+    const { keys, ca } = this.#config;
+    return 'jwks' in keys ? (keys.jwks as KeySet) : keysAt(keys.uri, ca === undefined ? {} : { ca })();
   }
+}
+
+type KeySet = Exclude<KeySource, () => unknown>;
+
+/** Key management over HTTPS, and the face of VAL servers where there are certificates that they could show. */
+function endpointsOf(
+  { listen: { address, port }, clientCa, sKmsUri }: SealHttpsRsConfig,
+  { server, path }: NonNullable<SharedServices['keyManagement']>,
+  forValServers: Guard,
+): readonly HttpsEndpoint[] {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return [
+    keyManagementEndpoint({ server, path, sKmsUri: sKmsUri ?? `https://${host}:${port}${path}` }),
+    ...(clientCa === undefined ? [] : [keyRecordsEndpoint({ server, guard: forValServers })]),
+  ];
+}
+
+/** What logs tell refusals by is the end of their type. */
+function fieldsOf(event: SealHttpsEvent | GuardEvent): ServiceEvent['event'] {
+  if (event.type === 'refused') return { ...event, type: 'caller-refused' };
+  if (event.type !== 'failed') return event;
+  const { error } = event;
+  const told = {
+    type: 'failed',
+    reason: error instanceof ProtocolError ? error.code : 'unknown',
+    detail: error instanceof Error ? error.message : String(error),
+  };
+  return told;
 }
