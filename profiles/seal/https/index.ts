@@ -1,5 +1,10 @@
 /**
- * The HTTPS faces of a 3GPP SEAL deployment (TS 33.434, Annex A): OpenID Connect for VAL users.
+ * The HTTPS faces of a 3GPP SEAL deployment (TS 33.434, 5.1.1.8 and Annex A): OpenID Connect for VAL users, and a guard for resource servers.
+ *
+ * ```ts
+ * const verifier = accessTokenVerifier({ issuer: 'https://sims.val.example', audience: 'lm', keys: keysAt('https://sims.val.example/jwks', { ca }), env: systemEnv });
+ * const guard = new Guard({ verifier, certificates: 'required', scope: 'key-management', emit: console.log });
+ * ```
  *
  * @module ace-coap/profiles/seal/https
  */
