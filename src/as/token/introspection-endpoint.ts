@@ -5,7 +5,7 @@ import {
   encodeIntrospectionResponse,
   errorResponse,
   type IntrospectionResponse,
-  tokenHashOfText,
+  tokenHashText,
 } from '../../ace/index.ts';
 import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../../coap/index.ts';
 import { type ClaimsSet, openCwt } from '../../core/cwt.ts';
@@ -55,7 +55,7 @@ export class IntrospectionEndpoint {
   async #introspect(peer: RegisteredPeer, token: Uint8Array): Promise<Response> {
     const { registry, records, emit } = this.#options;
     const jwt = jwtOf(token);
-    const record = jwt === undefined ? await records.find(token) : await records.findByHash(tokenHashOfText(jwt));
+    const record = jwt === undefined ? await records.find(token) : await records.findByHash(tokenHashText(jwt));
     const resourceServer = record === undefined ? undefined : await registry.resourceServer(record.resourceServer);
     if (record === undefined || resourceServer === undefined) {
       emit({ type: 'introspected', requester: peer.credential, active: false });

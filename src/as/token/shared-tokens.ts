@@ -1,4 +1,4 @@
-import { tokenHashOfText } from '../../ace/index.ts';
+import { tokenHashText } from '../../ace/index.ts';
 import { fromBase64Url, fromUtf8 } from '../../core/bytes.ts';
 import { type ClaimsSet, openCwt } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
@@ -108,7 +108,7 @@ export class SharedTokens {
       seen();
       const most = tokensPerClient();
       if (records.count(client) >= most) throw new AuthorizationServerError('ERR_AS_LIMIT', `expected a client with fewer than ${most} living tokens`);
-      const token = tokenHashOfText(text);
+      const token = tokenHashText(text);
       if (!(await records.add(token, { client, resourceServer, expiresAt }, changes))) return false;
       audit.emit({ type: 'token-issued', client, audience, scope, expiresIn, update: false, grant, token });
       return true;
@@ -118,7 +118,7 @@ export class SharedTokens {
   /** A token that is active, of whichever face; `undefined`: there is none. */
   async find(text: string): Promise<FoundToken | undefined> {
     const { registry, records } = this.#options;
-    const hash = tokenHashOfText(text);
+    const hash = tokenHashText(text);
     const record = await records.findByHash(hash);
     const resourceServer = record === undefined ? undefined : await registry.resourceServer(record.resourceServer);
     if (record === undefined || resourceServer === undefined) return undefined;

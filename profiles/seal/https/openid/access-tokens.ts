@@ -1,5 +1,5 @@
 import type { KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
-import { AceError, AceErrorCode, tokenHashOfText } from '../../../../src/ace/index.ts';
+import { AceError, AceErrorCode, tokenHashText } from '../../../../src/ace/index.ts';
 import { AuthorizationServerError, currentKey, type RegisteredResourceServer, type TimedTokenKey } from '../../../../src/as/index.ts';
 import { toBase64Url } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
@@ -103,7 +103,7 @@ export class AccessTokens {
     });
     const living = grantId === undefined ? undefined : await grants.living(grantId);
     if (grantId !== undefined && living === undefined) return this.#withdraw(grantId);
-    const changes = living === undefined ? [] : [living, grants.token(grantId!, tokenHashOfText(text), expiresAt)];
+    const changes = living === undefined ? [] : [living, grants.token(grantId!, tokenHashText(text), expiresAt)];
     const grant = String(context.oidc.params?.['grant_type']);
     const made = { text, client: clientId, resourceServer: resourceServer.id, audience: aud, scope, expiresIn: lifetime, expiresAt, grant, changes };
     if (!(await this.#known(() => simS.shared.issue(made)))) return this.#withdraw(grantId);
