@@ -47,15 +47,7 @@ export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScop
 export type { AccessInformation, TokenRequest, TokenResponse } from './token.ts';
 export { decodeAccessInformation, decodeTokenRequest, decodeTokenResponse, encodeTokenRequest, encodeTokenResponse, tokenResponseOf } from './token.ts';
 
-<<<<<<< HEAD
-
-export { tokenHash, tokenHashes, tokenHashText } from './token-hash.ts';
-
-=======
-
 export { jwtHashes, tokenHash, tokenHashes, tokenHashText } from './token-hash.ts';
-
->>>>>>> main
 
 export type { Experiment, Relayed, UploadOutcome, UploadWish } from './token-upload.ts';
 export {
