@@ -26,11 +26,17 @@ export { type InteractionHandlerOptions, interactionHandler } from './login/inte
 export { type AttemptDecision, type AttemptLimit, type LoginAttempt, LoginAttempts, type LoginAttemptsOptions } from './login/login-attempts.ts';
 export { type LoginPrompt, loginPage, type Page } from './login/page.ts';
 export { passwordUsers, type UserAuthenticator } from './login/user-authenticator.ts';
+
+export type { OpenIdFace, OpenIdFaceOptions } from './openid/face.ts';
+export { openIdFace } from './openid/open-face.ts';
+export type { OpenIdLifetimes } from './openid/provider.ts';
+
 export type { EndpointRequest, HttpsEndpoint, RequestGuard } from './seal-server/endpoint.ts';
 export { type HttpAnswer, type HttpRefusal, HttpRefused } from './seal-server/http-answer.ts';
 export { type KeyManagementEndpointOptions, keyManagementEndpoint } from './seal-server/key-management.ts';
 export { type KeyRecordsEndpointOptions, keyRecordsEndpoint, keyRecordsPath } from './seal-server/key-records.ts';
 export { type SealHttpsEvent, SealHttpsServer, type SealHttpsServerOptions } from './seal-server/seal-https-server.ts';
+
 export { type BrowserLogin, logInByBrowser } from './sim-c/browser-login.ts';
 export { type FormLogin, logInByForm } from './sim-c/form-login.ts';
 export { OpenIdError } from './sim-c/openid-error.ts';
