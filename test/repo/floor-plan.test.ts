@@ -33,7 +33,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'profiles/oscore': { imports: ['src/core', 'src/coap', 'src/oscore', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/dtls': { imports: ['src/core', 'src/coap', 'src/dtls', 'src/ace'], types: ['src/store'], packages: [] },
   'profiles/seal': { imports: aboveRoles, packages: [/^node:/] },
-  'profiles/seal/https': { imports: [...aboveRoles, 'src/gateway', 'src/pki'], packages: [/^node:/, 'jose', 'oidc-provider'] },
+  'profiles/seal/https': { imports: [...aboveRoles, 'src/gateway', 'src/pki'], packages: [/^node:/, 'jose', /^oidc-provider\b/] },
   'src/gateway': { imports: aboveRoles, packages: [/^node:/] },
   'src/pki': { imports: ['src/core'], packages: ['node:crypto', '@peculiar/x509', 'reflect-metadata'] },
   'src/operate': { imports: ['src/core', 'src/store'], types: ['src/as', 'src/rs'], packages: [/^node:/, 'pino', 'prom-client', 'valibot', 'yaml'] },

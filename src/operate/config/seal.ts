@@ -2,7 +2,9 @@ import { utf8 } from '../../core/bytes.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { type Entries, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
+import { type RawSealHttpsRs, readSealHttpsRs, type SealHttpsRsConfig, sealHttpsRsSchema } from './seal-https-rs.ts';
 import { skmsUri } from './seal-key-management.ts';
+import { type OpenIdClientConfig, openIdSchema, type RawOpenId, readOpenId } from './seal-openid.ts';
 import { type RawSealServices, readSealServices, type SealServicesConfig, sealServicesSchema } from './seal-services.ts';
 
 /** What makes a configuration one of a SEAL deployment (TS 33.434): `profile: seal`, and a section `seal` beside it. */
@@ -36,11 +38,13 @@ interface RawIdentity {
 export interface RawSealRs extends RawSealCommon {
   readonly val_system: string;
   readonly services?: RawSealServices;
+  readonly https?: RawSealHttpsRs;
 }
 
 export interface RawSealClient extends RawSealCommon {
   readonly scope?: string;
   readonly skms_uri?: string;
+  readonly openid?: RawOpenId;
 }
 
 interface SealCommon {
@@ -69,6 +73,8 @@ export interface SealAsConfig extends SealCommon {
 export interface SealRsConfig extends SealCommon {
   readonly valSystem: string;
   readonly services: SealServicesConfig;
+  /** Its face over HTTPS. */
+  readonly https?: SealHttpsRsConfig;
 }
 
 /** The SIM-C of a client.yaml. */
@@ -77,6 +83,8 @@ export interface SealClientConfig extends SealCommon {
   readonly scope?: string;
   /** The key management server that keys come from. */
   readonly sKmsUri?: string;
+  /** How it logs VAL users in over HTTPS. */
+  readonly openid?: OpenIdClientConfig;
 }
 
 /** TS 33.434, B.3.6.2: seconds that a token may be taken late. */
@@ -109,13 +117,19 @@ export const sealAs: Entries = entriesOf(
 );
 
 export const sealRs: Entries = entriesOf(
-  section<RawSealRs>('a SEAL server: val_system, mode, suites, services', { val_system: identity, ...common, services: optional(sealServicesSchema) }),
+  section<RawSealRs>('a SEAL server: val_system, mode, suites, services, https', {
+    val_system: identity,
+    ...common,
+    services: optional(sealServicesSchema),
+    https: optional(sealHttpsRsSchema),
+  }),
 );
 
 export const sealClient: Entries = entriesOf(
-  section<RawSealClient>('a SIM-C: mode, suites, scope, skms_uri', {
+  section<RawSealClient>('a SIM-C: mode, suites, scope, skms_uri, openid', {
     ...common,
     skms_uri: optional(skmsUri),
+    openid: optional(openIdSchema),
     scope: optional(matching('scope names with a space between them', (text) => text !== '' && text.split(' ').every(isScopeName))),
   }),
 );
@@ -219,7 +233,8 @@ export function readSealRs(file: ConfigFile, raw: RsRest): { readonly seal?: Sea
   }
   if (raw.aif === true) file.problem(['aif'], 'expected false with profile: seal, since its scopes are names, got true');
   if (raw.issuers.length > 1) file.problem(['issuers'], `expected one, the SIM-S of the VAL system, with profile: seal, got ${raw.issuers.length}`);
-  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: readSealServices(file, seal.services) } };
+  const https = seal.https === undefined ? {} : { https: readSealHttpsRs(file, seal.https, ['seal', 'https']) };
+  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: readSealServices(file, seal.services), ...https } };
 }
 
 /** What the rest of client.yaml has that a SIM-C needs. */
@@ -236,5 +251,6 @@ export function readSealClient(file: ConfigFile, raw: ClientRest): { readonly se
   const { length } = raw.authorization_servers;
   if (length > 1) file.problem(['authorization_servers'], `expected one, the SIM-S of the VAL system, with profile: seal, got ${length}`);
   const { scope, skms_uri: sKmsUri } = seal;
-  return { seal: { ...commonOf(seal), ...(scope !== undefined && { scope }), ...(sKmsUri !== undefined && { sKmsUri }) } };
+  const openid = seal.openid === undefined ? {} : { openid: readOpenId(file, seal.openid, ['seal', 'openid']) };
+  return { seal: { ...commonOf(seal), ...(scope !== undefined && { scope }), ...(sKmsUri !== undefined && { sKmsUri }), ...openid } };
 }

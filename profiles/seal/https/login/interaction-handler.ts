@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { errors, type Provider } from 'oidc-provider';
+import type { Provider } from 'oidc-provider';
 import { constantTimeEqual, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
 import { digest } from '../../../../src/core/crypto/index.ts';
 import { passwordAcr } from './acr.ts';
@@ -7,6 +7,7 @@ import type { LoginEvent } from './events.ts';
 import { FormError, readForm } from './form.ts';
 import type { LoginAttempts } from './login-attempts.ts';
 import { type LoginPrompt, loginPage, noticePage, type Page } from './page.ts';
+import { sendPage, setHeaders } from './send-page.ts';
 import type { UserAuthenticator } from './user-authenticator.ts';
 
 /** What the login of a SIM-S works with. */
@@ -15,12 +16,16 @@ export interface InteractionHandlerOptions {
   readonly provider: Provider;
   readonly users: UserAuthenticator;
   readonly attempts: LoginAttempts;
+  /** Hears of every login, and of faults. */
   readonly emit: (event: LoginEvent) => void;
   /** What the page says that a request is for: its scopes other than `openid` and `offline_access` when absent. */
   readonly services?: (parameters: Readonly<Record<string, unknown>>) => readonly string[];
   /** Where a request comes from: the other end of the connection when absent. A SIM-S behind a proxy reads it off a header that its proxy sets. */
   readonly addressOf?: (request: IncomingMessage) => string;
+  /** `loginPage` when absent. */
   readonly page?: (prompt: LoginPrompt) => Page;
+  /** What the provider calls a VAL user, and whom it calls so: each by the VAL user ID when absent. */
+  readonly accounts?: { accountOf(user: string): Promise<string>; userOf(account: string): Promise<string | undefined> };
 }
 
 /** As the provider makes them. */
@@ -51,7 +56,7 @@ class Login {
   readonly #options: Required<InteractionHandlerOptions>;
 
   constructor(options: InteractionHandlerOptions) {
-    this.#options = { services: scopesOf, addressOf: (request) => request.socket.remoteAddress ?? 'unknown', page: loginPage, ...options };
+    this.#options = { services: scopesOf, addressOf: (request) => request.socket.remoteAddress ?? 'unknown', page: loginPage, accounts: sameNames, ...options };
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -89,7 +94,8 @@ class Login {
     const { provider } = this.#options;
     const uid = new URL(request.url ?? '/', 'https://sims.invalid').pathname.split('/').at(-1)!;
     const found = await provider.interactionDetails(request, response).catch((error: unknown) => {
-      if (error instanceof errors.SessionNotFound) return undefined;
+      // By name, so that who only uses the client loads no provider.
+      if (error instanceof Error && error.name === 'SessionNotFound') return undefined;
       throw error;
     });
     if (found?.uid === uid) return found;
@@ -105,11 +111,11 @@ class Login {
   }
 
   async #show(interaction: Interaction, response: ServerResponse, status = 200, again: Pick<LoginPrompt, 'username' | 'problem'> = {}): Promise<void> {
-    const { provider, services, page } = this.#options;
+    const { provider, services, page, accounts } = this.#options;
     const { uid, params, prompt, session } = interaction;
     const client = await provider.Client.find(String(params['client_id']));
     const kind = prompt.name === 'consent' ? 'consent' : 'login';
-    const hint = kind === 'consent' ? session?.accountId : params['login_hint'];
+    const hint = kind === 'login' ? params['login_hint'] : session === undefined ? undefined : await accounts.userOf(session.accountId);
     const made = page({
       kind,
       // Beside the page itself, wherever the provider is mounted.
@@ -136,7 +142,7 @@ class Login {
   }
 
   async #signIn(interaction: Interaction, fields: ReadonlyMap<string, string>, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { users, attempts, addressOf, emit } = this.#options;
+    const { users, attempts, addressOf, accounts, emit } = this.#options;
     const username = (fields.get('username') ?? '').trim();
     const password = fields.get('password') ?? '';
     const isPossible = username !== '' && utf8(username).length <= longestName && utf8(password).length <= longestPassword;
@@ -159,7 +165,7 @@ class Login {
     }
     await attempts.succeeded(attempt);
     emit({ type: 'login', user, client, address });
-    await this.#finish(request, response, { login: { accountId: user, acr: passwordAcr, amr: ['pwd'], remember: false } });
+    await this.#finish(request, response, { login: { accountId: await accounts.accountOf(user), acr: passwordAcr, amr: ['pwd'], remember: false } });
   }
 
   /** Grant what the application asks for, and go on. */
@@ -186,6 +192,8 @@ interface MissingConsent {
   readonly missingResourceScopes?: Readonly<Record<string, readonly string[]>>;
 }
 
+const sameNames = { accountOf: async (user: string) => user, userOf: async (account: string) => account };
+
 /** The user has just signed in for this very request, which does not ask to be asked. */
 function isImplied({ prompt, lastSubmission, params }: Interaction): boolean {
   return (
@@ -211,38 +219,6 @@ function scopesOf({ scope }: Readonly<Record<string, unknown>>): readonly string
 function redirect(response: ServerResponse, to: string): void {
   setHeaders(response);
   response.writeHead(303, { Location: to, 'Content-Length': 0 }).end();
-}
-
-function setHeaders(response: ServerResponse): void {
-  response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('Referrer-Policy', 'no-referrer');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('X-Frame-Options', 'DENY');
-}
-
-/** @param redirectUri - where the form leads in the end, which a policy for forms has to let through */
-function sendPage(response: ServerResponse, status: number, { html, styles, scripts }: Page, redirectUri?: unknown): void {
-  const sources = (name: string, texts: readonly string[]): string => (texts.length === 0 ? '' : `; ${name} ${texts.map(hashOf).join(' ')}`);
-  const onward = typeof redirectUri === 'string' ? `'self' ${sourceOf(redirectUri)}` : "'none'";
-  setHeaders(response);
-  response.setHeader(
-    'Content-Security-Policy',
-    `default-src 'none'; img-src data:${sources('style-src', styles)}${sources('script-src', scripts)}; form-action ${onward}; frame-ancestors 'none'; base-uri 'none'`,
-  );
-  const body = utf8(html);
-  response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': body.length });
-  response.end(body);
-}
-
-/** The text of one element, and no other. */
-function hashOf(text: string): string {
-  return `'sha256-${btoa(String.fromCharCode(...digest('sha256', utf8(text))))}'`;
-}
-
-/** A redirect URI as a policy names it: its origin, or its scheme where it has none (RFC 8252, Section 7.1). */
-function sourceOf(uri: string): string {
-  const { origin, protocol } = new URL(uri);
-  return origin === 'null' ? protocol : origin;
 }
 
 function reasonOf(error: unknown): string {
