@@ -137,7 +137,7 @@ const engine: Readonly<Record<string, readonly string[]>> = {
   resource: ['message'],
   observe: ['message'],
   proxy: ['message'],
-  http: ['message'],
+  http: ['message', 'resource'],
   blockwise: ['message', 'observe'],
   echo: ['message', 'blockwise'],
   messaging: ['message', 'echo'],

@@ -9,6 +9,7 @@
  * @module ace-coap/profiles/seal/https
  */
 
+export { ClientCredentials, type ClientCredentialsOptions } from './client-credentials.ts';
 export type { AccessTokenClaims } from './guard/access-token-claims.ts';
 export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';
 export { BearerError, type BearerReason } from './guard/bearer-error.ts';
@@ -17,6 +18,7 @@ export { Guard, type GuardEvent, type GuardOptions, type HttpsCaller } from './g
 export { type BearerErrorCode, type GuardReason, GuardRefusal, type GuardRefusalOptions } from './guard/guard-refusal.ts';
 export { type KeySource, keysAt } from './guard/issuer-keys.ts';
 export { type HttpsKeyRequestInit, KeyManagementClient, type KeyManagementClientOptions } from './key-management-client.ts';
+export { type KeyInfoRequest, KeyRecordsClient, type KeyRecordsClientOptions } from './key-records-client.ts';
 export { passwordAcr } from './login/acr.ts';
 export type { LoginEvent } from './login/events.ts';
 export { FormError } from './login/form.ts';

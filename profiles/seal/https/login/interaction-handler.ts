@@ -16,11 +16,13 @@ export interface InteractionHandlerOptions {
   readonly provider: Provider;
   readonly users: UserAuthenticator;
   readonly attempts: LoginAttempts;
+  /** Hears of every login, and of faults. */
   readonly emit: (event: LoginEvent) => void;
   /** What the page says that a request is for: its scopes other than `openid` and `offline_access` when absent. */
   readonly services?: (parameters: Readonly<Record<string, unknown>>) => readonly string[];
   /** Where a request comes from: the other end of the connection when absent. A SIM-S behind a proxy reads it off a header that its proxy sets. */
   readonly addressOf?: (request: IncomingMessage) => string;
+  /** `loginPage` when absent. */
   readonly page?: (prompt: LoginPrompt) => Page;
   /** What the provider calls a VAL user, and whom it calls so: each by the VAL user ID when absent. */
   readonly accounts?: { accountOf(user: string): Promise<string>; userOf(account: string): Promise<string | undefined> };
