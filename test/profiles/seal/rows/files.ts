@@ -3,6 +3,7 @@ import { rows as akma } from './akma.ts';
 import { rows as annexB } from './annex-b.ts';
 import { rows as cwt } from './cwt.ts';
 import { rows as deployment } from './deployment.ts';
+import { rows as guard } from './guard.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
 import { rows as login } from './login.ts';
@@ -19,6 +20,7 @@ export const files: readonly Rows[] = [
   annexB,
   cwt,
   deployment,
+  guard,
   keyManagement,
   login,
   oscore,
