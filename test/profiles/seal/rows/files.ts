@@ -4,6 +4,7 @@ import { rows as annexB } from './annex-b.ts';
 import { rows as cwt } from './cwt.ts';
 import { rows as deployment } from './deployment.ts';
 import { rows as keyManagement } from './key-management.ts';
+import { rows as kmHttps } from './km-https.ts';
 import type { Rows } from './lab.ts';
 import { rows as login } from './login.ts';
 import { rows as oscore } from './oscore.ts';
@@ -20,6 +21,7 @@ export const files: readonly Rows[] = [
   cwt,
   deployment,
   keyManagement,
+  kmHttps,
   login,
   oscore,
   protection,
