@@ -1,5 +1,6 @@
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
 import { saboteursOfGuard } from './saboteurs-guard.ts';
+import { saboteursOfKmHttps } from './saboteurs-km-https.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
 
 /** A fault in one compiled file, and the rows of the requirements that it breaks. */
@@ -17,6 +18,7 @@ export interface Saboteur {
 export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
   ...saboteursOfGuard,
+  ...saboteursOfKmHttps,
   ...saboteursOfLogin,
   {
     row: 'R-003',

@@ -5,6 +5,7 @@ import { rows as cwt } from './cwt.ts';
 import { rows as deployment } from './deployment.ts';
 import { rows as guard } from './guard.ts';
 import { rows as keyManagement } from './key-management.ts';
+import { rows as kmHttps } from './km-https.ts';
 import type { Rows } from './lab.ts';
 import { rows as login } from './login.ts';
 import { rows as oscore } from './oscore.ts';
@@ -22,6 +23,7 @@ export const files: readonly Rows[] = [
   deployment,
   guard,
   keyManagement,
+  kmHttps,
   login,
   oscore,
   protection,
