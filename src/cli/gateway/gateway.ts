@@ -1,4 +1,4 @@
-import { allowTargets, codeName, Endpoint, formatCode, looseMediaTypes, parseUri, type ReverseRoute, type Upstream } from '../../coap/index.ts';
+import { allowTargets, Endpoint, formatCode, looseMediaTypes, parseUri, type ReverseRoute, type Upstream } from '../../coap/index.ts';
 import { aceUpstream, Gateway, type GatewayEvent, type GatewayListenOptions, type GatewayOptions } from '../../gateway/index.ts';
 import type { Logger } from '../../operate/index.ts';
 import { udp } from '../../transport/index.ts';
@@ -78,7 +78,7 @@ async function upstreamOf(
 /** A line of the log for what became of a request. */
 export function logGateway(logger: Logger, event: GatewayEvent): void {
   const { type, code, duration, ...rest } = event;
-  const fields = { ...rest, ...(code === undefined ? {} : { code: formatCode(code), codeName: codeName(code) }), ms: Math.round(duration) };
+  const fields = { ...rest, ...(code === undefined ? {} : { code: formatCode(code) }), ms: Math.round(duration) };
   if (type === 'forwarded' || type === 'served') logger.info(fields, type);
   else logger.warn(fields, type);
 }
@@ -119,7 +119,7 @@ export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
     const gateway = make(upstream.upstreams);
     const listener = await gateway.listen({ ...at, ...tls });
     try {
-      await untilStopped('gateway', logger, [{ scheme: listener.scheme, local: listener }]);
+      await untilStopped('gateway', logger, [{ scheme: listener.scheme, local: { address: listener.address, port: listener.port } }]);
     } finally {
       await listener.close(patience);
       gateway.close();
