@@ -1,4 +1,5 @@
 import { aceDecoders } from './ace-decoders.ts';
+import { capifDecoders } from './capif.ts';
 import { decoders } from './decoders.ts';
 import { differentialTargets } from './differential.ts';
 import { dtlsClientTarget, dtlsNetworkTarget, dtlsServerTarget } from './dtls.ts';
@@ -17,11 +18,13 @@ const slow: ReadonlySet<string> = new Set(['X.509 certificate', 'DTLS credential
 
 /** Everything that is fuzzed. */
 export const targets: readonly TargetEntry[] = [
-  ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders, ...loginDecoders].map((target) => ({
-    name: target.name,
-    share: slow.has(target.name) ? 20 : 100,
-    open: () => Promise.resolve(target),
-  })),
+  ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders, ...loginDecoders, ...capifDecoders].map(
+    (target) => ({
+      name: target.name,
+      share: slow.has(target.name) ? 20 : 100,
+      open: () => Promise.resolve(target),
+    }),
+  ),
   ...fileTargets,
   ...inspectTargets,
   ...engineTargets,

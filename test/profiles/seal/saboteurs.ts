@@ -1,4 +1,5 @@
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
+import { saboteursOfCapif } from './saboteurs-capif.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
 
 /** A fault in one compiled file, and the rows of the requirements that it breaks. */
@@ -15,6 +16,7 @@ export interface Saboteur {
 /** For each row that binds, somebody who breaks its rule. */
 export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
+  ...saboteursOfCapif,
   ...saboteursOfLogin,
   {
     row: 'R-003',
