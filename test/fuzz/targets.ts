@@ -1,4 +1,5 @@
 import { aceDecoders } from './ace-decoders.ts';
+import { capifDecoders } from './capif.ts';
 import { decoders } from './decoders.ts';
 import { differentialTargets } from './differential.ts';
 import { dtlsClientTarget, dtlsNetworkTarget, dtlsServerTarget } from './dtls.ts';
@@ -19,6 +20,7 @@ const slow: ReadonlySet<string> = new Set(['X.509 certificate', 'DTLS credential
 /** Everything that is fuzzed. */
 export const targets: readonly TargetEntry[] = [
   ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders, ...loginDecoders, ...httpsDecoders].map(
+  ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders, ...loginDecoders, ...capifDecoders].map(
     (target) => ({
       name: target.name,
       share: slow.has(target.name) ? 20 : 100,

@@ -1,4 +1,5 @@
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
+import { saboteursOfCapif } from './saboteurs-capif.ts';
 import { saboteursOfGuard } from './saboteurs-guard.ts';
 import { saboteursOfKmHttps } from './saboteurs-km-https.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
@@ -19,6 +20,7 @@ export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
   ...saboteursOfGuard,
   ...saboteursOfKmHttps,
+  ...saboteursOfCapif,
   ...saboteursOfLogin,
   {
     row: 'R-003',

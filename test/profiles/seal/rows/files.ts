@@ -1,6 +1,7 @@
 import { rows as access } from './access.ts';
 import { rows as akma } from './akma.ts';
 import { rows as annexB } from './annex-b.ts';
+import { rows as capif } from './capif.ts';
 import { rows as cwt } from './cwt.ts';
 import { rows as deployment } from './deployment.ts';
 import { rows as guard } from './guard.ts';
@@ -19,6 +20,7 @@ export const files: readonly Rows[] = [
   access,
   akma,
   annexB,
+  capif,
   cwt,
   deployment,
   guard,
