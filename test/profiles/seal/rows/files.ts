@@ -6,6 +6,7 @@ import { rows as deployment } from './deployment.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
 import { rows as login } from './login.ts';
+import { rows as openId } from './openid.ts';
 import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
@@ -21,6 +22,7 @@ export const files: readonly Rows[] = [
   deployment,
   keyManagement,
   login,
+  openId,
   oscore,
   protection,
   enhancements,
