@@ -206,8 +206,8 @@ function areSameIssuers(current: RsConfig, next: RsConfig): boolean {
 /** What of a SEAL server takes effect at a start only: all but what its face over HTTPS shows, and whom it takes. */
 function fixedSealRs({ seal }: RsConfig): unknown {
   if (seal?.https === undefined) return seal;
-  const { listen, issuer, certificates, sKmsUri } = seal.https;
-  return { ...seal, https: { listen, issuer, certificates, sKmsUri } };
+  const { listen, issuer, certificates, certificateProfile, sKmsUri } = seal.https;
+  return { ...seal, https: { listen, issuer, certificates, certificateProfile, sKmsUri } };
 }
 
 /** `ace-coap rs` */

@@ -15,7 +15,12 @@ export const saboteursOfOpenId: readonly Saboteur[] = [
   { row: 'R-109', file: `${folder}/request-check.js`, replace: ["'state',", ''] },
   { row: 'R-111', file: `${folder}/request-check.js`, replace: ['.includes(passwordAcr)', '.length > 0'] },
   { row: 'R-114', file: `${folder}/provider.js`, replace: ["oidc.body?.['client_secret'] !== undefined", 'false'] },
-  { row: 'R-115', file: `${folder}/provider.js`, replace: ["() => 'bearer'", "() => 'pop'"] },
+  { row: 'R-115', alsoFails: ['R-040'], file: `${folder}/provider.js`, replace: ["() => 'bearer'", "() => 'pop'"] },
   { row: 'R-117', file: `${folder}/accounts.js`, replace: ['token.grantId !== undefined', 'false'] },
-  { row: 'R-302', file: 'src/as/token/shared-tokens.js', replace: ['await records.add(token, { client, resourceServer, expiresAt }, changes)', 'await true'] },
+  {
+    row: 'R-302',
+    alsoFails: ['R-117', 'R-122'],
+    file: 'src/as/token/shared-tokens.js',
+    replace: ['await records.add(token, { client, resourceServer, expiresAt }, changes)', 'await true'],
+  },
 ];
