@@ -19,14 +19,21 @@ const slow: ReadonlySet<string> = new Set(['X.509 certificate', 'DTLS credential
 
 /** Everything that is fuzzed. */
 export const targets: readonly TargetEntry[] = [
-  ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders, ...loginDecoders, ...httpsDecoders].map(
-  ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders, ...loginDecoders, ...capifDecoders].map(
-    (target) => ({
-      name: target.name,
-      share: slow.has(target.name) ? 20 : 100,
-      open: () => Promise.resolve(target),
-    }),
-  ),
+  ...[
+    ...decoders,
+    ...differentialTargets,
+    ...textDecoders,
+    ...dtlsDecoders,
+    ...aceDecoders,
+    ...sealDecoders,
+    ...loginDecoders,
+    ...httpsDecoders,
+    ...capifDecoders,
+  ].map((target) => ({
+    name: target.name,
+    share: slow.has(target.name) ? 20 : 100,
+    open: () => Promise.resolve(target),
+  })),
   ...fileTargets,
   ...inspectTargets,
   ...engineTargets,
