@@ -108,10 +108,11 @@ function sealLogin(folder: string): void {
   writeFileSync(join(folder, 'app.secret'), 'a secret', { mode: 0o600 });
 }
 
-/** What a lab has not: a server that registers MSGin5G clients, and a key in PEM. */
+/** What a lab has not: a server that registers MSGin5G clients and is there over HTTPS, and a key in PEM. */
 function msgin5g(folder: string): void {
   const tokenKey = '{ use: sign1, alg: ES256, key_pem_file: key.pem }';
   const service = 'aanf: "https://aanf.example/root", fqdn: msgin5g.example.com, protocol: "0100000007", associations: { imsi-001010000000001: [meter] }';
+  const https = 'listen: "https://127.0.0.1:10444", cert_file: cert.pem, key_file: key.pem, issuer: "https://127.0.0.1:10443", jwks_file: jwks.json';
   const lines = [
     'listen: ["coaps://127.0.0.1:0"]',
     'audience: msgin5g',
@@ -122,9 +123,12 @@ function msgin5g(folder: string): void {
     '  val_system: val.example',
     '  services:',
     `    msgin5g: { ${service} }`,
+    `  https: { ${https}, clients: { val1: [val1.val.example] } }`,
   ];
   writeFileSync(join(folder, 'rs.yaml'), lines.join('\n'), { mode: 0o600 });
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(join(folder, 'cert.pem'), '-----BEGIN CERTIFICATE-----\n');
+  writeFileSync(join(folder, 'jwks.json'), '{"keys":[]}');
   writeFileSync(join(folder, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
 }
 

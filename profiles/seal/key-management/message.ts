@@ -145,6 +145,7 @@ export interface KmRepresentation {
   readableIdentities(bytes: Uint8Array): ReadableIdentities;
 }
 
+/** The texts of a request that a response repeats, as far as they can be read. */
 export type ReadableIdentities = Identities & { readonly serviceId?: string };
 
 /** Whatever texts of a request that breaks the rules can be read, unless it is too long: its response repeats them. */

@@ -23,6 +23,7 @@ export type KmRefusalReason =
   | 'no-record'
   | 'fault';
 
+/** How a request for keys is refused. */
 export interface KmRefusal {
   readonly errorCode: ErrorCode;
   /** The response code of CoAP. */
