@@ -9,6 +9,26 @@
  * @module ace-coap/profiles/seal/https
  */
 
+export { CapifAef, type CapifAefOptions, targetOwner } from './capif/aef.ts';
+export { type AefSecurityOptions, aefSecurityEndpoints } from './capif/aef-security.ts';
+export { type CapifContexts, type CapifCoreClientOptions, capifContexts } from './capif/core-client.ts';
+export {
+  type CapifAefRegistration,
+  CapifCoreSimulator,
+  type CapifCoreSimulatorOptions,
+  type CapifInvokerRegistration,
+} from './capif/core-simulator.ts';
+export { CapifError } from './capif/error.ts';
+export { type CapifCallInit, CapifInvoker, type CapifInvokerOptions } from './capif/invoker.ts';
+export { type CapifGrants, formatCapifScope, parseCapifScope } from './capif/scope.ts';
+export {
+  readSecurityNotification,
+  readServiceSecurity,
+  type SecurityInformation,
+  type SecurityMethod,
+  type SecurityNotification,
+  type ServiceSecurity,
+} from './capif/security-context.ts';
 export { ClientCredentials, type ClientCredentialsOptions } from './client-credentials.ts';
 export type { AccessTokenClaims } from './guard/access-token-claims.ts';
 export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';
@@ -17,6 +37,7 @@ export type { GuardedRequest } from './guard/bearer-token.ts';
 export { Guard, type GuardEvent, type GuardOptions, type HttpsCaller } from './guard/guard.ts';
 export { type BearerErrorCode, type GuardReason, GuardRefusal, type GuardRefusalOptions } from './guard/guard-refusal.ts';
 export { type KeySource, keysAt } from './guard/issuer-keys.ts';
+export { RevokedTokens, type RevokedTokensOptions } from './guard/revoked-tokens.ts';
 export { type HttpsKeyRequestInit, KeyManagementClient, type KeyManagementClientOptions } from './key-management-client.ts';
 export { type KeyInfoRequest, KeyRecordsClient, type KeyRecordsClientOptions } from './key-records-client.ts';
 export { passwordAcr } from './login/acr.ts';
