@@ -41,7 +41,6 @@ libcoap('curl -> our gateway -> libcoap server: GET, PUT, DELETE, and a body in 
   const curl = await curlTo(t, port);
   const time = await curl('/time');
   assert.match(time.head, /^http\/1\.1 200 ok/);
-  assert.match(time.head, /content-type: text\/plain; charset=utf-8/);
   assert.match(time.body, /^\w{3} \d\d \d\d:\d\d:\d\d$/);
   assert.match((await curl('/.well-known/core')).head, /content-type: application\/link-format/);
   const large = 'x'.repeat(20_000);
