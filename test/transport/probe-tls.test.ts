@@ -59,6 +59,7 @@ test('TS 33.210 6.2: a listener that is too lenient is told what for, and one th
       'fail: no NULL encryption',
       'fail: no anonymous suites',
       'fail: no signatures with SHA-1',
+      'fail: no renegotiation',
     ]),
   );
   await withServer({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' }, async (port) =>
@@ -69,6 +70,7 @@ test('TS 33.210 6.2: a listener that is too lenient is told what for, and one th
       'fail: TLS 1.2 with ephemeral keys and AES-128-GCM',
       'not-tried: TLS 1.3: a handshake, and a certificate that is trusted for this host',
       'fail: TLS 1.2: a handshake, and a certificate that is trusted for this host',
+      'fail: no renegotiation',
     ]),
   );
 });

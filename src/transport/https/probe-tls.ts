@@ -104,6 +104,8 @@ function opened(
   return new Promise((resolve) => {
     const socket = connectTls({
       ...tlsSettings,
+      // It is the server that is to refuse.
+      secureOptions: 0,
       ...clientContext(options),
       minVersion: version,
       maxVersion: version,

@@ -3,6 +3,7 @@ import { saboteursOfCapif } from './saboteurs-capif.ts';
 import { saboteursOfGuard } from './saboteurs-guard.ts';
 import { saboteursOfKmHttps } from './saboteurs-km-https.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
+import { saboteursOfOpenId } from './saboteurs-openid.ts';
 
 /** A fault in one compiled file, and the rows of the requirements that it breaks. */
 export interface Saboteur {
@@ -22,6 +23,7 @@ export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfKmHttps,
   ...saboteursOfCapif,
   ...saboteursOfLogin,
+  ...saboteursOfOpenId,
   {
     row: 'R-003',
     alsoFails: ['R-002'],

@@ -9,6 +9,7 @@ import { rows as keyManagement } from './key-management.ts';
 import { rows as kmHttps } from './km-https.ts';
 import type { Rows } from './lab.ts';
 import { rows as login } from './login.ts';
+import { rows as openId } from './openid.ts';
 import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
@@ -27,6 +28,7 @@ export const files: readonly Rows[] = [
   keyManagement,
   kmHttps,
   login,
+  openId,
   oscore,
   protection,
   enhancements,

@@ -157,6 +157,16 @@ export class OpenIdLab {
     return uri.href;
   }
 
+  /** What comes of an authorization request: `login`, the error that the application is told, or the status of a page that nobody is sent on from. */
+  async outcome(uri: string): Promise<string> {
+    const { status, headers } = await this.fetch(uri);
+    if (status !== 303) return String(status);
+    const to = new URL(headers.location!, this.issuer);
+    if (to.pathname.startsWith('/interaction/')) return 'login';
+    const isAnswer = headers.location!.startsWith(`${redirectUri}?`) && !to.searchParams.has('code');
+    return isAnswer ? to.searchParams.get('error')! : `sent to ${headers.location}`;
+  }
+
   /** Sign in by the form; the result is the code. */
   async code(uri: string = this.authorizationUri()): Promise<string> {
     const answer = await logInByForm({ uri, redirectUri, username: anna, password, fetch: this.fetch });

@@ -1,0 +1,26 @@
+import type { Saboteur } from './saboteurs.ts';
+
+const folder = 'profiles/seal/https/openid';
+
+/** For rows of the SIM-S over HTTPS, somebody who breaks them. What the library alone holds (R-110, R-112, R-116) nobody here can break. */
+export const saboteursOfOpenId: readonly Saboteur[] = [
+  { row: 'R-040', alsoFails: ['R-053', 'R-105'], file: `${folder}/signing.js`, replace: ['sign(hash, utf8(input), signing)', "sign(hash, utf8(''), signing)"] },
+  { row: 'R-052', file: 'profiles/seal/https/sim-c/openid-sim-c.js', replace: ["httpsUri('ERR_OPENID_CONFIG', 'issuer', issuer);", ''] },
+  { row: 'R-053', alsoFails: ['R-040', 'R-041', 'R-105'], file: `${folder}/access-tokens.js`, replace: ['exp: expiresAt,', "exp: expiresAt, aud: 'another',"] },
+  { row: 'R-100', alsoFails: ['R-047', 'R-104'], file: `${folder}/accounts.js`, replace: ['...jwtClaims(this.#vouched.get(context) ?? {})', ''] },
+  { row: 'R-102', file: 'profiles/seal/identities/register.js', replace: ["kind === 'user' ? await subjectRemoved", "kind === 'ue' ? await subjectRemoved"] },
+  { row: 'R-105', alsoFails: ['R-040', 'R-053'], file: `${folder}/signing.js`, replace: ['typ: type, ', ''] },
+  { row: 'R-106', file: `${folder}/access-tokens.js`, replace: ['client_id: clientId,', ''] },
+  { row: 'R-107', file: `${folder}/provider.js`, replace: ['this.redirectUris.includes(uri)', 'this.redirectUris.length > 0'] },
+  { row: 'R-109', file: `${folder}/request-check.js`, replace: ["'state',", ''] },
+  { row: 'R-111', file: `${folder}/request-check.js`, replace: ['.includes(passwordAcr)', '.length > 0'] },
+  { row: 'R-114', file: `${folder}/provider.js`, replace: ["oidc.body?.['client_secret'] !== undefined", 'false'] },
+  { row: 'R-115', alsoFails: ['R-040'], file: `${folder}/provider.js`, replace: ["() => 'bearer'", "() => 'pop'"] },
+  { row: 'R-117', file: `${folder}/accounts.js`, replace: ['token.grantId !== undefined', 'false'] },
+  {
+    row: 'R-302',
+    alsoFails: ['R-117', 'R-122'],
+    file: 'src/as/token/shared-tokens.js',
+    replace: ['await records.add(token, { client, resourceServer, expiresAt }, changes)', 'await true'],
+  },
+];
