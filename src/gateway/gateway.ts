@@ -39,6 +39,9 @@ const defaultLimits: GatewayLimits = { requests: 1024, requestsPerClient: 256, b
 /** The Hop-Limit that the next hop gets from a client that no proxy stands before (RFC 8768, Section 3). */
 const hopLimit = 16;
 
+/** Bytes of a body that is written as text. */
+const shortBody = 4096;
+
 /** Clients that a rate is counted for. */
 const rateEntries = 4096;
 
@@ -299,8 +302,9 @@ export class Gateway {
     if (status !== 204 && status !== 304) fields['content-length'] = body.length;
     if (reason === undefined) outgoing.writeHead(status, fields);
     else outgoing.writeHead(status, reason, fields);
-    // node:http sends no body to HEAD.
+    // node:http sends no body to HEAD. A short text goes out in one piece with its head, where bytes would be a piece of their own.
     if (body.length === 0) outgoing.end();
+    else if (body.length <= shortBody) outgoing.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
     else outgoing.end(body);
   }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nameOf, readValue, writtenOption } from '../../src/adapters/node-coap/options.ts';
 import { decodeCommand } from '../../src/cli/decode.ts';
+import { acceptOfField, formatOfContent, HttpMappingError, looseMediaTypes, tagListOf, targetUri, UriMapping } from '../../src/coap/index.ts';
 import { fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from '../../src/core/bytes.ts';
 import { parseThumbprintUri } from '../../src/core/cose/index.ts';
 import { formatEntry, nextEntry, parseEntry } from '../../src/operate/audit/entry.ts';
@@ -29,6 +30,22 @@ export const textDecoders: readonly Target[] = [
   ofText('UTF-8', ['a', 'ä€😀'], () => {}),
   ofText('COSE Key Thumbprint URI', [`urn:ietf:params:oauth:ckt:sha-256:${'A'.repeat(43)}`], parseThumbprintUri),
   ofText('address to listen on', ['127.0.0.1:5683', '[::1]:5684', 'coaps+tcp://0.0.0.0:5684'], parseListen),
+  ofText('request target of a gateway', ['/hc/coap://s.example/light?on', '/hc/coap://%5B::1%5D:61616/a%2Fb/../c', '/q?s=coap&hp=a:1&p=/x&q=y'], (text) => {
+    new UriMapping({ base: '/q', template: '?s={+s}&hp={+hp}&p={+p}&q={+q}' }).targetOf(text);
+    const mapping = new UriMapping();
+    const target = mapping.targetOf(text);
+    if (target !== undefined) assert.deepEqual(targetUri(text.slice(mapping.base.length)), target);
+  }),
+  ofText('header fields of HTTP', ['"0a0b", W/"0c"', 'text/html, application/cbor;q=0.3, */*;q=0', 'application/cose; cose-type="cose-sign1"'], (text) => {
+    formatOfContent({ contentType: text }, { loose: looseMediaTypes, coapPayload: true });
+    for (const read of [acceptOfField, (field: string) => tagListOf('If-Match', field)]) {
+      try {
+        read(text);
+      } catch (error) {
+        if (!(error instanceof HttpMappingError)) throw error;
+      }
+    }
+  }),
   ofText('entry of the audit log', [formatEntry(entry)], (line) => {
     const read = parseEntry(line);
     if (read !== undefined) assert.equal(formatEntry(read), line);
