@@ -38,7 +38,6 @@ for (const suite of suites) {
     await aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
     const keys = new ApplicationKeys({ aanf, afId: { fqdn: afId.fqdn, protocol: akmaTlsProtocol(suite) } });
     const server = new Endpoint({ transport: await akmaTlsServer({ keys, suite }), handler: new Router().handler });
-    t.after(() => server.close());
     const connect = (key: string): ReturnType<typeof openssl> =>
       openssl(t, [
         's_client',
@@ -59,6 +58,9 @@ for (const suite of suites) {
     const wrong = connect('00'.repeat(32));
     await until(() => wrong.child.exitCode !== null);
     assert.match(wrong.output().toString(), /alert/i);
+    // It does not answer a Release.
+    child.kill('SIGKILL');
+    await server.close();
   });
 
   test(`TS 33.535 Annex B: our client -> openssl s_server with K_AF: ${suite}`, async (t) => {
@@ -73,6 +75,7 @@ for (const suite of suites) {
     await until(() => output().includes('CIPHER is'));
     child.stdin.write(csm);
     await until(() => output().includes('hello openssl'));
+    child.kill('SIGKILL');
     await ue.close();
     await asked;
   });

@@ -1,5 +1,7 @@
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
 import { saboteursOfCapif } from './saboteurs-capif.ts';
+import { saboteursOfGuard } from './saboteurs-guard.ts';
+import { saboteursOfKmHttps } from './saboteurs-km-https.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
 
 /** A fault in one compiled file, and the rows of the requirements that it breaks. */
@@ -16,6 +18,8 @@ export interface Saboteur {
 /** For each row that binds, somebody who breaks its rule. */
 export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
+  ...saboteursOfGuard,
+  ...saboteursOfKmHttps,
   ...saboteursOfCapif,
   ...saboteursOfLogin,
   {
