@@ -6,7 +6,7 @@ import { Endpoint, Router } from '../../src/coap/index.ts';
 import { fromUtf8, toHex } from '../../src/core/bytes.ts';
 import type { TlsPskSuite } from '../../src/transport/index.ts';
 import { afId, anchorOfSubscriber, anna, requestFrom } from '../profiles/seal/akma/lab.ts';
-import { freePort } from '../support/ports.ts';
+import { freeTcpPort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 
 const flags: Readonly<Record<TlsPskSuite, readonly string[]>> = {
@@ -17,8 +17,9 @@ const flags: Readonly<Record<TlsPskSuite, readonly string[]>> = {
 const suites = Object.keys(flags) as TlsPskSuite[];
 const anchor = anchorOfSubscriber(anna);
 const identity = fromUtf8(pskIdentity(anchor.aKid));
-/** RFC 8323, Section 5: a CSM and a Ping, and the code of a Pong. */
-const csmAndPing = Buffer.from('00e100e2', 'hex');
+/** RFC 8323, Section 5: a CSM, a Ping, and the code of a Pong. */
+const csm = Buffer.from('00e1', 'hex');
+const ping = Buffer.from('00e2', 'hex');
 const pong = 0xe3;
 
 function openssl(t: TestContext, args: readonly string[]): { readonly child: ChildProcessWithoutNullStreams; readonly output: () => Buffer } {
@@ -37,7 +38,6 @@ for (const suite of suites) {
     await aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
     const keys = new ApplicationKeys({ aanf, afId: { fqdn: afId.fqdn, protocol: akmaTlsProtocol(suite) } });
     const server = new Endpoint({ transport: await akmaTlsServer({ keys, suite }), handler: new Router().handler });
-    t.after(() => server.close());
     const connect = (key: string): ReturnType<typeof openssl> =>
       openssl(t, [
         's_client',
@@ -53,22 +53,29 @@ for (const suite of suites) {
         ...flags[suite],
       ]);
     const { child, output } = connect(keyFor(suite));
-    child.stdin.write(csmAndPing);
+    child.stdin.write(Buffer.concat([csm, ping]));
     await until(() => output().includes(pong));
     const wrong = connect('00'.repeat(32));
     await until(() => wrong.child.exitCode !== null);
     assert.match(wrong.output().toString(), /alert/i);
+    // It does not answer a Release.
+    child.kill('SIGKILL');
+    await server.close();
   });
 
   test(`TS 33.535 Annex B: our client -> openssl s_server with K_AF: ${suite}`, async (t) => {
-    const port = await freePort();
+    const port = await freeTcpPort();
     const key = ['-psk', keyFor(suite), '-psk_identity', identity, '-psk_hint', '3GPP-AKMA'];
     const dhe = suite.includes('_DHE_') ? ['-serverpref'] : [];
-    const { output } = openssl(t, ['s_server', '-accept', `127.0.0.1:${port}`, '-nocert', '-alpn', 'coap', ...key, ...flags[suite], ...dhe]);
+    const { child, output } = openssl(t, ['s_server', '-accept', `127.0.0.1:${port}`, '-nocert', '-alpn', 'coap', ...key, ...flags[suite], ...dhe]);
     await until(() => output().includes('ACCEPT'));
     const ue = new Endpoint({ transport: await akmaTls({ anchor: () => anchor, fqdn: afId.fqdn, suite }) });
     const asked = requestFrom(ue, `coaps+tcp://127.0.0.1:${port}/msgin5g`, { method: 'POST', payload: Buffer.from('hello openssl\n') }).catch(() => undefined);
+    // A request waits for the CSM of the server.
+    await until(() => output().includes('CIPHER is'));
+    child.stdin.write(csm);
     await until(() => output().includes('hello openssl'));
+    child.kill('SIGKILL');
     await ue.close();
     await asked;
   });

@@ -26,6 +26,9 @@ export const san = 'san1';
 export const nef = 'nef1';
 export const skms = 'skms1';
 
+/** The clocks of a lab stand still: seconds since 1970. */
+const now = Math.floor(systemEnv.epoch());
+
 /** Parties with a certificate; `stranger` is onboarded nowhere. */
 type Party = 'core' | 'aef' | 'val1' | 'san-client' | 'sm-client' | 'stranger';
 /** API invokers that are onboarded. */
@@ -83,7 +86,7 @@ export class CapifLab {
   readonly events: GuardEvent[] = [];
   readonly aef: CapifAef;
   readonly core: CapifCoreSimulator;
-  /** Seconds by which the clocks of all are ahead. */
+  /** Seconds by which the clocks of the AEFs are ahead of the core function's. */
   ahead = 0;
   readonly #trust: Trust;
   readonly #coreServer: HttpsServer;
@@ -93,7 +96,7 @@ export class CapifLab {
     this.#trust = given;
     this.core = core;
     this.#coreServer = coreServer;
-    const env = { ...systemEnv, epoch: () => systemEnv.epoch() + this.ahead };
+    const env = { ...systemEnv, epoch: () => now + this.ahead };
     const aefOf = (aefId: string, exposed: Readonly<Record<string, string>>): CapifAef =>
       new CapifAef({
         aefId,
@@ -137,7 +140,13 @@ export class CapifLab {
       [skms]: { names: ['aef.example'], methods },
       [nef]: { names: ['aef.example'], methods },
     };
-    const core = await CapifCoreSimulator.make({ issuer: 'https://core.example', invokers, aefs, tls: { ca: given.authority.cert, cert, key } });
+    const core = await CapifCoreSimulator.make({
+      issuer: 'https://core.example',
+      invokers,
+      aefs,
+      tls: { ca: given.authority.cert, cert, key },
+      env: { ...systemEnv, epoch: () => now },
+    });
     const coreServer = await serveHttps({ cert, key, clientCa: given.authority.cert }, core.handler);
     const records = new SealedRecords(memoryStore(), new Uint8Array(32).fill(3));
     await records.put({ serviceId: 'v2x' }, utf8('service keys'));
