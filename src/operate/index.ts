@@ -43,6 +43,7 @@ export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts
 export type { SealAsConfig, SealClientConfig, SealRsConfig } from './config/seal.ts';
 export type { KeyManagementConfig } from './config/seal-key-management.ts';
 export type { Msgin5gConfig } from './config/seal-msgin5g.ts';
+export type { OpenIdClientConfig } from './config/seal-openid.ts';
 export type { TlsConfig } from './config/tls.ts';
 export { lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';

@@ -66,6 +66,9 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_COAP_HOLD_OFF: ExitCode.noAnswer,
   ERR_COAP_SESSION: ExitCode.noAnswer,
   ERR_DTLS_TIMEOUT: ExitCode.noAnswer,
+  ERR_OPENID_CONFIG: ExitCode.usage,
+  ERR_OPENID_TIMEOUT: ExitCode.noAnswer,
+  ERR_TRANSPORT_HTTPS: ExitCode.noAnswer,
 };
 
 /** Every error code that stands in the sources. */

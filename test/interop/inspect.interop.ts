@@ -3,15 +3,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Browser, type Page, chromium as playwright } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { encodeMessage, MessageType, Method, pathOptions } from '../../src/coap/index.ts';
 import { concatAll, utf8 } from '../../src/core/bytes.ts';
 import { encodePcapngPacket, encodePcapngStart, encodeUdpPacket, LinkType, ladderPage } from '../../src/inspect/index.ts';
 import { aceExits, Lab } from '../cli/lab.ts';
 import { client, inspect, packetsOf, server, udpFrame } from '../inspect/captures.ts';
 import { dance, labKeys } from '../inspect/dance.ts';
+import { openBrowser, watch } from './browser.ts';
 import { pause, runCommand, scratch, within } from './processes.ts';
-import { chromium } from './tools.ts';
 
 /** tshark writes down what passes on loopback while `work` goes on. */
 async function capturing(file: string, ports: readonly number[], work: () => Promise<void>): Promise<void> {
@@ -100,36 +100,12 @@ test('tshark reads the captures that a tap writes', async (t) => {
   assert.match(second ?? '', /^1700000000\.00\d+\|10\.0\.0\.2\|129\|$/);
 });
 
-async function openBrowser(t: TestContext): Promise<Browser> {
-  const quiet = [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ];
-  const browser = await playwright.launch({ executablePath: chromium, args: quiet });
-  t.after(() => browser.close());
-  return browser;
-}
-
 /** A page in a browser, and what goes wrong in it or leaves it. */
 async function opened(t: TestContext, browser: Browser, html: string, options = {}): Promise<{ readonly page: Page; readonly faults: string[] }> {
   const file = join(scratch(t), 'page.html');
   writeFileSync(file, html);
   const page = await browser.newPage(options);
-  const faults: string[] = [];
-  page.on('console', (message) => faults.push(`console: ${message.text()}`));
-  page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
-  page.on('dialog', (dialog) => {
-    faults.push(`dialog: ${dialog.message()}`);
-    dialog.dismiss().catch(() => {});
-  });
-  page.on('request', (request) => {
-    if (request.url() !== `file://${file}` && !request.url().startsWith('data:')) faults.push(`request: ${request.url()}`);
-  });
+  const faults = watch(page, (url) => url === `file://${file}`);
   await page.goto(`file://${file}`);
   return { page, faults };
 }

@@ -102,8 +102,9 @@ test('floor plan: every import is one that the folder may make', () => {
         if (!listed.some((allowed) => allowed === family(other) || allowed === other || (allowed.endsWith('/*') && target.startsWith(allowed.slice(0, -1))))) {
           faults.push(`${file}: ${room} may not import ${typeOnly ? 'types of ' : ''}${other} (${specifier})`);
         }
-        // Another folder is entered by its index; core is a box of tools, entered by file.
-        if (family(other) !== 'src/core' && room !== 'src' && !target.endsWith('/index.ts'))
+        // Another folder is entered by its index; core is a box of tools, and the folder that one stands in is home: both are entered by file.
+        const isHome = room.startsWith(`${other}/`);
+        if (family(other) !== 'src/core' && room !== 'src' && !isHome && !target.endsWith('/index.ts'))
           faults.push(`${file}: imports ${specifier}, past the index of ${other}`);
       }
     }

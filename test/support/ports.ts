@@ -1,4 +1,6 @@
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 
 /** A UDP port of 127.0.0.1 that is free now. */
 export function freePort(): Promise<number> {
@@ -24,4 +26,14 @@ export async function freePortPair(): Promise<number> {
     const port = await freePort();
     if (port < 65_535 && (await isFree(port + 1))) return port;
   }
+}
+
+/** A TCP port of 127.0.0.1 that is free now. */
+export async function freeTcpPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }

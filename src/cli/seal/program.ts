@@ -3,6 +3,7 @@ import { examples, port } from '../usage.ts';
 import { addAkma } from './akma/program.ts';
 import type { SealInitFlags } from './init.ts';
 import { addKeyRecords } from './km/program.ts';
+import { addLogin } from './login/program.ts';
 import { addProvision } from './provision/program.ts';
 
 /** `ace-coap seal`: what a deployment of 3GPP SEAL needs beside its servers (TS 33.434). */
@@ -16,6 +17,7 @@ export function addSeal(ace: Command): void {
         'ace-coap seal init lab',
         'ace-coap seal provision list --config lab',
         'ace-coap seal km list --config lab',
+        'ace-coap seal login --config lab',
         'ace-coap seal akma aanf --subscribers subscribers.jsonl',
         `ace-coap post coap://127.0.0.1/su-san/v1/anchors --cbor '{"valServiceId": "v2x", "location": {"lat": 48.86, "lon": 2.34}}' --config lab`,
         "ace-coap get 'coap://127.0.0.1/su-san/v1/anchors?near=48.86,2.34,500&tag=statue' --config lab",
@@ -34,4 +36,5 @@ export function addSeal(ace: Command): void {
   addProvision(seal);
   addAkma(seal);
   addKeyRecords(seal);
+  addLogin(seal);
 }

@@ -3,6 +3,7 @@ import { type ConfigPath, suggest } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { type Entries, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
 import { skmsUri } from './seal-key-management.ts';
+import { type OpenIdClientConfig, openIdSchema, type RawOpenId, readOpenId } from './seal-openid.ts';
 import { type RawSealServices, readSealServices, type SealServicesConfig, sealServicesSchema } from './seal-services.ts';
 
 /** What makes a configuration one of a SEAL deployment (TS 33.434): `profile: seal`, and a section `seal` beside it. */
@@ -41,6 +42,7 @@ export interface RawSealRs extends RawSealCommon {
 export interface RawSealClient extends RawSealCommon {
   readonly scope?: string;
   readonly skms_uri?: string;
+  readonly openid?: RawOpenId;
 }
 
 interface SealCommon {
@@ -77,6 +79,8 @@ export interface SealClientConfig extends SealCommon {
   readonly scope?: string;
   /** The key management server that keys come from. */
   readonly sKmsUri?: string;
+  /** How it logs VAL users in over HTTPS. */
+  readonly openid?: OpenIdClientConfig;
 }
 
 /** TS 33.434, B.3.6.2: seconds that a token may be taken late. */
@@ -113,9 +117,10 @@ export const sealRs: Entries = entriesOf(
 );
 
 export const sealClient: Entries = entriesOf(
-  section<RawSealClient>('a SIM-C: mode, suites, scope, skms_uri', {
+  section<RawSealClient>('a SIM-C: mode, suites, scope, skms_uri, openid', {
     ...common,
     skms_uri: optional(skmsUri),
+    openid: optional(openIdSchema),
     scope: optional(matching('scope names with a space between them', (text) => text !== '' && text.split(' ').every(isScopeName))),
   }),
 );
@@ -236,5 +241,6 @@ export function readSealClient(file: ConfigFile, raw: ClientRest): { readonly se
   const { length } = raw.authorization_servers;
   if (length > 1) file.problem(['authorization_servers'], `expected one, the SIM-S of the VAL system, with profile: seal, got ${length}`);
   const { scope, skms_uri: sKmsUri } = seal;
-  return { seal: { ...commonOf(seal), ...(scope !== undefined && { scope }), ...(sKmsUri !== undefined && { sKmsUri }) } };
+  const openid = seal.openid === undefined ? {} : { openid: readOpenId(file, seal.openid, ['seal', 'openid']) };
+  return { seal: { ...commonOf(seal), ...(scope !== undefined && { scope }), ...(sKmsUri !== undefined && { sKmsUri }), ...openid } };
 }

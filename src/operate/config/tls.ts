@@ -18,8 +18,14 @@ export interface TlsConfig {
 /** The largest PEM file, in bytes: bundles of authorities are that long. */
 const largestFile = 1_048_576;
 
-const certificate = { what: 'a certificate in PEM', label: /^-----BEGIN CERTIFICATE-----/m };
-const privateKey = { what: 'a private key in PEM', label: /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/m };
+/** What stands in a PEM file. */
+export interface PemKind {
+  readonly what: string;
+  readonly label: RegExp;
+}
+
+export const certificate: PemKind = { what: 'a certificate in PEM', label: /^-----BEGIN CERTIFICATE-----/m };
+const privateKey: PemKind = { what: 'a private key in PEM', label: /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/m };
 
 /** The files that a section `tls` names, read in; what is wrong is noted in `file`. */
 export function readTls(file: ConfigFile, raw: RawTls = {}): TlsConfig {
@@ -27,7 +33,7 @@ export function readTls(file: ConfigFile, raw: RawTls = {}): TlsConfig {
   if ((raw.cert_file === undefined) !== (raw.key_file === undefined)) {
     file.problem(at, `expected both cert_file and key_file, got ${raw.cert_file === undefined ? 'key_file' : 'cert_file'} alone`);
   }
-  const read = (entry: keyof RawTls, kind: typeof certificate): Uint8Array | undefined => readPem(file, [...at, entry], raw[entry], kind);
+  const read = (entry: keyof RawTls, kind: PemKind): Uint8Array | undefined => readPem(file, [...at, entry], raw[entry], kind);
   const cert = read('cert_file', certificate);
   const key = read('key_file', privateKey);
   const ca = read('ca_file', certificate);
@@ -35,7 +41,8 @@ export function readTls(file: ConfigFile, raw: RawTls = {}): TlsConfig {
   return { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }), ...(clientCa && { clientCa }) };
 }
 
-function readPem(file: ConfigFile, path: ConfigPath, name: string | undefined, { what, label }: typeof certificate): Uint8Array | undefined {
+/** The bytes of a PEM file that a configuration names; what is wrong is noted in `file`. */
+export function readPem(file: ConfigFile, path: ConfigPath, name: string | undefined, { what, label }: PemKind): Uint8Array | undefined {
   if (name === undefined) return undefined;
   const read = readNamedFile(file, path, name, { what, largest: largestFile });
   if (read === undefined) return undefined;

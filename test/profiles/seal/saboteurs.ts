@@ -1,4 +1,5 @@
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
+import { saboteursOfLogin } from './saboteurs-login.ts';
 
 /** A fault in one compiled file, and the rows of the requirements that it breaks. */
 export interface Saboteur {
@@ -14,6 +15,7 @@ export interface Saboteur {
 /** For each row that binds, somebody who breaks its rule. */
 export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
+  ...saboteursOfLogin,
   {
     row: 'R-003',
     alsoFails: ['R-002'],

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { errors, type Provider } from 'oidc-provider';
+import type { Provider } from 'oidc-provider';
 import { constantTimeEqual, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
 import { digest } from '../../../../src/core/crypto/index.ts';
 import { passwordAcr } from './acr.ts';
@@ -7,6 +7,7 @@ import type { LoginEvent } from './events.ts';
 import { FormError, readForm } from './form.ts';
 import type { LoginAttempts } from './login-attempts.ts';
 import { type LoginPrompt, loginPage, noticePage, type Page } from './page.ts';
+import { sendPage, setHeaders } from './send-page.ts';
 import type { UserAuthenticator } from './user-authenticator.ts';
 
 /** What the login of a SIM-S works with. */
@@ -89,7 +90,8 @@ class Login {
     const { provider } = this.#options;
     const uid = new URL(request.url ?? '/', 'https://sims.invalid').pathname.split('/').at(-1)!;
     const found = await provider.interactionDetails(request, response).catch((error: unknown) => {
-      if (error instanceof errors.SessionNotFound) return undefined;
+      // By name, so that who only uses the client loads no provider.
+      if (error instanceof Error && error.name === 'SessionNotFound') return undefined;
       throw error;
     });
     if (found?.uid === uid) return found;
@@ -211,38 +213,6 @@ function scopesOf({ scope }: Readonly<Record<string, unknown>>): readonly string
 function redirect(response: ServerResponse, to: string): void {
   setHeaders(response);
   response.writeHead(303, { Location: to, 'Content-Length': 0 }).end();
-}
-
-function setHeaders(response: ServerResponse): void {
-  response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('Referrer-Policy', 'no-referrer');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('X-Frame-Options', 'DENY');
-}
-
-/** @param redirectUri - where the form leads in the end, which a policy for forms has to let through */
-function sendPage(response: ServerResponse, status: number, { html, styles, scripts }: Page, redirectUri?: unknown): void {
-  const sources = (name: string, texts: readonly string[]): string => (texts.length === 0 ? '' : `; ${name} ${texts.map(hashOf).join(' ')}`);
-  const onward = typeof redirectUri === 'string' ? `'self' ${sourceOf(redirectUri)}` : "'none'";
-  setHeaders(response);
-  response.setHeader(
-    'Content-Security-Policy',
-    `default-src 'none'; img-src data:${sources('style-src', styles)}${sources('script-src', scripts)}; form-action ${onward}; frame-ancestors 'none'; base-uri 'none'`,
-  );
-  const body = utf8(html);
-  response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': body.length });
-  response.end(body);
-}
-
-/** The text of one element, and no other. */
-function hashOf(text: string): string {
-  return `'sha256-${btoa(String.fromCharCode(...digest('sha256', utf8(text))))}'`;
-}
-
-/** A redirect URI as a policy names it: its origin, or its scheme where it has none (RFC 8252, Section 7.1). */
-function sourceOf(uri: string): string {
-  const { origin, protocol } = new URL(uri);
-  return origin === 'null' ? protocol : origin;
 }
 
 function reasonOf(error: unknown): string {

@@ -5,6 +5,7 @@ import { rows as cwt } from './cwt.ts';
 import { rows as deployment } from './deployment.ts';
 import { rows as keyManagement } from './key-management.ts';
 import type { Rows } from './lab.ts';
+import { rows as login } from './login.ts';
 import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
@@ -12,4 +13,17 @@ import { rows as spatial } from './spatial.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
-export const files: readonly Rows[] = [access, akma, annexB, cwt, deployment, keyManagement, oscore, protection, enhancements, spatial, transportSecurity];
+export const files: readonly Rows[] = [
+  access,
+  akma,
+  annexB,
+  cwt,
+  deployment,
+  keyManagement,
+  login,
+  oscore,
+  protection,
+  enhancements,
+  spatial,
+  transportSecurity,
+];
