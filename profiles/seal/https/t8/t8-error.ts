@@ -43,3 +43,27 @@ export class T8Error extends ProtocolError {
     };
   }
 }
+
+/** 400, with the parameters that are at fault. */
+export function badRequest(message: string, invalidParams: readonly InvalidParam[] = [], cause?: unknown): T8Error {
+  const reason = invalidParams.length === 0 ? 'INVALID_MSG_FORMAT' : 'MANDATORY_IE_INCORRECT';
+  return new T8Error('ERR_T8_REQUEST', message, { status: 400, reason, invalidParams, ...(cause === undefined ? {} : { cause }) });
+}
+
+/** 404: there is none, or it is another's. */
+export function absent(what: string): T8Error {
+  return new T8Error('ERR_T8_ABSENT', `expected ${what} that is there, got another`, { status: 404, reason: 'RESOURCE_URI_STRUCTURE_NOT_FOUND' });
+}
+
+/** 403, the same for a device that is not there and for one that the caller may not address: who asks learns nothing of either. */
+export function forbidden(): T8Error {
+  return new T8Error('ERR_T8_FORBIDDEN', 'expected a device that this SCS/AS may address by this API, got another', {
+    status: 403,
+    reason: 'OPERATION_PROHIBITED',
+  });
+}
+
+/** 405, with the methods that there are. */
+export function methodRefused(allow: string): T8Error {
+  return new T8Error('ERR_T8_METHOD', `expected one of ${allow}, got another method`, { status: 405, reason: 'METHOD_NOT_ALLOWED', headers: { allow } });
+}
