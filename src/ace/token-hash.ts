@@ -1,4 +1,4 @@
-import { base64UrlBytes, concat, toBase64Url, toHex } from '../core/bytes.ts';
+import { base64UrlBytes, concat, fromBase64Url, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
 import { decode, encode, Tagged } from '../core/cbor.ts';
 import { Algorithm, CoseTag, HeaderLabel } from '../core/cose/index.ts';
 import { digest } from '../core/crypto/index.ts';
@@ -12,16 +12,16 @@ export const tokenHashLength = 33;
 
 /**
  * The token hash of an access token: what stands in a token revocation list. It is taken over the text that is the base64url of the bytes in `access_token`, so
- * that a token which travelled in JSON has the same, and is in the binary form of RFC 6920, Section 6.
+ * that a token which travelled in JSON has the same, and is in the binary form of RFC 6920, Section 6. A JWT is that text itself.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9770#section-4
  */
-export function tokenHash(token: Uint8Array): Uint8Array {
-  return concat(Uint8Array.of(sha256Suite), digest('sha256', base64UrlBytes(token)));
+export function tokenHash(token: Uint8Array | string): Uint8Array {
+  return concat(Uint8Array.of(sha256Suite), digest('sha256', typeof token === 'string' ? utf8(token) : base64UrlBytes(token)));
 }
 
 /** The token hash as base64url text: the name of a token in stores, events and commands. */
-export function tokenHashText(token: Uint8Array): string {
+export function tokenHashText(token: Uint8Array | string): string {
   return toBase64Url(tokenHash(token));
 }
 
@@ -80,6 +80,12 @@ function twinOf(cose: Tagged, algorithm: unknown): Tagged | undefined {
   const order = orders.get(algorithm);
   if (order === undefined) return undefined;
   const [protectedBytes, unprotected, payload, signature] = cose.value as readonly [Uint8Array, ReadonlyMap<number, never>, Uint8Array, Uint8Array];
+  const twin = otherSignature(signature, order);
+  return twin === undefined ? undefined : new Tagged(CoseTag.Sign1, [protectedBytes, unprotected, payload, twin]);
+}
+
+/** (r, n - s) of (r, s). */
+function otherSignature(signature: Uint8Array, order: bigint): Uint8Array | undefined {
   const half = signature.length / 2;
   let rest = order - BigInt(`0x0${toHex(signature.subarray(half))}`);
   if (rest <= 0n) return undefined;
@@ -88,7 +94,22 @@ function twinOf(cose: Tagged, algorithm: unknown): Tagged | undefined {
     twin[at] = Number(rest & 0xffn);
     rest >>= 8n;
   }
-  return new Tagged(CoseTag.Sign1, [protectedBytes, unprotected, payload, twin]);
+  return twin;
+}
+
+/** The names of the algorithms in a JWS. */
+const jwsAlgorithms: ReadonlyMap<string, unknown> = new Map(['ES256', 'ES384', 'ES512', 'ES256K'].map((name) => [name, Algorithm[name as 'ES256']]));
+
+/**
+ * Every hash by which a JWT counts as revoked, as `tokenHashes` has it for a CWT. The JWT has verified, and each of its parts is the one base64url of its bytes.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9770#section-10.1
+ */
+export function jwtHashes(token: string, algorithm: string): readonly string[] {
+  const order = orders.get(jwsAlgorithms.get(algorithm));
+  const end = token.lastIndexOf('.') + 1;
+  const twin = order === undefined ? undefined : otherSignature(fromBase64Url(token.slice(end)), order);
+  return twin === undefined ? [tokenHashText(token)] : [tokenHashText(token), tokenHashText(token.slice(0, end) + toBase64Url(twin))];
 }
 
 /** `undefined`: the headers name none, and what the key is for cannot be told from the token. */

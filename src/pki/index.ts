@@ -4,4 +4,5 @@
  * @module ace-coap/pki
  */
 
+export { certificateNames } from './certificate.ts';
 export { type CertificateInit, type IssuedCertificate, LabAuthority } from './lab-authority.ts';

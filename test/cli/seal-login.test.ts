@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { logInByForm } from '../../profiles/seal/https/index.ts';
+import { httpsLoginSteps } from '../../src/cli/demo/seal/https-login.ts';
 import { anna, clientId, clientSecret, ProviderLab, password } from '../profiles/seal/https/login/provider-lab.ts';
 import { freeTcpPort } from '../support/ports.ts';
 import { runHere } from './run-here.ts';
@@ -107,4 +108,14 @@ test('ace-coap seal login: what is wrong in seal.openid', async () => {
     assert.equal(code, 2);
     assert.match(stderr, says);
   }
+});
+
+test('the part of ace-coap demo --seal that logs a VAL user in: each step comes out as it should', async () => {
+  const { issuer, ca } = provider;
+  const codes: (string | null)[] = [];
+  for await (const { step, code, ok } of httpsLoginSteps({ issuer, ca, clientId, clientSecret, redirectUri, scope: 'km', username: anna, password })) {
+    assert.ok(ok, step);
+    codes.push(code);
+  }
+  assert.deepEqual(codes, ['403', '303', null, '200', '200']);
 });

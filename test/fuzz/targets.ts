@@ -6,6 +6,7 @@ import { dtlsDecoders } from './dtls-decoders.ts';
 import { endpointTarget } from './endpoint.ts';
 import { engineTargets } from './engines.ts';
 import { inspectTargets } from './inspect-decoders.ts';
+import { loginDecoders } from './login.ts';
 import { roleTargets } from './roles.ts';
 import { sealDecoders } from './seal.ts';
 import type { TargetEntry } from './target.ts';
@@ -16,7 +17,7 @@ const slow: ReadonlySet<string> = new Set(['X.509 certificate', 'DTLS credential
 
 /** Everything that is fuzzed. */
 export const targets: readonly TargetEntry[] = [
-  ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders].map((target) => ({
+  ...[...decoders, ...differentialTargets, ...textDecoders, ...dtlsDecoders, ...aceDecoders, ...sealDecoders, ...loginDecoders].map((target) => ({
     name: target.name,
     share: slow.has(target.name) ? 20 : 100,
     open: () => Promise.resolve(target),

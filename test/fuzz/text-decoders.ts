@@ -99,6 +99,15 @@ const random = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i
 const lab = (folder: string): Promise<unknown> => writeLab(folder, { random });
 const seal = (folder: string): Promise<unknown> => writeSealLab(folder, { random });
 
+/** A SIM-C that logs users in over HTTPS. */
+function sealLogin(folder: string): void {
+  const channel = '{ uri: "coap://127.0.0.1:5783/token", oscore: { master_secret: "00112233445566778899aabbccddeeff", sender_id: "02", recipient_id: "01" } }';
+  const openid = 'issuer: "https://127.0.0.1:8443", client_id: app, client_secret_file: app.secret, redirect_uri: "http://127.0.0.1:8731/callback", scope: km';
+  const lines = ['profile: seal', 'store: ./state', 'authorization_servers:', `  - ${channel}`, 'seal:', `  openid: { ${openid} }`];
+  writeFileSync(join(folder, 'client.yaml'), lines.join('\n'), { mode: 0o600 });
+  writeFileSync(join(folder, 'app.secret'), 'a secret', { mode: 0o600 });
+}
+
 /** What a lab has not: a server that registers MSGin5G clients, and a key in PEM. */
 function msgin5g(folder: string): void {
   const tokenKey = '{ use: sign1, alg: ES256, key_pem_file: key.pem }';
@@ -129,6 +138,7 @@ export const fileTargets: readonly TargetEntry[] = [
   configTarget('as.yaml of a SIM-S', 'as.yaml', seal, loadAsConfig),
   configTarget('rs.yaml of a SEAL server', 'rs.yaml', seal, loadRsConfig),
   configTarget('client.yaml of a SIM-C', 'client.yaml', seal, loadClientConfig),
+  configTarget('client.yaml of a SIM-C with a login', 'client.yaml', sealLogin, loadClientConfig),
   configTarget('as.yaml with raw public keys', 'as.yaml', dtlsLab('dtls-rpk'), loadAsConfig),
   configTarget('client.yaml with raw public keys', 'client.yaml', dtlsLab('dtls-rpk'), loadClientConfig),
   configTarget('as.yaml with pre-shared keys', 'as.yaml', dtlsLab('dtls-psk'), loadAsConfig),

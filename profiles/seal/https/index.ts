@@ -1,9 +1,21 @@
 /**
- * The HTTPS faces of a 3GPP SEAL deployment (TS 33.434, Annex A): OpenID Connect for VAL users.
+ * The HTTPS faces of a 3GPP SEAL deployment (TS 33.434, 5.1.1.8 and Annex A): OpenID Connect for VAL users, and a guard for resource servers.
+ *
+ * ```ts
+ * const verifier = accessTokenVerifier({ issuer: 'https://sims.val.example', audience: 'lm', keys: keysAt('https://sims.val.example/jwks', { ca }), env: systemEnv });
+ * const guard = new Guard({ verifier, certificates: 'required', scope: 'key-management', emit: console.log });
+ * ```
  *
  * @module ace-coap/profiles/seal/https
  */
 
+export type { AccessTokenClaims } from './guard/access-token-claims.ts';
+export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';
+export { BearerError, type BearerReason } from './guard/bearer-error.ts';
+export type { GuardedRequest } from './guard/bearer-token.ts';
+export { Guard, type GuardEvent, type GuardOptions, type HttpsCaller } from './guard/guard.ts';
+export { type BearerErrorCode, type GuardReason, GuardRefusal, type GuardRefusalOptions } from './guard/guard-refusal.ts';
+export { type KeySource, keysAt } from './guard/issuer-keys.ts';
 export { passwordAcr } from './login/acr.ts';
 export type { LoginEvent } from './login/events.ts';
 export { FormError } from './login/form.ts';

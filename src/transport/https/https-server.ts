@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { TransportError } from '../errors.ts';
 import { bytesOf, type Pem } from '../tls.ts';
@@ -37,6 +37,15 @@ export interface HttpsServer {
   close(patience?: number): Promise<void>;
 }
 
+/**
+ * Where a certificate does not hold, Node closes the connection without a word: the error is that of a connection which ended, and what was wrong stands in
+ * `authorizationError`. `_parent` is the socket below.
+ */
+interface RefusedSocket extends Omit<TLSSocket, 'authorizationError'> {
+  readonly authorizationError?: string;
+  readonly _parent?: Socket;
+}
+
 /** Milliseconds. */
 const handshakeTimeout = 10_000;
 const headersTimeout = 10_000;
@@ -51,8 +60,10 @@ const keepAliveTimeout = 15_000;
 export async function serveHttps(options: HttpsServerOptions, handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<HttpsServer> {
   const server = made(options, handler);
   server.maxConnections = options.connections ?? 1024;
-  server.on('tlsClientError', (error: Error & { readonly code?: string }, socket: TLSSocket) => {
-    options.refused?.(socket.remoteAddress ?? 'unknown', error.code ?? error.message);
+  // A socket that is closed knows its peer only if it was asked before.
+  server.on('connection', (socket) => void (socket as Socket).remoteAddress);
+  server.on('tlsClientError', (error: Error & { readonly code?: string }, socket: RefusedSocket) => {
+    options.refused?.(socket.remoteAddress ?? socket._parent?.remoteAddress ?? 'unknown', socket.authorizationError ?? error.code ?? error.message);
     socket.destroy();
   });
   server.on('clientError', (_error, socket) => socket.destroy());

@@ -13,6 +13,7 @@ export interface AttemptLimit {
   readonly forgetting: number;
 }
 
+/** Where attempts are counted, and how many. */
 export interface LoginAttemptsOptions {
   readonly store: Store;
   readonly env: Pick<Env, 'epoch' | 'random'>;
