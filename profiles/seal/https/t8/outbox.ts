@@ -19,7 +19,9 @@ export interface Notification {
 /** What became of notifications. */
 export type OutboxEvent =
   | { readonly type: 'notified'; readonly scsAsId: string; readonly destination: string }
-  | { readonly type: 'notification-lost'; readonly scsAsId: string; readonly destination: string; readonly reason: string };
+  | { readonly type: 'notification-lost'; readonly scsAsId: string; readonly destination: string; readonly reason: string }
+  /** What became of one cannot be kept: it is sent again after a restart. */
+  | { readonly type: 'notification-failed'; readonly reason: string };
 
 export interface OutboxOptions {
   readonly store: Store;
@@ -107,10 +109,12 @@ export class Outbox {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       this.#underWay++;
-      void this.#deliver(next.id, next.attempt).finally(() => {
-        this.#underWay--;
-        this.#run();
-      });
+      this.#deliver(next.id, next.attempt)
+        .catch((error: unknown) => this.#options.emit({ type: 'notification-failed', reason: messageOf(error) }))
+        .finally(() => {
+          this.#underWay--;
+          this.#run();
+        });
     }
   }
 
@@ -156,7 +160,11 @@ export class Outbox {
       if (status >= 200 && status < 300) return undefined;
       return { isOver: status < 500 && !later.has(status), reason: `expected 2xx, got ${status}` };
     } catch (error) {
-      return { isOver: false, reason: error instanceof Error ? error.message : String(error) };
+      return { isOver: false, reason: messageOf(error) };
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

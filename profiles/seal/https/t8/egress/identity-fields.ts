@@ -9,13 +9,17 @@ const identityMember = /(?:id|ids|identity|identities|gpsi|gpsis|msisdn|msisdns|
 /** Identities of 14 or 15 digits that are none of a subscriber: telephone numbers that the registry has. */
 export type IsPublicNumber = (digits: string) => boolean;
 
+/** Levels of arrays and objects in each other. */
+const deepest = 64;
+
 /** What the members of a JSON value say, as far as their names tell what they are. */
-export function searchMembers(value: unknown, isPublicNumber: IsPublicNumber, name = ''): EgressRule | undefined {
-  if (Array.isArray(value)) return first(value, (item) => searchMembers(item, isPublicNumber, name));
+export function searchMembers(value: unknown, isPublicNumber: IsPublicNumber, name = '', depth = 0): EgressRule | undefined {
+  if (depth > deepest) return 'unreadable';
+  if (Array.isArray(value)) return first(value, (item) => searchMembers(item, isPublicNumber, name, depth + 1));
   if (typeof value === 'object' && value !== null)
     return first(Object.entries(value), ([key, member]) => {
       const word = key.toLowerCase().replace(/[^a-z0-9]/g, '');
-      return supiMembers.has(word) && member !== null && member !== '' ? 'supi-member' : searchMembers(member, isPublicNumber, word);
+      return supiMembers.has(word) && member !== null && member !== '' ? 'supi-member' : searchMembers(member, isPublicNumber, word, depth + 1);
     });
   if (typeof value !== 'string' && typeof value !== 'number') return undefined;
   const text = String(value);
