@@ -16,8 +16,8 @@ export interface DeviceRequest {
 export type DeviceAnswer =
   /** The device has it; `payload` is what it says back. */
   | { readonly outcome: 'taken'; readonly payload: Uint8Array }
-  /** The device, or what protects it, says no for good. `diagnostic` is for people. */
-  | { readonly outcome: 'refused'; readonly diagnostic: string }
+  /** The device, or what protects it, says no for good: `why` is this program's word for it, `diagnostic` the device's own. */
+  | { readonly outcome: 'refused'; readonly why: string; readonly diagnostic?: string }
   /** No answer, or one that says later; `after` in seconds. */
   | { readonly outcome: 'unreachable'; readonly after?: number }
   /** Something is wrong on this side. */
@@ -41,10 +41,10 @@ export function aceDeviceLink(client: AceClient): DeviceLink {
         const response = await client.fetch(`${uri.replace(/\/$/, '')}${path}`, { method: 'POST', payload, timeout, signal });
         if (codeClass(response.code) === 2) return { outcome: 'taken', payload: response.payload };
         if (later.has(response.code)) return { outcome: 'unreachable', after: response.maxAge };
-        return { outcome: 'refused', diagnostic: `${response.codeText} ${diagnosticOf(response.payload)}`.trim() };
+        return { outcome: 'refused', why: response.codeText, diagnostic: diagnosticOf(response.payload) };
       } catch (error) {
         if (error instanceof CoapError) return { outcome: 'unreachable' };
-        if (error instanceof AceError) return { outcome: 'refused', diagnostic: '' };
+        if (error instanceof AceError) return { outcome: 'refused', why: error.code };
         return { outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
       }
     },

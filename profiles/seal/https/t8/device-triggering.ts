@@ -172,7 +172,7 @@ export class DeviceTriggering {
       attempt: async (timeout, signal) => {
         // The policy may have changed since, and where the device is.
         const current = await authorize(this.#context, scsAsId, api, name).catch(() => undefined);
-        if (current === undefined) return { outcome: 'refused', diagnostic: '' };
+        if (current === undefined) return { outcome: 'refused', why: 'policy' };
         const payload = Uint8Array.from(Buffer.from(triggerPayload, 'base64'));
         return link.send(current, { path: `/trigger?port=${applicationPortId}`, payload, timeout, signal });
       },
@@ -221,6 +221,6 @@ function resultOf(end: DeliveryEnd, validityPeriod: number): DeliveryResult {
 }
 
 export function reasonOf(end: DeliveryEnd): string | undefined {
-  if (end.outcome === 'refused') return end.diagnostic;
+  if (end.outcome === 'refused') return end.why;
   return end.outcome === 'failed' ? end.reason : undefined;
 }

@@ -132,7 +132,7 @@ export class Nidd {
     await this.#table.change(id, () => undefined);
     if (end.outcome === 'taken') return { status: 200, body: this.#shown(id, { ...value, status: 'SUCCESS' }, false) };
     if (end.outcome === 'expired') return failure('TIMEOUT', 'the device has not answered in time');
-    if (end.outcome === 'refused') return failure('NEXT_HOP', `the device refuses the data: ${end.diagnostic}`);
+    if (end.outcome === 'refused') return failure('NEXT_HOP', `the device refuses the data: ${end.why} ${end.diagnostic ?? ''}`.trim());
     return failure('SYSTEM_FAILURE', 'the data cannot be sent');
   }
 
@@ -209,7 +209,7 @@ export class Nidd {
       attempt: async (timeout, signal) => {
         // The policy may have changed since, and where the device is.
         const current = await authorize(this.#context, scsAsId, api, name).catch(() => undefined);
-        if (current === undefined) return { outcome: 'refused', diagnostic: '' };
+        if (current === undefined) return { outcome: 'refused', why: 'policy' };
         return link.send(current, { path: '/nidd', payload: Uint8Array.from(Buffer.from(data, 'base64')), timeout, signal });
       },
       unreached: () => this.#waiting.get(id)?.({}),

@@ -29,7 +29,7 @@ test('TS 29.122, 5.7: a trigger is made, reaches the device, and its end is told
 test('every outcome has its result', async () => {
   const { client, devices, listener } = lab;
   const cases = [
-    [{ outcome: 'refused', diagnostic: '4.04' }, 'FAILURE', 60],
+    [{ outcome: 'refused', why: '4.04' }, 'FAILURE', 60],
     [{ outcome: 'failed', reason: 'no store' }, 'UNKNOWN', 60],
     [{ outcome: 'unreachable' }, 'UNCONFIRMED', 0],
     [{ outcome: 'unreachable' }, 'EXPIRED', 1],

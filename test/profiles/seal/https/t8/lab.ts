@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:tls';
 import {
   type DeviceAnswer,
   type DeviceLink,
+  type HttpHandler,
   NotificationListener,
   T8Client,
   type T8Device,
@@ -69,6 +71,7 @@ export class T8Lab {
   readonly gateway: T8Gateway;
   readonly listener: NotificationListener;
   client!: T8Client;
+  port = 0;
   readonly #certificates: Certificates;
   #close: () => Promise<void> = async () => undefined;
 
@@ -101,6 +104,7 @@ export class T8Lab {
     lab.#close = async () => {
       await Promise.all([server.close(), lab.gateway.close(), listener.close()]);
     };
+    lab.port = server.port;
     lab.client = lab.clientOf(app, server.port);
     return lab;
   }
@@ -118,6 +122,19 @@ export class T8Lab {
 
   close(): Promise<void> {
     return this.#close();
+  }
+
+  /** Everything that another handler says, over HTTPS. */
+  async served(handler: HttpHandler): Promise<{ readonly status: number; readonly text: string }> {
+    const { ca, scef } = this.#certificates;
+    const server = await serveHttps(scef, handler);
+    const socket = connect({ host: '127.0.0.1', port: server.port, ca });
+    socket.end('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n');
+    const parts: Uint8Array[] = [];
+    for await (const part of socket as AsyncIterable<Uint8Array>) parts.push(part);
+    await server.close();
+    const text = Buffer.concat(parts).toString('latin1');
+    return { status: Number(text.split(' ')[1]), text };
   }
 
   /** Where `T8Client` has to ask for a resource of this gateway. */

@@ -70,7 +70,7 @@ test('data that waits can be replaced and taken back', async () => {
 
 test('a device that refuses, is not there for who cannot wait, or is not allowed: the failures of TS 29.122, 5.6.5.3', async () => {
   const { client, devices } = lab;
-  devices.answers = [{ outcome: 'refused', diagnostic: '4.04 no such meter' }];
+  devices.answers = [{ outcome: 'refused', why: '4.04', diagnostic: 'no such meter' }];
   const refused = await client.deliver(configuration, device, utf8('x'));
   assert.equal(refused.status, 500);
   assert.deepEqual(memberOf(refused.body, 'problemDetail'), {
