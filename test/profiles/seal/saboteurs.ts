@@ -1,5 +1,6 @@
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
+import { saboteursOfT8 } from './saboteurs-t8.ts';
 
 /** A fault in one compiled file, and the rows of the requirements that it breaks. */
 export interface Saboteur {
@@ -16,6 +17,7 @@ export interface Saboteur {
 export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
   ...saboteursOfLogin,
+  ...saboteursOfT8,
   {
     row: 'R-003',
     alsoFails: ['R-002'],

@@ -10,6 +10,7 @@ import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
 import { rows as spatial } from './spatial.ts';
+import { rows as t8 } from './t8.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
@@ -25,5 +26,6 @@ export const files: readonly Rows[] = [
   protection,
   enhancements,
   spatial,
+  t8,
   transportSecurity,
 ];
