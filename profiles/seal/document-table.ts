@@ -67,6 +67,7 @@ export class DocumentTable<T> {
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #underWay = new Set<Promise<unknown>>();
   #bytes = 0;
+  #started: Promise<void> | undefined;
   /** Of documents that are on their way into the store. */
   readonly #reserved: { documents: number; bytes: number } = { documents: 0, bytes: 0 };
   /** Documents by owner, those on their way included. */
@@ -91,11 +92,16 @@ export class DocumentTable<T> {
   }
 
   /**
-   * Take up what the store has.
+   * Take up what the store has, once: a service may be on several hosts.
    *
    * @throws {StoreError} `ERR_STORE_VALUE` for what is no document: nothing is served in place of it
    */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#started ??= this.#takeUp();
+    return this.#started;
+  }
+
+  async #takeUp(): Promise<void> {
     const { store, folder } = this.#options;
     for await (const [key, stored] of store.scan(folder)) {
       try {

@@ -17,9 +17,9 @@ export interface SealService {
   readonly anyScope?: readonly string[];
   /** Paths that go by another proof than an access token, which the service asks for itself. */
   readonly public?: readonly string[];
-  /** Put the resources on it. */
+  /** Put the resources on it; on a second host too, so that both show the same. */
   mount(host: SealHost): void;
-  /** Take up what an earlier run left in the store: before the first request. */
+  /** Take up what an earlier run left in the store: before the first request. Each of several hosts asks for it. */
   start?(): Promise<void>;
   /** Entries of each kind that it holds. */
   stats?(): Readonly<Record<string, number>>;

@@ -90,9 +90,9 @@ export async function listenOn(role: string, config: Listening, emit: EmitSessio
 }
 
 /** Where a server listens; a transport is one. */
-interface Place {
+export interface Place {
   /** Absent: `coap`. */
-  readonly scheme?: UriScheme;
+  readonly scheme?: UriScheme | 'https';
   readonly local: Address;
 }
 

@@ -23,9 +23,10 @@ import type { DtlsTransport } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
 import { Instruments, type InstrumentsConfig } from './instruments.ts';
-import { type Listening, listenOn, untilStopped } from './listen.ts';
+import { type Listening, listenOn, type Place, untilStopped } from './listen.ts';
 import { Reload } from './reload.ts';
 import { addResources } from './resources.ts';
+import type { BothFaces } from './seal/https/both-faces.ts';
 import { paint } from './terminal.ts';
 import { followingOf } from './trl/lists.ts';
 
@@ -62,6 +63,8 @@ function sessionStats(transports: readonly Transport[]): Readonly<Record<string,
 }
 
 interface Server {
+  /** Where it listens beside the transports. */
+  readonly places?: readonly Place[];
   listen(transports: readonly Transport[]): Promise<Endpoint>;
   drain(milliseconds: number): Promise<boolean>;
   stats(): Readonly<Record<string, number>>;
@@ -129,7 +132,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
       throw new UsageError(`${config.file}: ${error.message}`, { code: error.code, cause: error });
     }
     instruments.ready();
-    await untilStopped(role, logger, transports, () => void reload.run());
+    await untilStopped(role, logger, [...transports, ...(server.places ?? [])], () => void reload.run());
     instruments.ending('draining');
     const { drain } = reload.current;
     if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
@@ -199,11 +202,18 @@ function areSameIssuers(current: RsConfig, next: RsConfig): boolean {
   return sameValue(withoutKeys(current), withoutKeys(next));
 }
 
+/** What of a SEAL server takes effect at a start only: all but what its face over HTTPS shows, and whom it takes. */
+function fixedSealRs({ seal }: RsConfig): unknown {
+  if (seal?.https === undefined) return seal;
+  const { listen, issuer, certificates, sKmsUri } = seal.https;
+  return { ...seal, https: { listen, issuer, certificates, sKmsUri } };
+}
+
 /** `ace-coap rs` */
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
   let stop = (): void => {};
   try {
-    await serve<RsConfig, ResourceServer | SealServer>(
+    await serve<RsConfig, ResourceServer | SealServer | BothFaces>(
       {
         role: 'rs',
         load: () => loadRsConfig(configPath(path)),
@@ -224,12 +234,16 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
           };
           return rs;
         },
-        live: ['issuers'],
+        live: ['issuers', 'seal'],
         apply: async (server, next, current) => {
           if (areSameIssuers(current, next)) server.reconfigure({ issuers: next.issuers, simS: next.issuers[0]! });
+          if ('renew' in server && next.seal?.https !== undefined) server.renew(next.seal.https);
           return {};
         },
-        restart: (current, next) => (areSameIssuers(current, next) ? [] : ['issuers']),
+        restart: (current, next) => [
+          ...(areSameIssuers(current, next) ? [] : ['issuers']),
+          ...(sameValue(fixedSealRs(current), fixedSealRs(next)) ? [] : ['seal']),
+        ],
       },
       flags,
     );

@@ -1,4 +1,4 @@
-import { BytesError, equalBytes, fromBase64Url, toHex } from '../core/bytes.ts';
+import { BytesError, equalBytes, toHex } from '../core/bytes.ts';
 import { type CurveKey, type X509, x509 } from '../core/crypto/index.ts';
 import { boolean, contextTag, DerReader, DerTag, smallInteger, takeTime } from '../core/der.ts';
 import { HandshakeFailure } from './alert.ts';
@@ -149,10 +149,4 @@ export function decodeCertificate(der: Uint8Array): Certificate {
     if (!(error instanceof BytesError)) throw error;
   }
   throw new HandshakeFailure('bad_certificate', `expected a certificate of X.509 in DER, got ${der.length} bytes that are none`);
-}
-
-/** The certificates of a PEM text, in DER, in their order (RFC 7468, Section 5). @throws {BytesError} `ERR_BYTES_BASE64URL` */
-export function certificatesOfPem(text: string): readonly Uint8Array[] {
-  const blocks = text.matchAll(/^-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----/gm);
-  return [...blocks].map(([, base64]) => fromBase64Url(base64!.replace(/\s+/g, '').replaceAll('+', '-').replaceAll('/', '_')));
 }

@@ -1,7 +1,8 @@
 import { equalBytes } from '../core/bytes.ts';
 import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
+import { certificatesOfPem } from '../core/pem.ts';
 import { HandshakeFailure } from './alert.ts';
-import { type Certificate, certificatesOfPem, decodeCertificate } from './certificate.ts';
+import { type Certificate, decodeCertificate } from './certificate.ts';
 import { verifyPath } from './certification-path.ts';
 import { badConfig } from './errors.ts';
 import type { ConnectionEvent, PeerIdentity } from './events.ts';

@@ -41,6 +41,7 @@ export { profileNumbers } from './config/reader.ts';
 export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
 export type { SealAsConfig, SealClientConfig, SealRsConfig } from './config/seal.ts';
+export type { SealHttpsRsConfig } from './config/seal-https-rs.ts';
 export type { KeyManagementConfig } from './config/seal-key-management.ts';
 export type { Msgin5gConfig } from './config/seal-msgin5g.ts';
 export type { OpenIdClientConfig } from './config/seal-openid.ts';

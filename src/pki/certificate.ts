@@ -1,10 +1,12 @@
 import { BytesError, fromUtf8, toHex } from '../core/bytes.ts';
 import { boolean, contextTag, DerReader, DerTag, smallInteger, takeTime } from '../core/der.ts';
 
-/** An algorithm, by its object identifier in hexadecimal, and what stands behind it. */
+/** An algorithm, by its object identifier in hexadecimal. */
 export interface AlgorithmIdentifier {
   readonly oid: string;
-  readonly parameters: DerReader;
+  /** In DER. */
+  readonly parameters: Uint8Array;
+  readonly whole: Uint8Array;
 }
 
 /** An extension of a certificate, by its object identifier in hexadecimal. */
@@ -78,8 +80,9 @@ export function readCertificate(der: Uint8Array): CertificateFields {
 }
 
 function takeAlgorithm(reader: DerReader): AlgorithmIdentifier {
-  const parameters = new DerReader(reader.take(DerTag.SEQUENCE));
-  return { oid: toHex(parameters.take(DerTag.OBJECT_IDENTIFIER)), parameters };
+  const whole = reader.take(DerTag.SEQUENCE);
+  const oid = new DerReader(whole).take(DerTag.OBJECT_IDENTIFIER);
+  return { oid: toHex(oid), parameters: whole.subarray(oid.byteOffset - whole.byteOffset + oid.length), whole };
 }
 
 function extensionsOf(block: Uint8Array): readonly CertificateExtension[] {
@@ -97,14 +100,19 @@ function extensionsOf(block: Uint8Array): readonly CertificateExtension[] {
 
 /** RFC 5280, Section 4.2: object identifiers of extensions, in hexadecimal. */
 export const ExtensionOid = {
+  subjectKeyIdentifier: '551d0e',
   keyUsage: '551d0f',
   subjectAltName: '551d11',
+  issuerAltName: '551d12',
   basicConstraints: '551d13',
   nameConstraints: '551d1e',
   cRLDistributionPoints: '551d1f',
   certificatePolicies: '551d20',
+  policyMappings: '551d21',
   authorityKeyIdentifier: '551d23',
+  policyConstraints: '551d24',
   extKeyUsage: '551d25',
+  inhibitAnyPolicy: '551d36',
 } as const;
 
 /** RFC 5280, Section 4.2.1.6: tags of general names. */

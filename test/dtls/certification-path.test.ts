@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { certificatesOfPem } from '../../src/core/pem.ts';
 import type { AlertName } from '../../src/dtls/alert.ts';
 import { HandshakeFailure } from '../../src/dtls/alert.ts';
-import { certificatesOfPem, decodeCertificate } from '../../src/dtls/certificate.ts';
+import { decodeCertificate } from '../../src/dtls/certificate.ts';
 import { type PathRules, verifyPath } from '../../src/dtls/certification-path.ts';
 import { SeededRandom } from '../support/random.ts';
 import { oneIn } from '../support/scale.ts';

@@ -67,7 +67,8 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
   readonly documents: DocumentTable<T>;
   readonly #kind: DocumentKind<T>;
   readonly #options: CollectionOptions;
-  #handle: ResourceHandle | undefined;
+  /** One for each host. */
+  readonly #handles: ResourceHandle[] = [];
 
   constructor(kind: DocumentKind<T>, options: CollectionOptions) {
     this.#kind = kind;
@@ -88,13 +89,14 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
   }
 
   mount(host: SealHost, representations: Representations): void {
-    this.#handle = host.resource(`${this.#kind.path}/*`, {
+    const handle = host.resource(`${this.#kind.path}/*`, {
       get: representations.answering((request, caller) => this.#get(request, caller)),
       post: representations.answering((request, caller) => this.#create(request, caller)),
       put: representations.answering((request, caller) => this.#update(request, caller)),
       delete: representations.answering((request, caller) => this.#delete(request, caller)),
       observable: true,
     });
+    this.#handles.push(handle);
   }
 
   #get(request: ResourceRequest, caller: Caller): Answer {
@@ -201,9 +203,10 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
   /** Observers of the document, and of the list that it is in. */
   #changed(path: string): void {
     const list = path.slice(0, path.lastIndexOf('/'));
-    this.#handle?.changed(({ options }: Request) => {
+    const isMeant = ({ options }: Request): boolean => {
       const observed = requestPath(options);
       return observed === path || observed === list;
-    });
+    };
+    for (const handle of this.#handles) handle.changed(isMeant);
   }
 }

@@ -45,7 +45,7 @@ export class ConfigurationService implements SealService {
   readonly #rate: CallerRate;
   readonly #profiles: ConfigurationCollection<UserProfile>;
   readonly #ueConfigurations: ConfigurationCollection<UeConfiguration>;
-  #representations: Representations | undefined;
+  readonly #representations: Representations[] = [];
 
   constructor({ store, env = systemEnv, limits, rate = { burst: 50, rate: 10 }, maxAge = 60 }: ConfigurationServiceOptions) {
     this.#env = env;
@@ -56,9 +56,10 @@ export class ConfigurationService implements SealService {
   }
 
   mount(host: SealHost): void {
-    this.#representations = new Representations(host, this.#rate, this.#env);
-    this.#profiles.mount(host, this.#representations);
-    this.#ueConfigurations.mount(host, this.#representations);
+    const representations = new Representations(host, this.#rate, this.#env);
+    this.#representations.push(representations);
+    this.#profiles.mount(host, representations);
+    this.#ueConfigurations.mount(host, representations);
   }
 
   async start(): Promise<void> {
@@ -77,7 +78,7 @@ export class ConfigurationService implements SealService {
       userProfiles: this.#profiles.documents.size,
       ueConfigurations: this.#ueConfigurations.documents.size,
       configurationBytes: this.#profiles.documents.bytes + this.#ueConfigurations.documents.bytes,
-      configurationCallers: this.#representations?.callers ?? 0,
+      configurationCallers: this.#representations.reduce((sum, { callers }) => sum + callers, 0),
     };
   }
 }

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../../src/core/bytes.ts';
-import { CborError, type CborMap, decode, encode } from '../../../src/core/cbor.ts';
+import { CborError, type CborMap, type CborValue, decode, encode } from '../../../src/core/cbor.ts';
 import { type Known, type MapSpec, readKnownMap, writeKnownMap } from '../../../src/core/known-map.ts';
 import { KeyManagementError } from './error.ts';
 
@@ -81,9 +81,35 @@ export interface KmResponse extends Identities {
   readonly payload?: Uint8Array;
 }
 
+/** The fields of a request by their keys. */
+export function requestMap(request: KmRequest): CborMap {
+  return writeKnownMap(requestSpec, request);
+}
+
+/** The fields of a response by their keys. @throws {KeyManagementError} `ERR_KM_FORMAT` for a payload beside an error code */
+export function responseMap(response: KmResponse): CborMap {
+  checkOutcome(response);
+  return writeKnownMap(responseSpec, response);
+}
+
+/** The reverse of `requestMap`. @throws {KeyManagementError} `ERR_KM_FORMAT` */
+export function requestOf(value: CborValue): KmRequest {
+  const request = fieldsOf('KM request', requestSpec, value);
+  for (const name of ['serviceId', ...identityKinds] as const)
+    if (request[name] === '') throw broken(`KM request: ${kmFields[name].name}: expected text, got an empty one`);
+  return request;
+}
+
+/** The reverse of `responseMap`. @throws {KeyManagementError} `ERR_KM_FORMAT` */
+export function responseOf(value: CborValue): KmResponse {
+  const response: KmResponse = fieldsOf('KM response', responseSpec, value);
+  checkOutcome(response);
+  return response;
+}
+
 /** Deterministic CBOR (TS 33.434, Table 5.3.2-1). Nothing is checked: a tester may send what is wrong. */
 export function encodeKmRequest(request: KmRequest): Uint8Array {
-  return encode(writeKnownMap(requestSpec, request));
+  return encode(requestMap(request));
 }
 
 /**
@@ -92,16 +118,12 @@ export function encodeKmRequest(request: KmRequest): Uint8Array {
  * @throws {KeyManagementError} `ERR_KM_FORMAT`
  */
 export function decodeKmRequest(bytes: Uint8Array): KmRequest {
-  const request = readMessage('KM request', requestSpec, bytes);
-  for (const name of ['serviceId', ...identityKinds] as const)
-    if (request[name] === '') throw broken(`KM request: ${kmFields[name].name}: expected text, got an empty one`);
-  return request;
+  return requestOf(itemOf('KM request', bytes));
 }
 
 /** @throws {KeyManagementError} `ERR_KM_FORMAT` for a payload beside an error code */
 export function encodeKmResponse(response: KmResponse): Uint8Array {
-  checkOutcome(response);
-  return encode(writeKnownMap(responseSpec, response));
+  return encode(responseMap(response));
 }
 
 /**
@@ -110,21 +132,39 @@ export function encodeKmResponse(response: KmResponse): Uint8Array {
  * @throws {KeyManagementError} `ERR_KM_FORMAT`
  */
 export function decodeKmResponse(bytes: Uint8Array): KmResponse {
-  const response: KmResponse = readMessage('KM response', responseSpec, bytes);
-  checkOutcome(response);
-  return response;
+  return responseOf(itemOf('KM response', bytes));
 }
 
+/** How KM messages are written: as CBOR, or as JSON. */
+export interface KmRepresentation {
+  /** The longest KM Request that is read, in bytes. */
+  readonly longestRequest: number;
+  /** @throws {KeyManagementError} `ERR_KM_FORMAT` */
+  decodeRequest(bytes: Uint8Array): KmRequest;
+  /** Whatever texts of a request that breaks the rules can be read, unless it is too long. */
+  readableIdentities(bytes: Uint8Array): ReadableIdentities;
+}
+
+export type ReadableIdentities = Identities & { readonly serviceId?: string };
+
 /** Whatever texts of a request that breaks the rules can be read, unless it is too long: its response repeats them. */
-export function readableIdentities(bytes: Uint8Array): Identities & { readonly serviceId?: string } {
+export function readableIdentities(bytes: Uint8Array): ReadableIdentities {
   const map = bytes.length > longestKmRequest ? undefined : readable(bytes);
+  return textsOf((name) => map?.get(kmFields[name].label));
+}
+
+/** The texts among the values of ServiceID and the identities. */
+export function textsOf(memberOf: (name: IdentityKind | 'serviceId') => CborValue): ReadableIdentities {
   const found: { -readonly [K in IdentityKind | 'serviceId']?: string } = {};
   for (const name of ['serviceId', ...identityKinds] as const) {
-    const value = map?.get(kmFields[name].label);
+    const value = memberOf(name);
     if (typeof value === 'string') found[name] = value;
   }
   return found;
 }
+
+/** CBOR, as over CoAP. */
+export const kmCbor: KmRepresentation = { longestRequest: longestKmRequest, decodeRequest: decodeKmRequest, readableIdentities };
 
 function readable(bytes: Uint8Array): CborMap | undefined {
   try {
@@ -140,17 +180,27 @@ function readable(bytes: Uint8Array): CborMap | undefined {
 function checkOutcome({ errorCode, payload }: KmResponse): void {
   if (errorCode !== undefined && payload !== undefined) throw broken('KM response: expected ErrorCode or Payload, got both');
   if (errorCode === undefined && payload === undefined) throw broken('KM response: expected ErrorCode or Payload, got neither');
-  if (errorCode !== undefined && (errorCode < 1 || errorCode > 255)) throw broken(`KM response: key 10 (ErrorCode): expected 1 to 255, got ${errorCode}`);
+  if (errorCode !== undefined && (errorCode < 1 || errorCode > 255)) throw broken(`KM response: ErrorCode: expected 1 to 255, got ${errorCode}`);
 }
 
-/** A map with the known fields, all that are required and no others, in deterministic encoding. */
-function readMessage<const S extends MapSpec>(what: string, spec: S, bytes: Uint8Array): Known<S> {
+/** The item that bytes of deterministic encoding hold. */
+function itemOf(what: string, bytes: Uint8Array): CborValue {
   try {
     const value = decode(bytes);
-    const { known, unknown } = readKnownMap(what, spec, value);
-    if (unknown.size > 0) throw broken(`${what}: expected no other keys than those of the table, got ${unknown.size} more`);
     // A float that is a whole number passes for an integer in the map.
     if (!equalBytes(encode(value), bytes)) throw broken(`${what}: expected deterministic encoding (RFC 8949, Section 4.2.1), got another`);
+    return value;
+  } catch (cause) {
+    if (!(cause instanceof CborError)) throw cause;
+    throw broken(cause.message, cause);
+  }
+}
+
+/** A map with the known fields, all that are required and no others. */
+function fieldsOf<const S extends MapSpec>(what: string, spec: S, value: CborValue): Known<S> {
+  try {
+    const { known, unknown } = readKnownMap(what, spec, value);
+    if (unknown.size > 0) throw broken(`${what}: expected no other keys than those of the table, got ${unknown.size} more`);
     return known;
   } catch (cause) {
     if (!(cause instanceof CborError)) throw cause;
@@ -158,6 +208,6 @@ function readMessage<const S extends MapSpec>(what: string, spec: S, bytes: Uint
   }
 }
 
-function broken(message: string, cause?: unknown): KeyManagementError {
+export function broken(message: string, cause?: unknown): KeyManagementError {
   return new KeyManagementError('ERR_KM_FORMAT', message, cause === undefined ? {} : { cause });
 }

@@ -4,6 +4,9 @@ import { ErrorCode, responseCodeOf } from './error-code.ts';
 import type { RecordName } from './key-records.ts';
 import { identityKinds, type KmRequest, kmFields, kmVersion } from './message.ts';
 
+/** The scope of a token for key management. */
+export const kmScope = 'km';
+
 /** Why a KM Request is refused: stable names, for logs and tests. */
 export type KmRefusalReason =
   | 'token'
@@ -16,6 +19,7 @@ export type KmRefusalReason =
   | 'identities'
   | 'service'
   | 'identity'
+  | 'val-server'
   | 'no-record'
   | 'fault';
 
@@ -52,10 +56,10 @@ export interface KmChecks {
  * Whether a token is good for key management: it is there, and has the scope for it. Its signature was verified when it was uploaded, as that of every token of a
  * SEAL server; this is what TS 33.434 can mean by the signature of a request, which has none of its own.
  */
-export function checkToken(caller: Caller | undefined, scopeName: string): KmRefusal | undefined {
+export function checkToken(caller: Caller | undefined): KmRefusal | undefined {
   if (caller === undefined) return refusal(ErrorCode.Rejected, 'token', 'expected a valid token, got none');
-  if (hasScope(caller, scopeName)) return undefined;
-  return forbidden('scope', `expected a token of scope ${scopeName}, got one of another scope`);
+  if (hasScope(caller, kmScope)) return undefined;
+  return forbidden('scope', `expected a token of scope ${kmScope}, got one of another scope`);
 }
 
 /** What a request has to say, in the order of TS 33.434, Section 5.3.2. @param epoch - seconds since 1970 */
@@ -88,4 +92,12 @@ export function checkRights({ serviceId, identity }: RecordName, caller: Caller 
   const { kind, id } = identity;
   const own = { clientId: caller.subject, deviceId: caller.valUeId, userId: caller.valUserId }[kind];
   return own === id ? undefined : forbidden('identity', `expected the ${kmFields[kind].name} that the token is for, got another`);
+}
+
+/** Whether the token is that of a VAL server, for key management and for this service: those of VAL users and VAL UEs are for their own keys. */
+export function checkValServer({ serviceId }: RecordName, caller: Caller | undefined): KmRefusal | undefined {
+  const unfit = checkToken(caller) ?? checkRights({ serviceId }, caller);
+  if (unfit !== undefined) return unfit;
+  const isValServer = caller?.valUserId === undefined && caller?.valUeId === undefined;
+  return isValServer ? undefined : forbidden('val-server', 'expected the token of a VAL server, got one of a VAL user or a VAL UE');
 }

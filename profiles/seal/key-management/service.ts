@@ -1,11 +1,19 @@
 import { Code, ContentFormat, OptionNumber, type ResourceFunction, uintOption } from '../../../src/coap/index.ts';
 import type { SealService } from '../service.ts';
-import { type KeyManagementOptions, KeyManagementServer, kmScope } from './key-management-server.ts';
+import { type KeyManagementOptions, KeyManagementServer } from './key-management-server.ts';
 import { encodeKmResponse, longestKmRequest } from './message.ts';
+import { kmScope } from './request-check.ts';
 
 /** A key management server, and its path. */
 export interface KeyManagementServiceOptions extends KeyManagementOptions {
   /** Where requests are answered; `/km` when absent. */
+  readonly path?: string;
+}
+
+/** A key management server that there is already, and its path: it may have a face over HTTPS too. */
+export interface KeyManagementFaceOptions {
+  readonly server: KeyManagementServer;
+  /** `/km` when absent. */
   readonly path?: string;
 }
 
@@ -22,13 +30,14 @@ const sizeOptions = [uintOption(OptionNumber.Size1, longestKmRequest)];
  *
  * @throws {KeyManagementError} `ERR_KM_CONFIG`
  */
-export function keyManagement({ path = '/km', ...options }: KeyManagementServiceOptions): SealService {
-  const skms = new KeyManagementServer(options);
+export function keyManagement(options: KeyManagementServiceOptions | KeyManagementFaceOptions): SealService {
+  const { path = '/km' } = options;
+  const skms = 'server' in options ? options.server : new KeyManagementServer(options);
   return {
     scopes: { [kmScope]: { [path]: ['FETCH', 'POST'] } },
     anyScope: [path],
     // Records of another key would all seem to be absent.
-    start: async () => options.records.check?.(),
+    start: () => skms.check(),
     mount: (server) => {
       const answer: ResourceFunction = async (request) => {
         const { code, response } = await skms.answer(request.payload, () => server.callerOf(request));

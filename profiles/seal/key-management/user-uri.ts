@@ -16,7 +16,7 @@ const reserved = /[!'()*]/g;
  *
  * @param host - where the account is
  */
-export function userUriOf(caller: Caller | undefined, host: string): string {
+export function userUriOf(caller: Partial<Caller> | undefined, host: string): string {
   const id = caller?.valUserId ?? caller?.subject ?? caller?.valUeId;
   if (id === undefined || id === '') return noUserUri;
   if (absoluteUri.test(id)) return id;

@@ -42,14 +42,19 @@ export interface SpatialCollectionOptions {
   readonly maxAge: number;
 }
 
+/** The resources of one host. */
+interface Mount {
+  readonly host: SealHost;
+  readonly all: ResourceHandle;
+  readonly each: ResourceHandle;
+}
+
 /** Spatial anchors, or spatial maps, and the resources that they are: the collection takes create and discover, an object get, update and delete; both are observable. */
 export class SpatialCollection {
   readonly documents: DocumentTable<SpatialObject>;
   readonly #kind: SpatialKind;
   readonly #options: SpatialCollectionOptions;
-  #host: SealHost | undefined;
-  #all: ResourceHandle | undefined;
-  #each: ResourceHandle | undefined;
+  readonly #mounts: Mount[] = [];
 
   constructor(kind: SpatialKind, options: SpatialCollectionOptions) {
     this.#kind = kind;
@@ -71,18 +76,18 @@ export class SpatialCollection {
 
   mount(host: SealHost, representations: Representations): void {
     const { path } = this.#kind;
-    this.#host = host;
-    this.#all = host.resource(path, {
+    const all = host.resource(path, {
       get: representations.answering((request, caller) => this.#discover(request, caller)),
       post: representations.answering((request, caller) => this.#create(request, caller)),
       observable: true,
     });
-    this.#each = host.resource(`${path}/*`, {
+    const each = host.resource(`${path}/*`, {
       get: representations.answering((request, caller) => this.#get(request, caller)),
       put: representations.answering((request, caller) => this.#update(request, caller)),
       delete: representations.answering((request, caller) => this.#delete(request, caller)),
       observable: true,
     });
+    this.#mounts.push({ host, all, each });
   }
 
   #discover(request: ResourceRequest, caller: Caller): Answer {
@@ -161,12 +166,14 @@ export class SpatialCollection {
   /** Observers of the object hear of it, and those of a discovery that finds it, or found it. */
   #changed(id: string, states: readonly SpatialObject[]): void {
     const path = `${this.#kind.path}/${id}`;
-    this.#each?.changed(({ options }) => requestPath(options) === path);
-    this.#all?.changed((request) => this.#concerns(request, states));
+    for (const { host, all, each } of this.#mounts) {
+      each.changed(({ options }) => requestPath(options) === path);
+      all.changed((request) => this.#concerns(host, request, states));
+    }
   }
 
-  #concerns({ options, association }: Request, states: readonly SpatialObject[]): boolean {
-    const caller = this.#host?.callerOf({ association });
+  #concerns(host: SealHost, { options, association }: Request, states: readonly SpatialObject[]): boolean {
+    const caller = host.callerOf({ association });
     if (caller === undefined) return false;
     const discovery = readDiscovery(queryOf(options), this.#options.page);
     return states.some((object) => maySee(caller, object) && isFound(discovery, object));

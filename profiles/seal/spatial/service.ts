@@ -56,7 +56,7 @@ export class SpatialService implements SealService {
   readonly #rate: CallerRate;
   readonly #anchors: SpatialCollection;
   readonly #maps: SpatialCollection;
-  #representations: Representations | undefined;
+  readonly #representations: Representations[] = [];
 
   constructor(options: SpatialServiceOptions) {
     const { store, env = systemEnv, limits, page = { usual: 20, most: 50 }, rate = { burst: 50, rate: 10 }, maxAge = 60 } = options;
@@ -67,9 +67,10 @@ export class SpatialService implements SealService {
   }
 
   mount(host: SealHost): void {
-    this.#representations = new Representations(host, this.#rate, this.#env);
-    this.#anchors.mount(host, this.#representations);
-    this.#maps.mount(host, this.#representations);
+    const representations = new Representations(host, this.#rate, this.#env);
+    this.#representations.push(representations);
+    this.#anchors.mount(host, representations);
+    this.#maps.mount(host, representations);
   }
 
   async start(): Promise<void> {
@@ -88,7 +89,7 @@ export class SpatialService implements SealService {
       spatialAnchors: this.#anchors.documents.size,
       spatialMaps: this.#maps.documents.size,
       spatialBytes: this.#anchors.documents.bytes + this.#maps.documents.bytes,
-      spatialCallers: this.#representations?.callers ?? 0,
+      spatialCallers: this.#representations.reduce((sum, { callers }) => sum + callers, 0),
     };
   }
 }

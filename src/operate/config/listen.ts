@@ -5,11 +5,15 @@ export const transportSchemes = ['coap', 'coaps', 'coap+tcp', 'coaps+tcp', 'coap
 /** What a server may listen at. */
 export type TransportScheme = (typeof transportSchemes)[number];
 
-/** Where a server listens. */
-export interface ListenConfig {
-  readonly scheme: TransportScheme;
+/** An address of this machine. */
+export interface ListenAddress {
   readonly address: string;
   readonly port: number;
+}
+
+/** Where a server listens. */
+export interface ListenConfig extends ListenAddress {
+  readonly scheme: TransportScheme;
 }
 
 /** Whether a server of the scheme needs a certificate, as those over TLS do. */

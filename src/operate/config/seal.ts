@@ -2,6 +2,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { type Entries, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
+import { type RawSealHttpsRs, readSealHttpsRs, type SealHttpsRsConfig, sealHttpsRsSchema } from './seal-https-rs.ts';
 import { skmsUri } from './seal-key-management.ts';
 import { type OpenIdClientConfig, openIdSchema, type RawOpenId, readOpenId } from './seal-openid.ts';
 import { type RawSealServices, readSealServices, type SealServicesConfig, sealServicesSchema } from './seal-services.ts';
@@ -37,6 +38,7 @@ interface RawIdentity {
 export interface RawSealRs extends RawSealCommon {
   readonly val_system: string;
   readonly services?: RawSealServices;
+  readonly https?: RawSealHttpsRs;
 }
 
 export interface RawSealClient extends RawSealCommon {
@@ -71,6 +73,8 @@ export interface SealAsConfig extends SealCommon {
 export interface SealRsConfig extends SealCommon {
   readonly valSystem: string;
   readonly services: SealServicesConfig;
+  /** Its face over HTTPS. */
+  readonly https?: SealHttpsRsConfig;
 }
 
 /** The SIM-C of a client.yaml. */
@@ -113,7 +117,12 @@ export const sealAs: Entries = entriesOf(
 );
 
 export const sealRs: Entries = entriesOf(
-  section<RawSealRs>('a SEAL server: val_system, mode, suites, services', { val_system: identity, ...common, services: optional(sealServicesSchema) }),
+  section<RawSealRs>('a SEAL server: val_system, mode, suites, services, https', {
+    val_system: identity,
+    ...common,
+    services: optional(sealServicesSchema),
+    https: optional(sealHttpsRsSchema),
+  }),
 );
 
 export const sealClient: Entries = entriesOf(
@@ -224,7 +233,8 @@ export function readSealRs(file: ConfigFile, raw: RsRest): { readonly seal?: Sea
   }
   if (raw.aif === true) file.problem(['aif'], 'expected false with profile: seal, since its scopes are names, got true');
   if (raw.issuers.length > 1) file.problem(['issuers'], `expected one, the SIM-S of the VAL system, with profile: seal, got ${raw.issuers.length}`);
-  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: readSealServices(file, seal.services) } };
+  const https = seal.https === undefined ? {} : { https: readSealHttpsRs(file, seal.https, ['seal', 'https']) };
+  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: readSealServices(file, seal.services), ...https } };
 }
 
 /** What the rest of client.yaml has that a SIM-C needs. */

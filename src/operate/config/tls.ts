@@ -25,7 +25,7 @@ export interface PemKind {
 }
 
 export const certificate: PemKind = { what: 'a certificate in PEM', label: /^-----BEGIN CERTIFICATE-----/m };
-const privateKey: PemKind = { what: 'a private key in PEM', label: /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/m };
+export const privateKey: PemKind = { what: 'a private key in PEM', label: /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/m };
 
 /** The files that a section `tls` names, read in; what is wrong is noted in `file`. */
 export function readTls(file: ConfigFile, raw: RawTls = {}): TlsConfig {

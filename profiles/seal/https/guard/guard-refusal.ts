@@ -3,11 +3,13 @@ import { ProtocolError } from '../../../../src/core/errors.ts';
 /**
  * Why a guard lets a request go no further: stable words for logs.
  *
- * `certificate` and `client` are about the certificate: there is none, or it is not the client's of the token. `no-token`, `header` and `place` are about how the token came: not at all, not as it should, not where it should. Those of a `BearerError` are about
+ * `certificate`, `certificate-profile` and `client` are about the certificate: there is none, it has not the profile of TS 33.310, it is not the client's of the
+ * token. `no-token`, `header` and `place` are about how the token came: not at all, not as it should, not where it should. Those of a `BearerError` are about
  * the token; `scope` and `policy` about what it is for.
  */
 export type GuardReason =
   | 'certificate'
+  | 'certificate-profile'
   | 'client'
   | 'no-token'
   | 'header'

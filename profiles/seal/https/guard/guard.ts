@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tokenHashText } from '../../../../src/ace/index.ts';
+import type { Env } from '../../../../src/core/env.ts';
 import type { Caller } from '../../caller.ts';
 import type { AccessTokenClaims } from './access-token-claims.ts';
 import type { AccessTokenVerifier } from './access-token-verifier.ts';
@@ -39,6 +40,11 @@ export interface GuardOptions {
   readonly verifier: AccessTokenVerifier;
   /** `required`: the client of the token has to be the one of the certificate that TLS has verified. */
   readonly certificates: 'required' | 'none';
+  /**
+   * With it, a certificate must also have the profile of TS 33.310, Section 6.1.3a, which binds TLS entities to take no others: `lintCertificate` finds no fault
+   * in it, once for each connection.
+   */
+  readonly certificateProfile?: Pick<Env, 'epoch'>;
   /** The names of the scope that a token needs, with spaces between; absent or `undefined`: a token is enough. */
   readonly scope?: string | ((request: IncomingMessage) => string | undefined);
   /** The clients, as the SIM-S has registered them, that a certificate with such names may stand for; the names themselves when absent. */
@@ -70,12 +76,13 @@ interface Known {
 export class Guard {
   readonly #options: GuardOptions;
   readonly #realm: string;
-  readonly #certificates = new PeerCertificates();
+  readonly #certificates: PeerCertificates;
   readonly #callers = new WeakMap<IncomingMessage, HttpsCaller>();
 
   constructor(options: GuardOptions) {
     this.#options = options;
     this.#realm = options.realm ?? 'seal';
+    this.#certificates = new PeerCertificates(options.certificateProfile);
   }
 
   /**
@@ -119,9 +126,7 @@ export class Guard {
     const { certificates, verifier, policy } = this.#options;
     const certificate = this.#certificates.of(request.socket);
     known.names = certificate?.names ?? [];
-    if (certificates === 'required' && certificate === undefined) {
-      throw this.#refusal('certificate', 'expected a certificate that this server trusts, got none', 403);
-    }
+    if (certificates === 'required') this.#checkCertificate(certificate);
     const found = bearerToken(request);
     if ('fault' in found) {
       const isAbsent = found.fault === 'no-token';
@@ -142,6 +147,14 @@ export class Guard {
       throw this.#refusal('policy', 'expected a caller that the policy of this server permits, got another', 403, 'insufficient_scope');
     }
     return caller;
+  }
+
+  #checkCertificate(certificate: PeerCertificate | undefined): void {
+    if (certificate === undefined) throw this.#refusal('certificate', 'expected a certificate that this server trusts, got none', 403);
+    const fault = certificate.findings.find(({ severity }) => severity === 'fault');
+    if (fault === undefined) return;
+    const { field, clause, expected, got } = fault;
+    throw this.#refusal('certificate-profile', `certificate, ${field}: expected ${expected} (${clause}), got ${got}`, 403);
   }
 
   async #verified(verifier: AccessTokenVerifier, token: string): Promise<AccessTokenClaims> {

@@ -164,6 +164,16 @@ test('TS 33.434 5.1.1.8: the names of a certificate are those of its clients by 
   });
 });
 
+test('TS 33.310 6.1: a certificate that OpenSSL takes, and that has not the profile, is refused where the profile is asked for', async () => {
+  const full = await authority.issue({ ...val, crl: 'http://pki.example/lab.crl' });
+  await GuardLab.within(trust, { certificateProfile: systemEnv }, async (lab) => {
+    assert.equal(await outcome(lab, lab.fetch(full)), '200');
+    assert.equal(await outcome(lab, lab.fetch()), '403, certificate-profile');
+    const [event] = lab.events;
+    assert.match(event!.detail, /^certificate, cRLDistributionPoints: expected the address of .* \(TS 33\.310, 6\.1\.3a\), got no such extension$/);
+  });
+});
+
 test('the scope may depend on the request, and the policy has the last word', async () => {
   const options: Partial<GuardOptions> = {
     scope: ({ url }) => (url === '/open' ? undefined : url === '/both' ? 'location key-management' : 'key-management'),

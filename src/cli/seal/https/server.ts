@@ -1,0 +1,131 @@
+import {
+  accessTokenVerifier,
+  Guard,
+  type GuardEvent,
+  type HttpsEndpoint,
+  type KeySource,
+  keyManagementEndpoint,
+  keyRecordsEndpoint,
+  keysAt,
+  type SealHttpsEvent,
+  SealHttpsServer,
+} from '../../../../profiles/seal/https/index.ts';
+import type { KeyManagementServer, SealService } from '../../../../profiles/seal/index.ts';
+import { systemEnv } from '../../../core/env.ts';
+import { ProtocolError } from '../../../core/errors.ts';
+import type { SealHttpsRsConfig, ServiceEvent } from '../../../operate/index.ts';
+import type { HttpsServer } from '../../../transport/index.ts';
+
+/** What a SEAL server has on both of its faces. */
+export interface SharedServices {
+  readonly services: readonly SealService[];
+  /** Its path is the same over CoAP. */
+  readonly keyManagement?: { readonly server: KeyManagementServer; readonly path: string };
+}
+
+export interface FaceOptions {
+  readonly audience: string;
+  readonly valSystem: string;
+  /** Seconds. */
+  readonly leeway: number;
+  readonly isRevoked?: (tokenHash: string) => boolean | Promise<boolean>;
+  readonly emit: (event: ServiceEvent) => void;
+}
+
+/** The face of a SEAL server over HTTPS. */
+export class HttpsFace {
+  readonly #server: SealHttpsServer;
+  #config: SealHttpsRsConfig;
+  #listening: HttpsServer | undefined;
+
+  constructor(config: SealHttpsRsConfig, { services, keyManagement }: SharedServices, { audience, valSystem, leeway, isRevoked, emit }: FaceOptions) {
+    this.#config = config;
+    const { issuer, certificates, listen, cert, key, clientCa } = config;
+    const keys = (): Promise<KeySet> => this.#keySet();
+    const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
+    const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
+    const clientOf = (names: readonly string[]): readonly string[] => this.#clientsOf(names);
+    const guard = new Guard({ verifier, certificates, clientOf, emit: told });
+    const forValServers = new Guard({ verifier, certificates: 'required', clientOf, emit: told });
+    this.#server = new SealHttpsServer({
+      listen: {
+        ...listen,
+        cert,
+        key,
+        ...(clientCa === undefined ? {} : { clientCa, clientCertificate: certificates === 'required' ? ('required' as const) : ('wanted' as const) }),
+        refused: guard.refused,
+      },
+      guard,
+      services,
+      endpoints: keyManagement === undefined ? [] : endpointsOf(config, keyManagement, forValServers),
+      leeway,
+      emit: told,
+    });
+  }
+
+  async listen(): Promise<void> {
+    this.#listening = await this.#server.listen();
+  }
+
+  /** Where it listens. */
+  get local(): { readonly address: string; readonly port: number } {
+    const { address, port } = this.#listening!;
+    return { address, port };
+  }
+
+  /** Take the certificates, keys and clients of another configuration. */
+  renew(config: SealHttpsRsConfig): void {
+    const { cert, key, clientCa } = config;
+    this.#listening?.renew({ cert, key, ...(clientCa === undefined ? {} : { clientCa }) });
+    this.#config = config;
+  }
+
+  drain(milliseconds: number): Promise<boolean> {
+    return this.#server.drain(milliseconds);
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return this.#server.stats();
+  }
+
+  close(): Promise<void> {
+    return this.#server.close();
+  }
+
+  #clientsOf(names: readonly string[]): readonly string[] {
+    return Object.entries(this.#config.clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
+  }
+
+  async #keySet(): Promise<KeySet> {
+    const { keys, ca } = this.#config;
+    return 'jwks' in keys ? (keys.jwks as KeySet) : keysAt(keys.uri, ca === undefined ? {} : { ca })();
+  }
+}
+
+type KeySet = Exclude<KeySource, () => unknown>;
+
+/** Key management over HTTPS, and the face of VAL servers where there are certificates that they could show. */
+function endpointsOf(
+  { listen: { address, port }, clientCa, sKmsUri }: SealHttpsRsConfig,
+  { server, path }: NonNullable<SharedServices['keyManagement']>,
+  forValServers: Guard,
+): readonly HttpsEndpoint[] {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return [
+    keyManagementEndpoint({ server, path, sKmsUri: sKmsUri ?? `https://${host}:${port}${path}` }),
+    ...(clientCa === undefined ? [] : [keyRecordsEndpoint({ server, guard: forValServers })]),
+  ];
+}
+
+/** What logs tell refusals by is the end of their type. */
+function fieldsOf(event: SealHttpsEvent | GuardEvent): ServiceEvent['event'] {
+  if (event.type === 'refused') return { ...event, type: 'caller-refused' };
+  if (event.type !== 'failed') return event;
+  const { error } = event;
+  const told = {
+    type: 'failed',
+    reason: error instanceof ProtocolError ? error.code : 'unknown',
+    detail: error instanceof Error ? error.message : String(error),
+  };
+  return told;
+}

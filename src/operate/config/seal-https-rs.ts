@@ -1,0 +1,113 @@
+import type { ConfigPath } from './error.ts';
+import type { ConfigFile } from './file.ts';
+import { readNamedFile, shown } from './key-file.ts';
+import { type ListenAddress, parseListen } from './listen.ts';
+import { filePath, list, matching, name, oneOf, optional, type Schema, section, table } from './schema.ts';
+import { certificate, privateKey, readPem } from './tls.ts';
+
+/** The section `https` of a SEAL server: its face over HTTPS. */
+export interface RawSealHttpsRs {
+  readonly listen: string;
+  readonly cert_file: string;
+  readonly key_file: string;
+  readonly client_ca_file?: string;
+  readonly issuer: string;
+  readonly jwks_file?: string;
+  readonly jwks_uri?: string;
+  readonly ca_file?: string;
+  readonly certificates?: 'required' | 'none';
+  readonly clients?: Readonly<Record<string, readonly string[]>>;
+  readonly skms_uri?: string;
+}
+
+/** A SEAL server over HTTPS, as it was read. */
+export interface SealHttpsRsConfig {
+  readonly listen: ListenAddress;
+  readonly cert: Uint8Array;
+  readonly key: Uint8Array;
+  /** Certificates of clients are signed by it. Absent: nobody is asked for one. */
+  readonly clientCa?: Uint8Array;
+  /** The SIM-S by the URI that its tokens name. */
+  readonly issuer: string;
+  /** The keys of the SIM-S, or where it has them. */
+  readonly keys: { readonly jwks: object } | { readonly uri: string };
+  /** Whom to trust who has the keys, in place of those of Node. */
+  readonly ca?: Uint8Array;
+  readonly certificates: 'required' | 'none';
+  /** Names of certificates, by the client that may show them. */
+  readonly clients: Readonly<Record<string, readonly string[]>>;
+  /** The URI that the SKM-S goes by here. */
+  readonly sKmsUri?: string;
+}
+
+const httpsUri: Schema<string> = matching('a URI of https', (text) => /^https:\/\/[^\s?#@]+$/.test(text) && URL.canParse(text));
+/** With or without the scheme. */
+const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
+
+export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
+  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, issuer, jwks_file, jwks_uri, ca_file, certificates, clients, skms_uri',
+  {
+    listen: httpsListen,
+    cert_file: filePath,
+    key_file: filePath,
+    client_ca_file: optional(filePath),
+    issuer: httpsUri,
+    jwks_file: optional(filePath),
+    jwks_uri: optional(httpsUri),
+    ca_file: optional(filePath),
+    certificates: optional(oneOf(['required', 'none'] as const)),
+    clients: optional(table('names of certificates by client', name, list('name of a certificate', name))),
+    skms_uri: optional(httpsUri),
+  },
+);
+
+/** The largest key set, in bytes. */
+const largestKeySet = 65_536;
+
+function parseHttpsListen(text: string): ListenAddress | undefined {
+  return parseListen(text.replace(/^https:\/\//, 'coap://'));
+}
+
+/** @param at - where the section stands in the file */
+export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: ConfigPath): SealHttpsRsConfig {
+  const { address, port } = parseHttpsListen(raw.listen)!;
+  const read = (entry: 'cert_file' | 'key_file' | 'client_ca_file' | 'ca_file'): Uint8Array | undefined =>
+    readPem(file, [...at, entry], raw[entry], entry === 'key_file' ? privateKey : certificate);
+  const [cert, key, clientCa, ca] = [read('cert_file'), read('key_file'), read('client_ca_file'), read('ca_file')];
+  const { certificates = 'none', clients = {}, issuer, skms_uri: sKmsUri } = raw;
+  if (certificates === 'required' && raw.client_ca_file === undefined)
+    file.problem([...at, 'certificates'], 'expected client_ca_file beside it, which signs certificates of clients, got none');
+  return {
+    listen: { address, port },
+    cert: cert ?? nothing,
+    key: key ?? nothing,
+    ...(clientCa && { clientCa }),
+    issuer,
+    keys: keysOf(file, raw, at),
+    ...(ca && { ca }),
+    certificates,
+    clients,
+    ...(sKmsUri !== undefined && { sKmsUri }),
+  };
+}
+
+const nothing = new Uint8Array(0);
+
+function keysOf(file: ConfigFile, { jwks_file: named, jwks_uri: uri }: RawSealHttpsRs, at: ConfigPath): SealHttpsRsConfig['keys'] {
+  if ((named === undefined) === (uri === undefined)) file.problem(at, `expected either jwks_file or jwks_uri, got ${named === undefined ? 'neither' : 'both'}`);
+  if (named === undefined) return { uri: uri ?? '' };
+  const path: ConfigPath = [...at, 'jwks_file'];
+  const found = readNamedFile(file, path, named, { what: 'a key set', largest: largestKeySet });
+  const jwks = found === undefined ? { keys: [] } : keySetOf(found.text);
+  if (jwks === undefined) file.problem(path, `${shown(found!.full)}: expected a key set in JSON, got something else`);
+  return { jwks: jwks ?? { keys: [] } };
+}
+
+function keySetOf(text: string): object | undefined {
+  try {
+    const value = JSON.parse(text) as { readonly keys?: unknown } | null;
+    return typeof value === 'object' && Array.isArray(value?.keys) ? (value as object) : undefined;
+  } catch {
+    return undefined;
+  }
+}
