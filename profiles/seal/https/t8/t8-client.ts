@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { concatAll, fromUtf8 } from '../../../../src/core/bytes.ts';
 import { fetchHttps, type HttpsRequestInit, type HttpsServer, type HttpsServerOptions, serveHttps } from '../../../../src/transport/index.ts';
+import type { Fetch } from '../sim-c/provider-metadata.ts';
 import { type JsonObject, readJsonObject } from './json.ts';
 import { badRequest, T8Error } from './t8-error.ts';
 
@@ -15,6 +16,8 @@ export interface T8ClientOptions {
   readonly token: () => string | Promise<string>;
   /** Where the SCEF tells of what became of things: an https URI. */
   readonly notificationDestination: string;
+  /** HTTPS; `fetchHttps` when absent. */
+  readonly fetch?: Fetch;
 }
 
 /** A device, by one of its names. */
@@ -77,9 +80,9 @@ export class T8Client {
    * @throws {TransportError} `ERR_TRANSPORT_HTTPS`
    */
   async ask(method: string, target: string, body?: JsonObject): Promise<T8Response> {
-    const { apiRoot, tls, token } = this.#options;
+    const { apiRoot, tls, token, fetch = fetchHttps } = this.#options;
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
-    const response = await fetchHttps(new URL(target, apiRoot).href, {
+    const response = await fetch(new URL(target, apiRoot).href, {
       ...tls,
       method,
       headers: { authorization: `Bearer ${await token()}`, ...(body === undefined ? {} : { 'content-type': type }) },

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
-import type { T8Response } from '../../../../profiles/seal/https/index.ts';
+import type { Fetch, T8Client, T8Response } from '../../../../profiles/seal/https/index.ts';
 import { AuthorizationServer } from '../../../as/index.ts';
 import { AceClient } from '../../../client/index.ts';
 import type { ResourceRequest } from '../../../coap/index.ts';
@@ -10,7 +10,7 @@ import { systemEnv } from '../../../core/env.ts';
 import { LabAuthority } from '../../../pki/index.ts';
 import { ResourceServer } from '../../../rs/index.ts';
 import { memoryStore } from '../../../store/index.ts';
-import { serveHttps, udp } from '../../../transport/index.ts';
+import { fetchHttps, serveHttps, udp } from '../../../transport/index.ts';
 import { freePort } from '../ports.ts';
 import type { StepResult } from '../step-result.ts';
 
@@ -85,7 +85,8 @@ function tokenFor(client: string, key: KeyObject): string {
 
 /** An SCS/AS triggers a device and sends it data, through a T8 gateway over mutual TLS; what it may not do, and what may not leave, is refused. */
 export async function* t8Steps(): AsyncGenerator<StepResult> {
-  const { accessTokenVerifier, aceDeviceLink, Guard, NotificationListener, T8Client, T8Gateway } = await import('../../../../profiles/seal/https/index.ts');
+  const https = await import('../../../../profiles/seal/https/index.ts');
+  const { accessTokenVerifier, aceDeviceLink, Guard, NotificationListener, T8Gateway } = https;
   const closing: Closing = [];
   try {
     const { uri, client, taken } = await meterOver(closing);
@@ -123,7 +124,16 @@ export async function* t8Steps(): AsyncGenerator<StepResult> {
     const tls = { ca: authority.cert, ...app };
     const apiRoot = `https://${host}:${server.port}`;
     const notificationDestination = `https://${host}:${listener.port}/`;
-    const clientWith = (token: string) => new T8Client({ apiRoot, scsAsId: scsAs, tls, token: () => token, notificationDestination });
+    let requestBytes = 0;
+    const fetch: Fetch = (target, init = {}) => {
+      requestBytes = init.body?.length ?? 0;
+      return fetchHttps(target, init);
+    };
+    const clientWith = (token: string): T8Client => new https.T8Client({ apiRoot, scsAsId: scsAs, tls, token: () => token, notificationDestination, fetch });
+    const shown = (step: string, status: number, response: T8Response, detail: string): StepResult => {
+      const responseBytes = response.body === undefined ? 0 : utf8(JSON.stringify(response.body)).length;
+      return { step, code: String(response.status), requestBytes, responseBytes, ok: response.status === status, detail };
+    };
     const t8 = clientWith(tokenFor(scsAs, privateKey));
 
     const made = await t8.trigger(meter, utf8('wake up'));
@@ -146,9 +156,4 @@ export async function* t8Steps(): AsyncGenerator<StepResult> {
   } finally {
     for (const close of closing.reverse()) await close();
   }
-}
-
-function shown(step: string, status: number, response: T8Response, detail: string): StepResult {
-  const responseBytes = response.body === undefined ? 0 : JSON.stringify(response.body).length;
-  return { step, code: String(response.status), requestBytes: 0, responseBytes, ok: response.status === status, detail };
 }

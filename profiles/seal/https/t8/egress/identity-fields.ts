@@ -29,7 +29,7 @@ export function searchMembers(value: unknown, isPublicNumber: IsPublicNumber, na
 
 /** The segments of a path and the values of a query name things, so that they are identities. */
 export function searchUri(uri: string, isPublicNumber: IsPublicNumber): EgressRule | undefined {
-  const parts = uri.split(/[/?#&=;,]/);
+  const parts = uri.split(/[/?#&=;,<>"\s]/);
   return parts.some((part) => isSubscriber(decoded(part), isPublicNumber)) ? 'identity-digits' : undefined;
 }
 

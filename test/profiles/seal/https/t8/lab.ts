@@ -144,3 +144,20 @@ export class T8Lab {
 }
 
 export const taken = (text = ''): DeviceAnswer => ({ outcome: 'taken', payload: utf8(text) });
+
+/** A check in a lab of its own. */
+export function inT8Lab(check: (lab: T8Lab) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const lab = await T8Lab.start();
+    try {
+      await check(lab);
+    } finally {
+      await lab.close();
+    }
+  };
+}
+
+/** A member of what was answered. */
+export function memberOf(body: unknown, name: string): unknown {
+  return (body as Readonly<Record<string, unknown>>)[name];
+}
