@@ -1,12 +1,12 @@
 import { AceError, AceErrorCode, GrantType, type TokenRequest } from '../../src/ace/index.ts';
-import { AuthorizationServer, AuthorizationServerError, type AuthorizationServerOptions, type TokenRules } from '../../src/as/index.ts';
+import { AuthorizationServer, AuthorizationServerError, type AuthorizationServerOptions, type TokenGrant, type TokenRules } from '../../src/as/index.ts';
 import { Code } from '../../src/coap/index.ts';
 import { byRegistration, type ServesAudience, type ValAuthenticator, vouchFor } from './identities/authentication.ts';
 import type { ValIdentity } from './identities/identity.ts';
 import { IdentityRegister } from './identities/register.ts';
 import type { SealMode } from './modes.ts';
 import { hasOscore } from './oscore-profile.ts';
-import { encodeValClaims } from './val-claims.ts';
+import { encodeValClaims, type ValClaims } from './val-claims.ts';
 
 /** VAL service IDs, each with the audiences that it is for; one that is not named is for every audience. */
 export type ServiceAudiences = Readonly<Record<string, readonly string[]>>;
@@ -36,6 +36,10 @@ export interface SimSOptions extends Omit<AuthorizationServerOptions, 'issuer' |
  */
 export class SimS extends AuthorizationServer {
   readonly identities: IdentityRegister;
+  /** VAL system ID, which stands in every token. */
+  readonly valSystem: string;
+  readonly #authenticator: ValAuthenticator;
+  readonly #serves: ServesAudience;
 
   /** @throws {AuthorizationServerError} `ERR_AS_CONFIG`; `IdentityError` `ERR_SEAL_IDENTITY` */
   constructor({ valSystem, identities, authenticator = byRegistration, services = {}, mode = 'strict', ...options }: SimSOptions) {
@@ -50,12 +54,28 @@ export class SimS extends AuthorizationServer {
       nameServerKey: mode === 'strict',
       ...(mode === 'strict' ? { checkRequest: checkStrictly } : {}),
       claims: async (grant) => {
-        const { sub, claims } = await vouchFor(await authenticator.authenticate(grant, register), register, grant.audience, serves);
-        return { sub, unknown: encodeValClaims({ ...claims, valSystemId: valSystem }) };
+        const { sub, claims } = await this.vouch(grant);
+        return { sub, unknown: encodeValClaims(claims) };
       },
     };
     super({ ...options, tokenRules });
     this.identities = register;
+    this.valSystem = valSystem;
+    this.#authenticator = authenticator;
+    this.#serves = serves;
+  }
+
+  /**
+   * What a token for a grant says of whom it is given to.
+   *
+   * @param user - the VAL user who has signed in for it with an application, which need be no VAL UE that is provisioned
+   * @throws {AceError} `ERR_SEAL_IDENTITY`: they are not provisioned for the audience
+   */
+  async vouch(grant: TokenGrant, user?: string): Promise<{ readonly sub: string; readonly claims: ValClaims }> {
+    const isApplication = user !== undefined && (await this.identities.ofClient(grant.client)) === undefined;
+    const who = isApplication ? { valUserId: user } : await this.#authenticator.authenticate(grant, this.identities);
+    const { sub, claims } = await vouchFor(who, this.identities, grant.audience, this.#serves);
+    return { sub, claims: { ...claims, valSystemId: this.valSystem } };
   }
 }
 

@@ -46,7 +46,9 @@ export type { Aif, AifEntry, Permissions, Scope, ScopeTable, Verdict } from './s
 export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScope, scopeText, unionScopes } from './scope.ts';
 export type { AccessInformation, TokenRequest, TokenResponse } from './token.ts';
 export { decodeAccessInformation, decodeTokenRequest, decodeTokenResponse, encodeTokenRequest, encodeTokenResponse, tokenResponseOf } from './token.ts';
+
 export { jwtHashes, tokenHash, tokenHashes, tokenHashText } from './token-hash.ts';
+
 export type { Experiment, Relayed, UploadOutcome, UploadWish } from './token-upload.ts';
 export {
   aceUpload,

@@ -36,6 +36,7 @@ import type { ClientRegistration, ResourceServerRegistration } from './registry/
 import { Registry } from './registry/registry.ts';
 import { TokenMint, tryTokenKeys } from './token/access-token.ts';
 import { IntrospectionEndpoint } from './token/introspection-endpoint.ts';
+import { SharedTokens } from './token/shared-tokens.ts';
 import { TokenEndpoint } from './token/token-endpoint.ts';
 import { TokenRecords } from './token/token-records.ts';
 import type { TokenRules } from './token/token-rules.ts';
@@ -108,6 +109,8 @@ export type Reconfiguration = Pick<AuthorizationServerOptions, 'clients' | 'reso
 export class AuthorizationServer {
   /** What an administrator does, for the program that this server runs in: nobody is asked for rights, and no event tells of it. */
   readonly administration: Administration;
+  /** What a face over another protocol has to know. */
+  readonly shared: SharedTokens;
   readonly #options: AuthorizationServerOptions;
   readonly #env: Env;
   readonly #profiles = new Map<number, ProfileAtAs>();
@@ -166,7 +169,7 @@ export class AuthorizationServer {
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
     this.#echo = echo({}, this.#env);
     this.#admission = new Admission(this.#pending, this.#audit);
-    this.#route();
+    this.shared = this.#route();
   }
 
   /**
@@ -326,23 +329,25 @@ export class AuthorizationServer {
     return { uploads: new TokenUploads({ registry: this.#registry, profiles: this.#profiles, endpoint: () => this.#endpoint, emit: this.#emit }) };
   }
 
-  #route(): void {
+  #route(): SharedTokens {
     const { store, issuer, policy, grantTypes, refreshTokens, passwords, tokenRules, paths } = this.#options;
     const registered = registeredGrants(this.#registry);
-    const limits = (): AuthorizationServerLimits => this.#limits;
+    const decided = typeof policy === 'function' ? policy(registered) : (policy ?? registered);
+    const secrets = new ClientSecrets(this.#env.random);
+    const tokensPerClient = (): number => this.#limits.tokensPerClient ?? 16_384;
     const token = new TokenEndpoint({
       registry: this.#registry,
       grants: new AuthorizationGrants({
         store,
         env: this.#env,
-        policy: typeof policy === 'function' ? policy(registered) : (policy ?? registered),
+        policy: decided,
         grantTypes: grantTypesOf('grantTypes', grantTypes),
         ...(refreshTokens === undefined ? {} : { refreshTokens }),
         passwords: passwords ?? storedPasswords(store, this.#env.random),
         revoke: (hash) => this.#revoke(hash),
         emit: this.#emit,
       }),
-      secrets: new ClientSecrets(this.#env.random),
+      secrets,
       profiles: this.#profiles,
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
       records: this.#records,
@@ -350,7 +355,7 @@ export class AuthorizationServer {
       rules: tokenRules ?? {},
       ...this.#tokenUploads(),
       get tokensPerClient() {
-        return limits().tokensPerClient ?? 16_384;
+        return tokensPerClient();
       },
       emit: this.#emit,
     });
@@ -373,6 +378,17 @@ export class AuthorizationServer {
       attributes: { ct: ContentFormat.AceTrl },
     });
     this.#trl.attach(trl);
+    return new SharedTokens({
+      registry: this.#registry,
+      records: this.#records,
+      policy: decided,
+      secrets,
+      audit: this.#audit,
+      env: this.#env,
+      tokensPerClient,
+      revoke: (hash) => this.#revoke(hash),
+      seen: () => this.#clock.check(),
+    });
   }
 }
 

@@ -11,7 +11,8 @@ export type AuthorizationServerEvent =
       readonly scope: string;
       /** Seconds. */
       readonly expiresIn: number;
-      readonly profile: number;
+      /** Absent: the token is one of the face over HTTPS. */
+      readonly profile?: number;
       /** The token changes the rights of a living association. */
       readonly update: boolean;
       /** The grant type by its name. */

@@ -30,7 +30,7 @@ export { issueCode } from './grants/codes.ts';
 export type { GrantTypeName } from './grants/grant-types.ts';
 export type { RefreshTokenOptions } from './grants/grants.ts';
 export type { PasswordVerifier } from './grants/passwords.ts';
-export { removePassword, setPassword, storedPasswords } from './grants/passwords.ts';
+export { hasPassword, removePassword, setPassword, storedPasswords } from './grants/passwords.ts';
 export { hashSecret } from './grants/slow-hash.ts';
 export type { Decision, Grants, Policy, PolicyRequest } from './policy.ts';
 export { registeredGrants } from './policy.ts';
@@ -42,7 +42,9 @@ export type {
   Client,
   ClientRegistration,
   GrantRegistration,
+  HttpsClientRegistration,
   RegisteredGrant,
+  RegisteredResourceServer,
   ResourceServerRegistration,
   Source,
 } from './registry/registration.ts';
@@ -50,7 +52,8 @@ export { adminObjects } from './registry/registration.ts';
 export { clientMap, grantMap, resourceServerMap, tokenKeyMap } from './registry/registration-codec.ts';
 export type { RegistryOptions } from './registry/registry.ts';
 export { Registry } from './registry/registry.ts';
-export type { TimedTokenKey } from './token/token-keys.ts';
+export { type FoundToken, type MadeToken, SharedTokens, type SharedTokensOptions } from './token/shared-tokens.ts';
+export { currentKey, type TimedTokenKey } from './token/token-keys.ts';
 export type { TokenRecord } from './token/token-records.ts';
 export type { AddedClaims, TokenGrant, TokenRules } from './token/token-rules.ts';
 export type { RevocationsOptions, Revoked } from './trl/revocations.ts';

@@ -1,14 +1,11 @@
-import { toHex } from '../core/bytes.ts';
-import { DerReader, DerTag } from '../core/der.ts';
 import { altNamesOf, ExtensionOid } from './certificate.ts';
-import { basicConstraintsOf, distributionPoints, KeyUsage, keyUsageOf } from './extension-values.ts';
+import { basicConstraintsOf, clientAuth, distributionPoints, KeyUsage, keyUsageOf, purposesOf, serverAuth } from './extension-values.ts';
 import { advice, entity, extensionOf, fault, none, type Rule, readValue } from './rule.ts';
 
-/** RFC 5280, Section 4.2.1.12, in hexadecimal. */
-const purposes: Readonly<Record<string, { readonly name: string; readonly oid: string }>> = {
-  server: { name: 'id-kp-serverAuth', oid: '2b06010505070301' },
-  client: { name: 'id-kp-clientAuth', oid: '2b06010505070302' },
-};
+const purposes = {
+  server: { name: 'id-kp-serverAuth', oid: serverAuth },
+  client: { name: 'id-kp-clientAuth', oid: clientAuth },
+} as const;
 
 const longestLife = 3 * 366 * 86_400;
 
@@ -40,15 +37,10 @@ const keyUsage: Rule = (certificate) => {
 
 const extKeyUsage: Rule = (certificate, { as }) => {
   const field = 'extKeyUsage';
-  const { name, oid } = purposes[as]!;
+  const { name, oid } = purposes[as === 'server' ? 'server' : 'client'];
   const extension = extensionOf(certificate, ExtensionOid.extKeyUsage);
   if (extension === undefined) return fault(field, entity, name, 'no such extension');
-  const found = readValue(extension, (value) => {
-    const list = new DerReader(new DerReader(value).take(DerTag.SEQUENCE));
-    const oids: string[] = [];
-    while (!list.isAtEnd) oids.push(toHex(list.take(DerTag.OBJECT_IDENTIFIER)));
-    return oids;
-  });
+  const found = readValue(extension, purposesOf);
   if (found === undefined) return fault(field, 'RFC 5280, 4.2.1.12', 'purposes', 'bytes that are none');
   return found.includes(oid) ? none : fault(field, entity, name, 'other purposes');
 };

@@ -1,4 +1,4 @@
-import { BytesError, fromUtf8 } from '../core/bytes.ts';
+import { BytesError, fromUtf8, toHex } from '../core/bytes.ts';
 import { boolean, contextTag, DerReader, DerTag, smallInteger } from '../core/der.ts';
 import { type CertificateFields, ExtensionOid } from './certificate.ts';
 import type { Finding } from './finding.ts';
@@ -25,6 +25,20 @@ export function basicConstraintsOf(value: Uint8Array): { readonly isAuthority: b
   const length = fields.optional(DerTag.INTEGER);
   fields.end();
   return { isAuthority: authority !== undefined && boolean(authority), pathLength: length === undefined ? undefined : smallInteger(length) };
+}
+
+/** RFC 5280, Section 4.2.1.12, in hexadecimal. */
+export const serverAuth = '2b06010505070301';
+export const clientAuth = '2b06010505070302';
+
+/** Object identifiers of extKeyUsage, in hexadecimal. */
+export function purposesOf(value: Uint8Array): readonly string[] {
+  const outer = new DerReader(value);
+  const list = new DerReader(outer.take(DerTag.SEQUENCE));
+  outer.end();
+  const purposes: string[] = [];
+  while (!list.isAtEnd) purposes.push(toHex(list.take(DerTag.OBJECT_IDENTIFIER)));
+  return purposes;
 }
 
 const uriTag = 0x86;

@@ -9,6 +9,6 @@
  */
 
 export { certificateNames } from './certificate.ts';
-export { lintCertificate } from './certificate-profile.ts';
+export { certificateRole, lintCertificate } from './certificate-profile.ts';
 export type { CertificateRole, Finding, LintOptions } from './finding.ts';
 export { type CertificateInit, type IssuedCertificate, LabAuthority } from './lab-authority.ts';

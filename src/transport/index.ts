@@ -26,6 +26,7 @@ export type { HttpsRequestInit, HttpsResponse } from './https/https-client.ts';
 export { fetchHttps } from './https/https-client.ts';
 export type { HttpsServer, HttpsServerOptions } from './https/https-server.ts';
 export { serveHttps } from './https/https-server.ts';
+export { type ProbeOptions, probeTls, type TlsCheck } from './https/probe-tls.ts';
 export { tlsSettings } from './https/tls-settings.ts';
 export type { CoapRequestOptions } from './request.ts';
 export { observe, request } from './request.ts';

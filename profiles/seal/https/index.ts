@@ -10,6 +10,7 @@
  * @module ace-coap/profiles/seal/https
  */
 
+export { ClientCredentials, type ClientCredentialsOptions } from './client-credentials.ts';
 export type { AccessTokenClaims } from './guard/access-token-claims.ts';
 export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';
 export { BearerError, type BearerReason } from './guard/bearer-error.ts';
@@ -18,6 +19,7 @@ export { Guard, type GuardEvent, type GuardOptions, type HttpsCaller } from './g
 export { type BearerErrorCode, type GuardReason, GuardRefusal, type GuardRefusalOptions } from './guard/guard-refusal.ts';
 export { type KeySource, keysAt } from './guard/issuer-keys.ts';
 export { type HttpsKeyRequestInit, KeyManagementClient, type KeyManagementClientOptions } from './key-management-client.ts';
+export { type KeyInfoRequest, KeyRecordsClient, type KeyRecordsClientOptions } from './key-records-client.ts';
 export { passwordAcr } from './login/acr.ts';
 export type { LoginEvent } from './login/events.ts';
 export { FormError } from './login/form.ts';
@@ -25,11 +27,17 @@ export { type InteractionHandlerOptions, interactionHandler } from './login/inte
 export { type AttemptDecision, type AttemptLimit, type LoginAttempt, LoginAttempts, type LoginAttemptsOptions } from './login/login-attempts.ts';
 export { type LoginPrompt, loginPage, type Page } from './login/page.ts';
 export { passwordUsers, type UserAuthenticator } from './login/user-authenticator.ts';
+
+export type { OpenIdFace, OpenIdFaceOptions } from './openid/face.ts';
+export { openIdFace } from './openid/open-face.ts';
+export type { OpenIdLifetimes } from './openid/provider.ts';
+
 export type { EndpointRequest, HttpsEndpoint, RequestGuard } from './seal-server/endpoint.ts';
 export { type HttpAnswer, type HttpRefusal, HttpRefused } from './seal-server/http-answer.ts';
 export { type KeyManagementEndpointOptions, keyManagementEndpoint } from './seal-server/key-management.ts';
 export { type KeyRecordsEndpointOptions, keyRecordsEndpoint, keyRecordsPath } from './seal-server/key-records.ts';
 export { type SealHttpsEvent, SealHttpsServer, type SealHttpsServerOptions } from './seal-server/seal-https-server.ts';
+
 export { type BrowserLogin, logInByBrowser } from './sim-c/browser-login.ts';
 export { type FormLogin, logInByForm } from './sim-c/form-login.ts';
 export { OpenIdError } from './sim-c/openid-error.ts';

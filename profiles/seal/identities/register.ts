@@ -12,6 +12,7 @@ import {
   type ValIdentityKind,
   valIdentityKinds,
 } from './identity.ts';
+import { subjectRemoved } from './subjects.ts';
 
 /** Whether an identity is fixed by the configuration, or was provisioned into the store. */
 export type IdentitySource = 'config' | 'store';
@@ -130,7 +131,11 @@ export class IdentityRegister {
     return this.#change(kind, id, async (before) => {
       if (before === undefined) return undefined;
       const client = clientOf(decodeIdentity(kind, id, before));
-      return [{ key: keyOf(kind, id), value: undefined, expected: before }, ...(client === undefined ? [] : await this.#freed([kind, id], client))];
+      return [
+        { key: keyOf(kind, id), value: undefined, expected: before },
+        ...(client === undefined ? [] : await this.#freed([kind, id], client)),
+        ...(kind === 'user' ? await subjectRemoved(this.#store, id) : []),
+      ];
     });
   }
 

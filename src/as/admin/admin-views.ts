@@ -3,7 +3,16 @@ import { toHex } from '../../core/bytes.ts';
 import { algorithmNames } from '../../core/cose/index.ts';
 import type { TokenKey } from '../../core/cwt.ts';
 import type { FoundCode } from '../grants/codes.ts';
-import type { Channel, Client, GrantRegistration, RegisteredGrant, RegisteredResourceServer, Rules, Source } from '../registry/registration.ts';
+import type {
+  Channel,
+  Client,
+  GrantRegistration,
+  HttpsClientRegistration,
+  RegisteredGrant,
+  RegisteredResourceServer,
+  Rules,
+  Source,
+} from '../registry/registration.ts';
 import { scopeOf } from '../registry/registration.ts';
 import type { TimedTokenKey } from '../token/token-keys.ts';
 import type { TokenRecord } from '../token/token-records.ts';
@@ -18,12 +27,17 @@ function channelView({ profile, credentials }: Channel, { profiles }: Rules): Vi
   return { profile, ...(index === undefined ? {} : { index }) };
 }
 
+function httpsView({ redirectUris = [], name, resourceServer }: HttpsClientRegistration): View {
+  return { redirect_uris: redirectUris, ...(name === undefined ? {} : { name }), ...(resourceServer === undefined ? {} : { rs: resourceServer }) };
+}
+
 export function clientView(client: Client, rules: Rules): View {
-  const { id, source, channel, profiles, grants, admin, rawPublicKeys } = client;
+  const { id, source, channel, profiles, grants, admin, rawPublicKeys, https } = client;
   return {
     id,
     source,
-    channel: channelView(channel, rules),
+    ...(channel === undefined ? {} : { channel: channelView(channel, rules) }),
+    ...(https === undefined ? {} : { https: httpsView(https) }),
     profiles,
     grants: [...grants.values()].map(grantView),
     admin: [...admin],

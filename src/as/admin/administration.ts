@@ -94,7 +94,10 @@ export class Administration {
     const client = registeredClient(registration, 'store', registry.rules);
     for (const grant of client.grants.values()) checkGrant(`${what}: grants`, grant, await registry.resourceServerOf(grant.audience));
     if (registry.fixed(client.credential) !== undefined) throw exists(what, 'got one of the configuration');
-    const stored = { revision: env.random(revisionLength), registration: { ...registration, profile: client.channel.profile } };
+    const stored = {
+      revision: env.random(revisionLength),
+      registration: { ...registration, ...(client.channel === undefined ? {} : { profile: client.channel.profile }) },
+    };
     await this.#make(what, key, encodeClientRecord(stored), this.#peerChanges(what, client, client.channel));
   }
 

@@ -23,7 +23,7 @@ export class ClientSecrets {
   }
 
   /** Whether the client need show no secret, or has shown the right one. */
-  async accepts({ secret }: Client, shown: Uint8Array | undefined): Promise<boolean> {
+  async accepts({ secret }: Pick<Client, 'secret'>, shown: Uint8Array | undefined): Promise<boolean> {
     if (secret === undefined) return true;
     if (shown === undefined) return false;
     const quick = hmac('sha256', this.#key, shown);

@@ -42,6 +42,12 @@ export async function setPassword(store: Store, random: Env['random'], username:
   await store.put(key, encode([version, await hashSecret(bytes, random, cost)]));
 }
 
+/** Whether the resource owner has one. */
+export async function hasPassword(store: Pick<Store, 'get'>, username: string): Promise<boolean> {
+  const key = keyOf(username);
+  return key !== undefined && (await store.get(key)) !== undefined;
+}
+
 /** Whether there was one. */
 export async function removePassword(store: Store, username: string): Promise<boolean> {
   const key = keyOf(username);

@@ -10,6 +10,7 @@ import {
   type AdminObject,
   type ClientRegistration,
   type GrantRegistration,
+  type HttpsClientRegistration,
   type ResourceServerRegistration,
   refuseRegistration,
   scopeOf,
@@ -27,12 +28,18 @@ const common = {
 } as const;
 const clientFields = {
   ...common,
-  credentials: { ...common.credentials, required: true },
   grants: { label: 5, type: 'array', required: true },
   admin: { label: 6, type: 'tstr/array' },
   rawPublicKeys: { label: 7, type: 'array' },
   grantTypes: { label: 16, type: 'array' },
   secret: { label: 17, type: 'tstr', secret: true },
+  https: { label: 19, type: 'map' },
+} as const;
+const httpsFields = {
+  secret: { label: 1, type: 'tstr', required: true, secret: true },
+  redirectUris: { label: 2, type: 'array' },
+  name: { label: 3, type: 'tstr' },
+  resourceServer: { label: 4, type: 'tstr' },
 } as const;
 const resourceServerFields = {
   ...common,
@@ -91,11 +98,12 @@ export function grantMap(grant: GrantRegistration): CborMap {
 }
 
 /** As the store keeps it. Its credentials are in it. */
-export function clientMap({ credentials, grants, rawPublicKeys, ...fields }: ClientRegistration): CborMap {
+export function clientMap({ credentials, grants, rawPublicKeys, https, ...fields }: ClientRegistration): CborMap {
   const keys = encodeKeys(rawPublicKeys);
   return writeKnownMap(clientFields, {
     ...fields,
-    credentials: credentialsMap(credentials),
+    ...(credentials === undefined ? {} : { credentials: credentialsMap(credentials) }),
+    ...(https === undefined ? {} : { https: writeKnownMap(httpsFields, { ...https }) }),
     grants: grants.map(grantMap),
     ...(keys === undefined ? {} : { rawPublicKeys: keys }),
   });
@@ -156,13 +164,14 @@ export function readGrant(what: string, value: CborValue): GrantRegistration {
 export function readClient(value: CborValue): ClientRegistration {
   return reading('client', () => {
     const { known: fields, unknown } = readKnownMap('client', clientFields, value);
-    const { credentials, profiles, grantTypes, grants, admin, rawPublicKeys, ...rest } = fields;
+    const { credentials, profiles, grantTypes, grants, admin, rawPublicKeys, https, ...rest } = fields;
     const what = `client "${rest.id}"`;
     unknownFields(what, unknown);
     if (typeof admin === 'string' && admin !== 'all') throw refuseRegistration(`${what}: admin`, `expected all or a list, got "${admin}"`);
     return {
       ...rest,
-      credentials: readCredentials(credentials),
+      ...(credentials === undefined ? {} : { credentials: readCredentials(credentials) }),
+      ...(https === undefined ? {} : { https: readHttps(`${what}: https`, https) }),
       ...(profiles === undefined ? {} : { profiles: known(`${what}: profiles`, profiles, isNumber, 'numbers') }),
       ...(grantTypes === undefined ? {} : { grantTypes: known(`${what}: grantTypes`, grantTypes, isText, 'texts') as readonly GrantTypeName[] }),
       grants: grants.map((grant, index) => readGrant(`${what}: grants[${index}]`, grant)),
@@ -170,6 +179,13 @@ export function readClient(value: CborValue): ClientRegistration {
       ...(rawPublicKeys === undefined ? {} : { rawPublicKeys: rawPublicKeys.map(decodeCoseKey) }),
     };
   });
+}
+
+function readHttps(what: string, value: CborValue): HttpsClientRegistration {
+  const { known: fields, unknown } = readKnownMap(what, httpsFields, value);
+  unknownFields(what, unknown);
+  const { redirectUris, ...rest } = fields;
+  return { ...rest, ...(redirectUris === undefined ? {} : { redirectUris: known(`${what}: redirectUris`, redirectUris, isText, 'texts') }) };
 }
 
 /** @throws {AuthorizationServerError} `ERR_AS_CONFIG` */

@@ -124,6 +124,11 @@ export class RegistrationStore {
     return this.#read(storeKey(prefixes.rs, id), (bytes) => this.#resourceServer(bytes));
   }
 
+  /** All resource servers of the store. */
+  async *resourceServers(): AsyncGenerator<RegisteredPeer & { readonly kind: 'rs' }, void, undefined> {
+    for await (const [, bytes] of this.#store.scan(prefixes.rs)) yield this.#resourceServer(bytes).peer;
+  }
+
   peer({ kind, id }: PeerName): Promise<StoredClient | StoredResourceServer | undefined> {
     return kind === 'client' ? this.client(id) : this.resourceServer(id);
   }

@@ -21,13 +21,27 @@ export interface GrantRegistration {
   readonly default?: string | Uint8Array | Aif;
 }
 
+/** How a client is known where the server has a face over HTTPS: by a secret in the Authorization header. */
+export interface HttpsClientRegistration {
+  /** The hash of its secret, as `hashSecret` makes it. */
+  readonly secret: string;
+  /** Where users of its are sent back to; each counts as it is written, to the letter. Absent: it has no users and asks for itself, with client_credentials. */
+  readonly redirectUris?: readonly string[];
+  /** What users are told that they sign in to; the id when absent. */
+  readonly name?: string;
+  /** The resource server that it is too: it may ask about tokens for it. */
+  readonly resourceServer?: string;
+}
+
 /** A client that the AS knows, as a configuration or an administrator gives it. */
 export interface ClientRegistration {
   readonly id: string;
   /** The profile of the channel between client and AS; the first of the AS when absent. */
   readonly profile?: number;
-  /** What that profile's `addPeer` takes: for OSCORE the parameters of a security context, seen from the AS. */
-  readonly credentials: unknown;
+  /** What that profile's `addPeer` takes: for OSCORE the parameters of a security context, seen from the AS. Absent: it has the face over HTTPS only. */
+  readonly credentials?: unknown;
+  /** Absent: it has no face over HTTPS. */
+  readonly https?: HttpsClientRegistration;
   /** Profiles that the client can use towards resource servers. Absent: `profile` only. */
   readonly profiles?: readonly number[];
   /** Of those of the AS, the grant types that the client may use. Absent: client_credentials only. */
@@ -93,7 +107,9 @@ export interface Client {
   readonly source: Source;
   /** `client:ID` */
   readonly credential: string;
-  readonly channel: Channel;
+  /** Absent: it has the face over HTTPS only. */
+  readonly channel?: Channel;
+  readonly https?: HttpsClientRegistration;
   readonly profiles: readonly number[];
   readonly grantTypes: ReadonlySet<number>;
   readonly secret?: string;
@@ -207,7 +223,9 @@ function checkAuthzInfo(what: string, { authzInfo, credentials }: ResourceServer
 export function registeredClient(client: ClientRegistration, source: Source, rules: Rules): Client {
   const what = `client "${client.id}"`;
   if (client.id === '') throw refuseRegistration(what, 'expected an id of its own');
-  const channel = channelOf(what, client.profile, client.credentials, rules);
+  if (client.credentials === undefined && client.https === undefined) throw refuseRegistration(what, 'expected credentials or https, got neither');
+  const channel = client.credentials === undefined ? undefined : channelOf(what, client.profile, client.credentials, rules);
+  if (client.https !== undefined) checkHttps(`${what}: https`, client.https);
   const grants = new Map<string, RegisteredGrant>();
   for (const grant of client.grants) {
     if (grants.has(grant.audience)) throw refuseRegistration(`${what}: grants`, `expected one grant for each audience, got two for "${grant.audience}"`);
@@ -221,14 +239,34 @@ export function registeredClient(client: ClientRegistration, source: Source, rul
     id: client.id,
     source,
     credential: clientCredential(client.id),
-    channel,
-    profiles: [...(client.profiles ?? [channel.profile])],
+    ...(channel === undefined ? {} : { channel }),
+    ...(client.https === undefined ? {} : { https: client.https }),
+    profiles: [...(client.profiles ?? (channel === undefined ? [] : [channel.profile]))],
     grantTypes: grantTypesOf(`${what}: grantTypes`, client.grantTypes),
     ...(client.secret === undefined ? {} : { secret: client.secret }),
     grants,
     admin: new Set(client.admin === 'all' ? adminObjects : client.admin),
     rawPublicKeys: [...(client.rawPublicKeys ?? [])],
   };
+}
+
+/** Of scheme https, of a loopback address, or of a scheme of an application's own (RFC 8252, Section 7). */
+function isRedirectUri(text: string): boolean {
+  const uri = URL.canParse(text) ? new URL(text) : undefined;
+  if (uri === undefined || text.includes('#') || uri.username !== '' || uri.password !== '') return false;
+  if (uri.protocol === 'http:') return ['127.0.0.1', '[::1]', 'localhost'].includes(uri.hostname);
+  return uri.protocol === 'https:' || uri.protocol.includes('.');
+}
+
+function checkHttps(what: string, { secret, redirectUris }: HttpsClientRegistration): void {
+  parseSlowHash(`${what}: secret`, secret);
+  if (redirectUris?.length === 0) throw refuseRegistration(`${what}: redirectUris`, 'expected at least one, got none');
+  const wrong = redirectUris?.find((text) => !isRedirectUri(text));
+  if (wrong === undefined) return;
+  throw refuseRegistration(
+    `${what}: redirectUris`,
+    `expected https, http to this machine, or a scheme with a dot, and no fragment; got ${JSON.stringify(wrong)}`,
+  );
 }
 
 export function registeredGrant(grant: GrantRegistration): RegisteredGrant {

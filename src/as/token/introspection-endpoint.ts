@@ -1,10 +1,19 @@
-import { AceError, aceErrorName, decodeIntrospectionRequest, encodeIntrospectionResponse, errorResponse, type IntrospectionResponse } from '../../ace/index.ts';
+import {
+  AceError,
+  aceErrorName,
+  decodeIntrospectionRequest,
+  encodeIntrospectionResponse,
+  errorResponse,
+  type IntrospectionResponse,
+  tokenHashText,
+} from '../../ace/index.ts';
 import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../../coap/index.ts';
 import { type ClaimsSet, openCwt } from '../../core/cwt.ts';
 import { ProtocolError } from '../../core/errors.ts';
 import { acePayload, type EndpointRequest, refuseStranger } from '../endpoint-request.ts';
 import type { Emit } from '../events.ts';
 import type { RegisteredPeer, RegisteredResourceServer, Registry } from '../registry/registry.ts';
+import { claimsOfJwt } from './shared-tokens.ts';
 import type { TokenRecord, TokenRecords } from './token-records.ts';
 
 export interface IntrospectionEndpointOptions {
@@ -12,6 +21,9 @@ export interface IntrospectionEndpointOptions {
   readonly records: TokenRecords;
   readonly emit: Emit;
 }
+
+/** Bytes. */
+const longestJwt = 8192;
 
 /**
  * The introspection endpoint. A resource server may ask about tokens for it, a client about tokens that it got.
@@ -42,7 +54,8 @@ export class IntrospectionEndpoint {
 
   async #introspect(peer: RegisteredPeer, token: Uint8Array): Promise<Response> {
     const { registry, records, emit } = this.#options;
-    const record = await records.find(token);
+    const jwt = jwtOf(token);
+    const record = jwt === undefined ? await records.find(token) : await records.findByHash(tokenHashText(jwt));
     const resourceServer = record === undefined ? undefined : await registry.resourceServer(record.resourceServer);
     if (record === undefined || resourceServer === undefined) {
       emit({ type: 'introspected', requester: peer.credential, active: false });
@@ -51,7 +64,7 @@ export class IntrospectionEndpoint {
     // RFC 9200, Section 5.9.3: no right to ask is 4.03 without payload.
     const allowed = peer.kind === 'rs' ? peer.id === record.resourceServer : peer.id === record.client;
     if (!allowed) throw new AceError('ERR_AS_FORBIDDEN', 'the token is for another resource server, or of another client', { responseCode: Code.Forbidden });
-    const claims = claimsOf(token, resourceServer);
+    const claims = jwt === undefined ? claimsOf(token, resourceServer) : claimsOfJwt(jwt);
     const active = claims !== undefined;
     emit({
       type: 'introspected',
@@ -62,6 +75,12 @@ export class IntrospectionEndpoint {
     });
     return answerOf(active ? describe(claims, record, peer) : { active: false });
   }
+}
+
+/** The text of a JWT, which may be a token of the face over HTTPS; `undefined`: it is none. */
+function jwtOf(token: Uint8Array): string | undefined {
+  const text = String.fromCharCode(...token.subarray(0, longestJwt));
+  return token.length <= longestJwt && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? text : undefined;
 }
 
 /** `undefined`: the key that protects it is no longer the RS's. */

@@ -182,7 +182,7 @@ function grantOf(client: Client, { resourceServer, audience, scope }: Granted, {
 
 function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: { rawPublicKey, derivationKey } }: Granted): RegisteredKeys {
   return {
-    ...(channel.profile === profile ? { clientCredentials: channel.credentials } : {}),
+    ...(channel?.profile === profile ? { clientCredentials: channel.credentials } : {}),
     clientKeys: rawPublicKeys,
     ...(rawPublicKey === undefined ? {} : { serverKey: rawPublicKey }),
     ...(derivationKey === undefined ? {} : { derivationKey }),

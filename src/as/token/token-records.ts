@@ -77,8 +77,13 @@ export class TokenRecords {
   }
 
   /** The record of a token that is active: neither expired nor revoked, by whatever process. */
-  async find(token: Uint8Array): Promise<TokenRecord | undefined> {
-    const value = await this.#store.get(tokenKey(tokenHashText(token)));
+  find(token: Uint8Array): Promise<TokenRecord | undefined> {
+    return this.findByHash(tokenHashText(token));
+  }
+
+  /** The same by its token hash in base64url. */
+  async findByHash(hash: string): Promise<TokenRecord | undefined> {
+    const value = await this.#store.get(tokenKey(hash));
     const record = value === undefined ? undefined : decodeRecord(value);
     return record !== undefined && record.revoked !== true && record.expiresAt > this.#env.epoch() ? record : undefined;
   }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { examples, port } from '../usage.ts';
 import { addAkma } from './akma/program.ts';
+import { addHttpsChecks } from './https/program.ts';
 import type { SealInitFlags } from './init.ts';
 import { addKeyRecords } from './km/program.ts';
 import { addLogin } from './login/program.ts';
@@ -39,4 +40,5 @@ export function addSeal(ace: Command): void {
   addKeyRecords(seal);
   addT8(seal);
   addLogin(seal);
+  addHttpsChecks(seal);
 }

@@ -89,6 +89,10 @@ export class ServerMetrics {
     return new ServerMetrics(await import('prom-client'), options);
   }
 
+  #nameOf(profile: number | undefined): string {
+    return profile === undefined ? 'none' : (this.#profiles.get(profile) ?? String(profile));
+  }
+
   /** Count an event. */
   readonly observe = (event: ServerEvent): void => {
     switch (event.type) {
@@ -99,7 +103,7 @@ export class ServerMetrics {
         break;
       }
       case 'token-issued':
-        this.#counters.issued.inc({ profile: this.#profiles.get(event.profile) ?? String(event.profile), scope: this.#scopes.of(event.scope) });
+        this.#counters.issued.inc({ profile: this.#nameOf(event.profile), scope: this.#scopes.of(event.scope) });
         break;
       case 'token-accepted':
         this.#counters.accepted.inc({ profile: event.profile });

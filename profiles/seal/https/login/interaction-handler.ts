@@ -16,12 +16,16 @@ export interface InteractionHandlerOptions {
   readonly provider: Provider;
   readonly users: UserAuthenticator;
   readonly attempts: LoginAttempts;
+  /** Hears of every login, and of faults. */
   readonly emit: (event: LoginEvent) => void;
   /** What the page says that a request is for: its scopes other than `openid` and `offline_access` when absent. */
   readonly services?: (parameters: Readonly<Record<string, unknown>>) => readonly string[];
   /** Where a request comes from: the other end of the connection when absent. A SIM-S behind a proxy reads it off a header that its proxy sets. */
   readonly addressOf?: (request: IncomingMessage) => string;
+  /** `loginPage` when absent. */
   readonly page?: (prompt: LoginPrompt) => Page;
+  /** What the provider calls a VAL user, and whom it calls so: each by the VAL user ID when absent. */
+  readonly accounts?: { accountOf(user: string): Promise<string>; userOf(account: string): Promise<string | undefined> };
 }
 
 /** As the provider makes them. */
@@ -52,7 +56,7 @@ class Login {
   readonly #options: Required<InteractionHandlerOptions>;
 
   constructor(options: InteractionHandlerOptions) {
-    this.#options = { services: scopesOf, addressOf: (request) => request.socket.remoteAddress ?? 'unknown', page: loginPage, ...options };
+    this.#options = { services: scopesOf, addressOf: (request) => request.socket.remoteAddress ?? 'unknown', page: loginPage, accounts: sameNames, ...options };
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -107,11 +111,11 @@ class Login {
   }
 
   async #show(interaction: Interaction, response: ServerResponse, status = 200, again: Pick<LoginPrompt, 'username' | 'problem'> = {}): Promise<void> {
-    const { provider, services, page } = this.#options;
+    const { provider, services, page, accounts } = this.#options;
     const { uid, params, prompt, session } = interaction;
     const client = await provider.Client.find(String(params['client_id']));
     const kind = prompt.name === 'consent' ? 'consent' : 'login';
-    const hint = kind === 'consent' ? session?.accountId : params['login_hint'];
+    const hint = kind === 'login' ? params['login_hint'] : session === undefined ? undefined : await accounts.userOf(session.accountId);
     const made = page({
       kind,
       // Beside the page itself, wherever the provider is mounted.
@@ -138,7 +142,7 @@ class Login {
   }
 
   async #signIn(interaction: Interaction, fields: ReadonlyMap<string, string>, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { users, attempts, addressOf, emit } = this.#options;
+    const { users, attempts, addressOf, accounts, emit } = this.#options;
     const username = (fields.get('username') ?? '').trim();
     const password = fields.get('password') ?? '';
     const isPossible = username !== '' && utf8(username).length <= longestName && utf8(password).length <= longestPassword;
@@ -161,7 +165,7 @@ class Login {
     }
     await attempts.succeeded(attempt);
     emit({ type: 'login', user, client, address });
-    await this.#finish(request, response, { login: { accountId: user, acr: passwordAcr, amr: ['pwd'], remember: false } });
+    await this.#finish(request, response, { login: { accountId: await accounts.accountOf(user), acr: passwordAcr, amr: ['pwd'], remember: false } });
   }
 
   /** Grant what the application asks for, and go on. */
@@ -187,6 +191,8 @@ interface MissingConsent {
   readonly missingOIDCClaims?: readonly string[];
   readonly missingResourceScopes?: Readonly<Record<string, readonly string[]>>;
 }
+
+const sameNames = { accountOf: async (user: string) => user, userOf: async (account: string) => account };
 
 /** The user has just signed in for this very request, which does not ask to be asked. */
 function isImplied({ prompt, lastSubmission, params }: Interaction): boolean {

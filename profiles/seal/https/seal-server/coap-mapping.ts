@@ -55,10 +55,8 @@ export function mapRequest(request: IncomingMessage): MappedRequest {
   const code = methods[request.method ?? ''];
   if (code === undefined) throw refused(501, 'method', 'expected a method that CoAP has, got another');
   checkAccept(request);
-  return {
-    code,
-    options: sortOptions([...uriOptionsOf(request.url ?? ''), ...conditions(request, code), uintOption(OptionNumber.Accept, ContentFormat.Cbor)]),
-  };
+  // No Accept: whoever asks for CBOR alone is told of problems in plain text.
+  return { code, options: sortOptions([...uriOptionsOf(request.url ?? ''), ...conditions(request, code)]) };
 }
 
 function uriOptionsOf(url: string): readonly Option[] {
@@ -150,6 +148,8 @@ export function mapResponse({ code, options, payload }: Response, allow: readonl
   if (codeClass(code) !== 2) return problemAnswer({ ...problemOf(status, options, payload), headers: errorHeaders(status, options, allow) });
   const headers = { ...freshness(options), ...etagOf(options), ...locationOf(options) };
   if (payload.length === 0) return { status, headers };
+  if (uintOf(options, OptionNumber.ContentFormat) !== ContentFormat.Cbor)
+    return problemAnswer({ status: 406, reason: 'accept', detail: 'expected a resource that is JSON here, got another' });
   return { status: status === 204 ? 200 : status, headers: { ...headers, 'content-type': 'application/json' }, body: utf8(writeJson(decode(payload))) };
 }
 

@@ -1,9 +1,11 @@
-import { compactVerify } from 'jose';
+import { compactVerify, errors } from 'jose';
 import { toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
 import { digest, type HashName } from '../../../../src/core/crypto/index.ts';
 import { valClaims } from '../../val-claims.ts';
-import { type Json, jsonObject, OpenIdError } from './openid-error.ts';
-import type { KeyFinder } from './provider-metadata.ts';
+import { BearerError } from '../guard/bearer-error.ts';
+import type { IssuerKeys } from '../guard/issuer-keys.ts';
+import type { JsonObject } from '../guard/strict-json.ts';
+import { jsonObject, OpenIdError } from './openid-error.ts';
 
 /** What an ID token is checked against. */
 export interface IdTokenChecks {
@@ -13,7 +15,7 @@ export interface IdTokenChecks {
   readonly nonce: string;
   /** What came with it. */
   readonly accessToken: string;
-  readonly keys: KeyFinder;
+  readonly keys: IssuerKeys;
   /** Seconds since 1970. */
   readonly now: number;
   /** Seconds, at most 30. */
@@ -45,7 +47,7 @@ function wrong(what: string): OpenIdError {
  * @throws {OpenIdError} `ERR_OPENID_ID_TOKEN`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
  */
-export async function validateIdToken(idToken: string, checks: IdTokenChecks): Promise<Json> {
+export async function validateIdToken(idToken: string, checks: IdTokenChecks): Promise<JsonObject> {
   const { all, alg } = await verified(idToken, checks.keys);
   const { iss, sub, aud, azp, exp, iat, nonce, at_hash: atHash } = all;
   const { issuer, clientId, now, leeway, subject } = checks;
@@ -64,17 +66,16 @@ export async function validateIdToken(idToken: string, checks: IdTokenChecks): P
 }
 
 /** The VAL services that a user may use (TS 33.434, Table 5.2.3-1). */
-export function valServiceIdsOf(claims: Json): readonly string[] {
+export function valServiceIdsOf(claims: JsonObject): readonly string[] {
   const services = claims[valClaims.valServiceIds.name];
   return isTexts(services) ? services : [];
 }
 
-async function verified(idToken: string, keys: KeyFinder): Promise<{ readonly all: Json; readonly alg: string }> {
-  const result = await compactVerify(idToken, keys, { algorithms: Object.keys(algorithms) }).catch((cause: unknown) => {
-    if (cause instanceof Error && 'code' in cause && String(cause.code).startsWith('ERR_J')) {
-      throw new OpenIdError('ERR_OPENID_ID_TOKEN', 'ID token: expected one that the SIM-S has signed, got another', { cause });
-    }
-    throw cause;
+async function verified(idToken: string, keys: IssuerKeys): Promise<{ readonly all: JsonObject; readonly alg: string }> {
+  const result = await compactVerify(idToken, (header) => keys.find(header), { algorithms: Object.keys(algorithms) }).catch((cause: unknown) => {
+    if (cause instanceof BearerError && cause.reason === 'unavailable') throw new OpenIdError('ERR_OPENID_METADATA', cause.message, { cause });
+    if (!(cause instanceof BearerError || cause instanceof errors.JOSEError)) throw cause;
+    throw new OpenIdError('ERR_OPENID_ID_TOKEN', 'ID token: expected one that the SIM-S has signed, got another', { cause });
   });
   const { crit, alg } = result.protectedHeader;
   // RFC 7797 §7: a JWT has no b64, and there is nothing else that would have to be understood.

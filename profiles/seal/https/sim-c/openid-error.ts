@@ -1,4 +1,5 @@
 import { ProtocolError } from '../../../../src/core/errors.ts';
+import { type JsonObject, strictJsonObject } from '../guard/strict-json.ts';
 
 /**
  * A login, or what comes after it, that goes no further. No message holds a code, a token or a secret.
@@ -17,16 +18,9 @@ export class OpenIdError extends ProtocolError {
   }
 }
 
-export type Json = Readonly<Record<string, unknown>>;
-
-/** @throws {OpenIdError} with the code that is given, for what is no object in JSON */
-export function jsonObject(code: string, what: string, body: Uint8Array): Json {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch {
-    throw new OpenIdError(code, `${what}: expected JSON, got something else`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new OpenIdError(code, `${what}: expected an object, got something else`);
-  return value as Json;
+/** @throws {OpenIdError} with the code that is given, for what is no object in JSON, or names a member twice */
+export function jsonObject(code: string, what: string, body: Uint8Array): JsonObject {
+  const value = strictJsonObject(body);
+  if (value === undefined) throw new OpenIdError(code, `${what}: expected an object in JSON, got something else`);
+  return value;
 }

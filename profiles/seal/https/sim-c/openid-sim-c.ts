@@ -3,10 +3,13 @@ import { digest } from '../../../../src/core/crypto/index.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { fetchHttps, type HttpsRequestInit, type HttpsResponse, type TlsClientOptions } from '../../../../src/transport/index.ts';
+import { longestLeeway } from '../../seal-server.ts';
+import type { IssuerKeys } from '../guard/issuer-keys.ts';
+import type { JsonObject } from '../guard/strict-json.ts';
 import { passwordAcr } from '../login/acr.ts';
 import { validateIdToken, valServiceIdsOf } from './id-token.ts';
-import { type Json, OpenIdError } from './openid-error.ts';
-import { discoverProvider, type Fetch, httpsUri, ProviderKeys, type ProviderMetadata } from './provider-metadata.ts';
+import { OpenIdError } from './openid-error.ts';
+import { discoverProvider, type Fetch, httpsUri, keysOf, type ProviderMetadata } from './provider-metadata.ts';
 import { decodeRecord, encodeRecord, type KeptLogin, type PendingRequest, readTokenResponse, refusal, type TokenResponse } from './token-response.ts';
 
 /** A SIM-C that is registered with a SIM-S. */
@@ -53,11 +56,9 @@ export interface OpenIdLogin {
   /** There is a refresh token. */
   readonly isLasting: boolean;
   /** All that the ID token says. */
-  readonly claims: Json;
+  readonly claims: JsonObject;
 }
 
-/** TS 33.434, A.2.1.2: seconds. */
-const longestLeeway = 30;
 /** Seconds that an authorization request waits for its answer. */
 const requestLifetime = 600;
 /** Seconds that one process has for a refresh before another tries. */
@@ -79,7 +80,7 @@ export class OpenIdSimC {
   readonly #options: Required<Omit<OpenIdSimCOptions, 'tls'>>;
   readonly #fetch: Fetch;
   readonly #folder: string;
-  #provider: Promise<{ readonly metadata: ProviderMetadata; readonly keys: ProviderKeys }> | undefined;
+  #provider: Promise<{ readonly metadata: ProviderMetadata; readonly keys: IssuerKeys }> | undefined;
   #refreshing: Promise<OpenIdLogin> | undefined;
 
   /** @throws {OpenIdError} `ERR_OPENID_CONFIG` */
@@ -217,10 +218,10 @@ export class OpenIdSimC {
     for (const [token, hint] of tokens) if (token !== undefined) await this.#post(revocationEndpoint, { token, token_type_hint: hint });
   }
 
-  #discovered(): Promise<{ readonly metadata: ProviderMetadata; readonly keys: ProviderKeys }> {
+  #discovered(): Promise<{ readonly metadata: ProviderMetadata; readonly keys: IssuerKeys }> {
     this.#provider ??= discoverProvider(this.#options.issuer, this.#fetch).then((metadata) => ({
       metadata,
-      keys: new ProviderKeys(metadata.jwksUri, this.#fetch),
+      keys: keysOf(metadata, this.#fetch, this.#options.env),
     }));
     this.#provider.catch(() => {
       this.#provider = undefined;
@@ -281,7 +282,7 @@ export class OpenIdSimC {
     if (response.idToken !== undefined) {
       const { keys } = await this.#discovered();
       const subject = before.idToken === undefined ? {} : { subject: String(claimsOf(before.idToken)['sub']) };
-      await validateIdToken(idToken, { issuer, clientId, nonce, accessToken, keys: keys.find, now: env.epoch(), leeway, ...subject });
+      await validateIdToken(idToken, { issuer, clientId, nonce, accessToken, keys, now: env.epoch(), leeway, ...subject });
     }
     const kept: KeptLogin = { accessToken, idToken, scope, nonce, expiresAt, ...(refreshToken === undefined ? {} : { refreshToken }) };
     await store.put(this.#folder, encodeRecord(kept));
@@ -333,8 +334,8 @@ function callbackParameters(uri: string | URL): Readonly<Record<string, string>>
 }
 
 /** The claims of an ID token that was validated before it was kept. */
-function claimsOf(idToken: string): Json {
-  return JSON.parse(fromUtf8(fromBase64Url(idToken.split('.')[1]!))) as Json;
+function claimsOf(idToken: string): JsonObject {
+  return JSON.parse(fromUtf8(fromBase64Url(idToken.split('.')[1]!))) as JsonObject;
 }
 
 function loginOf({ idToken, scope, expiresAt, refreshToken }: KeptLogin): OpenIdLogin {

@@ -1,6 +1,9 @@
-import { type CompactVerifyGetKey, createLocalJWKSet, errors, type JSONWebKeySet } from 'jose';
+import type { JSONWebKeySet } from 'jose';
+import type { Env } from '../../../../src/core/env.ts';
 import type { HttpsRequestInit, HttpsResponse } from '../../../../src/transport/index.ts';
-import { type Json, jsonObject, OpenIdError } from './openid-error.ts';
+import { IssuerKeys } from '../guard/issuer-keys.ts';
+import type { JsonObject } from '../guard/strict-json.ts';
+import { jsonObject, OpenIdError } from './openid-error.ts';
 
 /** What a client needs of a SIM-S (OpenID Connect Discovery 1.0, Section 3). */
 export interface ProviderMetadata {
@@ -24,7 +27,7 @@ export function httpsUri(code: string, what: string, value: unknown): string {
   return value as string;
 }
 
-async function getJson(uri: string, what: string, fetch: Fetch): Promise<Json> {
+async function getJson(uri: string, what: string, fetch: Fetch): Promise<JsonObject> {
   const { status, body } = await fetch(uri, { headers: { Accept: 'application/json' } });
   if (status !== 200) throw new OpenIdError('ERR_OPENID_METADATA', `${what}: expected 200, got ${status}`);
   return jsonObject('ERR_OPENID_METADATA', what, body);
@@ -54,41 +57,11 @@ export async function discoverProvider(issuer: string, fetch: Fetch): Promise<Pr
   };
 }
 
-export type KeyFinder = CompactVerifyGetKey;
-
-/** The keys that a SIM-S signs with. A key that is not among those that it had is looked for once more, since a SIM-S changes its keys while it runs. */
-export class ProviderKeys {
-  readonly #uri: string;
-  readonly #fetch: Fetch;
-  #keys: Promise<KeyFinder> | undefined;
-
-  constructor(uri: string, fetch: Fetch) {
-    this.#uri = uri;
-    this.#fetch = fetch;
-  }
-
-  readonly find: KeyFinder = async (header, token) => {
-    const known = this.#keys;
-    try {
-      return await (await (known ?? this.#load()))(header, token);
-    } catch (error) {
-      if (known === undefined || !(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      return (await this.#load())(header, token);
-    }
-  };
-
-  #load(): Promise<KeyFinder> {
-    const keys = getJson(this.#uri, 'keys', this.#fetch).then((set) => {
-      try {
-        return createLocalJWKSet(set as unknown as JSONWebKeySet);
-      } catch (cause) {
-        throw new OpenIdError('ERR_OPENID_METADATA', 'keys: expected a set of keys, got something else', { cause });
-      }
-    });
-    this.#keys = keys;
-    keys.catch(() => {
-      this.#keys = undefined;
-    });
-    return keys;
-  }
+/** The keys that a SIM-S signs with, asked for when an ID token names one that is not known. */
+export function keysOf({ jwksUri }: ProviderMetadata, fetch: Fetch, env: Pick<Env, 'now'>): IssuerKeys {
+  return new IssuerKeys(
+    async () => (await getJson(jwksUri, 'keys', fetch)) as unknown as JSONWebKeySet,
+    env,
+    () => {},
+  );
 }

@@ -1,5 +1,6 @@
 import { decode, encode } from '../../../../src/core/cbor.ts';
-import { type Json, jsonObject, OpenIdError } from './openid-error.ts';
+import type { JsonObject } from '../guard/strict-json.ts';
+import { jsonObject, OpenIdError } from './openid-error.ts';
 
 /** What a token endpoint gives (TS 33.434, A.4.2.5). */
 export interface TokenResponse {
@@ -31,7 +32,7 @@ export function readTokenResponse(status: number, body: Uint8Array): TokenRespon
 }
 
 /** An error that a SIM-S names; of the words that come with it only those that a terminal can show. */
-export function refusal(parameters: Json, what: string): OpenIdError {
+export function refusal(parameters: JsonObject, what: string): OpenIdError {
   const { error, error_description: description } = parameters;
   const name = typeof error === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]{1,64}$/.test(error) ? error : 'an error without a name';
   const detail = typeof description === 'string' ? `: ${description.replace(/[^\x20-\x7e]/g, ' ').slice(0, 200)}` : '';

@@ -20,6 +20,7 @@ export interface KmGetFlags extends IdentityFlags, OutputFlags {
   readonly passwordFile?: string;
   readonly proxy?: string;
   readonly timeout?: number;
+  readonly clientCredentials?: boolean;
   readonly verbose?: boolean;
 }
 
@@ -52,6 +53,11 @@ async function ask(
   const sKmsUri = flags.skms ?? loadClientConfig(configPath(path)).seal?.sKmsUri;
   if (sKmsUri === undefined) throw new UsageError('--skms: expected the URI of the key management server, or seal.skms_uri in the configuration, got none');
   const { uri = sKmsUri } = flags;
+  if (/^https:/i.test(uri)) {
+    const question = { sKmsUri, serviceId, ...(identity === undefined ? {} : { identity }) };
+    return (await import('./https.ts')).askOverHttps(flags, uri, question);
+  }
+  if (flags.clientCredentials !== undefined) throw new UsageError(`--client-credentials: expected it with a server over HTTPS, got it for ${uri}`);
   const { client, config } = await openConfigured(path, { verbose: flags.verbose === true, note, uri: parseUri(uri), ...proxyOf(flags) });
   try {
     return await requestKeys(client, {

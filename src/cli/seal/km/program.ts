@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { examples, seconds } from '../../usage.ts';
 import type { KmGetFlags } from './get.ts';
+import type { KmRecordsFlags } from './https.ts';
 import type { PutFlags, RecordFlags } from './records.ts';
 
 const placeHelp = `
@@ -46,6 +47,7 @@ export function addKeyRecords(seal: Command): void {
   recordCommand(km, 'remove', 'end a record', 'ace-coap seal km remove --service v2x --device ue1 --config lab').action(async (flags: RecordFlags) =>
     (await records()).removeCommand(flags),
   );
+  addRecords(km);
   km.command('list')
     .description('list the records: names and sizes')
     .requiredOption('-c, --config <path>', 'lab folder or rs.yaml of the key management server')
@@ -54,8 +56,38 @@ export function addKeyRecords(seal: Command): void {
     .action(async (flags: { readonly config: string; readonly json?: boolean }) => (await records()).listCommand(flags));
 }
 
+const recordsHelp = `
+The server knows a VAL server by its certificate and by an access token of scope km, which the SIM-S gives it for its name and secret (client_credentials). The
+token has to be for the client of the certificate, and the service one of its VAL services.`;
+
+/** `ace-coap seal km records`: a VAL server, on the other side. */
+function addRecords(km: Command): void {
+  km.command('records')
+    .argument('<api-root>', 'where the key management server is: https://host:port')
+    .description('get key material as a VAL server, over HTTPS with certificate and token (TS 29.549, SS_KeyInfoRetrieval)')
+    .requiredOption('--service <id>', 'VAL service ID')
+    .addOption(new Option('--device <id>', 'VAL UE ID').conflicts('user'))
+    .addOption(new Option('--user <id>', 'VAL user ID').conflicts('device'))
+    .requiredOption('--cert <file>', 'certificate of the VAL server, in PEM')
+    .requiredOption('--key <file>', 'its private key, in PEM')
+    .option('--ca <file>', 'whom to trust, in place of those of Node, in PEM')
+    .requiredOption('--issuer <uri>', 'SIM-S: https://host:port')
+    .requiredOption('--client-id <id>', 'the VAL server, as the SIM-S knows it')
+    .requiredOption('--client-secret-file <file>', 'file with its secret, or - for standard input')
+    .option('--resource <uri>', 'server that the token is for, where that does not follow from scope and registration')
+    .option('--timeout <seconds>', 'give up after this time (exit code 3)', seconds)
+    .option('-o, --output <file>', 'write the key material to a file that the owner alone may read')
+    .option('--json', 'print one JSON object, the key material in hexadecimal')
+    .addHelpText(
+      'after',
+      `${recordsHelp}\n${examples('ace-coap seal km records https://127.0.0.1:10444 --service v2x --device ue1 --cert val1.pem --key val1.key --ca ca.pem --issuer https://127.0.0.1:10443 --client-id val1 --client-secret-file val1.secret')}`,
+    )
+    .action(async (apiRoot: string, flags: KmRecordsFlags) => (await import('./https.ts')).kmRecordsCommand(apiRoot, flags));
+}
+
 const clientHelp = `
-The key management server has to repeat what was asked, name itself, and tell the time of now; another answer is refused (exit code 1), as is an error of it.`;
+The key management server has to repeat what was asked, name itself, and tell the time of now; another answer is refused (exit code 1), as is an error of it.
+Over HTTPS (seal.skms_uri, --skms or --uri of https) the token is that of the VAL user who is logged in: ace-coap seal login.`;
 
 /** `ace-coap km`: a client of a key management server. */
 export function addKm(ace: Command): void {
@@ -74,6 +106,7 @@ export function addKm(ace: Command): void {
     .option('--uri <uri>', 'where the server is reached, if not there')
     .option('--post', 'ask by POST in place of FETCH')
     .option('--audience <audience>', 'audience to ask the SIM-S for, instead of what the server hints at')
+    .option('--client-credentials', 'over HTTPS, ask with a token of the client itself, in place of that of the user who is logged in')
     .option('--username <name>', 'VAL user who is to be authenticated for the token, with a password')
     .option('--password-file <file>', 'file with the password; absent: it is asked for')
     .option('--proxy <uri>', 'forward proxy to go through: coap://host[:port]')

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { logInByBrowser, logInByForm, type OpenIdLogin, OpenIdSimC } from '../../../../profiles/seal/https/index.ts';
+import { valClaims } from '../../../../profiles/seal/index.ts';
 import { systemEnv } from '../../../core/env.ts';
 import { loadClientConfig, type OpenIdClientConfig } from '../../../operate/index.ts';
 import { openStore, type Store } from '../../../store/index.ts';
@@ -97,15 +98,16 @@ function print(login: OpenIdLogin | undefined, { json }: LoginFlags): void {
   }
   const { subject, valServiceIds, scope, expiresAt, isLasting, claims } = login;
   const left = Math.floor(expiresAt - systemEnv.epoch());
+  const user = claims[valClaims.valUserId.name];
+  const named = typeof user === 'string' ? { val_user_id: user } : {};
   if (json === true) {
-    const user = claims['val_user_id'];
-    const fields = { logged_in: true, subject, ...(typeof user === 'string' ? { val_user_id: user } : {}), val_service_ids: valServiceIds, scope };
+    const fields = { logged_in: true, subject, ...named, val_service_ids: valServiceIds, scope };
     console.log(JSON.stringify({ ...fields, expires_in: left, refresh_token: isLasting }));
     return;
   }
   const until = left > 0 ? `for ${left} s` : 'no more';
   const facts = [`scope ${scope}`, `access token good ${until}`, isLasting ? 'with a refresh token' : 'without a refresh token'];
-  console.log(`${out('green', 'logged in')} as ${out('bold', subject)}`);
+  console.log(`${out('green', 'logged in')} as ${out('bold', named.val_user_id ?? subject)}`);
   console.log(`VAL services: ${valServiceIds.length === 0 ? 'none' : valServiceIds.join(', ')}`);
   console.error(err('dim', facts.join(', ')));
 }

@@ -41,7 +41,7 @@ export class FakeSimS {
   key: SigningKey = first;
   /** While a token request is answered. */
   meanwhile: () => Promise<void> = async () => {};
-  readonly env: Env = { ...systemEnv, epoch: (): number => this.now };
+  readonly env: Env = { ...systemEnv, epoch: (): number => this.now, now: (): number => 1000 * this.now };
   #nonce = '';
   #issued = 0;
 

@@ -180,6 +180,7 @@ test('a SIM-S that has changed its keys is asked for them once more', async () =
   await logIn(simS, simC);
   await logIn(simS, simC);
   simS.rotate();
+  simS.now += 10;
   await logIn(simS, simC);
   assert.equal(simS.requests.filter(({ path }) => path === '/jwks').length, 2);
 });

@@ -1,0 +1,142 @@
+import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
+import { fromUtf8, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
+import { digest } from '../../../../src/core/crypto/index.ts';
+import type { Env } from '../../../../src/core/env.ts';
+import type { Change, Store } from '../../../../src/store/index.ts';
+import { errors } from './library.ts';
+import type { OpenIdGrants } from './openid-grants.ts';
+
+const folder = 'seal/openid/';
+
+/** A name in a key of the store from which nobody finds out what it is the name of. */
+export function hashOf(text: string): string {
+  return toBase64Url(digest('sha256', utf8(text)));
+}
+
+/** What a grant has given, of the models that are kept. */
+const ofGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken']);
+
+export interface StoreAdapterOptions {
+  readonly store: Store;
+  readonly env: Pick<Env, 'epoch'>;
+  readonly grants: OpenIdGrants;
+  /** Let nothing that a grant has given be of use any more. */
+  readonly revokeGrant: (grantId: string) => Promise<unknown>;
+  /** The registration of a client, as the library has it. */
+  readonly clientOf: (id: string) => Promise<AdapterPayload | undefined>;
+  /** Whether somebody still is who has signed in. */
+  readonly isActive: (account: string) => Promise<boolean>;
+}
+
+/**
+ * Keeps what an OpenID provider has to remember in a store that processes share.
+ *
+ * Codes, refresh tokens, sessions and interactions go by the SHA-256 of their value, which stands nowhere: who reads the store has none of them. Everything has
+ * an end. A code or refresh token is used up by compare-and-set, so of two processes that get it at once one is refused.
+ */
+export function storeAdapter(options: StoreAdapterOptions): AdapterFactory {
+  return (model) => (model === 'Client' ? new ClientAdapter(options) : new StoreAdapter(model, options));
+}
+
+class StoreAdapter implements Adapter {
+  readonly #model: string;
+  readonly #options: StoreAdapterOptions;
+
+  constructor(model: string, options: StoreAdapterOptions) {
+    this.#model = model;
+    this.#options = options;
+  }
+
+  async upsert(id: string, payload: AdapterPayload, expiresIn?: number): Promise<void> {
+    const { store, grants } = this.#options;
+    const end = payload.exp ?? (expiresIn === undefined ? undefined : Math.floor(payload.iat ?? 0) + expiresIn);
+    if (end === undefined) throw new TypeError(`${this.#model}: expected something that has an end`);
+    const ends = { expiresAt: end };
+    const changes: Change[] = [{ key: this.#key(id), value: encodePayload(id, payload), ...ends }];
+    if (ofGrants.has(this.#model) && payload.grantId !== undefined) changes.push(grants.member(payload.grantId, this.#key(id), end));
+    if (this.#model === 'Session' && payload.uid !== undefined) changes.push({ key: uidKey(payload.uid), value: utf8(this.#key(id)), ...ends });
+    await store.batch(changes);
+  }
+
+  async find(id: string): Promise<AdapterPayload | undefined> {
+    const stored = await this.#options.store.get(this.#key(id));
+    const payload = stored === undefined ? undefined : decodePayload(id, stored);
+    return payload === undefined || !(await this.#isOfNow(payload)) ? undefined : payload;
+  }
+
+  async findByUid(uid: string): Promise<AdapterPayload | undefined> {
+    const { store } = this.#options;
+    const key = await store.get(uidKey(uid));
+    const stored = key === undefined ? undefined : await store.get(fromUtf8(key));
+    return stored === undefined ? undefined : decodePayload(undefined, stored);
+  }
+
+  /** There are no device codes. */
+  async findByUserCode(): Promise<undefined> {}
+
+  async consume(id: string): Promise<void> {
+    const { store, env, revokeGrant } = this.#options;
+    const stored = await store.get(this.#key(id));
+    const payload = stored === undefined ? undefined : decodePayload(id, stored);
+    if (stored !== undefined && payload !== undefined && payload.consumed === undefined) {
+      const used = encodePayload(id, { ...payload, consumed: Math.floor(env.epoch()) });
+      if (await store.compareAndSet(this.#key(id), stored, used, payload.exp === undefined ? {} : { expiresAt: payload.exp })) return;
+    }
+    // Another process has been quicker: two have it.
+    if (payload?.grantId !== undefined) await revokeGrant(payload.grantId);
+    throw new errors.InvalidGrant('expected what is used once, got it again');
+  }
+
+  async destroy(id: string): Promise<void> {
+    await this.#options.store.delete(this.#key(id));
+  }
+
+  /** The library asks each model; that of access tokens sees to all. */
+  async revokeByGrantId(grantId: string): Promise<void> {
+    if (this.#model === 'AccessToken') await this.#options.revokeGrant(grantId);
+  }
+
+  #key(id: string): string {
+    return `${folder}${this.#model}/${hashOf(id)}`;
+  }
+
+  /** A session of somebody who is no more is none. */
+  async #isOfNow({ accountId }: AdapterPayload): Promise<boolean> {
+    return this.#model !== 'Session' || accountId === undefined || this.#options.isActive(accountId);
+  }
+}
+
+const uidKey = (uid: string): string => `${folder}uid/${hashOf(uid)}`;
+
+/** Clients are registrations of the authorization server, and are not changed from here. */
+class ClientAdapter extends StoreAdapter {
+  readonly #clientOf: StoreAdapterOptions['clientOf'];
+
+  constructor(options: StoreAdapterOptions) {
+    super('Client', options);
+    this.#clientOf = options.clientOf;
+  }
+
+  override find(id: string): Promise<AdapterPayload | undefined> {
+    return this.#clientOf(id);
+  }
+}
+
+/** Without its own value, wherever that stands. */
+function encodePayload(id: string, { jti: _jti, ...payload }: AdapterPayload): Uint8Array {
+  const { returnTo, session } = payload;
+  const kept = {
+    ...payload,
+    ...(typeof returnTo === 'string' && returnTo.endsWith(id) ? { returnTo: returnTo.slice(0, -id.length) } : {}),
+    // The value of another cookie.
+    ...(session === undefined ? {} : { session: { ...session, cookie: undefined } }),
+  };
+  return utf8(JSON.stringify(kept));
+}
+
+function decodePayload(id: string | undefined, bytes: Uint8Array): AdapterPayload {
+  const payload = JSON.parse(fromUtf8(bytes)) as AdapterPayload;
+  if (id === undefined) return payload;
+  const { returnTo } = payload;
+  return { ...payload, jti: id, ...(typeof returnTo === 'string' ? { returnTo: returnTo + id } : {}) };
+}

@@ -1,0 +1,61 @@
+import type { SharedTokens } from '../../../../src/as/index.ts';
+import { emptyBytes, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
+import type { Change, Store } from '../../../../src/store/index.ts';
+import { hashOf } from './adapter.ts';
+
+const folder = 'seal/openid/grant/';
+
+/** What each grant of a VAL user has given to an application: with it all of that goes. */
+export class OpenIdGrants {
+  readonly #store: Store;
+  readonly #shared: SharedTokens;
+
+  constructor(store: Store, shared: SharedTokens) {
+    this.#store = store;
+    this.#shared = shared;
+  }
+
+  /** The change by which an entry of the store belongs to a grant. */
+  member(grantId: string, key: string, expiresAt: number): Change {
+    return { key: `${folder}${hashOf(grantId)}/${hashOf(key)}`, value: utf8(key), expiresAt };
+  }
+
+  /** The same for an access token, by its token hash. */
+  token(grantId: string, hash: string, expiresAt: number): Change {
+    return { key: `${folder}${hashOf(grantId)}/${tokens}${hash}`, value: emptyBytes, expiresAt };
+  }
+
+  /** The change that fails where the grant has been revoked meanwhile; `undefined`: it has been. */
+  async living(grantId: string): Promise<Change | undefined> {
+    const key = grantKey(grantId);
+    const value = await this.#store.get(key);
+    if (value === undefined) return undefined;
+    const { exp } = JSON.parse(fromUtf8(value)) as { readonly exp: number };
+    return { key, value, expected: value, expiresAt: exp };
+  }
+
+  /**
+   * Let nothing that a grant has given be of use any more.
+   *
+   * @returns the token hashes of its access tokens
+   */
+  async revoke(grantId: string): Promise<readonly string[]> {
+    // First, so that nothing more comes of it.
+    await this.#store.delete(grantKey(grantId));
+    const prefix = `${folder}${hashOf(grantId)}/`;
+    const revoked: string[] = [];
+    for await (const [key, value] of this.#store.scan(prefix)) {
+      const name = key.slice(prefix.length);
+      if (name.startsWith(tokens)) {
+        const hash = name.slice(tokens.length);
+        if (await this.#shared.revoke(hash)) revoked.push(hash);
+      } else await this.#store.delete(fromUtf8(value));
+      await this.#store.delete(key);
+    }
+    return revoked;
+  }
+}
+
+const tokens = 'token/';
+
+const grantKey = (grantId: string): string => `seal/openid/Grant/${hashOf(grantId)}`;

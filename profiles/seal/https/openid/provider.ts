@@ -1,0 +1,176 @@
+import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider';
+import { utf8 } from '../../../../src/core/bytes.ts';
+import type { Env } from '../../../../src/core/env.ts';
+import type { Store } from '../../../../src/store/index.ts';
+import type { SimS } from '../../sim-s.ts';
+import { passwordAcr } from '../login/acr.ts';
+import { noticePage } from '../login/page.ts';
+import { sendPage } from '../login/send-page.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import type { Accounts } from './accounts.ts';
+import { storeAdapter } from './adapter.ts';
+import { clientMetadata } from './clients.ts';
+import { errors, Provider } from './library.ts';
+import type { OpenIdGrants } from './openid-grants.ts';
+import { checkAuthorizationRequest } from './request-check.ts';
+import { resourceOf, resourceScope, usualAudience } from './resources.ts';
+import type { JwtKey } from './signing.ts';
+
+/** How long what a login gives lasts, in seconds. */
+export interface OpenIdLifetimes {
+  /** Of a refresh token that is not used; 14 days when absent. */
+  readonly refreshToken?: number;
+  /** Of a grant, after which the user has to sign in again; 90 days when absent. */
+  readonly grant?: number;
+  /** Of an ID token; 5 minutes when absent. */
+  readonly idToken?: number;
+  /** For which a browser stays signed in; 8 hours when absent. */
+  readonly session?: number;
+}
+
+export interface ProviderOptions {
+  readonly simS: SimS;
+  readonly store: Store;
+  readonly issuer: string;
+  readonly env: Env;
+  /** What signs ID tokens. */
+  readonly key: JwtKey;
+  readonly cookieKey: string;
+  readonly accounts: Accounts;
+  readonly tokens: AccessTokens;
+  readonly grants: OpenIdGrants;
+  readonly revokeGrant: (grantId: string) => Promise<unknown>;
+  readonly lifetimes: OpenIdLifetimes;
+}
+
+const day = 86_400;
+
+/** Seconds. */
+const codeLifetime = 60;
+const interactionLifetime = 600;
+
+export const paths = { authorization: '/authorize', token: '/token', jwks: '/jwks', introspection: '/introspect', revocation: '/revoke' } as const;
+
+/** The claims of ID tokens and access tokens beside those of OpenID Connect. */
+const valClaimNames = ['val_user_id', 'val_ue_id', 'val_service_ids', 'val_system_id', 'SKeyProv'];
+
+/** An OpenID provider that leaves nothing to be chosen which TS 33.434, Annex A, settles. */
+export function makeProvider(options: ProviderOptions): Provider {
+  const { simS, issuer, tokens } = options;
+  const provider = new Provider(issuer, configurationOf(options));
+  const contextOf = (): KoaContextWithOIDC => Provider.ctx!;
+  const issue = function (this: object): Promise<string> {
+    return tokens.issue(contextOf(), this);
+  };
+  for (const model of [provider.AccessToken, provider.ClientCredentials]) {
+    Object.defineProperties(model.prototype, { save: { value: issue }, tokenType: { get: () => 'bearer' } });
+  }
+  Object.defineProperties(provider.Client.prototype, {
+    // RFC 8252, Section 7.3, would let a loopback address have any port; TS 33.434, A.4.2.2, has what is registered.
+    redirectUriAllowed: {
+      value(this: { readonly redirectUris: readonly string[] }, uri: string) {
+        return this.redirectUris.includes(uri);
+      },
+    },
+    compareClientSecret: {
+      async value(this: { readonly clientId: string }, secret: string) {
+        refuseSecretElsewhere(contextOf());
+        const client = await simS.shared.client(this.clientId);
+        return client?.https !== undefined && (await simS.shared.accepts(client.https.secret, utf8(secret)));
+      },
+    },
+  });
+  provider.use(async (context, next) => {
+    await next();
+    if (context.path === '/.well-known/openid-configuration' || context.path === '/.well-known/oauth-authorization-server')
+      context.body = honest(issuer, context.body);
+  });
+  return provider;
+}
+
+/** TS 33.434, A.4.2.4: the secret stands in the Authorization header and nowhere else. */
+function refuseSecretElsewhere({ oidc, query }: KoaContextWithOIDC): void {
+  if (oidc.body?.['client_secret'] !== undefined || Object.keys(query).length > 0) {
+    throw new errors.InvalidRequest('expected the secret in the Authorization header and parameters in the body, got some elsewhere');
+  }
+}
+
+/** What the library says of itself, and what is so here. */
+function honest(issuer: string, metadata: unknown): object {
+  return {
+    ...(metadata as object),
+    response_modes_supported: ['query'],
+    introspection_endpoint: issuer + paths.introspection,
+    introspection_endpoint_auth_methods_supported: ['client_secret_basic'],
+    revocation_endpoint: issuer + paths.revocation,
+    revocation_endpoint_auth_methods_supported: ['client_secret_basic'],
+  };
+}
+
+function configurationOf(options: ProviderOptions): Configuration {
+  const { simS, store, env, key, cookieKey, accounts, tokens, grants, revokeGrant, lifetimes } = options;
+  const { shared } = simS;
+  const cookie = { httpOnly: true, secure: true, signed: true, sameSite: 'lax' } as const;
+  return {
+    adapter: storeAdapter({
+      store,
+      env,
+      grants,
+      revokeGrant,
+      clientOf: (id) => clientMetadata(shared, id, key.alg),
+      isActive: async (account) => (await accounts.userOf(account)) !== undefined,
+    }),
+    jwks: { keys: [key.privateJwk as JWK] },
+    cookies: { keys: [cookieKey], long: cookie, short: cookie, names: { session: '__Host-session', interaction: 'interaction', resume: 'resume' } },
+    acrValues: [passwordAcr],
+    claims: { openid: ['sub', ...valClaimNames] },
+    scopes: ['openid'],
+    responseTypes: ['code'],
+    subjectTypes: ['public'],
+    clientAuthMethods: ['client_secret_basic'],
+    conformIdTokenClaims: false,
+    pkce: { required: () => true },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    extraParams: {
+      acr_values: async (context: KoaContextWithOIDC) => checkAuthorizationRequest(context),
+    },
+    features: {
+      devInteractions: { enabled: false },
+      userinfo: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: async (context, { clientId }, granted) => {
+          if (granted !== undefined) return [...granted];
+          const client = await shared.client(clientId);
+          if (client === undefined) throw new errors.InvalidClient('expected a client that is registered', clientId);
+          return resourceOf(await usualAudience(shared, client, resourceScope(context.oidc.params?.['scope'] as string | undefined)));
+        },
+        getResourceServerInfo: (context, resource, { clientId }) => tokens.resourceServer(context, resource, clientId),
+        useGrantedResource: () => true,
+      },
+    },
+    expiresWithSession: () => false,
+    issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: true,
+    findAccount: accounts.find,
+    interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
+    renderError: (context, { error }) => {
+      context.respond = false;
+      const reason = `The application asked for it in a way that is not taken here: ${String(error).replaceAll('_', ' ')}.`;
+      sendPage(context.res, context.status, noticePage('That sign-in did not work', reason));
+    },
+    routes: { authorization: paths.authorization, token: paths.token, jwks: paths.jwks },
+    ttl: {
+      AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? 300,
+      ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? 300,
+      AuthorizationCode: codeLifetime,
+      Interaction: interactionLifetime,
+      IdToken: lifetimes.idToken ?? 300,
+      RefreshToken: lifetimes.refreshToken ?? 14 * day,
+      Grant: lifetimes.grant ?? 90 * day,
+      Session: lifetimes.session ?? 8 * 3600,
+    },
+  };
+}

@@ -1,0 +1,180 @@
+import { tokenHashText } from '../../ace/index.ts';
+import { fromBase64Url, fromUtf8 } from '../../core/bytes.ts';
+import { type ClaimsSet, openCwt } from '../../core/cwt.ts';
+import type { Env } from '../../core/env.ts';
+import { ProtocolError } from '../../core/errors.ts';
+import type { Change } from '../../store/index.ts';
+import type { Audit } from '../audit.ts';
+import { AuthorizationServerError } from '../error.ts';
+import type { AuthorizationServerEvent } from '../events.ts';
+import type { ClientSecrets } from '../grants/client-secrets.ts';
+import type { Decision, Policy, PolicyRequest } from '../policy.ts';
+import type { Client, RegisteredResourceServer, Registry } from '../registry/registry.ts';
+import type { TokenRecord, TokenRecords } from './token-records.ts';
+
+/** A token that another face of the server has made, and is about to give away. */
+export interface MadeToken {
+  /** As it stands in JSON. */
+  readonly text: string;
+  readonly client: string;
+  readonly resourceServer: string;
+  readonly audience: string;
+  readonly scope: string;
+  /** Seconds. */
+  readonly expiresIn: number;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+  /** The grant type by its name. */
+  readonly grant: string;
+  /** What has to become durable with it. */
+  readonly changes?: readonly Change[];
+}
+
+/** A token that the server knows. */
+export interface FoundToken {
+  readonly hash: string;
+  readonly record: TokenRecord;
+  /** What a CWT says, as its resource server could read it; absent: it is none, or its key is no longer that of the resource server. */
+  readonly claims?: ClaimsSet;
+}
+
+export interface SharedTokensOptions {
+  readonly registry: Registry;
+  readonly records: TokenRecords;
+  readonly policy: Policy;
+  readonly secrets: ClientSecrets;
+  readonly audit: Audit;
+  readonly env: Env;
+  readonly tokensPerClient: () => number;
+  readonly revoke: (hash: string) => Promise<boolean>;
+  /** A request came. */
+  readonly seen: () => void;
+}
+
+/**
+ * What an authorization server shares with its face over another protocol, so that both know the same clients, policies and tokens: a token of one is introspected and
+ * revoked at the other, and the audit log has it.
+ */
+export class SharedTokens {
+  readonly #options: SharedTokensOptions;
+
+  constructor(options: SharedTokensOptions) {
+    this.#options = options;
+  }
+
+  /** As it stands now, of the configuration or of the store. */
+  client(id: string): Promise<Client | undefined> {
+    return this.#options.registry.client(id);
+  }
+
+  /** Whom an audience belongs to. */
+  resourceServerOf(audience: string): Promise<RegisteredResourceServer | undefined> {
+    return this.#options.registry.resourceServerOf(audience);
+  }
+
+  /** Those of the configuration, and those of the store. */
+  async *resourceServers(): AsyncGenerator<RegisteredResourceServer, void, undefined> {
+    const { registry } = this.#options;
+    yield* registry.fixedResourceServers;
+    for await (const server of registry.stored.resourceServers()) if (registry.fixed(server.credential) === undefined) yield server;
+  }
+
+  /** What a client may have. */
+  async decide(request: PolicyRequest): Promise<Decision> {
+    return this.#options.policy.decide(request);
+  }
+
+  /** The audiences for which a client has a grant, or a policy. */
+  async audiencesOf(client: Client): Promise<readonly string[]> {
+    const audiences = new Set(client.grants.keys());
+    for await (const { audience } of this.#options.registry.stored.policies(client.id, mostPolicies)) audiences.add(audience);
+    return [...audiences];
+  }
+
+  /** Whether a secret is the one of the hash. One that was right is known again at once. */
+  accepts(secret: string, shown: Uint8Array): Promise<boolean> {
+    return this.#options.secrets.accepts({ secret }, shown);
+  }
+
+  /**
+   * Make a token known to the server, and what belongs to it durable, all in one; then it may be given away.
+   *
+   * @returns `false`: something else is there than one of the changes expects, and nothing was made
+   * @throws {AuthorizationServerError} `ERR_AS_LIMIT` for a client that has too many living tokens, `ERR_AS_AUDIT` where the audit log did not take it
+   */
+  issue({ text, client, resourceServer, audience, scope, expiresIn, expiresAt, grant, changes = [] }: MadeToken): Promise<boolean> {
+    const { records, audit, tokensPerClient, seen } = this.#options;
+    return audit.done(async () => {
+      seen();
+      const most = tokensPerClient();
+      if (records.count(client) >= most) throw new AuthorizationServerError('ERR_AS_LIMIT', `expected a client with fewer than ${most} living tokens`);
+      const token = tokenHashText(text);
+      if (!(await records.add(token, { client, resourceServer, expiresAt }, changes))) return false;
+      audit.emit({ type: 'token-issued', client, audience, scope, expiresIn, update: false, grant, token });
+      return true;
+    });
+  }
+
+  /** A token that is active, of whichever face; `undefined`: there is none. */
+  async find(text: string): Promise<FoundToken | undefined> {
+    const { registry, records } = this.#options;
+    const hash = tokenHashText(text);
+    const record = await records.findByHash(hash);
+    const resourceServer = record === undefined ? undefined : await registry.resourceServer(record.resourceServer);
+    if (record === undefined || resourceServer === undefined) return undefined;
+    const claims = claimsOf(text, resourceServer);
+    return { hash, record, ...(claims === undefined ? {} : { claims }) };
+  }
+
+  /**
+   * Revoke a token by its hash, in base64url.
+   *
+   * @returns whether it is revoked now
+   * @throws {AuthorizationServerError} `ERR_AS_AUDIT` when it is, and the audit log has no entry of it
+   */
+  revoke(hash: string): Promise<boolean> {
+    return this.#options.audit.done(() => this.#options.revoke(hash));
+  }
+
+  /** Tell what an auditor, a log and metrics should hear of. */
+  readonly emit = (event: AuthorizationServerEvent): void => this.#options.audit.emit(event);
+
+  /**
+   * Tell of something that was asked for, and wait until the audit log has it.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_AUDIT`
+   */
+  tell(event: AuthorizationServerEvent): Promise<void> {
+    return this.#options.audit.done(async () => this.emit(event));
+  }
+}
+
+/** Policies of one client that are looked at. */
+const mostPolicies = 256;
+
+/** `undefined`: a JWT, which says by itself what it says, or a CWT whose key is no longer the RS's. */
+function claimsOf(text: string, resourceServer: RegisteredResourceServer): ClaimsSet | undefined {
+  if (text.includes('.')) return undefined;
+  try {
+    return openCwt(fromBase64Url(text), resourceServer.tokenKeys).claims;
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isNumber = (value: unknown): value is number => typeof value === 'number';
+
+/** What a JWT says that this server has issued, as a claims set. */
+export function claimsOfJwt(text: string): ClaimsSet {
+  const { iss, sub, aud, exp, iat, scope } = JSON.parse(fromUtf8(fromBase64Url(text.split('.')[1]!))) as Readonly<Record<string, unknown>>;
+  return {
+    ...(isText(iss) ? { iss } : {}),
+    ...(isText(sub) ? { sub } : {}),
+    ...(isText(aud) ? { aud } : {}),
+    ...(isNumber(exp) ? { exp } : {}),
+    ...(isNumber(iat) ? { iat } : {}),
+    ...(isText(scope) ? { scope } : {}),
+  };
+}
