@@ -1,4 +1,5 @@
 import { type Document, type DocumentTable, SealError } from '../../index.ts';
+import { fromBase64, toBase64 } from './base64.ts';
 import { authorize, destinationOf, owned, type T8Answer, type T8Context, type T8Request, tableOf, testNotification } from './context.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { type DeviceName, Fields, isBoolean, isText } from './fields.ts';
@@ -154,7 +155,7 @@ export class DeviceTriggering {
       priority: priority as Trigger['priority'],
       applicationPortId: applicationPortId!,
       ...(appSrcPortId === undefined ? {} : { appSrcPortId }),
-      triggerPayload: Buffer.from(payload!).toString('base64'),
+      triggerPayload: toBase64(payload!),
       notificationDestination: notificationDestination!,
       result: 'TRIGGERED',
       expiresAt: env.epoch() + validityPeriod!,
@@ -173,7 +174,7 @@ export class DeviceTriggering {
         // The policy may have changed since, and where the device is.
         const current = await authorize(this.#context, scsAsId, api, name).catch(() => undefined);
         if (current === undefined) return { outcome: 'refused', why: 'policy' };
-        const payload = Uint8Array.from(Buffer.from(triggerPayload, 'base64'));
+        const payload = fromBase64(triggerPayload);
         return link.send(current, { path: `/trigger?port=${applicationPortId}`, payload, timeout, signal });
       },
       ended: (end) => void this.#ended(id, trigger, end),

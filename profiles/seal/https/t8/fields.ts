@@ -1,9 +1,8 @@
+import { fromBase64, isBase64 } from './base64.ts';
 import type { JsonObject } from './json.ts';
 import type { InvalidParam } from './problem-details.ts';
 import { badRequest } from './t8-error.ts';
 
-/** What a base64 text is at most, in characters. */
-const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const externalId = /^[\x21-\x3f\x41-\x7e]{1,126}@[\x21-\x3f\x41-\x7e]{1,126}$/;
 const msisdn = /^[0-9]{5,15}$/;
 const features = /^[0-9A-Fa-f]{1,64}$/;
@@ -69,10 +68,10 @@ export class Fields {
     const text = this.read(
       name,
       `base64 of 1 to ${most} bytes`,
-      isText((value) => value.length <= Math.ceil(most / 3) * 4 && value !== '' && base64.test(value)),
+      isText((value) => value.length <= Math.ceil(most / 3) * 4 && value !== '' && isBase64(value)),
     );
     if (text === undefined) return undefined;
-    const bytes = Uint8Array.from(Buffer.from(text, 'base64'));
+    const bytes = fromBase64(text);
     if (bytes.length > most) this.refuse(name, `base64 of 1 to ${most} bytes`);
     return bytes;
   }

@@ -8,7 +8,7 @@ export type { JsonObject };
  *
  * @throws {T8Error} `ERR_T8_REQUEST`
  */
-export function readJsonObject(body: Uint8Array): JsonObject {
+export function jsonObjectOf(body: Uint8Array): JsonObject {
   const object = strictJsonObject(body);
   if (object === undefined) throw badRequest('body: expected an object in JSON that has each of its members once, got something else');
   return object;

@@ -25,8 +25,8 @@ export const pdnEstablishmentOptions = ['WAIT_FOR_UE', 'INDICATE_ERROR', 'SEND_T
 const patchable = ['duration', 'reliableDataService', 'pdnEstablishmentOption', 'notificationDestination'];
 const dateTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
 
-/** Read what both resources of NIDD have in common. */
-export function readPdnEstablishmentOption(fields: Fields): PdnEstablishmentOption | undefined {
+/** What both resources of NIDD have in common. */
+export function pdnEstablishmentOptionOf(fields: Fields): PdnEstablishmentOption | undefined {
   const expected = `one of ${pdnEstablishmentOptions.join(', ')}`;
   return fields.optional(
     'pdnEstablishmentOption',
@@ -126,7 +126,7 @@ export class NiddConfigurations {
       'a date and time to come',
       isText((text) => dateTime.test(text) && Date.parse(text) / 1000 > env.epoch()),
     );
-    const pdnEstablishmentOption = readPdnEstablishmentOption(fields);
+    const pdnEstablishmentOption = pdnEstablishmentOptionOf(fields);
     const notificationDestination = destinationOf(fields, destinations);
     refuseReliableDataService(fields);
     if (fields.has('niddDownlinkDataTransfers')) fields.refuse('niddDownlinkDataTransfers', 'none: data is sent to downlink-data-deliveries');

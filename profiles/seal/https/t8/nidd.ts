@@ -1,4 +1,5 @@
 import { type DocumentTable, SealError } from '../../index.ts';
+import { fromBase64, toBase64 } from './base64.ts';
 import { authorize, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { reasonOf } from './device-triggering.ts';
@@ -10,7 +11,7 @@ import {
   type NiddConfiguration,
   NiddConfigurations,
   type PdnEstablishmentOption,
-  readPdnEstablishmentOption,
+  pdnEstablishmentOptionOf,
   refuseReliableDataService,
 } from './nidd-configurations.ts';
 import { absent, methodRefused, T8Error } from './t8-error.ts';
@@ -176,7 +177,7 @@ export class Nidd {
     const data = fields.bytes('data', limits.payload);
     const maximumLatency = fields.optionalWhole('maximumLatency', 0, limits.longestWait);
     const priority = fields.optionalWhole('priority', 0, mostPriority);
-    const pdnEstablishmentOption = readPdnEstablishmentOption(fields);
+    const pdnEstablishmentOption = pdnEstablishmentOptionOf(fields);
     refuseReliableDataService(fields);
     fields.done();
     const { scsAsId, device } = configuration;
@@ -190,7 +191,7 @@ export class Nidd {
       configuration: configurationId,
       name: name!,
       device,
-      data: Buffer.from(data!).toString('base64'),
+      data: toBase64(data!),
       ...(maximumLatency === undefined ? {} : { maximumLatency }),
       ...(priority === undefined ? {} : { priority }),
       ...(pdnEstablishmentOption === undefined ? {} : { pdnEstablishmentOption }),
@@ -210,7 +211,7 @@ export class Nidd {
         // The policy may have changed since, and where the device is.
         const current = await authorize(this.#context, scsAsId, api, name).catch(() => undefined);
         if (current === undefined) return { outcome: 'refused', why: 'policy' };
-        return link.send(current, { path: '/nidd', payload: Uint8Array.from(Buffer.from(data, 'base64')), timeout, signal });
+        return link.send(current, { path: '/nidd', payload: fromBase64(data), timeout, signal });
       },
       unreached: () => this.#waiting.get(id)?.({}),
       ended: (end) => void this.#ended(id, end),
@@ -242,7 +243,7 @@ export class Nidd {
     if (found === undefined) return;
     const { notificationDestination: destination } = found;
     const notify = (body: JsonObject): ReturnType<typeof outbox.send> => outbox.send({ scsAsId, destination, body: JSON.stringify(body) });
-    const data = end.outcome === 'taken' && end.payload.length > 0 ? Buffer.from(end.payload).toString('base64') : undefined;
+    const data = end.outcome === 'taken' && end.payload.length > 0 ? toBase64(end.payload) : undefined;
     const withheld = data !== undefined && (await notify({ niddConfiguration: this.#configurations.uri(configuration, found), ...name, data })) !== undefined;
     const waiting = this.#waiting.get(id);
     if (waiting !== undefined) waiting({ end, withheld });

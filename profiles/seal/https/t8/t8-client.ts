@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { concatAll, fromUtf8 } from '../../../../src/core/bytes.ts';
 import { fetchHttps, type HttpsRequestInit, type HttpsServer, type HttpsServerOptions, serveHttps } from '../../../../src/transport/index.ts';
 import type { Fetch } from '../sim-c/provider-metadata.ts';
-import { type JsonObject, readJsonObject } from './json.ts';
+import { toBase64 } from './base64.ts';
+import { type JsonObject, jsonObjectOf } from './json.ts';
 import { badRequest, T8Error } from './t8-error.ts';
 
 /** What an SCS/AS needs to call an SCEF. */
@@ -52,7 +53,7 @@ export class T8Client {
   trigger(device: AddressedDevice, payload: Uint8Array, init: TriggerInit = {}): Promise<T8Response> {
     const { validityPeriod = 60, applicationPortId = 0, priority = 'NO_PRIORITY' } = init;
     const { notificationDestination } = this.#options;
-    const triggerPayload = Buffer.from(payload).toString('base64');
+    const triggerPayload = toBase64(payload);
     return this.ask('POST', this.#path('3gpp-device-triggering', 'transactions'), {
       ...device,
       validityPeriod,
@@ -71,7 +72,7 @@ export class T8Client {
 
   /** Send data to the device of a configuration, which is named by its URI. */
   deliver(configuration: string, device: AddressedDevice, data: Uint8Array, more: JsonObject = {}): Promise<T8Response> {
-    return this.ask('POST', `${configuration}/downlink-data-deliveries`, { ...device, data: Buffer.from(data).toString('base64'), ...more });
+    return this.ask('POST', `${configuration}/downlink-data-deliveries`, { ...device, data: toBase64(data), ...more });
   }
 
   /**
@@ -160,7 +161,7 @@ export class NotificationListener {
       if (length > longestNotification) throw badRequest(`expected a notification of at most ${longestNotification} bytes, got a longer one`);
       parts.push(part);
     }
-    this.#heard.push(readJsonObject(concatAll(parts)));
+    this.#heard.push(jsonObjectOf(concatAll(parts)));
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }

@@ -12,7 +12,7 @@ import { DeviceTriggering } from './device-triggering.ts';
 import { DeviceRegistry } from './devices.ts';
 import { type EgressEvent, EgressFilter } from './egress/egress-filter.ts';
 import { filtered, type HttpHandler } from './egress/filtered-response.ts';
-import { readJsonObject } from './json.ts';
+import { jsonObjectOf } from './json.ts';
 import { Nidd } from './nidd.ts';
 import { Outbox, type OutboxEvent } from './outbox.ts';
 import { T8Policy, type T8Rule } from './policy.ts';
@@ -174,7 +174,7 @@ export class T8Gateway {
       segments,
       json: async (mediaType = 'application/json') => {
         checkMediaType(request, mediaType);
-        return readJsonObject(await bodyOf(request));
+        return jsonObjectOf(await bodyOf(request));
       },
     };
     if (served instanceof DeviceTriggering && segments.length > 1) throw absent('a resource');

@@ -1,14 +1,21 @@
-import { utf8 } from '../../../../../src/core/bytes.ts';
+import { toKey, utf8 } from '../../../../../src/core/bytes.ts';
 
 /** Bytes as a text of as many characters, which is what expressions look through. */
 export type ByteText = string;
 
+/** Bytes that are made text at once: each is an argument of a call. */
+const atOnce = 8_192;
+
 export function byteText(bytes: Uint8Array): ByteText {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  let text = '';
+  for (let from = 0; from < bytes.length; from += atOnce) text += toKey(bytes.subarray(from, from + atOnce));
+  return text;
 }
 
 export function bytesOfText(text: ByteText): Uint8Array {
-  return Buffer.from(text, 'latin1');
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 /** An IMSI has 7 bytes as a number and 8 in telephony's order: what is shorter hides none. */
@@ -89,14 +96,24 @@ function octets(text: ByteText): readonly ByteText[] {
 function hex(text: ByteText): readonly ByteText[] {
   const runs = text.replace(/0x|\\x|[\s:,;._"'[\]-]+/gi, '').match(hexRun);
   if (runs === null) return [];
-  return [0, 1].map((from) => runs.map((run) => Buffer.from(run.slice(from), 'hex').toString('latin1')).join('\n'));
+  return [0, 1].map((from) => runs.map((run) => hexBytes(run.slice(from))).join('\n'));
 }
 
 /** RFC 4648, Sections 4 and 5, broken into lines or not, and from any of four characters on, since others may stand right before it. */
 function base64(text: ByteText): readonly ByteText[] {
   const runs = text.replace(/\s+/g, '').match(base64Run);
   if (runs === null) return [];
-  return [0, 1, 2, 3].map((from) => runs.map((run) => Buffer.from(run.slice(from), 'base64').toString('latin1')).join('\n'));
+  return [0, 1, 2, 3].map((from) => runs.map((run) => base64Bytes(run.slice(from))).join('\n'));
+}
+
+function hexBytes(digits: string): ByteText {
+  return (digits.match(/../g) ?? []).map(byteOf).join('');
+}
+
+/** A character that is left over at the end is no byte. */
+function base64Bytes(text: string): ByteText {
+  const digits = text.replace(/-/g, '+').replace(/_/g, '/');
+  return atob(digits.length % 4 === 1 ? digits.slice(0, -1) : digits);
 }
 
 /** How often a form of a text has other forms. */
@@ -118,19 +135,20 @@ const wideBig = new RegExp(`(?:\\0.){${shortest},}`, 'gs');
 
 function otherForms(text: ByteText): readonly ByteText[] {
   if (!/[^\s -~]/.test(text)) return [];
-  const bytes = Buffer.from(text, 'latin1');
+  const bytes = bytesOfText(text);
   return [
     narrowed(text, wideLittle, 0),
     narrowed(text, wideBig, 1),
     // Bytes that were taken for characters by somebody.
     ...replaced(text, /[\xc2\xc3][\x80-\xbf]/g, ([pair]) => String.fromCharCode(((pair!.charCodeAt(0) & 3) << 6) | (pair!.charCodeAt(1) & 63))),
-    digitsFolded(bytes.toString('utf8')),
-    ...[0, 1].flatMap((from) => {
-      const even = Buffer.from(bytes.subarray(from, bytes.length - ((bytes.length - from) % 2)));
-      return [digitsFolded(even.toString('utf16le')), digitsFolded(even.swap16().toString('utf16le'))];
-    }),
+    digitsFolded(asUtf8.decode(bytes)),
+    ...[bytes, bytes.subarray(1)].flatMap((from) => [digitsFolded(asUtf16.decode(from)), digitsFolded(asUtf16BigEndian.decode(from))]),
   ];
 }
+
+const asUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+const asUtf16 = new TextDecoder('utf-16le', { ignoreBOM: true });
+const asUtf16BigEndian = new TextDecoder('utf-16be', { ignoreBOM: true });
 
 /** The bytes of runs of characters of two, where the other is zero. */
 function narrowed(text: ByteText, runs: RegExp, from: 0 | 1): ByteText {

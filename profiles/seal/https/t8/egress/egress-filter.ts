@@ -25,6 +25,7 @@ export interface EgressEvent extends EgressFinding {
   readonly message: string;
 }
 
+/** Whom the filter keeps inside, and who hears of it. */
 export interface EgressFilterOptions {
   /** Those of now. */
   readonly subscribers: () => Promise<Subscribers>;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { Writable } from 'node:stream';
 import { concatAll, utf8 } from '../../../../../src/core/bytes.ts';
 import { problemType, withheld } from '../problem-details.ts';
 import type { EgressFilter } from './egress-filter.ts';
@@ -27,12 +28,18 @@ function hold(filter: EgressFilter, response: ServerResponse): void {
   const parts: Uint8Array[] = [];
   let length = 0;
   let ended = false;
+  // It makes bytes of texts, whatever their encoding.
+  const sink = new Writable({
+    write: (part: Uint8Array, _encoding, done) => {
+      length += part.length;
+      if (length <= longestAnswer) parts.push(part.slice());
+      else parts.length = 0;
+      done();
+    },
+  });
   const take = (chunk: unknown, encoding?: unknown): void => {
-    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return;
-    const part = typeof chunk === 'string' ? Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8') : chunk.slice();
-    length += part.length;
-    if (length <= longestAnswer) parts.push(part);
-    else parts.length = 0;
+    if (typeof chunk === 'string' && typeof encoding === 'string') sink.write(chunk, encoding as BufferEncoding);
+    else if (typeof chunk === 'string' || chunk instanceof Uint8Array) sink.write(chunk);
   };
   const send = (status: number, headers: OutgoingHttpHeaders, body: Uint8Array): void => {
     if (response.destroyed) return;
