@@ -156,11 +156,15 @@ function narrowed(text: ByteText, runs: RegExp, from: 0 | 1): ByteText {
 }
 
 const foreignDigit = /(?![0-9])\p{Nd}/gu;
+const foreignNumber = /(?![0-9])[\p{Nd}\p{No}]/u;
+/** As many digits as an IMSI has at least, zeros in front not counted, with little between them. */
+const manyNumbers = /(?:[\p{Nd}\p{No}]\P{N}{0,3}){12}/u;
 
-/** What is ASCII when compatible characters and digits are; empty where that changes nothing. */
+/** What is ASCII when compatible characters and digits are; empty where there are no such digits. */
 function digitsFolded(text: string): ByteText {
+  if (!foreignNumber.test(text) || !manyNumbers.test(text)) return '';
   const folded = text.normalize('NFKC').replace(foreignDigit, (digit) => asciiDigit(digit.codePointAt(0)!));
-  return folded === text ? '' : folded.replace(/[^ -~]+/g, '\n');
+  return folded.replace(/[^ -~]+/g, '\n');
 }
 
 /** The digits of a script follow each other from zero to nine. */

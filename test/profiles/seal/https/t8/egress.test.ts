@@ -6,7 +6,7 @@ import { utf8 } from '../../../../../src/core/bytes.ts';
 import { scale } from '../../../../support/scale.ts';
 import { digitDisguises, encodings, imsis } from './disguises.ts';
 
-const runs = scale === 'quick' ? 40 : 20_000;
+const runs = scale === 'quick' ? 40 : 5_000;
 
 function filterFor(...known: readonly string[]): EgressFilter {
   const subscribers = { imsis: new KnownImsis(known), isPublicNumber: (digits: string) => digits === '491701234567890' };
@@ -59,7 +59,8 @@ test('every pair of encodings around every way to write the digits', async () =>
 });
 
 test('what holds no IMSI leaves: payloads of any bytes, telephone numbers, times and long numbers', async () => {
-  const filter = filterFor('262011234567890', '001010000000001', '310410123456789');
+  // That of a test network, 001010000000001, is so poor in digits that 1970-01-01T00:00:00.000Z and a one behind it hold it.
+  const filter = filterFor('262011234567890', '460003123456781', '310410123456789');
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 500 }), fc.json(), fc.nat(), async (payload, note, number) => {
       const members = {
