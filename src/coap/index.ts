@@ -133,7 +133,7 @@ export type { ForwardOptions, ProxyLimits, ProxyOptions } from './proxy/proxy.ts
 export { ProxyServer } from './proxy/proxy.ts';
 export type { ReverseRoute } from './proxy/reverse-routes.ts';
 export type { ProxyPolicy, ProxyTarget } from './proxy/target.ts';
-export { allowTargets, openRelay } from './proxy/target.ts';
+export { allowTargets, isMulticast, openRelay } from './proxy/target.ts';
 export type { QBlockLayer, QBlockOptions } from './qblock/layer.ts';
 export { qBlock } from './qblock/layer.ts';
 export type { QBlockParameters } from './qblock/parameters.ts';

@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { logInByBrowser, type OpenIdLogin } from '../../profiles/seal/https/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { writeLoginClient } from '../cli/login-client.ts';
 import { anna, ProviderLab, password } from '../profiles/seal/https/login/provider-lab.ts';
 import { freeTcpPort } from '../support/ports.ts';
 import { launchBrowser, watch } from './browser.ts';
+import { scratch } from './processes.ts';
+
+/** The compiled command. */
+const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
 let browser: Browser;
 before(async () => {
@@ -193,3 +201,34 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.getByRole('button', { name: 'Cancel' }).click();
   });
 }
+
+test('ace-coap seal login with Chromium: the URI that it prints, and who is logged in', async (t) => {
+  const redirectUri = `http://127.0.0.1:${await freeTcpPort()}/callback`;
+  const lab = await ProviderLab.start({ client: { redirect_uris: [redirectUri] } });
+  t.after(() => lab.close());
+  const folder = scratch(t);
+  writeLoginClient(folder, lab, redirectUri);
+  const child = spawn(process.execPath, [main, 'seal', 'login', '--config', folder, '--json'], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 });
+  const ended = once(child, 'close');
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  const uri = await new Promise<string>((resolve, reject) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+      const [found] = /https:\S+(?=\n)/.exec(stderr) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+    child.once('close', () => reject(new Error(stderr)));
+  });
+  const page = await browser.newPage({ ignoreHTTPSErrors: true });
+  t.after(() => page.close());
+  await page.goto(uri);
+  await fill(page, anna, password);
+  await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+  const [code] = (await ended) as [number];
+  assert.equal(code, 0, stderr);
+  const { expires_in: _, ...said } = JSON.parse(stdout) as Readonly<Record<string, unknown>>;
+  assert.deepEqual(said, { logged_in: true, subject: anna, val_service_ids: ['v2x', 'maps'], scope: 'openid km', refresh_token: true });
+});

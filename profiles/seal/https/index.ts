@@ -10,6 +10,26 @@
  * @module ace-coap/profiles/seal/https
  */
 
+export { CapifAef, type CapifAefOptions, targetOwner } from './capif/aef.ts';
+export { type AefSecurityOptions, aefSecurityEndpoints } from './capif/aef-security.ts';
+export { type CapifContexts, type CapifCoreClientOptions, capifContexts } from './capif/core-client.ts';
+export {
+  type CapifAefRegistration,
+  CapifCoreSimulator,
+  type CapifCoreSimulatorOptions,
+  type CapifInvokerRegistration,
+} from './capif/core-simulator.ts';
+export { CapifError } from './capif/error.ts';
+export { type CapifCallInit, CapifInvoker, type CapifInvokerOptions } from './capif/invoker.ts';
+export { type CapifGrants, formatCapifScope, parseCapifScope } from './capif/scope.ts';
+export {
+  readSecurityNotification,
+  readServiceSecurity,
+  type SecurityInformation,
+  type SecurityMethod,
+  type SecurityNotification,
+  type ServiceSecurity,
+} from './capif/security-context.ts';
 export { ClientCredentials, type ClientCredentialsOptions } from './client-credentials.ts';
 export type { AccessTokenClaims } from './guard/access-token-claims.ts';
 export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';

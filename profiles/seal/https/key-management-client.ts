@@ -1,10 +1,11 @@
 import { type Env, systemEnv } from '../../../src/core/env.ts';
-import { fetchHttps, type HttpsRequestInit, type HttpsResponse, type TlsClientOptions } from '../../../src/transport/index.ts';
+import { fetchHttps, type HttpsRequestInit, type TlsClientOptions } from '../../../src/transport/index.ts';
 import { KeyManagementError } from '../key-management/error.ts';
 import { ErrorCode, errorCodeMeaning } from '../key-management/error-code.ts';
 import { decodeKmResponseJson, encodeKmRequestJson } from '../key-management/json-message.ts';
 import { type KeyMaterial, type KeyQuestion, type KmReply, keyMaterialOf, refused, unfit } from '../key-management/key-material.ts';
 import type { KmRequest } from '../key-management/message.ts';
+import type { Fetch } from './sim-c/provider-metadata.ts';
 
 /** Which keys are asked for over HTTPS, and from whom. */
 export interface HttpsKeyRequestInit extends KeyQuestion {
@@ -22,7 +23,7 @@ export interface KeyManagementClientOptions {
   readonly tls?: TlsClientOptions;
   readonly env?: Pick<Env, 'epoch'>;
   /** `fetchHttps` when absent. */
-  readonly fetch?: (uri: string, init?: HttpsRequestInit) => Promise<HttpsResponse>;
+  readonly fetch?: Fetch;
 }
 
 /** Bytes of the longest KM Response: the longest payload in base64url, and the other fields. */

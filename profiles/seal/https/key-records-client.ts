@@ -6,6 +6,7 @@ import { KeyManagementError } from '../key-management/error.ts';
 import type { KeyInfo } from '../key-management/key-management-server.ts';
 import type { Identity } from '../key-management/key-records.ts';
 import { keyRecordsPath } from './seal-server/key-records.ts';
+import type { Fetch } from './sim-c/provider-metadata.ts';
 
 /** Whose keys a VAL server asks for. */
 export interface KeyInfoRequest extends Pick<HttpsRequestInit, 'signal' | 'timeout'> {
@@ -23,6 +24,8 @@ export interface KeyRecordsClientOptions {
   readonly token: () => Promise<string>;
   /** With the certificate of the VAL server. */
   readonly tls: TlsClientOptions;
+  /** `fetchHttps` when absent. */
+  readonly fetch?: Fetch;
 }
 
 /** Bytes of the longest ValKeyInfo. */
@@ -50,12 +53,12 @@ export class KeyRecordsClient {
    * `ERR_TRANSPORT_HTTPS`; what `token` throws
    */
   async keyInfo({ serviceId, identity, ...how }: KeyInfoRequest): Promise<KeyInfo> {
-    const { apiRoot, token, tls } = this.#options;
+    const { apiRoot, token, tls, fetch = fetchHttps } = this.#options;
     const query = new URLSearchParams({ 'val-service-id': serviceId });
     if (identity !== undefined) query.set('val-tgt-ue', JSON.stringify({ [members[identity.kind]]: identity.id }));
     const headers = { authorization: `Bearer ${await token()}`, accept: 'application/json, application/problem+json' };
     const uri = `${apiRoot.replace(/\/$/, '')}${keyRecordsPath}?${query.toString()}`;
-    const { status, body } = await fetchHttps(uri, { ...tls, ...how, headers, limit: longestAnswer });
+    const { status, body } = await fetch(uri, { ...tls, ...how, headers, limit: longestAnswer });
     const answer = objectOf(body);
     if (status !== 200) throw refused(status, answer);
     if (answer === undefined) throw unfit('JSON', 'something else');

@@ -60,12 +60,13 @@ export class UriMapping {
   }
 
   /**
-   * The target CoAP URI of a request target. `undefined`: it is not below the base, or is the base itself.
+   * The target CoAP URI of a request target. `undefined`: it does not start as they do, or ends there.
    *
    * @throws {HttpMappingError} 400 for one that does not fit the template, or has no CoAP URI in it
    */
   targetOf(url: string): CoapUri | undefined {
-    if (!url.startsWith(this.base) || url.length === this.base.length) return undefined;
+    const start = this.base + this.#parts[0];
+    if (!url.startsWith(start) || url.length === start.length) return undefined;
     const match = this.#pattern.exec(url);
     if (match === null) throw new HttpMappingError(400, `expected ${this.base}${this.template}, got another request target`);
     const values = new Map(this.#names.map((name, index) => [name, match[index + 1]!]));

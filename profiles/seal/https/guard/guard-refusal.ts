@@ -5,7 +5,8 @@ import { ProtocolError } from '../../../../src/core/errors.ts';
  *
  * `certificate`, `certificate-profile` and `client` are about the certificate: there is none, it has not the profile of TS 33.310, it is not the client's of the
  * token. `no-token`, `header` and `place` are about how the token came: not at all, not as it should, not where it should. Those of a `BearerError` are about
- * the token; `scope` and `policy` about what it is for.
+ * the token; `scope` and `policy` about what it is for. `context`, `method` and `owner` are about CAPIF: the core function knows nothing of the invoker, has
+ * selected another security method, or the owner of the resource has not agreed.
  */
 export type GuardReason =
   | 'certificate'
@@ -24,7 +25,10 @@ export type GuardReason =
   | 'revoked'
   | 'unavailable'
   | 'scope'
-  | 'policy';
+  | 'policy'
+  | 'context'
+  | 'method'
+  | 'owner';
 
 /** The error codes of RFC 6750, Section 3.1. */
 export type BearerErrorCode = 'invalid_request' | 'invalid_token' | 'insufficient_scope';

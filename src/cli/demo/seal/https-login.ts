@@ -17,16 +17,17 @@ export interface HttpsLoginParties {
   readonly password: string;
 }
 
-interface Exchange {
+/** A request over HTTPS, and its answer. */
+export interface HttpsExchange {
   readonly path: string;
   readonly status: number;
   readonly requestBytes: number;
   readonly responseBytes: number;
 }
 
-/** HTTPS to the SIM-S, with what came of each request; bytes are those of the bodies. */
-function recordingFetch(ca: string | Uint8Array): { readonly fetch: Fetch; readonly exchanges: Exchange[] } {
-  const exchanges: Exchange[] = [];
+/** HTTPS, with what came of each request; bytes are those of the bodies. */
+export function recordingFetch(ca: string | Uint8Array): { readonly fetch: Fetch; readonly exchanges: HttpsExchange[] } {
+  const exchanges: HttpsExchange[] = [];
   const fetch: Fetch = async (uri, init = {}) => {
     const response = await fetchHttps(uri, { ca, ...init });
     const { body = '' } = init;

@@ -22,7 +22,8 @@ export const sKmsUri = 'https://seal1.val.example/km';
 export const user = 'anna@val.example';
 const coapUri = 'coap://seal1.val.example/km';
 
-interface Trust {
+/** The authority of a VAL system, certificates of its servers, and keys of its SIM-S. */
+export interface Trust {
   readonly authority: LabAuthority;
   readonly server: IssuedCertificate;
   /** VAL servers, by name. */
@@ -31,6 +32,12 @@ interface Trust {
 }
 
 let trust: Promise<Trust> | undefined;
+
+/** Made once. */
+export function sharedTrust(): Promise<Trust> {
+  trust ??= makeTrust();
+  return trust;
+}
 
 async function makeTrust(): Promise<Trust> {
   const authority = await LabAuthority.make('lab', systemEnv);
@@ -103,8 +110,7 @@ export class FaceLab {
   }
 
   static async within(options: FaceLabOptions, use: (lab: FaceLab) => Promise<void>): Promise<void> {
-    trust ??= makeTrust();
-    const lab = new FaceLab(await trust, options);
+    const lab = new FaceLab(await sharedTrust(), options);
     await lab.records.put({ serviceId: 'v2x' }, utf8('service keys'));
     await lab.records.put({ serviceId: 'v2x', identity: { kind: 'deviceId', id: 'ue1' } }, utf8('keys of ue1'));
     await lab.records.put({ serviceId: 'v2x', identity: { kind: 'deviceId', id: 'ue2' } }, utf8('keys of ue2'));

@@ -6,7 +6,6 @@ import type { OpenIdError } from '../../../../../profiles/seal/https/sim-c/openi
 import type { OpenIdLogin, OpenIdSimC } from '../../../../../profiles/seal/https/sim-c/openid-sim-c.ts';
 import { fromUtf8, toBase64Url, utf8 } from '../../../../../src/core/bytes.ts';
 import { memoryStore } from '../../../../../src/store/index.ts';
-import { inProviderLab, anna as labAnna } from '../login/provider-lab.ts';
 import { anna, clientId, FakeSimS, issuer, publicKeyText, redirectUri, strangeKey } from './fake-sims.ts';
 
 async function logIn(simS: FakeSimS, simC: OpenIdSimC): Promise<OpenIdLogin> {
@@ -19,20 +18,6 @@ const isCode =
   (code: string, pattern = /./) =>
   (error: OpenIdError): boolean =>
     error.code === code && pattern.test(error.message);
-
-test('against oidc-provider: a VAL user logs in, refreshes with rotation, and logs out', () =>
-  inProviderLab(async (lab) => {
-    const simC = lab.simC();
-    const { subject, valServiceIds, isLasting } = (await simC.callback(await lab.logIn(simC)))!;
-    assert.deepEqual([subject, valServiceIds, isLasting], [labAnna, ['v2x', 'maps'], true]);
-    const before = await simC.accessToken();
-    await simC.refresh();
-    assert.notEqual(await simC.accessToken(), before);
-    await simC.logout();
-    assert.equal(await simC.login(), undefined);
-    await assert.rejects(simC.refresh(), isCode('ERR_OPENID_LOGIN'));
-    assert.deepEqual(lab.requests.slice(-2), ['POST /token/revocation', 'POST /token/revocation']);
-  }));
 
 test('TS 33.434 A.4.2.2: the authorization request has every parameter, and no two are alike', async () => {
   const simS = new FakeSimS();

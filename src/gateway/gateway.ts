@@ -1,0 +1,336 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import {
+  type CoapUri,
+  Code,
+  coapMethodOf,
+  composeUri,
+  type HttpResponse,
+  isMulticast,
+  isSafe,
+  networkOf,
+  type Option,
+  OptionNumber,
+  type Peer,
+  type ProxyEvent,
+  ProxyServer,
+  problemResponse,
+  RateLimit,
+  type Response,
+  sortOptions,
+  stringOption,
+  targetUri,
+  toCoapRequest,
+  toHttpResponse,
+  UriMapping,
+  uintOption,
+} from '../coap/index.ts';
+import { concatAll, emptyBytes, toHex } from '../core/bytes.ts';
+import { type Env, systemEnv } from '../core/env.ts';
+import { hostOf, isSameOrigin, viasOf, wantsFresh } from './fields.ts';
+import { gatewayLinks } from './links.ts';
+import { type GatewayListener, type GatewayListenOptions, listen } from './listener.ts';
+import type { Authorization, GatewayEvent, GatewayLimits, GatewayOptions, WantedResource } from './options.ts';
+import { Refusal, refusalOf } from './refusal.ts';
+import { asClient } from './upstreams.ts';
+
+const defaultLimits: GatewayLimits = { requests: 1024, requestsPerClient: 256, body: 65_536 };
+
+/** The Hop-Limit that the next hop gets from a client that no proxy stands before (RFC 8768, Section 3). */
+const hopLimit = 16;
+
+/** Clients that a rate is counted for. */
+const rateEntries = 4096;
+
+/** A request of HTTP on its way. */
+interface Visit {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly since: number;
+  /** By what limits count. */
+  client: string;
+  wanted: Wanted | undefined;
+}
+
+interface Wanted extends WantedResource {
+  /** What the client named; `undefined`: a path of the gateway. */
+  readonly target: CoapUri | undefined;
+}
+
+/**
+ * A cross-proxy from HTTP to CoAP: forward for the targets that are allowed, reverse for the paths that are routed, with a cache.
+ *
+ * It is the CoAP client of all that it forwards, with the keys and tokens of its upstreams; HTTP clients show who they are by what `authorize` looks at. It
+ * observes nothing for them, and multicast is refused (RFC 8075, Section 8.4).
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc8075
+ */
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #limits: GatewayLimits;
+  readonly #env: Env;
+  readonly #mapping: UriMapping;
+  readonly #name: string;
+  readonly #rate: RateLimit | undefined;
+  readonly #proxy: ProxyServer;
+  /** For those who want nothing that is stored. */
+  readonly #fresh: ProxyServer;
+  readonly #hosts: ReadonlySet<string> | undefined;
+  readonly #links: ReturnType<typeof gatewayLinks>;
+  #underWay = 0;
+  /** What the proxy did with the request that it answers now: it tells right before. */
+  #event: ProxyEvent | undefined;
+
+  /** @throws {CoapError} `ERR_COAP_PROXY` for a route that is none, `ERR_COAP_HTTP` for a template, `ERR_COAP_URI` for a scheme of `upstreams` */
+  constructor(options: GatewayOptions) {
+    const { env = systemEnv, limits = {}, reverse = [], allow } = options;
+    this.#options = options;
+    this.#env = env;
+    this.#limits = { ...defaultLimits, ...limits };
+    this.#mapping = new UriMapping(options.mapping);
+    this.#name = options.name ?? `ace-coap-${toHex(env.random(4))}`;
+    this.#rate = this.#limits.rate === undefined ? undefined : new RateLimit(env, { ...this.#limits.rate, entries: rateEntries });
+    this.#hosts = options.hosts === undefined ? undefined : new Set(options.hosts.map((host) => host.toLowerCase()));
+    this.#links = gatewayLinks(allow === undefined ? undefined : this.#mapping, reverse);
+    const upstreams = Object.fromEntries(Object.entries(options.upstreams).map(([scheme, upstream]) => [scheme, asClient(upstream)]));
+    const make = (cache: GatewayOptions['cache']): ProxyServer =>
+      new ProxyServer({
+        ...(allow === undefined ? {} : { forward: { allow } }),
+        reverse,
+        upstreams,
+        name: this.#name,
+        hopLimit,
+        ...(cache === undefined ? {} : { cache }),
+        ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+        limits: { exchanges: this.#limits.requests, exchangesPerClient: this.#limits.requestsPerClient },
+        emit: (event) => {
+          this.#event = event;
+        },
+        env,
+      });
+    this.#proxy = make(options.cache);
+    this.#fresh = make(false);
+  }
+
+  /**
+   * Serve HTTP, or HTTPS with `tls`.
+   *
+   * @throws {TransportError} `ERR_TRANSPORT_BIND`, `ERR_TRANSPORT_TLS`
+   */
+  listen(options: GatewayListenOptions = {}): Promise<GatewayListener> {
+    return listen(options, this.handler);
+  }
+
+  /** Takes a request of `node:http` or `node:https`. */
+  readonly handler = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const visit: Visit = { incoming, outgoing, since: this.#env.now(), client: networkOf(incoming.socket.remoteAddress ?? 'unknown'), wanted: undefined };
+    this.#guarded(visit, () => this.#begin(visit));
+  };
+
+  /** `requests` under way, and what the proxies hold. */
+  stats(): Readonly<Record<string, number>> {
+    const { exchanges: fresh = 0 } = this.#fresh.stats();
+    const { exchanges = 0, ...rest } = this.#proxy.stats();
+    return { requests: this.#underWay, exchanges: exchanges + fresh, rates: this.#rate?.size ?? 0, ...rest };
+  }
+
+  /** Forget what is stored and what is under way. Listeners are closed before. */
+  close(): void {
+    this.#proxy.close();
+    this.#fresh.close();
+  }
+
+  /** What a request cannot be mapped for is its answer. */
+  #guarded(visit: Visit, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#refuse(visit, refusalOf(error));
+    }
+  }
+
+  #begin(visit: Visit): void {
+    const { incoming } = visit;
+    const { headers } = incoming;
+    if (this.#underWay >= this.#limits.requests) throw new Refusal(503, 'busy', 'too many requests at once', { 'retry-after': '5' });
+    if (this.#hosts?.has(hostOf(headers.host ?? '')) === false) throw new Refusal(421, 'host', 'this gateway does not go by that name');
+    if (headers.origin !== undefined && !isSameOrigin(headers.origin, headers.host)) throw new Refusal(403, 'origin', 'pages of another origin have no access');
+    const method = incoming.method!;
+    coapMethodOf(method);
+    const wanted = this.#wantedOf(method, incoming.url!);
+    visit.wanted = wanted;
+    if (wanted.target?.scheme.startsWith('coaps') === true && !this.#isSecure(incoming))
+      throw new Refusal(403, 'insecure', 'targets under protection are reached over https only');
+    const { authorize } = this.#options;
+    if (wanted.target !== undefined && isMulticast(wanted.target.host)) throw noMulticast();
+    const decided = authorize === false ? { permit: true as const } : authorize(incoming, wanted);
+    if (decided instanceof Promise) {
+      decided.then(
+        (authorization) => this.#guarded(visit, () => this.#decide(visit, authorization)),
+        () => this.#refuse(visit, new Refusal(500, 'authorization', 'it could not be found out whether this is permitted')),
+      );
+    } else this.#decide(visit, decided);
+  }
+
+  #isSecure({ socket }: IncomingMessage): boolean {
+    return this.#options.coapsOverHttp === true || (socket as TLSSocket).encrypted === true;
+  }
+
+  #wantedOf(method: string, url: string): Wanted {
+    const target = /^coaps?(?:\+[a-z]+)?:/i.test(url) ? targetUri(url) : this.#mapping.targetOf(url);
+    if (target !== undefined) return { method, origin: originOf(target), path: target.path, query: target.query, target };
+    // The null mapping; a name that stands before it is that of the gateway.
+    const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
+    const { path: segments, query } = targetUri(`coap://gateway${path === '' || path.startsWith('/') ? path : `/${path}`}`);
+    return { method, path: segments, query, target };
+  }
+
+  #decide(visit: Visit, authorization: Authorization): void {
+    if (!authorization.permit) throw new Refusal(authorization.status, 'authorization', authorization.detail, authorization.headers);
+    if (authorization.client !== undefined) visit.client = authorization.client;
+    this.#admit(visit);
+  }
+
+  #admit(visit: Visit): void {
+    const wait = this.#rate?.take(visit.client) ?? 0;
+    if (wait > 0) throw new Refusal(429, 'rate', 'too many requests', { 'retry-after': String(wait) });
+    const { incoming } = visit;
+    const { headers } = incoming;
+    if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) this.#forward(visit, emptyBytes);
+    else if (Number(headers['content-length'] ?? 0) > this.#limits.body) throw this.#tooLarge();
+    else this.#collect(visit);
+  }
+
+  #collect(visit: Visit): void {
+    const { incoming } = visit;
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    let isDone = false;
+    this.#underWay++;
+    const done = (then: () => void): void => {
+      if (isDone) return;
+      isDone = true;
+      this.#underWay--;
+      this.#guarded(visit, then);
+    };
+    incoming.on('data', (part: Uint8Array) => {
+      length += part.length;
+      if (length > this.#limits.body) done(() => this.#refuse(visit, this.#tooLarge()));
+      else parts.push(part);
+    });
+    incoming.on('end', () => done(() => this.#forward(visit, parts.length === 1 ? parts[0]! : concatAll(parts))));
+    incoming.on('close', () => done(() => {}));
+  }
+
+  /** What is still to come of the body is not read: the connection ends. */
+  #tooLarge(): Refusal {
+    return new Refusal(413, 'body', `expected a body of at most ${this.#limits.body} bytes, got more`, { connection: 'close' });
+  }
+
+  #forward(visit: Visit, body: Uint8Array): void {
+    const { incoming } = visit;
+    const { headers } = incoming;
+    const wanted = visit.wanted!;
+    const { method, target, path } = wanted;
+    const vias = viasOf(headers['via']);
+    if (vias.includes(this.#name.toLowerCase()) || vias.length >= hopLimit)
+      throw new Refusal(508, 'loop', `${this.#name}: the request has come here before, or from too far`);
+    if (target === undefined && this.#links !== undefined && path.length === 2 && path[0] === '.well-known' && path[1] === 'core') {
+      this.#serveLinks(visit);
+      return;
+    }
+    const request = toCoapRequest({ method, url: incoming.url!, headers, body }, { ...this.#options.mediaTypes, resource: wanted, maxBody: this.#limits.body });
+    const added: Option[] = target === undefined ? [] : hostOptions(target);
+    if (vias.length > 0) added.push(uintOption(OptionNumber.HopLimit, hopLimit + 1 - vias.length));
+    const options = added.length === 0 ? request.options : sortOptions([...request.options, ...added]);
+    const peer: Peer = { key: visit.client, address: incoming.socket.remoteAddress ?? '', port: incoming.socket.remotePort ?? 0 };
+    this.#underWay++;
+    const proxy = isSafe(request.code) && wantsFresh(headers) ? this.#fresh : this.#proxy;
+    const reply = {
+      respond: (response: Response): void => {
+        this.#underWay--;
+        this.#answer(visit, response);
+      },
+      notify: (): void => {},
+      // RFC 8075 §8.1: the answer is waited for, and stored, also if the client is gone.
+      onCancel: (): void => {},
+    };
+    proxy.handler({ ...request, options, peer }, reply);
+  }
+
+  #answer(visit: Visit, response: Response): void {
+    const event = this.#event;
+    this.#event = undefined;
+    const { method, origin } = visit.wanted!;
+    const refusal = event === undefined ? undefined : overruled(event);
+    const isPrivate = this.#options.authorize !== false;
+    const location = origin === undefined ? undefined : (path: string): string => this.#mapping.hostingOf(`${origin}${path}`);
+    const answer =
+      refusal !== undefined
+        ? problemResponse(refusal.status, refusal.message)
+        : response.payload.length > this.#limits.body
+          ? problemResponse(502, `expected an answer of at most ${this.#limits.body} bytes, got more`)
+          : toHttpResponse(response, { method, isPrivate, ...(location === undefined ? {} : { location }) });
+    this.#send(visit, answer);
+    const { code } = response;
+    const toward = event?.target === undefined ? {} : { target: event.target };
+    if (event?.type === 'forwarded') this.#emit(visit, { type: 'forwarded', status: answer.status, code, from: event.from, ...toward });
+    else if (event?.type === 'failed') this.#emit(visit, { type: 'failed', status: answer.status, code, error: event.error.code, ...toward });
+    else this.#emit(visit, { type: 'refused', status: answer.status, code, reason: event?.reason ?? 'unknown', ...toward });
+  }
+
+  /** RFC 8075, Section 5.5. */
+  #serveLinks(visit: Visit): void {
+    const { method, query } = visit.wanted!;
+    if (method !== 'GET' && method !== 'HEAD') throw new Refusal(405, 'method', 'expected GET or HEAD', { allow: 'GET, HEAD' });
+    this.#send(visit, this.#links!(query));
+    this.#emit(visit, { type: 'served', status: 200 });
+  }
+
+  #refuse(visit: Visit, { status, reason, message, headers }: Refusal): void {
+    const problem = problemResponse(status, message);
+    this.#send(visit, { ...problem, headers: { ...problem.headers, ...headers } });
+    this.#emit(visit, { type: 'refused', status, reason });
+  }
+
+  #send({ outgoing }: Visit, { status, reason, headers, body }: HttpResponse): void {
+    if (outgoing.destroyed) return;
+    const fields: Record<string, string | number> = { ...headers };
+    if (status !== 204 && status !== 304) fields['content-length'] = body.length;
+    if (reason === undefined) outgoing.writeHead(status, fields);
+    else outgoing.writeHead(status, reason, fields);
+    // node:http sends no body to HEAD.
+    if (body.length === 0) outgoing.end();
+    else outgoing.end(body);
+  }
+
+  #emit({ client, since, incoming }: Visit, facts: Omit<GatewayEvent, 'client' | 'method' | 'duration'>): void {
+    this.#options.emit?.({ ...facts, client, method: incoming.method ?? '', duration: this.#env.now() - since });
+  }
+}
+
+/** RFC 8075, Section 8.4. */
+function noMulticast(): Refusal {
+  return new Refusal(403, 'multicast', 'no multicast through this gateway');
+}
+
+/** RFC 8075, Section 10.4: what is denied is forbidden here, where a CoAP proxy says that it does not do it. */
+function overruled(event: ProxyEvent): Refusal | undefined {
+  if (event.type === 'failed') return event.error.code === 'ERR_COAP_MULTICAST' ? noMulticast() : undefined;
+  if (event.type !== 'refused') return undefined;
+  if (event.code === Code.ProxyingNotSupported) return new Refusal(403, 'policy', 'not a target of this gateway');
+  return event.code === Code.BadOption ? new Refusal(400, 'option', 'expected the URI of a CoAP resource') : undefined;
+}
+
+/** `coap://host`, with the port if it is not that of the scheme. */
+function originOf({ scheme, host, port }: CoapUri): string {
+  return composeUri([], { key: '', address: host, port }, scheme).slice(0, -1);
+}
+
+function hostOptions({ scheme, host, port }: CoapUri): Option[] {
+  return [
+    stringOption(OptionNumber.UriHost, host.includes(':') ? `[${host}]` : host),
+    uintOption(OptionNumber.UriPort, port),
+    stringOption(OptionNumber.ProxyScheme, scheme),
+  ];
+}

@@ -1,0 +1,55 @@
+import type { AceClient, AceRequestInit, MethodName } from '../client/index.ts';
+import { CoapError, composeUri, findAll, findOption, Method, OptionNumber, type Request, type Upstream, type UriScheme, uintOf } from '../coap/index.ts';
+import { ProtocolError } from '../core/errors.ts';
+
+const methodNames: ReadonlyMap<number, MethodName> = new Map((Object.keys(Method) as MethodName[]).map((name) => [Method[name], name]));
+
+/** Sends what a gateway forwards with the tokens of a client (RFC 9200), and takes no answer that nothing protects. */
+export function aceUpstream(client: AceClient, scheme: UriScheme = 'coap'): Upstream {
+  return {
+    requester: (request, listener) => {
+      const given = new AbortController();
+      const failed = (cause: unknown): void => {
+        if (given.signal.aborted) return;
+        const error = cause instanceof ProtocolError ? cause : new CoapError('ERR_COAP_REQUEST', 'expected an answer, got an error', { cause });
+        listener.error(error);
+      };
+      try {
+        client.fetch(composeUri(request.options, request.peer, scheme), { ...initOf(request), signal: given.signal }).then((response) => {
+          if (!given.signal.aborted) listener.response(response, true);
+        }, failed);
+      } catch (cause) {
+        failed(cause);
+      }
+      return () => given.abort();
+    },
+    // The client looks names up itself, and may have to do so at an authorization server first.
+    resolve: async (address, port) => ({ key: `${scheme}://${address}:${port}`, address, port, scheme }),
+  };
+}
+
+function initOf({ code, options, payload }: Request): AceRequestInit {
+  const valuesOf = (number: number): readonly Uint8Array[] => findAll(options, number).map(({ value }) => value);
+  const contentFormat = uintOf(options, OptionNumber.ContentFormat);
+  const accept = uintOf(options, OptionNumber.Accept);
+  return {
+    method: methodNames.get(code)!,
+    payload,
+    etag: valuesOf(OptionNumber.ETag),
+    ifMatch: valuesOf(OptionNumber.IfMatch),
+    ifNoneMatch: findOption(options, OptionNumber.IfNoneMatch) !== undefined,
+    ...(contentFormat === undefined ? {} : { contentFormat }),
+    ...(accept === undefined ? {} : { accept }),
+  };
+}
+
+/**
+ * The gateway is the client of what it forwards, not a proxy between two endpoints of CoAP: it answers challenges (RFC 9175) itself, and judges responses as a
+ * client does.
+ */
+export function asClient(upstream: Upstream): Upstream {
+  return {
+    requester: ({ forwarded: _, ...request }, listener) => upstream.requester(request, listener),
+    resolve: (host, port, options) => upstream.resolve(host, port, options),
+  };
+}
