@@ -5,11 +5,21 @@ import { readDateTime, writeDateTime } from '../../profiles/seal/akma/date-time.
 import { decodeRequest, decodeResponse, encodeMessage } from '../../profiles/seal/akma/msgin5g-message.ts';
 import { decodeIdentity, encodeIdentity } from '../../profiles/seal/identities/identity.ts';
 import { readValServicesConfig } from '../../profiles/seal/identities/val-services-config.ts';
-import { decodeKmRequest, decodeKmResponse, encodeKmRequest, encodeKmResponse } from '../../profiles/seal/index.ts';
+import {
+  decodeKmRequest,
+  decodeKmRequestJson,
+  decodeKmResponse,
+  decodeKmResponseJson,
+  encodeKmRequest,
+  encodeKmRequestJson,
+  encodeKmResponse,
+  encodeKmResponseJson,
+  kmJson,
+} from '../../profiles/seal/index.ts';
 import { readableIdentities } from '../../profiles/seal/key-management/message.ts';
 import { readTargetQuery } from '../../profiles/seal/val-target-ue.ts';
 import { ContentFormat } from '../../src/coap/index.ts';
-import { toHex } from '../../src/core/bytes.ts';
+import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { mutateBytes, nearlyCbor } from './mutate.ts';
 import type { Target } from './target.ts';
 import { ofText } from './trials.ts';
@@ -58,6 +68,26 @@ export const sealDecoders: readonly Target[] = [
     mutate: nearlyCbor,
     run: (input) => void decodeResponse(input, ContentFormat.Cbor),
   },
+  ofText(
+    'SEAL KM Request in JSON',
+    [asked, { ...asked, deviceId: 'ue1' }].map((fields) => fromUtf8(encodeKmRequestJson(fields))),
+    (text) => {
+      kmJson.readableIdentities(utf8(text));
+      const request = decodeKmRequestJson(utf8(text));
+      assert.deepEqual(decodeKmRequestJson(encodeKmRequestJson(request)), request);
+    },
+  ),
+  ofText(
+    'SEAL KM Response in JSON',
+    [
+      { ...answered, errorCode: 2 },
+      { ...answered, payload: Uint8Array.of(1, 2) },
+    ].map((fields) => fromUtf8(encodeKmResponseJson(fields))),
+    (text) => {
+      const response = decodeKmResponseJson(utf8(text));
+      assert.deepEqual(decodeKmResponseJson(encodeKmResponseJson(response)), response);
+    },
+  ),
   {
     name: 'SEAL KM Request',
     seeds: [asked, { ...asked, deviceId: 'ue1' }, { ...asked, clientId: 'c', userId: 'anna' }].map(encodeKmRequest),

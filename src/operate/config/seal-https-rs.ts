@@ -2,7 +2,7 @@ import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { readNamedFile, shown } from './key-file.ts';
 import { type ListenAddress, parseListen } from './listen.ts';
-import { filePath, list, matching, name, oneOf, optional, type Schema, section, table } from './schema.ts';
+import { filePath, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
 import { certificate, privateKey, readPem } from './tls.ts';
 
 /** The section `https` of a SEAL server: its face over HTTPS. */
@@ -16,6 +16,7 @@ export interface RawSealHttpsRs {
   readonly jwks_uri?: string;
   readonly ca_file?: string;
   readonly certificates?: 'required' | 'none';
+  readonly certificate_profile?: boolean;
   readonly clients?: Readonly<Record<string, readonly string[]>>;
   readonly skms_uri?: string;
 }
@@ -34,18 +35,20 @@ export interface SealHttpsRsConfig {
   /** Whom to trust who has the keys, in place of those of Node. */
   readonly ca?: Uint8Array;
   readonly certificates: 'required' | 'none';
+  /** Certificates of clients that have not the profile of TS 33.310, Section 6.1.3a, are refused. */
+  readonly certificateProfile: boolean;
   /** Names of certificates, by the client that may show them. */
   readonly clients: Readonly<Record<string, readonly string[]>>;
   /** The URI that the SKM-S goes by here. */
   readonly sKmsUri?: string;
 }
 
-const httpsUri: Schema<string> = matching('a URI of https', (text) => /^https:\/\/[^\s?#@]+$/.test(text) && URL.canParse(text));
+export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^https:\/\/[^\s?#@]+$/.test(text) && URL.canParse(text));
 /** With or without the scheme. */
-const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
+export const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
 
 export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
-  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, issuer, jwks_file, jwks_uri, ca_file, certificates, clients, skms_uri',
+  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri',
   {
     listen: httpsListen,
     cert_file: filePath,
@@ -56,6 +59,7 @@ export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
     jwks_uri: optional(httpsUri),
     ca_file: optional(filePath),
     certificates: optional(oneOf(['required', 'none'] as const)),
+    certificate_profile: optional(yesNo),
     clients: optional(table('names of certificates by client', name, list('name of a certificate', name))),
     skms_uri: optional(httpsUri),
   },
@@ -64,7 +68,7 @@ export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
 /** The largest key set, in bytes. */
 const largestKeySet = 65_536;
 
-function parseHttpsListen(text: string): ListenAddress | undefined {
+export function parseHttpsListen(text: string): ListenAddress | undefined {
   return parseListen(text.replace(/^https:\/\//, 'coap://'));
 }
 
@@ -74,7 +78,7 @@ export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: Confi
   const read = (entry: 'cert_file' | 'key_file' | 'client_ca_file' | 'ca_file'): Uint8Array | undefined =>
     readPem(file, [...at, entry], raw[entry], entry === 'key_file' ? privateKey : certificate);
   const [cert, key, clientCa, ca] = [read('cert_file'), read('key_file'), read('client_ca_file'), read('ca_file')];
-  const { certificates = 'none', clients = {}, issuer, skms_uri: sKmsUri } = raw;
+  const { certificates = 'none', certificate_profile: certificateProfile = false, clients = {}, issuer, skms_uri: sKmsUri } = raw;
   if (certificates === 'required' && raw.client_ca_file === undefined)
     file.problem([...at, 'certificates'], 'expected client_ca_file beside it, which signs certificates of clients, got none');
   return {
@@ -86,6 +90,7 @@ export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: Confi
     keys: keysOf(file, raw, at),
     ...(ca && { ca }),
     certificates,
+    certificateProfile,
     clients,
     ...(sKmsUri !== undefined && { sKmsUri }),
   };

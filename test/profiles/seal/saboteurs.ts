@@ -1,4 +1,7 @@
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
+import { saboteursOfCapif } from './saboteurs-capif.ts';
+import { saboteursOfGuard } from './saboteurs-guard.ts';
+import { saboteursOfKmHttps } from './saboteurs-km-https.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
 import { saboteursOfT8 } from './saboteurs-t8.ts';
 
@@ -16,6 +19,9 @@ export interface Saboteur {
 /** For each row that binds, somebody who breaks its rule. */
 export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
+  ...saboteursOfGuard,
+  ...saboteursOfKmHttps,
+  ...saboteursOfCapif,
   ...saboteursOfLogin,
   ...saboteursOfT8,
   {

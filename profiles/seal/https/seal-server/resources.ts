@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { localPart, type Permissions, parseScope, type ScopeTable } from '../../../../src/ace/index.ts';
 import {
+  type MappedRequest,
   type Option,
   type Peer,
   pathOf,
@@ -16,7 +17,7 @@ import {
   sortOptions,
 } from '../../../../src/coap/index.ts';
 import type { HttpsCaller } from '../guard/guard.ts';
-import { type MappedRequest, mapBody, mapRequest, mapResponse, methods } from './coap-mapping.ts';
+import { mapBody, mapHead, mapResponse, methods } from './coap-mapping.ts';
 import { type HttpAnswer, HttpRefused } from './http-answer.ts';
 
 /** What resources that are written for CoAP need of their host. */
@@ -69,17 +70,17 @@ export class SealResources {
   /**
    * What a request means to the router.
    *
-   * @throws {HttpRefused} 400, 403, 406, 501
+   * @throws {HttpRefused} 400, 403, 406, 412, 414, 501
    */
   admit(request: IncomingMessage, caller: HttpsCaller | undefined): MappedRequest {
-    const mapped = mapRequest(request);
+    const mapped = mapHead(request);
     if (caller !== undefined) this.#checkScope(mapped, caller);
     return mapped;
   }
 
   /** @throws {HttpRefused} 400, 415 */
   async answer(request: IncomingMessage, { code, options }: MappedRequest, body: Uint8Array, caller: HttpsCaller | undefined): Promise<HttpAnswer> {
-    const { payload, options: bodyOptions } = mapBody(request, body);
+    const { payload, options: bodyOptions } = mapBody(request, code, body);
     const association = caller === undefined ? undefined : this.#associationOf(caller);
     const response = await this.#ask({
       code,
@@ -88,7 +89,7 @@ export class SealResources {
       peer: peerOf(request),
       ...(association === undefined ? {} : { association }),
     });
-    return mapResponse(response, this.#allowed(options, code));
+    return mapResponse(request.method ?? '', response, this.#allowed(options, code));
   }
 
   #ask(request: Request): Promise<Response> {
@@ -131,7 +132,7 @@ export class SealResources {
   /** Methods of a path, for whom one is refused that it has not. */
   #allowed(options: readonly Option[], refused: number): readonly string[] {
     const target = localPart(pathOf(options));
-    return Object.entries(methods).flatMap(([name, code]) => (code !== refused && this.#everything.decide(target, code) === 'permit' ? [name] : []));
+    return methods.flatMap(([name, code]) => (code !== refused && this.#everything.decide(target, code) === 'permit' ? [name] : []));
   }
 }
 

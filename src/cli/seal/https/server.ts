@@ -45,8 +45,9 @@ export class HttpsFace {
     const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
     const clientOf = (names: readonly string[]): readonly string[] => this.#clientsOf(names);
-    const guard = new Guard({ verifier, certificates, clientOf, emit: told });
-    const forValServers = new Guard({ verifier, certificates: 'required', clientOf, emit: told });
+    const known = { verifier, clientOf, emit: told, ...(config.certificateProfile ? { certificateProfile: systemEnv } : {}) };
+    const guard = new Guard({ ...known, certificates });
+    const forValServers = new Guard({ ...known, certificates: 'required' });
     this.#server = new SealHttpsServer({
       listen: {
         ...listen,

@@ -97,6 +97,7 @@ export class FaceLab {
         issuer,
         keys: { jwks: given.tokens.keys },
         certificates: 'none',
+        certificateProfile: false,
         clients: { val1: ['val1.val.example'], val2: ['val2.val.example'] },
         sKmsUri,
         ...config,

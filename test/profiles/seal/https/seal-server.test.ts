@@ -192,3 +192,10 @@ test('a store that fails is 500 with ErrorCode 01 and ProblemDetails, and its re
     assert.doesNotMatch(fromUtf8(failed.body), /disk/);
     assert.match(JSON.stringify(lab.events), /disk 7/);
   }));
+
+test('certificate_profile: a VAL server whose certificate has not the profile of TS 33.310 is refused, by the name of the field', () =>
+  FaceLab.within({ config: { certificateProfile: true } }, async (lab) => {
+    const response = await lab.fetch(records('val-service-id=v2x'), { as: 'val1', claims: val1 });
+    assert.deepEqual([response.status, jsonOf(response)['cause']], [403, 'certificate-profile']);
+    assert.match(fromUtf8(response.body), /cRLDistributionPoints/);
+  }));

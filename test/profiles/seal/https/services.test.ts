@@ -86,10 +86,10 @@ test('bad input to a service over HTTPS is a status and ProblemDetails', () =>
       [await post(right, { accept: 'text/html' }), 406, 'accept'],
       [await post(JSON.stringify({ ...anchor, name: 'x'.repeat(20_000) })), 413, 'ERR_SEAL_SIZE'],
       [await post(`"${'x'.repeat(70_000)}"`), 413, 'size'],
-      [await lab.fetch(`${anchors}?near=%ff`, asAnna), 400, 'uri'],
+      [await lab.fetch(`${anchors}?near=%ff`, asAnna), 400, 'request'],
       [await lab.fetch(`${anchors}?near=1`, asAnna), 400, 'ERR_SEAL_QUERY'],
-      [await lab.fetch(`${anchors}/${'x'.repeat(300)}`, asAnna), 400, 'uri'],
-      [await lab.fetch(anchors, { ...asAnna, method: 'OPTIONS' }), 501, 'method'],
+      [await lab.fetch(`${anchors}/${'x'.repeat(300)}`, asAnna), 414, 'request'],
+      [await lab.fetch(anchors, { ...asAnna, method: 'OPTIONS' }), 501, 'request'],
     ];
     for (const [{ status, headers, body }, wanted, cause] of cases) {
       const problem = JSON.parse(fromUtf8(body)) as Record<string, unknown>;
