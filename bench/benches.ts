@@ -7,6 +7,7 @@ import { asRecord, openDtls } from './dtls.ts';
 import { importRow } from './dtls-import.ts';
 import { type Foreign, foreignServers } from './foreign-contenders.ts';
 import { pskHandshakes, rpkHandshakes, unknownIdentity } from './handshakes.ts';
+import { httpGets, startGateway } from './http-load.ts';
 import { measureInProcess, type Way } from './in-process.ts';
 import { firstContactNames, firstContactRow, kmWireNames, kmWireRow } from './km.ts';
 import { deviceRequests, deviceSession, expectKeys, expectPlainKeys, introduceDevices } from './km-requests.ts';
@@ -53,6 +54,11 @@ function oscoreGet(): Omit<Throughput, 'bench'> {
   const client = new ProtectedClient(oscoreKeys(0), protectedGet);
   const gets: Datagrams = { requests: (count) => protectedRequests([client], count), fault: expectProtected, outstanding: 64 };
   return { ours: { ...own('oscore-get'), load: sending(gets) }, peers: [echo(gets)], requests: 10_000 };
+}
+
+function gatewayGet(): Omit<Throughput, 'bench'> {
+  const { ours } = oscoreGet();
+  return { ours: { name: 'http-coap-gateway', start: startGateway, load: httpGets }, peers: [ours], requests: 10_000 };
 }
 
 function dtlsGet(): Omit<Throughput, 'bench'> {
@@ -145,6 +151,7 @@ export const benches: readonly Bench[] = [
   { name: 'dtls-import', run: async (run) => [await importRow(run)] },
   inProcess('oscore-protect', () => oscoreWays().protect),
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
+  throughput('http-coap-gateway', gatewayGet),
   throughput('token-request', () => tokenRequests(clientCount, 3_200)),
   throughput('token-request-1', () => tokenRequests(1, 400)),
   tokenRequestPostgres('token-request-postgres', clientCount, 3_200),

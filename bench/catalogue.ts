@@ -28,6 +28,10 @@ export const catalogue = {
   'dtls-unknown-identity': { what: 'a handshake with an identity that is not known, beside a wrong key', goals: {} },
   'dtls-connection-memory': { what: 'kept of an idle connection, of 20,000', goals: { limit: 3072 } },
   'dtls-import': { what: '4,000 saved connections taken up by a fresh process', goals: { limit: 100 } },
+  'http-coap-gateway': {
+    what: 'GET over HTTP through the gateway to a device that takes OSCORE only, 64 outstanding; the CPU is that of the gateway',
+    goals: { 'oscore-get': 0.4 },
+  },
   'token-request': { what: 'tokens over OSCORE on LMDB, 64 clients, each durable before it is answered', goals: { 'dgram-echo': 0.08 } },
   'token-request-1': { what: 'the same, one client', goals: {} },
   'token-request-postgres': { what: 'the same on PostgreSQL, 64 clients', goals: {} },

@@ -3,7 +3,7 @@ import { Command, Help, type Option } from 'commander';
 /** Commands by what a reader of the help is after, in the order in which they are shown. */
 const groups: readonly (readonly [heading: string, commands: readonly string[]])[] = [
   ['To begin:', ['demo', 'init']],
-  ['Roles:', ['as', 'rs', 'serve', 'proxy']],
+  ['Roles:', ['as', 'rs', 'serve', 'proxy', 'gateway']],
   ['Requests:', ['get', 'put', 'post', 'delete', 'fetch', 'patch', 'ipatch', 'observe', 'discover', 'ping']],
   ['Keys and tokens:', ['token', 'introspect', 'trl', 'oscore', 'password']],
   ['Testing:', ['decode', 'inspect', 'conformance']],

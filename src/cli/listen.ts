@@ -92,7 +92,7 @@ export async function listenOn(role: string, config: Listening, emit: EmitSessio
 /** Where a server listens; a transport is one. */
 export interface Place {
   /** Absent: `coap`. */
-  readonly scheme?: UriScheme | 'https';
+  readonly scheme?: UriScheme | 'http' | 'https';
   readonly local: Address;
 }
 

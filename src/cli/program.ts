@@ -6,6 +6,7 @@ import { addConformance } from './conformance/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
+import { addGateway } from './gateway/program.ts';
 import { arrangeHelp } from './help.ts';
 import type { InitFlags } from './init.ts';
 import { addInspect } from './inspect/program.ts';
@@ -171,6 +172,7 @@ export function program(version: string): Command {
       ),
     )
     .action(async (flags: ProxyFlags) => (await import('./proxy.ts')).proxyCommand(flags));
+  addGateway(ace);
   ace
     .command('serve')
     .description('serve resources over CoAP in the foreground, to try things out; with --oscore protected by its contexts; Ctrl-C stops it')

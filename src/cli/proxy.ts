@@ -32,7 +32,7 @@ export interface ProxyFlags extends ServeFlags {
 }
 
 /** What the flags say that is wrong is told with the name of the flag. */
-function flag<T>(name: string, read: () => T): T {
+export function flag<T>(name: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
@@ -41,7 +41,7 @@ function flag<T>(name: string, read: () => T): T {
   }
 }
 
-function routeOf(text: string): ReverseRoute {
+export function routeOf(text: string): ReverseRoute {
   const at = text.indexOf('=');
   const [prefix, target] = [text.slice(0, Math.max(0, at)), text.slice(at + 1)];
   if (at < 1) throw new UsageError(`--reverse: expected /path=coap://host[:port][/path] or //name=coap://..., got "${text}"`);
@@ -54,7 +54,7 @@ function policyOf({ allow, openRelay: anything }: ProxyFlags): ProxyPolicy | und
 }
 
 /** The hosts that requests go on to, as far as they are known. */
-function hostsOf({ allow = [], openRelay: anything, via }: ProxyFlags, routes: readonly ReverseRoute[]): string[] {
+export function hostsOf({ allow = [], openRelay: anything, via }: Pick<ProxyFlags, 'allow' | 'openRelay' | 'via'>, routes: readonly ReverseRoute[]): string[] {
   const uris = [...routes.map(({ target }) => target), ...(via === undefined ? [] : [via])];
   const patterns =
     via === undefined

@@ -27,6 +27,7 @@ import { type Listening, listenOn, type Place, untilStopped } from './listen.ts'
 import { Reload } from './reload.ts';
 import { addResources } from './resources.ts';
 import type { BothFaces } from './seal/https/both-faces.ts';
+import type { SimSFaces } from './seal/https/sim-s-faces.ts';
 import { paint } from './terminal.ts';
 import { followingOf } from './trl/lists.ts';
 
@@ -146,7 +147,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
 
 /** `ace-coap as` */
 export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
-  await serve<AsConfig, AuthorizationServer>(
+  await serve<AsConfig, AuthorizationServer | SimSFaces>(
     {
       role: 'as',
       load: () => loadAsConfig(configPath(path)),
@@ -154,12 +155,12 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
       make: async ({ audit: _folder, seal, ...config }, { store, transports, emit, audit }, current) => {
         const profiles = profilesOn(transports, { as: liveKeys(current) });
         const options = { ...config, parameters: config.transmission, store, profiles, emit, ...(audit === undefined ? {} : { audit }) };
-        return seal === undefined ? new AuthorizationServer(options) : (await import('./seal/servers.ts')).simSOf(seal, options);
+        return seal === undefined ? new AuthorizationServer(options) : (await import('./seal/servers.ts')).simSOf(seal, options, emit);
       },
       live: ['clients', 'resourceServers', 'limits', 'dtls', 'seal'],
       apply: async (server, next) => {
-        if (next.seal !== undefined) (await import('./seal/servers.ts')).reprovision(server, next.seal);
-        return server.reconfigure(next);
+        if (next.seal !== undefined) return (await import('./seal/servers.ts')).reconfigure(server, next);
+        return (server as AuthorizationServer).reconfigure(next);
       },
       restart: (current, next) => [
         ...(sameValue(fixedSeal(current), fixedSeal(next)) ? [] : ['seal']),
@@ -171,11 +172,11 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
   );
 }
 
-/** What of a SIM-S takes effect at a start only: all but whom it knows. */
+/** What of a SIM-S takes effect at a start only: all but whom it knows, and what its face over HTTPS shows. */
 function fixedSeal({ seal }: AsConfig): unknown {
   if (seal === undefined) return undefined;
-  const { identities: _identities, ...fixed } = seal;
-  return fixed;
+  const { identities: _identities, https, ...fixed } = seal;
+  return { ...fixed, ...(https === undefined ? {} : { https: { listen: https.listen, issuer: https.issuer } }) };
 }
 
 /** The keys of clients and resource servers for DTLS, as the configuration of the moment has them. */

@@ -41,6 +41,7 @@ export { profileNumbers } from './config/reader.ts';
 export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
 export type { SealAsConfig, SealClientConfig, SealRsConfig } from './config/seal.ts';
+export type { SealHttpsAsConfig } from './config/seal-https-as.ts';
 export type { SealHttpsRsConfig } from './config/seal-https-rs.ts';
 export type { KeyManagementConfig } from './config/seal-key-management.ts';
 export type { Msgin5gConfig } from './config/seal-msgin5g.ts';
@@ -65,5 +66,5 @@ export {
 } from './metrics/index.ts';
 export { isoTime, type NextKey, type NextKeyOptions, writeNextKey } from './next-key.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
-export { writeSealLab } from './seal-lab.ts';
+export { type SealHttpsLab, valServerName, writeSealLab } from './seal-lab.ts';
 export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { Curve, encodeCoseKey, KeyType } from '../core/cose/index.ts';
 import { keyPair } from '../core/crypto/index.ts';
@@ -154,14 +154,14 @@ export async function writeLab(folder: string, options: LabOptions): Promise<rea
  */
 export function writeFiles(folder: string, texts: readonly LabFile[]): readonly string[] {
   const names = texts.map(([name]) => name).filter((name) => !name.includes('/') && !name.includes('\\'));
-  for (const name of [...names, 'keys', 'state']) {
+  for (const name of [...names, 'keys', 'tls', 'state']) {
     if (!existsSync(join(folder, name))) continue;
     const message = `expected a folder without a lab, got one with ${name} in it; its keys are not overwritten`;
     throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);
   }
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    mkdirSync(join(folder, 'keys'), { mode: 0o700 });
+    for (const name of new Set(texts.flatMap(([name]) => (dirname(name) === '.' ? [] : [dirname(name)])))) mkdirSync(join(folder, name), { mode: 0o700 });
     return texts.map(([name, text]) => {
       const file = join(folder, name);
       writeFileSync(file, text, { mode: 0o600, flag: 'wx' });

@@ -6,6 +6,29 @@ import { type LabFile, type LabOptions, secret, writeFiles } from './lab.ts';
 const operations = (kind: string): string => ['create', 'read', 'update', 'delete', 'discover', 'subscribe'].map((name) => `${kind}:${name}`).join(' ');
 const scopes = `notes:read notes:write km ${operations('spatial-anchor')} ${operations('spatial-map')} user-profile:read user-profile:write`;
 
+/** What a SEAL deployment has over HTTPS. */
+export interface SealHttpsLab {
+  /** TCP ports on 127.0.0.1. */
+  readonly asPort: number;
+  readonly rsPort: number;
+  /** In PEM: what the certificates are signed by; those of the SIM-S, of the SEAL server and of a VAL server; and the key that signs tokens for the SEAL server. */
+  readonly ca: string;
+  readonly simS: { readonly cert: string; readonly key: string };
+  readonly sealServer: { readonly cert: string; readonly key: string };
+  readonly valServer: { readonly cert: string; readonly key: string };
+  readonly tokenKey: string;
+  /** The secrets of an application and of a VAL server, with their slow hashes, and the password of the VAL user. */
+  readonly app: { readonly secret: string; readonly hash: string };
+  readonly val: { readonly secret: string; readonly hash: string };
+  readonly password: string;
+}
+
+/** Where the application of a lab has the answer sent. */
+const redirectUri = 'http://127.0.0.1:8731/callback';
+
+/** The name in the certificate of the VAL server. */
+export const valServerName = 'val1.val.example';
+
 /**
  * Makes a SEAL deployment: a SIM-S (`as.yaml`), a SEAL server (`rs.yaml`), a SIM-C (`client.yaml`) and fresh keys in `keys/`, for one user on one machine.
  *
@@ -13,18 +36,84 @@ const scopes = `notes:read notes:write km ${operations('spatial-anchor')} ${oper
  *
  * @throws {ConfigError} as `writeLab`
  */
-export async function writeSealLab(folder: string, { random, asPort = 5783, rsPort = 5683 }: Omit<LabOptions, 'profile'>): Promise<readonly string[]> {
+export async function writeSealLab(
+  folder: string,
+  { random, asPort = 5783, rsPort = 5683, https }: Omit<LabOptions, 'profile'> & { readonly https?: SealHttpsLab },
+): Promise<readonly string[]> {
   const texts: readonly LabFile[] = [
     ...['ue1-sims.key', 'seal1-sims.key', 'sims-seal1-token.key'].map((name): LabFile => [join('keys', name), secret(random)]),
     [join('keys', 'seal1-records.key'), `${toHex(random(32))}\n`],
-    ['as.yaml', simS(asPort)],
-    ['rs.yaml', sealServer(asPort, rsPort)],
-    ['client.yaml', simC(asPort, rsPort)],
+    ...(https === undefined ? [] : httpsFiles(https)),
+    ['as.yaml', simS(asPort, https)],
+    ['rs.yaml', sealServer(asPort, rsPort, https)],
+    ['client.yaml', simC(asPort, rsPort, https)],
   ];
   return writeFiles(folder, texts);
 }
 
-const simS = (port: number): string => `# SIM-S, the authorization server of a SEAL deployment (TS 33.434): "ace-coap as" with this folder or file.
+function httpsFiles({ ca, simS: as, sealServer: rs, valServer, tokenKey, app, val, password }: SealHttpsLab): readonly LabFile[] {
+  const pairs = [['sims', as] as const, ['seal1', rs] as const, ['val1', valServer] as const];
+  return [
+    [join('tls', 'ca.pem'), ca],
+    ...pairs.flatMap(([name, { cert, key }]): readonly LabFile[] => [
+      [join('tls', `${name}.pem`), cert],
+      [join('tls', `${name}.key`), key],
+    ]),
+    [join('keys', 'sims-seal1-sign.pem'), tokenKey],
+    [join('keys', 'app.secret'), `${app.secret}\n`],
+    [join('keys', 'val1.secret'), `${val.secret}\n`],
+    [join('keys', 'anna.password'), `${password}\n`],
+  ];
+}
+
+/** For tokens over HTTPS, which are JWTs. */
+const signingKey = '\n      - { use: sign1, alg: ES256, key_pem_file: keys/sims-seal1-sign.pem } # signs the JWTs of its face over HTTPS';
+
+const issuerOf = ({ asPort }: SealHttpsLab): string => `https://127.0.0.1:${asPort}`;
+
+/** OpenID Connect for VAL users. */
+const httpsOfSimS = (https: SealHttpsLab): string => `
+  servers:
+    val1: { services: [v2x] } # the client of its name below
+  https: # OpenID Connect for VAL users, and tokens for VAL servers (TS 33.434, Annex A)
+    listen: ${issuerOf(https)}
+    cert_file: tls/sims.pem
+    key_file: tls/sims.key`;
+
+const httpsClients = ({ app, val }: SealHttpsLab): string => `
+  app: # an application of VAL users; client.yaml and keys/app.secret are its own
+    https: { secret_hash: "${app.hash}", redirect_uris: ["${redirectUri}"], name: "An application" }
+    grants:
+      seal1: { scope: "${scopes}", default: "notes:read" }
+  val1: # a VAL server: keys/val1.secret and tls/val1.pem are its own
+    https: { secret_hash: "${val.hash}" }
+    grants:
+      seal1: { scope: "km" }`;
+
+const httpsOfSealServer = (https: SealHttpsLab): string => `
+  https: # the same services for applications and VAL servers
+    listen: https://127.0.0.1:${https.rsPort}
+    cert_file: tls/seal1.pem
+    key_file: tls/seal1.key
+    client_ca_file: tls/ca.pem
+    issuer: ${issuerOf(https)}
+    jwks_uri: ${issuerOf(https)}/jwks
+    ca_file: tls/ca.pem
+    clients: { val1: [${valServerName}] } # by the name in its certificate`;
+
+const openIdOfSimC = (https: SealHttpsLab): string => `
+  openid: # for "ace-coap seal login"
+    issuer: ${issuerOf(https)}
+    client_id: app
+    client_secret_file: keys/app.secret
+    redirect_uri: ${redirectUri}
+    scope: notes:read km
+    ca_file: tls/ca.pem`;
+
+const simS = (
+  port: number,
+  https?: SealHttpsLab,
+): string => `# SIM-S, the authorization server of a SEAL deployment (TS 33.434): "ace-coap as" with this folder or file.
 
 profile: seal
 listen: 127.0.0.1:${port}
@@ -41,25 +130,25 @@ seal:
   users:
     anna@val.example: { services: [v2x] }
   ues:
-    ue1: { users: [anna@val.example], services: [v2x] } # the client of its name below, unless "client" names another
+    ue1: { users: [anna@val.example], services: [v2x] } # the client of its name below, unless "client" names another${https === undefined ? '' : httpsOfSimS(https)}
 
 clients:
   ue1:
     # The pre-shared secret of this SIM-C and the SIM-S, seen from here: client.yaml has the same, with the identifiers exchanged.
     oscore: { master_secret_file: keys/ue1-sims.key, sender_id: "01", recipient_id: "02" }
     grants:
-      seal1: { scope: "${scopes}", default: "notes:read" }
+      seal1: { scope: "${scopes}", default: "notes:read" }${https === undefined ? '' : httpsClients(https)}
 
 resource_servers:
   seal1:
     audiences: [seal1]
     oscore: { master_secret_file: keys/seal1-sims.key, sender_id: "01", recipient_id: "03" } # for introspection
     token_keys:
-      - { use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/sims-seal1-token.key, kid: "01" }
+      - { use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/sims-seal1-token.key, kid: "01" }${https === undefined ? '' : signingKey}
     profiles: [coap_oscore]
 `;
 
-const sealServer = (asPort: number, port: number): string => `# SEAL server: "ace-coap rs" with this folder or file.
+const sealServer = (asPort: number, port: number, https?: SealHttpsLab): string => `# SEAL server: "ace-coap rs" with this folder or file.
 
 profile: seal
 listen: 127.0.0.1:${port}
@@ -74,7 +163,7 @@ seal:
     key_management: # keys of VAL services (TS 33.434, 5.3); "ace-coap seal km put" keeps records, which this key seals in the store
       skms_uri: coap://127.0.0.1:${port}/km # what requests have to name
       record_key_file: keys/seal1-records.key
-    configuration: {} # user profiles and UE configurations (TS 24.546)
+    configuration: {} # user profiles and UE configurations (TS 24.546)${https === undefined ? '' : httpsOfSealServer(https)}
 
 issuers:
   - uri: coap://127.0.0.1:${asPort}/token # the SIM-S
@@ -93,7 +182,7 @@ resources:
 leeway: 0 # seconds by which the clock of the SIM-S may be off; 30 at most
 `;
 
-const simC = (asPort: number, rsPort: number): string => `# SIM-C: "ace-coap get ... --config" with this folder or file.
+const simC = (asPort: number, rsPort: number, https?: SealHttpsLab): string => `# SIM-C: "ace-coap get ... --config" with this folder or file.
 
 profile: seal
 store: ./state/client # tokens, security contexts, sequence numbers; keep it as long as the keys, or OSCORE uses a nonce twice
@@ -101,7 +190,7 @@ store: ./state/client # tokens, security contexts, sequence numbers; keep it as 
 seal:
   mode: strict
   scope: notes:read # to ask for where neither the command line nor the SEAL server says; through a proxy it never says
-  skms_uri: coap://127.0.0.1:${rsPort}/km # for "ace-coap km get"
+  skms_uri: coap://127.0.0.1:${rsPort}/km # for "ace-coap km get"${https === undefined ? '' : openIdOfSimC(https)}
 
 # The SIM-S of the own VAL system.
 authorization_servers:

@@ -1,13 +1,13 @@
 import { equalBytes } from '../core/bytes.ts';
 import { ExtensionOid } from './certificate.ts';
 import { basicConstraintsOf, distributionPoints, KeyUsage, keyUsageOf } from './extension-values.ts';
-import { advice, authority, extensionOf, fault, none, type Rule, readValue } from './rule.ts';
+import { advice, authority, extensionOf, fault, none, type Rule, understood } from './rule.ts';
 
 const basicConstraints: Rule = (certificate) => {
   const field = 'basicConstraints';
   const extension = extensionOf(certificate, ExtensionOid.basicConstraints);
   if (extension === undefined) return fault(field, authority, 'critical, with cA', 'no such extension');
-  const constraints = readValue(extension, basicConstraintsOf);
+  const constraints = understood(extension, basicConstraintsOf);
   if (constraints === undefined) return fault(field, 'RFC 5280, 4.2.1.9', 'constraints', 'bytes that are none');
   return [
     ...(extension.critical ? none : fault(field, authority, 'critical', 'not critical')),
@@ -20,7 +20,7 @@ const keyUsage: Rule = (certificate) => {
   const field = 'keyUsage';
   const extension = extensionOf(certificate, ExtensionOid.keyUsage);
   if (extension === undefined) return fault(field, authority, 'critical, with keyCertSign and cRLSign', 'no such extension');
-  const usage = readValue(extension, keyUsageOf);
+  const usage = understood(extension, keyUsageOf);
   if (usage === undefined) return fault(field, 'RFC 5280, 4.2.1.3', 'a bit string', 'something else');
   return [
     ...(extension.critical ? none : fault(field, authority, 'critical', 'not critical')),

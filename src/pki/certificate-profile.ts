@@ -5,7 +5,7 @@ import { commonRules } from './common-rules.ts';
 import { entityRules } from './entity-rules.ts';
 import { basicConstraintsOf, purposesOf, serverAuth } from './extension-values.ts';
 import type { CertificateRole, Finding, LintOptions } from './finding.ts';
-import { extensionOf, readValue } from './rule.ts';
+import { extensionOf, understood } from './rule.ts';
 
 /**
  * Hold a certificate in DER against the profile of TS 33.310 for TLS entities (6.1.3a) or for their certification authorities (6.1.4a), with the rules that all
@@ -25,9 +25,9 @@ export function certificateRole(der: Uint8Array): CertificateRole {
   const fields = readOrFault(der);
   if ('severity' in fields) return 'client';
   const constraints = extensionOf(fields, ExtensionOid.basicConstraints);
-  if (constraints !== undefined && readValue(constraints, basicConstraintsOf)?.isAuthority === true) return 'ca';
+  if (constraints !== undefined && understood(constraints, basicConstraintsOf)?.isAuthority === true) return 'ca';
   const purposes = extensionOf(fields, ExtensionOid.extKeyUsage);
-  return purposes !== undefined && readValue(purposes, purposesOf)?.includes(serverAuth) === true ? 'server' : 'client';
+  return purposes !== undefined && understood(purposes, purposesOf)?.includes(serverAuth) === true ? 'server' : 'client';
 }
 
 function readOrFault(der: Uint8Array): CertificateFields | Finding {

@@ -1,6 +1,6 @@
 import { altNamesOf, ExtensionOid } from './certificate.ts';
 import { basicConstraintsOf, clientAuth, distributionPoints, KeyUsage, keyUsageOf, purposesOf, serverAuth } from './extension-values.ts';
-import { advice, entity, extensionOf, fault, none, type Rule, readValue } from './rule.ts';
+import { advice, entity, extensionOf, fault, none, type Rule, understood } from './rule.ts';
 
 const purposes = {
   server: { name: 'id-kp-serverAuth', oid: serverAuth },
@@ -13,7 +13,7 @@ const subjectAltName: Rule = (certificate, { as }) => {
   const field = 'subjectAltName';
   const extension = extensionOf(certificate, ExtensionOid.subjectAltName);
   if (extension === undefined) return fault(field, entity, 'a dNSName or a URI', 'no such extension');
-  const names = readValue(extension, altNamesOf);
+  const names = understood(extension, altNamesOf);
   if (names === undefined) return fault(field, 'RFC 5280, 4.2.1.6', 'names', 'bytes that are none');
   if (names.length === 0) return fault(field, entity, 'a dNSName or a URI', 'other names, or none');
   if (certificate.subject.length === 0 && !extension.critical) return fault(field, 'RFC 5280, 4.2.1.6', 'critical, since there is no subject', 'not critical');
@@ -26,7 +26,7 @@ const keyUsage: Rule = (certificate) => {
   const field = 'keyUsage';
   const extension = extensionOf(certificate, ExtensionOid.keyUsage);
   if (extension === undefined) return fault(field, entity, 'critical, with digitalSignature', 'no such extension');
-  const usage = readValue(extension, keyUsageOf);
+  const usage = understood(extension, keyUsageOf);
   if (usage === undefined) return fault(field, 'RFC 5280, 4.2.1.3', 'a bit string', 'something else');
   return [
     ...(extension.critical ? none : fault(field, entity, 'critical', 'not critical')),
@@ -40,7 +40,7 @@ const extKeyUsage: Rule = (certificate, { as }) => {
   const { name, oid } = purposes[as === 'server' ? 'server' : 'client'];
   const extension = extensionOf(certificate, ExtensionOid.extKeyUsage);
   if (extension === undefined) return fault(field, entity, name, 'no such extension');
-  const found = readValue(extension, purposesOf);
+  const found = understood(extension, purposesOf);
   if (found === undefined) return fault(field, 'RFC 5280, 4.2.1.12', 'purposes', 'bytes that are none');
   return found.includes(oid) ? none : fault(field, entity, name, 'other purposes');
 };
@@ -49,7 +49,7 @@ const crl: Rule = (certificate) => distributionPoints(certificate, entity, fault
 
 const basicConstraints: Rule = (certificate) => {
   const extension = extensionOf(certificate, ExtensionOid.basicConstraints);
-  const constraints = extension === undefined ? undefined : readValue(extension, basicConstraintsOf);
+  const constraints = extension === undefined ? undefined : understood(extension, basicConstraintsOf);
   return constraints?.isAuthority === true ? fault('basicConstraints', entity, 'no certification authority', 'one') : none;
 };
 

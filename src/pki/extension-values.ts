@@ -2,7 +2,7 @@ import { BytesError, fromUtf8, toHex } from '../core/bytes.ts';
 import { boolean, contextTag, DerReader, DerTag, smallInteger } from '../core/der.ts';
 import { type CertificateFields, ExtensionOid } from './certificate.ts';
 import type { Finding } from './finding.ts';
-import { extensionOf, type fault, none, readValue } from './rule.ts';
+import { extensionOf, type fault, none, understood } from './rule.ts';
 
 /** Bits of keyUsage (RFC 5280, Section 4.2.1.3), as they stand in its first byte. */
 export const KeyUsage = { digitalSignature: 0x80, keyCertSign: 0x04, cRLSign: 0x02 } as const;
@@ -65,6 +65,6 @@ export function distributionPoints(certificate: CertificateFields, clause: strin
   const expected = 'the address of a list of revoked certificates, by http or ldap';
   const extension = extensionOf(certificate, ExtensionOid.cRLDistributionPoints);
   if (extension === undefined) return make(field, clause, expected, 'no such extension');
-  const uris = readValue(extension, distributionUrisOf);
+  const uris = understood(extension, distributionUrisOf);
   return uris?.some((uri) => /^(?:http|ldap)s?:\/\/./i.test(uri)) ? none : make(field, clause, expected, 'none');
 }

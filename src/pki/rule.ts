@@ -24,7 +24,7 @@ export function extensionOf({ extensions }: CertificateFields, oid: string): Cer
 }
 
 /** What `read` makes of the value; `undefined`: it is not what stands in such an extension. */
-export function readValue<Value>({ value }: CertificateExtension, read: (value: Uint8Array) => Value): Value | undefined {
+export function understood<Value>({ value }: CertificateExtension, read: (value: Uint8Array) => Value): Value | undefined {
   try {
     return read(value);
   } catch (error) {

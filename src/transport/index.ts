@@ -43,6 +43,8 @@ export type { StreamOptions, StreamServerOptions } from './tcp.ts';
 export { tcp, tcpServer } from './tcp.ts';
 export type { Pem, TlsClientOptions, TlsServerOptions } from './tls.ts';
 export { tls, tlsServer } from './tls.ts';
+export type { TlsPsk, TlsPskClientOptions, TlsPskServerOptions, TlsPskSuite } from './tls-psk.ts';
+export { tlsPsk, tlsPskServer } from './tls-psk.ts';
 export type { UdpOptions } from './udp.ts';
 export { udp } from './udp.ts';
 export type { WebSocketServerOptions } from './ws.ts';

@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { type Peer, StreamPeer, type StreamTransport, type UriScheme, type Wire, type WireListener } from '../coap/index.ts';
+import { type Peer, type SecurityAssociation, StreamPeer, type StreamTransport, type UriScheme, type Wire, type WireListener } from '../coap/index.ts';
 import { Acceptor, type AcceptorLimits } from './acceptor.ts';
 import { type Origin, originOf, resolveAddress } from './resolve.ts';
 import { grace, SocketWire } from './socket-wire.ts';
@@ -16,6 +16,13 @@ export interface StreamOptions {
 export interface StreamServerOptions extends StreamOptions, AcceptorLimits {
   /** Default 0: any free port. */
   readonly port?: number;
+}
+
+/** Where a connection came from, and what protects it, if the transport knows whose it is. */
+export interface Accepted {
+  readonly address: string;
+  readonly port: number;
+  readonly association?: SecurityAssociation;
 }
 
 export const defaultMaxMessageSize: number = 16 * 1024 + 512;
@@ -95,6 +102,11 @@ export class TcpTransport implements StreamTransport {
     socket.once('connect', opened);
   }
 
+  /** `undefined`: it has ended before it was asked. */
+  protected peerOf({ remoteAddress: address, remotePort: port }: Socket): Accepted | undefined {
+    return address === undefined || port === undefined ? undefined : { address, port };
+  }
+
   #hold(socket: Socket, listener: WireListener): SocketWire {
     const wire = new SocketWire(socket);
     this.#wires.add(wire);
@@ -104,13 +116,13 @@ export class TcpTransport implements StreamTransport {
   }
 
   #incoming(socket: Socket): void {
-    const { remoteAddress: address, remotePort: port } = socket;
-    if (address === undefined || port === undefined || socket.destroyed || this.#accept === undefined || this.#closing !== undefined) {
+    const at = this.peerOf(socket);
+    if (at === undefined || socket.destroyed || this.#accept === undefined || this.#closing !== undefined) {
       socket.destroy();
       return;
     }
     const wire = new SocketWire(socket);
-    const listener = this.#accept(wire, new StreamPeer({ scheme: this.scheme, address, port, serial: ++this.#serial }));
+    const listener = this.#accept(wire, new StreamPeer({ scheme: this.scheme, ...at, serial: ++this.#serial }));
     wire.attach(listener);
     listener.opened();
   }

@@ -52,6 +52,7 @@ describe('bench', () => {
         'dtls-import',
         'oscore-protect',
         'oscore-unprotect',
+        'http-coap-gateway',
         'token-request',
         'token-request-1',
         'token-request-postgres',

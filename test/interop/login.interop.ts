@@ -5,9 +5,11 @@ import { after, before, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { logInByBrowser, type OpenIdLogin } from '../../profiles/seal/https/index.ts';
+import type { ClientRegistration } from '../../src/as/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { writeLoginClient } from '../cli/login-client.ts';
 import { anna, ProviderLab, password } from '../profiles/seal/https/login/provider-lab.ts';
+import { OpenIdLab } from '../profiles/seal/https/openid/openid-lab.ts';
 import { freeTcpPort } from '../support/ports.ts';
 import { launchBrowser, watch } from './browser.ts';
 import { scratch } from './processes.ts';
@@ -31,9 +33,20 @@ interface Visit {
 
 /** The login page in Chromium, with an application that waits for the redirect. */
 async function visit(t: TestContext, options: BrowserContextOptions = {}): Promise<Visit> {
-  const redirectUri = `http://127.0.0.1:${await freeTcpPort()}/callback`;
+  const redirectUri = await freeRedirectUri();
   const lab = await ProviderLab.start({ client: { redirect_uris: [redirectUri] } });
   t.after(() => lab.close());
+  return { lab, ...(await open(t, lab, redirectUri, options)) };
+}
+
+const freeRedirectUri = async (): Promise<string> => `http://127.0.0.1:${await freeTcpPort()}/callback`;
+
+async function open(
+  t: TestContext,
+  lab: Pick<ProviderLab, 'issuer' | 'simC'>,
+  redirectUri: string,
+  options: BrowserContextOptions = {},
+): Promise<Omit<Visit, 'lab'>> {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
   t.after(() => context.close());
   const page = await context.newPage();
@@ -49,7 +62,7 @@ async function visit(t: TestContext, options: BrowserContextOptions = {}): Promi
   };
   const login = logInByBrowser({ simC, redirectUri, present, env: systemEnv, timeout: 30_000 });
   await Promise.race([isShown, login]);
-  return { lab, page, faults, login };
+  return { page, faults, login };
 }
 
 async function fill(page: Page, name: string, secret: string): Promise<void> {
@@ -167,6 +180,29 @@ test('the login in Chromium: whoever cancels is sent back, and the application i
   );
 });
 
+test('the login in Chromium at a SIM-S: who is signed in goes on with one press, and types nothing', async (t) => {
+  const redirectUri = await freeRedirectUri();
+  const clients = ({ app }: { readonly app: string }): readonly ClientRegistration[] => [
+    { id: 'app', https: { secret: app, redirectUris: [redirectUri] }, grants: [{ audience: 'seal1', scope: 'km' }] },
+  ];
+  const lab = await OpenIdLab.start({ clients });
+  t.after(() => lab.close());
+  const { page, faults, login } = await open(t, lab, redirectUri);
+  await fill(page, anna, password);
+  const { claims } = await login;
+  assert.deepEqual([claims['val_user_id'], claims['val_service_ids']], [anna, ['v2x']]);
+  await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+  const simC = lab.simC({ redirectUri });
+  const present = async (uri: string): Promise<void> => {
+    await page.goto(uri);
+    assert.match(await page.locator('main').innerText(), /You are signed in as anna@val\.example\./);
+    await page.getByRole('button', { name: 'Continue' }).click();
+  };
+  assert.deepEqual((await logInByBrowser({ simC, redirectUri, present, env: systemEnv, timeout: 30_000 })).subject, claims['sub']);
+  assert.equal(lab.logins.length, 1);
+  assert.deepEqual(faults, []);
+});
+
 /** The ratio of WCAG 2.2, 1.4.3, of a text and what it stands on: the nearest ground below it that can be seen. */
 const contrast = (page: Page, selector: string): Promise<number> =>
   page.evaluate(`{
@@ -203,7 +239,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
 }
 
 test('ace-coap seal login with Chromium: the URI that it prints, and who is logged in', async (t) => {
-  const redirectUri = `http://127.0.0.1:${await freeTcpPort()}/callback`;
+  const redirectUri = await freeRedirectUri();
   const lab = await ProviderLab.start({ client: { redirect_uris: [redirectUri] } });
   t.after(() => lab.close());
   const folder = scratch(t);

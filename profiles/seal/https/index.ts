@@ -37,6 +37,7 @@ export type { GuardedRequest } from './guard/bearer-token.ts';
 export { Guard, type GuardEvent, type GuardOptions, type HttpsCaller } from './guard/guard.ts';
 export { type BearerErrorCode, type GuardReason, GuardRefusal, type GuardRefusalOptions } from './guard/guard-refusal.ts';
 export { type KeySource, keysAt } from './guard/issuer-keys.ts';
+export { RevokedTokens, type RevokedTokensOptions } from './guard/revoked-tokens.ts';
 export { type HttpsKeyRequestInit, KeyManagementClient, type KeyManagementClientOptions } from './key-management-client.ts';
 export { type KeyInfoRequest, KeyRecordsClient, type KeyRecordsClientOptions } from './key-records-client.ts';
 export { passwordAcr } from './login/acr.ts';

@@ -78,8 +78,11 @@ async function drawPage(file: string, packets: readonly Packet[], keys: KeyFlags
 async function sealDemo(flags: DemoFlags): Promise<void> {
   const parties = await SealParties.start();
   try {
-    const { simSUri, skmsUri, spatialUri, proxyUri } = parties;
-    if (!flags.json) console.log(`SIM-S ${simSUri}\nSKM-S ${skmsUri}\nspatial anchors ${spatialUri}/su-san/v1/anchors\nproxy ${proxyUri}\n`);
+    const { simSUri, skmsUri, spatialUri, proxyUri, https } = parties;
+    if (!flags.json)
+      console.log(
+        `SIM-S ${simSUri}\nSKM-S ${skmsUri}\nspatial anchors ${spatialUri}/su-san/v1/anchors\nproxy ${proxyUri}\nSIM-S ${https.issuer}\nSKM-S ${https.apiRoot}\n`,
+      );
     await show(sealSteps(parties), flags);
   } finally {
     await parties.close();

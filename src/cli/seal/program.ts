@@ -32,6 +32,8 @@ export function addSeal(ace: Command): void {
     .description('make a folder with fresh keys and one configuration file for each of SIM-S, SEAL server and SIM-C')
     .option('--as-port <port>', 'UDP port of the SIM-S (5783)', port)
     .option('--rs-port <port>', 'UDP port of the SEAL server (5683)', port)
+    .option('--as-https-port <port>', 'TCP port of the SIM-S for HTTPS (10443)', port)
+    .option('--rs-https-port <port>', 'TCP port of the SEAL server for HTTPS (10444)', port)
     .addHelpText('after', examples('ace-coap seal init lab', 'ace-coap seal init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));
   addProvision(seal);

@@ -8,22 +8,32 @@ import {
   SimS,
   SpatialService,
 } from '../../../profiles/seal/index.ts';
-import type { AuthorizationServer, AuthorizationServerOptions } from '../../as/index.ts';
+import type { AuthorizationServer, AuthorizationServerOptions, PeerChanges } from '../../as/index.ts';
 import type { Transport } from '../../coap/index.ts';
-import type { KeyManagementConfig, SealAsConfig, SealRsConfig, ServiceEvent } from '../../operate/index.ts';
+import type { AsConfig, KeyManagementConfig, SealAsConfig, SealRsConfig, ServerEvent, ServiceEvent } from '../../operate/index.ts';
 import type { ResourceServerOptions } from '../../rs/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { BothFaces } from './https/both-faces.ts';
 import type { SharedServices } from './https/server.ts';
+import type { SimSFaces } from './https/sim-s-faces.ts';
 
-/** The SIM-S of a configuration, which was checked to have an issuer. */
-export function simSOf(seal: SealAsConfig, options: AuthorizationServerOptions): SimS {
-  return new SimS({ ...options, ...seal, issuer: options.issuer! });
+/** The SIM-S of a configuration, which was checked to have an issuer, with its face over HTTPS if it has one. */
+export async function simSOf(
+  { https, ...seal }: SealAsConfig,
+  options: AuthorizationServerOptions,
+  emit: (event: ServerEvent) => void,
+): Promise<SimS | SimSFaces> {
+  const simS = new SimS({ ...options, ...seal, issuer: options.issuer! });
+  if (https === undefined) return simS;
+  const { SimSFaces } = await import('./https/sim-s-faces.ts');
+  return new SimSFaces({ simS, https, store: options.store, refreshTokens: options.refreshTokens, emit });
 }
 
-/** Put the VAL users, VAL UEs and VAL servers of another configuration in the place of those that a SIM-S has. */
-export function reprovision(server: AuthorizationServer, { identities }: SealAsConfig): void {
-  if (server instanceof SimS) server.identities.configure(identities);
+/** Put what another configuration has in the place of what an authorization server has: peers, and the VAL users, VAL UEs and VAL servers of a SIM-S. */
+export async function reconfigure(server: AuthorizationServer | SimSFaces, next: AsConfig): Promise<PeerChanges> {
+  if ('places' in server) return server.reconfigure(next, next.seal);
+  if (server instanceof SimS && next.seal !== undefined) server.identities.configure(next.seal.identities);
+  return server.reconfigure(next);
 }
 
 /** The SEAL server of a configuration, with the services that it offers; on both of its faces, where it has two. */

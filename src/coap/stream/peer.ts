@@ -1,5 +1,5 @@
 import { baseCapabilities, type Capabilities } from '../capabilities.ts';
-import type { Peer } from '../layer.ts';
+import type { Peer, SecurityAssociation } from '../layer.ts';
 import type { UriScheme } from '../message/uri-scheme.ts';
 
 /** Where a `StreamPeer` is. */
@@ -12,6 +12,8 @@ export interface StreamAddress {
   readonly host?: string;
   /** Tells connections that came in apart: the next one from the same address and port is another peer. */
   readonly serial?: number;
+  /** What protects all that the connection carries. */
+  readonly association?: SecurityAssociation;
 }
 
 const kinds: Readonly<Partial<Record<UriScheme, string>>> = { 'coap+tcp': 'tcp', 'coaps+tcp': 'tls', 'coap+ws': 'ws', 'coaps+ws': 'wss' };
@@ -25,6 +27,7 @@ export class StreamPeer implements Peer {
   readonly host: string;
   /** It came to us, and cannot be connected to. */
   readonly accepted: boolean;
+  readonly association?: SecurityAssociation;
   /** Those of the connection that was used last. */
   capabilities: Readonly<Capabilities> = baseCapabilities();
 
@@ -34,6 +37,7 @@ export class StreamPeer implements Peer {
     this.port = at.port;
     this.accepted = at.serial !== undefined;
     this.host = at.host ?? at.address;
+    if (at.association !== undefined) this.association = at.association;
     // The name is a part: what was verified for one name is not for another.
     const place = `${this.host.includes(':') ? `[${this.host}]` : this.host}:${at.port}`;
     this.key = `${kinds[at.scheme] ?? at.scheme}:${place}${at.serial === undefined ? '' : `#${at.serial}`}`;

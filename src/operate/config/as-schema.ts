@@ -56,7 +56,15 @@ export interface RawAs extends RawStore, RawOperations, RawAudit, RawSeal<RawSea
   readonly transmission?: RawTransmission;
 }
 
+export interface RawHttpsClient {
+  readonly secret_hash: string;
+  readonly redirect_uris?: readonly string[];
+  readonly name?: string;
+  readonly resource_server?: string;
+}
+
 export interface RawAsClient extends RawChannel {
+  readonly https?: RawHttpsClient;
   readonly raw_public_key_file?: string;
   readonly profiles?: readonly string[];
   readonly grant_types?: readonly GrantTypeName[];
@@ -86,8 +94,18 @@ const secretHash: Schema<string> = matching('the hash of a secret, scrypt$N$r$p$
   /^scrypt(?:\$[1-9]\d{0,8}){3}\$[\w-]{11,}\$[\w-]{43}$/.test(value),
 );
 
+const redirectUri: Schema<string> = matching('a URI without a fragment', (text) => URL.canParse(text) && !text.includes('#'));
+
 export const asClientSchema: Schema<RawAsClient> = section('a client', {
   ...channel,
+  https: optional(
+    section('a client over HTTPS: secret_hash, redirect_uris, name, resource_server', {
+      secret_hash: secretHash,
+      redirect_uris: optional(list('redirect URI', redirectUri)),
+      name: optional(matching('a name of 1 to 100 characters', (text) => text.length >= 1 && text.length <= 100 && !/\p{Cc}/u.test(text))),
+      resource_server: optional(name),
+    }),
+  ),
   raw_public_key_file: optional(filePath),
   profiles: optional(profiles),
   grant_types: optional(grantTypes),

@@ -1,6 +1,6 @@
 import type { CoseKey } from '../../core/cose/index.ts';
 import { parseStorePlace } from '../../store/index.ts';
-import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer } from './as-schema.ts';
+import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer, type RawHttpsClient } from './as-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import { ConfigFile } from './file.ts';
@@ -33,8 +33,10 @@ export interface DtlsAsConfig extends DtlsConfig {
   readonly derivationKeys: Readonly<Record<string, Uint8Array>>;
 }
 
-export interface ClientRegistrationConfig extends ChannelConfig {
+export interface ClientRegistrationConfig extends Partial<ChannelConfig> {
   readonly id: string;
+  /** How it is known over HTTPS. */
+  readonly https?: { readonly secret: string; readonly redirectUris?: readonly string[]; readonly name?: string; readonly resourceServer?: string };
   readonly profiles?: readonly number[];
   readonly grantTypes?: readonly GrantTypeName[];
   /** The hash of its client_secret. */
@@ -138,7 +140,7 @@ export function loadAsConfig(path: string): AsConfig {
   const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
   const store = readStore(file, raw);
-  const seal = readSealAs(file, raw);
+  const seal = readSealAs(file, raw, (keys, at) => reader.tokenKeys(keys, at));
   reader.finish();
   return {
     file: file.path,
@@ -175,7 +177,8 @@ function leaseOf(given: number | undefined, store: string): { readonly lease?: n
 export function clientOf(reader: ConfigReader, id: string, client: RawAsClient, at: ConfigPath): ClientRegistrationConfig {
   return {
     id,
-    ...reader.needed(reader.peer(client, at), at),
+    ...channelOf(reader, client, at),
+    ...(client.https !== undefined && { https: httpsOf(client.https) }),
     ...(client.profiles && { profiles: client.profiles.map((profile) => profileNumbers[profile]!) }),
     ...(client.grant_types && { grantTypes: client.grant_types }),
     ...(client.secret_hash !== undefined && { secret: client.secret_hash }),
@@ -186,6 +189,21 @@ export function clientOf(reader: ConfigReader, id: string, client: RawAsClient, 
     })),
     ...(client.admin !== undefined && { admin: adminOf(client.admin) }),
   };
+}
+
+/** A client that has the face over HTTPS needs no channel. */
+function channelOf(reader: ConfigReader, client: RawAsClient, at: ConfigPath): Partial<ChannelConfig> {
+  const channel = reader.peer(client, at);
+  return client.https !== undefined && channel === undefined ? {} : reader.needed(channel, at);
+}
+
+function httpsOf({
+  secret_hash: secret,
+  redirect_uris: redirectUris,
+  name,
+  resource_server: resourceServer,
+}: RawHttpsClient): ClientRegistrationConfig['https'] & object {
+  return { secret, ...(redirectUris && { redirectUris }), ...(name !== undefined && { name }), ...(resourceServer !== undefined && { resourceServer }) };
 }
 
 function adminOf(admin: AdminWord | readonly AdminWord[]): 'all' | readonly AdminObjectName[] {

@@ -43,9 +43,9 @@ export interface SealHttpsRsConfig {
   readonly sKmsUri?: string;
 }
 
-const httpsUri: Schema<string> = matching('a URI of https', (text) => /^https:\/\/[^\s?#@]+$/.test(text) && URL.canParse(text));
+export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^https:\/\/[^\s?#@]+$/.test(text) && URL.canParse(text));
 /** With or without the scheme. */
-const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
+export const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
 
 export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
   'a face over HTTPS: listen, cert_file, key_file, client_ca_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri',
@@ -68,7 +68,7 @@ export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
 /** The largest key set, in bytes. */
 const largestKeySet = 65_536;
 
-function parseHttpsListen(text: string): ListenAddress | undefined {
+export function parseHttpsListen(text: string): ListenAddress | undefined {
   return parseListen(text.replace(/^https:\/\//, 'coap://'));
 }
 

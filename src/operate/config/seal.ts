@@ -2,6 +2,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { type Entries, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
+import { type RawSealHttpsAs, type ReadTokenKeys, readSealHttpsAs, type SealHttpsAsConfig, sealHttpsAsSchema } from './seal-https-as.ts';
 import { type RawSealHttpsRs, readSealHttpsRs, type SealHttpsRsConfig, sealHttpsRsSchema } from './seal-https-rs.ts';
 import { skmsUri } from './seal-key-management.ts';
 import { type OpenIdClientConfig, openIdSchema, type RawOpenId, readOpenId } from './seal-openid.ts';
@@ -27,6 +28,7 @@ export interface RawSealAs extends RawSealCommon {
   readonly users?: Readonly<Record<string, RawIdentity>>;
   readonly ues?: Readonly<Record<string, RawIdentity & { readonly users?: readonly string[] }>>;
   readonly servers?: Readonly<Record<string, RawIdentity>>;
+  readonly https?: RawSealHttpsAs;
 }
 
 interface RawIdentity {
@@ -67,6 +69,8 @@ export interface SealAsConfig extends SealCommon {
   /** Audiences by VAL service ID. */
   readonly services: Readonly<Record<string, readonly string[]>>;
   readonly identities: readonly ValIdentityConfig[];
+  /** Its face over HTTPS. */
+  readonly https?: SealHttpsAsConfig;
 }
 
 /** The SEAL server of an rs.yaml, with the services that come with the program. */
@@ -106,13 +110,14 @@ function entriesOf<T>(seal: Schema<T>): Entries {
 }
 
 export const sealAs: Entries = entriesOf(
-  section<RawSealAs>('a SIM-S: val_system, mode, suites, services, users, ues, servers', {
+  section<RawSealAs>('a SIM-S: val_system, mode, suites, services, users, ues, servers, https', {
     val_system: identity,
     ...common,
     services: optional(table('VAL services by identity', identity, section('a VAL service: audiences', { audiences: optional(list('audience', name)) }))),
     users: optional(parties('VAL user', party)),
     ues: optional(parties('VAL UE', { ...party, users: optional(identities) })),
     servers: optional(parties('VAL server', party)),
+    https: optional(sealHttpsAsSchema),
   }),
 );
 
@@ -159,7 +164,7 @@ interface AsRest extends RawSeal<RawSealAs> {
   readonly resource_servers: Readonly<Record<string, { readonly audiences: readonly string[]; readonly profiles?: readonly string[]; readonly exi?: boolean }>>;
 }
 
-export function readSealAs(file: ConfigFile, raw: AsRest): { readonly seal?: SealAsConfig } {
+export function readSealAs(file: ConfigFile, raw: AsRest, tokenKeys: ReadTokenKeys): { readonly seal?: SealAsConfig } {
   const seal = sectionOf(file, raw);
   if (seal === undefined) return {};
   if (raw.issuer === undefined) file.problem([], 'expected an issuer beside profile: seal, since its tokens name it, got none');
@@ -180,7 +185,9 @@ export function readSealAs(file: ConfigFile, raw: AsRest): { readonly seal?: Sea
     });
     return [id, given] as const;
   });
-  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: Object.fromEntries(services), identities: identitiesOf(file, seal) } };
+  const https = seal.https === undefined ? {} : { https: readSealHttpsAs(file, seal.https, ['seal', 'https'], tokenKeys) };
+  const identities = identitiesOf(file, seal);
+  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: Object.fromEntries(services), identities, ...https } };
 }
 
 const kinds = { users: 'user', ues: 'ue', servers: 'server' } as const;

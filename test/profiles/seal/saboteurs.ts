@@ -1,4 +1,6 @@
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
+import { saboteursOfCapif } from './saboteurs-capif.ts';
+import { saboteursOfGuard } from './saboteurs-guard.ts';
 import { saboteursOfKmHttps } from './saboteurs-km-https.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
 
@@ -16,7 +18,9 @@ export interface Saboteur {
 /** For each row that binds, somebody who breaks its rule. */
 export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfAnnexB,
+  ...saboteursOfGuard,
   ...saboteursOfKmHttps,
+  ...saboteursOfCapif,
   ...saboteursOfLogin,
   {
     row: 'R-003',

@@ -26,6 +26,8 @@ export interface CapifAefOptions {
   readonly valServiceIdsOf?: (apiInvokerId: string) => readonly string[];
   /** The owner whose resource a request is about. With one, the request follows RNAA: a token that says the owner agreed, or nothing. */
   readonly ownerOf?: (request: IncomingMessage) => string | undefined;
+  /** To the services, an invoker for which an owner agreed is that VAL user: what it makes is the owner's. Absent: it stays itself, as a VAL server has to. */
+  readonly actsForOwner?: boolean;
   /** Seconds that a security context is kept; 60. */
   readonly fresh?: number;
   readonly env?: Env;
@@ -170,12 +172,10 @@ export class CapifAef implements RequestGuard {
     return { subject: apiInvokerId, clientId: apiInvokerId, names, valServiceIds, scope, expiresAt: until, claims };
   }
 
-  /** It acts for the owner who agreed, as a VAL user does for itself. */
   #withScope(caller: HttpsCaller, scope: string): HttpsCaller {
-    const { claims, clientId } = caller;
-    const { res_owner_id: owner } = claims;
-    const valServiceIds = claims.val_service_ids ?? this.#options.valServiceIdsOf?.(clientId) ?? [];
-    return { ...caller, scope, valServiceIds, ...(owner === undefined ? {} : { valUserId: owner }) };
+    const { actsForOwner = false, valServiceIdsOf } = this.#options;
+    const { res_owner_id: owner, val_service_ids: valServiceIds = valServiceIdsOf?.(caller.clientId) ?? [] } = caller.claims;
+    return { ...caller, scope, valServiceIds, ...(actsForOwner && owner !== undefined ? { valUserId: owner } : {}) };
   }
 
   async #contextOf(apiInvokerId: string): Promise<{ readonly entries: readonly SecurityInformation[]; readonly until: number }> {

@@ -58,8 +58,9 @@ export class ContextCache {
     const kept = this.#kept.get(apiInvokerId);
     if (kept !== undefined && this.#now() < kept.until) return kept;
     const asking = this.#asking.get(apiInvokerId) ?? this.#ask(apiInvokerId);
-    const context = await asking;
-    return context === undefined ? undefined : { context, until: this.#now() + this.#seconds };
+    if ((await asking) === undefined) return undefined;
+    // Gone again: rights were revoked while the answer was on its way.
+    return this.#kept.get(apiInvokerId) ?? this.find(apiInvokerId);
   }
 
   /** What is known of an invoker counts no more. */

@@ -140,11 +140,11 @@ export class CapifCoreSimulator {
         this.#contextOf(id);
         return this.#create(request, id, peer);
       case 'GET trustedInvokers undefined':
-        return json(200, this.#contextFor(id, this.#aefOf(peer), query));
+        return json(200, this.#contextFor(id, this.#aefsOf(peer), query));
       case 'DELETE trustedInvokers undefined':
-        return this.#delete(id, this.#aefOf(peer));
+        return this.#delete(id, this.#aefsOf(peer));
       case 'POST trustedInvokers delete':
-        return this.#revokedBy(this.#aefOf(peer), id, await bodyOf(request, largest), request);
+        return this.#revokedBy(this.#aefsOf(peer), id, await bodyOf(request, largest), request);
       case 'POST securities token':
         return this.#token(id, peer, await formOf(request));
       default:
@@ -180,10 +180,10 @@ export class CapifCoreSimulator {
     };
   }
 
-  #contextFor(id: string, aefId: string, query: string): ServiceSecurity {
+  #contextFor(id: string, aefs: ReadonlySet<string>, query: string): ServiceSecurity {
     const { securityInfo, notificationDestination } = this.#contextOf(id);
     const wantsRights = new URLSearchParams(query).get('authorizationInfo') === 'true';
-    const own = securityInfo.filter((info) => info.aefId === aefId);
+    const own = securityInfo.filter(({ aefId }) => aefs.has(aefId));
     if (own.length === 0) throw absent();
     return {
       notificationDestination,
@@ -191,21 +191,21 @@ export class CapifCoreSimulator {
     };
   }
 
-  #delete(id: string, aefId: string): HttpAnswer {
-    this.#contextFor(id, aefId, '');
+  #delete(id: string, aefs: ReadonlySet<string>): HttpAnswer {
+    this.#contextFor(id, aefs, '');
     this.#keep(
       id,
-      this.#contextOf(id).securityInfo.filter((info) => info.aefId !== aefId),
+      this.#contextOf(id).securityInfo.filter(({ aefId }) => !aefs.has(aefId)),
     );
     return { status: 204 };
   }
 
-  #revokedBy(aefId: string, id: string, body: Uint8Array, request: IncomingMessage): HttpAnswer {
+  #revokedBy(aefs: ReadonlySet<string>, id: string, body: Uint8Array, request: IncomingMessage): HttpAnswer {
     checkJson(request);
     const notification = readSecurityNotification(body);
     if (notification.apiInvokerId !== id) throw refused(400, 'message', 'apiInvokerId: expected that of the path, got another');
-    this.#contextFor(id, aefId, '');
-    this.#end({ ...notification, aefId });
+    this.#contextFor(id, aefs, '');
+    for (const aefId of aefs) if (aefId === (notification.aefId ?? aefId)) this.#end({ ...notification, aefId });
     return { status: 204 };
   }
 
@@ -281,10 +281,11 @@ export class CapifCoreSimulator {
     throw refused(403, 'invoker', 'expected the certificate of this invoker, got another');
   }
 
-  #aefOf({ names }: PeerCertificate): string {
-    const found = Object.entries(this.#options.aefs).find(([, aef]) => aef.names.some((name) => names.includes(name)));
-    if (found === undefined) throw refused(403, 'aef', 'expected the certificate of an AEF, got another');
-    return found[0];
+  /** One certificate may be that of several. */
+  #aefsOf({ names }: PeerCertificate): ReadonlySet<string> {
+    const found = Object.entries(this.#options.aefs).filter(([, aef]) => aef.names.some((name) => names.includes(name)));
+    if (found.length === 0) throw refused(403, 'aef', 'expected the certificate of an AEF, got another');
+    return new Set(found.map(([aefId]) => aefId));
   }
 }
 

@@ -2,16 +2,17 @@ import { dtlsProfileWith } from '../../../../profiles/dtls/index.ts';
 import { oscoreProfile } from '../../../../profiles/oscore/index.ts';
 import { keyManagement, SealedRecords, SealServer, type SealService, SimC, SimS, SpatialService } from '../../../../profiles/seal/index.ts';
 import type { Profile } from '../../../ace/index.ts';
-import type { Policy } from '../../../as/index.ts';
+import type { ClientRegistration, Policy } from '../../../as/index.ts';
 import { allowTargets, type DatagramTransport, Endpoint, ProxyServer } from '../../../coap/index.ts';
 import { symmetricKey, type TokenKey } from '../../../core/cwt.ts';
 import { type Env, systemEnv } from '../../../core/env.ts';
 import { createLogger } from '../../../operate/index.ts';
-import { memoryStore } from '../../../store/index.ts';
+import { memoryStore, type Store } from '../../../store/index.ts';
 import { dtls, dtlsOver, udp } from '../../../transport/index.ts';
 import { logProxied } from '../../proxy.ts';
 import { freePort } from '../ports.ts';
 import { Recorder } from '../recorder.ts';
+import { freshSigningKey, HttpsFaces, httpsClients } from './https-faces.ts';
 
 export const valSystem = 'val.example';
 export const issuer = 'sims.val.example';
@@ -62,6 +63,9 @@ export class SealParties {
   readonly spatialTokenKey: TokenKey;
   /** What the proxy has logged, a line for each request. */
   readonly proxyLog: string[] = [];
+  /** The same system over HTTPS. */
+  https!: HttpsFaces;
+  readonly #store: Store = memoryStore();
   readonly #skmsTokenKey: TokenKey;
   /** The pre-shared secret of each VAL UE and the SIM-S. */
   readonly #secrets: Readonly<Record<DeviceName, Uint8Array>>;
@@ -75,7 +79,7 @@ export class SealParties {
     }
     const [simS, skms, spatial, proxy] = ports as [number, number, number, number];
     const sockets = await socketsAt(simS);
-    const parties = new SealParties(sockets, { simS, skms, spatial, proxy });
+    const parties = new SealParties(sockets, { simS, skms, spatial, proxy }, await httpsClients(skmsAudience, `km ${statusScope}`));
     try {
       parties.#closing.push(() => parties.simS.close(), ...sockets.transports.map((transport) => () => transport.close()));
       await parties.simS.listen(sockets.transports);
@@ -83,6 +87,8 @@ export class SealParties {
       await parties.#serve(skmsAudience, skms, parties.#skmsTokenKey, [keyManagement({ sKmsUri: skmsUri, records }), status]);
       await parties.#serve(spatialAudience, spatial, parties.spatialTokenKey, [new SpatialService({ store: memoryStore() })]);
       await parties.#relay(proxy);
+      parties.https = await HttpsFaces.start({ simS: parties.simS, store: parties.#store, audience: skmsAudience, valSystem, skmsUri, records });
+      parties.#closing.push(() => parties.https.close());
       return parties;
     } catch (error) {
       await parties.close();
@@ -90,7 +96,11 @@ export class SealParties {
     }
   }
 
-  private constructor({ profiles }: Sockets, ports: Readonly<Record<'simS' | 'skms' | 'spatial' | 'proxy', number>>) {
+  private constructor(
+    { profiles }: Sockets,
+    ports: Readonly<Record<'simS' | 'skms' | 'spatial' | 'proxy', number>>,
+    clientsOverHttps: readonly ClientRegistration[],
+  ) {
     this.simSUri = `coap://${host}:${ports.simS}/token`;
     this.skmsUri = `coap://${host}:${ports.skms}/km`;
     this.spatialUri = `coap://${host}:${ports.spatial}`;
@@ -101,21 +111,24 @@ export class SealParties {
     this.simS = new SimS({
       issuer,
       valSystem,
-      store: memoryStore(),
+      store: this.#store,
       profiles,
       policy: shortenForUe3,
-      clients: names.map((id) => ({
-        id,
-        profile: coapOscore,
-        credentials: this.#secretOf(id, 'SIM-S'),
-        profiles: [devices[id].profile],
-        grants: [
-          { audience: skmsAudience, scope: `km ${statusScope}` },
-          { audience: spatialAudience, scope: devices[id].anchors },
-        ],
-      })),
+      clients: [
+        ...clientsOverHttps,
+        ...names.map((id) => ({
+          id,
+          profile: coapOscore,
+          credentials: this.#secretOf(id, 'SIM-S'),
+          profiles: [devices[id].profile],
+          grants: [
+            { audience: skmsAudience, scope: `km ${statusScope}` },
+            { audience: spatialAudience, scope: devices[id].anchors },
+          ],
+        })),
+      ],
       resourceServers: [
-        { id: skmsAudience, audiences: [skmsAudience], tokenKeys: [this.#skmsTokenKey] },
+        { id: skmsAudience, audiences: [skmsAudience], tokenKeys: [this.#skmsTokenKey, freshSigningKey()] },
         { id: spatialAudience, audiences: [spatialAudience], tokenKeys: [this.spatialTokenKey] },
       ],
     });

@@ -19,6 +19,8 @@ import { ProtocolError } from '../../../core/errors.ts';
 import { udp } from '../../../transport/index.ts';
 import { type RecordedExchange, Recorder } from '../recorder.ts';
 import { result, type StepResult } from '../step-result.ts';
+import { httpsKeysSteps } from './https-keys.ts';
+import { httpsLoginSteps } from './https-login.ts';
 import { type Device, issuer, type SealParties, shortLife, spatialAudience, statusScope, valSystem } from './parties.ts';
 
 const service = 'v2x';
@@ -98,6 +100,8 @@ async function* provision(parties: SealParties, car: Device): AsyncGenerator<Ste
   yield done('key records provisioned', 'one for the whole service, one for ue1; sealed where they are kept');
   yield* throughTheProxy(parties, car, keys.ue1);
   yield* overDtls(parties, car, keys.service);
+  yield* httpsLoginSteps(await parties.https.login(anna));
+  yield* httpsKeysSteps(await parties.https.keys({ serviceId: service, ueId: 'ue1', keys: keys.ue1, otherScope: statusScope }));
 }
 
 /** First contact, keys and anchors, through a proxy that sees no more than who speaks to whom. */

@@ -279,7 +279,7 @@ export async function inSocketLab(check: (lab: SocketLab) => Promise<void>): Pro
   }
 }
 
-async function requestFrom(endpoint: Endpoint, at: string, { method = 'GET', payload, contentFormat }: CoapRequestInit = {}): Promise<CoapResponse> {
+export async function requestFrom(endpoint: Endpoint, at: string, { method = 'GET', payload, contentFormat }: CoapRequestInit = {}): Promise<CoapResponse> {
   const target = parseUri(at);
   const peer = await endpoint.resolve(target.host, target.port, { scheme: target.scheme });
   const options = uriOptions(target, peer);

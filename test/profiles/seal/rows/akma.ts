@@ -3,6 +3,7 @@ import { akmaHint, deriveAnchorKey, deriveApplicationKey, deriveATid, Msgin5gCli
 import { Code } from '../../../../src/coap/index.ts';
 import { toHex, utf8 } from '../../../../src/core/bytes.ts';
 import { type AkmaLab, afId, anchorOfSubscriber, anna, bert, homeNetwork, inAkmaLab, inOscoreLab, inSocketLab, kAusf, uri } from '../akma/lab.ts';
+import { inTlsLab } from '../akma/tls-lab.ts';
 import type { Rows } from './lab.ts';
 
 const refused = { code: 'ERR_AKMA_REFUSED' };
@@ -68,6 +69,23 @@ async function dtlsWithApplicationKey(): Promise<void> {
     await assert.rejects(register(anchor.kAkma), { name: 'DtlsError' });
     assert.deepEqual(lab.states, ['key-fetched', 'key-fetched', 'key-unknown']);
     assert.equal(lab.keys.stats()['keys'], 0);
+  });
+}
+
+/** Annex Y.2, TS 33.535 Annex B: K_AF is the PSK of TLS. */
+async function tlsWithApplicationKey(): Promise<void> {
+  await inTlsLab('TLS_AES_128_GCM_SHA256', async (lab) => {
+    const anchor = anchorOfSubscriber(anna);
+    const register = (kAkma: Uint8Array): Promise<unknown> => lab.asUe({ ...anchor, kAkma }, (client) => client.register());
+    lab.associations.set(anna.supi, ['meter']);
+    await lab.aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
+    await register(anchor.kAkma);
+    await assert.rejects(register(new Uint8Array(32)), { name: 'CoapError' });
+    assert.ok(lab.sees(`3GPP-AKMA;${anchor.aKid}`));
+    lab.pass(101);
+    await lab.aanf.removeContext(anna.supi);
+    await assert.rejects(register(anchor.kAkma), { name: 'CoapError' });
+    assert.deepEqual(lab.states, ['key-fetched', 'key-unknown']);
   });
 }
 
@@ -165,6 +183,13 @@ async function protection(): Promise<void> {
       assert.ok(wire.every((datagram) => !datagram.includes(toHex(secret))));
   });
   await inAkmaLab({}, alteredAndReplayed);
+  await inTlsLab('TLS_AES_128_GCM_SHA256', async (lab) => {
+    const anchor = anchorOfSubscriber(anna);
+    lab.associations.set(anna.supi, ['meter']);
+    await lab.aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
+    await lab.asUe(anchor, (client) => client.register());
+    assert.ok(lab.sees(anchor.aKid) && !lab.sees('meter') && !lab.sees('messageType'));
+  });
 }
 
 /** Each record of the channel comes altered before it comes as it is, and later once more. */
@@ -198,7 +223,10 @@ async function alteredAndReplayed(lab: AkmaLab): Promise<void> {
 export const rows: Rows = {
   'R-500': authentication,
   'R-501': precondition,
-  'R-502': dtlsWithApplicationKey,
+  'R-502': async () => {
+    await dtlsWithApplicationKey();
+    await tlsWithApplicationKey();
+  },
   'R-503': oscoreWithApplicationKey,
   'R-504': authorization,
   'R-505': association,

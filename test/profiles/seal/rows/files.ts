@@ -1,8 +1,10 @@
 import { rows as access } from './access.ts';
 import { rows as akma } from './akma.ts';
 import { rows as annexB } from './annex-b.ts';
+import { rows as capif } from './capif.ts';
 import { rows as cwt } from './cwt.ts';
 import { rows as deployment } from './deployment.ts';
+import { rows as guard } from './guard.ts';
 import { rows as keyManagement } from './key-management.ts';
 import { rows as kmHttps } from './km-https.ts';
 import type { Rows } from './lab.ts';
@@ -18,8 +20,10 @@ export const files: readonly Rows[] = [
   access,
   akma,
   annexB,
+  capif,
   cwt,
   deployment,
+  guard,
   keyManagement,
   kmHttps,
   login,

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { CompactSign } from 'jose';
+import { CompactSign, type JSONWebKeySet } from 'jose';
+import { accessTokenVerifier } from '../../../../profiles/seal/https/guard/access-token-verifier.ts';
+import { logInByForm } from '../../../../profiles/seal/https/sim-c/form-login.ts';
 import type { OpenIdError } from '../../../../profiles/seal/https/sim-c/openid-error.ts';
 import type { OpenIdLogin, OpenIdSimC } from '../../../../profiles/seal/https/sim-c/openid-sim-c.ts';
-import { utf8 } from '../../../../src/core/bytes.ts';
+import type { Fetch } from '../../../../profiles/seal/https/sim-c/provider-metadata.ts';
+import { emptyBytes, utf8 } from '../../../../src/core/bytes.ts';
 import { memoryStore } from '../../../../src/store/index.ts';
 import { clientId, FakeSimS, issuer, strangeKey } from '../https/sim-c/fake-sims.ts';
 import type { Rows } from './lab.ts';
@@ -31,7 +34,32 @@ async function refusedClaims(claims: Readonly<Record<string, unknown>>): Promise
 
 /** The rows of TS 33.434, 5.2 and Annex A, that the login page and the client answer for. */
 export const rows: Rows = {
-  // Without a provider in each process that looks at other rows.
+  // A provider is loaded where it is needed, and not in each process that looks at other rows.
+  'R-040': async () => {
+    const { anna, inOpenIdLab, password, redirectUri } = await import('../https/openid/openid-lab.ts');
+    await inOpenIdLab(async (lab) => {
+      const shown: string[] = [];
+      const fetch: Fetch = async (uri, init = {}) => {
+        if (!uri.startsWith(lab.issuer)) {
+          shown.push(String((init.headers as Readonly<Record<string, unknown>>)['Authorization']));
+          return { status: 200, headers: {}, body: emptyBytes };
+        }
+        return lab.fetch(uri, init);
+      };
+      const simC = lab.simC({ fetch });
+      // Whoever has not signed in gets no code.
+      const { headers } = await lab.fetch(await simC.authorizationUri({ prompt: 'none' }));
+      assert.equal(new URL(headers.location!).searchParams.get('error'), 'login_required');
+      const { claims } = (await simC.callback(await logInByForm({ uri: await simC.authorizationUri(), redirectUri, username: anna, password, fetch })))!;
+      assert.deepEqual([claims['val_user_id'], claims['acr']], [anna, '3gpp:acr:password']);
+      await simC.fetch('https://seal1.val.example/notes');
+      const keys = (await lab.face.jwks()) as JSONWebKeySet;
+      const verifier = accessTokenVerifier({ issuer: lab.issuer, audience: 'seal1', valSystem: 'val.example', keys, env: lab.env });
+      const [, token] = /^Bearer (\S+)$/.exec(shown[0]!) ?? [];
+      const { val_user_id: name, scope, sub } = await verifier.verify(token!);
+      assert.deepEqual([name, scope, sub], [anna, 'km', claims['sub']]);
+    });
+  },
   'R-044': async () => {
     const { anna, bert, inProviderLab, password } = await import('../https/login/provider-lab.ts');
     const { Visit } = await import('../https/login/visit.ts');

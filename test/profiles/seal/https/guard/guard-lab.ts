@@ -63,9 +63,9 @@ export class GuardLab {
   }
 
   /** With a good certificate and a good token, but for what `init` says. */
-  async fetch(init: HttpsRequestInit & { readonly path?: string; readonly token?: string } = {}): Promise<HttpsResponse> {
-    const { path = '/', token, headers, ...more } = init;
-    return fetchHttps(`https://127.0.0.1:${this.port}${path}`, {
+  async fetch(init: HttpsRequestInit & { readonly path?: string; readonly token?: string; readonly port?: number } = {}): Promise<HttpsResponse> {
+    const { path = '/', port = this.port, token, headers, ...more } = init;
+    return fetchHttps(`https://127.0.0.1:${port}${path}`, {
       ca: this.trust.authority.cert,
       ...this.trust.client,
       headers: headers ?? { authorization: `Bearer ${token ?? (await this.token())}` },

@@ -1,0 +1,76 @@
+import { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { systemEnv } from '../../core/env.ts';
+import { ProtocolError } from '../../core/errors.ts';
+import type { AuthorizeRequest } from '../../gateway/index.ts';
+import type { Logger } from '../../operate/index.ts';
+import { UsageError } from '../exit.ts';
+import { readInput } from '../input.ts';
+
+export interface AuthorizeFlags {
+  readonly clientCa?: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+  readonly jwks?: string;
+  readonly jwksCa?: string;
+  readonly scope?: string;
+  readonly anonymous?: boolean;
+}
+
+/**
+ * Who may ask a gateway. RFC 8075, Section 10: all are authenticated, unless somebody says that they need not be; whoever has it listen to plain HTTP on loopback
+ * has said so.
+ */
+export async function authorizeOf(flags: AuthorizeFlags, scheme: 'http' | 'https', logger: Logger): Promise<AuthorizeRequest | false> {
+  const { issuer, audience, jwks, clientCa, scope } = flags;
+  const isBearer = issuer !== undefined || audience !== undefined || jwks !== undefined || scope !== undefined;
+  if (!isBearer && clientCa !== undefined) return byCertificate;
+  if (isBearer) {
+    if (issuer === undefined || audience === undefined || jwks === undefined)
+      throw new UsageError('--issuer, --audience and --jwks: expected all of them for access tokens, got some');
+    return byToken({ ...flags, issuer, audience, jwks }, logger);
+  }
+  if (scheme === 'https' && flags.anonymous !== true)
+    throw new UsageError('expected --client-ca, or --issuer, --audience and --jwks, or --anonymous, got none of them: clients of a gateway are authenticated');
+  return false;
+}
+
+/** TLS lets nobody in without a certificate, so whoever asks has one. */
+const byCertificate: AuthorizeRequest = ({ socket }) => {
+  const { raw } = (socket as TLSSocket).getPeerCertificate();
+  return { permit: true, client: new X509Certificate(raw).fingerprint256 };
+};
+
+type TokenFlags = AuthorizeFlags & Readonly<Record<'issuer' | 'audience' | 'jwks', string>>;
+
+async function byToken({ issuer, audience, jwks, jwksCa, clientCa, scope }: TokenFlags, logger: Logger): Promise<AuthorizeRequest> {
+  // With it come libraries that nobody else needs.
+  const { accessTokenVerifier, Guard, GuardRefusal, keysAt } = await import('../../../profiles/seal/https/index.ts');
+  const ca = jwksCa === undefined ? {} : { ca: await readInput(jwksCa) };
+  const keys = /^https:/i.test(jwks) ? keysAt(jwks, ca) : keySetOf(await readInput(jwks));
+  const guard = new Guard({
+    verifier: accessTokenVerifier({ issuer, audience, keys, env: systemEnv }),
+    certificates: clientCa === undefined ? 'none' : 'required',
+    ...(scope === undefined ? {} : { scope }),
+    emit: ({ type, ...fields }) => logger.warn(fields, type),
+  });
+  return async (request) => {
+    try {
+      const { clientId } = await guard.check(request);
+      return { permit: true, client: clientId };
+    } catch (error) {
+      if (!(error instanceof GuardRefusal)) throw error;
+      return { permit: false, status: error.status, detail: error.message, headers: error.headers };
+    }
+  };
+}
+
+function keySetOf(text: Uint8Array): { keys: object[] } {
+  try {
+    const set = JSON.parse(new TextDecoder().decode(text)) as { keys?: unknown };
+    if (Array.isArray(set.keys)) return set as { keys: object[] };
+  } catch (cause) {
+    if (cause instanceof ProtocolError) throw cause;
+  }
+  throw new UsageError('--jwks: expected an https URI or a file with a JSON Web Key Set, got another');
+}

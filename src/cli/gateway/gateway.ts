@@ -1,0 +1,131 @@
+import { allowTargets, Endpoint, formatCode, looseMediaTypes, parseUri, type ReverseRoute, type Upstream } from '../../coap/index.ts';
+import { aceUpstream, Gateway, type GatewayEvent, type GatewayListenOptions, type GatewayOptions } from '../../gateway/index.ts';
+import type { Logger } from '../../operate/index.ts';
+import { udp } from '../../transport/index.ts';
+import { UsageError } from '../exit.ts';
+import { readInput } from '../input.ts';
+import { untilStopped } from '../listen.ts';
+import { flag, hostsOf, routeOf } from '../proxy.ts';
+import { loggerFor, type ServeFlags } from '../serve.ts';
+import { openClient } from '../session.ts';
+import { addressFor } from '../socket.ts';
+import { type AuthorizeFlags, authorizeOf } from './authorize.ts';
+
+export interface GatewayFlags extends ServeFlags, AuthorizeFlags {
+  readonly listen: string;
+  readonly allow?: readonly string[];
+  readonly reverse?: readonly string[];
+  readonly config?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly template: string;
+  readonly base: string;
+  readonly loose?: boolean;
+  readonly coapPayload?: boolean;
+  readonly rate?: number;
+  readonly timeout?: number;
+  readonly host?: readonly string[];
+  readonly name?: string;
+  readonly cache: boolean;
+}
+
+/** Milliseconds that requests under way have when the gateway is told to stop. */
+const patience = 10_000;
+
+interface Listen {
+  readonly scheme: 'http' | 'https';
+  readonly address: string;
+  readonly port: number;
+}
+
+function listenOf({ listen, cert, key, clientCa }: GatewayFlags): Listen {
+  const match = /^(https?):\/\/(\[[0-9a-fA-F:]+\]|[^/:[\]]+)(?::(\d{1,5}))?\/?$/.exec(listen);
+  if (match === null) throw new UsageError(`--listen: expected http://127.0.0.1[:port] or https://address[:port], got "${listen}"`);
+  const scheme = match[1] as Listen['scheme'];
+  const named = match[2]!.replace(/^\[|\]$/g, '');
+  const address = named === 'localhost' ? '127.0.0.1' : named;
+  const isLoopback = address.startsWith('127.') || address === '::1';
+  if (scheme === 'http' && !isLoopback) throw new UsageError(`--listen: expected https://, or http:// on a loopback address, got "${listen}"`);
+  const files = [cert, key, clientCa].filter((file) => file !== undefined).length;
+  if (scheme === 'http' && files > 0) throw new UsageError('--cert, --key and --client-ca: expected --listen https://..., got http');
+  if (scheme === 'https' && (cert === undefined || key === undefined))
+    throw new UsageError('--listen https://...: expected --cert and --key, got one or none of them');
+  return { scheme, address, port: Number(match[3] ?? (scheme === 'http' ? 8080 : 8443)) };
+}
+
+async function tlsOf({ cert, key, clientCa }: GatewayFlags): Promise<Pick<GatewayListenOptions, 'tls'>> {
+  if (cert === undefined || key === undefined) return {};
+  return { tls: { cert: await readInput(cert), key: await readInput(key), ...(clientCa === undefined ? {} : { clientCa: await readInput(clientCa) }) } };
+}
+
+/** What requests leave through. */
+async function upstreamOf(
+  { config, allow = [] }: GatewayFlags,
+  reverse: readonly ReverseRoute[],
+): Promise<{ upstreams: Record<string, Upstream>; close(): Promise<void> }> {
+  const hosts = hostsOf({ allow }, reverse);
+  if (config === undefined) {
+    const endpoint = new Endpoint({ transport: await udp({ address: addressFor(hosts) }) });
+    return { upstreams: { coap: endpoint }, close: () => endpoint.close() };
+  }
+  // The socket of the client is one that reaches the farthest of them.
+  const farthest = hosts.find((host) => addressFor([host]) !== '127.0.0.1');
+  const uri = parseUri(`coap://${farthest === undefined ? '127.0.0.1' : farthest.includes(':') ? `[${farthest}]` : farthest.replace(/^\*\.?/, 'any.')}`);
+  const client = await openClient(config, { uri });
+  return { upstreams: { coap: aceUpstream(client), coaps: aceUpstream(client, 'coaps') }, close: () => client.close() };
+}
+
+/** A line of the log for what became of a request. */
+export function logGateway(logger: Logger, event: GatewayEvent): void {
+  const { type, code, duration, ...rest } = event;
+  const fields = { ...rest, ...(code === undefined ? {} : { code: formatCode(code) }), ms: Math.round(duration) };
+  if (type === 'forwarded' || type === 'served') logger.info(fields, type);
+  else logger.warn(fields, type);
+}
+
+function optionsOf(flags: GatewayFlags, { scheme, address }: Listen): Omit<GatewayOptions, 'authorize' | 'upstreams' | 'allow' | 'reverse'> {
+  const own = scheme === 'http' ? ['localhost', '127.0.0.1', '[::1]', address] : undefined;
+  const hosts = own === undefined && flags.host === undefined ? undefined : [...(own ?? []), ...(flags.host ?? [])];
+  return {
+    mapping: { base: flags.base, template: flags.template },
+    mediaTypes: { ...(flags.loose ? { loose: looseMediaTypes } : {}), coapPayload: flags.coapPayload === true },
+    ...(hosts === undefined ? {} : { hosts }),
+    ...(flags.name === undefined ? {} : { name: flags.name }),
+    ...(flags.cache ? {} : { cache: false as const }),
+    ...(flags.timeout === undefined ? {} : { timeout: flags.timeout * 1000 }),
+    ...(flags.rate === undefined ? {} : { limits: { rate: { burst: Math.max(1, flags.rate), rate: flags.rate } } }),
+  };
+}
+
+/** `ace-coap gateway` */
+export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
+  const listen = listenOf(flags);
+  const allow = flags.allow === undefined ? undefined : flag('--allow', () => allowTargets(...flags.allow!));
+  const reverse = (flags.reverse ?? []).map(routeOf);
+  if (reverse.some(({ path }) => path === undefined)) throw new UsageError('--reverse: expected /path=coap://host[:port][/path], got the name of a host');
+  if (allow === undefined && reverse.length === 0)
+    throw new UsageError('expected --allow or --reverse, got none of them: nothing is forwarded that is not permitted');
+  const logger = loggerFor('gateway', flags);
+  const authorize = await authorizeOf(flags, listen.scheme, logger);
+  const emit = (event: GatewayEvent): void => logGateway(logger, event);
+  const make = (upstreams: Record<string, Upstream>): Gateway =>
+    flag('gateway', () => new Gateway({ ...optionsOf(flags, listen), authorize, reverse, upstreams, emit, ...(allow === undefined ? {} : { allow }) }));
+  // Before a socket is bound, so that what is wrong with the flags is heard first.
+  make({}).close();
+  const { scheme: _, ...at } = listen;
+  const tls = await tlsOf(flags);
+  const upstream = await upstreamOf(flags, reverse);
+  try {
+    const gateway = make(upstream.upstreams);
+    const listener = await gateway.listen({ ...at, ...tls });
+    try {
+      await untilStopped('gateway', logger, [{ scheme: listener.scheme, local: { address: listener.address, port: listener.port } }]);
+    } finally {
+      await listener.close(patience);
+      gateway.close();
+    }
+  } finally {
+    await upstream.close();
+  }
+  logger.info({}, 'stopped');
+}

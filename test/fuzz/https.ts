@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { accessTokenVerifier } from '../../profiles/seal/https/index.ts';
+import { fromHex } from '../../src/core/bytes.ts';
+import { readCertificate } from '../../src/pki/certificate.ts';
+import { type CertificateRole, lintCertificate } from '../../src/pki/index.ts';
+import { readTlsAnswer } from '../../src/transport/https/client-hello.ts';
+import { fixture } from '../support/fixtures.ts';
+import { mutateBytes } from './mutate.ts';
+import type { Target } from './target.ts';
+import { ofText } from './trials.ts';
+
+const certificates = Object.values(fixture<Record<string, { readonly certificate: string }>>('x509/certificates.json')).map(({ certificate }) =>
+  fromHex(certificate),
+);
+const roles: readonly CertificateRole[] = ['client', 'server', 'ca'];
+const now = 1_700_000_000;
+
+/** A ServerHello of TLS 1.2 with a ServerHelloDone, one of TLS 1.3 with supported_versions, and an alert. */
+const answers = [
+  `160303003a020000360303${'00'.repeat(32)}00c02b00000eff010001000017000000160000000000160303000400e00000`,
+  `160303003a020000360303${'00'.repeat(32)}00130100000e002b000203040033000200170000`,
+  '15030300020228',
+];
+
+const verifier = accessTokenVerifier({ issuer: 'a', audience: 'b', keys: { keys: [] }, env: { now: () => 0, epoch: () => now } });
+const code = (error: unknown): unknown => (error as { readonly code?: unknown }).code;
+
+/** What HTTPS peers show and say. */
+export const httpsDecoders: readonly Target[] = [
+  {
+    name: 'certificate against its profile',
+    seeds: certificates,
+    mutate: mutateBytes,
+    run: (input) => {
+      for (const as of roles) lintCertificate(input, { as, now });
+      readCertificate(input);
+    },
+  },
+  { name: 'answer of a TLS server', seeds: answers.map(fromHex), mutate: mutateBytes, run: (input) => void readTlsAnswer(input) },
+  ofText('access token in a header', ['eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.AAAA'], (token) =>
+    assert.rejects(verifier.verify(token), (error) => code(error) === 'ERR_SEAL_BEARER'),
+  ),
+];

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CapifInvoker, formatCapifScope, parseCapifScope } from '../../../../../profiles/seal/https/index.ts';
+import { fetchHttps, type HttpsResponse } from '../../../../../src/transport/index.ts';
+import { jsonOf } from '../face-lab.ts';
+import { anchorsPath, CapifLab, san } from './capif-lab.ts';
+
+test('TS 29.222: the scope of a token, read and written', () => {
+  const scope = '3gpp#aef1:api1,api2;aef2:api3';
+  const grants = parseCapifScope(scope);
+  assert.deepEqual(
+    [...grants],
+    [
+      ['aef1', new Set(['api1', 'api2'])],
+      ['aef2', new Set(['api3'])],
+    ],
+  );
+  assert.equal(formatCapifScope(grants), scope);
+  const many = Array.from({ length: 257 }, (_, index) => `a${index}`);
+  const others = ['', 'aef1:api1', '3gpp#', '3gpp#aef1', '3gpp#aef1:', '3gpp#:api1', '3gpp#a:b;', '3gpp#a:b,', '3gpp#a:b,b', '3gpp#a:b;a:c', '3gpp#a:b:c'];
+  for (const other of [
+    ...others,
+    '3gpp#a:b c',
+    '3gpp#a:"',
+    '3gpp# a:b',
+    '3GPP#a:b',
+    `3gpp#a:${many.join(',')}`,
+    `3gpp#${many.map((name) => `${name}:b`).join(';')}`,
+  ]) {
+    assert.throws(() => parseCapifScope(other), { code: 'ERR_CAPIF_SCOPE' }, other);
+  }
+  assert.throws(() => formatCapifScope([]), { code: 'ERR_CAPIF_SCOPE' });
+  assert.throws(() => formatCapifScope([['a;b', ['c']]]), { code: 'ERR_CAPIF_SCOPE' });
+});
+
+test('RFC 6749 5.2: errors of the token endpoint of a core function', async () => {
+  await CapifLab.within({}, async (lab) => {
+    await lab.invoker('val1');
+    const ask = (body: string, id = 'val1', type = 'application/x-www-form-urlencoded'): Promise<HttpsResponse> =>
+      fetchHttps(`${lab.apiRoot}/capif-security/v1/securities/${id}/token`, { ...lab.tls('val1'), method: 'POST', headers: { 'content-type': type }, body });
+    const good = `grant_type=client_credentials&client_id=val1&scope=${encodeURIComponent(`3gpp#${san}:spatial-anchors`)}`;
+    const { access_token: token, ...rest } = jsonOf(await ask(good));
+    assert.equal(typeof token, 'string');
+    assert.deepEqual(rest, { token_type: 'Bearer', expires_in: 300, scope: `3gpp#${san}:spatial-anchors` });
+    const cases: readonly (readonly [answer: Promise<HttpsResponse>, status: number, error: string])[] = [
+      [ask(good, 'val1', 'application/json'), 400, 'invalid_request'],
+      [ask(`${good}&client_id=val1`), 400, 'invalid_request'],
+      [ask('client_id=val1'), 400, 'invalid_request'],
+      [ask('grant_type=password&client_id=val1'), 400, 'unsupported_grant_type'],
+      [ask(good, 'san-client'), 401, 'invalid_client'],
+      [ask('grant_type=client_credentials&client_id=san-client'), 401, 'invalid_client'],
+      [ask('grant_type=client_credentials&client_id=val1&scope=km'), 400, 'invalid_scope'],
+      [ask(`grant_type=client_credentials&client_id=val1&scope=${encodeURIComponent('3gpp#nef1:msgin5g-delivery')}`), 400, 'invalid_scope'],
+      [ask(`${good}&res_owner_id=bert`), 400, 'unauthorized_client'],
+    ];
+    for (const [answer, status, error] of cases) {
+      const response = await answer;
+      assert.deepEqual([response.status, jsonOf(response)['error'], response.headers['cache-control']], [status, error, 'no-store'], error);
+    }
+  });
+});
+
+test('TS 29.222: security contexts are made by their invoker and read by their AEF', async () => {
+  await CapifLab.within({}, async (lab) => {
+    await lab.invoker('val1');
+    const at = `${lab.apiRoot}/capif-security/v1/trustedInvokers`;
+    const send = (as: 'val1' | 'aef' | 'stranger', method: string, path: string, value?: unknown): Promise<HttpsResponse> =>
+      fetchHttps(`${at}${path}`, {
+        ...lab.tls(as),
+        method,
+        headers: { 'content-type': 'application/json' },
+        ...(value === undefined ? {} : { body: JSON.stringify(value) }),
+      });
+    const read = jsonOf(await send('aef', 'GET', '/val1?authorizationInfo=true'));
+    assert.deepEqual(read['securityInfo'], [
+      { aefId: san, prefSecurityMethods: ['PKI', 'OAUTH'], selSecurityMethod: 'OAUTH', authorizationInfo: `3gpp#${san}:spatial-anchors` },
+    ]);
+    assert.equal((await send('val1', 'GET', '/val1')).status, 403);
+    assert.equal((await send('stranger', 'PUT', '/val1', {})).status, 403);
+    const entry = { aefId: san, prefSecurityMethods: ['PKI'] };
+    const context = { securityInfo: [entry], notificationDestination: 'https://val1.example/' };
+    for (const other of [
+      {},
+      { ...context, securityInfo: [] },
+      { ...context, securityInfo: [{ ...entry, prefSecurityMethods: ['TLS'] }] },
+      { securityInfo: [entry] },
+      [],
+    ]) {
+      assert.equal((await send('val1', 'PUT', '/val1', other)).status, 400);
+    }
+    const updated = await send('val1', 'POST', '/val1/update', context);
+    assert.deepEqual([updated.status, jsonOf(updated)['securityInfo']], [200, [{ ...entry, selSecurityMethod: 'PKI' }]]);
+    const notification = { apiInvokerId: 'val1', apiIds: ['spatial-anchors'], cause: 'UNEXPECTED_REASON' };
+    assert.equal((await send('aef', 'POST', '/val1/delete', notification)).status, 204);
+    assert.equal((await send('aef', 'POST', '/val1/delete', { ...notification, apiInvokerId: 'sm-client' })).status, 400);
+    // No right was left, and so no context.
+    assert.equal((await send('aef', 'DELETE', '/val1')).status, 404);
+    assert.equal((await send('val1', 'PUT', '/val1', context)).status, 201);
+    assert.equal((await send('aef', 'DELETE', '/val1')).status, 204);
+    assert.equal((await send('aef', 'GET', '/val1')).status, 404);
+    assert.equal((await send('val1', 'POST', '/val1/update', context)).status, 404);
+    assert.equal((await send('val1', 'PATCH', '/val1')).status, 405);
+  });
+});
+
+test('TS 29.222: an AEF hears of revocations from the core function alone', async () => {
+  await CapifLab.within({}, async (lab) => {
+    const invoker = await lab.invoker('val1');
+    const call = { aefId: san, apis: ['spatial-anchors'] };
+    assert.equal((await invoker.fetch(`${lab.uri}${anchorsPath}`, call)).status, 200);
+    assert.deepEqual(lab.aef.stats(), { contexts: 1 });
+    const path = '/aef-security/v1/revoke-authorization';
+    const revokeInfo = { apiInvokerId: 'val1', apiIds: ['spatial-anchors'], cause: 'OVERLIMIT_USAGE' };
+    assert.equal((await lab.bare(path, 'val1', undefined, { method: 'POST', value: { revokeInfo } })).status, 403);
+    assert.equal((await lab.bare(path, 'core', undefined, { method: 'POST', value: { revokeInfo: {} } })).status, 400);
+    assert.deepEqual(lab.aef.stats(), { contexts: 1 });
+    assert.equal((await lab.bare(path, 'core', undefined, { method: 'POST', value: { revokeInfo } })).status, 200);
+    assert.deepEqual(lab.aef.stats(), { contexts: 0 });
+  });
+});
+
+test('TS 33.122 6.3.1.2: an invoker that has negotiated nothing calls nothing', async () => {
+  await CapifLab.within({ methods: ['PKI'] }, async (lab) => {
+    const fresh = new CapifInvoker({ apiInvokerId: 'val1', apiRoot: lab.apiRoot, tls: lab.tls('val1') });
+    const call = { aefId: san, apis: ['spatial-anchors'] };
+    await assert.rejects(fresh.fetch(`${lab.uri}${anchorsPath}`, call), { code: 'ERR_CAPIF_METHOD' });
+    const invoker = await lab.invoker('val1');
+    await assert.rejects(invoker.fetch(`${lab.uri}${anchorsPath}`, { ...call, resOwnerId: 'anna' }), { code: 'ERR_CAPIF_METHOD' });
+    assert.deepEqual(lab.refusals(), []);
+  });
+});
