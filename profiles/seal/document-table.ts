@@ -14,6 +14,7 @@ export interface Document<T> {
   readonly value: T;
 }
 
+/** What documents are, and how many there may be. */
 export interface DocumentTableOptions<T> {
   readonly store: Store;
   readonly env: Env;
@@ -42,6 +43,7 @@ interface Room {
   readonly bytes: number;
 }
 
+/** What a change has made of a document. */
 export interface Changed<T> {
   readonly before: Document<T>;
   /** `undefined`: it was taken away. */

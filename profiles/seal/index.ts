@@ -66,6 +66,7 @@ export {
 export type { Caller } from './caller.ts';
 export { hasScope } from './caller.ts';
 export { type CollectionLimits, ConfigurationService, type ConfigurationServiceOptions } from './configuration/index.ts';
+export { type Changed, type Document, DocumentTable, type DocumentTableOptions } from './document-table.ts';
 export { SealError, type SealErrorOptions } from './error.ts';
 export type { Authenticated, ValAuthenticator } from './identities/authentication.ts';
 export { byRegistration } from './identities/authentication.ts';

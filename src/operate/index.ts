@@ -46,6 +46,7 @@ export type { SealHttpsRsConfig } from './config/seal-https-rs.ts';
 export type { KeyManagementConfig } from './config/seal-key-management.ts';
 export type { Msgin5gConfig } from './config/seal-msgin5g.ts';
 export type { OpenIdClientConfig } from './config/seal-openid.ts';
+export { loadT8Config, type T8Config, type T8RuleConfig } from './config/t8.ts';
 export type { TlsConfig } from './config/tls.ts';
 export { lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';

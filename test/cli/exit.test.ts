@@ -68,6 +68,8 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_DTLS_TIMEOUT: ExitCode.noAnswer,
   ERR_OPENID_CONFIG: ExitCode.usage,
   ERR_OPENID_TIMEOUT: ExitCode.noAnswer,
+  ERR_T8_CONFIG: ExitCode.usage,
+  ERR_T8_SILENCE: ExitCode.noAnswer,
   ERR_TRANSPORT_HTTPS: ExitCode.noAnswer,
 };
 

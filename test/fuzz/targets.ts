@@ -32,21 +32,6 @@ const quickTargets: readonly Target[] = [
 /** Everything that is fuzzed. */
 export const targets: readonly TargetEntry[] = [
   ...quickTargets.map((target) => ({ name: target.name, share: slow.has(target.name) ? 20 : 100, open: () => Promise.resolve(target) })),
-  ...[
-    ...decoders,
-    ...differentialTargets,
-    ...textDecoders,
-    ...dtlsDecoders,
-    ...aceDecoders,
-    ...sealDecoders,
-    ...loginDecoders,
-    ...capifDecoders,
-    ...httpsDecoders,
-  ].map((target) => ({
-    name: target.name,
-    share: slow.has(target.name) ? 20 : 100,
-    open: () => Promise.resolve(target),
-  })),
   ...fileTargets,
   ...inspectTargets,
   ...engineTargets,

@@ -1,5 +1,6 @@
 /**
- * The HTTPS faces of a 3GPP SEAL deployment (TS 33.434, 5.1.1.8 and Annex A): OpenID Connect for VAL users, and a guard for resource servers.
+ * The HTTPS faces of a 3GPP SEAL deployment (TS 33.434, 5.1.1.8 and Annex A): OpenID Connect for VAL users, a guard for resource servers, and the T8
+ * reference point in front of devices.
  *
  * ```ts
  * const verifier = accessTokenVerifier({ issuer: 'https://sims.val.example', audience: 'lm', keys: keysAt('https://sims.val.example/jwks', { ca }), env: systemEnv });
@@ -63,3 +64,48 @@ export { type FormLogin, logInByForm } from './sim-c/form-login.ts';
 export { OpenIdError } from './sim-c/openid-error.ts';
 export { type AuthorizationRequestInit, type OpenIdLogin, OpenIdSimC, type OpenIdSimCOptions } from './sim-c/openid-sim-c.ts';
 export type { Fetch, ProviderMetadata } from './sim-c/provider-metadata.ts';
+export type {
+  AddressedDevice,
+  DeliveryResult,
+  DeliveryStatus,
+  DeviceAnswer,
+  DeviceLink,
+  DeviceRequest,
+  EgressEvent,
+  EgressFilterOptions,
+  EgressFinding,
+  EgressRule,
+  HttpHandler,
+  InvalidParam,
+  IsPublicNumber,
+  LeavingMessage,
+  OutboxEvent,
+  ProblemDetails,
+  Subscribers,
+  T8Api,
+  T8ClientOptions,
+  T8Decision,
+  T8Delivered,
+  T8Device,
+  T8ErrorOptions,
+  T8Event,
+  T8GatewayOptions,
+  T8Guard,
+  T8Limits,
+  T8Response,
+  T8Rule,
+  TriggerInit,
+} from './t8/index.ts';
+export {
+  aceDeviceLink,
+  DeviceRegistry,
+  EgressFilter,
+  filtered,
+  KnownImsis,
+  NotificationListener,
+  T8Client,
+  T8Error,
+  T8Gateway,
+  T8Policy,
+  t8Apis,
+} from './t8/index.ts';

@@ -6,6 +6,7 @@ import type { SealInitFlags } from './init.ts';
 import { addKeyRecords } from './km/program.ts';
 import { addLogin } from './login/program.ts';
 import { addProvision } from './provision/program.ts';
+import { addT8 } from './t8/program.ts';
 
 /** `ace-coap seal`: what a deployment of 3GPP SEAL needs beside its servers (TS 33.434). */
 export function addSeal(ace: Command): void {
@@ -39,6 +40,7 @@ export function addSeal(ace: Command): void {
   addProvision(seal);
   addAkma(seal);
   addKeyRecords(seal);
+  addT8(seal);
   addLogin(seal);
   addHttpsChecks(seal);
 }

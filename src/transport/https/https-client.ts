@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
+import type { LookupFunction } from 'node:net';
 import { concat } from '../../core/bytes.ts';
 import { TransportError } from '../errors.ts';
 import { clientContext, type TlsClientOptions } from '../tls.ts';
@@ -16,6 +17,8 @@ export interface HttpsRequestInit extends TlsClientOptions {
   /** Bytes of the longest body that is read; 65,536 when absent. */
   readonly limit?: number;
   readonly signal?: AbortSignal;
+  /** How the name of the host becomes an address; as the system does it when absent. */
+  readonly lookup?: LookupFunction;
 }
 
 /** An answer over HTTPS, whatever its status. Redirects are not followed. */
@@ -31,7 +34,7 @@ export interface HttpsResponse {
  * @throws {TransportError} `ERR_TRANSPORT_HTTPS`: no answer, or one that is too long or too late
  */
 export function fetchHttps(uri: string, init: HttpsRequestInit = {}): Promise<HttpsResponse> {
-  const { method = 'GET', headers, body, timeout = 10_000, limit = 65_536, signal } = init;
+  const { method = 'GET', headers, body, timeout = 10_000, limit = 65_536, signal, lookup } = init;
   return new Promise((resolve, reject) => {
     const failed = (what: string, cause?: unknown): void =>
       reject(new TransportError('ERR_TRANSPORT_HTTPS', `${new URL(uri).origin}: ${what}`, cause === undefined ? {} : { cause }));
@@ -45,6 +48,7 @@ export function fetchHttps(uri: string, init: HttpsRequestInit = {}): Promise<Ht
         agent: false,
         signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
         ...(headers === undefined ? {} : { headers }),
+        ...(lookup === undefined ? {} : { lookup }),
       },
       (incoming) => {
         const parts: Uint8Array[] = [];

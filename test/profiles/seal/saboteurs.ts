@@ -4,6 +4,7 @@ import { saboteursOfGuard } from './saboteurs-guard.ts';
 import { saboteursOfKmHttps } from './saboteurs-km-https.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
 import { saboteursOfOpenId } from './saboteurs-openid.ts';
+import { saboteursOfT8 } from './saboteurs-t8.ts';
 
 /** A fault in one compiled file, and the rows of the requirements that it breaks. */
 export interface Saboteur {
@@ -24,6 +25,7 @@ export const saboteurs: readonly Saboteur[] = [
   ...saboteursOfCapif,
   ...saboteursOfLogin,
   ...saboteursOfOpenId,
+  ...saboteursOfT8,
   {
     row: 'R-003',
     alsoFails: ['R-002'],

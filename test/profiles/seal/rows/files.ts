@@ -14,6 +14,7 @@ import { rows as oscore } from './oscore.ts';
 import { rows as protection } from './protection.ts';
 import { rows as enhancements } from './rfc9175.ts';
 import { rows as spatial } from './spatial.ts';
+import { rows as t8 } from './t8.ts';
 import { rows as transportSecurity } from './transport-security.ts';
 
 /** All checks of the requirements. */
@@ -33,5 +34,6 @@ export const files: readonly Rows[] = [
   protection,
   enhancements,
   spatial,
+  t8,
   transportSecurity,
 ];

@@ -1,0 +1,151 @@
+import type { Cancel, Env } from '../../../../src/core/env.ts';
+import type { DeviceAnswer } from './device-link.ts';
+
+/** What ends a delivery: an answer, or that its time is over without one. */
+export type DeliveryEnd = Exclude<DeviceAnswer, { readonly outcome: 'unreachable' }> | { readonly outcome: 'expired' };
+
+/** Something that is to reach a device. */
+export interface DeliveryJob {
+  readonly id: string;
+  /** One at a time goes to each. */
+  readonly device: string;
+  /** Those with more go first. */
+  readonly priority: number;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+  /** @param timeout - milliseconds */
+  attempt(timeout: number, signal: AbortSignal): Promise<DeviceAnswer>;
+  /** Runs once, unless the job is taken back. */
+  ended(end: DeliveryEnd): void;
+  /** Runs after each attempt that reached nobody. */
+  unreached?(): void;
+}
+
+export interface DeliveryQueueOptions {
+  readonly env: Env;
+  /** Milliseconds for an attempt. */
+  readonly attemptTimeout: number;
+  /** Attempts at once. */
+  readonly atOnce: number;
+}
+
+interface Entry {
+  readonly job: DeliveryJob;
+  readonly order: number;
+  attempts: number;
+  /** When it is tried next. */
+  timer: Cancel | undefined;
+  abort: AbortController | undefined;
+}
+
+/** Milliseconds between attempts, which double. */
+const firstPause = 2_000;
+const longestPause = 300_000;
+
+/** Deliveries that wait for their devices: each is tried until it is answered or its time is over. */
+export class DeliveryQueue {
+  readonly #options: DeliveryQueueOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Ready to be tried. */
+  readonly #ready = new Set<Entry>();
+  readonly #busy = new Set<string>();
+  #order = 0;
+  #closed = false;
+
+  constructor(options: DeliveryQueueOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  add(job: DeliveryJob): void {
+    const entry: Entry = { job, order: this.#order++, attempts: 0, timer: undefined, abort: undefined };
+    this.#entries.set(job.id, entry);
+    this.#ready.add(entry);
+    this.#run();
+  }
+
+  /** Whether it waits (`waiting`), is on its way (`sending`), or is not there. */
+  state(id: string): 'waiting' | 'sending' | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return undefined;
+    return entry.abort === undefined ? 'waiting' : 'sending';
+  }
+
+  /** Take it back. Of what is on its way nobody hears any more. */
+  remove(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#drop(entry);
+    entry.abort?.abort();
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const id of [...this.#entries.keys()]) this.remove(id);
+  }
+
+  #run(): void {
+    const { atOnce } = this.#options;
+    const inOrder = [...this.#ready].sort((a, b) => b.job.priority - a.job.priority || a.order - b.order);
+    for (const entry of inOrder) {
+      if (this.#busy.size >= atOnce) return;
+      if (this.#busy.has(entry.job.device)) continue;
+      this.#ready.delete(entry);
+      this.#busy.add(entry.job.device);
+      void this.#try(entry);
+    }
+  }
+
+  async #try(entry: Entry): Promise<void> {
+    const { job } = entry;
+    const { env, attemptTimeout } = this.#options;
+    const abort = new AbortController();
+    entry.abort = abort;
+    // The first attempt is made in any case; those behind it have what time is left.
+    const left = entry.attempts === 0 ? attemptTimeout : (job.expiresAt - env.epoch()) * 1000;
+    const answer: DeviceAnswer =
+      left <= 0 ? { outcome: 'unreachable' } : await job.attempt(Math.min(attemptTimeout, Math.max(1, left)), abort.signal).catch(failedBy);
+    entry.abort = undefined;
+    this.#busy.delete(job.device);
+    if (this.#entries.get(job.id) === entry) this.#after(entry, answer);
+    if (!this.#closed) this.#run();
+  }
+
+  #after(entry: Entry, answer: DeviceAnswer): void {
+    const { job } = entry;
+    if (answer.outcome !== 'unreachable') {
+      this.#end(entry, answer);
+      return;
+    }
+    const { env } = this.#options;
+    const left = (job.expiresAt - env.epoch()) * 1000;
+    const pause = Math.min(longestPause, Math.max(firstPause * 2 ** entry.attempts, (answer.after ?? 0) * 1000));
+    entry.attempts++;
+    job.unreached?.();
+    if (pause >= left) entry.timer = env.schedule(Math.max(0, left), () => this.#end(entry, { outcome: 'expired' }));
+    else
+      entry.timer = env.schedule(pause, () => {
+        entry.timer = undefined;
+        this.#ready.add(entry);
+        this.#run();
+      });
+  }
+
+  #end(entry: Entry, end: DeliveryEnd): void {
+    this.#drop(entry);
+    entry.job.ended(end);
+  }
+
+  #drop(entry: Entry): void {
+    entry.timer?.();
+    this.#ready.delete(entry);
+    this.#entries.delete(entry.job.id);
+  }
+}
+
+function failedBy(error: unknown): DeviceAnswer {
+  return { outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
+}

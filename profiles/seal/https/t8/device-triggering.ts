@@ -1,0 +1,227 @@
+import { type Document, type DocumentTable, SealError } from '../../index.ts';
+import { fromBase64, toBase64 } from './base64.ts';
+import { authorize, destinationOf, owned, type T8Answer, type T8Context, type T8Request, tableOf, testNotification } from './context.ts';
+import type { DeliveryEnd } from './delivery-queue.ts';
+import { type DeviceName, Fields, isBoolean, isText } from './fields.ts';
+import type { JsonObject } from './json.ts';
+import { methodRefused } from './t8-error.ts';
+
+/** What became of a trigger (TS 29.122, 5.7.2.2.3). */
+export type DeliveryResult = 'SUCCESS' | 'UNKNOWN' | 'FAILURE' | 'TRIGGERED' | 'EXPIRED' | 'UNCONFIRMED' | 'REPLACED' | 'TERMINATE';
+
+interface Trigger {
+  readonly scsAsId: string;
+  readonly name: DeviceName;
+  readonly device: string;
+  readonly supportedFeatures?: string;
+  readonly validityPeriod: number;
+  readonly priority: 'NO_PRIORITY' | 'PRIORITY';
+  readonly applicationPortId: number;
+  readonly appSrcPortId?: number;
+  /** Base64. */
+  readonly triggerPayload: string;
+  readonly notificationDestination: string;
+  readonly result: DeliveryResult;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+  /** Seconds since 1970: when it ended. */
+  readonly endedAt?: number;
+}
+
+const api = 'device-triggering';
+const mergePatch = 'application/merge-patch+json';
+const priorities = ['NO_PRIORITY', 'PRIORITY'] as const;
+/** TS 29.122, 5.7.2.1.4. */
+const patchable = ['validityPeriod', 'priority', 'applicationPortId', 'appSrcPortId', 'triggerPayload', 'notificationDestination'];
+
+/** `/3gpp-device-triggering/v1/{scsAsId}/transactions`: a payload for an application on a device, which is tried until the device has it or its time is over. */
+export class DeviceTriggering {
+  readonly #context: T8Context;
+  readonly #table: DocumentTable<Trigger>;
+
+  constructor(context: T8Context) {
+    this.#context = context;
+    this.#table = tableOf(context, 't8/triggers/');
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** Go on with what an earlier run has left. */
+  async start(): Promise<void> {
+    await this.#table.start();
+    const { env } = this.#context;
+    for (const { id, value } of [...this.#table.values()]) {
+      if (value.endedAt !== undefined) continue;
+      if (value.expiresAt > env.epoch()) this.#deliver(id, value);
+      else await this.#ended(id, value, { outcome: 'expired' });
+    }
+  }
+
+  /** Let go of what has ended long ago. */
+  async sweep(): Promise<void> {
+    const { env, limits } = this.#context;
+    const old = [...this.#table.values()].filter(({ value: { endedAt } }) => endedAt !== undefined && endedAt + limits.retention <= env.epoch());
+    for (const { id } of old) await this.#table.change(id, () => undefined);
+  }
+
+  close(): Promise<void> {
+    return this.#table.idle();
+  }
+
+  /** @throws {T8Error} */
+  async serve(request: T8Request): Promise<T8Answer> {
+    const { method, scsAsId, segments } = request;
+    const [id] = segments;
+    if (id === undefined) {
+      if (method === 'GET') return { status: 200, body: this.#all(scsAsId) };
+      if (method === 'POST') return this.#create(request);
+      throw methodRefused('GET, POST');
+    }
+    const trigger = owned(this.#table, id, scsAsId);
+    if (method === 'GET') return { status: 200, body: this.#shown(id, trigger) };
+    if (method === 'PUT') return this.#replace(id, request, await request.json());
+    if (method === 'PATCH') return this.#replace(id, request, this.#patched(trigger, await request.json(mergePatch)));
+    if (method === 'DELETE') return this.#recall(id, trigger);
+    throw methodRefused('GET, PUT, PATCH, DELETE');
+  }
+
+  #all(scsAsId: string): readonly unknown[] {
+    return [...this.#table.values()].flatMap(({ id, value }) => (value.scsAsId === scsAsId ? [this.#shown(id, value)] : []));
+  }
+
+  async #create(request: T8Request): Promise<T8Answer> {
+    const body = await request.json();
+    const trigger = await this.#read(request.scsAsId, body);
+    const { id, value } = await this.#table.create(trigger);
+    this.#deliver(id, value);
+    await this.#test(id, value, body);
+    return { status: 201, location: this.#uri(id, value), body: this.#shown(id, value) };
+  }
+
+  async #replace(id: string, { scsAsId }: T8Request, body: JsonObject): Promise<T8Answer> {
+    const trigger = await this.#read(scsAsId, body);
+    this.#context.queue.remove(id);
+    await this.#table.change(id, () => trigger);
+    this.#deliver(id, trigger);
+    return { status: 200, body: this.#shown(id, { ...trigger, result: 'REPLACED' }) };
+  }
+
+  #patched({ endedAt: _ended, ...trigger }: Trigger, patch: JsonObject): JsonObject {
+    const fields = new Fields(patch);
+    for (const name of Object.keys(patch)) if (!patchable.includes(name)) fields.refuse(name, `one of ${patchable.join(', ')}`);
+    fields.done();
+    const { name, supportedFeatures, validityPeriod, priority, applicationPortId, appSrcPortId, triggerPayload, notificationDestination } = trigger;
+    const whole = { ...name, supportedFeatures, validityPeriod, priority, applicationPortId, appSrcPortId, triggerPayload, notificationDestination, ...patch };
+    // RFC 7396: what is null is taken away.
+    return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== undefined && value !== null));
+  }
+
+  /** What is on its way cannot be called back for sure: whatever comes of it, nobody is told. */
+  async #recall(id: string, trigger: Trigger): Promise<T8Answer> {
+    const { queue, emit } = this.#context;
+    queue.remove(id);
+    await this.#table.change(id, () => undefined);
+    if (trigger.endedAt !== undefined) return { status: 204 };
+    emit({ type: 'delivery-ended', scsAsId: trigger.scsAsId, api, device: trigger.device, id, result: 'TERMINATE' });
+    return { status: 200, body: this.#shown(id, { ...trigger, result: 'TERMINATE' }) };
+  }
+
+  async #read(scsAsId: string, body: JsonObject): Promise<Trigger> {
+    const { limits, destinations, env } = this.#context;
+    const fields = new Fields(body);
+    const name = fields.device();
+    const supportedFeatures = fields.features(testNotification);
+    const validityPeriod = fields.whole('validityPeriod', 0, limits.longestWait);
+    const priority = fields.read(
+      'priority',
+      `one of ${priorities.join(', ')}`,
+      isText((text) => priorities.some((one) => one === text)),
+    );
+    const applicationPortId = fields.whole('applicationPortId', 0, 65_535);
+    const appSrcPortId = fields.optionalWhole('appSrcPortId', 0, 65_535);
+    const payload = fields.bytes('triggerPayload', limits.payload);
+    const notificationDestination = destinationOf(fields, destinations);
+    fields.optional('requestTestNotification', 'true or false', isBoolean);
+    fields.done();
+    const { externalId: device } = await authorize(this.#context, scsAsId, api, name!);
+    return {
+      scsAsId,
+      name: name!,
+      device,
+      ...(supportedFeatures === undefined ? {} : { supportedFeatures }),
+      validityPeriod: validityPeriod!,
+      priority: priority as Trigger['priority'],
+      applicationPortId: applicationPortId!,
+      ...(appSrcPortId === undefined ? {} : { appSrcPortId }),
+      triggerPayload: toBase64(payload!),
+      notificationDestination: notificationDestination!,
+      result: 'TRIGGERED',
+      expiresAt: env.epoch() + validityPeriod!,
+    };
+  }
+
+  #deliver(id: string, trigger: Trigger): void {
+    const { queue, link } = this.#context;
+    const { scsAsId, name, device, applicationPortId, triggerPayload, priority, expiresAt } = trigger;
+    queue.add({
+      id,
+      device,
+      priority: priorities.indexOf(priority),
+      expiresAt,
+      attempt: async (timeout, signal) => {
+        // The policy may have changed since, and where the device is.
+        const current = await authorize(this.#context, scsAsId, api, name).catch(() => undefined);
+        if (current === undefined) return { outcome: 'refused', why: 'policy' };
+        const payload = fromBase64(triggerPayload);
+        return link.send(current, { path: `/trigger?port=${applicationPortId}`, payload, timeout, signal });
+      },
+      ended: (end) => void this.#ended(id, trigger, end),
+    });
+  }
+
+  async #ended(id: string, { scsAsId, device, validityPeriod, notificationDestination }: Trigger, end: DeliveryEnd): Promise<void> {
+    const { env, emit, outbox } = this.#context;
+    const result = resultOf(end, validityPeriod);
+    const reason = reasonOf(end);
+    try {
+      const { after } = await this.#table.change(id, ({ value }) => ({ ...value, result, endedAt: env.epoch() }));
+      emit({ type: 'delivery-ended', scsAsId, api, device, id, result, ...(reason === undefined ? {} : { reason }) });
+      if (after === undefined) return;
+      const body = { transaction: this.#uri(id, after.value), result };
+      await outbox.send({ scsAsId, destination: notificationDestination, body: JSON.stringify(body) });
+    } catch (error) {
+      if (error instanceof SealError && error.code === 'ERR_SEAL_ABSENT') return;
+      emit({ type: 'delivery-ended', scsAsId, api, device, id, result, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  async #test(id: string, trigger: Trigger, { requestTestNotification }: JsonObject): Promise<void> {
+    if (requestTestNotification !== true || trigger.supportedFeatures !== testNotification.toString(16)) return;
+    const { scsAsId, notificationDestination: destination } = trigger;
+    await this.#context.outbox.send({ scsAsId, destination, body: JSON.stringify({ subscription: this.#uri(id, trigger) }) });
+  }
+
+  #uri(id: string, { scsAsId }: Trigger): string {
+    return `${this.#context.apiRoot}/3gpp-device-triggering/v1/${encodeURIComponent(scsAsId)}/transactions/${id}`;
+  }
+
+  #shown(id: Document<Trigger>['id'], trigger: Trigger): JsonObject {
+    const { scsAsId: _owner, name, device: _device, result, expiresAt: _expiry, endedAt: _end, ...members } = trigger;
+    return { self: this.#uri(id, trigger), ...name, ...members, deliveryResult: result };
+  }
+}
+
+/** Who gives a device no time is told that nothing is known; else that its time is over. */
+function resultOf(end: DeliveryEnd, validityPeriod: number): DeliveryResult {
+  if (end.outcome === 'taken') return 'SUCCESS';
+  if (end.outcome === 'refused') return 'FAILURE';
+  if (end.outcome === 'failed') return 'UNKNOWN';
+  return validityPeriod === 0 ? 'UNCONFIRMED' : 'EXPIRED';
+}
+
+export function reasonOf(end: DeliveryEnd): string | undefined {
+  if (end.outcome === 'refused') return end.why;
+  return end.outcome === 'failed' ? end.reason : undefined;
+}

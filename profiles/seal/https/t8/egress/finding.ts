@@ -1,0 +1,19 @@
+/** Why something does not leave. */
+export type EgressRule =
+  /** An IMSI of a subscriber of this operator, in whatever encoding. */
+  | 'known-imsi'
+  /** What says of itself that it is an IMSI or a SUPI. */
+  | 'imsi-name'
+  /** A member for a SUPI or an IMSI. */
+  | 'supi-member'
+  /** 14 or 15 digits where an identity stands. */
+  | 'identity-digits'
+  /** Bytes that cannot be looked through: compressed, encoded too often, or too many. */
+  | 'unreadable';
+
+/** What was found, without the value. */
+export interface EgressFinding {
+  readonly rule: EgressRule;
+  /** The part of the message: `body`, `uri`, `headers`, or the name of a header. */
+  readonly part: string;
+}

@@ -1,0 +1,37 @@
+import { type ByteText, bytesOfText, byteText, decodings, forms } from './decodings.ts';
+import type { EgressRule } from './finding.ts';
+import type { KnownImsis } from './known-imsis.ts';
+
+/** How often something may be encoded, the encoding of the message itself included. */
+const depth = 4;
+/** Characters that are looked through for one message, all decodings together. */
+const mostWork = 8_388_608;
+
+const named = /(?:imsi|supi)[\W_]{0,8}\d{5,}/i;
+const numbers = /\d{1,20}(?:\.\d{1,20})?e[+-]?\d{1,2}/gi;
+
+/** Look for an IMSI in bytes, and in whatever they may be the encoding of. */
+export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | undefined {
+  const seen = new Set<ByteText>();
+  let work = 0;
+  let level: readonly ByteText[] = [byteText(bytes)];
+  for (let encodings = 0; level.length > 0; encodings++) {
+    const next: ByteText[] = [];
+    for (const text of level)
+      for (const form of forms(text)) {
+        if (seen.has(form)) continue;
+        seen.add(form);
+        work += form.length;
+        if (work > mostWork) return 'unreadable';
+        if (named.test(form)) return 'imsi-name';
+        if (holds(form, imsis)) return 'known-imsi';
+        if (encodings < depth) for (const decode of decodings) next.push(...decode(form));
+      }
+    level = next;
+  }
+  return undefined;
+}
+
+function holds(text: ByteText, imsis: KnownImsis): boolean {
+  return imsis.areIn(bytesOfText(text)) || (text.match(numbers)?.some((number) => imsis.hasNumber(Number(number))) ?? false);
+}

@@ -1,0 +1,161 @@
+import type { DocumentTable } from '../../index.ts';
+import { authorize, destinationOf, owned, type T8Answer, type T8Context, type T8Request, tableOf, testNotification } from './context.ts';
+import { type DeviceName, Fields, isBoolean, isText } from './fields.ts';
+import type { JsonObject } from './json.ts';
+import { methodRefused } from './t8-error.ts';
+
+/** What to do when a device cannot be reached (TS 29.122, 5.6.2.3.2). */
+export type PdnEstablishmentOption = 'WAIT_FOR_UE' | 'INDICATE_ERROR' | 'SEND_TRIGGER';
+
+/** An agreement on data for a device. */
+export interface NiddConfiguration {
+  readonly scsAsId: string;
+  readonly name: DeviceName;
+  readonly device: string;
+  readonly supportedFeatures?: string;
+  /** RFC 3339: until when it is good. */
+  readonly duration?: string;
+  readonly pdnEstablishmentOption?: PdnEstablishmentOption;
+  readonly notificationDestination: string;
+}
+
+export const api = 'nidd';
+export const mergePatch = 'application/merge-patch+json';
+export const pdnEstablishmentOptions = ['WAIT_FOR_UE', 'INDICATE_ERROR', 'SEND_TRIGGER'] as const;
+const patchable = ['duration', 'reliableDataService', 'pdnEstablishmentOption', 'notificationDestination'];
+const dateTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
+
+/** What both resources of NIDD have in common. */
+export function pdnEstablishmentOptionOf(fields: Fields): PdnEstablishmentOption | undefined {
+  const expected = `one of ${pdnEstablishmentOptions.join(', ')}`;
+  return fields.optional(
+    'pdnEstablishmentOption',
+    expected,
+    isText((text) => pdnEstablishmentOptions.some((one) => one === text)),
+  ) as PdnEstablishmentOption | undefined;
+}
+
+/** The reliable data service (TS 24.250) is not there: CoAP acknowledges by itself. */
+export function refuseReliableDataService(fields: Fields): void {
+  if (fields.optional('reliableDataService', 'false', isBoolean) === true)
+    fields.refuse('reliableDataService', 'false, since there is no reliable data service');
+  if (fields.has('rdsPort') || fields.has('rdsPorts'))
+    fields.refuse(fields.has('rdsPort') ? 'rdsPort' : 'rdsPorts', 'none, since there is no reliable data service');
+}
+
+/** `/3gpp-nidd/v1/{scsAsId}/configurations[/{id}]` */
+export class NiddConfigurations {
+  readonly table: DocumentTable<NiddConfiguration>;
+  readonly #context: T8Context;
+  readonly #pending: (id: string) => readonly unknown[];
+  readonly #dropped: (id: string) => Promise<void>;
+
+  /** @param pending - the deliveries under a configuration; `dropped` takes them back */
+  constructor(context: T8Context, pending: (id: string) => readonly unknown[], dropped: (id: string) => Promise<void>) {
+    this.#context = context;
+    this.#pending = pending;
+    this.#dropped = dropped;
+    this.table = tableOf(context, 't8/nidd/configurations/');
+  }
+
+  /** End those whose time is over, and say so. */
+  async sweep(): Promise<void> {
+    const { env, outbox } = this.#context;
+    const over = [...this.table.values()].filter(({ value: { duration } }) => duration !== undefined && Date.parse(duration) / 1000 <= env.epoch());
+    for (const { id, value } of over) {
+      await this.#drop(id);
+      const { scsAsId, name, notificationDestination: destination } = value;
+      await outbox.send({ scsAsId, destination, body: JSON.stringify({ niddConfiguration: this.uri(id, value), ...name, status: 'TERMINATED' }) });
+    }
+  }
+
+  async serve(request: T8Request): Promise<T8Answer> {
+    const { method, scsAsId, segments } = request;
+    const [id] = segments;
+    if (id === undefined) {
+      if (method === 'GET')
+        return { status: 200, body: [...this.table.values()].flatMap(({ id: one, value }) => (value.scsAsId === scsAsId ? [this.#shown(one, value)] : [])) };
+      if (method === 'POST') return this.#create(request);
+      throw methodRefused('GET, POST');
+    }
+    const configuration = owned(this.table, id, scsAsId);
+    if (method === 'GET') return { status: 200, body: this.#shown(id, configuration) };
+    if (method === 'PATCH') return this.#patch(id, configuration, await request.json(mergePatch));
+    if (method === 'DELETE') {
+      await this.#drop(id);
+      return { status: 204 };
+    }
+    throw methodRefused('GET, PATCH, DELETE');
+  }
+
+  uri(id: string, { scsAsId }: NiddConfiguration): string {
+    return `${this.#context.apiRoot}/3gpp-nidd/v1/${encodeURIComponent(scsAsId)}/configurations/${id}`;
+  }
+
+  async #create({ scsAsId, json }: T8Request): Promise<T8Answer> {
+    const body = await json();
+    const { id, value } = await this.table.create(await this.#read(scsAsId, body));
+    const location = this.uri(id, value);
+    if (body['requestTestNotification'] === true && value.supportedFeatures === testNotification.toString(16))
+      await this.#context.outbox.send({ scsAsId, destination: value.notificationDestination, body: JSON.stringify({ subscription: location }) });
+    return { status: 201, location, body: this.#shown(id, value) };
+  }
+
+  async #patch(id: string, { scsAsId, name, device: _device, ...members }: NiddConfiguration, patch: JsonObject): Promise<T8Answer> {
+    const fields = new Fields(patch);
+    for (const key of Object.keys(patch)) if (!patchable.includes(key)) fields.refuse(key, `one of ${patchable.join(', ')}`);
+    fields.done();
+    const whole = Object.fromEntries(Object.entries({ ...name, ...members, ...patch }).filter(([, value]) => value !== null));
+    const configuration = await this.#read(scsAsId, whole);
+    await this.table.change(id, () => configuration);
+    return { status: 200, body: this.#shown(id, configuration) };
+  }
+
+  async #drop(id: string): Promise<void> {
+    await this.#dropped(id);
+    await this.table.change(id, () => undefined);
+  }
+
+  async #read(scsAsId: string, body: JsonObject): Promise<NiddConfiguration> {
+    const { destinations, env } = this.#context;
+    const fields = new Fields(body);
+    const name = fields.device();
+    const supportedFeatures = fields.features(testNotification);
+    const duration = fields.optional(
+      'duration',
+      'a date and time to come',
+      isText((text) => dateTime.test(text) && Date.parse(text) / 1000 > env.epoch()),
+    );
+    const pdnEstablishmentOption = pdnEstablishmentOptionOf(fields);
+    const notificationDestination = destinationOf(fields, destinations);
+    refuseReliableDataService(fields);
+    if (fields.has('niddDownlinkDataTransfers')) fields.refuse('niddDownlinkDataTransfers', 'none: data is sent to downlink-data-deliveries');
+    fields.optional('requestTestNotification', 'true or false', isBoolean);
+    fields.done();
+    const { externalId: device } = await authorize(this.#context, scsAsId, api, name!);
+    return {
+      scsAsId,
+      name: name!,
+      device,
+      ...(supportedFeatures === undefined ? {} : { supportedFeatures }),
+      ...(duration === undefined ? {} : { duration }),
+      ...(pdnEstablishmentOption === undefined ? {} : { pdnEstablishmentOption }),
+      notificationDestination: notificationDestination!,
+    };
+  }
+
+  #shown(id: string, configuration: NiddConfiguration): JsonObject {
+    const { scsAsId: _owner, name, device: _device, ...members } = configuration;
+    const transfers = this.#pending(id);
+    return {
+      self: this.uri(id, configuration),
+      ...name,
+      ...members,
+      reliableDataService: false,
+      // In bits (TS 29.122, 5.6.2.1.2).
+      maximumPacketSize: 8 * this.#context.limits.payload,
+      ...(transfers.length === 0 ? {} : { niddDownlinkDataTransfers: transfers }),
+      status: 'ACTIVE',
+    };
+  }
+}

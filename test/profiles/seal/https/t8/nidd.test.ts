@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { utf8 } from '../../../../../src/core/bytes.ts';
+import { app, inT8Lab, memberOf, meter, pump, type T8Lab, taken } from './lab.ts';
+
+const device = { externalId: meter.externalId };
+
+/** The path of a configuration for the device, which is as it was asked for. */
+async function configured(lab: T8Lab): Promise<string> {
+  const made = await lab.client.configure(device, { supportedFeatures: '3', requestTestNotification: true });
+  assert.equal(made.status, 201);
+  assert.deepEqual(made.body, {
+    self: made.location,
+    ...device,
+    supportedFeatures: '2',
+    notificationDestination: `https://127.0.0.1:${lab.listener.port}/heard`,
+    reliableDataService: false,
+    maximumPacketSize: 65_536,
+    status: 'ACTIVE',
+  });
+  await lab.listener.next(({ subscription }) => subscription === made.location);
+  return lab.at(made.location);
+}
+
+test(
+  'TS 29.122, 5.6.3.4: data that a device takes at once is answered with 200, and what it says back is uplink data',
+  inT8Lab(async (lab) => {
+    const { client, devices, listener } = lab;
+    const configuration = await configured(lab);
+    devices.answers = [taken('17 kWh')];
+    const sent = await client.deliver(configuration, device, utf8('read'));
+    assert.equal(sent.status, 200);
+    assert.deepEqual(sent.body, { ...device, data: 'cmVhZA==', reliableDataService: false, deliveryStatus: 'SUCCESS' });
+    assert.deepEqual(devices.taken.at(-1), { device: meter.externalId, path: '/nidd', text: 'read' });
+    const uplink = await listener.next(({ data }) => data !== undefined);
+    assert.deepEqual(uplink, { niddConfiguration: `https://scef.example${configuration}`, ...device, data: Buffer.from('17 kWh').toString('base64') });
+  }),
+);
+
+test(
+  'data for a device that sleeps waits: 201, and later a notification',
+  inT8Lab(async (lab) => {
+    const { client, devices, listener } = lab;
+    const configuration = await configured(lab);
+    devices.answers = [{ outcome: 'unreachable' }, taken()];
+    const sent = await client.deliver(configuration, device, utf8('sleeper'));
+    assert.deepEqual([sent.status, memberOf(sent.body, 'deliveryStatus')], [201, 'BUFFERING_TEMPORARILY_NOT_REACHABLE']);
+    const listed = await client.ask('GET', `${configuration}/downlink-data-deliveries`);
+    assert.deepEqual(listed.body, [sent.body]);
+    assert.deepEqual(memberOf((await client.ask('GET', configuration)).body, 'niddDownlinkDataTransfers'), [sent.body]);
+    const patched = await client.ask('PATCH', lab.at(sent.location), { priority: 7 });
+    assert.deepEqual([patched.status, memberOf(patched.body, 'priority')], [200, 7]);
+    assert.deepEqual(await listener.next(({ niddDownlinkDataTransfer }) => niddDownlinkDataTransfer === sent.location), {
+      niddDownlinkDataTransfer: sent.location,
+      deliveryStatus: 'SUCCESS',
+    });
+    const again = await client.ask('DELETE', lab.at(sent.location));
+    assert.deepEqual([again.status, memberOf(again.body, 'cause')], [404, 'ALREADY_DELIVERED']);
+  }),
+);
+
+test(
+  'data that waits can be replaced and taken back',
+  inT8Lab(async (lab) => {
+    const { client, devices } = lab;
+    const configuration = await configured(lab);
+    devices.answers = [{ outcome: 'unreachable' }];
+    const { location } = await client.deliver(configuration, device, utf8('one'), { maximumLatency: 60 });
+    const replaced = await client.ask('PUT', lab.at(location), { ...device, data: 'dHdv' });
+    assert.deepEqual([replaced.status, memberOf(replaced.body, 'data')], [200, 'dHdv']);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal((await client.ask('DELETE', lab.at(location))).status, 204);
+    assert.equal((await client.ask('GET', lab.at(location))).status, 404);
+    assert.equal(lab.gateway.stats()['waiting'], 0);
+  }),
+);
+
+test(
+  'a device that refuses, is not there for who cannot wait, or is not allowed: the failures of TS 29.122, 5.6.5.3',
+  inT8Lab(async (lab) => {
+    const { client, devices } = lab;
+    const configuration = await configured(lab);
+    devices.answers = [{ outcome: 'refused', why: '4.04', diagnostic: 'no such meter' }];
+    const refused = await client.deliver(configuration, device, utf8('x'));
+    assert.equal(refused.status, 500);
+    assert.deepEqual(memberOf(refused.body, 'problemDetail'), {
+      title: 'Internal Server Error',
+      status: 500,
+      cause: 'NEXT_HOP',
+      detail: 'the device refuses the data: 4.04 no such meter',
+    });
+    devices.answers = [{ outcome: 'unreachable' }];
+    for (const more of [{ pdnEstablishmentOption: 'INDICATE_ERROR' }, { maximumLatency: 0 }]) {
+      const asleep = await client.deliver(configuration, device, utf8('x'), more);
+      assert.deepEqual([asleep.status, memberOf(memberOf(asleep.body, 'problemDetail'), 'cause')], [500, 'TEMPORARILY_NOT_REACHABLE']);
+    }
+    const another = await client.deliver(configuration, { externalId: pump.externalId }, utf8('x'));
+    assert.deepEqual(
+      [another.status, memberOf(another.body, 'invalidParams')],
+      [400, [{ param: '/externalId', reason: 'expected the device of the configuration' }]],
+    );
+    assert.equal(lab.gateway.stats()['waiting'], 0);
+  }),
+);
+
+test(
+  'a configuration is changed, and ends with what waits under it',
+  inT8Lab(async (lab) => {
+    const { client, devices } = lab;
+    await configured(lab);
+    devices.answers = [{ outcome: 'unreachable' }];
+    const { location } = await client.configure({ externalId: pump.externalId });
+    const own = lab.at(location);
+    await client.deliver(own, { externalId: pump.externalId }, utf8('x'));
+    const patched = await client.ask('PATCH', own, { duration: '2100-01-01T00:00:00Z', pdnEstablishmentOption: 'INDICATE_ERROR' });
+    assert.deepEqual([patched.status, memberOf(patched.body, 'duration')], [200, '2100-01-01T00:00:00Z']);
+    assert.equal((await client.ask('PATCH', own, { externalId: meter.externalId })).status, 400);
+    assert.equal((await client.ask('DELETE', own)).status, 204);
+    assert.equal((await client.ask('GET', own)).status, 404);
+    assert.equal(lab.gateway.stats()['waiting'], 0);
+    const all = await client.ask('GET', `/3gpp-nidd/v1/${app}/configurations`);
+    assert.equal((all.body as readonly unknown[]).length, 1);
+  }),
+);
