@@ -31,6 +31,7 @@ const exceptions: ReadonlyMap<string, string> = new Map([
   ['src/conformance/expect.ts readBy', 'runs another decoder'],
   ['src/cli/oscore/client.ts openForClient', 'as openConfigured, by what loadOscoreContext has read'],
   ['src/cli/seal/provision/commands.ts importCommand', 'a file for readValServicesConfig'],
+  ['profiles/seal/https/openid/open-face.ts openIdFace', 'makes a server'],
   ['src/store/open.ts openStore', 'opens a database by what parseStorePlace has read'],
   ['src/store/lmdb/lmdb-entry.ts readEntry', 'the entries of our own database, which nobody else may write'],
   ['src/store/lmdb/lmdb-entry.ts decodeEntry', 'as readEntry'],

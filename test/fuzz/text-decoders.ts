@@ -10,7 +10,16 @@ import { fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from '../../src/core
 import { parseThumbprintUri } from '../../src/core/cose/index.ts';
 import { formatEntry, nextEntry, parseEntry } from '../../src/operate/audit/entry.ts';
 import { parseListen } from '../../src/operate/config/listen.ts';
-import { type LabProfile, loadAsConfig, loadClientConfig, loadOscoreContext, loadRsConfig, writeLab, writeSealLab } from '../../src/operate/index.ts';
+import {
+  type LabProfile,
+  loadAsConfig,
+  loadClientConfig,
+  loadOscoreContext,
+  loadRsConfig,
+  type SealHttpsLab,
+  writeLab,
+  writeSealLab,
+} from '../../src/operate/index.ts';
 import { writeOscorePair } from '../../src/operate/oscore-pair.ts';
 import { mutateBytes, mutateLines, nearlyCbor } from './mutate.ts';
 import { hexOf } from './seeds.ts';
@@ -114,7 +123,21 @@ function configTarget(name: string, file: string, write: (folder: string) => unk
 
 const random = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i + 1);
 const lab = (folder: string): Promise<unknown> => writeLab(folder, { random });
-const seal = (folder: string): Promise<unknown> => writeSealLab(folder, { random });
+const pem = { cert: '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n', key: '-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n' };
+const known = { secret: 'a secret', hash: `scrypt$2$1$1$${'A'.repeat(22)}$${'A'.repeat(43)}` };
+const https: SealHttpsLab = {
+  asPort: 10_443,
+  rsPort: 10_444,
+  ca: pem.cert,
+  simS: pem,
+  sealServer: pem,
+  valServer: pem,
+  tokenKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+  app: known,
+  val: known,
+  password: 'a password',
+};
+const seal = (folder: string): Promise<unknown> => writeSealLab(folder, { random, https });
 
 /** A SIM-C that logs users in over HTTPS. */
 function sealLogin(folder: string): void {

@@ -118,6 +118,7 @@ export interface Client {
   readonly rawPublicKeys: readonly CoseKey[];
 }
 
+/** A resource server as the registry has it, with all defaults filled in. */
 export interface RegisteredResourceServer {
   readonly kind: 'rs';
   readonly id: string;

@@ -38,6 +38,7 @@ export interface FoundToken {
   readonly claims?: ClaimsSet;
 }
 
+/** What the shared part of an authorization server stands on. */
 export interface SharedTokensOptions {
   readonly registry: Registry;
   readonly records: TokenRecords;
