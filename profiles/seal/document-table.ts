@@ -26,7 +26,9 @@ export interface DocumentTableOptions<T> {
   readonly bytes: number;
   /** Documents of one owner at most. */
   readonly perOwner: number;
+  /** Whose a document is: of one owner there are so many at most. */
   readonly ownerOf: (value: T) => string;
+  /** What the store keeps of a document. */
   readonly encode: (value: T) => CborValue;
   /** Throws for what is no document of the kind. */
   readonly decode: (value: CborValue) => T;
@@ -79,6 +81,7 @@ export class DocumentTable<T> {
     this.#options = options;
   }
 
+  /** Documents that there are. */
   get size(): number {
     return this.#entries.size;
   }
@@ -114,10 +117,12 @@ export class DocumentTable<T> {
     }
   }
 
+  /** The document; `undefined`: there is none of this id. */
   get(id: string): Document<T> | undefined {
     return this.#entries.get(id);
   }
 
+  /** All documents. */
   values(): IterableIterator<Document<T>> {
     return this.#entries.values();
   }

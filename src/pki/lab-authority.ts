@@ -88,6 +88,7 @@ export class LabAuthority {
     return new LabAuthority(name, keys, issued, chance);
   }
 
+  /** A certificate of an end entity, signed by this authority. */
   async issue({ commonName, names, usage, notBefore, notAfter, crl, extensions: change }: CertificateInit): Promise<IssuedCertificate> {
     const keys = await newKeys(this.#chance);
     const purposes = usage.map((one) => (one === 'server' ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth));

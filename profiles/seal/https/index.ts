@@ -44,7 +44,7 @@ export { type KeyInfoRequest, KeyRecordsClient, type KeyRecordsClientOptions } f
 export { passwordAcr } from './login/acr.ts';
 export type { LoginEvent } from './login/events.ts';
 export { FormError } from './login/form.ts';
-export { type InteractionHandlerOptions, interactionHandler } from './login/interaction-handler.ts';
+export { type AccountNames, type InteractionHandlerOptions, interactionHandler } from './login/interaction-handler.ts';
 export { type AttemptDecision, type AttemptLimit, type LoginAttempt, LoginAttempts, type LoginAttemptsOptions } from './login/login-attempts.ts';
 export { type LoginPrompt, loginPage, type Page } from './login/page.ts';
 export { passwordUsers, type UserAuthenticator } from './login/user-authenticator.ts';

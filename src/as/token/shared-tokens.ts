@@ -46,7 +46,9 @@ export interface SharedTokensOptions {
   readonly secrets: ClientSecrets;
   readonly audit: Audit;
   readonly env: Env;
+  /** Living tokens of one client at most. */
   readonly tokensPerClient: () => number;
+  /** Revoke the token of a token hash; `false`: there is no such living token. */
   readonly revoke: (hash: string) => Promise<boolean>;
   /** A request came. */
   readonly seen: () => void;

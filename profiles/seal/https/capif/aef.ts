@@ -31,6 +31,7 @@ export interface CapifAefOptions {
   /** Seconds that a security context is kept; 60. */
   readonly fresh?: number;
   readonly env?: Env;
+  /** Hears of who is refused. */
   readonly emit: (event: GuardEvent) => void;
 }
 

@@ -53,6 +53,7 @@ export interface GuardOptions {
   readonly policy?: (caller: HttpsCaller, request: IncomingMessage) => boolean | Promise<boolean>;
   /** `seal` when absent. */
   readonly realm?: string;
+  /** Hears of who is refused. */
   readonly emit: (event: GuardEvent) => void;
 }
 

@@ -10,6 +10,14 @@ import { type LoginPrompt, loginPage, noticePage, type Page } from './page.ts';
 import { sendPage, setHeaders } from './send-page.ts';
 import type { UserAuthenticator } from './user-authenticator.ts';
 
+/** By which name the provider knows a VAL user. */
+export interface AccountNames {
+  /** The account of a VAL user who has signed in. */
+  accountOf(user: string): Promise<string>;
+  /** The VAL user of an account; `undefined`: nobody. */
+  userOf(account: string): Promise<string | undefined>;
+}
+
 /** What the login of a SIM-S works with. */
 export interface InteractionHandlerOptions {
   /** Its `interactions.url` is `/interaction/UID`, as it is when absent. */
@@ -25,7 +33,7 @@ export interface InteractionHandlerOptions {
   /** `loginPage` when absent. */
   readonly page?: (prompt: LoginPrompt) => Page;
   /** What the provider calls a VAL user, and whom it calls so: each by the VAL user ID when absent. */
-  readonly accounts?: { accountOf(user: string): Promise<string>; userOf(account: string): Promise<string | undefined> };
+  readonly accounts?: AccountNames;
 }
 
 /** As the provider makes them. */

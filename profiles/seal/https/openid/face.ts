@@ -38,6 +38,7 @@ export interface OpenIdFaceOptions {
   /** Whether a VAL user may still use what was given to them; absent: as long as they have a password in the store, or always with an `authenticator`. */
   readonly isActive?: (user: string) => Promise<boolean>;
   readonly attempts?: LoginAttempts;
+  /** In place of the usual login page. */
   readonly page?: InteractionHandlerOptions['page'];
   readonly lifetimes?: OpenIdLifetimes;
   /** Hears of logins, and of faults. What there is to say of tokens the SIM-S tells. */
@@ -46,6 +47,7 @@ export interface OpenIdFaceOptions {
 
 /** OpenID Connect for the VAL users of a SIM-S. */
 export interface OpenIdFace {
+  /** For `serveHttps`. */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   /** The keys that its tokens are signed by, and those that are to come. */
   jwks(): Promise<{ readonly keys: readonly JsonWebKey[] }>;

@@ -46,6 +46,7 @@ export interface SealHttpsServerOptions {
   /** Requests that are worked on at once; 256 when absent. */
   readonly pending?: number;
   readonly env?: Env;
+  /** Hears of what is served and refused. */
   readonly emit?: (event: SealHttpsEvent) => void;
 }
 

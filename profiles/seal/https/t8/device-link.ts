@@ -25,6 +25,7 @@ export type DeviceAnswer =
 
 /** The way to devices. */
 export interface DeviceLink {
+  /** Send to a device, and wait for its answer. */
   send(device: T8Device, request: DeviceRequest): Promise<DeviceAnswer>;
 }
 

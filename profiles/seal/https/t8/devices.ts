@@ -63,16 +63,19 @@ export class DeviceRegistry {
     });
   }
 
+  /** The device of an external ID. */
   async get(externalId: string): Promise<T8Device | undefined> {
     const stored = await this.#store.get(folder + externalId);
     return stored === undefined ? undefined : decodeDevice(stored);
   }
 
+  /** The device of an MSISDN. */
   async byMsisdn(msisdn: string): Promise<T8Device | undefined> {
     const owner = await this.#store.get(numbers + msisdn);
     return owner === undefined ? undefined : this.get(decode(owner) as string);
   }
 
+  /** All devices. */
   async *list(): AsyncGenerator<T8Device, void, undefined> {
     for await (const [, stored] of this.#store.scan(folder)) yield decodeDevice(stored);
   }

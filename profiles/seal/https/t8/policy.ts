@@ -40,6 +40,7 @@ export class T8Policy {
     this.#store = store;
   }
 
+  /** Whether a rule allows it and none denies it. */
   async permits(scsAsId: string, externalId: string, api: T8Api): Promise<boolean> {
     let allowed = false;
     for await (const rule of this.list(scsAsId)) {

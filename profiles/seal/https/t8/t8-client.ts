@@ -122,6 +122,7 @@ export class NotificationListener {
     return listener;
   }
 
+  /** Where it listens. */
   get port(): number {
     return this.#server!.port;
   }
@@ -149,6 +150,7 @@ export class NotificationListener {
     }
   }
 
+  /** Stop listening. */
   close(): Promise<void> {
     return this.#server!.close();
   }

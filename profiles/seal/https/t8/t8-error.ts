@@ -32,6 +32,7 @@ export class T8Error extends ProtocolError {
     this.headers = headers;
   }
 
+  /** What the answer holds. */
   get problem(): ProblemDetails {
     const { status, reason, invalidParams } = this;
     return {

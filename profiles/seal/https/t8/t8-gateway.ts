@@ -50,6 +50,7 @@ export interface T8GatewayOptions {
     readonly atOnce?: number;
   };
   readonly env?: Env;
+  /** Hears of deliveries, refusals and faults. */
   readonly emit?: (event: T8Event) => void;
 }
 

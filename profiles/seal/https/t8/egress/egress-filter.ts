@@ -29,6 +29,7 @@ export interface EgressEvent extends EgressFinding {
 export interface EgressFilterOptions {
   /** Those of now. */
   readonly subscribers: () => Promise<Subscribers>;
+  /** Hears of what is withheld. */
   readonly emit?: (event: EgressEvent) => void;
 }
 

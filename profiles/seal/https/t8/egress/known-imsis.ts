@@ -45,6 +45,7 @@ export class KnownImsis {
     return this.#inDigits(bytes) || this.#inHalfBytes(bytes) || this.#inNumbers(bytes);
   }
 
+  /** Whether these digits, as a number, are a known IMSI. */
   hasNumber(value: number): boolean {
     return this.#lengths.get(String(value).length)?.values.has(value) ?? false;
   }
