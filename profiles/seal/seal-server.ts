@@ -38,6 +38,7 @@ export interface SealServerOptions extends Omit<ResourceServerOptions, 'issuers'
 export class SealServer implements SealHost {
   readonly #services: readonly SealService[];
   readonly #rs: ResourceServer;
+  readonly #simS: IssuerRegistration;
   #started: Promise<void> | undefined;
 
   /** @throws {ResourceServerError} `ERR_RS_CONFIG` */
@@ -45,6 +46,7 @@ export class SealServer implements SealHost {
     if (!hasOscore(options.profiles))
       throw new ResourceServerError('ERR_RS_CONFIG', 'profiles: expected coap_oscore among them (TS 33.434, B.3.4), got others');
     this.#services = services;
+    this.#simS = simS;
     const scopes: ScopeTable = Object.assign({}, options.scopes, ...services.map((service) => service.scopes));
     const own = (paths: 'public' | 'anyScope'): readonly string[] => services.flatMap((service) => service[paths] ?? []);
     this.#rs = new ResourceServer({
@@ -78,6 +80,11 @@ export class SealServer implements SealHost {
       scope,
       expiresAt,
     };
+  }
+
+  /** Whether a token hash (RFC 9770, Section 4) stands on the revocation list of the SIM-S, where the server follows it. For what comes by another face. */
+  isRevoked(hash: string): boolean {
+    return this.#rs.isRevoked(this.#simS, hash);
   }
 
   /** Take up what an earlier run left in the store. `listen` does it when it was not done. */

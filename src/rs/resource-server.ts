@@ -239,6 +239,16 @@ export class ResourceServer {
     return token === undefined ? undefined : { issuer: token.issuer, scope: token.scope, claims: token.claims, expiresAt: token.expiresAt };
   }
 
+  /**
+   * Whether a token stands on the revocation list of an issuer, as this server knows it: for tokens that it is shown another way than to /authz-info.
+   *
+   * @param issuer - its registration
+   * @param hash - the token hash in base64url (RFC 9770, Section 4)
+   */
+  isRevoked(issuer: IssuerRegistration, hash: string): boolean {
+    return this.#revocations.isRevoked({ issuer: issuerName(issuer), hashes: [hash] });
+  }
+
   /** Take up the tokens that an earlier run left in the store. `listen` does it when it was not done. */
   start(): Promise<void> {
     this.#started ??= this.#start();

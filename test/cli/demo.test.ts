@@ -23,7 +23,7 @@ async function codesOf(...flags: readonly string[]): Promise<readonly unknown[]>
   for (const step of steps) {
     assert.deepEqual(Object.keys(step), ['step', 'code', 'request_bytes', 'response_bytes', 'ok']);
     assert.equal(step['ok'], true, JSON.stringify(step));
-    assert.ok(typeof step['step'] === 'string' && (step['code'] === null || /^[245]\.\d\d$/.test(String(step['code']))), JSON.stringify(step));
+    assert.ok(typeof step['step'] === 'string' && (step['code'] === null || /^(?:[245]\.\d\d|[2345]\d\d)$/.test(String(step['code']))), JSON.stringify(step));
     assert.ok(Number.isInteger(step['request_bytes']) && Number.isInteger(step['response_bytes']), JSON.stringify(step));
   }
   assert.equal(new Set(steps.map(({ step }) => step)).size, steps.length);
@@ -59,14 +59,18 @@ for (const [profile, replays] of Object.entries(profiles)) {
   });
 }
 
-test('ace-coap demo --seal --json: SIM-S, SKM-S, spatial anchors and a proxy; each step comes out as it should', async () => {
+test('ace-coap demo --seal --json: SIM-S, SKM-S, spatial anchors, a proxy and a T8 gateway; each step comes out as it should', async () => {
   const codes = await codesOf('--seal');
   // Who is not known; what is provisioned; through the proxy; over DTLS; what the spatial server, the SKM-S and the SIM-S refuse, and when a token ends.
+  // Over HTTPS: a login, a VAL server with its certificate, and an SCS/AS at a T8 gateway.
   const km = ['4.00', '4.00', '4.00', '4.00', '4.00', '4.03', '4.04', '4.03'];
   assert.deepEqual(codes, [
     ...['4.01', '4.00', null, null],
     ...['2.01', '2.01', '2.05', '2.01', '2.05', null],
     ...['2.05', '2.05'],
     ...['4.05', '4.03', ...km, '4.01', '4.03', '4.00', '2.05', '4.01', '4.00'],
+    ...['403', '303', null, '200', '200'],
+    ...['200', '200', '403', '403', '401', '403', '403'],
+    ...['201', '201', '200', '403', '403', '500'],
   ]);
 });

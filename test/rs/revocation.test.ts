@@ -135,6 +135,14 @@ test('RFC 9770 4: what one issuer lists says nothing of the tokens of another', 
   other.hashes.add(tokenHashText(theirs));
   await bench.simulator.sleep(11_000);
   assert.equal(await bench.upload(theirs), '4.01');
+  const shownElsewhere = (one: Uint8Array): readonly boolean[] => issuers.map((issuer) => bench.rs.isRevoked(issuer, tokenHashText(one)));
+  assert.deepEqual(
+    [shownElsewhere(token), shownElsewhere(theirs)],
+    [
+      [false, true],
+      [false, true],
+    ],
+  );
   await bench.close();
 });
 

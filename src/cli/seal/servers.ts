@@ -49,7 +49,8 @@ export async function sealServerOf(
   if (https === undefined) return server;
   const [{ HttpsFace }, { BothFaces }] = await Promise.all([import('./https/server.ts'), import('./https/both-faces.ts')]);
   const audience = [options.audience].flat()[0]!;
-  return new BothFaces(server, new HttpsFace(https, shared, { audience, valSystem: seal.valSystem, leeway: options.leeway ?? 0, emit }));
+  const isRevoked = (hash: string): boolean => server.isRevoked(hash);
+  return new BothFaces(server, new HttpsFace(https, shared, { audience, valSystem: seal.valSystem, leeway: options.leeway ?? 0, isRevoked, emit }));
 }
 
 type Emit = (event: ServiceEvent) => void;

@@ -14,6 +14,7 @@ export const saboteursOfKmHttps: readonly Saboteur[] = [
   },
   {
     row: 'R-604',
+    alsoFails: ['R-603'],
     file: 'profiles/seal/https/seal-server/resources.js',
     replace: ["if (this.#permissions(names).decide(target, code) === 'permit')", 'if (names.length > 0)'],
   },

@@ -2,7 +2,7 @@ import type { Saboteur } from './saboteurs.ts';
 
 const folder = 'profiles/seal/https/openid';
 
-/** For rows of the SIM-S over HTTPS, somebody who breaks them. What the library alone holds (R-110, R-112, R-116) nobody here can break. */
+/** For rows of the SIM-S over HTTPS, somebody who breaks them. */
 export const saboteursOfOpenId: readonly Saboteur[] = [
   { row: 'R-040', alsoFails: ['R-053', 'R-105'], file: `${folder}/signing.js`, replace: ['sign(hash, utf8(input), signing)', "sign(hash, utf8(''), signing)"] },
   { row: 'R-052', file: 'profiles/seal/https/sim-c/openid-sim-c.js', replace: ["httpsUri('ERR_OPENID_CONFIG', 'issuer', issuer);", ''] },

@@ -100,7 +100,7 @@ export const saboteurs: readonly Saboteur[] = [
   },
   {
     row: 'R-075',
-    file: 'profiles/seal/key-management/client.js',
+    file: 'profiles/seal/key-management/key-material.js',
     replace: ['if (message[name] === request[name])', "if (message[name] === request[name] || name !== 'serviceId')"],
   },
   { row: 'R-075', file: 'profiles/seal/key-management/key-management-server.js', replace: ['readableIdentities(payload))', '{})'] },

@@ -22,6 +22,7 @@ import { result, type StepResult } from '../step-result.ts';
 import { httpsKeysSteps } from './https-keys.ts';
 import { httpsLoginSteps } from './https-login.ts';
 import { type Device, issuer, type SealParties, shortLife, spatialAudience, statusScope, valSystem } from './parties.ts';
+import { t8Steps } from './t8.ts';
 
 const service = 'v2x';
 const anna = 'anna@val.example';
@@ -102,6 +103,7 @@ async function* provision(parties: SealParties, car: Device): AsyncGenerator<Ste
   yield* overDtls(parties, car, keys.service);
   yield* httpsLoginSteps(await parties.https.login(anna));
   yield* httpsKeysSteps(await parties.https.keys({ serviceId: service, ueId: 'ue1', keys: keys.ue1, otherScope: statusScope }));
+  yield* t8Steps();
 }
 
 /** First contact, keys and anchors, through a proxy that sees no more than who speaks to whom. */

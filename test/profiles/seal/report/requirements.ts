@@ -26,5 +26,5 @@ export const reasons: Readonly<Record<string, string>> = file.reasons;
 /** Rows whose rule a saboteur has to break: what the text demands of this deployment. */
 export function isBinding({ strength, classes, notProvided }: Requirement): boolean {
   const demanded = strength === 'SHALL' || strength === 'REQUIRED';
-  return demanded && notProvided === undefined && classes.some((name) => name === 'CORE' || name === 'KM' || name === 'AKMA');
+  return demanded && notProvided === undefined && classes.some((name) => name !== 'ENV' && name !== 'OOS');
 }
