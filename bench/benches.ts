@@ -158,6 +158,7 @@ export const benches: readonly Bench[] = [
   tokenRequestPostgres('token-request-postgres-1', 1, 200),
   throughput('km-request', kmRequest),
   throughput('km-request-dtls', kmRequestDtls),
+  { name: 'oidc-token', run: async (run) => [await (await import('./oidc-token.ts')).oidcTokenRow(run)] },
   { name: 'as-registry', run: registryRows },
   { name: 'trl-observe', run: async (run) => [await trlObserveRow(run)] },
   inProcess('cbor-encode-claims', encodeWays),

@@ -38,6 +38,10 @@ export const catalogue = {
   'token-request-postgres-1': { what: 'the same on PostgreSQL, one client', goals: {} },
   'km-request': { what: 'SEAL key requests over OSCORE, 64 devices', goals: {} },
   'km-request-dtls': { what: 'the same in a DTLS session', goals: {} },
+  'oidc-token': {
+    what: 'codes of a login changed for an ID token, an access token and a refresh token, in memory and without sockets',
+    goals: { 'oidc-provider': 0.8 },
+  },
   'as-registry': { what: 'a token request beside 1,000,000 registered clients', goals: {} },
   'as-registry-memory': { what: 'the heap of the AS beside them', goals: {} },
   'trl-observe': { what: 'from a revocation to the first refusal at an observing resource server', goals: {} },

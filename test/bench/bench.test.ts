@@ -59,6 +59,7 @@ describe('bench', () => {
         'token-request-postgres-1',
         'km-request',
         'km-request-dtls',
+        'oidc-token',
         'as-registry',
         'trl-observe',
         'cbor-encode-claims',

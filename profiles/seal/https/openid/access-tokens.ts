@@ -3,6 +3,7 @@ import { AceError, AceErrorCode, tokenHashText } from '../../../../src/ace/index
 import { AuthorizationServerError, currentKey, type RegisteredResourceServer, type TimedTokenKey } from '../../../../src/as/index.ts';
 import { toBase64Url } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
+import { sameValue } from '../../../../src/core/same-value.ts';
 import type { SimS } from '../../sim-s.ts';
 import { type Accounts, jwtClaims } from './accounts.ts';
 import { errors } from './library.ts';
@@ -49,6 +50,8 @@ interface Permitted {
 /** The access tokens of the HTTPS face: JWTs (RFC 9068) that the key of their resource server signs, known to the authorization server as those of CoAP are. */
 export class AccessTokens {
   readonly #options: AccessTokensOptions;
+  /** What was decided earlier in a request. */
+  readonly #decided = new WeakMap<object, { readonly wanted: Wanted; readonly permitted: Permitted }>();
 
   constructor(options: AccessTokensOptions) {
     this.#options = options;
@@ -63,10 +66,12 @@ export class AccessTokens {
     const { params = {}, entities } = context.oidc;
     const source = entities.AuthorizationCode ?? entities.RefreshToken;
     const asked = (params['scope'] as string | undefined) ?? source?.scope;
-    const user = source?.accountId === undefined ? undefined : await this.#options.accounts.userOf(source.accountId);
+    const user = source?.accountId === undefined ? undefined : await this.#options.accounts.userFor(context, source.accountId);
     const scope = resourceScope(asked);
     const audience = audienceOf(resource);
-    const permitted = await this.#permitted({ clientId, audience, scope, user });
+    const wanted: Wanted = { clientId, audience, scope, user };
+    const permitted = await this.#permitted(wanted);
+    this.#decided.set(context, { wanted, permitted });
     // Nothing in particular was asked for: what is given then is no more than what goes without asking.
     return { scope: scope === undefined ? '' : permitted.scope, audience, accessTokenTTL: permitted.lifetime, accessTokenFormat: 'jwt' };
   }
@@ -80,10 +85,12 @@ export class AccessTokens {
     const { simS, issuer, env, accounts, grants } = this.#options;
     const { clientId, accountId, grantId, aud } = draft;
     if (clientId === undefined || typeof aud !== 'string') throw new errors.InvalidTarget('expected a resource, got none');
-    const user = accountId === undefined ? undefined : await accounts.userOf(accountId);
+    const user = accountId === undefined ? undefined : await accounts.userFor(context, accountId);
     if (accountId !== undefined && user === undefined) return this.#withdraw(grantId);
     const wanted: Wanted = { clientId, audience: aud, scope: draft.scope === '' ? undefined : draft.scope, user };
-    const { resourceServer, key, scope, lifetime } = await this.#permitted(wanted);
+    const decided = this.#decided.get(context);
+    const isDecided = decided !== undefined && sameValue({ ...decided.wanted, scope: decided.permitted.scope }, wanted);
+    const { resourceServer, key, scope, lifetime } = isDecided ? decided.permitted : await this.#permitted(wanted);
     const vouched = await this.#vouch({ ...wanted, scope }, resourceServer.id, grantId);
     accounts.vouched(context, vouched.claims);
     draft.scope = scope;

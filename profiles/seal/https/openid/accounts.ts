@@ -22,6 +22,7 @@ export class Accounts {
   readonly #options: AccountsOptions;
   /** What was vouched for while a request was worked on. */
   readonly #vouched = new WeakMap<object, ValClaims>();
+  readonly #users = new WeakMap<object, { readonly account: string; readonly user: Promise<string | undefined> }>();
 
   constructor(options: AccountsOptions) {
     this.#options = options;
@@ -38,6 +39,15 @@ export class Accounts {
     return user !== undefined && (await this.#options.isActive(user)) ? user : undefined;
   }
 
+  /** The same while a request is worked on, for which it is looked up once. */
+  userFor(context: object, account: string): Promise<string | undefined> {
+    const known = this.#users.get(context);
+    if (known?.account === account) return known.user;
+    const user = this.userOf(account);
+    this.#users.set(context, { account, user });
+    return user;
+  }
+
   /** The ID token that this request gets says of its user what the access token does. */
   vouched(context: object, claims: ValClaims): void {
     this.#vouched.set(context, claims);
@@ -45,7 +55,7 @@ export class Accounts {
 
   /** TS 33.434, A.5.3: looked up again for each code and each refresh token; where there is none any more, all that it was given is revoked. */
   readonly find = async (context: KoaContextWithOIDC, account: string, token?: { readonly grantId?: string | undefined }): Promise<Account | undefined> => {
-    if ((await this.userOf(account)) === undefined) {
+    if ((await this.userFor(context, account)) === undefined) {
       if (token === undefined) throw new errors.AccessDenied('expected an account that is still there');
       if (token.grantId !== undefined) await this.#options.revokeGrant(token.grantId);
       return undefined;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { anna, claimsOf, headerOf, inOpenIdLab, serverSecret } from './openid-lab.ts';
+import type { CustomFetch } from 'openid-client';
+import { logInByForm } from '../../../../../profiles/seal/https/index.ts';
+import { anna, appSecret, claimsOf, headerOf, inOpenIdLab, password, redirectUri, serverSecret } from './openid-lab.ts';
 
 test('TS 33.434 A.4.2: a whole code flow gives an ID token, an access token and a refresh token', () =>
   inOpenIdLab(async (lab) => {
@@ -41,7 +43,6 @@ test('client_credentials: a VAL server gets an access token and nothing else', (
 test('OpenIdSimC logs in, refreshes and logs out at the SIM-S', () =>
   inOpenIdLab(async (lab) => {
     const simC = lab.simC();
-    const { logInByForm } = await import('../../../../../profiles/seal/https/index.ts');
     const answer = await logInByForm({
       uri: await simC.authorizationUri(),
       redirectUri: 'http://127.0.0.1:8731/callback',
@@ -57,4 +58,37 @@ test('OpenIdSimC logs in, refreshes and logs out at the SIM-S', () =>
     assert.notEqual(await simC.accessToken(), before);
     await simC.logout();
     assert.equal(lab.events.filter(({ type }) => type === 'token-revoked').length, 2);
+  }));
+
+test('openid-client, a standard library, completes the login', () =>
+  inOpenIdLab(async (lab) => {
+    const library = await import('openid-client');
+    // Its requests go by the certificate of the lab.
+    const fetchOfLab: CustomFetch = async (uri, init) => {
+      const { status, headers, body } = await lab.fetch(uri, {
+        method: init.method,
+        headers: init.headers,
+        ...(init.body === null || init.body === undefined ? {} : { body: String(init.body) }),
+      });
+      return new Response(new Uint8Array(body), { status, headers: Object.entries(headers).map(([name, value]) => [name, String(value)]) });
+    };
+    const config = await library.discovery(new URL(lab.issuer), 'app', undefined, library.ClientSecretBasic(appSecret), { [library.customFetch]: fetchOfLab });
+    const [state, verifier] = [library.randomState(), library.randomPKCECodeVerifier()];
+    const uri = library.buildAuthorizationUrl(config, {
+      redirect_uri: redirectUri,
+      scope: 'openid km',
+      state,
+      acr_values: '3gpp:acr:password',
+      code_challenge: await library.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    });
+    const answer = await logInByForm({ uri: uri.href, redirectUri, username: anna, password, fetch: lab.fetch });
+    const checks = { pkceCodeVerifier: verifier, expectedState: state, idTokenExpected: true };
+    const tokens = await library.authorizationCodeGrant(config, new URL(answer), checks);
+    assert.deepEqual(tokens.claims()?.['val_service_ids'], ['v2x']);
+    const again = await library.refreshTokenGrant(config, tokens.refresh_token!);
+    assert.equal(again.claims()?.sub, tokens.claims()?.sub);
+    assert.equal((await library.tokenIntrospection(config, again.access_token)).active, true);
+    await library.tokenRevocation(config, again.refresh_token!);
+    assert.equal((await library.tokenIntrospection(config, again.access_token)).active, false);
   }));
