@@ -43,12 +43,19 @@ export function emptyFolder(t: Lifetime): string {
   return folder;
 }
 
+interface Ports {
+  readonly as: number;
+  readonly rs: number;
+  /** Of the SIM-S; that of the SEAL server is the next one. */
+  readonly https: number;
+}
+
 /** The commands of a block: `ace-coap`, whose `init` takes ports that are free, and those that stand in for others. */
-function writeCommands(folder: string, as: number, rs: number, commands: Readonly<Record<string, string>>): string {
+function writeCommands(folder: string, { as, rs, https }: Ports, commands: Readonly<Record<string, string>>): string {
   const bin = join(folder, '.bin');
   mkdirSync(bin, { recursive: true });
   const main = join(root, 'dist', 'bundle', 'cli', 'main.js');
-  const ace = `case "$1 $2" in init\\ *|seal\\ init) set -- "$@" --as-port ${as} --rs-port ${rs} ;; esac\nexec '${process.execPath}' '${main}' "$@"`;
+  const ace = `case "$1 $2" in init\\ *|seal\\ init) set -- "$@" --as-port ${as} --rs-port ${rs} ;; esac\ncase "$1 $2" in seal\\ init) set -- "$@" --as-https-port ${https} --rs-https-port ${https + 1} ;; esac\nexec '${process.execPath}' '${main}' "$@"`;
   for (const [name, text] of Object.entries({ 'ace-coap': ace, ...commands })) {
     writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`);
     chmodSync(join(bin, name), 0o755);
@@ -60,10 +67,10 @@ function writeCommands(folder: string, as: number, rs: number, commands: Readonl
 export async function runBlock(t: Lifetime, name: string, { folder = emptyFolder(t), commands = {} }: ShellOptions = {}): Promise<Shown> {
   const block = shellBlocks().get(name);
   assert.ok(block !== undefined, `README.md: no block \`\`\`sh ${name}`);
-  const [as, rs, other] = [await freePortPair(), await freePortPair(), await freePortPair()];
+  const [as, rs, other, https] = [await freePortPair(), await freePortPair(), await freePortPair(), await freePortPair()];
   const ports: Readonly<Record<string, number>> = { 5783: as, 5784: as + 1, 5683: rs, 5684: rs + 1, 5690: other };
   const lines = block.replace(/\b\d{4}\b/g, (digits) => String(ports[digits] ?? digits));
-  const PATH = [writeCommands(folder, as, rs, commands), join(process.execPath, '..'), process.env['PATH']].join(delimiter);
+  const PATH = [writeCommands(folder, { as, rs, https }, commands), join(process.execPath, '..'), process.env['PATH']].join(delimiter);
   const shell = spawn('bash', ['-c', `exec 2>&1\n${lines}\nwait`], {
     cwd: folder,
     env: { ...process.env, PATH },

@@ -84,6 +84,7 @@ export const saboteurs: readonly Saboteur[] = [
   },
   {
     row: 'R-070',
+    alsoFails: ['R-067'],
     file: 'profiles/seal/key-management/key-management-server.js',
     replace: [
       'checkRequest(request, checks, this.#env.epoch()) ?? checkRights(recordNameOf(request), caller)',
@@ -103,7 +104,11 @@ export const saboteurs: readonly Saboteur[] = [
     file: 'profiles/seal/key-management/key-material.js',
     replace: ['if (message[name] === request[name])', "if (message[name] === request[name] || name !== 'serviceId')"],
   },
-  { row: 'R-075', file: 'profiles/seal/key-management/key-management-server.js', replace: ['readableIdentities(payload))', '{})'] },
+  {
+    row: 'R-075',
+    file: 'profiles/seal/key-management/key-management-server.js',
+    replace: ['sKmsUri, representation.readableIdentities(payload));', 'sKmsUri, {});'],
+  },
   {
     row: 'R-076',
     alsoFails: ['R-075'],
@@ -176,7 +181,7 @@ export const saboteurs: readonly Saboteur[] = [
   { row: 'R-206', file: 'src/core/cwt.js', replace: ['if (!encrypted && isSecret(claims.cnf))', 'if (false)'] },
   { row: 'R-208', file: 'profiles/oscore/credentials.js', replace: ['masterSecret,\n        senderId', 'masterSecret: new Uint8Array(16),\n        senderId'] },
   { row: 'R-212', file: 'profiles/dtls/credentials.js', replace: ['key: key.slice()', 'key: new Uint8Array(16)'] },
-  { row: 'R-213', alsoFails: ['R-225', 'R-231'], file: 'src/as/policy.js', replace: ['intersectScopes(scope, grant.scope)', '{ scope }'] },
+  { row: 'R-213', alsoFails: ['R-040', 'R-225', 'R-231'], file: 'src/as/policy.js', replace: ['intersectScopes(scope, grant.scope)', '{ scope }'] },
   {
     row: 'R-215',
     alsoFails: ['R-003', 'R-005', 'R-014', 'R-018', 'R-073', 'R-205', 'R-218', 'R-219', 'R-233', 'R-605'],
