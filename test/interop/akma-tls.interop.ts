@@ -37,6 +37,7 @@ for (const suite of suites) {
     const aanf = new AanfSimulator();
     await aanf.registerAnchorKey({ ...anchor, supi: anna.supi });
     const keys = new ApplicationKeys({ aanf, afId: { fqdn: afId.fqdn, protocol: akmaTlsProtocol(suite) } });
+    t.after(() => keys.close());
     const server = new Endpoint({ transport: await akmaTlsServer({ keys, suite }), handler: new Router().handler });
     const connect = (key: string): ReturnType<typeof openssl> =>
       openssl(t, [
