@@ -57,6 +57,7 @@ export type { MappedRequest, RequestMappingOptions } from './http/request.ts';
 export { coapMethodOf, toCoapRequest } from './http/request.ts';
 export type { ResponseMappingOptions } from './http/response.ts';
 export { problemResponse, toHttpResponse } from './http/response.ts';
+export { httpStatuses } from './http/status.ts';
 export type { UriMappingOptions } from './http/uri-mapping.ts';
 export { targetUri, UriMapping } from './http/uri-mapping.ts';
 export type { Handler, Layer, Peer, Reply, Request, Requester, Response, ResponseListener, SecurityAssociation } from './layer.ts';

@@ -1,4 +1,15 @@
-import { Code, ContentFormat, codeClass, contentFormatName, contentFormatOf, type Option, OptionNumber, uintOf, uintOption } from '../coap/index.ts';
+import {
+  Code,
+  ContentFormat,
+  codeClass,
+  contentFormatName,
+  contentFormatOf,
+  httpStatuses,
+  type Option,
+  OptionNumber,
+  uintOf,
+  uintOption,
+} from '../coap/index.ts';
 
 /** A status line. */
 export interface HttpStatus {
@@ -6,34 +17,13 @@ export interface HttpStatus {
   readonly reason?: string;
 }
 
-/** RFC 8075, Table 2, with 4.09 and 4.22 (RFC 8132), 4.29 (RFC 8516) and 5.08 (RFC 8768, Section 5). Of two status codes it is the one that always may stand. */
+/** Of two status codes that may stand for one response code it is the one that always may. */
 const statuses: ReadonlyMap<number, number> = new Map<number, number>([
-  [Code.Created, 201],
+  ...httpStatuses,
   [Code.Deleted, 200],
-  [Code.Valid, 304],
   [Code.Changed, 200],
-  [Code.Content, 200],
-  [Code.BadRequest, 400],
-  [Code.Unauthorized, 403],
   // Note 6: nobody can tell from it which of the options is meant.
   [Code.BadOption, 500],
-  [Code.Forbidden, 403],
-  [Code.NotFound, 404],
-  [Code.MethodNotAllowed, 400],
-  [Code.NotAcceptable, 406],
-  [Code.Conflict, 409],
-  [Code.PreconditionFailed, 412],
-  [Code.RequestEntityTooLarge, 413],
-  [Code.UnsupportedContentFormat, 415],
-  [Code.UnprocessableEntity, 422],
-  [Code.TooManyRequests, 429],
-  [Code.InternalServerError, 500],
-  [Code.NotImplemented, 501],
-  [Code.BadGateway, 502],
-  [Code.ServiceUnavailable, 503],
-  [Code.GatewayTimeout, 504],
-  [Code.ProxyingNotSupported, 502],
-  [Code.HopLimitReached, 508],
 ]);
 
 /** The way back: where several codes have one status code, the one that says no more than that. */

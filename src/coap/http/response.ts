@@ -9,6 +9,7 @@ import { decodeProblemDetails, type ProblemDetails } from '../resource/problem-d
 import { entityTagOf } from './entity-tag.ts';
 import { contentOfFormat } from './media-type.ts';
 import type { HttpResponse } from './message.ts';
+import { httpStatuses } from './status.ts';
 
 /** What an HTTP response is for. */
 export interface ResponseMappingOptions {
@@ -22,37 +23,6 @@ export interface ResponseMappingOptions {
 
 /** Seconds that a response without Max-Age is fresh (RFC 7252, Section 5.10.5). */
 const defaultMaxAge = 60;
-
-/**
- * The status for each response code: RFC 8075, Section 7, Table 2; RFC 8132 and RFC 8516, whose codes have the names of statuses; RFC 8768, Section 5 for 5.08.
- * What depends on more than the code is in `statusOf`.
- */
-const statuses: ReadonlyMap<number, number> = new Map([
-  [Code.Created, 201],
-  [Code.Valid, 304],
-  [Code.Content, 200],
-  [Code.BadRequest, 400],
-  // Note 5: a 401 would need WWW-Authenticate.
-  [Code.Unauthorized, 403],
-  [Code.Forbidden, 403],
-  [Code.NotFound, 404],
-  // Note 7: a 405 would need Allow.
-  [Code.MethodNotAllowed, 400],
-  [Code.NotAcceptable, 406],
-  [Code.Conflict, 409],
-  [Code.PreconditionFailed, 412],
-  [Code.RequestEntityTooLarge, 413],
-  [Code.UnsupportedContentFormat, 415],
-  [Code.UnprocessableEntity, 422],
-  [Code.TooManyRequests, 429],
-  [Code.InternalServerError, 500],
-  [Code.NotImplemented, 501],
-  [Code.BadGateway, 502],
-  [Code.ServiceUnavailable, 503],
-  [Code.GatewayTimeout, 504],
-  [Code.ProxyingNotSupported, 502],
-  [Code.HopLimitReached, 508],
-]);
 
 /** Options that header fields of a client become (Note 6). */
 const ofHeaderFields: ReadonlySet<number> = new Set([
@@ -117,7 +87,7 @@ function statusOf({ code, payload }: Response, problem: ProblemDetails | undefin
     return unprocessed.length > 0 && unprocessed.every((number) => ofHeaderFields.has(number)) ? 400 : 500;
   }
   // RFC 7252 §5.9: an unknown code counts as the generic one of its class.
-  return statuses.get(code) ?? { 2: payload.length > 0 ? 200 : 204, 4: 400, 5: 500 }[codeClass(code)] ?? 502;
+  return httpStatuses.get(code) ?? { 2: payload.length > 0 ? 200 : 204, 4: 400, 5: 500 }[codeClass(code)] ?? 502;
 }
 
 function addContent({ code, options, payload }: Response, headers: Record<string, string>): void {
