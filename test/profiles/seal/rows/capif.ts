@@ -57,7 +57,7 @@ async function overNef(): Promise<void> {
     assert.equal((await lab.bare(deliveryPath, 'san-client', undefined, call)).status, 403);
     assert.deepEqual(lab.refusals(), ['client', 'context']);
     await assert.rejects(fetch(`http://127.0.0.1:${new URL(lab.uri).port}${deliveryPath}`, call));
-    // The operator takes the right back, and is heard at once.
+    // The operator takes the right back: it counts once what the AEF knew is no longer fresh.
     await lab.core.revoke({ apiInvokerId: 'val1', apiIds: ['msgin5g-delivery'], cause: 'OVERLIMIT_USAGE' });
     lab.ahead = 61;
     assert.equal((await lab.bare(deliveryPath, 'val1', undefined, call)).status, 403);
