@@ -147,6 +147,12 @@ export interface TokenKey {
   readonly key: CoseKey;
   /** Sent in the token; a token that names another `kid` is not tried with this key. */
   readonly kid?: Uint8Array;
+  /**
+   * Its tokens have neither tag 61 nor the tag of COSE: of which kind they are is known from the key (RFC 8392, Section 7.2, step 3). Absent: they have both. Tokens
+   * of one key have one form, so that nobody changes a token into one with another hash; whoever follows a token revocation list takes those with tags only
+   * (RFC 9770, Section 10.1).
+   */
+  readonly untagged?: boolean;
 }
 
 /**
@@ -194,7 +200,7 @@ function protect(payload: Uint8Array, tokenKey: TokenKey, random: (length: numbe
 }
 
 /**
- * A CWT: tag 61, the COSE tag, every header protected (house rule for RFC 9770; RFC 8392 Section 7.1).
+ * A CWT: tag 61, the COSE tag, every header protected (house rule for RFC 9770; RFC 8392 Section 7.1). Of a key whose tokens are `untagged`, without the tags.
  *
  * @param tokenKey one key; or two, for a nested CWT: the one that is used first, as a rule to sign, and the one around it, as a rule to encrypt
  * @param random gives the nonce of COSE_Encrypt0
@@ -209,19 +215,25 @@ export function protectCwt(claims: ClaimsSet, tokenKey: TokenKey | readonly [Tok
       `cnf: expected COSE_Encrypt0 around a secret key, got ${outer === undefined ? inner.use : `${inner.use} in ${outer.use}`}`,
     );
   const token = protect(encodeClaims(claims), inner, random);
-  return encode(new Tagged(cwtTag, outer === undefined ? token : protect(encode(token), outer, random, cwtContentFormat)));
+  const { tag, value } = outer === undefined ? token : protect(encode(token), outer, random, cwtContentFormat);
+  return encode((outer ?? inner).untagged === true ? value : new Tagged(cwtTag, new Tagged(tag, value)));
 }
 
 interface Protection {
-  readonly use: TokenKey['use'];
   readonly read: (value: CborValue) => CoseObject;
   readonly open: (object: CoseObject, options: { readonly key: CoseKey }) => Uint8Array;
 }
 
-const protections: ReadonlyMap<unknown, Protection> = new Map<unknown, Protection>([
-  [CoseTag.Encrypt0, { use: 'encrypt0', read: readEncrypt0, open: decrypt0 }],
-  [CoseTag.Mac0, { use: 'mac0', read: readMac0, open: verifyMac0 }],
-  [CoseTag.Sign1, { use: 'sign1', read: readSign1, open: verifySign1 }],
+const protections: Readonly<Record<TokenKey['use'], Protection>> = {
+  encrypt0: { read: readEncrypt0, open: decrypt0 },
+  mac0: { read: readMac0, open: verifyMac0 },
+  sign1: { read: readSign1, open: verifySign1 },
+};
+
+const usesByTag: ReadonlyMap<unknown, TokenKey['use']> = new Map<unknown, TokenKey['use']>([
+  [CoseTag.Encrypt0, 'encrypt0'],
+  [CoseTag.Mac0, 'mac0'],
+  [CoseTag.Sign1, 'sign1'],
 ]);
 
 /** Run a part of the opening; what it throws becomes a CwtError of this code. */
@@ -235,32 +247,41 @@ function as<T>(code: string, part: () => T): T {
 }
 
 /** Whether a key may be tried on this object: its kind, its algorithm, its kid. */
-function fits(tokenKey: TokenKey, use: TokenKey['use'], object: CoseObject): boolean {
+function fits(tokenKey: TokenKey, uses: readonly TokenKey['use'][], object: CoseObject): boolean {
   const { alg, kid } = object.headers;
-  if (tokenKey.use !== use || (alg !== undefined && alg !== tokenKey.algorithm)) return false;
+  if (!uses.includes(tokenKey.use) || (alg !== undefined && alg !== tokenKey.algorithm)) return false;
   return kid === undefined || tokenKey.kid === undefined || equalBytes(kid, tokenKey.kid);
 }
 
-/** One layer of protection, taken off. */
-function unprotect(token: Uint8Array, keys: readonly TokenKey[]): { readonly payload: Uint8Array; readonly key: TokenKey } {
+/** Of which kinds an object may be: that of its tag, or those with as many parts. */
+function usesOf(value: CborValue): readonly TokenKey['use'][] {
+  if (Array.isArray(value)) return value.length === 3 ? ['encrypt0'] : ['mac0', 'sign1'];
+  const use = value instanceof Tagged ? usesByTag.get(value.tag) : undefined;
+  return use === undefined ? [] : [use];
+}
+
+/** One layer of protection, taken off. Of a token in a token the tag is always there. */
+function unprotect(token: Uint8Array, all: readonly TokenKey[], isInner = false): { readonly payload: Uint8Array; readonly key: TokenKey } {
   const outer = as('ERR_CWT_FORMAT', () => decode(token));
-  // RFC 8392 §7.2, steps 2 and 3: with or without tag 61, the COSE tag is there.
+  // RFC 8392 §7.2, steps 2 and 3.
   const value = outer instanceof Tagged && outer.tag === cwtTag ? outer.value : outer;
-  const protection = value instanceof Tagged ? protections.get(value.tag) : undefined;
-  if (protection === undefined) throw new CwtError('ERR_CWT_FORMAT', 'expected a tagged COSE_Encrypt0, COSE_Mac0 or COSE_Sign1, got another item');
-  const { use, read, open } = protection;
-  const object = as('ERR_CWT_FORMAT', () => read(value));
+  const isBare = Array.isArray(outer);
+  const keys = isInner ? all : all.filter(({ untagged = false }) => untagged === isBare);
+  const uses = usesOf(value);
+  if (uses.length === 0 || (Array.isArray(value) && (!isBare || isInner || keys.length === 0)))
+    throw new CwtError('ERR_CWT_FORMAT', 'expected a tagged COSE_Encrypt0, COSE_Mac0 or COSE_Sign1, got another item');
+  const object = as('ERR_CWT_FORMAT', () => protections[uses[0]!].read(value));
   if (object.payload === null) throw new CwtError('ERR_CWT_FORMAT', 'expected the claims in the token, got them detached');
   // RFC 8392 §7.2, step 4: every header parameter must be understood. No token key of ours is found by a certificate.
   const { unknown, x5bag, x5chain, x5t, x5u } = object.headers;
   if (unknown.size > 0 || (x5bag ?? x5chain ?? x5t ?? x5u) !== undefined)
     throw new CwtError('ERR_CWT_FORMAT', 'expected header parameters that are understood, got another one');
-  const candidates = keys.filter((key) => fits(key, use, object));
-  if (candidates.length === 0) throw new CwtError('ERR_CWT_KEY', `expected a token for one of ${keys.length} keys, got one that none fits`);
+  const candidates = keys.filter((key) => fits(key, uses, object));
+  if (candidates.length === 0) throw new CwtError('ERR_CWT_KEY', `expected a token for one of ${all.length} keys, got one that none fits`);
   let failure: unknown;
   for (const key of candidates) {
     try {
-      return { payload: open(object, { key: key.key.alg === undefined ? withAlgorithm(key) : key.key }), key };
+      return { payload: protections[key.use].open(object, { key: key.key.alg === undefined ? withAlgorithm(key) : key.key }), key };
     } catch (cause) {
       if (!(cause instanceof ProtocolError)) throw cause;
       failure = cause;
@@ -274,7 +295,7 @@ const isTagged = (payload: Uint8Array): boolean => payload.length > 0 && payload
 /**
  * Verify a token and read its claims; whether they are true now (times, audience, issuer) is for the caller.
  *
- * The token carries its COSE tag, inside tag 61 or bare. A nested CWT is opened too; `key` is then the one of the inner token, which vouches for the claims.
+ * The token carries its COSE tag, inside tag 61 or bare; only that of a key whose tokens are `untagged` carries none. A nested CWT is opened too; `key` is then the one of the inner token, which vouches for the claims.
  *
  * @throws {CwtError} `ERR_CWT_FORMAT`, `ERR_CWT_KEY`, `ERR_CWT_PROTECTION`, `ERR_CWT_CLAIMS`
  * @see https://www.rfc-editor.org/rfc/rfc8392#section-7.2
@@ -283,7 +304,7 @@ export function openCwt(token: Uint8Array, keys: readonly TokenKey[]): { readonl
   let { payload, key } = unprotect(token, keys);
   let encrypted = key.use === 'encrypt0';
   for (let level = 1; level < deepestNesting && isTagged(payload); level++) {
-    ({ payload, key } = unprotect(payload, keys));
+    ({ payload, key } = unprotect(payload, keys, true));
     encrypted ||= key.use === 'encrypt0';
   }
   const claims = as('ERR_CWT_CLAIMS', () => decodeClaims(payload));

@@ -13,6 +13,8 @@ export interface NextKeyOptions {
   readonly use: 'encrypt0' | 'mac0' | 'sign1';
   /** As the registry "COSE Algorithms" has it. */
   readonly alg: string;
+  /** As the key before has it. */
+  readonly untagged?: boolean;
   /** Seconds since 1970 from which on the AS protects with it. */
   readonly from: number;
 }
@@ -34,14 +36,15 @@ const kidLength = 4;
  *
  * @throws {ConfigError} `ERR_CONFIG_EXISTS` if the folder is there already, `ERR_CONFIG_FILE` if it cannot be written or no key of this algorithm can be made
  */
-export function writeNextKey(folder: string, { random, use, alg, from }: NextKeyOptions): NextKey {
+export function writeNextKey(folder: string, { random, use, alg, untagged, from }: NextKeyOptions): NextKey {
   const fail = (message: string, code = 'ERR_CONFIG_FILE', cause?: unknown): ConfigError =>
     new ConfigError(code, folder, [{ path: '', message }], cause === undefined ? undefined : { cause });
   if (existsSync(folder)) throw fail('expected a folder that is not there yet, got one that is', 'ERR_CONFIG_EXISTS');
   const keys = freshKey(use, tokenAlgorithms[use][alg], random);
   if (keys === undefined) throw fail(`expected an algorithm that a key can be made for here, got ${alg}`);
   const kid = toHex(random(kidLength));
-  const entry = (file: string): string => `use: ${use}\nalg: ${JSON.stringify(alg)}\nkey_file: ${file}\nkid: "${kid}"\n`;
+  const entry = (file: string): string =>
+    `use: ${use}\nalg: ${JSON.stringify(alg)}\nkey_file: ${file}\nkid: "${kid}"\n${untagged === true ? 'untagged: true\n' : ''}`;
   const begins = `from: "${isoTime(from)}"\n`;
   const files = [
     ['token.key', `${toHex(keys.own)}\n`],

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
-import { decode, type Tagged } from '../../src/core/cbor.ts';
+import { decode } from '../../src/core/cbor.ts';
 import { loadTokenKey } from '../../src/operate/index.ts';
 import { pause } from '../support/wait.ts';
 import { ace, aceExits, Lab } from './lab.ts';
@@ -74,14 +74,14 @@ describe('ace-coap admin', () => {
 
   test('key rotate: the next key in one command, which takes over when the RS may have it, with tokens of both in flight', async () => {
     const file = inLab('rs3.yaml');
-    const entry = 'use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/as-rs1-token.key, kid: "01"';
+    const entry = 'use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/as-rs1-token.key, kid: "01", untagged: true';
     writeFileSync(file, `audiences: [rs3]\ntoken_keys: [{ ${entry} }]\nscopes: [x]\nprofiles: [coap_oscore]\ntoken_lifetime: 300\n`, { mode: 0o600 });
     await aceExits(0, ['admin', 'rs', 'add', 'rs3', file, ...live()]);
     await aceExits(0, ['admin', 'policy', 'add', 'client1', 'rs3', '--scope', 'x', ...live()]);
     const kidOf = async (): Promise<string> => {
       const { stdout } = await aceExits(0, ['token', '--audience', 'rs3', '--json', '--config', lab.folder]);
-      const cose = ((decode(fromHex(JSON.parse(stdout).access_token as string)) as Tagged).value as Tagged).value;
-      const [protectedHeaders] = cose as unknown as readonly [Uint8Array];
+      // An array without tags, as the key wants it.
+      const [protectedHeaders] = decode(fromHex(JSON.parse(stdout).access_token as string)) as unknown as readonly [Uint8Array];
       return toHex((decode(protectedHeaders) as Map<number, Uint8Array>).get(4)!);
     };
     const folder = inLab('rs3-next');
@@ -91,14 +91,15 @@ describe('ace-coap admin', () => {
     assert.equal(await kidOf(), '01', 'its time is not yet');
     const listed = lines((await aceExits(0, ['admin', 'key', 'list', 'rs3', '--json', ...live()])).stdout);
     assert.deepEqual(
-      listed.map(({ id, from }) => [id, from]),
+      listed.map(({ id, from, untagged }) => [id, from, untagged]),
       [
-        ['01', undefined],
-        [rotated!['id'], rotated!['from']],
+        ['01', undefined, true],
+        [rotated!['id'], rotated!['from'], true],
       ],
     );
     // The RS takes its entry as it is.
-    assert.equal(loadTokenKey(join(folder, 'rs-entry.yaml')).key.k?.length, 16);
+    const { key, untagged } = loadTokenKey(join(folder, 'rs-entry.yaml'));
+    assert.deepEqual([key.k?.length, untagged], [16, true]);
     assert.match((await aceExits(2, ['admin', 'key', 'rotate', 'rs3', '--new', folder, ...live()])).stderr, /expected a folder that is not there yet/);
     const [soon] = lines((await aceExits(0, ['admin', 'key', 'rotate', 'rs3', '--new', inLab('soon'), '--in', '0.1', '--json', ...offline()])).stdout);
     await pause(2_000);

@@ -65,6 +65,41 @@ for (const key of [encryption, mac, signature, { ...encryption, algorithm: 31, k
   });
 }
 
+for (const tagged of [encryption, mac, signature]) {
+  test(`RFC 8392 7.2, step 3: ${tagged.use} without tags, by a key that is told so`, () => {
+    const key: TokenKey = { ...tagged, untagged: true };
+    const token = protectCwt(claims, key, random);
+    assert.deepEqual(openCwt(token, [key]), { claims, key });
+    assert.deepEqual(openCwt(token, [encryption, mac, signature, key]).key, key, 'beside keys whose tokens have tags');
+    // One form for each key: what has tags was made by another one, or changed.
+    const own = { encrypt0: 16, mac0: 17, sign1: 18 }[tagged.use];
+    const array = decode(token);
+    for (const changed of [new Tagged(own, array), new Tagged(61, new Tagged(own, array))])
+      assert.throws(() => openCwt(encode(changed), [key]), { code: 'ERR_CWT_KEY' });
+    assert.throws(() => openCwt(encode(new Tagged(61, array)), [key]), { code: 'ERR_CWT_FORMAT' });
+    assert.throws(() => openCwt(token, [tagged]), { code: 'ERR_CWT_FORMAT' });
+    assert.throws(
+      () => openCwt(encode([...(array as CborValue[]), 1]), [key]),
+      (error: unknown) => error instanceof CwtError,
+    );
+  });
+}
+
+test('RFC 8392 7.2, step 3: without tags, MACs and signatures are told apart by their keys', () => {
+  const keys: readonly TokenKey[] = [mac, signature].map((key) => ({ ...key, untagged: true }));
+  for (const key of keys) assert.equal(openCwt(protectCwt(claims, key, random), keys).key, key);
+});
+
+test('RFC 8392 7.2, step 7: in a token without tags, the one inside has its tag', () => {
+  const outer: TokenKey = { ...encryption, untagged: true };
+  const token = protectCwt(claims, [{ ...signature, untagged: true }, outer], random);
+  assert.equal(Array.isArray(decode(token)), true);
+  assert.deepEqual(openCwt(token, [outer, signature]), { claims, key: signature });
+  const bare = sign1({ key: signature.key, algorithm: -7, payload: encodeClaims(claims) }).value;
+  const inside = encode(encrypt0({ key: outer.key, algorithm: 10, plaintext: encode(bare), nonce: random(13) }).value);
+  assert.throws(() => openCwt(inside, [outer, { ...signature, untagged: true }]), { code: 'ERR_CWT_CLAIMS' });
+});
+
 test('CWT: a token of the smallest OSCORE deployment fits 90 bytes', () => {
   const osc = new Map<CborKey, CborValue>([
     [0, Uint8Array.of(1)],

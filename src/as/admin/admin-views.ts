@@ -67,11 +67,12 @@ export function tokenKeyName({ kid }: TokenKey, place: number): string {
 }
 
 export function tokenKeyView(key: TimedTokenKey, place: number): View {
-  const { use, algorithm, from, until } = key;
+  const { use, algorithm, untagged, from, until } = key;
   return {
     id: tokenKeyName(key, place),
     use,
     alg: algorithmNames.get(algorithm) ?? algorithm,
+    ...(untagged === true ? { untagged } : {}),
     ...(from === undefined ? {} : { from }),
     ...(until === undefined ? {} : { until }),
   };

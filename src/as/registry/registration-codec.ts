@@ -65,6 +65,7 @@ const tokenKeyFields = {
   kid: { label: 4, type: 'bstr' },
   from: { label: 5, type: 'number' },
   until: { label: 6, type: 'number' },
+  untagged: { label: 7, type: 'bool' },
 } as const;
 
 /** What a profile takes as credentials: an object of texts, numbers, bytes, truth values, and objects of those. */

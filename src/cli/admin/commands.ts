@@ -122,7 +122,8 @@ export async function rotateKeyCommand(resourceServer: string, flags: RotateKeyF
   const rotated = await asAdministrator(flags, async (administrator) => {
     const server = (await administrator.perform({ act: 'show', object: 'rs', id: resourceServer })) as View;
     const old = inUse(server['token_keys'] as readonly View[], flags.use, now);
-    const next = writeNextKey(flags.new, { random: systemEnv.random, use: old['use'] as 'encrypt0', alg: String(old['alg']), from });
+    const { use, alg, untagged } = old as { readonly use: 'encrypt0'; readonly alg: string; readonly untagged?: boolean };
+    const next = writeNextKey(flags.new, { random: systemEnv.random, use, alg: String(alg), from, ...(untagged === true ? { untagged } : {}) });
     try {
       await administrator.perform({ act: 'add', object: 'key', of: resourceServer, value: tokenKeyMap(loadTokenKey(next.as)) });
     } catch (error) {

@@ -155,6 +155,7 @@ export class ConfigReader {
       algorithm: algorithm ?? 0,
       key,
       ...(kid !== undefined && { kid }),
+      ...(raw.untagged === true && { untagged: true }),
       ...(from !== undefined && { from }),
       ...(until !== undefined && { until }),
     };

@@ -62,6 +62,7 @@ export interface RawTokenKey {
   /** A key for `sign1` in PEM: PKCS#8 at the AS, SPKI at an RS. */
   readonly key_pem_file?: string;
   readonly kid?: string;
+  readonly untagged?: boolean;
   readonly from?: string;
   readonly until?: string;
 }
@@ -255,6 +256,7 @@ export const tokenKey: Schema<RawTokenKey> = section('a token key', {
   key_env: optional(matching('the name of a variable of the environment', (value) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(value))),
   key_pem_file: optional(filePath),
   kid: optional(hex),
+  untagged: optional(yesNo),
   from: optional(instant),
   until: optional(instant),
 });
