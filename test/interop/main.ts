@@ -25,6 +25,7 @@ import {
   provideAiocoap,
   provideCalifornium,
   provideChromium,
+  provideDcaf,
   provideGnutls,
   provideJsonschema,
   provideLibcoap,
@@ -69,6 +70,8 @@ function provide(): Readonly<Record<PeerName, string>> {
   console.log(`node-dtls-client ${nodeDtlsClient}`);
   const pion = providePion();
   console.log(`pion/dtls ${pion}`);
+  const dcaf = provideDcaf();
+  console.log(`dcaf ${dcaf}`);
   console.log(providePostgres());
   console.log(`tshark ${provideTshark()}`);
   console.log(`Chromium ${provideChromium()}`);
@@ -83,6 +86,7 @@ function provide(): Readonly<Record<PeerName, string>> {
     GnuTLS: gnutls,
     'node-dtls-client': nodeDtlsClient,
     'pion/dtls': pion.replace(/^v/, ''),
+    dcaf,
   };
 }
 

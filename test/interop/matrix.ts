@@ -5,7 +5,7 @@
 import { type TestContext, test } from 'node:test';
 import { alignedTable } from '../support/aligned-table.ts';
 
-export type PeerName = 'libcoap' | 'aiocoap' | 'Californium' | 'node-coap' | 'OpenSSL' | 'GnuTLS' | 'pion/dtls' | 'node-dtls-client';
+export type PeerName = 'libcoap' | 'aiocoap' | 'Californium' | 'node-coap' | 'OpenSSL' | 'GnuTLS' | 'pion/dtls' | 'node-dtls-client' | 'dcaf';
 export type Role = 'client' | 'server' | 'proxy';
 export type Transport = 'UDP' | 'TCP' | 'WebSockets';
 export type Security = 'none' | 'OSCORE' | 'DTLS PSK' | 'DTLS RPK' | 'DTLS X.509';

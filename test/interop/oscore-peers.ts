@@ -25,7 +25,7 @@ import { memoryStore } from '../../src/store/index.ts';
 import { root } from '../support/fixtures.ts';
 import { freePort } from '../support/ports.ts';
 import { body, type Ours, ours } from './ours.ts';
-import { Background, scratch } from './processes.ts';
+import { JsonPeer, scratch } from './processes.ts';
 import { python } from './tools.ts';
 
 /** Security Context A of the OSCORE interop tests: the client. */
@@ -118,20 +118,9 @@ export interface Order {
 }
 
 /** A Python program that tells what it does in lines of JSON. */
-export class PythonPeer {
-  readonly process: Background;
-
+export class PythonPeer extends JsonPeer {
   constructor(t: TestContext, name: string, ...args: readonly string[]) {
-    this.process = new Background(t, python, ['-W', 'ignore', script(name), ...args]);
-  }
-
-  async hear<T>(): Promise<T> {
-    return JSON.parse(await this.process.line()) as T;
-  }
-
-  tell<T>(order: object): Promise<T> {
-    this.process.write(JSON.stringify(order));
-    return this.hear<T>();
+    super(t, python, ['-W', 'ignore', script(name), ...args]);
   }
 }
 

@@ -114,3 +114,21 @@ export class Background {
     await within(10_000, `the end of ${this.#name}`, this.#ended);
   }
 }
+
+/** A program that takes orders and tells what it does in lines of JSON. */
+export class JsonPeer {
+  readonly process: Background;
+
+  constructor(t: Lifetime, command: string, args: readonly string[] = []) {
+    this.process = new Background(t, command, args);
+  }
+
+  async hear<T>(): Promise<T> {
+    return JSON.parse(await this.process.line()) as T;
+  }
+
+  tell<T>(order: object): Promise<T> {
+    this.process.write(JSON.stringify(order));
+    return this.hear<T>();
+  }
+}

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { root } from '../support/fixtures.ts';
 import { findPostgres } from './postgres/server.ts';
@@ -112,6 +112,26 @@ export function providePion(): string {
   const built = run('sh', '-c', 'cd "$0" && go build -o "$1" .', folder, pionPeer);
   if (!built.ok) throw new ToolError(`go build of ${folder} failed:\n${built.text}`);
   return /pion\/dtls\/v3 (\S+)/.exec(readFileSync(join(folder, 'go.mod'), 'utf8'))![1]!;
+}
+
+const dcafSources = join(root, 'test', 'interop', 'dcaf');
+const dcafBuild = join(cache, 'dcaf');
+
+/** The peer of `dcaf/src`, once it is built. */
+export const dcafPeer: string = join(dcafBuild, 'target', 'debug', 'dcaf-peer');
+
+/** dcaf in a program of ours, and its version. It is built in the cache, since cargo writes beside the sources. */
+export function provideDcaf(): string {
+  if (!available('cargo')) {
+    // Debian 12 has a cargo that is too old, and a newer one by another name.
+    const isThere = run('apt-cache', 'show', 'cargo-web').ok;
+    installPackages('cargo not found', ...(isThere ? ['cargo-web', 'rustc-web'] : ['cargo']));
+  }
+  mkdirSync(dcafBuild, { recursive: true });
+  cpSync(dcafSources, dcafBuild, { recursive: true, preserveTimestamps: true });
+  const built = run('cargo', 'build', '--quiet', '--manifest-path', join(dcafBuild, 'Cargo.toml'), '--target-dir', join(dcafBuild, 'target'));
+  if (!built.ok) throw new ToolError(`cargo build of ${dcafSources} failed:\n${built.text}`);
+  return /^dcaf = "=(.+)"/m.exec(readFileSync(join(dcafSources, 'Cargo.toml'), 'utf8'))![1]!;
 }
 
 const probe = `
