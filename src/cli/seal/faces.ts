@@ -1,22 +1,33 @@
-import type { SealServer } from '../../../../profiles/seal/index.ts';
-import type { Endpoint, Resource, ResourceHandle, Transport } from '../../../coap/index.ts';
-import type { SealHttpsRsConfig } from '../../../operate/index.ts';
-import type { Place } from '../../listen.ts';
-import type { HttpsFace } from './server.ts';
+import type { SealServer } from '../../../profiles/seal/index.ts';
+import type { Endpoint, Resource, ResourceHandle, Transport } from '../../coap/index.ts';
+import type { SealRsConfig } from '../../operate/index.ts';
+import type { Place } from '../listen.ts';
 
-/** A SEAL server over CoAP and over HTTPS, which start and end together. */
-export class BothFaces {
+/** Where a SEAL server is reached beside its CoAP transports: over HTTPS, by API invokers of CAPIF, or by UEs over TLS with K_AF. */
+export interface Face {
+  /** Once it listens. */
+  readonly place: Place;
+  listen(): Promise<void>;
+  /** Take what of another configuration takes effect while it runs. */
+  renew?(seal: SealRsConfig): void;
+  drain(milliseconds: number): Promise<boolean>;
+  stats(): Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}
+
+/** A SEAL server over CoAP and its other faces, which start and end together. */
+export class SealFaces {
   readonly #coap: SealServer;
-  readonly #https: HttpsFace;
+  readonly #others: readonly Face[];
 
-  constructor(coap: SealServer, https: HttpsFace) {
+  constructor(coap: SealServer, others: readonly Face[]) {
     this.#coap = coap;
-    this.#https = https;
+    this.#others = others;
   }
 
   /** Where it listens beside its CoAP transports. */
   get places(): readonly Place[] {
-    return [{ scheme: 'https', local: this.#https.local }];
+    return this.#others.map(({ place }) => place);
   }
 
   resource(path: string, resource: Resource): ResourceHandle {
@@ -24,7 +35,7 @@ export class BothFaces {
   }
 
   async listen(transports: readonly Transport[]): Promise<Endpoint> {
-    await this.#https.listen();
+    for (const face of this.#others) await face.listen();
     return this.#coap.listen(transports);
   }
 
@@ -32,21 +43,21 @@ export class BothFaces {
     this.#coap.reconfigure(next);
   }
 
-  renew(config: SealHttpsRsConfig): void {
-    this.#https.renew(config);
+  renew(seal: SealRsConfig): void {
+    for (const face of this.#others) face.renew?.(seal);
   }
 
   async drain(milliseconds: number): Promise<boolean> {
-    const drained = await Promise.all([this.#coap.drain(milliseconds), this.#https.drain(milliseconds)]);
+    const drained = await Promise.all([this.#coap, ...this.#others].map((face) => face.drain(milliseconds)));
     return drained.every(Boolean);
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { ...this.#https.stats(), ...this.#coap.stats() };
+    return Object.assign({}, ...this.#others.map((face) => face.stats()), this.#coap.stats());
   }
 
   async close(): Promise<void> {
-    await this.#https.close();
+    for (const face of this.#others) await face.close();
     await this.#coap.close();
   }
 }
