@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { RateLimit } from '../../../../src/coap/index.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { ProtocolError } from '../../../../src/core/errors.ts';
 import type { AccessTokenVerifier } from '../guard/access-token-verifier.ts';
@@ -43,8 +44,8 @@ interface KnownContext {
   readonly until: number;
 }
 
-/** Seconds between two questions to the core function that an invoker can make an AEF ask. */
-const pause = 1;
+/** What an invoker can make an AEF ask its core function, by being refused: questions at once, and for each second after that. */
+const questions = { burst: 8, rate: 1, entries: 1024 };
 
 const anyMethod: readonly SecurityMethod[] = ['PKI', 'OAUTH'];
 
@@ -76,12 +77,14 @@ export class CapifAef implements RequestGuard {
   readonly #certificates = new PeerCertificates(undefined);
   readonly #contexts: ContextCache;
   readonly #tokens: Guard;
+  readonly #anew: RateLimit;
 
   constructor(options: CapifAefOptions) {
     const { aefId, contexts, verifier, invokerOf, fresh = 60, env = systemEnv, emit } = options;
     this.aefId = aefId;
     this.#options = options;
     this.#env = env;
+    this.#anew = new RateLimit(env, questions);
     this.#contexts = new ContextCache(contexts, () => env.epoch(), fresh);
     const clientOf = (names: readonly string[]): readonly string[] => {
       const invoker = invokerOf(names);
@@ -147,7 +150,7 @@ export class CapifAef implements RequestGuard {
       return this.#decide(request, invocation, known);
     } catch (error) {
       const isOfContext = error instanceof GuardRefusal && (error.reason === 'method' || error.reason === 'scope');
-      if (!isOfContext || this.#contexts.age(apiInvokerId) < pause) throw error;
+      if (!isOfContext || this.#anew.take(apiInvokerId) > 0) throw error;
     }
     this.#contexts.drop(apiInvokerId);
     return this.#decide(request, invocation, await this.#contextOf(apiInvokerId));

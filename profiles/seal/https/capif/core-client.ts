@@ -63,12 +63,6 @@ export class ContextCache {
     return this.#kept.get(apiInvokerId) ?? this.find(apiInvokerId);
   }
 
-  /** Seconds since a context was had; none is there: 0. */
-  age(apiInvokerId: string): number {
-    const kept = this.#kept.get(apiInvokerId);
-    return kept === undefined ? 0 : this.#now() - (kept.until - this.#seconds);
-  }
-
   /** What is known of an invoker counts no more. */
   drop(apiInvokerId: string): void {
     this.#kept.delete(apiInvokerId);

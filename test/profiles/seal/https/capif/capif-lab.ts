@@ -96,6 +96,8 @@ export class CapifLab {
   readonly aefs: LabParts['aefs'];
   /** Seconds by which the clocks of the AEFs are ahead of the core function's. */
   ahead = 0;
+  /** How often AEFs have asked the core function for a security context. */
+  asked = 0;
   readonly #trust: Trust;
   readonly #coreServer: HttpsServer;
   readonly #server: SealHttpsServer;
@@ -112,7 +114,12 @@ export class CapifLab {
         aefId,
         apis: exposed,
         ...(allowed === undefined ? {} : { methods: allowed }),
-        contexts: capifContexts({ apiRoot: this.apiRoot, tls: this.tls('aef') }),
+        contexts: {
+          contextOf: (apiInvokerId) => {
+            this.asked++;
+            return capifContexts({ apiRoot: this.apiRoot, tls: this.tls('aef') }).contextOf(apiInvokerId);
+          },
+        },
         verifier: accessTokenVerifier({ issuer: 'https://core.example', audience: aefId, keys: core.keys, leeway: 30, env }),
         invokerOf,
         valServiceIdsOf: () => ['v2x'],
