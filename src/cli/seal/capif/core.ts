@@ -1,6 +1,6 @@
 import { CapifCoreSimulator, type CapifCoreSimulatorOptions } from '../../../../profiles/seal/https/index.ts';
 import { ProtocolError } from '../../../core/errors.ts';
-import { type CapifCoreConfig, type Logger, loadCapifCoreConfig } from '../../../operate/index.ts';
+import { type CapifCoreConfig, ConfigError, type Logger, loadCapifCoreConfig } from '../../../operate/index.ts';
 import { serveHttps } from '../../../transport/index.ts';
 import { configPath } from '../../config-path.ts';
 import { UsageError } from '../../exit.ts';
@@ -53,7 +53,8 @@ async function reload(path: string, core: CapifCoreSimulator, logger: Logger): P
     await core.reconfigure({ invokers, aefs });
     logger.info({}, 'reloaded');
   } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    logger.error({ error }, 'reload');
+    if (error instanceof ConfigError) for (const problem of error.problems) logger.error({ file: error.file, ...problem }, 'configuration refused');
+    else if (error instanceof ProtocolError) logger.error({ reason: error.code, detail: error.message }, 'an AEF has not heard of a revocation');
+    else throw error;
   }
 }
