@@ -9,12 +9,14 @@ import { sameValue } from '../core/same-value.ts';
 import {
   type AdjustableLogger,
   type AsConfig,
+  type CapifAefConfig,
   createLogger,
   type LogLevel,
   loadAsConfig,
   loadRsConfig,
   type OperationsConfig,
   type RsConfig,
+  type SealHttpsRsConfig,
   type ServerEvent,
 } from '../operate/index.ts';
 import { ResourceServer } from '../rs/index.ts';
@@ -26,7 +28,7 @@ import { Instruments, type InstrumentsConfig } from './instruments.ts';
 import { type Listening, listenOn, type Place, untilStopped } from './listen.ts';
 import { Reload } from './reload.ts';
 import { addResources } from './resources.ts';
-import type { BothFaces } from './seal/https/both-faces.ts';
+import type { SealFaces } from './seal/faces.ts';
 import type { SimSFaces } from './seal/https/sim-s-faces.ts';
 import { paint } from './terminal.ts';
 import { followingOf } from './trl/lists.ts';
@@ -203,18 +205,26 @@ function areSameIssuers(current: RsConfig, next: RsConfig): boolean {
   return sameValue(withoutKeys(current), withoutKeys(next));
 }
 
-/** What of a SEAL server takes effect at a start only: all but what its face over HTTPS shows, and whom it takes. */
+/** What of a SEAL server takes effect at a start only: all but what its faces over HTTPS show, and whom they take. */
 function fixedSealRs({ seal }: RsConfig): unknown {
-  if (seal?.https === undefined) return seal;
-  const { listen, issuer, certificates, certificateProfile, sKmsUri } = seal.https;
-  return { ...seal, https: { listen, issuer, certificates, certificateProfile, sKmsUri } };
+  if (seal === undefined) return undefined;
+  const { https, capif, ...rest } = seal;
+  return { ...rest, https: https && fixedHttps(https), capif: capif && fixedCapif(capif) };
+}
+
+function fixedHttps({ listen, issuer, certificates, certificateProfile, sKmsUri }: SealHttpsRsConfig): unknown {
+  return { listen, issuer, certificates, certificateProfile, sKmsUri };
+}
+
+function fixedCapif({ cert: _cert, key: _key, clientCa: _ca, invokers: _invokers, core, ...rest }: CapifAefConfig): unknown {
+  return { ...rest, core: { uri: core.uri, issuer: core.issuer, names: core.names } };
 }
 
 /** `ace-coap rs` */
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
   let stop = (): void => {};
   try {
-    await serve<RsConfig, ResourceServer | SealServer | BothFaces>(
+    await serve<RsConfig, ResourceServer | SealServer | SealFaces>(
       {
         role: 'rs',
         load: () => loadRsConfig(configPath(path)),
@@ -238,7 +248,7 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
         live: ['issuers', 'seal'],
         apply: async (server, next, current) => {
           if (areSameIssuers(current, next)) server.reconfigure({ issuers: next.issuers, simS: next.issuers[0]! });
-          if ('renew' in server && next.seal?.https !== undefined) server.renew(next.seal.https);
+          if ('renew' in server && next.seal !== undefined) server.renew(next.seal);
           return {};
         },
         restart: (current, next) => [

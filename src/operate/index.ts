@@ -29,6 +29,7 @@ export {
 export { type ClientKitOptions, writeClientKit } from './client-kit.ts';
 export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
 export { type AsConfig, loadAsConfig } from './config/as.ts';
+export { type CapifCoreConfig, loadCapifCoreConfig } from './config/capif-core.ts';
 export { type ClientConfig, loadClientConfig } from './config/client.ts';
 export { type ConformanceConfig, loadConformanceTarget } from './config/conformance.ts';
 export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
@@ -41,6 +42,7 @@ export { profileNumbers } from './config/reader.ts';
 export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
 export { loadRsConfig, type ResourceConfig, type RsConfig } from './config/rs.ts';
 export type { SealAsConfig, SealClientConfig, SealRsConfig } from './config/seal.ts';
+export type { CapifAefConfig, CapifInvokerConfig } from './config/seal-capif.ts';
 export type { SealHttpsAsConfig } from './config/seal-https-as.ts';
 export type { SealHttpsRsConfig } from './config/seal-https-rs.ts';
 export type { KeyManagementConfig } from './config/seal-key-management.ts';
@@ -67,5 +69,5 @@ export {
 } from './metrics/index.ts';
 export { isoTime, type NextKey, type NextKeyOptions, writeNextKey } from './next-key.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
-export { type SealHttpsLab, valServerName, writeSealLab } from './seal-lab.ts';
+export { capifNames, type SealHttpsLab, valServerName, writeSealLab } from './seal-lab.ts';
 export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';

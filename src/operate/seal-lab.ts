@@ -3,7 +3,8 @@ import { toHex } from '../core/bytes.ts';
 import { type LabFile, type LabOptions, secret, writeFiles } from './lab.ts';
 
 /** Scopes of what the SEAL server of the lab offers. */
-const operations = (kind: string): string => ['create', 'read', 'update', 'delete', 'discover', 'subscribe'].map((name) => `${kind}:${name}`).join(' ');
+const operations = (kind: string, names: readonly string[] = ['create', 'read', 'update', 'delete', 'discover', 'subscribe']): string =>
+  names.map((name) => `${kind}:${name}`).join(' ');
 const scopes = `notes:read notes:write km ${operations('spatial-anchor')} ${operations('spatial-map')} user-profile:read user-profile:write`;
 
 /** What a SEAL deployment has over HTTPS. */
@@ -21,6 +22,16 @@ export interface SealHttpsLab {
   readonly app: { readonly secret: string; readonly hash: string };
   readonly val: { readonly secret: string; readonly hash: string };
   readonly password: string;
+  /** CAPIF: ports of the API exposing function and of the core function, what they show, and what signs the tokens of the latter. */
+  readonly capif: {
+    readonly port: number;
+    readonly corePort: number;
+    readonly aef: { readonly cert: string; readonly key: string };
+    readonly core: { readonly cert: string; readonly key: string };
+    readonly signingKey: string;
+  };
+  /** MSGin5G over TLS: its port, and a subscriber of the AAnF by line, with K_AUSF in hexadecimal as the UE has it. */
+  readonly msgin5g: { readonly port: number; readonly supi: string; readonly subscriber: string; readonly kAusf: string };
 }
 
 /** Where the application of a lab has the answer sent. */
@@ -28,6 +39,8 @@ const redirectUri = 'http://127.0.0.1:8731/callback';
 
 /** The name in the certificate of the VAL server. */
 export const valServerName = 'val1.val.example';
+/** Those in the certificates of the API exposing function and of the core function of CAPIF, as clients. */
+export const capifNames = { aef: 'seal1.val.example', core: 'ccf.val.example' } as const;
 
 /**
  * Makes a SEAL deployment: a SIM-S (`as.yaml`), a SEAL server (`rs.yaml`), a SIM-C (`client.yaml`) and fresh keys in `keys/`, for one user on one machine.
@@ -47,12 +60,13 @@ export async function writeSealLab(
     ['as.yaml', simS(asPort, https)],
     ['rs.yaml', sealServer(asPort, rsPort, https)],
     ['client.yaml', simC(asPort, rsPort, https)],
+    ...(https === undefined ? [] : [['capif.yaml', capifCore(https)] as const, [join('keys', 'subscribers.jsonl'), `${https.msgin5g.subscriber}\n`] as const]),
   ];
   return writeFiles(folder, texts);
 }
 
-function httpsFiles({ ca, simS: as, sealServer: rs, valServer, tokenKey, app, val, password }: SealHttpsLab): readonly LabFile[] {
-  const pairs = [['sims', as] as const, ['seal1', rs] as const, ['val1', valServer] as const];
+function httpsFiles({ ca, simS: as, sealServer: rs, valServer, tokenKey, app, val, password, capif, msgin5g }: SealHttpsLab): readonly LabFile[] {
+  const pairs = [['sims', as] as const, ['seal1', rs] as const, ['val1', valServer] as const, ['aef', capif.aef] as const, ['capif', capif.core] as const];
   return [
     [join('tls', 'ca.pem'), ca],
     ...pairs.flatMap(([name, { cert, key }]): readonly LabFile[] => [
@@ -63,6 +77,8 @@ function httpsFiles({ ca, simS: as, sealServer: rs, valServer, tokenKey, app, va
     [join('keys', 'app.secret'), `${app.secret}\n`],
     [join('keys', 'val1.secret'), `${val.secret}\n`],
     [join('keys', 'anna.password'), `${password}\n`],
+    [join('keys', 'capif-sign.pem'), capif.signingKey],
+    [join('keys', 'ue1.kausf'), `${msgin5g.kAusf}\n`],
   ];
 }
 
@@ -99,7 +115,68 @@ const httpsOfSealServer = (https: SealHttpsLab): string => `
     issuer: ${issuerOf(https)}
     jwks_uri: ${issuerOf(https)}/jwks
     ca_file: tls/ca.pem
-    clients: { val1: [${valServerName}] } # by the name in its certificate`;
+    clients: { val1: [${valServerName}] } # by the name in its certificate
+  capif: # the same services for API invokers of CAPIF (TS 33.122, methods 2 and 3; RNAA)
+    listen: https://127.0.0.1:${https.capif.port}
+    cert_file: tls/aef.pem
+    key_file: tls/aef.key
+    client_ca_file: tls/ca.pem
+    core: # "ace-coap seal capif core" with this folder
+      uri: ${coreOf(https)}
+      jwks_uri: ${coreOf(https)}/jwks
+      ca_file: tls/ca.pem
+      names: [${capifNames.core}] # whoever shows it may revoke
+    aef_id: seal1
+    methods: [PKI, OAUTH]
+    apis: # and the scopes that each stands for
+      spatial-anchors: "${operations('spatial-anchor', anchorOperations)}"
+      spatial-anchors-read: "spatial-anchor:read spatial-anchor:discover"
+      ss-kir: "km"
+    invokers: # by identifier at the core function
+      val1: { names: [${valServerName}], services: [v2x] }
+    rnaa: true # what is about a VAL user or VAL UE needs a token that this owner agreed to`;
+
+const coreOf = ({ capif }: SealHttpsLab): string => `https://127.0.0.1:${capif.corePort}`;
+
+/** Observation is for CoAP. */
+const anchorOperations = ['create', 'read', 'update', 'delete', 'discover'];
+
+const capifCore = (https: SealHttpsLab): string => `# CAPIF core function, a simulator for labs: "ace-coap seal capif core" with this folder or file.
+
+listen: ${coreOf(https)} # tokens name it as their issuer
+cert_file: tls/capif.pem
+key_file: tls/capif.key
+client_ca_file: tls/ca.pem
+ca_file: tls/ca.pem # for the AEFs, which hear of revocations
+signing_key_file: keys/capif-sign.pem # of tokens
+lifetime: 300 # seconds
+
+# In the place of onboarding: certificates by the names in them, what each may call, and resource owners who agreed that it acts for them.
+invokers:
+  val1: { names: [${valServerName}], rights: { seal1: [spatial-anchors, ss-kir] }, owners: [anna@val.example] }
+# In the place of publishing; of the methods that an invoker has, the first one here is selected.
+aefs:
+  seal1: { names: [${capifNames.aef}], methods: [OAUTH, PKI], uri: "https://127.0.0.1:${https.capif.port}" }
+`;
+
+/** Keys of the SIM. */
+const msgin5gOf = ({ msgin5g: { port, supi } }: SealHttpsLab): string => `
+    msgin5g: # registration of MSGin5G clients with keys of the SIM, over TLS (TS 33.501, Annex Y)
+      aanf: http://127.0.0.1:${aanfPort} # "ace-coap seal akma aanf" with keys/subscribers.jsonl
+      fqdn: msgin5g.val.example
+      associations: { ${supi}: [meter1] } # UE service IDs by UE ID
+      tls: { listen: "coaps+tcp://127.0.0.1:${port}" }`;
+
+/** Where the AAnF of a lab is. */
+const aanfPort = 8090;
+
+const capifOfSimC = (https: SealHttpsLab): string => `
+  capif: # for "ace-coap seal capif invoke": the VAL server val1 as an API invoker
+    core: ${coreOf(https)}
+    invoker_id: val1
+    cert_file: tls/val1.pem
+    key_file: tls/val1.key
+    ca_file: tls/ca.pem`;
 
 const openIdOfSimC = (https: SealHttpsLab): string => `
   openid: # for "ace-coap seal login"
@@ -163,7 +240,7 @@ seal:
     key_management: # keys of VAL services (TS 33.434, 5.3); "ace-coap seal km put" keeps records, which this key seals in the store
       skms_uri: coap://127.0.0.1:${port}/km # what requests have to name
       record_key_file: keys/seal1-records.key
-    configuration: {} # user profiles and UE configurations (TS 24.546)${https === undefined ? '' : httpsOfSealServer(https)}
+    configuration: {} # user profiles and UE configurations (TS 24.546)${https === undefined ? '' : msgin5gOf(https)}${https === undefined ? '' : httpsOfSealServer(https)}
 
 issuers:
   - uri: coap://127.0.0.1:${asPort}/token # the SIM-S
@@ -190,7 +267,7 @@ store: ./state/client # tokens, security contexts, sequence numbers; keep it as 
 seal:
   mode: strict
   scope: notes:read # to ask for where neither the command line nor the SEAL server says; through a proxy it never says
-  skms_uri: coap://127.0.0.1:${rsPort}/km # for "ace-coap km get"${https === undefined ? '' : openIdOfSimC(https)}
+  skms_uri: coap://127.0.0.1:${rsPort}/km # for "ace-coap km get"${https === undefined ? '' : openIdOfSimC(https) + capifOfSimC(https)}
 
 # The SIM-S of the own VAL system.
 authorization_servers:

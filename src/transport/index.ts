@@ -35,8 +35,8 @@ export type { Channel, ChannelOptions, Listener, Route, Scheme } from './scheme.
 export { schemes } from './schemes.ts';
 export type { Served, ServeEvent, ServeLimits, ServeOptions } from './serve.ts';
 export { Server, serve } from './serve.ts';
-export type { TlsSchemeOptions } from './stream-schemes.ts';
-export { tlsSchemes } from './stream-schemes.ts';
+export type { TlsPskSchemeOptions, TlsSchemeOptions } from './stream-schemes.ts';
+export { tlsPskSchemes, tlsSchemes } from './stream-schemes.ts';
 export type { TapEvent } from './tap.ts';
 export { tap } from './tap.ts';
 export type { StreamOptions, StreamServerOptions } from './tcp.ts';

@@ -3,6 +3,7 @@ import { TransportError } from './errors.ts';
 import { addressOf, endpointOn, type Scheme, sourceFor } from './scheme.ts';
 import { type StreamOptions, type StreamServerOptions, tcp, tcpServer } from './tcp.ts';
 import { type TlsClientOptions, type TlsServerOptions, tls, tlsServer } from './tls.ts';
+import { type TlsPskClientOptions, type TlsPskServerOptions, tlsPsk, tlsPskServer } from './tls-psk.ts';
 import { ws, wsServer, wss, wssServer } from './ws.ts';
 
 interface Openers {
@@ -52,4 +53,31 @@ export function tlsSchemes(options: TlsSchemeOptions = {}): readonly Scheme[] {
     rowOf('coaps+tcp', { client: (at) => tls({ ...at, ...ours }), server: async (at) => tlsServer({ ...at, ...serverOptions(options) }) }),
     rowOf('coaps+ws', { client: (at) => wss({ ...at, ...ours }), server: async (at) => wssServer({ ...at, ...serverOptions(options) }) }),
   ];
+}
+
+/** For clients `credentials`, for servers `psk`. */
+export type TlsPskSchemeOptions = Partial<TlsPskClientOptions & TlsPskServerOptions>;
+
+const refuse = (missing: string): TransportError =>
+  new TransportError('ERR_TRANSPORT_CREDENTIALS', `expected ${missing}, got none; give them to tlsPskSchemes, and its row to whoever is to use it`);
+
+/**
+ * The row of `coaps+tcp` with pre-shared keys in the place of certificates (RFC 8323, Section 9.2).
+ *
+ * ```ts
+ * const client = new CoapClient({ schemes: [...schemes, ...tlsPskSchemes({ credentials: () => ({ identity, key }) })] });
+ * ```
+ */
+export function tlsPskSchemes(options: TlsPskSchemeOptions = {}): readonly Scheme[] {
+  const { credentials, serverName, psk, hint, suite, env } = options;
+  const both = suite === undefined ? {} : { suite };
+  const client = async (at: StreamOptions): Promise<StreamTransport> => {
+    if (credentials === undefined) throw refuse('credentials for a client');
+    return tlsPsk({ ...at, ...both, credentials, ...(serverName === undefined ? {} : { serverName }) });
+  };
+  const server = async (at: StreamServerOptions): Promise<StreamTransport> => {
+    if (psk === undefined) throw refuse('psk for a server');
+    return tlsPskServer({ ...at, ...both, psk, ...(hint === undefined ? {} : { hint }), ...(env === undefined ? {} : { env }) });
+  };
+  return [rowOf('coaps+tcp', { client, server })];
 }

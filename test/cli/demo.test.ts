@@ -59,10 +59,10 @@ for (const [profile, replays] of Object.entries(profiles)) {
   });
 }
 
-test('ace-coap demo --seal --json: SIM-S, SKM-S, spatial anchors, a proxy and a T8 gateway; each step comes out as it should', async () => {
+test('ace-coap demo --seal --json: SIM-S, SKM-S, spatial anchors, a proxy, a T8 gateway, CAPIF and MSGin5G; each step comes out as it should', async () => {
   const codes = await codesOf('--seal');
   // Who is not known; what is provisioned; through the proxy; over DTLS; what the spatial server, the SKM-S and the SIM-S refuse, and when a token ends.
-  // Over HTTPS: a login, a VAL server with its certificate, and an SCS/AS at a T8 gateway.
+  // Over HTTPS: a login, a VAL server with its certificate, an SCS/AS at a T8 gateway, and an API invoker of CAPIF. Over TLS: a UE with a key of its SIM.
   const km = ['4.00', '4.00', '4.00', '4.00', '4.00', '4.03', '4.04', '4.03'];
   assert.deepEqual(codes, [
     ...['4.01', '4.00', null, null],
@@ -72,5 +72,7 @@ test('ace-coap demo --seal --json: SIM-S, SKM-S, spatial anchors, a proxy and a 
     ...['403', '303', null, '200', '200'],
     ...['200', '200', '403', '403', '401', '403', '403'],
     ...['201', '201', '200', '403', '403', '500'],
+    ...['200', '201', '403', '401', '400'],
+    ...['2.04', '4.03'],
   ]);
 });

@@ -2,14 +2,13 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { freePort } from '../support/ports.ts';
 import { ace, aceExits, Lab, type Run } from './lab.ts';
+import { sealInit } from './seal-folder.ts';
 
 test('ace-coap seal init, and seal provision beside a SIM-S that runs: what is provisioned gets a token, what is removed gets none', async () => {
   const lab = await Lab.start(async ({ folder, asPort, rsPort }) => {
     rmSync(folder, { recursive: true });
-    const https = ['--as-https-port', `${await freePort()}`, '--rs-https-port', `${await freePort()}`];
-    const { stdout } = await aceExits(0, ['seal', 'init', folder, '--as-port', `${asPort}`, '--rs-port', `${rsPort}`, ...https]);
+    const { stdout } = (await sealInit(folder, { as: asPort, rs: rsPort })).run;
     assert.match(stdout, /as\.yaml\n.*rs\.yaml\n.*client\.yaml/s);
     const file = join(folder, 'as.yaml');
     writeFileSync(file, readFileSync(file, 'utf8').replace(/^ {2}ues:\n.*\n/m, ''));

@@ -13,6 +13,7 @@ import { parseListen } from '../../src/operate/config/listen.ts';
 import {
   type LabProfile,
   loadAsConfig,
+  loadCapifCoreConfig,
   loadClientConfig,
   loadOscoreContext,
   loadRsConfig,
@@ -136,6 +137,8 @@ const https: SealHttpsLab = {
   app: known,
   val: known,
   password: 'a password',
+  capif: { port: 10_445, corePort: 10_446, aef: pem, core: pem, signingKey: pem.key },
+  msgin5g: { port: 5687, supi: 'imsi-001010000000001', subscriber: '{}', kAusf: '00' },
 };
 const seal = (folder: string): Promise<unknown> => writeSealLab(folder, { random, https });
 
@@ -151,7 +154,8 @@ function sealLogin(folder: string): void {
 /** What a lab has not: a server that registers MSGin5G clients and is there over HTTPS, and a key in PEM. */
 function msgin5g(folder: string): void {
   const tokenKey = '{ use: sign1, alg: ES256, key_pem_file: key.pem }';
-  const service = 'aanf: "https://aanf.example/root", fqdn: msgin5g.example.com, protocol: "0100000007", associations: { imsi-001010000000001: [meter] }';
+  const service =
+    'aanf: "https://aanf.example/root", fqdn: msgin5g.example.com, protocol: "0100000007", associations: { imsi-001010000000001: [meter] }, aanf_tls: { ca_file: cert.pem }, tls: { listen: "127.0.0.1:5687", suite: TLS_AES_128_GCM_SHA256 }';
   const https = 'listen: "https://127.0.0.1:10444", cert_file: cert.pem, key_file: key.pem, issuer: "https://127.0.0.1:10443", jwks_file: jwks.json';
   const lines = [
     'listen: ["coaps://127.0.0.1:0"]',
@@ -182,6 +186,7 @@ export const fileTargets: readonly TargetEntry[] = [
   configTarget('as.yaml of a SIM-S', 'as.yaml', seal, loadAsConfig),
   configTarget('rs.yaml of a SEAL server', 'rs.yaml', seal, loadRsConfig),
   configTarget('client.yaml of a SIM-C', 'client.yaml', seal, loadClientConfig),
+  configTarget('capif.yaml of a core function', 'capif.yaml', seal, loadCapifCoreConfig),
   configTarget('client.yaml of a SIM-C with a login', 'client.yaml', sealLogin, loadClientConfig),
   configTarget('as.yaml with raw public keys', 'as.yaml', dtlsLab('dtls-rpk'), loadAsConfig),
   configTarget('client.yaml with raw public keys', 'client.yaml', dtlsLab('dtls-rpk'), loadClientConfig),

@@ -22,6 +22,9 @@ seal: { val_system: val.example, services: { msgin5g: { ${msgin5g} } } }
   return loadRsConfig(file);
 }
 
+const pem = '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n';
+writeFileSync(join(folder, 'ca.pem'), pem);
+
 const good = 'aanf: "https://aanf.example/root", fqdn: msgin5g.example.com';
 
 test('seal.services.msgin5g: what it says, and the defaults', () => {
@@ -43,6 +46,11 @@ test('seal.services.msgin5g: what it says, and the defaults', () => {
     lifetime: 60,
     configuration: { uri: 'coap://127.0.0.1/su-uc', client: join(folder, 'sim-c/client.yaml') },
   });
+  const overTls = load(
+    `${good}, associations: {}, aanf_tls: { ca_file: ca.pem }, tls: { listen: "coaps+tcp://[::1]:5687", suite: TLS_DHE_PSK_WITH_AES_128_GCM_SHA256 }`,
+  ).seal?.services.msgin5g;
+  assert.deepEqual(overTls?.tls, { listen: { address: '::1', port: 5687 }, suite: 'TLS_DHE_PSK_WITH_AES_128_GCM_SHA256' });
+  assert.deepEqual(overTls?.aanfTls, { ca: pem });
 });
 
 test('seal.services.msgin5g: what is wrong, with its place', () => {
@@ -54,6 +62,11 @@ test('seal.services.msgin5g: what is wrong, with its place', () => {
     [`${good}, protocol: "01", associations: {}`, /msgin5g\.protocol: expected 10 hexadecimal digits/],
     [`${good}, associations: { imsi-1: meter }`, /msgin5g\.associations\.imsi-1: expected/],
     [`${good}, association: {}`, /msgin5g\.association\b/],
+    [`${good}, associations: {}, tls: { listen: "coaps://127.0.0.1:1" }`, /msgin5g\.tls\.listen: expected an address and a port, .* got "coaps:/],
+    [`${good}, associations: {}, tls: { listen: "127.0.0.1:1", suite: TLS_PSK_WITH_AES_128_CCM_8 }`, /msgin5g\.tls\.suite: expected one of TLS_AES_128/],
+    [`${good}, associations: {}, tls: {}`, /msgin5g\.tls\.listen: expected/],
+    [`${good}, associations: {}, aanf_tls: { ca_file: none.pem }`, /msgin5g\.aanf_tls\.ca_file: .*none\.pem: expected a certificate in PEM, got nothing there/],
+    [`${good}, associations: {}, aanf_tls: { cert_file: ca.pem }`, /msgin5g\.aanf_tls: expected both cert_file and key_file, got cert_file alone/],
   ];
   for (const [text, expected] of cases)
     assert.throws(

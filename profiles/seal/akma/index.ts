@@ -31,7 +31,7 @@ export { establishOscore, OscoreBootstrap } from './oscore-bootstrap.ts';
 export type { AkmaClientOptions } from './psk.ts';
 export { aKidOf, aKidOfIdentity, akmaAuthenticator, akmaCredential, akmaCredentials, akmaHint, defaultIdentityPrefix, pskIdentity } from './psk.ts';
 export type { AkmaTlsClientOptions, AkmaTlsServerOptions } from './tls.ts';
-export { akmaTls, akmaTlsProtocol, akmaTlsServer } from './tls.ts';
+export { akmaTls, akmaTlsProtocol, akmaTlsSchemes, akmaTlsServer } from './tls.ts';
 export type { UeAnchor } from './ue.ts';
 export { deriveAnchor } from './ue.ts';
 export type { ConfigurationClientOptions, UeAssociations } from './ue-associations.ts';

@@ -116,11 +116,16 @@ export class Msgin5gRegistration implements SealService {
   }
 
   mount(host: Pick<SealHost, 'resource'>): void {
-    const resource: Resource = { post: (request) => this.#post(request), accepts: messageFormats, attributes: { rt: 'msgin5g' } };
-    host.resource(this.#path, resource);
+    this.serveOn(host);
     const { dtls } = this.#options;
     // Once the profiles of the server have their own, which take the identities of AKMA for broken ones of theirs.
     dtls?.sessions.authenticate(akmaAuthenticator(dtls.keys, dtls.identityPrefix));
+  }
+
+  /** Be there on a host whose sessions ask for a K_AF by themselves: an endpoint over `akmaTlsServer`. */
+  serveOn(host: Pick<SealHost, 'resource'>): void {
+    const resource: Resource = { post: (request) => this.#post(request), accepts: messageFormats, attributes: { rt: 'msgin5g' } };
+    host.resource(this.#path, resource);
   }
 
   /** Who is registered under a UE service ID now. */

@@ -2,7 +2,17 @@ import type { StreamTransport } from '../../../src/coap/index.ts';
 import { equalBytes, fromUtf8, toHex, utf8 } from '../../../src/core/bytes.ts';
 import type { Env } from '../../../src/core/env.ts';
 import { ProtocolError } from '../../../src/core/errors.ts';
-import { type StreamOptions, type StreamServerOptions, type TlsPsk, type TlsPskSuite, tlsPsk, tlsPskServer } from '../../../src/transport/index.ts';
+import {
+  type Scheme,
+  type StreamOptions,
+  type StreamServerOptions,
+  type TlsPsk,
+  type TlsPskClientOptions,
+  type TlsPskSuite,
+  tlsPsk,
+  tlsPskSchemes,
+  tlsPskServer,
+} from '../../../src/transport/index.ts';
 import { uaStarTls12, uaStarTls13 } from './af-id.ts';
 import type { ApplicationKeys } from './application-keys.ts';
 import { AkmaError } from './error.ts';
@@ -81,11 +91,26 @@ async function pskOf(keys: ApplicationKeys, aKid: string | undefined): Promise<T
  * ```
  */
 export function akmaTls(options: AkmaTlsClientOptions): Promise<StreamTransport> {
-  const { anchor, fqdn, prefix, suite = usualSuite, ...rest } = options;
+  const { anchor: _anchor, fqdn: _fqdn, prefix: _prefix, ...rest } = options;
+  return tlsPsk({ ...rest, ...clientOf(options) });
+}
+
+/**
+ * The row of `coaps+tcp` for a UE: as `akmaTls`, for a `CoapClient`.
+ *
+ * ```ts
+ * const client = new CoapClient({ schemes: akmaTlsSchemes({ anchor: () => anchor }) });
+ * ```
+ */
+export function akmaTlsSchemes(options: Omit<AkmaTlsClientOptions, keyof StreamOptions>): readonly Scheme[] {
+  return tlsPskSchemes(clientOf(options));
+}
+
+function clientOf({ anchor, fqdn, prefix, suite = usualSuite }: Omit<AkmaTlsClientOptions, keyof StreamOptions>): TlsPskClientOptions {
   const credentials = (host: string): { readonly identity: Uint8Array; readonly key: Uint8Array } => {
     const { aKid, kAkma } = anchorOf(anchor());
     return { identity: pskIdentity(aKid, prefix), key: deriveApplicationKey(kAkma, { fqdn: fqdn ?? host, protocol: akmaTlsProtocol(suite) }) };
   };
   // TS 24.109, K.3.2: server_name is the host of the application function.
-  return tlsPsk({ ...rest, suite, credentials, ...(fqdn === undefined ? {} : { serverName: fqdn }) });
+  return { suite, credentials, ...(fqdn === undefined ? {} : { serverName: fqdn }) };
 }

@@ -15,6 +15,7 @@ export { type AefSecurityOptions, aefSecurityEndpoints } from './capif/aef-secur
 export { type CapifContexts, type CapifCoreClientOptions, capifContexts } from './capif/core-client.ts';
 export {
   type CapifAefRegistration,
+  type CapifCoreEvent,
   CapifCoreSimulator,
   type CapifCoreSimulatorOptions,
   type CapifInvokerRegistration,
@@ -31,7 +32,7 @@ export {
   type ServiceSecurity,
 } from './capif/security-context.ts';
 export { ClientCredentials, type ClientCredentialsOptions } from './client-credentials.ts';
-export type { AccessTokenClaims } from './guard/access-token-claims.ts';
+export type { AccessTokenClaims, TokenProfile } from './guard/access-token-claims.ts';
 export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';
 export { BearerError, type BearerReason } from './guard/bearer-error.ts';
 export type { GuardedRequest } from './guard/bearer-token.ts';

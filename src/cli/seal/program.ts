@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import { examples, port } from '../usage.ts';
 import { addAkma } from './akma/program.ts';
+import { addCapif } from './capif/program.ts';
 import { addHttpsChecks } from './https/program.ts';
 import type { SealInitFlags } from './init.ts';
 import { addKeyRecords } from './km/program.ts';
 import { addLogin } from './login/program.ts';
+import { addMsgin5g } from './msgin5g/program.ts';
 import { addProvision } from './provision/program.ts';
 import { addT8 } from './t8/program.ts';
 
@@ -21,6 +23,7 @@ export function addSeal(ace: Command): void {
         'ace-coap seal km list --config lab',
         'ace-coap seal login --config lab',
         'ace-coap seal akma aanf --subscribers subscribers.jsonl',
+        'ace-coap seal capif core lab',
         `ace-coap post coap://127.0.0.1/su-san/v1/anchors --cbor '{"valServiceId": "v2x", "location": {"lat": 48.86, "lon": 2.34}}' --config lab`,
         "ace-coap get 'coap://127.0.0.1/su-san/v1/anchors?near=48.86,2.34,500&tag=statue' --config lab",
         "ace-coap observe 'coap://127.0.0.1/su-san/v1/anchors?bbox=48,2,49,3' --scope spatial-anchor:subscribe --config lab",
@@ -35,12 +38,17 @@ export function addSeal(ace: Command): void {
     .option('--rs-port <port>', 'UDP port of the SEAL server (5683)', port)
     .option('--as-https-port <port>', 'TCP port of the SIM-S for HTTPS (10443)', port)
     .option('--rs-https-port <port>', 'TCP port of the SEAL server for HTTPS (10444)', port)
+    .option('--capif-port <port>', 'TCP port of the SEAL server for API invokers of CAPIF (10445)', port)
+    .option('--capif-core-port <port>', 'TCP port of the simulated CAPIF core function (10446)', port)
+    .option('--msgin5g-port <port>', 'TCP port of the SEAL server for MSGin5G over TLS (5687)', port)
     .addHelpText('after', examples('ace-coap seal init lab', 'ace-coap seal init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));
   addProvision(seal);
   addAkma(seal);
+  addMsgin5g(seal);
   addKeyRecords(seal);
   addT8(seal);
+  addCapif(seal);
   addLogin(seal);
   addHttpsChecks(seal);
 }

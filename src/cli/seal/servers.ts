@@ -13,7 +13,7 @@ import type { Transport } from '../../coap/index.ts';
 import type { AsConfig, KeyManagementConfig, SealAsConfig, SealRsConfig, ServerEvent, ServiceEvent } from '../../operate/index.ts';
 import type { ResourceServerOptions } from '../../rs/index.ts';
 import type { Store } from '../../store/index.ts';
-import type { BothFaces } from './https/both-faces.ts';
+import type { Face, SealFaces } from './faces.ts';
 import type { SharedServices } from './https/server.ts';
 import type { SimSFaces } from './https/sim-s-faces.ts';
 
@@ -36,21 +36,29 @@ export async function reconfigure(server: AuthorizationServer | SimSFaces, next:
   return server.reconfigure(next);
 }
 
-/** The SEAL server of a configuration, with the services that it offers; on both of its faces, where it has two. */
+/** The SEAL server of a configuration, with the services that it offers; on all of its faces, where it has several. */
 export async function sealServerOf(
-  { services, https, ...seal }: SealRsConfig,
+  { services, https, capif, ...seal }: SealRsConfig,
   { issuers, ...options }: ResourceServerOptions,
   { transports, emit }: SealParts,
-): Promise<SealServer | BothFaces> {
+): Promise<SealServer | SealFaces> {
   const shared = sharedOf(services, options.store, emit);
   const offered = [...shared.services, ...(shared.keyManagement === undefined ? [] : [keyManagement(shared.keyManagement)])];
-  if (services.msgin5g !== undefined) offered.push(await (await import('./akma/service.ts')).msgin5gService(services.msgin5g, transports, emit));
+  const faces: Face[] = [];
+  if (services.msgin5g !== undefined) {
+    const { registration, face } = await (await import('./akma/service.ts')).msgin5gService(services.msgin5g, transports, emit);
+    offered.push(registration);
+    if (face !== undefined) faces.push(face);
+  }
   const server = new SealServer({ ...options, ...seal, simS: issuers[0]!, services: offered });
-  if (https === undefined) return server;
-  const [{ HttpsFace }, { BothFaces }] = await Promise.all([import('./https/server.ts'), import('./https/both-faces.ts')]);
-  const audience = [options.audience].flat()[0]!;
-  const isRevoked = (hash: string): boolean => server.isRevoked(hash);
-  return new BothFaces(server, new HttpsFace(https, shared, { audience, valSystem: seal.valSystem, leeway: options.leeway ?? 0, isRevoked, emit }));
+  if (https !== undefined) {
+    const audience = [options.audience].flat()[0]!;
+    const isRevoked = (hash: string): boolean => server.isRevoked(hash);
+    const { HttpsFace } = await import('./https/server.ts');
+    faces.push(new HttpsFace(https, shared, { audience, valSystem: seal.valSystem, leeway: options.leeway ?? 0, isRevoked, emit }));
+  }
+  if (capif !== undefined) faces.push(new (await import('./capif/face.ts')).CapifFace(capif, shared, emit));
+  return faces.length === 0 ? server : new (await import('./faces.ts')).SealFaces(server, faces);
 }
 
 type Emit = (event: ServiceEvent) => void;

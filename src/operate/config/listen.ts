@@ -32,6 +32,13 @@ export function parseListen(value: string): ListenConfig | undefined {
   return isIP(four!) === 4 || four === 'localhost' ? { scheme, address: four!, port } : undefined;
 }
 
+/** An address with a scheme that is no other, or without one. */
+export function listenAddressOf(scheme: string, text: string): ListenAddress | undefined {
+  const bare = text.startsWith(`${scheme}://`) ? text.slice(scheme.length + 3) : text;
+  const parsed = bare.includes('://') ? undefined : parseListen(bare);
+  return parsed && { address: parsed.address, port: parsed.port };
+}
+
 /** Whether a URI is of CoAP, of a scheme that there is a transport for, with a host and nothing that CoAP does not have. */
 export function isPeerUri(value: string): boolean {
   const [, scheme] = /^([a-z+]+):\/\/[^/?#\s]+/i.exec(value) ?? [];

@@ -179,6 +179,11 @@ export const methods: Schema<readonly string[]> = list('method', oneOf(methodNam
 export const path: Schema<string> = matching('a path that begins with "/"', (value) => /^\/[^\s?#]*$/.test(value));
 export const target: Schema<string> = matching('a path that begins with "/"', (value) => /^\/[^\s#]*$/.test(value));
 
+/** Scope names alone. */
+export const scopeText: Schema<string> = matching('scope names with a space between them', (value) =>
+  value.split(' ').every((token) => scopeToken.test(token)),
+);
+
 const scopeExpected = 'scope names with a space between them, or a map from path to methods';
 export const scope: Schema<RawScope> = wanting(
   scopeExpected,

@@ -1,7 +1,7 @@
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { readNamedFile, shown } from './key-file.ts';
-import { type ListenAddress, parseListen } from './listen.ts';
+import { type ListenAddress, listenAddressOf } from './listen.ts';
 import { filePath, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
 import { certificate, privateKey, readPem } from './tls.ts';
 
@@ -21,6 +21,9 @@ export interface RawSealHttpsRs {
   readonly skms_uri?: string;
 }
 
+/** The keys of who issues tokens, or where there are. */
+export type KeySetConfig = { readonly jwks: object } | { readonly uri: string };
+
 /** A SEAL server over HTTPS, as it was read. */
 export interface SealHttpsRsConfig {
   readonly listen: ListenAddress;
@@ -31,7 +34,7 @@ export interface SealHttpsRsConfig {
   /** The SIM-S by the URI that its tokens name. */
   readonly issuer: string;
   /** The keys of the SIM-S, or where it has them. */
-  readonly keys: { readonly jwks: object } | { readonly uri: string };
+  readonly keys: KeySetConfig;
   /** Whom to trust who has the keys, in place of those of Node. */
   readonly ca?: Uint8Array;
   readonly certificates: 'required' | 'none';
@@ -69,7 +72,7 @@ export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
 const largestKeySet = 65_536;
 
 export function parseHttpsListen(text: string): ListenAddress | undefined {
-  return parseListen(text.replace(/^https:\/\//, 'coap://'));
+  return listenAddressOf('https', text);
 }
 
 /** @param at - where the section stands in the file */
@@ -87,7 +90,7 @@ export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: Confi
     key: key ?? nothing,
     ...(clientCa && { clientCa }),
     issuer,
-    keys: keysOf(file, raw, at),
+    keys: readKeySet(file, raw, at),
     ...(ca && { ca }),
     certificates,
     certificateProfile,
@@ -98,7 +101,9 @@ export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: Confi
 
 const nothing = new Uint8Array(0);
 
-function keysOf(file: ConfigFile, { jwks_file: named, jwks_uri: uri }: RawSealHttpsRs, at: ConfigPath): SealHttpsRsConfig['keys'] {
+/** Either `jwks_file` or `jwks_uri` of a section; what is wrong is noted in `file`. */
+export function readKeySet(file: ConfigFile, raw: Pick<RawSealHttpsRs, 'jwks_file' | 'jwks_uri'>, at: ConfigPath): KeySetConfig {
+  const { jwks_file: named, jwks_uri: uri } = raw;
   if ((named === undefined) === (uri === undefined)) file.problem(at, `expected either jwks_file or jwks_uri, got ${named === undefined ? 'neither' : 'both'}`);
   if (named === undefined) return { uri: uri ?? '' };
   const path: ConfigPath = [...at, 'jwks_file'];

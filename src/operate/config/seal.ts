@@ -1,7 +1,17 @@
 import { utf8 } from '../../core/bytes.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import type { ConfigFile } from './file.ts';
-import { type Entries, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
+import { type Entries, list, matching, name, oneOf, optional, type Schema, scopeText, section, table, yesNo } from './schema.ts';
+import {
+  type CapifAefConfig,
+  type CapifInvokerConfig,
+  capifAefSchema,
+  capifInvokerSchema,
+  type RawCapifAef,
+  type RawCapifInvoker,
+  readCapifAef,
+  readCapifInvoker,
+} from './seal-capif.ts';
 import { type RawSealHttpsAs, type ReadTokenKeys, readSealHttpsAs, type SealHttpsAsConfig, sealHttpsAsSchema } from './seal-https-as.ts';
 import { type RawSealHttpsRs, readSealHttpsRs, type SealHttpsRsConfig, sealHttpsRsSchema } from './seal-https-rs.ts';
 import { skmsUri } from './seal-key-management.ts';
@@ -41,12 +51,14 @@ export interface RawSealRs extends RawSealCommon {
   readonly val_system: string;
   readonly services?: RawSealServices;
   readonly https?: RawSealHttpsRs;
+  readonly capif?: RawCapifAef;
 }
 
 export interface RawSealClient extends RawSealCommon {
   readonly scope?: string;
   readonly skms_uri?: string;
   readonly openid?: RawOpenId;
+  readonly capif?: RawCapifInvoker;
 }
 
 interface SealCommon {
@@ -79,6 +91,8 @@ export interface SealRsConfig extends SealCommon {
   readonly services: SealServicesConfig;
   /** Its face over HTTPS. */
   readonly https?: SealHttpsRsConfig;
+  /** Its face to API invokers of CAPIF. */
+  readonly capif?: CapifAefConfig;
 }
 
 /** The SIM-C of a client.yaml. */
@@ -89,6 +103,8 @@ export interface SealClientConfig extends SealCommon {
   readonly sKmsUri?: string;
   /** How it logs VAL users in over HTTPS. */
   readonly openid?: OpenIdClientConfig;
+  /** What it is to a core function of CAPIF. */
+  readonly capif?: CapifInvokerConfig;
 }
 
 /** TS 33.434, B.3.6.2: seconds that a token may be taken late. */
@@ -122,26 +138,24 @@ export const sealAs: Entries = entriesOf(
 );
 
 export const sealRs: Entries = entriesOf(
-  section<RawSealRs>('a SEAL server: val_system, mode, suites, services, https', {
+  section<RawSealRs>('a SEAL server: val_system, mode, suites, services, https, capif', {
     val_system: identity,
     ...common,
     services: optional(sealServicesSchema),
     https: optional(sealHttpsRsSchema),
+    capif: optional(capifAefSchema),
   }),
 );
 
 export const sealClient: Entries = entriesOf(
-  section<RawSealClient>('a SIM-C: mode, suites, scope, skms_uri, openid', {
+  section<RawSealClient>('a SIM-C: mode, suites, scope, skms_uri, openid, capif', {
     ...common,
     skms_uri: optional(skmsUri),
     openid: optional(openIdSchema),
-    scope: optional(matching('scope names with a space between them', (text) => text !== '' && text.split(' ').every(isScopeName))),
+    capif: optional(capifInvokerSchema),
+    scope: optional(scopeText),
   }),
 );
-
-function isScopeName(text: string): boolean {
-  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text);
-}
 
 /** The section, where the file is one of a SEAL deployment. */
 function sectionOf<T>(file: ConfigFile, { profile, seal }: RawSeal<T>): T | undefined {
@@ -241,7 +255,8 @@ export function readSealRs(file: ConfigFile, raw: RsRest): { readonly seal?: Sea
   if (raw.aif === true) file.problem(['aif'], 'expected false with profile: seal, since its scopes are names, got true');
   if (raw.issuers.length > 1) file.problem(['issuers'], `expected one, the SIM-S of the VAL system, with profile: seal, got ${raw.issuers.length}`);
   const https = seal.https === undefined ? {} : { https: readSealHttpsRs(file, seal.https, ['seal', 'https']) };
-  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: readSealServices(file, seal.services), ...https } };
+  const capif = seal.capif === undefined ? {} : { capif: readCapifAef(file, seal.capif, ['seal', 'capif']) };
+  return { seal: { ...commonOf(seal), valSystem: seal.val_system, services: readSealServices(file, seal.services), ...https, ...capif } };
 }
 
 /** What the rest of client.yaml has that a SIM-C needs. */
@@ -259,5 +274,6 @@ export function readSealClient(file: ConfigFile, raw: ClientRest): { readonly se
   if (length > 1) file.problem(['authorization_servers'], `expected one, the SIM-S of the VAL system, with profile: seal, got ${length}`);
   const { scope, skms_uri: sKmsUri } = seal;
   const openid = seal.openid === undefined ? {} : { openid: readOpenId(file, seal.openid, ['seal', 'openid']) };
-  return { seal: { ...commonOf(seal), ...(scope !== undefined && { scope }), ...(sKmsUri !== undefined && { sKmsUri }), ...openid } };
+  const capif = seal.capif === undefined ? {} : { capif: readCapifInvoker(file, seal.capif, ['seal', 'capif']) };
+  return { seal: { ...commonOf(seal), ...(scope !== undefined && { scope }), ...(sKmsUri !== undefined && { sKmsUri }), ...openid, ...capif } };
 }

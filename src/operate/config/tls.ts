@@ -55,6 +55,11 @@ export function readPem(file: ConfigFile, path: ConfigPath, name: string | undef
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
+/** The same as text. */
+export function textOfPem(pem: Uint8Array): string {
+  return Buffer.from(pem).toString('latin1');
+}
+
 /** Notes where a server cannot listen: at two addresses of one scheme, and over TLS without a certificate. */
 export function checkListen(file: ConfigFile, listen: readonly ListenConfig[], tls: RawTls = {}): void {
   listen.forEach(({ scheme }, index) => {

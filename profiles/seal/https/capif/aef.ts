@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { RateLimit } from '../../../../src/coap/index.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { ProtocolError } from '../../../../src/core/errors.ts';
 import type { AccessTokenVerifier } from '../guard/access-token-verifier.ts';
@@ -18,6 +19,8 @@ export interface CapifAefOptions {
   /** Service APIs, and the scope names of SEAL services that each stands for: `{ 'spatial-anchors-read': 'spatial-anchor:read spatial-anchor:discover' }`. */
   readonly apis: Readonly<Record<string, string>>;
   readonly contexts: CapifContexts;
+  /** What the operator lets a core function select; both when absent. */
+  readonly methods?: readonly Exclude<SecurityMethod, 'PSK'>[];
   /** Of tokens of the core function, with this AEF as audience. */
   readonly verifier: AccessTokenVerifier;
   /** The invoker, as the core function has onboarded it, that a certificate with such names stands for. */
@@ -34,6 +37,17 @@ export interface CapifAefOptions {
   /** Hears of who is refused. */
   readonly emit: (event: GuardEvent) => void;
 }
+
+/** Of an invoker, what is for this AEF; and until when it counts, in seconds since 1970. */
+interface KnownContext {
+  readonly entries: readonly SecurityInformation[];
+  readonly until: number;
+}
+
+/** What an invoker can make an AEF ask its core function, by being refused: questions at once, and for each second after that. */
+const questions = { burst: 8, rate: 1, entries: 1024 };
+
+const anyMethod: readonly SecurityMethod[] = ['PKI', 'OAUTH'];
 
 /** What one method entitles an invoker to. */
 interface Invocation {
@@ -63,12 +77,14 @@ export class CapifAef implements RequestGuard {
   readonly #certificates = new PeerCertificates(undefined);
   readonly #contexts: ContextCache;
   readonly #tokens: Guard;
+  readonly #anew: RateLimit;
 
   constructor(options: CapifAefOptions) {
     const { aefId, contexts, verifier, invokerOf, fresh = 60, env = systemEnv, emit } = options;
     this.aefId = aefId;
     this.#options = options;
     this.#env = env;
+    this.#anew = new RateLimit(env, questions);
     this.#contexts = new ContextCache(contexts, () => env.epoch(), fresh);
     const clientOf = (names: readonly string[]): readonly string[] => {
       const invoker = invokerOf(names);
@@ -76,6 +92,9 @@ export class CapifAef implements RequestGuard {
     };
     this.#tokens = new Guard({ verifier, certificates: 'required', clientOf, realm: aefId, emit });
   }
+
+  /** For `refused` of `serveHttps`: tells of a handshake that failed. */
+  readonly refused = (address: string, detail: string): void => this.#tokens.refused(address, detail);
 
   /**
    * Who asks: the scope of the caller is that of the APIs which it may call.
@@ -123,16 +142,29 @@ export class CapifAef implements RequestGuard {
     return { method: 'PKI', apiInvokerId, certificate };
   }
 
+  /** An invoker may have negotiated anew since its context was asked for. */
   async #authorize(request: IncomingMessage, invocation: Invocation): Promise<HttpsCaller> {
-    const { method, apiInvokerId, certificate, caller } = invocation;
-    const { entries, until } = await this.#contextOf(apiInvokerId);
+    const { apiInvokerId } = invocation;
+    const known = await this.#contextOf(apiInvokerId);
+    try {
+      return this.#decide(request, invocation, known);
+    } catch (error) {
+      const isOfContext = error instanceof GuardRefusal && (error.reason === 'method' || error.reason === 'scope');
+      if (!isOfContext || this.#anew.take(apiInvokerId) > 0) throw error;
+    }
+    this.#contexts.drop(apiInvokerId);
+    return this.#decide(request, invocation, await this.#contextOf(apiInvokerId));
+  }
+
+  #decide(request: IncomingMessage, { method, apiInvokerId, certificate, caller }: Invocation, { entries, until }: KnownContext): HttpsCaller {
     if (entries.length === 0) throw this.#refusal('context', 'expected an API invoker with a security context at the core function, got another', 403);
-    const selected = entries.filter((entry) => entry.selSecurityMethod === method);
+    const { methods = anyMethod } = this.#options;
+    const selected = entries.filter((entry) => entry.selSecurityMethod === method && methods.includes(method));
     if (selected.length === 0) throw this.#wrongMethod(caller === undefined);
     const apis = this.#apisOf(selected, caller);
     if (apis.length === 0) throw this.#refusal('scope', 'expected an API of this AEF that the invoker may call, got none', 403, 'insufficient_scope');
     const owner = this.#options.ownerOf?.(request);
-    const agreed = caller?.claims.res_owner_id;
+    const agreed = caller?.claims.resOwnerId;
     if (owner !== undefined && owner !== agreed)
       throw this.#refusal('owner', 'expected a token that the resource owner agreed to, got none', 403, 'insufficient_scope');
     const scope = [...new Set(apis.flatMap((api) => this.#options.apis[api]!.split(' ')))].join(' ');
@@ -141,7 +173,7 @@ export class CapifAef implements RequestGuard {
 
   /** RFC 6750, Section 3: who showed nothing, and has to show a token, is asked for one. */
   #wrongMethod(isBare: boolean): GuardRefusal {
-    const detail = 'expected the security method that the core function has selected, got another';
+    const detail = 'expected the security method that the core function has selected, and that is allowed here, got another';
     return isBare ? this.#refusal('method', detail, 401) : this.#refusal('method', detail, 403, 'invalid_token');
   }
 
@@ -175,11 +207,11 @@ export class CapifAef implements RequestGuard {
 
   #withScope(caller: HttpsCaller, scope: string): HttpsCaller {
     const { actsForOwner = false, valServiceIdsOf } = this.#options;
-    const { res_owner_id: owner, val_service_ids: valServiceIds = valServiceIdsOf?.(caller.clientId) ?? [] } = caller.claims;
+    const { resOwnerId: owner, val_service_ids: valServiceIds = valServiceIdsOf?.(caller.clientId) ?? [] } = caller.claims;
     return { ...caller, scope, valServiceIds, ...(actsForOwner && owner !== undefined ? { valUserId: owner } : {}) };
   }
 
-  async #contextOf(apiInvokerId: string): Promise<{ readonly entries: readonly SecurityInformation[]; readonly until: number }> {
+  async #contextOf(apiInvokerId: string): Promise<KnownContext> {
     try {
       const found = await this.#contexts.find(apiInvokerId);
       if (found === undefined) return { entries: [], until: 0 };

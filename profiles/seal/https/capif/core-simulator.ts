@@ -1,5 +1,6 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type CryptoKey, exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose';
+import { calculateJwkThumbprint, type JSONWebKeySet, type JWK, SignJWT } from 'jose';
 import { fromUtf8, toHex, utf8 } from '../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { ProtocolError } from '../../../../src/core/errors.ts';
@@ -48,9 +49,26 @@ export interface CapifCoreSimulatorOptions {
   readonly aefs: Readonly<Record<string, CapifAefRegistration>>;
   /** Seconds that a token lasts; 300. */
   readonly lifetime?: number;
+  /** What signs its tokens, for ES256, in PEM. Absent: a fresh key, with which the tokens of an earlier run end. */
+  readonly signingKey?: string;
   /** How it shows itself to AEFs. */
   readonly tls?: TlsClientOptions;
   readonly env?: Env;
+  /** Hears of what it has decided. */
+  readonly emit?: (event: CapifCoreEvent) => void;
+}
+
+/** What a core function tells its operator; it holds no token. */
+export interface CapifCoreEvent {
+  readonly type: 'method-selected' | 'token-issued' | 'revoked' | 'refused';
+  readonly apiInvokerId?: string;
+  readonly aefId?: string;
+  readonly method?: SecurityMethod;
+  readonly scope?: string;
+  /** Of a refusal: what was asked for, the status, and why. */
+  readonly request?: string;
+  readonly status?: number;
+  readonly detail?: string;
 }
 
 const root = '/capif-security/v1';
@@ -70,31 +88,36 @@ class TokenError extends Error {
 
 /**
  * A CAPIF core function for labs, as far as CAPIF-1e and CAPIF-3 need one (TS 29.222, CAPIF_Security_API; TS 33.122, 6.4 and 6.5): it selects the method of
- * each interface, issues tokens and revokes. Who invokers and AEFs are stands in its options.
+ * each interface, issues tokens and revokes. Who invokers and AEFs are stands in its options. AEFs find the keys of its tokens at `/jwks`, for which TS 29.222 has
+ * no place.
  *
  * Its listener has to ask for certificates: `serveHttps({ ..., clientCa }, core.handler)`.
  */
 export class CapifCoreSimulator {
   /** The public key that its tokens are verified with. */
   readonly keys: JSONWebKeySet;
-  readonly #options: CapifCoreSimulatorOptions;
-  readonly #key: CryptoKey;
+  #options: CapifCoreSimulatorOptions;
+  readonly #key: KeyObject;
+  readonly #kid: string;
   readonly #env: Env;
   readonly #certificates = new PeerCertificates(undefined);
   /** By invoker. */
   readonly #contexts = new Map<string, ServiceSecurity>();
 
-  private constructor(options: CapifCoreSimulatorOptions, key: CryptoKey, keys: JSONWebKeySet) {
+  private constructor(options: CapifCoreSimulatorOptions, key: KeyObject, publicKey: JWK, kid: string) {
     this.#options = options;
     this.#key = key;
-    this.keys = keys;
+    this.#kid = kid;
+    this.keys = { keys: [{ ...publicKey, alg: 'ES256', use: 'sig', kid }] };
     this.#env = options.env ?? systemEnv;
   }
 
-  /** A core function with a signing key of its own. */
+  /** A core function with a signing key. @throws {CapifError} `ERR_CAPIF_CONFIG`: that is none for ES256 */
   static async make(options: CapifCoreSimulatorOptions): Promise<CapifCoreSimulator> {
-    const { publicKey, privateKey } = await generateKeyPair('ES256');
-    return new CapifCoreSimulator(options, privateKey, { keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256', use: 'sig', kid: 'capif' }] });
+    const key = signingKeyOf(options.signingKey);
+    const publicKey = createPublicKey(key).export({ format: 'jwk' }) as JWK;
+    // By its thumbprint, an AEF sees that a token is of another key than those that it has kept.
+    return new CapifCoreSimulator(options, key, publicKey, await calculateJwkThumbprint(publicKey));
   }
 
   /** Answers a request. */
@@ -116,12 +139,30 @@ export class CapifCoreSimulator {
     }
   }
 
+  /** Take other invokers and AEFs. Rights that went end, and the AEFs hear of it. @throws {CapifError} as `revoke` */
+  async reconfigure({ invokers, aefs }: Pick<CapifCoreSimulatorOptions, 'invokers' | 'aefs'>): Promise<void> {
+    const ended = [...this.#contexts].flatMap(([apiInvokerId, { securityInfo }]) =>
+      securityInfo.flatMap(({ aefId, authorizationInfo }) => {
+        const rights = Object.hasOwn(aefs, aefId) && Object.hasOwn(invokers, apiInvokerId) ? (invokers[apiInvokerId]!.rights[aefId] ?? []) : [];
+        const apiIds = [...parseCapifScope(authorizationInfo!).get(aefId)!].filter((api) => !rights.includes(api));
+        return apiIds.length === 0 ? [] : [{ apiInvokerId, aefId, apiIds, cause: 'UNEXPECTED_REASON' }];
+      }),
+    );
+    // An AEF that went hears of it too.
+    const heard = await Promise.allSettled(ended.map((notification) => this.revoke(notification)));
+    this.#options = { ...this.#options, invokers, aefs };
+    const failed = heard.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let answer: HttpAnswer;
     try {
       answer = await this.#serve(request);
     } catch (error) {
       answer = answerTo(error);
+      const detail = error instanceof Error ? error.message : 'it threw';
+      this.#emit({ type: 'refused', request: `${request.method} ${request.url?.split('?')[0]}`, status: answer.status, detail });
     }
     if (response.destroyed) return;
     response.writeHead(answer.status, { ...notStored, ...answer.headers, ...(request.complete ? {} : { connection: 'close' }) }).end(answer.body);
@@ -132,6 +173,7 @@ export class CapifCoreSimulator {
     const peer = this.#certificates.of(socket);
     if (peer === undefined) throw refused(401, 'certificate', 'expected a certificate that is trusted here, got none');
     const [path = '', query = ''] = url.split('?', 2);
+    if (method === 'GET' && path === '/jwks') return json(200, this.keys);
     const [, kind, id = '', action] = /^\/capif-security\/v1\/(trustedInvokers|securities)\/([\w.~-]{1,128})(?:\/([a-z]+))?$/.exec(path) ?? [];
     switch (`${method} ${kind} ${action}`) {
       case 'PUT trustedInvokers undefined':
@@ -159,6 +201,7 @@ export class CapifCoreSimulator {
     const selected = securityInfo.map((info) => this.#select(info, rights));
     const isNew = request.method === 'PUT';
     this.#contexts.set(id, { securityInfo: selected, notificationDestination });
+    for (const { aefId, selSecurityMethod: method } of selected) this.#emit({ type: 'method-selected', apiInvokerId: id, aefId, method: method! });
     // What it may call is for the AEF alone to read.
     const told = selected.map(({ authorizationInfo: _, ...info }) => info);
     const answer = json(isNew ? 201 : 200, { securityInfo: told, notificationDestination });
@@ -209,9 +252,10 @@ export class CapifCoreSimulator {
     return { status: 204 };
   }
 
-  #end({ apiInvokerId, aefId, apiIds }: SecurityNotification): void {
+  #end({ apiInvokerId, aefId = '', apiIds }: SecurityNotification): void {
     const context = this.#contexts.get(apiInvokerId);
     if (context === undefined) return;
+    this.#emit({ type: 'revoked', apiInvokerId, aefId });
     const left = context.securityInfo.flatMap((info) => {
       if (info.aefId !== aefId) return [info];
       const apis = [...parseCapifScope(info.authorizationInfo!).get(aefId)!].filter((api) => !apiIds.includes(api));
@@ -239,13 +283,13 @@ export class CapifCoreSimulator {
     for (const [aefId, apis] of asked) {
       for (const api of apis) if (granted.get(aefId)?.has(api) !== true) throw new TokenError('invalid_scope', 'expected APIs that OAuth was selected for');
     }
-    const owner = form.get('res_owner_id');
+    const owner = form.get('resOwnerId');
     if (owner !== undefined && registration.owners?.includes(owner) !== true)
       throw new TokenError('unauthorized_client', 'expected a resource owner who agreed');
     const now = Math.floor(this.#env.epoch());
-    const claims = { client_id: id, scope, ...(owner === undefined ? {} : { res_owner_id: owner }), cnf: { 'x5t#S256': peer.thumbprint } };
+    const claims = { client_id: id, scope, ...(owner === undefined ? {} : { resOwnerId: owner }), cnf: { 'x5t#S256': peer.thumbprint } };
     const token = await new SignJWT(claims)
-      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'capif' })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: this.#kid })
       .setIssuer(issuer)
       .setSubject(id)
       .setAudience([...asked.keys()])
@@ -253,7 +297,12 @@ export class CapifCoreSimulator {
       .setExpirationTime(now + lifetime)
       .setJti(toHex(this.#env.random(16)))
       .sign(this.#key);
+    this.#emit({ type: 'token-issued', apiInvokerId: id, scope });
     return json(200, { access_token: token, token_type: 'Bearer', expires_in: lifetime, scope });
+  }
+
+  #emit(event: CapifCoreEvent): void {
+    this.#options.emit?.(event);
   }
 
   /** What tokens may be for: where OAuth was selected. */
@@ -287,6 +336,18 @@ export class CapifCoreSimulator {
     if (found.length === 0) throw refused(403, 'aef', 'expected the certificate of an AEF, got another');
     return new Set(found.map(([aefId]) => aefId));
   }
+}
+
+function signingKeyOf(pem: string | undefined): KeyObject {
+  if (pem === undefined) return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  let key: KeyObject | undefined;
+  try {
+    key = createPrivateKey(pem);
+  } catch {
+    // Said below.
+  }
+  if (key?.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key;
+  throw new CapifError('ERR_CAPIF_CONFIG', 'signing key: expected a private key of P-256 in PEM, got something else');
 }
 
 function grantsOf(scope: string): CapifGrants {

@@ -15,6 +15,8 @@ export interface CapifInvokerOptions {
   readonly tls: TlsClientOptions;
   /** Where it would hear of revocations; `https://invoker.invalid/` when absent. */
   readonly notificationDestination?: string;
+  /** Milliseconds to wait for an answer of the core function; 10,000. */
+  readonly timeout?: number;
   readonly env?: Pick<Env, 'epoch'>;
 }
 
@@ -62,9 +64,9 @@ export class CapifInvoker {
    * @throws {CapifError} `ERR_CAPIF_REFUSED`, `ERR_CAPIF_FORMAT`
    */
   async negotiate(wanted: readonly Pick<SecurityInformation, 'aefId' | 'apiId' | 'prefSecurityMethods'>[]): Promise<ServiceSecurity> {
-    const { apiRoot, apiInvokerId, tls, notificationDestination = 'https://invoker.invalid/' } = this.#options;
+    const { apiRoot, apiInvokerId, notificationDestination = 'https://invoker.invalid/' } = this.#options;
     const { status, body } = await fetchHttps(trustedInvokerUri(apiRoot, apiInvokerId), {
-      ...tls,
+      ...this.#core(),
       method: 'PUT',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ securityInfo: wanted, notificationDestination }),
@@ -91,11 +93,11 @@ export class CapifInvoker {
     const name = JSON.stringify([scope, resOwnerId]);
     const kept = this.#tokens.get(name);
     if (kept !== undefined && this.#env.epoch() < kept.until) return kept.token;
-    const { apiRoot, apiInvokerId, tls } = this.#options;
-    const owner = resOwnerId === undefined ? {} : { res_owner_id: resOwnerId };
+    const { apiRoot, apiInvokerId } = this.#options;
+    const owner = resOwnerId === undefined ? {} : { resOwnerId };
     const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: apiInvokerId, scope, ...owner });
     const { status, body } = await fetchHttps(`${apiRoot}/capif-security/v1/securities/${encodeURIComponent(apiInvokerId)}/token`, {
-      ...tls,
+      ...this.#core(),
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: form.toString(),
@@ -126,6 +128,11 @@ export class CapifInvoker {
     }
     const token = await this.token({ aefId, apis, ...(resOwnerId === undefined ? {} : { resOwnerId }) });
     return fetchHttps(uri, { ...tls, ...init, headers: { ...headers, authorization: `Bearer ${token}` } });
+  }
+
+  #core(): TlsClientOptions & Pick<HttpsRequestInit, 'timeout'> {
+    const { tls, timeout } = this.#options;
+    return { ...tls, ...(timeout === undefined ? {} : { timeout }) };
   }
 }
 

@@ -30,11 +30,11 @@ export interface SecurityNotification {
   /** Absent: at all AEFs. */
   readonly aefId?: string;
   readonly apiIds: readonly string[];
-  readonly cause: 'OVERLIMIT_USAGE' | 'UNEXPECTED_REASON';
+  /** `OVERLIMIT_USAGE`, `UNEXPECTED_REASON`, or one of a later release. */
+  readonly cause: string;
 }
 
 const methods: readonly unknown[] = ['PSK', 'PKI', 'OAUTH'];
-const causes: readonly unknown[] = ['OVERLIMIT_USAGE', 'UNEXPECTED_REASON'];
 const mostEntries = 64;
 const longest = 4096;
 
@@ -61,26 +61,38 @@ function objectOf(what: string, value: unknown): JsonObject {
   throw unfit(what, 'an object in JSON that has each of its members once');
 }
 
-/** @throws {CapifError} `ERR_CAPIF_FORMAT` */
+/**
+ * What TS 29.222 lets later releases add is passed over: security methods that are not known here, and entries that name an interface in place of an AEF.
+ *
+ * @throws {CapifError} `ERR_CAPIF_FORMAT`
+ */
 export function readServiceSecurity(bytes: Uint8Array): ServiceSecurity {
   const { securityInfo, notificationDestination } = objectOf('ServiceSecurity', strictJsonObject(bytes));
   if (!isList(securityInfo)) throw unfit('securityInfo', `1 to ${mostEntries} entries`);
   if (!isText(notificationDestination)) throw unfit('notificationDestination', 'a URI');
-  return { securityInfo: securityInfo.map(informationOf), notificationDestination };
+  const entries = securityInfo.map(informationOf).filter((entry) => entry !== undefined);
+  if (entries.length === 0) throw unfit('securityInfo', 'an entry with aefId');
+  return { securityInfo: entries, notificationDestination };
 }
 
-function informationOf(value: unknown): SecurityInformation {
+const isMethod = (value: unknown): value is SecurityMethod => methods.includes(value);
+
+function informationOf(value: unknown): SecurityInformation | undefined {
   const object = objectOf('securityInfo', value);
-  const { aefId, prefSecurityMethods, selSecurityMethod } = object;
+  const { aefId, interfaceDetails, prefSecurityMethods } = object;
+  if (!isList(prefSecurityMethods) || !prefSecurityMethods.every(isText)) throw unfit('prefSecurityMethods', 'security methods such as PKI and OAUTH');
+  const selected = optionalText(object, 'selSecurityMethod');
+  if (aefId === undefined && interfaceDetails !== undefined) {
+    objectOf('interfaceDetails', interfaceDetails);
+    return undefined;
+  }
   if (!isText(aefId)) throw unfit('aefId', 'an AEF by its identifier');
-  if (!isList(prefSecurityMethods) || !prefSecurityMethods.every((method) => methods.includes(method))) throw unfit('prefSecurityMethods', 'PSK, PKI or OAUTH');
-  if (selSecurityMethod !== undefined && !methods.includes(selSecurityMethod)) throw unfit('selSecurityMethod', 'PSK, PKI or OAUTH');
   const [apiId, authorizationInfo] = [optionalText(object, 'apiId'), optionalText(object, 'authorizationInfo')];
   return {
     aefId,
     ...(apiId === undefined ? {} : { apiId }),
-    prefSecurityMethods: prefSecurityMethods as readonly SecurityMethod[],
-    ...(selSecurityMethod === undefined ? {} : { selSecurityMethod: selSecurityMethod as SecurityMethod }),
+    prefSecurityMethods: prefSecurityMethods.filter(isMethod),
+    ...(isMethod(selected) ? { selSecurityMethod: selected } : {}),
     ...(authorizationInfo === undefined ? {} : { authorizationInfo }),
   };
 }
@@ -92,7 +104,7 @@ export function readSecurityNotification(bytes: Uint8Array): SecurityNotificatio
   const { apiInvokerId, apiIds, cause } = object;
   if (!isText(apiInvokerId)) throw unfit('apiInvokerId', 'an invoker by its identifier');
   if (!isList(apiIds) || !apiIds.every(isText)) throw unfit('apiIds', 'APIs by their identifiers');
-  if (!causes.includes(cause)) throw unfit('cause', causes.join(' or '));
+  if (!isText(cause)) throw unfit('cause', 'a text such as OVERLIMIT_USAGE');
   const aefId = optionalText(object, 'aefId');
-  return { apiInvokerId, ...(aefId === undefined ? {} : { aefId }), apiIds, cause: cause as SecurityNotification['cause'] };
+  return { apiInvokerId, ...(aefId === undefined ? {} : { aefId }), apiIds, cause };
 }

@@ -28,7 +28,7 @@ export interface AccessTokenClaims {
   /** With it the token is for whoever has this certificate (RFC 8705, Section 3.1). */
   readonly cnf?: { readonly 'x5t#S256': string };
   /** The resource owner who agreed (TS 33.122, RNAA). */
-  readonly res_owner_id?: string;
+  readonly resOwnerId?: string;
 }
 
 type Test = (value: unknown) => boolean;
@@ -68,19 +68,25 @@ const optional: Readonly<Record<string, Test>> = {
   [valClaims.valSystemId.name]: isName,
   [valClaims.sKeyProv.name]: (value) => typeof value === 'boolean',
   cnf: isCertificate,
-  res_owner_id: isName,
+  resOwnerId: isName,
 };
 
+/** Which claims a token has to have: those of RFC 9068, or those of a core function of CAPIF (TS 33.122, C.2.2; TS 29.222, AccessTokenClaims). */
+export type TokenProfile = 'rfc9068' | 'capif';
+
+const needed: Readonly<Record<TokenProfile, readonly string[]>> = { rfc9068: Object.keys(required), capif: ['iss', 'exp', 'client_id', 'scope'] };
+
 /**
- * The claims of a token, each of its type; what else stands in it is passed over.
+ * The claims of a token, each of its type; what else stands in it is passed over. A token of CAPIF that names no subject is the client's, and one that names no
+ * audience has an empty one: its scope names the AEFs.
  *
  * @throws {BearerError} `claims`
  */
-export function accessTokenClaims(all: JsonObject): AccessTokenClaims {
-  const claims: Record<string, unknown> = {};
+export function accessTokenClaims(all: JsonObject, profile: TokenProfile = 'rfc9068'): AccessTokenClaims {
+  const claims: Record<string, unknown> = profile === 'capif' ? { sub: all['client_id'], aud: [], iat: 0, jti: '' } : {};
   for (const [name, test] of Object.entries({ ...required, ...optional })) {
     const value = Object.hasOwn(all, name) ? all[name] : undefined;
-    if (value === undefined && !Object.hasOwn(required, name)) continue;
+    if (value === undefined && !needed[profile].includes(name)) continue;
     if (!test(value)) throw new BearerError('claims', `${name}: expected ${value === undefined ? 'one, got none' : 'another form than the token has'}`);
     claims[name] = value;
   }

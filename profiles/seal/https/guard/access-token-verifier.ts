@@ -3,7 +3,7 @@ import { jwtHashes, tokenHashText } from '../../../../src/ace/index.ts';
 import { fromBase64Url, toBase64Url } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import { longestLeeway } from '../../seal-server.ts';
-import { type AccessTokenClaims, accessTokenClaims } from './access-token-claims.ts';
+import { type AccessTokenClaims, accessTokenClaims, type TokenProfile } from './access-token-claims.ts';
 import { BearerError } from './bearer-error.ts';
 import { IssuerKeys, type KeySource } from './issuer-keys.ts';
 import { type JsonObject, strictJsonObject } from './strict-json.ts';
@@ -25,6 +25,8 @@ export interface AccessTokenVerifierOptions {
   readonly keys: KeySource;
   /** Seconds by which clocks may differ, at most 30 (TS 33.434, A.2.2.2); none when absent. */
   readonly leeway?: number;
+  /** `rfc9068` when absent. Tokens of `capif` need less: a type, an audience and an identifier of theirs count where they are there. */
+  readonly profile?: TokenProfile;
   readonly env: Pick<Env, 'now' | 'epoch'>;
   /** Whether a token with this hash, as `tokenHashText` makes it, was revoked. */
   readonly isRevoked?: (tokenHash: string) => boolean | Promise<boolean>;
@@ -97,7 +99,7 @@ class Verifier implements AccessTokenVerifier {
     if (parts.length === 5) throw new BearerError('algorithm', 'expected a token that is signed, got one that is encrypted');
     if (parts.length !== 3) throw new BearerError('malformed', `expected three parts, got ${parts.length}`);
     const [head, body] = parts.map(bytesOf) as [Uint8Array, Uint8Array, Uint8Array];
-    const { alg, kid } = headerOf(strictJsonObject(head));
+    const { alg, kid } = headerOf(strictJsonObject(head), this.#options.profile);
     const all = strictJsonObject(body);
     if (all === undefined) throw new BearerError('malformed', 'claims: expected an object in JSON that has each of its members once, got something else');
     const key = await this.#keys.find({ alg, ...(kid === undefined ? {} : { kid }) });
@@ -107,14 +109,15 @@ class Verifier implements AccessTokenVerifier {
       if (!(cause instanceof errors.JOSEError)) throw cause;
       throw new BearerError('signature', 'expected the signature of the issuer, got another', { cause });
     }
-    return { claims: accessTokenClaims(all), hashes: jwtHashes(token, alg) };
+    return { claims: accessTokenClaims(all, this.#options.profile), hashes: jwtHashes(token, alg) };
   }
 
   #check({ iss, aud, exp, iat, nbf = iat, val_system_id: valSystemId }: AccessTokenClaims): void {
-    const { issuer, audience, valSystem, env } = this.#options;
+    const { issuer, audience, valSystem, env, profile } = this.#options;
     const now = env.epoch();
     if (iss !== issuer) throw new BearerError('issuer', 'iss: expected the issuer of this resource server, got another');
-    if (typeof aud === 'string' ? aud !== audience : !aud.includes(audience))
+    const hasAudience = profile !== 'capif' || aud.length > 0;
+    if (hasAudience && (typeof aud === 'string' ? aud !== audience : !aud.includes(audience)))
       throw new BearerError('audience', 'aud: expected this resource server, got another');
     if (now >= exp + this.#leeway) throw new BearerError('expired', 'the token has expired');
     if (Math.max(iat, nbf) > now + this.#leeway) throw new BearerError('claims', 'iat, nbf: expected a time that is past, got one to come');
@@ -142,11 +145,12 @@ function bytesOf(part: string): Uint8Array {
   return bytes;
 }
 
-function headerOf(header: JsonObject | undefined): { readonly alg: string; readonly kid: string | undefined } {
+function headerOf(header: JsonObject | undefined, profile: TokenProfile | undefined): { readonly alg: string; readonly kid: string | undefined } {
   if (header === undefined) throw new BearerError('malformed', 'header: expected an object in JSON that has each of its members once, got something else');
   const { alg, typ, kid } = header;
   if (typeof alg !== 'string' || !algorithms.includes(alg)) throw new BearerError('algorithm', `alg: expected ${algorithms.join(', ')}, got another`);
-  if (typeof typ !== 'string' || !types.includes(typ.toLowerCase())) throw new BearerError('malformed', 'typ: expected at+jwt, got another');
+  const isPlain = profile === 'capif' && (typ === undefined || (typeof typ === 'string' && typ.toUpperCase() === 'JWT'));
+  if (!isPlain && (typeof typ !== 'string' || !types.includes(typ.toLowerCase()))) throw new BearerError('malformed', 'typ: expected at+jwt, got another');
   const found = unwanted.find((name) => Object.hasOwn(header, name));
   if (found !== undefined) throw new BearerError('malformed', `${found}: expected none in the header, got one`);
   if (kid !== undefined && typeof kid !== 'string') throw new BearerError('malformed', 'kid: expected a text, got something else');

@@ -19,8 +19,10 @@ import { ProtocolError } from '../../../core/errors.ts';
 import { udp } from '../../../transport/index.ts';
 import { type RecordedExchange, Recorder } from '../recorder.ts';
 import { result, type StepResult } from '../step-result.ts';
+import { capifSteps } from './capif.ts';
 import { httpsKeysSteps } from './https-keys.ts';
 import { httpsLoginSteps } from './https-login.ts';
+import { msgin5gSteps } from './msgin5g.ts';
 import { type Device, issuer, type SealParties, shortLife, spatialAudience, statusScope, valSystem } from './parties.ts';
 import { t8Steps } from './t8.ts';
 
@@ -104,6 +106,8 @@ async function* provision(parties: SealParties, car: Device): AsyncGenerator<Ste
   yield* httpsLoginSteps(await parties.https.login(anna));
   yield* httpsKeysSteps(await parties.https.keys({ serviceId: service, ueId: 'ue1', keys: keys.ue1, otherScope: statusScope }));
   yield* t8Steps();
+  yield* capifSteps();
+  yield* msgin5gSteps();
 }
 
 /** First contact, keys and anchors, through a proxy that sees no more than who speaks to whom. */

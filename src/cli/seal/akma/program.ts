@@ -2,10 +2,7 @@ import type { Command } from 'commander';
 import { examples, seconds } from '../../usage.ts';
 import type { AanfFlags } from './aanf.ts';
 import type { AkmaDeriveFlags } from './derive.ts';
-
-const keyHelp = `
-A key is hex, @file, or - for standard input. Others can see what stands on a command line: ACE_COAP_KAUSF and ACE_COAP_KAKMA are read where the options are
-absent.`;
+import { keyHelp, withAnchor } from './options.ts';
 
 /** `ace-coap seal akma`: what a tester of AKMA needs (TS 33.535). */
 export function addAkma(seal: Command): void {
@@ -16,15 +13,7 @@ export function addAkma(seal: Command): void {
       'after',
       examples('ace-coap seal akma derive --kausf @kausf.hex --supi imsi-001010000000001', 'ace-coap seal akma aanf --subscribers subscribers.jsonl'),
     );
-  akma
-    .command('derive')
-    .description('derive A-KID, K_AKMA and K_AF, as a UE and its network do')
-    .option('--kausf <key>', 'K_AUSF, which a primary authentication leaves, 32 bytes; with --supi')
-    .option('--supi <supi>', 'who the subscriber is: imsi-001010000000001')
-    .option('--routing-indicator <digits>', 'routing indicator in the A-KID', '0')
-    .option('--home-network <domain>', 'realm of the A-KID', '5gc.mnc001.mcc001.3gppnetwork.org')
-    .option('--kakma <key>', 'K_AKMA in place of K_AUSF, 32 bytes; with --a-kid')
-    .option('--a-kid <a-kid>', 'the A-KID that goes with --kakma')
+  withAnchor(akma.command('derive').description('derive A-KID, K_AKMA and K_AF, as a UE and its network do'))
     .option('--af <af-id>', 'application function to derive K_AF for: FQDN/Ua* protocol identifier, as in msgin5g.example.com/010001d001')
     .option('--gpsi <gpsi>', 'with --json: the GPSI, for the subscribers of ace-coap seal akma aanf')
     .option('--show-keys', 'show key material')

@@ -12,9 +12,11 @@ import {
 } from '../../../../profiles/seal/https/index.ts';
 import type { KeyManagementServer, SealService } from '../../../../profiles/seal/index.ts';
 import { systemEnv } from '../../../core/env.ts';
-import { ProtocolError } from '../../../core/errors.ts';
-import type { SealHttpsRsConfig, ServiceEvent } from '../../../operate/index.ts';
+import type { SealHttpsRsConfig, SealRsConfig, ServiceEvent } from '../../../operate/index.ts';
 import type { HttpsServer } from '../../../transport/index.ts';
+import type { Place } from '../../listen.ts';
+import type { Face } from '../faces.ts';
+import { fieldsOf } from './events.ts';
 
 /** What a SEAL server has on both of its faces. */
 export interface SharedServices {
@@ -33,7 +35,7 @@ export interface FaceOptions {
 }
 
 /** The face of a SEAL server over HTTPS. */
-export class HttpsFace {
+export class HttpsFace implements Face {
   readonly #server: SealHttpsServer;
   #config: SealHttpsRsConfig;
   #listening: HttpsServer | undefined;
@@ -68,17 +70,17 @@ export class HttpsFace {
     this.#listening = await this.#server.listen();
   }
 
-  /** Where it listens. */
-  get local(): { readonly address: string; readonly port: number } {
+  get place(): Place {
     const { address, port } = this.#listening!;
-    return { address, port };
+    return { scheme: 'https', local: { address, port } };
   }
 
   /** Take the certificates, keys and clients of another configuration. */
-  renew(config: SealHttpsRsConfig): void {
-    const { cert, key, clientCa } = config;
+  renew({ https }: SealRsConfig): void {
+    if (https === undefined) return;
+    const { cert, key, clientCa } = https;
     this.#listening?.renew({ cert, key, ...(clientCa === undefined ? {} : { clientCa }) });
-    this.#config = config;
+    this.#config = https;
   }
 
   drain(milliseconds: number): Promise<boolean> {
@@ -116,17 +118,4 @@ function endpointsOf(
     keyManagementEndpoint({ server, path, sKmsUri: sKmsUri ?? `https://${host}:${port}${path}` }),
     ...(clientCa === undefined ? [] : [keyRecordsEndpoint({ server, guard: forValServers })]),
   ];
-}
-
-/** What logs tell refusals by is the end of their type. */
-function fieldsOf(event: SealHttpsEvent | GuardEvent): ServiceEvent['event'] {
-  if (event.type === 'refused') return { ...event, type: 'caller-refused' };
-  if (event.type !== 'failed') return event;
-  const { error } = event;
-  const told = {
-    type: 'failed',
-    reason: error instanceof ProtocolError ? error.code : 'unknown',
-    detail: error instanceof Error ? error.message : String(error),
-  };
-  return told;
 }

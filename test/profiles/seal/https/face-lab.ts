@@ -128,7 +128,7 @@ export class FaceLab {
   }
 
   get port(): number {
-    return this.#face.local.port;
+    return this.#face.place.local.port;
   }
 
   get authority(): LabAuthority {

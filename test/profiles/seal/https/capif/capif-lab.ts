@@ -3,6 +3,7 @@ import {
   aefSecurityEndpoints,
   CapifAef,
   CapifCoreSimulator,
+  type CapifCoreSimulatorOptions,
   CapifInvoker,
   capifContexts,
   type GuardEvent,
@@ -79,6 +80,12 @@ const invokerOf = (names: readonly string[]): string | undefined =>
 export interface CapifLabOptions {
   /** What the operator lets AEFs take; OAuth first when absent. */
   readonly methods?: readonly Exclude<SecurityMethod, 'PSK'>[];
+  /** What AEFs take of that; all of it when absent. */
+  readonly allowed?: readonly Exclude<SecurityMethod, 'PSK'>[];
+}
+
+interface LabParts extends Pick<CapifLabOptions, 'allowed'> {
+  readonly aefs: CapifCoreSimulatorOptions['aefs'];
 }
 
 /** A core function, and a SEAL server that is three AEFs: for spatial services, for keys, and one that stands for a NEF. */
@@ -86,22 +93,33 @@ export class CapifLab {
   readonly events: GuardEvent[] = [];
   readonly aef: CapifAef;
   readonly core: CapifCoreSimulator;
+  readonly aefs: LabParts['aefs'];
   /** Seconds by which the clocks of the AEFs are ahead of the core function's. */
   ahead = 0;
+  /** How often AEFs have asked the core function for a security context. */
+  asked = 0;
   readonly #trust: Trust;
   readonly #coreServer: HttpsServer;
   readonly #server: SealHttpsServer;
 
-  private constructor(given: Trust, core: CapifCoreSimulator, coreServer: HttpsServer, records: SealedRecords) {
+  private constructor(given: Trust, core: CapifCoreSimulator, coreServer: HttpsServer, records: SealedRecords, options: LabParts) {
     this.#trust = given;
     this.core = core;
     this.#coreServer = coreServer;
+    this.aefs = options.aefs;
+    const { allowed } = options;
     const env = { ...systemEnv, epoch: () => now + this.ahead };
     const aefOf = (aefId: string, exposed: Readonly<Record<string, string>>): CapifAef =>
       new CapifAef({
         aefId,
         apis: exposed,
-        contexts: capifContexts({ apiRoot: this.apiRoot, tls: this.tls('aef') }),
+        ...(allowed === undefined ? {} : { methods: allowed }),
+        contexts: {
+          contextOf: (apiInvokerId) => {
+            this.asked++;
+            return capifContexts({ apiRoot: this.apiRoot, tls: this.tls('aef') }).contextOf(apiInvokerId);
+          },
+        },
         verifier: accessTokenVerifier({ issuer: 'https://core.example', audience: aefId, keys: core.keys, leeway: 30, env }),
         invokerOf,
         valServiceIdsOf: () => ['v2x'],
@@ -131,7 +149,7 @@ export class CapifLab {
     });
   }
 
-  static async within({ methods = ['OAUTH', 'PKI'] }: CapifLabOptions, use: (lab: CapifLab) => Promise<void>): Promise<void> {
+  static async within({ methods = ['OAUTH', 'PKI'], allowed }: CapifLabOptions, use: (lab: CapifLab) => Promise<void>): Promise<void> {
     trust ??= makeTrust();
     const given = await trust;
     const { cert, key } = given.certificates.core;
@@ -152,7 +170,7 @@ export class CapifLab {
     await records.put({ serviceId: 'v2x' }, utf8('service keys'));
     await records.put({ serviceId: 'v2x', identity: { kind: 'deviceId', id: 'ue1' } }, utf8('keys of ue1'));
     await records.put({ serviceId: 'v2x', identity: { kind: 'deviceId', id: 'ue2' } }, utf8('keys of ue2'));
-    const lab = new CapifLab(given, core, coreServer, records);
+    const lab = new CapifLab(given, core, coreServer, records, { aefs, ...(allowed === undefined ? {} : { allowed }) });
     await lab.#server.listen();
     aefs[san]!.uri = lab.uri;
     try {

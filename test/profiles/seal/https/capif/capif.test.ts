@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CapifInvoker, formatCapifScope, parseCapifScope } from '../../../../../profiles/seal/https/index.ts';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import {
+  type AccessTokenVerifier,
+  accessTokenVerifier,
+  CapifCoreSimulator,
+  CapifInvoker,
+  formatCapifScope,
+  parseCapifScope,
+  readSecurityNotification,
+  readServiceSecurity,
+} from '../../../../../profiles/seal/https/index.ts';
+import { systemEnv } from '../../../../../src/core/env.ts';
 import { fetchHttps, type HttpsResponse } from '../../../../../src/transport/index.ts';
 import { jsonOf } from '../face-lab.ts';
 import { anchorsPath, CapifLab, san } from './capif-lab.ts';
@@ -51,7 +62,7 @@ test('RFC 6749 5.2: errors of the token endpoint of a core function', async () =
       [ask('grant_type=client_credentials&client_id=san-client'), 401, 'invalid_client'],
       [ask('grant_type=client_credentials&client_id=val1&scope=km'), 400, 'invalid_scope'],
       [ask(`grant_type=client_credentials&client_id=val1&scope=${encodeURIComponent('3gpp#nef1:msgin5g-delivery')}`), 400, 'invalid_scope'],
-      [ask(`${good}&res_owner_id=bert`), 400, 'unauthorized_client'],
+      [ask(`${good}&resOwnerId=bert`), 400, 'unauthorized_client'],
     ];
     for (const [answer, status, error] of cases) {
       const response = await answer;
@@ -82,7 +93,8 @@ test('TS 29.222: security contexts are made by their invoker and read by their A
     for (const other of [
       {},
       { ...context, securityInfo: [] },
-      { ...context, securityInfo: [{ ...entry, prefSecurityMethods: ['TLS'] }] },
+      { ...context, securityInfo: [{ ...entry, prefSecurityMethods: [7] }] },
+      { ...context, securityInfo: [{ ...entry, aefId: undefined, interfaceDetails: { fqdn: 'aef.example' } }] },
       { securityInfo: [entry] },
       [],
     ]) {
@@ -127,5 +139,82 @@ test('TS 33.122 6.3.1.2: an invoker that has negotiated nothing calls nothing', 
     const invoker = await lab.invoker('val1');
     await assert.rejects(invoker.fetch(`${lab.uri}${anchorsPath}`, { ...call, resOwnerId: 'anna' }), { code: 'ERR_CAPIF_METHOD' });
     assert.deepEqual(lab.refusals(), []);
+  });
+});
+
+test('TS 33.122 6.3.1.2: who negotiates anew goes by the new method at once', async () => {
+  await CapifLab.within({}, async (lab) => {
+    const call = { aefId: san, apis: ['spatial-anchors'] };
+    const at = `${lab.uri}${anchorsPath}`;
+    const before = await lab.invoker('val1', ['OAUTH']);
+    const token = await before.token(call);
+    assert.equal((await before.fetch(at, call)).status, 200);
+    const anew = await lab.invoker('val1', ['PKI']);
+    assert.equal((await anew.fetch(at, call)).status, 200);
+    assert.deepEqual([lab.refusals(), lab.asked], [[], 2]);
+    // What is known of it is asked for again, but not at each refusal.
+    for (let count = 0; count < 20; count++) assert.equal((await lab.bare(anchorsPath, 'val1', token)).status, 403);
+    assert.ok(lab.asked < 18, `${lab.asked} questions`);
+    assert.ok(lab.asked > 8, `${lab.asked} questions`);
+  });
+});
+
+test('TS 29.222: an AEF takes no method that its operator does not allow, whatever the core function selects', async () => {
+  await CapifLab.within({ allowed: ['PKI'] }, async (lab) => {
+    const invoker = await lab.invoker('val1', ['OAUTH']);
+    const call = { aefId: san, apis: ['spatial-anchors'] };
+    assert.equal((await invoker.fetch(`${lab.uri}${anchorsPath}`, call)).status, 403);
+    assert.deepEqual(lab.refusals(), ['method']);
+  });
+});
+
+test('TS 29.222: what later releases add to its types is passed over', () => {
+  const known = { aefId: 'aef1', prefSecurityMethods: ['PKI'] };
+  const text = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+  const securityInfo = [
+    { ...known, prefSecurityMethods: ['NEW', 'PKI'], selSecurityMethod: 'NEW', authenticationInfo: 'x' },
+    { interfaceDetails: { fqdn: 'aef.example' }, prefSecurityMethods: ['PKI'] },
+  ];
+  const read = readServiceSecurity(text({ securityInfo, notificationDestination: 'https://val1.example/', supportedFeatures: '0' }));
+  assert.deepEqual(read.securityInfo, [known]);
+  const notification = { apiInvokerId: 'val1', apiIds: ['api1'], cause: 'NEW' };
+  assert.deepEqual(readSecurityNotification(text(notification)), notification);
+});
+
+test('TS 33.122 C.2.2: a token of a core function has exp, client_id, scope and iss; what else it says counts', async () => {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const keys = { keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256' }] };
+  const scope = '3gpp#aef1:api1';
+  const verifierOf = (profile?: 'capif'): AccessTokenVerifier =>
+    accessTokenVerifier({ issuer: 'https://ccf.example', audience: 'aef1', keys, leeway: 30, env: systemEnv, ...(profile === undefined ? {} : { profile }) });
+  const claims = { iss: 'https://ccf.example', client_id: 'val1', scope, exp: Math.floor(systemEnv.epoch()) + 60 };
+  const tokenOf = (changes: object = {}, typ?: string): Promise<string> =>
+    new SignJWT({ ...claims, ...changes }).setProtectedHeader({ alg: 'ES256', ...(typ === undefined ? {} : { typ }) }).sign(privateKey);
+  const capif = verifierOf('capif');
+  for (const typ of [undefined, 'JWT', 'at+jwt']) {
+    const { sub, client_id: clientId, aud } = await capif.verify(await tokenOf({}, typ));
+    assert.deepEqual([sub, clientId, aud], ['val1', 'val1', []]);
+  }
+  await assert.rejects(verifierOf().verify(await tokenOf({}, 'at+jwt')), { reason: 'claims' });
+  await assert.rejects(capif.verify(await tokenOf({}, 'id+jwt')), { reason: 'malformed' });
+  await assert.rejects(capif.verify(await tokenOf({ aud: 'aef2' })), { reason: 'audience' });
+  await assert.rejects(capif.verify(await tokenOf({ aud: [] })), { reason: 'claims' });
+  for (const name of Object.keys(claims)) await assert.rejects(capif.verify(await tokenOf({ [name]: undefined })), { reason: 'claims' }, name);
+  await assert.rejects(capif.verify(await tokenOf({ exp: claims.exp - 91 })), { reason: 'expired' });
+});
+
+test('a core function for labs goes by its configuration of the moment', async () => {
+  await CapifLab.within({}, async (lab) => {
+    const invoker = await lab.invoker('val1', ['PKI']);
+    const call = { aefId: san, apis: ['spatial-anchors'] };
+    assert.equal((await invoker.fetch(`${lab.uri}${anchorsPath}`, call)).status, 200);
+    await lab.core.reconfigure({ invokers: { val1: { names: ['val1.example'], rights: {} } }, aefs: lab.aefs });
+    assert.deepEqual(lab.aef.stats(), { contexts: 0 });
+    assert.equal((await invoker.fetch(`${lab.uri}${anchorsPath}`, call)).status, 403);
+    await assert.rejects(lab.invoker('val1', ['PKI']), { code: 'ERR_CAPIF_REFUSED' });
+    await assert.rejects(CapifCoreSimulator.make({ issuer: 'https://core.example', invokers: {}, aefs: {}, signingKey: 'none' }), { code: 'ERR_CAPIF_CONFIG' });
+    const { status, body } = await fetchHttps(`${lab.apiRoot}/jwks`, lab.tls('aef'));
+    assert.deepEqual([status, JSON.parse(Buffer.from(body).toString())], [200, lab.core.keys]);
+    await assert.rejects(fetchHttps(`${lab.apiRoot}/jwks`, { ca: lab.tls('aef').ca }));
   });
 });

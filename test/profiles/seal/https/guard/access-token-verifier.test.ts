@@ -25,7 +25,7 @@ test('RFC 9068 4: a token of the issuer for this resource server is taken, with 
     const one = await TokenLab.make(algorithm);
     const verifier = accessTokenVerifier(one.options());
     assert.deepEqual(await verifier.verify(await one.token({ extra: 1 } as Changes)), claims(start), algorithm);
-    const all = { aud: ['km', 'lm'], nbf: start, cnf: { 'x5t#S256': 'A'.repeat(43) }, SKeyProv: true, res_owner_id: 'anna', val_user_id: 'anna' };
+    const all = { aud: ['km', 'lm'], nbf: start, cnf: { 'x5t#S256': 'A'.repeat(43) }, SKeyProv: true, resOwnerId: 'anna', val_user_id: 'anna' };
     assert.deepEqual(await verifier.verify(await one.token(all, { typ: 'application/AT+JWT' })), { ...claims(start), ...all });
   }
 });
