@@ -24,15 +24,12 @@ function withReferrers(rows: readonly string[]): Set<string> {
   return all;
 }
 
-/** Rows that oidc-provider holds by itself: nothing of ours can be taken out so that they break. */
-const heldByLibrary: readonly string[] = ['R-110', 'R-112', 'R-116'];
-
-test('each row that binds has a saboteur, but for those that a library holds', () => {
+test('each row that binds has a saboteur', () => {
   const broken = withReferrers(saboteurs.flatMap(brokenBy));
   const safe = requirements.filter((row) => isBinding(row) && !broken.has(row.id));
   assert.deepEqual(
     safe.map(({ id }) => id),
-    heldByLibrary,
+    [],
   );
 });
 
