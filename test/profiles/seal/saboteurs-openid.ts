@@ -17,14 +17,20 @@ export const saboteursOfOpenId: readonly Saboteur[] = [
     // The provider hears of a scope that nobody asked for.
     row: 'R-110',
     file: `${folder}/provider.js`,
-    replace: ['await next();', "if (context.query.scope !== undefined) context.query = { ...context.query, scope: `openid ${context.query.scope}` }; await next();"],
+    replace: [
+      'await next();',
+      'if (context.query.scope !== undefined) context.query = { ...context.query, scope: `openid ${context.query.scope}` }; await next();',
+    ],
   },
   { row: 'R-111', file: `${folder}/request-check.js`, replace: ['.includes(passwordAcr)', '.length > 0'] },
   {
     // The provider hears of S256, whatever was asked for.
     row: 'R-112',
     file: `${folder}/provider.js`,
-    replace: ['await next();', "if (context.query.code_challenge_method === 'plain') context.query = { ...context.query, code_challenge_method: 'S256' }; await next();"],
+    replace: [
+      'await next();',
+      "if (context.query.code_challenge_method === 'plain') context.query = { ...context.query, code_challenge_method: 'S256' }; await next();",
+    ],
   },
   { row: 'R-114', file: `${folder}/provider.js`, replace: ["oidc.body?.['client_secret'] !== undefined", 'false'] },
   { row: 'R-115', alsoFails: ['R-040'], file: `${folder}/provider.js`, replace: ["() => 'bearer'", "() => 'pop'"] },
