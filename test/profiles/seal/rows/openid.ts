@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
+import type { JSONWebKeySet } from 'jose';
 import type { OpenIdLab, OpenIdLabOptions } from '../https/openid/openid-lab.ts';
 import type { Rows } from './lab.ts';
 
@@ -13,6 +13,7 @@ async function inLab(use: (lab: OpenIdLab, module: LabModule) => Promise<void>, 
 
 /** Who verifies tokens with the keys that the SIM-S publishes takes this one, and none that is changed. */
 async function verified(lab: OpenIdLab, token: unknown, options: { readonly audience: string; readonly typ?: string }): Promise<void> {
+  const { createLocalJWKSet, jwtVerify } = await import('jose');
   const keys = createLocalJWKSet((await lab.face.jwks()) as JSONWebKeySet);
   await jwtVerify(String(token), keys, { issuer: lab.issuer, algorithms: ['ES256'], ...options });
   const [header, payload, signature] = String(token).split('.') as [string, string, string];

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { CapifInvoker, formatCapifScope, parseCapifScope } from '../../../../../profiles/seal/https/index.ts';
 import { fetchHttps, type HttpsResponse } from '../../../../../src/transport/index.ts';
 import { jsonOf } from '../face-lab.ts';
-import { anchorsPath, CapifLab, san } from './capif-lab.ts';
+import { CapifLab } from './capif-lab.ts';
+import { anchorsPath, san } from './names.ts';
 
 test('TS 29.222: the scope of a token, read and written', () => {
   const scope = '3gpp#aef1:api1,api2;aef2:api3';
