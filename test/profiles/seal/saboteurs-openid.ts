@@ -19,7 +19,7 @@ export const saboteursOfOpenId: readonly Saboteur[] = [
     file: `${folder}/provider.js`,
     replace: [
       'await next();',
-      'if (context.query.scope !== undefined) context.query = { ...context.query, scope: `openid ${context.query.scope}` }; await next();',
+      "if (context.query.scope !== undefined) context.query = { ...context.query, scope: 'openid ' + context.query.scope }; await next();",
     ],
   },
   { row: 'R-111', file: `${folder}/request-check.js`, replace: ['.includes(passwordAcr)', '.length > 0'] },
