@@ -5,6 +5,7 @@ import { readCertificate } from '../../src/pki/certificate.ts';
 import { type CertificateRole, lintCertificate } from '../../src/pki/index.ts';
 import { readTlsAnswer } from '../../src/transport/https/client-hello.ts';
 import { fixture } from '../support/fixtures.ts';
+import { tls12Answer, tls13Answer, tlsRefusal } from '../support/tls-answers.ts';
 import { mutateBytes } from './mutate.ts';
 import type { Target } from './target.ts';
 import { ofText } from './trials.ts';
@@ -14,13 +15,6 @@ const certificates = Object.values(fixture<Record<string, { readonly certificate
 );
 const roles: readonly CertificateRole[] = ['client', 'server', 'ca'];
 const now = 1_700_000_000;
-
-/** A ServerHello of TLS 1.2 with a ServerHelloDone, one of TLS 1.3 with supported_versions, and an alert. */
-const answers = [
-  `160303003a020000360303${'00'.repeat(32)}00c02b00000eff010001000017000000160000000000160303000400e00000`,
-  `160303003a020000360303${'00'.repeat(32)}00130100000e002b000203040033000200170000`,
-  '15030300020228',
-];
 
 const verifier = accessTokenVerifier({ issuer: 'a', audience: 'b', keys: { keys: [] }, env: { now: () => 0, epoch: () => now } });
 const code = (error: unknown): unknown => (error as { readonly code?: unknown }).code;
@@ -36,7 +30,7 @@ export const httpsDecoders: readonly Target[] = [
       readCertificate(input);
     },
   },
-  { name: 'answer of a TLS server', seeds: answers.map(fromHex), mutate: mutateBytes, run: (input) => void readTlsAnswer(input) },
+  { name: 'answer of a TLS server', seeds: [tls12Answer, tls13Answer, tlsRefusal], mutate: mutateBytes, run: (input) => void readTlsAnswer(input) },
   ofText('access token in a header', ['eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.AAAA'], (token) =>
     assert.rejects(verifier.verify(token), (error) => code(error) === 'ERR_SEAL_BEARER'),
   ),

@@ -113,6 +113,8 @@ function configTarget(name: string, file: string, write: (folder: string) => unk
           .map((other) => utf8(readFileSync(join(folder, other), 'utf8'))),
         mutate: mutateLines,
         run: (input) => {
+          // A file that is written over is first flushed by some file systems, which takes longer than all else.
+          rmSync(path, { force: true });
           writeFileSync(path, input, { mode: 0o600 });
           load(path);
         },

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { after, before, type TestContext, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { BrowserContextOptions, Page } from 'playwright-core';
 import { logInByBrowser, type OpenIdLogin } from '../../profiles/seal/https/index.ts';
 import type { ClientRegistration } from '../../src/as/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
@@ -17,10 +17,7 @@ import { scratch } from './processes.ts';
 /** The compiled command. */
 const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
-let browser: Browser;
-before(async () => {
-  browser = await launchBrowser();
-});
+const browser = await launchBrowser();
 after(() => browser.close());
 
 interface Visit {

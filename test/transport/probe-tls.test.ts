@@ -9,6 +9,8 @@ import { systemEnv } from '../../src/core/env.ts';
 import { LabAuthority } from '../../src/pki/index.ts';
 import { readTlsAnswer } from '../../src/transport/https/client-hello.ts';
 import { probeTls, serveHttps, type TlsCheck, type TransportError } from '../../src/transport/index.ts';
+import { holds } from '../support/property.ts';
+import { tls12Answer, tls13Answer, tlsRefusal } from '../support/tls-answers.ts';
 
 const authority = await LabAuthority.make('lab', systemEnv);
 const own = await authority.issue({ commonName: 'server', names: [{ type: 'ip', value: '127.0.0.1' }], usage: ['server'] });
@@ -102,14 +104,25 @@ test('a server that says nothing is given up', async () => {
   silent.close();
 });
 
-test('whatever a server answers, it is read, too short, or no TLS', () => {
-  const hello = Buffer.from(`160303003a020000360303${'00'.repeat(32)}00c02b00000eff010001000017000000160000000000`, 'hex');
-  const start = Buffer.concat([hello, Buffer.from('16030300040e000000', 'hex')]);
-  fc.assert(
+test('RFC 5246 7.4.1.3, RFC 8446 4.1.4: what a server says is read, however much of it is there', () => {
+  const hello = { refused: false, version: 0x0303, suite: 0xc02b, compression: 0, extensions: new Set([0xff01, 23]) };
+  assert.deepEqual(readTlsAnswer(tls12Answer), { ...hello, group: 23, signature: 0x0403 });
+  assert.deepEqual(readTlsAnswer(tls13Answer), { refused: false, version: 0x0304, suite: 0x1301, compression: 0, extensions: new Set([43, 51]), group: 23 });
+  assert.deepEqual(readTlsAnswer(tlsRefusal), { refused: true, alert: 40 });
+  for (const answer of [tls12Answer, tls13Answer, tlsRefusal])
+    for (let length = 0; length < answer.length; length++) assert.equal(readTlsAnswer(answer.subarray(0, length)), undefined);
+});
+
+test('whatever a server answers, it is read, too short, or no TLS', async () => {
+  await holds(
+    'tls-answer',
+    { quick: 300, full: 100_000 },
     fc.property(
       fc.oneof(
         fc.uint8Array({ maxLength: 80 }),
-        fc.tuple(fc.nat(start.length - 1), fc.nat(255)).map(([at, byte]) => start.with(at, byte)),
+        fc
+          .tuple(fc.constantFrom(tls12Answer, tls13Answer, tlsRefusal), fc.nat(), fc.nat(255))
+          .map(([answer, at, byte]) => answer.with(at % answer.length, byte)),
       ),
       (bytes) => {
         try {
@@ -119,6 +132,5 @@ test('whatever a server answers, it is read, too short, or no TLS', () => {
         }
       },
     ),
-    { numRuns: 300 },
   );
 });

@@ -13,6 +13,7 @@ import {
   toHttpResponse,
 } from '../../../src/coap/index.ts';
 import { fromUtf8, toHex, utf8 } from '../../../src/core/bytes.ts';
+import { holds } from '../../support/property.ts';
 
 function http(method: string, headers: HttpRequest['headers'] = {}, body = '', url = '/light?on'): HttpRequest {
   return { method, url, headers, body: utf8(body) };
@@ -138,14 +139,16 @@ describe('RFC 7252 10.2: an HTTP request as a CoAP request', () => {
     assert.equal(optionsOf(`/${'x'.repeat(255)}`) !== undefined, true);
   });
 
-  test('any request gives a CoAP request or a status of 4xx or 501', () => {
+  test('any request gives a CoAP request or a status of 4xx or 501', async () => {
     const field = fc.oneof(fc.string(), fc.constantFrom('*', '"0a"', 'text/plain', 'application/json;q=0.5, */*;q=0', 'W/"", "'));
     const headers = fc.record(
       { accept: field, 'content-type': field, 'content-encoding': field, 'if-match': field, 'if-none-match': field },
       { requiredKeys: [] },
     );
     const method = fc.oneof(fc.constantFrom('GET', 'PUT', 'POST', 'PATCH', 'QUERY'), fc.string());
-    fc.assert(
+    await holds(
+      'http-request',
+      { quick: 100, full: 20_000 },
       fc.property(method, fc.oneof(fc.webPath(), fc.string()), headers, fc.string(), (name, url, fields, body) => {
         try {
           const { options, code } = toCoapRequest(http(name, fields, body, url));
@@ -162,21 +165,21 @@ describe('RFC 7252 10.2: an HTTP request as a CoAP request', () => {
           assert.ok((error.status >= 400 && error.status < 500) || error.status === 501);
         }
       }),
-      { numRuns: 100 },
     );
   });
 
-  test('any response gives an HTTP response whose header fields are of one line', () => {
+  test('any response gives an HTTP response whose header fields are of one line', async () => {
     const option = fc.record({ number: fc.constantFrom(4, 8, 12, 14, 20, 128, 2000), value: fc.uint8Array({ maxLength: 9 }) });
     const code = fc.oneof(fc.constantFrom(...Object.values(Code)), fc.integer({ min: 64, max: 191 }));
-    fc.assert(
+    await holds(
+      'http-response',
+      { quick: 100, full: 20_000 },
       fc.property(code, fc.array(option, { maxLength: 4 }), fc.uint8Array(), (number, options, payload) => {
         const sorted = [...options].sort((a, b) => a.number - b.number);
         const { status, headers, reason = '' } = toHttpResponse({ code: number, options: sorted, payload }, { method: 'GET' });
         assert.ok(status >= 200 && status < 600);
         for (const value of [...Object.values(headers), reason]) assert.match(value, /^[ -~]*$/);
       }),
-      { numRuns: 100 },
     );
   });
 });

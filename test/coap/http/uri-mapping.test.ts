@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { composeUri, parseUri, targetUri, UriMapping, uriOptions } from '../../../src/coap/index.ts';
+import { holds } from '../../support/property.ts';
 
 const light = { scheme: 'coap', host: 's.example.com', port: 5683, path: ['light'], query: [] };
 
@@ -67,18 +68,21 @@ describe('RFC 8075 5: URI mapping', () => {
     });
 
   for (const template of ['{+tu}', '?u={+tu}', '{+s}/{+hp}{+p}{+qq}', '{+s}/{+hp}{+p}?{+q}']) {
-    test(`any CoAP URI comes out of ${template} as it went in`, () => {
+    test(`any CoAP URI comes out of ${template} as it went in`, async () => {
       const mapping = new UriMapping({ template });
-      fc.assert(
+      await holds(
+        `uri-mapping ${template}`,
+        { quick: 200, full: 20_000 },
         fc.property(uri, (text) => assert.deepEqual(mapping.targetOf(mapping.hostingOf(text)), parseUri(text))),
-        { numRuns: 200 },
       );
     });
   }
 
-  test('any text gives a target or a 4xx', () => {
+  test('any text gives a target or a 4xx', async () => {
     const mappings = ['{+tu}', '?s={+s}&hp={+hp}&p={+p}&q={+q}'].map((template) => new UriMapping({ template }));
-    fc.assert(
+    await holds(
+      'uri-mapping, any text',
+      { quick: 300, full: 20_000 },
       fc.property(
         fc.oneof(
           fc.string(),
@@ -95,7 +99,6 @@ describe('RFC 8075 5: URI mapping', () => {
           }
         },
       ),
-      { numRuns: 300 },
     );
   });
 });

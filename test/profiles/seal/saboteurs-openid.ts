@@ -13,9 +13,38 @@ export const saboteursOfOpenId: readonly Saboteur[] = [
   { row: 'R-106', alsoFails: ['R-040'], file: `${folder}/access-tokens.js`, replace: ['client_id: clientId,', ''] },
   { row: 'R-107', file: `${folder}/provider.js`, replace: ['this.redirectUris.includes(uri)', 'this.redirectUris.length > 0'] },
   { row: 'R-109', file: `${folder}/request-check.js`, replace: ["'state',", ''] },
+  {
+    // The provider hears of a scope that nobody asked for.
+    row: 'R-110',
+    file: `${folder}/provider.js`,
+    replace: [
+      'await next();',
+      "if (context.query.scope !== undefined) context.query = { ...context.query, scope: 'openid ' + context.query.scope }; await next();",
+    ],
+  },
   { row: 'R-111', file: `${folder}/request-check.js`, replace: ['.includes(passwordAcr)', '.length > 0'] },
+  {
+    // The provider hears of S256, whatever was asked for.
+    row: 'R-112',
+    file: `${folder}/provider.js`,
+    replace: [
+      'await next();',
+      "if (context.query.code_challenge_method === 'plain') context.query = { ...context.query, code_challenge_method: 'S256' }; await next();",
+    ],
+  },
   { row: 'R-114', file: `${folder}/provider.js`, replace: ["oidc.body?.['client_secret'] !== undefined", 'false'] },
   { row: 'R-115', alsoFails: ['R-040'], file: `${folder}/provider.js`, replace: ["() => 'bearer'", "() => 'pop'"] },
+  {
+    // Refresh tokens come out of the store with all that the application may have.
+    row: 'R-116',
+    file: `${folder}/adapter.js`,
+    replace: ['return { ...payload, jti: id,', "return { ...payload, ...(payload.rotations === undefined ? {} : { scope: 'openid km notes:read' }), jti: id,"],
+  },
+  {
+    row: 'R-116',
+    file: `${folder}/provider.js`,
+    replace: ['await next();', "await next(); if (context.body?.access_token !== undefined) context.body.refresh_token ??= 'another';"],
+  },
   { row: 'R-117', file: `${folder}/accounts.js`, replace: ['token.grantId !== undefined', 'false'] },
   {
     row: 'R-302',

@@ -206,7 +206,7 @@ export const saboteurs: readonly Saboteur[] = [
     replace: ['confidential: false, changes, response: () => ({})', 'confidential: false, changes, response: () => ({ cnf: { kid } })'],
   },
   { row: 'R-221', file: 'profiles/seal/configuration/collection.js', replace: ['!caller.valServiceIds.includes(valServiceId)', 'false'] },
-  { row: 'R-604', file: 'profiles/seal/spatial/entity.js', replace: [': caller[kind] === id', ': caller[kind] !== undefined'] },
+  { row: 'R-604', alsoFails: ['R-602'], file: 'profiles/seal/spatial/entity.js', replace: [': caller[kind] === id', ': caller[kind] !== undefined'] },
   {
     row: 'R-043',
     file: 'profiles/seal/identities/register.js',

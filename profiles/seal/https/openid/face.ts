@@ -146,7 +146,6 @@ class Face implements OpenIdFace {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { simS } = this.#options;
     const address = request.socket.remoteAddress ?? 'unknown';
     if (this.#pending > mostRequests) return this.#later(response, 'busy', address, 1);
     const path = request.url!.split('?', 1)[0]!;
@@ -159,7 +158,6 @@ class Face implements OpenIdFace {
     if (path === paths.jwks && request.method === 'GET') return sendJson(response, 200, await this.jwks(), 'application/jwk-set+json');
     const { serve, login } = this.#now();
     await (path.startsWith('/interaction/') ? login : serve)(request, response);
-    void simS;
   }
 
   #later(response: ServerResponse, reason: string, peer: string, seconds: number): void {

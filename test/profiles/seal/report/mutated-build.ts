@@ -6,6 +6,9 @@ import { root } from '../../../support/fixtures.ts';
 import type { Saboteur } from '../saboteurs.ts';
 import type { Verdict } from './report.ts';
 
+/** Milliseconds for a report, which takes seconds on a machine that has nothing else to do. */
+const patience = 900_000;
+
 /** A copy of the build in which one file at a time is another, so that a fault can be seen without one in what ships. */
 export class MutatedBuild {
   readonly #folder = mkdtempSync(join(tmpdir(), 'ace-coap-saboteurs-'));
@@ -36,7 +39,7 @@ export class MutatedBuild {
   #run(rows: readonly string[]): Promise<readonly Verdict[]> {
     const main = join(this.#folder, 'dist/test/profiles/seal/report/main.js');
     return new Promise((resolve, reject) => {
-      execFile(process.execPath, [main, '--json', ...rows.flatMap((id) => ['--row', id])], { timeout: 120_000, maxBuffer: 1e7 }, (error, out, err) => {
+      execFile(process.execPath, [main, '--json', ...rows.flatMap((id) => ['--row', id])], { timeout: patience, maxBuffer: 1e7 }, (error, out, err) => {
         const lines = out.split('\n').filter((line) => line.startsWith('{'));
         if (lines.length === rows.length) resolve(lines.map((line) => JSON.parse(line) as Verdict));
         else reject(new Error(`expected ${rows.length} rows of a report, got ${lines.length}: ${err}`, { cause: error }));

@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
-import { CompactSign, type JSONWebKeySet } from 'jose';
-import { accessTokenVerifier } from '../../../../profiles/seal/https/guard/access-token-verifier.ts';
-import { logInByForm } from '../../../../profiles/seal/https/sim-c/form-login.ts';
+import type { CompactSign, JSONWebKeySet } from 'jose';
 import type { OpenIdError } from '../../../../profiles/seal/https/sim-c/openid-error.ts';
 import type { OpenIdLogin, OpenIdSimC } from '../../../../profiles/seal/https/sim-c/openid-sim-c.ts';
 import type { Fetch } from '../../../../profiles/seal/https/sim-c/provider-metadata.ts';
 import { emptyBytes, utf8 } from '../../../../src/core/bytes.ts';
 import { memoryStore } from '../../../../src/store/index.ts';
-import { clientId, FakeSimS, issuer, strangeKey } from '../https/sim-c/fake-sims.ts';
+import type { FakeSimS } from '../https/sim-c/fake-sims.ts';
 import type { Rows } from './lab.ts';
+
+/** JOSE is loaded where it is needed, and not in each process that looks at other rows. */
+const fakes = () => import('../https/sim-c/fake-sims.ts');
+
+async function newSimS(): Promise<FakeSimS> {
+  const { FakeSimS: Fake } = await fakes();
+  return new Fake();
+}
 
 async function logIn(simS: FakeSimS, simC: OpenIdSimC): Promise<OpenIdLogin | undefined> {
   return simC.callback(simS.answer(await simC.authorizationUri()));
@@ -16,7 +22,7 @@ async function logIn(simS: FakeSimS, simC: OpenIdSimC): Promise<OpenIdLogin | un
 
 /** An ID token that is otherwise good is refused, and nobody is logged in. */
 async function refused(change: (simS: FakeSimS) => void, what: string): Promise<void> {
-  const simS = new FakeSimS();
+  const simS = await newSimS();
   change(simS);
   const simC = simS.simC();
   await assert.rejects(logIn(simS, simC), ({ code }: OpenIdError) => code === 'ERR_OPENID_ID_TOKEN', what);
@@ -37,6 +43,7 @@ export const rows: Rows = {
   // A provider is loaded where it is needed, and not in each process that looks at other rows.
   'R-040': async () => {
     const { anna, inOpenIdLab, password, redirectUri } = await import('../https/openid/openid-lab.ts');
+    const { accessTokenVerifier, logInByForm } = await import('../../../../profiles/seal/https/index.ts');
     await inOpenIdLab(async (lab) => {
       const shown: string[] = [];
       const fetch: Fetch = async (uri, init = {}) => {
@@ -79,7 +86,7 @@ export const rows: Rows = {
     });
   },
   'R-046': async () => {
-    const simS = new FakeSimS();
+    const simS = await newSimS();
     const store = memoryStore({ env: simS.env });
     assert.deepEqual((await logIn(simS, simS.simC({ store })))?.valServiceIds, ['v2x', 'maps']);
     assert.deepEqual((await simS.simC({ store }).login())?.valServiceIds, ['v2x', 'maps']);
@@ -90,7 +97,7 @@ export const rows: Rows = {
     for (const name of ['iss', 'sub', 'aud', 'exp', 'iat']) await refusedClaims({ [name]: undefined });
   },
   'R-113': async () => {
-    const simS = new FakeSimS();
+    const simS = await newSimS();
     const simC = simS.simC();
     const uri = await simC.authorizationUri();
     const before = simS.requests.length;
@@ -101,7 +108,9 @@ export const rows: Rows = {
     assert.equal(simS.tokenRequests.length, 1);
   },
   'R-120': async () => {
-    const { now } = new FakeSimS();
+    const { clientId, issuer, strangeKey } = await fakes();
+    const { CompactSign: Sign } = await import('jose');
+    const { now } = await newSimS();
     const wrong = [
       { iss: 'https://other.example' },
       { aud: 'other' },
@@ -117,17 +126,17 @@ export const rows: Rows = {
     const signed =
       (alg: string, key: Parameters<CompactSign['sign']>[0]): FakeSimS['sign'] =>
       (payload) =>
-        new CompactSign(payload).setProtectedHeader({ alg, kid: 'first' }).sign(key);
+        new Sign(payload).setProtectedHeader({ alg, kid: 'first' }).sign(key);
     for (const sign of [signed('ES256', strangeKey), signed('HS256', utf8(issuer.padEnd(32)))])
       await refused((simS) => {
         simS.sign = sign;
       }, 'signature');
-    const simS = new FakeSimS();
+    const simS = await newSimS();
     simS.claims = { exp: now - 29, aud: [clientId, 'other'], azp: clientId };
     assert.ok((await logIn(simS, simS.simC())) !== undefined);
   },
   'R-122': async () => {
-    const simS = new FakeSimS();
+    const simS = await newSimS();
     simS.response = { refresh_token: undefined };
     const simC = simS.simC();
     await logIn(simS, simC);

@@ -20,12 +20,7 @@ import { systemEnv } from '../../../../../src/core/env.ts';
 import { type IssuedCertificate, LabAuthority } from '../../../../../src/pki/index.ts';
 import { memoryStore } from '../../../../../src/store/index.ts';
 import { fetchHttps, type HttpsResponse, type HttpsServer, serveHttps } from '../../../../../src/transport/index.ts';
-
-export const anchorsPath = '/su-san/v1/anchors';
-export const deliveryPath = '/3gpp-msgin5g/v1/messages';
-export const san = 'san1';
-export const nef = 'nef1';
-export const skms = 'skms1';
+import { deliveryPath, nef, san, skms } from './names.ts';
 
 /** The clocks of a lab stand still: seconds since 1970. */
 const now = Math.floor(systemEnv.epoch());

@@ -14,7 +14,8 @@ import {
 import { systemEnv } from '../../../../../src/core/env.ts';
 import { fetchHttps, type HttpsResponse } from '../../../../../src/transport/index.ts';
 import { jsonOf } from '../face-lab.ts';
-import { anchorsPath, CapifLab, san } from './capif-lab.ts';
+import { CapifLab } from './capif-lab.ts';
+import { anchorsPath, san } from './names.ts';
 
 test('TS 29.222: the scope of a token, read and written', () => {
   const scope = '3gpp#aef1:api1,api2;aef2:api3';

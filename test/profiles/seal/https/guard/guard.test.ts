@@ -8,7 +8,7 @@ import { tokenHashText } from '../../../../../src/ace/index.ts';
 import { systemEnv } from '../../../../../src/core/env.ts';
 import { LabAuthority } from '../../../../../src/pki/index.ts';
 import type { HttpsRequestInit, HttpsResponse } from '../../../../../src/transport/index.ts';
-import { scale } from '../../../../support/scale.ts';
+import { holds } from '../../../../support/property.ts';
 import { GuardLab, makeTrust, text, val } from './guard-lab.ts';
 import type { Changes } from './token-lab.ts';
 
@@ -219,12 +219,13 @@ test('no header but the right one passes', async () => {
         .map((parts) => parts.join('')),
       fc.tuple(fc.nat(good.length - 1), fc.string({ maxLength: 2 })).map(([at, put]) => good.slice(0, at) + put + good.slice(at + 1)),
     );
-    await fc.assert(
+    await holds(
+      'guard-header',
+      { quick: 100, full: 20_000 },
       fc.asyncProperty(fc.array(field, { maxLength: 2 }), async (fields) => {
         if (fields.length === 1 && /^bearer +/i.test(fields[0]!) && fields[0]!.replace(/^bearer +/i, '').trimEnd() === token) return;
         await assert.rejects(lab.guard.check(requestWith(fields)), ({ code }: GuardRefusal) => code === 'ERR_SEAL_GUARD');
       }),
-      { numRuns: scale === 'full' ? 20_000 : 100 },
     );
   });
 });
