@@ -189,8 +189,8 @@ describe('--config: each wrong setting is told with file, line, path, what is ex
       assert.notEqual(changed, text);
       writeFileSync(file, changed);
       const stderr = await refusedHere('--allow', '127.0.0.1', '--listen', 'http://127.0.0.1:1', '--config', join(folder, 'lab'));
-      const line = stderr.split('\n').find((one) => one.includes(said));
-      assert.ok(line?.includes(file), `expected "${said}", got ${stderr}`);
+      const line = stderr.split('\n').find((one) => one.includes(said) && one.includes(file)) ?? '';
+      assert.notEqual(line, '', `expected "${said}", got ${stderr}`);
       assert.match(
         line.slice(line.indexOf(file) + file.length),
         /^:\d+:\d+: \S+: (?:expected .*, got|.*: expected .*, got|unknown key|.*(?:absent|mode|permission))/,

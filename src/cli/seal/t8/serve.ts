@@ -33,9 +33,18 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
   const store = await openStore(config.store);
   try {
     const client = await openClient(config.client);
-    const { https, notifications, apiRoot, rules } = config;
+    const { https, notifications, apiRoot, rules, rate } = config;
     const { cert, key, clientCa } = https;
-    const gateway = new T8Gateway({ guard, store, link: aceDeviceLink(client), apiRoot, rules, notifications: { cert, key, ...notifications }, emit: told });
+    const gateway = new T8Gateway({
+      guard,
+      store,
+      link: aceDeviceLink(client),
+      apiRoot,
+      rules,
+      notifications: { cert, key, ...notifications },
+      limits: { rate },
+      emit: told,
+    });
     try {
       await gateway.start();
       const server = await serveHttps({ ...https.listen, cert, key, ...(clientCa === undefined ? {} : { clientCa }), refused: guard.refused }, gateway.handler);
@@ -58,7 +67,15 @@ function guardOf({ https: { issuer, keys, ca, clients }, audience }: T8Config, e
   return new Guard({ verifier, certificates: 'required', clientOf, realm: 't8', emit });
 }
 
-const warnings: ReadonlySet<string> = new Set(['refused', 'handshake-refused', 'egress-blocked', 'notification-lost', 'notification-failed', 'fault']);
+const warnings: ReadonlySet<string> = new Set([
+  'refused',
+  'handshake-refused',
+  'egress-blocked',
+  'notification-lost',
+  'notification-failed',
+  'rate-exceeded',
+  'fault',
+]);
 
 function tell(logger: Logger, { type, ...fields }: GuardEvent | T8Event): void {
   if (warnings.has(type) || ('permitted' in fields && !fields.permitted)) logger.warn(fields, type);
