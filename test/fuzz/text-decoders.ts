@@ -129,6 +129,7 @@ const https: SealHttpsLab = {
   asPort: 10_443,
   rsPort: 10_444,
   ca: pem.cert,
+  crl: '-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n',
   simS: pem,
   sealServer: pem,
   valServer: pem,
@@ -136,6 +137,15 @@ const https: SealHttpsLab = {
   app: known,
   val: known,
   password: 'a password',
+  t8: {
+    port: 10_445,
+    notifyPort: 10_446,
+    devicePort: 5685,
+    scef: pem,
+    scsAs: pem,
+    tokenKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    secret: known,
+  },
 };
 const seal = (folder: string): Promise<unknown> => writeSealLab(folder, { random, https });
 

@@ -1,66 +1,130 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join, relative } from 'node:path';
+import { DeviceRegistry } from '../../../profiles/seal/https/index.ts';
 import { hashSecret, setPassword } from '../../as/index.ts';
 import { toBase64Url, utf8 } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
-import { type SealHttpsLab, valServerName, writeSealLab } from '../../operate/index.ts';
-import { LabAuthority } from '../../pki/index.ts';
-import { openStore } from '../../store/index.ts';
+import { labDevice, labScsAs, labScsAsName, type SealHttpsLab, type SealT8Lab, valServerName, writeSealLab } from '../../operate/index.ts';
+import { type CertificateInit, type IssuedCertificate, LabAuthority } from '../../pki/index.ts';
+import { openStore, type Store } from '../../store/index.ts';
 import { UsageError } from '../exit.ts';
 import { out } from '../terminal.ts';
+import { crlPath } from './https/crl.ts';
 
 export interface SealInitFlags {
   readonly asPort?: number;
   readonly rsPort?: number;
+  readonly meterPort?: number;
   readonly asHttpsPort?: number;
   readonly rsHttpsPort?: number;
+  readonly t8Port?: number;
+  readonly notifyPort?: number;
 }
 
 /** The VAL user of the lab. */
 const user = 'anna@val.example';
+/** That of the device, in the network for tests (ITU-T E.212): it stays inside. */
+const supi = 'imsi-001010000000001';
+
+interface Ports {
+  readonly udp: { readonly as: number; readonly rs: number; readonly meter: number };
+  readonly tcp: { readonly as: number; readonly rs: number; readonly t8: number; readonly notify: number };
+}
+
+function portsOf({
+  asPort = 5783,
+  rsPort = 5683,
+  meterPort = 5685,
+  asHttpsPort = 10_443,
+  rsHttpsPort = 10_444,
+  t8Port = 10_445,
+  notifyPort = 10_446,
+}: SealInitFlags): Ports {
+  const distinct = (...ports: readonly (readonly [flag: string, port: number])[]): void => {
+    ports.forEach(([flag, port], index) => {
+      const other = ports.slice(0, index).find(([, earlier]) => earlier === port);
+      if (other !== undefined) throw new UsageError(`${other[0]} and ${flag}: expected two ports, got ${port} twice`);
+    });
+  };
+  distinct(['--as-port', asPort], ['--rs-port', rsPort], ['--meter-port', meterPort]);
+  distinct(['--as-https-port', asHttpsPort], ['--rs-https-port', rsHttpsPort], ['--t8-port', t8Port], ['--notify-port', notifyPort]);
+  return { udp: { as: asPort, rs: rsPort, meter: meterPort }, tcp: { as: asHttpsPort, rs: rsHttpsPort, t8: t8Port, notify: notifyPort } };
+}
 
 /** `ace-coap seal init` */
 export async function sealInitCommand(folder: string, flags: SealInitFlags): Promise<void> {
-  const { asPort = 5783, rsPort = 5683, asHttpsPort = 10_443, rsHttpsPort = 10_444 } = flags;
-  if (asPort === rsPort) throw new UsageError(`--as-port and --rs-port: expected two ports, got ${rsPort} twice`);
-  if (asHttpsPort === rsHttpsPort) throw new UsageError(`--as-https-port and --rs-https-port: expected two ports, got ${rsHttpsPort} twice`);
+  const ports = portsOf(flags);
   const { random } = systemEnv;
-  const https = await makeHttps(asHttpsPort, rsHttpsPort);
-  const files = await writeSealLab(folder, { random, asPort, rsPort, https });
-  const store = await openStore(join(folder, 'state', 'as'));
-  try {
-    await setPassword(store, random, user, https.password);
-  } finally {
-    await store.close();
-  }
+  const https = await makeHttps(ports);
+  const files = await writeSealLab(folder, { random, asPort: ports.udp.as, rsPort: ports.udp.rs, https });
+  await inStore(folder, 'as', (store) => setPassword(store, random, user, https.password));
+  await inStore(folder, 't8', (store) => new DeviceRegistry(store).put({ externalId: labDevice, supi, uri: `coap://127.0.0.1:${ports.udp.meter}` }));
   for (const file of files) console.log(`${out('green', 'made')} ${relative(process.cwd(), file)}`);
   const password = join(folder, 'keys', 'anna.password');
   console.log(
-    `\nNext, in three terminals:\n  ace-coap as ${folder}\n  ace-coap rs ${folder}\n  ace-coap get coap://127.0.0.1:${rsPort}/notes --config ${folder}` +
-      `\nAnd over HTTPS, for ${user}, whose password is in ${password}:\n  ace-coap seal login --username ${user} --password-file ${password} --config ${folder}`,
+    `\nNext, in three terminals:\n  ace-coap as ${folder}\n  ace-coap rs ${folder}\n  ace-coap get coap://127.0.0.1:${ports.udp.rs}/notes --config ${folder}` +
+      `\nAnd over HTTPS, for ${user}, whose password is in ${password}:\n  ace-coap seal login --username ${user} --password-file ${password} --config ${folder}` +
+      `\nAnd over T8, beside "ace-coap as ${folder}", in three more:\n  ace-coap rs ${join(folder, 'meter.yaml')}\n  ace-coap seal t8 serve ${folder}\n  ${triggerCommand(folder, ports)}`,
   );
 }
 
+/** How the SCS/AS of the lab triggers the device of the lab. */
+function triggerCommand(folder: string, { tcp }: Ports): string {
+  const file = (place: string, name: string): string => join(folder, place, name);
+  return [
+    `ace-coap seal t8 trigger https://127.0.0.1:${tcp.t8} ${labDevice} --text 'wake up' --scs-as ${labScsAs}`,
+    `--cert ${file('tls', `${labScsAs}.pem`)} --key ${file('tls', `${labScsAs}.key`)} --ca ${file('tls', 'ca.pem')}`,
+    `--issuer https://127.0.0.1:${tcp.as} --client-secret-file ${file('keys', `${labScsAs}.secret`)} --notify 127.0.0.1:${tcp.notify}`,
+  ].join(' ');
+}
+
+async function inStore(folder: string, name: string, work: (store: Store) => Promise<void>): Promise<void> {
+  const store = await openStore(join(folder, 'state', name));
+  try {
+    await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
 /** Certificates, keys and secrets, fresh. */
-async function makeHttps(asPort: number, rsPort: number): Promise<SealHttpsLab> {
+async function makeHttps({ tcp, udp }: Ports): Promise<SealHttpsLab> {
   const { random } = systemEnv;
   const authority = await LabAuthority.make('ACE CoAP lab', systemEnv);
-  const server = (commonName: string): Promise<{ cert: string; key: string }> =>
-    authority.issue({ commonName, names: ['127.0.0.1', '::1'].map((value) => ({ type: 'ip', value })), usage: ['server'] });
-  const secret = async (): Promise<SealHttpsLab['app']> => {
-    const text = toBase64Url(random(24));
-    return { secret: text, hash: await hashSecret(utf8(text), random) };
+  const issue = (commonName: string, names: CertificateInit['names'], ...usage: CertificateInit['usage']): Promise<IssuedCertificate> =>
+    authority.issue({ commonName, names, usage, crl: `https://127.0.0.1:${tcp.as}${crlPath}` });
+  const here = [{ type: 'dns', value: 'localhost' } as const, ...['127.0.0.1', '::1'].map((value) => ({ type: 'ip', value }) as const)];
+  const t8: SealT8Lab = {
+    port: tcp.t8,
+    notifyPort: tcp.notify,
+    devicePort: udp.meter,
+    scef: await issue('SCEF', here, 'server', 'client'),
+    // It calls the gateway, and is called by it.
+    scsAs: await issue('SCS/AS', [{ type: 'dns', value: labScsAsName }, ...here], 'client', 'server'),
+    tokenKey: signingKey(),
+    secret: await freshSecret(),
   };
   return {
-    asPort,
-    rsPort,
+    asPort: tcp.as,
+    rsPort: tcp.rs,
     ca: authority.cert,
-    simS: await server('SIM-S'),
-    sealServer: await server('SEAL server'),
-    valServer: await authority.issue({ commonName: 'VAL server', names: [{ type: 'dns', value: valServerName }], usage: ['client'] }),
-    tokenKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
-    app: await secret(),
-    val: await secret(),
+    crl: await authority.crl(),
+    simS: await issue('SIM-S', here, 'server'),
+    sealServer: await issue('SEAL server', here, 'server'),
+    valServer: await issue('VAL server', [{ type: 'dns', value: valServerName }], 'client'),
+    tokenKey: signingKey(),
+    app: await freshSecret(),
+    val: await freshSecret(),
     password: toBase64Url(random(12)),
+    t8,
   };
+}
+
+function signingKey(): string {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
+
+async function freshSecret(): Promise<SealHttpsLab['app']> {
+  const secret = toBase64Url(systemEnv.random(24));
+  return { secret, hash: await hashSecret(utf8(secret), systemEnv.random) };
 }

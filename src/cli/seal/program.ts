@@ -30,11 +30,14 @@ export function addSeal(ace: Command): void {
   seal
     .command('init')
     .argument('[folder]', 'folder to make', 'lab')
-    .description('make a folder with fresh keys and one configuration file for each of SIM-S, SEAL server and SIM-C')
+    .description('make a folder with fresh keys and configuration files: SIM-S, SEAL server and SIM-C; a T8 gateway, its SCS/AS and a device')
     .option('--as-port <port>', 'UDP port of the SIM-S (5783)', port)
     .option('--rs-port <port>', 'UDP port of the SEAL server (5683)', port)
     .option('--as-https-port <port>', 'TCP port of the SIM-S for HTTPS (10443)', port)
     .option('--rs-https-port <port>', 'TCP port of the SEAL server for HTTPS (10444)', port)
+    .option('--t8-port <port>', 'TCP port of the T8 gateway (10445)', port)
+    .option('--notify-port <port>', 'TCP port on which the SCS/AS is notified (10446)', port)
+    .option('--meter-port <port>', 'UDP port of the device behind the T8 gateway (5685)', port)
     .addHelpText('after', examples('ace-coap seal init lab', 'ace-coap seal init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));
   addProvision(seal);

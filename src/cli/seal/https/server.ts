@@ -40,7 +40,7 @@ export class HttpsFace {
 
   constructor(config: SealHttpsRsConfig, { services, keyManagement }: SharedServices, { audience, valSystem, leeway, isRevoked, emit }: FaceOptions) {
     this.#config = config;
-    const { issuer, certificates, listen, cert, key, clientCa } = config;
+    const { issuer, certificates, listen, cert, key, clientCa, crl } = config;
     const keys = (): Promise<KeySet> => this.#keySet();
     const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
@@ -54,6 +54,7 @@ export class HttpsFace {
         cert,
         key,
         ...(clientCa === undefined ? {} : { clientCa, clientCertificate: certificates === 'required' ? ('required' as const) : ('wanted' as const) }),
+        ...(crl === undefined ? {} : { crl }),
         refused: guard.refused,
       },
       guard,
@@ -76,8 +77,8 @@ export class HttpsFace {
 
   /** Take the certificates, keys and clients of another configuration. */
   renew(config: SealHttpsRsConfig): void {
-    const { cert, key, clientCa } = config;
-    this.#listening?.renew({ cert, key, ...(clientCa === undefined ? {} : { clientCa }) });
+    const { cert, key, clientCa, crl } = config;
+    this.#listening?.renew({ cert, key, ...(clientCa === undefined ? {} : { clientCa }), ...(crl === undefined ? {} : { crl }) });
     this.#config = config;
   }
 
