@@ -45,9 +45,27 @@ function value(site: Site, { path, initial = '', title }: ResourceConfig): Stop 
   return () => {};
 }
 
+/** Takes what is sent to it, and shows the last. */
+function inbox(site: Site, { path, initial = '', title }: ResourceConfig): Stop {
+  let text = initial;
+  const handle: ResourceHandle = site.resource(path, {
+    observable: true,
+    get: () => text,
+    post: (request) => {
+      text = request.text();
+      handle.changed();
+      return undefined;
+    },
+    attributes: attributes(title),
+  });
+  return () => {};
+}
+
+const kinds = { sensor, value, inbox };
+
 /** Puts resources where they are served; the result stops what moves by itself. */
 export function addResources(site: Site, resources: readonly ResourceConfig[]): Stop {
-  const stops = resources.map((resource) => (resource.kind === 'sensor' ? sensor : value)(site, resource));
+  const stops = resources.map((resource) => kinds[resource.kind](site, resource));
   return () => {
     for (const stop of stops) stop();
   };

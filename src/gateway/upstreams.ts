@@ -4,8 +4,12 @@ import { ProtocolError } from '../core/errors.ts';
 
 const methodNames: ReadonlyMap<number, MethodName> = new Map((Object.keys(Method) as MethodName[]).map((name) => [Method[name], name]));
 
-/** Sends what a gateway forwards with the tokens of a client (RFC 9200), and takes no answer that nothing protects. */
-export function aceUpstream(client: AceClient, scheme: UriScheme = 'coap'): Upstream {
+/**
+ * Sends what a gateway forwards with the tokens of a client (RFC 9200), and takes no answer that nothing protects.
+ *
+ * @param defaults what all requests have beside what they came with
+ */
+export function aceUpstream(client: AceClient, scheme: UriScheme = 'coap', defaults: Pick<AceRequestInit, 'confirmable'> = {}): Upstream {
   return {
     requester: (request, listener) => {
       const given = new AbortController();
@@ -15,7 +19,7 @@ export function aceUpstream(client: AceClient, scheme: UriScheme = 'coap'): Upst
         listener.error(error);
       };
       try {
-        client.fetch(composeUri(request.options, request.peer, scheme), { ...initOf(request), signal: given.signal }).then((response) => {
+        client.fetch(composeUri(request.options, request.peer, scheme), { ...defaults, ...initOf(request), signal: given.signal }).then((response) => {
           if (!given.signal.aborted) listener.response(response, true);
         }, failed);
       } catch (cause) {

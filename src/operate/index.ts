@@ -70,4 +70,5 @@ export {
 export { isoTime, type NextKey, type NextKeyOptions, writeNextKey } from './next-key.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
 export { capifNames, type SealHttpsLab, valServerName, writeSealLab } from './seal-lab.ts';
+export { labDevice, labScsAs, labScsAsName, type SealT8Lab } from './seal-t8-lab.ts';
 export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { type LabFile, type LabOptions, secret, writeFiles } from './lab.ts';
+import { type SealT8Lab, t8Clients, t8Files, t8ResourceServers, t8Servers, t8Service } from './seal-t8-lab.ts';
 
 /** Scopes of what the SEAL server of the lab offers. */
 const operations = (kind: string, names: readonly string[] = ['create', 'read', 'update', 'delete', 'discover', 'subscribe']): string =>
@@ -14,6 +15,8 @@ export interface SealHttpsLab {
   readonly rsPort: number;
   /** In PEM: what the certificates are signed by; those of the SIM-S, of the SEAL server and of a VAL server; and the key that signs tokens for the SEAL server. */
   readonly ca: string;
+  /** The list of those of its certificates that are revoked. */
+  readonly crl: string;
   readonly simS: { readonly cert: string; readonly key: string };
   readonly sealServer: { readonly cert: string; readonly key: string };
   readonly valServer: { readonly cert: string; readonly key: string };
@@ -32,6 +35,8 @@ export interface SealHttpsLab {
   };
   /** MSGin5G over TLS: its port, and a subscriber of the AAnF by line, with K_AUSF in hexadecimal as the UE has it. */
   readonly msgin5g: { readonly port: number; readonly supi: string; readonly subscriber: string; readonly kAusf: string };
+  /** Absent: there is no T8 gateway. */
+  readonly t8?: SealT8Lab;
 }
 
 /** Where the application of a lab has the answer sent. */
@@ -56,7 +61,7 @@ export async function writeSealLab(
   const texts: readonly LabFile[] = [
     ...['ue1-sims.key', 'seal1-sims.key', 'sims-seal1-token.key'].map((name): LabFile => [join('keys', name), secret(random)]),
     [join('keys', 'seal1-records.key'), `${toHex(random(32))}\n`],
-    ...(https === undefined ? [] : httpsFiles(https)),
+    ...(https === undefined ? [] : [...httpsFiles(https), ...t8Files(https, random, asPort)]),
     ['as.yaml', simS(asPort, https)],
     ['rs.yaml', sealServer(asPort, rsPort, https)],
     ['client.yaml', simC(asPort, rsPort, https)],
@@ -65,10 +70,11 @@ export async function writeSealLab(
   return writeFiles(folder, texts);
 }
 
-function httpsFiles({ ca, simS: as, sealServer: rs, valServer, tokenKey, app, val, password, capif, msgin5g }: SealHttpsLab): readonly LabFile[] {
+function httpsFiles({ ca, crl, simS: as, sealServer: rs, valServer, tokenKey, app, val, password, capif, msgin5g }: SealHttpsLab): readonly LabFile[] {
   const pairs = [['sims', as] as const, ['seal1', rs] as const, ['val1', valServer] as const, ['aef', capif.aef] as const, ['capif', capif.core] as const];
   return [
     [join('tls', 'ca.pem'), ca],
+    [join('tls', 'ca.crl'), crl],
     ...pairs.flatMap(([name, { cert, key }]): readonly LabFile[] => [
       [join('tls', `${name}.pem`), cert],
       [join('tls', `${name}.key`), key],
@@ -90,13 +96,14 @@ const issuerOf = ({ asPort }: SealHttpsLab): string => `https://127.0.0.1:${asPo
 /** OpenID Connect for VAL users. */
 const httpsOfSimS = (https: SealHttpsLab): string => `
   servers:
-    val1: { services: [v2x] } # the client of its name below
+    val1: { services: [v2x] } # the client of its name below${https.t8 === undefined ? '' : t8Servers}
   https: # OpenID Connect for VAL users, and tokens for VAL servers (TS 33.434, Annex A)
     listen: ${issuerOf(https)}
     cert_file: tls/sims.pem
-    key_file: tls/sims.key`;
+    key_file: tls/sims.key
+    crl_file: tls/ca.crl # is had at /ca.crl, as the certificates say`;
 
-const httpsClients = ({ app, val }: SealHttpsLab): string => `
+const httpsClients = ({ app, val, t8 }: SealHttpsLab): string => `
   app: # an application of VAL users; client.yaml and keys/app.secret are its own
     https: { secret_hash: "${app.hash}", redirect_uris: ["${redirectUri}"], name: "An application" }
     grants:
@@ -104,7 +111,7 @@ const httpsClients = ({ app, val }: SealHttpsLab): string => `
   val1: # a VAL server: keys/val1.secret and tls/val1.pem are its own
     https: { secret_hash: "${val.hash}" }
     grants:
-      seal1: { scope: "km" }`;
+      seal1: { scope: "km" }${t8 === undefined ? '' : t8Clients(t8)}`;
 
 const httpsOfSealServer = (https: SealHttpsLab): string => `
   https: # the same services for applications and VAL servers
@@ -112,6 +119,8 @@ const httpsOfSealServer = (https: SealHttpsLab): string => `
     cert_file: tls/seal1.pem
     key_file: tls/seal1.key
     client_ca_file: tls/ca.pem
+    crl_file: tls/ca.crl # certificates that are not taken any more
+    certificate_profile: true # certificates without the profile of TS 33.310 are refused
     issuer: ${issuerOf(https)}
     jwks_uri: ${issuerOf(https)}/jwks
     ca_file: tls/ca.pem
@@ -203,7 +212,7 @@ seal:
   mode: strict # or lenient: the README has a table of the differences
   # VAL users, VAL UEs and VAL servers, and the VAL services that they have. "ace-coap seal provision" adds more while the SIM-S runs.
   services:
-    v2x: { audiences: [seal1] } # the SEAL servers that it is for; all when absent
+    v2x: { audiences: [seal1] } # the SEAL servers that it is for; all when absent${https?.t8 === undefined ? '' : t8Service}
   users:
     anna@val.example: { services: [v2x] }
   ues:
@@ -223,7 +232,7 @@ resource_servers:
     token_keys:
       - { use: encrypt0, alg: AES-CCM-16-64-128, key_file: keys/sims-seal1-token.key, kid: "01" }${https === undefined ? '' : signingKey}
     profiles: [coap_oscore]
-`;
+${https?.t8 === undefined ? '' : t8ResourceServers.slice(1)}`;
 
 const sealServer = (asPort: number, port: number, https?: SealHttpsLab): string => `# SEAL server: "ace-coap rs" with this folder or file.
 
@@ -256,6 +265,7 @@ scopes:
 resources:
   /notes: { kind: value, initial: "hello" }
 
+revocation: { observe: true } # follow the list of revoked tokens of the SIM-S
 leeway: 0 # seconds by which the clock of the SIM-S may be off; 30 at most
 `;
 

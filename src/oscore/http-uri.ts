@@ -1,15 +1,23 @@
-import { parseUri } from '../coap/index.ts';
+import { CoapError, parseUri, UriMapping } from '../coap/index.ts';
 import { OscoreError } from './errors.ts';
 
 /** The one variable of the simple form (RFC 8075, Section 5.4.1). */
 const variable = '{+tu}';
 
-/** What stands before and after the Target CoAP URI. */
-function partsOf(template: string): readonly [before: string, after: string] {
-  const [before, after, ...more] = template.split(variable);
-  if (after === undefined || more.length > 0 || !/^https?:\/\/[^/?#@{}]+\/[^#{}]*$/i.test(before!) || /[#{}]/.test(after))
-    throw new OscoreError('ERR_OSCORE_HTTP', `expected a URI of HTTP with ${variable} in it once, got ${JSON.stringify(template)}`);
-  return [before!, after];
+/** A template at a proxy of this origin. */
+interface HostedMapping {
+  readonly origin: string;
+  readonly mapping: UriMapping;
+}
+
+function mappingOf(template: string): HostedMapping {
+  const [, origin, path] = /^(https?:\/\/[^/?#@{}]+)\/([^#]*)$/i.exec(template) ?? [];
+  try {
+    if (origin !== undefined && path!.includes(variable)) return { origin, mapping: new UriMapping({ base: '/', template: path! }) };
+  } catch (error) {
+    if (!(error instanceof CoapError)) throw error;
+  }
+  throw new OscoreError('ERR_OSCORE_HTTP', `expected a URI of HTTP with ${variable} in it once, got ${JSON.stringify(template)}`);
 }
 
 /**
@@ -22,10 +30,9 @@ function partsOf(template: string): readonly [before: string, after: string] {
  * @see https://www.rfc-editor.org/rfc/rfc8075#section-5.3 and #section-5.4.1
  */
 export function composeHostingUri(template: string, target: string): string {
-  const [before, after] = partsOf(template);
+  const { origin, mapping } = mappingOf(template);
   parseUri(target);
-  // §5.3.2: the brackets of an IPv6 address may not stand in a path.
-  return before + target.replace('[', '%5B').replace(']', '%5D') + after;
+  return origin + mapping.hostingOf(target);
 }
 
 /**
@@ -37,13 +44,18 @@ export function composeHostingUri(template: string, target: string): string {
  * @see https://www.rfc-editor.org/rfc/rfc8075#section-5.3 and #section-5.4.1
  */
 export function parseHostingUri(template: string, uri: string): string {
-  const [before, after] = partsOf(template);
-  if (!uri.startsWith(before) || !uri.endsWith(after) || uri.length < before.length + after.length)
-    throw new OscoreError('ERR_OSCORE_HTTP', 'expected a URI of the form of the template, got another');
-  const target = uri
-    .slice(before.length, uri.length - after.length)
-    .replace(/%5B/i, '[')
-    .replace(/%5D/i, ']');
+  const { origin, mapping } = mappingOf(template);
+  const target = uri.startsWith(origin) ? targetIn(mapping, uri.slice(origin.length)) : undefined;
+  if (target === undefined) throw new OscoreError('ERR_OSCORE_HTTP', 'expected a URI of the form of the template, got another');
   parseUri(target);
   return target;
+}
+
+function targetIn(mapping: UriMapping, url: string): string | undefined {
+  try {
+    return mapping.targetTextOf(url);
+  } catch (error) {
+    if (!(error instanceof CoapError)) throw error;
+    return undefined;
+  }
 }

@@ -6,14 +6,16 @@ import {
   CRLDistributionPointsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
-  type Extension,
+  Extension,
   type GeneralNameType,
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
+  X509Certificate,
   X509CertificateGenerator,
+  X509CrlGenerator,
 } from '@peculiar/x509';
 import { toBase64Url, toHex } from '../core/bytes.ts';
 import { keyPair } from '../core/crypto/index.ts';
@@ -110,7 +112,36 @@ export class LabAuthority {
       chance: this.#chance,
     });
   }
+
+  /**
+   * The list of those of its certificates that are revoked, in PEM, good for as long as they are (RFC 5280, Section 5).
+   *
+   * @param revoked - certificates in PEM
+   * @param number - one more than that of the list before
+   */
+  async crl(revoked: readonly string[] = [], number = 1): Promise<string> {
+    const now = new Date(this.#chance.epoch() * 1000);
+    const crl = await X509CrlGenerator.create(
+      {
+        issuer: this.#name,
+        thisUpdate: new Date(now.getTime() - hour * 1000),
+        nextUpdate: new Date(now.getTime() + year * 1000),
+        entries: revoked.map((pem) => ({ serialNumber: new X509Certificate(pem).serialNumber, revocationDate: now })),
+        extensions: [
+          await AuthorityKeyIdentifierExtension.create(this.#keys.publicKey, false, webcrypto),
+          new Extension(crlNumberOid, false, Uint8Array.of(0x02, 0x01, number & 0x7f)),
+        ],
+        signingAlgorithm: algorithm,
+        signingKey: this.#keys.privateKey,
+      },
+      webcrypto,
+    );
+    return `${PemConverter.encode(crl.rawData, 'X509 CRL')}\n`;
+  }
 }
+
+/** RFC 5280, Section 5.2.3. */
+const crlNumberOid = '2.5.29.20';
 
 interface ToSign {
   readonly name: string;

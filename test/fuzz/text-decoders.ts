@@ -17,6 +17,7 @@ import {
   loadClientConfig,
   loadOscoreContext,
   loadRsConfig,
+  loadT8Config,
   type SealHttpsLab,
   writeLab,
   writeSealLab,
@@ -132,6 +133,7 @@ const https: SealHttpsLab = {
   asPort: 10_443,
   rsPort: 10_444,
   ca: pem.cert,
+  crl: '-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n',
   simS: pem,
   sealServer: pem,
   valServer: pem,
@@ -141,6 +143,15 @@ const https: SealHttpsLab = {
   password: 'a password',
   capif: { port: 10_445, corePort: 10_446, aef: pem, core: pem, signingKey: pem.key },
   msgin5g: { port: 5687, supi: 'imsi-001010000000001', subscriber: '{}', kAusf: '00' },
+  t8: {
+    port: 10_447,
+    notifyPort: 10_448,
+    devicePort: 5685,
+    scef: pem,
+    scsAs: pem,
+    tokenKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    secret: known,
+  },
 };
 const seal = (folder: string): Promise<unknown> => writeSealLab(folder, { random, https });
 
@@ -187,6 +198,7 @@ export const fileTargets: readonly TargetEntry[] = [
   configTarget('client.yaml', 'client.yaml', lab, loadClientConfig),
   configTarget('as.yaml of a SIM-S', 'as.yaml', seal, loadAsConfig),
   configTarget('rs.yaml of a SEAL server', 'rs.yaml', seal, loadRsConfig),
+  configTarget('t8.yaml', 't8.yaml', seal, loadT8Config),
   configTarget('client.yaml of a SIM-C', 'client.yaml', seal, loadClientConfig),
   configTarget('capif.yaml of a core function', 'capif.yaml', seal, loadCapifCoreConfig),
   configTarget('client.yaml of a SIM-C with a login', 'client.yaml', sealLogin, loadClientConfig),

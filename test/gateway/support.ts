@@ -1,6 +1,6 @@
 import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 import { allowTargets, Code, Endpoint, Router } from '../../src/coap/index.ts';
-import { concatAll, emptyBytes, fromUtf8 } from '../../src/core/bytes.ts';
+import { concatAll, emptyBytes } from '../../src/core/bytes.ts';
 import { Gateway, type GatewayEvent, type GatewayListener, type GatewayListenOptions, type GatewayOptions } from '../../src/gateway/index.ts';
 import { udp } from '../../src/transport/index.ts';
 
@@ -80,7 +80,13 @@ export function sendHttp(
       incoming.on('error', reject);
       incoming.on('end', () => {
         const whole = concatAll(parts);
-        resolve({ status: incoming.statusCode!, reason: incoming.statusMessage!, headers: incoming.headers, body: whole, text: fromUtf8(whole) });
+        resolve({
+          status: incoming.statusCode!,
+          reason: incoming.statusMessage!,
+          headers: incoming.headers,
+          body: whole,
+          text: new TextDecoder().decode(whole),
+        });
       });
     });
     outgoing.on('error', reject);

@@ -78,6 +78,10 @@ test('s_client, with and without certificates, sees what the guard promises', as
       );
     }
     assert.equal(lab.passed.length, 1);
+    // RFC 8446 §6.2 and RFC 5246 §7.2.2: what OpenSSL refuses by itself has an alert; certificates that do not hold are refused by Node, which has none to send.
+    assert.match(await request(lab.port, ['-tls1_3']), /alert certificate required/);
+    assert.match(await request(lab.port, ['-tls1_2']), /alert handshake failure/);
+    for (const name of ['stranger', 'expired', 'server']) assert.doesNotMatch(await request(lab.port, shown[name]!), /alert|HTTP\/1\.1/, name);
   });
 });
 

@@ -199,7 +199,7 @@ describe('a configuration error names file, place, path, what was expected and w
       'rs.yaml',
       'kind: sensor',
       'kind: sensr',
-      /rs\.yaml:\d+:\d+: resources\["\/temperature"\]\.kind: expected one of sensor, value, got "sensr"$/,
+      /rs\.yaml:\d+:\d+: resources\["\/temperature"\]\.kind: expected one of sensor, value, inbox, got "sensr"$/,
     ],
     [
       'wrong method',

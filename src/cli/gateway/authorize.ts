@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { BytesError, fromUtf8 } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
-import { ProtocolError } from '../../core/errors.ts';
 import type { AuthorizeRequest } from '../../gateway/index.ts';
 import type { Logger } from '../../operate/index.ts';
 import { UsageError } from '../exit.ts';
@@ -22,8 +22,10 @@ export interface AuthorizeFlags {
  * has said so.
  */
 export async function authorizeOf(flags: AuthorizeFlags, scheme: 'http' | 'https', logger: Logger): Promise<AuthorizeRequest | false> {
-  const { issuer, audience, jwks, clientCa, scope } = flags;
-  const isBearer = issuer !== undefined || audience !== undefined || jwks !== undefined || scope !== undefined;
+  const { issuer, audience, jwks, jwksCa, clientCa, scope } = flags;
+  const isBearer = issuer !== undefined || audience !== undefined || jwks !== undefined || scope !== undefined || jwksCa !== undefined;
+  if (flags.anonymous === true && (isBearer || clientCa !== undefined))
+    throw new UsageError('--anonymous: expected neither --client-ca nor access tokens beside it, got one of them');
   if (!isBearer && clientCa !== undefined) return byCertificate;
   if (isBearer) {
     if (issuer === undefined || audience === undefined || jwks === undefined)
@@ -49,7 +51,8 @@ async function byToken({ issuer, audience, jwks, jwksCa, clientCa, scope }: Toke
   const ca = jwksCa === undefined ? {} : { ca: await readInput(jwksCa) };
   const keys = /^https:/i.test(jwks) ? keysAt(jwks, ca) : keySetOf(await readInput(jwks));
   const guard = new Guard({
-    verifier: accessTokenVerifier({ issuer, audience, keys, env: systemEnv }),
+    verifier: verifierOf(() => accessTokenVerifier({ issuer, audience, keys, env: systemEnv })),
+    realm: 'gateway',
     certificates: clientCa === undefined ? 'none' : 'required',
     ...(scope === undefined ? {} : { scope }),
     emit: ({ type, ...fields }) => logger.warn(fields, type),
@@ -65,12 +68,28 @@ async function byToken({ issuer, audience, jwks, jwksCa, clientCa, scope }: Toke
   };
 }
 
-function keySetOf(text: Uint8Array): { keys: object[] } {
+function verifierOf<T>(make: () => T): T {
   try {
-    const set = JSON.parse(new TextDecoder().decode(text)) as { keys?: unknown };
-    if (Array.isArray(set.keys)) return set as { keys: object[] };
+    return make();
   } catch (cause) {
-    if (cause instanceof ProtocolError) throw cause;
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new UsageError(`--jwks: ${cause.message}`, { cause });
   }
-  throw new UsageError('--jwks: expected an https URI or a file with a JSON Web Key Set, got another');
+}
+
+const expectedKeys = '--jwks: expected an https URI or a file with a JSON Web Key Set (RFC 7517) of public keys';
+
+/** The keys of a set, none of them a secret. */
+function keySetOf(text: Uint8Array): { keys: object[] } {
+  let keys: unknown;
+  try {
+    ({ keys } = JSON.parse(fromUtf8(text)) as { readonly keys?: unknown });
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof BytesError)) throw cause;
+  }
+  const found = Array.isArray(keys) ? (keys as readonly unknown[]) : [];
+  if (found.length === 0 || found.some((key) => typeof key !== 'object' || key === null)) throw new UsageError(`${expectedKeys}, got another`);
+  if (found.some((key) => Object.hasOwn(key as object, 'd') || Object.hasOwn(key as object, 'k')))
+    throw new UsageError(`${expectedKeys}, got one with a secret`);
+  return { keys: found as object[] };
 }

@@ -7,7 +7,7 @@ import { readInput } from '../input.ts';
 import { untilStopped } from '../listen.ts';
 import { flag, hostsOf, routeOf } from '../proxy.ts';
 import { loggerFor, type ServeFlags } from '../serve.ts';
-import { openClient } from '../session.ts';
+import { openConfigured } from '../session.ts';
 import { addressFor } from '../socket.ts';
 import { type AuthorizeFlags, authorizeOf } from './authorize.ts';
 
@@ -59,10 +59,14 @@ async function tlsOf({ cert, key, clientCa }: GatewayFlags): Promise<Pick<Gatewa
 }
 
 /** What requests leave through. */
-async function upstreamOf(
-  { config, allow = [] }: GatewayFlags,
-  reverse: readonly ReverseRoute[],
-): Promise<{ upstreams: Record<string, Upstream>; close(): Promise<void> }> {
+interface Upstreams {
+  readonly upstreams: Record<string, Upstream>;
+  /** Seconds to wait for an answer, as the configuration of the client has it. */
+  readonly timeout?: number;
+  close(): Promise<void>;
+}
+
+async function upstreamOf({ config, allow = [] }: GatewayFlags, reverse: readonly ReverseRoute[]): Promise<Upstreams> {
   const hosts = hostsOf({ allow }, reverse);
   if (config === undefined) {
     const endpoint = new Endpoint({ transport: await udp({ address: addressFor(hosts) }) });
@@ -71,8 +75,10 @@ async function upstreamOf(
   // The socket of the client is one that reaches the farthest of them.
   const farthest = hosts.find((host) => addressFor([host]) !== '127.0.0.1');
   const uri = parseUri(`coap://${farthest === undefined ? '127.0.0.1' : farthest.includes(':') ? `[${farthest}]` : farthest.replace(/^\*\.?/, 'any.')}`);
-  const client = await openClient(config, { uri });
-  return { upstreams: { coap: aceUpstream(client), coaps: aceUpstream(client, 'coaps') }, close: () => client.close() };
+  const { client, config: own } = await openConfigured(config, { uri });
+  const { confirmable, timeout } = own;
+  const upstreams = { coap: aceUpstream(client, 'coap', { confirmable }), coaps: aceUpstream(client, 'coaps', { confirmable }) };
+  return { upstreams, ...(timeout === undefined ? {} : { timeout }), close: () => client.close() };
 }
 
 /** A line of the log for what became of a request. */
@@ -108,15 +114,17 @@ export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
   const logger = loggerFor('gateway', flags);
   const authorize = await authorizeOf(flags, listen.scheme, logger);
   const emit = (event: GatewayEvent): void => logGateway(logger, event);
-  const make = (upstreams: Record<string, Upstream>): Gateway =>
-    flag('gateway', () => new Gateway({ ...optionsOf(flags, listen), authorize, reverse, upstreams, emit, ...(allow === undefined ? {} : { allow }) }));
+  const make = ({ upstreams, timeout }: Pick<Upstreams, 'upstreams' | 'timeout'>): Gateway => {
+    const options = optionsOf({ ...(timeout === undefined ? {} : { timeout }), ...flags }, listen);
+    return flag('gateway', () => new Gateway({ ...options, authorize, reverse, upstreams, emit, ...(allow === undefined ? {} : { allow }) }));
+  };
   // Before a socket is bound, so that what is wrong with the flags is heard first.
-  make({}).close();
+  make({ upstreams: {} }).close();
   const { scheme: _, ...at } = listen;
   const tls = await tlsOf(flags);
   const upstream = await upstreamOf(flags, reverse);
   try {
-    const gateway = make(upstream.upstreams);
+    const gateway = make(upstream);
     const listener = await gateway.listen({ ...at, ...tls });
     try {
       await untilStopped('gateway', logger, [{ scheme: listener.scheme, local: { address: listener.address, port: listener.port } }]);

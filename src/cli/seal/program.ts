@@ -33,7 +33,7 @@ export function addSeal(ace: Command): void {
   seal
     .command('init')
     .argument('[folder]', 'folder to make', 'lab')
-    .description('make a folder with fresh keys and one configuration file for each of SIM-S, SEAL server and SIM-C')
+    .description('make a folder with fresh keys and configuration files: SIM-S, SEAL server and SIM-C; a T8 gateway, its SCS/AS and a device')
     .option('--as-port <port>', 'UDP port of the SIM-S (5783)', port)
     .option('--rs-port <port>', 'UDP port of the SEAL server (5683)', port)
     .option('--as-https-port <port>', 'TCP port of the SIM-S for HTTPS (10443)', port)
@@ -41,6 +41,9 @@ export function addSeal(ace: Command): void {
     .option('--capif-port <port>', 'TCP port of the SEAL server for API invokers of CAPIF (10445)', port)
     .option('--capif-core-port <port>', 'TCP port of the simulated CAPIF core function (10446)', port)
     .option('--msgin5g-port <port>', 'TCP port of the SEAL server for MSGin5G over TLS (5687)', port)
+    .option('--t8-port <port>', 'TCP port of the T8 gateway (10447)', port)
+    .option('--notify-port <port>', 'TCP port on which the SCS/AS is notified (10448)', port)
+    .option('--meter-port <port>', 'UDP port of the device behind the T8 gateway (5685)', port)
     .addHelpText('after', examples('ace-coap seal init lab', 'ace-coap seal init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));
   addProvision(seal);

@@ -65,13 +65,23 @@ export class UriMapping {
    * @throws {HttpMappingError} 400 for one that does not fit the template, or has no CoAP URI in it
    */
   targetOf(url: string): CoapUri | undefined {
+    const text = this.targetTextOf(url);
+    return text === undefined ? undefined : targetUri(text);
+  }
+
+  /**
+   * The same as it stands there, whatever it is: with the brackets of an IPv6 address (Section 5.3.2).
+   *
+   * @throws {HttpMappingError} 400 for one that does not fit the template
+   */
+  targetTextOf(url: string): string | undefined {
     const start = this.base + this.#parts[0];
     if (!url.startsWith(start) || url.length === start.length) return undefined;
     const match = this.#pattern.exec(url);
     if (match === null) throw new HttpMappingError(400, `expected ${this.base}${this.template}, got another request target`);
     const values = new Map(this.#names.map((name, index) => [name, match[index + 1]!]));
     const whole = values.get('tu');
-    return targetUri(withScheme(whole ?? putTogether(values), this.#defaultScheme));
+    return withBrackets(withScheme(whole ?? putTogether(values), this.#defaultScheme));
   }
 
   /** The request target that stands for a CoAP URI in its normal form (RFC 8075, Section 5.3.2). */
@@ -91,11 +101,15 @@ export class UriMapping {
  */
 export function targetUri(text: string): CoapUri {
   try {
-    return parseUri(text.replace(/^([a-z0-9+.-]+:\/\/)%5B([^/?#]*)%5D/i, '$1[$2]'));
+    return parseUri(withBrackets(text));
   } catch (cause) {
     if (!(cause instanceof CoapError)) throw cause;
     throw new HttpMappingError(400, `expected the URI of a CoAP resource: ${cause.message}`, { cause });
   }
+}
+
+function withBrackets(text: string): string {
+  return text.replace(/^([a-z0-9+.-]+:\/\/)%5B([^/?#]*)%5D/i, '$1[$2]');
 }
 
 function isWhole(names: readonly string[]): boolean {

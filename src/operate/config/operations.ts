@@ -69,7 +69,8 @@ export const audit: Entries = {
   audit_file_size: optional(whole(65_536, 1_073_741_824, 'bytes')),
 };
 
-const rate: Schema<RawRate> = section('a rate: burst and rate', { burst: whole(1, 1_000_000, 'requests'), rate: positive('requests per second') });
+/** So many requests at once, and so many a second after that. */
+export const rate: Schema<RawRate> = section('a rate: burst and rate', { burst: whole(1, 1_000_000, 'requests'), rate: positive('requests per second') });
 
 export const rates: Schema<RawRates> = section('rates: per_client, per_address', { per_client: optional(rate), per_address: optional(rate) });
 

@@ -78,7 +78,7 @@ export interface RawRs extends RawStore, RawOperations, RawSeal<RawSealRs> {
 }
 
 export interface RawResource {
-  readonly kind: 'sensor' | 'value';
+  readonly kind: 'sensor' | 'value' | 'inbox';
   readonly unit?: string;
   readonly initial?: string;
   readonly interval?: number;
@@ -108,7 +108,7 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
       'resources by path',
       path,
       section('a resource', {
-        kind: oneOf(['sensor', 'value'] as const),
+        kind: oneOf(['sensor', 'value', 'inbox'] as const),
         unit: optional(text),
         initial: optional(text),
         interval: optional(positive('seconds')),

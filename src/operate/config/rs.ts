@@ -16,7 +16,7 @@ import type { TlsConfig } from './tls.ts';
 export interface ResourceConfig {
   readonly path: string;
   /** `sensor`: a number that changes; `value`: text that can be read and written. */
-  readonly kind: 'sensor' | 'value';
+  readonly kind: 'sensor' | 'value' | 'inbox';
   readonly unit?: string;
   readonly initial?: string;
   /** Seconds between two values of a sensor. */

@@ -4,13 +4,14 @@ import type { ListenAddress } from './listen.ts';
 import type { TokenKeyConfig } from './reader.ts';
 import { filePath, list, matching, optional, type RawTokenKey, type Schema, section, tokenKey } from './schema.ts';
 import { httpsListen, parseHttpsListen } from './seal-https-rs.ts';
-import { certificate, privateKey, readPem } from './tls.ts';
+import { certificate, crl, privateKey, readPem } from './tls.ts';
 
 /** The section `https` of a SIM-S: OpenID Connect for VAL users. */
 export interface RawSealHttpsAs {
   readonly listen: string;
   readonly cert_file: string;
   readonly key_file: string;
+  readonly crl_file?: string;
   readonly issuer?: string;
   readonly signing_keys?: readonly RawTokenKey[];
 }
@@ -20,6 +21,8 @@ export interface SealHttpsAsConfig {
   readonly listen: ListenAddress;
   readonly cert: Uint8Array;
   readonly key: Uint8Array;
+  /** A list of revoked certificates, in PEM, that it has for whoever asks. */
+  readonly crl?: Uint8Array;
   /** The URI that it goes by. */
   readonly issuer: string;
   /** What signs ID tokens; none: a key that its store has. */
@@ -30,10 +33,11 @@ const origin: Schema<string> = matching('an origin of https, such as https://sim
   return text.startsWith('https://') && URL.canParse(text) && new URL(text).origin === text;
 });
 
-export const sealHttpsAsSchema: Schema<RawSealHttpsAs> = section('a face over HTTPS: listen, cert_file, key_file, issuer, signing_keys', {
+export const sealHttpsAsSchema: Schema<RawSealHttpsAs> = section('a face over HTTPS: listen, cert_file, key_file, crl_file, issuer, signing_keys', {
   listen: httpsListen,
   cert_file: filePath,
   key_file: filePath,
+  crl_file: optional(filePath),
   issuer: optional(origin),
   signing_keys: optional(list('signing key', tokenKey)),
 });
@@ -46,6 +50,7 @@ export function readSealHttpsAs(file: ConfigFile, raw: RawSealHttpsAs, at: Confi
   const { address, port } = parseHttpsListen(raw.listen)!;
   const cert = readPem(file, [...at, 'cert_file'], raw.cert_file, certificate);
   const key = readPem(file, [...at, 'key_file'], raw.key_file, privateKey);
+  const list = readPem(file, [...at, 'crl_file'], raw.crl_file, crl);
   const signingKeys = tokenKeys(raw.signing_keys ?? [], [...at, 'signing_keys']);
   signingKeys.forEach(({ use, key: { d } }, index) => {
     if (use !== 'sign1' || d === undefined)
@@ -55,6 +60,7 @@ export function readSealHttpsAs(file: ConfigFile, raw: RawSealHttpsAs, at: Confi
     listen: { address, port },
     cert: cert ?? nothing,
     key: key ?? nothing,
+    ...(list && { crl: list }),
     issuer: raw.issuer ?? `https://${address.includes(':') ? `[${address}]` : address}:${port}`,
     signingKeys,
   };

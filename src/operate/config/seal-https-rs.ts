@@ -3,7 +3,7 @@ import type { ConfigFile } from './file.ts';
 import { readNamedFile, shown } from './key-file.ts';
 import { type ListenAddress, listenAddressOf } from './listen.ts';
 import { filePath, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
-import { certificate, privateKey, readPem } from './tls.ts';
+import { certificate, crl, privateKey, readPem } from './tls.ts';
 
 /** The section `https` of a SEAL server: its face over HTTPS. */
 export interface RawSealHttpsRs {
@@ -11,6 +11,7 @@ export interface RawSealHttpsRs {
   readonly cert_file: string;
   readonly key_file: string;
   readonly client_ca_file?: string;
+  readonly crl_file?: string;
   readonly issuer: string;
   readonly jwks_file?: string;
   readonly jwks_uri?: string;
@@ -31,6 +32,8 @@ export interface SealHttpsRsConfig {
   readonly key: Uint8Array;
   /** Certificates of clients are signed by it. Absent: nobody is asked for one. */
   readonly clientCa?: Uint8Array;
+  /** Lists of revoked certificates of those authorities, in PEM. Absent: none is revoked. */
+  readonly crl?: Uint8Array;
   /** The SIM-S by the URI that its tokens name. */
   readonly issuer: string;
   /** The keys of the SIM-S, or where it has them. */
@@ -51,12 +54,13 @@ export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^h
 export const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
 
 export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
-  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri',
+  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, crl_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri',
   {
     listen: httpsListen,
     cert_file: filePath,
     key_file: filePath,
     client_ca_file: optional(filePath),
+    crl_file: optional(filePath),
     issuer: httpsUri,
     jwks_file: optional(filePath),
     jwks_uri: optional(httpsUri),
@@ -81,14 +85,18 @@ export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: Confi
   const read = (entry: 'cert_file' | 'key_file' | 'client_ca_file' | 'ca_file'): Uint8Array | undefined =>
     readPem(file, [...at, entry], raw[entry], entry === 'key_file' ? privateKey : certificate);
   const [cert, key, clientCa, ca] = [read('cert_file'), read('key_file'), read('client_ca_file'), read('ca_file')];
+  const revoked = readPem(file, [...at, 'crl_file'], raw.crl_file, crl);
   const { certificates = 'none', certificate_profile: certificateProfile = false, clients = {}, issuer, skms_uri: sKmsUri } = raw;
   if (certificates === 'required' && raw.client_ca_file === undefined)
     file.problem([...at, 'certificates'], 'expected client_ca_file beside it, which signs certificates of clients, got none');
+  if (raw.crl_file !== undefined && raw.client_ca_file === undefined)
+    file.problem([...at, 'crl_file'], 'expected client_ca_file beside it, whose certificates are revoked, got none');
   return {
     listen: { address, port },
     cert: cert ?? nothing,
     key: key ?? nothing,
     ...(clientCa && { clientCa }),
+    ...(revoked && { crl: revoked }),
     issuer,
     keys: readKeySet(file, raw, at),
     ...(ca && { ca }),

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { ConfigFile } from './file.ts';
+import { type RawRate, rate } from './operations.ts';
 import { filePath, list, matching, name, oneOf, optional, type RawStore, type Schema, section, storeEntries } from './schema.ts';
 import { type RawSealHttpsRs, readSealHttpsRs, type SealHttpsRsConfig, sealHttpsRsSchema } from './seal-https-rs.ts';
 import { readStore } from './store.ts';
@@ -11,6 +12,7 @@ interface RawT8 extends RawStore {
   readonly https: RawSealHttpsRs;
   readonly api_root?: string;
   readonly notifications?: { readonly ca_file?: string; readonly allow?: readonly string[] };
+  readonly limits?: { readonly rate?: { readonly per_scs_as?: RawRate; readonly per_device?: RawRate } };
   readonly rules?: readonly {
     readonly scs_as: string;
     readonly devices: string;
@@ -40,6 +42,8 @@ export interface T8Config {
   /** Whom to trust who is notified, in place of those of Node, and who of the own network may be. */
   readonly notifications: { readonly ca?: Uint8Array; readonly allow: readonly string[] };
   readonly rules: readonly T8RuleConfig[];
+  /** Requests of an SCS/AS, and what is sent to a device; those of the gateway where they are absent. */
+  readonly rate: { readonly perScsAs?: RawRate; readonly perDevice?: RawRate };
 }
 
 const hostAndPort: Schema<string> = matching('a host and a port, such as 127.0.0.1:9443', (text) => /^(?:\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i.test(text));
@@ -52,6 +56,9 @@ const schema: Schema<RawT8> = section('the configuration of a T8 gateway', {
   https: sealHttpsRsSchema,
   api_root: optional(root),
   notifications: optional(section('notifications: ca_file, allow', { ca_file: optional(filePath), allow: optional(list('host and port', hostAndPort)) })),
+  limits: optional(
+    section('limits: rate', { rate: optional(section('rates: per_scs_as, per_device', { per_scs_as: optional(rate), per_device: optional(rate) })) }),
+  ),
   rules: optional(
     list(
       'rule',
@@ -78,6 +85,7 @@ export function loadT8Config(path: string): T8Config {
   if (raw.https.certificates === 'none')
     file.problem(['https', 'certificates'], 'expected required, since T8 has certificates on both sides (TS 33.187, 5.5.1), got none');
   const ca = readPem(file, ['notifications', 'ca_file'], raw.notifications?.ca_file, certificate);
+  const { per_scs_as: perScsAs, per_device: perDevice } = raw.limits?.rate ?? {};
   const { address, port } = https.listen;
   const config = {
     file: file.path,
@@ -88,6 +96,7 @@ export function loadT8Config(path: string): T8Config {
     apiRoot: raw.api_root ?? `https://${address.includes(':') ? `[${address}]` : address}:${port}`,
     notifications: { ...(ca && { ca }), allow: raw.notifications?.allow ?? [] },
     rules: (raw.rules ?? []).map(({ scs_as: scsAsId, devices, api = '*', effect = 'allow' }): T8RuleConfig => ({ scsAsId, devices, api, effect })),
+    rate: { ...(perScsAs && { perScsAs }), ...(perDevice && { perDevice }) },
   };
   if (file.hasProblems) file.finish();
   return config;

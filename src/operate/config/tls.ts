@@ -25,6 +25,7 @@ export interface PemKind {
 }
 
 export const certificate: PemKind = { what: 'a certificate in PEM', label: /^-----BEGIN CERTIFICATE-----/m };
+export const crl: PemKind = { what: 'a list of revoked certificates in PEM', label: /^-----BEGIN X509 CRL-----/m };
 export const privateKey: PemKind = { what: 'a private key in PEM', label: /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/m };
 
 /** The files that a section `tls` names, read in; what is wrong is noted in `file`. */

@@ -88,9 +88,18 @@ export function keysAt(uri: string, init: Pick<HttpsRequestInit, 'ca' | 'cert' |
 }
 
 function finderOf(set: JSONWebKeySet): JWTVerifyGetKey {
-  const find = createLocalJWKSet(set);
+  const find = localKeySet(set);
   if (set.keys.length > mostKeys) throw new TypeError(`keys of the issuer: expected at most ${mostKeys}, got ${set.keys.length}`);
   return find as JWTVerifyGetKey;
+}
+
+function localKeySet(set: JSONWebKeySet): ReturnType<typeof createLocalJWKSet> {
+  try {
+    return createLocalJWKSet(set);
+  } catch (cause) {
+    if (!(cause instanceof errors.JOSEError)) throw cause;
+    throw new TypeError('keys of the issuer: expected a JSON Web Key Set, got something else', { cause });
+  }
 }
 
 /** The key selects itself by name, type, curve and use; `undefined`: none, or several. */

@@ -5,11 +5,11 @@ import type { DeliveryQueue } from './delivery-queue.ts';
 import type { Destinations } from './destinations.ts';
 import type { DeviceLink } from './device-link.ts';
 import type { DeviceRegistry, T8Device } from './devices.ts';
-import type { DeviceName, Fields } from './fields.ts';
-import { isText } from './fields.ts';
+import type { DeviceName } from './fields.ts';
 import type { JsonObject } from './json.ts';
 import type { Outbox } from './outbox.ts';
 import type { T8Api, T8Policy } from './policy.ts';
+import type { RequestRates } from './request-rates.ts';
 import { absent, forbidden } from './t8-error.ts';
 
 /** Whether an SCS/AS may address a device, as it was decided. */
@@ -59,6 +59,7 @@ export interface T8Context {
   readonly queue: DeliveryQueue;
   readonly outbox: Outbox;
   readonly destinations: Destinations;
+  readonly rates: RequestRates;
   readonly limits: T8Limits;
   /** `https://host[:port]` */
   readonly apiRoot: string;
@@ -74,6 +75,9 @@ export interface T8Request {
   /** @throws {T8Error} for a body that is not of this media type, or is no JSON object */
   json(mediaType?: string): Promise<JsonObject>;
 }
+
+/** RFC 7396. */
+export const mergePatch = 'application/merge-patch+json';
 
 /** An answer with JSON in it, or without. */
 export interface T8Answer {
@@ -111,18 +115,6 @@ export async function authorize({ devices, policy, emit }: T8Context, scsAsId: s
   emit({ type: 'decision', scsAsId, api, device: device?.externalId ?? 'unknown', permitted });
   if (!permitted) throw forbidden();
   return device;
-}
-
-/** The destination of notifications that a request names. */
-export function destinationOf(fields: Fields, destinations: Destinations): string | undefined {
-  const text = fields.read(
-    'notificationDestination',
-    'a URI with the scheme https',
-    isText(() => true),
-  );
-  const fault = text === undefined ? undefined : destinations.fault(text);
-  if (fault !== undefined) fields.refuse('notificationDestination', fault);
-  return text;
 }
 
 /** A resource of this SCS/AS; those of others are not there for it. */

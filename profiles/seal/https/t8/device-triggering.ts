@@ -1,26 +1,22 @@
 import { type Document, type DocumentTable, SealError } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
-import { authorize, destinationOf, owned, type T8Answer, type T8Context, type T8Request, tableOf, testNotification } from './context.ts';
+import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
-import { type DeviceName, Fields, isBoolean, isText } from './fields.ts';
+import { Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';
+import { patchedBy, readResource, sendTestNotification, type T8Resource } from './resource-fields.ts';
 import { methodRefused } from './t8-error.ts';
 
 /** What became of a trigger (TS 29.122, 5.7.2.2.3). */
 export type DeliveryResult = 'SUCCESS' | 'UNKNOWN' | 'FAILURE' | 'TRIGGERED' | 'EXPIRED' | 'UNCONFIRMED' | 'REPLACED' | 'TERMINATE';
 
-interface Trigger {
-  readonly scsAsId: string;
-  readonly name: DeviceName;
-  readonly device: string;
-  readonly supportedFeatures?: string;
+interface Trigger extends T8Resource {
   readonly validityPeriod: number;
   readonly priority: 'NO_PRIORITY' | 'PRIORITY';
   readonly applicationPortId: number;
   readonly appSrcPortId?: number;
   /** Base64. */
   readonly triggerPayload: string;
-  readonly notificationDestination: string;
   readonly result: DeliveryResult;
   /** Seconds since 1970. */
   readonly expiresAt: number;
@@ -29,7 +25,6 @@ interface Trigger {
 }
 
 const api = 'device-triggering';
-const mergePatch = 'application/merge-patch+json';
 const priorities = ['NO_PRIORITY', 'PRIORITY'] as const;
 /** TS 29.122, 5.7.2.1.4. */
 const patchable = ['validityPeriod', 'priority', 'applicationPortId', 'appSrcPortId', 'triggerPayload', 'notificationDestination'];
@@ -82,7 +77,7 @@ export class DeviceTriggering {
     const trigger = owned(this.#table, id, scsAsId);
     if (method === 'GET') return { status: 200, body: this.#shown(id, trigger) };
     if (method === 'PUT') return this.#replace(id, request, await request.json());
-    if (method === 'PATCH') return this.#replace(id, request, this.#patched(trigger, await request.json(mergePatch)));
+    if (method === 'PATCH') return this.#replace(id, request, patched(trigger, await request.json(mergePatch)));
     if (method === 'DELETE') return this.#recall(id, trigger);
     throw methodRefused('GET, PUT, PATCH, DELETE');
   }
@@ -96,8 +91,9 @@ export class DeviceTriggering {
     const trigger = await this.#read(request.scsAsId, body);
     const { id, value } = await this.#table.create(trigger);
     this.#deliver(id, value);
-    await this.#test(id, value, body);
-    return { status: 201, location: this.#uri(id, value), body: this.#shown(id, value) };
+    const location = this.#uri(id, value);
+    await sendTestNotification(this.#context, value, body, location);
+    return { status: 201, location, body: this.#shown(id, value) };
   }
 
   async #replace(id: string, { scsAsId }: T8Request, body: JsonObject): Promise<T8Answer> {
@@ -106,16 +102,6 @@ export class DeviceTriggering {
     await this.#table.change(id, () => trigger);
     this.#deliver(id, trigger);
     return { status: 200, body: this.#shown(id, { ...trigger, result: 'REPLACED' }) };
-  }
-
-  #patched({ endedAt: _ended, ...trigger }: Trigger, patch: JsonObject): JsonObject {
-    const fields = new Fields(patch);
-    for (const name of Object.keys(patch)) if (!patchable.includes(name)) fields.refuse(name, `one of ${patchable.join(', ')}`);
-    fields.done();
-    const { name, supportedFeatures, validityPeriod, priority, applicationPortId, appSrcPortId, triggerPayload, notificationDestination } = trigger;
-    const whole = { ...name, supportedFeatures, validityPeriod, priority, applicationPortId, appSrcPortId, triggerPayload, notificationDestination, ...patch };
-    // RFC 7396: what is null is taken away.
-    return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== undefined && value !== null));
   }
 
   /** What is on its way cannot be called back for sure: whatever comes of it, nobody is told. */
@@ -129,34 +115,22 @@ export class DeviceTriggering {
   }
 
   async #read(scsAsId: string, body: JsonObject): Promise<Trigger> {
-    const { limits, destinations, env } = this.#context;
+    const { limits, env, rates } = this.#context;
     const fields = new Fields(body);
-    const name = fields.device();
-    const supportedFeatures = fields.features(testNotification);
     const validityPeriod = fields.whole('validityPeriod', 0, limits.longestWait);
-    const priority = fields.read(
-      'priority',
-      `one of ${priorities.join(', ')}`,
-      isText((text) => priorities.some((one) => one === text)),
-    );
+    const priority = fields.oneOf('priority', priorities);
     const applicationPortId = fields.whole('applicationPortId', 0, 65_535);
     const appSrcPortId = fields.optionalWhole('appSrcPortId', 0, 65_535);
     const payload = fields.bytes('triggerPayload', limits.payload);
-    const notificationDestination = destinationOf(fields, destinations);
-    fields.optional('requestTestNotification', 'true or false', isBoolean);
-    fields.done();
-    const { externalId: device } = await authorize(this.#context, scsAsId, api, name!);
+    const resource = await readResource(this.#context, scsAsId, api, fields);
+    rates.admitDevice(scsAsId, resource.device);
     return {
-      scsAsId,
-      name: name!,
-      device,
-      ...(supportedFeatures === undefined ? {} : { supportedFeatures }),
+      ...resource,
       validityPeriod: validityPeriod!,
-      priority: priority as Trigger['priority'],
+      priority: priority!,
       applicationPortId: applicationPortId!,
       ...(appSrcPortId === undefined ? {} : { appSrcPortId }),
       triggerPayload: toBase64(payload!),
-      notificationDestination: notificationDestination!,
       result: 'TRIGGERED',
       expiresAt: env.epoch() + validityPeriod!,
     };
@@ -197,12 +171,6 @@ export class DeviceTriggering {
     }
   }
 
-  async #test(id: string, trigger: Trigger, { requestTestNotification }: JsonObject): Promise<void> {
-    if (requestTestNotification !== true || trigger.supportedFeatures !== testNotification.toString(16)) return;
-    const { scsAsId, notificationDestination: destination } = trigger;
-    await this.#context.outbox.send({ scsAsId, destination, body: JSON.stringify({ subscription: this.#uri(id, trigger) }) });
-  }
-
   #uri(id: string, { scsAsId }: Trigger): string {
     return `${this.#context.apiRoot}/3gpp-device-triggering/v1/${encodeURIComponent(scsAsId)}/transactions/${id}`;
   }
@@ -211,6 +179,12 @@ export class DeviceTriggering {
     const { scsAsId: _owner, name, device: _device, result, expiresAt: _expiry, endedAt: _end, ...members } = trigger;
     return { self: this.#uri(id, trigger), ...name, ...members, deliveryResult: result };
   }
+}
+
+function patched({ name, supportedFeatures, validityPeriod, priority, ...trigger }: Trigger, patch: JsonObject): JsonObject {
+  const { applicationPortId, appSrcPortId, triggerPayload, notificationDestination } = trigger;
+  const ports = { applicationPortId, appSrcPortId };
+  return patchedBy(patch, { ...name, supportedFeatures, validityPeriod, priority, ...ports, triggerPayload, notificationDestination }, patchable);
 }
 
 /** Who gives a device no time is told that nothing is known; else that its time is over. */

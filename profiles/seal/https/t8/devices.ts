@@ -4,7 +4,7 @@ import { type Change, type Store, StoreError } from '../../../../src/store/index
 import type { Subscribers } from './egress/egress-filter.ts';
 import { KnownImsis } from './egress/known-imsis.ts';
 import { isExternalId, isMsisdn } from './fields.ts';
-import { T8Error } from './t8-error.ts';
+import { badConfig } from './t8-error.ts';
 
 /** A device, as the operator knows it. */
 export interface T8Device {
@@ -45,7 +45,7 @@ export class DeviceRegistry {
     await this.#change(externalId, async (before) => {
       const old = before === undefined ? undefined : decodeDevice(before);
       const owner = msisdn === undefined ? undefined : await this.#store.get(numbers + msisdn);
-      if (owner !== undefined && decode(owner) !== externalId) throw config('msisdn: expected a number of its own, got one of another device');
+      if (owner !== undefined && decode(owner) !== externalId) throw badConfig('msisdn: expected a number of its own, got one of another device');
       return [
         { key: folder + externalId, value: encodeDevice(device), expected: before ?? null },
         ...(old?.msisdn === undefined || old.msisdn === msisdn ? [] : [{ key: numbers + old.msisdn, value: undefined }]),
@@ -106,22 +106,18 @@ export class DeviceRegistry {
       const next = { key: changed, value: encode(count === undefined ? 1 : (decode(count) as number) + 1), expected: count ?? null };
       if (await this.#store.batch([...changes, next])) return true;
     }
-    throw config(`expected nobody else to change devices meanwhile, got others ahead ${attempts} times`);
+    throw badConfig(`expected nobody else to change devices meanwhile, got others ahead ${attempts} times`);
   }
 }
 
 function checkDevice({ externalId, msisdn, supi, uri }: T8Device): void {
-  if (!isExternalId(externalId)) throw config('externalId: expected a local identifier, "@" and a domain, got something else');
-  if (msisdn !== undefined && !isMsisdn(msisdn)) throw config('msisdn: expected 5 to 15 digits, got something else');
+  if (!isExternalId(externalId)) throw badConfig('externalId: expected a local identifier, "@" and a domain, got something else');
+  if (msisdn !== undefined && !isMsisdn(msisdn)) throw badConfig('msisdn: expected 5 to 15 digits, got something else');
   const digits = supiForm.exec(supi ?? '')?.[1];
   if (supi !== undefined && (digits === undefined || String(Number(digits)).length < fewestDigits))
-    throw config('supi: expected "imsi-" and the 14 or 15 digits of an IMSI, got something else');
+    throw badConfig('supi: expected "imsi-" and the 14 or 15 digits of an IMSI, got something else');
   const { path, query } = parseUri(uri);
-  if (path.length > 0 || query.length > 0) throw config('uri: expected coap://host[:port], got one with a path or a query');
-}
-
-function config(message: string): T8Error {
-  return new T8Error('ERR_T8_CONFIG', message, { status: 400, reason: 'INVALID_CONFIGURATION' });
+  if (path.length > 0 || query.length > 0) throw badConfig('uri: expected coap://host[:port], got one with a path or a query');
 }
 
 function encodeDevice({ externalId, msisdn, supi, uri }: T8Device): Uint8Array {

@@ -1,11 +1,15 @@
 import { fromBase64, isBase64 } from './base64.ts';
 import type { JsonObject } from './json.ts';
 import type { InvalidParam } from './problem-details.ts';
-import { badRequest } from './t8-error.ts';
+import { badRequest, T8Error } from './t8-error.ts';
 
 const externalId = /^[\x21-\x3f\x41-\x7e]{1,126}@[\x21-\x3f\x41-\x7e]{1,126}$/;
 const msisdn = /^[0-9]{5,15}$/;
 const features = /^[0-9A-Fa-f]{1,64}$/;
+
+/** Of several causes the one that weighs most is told (TS 29.500, Table 5.2.7.2-1). */
+const weight = { OPTIONAL_IE_INCORRECT: 1, MANDATORY_IE_INCORRECT: 2, MANDATORY_IE_MISSING: 3 } as const;
+type FieldsCause = keyof typeof weight;
 
 /** How a device is named in a request: exactly one of them. */
 export type DeviceName = { readonly externalId: string } | { readonly msisdn: string };
@@ -24,6 +28,8 @@ export function isMsisdn(text: string): boolean {
 export class Fields {
   readonly #object: JsonObject;
   readonly #invalid: InvalidParam[] = [];
+  /** What there is to say of all of them together. */
+  #reason: FieldsCause = 'OPTIONAL_IE_INCORRECT';
 
   constructor(object: JsonObject) {
     this.#object = object;
@@ -34,46 +40,82 @@ export class Fields {
   }
 
   /** Say that a member is wrong. */
-  refuse(name: string, expected: string): void {
+  refuse(name: string, expected: string, reason: FieldsCause = 'OPTIONAL_IE_INCORRECT'): void {
     this.#invalid.push({ param: `/${name}`, reason: `expected ${expected}` });
+    if (weight[reason] > weight[this.#reason]) this.#reason = reason;
   }
 
   /** @throws {T8Error} `ERR_T8_REQUEST` with all that is wrong */
   done(): void {
-    if (this.#invalid.length > 0) throw badRequest('expected members as the API has them, got others', this.#invalid);
+    if (this.#invalid.length > 0) throw badRequest('expected members as the API has them, got others', { reason: this.#reason, invalidParams: this.#invalid });
   }
 
   read<T>(name: string, expected: string, accepts: (value: unknown) => value is T): T | undefined {
     const value = this.has(name) ? this.#object[name] : undefined;
     if (accepts(value)) return value;
-    this.refuse(name, expected);
+    this.refuse(name, expected, value === undefined ? 'MANDATORY_IE_MISSING' : 'MANDATORY_IE_INCORRECT');
     return undefined;
   }
 
   optional<T>(name: string, expected: string, accepts: (value: unknown) => value is T): T | undefined {
-    return this.has(name) ? this.read(name, expected, accepts) : undefined;
+    if (!this.has(name)) return undefined;
+    const value = this.#object[name];
+    if (accepts(value)) return value;
+    this.refuse(name, expected);
+    return undefined;
+  }
+
+  oneOf<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+    return this.read(name, `one of ${words.join(', ')}`, isOneOf(words));
+  }
+
+  optionalOneOf<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+    return this.optional(name, `one of ${words.join(', ')}`, isOneOf(words));
   }
 
   device(): DeviceName | undefined {
     const named = ['externalId', 'msisdn'].filter((name) => this.has(name));
-    if (named.length !== 1) this.refuse('externalId', `one of externalId and msisdn, got ${named.length === 0 ? 'none' : 'both'}`);
-    const id = this.optional('externalId', 'a local identifier, "@" and a domain', isText(isExternalId));
-    const number = this.optional('msisdn', '5 to 15 digits', isText(isMsisdn));
+    if (named.length !== 1)
+      this.refuse(
+        'externalId',
+        `one of externalId and msisdn, got ${named.length === 0 ? 'none' : 'both'}`,
+        named.length === 0 ? 'MANDATORY_IE_MISSING' : 'MANDATORY_IE_INCORRECT',
+      );
+    const [id, number] = [
+      this.has('externalId') ? this.read('externalId', 'a local identifier, "@" and a domain', isText(isExternalId)) : undefined,
+      this.has('msisdn') ? this.read('msisdn', '5 to 15 digits', isText(isMsisdn)) : undefined,
+    ];
     if (id !== undefined) return { externalId: id };
     return number === undefined ? undefined : { msisdn: number };
   }
 
   /** Bytes in base64. */
   bytes(name: string, most: number): Uint8Array | undefined {
+    const expected = `base64 of 1 to ${most} bytes`;
+    const bytes = this.#base64(name, expected);
+    if (bytes !== undefined && bytes.length > most) this.refuse(name, expected, 'MANDATORY_IE_INCORRECT');
+    return bytes;
+  }
+
+  /**
+   * Non-IP data in base64.
+   *
+   * @throws {T8Error} `ERR_T8_SIZE` for more than may be (TS 29.122, 4.4.5.3.1)
+   */
+  packet(name: string, most: number): Uint8Array | undefined {
+    const bytes = this.#base64(name, `base64 of 1 to ${most} bytes`);
+    if (bytes !== undefined && bytes.length > most)
+      throw new T8Error('ERR_T8_SIZE', `${name}: expected at most ${most} bytes, got ${bytes.length}`, { reason: 'DATA_TOO_LARGE' });
+    return bytes;
+  }
+
+  #base64(name: string, expected: string): Uint8Array | undefined {
     const text = this.read(
       name,
-      `base64 of 1 to ${most} bytes`,
-      isText((value) => value.length <= Math.ceil(most / 3) * 4 && value !== '' && isBase64(value)),
+      expected,
+      isText((value) => value !== '' && isBase64(value)),
     );
-    if (text === undefined) return undefined;
-    const bytes = fromBase64(text);
-    if (bytes.length > most) this.refuse(name, `base64 of 1 to ${most} bytes`);
-    return bytes;
+    return text === undefined ? undefined : fromBase64(text);
   }
 
   whole(name: string, least: number, most: number): number | undefined {
@@ -97,6 +139,10 @@ export class Fields {
 
 export function isText(accepts: (text: string) => boolean): (value: unknown) => value is string {
   return (value): value is string => typeof value === 'string' && accepts(value);
+}
+
+function isOneOf<Word extends string>(words: readonly Word[]): (value: unknown) => value is Word {
+  return (value): value is Word => words.some((word) => word === value);
 }
 
 export function isBoolean(value: unknown): value is boolean {

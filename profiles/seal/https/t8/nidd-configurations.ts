@@ -1,39 +1,24 @@
 import type { DocumentTable } from '../../index.ts';
-import { authorize, destinationOf, owned, type T8Answer, type T8Context, type T8Request, tableOf, testNotification } from './context.ts';
-import { type DeviceName, Fields, isBoolean, isText } from './fields.ts';
+import { mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { Fields, isBoolean, isText } from './fields.ts';
 import type { JsonObject } from './json.ts';
+import { patchedBy, readResource, sendTestNotification, type T8Resource } from './resource-fields.ts';
 import { methodRefused } from './t8-error.ts';
 
-/** What to do when a device cannot be reached (TS 29.122, 5.6.2.3.2). */
+/** What to do when a device cannot be reached (TS 29.122, 5.6.2.3.3). */
 export type PdnEstablishmentOption = 'WAIT_FOR_UE' | 'INDICATE_ERROR' | 'SEND_TRIGGER';
 
 /** An agreement on data for a device. */
-export interface NiddConfiguration {
-  readonly scsAsId: string;
-  readonly name: DeviceName;
-  readonly device: string;
-  readonly supportedFeatures?: string;
+export interface NiddConfiguration extends T8Resource {
   /** RFC 3339: until when it is good. */
   readonly duration?: string;
   readonly pdnEstablishmentOption?: PdnEstablishmentOption;
-  readonly notificationDestination: string;
 }
 
 export const api = 'nidd';
-export const mergePatch = 'application/merge-patch+json';
 export const pdnEstablishmentOptions = ['WAIT_FOR_UE', 'INDICATE_ERROR', 'SEND_TRIGGER'] as const;
 const patchable = ['duration', 'reliableDataService', 'pdnEstablishmentOption', 'notificationDestination'];
 const dateTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
-
-/** What both resources of NIDD have in common. */
-export function pdnEstablishmentOptionOf(fields: Fields): PdnEstablishmentOption | undefined {
-  const expected = `one of ${pdnEstablishmentOptions.join(', ')}`;
-  return fields.optional(
-    'pdnEstablishmentOption',
-    expected,
-    isText((text) => pdnEstablishmentOptions.some((one) => one === text)),
-  ) as PdnEstablishmentOption | undefined;
-}
 
 /** The reliable data service (TS 24.250) is not there: CoAP acknowledges by itself. */
 export function refuseReliableDataService(fields: Fields): void {
@@ -96,17 +81,12 @@ export class NiddConfigurations {
     const body = await json();
     const { id, value } = await this.table.create(await this.#read(scsAsId, body));
     const location = this.uri(id, value);
-    if (body['requestTestNotification'] === true && value.supportedFeatures === testNotification.toString(16))
-      await this.#context.outbox.send({ scsAsId, destination: value.notificationDestination, body: JSON.stringify({ subscription: location }) });
+    await sendTestNotification(this.#context, value, body, location);
     return { status: 201, location, body: this.#shown(id, value) };
   }
 
   async #patch(id: string, { scsAsId, name, device: _device, ...members }: NiddConfiguration, patch: JsonObject): Promise<T8Answer> {
-    const fields = new Fields(patch);
-    for (const key of Object.keys(patch)) if (!patchable.includes(key)) fields.refuse(key, `one of ${patchable.join(', ')}`);
-    fields.done();
-    const whole = Object.fromEntries(Object.entries({ ...name, ...members, ...patch }).filter(([, value]) => value !== null));
-    const configuration = await this.#read(scsAsId, whole);
+    const configuration = await this.#read(scsAsId, patchedBy(patch, { ...name, ...members }, patchable));
     await this.table.change(id, () => configuration);
     return { status: 200, body: this.#shown(id, configuration) };
   }
@@ -117,30 +97,20 @@ export class NiddConfigurations {
   }
 
   async #read(scsAsId: string, body: JsonObject): Promise<NiddConfiguration> {
-    const { destinations, env } = this.#context;
+    const { env } = this.#context;
     const fields = new Fields(body);
-    const name = fields.device();
-    const supportedFeatures = fields.features(testNotification);
     const duration = fields.optional(
       'duration',
       'a date and time to come',
       isText((text) => dateTime.test(text) && Date.parse(text) / 1000 > env.epoch()),
     );
-    const pdnEstablishmentOption = pdnEstablishmentOptionOf(fields);
-    const notificationDestination = destinationOf(fields, destinations);
+    const pdnEstablishmentOption = fields.optionalOneOf('pdnEstablishmentOption', pdnEstablishmentOptions);
     refuseReliableDataService(fields);
     if (fields.has('niddDownlinkDataTransfers')) fields.refuse('niddDownlinkDataTransfers', 'none: data is sent to downlink-data-deliveries');
-    fields.optional('requestTestNotification', 'true or false', isBoolean);
-    fields.done();
-    const { externalId: device } = await authorize(this.#context, scsAsId, api, name!);
     return {
-      scsAsId,
-      name: name!,
-      device,
-      ...(supportedFeatures === undefined ? {} : { supportedFeatures }),
+      ...(await readResource(this.#context, scsAsId, api, fields)),
       ...(duration === undefined ? {} : { duration }),
       ...(pdnEstablishmentOption === undefined ? {} : { pdnEstablishmentOption }),
-      notificationDestination: notificationDestination!,
     };
   }
 

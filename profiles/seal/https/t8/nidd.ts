@@ -1,22 +1,22 @@
 import { type DocumentTable, SealError } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
-import { authorize, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { reasonOf } from './device-triggering.ts';
 import { type DeviceName, Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';
 import {
   api,
-  mergePatch,
   type NiddConfiguration,
   NiddConfigurations,
   type PdnEstablishmentOption,
-  pdnEstablishmentOptionOf,
+  pdnEstablishmentOptions,
   refuseReliableDataService,
 } from './nidd-configurations.ts';
-import { absent, methodRefused, T8Error } from './t8-error.ts';
+import { patchedBy } from './resource-fields.ts';
+import { absent, methodRefused, noSuchPath, T8Error } from './t8-error.ts';
 
-/** How far a delivery is (TS 29.122, 5.6.2.3.3). */
+/** How far a delivery is (TS 29.122, 5.6.2.3.4). */
 export type DeliveryStatus = 'SUCCESS' | 'BUFFERING_TEMPORARILY_NOT_REACHABLE' | 'FAILURE_TIMEOUT' | 'FAILURE_NEXT_HOP' | 'FAILURE';
 
 interface Downlink {
@@ -94,7 +94,7 @@ export class Nidd {
     const { method, scsAsId, segments } = request;
     const [configurationId, collection, id] = segments;
     if (configurationId === undefined || collection === undefined) return this.#configurations.serve(request);
-    if (collection !== 'downlink-data-deliveries') throw absent('a resource');
+    if (collection !== 'downlink-data-deliveries') throw noSuchPath();
     const configuration = owned(this.#configurations.table, configurationId, scsAsId);
     if (id === undefined) {
       if (method === 'GET') return { status: 200, body: this.#of(configurationId).map(([one, value]) => this.#shown(one, value)) };
@@ -121,8 +121,7 @@ export class Nidd {
     const location = this.#uri(id, value);
     if (heard === undefined) return { status: 201, location, body: this.#shown(id, value) };
     const { end, withheld } = heard;
-    if (withheld === true)
-      throw new T8Error('ERR_T8_WITHHELD', 'the answer of the device may not leave this domain', { status: 500, reason: 'SYSTEM_FAILURE' });
+    if (withheld === true) throw new T8Error('ERR_T8_WITHHELD', 'the answer of the device may not leave this domain', { reason: 'SYSTEM_FAILURE' });
     if (end === undefined) {
       const isImpatient = (value.pdnEstablishmentOption ?? configuration.pdnEstablishmentOption) === 'INDICATE_ERROR' || value.maximumLatency === 0;
       if (!isImpatient) return { status: 201, location, body: this.#shown(id, value) };
@@ -162,30 +161,31 @@ export class Nidd {
     return { status: 200, body: this.#shown(id, next) };
   }
 
-  /** TS 29.122, 5.6.5.3: data that has left cannot be replaced or taken back. */
+  /** Data that has left cannot be replaced or taken back. */
   #checkWaits(id: string, { endedAt }: Downlink): void {
     if (endedAt !== undefined)
-      throw new T8Error('ERR_T8_ABSENT', 'expected data that waits, got data that was delivered, or given up', { status: 404, reason: 'ALREADY_DELIVERED' });
+      throw new T8Error('ERR_T8_ABSENT', 'expected data that waits, got data that was delivered, or given up', { reason: 'ALREADY_DELIVERED' });
     if (this.#context.queue.state(id) === 'sending')
-      throw new T8Error('ERR_T8_SENDING', 'expected data that waits, got data that is on its way', { status: 409, reason: 'SENDING' });
+      throw new T8Error('ERR_T8_SENDING', 'expected data that waits, got data that is on its way', { reason: 'SENDING' });
   }
 
   async #read(configurationId: string, configuration: NiddConfiguration, body: JsonObject): Promise<Downlink> {
-    const { limits, env } = this.#context;
+    const { limits, env, rates } = this.#context;
     const fields = new Fields(body);
     const name = fields.device();
-    const data = fields.bytes('data', limits.payload);
+    const data = fields.packet('data', limits.payload);
     const maximumLatency = fields.optionalWhole('maximumLatency', 0, limits.longestWait);
     const priority = fields.optionalWhole('priority', 0, mostPriority);
-    const pdnEstablishmentOption = pdnEstablishmentOptionOf(fields);
+    const pdnEstablishmentOption = fields.optionalOneOf('pdnEstablishmentOption', pdnEstablishmentOptions);
     refuseReliableDataService(fields);
     fields.done();
     const { scsAsId, device } = configuration;
     const { externalId } = await authorize(this.#context, scsAsId, api, name!);
     if (externalId !== device) {
-      fields.refuse('externalId' in name! ? 'externalId' : 'msisdn', 'the device of the configuration');
+      fields.refuse('externalId' in name! ? 'externalId' : 'msisdn', 'the device of the configuration', 'MANDATORY_IE_INCORRECT');
       fields.done();
     }
+    rates.admitDevice(scsAsId, device);
     return {
       scsAsId,
       configuration: configurationId,
@@ -273,11 +273,7 @@ export class Nidd {
 }
 
 function patched({ name, data, maximumLatency, priority, pdnEstablishmentOption }: Downlink, patch: JsonObject): JsonObject {
-  const fields = new Fields(patch);
-  for (const key of Object.keys(patch)) if (!patchable.includes(key)) fields.refuse(key, `one of ${patchable.join(', ')}`);
-  fields.done();
-  const whole = { ...name, data, maximumLatency, priority, pdnEstablishmentOption, ...patch };
-  return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== undefined && value !== null));
+  return patchedBy(patch, { ...name, data, maximumLatency, priority, pdnEstablishmentOption }, patchable);
 }
 
 function statusOf(end: DeliveryEnd): DeliveryStatus {
@@ -286,7 +282,7 @@ function statusOf(end: DeliveryEnd): DeliveryStatus {
   return end.outcome === 'expired' ? 'FAILURE_TIMEOUT' : 'FAILURE';
 }
 
-/** NiddDownlinkDataDeliveryFailure (TS 29.122, 5.6.2.2.8). */
+/** NiddDownlinkDataDeliveryFailure (TS 29.122, 5.6.2.2.4): its causes are the statuses of a delivery (5.6.2.3.4) without FAILURE. */
 function failure(cause: string, detail: string): T8Answer {
   return { status: 500, body: { problemDetail: { title: 'Internal Server Error', status: 500, cause, detail } } };
 }

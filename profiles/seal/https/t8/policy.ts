@@ -1,6 +1,6 @@
 import { decode, encode } from '../../../../src/core/cbor.ts';
 import type { Store } from '../../../../src/store/index.ts';
-import { T8Error } from './t8-error.ts';
+import { badConfig } from './t8-error.ts';
 
 /** The APIs of T8 that are served. */
 export const t8Apis = ['device-triggering', 'nidd'] as const;
@@ -62,7 +62,7 @@ export class T8Policy {
     if ((await this.#store.get(key)) === undefined) {
       let count = 0;
       for await (const _ of this.#store.scan(scsFolder(rule.scsAsId), { limit: mostRules })) count++;
-      if (count >= mostRules) throw config(`expected at most ${mostRules} rules of an SCS/AS, got another`);
+      if (count >= mostRules) throw badConfig(`expected at most ${mostRules} rules of an SCS/AS, got another`);
     }
     await this.#store.put(key, encode([rule.scsAsId, rule.devices, rule.api, rule.effect]));
   }
@@ -89,15 +89,11 @@ function applies({ devices, api }: T8Rule, externalId: string, asked: T8Api): bo
 }
 
 function checkRule({ scsAsId, devices, api, effect }: T8Rule): void {
-  if (!idForm.test(scsAsId)) throw config('scsAsId: expected 1 to 128 characters of ASCII without spaces, got something else');
+  if (!idForm.test(scsAsId)) throw badConfig('scsAsId: expected 1 to 128 characters of ASCII without spaces, got something else');
   if (!devicesForm.test(devices) || devices.split('*').length - 1 > mostWildcards)
-    throw config(`devices: expected an external identifier with at most ${mostWildcards} wildcards, got something else`);
-  if (api !== '*' && !t8Apis.includes(api)) throw config(`api: expected one of *, ${t8Apis.join(', ')}, got another`);
-  if (effect !== 'allow' && effect !== 'deny') throw config('effect: expected allow or deny, got another');
-}
-
-function config(message: string): T8Error {
-  return new T8Error('ERR_T8_CONFIG', message, { status: 400, reason: 'INVALID_CONFIGURATION' });
+    throw badConfig(`devices: expected an external identifier with at most ${mostWildcards} wildcards, got something else`);
+  if (api !== '*' && !t8Apis.includes(api)) throw badConfig(`api: expected one of *, ${t8Apis.join(', ')}, got another`);
+  if (effect !== 'allow' && effect !== 'deny') throw badConfig('effect: expected allow or deny, got another');
 }
 
 const scsFolder = (scsAsId: string): string => `${folder}${encodeURIComponent(scsAsId)}/`;

@@ -38,6 +38,8 @@ export interface T8Response {
   readonly status: number;
   /** The URI of what was made. */
   readonly location?: string;
+  /** Seconds until it is worth to ask again. */
+  readonly retryAfter?: number;
   readonly body?: unknown;
 }
 
@@ -89,9 +91,14 @@ export class T8Client {
       headers: { authorization: `Bearer ${await token()}`, ...(body === undefined ? {} : { 'content-type': type }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const { location } = response.headers;
+    const { location, 'retry-after': retryAfter } = response.headers;
     const text = fromUtf8(response.body);
-    return { status: response.status, ...(location === undefined ? {} : { location }), ...(text === '' ? {} : { body: JSON.parse(text) as unknown }) };
+    return {
+      status: response.status,
+      ...(location === undefined ? {} : { location }),
+      ...(/^\d+$/.test(retryAfter ?? '') ? { retryAfter: Number(retryAfter) } : {}),
+      ...(text === '' ? {} : { body: JSON.parse(text) as unknown }),
+    };
   }
 
   #path(api: string, collection: string): string {
@@ -142,7 +149,7 @@ export class NotificationListener {
     for (;;) {
       const found = (this.#heard as readonly JsonObject[]).find(accepts);
       if (found !== undefined) return found;
-      if (deadline.aborted) throw new T8Error('ERR_T8_SILENCE', `expected a notification within ${patience} ms, got none`, { status: 504, reason: 'TIMEOUT' });
+      if (deadline.aborted) throw new T8Error('ERR_T8_SILENCE', `expected a notification within ${patience} ms, got none`, { status: 504 });
       await new Promise<void>((resolve) => {
         this.#waiting.add(resolve);
         deadline.addEventListener('abort', () => resolve(), { once: true });

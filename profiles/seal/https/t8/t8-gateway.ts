@@ -17,10 +17,11 @@ import { Nidd } from './nidd.ts';
 import { Outbox, type OutboxEvent } from './outbox.ts';
 import { T8Policy, type T8Rule } from './policy.ts';
 import { problemType } from './problem-details.ts';
-import { absent, badRequest, T8Error } from './t8-error.ts';
+import { RequestRates, type T8RateEvent, type T8Rates } from './request-rates.ts';
+import { absent, badRequest, forbidden, noSuchPath, T8Error } from './t8-error.ts';
 
 /** What the operator hears. */
-export type T8Event = T8Decision | T8Delivered | EgressEvent | OutboxEvent | { readonly type: 'fault'; readonly reason: string };
+export type T8Event = T8Decision | T8Delivered | EgressEvent | OutboxEvent | T8RateEvent | { readonly type: 'fault'; readonly reason: string };
 
 /** Who lets SCS/AS in. */
 export interface T8Guard {
@@ -48,6 +49,8 @@ export interface T8GatewayOptions {
     readonly attemptTimeout?: number;
     /** Devices that are tried at once. */
     readonly atOnce?: number;
+    /** Requests of an SCS/AS, and what is sent to a device. */
+    readonly rate?: T8Rates;
   };
   readonly env?: Env;
   /** Hears of deliveries, refusals and faults. */
@@ -82,18 +85,20 @@ export class T8Gateway {
   readonly #env: Env;
   readonly #queue: DeliveryQueue;
   readonly #outbox: Outbox;
+  readonly #rates: RequestRates;
   readonly #apis: Readonly<Record<string, DeviceTriggering | Nidd>>;
   #sweeping: Cancel | undefined;
 
   /** @throws {T8Error} `ERR_T8_CONFIG` */
   constructor(options: T8GatewayOptions) {
     const { store, link, rules, notifications = {}, env = systemEnv, emit = () => undefined } = options;
-    const { attemptTimeout = 20_000, atOnce = 32, ...limits } = options.limits ?? {};
+    const { attemptTimeout = 20_000, atOnce = 32, rate = {}, ...limits } = options.limits ?? {};
     this.#options = options;
     this.#env = env;
     this.devices = new DeviceRegistry(store);
     this.policy = new T8Policy(store, rules);
     this.filter = new EgressFilter({ subscribers: () => this.devices.subscribers(), emit });
+    this.#rates = new RequestRates(env, rate, emit);
     this.#queue = new DeliveryQueue({ env, attemptTimeout, atOnce });
     const { allow, ...tls } = notifications;
     const destinations = new Destinations(allow);
@@ -107,6 +112,7 @@ export class T8Gateway {
       queue: this.#queue,
       outbox: this.#outbox,
       destinations,
+      rates: this.#rates,
       limits: { ...defaults, ...limits },
       apiRoot: options.apiRoot.replace(/\/$/, ''),
       emit,
@@ -125,7 +131,7 @@ export class T8Gateway {
   /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>> {
     const [triggers, nidd] = Object.values(this.#apis).map(({ size }) => size);
-    return { triggers: triggers!, nidd: nidd!, waiting: this.#queue.size, notifications: this.#outbox.size };
+    return { triggers: triggers!, nidd: nidd!, waiting: this.#queue.size, notifications: this.#outbox.size, rates: this.#rates.size };
   }
 
   /** Stop what is under way. What waits stays in the store, for the next run. */
@@ -166,9 +172,9 @@ export class T8Gateway {
     const { pathname } = new URL(request.url ?? '/', 'https://scef.invalid');
     const [api, version, scsAsId, collection, ...segments] = pathname.split('/').slice(1).map(decoded);
     const served = this.#apis[`${api}/${version}/${collection}`];
-    if (served === undefined || scsAsId === undefined || segments.length > 3 || segments.includes('')) throw absent('a resource');
-    if (scsAsId !== caller.clientId)
-      throw new T8Error('ERR_T8_FORBIDDEN', 'expected the SCS/AS of the token in the path, got another', { status: 403, reason: 'OPERATION_PROHIBITED' });
+    if (served === undefined || scsAsId === undefined || segments.length > 3 || segments.includes('')) throw noSuchPath();
+    if (scsAsId !== caller.clientId) throw forbidden('the SCS/AS of the token in the path');
+    this.#rates.admitScsAs(scsAsId);
     const toServe: T8Request = {
       method: request.method ?? 'GET',
       scsAsId,
@@ -178,7 +184,7 @@ export class T8Gateway {
         return jsonObjectOf(await bodyOf(request));
       },
     };
-    if (served instanceof DeviceTriggering && segments.length > 1) throw absent('a resource');
+    if (served instanceof DeviceTriggering && segments.length > 1) throw noSuchPath();
     return served.serve(toServe);
   }
 
@@ -186,7 +192,7 @@ export class T8Gateway {
     if (error instanceof T8Error) return error;
     if (error instanceof SealError) return ofTable(error);
     this.#tellFault(error);
-    return new T8Error('ERR_T8_FAULT', 'the request cannot be served', { status: 500, reason: 'SYSTEM_FAILURE' });
+    return new T8Error('ERR_T8_FAULT', 'the request cannot be served', { reason: 'SYSTEM_FAILURE' });
   }
 
   #tellFault(error: unknown): void {
@@ -197,8 +203,8 @@ export class T8Gateway {
 /** What a table of resources refuses. */
 function ofTable({ code, message, maxAge = 1 }: SealError): T8Error {
   if (code === 'ERR_SEAL_ABSENT') return absent('a resource');
-  if (code === 'ERR_SEAL_QUOTA') return new T8Error('ERR_T8_QUOTA', message, { status: 403, reason: 'QUOTA_EXCEEDED' });
-  return new T8Error('ERR_T8_BUSY', message, { status: 503, reason: 'NF_CONGESTION', headers: { 'retry-after': String(maxAge) } });
+  if (code === 'ERR_SEAL_QUOTA') return new T8Error('ERR_T8_QUOTA', message, { reason: 'QUOTA_EXCEEDED' });
+  return new T8Error('ERR_T8_BUSY', message, { reason: 'NF_CONGESTION', headers: { 'retry-after': String(maxAge) } });
 }
 
 function send(response: ServerResponse, status: number, headers: Readonly<Record<string, string>>, body: unknown): void {
@@ -218,14 +224,13 @@ function decoded(segment: string): string {
 function checkMediaType({ headers }: IncomingMessage, expected: string): void {
   const type = (headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
   if (type !== expected || (headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity')
-    throw new T8Error('ERR_T8_MEDIA_TYPE', `expected ${expected}, got something else`, { status: 415, reason: 'UNSUPPORTED_MEDIA_TYPE' });
+    throw new T8Error('ERR_T8_MEDIA_TYPE', `expected ${expected}, got something else`, { status: 415 });
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Uint8Array> {
   const tooLong = (): T8Error =>
     new T8Error('ERR_T8_SIZE', `expected a body of at most ${longestBody} bytes, got a longer one`, {
       status: 413,
-      reason: 'PAYLOAD_TOO_LARGE',
       // What is left of it is not read.
       headers: { connection: 'close' },
     });

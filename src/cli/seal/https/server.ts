@@ -42,7 +42,7 @@ export class HttpsFace implements Face {
 
   constructor(config: SealHttpsRsConfig, { services, keyManagement }: SharedServices, { audience, valSystem, leeway, isRevoked, emit }: FaceOptions) {
     this.#config = config;
-    const { issuer, certificates, listen, cert, key, clientCa } = config;
+    const { issuer, certificates, listen, cert, key, clientCa, crl } = config;
     const keys = (): Promise<KeySet> => this.#keySet();
     const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
@@ -56,6 +56,7 @@ export class HttpsFace implements Face {
         cert,
         key,
         ...(clientCa === undefined ? {} : { clientCa, clientCertificate: certificates === 'required' ? ('required' as const) : ('wanted' as const) }),
+        ...(crl === undefined ? {} : { crl }),
         refused: guard.refused,
       },
       guard,
@@ -78,8 +79,8 @@ export class HttpsFace implements Face {
   /** Take the certificates, keys and clients of another configuration. */
   renew({ https }: SealRsConfig): void {
     if (https === undefined) return;
-    const { cert, key, clientCa } = https;
-    this.#listening?.renew({ cert, key, ...(clientCa === undefined ? {} : { clientCa }) });
+    const { cert, key, clientCa, crl } = https;
+    this.#listening?.renew({ cert, key, ...(clientCa === undefined ? {} : { clientCa }), ...(crl === undefined ? {} : { crl }) });
     this.#config = https;
   }
 

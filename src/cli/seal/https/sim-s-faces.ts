@@ -7,6 +7,7 @@ import type { AsConfig, SealHttpsAsConfig, ServerEvent } from '../../../operate/
 import type { Store } from '../../../store/index.ts';
 import { type HttpsServer, serveHttps } from '../../../transport/index.ts';
 import type { Place } from '../../listen.ts';
+import { withCrl } from './crl.ts';
 
 export interface SimSFacesOptions {
   readonly simS: SimS;
@@ -21,6 +22,7 @@ export class SimSFaces {
   readonly #options: SimSFacesOptions;
   #face: OpenIdFace | undefined;
   #server: HttpsServer | undefined;
+  #crl: Uint8Array | undefined;
 
   constructor(options: SimSFacesOptions) {
     this.#options = options;
@@ -35,6 +37,7 @@ export class SimSFaces {
   async listen(transports: Transports): Promise<Endpoint> {
     const { simS, store, https, refreshTokens = {}, emit } = this.#options;
     const { issuer, signingKeys, listen, cert, key } = https;
+    this.#crl = https.crl;
     const { lifetime: refreshToken, familyLifetime: grant } = refreshTokens;
     await simS.start();
     const told = (event: LoginEvent): void => emit(toldOf(event));
@@ -42,7 +45,10 @@ export class SimSFaces {
     this.#face = await openIdFace({ simS, store, issuer, signingKeys, env: systemEnv, lifetimes, emit: told });
     const refused = (from: string, reason: string): void =>
       emit({ type: 'service', service: 'https', event: { type: 'handshake-refused', reason, peer: from } as Told });
-    this.#server = await serveHttps({ ...listen, cert, key, refused }, this.#face.handler);
+    this.#server = await serveHttps(
+      { ...listen, cert, key, refused },
+      withCrl(() => this.#crl, this.#face.handler),
+    );
     return simS.listen(transports);
   }
 
@@ -53,6 +59,7 @@ export class SimSFaces {
     const changes = await simS.reconfigure(next);
     if (seal?.https !== undefined) {
       this.#server?.renew(seal.https);
+      this.#crl = seal.https.crl;
       await this.#face?.renew(seal.https.signingKeys);
     }
     return changes;

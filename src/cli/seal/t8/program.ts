@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
-import { examples } from '../../usage.ts';
+import { examples, port, seconds } from '../../usage.ts';
 import type { DeviceFlags, RuleFlags, T8Flags } from './registry.ts';
 import type { T8ServeFlags } from './serve.ts';
+import type { T8TriggerFlags } from './trigger.ts';
 
 const help = `
-t8.yaml tells how: audience and store; client, the client.yaml by which devices are reached; https, with listen, cert_file, key_file, client_ca_file, issuer,
-jwks_file or jwks_uri, and clients, the names of certificates by SCS/AS; notifications, with ca_file and allow; and rules. Devices and rules of the store
-count from the next request on, also while the gateway runs.`;
+"ace-coap seal init" makes a lab with a T8 gateway, an SCS/AS and a device. t8.yaml tells how: audience and store; client, the client.yaml by which devices are reached; https, with listen, cert_file, key_file, client_ca_file, issuer,
+jwks_file or jwks_uri, and clients, the names of certificates by SCS/AS; notifications, with ca_file and allow; limits.rate, with per_scs_as and
+per_device, each a burst and a rate a second; and rules. Devices and rules of the store count from the next request on, also while the gateway runs.`;
 
 const registry = (): Promise<typeof import('./registry.ts')> => import('./registry.ts');
 
@@ -18,7 +19,10 @@ export function addT8(seal: Command): void {
   const t8 = seal
     .command('t8')
     .description('let SCS/AS trigger devices and send them data over HTTPS, and no IMSI out')
-    .addHelpText('after', `${help}\n${examples('ace-coap seal t8 serve lab', "ace-coap seal t8 allow app1 'meter*@op.example' --config lab")}`);
+    .addHelpText(
+      'after',
+      `${help}\n${examples('ace-coap seal init lab', 'ace-coap seal t8 serve lab', "ace-coap seal t8 allow app1 'meter*@op.example' --config lab")}`,
+    );
   t8.command('serve')
     .argument('[path]', 'folder or t8.yaml of the gateway', 'lab')
     .description('run the gateway')
@@ -41,6 +45,7 @@ export function addT8(seal: Command): void {
     .addHelpText('after', examples('ace-coap seal t8 list --config lab'))
     .action(async (flags: T8Flags) => (await registry()).listCommand(flags));
   addDevices(t8);
+  addTrigger(t8);
 }
 
 function addDevices(t8: Command): void {
@@ -65,4 +70,34 @@ function addDevices(t8: Command): void {
     .description('remove a device')
     .addHelpText('after', examples('ace-coap seal t8 device remove meter1@op.example --config lab'))
     .action(async (externalId: string, flags: T8Flags) => (await registry()).removeDeviceCommand(externalId, flags));
+}
+
+const triggerHelp = `
+The gateway knows an SCS/AS by its certificate and by an access token, which the issuer gives it for its name and secret (client_credentials). The result comes as
+a notification, so that the gateway has to reach --notify. Exit code 1 for a trigger that is refused, or that the device has not got; 3 where nothing is heard.`;
+
+/** `ace-coap seal t8 trigger`: an SCS/AS, on the other side. */
+function addTrigger(t8: Command): void {
+  t8.command('trigger')
+    .argument('<api-root>', 'where the gateway is: https://host:port')
+    .argument('<device>', 'external identifier or telephone number of the device')
+    .description('trigger a device as an SCS/AS, and wait for the result (TS 29.122, 5.7)')
+    .option('--text <text>', 'payload of the trigger, a text')
+    .option('--payload <file>', 'the same from a file, or - for standard input')
+    .requiredOption('--scs-as <id>', 'the SCS/AS, as the issuer knows it')
+    .requiredOption('--cert <file>', 'certificate of the SCS/AS, in PEM')
+    .requiredOption('--key <file>', 'its private key, in PEM')
+    .option('--ca <file>', 'whom to trust, in place of those of Node, in PEM')
+    .requiredOption('--issuer <uri>', 'who gives access tokens: https://host:port')
+    .requiredOption('--client-secret-file <file>', 'file with the secret of the SCS/AS, or - for standard input')
+    .option('--scope <scope>', 'what to ask a token for', 't8')
+    .requiredOption('--notify <address:port>', 'where to hear of the result, on this host')
+    .option('--validity <seconds>', 'how long the device may be waited for (60)', seconds)
+    .option('--port <port>', 'application on the device (0)', port)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `${triggerHelp}\n${examples("ace-coap seal t8 trigger https://127.0.0.1:10447 meter1@op.example --text 'wake up' --scs-as scs1 --cert scs1.pem --key scs1.key --ca ca.pem --issuer https://127.0.0.1:10443 --client-secret-file scs1.secret --notify 127.0.0.1:10448")}`,
+    )
+    .action(async (apiRoot: string, device: string, flags: T8TriggerFlags) => (await import('./trigger.ts')).triggerCommand(apiRoot, device, flags));
 }

@@ -33,12 +33,24 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
   const store = await openStore(config.store);
   try {
     const client = await openClient(config.client);
-    const { https, notifications, apiRoot, rules } = config;
-    const { cert, key, clientCa } = https;
-    const gateway = new T8Gateway({ guard, store, link: aceDeviceLink(client), apiRoot, rules, notifications: { cert, key, ...notifications }, emit: told });
+    const { https, notifications, apiRoot, rules, rate } = config;
+    const { listen, cert, key, clientCa, crl } = https;
+    const gateway = new T8Gateway({
+      guard,
+      store,
+      link: aceDeviceLink(client),
+      apiRoot,
+      rules,
+      notifications: { cert, key, ...notifications },
+      limits: { rate },
+      emit: told,
+    });
     try {
       await gateway.start();
-      const server = await serveHttps({ ...https.listen, cert, key, ...(clientCa === undefined ? {} : { clientCa }), refused: guard.refused }, gateway.handler);
+      const server = await serveHttps(
+        { ...listen, cert, key, ...(clientCa === undefined ? {} : { clientCa }), ...(crl === undefined ? {} : { crl }), refused: guard.refused },
+        gateway.handler,
+      );
       await untilStopped('t8', logger, [{ scheme: 'https', local: server }]);
       await server.close(patience);
     } finally {
@@ -50,15 +62,23 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
   }
 }
 
-function guardOf({ https: { issuer, keys, ca, clients }, audience }: T8Config, emit: (event: GuardEvent) => void): Guard {
+function guardOf({ https: { issuer, keys, ca, clients, certificateProfile }, audience }: T8Config, emit: (event: GuardEvent) => void): Guard {
   const source = 'jwks' in keys ? (keys.jwks as Exclude<KeySource, () => unknown>) : keysAt(keys.uri, ca === undefined ? {} : { ca });
   const verifier = accessTokenVerifier({ issuer, audience, keys: source, env: systemEnv });
   const clientOf = (names: readonly string[]): readonly string[] =>
     Object.entries(clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
-  return new Guard({ verifier, certificates: 'required', clientOf, realm: 't8', emit });
+  return new Guard({ verifier, certificates: 'required', clientOf, realm: 't8', emit, ...(certificateProfile ? { certificateProfile: systemEnv } : {}) });
 }
 
-const warnings: ReadonlySet<string> = new Set(['refused', 'handshake-refused', 'egress-blocked', 'notification-lost', 'notification-failed', 'fault']);
+const warnings: ReadonlySet<string> = new Set([
+  'refused',
+  'handshake-refused',
+  'egress-blocked',
+  'notification-lost',
+  'notification-failed',
+  'rate-exceeded',
+  'fault',
+]);
 
 function tell(logger: Logger, { type, ...fields }: GuardEvent | T8Event): void {
   if (warnings.has(type) || ('permitted' in fields && !fields.permitted)) logger.warn(fields, type);

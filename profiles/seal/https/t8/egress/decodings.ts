@@ -18,14 +18,24 @@ export function bytesOfText(text: ByteText): Uint8Array {
   return bytes;
 }
 
-/** An IMSI has 7 bytes as a number and 8 in telephony's order: what is shorter hides none. */
-const shortest = 7;
-const hexRun = /[0-9a-f]{14,}/gi;
-const base64Run = /[A-Za-z0-9+/_-]{10,}/g;
-const octetsRun = /\d{1,3}(?:[^0-9A-Za-z]{1,3}\d{1,3}){6,}/g;
+/** An IMSI of a network for tests, without its zeros in front, is a number of 5 bytes: what is shorter hides none. */
+const shortest = 5;
+const hexRun = /[0-9a-f]{10,}/gi;
+const base64Run = /[A-Za-z0-9+/_=-]{7,}/g;
+const octetsRun = /\d{1,3}(?:[^0-9A-Za-z]{1,3}\d{1,3}){4,}/g;
 
 /** What bytes may be the encoding of, by each way to encode: none, one, or as many as there are ways to cut them. */
-export const decodings: readonly ((text: ByteText) => readonly ByteText[])[] = [percent, escapes, entities, quotedPrintable, octets, hex, base64];
+export const decodings: readonly ((text: ByteText) => readonly ByteText[])[] = [
+  percent,
+  escapes,
+  entities,
+  quotedPrintable,
+  octets,
+  members,
+  pieces,
+  hex,
+  base64,
+];
 
 /** Characters that are kept before and behind what stands for something else: the rest of an IMSI of which that is a part. */
 const near = 128;
@@ -92,6 +102,16 @@ function octets(text: ByteText): readonly ByteText[] {
   return bytes.length < shortest ? [] : [bytes.map((byte) => String.fromCharCode(byte & 0xff)).join('')];
 }
 
+/** Members without their names, which may have digits of their own between those of an IMSI that is in parts. */
+function members(text: ByteText): readonly ByteText[] {
+  return replaced(text, /"(?:[^"\\]|\\.){0,64}"\s*:/gs, () => '');
+}
+
+/** A list of texts as one text. */
+function pieces(text: ByteText): readonly ByteText[] {
+  return replaced(text, /["']\s*,\s*["']/g, () => '');
+}
+
 /** With whatever separates the pairs, and from either of two half bytes on. */
 function hex(text: ByteText): readonly ByteText[] {
   const runs = text.replace(/0x|\\x|[\s:,;._"'[\]-]+/gi, '').match(hexRun);
@@ -103,17 +123,20 @@ function hex(text: ByteText): readonly ByteText[] {
 function base64(text: ByteText): readonly ByteText[] {
   const runs = text.replace(/\s+/g, '').match(base64Run);
   if (runs === null) return [];
-  return [0, 1, 2, 3].map((from) => runs.map((run) => base64Bytes(run.slice(from))).join('\n'));
+  return [0, 1, 2, 3].map((from) => runs.map((run) => base64Bytes(run, from)).join('\n'));
 }
 
 function hexBytes(digits: string): ByteText {
   return (digits.match(/../g) ?? []).map(byteOf).join('');
 }
 
-/** A character that is left over at the end is no byte. */
-function base64Bytes(text: string): ByteText {
-  const digits = text.replace(/-/g, '+').replace(/_/g, '/');
-  return atob(digits.length % 4 === 1 ? digits.slice(0, -1) : digits);
+/** What stands behind padding begins anew; a character that is left over at the end is no byte. */
+function base64Bytes(text: string, from: number): ByteText {
+  const parts = text.replace(/-/g, '+').replace(/_/g, '/').split(/=+/);
+  return parts
+    .map((part) => part.slice(from))
+    .map((digits) => atob(digits.length % 4 === 1 ? digits.slice(0, -1) : digits))
+    .join('');
 }
 
 /** How often a form of a text has other forms. */
@@ -130,15 +153,11 @@ export function forms(text: ByteText): ReadonlySet<ByteText> {
   return all;
 }
 
-const wideLittle = new RegExp(`(?:.\\0){${shortest},}`, 'gs');
-const wideBig = new RegExp(`(?:\\0.){${shortest},}`, 'gs');
-
 function otherForms(text: ByteText): readonly ByteText[] {
   if (!/[^\s -~]/.test(text)) return [];
   const bytes = bytesOfText(text);
   return [
-    narrowed(text, wideLittle, 0),
-    narrowed(text, wideBig, 1),
+    ...([0, 1] as const).flatMap((from) => [narrowed(text, from, 0), narrowed(text, from, 1)]),
     // Bytes that were taken for characters by somebody.
     ...replaced(text, /[\xc2\xc3][\x80-\xbf]/g, ([pair]) => String.fromCharCode(((pair!.charCodeAt(0) & 3) << 6) | (pair!.charCodeAt(1) & 63))),
     digitsFolded(asUtf8.decode(bytes)),
@@ -150,9 +169,21 @@ const asUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const asUtf16 = new TextDecoder('utf-16le', { ignoreBOM: true });
 const asUtf16BigEndian = new TextDecoder('utf-16be', { ignoreBOM: true });
 
-/** The bytes of runs of characters of two, where the other is zero. */
-function narrowed(text: ByteText, runs: RegExp, from: 0 | 1): ByteText {
-  return (text.match(runs) ?? []).map((run) => run.slice(from).replace(/(.).?/gs, '$1')).join('\n');
+/** The bytes of runs of characters of two, one of which is zero: the pairs begin at `from`, and `kept` says which of each stays. */
+function narrowed(text: ByteText, from: 0 | 1, kept: 0 | 1): ByteText {
+  if (!text.includes('\0')) return '';
+  const runs: ByteText[] = [];
+  let run = '';
+  const end = (): void => {
+    if (run.length >= shortest) runs.push(run);
+    run = '';
+  };
+  for (let at = from; at + 1 < text.length; at += 2) {
+    if (text.charCodeAt(at + 1 - kept) === 0) run += text[at + kept]!;
+    else end();
+  }
+  end();
+  return runs.join('\n');
 }
 
 const foreignDigit = /(?![0-9])\p{Nd}/gu;

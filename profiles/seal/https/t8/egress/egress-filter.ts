@@ -77,14 +77,17 @@ function search({ uri, headers = {}, body }: LeavingMessage, { imsis, isPublicNu
 /** Each by what it names, then all of them together. */
 function searchHeaders(headers: OutgoingHttpHeaders, imsis: KnownImsis, isPublicNumber: IsPublicNumber): EgressFinding | undefined {
   const lines: string[] = [];
+  const parts: string[] = [];
   for (const [name, values] of Object.entries(headers)) {
     if (values === undefined || ownHeaders.has(name.toLowerCase())) continue;
     for (const value of [values].flat().map(String)) {
       if (isSubscriber(value, isPublicNumber) || searchUri(value, isPublicNumber) !== undefined) return { part: name.toLowerCase(), rule: 'identity-digits' };
       lines.push(`${name}: ${value}`);
+      parts.push(value);
     }
   }
-  const rule = searchBytes(utf8(lines.join('\n')), imsis);
+  // Names may have digits of their own.
+  const rule = searchBytes(utf8(lines.join('\n')), imsis) ?? searchBytes(utf8(parts.join('\n')), imsis);
   return rule === undefined ? undefined : { part: 'headers', rule };
 }
 

@@ -1,8 +1,8 @@
 import type { EgressRule } from './finding.ts';
 
 const digits = /^\d{14,15}$/;
-/** Members that hold a SUPI, by their names in lower case without what separates words. */
-const supiMembers: ReadonlySet<string> = new Set(['supi', 'supis', 'imsi', 'imsis']);
+/** Members that hold a SUPI, or the part of it that is the subscriber's, by their names in lower case without what separates words. */
+const supiMembers: ReadonlySet<string> = new Set(['supi', 'supis', 'imsi', 'imsis', 'msin']);
 /** Members that hold another identity of a device, a user or a group. */
 const identityMember = /(?:id|ids|identity|identities|gpsi|gpsis|msisdn|msisdns|subscriber|user|ue)$/;
 

@@ -39,10 +39,10 @@ export class KnownImsis {
     for (const imsi of imsis) this.#add(Number(imsi));
   }
 
-  /** Whether there is one in these bytes: in the digits of a text, in half bytes either way round, or as a whole number. */
+  /** Whether there is one in these bytes: in the digits of a text, in bytes or half bytes either way round that are digits, or as a number. */
   areIn(bytes: Uint8Array): boolean {
     if (this.#lengths.size === 0) return false;
-    return this.#inDigits(bytes) || this.#inHalfBytes(bytes) || this.#inNumbers(bytes);
+    return this.#inDigits(bytes) || this.#inHalfBytes(bytes) || this.#inNumbers(bytes) || this.#inFloats(bytes) || this.#inVarints(bytes);
   }
 
   /** Whether these digits, as a number, are a known IMSI. */
@@ -74,9 +74,15 @@ export class KnownImsis {
     return false;
   }
 
+  /** As characters, and as the small integers that CBOR and its kin have for a list of digits. */
   #inDigits(bytes: Uint8Array): boolean {
-    const search = new DigitSearch((upper, lower) => this.#ends(upper, lower));
-    for (const byte of bytes) if (byte >= zero && byte <= nine && search.next(byte - zero)) return true;
+    const ends = (upper: number, lower: number): boolean => this.#ends(upper, lower);
+    const characters = new DigitSearch(ends);
+    const integers = new DigitSearch(ends);
+    for (const byte of bytes) {
+      if (byte >= zero && byte <= nine && characters.next(byte - zero)) return true;
+      if (byte <= 9 && integers.next(byte)) return true;
+    }
     return false;
   }
 
@@ -102,7 +108,36 @@ export class KnownImsis {
       }
     return false;
   }
+
+  /** Floats of double precision (IEEE 754), in which some write integers of more than 32 bits; those that are IMSIs begin with 42 or 43. */
+  #inFloats(bytes: Uint8Array): boolean {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 0; at + doubleWidth <= bytes.length; at++) {
+      if ((bytes[at]! | 1) === 0x43 && this.hasNumber(view.getFloat64(at))) return true;
+      if ((bytes[at + doubleWidth - 1]! | 1) === 0x43 && this.hasNumber(view.getFloat64(at, true))) return true;
+    }
+    return false;
+  }
+
+  /** Groups of seven bits, the lowest first. */
+  #inVarints(bytes: Uint8Array): boolean {
+    for (let at = 0; at < bytes.length; at++) {
+      let value = 0;
+      let unit = 1;
+      for (let i = at; i < bytes.length && unit < 2 ** 56; i++, unit *= 128) {
+        value += (bytes[i]! & 0x7f) * unit;
+        if (bytes[i]! < 0x80) {
+          if (unit > 2 ** 28 && this.hasNumber(value)) return true;
+          break;
+        }
+      }
+    }
+    return false;
+  }
 }
+
+/** Bytes of a float of double precision. */
+const doubleWidth = 8;
 
 function numberAt(bytes: Uint8Array, from: number, width: number, step: 1 | -1): number {
   let value = 0;

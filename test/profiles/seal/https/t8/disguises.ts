@@ -16,6 +16,17 @@ const number = (imsi: string): Buffer => {
   return bytes;
 };
 
+const double = (imsi: string): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(Number(imsi));
+  return bytes;
+};
+const varint = (value: bigint): Uint8Array => {
+  const bytes: number[] = [];
+  for (let rest = value; rest > 0n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | (rest > 0x7fn ? 0x80 : 0));
+  return Uint8Array.from(bytes);
+};
+
 /** How the digits of an IMSI can be written. */
 export const digitDisguises: Readonly<Record<string, (imsi: string) => Bytes>> = {
   plain: (imsi) => imsi,
@@ -39,21 +50,56 @@ export const digitDisguises: Readonly<Record<string, (imsi: string) => Bytes>> =
   'packed decimal': (imsi) => latin1(Buffer.from(`0${imsi}`.slice(-16), 'hex')),
   'big-endian number': (imsi) => latin1(number(imsi)),
   'little-endian number': (imsi) => latin1(number(imsi).reverse()),
+  'digits as small integers, in CBOR': (imsi) => latin1(Uint8Array.from([0x98, imsi.length, ...[...imsi].map(Number)])),
+  'number in CBOR': (imsi) => latin1(Uint8Array.from([0x1b, ...number(imsi)])),
+  'number of as few bytes as it needs': (imsi) => latin1(number(imsi)).replace(/^\0+/, ''),
+  'float in CBOR': (imsi) => latin1(Uint8Array.from([0xfb, ...double(imsi)])),
+  'text in CBOR, in chunks': (imsi) => `\x7f\x65${imsi.slice(0, 5)}\x6a${imsi.slice(5)}\xff`,
+  'little-endian float': (imsi) => latin1(double(imsi).reverse()),
+  'groups of seven bits': (imsi) => latin1(varint(BigInt(imsi))),
+  'decimal with a fraction': (imsi) => `${Number(imsi)}.0`,
+  'in members with digits': (imsi) => JSON.stringify({ part1: imsi.slice(0, 5), part2: imsi.slice(5, 10), part3: [imsi.slice(10)] }),
+  'error text': (imsi) => `Error: no subscriber ${imsi} (at lookup.ts:12:3)`,
+  address: (imsi) => `https://udm.op.example/nudm-sdm/v2/${imsi}/am-data?x=1`,
+  'folded over lines': (imsi) => `${imsi.slice(0, 5)}\r\n ${imsi.slice(5, 9)}\r\n\t${imsi.slice(9)}`,
 };
 
 /** How bytes can be written, as texts or bytes. */
 export const encodings: Readonly<Record<string, (bytes: Bytes) => Bytes>> = {
   base64: (bytes) => bytesOf(bytes).toString('base64'),
   'base64 in lines': (bytes) => bytesOf(bytes).toString('base64').replace(/.{8}/g, '$&\r\n'),
+  'base64 without padding': (bytes) => bytesOf(bytes).toString('base64').replace(/=+$/, ''),
+  'base64, a byte before it': (bytes) => bytesOf(`#${bytes}`).toString('base64'),
+  'base64, two bytes before it': (bytes) => bytesOf(`#!${bytes}`).toString('base64'),
+  'base64 in pieces': (bytes) =>
+    JSON.stringify(
+      bytesOf(bytes)
+        .toString('base64')
+        .match(/.{1,8}/g) ?? [],
+    ),
+  'pieces in base64': (bytes) => JSON.stringify((bytes.match(/[\s\S]{1,4}/g) ?? []).map((piece) => bytesOf(piece).toString('base64'))),
+  'base64url with padding': (bytes) => bytesOf(bytes).toString('base64').replaceAll('+', '-').replaceAll('/', '_'),
   base64url: (bytes) => bytesOf(bytes).toString('base64url'),
   hex: (bytes) => bytesOf(bytes).toString('hex'),
+  'hex in capitals': (bytes) => bytesOf(bytes).toString('hex').toUpperCase(),
+  'hex in pieces': (bytes) =>
+    JSON.stringify(
+      bytesOf(bytes)
+        .toString('hex')
+        .match(/.{1,6}/g) ?? [],
+    ),
   'hex with colons': (bytes) => each(bytes, (byte) => `${hexByte(byte).toUpperCase()}:`),
   percent: (bytes) => each(bytes, (byte) => `%${hexByte(byte)}`),
+  'percent, in capitals': (bytes) => each(bytes, (byte) => `%${hexByte(byte).toUpperCase()}`),
+  'percent, each second': (bytes) =>
+    [...bytesOf(bytes)].map((byte, index) => (index % 2 === 0 && byte >= 0x30 ? String.fromCharCode(byte) : `%${hexByte(byte)}`)).join(''),
   'JSON escapes': (bytes) => each(bytes, (byte) => `\\u00${hexByte(byte)}`),
+  'entities in hexadecimal': (bytes) => each(bytes, (byte) => `&#x${hexByte(byte)};`),
   entities: (bytes) => each(bytes, (byte) => `&#${byte};`),
   'quoted printable': (bytes) => each(bytes, (byte) => `=${hexByte(byte).toUpperCase()}`),
   octets: (bytes) => `[${[...bytesOf(bytes)].join(',')}]`,
   'UTF-16LE': (bytes) => latin1(Buffer.from(bytes, 'utf16le')),
+  'UTF-16 with a mark': (bytes) => `\xff\xfe${latin1(Buffer.from(bytes, 'utf16le'))}`,
   'UTF-16BE': (bytes) => latin1(Buffer.from(bytes, 'utf16le').swap16()),
 };
 

@@ -43,6 +43,12 @@ test('an IMSI in any encoding, nested two deep, never leaves: body, header, URL'
   );
 });
 
+test('base64 right behind characters of base64 that are none of it', async () => {
+  const filter = filterFor('001010000000001');
+  for (const before of ['-=++', '=', 'a', 'ab==', 'abc'])
+    assert.notEqual(await filter.check('response', { body: utf8(`${before} ${Buffer.from('001010000000001').toString('base64')}`) }), undefined, before);
+});
+
 test('every pair of encodings around every way to write the digits', async () => {
   const imsi = '262011234567890';
   const filter = filterFor(imsi);
@@ -57,6 +63,19 @@ test('every pair of encodings around every way to write the digits', async () =>
       }
   assert.deepEqual(missed, []);
   if (scale === 'full') console.log(`soak hidden-imsi, pairs: ${number} rounds`);
+});
+
+test('an IMSI in parts: in several headers, whose names have digits, and in members for the parts of it', async () => {
+  const filter = filterFor('262011234567890');
+  const body = new Uint8Array();
+  const headers = [{ 'x-part1': '2620112', 'x-part2': '34567890' }, { 'x-9': '26201', 'x-8': ['12345', '67890'] }, { 'x-list': ['26201', '12345', '67890'] }];
+  for (const one of headers) assert.notEqual(await filter.check('response', { headers: one, body }), undefined, JSON.stringify(one));
+  const bodies: readonly unknown[] = [
+    { mcc: 262, mnc: 1, msin: 1_234_567_890 },
+    { '1': 2_620_112, '2': 34_567_890 },
+    [{ a1: '26201' }, { a2: ['12345', { a3: 67_890 }] }],
+  ];
+  for (const one of bodies) assert.notEqual(await filter.check('response', { headers: json, body: utf8(JSON.stringify(one)) }), undefined, JSON.stringify(one));
 });
 
 test('what holds no IMSI leaves: payloads of any bytes, telephone numbers, times and long numbers', async () => {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { DeviceRegistry, filtered, T8Policy } from '../../../../../profiles/seal/https/t8/index.ts';
 import { utf8 } from '../../../../../src/core/bytes.ts';
 import { systemEnv } from '../../../../../src/core/env.ts';
 import { memoryStore } from '../../../../../src/store/index.ts';
+import { scale } from '../../../../support/scale.ts';
+import { digitDisguises, encodings } from './disguises.ts';
 import { app, imsi, inT8Lab, memberOf, meter, pump, T8Lab, taken } from './lab.ts';
 
 const transactions = `/3gpp-device-triggering/v1/${app}/transactions`;
@@ -212,6 +215,31 @@ test(
       fine: 200,
     };
     assert.deepEqual(statuses, blocked);
+  }),
+);
+
+test(
+  'an answer in pieces of any length, in any encoding, never lets an IMSI out',
+  inT8Lab(async (lab) => {
+    const cuts = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 });
+    const ways = fc.constantFrom(...Object.values(encodings));
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...Object.values(digitDisguises)), ways, cuts, async (write, encode, lengths) => {
+        const whole = Buffer.from(`{"note":"${encode(write(imsi))}"}`, 'latin1');
+        const { status, text } = await lab.served(
+          filtered(lab.gateway.filter, (_request, response) => {
+            for (let at = 0, piece = 0; at < whole.length; piece++) {
+              const end = at + lengths[piece % lengths.length]!;
+              response.write(whole.subarray(at, end));
+              at = end;
+            }
+            response.end();
+          }),
+        );
+        assert.deepEqual([status, text.includes('SYSTEM_FAILURE'), text.includes('note')], [500, true, false]);
+      }),
+      { numRuns: scale === 'quick' ? 10 : 300 },
+    );
   }),
 );
 

@@ -114,7 +114,7 @@ test(
     await client.deliver(own, { externalId: pump.externalId }, utf8('x'));
     const patched = await client.ask('PATCH', own, { duration: '2100-01-01T00:00:00Z', pdnEstablishmentOption: 'INDICATE_ERROR' });
     assert.deepEqual([patched.status, memberOf(patched.body, 'duration')], [200, '2100-01-01T00:00:00Z']);
-    assert.equal((await client.ask('PATCH', own, { externalId: meter.externalId })).status, 400);
+    assert.equal((await client.ask('PATCH', own, { externalId: meter.externalId })).status, 403);
     assert.equal((await client.ask('DELETE', own)).status, 204);
     assert.equal((await client.ask('GET', own)).status, 404);
     assert.equal(lab.gateway.stats()['waiting'], 0);

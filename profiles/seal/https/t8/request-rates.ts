@@ -1,0 +1,65 @@
+import { RateLimit } from '../../../../src/coap/index.ts';
+import type { Env } from '../../../../src/core/env.ts';
+import { tooMany } from './t8-error.ts';
+
+/** So many at once, and so many a second after that. */
+export interface T8Rate {
+  readonly burst: number;
+  readonly rate: number;
+}
+
+/** How often an SCS/AS may ask, and how often something may be sent to a device. */
+export interface T8Rates {
+  /** Requests of each SCS/AS, whatever they ask for. 200 at once and 100 a second when absent. */
+  readonly perScsAs?: T8Rate;
+  /** Triggers and data for each device, of all SCS/AS together: those that are replaced count again. 50 at once and 10 a second when absent. */
+  readonly perDevice?: T8Rate;
+}
+
+/** A request was refused for its rate; `device` where that of the device was exceeded. */
+export interface T8RateEvent {
+  readonly type: 'rate-exceeded';
+  readonly scsAsId: string;
+  readonly device?: string;
+}
+
+/** SCS/AS, and devices, whose rate is remembered. */
+const entries = 16_384;
+
+/** The rates of SCS/AS and devices. */
+export class RequestRates {
+  readonly #perScsAs: RateLimit;
+  readonly #perDevice: RateLimit;
+  readonly #emit: (event: T8RateEvent) => void;
+
+  constructor(env: Env, { perScsAs = { burst: 200, rate: 100 }, perDevice = { burst: 50, rate: 10 } }: T8Rates, emit: (event: T8RateEvent) => void) {
+    this.#perScsAs = new RateLimit(env, { ...perScsAs, entries });
+    this.#perDevice = new RateLimit(env, { ...perDevice, entries });
+    this.#emit = emit;
+  }
+
+  /** Those that are remembered. */
+  get size(): number {
+    return this.#perScsAs.size + this.#perDevice.size;
+  }
+
+  /** @throws {T8Error} `ERR_T8_RATE` */
+  admitScsAs(scsAsId: string): void {
+    const wait = this.#perScsAs.take(scsAsId);
+    if (wait === 0) return;
+    this.#emit({ type: 'rate-exceeded', scsAsId });
+    throw tooMany('of this SCS/AS', wait);
+  }
+
+  /**
+   * Once it is known that the SCS/AS may address the device, so that who may not learns nothing of it.
+   *
+   * @throws {T8Error} `ERR_T8_RATE`
+   */
+  admitDevice(scsAsId: string, device: string): void {
+    const wait = this.#perDevice.take(device);
+    if (wait === 0) return;
+    this.#emit({ type: 'rate-exceeded', scsAsId, device });
+    throw tooMany('for this device', wait);
+  }
+}
