@@ -19,6 +19,7 @@ export interface SealInitFlags {
   readonly rsHttpsPort?: number;
   readonly t8Port?: number;
   readonly notifyPort?: number;
+  readonly crlPort?: number;
 }
 
 /** The VAL user of the lab. */
@@ -28,7 +29,7 @@ const supi = 'imsi-001010000000001';
 
 interface Ports {
   readonly udp: { readonly as: number; readonly rs: number; readonly meter: number };
-  readonly tcp: { readonly as: number; readonly rs: number; readonly t8: number; readonly notify: number };
+  readonly tcp: { readonly as: number; readonly rs: number; readonly t8: number; readonly notify: number; readonly crl: number };
 }
 
 function portsOf({
@@ -39,6 +40,7 @@ function portsOf({
   rsHttpsPort = 10_444,
   t8Port = 10_445,
   notifyPort = 10_446,
+  crlPort = 10_447,
 }: SealInitFlags): Ports {
   const distinct = (...ports: readonly (readonly [flag: string, port: number])[]): void => {
     ports.forEach(([flag, port], index) => {
@@ -47,8 +49,8 @@ function portsOf({
     });
   };
   distinct(['--as-port', asPort], ['--rs-port', rsPort], ['--meter-port', meterPort]);
-  distinct(['--as-https-port', asHttpsPort], ['--rs-https-port', rsHttpsPort], ['--t8-port', t8Port], ['--notify-port', notifyPort]);
-  return { udp: { as: asPort, rs: rsPort, meter: meterPort }, tcp: { as: asHttpsPort, rs: rsHttpsPort, t8: t8Port, notify: notifyPort } };
+  distinct(['--as-https-port', asHttpsPort], ['--rs-https-port', rsHttpsPort], ['--t8-port', t8Port], ['--notify-port', notifyPort], ['--crl-port', crlPort]);
+  return { udp: { as: asPort, rs: rsPort, meter: meterPort }, tcp: { as: asHttpsPort, rs: rsHttpsPort, t8: t8Port, notify: notifyPort, crl: crlPort } };
 }
 
 /** `ace-coap seal init` */
@@ -92,7 +94,7 @@ async function makeHttps({ tcp, udp }: Ports): Promise<SealHttpsLab> {
   const { random } = systemEnv;
   const authority = await LabAuthority.make('ACE CoAP lab', systemEnv);
   const issue = (commonName: string, names: CertificateInit['names'], ...usage: CertificateInit['usage']): Promise<IssuedCertificate> =>
-    authority.issue({ commonName, names, usage, crl: `https://127.0.0.1:${tcp.as}${crlPath}` });
+    authority.issue({ commonName, names, usage, crl: `http://127.0.0.1:${tcp.crl}${crlPath}` });
   const here = [{ type: 'dns', value: 'localhost' } as const, ...['127.0.0.1', '::1'].map((value) => ({ type: 'ip', value }) as const)];
   const t8: SealT8Lab = {
     port: tcp.t8,
@@ -109,6 +111,7 @@ async function makeHttps({ tcp, udp }: Ports): Promise<SealHttpsLab> {
     rsPort: tcp.rs,
     ca: authority.cert,
     crl: await authority.crl(),
+    crlPort: tcp.crl,
     simS: await issue('SIM-S', here, 'server'),
     sealServer: await issue('SEAL server', here, 'server'),
     valServer: await issue('VAL server', [{ type: 'dns', value: valServerName }], 'client'),

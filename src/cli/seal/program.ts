@@ -37,6 +37,7 @@ export function addSeal(ace: Command): void {
     .option('--rs-https-port <port>', 'TCP port of the SEAL server for HTTPS (10444)', port)
     .option('--t8-port <port>', 'TCP port of the T8 gateway (10445)', port)
     .option('--notify-port <port>', 'TCP port on which the SCS/AS is notified (10446)', port)
+    .option('--crl-port <port>', 'TCP port on which the SIM-S has the list of revoked certificates (10447)', port)
     .option('--meter-port <port>', 'UDP port of the device behind the T8 gateway (5685)', port)
     .addHelpText('after', examples('ace-coap seal init lab', 'ace-coap seal init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));
