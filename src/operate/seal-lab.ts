@@ -15,8 +15,9 @@ export interface SealHttpsLab {
   readonly rsPort: number;
   /** In PEM: what the certificates are signed by; those of the SIM-S, of the SEAL server and of a VAL server; and the key that signs tokens for the SEAL server. */
   readonly ca: string;
-  /** The list of those of its certificates that are revoked. */
+  /** The list of those of its certificates that are revoked, and the TCP port on which it is had. */
   readonly crl: string;
+  readonly crlPort: number;
   readonly simS: { readonly cert: string; readonly key: string };
   readonly sealServer: { readonly cert: string; readonly key: string };
   readonly valServer: { readonly cert: string; readonly key: string };
@@ -101,7 +102,8 @@ const httpsOfSimS = (https: SealHttpsLab): string => `
     listen: ${issuerOf(https)}
     cert_file: tls/sims.pem
     key_file: tls/sims.key
-    crl_file: tls/ca.crl # is had at /ca.crl, as the certificates say`;
+    crl_file: tls/ca.crl
+    crl_listen: http://127.0.0.1:${https.crlPort} # where it is had as /ca.crl, as the certificates say`;
 
 const httpsClients = ({ app, val, t8 }: SealHttpsLab): string => `
   app: # an application of VAL users; client.yaml and keys/app.secret are its own

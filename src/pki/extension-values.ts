@@ -2,7 +2,7 @@ import { BytesError, fromUtf8, toHex } from '../core/bytes.ts';
 import { boolean, contextTag, DerReader, DerTag, smallInteger } from '../core/der.ts';
 import { type CertificateFields, ExtensionOid } from './certificate.ts';
 import type { Finding } from './finding.ts';
-import { extensionOf, type fault, none, understood } from './rule.ts';
+import { advice, extensionOf, type fault, none, understood } from './rule.ts';
 
 /** Bits of keyUsage (RFC 5280, Section 4.2.1.3), as they stand in its first byte. */
 export const KeyUsage = { digitalSignature: 0x80, keyCertSign: 0x04, cRLSign: 0x02 } as const;
@@ -66,5 +66,9 @@ export function distributionPoints(certificate: CertificateFields, clause: strin
   const extension = extensionOf(certificate, ExtensionOid.cRLDistributionPoints);
   if (extension === undefined) return make(field, clause, expected, 'no such extension');
   const uris = understood(extension, distributionUrisOf);
-  return uris?.some((uri) => /^(?:http|ldap)s?:\/\/./i.test(uri)) ? none : make(field, clause, expected, 'none');
+  if (!uris?.some((uri) => /^(?:http|ldap)s?:\/\/./i.test(uri))) return make(field, clause, expected, 'none');
+  // Who is to learn whether a certificate holds would need another one for that.
+  return uris.some((uri) => /^(?:http|ldap):/i.test(uri))
+    ? none
+    : advice(field, 'RFC 5280, 8', 'an address by http or ldap', 'one that needs a certificate itself');
 }

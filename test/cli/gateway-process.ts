@@ -3,14 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freeTcpPort } from '../support/ports.ts';
+import { until } from '../support/wait.ts';
 import { runHere } from './run-here.ts';
 
 const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
 export type LogLine = Readonly<Record<string, unknown>>;
-
-/** Milliseconds until a line of the log has to be there. */
-const patience = 10_000;
 
 /** `ace-coap gateway` as a process of its own. */
 export interface GatewayProcess {
@@ -46,12 +44,8 @@ export async function startGateway(scheme: 'http' | 'https', ...args: readonly s
     port,
     log,
     logged: async (isWanted, count = 1) => {
-      const late = AbortSignal.timeout(patience);
-      for (;;) {
-        const found = log().filter(isWanted);
-        if (found.length >= count) return found;
-        await once(child.stderr!, 'data', { signal: late });
-      }
+      await until(() => log().filter(isWanted).length >= count);
+      return log().filter(isWanted);
     },
     stop: async () => {
       const ended = once(child, 'close');

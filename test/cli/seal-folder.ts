@@ -13,7 +13,8 @@ export interface SealFolder {
 /** Run `ace-coap seal init`. */
 export async function sealInit(path: string, udp: { readonly as?: number; readonly rs?: number } = {}): Promise<SealFolder> {
   const { as = await freePort(), rs = await freePort() } = udp;
-  const [asHttps, rsHttps, capif, capifCore, msgin5g] = [
+  const [asHttps, rsHttps, crl, capif, capifCore, msgin5g] = [
+    await freeTcpPort(),
     await freeTcpPort(),
     await freeTcpPort(),
     await freeTcpPort(),
@@ -25,6 +26,7 @@ export async function sealInit(path: string, udp: { readonly as?: number; readon
     '--rs-port': rs,
     '--as-https-port': asHttps,
     '--rs-https-port': rsHttps,
+    '--crl-port': crl,
     '--capif-port': capif,
     '--capif-core-port': capifCore,
     '--msgin5g-port': msgin5g,

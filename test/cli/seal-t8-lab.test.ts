@@ -1,6 +1,7 @@
 /** A lab of `ace-coap seal init`: the T8 gateway in it works at once, and its certificates have the profile of TS 33.310. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,12 +10,14 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fromUtf8 } from '../../src/core/bytes.ts';
 import { crlsOfPem } from '../../src/core/pem.ts';
-import { fetchHttps } from '../../src/transport/index.ts';
+import { sendHttp } from '../gateway/support.ts';
 import { freePort, freeTcpPort } from '../support/ports.ts';
+import { until } from '../support/wait.ts';
 import { aceExits, type Run, Server } from './lab.ts';
 import { runHere } from './run-here.ts';
 
 const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
+const fromLatin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 const meter = 'meter1@op.example';
 
 /** `ace-coap seal t8 serve`, until it is told to stop. */
@@ -49,7 +52,7 @@ describe('ace-coap seal init: a lab with a T8 gateway', () => {
     parent = mkdtempSync(join(tmpdir(), 'ace-coap-t8-lab-'));
     lab = join(parent, 'lab');
     for (const name of ['as', 'rs', 'meter']) ports[name] = await freePort();
-    for (const name of ['as-https', 'rs-https', 'capif', 'capif-core', 'msgin5g', 't8', 'notify']) ports[name] = await freeTcpPort();
+    for (const name of ['as-https', 'rs-https', 'capif', 'capif-core', 'msgin5g', 't8', 'notify', 'crl']) ports[name] = await freeTcpPort();
     const flags = Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, `${port}`]);
     said = (await aceExits(0, ['seal', 'init', lab, ...flags])).stdout;
   });
@@ -105,19 +108,19 @@ describe('ace-coap seal init: a lab with a T8 gateway', () => {
       assert.match(refused.stderr, /expected 201, got 403 \(expected a device that this SCS\/AS may address/);
       const stranger = await trigger(3, (all) => all.map((word) => word.replace(/scs1\.(pem|key)$/, 'sims.$1')));
       assert.match(stranger.stderr, /ERR_TRANSPORT_HTTPS/);
-      assert.match(gateway.log(), /"certificate-purpose"/);
+      await until(() => gateway.log().includes('"certificate-purpose"'));
       assert.doesNotMatch(gateway.log(), /00101000000000/);
       assert.doesNotMatch(said, /001010000000002/);
 
-      const crl = await fetchHttps(`https://127.0.0.1:${ports['as-https']}/ca.crl`, { ca: readFileSync(join(lab, 'tls', 'ca.pem'), 'utf8') });
+      const crl = await sendHttp(ports['crl']!, '/ca.crl');
       assert.deepEqual([crl.status, crl.headers['content-type']], [200, 'application/pkix-crl']);
       assert.deepEqual(Uint8Array.from(crl.body), crlsOfPem(readFileSync(join(lab, 'tls', 'ca.crl'), 'utf8'))[0]);
 
+      const point = new X509Certificate(readFileSync(join(lab, 'tls', 'val1.pem'))).raw;
+      assert.ok(fromLatin1(point).includes(`http://127.0.0.1:${ports['crl']}/ca.crl`));
+      assert.deepEqual([(await sendHttp(ports['crl']!, '/')).status, (await sendHttp(ports['crl']!, '/ca.crl', { method: 'POST' })).status], [404, 405]);
       await aceExits(0, ['get', `coap://127.0.0.1:${ports['rs']}/notes`, '--config', lab]);
-      assert.ok(
-        rs.log().some(({ msg, reason }) => msg === 'revocation-list' && reason === 'reached'),
-        rs.stderr,
-      );
+      await until(() => rs.log().some(({ msg, reason }) => msg === 'revocation-list' && reason === 'reached'));
     } finally {
       await gateway.stop();
       await Promise.all([as, device, rs].map((server) => server.stop()));

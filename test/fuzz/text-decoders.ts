@@ -134,6 +134,7 @@ const https: SealHttpsLab = {
   rsPort: 10_444,
   ca: pem.cert,
   crl: '-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n',
+  crlPort: 10_449,
   simS: pem,
   sealServer: pem,
   valServer: pem,

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ConfigError, loadT8Config } from '../../src/operate/index.ts';
+import { ConfigError, loadAsConfig, loadRsConfig, loadT8Config } from '../../src/operate/index.ts';
 import { runHere } from '../cli/run-here.ts';
 
 let parent: string;
@@ -120,5 +120,30 @@ describe('t8.yaml', () => {
         (error) => error instanceof ConfigError && error.message.split('\n').some((line) => line.startsWith(`${changed}:`) && line.includes(`: ${said}`)),
       );
     });
+  }
+});
+
+test('lists of revoked certificates: the SIM-S has it for everybody, the SEAL server looks at it', () => {
+  assert.deepEqual(loadAsConfig(folder).seal?.https?.crl?.listen, { address: '127.0.0.1', port: 10_449 });
+  assert.ok(loadRsConfig(folder).seal!.https!.crl!.length > 0);
+  const text = readFileSync(join(folder, 'as.yaml'), 'utf8');
+  const changed = join(folder, 'wrong-as.yaml');
+  const wrong: readonly (readonly [from: RegExp, to: string, said: string])[] = [
+    [/ {4}crl_listen: .*\n/, '', 'seal.https: expected both crl_file and crl_listen, got crl_file alone'],
+    [/ {4}crl_file: .*\n/, '', 'seal.https: expected both crl_file and crl_listen, got crl_listen alone'],
+    [
+      /crl_listen: \S+/,
+      'crl_listen: https://127.0.0.1:1',
+      'seal.https.crl_listen: expected an address and a port, such as http://127.0.0.1:10447, got "https://127.0.0.1:1"',
+    ],
+    [/crl_file: \S+/, 'crl_file: tls/ca.pem', 'seal.https.crl_file: '],
+  ];
+  for (const [from, to, said] of wrong) {
+    writeFileSync(changed, text.replace(from, to));
+    assert.throws(
+      () => loadAsConfig(changed),
+      (error) => error instanceof ConfigError && error.message.includes(`: ${said}`),
+      said,
+    );
   }
 });

@@ -172,6 +172,11 @@ test('TS 33.310 6.1.4a: each field of an authority at fault is named', async () 
     ['no keyCertSign', await ca(basic, new KeyUsagesExtension(cRLSign, true), crl), [`fault keyUsage (${clause})`]],
     ['no cRLSign', await ca(basic, new KeyUsagesExtension(keyCertSign, true), crl), [`fault keyUsage (${clause})`]],
     ['keyUsage that is not critical', await ca(basic, new KeyUsagesExtension(keyCertSign | cRLSign, false), crl), [`fault keyUsage (${clause})`]],
+    [
+      'a CRL by https',
+      await ca(basic, usage, new CRLDistributionPointsExtension(['https://pki.example/lab.crl'])),
+      ['advice cRLDistributionPoints (RFC 5280, 8)'],
+    ],
     ['no CRL', await ca(basic, usage), [`fault cRLDistributionPoints (${clause})`]],
     [
       'loose constraints',

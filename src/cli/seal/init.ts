@@ -23,6 +23,7 @@ export interface SealInitFlags {
   readonly msgin5gPort?: number;
   readonly t8Port?: number;
   readonly notifyPort?: number;
+  readonly crlPort?: number;
 }
 
 /** The VAL user of the lab. */
@@ -33,7 +34,7 @@ const supiOfDevice = 'imsi-001010000000002';
 
 interface Ports {
   readonly udp: Readonly<Record<'as' | 'rs' | 'meter', number>>;
-  readonly tcp: Readonly<Record<'as' | 'rs' | 'capif' | 'capifCore' | 'msgin5g' | 't8' | 'notify', number>>;
+  readonly tcp: Readonly<Record<'as' | 'rs' | 'capif' | 'capifCore' | 'msgin5g' | 't8' | 'notify' | 'crl', number>>;
 }
 
 /** All of 127.0.0.1, and so different. */
@@ -48,6 +49,7 @@ function portsOf({
   msgin5gPort = 5687,
   t8Port = 10_447,
   notifyPort = 10_448,
+  crlPort = 10_449,
 }: SealInitFlags): Ports {
   distinct({ '--as-port': asPort, '--rs-port': rsPort, '--meter-port': meterPort });
   distinct({
@@ -58,10 +60,11 @@ function portsOf({
     '--msgin5g-port': msgin5gPort,
     '--t8-port': t8Port,
     '--notify-port': notifyPort,
+    '--crl-port': crlPort,
   });
   return {
     udp: { as: asPort, rs: rsPort, meter: meterPort },
-    tcp: { as: asHttpsPort, rs: rsHttpsPort, capif: capifPort, capifCore: capifCorePort, msgin5g: msgin5gPort, t8: t8Port, notify: notifyPort },
+    tcp: { as: asHttpsPort, rs: rsHttpsPort, capif: capifPort, capifCore: capifCorePort, msgin5g: msgin5gPort, t8: t8Port, notify: notifyPort, crl: crlPort },
   };
 }
 
@@ -121,7 +124,7 @@ async function makeHttps({ tcp, udp }: Ports): Promise<SealHttpsLab> {
   const { random } = systemEnv;
   const authority = await LabAuthority.make('ACE CoAP lab', systemEnv);
   const issue = (commonName: string, names: CertificateInit['names'], ...usage: CertificateInit['usage']): Promise<IssuedCertificate> =>
-    authority.issue({ commonName, names, usage, crl: `https://127.0.0.1:${tcp.as}${crlPath}` });
+    authority.issue({ commonName, names, usage, crl: `http://127.0.0.1:${tcp.crl}${crlPath}` });
   const here = [{ type: 'dns', value: 'localhost' } as const, ...['127.0.0.1', '::1'].map((value) => ({ type: 'ip', value }) as const)];
   /** Of what calls, and is called. */
   const both = (commonName: string, name: string): Promise<IssuedCertificate> => issue(commonName, [{ type: 'dns', value: name }, ...here], 'client', 'server');
@@ -139,6 +142,7 @@ async function makeHttps({ tcp, udp }: Ports): Promise<SealHttpsLab> {
     rsPort: tcp.rs,
     ca: authority.cert,
     crl: await authority.crl(),
+    crlPort: tcp.crl,
     simS: await issue('SIM-S', here, 'server'),
     sealServer: await issue('SEAL server', here, 'server'),
     valServer: await issue('VAL server', [{ type: 'dns', value: valServerName }], 'client'),

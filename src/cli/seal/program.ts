@@ -43,6 +43,7 @@ export function addSeal(ace: Command): void {
     .option('--msgin5g-port <port>', 'TCP port of the SEAL server for MSGin5G over TLS (5687)', port)
     .option('--t8-port <port>', 'TCP port of the T8 gateway (10447)', port)
     .option('--notify-port <port>', 'TCP port on which the SCS/AS is notified (10448)', port)
+    .option('--crl-port <port>', 'TCP port on which the SIM-S has the list of revoked certificates (10449)', port)
     .option('--meter-port <port>', 'UDP port of the device behind the T8 gateway (5685)', port)
     .addHelpText('after', examples('ace-coap seal init lab', 'ace-coap seal init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));

@@ -1,6 +1,6 @@
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
-import type { ListenAddress } from './listen.ts';
+import { type ListenAddress, parseListen } from './listen.ts';
 import type { TokenKeyConfig } from './reader.ts';
 import { filePath, list, matching, optional, type RawTokenKey, type Schema, section, tokenKey } from './schema.ts';
 import { httpsListen, parseHttpsListen } from './seal-https-rs.ts';
@@ -12,6 +12,7 @@ export interface RawSealHttpsAs {
   readonly cert_file: string;
   readonly key_file: string;
   readonly crl_file?: string;
+  readonly crl_listen?: string;
   readonly issuer?: string;
   readonly signing_keys?: readonly RawTokenKey[];
 }
@@ -21,8 +22,8 @@ export interface SealHttpsAsConfig {
   readonly listen: ListenAddress;
   readonly cert: Uint8Array;
   readonly key: Uint8Array;
-  /** A list of revoked certificates, in PEM, that it has for whoever asks. */
-  readonly crl?: Uint8Array;
+  /** A list of revoked certificates, in PEM, that it has for whoever asks there over HTTP. */
+  readonly crl?: { readonly list: Uint8Array; readonly listen: ListenAddress };
   /** The URI that it goes by. */
   readonly issuer: string;
   /** What signs ID tokens; none: a key that its store has. */
@@ -33,11 +34,12 @@ const origin: Schema<string> = matching('an origin of https, such as https://sim
   return text.startsWith('https://') && URL.canParse(text) && new URL(text).origin === text;
 });
 
-export const sealHttpsAsSchema: Schema<RawSealHttpsAs> = section('a face over HTTPS: listen, cert_file, key_file, crl_file, issuer, signing_keys', {
+export const sealHttpsAsSchema: Schema<RawSealHttpsAs> = section('a face over HTTPS: listen, cert_file, key_file, crl_file, crl_listen, issuer, signing_keys', {
   listen: httpsListen,
   cert_file: filePath,
   key_file: filePath,
   crl_file: optional(filePath),
+  crl_listen: optional(matching('an address and a port, such as http://127.0.0.1:10447', (text) => parseCrlListen(text) !== undefined)),
   issuer: optional(origin),
   signing_keys: optional(list('signing key', tokenKey)),
 });
@@ -51,6 +53,8 @@ export function readSealHttpsAs(file: ConfigFile, raw: RawSealHttpsAs, at: Confi
   const cert = readPem(file, [...at, 'cert_file'], raw.cert_file, certificate);
   const key = readPem(file, [...at, 'key_file'], raw.key_file, privateKey);
   const list = readPem(file, [...at, 'crl_file'], raw.crl_file, crl);
+  if ((raw.crl_file === undefined) !== (raw.crl_listen === undefined))
+    file.problem(at, `expected both crl_file and crl_listen, got ${raw.crl_file === undefined ? 'crl_listen' : 'crl_file'} alone`);
   const signingKeys = tokenKeys(raw.signing_keys ?? [], [...at, 'signing_keys']);
   signingKeys.forEach(({ use, key: { d } }, index) => {
     if (use !== 'sign1' || d === undefined)
@@ -60,10 +64,15 @@ export function readSealHttpsAs(file: ConfigFile, raw: RawSealHttpsAs, at: Confi
     listen: { address, port },
     cert: cert ?? nothing,
     key: key ?? nothing,
-    ...(list && { crl: list }),
+    ...(list && raw.crl_listen !== undefined && { crl: { list, listen: parseCrlListen(raw.crl_listen)! } }),
     issuer: raw.issuer ?? `https://${address.includes(':') ? `[${address}]` : address}:${port}`,
     signingKeys,
   };
+}
+
+function parseCrlListen(text: string): ListenAddress | undefined {
+  const parsed = text.startsWith('http://') ? parseListen(text.replace(/^http:\/\//, 'coap://')) : undefined;
+  return parsed === undefined ? undefined : { address: parsed.address, port: parsed.port };
 }
 
 const nothing = new Uint8Array(0);

@@ -1,24 +1,52 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fromUtf8 } from '../../../core/bytes.ts';
 import { crlsOfPem } from '../../../core/pem.ts';
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+import type { SealHttpsAsConfig } from '../../../operate/index.ts';
+import { TransportError } from '../../../transport/index.ts';
 
 /** Where a SIM-S has the list of revoked certificates of its lab. */
 export const crlPath = '/ca.crl';
 
-/** Serve a list of revoked certificates beside what a handler serves (RFC 5280, Section 4.2.1.13; RFC 2585, Section 4.2). */
-export function withCrl(current: () => Uint8Array | undefined, handler: Handler): Handler {
-  return (request, response) => {
-    const pem = current();
-    const der = pem === undefined || request.url !== crlPath ? undefined : crlsOfPem(fromUtf8(pem))[0];
-    if (der === undefined) {
-      handler(request, response);
-      return;
-    }
-    const isRead = request.method === 'GET' || request.method === 'HEAD';
-    if (isRead) response.writeHead(200, { 'content-type': 'application/pkix-crl', 'content-length': der.length, 'cache-control': 'no-cache' });
-    else response.writeHead(405, { allow: 'GET, HEAD', 'content-length': 0 });
-    response.end(request.method === 'GET' ? der : undefined);
+/** Milliseconds. */
+const requestTimeout = 10_000;
+const connections = 256;
+
+/**
+ * Serve a list of revoked certificates (RFC 2585, Section 4.2). It is signed and for everybody, and over HTTP, since who wants to know whether a certificate holds
+ * cannot need another for that (RFC 5280, Section 8).
+ *
+ * @param current - the list of now, in PEM
+ * @throws {TransportError} `ERR_TRANSPORT_BIND`
+ */
+export async function serveCrl(
+  { address, port }: NonNullable<SealHttpsAsConfig['crl']>['listen'],
+  current: () => Uint8Array,
+): Promise<{ close(): Promise<void> }> {
+  const server = createServer({ requestTimeout }, (request, response) => answer(request, response, current()));
+  server.maxConnections = connections;
+  try {
+    server.listen(port, address);
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new TransportError('ERR_TRANSPORT_BIND', `cannot listen on http://${address}:${port}: ${(cause as Error).message}`, { cause });
+  }
+  return {
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
   };
+}
+
+function answer({ method, url }: IncomingMessage, response: ServerResponse, pem: Uint8Array): void {
+  if (url !== crlPath) response.writeHead(404, { 'content-length': 0 }).end();
+  else if (method !== 'GET' && method !== 'HEAD') response.writeHead(405, { allow: 'GET, HEAD', 'content-length': 0 }).end();
+  else {
+    const der = crlsOfPem(fromUtf8(pem))[0]!;
+    response.writeHead(200, { 'content-type': 'application/pkix-crl', 'content-length': der.length, 'cache-control': 'no-cache' });
+    response.end(method === 'GET' ? der : undefined);
+  }
 }

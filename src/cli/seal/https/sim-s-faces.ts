@@ -7,7 +7,7 @@ import type { AsConfig, SealHttpsAsConfig, ServerEvent } from '../../../operate/
 import type { Store } from '../../../store/index.ts';
 import { type HttpsServer, serveHttps } from '../../../transport/index.ts';
 import type { Place } from '../../listen.ts';
-import { withCrl } from './crl.ts';
+import { serveCrl } from './crl.ts';
 
 export interface SimSFacesOptions {
   readonly simS: SimS;
@@ -22,7 +22,9 @@ export class SimSFaces {
   readonly #options: SimSFacesOptions;
   #face: OpenIdFace | undefined;
   #server: HttpsServer | undefined;
+  /** In PEM. */
   #crl: Uint8Array | undefined;
+  #crlServer: Awaited<ReturnType<typeof serveCrl>> | undefined;
 
   constructor(options: SimSFacesOptions) {
     this.#options = options;
@@ -37,7 +39,10 @@ export class SimSFaces {
   async listen(transports: Transports): Promise<Endpoint> {
     const { simS, store, https, refreshTokens = {}, emit } = this.#options;
     const { issuer, signingKeys, listen, cert, key } = https;
-    this.#crl = https.crl;
+    if (https.crl !== undefined) {
+      this.#crl = https.crl.list;
+      this.#crlServer = await serveCrl(https.crl.listen, () => this.#crl!);
+    }
     const { lifetime: refreshToken, familyLifetime: grant } = refreshTokens;
     await simS.start();
     const told = (event: LoginEvent): void => emit(toldOf(event));
@@ -45,10 +50,7 @@ export class SimSFaces {
     this.#face = await openIdFace({ simS, store, issuer, signingKeys, env: systemEnv, lifetimes, emit: told });
     const refused = (from: string, reason: string): void =>
       emit({ type: 'service', service: 'https', event: { type: 'handshake-refused', reason, peer: from } as Told });
-    this.#server = await serveHttps(
-      { ...listen, cert, key, refused },
-      withCrl(() => this.#crl, this.#face.handler),
-    );
+    this.#server = await serveHttps({ ...listen, cert, key, refused }, this.#face.handler);
     return simS.listen(transports);
   }
 
@@ -58,8 +60,9 @@ export class SimSFaces {
     if (seal !== undefined) simS.identities.configure(seal.identities);
     const changes = await simS.reconfigure(next);
     if (seal?.https !== undefined) {
-      this.#server?.renew(seal.https);
-      this.#crl = seal.https.crl;
+      const { cert, key } = seal.https;
+      this.#server?.renew({ cert, key });
+      if (seal.https.crl !== undefined) this.#crl = seal.https.crl.list;
       await this.#face?.renew(seal.https.signingKeys);
     }
     return changes;
@@ -76,6 +79,7 @@ export class SimSFaces {
   }
 
   async close(): Promise<void> {
+    await this.#crlServer?.close();
     await this.#server?.close();
     await this.#options.simS.close();
   }

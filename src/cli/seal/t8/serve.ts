@@ -51,7 +51,7 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
         { ...listen, cert, key, ...(clientCa === undefined ? {} : { clientCa }), ...(crl === undefined ? {} : { crl }), refused: guard.refused },
         gateway.handler,
       );
-      await untilStopped('t8', logger, [{ scheme: 'https', local: server }]);
+      await untilStopped('t8', logger, [{ scheme: 'https', local: { address: server.address, port: server.port } }]);
       await server.close(patience);
     } finally {
       await gateway.close();
