@@ -44,19 +44,19 @@ const alone =
 
 /** Runs `ace-coap` with these words, in a process of its own where that can make a difference. */
 export function ace(args: readonly string[], options: RunOptions = {}): Promise<Run> {
-  const { cwd, process: own = !alone.test(args.join(' ')), ...others } = options;
-  if (!own && Object.keys(others).length === 0 && !args.includes('-')) return runHere(args, cwd);
+  const { process: own = !alone.test(args.join(' ')), input, onOutput } = options;
+  if (!own && input === undefined && onOutput === undefined && !args.includes('-')) return runHere(args, options);
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, [main, ...args], { cwd: options.cwd, env, stdio: 'pipe', timeout: longest, killSignal: 'SIGKILL' });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => {
     out.push(chunk);
-    options.onOutput?.(Buffer.concat(out).toString(), child);
+    onOutput?.(Buffer.concat(out).toString(), child);
   });
   child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
   child.stdin.on('error', () => {});
-  child.stdin.end(options.input ?? '');
+  child.stdin.end(input ?? '');
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
