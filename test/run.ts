@@ -32,13 +32,12 @@ if (files.length === 0) {
 /** Files that share a process: each start of one costs half a second of its processor. */
 const groupSize = 24;
 
-/** Where tests leave the process as it was, but for what `changesProcess` finds in their sources. */
-const alike = /^(?:ace|as|client|coap|core|dtls|etsi|flows|inspect|oscore|profiles|rfc|rs|transport)\b/;
-const changesProcess = /^(?:before|after)(?:Each)?\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|mock\.|memoryUsage|globalThis\.gc|spawn|fork\(/m;
+/** What a test file that leaves the process as it was has nothing of; those in `cli` run whole commands in theirs, those in `fuzz` look at what ran. An `after` comes with the end of the process. */
+const changesProcess = /^(?:before|beforeEach|afterEach)\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|mock\.|memoryUsage|globalThis\.gc|spawn|fork\(/m;
 
 function mayShare(file: string): boolean {
   const name = relative(here, file);
-  return alike.test(name) && !changesProcess.test(readFileSync(join(root, 'test', name.replace(/\.js$/, '.ts')), 'utf8'));
+  return !/^(?:cli|fuzz)\b/.test(name) && !changesProcess.test(readFileSync(join(root, 'test', name.replace(/\.js$/, '.ts')), 'utf8'));
 }
 
 /** Files to run, in which those that may share a process stand together, after the others. */

@@ -10,6 +10,6 @@
 export type { OscoreProfileOptions } from './client.ts';
 export { storedContexts } from './context-store.ts';
 export { OscoreProfileError, oscorePeers } from './credentials.ts';
-export type { InputMaterial } from './params.ts';
+export type { Exchanged, InputMaterial } from './params.ts';
 export { contextParameters, decodeInputMaterial, inputMaterialParameters } from './params.ts';
 export { oscoreProfile, oscoreProfileWith } from './profile.ts';

@@ -23,6 +23,7 @@ export type {
   Msgin5gEvent,
   Msgin5gRegistrationOptions,
   OscoreBootstrapOptions,
+  OscoreInputs,
   RefusalReason,
   Registration,
   RegistrationRequest,
@@ -77,6 +78,7 @@ export { IdentityRegister } from './identities/register.ts';
 export type { ValServicesConfig, ValTarget } from './identities/val-services-config.ts';
 export { provisionServices, readValServicesConfig } from './identities/val-services-config.ts';
 export type {
+  Identities,
   Identity,
   IdentityKind,
   KeyInfo,
@@ -129,7 +131,7 @@ export {
   requestKeys,
   SealedRecords,
 } from './key-management/index.ts';
-export type { ModeDifference, SealMode } from './modes.ts';
+export type { ModeDifference, ModeRule, SealMode } from './modes.ts';
 export { modeDifferences } from './modes.ts';
 export type { CallerRate } from './representation.ts';
 export type { SealServerOptions } from './seal-server.ts';

@@ -13,6 +13,7 @@ export interface ModeDifference {
   readonly source: string;
 }
 
+/** The differences between the modes, by what they are about. */
 export type ModeRule = 'tokenRequest' | 'serverKey' | 'scope' | 'origin' | 'system';
 
 /** Every difference between the modes; there are no others. */

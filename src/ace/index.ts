@@ -9,7 +9,7 @@
  *
  * @module ace-coap/ace
  */
-export type { BoundKey } from './bound-key.ts';
+export type { BoundKey, Extension } from './bound-key.ts';
 export { decodeBoundKey, encodeBoundKey, extendBoundKey } from './bound-key.ts';
 export type { AceErrorBody, AceErrorOptions } from './error.ts';
 export { AceError, AceErrorCode, aceErrorName, decodeError, encodeError, errorResponse } from './error.ts';
@@ -40,9 +40,9 @@ export type {
   TokenUpload,
 } from './profile.ts';
 export { credential } from './profile.ts';
-export type { FollowOptions, ListChange, RevocationList } from './revocation-list.ts';
+export type { FollowerOptions, FollowOptions, ListChange, RevocationList } from './revocation-list.ts';
 export { RevocationListFollower } from './revocation-list.ts';
-export type { Aif, AifEntry, Permissions, Scope, ScopeTable, Verdict } from './scope.ts';
+export type { Aif, AifEntry, Permissions, Scope, ScopeIntersection, ScopeTable, Verdict } from './scope.ts';
 export { aifMethods, decodeAif, encodeAif, intersectScopes, localPart, parseScope, scopeText, unionScopes } from './scope.ts';
 export type { AccessInformation, TokenRequest, TokenResponse } from './token.ts';
 export { decodeAccessInformation, decodeTokenRequest, decodeTokenResponse, encodeTokenRequest, encodeTokenResponse, tokenResponseOf } from './token.ts';

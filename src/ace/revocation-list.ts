@@ -22,9 +22,11 @@ export interface FollowOptions {
 /** What is new on the list, by token hashes in base64url. `all`: what is on it now, and nothing else. */
 export type ListChange = { readonly all: readonly string[] } | { readonly removed: readonly string[]; readonly added: readonly string[] };
 
+/** The list that is followed, and who hears of it. */
 export interface FollowerOptions extends FollowOptions {
   readonly list: RevocationList;
   readonly env: Env;
+  /** Token hashes came to the list or left it. */
   changed(change: ListChange): void;
   /** The list can be had (again), or not any more, and why. Told once for each change from one to the other. */
   reached(failure: ProtocolError | undefined): void;

@@ -89,4 +89,5 @@ export type AuthorizationServerEvent =
   | { readonly type: 'profile'; readonly profile: string; readonly event: ProfileEvent }
   | { readonly type: 'endpoint'; readonly event: unknown };
 
+/** Hears what an authorization server does. */
 export type Emit = (event: AuthorizationServerEvent) => void;

@@ -24,7 +24,7 @@ export type { AuthorizationServerLimits, AuthorizationServerOptions, Reconfigura
 export { AuthorizationServer } from './authorization-server.ts';
 export type { EndpointRequest } from './endpoint-request.ts';
 export { AuthorizationServerError } from './error.ts';
-export type { AuthorizationServerEvent } from './events.ts';
+export type { AuthorizationServerEvent, Emit } from './events.ts';
 export type { CodeGrant } from './grants/codes.ts';
 export { issueCode } from './grants/codes.ts';
 export type { GrantTypeName } from './grants/grant-types.ts';
@@ -44,18 +44,20 @@ export type {
   GrantRegistration,
   HttpsClientRegistration,
   RegisteredGrant,
+  RegisteredPeer,
   RegisteredResourceServer,
   ResourceServerRegistration,
+  Rules,
   Source,
 } from './registry/registration.ts';
 export { adminObjects } from './registry/registration.ts';
 export { clientMap, grantMap, resourceServerMap, tokenKeyMap } from './registry/registration-codec.ts';
 export type { RegistryOptions } from './registry/registry.ts';
 export { Registry } from './registry/registry.ts';
-export { type FoundToken, type MadeToken, SharedTokens, type SharedTokensOptions } from './token/shared-tokens.ts';
+export type { FoundToken, MadeToken, SharedTokens } from './token/shared-tokens.ts';
 export { currentKey, type TimedTokenKey } from './token/token-keys.ts';
 export type { TokenRecord } from './token/token-records.ts';
 export type { AddedClaims, TokenGrant, TokenRules } from './token/token-rules.ts';
-export type { RevocationsOptions, Revoked } from './trl/revocations.ts';
+export type { RevocationsOptions, Revoked, Updates } from './trl/revocations.ts';
 export { Revocations } from './trl/revocations.ts';
 export type { TrlOptions } from './trl/trl-endpoint.ts';

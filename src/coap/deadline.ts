@@ -6,6 +6,7 @@ export abstract class Deadline {
   /** Place in the heap; -1: not set. */
   slot = -1;
 
+  /** Its time has come. */
   abstract expire(): void;
 }
 
@@ -18,6 +19,7 @@ export class Task extends Deadline {
     this.#run = run;
   }
 
+  /** See `Deadline`. */
   override expire(): void {
     this.#run();
   }
@@ -34,6 +36,7 @@ export class Deadlines {
     this.#env = env;
   }
 
+  /** Deadlines that are set. */
   get size(): number {
     return this.#heap.length;
   }
@@ -57,6 +60,7 @@ export class Deadlines {
     this.#arm();
   }
 
+  /** A deadline that is not set stays so. */
   clear(deadline: Deadline): void {
     if (deadline.slot < 0) return;
     this.#remove(deadline);
@@ -64,6 +68,7 @@ export class Deadlines {
     if (this.#heap.length === 0) this.#disarm();
   }
 
+  /** Clear whatever is set. */
   clearAll(): void {
     for (const deadline of this.#heap) deadline.slot = -1;
     this.#heap.length = 0;

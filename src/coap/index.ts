@@ -17,6 +17,7 @@ export type { RequestTag, RequestTagsOptions } from './blockwise/request-tag.ts'
 export { RequestTags, requestTagOption } from './blockwise/request-tag.ts';
 export type { Capabilities } from './capabilities.ts';
 export { baseMessageSize } from './capabilities.ts';
+export { Deadline, Deadlines, Task } from './deadline.ts';
 export type { EchoLayer, EchoOptions, Freshness } from './echo/layer.ts';
 export { echo } from './echo/layer.ts';
 export type { EchoEndpoint, EchoMethod, EchoRandomOptions, EventCounter } from './echo/value.ts';
@@ -43,6 +44,8 @@ export { defaultExchangeLimits, Exchange } from './exchange/exchange.ts';
 export type { GroupRequestOptions } from './exchange/group-request.ts';
 export type { MulticastOptions } from './exchange/multicast.ts';
 export { allCoapNodes } from './exchange/multicast.ts';
+export type { OutgoingExchange, OutgoingOwner } from './exchange/outgoing.ts';
+export type { IncomingExchange, ReplyOwner } from './exchange/reply.ts';
 export type { StatelessTokenOptions } from './exchange/stateless.ts';
 export { StatelessTokens, statelessTokenCost } from './exchange/stateless.ts';
 export type { StatelessOptions } from './exchange/stateless-requests.ts';
@@ -100,15 +103,19 @@ export type { CoapUri } from './message/uri.ts';
 export { composeUri, locationOf, locationOptions, parseUri, relativeLocationOf, uriOptions } from './message/uri.ts';
 export type { UriScheme } from './message/uri-scheme.ts';
 export { defaultPorts, isSecure } from './message/uri-scheme.ts';
-export type { Incoming } from './messaging/deduplication.ts';
+export type { DeduplicationLimits, Incoming, Progress } from './messaging/deduplication.ts';
+export type { MessageIds } from './messaging/message-id.ts';
 export type { MessageLayer, PeerWatcher, Received, Underway } from './messaging/message-layer.ts';
 export { Messaging } from './messaging/messaging.ts';
 export type { DerivedParameters, TransmissionParameters } from './messaging/parameters.ts';
 export { deriveParameters } from './messaging/parameters.ts';
+export type { PeerState } from './messaging/peer-state.ts';
 export type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './messaging/port.ts';
 export { defaultMessagingLimits } from './messaging/port.ts';
+export type { RandomPool } from './messaging/random-pool.ts';
 export type { AmplificationOptions } from './messaging/reachability.ts';
-export type { Transmission, TransmissionListener } from './messaging/transmission.ts';
+export { Reachability } from './messaging/reachability.ts';
+export type { Stage, Transmission, TransmissionListener } from './messaging/transmission.ts';
 export type {
   DatagramTransport,
   Framing,
@@ -122,7 +129,7 @@ export type {
   WireListener,
 } from './messaging/transport.ts';
 export { isStream } from './messaging/transport.ts';
-export type { DurableOptions, ObservationEvent, ObservationStore } from './observe/durable.ts';
+export type { DurableOptions, ObservationEvent, ObservationStore, Representation } from './observe/durable.ts';
 export { observeDurably, observedTarget } from './observe/durable.ts';
 export type { ObserveLayer, ObserveOptions } from './observe/layer.ts';
 export { observe } from './observe/layer.ts';
@@ -157,7 +164,7 @@ export { virtualHosts } from './resource/virtual-hosts.ts';
 export type { ConnectionConfig, ConnectionPort } from './stream/connection.ts';
 export { StreamConnection } from './stream/connection.ts';
 export { encodeFrame, FrameReader } from './stream/framing.ts';
-export type { StreamRequest } from './stream/handles.ts';
+export type { StreamRequest, Waiting } from './stream/handles.ts';
 export type { StreamLimits } from './stream/limits.ts';
 export { defaultStreamLimits } from './stream/limits.ts';
 export type { ConnectionEvent, StreamMessagingConfig, StreamMessagingPort } from './stream/messaging.ts';

@@ -38,6 +38,7 @@ export const aceNeeds: Readonly<Record<AceNeed, Known>> = {
   trl: ['a token revocation list (as.trl)', ({ as }) => as?.trl],
 };
 
+/** What cases of OSCORE and of the roles may need of a target. */
 export type AceNeed =
   | 'oscore'
   | 'oscoreGet'

@@ -48,6 +48,7 @@ export interface DatagramLinePort {
   readonly env: Env;
   readonly patience: Patience;
   readonly transcript: Transcript;
+  /** A message id that was not used before. */
   readonly messageId: () => number;
 }
 

@@ -7,10 +7,12 @@
  *
  * @module ace-coap/conformance
  */
+export type { AceNeed } from './ace-needs.ts';
 export type { BenchOptions, RequestInit } from './bench.ts';
 export { Bench } from './bench.ts';
 export type { ConformanceCase, Level } from './case.ts';
 export { conformanceCases } from './cases.ts';
+export type { DatagramLinePort } from './datagram-line.ts';
 export { DatagramLine } from './datagram-line.ts';
 export { ConformanceError, Nonconformity, NotApplicable } from './errors.ts';
 export type { Patience } from './patience.ts';
@@ -18,9 +20,10 @@ export { renderJUnit, renderReport, reportData } from './report.ts';
 export type { AsCredentials, AsTarget, RsTarget } from './roles.ts';
 export type { CaseResult, Outcome } from './run.ts';
 export { runCases } from './run.ts';
+export type { Arrival, StreamLine } from './stream-line.ts';
 export type { Summary } from './summary.ts';
 export { counts, summaryOf } from './summary.ts';
-export type { DtlsTarget, Need, OfferedRequest, OscoreKeys, OscoreTarget, Resources, Target } from './target.ts';
+export type { DtlsTarget, Feature, Need, OfferedRequest, OscoreKeys, OscoreTarget, Resources, Target } from './target.ts';
 export { missing } from './target.ts';
 export type { Exchanged } from './transcript.ts';
 export { Transcript } from './transcript.ts';

@@ -55,11 +55,13 @@ export class StreamLine {
     }
   }
 
+  /** Send bytes as they are, right or wrong. */
   send(bytes: Uint8Array): void {
     this.#port.transcript.note('tcp', 'out', bytes);
     this.#wire!.write(bytes.slice());
   }
 
+  /** Send a message. */
   say(code: number, options: readonly Option[] = [], token: Uint8Array = emptyBytes, payload: Uint8Array = emptyBytes): void {
     this.send(encodeFrame('length', code, token, options, payload, undefined, format));
   }
@@ -80,6 +82,7 @@ export class StreamLine {
     throw new Nonconformity(wanted, 'nothing');
   }
 
+  /** The next signaling message of a code. @throws {Nonconformity} none comes */
   signal(code: number, name: string): Promise<Message> {
     return this.message(name, (message) => message.code === code);
   }

@@ -32,8 +32,10 @@ export type {
   CoseKeySet,
   CoseObject,
   CoseObjectWithRecipients,
+  CoseRecipient,
   CoseSign,
   Countersign0Options,
+  CountersignedContent,
   CountersignOptions,
   Encrypt0Options,
   EncryptOptions,
@@ -110,7 +112,7 @@ export {
   withCountersignature0,
   withCountersignatures,
 } from './cose/index.ts';
-export type { Aead, AeadParameters, CryptoName } from './crypto/index.ts';
+export type { Aead, AeadParameters, CipherParameters, CryptoName, CurveKey, CurveKeyPair, HashName, PublicPart, ScryptCost } from './crypto/index.ts';
 export { aead, aeadParameters, CryptoError, cryptoInUse, digest, hkdf, hmac, useCrypto } from './crypto/index.ts';
 export type { ClaimsSet, Confirmation, TokenKey } from './cwt.ts';
 export { CwtError, decodeClaims, decodeConfirmation, encodeClaims, encodeConfirmation, openCwt, protectCwt, symmetricKey } from './cwt.ts';
@@ -121,6 +123,6 @@ export { diagnose } from './diagnostic.ts';
 export type { Cancel, Env } from './env.ts';
 export { systemEnv } from './env.ts';
 export { ProtocolError } from './errors.ts';
-export type { FieldSpec, FieldType, Known, MapSpec } from './known-map.ts';
+export type { FieldSpec, FieldType, FieldTypes, Known, MapSpec } from './known-map.ts';
 export { readKnownMap, writeKnownMap } from './known-map.ts';
 export { parseDiagnostic } from './parse-diagnostic.ts';

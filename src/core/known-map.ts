@@ -3,7 +3,8 @@ import { CborError, type CborKey, type CborMap, type CborValue, Simple, Tagged }
 /** What the value of a parameter may be, in the words of CDDL (RFC 8610). */
 export type FieldType = 'uint' | 'int' | 'number' | 'bool' | 'tstr' | 'bstr' | 'tstr/bstr' | 'tstr/int' | 'tstr/array' | 'int/null' | 'array' | 'map' | 'any';
 
-interface TypeOf {
+/** The type of a value in TypeScript, by what it may be. */
+export interface FieldTypes {
   uint: number;
   int: number;
   number: number;
@@ -34,8 +35,8 @@ export interface FieldSpec {
 export type MapSpec = Readonly<Record<string, FieldSpec>>;
 /** What is known of a map, typed by its spec. */
 export type Known<S extends MapSpec> = {
-  readonly [K in keyof S as S[K] extends { readonly required: true } ? K : never]: TypeOf[S[K]['type']];
-} & { readonly [K in keyof S as S[K] extends { readonly required: true } ? never : K]?: TypeOf[S[K]['type']] };
+  readonly [K in keyof S as S[K] extends { readonly required: true } ? K : never]: FieldTypes[S[K]['type']];
+} & { readonly [K in keyof S as S[K] extends { readonly required: true } ? never : K]?: FieldTypes[S[K]['type']] };
 
 // A float beyond 2^53 is a whole number too, but no integer was sent.
 const isInt = (v: CborValue): boolean => Number.isSafeInteger(v);

@@ -41,6 +41,7 @@ export function alertName(description: number): string {
   return names.get(description) ?? String(description);
 }
 
+/** An alert as it stands on the wire (RFC 5246, Section 7.2). */
 export interface Alert {
   readonly level: number;
   readonly description: number;

@@ -7,6 +7,7 @@ export type KeyExchange = 'PSK' | 'ECDHE_PSK' | 'ECDHE_ECDSA';
 /** As in the registry "TLS Cipher Suites". */
 export type CipherSuiteName = `TLS_${KeyExchange}_WITH_AES_${string}`;
 
+/** What a cipher suite consists of. */
 export interface CipherSuite {
   readonly id: number;
   readonly name: CipherSuiteName;

@@ -60,7 +60,7 @@ export class Connection {
   #endsAt = Number.POSITIVE_INFINITY;
   #watch: Cancel | undefined;
 
-  /** For `clientConnection` and `DtlsServer`. `sequence`: that of our first record, for a server that of the ClientHello (RFC 6347, Section 4.2.1). */
+  /** For `clientConnection` and `DtlsServer`. `sequence`: that of our first record, for a server that of the ClientHello (RFC 6347, Section 4.2.1). @internal */
   constructor(role: 'client' | 'server', sequence: number, settings: Settings, env: Env, port: ConnectionPort) {
     this.role = role;
     this.#settings = settings;
@@ -69,7 +69,7 @@ export class Connection {
     this.#records = new RecordLayer(sequence);
   }
 
-  /** For `clientConnection` and `DtlsServer`: what shakes hands when it is started. `receive`: message_seq of the first message of the peer. */
+  /** For `clientConnection` and `DtlsServer`: what shakes hands when it is started. `receive`: message_seq of the first message of the peer. @internal */
   prepare(receive: number, budget: ByteBudget, handshake: (port: HandshakePort) => Handshake): this {
     const port = {
       records: this.#records,
@@ -87,7 +87,7 @@ export class Connection {
     return this;
   }
 
-  /** For `importConnection` and `DtlsServer`: go on where another one was exported. */
+  /** For `importConnection` and `DtlsServer`: go on where another one was exported. @internal */
   restore({ session, isResumed, keyBlock, secrets, lastSent, lastReceived, records }: SavedConnection): this {
     const { client, server } = connectionKeys(session.cipherSuite, keyBlock);
     if (this.role === 'client') this.#records.restore(records, client, server);

@@ -15,13 +15,12 @@
  *
  * @module ace-coap/dtls
  */
-export type { AlertName } from './alert.ts';
+export type { Alert, AlertName } from './alert.ts';
 export { AlertDescription, alertName, decodeAlert, HandshakeFailure } from './alert.ts';
-export type { CipherSuiteName, KeyExchange, SuiteChoice, SuiteListName } from './cipher-suites.ts';
+export type { CipherSuite, CipherSuiteName, KeyExchange, SuiteChoice, SuiteListName } from './cipher-suites.ts';
 export { clientConnection, importConnection } from './client.ts';
 export type { ClientConfig, ClientProof, ClientPsk, CommonConfig, ServerConfig, ServerCredentials } from './config.ts';
-export type { ConnectionPort } from './connection.ts';
-export { Connection } from './connection.ts';
+export type { Connection, ConnectionPort } from './connection.ts';
 export type { CertificateList, OwnCertificate } from './credentials.ts';
 export { DtlsError } from './errors.ts';
 export type { Agreement, ConnectionEvent, DiscardReason, PeerCertificate, PeerIdentity } from './events.ts';
@@ -42,6 +41,6 @@ export { ContentType, decodeRecords, encodePlaintextRecord } from './record.ts';
 export type { DatagramPeer, DtlsServerConfig, ServerEvent, ServerPort } from './server.ts';
 export { DtlsServer } from './server.ts';
 export { isServerName } from './server-name.ts';
-export { Session } from './session.ts';
+export type { Session } from './session.ts';
 export { decodeSession, encodeSession } from './session-codec.ts';
 export type { Admitted, Authenticator, CertificateAnswer, DtlsAssociation, DtlsSessions, PskAnswer, SessionCredentials } from './sessions.ts';

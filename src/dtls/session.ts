@@ -46,6 +46,7 @@ export class Session {
   readonly #secret: Uint8Array;
   #isForgotten = false;
 
+  /** @internal */
   constructor({ id, cipherSuite, master, extendedMasterSecret, peerIdentity, serverName, established, proof }: SessionState) {
     this.cipherSuite = cipherSuite;
     this.extendedMasterSecret = extendedMasterSecret;

@@ -23,7 +23,7 @@ export interface KnownContext {
 }
 
 /** Which end of a context sent the request of an exchange. */
-type Origin = 'sender' | 'recipient';
+export type Origin = 'sender' | 'recipient';
 
 /** What a response needs of its request. */
 interface RequestIds extends OscoreOption {
@@ -51,6 +51,7 @@ export interface Inputs {
   readonly sequence: number | undefined;
 }
 
+/** A message that a context opened, or why none did. */
 export type Opened =
   | { readonly verified: true; readonly inner: Body; readonly inputs: Inputs }
   | { readonly verified: false; readonly reason: string; readonly inputs?: Inputs };

@@ -12,8 +12,6 @@ export interface ServiceEvent {
 /** What servers of either role tell. */
 export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent | ServiceEvent;
 
-type Level = Exclude<LogLevel, 'silent'>;
-
 /**
  * How events become lines of a log: the message is the type of the event, the fields are its own. What is not here is `info`.
  *
@@ -42,7 +40,7 @@ type Level = Exclude<LogLevel, 'silent'>;
  * | `service` | info; a refusal: warn | service, event, and the fields of the event |
  * | `endpoint` | debug | event, reason, state, peer, detail, error |
  */
-export const eventLevels: Readonly<Record<string, Level>> = {
+export const eventLevels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> = {
   'token-refused': 'warn',
   'request-refused': 'warn',
   refused: 'warn',
@@ -58,7 +56,7 @@ export const eventLevels: Readonly<Record<string, Level>> = {
 const serious: ReadonlySet<string> = new Set(['oscore-sequence', 'oscore-running-out']);
 
 /** The level and the fields of an event. */
-export function lineOf(event: ServerEvent): { readonly level: Level; readonly fields: object } {
+export function lineOf(event: ServerEvent): { readonly level: Exclude<LogLevel, 'silent'>; readonly fields: object } {
   const level = eventLevels[event.type] ?? 'info';
   if (event.type === 'profile') {
     // A message that was decrypted stays out.

@@ -3,7 +3,7 @@ import { type LabFile, type LabOptions, secret } from './lab.ts';
 import type { SealHttpsLab } from './seal-lab.ts';
 
 /** A certificate and its key, in PEM. */
-interface LabCertificate {
+export interface LabCertificate {
   readonly cert: string;
   readonly key: string;
 }

@@ -25,6 +25,7 @@ export { deriveContext, SecurityContext } from './context.ts';
 export type { ContextStore, StoredContext } from './context-store.ts';
 export type { ContextTableOptions } from './context-table.ts';
 export { ContextTable } from './context-table.ts';
+export type { EndpointContext } from './cose-object.ts';
 export { composeAad, composeNonce, decodePartialIv, encodePartialIv, sequenceLimit } from './cose-object.ts';
 export type { CheckedParameters, ContextKeys, ContextParameters } from './derive.ts';
 export { checkParameters, composeInfo, deriveKeys, senderKeyIdOf } from './derive.ts';

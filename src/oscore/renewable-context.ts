@@ -45,6 +45,7 @@ export class RenewableContext implements SecurityAssociation {
   readonly id: string;
   readonly credential: string | undefined;
   /** Requests of this endpoint that run the procedure or wait for its end. */
+  /** @internal */
   readonly queue: RenewalQueue;
   readonly nonceLength: number;
   readonly #parameters: ContextParameters;

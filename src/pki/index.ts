@@ -11,4 +11,4 @@
 export { certificateNames } from './certificate.ts';
 export { certificateRole, lintCertificate } from './certificate-profile.ts';
 export type { CertificateRole, Finding, LintOptions } from './finding.ts';
-export { type CertificateInit, type IssuedCertificate, LabAuthority } from './lab-authority.ts';
+export { type CertificateInit, type Chance, type IssuedCertificate, LabAuthority } from './lab-authority.ts';

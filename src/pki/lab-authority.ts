@@ -42,7 +42,8 @@ export interface CertificateInit {
   readonly extensions?: (usual: readonly Extension[]) => readonly Extension[];
 }
 
-type Chance = Pick<Env, 'random' | 'epoch'>;
+/** What of the world an authority takes: random bytes and the time. */
+export type Chance = Pick<Env, 'random' | 'epoch'>;
 
 const hour = 3600;
 const year = 365 * 24 * hour;

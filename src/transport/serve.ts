@@ -129,6 +129,7 @@ export class Server {
   readonly #onAbort = (): void => void this.close();
   #closed: Promise<void> | undefined;
 
+  /** @internal */
   constructor(parts: ServerParts) {
     this.urls = parts.urls;
     this.#parts = parts;

@@ -22,17 +22,18 @@ export interface TapEvent {
   readonly message?: Message;
 }
 
-type Look = (event: TapEvent) => void;
+/** What is told of each message that passes. */
+export type TapListener = (event: TapEvent) => void;
 
 /** The same transport, with a look at every datagram, or message, before it goes on. */
-export function tap(transport: DatagramTransport, on: Look): DatagramTransport;
-export function tap(transport: StreamTransport, on: Look): StreamTransport;
-export function tap(transport: Transport, on: Look): Transport;
-export function tap(transport: Transport, on: Look): Transport {
+export function tap(transport: DatagramTransport, on: TapListener): DatagramTransport;
+export function tap(transport: StreamTransport, on: TapListener): StreamTransport;
+export function tap(transport: Transport, on: TapListener): Transport;
+export function tap(transport: Transport, on: TapListener): Transport {
   return isStream(transport) ? tapStream(transport, on) : tapDatagrams(transport, on);
 }
 
-function tapDatagrams(transport: DatagramTransport, on: Look): DatagramTransport {
+function tapDatagrams(transport: DatagramTransport, on: TapListener): DatagramTransport {
   return {
     ...(transport.scheme === undefined ? {} : { scheme: transport.scheme }),
     ...(transport.sources === undefined ? {} : { sources: transport.sources }),
@@ -53,7 +54,7 @@ function tapDatagrams(transport: DatagramTransport, on: Look): DatagramTransport
   };
 }
 
-function tapStream(transport: StreamTransport, on: Look): StreamTransport {
+function tapStream(transport: StreamTransport, on: TapListener): StreamTransport {
   const { framing, scheme, maxMessageSize } = transport;
   return {
     framing,
@@ -71,7 +72,7 @@ function tapStream(transport: StreamTransport, on: Look): StreamTransport {
 const format = { extendedTokens: true };
 
 /** What goes out is written message by message. */
-function watching(wire: Wire, framing: Framing, peer: Peer, on: Look): Wire {
+function watching(wire: Wire, framing: Framing, peer: Peer, on: TapListener): Wire {
   return {
     get buffered() {
       return wire.buffered;
@@ -91,7 +92,7 @@ function watching(wire: Wire, framing: Framing, peer: Peer, on: Look): Wire {
 }
 
 /** What comes in is cut anyhow, and may be anything: at the first fault the look ends, as the connection will. */
-function watched(listener: WireListener, framing: Framing, most: number, peer: Peer, on: Look): WireListener {
+function watched(listener: WireListener, framing: Framing, most: number, peer: Peer, on: TapListener): WireListener {
   const reader = new FrameReader(framing, most, format);
   let broken = false;
   return {

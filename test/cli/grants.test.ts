@@ -7,7 +7,7 @@ import { issueCode } from '../../src/as/index.ts';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { lmdbStore, type Store } from '../../src/store/index.ts';
-import { aceExits, Lab } from './lab.ts';
+import { aceExits, Lab, type RunOptions } from './lab.ts';
 
 const everyGrant = 'grant_types: [client_credentials, refresh_token, password, authorization_code]\n';
 let lab: Lab;
@@ -25,8 +25,8 @@ after(async () => {
   await lab.end();
 });
 
-async function token(code: number, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
-  const run = await aceExits(code, ['token', '--audience', 'rs1', '--config', lab.folder, '--json', ...args], { env });
+async function token(code: number, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const run = await aceExits(code, ['token', '--audience', 'rs1', '--config', lab.folder, '--json', ...args], options);
   return code === 0 ? run.stdout : run.stderr;
 }
 
@@ -54,9 +54,10 @@ describe('ace-coap token', () => {
     writeFileSync(file, 'correct horse\n', { mode: 0o600 });
     await aceExits(0, ['password', 'set', 'anna', '--password-file', file, '--config', lab.folder]);
     await token(0, ['--username', 'anna', '--password-file', file]);
-    await token(0, ['--username', 'anna'], { ACE_COAP_PASSWORD: 'correct horse' });
-    assert.match(await token(1, ['--username', 'anna'], { ACE_COAP_PASSWORD: 'wrong horse' }), /invalid_grant/);
-    assert.match(await token(2, ['--username', 'anna']), /expected --password-file, ACE_COAP_PASSWORD or a terminal to ask on/);
+    await token(0, ['--username', 'anna'], { env: { ACE_COAP_PASSWORD: 'correct horse' } });
+    assert.match(await token(1, ['--username', 'anna'], { env: { ACE_COAP_PASSWORD: 'wrong horse' } }), /invalid_grant/);
+    // In a process of its own, which has no terminal whoever runs this.
+    assert.match(await token(2, ['--username', 'anna'], { process: true }), /expected --password-file, ACE_COAP_PASSWORD or a terminal to ask on/);
     assert.match(await token(2, ['--username', 'anna', '--refresh']), /expected at most one of them/);
   });
 });
@@ -64,12 +65,12 @@ describe('ace-coap token', () => {
 describe('ace-coap password', () => {
   test('remove: the resource owner has none any more; exit code 2 for wrong use', async () => {
     const at = ['--store', join(lab.folder, 'state', 'as')];
-    await aceExits(0, ['password', 'set', 'bert', ...at], { env: { ACE_COAP_PASSWORD: 'battery staple' } });
-    await token(0, ['--username', 'bert'], { ACE_COAP_PASSWORD: 'battery staple' });
+    await aceExits(0, ['password', 'set', 'bert', ...at], { env: { ACE_COAP_PASSWORD: 'battery staple' }, process: false });
+    await token(0, ['--username', 'bert'], { env: { ACE_COAP_PASSWORD: 'battery staple' } });
     await aceExits(0, ['password', 'remove', 'bert', ...at]);
-    assert.match(await token(1, ['--username', 'bert'], { ACE_COAP_PASSWORD: 'battery staple' }), /invalid_grant/);
+    assert.match(await token(1, ['--username', 'bert'], { env: { ACE_COAP_PASSWORD: 'battery staple' } }), /invalid_grant/);
     assert.match((await aceExits(2, ['password', 'remove', 'bert', ...at])).stderr, /expected a resource owner with a password/);
-    const short = await aceExits(2, ['password', 'set', 'bert', ...at], { env: { ACE_COAP_PASSWORD: 'short' } });
+    const short = await aceExits(2, ['password', 'set', 'bert', ...at], { env: { ACE_COAP_PASSWORD: 'short' }, process: false });
     assert.match(short.stderr, /password: expected 8 to 1024 bytes/);
     assert.match((await aceExits(2, ['password', 'remove', 'bert'])).stderr, /expected one of --config and --store/);
   });

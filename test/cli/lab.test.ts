@@ -34,7 +34,7 @@ after(() => lab.end());
 
 /** A run with the lab's configuration. */
 async function withLab(code: number, args: readonly string[], options?: RunOptions): Promise<Run> {
-  const run = await aceExits(code, [...args, '--config', lab.folder], { process: true, ...options });
+  const run = await aceExits(code, [...args, '--config', lab.folder], options);
   printed.push(run.stdout, run.stderr);
   return run;
 }
@@ -85,7 +85,7 @@ describe('ace-coap with a lab', () => {
   });
 
   test('get -v: the whole dance, each message decoded with its size', async () => {
-    const { stdout, stderr } = await withLab(0, ['get', lab.uri('/temperature'), '-v']);
+    const { stdout, stderr } = await withLab(0, ['get', lab.uri('/temperature'), '-v'], { process: true });
     // The sensor wanders, up to ten from where it began.
     assert.match(stdout, /^\d{1,2}\.\d C\n$/);
     const steps = [...stderr.matchAll(/^# ([a-z-]+) /gm)].map(([, step]) => step);
@@ -101,7 +101,7 @@ describe('ace-coap with a lab', () => {
   });
 
   test('get: the next run has the token and the context already', async () => {
-    const { stderr } = await withLab(0, ['get', lab.uri('/temperature'), '-v']);
+    const { stderr } = await withLab(0, ['get', lab.uri('/temperature'), '-v'], { process: true });
     const steps = [...stderr.matchAll(/^# ([a-z-]+) /gm)].map(([, step]) => step);
     assert.deepEqual(steps, ['context', 'request', 'response']);
     assert.deepEqual(arrows(stderr), ['-->', '<--']);
@@ -109,7 +109,7 @@ describe('ace-coap with a lab', () => {
 
   test('put: more rights are asked for, and the value is there; --no-upgrade takes the no', async () => {
     assert.match((await withLab(1, ['put', lab.uri('/led'), '-d', 'early', '--no-upgrade'])).stderr, /^4\.03 Forbidden .*protected by OSCORE/);
-    const put = await withLab(0, ['put', lab.uri('/led'), '-d', 'on', '-v']);
+    const put = await withLab(0, ['put', lab.uri('/led'), '-d', 'on', '-v'], { process: true });
     assert.equal(put.stdout, '');
     assert.match(put.stderr, /^# update scope /m);
     const {
@@ -156,7 +156,7 @@ describe('ace-coap with a lab', () => {
 
   describe('in any order', { concurrency: 3 }, () => {
     test('token: for people and as JSON; what is not granted is exit code 1', async () => {
-      const people = await withLab(0, ['token', '--audience', 'rs1', '--scope', 'r_temp w_led', '-v']);
+      const people = await withLab(0, ['token', '--audience', 'rs1', '--scope', 'r_temp w_led', '-v'], { process: true });
       const token = /^access token: ([0-9a-f]+)$/m.exec(people.stdout)![1]!;
       tokens.add(token);
       assert.match(people.stdout, /\/ expires_in \/ 2: 3600/);
@@ -235,7 +235,7 @@ describe('ace-coap with a lab', () => {
     ]);
     for (const { stderr } of [get, token]) assert.match(stderr, /expected a response within 500 ms, got none/);
     await Promise.all([lab.as.start(), lab.rs.start()]);
-    assert.match((await withLab(0, ['get', lab.uri('/temperature'), '-v'])).stderr, /protected by OSCORE/);
+    assert.match((await withLab(0, ['get', lab.uri('/temperature'), '-v'], { process: true })).stderr, /protected by OSCORE/);
     assert.match(lab.rs.stderr, /"signal":"SIGINT","msg":"stopping"/);
   });
 

@@ -25,8 +25,11 @@ export interface Run {
 }
 
 export interface RunOptions {
-  /** In a process of its own, where what another run left behind in this one could help. */
-  readonly process?: true;
+  /**
+   * `true`: in a process of its own, where what another run left behind in this one could help. `false`: in this one although the command is one that goes on,
+   * because its words are refused.
+   */
+  readonly process?: boolean;
   readonly cwd?: string;
   /** Beside those of this process. */
   readonly env?: Readonly<Record<string, string>>;
@@ -36,23 +39,24 @@ export interface RunOptions {
 }
 
 /** Commands that have no signal and no input but their words and files, and end by themselves: mostly a process of their own shows nothing more. */
-const alone = /^(?:init|decode|oscore|audit|completion|get|put|post|delete|fetch|patch|ipatch|discover|token|introspect|--\S+)$/;
+const alone =
+  /^(?:(?:init|decode|oscore|audit|completion|get|put|post|delete|fetch|patch|ipatch|discover|ping|token|introspect|admin|store|km|seal (?:init|km|provision)|password remove|--\S+)(?: |$)|observe .*--count |trl (?!.*--observe)|password (?:set|hash) .*--password-file )/;
 
 /** Runs `ace-coap` with these words, in a process of its own where that can make a difference. */
 export function ace(args: readonly string[], options: RunOptions = {}): Promise<Run> {
-  const { cwd, ...others } = options;
-  if (alone.test(args[0] ?? '') && Object.keys(others).length === 0 && !args.includes('-')) return runHere(args, cwd);
+  const { process: own = !alone.test(args.join(' ')), input, onOutput } = options;
+  if (!own && input === undefined && onOutput === undefined && !args.includes('-')) return runHere(args, options);
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, [main, ...args], { cwd: options.cwd, env, stdio: 'pipe', timeout: longest, killSignal: 'SIGKILL' });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => {
     out.push(chunk);
-    options.onOutput?.(Buffer.concat(out).toString(), child);
+    onOutput?.(Buffer.concat(out).toString(), child);
   });
   child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
   child.stdin.on('error', () => {});
-  child.stdin.end(options.input ?? '');
+  child.stdin.end(input ?? '');
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {

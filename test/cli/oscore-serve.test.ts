@@ -230,7 +230,7 @@ describe('ace-coap --oscore between processes', { concurrency: 3 }, () => {
     ['a resource twice', ['serve', '--value', '/a=1', '--value', '/a=2'], /\/a/],
   ] as const) {
     test(`exit code 2: ${what}`, async () => {
-      const { stdout, stderr } = await aceExits(2, words, { cwd: folder });
+      const { stdout, stderr } = await aceExits(2, words, { cwd: folder, process: false });
       assert.equal(stdout, '');
       assert.match(stderr, said);
       assert.doesNotMatch(stderr, /\n\s+at /, 'no stack');

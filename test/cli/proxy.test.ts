@@ -194,7 +194,7 @@ describe('ace-coap proxy', { concurrency: 3 }, () => {
       [['get', `${base}/text`, '--proxy', 'http://x'], /expected one of the schemes coap, /],
       [['get', `${base}/text`, '--proxy', 'coap://x/path'], /--proxy: expected coap:\/\/host/],
     ] as const) {
-      const { stderr } = await aceExits(2, args);
+      const { stderr } = await aceExits(2, args, { process: false });
       assert.match(stderr, says);
       assert.doesNotMatch(stderr, /\n\s+at /);
     }

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { run } from '../../src/cli/run.ts';
-import type { Run } from './lab.ts';
+import type { Run, RunOptions } from './lab.ts';
 
 type Output = Readonly<Record<'stdout' | 'stderr', Buffer[]>>;
 type Write = (chunk: string | Uint8Array, ...rest: unknown[]) => boolean;
@@ -23,12 +23,13 @@ for (const name of ['stdout', 'stderr'] as const) {
 
 let last: Promise<unknown> = Promise.resolve();
 
-/** Runs `ace-coap` with these words in this process, one run after the other, because they share `process.exitCode` and the folder. */
-export function runHere(words: readonly string[], cwd: string = process.cwd()): Promise<Run> {
+/** Runs `ace-coap` with these words in this process, one run after the other, because they share `process.exitCode`, the folder and the environment. */
+export function runHere(words: readonly string[], { cwd = process.cwd(), env = {} }: Pick<RunOptions, 'cwd' | 'env'> = {}): Promise<Run> {
   const next = last.then(async () => {
     const mine: Output = { stdout: [], stderr: [] };
-    const before = { exitCode: process.exitCode, cwd: process.cwd() };
+    const before = { exitCode: process.exitCode, cwd: process.cwd(), env: process.env };
     process.exitCode = undefined;
+    process.env = { ...before.env, ...env };
     process.chdir(cwd);
     try {
       await output.run(mine, () => run(words));
@@ -36,6 +37,7 @@ export function runHere(words: readonly string[], cwd: string = process.cwd()): 
       return { code: Number(process.exitCode ?? 0), stdout: bytes.toString(), stderr: Buffer.concat(mine.stderr).toString(), bytes };
     } finally {
       process.chdir(before.cwd);
+      process.env = before.env;
       process.exitCode = before.exitCode;
     }
   });

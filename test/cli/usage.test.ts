@@ -109,7 +109,7 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     ['a log level that is none', ['rs', '.', '--log-level', 'loud'], /Allowed choices are debug, info, warn, error, silent/],
   ] as const) {
     test(`exit code 2: ${what}`, async () => {
-      const { stdout, stderr } = await aceExits(2, args, { cwd });
+      const { stdout, stderr } = await aceExits(2, args, { cwd, process: false });
       assert.match(stderr, says);
       assert.equal(stdout, '');
       assert.doesNotMatch(stderr, /\n\s+at /, 'no stack');
@@ -128,8 +128,8 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     change('rs.yaml', /^resources:$/m, 'resuorces:');
     change('client.yaml', /^authorization_servers:$/m, 'authorization_servers: [');
     const [as, rs, client] = await Promise.all([
-      aceExits(2, ['as', 'broken'], { cwd }),
-      aceExits(2, ['rs', 'broken'], { cwd }),
+      aceExits(2, ['as', 'broken'], { cwd, process: false }),
+      aceExits(2, ['rs', 'broken'], { cwd, process: false }),
       aceExits(2, ['get', 'coap://127.0.0.1/', '--config', 'broken'], { cwd }),
     ]);
     assert.match(as.stderr, /broken\/as\.yaml:\d+:\d+: token_lifetime: expected a whole number of seconds .*, got "soon"/);
@@ -145,7 +145,7 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
       /client1-as\.key: expected a key file that its owner alone may use, got mode 0644; run: chmod 600/,
     );
     mkdirSync(join(cwd, 'empty'));
-    assert.match((await aceExits(2, ['as', 'empty'], { cwd })).stderr, /empty\/as\.yaml: expected a configuration file, got nothing there/);
+    assert.match((await aceExits(2, ['as', 'empty'], { cwd, process: false })).stderr, /empty\/as\.yaml: expected a configuration file, got nothing there/);
   });
 
   test('output: no colours where no terminal is', async () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { fromBase64Url, utf8 } from '../../src/core/bytes.ts';
+import { utf8 } from '../../src/core/bytes.ts';
 import { CborError, type CborValue, decode, encode, type Tagged } from '../../src/core/cbor.ts';
 import {
   algorithmNames,
@@ -20,6 +19,7 @@ import {
 } from '../../src/core/cose/index.ts';
 import { aeadParameters } from '../../src/core/crypto/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { freshKey } from './fresh-keys.ts';
 
 const { random } = systemEnv;
 const payload = utf8('This is the content.');
@@ -50,11 +50,9 @@ function encrypted(algorithm: number): Case {
   return { algorithm, kind: 'COSE_Encrypt0', object, read: readEncrypt0, open: (read) => decrypt0(read, { key }) };
 }
 
-const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
-const ed = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
 const cases: readonly Case[] = [
-  signed(-7, { kty: 2, crv: 1, x: fromBase64Url(ec.x!), y: fromBase64Url(ec.y!), d: fromBase64Url(ec.d!) }),
-  signed(-8, { kty: 1, crv: 6, x: fromBase64Url(ed.x!), d: fromBase64Url(ed.d!) }),
+  signed(-7, freshKey(1)),
+  signed(-8, freshKey(6)),
   ...(
     [
       [4, 32],

@@ -1,26 +1,15 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { fromBase64Url, fromHex, toHex } from '../../src/core/bytes.ts';
+import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { type CborKey, type CborValue, decode } from '../../src/core/cbor.ts';
-import { type CoseKey, Curve, coseKeyMap, decodeCoseKey, encodeCoseKey, KeyType } from '../../src/core/cose/index.ts';
+import { type CoseKey, Curve, coseKeyMap, decodeCoseKey, encodeCoseKey } from '../../src/core/cose/index.ts';
+import { freshKey } from './fresh-keys.ts';
 
-const ecNames: readonly (readonly [number, string, string])[] = [
-  [Curve.P256, 'prime256v1', 'P-256'],
-  [Curve.P384, 'secp384r1', 'P-384'],
-  [Curve.P521, 'secp521r1', 'P-521'],
+const ecNames: readonly (readonly [number, string])[] = [
+  [Curve.P256, 'P-256'],
+  [Curve.P384, 'P-384'],
+  [Curve.P521, 'P-521'],
 ];
-
-function ecKey(namedCurve: string, crv: number): CoseKey {
-  const jwk = generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'jwk' });
-  return { kty: KeyType.EC2, crv, x: fromBase64Url(jwk.x!), y: fromBase64Url(jwk.y!), d: fromBase64Url(jwk.d!) };
-}
-
-function okpKey(crv: number): CoseKey {
-  const generate = { [Curve.Ed25519]: 'ed25519', [Curve.Ed448]: 'ed448', [Curve.X25519]: 'x25519', [Curve.X448]: 'x448' }[crv];
-  const jwk = generateKeyPairSync(generate as 'ed25519').privateKey.export({ format: 'jwk' });
-  return { kty: KeyType.OKP, crv, x: fromBase64Url(jwk.x!), d: fromBase64Url(jwk.d!) };
-}
 
 /** The map of a key with other values; `undefined` takes an entry out. */
 function altered(key: CoseKey, changes: Readonly<Record<number, CborValue>>): ReadonlyMap<CborKey, CborValue> {
@@ -38,9 +27,9 @@ function flipped(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-for (const [crv, namedCurve, name] of ecNames) {
+for (const [crv, name] of ecNames) {
   test(`RFC 9053 7.1.1: EC2 key on ${name}`, () => {
-    const key = ecKey(namedCurve, crv);
+    const key = freshKey(crv);
     assert.deepEqual(decodeCoseKey(decode(encodeCoseKey(key))), key);
     const { d: _, ...publicKey } = key;
     assert.deepEqual(decodeCoseKey(coseKeyMap(publicKey)), publicKey);
@@ -52,7 +41,7 @@ for (const [crv, namedCurve, name] of ecNames) {
       code: 'ERR_COSE_KEY',
     });
     assert.throws(() => decodeCoseKey(altered(publicKey, { [-2]: new Uint8Array(key.x!.length).fill(255) })), { code: 'ERR_COSE_KEY' }, 'x above the prime');
-    assert.throws(() => decodeCoseKey(altered(key, { [-4]: ecKey(namedCurve, crv).d! })), { code: 'ERR_COSE_KEY' }, "another key's d");
+    assert.throws(() => decodeCoseKey(altered(key, { [-4]: freshKey(crv).d! })), { code: 'ERR_COSE_KEY' }, "another key's d");
     assert.throws(() => decodeCoseKey(altered(key, { [-4]: new Uint8Array(key.d!.length) })), { code: 'ERR_COSE_KEY' }, 'd = 0');
     for (const label of [-2, -3, -4]) {
       const bytes = coseKeyMap(key).get(label) as Uint8Array;
@@ -68,9 +57,9 @@ for (const [crv, namedCurve, name] of ecNames) {
 
 for (const crv of [Curve.Ed25519, Curve.Ed448, Curve.X25519, Curve.X448]) {
   test(`RFC 9053 7.2: OKP key on curve ${crv}`, () => {
-    const key = okpKey(crv);
+    const key = freshKey(crv);
     assert.deepEqual(decodeCoseKey(decode(encodeCoseKey(key))), key);
-    assert.throws(() => decodeCoseKey(altered(key, { [-4]: okpKey(crv).d! })), { code: 'ERR_COSE_KEY' });
+    assert.throws(() => decodeCoseKey(altered(key, { [-4]: freshKey(crv).d! })), { code: 'ERR_COSE_KEY' });
     assert.throws(() => decodeCoseKey(altered(key, { [-2]: key.x!.subarray(1) })), { code: 'ERR_COSE_KEY' });
     assert.throws(() => decodeCoseKey(altered(key, { [-4]: key.d!.subarray(1) })), { code: 'ERR_COSE_KEY' });
     assert.throws(() => decodeCoseKey(altered(key, { [-1]: Curve.P256 })), { code: 'ERR_COSE_KEY' });
@@ -111,7 +100,7 @@ test('RFC 8032 5.1.3: bytes that are no point of Ed25519 or Ed448 are refused, a
         ),
       { code: 'ERR_COSE_KEY' },
     );
-  for (let i = 0; i < 10; i++) for (const crv of [Curve.Ed25519, Curve.Ed448]) decodeCoseKey(coseKeyMap(okpKey(crv)));
+  for (let i = 0; i < 10; i++) for (const crv of [Curve.Ed25519, Curve.Ed448]) decodeCoseKey(coseKeyMap(freshKey(crv)));
 });
 
 test('RFC 9053 7.3: symmetric keys, with k and by kid alone', () => {
@@ -143,7 +132,7 @@ test('RFC 9052 7.1: common parameters', () => {
 });
 
 test('COSE_Key: no error message holds key bytes', () => {
-  const key = ecKey('prime256v1', Curve.P256);
+  const key = freshKey(Curve.P256);
   const d = toHex(key.d!);
   for (const change of [{ [-2]: flipped(key.x!) }, { [-4]: flipped(key.d!) }, { [-4]: key.d!.subarray(1) }, { 1: 4 }, { 4: [] }]) {
     try {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { emptyBytes, fromBase64Url, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
+import { emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type CborKey, type CborValue, encode, Tagged } from '../../src/core/cbor.ts';
 import {
   Algorithm,
@@ -24,23 +23,14 @@ import {
 } from '../../src/core/cose/index.ts';
 import { aead, aeadParameters } from '../../src/core/crypto/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { freshKey, publicPart } from './fresh-keys.ts';
 
 const { random } = systemEnv;
 const payload = utf8('This is the content.');
 const aeadIds = [...algorithmNames.keys()].filter((id) => aeadParameters(id) !== undefined);
 
-function ecKey(namedCurve: string, crv: number): CoseKey {
-  const jwk = generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'jwk' });
-  return { kty: 2, crv, x: fromBase64Url(jwk.x!), y: fromBase64Url(jwk.y!), d: fromBase64Url(jwk.d!) };
-}
-function edKey(name: 'ed25519' | 'ed448', crv: number): CoseKey {
-  const jwk = generateKeyPairSync(name as 'ed25519').privateKey.export({ format: 'jwk' });
-  return { kty: 1, crv, x: fromBase64Url(jwk.x!), d: fromBase64Url(jwk.d!) };
-}
-const publicPart = ({ d: _, ...rest }: CoseKey): CoseKey => rest;
-
 const aesKey: CoseKey = { kty: 4, k: random(16) };
-const p256 = ecKey('prime256v1', Curve.P256);
+const p256 = freshKey(Curve.P256);
 const hmacKey: CoseKey = { kty: 4, k: random(32) };
 
 /** An untagged COSE_Encrypt0 under `aesKey` with headers of the test's choice. */
@@ -84,10 +74,10 @@ for (const [algorithm, { keyLength, tagLength }] of macAlgorithms) {
 
 const signers: readonly (readonly [string, number, CoseKey])[] = [
   ['ES256', Algorithm.ES256, p256],
-  ['ES384', Algorithm.ES384, ecKey('secp384r1', Curve.P384)],
-  ['ES512', Algorithm.ES512, ecKey('secp521r1', Curve.P521)],
-  ['EdDSA with Ed25519', Algorithm.EdDSA, edKey('ed25519', Curve.Ed25519)],
-  ['EdDSA with Ed448', Algorithm.EdDSA, edKey('ed448', Curve.Ed448)],
+  ['ES384', Algorithm.ES384, freshKey(Curve.P384)],
+  ['ES512', Algorithm.ES512, freshKey(Curve.P521)],
+  ['EdDSA with Ed25519', Algorithm.EdDSA, freshKey(Curve.Ed25519)],
+  ['EdDSA with Ed448', Algorithm.EdDSA, freshKey(Curve.Ed448)],
 ];
 for (const [name, algorithm, key] of signers) {
   test(`RFC 9052 4.4: COSE_Sign1 with ${name}`, () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { emptyBytes, fromBase64Url, fromHex, utf8 } from '../../src/core/bytes.ts';
+import { emptyBytes, fromHex, utf8 } from '../../src/core/bytes.ts';
 import { type CborKey, type CborValue, decode, encode, Tagged } from '../../src/core/cbor.ts';
 import {
   Algorithm,
@@ -30,19 +29,12 @@ import {
   withCountersignatures,
 } from '../../src/core/cose/index.ts';
 import { sign as rawSign } from '../../src/core/crypto/index.ts';
+import { freshKey, publicPart } from './fresh-keys.ts';
 
 const payload = utf8('This is the content.');
 
-function edKey(): CoseKey {
-  const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-  return { kty: 1, crv: Curve.Ed25519, alg: Algorithm.EdDSA, x: fromBase64Url(jwk.x!), d: fromBase64Url(jwk.d!) };
-}
-function ecKey(): CoseKey {
-  const jwk = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey.export({ format: 'jwk' });
-  return { kty: 2, crv: Curve.P256, x: fromBase64Url(jwk.x!), y: fromBase64Url(jwk.y!), d: fromBase64Url(jwk.d!) };
-}
-const publicPart = ({ d: _, ...rest }: CoseKey): CoseKey => rest;
-const [signer, notary, witness] = [ecKey(), edKey(), ecKey()];
+const edKey = (): CoseKey => ({ ...freshKey(Curve.Ed25519), alg: Algorithm.EdDSA });
+const [signer, notary, witness] = [freshKey(Curve.P256), edKey(), freshKey(Curve.P256)];
 const secret: CoseKey = { kty: 4, k: new Uint8Array(32).fill(7) };
 const aes: CoseKey = { kty: 4, k: new Uint8Array(16).fill(7) };
 const nonce = new Uint8Array(13);

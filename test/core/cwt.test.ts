@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { emptyBytes, fromBase64Url, fromHex, toHex } from '../../src/core/bytes.ts';
+import { emptyBytes, fromHex, toHex } from '../../src/core/bytes.ts';
 import { type CborKey, type CborValue, decode, encode, Tagged } from '../../src/core/cbor.ts';
-import { type CoseKey, coseKeyMap, decrypt0, encrypt0, mac0, readEncrypt0, sign1 } from '../../src/core/cose/index.ts';
+import { coseKeyMap, decrypt0, encrypt0, mac0, readEncrypt0, sign1 } from '../../src/core/cose/index.ts';
 import { aeadParameters } from '../../src/core/crypto/index.ts';
 import {
   type ClaimsSet,
@@ -18,17 +17,13 @@ import {
   type TokenKey,
 } from '../../src/core/cwt.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { freshKey } from './fresh-keys.ts';
 
 const { random } = systemEnv;
 
-function signingKey(): CoseKey {
-  const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
-  return { kty: 2, crv: 1, x: fromBase64Url(jwk.x!), y: fromBase64Url(jwk.y!), d: fromBase64Url(jwk.d!) };
-}
-
 const encryption: TokenKey = { use: 'encrypt0', algorithm: 10, key: { kty: 4, k: random(16) }, kid: Uint8Array.of(1) };
 const mac: TokenKey = { use: 'mac0', algorithm: 5, key: { kty: 4, k: random(32) } };
-const signature: TokenKey = { use: 'sign1', algorithm: -7, key: signingKey() };
+const signature: TokenKey = { use: 'sign1', algorithm: -7, key: freshKey(1) };
 
 const claims: ClaimsSet = {
   iss: 'as',
@@ -210,7 +205,7 @@ test('RFC 8392 7.2, step 7: tokens nest once', () => {
   const inner = protectCwt(claims, signature, random);
   assert.deepEqual(openCwt(tokenAround(inner), [encryption, signature]), { claims, key: signature });
   assert.throws(() => openCwt(tokenAround(tokenAround(inner)), [encryption, signature]), { code: 'ERR_CWT_CLAIMS' });
-  assert.throws(() => openCwt(tokenAround(inner), [encryption, { ...signature, key: signingKey() }]), { code: 'ERR_CWT_PROTECTION' });
+  assert.throws(() => openCwt(tokenAround(inner), [encryption, { ...signature, key: freshKey(1) }]), { code: 'ERR_CWT_PROTECTION' });
 });
 
 test('RFC 8392 7.1: a nested CWT is made of two keys: signed or MACed, then encrypted', () => {

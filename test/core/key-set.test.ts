@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { fromBase64Url, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
+import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type CborKey, type CborMap, type CborValue, decode, encode, Tagged } from '../../src/core/cbor.ts';
 import {
   Algorithm,
@@ -22,11 +21,10 @@ import {
 } from '../../src/core/cose/index.ts';
 import { decodeConfirmation, encodeConfirmation, openCwt, protectCwt, symmetricKey } from '../../src/core/cwt.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { freshKey, publicPart } from './fresh-keys.ts';
 
-const jwk = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey.export({ format: 'jwk' });
-const p256: CoseKey = { kty: 2, crv: Curve.P256, x: fromBase64Url(jwk.x!), y: fromBase64Url(jwk.y!), d: fromBase64Url(jwk.d!) };
-const okp = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
-const ed25519: CoseKey = { kty: 1, crv: Curve.Ed25519, x: fromBase64Url(okp.x!) };
+const p256 = freshKey(Curve.P256);
+const ed25519 = publicPart(freshKey(Curve.Ed25519));
 const secret: CoseKey = { kty: 4, k: new Uint8Array(32).fill(1) };
 
 test('RFC 9052 7: a COSE_KeySet and back', () => {

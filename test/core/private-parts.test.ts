@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { format, inspect } from 'node:util';
-import { fromBase64Url, toBase64Url, toHex } from '../../src/core/bytes.ts';
+import { toBase64Url, toHex } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/core/cbor.ts';
 import {
   type CoseKey,
@@ -17,13 +16,12 @@ import {
 } from '../../src/core/cose/index.ts';
 import { openCwt, protectCwt, symmetricKey } from '../../src/core/cwt.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { freshKey } from './fresh-keys.ts';
 
 const { random } = systemEnv;
 const secret = random(32);
-const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
-const ec: CoseKey = { kty: 2, crv: 1, x: fromBase64Url(jwk.x!), y: fromBase64Url(jwk.y!), d: fromBase64Url(jwk.d!) };
-const edJwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-const ed: CoseKey = { kty: 1, crv: 6, x: fromBase64Url(edJwk.x!), d: fromBase64Url(edJwk.d!) };
+const ec = freshKey(1);
+const ed = freshKey(6);
 
 /** Every way in which people print, and every form in which a part could show. */
 function printsNothingOf(part: Uint8Array, value: unknown): void {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { concat, emptyBytes, fromBase64Url, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
+import { concat, emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { CborError, type CborKey, type CborValue, decode, encode, Tagged } from '../../src/core/cbor.ts';
 import {
   Algorithm,
@@ -22,22 +21,13 @@ import {
 import { sigStructure } from '../../src/core/cose/sign1.ts';
 import { signatureOf } from '../../src/core/cose/signature.ts';
 import { sign as rawSign } from '../../src/core/crypto/index.ts';
+import { freshKey, publicPart } from './fresh-keys.ts';
 
 const payload = utf8('This is the content.');
 
-function ecKey(namedCurve: string, crv: number): CoseKey {
-  const jwk = generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'jwk' });
-  return { kty: 2, crv, x: fromBase64Url(jwk.x!), y: fromBase64Url(jwk.y!), d: fromBase64Url(jwk.d!) };
-}
-function edKey(): CoseKey {
-  const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-  return { kty: 1, crv: Curve.Ed25519, x: fromBase64Url(jwk.x!), d: fromBase64Url(jwk.d!) };
-}
-const publicPart = ({ d: _, ...rest }: CoseKey): CoseKey => rest;
-
-const p256 = ecKey('prime256v1', Curve.P256);
-const k256 = ecKey('secp256k1', Curve.secp256k1);
-const ed25519 = edKey();
+const p256 = freshKey(Curve.P256);
+const k256 = freshKey(Curve.secp256k1);
+const ed25519 = freshKey(Curve.Ed25519);
 const kid = Uint8Array.of(1);
 
 /** Signed by three, each with an algorithm of its own. */
@@ -63,7 +53,7 @@ test('RFC 9052 4.1: COSE_Sign with three signers', () => {
   assert.deepEqual(verifySign(object, second, { key: publicPart(ed25519), externalAad: Uint8Array.of(9) }), payload);
   assert.deepEqual(verifySign(object, third, { key: publicPart(k256) }), payload);
   assert.throws(() => verifySign(object, second, { key: ed25519 }), { code: 'ERR_COSE_VERIFY' });
-  assert.throws(() => verifySign(object, first, { key: ecKey('prime256v1', Curve.P256) }), { code: 'ERR_COSE_VERIFY' });
+  assert.throws(() => verifySign(object, first, { key: freshKey(Curve.P256) }), { code: 'ERR_COSE_VERIFY' });
   assert.throws(() => verifySign(object, first, { key: ed25519 }), { code: 'ERR_COSE_ALGORITHM' });
   const other = readSign(sign({ payload, signers: [{ key: p256, algorithm: Algorithm.ES256 }] }));
   assert.equal(other.protectedBytes.length, 0);
@@ -162,8 +152,8 @@ test('RFC 8812 3.2: ES256K with secp256k1, compressed too', () => {
 
 const orders: readonly (readonly [string, number, CoseKey, string])[] = [
   ['P-256', Algorithm.ES256, p256, 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'],
-  ['P-384', Algorithm.ES384, ecKey('secp384r1', Curve.P384), `${'f'.repeat(48)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`],
-  ['P-521', Algorithm.ES512, ecKey('secp521r1', Curve.P521), `1${'f'.repeat(64)}fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409`],
+  ['P-384', Algorithm.ES384, freshKey(Curve.P384), `${'f'.repeat(48)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`],
+  ['P-521', Algorithm.ES512, freshKey(Curve.P521), `1${'f'.repeat(64)}fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409`],
   ['secp256k1', Algorithm.ES256K, k256, 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'],
 ];
 for (const [name, algorithm, key, order] of orders) {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { equalBytes, utf8 } from '../../src/core/bytes.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from '../../src/dtls/handshake.ts';
-import { type ClientConfig, DtlsError, type DtlsServerConfig, decodeSession, encodeSession, Session } from '../../src/dtls/index.ts';
+import { type ClientConfig, DtlsError, type DtlsServerConfig, decodeSession, encodeSession } from '../../src/dtls/index.ts';
 import { decodeClientHello, decodeServerHello, encodeClientHello } from '../../src/dtls/messages.ts';
 import { decodeRecords, encodePlaintextRecord } from '../../src/dtls/record.ts';
+import { Session } from '../../src/dtls/session.ts';
 import { type Packet, Simulator } from '../support/simulator.ts';
 import { allSuites, ClientParty, configsOf, expectSameKeys, identity, type Parties, port, psk, ServerParty, serverAddress } from './parties.ts';
 

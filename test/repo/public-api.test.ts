@@ -68,3 +68,40 @@ test('public API: every exported name has a comment (`npm run docs` asks it of m
   const silent = entries.flatMap(({ name, symbols }) => symbols.filter((symbol) => !isSaid(resolved(symbol))).map((symbol) => `${name} ${symbol.name}`));
   assert.deepEqual(silent, []);
 });
+
+/** The name that a node of a declaration mentions a type by. */
+function mentioned(node: ts.Node): ts.Node | undefined {
+  if (ts.isTypeReferenceNode(node)) return node.typeName;
+  if (ts.isExpressionWithTypeArguments(node)) return node.expression;
+  if (ts.isImportTypeNode(node)) return node.qualifier;
+  return undefined;
+}
+
+/** The types that a declaration mentions, in all that it is made of. */
+function mentions(declaration: ts.Node): readonly ts.Symbol[] {
+  const found: ts.Symbol[] = [];
+  const visit = (node: ts.Node): void => {
+    const name = mentioned(node);
+    const symbol = name && checker.getSymbolAtLocation(name);
+    if (symbol !== undefined) found.push(resolved(symbol));
+    ts.forEachChild(node, visit);
+  };
+  visit(declaration);
+  return found;
+}
+
+test('public API: what is exported mentions only types that some subpath exports too', () => {
+  const isOurs = ({ declarations = [] }: ts.Symbol): boolean => declarations.some((node) => node.getSourceFile().fileName.startsWith(join(root, 'dist/')));
+  const known = new Set(entries.flatMap(({ symbols }) => symbols.map(resolved)));
+  // A member of a type, as in `Code.Content`, is there with the type; so are the parameters of a type.
+  const isType = ({ flags }: ts.Symbol): boolean =>
+    (flags & ts.SymbolFlags.Type) !== 0 && (flags & (ts.SymbolFlags.TypeParameter | ts.SymbolFlags.EnumMember)) === 0;
+  const missing = [...known].filter(isOurs).flatMap((symbol) =>
+    symbol
+      .declarations!.flatMap(mentions)
+      .filter((type) => isType(type) && isOurs(type) && !known.has(type))
+      .map((type) => `${symbol.name} mentions ${type.name}`),
+  );
+  assert.ok(known.size > 1000, `expected the API to be read, got ${known.size} names`);
+  assert.deepEqual([...new Set(missing)], []);
+});

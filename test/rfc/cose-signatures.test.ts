@@ -127,7 +127,7 @@ for (const family of ['sign-tests', 'sign1-tests', 'ecdsa-examples', 'eddsa-exam
       for (const payload of payloads) assert.equal(fromUtf8(payload), example.input.plaintext);
     });
     test(`COSE WG example ${name}: a changed bit is refused by COSE or CBOR, or changes nothing that is covered`, () => {
-      for (let at = 0; at < bytes.length; at += (bytes.length > 400 ? 7 : 1) * oneIn(5, 'the changed bytes of the COSE WG examples with signatures')) {
+      for (let at = 0; at < bytes.length; at += (bytes.length > 400 ? 7 : 1) * oneIn(17, 'the changed bytes of the COSE WG examples with signatures')) {
         const changed = bytes.slice();
         changed[at]! ^= 1 << (at % 8);
         try {

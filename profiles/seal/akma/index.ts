@@ -26,7 +26,7 @@ export { Msgin5gClient } from './msgin5g-client.ts';
 export type { MessageType, RegistrationRequest, RegistrationResponse } from './msgin5g-message.ts';
 export type { Msgin5gEvent, Msgin5gRegistrationOptions, RefusalReason, Registration } from './msgin5g-registration.ts';
 export { Msgin5gRegistration } from './msgin5g-registration.ts';
-export type { EstablishOscoreOptions, OscoreBootstrapOptions } from './oscore-bootstrap.ts';
+export type { EstablishOscoreOptions, OscoreBootstrapOptions, OscoreInputs } from './oscore-bootstrap.ts';
 export { establishOscore, OscoreBootstrap } from './oscore-bootstrap.ts';
 export type { AkmaClientOptions } from './psk.ts';
 export { aKidOf, aKidOfIdentity, akmaAuthenticator, akmaCredential, akmaCredentials, akmaHint, defaultIdentityPrefix, pskIdentity } from './psk.ts';

@@ -48,8 +48,8 @@ const patience = 247;
 const mostPending = 256;
 const mostPendingOfOne = 4;
 
-/** Algorithms that the UE asks for. */
-type Inputs = Pick<ContextParameters, 'aead' | 'hkdf'>;
+/** Algorithms of OSCORE that the UE asks for. */
+export type OscoreInputs = Pick<ContextParameters, 'aead' | 'hkdf'>;
 const InputLabel = { hkdf: 3, alg: 4 } as const;
 
 interface Establishment {
@@ -57,7 +57,7 @@ interface Establishment {
   readonly aKid: string;
   readonly nonce1: Uint8Array;
   readonly afSenderId: Uint8Array;
-  readonly inputs: Inputs;
+  readonly inputs: OscoreInputs;
 }
 
 function wrong(expected: string): AkmaError {
@@ -79,7 +79,7 @@ function bytes(name: string, value: CborValue, shortest: number, longest: number
   throw wrong(`${name} of ${shortest === longest ? shortest : `${shortest} to ${longest}`} bytes`);
 }
 
-function inputsOf(value: CborValue): Inputs {
+function inputsOf(value: CborValue): OscoreInputs {
   if (value === undefined) return {};
   if (!(value instanceof Map)) throw wrong('OSC-INP as a map');
   const map: ReadonlyMap<CborKey, CborValue> = value;
@@ -242,7 +242,7 @@ export class OscoreBootstrap {
 }
 
 /** A UE that makes an OSCORE context with an application function, and how it reaches that. */
-export interface EstablishOscoreOptions extends Inputs {
+export interface EstablishOscoreOptions extends OscoreInputs {
   readonly experimental: true;
   /** The anchor key that the last primary authentication left. */
   readonly anchor: () => UeAnchor | undefined;
@@ -264,7 +264,7 @@ export async function establishOscore(options: EstablishOscoreOptions): Promise<
   const { experimental, anchor, afId, post, contexts, env = systemEnv, aead, hkdf: hash } = options;
   checkSwitch(experimental);
   const { aKid, kAkma } = anchorOf(anchor());
-  const inputs: Inputs = { ...(aead === undefined ? {} : { aead }), ...(hash === undefined ? {} : { hkdf: hash }) };
+  const inputs: OscoreInputs = { ...(aead === undefined ? {} : { aead }), ...(hash === undefined ? {} : { hkdf: hash }) };
   const afSenderId = contexts.freeRecipientId(env.random, [], longestId);
   const request = encodeRequest({ protocol: afId.protocol, aKid, nonce1: env.random(nonceLength), afSenderId, inputs });
   const response = await post(request);

@@ -40,6 +40,7 @@ export { Guard, type GuardEvent, type GuardOptions, type HttpsCaller } from './g
 export { type BearerErrorCode, type GuardReason, GuardRefusal, type GuardRefusalOptions } from './guard/guard-refusal.ts';
 export { type KeySource, keysAt } from './guard/issuer-keys.ts';
 export { RevokedTokens, type RevokedTokensOptions } from './guard/revoked-tokens.ts';
+export type { JsonObject } from './guard/strict-json.ts';
 export { type HttpsKeyRequestInit, KeyManagementClient, type KeyManagementClientOptions } from './key-management-client.ts';
 export { type KeyInfoRequest, KeyRecordsClient, type KeyRecordsClientOptions } from './key-records-client.ts';
 export { passwordAcr } from './login/acr.ts';
@@ -81,6 +82,7 @@ export type {
   IsPublicNumber,
   LeavingMessage,
   OutboxEvent,
+  ProblemCause,
   ProblemDetails,
   Subscribers,
   T8Api,
@@ -93,6 +95,8 @@ export type {
   T8GatewayOptions,
   T8Guard,
   T8Limits,
+  T8RateEvent,
+  T8Rates,
   T8Response,
   T8Rule,
   TriggerInit,

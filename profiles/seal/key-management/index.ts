@@ -17,7 +17,7 @@ export { KeyManagementServer } from './key-management-server.ts';
 export type { KeyMaterial, KeyQuestion } from './key-material.ts';
 export type { Identity, KeyRecords, RecordName } from './key-records.ts';
 export { findKeyMaterial, largestPayload } from './key-records.ts';
-export type { IdentityKind, KmRepresentation, KmRequest, KmResponse, ReadableIdentities } from './message.ts';
+export type { Identities, IdentityKind, KmRepresentation, KmRequest, KmResponse, ReadableIdentities } from './message.ts';
 export {
   decodeKmRequest,
   decodeKmResponse,

@@ -55,6 +55,7 @@ const responseSpec = {
 export const identityKinds = ['clientId', 'deviceId', 'userId'] as const;
 /** Which identity a KM message names. */
 export type IdentityKind = (typeof identityKinds)[number];
+/** The identities that a message names, by kind. */
 export type Identities = { readonly [K in IdentityKind]?: string };
 
 /** A SEAL KM Request as it stands on the wire, whether or not it says what it should. */

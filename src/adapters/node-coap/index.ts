@@ -17,6 +17,7 @@ export type { NodeCoapEvent, NodeCoapListener, NodeCoapListenerOptions } from '.
 export { nodeCoapListener } from './listener.ts';
 export type { OptionValue } from './options.ts';
 export { ignoreOption, registerOption } from './options.ts';
+export type { ResponseStream, Written } from './outgoing-message.ts';
 export { ObserveWriteStream, OutgoingMessage } from './outgoing-message.ts';
-export type { ProtectOptions } from './protect.ts';
+export type { Done, ProtectOptions } from './protect.ts';
 export { ProtectedServer, protect } from './protect.ts';

@@ -4,7 +4,8 @@ import { emptyBytes } from '../../core/bytes.ts';
 import { NodeCoapError } from './errors.ts';
 import { type OptionValue, writtenOption } from './options.ts';
 
-type Written = (error?: Error | null) => void;
+/** Called when it is written, with the error where it failed. */
+export type Written = (error?: Error | null) => void;
 
 /** Options that the layers below make; a listener that sets them means what they do anyway. */
 const ofLayers: ReadonlySet<number> = new Set([
@@ -27,7 +28,7 @@ function codeNumber(code: string | number): number {
 }
 
 /** What both kinds of response of node-coap have in common. After its end, whatever ended it, what a listener still writes goes nowhere. */
-abstract class ResponseStream extends Writable {
+export abstract class ResponseStream extends Writable {
   code: string | number = '';
   statusCode: string | number = '2.05';
   protected readonly reply: Reply;

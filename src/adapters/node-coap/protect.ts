@@ -15,7 +15,8 @@ export interface ProtectOptions extends Omit<ResourceServerOptions, 'profiles'> 
   readonly discovery?: boolean;
 }
 
-type Done = (error?: Error) => void;
+/** Called when it is done, with the error where it failed. */
+export type Done = (error?: Error) => void;
 
 /**
  * What stands in for the server of node-coap: a resource server of ACE-OAuth whose resources are what the program's listener answers.

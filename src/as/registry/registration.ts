@@ -139,6 +139,7 @@ export interface RegisteredResourceServer {
   readonly authzInfo?: string;
 }
 
+/** A party that is registered; `kind` says which. */
 export type RegisteredPeer = Client | RegisteredResourceServer;
 
 /** What registrations are made and checked by. */

@@ -35,6 +35,7 @@ export interface RegistryOptions extends Rules {
  * reads the registration again: where that is gone or has other credentials, whichever process saw to it, the association is one with nobody.
  */
 export class Registry {
+  /** @internal */
   readonly stored: RegistrationStore;
   readonly rules: Rules;
   #fixed = new Map<string, RegisteredPeer>();

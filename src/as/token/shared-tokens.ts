@@ -61,6 +61,7 @@ export interface SharedTokensOptions {
 export class SharedTokens {
   readonly #options: SharedTokensOptions;
 
+  /** @internal */
   constructor(options: SharedTokensOptions) {
     this.#options = options;
   }

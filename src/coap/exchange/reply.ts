@@ -89,6 +89,7 @@ export class IncomingExchange implements Reply, TransmissionListener {
     return this.#closed && this.#underWay === undefined && this.#besides === undefined;
   }
 
+  /** A response was given, which for an observation is the first of several. */
   get answered(): boolean {
     return this.#answered;
   }

@@ -39,6 +39,7 @@ export class Incoming {
   }
 }
 
+/** How much is kept to know messages again. */
 export interface DeduplicationLimits {
   readonly entries: number;
   /** Bytes of kept replies and of the entries themselves. */

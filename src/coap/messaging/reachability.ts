@@ -47,6 +47,7 @@ export class Reachability {
     return this.#shown.size;
   }
 
+  /** Forget all addresses. */
   close(): void {
     this.#shown.clear();
   }
@@ -63,10 +64,12 @@ export class Reachability {
     state.credit = 0;
   }
 
+  /** The peer has to show itself again when it is met next. */
   forget(state: PeerState): void {
     this.#shown.delete(state.peer.key);
   }
 
+  /** The peer has shown that it is at its address. */
   show(state: PeerState): void {
     state.reachable = true;
     this.#shown.set(state.peer.key, '', true);

@@ -15,6 +15,7 @@ export interface TransmissionListener {
   supersede?(): Body | undefined;
 }
 
+/** How far a message is; `queued`: it waits for its turn (NSTART); `done`: nothing of it goes out any more. */
 export type Stage = 'queued' | 'sent' | 'done';
 
 /** One message on its way: its retransmissions and its place among the outstanding interactions. Its deadline is the next timeout. */

@@ -29,7 +29,7 @@ export interface ObservationEvent {
 }
 
 /** What a response says of the state of its resource. */
-interface Representation {
+export interface Representation {
   readonly code: number;
   readonly options: readonly Option[];
   readonly payload: Uint8Array;

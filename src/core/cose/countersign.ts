@@ -32,7 +32,7 @@ type Version = 'V2' | 'legacy';
  * @throws {CoseError} `ERR_COSE_FORMAT`
  * @see https://www.rfc-editor.org/rfc/rfc9338#section-3.3
  */
-function countersignStructure(version: Version, item: CborValue, signerProtected: Uint8Array | undefined, options: Content): Uint8Array {
+function countersignStructure(version: Version, item: CborValue, signerProtected: Uint8Array | undefined, options: CountersignedContent): Uint8Array {
   const { parts } = targetOf(item);
   const [body, , content, ...rest] = parts as readonly [Uint8Array, CborMap, CborValue, ...CborValue[]];
   const payload = content === null ? options.detached : content;
@@ -51,14 +51,15 @@ function countersignStructure(version: Version, item: CborValue, signerProtected
   ]);
 }
 
-interface Content {
+/** What a countersignature covers beside its target. */
+export interface CountersignedContent {
   readonly externalAad?: Uint8Array;
   /** The content of the target, where the target does not carry it. */
   readonly detached?: Uint8Array;
 }
 
 /** A countersignature without headers of its own (RFC 9338, Section 3.2). */
-export interface Countersign0Options extends Content {
+export interface Countersign0Options extends CountersignedContent {
   readonly key: CoseKey;
   /** Its number in the registry "COSE Algorithms": one of `Algorithm`. */
   readonly algorithm: number;

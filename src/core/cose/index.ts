@@ -8,7 +8,7 @@
  */
 export type { MacAlgorithm, SignatureAlgorithm } from './algorithms.ts';
 export { Algorithm, algorithmNames, algorithmOf, macAlgorithms, signatureAlgorithms } from './algorithms.ts';
-export type { Countersign0Options, CountersignOptions, VerifyCountersignatureOptions } from './countersign.ts';
+export type { Countersign0Options, CountersignedContent, CountersignOptions, VerifyCountersignatureOptions } from './countersign.ts';
 export {
   countersign,
   countersign0,
@@ -53,6 +53,7 @@ export { mac0, readMac0, verifyMac0 } from './mac0.ts';
 export type { CoseObject, Headers, ReadOptions, SenderHeaders } from './message.ts';
 export { detach } from './message.ts';
 export { hidePrivateParts } from './private-parts.ts';
+export type { CoseRecipient } from './recipient.ts';
 export type { CoseSign, Signer, SignOptions } from './sign.ts';
 export { readSign, sign, verifySign } from './sign.ts';
 export type { Sign1Options } from './sign1.ts';

@@ -23,5 +23,17 @@ export {
   wrapKey,
   x509,
 } from './primitives.ts';
-export type { Aead, AeadParameters, CipherParameters, CryptoName, CryptoProvider, CurveKey, CurveKeyPair, HashName, ScryptCost, X509 } from './provider.ts';
+export type {
+  Aead,
+  AeadParameters,
+  CipherParameters,
+  CryptoName,
+  CryptoProvider,
+  CurveKey,
+  CurveKeyPair,
+  HashName,
+  PublicPart,
+  ScryptCost,
+  X509,
+} from './provider.ts';
 export { CryptoError } from './provider.ts';

@@ -3,6 +3,7 @@ import { ProtocolError } from '../errors.ts';
 /** A primitive that refuses. All failures to open share one code. */
 export class CryptoError extends ProtocolError {}
 
+/** Hash functions of SHA-2 (RFC 6234). */
 export type HashName = 'sha256' | 'sha384' | 'sha512';
 
 /** What one derivation by scrypt costs: 128 * N * r bytes of memory, p times (RFC 7914, Section 2). */

@@ -33,6 +33,7 @@ export interface DtlsAsConfig extends DtlsConfig {
   readonly derivationKeys: Readonly<Record<string, Uint8Array>>;
 }
 
+/** A client of an as.yaml. */
 export interface ClientRegistrationConfig extends Partial<ChannelConfig> {
   readonly id: string;
   /** How it is known over HTTPS. */
@@ -45,6 +46,7 @@ export interface ClientRegistrationConfig extends Partial<ChannelConfig> {
   readonly admin?: 'all' | readonly AdminObjectName[];
 }
 
+/** A resource server of an as.yaml. */
 export interface ResourceServerRegistrationConfig extends Partial<ChannelConfig> {
   readonly id: string;
   readonly audiences: readonly string[];

@@ -6,6 +6,7 @@ import { ConfigFile } from './file.ts';
 import { type OscoreConfig, readOscore } from './oscore.ts';
 import { ConfigReader, coapOscore, type TokenKeyConfig } from './reader.ts';
 
+/** A request with a payload that the target answers with success. */
 export interface OfferedRequestConfig {
   readonly path: string;
   readonly payload: Uint8Array;
@@ -37,13 +38,26 @@ export interface ConformanceConfig {
   readonly dtls?: DtlsServerConfig;
   readonly features?: readonly ('requestTag' | 'noResponse')[];
   readonly oscore?: { readonly contexts: readonly (OscoreConfig & { readonly firstSequence?: number })[]; readonly resources: ResourcesConfig };
-  readonly rs?: Pick<RawConformanceRs, 'audience' | 'scope' | 'issuer' | 'profile' | 'allowed' | 'observe' | 'forbidden'> & {
+  readonly rs?: {
+    readonly audience: string;
+    readonly scope: string;
+    readonly issuer?: string;
+    readonly profile: 'coap_oscore' | 'coap_dtls';
+    readonly allowed: string;
+    readonly observe?: string;
+    readonly forbidden?: string;
     readonly authzInfo?: string;
     readonly otherScope?: string;
     readonly publicKey?: CoseKey;
     readonly tokenKey: TokenKeyConfig;
   };
-  readonly as?: Pick<RawConformanceAs, 'token' | 'introspect' | 'trl' | 'audience' | 'scope' | 'profile'> & {
+  readonly as?: {
+    readonly token: string;
+    readonly introspect?: string;
+    readonly trl?: string;
+    readonly audience: string;
+    readonly scope: string;
+    readonly profile?: 'coap_oscore' | 'coap_dtls';
     readonly forbiddenScope?: string;
     readonly oscore?: OscoreConfig;
     readonly dtls?: DtlsServerConfig;

@@ -18,11 +18,12 @@ export interface RawAudit {
 }
 
 export interface RawRates {
-  readonly per_client?: RawRate;
-  readonly per_address?: RawRate;
+  readonly per_client?: RateConfig;
+  readonly per_address?: RateConfig;
 }
 
-export interface RawRate {
+/** Requests of one party: so many at once, and from then on so many per second. */
+export interface RateConfig {
   readonly burst: number;
   readonly rate: number;
 }
@@ -47,8 +48,8 @@ export interface AuditConfig {
 
 /** How many token requests one client and one address may make. */
 export interface RatesConfig {
-  readonly client?: RawRate;
-  readonly address?: RawRate;
+  readonly client?: RateConfig;
+  readonly address?: RateConfig;
 }
 
 /** Where metrics are: an address and a port without a scheme. */
@@ -70,7 +71,7 @@ export const audit: Entries = {
 };
 
 /** So many requests at once, and so many a second after that. */
-export const rate: Schema<RawRate> = section('a rate: burst and rate', { burst: whole(1, 1_000_000, 'requests'), rate: positive('requests per second') });
+export const rate: Schema<RateConfig> = section('a rate: burst and rate', { burst: whole(1, 1_000_000, 'requests'), rate: positive('requests per second') });
 
 export const rates: Schema<RawRates> = section('rates: per_client, per_address', { per_client: optional(rate), per_address: optional(rate) });
 

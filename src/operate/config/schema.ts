@@ -274,6 +274,7 @@ export const grantTypes: Schema<readonly GrantTypeName[]> = list(
   'grant type',
   oneOf(['client_credentials', 'refresh_token', 'password', 'authorization_code'] as const),
 );
+/** Grants of OAuth 2.0 by their names there. */
 export type GrantTypeName = 'client_credentials' | 'refresh_token' | 'password' | 'authorization_code';
 
 export const profiles: Schema<readonly string[]> = list('profile', oneOf(['coap_oscore', 'coap_dtls'] as const));

@@ -1,5 +1,6 @@
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
+import type { RateConfig } from './operations.ts';
 import { type Entries, optional, type Schema, section, whole } from './schema.ts';
 
 /** What bounds the documents of one kind. */
@@ -30,7 +31,8 @@ export interface RawSpatialService extends RawService {
   readonly page?: { readonly usual: number; readonly most: number };
 }
 
-interface LimitsConfig {
+/** What bounds the documents of one kind. */
+export interface LimitsConfig {
   readonly documents?: number;
   readonly perOwner?: number;
   /** Bytes of one document. */
@@ -39,11 +41,12 @@ interface LimitsConfig {
   readonly bytes?: number;
 }
 
-interface ServiceConfig {
+/** What services of documents have in common. */
+export interface ServiceConfig {
   /** Seconds for which a representation is fresh. */
   readonly maxAge?: number;
-  /** Requests of one token: at once, and per second from then on. */
-  readonly rate?: { readonly burst: number; readonly rate: number };
+  /** For the requests of one token. */
+  readonly rate?: RateConfig;
 }
 
 /** `seal.services.configuration`: user profiles and UE configurations. */

@@ -21,6 +21,7 @@ export interface RawSealServices {
   readonly msgin5g?: RawMsgin5g;
 }
 
+/** Services that come with the program; absent: the SEAL server does not offer it. */
 export interface SealServicesConfig {
   readonly configuration?: ConfigurationServiceConfig;
   readonly spatial?: SpatialServiceConfig;

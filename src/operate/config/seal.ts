@@ -24,11 +24,10 @@ export interface RawSeal<T> {
   readonly seal?: T;
 }
 
-type Mode = 'strict' | 'lenient';
 type Suites = 'seal-strict' | 'iot';
 
 interface RawSealCommon {
-  readonly mode?: Mode;
+  readonly mode?: 'strict' | 'lenient';
   readonly suites?: Suites;
 }
 
@@ -61,8 +60,9 @@ export interface RawSealClient extends RawSealCommon {
   readonly capif?: RawCapifInvoker;
 }
 
-interface SealCommon {
-  readonly mode: Mode;
+/** What every role of a SEAL deployment says. */
+export interface SealCommonConfig {
+  readonly mode: 'strict' | 'lenient';
 }
 
 /** A VAL user, VAL UE or VAL server of the configuration. */
@@ -76,7 +76,7 @@ export interface ValIdentityConfig {
 }
 
 /** The VAL system of an as.yaml. */
-export interface SealAsConfig extends SealCommon {
+export interface SealAsConfig extends SealCommonConfig {
   readonly valSystem: string;
   /** Audiences by VAL service ID. */
   readonly services: Readonly<Record<string, readonly string[]>>;
@@ -86,7 +86,7 @@ export interface SealAsConfig extends SealCommon {
 }
 
 /** The SEAL server of an rs.yaml, with the services that come with the program. */
-export interface SealRsConfig extends SealCommon {
+export interface SealRsConfig extends SealCommonConfig {
   readonly valSystem: string;
   readonly services: SealServicesConfig;
   /** Its face over HTTPS. */
@@ -96,7 +96,7 @@ export interface SealRsConfig extends SealCommon {
 }
 
 /** The SIM-C of a client.yaml. */
-export interface SealClientConfig extends SealCommon {
+export interface SealClientConfig extends SealCommonConfig {
   /** What to ask for where nobody says. */
   readonly scope?: string;
   /** The key management server that keys come from. */
@@ -164,7 +164,7 @@ function sectionOf<T>(file: ConfigFile, { profile, seal }: RawSeal<T>): T | unde
   return profile === undefined ? undefined : seal;
 }
 
-const commonOf = ({ mode = 'strict' }: RawSealCommon): SealCommon => ({ mode });
+const commonOf = ({ mode = 'strict' }: RawSealCommon): SealCommonConfig => ({ mode });
 
 /** The cipher suites of sessions over DTLS; those of no deployment in particular when absent. */
 export function sealSuites({ seal }: RawSeal<RawSealCommon>): { readonly suites?: Suites } {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { ConfigFile } from './file.ts';
-import { type RawRate, rate } from './operations.ts';
+import { type RateConfig, rate } from './operations.ts';
 import { filePath, list, matching, name, oneOf, optional, type RawStore, type Schema, section, storeEntries } from './schema.ts';
 import { type RawSealHttpsRs, readSealHttpsRs, type SealHttpsRsConfig, sealHttpsRsSchema } from './seal-https-rs.ts';
 import { readStore } from './store.ts';
@@ -12,7 +12,7 @@ interface RawT8 extends RawStore {
   readonly https: RawSealHttpsRs;
   readonly api_root?: string;
   readonly notifications?: { readonly ca_file?: string; readonly allow?: readonly string[] };
-  readonly limits?: { readonly rate?: { readonly per_scs_as?: RawRate; readonly per_device?: RawRate } };
+  readonly limits?: { readonly rate?: { readonly per_scs_as?: RateConfig; readonly per_device?: RateConfig } };
   readonly rules?: readonly {
     readonly scs_as: string;
     readonly devices: string;
@@ -43,7 +43,7 @@ export interface T8Config {
   readonly notifications: { readonly ca?: Uint8Array; readonly allow: readonly string[] };
   readonly rules: readonly T8RuleConfig[];
   /** Requests of an SCS/AS, and what is sent to a device; those of the gateway where they are absent. */
-  readonly rate: { readonly perScsAs?: RawRate; readonly perDevice?: RawRate };
+  readonly rate: { readonly perScsAs?: RateConfig; readonly perDevice?: RateConfig };
 }
 
 const hostAndPort: Schema<string> = matching('a host and a port, such as 127.0.0.1:9443', (text) => /^(?:\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i.test(text));
