@@ -95,6 +95,7 @@ export type {
   T8GatewayOptions,
   T8Guard,
   T8Limits,
+  T8Rate,
   T8RateEvent,
   T8Rates,
   T8Response,

@@ -33,7 +33,8 @@ export interface AccessTokenVerifierOptions {
 }
 
 /**
- * A verifier of access tokens that are JWTs (TS 33.434, A.7.2; RFC 9068): signed with ES256, ES384 or EdDSA by a key of the issuer, and of type `at+jwt`.
+ * A verifier of access tokens that are JWTs (TS 33.434, A.7.2; RFC 9068): signed with ES256, ES384 or EdDSA by a key of the issuer, and of type `at+jwt`. Those of
+ * the profile `capif` may be signed with PS256 or RS256.
  *
  * @throws {RangeError} for a leeway that is longer
  * @throws {TypeError} for keys that are none
@@ -44,7 +45,9 @@ export function accessTokenVerifier(options: AccessTokenVerifierOptions): Access
 }
 
 /** None whose key is a secret, and not `none`. */
-const algorithms = ['ES256', 'ES384', 'EdDSA'];
+const elliptic = ['ES256', 'ES384', 'EdDSA'];
+/** TS 33.122 names none; core functions sign with RSA too. */
+const algorithmsOf: Readonly<Record<TokenProfile, readonly string[]>> = { rfc9068: elliptic, capif: [...elliptic, 'PS256', 'RS256'] };
 const types = ['at+jwt', 'application/at+jwt'];
 /** A key of the token's own choice, what is critical or not signed as it stands, and what is no claims set (RFC 8725, Sections 3.1 to 3.11). */
 const unwanted = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64', 'cty', 'enc', 'zip'];
@@ -104,7 +107,7 @@ class Verifier implements AccessTokenVerifier {
     if (all === undefined) throw new BearerError('malformed', 'claims: expected an object in JSON that has each of its members once, got something else');
     const key = await this.#keys.find({ alg, ...(kid === undefined ? {} : { kid }) });
     try {
-      await compactVerify(token, key, { algorithms });
+      await compactVerify(token, key, { algorithms: [alg] });
     } catch (cause) {
       if (!(cause instanceof errors.JOSEError)) throw cause;
       throw new BearerError('signature', 'expected the signature of the issuer, got another', { cause });
@@ -145,9 +148,10 @@ function bytesOf(part: string): Uint8Array {
   return bytes;
 }
 
-function headerOf(header: JsonObject | undefined, profile: TokenProfile | undefined): { readonly alg: string; readonly kid: string | undefined } {
+function headerOf(header: JsonObject | undefined, profile: TokenProfile = 'rfc9068'): { readonly alg: string; readonly kid: string | undefined } {
   if (header === undefined) throw new BearerError('malformed', 'header: expected an object in JSON that has each of its members once, got something else');
   const { alg, typ, kid } = header;
+  const algorithms = algorithmsOf[profile];
   if (typeof alg !== 'string' || !algorithms.includes(alg)) throw new BearerError('algorithm', `alg: expected ${algorithms.join(', ')}, got another`);
   const isPlain = profile === 'capif' && (typ === undefined || (typeof typ === 'string' && typ.toUpperCase() === 'JWT'));
   if (!isPlain && (typeof typ !== 'string' || !types.includes(typ.toLowerCase()))) throw new BearerError('malformed', 'typ: expected at+jwt, got another');

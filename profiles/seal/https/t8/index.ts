@@ -16,7 +16,7 @@ export type { OutboxEvent } from './outbox.ts';
 export { type T8Api, T8Policy, type T8Rule, t8Apis } from './policy.ts';
 export { type ProblemCause, problemCauses } from './problem-causes.ts';
 export type { InvalidParam, ProblemDetails } from './problem-details.ts';
-export type { T8Rate, T8RateEvent, T8RateEvent, T8Rates, T8Rates } from './request-rates.ts';
+export type { T8Rate, T8RateEvent, T8Rates } from './request-rates.ts';
 export { type AddressedDevice, NotificationListener, T8Client, type T8ClientOptions, type T8Response, type TriggerInit } from './t8-client.ts';
 export { T8Error, type T8ErrorOptions } from './t8-error.ts';
 export { type T8Event, T8Gateway, type T8GatewayOptions, type T8Guard } from './t8-gateway.ts';

@@ -202,6 +202,13 @@ test('TS 33.122 C.2.2: a token of a core function has exp, client_id, scope and 
   await assert.rejects(capif.verify(await tokenOf({ aud: [] })), { reason: 'claims' });
   for (const name of Object.keys(claims)) await assert.rejects(capif.verify(await tokenOf({ [name]: undefined })), { reason: 'claims' }, name);
   await assert.rejects(capif.verify(await tokenOf({ exp: claims.exp - 91 })), { reason: 'expired' });
+  // Core functions may sign with RSA.
+  const rsa = await generateKeyPair('RS256');
+  const rsaKeys = { keys: [{ ...(await exportJWK(rsa.publicKey)), alg: 'RS256' }] };
+  const token = await new SignJWT(claims).setProtectedHeader({ alg: 'RS256' }).sign(rsa.privateKey);
+  const options = { issuer: 'https://ccf.example', audience: 'aef1', keys: rsaKeys, env: systemEnv };
+  assert.equal((await accessTokenVerifier({ ...options, profile: 'capif' }).verify(token)).client_id, 'val1');
+  await assert.rejects(accessTokenVerifier(options).verify(token), { reason: 'algorithm' });
 });
 
 test('a core function for labs goes by its configuration of the moment', async () => {
