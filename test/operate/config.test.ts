@@ -279,6 +279,7 @@ describe('a configuration error names file, place, path, what was expected and w
     ['missing key file', 'client.yaml', 'keys/client1-as.key', 'keys/no.key', /master_secret_file: .*keys\/no\.key: expected a key file, got nothing there$/],
     ['no YAML', 'as.yaml', 'audiences: [rs1]', 'audiences: [rs1', /as\.yaml:\d+:\d+: expected YAML: /],
     ['key twice', 'as.yaml', 'token_lifetime: 3600', 'token_lifetime: 3600\ntoken_lifetime: 60', /as\.yaml:6:1: expected YAML: Map keys must be unique/],
+    ['map for a key', 'as.yaml', 'token_lifetime: 3600', '{ token_lifetime }: 3600', /as\.yaml:5:1: expected YAML: Map keys must be texts, no lists or maps/],
   ];
   for (const [title, file, from, to, said] of cases) {
     it(title, async () => {

@@ -1,7 +1,20 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
-import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import {
+  type Document,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  visit,
+  type YAMLMap,
+  type YAMLParseError,
+} from 'yaml';
 import { ConfigError, type ConfigPath, type ConfigProblem, describeValue, formatPath } from './error.ts';
 
 /** The largest configuration file, in bytes. */
@@ -36,6 +49,28 @@ function isJson(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** What is wrong with the text of a file, and after how many of its characters. */
+interface Fault {
+  readonly offset: number;
+  readonly expected: string;
+}
+
+/** As the parser has it, but for what it quotes. */
+function faultOf({ pos, message }: YAMLParseError): Fault {
+  return { offset: pos[0], expected: message.replace(/(["'`]).{17,}\1/gs, '...').split('\n')[0]! };
+}
+
+/** Lists and maps in the place of names, which YAML has and settings have not. */
+function misplaced(document: Document.Parsed): readonly Fault[] {
+  const faults: Fault[] = [];
+  visit(document, {
+    Pair: (_key, { key }) => {
+      if (isCollection(key)) faults.push({ offset: key.range?.[0] ?? 0, expected: 'Map keys must be texts, no lists or maps' });
+    },
+  });
+  return faults;
 }
 
 /** A YAML or JSON file with the place of each of its values, so that whatever is found wrong in it later can say where it stands. */
@@ -83,15 +118,13 @@ export class ConfigFile {
       throw new ConfigError('ERR_CONFIG_FILE', file, [{ path: '', message: said }], { cause });
     }
     const lines = new LineCounter();
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-    if (document.errors.length > 0) {
-      const problems = document.errors.map((error): ConfigProblem => {
-        const { line, col } = lines.linePos(error.pos[0]);
-        // The messages of the parser may quote the text, which may be a key.
-        return { line, column: col, path: '', message: `expected ${format.name}: ${error.message.replace(/(["'`]).{17,}\1/gs, '...').split('\n')[0]}` };
-      });
-      throw new ConfigError(format.code, file, problems.slice(0, 10));
-    }
+    // What the parser would write to the console quotes the text, which may be a key.
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
+    const problems = [...document.errors.map(faultOf), ...misplaced(document)].map(({ offset, expected }): ConfigProblem => {
+      const { line, col } = lines.linePos(offset);
+      return { line, column: col, path: '', message: `expected ${format.name}: ${expected}` };
+    });
+    if (problems.length > 0) throw new ConfigError(format.code, file, problems.slice(0, 10));
     // Whatever is JSON is YAML as well, which is read with the place of each value; what is YAML alone is told apart here.
     if (format === json && !isJson(text)) {
       throw new ConfigError(format.code, file, [
