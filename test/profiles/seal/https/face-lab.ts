@@ -12,7 +12,7 @@ import {
 import { HttpsFace } from '../../../../src/cli/seal/https/server.ts';
 import { fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import { systemEnv } from '../../../../src/core/env.ts';
-import type { SealHttpsRsConfig, ServiceEvent } from '../../../../src/operate/index.ts';
+import type { SealHttpsRsConfig, ServerEvent, ServiceEvent } from '../../../../src/operate/index.ts';
 import { type IssuedCertificate, LabAuthority } from '../../../../src/pki/index.ts';
 import { memoryStore } from '../../../../src/store/index.ts';
 import { fetchHttps, type HttpsRequestInit, type HttpsResponse } from '../../../../src/transport/index.ts';
@@ -80,7 +80,9 @@ export class FaceLab {
 
   private constructor(given: Trust, { config, services }: FaceLabOptions) {
     this.#trust = given;
-    const emit = ({ event }: ServiceEvent): void => void this.events.push(event);
+    const emit = (event: ServerEvent): void => {
+      if (event.type === 'service') this.events.push(event.event);
+    };
     this.keyManagement = new KeyManagementServer({
       sKmsUri: coapUri,
       records: this.records,
