@@ -69,6 +69,8 @@ interface Server {
   listen(transports: readonly Transport[]): Promise<Endpoint>;
   drain(milliseconds: number): Promise<boolean>;
   stats(): Readonly<Record<string, number>>;
+  /** Why it would serve nobody now, as far as it knows. */
+  fault?(): string | undefined;
   close(): Promise<void>;
 }
 
@@ -126,7 +128,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
       });
       const parts: Parts = { store, transports, emit: instruments.emit, audit: await instruments.openAudit() };
       server = await service.make(config, parts, () => reload.current);
-      await instruments.watch({ stats: () => ({ ...server!.stats(), ...sessionStats(transports) }) });
+      await instruments.watch({ stats: () => ({ ...server!.stats(), ...sessionStats(transports) }), fault: () => server!.fault?.() });
       await server.listen(transports);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -176,7 +178,10 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
 function fixedSeal({ seal }: AsConfig): unknown {
   if (seal === undefined) return undefined;
   const { identities: _identities, https, ...fixed } = seal;
-  return { ...fixed, ...(https === undefined ? {} : { https: { listen: https.listen, issuer: https.issuer } }) };
+  return {
+    ...fixed,
+    ...(https === undefined ? {} : { https: { listen: https.listen, issuer: https.issuer, proxy: https.proxy, isTls: https.tls !== undefined } }),
+  };
 }
 
 /** The keys of clients and resource servers for DTLS, as the configuration of the moment has them. */
@@ -206,8 +211,8 @@ function areSameIssuers(current: RsConfig, next: RsConfig): boolean {
 /** What of a SEAL server takes effect at a start only: all but what its face over HTTPS shows, and whom it takes. */
 function fixedSealRs({ seal }: RsConfig): unknown {
   if (seal?.https === undefined) return seal;
-  const { listen, issuer, certificates, certificateProfile, sKmsUri } = seal.https;
-  return { ...seal, https: { listen, issuer, certificates, certificateProfile, sKmsUri } };
+  const { listen, issuer, certificates, certificateProfile, sKmsUri, rate } = seal.https;
+  return { ...seal, https: { listen, issuer, certificates, certificateProfile, sKmsUri, rate } };
 }
 
 /** `ace-coap rs` */
@@ -237,6 +242,7 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
         },
         live: ['issuers', 'seal'],
         apply: async (server, next, current) => {
+          if ('check' in server && next.seal?.https !== undefined) server.check(next.seal.https);
           if (areSameIssuers(current, next)) server.reconfigure({ issuers: next.issuers, simS: next.issuers[0]! });
           if ('renew' in server && next.seal?.https !== undefined) server.renew(next.seal.https);
           return {};

@@ -34,8 +34,9 @@ export { type ConformanceConfig, loadConformanceTarget } from './config/conforma
 export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
 export { ConfigError, type ConfigProblem } from './config/error.ts';
 export type { ListenConfig, TransportScheme } from './config/listen.ts';
-export type { AuditConfig, OperationsConfig, RatesConfig } from './config/operations.ts';
+export { type AuditConfig, isLoopback, type OperationsConfig, parseMetrics, type RatesConfig } from './config/operations.ts';
 export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './config/oscore.ts';
+export type { ProxyConfig } from './config/proxy.ts';
 export type { ChannelConfig, ScopeConfig, TransmissionConfig } from './config/reader.ts';
 export { profileNumbers } from './config/reader.ts';
 export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
@@ -48,10 +49,11 @@ export type { Msgin5gConfig } from './config/seal-msgin5g.ts';
 export type { OpenIdClientConfig } from './config/seal-openid.ts';
 export { loadT8Config, type T8Config, type T8RuleConfig } from './config/t8.ts';
 export type { TlsConfig } from './config/tls.ts';
-export { lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
+export { type HttpAnsweredEvent, lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
 export { type AdjustableLogger, createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
 export {
+  endpointOf,
   type HealthOptions,
   healthCheck,
   MetricsError,

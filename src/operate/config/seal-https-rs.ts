@@ -2,6 +2,7 @@ import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { readNamedFile, shown } from './key-file.ts';
 import { type ListenAddress, parseListen } from './listen.ts';
+import { type RatesConfig, type RawRates, rates, ratesConfig } from './operations.ts';
 import { filePath, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
 import { certificate, privateKey, readPem } from './tls.ts';
 
@@ -19,6 +20,7 @@ export interface RawSealHttpsRs {
   readonly certificate_profile?: boolean;
   readonly clients?: Readonly<Record<string, readonly string[]>>;
   readonly skms_uri?: string;
+  readonly rate?: RawRates;
 }
 
 /** A SEAL server over HTTPS, as it was read. */
@@ -41,6 +43,8 @@ export interface SealHttpsRsConfig {
   readonly clients: Readonly<Record<string, readonly string[]>>;
   /** The URI that the SKM-S goes by here. */
   readonly sKmsUri?: string;
+  /** How often one client and one address may ask, where it is not as usual. */
+  readonly rate?: RatesConfig;
 }
 
 export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^https:\/\/[^\s?#@]+$/.test(text) && URL.canParse(text));
@@ -48,7 +52,7 @@ export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^h
 export const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
 
 export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
-  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri',
+  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri, rate',
   {
     listen: httpsListen,
     cert_file: filePath,
@@ -62,6 +66,7 @@ export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
     certificate_profile: optional(yesNo),
     clients: optional(table('names of certificates by client', name, list('name of a certificate', name))),
     skms_uri: optional(httpsUri),
+    rate: optional(rates),
   },
 );
 
@@ -93,6 +98,7 @@ export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: Confi
     certificateProfile,
     clients,
     ...(sKmsUri !== undefined && { sKmsUri }),
+    ...(raw.rate && { rate: ratesConfig(raw.rate) }),
   };
 }
 

@@ -32,6 +32,15 @@ export class BothFaces {
     this.#coap.reconfigure(next);
   }
 
+  fault(): string | undefined {
+    return this.#https.fault();
+  }
+
+  /** @throws {TransportError} `ERR_TRANSPORT_TLS` for what `renew` would not take */
+  check(config: SealHttpsRsConfig): void {
+    this.#https.check(config);
+  }
+
   renew(config: SealHttpsRsConfig): void {
     this.#https.renew(config);
   }
@@ -42,7 +51,8 @@ export class BothFaces {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { ...this.#https.stats(), ...this.#coap.stats() };
+    const https = Object.entries(this.#https.stats()).map(([name, value]) => [`https.${name}`, value] as const);
+    return { ...Object.fromEntries(https), ...this.#coap.stats() };
   }
 
   async close(): Promise<void> {

@@ -13,8 +13,9 @@ import {
 import type { KeyManagementServer, SealService } from '../../../../profiles/seal/index.ts';
 import { systemEnv } from '../../../core/env.ts';
 import { ProtocolError } from '../../../core/errors.ts';
-import type { SealHttpsRsConfig, ServiceEvent } from '../../../operate/index.ts';
-import type { HttpsServer } from '../../../transport/index.ts';
+import type { SealHttpsRsConfig, ServerEvent, ServiceEvent } from '../../../operate/index.ts';
+import { checkCredentials, type HttpsCredentials, type HttpsServer } from '../../../transport/index.ts';
+import { watchHttp } from '../../http-watch.ts';
 
 /** What a SEAL server has on both of its faces. */
 export interface SharedServices {
@@ -29,7 +30,7 @@ export interface FaceOptions {
   /** Seconds. */
   readonly leeway: number;
   readonly isRevoked?: (tokenHash: string) => boolean | Promise<boolean>;
-  readonly emit: (event: ServiceEvent) => void;
+  readonly emit: (event: ServerEvent) => void;
 }
 
 /** The face of a SEAL server over HTTPS. */
@@ -40,7 +41,7 @@ export class HttpsFace {
 
   constructor(config: SealHttpsRsConfig, { services, keyManagement }: SharedServices, { audience, valSystem, leeway, isRevoked, emit }: FaceOptions) {
     this.#config = config;
-    const { issuer, certificates, listen, cert, key, clientCa } = config;
+    const { issuer, certificates, listen, cert, key, clientCa, rate } = config;
     const keys = (): Promise<KeySet> => this.#keySet();
     const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
@@ -55,11 +56,14 @@ export class HttpsFace {
         key,
         ...(clientCa === undefined ? {} : { clientCa, clientCertificate: certificates === 'required' ? ('required' as const) : ('wanted' as const) }),
         refused: guard.refused,
+        ...watchHttp('seal-server', () => this.#server.paths, emit),
       },
       guard,
       services,
       endpoints: keyManagement === undefined ? [] : endpointsOf(config, keyManagement, forValServers),
       leeway,
+      ...(rate?.client === undefined ? {} : { rate: rate.client }),
+      ...(rate?.address === undefined ? {} : { addressRate: rate.address }),
       emit: told,
     });
   }
@@ -74,10 +78,23 @@ export class HttpsFace {
     return { address, port };
   }
 
+  /** Why nobody would be served now. */
+  fault(): string | undefined {
+    return this.#listening?.fault(systemEnv.epoch());
+  }
+
+  /**
+   * Whether `renew` would take it.
+   *
+   * @throws {TransportError} `ERR_TRANSPORT_TLS`
+   */
+  check(config: SealHttpsRsConfig): void {
+    checkCredentials(credentialsOf(config));
+  }
+
   /** Take the certificates, keys and clients of another configuration. */
   renew(config: SealHttpsRsConfig): void {
-    const { cert, key, clientCa } = config;
-    this.#listening?.renew({ cert, key, ...(clientCa === undefined ? {} : { clientCa }) });
+    this.#listening?.renew(credentialsOf(config));
     this.#config = config;
   }
 
@@ -116,6 +133,10 @@ function endpointsOf(
     keyManagementEndpoint({ server, path, sKmsUri: sKmsUri ?? `https://${host}:${port}${path}` }),
     ...(clientCa === undefined ? [] : [keyRecordsEndpoint({ server, guard: forValServers })]),
   ];
+}
+
+function credentialsOf({ cert, key, clientCa }: SealHttpsRsConfig): HttpsCredentials {
+  return { cert, key, ...(clientCa === undefined ? {} : { clientCa }) };
 }
 
 /** What logs tell refusals by is the end of their type. */
