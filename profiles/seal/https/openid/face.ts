@@ -47,6 +47,8 @@ export interface OpenIdFaceOptions {
   /** In place of the usual login page. */
   readonly page?: InteractionHandlerOptions['page'];
   readonly lifetimes?: OpenIdLifetimes;
+  /** Requests that are worked on at once, each of which may take a slow hash; 256 when absent. */
+  readonly pending?: number;
   /** Those that end TLS before it, and may say who has asked; its issuer is where clients reach them. Absent: clients reach it themselves. */
   readonly proxies?: TrustedProxies;
   /** Hears of logins, and of faults, beside the SIM-S, which tells them with what there is to say of tokens. */
@@ -71,7 +73,7 @@ export interface OpenIdFace {
   stats(): Readonly<Record<string, number>>;
 }
 
-/** Requests that are worked on at once: each may take a slow hash. */
+/** Requests that are worked on at once. */
 const mostRequests = 256;
 /** What one address may begin: each request is kept while somebody signs in. */
 const beginning = { burst: 120, rate: 4, entries: 4096 };
@@ -181,7 +183,7 @@ class Face implements OpenIdFace {
     const { shared } = this.#options.simS;
     const address = this.#addressOf(request);
     if (!(request.socket as Partial<TLSSocket>).encrypted && this.#proxies?.isTrusted(request) !== true) return this.#insecure(request, response);
-    if (this.#pending > mostRequests) return this.#later(request, response, 'busy', 1);
+    if (this.#pending > (this.#options.pending ?? mostRequests)) return this.#later(request, response, 'busy', 1);
     const path = request.url!.split('?', 1)[0]!;
     const wait = Math.max(shared.wait('address', networkOf(address)), path === paths.authorization ? this.#beginning.take(networkOf(address)) : 0);
     if (wait > 0) return this.#later(request, response, 'rate-address', Math.ceil(wait));
