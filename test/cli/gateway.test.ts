@@ -1,55 +1,16 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Endpoint } from '../../src/coap/index.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { LabAuthority } from '../../src/pki/index.ts';
 import { fetchHttps, udp } from '../../src/transport/index.ts';
 import { deviceRouter, sendHttp } from '../gateway/support.ts';
-import { freePort } from '../support/ports.ts';
+import { GatewayProcess } from './gateway-process.ts';
 import { aceExits } from './lab.ts';
-
-const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
-
-interface Running {
-  readonly port: number;
-  log(): readonly Record<string, unknown>[];
-  stop(): Promise<void>;
-}
-
-async function start(listen: (port: number) => string, ...args: string[]): Promise<Running> {
-  const port = await freePort();
-  const child: ChildProcess = spawn(process.execPath, [main, 'gateway', '--listen', listen(port), '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stderr = '';
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  await new Promise<void>((resolve, reject) => {
-    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      if (text.includes('GATEWAY listens on')) resolve();
-    });
-    child.once('close', (code) => reject(new Error(`the gateway ended with ${code}: ${stderr}`)));
-  });
-  return {
-    port,
-    log: () =>
-      stderr
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as Record<string, unknown>),
-    stop: async () => {
-      const ended = once(child, 'close');
-      child.kill('SIGINT');
-      assert.deepEqual((await ended)[0], 0, stderr);
-    },
-  };
-}
 
 describe('ace-coap gateway', () => {
   let device: Endpoint;
@@ -65,7 +26,7 @@ describe('ace-coap gateway', () => {
   const target = (): string => `coap://127.0.0.1:${device.local.port}`;
 
   test('http on loopback: --allow, --reverse, and a line of the log for each request', async () => {
-    const gateway = await start((port) => `http://127.0.0.1:${port}`, '--allow', target(), '--reverse', `/things=${target()}`);
+    const gateway = await GatewayProcess.start((port) => `http://127.0.0.1:${port}`, '--allow', target(), '--reverse', `/things=${target()}`);
     assert.equal((await sendHttp(gateway.port, `/hc/${target()}/light`)).text, 'on');
     assert.equal((await sendHttp(gateway.port, '/things/light')).text, 'on');
     assert.equal((await sendHttp(gateway.port, '/hc/coap://127.0.0.1:1/light')).status, 403);
@@ -91,7 +52,7 @@ describe('ace-coap gateway', () => {
     const files = { ca: authority.cert, cert: own.cert, key: own.key };
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const tls = ['--cert', join(folder, 'cert'), '--key', join(folder, 'key'), '--client-ca', join(folder, 'ca')];
-    const gateway = await start((port) => `https://127.0.0.1:${port}`, ...tls, '--reverse', `/things=${target()}`);
+    const gateway = await GatewayProcess.start((port) => `https://127.0.0.1:${port}`, ...tls, '--reverse', `/things=${target()}`);
     const uri = `https://localhost:${gateway.port}/things/light`;
     const answer = await fetchHttps(uri, { ca: utf8(authority.cert), cert: client.cert, key: client.key });
     assert.deepEqual([answer.status, answer.headers['cache-control']?.split(',')[0]], [200, 'private']);

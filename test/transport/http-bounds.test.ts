@@ -180,7 +180,8 @@ test('renew: new connections see the new certificate, old ones go on, and what i
     assert.equal(server.fault(systemEnv.epoch() + 120), 'its certificate has ended');
     assert.throws(() => server.renew({ cert: own.cert, key: soon.key }), { code: 'ERR_TRANSPORT_TLS' });
     assert.throws(() => server.renew({ cert: 'none', key: soon.key }), { code: 'ERR_TRANSPORT_TLS' });
-    const serialOf = (wire: HttpWire): string => (wire.socket as unknown as { getPeerCertificate(): { serialNumber: string } }).getPeerCertificate().serialNumber;
+    const serialOf = (wire: HttpWire): string =>
+      (wire.socket as unknown as { getPeerCertificate(): { serialNumber: string } }).getPeerCertificate().serialNumber;
     const fresh = await HttpWire.open(server.port, authority.cert);
     assert.notEqual(serialOf(fresh), serialOf(old));
     for (const wire of [old, fresh]) {

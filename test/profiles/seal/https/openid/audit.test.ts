@@ -49,7 +49,14 @@ test('logins, codes and tokens over HTTPS stand in the hash-chained audit log, w
         const again = await lab.refresh(body['refresh_token']);
         assert.equal(again.status, 200);
         const token = String(again.body['access_token']);
-        secrets.push(code, ...[body, again.body].flatMap((each) => Object.values(each).map(String).filter((text) => text.length > 20)));
+        secrets.push(
+          code,
+          ...[body, again.body].flatMap((each) =>
+            Object.values(each)
+              .map(String)
+              .filter((text) => text.length > 20),
+          ),
+        );
         assert.equal((await lab.post('/introspect', { token })).body['active'], true);
         await lab.post('/revoke', { token: String(again.body['refresh_token']) });
         assert.equal((await lab.post('/introspect', { token })).body['active'], false);
@@ -82,7 +89,9 @@ test('logins, codes and tokens over HTTPS stand in the hash-chained audit log, w
     const issued = entries.find(({ type }) => type === 'code-issued');
     assert.deepEqual([issued?.['user'], issued?.['client'], issued?.['scope']], [anna, 'app', 'openid km']);
     assert.deepEqual((await verifyAudit(folder)).problems, []);
-    const written = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8')).join('');
+    const written = readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+      .join('');
     for (const secret of secrets) assert.ok(!written.includes(secret), `a secret is in the audit log: ${secret.slice(0, 4)}...`);
   } finally {
     rmSync(folder, { recursive: true });

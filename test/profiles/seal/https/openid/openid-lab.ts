@@ -1,12 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { oscoreProfile } from '../../../../../profiles/oscore/index.ts';
-import {
-  type OpenIdFace,
-  type OpenIdFaceOptions,
-  OpenIdSimC,
-  type OpenIdSimCOptions,
-  openIdFace,
-} from '../../../../../profiles/seal/https/index.ts';
+import { type OpenIdFace, type OpenIdFaceOptions, OpenIdSimC, type OpenIdSimCOptions, openIdFace } from '../../../../../profiles/seal/https/index.ts';
 import { passwordUsers } from '../../../../../profiles/seal/https/login/user-authenticator.ts';
 import { SimS, type SimSOptions } from '../../../../../profiles/seal/index.ts';
 import {
@@ -22,8 +16,15 @@ import { symmetricKey } from '../../../../../src/core/cwt.ts';
 import { type Env, systemEnv } from '../../../../../src/core/env.ts';
 import { type IssuedCertificate, LabAuthority } from '../../../../../src/pki/index.ts';
 import { memoryStore, type Store } from '../../../../../src/store/index.ts';
-import { fetchHttps, type HttpsRequestInit, type HttpsResponse, type HttpsServer, type HttpsServerOptions, serveHttps } from '../../../../../src/transport/index.ts';
-import { anna, Application, appSecret, codeVerifier, password, redirectUri } from './application.ts';
+import {
+  fetchHttps,
+  type HttpsRequestInit,
+  type HttpsResponse,
+  type HttpsServer,
+  type HttpsServerOptions,
+  serveHttps,
+} from '../../../../../src/transport/index.ts';
+import { Application, anna, appSecret, codeVerifier, password, redirectUri } from './application.ts';
 
 export { anna, appSecret, codeVerifier, password, redirectUri };
 export const serverSecret = 'the secret of a server';
