@@ -51,7 +51,7 @@ async function within(scheme: 'http' | 'https', bounds: Partial<HttpBounds>, use
     return opened;
   };
   try {
-    await use({ server, answered, dropped, release: () => waiting.splice(0).forEach((answer) => answer()), wire });
+    await use({ server, answered, dropped, release: () => waiting.splice(0).forEach((answer) => void answer()), wire });
   } finally {
     for (const each of wires) each.close();
     await server.close();

@@ -149,10 +149,13 @@ class Face implements OpenIdFace {
       await handled;
       return this.#judged(request, message, await recorded());
     });
-    const handled = this.#handle(request, response).catch((error: unknown) => {
-      this.#fault(error);
-      sendJson(response, 500, { error: 'server_error' });
-    });
+    // In a turn of its own, so that an answer which is there at once finds the promise too.
+    const handled = Promise.resolve()
+      .then(() => this.#handle(request, response))
+      .catch((error: unknown) => {
+        this.#fault(error);
+        sendJson(response, 500, { error: 'server_error' });
+      });
   };
 
   async jwks(): Promise<{ readonly keys: readonly JsonWebKey[] }> {

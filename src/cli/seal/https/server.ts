@@ -14,7 +14,7 @@ import type { KeyManagementServer, SealService } from '../../../../profiles/seal
 import { systemEnv } from '../../../core/env.ts';
 import { ProtocolError } from '../../../core/errors.ts';
 import type { SealHttpsRsConfig, ServerEvent, ServiceEvent } from '../../../operate/index.ts';
-import { checkCredentials, type HttpsCredentials, type HttpsServer } from '../../../transport/index.ts';
+import { checkCredentials, type HttpBounds, type HttpsCredentials, type HttpsServer } from '../../../transport/index.ts';
 import { watchHttp } from '../../http-watch.ts';
 
 /** What a SEAL server has on both of its faces. */
@@ -31,6 +31,8 @@ export interface FaceOptions {
   readonly leeway: number;
   readonly isRevoked?: (tokenHash: string) => boolean | Promise<boolean>;
   readonly emit: (event: ServerEvent) => void;
+  /** What others than `httpBounds` has. */
+  readonly bounds?: Partial<HttpBounds>;
 }
 
 /** The face of a SEAL server over HTTPS. */
@@ -39,7 +41,11 @@ export class HttpsFace {
   #config: SealHttpsRsConfig;
   #listening: HttpsServer | undefined;
 
-  constructor(config: SealHttpsRsConfig, { services, keyManagement }: SharedServices, { audience, valSystem, leeway, isRevoked, emit }: FaceOptions) {
+  constructor(
+    config: SealHttpsRsConfig,
+    { services, keyManagement }: SharedServices,
+    { audience, valSystem, leeway, isRevoked, emit, bounds = {} }: FaceOptions,
+  ) {
     this.#config = config;
     const { issuer, certificates, listen, cert, key, clientCa, rate } = config;
     const keys = (): Promise<KeySet> => this.#keySet();
@@ -56,6 +62,7 @@ export class HttpsFace {
         key,
         ...(clientCa === undefined ? {} : { clientCa, clientCertificate: certificates === 'required' ? ('required' as const) : ('wanted' as const) }),
         refused: guard.refused,
+        bounds,
         ...watchHttp('seal-server', () => this.#server.paths, emit),
       },
       guard,
