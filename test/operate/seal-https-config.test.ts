@@ -46,7 +46,14 @@ describe('a SIM-S over HTTPS in as.yaml', () => {
   test('proxy: trusted addresses, the public URL that it goes by, and the header that counts', () => {
     const { https } = simS(`${listen}\n${proxy}`).seal!;
     assert.equal(https?.issuer, 'https://sims.val.example');
-    assert.deepEqual(https?.proxy, { trusted: ['127.0.0.1', '10.0.0.0/8', '::1'], header: 'x-forwarded-for' });
+    assert.deepEqual(https?.proxy, {
+      trusted: [
+        { address: '127.0.0.1', bits: 32 },
+        { address: '10.0.0.0', bits: 8 },
+        { address: '::1', bits: 128 },
+      ],
+      header: 'x-forwarded-for',
+    });
     const plain = simS(`    listen: http://127.0.0.1:10443\n${proxy.replace(' }', ', header: forwarded }')}`).seal!.https;
     assert.deepEqual([plain?.tls, plain?.proxy?.header, plain?.listen], [undefined, 'forwarded', { address: '127.0.0.1', port: 10_443 }]);
   });

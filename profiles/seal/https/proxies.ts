@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import { AuthorizationServerError } from '../../../src/as/index.ts';
 
 /** Proxies that end TLS before a SIM-S. */
 export interface TrustedProxies {
-  /** Their addresses: single ones, and networks such as 10.0.0.0/8. */
-  readonly trusted: readonly string[];
+  /** Their addresses: single ones, and with `bits` networks, such as 10.0.0.0 with 8. */
+  readonly trusted: readonly { readonly address: string; readonly bits?: number }[];
   /** Where they write down who has asked them; the other one is whatever a client has sent. `x-forwarded-for` when absent. */
   readonly header?: 'x-forwarded-for' | 'forwarded';
 }
@@ -17,13 +18,16 @@ export class ProxyAddresses {
   readonly #trusted = new BlockList();
   readonly #header: 'x-forwarded-for' | 'forwarded';
 
-  /** @throws {RangeError} for what is no address and no network */
+  /** @throws {AuthorizationServerError} `ERR_AS_CONFIG` for what is no address and no network */
   constructor({ trusted, header = 'x-forwarded-for' }: TrustedProxies) {
     this.#header = header;
-    for (const text of trusted) {
-      const network = readNetwork(text);
-      if (network === undefined) throw new RangeError(`expected an address or a network such as 10.0.0.0/8, got ${JSON.stringify(text)}`);
-      this.#trusted.addSubnet(network.address, network.bits, network.family);
+    for (const { address, bits } of trusted) {
+      const [most, family] = isIP(address) === 4 ? ([32, 'ipv4'] as const) : ([128, 'ipv6'] as const);
+      try {
+        this.#trusted.addSubnet(address, bits ?? most, family);
+      } catch (cause) {
+        throw new AuthorizationServerError('ERR_AS_CONFIG', `proxies: expected an address or a network, got ${address} with ${bits ?? 'all'} bits`, { cause });
+      }
     }
   }
 
@@ -51,17 +55,6 @@ export class ProxyAddresses {
     const family = isIP(address);
     return family !== 0 && this.#trusted.check(address, family === 4 ? 'ipv4' : 'ipv6');
   }
-}
-
-/** `undefined`: it is neither an address nor a network. */
-export function readNetwork(text: string): { readonly address: string; readonly bits: number; readonly family: 'ipv4' | 'ipv6' } | undefined {
-  const [, named = '', length] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? [];
-  const address = plain(named);
-  const version = isIP(address);
-  if (version === 0) return undefined;
-  const most = version === 4 ? 32 : 128;
-  const bits = length === undefined ? most : Number(length);
-  return bits > most ? undefined : { address, bits, family: version === 4 ? 'ipv4' : 'ipv6' };
 }
 
 /** The last addresses of the header, in its order; `undefined` stands for what is none. */

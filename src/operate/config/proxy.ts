@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { list, matching, oneOf, optional, type Schema, section } from './schema.ts';
 
 /** The section `proxy` of a face over HTTPS: what ends TLS before it. */
@@ -8,10 +8,16 @@ export interface RawProxy {
   readonly header?: 'x-forwarded-for' | 'forwarded';
 }
 
+/** An address, or those that have its first bits. */
+export interface TrustedNetwork {
+  readonly address: string;
+  readonly bits: number;
+}
+
 /** Proxies that stand before a server, and may say who has asked them. */
 export interface ProxyConfig {
-  /** Addresses, and networks such as 10.0.0.0/8. */
-  readonly trusted: readonly string[];
+  /** Addresses, and networks by the bits that they have in common. */
+  readonly trusted: readonly TrustedNetwork[];
   readonly header: 'x-forwarded-for' | 'forwarded';
 }
 
@@ -20,7 +26,7 @@ export const origin: Schema<string> = matching('an origin of https, such as http
   return text.startsWith('https://') && URL.canParse(text) && new URL(text).origin === text;
 });
 
-const network: Schema<string> = matching('an address, or a network such as 10.0.0.0/8', isNetwork);
+const network: Schema<string> = matching('an address, or a network such as 10.0.0.0/8', (text) => parseNetwork(text) !== undefined);
 
 export const proxySchema: Schema<RawProxy> = section('proxies that end TLS: trusted, public_url, header', {
   trusted: list('address', network),
@@ -29,17 +35,14 @@ export const proxySchema: Schema<RawProxy> = section('proxies that end TLS: trus
 });
 
 export function proxyConfig({ trusted, header = 'x-forwarded-for' }: RawProxy): ProxyConfig {
-  return { trusted, header };
+  return { trusted: trusted.map((text) => parseNetwork(text)!), header };
 }
 
-function isNetwork(text: string): boolean {
-  const [address = '', bits, ...rest] = text.split('/');
+/** `undefined`: it is neither an address nor a network. */
+export function parseNetwork(text: string): TrustedNetwork | undefined {
+  const [, address = '', length] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? [];
   const family = isIP(address);
-  if (family === 0 || rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return false;
-  try {
-    new BlockList().addSubnet(address, bits === undefined ? (family === 4 ? 32 : 128) : Number(bits), family === 4 ? 'ipv4' : 'ipv6');
-    return true;
-  } catch {
-    return false;
-  }
+  const most = family === 4 ? 32 : 128;
+  const bits = length === undefined ? most : Number(length);
+  return family === 0 || bits > most ? undefined : { address, bits };
 }

@@ -71,6 +71,7 @@ export interface HttpServer {
   close(patience?: number): Promise<void>;
 }
 
+/** What answers requests. */
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Connections beyond the bound that are told so, for each that is within it, and at least that many. */
