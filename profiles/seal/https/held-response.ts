@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { concatAll, emptyBytes } from '../../../src/core/bytes.ts';
+import { Writable } from 'node:stream';
+import { concatAll, emptyBytes, utf8 } from '../../../src/core/bytes.ts';
 
 /** An answer, whole. */
 export interface HttpMessage {
@@ -22,12 +23,16 @@ export function holdResponse(response: ServerResponse, judge: (message: HttpMess
   const parts: Uint8Array[] = [];
   let length = 0;
   let ended = false;
-  const take = (chunk: unknown, encoding?: unknown): void => {
-    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return;
-    const part = typeof chunk === 'string' ? Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8') : chunk.slice();
+  const keep = (part: Uint8Array): void => {
     length += part.length;
     if (length <= longestAnswer) parts.push(part);
     else parts.length = 0;
+  };
+  const take = (chunk: unknown, encoding?: unknown): void => {
+    if (chunk instanceof Uint8Array) keep(chunk.slice());
+    else if (typeof chunk !== 'string') return;
+    else if (typeof encoding !== 'string' || /^utf-?8$/i.test(encoding)) keep(utf8(chunk));
+    else inBytes(chunk, encoding, keep);
   };
   const release = async (): Promise<void> => {
     const body = parts.length === 0 ? emptyBytes : concatAll(parts);
@@ -67,6 +72,17 @@ export function holdResponse(response: ServerResponse, judge: (message: HttpMess
     writeProcessing: () => undefined,
     writeEarlyHints: (_hints: unknown, done?: () => void) => done?.(),
   });
+}
+
+/** A stream makes bytes of a text, whatever its encoding. */
+function inBytes(text: string, encoding: string, take: (bytes: Uint8Array) => void): void {
+  const sink = new Writable({
+    write: (part: Uint8Array, _encoding, done) => {
+      take(part.slice());
+      done();
+    },
+  });
+  sink.write(text, encoding as BufferEncoding);
 }
 
 /** The forms that writeHead takes: an object, a list of pairs, or a flat list. */
