@@ -5,7 +5,8 @@ import type { T8ServeFlags } from './serve.ts';
 
 const help = `
 t8.yaml tells how: audience and store; client, the client.yaml by which devices are reached; https, with listen, cert_file, key_file, client_ca_file, issuer,
-jwks_file or jwks_uri, and clients, the names of certificates by SCS/AS; notifications, with ca_file and allow; and rules. Devices and rules of the store
+jwks_file or jwks_uri, and clients, the names of certificates by SCS/AS; notifications, with ca_file and allow; rules; and metrics, drain and log_level, as in as.yaml. SIGHUP takes other
+certificates, keys, clients and rules. Devices and rules of the store
 count from the next request on, also while the gateway runs.`;
 
 const registry = (): Promise<typeof import('./registry.ts')> => import('./registry.ts');
