@@ -7,6 +7,9 @@ import type { AuthorizationServerEvent, Emit } from './events.ts';
 /** What an auditor reads: all but what engines and profiles say of single messages, and that a message was answered. */
 export type AuditedEvent = Exclude<AuthorizationServerEvent, { readonly type: 'profile' | 'endpoint' | 'answered' }>;
 
+/** Somebody is refused whom anybody could be. */
+export type RefusalEvent = Extract<AuditedEvent, { readonly type: 'refused' | 'login-refused' }>;
+
 /** Where what an auditor reads goes. */
 export interface AuditSink {
   /** Fulfilled when the event is durable; in the order of the calls. Rejected: it is not, and what it is about must not be answered. */
@@ -21,8 +24,8 @@ export interface AuditOptions {
   readonly tell: Emit;
 }
 
-/** Refusals of strangers that are written at once, and per second after that: an audit log that anybody can fill is none. */
-const strangers = { burst: 64, rate: 16, entries: 1 };
+/** Refusals of strangers that are written at once, and per second after that, of each face: an audit log that anybody can fill is none. */
+const strangers = { burst: 64, rate: 16, entries: 2 };
 
 function unavailable(): Response {
   return { code: Code.ServiceUnavailable, options: [uintOption(OptionNumber.MaxAge, 5)], payload: emptyBytes };
@@ -38,9 +41,9 @@ function unavailable(): Response {
 export class Audit {
   readonly #options: AuditOptions;
   readonly #strangers: RateLimit;
+  readonly #unrecorded = { coap: 0, https: 0 };
   #settled: Promise<void> = Promise.resolve();
   #failures = 0;
-  #unrecorded = 0;
 
   constructor(options: AuditOptions) {
     this.#options = options;
@@ -55,11 +58,18 @@ export class Audit {
 
   /** The answer that `work` gives, once all that was said is durable. */
   async answer(work: () => Promise<Response>): Promise<Response> {
-    const failures = this.#failures;
+    const recorded = this.watch();
     const response = await work();
-    if (this.#options.sink === undefined) return response;
-    await this.#settled;
-    return failures === this.#failures ? response : unavailable();
+    return this.#options.sink === undefined || (await recorded()) ? response : unavailable();
+  }
+
+  /** Begin to work on something; what comes of it may be told when the result is fulfilled with `true`: all that was said since is durable. */
+  watch(): () => Promise<boolean> {
+    const failures = this.#failures;
+    return async () => {
+      if (this.#options.sink !== undefined) await this.#settled;
+      return failures === this.#failures;
+    };
   }
 
   /**
@@ -68,10 +78,9 @@ export class Audit {
    * @throws {AuthorizationServerError} `ERR_AS_AUDIT` where it could not be written. What was done stays done
    */
   async done<T>(work: () => Promise<T>): Promise<T> {
-    const failures = this.#failures;
+    const recorded = this.watch();
     const result = await work();
-    await this.#settled;
-    if (failures === this.#failures) return result;
+    if (await recorded()) return result;
     throw new AuthorizationServerError('ERR_AS_AUDIT', 'expected to write to the audit log what was done, and could not; it is done all the same');
   }
 
@@ -91,23 +100,41 @@ export class Audit {
     const { sink, tell } = this.#options;
     tell(event);
     if (sink === undefined) reply.respond(response);
-    else if (response.suppress === true || this.#strangers.take('') > 0) {
-      this.#unrecorded++;
+    else if (response.suppress === true || this.#strangers.take('coap') > 0) {
+      this.#unrecorded.coap++;
       reply.respond({ ...response, suppress: true });
     } else {
-      this.#append({ ...event, ...this.#takeUnrecorded() }).then((written) => reply.respond(written ? response : unavailable()));
+      this.#append({ ...event, ...this.#takeUnrecorded('coap') }).then((written) => reply.respond(written ? response : unavailable()));
     }
+  }
+
+  /**
+   * The same over HTTPS, where whoever calls answers.
+   *
+   * @returns `false`: there is no entry of it, since there were too many, and who is refused must not hear why
+   */
+  stranger(event: RefusalEvent): boolean {
+    const { sink, tell } = this.#options;
+    tell(event);
+    if (sink === undefined) return true;
+    if (this.#strangers.take('https') > 0) {
+      this.#unrecorded.https++;
+      return false;
+    }
+    void this.#append({ ...event, ...this.#takeUnrecorded('https') });
+    return true;
   }
 
   /** Write what was only counted. */
   async close(): Promise<void> {
-    if (this.#unrecorded > 0) await this.#append({ type: 'refused', reason: 'unrecorded', peer: 'several', ...this.#takeUnrecorded() });
+    for (const face of ['coap', 'https'] as const)
+      if (this.#unrecorded[face] > 0) await this.#append({ type: 'refused', reason: 'unrecorded', peer: 'several', ...this.#takeUnrecorded(face) });
     await this.#settled;
   }
 
-  #takeUnrecorded(): { readonly unrecorded?: number } {
-    const unrecorded = this.#unrecorded;
-    this.#unrecorded = 0;
+  #takeUnrecorded(face: 'coap' | 'https'): { readonly unrecorded?: number } {
+    const unrecorded = this.#unrecorded[face];
+    this.#unrecorded[face] = 0;
     return unrecorded === 0 ? {} : { unrecorded };
   }
 

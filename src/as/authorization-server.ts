@@ -304,6 +304,7 @@ export class AuthorizationServer {
     this.#limits = next.limits ?? {};
     this.#rates.client.change(this.#limits.rate?.client);
     this.#rates.address.change(this.#limits.rate?.address);
+    this.shared.limit(this.#limits.rate);
     this.#emit({ type: 'reconfigured', ...changes });
     return changes;
   }
@@ -385,6 +386,7 @@ export class AuthorizationServer {
       secrets,
       audit: this.#audit,
       env: this.#env,
+      rates: this.#limits.rate,
       tokensPerClient,
       revoke: (hash) => this.#revoke(hash),
       seen: () => this.#clock.check(),

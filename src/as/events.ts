@@ -28,12 +28,39 @@ export type AuthorizationServerEvent =
       readonly detail: string;
     }
   | {
-      /** A code or a refresh token was used again that had been used up: all that came of it is of no use any more. */
+      /**
+       * All that came of a grant is of no use any more: a code or a refresh token was used again that had been used up, its client has revoked it, or the VAL user
+       * who gave it is no more.
+       */
       readonly type: 'grant-revoked';
       readonly client: string;
-      readonly reason: 'code-reuse' | 'refresh-token-reuse';
+      readonly reason: 'code-reuse' | 'refresh-token-reuse' | 'revocation' | 'account';
       /** SHA-256 of each token in base64url. */
       readonly tokens: readonly string[];
+    }
+  /** A user has given a client a code over HTTPS. */
+  | { readonly type: 'code-issued'; readonly client: string; readonly user: string; readonly scope: string }
+  /** A user has signed in over HTTPS. */
+  | { readonly type: 'login'; readonly user: string; readonly client: string; readonly address: string }
+  | {
+      readonly type: 'login-refused';
+      /** `locked`: the attempt was not looked at. */
+      readonly reason: 'credentials' | 'locked';
+      /** If somebody has this name: that of nobody may be a password in the wrong field. */
+      readonly user?: string;
+      readonly client: string;
+      readonly address: string;
+      /** As in `refused`. */
+      readonly unrecorded?: number;
+    }
+  /** From now on, for so many seconds, no attempt for this user, or from this address, is looked at. */
+  | {
+      readonly type: 'login-locked';
+      readonly by: 'user' | 'address';
+      readonly user?: string;
+      readonly client: string;
+      readonly address: string;
+      readonly seconds: number;
     }
   | {
       readonly type: 'introspected';
@@ -72,7 +99,10 @@ export type AuthorizationServerEvent =
     }
   | {
       readonly type: 'refused';
-      /** `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`, `administration`, `rate-client`, `rate-address`, `draining`; in an audit log also `unrecorded`. */
+      /**
+       * `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`, `administration`, `rate-client`, `rate-address`, `draining`; over HTTPS also `authorization`,
+       * `unknown-client`, `revocation`, `size`; in an audit log also `unrecorded`.
+       */
       readonly reason: string;
       /** The credential of the requester, or its address. */
       readonly peer: string;

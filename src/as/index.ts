@@ -19,7 +19,7 @@ export type { Listing, Page } from './admin/admin-list.ts';
 export type { View } from './admin/admin-views.ts';
 export type { AdministrationOptions } from './admin/administration.ts';
 export { Administration } from './admin/administration.ts';
-export type { AuditedEvent, AuditSink } from './audit.ts';
+export type { AuditedEvent, AuditSink, RefusalEvent } from './audit.ts';
 export type { AuthorizationServerLimits, AuthorizationServerOptions, Reconfiguration } from './authorization-server.ts';
 export { AuthorizationServer } from './authorization-server.ts';
 export type { EndpointRequest } from './endpoint-request.ts';

@@ -1,4 +1,4 @@
-import { type Handler, type Layer, networkOf, type Request, type RequestRateOptions, requestRate } from '../coap/index.ts';
+import { type Handler, type Layer, networkOf, RateLimit, type Request, type RequestRateOptions, requestRate } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
 import type { Audit } from './audit.ts';
 
@@ -20,6 +20,33 @@ export interface Rates {
 export interface RateLayer extends Layer {
   change(rate: Rate | undefined): void;
 }
+
+/** Keys that a rate is counted for. */
+const entries = 4096;
+
+/** A rate for each key that can be replaced; then all begin anew. */
+export class ChangeableRate {
+  readonly #env: Env;
+  #rate: Rate | undefined;
+  #limit: RateLimit | undefined;
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  change(rate: Rate | undefined): void {
+    if (isSame(rate, this.#rate)) return;
+    this.#rate = rate;
+    this.#limit = rate === undefined ? undefined : new RateLimit(this.#env, { ...rate, entries });
+  }
+
+  /** Take one; the result is 0, or the seconds until it is worth to come again. */
+  take(key: string): number {
+    return this.#limit?.take(key) ?? 0;
+  }
+}
+
+const isSame = (one: Rate | undefined, other: Rate | undefined): boolean => one?.burst === other?.burst && one?.rate === other?.rate;
 
 /** Limits each peer of the AS. It stands above the guard. */
 export function clientRate(rate: Rate | undefined, audit: Audit, env: Env): RateLayer {
@@ -47,7 +74,7 @@ function rateLayer(reason: string, first: Rate | undefined, key: NonNullable<Req
       return (request, reply) => handler(request, reply);
     },
     change: (next) => {
-      if (next?.burst === rate?.burst && next?.rate === rate?.rate) return;
+      if (isSame(next, rate)) return;
       rate = next;
       rebuild();
     },

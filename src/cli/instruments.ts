@@ -21,8 +21,8 @@ import type { DtlsTransportEvent } from '../transport/index.ts';
 import { version } from './version.ts';
 
 export interface InstrumentsConfig extends OperationsConfig {
-  /** For `openStore`. */
-  readonly store: string;
+  /** For `openStore`; absent: it has none. */
+  readonly store?: string;
   readonly audit?: AuditConfig;
   /** Several servers have the store: they tell by leases who serves whom. */
   readonly lease?: number;
@@ -31,6 +31,8 @@ export interface InstrumentsConfig extends OperationsConfig {
 /** What a server can be asked. */
 export interface Watched {
   stats(): Readonly<Record<string, number>>;
+  /** Why it would serve nobody now, as far as it knows. */
+  fault?(): string | undefined;
 }
 
 /** What a server is watched by: its log, its metrics, its health and its audit log; and the store, as they see it. */
@@ -62,6 +64,9 @@ export class Instruments {
     this.#metrics?.observe(event);
   };
 
+  /** Count an event that somebody else has written to the log. */
+  readonly count = (event: ServerEvent): void => this.#metrics?.observe(event);
+
   readonly session = (event: DtlsTransportEvent): void => {
     const { type, peer, error, ...rest } = event;
     this.#logger.debug({ ...rest, peer: peer.key, error: error?.message }, type);
@@ -70,13 +75,18 @@ export class Instruments {
 
   /** `lost`: another server has it. */
   async openStore(role: string, lost: (error: SoleServerError) => void): Promise<Store> {
-    const store = await openStore(this.#config.store);
+    const store = await openStore(this.#config.store!);
     try {
       if (this.#config.lease === undefined) this.#sole = await SoleServer.claim({ store, role, lost });
     } catch (error) {
       await store.close();
       throw error;
     }
+    return this.keep(store);
+  }
+
+  /** Watch a store that others may have too, and close it in the end. */
+  keep(store: Store): Store {
     this.#store = this.#metrics === undefined ? store : measuredStore(store, this.#metrics.observeStore);
     return this.#store;
   }
@@ -98,7 +108,7 @@ export class Instruments {
     this.#watched = watched;
     if (place === undefined || this.#metrics === undefined) return;
     const metrics = this.#metrics;
-    const health = healthCheck({ store: this.#store!, env: systemEnv, state: () => this.#state });
+    const health = healthCheck({ store: this.#store, env: systemEnv, state: () => this.#state ?? watched.fault?.() });
     this.#server = await serveMetrics({ ...place, scrape: () => metrics.scrape(), health });
     const { address, port } = this.#server;
     this.#logger.info({ address, port }, 'metrics');

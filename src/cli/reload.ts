@@ -5,7 +5,7 @@ import { ConfigError, type Logger } from '../operate/index.ts';
 export interface ReloadOptions<C> {
   readonly logger: Logger;
   /** Reads the file again. */
-  readonly load: () => C;
+  readonly load: () => C | Promise<C>;
   /** Settings that take effect while the server runs. */
   readonly live: readonly (keyof C & string)[];
   /** Settings within live ones that take effect at a start only, and are others now. */
@@ -42,7 +42,7 @@ export class Reload<C extends object> {
   async #run(): Promise<void> {
     const { logger, load, live, restart, apply } = this.#options;
     try {
-      const next = load();
+      const next = await load();
       const names = [...new Set([...Object.keys(this.#current), ...Object.keys(next)])] as (keyof C & string)[];
       const fixed = names.filter((name) => !live.includes(name) && !sameValue(this.#current[name], next[name]));
       const within = restart?.(this.#current, next) ?? [];

@@ -71,6 +71,8 @@ interface Server {
   listen(transports: readonly Transport[]): Promise<Endpoint>;
   drain(milliseconds: number): Promise<boolean>;
   stats(): Readonly<Record<string, number>>;
+  /** Why it would serve nobody now, as far as it knows. */
+  fault?(): string | undefined;
   close(): Promise<void>;
 }
 
@@ -128,7 +130,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
       });
       const parts: Parts = { store, transports, emit: instruments.emit, audit: await instruments.openAudit() };
       server = await service.make(config, parts, () => reload.current);
-      await instruments.watch({ stats: () => ({ ...server!.stats(), ...sessionStats(transports) }) });
+      await instruments.watch({ stats: () => ({ ...server!.stats(), ...sessionStats(transports) }), fault: () => server!.fault?.() });
       await server.listen(transports);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -178,7 +180,10 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
 function fixedSeal({ seal }: AsConfig): unknown {
   if (seal === undefined) return undefined;
   const { identities: _identities, https, ...fixed } = seal;
-  return { ...fixed, ...(https === undefined ? {} : { https: { listen: https.listen, issuer: https.issuer } }) };
+  return {
+    ...fixed,
+    ...(https === undefined ? {} : { https: { listen: https.listen, issuer: https.issuer, proxy: https.proxy, isTls: https.tls !== undefined } }),
+  };
 }
 
 /** The keys of clients and resource servers for DTLS, as the configuration of the moment has them. */
@@ -212,8 +217,8 @@ function fixedSealRs({ seal }: RsConfig): unknown {
   return { ...rest, https: https && fixedHttps(https), capif: capif && fixedCapif(capif) };
 }
 
-function fixedHttps({ listen, issuer, certificates, certificateProfile, sKmsUri }: SealHttpsRsConfig): unknown {
-  return { listen, issuer, certificates, certificateProfile, sKmsUri };
+function fixedHttps({ listen, issuer, certificates, certificateProfile, sKmsUri, rate }: SealHttpsRsConfig): unknown {
+  return { listen, issuer, certificates, certificateProfile, sKmsUri, rate };
 }
 
 function fixedCapif({ cert: _cert, key: _key, clientCa: _ca, invokers: _invokers, core, ...rest }: CapifAefConfig): unknown {
@@ -247,6 +252,7 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
         },
         live: ['issuers', 'seal'],
         apply: async (server, next, current) => {
+          if ('check' in server && next.seal !== undefined) server.check(next.seal);
           if (areSameIssuers(current, next)) server.reconfigure({ issuers: next.issuers, simS: next.issuers[0]! });
           if ('renew' in server && next.seal !== undefined) server.renew(next.seal);
           return {};

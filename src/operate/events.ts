@@ -9,8 +9,21 @@ export interface ServiceEvent {
   readonly event: { readonly type: string; readonly reason?: string };
 }
 
+/** A request over HTTP is over. */
+export interface HttpAnsweredEvent {
+  readonly type: 'http-answered';
+  /** Which server of HTTP, where a process may have several. */
+  readonly face: string;
+  /** What of it was asked, by the beginning of the path; `other` for what there is not. */
+  readonly endpoint: string;
+  readonly method: string;
+  /** 0: the client was gone before there was an answer. */
+  readonly status: number;
+  readonly milliseconds: number;
+}
+
 /** What servers of either role tell. */
-export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent | ServiceEvent;
+export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent | ServiceEvent | HttpAnsweredEvent;
 
 /**
  * How events become lines of a log: the message is the type of the event, the fields are its own. What is not here is `info`.
@@ -19,6 +32,10 @@ export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent | Servi
  * | --- | --- | --- |
  * | `token-issued` | info | token (hash), client, audience, scope, expiresIn, profile, update, grant |
  * | `token-refused` (AS) | warn | client, audience, scope, reason, detail |
+ * | `code-issued` | info | client, user, scope |
+ * | `login` | info | user, client, address |
+ * | `login-refused` | warn | reason, user, client, address |
+ * | `login-locked` | warn | by, user, client, address, seconds |
  * | `introspected` | info | requester, active, client, audience |
  * | `token-uploaded` | info | token (hash), client, resourceServer, outcome, detail |
  * | `token-revoked` | info | token (hash), client, resourceServer |
@@ -29,6 +46,7 @@ export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent | Servi
  * | `reconfigured` | info | added, changed, removed |
  * | `clock` | warn | reason, seconds |
  * | `answered` | debug | path, method, code, milliseconds |
+ * | `http-answered` | debug | face, endpoint, method, status, milliseconds |
  * | `token-accepted` | info | credential, scope, expiresIn, profile, update, peer |
  * | `token-refused` (RS) | warn | reason, detail, code, peer |
  * | `token-ended` | info | reason, credential |
@@ -45,9 +63,12 @@ export const eventLevels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> 
   'request-refused': 'warn',
   refused: 'warn',
   'grant-revoked': 'warn',
+  'login-refused': 'warn',
+  'login-locked': 'warn',
   clock: 'warn',
   fault: 'error',
   answered: 'debug',
+  'http-answered': 'debug',
   profile: 'debug',
   endpoint: 'debug',
 };

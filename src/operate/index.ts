@@ -36,8 +36,9 @@ export { type ConformanceConfig, loadConformanceTarget, type OfferedRequestConfi
 export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
 export { ConfigError, type ConfigProblem } from './config/error.ts';
 export type { ListenAddress, ListenConfig, TransportScheme } from './config/listen.ts';
-export type { AuditConfig, OperationsConfig, RateConfig, RatesConfig } from './config/operations.ts';
+export { type AuditConfig, isLoopback, type OperationsConfig, parseMetrics, type RateConfig, type RatesConfig } from './config/operations.ts';
 export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './config/oscore.ts';
+export type { ProxyConfig, TrustedNetwork } from './config/proxy.ts';
 export type { ChannelConfig, RevocationConfig, ScopeConfig, TokenKeyConfig, TransmissionConfig } from './config/reader.ts';
 export { profileNumbers } from './config/reader.ts';
 export { loadClientRegistration, loadResourceServerRegistration, loadTokenKey } from './config/registration.ts';
@@ -54,10 +55,11 @@ export type { OpenIdClientConfig } from './config/seal-openid.ts';
 export type { SealServicesConfig } from './config/seal-services.ts';
 export { loadT8Config, type T8Config, type T8RuleConfig } from './config/t8.ts';
 export type { TlsConfig } from './config/tls.ts';
-export { lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
+export { type HttpAnsweredEvent, lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
 export { type AdjustableLogger, createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';
 export {
+  endpointOf,
   type HealthOptions,
   healthCheck,
   MetricsError,

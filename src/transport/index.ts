@@ -22,10 +22,20 @@ export type { DtlsSchemeOptions } from './dtls-schemes.ts';
 export { dtlsSchemes } from './dtls-schemes.ts';
 export { TransportError } from './errors.ts';
 export type { GroupMembership } from './groups.ts';
+export {
+  type DroppedReason,
+  type HttpBounds,
+  type HttpExchange,
+  type HttpHandler,
+  type HttpObserver,
+  type HttpServer,
+  httpBounds,
+} from './https/http-intake.ts';
+export { type HttpServerOptions, serveHttp } from './https/http-server.ts';
 export type { HttpsRequestInit, HttpsResponse } from './https/https-client.ts';
 export { fetchHttps } from './https/https-client.ts';
-export type { HttpsServer, HttpsServerOptions } from './https/https-server.ts';
-export { serveHttps } from './https/https-server.ts';
+export type { HttpsCredentials, HttpsServer, HttpsServerOptions } from './https/https-server.ts';
+export { checkCredentials, serveHttps } from './https/https-server.ts';
 export { type ProbeOptions, probeTls, type TlsCheck } from './https/probe-tls.ts';
 export { tlsSettings } from './https/tls-settings.ts';
 export type { CoapRequestOptions } from './request.ts';

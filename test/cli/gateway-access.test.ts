@@ -10,7 +10,7 @@ import { type IssuedCertificate, LabAuthority } from '../../src/pki/index.ts';
 import { fetchHttps, type HttpsServer, serveHttps, udp } from '../../src/transport/index.ts';
 import { deviceRouter, type Got, sendHttp } from '../gateway/support.ts';
 import { type Changes, claims, TokenLab } from '../profiles/seal/https/guard/token-lab.ts';
-import { type GatewayProcess, refusedHere, startGateway } from './gateway-process.ts';
+import { GatewayProcess, refusedHere } from './gateway-process.ts';
 
 const issuer = 'https://issuer.example';
 const client = 'reader1.example';
@@ -51,7 +51,7 @@ function challengeOf(field: string | undefined): Readonly<Record<string, string>
 describe('ace-coap gateway: access tokens', () => {
   let gateway: GatewayProcess;
   before(async () => {
-    gateway = await startGateway('http', ...routed(), ...bearerWith(file('jwks.json')));
+    gateway = await GatewayProcess.start('http', ...routed(), ...bearerWith(file('jwks.json')));
   });
   after(() => gateway.stop());
   const ask = (field?: string, path = '/things/light'): Promise<Got> =>
@@ -122,7 +122,7 @@ test('https: keys at a URI, and a certificate beside the token that has to be of
   );
   const keys: HttpsServer = await serveHttps(server, (_request, response) => void response.end(JSON.stringify(tokens.keys)));
   const jwks = [...bearerWith(`https://127.0.0.1:${keys.port}/jwks`), '--jwks-ca', file('ca.pem')];
-  const gateway = await startGateway('https', ...tls(), '--client-ca', file('ca.pem'), ...routed(), ...jwks);
+  const gateway = await GatewayProcess.start('https', ...tls(), '--client-ca', file('ca.pem'), ...routed(), ...jwks);
   const ask = async (cert: IssuedCertificate): Promise<unknown[]> => {
     const headers = { authorization: await authorization() };
     const { status, headers: got } = await fetchHttps(`https://127.0.0.1:${gateway.port}/things/light`, { ca: authority.cert, ...cert, headers });
@@ -138,7 +138,7 @@ test('https: keys at a URI, and a certificate beside the token that has to be of
 });
 
 test('https: keys that cannot be had are 503 with Retry-After, and no fault of the token', async () => {
-  const gateway = await startGateway('https', ...tls(), ...routed(), ...bearerWith('https://127.0.0.1:1/jwks'));
+  const gateway = await GatewayProcess.start('https', ...tls(), ...routed(), ...bearerWith('https://127.0.0.1:1/jwks'));
   try {
     const init = { ca: authority.cert, headers: { authorization: await authorization() } };
     const { status, headers } = await fetchHttps(`https://127.0.0.1:${gateway.port}/things/light`, init);

@@ -10,7 +10,7 @@ import { systemEnv } from '../../src/core/env.ts';
 import { type LabProfile, writeLab } from '../../src/operate/index.ts';
 import { LabAuthority } from '../../src/pki/index.ts';
 import { sendHttp } from '../gateway/support.ts';
-import { refusedHere, startGateway } from './gateway-process.ts';
+import { GatewayProcess, refusedHere } from './gateway-process.ts';
 import { Lab } from './lab.ts';
 
 for (const [profile, more] of [
@@ -27,7 +27,7 @@ for (const [profile, more] of [
       );
     }, profile);
     const target = profile === 'oscore' ? `coap://127.0.0.1:${lab.rsPort}` : `coaps://127.0.0.1:${lab.rsPort + 1}`;
-    const gateway = await startGateway('http', '--reverse', `/rs=${target}`, '--config', lab.folder);
+    const gateway = await GatewayProcess.start('http', '--reverse', `/rs=${target}`, '--config', lab.folder);
     try {
       const read = await sendHttp(gateway.port, '/rs/temperature');
       assert.equal(read.status, 200, read.text);
@@ -79,7 +79,7 @@ test('--config: defaults.confirmable is that of what the gateway forwards', asyn
   for (const isConfirmable of [true, false]) {
     const lab = await Lab.start(({ folder }) => appendFileSync(join(folder, 'client.yaml'), `defaults: { confirmable: ${isConfirmable} }\n`));
     const relay = await Relay.open(lab.rsPort);
-    const gateway = await startGateway('http', '--reverse', `/rs=coap://127.0.0.1:${relay.port}`, '--config', lab.folder);
+    const gateway = await GatewayProcess.start('http', '--reverse', `/rs=coap://127.0.0.1:${relay.port}`, '--config', lab.folder);
     try {
       assert.equal((await sendHttp(gateway.port, '/rs/led')).status, 200);
       assert.equal(relay.types.at(-1), isConfirmable ? confirmable : nonConfirmable, relay.types.join());
@@ -101,7 +101,7 @@ test('--config: defaults.timeout and transmission are those of the gateway too; 
   // Nobody is behind it.
   const relay = await Relay.open(9);
   const ask = async (...more: readonly string[]): Promise<number> => {
-    const gateway = await startGateway('http', '--reverse', `/silent=coap://127.0.0.1:${relay.port}`, '--config', folder, ...more);
+    const gateway = await GatewayProcess.start('http', '--reverse', `/silent=coap://127.0.0.1:${relay.port}`, '--config', folder, ...more);
     const since = systemEnv.now();
     try {
       assert.equal((await sendHttp(gateway.port, '/silent/x')).status, 504);

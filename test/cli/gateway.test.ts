@@ -9,7 +9,7 @@ import { systemEnv } from '../../src/core/env.ts';
 import { LabAuthority } from '../../src/pki/index.ts';
 import { fetchHttps, udp } from '../../src/transport/index.ts';
 import { deviceRouter, sendHttp } from '../gateway/support.ts';
-import { refusedHere, startGateway } from './gateway-process.ts';
+import { GatewayProcess, refusedHere } from './gateway-process.ts';
 
 describe('ace-coap gateway', () => {
   let device: Endpoint;
@@ -25,7 +25,7 @@ describe('ace-coap gateway', () => {
   const target = (): string => `coap://127.0.0.1:${device.local.port}`;
 
   test('http on loopback: --allow, --reverse, and a line of the log for each request', async () => {
-    const gateway = await startGateway('http', '--allow', target(), '--reverse', `/things=${target()}`);
+    const gateway = await GatewayProcess.start('http', '--allow', target(), '--reverse', `/things=${target()}`);
     assert.equal((await sendHttp(gateway.port, `/hc/${target()}/light`)).text, 'on');
     assert.equal((await sendHttp(gateway.port, '/things/light')).text, 'on');
     assert.equal((await sendHttp(gateway.port, '/hc/coap://127.0.0.1:1/light')).status, 403);
@@ -51,7 +51,7 @@ describe('ace-coap gateway', () => {
     const files = { ca: authority.cert, cert: own.cert, key: own.key };
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const tls = ['--cert', join(folder, 'cert'), '--key', join(folder, 'key'), '--client-ca', join(folder, 'ca')];
-    const gateway = await startGateway('https', ...tls, '--reverse', `/things=${target()}`);
+    const gateway = await GatewayProcess.start('https', ...tls, '--reverse', `/things=${target()}`);
     const uri = `https://localhost:${gateway.port}/things/light`;
     const answer = await fetchHttps(uri, { ca: utf8(authority.cert), cert: client.cert, key: client.key });
     assert.deepEqual([answer.status, answer.headers['cache-control']?.split(',')[0]], [200, 'private']);

@@ -1,12 +1,11 @@
-import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemEnv } from '../../src/core/env.ts';
 import { sharedTrust, type Trust, val1 } from '../profiles/seal/https/face-lab.ts';
 import { FakeIssuer } from '../profiles/seal/https/fake-issuer.ts';
 import { claims } from '../profiles/seal/https/guard/token-lab.ts';
 import { freeTcpPort } from '../support/ports.ts';
-import { aceExits, type Run } from './lab.ts';
+import { aceExits, edit, type Run } from './lab.ts';
 
 const secret = 'the secret of val1';
 
@@ -89,11 +88,4 @@ export class HttpsSide {
   close(): Promise<void> {
     return this.#issuer.close();
   }
-}
-
-/** Put something else in a file. */
-export function edit(path: string, from: string, to: string): void {
-  const text = readFileSync(path, 'utf8');
-  assert.ok(text.includes(from));
-  writeFileSync(path, text.replace(from, to));
 }

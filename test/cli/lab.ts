@@ -1,13 +1,14 @@
 /** A lab in a temporary folder, its servers as processes of their own, and runs of the command line. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemEnv } from '../../src/core/env.ts';
 import { type LabProfile, writeLab } from '../../src/operate/index.ts';
 import { freePort } from '../support/ports.ts';
+import { until } from '../support/wait.ts';
 import { runHere } from './run-here.ts';
 
 /** The compiled command beside the compiled tests. */
@@ -73,9 +74,11 @@ export async function aceExits(code: number, args: readonly string[], options: R
   return run;
 }
 
-/** `ace-coap as`, `ace-coap rs` or `ace-coap serve`. */
+type Role = 'as' | 'rs' | 'serve' | 'gateway' | 'seal';
+
+/** A command that serves: `ace-coap as`, for example. */
 export class Server {
-  readonly role: 'as' | 'rs' | 'serve';
+  readonly role: Role;
   readonly #words: readonly string[];
   #child: ChildProcess | undefined;
   #ended: Promise<{ readonly code: number | null; readonly signal: string | null }> = Promise.resolve({ code: null, signal: null });
@@ -87,14 +90,16 @@ export class Server {
   stderr = '';
 
   /** `words`: what stands behind the command. */
-  constructor(role: 'as' | 'rs' | 'serve', ...words: readonly string[]) {
+  constructor(role: Role, ...words: readonly string[]) {
     this.role = role;
     this.#words = words;
   }
 
   /** Fulfilled when it says that it listens. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [main, this.role, ...this.#words, '--log-level', 'debug'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [main, this.role, ...this.#words, ...(this.role === 'seal' ? [] : ['--log-level', 'debug'])], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#child = child;
     this.#ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
     this.#before = this.stdout.length;
@@ -129,6 +134,17 @@ export class Server {
 
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
+  }
+
+  /** SIGHUP, until its log has said this of it. */
+  async hangup(message: 'reloaded' | 'the configuration stays as it was'): Promise<void> {
+    const before = this.log().length;
+    this.signal('SIGHUP');
+    await until(() =>
+      this.log()
+        .slice(before)
+        .some(({ msg }) => msg === message),
+    );
   }
 
   /** Ctrl-C: it has to end by itself, with exit code 0. */
@@ -204,4 +220,11 @@ export class Lab {
       rmSync(this.parent, { recursive: true, force: true });
     }
   }
+}
+
+/** Put something else in a file. */
+export function edit(path: string, from: string, to: string): void {
+  const text = readFileSync(path, 'utf8');
+  assert.ok(text.includes(from));
+  writeFileSync(path, text.replace(from, to));
 }

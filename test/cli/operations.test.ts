@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { freePort } from '../support/ports.ts';
-import { until } from '../support/wait.ts';
-import { ace, aceExits, Lab } from './lab.ts';
+import { ace, aceExits, Lab, type Server } from './lab.ts';
 
 let lab: Lab;
 let metricsPort: number;
@@ -29,16 +28,7 @@ function token(client = lab.folder): ReturnType<typeof ace> {
   return ace(['token', '--audience', 'rs1', '--scope', 'r_temp', '--json', '--config', client]);
 }
 
-async function hangup(message: string, server = lab.as): Promise<void> {
-  const before = server.log().length;
-  server.signal('SIGHUP');
-  await until(() =>
-    server
-      .log()
-      .slice(before)
-      .some(({ msg }) => msg === message),
-  );
-}
+const hangup = (message: Parameters<Server['hangup']>[0], server = lab.as): Promise<void> => server.hangup(message);
 
 describe('a server that is watched', () => {
   test('metrics and health; no label names a client or a token', async () => {

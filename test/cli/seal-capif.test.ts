@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../support/wait.ts';
-import { edit } from './https-side.ts';
-import { type Run, Server } from './lab.ts';
+
+import { edit, type Run, Server } from './lab.ts';
 import { runHere } from './run-here.ts';
 import { type Running, running } from './running.ts';
 import { inFolder, type SealFolder, sealInit } from './seal-folder.ts';

@@ -5,8 +5,8 @@ import { after, before, test } from 'node:test';
 import { systemEnv } from '../../src/core/env.ts';
 import { writeSealLab } from '../../src/operate/index.ts';
 import { until } from '../support/wait.ts';
-import { edit, HttpsSide } from './https-side.ts';
-import { aceExits, Lab, type Run } from './lab.ts';
+import { HttpsSide } from './https-side.ts';
+import { aceExits, edit, Lab, type Run } from './lab.ts';
 
 let lab: Lab;
 let https: HttpsSide;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
 import { accessTokenVerifier } from '../../profiles/seal/https/index.ts';
+import { readHops } from '../../profiles/seal/https/proxies.ts';
 import { fromHex } from '../../src/core/bytes.ts';
 import { readCertificate } from '../../src/pki/certificate.ts';
 import { type CertificateRole, lintCertificate } from '../../src/pki/index.ts';
@@ -31,6 +33,14 @@ export const httpsDecoders: readonly Target[] = [
     },
   },
   { name: 'answer of a TLS server', seeds: [tls12Answer, tls13Answer, tlsRefusal], mutate: mutateBytes, run: (input) => void readTlsAnswer(input) },
+  ofText(
+    'hops that a proxy writes down',
+    ['198.51.100.1, [2001:db8::7]:4711', 'for="[2001:db8::7]:1";proto=https, for=198.51.100.1', 'for=_hidden, for="a,b'],
+    (text) => {
+      for (const header of ['x-forwarded-for', 'forwarded'] as const)
+        for (const hop of readHops({ [header]: text }, header)) assert.ok(hop === undefined || isIP(hop) > 0);
+    },
+  ),
   ofText('access token in a header', ['eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.AAAA'], (token) =>
     assert.rejects(verifier.verify(token), (error) => code(error) === 'ERR_SEAL_BEARER'),
   ),

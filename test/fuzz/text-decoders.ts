@@ -10,6 +10,8 @@ import { fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from '../../src/core
 import { parseThumbprintUri } from '../../src/core/cose/index.ts';
 import { formatEntry, nextEntry, parseEntry } from '../../src/operate/audit/entry.ts';
 import { parseListen } from '../../src/operate/config/listen.ts';
+import { parseMetrics } from '../../src/operate/config/operations.ts';
+import { parseNetwork } from '../../src/operate/config/proxy.ts';
 import {
   type LabProfile,
   loadAsConfig,
@@ -41,6 +43,8 @@ export const textDecoders: readonly Target[] = [
   ofText('UTF-8', ['a', 'ä€😀'], () => {}),
   ofText('COSE Key Thumbprint URI', [`urn:ietf:params:oauth:ckt:sha-256:${'A'.repeat(43)}`], parseThumbprintUri),
   ofText('address to listen on', ['127.0.0.1:5683', '[::1]:5684', 'coaps+tcp://0.0.0.0:5684'], parseListen),
+  ofText('address of metrics', ['127.0.0.1:9464', '[::1]:9464', 'localhost:1'], parseMetrics),
+  ofText('network of proxies', ['10.0.0.0/8', '::1', '2001:db8::/32'], parseNetwork),
   ofText('request target of a gateway', ['/hc/coap://s.example/light?on', '/hc/coap://%5B::1%5D:61616/a%2Fb/../c', '/q?s=coap&hp=a:1&p=/x&q=y'], (text) => {
     new UriMapping({ base: '/q', template: '?s={+s}&hp={+hp}&p={+p}&q={+q}' }).targetOf(text);
     const mapping = new UriMapping();

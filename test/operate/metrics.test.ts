@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { describe, it } from 'node:test';
-import { healthCheck, measuredStore, ServerMetrics, type StoreOperation, serveMetrics } from '../../src/operate/index.ts';
+import { endpointOf, healthCheck, measuredStore, ServerMetrics, type StoreOperation, serveMetrics } from '../../src/operate/index.ts';
 import { memoryStore, type Store, StoreError } from '../../src/store/index.ts';
 import { Simulator } from '../support/simulator.ts';
 
@@ -66,6 +66,38 @@ describe('metrics', () => {
   });
 });
 
+describe('metrics of HTTP', () => {
+  it('requests by face, endpoint, method and status, and logins by outcome', async () => {
+    const metrics = await open();
+    const answered = (endpoint: string, status: number): void =>
+      metrics.observe({ type: 'http-answered', face: 'sim-s', endpoint, method: 'POST', status, milliseconds: 30 });
+    for (const status of [200, 200, 401, 0]) answered('/token', status);
+    for (let i = 0; i < 1000; i++) answered(`/x${i}`, 404);
+    const [client, address] = ['app', '192.0.2.1'];
+    metrics.observe({ type: 'login', user: 'anna', client, address });
+    for (const reason of ['credentials', 'credentials', 'locked'] as const) metrics.observe({ type: 'login-refused', reason, client, address });
+    metrics.observe({ type: 'login-locked', by: 'address', client, address, seconds: 30 });
+    const requests = await samples(metrics, 'ace_http_requests_total');
+    const of = (endpoint: string, status: number): string => `face="sim-s",endpoint="${endpoint}",method="POST",status="${status}"`;
+    assert.deepEqual([requests[of('/token', 200)], requests[of('/token', 401)], requests[of('/token', 0)]], [2, 1, 1]);
+    assert.equal(requests[of('other', 404)], 1000 - 63);
+    assert.deepEqual(await samples(metrics, 'ace_logins_total'), {
+      'outcome="success"': 1,
+      'outcome="credentials"': 2,
+      'outcome="locked"': 1,
+      'outcome="lockout-address"': 1,
+    });
+    assert.equal((await samples(metrics, 'ace_http_request_seconds_count'))['face="sim-s",endpoint="/token"'], 4);
+  });
+
+  it('a path counts under the longest endpoint that it is, or is under', () => {
+    const endpoints = ['/token', '/things', '/things/light'];
+    const cases = { '/token': '/token', '/tokens': 'other', '/things/a': '/things', '/things/light/1': '/things/light', '/': 'other', '': 'other' };
+    for (const [path, endpoint] of Object.entries(cases)) assert.equal(endpointOf(path, endpoints), endpoint, path);
+    assert.equal(endpointOf('/anything', ['/', '/a']), '/');
+  });
+});
+
 describe('a measured store', () => {
   it('does what the store does, and tells how long each operation took and whether it failed', async () => {
     const told: string[] = [];
@@ -109,6 +141,14 @@ describe('health', () => {
     assert.equal(await check(), undefined);
     state = 'draining';
     assert.equal(await check(), 'draining');
+  });
+
+  it('of a server without a store is that it takes requests', async () => {
+    let fault: string | undefined = 'it does not listen';
+    const check = healthCheck({ env: new Simulator().env(), state: () => fault });
+    assert.equal(await check(), 'it does not listen');
+    fault = undefined;
+    assert.equal(await check(), undefined);
   });
 
   it('is not when the store fails, or does not answer', async () => {

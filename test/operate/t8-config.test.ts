@@ -37,7 +37,7 @@ describe('t8.yaml', () => {
       store: `lmdb:${join(folder, 'state', 't8')}`.replace(/^lmdb:/, rest.store.startsWith('lmdb:') ? 'lmdb:' : ''),
       audience: 'scef',
       client: join(folder, 'scef.yaml'),
-      apiRoot: 'https://127.0.0.1:10447',
+      apiRoot: 'https://127.0.0.1:10449',
       rules: [{ scsAsId: 'scs1', devices: 'meter*@op.example', api: '*', effect: 'allow' }],
       rate: { perScsAs: { burst: 200, rate: 100 }, perDevice: { burst: 50, rate: 10 } },
     });
@@ -67,7 +67,7 @@ describe('t8.yaml', () => {
     ['audience: scef', 'audience: "a b"', 'audience: expected a name without spaces, got "a b"'],
     ['client: scef.yaml', 'client: ""', 'client: expected the path of a file, got ""'],
     [
-      'listen: https://127.0.0.1:10447',
+      'listen: https://127.0.0.1:10449',
       'listen: http://127.0.0.1',
       'https.listen: expected an address and a port, such as https://127.0.0.1:10444, got "http://127.0.0.1"',
     ],
@@ -134,7 +134,7 @@ test('lists of revoked certificates: the SIM-S has it for everybody, the SEAL se
     [
       /crl_listen: \S+/,
       'crl_listen: https://127.0.0.1:1',
-      'seal.https.crl_listen: expected an address and a port, such as http://127.0.0.1:10447, got "https://127.0.0.1:1"',
+      'seal.https.crl_listen: expected an address and a port, such as http://127.0.0.1:10449, got "https://127.0.0.1:1"',
     ],
     [/crl_file: \S+/, 'crl_file: tls/ca.pem', 'seal.https.crl_file: '],
   ];

@@ -53,7 +53,9 @@ export { passwordUsers, type UserAuthenticator } from './login/user-authenticato
 
 export type { OpenIdFace, OpenIdFaceOptions } from './openid/face.ts';
 export { openIdFace } from './openid/open-face.ts';
+export { openIdEndpoints } from './openid/paths.ts';
 export type { OpenIdLifetimes } from './openid/provider.ts';
+export type { TrustedProxies } from './proxies.ts';
 
 export type { EndpointRequest, HttpsEndpoint, RequestGuard } from './seal-server/endpoint.ts';
 export { type HttpAnswer, type HttpRefusal, HttpRefused } from './seal-server/http-answer.ts';
@@ -77,7 +79,6 @@ export type {
   EgressFilterOptions,
   EgressFinding,
   EgressRule,
-  HttpHandler,
   InvalidParam,
   IsPublicNumber,
   LeavingMessage,
@@ -114,4 +115,5 @@ export {
   T8Gateway,
   T8Policy,
   t8Apis,
+  t8Paths,
 } from './t8/index.ts';

@@ -4,11 +4,12 @@ import { type ClaimsSet, openCwt } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
 import { ProtocolError } from '../../core/errors.ts';
 import type { Change } from '../../store/index.ts';
-import type { Audit } from '../audit.ts';
+import type { Audit, RefusalEvent } from '../audit.ts';
 import { AuthorizationServerError } from '../error.ts';
 import type { AuthorizationServerEvent } from '../events.ts';
 import type { ClientSecrets } from '../grants/client-secrets.ts';
 import type { Decision, Policy, PolicyRequest } from '../policy.ts';
+import { ChangeableRate, type Rates } from '../rates.ts';
 import type { Client, RegisteredResourceServer, Registry } from '../registry/registry.ts';
 import type { TokenRecord, TokenRecords } from './token-records.ts';
 
@@ -46,6 +47,8 @@ export interface SharedTokensOptions {
   readonly secrets: ClientSecrets;
   readonly audit: Audit;
   readonly env: Env;
+  /** How often one client and one address may ask; as often as they like when absent. */
+  readonly rates?: Rates | undefined;
   /** Living tokens of one client at most. */
   readonly tokensPerClient: () => number;
   /** Revoke the token of a token hash; `false`: there is no such living token. */
@@ -60,10 +63,13 @@ export interface SharedTokensOptions {
  */
 export class SharedTokens {
   readonly #options: SharedTokensOptions;
+  readonly #rates: Readonly<Record<keyof Rates, ChangeableRate>>;
 
   /** @internal */
   constructor(options: SharedTokensOptions) {
     this.#options = options;
+    this.#rates = { client: new ChangeableRate(options.env), address: new ChangeableRate(options.env) };
+    this.limit(options.rates);
   }
 
   /** As it stands now, of the configuration or of the store. */
@@ -138,6 +144,31 @@ export class SharedTokens {
    */
   revoke(hash: string): Promise<boolean> {
     return this.#options.audit.done(() => this.#options.revoke(hash));
+  }
+
+  /** Seconds until a client, or an address, may ask again; 0: it may now. Each face counts by itself, with the limits of the server. */
+  wait(kind: keyof Rates, key: string): number {
+    return this.#rates[kind].take(key);
+  }
+
+  /** The limits are others now. */
+  limit(rates: Rates | undefined): void {
+    this.#rates.client.change(rates?.client);
+    this.#rates.address.change(rates?.address);
+  }
+
+  /** For the answer to a request that is begun now: whether all that was said since then is in the audit log, once that is known. */
+  recorded(): () => Promise<boolean> {
+    return this.#options.audit.watch();
+  }
+
+  /**
+   * Tell that somebody was refused whom anybody could be.
+   *
+   * @returns `false`: there are so many that the audit log has no entry of it, so the refusal is not told
+   */
+  refuse(event: RefusalEvent): boolean {
+    return this.#options.audit.stranger(event);
   }
 
   /** Tell what an auditor, a log and metrics should hear of. */

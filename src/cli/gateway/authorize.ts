@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import type { GuardEvent, KeySource } from '../../../profiles/seal/https/index.ts';
 import { BytesError, fromUtf8 } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
 import type { AuthorizeRequest } from '../../gateway/index.ts';
-import type { Logger } from '../../operate/index.ts';
 import { UsageError } from '../exit.ts';
 import { readInput } from '../input.ts';
 
@@ -17,11 +17,36 @@ export interface AuthorizeFlags {
   readonly anonymous?: boolean;
 }
 
+/** The keys of an issuer, as files have them. */
+export interface IssuerFiles {
+  /** Absent: they are at a URI. */
+  readonly keySet?: { readonly keys: object[] };
+  /** What the server of the URI is known by. */
+  readonly ca?: Uint8Array;
+}
+
+export interface AuthorizeParts {
+  /** As it was read last. */
+  readonly files: () => IssuerFiles;
+  /** Hears of who is refused. */
+  readonly emit: (event: GuardEvent) => void;
+}
+
+/** @throws {UsageError} */
+export async function issuerFiles({ jwks, jwksCa }: AuthorizeFlags): Promise<IssuerFiles> {
+  return {
+    ...(jwks === undefined || isUri(jwks) ? {} : { keySet: keySetOf(await readInput(jwks)) }),
+    ...(jwksCa === undefined ? {} : { ca: await readInput(jwksCa) }),
+  };
+}
+
+const isUri = (jwks: string): boolean => /^https:/i.test(jwks);
+
 /**
  * Who may ask a gateway. RFC 8075, Section 10: all are authenticated, unless somebody says that they need not be; whoever has it listen to plain HTTP on loopback
  * has said so.
  */
-export async function authorizeOf(flags: AuthorizeFlags, scheme: 'http' | 'https', logger: Logger): Promise<AuthorizeRequest | false> {
+export async function authorizeOf(flags: AuthorizeFlags, scheme: 'http' | 'https', parts: AuthorizeParts): Promise<AuthorizeRequest | false> {
   const { issuer, audience, jwks, jwksCa, clientCa, scope } = flags;
   const isBearer = issuer !== undefined || audience !== undefined || jwks !== undefined || scope !== undefined || jwksCa !== undefined;
   if (flags.anonymous === true && (isBearer || clientCa !== undefined))
@@ -30,7 +55,7 @@ export async function authorizeOf(flags: AuthorizeFlags, scheme: 'http' | 'https
   if (isBearer) {
     if (issuer === undefined || audience === undefined || jwks === undefined)
       throw new UsageError('--issuer, --audience and --jwks: expected all of them for access tokens, got some');
-    return byToken({ ...flags, issuer, audience, jwks }, logger);
+    return byToken({ ...flags, issuer, audience, jwks }, parts);
   }
   if (scheme === 'https' && flags.anonymous !== true)
     throw new UsageError('expected --client-ca, or --issuer, --audience and --jwks, or --anonymous, got none of them: clients of a gateway are authenticated');
@@ -43,19 +68,23 @@ const byCertificate: AuthorizeRequest = ({ socket }) => {
   return { permit: true, client: new X509Certificate(raw).fingerprint256 };
 };
 
+type KeySet = Exclude<KeySource, () => unknown>;
+
 type TokenFlags = AuthorizeFlags & Readonly<Record<'issuer' | 'audience' | 'jwks', string>>;
 
-async function byToken({ issuer, audience, jwks, jwksCa, clientCa, scope }: TokenFlags, logger: Logger): Promise<AuthorizeRequest> {
+async function byToken({ issuer, audience, jwks, clientCa, scope }: TokenFlags, { files, emit }: AuthorizeParts): Promise<AuthorizeRequest> {
   // With it come libraries that nobody else needs.
   const { accessTokenVerifier, Guard, GuardRefusal, keysAt } = await import('../../../profiles/seal/https/index.ts');
-  const ca = jwksCa === undefined ? {} : { ca: await readInput(jwksCa) };
-  const keys = /^https:/i.test(jwks) ? keysAt(jwks, ca) : keySetOf(await readInput(jwks));
+  const keys = async (): Promise<KeySet> => {
+    const { keySet, ca } = files();
+    return (keySet ?? (await keysAt(jwks, ca === undefined ? {} : { ca })())) as KeySet;
+  };
   const guard = new Guard({
     verifier: verifierOf(() => accessTokenVerifier({ issuer, audience, keys, env: systemEnv })),
     realm: 'gateway',
     certificates: clientCa === undefined ? 'none' : 'required',
     ...(scope === undefined ? {} : { scope }),
-    emit: ({ type, ...fields }) => logger.warn(fields, type),
+    emit,
   });
   return async (request) => {
     try {

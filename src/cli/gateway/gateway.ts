@@ -1,15 +1,19 @@
 import { allowTargets, Endpoint, formatCode, looseMediaTypes, parseUri, type ReverseRoute, type Upstream } from '../../coap/index.ts';
-import { aceUpstream, Gateway, type GatewayEvent, type GatewayListenOptions, type GatewayOptions } from '../../gateway/index.ts';
-import type { Logger } from '../../operate/index.ts';
-import { udp } from '../../transport/index.ts';
+import { systemEnv } from '../../core/env.ts';
+import { aceUpstream, Gateway, type GatewayEvent, type GatewayListener, type GatewayOptions } from '../../gateway/index.ts';
+import { isLoopback, type Logger, type OperationsConfig, parseMetrics } from '../../operate/index.ts';
+import { type HttpsCredentials, udp } from '../../transport/index.ts';
 import { UsageError } from '../exit.ts';
+import { watchHttp } from '../http-watch.ts';
 import { readInput } from '../input.ts';
+import { Instruments } from '../instruments.ts';
 import { untilStopped } from '../listen.ts';
 import { flag, hostsOf, routeOf } from '../proxy.ts';
+import { Reload } from '../reload.ts';
 import { loggerFor, type ServeFlags } from '../serve.ts';
 import { openConfigured } from '../session.ts';
 import { addressFor } from '../socket.ts';
-import { type AuthorizeFlags, authorizeOf } from './authorize.ts';
+import { type AuthorizeFlags, authorizeOf, type IssuerFiles, issuerFiles } from './authorize.ts';
 
 export interface GatewayFlags extends ServeFlags, AuthorizeFlags {
   readonly listen: string;
@@ -27,10 +31,13 @@ export interface GatewayFlags extends ServeFlags, AuthorizeFlags {
   readonly host?: readonly string[];
   readonly name?: string;
   readonly cache: boolean;
+  readonly metrics?: string;
+  readonly metricsPublic?: boolean;
+  readonly drain?: number;
 }
 
-/** Milliseconds that requests under way have when the gateway is told to stop. */
-const patience = 10_000;
+/** Seconds that requests under way have when the gateway is told to stop. */
+const usualDrain = 10;
 
 interface Listen {
   readonly scheme: 'http' | 'https';
@@ -53,9 +60,32 @@ function listenOf({ listen, cert, key, clientCa }: GatewayFlags): Listen {
   return { scheme, address, port: Number(match[3] ?? (scheme === 'http' ? 8080 : 8443)) };
 }
 
-async function tlsOf({ cert, key, clientCa }: GatewayFlags): Promise<Pick<GatewayListenOptions, 'tls'>> {
-  if (cert === undefined || key === undefined) return {};
-  return { tls: { cert: await readInput(cert), key: await readInput(key), ...(clientCa === undefined ? {} : { clientCa: await readInput(clientCa) }) } };
+/** What files say that are read again for each SIGHUP. */
+interface GatewayFiles extends IssuerFiles {
+  readonly tls?: HttpsCredentials;
+}
+
+async function filesOf(flags: GatewayFlags): Promise<GatewayFiles> {
+  const { cert, key, clientCa } = flags;
+  const issuer = await issuerFiles(flags);
+  if (cert === undefined || key === undefined) return issuer;
+  const tls = { cert: await readInput(cert), key: await readInput(key), ...(clientCa === undefined ? {} : { clientCa: await readInput(clientCa) }) };
+  return { ...issuer, tls };
+}
+
+function operationsOf({ metrics: text, metricsPublic, drain = usualDrain }: GatewayFlags): OperationsConfig {
+  if (text === undefined) return { drain };
+  const metrics = parseMetrics(text);
+  if (metrics === undefined) throw new UsageError(`--metrics: expected an address and a port, such as 127.0.0.1:9464, got "${text}"`);
+  if (!isLoopback(metrics.address) && metricsPublic !== true)
+    throw new UsageError(`--metrics: expected a loopback address, or --metrics-public beside it, got "${metrics.address}"`);
+  return { drain, metrics };
+}
+
+/** Paths that requests are counted under. */
+function endpointsOf({ base }: GatewayFlags, reverse: readonly ReverseRoute[]): readonly string[] {
+  const paths = [base, ...reverse.map(({ path = '' }) => path), '/.well-known/core'];
+  return paths.map((path) => path.replace(/\/+$/, '')).filter((path) => path !== '');
 }
 
 /** What requests leave through. */
@@ -103,6 +133,11 @@ function optionsOf(flags: GatewayFlags, { scheme, address }: Listen): Omit<Gatew
   };
 }
 
+function refuseHandshake(logger: Logger, refused: (type: string, reason: string) => void, peer: string, detail: string): void {
+  logger.warn({ reason: 'handshake', detail, peer }, 'handshake-refused');
+  refused('handshake-refused', 'handshake');
+}
+
 /** `ace-coap gateway` */
 export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
   const listen = listenOf(flags);
@@ -111,9 +146,23 @@ export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
   if (reverse.some(({ path }) => path === undefined)) throw new UsageError('--reverse: expected /path=coap://host[:port][/path], got the name of a host');
   if (allow === undefined && reverse.length === 0)
     throw new UsageError('expected --allow or --reverse, got none of them: nothing is forwarded that is not permitted');
+  const operations = operationsOf(flags);
   const logger = loggerFor('gateway', flags);
-  const authorize = await authorizeOf(flags, listen.scheme, logger);
-  const emit = (event: GatewayEvent): void => logGateway(logger, event);
+  const instruments = await Instruments.open(operations, logger, []);
+  const refused = (type: string, reason: string): void => instruments.count({ type: 'service', service: 'gateway', event: { type, reason } });
+  let listener: GatewayListener | undefined;
+  let reload: Reload<GatewayFiles> | undefined;
+  const authorize = await authorizeOf(flags, listen.scheme, {
+    files: () => reload?.current ?? {},
+    emit: ({ type, ...fields }) => {
+      logger.warn(fields, type);
+      refused(type, fields.reason);
+    },
+  });
+  const emit = (event: GatewayEvent): void => {
+    logGateway(logger, event);
+    if (event.type === 'refused' || event.type === 'failed') refused(`request-${event.type}`, event.reason ?? event.error ?? 'unknown');
+  };
   const make = ({ upstreams, timeout }: Pick<Upstreams, 'upstreams' | 'timeout'>): Gateway => {
     const options = optionsOf({ ...(timeout === undefined ? {} : { timeout }), ...flags }, listen);
     return flag('gateway', () => new Gateway({ ...options, authorize, reverse, upstreams, emit, ...(allow === undefined ? {} : { allow }) }));
@@ -121,19 +170,40 @@ export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
   // Before a socket is bound, so that what is wrong with the flags is heard first.
   make({ upstreams: {} }).close();
   const { scheme: _, ...at } = listen;
-  const tls = await tlsOf(flags);
+  reload = new Reload(await filesOf(flags), {
+    logger,
+    load: () => filesOf(flags),
+    live: ['tls', 'keySet', 'ca'],
+    apply: async ({ tls }) => {
+      if (tls !== undefined) listener?.renew?.(tls);
+      return {};
+    },
+  });
   const upstream = await upstreamOf(flags, reverse);
   try {
     const gateway = make(upstream);
-    const listener = await gateway.listen({ ...at, ...tls });
+    const { tls } = reload.current;
+    const handshakes = { refused: (peer: string, reason: string): void => refuseHandshake(logger, refused, peer, reason) };
+    const paths = endpointsOf(flags, reverse);
+    listener = await gateway.listen({
+      ...at,
+      ...watchHttp('gateway', () => paths, instruments.emit),
+      ...(tls === undefined ? {} : { tls: { ...tls, ...handshakes } }),
+    });
+    const { stats, fault, scheme, address, port } = listener;
     try {
-      await untilStopped('gateway', logger, [{ scheme: listener.scheme, local: { address: listener.address, port: listener.port } }]);
+      await instruments.watch({ stats: () => ({ ...gateway.stats(), connections: stats()['connections'] ?? 0 }), fault: () => fault(systemEnv.epoch()) });
+      instruments.ready();
+      await untilStopped('gateway', logger, [{ scheme, local: { address, port } }], () => void reload?.run());
+      instruments.ending('draining');
+      if (!(await listener.drain(1000 * operations.drain))) logger.warn({ seconds: operations.drain }, 'not all was answered in time');
     } finally {
-      await listener.close(patience);
+      await listener.close();
       gateway.close();
     }
   } finally {
     await upstream.close();
+    await instruments.close();
   }
   logger.info({}, 'stopped');
 }

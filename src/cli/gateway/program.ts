@@ -29,9 +29,12 @@ export function addGateway(ace: Command): void {
     .option('--host <name...>', 'other host names of this gateway; on loopback it goes by no others')
     .option('--name <name>', 'name in Via, by which a loop is known; absent: one by chance')
     .option('--no-cache', 'store nothing')
+    .option('--metrics <address:port>', 'serve /metrics and /healthz there, such as 127.0.0.1:9464')
+    .option('--metrics-public', 'also where others reach it')
+    .option('--drain <seconds>', 'how long what is under way may take when it is told to stop (10)', seconds)
     .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
     .option('--json', 'log JSON lines, also on a terminal')
-    .addHelpText('after', '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once.')
+    .addHelpText('after', '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once. SIGHUP reads certificates and keys again.')
     .addHelpText(
       'after',
       examples(

@@ -8,6 +8,10 @@ export interface Face {
   /** Once it listens. */
   readonly place: Place;
   listen(): Promise<void>;
+  /** Why nobody would be served now. */
+  fault?(): string | undefined;
+  /** @throws {TransportError} `ERR_TRANSPORT_TLS` for what `renew` would not take */
+  check?(seal: SealRsConfig): void;
   /** Take what of another configuration takes effect while it runs. */
   renew?(seal: SealRsConfig): void;
   drain(milliseconds: number): Promise<boolean>;
@@ -41,6 +45,15 @@ export class SealFaces {
 
   reconfigure(next: Parameters<SealServer['reconfigure']>[0]): void {
     this.#coap.reconfigure(next);
+  }
+
+  fault(): string | undefined {
+    return this.#others.map((face) => face.fault?.()).find((fault) => fault !== undefined);
+  }
+
+  /** @throws {TransportError} `ERR_TRANSPORT_TLS` for what `renew` would not take */
+  check(seal: SealRsConfig): void {
+    for (const face of this.#others) face.check?.(seal);
   }
 
   renew(seal: SealRsConfig): void {

@@ -32,8 +32,9 @@ export async function simSOf(
 /** Put what another configuration has in the place of what an authorization server has: peers, and the VAL users, VAL UEs and VAL servers of a SIM-S. */
 export async function reconfigure(server: AuthorizationServer | SimSFaces, next: AsConfig): Promise<PeerChanges> {
   if ('places' in server) return server.reconfigure(next, next.seal);
+  const changes = await server.reconfigure(next);
   if (server instanceof SimS && next.seal !== undefined) server.identities.configure(next.seal.identities);
-  return server.reconfigure(next);
+  return changes;
 }
 
 /** The SEAL server of a configuration, with the services that it offers; on all of its faces, where it has several. */
@@ -65,7 +66,7 @@ type Emit = (event: ServiceEvent) => void;
 
 interface SealParts {
   readonly transports: readonly Transport[];
-  readonly emit: Emit;
+  readonly emit: (event: ServerEvent) => void;
 }
 
 function sharedOf({ configuration, spatial, keyManagement: km }: SealRsConfig['services'], store: Store, emit: Emit): SharedServices {

@@ -53,7 +53,7 @@ export interface RatesConfig {
 }
 
 /** Where metrics are: an address and a port without a scheme. */
-function parseMetrics(text: string): { readonly address: string; readonly port: number } | undefined {
+export function parseMetrics(text: string): { readonly address: string; readonly port: number } | undefined {
   const place = text.includes('://') ? undefined : parseListen(text);
   return place && { address: place.address === 'localhost' ? '127.0.0.1' : place.address, port: place.port };
 }
@@ -75,7 +75,8 @@ export const rate: Schema<RateConfig> = section('a rate: burst and rate', { burs
 
 export const rates: Schema<RawRates> = section('rates: per_client, per_address', { per_client: optional(rate), per_address: optional(rate) });
 
-function isLoopback(address: string): boolean {
+/** Whether an address is of this machine alone. */
+export function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';
 }
 

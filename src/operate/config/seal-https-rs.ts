@@ -2,6 +2,7 @@ import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { readNamedFile, shown } from './key-file.ts';
 import { type ListenAddress, listenAddressOf } from './listen.ts';
+import { type RatesConfig, type RawRates, rates, ratesConfig } from './operations.ts';
 import { filePath, list, matching, name, oneOf, optional, type Schema, section, table, yesNo } from './schema.ts';
 import { certificate, crl, privateKey, readPem } from './tls.ts';
 
@@ -20,6 +21,7 @@ export interface RawSealHttpsRs {
   readonly certificate_profile?: boolean;
   readonly clients?: Readonly<Record<string, readonly string[]>>;
   readonly skms_uri?: string;
+  readonly rate?: RawRates;
 }
 
 /** The keys of who issues tokens, or where there are. */
@@ -47,6 +49,8 @@ export interface SealHttpsRsConfig {
   readonly clients: Readonly<Record<string, readonly string[]>>;
   /** The URI that the SKM-S goes by here. */
   readonly sKmsUri?: string;
+  /** How often one client and one address may ask, where it is not as usual. */
+  readonly rate?: RatesConfig;
 }
 
 export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^https:\/\/[^\s?#@]+$/.test(text) && URL.canParse(text));
@@ -54,7 +58,7 @@ export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^h
 export const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
 
 export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
-  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, crl_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri',
+  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, crl_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri, rate',
   {
     listen: httpsListen,
     cert_file: filePath,
@@ -69,6 +73,7 @@ export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
     certificate_profile: optional(yesNo),
     clients: optional(table('names of certificates by client', name, list('name of a certificate', name))),
     skms_uri: optional(httpsUri),
+    rate: optional(rates),
   },
 );
 
@@ -104,6 +109,7 @@ export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: Confi
     certificateProfile,
     clients,
     ...(sKmsUri !== undefined && { sKmsUri }),
+    ...(raw.rate && { rate: ratesConfig(raw.rate) }),
   };
 }
 

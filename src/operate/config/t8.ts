@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import { ConfigFile } from './file.ts';
-import { type RateConfig, rate } from './operations.ts';
+import { type OperationsConfig, operations, type RateConfig, type RawOperations, rate, readOperations } from './operations.ts';
 import { filePath, list, matching, name, oneOf, optional, type RawStore, type Schema, section, storeEntries } from './schema.ts';
 import { type RawSealHttpsRs, readSealHttpsRs, type SealHttpsRsConfig, sealHttpsRsSchema } from './seal-https-rs.ts';
 import { readStore } from './store.ts';
 import { certificate, readPem } from './tls.ts';
 
-interface RawT8 extends RawStore {
+interface RawT8 extends RawStore, RawOperations {
   readonly audience: string;
   readonly client: string;
   readonly https: RawSealHttpsRs;
@@ -30,7 +30,7 @@ export interface T8RuleConfig {
 }
 
 /** A t8.yaml as it was read: files opened, paths absolute. */
-export interface T8Config {
+export interface T8Config extends OperationsConfig {
   readonly file: string;
   readonly store: string;
   /** What tokens of SCS/AS are for. */
@@ -51,6 +51,7 @@ const root: Schema<string> = matching('a URI of https without a path', (text) =>
 
 const schema: Schema<RawT8> = section('the configuration of a T8 gateway', {
   ...storeEntries,
+  ...operations,
   audience: name,
   client: filePath,
   https: sealHttpsRsSchema,
@@ -90,6 +91,7 @@ export function loadT8Config(path: string): T8Config {
   const config = {
     file: file.path,
     store: readStore(file, raw),
+    ...readOperations(file, raw),
     audience: raw.audience,
     client: resolve(file.folder, raw.client),
     https,

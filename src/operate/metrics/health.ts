@@ -3,7 +3,8 @@ import type { Store } from '../../store/index.ts';
 
 /** What health is judged by. */
 export interface HealthOptions {
-  readonly store: Pick<Store, 'get'>;
+  /** Absent: the server keeps nothing. */
+  readonly store?: Pick<Store, 'get'> | undefined;
   readonly env: Pick<Env, 'schedule'>;
   /** Why the server takes no requests now; `undefined`: it takes them. */
   readonly state: () => string | undefined;
@@ -18,6 +19,7 @@ const patience = 2_000;
 export function healthCheck({ store, env, state }: HealthOptions): () => Promise<string | undefined> {
   let asking: Promise<string | undefined> | undefined;
   const ask = (): Promise<string | undefined> => {
+    if (store === undefined) return Promise.resolve(undefined);
     asking ??= store
       .get(probe)
       .then(

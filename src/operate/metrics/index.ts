@@ -7,6 +7,7 @@
  * await serveMetrics({ address: '127.0.0.1', port: 9464, scrape: () => metrics.scrape(), health });
  * ```
  */
+export { endpointOf } from './endpoint.ts';
 export { type HealthOptions, healthCheck } from './health.ts';
 export { MetricsError, type MetricsServer, type MetricsServerOptions, serveMetrics } from './http.ts';
 export { measuredStore, type ObserveStore, type StoreOperation } from './measured-store.ts';

@@ -32,11 +32,14 @@ const counters = {
   faults: ['ace_faults_total', 'Faults of this server', 'reason'],
   clock: ['ace_clock_set_total', 'Times that the wall clock was seen to be set', 'direction'],
   events: ['ace_profile_events_total', 'What profiles tell of their channels', 'profile', 'event'],
+  http: ['ace_http_requests_total', 'Requests over HTTP answered; status 0 is a client that was gone before', 'face', 'endpoint', 'method', 'status'],
+  logins: ['ace_logins_total', 'Logins of VAL users', 'outcome'],
   sessions: ['ace_dtls_sessions_total', 'DTLS sessions opened and closed, and handshakes that failed', 'outcome'],
 } as const;
 
 const histograms = {
   seconds: ['ace_request_seconds', 'Time from a request to its answer', 'path'],
+  httpSeconds: ['ace_http_request_seconds', 'Time from a request over HTTP to its answer', 'face', 'endpoint'],
   store: ['ace_store_seconds', 'Time of an operation of the store', 'operation', 'outcome'],
   audit: ['ace_audit_seconds', 'Time until an audit entry is on the disk', 'outcome'],
 } as const;
@@ -58,6 +61,7 @@ function mapValues<K extends string, A, B>(map: Readonly<Record<K, A>>, value: (
 export class ServerMetrics {
   readonly #registry: Registry;
   readonly #paths: BoundedLabel;
+  readonly #endpoints = new BoundedLabel(mostValues);
   readonly #scopes = new BoundedLabel(mostValues);
   readonly #reasons = new BoundedLabel(mostValues);
   readonly #profiles: ReadonlyMap<number, string>;
@@ -102,6 +106,23 @@ export class ServerMetrics {
         this.#histograms.seconds.observe({ path }, event.milliseconds / 1000);
         break;
       }
+      case 'http-answered': {
+        const { face, method, status, milliseconds } = event;
+        const endpoint = this.#endpoints.of(event.endpoint);
+        this.#counters.http.inc({ face, endpoint, method, status: String(status) });
+        this.#histograms.httpSeconds.observe({ face, endpoint }, milliseconds / 1000);
+        break;
+      }
+      case 'login':
+        this.#counters.logins.inc({ outcome: 'success' });
+        break;
+      case 'login-refused':
+        this.#counters.logins.inc({ outcome: event.reason });
+        this.#counters.refusals.inc({ event: event.type, reason: event.reason });
+        break;
+      case 'login-locked':
+        this.#counters.logins.inc({ outcome: `lockout-${event.by}` });
+        break;
       case 'token-issued':
         this.#counters.issued.inc({ profile: this.#nameOf(event.profile), scope: this.#scopes.of(event.scope) });
         break;

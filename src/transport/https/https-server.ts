@@ -1,17 +1,15 @@
-import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import { createSecureContext, type TLSSocket } from 'node:tls';
 import { TransportError } from '../errors.ts';
 import { bytesOf, type Pem } from '../tls.ts';
+import { type HttpBounds, type HttpHandler, HttpIntake, type HttpServer, httpBounds, serverOptions } from './http-intake.ts';
+import type { HttpServerOptions } from './http-server.ts';
 import { tlsSettings } from './tls-settings.ts';
 
 /** Where an HTTPS server listens, what it shows, and whom it takes. */
-export interface HttpsServerOptions {
-  readonly address?: string;
-  /** 0 when absent: any that is free. */
-  readonly port?: number;
+export interface HttpsServerOptions extends HttpServerOptions {
   /** Certificate chain of the server. */
   readonly cert: Pem;
   readonly key: Pem;
@@ -21,20 +19,21 @@ export interface HttpsServerOptions {
   readonly clientCertificate?: 'required' | 'wanted';
   /** Lists of revoked certificates, in PEM. */
   readonly crl?: Pem | readonly Pem[];
-  /** Connections at once; 1024 when absent. */
-  readonly connections?: number;
   /** A handshake has failed: where it came from, and what OpenSSL says of it. */
   readonly refused?: (from: string, reason: string) => void;
 }
 
+/** What an HTTPS server shows, and whom it takes by their certificates. */
+export type HttpsCredentials = Pick<HttpsServerOptions, 'cert' | 'key' | 'clientCa' | 'crl'>;
+
 /** A server that listens. */
-export interface HttpsServer {
-  readonly address: string;
-  readonly port: number;
-  /** Show another certificate from the next connection on. */
-  renew(options: Pick<HttpsServerOptions, 'cert' | 'key' | 'clientCa' | 'crl'>): void;
-  /** Take no more connections and wait for requests under way, for at most so many milliseconds. */
-  close(patience?: number): Promise<void>;
+export interface HttpsServer extends HttpServer {
+  /**
+   * Show another certificate from the next connection on; those that there are go on.
+   *
+   * @throws {TransportError} `ERR_TRANSPORT_TLS` when certificate and key are none, and then all is as it was
+   */
+  renew(credentials: HttpsCredentials): void;
 }
 
 /**
@@ -46,72 +45,69 @@ interface RefusedSocket extends Omit<TLSSocket, 'authorizationError'> {
   readonly _parent?: Socket;
 }
 
-/** Milliseconds. */
-const handshakeTimeout = 10_000;
-const headersTimeout = 10_000;
-const requestTimeout = 30_000;
-const keepAliveTimeout = 15_000;
-
 /**
  * Serve HTTPS with the TLS settings of TS 33.210.
  *
  * @throws {TransportError} `ERR_TRANSPORT_TLS` when certificate and key are none, `ERR_TRANSPORT_BIND`
  */
-export async function serveHttps(options: HttpsServerOptions, handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<HttpsServer> {
-  const server = made(options, handler);
-  server.maxConnections = options.connections ?? 1024;
-  // A socket that is closed knows its peer only if it was asked before.
-  server.on('connection', (socket) => void (socket as Socket).remoteAddress);
+export async function serveHttps(options: HttpsServerOptions, handler: HttpHandler): Promise<HttpsServer> {
+  const { address = '127.0.0.1', port = 0, bounds = {} } = options;
+  const all = { ...httpBounds, ...bounds };
+  checkCredentials(options);
+  let ends = endOf(options);
+  const server = made(options, all);
+  const intake = new HttpIntake(server, all, options, handler);
   server.on('tlsClientError', (error: Error & { readonly code?: string }, socket: RefusedSocket) => {
     options.refused?.(socket.remoteAddress ?? socket._parent?.remoteAddress ?? 'unknown', socket.authorizationError ?? error.code ?? error.message);
     socket.destroy();
   });
-  server.on('clientError', (_error, socket) => socket.destroy());
-  const { address = '127.0.0.1', port = 0 } = options;
-  try {
-    server.listen(port, address);
-    await once(server, 'listening');
-  } catch (cause) {
-    throw new TransportError('ERR_TRANSPORT_BIND', `cannot listen on https://${address}:${port}: ${(cause as Error).message}`, { cause });
-  }
-  const bound = server.address() as AddressInfo;
+  const bound = await intake.listen('https', address, port);
   return {
     address: bound.address,
     port: bound.port,
-    renew: (next) => server.setSecureContext({ ...tlsSettings, ...contextOf(next) }),
-    close: async (patience = 0) => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeIdleConnections();
-      const timer = setTimeout(() => server.closeAllConnections(), patience);
-      await closed;
-      clearTimeout(timer);
+    renew: (next) => {
+      checkCredentials(next);
+      server.setSecureContext({ ...tlsSettings, ...contextOf(next) });
+      ends = endOf(next);
     },
+    stats: () => intake.stats(),
+    fault: (epoch) => (intake.isListening ? (epoch > ends ? 'its certificate has ended' : undefined) : 'it does not listen'),
+    drain: (patience) => intake.drain(patience),
+    close: (patience) => intake.close(patience),
   };
 }
 
-function made(options: HttpsServerOptions, handler: (request: IncomingMessage, response: ServerResponse) => void): Server {
-  const asks = options.clientCa !== undefined;
+/**
+ * Whether a server could show these.
+ *
+ * @throws {TransportError} `ERR_TRANSPORT_TLS`
+ */
+export function checkCredentials(credentials: HttpsCredentials): void {
   try {
-    return createServer(
-      {
-        ...tlsSettings,
-        ...contextOf(options),
-        requestCert: asks,
-        rejectUnauthorized: asks && options.clientCertificate !== 'wanted',
-        handshakeTimeout,
-        headersTimeout,
-        requestTimeout,
-        keepAliveTimeout,
-      },
-      handler,
-    );
-  } catch (error) {
-    throw new TransportError('ERR_TRANSPORT_TLS', `expected a certificate and its key, got what is none: ${(error as Error).message}`, { cause: error });
+    createSecureContext({ ...tlsSettings, ...contextOf(credentials) });
+  } catch (cause) {
+    throw new TransportError('ERR_TRANSPORT_TLS', `expected a certificate and its key, got what is none: ${(cause as Error).message}`, { cause });
   }
 }
 
-function contextOf({ cert, key, clientCa, crl }: Pick<HttpsServerOptions, 'cert' | 'key' | 'clientCa' | 'crl'>): object {
+/** Seconds since 1970, from which on nobody takes the certificate any more. */
+function endOf({ cert }: HttpsCredentials): number {
+  return Date.parse(new X509Certificate(bytesOf(cert) as string | Buffer).validTo) / 1000;
+}
+
+function made(options: HttpsServerOptions, bounds: HttpBounds): Server {
+  const asks = options.clientCa !== undefined;
+  return createServer({
+    ...tlsSettings,
+    ...contextOf(options),
+    requestCert: asks,
+    rejectUnauthorized: asks && options.clientCertificate !== 'wanted',
+    handshakeTimeout: bounds.handshakeTimeout,
+    ...serverOptions(bounds),
+  });
+}
+
+function contextOf({ cert, key, clientCa, crl }: HttpsCredentials): object {
   return {
     cert: bytesOf(cert),
     key: bytesOf(key),

@@ -24,8 +24,8 @@ export interface InteractionHandlerOptions {
   readonly provider: Provider;
   readonly users: UserAuthenticator;
   readonly attempts: LoginAttempts;
-  /** Hears of every login, and of faults. */
-  readonly emit: (event: LoginEvent) => void;
+  /** Hears of every login, and of faults, before the request is answered. */
+  readonly emit: (event: LoginEvent, request: IncomingMessage) => void;
   /** What the page says that a request is for: its scopes other than `openid` and `offline_access` when absent. */
   readonly services?: (parameters: Readonly<Record<string, unknown>>) => readonly string[];
   /** Where a request comes from: the other end of the connection when absent. A SIM-S behind a proxy reads it off a header that its proxy sets. */
@@ -72,7 +72,7 @@ class Login {
       await this.#handle(request, response);
     } catch (error) {
       const isForm = error instanceof FormError;
-      if (!isForm) this.#options.emit({ type: 'fault', reason: reasonOf(error), detail: error instanceof Error ? error.message : String(error) });
+      if (!isForm) this.#options.emit({ type: 'fault', reason: reasonOf(error), detail: error instanceof Error ? error.message : String(error) }, request);
       // What is left of a form is not read.
       if (!request.complete && !response.headersSent) response.setHeader('Connection', 'close');
       if (response.headersSent) response.destroy();
@@ -160,19 +160,20 @@ class Login {
     const attempt = { username, isKnown, address };
     const decision = await attempts.begin(attempt);
     if (!decision.permit) {
+      emit({ type: 'login-refused', reason: 'locked', ...who }, request);
       response.setHeader('Retry-After', String(decision.wait));
       await this.#show(interaction, response, 429, { username, problem: { kind: 'locked', seconds: decision.wait } });
       return;
     }
     const user = isPossible ? await users.authenticate(username, password) : undefined;
     if (user === undefined) {
-      emit({ type: 'login-failed', ...who });
-      for (const lock of decision.locks) emit({ type: 'login-locked', ...lock, ...(lock.by === 'user' ? who : { client, address }) });
+      emit({ type: 'login-refused', reason: 'credentials', ...who }, request);
+      for (const lock of decision.locks) emit({ type: 'login-locked', ...lock, ...(lock.by === 'user' ? who : { client, address }) }, request);
       await this.#show(interaction, response, 403, { username, problem: { kind: 'credentials' } });
       return;
     }
     await attempts.succeeded(attempt);
-    emit({ type: 'login', user, client, address });
+    emit({ type: 'login', user, client, address }, request);
     await this.#finish(request, response, { login: { accountId: await accounts.accountOf(user), acr: passwordAcr, amr: ['pwd'], remember: false } });
   }
 

@@ -1,14 +1,20 @@
 import type { ServerResponse } from 'node:http';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { digest } from '../../../../src/core/crypto/index.ts';
+import type { HttpMessage } from '../held-response.ts';
 import type { Page } from './page.ts';
 
 /** Nothing is kept, framed, told to others or taken for something else. */
+const common: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+};
+
+/** Those of every answer to a browser. */
 export function setHeaders(response: ServerResponse): void {
-  response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('Referrer-Policy', 'no-referrer');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('X-Frame-Options', 'DENY');
+  for (const [name, value] of Object.entries(common)) response.setHeader(name, value);
 }
 
 /**
@@ -16,17 +22,21 @@ export function setHeaders(response: ServerResponse): void {
  *
  * @param redirectUri - where its form leads in the end, which a policy for forms has to let through; absent: it has none
  */
-export function sendPage(response: ServerResponse, status: number, { html, styles, scripts }: Page, redirectUri?: unknown): void {
+export function sendPage(response: ServerResponse, status: number, page: Page, redirectUri?: unknown): void {
+  setHeaders(response);
+  const { headers, body } = pageMessage(status, page, redirectUri);
+  response.writeHead(status, headers);
+  response.end(body);
+}
+
+/** The same as a message, with the headers of all pages. */
+export function pageMessage(status: number, { html, styles, scripts }: Page, redirectUri?: unknown): HttpMessage {
   const sources = (name: string, texts: readonly string[]): string => (texts.length === 0 ? '' : `; ${name} ${texts.map(hashOf).join(' ')}`);
   const onward = typeof redirectUri === 'string' ? `'self' ${sourceOf(redirectUri)}` : "'none'";
-  setHeaders(response);
-  response.setHeader(
-    'Content-Security-Policy',
-    `default-src 'none'; img-src data:${sources('style-src', styles)}${sources('script-src', scripts)}; form-action ${onward}; frame-ancestors 'none'; base-uri 'none'`,
-  );
   const body = utf8(html);
-  response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': body.length });
-  response.end(body);
+  const policy = `default-src 'none'; img-src data:${sources('style-src', styles)}${sources('script-src', scripts)}; form-action ${onward}; frame-ancestors 'none'; base-uri 'none'`;
+  const headers = { ...common, 'Content-Security-Policy': policy, 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': body.length };
+  return { status, headers, body };
 }
 
 /** The text of one element, and no other. */

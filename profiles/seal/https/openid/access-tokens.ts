@@ -7,7 +7,7 @@ import { sameValue } from '../../../../src/core/same-value.ts';
 import type { SimS } from '../../sim-s.ts';
 import { type Accounts, jwtClaims } from './accounts.ts';
 import { errors } from './library.ts';
-import type { OpenIdGrants } from './openid-grants.ts';
+import type { OpenIdGrants, RevokeGrant } from './openid-grants.ts';
 import { audienceOf, resourceScope } from './resources.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 
@@ -17,7 +17,7 @@ export interface AccessTokensOptions {
   readonly env: Env;
   readonly accounts: Accounts;
   readonly grants: OpenIdGrants;
-  readonly revokeGrant: (grantId: string) => Promise<unknown>;
+  readonly revokeGrant: RevokeGrant;
 }
 
 /** What the library knows of an access token that it is about to give: of a VAL user by a grant, or of the client itself. */
@@ -158,7 +158,7 @@ export class AccessTokens {
 
   /** The account, its services or the grant are no more: what came of the grant goes with them. */
   async #withdraw(grantId: string | undefined, why = 'expected a grant that stands'): Promise<never> {
-    if (grantId !== undefined) await this.#options.revokeGrant(grantId);
+    if (grantId !== undefined) await this.#options.revokeGrant(grantId, 'account');
     throw new errors.InvalidGrant(why);
   }
 }

@@ -2,12 +2,13 @@ import type { Account, KoaContextWithOIDC } from 'oidc-provider';
 import type { Subjects } from '../../identities/subjects.ts';
 import { type ValClaims, valClaims } from '../../val-claims.ts';
 import { errors } from './library.ts';
+import type { RevokeGrant } from './openid-grants.ts';
 
 export interface AccountsOptions {
   readonly subjects: Subjects;
   /** Whether a VAL user may still use what was given to them. */
   readonly isActive: (user: string) => Promise<boolean>;
-  readonly revokeGrant: (grantId: string) => Promise<unknown>;
+  readonly revokeGrant: RevokeGrant;
 }
 
 /** The VAL claims by the names that they have in a JWT. */
@@ -57,7 +58,7 @@ export class Accounts {
   readonly find = async (context: KoaContextWithOIDC, account: string, token?: { readonly grantId?: string | undefined }): Promise<Account | undefined> => {
     if ((await this.userFor(context, account)) === undefined) {
       if (token === undefined) throw new errors.AccessDenied('expected an account that is still there');
-      if (token.grantId !== undefined) await this.#options.revokeGrant(token.grantId);
+      if (token.grantId !== undefined) await this.#options.revokeGrant(token.grantId, 'account');
       return undefined;
     }
     return { accountId: account, claims: async () => ({ sub: account, ...jwtClaims(this.#vouched.get(context) ?? {}) }) };

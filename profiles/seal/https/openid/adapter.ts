@@ -4,7 +4,7 @@ import { digest } from '../../../../src/core/crypto/index.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
 import { errors } from './library.ts';
-import type { OpenIdGrants } from './openid-grants.ts';
+import type { OpenIdGrants, RevokeGrant } from './openid-grants.ts';
 
 const folder = 'seal/openid/';
 
@@ -20,8 +20,9 @@ export interface StoreAdapterOptions {
   readonly store: Store;
   readonly env: Pick<Env, 'epoch'>;
   readonly grants: OpenIdGrants;
-  /** Let nothing that a grant has given be of use any more. */
-  readonly revokeGrant: (grantId: string) => Promise<unknown>;
+  readonly revokeGrant: RevokeGrant;
+  /** A code was made, and is not given away yet. */
+  readonly codeIssued: (code: AdapterPayload) => Promise<void>;
   /** The registration of a client, as the library has it. */
   readonly clientOf: (id: string) => Promise<AdapterPayload | undefined>;
   /** Whether somebody still is who has signed in. */
@@ -56,6 +57,7 @@ class StoreAdapter implements Adapter {
     if (ofGrants.has(this.#model) && payload.grantId !== undefined) changes.push(grants.member(payload.grantId, this.#key(id), end));
     if (this.#model === 'Session' && payload.uid !== undefined) changes.push({ key: uidKey(payload.uid), value: utf8(this.#key(id)), ...ends });
     await store.batch(changes);
+    if (this.#model === 'AuthorizationCode') await this.#options.codeIssued(payload);
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
@@ -83,7 +85,7 @@ class StoreAdapter implements Adapter {
       if (await store.compareAndSet(this.#key(id), stored, used, payload.exp === undefined ? {} : { expiresAt: payload.exp })) return;
     }
     // Another process has been quicker: two have it.
-    if (payload?.grantId !== undefined) await revokeGrant(payload.grantId);
+    if (payload?.grantId !== undefined) await revokeGrant(payload.grantId, this.#model === 'RefreshToken' ? 'refresh-token-reuse' : 'code-reuse');
     throw new errors.InvalidGrant('expected what is used once, got it again');
   }
 

@@ -1,24 +1,30 @@
 import type { JsonWebKey } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { AuthorizationServerError, currentKey, hasPassword, storedPasswords, type TimedTokenKey } from '../../../../src/as/index.ts';
-import { RateLimit } from '../../../../src/coap/index.ts';
+import { networkOf, RateLimit } from '../../../../src/coap/index.ts';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { Subjects } from '../../identities/subjects.ts';
 import type { SimS } from '../../sim-s.ts';
+import { type HttpMessage, holdResponse } from '../held-response.ts';
 import type { LoginEvent } from '../login/events.ts';
 import { type InteractionHandlerOptions, interactionHandler } from '../login/interaction-handler.ts';
 import { LoginAttempts } from '../login/login-attempts.ts';
+import { noticePage } from '../login/page.ts';
+import { pageMessage } from '../login/send-page.ts';
 import { passwordUsers, type UserAuthenticator } from '../login/user-authenticator.ts';
+import { ProxyAddresses, type TrustedProxies } from '../proxies.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { Accounts } from './accounts.ts';
 import { Provider } from './library.ts';
-import { OpenIdGrants } from './openid-grants.ts';
+import { OpenIdGrants, type RevocationReason } from './openid-grants.ts';
 import { cookieKey, ownSigningKey } from './own-secrets.ts';
-import { makeProvider, type OpenIdLifetimes, paths } from './provider.ts';
+import { paths } from './paths.ts';
+import { makeProvider, type OpenIdLifetimes, TooManyRequests } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 import { TokenEndpoints } from './token-endpoints.ts';
 
@@ -41,7 +47,11 @@ export interface OpenIdFaceOptions {
   /** In place of the usual login page. */
   readonly page?: InteractionHandlerOptions['page'];
   readonly lifetimes?: OpenIdLifetimes;
-  /** Hears of logins, and of faults. What there is to say of tokens the SIM-S tells. */
+  /** Requests that are worked on at once, each of which may take a slow hash; 256 when absent. */
+  readonly pending?: number;
+  /** Those that end TLS before it, and may say who has asked; its issuer is where clients reach them. Absent: clients reach it themselves. */
+  readonly proxies?: TrustedProxies;
+  /** Hears of logins, and of faults, beside the SIM-S, which tells them with what there is to say of tokens. */
   readonly emit?: (event: LoginEvent) => void;
 }
 
@@ -53,16 +63,22 @@ export interface OpenIdFace {
   jwks(): Promise<{ readonly keys: readonly JsonWebKey[] }>;
   /** Put other signing keys in the place of those that there are; also to be called when VAL users were taken from the configuration. */
   renew(signingKeys?: readonly TimedTokenKey[]): Promise<void>;
+  /**
+   * Whether `renew` would take them.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_CONFIG`
+   */
+  check(signingKeys: readonly TimedTokenKey[]): void;
   /** Requests under way. */
   stats(): Readonly<Record<string, number>>;
 }
 
-/** Requests that are worked on at once: each may take a slow hash. */
+/** Requests that are worked on at once. */
 const mostRequests = 256;
 /** What one address may begin: each request is kept while somebody signs in. */
 const beginning = { burst: 120, rate: 4, entries: 4096 };
-/** Refusals of strangers that are written at once, and per second after that. */
-const strangers = { burst: 64, rate: 16, entries: 1 };
+/** Bytes of a body: the longest is that of a form. */
+const longestBody = 16_384;
 /** Seconds for which an ID token may be looked at after its key has had its time. */
 const overlap = 3600;
 
@@ -89,13 +105,15 @@ class Face implements OpenIdFace {
   readonly #attempts: LoginAttempts;
   readonly #users: UserAuthenticator;
   readonly #beginning: RateLimit;
-  readonly #strangers: RateLimit;
+  readonly #proxies: ProxyAddresses | undefined;
+  readonly #addresses = new WeakMap<IncomingMessage, string>();
+  /** Requests whose refusal has no entry in the audit log. */
+  readonly #unrecorded = new WeakSet<IncomingMessage>();
   /** Token hashes that were revoked while a request was worked on. */
   readonly #revoked = new WeakMap<object, readonly string[]>();
   #signingKeys: readonly TimedTokenKey[] = [];
   #current: Current | undefined;
   #pending = 0;
-  #unrecorded = 0;
 
   constructor(options: OpenIdFaceOptions, cookies: string, ownKey: TimedTokenKey) {
     const { simS, store, env = systemEnv, issuer, authenticator, attempts } = options;
@@ -108,21 +126,36 @@ class Face implements OpenIdFace {
     const isActive = options.isActive ?? (async (user: string) => authenticator !== undefined || (await hasPassword(store, user)));
     this.#accounts = new Accounts({ subjects: this.#subjects, isActive, revokeGrant: this.#revokeGrant });
     this.#tokens = new AccessTokens({ simS, issuer, env, accounts: this.#accounts, grants: this.#grants, revokeGrant: this.#revokeGrant });
-    this.#endpoints = new TokenEndpoints({ shared: simS.shared, issuer, provider: () => this.#now().provider, revokeGrant: this.#revokeGrant });
+    this.#proxies = options.proxies === undefined ? undefined : new ProxyAddresses(options.proxies);
+    this.#endpoints = new TokenEndpoints({
+      shared: simS.shared,
+      issuer,
+      provider: () => this.#now().provider,
+      revokeGrant: this.#revokeGrant,
+      addressOf: this.#addressOf,
+      refused: this.#refused,
+    });
     this.#attempts = attempts ?? new LoginAttempts({ store, env });
     this.#users = authenticator ?? passwordUsers(storedPasswords(store, env.random), simS.identities);
     this.#beginning = new RateLimit(env, beginning);
-    this.#strangers = new RateLimit(env, strangers);
   }
 
   readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
     this.#pending++;
     response.once('close', () => this.#pending--);
-    this.#handle(request, response).catch((error: unknown) => {
-      this.#fault(error);
-      if (response.headersSent) response.destroy();
-      else sendJson(response, 500, { error: 'server_error' });
+    const recorded = this.#options.simS.shared.recorded();
+    // Nothing is answered before what there is to say of it is in the audit log.
+    holdResponse(response, async (message) => {
+      await handled;
+      return this.#judged(request, message, await recorded());
     });
+    // In a turn of its own, so that an answer which is there at once finds the promise too.
+    const handled = Promise.resolve()
+      .then(() => this.#handle(request, response))
+      .catch((error: unknown) => {
+        this.#fault(error);
+        sendJson(response, 500, { error: 'server_error' });
+      });
   };
 
   async jwks(): Promise<{ readonly keys: readonly JsonWebKey[] }> {
@@ -135,10 +168,14 @@ class Face implements OpenIdFace {
   }
 
   async renew(signingKeys: readonly TimedTokenKey[] = []): Promise<void> {
-    const wrong = signingKeys.findIndex((key) => !signsJwt(key));
-    if (wrong >= 0) throw new AuthorizationServerError('ERR_AS_CONFIG', `signingKeys[${wrong}]: expected a private key for ES256, ES384 or EdDSA, got another`);
+    this.check(signingKeys);
     this.#signingKeys = signingKeys.length === 0 ? [this.#ownKey] : signingKeys;
     await this.#subjects.sweep();
+  }
+
+  check(signingKeys: readonly TimedTokenKey[]): void {
+    const wrong = signingKeys.findIndex((key) => !signsJwt(key));
+    if (wrong >= 0) throw new AuthorizationServerError('ERR_AS_CONFIG', `signingKeys[${wrong}]: expected a private key for ES256, ES384 or EdDSA, got another`);
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -146,13 +183,15 @@ class Face implements OpenIdFace {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const address = request.socket.remoteAddress ?? 'unknown';
-    if (this.#pending > mostRequests) return this.#later(response, 'busy', address, 1);
+    const { shared } = this.#options.simS;
+    const address = this.#addressOf(request);
+    if (!(request.socket as Partial<TLSSocket>).encrypted && this.#proxies?.isTrusted(request) !== true) return this.#insecure(request, response);
+    if (this.#pending > (this.#options.pending ?? mostRequests)) return this.#later(request, response, 'busy', 1);
     const path = request.url!.split('?', 1)[0]!;
-    const wait = path === paths.authorization ? this.#beginning.take(address) : 0;
-    if (wait > 0) return this.#later(response, 'rate-address', address, Math.ceil(wait));
-    // What the provider says of itself follows from the issuer, whatever a client calls it.
-    request.headers.host = new URL(this.#options.issuer).host;
+    const wait = Math.max(shared.wait('address', networkOf(address)), path === paths.authorization ? this.#beginning.take(networkOf(address)) : 0);
+    if (wait > 0) return this.#later(request, response, 'rate-address', Math.ceil(wait));
+    if (Number(request.headers['content-length'] ?? 0) > longestBody) return this.#tooLarge(request, response);
+    this.#rename(request);
     if (path === paths.introspection) return this.#endpoints.introspect(request, response);
     if (path === paths.revocation) return this.#endpoints.revoke(request, response);
     if (path === paths.jwks && request.method === 'GET') return sendJson(response, 200, await this.jwks(), 'application/jwk-set+json');
@@ -160,8 +199,49 @@ class Face implements OpenIdFace {
     await (path.startsWith('/interaction/') ? login : serve)(request, response);
   }
 
-  #later(response: ServerResponse, reason: string, peer: string, seconds: number): void {
-    this.#refused({ reason, peer });
+  /** What the provider says of itself follows from the issuer, whatever a client or a proxy calls it. */
+  #rename({ headers }: IncomingMessage): void {
+    for (const name of Object.keys(headers)) if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name];
+    headers.host = new URL(this.#options.issuer).host;
+    headers['x-forwarded-proto'] = 'https';
+  }
+
+  readonly #addressOf = (request: IncomingMessage): string => {
+    const known = this.#addresses.get(request);
+    if (known !== undefined) return known;
+    const address = this.#proxies?.addressOf(request) ?? request.socket.remoteAddress ?? 'unknown';
+    this.#addresses.set(request, address);
+    return address;
+  };
+
+  #judged(request: IncomingMessage, message: HttpMessage | undefined, isRecorded: boolean): HttpMessage {
+    if (!isRecorded) return this.#instead(request, 503, 5);
+    if (this.#unrecorded.has(request)) return this.#instead(request, 429, 1);
+    if (message === undefined) throw new AuthorizationServerError('ERR_AS_USE', 'expected an answer that can be put together, got a longer one');
+    // What nobody has read would be taken for the next request.
+    return request.complete ? message : { ...message, headers: { ...message.headers, connection: 'close' } };
+  }
+
+  /** In the place of an answer that must not be given. */
+  #instead({ url = '', complete }: IncomingMessage, status: number, seconds: number): HttpMessage {
+    const isPage = url.startsWith('/interaction/') || url.startsWith(paths.authorization);
+    const page = noticePage('This has to wait', 'Too much is asked for here at the moment. Wait a little, then sign in from the application again.');
+    const { headers, body } = isPage ? pageMessage(status, page) : jsonMessage(status, { error: 'temporarily_unavailable' });
+    return { status, headers: { ...headers, 'Retry-After': String(seconds), ...(complete ? {} : { Connection: 'close' }) }, body };
+  }
+
+  #insecure(request: IncomingMessage, response: ServerResponse): void {
+    this.#refused(request, { reason: 'insecure', peer: this.#addressOf(request) });
+    sendJson(response, 403, { error: 'invalid_request', error_description: 'expected to be asked over TLS' });
+  }
+
+  #tooLarge(request: IncomingMessage, response: ServerResponse): void {
+    this.#refused(request, { reason: 'size', peer: this.#addressOf(request) });
+    sendJson(response, 413, { error: 'invalid_request', error_description: `expected a body of at most ${longestBody} bytes, got a longer one` });
+  }
+
+  #later(request: IncomingMessage, response: ServerResponse, reason: string, seconds: number): void {
+    this.#refused(request, { reason, peer: this.#addressOf(request) });
     response.setHeader('Retry-After', String(seconds));
     sendJson(response, reason === 'busy' ? 503 : 429, { error: 'temporarily_unavailable' });
   }
@@ -173,14 +253,16 @@ class Face implements OpenIdFace {
     if (this.#current?.key === key) return this.#current;
     const { simS, store, issuer, page, lifetimes = {} } = this.#options;
     const shared = { simS, store, issuer, env: this.#env, accounts: this.#accounts, tokens: this.#tokens, grants: this.#grants, lifetimes };
-    const provider = makeProvider({ ...shared, key: jwtKeyOf(key), cookieKey: this.#cookieKey, revokeGrant: this.#revokeGrant });
+    const own = { key: jwtKeyOf(key), cookieKey: this.#cookieKey, revokeGrant: this.#revokeGrant, isBehindProxy: this.#proxies !== undefined };
+    const provider = makeProvider({ ...shared, ...own });
     this.#listen(provider);
     const login = interactionHandler({
       provider,
       users: this.#users,
       attempts: this.#attempts,
       accounts: this.#accounts,
-      emit: (event) => this.#options.emit?.(event),
+      emit: this.#tellLogin,
+      addressOf: this.#addressOf,
       ...(page === undefined ? {} : { page }),
     });
     this.#current = { key, provider, serve: provider.callback(), login };
@@ -191,11 +273,16 @@ class Face implements OpenIdFace {
     // Koa writes it to the console where nobody listens.
     (provider as EventEmitter).on('error', (error: unknown) => this.#fault(error));
     provider.on('server_error', (_context, error) => this.#fault(error));
-    provider.on('authorization.error', (context, error) => this.#refused({ reason: 'authorization', peer: peerOf(context), detail: detailOf(error) }));
+    provider.on('authorization.error', (context, error) =>
+      this.#refused(context.req, { reason: 'authorization', peer: this.#peerOf(context), detail: detailOf(error) }),
+    );
     provider.on('grant.error', (context, error) => {
       const { client, params = {} } = context.oidc;
-      if (client === undefined || error.message === 'invalid_client')
-        this.#refused({ reason: 'unknown-client', peer: peerOf(context), detail: detailOf(error) });
+      if (error instanceof TooManyRequests) {
+        context.set('Retry-After', String(error.wait));
+        this.#refused(context.req, { reason: 'rate-client', peer: this.#peerOf(context) });
+      } else if (client === undefined || error.message === 'invalid_client')
+        this.#refused(context.req, { reason: 'unknown-client', peer: this.#peerOf(context), detail: detailOf(error) });
       else {
         const scope = typeof params['scope'] === 'string' ? { scope: params['scope'] } : {};
         this.#options.simS.shared.emit({ type: 'token-refused', client: client.clientId, ...scope, reason: error.message, detail: detailOf(error) });
@@ -209,26 +296,36 @@ class Face implements OpenIdFace {
     });
   }
 
-  readonly #revokeGrant = async (grantId: string): Promise<void> => {
-    const revoked = await this.#grants.revoke(grantId);
+  readonly #revokeGrant = async (grantId: string, reason?: RevocationReason, named?: string): Promise<void> => {
+    const tokens = await this.#grants.revoke(grantId);
     const context = Provider.ctx;
-    if (context !== undefined) this.#revoked.set(context, revoked);
+    const client = named ?? context?.oidc.client?.clientId;
+    if (reason !== undefined && client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client, reason, tokens });
+    else if (context !== undefined) this.#revoked.set(context, tokens);
   };
 
-  /** Anybody can be refused: of many such refusals some are told, with how many there were before. */
-  #refused(event: { readonly reason: string; readonly peer: string; readonly detail?: string }): void {
-    if (this.#strangers.take('') > 0) {
-      this.#unrecorded++;
-      return;
-    }
-    const unrecorded = this.#unrecorded;
-    this.#unrecorded = 0;
-    this.#options.simS.shared.emit({ type: 'refused', ...event, ...(unrecorded === 0 ? {} : { unrecorded }) });
+  readonly #tellLogin = (event: LoginEvent, request: IncomingMessage): void => {
+    const { shared } = this.#options.simS;
+    this.#options.emit?.(event);
+    // Whoever is locked out may ask as often as others who are nobody.
+    if (event.type !== 'login-refused' || event.reason !== 'locked') shared.emit(event);
+    else if (!shared.refuse(event)) this.#unrecorded.add(request);
+  };
+
+  /** Anybody can be refused. */
+  readonly #refused = (request: IncomingMessage, event: { readonly reason: string; readonly peer: string; readonly detail?: string }): void => {
+    if (!this.#options.simS.shared.refuse({ type: 'refused', ...event })) this.#unrecorded.add(request);
+  };
+
+  #peerOf({ oidc, req }: KoaContextWithOIDC): string {
+    return oidc.client === undefined ? this.#addressOf(req) : `client:${oidc.client.clientId}`;
   }
 
   #fault(error: unknown): void {
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown';
-    this.#options.emit?.({ type: 'fault', reason: code, detail: error instanceof Error ? error.message : String(error) });
+    const event = { type: 'fault', reason: code, detail: error instanceof Error ? error.message : String(error) } as const;
+    this.#options.emit?.(event);
+    this.#options.simS.shared.emit(event);
   }
 }
 
@@ -242,17 +339,19 @@ interface Current {
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-function peerOf({ oidc, req }: KoaContextWithOIDC): string {
-  return oidc.client === undefined ? (req.socket.remoteAddress ?? 'unknown') : `client:${oidc.client.clientId}`;
-}
-
 /** The error by its name, with what the library says of it. Neither quotes a code, a token or a secret. */
 function detailOf(error: { readonly message: string; readonly error_description?: string | undefined; readonly error_detail?: string | undefined }): string {
   return [error.message, error.error_detail ?? error.error_description].filter((text) => text !== undefined).join(': ');
 }
 
 function sendJson(response: ServerResponse, status: number, value: object, type = 'application/json'): void {
-  const body = utf8(JSON.stringify(value));
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': body.length, ...(status === 200 ? {} : { 'Cache-Control': 'no-store' }) });
+  const { headers, body } = jsonMessage(status, value, type);
+  response.writeHead(status, headers);
   response.end(body);
+}
+
+function jsonMessage(status: number, value: object, type = 'application/json'): HttpMessage {
+  const body = utf8(JSON.stringify(value));
+  const headers = { 'Content-Type': type, 'Content-Length': body.length, ...(status === 200 ? {} : { 'Cache-Control': 'no-store' }) };
+  return { status, headers, body };
 }

@@ -1,9 +1,20 @@
-import type { SharedTokens } from '../../../../src/as/index.ts';
+import type { AuthorizationServerEvent, SharedTokens } from '../../../../src/as/index.ts';
 import { emptyBytes, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
 import { hashOf } from './adapter.ts';
 
 const folder = 'seal/openid/grant/';
+
+/** Why nothing that a grant has given is of use any more. */
+export type RevocationReason = Extract<AuthorizationServerEvent, { readonly type: 'grant-revoked' }>['reason'];
+
+/**
+ * Let nothing that a grant has given be of use any more.
+ *
+ * @param reason - absent: the library tells why
+ * @param client - absent: that of the request that the library works on
+ */
+export type RevokeGrant = (grantId: string, reason?: RevocationReason, client?: string) => Promise<unknown>;
 
 /** What each grant of a VAL user has given to an application: with it all of that goes. */
 export class OpenIdGrants {

@@ -11,7 +11,8 @@ import type { Accounts } from './accounts.ts';
 import { storeAdapter } from './adapter.ts';
 import { clientMetadata } from './clients.ts';
 import { errors, Provider } from './library.ts';
-import type { OpenIdGrants } from './openid-grants.ts';
+import type { OpenIdGrants, RevokeGrant } from './openid-grants.ts';
+import { paths } from './paths.ts';
 import { checkAuthorizationRequest } from './request-check.ts';
 import { resourceOf, resourceScope, usualAudience } from './resources.ts';
 import type { JwtKey } from './signing.ts';
@@ -39,7 +40,9 @@ export interface ProviderOptions {
   readonly accounts: Accounts;
   readonly tokens: AccessTokens;
   readonly grants: OpenIdGrants;
-  readonly revokeGrant: (grantId: string) => Promise<unknown>;
+  readonly revokeGrant: RevokeGrant;
+  /** Another process ends TLS, and this one sees plain HTTP. */
+  readonly isBehindProxy?: boolean;
   readonly lifetimes: OpenIdLifetimes;
 }
 
@@ -49,15 +52,14 @@ const day = 86_400;
 const codeLifetime = 60;
 const interactionLifetime = 600;
 
-export const paths = { authorization: '/authorize', token: '/token', jwks: '/jwks', introspection: '/introspect', revocation: '/revoke' } as const;
-
 /** The claims of ID tokens and access tokens beside those of OpenID Connect. */
 const valClaimNames = ['val_user_id', 'val_ue_id', 'val_service_ids', 'val_system_id', 'SKeyProv'];
 
 /** An OpenID provider that leaves nothing to be chosen which TS 33.434, Annex A, settles. */
 export function makeProvider(options: ProviderOptions): Provider {
-  const { simS, issuer, tokens } = options;
+  const { simS, issuer, tokens, isBehindProxy = false } = options;
   const provider = new Provider(issuer, configurationOf(options));
+  provider.proxy = isBehindProxy;
   const contextOf = (): KoaContextWithOIDC => Provider.ctx!;
   const issue = function (this: object): Promise<string> {
     return tokens.issue(contextOf(), this);
@@ -76,7 +78,9 @@ export function makeProvider(options: ProviderOptions): Provider {
       async value(this: { readonly clientId: string }, secret: string) {
         refuseSecretElsewhere(contextOf());
         const client = await simS.shared.client(this.clientId);
-        return client?.https !== undefined && (await simS.shared.accepts(client.https.secret, utf8(secret)));
+        if (client?.https === undefined || !(await simS.shared.accepts(client.https.secret, utf8(secret)))) return false;
+        checkRate(simS, client.id);
+        return true;
       },
     },
   });
@@ -86,6 +90,24 @@ export function makeProvider(options: ProviderOptions): Provider {
       context.body = honest(issuer, context.body);
   });
   return provider;
+}
+
+/** A client asks more often than it may. */
+export class TooManyRequests extends errors.OIDCProviderError {
+  /** Seconds until it may ask again. */
+  readonly wait: number;
+
+  constructor(wait: number) {
+    super(429, 'temporarily_unavailable');
+    this.error_description = 'expected fewer requests of this client';
+    this.wait = wait;
+  }
+}
+
+/** It counts once it is known that it is the client, so that nobody else uses up what it has. */
+function checkRate(simS: SimS, client: string): void {
+  const wait = simS.shared.wait('client', client);
+  if (wait > 0) throw new TooManyRequests(wait);
 }
 
 /** TS 33.434, A.4.2.4: the secret stands in the Authorization header and nowhere else. */
@@ -117,6 +139,9 @@ function configurationOf(options: ProviderOptions): Configuration {
       env,
       grants,
       revokeGrant,
+      codeIssued: async ({ accountId = '', clientId = '', scope = '' }) => {
+        shared.emit({ type: 'code-issued', client: clientId, user: (await accounts.userOf(accountId)) ?? accountId, scope });
+      },
       clientOf: (id) => clientMetadata(shared, id, key.alg),
       isActive: async (account) => (await accounts.userOf(account)) !== undefined,
     }),

@@ -6,24 +6,30 @@ import { readValClaims } from '../../val-claims.ts';
 import { FormError, readForm } from '../login/form.ts';
 import { jwtClaims } from './accounts.ts';
 import type { Provider } from './library.ts';
+import type { RevokeGrant } from './openid-grants.ts';
 
 export interface TokenEndpointsOptions {
   readonly shared: SharedTokens;
   readonly issuer: string;
   /** That of the moment. */
   readonly provider: () => Provider;
-  readonly revokeGrant: (grantId: string) => Promise<unknown>;
+  readonly revokeGrant: RevokeGrant;
+  readonly addressOf: (request: IncomingMessage) => string;
+  /** Tell that a request is refused. */
+  readonly refused: (request: IncomingMessage, event: { readonly reason: string; readonly peer: string; readonly detail?: string }) => void;
 }
 
 /** An answer of OAuth 2.0 (RFC 6749, Section 5.2). */
 class OAuthRefusal extends Error {
   readonly status: number;
   readonly error: string;
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, error: string, description: string) {
+  constructor(status: number, error: string, description: string, headers: Readonly<Record<string, string>> = {}) {
     super(description);
     this.status = status;
     this.error = error;
+    this.headers = headers;
   }
 }
 
@@ -41,7 +47,7 @@ export class TokenEndpoints {
 
   /** Answer a request of the introspection endpoint. */
   introspect(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    return this.#answer(request, response, async (client, token) => {
+    return this.#answer('introspection', request, response, async (client, token) => {
       const { shared } = this.#options;
       const found = await shared.find(token);
       const isTheirs = found !== undefined && (found.record.client === client.id || found.record.resourceServer === client.https?.resourceServer);
@@ -60,24 +66,29 @@ export class TokenEndpoints {
 
   /** Answer a request of the revocation endpoint. */
   revoke(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    return this.#answer(request, response, async (client, token) => {
+    return this.#answer('revocation', request, response, async (client, token) => {
       const { shared, provider, revokeGrant } = this.#options;
       const found = await shared.find(token);
       if (found?.record.client === client.id) await shared.revoke(found.hash);
       else if (found === undefined) {
         const refreshToken = await provider().RefreshToken.find(token);
         // RFC 7009 §2.1: with a refresh token go the access tokens of the same grant.
-        if (refreshToken?.clientId === client.id && refreshToken.grantId !== undefined) await revokeGrant(refreshToken.grantId);
+        if (refreshToken?.clientId === client.id && refreshToken.grantId !== undefined) await revokeGrant(refreshToken.grantId, 'revocation', client.id);
       }
       // RFC 7009 §2.2: a token that is none is as good as revoked.
       return {};
     });
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse, work: (client: Client, token: string) => Promise<object>): Promise<void> {
+  async #answer(
+    endpoint: 'introspection' | 'revocation',
+    request: IncomingMessage,
+    response: ServerResponse,
+    work: (client: Client, token: string) => Promise<object>,
+  ): Promise<void> {
     try {
-      if (request.method !== 'POST') throw new OAuthRefusal(405, 'invalid_request', 'expected POST, got another method');
-      const client = await this.#clientOf(request);
+      if (request.method !== 'POST') throw new OAuthRefusal(405, 'invalid_request', 'expected POST, got another method', { Allow: 'POST' });
+      const client = await this.#clientOf(endpoint, request);
       const fields = await readForm(request);
       const token = fields.get('token');
       if (request.url!.includes('?') || fields.has('client_secret'))
@@ -86,18 +97,24 @@ export class TokenEndpoints {
       send(response, 200, await work(client, token));
     } catch (error) {
       if (error instanceof FormError) send(response, error.status, { error: 'invalid_request', error_description: error.message });
-      else if (error instanceof OAuthRefusal) send(response, error.status, { error: error.error, error_description: error.message });
+      else if (error instanceof OAuthRefusal) send(response, error.status, { error: error.error, error_description: error.message }, error.headers);
       else throw error;
     }
   }
 
-  async #clientOf({ headers, socket }: IncomingMessage): Promise<Client> {
-    const { shared } = this.#options;
-    const shown = basicCredentials(headers.authorization);
+  async #clientOf(endpoint: 'introspection' | 'revocation', request: IncomingMessage): Promise<Client> {
+    const { shared, addressOf, refused } = this.#options;
+    const shown = basicCredentials(request.headers.authorization);
     const client = shown === undefined ? undefined : await shared.client(shown.id);
-    if (shown !== undefined && client?.https !== undefined && (await shared.accepts(client.https.secret, utf8(shown.secret)))) return client;
-    shared.emit({ type: 'refused', reason: 'introspection', peer: client?.credential ?? socket.remoteAddress ?? 'unknown', detail: 'invalid_client' });
-    throw new OAuthRefusal(401, 'invalid_client', 'expected a client and its secret in the Authorization header');
+    if (shown === undefined || client?.https === undefined || !(await shared.accepts(client.https.secret, utf8(shown.secret)))) {
+      refused(request, { reason: endpoint, peer: client?.credential ?? addressOf(request), detail: 'invalid_client' });
+      const challenge = { 'WWW-Authenticate': 'Basic realm="SIM-S"' };
+      throw new OAuthRefusal(401, 'invalid_client', 'expected a client and its secret in the Authorization header', challenge);
+    }
+    const wait = shared.wait('client', client.id);
+    if (wait === 0) return client;
+    refused(request, { reason: 'rate-client', peer: client.credential });
+    throw new OAuthRefusal(429, 'temporarily_unavailable', 'expected fewer requests of this client', { 'Retry-After': String(wait) });
   }
 
   #describe({ record, claims }: FoundToken, token: string): { readonly active: boolean } {
@@ -136,14 +153,13 @@ function basicCredentials(header: string | undefined): { readonly id: string; re
   }
 }
 
-function send(response: ServerResponse, status: number, value: object): void {
+function send(response: ServerResponse, status: number, value: object, headers: Readonly<Record<string, string>> = {}): void {
   const body = utf8(JSON.stringify(value));
   response.writeHead(status, {
     'Content-Type': 'application/json',
     'Content-Length': body.length,
     'Cache-Control': 'no-store',
-    ...(status === 401 ? { 'WWW-Authenticate': 'Basic realm="SIM-S"' } : {}),
-    ...(status === 405 ? { Allow: 'POST' } : {}),
+    ...headers,
   });
   response.end(body);
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ScopeTable } from '../../../../src/ace/index.ts';
-import { RateLimit, type Resource, type ResourceHandle, type ResourceRequest } from '../../../../src/coap/index.ts';
+import { networkOf, RateLimit, type Resource, type ResourceHandle, type ResourceRequest } from '../../../../src/coap/index.ts';
 import { emptyBytes } from '../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { type HttpsServer, type HttpsServerOptions, serveHttps } from '../../../../src/transport/index.ts';
@@ -13,7 +13,6 @@ import { bodyOf } from './body.ts';
 import type { HttpsEndpoint, RequestGuard } from './endpoint.ts';
 import { type HttpAnswer, type HttpRefusal, HttpRefused, notStored, problemAnswer } from './http-answer.ts';
 import { SealResources } from './resources.ts';
-import { Visits } from './visits.ts';
 
 /** What an HTTPS face of a SEAL server tells its operator; of whoever the guard refuses, the guard tells. */
 export type SealHttpsEvent =
@@ -43,6 +42,8 @@ export interface SealHttpsServerOptions {
   readonly leeway?: number;
   /** Requests of one client; 64 at once and 32 per second when absent. */
   readonly rate?: CallerRate;
+  /** Requests of one address, before anybody looks at them; 512 at once and 256 per second when absent. */
+  readonly addressRate?: CallerRate;
   /** Requests that are worked on at once; 256 when absent. */
   readonly pending?: number;
   readonly env?: Env;
@@ -50,7 +51,7 @@ export interface SealHttpsServerOptions {
   readonly emit?: (event: SealHttpsEvent) => void;
 }
 
-/** Clients whose rate is remembered. */
+/** Clients, and addresses, whose rate is remembered. */
 const clients = 4096;
 /** Bytes of a body that goes to a service. */
 const largestBody = 65_536;
@@ -73,17 +74,20 @@ export class SealHttpsServer implements SealHost {
   readonly #endpoints: ReadonlyMap<string, HttpsEndpoint>;
   readonly #resources: SealResources;
   readonly #rate: RateLimit;
-  readonly #visits: Visits;
+  readonly #addressRate: RateLimit;
+  readonly #paths = new Set<string>();
+  #pending = 0;
   #server: HttpsServer | undefined;
 
   constructor(options: SealHttpsServerOptions) {
-    const { services = [], endpoints = [], scopes, env = systemEnv, rate = { burst: 64, rate: 32 } } = options;
+    const { services = [], endpoints = [], scopes, env = systemEnv, rate = { burst: 64, rate: 32 }, addressRate = { burst: 512, rate: 256 } } = options;
     this.#options = options;
     this.#env = env;
     this.#services = services;
     this.#endpoints = new Map(endpoints.map((endpoint) => [endpoint.path, endpoint]));
+    for (const { path } of endpoints) this.#paths.add(path);
     this.#rate = new RateLimit(env, { ...rate, entries: clients });
-    this.#visits = new Visits(options.pending ?? maxPending, env);
+    this.#addressRate = new RateLimit(env, { ...addressRate, entries: clients });
     this.#resources = new SealResources({
       scopes: Object.assign({}, scopes, ...services.map((service) => service.scopes)),
       anyScope: services.flatMap((service) => service.anyScope ?? []),
@@ -99,8 +103,14 @@ export class SealHttpsServer implements SealHost {
     return this.#listening().port;
   }
 
+  /** What it serves, and what that may have more behind. */
+  get paths(): readonly string[] {
+    return [...this.#paths];
+  }
+
   /** Serve a path, as over CoAP. */
   resource(path: string, resource: Resource): ResourceHandle {
+    this.#paths.add(path.replace(/\/\*$/, ''));
     return this.#resources.resource(path, resource);
   }
 
@@ -120,14 +130,17 @@ export class SealHttpsServer implements SealHost {
     return this.#server;
   }
 
-  /** Answer what is under way, for at most so many milliseconds, and take nothing new. `false`: time was up first. */
-  drain(milliseconds: number): Promise<boolean> {
-    return this.#visits.drain(milliseconds);
+  /** Answer what is under way, for at most so many milliseconds, and what comes from now on with 503. `false`: time was up first. */
+  async drain(milliseconds: number): Promise<boolean> {
+    return (await this.#server?.drain(milliseconds)) ?? true;
   }
 
   /** Requests under way, clients that are remembered, and what the services hold. */
   stats(): Readonly<Record<string, number>> {
-    return Object.assign({ requests: this.#visits.size, clients: this.#rate.size }, ...this.#services.map((service) => service.stats?.()));
+    return Object.assign(
+      { requests: this.#pending, clients: this.#rate.size, connections: this.#server?.stats()['connections'] ?? 0 },
+      ...this.#services.map((service) => service.stats?.()),
+    );
   }
 
   /** Stop listening, and wait for writes of the services. */
@@ -146,13 +159,22 @@ export class SealHttpsServer implements SealHost {
   }
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const leave = this.#visits.enter();
-    try {
-      const answer = leave === undefined ? unavailable : await this.#answer(request);
-      send(request, response, answer);
-    } finally {
-      leave?.();
+    if (this.#pending >= (this.#options.pending ?? maxPending)) {
+      send(request, response, this.#unavailable(request));
+      return;
     }
+    this.#pending++;
+    try {
+      send(request, response, await this.#answer(request));
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  #unavailable({ method = '', url = '' }: IncomingMessage): HttpAnswer {
+    const refusal = { status: 503, reason: 'busy', detail: 'expected to be asked later' };
+    this.#emit({ type: 'request-refused', method, path: splitAt(url, '?')[0], ...refusal });
+    return problemAnswer({ ...refusal, headers: { 'retry-after': later } });
   }
 
   /** It never throws. */
@@ -173,12 +195,11 @@ export class SealHttpsServer implements SealHost {
   }
 
   async #serve(request: IncomingMessage, endpoint: HttpsEndpoint | undefined, query: string, about: About): Promise<HttpAnswer> {
+    checkRate(this.#addressRate, networkOf(request.socket.remoteAddress ?? 'unknown'), 'rate-address', 'expected fewer requests from this address');
     if (endpoint === undefined && this.#resources.isPublic(about.path)) return this.#serveResource(request, undefined);
     const caller = await (endpoint?.guard ?? this.#options.guard).check(request);
     about.client = caller.clientId;
-    const wait = this.#rate.take(caller.clientId);
-    if (wait > 0)
-      throw new HttpRefused({ status: 429, reason: 'rate', detail: 'expected fewer requests of this client', headers: { 'retry-after': String(wait) } });
+    checkRate(this.#rate, caller.clientId, 'rate', 'expected fewer requests of this client');
     if (endpoint === undefined) return this.#serveResource(request, caller);
     const methods = endpoint.methods.includes('GET') ? [...endpoint.methods, 'HEAD'] : endpoint.methods;
     if (!methods.includes(about.method)) {
@@ -221,16 +242,15 @@ interface About {
   body?: Uint8Array;
 }
 
-/** Seconds after which there may be room, or a server, again. */
+/** Seconds after which there may be room again. */
 const later = '5';
-const unavailable: HttpAnswer = problemAnswer({
-  status: 503,
-  reason: 'busy',
-  detail: 'expected to be asked later',
-  headers: { 'retry-after': later, connection: 'close' },
-});
 /** The peer hears no more than that something failed. */
 const fault: HttpRefusal = { status: 500, reason: 'fault', detail: 'the server has failed' };
+
+function checkRate(limit: RateLimit, key: string, reason: string, detail: string): void {
+  const wait = limit.take(key);
+  if (wait > 0) throw new HttpRefused({ status: 429, reason, detail, headers: { 'retry-after': String(wait) } });
+}
 
 function refusalOf(error: unknown): HttpRefusal | undefined {
   if (error instanceof HttpRefused) return error.refusal;

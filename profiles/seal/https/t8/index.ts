@@ -7,7 +7,7 @@ export { aceDeviceLink, type DeviceAnswer, type DeviceLink, type DeviceRequest }
 export type { DeliveryResult } from './device-triggering.ts';
 export { DeviceRegistry, type T8Device } from './devices.ts';
 export { type EgressEvent, EgressFilter, type EgressFilterOptions, type LeavingMessage, type Subscribers } from './egress/egress-filter.ts';
-export { filtered, type HttpHandler } from './egress/filtered-response.ts';
+export { filtered } from './egress/filtered-response.ts';
 export type { EgressFinding, EgressRule } from './egress/finding.ts';
 export type { IsPublicNumber } from './egress/identity-fields.ts';
 export { KnownImsis } from './egress/known-imsis.ts';
@@ -19,4 +19,4 @@ export type { InvalidParam, ProblemDetails } from './problem-details.ts';
 export type { T8Rate, T8RateEvent, T8Rates } from './request-rates.ts';
 export { type AddressedDevice, NotificationListener, T8Client, type T8ClientOptions, type T8Response, type TriggerInit } from './t8-client.ts';
 export { T8Error, type T8ErrorOptions } from './t8-error.ts';
-export { type T8Event, T8Gateway, type T8GatewayOptions, type T8Guard } from './t8-gateway.ts';
+export { type T8Event, T8Gateway, type T8GatewayOptions, type T8Guard, t8Paths } from './t8-gateway.ts';

@@ -30,7 +30,7 @@ const mostWildcards = 4;
  * from the next request on. Nothing is allowed but what a rule allows, and no rule allows what another denies.
  */
 export class T8Policy {
-  readonly #configured: readonly T8Rule[];
+  #configured: readonly T8Rule[];
   readonly #store: Store;
 
   /** @throws {T8Error} `ERR_T8_CONFIG` for what is no rule */
@@ -38,6 +38,16 @@ export class T8Policy {
     configured.forEach(checkRule);
     this.#configured = configured;
     this.#store = store;
+  }
+
+  /**
+   * Put other rules in the place of those of the configuration.
+   *
+   * @throws {T8Error} `ERR_T8_CONFIG` for what is no rule, and then all is as it was
+   */
+  configure(rules: readonly T8Rule[]): void {
+    rules.forEach(checkRule);
+    this.#configured = rules;
   }
 
   /** Whether a rule allows it and none denies it. */

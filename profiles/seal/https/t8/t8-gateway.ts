@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { concatAll, utf8 } from '../../../../src/core/bytes.ts';
 import { type Cancel, type Env, systemEnv } from '../../../../src/core/env.ts';
 import type { Store } from '../../../../src/store/index.ts';
-import type { HttpsRequestInit } from '../../../../src/transport/index.ts';
+import type { HttpHandler, HttpsRequestInit } from '../../../../src/transport/index.ts';
 import { SealError } from '../../index.ts';
 import type { T8Answer, T8Context, T8Decision, T8Delivered, T8Limits, T8Request } from './context.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
@@ -11,7 +11,7 @@ import type { DeviceLink } from './device-link.ts';
 import { DeviceTriggering } from './device-triggering.ts';
 import { DeviceRegistry } from './devices.ts';
 import { type EgressEvent, EgressFilter } from './egress/egress-filter.ts';
-import { filtered, type HttpHandler } from './egress/filtered-response.ts';
+import { filtered } from './egress/filtered-response.ts';
 import { jsonObjectOf } from './json.ts';
 import { Nidd } from './nidd.ts';
 import { Outbox, type OutboxEvent } from './outbox.ts';
@@ -56,6 +56,9 @@ export interface T8GatewayOptions {
   /** Hears of deliveries, refusals and faults. */
   readonly emit?: (event: T8Event) => void;
 }
+
+/** What a T8 gateway serves is under these. */
+export const t8Paths: readonly string[] = ['/3gpp-device-triggering/v1', '/3gpp-nidd/v1'];
 
 const defaults: T8Limits = { documents: 10_000, perScsAs: 1_000, payload: 8_192, longestWait: 604_800, retention: 3_600, patience: 4_000 };
 /** Bytes of a request. */

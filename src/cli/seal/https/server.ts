@@ -12,8 +12,9 @@ import {
 } from '../../../../profiles/seal/https/index.ts';
 import type { KeyManagementServer, SealService } from '../../../../profiles/seal/index.ts';
 import { systemEnv } from '../../../core/env.ts';
-import type { SealHttpsRsConfig, SealRsConfig, ServiceEvent } from '../../../operate/index.ts';
-import type { HttpsServer } from '../../../transport/index.ts';
+import type { SealHttpsRsConfig, SealRsConfig, ServerEvent } from '../../../operate/index.ts';
+import { checkCredentials, type HttpBounds, type HttpsCredentials, type HttpsServer } from '../../../transport/index.ts';
+import { watchHttp } from '../../http-watch.ts';
 import type { Place } from '../../listen.ts';
 import type { Face } from '../faces.ts';
 import { fieldsOf } from './events.ts';
@@ -31,7 +32,9 @@ export interface FaceOptions {
   /** Seconds. */
   readonly leeway: number;
   readonly isRevoked?: (tokenHash: string) => boolean | Promise<boolean>;
-  readonly emit: (event: ServiceEvent) => void;
+  readonly emit: (event: ServerEvent) => void;
+  /** What others than `httpBounds` has. */
+  readonly bounds?: Partial<HttpBounds>;
 }
 
 /** The face of a SEAL server over HTTPS. */
@@ -40,9 +43,13 @@ export class HttpsFace implements Face {
   #config: SealHttpsRsConfig;
   #listening: HttpsServer | undefined;
 
-  constructor(config: SealHttpsRsConfig, { services, keyManagement }: SharedServices, { audience, valSystem, leeway, isRevoked, emit }: FaceOptions) {
+  constructor(
+    config: SealHttpsRsConfig,
+    { services, keyManagement }: SharedServices,
+    { audience, valSystem, leeway, isRevoked, emit, bounds = {} }: FaceOptions,
+  ) {
     this.#config = config;
-    const { issuer, certificates, listen, cert, key, clientCa, crl } = config;
+    const { issuer, certificates, listen, cert, key, clientCa, crl, rate } = config;
     const keys = (): Promise<KeySet> => this.#keySet();
     const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
@@ -58,11 +65,15 @@ export class HttpsFace implements Face {
         ...(clientCa === undefined ? {} : { clientCa, clientCertificate: certificates === 'required' ? ('required' as const) : ('wanted' as const) }),
         ...(crl === undefined ? {} : { crl }),
         refused: guard.refused,
+        bounds,
+        ...watchHttp('seal-server', () => this.#server.paths, emit),
       },
       guard,
       services,
       endpoints: keyManagement === undefined ? [] : endpointsOf(config, keyManagement, forValServers),
       leeway,
+      ...(rate?.client === undefined ? {} : { rate: rate.client }),
+      ...(rate?.address === undefined ? {} : { addressRate: rate.address }),
       emit: told,
     });
   }
@@ -76,11 +87,24 @@ export class HttpsFace implements Face {
     return { scheme: 'https', local: { address, port } };
   }
 
+  /** Why nobody would be served now. */
+  fault(): string | undefined {
+    return this.#listening?.fault(systemEnv.epoch());
+  }
+
+  /**
+   * Whether `renew` would take it.
+   *
+   * @throws {TransportError} `ERR_TRANSPORT_TLS`
+   */
+  check({ https }: SealRsConfig): void {
+    if (https !== undefined) checkCredentials(credentialsOf(https));
+  }
+
   /** Take the certificates, keys and clients of another configuration. */
   renew({ https }: SealRsConfig): void {
     if (https === undefined) return;
-    const { cert, key, clientCa, crl } = https;
-    this.#listening?.renew({ cert, key, ...(clientCa === undefined ? {} : { clientCa }), ...(crl === undefined ? {} : { crl }) });
+    this.#listening?.renew(credentialsOf(https));
     this.#config = https;
   }
 
@@ -119,4 +143,8 @@ function endpointsOf(
     keyManagementEndpoint({ server, path, sKmsUri: sKmsUri ?? `https://${host}:${port}${path}` }),
     ...(clientCa === undefined ? [] : [keyRecordsEndpoint({ server, guard: forValServers })]),
   ];
+}
+
+function credentialsOf({ cert, key, clientCa, crl }: SealHttpsRsConfig): HttpsCredentials {
+  return { cert, key, ...(clientCa === undefined ? {} : { clientCa }), ...(crl === undefined ? {} : { crl }) };
 }

@@ -1,11 +1,12 @@
-import { type LoginEvent, type OpenIdFace, openIdFace } from '../../../../profiles/seal/https/index.ts';
+import { type OpenIdFace, openIdEndpoints, openIdFace } from '../../../../profiles/seal/https/index.ts';
 import type { SimS } from '../../../../profiles/seal/index.ts';
 import type { AuthorizationServer, Reconfiguration } from '../../../as/index.ts';
 import type { Endpoint, Transports } from '../../../coap/index.ts';
 import { systemEnv } from '../../../core/env.ts';
 import type { AsConfig, SealHttpsAsConfig, ServerEvent } from '../../../operate/index.ts';
 import type { Store } from '../../../store/index.ts';
-import { type HttpsServer, serveHttps } from '../../../transport/index.ts';
+import { checkCredentials, type HttpServer, type HttpsServer, serveHttp, serveHttps } from '../../../transport/index.ts';
+import { watchHttp } from '../../http-watch.ts';
 import type { Place } from '../../listen.ts';
 import { serveCrl } from './crl.ts';
 
@@ -21,7 +22,7 @@ export interface SimSFacesOptions {
 export class SimSFaces {
   readonly #options: SimSFacesOptions;
   #face: OpenIdFace | undefined;
-  #server: HttpsServer | undefined;
+  #server: HttpServer | HttpsServer | undefined;
   /** In PEM. */
   #crl: Uint8Array | undefined;
   #crlServer: Awaited<ReturnType<typeof serveCrl>> | undefined;
@@ -33,49 +34,57 @@ export class SimSFaces {
   /** Where it listens beside its CoAP transports. */
   get places(): readonly Place[] {
     const { address, port } = this.#server!;
-    return [{ scheme: 'https', local: { address, port } }];
+    return [{ scheme: this.#options.https.tls === undefined ? 'http' : 'https', local: { address, port } }];
   }
 
   async listen(transports: Transports): Promise<Endpoint> {
     const { simS, store, https, refreshTokens = {}, emit } = this.#options;
-    const { issuer, signingKeys, listen, cert, key } = https;
+    const { issuer, signingKeys, listen, tls, proxy } = https;
     if (https.crl !== undefined) {
       this.#crl = https.crl.list;
       this.#crlServer = await serveCrl(https.crl.listen, () => this.#crl!);
     }
     const { lifetime: refreshToken, familyLifetime: grant } = refreshTokens;
     await simS.start();
-    const told = (event: LoginEvent): void => emit(toldOf(event));
     const lifetimes = { ...(refreshToken === undefined ? {} : { refreshToken }), ...(grant === undefined ? {} : { grant }) };
-    this.#face = await openIdFace({ simS, store, issuer, signingKeys, env: systemEnv, lifetimes, emit: told });
+    const proxies = proxy === undefined ? {} : { proxies: proxy };
+    this.#face = await openIdFace({ simS, store, issuer, signingKeys, env: systemEnv, lifetimes, ...proxies });
     const refused = (from: string, reason: string): void =>
-      emit({ type: 'service', service: 'https', event: { type: 'handshake-refused', reason, peer: from } as Told });
-    this.#server = await serveHttps({ ...listen, cert, key, refused }, this.#face.handler);
+      emit({ type: 'service', service: 'sim-s', event: { type: 'handshake-refused', reason, peer: from } as Told });
+    const options = { ...listen, ...watchHttp('sim-s', () => openIdEndpoints, emit) };
+    const { handler } = this.#face;
+    this.#server = await (tls === undefined ? serveHttp(options, handler) : serveHttps({ ...options, ...tls, refused }, handler));
     return simS.listen(transports);
   }
 
-  /** Take the peers, users, certificate and signing keys of another configuration. */
+  /** Why nobody would be served over HTTPS now. */
+  fault(): string | undefined {
+    return this.#server?.fault(systemEnv.epoch());
+  }
+
+  /** Take the peers, users, certificate and signing keys of another configuration; where it rejects, all is as it was. */
   async reconfigure(next: Reconfiguration, seal: AsConfig['seal']): ReturnType<AuthorizationServer['reconfigure']> {
     const { simS } = this.#options;
-    if (seal !== undefined) simS.identities.configure(seal.identities);
+    const server = this.#server;
+    const { tls, signingKeys } = seal?.https ?? {};
+    if (tls !== undefined) checkCredentials(tls);
+    if (signingKeys !== undefined) this.#face?.check(signingKeys);
     const changes = await simS.reconfigure(next);
-    if (seal?.https !== undefined) {
-      const { cert, key } = seal.https;
-      this.#server?.renew({ cert, key });
-      if (seal.https.crl !== undefined) this.#crl = seal.https.crl.list;
-      await this.#face?.renew(seal.https.signingKeys);
-    }
+    if (seal !== undefined) simS.identities.configure(seal.identities);
+    if (seal?.https?.crl !== undefined) this.#crl = seal.https.crl.list;
+    if (tls !== undefined && server !== undefined && 'renew' in server) server.renew(tls);
+    if (signingKeys !== undefined) await this.#face?.renew(signingKeys);
     return changes;
   }
 
   async drain(milliseconds: number): Promise<boolean> {
-    const [drained] = await Promise.all([this.#options.simS.drain(milliseconds), this.#server?.close(milliseconds)]);
-    this.#server = undefined;
-    return drained;
+    const drained = await Promise.all([this.#options.simS.drain(milliseconds), this.#server?.drain(milliseconds) ?? true]);
+    return drained.every(Boolean);
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { ...this.#options.simS.stats(), 'https.pending': this.#face?.stats()['pending'] ?? 0 };
+    const { connections = 0 } = this.#server?.stats() ?? {};
+    return { ...this.#options.simS.stats(), 'https.pending': this.#face?.stats()['pending'] ?? 0, 'https.connections': connections };
   }
 
   async close(): Promise<void> {
@@ -86,9 +95,3 @@ export class SimSFaces {
 }
 
 type Told = Extract<ServerEvent, { readonly type: 'service' }>['event'];
-
-/** What logs tell refusals by is the end of their type. */
-function toldOf(event: LoginEvent): ServerEvent {
-  if (event.type === 'fault') return event;
-  return { type: 'service', service: 'login', event: event.type === 'login-failed' ? { ...event, type: 'login-refused' } : event };
-}

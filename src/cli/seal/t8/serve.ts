@@ -7,13 +7,18 @@ import {
   keysAt,
   type T8Event,
   T8Gateway,
+  t8Paths,
 } from '../../../../profiles/seal/https/index.ts';
 import { systemEnv } from '../../../core/env.ts';
-import { type Logger, loadT8Config, type T8Config } from '../../../operate/index.ts';
+import { sameValue } from '../../../core/same-value.ts';
+import { type Logger, type LogLevel, loadT8Config, type ServerEvent, type T8Config } from '../../../operate/index.ts';
 import { openStore } from '../../../store/index.ts';
-import { serveHttps } from '../../../transport/index.ts';
+import { checkCredentials, type HttpsCredentials, type HttpsServer, serveHttps } from '../../../transport/index.ts';
 import { configPath } from '../../config-path.ts';
+import { watchHttp } from '../../http-watch.ts';
+import { Instruments } from '../../instruments.ts';
 import { untilStopped } from '../../listen.ts';
+import { Reload } from '../../reload.ts';
 import { loggerFor } from '../../serve.ts';
 import { openClient } from '../../session.ts';
 
@@ -21,21 +26,39 @@ export interface T8ServeFlags {
   readonly json?: boolean;
 }
 
-/** Milliseconds for what is under way when it ends. */
-const patience = 5_000;
-
 /** `ace-coap seal t8 serve` */
 export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise<void> {
-  const config = loadT8Config(configPath(path));
-  const logger = loggerFor('t8', flags);
-  const told = (event: GuardEvent | T8Event): void => tell(logger, event);
-  const guard = guardOf(config, told);
-  const store = await openStore(config.store);
+  const load = (): T8Config => loadT8Config(configPath(path));
+  const config = load();
+  const levelOf = ({ logLevel = 'info' }: T8Config): LogLevel => logLevel;
+  const logger = loggerFor('t8', { ...flags, logLevel: levelOf(config) });
+  const instruments = await Instruments.open(config, logger, []);
+  const told = (event: GuardEvent | T8Event): void => {
+    tell(logger, event);
+    instruments.count(countedAs(event));
+  };
+  let server: HttpsServer | undefined;
+  let gateway: T8Gateway | undefined;
+  const reload = new Reload(config, {
+    logger,
+    load,
+    live: ['file', 'logLevel', 'drain', 'https', 'rules'],
+    restart: (current, next) => (sameValue(fixedHttps(current), fixedHttps(next)) ? [] : ['https']),
+    apply: async (next) => {
+      checkCredentials(credentialsOf(next));
+      gateway!.policy.configure(next.rules);
+      server!.renew(credentialsOf(next));
+      logger.level = levelOf(next);
+      return {};
+    },
+  });
   try {
+    const store = instruments.keep(await openStore(config.store));
     const client = await openClient(config.client);
+    const guard = guardOf(() => reload.current, told);
     const { https, notifications, apiRoot, rules, rate } = config;
-    const { listen, cert, key, clientCa, crl } = https;
-    const gateway = new T8Gateway({
+    const { cert, key } = https;
+    gateway = new T8Gateway({
       guard,
       store,
       link: aceDeviceLink(client),
@@ -47,27 +70,47 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
     });
     try {
       await gateway.start();
-      const server = await serveHttps(
-        { ...listen, cert, key, ...(clientCa === undefined ? {} : { clientCa }), ...(crl === undefined ? {} : { crl }), refused: guard.refused },
-        gateway.handler,
-      );
-      await untilStopped('t8', logger, [{ scheme: 'https', local: { address: server.address, port: server.port } }]);
-      await server.close(patience);
+      const watched = { ...watchHttp('t8', () => t8Paths, instruments.emit), refused: guard.refused };
+      server = await serveHttps({ ...https.listen, ...credentialsOf(config), ...watched }, gateway.handler);
+      const { stats, fault } = server;
+      await instruments.watch({ stats: () => ({ ...gateway!.stats(), connections: stats()['connections'] ?? 0 }), fault: () => fault(systemEnv.epoch()) });
+      instruments.ready();
+      await untilStopped('t8', logger, [{ scheme: 'https', local: server }], () => void reload.run());
+      instruments.ending('draining');
+      const { drain } = reload.current;
+      if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
     } finally {
+      await server?.close();
       await gateway.close();
       await client.close();
     }
   } finally {
-    await store.close();
+    await instruments.close();
   }
+  logger.info({}, 'stopped');
 }
 
-function guardOf({ https: { issuer, keys, ca, clients, certificateProfile }, audience }: T8Config, emit: (event: GuardEvent) => void): Guard {
-  const source = 'jwks' in keys ? (keys.jwks as Exclude<KeySource, () => unknown>) : keysAt(keys.uri, ca === undefined ? {} : { ca });
-  const verifier = accessTokenVerifier({ issuer, audience, keys: source, env: systemEnv });
+function credentialsOf({ https: { cert, key, clientCa, crl } }: T8Config): HttpsCredentials {
+  return { cert, key, ...(clientCa === undefined ? {} : { clientCa }), ...(crl === undefined ? {} : { crl }) };
+}
+
+/** What takes effect at a start only. */
+function fixedHttps({ https: { listen, issuer, certificateProfile } }: T8Config): unknown {
+  return { listen, issuer, certificateProfile };
+}
+
+type KeySet = Exclude<KeySource, () => unknown>;
+
+function guardOf(current: () => T8Config, emit: (event: GuardEvent) => void): Guard {
+  const { https, audience } = current();
+  const keys = async (): Promise<KeySet> => {
+    const { keys: source, ca } = current().https;
+    return 'jwks' in source ? (source.jwks as KeySet) : keysAt(source.uri, ca === undefined ? {} : { ca })();
+  };
+  const verifier = accessTokenVerifier({ issuer: https.issuer, audience, keys, env: systemEnv });
   const clientOf = (names: readonly string[]): readonly string[] =>
-    Object.entries(clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
-  return new Guard({ verifier, certificates: 'required', clientOf, realm: 't8', emit, ...(certificateProfile ? { certificateProfile: systemEnv } : {}) });
+    Object.entries(current().https.clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
+  return new Guard({ verifier, certificates: 'required', clientOf, realm: 't8', emit, ...(https.certificateProfile ? { certificateProfile: systemEnv } : {}) });
 }
 
 const warnings: ReadonlySet<string> = new Set([
@@ -81,6 +124,17 @@ const warnings: ReadonlySet<string> = new Set([
 ]);
 
 function tell(logger: Logger, { type, ...fields }: GuardEvent | T8Event): void {
-  if (warnings.has(type) || ('permitted' in fields && !fields.permitted)) logger.warn(fields, type);
+  if (isWarning(type, fields)) logger.warn(fields, type);
   else logger.info(fields, type);
+}
+
+const isWarning = (type: string, fields: object): boolean => warnings.has(type) || ('permitted' in fields && !fields.permitted);
+
+/** Metrics have a reason where something is refused, and nothing else. */
+function countedAs(event: GuardEvent | T8Event): ServerEvent {
+  const { type } = event;
+  if (type === 'fault') return { type, reason: 't8', detail: '' };
+  const isByGuard = type === 'refused' || type === 'handshake-refused';
+  const reason = isByGuard ? { reason: event.reason } : isWarning(type, event) ? { reason: type } : {};
+  return { type: 'service', service: 't8', event: { type, ...reason } };
 }

@@ -12,10 +12,10 @@ import {
 import { HttpsFace } from '../../../../src/cli/seal/https/server.ts';
 import { fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import { systemEnv } from '../../../../src/core/env.ts';
-import type { SealHttpsRsConfig, ServiceEvent } from '../../../../src/operate/index.ts';
+import type { SealHttpsRsConfig, ServerEvent, ServiceEvent } from '../../../../src/operate/index.ts';
 import { type IssuedCertificate, LabAuthority } from '../../../../src/pki/index.ts';
 import { memoryStore } from '../../../../src/store/index.ts';
-import { fetchHttps, type HttpsRequestInit, type HttpsResponse } from '../../../../src/transport/index.ts';
+import { fetchHttps, type HttpServerOptions, type HttpsRequestInit, type HttpsResponse } from '../../../../src/transport/index.ts';
 import { audience, type Changes, claims, issuer, TokenLab } from './guard/token-lab.ts';
 
 export const sKmsUri = 'https://seal1.val.example/km';
@@ -68,6 +68,7 @@ export interface Asker extends Pick<HttpsRequestInit, 'method' | 'body' | 'heade
 export interface FaceLabOptions {
   readonly config?: Partial<SealHttpsRsConfig>;
   readonly services?: readonly SealService[];
+  readonly listen?: Pick<HttpServerOptions, 'bounds'>;
 }
 
 /** A SEAL server over HTTPS as `ace-coap rs` runs it: key management, configuration and spatial services. */
@@ -78,9 +79,11 @@ export class FaceLab {
   readonly #trust: Trust;
   readonly #face: HttpsFace;
 
-  private constructor(given: Trust, { config, services }: FaceLabOptions) {
+  private constructor(given: Trust, { config, services, listen }: FaceLabOptions) {
     this.#trust = given;
-    const emit = ({ event }: ServiceEvent): void => void this.events.push(event);
+    const emit = (event: ServerEvent): void => {
+      if (event.type === 'service') this.events.push(event.event);
+    };
     this.keyManagement = new KeyManagementServer({
       sKmsUri: coapUri,
       records: this.records,
@@ -106,7 +109,7 @@ export class FaceLab {
         services: services ?? [new ConfigurationService({ store }), new SpatialService({ store })],
         keyManagement: { server: this.keyManagement, path: '/km' },
       },
-      { audience, valSystem: 'val.example', leeway: 0, emit },
+      { audience, valSystem: 'val.example', leeway: 0, emit, ...listen },
     );
   }
 

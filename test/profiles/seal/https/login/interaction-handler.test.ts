@@ -54,7 +54,7 @@ test('TS 33.434 5.2.3: no code for a wrong password, and nothing that says wheth
     const [first, second] = [text(answers[0]!), text(answers[1]!).replaceAll('nobody@val.example', anna)];
     assert.equal(first, second);
     const [client, address] = ['app', '127.0.0.1'];
-    const nameless = { type: 'login-failed', client, address };
+    const nameless = { type: 'login-refused', reason: 'credentials', client, address };
     assert.deepEqual(lab.events, [{ ...nameless, user: anna }, nameless, nameless, nameless]);
     assert.equal((await visit.logIn(`  ${anna} `, password)).status, 303);
     assert.deepEqual(lab.events.at(-1), { type: 'login', user: anna, client, address });

@@ -1,13 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { oscoreProfile } from '../../../../../profiles/oscore/index.ts';
-import {
-  logInByForm,
-  type OpenIdFace,
-  type OpenIdFaceOptions,
-  OpenIdSimC,
-  type OpenIdSimCOptions,
-  openIdFace,
-} from '../../../../../profiles/seal/https/index.ts';
+import { type OpenIdFace, type OpenIdFaceOptions, OpenIdSimC, type OpenIdSimCOptions, openIdFace } from '../../../../../profiles/seal/https/index.ts';
 import { passwordUsers } from '../../../../../profiles/seal/https/login/user-authenticator.ts';
 import { SimS, type SimSOptions } from '../../../../../profiles/seal/index.ts';
 import {
@@ -18,19 +11,23 @@ import {
   storedPasswords,
   type TimedTokenKey,
 } from '../../../../../src/as/index.ts';
-import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from '../../../../../src/core/bytes.ts';
-import { digest } from '../../../../../src/core/crypto/index.ts';
+import { fromBase64Url, fromUtf8, utf8 } from '../../../../../src/core/bytes.ts';
 import { symmetricKey } from '../../../../../src/core/cwt.ts';
 import { type Env, systemEnv } from '../../../../../src/core/env.ts';
 import { type IssuedCertificate, LabAuthority } from '../../../../../src/pki/index.ts';
 import { memoryStore, type Store } from '../../../../../src/store/index.ts';
-import { fetchHttps, type HttpsRequestInit, type HttpsResponse, type HttpsServer, serveHttps } from '../../../../../src/transport/index.ts';
+import {
+  fetchHttps,
+  type HttpsRequestInit,
+  type HttpsResponse,
+  type HttpsServer,
+  type HttpsServerOptions,
+  serveHttps,
+} from '../../../../../src/transport/index.ts';
+import { Application, anna, appSecret, codeVerifier, password, redirectUri } from './application.ts';
 
-export const anna = 'anna@val.example';
-export const password = 'correct horse battery';
-export const appSecret = 'a secret: with "%+& in it';
+export { anna, appSecret, codeVerifier, password, redirectUri };
 export const serverSecret = 'the secret of a server';
-export const redirectUri = 'http://127.0.0.1:8731/callback';
 const cheap = { N: 2, r: 1, p: 1 };
 
 /** A key on P-256 that signs tokens. */
@@ -63,17 +60,11 @@ export interface OpenIdLabOptions {
   readonly face?: Partial<OpenIdFaceOptions>;
   readonly clients?: (hashes: Shared['hashes']) => readonly ClientRegistration[];
   readonly store?: Store;
-}
-
-/** An answer of the token endpoint. */
-export interface Answer {
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
-  readonly headers: HttpsResponse['headers'];
+  readonly listen?: Partial<HttpsServerOptions>;
 }
 
 /** A SIM-S with both of its faces, of which that over HTTPS is on a socket; and what asks it. */
-export class OpenIdLab {
+export class OpenIdLab extends Application {
   readonly events: AuthorizationServerEvent[] = [];
   readonly logins: { readonly type: string }[] = [];
   readonly env: Env & { skew: number } = { ...systemEnv, skew: 0, epoch: () => systemEnv.epoch() + this.env.skew };
@@ -90,7 +81,7 @@ export class OpenIdLab {
     const { ca, own, hashes } = await shared;
     lab.ca = ca;
     let handler: OpenIdFace['handler'] = () => {};
-    lab.server = await serveHttps(own, (request, response) => handler(request, response));
+    lab.server = await serveHttps({ ...own, ...options.listen }, (request, response) => handler(request, response));
     lab.simS = new SimS({
       issuer: 'sims.val.example',
       valSystem: 'val.example',
@@ -139,82 +130,11 @@ export class OpenIdLab {
     return new OpenIdSimC({ issuer, clientId: 'app', clientSecret: appSecret, redirectUri, scope: 'km', store: memoryStore(), env, tls: { ca }, ...options });
   }
 
-  /** The right authorization request, with the parameters that are to be others; `undefined` leaves one out. */
-  authorizationUri(change: Readonly<Record<string, string | undefined>> = {}, verifier: string = codeVerifier): string {
-    const uri = new URL(`${this.issuer}/authorize`);
-    const parameters = {
-      response_type: 'code',
-      client_id: 'app',
-      scope: 'openid km',
-      redirect_uri: redirectUri,
-      state: 'a state',
-      acr_values: '3gpp:acr:password',
-      code_challenge: toBase64Url(digest('sha256', utf8(verifier))),
-      code_challenge_method: 'S256',
-      ...change,
-    };
-    for (const [name, value] of Object.entries(parameters)) if (value !== undefined) uri.searchParams.append(name, value);
-    return uri.href;
-  }
-
-  /** What comes of an authorization request: `login`, the error that the application is told, or the status of a page that nobody is sent on from. */
-  async outcome(uri: string): Promise<string> {
-    const { status, headers } = await this.fetch(uri);
-    if (status !== 303) return String(status);
-    const to = new URL(headers.location!, this.issuer);
-    if (to.pathname.startsWith('/interaction/')) return 'login';
-    const isAnswer = headers.location!.startsWith(`${redirectUri}?`) && !to.searchParams.has('code');
-    return isAnswer ? to.searchParams.get('error')! : `sent to ${headers.location}`;
-  }
-
-  /** Sign in by the form; the result is the code. */
-  async code(uri: string = this.authorizationUri()): Promise<string> {
-    const answer = await logInByForm({ uri, redirectUri, username: anna, password, fetch: this.fetch });
-    const { searchParams } = new URL(answer);
-    const code = searchParams.get('code');
-    if (code === null) throw new Error(`expected a code, got ${searchParams.get('error')}: ${searchParams.get('error_description')}`);
-    return code;
-  }
-
-  /** Ask an endpoint for something as a client. */
-  async post(path: string, fields: Readonly<Record<string, string>>, client: string | undefined = 'app', secret: string = appSecret): Promise<Answer> {
-    const encoded = [client ?? '', secret].map((text) => encodeURIComponent(text)).join(':');
-    const { status, body, headers } = await this.fetch(this.issuer + path, {
-      method: 'POST',
-      headers: {
-        'Content-Type': 'application/x-www-form-urlencoded',
-        Accept: 'application/json',
-        ...(client === undefined ? {} : { Authorization: `Basic ${btoa(encoded)}` }),
-      },
-      body: new URLSearchParams(fields).toString(),
-    });
-    return { status, headers, body: JSON.parse(fromUtf8(body) || '{}') as Answer['body'] };
-  }
-
-  /** Change a code for tokens. */
-  exchange(code: string, change: Readonly<Record<string, string>> = {}, client?: string, secret?: string): Promise<Answer> {
-    const fields = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, client_id: 'app', code_verifier: codeVerifier, ...change };
-    return this.post('/token', fields, client, secret);
-  }
-
-  refresh(token: unknown, change: Readonly<Record<string, string>> = {}): Promise<Answer> {
-    return this.post('/token', { grant_type: 'refresh_token', refresh_token: String(token), ...change });
-  }
-
-  /** Sign in, and get tokens. */
-  async tokens(): Promise<Answer['body']> {
-    const { status, body } = await this.exchange(await this.code());
-    if (status !== 200) throw new Error(`expected tokens, got ${JSON.stringify(body)}`);
-    return body;
-  }
-
   async close(): Promise<void> {
     await this.server.close();
     await this.simS.close();
   }
 }
-
-export const codeVerifier = 'a-code-verifier-of-forty-three-characters-at-least';
 
 /** The claims of a JWT. */
 export function claimsOf(jwt: unknown): Readonly<Record<string, unknown>> {

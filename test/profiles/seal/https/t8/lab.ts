@@ -3,7 +3,6 @@ import { connect } from 'node:tls';
 import {
   type DeviceAnswer,
   type DeviceLink,
-  type HttpHandler,
   NotificationListener,
   T8Client,
   type T8Device,
@@ -16,7 +15,7 @@ import { fromUtf8, utf8 } from '../../../../../src/core/bytes.ts';
 import { systemEnv } from '../../../../../src/core/env.ts';
 import { type IssuedCertificate, LabAuthority } from '../../../../../src/pki/index.ts';
 import { memoryStore, type Store } from '../../../../../src/store/index.ts';
-import { serveHttps } from '../../../../../src/transport/index.ts';
+import { type HttpHandler, serveHttps } from '../../../../../src/transport/index.ts';
 
 export const imsi = '262011234567890';
 export const meter: T8Device = { externalId: 'meter1@op.example', msisdn: '491701234567', supi: `imsi-${imsi}`, uri: 'coap://10.0.0.2' };

@@ -1,0 +1,240 @@
+import { once } from 'node:events';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TransportError } from '../errors.ts';
+
+/** What an HTTP server holds at most, and how long it waits for its clients. */
+export interface HttpBounds {
+  /** Connections at once. A request on one more is answered with 503; far beyond that, connections are closed without a word. */
+  readonly connections: number;
+  /** Bytes of a head: request line and header fields. A longer one is answered with 431. */
+  readonly head: number;
+  /** Milliseconds for a handshake of TLS, for a head, for a whole request, and between two requests of a connection. */
+  readonly handshakeTimeout: number;
+  readonly headTimeout: number;
+  readonly requestTimeout: number;
+  readonly keepAliveTimeout: number;
+}
+
+/** Those of every server that is told no others. */
+export const httpBounds: HttpBounds = {
+  connections: 1024,
+  head: 16_384,
+  handshakeTimeout: 10_000,
+  headTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 15_000,
+};
+
+/** A request, and what became of it. */
+export interface HttpExchange {
+  readonly method: string;
+  /** Without its query. */
+  readonly path: string;
+  /** 0: the client was gone before there was an answer. */
+  readonly status: number;
+  readonly milliseconds: number;
+}
+
+/** Why a connection ends before it has brought a request that can be looked at. */
+export type DroppedReason = 'connections' | 'head-size' | 'timeout' | 'malformed' | 'draining';
+
+/** What an HTTP server tells whoever watches it. */
+export interface HttpObserver {
+  /** A request is over. */
+  readonly answered?: (exchange: HttpExchange) => void;
+  /** A request was none, or was not looked at; and whose. */
+  readonly dropped?: (address: string, reason: DroppedReason) => void;
+}
+
+/** A server of HTTP that listens. */
+export interface HttpServer {
+  readonly address: string;
+  readonly port: number;
+  /** Requests under way, and connections. */
+  stats(): Readonly<Record<string, number>>;
+  /**
+   * Why nobody would be served now; `undefined`: nothing is known against it.
+   *
+   * @param epoch seconds since 1970
+   */
+  fault(epoch: number): string | undefined;
+  /**
+   * Take no more connections, answer further requests with 503, and wait for those under way for at most so many milliseconds. Connections end with their last answer.
+   *
+   * @returns `false`: time was up first
+   */
+  drain(patience: number): Promise<boolean>;
+  /** Drain, and then end what is left. */
+  close(patience?: number): Promise<void>;
+}
+
+/** What answers requests. */
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Connections beyond the bound that are told so, for each that is within it, and at least that many. */
+const surplusShare = 8;
+const leastSurplus = 8;
+/** Seconds after which there may be room, or another server. */
+const later = '5';
+/** Milliseconds between two looks for who is late. */
+const looks = 1_000;
+
+/** What `createServer` is told of the bounds. */
+export function serverOptions({ head, headTimeout, requestTimeout, keepAliveTimeout }: HttpBounds): object {
+  const connectionsCheckingInterval = Math.max(50, Math.min(looks, headTimeout / 2, requestTimeout / 2));
+  return {
+    maxHeaderSize: head,
+    headersTimeout: Math.min(headTimeout, requestTimeout),
+    requestTimeout,
+    keepAliveTimeout,
+    connectionsCheckingInterval,
+  };
+}
+
+/** Lets requests of a server in within its bounds, and brings them to an end. */
+export class HttpIntake {
+  readonly #server: Server | TlsServer;
+  readonly #bounds: HttpBounds;
+  readonly #observer: HttpObserver;
+  readonly #handler: HttpHandler;
+  /** TCP connections, those in a handshake included. */
+  readonly #sockets = new Set<Socket>();
+  readonly #surplus = new WeakSet<object>();
+  readonly #responses = new Set<ServerResponse>();
+  readonly #latest = new WeakMap<object, ServerResponse>();
+  #draining: Promise<boolean> | undefined;
+  #closing: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(server: Server | TlsServer, bounds: HttpBounds, observer: HttpObserver, handler: HttpHandler) {
+    this.#server = server;
+    this.#bounds = bounds;
+    this.#observer = observer;
+    this.#handler = handler;
+    server.maxConnections = bounds.connections + Math.max(leastSurplus, Math.ceil(bounds.connections / surplusShare));
+    server.on('connection', (socket: Socket) => this.#connected(socket));
+    server.on('secureConnection', (socket: Socket) => this.#count(socket));
+    server.on('drop', (from) => this.#observer.dropped?.((from as { readonly remoteAddress?: string } | undefined)?.remoteAddress ?? 'unknown', 'connections'));
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#receive(request, response));
+    // RFC 9110, Section 9.3.6: there is nothing to tunnel to.
+    server.on('connect', (_request: IncomingMessage, socket: Duplex) => end(socket, '501 Not Implemented'));
+    server.on('clientError', (error: Error & { readonly code?: string }, socket: Duplex) => this.#malformed(error, socket as Socket));
+  }
+
+  /**
+   * Listen.
+   *
+   * @throws {TransportError} `ERR_TRANSPORT_BIND`
+   */
+  async listen(scheme: string, address: string, port: number): Promise<AddressInfo> {
+    try {
+      this.#server.listen(port, address);
+      await once(this.#server, 'listening');
+    } catch (cause) {
+      throw new TransportError('ERR_TRANSPORT_BIND', `cannot listen on ${scheme}://${address}:${port}: ${(cause as Error).message}`, { cause });
+    }
+    return this.#server.address() as AddressInfo;
+  }
+
+  get isListening(): boolean {
+    return this.#server.listening;
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return { requests: this.#responses.size, connections: this.#sockets.size };
+  }
+
+  drain(patience: number): Promise<boolean> {
+    this.#draining ??= this.#drain(patience);
+    return this.#draining;
+  }
+
+  close(patience = 0): Promise<void> {
+    this.#closing ??= this.#close(patience);
+    return this.#closing;
+  }
+
+  #connected(socket: Socket): void {
+    // A socket that is closed knows its peer only if it was asked before.
+    void socket.remoteAddress;
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    this.#count(socket);
+  }
+
+  #count(socket: Socket): void {
+    if (this.#sockets.size > this.#bounds.connections) this.#surplus.add(socket);
+  }
+
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    const { socket, method = '', url = '' } = request;
+    const since = performance.now();
+    this.#responses.add(response);
+    this.#latest.set(socket, response);
+    response.once('close', () => {
+      this.#responses.delete(response);
+      const status = response.writableFinished ? response.statusCode : 0;
+      this.#observer.answered?.({ method, path: url.replace(/[?#].*$/s, ''), status, milliseconds: performance.now() - since });
+      if (this.#responses.size === 0) this.#idle?.();
+    });
+    const isSurplus = this.#surplus.has(socket);
+    if (this.#draining === undefined && !isSurplus) {
+      this.#handler(request, response);
+      return;
+    }
+    this.#observer.dropped?.(socket.remoteAddress ?? 'unknown', isSurplus ? 'connections' : 'draining');
+    response.writeHead(503, { 'retry-after': later, connection: 'close', 'cache-control': 'no-store', 'content-length': '0' }).end();
+  }
+
+  #malformed(error: Error & { readonly code?: string }, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const [reason, line] = malformed[error.code ?? ''] ?? (['malformed', '400 Bad Request'] as const);
+    this.#observer.dropped?.(socket.remoteAddress ?? 'unknown', reason);
+    // Whoever has got the beginning of an answer would take this for the rest of it.
+    if (this.#latest.get(socket)?.headersSent === true && this.#latest.get(socket)?.writableFinished !== true) socket.destroy();
+    else end(socket, line);
+  }
+
+  async #drain(patience: number): Promise<boolean> {
+    this.#server.close();
+    this.#server.closeIdleConnections();
+    for (const response of this.#responses) if (!response.headersSent) response.setHeader('connection', 'close');
+    if (this.#responses.size === 0) return true;
+    const drained = await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), patience);
+      this.#idle = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+    this.#server.closeIdleConnections();
+    return drained;
+  }
+
+  async #close(patience: number): Promise<void> {
+    const closed = once(this.#server, 'close');
+    const isOpen = this.#server.listening || this.#sockets.size > 0;
+    await this.drain(patience);
+    // Handshakes that go on, and requests without an end.
+    for (const socket of this.#sockets) socket.destroy();
+    if (isOpen) await closed;
+  }
+}
+
+/** By the codes of Node. */
+const malformed: Readonly<Record<string, readonly [DroppedReason, string]>> = {
+  HPE_HEADER_OVERFLOW: ['head-size', '431 Request Header Fields Too Large'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['head-size', '413 Content Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['timeout', '408 Request Timeout'],
+};
+
+function end(socket: Duplex, line: string): void {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}

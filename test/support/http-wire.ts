@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+/** A connection on which a test writes HTTP itself. */
+export class HttpWire {
+  readonly socket: Socket;
+  /** All that came so far. */
+  text = '';
+  /** There is nothing more to come. */
+  readonly ended: Promise<void>;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.setEncoding('latin1').on('data', (text: string) => {
+      this.text += text;
+    });
+    socket.on('error', () => {});
+    this.ended = new Promise((resolve) => socket.once('close', () => resolve()));
+  }
+
+  /** `ca`: over TLS. */
+  static async open(port: number, ca?: string): Promise<HttpWire> {
+    const socket = ca === undefined ? connectTcp(port, '127.0.0.1') : connectTls({ port, host: '127.0.0.1', ca });
+    const wire = new HttpWire(socket);
+    await once(socket, ca === undefined ? 'connect' : 'secureConnect');
+    return wire;
+  }
+
+  write(text: string): void {
+    this.socket.write(text);
+  }
+
+  /** A whole request. */
+  request(path: string, headers: Readonly<Record<string, string>> = {}, body = '', method: string = body === '' ? 'GET' : 'POST'): void {
+    this.write(`${head(method, path, { ...(body === '' ? {} : { 'Content-Length': String(body.length) }), ...headers })}${body}`);
+  }
+
+  /** What came when this has come, or when nothing more does. */
+  async until(found: RegExp): Promise<string> {
+    while (!found.test(this.text) && !this.socket.destroyed) await Promise.race([once(this.socket, 'data'), this.ended]);
+    return this.text;
+  }
+
+  /** All, when it is over. */
+  async rest(): Promise<string> {
+    await this.ended;
+    return this.text;
+  }
+
+  /** The status of the last answer that has begun. */
+  get status(): number {
+    return Number([...this.text.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].at(-1)?.[1] ?? 0);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
+/** The head of a request. */
+export function head(method: string, path: string, headers: Readonly<Record<string, string>>): string {
+  const fields = Object.entries({ Host: '127.0.0.1', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${path} HTTP/1.1\r\n${fields.join('')}\r\n`;
+}
