@@ -70,7 +70,7 @@ for (const suite of allSuites) {
 
 for (const suite of threeSuites) {
   test(`RFC 6347 4.2.4: ${suite}: datagrams lost, doubled and out of order by chance`, async () => {
-    const totals = await repeat(`dtls-loss-${suite}`, { quick: 25, full: 1000 }, async (seed) => {
+    const totals = await repeat(`dtls-loss-${suite}`, { quick: 12, full: 1000 }, async (seed) => {
       const sim = new Simulator({ seed, loss: 0.2, duplication: 0.2, reorder: 0.2, delay: [5, 400] });
       const mtu = 100 + (seed % 40) * 10;
       const patient = { mtu, retransmission: { initialTimeout: 1000, maxRetransmissions: 12 }, handshakeTimeout: 3_600_000 };
