@@ -5,7 +5,7 @@ import { aceExits, type Run } from './lab.ts';
 /** What `ace-coap seal init` makes, with ports that are free now. */
 export interface SealFolder {
   readonly path: string;
-  readonly ports: Readonly<Record<'as' | 'rs' | 'capif' | 'capifCore' | 'msgin5g', number>>;
+  readonly ports: Readonly<Record<'as' | 'rs' | 'asHttps' | 'capif' | 'capifCore' | 'msgin5g', number>>;
   /** What it printed. */
   readonly run: Run;
 }
@@ -32,7 +32,7 @@ export async function sealInit(path: string, udp: { readonly as?: number; readon
     '--msgin5g-port': msgin5g,
   };
   const run = await aceExits(0, ['seal', 'init', path, ...Object.entries(flags).flatMap(([flag, port]) => [flag, `${port}`])]);
-  return { path, ports: { as, rs, capif, capifCore, msgin5g }, run };
+  return { path, ports: { as, rs, asHttps, capif, capifCore, msgin5g }, run };
 }
 
 /** Of a folder. */

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fetchHttps, type HttpsRequestInit, type HttpsResponse } from '../../src/transport/index.ts';
 import { Application } from '../profiles/seal/https/openid/application.ts';
-import { freePort, freeTcpPort } from '../support/ports.ts';
-import { aceExits, edit, Server } from './lab.ts';
+
+import { edit, Server } from './lab.ts';
+import { sealInit } from './seal-folder.ts';
 
 /** A SEAL deployment as `ace-coap seal init` makes it, its SIM-S as a process, and the application and the VAL user of it. */
 export class SimSLab extends Application {
@@ -34,10 +35,8 @@ export class SimSLab extends Application {
   /** The files alone. */
   static async make(): Promise<SimSLab> {
     const parent = mkdtempSync(join(tmpdir(), 'ace-coap-sim-s-'));
-    const [as, rs, port, other] = [await freePort(), await freePort(), await freeTcpPort(), await freeTcpPort()];
-    const ports = ['--as-port', as, '--rs-port', rs, '--as-https-port', port, '--rs-https-port', other].map(String);
-    await aceExits(0, ['seal', 'init', join(parent, 'lab'), ...ports]);
-    return new SimSLab(parent, port);
+    const { ports } = await sealInit(join(parent, 'lab'));
+    return new SimSLab(parent, ports.asHttps);
   }
 
   get asYaml(): string {

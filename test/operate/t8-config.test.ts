@@ -35,9 +35,10 @@ describe('t8.yaml', () => {
     assert.deepEqual(rest, {
       file: join(folder, 't8.yaml'),
       store: `lmdb:${join(folder, 'state', 't8')}`.replace(/^lmdb:/, rest.store.startsWith('lmdb:') ? 'lmdb:' : ''),
+      drain: 10,
       audience: 'scef',
       client: join(folder, 'scef.yaml'),
-      apiRoot: 'https://127.0.0.1:10449',
+      apiRoot: 'https://127.0.0.1:10447',
       rules: [{ scsAsId: 'scs1', devices: 'meter*@op.example', api: '*', effect: 'allow' }],
       rate: { perScsAs: { burst: 200, rate: 100 }, perDevice: { burst: 50, rate: 10 } },
     });
@@ -67,7 +68,7 @@ describe('t8.yaml', () => {
     ['audience: scef', 'audience: "a b"', 'audience: expected a name without spaces, got "a b"'],
     ['client: scef.yaml', 'client: ""', 'client: expected the path of a file, got ""'],
     [
-      'listen: https://127.0.0.1:10449',
+      'listen: https://127.0.0.1:10447',
       'listen: http://127.0.0.1',
       'https.listen: expected an address and a port, such as https://127.0.0.1:10444, got "http://127.0.0.1"',
     ],

@@ -17,6 +17,8 @@ export interface AuthorizeFlags {
   readonly anonymous?: boolean;
 }
 
+type KeySet = Exclude<KeySource, () => unknown>;
+
 /** The keys of an issuer, as files have them. */
 export interface IssuerFiles {
   /** Absent: they are at a URI. */
@@ -35,9 +37,21 @@ export interface AuthorizeParts {
 /** @throws {UsageError} */
 export async function issuerFiles({ jwks, jwksCa }: AuthorizeFlags): Promise<IssuerFiles> {
   return {
-    ...(jwks === undefined || isUri(jwks) ? {} : { keySet: keySetOf(await readInput(jwks)) }),
+    ...(jwks === undefined || isUri(jwks) ? {} : { keySet: await usable(keySetOf(await readInput(jwks))) }),
     ...(jwksCa === undefined ? {} : { ca: await readInput(jwksCa) }),
   };
+}
+
+/** As who verifies tokens has it. */
+async function usable<Keys extends { readonly keys: object[] }>(keySet: Keys): Promise<Keys> {
+  const { accessTokenVerifier } = await import('../../../profiles/seal/https/index.ts');
+  try {
+    accessTokenVerifier({ issuer: '', audience: '', keys: keySet as KeySet, env: systemEnv });
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new UsageError(`--jwks: ${cause.message}`, { cause });
+  }
+  return keySet;
 }
 
 const isUri = (jwks: string): boolean => /^https:/i.test(jwks);
@@ -68,8 +82,6 @@ const byCertificate: AuthorizeRequest = ({ socket }) => {
   return { permit: true, client: new X509Certificate(raw).fingerprint256 };
 };
 
-type KeySet = Exclude<KeySource, () => unknown>;
-
 type TokenFlags = AuthorizeFlags & Readonly<Record<'issuer' | 'audience' | 'jwks', string>>;
 
 async function byToken({ issuer, audience, jwks, clientCa, scope }: TokenFlags, { files, emit }: AuthorizeParts): Promise<AuthorizeRequest> {
@@ -80,7 +92,7 @@ async function byToken({ issuer, audience, jwks, clientCa, scope }: TokenFlags, 
     return (keySet ?? (await keysAt(jwks, ca === undefined ? {} : { ca })())) as KeySet;
   };
   const guard = new Guard({
-    verifier: verifierOf(() => accessTokenVerifier({ issuer, audience, keys, env: systemEnv })),
+    verifier: accessTokenVerifier({ issuer, audience, keys, env: systemEnv }),
     realm: 'gateway',
     certificates: clientCa === undefined ? 'none' : 'required',
     ...(scope === undefined ? {} : { scope }),
@@ -95,15 +107,6 @@ async function byToken({ issuer, audience, jwks, clientCa, scope }: TokenFlags, 
       return { permit: false, status: error.status, detail: error.message, headers: error.headers };
     }
   };
-}
-
-function verifierOf<T>(make: () => T): T {
-  try {
-    return make();
-  } catch (cause) {
-    if (!(cause instanceof TypeError)) throw cause;
-    throw new UsageError(`--jwks: ${cause.message}`, { cause });
-  }
 }
 
 const expectedKeys = '--jwks: expected an https URI or a file with a JSON Web Key Set (RFC 7517) of public keys';

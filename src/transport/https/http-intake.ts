@@ -108,6 +108,8 @@ export class HttpIntake {
   #draining: Promise<boolean> | undefined;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
+  /** It listens no more, and its last connection is gone: that may be before anybody asks. */
+  #ended: Promise<unknown> | undefined;
 
   constructor(server: Server | TlsServer, bounds: HttpBounds, observer: HttpObserver, handler: HttpHandler) {
     this.#server = server;
@@ -136,6 +138,7 @@ export class HttpIntake {
     } catch (cause) {
       throw new TransportError('ERR_TRANSPORT_BIND', `cannot listen on ${scheme}://${address}:${port}: ${(cause as Error).message}`, { cause });
     }
+    this.#ended = once(this.#server, 'close');
     return this.#server.address() as AddressInfo;
   }
 
@@ -218,12 +221,10 @@ export class HttpIntake {
   }
 
   async #close(patience: number): Promise<void> {
-    const closed = once(this.#server, 'close');
-    const isOpen = this.#server.listening || this.#sockets.size > 0;
     await this.drain(patience);
     // Handshakes that go on, and requests without an end.
     for (const socket of this.#sockets) socket.destroy();
-    if (isOpen) await closed;
+    await this.#ended;
   }
 }
 

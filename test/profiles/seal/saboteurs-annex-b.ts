@@ -9,7 +9,7 @@ export const saboteursOfAnnexB: readonly Saboteur[] = [
     replace: ['exp: content.issuedAt + content.lifetime', 'exp: content.issuedAt + 86_400'],
   },
   { row: 'R-103', alsoFails: ['R-120'], file: 'profiles/seal/seal-server.js', replace: ['longestLeeway = 30', 'longestLeeway = 60'] },
-  { row: 'R-206', file: 'src/core/cwt.js', replace: ['[CoseTag.Mac0, { use:', '[-1, { use:'] },
+  { row: 'R-206', file: 'src/core/cwt.js', replace: ["[CoseTag.Mac0, 'mac0']", "[-1, 'mac0']"] },
   { row: 'R-210', file: 'profiles/seal/identities/authentication.js', replace: ['who ?? {}', "who ?? { valUeId: 'ue1' }"] },
   {
     row: 'R-227',

@@ -4,7 +4,7 @@ import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Req
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';
-import { patchedBy, readResource, sendTestNotification, type T8Resource } from './resource-fields.ts';
+import { patchedBy, resourceOf, sendTestNotification, type T8Resource } from './resource-fields.ts';
 import { methodRefused } from './t8-error.ts';
 
 /** What became of a trigger (TS 29.122, 5.7.2.2.3). */
@@ -122,7 +122,7 @@ export class DeviceTriggering {
     const applicationPortId = fields.whole('applicationPortId', 0, 65_535);
     const appSrcPortId = fields.optionalWhole('appSrcPortId', 0, 65_535);
     const payload = fields.bytes('triggerPayload', limits.payload);
-    const resource = await readResource(this.#context, scsAsId, api, fields);
+    const resource = await resourceOf(this.#context, scsAsId, api, fields);
     rates.admitDevice(scsAsId, resource.device);
     return {
       ...resource,

@@ -2,7 +2,7 @@ import type { DocumentTable } from '../../index.ts';
 import { mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
 import { Fields, isBoolean, isText } from './fields.ts';
 import type { JsonObject } from './json.ts';
-import { patchedBy, readResource, sendTestNotification, type T8Resource } from './resource-fields.ts';
+import { patchedBy, resourceOf, sendTestNotification, type T8Resource } from './resource-fields.ts';
 import { methodRefused } from './t8-error.ts';
 
 /** What to do when a device cannot be reached (TS 29.122, 5.6.2.3.3). */
@@ -108,7 +108,7 @@ export class NiddConfigurations {
     refuseReliableDataService(fields);
     if (fields.has('niddDownlinkDataTransfers')) fields.refuse('niddDownlinkDataTransfers', 'none: data is sent to downlink-data-deliveries');
     return {
-      ...(await readResource(this.#context, scsAsId, api, fields)),
+      ...(await resourceOf(this.#context, scsAsId, api, fields)),
       ...(duration === undefined ? {} : { duration }),
       ...(pdnEstablishmentOption === undefined ? {} : { pdnEstablishmentOption }),
     };

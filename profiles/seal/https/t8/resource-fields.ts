@@ -18,7 +18,7 @@ export interface T8Resource {
  *
  * @throws {T8Error} `ERR_T8_REQUEST`, `ERR_T8_FORBIDDEN`
  */
-export async function readResource(context: T8Context, scsAsId: string, api: T8Api, fields: Fields): Promise<T8Resource> {
+export async function resourceOf(context: T8Context, scsAsId: string, api: T8Api, fields: Fields): Promise<T8Resource> {
   const name = fields.device();
   const supportedFeatures = fields.features(testNotification);
   const notificationDestination = destinationOf(fields, context);

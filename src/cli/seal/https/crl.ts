@@ -1,16 +1,11 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fromUtf8 } from '../../../core/bytes.ts';
 import { crlsOfPem } from '../../../core/pem.ts';
 import type { SealHttpsAsConfig } from '../../../operate/index.ts';
-import { TransportError } from '../../../transport/index.ts';
+import { type HttpServer, serveHttp } from '../../../transport/index.ts';
 
 /** Where a SIM-S has the list of revoked certificates of its lab. */
 export const crlPath = '/ca.crl';
-
-/** Milliseconds. */
-const requestTimeout = 10_000;
-const connections = 256;
 
 /**
  * Serve a list of revoked certificates (RFC 2585, Section 4.2). It is signed and for everybody, and over HTTP, since who wants to know whether a certificate holds
@@ -19,26 +14,8 @@ const connections = 256;
  * @param current - the list of now, in PEM
  * @throws {TransportError} `ERR_TRANSPORT_BIND`
  */
-export async function serveCrl(
-  { address, port }: NonNullable<SealHttpsAsConfig['crl']>['listen'],
-  current: () => Uint8Array,
-): Promise<{ close(): Promise<void> }> {
-  const server = createServer({ requestTimeout }, (request, response) => answer(request, response, current()));
-  server.maxConnections = connections;
-  try {
-    server.listen(port, address);
-    await once(server, 'listening');
-  } catch (cause) {
-    throw new TransportError('ERR_TRANSPORT_BIND', `cannot listen on http://${address}:${port}: ${(cause as Error).message}`, { cause });
-  }
-  return {
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
+export function serveCrl(listen: NonNullable<SealHttpsAsConfig['crl']>['listen'], current: () => Uint8Array): Promise<HttpServer> {
+  return serveHttp(listen, (request, response) => answer(request, response, current()));
 }
 
 function answer({ method, url }: IncomingMessage, response: ServerResponse, pem: Uint8Array): void {

@@ -25,7 +25,7 @@ export class SimSFaces {
   #server: HttpServer | HttpsServer | undefined;
   /** In PEM. */
   #crl: Uint8Array | undefined;
-  #crlServer: Awaited<ReturnType<typeof serveCrl>> | undefined;
+  #crlServer: HttpServer | undefined;
 
   constructor(options: SimSFacesOptions) {
     this.#options = options;
