@@ -70,7 +70,7 @@ export class AuditLog {
     this.#options = options;
     this.#folder = resolve(options.folder);
     this.#env = options.env ?? systemEnv;
-    const start = this.#time().replace(/[-:]|\.\d+/g, '');
+    const start = this.#time().replace(/[-:.]/g, '');
     this.chain = `${start}-${toHex(this.#env.random(8))}`;
   }
 

@@ -3,8 +3,8 @@ import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ChainHead, parseEntry } from './entry.ts';
 
-/** `<start>-<random>.jsonl`, and `<start>-<random>.<n>.jsonl` for what follows when a file has grown too large. */
-const form = /^(\d{8}T\d{6}Z-[0-9a-f]{16})(?:\.([1-9]\d{0,8}))?\.jsonl$/;
+/** `<start>-<random>.jsonl`, with milliseconds in files of now, and `<start>-<random>.<n>.jsonl` for what follows when a file has grown too large. */
+const form = /^(\d{8}T\d{6}(?:\d{3})?Z-[0-9a-f]{16})(?:\.([1-9]\d{0,8}))?\.jsonl$/;
 
 /** A file of an audit log. */
 export interface AuditFile {

@@ -56,7 +56,7 @@ describe('audit log', () => {
     const folder = freshFolder();
     await (await filled(folder, 2)).close();
     const [file] = files(folder);
-    assert.match(file!, /\/20231114T221320Z-[0-9a-f]{16}\.jsonl$/);
+    assert.match(file!, /\/20231114T221320\d{3}Z-[0-9a-f]{16}\.jsonl$/);
     assert.equal(statSync(file!).mode & 0o777, 0o600);
     assert.equal(statSync(folder).mode & 0o777, 0o700);
     const entries = lines(file!).map((line) => JSON.parse(line) as Record<string, unknown>);
