@@ -113,7 +113,7 @@ describe('ace-coap gateway that is watched', () => {
     await until(() => release !== before);
     const stopping = gateway.stop('SIGTERM');
     await idle.ended;
-    await assert.rejects(HttpWire.open(gateway.port));
+    await HttpWire.refused(gateway.port);
     release();
     assert.match(await busy.rest(), /^HTTP\/1\.1 200 .*at last$/is);
     await stopping;

@@ -154,7 +154,7 @@ describe('SIGTERM', () => {
     const stopping = lab.as.stop('SIGTERM');
     await idle.ended;
     assert.equal((await scrape(asMetrics, '/healthz')).text, 'draining\n');
-    await assert.rejects(HttpWire.open(lab.port, lab.ca));
+    await HttpWire.refused(lab.port, lab.ca);
     login.write(form.slice(20));
     assert.match(await login.rest(), /^HTTP\/1\.1 303 .*connection: close/is);
     await stopping;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { pause } from './wait.ts';
 
 /** A connection on which a test writes HTTP itself. */
 export class HttpWire {
@@ -25,6 +26,17 @@ export class HttpWire {
     const wire = new HttpWire(socket);
     await once(socket, ca === undefined ? 'connect' : 'secureConnect');
     return wire;
+  }
+
+  /** Wait until nobody takes connections there: for a moment the system still does after the server has closed those that were idle. */
+  static async refused(port: number, ca?: string): Promise<void> {
+    for (let tries = 0; tries < 500; tries++) {
+      const wire = await HttpWire.open(port, ca).catch(() => undefined);
+      if (wire === undefined) return;
+      wire.close();
+      await pause(10);
+    }
+    throw new Error(`expected port ${port} to be closed, got connections`);
   }
 
   write(text: string): void {
