@@ -45,7 +45,11 @@ after(async () => {
   try {
     await other.stop();
   } finally {
-    await Promise.allSettled([lab.end(), database.close()]);
+    try {
+      await lab.end();
+    } finally {
+      await database.close();
+    }
   }
 });
 
