@@ -57,8 +57,9 @@ function oscoreGet(): Omit<Throughput, 'bench'> {
 }
 
 function gatewayGet(): Omit<Throughput, 'bench'> {
+  const forwarding = (name: string, device: string): Contender => ({ name, start: () => startGateway(name, device), load: httpGets });
   const { ours } = oscoreGet();
-  return { ours: { name: 'http-coap-gateway', start: startGateway, load: httpGets }, peers: [ours], requests: 10_000 };
+  return { ours: forwarding('http-coap-gateway', 'oscore-get'), peers: [ours, forwarding('http-datagram', 'dgram-echo')], requests: 10_000 };
 }
 
 function dtlsGet(): Omit<Throughput, 'bench'> {

@@ -6,11 +6,11 @@ import { ServerProcess } from './server-process.ts';
 /** Requests under way at once, each on a connection of its own that stays open. */
 const outstanding = 64;
 
-/** Our gateway with the device behind it, in two processes; what is measured is the gateway. */
-export async function startGateway(): Promise<Server> {
-  const device = await ServerProcess.start('oscore-get');
+/** A server for HTTP with a device behind it, in two processes; what is measured is the one for HTTP. */
+export async function startGateway(name: string, behind: string): Promise<Server> {
+  const device = await ServerProcess.start(behind);
   try {
-    const gateway = await ServerProcess.start('http-coap-gateway', [], [String(device.port)]);
+    const gateway = await ServerProcess.start(name, [], [String(device.port)]);
     return {
       port: gateway.port,
       cpu: () => gateway.cpu(),
