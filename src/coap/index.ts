@@ -11,8 +11,9 @@
  */
 
 export type { Block, BlockResponse } from './blockwise/block-option.ts';
-export type { BlockwiseLayer, BlockwiseOptions, BlockwiseStats } from './blockwise/layer.ts';
+export type { BlockwiseLayer, BlockwiseStats } from './blockwise/layer.ts';
 export { blockwise } from './blockwise/layer.ts';
+export type { BlockwiseOptions } from './blockwise/limits.ts';
 export type { RequestTag, RequestTagsOptions } from './blockwise/request-tag.ts';
 export { RequestTags, requestTagOption } from './blockwise/request-tag.ts';
 export type { Capabilities } from './capabilities.ts';
@@ -131,8 +132,9 @@ export type {
 export { isStream } from './messaging/transport.ts';
 export type { DurableOptions, ObservationEvent, ObservationStore, Representation } from './observe/durable.ts';
 export { observeDurably, observedTarget } from './observe/durable.ts';
-export type { ObserveLayer, ObserveOptions } from './observe/layer.ts';
+export type { ObserveLayer } from './observe/layer.ts';
 export { observe } from './observe/layer.ts';
+export type { ObserveOptions } from './observe/limits.ts';
 export type { CacheOptions } from './proxy/cache.ts';
 export { originVia } from './proxy/client.ts';
 export type { ProxyEvent } from './proxy/exchange.ts';
@@ -142,11 +144,12 @@ export { ProxyServer } from './proxy/proxy.ts';
 export type { ReverseRoute } from './proxy/reverse-routes.ts';
 export type { ProxyPolicy, ProxyTarget } from './proxy/target.ts';
 export { allowTargets, isMulticast, openRelay } from './proxy/target.ts';
-export type { QBlockLayer, QBlockOptions } from './qblock/layer.ts';
+export type { QBlockLayer } from './qblock/layer.ts';
 export { qBlock } from './qblock/layer.ts';
+export type { QBlockOptions } from './qblock/limits.ts';
 export type { QBlockParameters } from './qblock/parameters.ts';
-export type { Answer, AnswerFields } from './resource/answer.ts';
 export { conditionHolds } from './resource/answer.ts';
+export type { Answer, AnswerFields } from './resource/answer-fields.ts';
 export type { Resource, ResourceAttributes, ResourceFunction, ResourceHandle, ResourceRequest, RouterEvent } from './resource/entry.ts';
 export type { Link } from './resource/link-format.ts';
 export { attributeOf, decodeLinkFormat, encodeLinkFormat, filterLinks, link } from './resource/link-format.ts';

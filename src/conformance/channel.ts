@@ -1,4 +1,4 @@
-import { type Body, codeName, formatCode, MessageType } from '../coap/index.ts';
+import { type Body, MessageType } from '../coap/index.ts';
 import type { Bench, RequestInit } from './bench.ts';
 import type { DatagramLine } from './datagram-line.ts';
 import { Nonconformity } from './errors.ts';
@@ -7,11 +7,6 @@ import { Nonconformity } from './errors.ts';
 export interface Channel {
   /** @throws {Nonconformity} no answer comes, or none that the protection of the channel lets through */
   ask(path: string, init?: RequestInit): Promise<Body>;
-}
-
-/** A code in words, for reports: `4.01 (Unauthorized)`. */
-export function codeText(code: number): string {
-  return `${formatCode(code)} (${codeName(code)})`;
 }
 
 /** CoAP without protection. */

@@ -1,7 +1,7 @@
 import { type Body, ContentFormat, codeClass, contentFormatName, type MessageType, OptionNumber, uintOf } from '../coap/index.ts';
 import { type CborMap, type CborValue, decode } from '../core/cbor.ts';
 import type { ProtocolError } from '../core/errors.ts';
-import { codeText } from './channel.ts';
+import { codeText } from './code-text.ts';
 import { describe } from './datagram-line.ts';
 import { Nonconformity } from './errors.ts';
 

@@ -1,6 +1,6 @@
 import { encodeFrame, FrameReader, isResponse, type Message, type Option, type Peer, SignalingCode, type StreamTransport, type Wire } from '../coap/index.ts';
 import { emptyBytes, equalBytes } from '../core/bytes.ts';
-import { codeText } from './channel.ts';
+import { codeText } from './code-text.ts';
 import type { DatagramLinePort } from './datagram-line.ts';
 import { Nonconformity } from './errors.ts';
 import { Inbox } from './inbox.ts';

@@ -1,44 +1,13 @@
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { type LabFile, type LabOptions, secret, writeFiles } from './lab.ts';
-import { type SealT8Lab, t8Clients, t8Files, t8ResourceServers, t8Servers, t8Service } from './seal-t8-lab.ts';
+import type { SealHttpsLab } from './seal-https-lab.ts';
+import { t8Clients, t8Files, t8ResourceServers, t8Servers, t8Service } from './seal-t8-lab.ts';
 
 /** Scopes of what the SEAL server of the lab offers. */
 const operations = (kind: string, names: readonly string[] = ['create', 'read', 'update', 'delete', 'discover', 'subscribe']): string =>
   names.map((name) => `${kind}:${name}`).join(' ');
 const scopes = `notes:read notes:write km ${operations('spatial-anchor')} ${operations('spatial-map')} user-profile:read user-profile:write`;
-
-/** What a SEAL deployment has over HTTPS. */
-export interface SealHttpsLab {
-  /** TCP ports on 127.0.0.1. */
-  readonly asPort: number;
-  readonly rsPort: number;
-  /** In PEM: what the certificates are signed by; those of the SIM-S, of the SEAL server and of a VAL server; and the key that signs tokens for the SEAL server. */
-  readonly ca: string;
-  /** The list of those of its certificates that are revoked, and the TCP port on which it is had. */
-  readonly crl: string;
-  readonly crlPort: number;
-  readonly simS: { readonly cert: string; readonly key: string };
-  readonly sealServer: { readonly cert: string; readonly key: string };
-  readonly valServer: { readonly cert: string; readonly key: string };
-  readonly tokenKey: string;
-  /** The secrets of an application and of a VAL server, with their slow hashes, and the password of the VAL user. */
-  readonly app: { readonly secret: string; readonly hash: string };
-  readonly val: { readonly secret: string; readonly hash: string };
-  readonly password: string;
-  /** CAPIF: ports of the API exposing function and of the core function, what they show, and what signs the tokens of the latter. */
-  readonly capif: {
-    readonly port: number;
-    readonly corePort: number;
-    readonly aef: { readonly cert: string; readonly key: string };
-    readonly core: { readonly cert: string; readonly key: string };
-    readonly signingKey: string;
-  };
-  /** MSGin5G over TLS: its port, and a subscriber of the AAnF by line, with K_AUSF in hexadecimal as the UE has it. */
-  readonly msgin5g: { readonly port: number; readonly supi: string; readonly subscriber: string; readonly kAusf: string };
-  /** Absent: there is no T8 gateway. */
-  readonly t8?: SealT8Lab;
-}
 
 /** Where the application of a lab has the answer sent. */
 const redirectUri = 'http://127.0.0.1:8731/callback';

@@ -1,27 +1,6 @@
 import { join } from 'node:path';
 import { type LabFile, type LabOptions, secret } from './lab.ts';
-import type { SealHttpsLab } from './seal-lab.ts';
-
-/** A certificate and its key, in PEM. */
-export interface LabCertificate {
-  readonly cert: string;
-  readonly key: string;
-}
-
-/** What a T8 gateway, its SCS/AS and its device have in a lab. */
-export interface SealT8Lab {
-  /** TCP ports on 127.0.0.1: of the gateway, and of where the SCS/AS is notified. */
-  readonly port: number;
-  readonly notifyPort: number;
-  /** UDP port of the device. */
-  readonly devicePort: number;
-  readonly scef: LabCertificate;
-  readonly scsAs: LabCertificate;
-  /** The key that signs tokens for the gateway, in PEM. */
-  readonly tokenKey: string;
-  /** The secret of the SCS/AS, with its slow hash. */
-  readonly secret: { readonly secret: string; readonly hash: string };
-}
+import type { SealHttpsLab, SealT8Lab } from './seal-https-lab.ts';
 
 /** The SCS/AS of a lab. */
 export const labScsAs: string = 'scs1';

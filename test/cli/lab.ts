@@ -9,35 +9,16 @@ import { systemEnv } from '../../src/core/env.ts';
 import { type LabProfile, writeLab } from '../../src/operate/index.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
+import type { Run, RunOptions } from './run.ts';
 import { runHere } from './run-here.ts';
+
+export type { Run, RunOptions } from './run.ts';
 
 /** The compiled command beside the compiled tests. */
 const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
 /** Longer than this no process of a test may live, in milliseconds. */
 const longest = 60_000;
-
-export interface Run {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** Standard output as it came. */
-  readonly bytes: Uint8Array;
-}
-
-export interface RunOptions {
-  /**
-   * `true`: in a process of its own, where what another run left behind in this one could help. `false`: in this one although the command is one that goes on,
-   * because its words are refused.
-   */
-  readonly process?: boolean;
-  readonly cwd?: string;
-  /** Beside those of this process. */
-  readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string | Uint8Array;
-  /** Called with all of standard output so far, each time when more came. */
-  readonly onOutput?: (stdout: string, child: ChildProcess) => void;
-}
 
 /** Commands that have no signal and no input but their words and files, and end by themselves: mostly a process of their own shows nothing more. */
 const alone =

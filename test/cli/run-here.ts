@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { run } from '../../src/cli/run.ts';
-import type { Run, RunOptions } from './lab.ts';
+import type { Run, RunOptions } from './run.ts';
 
 type Output = Readonly<Record<'stdout' | 'stderr', Buffer[]>>;
 type Write = (chunk: string | Uint8Array, ...rest: unknown[]) => boolean;

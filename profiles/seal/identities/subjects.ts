@@ -1,12 +1,17 @@
 import { fromUtf8, toBase64Url, utf8 } from '../../../src/core/bytes.ts';
 import type { Env } from '../../../src/core/env.ts';
 import type { Change, Store } from '../../../src/store/index.ts';
-import type { IdentityRegister } from './register.ts';
+import type { ValIdentity } from './identity.ts';
 
 const userFolder = 'seal/subject/user/';
 const subjectFolder = 'seal/subject/of/';
 
 const userKey = (user: string): string => userFolder + encodeURIComponent(user);
+
+/** Knows who is provisioned. */
+interface Provisioned {
+  get(kind: 'user', id: string): Promise<ValIdentity | undefined>;
+}
 
 /** The changes that take the subject from a VAL user. */
 export async function subjectRemoved(store: Store, user: string): Promise<readonly Change[]> {
@@ -24,10 +29,10 @@ export async function subjectRemoved(store: Store, user: string): Promise<readon
  */
 export class Subjects {
   readonly #store: Store;
-  readonly #identities: IdentityRegister;
+  readonly #identities: Provisioned;
   readonly #env: Pick<Env, 'random'>;
 
-  constructor(store: Store, identities: IdentityRegister, env: Pick<Env, 'random'>) {
+  constructor(store: Store, identities: Provisioned, env: Pick<Env, 'random'>) {
     this.#store = store;
     this.#identities = identities;
     this.#env = env;

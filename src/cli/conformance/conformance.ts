@@ -12,24 +12,11 @@ import {
   runCases,
   type Target,
 } from '../../conformance/index.ts';
-import type { DtlsFlags } from '../credentials.ts';
 import { ExitCode, UsageError } from '../exit.ts';
 import { addressFor } from '../socket.ts';
 import { out, spin, table } from '../terminal.ts';
+import type { ConformanceFlags } from './flags.ts';
 import { targetOf } from './target.ts';
-
-export interface ConformanceFlags extends DtlsFlags {
-  readonly target?: string;
-  readonly config?: string;
-  readonly only?: readonly string[];
-  readonly list?: boolean;
-  readonly json?: boolean;
-  readonly junit?: string;
-  readonly strict?: boolean;
-  readonly timeout?: number;
-  readonly silence?: number;
-  readonly pace?: number;
-}
 
 /** `ace-coap conformance` */
 export async function conformanceCommand(uris: readonly string[], flags: ConformanceFlags): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { examples, seconds } from '../usage.ts';
-import type { ConformanceFlags } from './conformance.ts';
+import type { ConformanceFlags } from './flags.ts';
 
 const help = `
 What can be checked follows from what is known of the target: its URIs (coap, coaps, coap+tcp), its resources, its keys. A target file says it all

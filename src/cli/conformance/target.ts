@@ -18,7 +18,7 @@ import { openStore } from '../../store/index.ts';
 import { configPath } from '../config-path.ts';
 import { clientCredentials } from '../credentials.ts';
 import { UsageError } from '../exit.ts';
-import type { ConformanceFlags } from './conformance.ts';
+import type { ConformanceFlags } from './flags.ts';
 
 /** Where a URI of each scheme stands in a target. */
 const places = { coap: 'coap', coaps: 'coaps', 'coap+tcp': 'tcp' } as const;

@@ -10,7 +10,7 @@ import { isNewer } from '../observe/reordering.ts';
 import { bertSzx, blockLength, isBertPath, mayBert, roomFor } from './bert.ts';
 import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, travelsWhole, withoutBlocks } from './block-option.ts';
 import { BlockwiseDownload } from './download.ts';
-import type { BlockwiseLimits } from './layer.ts';
+import type { BlockwiseLimits } from './limits.ts';
 import { type RequestTag, RequestTags } from './request-tag.ts';
 
 /** Block-wise transfer as a client sees it: Block1 is the request body going out, Block2 the response body coming in. */

@@ -9,7 +9,7 @@ import { Code, codeClass } from '../message/code.ts';
 import { findOption, OptionNumber, uintOf, withOption, withoutOptions } from '../message/option.ts';
 import { isBertPath, isBlockLength } from './bert.ts';
 import { type Block, blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
-import type { BlockwiseLimits } from './layer.ts';
+import type { BlockwiseLimits } from './limits.ts';
 
 /** How often a body that changes while it is fetched is fetched anew. */
 const mostRestarts = 3;

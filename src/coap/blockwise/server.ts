@@ -9,7 +9,7 @@ import { bodyLength } from '../message/message.ts';
 import { findOption, type Option, OptionNumber, uintOf, uintOption, withOption, withoutOptions } from '../message/option.ts';
 import { bertSzx, blockLength, isBertPath, isBlockLength, mayBert, roomFor } from './bert.ts';
 import { type Block, blockOffset, blockOption, blockSize, decodeBlock, travelsWhole } from './block-option.ts';
-import type { BlockwiseLimits } from './layer.ts';
+import type { BlockwiseLimits } from './limits.ts';
 
 /** A request body of which some blocks came. */
 interface Upload {

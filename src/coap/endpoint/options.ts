@@ -1,5 +1,5 @@
 import type { Env } from '../../core/env.ts';
-import type { BlockwiseOptions } from '../blockwise/layer.ts';
+import type { BlockwiseOptions } from '../blockwise/limits.ts';
 import type { ExchangeEvent, ExchangeLimits } from '../exchange/exchange.ts';
 import type { MulticastOptions } from '../exchange/multicast.ts';
 import type { StatelessOptions } from '../exchange/stateless-requests.ts';
@@ -11,9 +11,9 @@ import type { MessagingLimits } from '../messaging/port.ts';
 import type { AmplificationOptions } from '../messaging/reachability.ts';
 import type { Transports } from '../messaging/transport.ts';
 import type { ObservationEvent, ObservationStore } from '../observe/durable.ts';
-import type { ObserveOptions } from '../observe/layer.ts';
+import type { ObserveOptions } from '../observe/limits.ts';
 import type { Proxying } from '../proxy/port.ts';
-import type { QBlockOptions } from '../qblock/layer.ts';
+import type { QBlockOptions } from '../qblock/limits.ts';
 import type { StreamLimits } from '../stream/limits.ts';
 import type { ConnectionEvent } from '../stream/messaging.ts';
 

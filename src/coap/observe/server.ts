@@ -5,7 +5,7 @@ import type { Handler, Reply, Request, Response } from '../layer.ts';
 import { copyOptions, endpointKey, observationKey } from '../message/cache-key.ts';
 import { Code, codeClass } from '../message/code.ts';
 import { findOption, OptionNumber, readUint, uintOf, uintOption, withOption, withoutOptions } from '../message/option.ts';
-import type { ObserveLimits } from './layer.ts';
+import type { ObserveLimits } from './limits.ts';
 
 /** Observation as a server sees it. @see https://www.rfc-editor.org/rfc/rfc7641#section-4 */
 export class ObserveServer {

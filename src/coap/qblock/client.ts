@@ -5,7 +5,7 @@ import type { Layer, Request, Requester, ResponseListener } from '../layer.ts';
 import { endpointKey } from '../message/cache-key.ts';
 import { Method } from '../message/code.ts';
 import { type Option, OptionNumber, uintOf } from '../message/option.ts';
-import type { QBlockLimits } from './layer.ts';
+import type { QBlockLimits } from './limits.ts';
 import { QBlockOperation } from './operation.ts';
 import type { QBlockTiming } from './parameters.ts';
 import { bytesOf, Probing } from './probing.ts';

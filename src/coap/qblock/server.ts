@@ -7,7 +7,7 @@ import { endpointKey, operationKey } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';
 import { findOption, type Option, OptionNumber, readUint, uintOption, withOption, withoutOptions } from '../message/option.ts';
 import { Collector, typed } from './collect.ts';
-import type { QBlockLimits } from './layer.ts';
+import type { QBlockLimits } from './limits.ts';
 import { codeOnly, decodeQBlock, qBlocksOf, withQBlock2 } from './option.ts';
 import type { QBlockTiming } from './parameters.ts';
 import { endOfSet } from './receive.ts';

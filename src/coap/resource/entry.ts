@@ -6,7 +6,8 @@ import { copyOptions } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';
 import { findOption, type Option, OptionNumber, queryOf, uintOf, uintOption } from '../message/option.ts';
 import { cborOf, jsonOf } from '../message/payload.ts';
-import { type Answer, afterwards, codeResponse, conditionHolds, inAcceptedFormat, responseOf } from './answer.ts';
+import { afterwards, codeResponse, conditionHolds, inAcceptedFormat, responseOf } from './answer.ts';
+import type { Answer } from './answer-fields.ts';
 
 /** Answers one method of a resource. What it throws becomes a 5.00, unless it is an error that knows its code. */
 export type ResourceFunction = (request: ResourceRequest) => Answer | Promise<Answer>;

@@ -3,7 +3,7 @@ import { ProtocolError } from '../../core/errors.ts';
 import { CoapError } from '../errors.ts';
 import { codeClass } from '../message/code.ts';
 import { ContentFormat } from '../message/content-format.ts';
-import type { AnswerFields } from './answer.ts';
+import type { AnswerFields } from './answer-fields.ts';
 
 /** A text with its language (RFC 9290, Appendix A). */
 export interface TaggedText {

@@ -6,7 +6,7 @@ import type { Handler, Layer, Reply, Request, Requester, Response, ResponseListe
 import { endpointKey, sameAssociation } from '../message/cache-key.ts';
 import { Code } from '../message/code.ts';
 import { OptionNumber, targetOptions, uintOf, uintOption } from '../message/option.ts';
-import type { AnswerFields } from './answer.ts';
+import type { AnswerFields } from './answer-fields.ts';
 import { type ProblemDetails, problem } from './problem-details.ts';
 import { RateLimit } from './rate-limit.ts';
 

@@ -6,7 +6,7 @@ import { Curve, KeyType } from '../../core/cose/index.ts';
 import { keyPair } from '../../core/crypto/index.ts';
 import type { Bench } from '../bench.ts';
 import type { ConformanceCase, Level } from '../case.ts';
-import { codeText } from '../channel.ts';
+import { codeText } from '../code-text.ts';
 import { Nonconformity } from '../errors.ts';
 import { expectRefusal } from '../expect.ts';
 import type { Need } from '../target.ts';

@@ -2,7 +2,7 @@ import { encodeFrame, type Option, OptionNumber, opaqueOption, SignalingCode, ui
 import { concat, emptyBytes, equalBytes, toHex } from '../../core/bytes.ts';
 import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
-import { codeText } from '../channel.ts';
+import { codeText } from '../code-text.ts';
 import { Nonconformity } from '../errors.ts';
 import type { StreamLine } from '../stream-line.ts';
 

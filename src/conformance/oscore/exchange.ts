@@ -17,7 +17,7 @@ import { emptyBytes, equalBytes, toHex, utf8 } from '../../core/bytes.ts';
 import { decodeOscoreOption, optionClass } from '../../oscore/index.ts';
 import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
-import { codeText } from '../channel.ts';
+import { codeText } from '../code-text.ts';
 import { Nonconformity } from '../errors.ts';
 import { expectCode, readBy } from '../expect.ts';
 import { openOscore, protectedResources, readable } from './open.ts';

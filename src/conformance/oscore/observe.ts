@@ -3,7 +3,7 @@ import { concat, equalBytes, toHex, utf8 } from '../../core/bytes.ts';
 import { decodeOscoreOption, decodePartialIv } from '../../oscore/index.ts';
 import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
-import { codeText } from '../channel.ts';
+import { codeText } from '../code-text.ts';
 import { ConformanceError, Nonconformity, NotApplicable } from '../errors.ts';
 import { expectCode } from '../expect.ts';
 import { openOscore, protectedResources } from './open.ts';

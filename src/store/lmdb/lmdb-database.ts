@@ -1,10 +1,10 @@
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import { open } from 'lmdb';
 import { utf8 } from '../../core/bytes.ts';
 import { storeVersions } from '../place.ts';
 import { StoreError } from '../store.ts';
-import { freshVersion, sweep } from './lmdb-entry.ts';
+import { type Database, freshVersion, sweep } from './lmdb-entry.ts';
 import { checkDataFile } from './lmdb-file.ts';
 import { versionKey } from './lmdb-key.ts';
 import { Turns } from './lmdb-turns.ts';
@@ -18,8 +18,6 @@ const mostSwept = 512;
 
 /** Processes that may read at once. A reader's slot is freed when its process ends, however it ends. */
 const readers = 512;
-
-export type Database = RootDatabase<Uint8Array, Uint8Array>;
 
 /** What this process has open, by the identity of the file: LMDB loses its locks on a file that a process opens a second time. */
 const opened = new Map<string, SharedDatabase>();

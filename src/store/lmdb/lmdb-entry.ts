@@ -1,8 +1,9 @@
 import { randomFillSync } from 'node:crypto';
-import { IF_EXISTS } from 'lmdb';
+import { IF_EXISTS, type RootDatabase } from 'lmdb';
 import { concat, equalBytes, utf8 } from '../../core/bytes.ts';
-import type { Database } from './lmdb-database.ts';
 import { databaseKey, own, versionKey } from './lmdb-key.ts';
+
+export type Database = RootDatabase<Uint8Array, Uint8Array>;
 
 /** The versions of entries that stay are 1 to 2^48. Those of entries that end lie above, and the value begins with the seconds at which the entry ends. */
 const versions = 2 ** 48;

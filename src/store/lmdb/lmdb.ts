@@ -6,8 +6,8 @@ import { encodeKey, storeEntry } from '../encoding.ts';
 import type { Plan } from '../plan.ts';
 import { PlannedStore } from '../planned-store.ts';
 import { type ScanOptions, type Store, type StoreEntry, StoreError } from '../store.ts';
-import { type Database, SharedDatabase } from './lmdb-database.ts';
-import { type Condition, decodeEntry, type Entry, readEntry, writeEntries } from './lmdb-entry.ts';
+import { SharedDatabase } from './lmdb-database.ts';
+import { type Condition, type Database, decodeEntry, type Entry, readEntry, writeEntries } from './lmdb-entry.ts';
 import { callers, databaseKey } from './lmdb-key.ts';
 
 /**

@@ -1,4 +1,5 @@
-import { type BlockwiseLayer, type BlockwiseOptions, blockwise } from '../../../src/coap/blockwise/layer.ts';
+import { type BlockwiseLayer, blockwise } from '../../../src/coap/blockwise/layer.ts';
+import type { BlockwiseOptions } from '../../../src/coap/blockwise/limits.ts';
 import type { Handler, Request, Requester, Response } from '../../../src/coap/layer.ts';
 import { Code } from '../../../src/coap/message/code.ts';
 import type { Option } from '../../../src/coap/message/option.ts';

@@ -4,7 +4,7 @@ import type { Request } from '../../../src/coap/layer.ts';
 import { Code, Method } from '../../../src/coap/message/code.ts';
 import { ContentFormat } from '../../../src/coap/message/content-format.ts';
 import { OptionNumber, opaqueOption, stringOption, uintOption } from '../../../src/coap/message/option.ts';
-import type { Answer } from '../../../src/coap/resource/answer.ts';
+import type { Answer } from '../../../src/coap/resource/answer-fields.ts';
 import type { Resource, ResourceRequest, RouterEvent } from '../../../src/coap/resource/entry.ts';
 import { decodeLinkFormat } from '../../../src/coap/resource/link-format.ts';
 import { Router } from '../../../src/coap/resource/router.ts';

@@ -1,4 +1,4 @@
-import type { Saboteur } from './saboteurs.ts';
+import type { Saboteur } from './saboteur.ts';
 
 /** For rows of Annex B, somebody who breaks what is at their edges, and those of rows that do not bind. */
 export const saboteursOfAnnexB: readonly Saboteur[] = [

@@ -1,4 +1,4 @@
-import type { Saboteur } from './saboteurs.ts';
+import type { Saboteur } from './saboteur.ts';
 
 /** For rows of CAPIF, somebody who breaks them. */
 export const saboteursOfCapif: readonly Saboteur[] = [

@@ -1,4 +1,4 @@
-import type { Saboteur } from './saboteurs.ts';
+import type { Saboteur } from './saboteur.ts';
 
 /** For rows of SEAL-S and T8 that mutual TLS and the guard answer for, somebody who breaks them. */
 export const saboteursOfGuard: readonly Saboteur[] = [

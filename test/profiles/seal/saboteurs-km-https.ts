@@ -1,4 +1,4 @@
-import type { Saboteur } from './saboteurs.ts';
+import type { Saboteur } from './saboteur.ts';
 
 /** For rows of key management and of services over HTTPS, somebody who breaks them. */
 export const saboteursOfKmHttps: readonly Saboteur[] = [

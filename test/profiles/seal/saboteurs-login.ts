@@ -1,4 +1,4 @@
-import type { Saboteur } from './saboteurs.ts';
+import type { Saboteur } from './saboteur.ts';
 
 /** For rows of the login page and of the client over HTTPS, somebody who breaks them. */
 export const saboteursOfLogin: readonly Saboteur[] = [

@@ -1,4 +1,4 @@
-import type { Saboteur } from './saboteurs.ts';
+import type { Saboteur } from './saboteur.ts';
 
 const folder = 'profiles/seal/https/openid';
 

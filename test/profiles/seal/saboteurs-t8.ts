@@ -1,4 +1,4 @@
-import type { Saboteur } from './saboteurs.ts';
+import type { Saboteur } from './saboteur.ts';
 
 /** For rows of T8, somebody who breaks them. */
 export const saboteursOfT8: readonly Saboteur[] = [

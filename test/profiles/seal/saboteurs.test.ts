@@ -7,7 +7,8 @@ import { root } from '../../support/fixtures.ts';
 import { repeat, scale } from '../../support/scale.ts';
 import { MutatedBuild } from './report/mutated-build.ts';
 import { isBinding, requirements } from './report/requirements.ts';
-import { type Saboteur, saboteurs } from './saboteurs.ts';
+import type { Saboteur } from './saboteur.ts';
+import { saboteurs } from './saboteurs.ts';
 
 /** Processes at once. */
 const pool = 2;

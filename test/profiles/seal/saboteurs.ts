@@ -1,3 +1,4 @@
+import type { Saboteur } from './saboteur.ts';
 import { saboteursOfAnnexB } from './saboteurs-annex-b.ts';
 import { saboteursOfCapif } from './saboteurs-capif.ts';
 import { saboteursOfGuard } from './saboteurs-guard.ts';
@@ -5,17 +6,6 @@ import { saboteursOfKmHttps } from './saboteurs-km-https.ts';
 import { saboteursOfLogin } from './saboteurs-login.ts';
 import { saboteursOfOpenId } from './saboteurs-openid.ts';
 import { saboteursOfT8 } from './saboteurs-t8.ts';
-
-/** A fault in one compiled file, and the rows of the requirements that it breaks. */
-export interface Saboteur {
-  readonly row: string;
-  /** Rows that lean on the same rule. Those that refer to a row that fails need not be listed. */
-  readonly alsoFails?: readonly string[];
-  /** Below `dist`. */
-  readonly file: string;
-  /** What stands there once, and what takes its place. */
-  readonly replace: readonly [from: string, to: string];
-}
 
 /** For each row that binds, somebody who breaks its rule. */
 export const saboteurs: readonly Saboteur[] = [

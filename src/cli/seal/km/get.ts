@@ -7,22 +7,7 @@ import { passwordOf } from '../../password/prompt.ts';
 import { milliseconds, proxyOf } from '../../request.ts';
 import { openConfigured } from '../../session.ts';
 import { err, waiting } from '../../terminal.ts';
-import { type IdentityFlags, identityFields, identityOf, type OutputFlags, printKeyMaterial } from './key-material.ts';
-
-export interface KmGetFlags extends IdentityFlags, OutputFlags {
-  readonly config: string;
-  readonly service: string;
-  readonly skms?: string;
-  readonly uri?: string;
-  readonly post?: boolean;
-  readonly audience?: string;
-  readonly username?: string;
-  readonly passwordFile?: string;
-  readonly proxy?: string;
-  readonly timeout?: number;
-  readonly clientCredentials?: boolean;
-  readonly verbose?: boolean;
-}
+import { identityFields, identityOf, type KmGetFlags, printKeyMaterial } from './key-material.ts';
 
 /** `ace-coap km get` */
 export async function kmGetCommand(flags: KmGetFlags): Promise<void> {

@@ -9,8 +9,7 @@ import { readInput } from '../../input.ts';
 import { milliseconds } from '../../request.ts';
 import { tlsFiles } from '../../socket.ts';
 import { err, waiting } from '../../terminal.ts';
-import type { KmGetFlags } from './get.ts';
-import { type IdentityFlags, identityFields, identityOf, type OutputFlags, printKeyMaterial } from './key-material.ts';
+import { type IdentityFlags, identityFields, identityOf, type KmGetFlags, type OutputFlags, printKeyMaterial } from './key-material.ts';
 
 /** `ace-coap km get` from a key management server over HTTPS: with the token of the VAL user who is logged in, or of the client itself. */
 export async function askOverHttps(flags: KmGetFlags, uri: string, question: KeyQuestion): Promise<KeyMaterial> {

@@ -29,6 +29,21 @@ export interface OutputFlags {
   readonly json?: boolean;
 }
 
+export interface KmGetFlags extends IdentityFlags, OutputFlags {
+  readonly config: string;
+  readonly service: string;
+  readonly skms?: string;
+  readonly uri?: string;
+  readonly post?: boolean;
+  readonly audience?: string;
+  readonly username?: string;
+  readonly passwordFile?: string;
+  readonly proxy?: string;
+  readonly timeout?: number;
+  readonly clientCredentials?: boolean;
+  readonly verbose?: boolean;
+}
+
 /**
  * Key material to a file that the owner alone may read, or to standard output: as it is for a program, in hexadecimal for people.
  *

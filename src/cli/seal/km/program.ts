@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { examples, seconds } from '../../usage.ts';
-import type { KmGetFlags } from './get.ts';
 import type { KmRecordsFlags } from './https.ts';
+import type { KmGetFlags } from './key-material.ts';
 import type { PutFlags, RecordFlags } from './records.ts';
 
 const placeHelp = `

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../../../support/fixtures.ts';
-import type { Saboteur } from '../saboteurs.ts';
+import type { Saboteur } from '../saboteur.ts';
 import type { Verdict } from './report.ts';
 
 /** Milliseconds for a report, which takes seconds on a machine that has nothing else to do. */
