@@ -26,6 +26,7 @@ export { DtlsError } from './errors.ts';
 export type { Agreement, ConnectionEvent, DiscardReason, PeerCertificate, PeerIdentity } from './events.ts';
 export type { Extensions } from './extensions.ts';
 export { ExtensionType } from './extensions.ts';
+export type { FailureRate } from './failures.ts';
 export type { RetransmissionParameters } from './flight.ts';
 export type { HandshakeFragment, HandshakeMessage } from './handshake.ts';
 export { decodeFragments, encodeFragment, encodeHandshake, HandshakeType } from './handshake.ts';
