@@ -134,6 +134,11 @@ function report(event: AceClientEvent, flags: SessionFlags, tracer: Tracer | und
   } else if (event.type === 'profile' && event.event.inner !== undefined) tracer?.inner(event.event.direction ?? 'in', event.event.inner);
 }
 
+/** The client of a configuration that was read. @throws {UsageError} */
+export function openWith(config: ClientConfig, flags: SessionFlags = {}): Promise<AceClient> {
+  return open(config, flags);
+}
+
 /** The client of a configuration, and the configuration. */
 export async function openConfigured(path: string, flags: SessionFlags = {}): Promise<{ readonly client: AceClient; readonly config: ClientConfig }> {
   const config = loadClientConfig(configPath(path));
