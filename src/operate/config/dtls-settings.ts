@@ -15,6 +15,7 @@ export const suiteNames = [
   'TLS_PSK_WITH_AES_128_CCM',
   'TLS_PSK_WITH_AES_128_CCM_8',
 ] as const;
+/** The name of a list of cipher suites, or suites in order of preference. */
 export type SuitesConfig = (typeof suiteLists)[number] | readonly (typeof suiteNames)[number][];
 
 /** Of handshakes and sessions, for either side. */
