@@ -32,7 +32,7 @@ export interface DtlsServerConfig extends ServerConfig {
   readonly maxHandshakes?: number;
   /**
    * Handshakes of one address that may fail by what the client did, at once and per second after that; then its ClientHellos are dropped, until there is room
-   * again. Sessions that are there go on. `false`: any number. Default 100, and 1 a second.
+   * again. Sessions that are there go on. `false`: any number. Default 1,000, and 10 a second: many devices may share an address.
    */
   readonly failures?: FailureRate | false;
   /** Bytes of handshake messages that wait to be put together, of all peers. Default 4 MiB. */
@@ -60,7 +60,7 @@ export interface ServerPort<P extends DatagramPeer> {
   party?(peer: P): string;
 }
 
-const usualFailures: FailureRate = { burst: 100, rate: 1 };
+const usualFailures: FailureRate = { burst: 1000, rate: 10 };
 
 /** Connection IDs that are drawn for one connection: where so many are taken already, they are too short. */
 const mostTries = 16;

@@ -100,12 +100,14 @@ class SessionTransport implements DtlsTransport {
   }
 
   stats(): Readonly<Record<string, number>> {
+    const { handshakes = 0, failures = 0 } = this.#server?.stats() ?? {};
     return {
       sessions: this.#sessions.size,
       accepted: this.#accepted.size,
       admitted: this.#admitted.size,
       places: this.#dialler.size,
-      handshakes: this.#server?.stats().handshakes ?? 0,
+      handshakes,
+      failures,
     };
   }
 
