@@ -41,6 +41,7 @@ export class ClientSession implements SecurityAssociation {
   #credentials: SessionCredentials;
   readonly #again: SessionCredentials;
   #peer: SessionPeer | undefined;
+  #last: DtlsAssociation | undefined;
   #opening: Promise<SessionPeer> | undefined;
 
   constructor(sessions: DtlsSessions<Peer>, id: string, credentials: SessionCredentials, again: SessionCredentials = credentials) {
@@ -48,6 +49,16 @@ export class ClientSession implements SecurityAssociation {
     this.id = id;
     this.#credentials = credentials;
     this.#again = again;
+  }
+
+  /** The cipher suite of the session that was opened last. */
+  get suite(): DtlsAssociation['suite'] | undefined {
+    return this.#last?.suite;
+  }
+
+  /** Whether it went on with an earlier one. */
+  get isResumed(): boolean | undefined {
+    return this.#last?.isResumed;
   }
 
   /** The peer in the session that is there. */
@@ -75,6 +86,7 @@ export class ClientSession implements SecurityAssociation {
   async #open(peer: Peer): Promise<SessionPeer> {
     const opened = await this.#sessions.connect(securePeer(peer), { ...this.#credentials, credential: this.id });
     this.#peer = opened;
+    this.#last = opened.association;
     this.#credentials = this.#again;
     return opened;
   }

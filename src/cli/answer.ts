@@ -13,7 +13,7 @@ export interface Answer {
   readonly payload: Uint8Array;
   readonly protected: boolean;
   /** What protected it, where that is known. */
-  readonly association?: { readonly kind: string };
+  readonly association?: { readonly kind: string; readonly suite?: string; readonly isResumed?: boolean };
 }
 
 export interface PrintFlags {
@@ -44,12 +44,19 @@ function describe(answer: Answer): Record<string, unknown> {
     code: formatCode(answer.code),
     name: codeName(answer.code),
     protected: answer.protected,
+    ...sessionOf(answer),
     ...(format === undefined ? {} : { content_format: format }),
     ...(observe === undefined ? {} : { observe }),
     ...placeOf(answer),
     payload_bytes: answer.payload.length,
     ...(text === undefined ? { payload_hex: toHex(answer.payload) } : { payload: text }),
   };
+}
+
+/** What a session over DTLS agreed on. */
+function sessionOf({ association }: Answer): { readonly suite?: string; readonly resumed?: true } {
+  const { suite, isResumed } = association ?? {};
+  return { ...(suite === undefined ? {} : { suite }), ...(isResumed === true ? { resumed: true } : {}) };
 }
 
 /** Where what was created is, and which representation this is. */
@@ -73,6 +80,7 @@ function sayFacts(answer: Answer): void {
     ...(format === undefined ? [] : [contentFormatName(format)]),
     `${answer.payload.length} bytes`,
     ...Object.entries(placeOf(answer)).map(([name, value]) => `${name} ${value}`),
+    ...Object.entries(sessionOf(answer)).map(([name, value]) => (name === 'resumed' ? name : `${value}`)),
     answer.protected ? `protected by ${(answer.association?.kind ?? 'oscore').toUpperCase()}` : 'not protected',
   ];
   console.error(`${err(ok ? 'green' : 'red', `${formatCode(answer.code)} ${codeName(answer.code)}`)}  ${err('dim', facts.join(', '))}`);

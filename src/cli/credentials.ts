@@ -1,7 +1,18 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { BytesError, fromBase64Url, fromHex, fromUtf8, utf8 } from '../core/bytes.ts';
 import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
-import { type Admitted, type DtlsServerConfig, encodeSpki, type SessionCredentials } from '../dtls/index.ts';
+import { systemEnv } from '../core/env.ts';
+import {
+  type Admitted,
+  type CertificateAnswer,
+  type CommonConfig,
+  type DtlsServerConfig,
+  encodeSpki,
+  type PeerCertificate,
+  type SessionCredentials,
+  type SuiteChoice,
+} from '../dtls/index.ts';
+import type { RevocationLists } from '../pki/index.ts';
 import { authenticatorOf, type CredentialsOf, type DtlsSchemeOptions } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
@@ -14,6 +25,29 @@ export interface DtlsFlags {
   readonly rpk?: string;
   /** File of the server's public key. */
   readonly peerKey?: string;
+  /** The name of a list, or names with a comma between. */
+  readonly suites?: string;
+  readonly mtu?: number;
+  /** File that keeps the session for the next run. */
+  readonly session?: string;
+  /** Lists of revoked certificates. */
+  readonly crl?: string;
+  /** Seconds in which there has to be an answer, and so a session before it. */
+  readonly timeout?: number;
+}
+
+/** What the flags say of handshakes, of either side. The engine knows whether there are such suites. */
+export function handshakeOf({
+  suites,
+  mtu,
+  timeout,
+}: Pick<DtlsFlags, 'suites' | 'mtu' | 'timeout'>): Pick<CommonConfig, 'suites' | 'mtu' | 'handshakeTimeout'> {
+  const named = suites?.split(',').map((name) => name.trim());
+  return {
+    ...(named === undefined ? {} : { suites: (named.length === 1 && !named[0]!.startsWith('TLS_') ? named[0]! : named) as SuiteChoice }),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(timeout === undefined ? {} : { handshakeTimeout: Math.ceil(1000 * timeout) }),
+  };
 }
 
 /** The files that are for TLS, too. */
@@ -116,13 +150,27 @@ export async function clientCredentials(flags: DtlsFlags & CertificateFiles): Pr
     return () => ({ rawPublicKey: { server, ...own } });
   }
   const isCertificate = ca !== undefined && pskIdentity === undefined && psk === undefined;
+  if (flags.crl !== undefined && !isCertificate) throw new UsageError('--crl: expected --ca with it, whose certificates the lists are of, got none');
   if (!isCertificate) {
     const given = await pskOf(pskIdentity, psk);
     return given === undefined ? undefined : () => ({ psk: given });
   }
   const roots = fromUtf8(await readInput(ca));
   const own = cert === undefined || key === undefined ? {} : { own: { chain: fromUtf8(await readInput(cert)), key: await privateKey('--key', key) } };
-  return (host): SessionCredentials => ({ certificate: { roots, host, ...own } });
+  const lists = flags.crl === undefined ? undefined : await listsOf(flags.crl);
+  const check = lists === undefined ? {} : { isRevoked: ({ chain }: PeerCertificate) => lists.isRevoked(chain) };
+  return (host): SessionCredentials => ({ certificate: { roots, host, ...own, ...check } });
+}
+
+/** What reads them is loaded only where there are some. */
+async function listsOf(file: string): Promise<RevocationLists> {
+  const { PkiError, RevocationLists } = await import('../pki/index.ts');
+  try {
+    return new RevocationLists(fromUtf8(await readInput(file)), systemEnv);
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    throw new UsageError(`--crl: ${file}: ${error.message}`, { cause: error });
+  }
 }
 
 /** The flags of a server: it may know several clients. */
@@ -134,6 +182,10 @@ export interface DtlsServerFlags {
   readonly cert?: string;
   readonly key?: string;
   readonly clientCa?: string;
+  readonly suites?: string;
+  readonly mtu?: number;
+  readonly connectionId?: number;
+  readonly crl?: string;
 }
 
 /**
@@ -151,8 +203,12 @@ export async function serverCredentials(flags: DtlsServerFlags): Promise<Pick<Dt
   if (rpk === undefined && keys.length > 0) throw new UsageError('--peer-key: expected --rpk with it, the key of this server, got none');
   const certificate = cert === undefined || key === undefined ? undefined : { chain: fromUtf8(await readInput(cert)), key: await privateKey('--key', key) };
   if (known.length === 0 && rpk === undefined && certificate === undefined) return undefined;
+  if (flags.crl !== undefined && clientCa === undefined)
+    throw new UsageError('--crl: expected --client-ca with it, whose certificates the lists are of, got none');
   const roots = clientCa === undefined ? {} : ({ client: 'require', roots: fromUtf8(await readInput(clientCa)) } as const);
   const server: DtlsServerConfig = {
+    ...handshakeOf(flags),
+    ...(flags.connectionId === undefined ? {} : { connectionIdLength: flags.connectionId }),
     ...(known.length === 0 ? {} : { psk: {} }),
     ...(rpk === undefined ? {} : { rawPublicKey: { own: await privateKey('--rpk', rpk), client: keys.length === 0 ? 'none' : 'require' } as const }),
     ...(certificate === undefined ? {} : { certificate: { own: certificate, ...roots } }),
@@ -161,7 +217,17 @@ export async function serverCredentials(flags: DtlsServerFlags): Promise<Pick<Dt
     psk: known,
     rawPublicKeys: keys.map((one): Admitted & { readonly key: CurveKey } => ({ key: one, credential: keyName(one) })),
   });
-  return { server, authenticator: { ...clients, certificate: ({ subject }) => ({ credential: subject.replace(/\n/g, ', ') }) } };
+  const lists = flags.crl === undefined ? undefined : await listsOf(flags.crl);
+  return { server, authenticator: { ...clients, certificate: (shown) => admission(shown, lists) } };
+}
+
+async function admission({ subject, chain }: PeerCertificate, lists: RevocationLists | undefined): Promise<CertificateAnswer> {
+  try {
+    if ((await lists?.isRevoked(chain)) === true) return { alert: 'certificate_revoked' };
+  } catch {
+    return { alert: 'certificate_unknown' };
+  }
+  return { credential: subject.replace(/\n/g, ', ') };
 }
 
 /** An identity as the log shows it. */

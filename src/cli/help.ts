@@ -16,7 +16,10 @@ const groups: readonly (readonly [heading: string, commands: readonly string[]])
 const optionGroups: readonly (readonly [heading: string, options: readonly string[]])[] = [
   ['Authorization:', ['config', 'oscore', 'scope', 'audience', 'plain', 'no-upgrade', 'as', 'allow-unprotected']],
   ['Payload:', ['data', 'payload-file', 'cbor', 'content-format']],
-  ['TLS and DTLS:', ['ca', 'cert', 'key', 'client-ca', 'psk-identity', 'psk', 'rpk', 'peer-key', 'key-log']],
+  [
+    'TLS and DTLS:',
+    ['ca', 'cert', 'key', 'client-ca', 'psk-identity', 'psk', 'rpk', 'peer-key', 'crl', 'suites', 'mtu', 'connection-id', 'session', 'key-log'],
+  ],
   ['Output:', ['output', 'html', 'svg', 'pcapng', 'junit', 'json', 'secrets', 'verbose', 'log-level']],
 ];
 /** Options that are read faster in one list. */

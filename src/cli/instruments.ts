@@ -69,7 +69,8 @@ export class Instruments {
 
   readonly session = (event: DtlsTransportEvent): void => {
     const { type, peer, error, ...rest } = event;
-    this.#logger.debug({ ...rest, peer: peer.key, error: error?.message }, type);
+    const level = type === 'handshake-failed' ? 'warn' : 'debug';
+    this.#logger[level]({ ...rest, peer: peer.key, reason: error?.code, detail: error?.message }, type);
     this.#metrics?.observeSession(event);
   };
 

@@ -27,8 +27,9 @@ function serverTls({ cert, key, clientCa }: TlsConfig): TlsServerOptions {
 }
 
 /** Pre-shared keys always, and with a key of its own raw public keys: each side shows its own. */
-function serverDtls({ ownKey, suites, pskHint }: DtlsConfig): DtlsServerConfig {
+function serverDtls({ ownKey, suites, settings, pskHint }: DtlsConfig): DtlsServerConfig {
   return {
+    ...settings,
     psk: pskHint === undefined ? {} : { hint: pskHint },
     ...(suites === undefined ? {} : { suites }),
     ...(ownKey === undefined ? {} : { rawPublicKey: { own: ownKey as CurveKeyPair, client: 'require' } }),
@@ -64,6 +65,7 @@ async function open(
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     if (error.code === 'ERR_TRANSPORT_TLS') throw new UsageError(`${file}: tls: ${error.message}`, { code: error.code, cause: error });
+    if (error.code === 'ERR_DTLS_CONFIG') throw new UsageError(`${file}: dtls: ${error.message}`, { code: error.code, cause: error });
     const hint = bindHints[(error.cause as NodeJS.ErrnoException | undefined)?.code ?? ''];
     if (hint === undefined) throw error;
     throw new UsageError(`${file}: listen: ${scheme === 'coap' ? '' : `${scheme}://`}${address}:${port}: ${hint(role)}`, {

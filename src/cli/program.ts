@@ -43,6 +43,9 @@ A PSK and its identity are text, hex:00ff10, or @file: a file's bytes as they ar
 line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent. With SSLKEYLOGFILE, the keys of coaps sessions go to that
 file, for Wireshark.`;
 
+const suitesHelp = 'cipher suites (coaps): iot, seal-strict, default, or names with a comma between, the preferred one first';
+const mtuHelp = 'bytes of a datagram while shaking hands (coaps)';
+
 /** The options of whatever connects over TLS or DTLS; with a configuration, in place of what stands there. */
 function tlsOptions(command: Command): Command {
   return command
@@ -53,6 +56,10 @@ function tlsOptions(command: Command): Command {
     .option('--psk <key>', 'the pre-shared key: text, hex:... or @file')
     .option('--peer-key <file>', 'public key of the server, PEM: the only one that is taken (coaps)')
     .option('--rpk <file>', 'private key to prove to the server as a raw public key, PEM')
+    .option('--crl <file>', 'lists of revoked certificates that that of the server must not be on, PEM (coaps)')
+    .option('--suites <names>', suitesHelp)
+    .option('--mtu <bytes>', mtuHelp, wholeNumber)
+    .option('--session <file>', 'resume the session that an earlier run left in this file, and leave it there (coaps, without --config)')
     .addHelpText('after', secretHelp);
 }
 
@@ -188,6 +195,14 @@ export function program(version: string): Command {
     .option('--psk <key>', 'the pre-shared key of that client, in the same order: text, hex:... or @file', each)
     .option('--rpk <file>', 'private key of this server, shown as a raw public key, PEM (coaps)')
     .option('--peer-key <file>', 'public key of a client, PEM; with it clients must prove one; may be repeated', each)
+    .option('--crl <file>', 'lists of revoked certificates that that of a client must not be on, PEM (coaps)')
+    .option('--suites <names>', suitesHelp)
+    .option('--mtu <bytes>', mtuHelp, wholeNumber)
+    .option(
+      '--connection-id <bytes>',
+      'give clients that take one a connection ID of this length, by which they are known at another address (coaps)',
+      wholeNumber,
+    )
     .addHelpText('after', secretHelp)
     .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
     .option('--json', 'log JSON lines, also on a terminal')

@@ -25,6 +25,10 @@ export interface ServeResourcesFlags extends ServeFlags {
   readonly psk?: readonly string[];
   readonly rpk?: string;
   readonly peerKey?: readonly string[];
+  readonly suites?: string;
+  readonly mtu?: number;
+  readonly connectionId?: number;
+  readonly crl?: string;
 }
 
 /** What is served when nothing is asked for. */

@@ -169,6 +169,7 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
       restart: (current, next) => [
         ...(sameValue(fixedSeal(current), fixedSeal(next)) ? [] : ['seal']),
         ...(sameValue(current.dtls.ownKey, next.dtls.ownKey) ? [] : ['dtls.key']),
+        ...(sameValue(current.dtls.suites, next.dtls.suites) && sameValue(current.dtls.settings, next.dtls.settings) ? [] : ['dtls']),
         ...(current.limits.payload === next.limits.payload ? [] : ['limits.payload']),
       ],
     },

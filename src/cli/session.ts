@@ -16,6 +16,7 @@ import {
 import { openStore, type Store } from '../store/index.ts';
 import { type DtlsTransport, dtlsOver, type TlsClientOptions, udp } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
+import { handshakeOf } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { keyLogOfEnvironment } from './key-log.ts';
 import { addressFor, securityOf, type TlsFlags, transportsFor, wrapDatagrams } from './socket.ts';
@@ -54,7 +55,7 @@ interface Peers {
   readonly tls: TlsClientOptions;
   /** Numbers of profiles, the preferred one first. */
   readonly profiles: readonly number[];
-  readonly dtls: DtlsAtClientOptions & Pick<DtlsConfig, 'suites'>;
+  readonly dtls: DtlsAtClientOptions & Pick<DtlsConfig, 'suites' | 'settings'>;
   readonly revocation?: FollowOptions;
   readonly experimental?: readonly Experiment[];
   readonly seal?: SealClientConfig;
@@ -82,7 +83,12 @@ async function open(
     if (hasSessions) {
       const below = await udp({ address: addressFor(uris.map(({ host }) => host)), sourcePorts: 1 });
       const keyLog = keyLogOfEnvironment();
-      const client = { ...(keys.suites === undefined ? {} : { suites: keys.suites }), ...(keyLog === undefined ? {} : { keyLog }) };
+      const client = {
+        ...keys.settings,
+        ...(keys.suites === undefined ? {} : { suites: keys.suites }),
+        ...(keyLog === undefined ? {} : { keyLog }),
+        ...handshakeOf(flags.tls ?? {}),
+      };
       sessions = dtlsOver(flags.wrapBelow?.(below) ?? below, { client });
       transports.push(sessions);
     }
@@ -126,6 +132,11 @@ function report(event: AceClientEvent, flags: SessionFlags, tracer: Tracer | und
     flags.note?.(`${event.step}: ${event.detail}`);
     if (tracer !== undefined) console.error(`${err('bold', `# ${event.step}`)} ${event.detail}`);
   } else if (event.type === 'profile' && event.event.inner !== undefined) tracer?.inner(event.event.direction ?? 'in', event.event.inner);
+}
+
+/** The client of a configuration that was read. @throws {UsageError} */
+export function openWith(config: ClientConfig, flags: SessionFlags = {}): Promise<AceClient> {
+  return open(config, flags);
 }
 
 /** The client of a configuration, and the configuration. */

@@ -1,9 +1,10 @@
 import { type CoapUri, type DatagramTransport, isStream, type Transport, type UriScheme } from '../coap/index.ts';
-import { type CredentialsOf, dtls, type StreamOptions, type TlsClientOptions, tcp, tls, udp, ws, wss } from '../transport/index.ts';
-import { clientCredentials, type DtlsFlags } from './credentials.ts';
+import { type CredentialsOf, dtls, type ResumableSessions, type StreamOptions, type TlsClientOptions, tcp, tls, udp, ws, wss } from '../transport/index.ts';
+import { clientCredentials, type DtlsFlags, handshakeOf } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
 import { keyLogOfEnvironment } from './key-log.ts';
+import { sessionFile } from './session-file.ts';
 
 /** What both ends of a connection are known by. Files for TLS; without them, servers are verified by the certificates that Node trusts. */
 export interface TlsFlags extends DtlsFlags {
@@ -40,6 +41,9 @@ export interface Security extends TlsClientOptions {
   readonly credentials?: CredentialsOf;
   /** For DTLS: takes the keys of each session. */
   readonly keyLog?: (line: string) => void;
+  /** For DTLS: suites and datagrams of handshakes. */
+  readonly handshake?: ReturnType<typeof handshakeOf>;
+  readonly resumption?: ResumableSessions;
 }
 
 /** What the flags name, read in, and where DTLS is needed what the environment does. */
@@ -48,13 +52,19 @@ export async function securityOf(flags: TlsFlags, uris: readonly CoapUri[]): Pro
   const credentials = uris.some(({ scheme }) => scheme === 'coaps') ? await clientCredentials(flags) : undefined;
   if (credentials === undefined) return files;
   const keyLog = keyLogOfEnvironment();
-  return { ...files, credentials, ...(keyLog === undefined ? {} : { keyLog }) };
+  const resumption = flags.session === undefined ? {} : { resumption: sessionFile(flags.session) };
+  return { ...files, credentials, handshake: handshakeOf(flags), ...resumption, ...(keyLog === undefined ? {} : { keyLog }) };
 }
 
 const openers: Readonly<Record<UriScheme, (options: StreamOptions, security: Security) => Promise<Transport>>> = {
   coap: (options) => udp(options),
-  coaps: (options, { credentials, keyLog }) =>
-    dtls({ ...options, ...(credentials === undefined ? {} : { credentials }), ...(keyLog === undefined ? {} : { client: { keyLog } }) }),
+  coaps: (options, { credentials, keyLog, handshake, resumption }) =>
+    dtls({
+      ...options,
+      client: { ...handshake, ...(keyLog === undefined ? {} : { keyLog }) },
+      ...(credentials === undefined ? {} : { credentials }),
+      ...(resumption === undefined ? {} : { resumption }),
+    }),
   'coap+tcp': (options) => tcp(options),
   'coaps+tcp': (options, security) => tls({ ...options, ...security }),
   'coap+ws': (options) => ws(options),

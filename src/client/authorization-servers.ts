@@ -324,8 +324,11 @@ function unprotected(response: Response): AceError {
 function refused(response: Response): AceError {
   const body = decodeError(uintOf(response.options, OptionNumber.ContentFormat), response.payload);
   const said = body === undefined ? '' : ` ${aceErrorName(body.error)}${body.description === undefined ? '' : ` (${body.description})`}`;
-  return new AceError('ERR_ACE_REFUSED', `the AS refused: ${formatCode(response.code)}${said}`, {
+  const retryAfter = response.code === Code.TooManyRequests ? uintOf(response.options, OptionNumber.MaxAge) : undefined;
+  const later = retryAfter === undefined ? '' : `; it may be asked again in ${retryAfter} s`;
+  return new AceError('ERR_ACE_REFUSED', `the AS refused: ${formatCode(response.code)}${said}${later}`, {
     responseCode: response.code,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
     ...(body === undefined ? {} : { error: body.error }),
   });
 }

@@ -43,6 +43,8 @@ export type DiscardReason =
   | 'mac'
   /** A handshake that would begin at a server that drains. */
   | 'draining'
+  /** A handshake that would begin from an address of which too many have failed. */
+  | 'limited'
   /** Application data before the handshake is over. */
   | 'early'
   /** A handshake message that contradicts another, or comes when none is awaited. */

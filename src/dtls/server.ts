@@ -5,6 +5,7 @@ import { type ServerConfig, type ServerSettings, serverSettings, within } from '
 import { Connection, type ConnectionPort } from './connection.ts';
 import { Cookies } from './cookie.ts';
 import type { ConnectionEvent, DiscardReason } from './events.ts';
+import { type FailureRate, Failures } from './failures.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from './handshake.ts';
 import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from './messages.ts';
 import type { HandshakePort } from './negotiation.ts';
@@ -29,6 +30,11 @@ export interface DtlsServerConfig extends ServerConfig {
   readonly maxConnections?: number;
   /** Handshakes that go on at once. Over it the oldest goes of the address that has most of them. Default 1,000. */
   readonly maxHandshakes?: number;
+  /**
+   * Handshakes of one address that may fail by what the client did, at once and per second after that; then its ClientHellos are dropped, until there is room
+   * again. Sessions that are there go on. `false`: any number. Default 1,000, and 10 a second: many devices may share an address.
+   */
+  readonly failures?: FailureRate | false;
   /** Bytes of handshake messages that wait to be put together, of all peers. Default 4 MiB. */
   readonly maxAllHandshakeBytes?: number;
   /** Sessions that clients may resume; 0: none. Over it the oldest goes. Default 10,000. */
@@ -50,7 +56,11 @@ export interface ServerPort<P extends DatagramPeer> {
   send(datagram: Uint8Array, peer: P): void;
   /** Facts and questions, in the order in which they come up. */
   emit(event: ServerEvent<P>): void;
+  /** What counts as one party where handshakes are limited, as all of an IPv6 network may. Absent: the address. */
+  party?(peer: P): string;
 }
+
+const usualFailures: FailureRate = { burst: 1000, rate: 10 };
 
 /** Connection IDs that are drawn for one connection: where so many are taken already, they are too short. */
 const mostTries = 16;
@@ -74,7 +84,7 @@ class Entry<P extends DatagramPeer> implements ConnectionPort {
   constructor(owner: EntryOwner<P>, peer: P, random: Uint8Array | undefined, id: string | undefined, connect: (port: ConnectionPort) => Connection) {
     this.#owner = owner;
     this.peer = peer;
-    this.host = peer.address ?? peer.key;
+    this.host = owner.hostOf(peer);
     this.random = random;
     this.id = id;
     this.connection = connect(this);
@@ -90,6 +100,7 @@ class Entry<P extends DatagramPeer> implements ConnectionPort {
 }
 
 interface EntryOwner<P extends DatagramPeer> {
+  hostOf(peer: P): string;
   send(datagram: Uint8Array, peer: P): void;
   emit(event: ConnectionEvent, entry: Entry<P>): void;
 }
@@ -125,6 +136,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #cookies: Cookies;
   readonly #sessions: SessionCache | undefined;
   readonly #budget: ByteBudget;
+  readonly #failures: Failures | undefined;
   readonly #maxConnections: number;
   readonly #maxHandshakes: number;
   readonly #maxAllHandshakeBytes: number;
@@ -143,7 +155,17 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#settings = serverSettings(config);
     this.#env = env;
     this.#port = port;
-    this.#owner = { send: (datagram, peer) => port.send(datagram, peer), emit: (event, entry) => this.#emit(event, entry) };
+    this.#owner = {
+      hostOf: (peer) => port.party?.(peer) ?? peer.address ?? peer.key,
+      send: (datagram, peer) => port.send(datagram, peer),
+      emit: (event, entry) => this.#emit(event, entry),
+    };
+    const { failures = usualFailures } = config;
+    if (failures !== false) {
+      within('failures.burst', failures.burst, 1, Number.MAX_SAFE_INTEGER);
+      within('failures.rate', failures.rate, Number.MIN_VALUE, Number.MAX_SAFE_INTEGER);
+    }
+    this.#failures = failures === false ? undefined : new Failures(failures, env);
     this.#maxConnections = within('maxConnections', config.maxConnections ?? 20_000, 1, Number.MAX_SAFE_INTEGER);
     this.#maxHandshakes = within('maxHandshakes', config.maxHandshakes ?? 1_000, 1, Number.MAX_SAFE_INTEGER);
     this.#maxAllHandshakeBytes = within('maxAllHandshakeBytes', config.maxAllHandshakeBytes ?? 0x40_0000, 512, Number.MAX_SAFE_INTEGER);
@@ -153,8 +175,8 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#cookies = new Cookies(within('cookieRotation', config.cookieRotation ?? 60_000, 1000, 86_400_000), env);
   }
 
-  /** Entries of each kind that it holds, and bytes of handshake messages that are not whole. */
-  stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'sessions' | 'handshakeBytes', number>> {
+  /** Entries of each kind that it holds, bytes of handshake messages that are not whole, and addresses with failures that count still. */
+  stats(): Readonly<Record<'connections' | 'handshakes' | 'addresses' | 'connectionIds' | 'sessions' | 'handshakeBytes' | 'failures', number>> {
     return {
       connections: this.#entries.size,
       handshakes: this.#handshakeCount,
@@ -162,6 +184,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       connectionIds: this.#byId.size,
       sessions: this.#sessions?.size ?? 0,
       handshakeBytes: this.#maxAllHandshakeBytes - this.#budget.left,
+      failures: this.#failures?.size ?? 0,
     };
   }
 
@@ -301,7 +324,13 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     // The same hello again: a copy, or our answer got lost.
     else if (isKnown) next!.connection.receiveRecord(record);
     else if (current?.connection.isBegunBy(hello.random)) this.#discard('handshake', peer);
+    else if (!this.#admits(peer)) this.#discard('limited', peer);
     else this.#accept(record, first, hello, peer);
+  }
+
+  #admits(peer: P): boolean {
+    const host = this.#owner.hostOf(peer);
+    return this.#failures?.admits(host, this.#handshakes.get(host)?.size ?? 0) ?? true;
   }
 
   /** RFC 6347 §4.2.1: with the numbers of the ClientHello, in a message that is shorter than it. */
@@ -375,7 +404,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       // RFC 6347 §4.2.8: now, and not before.
       current?.connection.replace();
     } else if (event.type === 'closed') {
-      this.#handshakeEnded(entry);
+      if (this.#handshakeEnded(entry) && event.error instanceof HandshakeFailure) this.#failures?.add(entry.host);
       this.#entries.delete(connection);
       if (entry.id !== undefined) this.#byId.delete(entry.id);
       this.#leave(entry);
@@ -391,11 +420,13 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#port.emit(owned as ServerEvent<P>);
   }
 
-  #handshakeEnded({ connection, host }: Entry<P>): void {
+  /** Whether one was under way. */
+  #handshakeEnded({ connection, host }: Entry<P>): boolean {
     const ofHost = this.#handshakes.get(host);
-    if (ofHost?.delete(connection) !== true) return;
+    if (ofHost?.delete(connection) !== true) return false;
     this.#handshakeCount--;
     if (ofHost.size === 0) this.#handshakes.delete(host);
+    return true;
   }
 
   #makeRoom(): void {

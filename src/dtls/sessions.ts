@@ -43,7 +43,13 @@ export type SessionCredentials =
   /** `server`: the only key that is taken. `own` is absent where the server asks for none. */
   | { readonly rawPublicKey: { readonly server: CurveKey; readonly own?: CurveKeyPair } }
   /** `host`: the name or the address that the certificate of the server has to bear. */
-  | { readonly certificate: NonNullable<ClientConfig['certificate']> };
+  | { readonly certificate: NonNullable<ClientConfig['certificate']> & RevocationCheck };
+
+/** Asks whether one of the certificates of a path is revoked, which the path alone does not say. */
+export interface RevocationCheck {
+  /** `true`, and a promise that rejects, end the handshake by an alert: certificate_revoked, certificate_unknown. Absent: nobody is asked. */
+  readonly isRevoked?: (certificate: PeerCertificate) => boolean | Promise<boolean>;
+}
 
 /** The sessions of one socket, as an ACE profile uses them. `P` is how the transport names a peer; the one of a session carries its association. */
 export interface DtlsSessions<P> {

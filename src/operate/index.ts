@@ -34,6 +34,7 @@ export { type CapifCoreConfig, loadCapifCoreConfig } from './config/capif-core.t
 export { type ClientConfig, loadClientConfig } from './config/client.ts';
 export { type ConformanceConfig, loadConformanceTarget, type OfferedRequestConfig, type ResourcesConfig } from './config/conformance.ts';
 export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls.ts';
+export type { DtlsServerSettings, DtlsSettings, SuitesConfig } from './config/dtls-settings.ts';
 export { ConfigError, type ConfigProblem } from './config/error.ts';
 export type { ListenAddress, ListenConfig, TransportScheme } from './config/listen.ts';
 export { type AuditConfig, isLoopback, type OperationsConfig, parseMetrics, type RateConfig, type RatesConfig } from './config/operations.ts';

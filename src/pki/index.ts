@@ -12,3 +12,4 @@ export { certificateNames } from './certificate.ts';
 export { certificateRole, lintCertificate } from './certificate-profile.ts';
 export type { CertificateRole, Finding, LintOptions } from './finding.ts';
 export { type CertificateInit, type Chance, type IssuedCertificate, LabAuthority } from './lab-authority.ts';
+export { PkiError, RevocationLists } from './revocation-lists.ts';

@@ -1,6 +1,6 @@
 import type { Peer } from '../coap/index.ts';
 import type { Env } from '../core/env.ts';
-import { type ClientConfig, type Connection, clientConnection, DtlsError, isServerName, type Session } from '../dtls/index.ts';
+import { type ClientConfig, type Connection, clientConnection, DtlsError, isServerName, type PeerCertificate, type Session } from '../dtls/index.ts';
 import { keyText } from './authenticator.ts';
 import type { DtlsTransportOptions, Offered } from './dtls-options.ts';
 import { type DtlsPeer, DtlsSession } from './dtls-session.ts';
@@ -37,6 +37,7 @@ const ofServers: ReadonlySet<number> = new Set([0, 2, 3, 4, 12, 13, 14]);
 /** The sessions that we open. */
 export class DtlsDialler {
   readonly #config: DtlsTransportOptions['client'];
+  readonly #kept: DtlsTransportOptions['resumption'];
   readonly #most: number;
   readonly #env: Env;
   readonly #port: DiallerPort;
@@ -46,8 +47,9 @@ export class DtlsDialler {
   readonly #resumable: Map<string, Session> = new Map();
   #closed = false;
 
-  constructor({ client, sessions = 1024 }: DtlsTransportOptions, env: Env, port: DiallerPort) {
+  constructor({ client, sessions = 1024, resumption }: DtlsTransportOptions, env: Env, port: DiallerPort) {
     this.#config = client;
+    this.#kept = resumption;
     this.#most = sessions;
     this.#env = env;
     this.#port = port;
@@ -143,8 +145,7 @@ export class DtlsDialler {
               else connection.rejectPeer();
               break;
             case 'peer-certificate':
-              // The engine has looked for the roots and the name.
-              connection.acceptPeer();
+              void this.#judge(connection, event, offered);
               break;
             case 'connected':
               session = new DtlsSession(connection, at, event, offered.credential, host);
@@ -155,6 +156,7 @@ export class DtlsDialler {
               if (session !== undefined) this.#ended(place, session, event.error);
               else {
                 place.next = undefined;
+                this.#kept?.remove(host, at);
                 const error = event.error ?? closedError();
                 if (error instanceof DtlsError) this.#port.failed(at, error);
                 failed(error);
@@ -167,8 +169,24 @@ export class DtlsDialler {
     });
   }
 
+  /** The engine has looked for the roots and the name. */
+  async #judge(connection: Connection, certificate: PeerCertificate, offered: Offered): Promise<void> {
+    const isRevoked = 'certificate' in offered ? offered.certificate.isRevoked : undefined;
+    let alert: 'certificate_revoked' | 'certificate_unknown' | undefined;
+    try {
+      const answer = isRevoked?.(certificate) ?? false;
+      if (typeof answer === 'boolean' ? answer : await answer) alert = 'certificate_revoked';
+    } catch {
+      // Who cannot be asked about is not trusted.
+      alert = 'certificate_unknown';
+    }
+    if (connection.isClosed) return;
+    if (alert === undefined) connection.acceptPeer();
+    else connection.rejectPeer(alert);
+  }
+
   #configFor(offered: Offered, at: Peer, host: string | undefined): ClientConfig {
-    const session = this.#resumable.get(resumptionKey(at, host));
+    const session = this.#resumable.get(resumptionKey(at, host)) ?? this.#kept?.load(host, at);
     const common: ClientConfig = {
       ...this.#config,
       // A client whose address changes is known by the connection ID of the server. Ours would help nobody: servers stay where they are.
@@ -207,6 +225,7 @@ export class DtlsDialler {
     this.#resumable.delete(key);
     if (connection.session === undefined) return;
     this.#resumable.set(key, connection.session);
+    this.#kept?.save(connection.session, host, at);
     if (this.#resumable.size <= this.#most) return;
     for (const oldest of this.#resumable.keys()) {
       this.#resumable.delete(oldest);

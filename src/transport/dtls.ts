@@ -1,4 +1,4 @@
-import type { DatagramTransport, Peer, SessionWatcher, UriScheme } from '../coap/index.ts';
+import { type DatagramTransport, networkOf, type Peer, type SessionWatcher, type UriScheme } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import {
   type Admitted,
@@ -6,7 +6,7 @@ import {
   type CertificateAnswer,
   type Connection,
   type DtlsAssociation,
-  type DtlsError,
+  DtlsError,
   DtlsServer,
   type DtlsSessions,
   type ServerEvent,
@@ -74,6 +74,7 @@ class SessionTransport implements DtlsTransport {
   #receive: ((datagram: Uint8Array, peer: Peer) => void) | undefined;
   #watcher: SessionWatcher | undefined;
   #uses = 0;
+  #quietUntil = Number.NEGATIVE_INFINITY;
   #closing: Promise<void> | undefined;
 
   constructor(below: DatagramTransport, options: DtlsTransportOptions) {
@@ -94,16 +95,19 @@ class SessionTransport implements DtlsTransport {
     this.#server = new DtlsServer(server, env, {
       send: (datagram, at) => below.send(datagram, at),
       emit: (event) => this.#serverEvent(event),
+      party: ({ address }) => networkOf(address),
     });
   }
 
   stats(): Readonly<Record<string, number>> {
+    const { handshakes = 0, failures = 0 } = this.#server?.stats() ?? {};
     return {
       sessions: this.#sessions.size,
       accepted: this.#accepted.size,
       admitted: this.#admitted.size,
       places: this.#dialler.size,
-      handshakes: this.#server?.stats().handshakes ?? 0,
+      handshakes,
+      failures,
     };
   }
 
@@ -225,8 +229,20 @@ class SessionTransport implements DtlsTransport {
         this.#admitted.delete(connection);
         if (session !== undefined) this.#ended(session, error);
         else if (error !== undefined) this.#emit({ type: 'handshake-failed', role: 'server', peer, error });
+        break;
       }
+      case 'discarded':
+        if (event.reason === 'limited') this.#limited(event.peer);
     }
+  }
+
+  /** Told once a second: whoever is shut out may send as much as he likes. */
+  #limited(peer: Peer): void {
+    const now = this.#env.now();
+    if (now < this.#quietUntil) return;
+    this.#quietUntil = now + 1000;
+    const error = new DtlsError('ERR_DTLS_LIMITED', 'expected no handshake from an address of which too many have failed, got one');
+    this.#emit({ type: 'handshake-failed', role: 'server', peer, error });
   }
 
   async #admitPsk(connection: Connection, identity: Uint8Array): Promise<void> {

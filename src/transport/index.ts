@@ -17,7 +17,7 @@ export type { CoapClientOptions, CoapObserveInit } from './coap-client.ts';
 export { CoapClient } from './coap-client.ts';
 export type { DtlsTransport } from './dtls.ts';
 export { dtls, dtlsOver } from './dtls.ts';
-export type { CredentialsOf, DtlsTransportEvent, DtlsTransportOptions, Offered } from './dtls-options.ts';
+export type { CredentialsOf, DtlsTransportEvent, DtlsTransportOptions, Offered, ResumableSessions } from './dtls-options.ts';
 export type { DtlsSchemeOptions } from './dtls-schemes.ts';
 export { dtlsSchemes } from './dtls-schemes.ts';
 export { TransportError } from './errors.ts';

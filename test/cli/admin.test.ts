@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { tokenHashText } from '../../src/ace/index.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { decode } from '../../src/core/cbor.ts';
 import { loadTokenKey } from '../../src/operate/index.ts';
@@ -48,6 +49,24 @@ describe('ace-coap admin', () => {
     await aceExits(0, ['admin', 'token', 'remove', String(tokens[0]!['id']), ...live()]);
     await aceExits(0, ['admin', 'client', 'remove', 'pump7', ...live()]);
     await aceExits(1, ['token', '--audience', 'rs1', '--config', folder, '--timeout', '5']);
+  });
+
+  test('admin revoke: a token by itself or by its hash; code issue is code add', async () => {
+    const ask = async (): Promise<string> => {
+      const { stdout } = await aceExits(0, ['token', '--audience', 'rs1', '--config', lab.folder, '--json']);
+      return (JSON.parse(stdout) as { readonly access_token: string }).access_token;
+    };
+    const [first, second] = [await ask(), await ask()];
+    assert.match((await aceExits(0, ['admin', 'revoke', first, ...live()])).stdout, /^revoked token [\w-]{44}$/m);
+    const hash = tokenHashText(fromHex(second));
+    assert.equal(
+      (await aceExits(0, ['admin', 'revoke', hash, ...offline(), '--json'])).stdout.trim(),
+      JSON.stringify({ act: 'remove', object: 'token', id: hash }),
+    );
+    for (const token of [first, second]) await aceExits(1, ['introspect', token, '--config', lab.folder]);
+    await aceExits(1, ['admin', 'revoke', '00ff', ...live()]);
+    await aceExits(0, ['admin', 'code', 'issue', 'client1', 'rs1', '--scope', 'w_led', '--out', inLab('code'), ...live()]);
+    assert.equal(statSync(inLab('code')).mode & 0o777, 0o600);
   });
 
   test('on the store, beside the AS that runs: it holds at once', async () => {

@@ -57,6 +57,7 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_STORE_OPEN: ExitCode.usage,
   ERR_STORE_VALUE: ExitCode.usage,
   ERR_DTLS_CONFIG: ExitCode.usage,
+  ERR_PKI_CRL: ExitCode.usage,
   ERR_TRANSPORT_BIND: ExitCode.usage,
   ERR_TRANSPORT_CREDENTIALS: ExitCode.usage,
   ERR_TRANSPORT_OPTION: ExitCode.usage,

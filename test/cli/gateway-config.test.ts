@@ -11,7 +11,7 @@ import { type LabProfile, writeLab } from '../../src/operate/index.ts';
 import { LabAuthority } from '../../src/pki/index.ts';
 import { sendHttp } from '../gateway/support.ts';
 import { GatewayProcess, refusedHere } from './gateway-process.ts';
-import { Lab } from './lab.ts';
+import { aceExits, Lab } from './lab.ts';
 
 for (const [profile, more] of [
   ['oscore', ''],
@@ -204,4 +204,48 @@ describe('--config: each wrong setting is told with file, line, path, what is ex
     writeFileSync(join(folder, 'lab', 'client.yaml'), 'store: [');
     assert.match(await refusedHere(...words, join(folder, 'lab')), /client\.yaml:\d+:\d+: expected YAML/);
   });
+});
+
+test('SIGHUP: requests go out as the client that its file has then, what is under way ends as it began; a wrong file changes nothing', async () => {
+  const lab = await Lab.start();
+  const own = mkdtempSync(join(tmpdir(), 'ace-coap-gateway-'));
+  const file = join(own, 'client.yaml');
+  /** The configuration of a client, for the gateway. */
+  const become = (folder: string): void => {
+    const text = readFileSync(join(folder, 'client.yaml'), 'utf8');
+    writeFileSync(file, text.replaceAll(/((?:store|_file): )(?!\/)/g, `$1${folder}/`), { mode: 0o600 });
+  };
+  const pump = join(lab.parent, 'pump7');
+  await aceExits(0, ['admin', 'client', 'add', 'pump7', '--new', pump, '--grant', 'rs1=r_temp', '--config', join(lab.folder, 'admin.yaml')]);
+  become(lab.folder);
+  const gateway = await GatewayProcess.start('http', '--reverse', `/rs=coap://127.0.0.1:${lab.rsPort}`, '--config', file);
+  const put = async (): Promise<number> =>
+    (await sendHttp(gateway.port, '/rs/led', { method: 'PUT', body: 'on', headers: { 'content-type': 'text/plain' } })).status;
+  const get = async (): Promise<number> => (await sendHttp(gateway.port, '/rs/temperature')).status;
+  try {
+    assert.deepEqual([await put(), await get()], [204, 200]);
+    become(pump);
+    const underWay = Array.from({ length: 5 }, () => put());
+    await gateway.hangup('reloaded');
+    // The AS gives this client no such token.
+    for (const status of await Promise.all(underWay)) assert.ok(status === 204 || status === 502, `${status}`);
+    assert.deepEqual([await put(), await get()], [502, 200]);
+    writeFileSync(file, 'authorization_servers: []');
+    await gateway.hangup('the configuration stays as it was');
+    assert.deepEqual([await put(), await get()], [502, 200]);
+    become(lab.folder);
+    await gateway.hangup('reloaded');
+    assert.deepEqual([await put(), await get()], [204, 200], 'the store of the client is there again');
+    appendFileSync(file, 'defaults: { timeout: 7 }\n');
+    await gateway.hangup('reloaded');
+    const told = gateway.log().filter(({ msg }) => msg === 'needs a restart');
+    assert.deepEqual(
+      told.map(({ setting }) => setting),
+      ['defaults.timeout'],
+    );
+  } finally {
+    await gateway.stop();
+    await lab.end();
+    rmSync(own, { recursive: true });
+  }
 });

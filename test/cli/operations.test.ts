@@ -73,11 +73,14 @@ describe('SIGHUP', () => {
     writeFileSync(key, `${'5a'.repeat(16)}\n`, { mode: 0o600 });
     const client2 =
       '  client2:\n    oscore: { master_secret_file: keys/client2-as.key, sender_id: "01", recipient_id: "77" }\n    grants: { rs1: { scope: r_temp } }\n';
-    writeFileSync(asYaml, `${text.replace('clients:\n', `clients:\n${client2}`)}issuer: another\n`);
+    writeFileSync(asYaml, `${text.replace('clients:\n', `clients:\n${client2}`)}issuer: another\ndtls: { mtu: 600 }\n`);
     await hangup('reloaded');
     const lines = lab.as.log();
     assert.deepEqual(lines.findLast(({ msg }) => msg === 'reloaded')?.['added'], ['client:client2']);
-    assert.equal(lines.findLast(({ msg }) => msg === 'needs a restart')?.['setting'], 'issuer');
+    assert.deepEqual(
+      lines.flatMap(({ msg, setting }) => (msg === 'needs a restart' ? [setting] : [])),
+      ['issuer', 'dtls'],
+    );
     const asPort = String(lab.asPort);
     const config = join(lab.folder, 'client2.yaml');
     const own = readFileSync(join(lab.folder, 'client.yaml'), 'utf8');

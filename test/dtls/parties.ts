@@ -50,9 +50,9 @@ export class ClientParty {
   /** As the network has it. */
   readonly address: string;
 
-  constructor(sim: Simulator, config: ClientConfig, address: string = clientAddress, name: string = address) {
-    this.address = `${address}:${port}`;
-    const transport = sim.transport(address, port);
+  constructor(sim: Simulator, config: ClientConfig, address: string = clientAddress, name: string = address, from: number = port) {
+    this.address = `${address}:${from}`;
+    const transport = sim.transport(address, from);
     const server = sim.peer(serverAddress, port);
     this.connection = clientConnection(config, sim.env(name), {
       send: (datagram) => transport.send(datagram, server),
@@ -88,7 +88,15 @@ export class ClientParty {
 }
 
 /** What a server holds when it holds nothing. */
-export const nothingHeld: ReturnType<DtlsServer['stats']> = { connections: 0, handshakes: 0, addresses: 0, connectionIds: 0, sessions: 0, handshakeBytes: 0 };
+export const nothingHeld: ReturnType<DtlsServer['stats']> = {
+  connections: 0,
+  handshakes: 0,
+  addresses: 0,
+  connectionIds: 0,
+  sessions: 0,
+  handshakeBytes: 0,
+  failures: 0,
+};
 
 /** A server on the simulated network that knows `identity`, takes any key of a client, and sends back what it gets. */
 export class ServerParty {
@@ -101,8 +109,8 @@ export class ServerParty {
 
   constructor(sim: Simulator, config: DtlsServerConfig) {
     const transport = sim.transport(serverAddress, port);
-    // Sessions outlive their associations: who tests them asks for them.
-    this.server = new DtlsServer<Peer>({ maxSessions: 0, ...config }, sim.env('server'), {
+    // Sessions outlive their associations, failures their handshakes: who tests them asks for them.
+    this.server = new DtlsServer<Peer>({ maxSessions: 0, failures: false, ...config }, sim.env('server'), {
       send: (datagram, peer) => transport.send(datagram, peer),
       emit: (event) => {
         this.events.push(event);

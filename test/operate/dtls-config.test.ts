@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { fromHex, utf8 } from '../../src/core/bytes.ts';
 import { decode } from '../../src/core/cbor.ts';
 import { type CoseKey, decodeCoseKey } from '../../src/core/cose/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
-import { ConfigError, type LabProfile, loadAsConfig, loadClientConfig, loadRsConfig, writeLab } from '../../src/operate/index.ts';
+import { suitesOf } from '../../src/dtls/cipher-suites.ts';
+import { suiteLists, suiteNames } from '../../src/operate/config/dtls-settings.ts';
+import { ConfigError, type LabProfile, loadAsConfig, loadClientConfig, loadRsConfig, writeLab, writeSealLab } from '../../src/operate/index.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'ace-coap-dtls-config-'));
 after(() => rmSync(base, { recursive: true }));
@@ -129,4 +131,92 @@ test('what is wrong with keys for DTLS is said with its place', async () => {
   chmodSync(join(rpk, 'keys', 'client1.pub'), 0o644);
   edit(rpk, 'as.yaml', (text) => text.replace('key_file: keys/as.pub', 'key_file: keys/as.key'));
   assert.equal(loadAsConfig(rpk).clients.length, 2);
+});
+
+describe('the section dtls: how sessions are opened, how long they last and how many there are', () => {
+  const asked = `
+  suites: iot
+  mtu: 600
+  connection_id: 8
+  record_size_limit: 512
+  require_extended_master_secret: true
+  retransmit_timeout: 9
+  handshake_timeout: 60
+  idle_lifetime: 3600
+  max_lifetime: 86400
+  session_lifetime: 0
+  limits: { connections: 10, handshakes: 5, handshake_bytes: 100000, sessions: 3, failures: { burst: 4, rate: 0.5 } }`;
+
+  test('of a server all of it, of a client what its own side decides', async () => {
+    const folder = await lab('dtls-psk');
+    for (const name of ['as.yaml', 'rs.yaml']) edit(folder, name, (text) => `${text}\ndtls:${asked}\n`);
+    const both = {
+      mtu: 600,
+      recordSizeLimit: 512,
+      requireExtendedMasterSecret: true,
+      retransmission: { initialTimeout: 9000 },
+      handshakeTimeout: 60_000,
+      idleLifetime: 3_600_000,
+      maxLifetime: 86_400_000,
+    };
+    for (const { dtls } of [loadAsConfig(folder), loadRsConfig(folder)]) {
+      assert.equal(dtls.suites, 'iot');
+      assert.deepEqual(dtls.settings, {
+        ...both,
+        connectionIdLength: 8,
+        sessionLifetime: 0,
+        maxConnections: 10,
+        maxHandshakes: 5,
+        maxAllHandshakeBytes: 100_000,
+        maxSessions: 3,
+        failures: { burst: 4, rate: 0.5 },
+      });
+    }
+    const ofClient = asked.replace(/^ {2}(?:connection_id|session_lifetime|limits):.*\n?/gm, '');
+    edit(folder, 'client.yaml', (text) => `${text}\ndtls:${ofClient.replace('iot', '[TLS_PSK_WITH_AES_128_CCM_8]')}\n`);
+    const { dtls } = loadClientConfig(folder);
+    assert.deepEqual([dtls.suites, dtls.settings], [['TLS_PSK_WITH_AES_128_CCM_8'], both]);
+  });
+
+  test('its names are those that the engine has', () => {
+    assert.deepEqual(
+      [...suiteNames],
+      suitesOf('default').map(({ name }) => name),
+    );
+    for (const list of suiteLists) assert.ok(suitesOf(list).length > 0);
+  });
+
+  test('what is wrong is said with its place', async () => {
+    const folder = await lab('dtls-psk');
+    const text = readFileSync(join(folder, 'rs.yaml'), 'utf8');
+    for (const [line, said] of [
+      ['suites: tls13', /dtls\.suites: expected one of default, iot, seal-strict, .*, got "tls13"/],
+      ['suites: [iot, TLS_PSK_WITH_AES_128_CCM]', /dtls\.suites\[0\]: expected either the name of a list alone or cipher suites, got "iot" among others/],
+      ['mtu: 63', /dtls\.mtu: expected a whole number of bytes from 64 to 16384, got the number 63/],
+      ['connection_id: 33', /dtls\.connection_id: expected a whole number of bytes from 1 to 32, got the number 33/],
+      ['limits: { failures: { burst: 0, rate: 1 } }', /dtls\.limits\.failures\.burst: expected a whole number of handshakes/],
+      ['limit: { connections: 1 }', /dtls\.limit: .*limits/],
+    ] as const) {
+      writeFileSync(join(folder, 'rs.yaml'), `${text}\ndtls: { ${line} }\n`);
+      assert.match(
+        refused(() => loadRsConfig(folder)),
+        said,
+      );
+    }
+    edit(folder, 'client.yaml', (written) => `${written}\ndtls: { connection_id: 8 }\n`);
+    assert.match(
+      refused(() => loadClientConfig(folder)),
+      /dtls\.connection_id: unknown key/,
+    );
+  });
+
+  test('a SEAL deployment has its suites in its own section', async () => {
+    const folder = join(base, `lab${++labs}`);
+    await writeSealLab(folder, { random: systemEnv.random });
+    edit(folder, 'rs.yaml', (text) => `${text}\ndtls: { suites: iot }\n`);
+    assert.match(
+      refused(() => loadRsConfig(folder)),
+      /dtls\.suites: expected seal\.suites in its place/,
+    );
+  });
 });

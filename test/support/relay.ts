@@ -45,6 +45,12 @@ export class Relay {
     return new Relay(name, upstreamPort, socket, lose);
   }
 
+  /** From now on the server sees all clients at other addresses, as behind a NAT that has forgotten them. */
+  move(): void {
+    for (const socket of this.#upstream.values()) socket.close();
+    this.#upstream.clear();
+  }
+
   close(): void {
     for (const socket of this.#upstream.values()) socket.close();
     this.#socket.close();

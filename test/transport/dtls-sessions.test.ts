@@ -19,7 +19,7 @@ import { Simulator } from '../support/simulator.ts';
 import { alice, bob, clientAddress, known, type Party, port, reach, serverAddress, simulated, whoami } from './dtls-parties.ts';
 
 const at = (address: string): string => `${address}:${port}`;
-const empty = { sessions: 0, accepted: 0, admitted: 0, places: 0, handshakes: 0 };
+const empty = { sessions: 0, accepted: 0, admitted: 0, places: 0, handshakes: 0, failures: 0 };
 
 /** Requests in the order in which a handler got them, by whom and for what. */
 function recording(handler: Handler): { readonly asked: string[]; readonly handler: Handler } {

@@ -3,13 +3,14 @@ import { describe, it } from 'node:test';
 import { Code, Endpoint, Method, OptionNumber, type Peer, pathOptions, uintOption } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
-import type { SessionCredentials } from '../../src/dtls/index.ts';
+import { type DtlsAssociation, decodeSession, encodeSession, type RevocationCheck, type SessionCredentials } from '../../src/dtls/index.ts';
 import { ContextTable, deriveContext, oscore } from '../../src/oscore/index.ts';
-import { authenticatorOf, CoapClient, dtls, dtlsSchemes, type Scheme, schemes, serve, tap, udp } from '../../src/transport/index.ts';
+import { authenticatorOf, CoapClient, dtls, dtlsSchemes, type ResumableSessions, type Scheme, schemes, serve, tap, udp } from '../../src/transport/index.ts';
 import { body } from '../coap/harness.ts';
+import { certificate, own } from '../dtls/certificates.ts';
 import { FakeStore, mirrored, parameters } from '../oscore/support.ts';
 import { until } from '../support/wait.ts';
-import { alice, bob, carol, known, type Party, party, whoami } from './dtls-parties.ts';
+import { alice, bob, carol, identity, known, type Party, party, whoami } from './dtls-parties.ts';
 
 const local = (server: Party, client: Party): Promise<Peer> => client.endpoint.resolve('127.0.0.1', server.endpoint.local.port);
 
@@ -99,7 +100,7 @@ describe('coaps', () => {
     const answers = await Promise.allSettled([client.request(url), client.request(url), client.observe(url).next()]);
     for (const answer of answers) assert.equal(answer.status === 'rejected' && answer.reason.code, 'ERR_DTLS_ALERT');
     assert.equal(server.events.filter(({ type }) => type === 'handshake-failed').length, 1, 'one handshake for all of them');
-    assert.deepEqual(server.transport.stats(), { sessions: 0, accepted: 0, admitted: 0, places: 0, handshakes: 0 });
+    assert.deepEqual(server.transport.stats(), { sessions: 0, accepted: 0, admitted: 0, places: 0, handshakes: 0, failures: 1 });
   });
 
   it('requests at once share a session', async (t) => {
@@ -176,6 +177,68 @@ describe('coaps', () => {
     const peer = await client.resolve('127.0.0.1', server.endpoint.local.port, { scheme: 'coaps' });
     await client.request({ peer, code: Method.GET, options: [...pathOptions(['a']), uintOption(OptionNumber.Accept, 0)] });
     assert.deepEqual(seen, [1, 1], 'version 1 of CoAP');
+  });
+
+  it('who fails too often from one address is not answered for a while, and the server says so once a second', async (t) => {
+    const server = await party(t, { ...known, server: { ...known.server, failures: { burst: 2, rate: 0.01 } } }, { handler: whoami });
+    const wrong: SessionCredentials = { psk: { identity: utf8('bob'), key: utf8('sixteen bytes hm') } };
+    const client = { retransmission: { initialTimeout: 50 }, handshakeTimeout: 400 };
+    for (let i = 0; i < 2; i++) await assert.rejects(local(server, await party(t, { credentials: wrong })), { message: /decrypt_error/ });
+    for (const credentials of [wrong, bob]) await assert.rejects(local(server, await party(t, { credentials, client })), { code: 'ERR_DTLS_TIMEOUT' });
+    const told = server.events.flatMap((event) => (event.type === 'handshake-failed' ? [event.error.code] : []));
+    assert.deepEqual(told.slice(0, 3), ['ERR_DTLS_HANDSHAKE', 'ERR_DTLS_HANDSHAKE', 'ERR_DTLS_LIMITED']);
+    assert.ok(told.length <= 4, `${told}`);
+  });
+
+  it('sessions that a program keeps are resumed by the next transport; what failed is not offered again', async (t) => {
+    const server = await party(t, known, { handler: whoami });
+    let kept: Uint8Array | undefined;
+    const resumption: ResumableSessions = {
+      load: () => (kept === undefined ? undefined : decodeSession(kept)),
+      save: (session) => void (kept = encodeSession(session)),
+      remove: () => void (kept = undefined),
+    };
+    const isResumed = async (): Promise<boolean | undefined> => {
+      const client = await party(t, { credentials: alice, resumption });
+      const { association } = await local(server, client);
+      await client.endpoint.close();
+      return (association as DtlsAssociation).isResumed;
+    };
+    assert.deepEqual([await isResumed(), await isResumed(), await isResumed()], [false, true, true]);
+    const other = await party(t, { credentials: bob, resumption });
+    assert.equal(((await local(server, other)).association as DtlsAssociation).isResumed, false, 'the session of another is not taken');
+    const wrong: SessionCredentials = { psk: { identity, key: utf8('sixteen bytes hm') } };
+    await assert.rejects(local(server, await party(t, { credentials: wrong, resumption })), { message: /decrypt_error/ });
+    assert.equal(kept, undefined);
+  });
+
+  it('a client asks whether the certificate of the server is revoked; who cannot be asked about is not trusted', async (t) => {
+    const server = await party(t, { server: { certificate: { own: own('deep-server', 'intermediate') } } }, { handler: whoami });
+    const { port } = server.endpoint.local;
+    const asked: string[] = [];
+    const ask = async (isRevoked: RevocationCheck['isRevoked']): Promise<unknown> => {
+      const trusted = { roots: [certificate('root')], host: 'server.example', ...(isRevoked === undefined ? {} : { isRevoked }) };
+      const client = await party(t, {});
+      return client.transport.connect({ key: '', address: '127.0.0.1', port }, { certificate: trusted });
+    };
+    await ask(undefined);
+    await ask(({ subject }) => {
+      asked.push(subject);
+      return false;
+    });
+    assert.equal(asked.length, 1);
+    await assert.rejects(
+      ask(() => true),
+      { message: /certificate_revoked/ },
+    );
+    await assert.rejects(
+      ask(async () => true),
+      { message: /certificate_revoked/ },
+    );
+    await assert.rejects(
+      ask(() => Promise.reject(new Error('no list'))),
+      { message: /certificate_unknown/ },
+    );
   });
 
   it('an unknown client is not told from one with a wrong key', async (t) => {

@@ -22,17 +22,25 @@ export class ClientSecrets {
     this.#key = random(keyLength);
   }
 
+  /** Whether it takes no slow hash to say so. */
+  knows({ secret }: Pick<Client, 'secret'>, shown: Uint8Array | undefined): boolean {
+    return secret === undefined || shown === undefined || this.#isRight(secret, hmac('sha256', this.#key, shown));
+  }
+
   /** Whether the client need show no secret, or has shown the right one. */
   async accepts({ secret }: Pick<Client, 'secret'>, shown: Uint8Array | undefined): Promise<boolean> {
     if (secret === undefined) return true;
     if (shown === undefined) return false;
     const quick = hmac('sha256', this.#key, shown);
-    const known = this.#right.get(secret);
-    if (known !== undefined && constantTimeEqual(known, quick)) return true;
+    if (this.#isRight(secret, quick)) return true;
     if (!(await this.#hashes.verify(shown, secret))) return false;
     this.#right.delete(secret);
     this.#right.set(secret, quick);
     if (this.#right.size > remembered) this.#right.delete(this.#right.keys().next().value!);
     return true;
+  }
+  #isRight(secret: string, quick: Uint8Array): boolean {
+    const known = this.#right.get(secret);
+    return known !== undefined && constantTimeEqual(known, quick);
   }
 }

@@ -14,7 +14,7 @@ import {
   type TokenRequest,
   tokenHashText,
 } from '../../ace/index.ts';
-import { Code, ContentFormat, formatCode, OptionNumber, type Response, uintOption } from '../../coap/index.ts';
+import { Code, ContentFormat, formatCode, OptionNumber, RateLimit, type Response, uintOption } from '../../coap/index.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import type { Confirmation } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
@@ -64,9 +64,12 @@ const symmetric = 4;
  */
 export class TokenEndpoint {
   readonly #options: TokenEndpointOptions;
+  /** Secrets that a client shows, but for the one that is known to be right: whoever has its key guesses all night otherwise. */
+  readonly #secretRate: RateLimit;
 
   constructor(options: TokenEndpointOptions) {
     this.#options = options;
+    this.#secretRate = new RateLimit(options.env, { burst: 10, rate: 1 / 30, entries: 4096 });
   }
 
   /** Answer a POST. It rejects only on faults of this server (a store that fails), never on what a client sent. */
@@ -136,7 +139,11 @@ export class TokenEndpoint {
     if (clientSecret !== undefined && client.secret === undefined) {
       throw refuse(AceErrorCode.invalid_request, 'client_secret has no place beside a secure channel');
     }
-    if (!(await this.#options.secrets.accepts(client, clientSecret))) {
+    const { secrets } = this.#options;
+    const wait = secrets.knows(client, clientSecret) ? 0 : this.#secretRate.take(client.id);
+    if (wait > 0)
+      throw new AceError('ERR_AS_LIMIT', 'too many secrets that were not known to be right', { responseCode: Code.TooManyRequests, retryAfter: wait });
+    if (!(await secrets.accepts(client, clientSecret))) {
       throw refuse(AceErrorCode.invalid_client, 'expected the client_secret of the client', Code.Unauthorized);
     }
   }

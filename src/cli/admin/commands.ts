@@ -1,11 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
+import { tokenHashText } from '../../ace/index.ts';
 import { type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap, type View } from '../../as/index.ts';
 import { toBase64Url } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
 import { isoTime, loadClientRegistration, loadResourceServerRegistration, loadTokenKey, writeClientKit, writeNextKey } from '../../operate/index.ts';
 import { configPath } from '../config-path.ts';
 import { UsageError } from '../exit.ts';
+import { inputBytes } from '../input.ts';
 import { out } from '../terminal.ts';
 import { type AdminFlags, asAdministrator, entriesOf } from './administrator.ts';
 
@@ -50,6 +52,15 @@ export async function changeCommand(command: AdminCommand, name: string, flags: 
   const { tokens } = (await asAdministrator(flags, (administrator) => administrator.perform(command))) as View;
   done(command, name, flags, typeof tokens === 'number' ? { tokens } : {});
 }
+
+/** Whoever has a token need not know its hash. */
+export async function revokeCommand(token: string, flags: AdminFlags): Promise<void> {
+  const id = tokenHashForm.test(token) ? token : tokenHashText(await inputBytes(token));
+  await changeCommand({ act: 'remove', object: 'token', id }, id, flags);
+}
+
+/** One byte for the algorithm and 32 of SHA-256, in base64url. */
+const tokenHashForm = /^[\w-]{44}$/;
 
 function done({ act, object }: AdminCommand, name: string, flags: AdminFlags, more: Readonly<Record<string, string | number>> = {}): void {
   const word = object === 'token' ? 'revoked' : act === 'add' ? 'added' : 'removed';

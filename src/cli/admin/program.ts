@@ -39,6 +39,12 @@ export function addAdmin(ace: Command): void {
   addPolicies(admin.command('policy').description('what clients may have beside the grants of their registrations'));
   addCodes(admin.command('code').description('authorization codes, by their hashes'));
   addTokens(admin.command('token').description('issued tokens, by their hashes'));
+  act(
+    admin,
+    'revoke <token>',
+    'revoke a token (RFC 9770): the token itself in hex or base64url, @file, - for standard input, or its hash',
+    'ace-coap admin revoke @token.txt --config lab/admin.yaml',
+  ).action(async (token: string, flags: AdminFlags) => (await run()).revokeCommand(token, flags));
 }
 
 function addClients(client: Command): void {
@@ -154,6 +160,7 @@ function addCodes(code: Command): void {
     'make an authorization code for a client, good for ten minutes',
     'ace-coap admin code add client1 rs1 --scope w_led --out code --config lab/admin.yaml',
   )
+    .alias('issue')
     .requiredOption('--scope <scope>', 'scope names with a space between them')
     .requiredOption('--out <file>', 'where the code is written; nothing may be there')
     .action(async (client: string, audience: string, flags: AddCodeFlags) => (await run()).addCodeCommand(client, audience, flags));

@@ -1,19 +1,20 @@
-import { allowTargets, Endpoint, formatCode, looseMediaTypes, parseUri, type ReverseRoute, type Upstream } from '../../coap/index.ts';
+import { allowTargets, formatCode, looseMediaTypes, type ReverseRoute } from '../../coap/index.ts';
 import { systemEnv } from '../../core/env.ts';
-import { aceUpstream, Gateway, type GatewayEvent, type GatewayListener, type GatewayOptions } from '../../gateway/index.ts';
-import { isLoopback, type Logger, type OperationsConfig, parseMetrics } from '../../operate/index.ts';
-import { type HttpsCredentials, udp } from '../../transport/index.ts';
+import { sameValue } from '../../core/same-value.ts';
+import { Gateway, type GatewayEvent, type GatewayListener, type GatewayOptions } from '../../gateway/index.ts';
+import { type ClientConfig, isLoopback, type Logger, loadClientConfig, type OperationsConfig, parseMetrics } from '../../operate/index.ts';
+import type { HttpsCredentials } from '../../transport/index.ts';
+import { configPath } from '../config-path.ts';
 import { UsageError } from '../exit.ts';
 import { watchHttp } from '../http-watch.ts';
 import { readInput } from '../input.ts';
 import { Instruments } from '../instruments.ts';
 import { untilStopped } from '../listen.ts';
-import { flag, hostsOf, routeOf } from '../proxy.ts';
+import { flag, routeOf } from '../proxy.ts';
 import { Reload } from '../reload.ts';
 import { loggerFor, type ServeFlags } from '../serve.ts';
-import { openConfigured } from '../session.ts';
-import { addressFor } from '../socket.ts';
 import { type AuthorizeFlags, authorizeOf, type IssuerFiles, issuerFiles } from './authorize.ts';
+import { Upstreams } from './upstreams.ts';
 
 export interface GatewayFlags extends ServeFlags, AuthorizeFlags {
   readonly listen: string;
@@ -63,11 +64,13 @@ function listenOf({ listen, cert, key, clientCa }: GatewayFlags): Listen {
 /** What files say that are read again for each SIGHUP. */
 interface GatewayFiles extends IssuerFiles {
   readonly tls?: HttpsCredentials;
+  /** Whose tokens requests go out with. */
+  readonly client?: ClientConfig;
 }
 
 async function filesOf(flags: GatewayFlags): Promise<GatewayFiles> {
-  const { cert, key, clientCa } = flags;
-  const issuer = await issuerFiles(flags);
+  const { cert, key, clientCa, config } = flags;
+  const issuer = { ...(await issuerFiles(flags)), ...(config === undefined ? {} : { client: loadClientConfig(configPath(config)) }) };
   if (cert === undefined || key === undefined) return issuer;
   const tls = { cert: await readInput(cert), key: await readInput(key), ...(clientCa === undefined ? {} : { clientCa: await readInput(clientCa) }) };
   return { ...issuer, tls };
@@ -86,29 +89,6 @@ function operationsOf({ metrics: text, metricsPublic, drain = usualDrain }: Gate
 function endpointsOf({ base }: GatewayFlags, reverse: readonly ReverseRoute[]): readonly string[] {
   const paths = [base, ...reverse.map(({ path = '' }) => path), '/.well-known/core'];
   return paths.map((path) => path.replace(/\/+$/, '')).filter((path) => path !== '');
-}
-
-/** What requests leave through. */
-interface Upstreams {
-  readonly upstreams: Record<string, Upstream>;
-  /** Seconds to wait for an answer, as the configuration of the client has it. */
-  readonly timeout?: number;
-  close(): Promise<void>;
-}
-
-async function upstreamOf({ config, allow = [] }: GatewayFlags, reverse: readonly ReverseRoute[]): Promise<Upstreams> {
-  const hosts = hostsOf({ allow }, reverse);
-  if (config === undefined) {
-    const endpoint = new Endpoint({ transport: await udp({ address: addressFor(hosts) }) });
-    return { upstreams: { coap: endpoint }, close: () => endpoint.close() };
-  }
-  // The socket of the client is one that reaches the farthest of them.
-  const farthest = hosts.find((host) => addressFor([host]) !== '127.0.0.1');
-  const uri = parseUri(`coap://${farthest === undefined ? '127.0.0.1' : farthest.includes(':') ? `[${farthest}]` : farthest.replace(/^\*\.?/, 'any.')}`);
-  const { client, config: own } = await openConfigured(config, { uri });
-  const { confirmable, timeout } = own;
-  const upstreams = { coap: aceUpstream(client, 'coap', { confirmable }), coaps: aceUpstream(client, 'coaps', { confirmable }) };
-  return { upstreams, ...(timeout === undefined ? {} : { timeout }), close: () => client.close() };
 }
 
 /** A line of the log for what became of a request. */
@@ -163,25 +143,29 @@ export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
     logGateway(logger, event);
     if (event.type === 'refused' || event.type === 'failed') refused(`request-${event.type}`, event.reason ?? event.error ?? 'unknown');
   };
-  const make = ({ upstreams, timeout }: Pick<Upstreams, 'upstreams' | 'timeout'>): Gateway => {
+  const make = (upstreams: Upstreams['upstreams'], timeout?: number): Gateway => {
     const options = optionsOf({ ...(timeout === undefined ? {} : { timeout }), ...flags }, listen);
     return flag('gateway', () => new Gateway({ ...options, authorize, reverse, upstreams, emit, ...(allow === undefined ? {} : { allow }) }));
   };
   // Before a socket is bound, so that what is wrong with the flags is heard first.
-  make({ upstreams: {} }).close();
+  make({}).close();
   const { scheme: _, ...at } = listen;
-  reload = new Reload(await filesOf(flags), {
+  const files = await filesOf(flags);
+  const upstream = await Upstreams.open(files.client, flags.allow ?? [], reverse);
+  reload = new Reload(files, {
     logger,
     load: () => filesOf(flags),
-    live: ['tls', 'keySet', 'ca'],
-    apply: async ({ tls }) => {
+    live: ['tls', 'keySet', 'ca', 'client'],
+    restart: ({ client }, next) => (client?.timeout === next.client?.timeout ? [] : ['defaults.timeout']),
+    apply: async ({ tls, client }) => {
+      const isOther = client !== undefined && !sameValue(client, reload!.current.client);
+      if (isOther) await upstream.become(client);
       if (tls !== undefined) listener?.renew?.(tls);
-      return {};
+      return isOther ? { client: client.file } : {};
     },
   });
-  const upstream = await upstreamOf(flags, reverse);
   try {
-    const gateway = make(upstream);
+    const gateway = make(upstream.upstreams, files.client?.timeout);
     const { tls } = reload.current;
     const handshakes = { refused: (peer: string, reason: string): void => refuseHandshake(logger, refused, peer, reason) };
     const paths = endpointsOf(flags, reverse);

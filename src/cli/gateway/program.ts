@@ -34,7 +34,10 @@ export function addGateway(ace: Command): void {
     .option('--drain <seconds>', 'how long what is under way may take when it is told to stop (10)', seconds)
     .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
     .option('--json', 'log JSON lines, also on a terminal')
-    .addHelpText('after', '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once. SIGHUP reads certificates and keys again.')
+    .addHelpText(
+      'after',
+      '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once. SIGHUP reads certificates, keys and client.yaml again.',
+    )
     .addHelpText(
       'after',
       examples(

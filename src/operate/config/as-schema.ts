@@ -1,3 +1,4 @@
+import { dtlsServerSettings, type RawDtlsServerSettings } from './dtls-settings.ts';
 import { audit, operations, type RawAudit, type RawOperations, type RawRates, rates } from './operations.ts';
 import {
   channel,
@@ -18,7 +19,6 @@ import {
   optional,
   profiles,
   type RawChannel,
-  type RawDtlsOwn,
   type RawScope,
   type RawStore,
   type RawTls,
@@ -42,7 +42,7 @@ import { type RawSeal, type RawSealAs, sealAs } from './seal.ts';
 export interface RawAs extends RawStore, RawOperations, RawAudit, RawSeal<RawSealAs> {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
-  readonly dtls?: RawDtlsOwn;
+  readonly dtls?: RawDtlsServerSettings;
   readonly issuer?: string;
   readonly lease?: number;
   readonly token_lifetime?: number;
@@ -132,7 +132,7 @@ export const asResourceServerSchema: Schema<RawAsResourceServer> = section('a re
 export const asSchema: Schema<RawAs> = section('the configuration of an authorization server', {
   listen,
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
-  dtls: optional(dtlsOf()),
+  dtls: optional(dtlsOf<RawDtlsServerSettings>(dtlsServerSettings)),
   issuer: optional(issuer),
   ...storeEntries,
   lease: optional(whole(1, 3600, 'seconds')),

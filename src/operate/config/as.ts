@@ -2,6 +2,7 @@ import type { CoseKey } from '../../core/cose/index.ts';
 import { parseStorePlace } from '../../store/index.ts';
 import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer, type RawHttpsClient } from './as-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import { readDtlsServerSettings } from './dtls-settings.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
@@ -104,7 +105,7 @@ export function loadAsConfig(path: string): AsConfig {
   const raw = file.check(asSchema);
   const reader = new ConfigReader(file);
   const place = reader.server(raw);
-  const dtls = readDtlsOwn(file, raw.dtls);
+  const dtls = { ...readDtlsOwn(file, raw.dtls), ...readDtlsServerSettings(file, raw.dtls) };
   const offered = [coapOscore, ...(place.listen.some(({ scheme }) => scheme === 'coaps') ? [coapDtls] : [])];
   const clientKeys: Record<string, readonly CoseKey[]> = {};
   const serverKeys: Record<string, CoseKey> = {};
@@ -143,12 +144,13 @@ export function loadAsConfig(path: string): AsConfig {
   reader.distinctContexts();
   const store = readStore(file, raw);
   const seal = readSealAs(file, raw, (keys, at) => reader.tokenKeys(keys, at));
+  const suites = sealSuites(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, ...sealSuites(raw), clientKeys, serverKeys, derivationKeys },
+    dtls: { ...dtls, ...suites, clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     ...(raw.grant_types && { grantTypes: raw.grant_types }),
     ...(raw.refresh_tokens && { refreshTokens: refreshTokensOf(raw.refresh_tokens) }),

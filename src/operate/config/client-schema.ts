@@ -1,3 +1,4 @@
+import { dtlsClientSettings, type RawDtlsSettings } from './dtls-settings.ts';
 import {
   channel,
   coapUri,
@@ -6,11 +7,11 @@ import {
   experimental,
   filePath,
   list,
+  oneOf,
   optional,
   positive,
   profiles,
   type RawChannel,
-  type RawDtlsOwn,
   type RawRevocation,
   type RawStore,
   type RawTls,
@@ -27,7 +28,7 @@ import { type RawSeal, type RawSealClient, sealClient } from './seal.ts';
 
 export interface RawClient extends RawStore, RawSeal<RawSealClient> {
   readonly tls?: RawTls;
-  readonly dtls?: RawDtlsOwn;
+  readonly dtls?: RawDtlsSettings;
   readonly profiles?: readonly string[];
   readonly authorization_servers: readonly (RawChannel & { readonly uri: string; readonly client_secret_file?: string })[];
   readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
@@ -39,7 +40,7 @@ export interface RawClient extends RawStore, RawSeal<RawSealClient> {
 export const clientSchema: Schema<RawClient> = section('the configuration of a client', {
   ...storeEntries,
   tls: optional(tlsOf('ca_file', 'cert_file', 'key_file')),
-  dtls: optional(dtlsOf('token')),
+  dtls: optional(dtlsOf<RawDtlsSettings>({ ...dtlsClientSettings, token: optional(oneOf(['upload', 'psk-identity'] as const)) })),
   profiles: optional(profiles),
   authorization_servers: list('authorization server', section('an authorization server', { uri: coapUri, ...channel, client_secret_file: optional(filePath) })),
   defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),

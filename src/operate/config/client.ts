@@ -1,5 +1,6 @@
 import { clientSchema } from './client-schema.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import { readDtlsSettings } from './dtls-settings.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import { type ChannelConfig, ConfigReader, coapOscore, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
@@ -39,7 +40,7 @@ export function loadClientConfig(path: string): ClientConfig {
   const raw = file.check(clientSchema);
   const reader = new ConfigReader(file);
   const tls = readTls(file, raw.tls);
-  const dtls = readDtlsOwn(file, raw.dtls);
+  const dtls = { ...readDtlsOwn(file, raw.dtls), ...readDtlsSettings(file, raw.dtls) };
   const authorizationServers = raw.authorization_servers.map((given, index) => {
     const { uri } = given;
     const at: ConfigPath = ['authorization_servers', index];
@@ -56,12 +57,13 @@ export function loadClientConfig(path: string): ClientConfig {
     if (!profiles.includes(profile)) file.problem(['authorization_servers', index], 'expected a channel of one of the profiles, got one of another');
   const store = readStore(file, raw);
   const seal = readSealClient(file, raw);
+  const suites = sealSuites(file, raw);
   reader.finish();
   return {
     file: file.path,
     store,
     tls,
-    dtls: { ...dtls, ...sealSuites(raw) },
+    dtls: { ...dtls, ...suites },
     profiles,
     authorizationServers,
     ...(raw.defaults?.timeout !== undefined && { timeout: raw.defaults.timeout }),

@@ -2,6 +2,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { decode } from '../../core/cbor.ts';
 import { type CoseKey, decodeCoseKey } from '../../core/cose/index.ts';
 import { ProtocolError } from '../../core/errors.ts';
+import type { DtlsServerSettings, SuitesConfig } from './dtls-settings.ts';
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { readKey } from './key-file.ts';
@@ -22,7 +23,9 @@ export interface DtlsConfig {
   /** A client: how an RS gets a token with a pre-shared key (RFC 9202, Section 3.3.2). */
   readonly token?: 'upload' | 'psk-identity';
   /** The list of cipher suites; those of `default` when absent. */
-  readonly suites?: 'seal-strict' | 'iot';
+  readonly suites?: SuitesConfig;
+  /** How sessions are opened, how long they last and how many there are. What is absent is as the engine has it. */
+  readonly settings?: DtlsServerSettings;
   /** A server: what clients are told with which of their keys to come. */
   readonly pskHint?: Uint8Array;
 }

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { dtlsServerSettings, type RawDtlsServerSettings } from './dtls-settings.ts';
 import { operations, type RawOperations } from './operations.ts';
 import {
   channel,
@@ -19,7 +20,6 @@ import {
   path,
   positive,
   type RawChannel,
-  type RawDtlsOwn,
   type RawRevocation,
   type RawStore,
   type RawTls,
@@ -52,7 +52,7 @@ export interface RawIssuer extends RawChannel {
 export interface RawRs extends RawStore, RawOperations, RawSeal<RawSealRs> {
   readonly listen: string | readonly string[];
   readonly tls?: RawTls;
-  readonly dtls?: RawDtlsOwn;
+  readonly dtls?: RawDtlsServerSettings;
   readonly audience: string | readonly string[];
   readonly issuers: readonly RawIssuer[];
   readonly scopes?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
@@ -88,7 +88,7 @@ export interface RawResource {
 export const rsSchema: Schema<RawRs> = section('the configuration of a resource server', {
   listen,
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file', 'ca_file')),
-  dtls: optional(dtlsOf()),
+  dtls: optional(dtlsOf<RawDtlsServerSettings>(dtlsServerSettings)),
   audience: oneOrMore('an audience', name),
   ...storeEntries,
   issuers: list(

@@ -1,5 +1,6 @@
 import { defaultLeewayCap } from '../../core/cwt-times.ts';
 import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import { readDtlsServerSettings } from './dtls-settings.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
@@ -75,7 +76,7 @@ export function loadRsConfig(path: string): RsConfig {
   const raw = file.check(rsSchema);
   const reader = new ConfigReader(file);
   const place = reader.server(raw);
-  const dtls = readDtlsOwn(file, raw.dtls);
+  const dtls = { ...readDtlsOwn(file, raw.dtls), ...readDtlsServerSettings(file, raw.dtls) };
   const derivationKeys: Record<string, Uint8Array> = {};
   const issuers = raw.issuers.map((given, index) => {
     const at: ConfigPath = ['issuers', index];
@@ -98,12 +99,13 @@ export function loadRsConfig(path: string): RsConfig {
   const store = readStore(file, raw);
   const operations = readOperations(file, raw);
   const seal = readSealRs(file, raw);
+  const suites = sealSuites(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, ...sealSuites(raw), ...(seal.seal?.services.msgin5g && { pskHint: akmaHint }), derivationKeys },
+    dtls: { ...dtls, ...suites, ...(seal.seal?.services.msgin5g && { pskHint: akmaHint }), derivationKeys },
     audience: raw.audience,
     store,
     issuers,

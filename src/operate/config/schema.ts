@@ -292,12 +292,8 @@ export const channel: Entries = {
     }),
   ),
 };
-export const dtlsOf = (...more: readonly 'token'[]): Schema<RawDtlsOwn> =>
-  section('what there is for DTLS', {
-    key: optional(secretHex),
-    key_file: optional(filePath),
-    ...(more.includes('token') ? { token: optional(oneOf(['upload', 'psk-identity'] as const)) } : {}),
-  });
+export const dtlsOf = <T extends RawDtlsOwn>(more: Entries = {}): Schema<T> =>
+  section('what there is for DTLS', { key: optional(secretHex), key_file: optional(filePath), ...more });
 
 export const transmission: Schema<RawTransmission> = section('transmission parameters (RFC 7252 Section 4.8)', {
   ack_timeout: optional(positive('seconds')),

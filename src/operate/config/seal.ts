@@ -1,4 +1,5 @@
 import { utf8 } from '../../core/bytes.ts';
+import type { RawDtlsSettings } from './dtls-settings.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { type Entries, list, matching, name, oneOf, optional, type Schema, scopeText, section, table, yesNo } from './schema.ts';
@@ -167,8 +168,10 @@ function sectionOf<T>(file: ConfigFile, { profile, seal }: RawSeal<T>): T | unde
 const commonOf = ({ mode = 'strict' }: RawSealCommon): SealCommonConfig => ({ mode });
 
 /** The cipher suites of sessions over DTLS; those of no deployment in particular when absent. */
-export function sealSuites({ seal }: RawSeal<RawSealCommon>): { readonly suites?: Suites } {
-  return seal === undefined ? {} : { suites: seal.suites ?? 'seal-strict' };
+export function sealSuites(file: ConfigFile, { seal, dtls }: RawSeal<RawSealCommon> & { readonly dtls?: RawDtlsSettings }): { readonly suites?: Suites } {
+  if (seal === undefined) return {};
+  if (dtls?.suites !== undefined) file.problem(['dtls', 'suites'], 'expected seal.suites in its place, got both sections', { atKey: true });
+  return { suites: seal.suites ?? 'seal-strict' };
 }
 
 /** What the rest of as.yaml has that a SIM-S needs. */

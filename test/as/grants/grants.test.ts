@@ -133,6 +133,20 @@ test('RFC 6749 2.3.1: a client with a secret has to show it, beside being the pe
   });
 });
 
+test('RFC 6749 2.3.1: who has the key of a client and guesses its secret is told to wait; the client that has shown it goes on', async () => {
+  const secret = await hashSecret(utf8('s3cret-s3cret'), systemEnv.random, cheap);
+  const bench = new Workbench({ clients: clients.map((client) => ({ ...client, secret })) });
+  const right = { audience: 'rs1', clientSecret: utf8('s3cret-s3cret') };
+  await bench.granted('client:c1', right);
+  const codes: string[] = [];
+  for (let i = 0; i < 11; i++) codes.push(formatCode((await bench.ask('client:c1', { audience: 'rs1', clientSecret: utf8(`guess ${i}`) })).code));
+  assert.deepEqual(codes, [...Array.from({ length: 9 }, () => '4.01'), '4.29', '4.29']);
+  await bench.granted('client:c1', right);
+  await bench.granted('client:c2', right);
+  await bench.clock.advance(30);
+  assert.equal(formatCode((await bench.ask('client:c1', { audience: 'rs1', clientSecret: utf8('another') })).code), '4.01');
+});
+
 test('token keys roll over: the AS protects with the key whose time began last, and introspection knows the old one', async () => {
   const bench = new Workbench();
   const now = bench.clock.epoch();

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { systemEnv } from '../../src/core/env.ts';
+import { certificatesOfPem } from '../../src/core/pem.ts';
+import { LabAuthority, RevocationLists } from '../../src/pki/index.ts';
+
+const authority = await LabAuthority.make('lab', systemEnv);
+const issue = (commonName: string): ReturnType<LabAuthority['issue']> =>
+  authority.issue({ commonName, names: [{ type: 'ip', value: '127.0.0.1' }], usage: ['server'] });
+const [good, revoked] = await Promise.all([issue('good'), issue('revoked')]);
+const list = await authority.crl([revoked.cert]);
+const path = (...pems: readonly string[]): readonly Uint8Array[] => pems.flatMap((pem) => certificatesOfPem(pem));
+
+describe('RFC 5280, Section 6.3: lists of revoked certificates', () => {
+  it('say which certificates are revoked; of the trusted one nobody is asked', async () => {
+    const lists = new RevocationLists(list, systemEnv);
+    assert.equal(await lists.isRevoked(path(good.cert, authority.cert)), false);
+    assert.equal(await lists.isRevoked(path(revoked.cert, authority.cert)), true);
+    assert.equal(await lists.isRevoked(path(revoked.cert, authority.cert)), true, 'the signature is not verified again');
+    assert.equal(await lists.isRevoked(path(authority.cert)), false);
+  });
+
+  it('of several lists of one authority each counts', async () => {
+    const lists = new RevocationLists(`${await authority.crl([], 1)}${await authority.crl([revoked.cert], 2)}`, systemEnv);
+    assert.equal(await lists.isRevoked(path(revoked.cert, authority.cert)), true);
+  });
+
+  it('where no list of the issuer is of now, nobody knows', async () => {
+    const expected = { code: 'ERR_PKI_CRL', message: /expected a list of now of CN=lab/ };
+    const years = 3 * 365 * 86_400;
+    for (const epoch of [systemEnv.epoch() + years, systemEnv.epoch() - years])
+      await assert.rejects(new RevocationLists(list, { epoch: () => epoch }).isRevoked(path(good.cert, authority.cert)), expected);
+    const namesake = await LabAuthority.make('lab', systemEnv);
+    await assert.rejects(new RevocationLists(await namesake.crl(), systemEnv).isRevoked(path(good.cert, authority.cert)), expected, 'signed by another');
+    const other = await LabAuthority.make('other', systemEnv);
+    await assert.rejects(new RevocationLists(await other.crl(), systemEnv).isRevoked(path(good.cert, authority.cert)), expected);
+  });
+
+  it('a list that was changed is of nobody', async () => {
+    const [label, ...rest] = list.split('\n');
+    const bytes = Buffer.from(rest.slice(0, -2).join(''), 'base64');
+    bytes[bytes.length - 1]! ^= 1;
+    const changed = `${label}\n${bytes.toString('base64')}\n${rest.at(-2)}\n`;
+    await assert.rejects(new RevocationLists(changed, systemEnv).isRevoked(path(good.cert, authority.cert)), { code: 'ERR_PKI_CRL' });
+  });
+
+  it('what is no list is refused', () => {
+    const other = list.replace('MII', 'AAA');
+    for (const text of ['', 'nothing', good.cert, other, list.slice(0, 200)])
+      assert.throws(() => new RevocationLists(text, systemEnv), { code: 'ERR_PKI_CRL', message: /^expected lists of revoked certificates in PEM, got / });
+  });
+});
