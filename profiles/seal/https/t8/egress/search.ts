@@ -9,9 +9,9 @@ const mostWork = 8_388_608;
 
 const named = /(?:imsi|supi)[\W_]{0,8}\d{5,}/i;
 const numbers = /\d{1,20}(?:\.\d{1,20})?e[+-]?\d{1,2}/gi;
-/** Numbers of as many digits as an IMSI has in hexadecimal, and with all letters. */
-const otherIntegers = /(?<![0-9a-z])(?:0x)?([0-9a-z]{8,13})(?![0-9a-z])/gi;
-const hexadecimal = /^[0-9a-f]{10,13}$/i;
+const hexadecimal = /[0-9a-f]{11,}/gi;
+/** Digits of an IMSI in hexadecimal that are no whole bytes: those that are, are found as the bytes of a number. */
+const oddDigits = [11, 13] as const;
 
 /** Look for an IMSI in bytes, and in whatever they may be the encoding of. */
 export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | undefined {
@@ -36,11 +36,13 @@ export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | 
 }
 
 function holds(text: ByteText, imsis: KnownImsis): boolean {
-  return imsis.areIn(bytesOfText(text)) || (text.match(numbers)?.some((number) => imsis.hasNumber(Number(number))) ?? false) || holdsInteger(text, imsis);
+  return imsis.areIn(bytesOfText(text)) || (text.match(numbers)?.some((number) => imsis.hasNumber(Number(number))) ?? false) || holdsHexadecimal(text, imsis);
 }
 
-function holdsInteger(text: ByteText, imsis: KnownImsis): boolean {
-  for (const [, digits] of text.matchAll(otherIntegers))
-    if (imsis.hasNumber(Number.parseInt(digits!, 36)) || (hexadecimal.test(digits!) && imsis.hasNumber(Number.parseInt(digits!, 16)))) return true;
+/** Others may stand right before and behind it. */
+function holdsHexadecimal(text: ByteText, imsis: KnownImsis): boolean {
+  for (const run of text.match(hexadecimal) ?? [])
+    for (const length of oddDigits)
+      for (let at = 0; at + length <= run.length; at++) if (imsis.hasNumber(Number.parseInt(run.slice(at, at + length), 16))) return true;
   return false;
 }

@@ -38,7 +38,6 @@ export const digitDisguises: Readonly<Record<string, (imsi: string) => Bytes>> =
   exponent: (imsi) => Number(imsi).toExponential(),
   'hexadecimal number': (imsi) => `0x${Number(imsi).toString(16)}`,
   'hexadecimal number in capitals': (imsi) => Number(imsi).toString(16).toUpperCase(),
-  'number in digits and letters': (imsi) => Number(imsi).toString(36),
   'full-width': (imsi) => utf8(imsi.replace(/\d/g, (digit) => String.fromCharCode(0xff10 + Number(digit)))),
   'Arabic-Indic': (imsi) => utf8(imsi.replace(/\d/g, (digit) => String.fromCharCode(0x660 + Number(digit)))),
   'full-width UTF-16': (imsi) =>
