@@ -97,6 +97,16 @@ describe('overload of a SIM-S over HTTPS', () => {
       { listen: { bounds: { headTimeout: 400, requestTimeout: 800 } } },
     ));
 
+  test('a body in chunks at the token endpoint, whose end nobody sees: 400, and the connection ends', () =>
+    inOpenIdLab(async (lab) => {
+      const wire = await HttpWire.open(lab.server.port, lab.ca);
+      wire.write(head('POST', '/token', { ...form, ...basic('app', appSecret), 'Transfer-Encoding': 'chunked' }));
+      for (let i = 0; i < 15; i++) wire.write(`1000\r\n${'a'.repeat(4096)}\r\n`);
+      assert.match(await wire.rest(), /^HTTP\/1\.1 400 .*connection: close.*"error":"invalid_request"/is);
+      assert.equal(lab.face.stats()['pending'], 0);
+      assert.equal((await lab.post('/token', { grant_type: 'client_credentials', scope: 'km' }, 'val1', serverSecret)).status, 200);
+    }));
+
   test('connections: one more than may be is told 503 with Retry-After', async () => {
     const lab = await OpenIdLab.start({ listen: { bounds: { connections: 2 } } });
     const wires = await Promise.all([HttpWire.open(lab.server.port, lab.ca), HttpWire.open(lab.server.port, lab.ca)]);
