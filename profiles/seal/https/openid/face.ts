@@ -82,6 +82,12 @@ const beginning = { burst: 120, rate: 4, entries: 4096 };
 const longestBody = 16_384;
 /** Seconds for which an ID token may be looked at after its key has had its time. */
 const overlap = 3600;
+/** What of a client or an address there is too much of. */
+const fewer = {
+  busy: 'fewer requests at once',
+  'rate-address': 'fewer requests from this address',
+  'rate-credentials': 'fewer wrong credentials, of this client or from this address',
+} as const;
 /** Where a client shows its secret. */
 const confidential: ReadonlySet<string> = new Set([paths.token, paths.introspection, paths.revocation]);
 
@@ -253,10 +259,11 @@ class Face implements OpenIdFace {
     sendJson(response, 413, { error: 'invalid_request', error_description: `expected a body of at most ${longestBody} bytes, got a longer one` });
   }
 
-  #later(request: IncomingMessage, response: ServerResponse, reason: string, seconds: number): void {
+  #later(request: IncomingMessage, response: ServerResponse, reason: keyof typeof fewer, seconds: number): void {
     this.#refused(request, { reason, peer: this.#addressOf(request) });
     response.setHeader('Retry-After', String(seconds));
-    sendJson(response, reason === 'busy' ? 503 : 429, { error: 'temporarily_unavailable' });
+    const description = `expected ${fewer[reason]}; ask again in ${seconds} s`;
+    sendJson(response, reason === 'busy' ? 503 : 429, { error: 'temporarily_unavailable', error_description: description });
   }
 
   /** The provider that signs with the key whose time it is. All that it knows is in the store. */

@@ -79,6 +79,20 @@ test('Express: what the verifier did not foresee goes to the error handler', () 
     application,
   ));
 
+test('Express: the log has the address that a trusted proxy tells of', () =>
+  GuardLab.within(
+    trust,
+    { addressOf: (request) => (request as express.Request).ip },
+    async (lab) => {
+      assert.equal((await lab.fetch({ path: '/me', headers: { 'x-forwarded-for': '192.0.2.1, 192.0.2.7' } })).status, 401);
+      assert.deepEqual(
+        lab.events.map((event) => event.address),
+        ['192.0.2.7'],
+      );
+    },
+    (lab) => application(lab).set('trust proxy', 'loopback'),
+  ));
+
 test('Express: behind a server of node:https that asks for certificates', () =>
   GuardLab.within(trust, {}, async (lab) => {
     const ca = trust.authority.cert;

@@ -69,6 +69,7 @@ test('429 with Retry-After: whoever guesses the secret of a client, at each endp
       const { status, headers, body } = await ask(lab, path, 'app', 'guess');
       assert.deepEqual([status, body['error']], [429, 'temporarily_unavailable'], path);
       assert.ok(Number(headers['retry-after']) > 30);
+      assert.match(String(body['error_description']), /fewer wrong credentials.*ask again in \d+ s/);
       assert.equal((await ask(lab, path, 'val1', serverSecret)).status, 200, path);
     }
     const events = lab.events.filter((event) => event.type === 'refused' && event.reason === 'rate-credentials');
