@@ -19,7 +19,7 @@ addEventListener('pageshow', (event) => { if (event.persisted) sending(false); }
 const locked = document.querySelector('[data-wait]');
 if (locked !== null) {
   setTimeout(() => {
-    locked.className = 'ready';
+    locked.firstElementChild.className = 'ready';
     locked.querySelector('p').textContent = 'You can try again now.';
   }, locked.dataset.wait * 1000);
 }
