@@ -14,7 +14,7 @@ export interface ModeDifference {
 }
 
 /** The differences between the modes, by what they are about. */
-export type ModeRule = 'tokenRequest' | 'serverKey' | 'scope' | 'origin' | 'system';
+export type ModeRule = 'tokenRequest' | 'clientId' | 'serverKey' | 'scope' | 'origin' | 'system';
 
 /** Every difference between the modes; there are no others. */
 export const modeDifferences: Readonly<Record<ModeRule, ModeDifference>> = {
@@ -24,6 +24,13 @@ export const modeDifferences: Readonly<Record<ModeRule, ModeDifference>> = {
     strict: 'is refused with invalid_request',
     lenient: 'means client_credentials, and the scope that is registered as the default',
     source: 'TS 24.547, 6.2.2; TS 33.434, B.3.7.1',
+  },
+  clientId: {
+    at: 'SIM-S',
+    what: 'a token request over HTTPS for a code that has no client_id in its body',
+    strict: 'is refused with invalid_request',
+    lenient: 'is taken, as standard libraries leave it to the Authorization header to say who asks',
+    source: 'TS 33.434, A.4.2.4; RFC 6749, 4.1.3',
   },
   serverKey: {
     at: 'SIM-S',

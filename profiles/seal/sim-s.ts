@@ -38,6 +38,7 @@ export class SimS extends AuthorizationServer {
   readonly identities: IdentityRegister;
   /** VAL system ID, which stands in every token. */
   readonly valSystem: string;
+  readonly mode: SealMode;
   readonly #authenticator: ValAuthenticator;
   readonly #serves: ServesAudience;
 
@@ -61,6 +62,7 @@ export class SimS extends AuthorizationServer {
     super({ ...options, tokenRules });
     this.identities = register;
     this.valSystem = valSystem;
+    this.mode = mode;
     this.#authenticator = authenticator;
     this.#serves = serves;
   }

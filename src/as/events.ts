@@ -101,7 +101,7 @@ export type AuthorizationServerEvent =
       readonly type: 'refused';
       /**
        * `unprotected`, `unknown-peer`, `busy`, `introspection`, `trl`, `administration`, `rate-client`, `rate-address`, `draining`; over HTTPS also `authorization`,
-       * `unknown-client`, `revocation`, `size`; in an audit log also `unrecorded`.
+       * `unknown-client`, `rate-credentials`, `revocation`, `size`; in an audit log also `unrecorded`.
        */
       readonly reason: string;
       /** The credential of the requester, or its address. */

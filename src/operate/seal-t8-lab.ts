@@ -81,6 +81,7 @@ notifications:
 
 limits:
   rate: # requests at once, and per second
+    per_address: { burst: 512, rate: 256 } # before it is known who asks
     per_scs_as: { burst: 200, rate: 100 }
     per_device: { burst: 50, rate: 10 }
 

@@ -153,10 +153,15 @@ test('the login in Chromium: a wrong password is said aloud, and after five ther
   assert.equal(await page.getByLabel('User name').inputValue(), anna);
   assert.equal(await page.getByLabel('Password', { exact: true }).inputValue(), '');
   assert.equal(await page.getByLabel('User name').getAttribute('aria-invalid'), 'true');
+  await page.clock.install();
   await fill(page, anna, password);
   await page.getByText('There were too many attempts. Wait 30 seconds, then try again.').waitFor();
   assert.equal(await page.title(), 'Not signed in: try again');
   lab.env.skew = 31;
+  await page.clock.fastForward(31_000);
+  await alert.getByText('You can try again now.').waitFor();
+  const ratio = await contrast(page, '.ready p');
+  assert.ok(ratio >= 4.5, `.ready p: ${ratio}`);
   await fill(page, anna, password);
   assert.equal((await login).subject, anna);
   assert.deepEqual(

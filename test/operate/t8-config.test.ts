@@ -40,7 +40,7 @@ describe('t8.yaml', () => {
       client: join(folder, 'scef.yaml'),
       apiRoot: 'https://127.0.0.1:10447',
       rules: [{ scsAsId: 'scs1', devices: 'meter*@op.example', api: '*', effect: 'allow' }],
-      rate: { perScsAs: { burst: 200, rate: 100 }, perDevice: { burst: 50, rate: 10 } },
+      rate: { perAddress: { burst: 512, rate: 256 }, perScsAs: { burst: 200, rate: 100 }, perDevice: { burst: 50, rate: 10 } },
     });
   });
 
@@ -83,6 +83,11 @@ describe('t8.yaml', () => {
       'certificate_profile: true',
       'certificates: none',
       'https.certificates: expected required, since T8 has certificates on both sides (TS 33.187, 5.5.1), got none',
+    ],
+    [
+      'certificate_profile: true',
+      'rate: { per_client: { burst: 1, rate: 1 } }',
+      'https.rate: expected limits.rate in its place, with per_address, per_scs_as and per_device',
     ],
     ['issuer: https://127.0.0.1:10443', 'issuer: http://sims', 'https.issuer: expected a URI of https, got "http://sims"'],
     [/ {2}jwks_uri: .*\n/, '', 'https: expected either jwks_file or jwks_uri, got neither'],

@@ -4,11 +4,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { request } from '../../src/transport/index.ts';
+import { systemEnv } from '../../src/core/env.ts';
+import { type IssuedCertificate, LabAuthority } from '../../src/pki/index.ts';
+import { fetchHttps, request } from '../../src/transport/index.ts';
 import { callsIn, idleProgram } from '../cli/command-lines.ts';
 import { shellBlocks } from '../readme/shell.ts';
 import { fixture, root } from '../support/fixtures.ts';
-import { freePort } from '../support/ports.ts';
+import { freePort, freeTcpPort } from '../support/ports.ts';
 import { readBlock, writeBlock } from '../support/readme-block.ts';
 
 const readme = (): string => readFileSync(join(root, 'README.md'), 'utf8');
@@ -53,7 +55,7 @@ function start(name: string, source: string): Promise<string> {
 
 test('README: the example of each role runs and the client reads the resource', async () => {
   const found = examples();
-  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'adapter', 'dtls', 'plain', 'seal']);
+  assert.deepEqual([...found.keys()], ['as', 'rs', 'client', 'adapter', 'dtls', 'plain', 'seal', 'express']);
   const ports: Readonly<Record<string, number>> = {
     5783: await freePort(),
     5683: await freePort(),
@@ -62,6 +64,7 @@ test('README: the example of each role runs and the client reads the resource', 
     5703: await freePort(),
     5704: await freePort(),
     5713: await freePort(),
+    8443: await freeTcpPort(),
   };
   // In one pass: a free port may hold the digits of another one.
   const placed = (name: string): string => found.get(name)!.replace(/\b\d{4}\b/g, (digits) => String(ports[digits] ?? digits));
@@ -76,7 +79,21 @@ test('README: the example of each role runs and the client reads the resource', 
   assert.equal((await request(`coap://127.0.0.1:${ports[5684]}/hello`)).text(), 'Hello World!');
   await start('seal', placed('seal'));
   assert.equal((await request(`coap://127.0.0.1:${ports[5713]}/positions/ue1`)).codeText, '4.01');
+  const { ca, client } = await writeLabCertificates(join(folder, 'lab', 'tls'));
+  await start('express', placed('express'));
+  const me = await fetchHttps(`https://127.0.0.1:${ports[8443]}/me`, { ca, ...client });
+  assert.deepEqual([me.status, me.headers['www-authenticate']], [401, 'Bearer realm="seal"']);
 });
+
+/** Those that an example takes of a lab. */
+async function writeLabCertificates(tls: string): Promise<{ readonly ca: string; readonly client: IssuedCertificate }> {
+  const authority = await LabAuthority.make('lab', systemEnv);
+  const { cert, key } = await authority.issue({ commonName: 'seal1', names: [{ type: 'ip', value: '127.0.0.1' }], usage: ['server'] });
+  mkdirSync(tls, { recursive: true });
+  for (const [name, content] of Object.entries({ 'ca.pem': authority.cert, 'seal1.pem': cert, 'seal1.key': key })) writeFileSync(join(tls, name), content);
+  const client = await authority.issue({ commonName: 'val1', names: [{ type: 'dns', value: 'val1.val.example' }], usage: ['client'] });
+  return { ca: authority.cert, client };
+}
 
 test('README: the example of each role is about ten lines', () => {
   for (const [name, source] of examples()) {

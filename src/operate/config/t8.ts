@@ -12,7 +12,7 @@ interface RawT8 extends RawStore, RawOperations {
   readonly https: RawSealHttpsRs;
   readonly api_root?: string;
   readonly notifications?: { readonly ca_file?: string; readonly allow?: readonly string[] };
-  readonly limits?: { readonly rate?: { readonly per_scs_as?: RateConfig; readonly per_device?: RateConfig } };
+  readonly limits?: { readonly rate?: { readonly per_address?: RateConfig; readonly per_scs_as?: RateConfig; readonly per_device?: RateConfig } };
   readonly rules?: readonly {
     readonly scs_as: string;
     readonly devices: string;
@@ -42,8 +42,8 @@ export interface T8Config extends OperationsConfig {
   /** Whom to trust who is notified, in place of those of Node, and who of the own network may be. */
   readonly notifications: { readonly ca?: Uint8Array; readonly allow: readonly string[] };
   readonly rules: readonly T8RuleConfig[];
-  /** Requests of an SCS/AS, and what is sent to a device; those of the gateway where they are absent. */
-  readonly rate: { readonly perScsAs?: RateConfig; readonly perDevice?: RateConfig };
+  /** Requests from an address and of an SCS/AS, and what is sent to a device; those of the gateway where they are absent. */
+  readonly rate: { readonly perAddress?: RateConfig; readonly perScsAs?: RateConfig; readonly perDevice?: RateConfig };
 }
 
 const hostAndPort: Schema<string> = matching('a host and a port, such as 127.0.0.1:9443', (text) => /^(?:\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i.test(text));
@@ -58,7 +58,11 @@ const schema: Schema<RawT8> = section('the configuration of a T8 gateway', {
   api_root: optional(root),
   notifications: optional(section('notifications: ca_file, allow', { ca_file: optional(filePath), allow: optional(list('host and port', hostAndPort)) })),
   limits: optional(
-    section('limits: rate', { rate: optional(section('rates: per_scs_as, per_device', { per_scs_as: optional(rate), per_device: optional(rate) })) }),
+    section('limits: rate', {
+      rate: optional(
+        section('rates: per_address, per_scs_as, per_device', { per_address: optional(rate), per_scs_as: optional(rate), per_device: optional(rate) }),
+      ),
+    }),
   ),
   rules: optional(
     list(
@@ -86,7 +90,8 @@ export function loadT8Config(path: string): T8Config {
   if (raw.https.certificates === 'none')
     file.problem(['https', 'certificates'], 'expected required, since T8 has certificates on both sides (TS 33.187, 5.5.1), got none');
   const ca = readPem(file, ['notifications', 'ca_file'], raw.notifications?.ca_file, certificate);
-  const { per_scs_as: perScsAs, per_device: perDevice } = raw.limits?.rate ?? {};
+  if (raw.https.rate !== undefined) file.problem(['https', 'rate'], 'expected limits.rate in its place, with per_address, per_scs_as and per_device');
+  const { per_address: perAddress, per_scs_as: perScsAs, per_device: perDevice } = raw.limits?.rate ?? {};
   const { address, port } = https.listen;
   const config = {
     file: file.path,
@@ -98,7 +103,7 @@ export function loadT8Config(path: string): T8Config {
     apiRoot: raw.api_root ?? `https://${address.includes(':') ? `[${address}]` : address}:${port}`,
     notifications: { ...(ca && { ca }), allow: raw.notifications?.allow ?? [] },
     rules: (raw.rules ?? []).map(({ scs_as: scsAsId, devices, api = '*', effect = 'allow' }): T8RuleConfig => ({ scsAsId, devices, api, effect })),
-    rate: { ...(perScsAs && { perScsAs }), ...(perDevice && { perDevice }) },
+    rate: { ...(perAddress && { perAddress }), ...(perScsAs && { perScsAs }), ...(perDevice && { perDevice }) },
   };
   if (file.hasProblems) file.finish();
   return config;

@@ -8,6 +8,7 @@ import { ContentFormat, formatCode, Method, type Response } from '../../../src/c
 import { Curve, KeyType } from '../../../src/core/cose/index.ts';
 import { publicKeyFrom } from '../../../src/core/crypto/index.ts';
 import { root } from '../../support/fixtures.ts';
+import { codeVerifier, inOpenIdLab, redirectUri } from './https/openid/openid-lab.ts';
 import { audience, inLab, type Lab, tokenKey, valSystem } from './rows/lab.ts';
 
 function post(lab: Lab, request: TokenRequest): Promise<Response> {
@@ -27,6 +28,18 @@ const checks: Readonly<Record<keyof typeof modeDifferences, (mode: SealMode) => 
       }
       assert.equal(formatCode((await post(lab, { grantType: GrantType.client_credentials, scope: 'note:read' })).code), '2.01');
     });
+  },
+  clientId: async (mode) => {
+    await inOpenIdLab(
+      async (lab) => {
+        const fields = { grant_type: 'authorization_code', code: await lab.code(), redirect_uri: redirectUri, code_verifier: codeVerifier };
+        const { status, body } = await lab.post('/token', fields);
+        assert.deepEqual([status, body['error']], mode === 'lenient' ? [200, undefined] : [400, 'invalid_request']);
+        // What was refused was the request, and not the code.
+        if (mode === 'strict') assert.equal((await lab.post('/token', { ...fields, client_id: 'app' })).status, 200);
+      },
+      { simS: { mode } },
+    );
   },
   serverKey: async (mode) => {
     const { d: _, ...rawPublicKey } = { kty: KeyType.EC2, ...publicKeyFrom(Curve.P256, new Uint8Array(32).fill(3)) };

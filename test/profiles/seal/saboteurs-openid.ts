@@ -33,6 +33,7 @@ export const saboteursOfOpenId: readonly Saboteur[] = [
     ],
   },
   { row: 'R-114', file: `${folder}/provider.js`, replace: ["oidc.body?.['client_secret'] !== undefined", 'false'] },
+  { row: 'R-114', file: `${folder}/provider.js`, replace: ["simS.mode === 'strict'", 'false'] },
   { row: 'R-115', alsoFails: ['R-040'], file: `${folder}/provider.js`, replace: ["() => 'bearer'", "() => 'pop'"] },
   {
     // Refresh tokens come out of the store with all that the application may have.

@@ -45,12 +45,17 @@ export interface GuardOptions {
    * in it, once for each connection.
    */
   readonly certificateProfile?: Pick<Env, 'epoch'>;
-  /** The names of the scope that a token needs, with spaces between; absent or `undefined`: a token is enough. */
+  /**
+   * The names of the scope that a token needs, with spaces between; absent or `undefined`: a token is enough. Where Express has mounted the guard at a path,
+   * `request.url` is what comes after it.
+   */
   readonly scope?: string | ((request: IncomingMessage) => string | undefined);
   /** The clients, as the SIM-S has registered them, that a certificate with such names may stand for; the names themselves when absent. */
   readonly clientOf?: (names: readonly string[]) => readonly string[] | undefined;
   /** The last word, with certificate and token at hand (TS 33.434, 5.1.1.8). */
   readonly policy?: (caller: HttpsCaller, request: IncomingMessage) => boolean | Promise<boolean>;
+  /** Where a request comes from: the other end of the connection when absent. Behind a proxy, `(request) => request.ip` of an Express that trusts it. */
+  readonly addressOf?: (request: IncomingMessage) => string | undefined;
   /** `seal` when absent. */
   readonly realm?: string;
   /** Hears of who is refused. */
@@ -198,7 +203,8 @@ export class Guard {
   }
 
   #tell({ reason, status, message: detail }: GuardRefusal, request: IncomingMessage, known: Known): void {
-    this.#options.emit({ type: 'refused', reason, status, detail, address: request.socket.remoteAddress ?? 'unknown', ...known });
+    const { emit, addressOf = (from: IncomingMessage) => from.socket.remoteAddress } = this.#options;
+    emit({ type: 'refused', reason, status, detail, address: addressOf(request) ?? 'unknown', ...known });
   }
 }
 

@@ -77,7 +77,9 @@ export function loginPage(prompt: LoginPrompt): Page {
     services.length === 0
       ? ''
       : `<section class="asks" aria-labelledby="asks"><h2 id="asks">It asks for</h2><ul>${services.map((one) => `<li>${escapeHtml(one)}</li>`).join('')}</ul></section>`;
-  const wrong = `<div role="alert" aria-live="assertive" id="problem">${problem === undefined ? '' : `<div class="wrong">${warning}<p>${problemText(problem)}</p></div>`}</div>`;
+  const wait = problem?.kind === 'locked' ? ` data-wait="${problem.seconds}"` : '';
+  const said = problem === undefined ? '' : `<div class="wrong">${warning}<p>${problemText(problem)}</p></div>`;
+  const wrong = `<div role="alert" aria-live="assertive" id="problem"${wait}>${said}</div>`;
   const opening = `<form method="post" action="${escapeHtml(action)}"><input type="hidden" name="token" value="${escapeHtml(token)}">`;
   const username = escapeHtml(prompt.username ?? '');
   if (kind === 'consent') {

@@ -1,4 +1,4 @@
-/** What the page does beside, where there is JavaScript: it shows the password, tells of Caps Lock, and sends a form once. */
+/** What the page does beside, where there is JavaScript: it shows the password, tells of Caps Lock and of the end of a wait, and sends a form once. */
 export const pageScript = `
 const form = document.querySelector('form');
 const go = form.querySelector('.go');
@@ -16,6 +16,13 @@ form.addEventListener('submit', (event) => {
 });
 // The page comes back from the cache of the browser as it was left.
 addEventListener('pageshow', (event) => { if (event.persisted) sending(false); });
+const locked = document.querySelector('[data-wait]');
+if (locked !== null) {
+  setTimeout(() => {
+    locked.firstElementChild.className = 'ready';
+    locked.querySelector('p').textContent = 'You can try again now.';
+  }, locked.dataset.wait * 1000);
+}
 if (password !== null) {
   const toggle = document.querySelector('.toggle');
   const caps = document.getElementById('caps');

@@ -33,12 +33,14 @@ p strong { color: var(--ink); font-weight: 600; }
 .asks h2 { margin: 0; font-size: 0.8125rem; font-weight: 600; color: var(--soft); }
 .asks ul { list-style: none; display: flex; flex-wrap: wrap; gap: 6px; margin: 8px 0 0; padding: 0; }
 .asks li { padding: 3px 10px; border-radius: 999px; background: var(--chip); color: var(--chip-ink); font-size: 0.875rem; font-weight: 500; }
-.wrong {
+.wrong, .ready {
   display: flex; gap: 10px; margin: 20px 0 0; padding: 11px 14px; border: 1px solid var(--wrong-edge); border-radius: 10px; background: var(--wrong-ground);
   color: var(--wrong); font-size: 0.9375rem;
 }
+.ready { border-color: var(--edge); background: var(--chip); color: var(--chip-ink); }
+.ready svg { display: none; }
 .wrong svg { flex: none; width: 18px; height: 18px; margin-top: 3px; }
-.wrong p { margin: 0; color: inherit; }
+.wrong p, .ready p { margin: 0; color: inherit; }
 form { margin: 22px 0 0; }
 label { display: block; margin: 16px 0 6px; font-size: 0.9375rem; font-weight: 600; }
 .field { position: relative; }

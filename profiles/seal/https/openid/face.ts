@@ -20,13 +20,14 @@ import { passwordUsers, type UserAuthenticator } from '../login/user-authenticat
 import { ProxyAddresses, type TrustedProxies } from '../proxies.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { Accounts } from './accounts.ts';
+import { CredentialFailures } from './credential-failures.ts';
 import { Provider } from './library.ts';
 import { OpenIdGrants, type RevocationReason } from './openid-grants.ts';
 import { cookieKey, ownSigningKey } from './own-secrets.ts';
 import { paths } from './paths.ts';
 import { makeProvider, type OpenIdLifetimes, TooManyRequests } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
-import { TokenEndpoints } from './token-endpoints.ts';
+import { basicCredentials, type CredentialOutcome, TokenEndpoints } from './token-endpoints.ts';
 
 /** What the HTTPS face of a SIM-S is made of. */
 export interface OpenIdFaceOptions {
@@ -81,6 +82,14 @@ const beginning = { burst: 120, rate: 4, entries: 4096 };
 const longestBody = 16_384;
 /** Seconds for which an ID token may be looked at after its key has had its time. */
 const overlap = 3600;
+/** What of a client or an address there is too much of. */
+const fewer = {
+  busy: 'fewer requests at once',
+  'rate-address': 'fewer requests from this address',
+  'rate-credentials': 'fewer wrong credentials, of this client or from this address',
+} as const;
+/** Where a client shows its secret. */
+const confidential: ReadonlySet<string> = new Set([paths.token, paths.introspection, paths.revocation]);
 
 /** As `openIdFace`, with the library. */
 export async function makeOpenIdFace(options: OpenIdFaceOptions): Promise<OpenIdFace> {
@@ -105,6 +114,7 @@ class Face implements OpenIdFace {
   readonly #attempts: LoginAttempts;
   readonly #users: UserAuthenticator;
   readonly #beginning: RateLimit;
+  readonly #failures: CredentialFailures;
   readonly #proxies: ProxyAddresses | undefined;
   readonly #addresses = new WeakMap<IncomingMessage, string>();
   /** Requests whose refusal has no entry in the audit log. */
@@ -127,12 +137,14 @@ class Face implements OpenIdFace {
     this.#accounts = new Accounts({ subjects: this.#subjects, isActive, revokeGrant: this.#revokeGrant });
     this.#tokens = new AccessTokens({ simS, issuer, env, accounts: this.#accounts, grants: this.#grants, revokeGrant: this.#revokeGrant });
     this.#proxies = options.proxies === undefined ? undefined : new ProxyAddresses(options.proxies);
+    this.#failures = new CredentialFailures(env);
     this.#endpoints = new TokenEndpoints({
       shared: simS.shared,
       issuer,
       provider: () => this.#now().provider,
       revokeGrant: this.#revokeGrant,
       addressOf: this.#addressOf,
+      credentials: this.#credentials,
       refused: this.#refused,
     });
     this.#attempts = attempts ?? new LoginAttempts({ store, env });
@@ -190,6 +202,8 @@ class Face implements OpenIdFace {
     const path = request.url!.split('?', 1)[0]!;
     const wait = Math.max(shared.wait('address', networkOf(address)), path === paths.authorization ? this.#beginning.take(networkOf(address)) : 0);
     if (wait > 0) return this.#later(request, response, 'rate-address', Math.ceil(wait));
+    const lock = confidential.has(path) ? this.#failures.wait(address, clientIn(request)) : 0;
+    if (lock > 0) return this.#later(request, response, 'rate-credentials', lock);
     if (Number(request.headers['content-length'] ?? 0) > longestBody) return this.#tooLarge(request, response);
     this.#rename(request);
     if (path === paths.introspection) return this.#endpoints.introspect(request, response);
@@ -212,6 +226,11 @@ class Face implements OpenIdFace {
     const address = this.#proxies?.addressOf(request) ?? request.socket.remoteAddress ?? 'unknown';
     this.#addresses.set(request, address);
     return address;
+  };
+
+  readonly #credentials: CredentialOutcome = {
+    failed: (request) => this.#failures.failed(this.#addressOf(request), clientIn(request)),
+    succeeded: (request, client) => this.#failures.succeeded(this.#addressOf(request), client),
   };
 
   #judged(request: IncomingMessage, message: HttpMessage | undefined, isRecorded: boolean): HttpMessage {
@@ -240,10 +259,11 @@ class Face implements OpenIdFace {
     sendJson(response, 413, { error: 'invalid_request', error_description: `expected a body of at most ${longestBody} bytes, got a longer one` });
   }
 
-  #later(request: IncomingMessage, response: ServerResponse, reason: string, seconds: number): void {
+  #later(request: IncomingMessage, response: ServerResponse, reason: keyof typeof fewer, seconds: number): void {
     this.#refused(request, { reason, peer: this.#addressOf(request) });
     response.setHeader('Retry-After', String(seconds));
-    sendJson(response, reason === 'busy' ? 503 : 429, { error: 'temporarily_unavailable' });
+    const description = `expected ${fewer[reason]}; ask again in ${seconds} s`;
+    sendJson(response, reason === 'busy' ? 503 : 429, { error: 'temporarily_unavailable', error_description: description });
   }
 
   /** The provider that signs with the key whose time it is. All that it knows is in the store. */
@@ -254,7 +274,7 @@ class Face implements OpenIdFace {
     const { simS, store, issuer, page, lifetimes = {} } = this.#options;
     const shared = { simS, store, issuer, env: this.#env, accounts: this.#accounts, tokens: this.#tokens, grants: this.#grants, lifetimes };
     const own = { key: jwtKeyOf(key), cookieKey: this.#cookieKey, revokeGrant: this.#revokeGrant, isBehindProxy: this.#proxies !== undefined };
-    const provider = makeProvider({ ...shared, ...own });
+    const provider = makeProvider({ ...shared, ...own, authenticated: this.#credentials.succeeded });
     this.#listen(provider);
     const login = interactionHandler({
       provider,
@@ -281,9 +301,10 @@ class Face implements OpenIdFace {
       if (error instanceof TooManyRequests) {
         context.set('Retry-After', String(error.wait));
         this.#refused(context.req, { reason: 'rate-client', peer: this.#peerOf(context) });
-      } else if (client === undefined || error.message === 'invalid_client')
+      } else if (client === undefined || error.message === 'invalid_client') {
+        if (error.message === 'invalid_client') this.#credentials.failed(context.req);
         this.#refused(context.req, { reason: 'unknown-client', peer: this.#peerOf(context), detail: detailOf(error) });
-      else {
+      } else {
         const scope = typeof params['scope'] === 'string' ? { scope: params['scope'] } : {};
         this.#options.simS.shared.emit({ type: 'token-refused', client: client.clientId, ...scope, reason: error.message, detail: detailOf(error) });
       }
@@ -338,6 +359,11 @@ interface Current {
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** The client that a request names beside its secret. */
+function clientIn({ headers }: IncomingMessage): string {
+  return basicCredentials(headers.authorization)?.id ?? '';
+}
 
 /** The error by its name, with what the library says of it. Neither quotes a code, a token or a secret. */
 function detailOf(error: { readonly message: string; readonly error_description?: string | undefined; readonly error_detail?: string | undefined }): string {

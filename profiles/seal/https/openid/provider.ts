@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
@@ -41,6 +42,8 @@ export interface ProviderOptions {
   readonly tokens: AccessTokens;
   readonly grants: OpenIdGrants;
   readonly revokeGrant: RevokeGrant;
+  /** Hears of a client that has shown its secret. */
+  readonly authenticated?: (request: IncomingMessage, client: string) => void;
   /** Another process ends TLS, and this one sees plain HTTP. */
   readonly isBehindProxy?: boolean;
   readonly lifetimes: OpenIdLifetimes;
@@ -57,7 +60,7 @@ const valClaimNames = ['val_user_id', 'val_ue_id', 'val_service_ids', 'val_syste
 
 /** An OpenID provider that leaves nothing to be chosen which TS 33.434, Annex A, settles. */
 export function makeProvider(options: ProviderOptions): Provider {
-  const { simS, issuer, tokens, isBehindProxy = false } = options;
+  const { simS, issuer, tokens, authenticated, isBehindProxy = false } = options;
   const provider = new Provider(issuer, configurationOf(options));
   provider.proxy = isBehindProxy;
   const contextOf = (): KoaContextWithOIDC => Provider.ctx!;
@@ -77,8 +80,10 @@ export function makeProvider(options: ProviderOptions): Provider {
     compareClientSecret: {
       async value(this: { readonly clientId: string }, secret: string) {
         refuseSecretElsewhere(contextOf());
+        if (simS.mode === 'strict') checkClientId(contextOf());
         const client = await simS.shared.client(this.clientId);
         if (client?.https === undefined || !(await simS.shared.accepts(client.https.secret, utf8(secret)))) return false;
+        authenticated?.(contextOf().req, client.id);
         checkRate(simS, client.id);
         return true;
       },
@@ -115,6 +120,12 @@ function refuseSecretElsewhere({ oidc, query }: KoaContextWithOIDC): void {
   if (oidc.body?.['client_secret'] !== undefined || Object.keys(query).length > 0) {
     throw new errors.InvalidRequest('expected the secret in the Authorization header and parameters in the body, got some elsewhere');
   }
+}
+
+/** TS 33.434, A.4.2.4, requires it, also where the Authorization header has said who asks. */
+function checkClientId({ oidc }: KoaContextWithOIDC): void {
+  const { grant_type: type, client_id: id } = oidc.body ?? {};
+  if (type === 'authorization_code' && (id === undefined || id === '')) throw new errors.InvalidRequest('expected the parameter client_id, got none');
 }
 
 /** What the library says of itself, and what is so here. */

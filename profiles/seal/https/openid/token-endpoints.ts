@@ -8,6 +8,12 @@ import { jwtClaims } from './accounts.ts';
 import type { Provider } from './library.ts';
 import type { RevokeGrant } from './openid-grants.ts';
 
+/** Who is told whether the credentials of a request are those of the client that they name. */
+export interface CredentialOutcome {
+  failed(request: IncomingMessage): void;
+  succeeded(request: IncomingMessage, client: string): void;
+}
+
 export interface TokenEndpointsOptions {
   readonly shared: SharedTokens;
   readonly issuer: string;
@@ -15,6 +21,8 @@ export interface TokenEndpointsOptions {
   readonly provider: () => Provider;
   readonly revokeGrant: RevokeGrant;
   readonly addressOf: (request: IncomingMessage) => string;
+  /** Hears of each request whether its client credentials are right. */
+  readonly credentials: CredentialOutcome;
   /** Tell that a request is refused. */
   readonly refused: (request: IncomingMessage, event: { readonly reason: string; readonly peer: string; readonly detail?: string }) => void;
 }
@@ -103,14 +111,16 @@ export class TokenEndpoints {
   }
 
   async #clientOf(endpoint: 'introspection' | 'revocation', request: IncomingMessage): Promise<Client> {
-    const { shared, addressOf, refused } = this.#options;
+    const { shared, addressOf, refused, credentials } = this.#options;
     const shown = basicCredentials(request.headers.authorization);
     const client = shown === undefined ? undefined : await shared.client(shown.id);
     if (shown === undefined || client?.https === undefined || !(await shared.accepts(client.https.secret, utf8(shown.secret)))) {
+      credentials.failed(request);
       refused(request, { reason: endpoint, peer: client?.credential ?? addressOf(request), detail: 'invalid_client' });
       const challenge = { 'WWW-Authenticate': 'Basic realm="SIM-S"' };
       throw new OAuthRefusal(401, 'invalid_client', 'expected a client and its secret in the Authorization header', challenge);
     }
+    credentials.succeeded(request, client.id);
     const wait = shared.wait('client', client.id);
     if (wait === 0) return client;
     refused(request, { reason: 'rate-client', peer: client.credential });
@@ -141,7 +151,7 @@ function describeCwt(client: string, { iss, sub, aud, exp, iat, scope, unknown }
 }
 
 /** RFC 6749 §2.3.1: name and secret, each encoded as in a form. */
-function basicCredentials(header: string | undefined): { readonly id: string; readonly secret: string } | undefined {
+export function basicCredentials(header: string | undefined): { readonly id: string; readonly secret: string } | undefined {
   const [, encoded] = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(header ?? '') ?? [];
   if (encoded === undefined) return undefined;
   try {

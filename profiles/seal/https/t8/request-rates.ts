@@ -1,4 +1,4 @@
-import { RateLimit } from '../../../../src/coap/index.ts';
+import { networkOf, RateLimit } from '../../../../src/coap/index.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import { tooMany } from './t8-error.ts';
 
@@ -8,8 +8,10 @@ export interface T8Rate {
   readonly rate: number;
 }
 
-/** How often an SCS/AS may ask, and how often something may be sent to a device. */
+/** How often an address and an SCS/AS may ask, and how often something may be sent to a device. */
 export interface T8Rates {
+  /** Requests from each address, before it is known who asks. 512 at once and 256 a second when absent. */
+  readonly perAddress?: T8Rate;
   /** Requests of each SCS/AS, whatever they ask for. 200 at once and 100 a second when absent. */
   readonly perScsAs?: T8Rate;
   /** Triggers and data for each device, of all SCS/AS together: those that are replaced count again. 50 at once and 10 a second when absent. */
@@ -17,22 +19,24 @@ export interface T8Rates {
 }
 
 /** A request was refused for its rate; `device` where that of the device was exceeded. */
-export interface T8RateEvent {
-  readonly type: 'rate-exceeded';
-  readonly scsAsId: string;
-  readonly device?: string;
-}
+export type T8RateEvent =
+  | { readonly type: 'rate-exceeded'; readonly scsAsId: string; readonly device?: string }
+  /** Nobody knows yet who asks. */
+  | { readonly type: 'address-rate-exceeded'; readonly address: string };
 
-/** SCS/AS, and devices, whose rate is remembered. */
+/** Addresses, SCS/AS and devices whose rate is remembered, of each kind. */
 const entries = 16_384;
 
-/** The rates of SCS/AS and devices. */
+/** The rates of addresses, SCS/AS and devices. */
 export class RequestRates {
+  readonly #perAddress: RateLimit;
   readonly #perScsAs: RateLimit;
   readonly #perDevice: RateLimit;
   readonly #emit: (event: T8RateEvent) => void;
 
-  constructor(env: Env, { perScsAs = { burst: 200, rate: 100 }, perDevice = { burst: 50, rate: 10 } }: T8Rates, emit: (event: T8RateEvent) => void) {
+  constructor(env: Env, rates: T8Rates, emit: (event: T8RateEvent) => void) {
+    const { perAddress = { burst: 512, rate: 256 }, perScsAs = { burst: 200, rate: 100 }, perDevice = { burst: 50, rate: 10 } } = rates;
+    this.#perAddress = new RateLimit(env, { ...perAddress, entries });
     this.#perScsAs = new RateLimit(env, { ...perScsAs, entries });
     this.#perDevice = new RateLimit(env, { ...perDevice, entries });
     this.#emit = emit;
@@ -40,7 +44,15 @@ export class RequestRates {
 
   /** Those that are remembered. */
   get size(): number {
-    return this.#perScsAs.size + this.#perDevice.size;
+    return this.#perAddress.size + this.#perScsAs.size + this.#perDevice.size;
+  }
+
+  /** @throws {T8Error} `ERR_T8_RATE` */
+  admitAddress(address: string): void {
+    const wait = this.#perAddress.take(networkOf(address));
+    if (wait === 0) return;
+    this.#emit({ type: 'address-rate-exceeded', address });
+    throw tooMany('from this address', wait);
   }
 
   /** @throws {T8Error} `ERR_T8_RATE` */

@@ -171,6 +171,7 @@ export class T8Gateway {
   }
 
   async #serve(request: IncomingMessage): Promise<T8Answer> {
+    this.#rates.admitAddress(request.socket.remoteAddress ?? 'unknown');
     const caller = await this.#options.guard.check(request);
     const { pathname } = new URL(request.url ?? '/', 'https://scef.invalid');
     const [api, version, scsAsId, collection, ...segments] = pathname.split('/').slice(1).map(decoded);

@@ -120,6 +120,7 @@ const warnings: ReadonlySet<string> = new Set([
   'notification-lost',
   'notification-failed',
   'rate-exceeded',
+  'address-rate-exceeded',
   'fault',
 ]);
 

@@ -30,6 +30,7 @@ import {
   Code,
   ContentFormat,
   Endpoint,
+  type EndpointOptions,
   Method,
   OptionNumber,
   parseUri,
@@ -211,12 +212,42 @@ export class AkmaLab {
   }
 }
 
+/** UE service IDs by UE ID. */
+export type Associations = Map<string, readonly string[]>;
+
+/** The registration of an MSGin5G server, on a router. */
+export function registration(
+  keys: ApplicationKeys,
+  env: Env,
+): { readonly associations: Associations; readonly msgin5g: Msgin5gRegistration; readonly router: Router } {
+  const associations: Associations = new Map();
+  const msgin5g = new Msgin5gRegistration({ keys: [keys], associations: { serviceIdsOf: async (ueId) => associations.get(ueId) ?? [] }, env });
+  const router = new Router();
+  msgin5g.mount(router);
+  return { associations, msgin5g, router };
+}
+
+/** Run `use` with the MSGin5G client of a UE on a transport of its own. */
+export async function asUeOver<T>(
+  transport: EndpointOptions['transport'],
+  at: string,
+  anchor: UeAnchor,
+  ueServiceId: string,
+  use: (client: Msgin5gClient) => Promise<T>,
+): Promise<T> {
+  const ue = new Endpoint({ transport });
+  try {
+    return await use(new Msgin5gClient({ request: (to, init) => requestFrom(ue, to, init), uri: at, anchor: () => anchor, ueServiceId }));
+  } finally {
+    await ue.close();
+  }
+}
+
 export interface SocketLab {
   readonly aanf: AanfSimulator;
   readonly keys: ApplicationKeys;
   readonly msgin5g: Msgin5gRegistration;
-  /** UE service IDs by UE ID. */
-  readonly associations: Map<string, readonly string[]>;
+  readonly associations: Associations;
   /** What became of application keys. */
   readonly states: string[];
   /** Seconds by which the clocks of AAnF and server are ahead. */
@@ -239,10 +270,7 @@ export async function inSocketLab(check: (lab: SocketLab) => Promise<void>): Pro
     env,
     emit: (event) => states.push(event.type),
   });
-  const associations = new Map<string, readonly string[]>();
-  const msgin5g = new Msgin5gRegistration({ keys: [keys], associations: { serviceIdsOf: async (ueId) => associations.get(ueId) ?? [] }, env });
-  const router = new Router();
-  msgin5g.mount(router);
+  const { associations, msgin5g, router } = registration(keys, env);
   const loopback = { address: '127.0.0.1', port: 0 };
   const authenticator = akmaAuthenticator(keys);
   const server = new Endpoint({
@@ -260,13 +288,8 @@ export async function inSocketLab(check: (lab: SocketLab) => Promise<void>): Pro
     wire: relay.wire,
     asUe: async (anchor, ueServiceId, use) => {
       const credentials = akmaCredentials({ anchor: () => anchor, protocol: afId.protocol, fqdn: afId.fqdn });
-      const ue = new Endpoint({ transport: await dtls({ ...loopback, credentials, client: { suites: 'seal-strict' } }) });
-      const at = `coaps://127.0.0.1:${relay.port}/msgin5g`;
-      try {
-        return await use(new Msgin5gClient({ request: (to, init) => requestFrom(ue, to, init), uri: at, anchor: () => anchor, ueServiceId }));
-      } finally {
-        await ue.close();
-      }
+      const transport = await dtls({ ...loopback, credentials, client: { suites: 'seal-strict' } });
+      return asUeOver(transport, `coaps://127.0.0.1:${relay.port}/msgin5g`, anchor, ueServiceId, use);
     },
   };
   try {
@@ -292,7 +315,7 @@ export async function requestFrom(endpoint: Endpoint, at: string, { method = 'GE
 export class OscoreLab {
   readonly simulator: Simulator = new Simulator();
   readonly aanf: AanfSimulator;
-  readonly associations: Map<string, readonly string[]> = new Map();
+  readonly associations: Associations;
   readonly msgin5g: Msgin5gRegistration;
   readonly bootstrap: OscoreBootstrap;
   readonly #server: Endpoint;
@@ -303,10 +326,10 @@ export class OscoreLab {
     this.aanf = new AanfSimulator({ env: this.simulator.env('aanf'), ...aanf });
     const keys = new ApplicationKeys({ aanf: this.aanf, afId: oscoreAfId, env });
     this.bootstrap = new OscoreBootstrap({ experimental: true, keys, env });
-    this.msgin5g = new Msgin5gRegistration({ keys: [keys], associations: { serviceIdsOf: async (ueId) => this.associations.get(ueId) ?? [] }, env });
-    const router = new Router();
+    const { associations, msgin5g, router } = registration(keys, env);
+    this.associations = associations;
+    this.msgin5g = msgin5g;
     this.bootstrap.mount(router);
-    this.msgin5g.mount(router);
     this.#server = new Endpoint({ transport: this.simulator.transport('10.0.0.2', 5683), env, handler: router.handler, layers: [this.bootstrap.layer] });
   }
 

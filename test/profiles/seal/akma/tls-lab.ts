@@ -1,27 +1,26 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import {
   AanfSimulator,
   ApplicationKeys,
   akmaTls,
   akmaTlsProtocol,
   akmaTlsServer,
-  Msgin5gClient,
-  Msgin5gRegistration,
+  type Msgin5gClient,
+  type Msgin5gRegistration,
   type UeAnchor,
 } from '../../../../profiles/seal/akma/index.ts';
-import { Endpoint, Router } from '../../../../src/coap/index.ts';
+import { Endpoint } from '../../../../src/coap/index.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import type { TlsPskSuite } from '../../../../src/transport/index.ts';
+import { Tap } from '../../../support/tcp-tap.ts';
 import { pause, until } from '../../../support/wait.ts';
-import { afId, requestFrom } from './lab.ts';
+import { type Associations, afId, asUeOver, registration } from './lab.ts';
 
 /** An AAnF and an MSGin5G server on TLS, with sockets of their own; UEs come through a tap. */
 export interface TlsLab {
   readonly aanf: AanfSimulator;
   readonly keys: ApplicationKeys;
   readonly msgin5g: Msgin5gRegistration;
-  readonly associations: Map<string, readonly string[]>;
+  readonly associations: Associations;
   readonly states: string[];
   readonly port: number;
   /** Whether a text has passed between UEs and server in clear. */
@@ -67,45 +66,6 @@ class MovedClock {
   }
 }
 
-/** Passes connections on, and keeps what they carry. */
-class TcpRelay {
-  readonly #server: Server;
-  readonly #chunks: Buffer[] = [];
-
-  private constructor(to: number) {
-    this.#server = createServer((near) => {
-      const far = connect(to, '127.0.0.1');
-      for (const [from, on] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        from.on('data', (chunk: Buffer) => this.#chunks.push(chunk));
-        from.on('error', () => on.destroy());
-        from.pipe(on);
-      }
-    });
-  }
-
-  static async to(port: number): Promise<TcpRelay> {
-    const relay = new TcpRelay(port);
-    relay.#server.listen(0, '127.0.0.1');
-    await once(relay.#server, 'listening');
-    return relay;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  bytes(): Buffer {
-    return Buffer.concat(this.#chunks);
-  }
-
-  close(): void {
-    this.#server.close();
-  }
-}
-
 export async function inTlsLab(suite: TlsPskSuite, check: (lab: TlsLab) => Promise<void>): Promise<void> {
   const clock = new MovedClock();
   const { env } = clock;
@@ -123,39 +83,31 @@ export async function inTlsLab(suite: TlsPskSuite, check: (lab: TlsLab) => Promi
     env,
     emit: ({ type }) => states.push(type),
   });
-  const associations = new Map<string, readonly string[]>();
-  const msgin5g = new Msgin5gRegistration({ keys: [keys], associations: { serviceIdsOf: async (ueId) => associations.get(ueId) ?? [] }, env });
-  const router = new Router();
-  msgin5g.mount(router);
+  const { associations, msgin5g, router } = registration(keys, env);
   const server = new Endpoint({ transport: await akmaTlsServer({ keys, suite, env }), handler: router.handler });
-  const relay = await TcpRelay.to(server.local.port);
+  const tap = await Tap.open(server.local.port);
   const lab: TlsLab = {
     aanf,
     keys,
     msgin5g,
     associations,
     states,
-    port: relay.port,
-    sees: (text) => relay.bytes().includes(text),
+    port: tap.port,
+    sees: (text) => tap.saw(text),
     delay: 0,
     failure: undefined,
     pass: (seconds) => clock.pass(seconds),
     connections: () => server.stats()['connections']!,
     ended: () => until(() => lab.connections() === 0),
     asUe: async (anchor, use) => {
-      const ue = new Endpoint({ transport: await akmaTls({ anchor: () => anchor, fqdn: afId.fqdn, suite }) });
-      const uri = `coaps+tcp://127.0.0.1:${relay.port}/msgin5g`;
-      try {
-        return await use(new Msgin5gClient({ request: (to, init) => requestFrom(ue, to, init), uri, anchor: () => anchor, ueServiceId: 'meter' }));
-      } finally {
-        await ue.close();
-      }
+      const transport = await akmaTls({ anchor: () => anchor, fqdn: afId.fqdn, suite });
+      return asUeOver(transport, `coaps+tcp://127.0.0.1:${tap.port}/msgin5g`, anchor, 'meter', use);
     },
   };
   try {
     await check(lab);
   } finally {
-    relay.close();
+    tap.close();
     await server.close();
     await msgin5g.close();
   }

@@ -19,7 +19,7 @@ async function load() {
       import('../../../../src/transport/index.ts'),
       import('../../../../src/core/env.ts'),
       import('../../../../src/core/pem.ts'),
-      import('../https/guard/tap.ts'),
+      import('../../../support/tcp-tap.ts'),
     ]);
   return { ...lab, accessTokenVerifier, LabAuthority, lintCertificate, probeTls, serveHttps, systemEnv, certificatesOfPem, Tap, trust: await lab.makeTrust() };
 }

@@ -181,6 +181,7 @@ export const rows: Rows = {
       await refused({}, 'app', 'wrong');
       await refused({ redirect_uri: 'http://127.0.0.1:8731/' }, 'app');
       await refused({ client_id: 'val1' }, 'app');
+      await refused({ client_id: '' }, 'app');
       // It was the request that was wrong, and not the code.
       assert.equal((await lab.exchange(code)).status, 200);
     }),

@@ -22,6 +22,8 @@ export function bytesOfText(text: ByteText): Uint8Array {
 const shortest = 5;
 const hexRun = /[0-9a-f]{10,}/gi;
 const base64Run = /[A-Za-z0-9+/_=-]{7,}/g;
+/** In capitals or in small letters, not in both, and by itself unless it is long: of such runs base64 has few, and so have texts. */
+const base32Run = /(?<![A-Za-z0-9+/])(?:[A-Z2-7]{8,12}|[a-z2-7]{8,12})(?![A-Za-z0-9+/])|[A-Z2-7]{13,}|[a-z2-7]{13,}/g;
 const octetsRun = /\d{1,3}(?:[^0-9A-Za-z]{1,3}\d{1,3}){4,}/g;
 
 /** What bytes may be the encoding of, by each way to encode: none, one, or as many as there are ways to cut them. */
@@ -34,6 +36,7 @@ export const decodings: readonly ((text: ByteText) => readonly ByteText[])[] = [
   members,
   pieces,
   hex,
+  base32,
   base64,
 ];
 
@@ -56,9 +59,11 @@ function replaced(text: ByteText, pattern: RegExp, by: (match: RegExpMatchArray)
 const byteOf = (hexadecimal: string): ByteText => String.fromCharCode(Number.parseInt(hexadecimal, 16));
 const characterOf = (point: number): ByteText => (point > 0x10_ffff ? '' : byteText(utf8(String.fromCodePoint(point))));
 
-/** RFC 3986, Section 2.1. */
+/** RFC 3986, Section 2.1, and characters of UTF-16 as JavaScript's `escape` has them. */
 function percent(text: ByteText): readonly ByteText[] {
-  return replaced(text, /%([0-9a-f]{2})/gi, ([, hexadecimal]) => byteOf(hexadecimal!));
+  return replaced(text, /%(?:u([0-9a-f]{4})|([0-9a-f]{2}))/gi, ([, unit, hexadecimal]) =>
+    unit === undefined ? byteOf(hexadecimal!) : characterOf(Number.parseInt(unit, 16)),
+  );
 }
 
 const controls: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
@@ -119,6 +124,13 @@ function hex(text: ByteText): readonly ByteText[] {
   return [0, 1].map((from) => runs.map((run) => hexBytes(run.slice(from))).join('\n'));
 }
 
+/** RFC 4648, Section 6, broken into lines or not, and from any of eight characters on, since others may stand right before it. */
+function base32(text: ByteText): readonly ByteText[] {
+  const runs = text.replace(/\s*\n\s*/g, '').match(base32Run);
+  if (runs === null) return [];
+  return [0, 1, 2, 3, 4, 5, 6, 7].map((from) => runs.map((run) => base32Bytes(run.slice(from))).join('\n'));
+}
+
 /** RFC 4648, Sections 4 and 5, broken into lines or not, and from any of four characters on, since others may stand right before it. */
 function base64(text: ByteText): readonly ByteText[] {
   const runs = text.replace(/\s+/g, '').match(base64Run);
@@ -128,6 +140,23 @@ function base64(text: ByteText): readonly ByteText[] {
 
 function hexBytes(digits: string): ByteText {
   return (digits.match(/../g) ?? []).map(byteOf).join('');
+}
+
+const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** Bits that are left over at the end are no byte. */
+function base32Bytes(text: string): ByteText {
+  let bytes = '';
+  let bits = 0;
+  let left = 0;
+  for (const digit of text.toUpperCase()) {
+    bits = ((bits << 5) | base32Alphabet.indexOf(digit)) & 0xfff;
+    left += 5;
+    if (left < 8) continue;
+    left -= 8;
+    bytes += String.fromCharCode((bits >> left) & 0xff);
+  }
+  return bytes;
 }
 
 /** What stands behind padding begins anew; a character that is left over at the end is no byte. */

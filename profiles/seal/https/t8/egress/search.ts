@@ -9,6 +9,9 @@ const mostWork = 8_388_608;
 
 const named = /(?:imsi|supi)[\W_]{0,8}\d{5,}/i;
 const numbers = /\d{1,20}(?:\.\d{1,20})?e[+-]?\d{1,2}/gi;
+const hexadecimal = /[0-9a-f]{11,}/gi;
+/** Digits of an IMSI in hexadecimal that are no whole bytes: those that are, are found as the bytes of a number. */
+const oddDigits = [11, 13] as const;
 
 /** Look for an IMSI in bytes, and in whatever they may be the encoding of. */
 export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | undefined {
@@ -33,5 +36,13 @@ export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | 
 }
 
 function holds(text: ByteText, imsis: KnownImsis): boolean {
-  return imsis.areIn(bytesOfText(text)) || (text.match(numbers)?.some((number) => imsis.hasNumber(Number(number))) ?? false);
+  return imsis.areIn(bytesOfText(text)) || (text.match(numbers)?.some((number) => imsis.hasNumber(Number(number))) ?? false) || holdsHexadecimal(text, imsis);
+}
+
+/** Others may stand right before and behind it. */
+function holdsHexadecimal(text: ByteText, imsis: KnownImsis): boolean {
+  for (const run of text.match(hexadecimal) ?? [])
+    for (const length of oddDigits)
+      for (let at = 0; at + length <= run.length; at++) if (imsis.hasNumber(Number.parseInt(run.slice(at, at + length), 16))) return true;
+  return false;
 }

@@ -6,47 +6,16 @@ import fc from 'fast-check';
 import { accessTokenVerifier, type GuardEvent, type GuardOptions, type GuardRefusal } from '../../../../../profiles/seal/https/index.ts';
 import { tokenHashText } from '../../../../../src/ace/index.ts';
 import { systemEnv } from '../../../../../src/core/env.ts';
-import { LabAuthority } from '../../../../../src/pki/index.ts';
-import type { HttpsRequestInit, HttpsResponse } from '../../../../../src/transport/index.ts';
+import type { LabAuthority } from '../../../../../src/pki/index.ts';
+import type { HttpsRequestInit } from '../../../../../src/transport/index.ts';
 import { holds } from '../../../../support/property.ts';
-import { GuardLab, makeTrust, text, val } from './guard-lab.ts';
+import { eightWays, GuardLab, makeTrust, outcome, text, val } from './guard-lab.ts';
 import type { Changes } from './token-lab.ts';
 
 const trust = await makeTrust();
 const { authority } = trust;
-const now = systemEnv.epoch();
 
-/** What a request comes to: its status and error, or that TLS lets nobody in; then the reasons that were logged. */
-async function outcome(lab: GuardLab, answer: Promise<HttpsResponse>): Promise<string> {
-  const logged = lab.events.length;
-  const said = await answer.then(
-    ({ status, headers }) => `${status} ${/error="(\w+)"/.exec(headers['www-authenticate'] ?? '')?.[1] ?? ''}`.trim(),
-    ({ code }: { readonly code: string }) => code,
-  );
-  while (said === 'ERR_TRANSPORT_HTTPS' && lab.events.length === logged) await new Promise((resolve) => setImmediate(resolve));
-  return [said, ...lab.events.slice(logged).map(({ reason }) => reason)].join(', ');
-}
-
-test('TS 33.434 5.1.1.8: eight ways not to be let in, each with its reason', async () => {
-  const stranger = await LabAuthority.make('lab', systemEnv);
-  const other = await authority.issue({ ...val, names: [{ type: 'dns', value: 'val-b.example' }] });
-  await GuardLab.within(trust, {}, async (lab) => {
-    assert.equal(await outcome(lab, lab.fetch()), '200');
-    const rows: readonly (readonly [what: string, init: Parameters<typeof lab.fetch>[0], expected: string])[] = [
-      ['no certificate', { cert: '', key: '' }, 'ERR_TRANSPORT_HTTPS, no-certificate'],
-      ['another authority', await stranger.issue(val), 'ERR_TRANSPORT_HTTPS, certificate-authority'],
-      ['expired certificate', await authority.issue({ ...val, notAfter: now - 60 }), 'ERR_TRANSPORT_HTTPS, certificate-time'],
-      ['certificate of a server', await authority.issue({ ...val, usage: ['server'] }), 'ERR_TRANSPORT_HTTPS, certificate-purpose'],
-      ['no token', { headers: {} }, '401, no-token'],
-      ['expired token', { token: await lab.token({ exp: Math.floor(now) - 1 }) }, '401 invalid_token, expired'],
-      ['another scope', { token: await lab.token({ scope: 'location2 key-management' }) }, '403 insufficient_scope, scope'],
-      ['token of another client', other, '403 invalid_token, client'],
-    ];
-    for (const [what, init, expected] of rows) assert.equal(await outcome(lab, lab.fetch(init)), expected, what);
-    assert.equal(lab.passed.length, 1);
-    assert.equal(await outcome(lab, lab.fetch()), '200');
-  });
-});
+test('TS 33.434 5.1.1.8: eight ways not to be let in, each with its reason', () => GuardLab.within(trust, {}, eightWays));
 
 test('RFC 6750 3: what a refusal says, and what is logged of it', async () => {
   await GuardLab.within(trust, { realm: 'val "x"' }, async (lab) => {

@@ -69,6 +69,7 @@ test('a user, and a name that nobody has, is locked after five failures, also fo
       assert.equal(locked.status, 429);
       assert.equal(locked.headers['retry-after'], '30');
       assert.equal(sayings(text(locked)), 'There were too many attempts. Wait 30 seconds, then try again.');
+      assert.match(text(locked), /<div role="alert"[^>]* data-wait="30">/);
     }
     const locks = lab.events.filter(({ type }) => type === 'login-locked');
     const lock = { type: 'login-locked', by: 'user', seconds: 30, client: 'app', address: '127.0.0.1' };

@@ -98,8 +98,12 @@ test('TS 33.434 A.4.2.4: a parameter of the token request that is missing, empty
       assert.deepEqual(await askWith(lab, twice), { status: 400, error: 'invalid_request' }, `${name} twice`);
       assert.deepEqual(await askWith(lab, without([`${name}=${encodeURIComponent(value)}`])), { status: 400, error: wrong }, `${name} another`);
     }
-    // RFC 6749 §4.1.3: the Authorization header says who it is, and standard libraries leave it at that; a client_id that says something else is none.
-    assert.equal((await askWith(lab, (fields) => fields.filter((field) => !isOf('client_id')(field)))).status, 200);
+    for (const put of [[], ['client_id=']])
+      assert.deepEqual(
+        await askWith(lab, (fields) => [...fields.filter((field) => !isOf('client_id')(field)), ...put]),
+        { status: 400, error: 'invalid_request' },
+        `client_id ${put.length === 0 ? 'missing' : 'empty'}`,
+      );
     for (const other of ['client_id=val1', 'client_id=App'])
       assert.equal((await askWith(lab, (fields) => [...fields.filter((field) => !isOf('client_id')(field)), other])).status, 400, other);
     assert.equal((await askWith(lab, (fields) => [...fields, 'client_id=app'])).status, 400);

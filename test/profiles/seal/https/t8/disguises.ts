@@ -36,6 +36,8 @@ export const digitDisguises: Readonly<Record<string, (imsi: string) => Bytes>> =
   'in members': (imsi) => JSON.stringify({ mcc: imsi.slice(0, 3), mnc: imsi.slice(3, 5), msin: imsi.slice(5) }),
   number: (imsi) => String(Number(imsi)),
   exponent: (imsi) => Number(imsi).toExponential(),
+  'hexadecimal number': (imsi) => `0x${Number(imsi).toString(16)}`,
+  'hexadecimal number in capitals': (imsi) => Number(imsi).toString(16).toUpperCase(),
   'full-width': (imsi) => utf8(imsi.replace(/\d/g, (digit) => String.fromCharCode(0xff10 + Number(digit)))),
   'Arabic-Indic': (imsi) => utf8(imsi.replace(/\d/g, (digit) => String.fromCharCode(0x660 + Number(digit)))),
   'full-width UTF-16': (imsi) =>
@@ -64,6 +66,14 @@ export const digitDisguises: Readonly<Record<string, (imsi: string) => Bytes>> =
   'folded over lines': (imsi) => `${imsi.slice(0, 5)}\r\n ${imsi.slice(5, 9)}\r\n\t${imsi.slice(9)}`,
 };
 
+const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+/** RFC 4648, Section 6. */
+const base32 = (bytes: Bytes): string => {
+  const bits = each(bytes, (byte) => byte.toString(2).padStart(8, '0'));
+  const digits = (bits.match(/.{1,5}/g) ?? []).map((five) => base32Alphabet[Number.parseInt(five.padEnd(5, '0'), 2)]).join('');
+  return digits.padEnd(Math.ceil(digits.length / 8) * 8, '=');
+};
+
 /** How bytes can be written, as texts or bytes. */
 export const encodings: Readonly<Record<string, (bytes: Bytes) => Bytes>> = {
   base64: (bytes) => bytesOf(bytes).toString('base64'),
@@ -80,6 +90,10 @@ export const encodings: Readonly<Record<string, (bytes: Bytes) => Bytes>> = {
   'pieces in base64': (bytes) => JSON.stringify((bytes.match(/[\s\S]{1,4}/g) ?? []).map((piece) => bytesOf(piece).toString('base64'))),
   'base64url with padding': (bytes) => bytesOf(bytes).toString('base64').replaceAll('+', '-').replaceAll('/', '_'),
   base64url: (bytes) => bytesOf(bytes).toString('base64url'),
+  base32,
+  'base32 in small letters, without padding': (bytes) => base32(bytes).toLowerCase().replace(/=+$/, ''),
+  'base32 in lines': (bytes) => base32(bytes).replace(/.{12}/g, '$&\r\n'),
+  'base32, bytes before it': (bytes) => base32(`#!%${bytes}`),
   hex: (bytes) => bytesOf(bytes).toString('hex'),
   'hex in capitals': (bytes) => bytesOf(bytes).toString('hex').toUpperCase(),
   'hex in pieces': (bytes) =>
@@ -88,9 +102,11 @@ export const encodings: Readonly<Record<string, (bytes: Bytes) => Bytes>> = {
         .toString('hex')
         .match(/.{1,6}/g) ?? [],
     ),
+  'hex with blanks': (bytes) => each(bytes, (byte) => `${hexByte(byte)} `),
   'hex with colons': (bytes) => each(bytes, (byte) => `${hexByte(byte).toUpperCase()}:`),
   percent: (bytes) => each(bytes, (byte) => `%${hexByte(byte)}`),
   'percent, in capitals': (bytes) => each(bytes, (byte) => `%${hexByte(byte).toUpperCase()}`),
+  'percent, with UTF-16': (bytes) => each(bytes, (byte) => `%u00${hexByte(byte)}`),
   'percent, each second': (bytes) =>
     [...bytesOf(bytes)].map((byte, index) => (index % 2 === 0 && byte >= 0x30 ? String.fromCharCode(byte) : `%${hexByte(byte)}`)).join(''),
   'JSON escapes': (bytes) => each(bytes, (byte) => `\\u00${hexByte(byte)}`),

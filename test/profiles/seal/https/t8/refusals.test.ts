@@ -41,6 +41,27 @@ test('TS 29.122, 4.4.8.2: an SCS/AS that exceeds its rate is answered with 429, 
   }
 });
 
+test('an address has a rate before it is known who asks', async () => {
+  let now = 0;
+  const env = { ...systemEnv, now: () => now };
+  const lab = await T8Lab.start({ env, limits: { rate: { perAddress: { burst: 2, rate: 0.5 }, perScsAs: unmeasured } } });
+  try {
+    const own = `/3gpp-nidd/v1/${app}/configurations`;
+    assert.equal((await lab.client.ask('GET', own)).status, 200);
+    assert.equal((await lab.clientOf('app2', lab.port).ask('GET', own)).status, 403);
+    const refused = await lab.client.ask('GET', own);
+    assert.deepEqual(
+      [refused.status, refused.retryAfter, memberOf(refused.body, 'detail')],
+      [429, 2, 'expected fewer requests from this address, got one more'],
+    );
+    assert.deepEqual(lab.events.at(-1), { type: 'address-rate-exceeded', address: '127.0.0.1' });
+    now += 2_000;
+    assert.equal((await lab.client.ask('GET', own)).status, 200);
+  } finally {
+    await lab.close();
+  }
+});
+
 test('what is sent to a device has a rate, of both APIs and of all SCS/AS together; what may not be sent does not count', async () => {
   let now = 0;
   const env = { ...systemEnv, now: () => now };

@@ -36,14 +36,20 @@ export class Tap {
     });
   }
 
-  static async within(target: number, use: (tap: Tap) => Promise<void>): Promise<void> {
+  /** @param target - port of the server, on loopback */
+  static async open(target: number): Promise<Tap> {
     const tap = new Tap(target);
     tap.#server.listen(0, '127.0.0.1');
     await once(tap.#server, 'listening');
+    return tap;
+  }
+
+  static async within(target: number, use: (tap: Tap) => Promise<void>): Promise<void> {
+    const tap = await Tap.open(target);
     try {
       await use(tap);
     } finally {
-      tap.#server.close();
+      tap.close();
     }
   }
 
@@ -53,6 +59,11 @@ export class Tap {
 
   saw(text: string): boolean {
     return Buffer.concat(this.#all).includes(text);
+  }
+
+  /** Takes no more connections. */
+  close(): void {
+    this.#server.close();
   }
 
   /** Say again to the server what a client has said, until it ends the connection. */

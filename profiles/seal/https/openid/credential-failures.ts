@@ -1,0 +1,86 @@
+import { networkOf } from '../../../../src/coap/index.ts';
+import type { Env } from '../../../../src/core/env.ts';
+
+/** How many failures there may be. */
+interface FailureLimit {
+  readonly failures: number;
+  /** Seconds in which one failure is forgotten. */
+  readonly forgetting: number;
+}
+
+const ofAddress: FailureLimit = { failures: 100, forgetting: 36 };
+const ofClient: FailureLimit = { failures: 20, forgetting: 60 };
+/** Of each kind. */
+const entries = 4096;
+
+/**
+ * Counts requests whose client credentials are wrong, by the address that they come from, and by that address and the client that they name. Who has failed too
+ * often has to wait before another is looked at: a guess costs a slow hash.
+ *
+ * A client that has shown the right secret from an address does not wait for what strangers do behind the same address, as they may behind a proxy or a NAT.
+ */
+export class CredentialFailures {
+  readonly #addresses: FailureCounts;
+  readonly #clients: FailureCounts;
+  /** In order of last use. */
+  readonly #known = new Set<string>();
+
+  constructor(env: Pick<Env, 'now'>) {
+    this.#addresses = new FailureCounts(env, ofAddress);
+    this.#clients = new FailureCounts(env, ofClient);
+  }
+
+  /** 0, or the seconds until credentials are looked at again. */
+  wait(address: string, client: string): number {
+    const network = networkOf(address);
+    const key = keyOf(network, client);
+    return Math.max(this.#clients.wait(key), this.#known.has(key) ? 0 : this.#addresses.wait(network));
+  }
+
+  failed(address: string, client: string): void {
+    const network = networkOf(address);
+    this.#addresses.add(network);
+    this.#clients.add(keyOf(network, client));
+  }
+
+  /** What was counted stays: whoever guesses may sit behind the address of the client. */
+  succeeded(address: string, client: string): void {
+    const key = keyOf(networkOf(address), client);
+    this.#known.delete(key);
+    this.#known.add(key);
+    if (this.#known.size > entries) this.#known.delete(this.#known.values().next().value!);
+  }
+}
+
+const keyOf = (network: string, client: string): string => `${network} ${client}`;
+
+/** Failures by key, each of which is forgotten after a while. */
+class FailureCounts {
+  readonly #env: Pick<Env, 'now'>;
+  readonly #limit: FailureLimit;
+  /** In order of the last failure. */
+  readonly #counts = new Map<string, { readonly failures: number; readonly at: number }>();
+
+  constructor(env: Pick<Env, 'now'>, limit: FailureLimit) {
+    this.#env = env;
+    this.#limit = limit;
+  }
+
+  wait(key: string): number {
+    const { failures, forgetting } = this.#limit;
+    return Math.max(0, Math.ceil((this.#failures(key) - failures + 1) * forgetting));
+  }
+
+  add(key: string): void {
+    const failures = this.#failures(key) + 1;
+    this.#counts.delete(key);
+    this.#counts.set(key, { failures, at: this.#env.now() });
+    if (this.#counts.size > entries) this.#counts.delete(this.#counts.keys().next().value!);
+  }
+
+  #failures(key: string): number {
+    const count = this.#counts.get(key);
+    if (count === undefined) return 0;
+    return Math.max(0, count.failures - (this.#env.now() - count.at) / 1000 / this.#limit.forgetting);
+  }
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CredentialFailures } from '../../../../../profiles/seal/https/openid/credential-failures.ts';
+import { inOpenIdLab, type OpenIdLab, serverSecret } from './openid-lab.ts';
+
+/** Milliseconds that are set by hand. */
+function counted(): { readonly failures: CredentialFailures; readonly pass: (seconds: number) => void } {
+  let now = 0;
+  return {
+    failures: new CredentialFailures({ now: () => now }),
+    pass: (seconds) => {
+      now += seconds * 1000;
+    },
+  };
+}
+
+test('twenty failures for one client of one address, and then one each minute', () => {
+  const { failures, pass } = counted();
+  for (let i = 0; i < 20; i++) {
+    assert.equal(failures.wait('10.0.0.1', 'app'), 0);
+    failures.failed('10.0.0.1', 'app');
+  }
+  assert.deepEqual([failures.wait('10.0.0.1', 'app'), failures.wait('10.0.0.1', 'other'), failures.wait('10.0.0.2', 'app')], [60, 0, 0]);
+  pass(59);
+  assert.equal(failures.wait('10.0.0.1', 'app'), 1);
+  pass(1);
+  assert.equal(failures.wait('10.0.0.1', 'app'), 0);
+  failures.failed('10.0.0.1', 'app');
+  assert.equal(failures.wait('10.0.0.1', 'app'), 60);
+  // Those that were looked at together count each.
+  for (let i = 0; i < 9; i++) failures.failed('10.0.0.1', 'app');
+  assert.equal(failures.wait('10.0.0.1', 'app'), 600);
+});
+
+test('a hundred failures of one address, whomever they name; an IPv6 address counts as its /64', () => {
+  const { failures, pass } = counted();
+  for (let i = 0; i < 100; i++) failures.failed(`2001:db8::${i.toString(16)}`, `client${i}`);
+  assert.deepEqual([failures.wait('2001:db8::ffff', 'app'), failures.wait('2001:db8:0:1::1', 'app')], [36, 0]);
+  pass(36);
+  assert.equal(failures.wait('2001:db8::ffff', 'app'), 0);
+});
+
+test('a client that has shown its secret from there waits for its own failures, and for nobody else’s', () => {
+  const { failures } = counted();
+  failures.succeeded('10.0.0.1', 'app');
+  for (let i = 0; i < 200; i++) failures.failed('10.0.0.1', `stranger${i}`);
+  assert.deepEqual([failures.wait('10.0.0.1', 'app'), failures.wait('10.0.0.1', 'late') > 0], [0, true]);
+  for (let i = 0; i < 20; i++) failures.failed('10.0.0.1', 'app');
+  failures.succeeded('10.0.0.1', 'app');
+  assert.equal(failures.wait('10.0.0.1', 'app'), 60);
+});
+
+test('addresses without end take no more than some memory', () => {
+  const { failures } = counted();
+  for (let i = 0; i < 20_000; i++) failures.failed(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 'app');
+  for (let i = 0; i < 20; i++) failures.failed('10.9.9.9', 'app');
+  assert.equal(failures.wait('10.9.9.9', 'app'), 60);
+});
+
+const paths = ['/token', '/introspect', '/revoke'] as const;
+const ask = (lab: OpenIdLab, path: (typeof paths)[number], client: string, secret: string): ReturnType<OpenIdLab['post']> =>
+  lab.post(path, path === '/token' ? { grant_type: 'client_credentials', scope: 'km' } : { token: 'x' }, client, secret);
+
+test('429 with Retry-After: whoever guesses the secret of a client, at each endpoint; not its neighbours', () =>
+  inOpenIdLab(async (lab) => {
+    for (const path of paths) assert.equal((await ask(lab, path, 'val1', serverSecret)).status, 200);
+    for (let i = 0; i < 20; i++) assert.equal((await ask(lab, paths[i % 3]!, 'app', `guess${i}`)).status, 401);
+    for (const path of paths) {
+      const { status, headers, body } = await ask(lab, path, 'app', 'guess');
+      assert.deepEqual([status, body['error']], [429, 'temporarily_unavailable'], path);
+      assert.ok(Number(headers['retry-after']) > 30);
+      assert.match(String(body['error_description']), /fewer wrong credentials.*ask again in \d+ s/);
+      assert.equal((await ask(lab, path, 'val1', serverSecret)).status, 200, path);
+    }
+    const events = lab.events.filter((event) => event.type === 'refused' && event.reason === 'rate-credentials');
+    assert.equal(events.length, 3);
+    assert.ok(!JSON.stringify(lab.events).includes('guess'));
+  }));
