@@ -88,10 +88,12 @@ export interface ClaimsSet {
   readonly unknown?: CborMap;
 }
 
+const confirmationForms = { coseKey: coseKeyMap } as const;
+
 /** The value of `cnf`, to stand in another map. @see https://www.rfc-editor.org/rfc/rfc8747#section-3.1 */
 export function encodeConfirmation(confirmation: Confirmation): CborMap {
-  const { coseKey, unknown, ...rest } = confirmation;
-  const known = writeKnownMap(confirmationMethods, { ...rest, ...(coseKey === undefined ? {} : { coseKey: coseKeyMap(coseKey) }) });
+  const { unknown } = confirmation;
+  const known = writeKnownMap(confirmationMethods, confirmation, confirmationForms);
   return unknown === undefined ? known : new Map([...known, ...unknown]);
 }
 
@@ -111,10 +113,12 @@ export function decodeConfirmation(value: CborValue): Confirmation {
   return { ...rest, ...(coseKey === undefined ? {} : { coseKey: decodeCoseKey(coseKey) }), ...(unknown.size === 0 ? {} : { unknown }) };
 }
 
+const claimForms = { cnf: encodeConfirmation } as const;
+
 /** Deterministic CBOR, neither tagged nor protected. @see https://www.rfc-editor.org/rfc/rfc8392#section-3 */
 export function encodeClaims(claims: ClaimsSet): Uint8Array {
-  const { cnf, unknown, ...rest } = claims;
-  const known = writeKnownMap(cwtClaims, { ...rest, ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }) });
+  const { unknown } = claims;
+  const known = writeKnownMap(cwtClaims, claims, claimForms);
   return encode(unknown === undefined ? known : new Map([...known, ...unknown]));
 }
 
