@@ -157,24 +157,25 @@ export class AuthorizationGrants {
       scope,
       conclude: (issued) => {
         const { changes, refreshToken } = first.conclude(issued);
-        const used = useCode(found, first.family, Math.max(issued.expiresAt, first.keyUntil ?? 0));
+        const family = first.family();
+        const used = useCode(found, family, Math.max(issued.expiresAt, first.keyUntil ?? 0));
         // Without refresh tokens, too, what was issued has to be found again.
-        const tokens = refreshToken === undefined ? [tokenOf(first.family, issued)] : [];
+        const tokens = refreshToken === undefined ? [tokenOf(family, issued)] : [];
         return { changes: [...changes, ...tokens, used], ...(refreshToken === undefined ? {} : { refreshToken }) };
       },
     };
   }
 
   /** What goes with the first token of a grant: a refresh token, where the client may have one and the key is one that can be had again. */
-  #first(grant: FirstGrant): Pick<Authorization, 'keyUntil' | 'conclude'> & { readonly family: string } {
+  #first(grant: FirstGrant): Pick<Authorization, 'keyUntil' | 'conclude'> & { readonly family: () => string } {
     const { client, audience, scope, grantType, username, update, wanted } = grant;
     const { grantTypes, env } = this.#options;
-    const handle = newHandle(env.random);
-    const family = familyName(handle);
     // An update names a key that another token brought.
     if (update || !wanted || !grantTypes.has(GrantType.refresh_token) || !client.grantTypes.has(GrantType.refresh_token)) {
-      return { family, conclude: () => ({ changes: [] }) };
+      return { family: () => familyName(newHandle(env.random)), conclude: () => ({ changes: [] }) };
     }
+    const handle = newHandle(env.random);
+    const family = familyName(handle);
     const endsAt = this.#refreshTokens.familyEnd();
     const conclude = (issued: Issued): { changes: readonly Change[]; refreshToken: Uint8Array } => {
       const { resourceServer, profile, key } = issued;
@@ -185,7 +186,7 @@ export class AuthorizationGrants {
       );
       return { changes: [change, tokenOf(family, issued)], refreshToken: token };
     };
-    return { family, keyUntil: this.#refreshTokens.expiry({ endsAt }), conclude };
+    return { family: () => family, keyUntil: this.#refreshTokens.expiry({ endsAt }), conclude };
   }
 
   /** @see https://www.rfc-editor.org/rfc/rfc6749#section-6 */
