@@ -2,9 +2,10 @@ import { AceError, AceErrorCode, GrantType, intersectScopes, type Scope, type To
 import { Code, RateLimit } from '../../coap/index.ts';
 import type { Confirmation } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
+import type { Written } from '../../core/options.ts';
 import type { Change, Store } from '../../store/index.ts';
 import type { Emit } from '../events.ts';
-import type { Policy } from '../policy.ts';
+import type { Policy, PolicyRequest } from '../policy.ts';
 import { refuse } from '../refusal.ts';
 import type { Client } from '../registry/registry.ts';
 import { findCode, useCode } from './codes.ts';
@@ -119,17 +120,20 @@ export class AuthorizationGrants {
     const { policy, refreshTokens } = this.#options;
     const grantType = asked.grantType ?? GrantType.client_credentials;
     const username = grantType === GrantType.password ? asked.username : undefined;
-    const decision = await policy.decide({ client: client.id, ...audienceAndScope(asked), update, ...(username === undefined ? {} : { username }) });
+    const request: Written<PolicyRequest> = { client: client.id, update };
+    if (asked.audience !== undefined) request.audience = asked.audience;
+    if (asked.scope !== undefined) request.scope = asked.scope;
+    if (username !== undefined) request.username = username;
+    const decision = await policy.decide(request);
     if (!decision.permit) throw refuse(decision.error, decision.reason);
     const { audience, scope, lifetime } = decision;
     const wanted = grantType === GrantType.password || refreshTokens?.clientCredentials === true;
-    return {
-      ...this.#first({ client, audience, scope, grantType, username, update, wanted }),
-      audience,
-      scope,
-      ...(lifetime === undefined ? {} : { lifetime }),
-      ...(username === undefined ? {} : { username }),
-    };
+    const { keyUntil, conclude } = this.#first({ client, audience, scope, grantType, username, update, wanted });
+    const authorization: Written<Authorization> = { audience, scope, conclude };
+    if (lifetime !== undefined) authorization.lifetime = lifetime;
+    if (username !== undefined) authorization.username = username;
+    if (keyUntil !== undefined) authorization.keyUntil = keyUntil;
+    return authorization;
   }
 
   /** @see https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3 */
@@ -262,8 +266,4 @@ const tokensOf = (family: string): string => `as/family/${family}/`;
 
 function tokenOf(family: string, { hash, expiresAt }: Issued): Change {
   return { key: tokensOf(family) + hash, value: new Uint8Array(0), expiresAt };
-}
-
-function audienceAndScope({ audience, scope }: TokenRequest): Pick<TokenRequest, 'audience' | 'scope'> {
-  return { ...(audience === undefined ? {} : { audience }), ...(scope === undefined ? {} : { scope }) };
 }
