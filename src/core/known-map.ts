@@ -131,17 +131,17 @@ export function readKnownMap<const S extends MapSpec>(what: string, spec: S, val
 }
 
 /** How fields that are no CBOR values themselves become such, by field name. */
-export type Forms<S extends MapSpec> = { readonly [K in keyof S]?: (value: never) => CborValue };
+export type FieldForms<S extends MapSpec> = { readonly [K in keyof S]?: (value: never) => CborValue };
 
 /** The fields of a map, where those with a form are what that takes. */
-export type Unformed<S extends MapSpec, F extends Forms<S>> = Partial<Omit<Known<S>, keyof F>> & {
+export type FieldsWithForms<S extends MapSpec, F extends FieldForms<S>> = Partial<Omit<Known<S>, keyof F>> & {
   readonly [K in keyof F]?: F[K] extends (value: infer V) => CborValue ? V : never;
 };
 
 /** The map of these fields; absent and undefined ones are left out, and so are those that the spec does not have. */
 export function writeKnownMap<const S extends MapSpec>(spec: S, fields: Partial<Known<S>>): CborMap;
 /** The same where some fields have a form. */
-export function writeKnownMap<const S extends MapSpec, const F extends Forms<S>>(spec: S, fields: Unformed<S, F>, forms: F): CborMap;
+export function writeKnownMap<const S extends MapSpec, const F extends FieldForms<S>>(spec: S, fields: FieldsWithForms<S, F>, forms: F): CborMap;
 export function writeKnownMap(spec: MapSpec, fields: object, forms?: Readonly<Record<string, ((value: never) => CborValue) | undefined>>): CborMap {
   const { fields: known, places } = prepare(spec);
   const values: CborValue[] = [];
@@ -151,7 +151,7 @@ export function writeKnownMap(spec: MapSpec, fields: object, forms?: Readonly<Re
     if (place === undefined) continue;
     const value = (fields as Record<string, CborValue>)[field];
     if (value === undefined) continue;
-    const form = forms?.[field] as ((value: unknown) => CborValue) | undefined;
+    const form = forms !== undefined && Object.hasOwn(forms, field) ? (forms[field] as (value: unknown) => CborValue) : undefined;
     while (values.length <= place) values.push(undefined);
     values[place] = form === undefined ? value : form(value);
   }
