@@ -126,10 +126,10 @@ test('known map: fields named like those of every object are fields like others'
 });
 
 test('a map with forms: a field that is no CBOR value is put by its form, and names that the spec does not have are left out', () => {
-  const spec: MapSpec = { constructor: { label: 1, type: 'uint' }, at: { label: 2, type: 'uint' } };
+  const spec: MapSpec = { constructor: { label: 1, type: 'uint' }, at: { label: 2, type: 'uint' } } as const;
   const fields = { at: new Date(5_000), constructor: 7, unknown: 'x' };
   assert.deepEqual(
-    writeKnownMap(spec, fields as never, { at: (date: Date) => date.getTime() / 1000 }),
+    writeKnownMap<MapSpec, { readonly at: (date: Date) => number }>(spec, fields as never, { at: (date) => date.getTime() / 1000 }),
     new Map([
       [1, 7],
       [2, 5],
