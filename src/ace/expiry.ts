@@ -1,8 +1,9 @@
 import type { Cancel, Env } from '../core/env.ts';
 
-interface Entry {
+interface Entry<V> {
   readonly key: string;
   readonly at: number;
+  readonly value: V | undefined;
 }
 
 /** The wall clock may be set while a timer runs: look at it again at least this often, in milliseconds. */
@@ -13,18 +14,18 @@ const shortestSleep = 20;
 /**
  * Ends of lifetimes on the wall clock (`exp`), with one timer for all of them.
  *
- * `expired` is called once for each key that was not deleted or set again, at or shortly after its time; `has` is exact at every moment.
+ * `expired` is called once for each key that was not deleted or set again, at or shortly after its time, with what was set beside it; `has` is exact at every moment.
  */
-export class Expiry {
+export class Expiry<V = never> {
   readonly #env: Env;
-  readonly #expired: (key: string) => void;
-  readonly #ends = new Map<string, number>();
-  /** Binary min-heap by `at`; an entry counts only while `#ends` has the same time for its key. */
-  #heap: Entry[] = [];
+  readonly #expired: (key: string, value: V | undefined) => void;
+  readonly #ends = new Map<string, Entry<V>>();
+  /** Binary min-heap by `at`; an entry counts only while `#ends` has it under its key. */
+  #heap: Entry<V>[] = [];
   #timer: Cancel | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
-  constructor(env: Env, expired: (key: string) => void) {
+  constructor(env: Env, expired: (key: string, value: V | undefined) => void) {
     this.#env = env;
     this.#expired = expired;
   }
@@ -34,12 +35,14 @@ export class Expiry {
     return this.#ends.size;
   }
 
-  /** Let `key` end at `at`, in seconds since 1970; replaces an earlier end. */
-  set(key: string, at: number): void {
-    if (this.#ends.get(key) === at) return;
-    this.#ends.set(key, at);
+  /** Let `key` end at `at`, in seconds since 1970, with `value` beside it; replaces an earlier end and its value. */
+  set(key: string, at: number, value?: V): void {
+    const earlier = this.#ends.get(key);
+    if (earlier?.at === at && earlier.value === value) return;
+    const entry = { key, at, value };
+    this.#ends.set(key, entry);
     if (this.#heap.length > 2 * this.#ends.size + 16) this.#compact();
-    else this.#push({ key, at });
+    else this.#push(entry);
     this.#arm();
   }
 
@@ -52,12 +55,17 @@ export class Expiry {
 
   /** When `key` ends, in seconds since 1970. */
   end(key: string): number | undefined {
-    return this.#ends.get(key);
+    return this.#ends.get(key)?.at;
+  }
+
+  /** What was set beside `key`. */
+  value(key: string): V | undefined {
+    return this.#ends.get(key)?.value;
   }
 
   /** Whether `key` is there and has not ended. */
   has(key: string): boolean {
-    const at = this.#ends.get(key);
+    const at = this.#ends.get(key)?.at;
     return at !== undefined && at > this.#env.epoch();
   }
 
@@ -85,18 +93,18 @@ export class Expiry {
     const now = this.#env.epoch();
     for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
       this.#pop();
-      if (this.#ends.get(first.key) !== first.at) continue;
+      if (this.#ends.get(first.key) !== first) continue;
       this.#ends.delete(first.key);
-      this.#expired(first.key);
+      this.#expired(first.key, first.value);
     }
     this.#arm();
   }
 
   #compact(): void {
-    this.#heap = [...this.#ends].map(([key, at]) => ({ key, at })).sort((a, b) => a.at - b.at);
+    this.#heap = [...this.#ends.values()].sort((a, b) => a.at - b.at);
   }
 
-  #push(entry: Entry): void {
+  #push(entry: Entry<V>): void {
     const heap = this.#heap;
     let i = heap.length;
     heap.push(entry);

@@ -76,10 +76,11 @@ const responseSpec = {
   exi: introspectionParameters.exi,
 } as const;
 
+const responseForms = { cnf: encodeConfirmation } as const;
+
 /** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.9.2 */
 export function encodeIntrospectionResponse(response: IntrospectionResponse): Uint8Array {
-  const { cnf, unknown, ...fields } = response;
-  return encode(withUnknown(writeKnownMap(responseSpec, { ...fields, ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }) }), unknown));
+  return encode(withUnknown(writeKnownMap(responseSpec, response, responseForms), response.unknown));
 }
 
 /** @throws {AceError} `ERR_ACE_FORMAT` */

@@ -43,11 +43,11 @@ const requestSpec = {
   password: tokenParameters.password,
 } as const;
 
+const requestForms = { reqCnf: encodeConfirmation } as const;
+
 /** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.1 */
 export function encodeTokenRequest(request: TokenRequest): Uint8Array {
-  const { reqCnf, unknown, ...fields } = request;
-  const map = writeKnownMap(requestSpec, { ...fields, ...(reqCnf === undefined ? {} : { reqCnf: encodeConfirmation(reqCnf) }) });
-  return encode(withUnknown(map, unknown));
+  return encode(withUnknown(writeKnownMap(requestSpec, request, requestForms), request.unknown));
 }
 
 /**
@@ -58,6 +58,7 @@ export function encodeTokenRequest(request: TokenRequest): Uint8Array {
 export function decodeTokenRequest(payload: Uint8Array): TokenRequest {
   return refuseBadFormat(() => {
     const { known, unknown } = readKnownMap('token request', requestSpec, refuseTextKeys('token request', decode(payload)));
+    if (known.reqCnf === undefined && unknown.size === 0) return known as TokenRequest;
     const { reqCnf, ...fields } = known;
     return { ...fields, ...(reqCnf === undefined ? {} : { reqCnf: decodeConfirmation(reqCnf) }), ...(unknown.size === 0 ? {} : { unknown }) };
   });
@@ -97,15 +98,11 @@ const informationSpec = {
 } as const;
 const responseSpec = { ...informationSpec, accessToken: { ...tokenParameters.accessToken, required: true } } as const;
 
+const informationForms = { cnf: encodeConfirmation, rsCnf: encodeConfirmation } as const;
+
 /** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.2 */
 export function encodeTokenResponse(response: AccessInformation): Uint8Array {
-  const { cnf, rsCnf, unknown, ...fields } = response;
-  const map = writeKnownMap(informationSpec, {
-    ...fields,
-    ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }),
-    ...(rsCnf === undefined ? {} : { rsCnf: encodeConfirmation(rsCnf) }),
-  });
-  return encode(withUnknown(map, unknown));
+  return encode(withUnknown(writeKnownMap(informationSpec, response, informationForms), response.unknown));
 }
 
 /** @throws {AceError} `ERR_ACE_FORMAT` */

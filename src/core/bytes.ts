@@ -51,23 +51,28 @@ export function fromUtf8(bytes: Uint8Array): string {
 /** Small arrays are carved off one block. */
 const blockLength = 4096;
 const largestCarved = 512;
-let block = new ArrayBuffer(blockLength);
-let carved = 0;
+
+/** A `carve` with blocks of its own: for what is kept longer than most, so that it does not keep what was made beside it. */
+export function carver(): (length: number) => Uint8Array {
+  let block = new ArrayBuffer(blockLength);
+  let carved = 0;
+  return (length) => {
+    if (length > largestCarved) return new Uint8Array(length);
+    if (carved + length > blockLength) {
+      block = new ArrayBuffer(blockLength);
+      carved = 0;
+    }
+    const bytes = new Uint8Array(block, carved, length);
+    carved += length;
+    return bytes;
+  };
+}
 
 /**
  * Zeroed bytes for what a socket or a cipher will read. The engine keeps a small array of its own inside its heap, and has to move it out before native code can
  * read it: that costs more than encoding a short message. Who keeps the array keeps its block.
  */
-export function carve(length: number): Uint8Array {
-  if (length > largestCarved) return new Uint8Array(length);
-  if (carved + length > blockLength) {
-    block = new ArrayBuffer(blockLength);
-    carved = 0;
-  }
-  const bytes = new Uint8Array(block, carved, length);
-  carved += length;
-  return bytes;
-}
+export const carve: (length: number) => Uint8Array = carver();
 
 /** One fresh array that holds all parts in order. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {

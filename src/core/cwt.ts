@@ -9,14 +9,18 @@ import {
   coseKeyMap,
   decodeCoseKey,
   decrypt0,
+  type Encrypt0Options,
   encrypt0,
   hidePrivateParts,
   KeyType,
+  type Mac0Options,
   mac0,
   macAlgorithms,
   readEncrypt0,
   readMac0,
   readSign1,
+  type SenderHeaders,
+  type Sign1Options,
   sign1,
   verifyMac0,
   verifySign1,
@@ -24,6 +28,7 @@ import {
 import { aeadParameters } from './crypto/index.ts';
 import { ProtocolError } from './errors.ts';
 import { readKnownMap, writeKnownMap } from './known-map.ts';
+import type { Written } from './options.ts';
 
 /** A token that is no CWT (`ERR_CWT_FORMAT`), that no key fits (`ERR_CWT_KEY`), that does not verify (`ERR_CWT_PROTECTION`), whose claims cannot be read (`ERR_CWT_CLAIMS`); a leeway above its cap (`ERR_CWT_LEEWAY`). */
 export class CwtError extends ProtocolError {}
@@ -88,10 +93,12 @@ export interface ClaimsSet {
   readonly unknown?: CborMap;
 }
 
+const confirmationForms = { coseKey: coseKeyMap } as const;
+
 /** The value of `cnf`, to stand in another map. @see https://www.rfc-editor.org/rfc/rfc8747#section-3.1 */
 export function encodeConfirmation(confirmation: Confirmation): CborMap {
-  const { coseKey, unknown, ...rest } = confirmation;
-  const known = writeKnownMap(confirmationMethods, { ...rest, ...(coseKey === undefined ? {} : { coseKey: coseKeyMap(coseKey) }) });
+  const { unknown } = confirmation;
+  const known = writeKnownMap(confirmationMethods, confirmation, confirmationForms);
   return unknown === undefined ? known : new Map([...known, ...unknown]);
 }
 
@@ -111,10 +118,12 @@ export function decodeConfirmation(value: CborValue): Confirmation {
   return { ...rest, ...(coseKey === undefined ? {} : { coseKey: decodeCoseKey(coseKey) }), ...(unknown.size === 0 ? {} : { unknown }) };
 }
 
+const claimForms = { cnf: encodeConfirmation } as const;
+
 /** Deterministic CBOR, neither tagged nor protected. @see https://www.rfc-editor.org/rfc/rfc8392#section-3 */
 export function encodeClaims(claims: ClaimsSet): Uint8Array {
-  const { cnf, unknown, ...rest } = claims;
-  const known = writeKnownMap(cwtClaims, { ...rest, ...(cnf === undefined ? {} : { cnf: encodeConfirmation(cnf) }) });
+  const { unknown } = claims;
+  const known = writeKnownMap(cwtClaims, claims, claimForms);
   return encode(unknown === undefined ? known : new Map([...known, ...unknown]));
 }
 
@@ -194,9 +203,18 @@ const cwtContentFormat = 61;
 /** One layer of protection, without tag 61. */
 function protect(payload: Uint8Array, tokenKey: TokenKey, random: (length: number) => Uint8Array, contentType?: number): Tagged {
   const { use, algorithm, key, kid } = tokenKey;
-  const headers = { key, algorithm, ...(kid === undefined ? {} : { kid }), ...(contentType === undefined ? {} : { contentType }) };
-  if (use === 'encrypt0') return encrypt0({ ...headers, plaintext: payload, nonce: random(aeadParameters(algorithm)?.nonceLength ?? 0) });
-  return use === 'mac0' ? mac0({ ...headers, payload }) : sign1({ ...headers, payload });
+  if (use === 'encrypt0') {
+    const nonce = random(aeadParameters(algorithm)?.nonceLength ?? 0);
+    return encrypt0(withHeaders<Encrypt0Options>({ key, algorithm, plaintext: payload, nonce }, kid, contentType));
+  }
+  const options = withHeaders<Mac0Options & Sign1Options>({ key, algorithm, payload }, kid, contentType);
+  return use === 'mac0' ? mac0(options) : sign1(options);
+}
+
+function withHeaders<T extends SenderHeaders>(options: Written<T>, kid: Uint8Array | undefined, contentType: number | undefined): T {
+  if (kid !== undefined) options.kid = kid;
+  if (contentType !== undefined) options.contentType = contentType;
+  return options;
 }
 
 /**

@@ -123,6 +123,6 @@ export { diagnose } from './diagnostic.ts';
 export type { Cancel, Env } from './env.ts';
 export { systemEnv } from './env.ts';
 export { ProtocolError } from './errors.ts';
-export type { FieldSpec, FieldType, FieldTypes, Known, MapSpec } from './known-map.ts';
+export type { FieldForms, FieldSpec, FieldsWithForms, FieldType, FieldTypes, Known, MapSpec } from './known-map.ts';
 export { readKnownMap, writeKnownMap } from './known-map.ts';
 export { parseDiagnostic } from './parse-diagnostic.ts';

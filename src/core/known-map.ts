@@ -76,20 +76,27 @@ interface Field extends FieldSpec {
   readonly secret: boolean;
 }
 
-// The lists of fields, made once for each spec.
-const prepared = new WeakMap<MapSpec, readonly Field[]>();
+interface Prepared {
+  readonly fields: readonly Field[];
+  /** Where a field stands in `fields`, by its name. */
+  readonly places: ReadonlyMap<string, number>;
+}
 
-function fieldsOf(spec: MapSpec): readonly Field[] {
-  let fields = prepared.get(spec);
-  if (fields === undefined) {
-    fields = Object.entries(spec).map(([field, entry]) => ({
+// Made once for each spec.
+const prepared = new WeakMap<MapSpec, Prepared>();
+
+function prepare(spec: MapSpec): Prepared {
+  let found = prepared.get(spec);
+  if (found === undefined) {
+    const fields = Object.entries(spec).map(([field, entry]) => ({
       ...entry,
       field,
       secret: entry.secret ?? /secret|password/i.test(`${field} ${entry.name ?? ''}`),
     }));
-    prepared.set(spec, fields);
+    found = { fields, places: new Map(fields.map(({ field }, place) => [field, place])) };
+    prepared.set(spec, found);
   }
-  return fields;
+  return found;
 }
 
 /**
@@ -104,7 +111,7 @@ export function readKnownMap<const S extends MapSpec>(what: string, spec: S, val
   const map: CborMap = value;
   const known: Record<string, CborValue> = {};
   let found = 0;
-  for (const { field, label, type, required, name, secret } of fieldsOf(spec)) {
+  for (const { field, label, type, required, name, secret } of prepare(spec).fields) {
     const item = map.get(label);
     if (item === undefined && !map.has(label)) {
       if (required) throw new CborError('ERR_CBOR_MAP', `${what}: key ${label} (${name ?? field}): expected ${checks[type].says}, got nothing`);
@@ -117,18 +124,41 @@ export function readKnownMap<const S extends MapSpec>(what: string, spec: S, val
   }
   const unknown = new Map<CborKey, CborValue>();
   if (found < map.size) {
-    const labels = new Set<CborKey>(fieldsOf(spec).map(({ label }) => label));
+    const labels = new Set<CborKey>(prepare(spec).fields.map(({ label }) => label));
     for (const [key, item] of map) if (!labels.has(key)) unknown.set(key, item);
   }
   return { known: known as Known<S>, unknown };
 }
 
-/** The map of these fields; absent and undefined ones are left out. */
-export function writeKnownMap<const S extends MapSpec>(spec: S, fields: Partial<Known<S>>): CborMap {
-  const map = new Map<CborKey, CborValue>();
-  for (const { field, label } of fieldsOf(spec)) {
+/** How fields that are no CBOR values themselves become such, by field name. */
+export type FieldForms<S extends MapSpec> = { readonly [K in keyof S]?: (value: never) => CborValue };
+
+/** The fields of a map, where those with a form are what that takes. */
+export type FieldsWithForms<S extends MapSpec, F extends FieldForms<S>> = Partial<Omit<Known<S>, keyof F>> & {
+  readonly [K in keyof F]?: F[K] extends (value: infer V) => CborValue ? V : never;
+};
+
+/** The map of these fields; absent and undefined ones are left out, and so are those that the spec does not have. */
+export function writeKnownMap<const S extends MapSpec>(spec: S, fields: Partial<Known<S>>): CborMap;
+/** The same where some fields have a form. */
+export function writeKnownMap<const S extends MapSpec, const F extends FieldForms<S>>(spec: S, fields: FieldsWithForms<S, F>, forms: F): CborMap;
+export function writeKnownMap(spec: MapSpec, fields: object, forms?: Readonly<Record<string, ((value: never) => CborValue) | undefined>>): CborMap {
+  const { fields: known, places } = prepare(spec);
+  const values: CborValue[] = [];
+  // By the names that are there: to ask an object for each that it may have, when most are not and objects are of many shapes, takes three times as long.
+  for (const field in fields) {
+    const place = places.get(field);
+    if (place === undefined) continue;
     const value = (fields as Record<string, CborValue>)[field];
-    if (value !== undefined) map.set(label, value);
+    if (value === undefined) continue;
+    const form = forms !== undefined && Object.hasOwn(forms, field) ? (forms[field] as (value: unknown) => CborValue) : undefined;
+    while (values.length <= place) values.push(undefined);
+    values[place] = form === undefined ? value : form(value);
+  }
+  const map = new Map<CborKey, CborValue>();
+  for (let place = 0; place < values.length; place++) {
+    const value = values[place];
+    if (value !== undefined) map.set(known[place]!.label, value);
   }
   return map;
 }

@@ -109,8 +109,8 @@ export interface CheckedChange {
   readonly key: string;
   readonly value: Uint8Array | undefined;
   readonly expiresAt: number;
-  /** Absent: whatever there is. */
-  readonly expected?: { readonly value: Uint8Array | undefined };
+  /** `undefined`: whatever there is. */
+  readonly expected: { readonly value: Uint8Array | undefined } | undefined;
 }
 
 /** @throws {StoreError} `ERR_STORE_KEY`, also for a key that stands in it twice, `ERR_STORE_VALUE`, `ERR_STORE_EXPIRY`, `ERR_STORE_BATCH` */
@@ -124,11 +124,7 @@ export function checkBatch(changes: readonly Change[]): CheckedChange[] {
     encodeKey(key);
     if (keys.has(key)) throw new StoreError('ERR_STORE_KEY', `expected each key once in a batch, got "${key}" again`);
     keys.add(key);
-    return {
-      key,
-      value: value && copyValue(value),
-      expiresAt: endOf(change),
-      ...(expected !== undefined && { expected: { value: expected === null ? undefined : new Uint8Array(expected) } }),
-    };
+    const condition = expected === undefined ? undefined : { value: expected === null ? undefined : new Uint8Array(expected) };
+    return { key, value: value && copyValue(value), expiresAt: endOf(change), expected: condition };
   });
 }

@@ -124,3 +124,15 @@ test('known map: fields named like those of every object are fields like others'
   const spec = { constructor: { label: 1, type: 'uint' }, toString: { label: 2, type: 'uint' } } as const satisfies MapSpec;
   assert.deepEqual(Object.keys(readKnownMap('map', spec, map([1, 5])).known), ['constructor']);
 });
+
+test('a map with forms: a field that is no CBOR value is put by its form, and names that the spec does not have are left out', () => {
+  const spec: MapSpec = { constructor: { label: 1, type: 'uint' }, at: { label: 2, type: 'uint' } } as const;
+  const fields = { at: new Date(5_000), constructor: 7, unknown: 'x' };
+  assert.deepEqual(
+    writeKnownMap<MapSpec, { readonly at: (date: Date) => number }>(spec, fields as never, { at: (date) => date.getTime() / 1000 }),
+    new Map([
+      [1, 7],
+      [2, 5],
+    ]),
+  );
+});

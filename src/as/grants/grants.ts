@@ -2,9 +2,10 @@ import { AceError, AceErrorCode, GrantType, intersectScopes, type Scope, type To
 import { Code, RateLimit } from '../../coap/index.ts';
 import type { Confirmation } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
+import type { Written } from '../../core/options.ts';
 import type { Change, Store } from '../../store/index.ts';
 import type { Emit } from '../events.ts';
-import type { Policy } from '../policy.ts';
+import type { Policy, PolicyRequest } from '../policy.ts';
 import { refuse } from '../refusal.ts';
 import type { Client } from '../registry/registry.ts';
 import { findCode, useCode } from './codes.ts';
@@ -119,17 +120,20 @@ export class AuthorizationGrants {
     const { policy, refreshTokens } = this.#options;
     const grantType = asked.grantType ?? GrantType.client_credentials;
     const username = grantType === GrantType.password ? asked.username : undefined;
-    const decision = await policy.decide({ client: client.id, ...audienceAndScope(asked), update, ...(username === undefined ? {} : { username }) });
+    const request: Written<PolicyRequest> = { client: client.id, update };
+    if (asked.audience !== undefined) request.audience = asked.audience;
+    if (asked.scope !== undefined) request.scope = asked.scope;
+    if (username !== undefined) request.username = username;
+    const decision = await policy.decide(request);
     if (!decision.permit) throw refuse(decision.error, decision.reason);
     const { audience, scope, lifetime } = decision;
     const wanted = grantType === GrantType.password || refreshTokens?.clientCredentials === true;
-    return {
-      ...this.#first({ client, audience, scope, grantType, username, update, wanted }),
-      audience,
-      scope,
-      ...(lifetime === undefined ? {} : { lifetime }),
-      ...(username === undefined ? {} : { username }),
-    };
+    const { keyUntil, conclude } = this.#first({ client, audience, scope, grantType, username, update, wanted });
+    const authorization: Written<Authorization> = { audience, scope, conclude };
+    if (lifetime !== undefined) authorization.lifetime = lifetime;
+    if (username !== undefined) authorization.username = username;
+    if (keyUntil !== undefined) authorization.keyUntil = keyUntil;
+    return authorization;
   }
 
   /** @see https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3 */
@@ -157,24 +161,25 @@ export class AuthorizationGrants {
       scope,
       conclude: (issued) => {
         const { changes, refreshToken } = first.conclude(issued);
-        const used = useCode(found, first.family, Math.max(issued.expiresAt, first.keyUntil ?? 0));
+        const family = first.family();
+        const used = useCode(found, family, Math.max(issued.expiresAt, first.keyUntil ?? 0));
         // Without refresh tokens, too, what was issued has to be found again.
-        const tokens = refreshToken === undefined ? [tokenOf(first.family, issued)] : [];
+        const tokens = refreshToken === undefined ? [tokenOf(family, issued)] : [];
         return { changes: [...changes, ...tokens, used], ...(refreshToken === undefined ? {} : { refreshToken }) };
       },
     };
   }
 
   /** What goes with the first token of a grant: a refresh token, where the client may have one and the key is one that can be had again. */
-  #first(grant: FirstGrant): Pick<Authorization, 'keyUntil' | 'conclude'> & { readonly family: string } {
+  #first(grant: FirstGrant): Pick<Authorization, 'keyUntil' | 'conclude'> & { readonly family: () => string } {
     const { client, audience, scope, grantType, username, update, wanted } = grant;
     const { grantTypes, env } = this.#options;
-    const handle = newHandle(env.random);
-    const family = familyName(handle);
     // An update names a key that another token brought.
     if (update || !wanted || !grantTypes.has(GrantType.refresh_token) || !client.grantTypes.has(GrantType.refresh_token)) {
-      return { family, conclude: () => ({ changes: [] }) };
+      return { family: () => familyName(newHandle(env.random)), conclude: () => ({ changes: [] }) };
     }
+    const handle = newHandle(env.random);
+    const family = familyName(handle);
     const endsAt = this.#refreshTokens.familyEnd();
     const conclude = (issued: Issued): { changes: readonly Change[]; refreshToken: Uint8Array } => {
       const { resourceServer, profile, key } = issued;
@@ -185,7 +190,7 @@ export class AuthorizationGrants {
       );
       return { changes: [change, tokenOf(family, issued)], refreshToken: token };
     };
-    return { family, keyUntil: this.#refreshTokens.expiry({ endsAt }), conclude };
+    return { family: () => family, keyUntil: this.#refreshTokens.expiry({ endsAt }), conclude };
   }
 
   /** @see https://www.rfc-editor.org/rfc/rfc6749#section-6 */
@@ -261,8 +266,4 @@ const tokensOf = (family: string): string => `as/family/${family}/`;
 
 function tokenOf(family: string, { hash, expiresAt }: Issued): Change {
   return { key: tokensOf(family) + hash, value: new Uint8Array(0), expiresAt };
-}
-
-function audienceAndScope({ audience, scope }: TokenRequest): Pick<TokenRequest, 'audience' | 'scope'> {
-  return { ...(audience === undefined ? {} : { audience }), ...(scope === undefined ? {} : { scope }) };
 }

@@ -2,6 +2,7 @@ import { encodeExiCti, lastExiSequence, type Scope } from '../../ace/index.ts';
 import { type ClaimsSet, type Confirmation, openCwt, protectCwt, type TokenKey } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
 import { ProtocolError } from '../../core/errors.ts';
+import type { Written } from '../../core/options.ts';
 import type { Store } from '../../store/index.ts';
 import { AuthorizationServerError } from '../error.ts';
 import type { RegisteredResourceServer } from '../registry/registry.ts';
@@ -44,17 +45,16 @@ export class TokenMint {
    */
   async mint(content: TokenContent): Promise<Uint8Array> {
     const { resourceServer, cnonce } = content;
-    const claims: ClaimsSet = {
-      ...content.added,
-      ...((content.issuer === true || resourceServer.iss) && this.#issuer !== undefined ? { iss: this.#issuer } : {}),
-      aud: content.audience,
-      ...(resourceServer.exi
-        ? { exi: content.lifetime, cti: encodeExiCti(resourceServer.id, await this.#nextSequence(resourceServer.id)) }
-        : { exp: content.issuedAt + content.lifetime }),
-      scope: content.scope,
-      cnf: content.cnf,
-      ...(cnonce === undefined ? {} : { cnonce }),
-    };
+    const claims: Written<ClaimsSet> = { ...content.added };
+    if ((content.issuer === true || resourceServer.iss) && this.#issuer !== undefined) claims.iss = this.#issuer;
+    claims.aud = content.audience;
+    if (resourceServer.exi) {
+      claims.exi = content.lifetime;
+      claims.cti = encodeExiCti(resourceServer.id, await this.#nextSequence(resourceServer.id));
+    } else claims.exp = content.issuedAt + content.lifetime;
+    claims.scope = content.scope;
+    claims.cnf = content.cnf;
+    if (cnonce !== undefined) claims.cnonce = cnonce;
     return protectCwt(claims, keyFor(resourceServer, content.confidential, content.issuedAt), this.#env.random);
   }
 

@@ -7,17 +7,20 @@ import {
   decodeTokenRequest,
   encodeTokenResponse,
   errorResponse,
+  type Grant,
   type ProfileAtAs,
   type RegisteredKeys,
   type Scope,
   scopeText,
   type TokenRequest,
+  type TokenResponse,
   tokenHashText,
 } from '../../ace/index.ts';
 import { Code, ContentFormat, formatCode, OptionNumber, RateLimit, type Response, uintOption } from '../../coap/index.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import type { Confirmation } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
+import type { Written } from '../../core/options.ts';
 import { acePayload, type EndpointRequest, refuseStranger } from '../endpoint-request.ts';
 import type { AuthorizationServerEvent, Emit } from '../events.ts';
 import type { ClientSecrets } from '../grants/client-secrets.ts';
@@ -25,7 +28,7 @@ import { grantTypeName } from '../grants/grant-types.ts';
 import type { Authorization, AuthorizationGrants } from '../grants/grants.ts';
 import { refuse } from '../refusal.ts';
 import type { Client, RegisteredResourceServer, Registry } from '../registry/registry.ts';
-import type { TokenMint } from './access-token.ts';
+import type { TokenContent, TokenMint } from './access-token.ts';
 import type { TokenRecords } from './token-records.ts';
 import type { TokenGrant, TokenRules } from './token-rules.ts';
 import type { TokenUploads } from './token-uploads.ts';
@@ -116,9 +119,10 @@ export class TokenEndpoint {
       const binding = await this.#bind(client, asked, granted, authorization, expiresAt);
       const { cnf } = binding.claims;
       const { confidential } = binding;
-      const cnonce = asked.cnonce === undefined ? {} : { cnonce: asked.cnonce };
-      const said = { ...cnonce, ...(added && { added }), issuer: rules.nameIssuer ?? false };
-      const token = await mint.mint({ resourceServer, audience, scope, cnf, confidential, ...said, lifetime, issuedAt });
+      const content: Written<TokenContent> = { resourceServer, audience, scope, cnf, confidential, issuer: rules.nameIssuer ?? false, lifetime, issuedAt };
+      if (asked.cnonce !== undefined) content.cnonce = asked.cnonce;
+      if (added !== undefined) content.added = added;
+      const token = await mint.mint(content);
       const hash = tokenHashText(token);
       const answer = binding.response(token);
       const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
@@ -126,7 +130,10 @@ export class TokenEndpoint {
       // Somebody else has got ahead: what was read is not so any more.
       if (!(await records.add(hash, record, [...binding.changes, ...changes]))) continue;
       emit(issued(client, asked, granted, update, hash));
-      const response = { accessToken: token, expiresIn: lifetime, ...answer, ...(refreshToken === undefined ? {} : { refreshToken }) };
+      const response: Written<TokenResponse> = { accessToken: token, expiresIn: lifetime };
+      if (answer.cnf !== undefined) response.cnf = answer.cnf;
+      if (answer.rsCnf !== undefined) response.rsCnf = answer.rsCnf;
+      if (refreshToken !== undefined) response.refreshToken = refreshToken;
       const given = wish === undefined ? response : await uploads!.deliver({ client: client.id, resourceServer, profile, response }, wish);
       return created(asked, granted, given, rules);
     }
@@ -167,16 +174,17 @@ export class TokenEndpoint {
 
   async #bind(client: Client, asked: TokenRequest, granted: Granted, { bound, keyUntil = 0 }: Authorization, expiresAt: number): Promise<Binding> {
     const profile = this.#options.profiles.get(granted.profile)!;
-    const binding = await profile.bind({
+    const grant: Written<Grant> = {
       client: client.id,
       audience: granted.audience,
       resourceServer: granted.resourceServer.id,
       request: asked,
-      ...(bound === undefined ? {} : { key: bound.key }),
       keys: keysOf(client, granted),
       expiresAt: Math.max(expiresAt, keyUntil),
       exi: granted.resourceServer.exi,
-    });
+    };
+    if (bound !== undefined) grant.key = bound.key;
+    const binding = await profile.bind(grant);
     if (binding !== undefined) return binding;
     if (bound !== undefined) throw refuse(AceErrorCode.invalid_grant, 'the key of the refresh token is known no more');
     throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
@@ -188,12 +196,11 @@ function grantOf(client: Client, { resourceServer, audience, scope }: Granted, {
 }
 
 function keysOf({ channel, rawPublicKeys }: Client, { profile, resourceServer: { rawPublicKey, derivationKey } }: Granted): RegisteredKeys {
-  return {
-    ...(channel?.profile === profile ? { clientCredentials: channel.credentials } : {}),
-    clientKeys: rawPublicKeys,
-    ...(rawPublicKey === undefined ? {} : { serverKey: rawPublicKey }),
-    ...(derivationKey === undefined ? {} : { derivationKey }),
-  };
+  const keys: Written<RegisteredKeys> = { clientKeys: rawPublicKeys };
+  if (channel?.profile === profile) keys.clientCredentials = channel.credentials;
+  if (rawPublicKey !== undefined) keys.serverKey = rawPublicKey;
+  if (derivationKey !== undefined) keys.derivationKey = derivationKey;
+  return keys;
 }
 
 /** What no profile takes. Returns whether the request names a key that it already has. */
@@ -221,13 +228,11 @@ function sameScope(a: Scope, b: Scope | undefined): boolean {
 /** @see https://www.rfc-editor.org/rfc/rfc9200#section-5.8.2 */
 function created(asked: TokenRequest, granted: Granted, given: AccessInformation, { nameProfile = false, nameServerKey = false }: TokenRules): Response {
   const { rawPublicKey } = granted.resourceServer;
-  const response: AccessInformation = {
-    // RFC 6749, Section 5.1: scope is left out only when it is what the client asked for.
-    ...(sameScope(granted.scope, asked.scope) ? {} : { scope: granted.scope }),
-    ...(nameProfile || asked.aceProfile === null ? { aceProfile: granted.profile } : {}),
-    ...(nameServerKey && rawPublicKey !== undefined ? { rsCnf: { coseKey: rawPublicKey } } : {}),
-    ...given,
-  };
+  const response: Written<AccessInformation> = { ...given };
+  // RFC 6749, Section 5.1: scope is left out only when it is what the client asked for.
+  if (!sameScope(granted.scope, asked.scope)) response.scope ??= granted.scope;
+  if (nameProfile || asked.aceProfile === null) response.aceProfile ??= granted.profile;
+  if (nameServerKey && rawPublicKey !== undefined) response.rsCnf ??= { coseKey: rawPublicKey };
   const options = [uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor)];
   // RFC 9202, Section 3.2.1: Max-Age stays within expires_in; absent it means 60 s (RFC 7252, Section 5.10.5).
   if (granted.lifetime < 60) options.push(uintOption(OptionNumber.MaxAge, granted.lifetime));

@@ -36,14 +36,14 @@ export function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
 export class TokenRecords {
   readonly #store: Store;
   readonly #env: Env;
-  readonly #expiry: Expiry;
-  readonly #clients = new Map<string, string>();
+  /** Those that live, each with its client. */
+  readonly #expiry: Expiry<string>;
   readonly #counts = new Map<string, number>();
 
   constructor(options: { readonly store: Store; readonly env: Env }) {
     this.#store = options.store;
     this.#env = options.env;
-    this.#expiry = new Expiry(options.env, (hash) => this.#forget(hash));
+    this.#expiry = new Expiry(options.env, (_hash, client) => this.#forget(client));
   }
 
   get size(): number {
@@ -90,26 +90,23 @@ export class TokenRecords {
 
   /** A token was revoked: it does not count among those of its client. */
   revoked(hash: string): void {
-    this.#expiry.delete(hash);
-    this.#forget(hash);
+    const client = this.#expiry.value(hash);
+    if (this.#expiry.delete(hash)) this.#forget(client);
   }
 
   close(): void {
     this.#expiry.close();
-    this.#clients.clear();
     this.#counts.clear();
   }
 
   #remember(hash: string, record: TokenRecord): void {
-    if (!this.#clients.has(hash)) this.#counts.set(record.client, this.count(record.client) + 1);
-    this.#clients.set(hash, record.client);
-    this.#expiry.set(hash, record.expiresAt);
+    const { size } = this.#expiry;
+    this.#expiry.set(hash, record.expiresAt, record.client);
+    if (this.#expiry.size > size) this.#counts.set(record.client, this.count(record.client) + 1);
   }
 
-  #forget(hash: string): void {
-    const client = this.#clients.get(hash);
+  #forget(client: string | undefined): void {
     if (client === undefined) return;
-    this.#clients.delete(hash);
     const left = this.count(client) - 1;
     if (left > 0) this.#counts.set(client, left);
     else this.#counts.delete(client);

@@ -1,4 +1,4 @@
-import { carve, emptyBytes } from '../../core/bytes.ts';
+import { carver, emptyBytes } from '../../core/bytes.ts';
 import { CoapError, CoapFormatError } from '../errors.ts';
 import type { Option } from './option.ts';
 
@@ -37,6 +37,9 @@ export const longestPlainToken = 8;
 const baseFormat: MessageFormat = {};
 const noOptions: readonly Option[] = [];
 const longestExtension = 269 + 0xffff;
+
+/** A reply is kept for as long as its request may come again (RFC 7252, Section 4.8.2), without what was made on the way to it. */
+const carveDatagram = carver();
 
 /** Bytes behind the nibble that holds the beginning of a delta, an option length or a token length. */
 export function extensionLength(value: number): number {
@@ -234,7 +237,7 @@ export function encodeParts(
     if (tokenLength > most) throw new CoapError('ERR_COAP_TOKEN', `expected a token of at most ${most} bytes, got ${tokenLength}`);
     tokenStart += extensionLength(tokenLength);
   }
-  const bytes = carve(tokenStart + tokenLength + encodedLength(options, payload));
+  const bytes = carveDatagram(tokenStart + tokenLength + encodedLength(options, payload));
   bytes[0] = 0x40 | (type << 4) | nibble(tokenLength);
   bytes[1] = code;
   bytes[2] = id >>> 8;

@@ -23,7 +23,7 @@ const counters = Buffer.alloc(largestHotMessage + 2 * block);
 /** Nonces that differ in the lowest bits of the last byte only: consecutive Partial IVs, whatever they are XORed with. */
 const neighbours = 8;
 /** Key streams of so many blocks are made for all neighbours at once. */
-const mostBlocksAhead = 8;
+const mostBlocksAhead = 16;
 
 /**
  * AES-CCM (RFC 3610) on two cipher objects that are never finished, because making one for each message costs more than the encryption.

@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { IF_EXISTS, type RootDatabase } from 'lmdb';
-import { concat, equalBytes, utf8 } from '../../core/bytes.ts';
-import { databaseKey, own, versionKey } from './lmdb-key.ts';
+import { carve, emptyBytes, equalBytes, utf8 } from '../../core/bytes.ts';
+import { databaseKey, emptyKey, own, versionKey } from './lmdb-key.ts';
 
 export type Database = RootDatabase<Uint8Array, Uint8Array>;
 
@@ -51,7 +51,11 @@ export function decodeEntry(bytes: Uint8Array, version: number): Entry {
  * lmdb nests what depends on a condition in a block, and a block is never spread over two commits.
  */
 export function writeEntries(database: Database, conditions: readonly Condition[], writes: readonly Write[]): Promise<boolean> {
-  const ends = writes.map(({ key }) => readEntry(database, key)?.expiresAt ?? Number.POSITIVE_INFINITY);
+  const ends = writes.map(({ key }) => {
+    // Where nothing has to be, nothing is replaced.
+    const absent = conditions.some(([expected, version]) => version === null && equalBytes(expected, key));
+    return absent ? Number.POSITIVE_INFINITY : (readEntry(database, key)?.expiresAt ?? Number.POSITIVE_INFINITY);
+  });
   const [first, ...others] = writes;
   if (first !== undefined && others.length === 0 && ends[0] === first.expiresAt && conditions.every(([key]) => equalBytes(key, first.key))) {
     return writeOne(database, first, conditions[0]?.[1]);
@@ -61,7 +65,7 @@ export function writeEntries(database: Database, conditions: readonly Condition[
       const end = ends[index]!;
       void writeOne(database, write, undefined);
       if (end !== write.expiresAt && end !== Number.POSITIVE_INFINITY) void database.remove(endKey(end, write.key));
-      if (write.expiresAt !== Number.POSITIVE_INFINITY) void database.put(endKey(write.expiresAt, write.key), new Uint8Array(0), endVersion);
+      if (write.expiresAt !== Number.POSITIVE_INFINITY) void database.put(endKey(write.expiresAt, write.key), emptyBytes, endVersion);
     }
   });
 }
@@ -90,7 +94,7 @@ function writeOne(database: Database, { key, value, expiresAt }: Write, version:
   // `null`: only if absent. lmdb's types know numbers alone.
   const condition = version as number;
   if (expiresAt === Number.POSITIVE_INFINITY) return database.put(key, value, freshVersion(), condition);
-  return database.put(key, concat(encodeEnd(expiresAt), value), versions + freshVersion(), condition);
+  return database.put(key, endingValue(expiresAt, value), versions + freshVersion(), condition);
 }
 
 function inBlock(database: Database, conditions: readonly Condition[], write: () => void): Promise<boolean> {
@@ -113,14 +117,29 @@ function inBlock(database: Database, conditions: readonly Condition[], write: ()
   return done!;
 }
 
-function encodeEnd(expiresAt: number): Uint8Array {
-  const bytes = new Uint8Array(endLength);
-  new DataView(bytes.buffer).setFloat64(0, Math.max(0, expiresAt)); // of positive numbers, the bytes have the order of the numbers
+const encodedEnd = new Uint8Array(endLength);
+const encodedEndView = new DataView(encodedEnd.buffer);
+
+function putEnd(into: Uint8Array, at: number, expiresAt: number): void {
+  encodedEndView.setFloat64(0, Math.max(0, expiresAt)); // of positive numbers, the bytes have the order of the numbers
+  into.set(encodedEnd, at);
+}
+
+/** A value with its end before it, where lmdb's thread reads it. */
+function endingValue(expiresAt: number, value: Uint8Array): Uint8Array {
+  const bytes = carve(endLength + value.length);
+  putEnd(bytes, 0, expiresAt);
+  bytes.set(value, endLength);
   return bytes;
 }
 
 function endKey(expiresAt: number, key: Uint8Array): Uint8Array {
-  return databaseKey(own, concat(endsPrefix, encodeEnd(expiresAt), key));
+  const from = 1 + endsPrefix.length;
+  const bytes = emptyKey(own, from - 1 + endLength + key.length);
+  bytes.set(endsPrefix, 1);
+  putEnd(bytes, from, expiresAt);
+  bytes.set(key, from + endLength);
+  return bytes;
 }
 
 /** Fetched for many versions at once: a call costs more than the bytes. */

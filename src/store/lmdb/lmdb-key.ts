@@ -5,9 +5,15 @@ export const own = 0x00;
 export const callers = 0x01;
 
 export function databaseKey(first: number, key: Uint8Array): Uint8Array {
-  const bytes = Buffer.alloc(1 + key.length); // lmdb takes the methods of Buffer
-  bytes[0] = first;
+  const bytes = emptyKey(first, key.length);
   bytes.set(key, 1);
+  return bytes;
+}
+
+/** A key in which so many bytes after the first are still to be written. */
+export function emptyKey(first: number, length: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(1 + length); // lmdb takes the methods of Buffer
+  bytes[0] = first;
   return bytes;
 }
 
