@@ -1,6 +1,6 @@
+import { hash } from 'node:crypto';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
-import { fromUtf8, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
-import { digest } from '../../../../src/core/crypto/index.ts';
+import { fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
 import { errors } from './library.ts';
@@ -14,7 +14,7 @@ export function hashOf(text: string): string {
   return hashOnce(text, sha256);
 }
 
-const sha256 = (text: string): string => toBase64Url(digest('sha256', utf8(text)));
+const sha256 = (text: string): string => hash('sha256', text, 'base64url');
 
 /** What a grant has given, of the models that are kept. */
 const ofGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken']);
