@@ -68,7 +68,7 @@ class StoreAdapter implements Adapter {
     const bytes = await this.#options.store.get(key);
     if (bytes === undefined) return undefined;
     const payload = decodePayload(id, bytes);
-    if (!(await this.#isOfNow(payload))) return undefined;
+    if (this.#model === 'Session' && !(await this.#isOfNow(payload))) return undefined;
     rememberRecord(key, { bytes, payload });
     return payload;
   }
@@ -121,27 +121,28 @@ class StoreAdapter implements Adapter {
 
   /** A session of somebody who is no more is none. */
   async #isOfNow({ accountId }: AdapterPayload): Promise<boolean> {
-    return this.#model !== 'Session' || accountId === undefined || this.#options.isActive(accountId);
+    return accountId === undefined || this.#options.isActive(accountId);
   }
 }
 
 const uidKey = (uid: string): string => `${folder}uid/${hashOf(uid)}`;
 
 /** Without its own value, wherever that stands. */
-function encodePayload(id: string, { jti: _jti, ...payload }: AdapterPayload): Uint8Array {
+function encodePayload(id: string, payload: AdapterPayload): Uint8Array {
   const { returnTo, session } = payload;
-  const kept = {
-    ...payload,
-    ...(typeof returnTo === 'string' && returnTo.endsWith(id) ? { returnTo: returnTo.slice(0, -id.length) } : {}),
-    // The value of another cookie.
-    ...(session === undefined ? {} : { session: { ...session, cookie: undefined } }),
-  };
+  const kept: AdapterPayload = { ...payload };
+  // JSON leaves out what is undefined.
+  kept.jti = undefined;
+  if (typeof returnTo === 'string' && returnTo.endsWith(id)) kept['returnTo'] = returnTo.slice(0, -id.length);
+  // The value of another cookie.
+  if (session !== undefined) kept.session = { ...session, cookie: undefined };
   return utf8(JSON.stringify(kept));
 }
 
 function decodePayload(id: string | undefined, bytes: Uint8Array): AdapterPayload {
   const payload = JSON.parse(fromUtf8(bytes)) as AdapterPayload;
   if (id === undefined) return payload;
-  const { returnTo } = payload;
-  return { ...payload, jti: id, ...(typeof returnTo === 'string' ? { returnTo: returnTo + id } : {}) };
+  payload.jti = id;
+  if (typeof payload['returnTo'] === 'string') payload['returnTo'] += id;
+  return payload;
 }
