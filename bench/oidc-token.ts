@@ -11,7 +11,7 @@ const codesAtOnce = 192;
 /** Of each round; before those that count one more opens the connections. */
 const batches = 6;
 /** The rounds before the first that counts: until then each server compiles what it does often. */
-const warming = 2;
+const warming = 4;
 
 interface Entrant {
   readonly server: ServerProcess;

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
-import { concatAll, utf8 } from '../../../src/core/bytes.ts';
+import { concatAll, toKey, utf8 } from '../../../src/core/bytes.ts';
 
 /** An answer, whole. */
 export interface HttpMessage {
@@ -12,7 +12,7 @@ export interface HttpMessage {
 /** Bytes of the longest answer that is put together. */
 const longestAnswer = 1_048_576;
 /** Up to so many bytes a body is copied rather than sent apart from its head. */
-const shortBody = 16_384;
+const shortBody = 8192;
 /** What only an answer in pieces has. */
 const ofPieces = ['transfer-encoding', 'trailer'] as const;
 
@@ -54,7 +54,7 @@ export function holdResponse(response: ServerResponse, judge: (message: HttpMess
     }
     if (told.body.length > shortBody) end.call(response, told.body, 'utf8');
     // A text goes out in one piece with its head, where bytes would be a piece of their own.
-    else end.call(response, Buffer.from(told.body.buffer, told.body.byteOffset, told.body.length).toString('latin1'), 'latin1');
+    else end.call(response, toKey(told.body), 'latin1');
   };
   Object.assign(response, {
     writeHead: (status: number, ...rest: readonly unknown[]): ServerResponse => {

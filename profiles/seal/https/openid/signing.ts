@@ -57,11 +57,11 @@ export function jwtKeyOf({ algorithm, key }: TimedTokenKey): JwtKey {
     privateJwk,
     sign(type, claims) {
       const input = `${headerOf(type)}.${encodeJson(claims)}`;
-      return `${input}.${sign(hash, Buffer.from(input, 'latin1'), signing).toString('base64url')}`;
+      return `${input}.${toBase64Url(sign(hash, utf8(input), signing))}`;
     },
   };
   made.set(key, result);
   return result;
 }
 
-const encodeJson = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+const encodeJson = (value: object): string => toBase64Url(utf8(JSON.stringify(value)));
