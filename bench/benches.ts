@@ -12,6 +12,7 @@ import { measureInProcess, type Way } from './in-process.ts';
 import { firstContactNames, firstContactRow, kmWireNames, kmWireRow } from './km.ts';
 import { deviceRequests, deviceSession, expectKeys, expectPlainKeys, introduceDevices } from './km-requests.ts';
 import { memoryNames, memoryRow } from './memory.ts';
+import { oidcRefreshRow, oidcTokenRow } from './oidc-token.ts';
 import { oscoreWays } from './oscore.ts';
 import { registryRows } from './registry.ts';
 import {
@@ -159,7 +160,8 @@ export const benches: readonly Bench[] = [
   tokenRequestPostgres('token-request-postgres-1', 1, 200),
   throughput('km-request', kmRequest),
   throughput('km-request-dtls', kmRequestDtls),
-  { name: 'oidc-token', run: async (run) => [await (await import('./oidc-token.ts')).oidcTokenRow(run)] },
+  { name: 'oidc-token', run: async (run) => [await oidcTokenRow(run)] },
+  { name: 'oidc-refresh', run: async (run) => [await oidcRefreshRow(run)] },
   { name: 'as-registry', run: registryRows },
   { name: 'trl-observe', run: async (run) => [await trlObserveRow(run)] },
   inProcess('cbor-encode-claims', encodeWays),

@@ -39,9 +39,10 @@ export const catalogue = {
   'km-request': { what: 'SEAL key requests over OSCORE, 64 devices', goals: {} },
   'km-request-dtls': { what: 'the same in a DTLS session', goals: {} },
   'oidc-token': {
-    what: 'codes of a login changed for an ID token, an access token and a refresh token, in memory and without sockets',
+    what: 'codes of a login changed over HTTPS for an ID token, an access token and a refresh token, in memory, 16 outstanding',
     goals: { 'oidc-provider': 0.8 },
   },
+  'oidc-refresh': { what: 'the same for refresh tokens, each of which is changed for the next', goals: { 'oidc-provider': 0.8 } },
   'as-registry': { what: 'a token request beside 1,000,000 registered clients', goals: {} },
   'as-registry-memory': { what: 'the heap of the AS beside them', goals: {} },
   'trl-observe': { what: 'from a revocation to the first refusal at an observing resource server', goals: {} },

@@ -1,180 +1,118 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
-import type { AdapterFactory, JWK } from 'oidc-provider';
-// @ts-expect-error: no types for a part
-import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
-import { oscoreProfile } from '../profiles/oscore/index.ts';
-import { AccessTokens } from '../profiles/seal/https/openid/access-tokens.ts';
-import { Accounts } from '../profiles/seal/https/openid/accounts.ts';
-import { Provider } from '../profiles/seal/https/openid/library.ts';
-import { OpenIdGrants } from '../profiles/seal/https/openid/openid-grants.ts';
-import { makeProvider } from '../profiles/seal/https/openid/provider.ts';
-import { jwtKeyOf } from '../profiles/seal/https/openid/signing.ts';
-import { Subjects } from '../profiles/seal/identities/subjects.ts';
-import { SimS } from '../profiles/seal/index.ts';
-import { hashSecret, type TimedTokenKey } from '../src/as/index.ts';
-import { fromBase64Url, toBase64Url, utf8 } from '../src/core/bytes.ts';
-import { digest } from '../src/core/crypto/index.ts';
-import { symmetricKey } from '../src/core/cwt.ts';
-import { systemEnv } from '../src/core/env.ts';
-import { memoryStore } from '../src/store/index.ts';
+import { Agent, request } from 'node:https';
+import { application, codeVerifier } from './oidc-application.ts';
 import { median, type Row, rounded, summary } from './row.ts';
 import type { Run } from './run.ts';
+import { ServerProcess } from './server-process.ts';
 
-const issuer = 'https://sims.example';
-const redirectUri = 'https://app.example/callback';
-const secret = 'the secret of an application';
-const resource = 'https://seal1.example/';
-const verifier = 'a-code-verifier-of-forty-three-characters-at-least';
-const codeChallenge = toBase64Url(digest('sha256', utf8(verifier)));
-/** Requests under way at once. */
+/** Requests under way at once, each on a connection of its own that stays open. */
 const outstanding = 16;
-const basic = `Basic ${btoa(`app:${encodeURIComponent(secret)}`)}`;
+/** Codes that are there at once: the adapter of the library keeps a thousand entries, of which a code takes three. */
+const codesAtOnce = 192;
+/** Of each round; before those that count one more opens the connections. */
+const batches = 6;
+/** The rounds before the first that counts: until then each server compiles what it does often. */
+const warming = 4;
 
-/** An OpenID provider that changes codes for tokens. */
-interface Contender {
-  readonly provider: Provider;
-  readonly account: string;
+interface Entrant {
+  readonly server: ServerProcess;
+  readonly ca: string;
+  /** CPU time of a request of each round, in microseconds. */
+  readonly costs: number[];
 }
 
-/** A code as a login leaves it. */
-async function newCode({ provider, account }: Contender): Promise<string> {
-  const client = (await provider.Client.find('app'))!;
-  const grant = new provider.Grant({ accountId: account, clientId: 'app' });
-  grant.addOIDCScope('openid');
-  grant.addResourceScope(resource, 'km');
-  const grantId = await grant.save();
-  const scopes = { scope: 'openid km', resource };
-  const pkce = { codeChallenge, codeChallengeMethod: 'S256' };
-  return new provider.AuthorizationCode({ accountId: account, client, grantId, gty: 'authorization_code', redirectUri, ...scopes, ...pkce }).save();
+type Fields = Readonly<Record<string, string>>;
+/** Asks for tokens, and gives the refresh token among them. */
+type Ask = (fields: Fields) => Promise<string>;
+/** Asks `count` times from so many codes on, and tells how often it did. */
+type Batch = (ask: Ask, codes: readonly string[]) => Promise<number>;
+
+async function start(name: string): Promise<Entrant> {
+  const server = await ServerProcess.start('oidc-token', [], [name]);
+  const { ca } = await server.ask<{ readonly ca: string }>('ca');
+  return { server, ca, costs: [] };
 }
 
-/** One exchange, without a socket: what HTTP and TLS cost is the same for both. */
-function exchange(handler: ReturnType<Provider['callback']>, code: string): Promise<void> {
-  const form = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, client_id: 'app', code_verifier: verifier };
-  const body = new URLSearchParams(form).toString();
-  const socket = Object.assign(new Socket(), { encrypted: true });
-  const request = new IncomingMessage(socket);
-  request.method = 'POST';
-  request.url = '/token';
-  const type = 'application/x-www-form-urlencoded';
-  Object.assign(request.headers, { host: 'sims.example', authorization: basic, 'content-type': type, 'content-length': String(body.length) });
-  request.push(body);
-  request.push(null);
-  const response = new ServerResponse(request);
+const basic = `Basic ${btoa(`${application.clientId}:${encodeURIComponent(application.secret)}`)}`;
+
+function tokenRequest(port: number, ca: string, agent: Agent, fields: Fields): Promise<string> {
+  const body = new URLSearchParams({ ...fields, client_id: application.clientId }).toString();
+  const headers = { authorization: basic, 'content-type': 'application/x-www-form-urlencoded', 'content-length': body.length };
   return new Promise((resolve, reject) => {
-    response.end = ((answer: unknown) => {
-      if (response.statusCode === 200 && String(answer).includes('access_token')) resolve();
-      else reject(new Error(`expected tokens, got ${response.statusCode} ${String(answer)}`));
-      return response;
-    }) as ServerResponse['end'];
-    void handler(request, response);
+    request({ host: '127.0.0.1', port, path: '/token', method: 'POST', agent, ca, headers }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      response.on('error', reject).on('end', () => {
+        const { id_token, access_token, refresh_token } = (response.statusCode === 200 ? JSON.parse(text) : {}) as Readonly<Record<string, unknown>>;
+        if (typeof id_token === 'string' && typeof access_token === 'string' && typeof refresh_token === 'string') resolve(refresh_token);
+        else reject(new Error(`expected three tokens, got ${response.statusCode} ${text}`));
+      });
+    })
+      .on('error', reject)
+      .end(body);
   });
 }
 
-function newKey(): { readonly jwk: JWK; readonly key: TimedTokenKey } {
-  const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
-  const [x, y, d] = [jwk.x!, jwk.y!, jwk.d!].map(fromBase64Url) as [Uint8Array, Uint8Array, Uint8Array];
-  return { jwk: { ...jwk, use: 'sig', alg: 'ES256' } as JWK, key: { use: 'sign1', algorithm: -7, key: { kty: 2, crv: 1, x, y, d } } };
-}
+const exchange = (ask: Ask, code: string): Promise<string> =>
+  ask({ grant_type: 'authorization_code', code, redirect_uri: application.redirectUri, code_verifier: codeVerifier });
 
-async function ours(): Promise<Contender> {
-  const store = memoryStore();
-  const hash = await hashSecret(utf8(secret), systemEnv.random);
-  const { key } = newKey();
-  const simS = new SimS({
-    issuer: 'sims.example',
-    valSystem: 'val.example',
-    store,
-    profiles: [oscoreProfile],
-    clients: [{ id: 'app', https: { secret: hash, redirectUris: [redirectUri] }, grants: [{ audience: resource, scope: 'km' }] }],
-    resourceServers: [{ id: 'seal1', audiences: [resource], tokenKeys: [symmetricKey('AES-CCM-16-64-128', new Uint8Array(16)), newKey().key] }],
-    limits: { tokensPerClient: 10_000_000 },
-  });
-  await simS.identities.put({ kind: 'user', id: 'anna', valServiceIds: ['v2x'] });
-  const grants = new OpenIdGrants(store, simS.shared);
-  const subjects = new Subjects(store, simS.identities, systemEnv);
-  const revokeGrant = (grantId: string): Promise<unknown> => grants.revoke(grantId);
-  const accounts = new Accounts({ subjects, isActive: async () => true, revokeGrant });
-  const tokens = new AccessTokens({ simS, issuer, env: systemEnv, accounts, grants, revokeGrant });
-  const shared = { simS, store, issuer, env: systemEnv, accounts, tokens, grants, revokeGrant, lifetimes: {} };
-  const provider = makeProvider({ ...shared, key: jwtKeyOf(key), cookieKey: 'a key' });
-  return { provider, account: await subjects.of('anna') };
-}
-
-/** The library with its own adapter, which keeps nothing, for the same tokens: JWTs of the same claims. */
-function bare(): Contender {
-  const claims = { val_user_id: 'anna', val_service_ids: ['v2x'], val_system_id: 'val.example' };
-  const provider = new Provider(issuer, {
-    adapter: createMemoryAdapter() as AdapterFactory,
-    clients: [
-      {
-        client_id: 'app',
-        client_secret: secret,
-        redirect_uris: [redirectUri],
-        grant_types: ['authorization_code', 'refresh_token'],
-        response_types: ['code'],
-        id_token_signed_response_alg: 'ES256',
-      },
-    ],
-    jwks: { keys: [newKey().jwk] },
-    cookies: { keys: ['a key'] },
-    claims: { openid: ['sub', ...Object.keys(claims)] },
-    conformIdTokenClaims: false,
-    features: {
-      devInteractions: { enabled: false },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: async () => resource,
-        getResourceServerInfo: async () => ({
-          scope: 'km',
-          audience: resource,
-          accessTokenTTL: 3600,
-          accessTokenFormat: 'jwt',
-          jwt: { sign: { alg: 'ES256' } },
-        }),
-        useGrantedResource: () => true,
-      },
-    },
-    extraTokenClaims: async () => claims,
-    expiresWithSession: () => false,
-    issueRefreshToken: async () => true,
-    rotateRefreshToken: true,
-    findAccount: async (_context, id) => ({ accountId: id, claims: async () => ({ sub: id, ...claims }) }),
-    ttl: { AuthorizationCode: 600, Grant: 3600, IdToken: 300, RefreshToken: 3600, AccessToken: 3600, Session: 3600, Interaction: 600 },
-  });
-  return { provider, account: 'anna' };
-}
-
-/** CPU time of one exchange, in microseconds; to get the codes does not count. */
-async function cost(contender: Contender, count: number): Promise<number> {
-  const codes: string[] = [];
-  for (let i = 0; i < count; i++) codes.push(await newCode(contender));
-  const handler = contender.provider.callback();
-  const before = process.cpuUsage();
+/** Each code once. */
+const exchanges: Batch = async (ask, codes) => {
+  const left = [...codes];
   const work = async (): Promise<void> => {
-    for (let code = codes.pop(); code !== undefined; code = codes.pop()) await exchange(handler, code);
+    for (let code = left.pop(); code !== undefined; code = left.pop()) await exchange(ask, code);
   };
   await Promise.all(Array.from({ length: outstanding }, work));
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / count;
+  return codes.length;
+};
+
+/** One round. What is done before a batch, to have codes or refresh tokens, does not count. */
+async function round({ server, ca }: Entrant, grant: 'code' | 'refresh', quick: boolean): Promise<number> {
+  const agent = new Agent({ keepAlive: true, maxSockets: outstanding });
+  const ask: Ask = (fields) => tokenRequest(server.port, ca, agent, fields);
+  const codesOf = async (count: number): Promise<readonly string[]> => (await server.ask<{ readonly codes: readonly string[] }>(`codes ${count}`)).codes;
+  const atOnce = quick ? outstanding : codesAtOnce;
+  let [cpu, asked] = [0, 0];
+  let refreshTokens: readonly string[] = [];
+  for (let batch = 0; batch <= (quick ? 1 : batches); batch++) {
+    const codes = await codesOf(batch === 0 ? outstanding : grant === 'code' ? atOnce : 0);
+    if (batch === 0) refreshTokens = await Promise.all(codes.map((code) => exchange(ask, code)));
+    else {
+      const before = await server.cpu();
+      if (grant === 'code') asked += await exchanges(ask, codes);
+      else refreshTokens = await Promise.all(refreshTokens.map((token) => refreshed(ask, token, atOnce / outstanding)));
+      if (grant === 'refresh') asked += atOnce;
+      cpu += (await server.cpu()) - before;
+    }
+  }
+  agent.destroy();
+  return cpu / asked;
 }
 
-/** Codes that are changed for tokens, at the SIM-S and at the bare library, in turn. */
-export async function oidcTokenRow({ rounds, quick, progress }: Run): Promise<Row> {
-  const bench = 'oidc-token';
-  const contenders = [await ours(), bare()] as const;
-  // The adapter of the library keeps a thousand entries.
-  const count = quick ? 20 : 200;
-  progress(`${bench}: warming up`);
-  for (let i = 0; i < 3; i++) for (const one of contenders) await cost(one, count);
-  const costs: readonly [number[], number[]] = [[], []];
-  for (let round = 1; round <= rounds; round++) {
-    progress(`${bench}: round ${round} of ${rounds}`);
-    for (const [index, one] of contenders.entries()) costs[index]!.push(await cost(one, count));
+/** The refresh token that stands at the end of so many, each of which was changed for the next. */
+async function refreshed(ask: Ask, token: string, count: number): Promise<string> {
+  let last = token;
+  for (let i = 0; i < count; i++) last = await ask({ grant_type: 'refresh_token', refresh_token: last });
+  return last;
+}
+
+/** Codes of a login, or refresh tokens, changed for tokens over HTTPS at the SIM-S and at the bare library, each in a process of its own, in turn. */
+async function tokenRow(bench: 'oidc-token' | 'oidc-refresh', grant: 'code' | 'refresh', { rounds, quick, progress }: Run): Promise<Row> {
+  progress(`${bench}: starting`);
+  const entrants = [await start('sim-s'), await start('oidc-provider')] as const;
+  try {
+    for (let at = 1 - warming; at <= rounds; at++) {
+      progress(`${bench}: ${at < 1 ? 'warming up' : `round ${at} of ${rounds}`}`);
+      for (const entrant of entrants) {
+        const cost = await round(entrant, grant, quick);
+        if (at > 0) entrant.costs.push(cost);
+      }
+    }
+  } finally {
+    await Promise.all(entrants.map(({ server }) => server.stop()));
   }
-  const [our, their] = costs;
+  const [our, their] = entrants.map(({ costs }) => costs) as [number[], number[]];
   const perSecond = (one: number): number => 1e6 / one;
   const { value: peer_value, spread: peer_spread } = summary(their.map(perSecond));
   return {
@@ -185,8 +123,13 @@ export async function oidcTokenRow({ rounds, quick, progress }: Run): Promise<Ro
     peer: 'oidc-provider',
     peer_value,
     peer_spread,
-    ratio: rounded(median(their.map((one, round) => one / our[round]!)), 3),
+    ratio: rounded(median(their.map((one, index) => one / our[index]!)), 3),
     server_cpu_us: rounded(median(our), 3),
     peer_cpu_us: rounded(median(their), 3),
   };
 }
+
+/** Codes of a login. */
+export const oidcTokenRow = (run: Run): Promise<Row> => tokenRow('oidc-token', 'code', run);
+/** Refresh tokens, which are changed for others. */
+export const oidcRefreshRow = (run: Run): Promise<Row> => tokenRow('oidc-refresh', 'refresh', run);

@@ -5,7 +5,11 @@
  * @param close - what has to be tidied up
  * @param answers - by question; a number may stand behind it
  */
-export function serve(port: number, close: () => Promise<void> | void, answers: Readonly<Record<string, (count: number) => object>> = {}): void {
+export function serve(
+  port: number,
+  close: () => Promise<void> | void,
+  answers: Readonly<Record<string, (count: number) => object | Promise<object>>> = {},
+): void {
   const stop = async (): Promise<void> => {
     await close();
     process.exit(0);
@@ -15,7 +19,7 @@ export function serve(port: number, close: () => Promise<void> | void, answers: 
     else if (message === 'stop') void stop();
     else {
       const [question, count] = message.split(' ');
-      process.send!(answers[question!]!(Number(count)));
+      void Promise.resolve(answers[question!]!(Number(count))).then((answer) => process.send!(answer));
     }
   });
   process.on('disconnect', () => void stop());

@@ -15,6 +15,7 @@ const heaviestBatch = 16_777_216;
 const largestStep = 0x100_0000_0000;
 
 const loneSurrogate = /\p{Cs}/u;
+const printable = /^[ -~]*$/;
 
 /**
  * The bytes of a key.
@@ -30,6 +31,15 @@ export function encodeKey(key: string): Uint8Array {
     throw new StoreError('ERR_STORE_KEY', `expected a key of 1 to ${longestKey} bytes of UTF-8, got ${bytes.length} bytes`);
   }
   return bytes;
+}
+
+/**
+ * The same where the bytes are not needed.
+ *
+ * @throws {StoreError} `ERR_STORE_KEY`
+ */
+export function checkKey(key: string): void {
+  if (typeof key !== 'string' || key.length < 1 || key.length > longestKey || !printable.test(key)) encodeKey(key);
 }
 
 /**
@@ -121,7 +131,7 @@ export function checkBatch(changes: readonly Change[]): CheckedChange[] {
   const keys = new Set<string>();
   return changes.map((change) => {
     const { key, value, expected } = change;
-    encodeKey(key);
+    checkKey(key);
     if (keys.has(key)) throw new StoreError('ERR_STORE_KEY', `expected each key once in a batch, got "${key}" again`);
     keys.add(key);
     const condition = expected === undefined ? undefined : { value: expected === null ? undefined : new Uint8Array(expected) };

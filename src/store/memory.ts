@@ -1,7 +1,7 @@
 import { compareBytes, utf8 } from '../core/bytes.ts';
 import { systemEnv } from '../core/env.ts';
 import { type StoreOptions, steadyEpoch } from './clock.ts';
-import { encodeKey, storeEntry } from './encoding.ts';
+import { checkKey, storeEntry } from './encoding.ts';
 import { type Plan, planBatch, planCompareAndSet, planDelete, planIncrement, planPut } from './plan.ts';
 import { type Store, StoreError } from './store.ts';
 
@@ -47,7 +47,7 @@ export function memoryStore({ env = systemEnv }: StoreOptions = {}): Store {
   return {
     async get(key) {
       check();
-      encodeKey(key);
+      checkKey(key);
       const value = read(key);
       return value && new Uint8Array(value);
     },

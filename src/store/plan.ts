@@ -1,4 +1,4 @@
-import { addToCounter, checkBatch, checkStep, copyValue, decodeCounter, encodeCounter, encodeKey, endOf, sameValue } from './encoding.ts';
+import { addToCounter, checkBatch, checkKey, checkStep, copyValue, decodeCounter, encodeCounter, endOf, sameValue } from './encoding.ts';
 import type { Change, PutOptions } from './store.ts';
 
 export interface PlannedWrite {
@@ -26,14 +26,14 @@ const stays = Number.POSITIVE_INFINITY;
 
 /** @throws {StoreError} `ERR_STORE_KEY`, `ERR_STORE_VALUE`, `ERR_STORE_EXPIRY` */
 export function planPut(key: string, value: Uint8Array, options?: PutOptions): Plan<void> {
-  encodeKey(key);
+  checkKey(key);
   const writes = [{ key, value: copyValue(value), expiresAt: endOf(options) }];
   return { reads: [], weight: changeWeight + value.length, decide: () => ({ done: undefined, writes }) };
 }
 
 /** @throws {StoreError} `ERR_STORE_KEY` */
 export function planDelete(key: string): Plan<boolean> {
-  encodeKey(key);
+  checkKey(key);
   return {
     reads: [key],
     weight: changeWeight,
@@ -43,7 +43,7 @@ export function planDelete(key: string): Plan<boolean> {
 
 /** @throws {StoreError} `ERR_STORE_KEY`, `ERR_STORE_VALUE`, `ERR_STORE_EXPIRY` */
 export function planCompareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined, options?: PutOptions): Plan<boolean> {
-  encodeKey(key);
+  checkKey(key);
   const wanted = expected && new Uint8Array(expected);
   const writes = [{ key, value: next && copyValue(next), expiresAt: endOf(options) }];
   return {
@@ -66,7 +66,7 @@ export function planBatch(changes: readonly Change[]): Plan<boolean> {
 
 /** @throws {StoreError} `ERR_STORE_KEY`, `ERR_STORE_COUNTER`; `decide` too, for a counter that is none or is full */
 export function planIncrement(key: string, by: number): Plan<number> {
-  encodeKey(key);
+  checkKey(key);
   checkStep(by);
   return {
     reads: [key],

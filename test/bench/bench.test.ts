@@ -60,6 +60,7 @@ describe('bench', () => {
         'km-request',
         'km-request-dtls',
         'oidc-token',
+        'oidc-refresh',
         'as-registry',
         'trl-observe',
         'cbor-encode-claims',

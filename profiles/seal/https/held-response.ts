@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
-import { concatAll, emptyBytes, utf8 } from '../../../src/core/bytes.ts';
+import { concatAll, toKey, utf8 } from '../../../src/core/bytes.ts';
 
 /** An answer, whole. */
 export interface HttpMessage {
@@ -11,6 +11,10 @@ export interface HttpMessage {
 
 /** Bytes of the longest answer that is put together. */
 const longestAnswer = 1_048_576;
+/** Up to so many bytes a body is copied rather than sent apart from its head. */
+const shortBody = 8192;
+/** What only an answer in pieces has. */
+const ofPieces = ['transfer-encoding', 'trailer'] as const;
 
 /**
  * Let an answer leave only as a whole, and when it was judged: what the judge gives goes out. What is written piece by piece is put together first; trailers and
@@ -35,16 +39,22 @@ export function holdResponse(response: ServerResponse, judge: (message: HttpMess
     else inBytes(chunk, encoding, keep);
   };
   const release = async (): Promise<void> => {
-    const body = parts.length === 0 ? emptyBytes : concatAll(parts);
-    const { 'transfer-encoding': _chunked, trailer: _trailer, ...headers } = response.getHeaders();
+    const body = parts.length === 1 ? parts[0]! : concatAll(parts);
+    for (const name of ofPieces) if (response.hasHeader(name)) response.removeHeader(name);
     const isEmpty = response.statusCode === 204 || response.statusCode === 304;
-    const whole = isEmpty || headers['content-length'] !== undefined ? headers : { ...headers, 'content-length': body.length };
-    const told = await judge(length > longestAnswer ? undefined : { status: response.statusCode, headers: whole, body });
+    if (!isEmpty && !response.hasHeader('content-length')) response.setHeader('content-length', body.length);
+    const headers = response.getHeaders();
+    const told = await judge(length > longestAnswer ? undefined : { status: response.statusCode, headers, body });
     if (response.destroyed) return;
-    for (const name of response.getHeaderNames()) response.removeHeader(name);
     response.statusMessage = '';
-    writeHead.call(response, told.status, told.headers);
-    end.call(response, told.body, 'utf8');
+    if (told.headers === headers) writeHead.call(response, told.status);
+    else {
+      for (const name of response.getHeaderNames()) response.removeHeader(name);
+      writeHead.call(response, told.status, told.headers);
+    }
+    if (told.body.length > shortBody) end.call(response, told.body, 'utf8');
+    // A text goes out in one piece with its head, where bytes would be a piece of their own.
+    else end.call(response, toKey(told.body), 'latin1');
   };
   Object.assign(response, {
     writeHead: (status: number, ...rest: readonly unknown[]): ServerResponse => {

@@ -58,9 +58,9 @@ export type ServesAudience = (valServiceId: string, audience: string) => boolean
  */
 export async function vouchFor(who: Authenticated | undefined, identities: IdentityRegister, audience: string, serves: ServesAudience): Promise<Vouched> {
   const { valUserId, valUeId, valServerId } = who ?? {};
-  const server = await provisioned('server', valServerId, identities);
-  const user = await provisioned('user', valUserId, identities);
-  const ue = await provisioned('ue', valUeId, identities);
+  const server = valServerId === undefined ? undefined : await provisioned('server', valServerId, identities);
+  const user = valUserId === undefined ? undefined : await provisioned('user', valUserId, identities);
+  const ue = valUeId === undefined ? undefined : await provisioned('ue', valUeId, identities);
   if (user !== undefined && ue !== undefined && !(ue.valUserIds ?? []).includes(user.id)) throw refuse('the VAL user is none who uses the VAL UE');
   const parties = [server, user, ue].filter((one) => one !== undefined);
   const sub = (server ?? user ?? ue)?.id;
@@ -78,8 +78,7 @@ export async function vouchFor(who: Authenticated | undefined, identities: Ident
   };
 }
 
-async function provisioned(kind: ValIdentity['kind'], id: string | undefined, identities: IdentityRegister): Promise<ValIdentity | undefined> {
-  if (id === undefined) return undefined;
+async function provisioned(kind: ValIdentity['kind'], id: string, identities: IdentityRegister): Promise<ValIdentity> {
   const found = await identities.get(kind, id);
   if (found === undefined) throw refuse(`the VAL ${kind === 'ue' ? 'UE' : kind} is none that is provisioned`);
   return found;

@@ -1,6 +1,6 @@
 import { compareBytes, fromUtf8, utf8 } from '../../core/bytes.ts';
 import { type StoreOptions, steadyEpoch } from '../clock.ts';
-import { encodeKey, storeEntry } from '../encoding.ts';
+import { checkKey, storeEntry } from '../encoding.ts';
 import { Gathering } from '../gathering.ts';
 import type { Plan } from '../plan.ts';
 import { PlannedStore } from '../planned-store.ts';
@@ -75,7 +75,7 @@ class PostgresStore extends PlannedStore implements Clock {
 
   async get(key: string): Promise<Uint8Array | undefined> {
     this.check();
-    encodeKey(key);
+    checkKey(key);
     return new Promise((resolve, reject) => this.#reading.add({ key, resolve, reject }));
   }
 

@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
 import { AceError, AceErrorCode, tokenHashText } from '../../../../src/ace/index.ts';
-import { AuthorizationServerError, currentKey, type RegisteredResourceServer, type TimedTokenKey } from '../../../../src/as/index.ts';
+import { AuthorizationServerError, currentKey, type MadeToken, type RegisteredResourceServer, type TimedTokenKey } from '../../../../src/as/index.ts';
 import { toBase64Url } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import { sameValue } from '../../../../src/core/same-value.ts';
@@ -82,7 +82,7 @@ export class AccessTokens {
    * @throws {errors.OIDCProviderError}
    */
   async issue(context: KoaContextWithOIDC, draft: AccessTokenDraft): Promise<string> {
-    const { simS, issuer, env, accounts, grants } = this.#options;
+    const { issuer, env, accounts, grants } = this.#options;
     const { clientId, accountId, grantId, aud } = draft;
     if (clientId === undefined || typeof aud !== 'string') throw new errors.InvalidTarget('expected a resource, got none');
     const user = accountId === undefined ? undefined : await accounts.userFor(context, accountId);
@@ -108,18 +108,24 @@ export class AccessTokens {
       client_id: clientId,
       ...jwtClaims(vouched.claims),
     });
-    const living = grantId === undefined ? undefined : await grants.living(grantId);
-    if (grantId !== undefined && living === undefined) return this.#withdraw(grantId);
-    const changes = living === undefined ? [] : [living, grants.token(grantId!, tokenHashText(text), expiresAt)];
     const grant = String(context.oidc.params?.['grant_type']);
-    const made = { text, client: clientId, resourceServer: resourceServer.id, audience: aud, scope, expiresIn: lifetime, expiresAt, grant, changes };
-    if (!(await this.#known(() => simS.shared.issue(made)))) return this.#withdraw(grantId);
+    const made = { text, client: clientId, resourceServer: resourceServer.id, audience: aud, scope, expiresIn: lifetime, expiresAt, grant };
+    if (grantId === undefined) {
+      await this.#known(made);
+      return text;
+    }
+    const token = grants.token(grantId, tokenHashText(text), expiresAt);
+    const read = grants.read(grantId);
+    if (read !== undefined && (await this.#known({ ...made, changes: [read, token] }))) return text;
+    // The user may have signed in again meanwhile, which changes the grant.
+    const living = await grants.living(grantId);
+    if (living === undefined || !(await this.#known({ ...made, changes: [living, token] }))) return this.#withdraw(grantId);
     return text;
   }
 
-  async #known(issue: () => Promise<boolean>): Promise<boolean> {
+  async #known(made: MadeToken): Promise<boolean> {
     try {
-      return await issue();
+      return await this.#options.simS.shared.issue(made);
     } catch (error) {
       if (!(error instanceof AuthorizationServerError) || error.code !== 'ERR_AS_LIMIT') throw error;
       throw new errors.TemporarilyUnavailable(error.message);

@@ -1,17 +1,20 @@
+import { hash } from 'node:crypto';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
-import { fromUtf8, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
-import { digest } from '../../../../src/core/crypto/index.ts';
+import { fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
 import { errors } from './library.ts';
 import type { OpenIdGrants, RevokeGrant } from './openid-grants.ts';
+import { hashOnce, type ReadRecord, recallRecord, rememberRecord } from './request-memory.ts';
 
 const folder = 'seal/openid/';
 
 /** A name in a key of the store from which nobody finds out what it is the name of. */
 export function hashOf(text: string): string {
-  return toBase64Url(digest('sha256', utf8(text)));
+  return hashOnce(text, sha256);
 }
+
+const sha256 = (text: string): string => hash('sha256', text, 'base64url');
 
 /** What a grant has given, of the models that are kept. */
 const ofGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken']);
@@ -23,20 +26,18 @@ export interface StoreAdapterOptions {
   readonly revokeGrant: RevokeGrant;
   /** A code was made, and is not given away yet. */
   readonly codeIssued: (code: AdapterPayload) => Promise<void>;
-  /** The registration of a client, as the library has it. */
-  readonly clientOf: (id: string) => Promise<AdapterPayload | undefined>;
   /** Whether somebody still is who has signed in. */
   readonly isActive: (account: string) => Promise<boolean>;
 }
 
 /**
- * Keeps what an OpenID provider has to remember in a store that processes share.
+ * Keeps what an OpenID provider has to remember in a store that processes share, except its clients, which are registrations of the authorization server.
  *
  * Codes, refresh tokens, sessions and interactions go by the SHA-256 of their value, which stands nowhere: who reads the store has none of them. Everything has
  * an end. A code or refresh token is used up by compare-and-set, so of two processes that get it at once one is refused.
  */
 export function storeAdapter(options: StoreAdapterOptions): AdapterFactory {
-  return (model) => (model === 'Client' ? new ClientAdapter(options) : new StoreAdapter(model, options));
+  return (model) => new StoreAdapter(model, options);
 }
 
 class StoreAdapter implements Adapter {
@@ -53,17 +54,23 @@ class StoreAdapter implements Adapter {
     const end = payload.exp ?? (expiresIn === undefined ? undefined : Math.floor(payload.iat ?? 0) + expiresIn);
     if (end === undefined) throw new TypeError(`${this.#model}: expected something that has an end`);
     const ends = { expiresAt: end };
-    const changes: Change[] = [{ key: this.#key(id), value: encodePayload(id, payload), ...ends }];
-    if (ofGrants.has(this.#model) && payload.grantId !== undefined) changes.push(grants.member(payload.grantId, this.#key(id), end));
-    if (this.#model === 'Session' && payload.uid !== undefined) changes.push({ key: uidKey(payload.uid), value: utf8(this.#key(id)), ...ends });
+    const key = this.#key(id);
+    const changes: Change[] = [{ key, value: encodePayload(id, payload), ...ends }];
+    if (ofGrants.has(this.#model) && payload.grantId !== undefined) changes.push(grants.member(payload.grantId, key, end));
+    if (this.#model === 'Session' && payload.uid !== undefined) changes.push({ key: uidKey(payload.uid), value: utf8(key), ...ends });
+    rememberRecord(key, undefined);
     await store.batch(changes);
     if (this.#model === 'AuthorizationCode') await this.#options.codeIssued(payload);
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
-    const stored = await this.#options.store.get(this.#key(id));
-    const payload = stored === undefined ? undefined : decodePayload(id, stored);
-    return payload === undefined || !(await this.#isOfNow(payload)) ? undefined : payload;
+    const key = this.#key(id);
+    const bytes = await this.#options.store.get(key);
+    if (bytes === undefined) return undefined;
+    const payload = decodePayload(id, bytes);
+    if (this.#model === 'Session' && !(await this.#isOfNow(payload))) return undefined;
+    rememberRecord(key, { bytes, payload });
+    return payload;
   }
 
   async findByUid(uid: string): Promise<AdapterPayload | undefined> {
@@ -77,19 +84,29 @@ class StoreAdapter implements Adapter {
   async findByUserCode(): Promise<undefined> {}
 
   async consume(id: string): Promise<void> {
-    const { store, env, revokeGrant } = this.#options;
-    const stored = await store.get(this.#key(id));
-    const payload = stored === undefined ? undefined : decodePayload(id, stored);
-    if (stored !== undefined && payload !== undefined && payload.consumed === undefined) {
-      const used = encodePayload(id, { ...payload, consumed: Math.floor(env.epoch()) });
-      if (await store.compareAndSet(this.#key(id), stored, used, payload.exp === undefined ? {} : { expiresAt: payload.exp })) return;
-    }
+    const { store, revokeGrant } = this.#options;
+    const key = this.#key(id);
+    const read = recallRecord(key);
+    rememberRecord(key, undefined);
+    if (read !== undefined && (await this.#use(id, key, read))) return;
+    const bytes = await store.get(key);
+    const found = bytes === undefined ? undefined : { bytes, payload: decodePayload(id, bytes) };
+    if (found !== undefined && (await this.#use(id, key, found))) return;
     // Another process has been quicker: two have it.
-    if (payload?.grantId !== undefined) await revokeGrant(payload.grantId, this.#model === 'RefreshToken' ? 'refresh-token-reuse' : 'code-reuse');
+    const { grantId } = found?.payload ?? {};
+    if (grantId !== undefined) await revokeGrant(grantId, this.#model === 'RefreshToken' ? 'refresh-token-reuse' : 'code-reuse');
     throw new errors.InvalidGrant('expected what is used once, got it again');
   }
 
+  /** `false`: it is used up, or another than was read. */
+  async #use(id: string, key: string, { bytes, payload }: ReadRecord): Promise<boolean> {
+    if (payload.consumed !== undefined) return false;
+    const used = encodePayload(id, { ...payload, consumed: Math.floor(this.#options.env.epoch()) });
+    return this.#options.store.compareAndSet(key, bytes, used, payload.exp === undefined ? {} : { expiresAt: payload.exp });
+  }
+
   async destroy(id: string): Promise<void> {
+    rememberRecord(this.#key(id), undefined);
     await this.#options.store.delete(this.#key(id));
   }
 
@@ -104,41 +121,28 @@ class StoreAdapter implements Adapter {
 
   /** A session of somebody who is no more is none. */
   async #isOfNow({ accountId }: AdapterPayload): Promise<boolean> {
-    return this.#model !== 'Session' || accountId === undefined || this.#options.isActive(accountId);
+    return accountId === undefined || this.#options.isActive(accountId);
   }
 }
 
 const uidKey = (uid: string): string => `${folder}uid/${hashOf(uid)}`;
 
-/** Clients are registrations of the authorization server, and are not changed from here. */
-class ClientAdapter extends StoreAdapter {
-  readonly #clientOf: StoreAdapterOptions['clientOf'];
-
-  constructor(options: StoreAdapterOptions) {
-    super('Client', options);
-    this.#clientOf = options.clientOf;
-  }
-
-  override find(id: string): Promise<AdapterPayload | undefined> {
-    return this.#clientOf(id);
-  }
-}
-
 /** Without its own value, wherever that stands. */
-function encodePayload(id: string, { jti: _jti, ...payload }: AdapterPayload): Uint8Array {
+function encodePayload(id: string, payload: AdapterPayload): Uint8Array {
   const { returnTo, session } = payload;
-  const kept = {
-    ...payload,
-    ...(typeof returnTo === 'string' && returnTo.endsWith(id) ? { returnTo: returnTo.slice(0, -id.length) } : {}),
-    // The value of another cookie.
-    ...(session === undefined ? {} : { session: { ...session, cookie: undefined } }),
-  };
+  const kept: AdapterPayload = { ...payload };
+  // JSON leaves out what is undefined.
+  kept.jti = undefined;
+  if (typeof returnTo === 'string' && returnTo.endsWith(id)) kept['returnTo'] = returnTo.slice(0, -id.length);
+  // The value of another cookie.
+  if (session !== undefined) kept.session = { ...session, cookie: undefined };
   return utf8(JSON.stringify(kept));
 }
 
 function decodePayload(id: string | undefined, bytes: Uint8Array): AdapterPayload {
   const payload = JSON.parse(fromUtf8(bytes)) as AdapterPayload;
   if (id === undefined) return payload;
-  const { returnTo } = payload;
-  return { ...payload, jti: id, ...(typeof returnTo === 'string' ? { returnTo: returnTo + id } : {}) };
+  payload.jti = id;
+  if (typeof payload['returnTo'] === 'string') payload['returnTo'] += id;
+  return payload;
 }

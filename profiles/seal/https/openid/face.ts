@@ -105,6 +105,8 @@ class Face implements OpenIdFace {
   readonly #options: OpenIdFaceOptions;
   readonly #env: Env;
   readonly #cookieKey: string;
+  /** As a client of the issuer names it. */
+  readonly #host: string;
   readonly #ownKey: TimedTokenKey;
   readonly #subjects: Subjects;
   readonly #grants: OpenIdGrants;
@@ -130,6 +132,7 @@ class Face implements OpenIdFace {
     this.#options = options;
     this.#env = env;
     this.#cookieKey = cookies;
+    this.#host = new URL(issuer).host;
     this.#ownKey = ownKey;
     this.#subjects = new Subjects(store, simS.identities, env);
     this.#grants = new OpenIdGrants(store, simS.shared);
@@ -216,7 +219,7 @@ class Face implements OpenIdFace {
   /** What the provider says of itself follows from the issuer, whatever a client or a proxy calls it. */
   #rename({ headers }: IncomingMessage): void {
     for (const name of Object.keys(headers)) if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name];
-    headers.host = new URL(this.#options.issuer).host;
+    headers.host = this.#host;
     headers['x-forwarded-proto'] = 'https';
   }
 

@@ -2,6 +2,7 @@ import type { AuthorizationServerEvent, SharedTokens } from '../../../../src/as/
 import { emptyBytes, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
 import { hashOf } from './adapter.ts';
+import { recallRecord, rememberRecord } from './request-memory.ts';
 
 const folder = 'seal/openid/grant/';
 
@@ -36,6 +37,13 @@ export class OpenIdGrants {
     return { key: `${folder}${hashOf(grantId)}/${tokens}${hash}`, value: emptyBytes, expiresAt };
   }
 
+  /** The change that fails where the grant is another than this request has read, or has been revoked meanwhile; `undefined`: it has been, or it was not read. */
+  read(grantId: string): Change | undefined {
+    const key = grantKey(grantId);
+    const read = recallRecord(key);
+    return read?.payload.exp === undefined ? undefined : { key, value: read.bytes, expected: read.bytes, expiresAt: read.payload.exp };
+  }
+
   /** The change that fails where the grant has been revoked meanwhile; `undefined`: it has been. */
   async living(grantId: string): Promise<Change | undefined> {
     const key = grantKey(grantId);
@@ -51,6 +59,7 @@ export class OpenIdGrants {
    * @returns the token hashes of its access tokens
    */
   async revoke(grantId: string): Promise<readonly string[]> {
+    rememberRecord(grantKey(grantId), undefined);
     // First, so that nothing more comes of it.
     await this.#store.delete(grantKey(grantId));
     const prefix = `${folder}${hashOf(grantId)}/`;

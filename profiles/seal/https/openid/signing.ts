@@ -22,8 +22,8 @@ export interface JwtKey {
   /** As it is published. Its `kid` is its thumbprint (RFC 7638). */
   readonly publicJwk: JsonWebKey;
   readonly privateJwk: JsonWebKey;
-  /** A JWT in compact form (RFC 7515, Section 7.1). */
-  sign(type: string, claims: object): string;
+  /** A JWT in compact form (RFC 7515, Section 7.1). @param type - `undefined`: its header names none */
+  sign(type: string | undefined, claims: object): string;
 }
 
 const made = new WeakMap<CoseKey, JwtKey>();
@@ -44,13 +44,19 @@ export function jwtKeyOf({ algorithm, key }: TimedTokenKey): JwtKey {
   const kid = toBase64Url(digest('sha256', utf8(JSON.stringify({ crv, kty, ...coordinates }))));
   const publicJwk = { kty, crv, ...coordinates, use: 'sig', alg, kid };
   const privateJwk = { ...publicJwk, d: toBase64Url(key.d!) };
+  const headers = new Map<string | undefined, string>();
+  const headerOf = (typ: string | undefined): string => {
+    const header = headers.get(typ) ?? encodeJson({ alg, typ, kid });
+    headers.set(typ, header);
+    return header;
+  };
   const signing = { key: createPrivateKey({ key: privateJwk, format: 'jwk' }), dsaEncoding: 'ieee-p1363' } as const;
   const result: JwtKey = {
     alg,
     publicJwk,
     privateJwk,
     sign(type, claims) {
-      const input = `${encodeJson({ alg, typ: type, kid })}.${encodeJson(claims)}`;
+      const input = `${headerOf(type)}.${encodeJson(claims)}`;
       return `${input}.${toBase64Url(sign(hash, utf8(input), signing))}`;
     },
   };

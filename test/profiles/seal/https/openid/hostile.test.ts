@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { request } from 'node:https';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { fromUtf8, utf8 } from '../../../../../src/core/bytes.ts';
+import { memoryStore, type Store } from '../../../../../src/store/index.ts';
 import { holds } from '../../../../support/property.ts';
 import { appSecret, claimsOf, headerOf, inOpenIdLab, newSigningKey, type OpenIdLab, redirectUri, serverSecret } from './openid-lab.ts';
 
@@ -39,6 +41,43 @@ test('a code that two processes get at once gives tokens once', () =>
     assert.ok(answers.filter(({ status }) => status === 200).length <= 1);
     assert.ok(answers.filter(({ body }) => body['error'] === 'invalid_grant').length >= 2);
   }));
+
+/** A store that does something with a grant before the first token of it is made durable. */
+function meddlingStore(meddle: (store: Store, key: string, grant: Uint8Array) => Promise<unknown>): { readonly store: Store; readonly tries: () => number } {
+  const inner = memoryStore();
+  let tries = 0;
+  const batch: Store['batch'] = async (changes) => {
+    const grant = changes.find(({ key, expected }) => key.startsWith('seal/openid/Grant/') && expected !== undefined);
+    if (grant?.expected && tries++ === 0) await meddle(inner, grant.key, grant.expected);
+    return inner.batch(changes);
+  };
+  return { store: { ...inner, batch }, tries: () => tries };
+}
+
+test('a grant that is changed while a code is exchanged is read again, and gives its tokens', async () => {
+  const { store, tries } = meddlingStore((inner, key, grant) => inner.put(key, utf8(fromUtf8(grant).replace(/\}$/, ',"rejected":{}}'))));
+  await inOpenIdLab(
+    async (lab) => {
+      const { status, body } = await lab.exchange(await lab.code());
+      assert.equal(status, 200);
+      assert.equal(tries(), 2);
+      assert.equal((await lab.post('/introspect', { token: String(body['access_token']) })).body['active'], true);
+    },
+    { store },
+  );
+});
+
+test('a grant that is revoked while a code is exchanged gives nothing', async () => {
+  const { store } = meddlingStore((inner, key) => inner.delete(key));
+  await inOpenIdLab(
+    async (lab) => {
+      const { status, body } = await lab.exchange(await lab.code());
+      assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
+      for await (const [key] of store.scan('as/token/')) assert.fail(`expected no token, got ${key}`);
+    },
+    { store },
+  );
+});
 
 test('RFC 9700 2.2.2: a refresh token rotates, and one that is used again ends its family', () =>
   inOpenIdLab(async (lab) => {
