@@ -43,4 +43,4 @@ export { DtlsServer } from './server.ts';
 export { isServerName } from './server-name.ts';
 export type { Session } from './session.ts';
 export { decodeSession, encodeSession } from './session-codec.ts';
-export type { Admitted, Authenticator, CertificateAnswer, DtlsAssociation, DtlsSessions, PskAnswer, SessionCredentials } from './sessions.ts';
+export type { Admitted, Authenticator, CertificateAnswer, DtlsAssociation, DtlsSessions, KeptAnswer, PskAnswer, SessionCredentials } from './sessions.ts';

@@ -14,7 +14,7 @@ export function ownProof({ psk, credentials }: ClientSettings, { keyExchange }: 
 }
 
 /** Whether these settings still trust who was known then. A certificate may have run out since. */
-function trusts(settings: ClientSettings | ServerSettings, identity: PeerIdentity, epoch: number): boolean {
+export function trusts(settings: ClientSettings | ServerSettings, identity: PeerIdentity, epoch: number): boolean {
   switch (identity.type) {
     case 'psk':
       return true;

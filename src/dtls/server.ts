@@ -10,7 +10,7 @@ import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from '.
 import type { HandshakePort } from './negotiation.ts';
 import { ByteBudget, type ReceivedMessage } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
-import { SessionCache } from './resumption.ts';
+import { SessionCache, trusts } from './resumption.ts';
 import { checkConnection } from './saved-connection.ts';
 import { ServerHandshake } from './server-flights.ts';
 import type { Session } from './session.ts';
@@ -211,6 +211,16 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   /** Sessions that clients may resume, the oldest first. `encodeSession` gives the bytes of one, for a process that comes after. */
   sessions(): readonly Session[] {
     return this.#sessions?.all() ?? [];
+  }
+
+  /** Milliseconds from its full handshake in which a session may be resumed. */
+  get sessionLifetime(): number {
+    return this.#settings.sessionLifetime;
+  }
+
+  /** Whether the proof that the peer of a connection gave then is one that this server would take now: a certificate may have run out since. */
+  trusts({ agreement }: Connection): boolean {
+    return agreement !== undefined && trusts(this.#settings, agreement.peerIdentity, this.#env.epoch());
   }
 
   /** Take a session that an earlier process had. One whose time is over is not resumed. */

@@ -132,7 +132,7 @@ export const asResourceServerSchema: Schema<RawAsResourceServer> = section('a re
 export const asSchema: Schema<RawAs> = section('the configuration of an authorization server', {
   listen,
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file')),
-  dtls: optional(dtlsOf()),
+  dtls: optional(dtlsOf('keep_sessions')),
   issuer: optional(issuer),
   ...storeEntries,
   lease: optional(whole(1, 3600, 'seconds')),

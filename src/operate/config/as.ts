@@ -1,7 +1,7 @@
 import type { CoseKey } from '../../core/cose/index.ts';
 import { parseStorePlace } from '../../store/index.ts';
 import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer, type RawHttpsClient } from './as-schema.ts';
-import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import { type DtlsConfig, readDtlsOwn, readKeepSessions } from './dtls.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
@@ -142,18 +142,20 @@ export function loadAsConfig(path: string): AsConfig {
   const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
   const store = readStore(file, raw);
+  const lease = leaseOf(raw.lease, store);
+  const keep = readKeepSessions(file, raw.dtls, sealSuites(raw), lease.lease);
   const seal = readSealAs(file, raw, (keys, at) => reader.tokenKeys(keys, at));
   reader.finish();
   return {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, ...sealSuites(raw), clientKeys, serverKeys, derivationKeys },
+    dtls: { ...dtls, ...sealSuites(raw), ...keep, clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     ...(raw.grant_types && { grantTypes: raw.grant_types }),
     ...(raw.refresh_tokens && { refreshTokens: refreshTokensOf(raw.refresh_tokens) }),
     store,
-    ...leaseOf(raw.lease, store),
+    ...lease,
     clients,
     resourceServers,
     limits: {

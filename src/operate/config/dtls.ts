@@ -23,6 +23,8 @@ export interface DtlsConfig {
   readonly token?: 'upload' | 'psk-identity';
   /** The list of cipher suites; those of `default` when absent. */
   readonly suites?: 'seal-strict' | 'iot';
+  /** A server: the sessions of its clients go on after a restart. */
+  readonly keepSessions?: boolean;
   /** A server: what clients are told with which of their keys to come. */
   readonly pskHint?: Uint8Array;
 }
@@ -69,6 +71,22 @@ export function readDtlsOwn(file: ConfigFile, raw: RawDtlsOwn = {}): DtlsConfig 
     ...(hasKey && { ownKey: readCoseKey(file, ['dtls'], raw, 'key', 'key_file', 'private') }),
     ...(raw.token !== undefined && { token: raw.token }),
   };
+}
+
+/**
+ * Whether a server keeps the sessions of its clients when it ends in order: as the file says, and where it says nothing, unless they are forward secret and nothing
+ * else (with `seal-strict`), since keys that lie in a store while the server is away can open what was said before.
+ */
+export function readKeepSessions(
+  file: ConfigFile,
+  raw: RawDtlsOwn | undefined,
+  { suites }: Pick<DtlsConfig, 'suites'>,
+  lease?: number,
+): { readonly keepSessions: boolean } {
+  // A session belongs to the address that its client sends to: nothing in the store tells which of several processes comes after there.
+  if (raw?.keep_sessions === true && lease !== undefined)
+    file.problem(['dtls', 'keep_sessions'], 'expected a store of one server, got one that several servers may have (lease)');
+  return { keepSessions: raw?.keep_sessions ?? (suites !== 'seal-strict' && lease === undefined) };
 }
 
 /** The credentials of a peer of the AS. */

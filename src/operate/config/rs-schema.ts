@@ -88,7 +88,7 @@ export interface RawResource {
 export const rsSchema: Schema<RawRs> = section('the configuration of a resource server', {
   listen,
   tls: optional(tlsOf('cert_file', 'key_file', 'client_ca_file', 'ca_file')),
-  dtls: optional(dtlsOf()),
+  dtls: optional(dtlsOf('keep_sessions')),
   audience: oneOrMore('an audience', name),
   ...storeEntries,
   issuers: list(

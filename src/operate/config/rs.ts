@@ -1,5 +1,5 @@
 import { defaultLeewayCap } from '../../core/cwt-times.ts';
-import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import { type DtlsConfig, readDtlsOwn, readKeepSessions } from './dtls.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
@@ -97,13 +97,14 @@ export function loadRsConfig(path: string): RsConfig {
     file.problem(['experimental'], 'expected an issuer with a section oscore or dtls, which protects the uploads, got none');
   const store = readStore(file, raw);
   const operations = readOperations(file, raw);
+  const keep = readKeepSessions(file, raw.dtls, sealSuites(raw));
   const seal = readSealRs(file, raw);
   reader.finish();
   return {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, ...sealSuites(raw), ...(seal.seal?.services.msgin5g && { pskHint: akmaHint }), derivationKeys },
+    dtls: { ...dtls, ...sealSuites(raw), ...keep, ...(seal.seal?.services.msgin5g && { pskHint: akmaHint }), derivationKeys },
     audience: raw.audience,
     store,
     issuers,

@@ -31,6 +31,7 @@ export interface RawDtlsOwn {
   readonly key?: string;
   readonly key_file?: string;
   readonly token?: 'upload' | 'psk-identity';
+  readonly keep_sessions?: boolean;
 }
 
 /** The secure channel to another party: one of both. */
@@ -292,10 +293,11 @@ export const channel: Entries = {
     }),
   ),
 };
-export const dtlsOf = (...more: readonly 'token'[]): Schema<RawDtlsOwn> =>
+export const dtlsOf = (...more: readonly ('token' | 'keep_sessions')[]): Schema<RawDtlsOwn> =>
   section('what there is for DTLS', {
     key: optional(secretHex),
     key_file: optional(filePath),
+    ...(more.includes('keep_sessions') ? { keep_sessions: optional(yesNo) } : {}),
     ...(more.includes('token') ? { token: optional(oneOf(['upload', 'psk-identity'] as const)) } : {}),
   });
 
