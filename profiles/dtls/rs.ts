@@ -230,7 +230,11 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
 }
 
 /** A pre-shared key is for who asks to compare. */
-function goesOnBy(name: string, key: { readonly psk: Uint8Array } | { readonly rawPublicKey: CurveKey } | undefined, peer: PeerIdentity): KeptAnswer | undefined {
+function goesOnBy(
+  name: string,
+  key: { readonly psk: Uint8Array } | { readonly rawPublicKey: CurveKey } | undefined,
+  peer: PeerIdentity,
+): KeptAnswer | undefined {
   if (key === undefined) return undefined;
   if ('psk' in key) return { credential: name, key: key.psk };
   return peer.type === 'raw-public-key' && equalBytes(encodeSpki(key.rawPublicKey)!, peer.spki) ? { credential: name } : undefined;

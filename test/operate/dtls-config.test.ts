@@ -130,3 +130,17 @@ test('what is wrong with keys for DTLS is said with its place', async () => {
   edit(rpk, 'as.yaml', (text) => text.replace('key_file: keys/as.pub', 'key_file: keys/as.key'));
   assert.equal(loadAsConfig(rpk).clients.length, 2);
 });
+
+test('sessions are kept over a restart unless the file says no, all of them are forward secret, or several servers have the store', async () => {
+  const folder = await lab('dtls-psk');
+  const keeps = (): readonly (boolean | undefined)[] => [loadAsConfig(folder).dtls.keepSessions, loadRsConfig(folder).dtls.keepSessions];
+  assert.deepEqual(keeps(), [true, true]);
+  for (const name of ['as.yaml', 'rs.yaml']) edit(folder, name, (text) => `${text}\ndtls: { keep_sessions: false }\n`);
+  assert.deepEqual(keeps(), [false, false]);
+  for (const name of ['as.yaml', 'rs.yaml']) edit(folder, name, (text) => text.replace('keep_sessions: false', 'keep_sessions: maybe'));
+  assert.match(refused(keeps), /dtls\.keep_sessions: expected/);
+  edit(folder, 'as.yaml', (text) => `${text.replace('keep_sessions: maybe', 'keep_sessions: true')}\nlease: 5\n`);
+  assert.match(refused(keeps), /dtls\.keep_sessions: expected a store of one server, got one that several servers may have/);
+  edit(folder, 'as.yaml', (text) => text.replace('dtls: { keep_sessions: true }\n', ''));
+  assert.equal(loadAsConfig(folder).dtls.keepSessions, false);
+});

@@ -67,6 +67,7 @@ export class DtlsParties {
   as!: AuthorizationServer;
   rs!: ResourceServer;
   rsSessions!: DtlsTransport;
+  asSessions!: DtlsTransport;
   client!: AceClient;
   /** Seconds. */
   readonly tokenLifetime: number;
@@ -107,9 +108,17 @@ export class DtlsParties {
     return this;
   }
 
-  async startAs(): Promise<void> {
+  async stopAs(): Promise<void> {
+    await this.finish(this.as.drain(5000));
+    await keepSessions(this.stores.as, 'as', this.asSessions);
+    await this.as.close();
+  }
+
+  /** `clients`: those that the AS still knows. The result: what became of the sessions in its store. */
+  async startAs(clients: readonly ('c1' | 'c2')[] = ['c1', 'c2']): Promise<TakenSessions> {
     const env = this.simulator.env(`as ${++this.#runs}`);
     const sessions = dtlsOver(this.simulator.transport('10.0.0.1', 5684), { env, server: { psk: {} } });
+    this.asSessions = sessions;
     const grants = [{ audience: 'rs1', scope: 'r_temp w_led' }];
     const client = (id: string): ClientRegistration => ({
       id,
@@ -128,7 +137,7 @@ export class DtlsParties {
       issuer: 'as1',
       store: this.stores.as,
       profiles: [dtlsProfileWith({ sessions, as: keys })],
-      clients: [client('c1'), client('c2')],
+      clients: clients.map(client),
       resourceServers: [
         {
           ...audience('rs1'),
@@ -145,7 +154,10 @@ export class DtlsParties {
         if (event.type === 'token-uploaded') this.outcomes.push(event.outcome);
       },
     });
+    await this.as.start();
+    const taken = await takeSessions(this.stores.as, 'as', sessions);
     await this.as.listen(sessions);
+    return taken;
   }
 
   /** End the RS in order: what its store keeps of its sessions. */

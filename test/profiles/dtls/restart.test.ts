@@ -8,9 +8,9 @@ import { DtlsParties, type Mode } from './parties.ts';
 
 const modes: readonly Mode[] = ['psk', 'psk-identity', 'derived', 'rpk'];
 
-/** Records of handshakes in the clear that went to the RS, since then. */
-function handshakes({ simulator }: DtlsParties, since: number): number {
-  return simulator.wire.slice(since).filter(({ to, datagram }) => to === '10.0.0.2:5684' && datagram[0] === 22 && datagram[4] === 0).length;
+/** Records of handshakes in the clear that went to the RS or another, since then. */
+function handshakes({ simulator }: DtlsParties, since: number, at = '10.0.0.2:5684'): number {
+  return simulator.wire.slice(since).filter(({ to, datagram }) => to === at && datagram[0] === 22 && datagram[4] === 0).length;
 }
 
 for (const mode of modes) {
@@ -69,6 +69,24 @@ test('RFC 9770 10: a session whose token was revoked does not go on, and one who
     assert.equal(parties.rs.stats()['profile1.keys'], 0);
     await parties.close();
   }
+});
+
+test('an AS restarts: its client gets a token in the same session; one that it does not know any more has none', async () => {
+  const parties = await new DtlsParties('psk').start();
+  const token = (): Promise<unknown> => parties.finish(parties.client.token({ audience: 'rs1' }));
+  await token();
+  let since = parties.simulator.wire.length;
+  await parties.stopAs();
+  assert.deepEqual(await parties.startAs(), { taken: 2, refused: 0, passed: {} });
+  await token();
+  assert.equal(handshakes(parties, since, '10.0.0.1:5684'), 0);
+  await parties.stopAs();
+  assert.deepEqual(await parties.startAs(['c2']), { taken: 1, refused: 1, passed: {} });
+  await parties.simulator.sleep(100);
+  since = parties.simulator.wire.length;
+  await assert.rejects(token());
+  assert.ok(handshakes(parties, since, '10.0.0.1:5684') > 0, 'it was told that the session has ended');
+  await parties.close();
 });
 
 test('RFC 7641 4.2: who observes hears 5.03 when the RS ends, and registers again in the session that goes on', async () => {
