@@ -3,7 +3,9 @@ import type { Change, Store } from '../store/index.ts';
 
 /** A socket whose sessions outlive its process: `DtlsTransport` is one. */
 export interface LastingSessions {
+  /** End all sessions, in silence, and give what they go on from; `expiresAt` in seconds since 1970. */
   handOver(): readonly { readonly bytes: Uint8Array; readonly expiresAt: number }[];
+  /** Go on with one of them. It throws a `ProtocolError` for what cannot be taken. */
   take(bytes: Uint8Array): Promise<'taken' | 'refused'>;
 }
 
