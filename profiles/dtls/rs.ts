@@ -14,10 +14,20 @@ import {
 import { constantTimeEqual, emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import { type CborValue, decode, encode } from '../../src/core/cbor.ts';
 import { type CoseKey, coseKeyMap, decodeCoseKey, KeyType, thumbprint } from '../../src/core/cose/index.ts';
+import type { CurveKey } from '../../src/core/crypto/index.ts';
 import type { ClaimsSet } from '../../src/core/cwt.ts';
 import type { Cancel } from '../../src/core/env.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
-import { type Admitted, type Authenticator, type DtlsSessions, encodeSpki, type PskAnswer, type SessionCredentials } from '../../src/dtls/index.ts';
+import {
+  type Admitted,
+  type Authenticator,
+  type DtlsSessions,
+  encodeSpki,
+  type KeptAnswer,
+  type PeerIdentity,
+  type PskAnswer,
+  type SessionCredentials,
+} from '../../src/dtls/index.ts';
 import { DtlsProfileError, readServerCredentials } from './credentials.ts';
 import { type KnownKey, KnownKeys, type TokenTimes } from './known-keys.ts';
 import { decodePskIdentity, derivePsk, isRawPublicKey, profileName } from './params.ts';
@@ -83,6 +93,15 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
       if ('rawPublicKey' in issuer && equalBytes(encodeSpki(issuer.rawPublicKey.server)!, spki)) return { credential };
     const known = this.#keys.ofSpki(spki);
     return known === undefined ? undefined : { credential: known.credential };
+  }
+
+  /** A token in a psk_identity is not admitted again: what counts is whether the token of the session still stands. */
+  goesOn(name: string | undefined, peer: PeerIdentity): KeptAnswer | undefined {
+    if (name === undefined) return undefined;
+    const issuer = this.#issuers.get(name);
+    if (issuer === undefined) return goesOnBy(name, this.#keys.get(name)?.key, peer);
+    if ('psk' in issuer) return { credential: name, key: issuer.psk.key };
+    return 'rawPublicKey' in issuer ? goesOnBy(name, { rawPublicKey: issuer.rawPublicKey.server }, peer) : undefined;
   }
 
   addIssuer(issuer: string, credentials: unknown): void {
@@ -208,6 +227,17 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
     if (derivationKey === undefined) throw refuse('ERR_DTLS_PROFILE_KEY', 'cnf: expected a key, got its kid alone, and no key to derive it from is shared');
     return derivePsk(derivationKey, token);
   }
+}
+
+/** A pre-shared key is for who asks to compare. */
+function goesOnBy(
+  name: string,
+  key: { readonly psk: Uint8Array } | { readonly rawPublicKey: CurveKey } | undefined,
+  peer: PeerIdentity,
+): KeptAnswer | undefined {
+  if (key === undefined) return undefined;
+  if ('psk' in key) return { credential: name, key: key.psk };
+  return peer.type === 'raw-public-key' && equalBytes(encodeSpki(key.rawPublicKey)!, peer.spki) ? { credential: name } : undefined;
 }
 
 function fresh(name: string, issuer: string, kid: Uint8Array | undefined, key: KnownKey['key']): KnownKey {

@@ -11,6 +11,7 @@ import {
   type AsConfig,
   type CapifAefConfig,
   createLogger,
+  keepSessions,
   type LogLevel,
   loadAsConfig,
   loadRsConfig,
@@ -18,6 +19,7 @@ import {
   type RsConfig,
   type SealHttpsRsConfig,
   type ServerEvent,
+  takeSessions,
 } from '../operate/index.ts';
 import { ResourceServer } from '../rs/index.ts';
 import type { Store } from '../store/index.ts';
@@ -53,21 +55,27 @@ export function loggerFor(role: string, flags: ServeFlags): AdjustableLogger {
   return createLogger({ level: flags.logLevel ?? 'info', base: { role, pid: process.pid }, ...(forPeople ? { write: readable } : {}) });
 }
 
+/** The socket for sessions over DTLS. */
+function sessionsOn(transports: readonly Transport[]): DtlsTransport | undefined {
+  return transports.find((transport): transport is DtlsTransport => transport.scheme === 'coaps');
+}
+
 /** OSCORE always, and DTLS where there is a socket for its sessions. */
 function profilesOn(transports: readonly Transport[], options: Omit<DtlsProfileOptions, 'sessions'>): readonly Profile[] {
-  const sessions = transports.find((transport): transport is DtlsTransport => transport.scheme === 'coaps');
+  const sessions = sessionsOn(transports);
   return [oscoreProfile, ...(sessions === undefined ? [] : [dtlsProfileWith({ sessions, ...options })])];
 }
 
 /** What DTLS sockets hold. */
 function sessionStats(transports: readonly Transport[]): Readonly<Record<string, number>> {
-  const sessions = transports.find((transport): transport is DtlsTransport => transport.scheme === 'coaps');
-  return Object.fromEntries(Object.entries(sessions?.stats() ?? {}).map(([name, value]) => [`dtls.${name}`, value]));
+  return Object.fromEntries(Object.entries(sessionsOn(transports)?.stats() ?? {}).map(([name, value]) => [`dtls.${name}`, value]));
 }
 
 interface Server {
   /** Where it listens beside the transports. */
   readonly places?: readonly Place[];
+  /** Take up what the store has, so that it is known who goes on with a session. */
+  start(): Promise<void>;
   listen(transports: readonly Transport[]): Promise<Endpoint>;
   drain(milliseconds: number): Promise<boolean>;
   stats(): Readonly<Record<string, number>>;
@@ -100,6 +108,32 @@ interface Service<C extends ServerConfig, S extends Server> {
   readonly restart?: (current: C, next: C) => readonly string[];
 }
 
+/** Where sessions are kept. */
+interface Keeping {
+  readonly store: Store;
+  readonly transports: readonly Transport[];
+  readonly logger: AdjustableLogger;
+}
+
+/** Go on with the sessions that the server before has left, or see to it that nobody will. */
+async function takeUp(role: string, { dtls }: ServerConfig, { store, transports, logger }: Keeping): Promise<void> {
+  const { taken, refused, passed } = await takeSessions(store, role, dtls?.keepSessions === true ? sessionsOn(transports) : undefined);
+  if (taken + refused > 0) logger.info({ taken, refused }, 'sessions-taken');
+  if (Object.keys(passed).length > 0) logger.warn({ passed }, 'sessions-passed');
+}
+
+/** Leave the sessions to the server that comes after. */
+async function handOver(role: string, { dtls }: ServerConfig, { store, transports, logger }: Keeping): Promise<void> {
+  const sessions = sessionsOn(transports);
+  if (sessions === undefined || dtls?.keepSessions !== true) return;
+  try {
+    logger.info({ kept: await keepSessions(store, role, sessions) }, 'sessions-kept');
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    logger.error({ error }, 'sessions-kept');
+  }
+}
+
 /** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
 async function serve<C extends ServerConfig, S extends Server>(service: Service<C, S>, flags: ServeFlags): Promise<void> {
   const { role } = service;
@@ -110,6 +144,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
   // First of all, so that a second server that is started by mistake touches nothing.
   const transports = await listenOn(role, config, instruments.session);
   let server: S | undefined;
+  let store: Store;
   const reload = new Reload(config, {
     logger,
     load: service.load,
@@ -123,7 +158,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
   });
   try {
     try {
-      const store = await instruments.openStore(role, (error) => {
+      store = await instruments.openStore(role, (error) => {
         logger.error({ error }, 'store');
         // Each answer from here on could be one that the other has given: there is nothing to bring to an end.
         process.exit(1);
@@ -131,6 +166,8 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
       const parts: Parts = { store, transports, emit: instruments.emit, audit: await instruments.openAudit() };
       server = await service.make(config, parts, () => reload.current);
       await instruments.watch({ stats: () => ({ ...server!.stats(), ...sessionStats(transports) }), fault: () => server!.fault?.() });
+      await server.start();
+      await takeUp(role, config, { store, transports, logger });
       await server.listen(transports);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -141,6 +178,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
     instruments.ending('draining');
     const { drain } = reload.current;
     if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
+    await handOver(role, reload.current, { store, transports, logger });
   } finally {
     await server?.close();
     for (const transport of transports) await transport.close();

@@ -1,9 +1,10 @@
 import type { Env } from '../core/env.ts';
 import { ClientHandshake } from './client-flights.ts';
 import { type ClientConfig, clientSettings } from './config.ts';
-import { Connection, type ConnectionPort } from './connection.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionPort } from './events.ts';
 import { ByteBudget } from './reassembly.ts';
-import { takeSaved } from './saved-connection.ts';
+import { checkConnection } from './saved-connection.ts';
 
 /**
  * A connection to a server. It sends its first flight when `start` is called.
@@ -13,8 +14,8 @@ import { takeSaved } from './saved-connection.ts';
 export function clientConnection(config: ClientConfig, env: Env, port: ConnectionPort): Connection {
   const settings = clientSettings(config);
   const budget = new ByteBudget(settings.maxHandshakeBytes);
-  const connection = new Connection('client', 0, settings, env, port);
-  return connection.prepare(0, budget, (handshakePort) => new ClientHandshake(settings, handshakePort));
+  const connection = new Connection('client', settings, env, port);
+  return connection.prepare(0, 0, budget, (handshakePort) => new ClientHandshake(settings, handshakePort));
 }
 
 /**
@@ -25,5 +26,6 @@ export function clientConnection(config: ClientConfig, env: Env, port: Connectio
  */
 export function importConnection(saved: Uint8Array, config: ClientConfig, env: Env, port: ConnectionPort): Connection {
   const settings = clientSettings(config);
-  return new Connection('client', 0, settings, env, port).restore(takeSaved(saved, 'client', settings, env));
+  const outline = checkConnection(saved, 'client', settings, env);
+  return new Connection('client', settings, env, port).restore(saved, outline);
 }

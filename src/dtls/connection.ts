@@ -1,32 +1,21 @@
-import { ByteWriter, equalBytes } from '../core/bytes.ts';
+import { carve, equalBytes } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import { AlertDescription, AlertLevel, type AlertName, alertName, decodeAlert, encodeAlert, HandshakeFailure } from './alert.ts';
 import { checkPsk, type Settings } from './config.ts';
 import { DtlsError } from './errors.ts';
-import type { Agreement, ConnectionEvent, DiscardReason } from './events.ts';
+import type { Agreement, ConnectionEvent, ConnectionPort, DiscardReason } from './events.ts';
+import { keyingMaterial } from './exporter.ts';
 import { type FlightItem, packFlight } from './flight.ts';
 import { decodeFragments, HandshakeType } from './handshake.ts';
 import { HandshakeRun } from './handshake-run.ts';
-import { type ConnectionKeys, connectionKeys, keyBlock, prf } from './key-schedule.ts';
+import { type ConnectionKeys, connectionKeys } from './key-schedule.ts';
 import { mostForgeries, mostRecords } from './limits.ts';
 import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
 import type { ByteBudget } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords } from './record.ts';
 import { type ConnectionIds, RecordLayer, type RecordSizes } from './record-layer.ts';
-import { bareSecretsLength, encodeConnection, randomLength, type SavedConnection, secretsLength } from './saved-connection.ts';
+import { bareSecretsLength, type ConnectionOutline, decodeConnection, encodeConnection, keyBlockOf, randomLength, secretsLength } from './saved-connection.ts';
 import type { Session } from './session.ts';
-import { putVector16 } from './vector.ts';
-
-/** What a connection tells and asks. */
-export interface ConnectionPort {
-  /** Send a datagram, or fail in silence. */
-  send(datagram: Uint8Array): void;
-  /** Facts and questions, in the order in which they come up. */
-  emit(event: ConnectionEvent): void;
-}
-
-/** RFC 5705, Section 4. */
-const reservedLabels: readonly string[] = ['client finished', 'server finished', 'master secret', 'extended master secret', 'key expansion'];
 
 type State = 'new' | 'handshake' | 'connected' | 'closed';
 
@@ -42,7 +31,10 @@ export class Connection {
   readonly #settings: Settings;
   readonly #port: ConnectionPort;
   readonly #env: Env;
-  readonly #records: RecordLayer;
+  /** Absent while it is dormant. */
+  #layer: RecordLayer | undefined;
+  /** The bytes that it was imported from, while it is dormant: until something comes or goes, or is asked. Most of what a restarted server takes up is idle. */
+  #saved: Uint8Array | undefined;
   #state: State = 'new';
   /** Until the handshake is over. */
   #run: HandshakeRun | undefined;
@@ -52,6 +44,8 @@ export class Connection {
   /** The epoch of alerts and of application data. */
   #writeEpoch = 0;
   #session: Session | undefined;
+  /** The same session as others have it who may forget it. */
+  #unify: ((session: Session) => Session) | undefined;
   #isResumed = false;
   /** Both randoms, then our Finished if it was the last message of the handshake; in one array, because a server holds many. */
   #secrets: Uint8Array | undefined;
@@ -60,44 +54,68 @@ export class Connection {
   #endsAt = Number.POSITIVE_INFINITY;
   #watch: Cancel | undefined;
 
-  /** For `clientConnection` and `DtlsServer`. `sequence`: that of our first record, for a server that of the ClientHello (RFC 6347, Section 4.2.1). @internal */
-  constructor(role: 'client' | 'server', sequence: number, settings: Settings, env: Env, port: ConnectionPort) {
+  /** For `clientConnection` and `DtlsServer`. @internal */
+  constructor(role: 'client' | 'server', settings: Settings, env: Env, port: ConnectionPort) {
     this.role = role;
     this.#settings = settings;
     this.#env = env;
     this.#port = port;
-    this.#records = new RecordLayer(sequence);
   }
 
-  /** For `clientConnection` and `DtlsServer`: what shakes hands when it is started. `receive`: message_seq of the first message of the peer. @internal */
-  prepare(receive: number, budget: ByteBudget, handshake: (port: HandshakePort) => Handshake): this {
+  /**
+   * For `clientConnection` and `DtlsServer`: what shakes hands when it is started. `sequence`: that of our first record, for a server that of the ClientHello
+   * (RFC 6347, Section 4.2.1); `receive`: message_seq of the first message of the peer. @internal
+   */
+  prepare(sequence: number, receive: number, budget: ByteBudget, handshake: (port: HandshakePort) => Handshake): this {
+    this.#layer = new RecordLayer(sequence);
     const port = {
       records: this.#records,
       transmit: (items: readonly FlightItem[], mtu: number) => this.#transmit(items, mtu),
       sending: (items: readonly FlightItem[], last: boolean) => this.#sending(items, last),
-      protect: (keys: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes) => this.#protect(keys, ids, sizes),
+      protect: (keys: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes) => this.#records.protect(this.role, keys, ids, sizes),
       emit: (event: ConnectionEvent) => this.#port.emit(event),
       discard: (reason: DiscardReason) => this.#discard(reason),
       receive: (record: DtlsRecord) => void this.receiveRecord(record),
       complete: (outcome: Outcome) => this.#complete(outcome),
-      fail: (failure: HandshakeFailure) => this.#fail(failure),
+      fail: (failure: HandshakeFailure) => this.#abort(failure.alert, failure),
       expire: (error: DtlsError) => this.#end(error),
     };
     this.#run = new HandshakeRun(receive, this.#settings, this.#env, budget, port, handshake);
     return this;
   }
 
-  /** For `importConnection` and `DtlsServer`: go on where another one was exported. @internal */
-  restore({ session, isResumed, keyBlock, secrets, lastSent, lastReceived, records }: SavedConnection): this {
-    const { client, server } = connectionKeys(session.cipherSuite, keyBlock);
-    if (this.role === 'client') this.#records.restore(records, client, server);
-    else this.#records.restore(records, server, client);
+  /** For `importConnection` and `DtlsServer`: go on where another one was exported. The bytes were checked. @internal */
+  restore(saved: Uint8Array, { established }: ConnectionOutline, unify?: (session: Session) => Session): this {
+    this.#saved = carve(saved.length);
+    this.#saved.set(saved);
+    this.#unify = unify;
+    this.#writeEpoch = 1;
+    this.#connected(established);
+    return this;
+  }
+
+  get #records(): RecordLayer {
+    return this.#layer ?? this.#wake();
+  }
+
+  #wake(): RecordLayer {
+    const layer = new RecordLayer(0);
+    this.#layer = layer;
+    if (this.#saved === undefined) return layer;
+    const { session, isResumed, keyBlock, secrets, lastSent, lastReceived, records } = decodeConnection(this.#saved);
+    layer.restore(records, this.role, connectionKeys(session.cipherSuite, keyBlock));
     this.#lastSent = lastSent;
     this.#lastReceived = lastReceived;
-    this.#writeEpoch = 1;
     this.#secrets = secrets;
-    this.#connected(session, isResumed);
-    return this;
+    this.#session = this.#unify?.(session) ?? session;
+    this.#isResumed = isResumed;
+    this.#saved?.fill(0);
+    this.#saved = undefined;
+    return layer;
+  }
+
+  #awake(): void {
+    if (this.#saved !== undefined) this.#wake();
   }
 
   /** Whether application data can be sent: from the end of the handshake to the end of the connection. */
@@ -112,15 +130,24 @@ export class Connection {
 
   /** What the handshake agreed on, once it is over. */
   get agreement(): Agreement | undefined {
-    const session = this.#session;
-    if (session === undefined) return undefined;
-    const { suite, extendedMasterSecret, peerIdentity, serverName } = session;
-    return { suite, extendedMasterSecret, peerIdentity, isResumed: this.#isResumed, ...(serverName === undefined ? {} : { serverName }) };
+    const { session, isResumed } = this.#outcome;
+    return session?.agreement(isResumed);
   }
 
   /** What a later handshake may resume, once this one is over; `undefined` when there is no such thing, or no longer. It stays after an orderly end. */
   get session(): Session | undefined {
+    this.#awake();
     return this.#session?.isResumable === true ? this.#session : undefined;
+  }
+
+  /** Who asks about a connection that is dormant does not wake it. */
+  get #outcome(): { readonly session: Session | undefined; readonly isResumed: boolean } {
+    return this.#saved === undefined ? { session: this.#session, isResumed: this.#isResumed } : decodeConnection(this.#saved);
+  }
+
+  /** Whether it came to be with this PSK, or with this key or certificate of the client: what `psk-identity` and its like are answered by, asked later. */
+  isOf(credential: Uint8Array): boolean {
+    return this.#outcome.session?.isOf(credential) === true;
   }
 
   /** Begin. Called once. */
@@ -189,6 +216,7 @@ export class Connection {
 
   /** Whether a ClientHello with this random began it, once the handshake is over. */
   isBegunBy(random: Uint8Array): boolean {
+    this.#awake();
     return this.#secrets !== undefined && equalBytes(this.#secrets.subarray(0, randomLength), random);
   }
 
@@ -200,13 +228,11 @@ export class Connection {
    * @see https://www.rfc-editor.org/rfc/rfc5705#section-4
    */
   exportKeyingMaterial(label: string, length: number, context?: Uint8Array): Uint8Array {
+    this.#awake();
     const session = this.#session;
     if (this.#secrets === undefined || session?.extendedMasterSecret !== true)
       throw new DtlsError('ERR_DTLS_STATE', 'expected a connection with an extended master secret, got another');
-    if (reservedLabels.includes(label)) throw new DtlsError('ERR_DTLS_CONFIG', `expected a label that TLS does not use, got ${label}`);
-    const seed = new ByteWriter(128).bytes(this.#secrets.subarray(0, bareSecretsLength));
-    if (context !== undefined) putVector16(seed, context);
-    return prf(session.cipherSuite.hash, session.master, label, seed.finish(), length);
+    return keyingMaterial(session, this.#secrets.subarray(0, bareSecretsLength), label, length, context);
   }
 
   /**
@@ -218,23 +244,15 @@ export class Connection {
    * @throws {DtlsError} `ERR_DTLS_STATE` before the handshake is over and after the end
    */
   export(): Uint8Array {
-    const session = this.#session;
-    if (this.#state !== 'connected' || session === undefined)
-      throw new DtlsError('ERR_DTLS_STATE', 'expected a connection whose handshake is over, got another');
-    const secrets = this.#secrets!;
-    const randoms = { client: secrets.subarray(0, randomLength), server: secrets.subarray(randomLength, bareSecretsLength) };
-    const saved = encodeConnection({
-      role: this.role,
-      session,
-      isResumed: this.#isResumed,
-      keyBlock: keyBlock(session.cipherSuite, session.master, randoms),
-      secrets,
-      lastSent: this.#lastSent,
-      lastReceived: this.#lastReceived,
-      records: this.#records.state,
-    });
+    if (this.#state !== 'connected') throw new DtlsError('ERR_DTLS_STATE', 'expected a connection whose handshake is over, got another');
+    const saved = this.#saved?.slice() ?? this.#encode(this.#session!, this.#secrets!);
     this.#end(new DtlsError('ERR_DTLS_EXPORTED', 'the association goes on elsewhere'));
     return saved;
+  }
+
+  #encode(session: Session, secrets: Uint8Array): Uint8Array {
+    const numbers = { lastSent: this.#lastSent, lastReceived: this.#lastReceived, records: this.#records.state };
+    return encodeConnection({ role: this.role, session, isResumed: this.#isResumed, keyBlock: keyBlockOf(session, secrets), secrets, ...numbers });
   }
 
   /** End the association, and tell the peer. */
@@ -244,11 +262,13 @@ export class Connection {
 
   /** End the association without a word to the peer, who has begun a new one. */
   replace(): void {
+    this.#awake();
     this.#end(new DtlsError('ERR_DTLS_REPLACED', 'the peer has begun a new association'));
   }
 
   /** End a handshake, without a word, to make room. */
   evict(): void {
+    this.#awake();
     this.#end(new DtlsError('ERR_DTLS_EVICTED', 'there was no room for the association'));
   }
 
@@ -266,7 +286,7 @@ export class Connection {
    */
   providePsk(key: Uint8Array): void {
     const psk = checkPsk('a PSK', key, 1);
-    this.#answer((handshake) => handshake.providePsk(psk));
+    this.#asked?.answer((handshake) => handshake.providePsk(psk));
   }
 
   /**
@@ -277,12 +297,12 @@ export class Connection {
    */
   rejectPsk(alert?: AlertName): void {
     if (alert !== undefined) this.#reject(alert, 'the PSK identity was refused');
-    else this.#answer((handshake) => handshake.providePsk(this.#env.random(16)));
+    else this.#asked?.answer((handshake) => handshake.providePsk(this.#env.random(16)));
   }
 
   /** The key of `peer-key` or the certificate of `peer-certificate` is of who it should be. @throws {DtlsError} `ERR_DTLS_STATE` */
   acceptPeer(): void {
-    this.#answer((handshake) => handshake.acceptPeer());
+    this.#asked?.answer((handshake) => handshake.acceptPeer());
   }
 
   /**
@@ -294,20 +314,18 @@ export class Connection {
    */
   rejectPeer(alert?: AlertName): void {
     if (alert !== undefined) this.#reject(alert, 'the key of the peer was refused');
-    else this.#answer((handshake) => handshake.rejectPeer());
+    else this.#asked?.answer((handshake) => handshake.rejectPeer());
   }
 
   #reject(alert: AlertName, reason: string): void {
-    if (this.#state === 'closed') return;
-    if (this.#run?.isPaused !== true) throw new DtlsError('ERR_DTLS_STATE', 'expected an answer to a question, got one to none');
-    this.#fail(new HandshakeFailure(alert, reason));
+    if (this.#asked !== undefined) this.#abort(alert, new HandshakeFailure(alert, reason));
   }
 
-  /** An answer that comes too late changes nothing. */
-  #answer(give: (handshake: Handshake) => void): void {
-    if (this.#state === 'closed') return;
+  /** What waits for an answer. One that comes too late changes nothing. */
+  get #asked(): HandshakeRun | undefined {
+    if (this.#state === 'closed') return undefined;
     if (this.#run?.isPaused !== true) throw new DtlsError('ERR_DTLS_STATE', 'expected an answer to a question, got one to none');
-    this.#run.answer(give);
+    return this.#run;
   }
 
   #discard(reason: DiscardReason): false {
@@ -330,28 +348,22 @@ export class Connection {
     if (last) this.#secrets.set(message.body, bareSecretsLength);
   }
 
-  #protect({ client, server }: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes): void {
-    if (this.role === 'client') this.#records.protect(client, server, ids, sizes);
-    else this.#records.protect(server, client, ids, sizes);
-  }
-
   #complete({ session, randoms, isResumed }: Outcome): void {
     this.#lastReceived = this.#run!.lastReceived;
     this.#secrets!.set(randoms.client);
     this.#secrets!.set(randoms.server, randomLength);
     this.#run!.stop();
     this.#run = undefined;
-    this.#connected(session, isResumed);
+    this.#session = session;
+    this.#isResumed = isResumed;
+    this.#connected(session.established);
     this.#port.emit({ type: 'connected', ...this.agreement! });
   }
 
-  #connected(session: Session, isResumed: boolean): void {
-    const { maxLifetime } = this.#settings;
+  #connected(established: number): void {
     this.#state = 'connected';
-    this.#session = session;
-    this.#isResumed = isResumed;
     this.#heard = this.#env.now();
-    this.#endsAt = this.#heard + maxLifetime - 1000 * Math.max(0, this.#env.epoch() - session.established);
+    this.#endsAt = this.#heard + this.#settings.maxLifetime - 1000 * Math.max(0, this.#env.epoch() - established);
     // A server looks at all of its connections by one timer.
     if (this.role === 'client') this.#awaitExpiry();
   }
@@ -374,7 +386,9 @@ export class Connection {
     this.#watch?.();
     this.#watch = undefined;
     this.#secrets = undefined;
-    this.#records.clear();
+    this.#layer?.clear();
+    this.#saved?.fill(0);
+    this.#saved = undefined;
     this.#port.emit(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }
 
@@ -399,10 +413,6 @@ export class Connection {
     if (this.#state === 'closed') return;
     this.#alert(AlertLevel.fatal, AlertDescription[alert]);
     this.#failed(error);
-  }
-
-  #fail(failure: HandshakeFailure): void {
-    this.#abort(failure.alert, failure);
   }
 
   #plainRecord({ type, fragment }: DtlsRecord): boolean {

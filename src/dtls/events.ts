@@ -75,3 +75,11 @@ export type ConnectionEvent =
   /** The last event. Without an error the association ended in order, by close_notify. */
   | { readonly type: 'closed'; readonly error?: DtlsError }
   | { readonly type: 'discarded'; readonly reason: DiscardReason };
+
+/** What a connection tells and asks. */
+export interface ConnectionPort {
+  /** Send a datagram, or fail in silence. */
+  send(datagram: Uint8Array): void;
+  /** Facts and questions, in the order in which they come up. */
+  emit(event: ConnectionEvent): void;
+}

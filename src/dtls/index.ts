@@ -20,10 +20,10 @@ export { AlertDescription, alertName, decodeAlert, HandshakeFailure } from './al
 export type { CipherSuite, CipherSuiteName, KeyExchange, SuiteChoice, SuiteListName } from './cipher-suites.ts';
 export { clientConnection, importConnection } from './client.ts';
 export type { ClientConfig, ClientProof, ClientPsk, CommonConfig, ServerConfig, ServerCredentials } from './config.ts';
-export type { Connection, ConnectionPort } from './connection.ts';
+export type { Connection } from './connection.ts';
 export type { CertificateList, OwnCertificate } from './credentials.ts';
 export { DtlsError } from './errors.ts';
-export type { Agreement, ConnectionEvent, DiscardReason, PeerCertificate, PeerIdentity } from './events.ts';
+export type { Agreement, ConnectionEvent, ConnectionPort, DiscardReason, PeerCertificate, PeerIdentity } from './events.ts';
 export type { Extensions } from './extensions.ts';
 export { ExtensionType } from './extensions.ts';
 export type { FailureRate } from './failures.ts';
@@ -44,4 +44,14 @@ export { DtlsServer } from './server.ts';
 export { isServerName } from './server-name.ts';
 export type { Session } from './session.ts';
 export { decodeSession, encodeSession } from './session-codec.ts';
-export type { Admitted, Authenticator, CertificateAnswer, DtlsAssociation, DtlsSessions, PskAnswer, RevocationCheck, SessionCredentials } from './sessions.ts';
+export type {
+  Admitted,
+  Authenticator,
+  CertificateAnswer,
+  DtlsAssociation,
+  DtlsSessions,
+  KeptAnswer,
+  PskAnswer,
+  RevocationCheck,
+  SessionCredentials,
+} from './sessions.ts';

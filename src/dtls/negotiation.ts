@@ -12,7 +12,7 @@ import { decodePoint, type NamedGroup, withPoint } from './named-groups.ts';
 import type { ReceivedMessage } from './reassembly.ts';
 import { largestPlaintext } from './record.ts';
 import type { ConnectionIds, RecordSizes } from './record-layer.ts';
-import { noProof, proofOf, Session } from './session.ts';
+import { proofOf, Session } from './session.ts';
 
 /** What a handshake comes to. */
 export interface Outcome {
@@ -156,7 +156,7 @@ export class Negotiation {
   #session(peerIdentity: PeerIdentity, credential: Uint8Array, established: number): Session {
     const { sessionId: id, serverName, extended: extendedMasterSecret } = this;
     const master = this.#master!;
-    const proof = id.length === 0 ? noProof : proofOf(master, credential);
+    const proof = proofOf(master, credential);
     return new Session({ id, cipherSuite: this.suite!, master, extendedMasterSecret, peerIdentity, serverName, established, proof });
   }
 

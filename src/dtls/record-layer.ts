@@ -1,5 +1,6 @@
 import { emptyBytes, equalBytes } from '../core/bytes.ts';
 import type { RecordWriter } from './flight.ts';
+import type { ConnectionKeys } from './key-schedule.ts';
 import {
   ContentType,
   type DtlsRecord,
@@ -61,9 +62,9 @@ export class RecordLayer implements RecordWriter {
   }
 
   /** Protect what is sent in epoch 1 from now on, and be ready for what comes. */
-  protect(write: RecordProtection, read: RecordProtection, ids: ConnectionIds, sizes: RecordSizes): void {
-    this.#write = write;
-    this.#pendingRead = read;
+  protect(role: 'client' | 'server', { client, server }: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes): void {
+    this.#write = role === 'client' ? client : server;
+    this.#pendingRead = role === 'client' ? server : client;
     this.#sendId = ids.send.length === 0 ? emptyBytes : ids.send;
     this.#receiveId = ids.receive.length === 0 ? emptyBytes : ids.receive;
     this.#sendSize = sizes.send;
@@ -71,8 +72,8 @@ export class RecordLayer implements RecordWriter {
   }
 
   /** Go on where another one stopped. */
-  restore(state: RecordState, write: RecordProtection, read: RecordProtection): void {
-    this.protect(write, read, state.ids, state.sizes);
+  restore(state: RecordState, role: 'client' | 'server', keys: ConnectionKeys): void {
+    this.protect(role, keys, state.ids, state.sizes);
     this.changeCipherSpec();
     this.#plainSequence = state.plainSequence;
     this.#sequence = state.sequence;

@@ -1,4 +1,4 @@
-import { BytesError, concatAll, equalBytes, toKey } from '../core/bytes.ts';
+import { BytesError, concatAll, constantTimeEqual, equalBytes, toKey } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import { verifyPath } from './certification-path.ts';
@@ -14,7 +14,7 @@ export function ownProof({ psk, credentials }: ClientSettings, { keyExchange }: 
 }
 
 /** Whether these settings still trust who was known then. A certificate may have run out since. */
-function trusts(settings: ClientSettings | ServerSettings, identity: PeerIdentity, epoch: number): boolean {
+export function trusts(settings: ClientSettings | ServerSettings, identity: PeerIdentity, epoch: number): boolean {
   switch (identity.type) {
     case 'psk':
       return true;
@@ -75,9 +75,13 @@ export class SessionCache {
 
   /** Sessions that may be resumed. */
   get size(): number {
+    return this.all().length;
+  }
+
+  all(): readonly Session[] {
     this.#expire();
     for (const [key, { isResumable }] of this.#sessions) if (!isResumable) this.#sessions.delete(key);
-    return this.#sessions.size;
+    return [...this.#sessions.values()];
   }
 
   add(session: Session): void {
@@ -86,6 +90,12 @@ export class SessionCache {
     this.#expire();
     while (this.#sessions.size >= this.#limit) this.#sessions.delete(this.#oldest()![0]);
     this.#sessions.set(key, session);
+  }
+
+  /** The one that is here of a session that was saved apart from it: what one connection forgets, no other one resumes. */
+  same({ id, master }: Session): Session | undefined {
+    const known = this.#sessions.get(toKey(id));
+    return known !== undefined && constantTimeEqual(known.master, master) ? known : undefined;
   }
 
   /** The session of this id, if a server with these settings goes on with it. */

@@ -1,11 +1,11 @@
 import type { ByteReader, ByteWriter } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import type { Settings } from './config.ts';
-import { keyBlockLength, verifyDataLength } from './key-schedule.ts';
+import { keyBlock, keyBlockLength, verifyDataLength } from './key-schedule.ts';
 import { mostRecords } from './limits.ts';
 import type { RecordState } from './record-layer.ts';
 import type { Session } from './session.ts';
-import { badImport, decodeSaved, encodeSaved, putU48, SavedKind, takeU48 } from './session-codec.ts';
+import { badImport, encodeSaved, openSaved, putU48, SavedKind, skip, skipSession, takeSession, takeU48 } from './session-codec.ts';
 import { putVector8, takeVector8 } from './vector.ts';
 
 /** Both randoms, and Finished of ours where it was the last message of the handshake: it may have to be sent again. */
@@ -28,6 +28,11 @@ export interface SavedConnection {
   readonly records: RecordState;
 }
 
+/** The keys of a session in one connection, for `SavedConnection`. */
+export function keyBlockOf({ cipherSuite, master }: Session, secrets: Uint8Array): Uint8Array {
+  return keyBlock(cipherSuite, master, { client: secrets.subarray(0, randomLength), server: secrets.subarray(randomLength, bareSecretsLength) });
+}
+
 const Flag = { server: 1, resumed: 2 } as const;
 
 export function encodeConnection({ role, session, isResumed, keyBlock, secrets, lastSent, lastReceived, records }: SavedConnection): Uint8Array {
@@ -40,41 +45,63 @@ export function encodeConnection({ role, session, isResumed, keyBlock, secrets, 
 
 /** @throws {DtlsError} `ERR_DTLS_IMPORT` */
 export function decodeConnection(saved: Uint8Array): SavedConnection {
-  return decodeSaved(SavedKind.connection, saved, (session, reader) => {
-    const flags = reader.u8();
+  return openSaved(SavedKind.connection, saved, (reader) => {
+    const session = takeSession(reader);
+    const { role, isResumed } = takeFlags(reader);
     const keyBlock = reader.take(keyBlockLength(session.cipherSuite.cipher));
-    const secrets = takeVector8(reader).slice();
-    if (secrets.length !== bareSecretsLength && secrets.length !== secretsLength) throw badImport('two randoms', `${secrets.length} bytes`);
-    return {
-      role: (flags & Flag.server) === 0 ? 'client' : 'server',
-      session,
-      isResumed: (flags & Flag.resumed) !== 0,
-      keyBlock,
-      secrets,
-      lastSent: reader.u16(),
-      lastReceived: reader.u16(),
-      records: takeRecords(reader),
-    };
+    const secrets = reader.take(takeSecretsLength(reader)).slice();
+    return { role, session, isResumed, keyBlock, secrets, lastSent: reader.u16(), lastReceived: reader.u16(), records: takeRecords(reader) };
   });
 }
 
+/** What is to be known of a connection before anything is done with it. */
+export interface ConnectionOutline {
+  /** Seconds since 1970 at the end of the full handshake. */
+  readonly established: number;
+  /** The connection ID that the peer sends: a view of the bytes. */
+  readonly receiveId: Uint8Array;
+}
+
 /**
- * Read a connection that this side, with these settings, may go on with.
+ * Look at a connection that this side, with these settings, may go on with. What passes here `decodeConnection` reads, at any later time; it makes objects ten times
+ * as large as the bytes.
  *
  * @throws {DtlsError} `ERR_DTLS_IMPORT`
  */
-export function takeSaved(bytes: Uint8Array, role: 'client' | 'server', settings: Settings, env: Env): SavedConnection {
-  const saved = decodeConnection(bytes);
-  const { session, records } = saved;
-  const { cipherSuite, extendedMasterSecret, established } = session;
-  if (saved.role !== role) throw badImport(`the connection of a ${role}`, `that of a ${saved.role}`);
-  if (!settings.suites.includes(cipherSuite)) throw badImport('a cipher suite that is configured', cipherSuite.name);
-  if (settings.requireExtendedMasterSecret && !extendedMasterSecret) throw badImport('the extended master secret', 'none');
-  if (records.ids.receive.length > 0 && records.ids.receive.length !== settings.connectionIdLength)
-    throw badImport(`connection IDs of ${settings.connectionIdLength ?? 0} bytes`, `one of ${records.ids.receive.length}`);
-  if (records.sequence >= mostRecords(cipherSuite.cipher, settings)) throw badImport('a key that may protect more', `one with ${records.sequence} records`);
-  if (env.epoch() - established >= settings.maxLifetime / 1000) throw badImport('a session whose time is not over', 'one that is');
-  return saved;
+export function checkConnection(saved: Uint8Array, own: 'client' | 'server', settings: Settings, env: Env): ConnectionOutline {
+  return openSaved(SavedKind.connection, saved, (reader) => {
+    const { cipherSuite, extendedMasterSecret, established } = skipSession(reader);
+    const { role } = takeFlags(reader);
+    if (role !== own) throw badImport(`the connection of a ${own}`, `that of a ${role}`);
+    if (!settings.suites.includes(cipherSuite)) throw badImport('a cipher suite that is configured', cipherSuite.name);
+    if (settings.requireExtendedMasterSecret && !extendedMasterSecret) throw badImport('the extended master secret', 'none');
+    if (env.epoch() - established >= settings.maxLifetime / 1000) throw badImport('a session whose time is not over', 'one that is');
+    skip(reader, keyBlockLength(cipherSuite.cipher));
+    skip(reader, takeSecretsLength(reader));
+    // Two numbers of messages, and that of the next record without protection.
+    skip(reader, 2 + 2 + 6);
+    const sequence = takeU48(reader);
+    if (sequence >= mostRecords(cipherSuite.cipher, settings)) throw badImport('a key that may protect more', `one with ${sequence} records`);
+    // The window, and how many records were forged.
+    skip(reader, 6 + 4 + 4 + 6);
+    skip(reader, reader.u8());
+    const receiveId = takeVector8(reader);
+    if (receiveId.length > 0 && receiveId.length !== settings.connectionIdLength)
+      throw badImport(`connection IDs of ${settings.connectionIdLength ?? 0} bytes`, `one of ${receiveId.length}`);
+    skip(reader, 2 + 2);
+    return { established, receiveId };
+  });
+}
+
+function takeFlags(reader: ByteReader): Pick<SavedConnection, 'role' | 'isResumed'> {
+  const flags = reader.u8();
+  return { role: (flags & Flag.server) === 0 ? 'client' : 'server', isResumed: (flags & Flag.resumed) !== 0 };
+}
+
+function takeSecretsLength(reader: ByteReader): number {
+  const length = reader.u8();
+  if (length !== bareSecretsLength && length !== secretsLength) throw badImport('two randoms', `${length} bytes`);
+  return length;
 }
 
 function putRecords(writer: ByteWriter, { plainSequence, sequence, window, forgeries, ids, sizes }: RecordState): void {

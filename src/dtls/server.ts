@@ -2,18 +2,19 @@ import { BytesError, emptyBytes, equalBytes, toKey } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type ServerConfig, type ServerSettings, serverSettings, within } from './config.ts';
-import { Connection, type ConnectionPort } from './connection.ts';
+import { Connection } from './connection.ts';
 import { Cookies } from './cookie.ts';
-import type { ConnectionEvent, DiscardReason } from './events.ts';
+import type { ConnectionEvent, ConnectionPort, DiscardReason } from './events.ts';
 import { type FailureRate, Failures } from './failures.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from './handshake.ts';
 import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from './messages.ts';
 import type { HandshakePort } from './negotiation.ts';
 import { ByteBudget, type ReceivedMessage } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
-import { SessionCache } from './resumption.ts';
-import { takeSaved } from './saved-connection.ts';
+import { SessionCache, trusts } from './resumption.ts';
+import { checkConnection } from './saved-connection.ts';
 import { ServerHandshake } from './server-flights.ts';
+import type { Session } from './session.ts';
 import { badImport } from './session-codec.ts';
 
 /** A peer, by the address that it sends from. */
@@ -146,6 +147,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #byId: Map<string, Entry<P>> = new Map();
   /** Handshakes that go on, by address, each in the order of their beginning. */
   readonly #handshakes: Map<string, Set<Connection>> = new Map();
+  readonly #unify = (session: Session): Session => this.#sessions?.same(session) ?? session;
   #handshakeCount = 0;
   #sweep: Cancel | undefined;
   #draining = false;
@@ -217,16 +219,36 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
    * allow, and one whose connection ID or address has another association already
    */
   import(saved: Uint8Array, peer: P): Connection {
-    const state = takeSaved(saved, 'server', this.#settings, this.#env);
-    const id = keyOf(state.records.ids.receive);
+    const outline = checkConnection(saved, 'server', this.#settings, this.#env);
+    const id = keyOf(outline.receiveId);
     const current = this.#places.get(peer.key)?.current;
     if (id === undefined ? current !== undefined : this.#byId.has(id)) throw badImport('a connection that is not here', 'one that is');
     this.#makeRoom();
-    const make = (port: ConnectionPort): Connection => new Connection('server', 0, this.#settings, this.#env, port).restore(state);
+    const make = (port: ConnectionPort): Connection => new Connection('server', this.#settings, this.#env, port).restore(saved, outline, this.#unify);
     const entry = new Entry(this.#owner, peer, undefined, id, make);
     this.#keep(entry);
     this.#placeOf(peer).current ??= entry;
     return entry.connection;
+  }
+
+  /** Sessions that clients may resume, the oldest first. `encodeSession` gives the bytes of one, for a process that comes after. */
+  sessions(): readonly Session[] {
+    return this.#sessions?.all() ?? [];
+  }
+
+  /** Milliseconds from its full handshake in which a session may be resumed. */
+  get sessionLifetime(): number {
+    return this.#settings.sessionLifetime;
+  }
+
+  /** Whether the proof that the peer of a connection gave then is one that this server would take now: a certificate may have run out since. */
+  trusts({ agreement }: Connection): boolean {
+    return agreement !== undefined && trusts(this.#settings, agreement.peerIdentity, this.#env.epoch());
+  }
+
+  /** Take a session that an earlier process had. One whose time is over is not resumed. */
+  addSession(session: Session): void {
+    this.#sessions?.add(session);
   }
 
   /** The associations whose handshake is over, in the order in which their peers were last heard. */
@@ -357,7 +379,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     const id = this.#newId();
     const entry = new Entry(this.#owner, peer, hello.random, keyOf(id), (port) => {
       const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
-      return new Connection('server', record.sequence, this.#settings, this.#env, port).prepare(first.sequence + 1, this.#budget, handshake);
+      return new Connection('server', this.#settings, this.#env, port).prepare(record.sequence, first.sequence + 1, this.#budget, handshake);
     });
     const { connection, host } = entry;
     this.#keep(entry);

@@ -2,7 +2,7 @@ import { ByteReader, BytesError, ByteWriter, concat, constantTimeEqual, emptyByt
 import { digest } from '../core/crypto/index.ts';
 import { HandshakeFailure } from './alert.ts';
 import { decodeCertificate } from './certificate.ts';
-import { suiteById } from './cipher-suites.ts';
+import { type CipherSuite, suiteById } from './cipher-suites.ts';
 import { peerCertificate } from './credentials.ts';
 import { DtlsError } from './errors.ts';
 import type { PeerIdentity } from './events.ts';
@@ -76,10 +76,15 @@ export function putSession(writer: ByteWriter, session: Session): ByteWriter {
   return writer;
 }
 
-export function takeSession(reader: ByteReader): Session {
+function takeSuite(reader: ByteReader): CipherSuite {
   const id = reader.u16();
   const cipherSuite = suiteById(id);
   if (cipherSuite === undefined) throw badImport('a cipher suite that we have', `0x${id.toString(16)}`);
+  return cipherSuite;
+}
+
+export function takeSession(reader: ByteReader): Session {
+  const cipherSuite = takeSuite(reader);
   const extendedMasterSecret = reader.u8() === 1;
   const master = reader.take(masterLength);
   const proof = reader.take(proofLength);
@@ -89,6 +94,39 @@ export function takeSession(reader: ByteReader): Session {
   const peerIdentity = takeIdentity(reader);
   const named = serverName === '' ? undefined : serverName;
   return new Session({ id: sessionId, cipherSuite, master, extendedMasterSecret, peerIdentity, serverName: named, established, proof });
+}
+
+/** What a look at a session tells without making one. */
+export type SessionOutline = Pick<Session, 'cipherSuite' | 'extendedMasterSecret' | 'established'>;
+
+/** Pass over what `takeSession` would take, and refuse what it would refuse. */
+export function skipSession(reader: ByteReader): SessionOutline {
+  const cipherSuite = takeSuite(reader);
+  const extendedMasterSecret = reader.u8() === 1;
+  skip(reader, masterLength + proofLength);
+  skip(reader, reader.u8());
+  const established = takeU48(reader) / 1000;
+  const nameLength = reader.u8();
+  if (nameLength > 0) fromUtf8(reader.take(nameLength));
+  skipIdentity(reader);
+  return { cipherSuite, extendedMasterSecret, established };
+}
+
+function skipIdentity(reader: ByteReader): void {
+  const type = reader.bytes[reader.offset];
+  if (type !== identityTypes.psk) {
+    // Whether bytes are a key, or a certificate, is seen when they are read.
+    takeIdentity(reader);
+    return;
+  }
+  skip(reader, 1);
+  skip(reader, reader.u16());
+}
+
+/** @throws {BytesError} `ERR_BYTES_END` */
+export function skip(reader: ByteReader, length: number): void {
+  reader.need(length);
+  reader.offset += length;
 }
 
 const checkOf = (body: Uint8Array): Uint8Array => digest('sha256', body).subarray(0, checkLength);
@@ -101,16 +139,15 @@ export function encodeSaved(kind: SavedKind, session: Session, put: (writer: Byt
   return concat(body, checkOf(body));
 }
 
-/** @throws {DtlsError} `ERR_DTLS_IMPORT` */
-export function decodeSaved<T>(kind: SavedKind, saved: Uint8Array, take: (session: Session, reader: ByteReader) => T): T {
+/** Read bytes that are as they were saved; `take` reads all of them. @throws {DtlsError} `ERR_DTLS_IMPORT` */
+export function openSaved<T>(kind: SavedKind, saved: Uint8Array, take: (reader: ByteReader) => T): T {
   const body = saved.subarray(0, Math.max(0, saved.length - checkLength));
   const reader = new ByteReader(body);
   try {
     const [found, version] = [reader.u8(), reader.u8()];
     if (found !== kind || version !== layout) throw badImport(`kind ${kind} of layout ${layout}`, `kind ${found} of layout ${version}`);
     if (!constantTimeEqual(checkOf(body), saved.subarray(body.length))) throw badImport('bytes as they were saved', 'others');
-    const session = takeSession(reader);
-    const taken = take(session, reader);
+    const taken = take(reader);
     expectEnd(reader, 'saved state');
     return taken;
   } catch (error) {
@@ -126,5 +163,5 @@ export function encodeSession(session: Session): Uint8Array {
 
 /** @throws {DtlsError} `ERR_DTLS_IMPORT` for bytes that are damaged, or of something else */
 export function decodeSession(saved: Uint8Array): Session {
-  return decodeSaved(SavedKind.session, saved, (session) => session);
+  return openSaved(SavedKind.session, saved, takeSession);
 }

@@ -1,13 +1,10 @@
 import { constantTimeEqual } from '../core/bytes.ts';
 import { hmac } from '../core/crypto/index.ts';
 import type { CipherSuite, CipherSuiteName } from './cipher-suites.ts';
-import type { PeerIdentity } from './events.ts';
+import type { Agreement, PeerIdentity } from './events.ts';
 
 const masterLength = 48;
 const proofLength = 16;
-
-/** Of a session that is not resumed. */
-export const noProof: Uint8Array = new Uint8Array(proofLength);
 
 export interface SessionState {
   /** As the server gave it; empty when the session cannot be resumed. */
@@ -24,7 +21,7 @@ export interface SessionState {
   readonly proof: Uint8Array;
 }
 
-/** Binds a session to the PSK, or to the key of the client, with which it came to be, without holding it: with another one it is not resumed. */
+/** Binds a session to the PSK, or to the key of the client, with which it came to be, without holding it: with another one it is not resumed, and no server that comes after goes on with it. */
 export function proofOf(master: Uint8Array, credential: Uint8Array): Uint8Array {
   return hmac('sha256', master, credential).subarray(0, proofLength);
 }
@@ -67,6 +64,12 @@ export class Session {
   /** The name of its cipher suite. */
   get suite(): CipherSuiteName {
     return this.cipherSuite.name;
+  }
+
+  /** What the handshake of a connection of it agreed on. */
+  agreement(isResumed: boolean): Agreement {
+    const { suite, extendedMasterSecret, peerIdentity, serverName } = this;
+    return { suite, extendedMasterSecret, peerIdentity, isResumed, ...(serverName === undefined ? {} : { serverName }) };
   }
 
   /** The master secret itself, 48 bytes: neither to be changed nor to be kept. */

@@ -1,7 +1,7 @@
 import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
 import type { AlertName } from './alert.ts';
 import type { ClientConfig, ClientPsk } from './config.ts';
-import type { Agreement, PeerCertificate } from './events.ts';
+import type { Agreement, PeerCertificate, PeerIdentity } from './events.ts';
 
 /** A session with a peer, as those see it who use it: it says who the peer is and how it proved it. One is a security association of CoAP. */
 export interface DtlsAssociation extends Agreement {
@@ -35,7 +35,15 @@ export interface Authenticator {
    * A certificate whose path leads to one of the roots of the server. Absent or `undefined`: it is not taken; an alert says why, as `certificate_revoked` does.
    */
   certificate?(certificate: PeerCertificate): CertificateAnswer | undefined | Promise<CertificateAnswer | undefined>;
+  /**
+   * A session that an earlier process had, under this name, with a peer that proved then to be this one. Where it is absent, the peer is asked about as in a
+   * handshake; it is there for who would do more in a handshake than to answer. `undefined`: the session does not go on; with a PSK, neither does it with another key.
+   */
+  goesOn?(credential: string | undefined, peer: PeerIdentity): KeptAnswer | undefined | Promise<KeptAnswer | undefined>;
 }
+
+/** As whom a peer goes on, and, of one with a PSK, the key that is its own now. */
+export type KeptAnswer = PskAnswer | CertificateAnswer;
 
 /** How a client proves itself, and what it takes as proof of the server. */
 export type SessionCredentials =

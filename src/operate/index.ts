@@ -56,6 +56,7 @@ export type { OpenIdClientConfig } from './config/seal-openid.ts';
 export type { SealServicesConfig } from './config/seal-services.ts';
 export { loadT8Config, type T8Config, type T8RuleConfig } from './config/t8.ts';
 export type { TlsConfig } from './config/tls.ts';
+export { keepSessions, type LastingSessions, type TakenSessions, takeSessions } from './dtls-sessions.ts';
 export { type HttpAnsweredEvent, lineOf, logEvent, type ServerEvent, type ServiceEvent } from './events.ts';
 export { type LabOptions, type LabProfile, writeLab } from './lab.ts';
 export { type AdjustableLogger, createLogger, type Logger, type LoggerOptions, type LogLevel, loggable, logLevels } from './logger.ts';

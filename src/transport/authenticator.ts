@@ -1,6 +1,15 @@
 import { toHex } from '../core/bytes.ts';
 import type { CurveKey } from '../core/crypto/index.ts';
-import { type Admitted, type Authenticator, DtlsError, encodeSpki, type PskAnswer } from '../dtls/index.ts';
+import {
+  type Admitted,
+  type Authenticator,
+  type Connection,
+  DtlsError,
+  encodeSpki,
+  type KeptAnswer,
+  type PeerIdentity,
+  type PskAnswer,
+} from '../dtls/index.ts';
 
 /** The clients that a server knows. */
 export interface KnownClients {
@@ -43,4 +52,29 @@ export async function firstAnswer<T>(
     }
   }
   return undefined;
+}
+
+/** Whether a connection of an earlier process goes on under this name: whoever is asked in a handshake says the same as then, and its PSK is the one of then. */
+export async function stillAdmitted(authenticators: readonly Authenticator[], connection: Connection, credential: string | undefined): Promise<boolean> {
+  const peer = connection.agreement!.peerIdentity;
+  // Nobody was asked about it then.
+  if (peer.type === 'anonymous') return credential === undefined;
+  const answer = await firstAnswer<KeptAnswer>(authenticators, (authenticator) =>
+    authenticator.goesOn === undefined ? askAgain(authenticator, peer) : authenticator.goesOn(credential, peer),
+  );
+  if (answer === undefined || 'alert' in answer || answer.credential !== credential) return false;
+  return peer.type !== 'psk' || ('key' in answer && connection.isOf(answer.key));
+}
+
+function askAgain(authenticator: Authenticator, peer: PeerIdentity): KeptAnswer | undefined | Promise<KeptAnswer | undefined> {
+  switch (peer.type) {
+    case 'psk':
+      return authenticator.psk?.(peer.identity);
+    case 'raw-public-key':
+      return authenticator.rawPublicKey?.(peer.key, peer.spki);
+    case 'certificate':
+      return authenticator.certificate?.(peer);
+    default:
+      return undefined;
+  }
 }

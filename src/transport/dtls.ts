@@ -2,6 +2,7 @@ import { type DatagramTransport, networkOf, type Peer, type SessionWatcher, type
 import { type Env, systemEnv } from '../core/env.ts';
 import {
   type Admitted,
+  type Agreement,
   type Authenticator,
   type CertificateAnswer,
   type Connection,
@@ -9,13 +10,16 @@ import {
   DtlsError,
   DtlsServer,
   type DtlsSessions,
+  decodeSession,
+  encodeSession,
   type ServerEvent,
 } from '../dtls/index.ts';
-import { firstAnswer } from './authenticator.ts';
+import { firstAnswer, stillAdmitted } from './authenticator.ts';
 import { DtlsDialler } from './dtls-dialler.ts';
 import type { DtlsTransportEvent, DtlsTransportOptions, Offered } from './dtls-options.ts';
 import { DtlsSession } from './dtls-session.ts';
 import { TransportError } from './errors.ts';
+import { decodeKept, encodeKept, type KeptState } from './kept-session.ts';
 import { type UdpOptions, udp } from './udp.ts';
 
 /** CoAP over DTLS: one socket for all sessions, those that we have opened and those that others have. */
@@ -23,6 +27,22 @@ export interface DtlsTransport extends DatagramTransport, DtlsSessions<Peer> {
   readonly scheme: 'coaps';
   /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
+  /**
+   * Give the sessions that clients have opened, and what they may resume, to the process that comes after. They end here, in silence, with `ERR_DTLS_EXPORTED`, and
+   * no other begins: what is under way is to be over, and `close` follows. Sessions that we have opened are not among them: they end when the socket is closed.
+   */
+  handOver(): readonly KeptState[];
+  /**
+   * Go on with what `handOver` gave in a process before, at a socket with the same port. Each may be taken once, and is deleted where it was kept BEFORE it is taken:
+   * what goes on twice from the same state uses nonces twice, which gives the keys away.
+   *
+   * The authenticators are asked about the client. `refused`: it does not go by that name any more, or has another key, or its proof is no longer trusted; the
+   * session ends, and the client is told. A session that may be resumed is asked about when it is.
+   *
+   * @throws {DtlsError} `ERR_DTLS_IMPORT` for bytes that are damaged or were taken already, for what the configuration does not allow, and what has ended
+   * @throws {TransportError} `ERR_TRANSPORT_RESOLVE` for the address of a client that this socket does not reach
+   */
+  take(kept: Uint8Array): Promise<'taken' | 'refused'>;
 }
 
 /**
@@ -163,6 +183,43 @@ class SessionTransport implements DtlsTransport {
     throw new TransportError('ERR_TRANSPORT_CREDENTIALS', `expected credentials for a session with ${host} port ${port}, got none`);
   }
 
+  handOver(): readonly KeptState[] {
+    const server = this.#server;
+    if (server === undefined) return [];
+    server.drain();
+    const kept: KeptState[] = [];
+    const epoch = this.#env.epoch();
+    for (const { connection, at, peer } of [...this.#accepted.values()]) {
+      const left = connection.expire();
+      if (left <= 0) continue;
+      const { credential } = peer.association;
+      const bytes = encodeKept({ address: at.address, port: at.port, local: this.local.port, credential, connection: connection.export() });
+      kept.push({ bytes, expiresAt: epoch + left / 1000 });
+    }
+    for (const session of server.sessions())
+      kept.push({ bytes: encodeKept({ resumption: encodeSession(session) }), expiresAt: session.established + server.sessionLifetime / 1000 });
+    return kept;
+  }
+
+  async take(bytes: Uint8Array): Promise<'taken' | 'refused'> {
+    const kept = decodeKept(bytes);
+    const server = this.#server;
+    if (server === undefined || this.#closing !== undefined) throw new DtlsError('ERR_DTLS_IMPORT', 'expected a socket that clients reach, got another');
+    if ('resumption' in kept) {
+      server.addSession(decodeSession(kept.resumption));
+      return 'taken';
+    }
+    const { local } = kept;
+    if (local !== this.local.port) throw new DtlsError('ERR_DTLS_IMPORT', `expected a session at port ${this.local.port}, got one at port ${local}`);
+    const at = await this.#below.resolve(kept.address, kept.port);
+    const connection = server.import(kept.connection, at);
+    const isGood = server.trusts(connection) && (await stillAdmitted(this.#authenticators, connection, kept.credential));
+    if (!isGood) connection.close();
+    if (connection.isClosed) return 'refused';
+    this.#accept(connection, at, connection.agreement!, kept.credential);
+    return 'taken';
+  }
+
   authenticate(authenticator: Authenticator): () => void {
     this.#authenticators.push(authenticator);
     return () => {
@@ -200,7 +257,8 @@ class SessionTransport implements DtlsTransport {
   #serverEvent(event: ServerEvent<Peer>): void {
     switch (event.type) {
       case 'data':
-        this.#deliver(event.data, this.#accepted.get(event.connection)!);
+        // One that is being taken is heard once it is.
+        if (this.#accepted.has(event.connection)) this.#deliver(event.data, this.#accepted.get(event.connection)!);
         break;
       case 'psk-identity':
         void this.#admitPsk(event.connection, event.identity);
@@ -213,11 +271,8 @@ class SessionTransport implements DtlsTransport {
         break;
       case 'connected': {
         const { connection, peer: at } = event;
-        const session = new DtlsSession(connection, at, event, this.#admitted.get(connection)?.credential);
+        this.#accept(connection, at, event, this.#admitted.get(connection)?.credential);
         this.#admitted.delete(connection);
-        this.#accepted.set(connection, session);
-        this.#acceptedAt.set(at.key, session);
-        this.#enter(session);
         break;
       }
       case 'moved':
@@ -243,6 +298,13 @@ class SessionTransport implements DtlsTransport {
     this.#quietUntil = now + 1000;
     const error = new DtlsError('ERR_DTLS_LIMITED', 'expected no handshake from an address of which too many have failed, got one');
     this.#emit({ type: 'handshake-failed', role: 'server', peer, error });
+  }
+
+  #accept(connection: Connection, at: Peer, agreement: Agreement, credential: string | undefined): void {
+    const session = new DtlsSession(connection, at, agreement, credential);
+    this.#accepted.set(connection, session);
+    this.#acceptedAt.set(at.key, session);
+    this.#enter(session);
   }
 
   async #admitPsk(connection: Connection, identity: Uint8Array): Promise<void> {

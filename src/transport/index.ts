@@ -38,6 +38,7 @@ export type { HttpsCredentials, HttpsServer, HttpsServerOptions } from './https/
 export { checkCredentials, serveHttps } from './https/https-server.ts';
 export { type ProbeOptions, probeTls, type TlsCheck } from './https/probe-tls.ts';
 export { tlsSettings } from './https/tls-settings.ts';
+export type { KeptState } from './kept-session.ts';
 export type { CoapRequestOptions } from './request.ts';
 export { observe, request } from './request.ts';
 export type { CoapRequestInit } from './request-init.ts';

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Peer } from '../../src/coap/index.ts';
 import { utf8 } from '../../src/core/bytes.ts';
-import { type ConnectionEvent, DtlsError, type DtlsServerConfig, importConnection } from '../../src/dtls/index.ts';
+import { type ConnectionEvent, DtlsError, type DtlsServerConfig, decodeSession, encodeSession, importConnection } from '../../src/dtls/index.ts';
 import { decodeRecords } from '../../src/dtls/record.ts';
 import { Simulator } from '../support/simulator.ts';
-import { allSuites, configsOf, nothingHeld, type Parties, parties, port, ServerParty, serverAddress } from './parties.ts';
+import { allSuites, ClientParty, configsOf, nothingHeld, type Parties, parties, port, psk, ServerParty, serverAddress } from './parties.ts';
 
 const suite = 'TLS_PSK_WITH_AES_128_CCM_8';
 const to = `${serverAddress}:${port}`;
@@ -198,4 +198,101 @@ test('what is exported is a connection: not a handshake, and not what has ended'
     one.close();
     assert.throws(() => one.export(), { code: 'ERR_DTLS_STATE' });
   }
+});
+
+test('a connection that was imported and did nothing since gives the bytes again that it came from, and is known all the same', async () => {
+  const sim = new Simulator();
+  for (const name of [suite, 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'] as const) {
+    const both = parties(sim, name);
+    await connect(sim, both);
+    const { connection } = both.server.all('connected')[0]!;
+    const { agreement } = connection;
+    const [saved] = (await shutDown(both.server)) as [Saved];
+    const borrowed = { ...saved, state: saved.state.slice() };
+    const server = restart(sim, [borrowed], configsOf(name).server);
+    borrowed.state.fill(0);
+    const { connection: imported } = [...server.server.connections()][0]!;
+    assert.deepEqual(imported.agreement, agreement, 'to ask changes nothing');
+    assert.equal(imported.isOf(name === suite ? psk : psk.slice(1)), name === suite);
+    assert.deepEqual(imported.export(), saved.state);
+    assert.deepEqual(server.server.stats(), nothingHeld);
+    assert.equal(server.all('closed').at(-1)!.error?.code, 'ERR_DTLS_EXPORTED');
+    assert.throws(() => imported.export(), { code: 'ERR_DTLS_STATE' });
+    await server.close();
+    both.client.connection.replace();
+    await both.client.close();
+  }
+});
+
+test('RFC 5246 7.2.1: the peers of connections that were imported and did nothing since are told of the end, by a record that they take', async () => {
+  const sim = new Simulator();
+  const both = await connect(sim, parties(sim, suite));
+  const server = restart(sim, await shutDown(both.server), configsOf(suite).server);
+  server.server.close();
+  await sim.run(() => both.client.connection.isClosed, 5000);
+  assert.equal(both.client.end, '', 'in order');
+  assert.deepEqual(server.server.stats(), nothingHeld);
+});
+
+test('connections that were imported and did nothing since end when their time is over, and make room when there is none', async () => {
+  const sim = new Simulator();
+  const config = { ...configsOf(suite).server, idleLifetime: 10_000, maxConnections: 2, maxSessions: 10 };
+  const saved: Saved[] = [];
+  for (const address of ['10.0.0.2', '10.0.0.3', '10.0.0.4']) {
+    const client = new ClientParty(sim, configsOf(suite).client, address);
+    const server = new ServerParty(sim, config);
+    client.connection.start();
+    await sim.run(() => client.connection.isConnected, 5000);
+    saved.push(...[...server.server.connections()].map(({ connection, peer }) => ({ state: connection.export(), peer })));
+    await server.close();
+  }
+  const server = restart(sim, saved, config);
+  assert.deepEqual(
+    server.all('closed').map(({ error, peer }) => [error?.code, peer.key]),
+    [['ERR_DTLS_EVICTED', '10.0.0.2:5684']],
+  );
+  assert.notEqual(server.all('closed')[0]!.connection.session, undefined, 'it could be resumed');
+  await sim.sleep(10_100);
+  assert.deepEqual(server.server.stats(), nothingHeld);
+  assert.equal(server.all('closed').filter(({ error }) => error?.code === 'ERR_DTLS_EXPIRED').length, 2);
+});
+
+test('RFC 5246 7.2.2: a session that a fatal alert ends is resumed no more, though the connection was taken up apart from it', async () => {
+  const sim = new Simulator();
+  const both = parties(sim, suite, {}, { maxSessions: 10 });
+  await connect(sim, both);
+  const sessions = [...both.server.server.sessions()].map(encodeSession);
+  assert.equal(sessions.length, 1);
+  const saved = [...both.server.server.connections()].map(({ connection, peer }) => ({ state: connection.export(), peer }));
+  await both.server.close();
+  const config = { ...configsOf(suite).server, maxSessions: 10 };
+  const server = new ServerParty(sim, { ...config, maxForgeries: 1 });
+  for (const session of sessions) server.server.addSession(decodeSession(session));
+  for (const { state, peer } of saved) server.server.import(state, peer);
+  assert.equal(server.server.stats().sessions, 1);
+  sim.filter = (packet) => {
+    if (packet.to === to) packet.datagram[packet.datagram.length - 1]! ^= 1;
+    return true;
+  };
+  both.client.connection.send(utf8('forged on its way'));
+  await sim.sleep(100);
+  assert.equal(server.all('closed')[0]?.error?.code, 'ERR_DTLS_FORGERIES');
+  assert.equal(server.server.stats().sessions, 0);
+});
+
+test('a session that was kept is resumed by its client at the server that comes after', async () => {
+  const sim = new Simulator();
+  const both = parties(sim, suite, {}, { maxSessions: 10 });
+  await connect(sim, both);
+  const sessions = [...both.server.server.sessions()].map(encodeSession);
+  const session = both.client.connection.session!;
+  both.client.connection.replace();
+  await both.client.close();
+  await both.server.close();
+  const server = new ServerParty(sim, { ...configsOf(suite).server, maxSessions: 10 });
+  for (const each of sessions) server.server.addSession(decodeSession(each));
+  const client = new ClientParty(sim, { ...configsOf(suite).client, session });
+  client.connection.start();
+  await sim.run(() => client.connection.isConnected, 5000);
+  assert.equal(client.connection.agreement!.isResumed, true);
 });

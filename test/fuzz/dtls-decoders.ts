@@ -33,6 +33,7 @@ import { decodeRecords } from '../../src/dtls/record.ts';
 import { decodeConnection, encodeConnection } from '../../src/dtls/saved-connection.ts';
 import { decodeServerName, encodeServerName } from '../../src/dtls/server-name.ts';
 import { decodeEcdsaSignature, encodeEcdsaSignature } from '../../src/dtls/signature.ts';
+import { decodeKept, encodeKept } from '../../src/transport/kept-session.ts';
 import { clientAddress, configsOf, parties, serverAddress, serverKey } from '../dtls/parties.ts';
 import { fixture } from '../support/fixtures.ts';
 import { Simulator } from '../support/simulator.ts';
@@ -173,6 +174,30 @@ export const dtlsDecoders: readonly Target[] = [
     },
   }),
   sealed({
+    name: 'DTLS connection, imported',
+    seeds: [savedConnection],
+    run: (input) => {
+      const port = { send: () => {}, emit: () => {} };
+      const connection = importConnection(input, { ...configsOf(suites[0]!).client, connectionIdLength: 2 }, new Simulator().env(), port);
+      // What was taken can be read when it is needed.
+      assert.doesNotThrow(() => decodeConnection(input));
+      connection.close();
+    },
+  }),
+  {
+    name: 'DTLS session, handed over',
+    seeds: [
+      encodeKept({ resumption: savedSession }),
+      encodeKept({ address: '192.0.2.1', port: 40_000, local: 5684, credential: 'coap_dtls:as1:AQ', connection: savedConnection }),
+      encodeKept({ address: 'fe80::1%eth0', port: 1, local: 65_535, credential: undefined, connection: savedConnection }),
+    ],
+    mutate: mutateBytes,
+    run: (input) => {
+      const again = encodeKept(decodeKept(input));
+      assert.equal(toHex(encodeKept(decodeKept(again))), toHex(again));
+    },
+  },
+  sealed({
     name: 'DTLS connection, saved',
     seeds: [savedConnection],
     run: (input) => {
@@ -182,6 +207,7 @@ export const dtlsDecoders: readonly Target[] = [
         send: () => {},
         emit: () => {},
       });
+      assert.deepEqual(connection.agreement, saved.session.agreement(saved.isResumed));
       connection.receive(flights[0]!);
       connection.send(utf8('x'));
       connection.close();

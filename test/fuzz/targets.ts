@@ -15,7 +15,13 @@ import type { Target, TargetEntry } from './target.ts';
 import { fileTargets, textDecoders } from './text-decoders.ts';
 
 /** Decoders that compute with curves, or that read the same bytes in many ways. */
-const slow: ReadonlySet<string> = new Set(['X.509 certificate', 'DTLS credential of a peer', 'DTLS connection, saved', 'records of an AS']);
+const slow: ReadonlySet<string> = new Set([
+  'X.509 certificate',
+  'DTLS credential of a peer',
+  'DTLS connection, saved',
+  'DTLS connection, imported',
+  'records of an AS',
+]);
 
 const quickTargets: readonly Target[] = [
   ...decoders,

@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { Method, type Peer, pathOptions, type Response } from '../../src/coap/index.ts';
+import { Endpoint, Method, type Peer, pathOptions, type Response } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import type { DtlsAssociation, SessionCredentials } from '../../src/dtls/index.ts';
 import { authenticatorOf, dtls } from '../../src/transport/index.ts';
@@ -78,6 +78,26 @@ test(
   { security: 'DTLS RPK', feature: ['handshake', 'methods', 'block-wise', 'observe'] },
   (t) => converse(t, 'gnutls', ['-M', keyFile(t, clientName)]),
 );
+
+for (const build of builds)
+  test(`libcoap client (${build}) -> our server that restarts while a request waits: the next one answers in the same session`, 'handshake', async (t) => {
+    const port = await freePort();
+    const options = { address: '127.0.0.1', port, server: { psk: {} }, authenticator: authenticatorOf({ psk: [{ identity, key }] }) };
+    const first = await dtls(options);
+    let heard = 0;
+    const before = new Endpoint({ transport: first, handler: () => heard++ });
+    const answer = coap(build, '-u', 'id', '-k', 'sesame', '-m', 'get', `coaps://127.0.0.1:${port}/hello`);
+    await until(() => heard > 0);
+    const kept = first.handOver();
+    await before.close();
+    const opened: string[] = [];
+    const failed: string[] = [];
+    const next = await dtls({ ...options, emit: (event) => (event.type === 'session' ? opened : failed).push(event.type) });
+    for (const { bytes } of kept) assert.equal(await next.take(bytes), 'taken');
+    await plainServer(t, { transport: next });
+    assert.equal(await answer, 'Hello World!');
+    assert.deepEqual([opened.slice(0, 1), failed], [['session'], []]);
+  });
 
 test('libcoap client -> our server: a wrong key opens nothing', 'errors', async (t) => {
   const { uri, passed } = await server(t);

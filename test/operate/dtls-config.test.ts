@@ -220,3 +220,25 @@ describe('the section dtls: how sessions are opened, how long they last and how 
     );
   });
 });
+
+test('sessions are kept over a restart unless the file says no, all of them are forward secret, or several servers have the store', async () => {
+  const folder = await lab('dtls-psk');
+  const keeps = (): readonly (boolean | undefined)[] => [loadAsConfig(folder).dtls.keepSessions, loadRsConfig(folder).dtls.keepSessions];
+  assert.deepEqual(keeps(), [true, true]);
+  for (const name of ['as.yaml', 'rs.yaml']) edit(folder, name, (text) => `${text}\ndtls: { keep_sessions: false }\n`);
+  assert.deepEqual(keeps(), [false, false]);
+  for (const name of ['as.yaml', 'rs.yaml']) edit(folder, name, (text) => text.replace('keep_sessions: false', 'keep_sessions: maybe'));
+  assert.match(refused(keeps), /dtls\.keep_sessions: expected/);
+  edit(folder, 'as.yaml', (text) => `${text.replace('keep_sessions: maybe', 'keep_sessions: true')}\nlease: 5\n`);
+  assert.match(refused(keeps), /dtls\.keep_sessions: expected a store of one server, got one that several servers may have/);
+  edit(folder, 'as.yaml', (text) => text.replace('dtls: { keep_sessions: true }\n', ''));
+  assert.equal(loadAsConfig(folder).dtls.keepSessions, false);
+  const keepsWith = (suites: string): boolean | undefined => {
+    edit(folder, 'rs.yaml', (text) => text.replace(/^dtls: .*$/m, `dtls: { suites: ${suites} }`));
+    return loadRsConfig(folder).dtls.keepSessions;
+  };
+  assert.deepEqual(
+    ['seal-strict', '[TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256]', 'iot', '[TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256, TLS_PSK_WITH_AES_128_CCM]'].map(keepsWith),
+    [false, false, true, true],
+  );
+});

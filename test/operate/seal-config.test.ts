@@ -48,6 +48,7 @@ describe('profile: seal', () => {
       ['val.example', 'strict', ['configuration', 'spatial', 'keyManagement']],
     );
     assert.equal(rs.dtls.suites, 'seal-strict');
+    assert.deepEqual([as.dtls.keepSessions, rs.dtls.keepSessions], [false, false], 'keys of what is forward secret do not lie in a store');
     const client = loadClientConfig(folder);
     assert.deepEqual([client.seal, client.profiles], [{ mode: 'strict', scope: 'notes:read', sKmsUri: 'coap://127.0.0.1:5683/km' }, [2]]);
   });

@@ -38,6 +38,10 @@ export class SealFaces {
     return this.#coap.resource(path, resource);
   }
 
+  start(): Promise<void> {
+    return this.#coap.start();
+  }
+
   async listen(transports: readonly Transport[]): Promise<Endpoint> {
     for (const face of this.#others) await face.listen();
     return this.#coap.listen(transports);

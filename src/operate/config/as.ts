@@ -1,7 +1,7 @@
 import type { CoseKey } from '../../core/cose/index.ts';
 import { parseStorePlace } from '../../store/index.ts';
 import { type AdminObjectName, type AdminWord, asSchema, type RawAs, type RawAsClient, type RawAsResourceServer, type RawHttpsClient } from './as-schema.ts';
-import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import { type DtlsConfig, readDtlsOwn, readKeepSessions } from './dtls.ts';
 import { readDtlsServerSettings } from './dtls-settings.ts';
 import { type ConfigPath, suggest } from './error.ts';
 import { ConfigFile } from './file.ts';
@@ -143,19 +143,21 @@ export function loadAsConfig(path: string): AsConfig {
   const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
   const store = readStore(file, raw);
+  const lease = leaseOf(raw.lease, store);
   const seal = readSealAs(file, raw, (keys, at) => reader.tokenKeys(keys, at));
   const suites = sealSuites(file, raw);
+  const keep = readKeepSessions(file, raw.dtls, { ...dtls, ...suites }, lease.lease);
   reader.finish();
   return {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, ...suites, clientKeys, serverKeys, derivationKeys },
+    dtls: { ...dtls, ...suites, ...keep, clientKeys, serverKeys, derivationKeys },
     ...(raw.issuer !== undefined && { issuer: raw.issuer }),
     ...(raw.grant_types && { grantTypes: raw.grant_types }),
     ...(raw.refresh_tokens && { refreshTokens: refreshTokensOf(raw.refresh_tokens) }),
     store,
-    ...leaseOf(raw.lease, store),
+    ...lease,
     clients,
     resourceServers,
     limits: {

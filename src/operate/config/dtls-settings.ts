@@ -32,6 +32,7 @@ export interface RawDtlsSettings extends RawDtlsOwn {
 
 /** The same, of a server. */
 export interface RawDtlsServerSettings extends RawDtlsSettings {
+  readonly keep_sessions?: boolean;
   readonly connection_id?: number;
   readonly session_lifetime?: number;
   readonly limits?: {
@@ -87,6 +88,7 @@ const failures: Schema<RateConfig> = section('a rate: burst and rate', { burst: 
 /** What a server may say of its sessions. */
 export const dtlsServerSettings: Entries = {
   ...common,
+  keep_sessions: optional(yesNo),
   connection_id: optional(whole(1, 32, 'bytes')),
   session_lifetime: optional(whole(0, 4_294_967_295, 'seconds')),
   limits: optional(

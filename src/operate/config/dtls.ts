@@ -2,7 +2,7 @@ import { utf8 } from '../../core/bytes.ts';
 import { decode } from '../../core/cbor.ts';
 import { type CoseKey, decodeCoseKey } from '../../core/cose/index.ts';
 import { ProtocolError } from '../../core/errors.ts';
-import type { DtlsServerSettings, SuitesConfig } from './dtls-settings.ts';
+import type { DtlsServerSettings, RawDtlsServerSettings, SuitesConfig } from './dtls-settings.ts';
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { readKey } from './key-file.ts';
@@ -26,6 +26,8 @@ export interface DtlsConfig {
   readonly suites?: SuitesConfig;
   /** How sessions are opened, how long they last and how many there are. What is absent is as the engine has it. */
   readonly settings?: DtlsServerSettings;
+  /** A server: the sessions of its clients go on after a restart. */
+  readonly keepSessions?: boolean;
   /** A server: what clients are told with which of their keys to come. */
   readonly pskHint?: Uint8Array;
 }
@@ -72,6 +74,26 @@ export function readDtlsOwn(file: ConfigFile, raw: RawDtlsOwn = {}): DtlsConfig 
     ...(hasKey && { ownKey: readCoseKey(file, ['dtls'], raw, 'key', 'key_file', 'private') }),
     ...(raw.token !== undefined && { token: raw.token }),
   };
+}
+
+/**
+ * Whether a server keeps the sessions of its clients when it ends in order: as the file says, and where it says nothing, unless they are forward secret and nothing
+ * else (with `seal-strict`), since keys that lie in a store while the server is away can open what was said before.
+ */
+export function readKeepSessions(
+  file: ConfigFile,
+  raw: RawDtlsServerSettings | undefined,
+  { suites }: Pick<DtlsConfig, 'suites'>,
+  lease?: number,
+): { readonly keepSessions: boolean } {
+  // A session belongs to the address that its client sends to: nothing in the store tells which of several processes comes after there.
+  if (raw?.keep_sessions === true && lease !== undefined)
+    file.problem(['dtls', 'keep_sessions'], 'expected a store of one server, got one that several servers may have (lease)');
+  return { keepSessions: raw?.keep_sessions ?? (!isForwardSecret(suites) && lease === undefined) };
+}
+
+function isForwardSecret(suites: SuitesConfig | undefined): boolean {
+  return Array.isArray(suites) ? suites.every((suite) => suite.startsWith('TLS_ECDHE_')) : suites === 'seal-strict';
 }
 
 /** The credentials of a peer of the AS. */

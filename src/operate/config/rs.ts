@@ -1,5 +1,5 @@
 import { defaultLeewayCap } from '../../core/cwt-times.ts';
-import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
+import { type DtlsConfig, readDtlsOwn, readKeepSessions } from './dtls.ts';
 import { readDtlsServerSettings } from './dtls-settings.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
@@ -100,12 +100,13 @@ export function loadRsConfig(path: string): RsConfig {
   const operations = readOperations(file, raw);
   const seal = readSealRs(file, raw);
   const suites = sealSuites(file, raw);
+  const keep = readKeepSessions(file, raw.dtls, { ...dtls, ...suites });
   reader.finish();
   return {
     file: file.path,
     ...place,
     ...operations,
-    dtls: { ...dtls, ...suites, ...(seal.seal?.services.msgin5g && { pskHint: akmaHint }), derivationKeys },
+    dtls: { ...dtls, ...suites, ...keep, ...(seal.seal?.services.msgin5g && { pskHint: akmaHint }), derivationKeys },
     audience: raw.audience,
     store,
     issuers,

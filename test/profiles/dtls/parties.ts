@@ -8,6 +8,7 @@ import { publicKeyFrom } from '../../../src/core/crypto/index.ts';
 import type { TokenKey } from '../../../src/core/cwt.ts';
 import type { Env } from '../../../src/core/env.ts';
 import type { ClientPsk, DtlsAssociation, SessionCredentials } from '../../../src/dtls/index.ts';
+import { keepSessions, type TakenSessions, takeSessions } from '../../../src/operate/index.ts';
 import { ResourceServer, type ResourceServerEvent } from '../../../src/rs/index.ts';
 import { memoryStore, type Store } from '../../../src/store/index.ts';
 import { type DtlsTransport, dtlsOver } from '../../../src/transport/index.ts';
@@ -53,7 +54,7 @@ export class DtlsParties {
   readonly simulator: Simulator = new Simulator();
   readonly stores: { readonly as: Store; readonly rs: Store; readonly client: Store } = {
     as: memoryStore({ env: this.simulator.env() }),
-    rs: memoryStore(),
+    rs: memoryStore({ env: this.simulator.env() }),
     client: memoryStore(),
   };
   readonly mode: Mode;
@@ -66,6 +67,7 @@ export class DtlsParties {
   as!: AuthorizationServer;
   rs!: ResourceServer;
   rsSessions!: DtlsTransport;
+  asSessions!: DtlsTransport;
   client!: AceClient;
   /** Seconds. */
   readonly tokenLifetime: number;
@@ -106,9 +108,17 @@ export class DtlsParties {
     return this;
   }
 
-  async startAs(): Promise<void> {
+  async stopAs(): Promise<void> {
+    await this.finish(this.as.drain(5000));
+    await keepSessions(this.stores.as, 'as', this.asSessions);
+    await this.as.close();
+  }
+
+  /** `clients`: those that the AS still knows. The result: what became of the sessions in its store. */
+  async startAs(clients: readonly ('c1' | 'c2')[] = ['c1', 'c2']): Promise<TakenSessions> {
     const env = this.simulator.env(`as ${++this.#runs}`);
     const sessions = dtlsOver(this.simulator.transport('10.0.0.1', 5684), { env, server: { psk: {} } });
+    this.asSessions = sessions;
     const grants = [{ audience: 'rs1', scope: 'r_temp w_led' }];
     const client = (id: string): ClientRegistration => ({
       id,
@@ -127,7 +137,7 @@ export class DtlsParties {
       issuer: 'as1',
       store: this.stores.as,
       profiles: [dtlsProfileWith({ sessions, as: keys })],
-      clients: [client('c1'), client('c2')],
+      clients: clients.map(client),
       resourceServers: [
         {
           ...audience('rs1'),
@@ -144,10 +154,21 @@ export class DtlsParties {
         if (event.type === 'token-uploaded') this.outcomes.push(event.outcome);
       },
     });
+    await this.as.start();
+    const taken = await takeSessions(this.stores.as, 'as', sessions);
     await this.as.listen(sessions);
+    return taken;
   }
 
-  async startRs(): Promise<void> {
+  /** End the RS in order: what its store keeps of its sessions. */
+  async stopRs(): Promise<void> {
+    await this.finish(this.rs.drain(5000));
+    await keepSessions(this.stores.rs, 'rs', this.rsSessions);
+    await this.rs.close();
+  }
+
+  /** The result: what became of the sessions in its store. */
+  async startRs(): Promise<TakenSessions> {
     const { transport, sessions, profile, env } = this.#partyOf('rs', '10.0.0.2', 5683, { rs: this.mode === 'derived' ? { derivationKeys } : {} });
     this.rsSessions = sessions;
     if (this.#follow) this.#follower = this.newClient('rs1', this.stores.rs);
@@ -178,7 +199,10 @@ export class DtlsParties {
         return undefined;
       },
     });
+    await this.rs.start();
+    const taken = await takeSessions(this.stores.rs, 'rs', sessions);
     await this.rs.listen(transport);
+    return taken;
   }
 
   newClient(id: 'c1' | 'c2' | 'rs1', store: Store = id === 'c1' ? this.stores.client : memoryStore()): AceClient {

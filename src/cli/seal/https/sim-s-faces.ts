@@ -37,6 +37,10 @@ export class SimSFaces {
     return [{ scheme: this.#options.https.tls === undefined ? 'http' : 'https', local: { address, port } }];
   }
 
+  start(): Promise<void> {
+    return this.#options.simS.start();
+  }
+
   async listen(transports: Transports): Promise<Endpoint> {
     const { simS, store, https, refreshTokens = {}, emit } = this.#options;
     const { issuer, signingKeys, listen, tls, proxy } = https;
