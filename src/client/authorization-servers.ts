@@ -45,7 +45,7 @@ import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Emit } from './events.ts';
-import { isReplayRefusal } from './refusals.ts';
+import { isReplayRefusal, wantsEcho } from './refusals.ts';
 
 /** An authorization server that this client may use. */
 export interface AuthorizationServerRegistration {
@@ -111,8 +111,8 @@ interface ProtectedRequest extends Request {
 
 const grantNames: ReadonlyMap<number, string> = new Map(Object.entries(GrantType).map(([name, number]) => [number, name]));
 
-/** How often a request is sent again because other processes with the same keys overtook it by more than a replay window. */
-const replays = 2;
+/** How often a request is sent again. */
+const repetitions = 2;
 
 /** The authorization servers that the client trusts, and the channel to each. */
 export class AuthorizationServers {
@@ -286,11 +286,12 @@ export class AuthorizationServers {
   async #exchange(request: ProtectedRequest): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
       const response = await this.#options.send(request);
-      if (response.association === request.association) return response;
-      if (attempt < replays && isReplayRefusal(response)) {
-        this.#step('retry', 'the AS took the request for a replay');
+      const cause = attempt < repetitions ? causeToRepeat(request, response) : undefined;
+      if (cause !== undefined) {
+        this.#step('retry', cause);
         continue;
       }
+      if (response.association === request.association) return response;
       throw unprotected(response);
     }
   }
@@ -309,6 +310,16 @@ export class AuthorizationServers {
   #step(step: 'token-request' | 'token-response' | 'retry', detail: string): void {
     this.#options.emit({ type: 'step', step, detail });
   }
+}
+
+/** Why a request is to be sent again, if it is. */
+function causeToRepeat(request: ProtectedRequest, response: Response): string | undefined {
+  // Other processes with the same keys overtook it by more than a replay window.
+  if (isReplayRefusal(response)) return 'the AS took the request for a replay';
+  // Sent twice, the request may have been carried out before that start.
+  const isSafe = request.idempotent === true || response.retransmitted !== true;
+  if (isSafe && response.association === request.association && wantsEcho(response)) return 'the AS started again while it was shown an Echo';
+  return undefined;
 }
 
 function readList(response: Response): TrlResponse {

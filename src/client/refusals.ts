@@ -1,5 +1,5 @@
 import { decodeHints, type Hints } from '../ace/index.ts';
-import { Code, ContentFormat, OptionNumber, type Response, uintOf } from '../coap/index.ts';
+import { Code, ContentFormat, findOption, OptionNumber, type Response, uintOf } from '../coap/index.ts';
 import { equalBytes, utf8 } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
 
@@ -10,6 +10,11 @@ const contextNotFound = utf8('Security context not found');
 /** An error of OSCORE processing that another number may cure (RFC 8613, Section 8.2). It comes without protection. */
 export function isReplayRefusal(response: Response): boolean {
   return response.association === undefined && response.code === Code.Unauthorized && equalBytes(response.payload, replayDetected);
+}
+
+/** A challenge (RFC 9175, Section 2.3). One that comes here follows another, which was answered: the peer does not know the Echo that it gave before. */
+export function wantsEcho(response: Response): boolean {
+  return response.code === Code.Unauthorized && findOption(response.options, OptionNumber.Echo) !== undefined;
 }
 
 /** An answer without protection that says that the RS does not have our context, or has another of its name. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { Server } from './lab.ts';
 import { runHere } from './run-here.ts';
@@ -18,7 +18,7 @@ export class GatewayProcess {
 
   /** Resolves when it says that it listens, at a port of 127.0.0.1 that is free. */
   static async start(scheme: 'http' | 'https', ...args: readonly string[]): Promise<GatewayProcess> {
-    const port = await freeTcpPort();
+    const port = await freePort();
     const server = new Server('gateway', '--listen', `${scheme}://127.0.0.1:${port}`, '--json', ...args);
     await server.start();
     return new GatewayProcess(port, server);

@@ -4,7 +4,7 @@ import { systemEnv } from '../../src/core/env.ts';
 import { sharedTrust, type Trust, val1 } from '../profiles/seal/https/face-lab.ts';
 import { FakeIssuer } from '../profiles/seal/https/fake-issuer.ts';
 import { claims } from '../profiles/seal/https/guard/token-lab.ts';
-import { freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { aceExits, edit, type Run } from './lab.ts';
 
 const secret = 'the secret of val1';
@@ -27,7 +27,7 @@ export class HttpsSide {
       const said = { ...val1, aud: 'seal1', val_system_id: 'val.example', iss: issuer.uri, client_id: clientId, scope };
       return trust.tokens.token({ ...claims(Math.floor(systemEnv.epoch())), ...said });
     });
-    return new HttpsSide(trust, await freeTcpPort(), issuer);
+    return new HttpsSide(trust, await freePort(), issuer);
   }
 
   get uri(): string {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { freePort, freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { aceExits, type Run } from './lab.ts';
 
 /** What `ace-coap seal init` makes, with ports that are free now. */
@@ -14,12 +14,12 @@ export interface SealFolder {
 export async function sealInit(path: string, udp: { readonly as?: number; readonly rs?: number } = {}): Promise<SealFolder> {
   const { as = await freePort(), rs = await freePort() } = udp;
   const [asHttps, rsHttps, crl, capif, capifCore, msgin5g] = [
-    await freeTcpPort(),
-    await freeTcpPort(),
-    await freeTcpPort(),
-    await freeTcpPort(),
-    await freeTcpPort(),
-    await freeTcpPort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
   ];
   const flags = {
     '--as-port': as,

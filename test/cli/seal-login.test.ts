@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { anna, ProviderLab, password } from '../profiles/seal/https/login/provider-lab.ts';
-import { freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { loginClient, writeLoginClient } from './login-client.ts';
 import { runHere } from './run-here.ts';
 
@@ -13,7 +13,7 @@ let folder = '';
 let redirectUri = '';
 
 before(async () => {
-  redirectUri = `http://127.0.0.1:${await freeTcpPort()}/callback`;
+  redirectUri = `http://127.0.0.1:${await freePort()}/callback`;
   provider = await ProviderLab.start({ client: { redirect_uris: [redirectUri] } });
   folder = mkdtempSync(join(tmpdir(), 'ace-coap-login-'));
   writeLoginClient(folder, provider, redirectUri);

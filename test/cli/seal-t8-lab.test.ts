@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { fromUtf8 } from '../../src/core/bytes.ts';
 import { crlsOfPem } from '../../src/core/pem.ts';
 import { sendHttp } from '../gateway/support.ts';
-import { freePort, freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { aceExits, type Run, Server } from './lab.ts';
 import { runHere } from './run-here.ts';
@@ -52,7 +52,7 @@ describe('ace-coap seal init: a lab with a T8 gateway', () => {
     parent = mkdtempSync(join(tmpdir(), 'ace-coap-t8-lab-'));
     lab = join(parent, 'lab');
     for (const name of ['as', 'rs', 'meter']) ports[name] = await freePort();
-    for (const name of ['as-https', 'rs-https', 'capif', 'capif-core', 'msgin5g', 't8', 'notify', 'crl']) ports[name] = await freeTcpPort();
+    for (const name of ['as-https', 'rs-https', 'capif', 'capif-core', 'msgin5g', 't8', 'notify', 'crl']) ports[name] = await freePort();
     const flags = Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, `${port}`]);
     said = (await aceExits(0, ['seal', 'init', lab, ...flags])).stdout;
   });

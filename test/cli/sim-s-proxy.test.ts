@@ -6,7 +6,7 @@ import { createServer, type Server as HttpsServer } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { claimsOf } from '../profiles/seal/https/openid/openid-lab.ts';
-import { freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { aceExits } from './lab.ts';
 import { SimSLab } from './sim-s-lab.ts';
 
@@ -18,7 +18,7 @@ const visitor = '198.51.100.7';
 /** A proxy of another make, as far as this is one: it ends TLS, and writes down who has asked. */
 before(async () => {
   lab = await SimSLab.make();
-  const backend = await freeTcpPort();
+  const backend = await freePort();
   lab.edit(`    listen: ${lab.issuer}\n`, `    listen: http://127.0.0.1:${backend}\n    proxy: { trusted: [127.0.0.1], public_url: "${lab.issuer}" }\n`);
   lab.edit('    cert_file: tls/sims.pem\n', '');
   lab.edit('    key_file: tls/sims.key', '');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type AceError, encodeError, encodeTokenResponse, type ProfileAtClient, type TokenResponse, TokenType } from '../../src/ace/index.ts';
 import { type AuthorizationServerRegistration, AuthorizationServers } from '../../src/client/authorization-servers.ts';
 import { Code, ContentFormat, OptionNumber, type Response, type SecurityAssociation, uintOption } from '../../src/coap/index.ts';
-import { utf8 } from '../../src/core/bytes.ts';
+import { emptyBytes, utf8 } from '../../src/core/bytes.ts';
 import { Simulator } from '../support/simulator.ts';
 
 const uri = 'coap://as.example/token';
@@ -67,6 +67,15 @@ test('RFC 8613 8.2: what the AS takes for a replay is sent again, with another n
   const replay: Response = { code: Code.Unauthorized, options: [], payload: utf8('Replay detected') };
   assert.ok(await servers([replay, replay, granted({ expiresIn: 10 })]).requestToken(uri, {}));
   await assert.rejects(servers([replay, replay, replay]).requestToken(uri, {}), fails('ERR_ACE_REFUSED'));
+});
+
+test('RFC 9175 2.3: an AS that started again while it was shown an Echo is shown the next, but not for ever', async () => {
+  const challenge: Response = { code: Code.Unauthorized, options: [{ number: OptionNumber.Echo, value: Uint8Array.of(1) }], payload: emptyBytes, association };
+  assert.ok(await servers([challenge, challenge, granted({ expiresIn: 10 })]).requestToken(uri, {}));
+  await assert.rejects(servers([challenge, challenge, challenge]).requestToken(uri, {}), fails('ERR_ACE_REFUSED', Code.Unauthorized));
+  // Nothing shows that it comes from the AS.
+  const { association: _, ...unprotected } = challenge;
+  await assert.rejects(servers([unprotected, granted({ expiresIn: 10 })]).requestToken(uri, {}), fails('ERR_ACE_REFUSED', Code.Unauthorized));
 });
 
 test('authorization servers: chosen by URI from the list, and nothing else', () => {

@@ -70,8 +70,15 @@ async function behindProxy(options: SimulatorOptions): Promise<Setup> {
   });
   await parties.start();
   const env = simulator.env('proxy');
-  const proxying = new ProxyServer({ forward: { allow: allowTargets('10.0.0.1', '10.0.0.2') }, env });
-  const proxy = new Endpoint({ transport: simulator.transport('10.0.0.5', 5683), env, parameters: { ...parameters, nstart: 64 }, proxying });
+  // As patient as whoever sends a request again eight times; and it may send a response again before the client has shown its address.
+  const proxying = new ProxyServer({ forward: { allow: allowTargets('10.0.0.1', '10.0.0.2') }, timeout: 2_000_000, env });
+  const proxy = new Endpoint({
+    transport: simulator.transport('10.0.0.5', 5683),
+    env,
+    parameters: { ...parameters, nstart: 64 },
+    proxying,
+    amplification: 'unlimited',
+  });
   return {
     parties,
     rooms,

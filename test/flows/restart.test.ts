@@ -7,7 +7,7 @@ import { memoryStore } from '../../src/store/index.ts';
 import { SeededRandom } from '../support/random.ts';
 import { repeat } from '../support/scale.ts';
 import { Simulator } from '../support/simulator.ts';
-import { Parties, rsAddress, rsUri } from './parties.ts';
+import { asAddress, Parties, rsAddress, rsUri } from './parties.ts';
 import { auditWire } from './wire-audit.ts';
 
 type Role = 'as' | 'rs' | 'client1';
@@ -51,6 +51,23 @@ for (const how of ['stop', 'kill'] as const) {
     });
   }
 }
+
+test('RFC 9175 2.3: an AS that is killed between two Echoes that it wants to see gives the token all the same', async () => {
+  const parties = await new Parties(new Simulator({ seed: 1 })).start();
+  await parties.finish(get(parties));
+  await restart(parties, 'as', 'kill');
+  const { wire } = parties.simulator;
+  const before = wire.length;
+  const log = parties.client.fetch(`${rsUri}/log`, { method: 'POST', payload: '1' });
+  await parties.simulator.run(() => wire.slice(before).some(({ from }) => from === asAddress), 10_000);
+  await restart(parties, 'as', 'kill');
+  assert.equal((await parties.finish(log)).codeText, '2.01');
+  assert.ok(parties.steps().includes('retry'));
+  assert.deepEqual(parties.written, ['1']);
+  auditWire(wire, parties.contexts.values());
+  assert.deepEqual(parties.faults(), []);
+  await parties.close();
+});
 
 test('RFC 8613 7.5.2: an RS that lost its store too: the token is uploaded again, under keys of its own', async () => {
   const parties = await new Parties(new Simulator({ seed: 2 })).start();

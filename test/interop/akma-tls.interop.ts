@@ -6,7 +6,7 @@ import { Endpoint, Router } from '../../src/coap/index.ts';
 import { fromUtf8, toHex } from '../../src/core/bytes.ts';
 import type { TlsPskSuite } from '../../src/transport/index.ts';
 import { afId, anchorOfSubscriber, anna, requestFrom } from '../profiles/seal/akma/lab.ts';
-import { freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 
 const flags: Readonly<Record<TlsPskSuite, readonly string[]>> = {
@@ -65,7 +65,7 @@ for (const suite of suites) {
   });
 
   test(`TS 33.535 Annex B: our client -> openssl s_server with K_AF: ${suite}`, async (t) => {
-    const port = await freeTcpPort();
+    const port = await freePort();
     const key = ['-psk', keyFor(suite), '-psk_identity', identity, '-psk_hint', '3GPP-AKMA'];
     const dhe = suite.includes('_DHE_') ? ['-serverpref'] : [];
     const { child, output } = openssl(t, ['s_server', '-accept', `127.0.0.1:${port}`, '-nocert', '-alpn', 'coap', ...key, ...flags[suite], ...dhe]);

@@ -8,7 +8,7 @@ import { systemEnv } from '../../src/core/env.ts';
 import { type IssuedCertificate, LabAuthority } from '../../src/pki/index.ts';
 import { probeTls, type TlsCheck } from '../../src/transport/index.ts';
 import { GuardLab, makeTrust, val } from '../profiles/seal/https/guard/guard-lab.ts';
-import { freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { Background, runCommand, scratch } from './processes.ts';
 
 const trust = await makeTrust();
@@ -107,7 +107,7 @@ async function probed(t: TestContext, ...args: string[]): Promise<readonly TlsCh
   const rsa = { key: join(folder, 'rsa.key'), cert: join(folder, 'rsa.pem') };
   const subject = ['-subj', '/CN=server', '-addext', 'subjectAltName=IP:127.0.0.1'];
   await runCommand('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', rsa.key, '-out', rsa.cert, '-days', '2', ...subject]);
-  const port = await freeTcpPort();
+  const port = await freePort();
   const server = new Background(t, 'openssl', ['s_server', '-accept', `127.0.0.1:${port}`, '-cert', rsa.cert, '-key', rsa.key, ...args]);
   while (!(await server.line()).includes('ACCEPT'));
   return probeTls('127.0.0.1', port);

@@ -10,7 +10,7 @@ import { systemEnv } from '../../src/core/env.ts';
 import { writeLoginClient } from '../cli/login-client.ts';
 import { anna, ProviderLab, password } from '../profiles/seal/https/login/provider-lab.ts';
 import { OpenIdLab } from '../profiles/seal/https/openid/openid-lab.ts';
-import { freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { launchBrowser, watch } from './browser.ts';
 import { scratch } from './processes.ts';
 
@@ -36,7 +36,7 @@ async function visit(t: TestContext, options: BrowserContextOptions = {}): Promi
   return { lab, ...(await open(t, lab, redirectUri, options)) };
 }
 
-const freeRedirectUri = async (): Promise<string> => `http://127.0.0.1:${await freeTcpPort()}/callback`;
+const freeRedirectUri = async (): Promise<string> => `http://127.0.0.1:${await freePort()}/callback`;
 
 async function open(
   t: TestContext,

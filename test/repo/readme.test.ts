@@ -10,7 +10,7 @@ import { fetchHttps, request } from '../../src/transport/index.ts';
 import { callsIn, idleProgram } from '../cli/command-lines.ts';
 import { shellBlocks } from '../readme/shell.ts';
 import { fixture, root } from '../support/fixtures.ts';
-import { freePort, freeTcpPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { readBlock, writeBlock } from '../support/readme-block.ts';
 
 const readme = (): string => readFileSync(join(root, 'README.md'), 'utf8');
@@ -64,7 +64,7 @@ test('README: the example of each role runs and the client reads the resource', 
     5703: await freePort(),
     5704: await freePort(),
     5713: await freePort(),
-    8443: await freeTcpPort(),
+    8443: await freePort(),
   };
   // In one pass: a free port may hold the digits of another one.
   const placed = (name: string): string => found.get(name)!.replace(/\b\d{4}\b/g, (digits) => String(ports[digits] ?? digits));

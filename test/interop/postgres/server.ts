@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freeTcpPort } from '../../support/ports.ts';
+import { freePort } from '../../support/ports.ts';
 import { pause } from '../../support/wait.ts';
 
 /** A PostgreSQL server of a test's own: on a loopback port, with its data in a temporary folder. */
@@ -59,7 +59,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   if (as.uid !== undefined) for (const path of [folder, passwordFile]) chownSync(path, as.uid, as.gid!);
   const make = ['--pgdata', data, '--username', user, '--pwfile', passwordFile, '--auth', 'scram-sha-256', '--encoding', 'UTF8', '--no-locale', '--no-sync'];
   execFileSync(join(programs, 'initdb'), make, { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
-  const port = await freeTcpPort();
+  const port = await freePort();
   const server = new Server(join(programs, 'postgres'), folder, data, port, as);
   await server.start();
   return server;

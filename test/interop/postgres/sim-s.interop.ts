@@ -9,7 +9,7 @@ import { Browser } from '../../cli/browser.ts';
 import { edit, Server } from '../../cli/lab.ts';
 import { crashDuringExchanges } from '../../cli/sim-s-crash.ts';
 import { SimSLab } from '../../cli/sim-s-lab.ts';
-import { freePort, freeTcpPort } from '../../support/ports.ts';
+import { freePort } from '../../support/ports.ts';
 import { repeat } from '../../support/scale.ts';
 import { type PostgresServer, startPostgres } from './server.ts';
 
@@ -25,7 +25,7 @@ before(async () => {
   const url = database.database();
   const text = readFileSync(lab.asYaml, 'utf8').replace(/^store: .*$/m, `store: "${url}"`);
   assert.ok(text.includes(url));
-  const [coap, https] = [await freePort(), await freeTcpPort()];
+  const [coap, https] = [await freePort(), await freePort()];
   places = [lab.issuer, `https://127.0.0.1:${https}`];
   writeFileSync(lab.asYaml, text);
   const second = join(lab.folder, 'as2.yaml');

@@ -27,18 +27,7 @@ const base32Run = /(?<![A-Za-z0-9+/])(?:[A-Z2-7]{8,12}|[a-z2-7]{8,12})(?![A-Za-z
 const octetsRun = /\d{1,3}(?:[^0-9A-Za-z]{1,3}\d{1,3}){4,}/g;
 
 /** What bytes may be the encoding of, by each way to encode: none, one, or as many as there are ways to cut them. */
-export const decodings: readonly ((text: ByteText) => readonly ByteText[])[] = [
-  percent,
-  escapes,
-  entities,
-  quotedPrintable,
-  octets,
-  members,
-  pieces,
-  hex,
-  base32,
-  base64,
-];
+export const decodings: readonly ((text: ByteText) => readonly ByteText[])[] = [percent, escapes, entities, quotedPrintable, octets, hex, base32, base64];
 
 /** Characters that are kept before and behind what stands for something else: the rest of an IMSI of which that is a part. */
 const near = 128;
@@ -171,7 +160,7 @@ function base64Bytes(text: string, from: number): ByteText {
 /** How often a form of a text has other forms. */
 const rounds = 3;
 
-/** A text in all its forms: as it is, with wide characters made narrow, and with the digits of all scripts as those of ASCII. */
+/** A text in all its forms: as it is, with what stands in several members or texts of a list as one, with wide characters made narrow, and with all digits as those of ASCII. */
 export function forms(text: ByteText): ReadonlySet<ByteText> {
   const all = new Set([text]);
   let last: readonly ByteText[] = [text];
@@ -183,9 +172,11 @@ export function forms(text: ByteText): ReadonlySet<ByteText> {
 }
 
 function otherForms(text: ByteText): readonly ByteText[] {
-  if (!/[^\s -~]/.test(text)) return [];
+  const wholes = [...members(text), ...pieces(text)];
+  if (!/[^\s -~]/.test(text)) return wholes;
   const bytes = bytesOfText(text);
   return [
+    ...wholes,
     ...([0, 1] as const).flatMap((from) => [narrowed(text, from, 0), narrowed(text, from, 1)]),
     // Bytes that were taken for characters by somebody.
     ...replaced(text, /[\xc2\xc3][\x80-\xbf]/g, ([pair]) => String.fromCharCode(((pair!.charCodeAt(0) & 3) << 6) | (pair!.charCodeAt(1) & 63))),

@@ -8,7 +8,7 @@ export type EgressRule =
   | 'supi-member'
   /** 14 or 15 digits where an identity stands. */
   | 'identity-digits'
-  /** Bytes that cannot be looked through: compressed, encoded too often, or too many. */
+  /** Bytes that cannot be looked through: compressed, or too many, with what they may be the encoding of. */
   | 'unreadable';
 
 /** What was found, without the value. */

@@ -4,12 +4,12 @@ import { test } from 'node:test';
 import { type BrowserLogin, logInByBrowser } from '../../../../../profiles/seal/https/sim-c/browser-login.ts';
 import type { OpenIdError } from '../../../../../profiles/seal/https/sim-c/openid-error.ts';
 import { systemEnv } from '../../../../../src/core/env.ts';
-import { freeTcpPort } from '../../../../support/ports.ts';
+import { freePort } from '../../../../support/ports.ts';
 import { anna, FakeSimS } from './fake-sims.ts';
 
 async function bench(): Promise<Omit<BrowserLogin, 'present'> & { readonly simS: FakeSimS }> {
   const simS = new FakeSimS();
-  const redirectUri = `http://127.0.0.1:${await freeTcpPort()}/callback`;
+  const redirectUri = `http://127.0.0.1:${await freePort()}/callback`;
   return { simS, simC: simS.simC({ redirectUri }), redirectUri, env: systemEnv };
 }
 

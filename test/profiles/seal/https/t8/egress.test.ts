@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { EgressFilter, KnownImsis } from '../../../../../profiles/seal/https/t8/index.ts';
+import { EgressFilter, KnownImsis, type LeavingMessage } from '../../../../../profiles/seal/https/t8/index.ts';
 import { utf8 } from '../../../../../src/core/bytes.ts';
 import { holds } from '../../../../support/property.ts';
 import { scale } from '../../../../support/scale.ts';
@@ -17,6 +17,14 @@ const json = { 'content-type': 'application/json' };
 const disguises = fc.constantFrom(...Object.keys(digitDisguises));
 const ways = fc.array(fc.constantFrom(...Object.keys(encodings)), { maxLength: 2 });
 
+/** What may hide in each part of a message, among other text. */
+const messages: Readonly<Record<'body' | 'member' | 'header' | 'uri', (hidden: string, near: string) => LeavingMessage>> = {
+  body: (hidden, near) => ({ body: Buffer.concat([utf8(`${near} `), Buffer.from(hidden, 'latin1'), utf8(` ${near}`)]) }),
+  member: (hidden, near) => ({ headers: json, body: utf8(JSON.stringify({ data: hidden, near })) }),
+  header: (hidden) => ({ headers: { 'x-note': /^[ -~]*$/.test(hidden) ? hidden : Buffer.from(hidden, 'latin1').toString('base64') }, body: new Uint8Array() }),
+  uri: (hidden) => ({ uri: `https://as.example/n?x=${encodeURIComponent(Buffer.from(hidden, 'latin1').toString('base64'))}`, body: new Uint8Array() }),
+};
+
 test('an IMSI in any encoding, nested two deep, never leaves: body, header, URL', async () => {
   await holds(
     'hidden-imsi',
@@ -26,18 +34,10 @@ test('an IMSI in any encoding, nested two deep, never leaves: body, header, URL'
       disguises,
       ways,
       fc.string({ maxLength: 20 }),
-      fc.constantFrom('body', 'member', 'header', 'uri'),
-      async (imsi, disguise, nested, near, part) => {
+      fc.constantFrom(...Object.values(messages)),
+      async (imsi, disguise, nested, near, messageOf) => {
         const hidden = nested.reduce((bytes, way) => encodings[way]!(bytes), digitDisguises[disguise]!(imsi));
-        const filter = filterFor('262017777777777', imsi);
-        const body = Buffer.from(hidden, 'latin1');
-        const messages = {
-          body: { body: Buffer.concat([utf8(`${near} `), body, utf8(` ${near}`)]) },
-          member: { headers: json, body: utf8(JSON.stringify({ data: body.toString('latin1'), near })) },
-          header: { headers: { 'x-note': hidden.replace(/[^ -~]/g, '.') === hidden ? hidden : body.toString('base64') }, body: new Uint8Array() },
-          uri: { uri: `https://as.example/n?x=${encodeURIComponent(body.toString('base64'))}`, body: new Uint8Array() },
-        };
-        assert.notEqual(await filter.check('response', messages[part as keyof typeof messages]), undefined);
+        assert.notEqual(await filterFor('262017777777777', imsi).check('response', messageOf(hidden, near)), undefined);
       },
     ),
   );
@@ -49,20 +49,27 @@ test('base64 right behind characters of base64 that are none of it', async () =>
     assert.notEqual(await filter.check('response', { body: utf8(`${before} ${Buffer.from('001010000000001').toString('base64')}`) }), undefined, before);
 });
 
-test('every pair of encodings around every way to write the digits', async () => {
+test('every pair of encodings around every way to write the digits, in each part of a message', async () => {
   const imsi = '262011234567890';
   const filter = filterFor(imsi);
   const missed: string[] = [];
   let number = 0;
-  for (const [disguise, write] of Object.entries(digitDisguises))
-    for (const [outer, encodeOuter] of Object.entries(encodings))
-      for (const [inner, encodeInner] of Object.entries(encodings)) {
-        if (number++ % (scale === 'full' ? 1 : 13) !== 0) continue;
-        const body = Buffer.from(encodeOuter(encodeInner(write(imsi))), 'latin1');
-        if ((await filter.check('response', { body })) === undefined) missed.push(`${outer}(${inner}(${disguise}))`);
-      }
+  for (const [part, messageOf] of Object.entries(messages))
+    for (const [disguise, write] of Object.entries(digitDisguises))
+      for (const [outer, encodeOuter] of Object.entries(encodings))
+        for (const [inner, encodeInner] of Object.entries(encodings)) {
+          if (number++ % (scale === 'full' ? 1 : 53) !== 0) continue;
+          const hidden = encodeOuter(encodeInner(write(imsi)));
+          if ((await filter.check('response', messageOf(hidden, ''))) === undefined) missed.push(`${part}: ${outer}(${inner}(${disguise}))`);
+        }
   assert.deepEqual(missed, []);
   if (scale === 'full') console.log(`soak hidden-imsi, pairs: ${number} rounds`);
+});
+
+test('digits in several members, in a list of pieces in base64, in a member and in a URL', async () => {
+  const imsi = '001010000000001';
+  const hidden = encodings['base64 in pieces']!(encodings['percent, each second']!(digitDisguises['in members with digits']!(imsi)));
+  for (const [part, messageOf] of Object.entries(messages)) assert.notEqual(await filterFor(imsi).check('response', messageOf(hidden, '')), undefined, part);
 });
 
 test('an IMSI in parts: in several headers, whose names have digits, and in members for the parts of it', async () => {
