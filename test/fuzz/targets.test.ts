@@ -19,6 +19,7 @@ const rounds = { quick: 1, full: 500 };
 const exceptions: ReadonlyMap<string, string> = new Map([
   ['src/cli/input.ts readInput', 'the bytes of a file as they are'],
   ['src/cli/session.ts openConfigured', 'opens sockets by what loadClientConfig has read'],
+  ['src/cli/session.ts openWith', 'as openConfigured'],
   ['src/cli/session.ts openClient', 'as openConfigured'],
   ['src/cli/session.ts openAsRs', 'as openConfigured'],
   ['src/cli/session.ts openChannel', 'as openConfigured'],

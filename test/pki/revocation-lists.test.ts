@@ -45,7 +45,7 @@ describe('RFC 5280, Section 6.3: lists of revoked certificates', () => {
   });
 
   it('what is no list is refused', () => {
-    const other = list.replace('MII', 'AAA');
+    const other = list.replace(/\nM../, '\nAAA');
     for (const text of ['', 'nothing', good.cert, other, list.slice(0, 200)])
       assert.throws(() => new RevocationLists(text, systemEnv), { code: 'ERR_PKI_CRL', message: /^expected lists of revoked certificates in PEM, got / });
   });

@@ -6,7 +6,7 @@ export const saboteursOfAnnexB: readonly Saboteur[] = [
     row: 'R-048',
     alsoFails: ['R-604'],
     file: 'src/as/token/access-token.js',
-    replace: ['exp: content.issuedAt + content.lifetime', 'exp: content.issuedAt + 86_400'],
+    replace: ['claims.exp = content.issuedAt + content.lifetime', 'claims.exp = content.issuedAt + 86_400'],
   },
   { row: 'R-103', alsoFails: ['R-120'], file: 'profiles/seal/seal-server.js', replace: ['longestLeeway = 30', 'longestLeeway = 60'] },
   { row: 'R-206', file: 'src/core/cwt.js', replace: ["[CoseTag.Mac0, 'mac0']", "[-1, 'mac0']"] },
