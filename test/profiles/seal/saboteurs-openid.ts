@@ -9,7 +9,7 @@ export const saboteursOfOpenId: readonly Saboteur[] = [
   { row: 'R-053', alsoFails: ['R-040', 'R-041', 'R-105'], file: `${folder}/access-tokens.js`, replace: ['exp: expiresAt,', "exp: expiresAt, aud: 'another',"] },
   { row: 'R-100', alsoFails: ['R-040', 'R-047', 'R-104'], file: `${folder}/accounts.js`, replace: ['...jwtClaims(this.#vouched.get(context) ?? {})', ''] },
   { row: 'R-102', file: 'profiles/seal/identities/register.js', replace: ["kind === 'user' ? await subjectRemoved", "kind === 'ue' ? await subjectRemoved"] },
-  { row: 'R-105', alsoFails: ['R-040', 'R-053'], file: `${folder}/signing.js`, replace: ['typ: type, ', ''] },
+  { row: 'R-105', alsoFails: ['R-040', 'R-053'], file: `${folder}/signing.js`, replace: ['{ alg, typ, kid }', '{ alg, kid }'] },
   { row: 'R-106', alsoFails: ['R-040'], file: `${folder}/access-tokens.js`, replace: ['client_id: clientId,', ''] },
   { row: 'R-107', file: `${folder}/provider.js`, replace: ['this.redirectUris.includes(uri)', 'this.redirectUris.length > 0'] },
   { row: 'R-109', file: `${folder}/request-check.js`, replace: ["'state',", ''] },
@@ -39,7 +39,7 @@ export const saboteursOfOpenId: readonly Saboteur[] = [
     // Refresh tokens come out of the store with all that the application may have.
     row: 'R-116',
     file: `${folder}/adapter.js`,
-    replace: ['return { ...payload, jti: id,', "return { ...payload, ...(payload.rotations === undefined ? {} : { scope: 'openid km notes:read' }), jti: id,"],
+    replace: ['payload.jti = id;', "payload.jti = id; if (payload.rotations !== undefined) payload.scope = 'openid km notes:read';"],
   },
   {
     row: 'R-116',

@@ -26,7 +26,7 @@ export const saboteurs: readonly Saboteur[] = [
     row: 'R-005',
     alsoFails: ['R-016', 'R-065', 'R-073', 'R-218', 'R-220'],
     file: 'src/core/cwt.js',
-    replace: ['algorithm, ...(kid === undefined ? {} : { kid })', 'algorithm, kid: payload'],
+    replace: ['if (kid !== undefined)\n        options.kid = kid;', 'options.kid = options.plaintext ?? options.payload;'],
   },
   {
     row: 'R-006',
@@ -186,7 +186,7 @@ export const saboteurs: readonly Saboteur[] = [
     file: 'src/core/cwt.js',
     replace: ['outer.tag === cwtTag ? outer.value : outer', 'outer.tag === cwtTag ? outer.value : undefined'],
   },
-  { row: 'R-225', file: 'src/as/token/token-endpoint.js', replace: ['...(sameScope(granted.scope, asked.scope) ? {} : { scope: granted.scope }),', ''] },
+  { row: 'R-225', file: 'src/as/token/token-endpoint.js', replace: ['if (!sameScope(granted.scope, asked.scope))', 'if (false)'] },
   { row: 'R-229', file: 'src/rs/token-check.js', replace: ['options.nonces !== undefined &&', 'false &&'] },
   { row: 'R-232', file: 'profiles/seal/sim-c.js', replace: ["aceProfile === undefined ? 'ace_profile' : undefined", 'undefined'] },
   {
