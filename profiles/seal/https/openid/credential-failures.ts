@@ -1,5 +1,6 @@
 import { networkOf } from '../../../../src/coap/index.ts';
 import type { Env } from '../../../../src/core/env.ts';
+import { FadingCounts } from '../../../../src/core/fading-counts.ts';
 
 /** How many failures there may be. */
 interface FailureLimit {
@@ -54,33 +55,22 @@ export class CredentialFailures {
 
 const keyOf = (network: string, client: string): string => `${network} ${client}`;
 
-/** Failures by key, each of which is forgotten after a while. */
+/** The failures of a kind, and how long they make one wait. */
 class FailureCounts {
-  readonly #env: Pick<Env, 'now'>;
   readonly #limit: FailureLimit;
-  /** In order of the last failure. */
-  readonly #counts = new Map<string, { readonly failures: number; readonly at: number }>();
+  readonly #counts: FadingCounts;
 
   constructor(env: Pick<Env, 'now'>, limit: FailureLimit) {
-    this.#env = env;
     this.#limit = limit;
+    this.#counts = new FadingCounts(env, 1 / limit.forgetting, entries);
   }
 
   wait(key: string): number {
     const { failures, forgetting } = this.#limit;
-    return Math.max(0, Math.ceil((this.#failures(key) - failures + 1) * forgetting));
+    return Math.max(0, Math.ceil((this.#counts.of(key) - failures + 1) * forgetting));
   }
 
   add(key: string): void {
-    const failures = this.#failures(key) + 1;
-    this.#counts.delete(key);
-    this.#counts.set(key, { failures, at: this.#env.now() });
-    if (this.#counts.size > entries) this.#counts.delete(this.#counts.keys().next().value!);
-  }
-
-  #failures(key: string): number {
-    const count = this.#counts.get(key);
-    if (count === undefined) return 0;
-    return Math.max(0, count.failures - (this.#env.now() - count.at) / 1000 / this.#limit.forgetting);
+    this.#counts.add(key);
   }
 }
