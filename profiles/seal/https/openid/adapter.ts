@@ -1,20 +1,12 @@
-import { hash } from 'node:crypto';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 import { fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
 import { errors } from './library.ts';
 import type { OpenIdGrants, RevokeGrant } from './openid-grants.ts';
-import { hashOnce, type ReadRecord, recallRecord, rememberRecord } from './request-memory.ts';
+import { hashOf, type ReadRecord, recallRecord, rememberRecord } from './request-memory.ts';
 
 const folder = 'seal/openid/';
-
-/** A name in a key of the store from which nobody finds out what it is the name of. */
-export function hashOf(text: string): string {
-  return hashOnce(text, sha256);
-}
-
-const sha256 = (text: string): string => hash('sha256', text, 'base64url');
 
 /** What a grant has given, of the models that are kept. */
 const ofGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken']);

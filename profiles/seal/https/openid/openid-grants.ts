@@ -1,8 +1,7 @@
 import type { AuthorizationServerEvent, SharedTokens } from '../../../../src/as/index.ts';
 import { emptyBytes, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
-import { hashOf } from './adapter.ts';
-import { recallRecord, rememberRecord } from './request-memory.ts';
+import { hashOf, recallRecord, rememberRecord } from './request-memory.ts';
 
 const folder = 'seal/openid/grant/';
 

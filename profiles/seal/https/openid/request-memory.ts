@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { AdapterPayload } from 'oidc-provider';
 import { Provider } from './library.ts';
 
@@ -42,12 +43,12 @@ export function recallRecord(key: string): ReadRecord | undefined {
   return memory()?.records.get(key);
 }
 
-/** A hash that is computed once for each request. */
-export function hashOnce(text: string, compute: (text: string) => string): string {
+/** A name in a key of the store from which nobody finds out what it is the name of: a hash, which is computed once for each request. */
+export function hashOf(text: string): string {
   const hashes = memory()?.hashes;
   const known = hashes?.get(text);
   if (known !== undefined) return known;
-  const hash = compute(text);
-  hashes?.set(text, hash);
-  return hash;
+  const made = hash('sha256', text, 'base64url');
+  hashes?.set(text, made);
+  return made;
 }
