@@ -57,6 +57,10 @@ function grouped(all: readonly string[], folder: string): string[] {
 const patience = scale === 'full' ? 3_600_000 : 300_000;
 // Many files wait for most of their time, so that one more than there are processors is not too many.
 const flags = [`--test-timeout=${patience}`, `--test-concurrency=${Math.max(2, availableParallelism()) + 1}`];
+if (!process.stdout.isTTY) {
+  const failures = pathToFileURL(join(here, 'support', 'failures.js')).href;
+  flags.push('--test-reporter=tap', '--test-reporter-destination=stdout', `--test-reporter=${failures}`, '--test-reporter-destination=stderr');
+}
 const folder = mkdtempSync(join(here, 'groups-'));
 const list = scale === 'full' ? files : grouped(files, folder);
 const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...flags, ...list], { stdio: 'inherit', env: { ...process.env, ACE_SCALE: scale } });
