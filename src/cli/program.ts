@@ -203,6 +203,7 @@ export function program(version: string): Command {
       'give clients that take one a connection ID of this length, by which they are known at another address (coaps)',
       wholeNumber,
     )
+    .option('--q-block', 'robust block-wise transfer (RFC 9177) for clients that ask for it')
     .addHelpText('after', secretHelp)
     .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
     .option('--json', 'log JSON lines, also on a terminal')

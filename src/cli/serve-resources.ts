@@ -29,6 +29,7 @@ export interface ServeResourcesFlags extends ServeFlags {
   readonly mtu?: number;
   readonly connectionId?: number;
   readonly crl?: string;
+  readonly qBlock?: boolean;
 }
 
 /** What is served when nothing is asked for. */
@@ -132,6 +133,7 @@ export async function serveResources(flags: ServeResourcesFlags): Promise<void> 
       resources: router,
       schemes: [...schemes, ...tlsSchemes(tls), ...dtlsSchemes({ ...sessions, emit: (event) => logSession(logger, event) })],
       drain: 1000,
+      ...(flags.qBlock && { qBlock: {} }),
       layers: () => [door(logger, open), ...(contexts === undefined ? [] : [contexts.layer()])],
       emit: (event) => logEvent(logger, event),
     });

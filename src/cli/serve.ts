@@ -3,7 +3,7 @@ import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import type { SealServer } from '../../profiles/seal/index.ts';
 import type { Profile } from '../ace/index.ts';
 import { type AuditSink, AuthorizationServer } from '../as/index.ts';
-import type { Endpoint, Transport } from '../coap/index.ts';
+import { type Endpoint, type Freshness, Method, type Transport } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { sameValue } from '../core/same-value.ts';
 import {
@@ -27,13 +27,13 @@ import type { DtlsTransport } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
 import { Instruments, type InstrumentsConfig } from './instruments.ts';
+import { askingOf } from './issuers.ts';
 import { type Listening, listenOn, type Place, untilStopped } from './listen.ts';
 import { Reload } from './reload.ts';
 import { addResources } from './resources.ts';
 import type { SealFaces } from './seal/faces.ts';
 import type { SimSFaces } from './seal/https/sim-s-faces.ts';
 import { paint } from './terminal.ts';
-import { followingOf } from './trl/lists.ts';
 
 export interface ServeFlags {
   /** Absent: as the configuration says, or `info`. */
@@ -264,6 +264,15 @@ function fixedCapif({ cert: _cert, key: _key, clientCa: _ca, invokers: _invokers
   return { ...rest, core: { uri: core.uri, issuer: core.issuer, names: core.names } };
 }
 
+/** What stands outside a security association is refused or public, whatever its age. */
+function freshnessOf({ methods, window }: NonNullable<RsConfig['freshness']>): Freshness {
+  const codes = new Set(methods.map((name) => Method[name as keyof typeof Method]));
+  return {
+    required: ({ code, association }) => association !== undefined && codes.has(code as Method),
+    ...(window !== undefined && { window: window * 1000 }),
+  };
+}
+
 /** `ace-coap rs` */
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
   let stop = (): void => {};
@@ -275,17 +284,25 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
         paths: ({ resources }) => ['/authz-info', '/.well-known/core', ...resources.map((resource) => resource.path)],
         make: async (config, { store, transports, emit }) => {
           const profiles = profilesOn(transports, { rs: config.dtls });
-          const { revocation: _how, seal, ...rest } = config;
-          const following = followingOf(config, store);
-          const revocation = following === undefined ? {} : { revocation: following.revocation };
-          const options = { ...rest, ...revocation, parameters: config.transmission, store, profiles, emit };
+          const { revocation: _list, introspection: _tokens, freshness, qBlock, seal, ...rest } = config;
+          const asking = askingOf(config, store);
+          const options = {
+            ...rest,
+            ...asking.options,
+            ...(freshness && { freshness: freshnessOf(freshness) }),
+            ...(qBlock && { qBlock: {} }),
+            parameters: config.transmission,
+            store,
+            profiles,
+            emit,
+          };
           const rs =
             seal === undefined ? new ResourceServer(options) : await (await import('./seal/servers.ts')).sealServerOf(seal, options, { transports, emit });
           stop = addResources(rs, config.resources);
           const close = rs.close.bind(rs);
           rs.close = async () => {
             await close();
-            await following?.close();
+            await asking.close();
           };
           return rs;
         },

@@ -10,6 +10,7 @@ import {
   type ObserveOptions,
   observeDurably,
   type Peer,
+  type QBlockOptions,
   TimeLimit,
   type TransmissionParameters,
 } from '../coap/index.ts';
@@ -29,6 +30,8 @@ export interface CoapClientOptions {
   /** `notifications`: those kept for each loop that is slower than they come. */
   readonly limits?: Partial<EndpointLimits>;
   readonly blockwise?: BlockwiseOptions;
+  /** Robust block-wise transfer (RFC 9177) with servers that know it. Absent: off. */
+  readonly qBlock?: QBlockOptions;
   readonly observe?: ObserveOptions;
   readonly parameters?: Partial<TransmissionParameters>;
   /** What stands between block-wise transfer and tokens, made for each channel. */
@@ -230,7 +233,7 @@ export class CoapClient {
   }
 
   #open(route: Route): Pooled {
-    const { channels = 64, layers, limits = {}, blockwise, observe, parameters, emit = () => {} } = this.#options;
+    const { channels = 64, layers, limits = {}, blockwise, qBlock, observe, parameters, emit = () => {} } = this.#options;
     if (this.#pool.size >= channels) this.#makeRoom(channels);
     const options: ChannelOptions = {
       env: this.#env,
@@ -238,6 +241,7 @@ export class CoapClient {
       emit,
       layers: layers?.() ?? [],
       ...(blockwise === undefined ? {} : { blockwise }),
+      ...(qBlock === undefined ? {} : { qBlock }),
       ...(observe === undefined ? {} : { observe }),
       ...(parameters === undefined ? {} : { parameters }),
     };

@@ -5,6 +5,7 @@ import {
   type Handler,
   type Layer,
   type ObserveOptions,
+  type QBlockOptions,
   type Resource,
   type ResourceFunction,
   type ResourceHandle,
@@ -51,6 +52,8 @@ export interface ServeOptions {
   readonly limits?: Partial<ServeLimits>;
   /** `maxBody` bounds the bodies of requests, which handlers get whole. */
   readonly blockwise?: BlockwiseOptions;
+  /** Robust block-wise transfer (RFC 9177), for clients that ask for it. Absent: off. */
+  readonly qBlock?: QBlockOptions;
   readonly observe?: ObserveOptions;
   readonly parameters?: Partial<TransmissionParameters>;
   readonly schemes?: readonly Scheme[];
@@ -84,7 +87,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const router = handler === undefined ? routerOf(options.resources!, handles, emit) : undefined;
   const bounds = { concurrency: options.concurrency ?? Number.POSITIVE_INFINITY, waiting: limits.waiting ?? 1024 };
   const gate = new Gate({ ...bounds, failed: (peer, error) => emit({ type: 'failed', peer, error }) }, handler ?? router!.handler);
-  const { blockwise, observe, parameters } = options;
+  const { blockwise, qBlock, observe, parameters } = options;
   const listeners: Listener[] = [];
   const urls: string[] = [];
   try {
@@ -96,6 +99,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
         limits,
         emit,
         ...(blockwise === undefined ? {} : { blockwise }),
+        ...(qBlock === undefined ? {} : { qBlock }),
         ...(observe === undefined ? {} : { observe }),
         ...(parameters === undefined ? {} : { parameters }),
       });

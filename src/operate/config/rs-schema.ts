@@ -65,6 +65,9 @@ export interface RawRs extends RawStore, RawOperations, RawSeal<RawSealRs> {
   readonly protect_discovery?: boolean;
   readonly experimental?: readonly ExperimentName[];
   readonly revocation?: RawRevocation;
+  readonly introspection?: { readonly tokens?: 'opaque' | 'every'; readonly cache?: number };
+  readonly freshness?: { readonly methods: readonly string[]; readonly window?: number };
+  readonly q_block?: boolean;
   readonly limits?: {
     readonly tokens?: number;
     readonly revoked?: number;
@@ -123,6 +126,14 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
   protect_discovery: optional(yesNo),
   experimental: optional(experimental),
   revocation: optional(revocation),
+  introspection: optional(
+    section('which tokens the AS is asked about: tokens and cache', {
+      tokens: optional(oneOf(['opaque', 'every'] as const)),
+      cache: optional(whole(0, 86_400, 'seconds')),
+    }),
+  ),
+  freshness: optional(section('which requests must be fresh: methods and, optionally, window', { methods, window: optional(whole(1, 3_600, 'seconds')) })),
+  q_block: optional(yesNo),
   limits: optional(
     section('limits', {
       tokens: optional(whole(1, 1_000_000, 'tokens')),

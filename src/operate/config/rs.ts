@@ -49,6 +49,21 @@ export interface RsConfig extends OperationsConfig {
   readonly experimental?: readonly ExperimentName[];
   /** Follow the revocation lists of the issuers that there is a channel to. Absent: none is followed. */
   readonly revocation?: RevocationConfig;
+  /** Ask the issuers that there is a channel to about tokens that come to authz-info. Absent: none is asked. */
+  readonly introspection?: {
+    readonly tokens?: 'opaque' | 'every';
+    /** Seconds for which an answer counts. */
+    readonly cache?: number;
+  };
+  /** Requests that must be fresh (RFC 9175, Section 2.3). Absent: none but those that OSCORE asks it of. */
+  readonly freshness?: {
+    /** Their methods, among requests that a token permits. */
+    readonly methods: readonly string[];
+    /** Seconds. */
+    readonly window?: number;
+  };
+  /** Offer Q-Block1 and Q-Block2 (RFC 9177). */
+  readonly qBlock: boolean;
   readonly limits: {
     readonly tokens?: number;
     /** Token hashes of revoked tokens. */
@@ -92,10 +107,12 @@ export function loadRsConfig(path: string): RsConfig {
   });
   const { leeway = 0, leeway_cap: leewayCap = defaultLeewayCap } = raw;
   if (leeway > leewayCap) file.problem(['leeway'], `expected at most ${leewayCap} seconds, which is leeway_cap, got ${leeway}`);
-  if (raw.revocation !== undefined && !issuers.some(({ profile }) => profile !== undefined))
-    file.problem(['revocation'], 'expected an issuer with a section oscore or dtls, over which its list can be had, got none');
-  if (raw.experimental?.includes('token-upload') === true && !issuers.some(({ profile }) => profile !== undefined))
-    file.problem(['experimental'], 'expected an issuer with a section oscore or dtls, which protects the uploads, got none');
+  if (!issuers.some(({ profile }) => profile !== undefined)) {
+    const lacking = (key: string, what: string): void => file.problem([key], `expected an issuer with a section oscore or dtls, ${what}, got none`);
+    if (raw.revocation !== undefined) lacking('revocation', 'over which its list can be had');
+    if (raw.introspection !== undefined) lacking('introspection', 'which can be asked');
+    if (raw.experimental?.includes('token-upload') === true) lacking('experimental', 'which protects the uploads');
+  }
   const store = readStore(file, raw);
   const operations = readOperations(file, raw);
   const seal = readSealRs(file, raw);
@@ -120,6 +137,9 @@ export function loadRsConfig(path: string): RsConfig {
     protectDiscovery: raw.protect_discovery ?? false,
     ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
+    ...(raw.introspection !== undefined && { introspection: raw.introspection }),
+    ...(raw.freshness !== undefined && { freshness: raw.freshness }),
+    qBlock: raw.q_block ?? false,
     limits: rsLimits(raw.limits),
     transmission: transmissionConfig(raw.transmission),
     ...seal,

@@ -1,0 +1,45 @@
+import type { RevocationList, TrlQuery, TrlResponse } from '../ace/index.ts';
+import type { AceClient } from '../client/index.ts';
+import type { RsConfig } from '../operate/index.ts';
+import type { IntrospectionOptions, Introspector, RevocationOptions } from '../rs/index.ts';
+import type { Store } from '../store/index.ts';
+import { channelsOf, openChannel } from './session.ts';
+
+/** What an RS asks its issuers, and what ends the channel that it goes over. */
+export interface Asking {
+  readonly options: { readonly revocation?: RevocationOptions; readonly introspection?: IntrospectionOptions };
+  close(): Promise<void>;
+}
+
+/** The revocation lists of the issuers that an RS has a channel to, and what they say of single tokens. The channel is opened when the first is asked. */
+export function askingOf(config: RsConfig, store: Store): Asking {
+  const { revocation, introspection } = config;
+  let client: Promise<AceClient> | undefined;
+  const opened = (): Promise<AceClient> => {
+    client ??= openChannel(config, {}, store);
+    client.catch(() => {
+      client = undefined;
+    });
+    return client;
+  };
+  const issuers = channelsOf(config);
+  const lists = issuers.map(({ uri, issuer }): [string, RevocationList] => [issuer, listOver(opened, uri)]);
+  const introspectors = issuers.map(({ uri, issuer }): [string, Introspector] => [issuer, async (token) => (await opened()).introspect(token, { as: uri })]);
+  return {
+    options: {
+      ...(revocation && { revocation: { ...revocation, lists: Object.fromEntries(lists) } }),
+      ...(introspection && { introspection: { ...introspection, issuers: Object.fromEntries(introspectors) } }),
+    },
+    close: async () => (await client)?.close(),
+  };
+}
+
+function listOver(opened: () => Promise<AceClient>, uri: string): RevocationList {
+  const list = async (): Promise<RevocationList> => (await opened()).revocationList(uri);
+  return {
+    query: async (query: TrlQuery): Promise<TrlResponse> => (await list()).query(query),
+    async *observe(query, signal) {
+      yield* (await list()).observe(query, signal);
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fromHex } from '../../src/core/bytes.ts';
+import { encode } from '../../src/core/cbor.ts';
+import { aceExits, Lab } from './lab.ts';
+
+let lab: Lab;
+
+const ace = (code: number, ...words: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }> =>
+  aceExits(code, [...words, '--config', lab.folder]);
+const inspections = (): number => lab.as.log().filter(({ msg }) => msg === 'introspected').length;
+
+/** A token as the AS gives it to a client. */
+async function newToken(): Promise<string> {
+  const { stdout } = await ace(0, 'token', '--audience', 'rs1');
+  return /access token: ([0-9a-f]+)/.exec(stdout)![1]!;
+}
+
+/** Send it to authz-info as any client would. */
+function upload(token: string, code: number): Promise<{ readonly stdout: string; readonly stderr: string }> {
+  const file = join(lab.parent, 'upload');
+  const message = new Map<number, Uint8Array>([
+    [1, fromHex(token)],
+    [40, fromHex('018a278f7faab55a')],
+    [43, fromHex('1645')],
+  ]);
+  writeFileSync(file, encode(message));
+  return aceExits(code, ['post', lab.uri('/authz-info'), '--payload-file', file, '--content-format', '19']);
+}
+
+before(async () => {
+  lab = await Lab.start(({ folder }) => {
+    appendFileSync(join(folder, 'rs.yaml'), '\nintrospection: { tokens: every, cache: 600 }\nfreshness: { methods: [PUT], window: 20 }\nq_block: true\n');
+  });
+});
+after(() => lab.end());
+
+describe('ace-coap rs with introspection, freshness and q_block in rs.yaml', () => {
+  test('RFC 9200 5.9: each token is asked about once; what was revoked before it came is refused', async () => {
+    const token = await newToken();
+    await upload(token, 0);
+    await upload(token, 0);
+    assert.equal(inspections(), 1, 'the second time its answer was still kept');
+    const revoked = await newToken();
+    await aceExits(0, ['admin', 'revoke', revoked, '--config', join(lab.folder, 'admin.yaml')]);
+    assert.match((await upload(revoked, 1)).stderr, /^4\.01 /m);
+    assert.equal(inspections(), 2);
+  });
+
+  test('RFC 9175 2.3: a PUT is challenged by an Echo within OSCORE, a GET is not', async () => {
+    assert.equal((await ace(0, 'get', lab.uri('/temperature'), '-v')).stderr.match(/inside, decrypted: 4\.01/g), null);
+    const { stderr } = await ace(0, 'put', lab.uri('/led'), '-d', 'on', '-v');
+    assert.match(stderr, /inside, decrypted: 4\.01 Unauthorized\n +Echo: /);
+    assert.match(stderr, /2\.04 Changed/);
+  });
+
+  test('RFC 9177: a long body goes in Q-Block1, within OSCORE', async () => {
+    const file = join(lab.parent, 'long');
+    writeFileSync(file, 'x'.repeat(3000));
+    assert.match((await ace(0, 'put', lab.uri('/led'), '--payload-file', file, '--q-block', '--non', '-v')).stderr, /Q-Block1/);
+    assert.equal((await ace(0, 'get', lab.uri('/led'))).stdout.trimEnd(), 'x'.repeat(3000));
+  });
+});
+
+test('RFC 9200 5.9: while the AS cannot be asked, a token is neither taken nor refused for good', async () => {
+  const token = await newToken();
+  await lab.as.stop();
+  try {
+    assert.match((await upload(token, 1)).stderr, /^5\.03 /m);
+  } finally {
+    await lab.as.start();
+  }
+  await upload(token, 0);
+});
