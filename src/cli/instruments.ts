@@ -10,10 +10,10 @@ import {
   measuredStore,
   type OperationsConfig,
   profileNumbers,
+  ServerClaim,
   type ServerEvent,
   ServerMetrics,
-  SoleServer,
-  type SoleServerError,
+  type StoreInUseError,
   serveMetrics,
 } from '../operate/index.ts';
 import { openStore, type Store } from '../store/index.ts';
@@ -41,7 +41,7 @@ export class Instruments {
   readonly #logger: Logger;
   #metrics: ServerMetrics | undefined;
   #store: Store | undefined;
-  #sole: SoleServer | undefined;
+  #claim: ServerClaim | undefined;
   #audit: AuditLog | undefined;
   #server: MetricsServer | undefined;
   #watched: Watched | undefined;
@@ -75,10 +75,10 @@ export class Instruments {
   };
 
   /** `lost`: another server has it. */
-  async openStore(role: string, lost: (error: SoleServerError) => void): Promise<Store> {
+  async openStore(role: string, lost: (error: StoreInUseError) => void): Promise<Store> {
     const store = await openStore(this.#config.store!);
     try {
-      if (this.#config.lease === undefined) this.#sole = await SoleServer.claim({ store, role, lost });
+      this.#claim = await ServerClaim.make({ store, role, shared: this.#config.lease !== undefined, lost });
     } catch (error) {
       await store.close();
       throw error;
@@ -129,7 +129,7 @@ export class Instruments {
   async close(): Promise<void> {
     await this.#server?.close();
     await this.#audit?.close();
-    await this.#sole?.release();
+    await this.#claim?.release();
     await this.#store?.close();
   }
 }

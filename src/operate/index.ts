@@ -80,4 +80,4 @@ export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
 export type { LabCertificate, SealHttpsLab, SealT8Lab } from './seal-https-lab.ts';
 export { capifNames, valServerName, writeSealLab } from './seal-lab.ts';
 export { labDevice, labScsAs, labScsAsName } from './seal-t8-lab.ts';
-export { type ServerProcess, SoleServer, SoleServerError, type SoleServerOptions } from './sole-server.ts';
+export { expectUnserved, ServerClaim, type ServerClaimOptions, type ServerProcess, type ServerSearch, StoreInUseError } from './server-claim.ts';

@@ -46,6 +46,7 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_OSCORE_PROFILE_USE: ExitCode.usage,
   ERR_RS_CONFIG: ExitCode.usage,
   ERR_RS_USE: ExitCode.usage,
+  ERR_SERVER_TWICE: ExitCode.usage,
   ERR_STORE_BATCH: ExitCode.usage,
   ERR_STORE_CLOSED: ExitCode.usage,
   ERR_STORE_COUNTER: ExitCode.usage,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { expectUnserved } from '../../operate/index.ts';
 import { type Migrated, migrateStore, openStore, parseStorePlace } from '../../store/index.ts';
 import { UsageError } from '../exit.ts';
 import { out, waiting } from '../terminal.ts';
@@ -24,9 +25,11 @@ export async function migrateCommand(from: string, to: string, { force = false, 
   try {
     const fresh = await openStore(to, { unfinished: true });
     try {
-      migrated = await waiting('copying', json, (note) =>
-        migrateStore(old, fresh, { source, force, progress: (step, entries) => note(`${step}: ${entries} entries`) }),
-      );
+      migrated = await waiting('copying', json, async (note) => {
+        note('looking for servers that use the stores');
+        await Promise.all([old, fresh].map((store) => expectUnserved({ store })));
+        return migrateStore(old, fresh, { source, force, progress: (step, entries) => note(`${step}: ${entries} entries`) });
+      });
     } finally {
       await fresh.close();
     }

@@ -30,7 +30,8 @@ export function addStore(ace: Command): void {
     .addHelpText(
       'after',
       `
-Stop the servers that use either store first, and never start one on the old store again: it would give the same sequence numbers a second time.
+Stop the servers that use either store first (where one lives, nothing is copied), and never start one on the old store again: it would give the same sequence
+numbers a second time.
 ${places}
 ${examples('ace-coap store migrate lab/state/as postgres://ace@127.0.0.1/ace', 'ace-coap store migrate postgres://ace@127.0.0.1/ace lmdb:backup')}`,
     )

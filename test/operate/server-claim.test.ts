@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ServerProcess, SoleServer, type SoleServerError, type SoleServerOptions } from '../../src/operate/index.ts';
+import { expectUnserved, ServerClaim, type ServerClaimOptions, type ServerProcess, type StoreInUseError } from '../../src/operate/index.ts';
 import { memoryStore, type Store, StoreError } from '../../src/store/index.ts';
 import { Simulator } from '../support/simulator.ts';
 
@@ -11,13 +11,13 @@ class World {
   readonly dead = new Set<number>();
   readonly lost: number[] = [];
 
-  claim(pid: number, host: string, options: Partial<SoleServerOptions> = {}): Promise<SoleServer> {
+  claim(pid: number, host: string, options: Partial<ServerClaimOptions> = {}): Promise<ServerClaim> {
     const own: ServerProcess = { pid, host, begun: `${pid}` };
-    const lost = (error: SoleServerError): void => {
+    const lost = (error: StoreInUseError): void => {
       assert.equal(error.code, 'ERR_SERVER_TWICE');
       this.lost.push(pid);
     };
-    const server = SoleServer.claim({
+    const server = ServerClaim.make({
       store: this.store,
       role: 'as',
       env: this.sim.env(`${pid}`),
@@ -70,6 +70,66 @@ test('two that start at once: one serves', async () => {
   const world = new World();
   const outcomes = await Promise.allSettled([1, 2, 3].map((pid) => world.claim(pid, 'here')));
   assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
+});
+
+test('those that share a store serve beside each other; whoever wants it alone is refused, and disturbs none of them', async () => {
+  const world = new World();
+  const shared = [await world.claim(1, 'here', { shared: true }), await world.claim(2, 'there', { shared: true })];
+  assert.equal(world.sim.now, 0);
+  await assert.rejects(world.claim(3, 'here'), { code: 'ERR_SERVER_TWICE', message: /process 1 on here; several servers need PostgreSQL and a lease/ });
+  await assert.rejects(world.claim(3, 'elsewhere'), { code: 'ERR_SERVER_TWICE', message: /process [12] on / });
+  await world.pass(30_000);
+  assert.deepEqual(world.lost, []);
+  for (const claim of shared) await claim.release();
+  const sole = await world.claim(3, 'here');
+  await assert.rejects(world.claim(1, 'here', { shared: true }), { code: 'ERR_SERVER_TWICE', message: /process 3 on here/ });
+  await world.pass(30_000);
+  assert.deepEqual(world.lost, []);
+  await sole.release();
+  for await (const [key] of world.store.scan('server/')) assert.fail(key);
+});
+
+test('who stood still while another took the store ends when it goes on, whether it was the only one or one of several', async () => {
+  for (const shared of [true, false]) {
+    const world = new World();
+    await world.claim(1, 'here', { shared });
+    world.dead.add(1);
+    const next = await world.claim(2, 'here', { shared: !shared });
+    await world.pass(10_000);
+    assert.deepEqual(world.lost, [1]);
+    await next.release();
+  }
+});
+
+test('what those that shared a store left behind goes by itself', async () => {
+  const world = new World();
+  const claim = await world.claim(1, 'here', { shared: true });
+  const [key, entry] = (await world.store.scan('server/as/')[Symbol.asyncIterator]().next()).value as [string, Uint8Array];
+  await claim.release();
+  await world.store.put(key, entry, { expiresAt: Math.floor(world.sim.env().epoch()) + 3600 });
+  await world.pass(3_601_000);
+  assert.equal(await world.store.get(key), undefined);
+});
+
+test('expectUnserved: a server that lives is named, whatever its role; a dead one, or one elsewhere that shows nothing of itself, is none', async () => {
+  const world = new World();
+  const search = {
+    store: world.store,
+    env: world.sim.env(),
+    own: { pid: 9, host: 'here', begun: '9' },
+    lives: ({ pid }: ServerProcess) => !world.dead.has(pid),
+  };
+  const look = (): Promise<void> => world.sim.finish(expectUnserved(search));
+  await look();
+  const rs = await world.claim(1, 'here', { role: 'rs' });
+  await assert.rejects(look(), { code: 'ERR_SERVER_TWICE', message: /got that of process 1 on here; stop it first/ });
+  await rs.release();
+  await world.claim(2, 'there', { shared: true });
+  await assert.rejects(look(), { message: /process 2 on there/ });
+  const silent = new World();
+  await silent.claim(3, 'here');
+  silent.dead.add(3);
+  await silent.sim.finish(expectUnserved({ ...search, store: silent.store, env: silent.sim.env(), lives: () => false }));
 });
 
 test('a store that cannot be reached for a while: the server goes on, and has it when it is back', async () => {

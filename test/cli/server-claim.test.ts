@@ -16,7 +16,11 @@ test('two AS processes on one LMDB folder: the second is told who has it; killed
     // The first goes on; whoever works on the store beside it is no server.
     await aceExits(0, ['admin', 'client', 'list', '--offline', '--config', lab.folder]);
     await aceExits(0, ['get', lab.uri('/temperature'), '--config', lab.folder]);
+    const [state, copy] = [join(lab.folder, 'state', 'as'), join(lab.parent, 'copy')];
+    const migrate = await aceExits(2, ['store', 'migrate', state, copy]);
+    assert.match(migrate.stderr, /expected one that no other server uses, got that of process \d+ on .*; stop it first/);
     await lab.as.kill();
+    await aceExits(0, ['store', 'migrate', state, copy]);
     await second.start();
     await second.stop();
     await lab.as.start();
