@@ -1,6 +1,9 @@
 import { createSocket } from 'node:dgram';
 import type { EventEmitter } from 'node:events';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /**
  * The ports that are given out. The system gives none of them to a socket that names no port (it takes those from 32,768 on, or from 49,152 on),
@@ -9,13 +12,50 @@ import { createServer } from 'node:net';
 const lowest = 10_000;
 const count = 22_500;
 
-/** Processes that run at once have numbers near one another: each begins this many ports after the one before it, where no other looks for one. */
-const ofEachProcess = 64;
+/** Processes that run at once begin at different places. */
+const step = 64;
 
-let given = 0;
+/** A file for each port that a process was given, named after it: a port is free for a while after it was given, until somebody listens there. */
+const claims = join(tmpdir(), 'ace-coap-test-ports');
+const claimed: string[] = [];
+process.on('exit', () => {
+  for (const file of claimed) rmSync(file, { force: true });
+});
 
-/** An even port that was not given out before in this process. The odd one above it is for whoever needs a second beside it: no other is given it. */
-const nextPort = (): number => lowest + ((process.pid * ofEachProcess + 2 * given++) % count);
+let looked = 0;
+
+/** An even port that no process that lives was given. The odd one above it is for whoever needs a second beside it: no other is given it. */
+function nextPort(): number {
+  mkdirSync(claims, { recursive: true });
+  for (;;) {
+    const port = lowest + ((process.pid * step + 2 * looked++) % count);
+    if (claim(join(claims, `${port}`))) return port;
+  }
+}
+
+function claim(file: string): boolean {
+  try {
+    writeFileSync(file, `${process.pid}`, { flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (lives(file)) return false;
+    // Of a process that was killed. Whoever else finds it so may claim it first.
+    rmSync(file, { force: true });
+    return claim(file);
+  }
+  claimed.push(file);
+  return true;
+}
+
+/** Whether the process lives that has claimed a port, or may not have written its number yet. */
+function lives(file: string): boolean {
+  try {
+    const pid = Number(readFileSync(file, 'utf8'));
+    return pid === 0 || process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
 
 const host = '127.0.0.1';
 

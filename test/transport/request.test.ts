@@ -187,10 +187,10 @@ test('observe: a resource that cannot be observed is the only item; an abort and
   assert.deepEqual(items, ['still']);
   const stop = new AbortController();
   const aborted = (async () => {
-    for await (const response of observe(`${server.url}/tick`, { signal: stop.signal, timeout: 100 })) {
+    for await (const response of observe(`${server.url}/tick`, { signal: stop.signal, timeout: 1_000 })) {
       items.push(response.text());
       // The timeout is for the first answer.
-      systemEnv.schedule(200, () => stop.abort());
+      systemEnv.schedule(1_200, () => stop.abort());
     }
   })();
   await assert.rejects(aborted, { code: 'ERR_COAP_ABORTED' });
