@@ -57,6 +57,8 @@ interface Peers {
   readonly profiles: readonly number[];
   readonly dtls: DtlsAtClientOptions & Pick<DtlsConfig, 'suites' | 'settings'>;
   readonly revocation?: FollowOptions;
+  readonly hidePath?: boolean;
+  readonly renewal?: number;
   readonly experimental?: readonly Experiment[];
   readonly seal?: SealClientConfig;
 }
@@ -65,7 +67,7 @@ const coapDtls = 1;
 
 /** A client whose store goes with it when it is closed; one that was given stays. */
 async function open(
-  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation, experimental, seal }: Peers,
+  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation, hidePath, renewal, experimental, seal }: Peers,
   flags: SessionFlags,
   given?: Store,
 ): Promise<AceClient> {
@@ -104,6 +106,8 @@ async function open(
       ...(flags.proxy === undefined ? {} : { proxy: flags.proxy }),
       ...(flags.env === undefined ? {} : { env: flags.env }),
       ...(revocation === undefined ? {} : { revocation }),
+      ...(hidePath === undefined ? {} : { hidePath }),
+      ...(renewal === undefined ? {} : { renewal }),
       ...(experimental === undefined ? {} : { experimental }),
       emit: (event: AceClientEvent) => report(event, flags, tracer),
     };

@@ -253,6 +253,11 @@ ${places.keys.own.client}
 authorization_servers:
   - uri: ${tokenUri(places)}
     ${indented(places.keys.asAtClient, 4)}
+
+# More that may be said:
+#   hide_path: true # the first request to a resource server, which nothing protects, names no path; say --scope, or have a default at the AS
+#   renewal: 30 # seconds before its end from which on a token is renewed
+#   revocation: { observe: true } # follow the list of revoked tokens (RFC 9770)
 `;
 
 const adminYaml = (places: LabPlaces): string => `# Administrator: "ace-coap admin ... --config" with this file.

@@ -64,6 +64,18 @@ describe('ace-coap rs with introspection, freshness and q_block in rs.yaml', () 
   });
 });
 
+test('hide_path in client.yaml: nothing that is not protected names the path', async () => {
+  const hidden = await Lab.start(({ folder }) => appendFileSync(join(folder, 'client.yaml'), '\nhide_path: true\n'));
+  try {
+    const { stdout, stderr } = await aceExits(0, ['get', hidden.uri('/temperature'), '--config', hidden.folder, '-v']);
+    assert.equal(stdout, '21.5 C\n');
+    assert.deepEqual(stderr.match(/^ {6}Uri-Path: .*$/gm), ['      Uri-Path: "authz-info"'], 'outside OSCORE');
+    assert.match(stderr, /^ {8}Uri-Path: "temperature"$/m, 'within');
+  } finally {
+    await hidden.end();
+  }
+});
+
 test('RFC 9200 5.9: while the AS cannot be asked, a token is neither taken nor refused for good', async () => {
   const token = await newToken();
   await lab.as.stop();

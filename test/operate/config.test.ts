@@ -473,7 +473,7 @@ describe('values', () => {
     for (const [name, more] of [
       ['as.yaml', 'issuer: coap://as.example\nlimits: { payload: 2048, pending: 8, tokens_per_client: 9 }'],
       ['rs.yaml', 'limits: { tokens: 7, payload: 1000, upload: 1001, pending: 8, upload_burst: 9, upload_rate: 0.5 }\naif: true\nprotect_discovery: true'],
-      ['client.yaml', 'defaults: { timeout: 2.5, confirmable: false }'],
+      ['client.yaml', 'defaults: { timeout: 2.5, confirmable: false }\nhide_path: true\nrenewal: 5'],
     ] as const) {
       const file = join(folder, name);
       writeFileSync(
@@ -494,6 +494,7 @@ describe('values', () => {
     const client = loadClientConfig(folder);
     assert.equal(client.timeout, 2.5);
     assert.equal(client.confirmable, false);
+    assert.deepEqual([client.hidePath, client.renewal], [true, 5]);
     assert.deepEqual(client.transmission, transmission);
   });
 

@@ -22,6 +22,7 @@ import {
   storeEntries,
   tlsOf,
   transmission,
+  whole,
   yesNo,
 } from './schema.ts';
 import { type RawSeal, type RawSealClient, sealClient } from './seal.ts';
@@ -34,6 +35,8 @@ export interface RawClient extends RawStore, RawSeal<RawSealClient> {
   readonly defaults?: { readonly timeout?: number; readonly confirmable?: boolean };
   readonly experimental?: readonly ExperimentName[];
   readonly revocation?: RawRevocation;
+  readonly hide_path?: boolean;
+  readonly renewal?: number;
   readonly transmission?: RawTransmission;
 }
 
@@ -46,6 +49,8 @@ export const clientSchema: Schema<RawClient> = section('the configuration of a c
   defaults: optional(section('defaults of requests', { timeout: optional(positive('seconds')), confirmable: optional(yesNo) })),
   experimental: optional(experimental),
   revocation: optional(revocation),
+  hide_path: optional(yesNo),
+  renewal: optional(whole(0, 86_400, 'seconds')),
   transmission: optional(transmission),
   ...sealClient,
 });

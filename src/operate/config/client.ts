@@ -24,6 +24,10 @@ export interface ClientConfig {
   readonly experimental?: readonly ExperimentName[];
   /** Follow the revocation list of each AS that has given a token. Absent: none is followed. */
   readonly revocation?: RevocationConfig;
+  /** Ask for no path while nothing protects it. */
+  readonly hidePath: boolean;
+  /** Seconds before the end of a token from which on it is renewed; 0: never. */
+  readonly renewal?: number;
   readonly transmission: TransmissionConfig;
   /** It is a SIM-C. */
   readonly seal?: SealClientConfig;
@@ -70,6 +74,8 @@ export function loadClientConfig(path: string): ClientConfig {
     confirmable: raw.defaults?.confirmable ?? true,
     ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
+    hidePath: raw.hide_path ?? false,
+    ...(raw.renewal !== undefined && { renewal: raw.renewal }),
     transmission: transmissionConfig(raw.transmission),
     ...seal,
   };
