@@ -209,7 +209,7 @@ describe('a configuration error names file, place, path, what was expected and w
       'client.yaml',
       'store: ',
       'zzzzzzzzzzzz: 1\nstore: ',
-      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, store_url_file, store_url_env, tls, dtls, profiles, authorization_servers, defaults, experimental, revocation, transmission, profile, seal$/,
+      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, store_url_file, store_url_env, tls, dtls, profiles, authorization_servers, defaults, experimental, revocation, hide_path, renewal, transmission, profile, seal$/,
     ],
     ['unknown key below', 'rs.yaml', 'use: encrypt0', 'us: encrypt0', /rs\.yaml:10:11: issuers\[0\]\.token_keys\[0\]\.us: unknown key; did you mean "use"\?$/],
     ['missing key', 'as.yaml', /^listen.*\n/m, '', /as\.yaml:3:1: listen: expected an address and a port, or a list of them, got nothing$/],
