@@ -25,7 +25,7 @@ const coapDtls = 1;
 const coapOscore = 2;
 
 /** Seconds that the tokens of `ue3` are good for. */
-export const shortLife = 2;
+export const shortLife = 3;
 
 const anchorScopes = (...operations: readonly string[]): string => operations.map((operation) => `spatial-anchor:${operation}`).join(' ');
 /** What there is at the SKM-S beside key management, so that a token for it need not be one for keys. */
