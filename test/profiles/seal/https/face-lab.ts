@@ -11,7 +11,7 @@ import {
 } from '../../../../profiles/seal/index.ts';
 import { HttpsFace } from '../../../../src/cli/seal/https/server.ts';
 import { fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
-import { systemEnv } from '../../../../src/core/env.ts';
+import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import type { SealHttpsRsConfig, ServerEvent, ServiceEvent } from '../../../../src/operate/index.ts';
 import { type IssuedCertificate, LabAuthority } from '../../../../src/pki/index.ts';
 import { memoryStore } from '../../../../src/store/index.ts';
@@ -76,6 +76,9 @@ export class FaceLab {
   readonly records: SealedRecords = new SealedRecords(memoryStore(), new Uint8Array(32).fill(3));
   readonly events: ServiceEvent['event'][] = [];
   readonly keyManagement: KeyManagementServer;
+  /** The time, in whole seconds, which for key management stands still: a KM request is good for a few seconds only. */
+  readonly now: number = Math.floor(systemEnv.epoch());
+  readonly env: Env = { ...systemEnv, epoch: () => this.now };
   readonly #trust: Trust;
   readonly #face: HttpsFace;
 
@@ -88,6 +91,7 @@ export class FaceLab {
       sKmsUri: coapUri,
       records: this.records,
       userHost: 'val.example',
+      env: this.env,
       emit: (event) => this.events.push(event),
     });
     const store = memoryStore();
@@ -160,7 +164,7 @@ export class FaceLab {
 
   /** A KM request that is right unless a test says otherwise. */
   async km(fields: { readonly [K in keyof KmRequest]?: KmRequest[K] | undefined } = {}, asker: Asker = {}): Promise<{ status: number; response: KmResponse }> {
-    const request = { version: '1.0.0', sKmsUri, serviceId: 'v2x', dateTime: Math.floor(systemEnv.epoch()), ...fields } as KmRequest;
+    const request = { version: '1.0.0', sKmsUri, serviceId: 'v2x', dateTime: this.now, ...fields } as KmRequest;
     const { status, body, headers } = await this.send('POST', '/km', encodeKmRequestJson(request), asker);
     if (headers['content-type'] !== 'application/json') throw new Error(`${status} ${fromUtf8(body)}`);
     return { status, response: decodeKmResponseJson(body) };

@@ -14,7 +14,7 @@ test('TS 33.434 5.3: KM over HTTPS, each check with its status, and a KM Respons
     const given = await lab.km({ deviceId: 'ue1' });
     assert.deepEqual([given.status, fromUtf8(given.response.payload!)], [200, 'keys of ue1']);
     assert.equal(given.response.userUri, 'acct:anna%40val.example@val.example');
-    const now = Math.floor(Date.now() / 1000);
+    const { now } = lab;
     const cases = [
       [{ sKmsUri: 'https://other.example/km' }, {}, 400, 4, 'skms-uri'],
       [{ sKmsUri: 'coap://seal1.val.example/km' }, {}, 400, 4, 'skms-uri'],
@@ -42,7 +42,7 @@ test('TS 33.434 5.3: KM over HTTPS, each check with its status, and a KM Respons
 test('TS 33.434 Table 5.3.3-2: what is no KM Request over HTTPS is 400, 405, 406, 413 or 415, with ErrorCode 04 in a KM Response', () =>
   FaceLab.within({}, async (lab) => {
     const json = 'application/json';
-    const right = `{"version":"1.0.0","sKmsUri":"${sKmsUri}","serviceId":"v2x","dateTime":${Math.floor(Date.now() / 1000)}}`;
+    const right = `{"version":"1.0.0","sKmsUri":"${sKmsUri}","serviceId":"v2x","dateTime":${lab.now}}`;
     const cases: readonly (readonly [body: string | Uint8Array, headers: Record<string, string>, status: number])[] = [
       [right, {}, 200],
       [right, { 'content-type': 'application/json; charset=UTF-8' }, 200],
@@ -97,7 +97,7 @@ test('SKM-C over HTTPS: the token goes with each request, and the answer is chec
       asked++;
       return lab.token();
     };
-    const client = new KeyManagementClient({ token, tls: { ca: lab.authority.cert } });
+    const client = new KeyManagementClient({ token, tls: { ca: lab.authority.cert }, env: lab.env });
     const uri = `https://127.0.0.1:${lab.port}/km`;
     const identity = { kind: 'deviceId', id: 'ue1' } as const;
     for (const text of ['keys of ue1', 'keys of ue1'])

@@ -81,10 +81,10 @@ export const rows: Rows = {
   'R-067': inFace((lab) => refused(lab, [[{ deviceId: 'ue1', clientId: 'app' }, 400, 4]])),
   'R-068': inFace((lab) => refused(lab, [[{ version: '1.0.1' }, 400, 4]])),
   'R-069': inFace(async (lab) => {
-    assert.equal((await lab.km({ dateTime: now() - 4 })).status, 200);
+    assert.equal((await lab.km({ dateTime: lab.now - 4 })).status, 200);
     await refused(lab, [
-      [{ dateTime: now() - 7 }, 400, 4],
-      [{ dateTime: now() + 7 }, 400, 4],
+      [{ dateTime: lab.now - 7 }, 400, 4],
+      [{ dateTime: lab.now + 7 }, 400, 4],
     ]);
   }),
   'R-070': inFace(async (lab, { anna }) => {
