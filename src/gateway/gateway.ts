@@ -262,7 +262,11 @@ export class Gateway {
       this.#serveLinks(visit);
       return;
     }
-    const { code, options: mapped, payload } = toCoapRequest(
+    const {
+      code,
+      options: mapped,
+      payload,
+    } = toCoapRequest(
       { method, url: incoming.url!, headers, body },
       mediaTypes === undefined ? { resource: wanted, maxBody } : { ...mediaTypes, resource: wanted, maxBody },
     );

@@ -102,7 +102,14 @@ export class ProxyExchange implements ResponseListener {
     const { target, resource } = this.#destination;
     const host = uriOptions({ scheme: 'coap', host: target.host, port: target.port, path: [], query: [] }, peer);
     const others = hopLimit === undefined ? endToEndOptions(options) : [...withoutOptions(endToEndOptions(options), OptionNumber.HopLimit), hopLimit];
-    const outgoing: Request = { code, options: sortOptions([...host, ...resource, ...others]), payload, peer, nonConfirmable, forwarded: this.#parts.forwarded };
+    const outgoing: Request = {
+      code,
+      options: sortOptions([...host, ...resource, ...others]),
+      payload,
+      peer,
+      nonConfirmable,
+      forwarded: this.#parts.forwarded,
+    };
     this.#outgoing = outgoing;
     const observe = findOption(options, OptionNumber.Observe);
     if (this.#protected) {
