@@ -15,7 +15,7 @@ const store = { reserve: async (_key: string, count: number): Promise<number> =>
 const challenges = echo({}, systemEnv);
 const endpoint = new Endpoint({ transport: await udp({ address: '127.0.0.1' }), layers: [challenges, oscore({ contexts, store, env: systemEnv })] });
 const coap: Upstream = {
-  requester: (request, listener) => endpoint.requester({ ...request, association }, listener),
+  requester: (request, listener) => endpoint.requester({ association, ...request }, listener),
   resolve: (host, port) => endpoint.resolve(host, port),
 };
 const gateway = new Gateway({

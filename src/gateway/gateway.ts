@@ -32,7 +32,6 @@ import { gatewayLinks } from './links.ts';
 import { type GatewayListener, type GatewayListenOptions, listen } from './listener.ts';
 import type { Authorization, GatewayEvent, GatewayLimits, GatewayOptions, WantedResource } from './options.ts';
 import { Refusal, refusalOf } from './refusal.ts';
-import { asClient } from './upstreams.ts';
 
 const defaultLimits: GatewayLimits = { requests: 1024, requestsPerClient: 256, body: 65_536 };
 
@@ -41,6 +40,10 @@ const hopLimit = 16;
 
 /** Bytes of a body that is written as text. */
 const shortBody = 4096;
+
+/** Request targets that are remembered, and how long they are. */
+const knownUrls = 256;
+const shortUrl = 256;
 
 /** Clients that a rate is counted for. */
 const rateEntries = 4096;
@@ -80,6 +83,9 @@ export class Gateway {
   readonly #fresh: ProxyServer;
   readonly #hosts: ReadonlySet<string> | undefined;
   readonly #links: ReturnType<typeof gatewayLinks>;
+  #leaving: { readonly outgoing: ServerResponse; readonly response: HttpResponse }[] = [];
+  /** What request targets were read as, the oldest first. */
+  readonly #known = new Map<string, Wanted>();
   #underWay = 0;
   /** What the proxy did with the request that it answers now: it tells right before. */
   #event: ProxyEvent | undefined;
@@ -95,12 +101,12 @@ export class Gateway {
     this.#rate = this.#limits.rate === undefined ? undefined : new RateLimit(env, { ...this.#limits.rate, entries: rateEntries });
     this.#hosts = options.hosts === undefined ? undefined : new Set(options.hosts.map((host) => host.toLowerCase()));
     this.#links = gatewayLinks(allow === undefined ? undefined : this.#mapping, reverse);
-    const upstreams = Object.fromEntries(Object.entries(options.upstreams).map(([scheme, upstream]) => [scheme, asClient(upstream)]));
     const make = (cache: GatewayOptions['cache']): ProxyServer =>
       new ProxyServer({
         ...(allow === undefined ? {} : { forward: { allow } }),
         reverse,
-        upstreams,
+        upstreams: options.upstreams,
+        client: true,
         name: this.#name,
         hopLimit,
         ...(cache === undefined ? {} : { cache }),
@@ -179,7 +185,19 @@ export class Gateway {
     return this.#options.coapsOverHttp === true || (socket as TLSSocket).encrypted === true;
   }
 
+  /** Who polls a device asks for the same again and again. */
   #wantedOf(method: string, url: string): Wanted {
+    const known = this.#known.get(url);
+    if (known !== undefined && known.method === method) return known;
+    const wanted = this.#read(method, url);
+    if (url.length <= shortUrl) {
+      if (this.#known.size >= knownUrls) this.#known.delete(this.#known.keys().next().value!);
+      this.#known.set(url, wanted);
+    }
+    return wanted;
+  }
+
+  #read(method: string, url: string): Wanted {
     const target = /^coaps?(?:\+[a-z]+)?:/i.test(url) ? targetUri(url) : this.#mapping.targetOf(url);
     if (target !== undefined) return { method, origin: originOf(target), path: target.path, query: target.query, target };
     // The null mapping; a name that stands before it is that of the gateway.
@@ -235,6 +253,8 @@ export class Gateway {
     const { headers } = incoming;
     const wanted = visit.wanted!;
     const { method, target, path } = wanted;
+    const { mediaTypes } = this.#options;
+    const { body: maxBody } = this.#limits;
     const vias = viasOf(headers['via']);
     if (vias.includes(this.#name.toLowerCase()) || vias.length >= hopLimit)
       throw new Refusal(508, 'loop', `${this.#name}: the request has come here before, or from too far`);
@@ -242,13 +262,20 @@ export class Gateway {
       this.#serveLinks(visit);
       return;
     }
-    const request = toCoapRequest({ method, url: incoming.url!, headers, body }, { ...this.#options.mediaTypes, resource: wanted, maxBody: this.#limits.body });
+    const {
+      code,
+      options: mapped,
+      payload,
+    } = toCoapRequest(
+      { method, url: incoming.url!, headers, body },
+      mediaTypes === undefined ? { resource: wanted, maxBody } : { ...mediaTypes, resource: wanted, maxBody },
+    );
     const added: Option[] = target === undefined ? [] : hostOptions(target);
     if (vias.length > 0) added.push(uintOption(OptionNumber.HopLimit, hopLimit + 1 - vias.length));
-    const options = added.length === 0 ? request.options : sortOptions([...request.options, ...added]);
+    const options = added.length === 0 ? mapped : sortOptions([...mapped, ...added]);
     const peer: Peer = { key: visit.client, address: incoming.socket.remoteAddress ?? '', port: incoming.socket.remotePort ?? 0 };
     this.#underWay++;
-    const proxy = isSafe(request.code) && wantsFresh(headers) ? this.#fresh : this.#proxy;
+    const proxy = isSafe(code) && wantsFresh(headers) ? this.#fresh : this.#proxy;
     const reply = {
       respond: (response: Response): void => {
         this.#underWay--;
@@ -258,7 +285,7 @@ export class Gateway {
       // RFC 8075 §8.1: the answer is waited for, and stored, also if the client is gone.
       onCancel: (): void => {},
     };
-    proxy.handler({ ...request, options, peer }, reply);
+    proxy.handler({ code, options, payload, peer }, reply);
   }
 
   #answer(visit: Visit, response: Response): void {
@@ -296,21 +323,34 @@ export class Gateway {
     this.#emit(visit, { type: 'refused', status, reason });
   }
 
-  #send({ outgoing }: Visit, { status, reason, headers, body }: HttpResponse): void {
-    if (outgoing.destroyed) return;
-    const fields: Record<string, string | number> = { ...headers };
-    if (status !== 204 && status !== 304) fields['content-length'] = body.length;
-    if (reason === undefined) outgoing.writeHead(status, fields);
-    else outgoing.writeHead(status, reason, fields);
-    // node:http sends no body to HEAD. A short text goes out in one piece with its head, where bytes would be a piece of their own.
-    if (body.length === 0) outgoing.end();
-    else if (body.length <= shortBody) outgoing.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
-    else outgoing.end(body);
+  /** What answers of CoAP came together leaves together: changing between handling and writing for each costs more than the handling. */
+  #send({ outgoing }: Visit, response: HttpResponse): void {
+    this.#leaving.push({ outgoing, response });
+    if (this.#leaving.length === 1) queueMicrotask(this.#flush);
   }
+
+  readonly #flush = (): void => {
+    const leaving = this.#leaving;
+    this.#leaving = [];
+    for (const { outgoing, response } of leaving) write(outgoing, response);
+  };
 
   #emit({ client, since, incoming }: Visit, facts: Omit<GatewayEvent, 'client' | 'method' | 'duration'>): void {
     this.#options.emit?.({ ...facts, client, method: incoming.method ?? '', duration: this.#env.now() - since });
   }
+}
+
+function write(outgoing: ServerResponse, { status, reason, headers, body }: HttpResponse): void {
+  if (outgoing.destroyed) return;
+  const fields: string[] = [];
+  for (const name in headers) fields.push(name, headers[name]!);
+  if (status !== 204 && status !== 304) fields.push('content-length', String(body.length));
+  if (reason === undefined) outgoing.writeHead(status, fields);
+  else outgoing.writeHead(status, reason, fields);
+  // node:http sends no body to HEAD. A short text goes out in one piece with its head, where bytes would be a piece of their own.
+  if (body.length === 0) outgoing.end();
+  else if (body.length <= shortBody) outgoing.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
+  else outgoing.end(body);
 }
 
 /** RFC 8075, Section 8.4. */

@@ -46,14 +46,3 @@ function initOf({ code, options, payload }: Request): AceRequestInit {
     ...(accept === undefined ? {} : { accept }),
   };
 }
-
-/**
- * The gateway is the client of what it forwards, not a proxy between two endpoints of CoAP: it answers challenges (RFC 9175) itself, and judges responses as a
- * client does.
- */
-export function asClient(upstream: Upstream): Upstream {
-  return {
-    requester: ({ forwarded: _, ...request }, listener) => upstream.requester(request, listener),
-    resolve: (host, port, options) => upstream.resolve(host, port, options),
-  };
-}

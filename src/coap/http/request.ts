@@ -42,7 +42,7 @@ const methods: ReadonlyMap<string, number> = new Map([
  * @throws {HttpMappingError} 501 for OPTIONS, TRACE, CONNECT and what is not known (RFC 7252, Sections 10.2.1 and 10.2.7)
  */
 export function coapMethodOf(method: string): number {
-  const code = methods.get(method.toUpperCase());
+  const code = methods.get(method) ?? methods.get(method.toUpperCase());
   if (code === undefined) throw new HttpMappingError(501, `expected a method that CoAP has, got ${JSON.stringify(method.slice(0, 32))}`);
   return code;
 }

@@ -33,9 +33,6 @@ const ofHeaderFields: ReadonlySet<number> = new Set([
   OptionNumber.Accept,
 ]);
 
-/** Fields that forbid a browser to see more in a response than its media type says. */
-const base: Readonly<Record<string, string>> = { 'x-content-type-options': 'nosniff' };
-
 /**
  * The HTTP response that a CoAP response stands for; to HEAD the same, whose body whoever sends it leaves away.
  *
@@ -54,7 +51,7 @@ export function toHttpResponse(response: Response, options: ResponseMappingOptio
 
 /** A response of the gateway's own, in words: `application/problem+json` (RFC 9457). */
 export function problemResponse(status: number, detail: string): HttpResponse {
-  const headers = { ...base, 'content-type': 'application/problem+json', 'cache-control': 'no-store' };
+  const headers = { 'x-content-type-options': 'nosniff', 'content-type': 'application/problem+json', 'cache-control': 'no-store' };
   return { status, headers, body: problemJson({ status, detail }) };
 }
 
@@ -64,7 +61,7 @@ function mapped(response: Response, options: ResponseMappingOptions): HttpRespon
     return problemResponse(502, `the server answered ${formatCode(code)} to a whole request`);
   const problem = problemOf(response);
   const status = statusOf(response, problem);
-  const headers: Record<string, string> = { ...base };
+  const headers: Record<string, string> = { 'x-content-type-options': 'nosniff' };
   let body = payload;
   if (problem !== undefined) {
     headers['content-type'] = 'application/problem+json';

@@ -53,6 +53,8 @@ export interface ProxyParts {
   /** Milliseconds to wait for the first response. */
   readonly timeout: number;
   readonly name: () => string;
+  /** What is sent on is a client's of CoAP. */
+  readonly forwarded: boolean;
   emit(event: ProxyEvent): void;
   /** The notification that was stored last: several clients may get the same one. */
   notification: Response | undefined;
@@ -100,7 +102,14 @@ export class ProxyExchange implements ResponseListener {
     const { target, resource } = this.#destination;
     const host = uriOptions({ scheme: 'coap', host: target.host, port: target.port, path: [], query: [] }, peer);
     const others = hopLimit === undefined ? endToEndOptions(options) : [...withoutOptions(endToEndOptions(options), OptionNumber.HopLimit), hopLimit];
-    const outgoing: Request = { code, options: sortOptions([...host, ...resource, ...others]), payload, peer, nonConfirmable, forwarded: true };
+    const outgoing: Request = {
+      code,
+      options: sortOptions([...host, ...resource, ...others]),
+      payload,
+      peer,
+      nonConfirmable,
+      forwarded: this.#parts.forwarded,
+    };
     this.#outgoing = outgoing;
     const observe = findOption(options, OptionNumber.Observe);
     if (this.#protected) {

@@ -51,6 +51,11 @@ export interface ProxyOptions {
   readonly reverse?: readonly ReverseRoute[];
   /** Endpoints to send requests on through, by scheme. Absent: `coap`, through the endpoint that the proxy serves. */
   readonly upstreams?: Readonly<Record<string, Upstream>>;
+  /**
+   * It is the client of what it sends on, not a hop between two endpoints of CoAP, as a gateway from another protocol is: it answers challenges (RFC 9175) itself,
+   * and judges responses as a client does.
+   */
+  readonly client?: boolean;
   /** How 5.08 and other diagnostics name this proxy: without a space. Absent: address and port of its endpoint. */
   readonly name?: string;
   /** `false`: nothing is stored. */
@@ -124,6 +129,7 @@ export class ProxyServer implements Proxying {
       deadlines: new Deadlines(env),
       cache: this.#cache,
       timeout: options.timeout ?? 120_000,
+      forwarded: options.client !== true,
       name: () => this.#name,
       emit: (event) => options.emit?.(event),
       notification: undefined,
