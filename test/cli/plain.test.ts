@@ -7,7 +7,7 @@ import { Code, ContentFormat, Endpoint, Method, type ResourceFunction, type Reso
 import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { tap, udp } from '../../src/transport/index.ts';
 import { freePort } from '../support/ports.ts';
-import { ace, aceExits } from './lab.ts';
+import { ace, aceExits, Server } from './lab.ts';
 
 /** What a handler was asked. */
 interface Asked {
@@ -129,6 +129,23 @@ describe('ace-coap without --config: plain CoAP', { concurrency: 3 }, () => {
       assert.equal((await aceExits(0, ['get', `${base}/long`, '--q-block', '--non'])).stdout, `${'x'.repeat(5000)}\n`);
     } finally {
       await able.close();
+    }
+  });
+
+  test('RFC 9177: ace-coap serve --q-block takes and gives long bodies so', async () => {
+    const port = await freePort();
+    const serving = new Server('serve', '--listen', `coap://127.0.0.1:${port}`, '--value', '/note', '--q-block');
+    await serving.start();
+    try {
+      const file = join(folder, 'note');
+      writeFileSync(file, 'z'.repeat(3000));
+      const uri = `coap://127.0.0.1:${port}/note`;
+      assert.match((await aceExits(0, ['put', uri, '--payload-file', file, '--q-block', '--non', '-v'])).stderr, /Q-Block1/);
+      const got = await aceExits(0, ['get', uri, '--q-block', '--non', '-v']);
+      assert.equal(got.stdout, `${'z'.repeat(3000)}\n`);
+      assert.match(got.stderr, /Q-Block2/);
+    } finally {
+      await serving.stop();
     }
   });
 
