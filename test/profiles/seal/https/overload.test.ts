@@ -140,7 +140,7 @@ describe('overload of a SEAL server over HTTPS', () => {
     }));
 
   test('slow heads and bodies 408, longer ones 431 and 413, too many connections 503, and an end in order', () =>
-    FaceLab.within({ listen: { bounds: { headTimeout: 400, requestTimeout: 800, connections: 6 } } }, async (lab) => {
+    FaceLab.within({ listen: { bounds: { headTimeout: 1_500, requestTimeout: 3_000, connections: 6 } } }, async (lab) => {
       const bearer = { Authorization: `Bearer ${await lab.token()}`, 'Content-Type': 'application/json' };
       const open = (): Promise<HttpWire> => HttpWire.open(lab.port, lab.authority.cert);
       const [slowHead, slowBody, longHead, longBody, endless] = await Promise.all([open(), open(), open(), open(), open()]);
