@@ -28,10 +28,10 @@ export const env: Env = {
   schedule: (delay, task) => systemEnv.schedule(delay / haste, task),
 };
 
-/** Milliseconds of that world: what has to come has 2 s, and a silence lasts 15 ms. */
+/** Milliseconds of that world: what has to come has 2 s, and a silence lasts 40 ms. */
 export const patience: Pick<Patience, 'answer' | 'silence' | 'handshake' | 'change'> = {
   answer: 2000 * haste,
-  silence: 15 * haste,
+  silence: 40 * haste,
   handshake: 2000 * haste,
   change: 100 * haste,
 };
