@@ -29,7 +29,7 @@ interface Job {
   readonly plan: Plan<unknown>;
   readonly now: () => number;
   readonly resolve: (done: unknown) => void;
-  readonly reject: (cause: unknown) => void;
+  readonly reject: (error: StoreError) => void;
 }
 
 /** The database of a folder: one for all stores of a process that are open on it. */
@@ -82,7 +82,7 @@ export class SharedDatabase {
   change<T>(plan: Plan<T>, now: () => number): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ plan, now, resolve: resolve as Job['resolve'], reject });
-      if (this.#waiting.length === 1) this.turns.join(() => this.#commit(this.#take())).catch((cause) => rejectAll(this.#take(), cause));
+      if (this.#waiting.length === 1) this.turns.join(() => this.#commit(this.#take())).catch((cause) => this.#fail(this.#take(), cause));
     });
   }
 
@@ -113,14 +113,21 @@ export class SharedDatabase {
           done.push(() => resolve(result));
           earliest = Math.min(earliest, time);
         } catch (cause) {
-          reject(cause);
+          reject(ioError('write', this.#folder, cause));
         }
       }
       if (commit.changed) await commit.write(this.#sweepFor(commit.ending), earliest);
       for (const tell of done) tell();
     } catch (cause) {
-      rejectAll(jobs, cause);
+      await this.#fail(jobs, cause);
     }
+  }
+
+  /** lmdb gives the reason for a commit that failed in a promise of its own, which nobody else would hear. */
+  async #fail(jobs: readonly Job[], cause: unknown): Promise<void> {
+    const { commitError } = cause as { commitError?: Promise<unknown> };
+    const error = ioError('write', this.#folder, commitError === undefined ? cause : await commitError.catch((why: unknown) => why));
+    for (const { reject } of jobs) reject(error);
   }
 
   /** How many entries that have ended a commit removes that writes so many which end. */
@@ -162,8 +169,9 @@ export class SharedDatabase {
   }
 }
 
-function rejectAll(jobs: readonly Job[], cause: unknown): void {
-  for (const { reject } of jobs) reject(cause);
+export function ioError(verb: string, folder: string, cause: unknown): StoreError {
+  if (cause instanceof StoreError) return cause;
+  return new StoreError('ERR_STORE_IO', `cannot ${verb} the store ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }
 
 /** Not for a folder that this process has open: to close a file is to lose the locks that the process has on it. */

@@ -6,7 +6,7 @@ import { checkKey, storeEntry } from '../encoding.ts';
 import type { Plan } from '../plan.ts';
 import { PlannedStore } from '../planned-store.ts';
 import { type ScanOptions, type Store, type StoreEntry, StoreError } from '../store.ts';
-import { SharedDatabase } from './lmdb-database.ts';
+import { ioError, SharedDatabase } from './lmdb-database.ts';
 import { type Database, decodeEntry, type Entry, readEntry } from './lmdb-entry.ts';
 import { callers, callersKey, databaseKey } from './lmdb-key.ts';
 
@@ -73,7 +73,7 @@ class LmdbStore extends PlannedStore {
         yield storeEntry(fromUtf8(new Uint8Array(key).subarray(1)), entry.value, entry.expiresAt);
       }
     } catch (cause) {
-      throw this.#error('read', cause);
+      throw ioError('read', this.#folder, cause);
     } finally {
       snapshot.done();
     }
@@ -98,25 +98,11 @@ class LmdbStore extends PlannedStore {
       this.#database.resetReadTxn();
       return readEntry(this.#database, key);
     } catch (cause) {
-      throw this.#error('read', cause);
+      throw ioError('read', this.#folder, cause);
     }
   }
 
-  /** lmdb gives the reason for a commit that failed in a promise of its own, which nobody else would hear. */
-  protected async change<T>(plan: Plan<T>): Promise<T> {
-    try {
-      return await this.#shared.change(plan, this.#now);
-    } catch (cause) {
-      const commitError = (cause as { commitError?: Promise<unknown> }).commitError;
-      throw this.#error('write', commitError ? await commitError.catch((why: unknown) => why) : cause);
-    }
+  protected change<T>(plan: Plan<T>): Promise<T> {
+    return this.#shared.change(plan, this.#now);
   }
-
-  #error(verb: string, cause: unknown): StoreError {
-    return cause instanceof StoreError ? cause : new StoreError('ERR_STORE_IO', `cannot ${verb} the store ${this.#folder}: ${reason(cause)}`, { cause });
-  }
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
