@@ -46,11 +46,15 @@ class LmdbStore extends PlannedStore {
     return this.#shared.database;
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    this.check();
-    checkKey(key);
-    const entry = this.#read(callersKey(key));
-    return entry !== undefined && entry.expiresAt > this.#now() ? entry.value : undefined;
+  get(key: string): Promise<Uint8Array | undefined> {
+    try {
+      this.check();
+      checkKey(key);
+      const entry = this.#read(callersKey(key));
+      return Promise.resolve(entry !== undefined && entry.expiresAt > this.#now() ? entry.value : undefined);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async *scan(prefix: string, { after = '', limit = Number.POSITIVE_INFINITY }: ScanOptions = {}): AsyncGenerator<StoreEntry, void> {
