@@ -128,7 +128,8 @@ const base64UrlCharacters = Uint8Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 /** base64url without padding, as the bytes of its ASCII text (RFC 4648 Section 5). */
 export function base64UrlBytes(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;
-  const text = new Uint8Array(Math.ceil((length * 4) / 3));
+  const textLength = Math.ceil((length * 4) / 3);
+  const text = textLength > shortText ? carve(textLength) : new Uint8Array(textLength);
   const whole = length - (length % 3);
   let to = 0;
   for (let from = 0; from < whole; from += 3, to += 4) {
