@@ -19,7 +19,7 @@ export class InputMaterials {
   readonly #store: Store;
   readonly #env: Env;
   readonly #expiry: Expiry;
-  readonly #spaces = new Map<string, Promise<IdSpace>>();
+  readonly #spaces = new Map<string, IdSpace | Promise<IdSpace>>();
 
   constructor(store: Store, env: Env, emit: (event: ProfileEvent) => void) {
     this.#store = store;
@@ -43,7 +43,8 @@ export class InputMaterials {
    */
   async allocate(grant: Grant): Promise<{ readonly id: Uint8Array; readonly change: Change }> {
     const folder = folderOf(grant.resourceServer);
-    const space = await this.#space(folder);
+    const found = this.#space(folder);
+    const space = found instanceof IdSpace ? found : await found;
     const index = grant.exi ? await this.#store.increment(`as/oscore-next/${encodeURIComponent(grant.resourceServer)}`, 1) : space.take();
     const id = index === undefined ? undefined : idOf(index);
     if (id === undefined) {
@@ -79,15 +80,19 @@ export class InputMaterials {
   }
 
   /** The identifiers in use of one RS, read from the store when they are first needed. */
-  #space(folder: string): Promise<IdSpace> {
-    let space = this.#spaces.get(folder);
-    if (space === undefined) {
-      space = this.#load(folder);
-      this.#spaces.set(folder, space);
+  #space(folder: string): IdSpace | Promise<IdSpace> {
+    const known = this.#spaces.get(folder);
+    if (known !== undefined) return known;
+    const loading = this.#load(folder);
+    this.#spaces.set(folder, loading);
+    loading.then(
+      (space) => {
+        if (this.#spaces.get(folder) === loading) this.#spaces.set(folder, space);
+      },
       // A store that fails once is asked again by the next request.
-      space.catch(() => this.#spaces.delete(folder));
-    }
-    return space;
+      () => this.#spaces.delete(folder),
+    );
+    return loading;
   }
 
   async #load(folder: string): Promise<IdSpace> {

@@ -37,8 +37,6 @@ export class Expiry<V = never> {
 
   /** Let `key` end at `at`, in seconds since 1970, with `value` beside it; replaces an earlier end and its value. */
   set(key: string, at: number, value?: V): void {
-    const earlier = this.#ends.get(key);
-    if (earlier?.at === at && earlier.value === value) return;
     const entry = { key, at, value };
     this.#ends.set(key, entry);
     if (this.#heap.length > 2 * this.#ends.size + 16) this.#compact();

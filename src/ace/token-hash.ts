@@ -1,4 +1,4 @@
-import { base64UrlBytes, concat, fromBase64Url, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { base64UrlBytes, fromBase64Url, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
 import { decode, encode, Tagged } from '../core/cbor.ts';
 import { Algorithm, CoseTag, HeaderLabel } from '../core/cose/index.ts';
 import { digest } from '../core/crypto/index.ts';
@@ -17,7 +17,10 @@ export const tokenHashLength = 33;
  * @see https://www.rfc-editor.org/rfc/rfc9770#section-4
  */
 export function tokenHash(token: Uint8Array | string): Uint8Array {
-  return concat(Uint8Array.of(sha256Suite), digest('sha256', typeof token === 'string' ? utf8(token) : base64UrlBytes(token)));
+  const hash = new Uint8Array(tokenHashLength);
+  hash[0] = sha256Suite;
+  hash.set(digest('sha256', typeof token === 'string' ? utf8(token) : base64UrlBytes(token)), 1);
+  return hash;
 }
 
 /** The token hash as base64url text: the name of a token in stores, events and commands. */

@@ -57,10 +57,14 @@ export class Audit {
   };
 
   /** The answer that `work` gives, once all that was said is durable. */
-  async answer(work: () => Promise<Response>): Promise<Response> {
+  answer(work: () => Promise<Response>): Promise<Response> {
+    return this.#options.sink === undefined ? work() : this.#recorded(work);
+  }
+
+  async #recorded(work: () => Promise<Response>): Promise<Response> {
     const recorded = this.watch();
     const response = await work();
-    return this.#options.sink === undefined || (await recorded()) ? response : unavailable();
+    return (await recorded()) ? response : unavailable();
   }
 
   /** Begin to work on something; what comes of it may be told when the result is fulfilled with `true`: all that was said since is durable. */

@@ -69,7 +69,17 @@ export { copyOptions } from './message/cache-key.ts';
 export { Code, codeClass, codeName, formatCode, isIdempotent, isRequest, isResponse, isSafe, Method } from './message/code.ts';
 export { ContentFormat, contentFormatName, contentFormatOf } from './message/content-format.ts';
 export type { Body, Message, MessageFormat } from './message/message.ts';
-export { decodeBody, decodeMessage, decodeOptions, encodeBody, encodeMessage, encodeOptions, longestToken, MessageType } from './message/message.ts';
+export {
+  decodeBody,
+  decodeMessage,
+  decodeOptions,
+  encodeBody,
+  encodeMessage,
+  encodeOptions,
+  encodePassingBody,
+  longestToken,
+  MessageType,
+} from './message/message.ts';
 export { everyClass, isUnwanted, noResponseOf } from './message/no-response.ts';
 export type { Option, OptionDefinition, OptionFormat, OptionTable, RecognisedOptions } from './message/option.ts';
 export {

@@ -128,14 +128,23 @@ const base64UrlCharacters = Uint8Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 /** base64url without padding, as the bytes of its ASCII text (RFC 4648 Section 5). */
 export function base64UrlBytes(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;
-  const text = new Uint8Array(Math.ceil((length * 4) / 3));
-  for (let from = 0, to = 0; from < length; from += 3) {
-    const bits = (bytes[from]! << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
-    // What goes past the end of the text falls away.
-    text[to++] = base64UrlCharacters[bits >> 18]!;
-    text[to++] = base64UrlCharacters[(bits >> 12) & 63]!;
-    text[to++] = base64UrlCharacters[(bits >> 6) & 63]!;
-    text[to++] = base64UrlCharacters[bits & 63]!;
+  const textLength = Math.ceil((length * 4) / 3);
+  const text = textLength > shortText ? carve(textLength) : new Uint8Array(textLength);
+  const whole = length - (length % 3);
+  let to = 0;
+  for (let from = 0; from < whole; from += 3, to += 4) {
+    const bits = (bytes[from]! << 16) | (bytes[from + 1]! << 8) | bytes[from + 2]!;
+    text[to] = base64UrlCharacters[bits >> 18]!;
+    text[to + 1] = base64UrlCharacters[(bits >> 12) & 63]!;
+    text[to + 2] = base64UrlCharacters[(bits >> 6) & 63]!;
+    text[to + 3] = base64UrlCharacters[bits & 63]!;
+  }
+  if (whole < length) {
+    const bits = (bytes[whole]! << 16) | ((bytes[whole + 1] ?? 0) << 8);
+    text[to] = base64UrlCharacters[bits >> 18]!;
+    text[to + 1] = base64UrlCharacters[(bits >> 12) & 63]!;
+    // Of one byte there are two characters: a third falls away.
+    text[to + 2] = base64UrlCharacters[(bits >> 6) & 63]!;
   }
   return text;
 }

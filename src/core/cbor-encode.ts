@@ -7,12 +7,16 @@ const encodingDepth = 64;
 // The encoder writes into one buffer, which is wiped after each use: keys are encoded too.
 const usualCapacity = 1024;
 const largestKept = 16_384;
+const mostMarksKept = 1024;
 /** Up to here the engine keeps a typed array in its own heap, and to slice it off is fastest. */
 const longestOnHeap = 64;
 let buffer = new Uint8Array(usualCapacity);
 let view = new DataView(buffer.buffer);
 let at = 0;
 let busy = false;
+/** Of the maps that are being written, the inner ones behind the outer: for each entry, where it starts and where its key ends. */
+let marks: number[] = [];
+let marked = 0;
 
 function room(more: number): void {
   if (at + more <= buffer.length) return;
@@ -192,23 +196,24 @@ function duplicateKey(): CborError {
 function writeMap(map: CborMap, depth: number): void {
   head(5, map.size);
   const first = at;
-  // For each entry: where it starts, where its key ends.
-  const marks: number[] = [];
+  const firstMark = marked;
   let sorted = true;
   for (const [key, value] of map) {
     const start = at;
     if (typeof key === 'object' && !(key instanceof Uint8Array)) throw new CborError('ERR_CBOR_KEY', 'expected an integer, text or byte string as map key');
     if (typeof key === 'number' && !Number.isSafeInteger(key)) throw new CborError('ERR_CBOR_KEY', `expected an integer as map key, got ${key}`);
     write(key, depth);
-    if (sorted && marks.length > 0) {
-      const order = compareWritten(marks[marks.length - 2]!, marks[marks.length - 1]!, start, at);
+    if (sorted && marked > firstMark) {
+      const order = compareWritten(marks[marked - 2]!, marks[marked - 1]!, start, at);
       if (order === 0) throw duplicateKey();
       sorted = order < 0;
     }
-    marks.push(start, at);
+    marks[marked++] = start;
+    marks[marked++] = at;
     write(value, depth);
   }
-  if (!sorted) sortEntries(first, marks);
+  if (!sorted) sortEntries(first, marks.slice(firstMark, marked));
+  marked = firstMark;
 }
 
 function sortEntries(first: number, marks: readonly number[]): void {
@@ -237,6 +242,7 @@ function sortEntries(first: number, marks: readonly number[]): void {
 export function encode(value: CborValue): Uint8Array {
   if (busy) return encodeAside(value);
   at = 0;
+  marked = 0;
   busy = true;
   // What was written ends here, or, in an item that turned out to be none, anywhere.
   let used = buffer.length;
@@ -249,6 +255,7 @@ export function encode(value: CborValue): Uint8Array {
     return bytes;
   } finally {
     busy = false;
+    if (marks.length > mostMarksKept) marks = [];
     if (buffer.length > largestKept) useBuffer(new Uint8Array(usualCapacity));
     else buffer.fill(0, 0, used);
   }
@@ -268,6 +275,9 @@ function useBuffer(other: Uint8Array<ArrayBuffer>): void {
 function encodeAside(value: CborValue): Uint8Array {
   const mine = buffer;
   const mineAt = at;
+  const mineMarked = marked;
+  const mineMarks = marks;
+  marks = [];
   useBuffer(new Uint8Array(usualCapacity));
   busy = false;
   try {
@@ -275,6 +285,8 @@ function encodeAside(value: CborValue): Uint8Array {
   } finally {
     useBuffer(mine);
     at = mineAt;
+    marks = mineMarks;
+    marked = mineMarked;
     busy = true;
   }
 }

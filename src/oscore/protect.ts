@@ -2,7 +2,7 @@ import {
   type Body,
   Code,
   decodeBody,
-  encodeBody,
+  encodePassingBody,
   findOption,
   isRequest,
   isResponse,
@@ -93,7 +93,7 @@ export function protectRequest(request: Request, context: SecurityContext, seque
   const message: Request = {
     code: observe ? Method.FETCH : Method.POST,
     options: outer,
-    payload: sender.aead.seal(binding.nonce, binding.aad, encodeBody({ code: request.code, options: inner, payload: request.payload })),
+    payload: sender.aead.seal(binding.nonce, binding.aad, encodePassingBody({ code: request.code, options: inner, payload: request.payload })),
     peer: request.peer,
     nonConfirmable: request.nonConfirmable ?? false,
   };
@@ -188,7 +188,7 @@ export function protectResponse(response: Response, context: SecurityContext, bi
   return {
     code: observe ? Code.Content : Code.Changed,
     options: outer,
-    payload: sender.aead.seal(nonce, binding.aad, encodeBody({ code: response.code, options: inner, payload: response.payload })),
+    payload: sender.aead.seal(nonce, binding.aad, encodePassingBody({ code: response.code, options: inner, payload: response.payload })),
   };
 }
 

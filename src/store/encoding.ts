@@ -11,6 +11,9 @@ export const largestValue = 1_048_576;
 const largestBatch = 1_000;
 const heaviestBatch = 16_777_216;
 
+/** Of so many changes, each is looked at for each: a set costs more. */
+const fewChanges = 8;
+
 /** The largest step of a counter: 2^40, as many numbers as OSCORE has for one key. */
 const largestStep = 0x100_0000_0000;
 
@@ -126,15 +129,21 @@ export interface CheckedChange {
 /** @throws {StoreError} `ERR_STORE_KEY`, also for a key that stands in it twice, `ERR_STORE_VALUE`, `ERR_STORE_EXPIRY`, `ERR_STORE_BATCH` */
 export function checkBatch(changes: readonly Change[]): CheckedChange[] {
   if (changes.length > largestBatch) throw new StoreError('ERR_STORE_BATCH', `expected a batch of at most ${largestBatch} changes, got ${changes.length}`);
-  const bytes = changes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+  let bytes = 0;
+  for (const { value } of changes) bytes += value?.length ?? 0;
   if (bytes > heaviestBatch) throw new StoreError('ERR_STORE_BATCH', `expected a batch of at most ${heaviestBatch} bytes, got ${bytes}`);
-  const keys = new Set<string>();
-  return changes.map((change) => {
+  const checked: CheckedChange[] = [];
+  const keys = changes.length > fewChanges ? new Set<string>() : undefined;
+  for (const change of changes) {
     const { key, value, expected } = change;
     checkKey(key);
-    if (keys.has(key)) throw new StoreError('ERR_STORE_KEY', `expected each key once in a batch, got "${key}" again`);
-    keys.add(key);
-    const condition = expected === undefined ? undefined : { value: expected === null ? undefined : new Uint8Array(expected) };
-    return { key, value: value && copyValue(value), expiresAt: endOf(change), expected: condition };
-  });
+    if (keys === undefined ? checked.some((other) => other.key === key) : keys.has(key))
+      throw new StoreError('ERR_STORE_KEY', `expected each key once in a batch, got "${key}" again`);
+    keys?.add(key);
+    const condition = expected === undefined ? undefined : expected === null ? absent : { value: new Uint8Array(expected) };
+    checked.push({ key, value: value && copyValue(value), expiresAt: endOf(change), expected: condition });
+  }
+  return checked;
 }
+
+const absent = { value: undefined };

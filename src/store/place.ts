@@ -1,9 +1,9 @@
 /**
  * The layout of entries, by kind. A store that says more was written by a later release, whose entries this one would misread.
  *
- * LMDB 1 is the same as 2 but for entries that end: it becomes one of version 2 as it is.
+ * LMDB 1 has no entries that end, and LMDB 2 no lists of them: each becomes one of version 3 as it is.
  */
-export const storeVersions = { lmdb: 2, postgres: 1 } as const;
+export const storeVersions = { lmdb: 3, postgres: 1 } as const;
 
 /** Where a store is, read from the text that names it. */
 export type StorePlace =

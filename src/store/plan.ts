@@ -56,11 +56,19 @@ export function planCompareAndSet(key: string, expected: Uint8Array | undefined,
 /** @throws {StoreError} as `checkBatch` */
 export function planBatch(changes: readonly Change[]): Plan<boolean> {
   const writes = checkBatch(changes);
-  const conditions = writes.flatMap(({ key, expected }) => (expected === undefined ? [] : [{ key, expected }]));
+  const reads: string[] = [];
+  let weight = 0;
+  for (const { key, value, expected } of writes) {
+    if (expected !== undefined) reads.push(key);
+    weight += changeWeight + (value?.length ?? 0);
+  }
   return {
-    reads: conditions.map(({ key }) => key),
-    weight: writes.reduce((sum, { value }) => sum + changeWeight + (value?.length ?? 0), 0),
-    decide: (read) => (conditions.every(({ key, expected }) => sameValue(read(key), expected.value)) ? { done: true, writes } : { done: false, writes: [] }),
+    reads,
+    weight,
+    decide: (read) => {
+      for (const { key, expected } of writes) if (expected !== undefined && !sameValue(read(key), expected.value)) return { done: false, writes: [] };
+      return { done: true, writes };
+    },
   };
 }
 

@@ -11,28 +11,32 @@ export abstract class PlannedStore implements Store {
   protected abstract check(): void;
   protected abstract change<T>(plan: Plan<T>): Promise<T>;
 
-  async put(key: string, value: Uint8Array, options?: PutOptions): Promise<void> {
-    this.check();
-    return this.change(planPut(key, value, options));
+  put(key: string, value: Uint8Array, options?: PutOptions): Promise<void> {
+    return this.#planned(() => planPut(key, value, options));
   }
 
-  async delete(key: string): Promise<boolean> {
-    this.check();
-    return this.change(planDelete(key));
+  delete(key: string): Promise<boolean> {
+    return this.#planned(() => planDelete(key));
   }
 
-  async compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined, options?: PutOptions): Promise<boolean> {
-    this.check();
-    return this.change(planCompareAndSet(key, expected, next, options));
+  compareAndSet(key: string, expected: Uint8Array | undefined, next: Uint8Array | undefined, options?: PutOptions): Promise<boolean> {
+    return this.#planned(() => planCompareAndSet(key, expected, next, options));
   }
 
-  async batch(changes: readonly Change[]): Promise<boolean> {
-    this.check();
-    return this.change(planBatch(changes));
+  batch(changes: readonly Change[]): Promise<boolean> {
+    return this.#planned(() => planBatch(changes));
   }
 
-  async increment(key: string, by: number): Promise<number> {
-    this.check();
-    return this.change(planIncrement(key, by));
+  increment(key: string, by: number): Promise<number> {
+    return this.#planned(() => planIncrement(key, by));
+  }
+
+  #planned<T>(plan: () => Plan<T>): Promise<T> {
+    try {
+      this.check();
+      return this.change(plan());
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 }

@@ -25,12 +25,12 @@ describe('ace-coap store', () => {
   test('info: version and entries by prefix, never keys or values', async () => {
     const folder = await filled('info');
     const { stdout } = await aceExits(0, ['store', 'info', folder]);
-    assert.match(stdout, /version 2, 4 entries/);
+    assert.match(stdout, /version 3, 4 entries/);
     assert.match(stdout, /^as\/token\/ +2 +1 +\d+$/m);
     assert.doesNotMatch(stdout, /secret|hash|record/);
     const json = await aceExits(0, ['store', 'info', `lmdb:${folder}`, '--json']);
     const { prefixes, ...rest } = JSON.parse(json.stdout) as { readonly prefixes: readonly object[] };
-    assert.deepEqual(rest, { store: `lmdb:${folder}`, kind: 'lmdb', version: 2, entries: 4, ending: 1, bytes: 94 });
+    assert.deepEqual(rest, { store: `lmdb:${folder}`, kind: 'lmdb', version: 3, entries: 4, ending: 1, bytes: 94 });
     assert.deepEqual(prefixes, [
       { prefix: 'as/client/', entries: 1, ending: 0, bytes: 33 },
       { prefix: 'as/token/', entries: 2, ending: 1, bytes: 39 },

@@ -45,6 +45,18 @@ const versionKey = Buffer.from('\0version');
 const openRaw = (folder: string): RootDatabase<Uint8Array, Uint8Array> =>
   open({ path: folder, noSubdir: false, encoding: 'binary', keyEncoding: 'binary', useVersions: true });
 
+/** The keys of a database, with ends as numbers and without what makes the names of lists differ; each name once. */
+function namesIn(database: RootDatabase<Uint8Array, Uint8Array>): string[] {
+  const names = [...database.getKeys()].map((bytes) => {
+    const key = Buffer.from(bytes);
+    const at = ['\0ends/', '\0lists/'].find((prefix) => key.indexOf(prefix) === 0)?.length;
+    if (at === undefined) return key.toString('latin1');
+    const rest = key.toString('latin1', 0, at) + key.readDoubleBE(at);
+    return at === 6 ? `${rest} ${key.toString('latin1', at + 8)}` : rest;
+  });
+  return [...new Set(names)];
+}
+
 /** What opening throws. */
 function refusal(folder: string): StoreError {
   try {
@@ -283,35 +295,50 @@ describe('lmdbStore: what it refuses', () => {
     const folder = freshFolder();
     await lmdbStore(folder).close();
     const raw = openRaw(folder);
-    assert.equal(fromUtf8(raw.get(versionKey)!), 'ace-coap store 2');
-    await raw.put(versionKey, utf8('ace-coap store 3'), 1);
+    assert.equal(fromUtf8(raw.get(versionKey)!), 'ace-coap store 3');
+    await raw.put(versionKey, utf8('ace-coap store 4'), 1);
     await raw.close();
     const later = refusal(folder);
     assert.equal(later.code, 'ERR_STORE_FORMAT');
-    assert.match(later.message, /expected store version 2, got 3/);
+    assert.match(later.message, /expected store version 3, got 4/);
   });
 });
 
 describe('lmdbStore: layout', () => {
-  it('a store of version 1 becomes one of version 2 when it is opened, with all its entries', async () => {
-    const folder = freshFolder();
-    mkdirSync(folder);
-    const first = openRaw(folder);
-    await first.put(versionKey, utf8('ace-coap store 1'), 1);
-    await first.put(Buffer.from('\u0001kept'), utf8('value'), 2 ** 48);
-    await first.close();
-    const store = lmdbStore(folder, { env: { epoch: () => 100 } });
-    assert.deepEqual(await store.get('kept'), utf8('value'));
-    await store.put('ends', utf8('soon'), { expiresAt: 101 });
-    assert.equal(await store.compareAndSet('kept', utf8('value'), utf8('other')), true);
-    await store.close();
-    const second = openRaw(folder);
-    assert.equal(fromUtf8(second.get(versionKey)!), 'ace-coap store 2');
-    await second.close();
-    const later = lmdbStore(folder, { env: { epoch: () => 101 } });
-    assert.equal(await later.get('ends'), undefined);
-    assert.deepEqual(await later.get('kept'), utf8('other'));
-    await later.close();
+  it('a store of an earlier version becomes one of version 3 when it is opened, with all its entries', async () => {
+    for (const version of [1, 2]) {
+      const folder = freshFolder();
+      mkdirSync(folder);
+      const first = openRaw(folder);
+      await first.put(versionKey, utf8(`ace-coap store ${version}`), 1);
+      await first.put(Buffer.from('\u0001kept'), utf8('value'), 2 ** 48);
+      if (version === 2) {
+        const end = Buffer.alloc(8);
+        end.writeDoubleBE(101);
+        await first.put(Buffer.from('\u0001ended'), Buffer.concat([end, utf8('short')]), 2 ** 48 + 1);
+        await first.put(Buffer.concat([utf8('\0ends/'), end, utf8('\u0001ended')]), Buffer.alloc(0), 1);
+      }
+      await first.close();
+      const store = lmdbStore(folder, { env: { epoch: () => 100 } });
+      assert.deepEqual(await store.get('kept'), utf8('value'));
+      assert.deepEqual(await store.get('ended'), version === 2 ? utf8('short') : undefined);
+      await store.put('ends', utf8('soon'), { expiresAt: 101 });
+      assert.equal(await store.compareAndSet('kept', utf8('value'), utf8('other')), true);
+      await store.close();
+      const later = lmdbStore(folder, { env: { epoch: () => 200 } });
+      for (const key of ['ends', 'ended']) assert.equal(await later.get(key), undefined);
+      assert.deepEqual(await later.get('kept'), utf8('other'));
+      await later.batch(Array.from({ length: 40 }, (_, i) => ({ key: `k/${i}`, value: utf8('x'), expiresAt: 201 })));
+      await later.close();
+      const second = openRaw(folder);
+      assert.equal(fromUtf8(second.get(versionKey)!), 'ace-coap store 3');
+      const left = namesIn(second);
+      await second.close();
+      assert.deepEqual(
+        left.filter((name) => !name.startsWith('\u0001k/')),
+        ['\0lists/256', '\0version', '\u0001kept'],
+      );
+    }
   });
 
   it('what has ended leaves nothing in the file, however often its end was moved', async () => {
@@ -322,16 +349,80 @@ describe('lmdbStore: layout', () => {
     for (const expiresAt of [1_010, 1_030, 1_020]) await Promise.all(many.map((key) => store.put(key, utf8(key), { expiresAt })));
     await store.batch(many.slice(0, 100).map((key) => ({ key, value: undefined })));
     await store.put('stays', utf8('here'), { expiresAt: 5_000 });
-    now = 1_020;
-    for (let i = 0; i < 400; i++) await store.put('busy', utf8('x'), { expiresAt: 9_000 });
+    now = 1_024;
+    for (let i = 0; i < 400; i++) await store.put('busy', utf8('x'), { expiresAt: 9_000 + (i & 1) });
     await store.close();
     const raw = openRaw(folder);
-    const left = [...raw.getKeys()].map((key) =>
-      Buffer.from(key)
-        .toString('latin1')
-        .replace(/ends\/.{8}/s, 'ends/'),
-    );
+    const left = namesIn(raw);
     await raw.close();
-    assert.deepEqual(left, ['\0ends/\u0001stays', '\0ends/\u0001busy', '\0version', '\u0001busy', '\u0001stays']);
+    assert.deepEqual(left, ['\0ends/9001 \u0001busy', '\0lists/5056', '\0lists/9024', '\0version', '\u0001busy', '\u0001stays']);
+  });
+
+  it('keys of many ends, in one commit and in several', async () => {
+    const folder = freshFolder();
+    let now = 0;
+    const store = lmdbStore(folder, { env: { epoch: () => now } });
+    const many = Array.from({ length: 1_000 }, (_, i) => ({ key: `${'long'.repeat(200)}/${i}`, value: utf8('x'), expiresAt: 1 + (i % 200) }));
+    await store.batch(many);
+    const moved = many.map(({ key, value, expiresAt }) => store.compareAndSet(key, value, utf8('y'), { expiresAt: expiresAt + (expiresAt % 2) }));
+    assert.ok((await Promise.all(moved)).every((made) => made));
+    const batchOf = (prefix: string, expiresAt: number): Promise<boolean> =>
+      store.batch(Array.from({ length: 100 }, (_, i) => ({ key: `${prefix}/${i}`, value: utf8('x'), expiresAt })));
+    now = 201;
+    for (let i = 0; i < 10; i++) await batchOf(`k/${i}`, 300);
+    now = 320;
+    for (let i = 0; i < 10; i++) await batchOf('busy', 400);
+    await store.close();
+    const raw = openRaw(folder);
+    const left = namesIn(raw);
+    await raw.close();
+    assert.deepEqual(
+      left.filter((name) => !name.startsWith('\u0001busy/')),
+      ['\0lists/448', '\0version'],
+    );
+  });
+});
+
+describe('lmdbStore: changes that share a commit', () => {
+  it('each sees those before it, and one that cannot be made leaves the others alone', async () => {
+    const store = lmdbStore(freshFolder());
+    await store.put('text', utf8('no counter'));
+    const outcomes = await Promise.allSettled([
+      store.compareAndSet('a', undefined, utf8('1')),
+      store.compareAndSet('a', undefined, utf8('2')),
+      store.increment('text', 1),
+      store.batch([
+        { key: 'a', value: utf8('3'), expected: utf8('1') },
+        { key: 'b', value: utf8('3'), expected: null },
+      ]),
+      store.batch([
+        { key: 'a', value: utf8('4'), expected: utf8('1') },
+        { key: 'c', value: utf8('4') },
+      ]),
+      store.increment('n', 2),
+      store.increment('n', 2),
+      store.delete('b'),
+      store.delete('b'),
+    ]);
+    assert.equal(outcomes[2]!.status, 'rejected');
+    assert.deepEqual(
+      outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as StoreError).code)),
+      [true, false, 'ERR_STORE_COUNTER', true, false, 0, 2, true, false],
+    );
+    assert.deepEqual(await Promise.all(['a', 'b', 'c', 'text'].map((key) => store.get(key))), [utf8('3'), undefined, undefined, utf8('no counter')]);
+    await store.close();
+  });
+
+  it('close waits for the changes of this store, though another on the same folder goes on', async () => {
+    const folder = freshFolder();
+    const [first, second] = [lmdbStore(folder), lmdbStore(folder)];
+    const made = Array.from({ length: 20 }, () => first.increment('n', 1));
+    await first.close();
+    assert.deepEqual(
+      await Promise.all(made),
+      Array.from({ length: 20 }, (_, i) => i),
+    );
+    assert.equal(await second.increment('n', 1), 20);
+    await second.close();
   });
 });

@@ -81,15 +81,15 @@ export class AuthorizationGrants {
   }
 
   /**
-   * What does not change by being asked twice: whether the grant type is to be had, and the password.
+   * What does not change by being asked twice: whether the grant type is to be had, at once, and the password.
    *
    * @throws {AceError} `ERR_AS_REFUSED`, `ERR_AS_LIMIT`
    */
-  async check(client: Client, asked: TokenRequest): Promise<void> {
+  check(client: Client, asked: TokenRequest): Promise<void> | undefined {
     const type = asked.grantType ?? GrantType.client_credentials;
     if (!this.#options.grantTypes.has(type)) throw refuse(AceErrorCode.unsupported_grant_type, 'the grant type is none that this authorization server offers');
     if (!client.grantTypes.has(type)) throw refuse(AceErrorCode.unauthorized_client, 'the grant type is none that the client may use');
-    if (type === GrantType.password) await this.#checkPassword(asked);
+    return type === GrantType.password ? this.#checkPassword(asked) : undefined;
   }
 
   /**

@@ -18,6 +18,8 @@ import { decodeClientRecord, decodePolicyRecord, decodeResourceServerRecord, typ
 /** Bytes that the ids in a key of the store may take. */
 const longestIds = 900;
 
+/** What stands in a URI as it is, the usual case. */
+const unreserved = /^[\w.~-]+$/;
 const loneSurrogate = /\p{Cs}/u;
 
 /** The registrations of the AS in the store, by prefix. */
@@ -25,8 +27,12 @@ export const prefixes = { client: 'as/client/', rs: 'as/rs/', peer: 'as/peer/', 
 
 /** A key of the store; `undefined`: nothing has such an id, since it is empty, too long for a key, or no text. */
 export function storeKey(prefix: string, ...ids: readonly string[]): string | undefined {
-  if (ids.some((id) => id === '' || loneSurrogate.test(id))) return undefined;
-  const key = ids.map(encodeURIComponent).join('/');
+  let key = '';
+  for (const id of ids) {
+    if (id === '' || (!unreserved.test(id) && loneSurrogate.test(id))) return undefined;
+    if (key !== '') key += '/';
+    key += unreserved.test(id) ? id : encodeURIComponent(id);
+  }
   return key.length > longestIds ? undefined : prefix + key;
 }
 

@@ -95,11 +95,15 @@ export class Registry {
     return found !== undefined && storedCredential(name, found.stored.revision) === credential ? found.peer : undefined;
   }
 
+  /** The one of the configuration. */
+  fixedClient(id: string): Client | undefined {
+    const peer = this.#fixed.get(clientCredential(id));
+    return peer?.kind === 'client' ? peer : undefined;
+  }
+
   /** As it stands now, of the configuration or of the store. */
   async client(id: string): Promise<Client | undefined> {
-    const peer = this.#fixed.get(clientCredential(id));
-    if (peer?.kind === 'client') return peer;
-    return (await this.stored.client(id))?.peer;
+    return this.fixedClient(id) ?? (await this.stored.client(id))?.peer;
   }
 
   /** As it stands now, of the configuration or of the store. */
@@ -107,6 +111,11 @@ export class Registry {
     const peer = this.#fixed.get(resourceServerCredential(id));
     if (peer?.kind === 'rs') return peer;
     return (await this.stored.resourceServer(id))?.peer;
+  }
+
+  /** Whom the audience belongs to, of the configuration. */
+  fixedResourceServerOf(audience: string): RegisteredResourceServer | undefined {
+    return this.#audiences.get(audience);
   }
 
   /** Whom the audience belongs to. */

@@ -41,16 +41,24 @@ export class TokenMint {
   /**
    * Claims are kept to what the RS needs: no iat unless it is added, and iss only for an RS that is registered to want it, because the key that protects a token names its issuer.
    *
-   * @throws {AuthorizationServerError} `ERR_AS_EXI` when the sequence numbers of an RS are used up; a `StoreError` when none can be had
+   * At once, but for a resource server that wants `exi`.
+   *
+   * @throws {AuthorizationServerError} `ERR_AS_TOKEN_KEY`; `ERR_AS_EXI` when the sequence numbers of an RS are used up; a `StoreError` when none can be had
    */
-  async mint(content: TokenContent): Promise<Uint8Array> {
+  mint(content: TokenContent): Uint8Array | Promise<Uint8Array> {
+    const { resourceServer } = content;
+    return resourceServer.exi ? this.#nextCti(resourceServer.id).then((cti) => this.#protect(content, cti)) : this.#protect(content);
+  }
+
+  /** @param cti - for a token with `exi` */
+  #protect(content: TokenContent, cti?: Uint8Array): Uint8Array {
     const { resourceServer, cnonce } = content;
     const claims: Written<ClaimsSet> = { ...content.added };
     if ((content.issuer === true || resourceServer.iss) && this.#issuer !== undefined) claims.iss = this.#issuer;
     claims.aud = content.audience;
-    if (resourceServer.exi) {
+    if (cti !== undefined) {
       claims.exi = content.lifetime;
-      claims.cti = encodeExiCti(resourceServer.id, await this.#nextSequence(resourceServer.id));
+      claims.cti = cti;
     } else claims.exp = content.issuedAt + content.lifetime;
     claims.scope = content.scope;
     claims.cnf = content.cnf;
@@ -59,10 +67,10 @@ export class TokenMint {
   }
 
   /** RFC 9200, Section 5.10.3: it counts the exi tokens for this RS. The first is 1; none is given twice, whatever happens after. */
-  async #nextSequence(resourceServer: string): Promise<number> {
+  async #nextCti(resourceServer: string): Promise<Uint8Array> {
     const sequence = (await this.#store.increment(`as/exi/${encodeURIComponent(resourceServer)}`, 1)) + 1;
     if (sequence > lastExiSequence) throw new AuthorizationServerError('ERR_AS_EXI', `expected a sequence number of 32 bits, got ${sequence}`);
-    return sequence;
+    return encodeExiCti(resourceServer, sequence);
   }
 }
 

@@ -78,7 +78,8 @@ export class TokenEndpoint {
   /** Answer a POST. It rejects only on faults of this server (a store that fails), never on what a client sent. */
   async answer(request: EndpointRequest): Promise<Response> {
     const { registry, emit } = this.#options;
-    const peer = await registry.peer(request.association);
+    const { association } = request;
+    const peer = (association && registry.fixedPeer(association)) ?? (await registry.peer(association));
     if (peer === undefined) return refuseStranger(request, emit);
     let asked: TokenRequest | undefined;
     try {
@@ -100,29 +101,34 @@ export class TokenEndpoint {
   }
 
   async #grant(client: Client, asked: TokenRequest): Promise<Response> {
-    const { records, grants, env, mint, rules, uploads, emit } = this.#options;
-    await this.#authenticate(client, asked);
+    const { registry, records, grants, env, mint, rules, uploads, emit } = this.#options;
+    checkIdentity(client, asked);
+    if (client.secret !== undefined) await this.#checkSecret(client, asked);
     rules.checkRequest?.(asked);
     const update = checkReqCnf(asked.reqCnf);
     const wish = uploads?.wishOf(asked, update);
     if (records.count(client.id) >= this.#options.tokensPerClient) {
       throw new AceError('ERR_AS_LIMIT', 'the client has too many living tokens', { responseCode: Code.TooManyRequests, retryAfter: 60 });
     }
-    await grants.check(client, asked);
+    const checked = grants.check(client, asked);
+    if (checked !== undefined) await checked;
     for (;;) {
       const authorization = await grants.authorize(client, asked, update);
-      const granted = await this.#settle(client, asked, authorization);
+      const ofAudience = registry.fixedResourceServerOf(authorization.audience) ?? (await registry.resourceServerOf(authorization.audience));
+      const granted = this.#settle(client, asked, authorization, ofAudience);
       const { resourceServer, audience, scope, lifetime, profile } = granted;
-      const added = await rules.claims?.(grantOf(client, granted, authorization));
+      const added = rules.claims === undefined ? undefined : await rules.claims(grantOf(client, granted, authorization));
       const issuedAt = Math.floor(env.epoch());
       const expiresAt = issuedAt + lifetime;
-      const binding = await this.#bind(client, asked, granted, authorization, expiresAt);
+      const profileAtAs = this.#options.profiles.get(profile)!;
+      const binding = bound(await profileAtAs.bind(toBind(client, asked, granted, authorization, expiresAt)), profileAtAs, authorization);
       const { cnf } = binding.claims;
       const { confidential } = binding;
       const content: Written<TokenContent> = { resourceServer, audience, scope, cnf, confidential, issuer: rules.nameIssuer ?? false, lifetime, issuedAt };
       if (asked.cnonce !== undefined) content.cnonce = asked.cnonce;
       if (added !== undefined) content.added = added;
-      const token = await mint.mint(content);
+      const minted = mint.mint(content);
+      const token = minted instanceof Uint8Array ? minted : await minted;
       const hash = tokenHashText(token);
       const answer = binding.response(token);
       const { changes, refreshToken } = authorization.conclude({ hash, resourceServer: resourceServer.id, profile, key: answer.cnf ?? cnf, expiresAt });
@@ -139,13 +145,8 @@ export class TokenEndpoint {
     }
   }
 
-  /** The security association has authenticated the client: what it says of itself must agree, and a secret comes on top (RFC 6749, Section 5.2). */
-  async #authenticate(client: Client, { clientId, clientSecret }: TokenRequest): Promise<void> {
-    if (clientId !== undefined && clientId !== client.id) throw refuse(AceErrorCode.invalid_client, 'client_id is not the authenticated client');
-    // RFC 6749, Section 2.3: a client must not use more than one authentication method in a request, unless it was registered so.
-    if (clientSecret !== undefined && client.secret === undefined) {
-      throw refuse(AceErrorCode.invalid_request, 'client_secret has no place beside a secure channel');
-    }
+  /** A secret comes on top of the security association (RFC 6749, Section 5.2). */
+  async #checkSecret(client: Client, { clientSecret }: TokenRequest): Promise<void> {
     const { secrets } = this.#options;
     const wait = secrets.knows(client, clientSecret) ? 0 : this.#secretRate.take(client.id);
     if (wait > 0)
@@ -156,9 +157,9 @@ export class TokenEndpoint {
   }
 
   /** What the grant permits with what the registrations add to it. */
-  async #settle(client: Client, asked: TokenRequest, { audience, scope, lifetime: wished, bound }: Authorization): Promise<Granted> {
-    const { registry, profiles, rules } = this.#options;
-    const resourceServer = await registry.resourceServerOf(audience);
+  #settle(client: Client, asked: TokenRequest, authorization: Authorization, resourceServer: RegisteredResourceServer | undefined): Granted {
+    const { profiles, rules } = this.#options;
+    const { audience, scope, lifetime: wished, bound } = authorization;
     if (resourceServer === undefined) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
     if (rules.absoluteExpiry === true && resourceServer.exi)
       throw refuse(AceErrorCode.invalid_request, 'the audience wants tokens without exp, which are not given here');
@@ -171,24 +172,35 @@ export class TokenEndpoint {
     const lifetime = Math.max(1, Math.floor(Math.min(wished ?? resourceServer.tokenLifetime, resourceServer.tokenLifetime)));
     return { resourceServer, audience, scope, lifetime, profile };
   }
+}
 
-  async #bind(client: Client, asked: TokenRequest, granted: Granted, { bound, keyUntil = 0 }: Authorization, expiresAt: number): Promise<Binding> {
-    const profile = this.#options.profiles.get(granted.profile)!;
-    const grant: Written<Grant> = {
-      client: client.id,
-      audience: granted.audience,
-      resourceServer: granted.resourceServer.id,
-      request: asked,
-      keys: keysOf(client, granted),
-      expiresAt: Math.max(expiresAt, keyUntil),
-      exi: granted.resourceServer.exi,
-    };
-    if (bound !== undefined) grant.key = bound.key;
-    const binding = await profile.bind(grant);
-    if (binding !== undefined) return binding;
-    if (bound !== undefined) throw refuse(AceErrorCode.invalid_grant, 'the key of the refresh token is known no more');
-    throw refuse(profile.unknownKey, 'req_cnf names no key of this client for this audience');
+/** The security association has authenticated the client: what it says of itself must agree. */
+function checkIdentity(client: Client, { clientId, clientSecret }: TokenRequest): void {
+  if (clientId !== undefined && clientId !== client.id) throw refuse(AceErrorCode.invalid_client, 'client_id is not the authenticated client');
+  // RFC 6749, Section 2.3: a client must not use more than one authentication method in a request, unless it was registered so.
+  if (clientSecret !== undefined && client.secret === undefined) {
+    throw refuse(AceErrorCode.invalid_request, 'client_secret has no place beside a secure channel');
   }
+}
+
+function toBind(client: Client, asked: TokenRequest, granted: Granted, { bound, keyUntil = 0 }: Authorization, expiresAt: number): Grant {
+  const grant: Written<Grant> = {
+    client: client.id,
+    audience: granted.audience,
+    resourceServer: granted.resourceServer.id,
+    request: asked,
+    keys: keysOf(client, granted),
+    expiresAt: Math.max(expiresAt, keyUntil),
+    exi: granted.resourceServer.exi,
+  };
+  if (bound !== undefined) grant.key = bound.key;
+  return grant;
+}
+
+function bound(binding: Binding | undefined, { unknownKey }: ProfileAtAs, { bound: before }: Authorization): Binding {
+  if (binding !== undefined) return binding;
+  if (before !== undefined) throw refuse(AceErrorCode.invalid_grant, 'the key of the refresh token is known no more');
+  throw refuse(unknownKey, 'req_cnf names no key of this client for this audience');
 }
 
 function grantOf(client: Client, { resourceServer, audience, scope }: Granted, { username }: Authorization): TokenGrant {

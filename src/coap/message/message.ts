@@ -1,4 +1,4 @@
-import { carver, emptyBytes } from '../../core/bytes.ts';
+import { carve, carver, emptyBytes } from '../../core/bytes.ts';
 import { CoapError, CoapFormatError } from '../errors.ts';
 import type { Option } from './option.ts';
 
@@ -173,9 +173,21 @@ function payloadStart(bytes: Uint8Array, markerAt: number, datagram: boolean): n
  * @throws {CoapError} `ERR_COAP_OPTION`
  */
 export function encodeBody(body: Body): Uint8Array {
-  const bytes = new Uint8Array(1 + encodedLength(body.options, body.payload));
-  bytes[0] = body.code;
-  writeBody(bytes, 1, body.options, body.payload);
+  return putBody(new Uint8Array(1 + encodedLength(body.options, body.payload)), body);
+}
+
+/**
+ * The same for a body that is encrypted at once: whoever keeps its bytes keeps others beside them.
+ *
+ * @throws {CoapError} `ERR_COAP_OPTION`
+ */
+export function encodePassingBody(body: Body): Uint8Array {
+  return putBody(carve(1 + encodedLength(body.options, body.payload)), body);
+}
+
+function putBody(bytes: Uint8Array, { code, options, payload }: Body): Uint8Array {
+  bytes[0] = code;
+  writeBody(bytes, 1, options, payload);
   return bytes;
 }
 

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { utf8 } from '../../core/bytes.ts';
 import { storeVersions } from '../place.ts';
+import type { Plan } from '../plan.ts';
 import { StoreError } from '../store.ts';
-import { type Database, freshVersion, sweep } from './lmdb-entry.ts';
+import { Commit } from './lmdb-commit.ts';
+import { type Database, freshVersion } from './lmdb-entry.ts';
 import { checkDataFile } from './lmdb-file.ts';
 import { versionKey } from './lmdb-key.ts';
 import { Turns } from './lmdb-turns.ts';
@@ -22,6 +24,14 @@ const readers = 512;
 /** What this process has open, by the identity of the file: LMDB loses its locks on a file that a process opens a second time. */
 const opened = new Map<string, SharedDatabase>();
 
+/** A plan that waits for its turn. */
+interface Job {
+  readonly plan: Plan<unknown>;
+  readonly now: () => number;
+  readonly resolve: (done: unknown) => void;
+  readonly reject: (error: StoreError) => void;
+}
+
 /** The database of a folder: one for all stores of a process that are open on it. */
 export class SharedDatabase {
   readonly turns: Turns;
@@ -30,6 +40,7 @@ export class SharedDatabase {
   #database: Database | undefined;
   #users = 0;
   #owed = 0;
+  #waiting: Job[] = [];
   #closing: Promise<void> = Promise.resolve();
 
   private constructor(folder: string, identity: string, turns: Turns) {
@@ -63,22 +74,15 @@ export class SharedDatabase {
   }
 
   /**
-   * Write in a turn. What is asked for in one turn of the event loop shares a commit, and `write` has a snapshot of what all processes committed before.
+   * Carry out a plan in a turn, where nobody else writes: what it reads is so until it has written. Plans that come while another turn is under way share the next one
+   * and its commit, in the order in which they came.
    *
-   * @param ends - how many entries are written that end
-   * @param now - what has ended by then is removed, bit by bit
+   * @param now - seconds since 1970; what has ended by then is absent, and removed bit by bit
    */
-  commit(ends: number, now: number, write: () => Promise<boolean>): Promise<boolean> {
-    return this.turns.join(async () => {
-      this.database.resetReadTxn();
-      const written = write();
-      this.#owed += 2 * ends;
-      if (this.#owed >= leastSwept) {
-        const count = Math.min(this.#owed, mostSwept);
-        this.#owed -= count;
-        await Promise.all([written, sweep(this.database, now, count)]);
-      }
-      return written;
+  change<T>(plan: Plan<T>, now: () => number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ plan, now, resolve: resolve as Job['resolve'], reject });
+      if (this.#waiting.length === 1) this.turns.join(() => this.#commit(this.#take())).catch((cause) => this.#fail(this.#take(), cause));
     });
   }
 
@@ -88,6 +92,51 @@ export class SharedDatabase {
     await this.#closing;
     this.#closing = this.#close();
     await this.#closing;
+  }
+
+  #take(): Job[] {
+    const jobs = this.#waiting;
+    this.#waiting = [];
+    return jobs;
+  }
+
+  async #commit(jobs: readonly Job[]): Promise<void> {
+    try {
+      this.database.resetReadTxn();
+      const commit = new Commit(this.database);
+      const done: (() => void)[] = [];
+      let earliest = Number.POSITIVE_INFINITY;
+      for (const { plan, now, resolve, reject } of jobs) {
+        try {
+          const time = now();
+          const result = commit.carryOut(plan, time);
+          done.push(() => resolve(result));
+          earliest = Math.min(earliest, time);
+        } catch (cause) {
+          reject(ioError('write', this.#folder, cause));
+        }
+      }
+      if (commit.changed) await commit.write(this.#sweepFor(commit.ending), earliest);
+      for (const tell of done) tell();
+    } catch (cause) {
+      await this.#fail(jobs, cause);
+    }
+  }
+
+  /** lmdb gives the reason for a commit that failed in a promise of its own, which nobody else would hear. */
+  async #fail(jobs: readonly Job[], cause: unknown): Promise<void> {
+    const { commitError } = cause as { commitError?: Promise<unknown> };
+    const error = ioError('write', this.#folder, commitError === undefined ? cause : await commitError.catch((why: unknown) => why));
+    for (const { reject } of jobs) reject(error);
+  }
+
+  /** How many entries that have ended a commit removes that writes so many which end. */
+  #sweepFor(ending: number): number {
+    this.#owed += 2 * ending;
+    if (this.#owed < leastSwept) return 0;
+    const count = Math.min(this.#owed, mostSwept);
+    this.#owed -= count;
+    return count;
   }
 
   #use(): void {
@@ -118,6 +167,11 @@ export class SharedDatabase {
     this.turns.close();
     opened.delete(this.#identity);
   }
+}
+
+export function ioError(verb: string, folder: string, cause: unknown): StoreError {
+  if (cause instanceof StoreError) return cause;
+  return new StoreError('ERR_STORE_IO', `cannot ${verb} the store ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }
 
 /** Not for a folder that this process has open: to close a file is to lose the locks that the process has on it. */
@@ -173,12 +227,12 @@ function checkVersion(folder: string, database: Database): void {
     }
     const text = new TextDecoder().decode(entry);
     const version = text.startsWith(versionText) ? Number(text.slice(versionText.length)) : Number.NaN;
-    if (!Number.isInteger(version)) {
+    if (!Number.isInteger(version) || version < 1) {
       throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected a store of ace-coap, got an LMDB database of something else`);
     }
-    if (version === 1) {
+    if (version < storeVersion) {
       database.putSync(versionKey, utf8(versionText + storeVersion), freshVersion());
-    } else if (version !== storeVersion) {
+    } else if (version > storeVersion) {
       throw new StoreError('ERR_STORE_FORMAT', `${folder}: expected store version ${storeVersion}, got ${version}; a later release of ace-coap wrote it`);
     }
   });

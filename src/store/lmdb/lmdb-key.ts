@@ -10,6 +10,18 @@ export function databaseKey(first: number, key: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** The same for a caller's key. */
+export function callersKey(key: string): Uint8Array {
+  const { length } = key;
+  const bytes = emptyKey(callers, length);
+  for (let at = 0; at < length; at++) {
+    const code = key.charCodeAt(at);
+    if (code > 0x7f) return databaseKey(callers, utf8(key));
+    bytes[at + 1] = code;
+  }
+  return bytes;
+}
+
 /** A key in which so many bytes after the first are still to be written. */
 export function emptyKey(first: number, length: number): Uint8Array {
   const bytes = Buffer.allocUnsafe(1 + length); // lmdb takes the methods of Buffer
