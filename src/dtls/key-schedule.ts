@@ -1,5 +1,5 @@
 import { concat, concatAll, utf8 } from '../core/bytes.ts';
-import { type CipherParameters, digest, type HashName, hmac } from '../core/crypto/index.ts';
+import { type CipherParameters, digest, type HashName, pHash } from '../core/crypto/index.ts';
 import type { CipherSuite } from './cipher-suites.ts';
 import { RecordProtection, saltLength } from './record.ts';
 
@@ -9,20 +9,7 @@ import { RecordProtection, saltLength } from './record.ts';
  * @see https://www.rfc-editor.org/rfc/rfc5246#section-5
  */
 export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
-  const out = new Uint8Array(length);
-  const labelled = concat(utf8(label), seed);
-  let a = hmac(hash, secret, labelled);
-  // A(i), and after it label and seed, which stay.
-  const input = concat(a, labelled);
-  for (let at = 0; at < length; ) {
-    const block = hmac(hash, secret, input);
-    out.set(block.length > length - at ? block.subarray(0, length - at) : block, at);
-    at += block.length;
-    if (at >= length) break;
-    a = hmac(hash, secret, a);
-    input.set(a);
-  }
-  return out;
+  return pHash(hash, secret, concat(utf8(label), seed), length);
 }
 
 /** The premaster secret of PSK (RFC 4279 Section 2) or, with the ECDH secret, of ECDHE_PSK (RFC 5489 Section 2). */

@@ -59,6 +59,8 @@ function u48At(bytes: Uint8Array, at: number): number {
  * @see https://www.rfc-editor.org/rfc/rfc6347#section-4.1
  */
 export function decodeRecords(datagram: Uint8Array, cidLength = 0): Records {
+  // Of a Buffer each view would be one, which costs three times as much.
+  if (datagram.constructor !== Uint8Array) return decodeRecords(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.length), cidLength);
   const records: DtlsRecord[] = [];
   let at = 0;
   while (at + recordHeaderLength <= datagram.length) {
