@@ -5,7 +5,7 @@ import type { Aead, CipherParameters } from './provider.ts';
 
 /** Most keys whose cipher objects (about 1.5 KB each) are kept. */
 const mostHotKeys = 1024;
-/** A key is hot from its third message on. */
+/** A key is hot from its third message on, that of a session from the first: its objects are made at the price of two messages without them. */
 const coldUses = 2;
 
 // An empty array may have no memory behind it; OpenSSL's CCM takes that for the announcement of a length, not for a message.
@@ -73,31 +73,43 @@ class OpensslAead implements Aead {
 
 /** AES-CCM of one key: OpenSSL's own for the first messages and for large ones, kept cipher objects in between. */
 class CcmAead extends OpensslAead {
-  static readonly #hot: Set<CcmAead> = new Set();
-  #uses = 0;
+  /** Those that are hot, and the place that is looked at next for one that is to go. */
+  static readonly #hot: CcmAead[] = [];
+  static #hand = 0;
+  #uses: number;
   #recent = false;
   #ccm: HotCcm | undefined;
+
+  constructor(parameters: CipherParameters, key: Uint8Array, lasting: boolean) {
+    super(parameters, key);
+    this.#uses = lasting ? coldUses : 0;
+  }
 
   #warm(): HotCcm | undefined {
     this.#recent = true;
     if (this.#ccm !== undefined) return this.#ccm;
     if (this.#uses++ < coldUses) return undefined;
     this.#ccm = new HotCcm(this.key.length * 8, this.key, this.nonceLength, this.tagLength);
-    CcmAead.#hot.add(this);
-    while (CcmAead.#hot.size > mostHotKeys) CcmAead.#coolOne();
+    CcmAead.#enter(this);
     return this.#ccm;
   }
 
-  /** Second chance: the oldest that was not used since it was last looked at. */
-  static #coolOne(): void {
-    for (const candidate of CcmAead.#hot) {
-      CcmAead.#hot.delete(candidate);
-      if (candidate.#recent) {
-        candidate.#recent = false;
-        CcmAead.#hot.add(candidate);
-      } else {
+  /** Second chance: it takes the place of the oldest that was not used since it was last looked at. */
+  static #enter(added: CcmAead): void {
+    const hot = CcmAead.#hot;
+    if (hot.length < mostHotKeys) {
+      hot.push(added);
+      return;
+    }
+    for (;;) {
+      const at = CcmAead.#hand;
+      CcmAead.#hand = (at + 1) % mostHotKeys;
+      const candidate = hot[at]!;
+      if (candidate.#recent) candidate.#recent = false;
+      else {
         candidate.#ccm = undefined;
         candidate.#uses = 0;
+        hot[at] = added;
         return;
       }
     }
@@ -119,6 +131,6 @@ class CcmAead extends OpensslAead {
 }
 
 /** The AEAD of a key that is ours to keep. */
-export function aead(parameters: CipherParameters, key: Uint8Array): Aead {
-  return parameters.mode === 'ccm' ? new CcmAead(parameters, key) : new OpensslAead(parameters, key);
+export function aead(parameters: CipherParameters, key: Uint8Array, lasting = false): Aead {
+  return parameters.mode === 'ccm' ? new CcmAead(parameters, key, lasting) : new OpensslAead(parameters, key);
 }
