@@ -173,7 +173,7 @@ export class RecordProtection {
   }
 
   get #cipher(): Aead {
-    if (this.#aead instanceof Uint8Array) this.#aead = cipher(this.#parameters, this.#aead, true);
+    if (this.#aead instanceof Uint8Array) this.#aead = cipher(this.#parameters, this.#aead);
     return this.#aead;
   }
 

@@ -5,7 +5,7 @@ import type { Aead, CipherParameters } from './provider.ts';
 
 /** Most keys whose cipher objects (about 1.5 KB each) are kept. */
 const mostHotKeys = 1024;
-/** A key is hot from its third message on, that of a session from the first: its objects are made at the price of two messages without them. */
+/** A key is hot from its third message on. */
 const coldUses = 2;
 
 // An empty array may have no memory behind it; OpenSSL's CCM takes that for the announcement of a length, not for a message.
@@ -76,14 +76,9 @@ class CcmAead extends OpensslAead {
   /** Those that are hot, and the place that is looked at next for one that is to go. */
   static readonly #hot: CcmAead[] = [];
   static #hand = 0;
-  #uses: number;
+  #uses = 0;
   #recent = false;
   #ccm: HotCcm | undefined;
-
-  constructor(parameters: CipherParameters, key: Uint8Array, lasting: boolean) {
-    super(parameters, key);
-    this.#uses = lasting ? coldUses : 0;
-  }
 
   #warm(): HotCcm | undefined {
     this.#recent = true;
@@ -131,6 +126,6 @@ class CcmAead extends OpensslAead {
 }
 
 /** The AEAD of a key that is ours to keep. */
-export function aead(parameters: CipherParameters, key: Uint8Array, lasting = false): Aead {
-  return parameters.mode === 'ccm' ? new CcmAead(parameters, key, lasting) : new OpensslAead(parameters, key);
+export function aead(parameters: CipherParameters, key: Uint8Array): Aead {
+  return parameters.mode === 'ccm' ? new CcmAead(parameters, key) : new OpensslAead(parameters, key);
 }

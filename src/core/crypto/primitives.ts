@@ -59,15 +59,14 @@ export function aead(algorithm: number, key: Uint8Array): Aead {
 }
 
 /**
- * An AEAD with a key, by its parameters: TLS has combinations that COSE gives no identifier. The key is copied. `lasting`: it is that of a session, with many
- * messages; what a provider can keep between them is worth its making with the first one.
+ * An AEAD with a key, by its parameters: TLS has combinations that COSE gives no identifier. The key is copied.
  *
  * @throws {CryptoError} `ERR_CRYPTO_KEY` when the key has another length
  */
-export function cipher(parameters: CipherParameters, key: Uint8Array, lasting = false): Aead {
+export function cipher(parameters: CipherParameters, key: Uint8Array): Aead {
   const { keyLength } = parameters;
   if (key.length !== keyLength) throw new CryptoError('ERR_CRYPTO_KEY', `expected a key of ${keyLength} bytes, got ${key.length}`);
-  return provider.aead(parameters, new Uint8Array(key), lasting);
+  return provider.aead(parameters, new Uint8Array(key));
 }
 
 const hashLengths: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 };

@@ -78,8 +78,8 @@ export type CryptoName = 'node' | 'portable';
  */
 export interface CryptoProvider {
   readonly name: CryptoName;
-  /** The key is of the right length, and is the provider's to keep. What comes back stays with this provider. `lasting`: many messages are to be expected. */
-  aead(parameters: CipherParameters, key: Uint8Array, lasting?: boolean): Aead;
+  /** The key is of the right length, and is the provider's to keep. What comes back stays with this provider. */
+  aead(parameters: CipherParameters, key: Uint8Array): Aead;
   /** Extract and expand, for a length from 1 to 255 hash lengths. */
   hkdf(hash: HashName, secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
   hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array;
