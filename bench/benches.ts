@@ -49,12 +49,15 @@ function throughput(name: BenchName, bench: () => Omit<Throughput, 'bench'>): Be
   return { name, run: (run) => measure({ bench: name, ...bench() }, run) };
 }
 
+/** Of servers that answer a round within a second. */
+const warming = 5;
+
 const content = expectCode(0x45);
 
 function oscoreGet(): Omit<Throughput, 'bench'> {
   const client = new ProtectedClient(oscoreKeys(0), protectedGet);
   const gets: Datagrams = { requests: (count) => protectedRequests([client], count), fault: expectProtected, outstanding: 64 };
-  return { ours: { ...own('oscore-get'), load: sending(gets) }, peers: [echo(gets)], requests: 10_000 };
+  return { ours: { ...own('oscore-get'), load: sending(gets) }, peers: [echo(gets)], requests: 10_000, warming };
 }
 
 function gatewayGet(): Omit<Throughput, 'bench'> {
@@ -66,7 +69,7 @@ function gatewayGet(): Omit<Throughput, 'bench'> {
 function dtlsGet(): Omit<Throughput, 'bench'> {
   const load = sending({ requests: getRequests, fault: content, session: openDtls, outstanding: 64 });
   const records: Datagrams = { requests: (count) => getRequests(count).map(asRecord), fault: anything, outstanding: 64 };
-  return { ours: { ...own('dtls-get'), load }, peers: [echo(records)], requests: 10_000 };
+  return { ours: { ...own('dtls-get'), load }, peers: [echo(records)], requests: 10_000, warming };
 }
 
 /** @param store - where the AS keeps its state; absent: LMDB in a fresh folder */
@@ -126,7 +129,7 @@ function coapGet(name: BenchName, outstanding: number, requests: number, others:
   const gets: Datagrams = { requests: getRequests, fault: content, outstanding };
   const load = sending(gets);
   const peers = [echo(gets), ...[nodeCoap, ...others].map((peer) => ({ ...peer, load }))];
-  return throughput(name, () => ({ ours: { ...own('coap-get'), load }, peers, requests }));
+  return throughput(name, () => ({ ours: { ...own('coap-get'), load }, peers, requests, warming }));
 }
 
 function coapBlock(): Omit<Throughput, 'bench'> {

@@ -33,8 +33,13 @@ interface Handshakes {
   readonly theirs: (folder: string, port: number) => Promise<ForeignServer>;
 }
 
-/** Handshakes that let the platform compile what is hot, and those of a round of ours: theirs waits between the flights, and takes long. */
-const warming = 3000;
+/**
+ * Handshakes before those that count: a server that has run for a while has compiled what is hot, and its cache of sessions is full. So many at a time, to be done
+ * with them soon.
+ */
+const warming: Readonly<Record<KeyExchangeName, number>> = { psk: 12_000, rpk: 3000 };
+const warmingOutstanding = 16;
+/** Handshakes of a round of ours: theirs waits between the flights, and takes long. */
 const ourCount = 400;
 
 async function ourServers(exchange: KeyExchangeName, outstanding: number): Promise<Servers> {
@@ -97,7 +102,8 @@ async function measured(options: Handshakes, run: Run): Promise<Row[]> {
   }
   try {
     progress(`${bench}: warming up`);
-    await round(ours, options, counted(run, warming));
+    await round({ ...ours, ports: Array<number>(warmingOutstanding).fill(ours.ports[0]!) }, options, counted(run, warming[exchange]));
+    await round(ours, options, counted(run, ourCount));
     if (theirs !== undefined) await round(theirs, options, outstanding);
     const our: Sample[] = [];
     const their: Sample[] = [];
@@ -186,6 +192,8 @@ export async function rpkHandshakes(bench: string, outstanding: number, run: Run
 
 /** How often each of the two is tried in a round. */
 const tries = 200;
+/** The same before the first round. */
+const firstTries = 1500;
 
 /**
  * On plain DTLS nobody is to learn which identities there are: how long a client waits for the end of a handshake with an identity that is not known, and
@@ -203,7 +211,7 @@ export async function unknownIdentity(run: Run): Promise<Row[]> {
       // By turns, so that coming first is no one's advantage.
       for (const kind of i % 2 === 0 ? kinds : kinds.toReversed()) {
         const before = await server.cpu();
-        const shaken = await shakeHandsOften([server.port], kind.config, counted(run, i === 0 ? warming / 2 : tries));
+        const shaken = await shakeHandsOften([server.port], kind.config, counted(run, i === 0 ? firstTries : tries));
         for (const { error } of shaken) {
           if (error?.message.includes('decrypt_error') !== true) throw new Error(`${bench}: expected decrypt_error, got ${error?.message ?? 'a handshake'}`);
         }

@@ -24,6 +24,8 @@ export interface Throughput {
   readonly peers: readonly Contender[];
   /** Requests of one round; Message IDs must not repeat within one. */
   readonly requests: number;
+  /** Rounds before those that count, in which whoever compiles while it runs compiles what is hot. Default 1. */
+  readonly warming?: number;
   /** Bytes of a body that each reply brings: the figure is then MB/s. */
   readonly bytes?: number;
 }
@@ -77,10 +79,9 @@ export async function measure(bench: Throughput, run: Run): Promise<Row[]> {
         absent.set(contender, error.message);
       }
     }
-    // The first round warms the servers up.
-    for (let round = 0; round <= run.rounds; round++) {
+    for (let round = 1 - (bench.warming ?? 1); round <= run.rounds; round++) {
       for (const { contender, server, samples } of entrants) {
-        run.progress(`${bench.bench}: ${contender.name}, ${round === 0 ? 'warming up' : `round ${round} of ${run.rounds}`}`);
+        run.progress(`${bench.bench}: ${contender.name}, ${round < 1 ? 'warming up' : `round ${round} of ${run.rounds}`}`);
         const sample = await once(server, contender, counted(run, bench.requests));
         if (round > 0) samples.push(sample);
       }

@@ -74,6 +74,13 @@ export function carver(): (length: number) => Uint8Array {
  */
 export const carve: (length: number) => Uint8Array = carver();
 
+/** A copy in bytes that were carved. */
+export function carved(bytes: Uint8Array): Uint8Array {
+  const copy = carve(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
 /** One fresh array that holds all parts in order. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return concatAll(parts);
@@ -299,6 +306,11 @@ export class ByteWriter {
     this.#buffer.set(value, this.#length);
     this.#length += value.length;
     return this;
+  }
+
+  /** A view of what was written, for whoever does not keep it. */
+  written(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
   }
 
   /** A fresh copy of what was written. */

@@ -272,9 +272,9 @@ export class Connection {
     this.#end(new DtlsError('ERR_DTLS_EVICTED', 'there was no room for the association'));
   }
 
-  /** End the association when its time is over. The result: milliseconds until it may be. */
-  expire(): number {
-    const left = this.#timeLeft;
+  /** End the association when its time is over at `now`, of the environment's clock. The result: milliseconds until it may be. */
+  expire(now: number = this.#env.now()): number {
+    const left = this.#timeLeft(now);
     if (left <= 0) this.#finish(new DtlsError('ERR_DTLS_EXPIRED', 'the association was quiet for too long, or is too old'));
     return left;
   }
@@ -368,12 +368,12 @@ export class Connection {
     if (this.role === 'client') this.#awaitExpiry();
   }
 
-  get #timeLeft(): number {
-    return Math.min(this.#heard + this.#settings.idleLifetime, this.#endsAt) - this.#env.now();
+  #timeLeft(now: number): number {
+    return Math.min(this.#heard + this.#settings.idleLifetime, this.#endsAt) - now;
   }
 
   #awaitExpiry(): void {
-    this.#watch = this.#env.schedule(this.#timeLeft, () => {
+    this.#watch = this.#env.schedule(this.#timeLeft(this.#env.now()), () => {
       if (this.expire() > 0) this.#awaitExpiry();
     });
   }
@@ -431,14 +431,15 @@ export class Connection {
   }
 
   #protectedRecord(record: DtlsRecord, verified?: (isNewest: boolean) => void): boolean {
-    if (this.#state === 'connected' && this.expire() <= 0) return this.#discard('closed');
+    const now = this.#env.now();
+    if (this.#state === 'connected' && this.expire(now) <= 0) return this.#discard('closed');
     const opened = this.#records.open(record);
     if (typeof opened === 'string') {
       this.#discard(opened);
       if (opened === 'mac') this.#forged(record);
       return opened === 'full';
     }
-    this.#heard = this.#env.now();
+    this.#heard = now;
     verified?.(opened.isNewest);
     if (this.isClosed) return true;
     const { type, content } = opened;
@@ -493,7 +494,6 @@ export class Connection {
   #repeatFinished(): void {
     const body = this.#secrets!.subarray(bareSecretsLength);
     if (body.length === 0) return;
-    const message = { type: HandshakeType.finished, sequence: this.#lastSent, body };
-    this.#transmit([{ epoch: 0 }, { epoch: 1, message }], this.#settings.mtu);
+    this.#transmit([{ epoch: 0 }, { epoch: 1, message: { type: HandshakeType.finished, sequence: this.#lastSent, body } }], this.#settings.mtu);
   }
 }

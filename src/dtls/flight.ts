@@ -82,8 +82,11 @@ const smallMtu = 508;
 /** A flight is repeated so often because the peer repeated its own: who forges its address makes us send no more. */
 const mostRepeats = 16;
 
+/** What a flight and its handshake have no more time for. */
+export type Overdue = 'answer' | 'handshake';
+
 /**
- * The flight that was sent last: sent again by timer until its answer is there, and when the peer repeats its own.
+ * The flight that was sent last: sent again by timer until its answer is there, and when the peer repeats its own. And the time in which the handshake is to end.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6347#section-4.2.4
  */
@@ -92,29 +95,43 @@ export class FlightTimer {
   readonly #env: Env;
   readonly #mtu: number;
   readonly #transmit: (items: readonly FlightItem[], mtu: number) => void;
-  readonly #failed: () => void;
+  readonly #failed: (overdue: Overdue) => void;
   #items: readonly FlightItem[] = [];
   #timeout: number;
   #retransmissions = 0;
   #repeats = 0;
+  /** When the flight is sent again, and when the handshake is to be over. */
+  #due = Number.POSITIVE_INFINITY;
+  readonly #endsAt: number;
+  /** One timer of the host for both, which is not set anew for what comes later than it: that is looked at when it runs out. */
   #timer: Cancel | undefined;
+  #wakesAt = Number.POSITIVE_INFINITY;
 
-  constructor(parameters: RetransmissionParameters, mtu: number, env: Env, transmit: (items: readonly FlightItem[], mtu: number) => void, failed: () => void) {
+  /** `lifetime`: milliseconds that the handshake may take. */
+  constructor(
+    parameters: RetransmissionParameters,
+    lifetime: number,
+    mtu: number,
+    env: Env,
+    transmit: (items: readonly FlightItem[], mtu: number) => void,
+    failed: (overdue: Overdue) => void,
+  ) {
     this.#parameters = parameters;
     this.#mtu = mtu;
     this.#env = env;
     this.#transmit = transmit;
     this.#failed = failed;
     this.#timeout = parameters.initialTimeout;
+    this.#endsAt = env.now() + lifetime;
   }
 
   /** Send a flight; it takes the place of the one before. The last one of a handshake has no answer, and no timer. */
   send(items: readonly FlightItem[], answered: boolean): void {
-    this.stop();
     this.#items = items;
     this.#retransmissions = 0;
     this.#repeats = 0;
-    if (answered) this.#arm();
+    this.#due = answered ? this.#env.now() + this.#timeout : Number.POSITIVE_INFINITY;
+    if (answered) this.watch();
     this.#send();
   }
 
@@ -122,34 +139,49 @@ export class FlightTimer {
   repeat(): void {
     if (this.#items.length === 0 || this.#repeats >= mostRepeats) return;
     this.#repeats++;
-    if (this.#timer !== undefined) {
-      this.stop();
-      this.#arm();
+    if (this.#due !== Number.POSITIVE_INFINITY) {
+      this.#due = this.#env.now() + this.#timeout;
+      this.watch();
     }
     this.#send();
   }
 
-  /** The answer is there, or nobody waits for it. */
+  /** The handshake is over. */
   stop(): void {
+    this.#due = Number.POSITIVE_INFINITY;
     this.#timer?.();
     this.#timer = undefined;
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** See to it that the time is noticed when it is there. */
+  watch(): void {
+    const at = Math.min(this.#due, this.#endsAt);
+    if (this.#wakesAt <= at) return;
+    this.#timer?.();
+    this.#wakesAt = at;
+    this.#timer = this.#env.schedule(at - this.#env.now(), () => this.#wake());
+  }
+
+  #wake(): void {
+    this.#timer = undefined;
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+    const now = this.#env.now();
+    if (now >= this.#endsAt) this.#failed('handshake');
+    else if (now < this.#due) this.watch();
+    else if (this.#retransmissions >= this.#parameters.maxRetransmissions) this.#failed('answer');
+    else this.#again(now);
+  }
+
+  #again(now: number): void {
+    this.#retransmissions++;
+    this.#timeout = Math.min(2 * this.#timeout, this.#parameters.maxTimeout);
+    this.#due = now + this.#timeout;
+    this.watch();
+    this.#send();
   }
 
   #send(): void {
     this.#transmit(this.#items, this.#retransmissions < retransmissionsBeforeSmaller ? this.#mtu : Math.min(this.#mtu, smallMtu));
-  }
-
-  #arm(): void {
-    this.#timer = this.#env.schedule(this.#timeout, () => {
-      this.#timer = undefined;
-      if (this.#retransmissions >= this.#parameters.maxRetransmissions) {
-        this.#failed();
-        return;
-      }
-      this.#retransmissions++;
-      this.#timeout = Math.min(2 * this.#timeout, this.#parameters.maxTimeout);
-      this.#arm();
-      this.#send();
-    });
   }
 }

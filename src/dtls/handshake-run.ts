@@ -1,5 +1,5 @@
 import { BytesError } from '../core/bytes.ts';
-import type { Cancel, Env } from '../core/env.ts';
+import type { Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import type { Settings } from './config.ts';
 import { DtlsError } from './errors.ts';
@@ -39,7 +39,6 @@ export class HandshakeRun {
   readonly #port: RunPort;
   readonly #reassembly: Reassembly;
   readonly #flight: FlightTimer;
-  readonly #deadline: Cancel;
   #changeCipherSpec = false;
   #held: DtlsRecord[] = [];
   #heldBytes = 0;
@@ -50,15 +49,15 @@ export class HandshakeRun {
   constructor(receive: number, settings: Settings, env: Env, budget: ByteBudget, port: RunPort, handshake: (port: HandshakePort) => Handshake) {
     this.#port = port;
     this.#reassembly = new Reassembly(receive, settings.maxHandshakeBytes, budget);
-    this.#flight = new FlightTimer(
-      settings.retransmission,
-      settings.mtu,
-      env,
-      (items, mtu) => port.transmit(items, mtu),
-      () => port.expire(new DtlsError('ERR_DTLS_TIMEOUT', 'expected an answer to the handshake, got none')),
-    );
-    this.#deadline = env.schedule(settings.handshakeTimeout, () =>
-      port.expire(new DtlsError('ERR_DTLS_TIMEOUT', `expected a handshake of at most ${settings.handshakeTimeout} ms, got a longer one`)),
+    this.#flight = new FlightTimer(settings.retransmission, settings.handshakeTimeout, settings.mtu, env, port.transmit, (overdue) =>
+      port.expire(
+        new DtlsError(
+          'ERR_DTLS_TIMEOUT',
+          overdue === 'answer'
+            ? 'expected an answer to the handshake, got none'
+            : `expected a handshake of at most ${settings.handshakeTimeout} ms, got a longer one`,
+        ),
+      ),
     );
     this.#handshake = handshake({
       env,
@@ -88,6 +87,8 @@ export class HandshakeRun {
 
   start(): void {
     this.#guard(() => this.#handshake.start());
+    // Before a flight was sent there may be a question to wait for.
+    if (!this.#isOver) this.#flight.watch();
   }
 
   /** Give back what is held. */
@@ -95,7 +96,6 @@ export class HandshakeRun {
     this.#isOver = true;
     this.#reassembly.clear();
     this.#flight.stop();
-    this.#deadline();
     this.#held = [];
   }
 

@@ -1,4 +1,5 @@
-import { carve } from '../core/bytes.ts';
+import { carve, emptyBytes } from '../core/bytes.ts';
+import { digest, type HashName } from '../core/crypto/index.ts';
 
 /** TLS HandshakeType, IANA registry as of 2026-11: those of DTLS 1.2. */
 export const HandshakeType = {
@@ -99,6 +100,9 @@ const usualLength = 512;
 export class Transcript {
   #buffer: Uint8Array = carve(usualLength);
   #length = 0;
+  #digest: Uint8Array = emptyBytes;
+  /** Of so many bytes. */
+  #digested = -1;
 
   add({ type, sequence, body }: HandshakeMessage): void {
     const start = this.#length;
@@ -115,6 +119,16 @@ export class Transcript {
   /** A cookie exchange does not count (RFC 6347, Section 4.2.1). */
   reset(): void {
     this.#length = 0;
+    this.#digested = -1;
+  }
+
+  /** Of all of them. A handshake has one hash function; the session hash and the Finished of who sent ClientKeyExchange are often over the same messages. */
+  digest(hash: HashName): Uint8Array {
+    if (this.#digested !== this.#length) {
+      this.#digest = digest(hash, this.bytes());
+      this.#digested = this.#length;
+    }
+    return this.#digest;
   }
 
   /** A view that holds until the next message. */

@@ -1,5 +1,5 @@
-import { concat, concatAll, utf8 } from '../core/bytes.ts';
-import { type CipherParameters, digest, type HashName, hmac } from '../core/crypto/index.ts';
+import { concat, utf8 } from '../core/bytes.ts';
+import { type CipherParameters, type HashName, pHash } from '../core/crypto/index.ts';
 import type { CipherSuite } from './cipher-suites.ts';
 import { RecordProtection, saltLength } from './record.ts';
 
@@ -9,25 +9,20 @@ import { RecordProtection, saltLength } from './record.ts';
  * @see https://www.rfc-editor.org/rfc/rfc5246#section-5
  */
 export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
-  const out = new Uint8Array(length);
-  const labelled = concat(utf8(label), seed);
-  let a = hmac(hash, secret, labelled);
-  // A(i), and after it label and seed, which stay.
-  const input = concat(a, labelled);
-  for (let at = 0; at < length; ) {
-    const block = hmac(hash, secret, input);
-    out.set(block.length > length - at ? block.subarray(0, length - at) : block, at);
-    at += block.length;
-    if (at >= length) break;
-    a = hmac(hash, secret, a);
-    input.set(a);
-  }
-  return out;
+  return pHash(hash, secret, concat(utf8(label), seed), length);
 }
 
 /** The premaster secret of PSK (RFC 4279 Section 2) or, with the ECDH secret, of ECDHE_PSK (RFC 5489 Section 2). */
 export function pskPremaster(psk: Uint8Array, shared: Uint8Array = new Uint8Array(psk.length)): Uint8Array {
-  return concatAll([Uint8Array.of(shared.length >>> 8, shared.length), shared, Uint8Array.of(psk.length >>> 8, psk.length), psk]);
+  const premaster = new Uint8Array(4 + shared.length + psk.length);
+  premaster[0] = shared.length >>> 8;
+  premaster[1] = shared.length;
+  premaster.set(shared, 2);
+  const at = 2 + shared.length;
+  premaster[at] = psk.length >>> 8;
+  premaster[at + 1] = psk.length;
+  premaster.set(psk, at + 2);
+  return premaster;
 }
 
 export interface Randoms {
@@ -42,9 +37,9 @@ export function masterSecret(hash: HashName, premaster: Uint8Array, randoms: Ran
   return prf(hash, premaster, 'master secret', concat(randoms.client, randoms.server), masterSecretLength);
 }
 
-/** The master secret that is bound to the handshake up to and including ClientKeyExchange (RFC 7627, Section 4). */
-export function extendedMasterSecret(hash: HashName, premaster: Uint8Array, handshakeMessages: Uint8Array): Uint8Array {
-  return prf(hash, premaster, 'extended master secret', digest(hash, handshakeMessages), masterSecretLength);
+/** The master secret that is bound to the handshake. `sessionHash`: of its messages up to and including ClientKeyExchange (RFC 7627, Section 4). */
+export function extendedMasterSecret(hash: HashName, premaster: Uint8Array, sessionHash: Uint8Array): Uint8Array {
+  return prf(hash, premaster, 'extended master secret', sessionHash, masterSecretLength);
 }
 
 /** The protection of both directions. */
@@ -65,17 +60,17 @@ export function keyBlockLength({ keyLength }: CipherParameters): number {
 /** The keys that a key block holds. */
 export function connectionKeys(suite: CipherSuite, block: Uint8Array): ConnectionKeys {
   const { keyLength } = suite.cipher;
-  const salts = block.subarray(2 * keyLength);
+  const salts = 2 * keyLength;
   return {
-    client: new RecordProtection(suite.cipher, block.subarray(0, keyLength), salts.subarray(0, saltLength)),
-    server: new RecordProtection(suite.cipher, block.subarray(keyLength, 2 * keyLength), salts.subarray(saltLength)),
+    client: new RecordProtection(suite.cipher, block.slice(0, keyLength), block.slice(salts, salts + saltLength)),
+    server: new RecordProtection(suite.cipher, block.slice(keyLength, salts), block.slice(salts + saltLength)),
   };
 }
 
 /** Bytes of Finished. */
 export const verifyDataLength = 12;
 
-/** What Finished of one side holds (RFC 5246, Section 7.4.9). */
-export function verifyData(hash: HashName, master: Uint8Array, side: 'client' | 'server', handshakeMessages: Uint8Array): Uint8Array {
-  return prf(hash, master, `${side} finished`, digest(hash, handshakeMessages), verifyDataLength);
+/** What Finished of one side holds. `handshakeHash`: of all messages before it (RFC 5246, Section 7.4.9). */
+export function verifyData(hash: HashName, master: Uint8Array, side: 'client' | 'server', handshakeHash: Uint8Array): Uint8Array {
+  return prf(hash, master, side === 'client' ? 'client finished' : 'server finished', handshakeHash, verifyDataLength);
 }

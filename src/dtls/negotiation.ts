@@ -119,7 +119,7 @@ export class Negotiation {
     const randoms = this.randoms!;
     return this.#keys(
       suite,
-      this.extended ? extendedMasterSecret(suite.hash, premaster, this.transcript.bytes()) : masterSecret(suite.hash, premaster, randoms),
+      this.extended ? extendedMasterSecret(suite.hash, premaster, this.transcript.digest(suite.hash)) : masterSecret(suite.hash, premaster, randoms),
     );
   }
 
@@ -161,7 +161,8 @@ export class Negotiation {
   }
 
   #verifyData(side: 'client' | 'server'): Uint8Array {
-    return verifyData(this.suite!.hash, this.#master!, side, this.transcript.bytes());
+    const { hash } = this.suite!;
+    return verifyData(hash, this.#master!, side, this.transcript.digest(hash));
   }
 }
 

@@ -1,4 +1,5 @@
 import { equalBytes, fromUtf8, toHex } from '../core/bytes.ts';
+import { digest } from '../core/crypto/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { AlertLevel, alertName, decodeAlert } from './alert.ts';
 import { type CipherSuite, suiteById } from './cipher-suites.ts';
@@ -274,7 +275,7 @@ export class DtlsObserver {
     if (psk === undefined) return undefined;
     const isExtended = [clientHello, serverHello].every((hello) => hello?.extensions.has(ExtensionType.extended_master_secret) === true);
     const premaster = pskPremaster(psk);
-    return isExtended ? extendedMasterSecret(suite.hash, premaster, sessionHashInput) : masterSecret(suite.hash, premaster, randoms);
+    return isExtended ? extendedMasterSecret(suite.hash, premaster, digest(suite.hash, sessionHashInput)) : masterSecret(suite.hash, premaster, randoms);
   }
 }
 

@@ -81,12 +81,13 @@ function signersFor({ credentials }: ServerSettings, { groups, schemes }: Offer)
 
 /** The first suite of ours that the client offers and for which both have what it needs. @throws {HandshakeFailure} */
 export function choose(settings: ServerSettings, offer: Offer): Choice {
+  const shared = settings.suites.filter(({ id }) => offer.hello.suites.includes(id));
+  if (shared[0]?.keyExchange === 'PSK') return { suite: shared[0] };
   const group = settings.groups.find(({ id }) => offer.groups.includes(id));
   const signers = signersFor(settings, offer);
   // RFC 7250 §4.1: its list is in the order of its preference.
   const ofType = offer.serverCertificateTypes.map((type) => signers.find(({ credential }) => credential.type === type));
   const signer = ofType.find((one) => one !== undefined);
-  const shared = settings.suites.filter(({ id }) => offer.hello.suites.includes(id));
   for (const suite of shared) {
     if (suite.keyExchange === 'PSK') return { suite };
     if (group === undefined) continue;

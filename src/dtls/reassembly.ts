@@ -101,7 +101,9 @@ export class Reassembly {
     if (partial === undefined) {
       if (this.#bytes + length > this.#limit || !this.#budget.take(length)) return 'refused';
       this.#bytes += length;
-      partial = { type, epoch, body: new Uint8Array(length), pieces: [] };
+      // Most come in one piece.
+      const inOne = bytes.length === length;
+      partial = { type, epoch, body: inOne ? new Uint8Array(bytes) : new Uint8Array(length), pieces: inOne ? [[0, length]] : [] };
       this.#partials.set(sequence, partial);
     } else if (partial.type !== type || partial.body.length !== length || partial.epoch !== epoch) return 'refused';
     if (partial.pieces.length >= mostPieces) return 'refused';

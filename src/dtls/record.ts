@@ -59,7 +59,9 @@ function u48At(bytes: Uint8Array, at: number): number {
  * @see https://www.rfc-editor.org/rfc/rfc6347#section-4.1
  */
 export function decodeRecords(datagram: Uint8Array, cidLength = 0): Records {
-  const records: DtlsRecord[] = [];
+  // Of a Buffer each view would be one, which costs three times as much.
+  if (datagram.constructor !== Uint8Array) return decodeRecords(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.length), cidLength);
+  let records: DtlsRecord[] | undefined;
   let at = 0;
   while (at + recordHeaderLength <= datagram.length) {
     const type = datagram[at]!;
@@ -71,17 +73,20 @@ export function decodeRecords(datagram: Uint8Array, cidLength = 0): Records {
     if (start > datagram.length) break;
     const end = start + u16At(datagram, start - 2);
     if (end > datagram.length) break;
-    records.push({
+    const record = {
       type,
       version,
       epoch: u16At(datagram, at + 3),
       sequence: u48At(datagram, at + 5),
       cid: idLength === 0 ? emptyBytes : datagram.subarray(at + 11, at + 11 + idLength),
       fragment: datagram.subarray(start, end),
-    });
+    };
+    // Most datagrams hold one: a list that is made with it is as long as it needs to be.
+    if (records === undefined) records = [record];
+    else records.push(record);
     at = end;
   }
-  return { records, malformed: datagram.length - at };
+  return { records: records ?? [], malformed: datagram.length - at };
 }
 
 function putHeader(out: Uint8Array, type: number, version: number, epoch: number, sequence: number, cid: Uint8Array, length: number): number {
@@ -110,10 +115,12 @@ export const saltLength = 4;
 
 // One record is sealed or opened at a time.
 const nonce = carve(saltLength + explicitLength);
+const explicitNonce = nonce.subarray(saltLength);
+const aad13 = carve(13);
 
-/** RFC 5246, Section 6.2.3.3. */
+/** RFC 5246, Section 6.2.3.3. What it gives holds until it is called again. */
 function plainAad(type: number, version: number, epoch: number, sequence: number, length: number): Uint8Array {
-  const aad = carve(13);
+  const aad = aad13;
   aad[0] = epoch >>> 8;
   aad[1] = epoch;
   putU48(aad, 2, sequence);
@@ -153,10 +160,10 @@ export class RecordProtection {
   /** As a number: a server holds two for each peer. */
   readonly #salt: number;
 
-  /** `salt` is the client_write_IV or server_write_IV. */
+  /** The key is kept as it is. `salt` is the client_write_IV or server_write_IV. */
   constructor(parameters: CipherParameters, key: Uint8Array, salt: Uint8Array) {
     this.#parameters = parameters;
-    this.#aead = key.slice();
+    this.#aead = key;
     this.#salt = (salt[0]! << 24) | (salt[1]! << 16) | (salt[2]! << 8) | salt[3]!;
   }
 
@@ -196,7 +203,7 @@ export class RecordProtection {
     const length = explicitLength + sealed.length;
     const record = carve(recordHeaderLength + cid.length + length);
     const at = putHeader(record, outer, dtls12, epoch, sequence, cid, length);
-    record.set(nonce.subarray(saltLength), at);
+    record.set(explicitNonce, at);
     record.set(sealed, at + explicitLength);
     return record;
   }
@@ -212,7 +219,7 @@ export class RecordProtection {
     const length = fragment.length - this.overhead;
     if (version !== dtls12 || length < 0 || length > largestPlaintext) return undefined;
     this.#startNonce();
-    nonce.set(fragment.subarray(0, explicitLength), saltLength);
+    for (let i = 0; i < explicitLength; i++) nonce[saltLength + i] = fragment[i]!;
     const inCid = type === ContentType.tls12_cid;
     const aad = inCid ? cidAad(version, epoch, sequence, cid, length) : plainAad(type, version, epoch, sequence, length);
     let content: Uint8Array;

@@ -1,4 +1,4 @@
-import { BytesError, emptyBytes, equalBytes, toKey } from '../core/bytes.ts';
+import { BytesError, carved, emptyBytes, equalBytes, toKey } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type ServerConfig, type ServerSettings, serverSettings, within } from './config.ts';
@@ -143,6 +143,8 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #maxAllHandshakeBytes: number;
   /** In the order in which they were last heard of. */
   readonly #entries: Map<Connection, Entry<P>> = new Map();
+  /** The last of them. */
+  #latest: Connection | undefined;
   readonly #places: Map<string, Place<P>> = new Map();
   readonly #byId: Map<string, Entry<P>> = new Map();
   /** Handshakes that go on, by address, each in the order of their beginning. */
@@ -318,8 +320,11 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   /** A record is of this peer. RFC 9146 §6: only one that is newer than all before says that its address is another. */
   #verified(entry: Entry<P>, peer: P, isNewest: boolean): void {
     const { connection } = entry;
-    this.#entries.delete(connection);
-    this.#entries.set(connection, entry);
+    if (this.#latest !== connection) {
+      this.#entries.delete(connection);
+      this.#entries.set(connection, entry);
+      this.#latest = connection;
+    }
     if (isNewest && entry.peer.key !== peer.key && connection.isConnected) this.#port.emit({ type: 'moved', to: peer, connection, peer: entry.peer });
   }
 
@@ -330,7 +335,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       return;
     }
     // The datagram is not ours to keep.
-    const first = { type: fragment.type, sequence: fragment.sequence, body: fragment.bytes.slice(), epoch: 0 };
+    const first = { type: fragment.type, sequence: fragment.sequence, body: carved(fragment.bytes), epoch: 0 };
     let hello: ClientHello;
     try {
       hello = decodeClientHello(first.body);
@@ -391,6 +396,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   #keep(entry: Entry<P>): void {
     this.#entries.set(entry.connection, entry);
+    this.#latest = entry.connection;
     if (entry.id !== undefined) this.#byId.set(entry.id, entry);
     if (this.#sweep === undefined) this.#awaitExpiry(this.#settings.idleLifetime);
   }
@@ -428,6 +434,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     } else if (event.type === 'closed') {
       if (this.#handshakeEnded(entry) && event.error instanceof HandshakeFailure) this.#failures?.add(entry.host);
       this.#entries.delete(connection);
+      if (this.#latest === connection) this.#latest = undefined;
       if (entry.id !== undefined) this.#byId.delete(entry.id);
       this.#leave(entry);
       if (this.#entries.size === 0) {
@@ -435,11 +442,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
         this.#sweep = undefined;
       }
     }
-    // The event is made for us alone: a copy would cost more than what it tells.
-    const owned = event as { connection?: Connection; peer?: P };
-    owned.connection = connection;
-    owned.peer = entry.peer;
-    this.#port.emit(owned as ServerEvent<P>);
+    this.#port.emit({ ...event, connection, peer: entry.peer });
   }
 
   /** Whether one was under way. */

@@ -88,11 +88,11 @@ export function protectRequest(request: Request, context: SecurityContext, seque
     }
   }
   const value = encodeOscoreOption(idContext === undefined ? { partialIv, kid: sender.id } : { partialIv, kid: sender.id, kidContext: idContext });
-  insert(outer, { number: OptionNumber.Oscore, value });
+  const options = inserted(outer, { number: OptionNumber.Oscore, value });
   const binding = { aad: sender.aad(partialIv), nonce: sender.nonce(partialIv) };
   const message: Request = {
     code: observe ? Method.FETCH : Method.POST,
-    options: outer,
+    options,
     payload: sender.aead.seal(binding.nonce, binding.aad, encodePassingBody({ code: request.code, options: inner, payload: request.payload })),
     peer: request.peer,
     nonConfirmable: request.nonConfirmable ?? false,
@@ -184,10 +184,10 @@ export function protectResponse(response: Response, context: SecurityContext, bi
     nonce = sender.nonce(partialIv);
     value = encodeOscoreOption({ partialIv });
   }
-  insert(outer, { number: OptionNumber.Oscore, value });
+  const options = inserted(outer, { number: OptionNumber.Oscore, value });
   return {
     code: observe ? Code.Content : Code.Changed,
-    options: outer,
+    options,
     payload: sender.aead.seal(nonce, binding.aad, encodePassingBody({ code: response.code, options: inner, payload: response.payload })),
   };
 }
@@ -256,9 +256,11 @@ function same(a: Uint8Array, b: Uint8Array | undefined): boolean {
   return b !== undefined && equalBytes(a, b);
 }
 
-/** Put an option at its place in the order. */
-function insert(options: Option[], option: Option): void {
+/** The options, which are the caller's to change, with another one at its place in the order. */
+function inserted(options: Option[], option: Option): Option[] {
+  if (options.length === 0) return [option];
   let at = options.length;
   while (at > 0 && options[at - 1]!.number > option.number) at--;
   options.splice(at, 0, option);
+  return options;
 }

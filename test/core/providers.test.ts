@@ -89,11 +89,13 @@ test('providers: AES-CCM with AAD and messages at the bounds of their length fie
   }
 });
 
-test('providers: digests, HMAC, HKDF, AES-MAC and AES Key Wrap give the same bytes', () => {
+test('providers: digests, HMAC, P_hash, HKDF, AES-MAC and AES Key Wrap give the same bytes', () => {
   fc.assert(
     fc.property(hash, upTo(200), upTo(80), upTo(1100), fc.integer({ min: 1, max: 500 }), (name, data, salt, info, length) => {
       assert.deepEqual(portable.digest(name, data), node.digest(name, data));
       assert.deepEqual(portable.hmac(name, salt, data), node.hmac(name, salt, data));
+      // Secrets longer than a block, and seeds longer than what is hashed at one go.
+      assert.deepEqual(portable.pHash(name, data, info, length), node.pHash(name, data, info, length));
       assert.deepEqual(portable.hkdf(name, data, salt, info, length), node.hkdf(name, data, salt, info, length));
     }),
     { seed: 1, numRuns },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, emptyBytes, fromHex, utf8 } from '../../src/core/bytes.ts';
+import { digest } from '../../src/core/crypto/index.ts';
 import { suitesOf } from '../../src/dtls/cipher-suites.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from '../../src/dtls/handshake.ts';
 import { type ConnectionKeys, connectionKeys, extendedMasterSecret, keyBlock, pskPremaster } from '../../src/dtls/key-schedule.ts';
@@ -54,7 +55,7 @@ function keysOf(sim: Simulator): ConnectionKeys {
     .filter(({ type }) => type !== HandshakeType.hello_verify_request)
     .slice(1);
   const messages = concat(...fragments.map(({ type, sequence, bytes }) => encodeHandshake({ type, sequence, body: bytes })));
-  const master = extendedMasterSecret('sha256', pskPremaster(psk), messages);
+  const master = extendedMasterSecret('sha256', pskPremaster(psk), digest('sha256', messages));
   const randoms = { client: fragments[0]!.bytes.slice(2, 34), server: fragments[1]!.bytes.slice(2, 34) };
   const cipherSuite = suitesOf([suite])[0]!;
   return connectionKeys(cipherSuite, keyBlock(cipherSuite, master, randoms));

@@ -11,17 +11,21 @@ interface Sent {
   readonly mtu: number;
 }
 
-function timer(maxRetransmissions: number): { readonly sim: Simulator; readonly sent: Sent[]; readonly flight: FlightTimer; readonly failures: number[] } {
+function timer(
+  maxRetransmissions: number,
+  lifetime = 3_600_000,
+): { readonly sim: Simulator; readonly sent: Sent[]; readonly flight: FlightTimer; readonly failures: unknown[] } {
   const sim = new Simulator();
   const sent: Sent[] = [];
-  const failures: number[] = [];
+  const failures: unknown[] = [];
   const parameters = { initialTimeout: 1000, maxTimeout: 60_000, maxRetransmissions };
   const flight = new FlightTimer(
     parameters,
+    lifetime,
     1200,
     sim.env(),
     (_, mtu) => sent.push({ at: sim.now, mtu }),
-    () => failures.push(sim.now),
+    (overdue) => failures.push([overdue, sim.now]),
   );
   return { sim, sent, flight, failures };
 }
@@ -34,7 +38,7 @@ test('RFC 6347 4.2.4.1: 1 s, doubled up to 60 s, then the handshake fails', asyn
     sent.map(({ at }) => at / 1000),
     [0, 1, 3, 7, 15, 31, 63, 123, 183],
   );
-  assert.deepEqual(failures, [243_000]);
+  assert.deepEqual(failures, [['answer', 243_000]]);
 });
 
 test('RFC 6347 4.1.1.1: after three unanswered ones in smaller datagrams', async () => {
@@ -73,4 +77,35 @@ test('RFC 6347 4.2.4: the last flight has no timer, and is sent again only for t
   for (let i = 0; i < 100; i++) flight.repeat();
   assert.equal(sent.length, 17);
   assert.equal(sim.pending, 0);
+});
+
+test('a handshake ends when its time is over, whether a flight waits for its answer or none was sent yet', async () => {
+  const waiting = timer(8, 5000);
+  waiting.flight.send(items, true);
+  await waiting.sim.run();
+  assert.deepEqual(
+    waiting.sent.map(({ at }) => at),
+    [0, 1000, 3000],
+  );
+  assert.deepEqual(waiting.failures, [['handshake', 5000]]);
+  const paused = timer(8, 5000);
+  paused.flight.watch();
+  await paused.sim.run();
+  assert.deepEqual(paused.failures, [['handshake', 5000]]);
+  assert.equal(paused.sim.pending, 0);
+});
+
+test('RFC 6347 4.2.4.1: flights that follow each other set one timer of the host, and each has its whole time', async () => {
+  const { sim, sent, flight } = timer(1);
+  flight.send(items, true);
+  await sim.sleep(400);
+  flight.send(items, true);
+  assert.equal(sim.pending, 1);
+  await sim.sleep(900);
+  assert.equal(sent.length, 2, 'not at 1000 ms');
+  await sim.sleep(200);
+  assert.deepEqual(
+    sent.map(({ at }) => at),
+    [0, 400, 1400],
+  );
 });

@@ -55,7 +55,7 @@ for (const suite of suitesOf('default')) {
     const master = masterSecret(hash, premaster, randoms);
     assert.equal(toHex(master), toHex(pHash(hash, premaster, concat(utf8('master secret'), randoms.client, randoms.server)).subarray(0, 48)));
     assert.equal(
-      toHex(extendedMasterSecret(hash, premaster, messages)),
+      toHex(extendedMasterSecret(hash, premaster, sessionHash)),
       toHex(pHash(hash, premaster, concat(utf8('extended master secret'), sessionHash)).subarray(0, 48)),
     );
     const block = keyBlock(suite, master, randoms);
@@ -63,7 +63,7 @@ for (const suite of suitesOf('default')) {
     assert.equal(toHex(block.subarray(0, 40)), toHex(pHash(hash, master, concat(utf8('key expansion'), randoms.server, randoms.client)).subarray(0, 40)));
     for (const side of ['client', 'server'] as const) {
       const expected = pHash(hash, master, concat(utf8(`${side} finished`), sessionHash)).subarray(0, 12);
-      assert.equal(toHex(verifyData(hash, master, side, messages)), toHex(expected));
+      assert.equal(toHex(verifyData(hash, master, side, sessionHash)), toHex(expected));
     }
   });
 }

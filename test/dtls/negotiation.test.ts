@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, emptyBytes, fromHex, toHex } from '../../src/core/bytes.ts';
+import { digest } from '../../src/core/crypto/index.ts';
 import { type AlertName, HandshakeFailure } from '../../src/dtls/alert.ts';
 import type { ClientConfig, ServerConfig } from '../../src/dtls/config.ts';
 import { decodeU16s, ExtensionType, encodeU8s, encodeU16s } from '../../src/dtls/extensions.ts';
@@ -122,8 +123,8 @@ test('RFC 7627 5: with the extension on both sides the master secret is bound to
     const messages = concat(...[server.hello!, ...server.sent, exchange].map((message) => encodeHandshake(message)));
     const randoms = { client: decodeClientHello(server.hello!.body).random, server: serverHelloOf({ server }).random };
     const premaster = pskPremaster(psk);
-    const master = extended ? extendedMasterSecret('sha256', premaster, messages) : masterSecret('sha256', premaster, randoms);
-    give(server, { type: HandshakeType.finished, sequence: 2, body: verifyData('sha256', master, 'client', messages) });
+    const master = extended ? extendedMasterSecret('sha256', premaster, digest('sha256', messages)) : masterSecret('sha256', premaster, randoms);
+    give(server, { type: HandshakeType.finished, sequence: 2, body: verifyData('sha256', master, 'client', digest('sha256', messages)) });
     assert.equal(toHex(server.outcome!.session.master), toHex(master));
     assert.equal(server.outcome!.session.extendedMasterSecret, extended);
   }

@@ -72,6 +72,10 @@ for (const { name, keyExchange } of suitesOf('default')) {
     const nobody = await failureOf(name, { identity: identity.map((byte) => byte ^ 1), key: psk });
     const wrong = await failureOf(name, { identity, key: utf8('sixteen bytes no') });
     assert.deepEqual(nobody, wrong);
-    assert.ok(nobody.operations.some((operation) => operation.startsWith('open')) && nobody.operations.length > 15, `${nobody.operations.length} operations`);
+    const names = new Set(nobody.operations.map((operation) => operation.split(' ')[0]));
+    assert.ok(
+      ['hmac', 'digest', 'pHash', 'open'].every((one) => names.has(one)),
+      `${[...names].join(', ')} were seen`,
+    );
   });
 }

@@ -127,12 +127,12 @@ function readOptions(bytes: Uint8Array, start: number, datagram: boolean): { opt
   const size = bytes.length;
   if (start >= size) return { options: noOptions, end: size };
   if (bytes[start] === marker) return { options: noOptions, end: payloadStart(bytes, start, datagram) };
-  const options: Option[] = [];
+  let options: Option[] | undefined;
   let offset = start;
   let number = 0;
   while (offset < size) {
     const head = bytes[offset++]!;
-    if (head === marker) return { options, end: payloadStart(bytes, offset - 1, datagram) };
+    if (head === marker) return { options: options ?? noOptions, end: payloadStart(bytes, offset - 1, datagram) };
     let delta = head >>> 4;
     let length = head & 0x0f;
     if (delta === 15 || length === 15)
@@ -156,10 +156,13 @@ function readOptions(bytes: Uint8Array, start: number, datagram: boolean): { opt
     number += delta;
     if (number > 0xffff) throw malformed(`expected an option number up to 65535, got ${number}`, bytes, datagram);
     if (length > size - offset) throw malformed(`expected ${length} bytes of option ${number} at offset ${offset}, got ${size - offset}`, bytes, datagram);
-    options.push({ number, value: length === 0 ? emptyBytes : bytes.subarray(offset, offset + length) });
+    const option = { number, value: length === 0 ? emptyBytes : bytes.subarray(offset, offset + length) };
+    // A list that is made with its first one is as long as it needs to be where no other follows.
+    if (options === undefined) options = [option];
+    else options.push(option);
     offset += length;
   }
-  return { options, end: size };
+  return { options: options ?? noOptions, end: size };
 }
 
 function payloadStart(bytes: Uint8Array, markerAt: number, datagram: boolean): number {

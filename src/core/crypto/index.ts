@@ -14,6 +14,7 @@ export {
   isPrivateKeyOf,
   isValidPublicKey,
   keyPair,
+  pHash,
   publicKeyFrom,
   scrypt,
   sign,

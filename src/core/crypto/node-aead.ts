@@ -73,7 +73,9 @@ class OpensslAead implements Aead {
 
 /** AES-CCM of one key: OpenSSL's own for the first messages and for large ones, kept cipher objects in between. */
 class CcmAead extends OpensslAead {
-  static readonly #hot: Set<CcmAead> = new Set();
+  /** Those that are hot, and the place that is looked at next for one that is to go. */
+  static readonly #hot: CcmAead[] = [];
+  static #hand = 0;
   #uses = 0;
   #recent = false;
   #ccm: HotCcm | undefined;
@@ -83,21 +85,26 @@ class CcmAead extends OpensslAead {
     if (this.#ccm !== undefined) return this.#ccm;
     if (this.#uses++ < coldUses) return undefined;
     this.#ccm = new HotCcm(this.key.length * 8, this.key, this.nonceLength, this.tagLength);
-    CcmAead.#hot.add(this);
-    while (CcmAead.#hot.size > mostHotKeys) CcmAead.#coolOne();
+    CcmAead.#enter(this);
     return this.#ccm;
   }
 
-  /** Second chance: the oldest that was not used since it was last looked at. */
-  static #coolOne(): void {
-    for (const candidate of CcmAead.#hot) {
-      CcmAead.#hot.delete(candidate);
-      if (candidate.#recent) {
-        candidate.#recent = false;
-        CcmAead.#hot.add(candidate);
-      } else {
+  /** Second chance: it takes the place of the oldest that was not used since it was last looked at. */
+  static #enter(added: CcmAead): void {
+    const hot = CcmAead.#hot;
+    if (hot.length < mostHotKeys) {
+      hot.push(added);
+      return;
+    }
+    for (;;) {
+      const at = CcmAead.#hand;
+      CcmAead.#hand = (at + 1) % mostHotKeys;
+      const candidate = hot[at]!;
+      if (candidate.#recent) candidate.#recent = false;
+      else {
         candidate.#ccm = undefined;
         candidate.#uses = 0;
+        hot[at] = added;
         return;
       }
     }

@@ -1,4 +1,5 @@
 import { createHash, createHmac, hash as oneShot } from 'node:crypto';
+import { pHashBy } from './p-hash.ts';
 import type { HashName } from './provider.ts';
 
 interface HashShape {
@@ -29,24 +30,77 @@ export function digest(hash: HashName, data: Uint8Array): Uint8Array {
   return bytes;
 }
 
-// Outside of the heap, since native code reads them; cleared after use.
-const inner = new Uint8Array(new ArrayBuffer(128 + short));
-const outer = new Uint8Array(new ArrayBuffer(128 + 64));
+/** Bytes that native code reads: outside of the heap, cleared after use, and seen by views that are made once. */
+class Room {
+  readonly bytes: Uint8Array;
+  readonly #views: Uint8Array[] = [];
 
-/** RFC 2104 Section 2, by two digests: an object of node:crypto for each HMAC costs twice as much. */
-export function hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array {
-  const { block, length } = shapes[hash];
-  if (key.length > block || data.length > short) return new Uint8Array(createHmac(hash, key).update(data).digest());
-  for (let i = 0; i < block; i++) {
-    const byte = i < key.length ? key[i]! : 0;
-    inner[i] = byte ^ 0x36;
-    outer[i] = byte ^ 0x5c;
+  constructor(length: number) {
+    this.bytes = new Uint8Array(new ArrayBuffer(length));
   }
-  inner.set(data, block);
-  putBinary(oneShot(hash, inner.subarray(0, block + data.length), 'binary'), outer, block);
+
+  first(length: number): Uint8Array {
+    return (this.#views[length] ??= this.bytes.subarray(0, length));
+  }
+}
+
+const inner = new Room(128 + short);
+const outer = new Room(128 + 64);
+
+/** The key of what is hashed next. */
+function putKey(key: Uint8Array, block: number): void {
+  const [ipad, opad] = [inner.bytes, outer.bytes];
+  for (let i = 0; i < key.length; i++) {
+    const byte = key[i]!;
+    ipad[i] = byte ^ 0x36;
+    opad[i] = byte ^ 0x5c;
+  }
+  for (let i = key.length; i < block; i++) {
+    ipad[i] = 0x36;
+    opad[i] = 0x5c;
+  }
+}
+
+/** RFC 2104 Section 2, by two digests: an object of node:crypto for each HMAC costs twice as much. Of `count` bytes that stand behind the key. */
+function macOfRoom(hash: HashName, { block, length }: HashShape, count: number): string {
+  putBinary(oneShot(hash, inner.first(block + count), 'binary'), outer.bytes, block);
+  return oneShot(hash, outer.first(block + length), 'binary');
+}
+
+function clearRooms(block: number, count: number): void {
+  inner.bytes.fill(0, 0, block + count);
+  outer.bytes.fill(0);
+}
+
+export function hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array {
+  const shape = shapes[hash];
+  const { block, length } = shape;
+  if (key.length > block || data.length > short) return new Uint8Array(createHmac(hash, key).update(data).digest());
+  putKey(key, block);
+  inner.bytes.set(data, block);
   const bytes = new Uint8Array(length);
-  putBinary(oneShot(hash, outer.subarray(0, block + length), 'binary'), bytes, 0);
-  inner.fill(0, 0, block + data.length);
-  outer.fill(0, 0, block + length);
+  putBinary(macOfRoom(hash, shape, data.length), bytes, 0);
+  clearRooms(block, data.length);
   return bytes;
+}
+
+/** The key is put in its place once for all the HMACs, and what they give to each other stays where it is hashed. */
+export function pHash(hash: HashName, secret: Uint8Array, seed: Uint8Array, length: number): Uint8Array {
+  const shape = shapes[hash];
+  const { block, length: size } = shape;
+  const whole = size + seed.length;
+  if (secret.length > block || whole > short) return pHashBy(hmac, hash, secret, seed, length);
+  putKey(secret, block);
+  inner.bytes.set(seed, block);
+  let a = macOfRoom(hash, shape, seed.length);
+  inner.bytes.set(seed, block + size);
+  const out = new Uint8Array(length);
+  for (let at = 0; at < length; at += size) {
+    if (at > 0) a = macOfRoom(hash, shape, size);
+    putBinary(a, inner.bytes, block);
+    const output = macOfRoom(hash, shape, whole);
+    for (let i = 0; i < size && at + i < length; i++) out[at + i] = output.charCodeAt(i);
+  }
+  clearRooms(block, whole);
+  return out;
 }

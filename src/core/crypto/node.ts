@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync, scrypt as nodeScrypt } from 'node:crypto';
 import { concat, emptyBytes } from '../bytes.ts';
 import { aead } from './node-aead.ts';
-import { digest, hmac } from './node-hash.ts';
+import { digest, hmac, pHash } from './node-hash.ts';
 import { affineY, agree, isValidPublicKey, publicPart, sign, verify } from './node-keys.ts';
 import { x509 } from './node-x509.ts';
 import type { CryptoProvider, HashName, ScryptCost } from './provider.ts';
@@ -41,6 +41,7 @@ export const provider: CryptoProvider = {
   aead,
   hkdf,
   hmac,
+  pHash,
   digest,
   scrypt,
   cbcMac: (key, data) => {

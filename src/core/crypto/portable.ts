@@ -4,7 +4,7 @@ import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { checkSealing, openingFailed } from './aead-parameters.ts';
 import { AesBlocks, block } from './portable-aes.ts';
 import { CcmAead } from './portable-ccm.ts';
-import { digest, hkdf, hmac } from './portable-hash.ts';
+import { digest, hkdf, hmac, pHash } from './portable-hash.ts';
 import { affineY, agree, isValidPublicKey, publicPart, sign, verify } from './portable-keys.ts';
 import { type Aead, type CipherParameters, CryptoError, type CryptoProvider } from './provider.ts';
 
@@ -41,6 +41,7 @@ export const provider: CryptoProvider = {
   aead,
   hkdf,
   hmac,
+  pHash,
   digest,
   scrypt: (password, salt, { N, r, p }, length) => scryptAsync(password, salt, { N, r, p, dkLen: length, maxmem: 128 * r * (N + p + 2) }),
   cbcMac: (key, data) => new AesBlocks(key).cbcMac([data.length === 0 ? new Uint8Array(block) : data]),

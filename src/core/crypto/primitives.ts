@@ -93,6 +93,11 @@ export function hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Ar
   return provider.hmac(hash, key, data);
 }
 
+/** P_hash, of which the pseudorandom function of TLS 1.2 is made: so many bytes. @see https://www.rfc-editor.org/rfc/rfc5246#section-5 */
+export function pHash(hash: HashName, secret: Uint8Array, seed: Uint8Array, length: number): Uint8Array {
+  return provider.pHash(hash, secret, seed, length);
+}
+
 /** The whole hash; not for secrets that somebody could guess. */
 export function digest(hash: HashName, data: Uint8Array): Uint8Array {
   return provider.digest(hash, data);

@@ -83,6 +83,8 @@ export interface CryptoProvider {
   /** Extract and expand, for a length from 1 to 255 hash lengths. */
   hkdf(hash: HashName, secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
   hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** P_hash of TLS (RFC 5246, Section 5): so many bytes. */
+  pHash(hash: HashName, secret: Uint8Array, seed: Uint8Array, length: number): Uint8Array;
   digest(hash: HashName, data: Uint8Array): Uint8Array;
   /** For costs and lengths that are checked. It lets others run meanwhile. */
   scrypt(password: Uint8Array, salt: Uint8Array, cost: ScryptCost, length: number): Promise<Uint8Array>;
