@@ -1,7 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
 import { concatAll, toKey, utf8 } from '../../../src/core/bytes.ts';
-import { departure } from '../../../src/transport/index.ts';
 
 /** An answer, whole. */
 export interface HttpMessage {
@@ -46,7 +45,6 @@ export function holdResponse(response: ServerResponse, judge: (message: HttpMess
     if (!isEmpty && !response.hasHeader('content-length')) response.setHeader('content-length', body.length);
     const headers = response.getHeaders();
     const told = await judge(length > longestAnswer ? undefined : { status: response.statusCode, headers, body });
-    await departure();
     if (response.destroyed) return;
     response.statusMessage = '';
     if (told.headers === headers) writeHead.call(response, told.status);
