@@ -22,6 +22,7 @@ export type { DtlsSchemeOptions } from './dtls-schemes.ts';
 export { dtlsSchemes } from './dtls-schemes.ts';
 export { TransportError } from './errors.ts';
 export type { GroupMembership } from './groups.ts';
+export { departure } from './https/departure.ts';
 export {
   type DroppedReason,
   type HttpBounds,

@@ -74,6 +74,11 @@ export class IdentityRegister {
     return (await this.find(kind, id))?.identity;
   }
 
+  /** Whether anybody has this id. */
+  async has(kind: ValIdentityKind, id: string): Promise<boolean> {
+    return this.#configured.has(nameOf({ kind, id })) || (isIdentityName(id) && (await this.#store.get(keyOf(kind, id))) !== undefined);
+  }
+
   /** The identity and where it stands; that of the configuration goes first. */
   async find(kind: ValIdentityKind, id: string): Promise<RegisteredIdentity | undefined> {
     if (!isIdentityName(id)) return undefined;

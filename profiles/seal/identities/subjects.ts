@@ -1,7 +1,6 @@
 import { fromUtf8, toBase64Url, utf8 } from '../../../src/core/bytes.ts';
 import type { Env } from '../../../src/core/env.ts';
 import type { Change, Store } from '../../../src/store/index.ts';
-import type { ValIdentity } from './identity.ts';
 
 const userFolder = 'seal/subject/user/';
 const subjectFolder = 'seal/subject/of/';
@@ -10,7 +9,7 @@ const userKey = (user: string): string => userFolder + encodeURIComponent(user);
 
 /** Knows who is provisioned. */
 interface Provisioned {
-  get(kind: 'user', id: string): Promise<ValIdentity | undefined>;
+  has(kind: 'user', id: string): Promise<boolean>;
 }
 
 /** The changes that take the subject from a VAL user. */
@@ -57,14 +56,14 @@ export class Subjects {
     const found = await this.#store.get(subjectFolder + subject);
     if (found === undefined) return undefined;
     const user = fromUtf8(found);
-    return (await this.#identities.get('user', user)) === undefined ? undefined : user;
+    return (await this.#identities.has('user', user)) ? user : undefined;
   }
 
   /** Take the subjects from VAL users who stood in a configuration and stand there no more. */
   async sweep(): Promise<void> {
     for await (const [key] of this.#store.scan(userFolder)) {
       const user = decodeURIComponent(key.slice(userFolder.length));
-      if ((await this.#identities.get('user', user)) === undefined) await this.#store.batch(await subjectRemoved(this.#store, user));
+      if (!(await this.#identities.has('user', user))) await this.#store.batch(await subjectRemoved(this.#store, user));
     }
   }
 }

@@ -15,8 +15,8 @@ import type { TokenRecord, TokenRecords } from './token-records.ts';
 
 /** A token that another face of the server has made, and is about to give away. */
 export interface MadeToken {
-  /** As it stands in JSON. */
-  readonly text: string;
+  /** Its token hash in base64url. */
+  readonly hash: string;
   readonly client: string;
   readonly resourceServer: string;
   readonly audience: string;
@@ -112,15 +112,14 @@ export class SharedTokens {
    * @returns `false`: something else is there than one of the changes expects, and nothing was made
    * @throws {AuthorizationServerError} `ERR_AS_LIMIT` for a client that has too many living tokens, `ERR_AS_AUDIT` where the audit log did not take it
    */
-  issue({ text, client, resourceServer, audience, scope, expiresIn, expiresAt, grant, changes = [] }: MadeToken): Promise<boolean> {
+  issue({ hash, client, resourceServer, audience, scope, expiresIn, expiresAt, grant, changes = [] }: MadeToken): Promise<boolean> {
     const { records, audit, tokensPerClient, seen } = this.#options;
     return audit.done(async () => {
       seen();
       const most = tokensPerClient();
       if (records.count(client) >= most) throw new AuthorizationServerError('ERR_AS_LIMIT', `expected a client with fewer than ${most} living tokens`);
-      const token = tokenHashText(text);
-      if (!(await records.add(token, { client, resourceServer, expiresAt }, changes))) return false;
-      audit.emit({ type: 'token-issued', client, audience, scope, expiresIn, update: false, grant, token });
+      if (!(await records.add(hash, { client, resourceServer, expiresAt }, changes))) return false;
+      audit.emit({ type: 'token-issued', client, audience, scope, expiresIn, update: false, grant, token: hash });
       return true;
     });
   }

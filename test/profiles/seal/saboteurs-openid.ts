@@ -51,6 +51,6 @@ export const saboteursOfOpenId: readonly Saboteur[] = [
     row: 'R-302',
     alsoFails: ['R-117', 'R-122'],
     file: 'src/as/token/shared-tokens.js',
-    replace: ['await records.add(token, { client, resourceServer, expiresAt }, changes)', 'await true'],
+    replace: ['await records.add(hash, { client, resourceServer, expiresAt }, changes)', 'await true'],
   },
 ];

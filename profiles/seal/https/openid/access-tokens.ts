@@ -109,12 +109,13 @@ export class AccessTokens {
       ...jwtClaims(vouched.claims),
     });
     const grant = String(context.oidc.params?.['grant_type']);
-    const made = { text, client: clientId, resourceServer: resourceServer.id, audience: aud, scope, expiresIn: lifetime, expiresAt, grant };
+    const hash = tokenHashText(text);
+    const made = { hash, client: clientId, resourceServer: resourceServer.id, audience: aud, scope, expiresIn: lifetime, expiresAt, grant };
     if (grantId === undefined) {
       await this.#known(made);
       return text;
     }
-    const token = grants.token(grantId, tokenHashText(text), expiresAt);
+    const token = grants.token(grantId, hash, expiresAt);
     const read = grants.read(grantId);
     if (read !== undefined && (await this.#known({ ...made, changes: [read, token] }))) return text;
     // The user may have signed in again meanwhile, which changes the grant.

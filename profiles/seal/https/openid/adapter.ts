@@ -1,5 +1,5 @@
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
-import { fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
+import { concat, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
 import { errors } from './library.ts';
@@ -80,20 +80,20 @@ class StoreAdapter implements Adapter {
     const key = this.#key(id);
     const read = recallRecord(key);
     rememberRecord(key, undefined);
-    if (read !== undefined && (await this.#use(id, key, read))) return;
+    if (read !== undefined && (await this.#use(key, read))) return;
     const bytes = await store.get(key);
     const found = bytes === undefined ? undefined : { bytes, payload: decodePayload(id, bytes) };
-    if (found !== undefined && (await this.#use(id, key, found))) return;
+    if (found !== undefined && (await this.#use(key, found))) return;
     // Another process has been quicker: two have it.
     const { grantId } = found?.payload ?? {};
     if (grantId !== undefined) await revokeGrant(grantId, this.#model === 'RefreshToken' ? 'refresh-token-reuse' : 'code-reuse');
     throw new errors.InvalidGrant('expected what is used once, got it again');
   }
 
-  /** `false`: it is used up, or another than was read. */
-  async #use(id: string, key: string, { bytes, payload }: ReadRecord): Promise<boolean> {
+  /** `false`: it is used up, or another than was read. The record gets one more member behind those that it has. */
+  async #use(key: string, { bytes, payload }: ReadRecord): Promise<boolean> {
     if (payload.consumed !== undefined) return false;
-    const used = encodePayload(id, { ...payload, consumed: Math.floor(this.#options.env.epoch()) });
+    const used = concat(bytes.subarray(0, -1), utf8(`,"consumed":${Math.floor(this.#options.env.epoch())}}`));
     return this.#options.store.compareAndSet(key, bytes, used, payload.exp === undefined ? {} : { expiresAt: payload.exp });
   }
 

@@ -8,6 +8,7 @@ import { networkOf, RateLimit } from '../../../../src/coap/index.ts';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import type { Store } from '../../../../src/store/index.ts';
+import { departure } from '../../../../src/transport/index.ts';
 import { Subjects } from '../../identities/subjects.ts';
 import type { SimS } from '../../sim-s.ts';
 import { type HttpMessage, holdResponse } from '../held-response.ts';
@@ -162,7 +163,9 @@ class Face implements OpenIdFace {
     // Nothing is answered before what there is to say of it is in the audit log.
     holdResponse(response, async (message) => {
       await handled;
-      return this.#judged(request, message, await recorded());
+      const judged = this.#judged(request, message, await recorded());
+      await departure();
+      return judged;
     });
     // In a turn of its own, so that an answer which is there at once finds the promise too.
     const handled = Promise.resolve()

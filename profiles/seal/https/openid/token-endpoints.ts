@@ -155,12 +155,17 @@ export function basicCredentials(header: string | undefined): { readonly id: str
   const [, encoded] = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(header ?? '') ?? [];
   if (encoded === undefined) return undefined;
   try {
-    const [id = '', ...rest] = fromUtf8(Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0))).split(':');
-    const decodeField = (text: string): string => decodeURIComponent(text.replaceAll('+', ' '));
-    return rest.length === 0 ? undefined : { id: decodeField(id), secret: decodeField(rest.join(':')) };
+    const binary = atob(encoded);
+    const text = /^[ -~]*$/.test(binary) ? binary : fromUtf8(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
+    const colon = text.indexOf(':');
+    return colon < 0 ? undefined : { id: decodeField(text.slice(0, colon)), secret: decodeField(text.slice(colon + 1)) };
   } catch {
     return undefined;
   }
+}
+
+function decodeField(text: string): string {
+  return decodeURIComponent(text.replaceAll('+', ' '));
 }
 
 function send(response: ServerResponse, status: number, value: object, headers: Readonly<Record<string, string>> = {}): void {

@@ -21,10 +21,13 @@ describe('TS 33.434 5.2.3: identities of a SIM-S', () => {
     const other = new IdentityRegister(store);
     assert.deepEqual(await other.get('ue', 'ue1'), ue1);
     assert.deepEqual(await other.ofClient('ue1'), ue1);
+    assert.deepEqual([await other.has('ue', 'ue1'), await other.has('user', 'ue1'), await other.has('ue', '')], [true, false, false]);
     assert.equal((await other.get('user', 'sip:anna@val.example/ü'))?.sKeyProv, true);
     assert.equal(await other.ofClient('sip:anna@val.example/ü'), undefined, 'a user is no client by its name');
     assert.equal(await other.remove('ue', 'ue1'), true);
     assert.equal(await other.remove('ue', 'ue1'), false);
+    assert.equal(await register.has('ue', 'ue1'), false);
+    assert.equal(await new IdentityRegister(store, [ue1]).has('ue', 'ue1'), true);
     assert.equal(await register.ofClient('ue1'), undefined);
     assert.deepEqual(await named(register), ['user sip:anna@val.example/ü store']);
   });
