@@ -308,11 +308,6 @@ export class ByteWriter {
     return this;
   }
 
-  /** A view of what was written, for whoever does not keep it. */
-  written(): Uint8Array {
-    return this.#buffer.subarray(0, this.#length);
-  }
-
   /** A fresh copy of what was written. */
   finish(): Uint8Array {
     return this.#buffer.slice(0, this.#length);

@@ -1,8 +1,8 @@
-import { ByteWriter, constantTimeEqual } from '../core/bytes.ts';
+import { ByteWriter, constantTimeEqual, utf8 } from '../core/bytes.ts';
 import { hmac } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
 import type { ClientHello } from './messages.ts';
-import { putVector8 } from './vector.ts';
+import { fromU16List, putVector8, putVector16 } from './vector.ts';
 
 const secretLength = 32;
 const macLength = 16;
@@ -47,17 +47,13 @@ export class Cookies {
 
   #cookie(generation: number, secret: Uint8Array, hello: ClientHello, peer: string): Uint8Array {
     // RFC 6347 §4.2.1: version, random, session_id, cipher_suites and compression_methods are those that must not change.
-    const input = new ByteWriter(256).u16(peer.length);
-    for (let i = 0; i < peer.length; i++) input.u16(peer.charCodeAt(i));
-    input.u16(hello.version).bytes(hello.random);
+    const input = putVector16(new ByteWriter(256), utf8(peer)).u16(hello.version).bytes(hello.random);
     putVector8(input, hello.sessionId);
-    input.u16(hello.suites.length);
-    for (const suite of hello.suites) input.u16(suite);
+    putVector16(input, fromU16List(hello.suites));
     putVector8(input, hello.compressions);
-    const mac = hmac('sha256', secret, input.written());
     const cookie = new Uint8Array(1 + macLength);
     cookie[0] = generation;
-    for (let i = 0; i < macLength; i++) cookie[1 + i] = mac[i]!;
+    cookie.set(hmac('sha256', secret, input.finish()).subarray(0, macLength), 1);
     return cookie;
   }
 
