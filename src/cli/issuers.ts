@@ -5,6 +5,9 @@ import type { IntrospectionOptions, Introspector, RevocationOptions } from '../r
 import type { Store } from '../store/index.ts';
 import { channelsOf, openChannel } from './session.ts';
 
+/** Seconds that an AS has to say whether a token is active: whoever uploads it is waiting. */
+const introspectionTimeout = 10;
+
 /** What an RS asks its issuers, and what ends the channel that it goes over. */
 export interface Asking {
   readonly options: { readonly revocation?: RevocationOptions; readonly introspection?: IntrospectionOptions };
@@ -13,7 +16,7 @@ export interface Asking {
 
 /** The revocation lists of the issuers that an RS has a channel to, and what they say of single tokens. The channel is opened when the first is asked. */
 export function askingOf(config: RsConfig, store: Store): Asking {
-  const { revocation, introspection } = config;
+  const { revocation, introspection: { timeout = introspectionTimeout, ...introspection } = {} } = config;
   let client: Promise<AceClient> | undefined;
   const opened = (): Promise<AceClient> => {
     client ??= openChannel(config, {}, store);
@@ -24,11 +27,14 @@ export function askingOf(config: RsConfig, store: Store): Asking {
   };
   const issuers = channelsOf(config);
   const lists = issuers.map(({ uri, issuer }): [string, RevocationList] => [issuer, listOver(opened, uri)]);
-  const introspectors = issuers.map(({ uri, issuer }): [string, Introspector] => [issuer, async (token) => (await opened()).introspect(token, { as: uri })]);
+  const introspectors = issuers.map(({ uri, issuer }): [string, Introspector] => [
+    issuer,
+    async (token) => (await opened()).introspect(token, { as: uri, timeout: timeout * 1000 }),
+  ]);
   return {
     options: {
       ...(revocation && { revocation: { ...revocation, lists: Object.fromEntries(lists) } }),
-      ...(introspection && { introspection: { ...introspection, issuers: Object.fromEntries(introspectors) } }),
+      ...(config.introspection && { introspection: { ...introspection, issuers: Object.fromEntries(introspectors) } }),
     },
     close: async () => (await client)?.close(),
   };

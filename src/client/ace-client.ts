@@ -76,7 +76,8 @@ export class AceClient {
     if (options.proxy !== undefined) parseUri(options.proxy);
     this.#emit = (event) => options.emit?.(event);
     this.#profiles = this.#makeProfiles(options);
-    const send = (request: Parameters<Endpoint['request']>[0]): Promise<Response> => this.#endpoint.request(request);
+    const send = (request: Parameters<Endpoint['request']>[0], signal?: AbortSignal): Promise<Response> =>
+      this.#endpoint.request(request, signal === undefined ? {} : { signal });
     this.#servers = new AuthorizationServers({
       registrations: options.authorizationServers,
       ...(options.tokenRequest === undefined ? {} : { tokenRequest: options.tokenRequest }),
@@ -197,7 +198,7 @@ export class AceClient {
    * @throws {AceError} `ERR_ACE_REFUSED`, `ERR_ACE_AS_NOT_ALLOWED`
    */
   introspect(token: Uint8Array, init: DeadlineOptions & { readonly as?: string } = {}): Promise<IntrospectionResponse> {
-    return this.#within(init, () => this.#servers.introspect(init.as, token));
+    return this.#within(init, ({ signal }) => this.#servers.introspect(init.as, token, signal));
   }
 
   /**

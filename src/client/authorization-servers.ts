@@ -99,7 +99,8 @@ export interface AuthorizationServersOptions {
   checkTokenRequest?(request: TokenRequest): void;
   checkGrant?(response: AccessInformation): void;
   readonly env: Env;
-  send(request: Request): Promise<Response>;
+  /** `signal` ends the exchange. */
+  send(request: Request, signal?: AbortSignal): Promise<Response>;
   observe(request: Request, options: { readonly signal: AbortSignal }): AsyncIterable<Response>;
   resolve(host: string, port: number, scheme: UriScheme): Promise<Peer>;
   readonly emit: Emit;
@@ -107,6 +108,11 @@ export interface AuthorizationServersOptions {
 
 interface ProtectedRequest extends Request {
   readonly association: SecurityAssociation;
+}
+
+interface PostOptions {
+  readonly idempotent?: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const grantNames: ReadonlyMap<number, string> = new Map(Object.entries(GrantType).map(([name, number]) => [number, name]));
@@ -172,7 +178,7 @@ export class AuthorizationServers {
     const { clientSecret } = server.registration;
     const payload = encodeTokenRequest({ ...request, ...(clientSecret === undefined ? {} : { clientSecret }) });
     // A code is good for one request: a second one would end what the first has brought.
-    const answer = await this.#post(server, server.uri, payload, request.code === undefined);
+    const answer = await this.#post(server, server.uri, payload, { idempotent: request.code === undefined });
     const response = decodeAccessInformation(answer.payload);
     // Who has not got it from the AS has to be told that the RS has.
     if (relayedAnswerOf(response) === undefined) tokenResponseOf(response);
@@ -196,12 +202,13 @@ export class AuthorizationServers {
   /**
    * Ask what a token says.
    *
+   * @param signal ends the exchange, so that what is asked next does not wait behind a request that nobody waits for
    * @throws {AceError} `ERR_ACE_REFUSED`
    * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.9
    */
-  async introspect(uri: string | undefined, token: Uint8Array): Promise<IntrospectionResponse> {
+  async introspect(uri: string | undefined, token: Uint8Array, signal?: AbortSignal): Promise<IntrospectionResponse> {
     const server = this.#find(uri);
-    const answer = await this.#post(server, server.introspection, encodeIntrospectionRequest({ token }));
+    const answer = await this.#post(server, server.introspection, encodeIntrospectionRequest({ token }), { signal });
     return decodeIntrospectionResponse(answer.payload);
   }
 
@@ -264,10 +271,10 @@ export class AuthorizationServers {
   }
 
   /** A protected POST that is answered by a protected 2.01. */
-  async #post(server: Server, uri: CoapUri, payload: Uint8Array, idempotent = true): Promise<Response> {
+  async #post(server: Server, uri: CoapUri, payload: Uint8Array, { idempotent = true, signal }: PostOptions): Promise<Response> {
     const { peer, association } = await this.#reach(server, uri);
     const options = withOption(uriOptions(uri, peer), uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor));
-    return this.#send({ code: Method.POST, options, payload, peer, association, idempotent }, Code.Created);
+    return this.#send({ code: Method.POST, options, payload, peer, association, idempotent }, Code.Created, signal);
   }
 
   async #reach(server: Server, uri: CoapUri): Promise<Pick<ProtectedRequest, 'peer' | 'association'>> {
@@ -276,16 +283,16 @@ export class AuthorizationServers {
   }
 
   /** A protected request and its protected answer, of the code that means success. */
-  async #send(request: ProtectedRequest, success: number): Promise<Response> {
-    const response = await this.#exchange(request);
+  async #send(request: ProtectedRequest, success: number, signal?: AbortSignal): Promise<Response> {
+    const response = await this.#exchange(request, signal);
     if (response.code === success) return response;
     throw refused(response);
   }
 
   /** A protected request that is answered by a protected response. */
-  async #exchange(request: ProtectedRequest): Promise<Response> {
+  async #exchange(request: ProtectedRequest, signal?: AbortSignal): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
-      const response = await this.#options.send(request);
+      const response = await this.#options.send(request, signal);
       const cause = attempt < repetitions ? causeToRepeat(request, response) : undefined;
       if (cause !== undefined) {
         this.#step('retry', cause);

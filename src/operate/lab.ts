@@ -235,7 +235,7 @@ cnonce: false # true: a token must be fresh, which a resource server without a c
 leeway: 0 # seconds by which the clock of the authorization server may be off; leeway_cap, 300 unless written here, is the most that this may be
 
 # More that may be said:
-#   introspection: { tokens: every, cache: 60 } # ask the authorization server about each token that comes (RFC 9200 Section 5.9)
+#   introspection: { tokens: every, cache: 60, timeout: 10 } # ask the authorization server about each token that comes (RFC 9200 Section 5.9)
 #   revocation: { observe: true } # follow its list of revoked tokens (RFC 9770)
 #   freshness: { methods: [PUT], window: 30 } # such requests must be fresh: whoever held one back cannot deliver it later (RFC 9175 Section 2.3)
 #   q_block: true # robust block-wise transfer for clients that ask for it (RFC 9177)

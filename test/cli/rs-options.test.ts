@@ -32,7 +32,10 @@ function upload(token: string, code: number): Promise<{ readonly stdout: string;
 
 before(async () => {
   lab = await Lab.start(({ folder }) => {
-    appendFileSync(join(folder, 'rs.yaml'), '\nintrospection: { tokens: every, cache: 600 }\nfreshness: { methods: [PUT], window: 20 }\nq_block: true\n');
+    appendFileSync(
+      join(folder, 'rs.yaml'),
+      '\nintrospection: { tokens: every, cache: 600, timeout: 2 }\nfreshness: { methods: [PUT], window: 20 }\nq_block: true\n',
+    );
   });
 });
 after(() => lab.end());

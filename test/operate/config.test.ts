@@ -137,9 +137,9 @@ describe('a fresh lab', () => {
   it('says of an RS what it asks the AS about, which requests must be fresh, and whether it knows Q-Block', async () => {
     const { introspection, freshness, qBlock } = loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', 'leeway: 1 '));
     assert.deepEqual([introspection, freshness, qBlock], [undefined, undefined, false]);
-    const entries = 'introspection: { tokens: every, cache: 5 }\nfreshness: { methods: [PUT, iPATCH], window: 20 }\nq_block: true\nleeway: 0 ';
+    const entries = 'introspection: { tokens: every, cache: 5, timeout: 0.5 }\nfreshness: { methods: [PUT, iPATCH], window: 20 }\nq_block: true\nleeway: 0 ';
     const rs = loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', entries));
-    assert.deepEqual(rs.introspection, { tokens: 'every', cache: 5 });
+    assert.deepEqual(rs.introspection, { tokens: 'every', cache: 5, timeout: 0.5 });
     assert.deepEqual(rs.freshness, { methods: ['PUT', 'iPATCH'], window: 20 });
     assert.equal(rs.qBlock, true);
     for (const [to, message] of [

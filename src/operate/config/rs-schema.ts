@@ -65,7 +65,7 @@ export interface RawRs extends RawStore, RawOperations, RawSeal<RawSealRs> {
   readonly protect_discovery?: boolean;
   readonly experimental?: readonly ExperimentName[];
   readonly revocation?: RawRevocation;
-  readonly introspection?: { readonly tokens?: 'opaque' | 'every'; readonly cache?: number };
+  readonly introspection?: { readonly tokens?: 'opaque' | 'every'; readonly cache?: number; readonly timeout?: number };
   readonly freshness?: { readonly methods: readonly string[]; readonly window?: number };
   readonly q_block?: boolean;
   readonly limits?: {
@@ -127,9 +127,10 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
   experimental: optional(experimental),
   revocation: optional(revocation),
   introspection: optional(
-    section('which tokens the AS is asked about: tokens and cache', {
+    section('which tokens the AS is asked about: tokens, cache and timeout', {
       tokens: optional(oneOf(['opaque', 'every'] as const)),
       cache: optional(whole(0, 86_400, 'seconds')),
+      timeout: optional(positive('seconds')),
     }),
   ),
   freshness: optional(section('which requests must be fresh: methods and, optionally, window', { methods, window: optional(whole(1, 3_600, 'seconds')) })),

@@ -54,6 +54,8 @@ export interface RsConfig extends OperationsConfig {
     readonly tokens?: 'opaque' | 'every';
     /** Seconds for which an answer counts. */
     readonly cache?: number;
+    /** Seconds to wait for it; 10. */
+    readonly timeout?: number;
   };
   /** Requests that must be fresh (RFC 9175, Section 2.3). Absent: none but those that OSCORE asks it of. */
   readonly freshness?: {
