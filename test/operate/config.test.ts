@@ -134,26 +134,6 @@ describe('a fresh lab', () => {
     ]);
   });
 
-  it('says of an RS what it asks the AS about, which requests must be fresh, and whether it knows Q-Block', async () => {
-    const { introspection, freshness, qBlock } = loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', 'leeway: 1 '));
-    assert.deepEqual([introspection, freshness, qBlock], [undefined, undefined, false]);
-    const entries = 'introspection: { tokens: every, cache: 5, timeout: 0.5 }\nfreshness: { methods: [PUT, iPATCH], window: 20 }\nq_block: true\nleeway: 0 ';
-    const rs = loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', entries));
-    assert.deepEqual(rs.introspection, { tokens: 'every', cache: 5, timeout: 0.5 });
-    assert.deepEqual(rs.freshness, { methods: ['PUT', 'iPATCH'], window: 20 });
-    assert.equal(rs.qBlock, true);
-    for (const [to, message] of [
-      ['introspection: { tokens: all }', /introspection\.tokens: expected one of opaque, every, got "all"/],
-      ['introspection: { cache: -1 }', /introspection\.cache: expected a whole number of seconds/],
-      ['freshness: { window: 5 }', /freshness\.methods: /],
-      ['freshness: { methods: [LOOK] }', /freshness\.methods\[0\]: expected .*GET/],
-      ['q_block: 1', /q_block: expected true or false/],
-    ] as const) {
-      const folder = await changed('rs.yaml', 'leeway: 0 ', `${to}\nleeway: 0 `);
-      assert.match(refusal(() => loadRsConfig(folder)).message, message);
-    }
-  });
-
   it('takes a leeway up to its cap, and no further', async () => {
     assert.deepEqual(loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', 'leeway: 300 ')).leeway, 300);
     const raised = loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', 'leeway_cap: 900\nleeway: 900 '));

@@ -1,30 +1,9 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, writeLab } from '../../src/operate/index.ts';
-
-const base = mkdtempSync(join(tmpdir(), 'ace-coap-revocation-'));
-after(() => rmSync(base, { recursive: true, force: true }));
-let labs = 0;
-
-async function labWith(name: string, text: string): Promise<string> {
-  const folder = join(base, `lab${++labs}`);
-  await writeLab(folder, { random: (length) => Uint8Array.from({ length }, (_, i) => (17 * labs + i) & 0xff) });
-  appendFileSync(join(folder, name), text);
-  return folder;
-}
-
-const problemOf = (load: () => unknown): string => {
-  try {
-    load();
-  } catch (error) {
-    assert.ok(error instanceof ConfigError);
-    return error.message;
-  }
-  return assert.fail('it was loaded');
-};
+import { test } from 'node:test';
+import { loadAsConfig, loadClientConfig, loadRsConfig } from '../../src/operate/index.ts';
+import { labWith, problemOf } from './lab-with.ts';
 
 test('revocation at the RS and at the client: observe and interval', async () => {
   assert.equal(loadRsConfig(await labWith('rs.yaml', '')).revocation, undefined);

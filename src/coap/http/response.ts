@@ -49,9 +49,12 @@ export function toHttpResponse(response: Response, options: ResponseMappingOptio
   }
 }
 
+/** Forbids a browser to see more in a response than its media type says. */
+const contentTypeOptions = 'nosniff';
+
 /** A response of the gateway's own, in words: `application/problem+json` (RFC 9457). */
 export function problemResponse(status: number, detail: string): HttpResponse {
-  const headers = { 'x-content-type-options': 'nosniff', 'content-type': 'application/problem+json', 'cache-control': 'no-store' };
+  const headers = { 'x-content-type-options': contentTypeOptions, 'content-type': 'application/problem+json', 'cache-control': 'no-store' };
   return { status, headers, body: problemJson({ status, detail }) };
 }
 
@@ -61,7 +64,7 @@ function mapped(response: Response, options: ResponseMappingOptions): HttpRespon
     return problemResponse(502, `the server answered ${formatCode(code)} to a whole request`);
   const problem = problemOf(response);
   const status = statusOf(response, problem);
-  const headers: Record<string, string> = { 'x-content-type-options': 'nosniff' };
+  const headers: Record<string, string> = { 'x-content-type-options': contentTypeOptions };
   let body = payload;
   if (problem !== undefined) {
     headers['content-type'] = 'application/problem+json';
