@@ -77,5 +77,6 @@ for (const { name, keyExchange } of suitesOf('default')) {
       ['hmac', 'digest', 'pHash', 'open'].every((one) => names.has(one)),
       `${[...names].join(', ')} were seen`,
     );
+    assert.equal(nobody.operations.length, keyExchange === 'PSK' ? 10 : 12);
   });
 }
