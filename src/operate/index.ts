@@ -12,6 +12,9 @@
 
 export {
   type Anchor,
+  type ArchiveAuditOptions,
+  type ArchivedAudit,
+  type ArchivedFile,
   type AuditEntry,
   AuditError,
   type AuditedChain,
@@ -22,6 +25,7 @@ export {
   type AuditProblem,
   type AuditReport,
   anchorsIn,
+  archiveAudit,
   type ChainHead,
   readAudit,
   verifyAudit,

@@ -168,6 +168,24 @@ describe('SIGTERM', () => {
     );
   });
 
+  test('audit archive, while the server runs: what ended leaves, and verify does not miss it', async () => {
+    const folder = join(lab.folder, 'audit');
+    const archive = join(lab.folder, 'archive');
+    const store = ['--store', join(lab.folder, 'state', 'as')];
+    const { stdout } = await aceExits(0, ['audit', 'archive', folder, archive, '--older-than', '0', ...store, '--json']);
+    const { files, notes } = JSON.parse(stdout) as { readonly files: readonly object[]; readonly notes: readonly string[] };
+    assert.deepEqual([files.length, readdirSync(archive).length, notes.length], [2, 2, 2]);
+    assert.equal((await token()).code, 0);
+    await aceExits(0, ['audit', 'verify', folder, ...store]);
+    await aceExits(0, ['audit', 'verify', folder, archive, ...store]);
+    const shown = await aceExits(0, ['audit', 'show', archive, folder, '--event', 'audit-archived']);
+    assert.match(shown.stdout, /audit-archived/);
+    const again = await aceExits(0, ['audit', 'archive', folder, archive, '--before', '2020-01-01', ...store]);
+    assert.match(again.stdout, /^0 files archived that ended before 2020-01-01T00:00:00.000Z$/m);
+    await aceExits(2, ['audit', 'archive', folder, archive, ...store]);
+    await aceExits(2, ['audit', 'archive', folder, archive, '--older-than', '-1', ...store]);
+  });
+
   test('audit verify: exit code 1 for what was changed, with file and line; 2 for wrong use', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ace-coap-audit-'));
     try {

@@ -41,11 +41,11 @@ describe('the configuration of operations', () => {
   it('all of it, for an AS', async () => {
     const folder = await lab(
       'as.yaml',
-      'metrics: "[::1]:9464"\naudit: ./audit\naudit_file_size: 1000000\ndrain: 30\nlog_level: debug\nlimits: { rate: { per_client: { burst: 10, rate: 0.5 }, per_address: { burst: 100, rate: 20 } } }',
+      'metrics: "[::1]:9464"\naudit: ./audit\naudit_file_size: 1000000\naudit_file_age: 3600\ndrain: 30\nlog_level: debug\nlimits: { rate: { per_client: { burst: 10, rate: 0.5 }, per_address: { burst: 100, rate: 20 } } }',
     );
     const { metrics, audit, drain, logLevel, limits } = loadAsConfig(folder);
     assert.deepEqual(metrics, { address: '::1', port: 9464 });
-    assert.deepEqual(audit, { folder: join(folder, 'audit'), fileSize: 1_000_000 });
+    assert.deepEqual(audit, { folder: join(folder, 'audit'), fileSize: 1_000_000, fileAge: 3_600 });
     assert.deepEqual([drain, logLevel], [30, 'debug']);
     assert.deepEqual(limits.rate, { client: { burst: 10, rate: 0.5 }, address: { burst: 100, rate: 20 } });
   });
@@ -73,6 +73,7 @@ describe('the configuration of operations', () => {
     assert.equal(await refusal('drain: -1'), 'drain: expected a whole number of seconds from 0 to 3600, got the number -1');
     assert.equal(await refusal('log_level: loud'), 'log_level: expected one of debug, info, warn, error, silent, got "loud"');
     assert.equal(await refusal('audit_file_size: 100000'), 'audit_file_size: expected audit beside it, got none');
+    assert.equal(await refusal('audit_file_age: 3600'), 'audit_file_age: expected audit beside it, got none');
     assert.equal(
       await refusal('limits: { rate: { per_client: { burst: 0, rate: 1 } } }'),
       'limits.rate.per_client.burst: expected a whole number of requests from 1 to 1000000, got the number 0',

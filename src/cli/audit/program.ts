@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { examples } from '../usage.ts';
+import type { ArchiveFlags } from './archive.ts';
 import type { ShowFlags } from './show.ts';
 import type { VerifyFlags } from './verify.ts';
 
@@ -11,23 +12,29 @@ function time(text: string): string {
   return parsed.toISOString();
 }
 
+function days(text: string): number {
+  const count = Number(text);
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('expected a number of days.');
+  return count;
+}
+
 /** `ace-coap audit` */
 export function addAudit(ace: Command): void {
   const audit = ace
     .command('audit')
-    .description('check and read the audit log of an authorization server')
+    .description('check, read and archive the audit log of an authorization server')
     .addHelpText('after', examples('ace-coap audit verify lab/audit', 'ace-coap audit show lab/audit'));
   audit
     .command('verify')
-    .argument('<folder>', 'folder of the audit log, as audit in as.yaml names it')
+    .argument('<folder...>', 'folder of the audit log, as audit in as.yaml names it; with its archive both are checked together')
     .description('check that nothing in the audit log was changed, removed, reordered or cut off; exit code 1: something was')
     .option('--store <store>', "the authorization server's store, which knows how far each chain had come")
     .option('--json', 'print one JSON object')
     .addHelpText('after', examples('ace-coap audit verify lab/audit', 'ace-coap audit verify lab/audit --store lab/state/as --json'))
-    .action(async (folder: string, flags: VerifyFlags) => (await import('./verify.ts')).verifyCommand(folder, flags));
+    .action(async (folders: readonly string[], flags: VerifyFlags) => (await import('./verify.ts')).verifyCommand(folders, flags));
   audit
     .command('show')
-    .argument('<folder>', 'folder of the audit log')
+    .argument('<folder...>', 'folder of the audit log, or several of its parts')
     .description('print what the audit log says')
     .option('--client <id>', 'what is about this client')
     .option('--event <type>', 'events of this type, e.g. token-issued')
@@ -38,5 +45,22 @@ export function addAudit(ace: Command): void {
       'after',
       examples('ace-coap audit show lab/audit --client client1', 'ace-coap audit show lab/audit --event token-issued --since 2026-11-26 --json'),
     )
-    .action(async (folder: string, flags: ShowFlags) => (await import('./show.ts')).showCommand(folder, flags));
+    .action(async (folders: readonly string[], flags: ShowFlags) => (await import('./show.ts')).showCommand(folders, flags));
+  audit
+    .command('archive')
+    .argument('<folder>', 'folder of the audit log')
+    .argument('<archive>', 'folder that takes the files; made where it does not exist')
+    .description('move what is old to an archive, while servers go on; the store notes it, so that verify does not miss it')
+    .requiredOption('--store <store>', "the authorization server's store")
+    .option('--before <time>', 'files whose last entry is older, UTC unless it says otherwise', time)
+    .option('--older-than <days>', 'the same, by the days since then', days)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap audit archive lab/audit /var/archive/audit --older-than 90 --store lab/state/as',
+        'ace-coap audit verify lab/audit /var/archive/audit --store lab/state/as',
+      ),
+    )
+    .action(async (folder: string, archive: string, flags: ArchiveFlags) => (await import('./archive.ts')).archiveCommand(folder, archive, flags));
 }

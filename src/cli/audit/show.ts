@@ -27,9 +27,9 @@ function isWanted({ time, event }: AuditEntry, flags: ShowFlags): boolean {
 }
 
 /** `ace-coap audit show` */
-export async function showCommand(folder: string, flags: ShowFlags): Promise<void> {
-  checkFolder(folder);
-  for await (const entry of readAudit(folder)) {
+export async function showCommand(folders: readonly string[], flags: ShowFlags): Promise<void> {
+  for (const folder of folders) checkFolder(folder);
+  for await (const entry of readAudit(...folders)) {
     if (!isWanted(entry, flags)) continue;
     const { chain, seq, time, event } = entry;
     if (flags.json) console.log(JSON.stringify({ chain, seq, time, ...event }));

@@ -1,28 +1,18 @@
-import { type Anchor, anchorsIn, verifyAudit } from '../../operate/index.ts';
-import { openStore } from '../../store/index.ts';
+import { anchorsIn, verifyAudit } from '../../operate/index.ts';
 import { ExitCode } from '../exit.ts';
 import { out } from '../terminal.ts';
 import { checkFolder } from './folder.ts';
+import { withStore } from './store.ts';
 
 export interface VerifyFlags {
   readonly store?: string;
   readonly json?: boolean;
 }
 
-/** To verify is to read: a store that is not there is not made. */
-async function readAnchors(place: string): Promise<readonly Anchor[]> {
-  const store = await openStore(place, { create: false });
-  try {
-    return await anchorsIn(store);
-  } finally {
-    await store.close();
-  }
-}
-
 /** `ace-coap audit verify` */
-export async function verifyCommand(folder: string, { store, json }: VerifyFlags): Promise<void> {
-  checkFolder(folder);
-  const { chains, problems, notes } = await verifyAudit(folder, store === undefined ? [] : await readAnchors(store));
+export async function verifyCommand(folders: readonly string[], { store, json }: VerifyFlags): Promise<void> {
+  for (const folder of folders) checkFolder(folder);
+  const { chains, problems, notes } = await verifyAudit(folders, store === undefined ? [] : await withStore(store, anchorsIn));
   if (problems.length > 0) process.exitCode = ExitCode.refused;
   if (json) {
     console.log(JSON.stringify({ valid: problems.length === 0, chains, problems, notes }));

@@ -20,6 +20,8 @@ export interface AuditLogOptions {
   readonly anchorInterval?: number;
   /** Bytes of a file, after which the next is begun; 64 MiB when absent. */
   readonly fileSize?: number;
+  /** Seconds after which the next file is begun by the next entry, so that what is old can be archived; a day when absent. */
+  readonly fileAge?: number;
   readonly env?: Env;
   /** Hears why the head of the chain could not be noted. It is tried again. */
   readonly fault?: (error: unknown) => void;
@@ -44,7 +46,7 @@ const mostInGroup = 1_024;
 const createFile = (path: string): Promise<AuditFileHandle> => open(path, 'ax', 0o600);
 
 /**
- * The audit log of one process: a chain of entries, each with the hash of the one before, in files of the process's own that only grow.
+ * The audit log of one process: a chain of entries, each with the hash of the one before, in files of the process's own that only grow. A file that is large or old enough is followed by the next.
  *
  * `append` is fulfilled when the entry is on the disk. Entries that come while others are being synchronized share the next synchronization. Where a write
  * fails, what it left is cut off again, and the next entry is tried anew.
@@ -59,6 +61,8 @@ export class AuditLog {
   #index = 0;
   /** Bytes of the file that are entries. */
   #size = 0;
+  /** When the file was begun. */
+  #since = 0;
   #head: Omit<ChainHead, 'chain'> = { seq: -1, hash: '' };
   #anchored = -1;
   #anchoring: Promise<void> | undefined;
@@ -144,6 +148,11 @@ export class AuditLog {
     this.#running = undefined;
   }
 
+  get #isFull(): boolean {
+    const { fileSize = 67_108_864, fileAge = 86_400 } = this.#options;
+    return this.#size >= fileSize || this.#env.now() - this.#since >= fileAge * 1000;
+  }
+
   async #write(facts: readonly AuditedFact[]): Promise<void> {
     let { seq, hash } = this.#head;
     let text = '';
@@ -152,7 +161,7 @@ export class AuditLog {
       ({ seq, hash } = entry);
       text += `${formatEntry(entry)}\n`;
     };
-    if (this.#file === undefined || this.#size >= (this.#options.fileSize ?? 67_108_864)) {
+    if (this.#file === undefined || this.#isFull) {
       await this.#begin(this.#index + 1);
       add({ type: 'chain-continued' });
     }
@@ -189,6 +198,7 @@ export class AuditLog {
     this.#file = file;
     this.#index = index;
     this.#size = 0;
+    this.#since = this.#env.now();
     // The name of a new file is on the disk when its folder is.
     const folder = await open(this.#folder, 'r');
     try {

@@ -9,6 +9,7 @@
  * ```
  */
 export { type Anchor, anchorsIn } from './anchor.ts';
+export { type ArchiveAuditOptions, type ArchivedAudit, type ArchivedFile, archiveAudit } from './archive.ts';
 export { type AuditFileHandle, AuditLog, type AuditLogOptions } from './audit-log.ts';
 export { type AuditEntry, AuditError, type AuditedFact, type ChainHead } from './entry.ts';
 export { readAudit } from './read.ts';

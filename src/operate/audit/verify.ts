@@ -43,16 +43,22 @@ interface Witness extends ChainHead {
  *
  * Whoever can write the folder can make a chain anew from any entry on; what tells is a witness that he does not reach: an anchor in the store, or a later chain.
  *
+ * What went to an archive is missed where the anchors do not say so. Folder and archive are verified together as two folders.
+ *
+ * @param folders - one, or several that hold parts of one audit log
  * @param anchors - what the store knows of chains; absent: no store is asked
  */
-export async function verifyAudit(folder: string, anchors: readonly Anchor[] = []): Promise<AuditReport> {
-  const files = await auditFiles(folder);
+export async function verifyAudit(folders: string | readonly string[], anchors: readonly Anchor[] = []): Promise<AuditReport> {
+  const places = typeof folders === 'string' ? [folders] : folders;
+  const files = await auditFiles(...places);
+  const archived = new Map(anchors.map((anchor) => [anchor.chain, anchor.archived]));
   const witnesses = await witnessesOf(files, anchors);
   const report = new Report();
   for (const chain of new Set(files.map((file) => file.chain))) {
     const verifier = new ChainVerifier(
       chain,
       witnesses.filter((witness) => witness.chain === chain),
+      archived.get(chain),
       report,
     );
     const own = files.filter((file) => file.chain === chain);
@@ -60,17 +66,21 @@ export async function verifyAudit(folder: string, anchors: readonly Anchor[] = [
     report.chains.push(verifier.finish(own));
   }
   const oldest = files[0]?.chain;
-  for (const { chain, by } of witnesses) {
+  for (const { chain, seq, by } of witnesses) {
     if (files.some((file) => file.chain === chain)) continue;
-    if (oldest !== undefined && chain < oldest) report.note(`the chain ${chain}, which ${by} names, is older than all that are here`);
-    else report.problem('removed', folder, 0, `expected the chain ${chain}, which ${by} names, got none of its files`);
+    if (seq <= (archived.get(chain)?.seq ?? -1)) report.note(`the chain ${chain} was archived`);
+    else if (oldest !== undefined && chain < oldest) report.note(`the chain ${chain}, which ${by} names, is older than all that are here`);
+    else report.problem('removed', places[0]!, 0, `expected the chain ${chain}, which ${by} names, got none of its files`);
   }
   return report;
 }
 
 /** What the chains say of each other in their first entries, and the store of all. */
 async function witnessesOf(files: readonly AuditFile[], anchors: readonly Anchor[]): Promise<readonly Witness[]> {
-  const witnesses: Witness[] = anchors.map(({ ended, ...head }) => ({ ...head, by: 'the store', last: ended }));
+  const witnesses: Witness[] = anchors.flatMap(({ chain, seq, hash, ended, archived }) => [
+    { chain, seq, hash, by: 'the store', last: ended },
+    ...(archived === undefined ? [] : [{ chain, ...archived, by: 'the store', last: false }]),
+  ]);
   for (const { path, index } of files) {
     if (index > 0) continue;
     for await (const { text } of linesOf(path)) {
@@ -112,6 +122,8 @@ const mostMissing = 10_000;
 class ChainVerifier {
   readonly #chain: string;
   readonly #witnesses: readonly Witness[];
+  /** The last entry that may be missing at the beginning, because it is in an archive. */
+  readonly #archived: Anchor['archived'];
   readonly #report: Report;
   readonly #gaps: Gap[] = [];
   /** The hash of each entry that a witness names, as it was found. */
@@ -125,9 +137,10 @@ class ChainVerifier {
   /** A line before was changed so that its number may be lost: what is missing right behind it was told already. */
   #broken = 0;
 
-  constructor(chain: string, witnesses: readonly Witness[], report: Report) {
+  constructor(chain: string, witnesses: readonly Witness[], archived: Anchor['archived'], report: Report) {
     this.#chain = chain;
     this.#witnesses = witnesses;
+    this.#archived = archived;
     this.#report = report;
   }
 
@@ -158,7 +171,7 @@ class ChainVerifier {
   }
 
   #take(entry: AuditEntry): void {
-    this.#entries++;
+    if (this.#entries++ === 0) this.#passArchived(entry);
     const { seq, prev, hash, time } = entry;
     const at = [this.#file, this.#line] as const;
     if (hashOf(entry) !== hash) this.#report.problem('changed', ...at, `entry ${seq}: expected content with the hash that stands in it, got other content`);
@@ -180,6 +193,14 @@ class ChainVerifier {
     this.#broken = 0;
     this.#last = { seq, hash, time };
     this.#ended = entry.event.type === 'chain-ended';
+  }
+
+  /** A chain whose beginning is in an archive goes on from there. What was archived may still be here, where that was interrupted. */
+  #passArchived({ seq, prev }: AuditEntry): void {
+    const archived = this.#archived;
+    if (archived === undefined || seq === 0) return;
+    this.#last = seq > archived.seq ? { ...archived, time: '' } : { seq: seq - 1, hash: prev, time: '' };
+    this.#report.note(`the chain ${this.#chain} was archived up to entry ${archived.seq}`);
   }
 
   /** Lines that cannot be read account for as many entries. */

@@ -15,6 +15,7 @@ export interface RawOperations {
 export interface RawAudit {
   readonly audit?: string;
   readonly audit_file_size?: number;
+  readonly audit_file_age?: number;
 }
 
 export interface RawRates {
@@ -44,6 +45,8 @@ export interface AuditConfig {
   readonly folder: string;
   /** Bytes after which the next file is begun. */
   readonly fileSize?: number;
+  /** Seconds after which it is. */
+  readonly fileAge?: number;
 }
 
 /** How many token requests one client and one address may make. */
@@ -68,6 +71,7 @@ export const operations: Entries = {
 export const audit: Entries = {
   audit: optional(folderPath),
   audit_file_size: optional(whole(65_536, 1_073_741_824, 'bytes')),
+  audit_file_age: optional(whole(60, 31_536_000, 'seconds')),
 };
 
 /** So many requests at once, and so many a second after that. */
@@ -91,10 +95,16 @@ export function readOperations(file: ConfigFile, raw: RawOperations): Operations
 
 export function readAuditConfig(file: ConfigFile, raw: RawAudit): { readonly audit?: AuditConfig } {
   if (raw.audit === undefined) {
-    if (raw.audit_file_size !== undefined) file.problem(['audit_file_size'], 'expected audit beside it, got none');
+    for (const key of ['audit_file_size', 'audit_file_age'] as const) if (raw[key] !== undefined) file.problem([key], 'expected audit beside it, got none');
     return {};
   }
-  return { audit: { folder: resolve(file.folder, raw.audit), ...(raw.audit_file_size !== undefined && { fileSize: raw.audit_file_size }) } };
+  return {
+    audit: {
+      folder: resolve(file.folder, raw.audit),
+      ...(raw.audit_file_size !== undefined && { fileSize: raw.audit_file_size }),
+      ...(raw.audit_file_age !== undefined && { fileAge: raw.audit_file_age }),
+    },
+  };
 }
 
 export function ratesConfig(raw: RawRates): RatesConfig {

@@ -1,0 +1,33 @@
+import { systemEnv } from '../../core/env.ts';
+import { archiveAudit } from '../../operate/index.ts';
+import { UsageError } from '../exit.ts';
+import { version } from '../version.ts';
+import { checkFolder } from './folder.ts';
+import { withStore } from './store.ts';
+
+export interface ArchiveFlags {
+  readonly store: string;
+  /** ISO 8601, UTC. */
+  readonly before?: string;
+  /** Days. */
+  readonly olderThan?: number;
+  readonly json?: boolean;
+}
+
+const day = 86_400_000;
+
+/** `ace-coap audit archive` */
+export async function archiveCommand(folder: string, archive: string, { store: place, before, olderThan, json }: ArchiveFlags): Promise<void> {
+  checkFolder(folder);
+  if ((before === undefined) === (olderThan === undefined)) throw new UsageError('expected one of --before and --older-than, got both or none');
+  const limit = before ?? new Date(systemEnv.epoch() * 1000 - olderThan! * day).toISOString();
+  const { files, notes } = await withStore(place, (store) =>
+    archiveAudit({ folder, archive, before: limit, store, version, ...(json ? {} : { moved: ({ file }) => console.log(`${file} to ${archive}`) }) }),
+  );
+  if (json) {
+    console.log(JSON.stringify({ before: limit, files, notes }));
+    return;
+  }
+  for (const note of notes) console.log(`note ${note}`);
+  console.log(`${files.length} files archived that ended before ${limit}`);
+}
