@@ -11,6 +11,7 @@
  *
  * @module ace-coap/store
  */
+export { type Backup, type BackupOptions, backupStore, backupTime, type Restored, type RestoreOptions, type RestoreRules, restoreStore } from './backup.ts';
 export type { StoreOptions } from './clock.ts';
 export { lmdbStore } from './lmdb/lmdb.ts';
 export { memoryStore } from './memory.ts';

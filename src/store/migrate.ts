@@ -1,6 +1,7 @@
 import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
-import { type Change, type Store, StoreError } from './store.ts';
+import { batchLength, copyEntries, isEmpty } from './copy.ts';
+import { type Change, type Store, type StoreEntry, StoreError } from './store.ts';
 
 /** Under it a store says that a migration into it has not ended, and from where it comes. */
 export const migrationKey = 'store/migration';
@@ -23,12 +24,6 @@ export interface Migrated {
   readonly ending: number;
 }
 
-type Scanned = readonly [key: string, value: Uint8Array, expiresAt?: number];
-
-/** What goes over in one batch. */
-const batchLength = 200;
-const batchBytes = 4_194_304;
-
 /** Seconds by which the clocks of two stores may differ about the end of an entry. */
 const clockDifference = 60;
 
@@ -50,15 +45,10 @@ export async function migrateStore(from: Store, to: Store, { source, force = fal
     }
     await to.put(migrationKey, utf8(source));
   }
-  await copy(from, to, progress);
+  await copyEntries(entriesOf(from), to, (entries) => progress?.('copying', entries));
   const migrated = await compare(from, to, env, progress);
   await to.delete(migrationKey);
   return migrated;
-}
-
-async function isEmpty(store: Store): Promise<boolean> {
-  for await (const _ of store.scan('', { limit: 1 })) return false;
-  return true;
 }
 
 async function clear(store: Store, progress: MigrateOptions['progress']): Promise<void> {
@@ -77,26 +67,6 @@ async function clear(store: Store, progress: MigrateOptions['progress']): Promis
   await remove();
 }
 
-/** Entries that an earlier attempt has copied are copied again: that is quicker than to ask for each. */
-async function copy(from: Store, to: Store, progress: MigrateOptions['progress']): Promise<void> {
-  let copied = 0;
-  let bytes = 0;
-  let changes: Change[] = [];
-  const write = async (): Promise<void> => {
-    await to.batch(changes);
-    copied += changes.length;
-    changes = [];
-    bytes = 0;
-    progress?.('copying', copied);
-  };
-  for await (const [key, value, expiresAt] of entriesOf(from)) {
-    changes.push({ key, value, ...(expiresAt === undefined ? {} : { expiresAt }) });
-    bytes += value.length;
-    if (changes.length === batchLength || bytes >= batchBytes) await write();
-  }
-  await write();
-}
-
 /** Both in the order of keys, side by side. */
 async function compare(from: Store, to: Store, env: Pick<Env, 'epoch'>, progress: MigrateOptions['progress']): Promise<Migrated> {
   const left = entriesOf(from)[Symbol.asyncIterator]();
@@ -105,7 +75,7 @@ async function compare(from: Store, to: Store, env: Pick<Env, 'epoch'>, progress
   let ending = 0;
   let ours = await following(left);
   let theirs = await following(right);
-  const hasEnded = (entry: Scanned): boolean => entry[2] !== undefined && entry[2] <= env.epoch() + clockDifference;
+  const hasEnded = (entry: StoreEntry): boolean => entry[2] !== undefined && entry[2] <= env.epoch() + clockDifference;
   try {
     while (ours !== undefined || theirs !== undefined) {
       if (ours !== undefined && theirs !== undefined && sameEntry(ours, theirs)) {
@@ -129,15 +99,15 @@ async function compare(from: Store, to: Store, env: Pick<Env, 'epoch'>, progress
   return { entries, ending };
 }
 
-function sameEntry([key, value, end]: Scanned, [otherKey, otherValue, otherEnd]: Scanned): boolean {
+function sameEntry([key, value, end]: StoreEntry, [otherKey, otherValue, otherEnd]: StoreEntry): boolean {
   return key === otherKey && end === otherEnd && equalBytes(value, otherValue);
 }
 
-async function* entriesOf(store: Store): AsyncGenerator<Scanned, void> {
+async function* entriesOf(store: Store): AsyncGenerator<StoreEntry, void> {
   for await (const entry of store.scan('')) if (entry[0] !== migrationKey) yield entry;
 }
 
-async function following(entries: AsyncIterator<Scanned>): Promise<Scanned | undefined> {
+async function following(entries: AsyncIterator<StoreEntry>): Promise<StoreEntry | undefined> {
   const { done, value } = await entries.next();
-  return done ? undefined : (value as Scanned);
+  return done ? undefined : (value as StoreEntry);
 }

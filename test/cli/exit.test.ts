@@ -47,6 +47,7 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_RS_CONFIG: ExitCode.usage,
   ERR_RS_USE: ExitCode.usage,
   ERR_SERVER_TWICE: ExitCode.usage,
+  ERR_STORE_BACKUP: ExitCode.usage,
   ERR_STORE_BATCH: ExitCode.usage,
   ERR_STORE_CLOSED: ExitCode.usage,
   ERR_STORE_COUNTER: ExitCode.usage,

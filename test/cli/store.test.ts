@@ -60,4 +60,28 @@ describe('ace-coap store', () => {
     await aceExits(2, ['store', 'migrate', from, `lmdb:${from}`]);
     await aceExits(2, ['store', 'migrate', from, 'redis://u:pass-word@h/1']).then((run) => assert.doesNotMatch(run.stderr, /pass-word/));
   });
+
+  test('backup and restore: nobody serves from the copy, and what comes of it repeats nothing', async () => {
+    const from = join(base, 'live');
+    const store = lmdbStore(from);
+    await store.increment('oscore/ssn/key', 64);
+    await store.put('as/client/c1', utf8('client'));
+    await store.put('as/code/x', utf8('code'));
+    const [backup, to] = [join(base, 'backup'), join(base, 'restored')];
+    const made = await aceExits(0, ['store', 'backup', from, `lmdb:${backup}`, '--json']);
+    const { time, ...rest } = JSON.parse(made.stdout) as { readonly time: string };
+    assert.match(time, /^20\d\d-/);
+    assert.deepEqual(rest, { from: `lmdb:${from}`, to: `lmdb:${backup}`, entries: 3 });
+    await store.close();
+    assert.match((await aceExits(2, ['store', 'migrate', backup, to])).stderr, /expected a store to serve from, got the backup of/);
+    assert.match((await aceExits(2, ['store', 'backup', from, backup])).stderr, /expected an empty store to back up to/);
+    assert.match((await aceExits(2, ['store', 'restore', from, to])).stderr, /expected a backup, got a store that is none/);
+    const restored = await aceExits(0, ['store', 'restore', backup, to, '--skip', '1000']);
+    assert.match(restored.stdout, /^restored: 2 entries of 20.*; 1 counters go on 1000 further, 1 entries that are good once did not come back$/m);
+    const again = lmdbStore(to);
+    assert.equal(await again.increment('oscore/ssn/key', 1), 1_064);
+    await again.close();
+    await aceExits(2, ['store', 'restore', backup, join(base, 'other'), '--skip', '0']);
+    await aceExits(0, ['store', 'info', backup]);
+  });
 });

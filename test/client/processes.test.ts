@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { oscoreProfileWith } from '../../profiles/oscore/index.ts';
 import type { AceClient } from '../../src/client/index.ts';
-import { decodeMessage, findOption, OptionNumber } from '../../src/coap/index.ts';
-import { toHex } from '../../src/core/bytes.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { Parties, rsUri } from './parties.ts';
+import { repeats } from './repeats.ts';
 
 /** As the command line runs: processes that share a store reserve their numbers one by one. */
 const shared = { profiles: [oscoreProfileWith({ block: 1 })] };
@@ -16,22 +15,6 @@ async function readAll(parties: Parties, processes: readonly AceClient[]): Promi
   const answers = await parties.finish(Promise.all(processes.map((client) => client.fetch(`${rsUri}/temperature`))));
   for (const client of processes) await client.close();
   return answers.map(({ codeText }) => codeText);
-}
-
-/** Requests that were protected with the same number under the same identifier, other than by retransmission. */
-function repeats(parties: Parties): string[] {
-  const seen = new Map<string, string>();
-  const found: string[] = [];
-  for (const { from, datagram } of parties.simulator.wire) {
-    const message = decodeMessage(datagram);
-    const option = findOption(message.options, OptionNumber.Oscore);
-    if (option === undefined || message.code >= 32) continue;
-    const key = toHex(option.value);
-    const body = `${from} ${toHex(message.payload)}`;
-    if (seen.has(key) && seen.get(key) !== body) found.push(key);
-    seen.set(key, body);
-  }
-  return found;
 }
 
 test('processes: 20 at once that share a session', async () => {

@@ -1,25 +1,16 @@
-import { resolve } from 'node:path';
 import { expectUnserved } from '../../operate/index.ts';
-import { type Migrated, migrateStore, openStore, parseStorePlace } from '../../store/index.ts';
-import { UsageError } from '../exit.ts';
+import { type Migrated, migrateStore, openStore } from '../../store/index.ts';
 import { out, waiting } from '../terminal.ts';
+import { twoStores } from './names.ts';
 
 export interface MigrateFlags {
   readonly force?: boolean;
   readonly json?: boolean;
 }
 
-/** The name of a store that is the same from wherever the command is run. */
-function nameOf(place: string): string {
-  const parsed = parseStorePlace(place);
-  if (parsed === undefined) throw new UsageError('expected lmdb:FOLDER, a folder, or postgres://user:password@host:port/database, got something else');
-  return parsed.kind === 'lmdb' ? `lmdb:${resolve(parsed.folder)}` : parsed.name;
-}
-
 /** `ace-coap store migrate` */
 export async function migrateCommand(from: string, to: string, { force = false, json }: MigrateFlags): Promise<void> {
-  const [source, target] = [nameOf(from), nameOf(to)];
-  if (source === target) throw new UsageError(`expected two stores, got ${source} twice`);
+  const { from: source, to: target } = twoStores(from, to);
   const old = await openStore(from, { create: false });
   let migrated: Migrated;
   try {
