@@ -221,7 +221,9 @@ function fixedSeal({ seal }: AsConfig): unknown {
   const { identities: _identities, https, ...fixed } = seal;
   return {
     ...fixed,
-    ...(https === undefined ? {} : { https: { listen: https.listen, issuer: https.issuer, proxy: https.proxy, isTls: https.tls !== undefined } }),
+    ...(https === undefined
+      ? {}
+      : { https: { listen: https.listen, issuer: https.issuer, proxy: https.proxy, failures: https.failures, isTls: https.tls !== undefined } }),
   };
 }
 
@@ -256,8 +258,8 @@ function fixedSealRs({ seal }: RsConfig): unknown {
   return { ...rest, https: https && fixedHttps(https), capif: capif && fixedCapif(capif) };
 }
 
-function fixedHttps({ listen, issuer, certificates, certificateProfile, sKmsUri, rate }: SealHttpsRsConfig): unknown {
-  return { listen, issuer, certificates, certificateProfile, sKmsUri, rate };
+function fixedHttps({ listen, issuer, certificates, certificateProfile, sKmsUri, rate, failures }: SealHttpsRsConfig): unknown {
+  return { listen, issuer, certificates, certificateProfile, sKmsUri, rate, failures };
 }
 
 function fixedCapif({ cert: _cert, key: _key, clientCa: _ca, invokers: _invokers, core, ...rest }: CapifAefConfig): unknown {

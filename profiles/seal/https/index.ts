@@ -32,6 +32,7 @@ export {
   type ServiceSecurity,
 } from './capif/security-context.ts';
 export { ClientCredentials, type ClientCredentialsOptions } from './client-credentials.ts';
+export type { CredentialFailureRates } from './credential-failures.ts';
 export type { AccessTokenClaims, TokenProfile } from './guard/access-token-claims.ts';
 export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';
 export { BearerError, type BearerReason } from './guard/bearer-error.ts';

@@ -95,14 +95,15 @@ function credentialsOf({ https: { cert, key, clientCa, crl } }: T8Config): Https
 }
 
 /** What takes effect at a start only. */
-function fixedHttps({ https: { listen, issuer, certificateProfile } }: T8Config): unknown {
-  return { listen, issuer, certificateProfile };
+function fixedHttps({ https: { listen, issuer, certificateProfile, failures } }: T8Config): unknown {
+  return { listen, issuer, certificateProfile, failures };
 }
 
 type KeySet = Exclude<KeySource, () => unknown>;
 
 function guardOf(current: () => T8Config, emit: (event: GuardEvent) => void): Guard {
   const { https, audience } = current();
+  const { failures = {} } = https;
   const keys = async (): Promise<KeySet> => {
     const { keys: source, ca } = current().https;
     return 'jwks' in source ? (source.jwks as KeySet) : keysAt(source.uri, ca === undefined ? {} : { ca })();
@@ -110,7 +111,15 @@ function guardOf(current: () => T8Config, emit: (event: GuardEvent) => void): Gu
   const verifier = accessTokenVerifier({ issuer: https.issuer, audience, keys, env: systemEnv });
   const clientOf = (names: readonly string[]): readonly string[] =>
     Object.entries(current().https.clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
-  return new Guard({ verifier, certificates: 'required', clientOf, realm: 't8', emit, ...(https.certificateProfile ? { certificateProfile: systemEnv } : {}) });
+  return new Guard({
+    verifier,
+    certificates: 'required',
+    clientOf,
+    failures,
+    realm: 't8',
+    emit,
+    ...(https.certificateProfile ? { certificateProfile: systemEnv } : {}),
+  });
 }
 
 const warnings: ReadonlySet<string> = new Set([
