@@ -10,7 +10,6 @@ import {
   t8Paths,
 } from '../../../../profiles/seal/https/index.ts';
 import { systemEnv } from '../../../core/env.ts';
-import { sameValue } from '../../../core/same-value.ts';
 import { type Logger, type LogLevel, loadT8Config, type ServerEvent, type T8Config } from '../../../operate/index.ts';
 import { openStore } from '../../../store/index.ts';
 import { checkCredentials, type HttpsCredentials, type HttpsServer, serveHttps } from '../../../transport/index.ts';
@@ -18,7 +17,7 @@ import { configPath } from '../../config-path.ts';
 import { watchHttp } from '../../http-watch.ts';
 import { Instruments } from '../../instruments.ts';
 import { untilStopped } from '../../listen.ts';
-import { Reload } from '../../reload.ts';
+import { differences, Reload } from '../../reload.ts';
 import { loggerFor } from '../../serve.ts';
 import { openClient } from '../../session.ts';
 
@@ -43,7 +42,7 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
     logger,
     load,
     live: ['file', 'logLevel', 'drain', 'https', 'rules'],
-    restart: (current, next) => (sameValue(fixedHttps(current), fixedHttps(next)) ? [] : ['https']),
+    restart: (started, next) => differences('https', fixedHttps(started), fixedHttps(next), 1),
     apply: async (next) => {
       checkCredentials(credentialsOf(next));
       gateway!.policy.configure(next.rules);
@@ -75,7 +74,7 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
       const { stats, fault } = server;
       await instruments.watch({ stats: () => ({ ...gateway!.stats(), connections: stats()['connections'] ?? 0 }), fault: () => fault(systemEnv.epoch()) });
       instruments.ready();
-      await untilStopped('t8', logger, [{ scheme: 'https', local: server }], () => void reload.run());
+      await untilStopped('t8', logger, [{ scheme: 'https', local: { address: server.address, port: server.port } }], () => void reload.run());
       instruments.ending('draining');
       const { drain } = reload.current;
       if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
