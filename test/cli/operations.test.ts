@@ -168,6 +168,15 @@ describe('SIGTERM', () => {
     );
   });
 
+  test('audit: --config names the folder and the store', async () => {
+    const { stdout } = await aceExits(0, ['audit', 'verify', '--config', lab.folder]);
+    assert.match(stdout, /^unchanged: 4 chains/);
+    assert.doesNotMatch(stdout, /without --store/);
+    assert.match((await aceExits(0, ['audit', 'show', '--config', lab.folder, '--event', 'token-issued'])).stdout, /client1/);
+    await aceExits(2, ['audit', 'verify', join(lab.folder, 'audit'), '--config', lab.folder]);
+    await aceExits(2, ['audit', 'verify']);
+  });
+
   test('audit verify: exit code 1 for what was changed, with file and line; 2 for wrong use', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ace-coap-audit-'));
     try {
@@ -180,6 +189,8 @@ describe('SIGTERM', () => {
       await aceExits(2, ['audit', 'verify', join(folder, 'nowhere')]);
       await aceExits(2, ['audit', 'verify', folder, '--store', join(folder, 'nowhere')]);
       await aceExits(2, ['audit', 'show', folder, '--since', 'yesterday']);
+      rmSync(copy);
+      for (const act of ['verify', 'show']) assert.match((await aceExits(2, ['audit', act, folder])).stderr, /got one without a file of it/);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -19,16 +19,18 @@ export function addAudit(ace: Command): void {
     .addHelpText('after', examples('ace-coap audit verify lab/audit', 'ace-coap audit show lab/audit'));
   audit
     .command('verify')
-    .argument('<folder>', 'folder of the audit log, as audit in as.yaml names it')
+    .argument('[folder]', 'folder of the audit log, as audit in as.yaml names it; or --config')
     .description('check that nothing in the audit log was changed, removed, reordered or cut off; exit code 1: something was')
+    .option('-c, --config <path>', 'lab folder or as.yaml, which names the folder and the store')
     .option('--store <store>', "the authorization server's store, which knows how far each chain had come")
     .option('--json', 'print one JSON object')
-    .addHelpText('after', examples('ace-coap audit verify lab/audit', 'ace-coap audit verify lab/audit --store lab/state/as --json'))
-    .action(async (folder: string, flags: VerifyFlags) => (await import('./verify.ts')).verifyCommand(folder, flags));
+    .addHelpText('after', examples('ace-coap audit verify --config lab', 'ace-coap audit verify lab/audit --store lab/state/as --json'))
+    .action(async (folder: string | undefined, flags: VerifyFlags) => (await import('./verify.ts')).verifyCommand(folder, flags));
   audit
     .command('show')
-    .argument('<folder>', 'folder of the audit log')
+    .argument('[folder]', 'folder of the audit log; or --config')
     .description('print what the audit log says')
+    .option('-c, --config <path>', 'lab folder or as.yaml, which names the folder')
     .option('--client <id>', 'what is about this client')
     .option('--event <type>', 'events of this type, e.g. token-issued')
     .option('--since <time>', 'from this time on, UTC unless it says otherwise', time)
@@ -38,5 +40,5 @@ export function addAudit(ace: Command): void {
       'after',
       examples('ace-coap audit show lab/audit --client client1', 'ace-coap audit show lab/audit --event token-issued --since 2026-11-26 --json'),
     )
-    .action(async (folder: string, flags: ShowFlags) => (await import('./show.ts')).showCommand(folder, flags));
+    .action(async (folder: string | undefined, flags: ShowFlags) => (await import('./show.ts')).showCommand(folder, flags));
 }

@@ -1,8 +1,9 @@
 import { type AuditEntry, readAudit } from '../../operate/index.ts';
 import { out } from '../terminal.ts';
-import { checkFolder } from './folder.ts';
+import { auditPlace, checkFolder, noLogIn } from './folder.ts';
 
 export interface ShowFlags {
+  readonly config?: string;
   readonly client?: string;
   readonly event?: string;
   /** ISO 8601, UTC. */
@@ -27,9 +28,12 @@ function isWanted({ time, event }: AuditEntry, flags: ShowFlags): boolean {
 }
 
 /** `ace-coap audit show` */
-export async function showCommand(folder: string, flags: ShowFlags): Promise<void> {
+export async function showCommand(named: string | undefined, flags: ShowFlags): Promise<void> {
+  const { folder } = auditPlace(named, flags.config);
   checkFolder(folder);
+  let isThere = false;
   for await (const entry of readAudit(folder)) {
+    isThere = true;
     if (!isWanted(entry, flags)) continue;
     const { chain, seq, time, event } = entry;
     if (flags.json) console.log(JSON.stringify({ chain, seq, time, ...event }));
@@ -39,4 +43,5 @@ export async function showCommand(folder: string, flags: ShowFlags): Promise<voi
       console.log(`${out('dim', time)} ${out('bold', type)}  ${rest.join(' ')}`);
     }
   }
+  if (!isThere) throw noLogIn(folder);
 }

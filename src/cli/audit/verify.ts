@@ -2,9 +2,10 @@ import { type Anchor, anchorsIn, verifyAudit } from '../../operate/index.ts';
 import { openStore } from '../../store/index.ts';
 import { ExitCode } from '../exit.ts';
 import { out } from '../terminal.ts';
-import { checkFolder } from './folder.ts';
+import { auditPlace, checkFolder, noLogIn } from './folder.ts';
 
 export interface VerifyFlags {
+  readonly config?: string;
   readonly store?: string;
   readonly json?: boolean;
 }
@@ -20,9 +21,12 @@ async function readAnchors(place: string): Promise<readonly Anchor[]> {
 }
 
 /** `ace-coap audit verify` */
-export async function verifyCommand(folder: string, { store, json }: VerifyFlags): Promise<void> {
+export async function verifyCommand(named: string | undefined, { config, store: other, json }: VerifyFlags): Promise<void> {
+  const { folder, store = other } = auditPlace(named, config);
+  const anchors = store === undefined ? [] : await readAnchors(store);
   checkFolder(folder);
-  const { chains, problems, notes } = await verifyAudit(folder, store === undefined ? [] : await readAnchors(store));
+  const { chains, problems, notes } = await verifyAudit(folder, anchors);
+  if (chains.length + problems.length === 0) throw noLogIn(folder);
   if (problems.length > 0) process.exitCode = ExitCode.refused;
   if (json) {
     console.log(JSON.stringify({ valid: problems.length === 0, chains, problems, notes }));

@@ -18,18 +18,16 @@ import { watchHttp } from '../../http-watch.ts';
 import { Instruments } from '../../instruments.ts';
 import { untilStopped } from '../../listen.ts';
 import { differences, Reload } from '../../reload.ts';
-import { loggerFor } from '../../serve.ts';
+import { loggerFor, type ServeFlags } from '../../serve.ts';
 import { openClient } from '../../session.ts';
 
-export interface T8ServeFlags {
-  readonly json?: boolean;
-}
+export type T8ServeFlags = ServeFlags;
 
 /** `ace-coap seal t8 serve` */
 export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise<void> {
   const load = (): T8Config => loadT8Config(configPath(path));
   const config = load();
-  const levelOf = ({ logLevel = 'info' }: T8Config): LogLevel => logLevel;
+  const levelOf = ({ logLevel = 'info' }: T8Config): LogLevel => flags.logLevel ?? logLevel;
   const logger = loggerFor('t8', { ...flags, logLevel: levelOf(config) });
   const instruments = await Instruments.open(config, logger, []);
   const told = (event: GuardEvent | T8Event): void => {
