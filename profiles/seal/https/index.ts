@@ -48,14 +48,15 @@ export { passwordAcr } from './login/acr.ts';
 export type { LoginEvent } from './login/events.ts';
 export { FormError } from './login/form.ts';
 export { type AccountNames, type InteractionHandlerOptions, interactionHandler } from './login/interaction-handler.ts';
+export type { InteractionOutcome, InteractionProvider, ProviderGrant, ProviderInteraction } from './login/interaction-provider.ts';
 export { type AttemptDecision, type AttemptLimit, type LoginAttempt, LoginAttempts, type LoginAttemptsOptions } from './login/login-attempts.ts';
 export { type LoginPrompt, loginPage, type Page } from './login/page.ts';
 export { passwordUsers, type UserAuthenticator } from './login/user-authenticator.ts';
 
 export type { OpenIdFace, OpenIdFaceOptions } from './openid/face.ts';
+export type { OpenIdLifetimes } from './openid/lifetimes.ts';
 export { openIdFace } from './openid/open-face.ts';
 export { openIdEndpoints } from './openid/paths.ts';
-export type { OpenIdLifetimes } from './openid/provider.ts';
 export type { TrustedProxies } from './proxies.ts';
 
 export type { EndpointRequest, HttpsEndpoint, RequestGuard } from './seal-server/endpoint.ts';

@@ -23,10 +23,11 @@ import { ProxyAddresses, type TrustedProxies } from '../proxies.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { Accounts } from './accounts.ts';
 import { Provider } from './library.ts';
+import type { OpenIdLifetimes } from './lifetimes.ts';
 import { OpenIdGrants, type RevocationReason } from './openid-grants.ts';
 import { cookieKey, ownSigningKey } from './own-secrets.ts';
 import { paths } from './paths.ts';
-import { makeProvider, type OpenIdLifetimes, TooManyRequests } from './provider.ts';
+import { makeProvider, TooManyRequests } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 import { basicCredentials, type CredentialOutcome, TokenEndpoints } from './token-endpoints.ts';
 
