@@ -67,6 +67,29 @@ describe('ace-coap rs with introspection, freshness and q_block in rs.yaml', () 
   });
 });
 
+test('q_block in client.yaml, and amplification in rs.yaml: no address has to show itself first', async () => {
+  const yaml = { 'client.yaml': 'q_block: true', 'rs.yaml': 'q_block: true\namplification: unlimited' };
+  const other = await Lab.start(({ folder }) => {
+    for (const [name, more] of Object.entries(yaml)) appendFileSync(join(folder, name), `\n${more}\n`);
+    const rsYaml = join(folder, 'rs.yaml');
+    writeFileSync(rsYaml, readFileSync(rsYaml, 'utf8').replace('resources:\n', `resources:\n  /long: { kind: value, title: "${'long '.repeat(60)}" }\n`));
+  });
+  try {
+    const file = join(other.parent, 'long');
+    writeFileSync(file, 'x'.repeat(3000));
+    assert.match((await aceExits(0, ['put', other.uri('/led'), '--payload-file', file, '--config', other.folder, '-v'])).stderr, /Q-Block1/);
+    const discovery = async (): Promise<string> => (await aceExits(0, ['get', other.uri('/.well-known/core'), '-v'])).stderr;
+    assert.doesNotMatch(await discovery(), / Echo: | Block2: /);
+    await other.rs.stop();
+    const rsYaml = join(other.folder, 'rs.yaml');
+    writeFileSync(rsYaml, readFileSync(rsYaml, 'utf8').replace('amplification: unlimited', ''));
+    await other.rs.start();
+    assert.match(await discovery(), / Echo: | Block2: /);
+  } finally {
+    await other.end();
+  }
+});
+
 test('hide_path in client.yaml: nothing that is not protected names the path', async () => {
   const hidden = await Lab.start(({ folder }) => appendFileSync(join(folder, 'client.yaml'), '\nhide_path: true\n'));
   try {
