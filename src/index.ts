@@ -12,9 +12,9 @@
  */
 export { type DtlsProfileOptions, dtlsProfileWith } from '../profiles/dtls/index.ts';
 export { oscoreProfile } from '../profiles/oscore/index.ts';
-export { AuthorizationServer, type AuthorizationServerOptions } from './as/index.ts';
-export { AceClient, type AceClientOptions, type AceResponse } from './client/index.ts';
-export type { CoapResponse } from './coap/index.ts';
+export { AuthorizationServer, type AuthorizationServerOptions, type ClientRegistration, type ResourceServerRegistration } from './as/index.ts';
+export { AceClient, type AceClientOptions, type AceRequestInit, type AceResponse } from './client/index.ts';
+export type { CoapResponse, Resource, ResourceHandle, ResourceRequest } from './coap/index.ts';
 export { fromHex, toHex } from './core/bytes.ts';
 export { symmetricKey, type TokenKey } from './core/cwt.ts';
 export { ProtocolError } from './core/errors.ts';

@@ -134,7 +134,7 @@ export {
 export type { ModeDifference, ModeRule, SealMode } from './modes.ts';
 export { modeDifferences } from './modes.ts';
 export type { CallerRate } from './representation.ts';
-export type { SealServerOptions } from './seal-server.ts';
+export type { SealServerChanges, SealServerOptions } from './seal-server.ts';
 export { longestLeeway, SealServer } from './seal-server.ts';
 export type { SealHost, SealService } from './service.ts';
 export type { SimCOptions } from './sim-c.ts';

@@ -1,7 +1,7 @@
 import { AceError, type Profile, type ScopeTable } from '../../src/ace/index.ts';
 import { Code, type Endpoint, type Resource, type ResourceHandle, type ResourceRequest, type Transports } from '../../src/coap/index.ts';
 import type { ClaimsSet } from '../../src/core/cwt.ts';
-import { type IssuerRegistration, ResourceServer, ResourceServerError, type ResourceServerOptions } from '../../src/rs/index.ts';
+import { type IssuerRegistration, ResourceServer, type ResourceServerChanges, ResourceServerError, type ResourceServerOptions } from '../../src/rs/index.ts';
 import type { Caller } from './caller.ts';
 import type { SealMode } from './modes.ts';
 import { hasOscore } from './oscore-profile.ts';
@@ -26,6 +26,9 @@ export interface SealServerOptions extends Omit<ResourceServerOptions, 'issuers'
   readonly mode?: SealMode;
 }
 
+/** What of a SEAL server may be another while it runs. */
+export type SealServerChanges = Omit<ResourceServerChanges, 'issuers'> & Partial<Pick<SealServerOptions, 'simS'>>;
+
 /**
  * A SEAL server: a resource server of ACE-OAuth narrowed to TS 33.434, Annex B.
  *
@@ -47,13 +50,11 @@ export class SealServer implements SealHost {
       throw new ResourceServerError('ERR_RS_CONFIG', 'profiles: expected coap_oscore among them (TS 33.434, B.3.4), got others');
     this.#services = services;
     this.#simS = simS;
-    const scopes: ScopeTable = Object.assign({}, options.scopes, ...services.map((service) => service.scopes));
-    const own = (paths: 'public' | 'anyScope'): readonly string[] => services.flatMap((service) => service[paths] ?? []);
     this.#rs = new ResourceServer({
       ...options,
-      scopes,
-      public: [...(options.public ?? []), ...own('public')],
-      anyScope: [...(options.anyScope ?? []), ...own('anyScope')],
+      scopes: this.#scopes(options.scopes),
+      public: this.#paths('public', options.public),
+      anyScope: this.#paths('anyScope', options.anyScope),
       issuers: [simS],
       leewayCap: longestLeeway,
       demand: (claims) => demand(claims, valSystem, mode),
@@ -99,9 +100,14 @@ export class SealServer implements SealHost {
     return this.#rs.listen(transport);
   }
 
-  /** Other token keys of the SIM-S. @throws {ResourceServerError} `ERR_RS_CONFIG` for another SIM-S than before */
-  reconfigure({ simS }: Pick<SealServerOptions, 'simS'>): void {
-    this.#rs.reconfigure({ issuers: [simS] });
+  /** Other token keys of the SIM-S, and what else may change while it runs; scopes and public paths of the services stay. See `ResourceServer.reconfigure`. */
+  reconfigure({ simS, ...changes }: SealServerChanges): void {
+    this.#rs.reconfigure({
+      ...changes,
+      ...(simS === undefined ? {} : { issuers: [simS] }),
+      ...('scopes' in changes ? { scopes: this.#scopes(changes.scopes) } : {}),
+      ...('public' in changes ? { public: this.#paths('public', changes.public) } : {}),
+    });
   }
 
   /** Answer what is under way, for at most so many milliseconds, and take nothing new. `false`: time was up first. */
@@ -118,6 +124,14 @@ export class SealServer implements SealHost {
   async close(): Promise<void> {
     await this.#rs.close();
     await Promise.all(this.#services.map((service) => service.close?.()));
+  }
+
+  #scopes(own: ScopeTable | undefined): ScopeTable {
+    return Object.assign({}, own, ...this.#services.map((service) => service.scopes));
+  }
+
+  #paths(kind: 'public' | 'anyScope', own: readonly string[] = []): readonly string[] {
+    return [...own, ...this.#services.flatMap((service) => service[kind] ?? [])];
   }
 
   async #start(): Promise<void> {

@@ -1,5 +1,16 @@
 import { writeFileSync } from 'node:fs';
-import { ContentFormat, codeName, contentFormatName, findOption, formatCode, type Option, OptionNumber, relativeLocationOf, uintOf } from '../coap/index.ts';
+import {
+  Code,
+  ContentFormat,
+  codeName,
+  contentFormatName,
+  findOption,
+  formatCode,
+  type Option,
+  OptionNumber,
+  relativeLocationOf,
+  uintOf,
+} from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { annotatePayload, isCborFormat } from '../inspect/index.ts';
@@ -17,6 +28,8 @@ export interface Answer {
 }
 
 export interface PrintFlags {
+  /** The client whose tokens it went with. */
+  readonly config?: string;
   readonly json?: boolean;
   readonly output?: string;
   /** One of several answers: each has a line of its own. */
@@ -73,7 +86,7 @@ function placeOf({ options }: Answer): { readonly location?: string; readonly et
 }
 
 /** Code, format, size and protection, for standard error; of an error the payload too. */
-function sayFacts(answer: Answer): void {
+function sayFacts(answer: Answer, { config }: PrintFlags): void {
   const format = uintOf(answer.options, OptionNumber.ContentFormat);
   const ok = answer.code < 128;
   const facts = [
@@ -85,6 +98,15 @@ function sayFacts(answer: Answer): void {
   ];
   console.error(`${err(ok ? 'green' : 'red', `${formatCode(answer.code)} ${codeName(answer.code)}`)}  ${err('dim', facts.join(', '))}`);
   if (!ok) for (const line of annotatePayload(answer)) console.error(`  ${line}`);
+  const next = format === ContentFormat.AceCbor ? nextStep(answer, config !== undefined) : undefined;
+  if (next !== undefined) console.error(err('dim', `(${next})`));
+}
+
+/** What one may do about the refusal of a resource server. */
+function nextStep({ code }: Answer, isClient: boolean): string | undefined {
+  if (code === Code.Unauthorized && !isClient) return 'it takes an access token: with --config goes the client that gets one of that AS';
+  if (!isClient || (code !== Code.Forbidden && code !== Code.MethodNotAllowed)) return undefined;
+  return 'the token does not cover it; what the client may have stands under its grants at the AS, and --scope asks for it';
 }
 
 function writePayload(payload: Uint8Array, file: string): void {
@@ -113,7 +135,7 @@ function printPayload(answer: Answer, flags: PrintFlags): void {
 export function printAnswer(answer: Answer, flags: PrintFlags): void {
   const ok = answer.code < 128;
   if (flags.json) console.log(JSON.stringify(describe(answer)));
-  else sayFacts(answer);
+  else sayFacts(answer, flags);
   if (ok && flags.output !== undefined) writePayload(answer.payload, flags.output);
   else if (ok && !flags.json) printPayload(answer, flags);
   if (!ok) process.exitCode = ExitCode.refused;

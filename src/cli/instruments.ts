@@ -67,6 +67,9 @@ export class Instruments {
   /** Count an event that somebody else has written to the log. */
   readonly count = (event: ServerEvent): void => this.#metrics?.observe(event);
 
+  /** Requests for these paths are counted under them too. */
+  readonly countPaths = (paths: readonly string[]): void => this.#metrics?.addPaths(paths);
+
   readonly session = (event: DtlsTransportEvent): void => {
     const { type, peer, error, ...rest } = event;
     const level = type === 'handshake-failed' ? 'warn' : 'debug';

@@ -10,13 +10,13 @@ const introspectionTimeout = 10;
 
 /** What an RS asks its issuers, and what ends the channel that it goes over. */
 export interface Asking {
-  readonly options: { readonly revocation?: RevocationOptions; readonly introspection?: IntrospectionOptions };
+  /** What a configuration says of it, with the issuers of the first. */
+  optionsOf(config: RsConfig): { readonly revocation?: RevocationOptions; readonly introspection?: IntrospectionOptions };
   close(): Promise<void>;
 }
 
 /** The revocation lists of the issuers that an RS has a channel to, and what they say of single tokens. The channel is opened when the first is asked. */
 export function askingOf(config: RsConfig, store: Store): Asking {
-  const { revocation, introspection: { timeout = introspectionTimeout, ...introspection } = {} } = config;
   let client: Promise<AceClient> | undefined;
   const opened = (): Promise<AceClient> => {
     client ??= openChannel(config, {}, store);
@@ -27,14 +27,15 @@ export function askingOf(config: RsConfig, store: Store): Asking {
   };
   const issuers = channelsOf(config);
   const lists = issuers.map(({ uri, issuer }): [string, RevocationList] => [issuer, listOver(opened, uri)]);
-  const introspectors = issuers.map(({ uri, issuer }): [string, Introspector] => [
-    issuer,
-    async (token) => (await opened()).introspect(token, { as: uri, timeout: timeout * 1000 }),
-  ]);
+  const introspectors = (timeout: number): Record<string, Introspector> =>
+    Object.fromEntries(issuers.map(({ uri, issuer }) => [issuer, async (token) => (await opened()).introspect(token, { as: uri, timeout: timeout * 1000 })]));
   return {
-    options: {
-      ...(revocation && { revocation: { ...revocation, lists: Object.fromEntries(lists) } }),
-      ...(config.introspection && { introspection: { ...introspection, issuers: Object.fromEntries(introspectors) } }),
+    optionsOf: ({ revocation, introspection }) => {
+      const { timeout = introspectionTimeout, ...asked } = introspection ?? {};
+      return {
+        ...(revocation && { revocation: { ...revocation, lists: Object.fromEntries(lists) } }),
+        ...(introspection && { introspection: { ...asked, issuers: introspectors(timeout) } }),
+      };
     },
     close: async () => (await client)?.close(),
   };

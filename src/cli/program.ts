@@ -22,7 +22,7 @@ import type { ServeResourcesFlags } from './serve-resources.ts';
 import { addStore } from './store/program.ts';
 import type { IntrospectFlags, TokenFlags } from './token.ts';
 import { addTrl } from './trl/program.ts';
-import { each, examples, port, seconds } from './usage.ts';
+import { each, examples, logLevel, port, seconds } from './usage.ts';
 
 const labProfiles: readonly LabProfile[] = ['oscore', 'dtls-psk', 'dtls-rpk'];
 
@@ -150,7 +150,7 @@ export function program(version: string): Command {
       .command(name)
       .argument('<config>', `lab folder or ${name}.yaml`)
       .description(`run the ${what} in the foreground; Ctrl-C stops it`)
-      .addOption(new Option('--log-level <level>', 'what to log; absent: log_level of the file, or info').choices(['debug', 'info', 'warn', 'error', 'silent']))
+      .addOption(logLevel('; absent: log_level of the file, or info'))
       .option('--json', 'log JSON lines, also on a terminal')
       .addHelpText('after', '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once; SIGHUP reads the file again.')
       .addHelpText('after', examples(`ace-coap ${name} lab`))
@@ -168,7 +168,7 @@ export function program(version: string): Command {
     .option('--name <name>', 'name in diagnostics; absent: the address')
     .option('--source <address>', 'numeric address to send from; absent: loopback while all targets are there')
     .option('--no-cache', 'store nothing')
-    .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+    .addOption(logLevel().default('info'))
     .option('--json', 'log JSON lines, also on a terminal')
     .addHelpText(
       'after',
@@ -205,7 +205,7 @@ export function program(version: string): Command {
     )
     .option('--q-block', 'robust block-wise transfer (RFC 9177) for clients that ask for it')
     .addHelpText('after', secretHelp)
-    .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+    .addOption(logLevel().default('info'))
     .option('--json', 'log JSON lines, also on a terminal')
     .addHelpText(
       'after',

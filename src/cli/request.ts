@@ -139,7 +139,9 @@ export async function withEndpoint<T>(
   try {
     const security = await securityOf(flags, [uri]);
     if (uri.scheme === 'coaps' && security.credentials === undefined)
-      throw new UsageError('coaps: expected --psk-identity and --psk, --peer-key (and --rpk), or --ca (and --cert and --key), got none');
+      throw new UsageError(
+        'coaps: expected --psk-identity and --psk, --peer-key (and --rpk), or --ca (and --cert and --key), or for a token --config, got none',
+      );
     const transports = await transportsFor([uri], security);
     const endpoint = new Endpoint({
       transport: tracer === undefined ? transports : transports.map((transport) => tracer.wrap(transport)),

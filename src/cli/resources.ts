@@ -1,7 +1,9 @@
 import type { Resource, ResourceHandle } from '../coap/index.ts';
+import { sameValue } from '../core/same-value.ts';
 import type { ResourceConfig } from '../operate/index.ts';
 
-type Stop = () => void;
+/** A resource that is served; `remove` also ends what moves by itself. */
+type Served = Pick<ResourceHandle, 'remove'>;
 
 /** A router, or a resource server. */
 interface Site {
@@ -11,7 +13,7 @@ interface Site {
 const attributes = (title: string | undefined): { readonly title?: string; readonly ct: number } => ({ ...(title === undefined ? {} : { title }), ct: 0 });
 
 /** A number that changes by itself, for trying things out. It wanders up to ten from where it began. */
-function sensor(site: Site, { path, unit = '', initial, interval = 2, title }: ResourceConfig): Stop {
+function sensor(site: Site, { path, unit = '', initial, interval = 2, title }: ResourceConfig): Served {
   const begin = Number(initial ?? 21.5);
   const middle = Number.isFinite(begin) ? begin : 21.5;
   let value = middle;
@@ -25,11 +27,16 @@ function sensor(site: Site, { path, unit = '', initial, interval = 2, title }: R
     handle.changed();
   }, interval * 1000);
   timer.unref();
-  return () => clearInterval(timer);
+  return {
+    remove: () => {
+      clearInterval(timer);
+      handle.remove();
+    },
+  };
 }
 
 /** A text that can be read and written. */
-function value(site: Site, { path, initial = '', title }: ResourceConfig): Stop {
+function value(site: Site, { path, initial = '', title }: ResourceConfig): Served {
   let text = initial;
   const handle: ResourceHandle = site.resource(path, {
     observable: true,
@@ -42,11 +49,11 @@ function value(site: Site, { path, initial = '', title }: ResourceConfig): Stop 
     accepts: [0],
     attributes: attributes(title),
   });
-  return () => {};
+  return handle;
 }
 
 /** Takes what is sent to it, and shows the last. */
-function inbox(site: Site, { path, initial = '', title }: ResourceConfig): Stop {
+function inbox(site: Site, { path, initial = '', title }: ResourceConfig): Served {
   let text = initial;
   const handle: ResourceHandle = site.resource(path, {
     observable: true,
@@ -58,15 +65,57 @@ function inbox(site: Site, { path, initial = '', title }: ResourceConfig): Stop 
     },
     attributes: attributes(title),
   });
-  return () => {};
+  return handle;
 }
 
 const kinds = { sensor, value, inbox };
 
-/** Puts resources where they are served; the result stops what moves by itself. */
-export function addResources(site: Site, resources: readonly ResourceConfig[]): Stop {
-  const stops = resources.map((resource) => kinds[resource.kind](site, resource));
-  return () => {
-    for (const stop of stops) stop();
-  };
+/** What has become of resources, by path. */
+export interface ResourceChanges {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** The resources of a configuration, where they are served. */
+export class ServedResources {
+  readonly #site: Site;
+  readonly #served = new Map<string, { readonly config: ResourceConfig; readonly handle: Served }>();
+
+  constructor(site: Site) {
+    this.#site = site;
+  }
+
+  /**
+   * Serve these and no others: what is the same stays, with its value and its observers.
+   *
+   * @throws {CoapError} `ERR_COAP_RESOURCE` for a path that is none or taken; then all is as it was
+   */
+  become(resources: readonly ResourceConfig[]): ResourceChanges {
+    const added = resources.filter(({ path }) => !this.#served.has(path));
+    const changed = resources.filter((config) => this.#served.has(config.path) && !sameValue(this.#served.get(config.path)!.config, config));
+    const removed = [...this.#served.keys()].filter((path) => !resources.some((config) => config.path === path));
+    try {
+      for (const config of added) this.#add(config);
+    } catch (error) {
+      for (const { path } of added) this.#remove(path);
+      throw error;
+    }
+    for (const path of removed) this.#remove(path);
+    for (const config of changed) {
+      this.#remove(config.path);
+      this.#add(config);
+    }
+    const pathsOf = (configs: readonly ResourceConfig[]): string[] => configs.map(({ path }) => path);
+    return { added: pathsOf(added), changed: pathsOf(changed), removed };
+  }
+
+  #add(config: ResourceConfig): void {
+    this.#served.set(config.path, { config, handle: kinds[config.kind](this.#site, config) });
+  }
+
+  #remove(path: string): void {
+    this.#served.get(path)?.handle.remove();
+    this.#served.delete(path);
+  }
 }

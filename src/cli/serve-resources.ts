@@ -8,7 +8,7 @@ import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
 import { untilStopped } from './listen.ts';
 import type { OpenContexts } from './oscore/contexts.ts';
-import { addResources } from './resources.ts';
+import { ServedResources } from './resources.ts';
 import { loggerFor, type ServeFlags } from './serve.ts';
 import { tlsFiles } from './socket.ts';
 
@@ -123,10 +123,10 @@ export async function serveResources(flags: ServeResourcesFlags): Promise<void> 
   const sessions = listen.some((uri) => uri.startsWith('coaps://')) ? await serverCredentials(flags) : {};
   const logger = loggerFor('serve', flags);
   const contexts = await contextsOf(flags, logger);
-  let stop = (): void => {};
+  const router = new Router({ emit: (event) => logEvent(logger, event) });
+  const served = new ServedResources(router);
   try {
-    const router = new Router({ emit: (event) => logEvent(logger, event) });
-    stop = addResources(router, resources);
+    served.become(resources);
     const open = contexts === undefined || flags.allowUnprotected === true;
     const server = await serve({
       listen: listen.map((uri) => (uri.includes('://') ? uri : `coap://${uri}`)),
@@ -150,7 +150,7 @@ export async function serveResources(flags: ServeResourcesFlags): Promise<void> 
       await server.close();
     }
   } finally {
-    stop();
+    served.become([]);
     await contexts?.close();
   }
   logger.info({}, 'stopped');

@@ -3,7 +3,7 @@ import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import type { SealServer } from '../../profiles/seal/index.ts';
 import type { Profile } from '../ace/index.ts';
 import { type AuditSink, AuthorizationServer } from '../as/index.ts';
-import { type Endpoint, type Freshness, Method, type Transport } from '../coap/index.ts';
+import { codeName, type Endpoint, type Freshness, type Transport } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { sameValue } from '../core/same-value.ts';
 import {
@@ -27,10 +27,10 @@ import type { DtlsTransport } from '../transport/index.ts';
 import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
 import { Instruments, type InstrumentsConfig } from './instruments.ts';
-import { askingOf } from './issuers.ts';
+import { type Asking, askingOf } from './issuers.ts';
 import { type Listening, listenOn, type Place, untilStopped } from './listen.ts';
-import { Reload } from './reload.ts';
-import { addResources } from './resources.ts';
+import { differences, Reload } from './reload.ts';
+import { type ResourceChanges, ServedResources } from './resources.ts';
 import type { SealFaces } from './seal/faces.ts';
 import type { SimSFaces } from './seal/https/sim-s-faces.ts';
 import { paint } from './terminal.ts';
@@ -103,9 +103,9 @@ interface Service<C extends ServerConfig, S extends Server> {
   readonly make: (config: C, parts: Parts, current: () => C) => S | Promise<S>;
   /** Settings that take effect while the server runs, and how. */
   readonly live: readonly (keyof C & string)[];
-  readonly apply: (server: S, next: C, current: C) => Promise<object>;
+  readonly apply: (server: S, next: C, before: Pick<Reload<C>, 'started' | 'current'>) => Promise<object>;
   /** What of them needs a restart all the same. */
-  readonly restart?: (current: C, next: C) => readonly string[];
+  readonly restart?: (started: C, next: C) => readonly string[];
 }
 
 /** Where sessions are kept. */
@@ -151,7 +151,8 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
     live: ['file', 'logLevel', 'drain', ...service.live] as (keyof C & string)[],
     ...(service.restart === undefined ? {} : { restart: service.restart }),
     apply: async (next) => {
-      const changes = await service.apply(server!, next, reload.current);
+      const changes = await service.apply(server!, next, reload);
+      instruments.countPaths(service.paths(next));
       logger.level = levelOf(next);
       return changes;
     },
@@ -204,11 +205,11 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
         if (next.seal !== undefined) return (await import('./seal/servers.ts')).reconfigure(server, next);
         return (server as AuthorizationServer).reconfigure(next);
       },
-      restart: (current, next) => [
-        ...(sameValue(fixedSeal(current), fixedSeal(next)) ? [] : ['seal']),
-        ...(sameValue(current.dtls.ownKey, next.dtls.ownKey) ? [] : ['dtls.key']),
-        ...(sameValue(current.dtls.suites, next.dtls.suites) && sameValue(current.dtls.settings, next.dtls.settings) ? [] : ['dtls']),
-        ...(current.limits.payload === next.limits.payload ? [] : ['limits.payload']),
+      restart: (started, next) => [
+        ...differences('seal', fixedSeal(started), fixedSeal(next)),
+        ...(sameValue(started.dtls.ownKey, next.dtls.ownKey) ? [] : ['dtls.key']),
+        ...(sameValue(started.dtls.suites, next.dtls.suites) && sameValue(started.dtls.settings, next.dtls.settings) ? [] : ['dtls']),
+        ...(started.limits.payload === next.limits.payload ? [] : ['limits.payload']),
       ],
     },
     flags,
@@ -221,7 +222,9 @@ function fixedSeal({ seal }: AsConfig): unknown {
   const { identities: _identities, https, ...fixed } = seal;
   return {
     ...fixed,
-    ...(https === undefined ? {} : { https: { listen: https.listen, issuer: https.issuer, proxy: https.proxy, isTls: https.tls !== undefined } }),
+    ...(https === undefined
+      ? {}
+      : { https: { listen: https.listen, issuer: https.issuer, proxy: https.proxy, failures: https.failures, certFile: https.tls !== undefined } }),
   };
 }
 
@@ -244,9 +247,9 @@ function liveKeys(current: () => AsConfig): NonNullable<DtlsProfileOptions['as']
 }
 
 /** All but their token keys is as it was. */
-function areSameIssuers(current: RsConfig, next: RsConfig): boolean {
+function areSameIssuers(started: RsConfig, next: RsConfig): boolean {
   const withoutKeys = ({ issuers }: RsConfig): unknown => issuers.map(({ tokenKeys: _keys, ...rest }) => rest);
-  return sameValue(withoutKeys(current), withoutKeys(next));
+  return sameValue(withoutKeys(started), withoutKeys(next));
 }
 
 /** What of a SEAL server takes effect at a start only: all but what its faces over HTTPS show, and whom they take. */
@@ -256,40 +259,88 @@ function fixedSealRs({ seal }: RsConfig): unknown {
   return { ...rest, https: https && fixedHttps(https), capif: capif && fixedCapif(capif) };
 }
 
-function fixedHttps({ listen, issuer, certificates, certificateProfile, sKmsUri, rate }: SealHttpsRsConfig): unknown {
-  return { listen, issuer, certificates, certificateProfile, sKmsUri, rate };
+function fixedHttps({ listen, issuer, certificates, certificateProfile, sKmsUri, rate, failures }: SealHttpsRsConfig): unknown {
+  return { listen, issuer, certificates, certificateProfile, skmsUri: sKmsUri, rate, failures };
 }
 
 function fixedCapif({ cert: _cert, key: _key, clientCa: _ca, invokers: _invokers, core, ...rest }: CapifAefConfig): unknown {
   return { ...rest, core: { uri: core.uri, issuer: core.issuer, names: core.names } };
 }
 
-/** What stands outside a security association is refused or public, whatever its age. */
-function freshnessOf({ methods, window }: NonNullable<RsConfig['freshness']>): Freshness {
-  const codes = new Set(methods.map((name) => Method[name as keyof typeof Method]));
+/** Seconds. */
+const usualWindow = 30;
+
+/** Methods as the configuration of the moment has them. What stands outside a security association is refused or public, whatever its age. */
+function freshnessOf({ freshness }: RsConfig, current: () => RsConfig): Freshness {
   return {
-    required: ({ code, association }) => association !== undefined && codes.has(code as Method),
-    ...(window !== undefined && { window: window * 1000 }),
+    required: ({ code, association }) => association !== undefined && current().freshness?.methods.includes(codeName(code)) === true,
+    window: 1000 * (freshness?.window ?? usualWindow),
   };
+}
+
+/** Where neither the file before nor this one says what `aif` is, it follows from whether there are scopes, which a server is told at its start. */
+function isOtherAif(started: RsConfig, next: RsConfig): boolean {
+  return started.aif === undefined && (started.scopes === undefined) !== (next.scopes === undefined);
+}
+
+/** What of an RS takes effect at a start only, within what may change. */
+function fixedRs(started: RsConfig, next: RsConfig): readonly string[] {
+  const bounds = ({ limits: { tokens, revoked, payload } }: RsConfig): object => ({ tokens, revoked, payload });
+  const window = ({ freshness }: RsConfig): number => freshness?.window ?? usualWindow;
+  return [
+    ...(areSameIssuers(started, next) ? [] : ['issuers']),
+    ...(isOtherAif(started, next) ? ['scopes'] : []),
+    ...(next.freshness === undefined || window(started) === window(next) ? [] : ['freshness.window']),
+    ...differences('limits', bounds(started), bounds(next), 1),
+    ...differences('seal', fixedSealRs(started), fixedSealRs(next)),
+  ];
+}
+
+/** What an RS is changed with. */
+interface RsParts {
+  readonly started: RsConfig;
+  /** The configuration until now. */
+  readonly before: RsConfig;
+  readonly resources: ServedResources;
+  readonly asking: Asking;
+}
+
+/** Put what may change in the place of what there was, all of it or nothing. */
+function changeRs(server: ResourceServer | SealServer | SealFaces, next: RsConfig, { started, before, resources, asking }: RsParts): ResourceChanges {
+  const changes = resources.become(next.resources);
+  try {
+    server.reconfigure({
+      ...(areSameIssuers(started, next) ? { issuers: next.issuers, simS: next.issuers[0]! } : {}),
+      ...(isOtherAif(started, next) ? {} : { scopes: next.scopes }),
+      public: next.public,
+      limits: next.limits,
+      introspection: asking.optionsOf(next).introspection,
+    });
+    return changes;
+  } catch (error) {
+    resources.become(before.resources);
+    throw error;
+  }
 }
 
 /** `ace-coap rs` */
 export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
-  let stop = (): void => {};
+  let resources: ServedResources | undefined;
+  let asking: Asking | undefined;
   try {
     await serve<RsConfig, ResourceServer | SealServer | SealFaces>(
       {
         role: 'rs',
         load: () => loadRsConfig(configPath(path)),
-        paths: ({ resources }) => ['/authz-info', '/.well-known/core', ...resources.map((resource) => resource.path)],
-        make: async (config, { store, transports, emit }) => {
+        paths: ({ resources: served }) => ['/authz-info', '/.well-known/core', ...served.map((resource) => resource.path)],
+        make: async (config, { store, transports, emit }, current) => {
           const profiles = profilesOn(transports, { rs: config.dtls });
-          const { revocation: _list, introspection: _tokens, freshness, qBlock, seal, ...rest } = config;
-          const asking = askingOf(config, store);
+          const { revocation: _list, introspection: _tokens, freshness: _methods, qBlock, seal, ...rest } = config;
+          asking = askingOf(config, store);
           const options = {
             ...rest,
-            ...asking.options,
-            ...(freshness && { freshness: freshnessOf(freshness) }),
+            ...asking.optionsOf(config),
+            freshness: freshnessOf(config, current),
             ...(qBlock && { qBlock: {} }),
             parameters: config.transmission,
             store,
@@ -298,29 +349,23 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
           };
           const rs =
             seal === undefined ? new ResourceServer(options) : await (await import('./seal/servers.ts')).sealServerOf(seal, options, { transports, emit });
-          stop = addResources(rs, config.resources);
-          const close = rs.close.bind(rs);
-          rs.close = async () => {
-            await close();
-            await asking.close();
-          };
+          resources = new ServedResources(rs);
+          resources.become(config.resources);
           return rs;
         },
-        live: ['issuers', 'seal'],
-        apply: async (server, next, current) => {
+        live: ['issuers', 'seal', 'scopes', 'public', 'resources', 'limits', 'introspection', 'freshness'],
+        apply: async (server, next, { started, current }) => {
           if ('check' in server && next.seal !== undefined) server.check(next.seal);
-          if (areSameIssuers(current, next)) server.reconfigure({ issuers: next.issuers, simS: next.issuers[0]! });
+          const changes = changeRs(server, next, { started, before: current, resources: resources!, asking: asking! });
           if ('renew' in server && next.seal !== undefined) server.renew(next.seal);
-          return {};
+          return changes;
         },
-        restart: (current, next) => [
-          ...(areSameIssuers(current, next) ? [] : ['issuers']),
-          ...(sameValue(fixedSealRs(current), fixedSealRs(next)) ? [] : ['seal']),
-        ],
+        restart: fixedRs,
       },
       flags,
     );
   } finally {
-    stop();
+    resources?.become([]);
+    await asking?.close();
   }
 }

@@ -58,6 +58,7 @@ interface Peers {
   readonly dtls: DtlsAtClientOptions & Pick<DtlsConfig, 'suites' | 'settings'>;
   readonly revocation?: FollowOptions;
   readonly hidePath?: boolean;
+  readonly qBlock?: boolean;
   readonly renewal?: number;
   readonly experimental?: readonly Experiment[];
   readonly seal?: SealClientConfig;
@@ -67,7 +68,7 @@ const coapDtls = 1;
 
 /** A client whose store goes with it when it is closed; one that was given stays. */
 async function open(
-  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation, hidePath, renewal, experimental, seal }: Peers,
+  { store: place, authorizationServers, transmission, tls, profiles, dtls: keys, revocation, hidePath, qBlock, renewal, experimental, seal }: Peers,
   flags: SessionFlags,
   given?: Store,
 ): Promise<AceClient> {
@@ -102,7 +103,7 @@ async function open(
       profiles: profiles.map((id) => profileOf(id, sessions, keys)),
       authorizationServers,
       parameters: transmission,
-      ...(flags.qBlock ? { qBlock: { discovery: 'assume' as const } } : {}),
+      ...(flags.qBlock || qBlock ? { qBlock: { discovery: 'assume' as const } } : {}),
       ...(flags.proxy === undefined ? {} : { proxy: flags.proxy }),
       ...(flags.env === undefined ? {} : { env: flags.env }),
       ...(revocation === undefined ? {} : { revocation }),

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 /** Of an option: a time. */
 export function seconds(text: string): number {
@@ -22,4 +22,9 @@ export function each(text: string, before: readonly string[] = []): readonly str
 /** Below the options of a command: how it is used. */
 export function examples(...lines: readonly string[]): string {
   return `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+/** What a command that serves logs; `more` is what its help says beside that. */
+export function logLevel(more = ''): Option {
+  return new Option('--log-level <level>', `what to log${more}`).choices(['debug', 'info', 'warn', 'error', 'silent']);
 }

@@ -255,6 +255,7 @@ authorization_servers:
     ${indented(places.keys.asAtClient, 4)}
 
 # More that may be said:
+#   q_block: true # robust block-wise transfer (RFC 9177), for long bodies over lossy paths
 #   hide_path: true # the first request to a resource server, which nothing protects, names no path; say --scope, or have a default at the AS
 #   renewal: 30 # seconds before its end from which on a token is renewed
 #   revocation: { observe: true } # follow the list of revoked tokens (RFC 9770)

@@ -7,6 +7,7 @@ import { ProtocolError } from '../core/errors.ts';
 import type { Emit, RefusalReason } from './events.ts';
 import type { ExiCounters } from './exi.ts';
 import type { Introspections } from './introspection.ts';
+import type { ResourceServerLimits } from './options.ts';
 import { type RevocationsAtRs, revokedError } from './revocation.ts';
 import { type CheckedToken, checkClaims, type OpenToken, openToken, type TokenCheckOptions } from './token-check.ts';
 import type { AccessToken, KeptClaims, TokenTable } from './token-table.ts';
@@ -25,12 +26,11 @@ export interface AuthzInfoOptions {
   readonly exi: ExiCounters;
   readonly revocations: RevocationsAtRs;
   readonly introspections: Introspections;
-  readonly rate: RateLimit;
+  /** That of the moment. */
+  readonly rate: () => RateLimit;
   readonly env: Env;
-  /** Bytes of an upload. */
-  readonly payload: number;
-  /** Uploads that are worked on at once. */
-  readonly pending: number;
+  /** Those of the moment. */
+  readonly limits: () => Partial<Pick<ResourceServerLimits, 'upload' | 'pending'>>;
   readonly emit: Emit;
 }
 
@@ -61,17 +61,18 @@ export class AuthzInfo {
     if (request.code !== Method.POST) return undefined;
     const block = findOption(request.options, OptionNumber.Block1)?.value;
     const first = block === undefined || blockNumber(block) === 0;
-    if (blockOffset(block) + request.payload.length > this.#options.payload || announced(request) > this.#options.payload) {
-      const response: Response = { code: Code.RequestEntityTooLarge, options: [uintOption(OptionNumber.Size1, this.#options.payload)], payload: emptyBytes };
+    const { upload: longest = 4096 } = this.#options.limits();
+    if (blockOffset(block) + request.payload.length > longest || announced(request) > longest) {
+      const response: Response = { code: Code.RequestEntityTooLarge, options: [uintOption(OptionNumber.Size1, longest)], payload: emptyBytes };
       return { response, reason: 'size' };
     }
-    const wait = first ? this.#options.rate.take(request.peer.address) : 0;
+    const wait = first ? this.#options.rate().take(request.peer.address) : 0;
     return wait === 0 ? undefined : { response: plain(Code.TooManyRequests, wait), reason: 'rate' };
   }
 
   /** Answer a POST. It never rejects. */
   async post(request: Request): Promise<Response> {
-    if (this.#pending >= this.#options.pending) {
+    if (this.#isBusy()) {
       this.#refused(request.peer.key, 'ERR_RS_BUSY', 'too many uploads at once', Code.ServiceUnavailable);
       return plain(Code.ServiceUnavailable, 1);
     }
@@ -95,7 +96,7 @@ export class AuthzInfo {
   async receive(profile: ProfileInUse, upload: TokenUpload): Promise<Acceptance> {
     const peer = 'unknown';
     try {
-      if (this.#pending >= this.#options.pending) throw new AceError('ERR_RS_BUSY', 'too many uploads at once', { responseCode: Code.ServiceUnavailable });
+      if (this.#isBusy()) throw new AceError('ERR_RS_BUSY', 'too many uploads at once', { responseCode: Code.ServiceUnavailable });
       this.#pending++;
       try {
         return await this.#accept(peer, profile, upload);
@@ -106,6 +107,10 @@ export class AuthzInfo {
       if (error instanceof AceError) this.#refused(peer, error.code, error.message, error.responseCode);
       throw error;
     }
+  }
+
+  #isBusy(): boolean {
+    return this.#pending >= (this.#options.limits().pending ?? 64);
   }
 
   async #take(request: Request): Promise<Response> {
@@ -166,7 +171,7 @@ export class AuthzInfo {
   /** The claims of a token: in it, or at the AS. */
   async #open(token: Uint8Array): Promise<OpenToken & { readonly opaque: boolean }> {
     try {
-      return { ...openToken(token, this.#options.env.epoch(), this.#options.check.issuers), opaque: false };
+      return { ...openToken(token, this.#options.env.epoch(), this.#options.check.issuers()), opaque: false };
     } catch (error) {
       if (!(error instanceof AceError)) throw error;
       const told = await this.#options.introspections.open(token);

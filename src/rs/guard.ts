@@ -7,9 +7,11 @@ import { decide, type Target, type Targets } from './targets.ts';
 import type { TokenTable } from './token-table.ts';
 
 export interface GuardOptions {
-  readonly targets: Targets;
+  /** Those of the moment. */
+  readonly targets: () => Targets;
   readonly tokens: TokenTable;
-  readonly hints: RefusalHints;
+  /** Those of the moment. */
+  readonly hints: () => RefusalHints;
   /** Looks at each upload to authz-info, block by block; an answer refuses it. */
   admit(request: Request): { readonly response: Response; readonly reason: RefusalReason } | undefined;
   readonly emit: Emit | undefined;
@@ -37,6 +39,7 @@ export function guard(options: GuardOptions): Layer {
 class Door {
   readonly #options: GuardOptions;
   readonly #next: Handler;
+  readonly #public = new Set<LastingReply>();
 
   constructor(options: GuardOptions, next: Handler) {
     this.#options = options;
@@ -44,9 +47,9 @@ class Door {
   }
 
   receive(request: Request, reply: Reply): void {
-    const target = this.#options.targets.of(request.options);
+    const target = this.#options.targets().of(request.options);
     if (target.kind === 'authz-info') this.#upload(request, reply, target);
-    else if (target.kind === 'public') this.#serve(request, reply, target, 'public');
+    else if (target.kind === 'public') this.#serve(request, this.#whilePublic(request, reply, target), target, 'public');
     else this.#protect(request, reply, target);
   }
 
@@ -56,19 +59,26 @@ class Door {
     else this.#refuse(request, reply, target, refusal.reason, refusal.response);
   }
 
+  /** What is public now need not be for as long as somebody observes it. */
+  #whilePublic(request: Request, reply: Reply, target: Target): Reply {
+    if (!isRegistration(request.options)) return reply;
+    const isAuthorized = (): boolean => this.#options.targets().of(request.options).kind === 'public';
+    return new LastingReply(reply, this.#public, { target, method: request.code, association: request.association, isAuthorized });
+  }
+
   #protect(request: Request, reply: Reply, target: Target): void {
     const { tokens, hints } = this.#options;
     const { association } = request;
     const binding = association === undefined ? undefined : tokens.authorize(association);
     if (association === undefined || binding === undefined) {
       const reason = association === undefined ? 'unprotected' : 'no-token';
-      this.#refuse(request, reply, target, reason, hints.respond(Code.Unauthorized, target, request.code));
+      this.#refuse(request, reply, target, reason, hints().respond(Code.Unauthorized, target, request.code));
       return;
     }
     const verdict = decide(target, binding.token.permissions, request.code);
     if (verdict !== 'permit') {
       const code = verdict === 'path' ? Code.Forbidden : Code.MethodNotAllowed;
-      this.#refuse(request, reply, target, verdict, hints.respond(code, target, request.code));
+      this.#refuse(request, reply, target, verdict, hints().respond(code, target, request.code));
       return;
     }
     let answers = reply;

@@ -17,8 +17,8 @@
  */
 export type { RefusalReason, ResourceServerEvent, TokenEnd } from './events.ts';
 export type { IntrospectionOptions, Introspector } from './introspection.ts';
-export type { Authorization, ResourceServerLimits, ResourceServerOptions } from './resource-server.ts';
-export { ResourceServer, ResourceServerError } from './resource-server.ts';
+export { type ResourceServerChanges, ResourceServerError, type ResourceServerLimits, type ResourceServerOptions } from './options.ts';
+export { type Authorization, ResourceServer } from './resource-server.ts';
 export type { RevocationOptions } from './revocation.ts';
 export type { IssuerRegistration, TokenDemand } from './token-check.ts';
 export type { KeptClaims } from './token-table.ts';

@@ -32,7 +32,7 @@ const mostAnswers = 1024;
  * @see https://www.rfc-editor.org/rfc/rfc9200#section-5.9
  */
 export class Introspections {
-  readonly #options: IntrospectionOptions;
+  #options: IntrospectionOptions;
   readonly #env: Env;
   /** By issuer and token hash, the oldest first. */
   readonly #answers = new Map<string, Answer>();
@@ -43,6 +43,11 @@ export class Introspections {
     this.#options = options ?? { issuers: {} };
     this.#env = env;
     this.#expiry = new Expiry(env, (key) => this.#answers.delete(key));
+  }
+
+  /** Ask in another way; what was answered before counts for as long as it did. */
+  change(options: IntrospectionOptions | undefined): void {
+    this.#options = options ?? { issuers: {} };
   }
 
   /** Answers that are kept. */

@@ -6,8 +6,9 @@ import type { Target } from './targets.ts';
 export interface LastingRequest {
   readonly target: Target;
   readonly method: number;
-  readonly association: SecurityAssociation;
-  /** Whether its token is valid now: the wall clock may have been set since the timer for its end was. */
+  /** None where it needs no token. */
+  readonly association: SecurityAssociation | undefined;
+  /** Whether it may go on now: the wall clock may have been set since the timer for the end of its token was. */
   isAuthorized(): boolean;
 }
 
@@ -15,7 +16,7 @@ export interface LastingRequest {
 export class LastingReply implements Reply {
   readonly target: Target;
   readonly method: number;
-  readonly association: SecurityAssociation;
+  readonly association: SecurityAssociation | undefined;
   readonly #isAuthorized: () => boolean;
   readonly #lower: Reply;
   readonly #all: Set<LastingReply>;

@@ -1,102 +1,45 @@
-import { type Experiment, type Profile, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
+import type { Scope } from '../ace/index.ts';
 import {
   codeName,
   type EchoLayer,
   Endpoint,
-  type EndpointOptions,
   echo,
-  type Freshness,
   formatCode,
-  type QBlockOptions,
   RateLimit,
   type Resource,
   type ResourceHandle,
   type ResourceRequest,
   Router,
   requestPath,
-  type TransmissionParameters,
   type Transports,
   UnderWay,
 } from '../coap/index.ts';
-import { type LeewayOptions, leewayOf, timeOf } from '../core/cwt-times.ts';
+import { timeOf } from '../core/cwt-times.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
-import type { Store } from '../store/index.ts';
 import { AuthzInfo, type ProfileInUse } from './authz-info.ts';
 import { ClientNonces } from './client-nonce.ts';
 import type { ResourceServerEvent, TokenEnd } from './events.ts';
 import { ExiCounters } from './exi.ts';
 import { guard } from './guard.ts';
-import { type IntrospectionOptions, Introspections } from './introspection.ts';
+import { Introspections } from './introspection.ts';
+import {
+  checkAsked,
+  checkedLeeway,
+  checkOptions,
+  checkSameIssuers,
+  type ResourceServerChanges,
+  ResourceServerError,
+  type ResourceServerLimits,
+  type ResourceServerOptions,
+} from './options.ts';
 import { pathForm, RefusalHints } from './refusal-hints.ts';
-import { type RevocationOptions, RevocationsAtRs } from './revocation.ts';
+import { RevocationsAtRs } from './revocation.ts';
+import { Scopes } from './scopes.ts';
 import { Targets } from './targets.ts';
-import { type IssuerRegistration, issuerName, type TokenDemand } from './token-check.ts';
+import { type IssuerRegistration, issuerName } from './token-check.ts';
 import { type Binding, type KeptClaims, type Revived, type StoredToken, TokenTable } from './token-table.ts';
-
-/** A resource server that was configured or used wrongly. Codes: `ERR_RS_*`. */
-export class ResourceServerError extends ProtocolError {}
-
-/** Bounds of what peers can make the RS hold or do. */
-export interface ResourceServerLimits {
-  /** Access tokens, one for each key; 1000. See `TokenTableOptions.limit` for what goes when there is one more. */
-  readonly tokens?: number;
-  /** Token hashes of revoked tokens; 10,000. */
-  readonly revoked?: number;
-  /** Bytes of a body that is sent to a resource; 65,536. */
-  readonly payload?: number;
-  /** Bytes of an upload to authz-info; 4096. */
-  readonly upload?: number;
-  /** Uploads that are worked on at once; 64. */
-  readonly pending?: number;
-  /** Uploads that one address may make at once, and per second from then on; 64 and 16. */
-  readonly uploadBurst?: number;
-  readonly uploadRate?: number;
-}
-
-/** What a resource server answers to, whose tokens it takes, and what they permit. */
-export interface ResourceServerOptions extends LeewayOptions {
-  /** What the RS answers to as `aud`; the first is what clients are told to ask for. */
-  readonly audience: string | readonly string[];
-  /** The first is the one that clients are sent to. */
-  readonly issuers: readonly IssuerRegistration[];
-  readonly profiles: readonly Profile[];
-  readonly store: Store;
-  /** What scope names mean here. */
-  readonly scopes?: ScopeTable;
-  /** Take scopes of bytes as AIF (RFC 9237). Absent: when there are no `scopes`. */
-  readonly aif?: boolean;
-  /** Paths that need no token. */
-  readonly public?: readonly string[];
-  /** Paths that every token of this RS opens: their resources decide by `authorizationOf` what its scope covers, and say no in their own words. */
-  readonly anyScope?: readonly string[];
-  /** Ask for a token to read /.well-known/core too; without it, discovery is public. */
-  readonly protectDiscovery?: boolean;
-  /** Demand tokens that were requested after a hint of this RS (RFC 9200, Section 5.3.1): for an RS whose clock may be wrong. */
-  readonly cnonce?: boolean;
-  /** What a deployment demands of a token beyond RFC 9200: it throws `AceError` with the response code for claims that are not enough. */
-  readonly demand?: TokenDemand;
-  /** `token-upload`: take tokens that issuers with credentials upload on behalf of clients. */
-  readonly experimental?: readonly Experiment[];
-  readonly limits?: ResourceServerLimits;
-  readonly env?: Env;
-  /** Hears of tokens, refusals, and what the layers below tell: for logs, metrics and audit. */
-  readonly emit?: (event: ResourceServerEvent) => void;
-  readonly parameters?: Partial<TransmissionParameters>;
-  /** Which of the requests that a token permits must be fresh (RFC 9175, Section 2.3), as those that move something should be. */
-  readonly freshness?: Freshness;
-  /** As for an `Endpoint`: what is sent to an address that has not shown itself. */
-  readonly amplification?: EndpointOptions['amplification'];
-  /** Robust block-wise transfer (RFC 9177), for clients that ask for it. Absent: off. */
-  readonly qBlock?: QBlockOptions;
-  /** Follow the token revocation lists of issuers (RFC 9770). Absent: a token is good until it ends. */
-  readonly revocation?: RevocationOptions;
-  /** Ask the AS about tokens. Absent: a token says all by itself. */
-  readonly introspection?: IntrospectionOptions;
-  /** `/authz-info` when absent. */
-  readonly paths?: { readonly authzInfo?: string };
-}
 
 /** What the token says that a request came with. */
 export interface Authorization {
@@ -128,13 +71,16 @@ export class ResourceServer {
   readonly #exi: ExiCounters;
   readonly #revocations: RevocationsAtRs;
   readonly #introspections: Introspections;
-  readonly #rate: RateLimit;
+  readonly #scopes: Scopes;
   readonly #authzInfo: AuthzInfo;
   readonly #router: Router;
-  readonly #targets: Targets;
-  readonly #hints: RefusalHints;
+  readonly #nonces: ClientNonces | undefined;
   readonly #underWay: UnderWay;
   #issuers: readonly IssuerRegistration[];
+  #limits: ResourceServerLimits;
+  #rate: RateLimit;
+  #targets: Targets;
+  #hints: RefusalHints;
   #started: Promise<void> | undefined;
   readonly #fresh: EchoLayer | undefined;
   #endpoint: Endpoint | undefined;
@@ -149,13 +95,13 @@ export class ResourceServer {
     const leeway = checkedLeeway(options);
     this.#options = options;
     this.#issuers = options.issuers;
-    const issuers = (): readonly IssuerRegistration[] => this.#issuers;
+    this.#limits = options.limits ?? {};
     this.#env = options.env ?? systemEnv;
     this.#profiles = this.#makeProfiles();
-    const { store, limits = {}, scopes } = options;
+    const { store, limits = {} } = options;
     const env = this.#env;
-    const nonces = options.cnonce === true ? new ClientNonces(env) : undefined;
-    const aif = options.aif ?? scopes === undefined;
+    this.#nonces = options.cnonce === true ? new ClientNonces(env) : undefined;
+    this.#scopes = new Scopes(options.scopes);
     const authzInfo = options.paths?.authzInfo ?? '/authz-info';
     const tokens = limits.tokens ?? 1000;
     this.#tokens = new TokenTable({
@@ -181,41 +127,12 @@ export class ResourceServer {
       emit: this.#emit,
       fault: this.#fault,
     });
-    this.#rate = new RateLimit(env, { burst: limits.uploadBurst ?? 64, rate: limits.uploadRate ?? 16, entries: 1024 });
-    this.#authzInfo = new AuthzInfo({
-      profiles: this.#profiles,
-      check: {
-        get issuers() {
-          return issuers();
-        },
-        audiences: new Set(audiences),
-        scopes,
-        aif,
-        leeway,
-        nonces,
-        demand: options.demand,
-      },
-      tokens: this.#tokens,
-      exi: this.#exi,
-      revocations: this.#revocations,
-      introspections: this.#introspections,
-      rate: this.#rate,
-      env,
-      payload: limits.upload ?? 4096,
-      pending: limits.pending ?? 64,
-      emit: this.#emit,
-    });
+    this.#rate = this.#makeRate();
+    this.#authzInfo = this.#makeAuthzInfo(leeway, new Set(audiences));
     this.#underWay = this.#makeUnderWay();
     this.#fresh = options.freshness === undefined ? undefined : echo({ freshness: options.freshness }, env);
-    this.#hints = new RefusalHints({ as: options.issuers[0]!.uri, audience: audiences[0], scopes, aif, nonces });
-    const open = [...(options.public ?? []), ...(options.protectDiscovery === true ? [] : [wellKnownCore])];
-    this.#targets = new Targets(
-      new Map([
-        ...(options.anyScope ?? []).map((path) => [pathForm(path), 'any-scope'] as const),
-        ...open.map((path) => [pathForm(path), 'public'] as const),
-        [pathForm(authzInfo), 'authz-info'] as const,
-      ]),
-    );
+    this.#hints = this.#makeHints();
+    this.#targets = this.#makeTargets(options.public);
     this.#router = new Router({
       emit: (event) =>
         this.#emit({ type: 'fault', reason: 'handler', detail: `${event.path}: ${event.error instanceof Error ? event.error.message : 'threw'}` }),
@@ -266,9 +183,9 @@ export class ResourceServer {
       throw new ResourceServerError('ERR_RS_USE', `expected a server that is not yet in use, got one that ${this.#closed ? 'was closed' : 'listens'}`);
     }
     const door = guard({
-      targets: this.#targets,
+      targets: () => this.#targets,
       tokens: this.#tokens,
-      hints: this.#hints,
+      hints: () => this.#hints,
       admit: (request) => this.#authzInfo.admit(request),
       emit: this.#options.emit === undefined ? undefined : this.#emit,
     });
@@ -306,15 +223,28 @@ export class ResourceServer {
   }
 
   /**
-   * Put other token keys in the place of those that the issuers had, so that keys roll over without an outage. Tokens that were accepted stay.
+   * Put what is given in the place of what there was, all of it or nothing; what is not given stays. So keys roll over without an outage, and tokens that were
+   * accepted stay, with what their scopes mean from now on: observations that they do not cover any more end with 4.03 or 4.05. A scope that has become unknown
+   * permits nothing.
    *
-   * @throws {ResourceServerError} `ERR_RS_CONFIG` for other issuers than before, and for one without keys
+   * @throws {ResourceServerError} `ERR_RS_CONFIG` for other issuers than before, and for one without keys; `AceError` `ERR_ACE_SCOPE` for a scope table that
+   * names no paths or methods
    */
-  reconfigure({ issuers }: Pick<ResourceServerOptions, 'issuers'>): void {
-    const names = (list: readonly IssuerRegistration[]): string => JSON.stringify(list.map((issuer) => [issuerName(issuer), issuer.uri]));
-    if (names(issuers) !== names(this.#issuers)) throw new ResourceServerError('ERR_RS_CONFIG', 'issuers: expected the same as before, got others');
-    checkKeys(issuers);
+  reconfigure(changes: ResourceServerChanges): void {
+    const { issuers = this.#issuers, limits, scopes, introspection } = changes;
+    checkSameIssuers(issuers, this.#issuers);
+    checkAsked(changes, issuers);
+    // The last that may be refused.
+    if ('scopes' in changes) this.#scopes.change(scopes);
     this.#issuers = issuers;
+    if ('scopes' in changes) this.#hints = this.#makeHints();
+    if ('public' in changes) this.#targets = this.#makeTargets(changes.public);
+    if ('introspection' in changes) this.#introspections.change(introspection);
+    if (limits !== undefined) {
+      this.#limits = limits;
+      this.#rate = this.#makeRate();
+    }
+    if ('scopes' in changes) this.#tokens.review();
   }
 
   /**
@@ -348,6 +278,47 @@ export class ResourceServer {
       detail: error instanceof Error ? error.message : String(error),
     });
   };
+
+  #makeRate(): RateLimit {
+    const { uploadBurst = 64, uploadRate = 16 } = this.#limits;
+    return new RateLimit(this.#env, { burst: uploadBurst, rate: uploadRate, entries: 1024 });
+  }
+
+  #isAif(): boolean {
+    return this.#options.aif ?? this.#options.scopes === undefined;
+  }
+
+  #makeHints(): RefusalHints {
+    const { audience, issuers } = this.#options;
+    return new RefusalHints({ as: issuers[0]!.uri, audience: [audience].flat()[0], scopes: this.#scopes.table, aif: this.#isAif(), nonces: this.#nonces });
+  }
+
+  #makeTargets(open: readonly string[] = []): Targets {
+    const { anyScope = [], protectDiscovery = false, paths } = this.#options;
+    return new Targets(
+      new Map([
+        ...anyScope.map((path) => [pathForm(path), 'any-scope'] as const),
+        ...[...open, ...(protectDiscovery ? [] : [wellKnownCore])].map((path) => [pathForm(path), 'public'] as const),
+        [pathForm(paths?.authzInfo ?? '/authz-info'), 'authz-info'] as const,
+      ]),
+    );
+  }
+
+  #makeAuthzInfo(leeway: number, audiences: ReadonlySet<string>): AuthzInfo {
+    const { demand } = this.#options;
+    return new AuthzInfo({
+      profiles: this.#profiles,
+      check: { issuers: () => this.#issuers, audiences, scopes: this.#scopes, aif: this.#isAif(), leeway, nonces: this.#nonces, demand },
+      tokens: this.#tokens,
+      exi: this.#exi,
+      revocations: this.#revocations,
+      introspections: this.#introspections,
+      rate: () => this.#rate,
+      env: this.#env,
+      limits: () => this.#limits,
+      emit: this.#emit,
+    });
+  }
 
   #makeUnderWay(): UnderWay {
     const { emit } = this.#options;
@@ -411,7 +382,7 @@ export class ResourceServer {
       return undefined;
     }
     try {
-      const permissions = parseScope(scope, this.#options.scopes);
+      const permissions = this.#scopes.permissionsOf(scope);
       const association = await rs.restore(credential, saved);
       return { association, token: { profile, issuer, scope, claims, permissions, expiresAt, hashes, saved } };
     } catch (error) {
@@ -425,31 +396,4 @@ export class ResourceServer {
     this.#profiles.find(({ id }) => id === binding.token.profile)?.rs.release(binding.credential);
     this.#emit({ type: 'token-ended', reason, credential: binding.credential });
   }
-}
-
-function checkedLeeway(options: LeewayOptions): number {
-  try {
-    return leewayOf(options);
-  } catch (cause) {
-    if (cause instanceof ProtocolError) throw new ResourceServerError('ERR_RS_CONFIG', cause.message, { cause });
-    throw cause;
-  }
-}
-
-function checkKeys(issuers: readonly IssuerRegistration[]): void {
-  for (const { uri, tokenKeys } of issuers) {
-    if (tokenKeys.length === 0) throw new ResourceServerError('ERR_RS_CONFIG', `issuers: ${uri}: tokenKeys: expected at least one, got none`);
-  }
-}
-
-function checkOptions(options: ResourceServerOptions, audiences: readonly string[]): void {
-  const refuse = (what: string, expected: string): ResourceServerError => new ResourceServerError('ERR_RS_CONFIG', `${what}: expected ${expected}`);
-  if (audiences.length === 0 || audiences.includes('')) throw refuse('audience', 'at least one name, and none of them empty');
-  if (options.issuers.length === 0) throw refuse('issuers', 'at least one, got none');
-  checkKeys(options.issuers);
-  const asked = { 'revocation: lists': options.revocation?.lists, 'introspection: issuers': options.introspection?.issuers };
-  for (const [what, table] of Object.entries(asked))
-    for (const name of Object.keys(table ?? {}))
-      if (!options.issuers.some((issuer) => issuerName(issuer) === name)) throw refuse(`${what}: ${name}`, 'the name of an issuer, got another');
-  if (new Set(options.issuers.map(issuerName)).size !== options.issuers.length) throw refuse('issuers', 'different ones, got one twice');
 }

@@ -1,9 +1,10 @@
-import { AceError, AceErrorCode, type Permissions, parseScope, type Scope, type ScopeTable } from '../ace/index.ts';
+import { AceError, AceErrorCode, type Permissions, type Scope } from '../ace/index.ts';
 import { Code } from '../coap/index.ts';
 import { type ClaimsSet, openCwt, type TokenKey } from '../core/cwt.ts';
 import { timeOf } from '../core/cwt-times.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { ClientNonces } from './client-nonce.ts';
+import type { Scopes } from './scopes.ts';
 
 /** An AS that may issue tokens for this RS. */
 export interface IssuerRegistration {
@@ -26,9 +27,10 @@ export interface IssuerRegistration {
 export type TokenDemand = (claims: ClaimsSet, issuer: string) => void;
 
 export interface TokenCheckOptions {
-  readonly issuers: readonly IssuerRegistration[];
+  /** Those of the moment. */
+  readonly issuers: () => readonly IssuerRegistration[];
   readonly audiences: ReadonlySet<string>;
-  readonly scopes: ScopeTable | undefined;
+  readonly scopes: Scopes;
   /** Whether a scope of bytes is read as AIF (RFC 9237). */
   readonly aif: boolean;
   /** Seconds by which the clocks of an issuer and this RS may differ. */
@@ -122,7 +124,7 @@ function readScope(scope: Scope | undefined, options: TokenCheckOptions): { read
     throw refuse('ERR_RS_SCOPE', Code.BadRequest, 'expected a scope of names, got bytes', AceErrorCode.invalid_scope);
   }
   try {
-    return { scope: typeof scope === 'string' ? scope : scope.slice(), permissions: parseScope(scope, options.scopes) };
+    return { scope: typeof scope === 'string' ? scope : scope.slice(), permissions: options.scopes.permissionsOf(scope) };
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     throw new AceError('ERR_RS_SCOPE', error.message, { responseCode: Code.BadRequest, error: AceErrorCode.invalid_scope, cause: error });

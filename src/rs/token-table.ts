@@ -177,11 +177,13 @@ export class TokenTable {
     binding.token = saved === undefined ? token : { ...token, saved };
     this.#schedule(binding);
     this.#changed(binding);
-    for (const reply of [...binding.lasting]) {
-      const verdict = decide(reply.target, token.permissions, reply.method);
-      if (verdict !== 'permit') reply.end(verdict === 'path' ? Code.Forbidden : Code.MethodNotAllowed);
-    }
+    endUncovered(binding);
     return true;
+  }
+
+  /** Scopes mean something else from now on: what they do not cover any more does not go on. */
+  review(): void {
+    for (const binding of [...this.#bindings.values()]) endUncovered(binding);
   }
 
   /** End a token that no request has come for. */
@@ -283,6 +285,13 @@ export class TokenTable {
       await store.delete(folder + credential);
       if (!this.#bindings.has(credential)) this.#stored.delete(credential);
     }
+  }
+}
+
+function endUncovered({ lasting, token }: Binding): void {
+  for (const reply of [...lasting]) {
+    const verdict = decide(reply.target, token.permissions, reply.method);
+    if (verdict !== 'permit') reply.end(verdict === 'path' ? Code.Forbidden : Code.MethodNotAllowed);
   }
 }
 

@@ -18,7 +18,7 @@ export { memoryStore } from './memory.ts';
 export { type Migrated, type MigrateOptions, migrateStore } from './migrate.ts';
 export { type OpenStoreOptions, openStore } from './open.ts';
 export { parseStorePlace, type StorePlace, storeVersions } from './place.ts';
+export type { PostgresOptions } from './postgres/options.ts';
 export { postgresStore } from './postgres/postgres.ts';
-export type { PostgresOptions } from './postgres/postgres-database.ts';
 export type { Change, PutOptions, ScanOptions, Store, StoreEntry } from './store.ts';
 export { StoreError } from './store.ts';

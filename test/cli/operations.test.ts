@@ -168,22 +168,12 @@ describe('SIGTERM', () => {
     );
   });
 
-  test('audit archive, while the server runs: what ended leaves, and verify does not miss it', async () => {
-    const folder = join(lab.folder, 'audit');
-    const archive = join(lab.folder, 'archive');
-    const store = ['--store', join(lab.folder, 'state', 'as')];
-    const { stdout } = await aceExits(0, ['audit', 'archive', folder, archive, '--older-than', '0', ...store, '--json']);
-    const { files, notes } = JSON.parse(stdout) as { readonly files: readonly object[]; readonly notes: readonly string[] };
-    assert.deepEqual([files.length, readdirSync(archive).length, notes.length], [2, 2, 2]);
-    assert.equal((await token()).code, 0);
-    await aceExits(0, ['audit', 'verify', folder, ...store]);
-    await aceExits(0, ['audit', 'verify', folder, archive, ...store]);
-    const shown = await aceExits(0, ['audit', 'show', archive, folder, '--event', 'audit-archived']);
-    assert.match(shown.stdout, /audit-archived/);
-    const again = await aceExits(0, ['audit', 'archive', folder, archive, '--before', '2020-01-01', ...store]);
-    assert.match(again.stdout, /^0 files archived that ended before 2020-01-01T00:00:00.000Z$/m);
-    await aceExits(2, ['audit', 'archive', folder, archive, ...store]);
-    await aceExits(2, ['audit', 'archive', folder, archive, '--older-than', '-1', ...store]);
+  test('audit: --config names the folder and the store', async () => {
+    const { stdout } = await aceExits(0, ['audit', 'verify', '--config', lab.folder]);
+    assert.match(stdout, /^unchanged: 4 chains/);
+    assert.doesNotMatch(stdout, /without --store/);
+    assert.match((await aceExits(0, ['audit', 'show', '--config', lab.folder, '--event', 'token-issued'])).stdout, /client1/);
+    await aceExits(2, ['audit', 'verify']);
   });
 
   test('audit verify: exit code 1 for what was changed, with file and line; 2 for wrong use', async () => {
@@ -198,8 +188,34 @@ describe('SIGTERM', () => {
       await aceExits(2, ['audit', 'verify', join(folder, 'nowhere')]);
       await aceExits(2, ['audit', 'verify', folder, '--store', join(folder, 'nowhere')]);
       await aceExits(2, ['audit', 'show', folder, '--since', 'yesterday']);
+      rmSync(copy);
+      for (const act of ['verify', 'show']) assert.match((await aceExits(2, ['audit', act, folder])).stderr, /got one without a file of it/);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  });
+
+  test('audit archive, while the server runs: what ended leaves, and verify does not miss it', async () => {
+    const folder = join(lab.folder, 'audit');
+    const archive = join(lab.folder, 'archive');
+    const store = ['--store', join(lab.folder, 'state', 'as')];
+    const config = ['--config', lab.folder];
+    const { stdout } = await aceExits(0, ['audit', 'archive', archive, '--older-than', '0', ...config, '--json']);
+    const { files, notes } = JSON.parse(stdout) as { readonly files: readonly object[]; readonly notes: readonly string[] };
+    assert.deepEqual([files.length, readdirSync(archive).length, notes.length], [2, 2, 2]);
+    assert.equal((await token()).code, 0);
+    await aceExits(0, ['audit', 'verify', ...config]);
+    await aceExits(0, ['audit', 'verify', archive, ...config]);
+    await aceExits(0, ['audit', 'verify', folder, archive, ...store]);
+    assert.match((await aceExits(0, ['audit', 'show', archive, folder, '--event', 'audit-archived'])).stdout, /audit-archived/);
+    const again = await aceExits(0, ['audit', 'archive', archive, '--before', '2020-01-01', '--folder', folder, ...store]);
+    assert.match(again.stdout, /^0 files archived that ended before 2020-01-01T00:00:00.000Z$/m);
+    for (const wrong of [
+      config,
+      ['--older-than', '-1', ...config],
+      ['--older-than', '1', '--folder', folder],
+      ['--older-than', '1', '--folder', folder, ...config],
+    ])
+      await aceExits(2, ['audit', 'archive', archive, ...wrong]);
   });
 });

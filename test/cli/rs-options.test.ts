@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fromHex } from '../../src/core/bytes.ts';
@@ -67,6 +67,29 @@ describe('ace-coap rs with introspection, freshness and q_block in rs.yaml', () 
   });
 });
 
+test('q_block in client.yaml, and amplification in rs.yaml: no address has to show itself first', async () => {
+  const yaml = { 'client.yaml': 'q_block: true', 'rs.yaml': 'q_block: true\namplification: unlimited' };
+  const other = await Lab.start(({ folder }) => {
+    for (const [name, more] of Object.entries(yaml)) appendFileSync(join(folder, name), `\n${more}\n`);
+    const rsYaml = join(folder, 'rs.yaml');
+    writeFileSync(rsYaml, readFileSync(rsYaml, 'utf8').replace('resources:\n', `resources:\n  /long: { kind: value, title: "${'long '.repeat(60)}" }\n`));
+  });
+  try {
+    const file = join(other.parent, 'long');
+    writeFileSync(file, 'x'.repeat(3000));
+    assert.match((await aceExits(0, ['put', other.uri('/led'), '--payload-file', file, '--config', other.folder, '-v'])).stderr, /Q-Block1/);
+    const discovery = async (): Promise<string> => (await aceExits(0, ['get', other.uri('/.well-known/core'), '-v'])).stderr;
+    assert.doesNotMatch(await discovery(), / Echo: | Block2: /);
+    await other.rs.stop();
+    const rsYaml = join(other.folder, 'rs.yaml');
+    writeFileSync(rsYaml, readFileSync(rsYaml, 'utf8').replace('amplification: unlimited', ''));
+    await other.rs.start();
+    assert.match(await discovery(), / Echo: | Block2: /);
+  } finally {
+    await other.end();
+  }
+});
+
 test('hide_path in client.yaml: nothing that is not protected names the path', async () => {
   const hidden = await Lab.start(({ folder }) => appendFileSync(join(folder, 'client.yaml'), '\nhide_path: true\n'));
   try {
@@ -88,4 +111,55 @@ test('RFC 9200 5.9: while the AS cannot be asked, a token is neither taken nor r
     await lab.as.start();
   }
   await upload(token, 0);
+});
+
+describe('SIGHUP at a resource server', () => {
+  const file = (): string => join(lab.folder, 'rs.yaml');
+  const change = async (edit: (yaml: string) => string): Promise<readonly Record<string, unknown>[]> => {
+    const yaml = readFileSync(file(), 'utf8');
+    const before = lab.rs.log().length;
+    assert.notEqual(edit(yaml), yaml);
+    writeFileSync(file(), edit(yaml));
+    await lab.rs.hangup('reloaded');
+    return lab.rs.log().slice(before);
+  };
+
+  test('other scopes, resources, public paths and methods that must be fresh, without a restart; a value that stays keeps what was written to it', async () => {
+    await ace(0, 'put', lab.uri('/led'), '-d', 'kept');
+    const log = await change((yaml) =>
+      yaml
+        .replace('w_led: {', 'w_valve: { /valve: [GET, PUT] }\n  w_led: {')
+        .replace('resources:\n', 'resources:\n  /valve: { kind: value, initial: "shut" }\n  /open: { kind: value, initial: "to all" }\n')
+        .replace(/^ {2}\/temperature: .*$/m, '  /temperature: { kind: sensor, unit: K, initial: "293", interval: 500 }')
+        .replace('public: []', 'public: [/open]')
+        .replace('methods: [PUT], window: 20', 'methods: [GET], window: 20'),
+    );
+    const { added, changed, removed } = log.findLast(({ msg }) => msg === 'reloaded')!;
+    assert.deepEqual([added, changed, removed], [['/valve', '/open'], ['/temperature'], []]);
+    assert.ok(!log.some(({ msg }) => msg === 'needs a restart'));
+    assert.equal((await aceExits(0, ['get', lab.uri('/open')])).stdout, 'to all\n');
+    assert.match((await aceExits(1, ['get', lab.uri('/valve')])).stderr, /"w_valve"/);
+    assert.equal((await ace(0, 'get', lab.uri('/temperature'))).stdout, '293.0 K\n');
+    const { stdout, stderr } = await ace(0, 'get', lab.uri('/led'), '-v');
+    assert.equal(stdout, 'kept\n');
+    assert.match(stderr, /inside, decrypted: 4\.01 Unauthorized\n +Echo: /);
+    assert.doesNotMatch((await ace(0, 'put', lab.uri('/led'), '-d', 'on', '-v')).stderr, /inside, decrypted: 4\.01/);
+  });
+
+  test('what needs a restart is named, each time; a path that is taken or none changes nothing', async () => {
+    const edit = (yaml: string): string =>
+      yaml.replace('window: 20', 'window: 25').replace('\nq_block: true', '\nq_block: false\nlimits: { payload: 1000, upload: 2000 }');
+    const named = (log: readonly Record<string, unknown>[]): unknown[] => log.flatMap(({ msg, setting }) => (msg === 'needs a restart' ? [setting] : []));
+    assert.deepEqual(named(await change(edit)), ['q_block', 'freshness.window', 'limits.payload']);
+    assert.deepEqual(named(await change((yaml) => `${yaml}\n`)), ['q_block', 'freshness.window', 'limits.payload']);
+    const good = readFileSync(file(), 'utf8');
+    writeFileSync(
+      file(),
+      good.replace('resources:\n', 'resources:\n  /more: { kind: value }\n  /authz-info: { kind: value }\n').replace('public: [/open]', 'public: [/more]'),
+    );
+    await lab.rs.hangup('the configuration stays as it was');
+    assert.equal((await aceExits(0, ['get', lab.uri('/open')])).stdout, 'to all\n');
+    assert.match((await aceExits(1, ['get', lab.uri('/more')])).stderr, /^4\.01 /m);
+    writeFileSync(file(), good);
+  });
 });

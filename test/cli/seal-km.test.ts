@@ -114,7 +114,7 @@ test('ace-coap rs over HTTPS: SIGHUP takes other clients, and not another issuer
   edit(path, `issuer: ${https.issuer}`, 'issuer: https://other.example');
   lab.rs.signal('SIGHUP');
   await until(() => lab.rs.stderr.includes('"reloaded"'));
-  assert.ok(lab.rs.log().some(({ msg, setting }) => msg === 'needs a restart' && setting === 'seal'));
+  assert.ok(lab.rs.log().some(({ msg, setting }) => msg === 'needs a restart' && setting === 'seal.https.issuer'));
   await https.records(0, lab.folder, 'val2', '--service', 'v2x');
   assert.match((await https.records(1, lab.folder, 'val1', '--service', 'v2x')).stderr, /answers 403: client/);
 });

@@ -189,7 +189,7 @@ describe('a configuration error names file, place, path, what was expected and w
       'client.yaml',
       'store: ',
       'zzzzzzzzzzzz: 1\nstore: ',
-      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, store_url_file, store_url_env, tls, dtls, profiles, authorization_servers, defaults, experimental, revocation, hide_path, renewal, transmission, profile, seal$/,
+      /client\.yaml:3:1: zzzzzzzzzzzz: unknown key; known here: store, store_url_file, store_url_env, tls, dtls, profiles, authorization_servers, defaults, experimental, revocation, hide_path, q_block, renewal, transmission, profile, seal$/,
     ],
     ['unknown key below', 'rs.yaml', 'use: encrypt0', 'us: encrypt0', /rs\.yaml:10:11: issuers\[0\]\.token_keys\[0\]\.us: unknown key; did you mean "use"\?$/],
     ['missing key', 'as.yaml', /^listen.*\n/m, '', /as\.yaml:3:1: listen: expected an address and a port, or a list of them, got nothing$/],
@@ -451,30 +451,37 @@ describe('values', () => {
   it('transmission parameters, limits and defaults come out in the units of the roles', async () => {
     const folder = await lab();
     for (const [name, more] of [
-      ['as.yaml', 'issuer: coap://as.example\nlimits: { payload: 2048, pending: 8, tokens_per_client: 9 }'],
-      ['rs.yaml', 'limits: { tokens: 7, payload: 1000, upload: 1001, pending: 8, upload_burst: 9, upload_rate: 0.5 }\naif: true\nprotect_discovery: true'],
-      ['client.yaml', 'defaults: { timeout: 2.5, confirmable: false }\nhide_path: true\nrenewal: 5'],
+      ['as.yaml', 'issuer: coap://as.example\namplification: unlimited\nlimits: { payload: 2048, pending: 8, tokens_per_client: 9 }'],
+      [
+        'rs.yaml',
+        'limits: { tokens: 7, payload: 1000, upload: 1001, pending: 8, upload_burst: 9, upload_rate: 0.5 }\namplification: unlimited\naif: true\nprotect_discovery: true',
+      ],
+      ['client.yaml', 'defaults: { timeout: 2.5, confirmable: false }\nhide_path: true\nq_block: true\nrenewal: 5'],
     ] as const) {
       const file = join(folder, name);
       writeFileSync(
         file,
-        `${readFileSync(file, 'utf8')}${more}\ntransmission: { ack_timeout: 0.5, ack_random_factor: 1.2, max_retransmit: 8, nstart: 2, probing_rate: 10 }\n`,
+        `${readFileSync(file, 'utf8')}${more}\ntransmission: { ack_timeout: 0.5, ack_random_factor: 1.2, max_retransmit: 8, nstart: 2, probing_rate: 10, ack_delay: 0.2, notification_interval: 4, non_confirmable_notifications: 3 }\n`,
       );
     }
-    const transmission = { ackTimeout: 500, ackRandomFactor: 1.2, maxRetransmit: 8, nstart: 2, probingRate: 10 };
+    const transmission = {
+      ...{ ackTimeout: 500, ackRandomFactor: 1.2, maxRetransmit: 8, nstart: 2, probingRate: 10 },
+      ...{ ackDelay: 200, notificationInterval: 4000, nonConfirmableNotifications: 3 },
+    };
     const as = loadAsConfig(folder);
     assert.equal(as.issuer, 'coap://as.example');
     assert.deepEqual(as.limits, { payload: 2048, pending: 8, tokensPerClient: 9 });
     assert.deepEqual(as.transmission, transmission);
     const rs = loadRsConfig(folder);
     assert.deepEqual(rs.limits, { tokens: 7, payload: 1000, upload: 1001, pending: 8, uploadBurst: 9, uploadRate: 0.5 });
+    assert.deepEqual([as.amplification, rs.amplification], ['unlimited', 'unlimited']);
     assert.equal(rs.protectDiscovery, true);
     assert.equal(rs.aif, true);
     assert.deepEqual(rs.transmission, transmission);
     const client = loadClientConfig(folder);
     assert.equal(client.timeout, 2.5);
     assert.equal(client.confirmable, false);
-    assert.deepEqual([client.hidePath, client.renewal], [true, 5]);
+    assert.deepEqual([client.hidePath, client.qBlock, client.renewal], [true, true, 5]);
     assert.deepEqual(client.transmission, transmission);
   });
 

@@ -87,3 +87,13 @@ test('a SEAL server over HTTPS in rs.yaml: how often a client and an address may
   writeFileSync(file, yaml.replace(/^( {2}https:.*\n)/m, `$1${rate}`), { mode: 0o600 });
   assert.deepEqual(loadRsConfig(file).seal?.https?.rate, { client: { burst: 4, rate: 2 }, address: { burst: 8, rate: 0.5 } });
 });
+
+test('how many wrong tokens and secrets are looked at: `failures` of the faces over HTTPS and of CAPIF', () => {
+  const file = join(folder, 'changed-rs.yaml');
+  const yaml = readFileSync(join(folder, 'rs.yaml'), 'utf8');
+  const entry = '    failures: { per_client: { burst: 4, rate: 2 } }\n';
+  writeFileSync(file, yaml.replace(/^( {2}(?:https|capif):.*\n)/gm, `$1${entry}`), { mode: 0o600 });
+  const { https, capif } = loadRsConfig(file).seal!;
+  const expected = { client: { burst: 4, rate: 2 } };
+  assert.deepEqual([https?.failures, capif?.failures, simS(`${listen}\n${entry}`).seal?.https?.failures], [expected, expected, expected]);
+});

@@ -21,7 +21,7 @@ interface Entry {
 }
 
 /** What each subpath exports, in the order of its names. */
-function publicEntries(): { readonly entries: readonly Entry[]; readonly checker: ts.TypeChecker } {
+function publicEntries(): { readonly entries: readonly Entry[]; readonly checker: ts.TypeChecker; readonly program: ts.Program } {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: Record<string, string> };
   const files = Object.entries(exports).map(([subpath, file]) => [subpath, join(root, file.replace(/\.js$/, '.d.ts'))] as const);
   const program = ts.createProgram(
@@ -36,10 +36,10 @@ function publicEntries(): { readonly entries: readonly Entry[]; readonly checker
     const exported = [...checker.getExportsOfModule(module)].sort((a, b) => (a.name < b.name ? -1 : 1));
     return { name: `ace-coap${subpath.slice(1)}`, source, symbols: exported };
   });
-  return { entries, checker };
+  return { entries, checker, program };
 }
 
-const { entries, checker } = publicEntries();
+const { entries, checker, program } = publicEntries();
 const resolved = (symbol: ts.Symbol): ts.Symbol => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol);
 
 /** One line for each exported name of each subpath: kind, name, and for a function its signature. */
@@ -67,6 +67,28 @@ test('public API: every exported name has a comment (`npm run docs` asks it of m
   const isSaid = (symbol: ts.Symbol): boolean => symbol.getDocumentationComment(checker).length > 0 || symbol.getJsDocTags(checker).length > 0;
   const silent = entries.flatMap(({ name, symbols }) => symbols.filter((symbol) => !isSaid(resolved(symbol))).map((symbol) => `${name} ${symbol.name}`));
   assert.deepEqual(silent, []);
+});
+
+/** Packages that have to be there for the types of a file; `@types/name` where those of a package stand there. */
+function packagesOf(source: ts.SourceFile): readonly string[] {
+  return ts.preProcessFile(source.text).importedFiles.flatMap(({ fileName: name }) => {
+    if (/^(?:node:|\.|ace-coap)/.test(name)) return [];
+    const { resolvedModule } = ts.resolveModuleName(name, source.fileName, program.getCompilerOptions(), ts.sys, undefined, undefined, ts.ModuleKind.ESNext);
+    const [, found = `nowhere: ${name}`] = /\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(resolvedModule?.resolvedFileName ?? '') ?? [];
+    return [found];
+  });
+}
+
+test('public API: its types need no package that does not come with it', () => {
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, object>;
+  const own = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(join(root, 'dist')));
+  assert.ok(own.length > 100);
+  const needed = own.flatMap((source) => packagesOf(source).map((name) => ({ name, file: source.fileName })));
+  assert.ok(needed.some(({ name }) => name === 'jose'));
+  assert.deepEqual(
+    needed.filter(({ name }) => !Object.hasOwn(dependencies!, name) && !Object.hasOwn(peerDependencies!, name)),
+    [],
+  );
 });
 
 /** The name that a node of a declaration mentions a type by. */

@@ -32,6 +32,7 @@ export {
   type ServiceSecurity,
 } from './capif/security-context.ts';
 export { ClientCredentials, type ClientCredentialsOptions } from './client-credentials.ts';
+export type { CredentialFailureRates } from './credential-failures.ts';
 export type { AccessTokenClaims, TokenProfile } from './guard/access-token-claims.ts';
 export { type AccessTokenVerifier, type AccessTokenVerifierOptions, accessTokenVerifier } from './guard/access-token-verifier.ts';
 export { BearerError, type BearerReason } from './guard/bearer-error.ts';
@@ -47,14 +48,15 @@ export { passwordAcr } from './login/acr.ts';
 export type { LoginEvent } from './login/events.ts';
 export { FormError } from './login/form.ts';
 export { type AccountNames, type InteractionHandlerOptions, interactionHandler } from './login/interaction-handler.ts';
+export type { InteractionOutcome, InteractionProvider, ProviderGrant, ProviderInteraction } from './login/interaction-provider.ts';
 export { type AttemptDecision, type AttemptLimit, type LoginAttempt, LoginAttempts, type LoginAttemptsOptions } from './login/login-attempts.ts';
 export { type LoginPrompt, loginPage, type Page } from './login/page.ts';
 export { passwordUsers, type UserAuthenticator } from './login/user-authenticator.ts';
 
 export type { OpenIdFace, OpenIdFaceOptions } from './openid/face.ts';
+export type { OpenIdLifetimes } from './openid/lifetimes.ts';
 export { openIdFace } from './openid/open-face.ts';
 export { openIdEndpoints } from './openid/paths.ts';
-export type { OpenIdLifetimes } from './openid/provider.ts';
 export type { TrustedProxies } from './proxies.ts';
 
 export type { EndpointRequest, HttpsEndpoint, RequestGuard } from './seal-server/endpoint.ts';

@@ -17,20 +17,31 @@ function sorted(view: View): readonly (readonly [string, View[string]])[] {
 }
 
 /** A value as people read it. */
-function shown(value: View[string]): string {
-  if (Array.isArray(value)) return value.map((item) => shown(item as View[string])).join(', ');
+function shown(value: View[string], name = ''): string {
+  if (Array.isArray(value)) return value.map((item) => nested(item as View[string])).join(', ');
   if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (typeof value !== 'object') return String(value);
-  return sorted(value as View)
-    .map(([name, item]) => `${name}=${shown(item)}`)
+  if (typeof value === 'number' && name.endsWith('_at')) return new Date(1000 * value).toISOString();
+  return typeof value === 'object' ? fieldsOf(value as View) : String(value);
+}
+
+/** The same within others, where it must be seen where it ends. */
+function nested(value: View[string], name = ''): string {
+  if (typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array)) return `{${fieldsOf(value as View)}}`;
+  const text = shown(value, name);
+  return /[\s,]/.test(text) ? JSON.stringify(text) : text;
+}
+
+function fieldsOf(view: View): string {
+  return sorted(view)
+    .map(([name, item]) => `${name}=${nested(item, name)}`)
     .join(' ');
 }
 
 /** Print what is registered, one entry a line, or one field a line where there is one only. */
 function print(view: View, flags: AdminFlags, oneLine: boolean): void {
   if (flags.json) console.log(JSON.stringify(view));
-  else if (oneLine) console.log(`${out('bold', String(view['id'] ?? view['audience'] ?? ''))}  ${shown(withoutId(view))}`);
-  else for (const [name, value] of sorted(view)) console.log(`${out('bold', name.padEnd(16))} ${shown(value)}`);
+  else if (oneLine) console.log(`${out('bold', String(view['id'] ?? view['audience'] ?? ''))}  ${fieldsOf(withoutId(view))}`);
+  else for (const [name, value] of sorted(view)) console.log(`${out('bold', name.padEnd(16))} ${shown(value, name)}`);
 }
 
 function withoutId({ id: _id, ...rest }: View): View {

@@ -24,17 +24,16 @@ export function addAudit(ace: Command): void {
     .command('audit')
     .description('check, read and archive the audit log of an authorization server')
     .addHelpText('after', examples('ace-coap audit verify lab/audit', 'ace-coap audit show lab/audit'));
-  audit
-    .command('verify')
-    .argument('<folder...>', 'folder of the audit log, as audit in as.yaml names it; with its archive both are checked together')
+  const place = (command: Command): Command => command.option('-c, --config <path>', 'lab folder or as.yaml, which names the folder and the store');
+  place(audit.command('verify'))
+    .argument('[folder...]', 'folder of the audit log, as audit in as.yaml names it, and its archive; beside --config the archive alone')
     .description('check that nothing in the audit log was changed, removed, reordered or cut off; exit code 1: something was')
     .option('--store <store>', "the authorization server's store, which knows how far each chain had come")
     .option('--json', 'print one JSON object')
-    .addHelpText('after', examples('ace-coap audit verify lab/audit', 'ace-coap audit verify lab/audit --store lab/state/as --json'))
+    .addHelpText('after', examples('ace-coap audit verify --config lab', 'ace-coap audit verify lab/audit /var/archive/audit --store lab/state/as --json'))
     .action(async (folders: readonly string[], flags: VerifyFlags) => (await import('./verify.ts')).verifyCommand(folders, flags));
-  audit
-    .command('show')
-    .argument('<folder...>', 'folder of the audit log, or several of its parts')
+  place(audit.command('show'))
+    .argument('[folder...]', 'folder of the audit log, and its archive; beside --config the archive alone')
     .description('print what the audit log says')
     .option('--client <id>', 'what is about this client')
     .option('--event <type>', 'events of this type, e.g. token-issued')
@@ -46,21 +45,21 @@ export function addAudit(ace: Command): void {
       examples('ace-coap audit show lab/audit --client client1', 'ace-coap audit show lab/audit --event token-issued --since 2026-11-26 --json'),
     )
     .action(async (folders: readonly string[], flags: ShowFlags) => (await import('./show.ts')).showCommand(folders, flags));
-  audit
-    .command('archive')
-    .argument('<folder>', 'folder of the audit log')
+  place(audit.command('archive'))
     .argument('<archive>', 'folder that takes the files; made where it does not exist')
     .description('move what is old to an archive, while servers go on; the store notes it, so that verify does not miss it')
-    .requiredOption('--store <store>', "the authorization server's store")
+    .option('--folder <folder>', 'folder of the audit log, in place of --config')
+    .option('--store <store>', "the authorization server's store, beside --folder")
     .option('--before <time>', 'files whose last entry is older, UTC unless it says otherwise', time)
     .option('--older-than <days>', 'the same, by the days since then', days)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       examples(
-        'ace-coap audit archive lab/audit /var/archive/audit --older-than 90 --store lab/state/as',
-        'ace-coap audit verify lab/audit /var/archive/audit --store lab/state/as',
+        'ace-coap audit archive /var/archive/audit --older-than 90 --config lab',
+        'ace-coap audit verify /var/archive/audit --config lab',
+        'ace-coap audit archive archive --before 2026-01-01 --folder lab/audit --store lab/state/as',
       ),
     )
-    .action(async (folder: string, archive: string, flags: ArchiveFlags) => (await import('./archive.ts')).archiveCommand(folder, archive, flags));
+    .action(async (archive: string, flags: ArchiveFlags) => (await import('./archive.ts')).archiveCommand(archive, flags));
 }

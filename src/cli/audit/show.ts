@@ -1,8 +1,9 @@
 import { type AuditEntry, readAudit } from '../../operate/index.ts';
 import { out } from '../terminal.ts';
-import { checkFolder } from './folder.ts';
+import { auditPlace, noLogIn } from './folder.ts';
 
 export interface ShowFlags {
+  readonly config?: string;
   readonly client?: string;
   readonly event?: string;
   /** ISO 8601, UTC. */
@@ -27,9 +28,11 @@ function isWanted({ time, event }: AuditEntry, flags: ShowFlags): boolean {
 }
 
 /** `ace-coap audit show` */
-export async function showCommand(folders: readonly string[], flags: ShowFlags): Promise<void> {
-  for (const folder of folders) checkFolder(folder);
+export async function showCommand(named: readonly string[], flags: ShowFlags): Promise<void> {
+  const { folders } = auditPlace(named, flags);
+  let isThere = false;
   for await (const entry of readAudit(...folders)) {
+    isThere = true;
     if (!isWanted(entry, flags)) continue;
     const { chain, seq, time, event } = entry;
     if (flags.json) console.log(JSON.stringify({ chain, seq, time, ...event }));
@@ -39,4 +42,5 @@ export async function showCommand(folders: readonly string[], flags: ShowFlags):
       console.log(`${out('dim', time)} ${out('bold', type)}  ${rest.join(' ')}`);
     }
   }
+  if (!isThere) throw noLogIn(folders);
 }

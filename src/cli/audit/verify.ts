@@ -1,18 +1,18 @@
 import { anchorsIn, verifyAudit } from '../../operate/index.ts';
 import { ExitCode } from '../exit.ts';
 import { out } from '../terminal.ts';
-import { checkFolder } from './folder.ts';
+import { type AuditPlaceFlags, auditPlace, noLogIn } from './folder.ts';
 import { withStore } from './store.ts';
 
-export interface VerifyFlags {
-  readonly store?: string;
+export interface VerifyFlags extends AuditPlaceFlags {
   readonly json?: boolean;
 }
 
 /** `ace-coap audit verify` */
-export async function verifyCommand(folders: readonly string[], { store, json }: VerifyFlags): Promise<void> {
-  for (const folder of folders) checkFolder(folder);
+export async function verifyCommand(named: readonly string[], { json, ...flags }: VerifyFlags): Promise<void> {
+  const { folders, store } = auditPlace(named, flags);
   const { chains, problems, notes } = await verifyAudit(folders, store === undefined ? [] : await withStore(store, anchorsIn));
+  if (chains.length + problems.length === 0) throw noLogIn(folders);
   if (problems.length > 0) process.exitCode = ExitCode.refused;
   if (json) {
     console.log(JSON.stringify({ valid: problems.length === 0, chains, problems, notes }));

@@ -1,5 +1,5 @@
-import { type Command, Option } from 'commander';
-import { examples, seconds } from '../usage.ts';
+import type { Command } from 'commander';
+import { examples, logLevel, seconds } from '../usage.ts';
 import type { GatewayFlags } from './gateway.ts';
 
 /** `ace-coap gateway`: HTTP clients reach CoAP servers (RFC 8075). */
@@ -32,7 +32,7 @@ export function addGateway(ace: Command): void {
     .option('--metrics <address:port>', 'serve /metrics and /healthz there, such as 127.0.0.1:9464')
     .option('--metrics-public', 'also where others reach it')
     .option('--drain <seconds>', 'how long what is under way may take when it is told to stop (10)', seconds)
-    .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
+    .addOption(logLevel().default('info'))
     .option('--json', 'log JSON lines, also on a terminal')
     .addHelpText(
       'after',

@@ -72,7 +72,7 @@ async function readCapture(file: string, inspector: Inspector, output: Output, {
     if (!(error instanceof ProtocolError)) throw error;
     // What came before the fault is shown.
     inspector.finish();
-    output.finish();
+    output.finish(true);
     throw error;
   }
   if (!reader.isRecognised) throw new UsageError(`${file}: expected a file of pcap or pcapng, got ${reader.pending} bytes`);

@@ -59,8 +59,8 @@ export class Output {
     }
   }
 
-  /** No more will come. */
-  finish(): void {
+  /** No more will come; `isBroken`: why is told afterwards. */
+  finish(isBroken = false): void {
     const { html, svg } = this.#flags;
     if (!this.#isLive && !this.#isPicture) {
       const ladder = this.#ladder([...new Set(this.#kept.flatMap(({ from, to }) => [from, to]))]);
@@ -69,7 +69,7 @@ export class Output {
     const { roles } = this.#inspector;
     if (html !== undefined) this.#write('--html', html, ladderPage(this.#kept, { title: this.#title, roles }));
     if (svg !== undefined) this.#write('--svg', svg, ladderPicture(this.#kept, { title: this.#title, roles }));
-    if (this.#start === undefined) this.#note(`no message of CoAP or DTLS, and ${this.#inspector.passedOver} packets of other kinds`);
+    if (this.#start === undefined && !isBroken) this.#note(`no message of CoAP or DTLS, and ${this.#inspector.passedOver} packets of other kinds`);
     if (this.#left > 0) this.#note(`${this.#left} more messages are not shown, after ${mostKept} that are; --json shows all`);
   }
 

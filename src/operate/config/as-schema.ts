@@ -1,6 +1,7 @@
 import { dtlsServerSettings, type RawDtlsServerSettings } from './dtls-settings.ts';
 import { audit, operations, type RawAudit, type RawOperations, type RawRates, rates } from './operations.ts';
 import {
+  amplification,
   channel,
   coapUri,
   dtlsOf,
@@ -54,6 +55,7 @@ export interface RawAs extends RawStore, RawOperations, RawAudit, RawSeal<RawSea
   readonly experimental?: readonly ExperimentName[];
   readonly revocation?: { readonly administrators?: readonly string[]; readonly poll?: number };
   readonly transmission?: RawTransmission;
+  readonly amplification?: 'unlimited';
 }
 
 export interface RawHttpsClient {
@@ -158,6 +160,7 @@ export const asSchema: Schema<RawAs> = section('the configuration of an authoriz
   experimental: optional(experimental),
   revocation: optional(section('the revocation list: administrators and poll', { administrators: optional(list('client', name)), poll: optional(seconds) })),
   transmission: optional(transmission),
+  amplification: optional(amplification),
   ...sealAs,
   ...operations,
   ...audit,

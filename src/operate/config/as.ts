@@ -90,6 +90,8 @@ export interface AsConfig extends OperationsConfig {
     readonly poll?: number;
   };
   readonly transmission: TransmissionConfig;
+  /** An address that has not shown itself is sent as much as it asks for. Absent: three times what came from it (RFC 9175, Section 2.4). */
+  readonly amplification?: 'unlimited';
   /** It is a SIM-S. */
   readonly seal?: SealAsConfig;
 }
@@ -169,6 +171,7 @@ export function loadAsConfig(path: string): AsConfig {
     ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     transmission: transmissionConfig(raw.transmission),
+    ...(raw.amplification && { amplification: raw.amplification }),
     ...seal,
   };
 }

@@ -36,6 +36,7 @@ export interface RawClient extends RawStore, RawSeal<RawSealClient> {
   readonly experimental?: readonly ExperimentName[];
   readonly revocation?: RawRevocation;
   readonly hide_path?: boolean;
+  readonly q_block?: boolean;
   readonly renewal?: number;
   readonly transmission?: RawTransmission;
 }
@@ -50,6 +51,7 @@ export const clientSchema: Schema<RawClient> = section('the configuration of a c
   experimental: optional(experimental),
   revocation: optional(revocation),
   hide_path: optional(yesNo),
+  q_block: optional(yesNo),
   renewal: optional(whole(0, 86_400, 'seconds')),
   transmission: optional(transmission),
   ...sealClient,

@@ -26,6 +26,8 @@ export interface ClientConfig {
   readonly revocation?: RevocationConfig;
   /** Ask for no path while nothing protects it. */
   readonly hidePath: boolean;
+  /** Robust block-wise transfer (RFC 9177) under protection. */
+  readonly qBlock: boolean;
   /** Seconds before the end of a token from which on it is renewed; 0: never. */
   readonly renewal?: number;
   readonly transmission: TransmissionConfig;
@@ -75,6 +77,7 @@ export function loadClientConfig(path: string): ClientConfig {
     ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
     hidePath: raw.hide_path ?? false,
+    qBlock: raw.q_block ?? false,
     ...(raw.renewal !== undefined && { renewal: raw.renewal }),
     transmission: transmissionConfig(raw.transmission),
     ...seal,

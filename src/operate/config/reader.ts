@@ -20,6 +20,9 @@ export interface TransmissionConfig {
   readonly maxRetransmit?: number;
   readonly nstart?: number;
   readonly probingRate?: number;
+  readonly ackDelay?: number;
+  readonly notificationInterval?: number;
+  readonly nonConfirmableNotifications?: number;
 }
 
 /** How revoked tokens are heard of. */
@@ -200,5 +203,8 @@ export function transmissionConfig(raw: RawTransmission = {}): TransmissionConfi
     ...(raw.max_retransmit !== undefined && { maxRetransmit: raw.max_retransmit }),
     ...(raw.nstart !== undefined && { nstart: raw.nstart }),
     ...(raw.probing_rate !== undefined && { probingRate: raw.probing_rate }),
+    ...(raw.ack_delay !== undefined && { ackDelay: raw.ack_delay * 1000 }),
+    ...(raw.notification_interval !== undefined && { notificationInterval: raw.notification_interval * 1000 }),
+    ...(raw.non_confirmable_notifications !== undefined && { nonConfirmableNotifications: raw.non_confirmable_notifications }),
   };
 }

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { dtlsServerSettings, type RawDtlsServerSettings } from './dtls-settings.ts';
 import { operations, type RawOperations } from './operations.ts';
 import {
+  amplification,
   channel,
   coapUri,
   dtlsOf,
@@ -78,6 +79,7 @@ export interface RawRs extends RawStore, RawOperations, RawSeal<RawSealRs> {
     readonly upload_rate?: number;
   };
   readonly transmission?: RawTransmission;
+  readonly amplification?: 'unlimited';
 }
 
 export interface RawResource {
@@ -147,6 +149,7 @@ export const rsSchema: Schema<RawRs> = section('the configuration of a resource 
     }),
   ),
   transmission: optional(transmission),
+  amplification: optional(amplification),
   ...sealRs,
   ...operations,
 });

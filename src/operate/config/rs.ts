@@ -78,6 +78,8 @@ export interface RsConfig extends OperationsConfig {
     readonly uploadRate?: number;
   };
   readonly transmission: TransmissionConfig;
+  /** An address that has not shown itself is sent as much as it asks for. Absent: three times what came from it (RFC 9175, Section 2.4). */
+  readonly amplification?: 'unlimited';
   /** It is a SEAL server. */
   readonly seal?: SealRsConfig;
 }
@@ -144,6 +146,7 @@ export function loadRsConfig(path: string): RsConfig {
     qBlock: raw.q_block ?? false,
     limits: rsLimits(raw.limits),
     transmission: transmissionConfig(raw.transmission),
+    ...(raw.amplification && { amplification: raw.amplification }),
     ...seal,
   };
 }

@@ -76,6 +76,9 @@ export interface RawTransmission {
   readonly max_retransmit?: number;
   readonly nstart?: number;
   readonly probing_rate?: number;
+  readonly ack_delay?: number;
+  readonly notification_interval?: number;
+  readonly non_confirmable_notifications?: number;
 }
 
 export interface RawTls {
@@ -301,7 +304,13 @@ export const transmission: Schema<RawTransmission> = section('transmission param
   max_retransmit: optional(whole(0, 20, 'retransmissions')),
   nstart: optional(whole(1, 1000, 'exchanges')),
   probing_rate: optional(positive('bytes per second')),
+  ack_delay: optional(positive('seconds')),
+  notification_interval: optional(positive('seconds')),
+  non_confirmable_notifications: optional(whole(0, 1000, 'notifications')),
 });
+
+/** Whether there is a limit to what an address is sent that has not shown itself (RFC 9175, Section 2.4). */
+export const amplification: Schema<'unlimited'> = oneOf(['unlimited'] as const);
 
 /** How the token revocation list of an AS is followed (RFC 9770). */
 export interface RawRevocation {

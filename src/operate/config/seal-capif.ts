@@ -1,6 +1,7 @@
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import type { ListenAddress } from './listen.ts';
+import { type RatesConfig, type RawRates, rates, ratesConfig } from './operations.ts';
 import { filePath, list, matching, name, oneOf, optional, type Schema, scopeText, seconds, section, table, yesNo } from './schema.ts';
 import { httpsListen, httpsUri, type KeySetConfig, parseHttpsListen, readKeySet } from './seal-https-rs.ts';
 import { certificate, privateKey, readPem } from './tls.ts';
@@ -29,6 +30,7 @@ export interface RawCapifAef {
   readonly rnaa?: boolean;
   readonly act_for_owner?: boolean;
   readonly fresh?: number;
+  readonly failures?: RawRates;
 }
 
 /** An API exposing function of CAPIF, as it was read. */
@@ -64,6 +66,8 @@ export interface CapifAefConfig {
   readonly actForOwner: boolean;
   /** Seconds that a security context is kept. */
   readonly fresh?: number;
+  /** How many wrong access tokens of one certificate and of one address are looked at, where it is not as usual. */
+  readonly failures?: RatesConfig;
 }
 
 /** The section `seal.capif` of client.yaml: an API invoker. */
@@ -98,7 +102,7 @@ export const apiRoot: Schema<string> = matching(
 );
 
 export const capifAefSchema: Schema<RawCapifAef> = section(
-  'an API exposing function: listen, cert_file, key_file, client_ca_file, core, aef_id, apis, methods, invokers, rnaa, act_for_owner, fresh',
+  'an API exposing function: listen, cert_file, key_file, client_ca_file, core, aef_id, apis, methods, invokers, rnaa, act_for_owner, fresh, failures',
   {
     listen: httpsListen,
     cert_file: filePath,
@@ -123,6 +127,7 @@ export const capifAefSchema: Schema<RawCapifAef> = section(
     rnaa: optional(yesNo),
     act_for_owner: optional(yesNo),
     fresh: optional(seconds),
+    failures: optional(rates),
   },
 );
 
@@ -159,6 +164,7 @@ export function readCapifAef(file: ConfigFile, raw: RawCapifAef, at: ConfigPath)
     rnaa,
     actForOwner: actForOwner && rnaa,
     ...(fresh !== undefined && { fresh }),
+    ...(raw.failures && { failures: ratesConfig(raw.failures) }),
   };
 }
 

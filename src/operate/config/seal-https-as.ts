@@ -1,7 +1,7 @@
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { type ListenAddress, parseListen } from './listen.ts';
-import { isLoopback } from './operations.ts';
+import { isLoopback, type RatesConfig, type RawRates, rates, ratesConfig } from './operations.ts';
 import { origin, type ProxyConfig, proxyConfig, proxySchema, type RawProxy } from './proxy.ts';
 import type { TokenKeyConfig } from './reader.ts';
 import { filePath, list, matching, optional, type RawTokenKey, type Schema, section, tokenKey } from './schema.ts';
@@ -18,6 +18,7 @@ export interface RawSealHttpsAs {
   readonly issuer?: string;
   readonly signing_keys?: readonly RawTokenKey[];
   readonly proxy?: RawProxy;
+  readonly failures?: RawRates;
 }
 
 /** A SIM-S over HTTPS, as it was read. */
@@ -33,6 +34,8 @@ export interface SealHttpsAsConfig {
   readonly signingKeys: readonly TokenKeyConfig[];
   /** Absent: clients reach it themselves. */
   readonly proxy?: ProxyConfig;
+  /** How many requests with wrong secrets of one client and of one address are looked at, where it is not as usual. */
+  readonly failures?: RatesConfig;
 }
 
 /** As `https://` of others; `http://` is for proxies on this machine. */
@@ -42,7 +45,7 @@ const listen: Schema<string> = matching(
 );
 
 export const sealHttpsAsSchema: Schema<RawSealHttpsAs> = section(
-  'a face over HTTPS: listen, cert_file, key_file, crl_file, crl_listen, issuer, signing_keys, proxy',
+  'a face over HTTPS: listen, cert_file, key_file, crl_file, crl_listen, issuer, signing_keys, proxy, failures',
   {
     listen,
     cert_file: optional(filePath),
@@ -52,6 +55,7 @@ export const sealHttpsAsSchema: Schema<RawSealHttpsAs> = section(
     issuer: optional(origin),
     signing_keys: optional(list('signing key', tokenKey)),
     proxy: optional(proxySchema),
+    failures: optional(rates),
   },
 );
 
@@ -81,6 +85,7 @@ export function readSealHttpsAs(file: ConfigFile, raw: RawSealHttpsAs, at: Confi
     issuer: proxy?.public_url ?? issuer ?? `https://${address.includes(':') ? `[${address}]` : address}:${port}`,
     signingKeys,
     ...(proxy && { proxy: proxyConfig(proxy) }),
+    ...(raw.failures && { failures: ratesConfig(raw.failures) }),
   };
 }
 

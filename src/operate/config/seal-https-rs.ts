@@ -22,6 +22,7 @@ export interface RawSealHttpsRs {
   readonly clients?: Readonly<Record<string, readonly string[]>>;
   readonly skms_uri?: string;
   readonly rate?: RawRates;
+  readonly failures?: RawRates;
 }
 
 /** The keys of who issues tokens, or where there are. */
@@ -51,6 +52,8 @@ export interface SealHttpsRsConfig {
   readonly sKmsUri?: string;
   /** How often one client and one address may ask, where it is not as usual. */
   readonly rate?: RatesConfig;
+  /** How many wrong access tokens of one certificate and of one address are looked at, where it is not as usual. */
+  readonly failures?: RatesConfig;
 }
 
 export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^https:\/\/[^\s?#@]+$/.test(text) && URL.canParse(text));
@@ -58,7 +61,7 @@ export const httpsUri: Schema<string> = matching('a URI of https', (text) => /^h
 export const httpsListen: Schema<string> = matching('an address and a port, such as https://127.0.0.1:10444', (text) => parseHttpsListen(text) !== undefined);
 
 export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
-  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, crl_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri, rate',
+  'a face over HTTPS: listen, cert_file, key_file, client_ca_file, crl_file, issuer, jwks_file, jwks_uri, ca_file, certificates, certificate_profile, clients, skms_uri, rate, failures',
   {
     listen: httpsListen,
     cert_file: filePath,
@@ -74,6 +77,7 @@ export const sealHttpsRsSchema: Schema<RawSealHttpsRs> = section(
     clients: optional(table('names of certificates by client', name, list('name of a certificate', name))),
     skms_uri: optional(httpsUri),
     rate: optional(rates),
+    failures: optional(rates),
   },
 );
 
@@ -110,6 +114,7 @@ export function readSealHttpsRs(file: ConfigFile, raw: RawSealHttpsRs, at: Confi
     clients,
     ...(sKmsUri !== undefined && { sKmsUri }),
     ...(raw.rate && { rate: ratesConfig(raw.rate) }),
+    ...(raw.failures && { failures: ratesConfig(raw.failures) }),
   };
 }
 

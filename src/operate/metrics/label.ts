@@ -6,13 +6,19 @@ const longest = 100;
  * are `other`.
  */
 export class BoundedLabel {
-  readonly #most: number;
+  #most: number;
   readonly #known: Set<string>;
 
   /** `known` stand for themselves whatever comes first. */
   constructor(most: number, known: Iterable<string> = []) {
     this.#known = new Set(known);
     this.#most = Math.max(most, this.#known.size);
+  }
+
+  /** These stand for themselves from now on. */
+  add(values: Iterable<string>): void {
+    for (const value of values) this.#known.add(value);
+    this.#most = Math.max(this.#most, this.#known.size);
   }
 
   of(value: string): string {

@@ -97,6 +97,11 @@ export class ServerMetrics {
     return profile === undefined ? 'none' : (this.#profiles.get(profile) ?? String(profile));
   }
 
+  /** Count requests for these paths under them too: those that the server has got. */
+  addPaths(paths: readonly string[]): void {
+    this.#paths.add(paths);
+  }
+
   /** Count an event. */
   readonly observe = (event: ServerEvent): void => {
     switch (event.type) {

@@ -1,17 +1,7 @@
 import type pg from 'pg';
-import type { StoreOptions } from '../clock.ts';
 import { parseStorePlace, storeVersions } from '../place.ts';
 import { StoreError } from '../store.ts';
-
-/** Connections to a database, and how long they wait. */
-export interface PostgresOptions extends StoreOptions {
-  /** Connections at most, 3 or more; 6 where absent. One writes, two read, the others scan. */
-  readonly connections?: number;
-  /** Seconds for a connection, a statement, and another's lock; 10 where absent. */
-  readonly timeout?: number;
-  /** Whether the table is made where there is none; it is, where this is absent. */
-  readonly create?: boolean;
-}
+import type { PostgresOptions } from './options.ts';
 
 const storeVersion = storeVersions.postgres;
 const versionText = 'ace-coap store ';

@@ -5,8 +5,9 @@ import { Gathering } from '../gathering.ts';
 import type { Plan } from '../plan.ts';
 import { PlannedStore } from '../planned-store.ts';
 import { type ScanOptions, type Store, type StoreEntry, StoreError } from '../store.ts';
+import type { PostgresOptions } from './options.ts';
 import { Changes, type Clock, type Task } from './postgres-changes.ts';
-import { type Connection, PostgresDatabase, type PostgresOptions, type Rows, type Statement, scanPatience } from './postgres-database.ts';
+import { type Connection, PostgresDatabase, type Rows, type Statement, scanPatience } from './postgres-database.ts';
 
 /** Of the SQL below: the time by which entries have ended. The database's clock counts unless a test has its own; the third is the latest that was seen. */
 const alive = '(e.expires_at is null or e.expires_at > greatest(coalesce($2::double precision, c.clock), $3::double precision))';

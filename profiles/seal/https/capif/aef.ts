@@ -4,7 +4,7 @@ import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { ProtocolError } from '../../../../src/core/errors.ts';
 import type { AccessTokenVerifier } from '../guard/access-token-verifier.ts';
 import { bearerToken } from '../guard/bearer-token.ts';
-import { Guard, type GuardEvent, type HttpsCaller } from '../guard/guard.ts';
+import { Guard, type GuardEvent, type GuardOptions, type HttpsCaller } from '../guard/guard.ts';
 import { type BearerErrorCode, type GuardReason, GuardRefusal } from '../guard/guard-refusal.ts';
 import { type PeerCertificate, PeerCertificates } from '../guard/peer-certificate.ts';
 import type { RequestGuard } from '../seal-server/endpoint.ts';
@@ -31,6 +31,8 @@ export interface CapifAefOptions {
   readonly ownerOf?: (request: IncomingMessage) => string | undefined;
   /** To the services, an invoker for which an owner agreed is that VAL user: what it makes is the owner's. Absent: it stays itself, as a VAL server has to. */
   readonly actsForOwner?: boolean;
+  /** As for a `Guard`: requests with wrong tokens that are looked at. */
+  readonly failures?: GuardOptions['failures'];
   /** Seconds that a security context is kept; 60. */
   readonly fresh?: number;
   readonly env?: Env;
@@ -80,7 +82,7 @@ export class CapifAef implements RequestGuard {
   readonly #anew: RateLimit;
 
   constructor(options: CapifAefOptions) {
-    const { aefId, contexts, verifier, invokerOf, fresh = 60, env = systemEnv, emit } = options;
+    const { aefId, contexts, verifier, invokerOf, fresh = 60, failures = {}, env = systemEnv, emit } = options;
     this.aefId = aefId;
     this.#options = options;
     this.#env = env;
@@ -90,7 +92,7 @@ export class CapifAef implements RequestGuard {
       const invoker = invokerOf(names);
       return invoker === undefined ? [] : [invoker];
     };
-    this.#tokens = new Guard({ verifier, certificates: 'required', clientOf, realm: aefId, emit });
+    this.#tokens = new Guard({ verifier, certificates: 'required', clientOf, realm: aefId, failures, env, emit });
   }
 
   /** For `refused` of `serveHttps`: tells of a handshake that failed. */

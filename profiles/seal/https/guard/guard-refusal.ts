@@ -6,7 +6,7 @@ import { ProtocolError } from '../../../../src/core/errors.ts';
  * `certificate`, `certificate-profile` and `client` are about the certificate: there is none, it has not the profile of TS 33.310, it is not the client's of the
  * token. `no-token`, `header` and `place` are about how the token came: not at all, not as it should, not where it should. Those of a `BearerError` are about
  * the token; `scope` and `policy` about what it is for. `context`, `method` and `owner` are about CAPIF: the core function knows nothing of the invoker, has
- * selected another security method, or the owner of the resource has not agreed.
+ * selected another security method, or the owner of the resource has not agreed. `rate-credentials`: too many wrong tokens came from there.
  */
 export type GuardReason =
   | 'certificate'
@@ -28,7 +28,8 @@ export type GuardReason =
   | 'policy'
   | 'context'
   | 'method'
-  | 'owner';
+  | 'owner'
+  | 'rate-credentials';
 
 /** The error codes of RFC 6750, Section 3.1. */
 export type BearerErrorCode = 'invalid_request' | 'invalid_token' | 'insufficient_scope';
@@ -40,6 +41,8 @@ export interface GuardRefusalOptions {
   /** The scope that is needed. */
   readonly scope?: string;
   readonly realm: string;
+  /** Seconds after which it may be asked again: with 429. */
+  readonly retryAfter?: number;
   readonly cause?: unknown;
 }
 
@@ -55,7 +58,11 @@ export class GuardRefusal extends ProtocolError {
   readonly error: BearerErrorCode | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(reason: GuardReason, message: string, { status, error, scope, realm, cause }: GuardRefusalOptions) {
+  constructor(
+    reason: GuardReason,
+    message: string,
+    { status, error, scope, realm, retryAfter = status === 503 ? later : undefined, cause }: GuardRefusalOptions,
+  ) {
     super('ERR_SEAL_GUARD', message, cause === undefined ? undefined : { cause });
     this.status = status;
     this.reason = reason;
@@ -66,7 +73,7 @@ export class GuardRefusal extends ProtocolError {
     this.headers = {
       'content-type': 'application/problem+json',
       'cache-control': 'no-store',
-      ...(status === 503 ? { 'retry-after': '10' } : { 'www-authenticate': `Bearer ${challenge}` }),
+      ...(retryAfter === undefined ? { 'www-authenticate': `Bearer ${challenge}` } : { 'retry-after': String(retryAfter) }),
     };
   }
 
@@ -77,7 +84,15 @@ export class GuardRefusal extends ProtocolError {
   }
 }
 
-const titles: Readonly<Record<number, string>> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 503: 'Service Unavailable' };
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  429: 'Too Many Requests',
+  503: 'Service Unavailable',
+};
+/** Seconds. */
+const later = 10;
 
 /** RFC 6750 §3: an error description has no quotes, no backslashes and ASCII alone. */
 function parameter(name: string, value: string): string {

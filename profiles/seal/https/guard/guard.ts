@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tokenHashText } from '../../../../src/ace/index.ts';
-import type { Env } from '../../../../src/core/env.ts';
+import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import type { Caller } from '../../caller.ts';
+import { type CredentialFailureRates, CredentialFailures } from '../credential-failures.ts';
 import type { AccessTokenClaims } from './access-token-claims.ts';
 import type { AccessTokenVerifier } from './access-token-verifier.ts';
 import { BearerError } from './bearer-error.ts';
 import { bearerToken, type GuardedRequest } from './bearer-token.ts';
-import { type BearerErrorCode, type GuardReason, GuardRefusal } from './guard-refusal.ts';
+import { type BearerErrorCode, type GuardReason, GuardRefusal, type GuardRefusalOptions } from './guard-refusal.ts';
 import { handshakeReason } from './handshake-reason.ts';
 import { type PeerCertificate, PeerCertificates } from './peer-certificate.ts';
 
@@ -56,6 +57,12 @@ export interface GuardOptions {
   readonly policy?: (caller: HttpsCaller, request: IncomingMessage) => boolean | Promise<boolean>;
   /** Where a request comes from: the other end of the connection when absent. Behind a proxy, `(request) => request.ip` of an Express that trusts it. */
   readonly addressOf?: (request: IncomingMessage) => string | undefined;
+  /**
+   * Requests with wrong tokens that are looked at, of one certificate (of one token, where there is none) and of one address; what is more is 429 with Retry-After.
+   * A token that has expired or was revoked is not wrong, and whoever has shown a good one from there does not wait for others. `false`: all of them.
+   */
+  readonly failures?: CredentialFailureRates | false;
+  readonly env?: Pick<Env, 'now'>;
   /** `seal` when absent. */
   readonly realm?: string;
   /** Hears of who is refused. */
@@ -83,12 +90,15 @@ export class Guard {
   readonly #options: GuardOptions;
   readonly #realm: string;
   readonly #certificates: PeerCertificates;
+  readonly #failures: CredentialFailures | undefined;
   readonly #callers = new WeakMap<IncomingMessage, HttpsCaller>();
 
   constructor(options: GuardOptions) {
+    const { env = systemEnv, failures = {} } = options;
     this.#options = options;
     this.#realm = options.realm ?? 'seal';
     this.#certificates = new PeerCertificates(options.certificateProfile);
+    this.#failures = failures === false ? undefined : new CredentialFailures(env, failures);
   }
 
   /**
@@ -129,7 +139,7 @@ export class Guard {
     this.#options.emit({ type: 'handshake-refused', reason: handshakeReason(detail), detail, address });
 
   async #check(request: GuardedRequest, known: Known): Promise<HttpsCaller> {
-    const { certificates, verifier, policy } = this.#options;
+    const { certificates, policy } = this.#options;
     const certificate = this.#certificates.of(request.socket);
     known.names = certificate?.names ?? [];
     if (certificates === 'required') this.#checkCertificate(certificate);
@@ -144,9 +154,8 @@ export class Guard {
       );
     }
     known.token = tokenHashText(found.token);
-    const claims = await this.#verified(verifier, found.token);
+    const claims = await this.#held(found.token, certificate, this.#addressOf(request), certificate?.thumbprint ?? known.token);
     known.client = claims.client_id;
-    this.#checkHolder(claims, certificate);
     this.#checkScope(claims.scope, request);
     const caller = callerOf(claims, known.names);
     if (policy !== undefined && !(await policy(caller, request))) {
@@ -163,9 +172,24 @@ export class Guard {
     throw this.#refusal('certificate-profile', `certificate, ${field}: expected ${expected} (${clause}), got ${got}`, 403);
   }
 
-  async #verified(verifier: AccessTokenVerifier, token: string): Promise<AccessTokenClaims> {
+  /** What a token says that is good, and the peer's; `holder` is whom failures are counted for. */
+  async #held(token: string, certificate: PeerCertificate | undefined, address: string, holder: string): Promise<AccessTokenClaims> {
+    const retryAfter = this.#failures?.wait(address, holder) ?? 0;
+    if (retryAfter > 0) throw this.#refusal('rate-credentials', 'expected fewer wrong access tokens from there', 429, undefined, { retryAfter });
     try {
-      return await verifier.verify(token);
+      const claims = await this.#verified(token);
+      this.#checkHolder(claims, certificate);
+      this.#failures?.succeeded(address, holder);
+      return claims;
+    } catch (error) {
+      if (error instanceof GuardRefusal && isWrong(error)) this.#failures?.failed(address, holder);
+      throw error;
+    }
+  }
+
+  async #verified(token: string): Promise<AccessTokenClaims> {
+    try {
+      return await this.#options.verifier.verify(token);
     } catch (error) {
       if (!(error instanceof BearerError)) throw error;
       throw this.#refusal(error.reason, error.message, error.status, error.error, { cause: error });
@@ -197,16 +221,25 @@ export class Guard {
     message: string,
     status: number,
     error?: BearerErrorCode,
-    more: { readonly scope?: string; readonly cause?: unknown } = {},
+    more: Pick<GuardRefusalOptions, 'scope' | 'retryAfter' | 'cause'> = {},
   ): GuardRefusal {
     return new GuardRefusal(reason, message, { status, realm: this.#realm, ...(error === undefined ? {} : { error }), ...more });
   }
 
   #tell({ reason, status, message: detail }: GuardRefusal, request: IncomingMessage, known: Known): void {
-    const { emit, addressOf = (from: IncomingMessage) => from.socket.remoteAddress } = this.#options;
-    emit({ type: 'refused', reason, status, detail, address: addressOf(request) ?? 'unknown', ...known });
+    this.#options.emit({ type: 'refused', reason, status, detail, address: this.#addressOf(request), ...known });
+  }
+
+  #addressOf(request: IncomingMessage): string {
+    const { addressOf = (from: IncomingMessage) => from.socket.remoteAddress } = this.#options;
+    return addressOf(request) ?? 'unknown';
   }
 }
+
+/** What the issuer has made counts as no guess, though its time be over; what nobody could judge neither. */
+const rightOnce: ReadonlySet<GuardReason> = new Set(['expired', 'revoked', 'unavailable']);
+
+const isWrong = ({ reason }: GuardRefusal): boolean => !rightOnce.has(reason);
 
 function callerOf(claims: AccessTokenClaims, names: readonly string[]): HttpsCaller {
   const { val_user_id: valUserId, val_ue_id: valUeId, val_service_ids: valServiceIds = [] } = claims;

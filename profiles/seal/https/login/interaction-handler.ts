@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Provider } from 'oidc-provider';
 import { constantTimeEqual, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
 import { digest } from '../../../../src/core/crypto/index.ts';
 import { passwordAcr } from './acr.ts';
 import type { LoginEvent } from './events.ts';
 import { FormError, readForm } from './form.ts';
+import type { InteractionOutcome, InteractionProvider, ProviderInteraction } from './interaction-provider.ts';
 import type { LoginAttempts } from './login-attempts.ts';
 import { type LoginPrompt, loginPage, noticePage, type Page } from './page.ts';
 import { sendPage, setHeaders } from './send-page.ts';
@@ -21,7 +21,7 @@ export interface AccountNames {
 /** What the login of a SIM-S works with. */
 export interface InteractionHandlerOptions {
   /** Its `interactions.url` is `/interaction/UID`, as it is when absent. */
-  readonly provider: Provider;
+  readonly provider: InteractionProvider;
   readonly users: UserAuthenticator;
   readonly attempts: LoginAttempts;
   /** Hears of every login, and of faults, before the request is answered. */
@@ -38,9 +38,6 @@ export interface InteractionHandlerOptions {
 
 /** As the provider makes them. */
 const uidForm = /^[\w-]{1,64}$/;
-
-type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
-type Result = Parameters<Provider['interactionFinished']>[2];
 
 /** Bytes that a name may have (TS 33.434, A.2.1.2, of `sub`), and a password. */
 const longestName = 255;
@@ -98,7 +95,7 @@ class Login {
   }
 
   /** The interaction of the path, which the cookie has to be for; else the answer is given. */
-  async #interactionOf(request: IncomingMessage, response: ServerResponse): Promise<Interaction | undefined> {
+  async #interactionOf(request: IncomingMessage, response: ServerResponse): Promise<ProviderInteraction | undefined> {
     const { provider } = this.#options;
     const uid = new URL(request.url ?? '/', 'https://sims.invalid').pathname.split('/').at(-1)!;
     const found = await provider.interactionDetails(request, response).catch((error: unknown) => {
@@ -118,7 +115,7 @@ class Login {
     return undefined;
   }
 
-  async #show(interaction: Interaction, response: ServerResponse, status = 200, again: Pick<LoginPrompt, 'username' | 'problem'> = {}): Promise<void> {
+  async #show(interaction: ProviderInteraction, response: ServerResponse, status = 200, again: Pick<LoginPrompt, 'username' | 'problem'> = {}): Promise<void> {
     const { provider, services, page, accounts } = this.#options;
     const { uid, params, prompt, session } = interaction;
     const client = await provider.Client.find(String(params['client_id']));
@@ -137,7 +134,7 @@ class Login {
     sendPage(response, status, made, params['redirect_uri']);
   }
 
-  async #answer(interaction: Interaction, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #answer(interaction: ProviderInteraction, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { provider } = this.#options;
     const fields = await readForm(request);
     if (!constantTimeEqual(utf8(fields.get('token') ?? ''), utf8(formToken(interaction)))) {
@@ -149,7 +146,7 @@ class Login {
     else await this.#signIn(interaction, fields, request, response);
   }
 
-  async #signIn(interaction: Interaction, fields: ReadonlyMap<string, string>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #signIn(interaction: ProviderInteraction, fields: ReadonlyMap<string, string>, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { users, attempts, addressOf, accounts, emit } = this.#options;
     const username = (fields.get('username') ?? '').trim();
     const password = fields.get('password') ?? '';
@@ -178,7 +175,7 @@ class Login {
   }
 
   /** Grant what the application asks for, and go on. */
-  async #consent({ grantId, session, params, prompt }: Interaction, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #consent({ grantId, session, params, prompt }: ProviderInteraction, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { provider } = this.#options;
     const existing = grantId === undefined ? undefined : await provider.Grant.find(grantId);
     const grant = existing ?? new provider.Grant({ accountId: session!.accountId, clientId: String(params['client_id']) });
@@ -189,7 +186,7 @@ class Login {
     await this.#finish(request, response, { consent: { grantId: await grant.save() } });
   }
 
-  async #finish(request: IncomingMessage, response: ServerResponse, result: Result): Promise<void> {
+  async #finish(request: IncomingMessage, response: ServerResponse, result: InteractionOutcome): Promise<void> {
     setHeaders(response);
     await this.#options.provider.interactionFinished(request, response, result, { mergeWithLastSubmission: true });
   }
@@ -204,7 +201,7 @@ interface MissingConsent {
 const sameNames = { accountOf: async (user: string) => user, userOf: async (account: string) => account };
 
 /** The user has just signed in for this very request, which does not ask to be asked. */
-function isImplied({ prompt, lastSubmission, params }: Interaction): boolean {
+function isImplied({ prompt, lastSubmission, params }: ProviderInteraction): boolean {
   return (
     prompt.name === 'consent' &&
     lastSubmission?.login !== undefined &&
@@ -215,7 +212,7 @@ function isImplied({ prompt, lastSubmission, params }: Interaction): boolean {
 }
 
 /** `cid` is in the store alone. */
-function formToken({ uid, cid }: Interaction): string {
+function formToken({ uid, cid }: ProviderInteraction): string {
   return toBase64Url(digest('sha256', utf8(`login form ${uid} ${cid}`)));
 }
 

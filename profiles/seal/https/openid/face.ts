@@ -11,6 +11,7 @@ import type { Store } from '../../../../src/store/index.ts';
 import { departure } from '../../../../src/transport/index.ts';
 import { Subjects } from '../../identities/subjects.ts';
 import type { SimS } from '../../sim-s.ts';
+import { type CredentialFailureRates, CredentialFailures } from '../credential-failures.ts';
 import { type HttpMessage, holdResponse } from '../held-response.ts';
 import type { LoginEvent } from '../login/events.ts';
 import { type InteractionHandlerOptions, interactionHandler } from '../login/interaction-handler.ts';
@@ -21,12 +22,12 @@ import { passwordUsers, type UserAuthenticator } from '../login/user-authenticat
 import { ProxyAddresses, type TrustedProxies } from '../proxies.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { Accounts } from './accounts.ts';
-import { CredentialFailures } from './credential-failures.ts';
 import { Provider } from './library.ts';
+import type { OpenIdLifetimes } from './lifetimes.ts';
 import { OpenIdGrants, type RevocationReason } from './openid-grants.ts';
 import { cookieKey, ownSigningKey } from './own-secrets.ts';
 import { paths } from './paths.ts';
-import { makeProvider, type OpenIdLifetimes, TooManyRequests } from './provider.ts';
+import { makeProvider, TooManyRequests } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 import { basicCredentials, type CredentialOutcome, TokenEndpoints } from './token-endpoints.ts';
 
@@ -46,6 +47,8 @@ export interface OpenIdFaceOptions {
   /** Whether a VAL user may still use what was given to them; absent: as long as they have a password in the store, or always with an `authenticator`. */
   readonly isActive?: (user: string) => Promise<boolean>;
   readonly attempts?: LoginAttempts;
+  /** Requests with wrong secrets of clients that are looked at. */
+  readonly failures?: CredentialFailureRates;
   /** In place of the usual login page. */
   readonly page?: InteractionHandlerOptions['page'];
   readonly lifetimes?: OpenIdLifetimes;
@@ -141,7 +144,7 @@ class Face implements OpenIdFace {
     this.#accounts = new Accounts({ subjects: this.#subjects, isActive, revokeGrant: this.#revokeGrant });
     this.#tokens = new AccessTokens({ simS, issuer, env, accounts: this.#accounts, grants: this.#grants, revokeGrant: this.#revokeGrant });
     this.#proxies = options.proxies === undefined ? undefined : new ProxyAddresses(options.proxies);
-    this.#failures = new CredentialFailures(env);
+    this.#failures = new CredentialFailures(env, options.failures);
     this.#endpoints = new TokenEndpoints({
       shared: simS.shared,
       issuer,

@@ -12,23 +12,12 @@ import type { Accounts } from './accounts.ts';
 import { storeAdapter } from './adapter.ts';
 import { clientFinder } from './clients.ts';
 import { errors, Provider } from './library.ts';
+import type { OpenIdLifetimes } from './lifetimes.ts';
 import type { OpenIdGrants, RevokeGrant } from './openid-grants.ts';
 import { paths } from './paths.ts';
 import { checkAuthorizationRequest } from './request-check.ts';
 import { resourceOf, resourceScope, usualAudience } from './resources.ts';
 import type { JwtKey } from './signing.ts';
-
-/** How long what a login gives lasts, in seconds. */
-export interface OpenIdLifetimes {
-  /** Of a refresh token that is not used; 14 days when absent. */
-  readonly refreshToken?: number;
-  /** Of a grant, after which the user has to sign in again; 90 days when absent. */
-  readonly grant?: number;
-  /** Of an ID token; 5 minutes when absent. */
-  readonly idToken?: number;
-  /** For which a browser stays signed in; 8 hours when absent. */
-  readonly session?: number;
-}
 
 export interface ProviderOptions {
   readonly simS: SimS;

@@ -5,11 +5,9 @@ import { serveHttps } from '../../../transport/index.ts';
 import { configPath } from '../../config-path.ts';
 import { UsageError } from '../../exit.ts';
 import { untilStopped } from '../../listen.ts';
-import { loggerFor } from '../../serve.ts';
+import { loggerFor, type ServeFlags } from '../../serve.ts';
 
-export interface CapifCoreFlags {
-  readonly json?: boolean;
-}
+export type CapifCoreFlags = ServeFlags;
 
 /** Milliseconds for what is under way when it ends. */
 const patience = 5_000;
@@ -32,6 +30,7 @@ export async function capifCoreCommand(path: string, flags: CapifCoreFlags): Pro
   const { address, port } = server;
   await untilStopped('capif', logger, [{ scheme: 'https', local: { address, port } }], () => void reload(path, core, logger));
   await server.close(patience);
+  logger.info({}, 'stopped');
 }
 
 function optionsOf({ issuer, signingKey, lifetime, invokers, aefs, cert, key, ca }: CapifCoreConfig, logger: Logger): CapifCoreSimulatorOptions {

@@ -35,7 +35,7 @@ export class CapifFace implements Face {
 
   constructor(config: CapifAefConfig, { services, keyManagement }: SharedServices, emit: (event: ServiceEvent) => void) {
     this.#config = config;
-    const { listen, cert, key, clientCa, core, aefId, apis, methods, rnaa, actForOwner, fresh } = config;
+    const { listen, cert, key, clientCa, core, aefId, apis, methods, rnaa, actForOwner, fresh, failures = {} } = config;
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'capif', event: fieldsOf(event) });
     const invokerOf = (names: readonly string[]): string | undefined => this.#invokerOf(names);
     this.#aef = new CapifAef({
@@ -49,6 +49,7 @@ export class CapifFace implements Face {
       ...(rnaa ? { ownerOf: targetOwner } : {}),
       actsForOwner: actForOwner,
       ...(fresh === undefined ? {} : { fresh }),
+      failures,
       emit: told,
     });
     const endpoints: readonly HttpsEndpoint[] = [

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { each, examples, seconds } from '../../usage.ts';
+import { each, examples, logLevel, seconds } from '../../usage.ts';
 import type { CapifCoreFlags } from './core.ts';
 import type { CapifInvokeFlags } from './invoke.ts';
 
@@ -28,7 +28,8 @@ export function addCapif(seal: Command): void {
     .command('core')
     .argument('[path]', 'folder or capif.yaml', 'lab')
     .description('run a simulator of a CAPIF core function, of the shape of TS 29.222')
-    .option('--json', 'log JSON, also on a terminal')
+    .addOption(logLevel().default('info'))
+    .option('--json', 'log JSON lines, also on a terminal')
     .addHelpText('after', `${coreHelp}\n${examples('ace-coap seal capif core lab')}`)
     .action(async (path: string, flags: CapifCoreFlags) => (await import('./core.ts')).capifCoreCommand(path, flags));
   capif

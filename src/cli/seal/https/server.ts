@@ -49,12 +49,12 @@ export class HttpsFace implements Face {
     { audience, valSystem, leeway, isRevoked, emit, bounds = {} }: FaceOptions,
   ) {
     this.#config = config;
-    const { issuer, certificates, listen, cert, key, clientCa, crl, rate } = config;
+    const { issuer, certificates, listen, cert, key, clientCa, crl, rate, failures = {} } = config;
     const keys = (): Promise<KeySet> => this.#keySet();
     const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
     const clientOf = (names: readonly string[]): readonly string[] => this.#clientsOf(names);
-    const known = { verifier, clientOf, emit: told, ...(config.certificateProfile ? { certificateProfile: systemEnv } : {}) };
+    const known = { verifier, clientOf, failures, emit: told, ...(config.certificateProfile ? { certificateProfile: systemEnv } : {}) };
     const guard = new Guard({ ...known, certificates });
     const forValServers = new Guard({ ...known, certificates: 'required' });
     this.#server = new SealHttpsServer({

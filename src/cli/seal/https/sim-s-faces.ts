@@ -43,7 +43,7 @@ export class SimSFaces {
 
   async listen(transports: Transports): Promise<Endpoint> {
     const { simS, store, https, refreshTokens = {}, emit } = this.#options;
-    const { issuer, signingKeys, listen, tls, proxy } = https;
+    const { issuer, signingKeys, listen, tls, proxy, failures = {} } = https;
     if (https.crl !== undefined) {
       this.#crl = https.crl.list;
       this.#crlServer = await serveCrl(https.crl.listen, () => this.#crl!);
@@ -52,7 +52,7 @@ export class SimSFaces {
     await simS.start();
     const lifetimes = { ...(refreshToken === undefined ? {} : { refreshToken }), ...(grant === undefined ? {} : { grant }) };
     const proxies = proxy === undefined ? {} : { proxies: proxy };
-    this.#face = await openIdFace({ simS, store, issuer, signingKeys, env: systemEnv, lifetimes, ...proxies });
+    this.#face = await openIdFace({ simS, store, issuer, signingKeys, env: systemEnv, lifetimes, failures, ...proxies });
     const refused = (from: string, reason: string): void =>
       emit({ type: 'service', service: 'sim-s', event: { type: 'handshake-refused', reason, peer: from } as Told });
     const options = { ...listen, ...watchHttp('sim-s', () => openIdEndpoints, emit) };

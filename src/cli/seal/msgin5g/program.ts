@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { each, examples, seconds } from '../../usage.ts';
+import { each, examples, logLevel, seconds } from '../../usage.ts';
 import { keyHelp, withAnchor } from '../akma/options.ts';
 import type { Msgin5gClientFlags } from './client.ts';
 import type { Msgin5gServeFlags } from './serve.ts';
@@ -55,7 +55,8 @@ export function addMsgin5g(seal: Command): void {
     .addOption(suite())
     .option('--identity-prefix <text>', 'what stands before the A-KID in the psk_identity (3GPP-AKMA;)')
     .option('--path <path>', 'where registrations are (/msgin5g)')
-    .option('--json', 'log JSON, also on a terminal')
+    .addOption(logLevel().default('info'))
+    .option('--json', 'log JSON lines, also on a terminal')
     .addHelpText(
       'after',
       `${transportHelp}\n${examples(

@@ -14,9 +14,9 @@ import { ProtocolError } from '../../../core/errors.ts';
 import { dtls, type TlsPskSuite } from '../../../transport/index.ts';
 import { UsageError } from '../../exit.ts';
 import { untilStopped } from '../../listen.ts';
-import { loggerFor } from '../../serve.ts';
+import { loggerFor, type ServeFlags } from '../../serve.ts';
 
-export interface Msgin5gServeFlags {
+export interface Msgin5gServeFlags extends ServeFlags {
   readonly aanf: string;
   readonly fqdn: string;
   readonly ue: readonly string[];
@@ -24,7 +24,6 @@ export interface Msgin5gServeFlags {
   readonly suite: TlsPskSuite;
   readonly identityPrefix?: string;
   readonly path?: string;
-  readonly json?: boolean;
 }
 
 interface Place {
@@ -71,6 +70,7 @@ export async function msgin5gServeCommand(flags: Msgin5gServeFlags): Promise<voi
     await endpoint?.close();
     await registration?.close();
   }
+  logger.info({}, 'stopped');
 }
 
 function placeOf(text: string): Place {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { examples, port, seconds } from '../../usage.ts';
+import { examples, logLevel, port, seconds } from '../../usage.ts';
 import type { DeviceFlags, RuleFlags, T8Flags } from './registry.ts';
 import type { T8ServeFlags } from './serve.ts';
 import type { T8TriggerFlags } from './trigger.ts';
@@ -27,7 +27,8 @@ export function addT8(seal: Command): void {
   t8.command('serve')
     .argument('[path]', 'folder or t8.yaml of the gateway', 'lab')
     .description('run the gateway')
-    .option('--json', 'log JSON, also on a terminal')
+    .addOption(logLevel('; absent: log_level of the file, or info'))
+    .option('--json', 'log JSON lines, also on a terminal')
     .addHelpText('after', `${help}\n${examples('ace-coap seal t8 serve lab')}`)
     .action(async (path: string, flags: T8ServeFlags) => (await import('./serve.ts')).t8ServeCommand(path, flags));
   for (const effect of ['allow', 'deny'] as const)

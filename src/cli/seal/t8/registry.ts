@@ -23,14 +23,14 @@ export interface DeviceFlags extends T8Flags {
 export async function ruleCommand(effect: T8Rule['effect'], scsAsId: string, devices: string, flags: RuleFlags): Promise<void> {
   const rule = { scsAsId, devices, api: apiOf(flags), effect };
   await withStore(flags, (store) => new T8Policy(store).put(rule));
-  done(effect === 'allow' ? 'allowed' : 'denied', rule, flags);
+  done(effect === 'allow' ? 'allowed' : 'denied', rule, flags, [scsAsId, devices, 'by', rule.api === '*' ? 'every API' : rule.api]);
 }
 
 /** `ace-coap seal t8 forget` */
 export async function forgetCommand(scsAsId: string, devices: string, flags: RuleFlags): Promise<void> {
   const rule = { scsAsId, devices, api: apiOf(flags) };
   const isDone = await withStore(flags, (store) => new T8Policy(store).remove(rule));
-  if (isDone) done('forgotten', rule, flags);
+  if (isDone) done('forgotten', rule, flags, [scsAsId, devices, 'by', rule.api === '*' ? 'every API' : rule.api]);
   else absent('no such rule in the store');
 }
 
@@ -45,7 +45,7 @@ export async function listCommand(flags: T8Flags): Promise<void> {
     else
       console.log(
         table(
-          ['SCS/AS', 'devices', 'API', ''],
+          ['SCS/AS', 'devices', 'API', 'effect'],
           found.map(({ scsAsId, devices, api, effect }) => [scsAsId, devices, api, effect]),
         ),
       );
@@ -100,8 +100,8 @@ function fieldsOf(fields: object): object {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [names[key] ?? key, value]));
 }
 
-function done(what: string, fields: object, { json }: T8Flags): void {
-  console.log(json === true ? JSON.stringify({ done: what, ...fieldsOf(fields) }) : `${out('green', what)} ${Object.values(fields).join(' ')}`);
+function done(what: string, fields: object, { json }: T8Flags, sentence: readonly string[] = Object.values(fields)): void {
+  console.log(json === true ? JSON.stringify({ done: what, ...fieldsOf(fields) }) : `${out('green', what)} ${sentence.join(' ')}`);
 }
 
 function absent(what: string): void {

@@ -10,7 +10,6 @@ import {
   t8Paths,
 } from '../../../../profiles/seal/https/index.ts';
 import { systemEnv } from '../../../core/env.ts';
-import { sameValue } from '../../../core/same-value.ts';
 import { type Logger, type LogLevel, loadT8Config, type ServerEvent, type T8Config } from '../../../operate/index.ts';
 import { openStore } from '../../../store/index.ts';
 import { checkCredentials, type HttpsCredentials, type HttpsServer, serveHttps } from '../../../transport/index.ts';
@@ -18,19 +17,17 @@ import { configPath } from '../../config-path.ts';
 import { watchHttp } from '../../http-watch.ts';
 import { Instruments } from '../../instruments.ts';
 import { untilStopped } from '../../listen.ts';
-import { Reload } from '../../reload.ts';
-import { loggerFor } from '../../serve.ts';
+import { differences, Reload } from '../../reload.ts';
+import { loggerFor, type ServeFlags } from '../../serve.ts';
 import { openClient } from '../../session.ts';
 
-export interface T8ServeFlags {
-  readonly json?: boolean;
-}
+export type T8ServeFlags = ServeFlags;
 
 /** `ace-coap seal t8 serve` */
 export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise<void> {
   const load = (): T8Config => loadT8Config(configPath(path));
   const config = load();
-  const levelOf = ({ logLevel = 'info' }: T8Config): LogLevel => logLevel;
+  const levelOf = ({ logLevel = 'info' }: T8Config): LogLevel => flags.logLevel ?? logLevel;
   const logger = loggerFor('t8', { ...flags, logLevel: levelOf(config) });
   const instruments = await Instruments.open(config, logger, []);
   const told = (event: GuardEvent | T8Event): void => {
@@ -43,7 +40,7 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
     logger,
     load,
     live: ['file', 'logLevel', 'drain', 'https', 'rules'],
-    restart: (current, next) => (sameValue(fixedHttps(current), fixedHttps(next)) ? [] : ['https']),
+    restart: (started, next) => differences('https', fixedHttps(started), fixedHttps(next), 1),
     apply: async (next) => {
       checkCredentials(credentialsOf(next));
       gateway!.policy.configure(next.rules);
@@ -75,7 +72,7 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
       const { stats, fault } = server;
       await instruments.watch({ stats: () => ({ ...gateway!.stats(), connections: stats()['connections'] ?? 0 }), fault: () => fault(systemEnv.epoch()) });
       instruments.ready();
-      await untilStopped('t8', logger, [{ scheme: 'https', local: server }], () => void reload.run());
+      await untilStopped('t8', logger, [{ scheme: 'https', local: { address: server.address, port: server.port } }], () => void reload.run());
       instruments.ending('draining');
       const { drain } = reload.current;
       if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
@@ -95,14 +92,15 @@ function credentialsOf({ https: { cert, key, clientCa, crl } }: T8Config): Https
 }
 
 /** What takes effect at a start only. */
-function fixedHttps({ https: { listen, issuer, certificateProfile } }: T8Config): unknown {
-  return { listen, issuer, certificateProfile };
+function fixedHttps({ https: { listen, issuer, certificateProfile, failures } }: T8Config): unknown {
+  return { listen, issuer, certificateProfile, failures };
 }
 
 type KeySet = Exclude<KeySource, () => unknown>;
 
 function guardOf(current: () => T8Config, emit: (event: GuardEvent) => void): Guard {
   const { https, audience } = current();
+  const { failures = {} } = https;
   const keys = async (): Promise<KeySet> => {
     const { keys: source, ca } = current().https;
     return 'jwks' in source ? (source.jwks as KeySet) : keysAt(source.uri, ca === undefined ? {} : { ca })();
@@ -110,7 +108,15 @@ function guardOf(current: () => T8Config, emit: (event: GuardEvent) => void): Gu
   const verifier = accessTokenVerifier({ issuer: https.issuer, audience, keys, env: systemEnv });
   const clientOf = (names: readonly string[]): readonly string[] =>
     Object.entries(current().https.clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
-  return new Guard({ verifier, certificates: 'required', clientOf, realm: 't8', emit, ...(https.certificateProfile ? { certificateProfile: systemEnv } : {}) });
+  return new Guard({
+    verifier,
+    certificates: 'required',
+    clientOf,
+    failures,
+    realm: 't8',
+    emit,
+    ...(https.certificateProfile ? { certificateProfile: systemEnv } : {}),
+  });
 }
 
 const warnings: ReadonlySet<string> = new Set([

@@ -198,3 +198,48 @@ test('no header but the right one passes', async () => {
     );
   });
 });
+
+test('429 with Retry-After: whoever shows wrong tokens; not those of the same address with another certificate', async () => {
+  const failures = { client: { burst: 3, rate: 1 / 60 }, address: { burst: 100, rate: 1 } };
+  await GuardLab.within(trust, { failures }, async (lab) => {
+    const neighbour = await authority.issue({ ...val, commonName: 'val-a2' });
+    const guess = (): ReturnType<GuardLab['fetch']> => lab.fetch({ headers: { authorization: 'Bearer a.b.c' } });
+    const old = await lab.token({ exp: Math.floor(systemEnv.epoch()) - 1 });
+    // What the issuer has made, what is no token, and no token at all are no guesses.
+    for (let i = 0; i < 4; i++) assert.equal(await outcome(lab, lab.fetch({ token: old })), '401 invalid_token, expired');
+    for (let i = 0; i < 4; i++) assert.equal(await outcome(lab, lab.fetch({ headers: { authorization: 'Bearer ?' } })), '400 invalid_request, header');
+    for (let i = 0; i < 4; i++) assert.equal(await outcome(lab, lab.fetch({ headers: {} })), '401, no-token');
+    for (let i = 0; i < 3; i++) assert.equal(await outcome(lab, guess()), '401 invalid_token, malformed');
+    const refused = await guess();
+    assert.deepEqual([refused.status, refused.headers['www-authenticate'], JSON.parse(text(refused.body)).cause], [429, undefined, 'rate-credentials']);
+    assert.ok(Number(refused.headers['retry-after']) > 50);
+    // Nor is a good one looked at until then.
+    assert.equal(await outcome(lab, lab.fetch()), '429, rate-credentials');
+    assert.equal(await outcome(lab, lab.fetch(neighbour)), '200');
+  });
+});
+
+test('a holder of a good token does not wait for those who guess from the same address, and its token opens nothing with another certificate', async () => {
+  const failures = { client: { burst: 100, rate: 1 }, address: { burst: 2, rate: 1 / 60 } };
+  await GuardLab.within(trust, { failures }, async (lab) => {
+    const thief = await authority.issue({ ...val, names: [{ type: 'dns', value: 'val-b.example' }] });
+    assert.equal(await outcome(lab, lab.fetch()), '200');
+    for (let i = 0; i < 2; i++) assert.equal(await outcome(lab, lab.fetch(thief)), '403 invalid_token, client');
+    assert.equal(await outcome(lab, lab.fetch(thief)), '429, rate-credentials');
+    assert.equal(await outcome(lab, lab.fetch()), '200');
+  });
+});
+
+test('without certificates a token that was good from there does not wait, and any other does; `failures: false` has no limit', async () => {
+  const guess = { authorization: 'Bearer a.b.c' };
+  await GuardLab.within(trust, { certificates: 'none', failures: { address: { burst: 2, rate: 1 / 60 } } }, async (lab) => {
+    const token = await lab.token();
+    assert.equal(await outcome(lab, lab.fetch({ token })), '200');
+    for (let i = 0; i < 2; i++) assert.equal(await outcome(lab, lab.fetch({ headers: guess })), '401 invalid_token, malformed');
+    assert.equal(await outcome(lab, lab.fetch({ token })), '200');
+    assert.equal(await outcome(lab, lab.fetch({ token: await lab.token({ jti: 'next' }) })), '429, rate-credentials');
+  });
+  await GuardLab.within(trust, { certificates: 'none', failures: false }, async (lab) => {
+    for (let i = 0; i < 150; i++) assert.equal((await lab.fetch({ headers: guess })).status, 401);
+  });
+});

@@ -1,22 +1,23 @@
-import { networkOf } from '../../../../src/coap/index.ts';
-import type { Env } from '../../../../src/core/env.ts';
-import { FadingCounts } from '../../../../src/core/fading-counts.ts';
+import { networkOf } from '../../../src/coap/index.ts';
+import type { Env } from '../../../src/core/env.ts';
+import { FadingCounts } from '../../../src/core/fading-counts.ts';
+import type { CallerRate } from '../representation.ts';
 
-/** How many failures there may be. */
-interface FailureLimit {
-  readonly failures: number;
-  /** Seconds in which one failure is forgotten. */
-  readonly forgetting: number;
+/** How many wrong credentials are looked at: so many at once, and so many per second from then on. */
+export interface CredentialFailureRates {
+  /** Of one client at one address; 20 and one a minute when absent. */
+  readonly client?: CallerRate;
+  /** Of one address, an IPv6 /64 as one, whomever they name; 100 and one in 36 seconds when absent. */
+  readonly address?: CallerRate;
 }
 
-const ofAddress: FailureLimit = { failures: 100, forgetting: 36 };
-const ofClient: FailureLimit = { failures: 20, forgetting: 60 };
+const usual = { client: { burst: 20, rate: 1 / 60 }, address: { burst: 100, rate: 1 / 36 } } as const;
 /** Of each kind. */
 const entries = 4096;
 
 /**
  * Counts requests whose client credentials are wrong, by the address that they come from, and by that address and the client that they name. Who has failed too
- * often has to wait before another is looked at: a guess costs a slow hash.
+ * often has to wait before another is looked at: a guess costs a slow hash or a signature.
  *
  * A client that has shown the right secret from an address does not wait for what strangers do behind the same address, as they may behind a proxy or a NAT.
  */
@@ -26,9 +27,9 @@ export class CredentialFailures {
   /** In order of last use. */
   readonly #known = new Set<string>();
 
-  constructor(env: Pick<Env, 'now'>) {
-    this.#addresses = new FailureCounts(env, ofAddress);
-    this.#clients = new FailureCounts(env, ofClient);
+  constructor(env: Pick<Env, 'now'>, { client = usual.client, address = usual.address }: CredentialFailureRates = {}) {
+    this.#addresses = new FailureCounts(env, address);
+    this.#clients = new FailureCounts(env, client);
   }
 
   /** 0, or the seconds until credentials are looked at again. */
@@ -57,17 +58,17 @@ const keyOf = (network: string, client: string): string => `${network} ${client}
 
 /** The failures of a kind, and how long they make one wait. */
 class FailureCounts {
-  readonly #limit: FailureLimit;
+  readonly #limit: CallerRate;
   readonly #counts: FadingCounts;
 
-  constructor(env: Pick<Env, 'now'>, limit: FailureLimit) {
+  constructor(env: Pick<Env, 'now'>, limit: CallerRate) {
     this.#limit = limit;
-    this.#counts = new FadingCounts(env, 1 / limit.forgetting, entries);
+    this.#counts = new FadingCounts(env, limit.rate, entries);
   }
 
   wait(key: string): number {
-    const { failures, forgetting } = this.#limit;
-    return Math.max(0, Math.ceil((this.#counts.of(key) - failures + 1) * forgetting));
+    const { burst, rate } = this.#limit;
+    return Math.max(0, Math.ceil((this.#counts.of(key) - burst + 1) / rate));
   }
 
   add(key: string): void {

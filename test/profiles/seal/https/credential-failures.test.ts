@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CredentialFailures } from '../../../../../profiles/seal/https/openid/credential-failures.ts';
-import { inOpenIdLab, type OpenIdLab, serverSecret } from './openid-lab.ts';
+import { CredentialFailures } from '../../../../profiles/seal/https/credential-failures.ts';
+import { inOpenIdLab, type OpenIdLab, serverSecret } from './openid/openid-lab.ts';
 
 /** Milliseconds that are set by hand. */
 function counted(): { readonly failures: CredentialFailures; readonly pass: (seconds: number) => void } {
@@ -56,6 +56,16 @@ test('addresses without end take no more than some memory', () => {
   for (let i = 0; i < 20; i++) failures.failed('10.9.9.9', 'app');
   assert.equal(failures.wait('10.9.9.9', 'app'), 60);
 });
+
+test('a SIM-S with limits of its own', () =>
+  inOpenIdLab(
+    async (lab) => {
+      for (let i = 0; i < 2; i++) assert.equal((await ask(lab, '/token', 'app', `guess${i}`)).status, 401);
+      assert.equal((await ask(lab, '/token', 'app', 'guess')).status, 429);
+      assert.equal((await ask(lab, '/token', 'val1', serverSecret)).status, 429);
+    },
+    { face: { failures: { client: { burst: 5, rate: 1 / 60 }, address: { burst: 2, rate: 1 / 60 } } } },
+  ));
 
 const paths = ['/token', '/introspect', '/revoke'] as const;
 const ask = (lab: OpenIdLab, path: (typeof paths)[number], client: string, secret: string): ReturnType<OpenIdLab['post']> =>
