@@ -6,6 +6,7 @@ import { addConformance } from './conformance/program.ts';
 // What runs a command is loaded with it: a start is what a user waits for, and scripts start often.
 import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
+import { UsageError } from './exit.ts';
 import { addGateway } from './gateway/program.ts';
 import { arrangeHelp } from './help.ts';
 import type { InitFlags } from './init.ts';
@@ -148,13 +149,19 @@ export function program(version: string): Command {
   ] as const) {
     ace
       .command(name)
-      .argument('<config>', `lab folder or ${name}.yaml`)
+      .argument('[config]', `lab folder or ${name}.yaml`)
+      .option('-c, --config <path>', 'the same, as other commands have it')
       .description(`run the ${what} in the foreground; Ctrl-C stops it`)
       .addOption(logLevel('; absent: log_level of the file, or info'))
       .option('--json', 'log JSON lines, also on a terminal')
       .addHelpText('after', '\nSIGTERM or Ctrl-C answers what is under way and ends it, a second one ends it at once; SIGHUP reads the file again.')
       .addHelpText('after', examples(`ace-coap ${name} lab`))
-      .action(async (config: string, flags: ServeFlags) => (await import('./serve.ts'))[serve](config, flags));
+      .action(async (named: string | undefined, { config, ...flags }: ServeFlags & { readonly config?: string }) => {
+        const path = named ?? config;
+        if (path === undefined || (named !== undefined && config !== undefined))
+          throw new UsageError(`expected a lab folder or ${name}.yaml, got ${path === undefined ? 'none' : 'two'}`);
+        await (await import('./serve.ts'))[serve](path, flags);
+      });
   }
   ace
     .command('proxy')

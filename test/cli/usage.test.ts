@@ -105,6 +105,9 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     ['a path where discovery takes none', ['discover', 'coap://127.0.0.1/a'], /expected coap:\/\/host\[:port\]\[\?filter\], got the path "\/a"/],
     ['a lab that is not there', ['get', 'coap://127.0.0.1/', '--config', 'no-lab'], /^error: no-lab: no such folder; make one with: ace-coap init no-lab/],
     ['a server without its lab', ['as', 'no-lab'], /no-lab: no such folder; make one with: ace-coap init no-lab/],
+    ['a server whose lab is an option, as elsewhere', ['rs', '--config', 'no-lab'], /no-lab: no such folder; make one with: ace-coap init no-lab/],
+    ['a server of no lab', ['as'], /expected a lab folder or as\.yaml, got none/],
+    ['a server of two labs', ['as', 'lab', '--config', 'lab'], /expected a lab folder or as\.yaml, got two/],
     ['a file that is not there', ['rs', 'no-lab/rs.yaml'], /no-lab\/rs\.yaml: no such file/],
     ['a log level that is none', ['rs', '.', '--log-level', 'loud'], /Allowed choices are debug, info, warn, error, silent/],
   ] as const) {
