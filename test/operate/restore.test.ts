@@ -11,7 +11,8 @@ const skip = 1_000;
 const requests = 70;
 
 async function backUp(parties: Parties): Promise<Record<(typeof roles)[number], Store>> {
-  const backups = { as: memoryStore(), rs: memoryStore(), client: memoryStore() };
+  const [as, rs, client] = roles.map(() => memoryStore({ env: parties.simulator.env() })) as [Store, Store, Store];
+  const backups = { as, rs, client };
   for (const role of roles) await backupStore(parties.stores[role], backups[role]);
   return backups;
 }
@@ -30,7 +31,7 @@ async function wentBack(which: readonly (typeof roles)[number][], rules: Restore
   await work();
   await parties.close();
   for (const role of which) {
-    parties.stores[role] = memoryStore();
+    parties.stores[role] = memoryStore({ env: parties.simulator.env() });
     await restoreStore(backups[role], parties.stores[role], { rules, skip });
   }
   await parties.start();
