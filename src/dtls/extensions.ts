@@ -27,7 +27,7 @@ export function putExtensions(writer: ByteWriter, extensions: Extensions): ByteW
   if (extensions.size === 0) return writer;
   const block = new ByteWriter(128);
   for (const [type, data] of extensions) putVector16(block.u16(type), data);
-  return putVector16(writer, block.finish());
+  return putVector16(writer, block.view());
 }
 
 /**

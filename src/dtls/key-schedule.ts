@@ -1,15 +1,20 @@
-import { concat, utf8 } from '../core/bytes.ts';
+import { carve, emptyBytes, utf8 } from '../core/bytes.ts';
 import { type CipherParameters, type HashName, pHash } from '../core/crypto/index.ts';
 import type { CipherSuite } from './cipher-suites.ts';
 import { RecordProtection, saltLength } from './record.ts';
 
 /**
- * The pseudorandom function of TLS 1.2.
+ * The pseudorandom function of TLS 1.2. `more`: what follows the seed.
  *
  * @see https://www.rfc-editor.org/rfc/rfc5246#section-5
  */
-export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
-  return pHash(hash, secret, concat(utf8(label), seed), length);
+export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number, more: Uint8Array = emptyBytes): Uint8Array {
+  const name = utf8(label);
+  const whole = carve(name.length + seed.length + more.length);
+  whole.set(name);
+  whole.set(seed, name.length);
+  whole.set(more, name.length + seed.length);
+  return pHash(hash, secret, whole, length);
 }
 
 /** The premaster secret of PSK (RFC 4279 Section 2) or, with the ECDH secret, of ECDHE_PSK (RFC 5489 Section 2). */
@@ -34,7 +39,7 @@ const masterSecretLength = 48;
 
 /** RFC 5246, Section 8.1. */
 export function masterSecret(hash: HashName, premaster: Uint8Array, randoms: Randoms): Uint8Array {
-  return prf(hash, premaster, 'master secret', concat(randoms.client, randoms.server), masterSecretLength);
+  return prf(hash, premaster, 'master secret', randoms.client, masterSecretLength, randoms.server);
 }
 
 /** The master secret that is bound to the handshake. `sessionHash`: of its messages up to and including ClientKeyExchange (RFC 7627, Section 4). */
@@ -50,7 +55,7 @@ export interface ConnectionKeys {
 
 /** RFC 5246, Section 6.3, for an AEAD: keys and salts, no MAC keys. */
 export function keyBlock({ hash, cipher }: CipherSuite, master: Uint8Array, randoms: Randoms): Uint8Array {
-  return prf(hash, master, 'key expansion', concat(randoms.server, randoms.client), keyBlockLength(cipher));
+  return prf(hash, master, 'key expansion', randoms.server, keyBlockLength(cipher), randoms.client);
 }
 
 export function keyBlockLength({ keyLength }: CipherParameters): number {

@@ -172,7 +172,7 @@ export class RecordProtection {
     return recordHeaderLength + this.overhead;
   }
 
-  get #cipher(): Aead {
+  #cipher(): Aead {
     if (this.#aead instanceof Uint8Array) this.#aead = cipher(this.#parameters, this.#aead);
     return this.#aead;
   }
@@ -199,7 +199,7 @@ export class RecordProtection {
     nonce[saltLength] = epoch >>> 8;
     nonce[saltLength + 1] = epoch;
     putU48(nonce, saltLength + 2, sequence);
-    const sealed = this.#cipher.seal(nonce, aad, plaintext);
+    const sealed = this.#cipher().seal(nonce, aad, plaintext);
     const length = explicitLength + sealed.length;
     const record = carve(recordHeaderLength + cid.length + length);
     const at = putHeader(record, outer, dtls12, epoch, sequence, cid, length);
@@ -224,7 +224,7 @@ export class RecordProtection {
     const aad = inCid ? cidAad(version, epoch, sequence, cid, length) : plainAad(type, version, epoch, sequence, length);
     let content: Uint8Array;
     try {
-      content = this.#cipher.open(nonce, aad, fragment.subarray(explicitLength));
+      content = this.#cipher().open(nonce, aad, fragment.subarray(explicitLength));
     } catch (error) {
       if (error instanceof CryptoError) return undefined;
       throw error;

@@ -13,17 +13,10 @@ import { ByteBudget, type ReceivedMessage } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
 import { SessionCache, trusts } from './resumption.ts';
 import { checkConnection } from './saved-connection.ts';
+import { type DatagramPeer, ownedEvent, type ServerEvent } from './server-event.ts';
 import { ServerHandshake } from './server-flights.ts';
 import type { Session } from './session.ts';
 import { badImport } from './session-codec.ts';
-
-/** A peer, by the address that it sends from. */
-export interface DatagramPeer {
-  /** The same for the same address and port. */
-  readonly key: string;
-  /** Without the port: peers of one address share its part of the handshakes. Absent: the key. */
-  readonly address?: string;
-}
 
 /** What a server takes and shows, and how much it holds for all clients together. */
 export interface DtlsServerConfig extends ServerConfig {
@@ -43,13 +36,6 @@ export interface DtlsServerConfig extends ServerConfig {
   /** Milliseconds until the secret of the cookies changes. Default 60,000. */
   readonly cookieRotation?: number;
 }
-
-/** What a server tells and asks: what its connections do, and what belongs to none of them. */
-export type ServerEvent<P extends DatagramPeer> =
-  | (ConnectionEvent & { readonly connection: Connection; readonly peer: P })
-  /** The peer, known by its connection ID, sends from another address: answer with `move`, at once or once it was reached there. */
-  | { readonly type: 'moved'; readonly to: P; readonly connection: Connection; readonly peer: P }
-  | { readonly type: 'discarded'; readonly reason: DiscardReason; readonly connection?: undefined; readonly peer: P };
 
 /** What a server tells and asks. */
 export interface ServerPort<P extends DatagramPeer> {
@@ -416,10 +402,6 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   #emit(event: ConnectionEvent, entry: Entry<P>): void {
     const { connection } = entry;
-    if (event.type === 'data') {
-      this.#port.emit({ type: 'data', data: event.data, connection, peer: entry.peer });
-      return;
-    }
     if (event.type === 'connected') {
       this.#handshakeEnded(entry);
       entry.random = undefined;
@@ -442,7 +424,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
         this.#sweep = undefined;
       }
     }
-    this.#port.emit({ ...event, connection, peer: entry.peer });
+    this.#port.emit(ownedEvent(event, connection, entry.peer));
   }
 
   /** Whether one was under way. */
