@@ -17,6 +17,7 @@ import { type DatagramPeer, ownedEvent, type ServerEvent } from './server-event.
 import { ServerHandshake } from './server-flights.ts';
 import type { Session } from './session.ts';
 import { badImport } from './session-codec.ts';
+import { SharedTimer } from './shared-timer.ts';
 
 /** What a server takes and shows, and how much it holds for all clients together. */
 export interface DtlsServerConfig extends ServerConfig {
@@ -118,6 +119,9 @@ interface Place<P extends DatagramPeer> {
 export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #settings: ServerSettings;
   readonly #env: Env;
+  /** Of all connections, and of the look at those that are quiet. */
+  readonly #timer: SharedTimer;
+  readonly #connectionEnv: Env;
   readonly #port: ServerPort<P>;
   readonly #owner: EntryOwner<P>;
   readonly #cookies: Cookies;
@@ -144,6 +148,14 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   constructor(config: DtlsServerConfig, env: Env, port: ServerPort<P>) {
     this.#settings = serverSettings(config);
     this.#env = env;
+    const timer = new SharedTimer(env);
+    this.#timer = timer;
+    this.#connectionEnv = {
+      now: () => env.now(),
+      epoch: () => env.epoch(),
+      random: (length) => env.random(length),
+      schedule: (delay, task) => timer.schedule(delay, task),
+    };
     this.#port = port;
     this.#owner = {
       hostOf: (peer) => port.party?.(peer) ?? peer.address ?? peer.key,
@@ -212,7 +224,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     const current = this.#places.get(peer.key)?.current;
     if (id === undefined ? current !== undefined : this.#byId.has(id)) throw badImport('a connection that is not here', 'one that is');
     this.#makeRoom();
-    const make = (port: ConnectionPort): Connection => new Connection('server', this.#settings, this.#env, port).restore(saved, outline, this.#unify);
+    const make = (port: ConnectionPort): Connection => new Connection('server', this.#settings, this.#connectionEnv, port).restore(saved, outline, this.#unify);
     const entry = new Entry(this.#owner, peer, undefined, id, make);
     this.#keep(entry);
     this.#placeOf(peer).current ??= entry;
@@ -255,6 +267,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   /** End all associations, and tell the peers. */
   close(): void {
     for (const connection of [...this.#entries.keys()]) connection.close();
+    this.#timer.rest();
   }
 
   #discard(reason: DiscardReason, peer: P): void {
@@ -370,7 +383,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     const id = this.#newId();
     const entry = new Entry(this.#owner, peer, hello.random, keyOf(id), (port) => {
       const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
-      return new Connection('server', this.#settings, this.#env, port).prepare(record.sequence, first.sequence + 1, this.#budget, handshake);
+      return new Connection('server', this.#settings, this.#connectionEnv, port).prepare(record.sequence, first.sequence + 1, this.#budget, handshake);
     });
     const { connection, host } = entry;
     this.#keep(entry);
@@ -389,7 +402,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   /** One timer for all, by the one that was quiet for longest. One whose time ends while its peer is heard is found when the next record comes or goes. */
   #awaitExpiry(delay: number): void {
-    this.#sweep = this.#env.schedule(delay, () => {
+    this.#sweep = this.#timer.schedule(delay, () => {
       this.#sweep = undefined;
       for (const connection of this.#entries.keys()) {
         const left = connection.isConnected ? connection.expire() : this.#settings.handshakeTimeout;
