@@ -4,18 +4,31 @@ import type { CipherSuite } from './cipher-suites.ts';
 import { RecordProtection, saltLength } from './record.ts';
 
 /**
- * The pseudorandom function of TLS 1.2. `more`: what follows the seed.
+ * The pseudorandom function of TLS 1.2.
  *
  * @see https://www.rfc-editor.org/rfc/rfc5246#section-5
  */
-export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number, more: Uint8Array = emptyBytes): Uint8Array {
-  const name = utf8(label);
-  const whole = carve(name.length + seed.length + more.length);
-  whole.set(name);
-  whole.set(seed, name.length);
-  whole.set(more, name.length + seed.length);
+export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
+  return prfOf(hash, secret, utf8(label), seed, length);
+}
+
+/** By the bytes of the label. `more`: what follows the seed. */
+function prfOf(hash: HashName, secret: Uint8Array, label: Uint8Array, seed: Uint8Array, length: number, more: Uint8Array = emptyBytes): Uint8Array {
+  const whole = carve(label.length + seed.length + more.length);
+  whole.set(label);
+  whole.set(seed, label.length);
+  whole.set(more, label.length + seed.length);
   return pHash(hash, secret, whole, length);
 }
+
+/** Those of RFC 5246 and RFC 7627. */
+const labels = {
+  master: utf8('master secret'),
+  extendedMaster: utf8('extended master secret'),
+  keyExpansion: utf8('key expansion'),
+  client: utf8('client finished'),
+  server: utf8('server finished'),
+} as const;
 
 /** The premaster secret of PSK (RFC 4279 Section 2) or, with the ECDH secret, of ECDHE_PSK (RFC 5489 Section 2). */
 export function pskPremaster(psk: Uint8Array, shared: Uint8Array = new Uint8Array(psk.length)): Uint8Array {
@@ -39,12 +52,12 @@ const masterSecretLength = 48;
 
 /** RFC 5246, Section 8.1. */
 export function masterSecret(hash: HashName, premaster: Uint8Array, randoms: Randoms): Uint8Array {
-  return prf(hash, premaster, 'master secret', randoms.client, masterSecretLength, randoms.server);
+  return prfOf(hash, premaster, labels.master, randoms.client, masterSecretLength, randoms.server);
 }
 
 /** The master secret that is bound to the handshake. `sessionHash`: of its messages up to and including ClientKeyExchange (RFC 7627, Section 4). */
 export function extendedMasterSecret(hash: HashName, premaster: Uint8Array, sessionHash: Uint8Array): Uint8Array {
-  return prf(hash, premaster, 'extended master secret', sessionHash, masterSecretLength);
+  return prfOf(hash, premaster, labels.extendedMaster, sessionHash, masterSecretLength);
 }
 
 /** The protection of both directions. */
@@ -55,7 +68,7 @@ export interface ConnectionKeys {
 
 /** RFC 5246, Section 6.3, for an AEAD: keys and salts, no MAC keys. */
 export function keyBlock({ hash, cipher }: CipherSuite, master: Uint8Array, randoms: Randoms): Uint8Array {
-  return prf(hash, master, 'key expansion', randoms.server, keyBlockLength(cipher), randoms.client);
+  return prfOf(hash, master, labels.keyExpansion, randoms.server, keyBlockLength(cipher), randoms.client);
 }
 
 export function keyBlockLength({ keyLength }: CipherParameters): number {
@@ -67,8 +80,8 @@ export function connectionKeys(suite: CipherSuite, block: Uint8Array): Connectio
   const { keyLength } = suite.cipher;
   const salts = 2 * keyLength;
   return {
-    client: new RecordProtection(suite.cipher, block.slice(0, keyLength), block.slice(salts, salts + saltLength)),
-    server: new RecordProtection(suite.cipher, block.slice(keyLength, salts), block.slice(salts + saltLength)),
+    client: new RecordProtection(suite.cipher, block.slice(0, keyLength), block, salts),
+    server: new RecordProtection(suite.cipher, block.slice(keyLength, salts), block, salts + saltLength),
   };
 }
 
@@ -77,5 +90,5 @@ export const verifyDataLength = 12;
 
 /** What Finished of one side holds. `handshakeHash`: of all messages before it (RFC 5246, Section 7.4.9). */
 export function verifyData(hash: HashName, master: Uint8Array, side: 'client' | 'server', handshakeHash: Uint8Array): Uint8Array {
-  return prf(hash, master, side === 'client' ? 'client finished' : 'server finished', handshakeHash, verifyDataLength);
+  return prfOf(hash, master, labels[side], handshakeHash, verifyDataLength);
 }
