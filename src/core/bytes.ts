@@ -308,6 +308,11 @@ export class ByteWriter {
     return this;
   }
 
+  /** What was written, as a view that holds until more is. */
+  view(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
   /** A fresh copy of what was written. */
   finish(): Uint8Array {
     return this.#buffer.slice(0, this.#length);

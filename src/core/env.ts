@@ -56,7 +56,7 @@ function fromPool(length: number): Uint8Array {
     taken = 0;
   }
   const bytes = pool.slice(taken, taken + length);
-  pool.fill(0, taken, taken + length);
+  for (let i = taken; i < taken + length; i++) pool[i] = 0;
   taken += length;
   return bytes;
 }

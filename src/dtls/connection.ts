@@ -3,7 +3,7 @@ import type { Cancel, Env } from '../core/env.ts';
 import { AlertDescription, AlertLevel, type AlertName, alertName, decodeAlert, encodeAlert, HandshakeFailure } from './alert.ts';
 import { checkPsk, type Settings } from './config.ts';
 import { DtlsError } from './errors.ts';
-import type { Agreement, ConnectionEvent, ConnectionPort, DiscardReason } from './events.ts';
+import { type Agreement, type ConnectionEvent, type ConnectionPort, connectedEvent, type DiscardReason } from './events.ts';
 import { keyingMaterial } from './exporter.ts';
 import { type FlightItem, packFlight } from './flight.ts';
 import { decodeFragments, HandshakeType } from './handshake.ts';
@@ -14,7 +14,8 @@ import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
 import type { ByteBudget } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords } from './record.ts';
 import { type ConnectionIds, RecordLayer, type RecordSizes } from './record-layer.ts';
-import { bareSecretsLength, type ConnectionOutline, decodeConnection, encodeConnection, keyBlockOf, randomLength, secretsLength } from './saved-connection.ts';
+import { type ConnectionOutline, decodeConnection, encodeConnection, keyBlockOf } from './saved-connection.ts';
+import { bareSecretsLength, carveSecrets, randomLength, secretsLength } from './secrets.ts';
 import type { Session } from './session.ts';
 
 type State = 'new' | 'handshake' | 'connected' | 'closed';
@@ -69,10 +70,10 @@ export class Connection {
   prepare(sequence: number, receive: number, budget: ByteBudget, handshake: (port: HandshakePort) => Handshake): this {
     this.#layer = new RecordLayer(sequence);
     const port = {
-      records: this.#records,
+      records: this.#records(),
       transmit: (items: readonly FlightItem[], mtu: number) => this.#transmit(items, mtu),
       sending: (items: readonly FlightItem[], last: boolean) => this.#sending(items, last),
-      protect: (keys: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes) => this.#records.protect(this.role, keys, ids, sizes),
+      protect: (keys: ConnectionKeys, ids: ConnectionIds, sizes: RecordSizes) => this.#records().protect(this.role, keys, ids, sizes),
       emit: (event: ConnectionEvent) => this.#port.emit(event),
       discard: (reason: DiscardReason) => this.#discard(reason),
       receive: (record: DtlsRecord) => void this.receiveRecord(record),
@@ -94,7 +95,7 @@ export class Connection {
     return this;
   }
 
-  get #records(): RecordLayer {
+  #records(): RecordLayer {
     return this.#layer ?? this.#wake();
   }
 
@@ -130,7 +131,7 @@ export class Connection {
 
   /** What the handshake agreed on, once it is over. */
   get agreement(): Agreement | undefined {
-    const { session, isResumed } = this.#outcome;
+    const { session, isResumed } = this.#outcome();
     return session?.agreement(isResumed);
   }
 
@@ -141,13 +142,13 @@ export class Connection {
   }
 
   /** Who asks about a connection that is dormant does not wake it. */
-  get #outcome(): { readonly session: Session | undefined; readonly isResumed: boolean } {
+  #outcome(): { readonly session: Session | undefined; readonly isResumed: boolean } {
     return this.#saved === undefined ? { session: this.#session, isResumed: this.#isResumed } : decodeConnection(this.#saved);
   }
 
   /** Whether it came to be with this PSK, or with this key or certificate of the client: what `psk-identity` and its like are answered by, asked later. */
   isOf(credential: Uint8Array): boolean {
-    return this.#outcome.session?.isOf(credential) === true;
+    return this.#outcome().session?.isOf(credential) === true;
   }
 
   /** Begin. Called once. */
@@ -174,7 +175,7 @@ export class Connection {
     if (this.#state === 'closed') return this.#discard('closed');
     if (record.epoch === 0) return this.#plainRecord(record);
     if (record.epoch !== 1) return this.#discard('epoch');
-    if (this.#records.canRead) return this.#protectedRecord(record, verified);
+    if (this.#records().canRead) return this.#protectedRecord(record, verified);
     return this.#run?.hold(record) ?? this.#discard('epoch');
   }
 
@@ -186,32 +187,32 @@ export class Connection {
   send(data: Uint8Array): void {
     if (this.#state === 'connected') this.expire();
     if (this.#state !== 'connected') throw new DtlsError('ERR_DTLS_STATE', 'expected a connection whose handshake is over, got another');
-    const { largestData } = this.#records;
+    const { largestData } = this.#records();
     if (data.length > largestData) throw new DtlsError('ERR_DTLS_SIZE', `expected at most ${largestData} bytes, got ${data.length}`);
-    this.#port.send(this.#records.write(ContentType.application_data, 1, data));
+    this.#port.send(this.#records().write(ContentType.application_data, 1, data));
     // The last one is for close_notify.
-    if (this.#records.protectedRecords >= mostRecords(this.#session!.cipherSuite.cipher, this.#settings) - 1)
+    if (this.#records().protectedRecords >= mostRecords(this.#session!.cipherSuite.cipher, this.#settings) - 1)
       this.#finish(new DtlsError('ERR_DTLS_EXHAUSTED', 'the key has protected as many records as it may'));
   }
 
   /** Bytes that a datagram has more than the data in it. */
   get expansion(): number {
-    return this.#records.expansion(1);
+    return this.#records().expansion(1);
   }
 
   /** Most bytes that `send` takes, once the handshake is over: what the peer says by record_size_limit (RFC 8449), 16,384 without it. */
   get largestData(): number {
-    return this.#records.largestData;
+    return this.#records().largestData;
   }
 
   /** Whether the peer sends a connection ID of ours. */
   get hasConnectionId(): boolean {
-    return this.#records.hasConnectionId;
+    return this.#records().hasConnectionId;
   }
 
   /** The connection ID that the peer sends, as `DtlsServer` looks it up. */
   get connectionId(): Uint8Array {
-    return this.#records.state.ids.receive;
+    return this.#records().state.ids.receive;
   }
 
   /** Whether a ClientHello with this random began it, once the handshake is over. */
@@ -251,7 +252,7 @@ export class Connection {
   }
 
   #encode(session: Session, secrets: Uint8Array): Uint8Array {
-    const numbers = { lastSent: this.#lastSent, lastReceived: this.#lastReceived, records: this.#records.state };
+    const numbers = { lastSent: this.#lastSent, lastReceived: this.#lastReceived, records: this.#records().state };
     return encodeConnection({ role: this.role, session, isResumed: this.#isResumed, keyBlock: keyBlockOf(session, secrets), secrets, ...numbers });
   }
 
@@ -286,7 +287,7 @@ export class Connection {
    */
   providePsk(key: Uint8Array): void {
     const psk = checkPsk('a PSK', key, 1);
-    this.#asked?.answer((handshake) => handshake.providePsk(psk));
+    this.#asked()?.answer((handshake) => handshake.providePsk(psk));
   }
 
   /**
@@ -297,12 +298,12 @@ export class Connection {
    */
   rejectPsk(alert?: AlertName): void {
     if (alert !== undefined) this.#reject(alert, 'the PSK identity was refused');
-    else this.#asked?.answer((handshake) => handshake.providePsk(this.#env.random(16)));
+    else this.#asked()?.answer((handshake) => handshake.providePsk(this.#env.random(16)));
   }
 
   /** The key of `peer-key` or the certificate of `peer-certificate` is of who it should be. @throws {DtlsError} `ERR_DTLS_STATE` */
   acceptPeer(): void {
-    this.#asked?.answer((handshake) => handshake.acceptPeer());
+    this.#asked()?.answer((handshake) => handshake.acceptPeer());
   }
 
   /**
@@ -314,15 +315,15 @@ export class Connection {
    */
   rejectPeer(alert?: AlertName): void {
     if (alert !== undefined) this.#reject(alert, 'the key of the peer was refused');
-    else this.#asked?.answer((handshake) => handshake.rejectPeer());
+    else this.#asked()?.answer((handshake) => handshake.rejectPeer());
   }
 
   #reject(alert: AlertName, reason: string): void {
-    if (this.#asked !== undefined) this.#abort(alert, new HandshakeFailure(alert, reason));
+    if (this.#asked() !== undefined) this.#abort(alert, new HandshakeFailure(alert, reason));
   }
 
   /** What waits for an answer. One that comes too late changes nothing. */
-  get #asked(): HandshakeRun | undefined {
+  #asked(): HandshakeRun | undefined {
     if (this.#state === 'closed') return undefined;
     if (this.#run?.isPaused !== true) throw new DtlsError('ERR_DTLS_STATE', 'expected an answer to a question, got one to none');
     return this.#run;
@@ -334,7 +335,7 @@ export class Connection {
   }
 
   #transmit(items: readonly FlightItem[], mtu: number): void {
-    for (const datagram of packFlight(items, mtu, this.#records)) this.#port.send(datagram);
+    for (const datagram of packFlight(items, mtu, this.#records())) this.#port.send(datagram);
   }
 
   #sending(items: readonly FlightItem[], last: boolean): void {
@@ -344,7 +345,7 @@ export class Connection {
     this.#writeEpoch = 1;
     this.#lastSent = message.sequence;
     // It may have to be sent again when the handshake is over.
-    this.#secrets = new Uint8Array(last ? secretsLength : bareSecretsLength);
+    this.#secrets = carveSecrets(last ? secretsLength : bareSecretsLength);
     if (last) this.#secrets.set(message.body, bareSecretsLength);
   }
 
@@ -357,7 +358,7 @@ export class Connection {
     this.#session = session;
     this.#isResumed = isResumed;
     this.#connected(session.established);
-    this.#port.emit({ type: 'connected', ...this.agreement! });
+    this.#port.emit(connectedEvent(session.agreement(isResumed)));
   }
 
   #connected(established: number): void {
@@ -399,8 +400,8 @@ export class Connection {
   }
 
   #alert(level: AlertLevel, description: number): void {
-    if (this.#records.isExhausted) return;
-    this.#port.send(this.#records.write(ContentType.alert, this.#writeEpoch, encodeAlert(level, description)));
+    if (this.#records().isExhausted) return;
+    this.#port.send(this.#records().write(ContentType.alert, this.#writeEpoch, encodeAlert(level, description)));
   }
 
   /** RFC 5246 §7.2.2: after a fatal alert the session is not resumed any more. */
@@ -433,7 +434,7 @@ export class Connection {
   #protectedRecord(record: DtlsRecord, verified?: (isNewest: boolean) => void): boolean {
     const now = this.#env.now();
     if (this.#state === 'connected' && this.expire(now) <= 0) return this.#discard('closed');
-    const opened = this.#records.open(record);
+    const opened = this.#records().open(record);
     if (typeof opened === 'string') {
       this.#discard(opened);
       if (opened === 'mac') this.#forged(record);
@@ -464,7 +465,7 @@ export class Connection {
 
   #forged(record: DtlsRecord): void {
     if (this.#run !== undefined) this.#run.forged(record);
-    else if (this.#records.forgeries >= mostForgeries(this.#session!.cipherSuite.cipher, this.#settings))
+    else if (this.#records().forgeries >= mostForgeries(this.#session!.cipherSuite.cipher, this.#settings))
       this.#abort('bad_record_mac', new DtlsError('ERR_DTLS_FORGERIES', 'too many records did not verify'));
   }
 

@@ -2,7 +2,7 @@ import { ByteWriter, constantTimeEqual, utf8 } from '../core/bytes.ts';
 import { hmac } from '../core/crypto/index.ts';
 import type { Env } from '../core/env.ts';
 import type { ClientHello } from './messages.ts';
-import { fromU16List, putVector8, putVector16 } from './vector.ts';
+import { putVector8, putVector16 } from './vector.ts';
 
 const secretLength = 32;
 const macLength = 16;
@@ -49,11 +49,13 @@ export class Cookies {
     // RFC 6347 §4.2.1: version, random, session_id, cipher_suites and compression_methods are those that must not change.
     const input = putVector16(new ByteWriter(256), utf8(peer)).u16(hello.version).bytes(hello.random);
     putVector8(input, hello.sessionId);
-    putVector16(input, fromU16List(hello.suites));
+    input.u16(2 * hello.suites.length);
+    for (const suite of hello.suites) input.u16(suite);
     putVector8(input, hello.compressions);
     const cookie = new Uint8Array(1 + macLength);
     cookie[0] = generation;
-    cookie.set(hmac('sha256', secret, input.finish()).subarray(0, macLength), 1);
+    const mac = hmac('sha256', secret, input.view());
+    for (let i = 0; i < macLength; i++) cookie[1 + i] = mac[i]!;
     return cookie;
   }
 

@@ -120,5 +120,5 @@ export function readPeerCredential(type: CertificateType, body: Uint8Array, rule
 /** What the application is asked about it. */
 export function questionAbout(peer: PeerCredential): ConnectionEvent {
   if (peer.type === 'certificate') return { ...peer, type: 'peer-certificate' };
-  return { ...peer, type: 'peer-key' };
+  return { type: 'peer-key', key: peer.key, spki: peer.spki };
 }

@@ -83,3 +83,10 @@ export interface ConnectionPort {
   /** Facts and questions, in the order in which they come up. */
   emit(event: ConnectionEvent): void;
 }
+
+/** Field by field: an object that is spread into another has a shape that whoever reads it has not seen before. */
+export function connectedEvent({ suite, extendedMasterSecret, peerIdentity, isResumed, serverName }: Agreement): ConnectionEvent {
+  return serverName === undefined
+    ? { type: 'connected', suite, extendedMasterSecret, peerIdentity, isResumed }
+    : { type: 'connected', suite, extendedMasterSecret, peerIdentity, isResumed, serverName };
+}

@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, emptyBytes } from '../core/bytes.ts';
 import { HandshakeFailure } from './alert.ts';
 import { smallestLimit } from './limits.ts';
 import { largestPlaintext } from './record.ts';
-import { expectEnd, fromU16List, putVector8, putVector16, takeVector8, takeVector16, u16List } from './vector.ts';
+import { expectEnd, fromU16List, putVector16, takeVector8, takeVector16, u16List } from './vector.ts';
 
 /** TLS ExtensionType Values, IANA registry as of 2026-11: those that we know. */
 export const ExtensionType = {
@@ -27,7 +27,7 @@ export function putExtensions(writer: ByteWriter, extensions: Extensions): ByteW
   if (extensions.size === 0) return writer;
   const block = new ByteWriter(128);
   for (const [type, data] of extensions) putVector16(block.u16(type), data);
-  return putVector16(writer, block.finish());
+  return putVector16(writer, block.view());
 }
 
 /**
@@ -69,7 +69,10 @@ export function decodeU16s(data: Uint8Array): readonly number[] {
  * Section 3: connection_id.
  */
 export function encodeU8s(bytes: readonly number[]): Uint8Array {
-  return putVector8(new ByteWriter(), Uint8Array.from(bytes)).finish();
+  const data = new Uint8Array(1 + bytes.length);
+  data[0] = bytes.length;
+  for (let i = 0; i < bytes.length; i++) data[1 + i] = bytes[i]!;
+  return data;
 }
 
 /** @throws {HandshakeFailure} `decode_error` @throws {BytesError} `ERR_BYTES_END` */

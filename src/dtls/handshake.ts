@@ -68,7 +68,7 @@ function putHeader(bytes: Uint8Array, at: number, type: number, sequence: number
 export function encodeFragment({ type, sequence, body }: HandshakeMessage, offset: number, length: number): Uint8Array {
   const bytes = carve(handshakeHeaderLength + length);
   putHeader(bytes, 0, type, sequence, body.length, offset, length);
-  bytes.set(body.subarray(offset, offset + length), handshakeHeaderLength);
+  bytes.set(length === body.length ? body : body.subarray(offset, offset + length), handshakeHeaderLength);
   return bytes;
 }
 

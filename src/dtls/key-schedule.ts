@@ -1,4 +1,4 @@
-import { concat, utf8 } from '../core/bytes.ts';
+import { carve, emptyBytes, utf8 } from '../core/bytes.ts';
 import { type CipherParameters, type HashName, pHash } from '../core/crypto/index.ts';
 import type { CipherSuite } from './cipher-suites.ts';
 import { RecordProtection, saltLength } from './record.ts';
@@ -9,8 +9,26 @@ import { RecordProtection, saltLength } from './record.ts';
  * @see https://www.rfc-editor.org/rfc/rfc5246#section-5
  */
 export function prf(hash: HashName, secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
-  return pHash(hash, secret, concat(utf8(label), seed), length);
+  return prfOf(hash, secret, utf8(label), seed, length);
 }
+
+/** By the bytes of the label. `more`: what follows the seed. */
+function prfOf(hash: HashName, secret: Uint8Array, label: Uint8Array, seed: Uint8Array, length: number, more: Uint8Array = emptyBytes): Uint8Array {
+  const whole = carve(label.length + seed.length + more.length);
+  whole.set(label);
+  whole.set(seed, label.length);
+  whole.set(more, label.length + seed.length);
+  return pHash(hash, secret, whole, length);
+}
+
+/** Those of RFC 5246 and RFC 7627. */
+const labels = {
+  master: utf8('master secret'),
+  extendedMaster: utf8('extended master secret'),
+  keyExpansion: utf8('key expansion'),
+  client: utf8('client finished'),
+  server: utf8('server finished'),
+} as const;
 
 /** The premaster secret of PSK (RFC 4279 Section 2) or, with the ECDH secret, of ECDHE_PSK (RFC 5489 Section 2). */
 export function pskPremaster(psk: Uint8Array, shared: Uint8Array = new Uint8Array(psk.length)): Uint8Array {
@@ -34,12 +52,12 @@ const masterSecretLength = 48;
 
 /** RFC 5246, Section 8.1. */
 export function masterSecret(hash: HashName, premaster: Uint8Array, randoms: Randoms): Uint8Array {
-  return prf(hash, premaster, 'master secret', concat(randoms.client, randoms.server), masterSecretLength);
+  return prfOf(hash, premaster, labels.master, randoms.client, masterSecretLength, randoms.server);
 }
 
 /** The master secret that is bound to the handshake. `sessionHash`: of its messages up to and including ClientKeyExchange (RFC 7627, Section 4). */
 export function extendedMasterSecret(hash: HashName, premaster: Uint8Array, sessionHash: Uint8Array): Uint8Array {
-  return prf(hash, premaster, 'extended master secret', sessionHash, masterSecretLength);
+  return prfOf(hash, premaster, labels.extendedMaster, sessionHash, masterSecretLength);
 }
 
 /** The protection of both directions. */
@@ -50,7 +68,7 @@ export interface ConnectionKeys {
 
 /** RFC 5246, Section 6.3, for an AEAD: keys and salts, no MAC keys. */
 export function keyBlock({ hash, cipher }: CipherSuite, master: Uint8Array, randoms: Randoms): Uint8Array {
-  return prf(hash, master, 'key expansion', concat(randoms.server, randoms.client), keyBlockLength(cipher));
+  return prfOf(hash, master, labels.keyExpansion, randoms.server, keyBlockLength(cipher), randoms.client);
 }
 
 export function keyBlockLength({ keyLength }: CipherParameters): number {
@@ -62,8 +80,8 @@ export function connectionKeys(suite: CipherSuite, block: Uint8Array): Connectio
   const { keyLength } = suite.cipher;
   const salts = 2 * keyLength;
   return {
-    client: new RecordProtection(suite.cipher, block.slice(0, keyLength), block.slice(salts, salts + saltLength)),
-    server: new RecordProtection(suite.cipher, block.slice(keyLength, salts), block.slice(salts + saltLength)),
+    client: new RecordProtection(suite.cipher, block.slice(0, keyLength), block, salts),
+    server: new RecordProtection(suite.cipher, block.slice(keyLength, salts), block, salts + saltLength),
   };
 }
 
@@ -72,5 +90,5 @@ export const verifyDataLength = 12;
 
 /** What Finished of one side holds. `handshakeHash`: of all messages before it (RFC 5246, Section 7.4.9). */
 export function verifyData(hash: HashName, master: Uint8Array, side: 'client' | 'server', handshakeHash: Uint8Array): Uint8Array {
-  return prf(hash, master, side === 'client' ? 'client finished' : 'server finished', handshakeHash, verifyDataLength);
+  return prfOf(hash, master, labels[side], handshakeHash, verifyDataLength);
 }

@@ -29,6 +29,7 @@ const mostAhead = 8;
 const mostPieces = 64;
 
 interface Partial {
+  readonly sequence: number;
   readonly type: number;
   readonly epoch: number;
   readonly body: Uint8Array;
@@ -73,7 +74,8 @@ export class Reassembly {
   next: number;
   readonly #limit: number;
   readonly #budget: ByteBudget;
-  readonly #partials: Map<number, Partial> = new Map();
+  /** A few at most. */
+  readonly #partials: Partial[] = [];
   #bytes = 0;
 
   /** `limit`: bytes of this reassembly. */
@@ -92,10 +94,10 @@ export class Reassembly {
     if (sequence >= this.next + mostAhead) return 'refused';
     // Nothing of something.
     if (bytes.length === 0 && length > 0) return 'refused';
-    let partial = this.#partials.get(sequence);
+    let partial = this.#at(sequence);
     // What is authentic takes the place of what anybody may have sent.
     if (partial !== undefined && epoch > partial.epoch) {
-      this.#remove(sequence, partial);
+      this.#remove(partial);
       partial = undefined;
     }
     if (partial === undefined) {
@@ -103,8 +105,8 @@ export class Reassembly {
       this.#bytes += length;
       // Most come in one piece.
       const inOne = bytes.length === length;
-      partial = { type, epoch, body: inOne ? new Uint8Array(bytes) : new Uint8Array(length), pieces: inOne ? [[0, length]] : [] };
-      this.#partials.set(sequence, partial);
+      partial = { sequence, type, epoch, body: inOne ? new Uint8Array(bytes) : new Uint8Array(length), pieces: inOne ? [[0, length]] : [] };
+      this.#partials.push(partial);
     } else if (partial.type !== type || partial.body.length !== length || partial.epoch !== epoch) return 'refused';
     if (partial.pieces.length >= mostPieces) return 'refused';
     if (!isWhole(partial)) {
@@ -116,21 +118,28 @@ export class Reassembly {
 
   /** The next message, once it is whole. */
   take(): ReceivedMessage | undefined {
-    const partial = this.#partials.get(this.next);
+    const partial = this.#at(this.next);
     if (partial === undefined || !isWhole(partial)) return undefined;
     const { type, epoch, body } = partial;
-    this.#remove(this.next, partial);
+    this.#remove(partial);
     return { type, sequence: this.next++, body, epoch };
   }
 
   /** Forget what is there. */
   clear(): void {
-    for (const [sequence, partial] of this.#partials) this.#remove(sequence, partial);
+    while (this.#partials.length > 0) this.#remove(this.#partials[0]!);
   }
 
-  #remove(sequence: number, { body }: Partial): void {
-    this.#partials.delete(sequence);
-    this.#bytes -= body.length;
-    this.#budget.give(body.length);
+  #at(sequence: number): Partial | undefined {
+    for (const partial of this.#partials) if (partial.sequence === sequence) return partial;
+    return undefined;
+  }
+
+  #remove(partial: Partial): void {
+    if (this.#partials.at(-1) === partial) this.#partials.pop();
+    else this.#partials.splice(this.#partials.indexOf(partial), 1);
+    const { length } = partial.body;
+    this.#bytes -= length;
+    this.#budget.give(length);
   }
 }

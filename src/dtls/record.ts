@@ -59,8 +59,8 @@ function u48At(bytes: Uint8Array, at: number): number {
  * @see https://www.rfc-editor.org/rfc/rfc6347#section-4.1
  */
 export function decodeRecords(datagram: Uint8Array, cidLength = 0): Records {
-  // Of a Buffer each view would be one, which costs three times as much.
-  if (datagram.constructor !== Uint8Array) return decodeRecords(new Uint8Array(datagram.buffer, datagram.byteOffset, datagram.length), cidLength);
+  // `subarray` of a Buffer gives another, which costs three times as much.
+  const { buffer, byteOffset } = datagram;
   let records: DtlsRecord[] | undefined;
   let at = 0;
   while (at + recordHeaderLength <= datagram.length) {
@@ -78,8 +78,8 @@ export function decodeRecords(datagram: Uint8Array, cidLength = 0): Records {
       version,
       epoch: u16At(datagram, at + 3),
       sequence: u48At(datagram, at + 5),
-      cid: idLength === 0 ? emptyBytes : datagram.subarray(at + 11, at + 11 + idLength),
-      fragment: datagram.subarray(start, end),
+      cid: idLength === 0 ? emptyBytes : new Uint8Array(buffer, byteOffset + at + 11, idLength),
+      fragment: new Uint8Array(buffer, byteOffset + start, end - start),
     };
     // Most datagrams hold one: a list that is made with it is as long as it needs to be.
     if (records === undefined) records = [record];
@@ -160,11 +160,11 @@ export class RecordProtection {
   /** As a number: a server holds two for each peer. */
   readonly #salt: number;
 
-  /** The key is kept as it is. `salt` is the client_write_IV or server_write_IV. */
-  constructor(parameters: CipherParameters, key: Uint8Array, salt: Uint8Array) {
+  /** The key is kept as it is. In `salt`, at the offset, is the client_write_IV or server_write_IV. */
+  constructor(parameters: CipherParameters, key: Uint8Array, salt: Uint8Array, at = 0) {
     this.#parameters = parameters;
     this.#aead = key;
-    this.#salt = (salt[0]! << 24) | (salt[1]! << 16) | (salt[2]! << 8) | salt[3]!;
+    this.#salt = (salt[at]! << 24) | (salt[at + 1]! << 16) | (salt[at + 2]! << 8) | salt[at + 3]!;
   }
 
   /** Bytes that a record has more than its plaintext, without the connection ID and the type that it moves inside. */
@@ -172,7 +172,7 @@ export class RecordProtection {
     return recordHeaderLength + this.overhead;
   }
 
-  get #cipher(): Aead {
+  #cipher(): Aead {
     if (this.#aead instanceof Uint8Array) this.#aead = cipher(this.#parameters, this.#aead);
     return this.#aead;
   }
@@ -199,7 +199,7 @@ export class RecordProtection {
     nonce[saltLength] = epoch >>> 8;
     nonce[saltLength + 1] = epoch;
     putU48(nonce, saltLength + 2, sequence);
-    const sealed = this.#cipher.seal(nonce, aad, plaintext);
+    const sealed = this.#cipher().seal(nonce, aad, plaintext);
     const length = explicitLength + sealed.length;
     const record = carve(recordHeaderLength + cid.length + length);
     const at = putHeader(record, outer, dtls12, epoch, sequence, cid, length);
@@ -224,7 +224,7 @@ export class RecordProtection {
     const aad = inCid ? cidAad(version, epoch, sequence, cid, length) : plainAad(type, version, epoch, sequence, length);
     let content: Uint8Array;
     try {
-      content = this.#cipher.open(nonce, aad, fragment.subarray(explicitLength));
+      content = this.#cipher().open(nonce, aad, fragment.subarray(explicitLength));
     } catch (error) {
       if (error instanceof CryptoError) return undefined;
       throw error;

@@ -80,7 +80,7 @@ export class SessionCache {
 
   all(): readonly Session[] {
     this.#expire();
-    for (const [key, { isResumable }] of this.#sessions) if (!isResumable) this.#sessions.delete(key);
+    for (const [key, { isResumable }] of this.#sessions) if (!isResumable) this.#delete(key);
     return [...this.#sessions.values()];
   }
 
@@ -88,7 +88,7 @@ export class SessionCache {
     const key = toKey(session.id);
     if (!session.isResumable || this.#sessions.has(key)) return;
     this.#expire();
-    while (this.#sessions.size >= this.#limit) this.#sessions.delete(this.#oldest()![0]);
+    while (this.#sessions.size >= this.#limit) this.#delete(this.#oldest()![0]);
     this.#sessions.set(key, session);
   }
 
@@ -108,13 +108,18 @@ export class SessionCache {
   /** By use, not by a timer: a server at rest has none. */
   #expire(): void {
     const end = this.#env.epoch() - this.#lifetime / 1000;
-    for (let oldest = this.#oldest(); oldest !== undefined && oldest[1].established <= end; oldest = this.#oldest()) this.#sessions.delete(oldest[0]);
+    for (let oldest = this.#oldest(); oldest !== undefined && oldest[1].established <= end; oldest = this.#oldest()) this.#delete(oldest[0]);
+  }
+
+  #delete(key: string): void {
+    this.#sessions.delete(key);
+    if (this.#front?.[0] === key) this.#front = undefined;
   }
 
   /** Of those that are there. */
   #oldest(): readonly [key: string, session: Session] | undefined {
     while (this.#sessions.size > 0) {
-      if (this.#front !== undefined && this.#sessions.has(this.#front[0])) return this.#front;
+      if (this.#front !== undefined) return this.#front;
       const next = this.#order.next();
       this.#front = next.done === true ? undefined : next.value;
       if (next.done === true) this.#order = this.#sessions.entries();

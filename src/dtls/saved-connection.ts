@@ -1,17 +1,13 @@
 import type { ByteReader, ByteWriter } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import type { Settings } from './config.ts';
-import { keyBlock, keyBlockLength, verifyDataLength } from './key-schedule.ts';
+import { keyBlock, keyBlockLength } from './key-schedule.ts';
 import { mostRecords } from './limits.ts';
 import type { RecordState } from './record-layer.ts';
+import { bareSecretsLength, randomLength, secretsLength } from './secrets.ts';
 import type { Session } from './session.ts';
 import { badImport, encodeSaved, openSaved, putU48, SavedKind, skip, skipSession, takeSession, takeU48 } from './session-codec.ts';
 import { putVector8, takeVector8 } from './vector.ts';
-
-/** Both randoms, and Finished of ours where it was the last message of the handshake: it may have to be sent again. */
-export const randomLength = 32;
-export const bareSecretsLength: number = 2 * randomLength;
-export const secretsLength: number = bareSecretsLength + verifyDataLength;
 
 /** A connection whose handshake is over. */
 export interface SavedConnection {

@@ -162,7 +162,8 @@ export class ServerHandshake implements Handshake {
   #askForPsk(identity: Uint8Array): void {
     const { serverName } = this.#negotiation;
     this.#question = 'psk';
-    this.#port.emit({ type: 'psk-identity', identity: identity.slice(), ...(serverName === undefined ? {} : { serverName }) });
+    const asked = identity.slice();
+    this.#port.emit(serverName === undefined ? { type: 'psk-identity', identity: asked } : { type: 'psk-identity', identity: asked, serverName });
   }
 
   /** The only flight of an abbreviated handshake. */

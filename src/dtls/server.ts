@@ -13,17 +13,11 @@ import { ByteBudget, type ReceivedMessage } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
 import { SessionCache, trusts } from './resumption.ts';
 import { checkConnection } from './saved-connection.ts';
+import { type DatagramPeer, ownedEvent, type ServerEvent } from './server-event.ts';
 import { ServerHandshake } from './server-flights.ts';
 import type { Session } from './session.ts';
 import { badImport } from './session-codec.ts';
-
-/** A peer, by the address that it sends from. */
-export interface DatagramPeer {
-  /** The same for the same address and port. */
-  readonly key: string;
-  /** Without the port: peers of one address share its part of the handshakes. Absent: the key. */
-  readonly address?: string;
-}
+import { SharedTimer } from './shared-timer.ts';
 
 /** What a server takes and shows, and how much it holds for all clients together. */
 export interface DtlsServerConfig extends ServerConfig {
@@ -43,13 +37,6 @@ export interface DtlsServerConfig extends ServerConfig {
   /** Milliseconds until the secret of the cookies changes. Default 60,000. */
   readonly cookieRotation?: number;
 }
-
-/** What a server tells and asks: what its connections do, and what belongs to none of them. */
-export type ServerEvent<P extends DatagramPeer> =
-  | (ConnectionEvent & { readonly connection: Connection; readonly peer: P })
-  /** The peer, known by its connection ID, sends from another address: answer with `move`, at once or once it was reached there. */
-  | { readonly type: 'moved'; readonly to: P; readonly connection: Connection; readonly peer: P }
-  | { readonly type: 'discarded'; readonly reason: DiscardReason; readonly connection?: undefined; readonly peer: P };
 
 /** What a server tells and asks. */
 export interface ServerPort<P extends DatagramPeer> {
@@ -132,6 +119,9 @@ interface Place<P extends DatagramPeer> {
 export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #settings: ServerSettings;
   readonly #env: Env;
+  /** Of all connections, and of the look at those that are quiet. */
+  readonly #timer: SharedTimer;
+  readonly #connectionEnv: Env;
   readonly #port: ServerPort<P>;
   readonly #owner: EntryOwner<P>;
   readonly #cookies: Cookies;
@@ -158,6 +148,14 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   constructor(config: DtlsServerConfig, env: Env, port: ServerPort<P>) {
     this.#settings = serverSettings(config);
     this.#env = env;
+    const timer = new SharedTimer(env);
+    this.#timer = timer;
+    this.#connectionEnv = {
+      now: () => env.now(),
+      epoch: () => env.epoch(),
+      random: (length) => env.random(length),
+      schedule: (delay, task) => timer.schedule(delay, task),
+    };
     this.#port = port;
     this.#owner = {
       hostOf: (peer) => port.party?.(peer) ?? peer.address ?? peer.key,
@@ -226,7 +224,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     const current = this.#places.get(peer.key)?.current;
     if (id === undefined ? current !== undefined : this.#byId.has(id)) throw badImport('a connection that is not here', 'one that is');
     this.#makeRoom();
-    const make = (port: ConnectionPort): Connection => new Connection('server', this.#settings, this.#env, port).restore(saved, outline, this.#unify);
+    const make = (port: ConnectionPort): Connection => new Connection('server', this.#settings, this.#connectionEnv, port).restore(saved, outline, this.#unify);
     const entry = new Entry(this.#owner, peer, undefined, id, make);
     this.#keep(entry);
     this.#placeOf(peer).current ??= entry;
@@ -269,6 +267,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   /** End all associations, and tell the peers. */
   close(): void {
     for (const connection of [...this.#entries.keys()]) connection.close();
+    this.#timer.rest();
   }
 
   #discard(reason: DiscardReason, peer: P): void {
@@ -384,7 +383,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     const id = this.#newId();
     const entry = new Entry(this.#owner, peer, hello.random, keyOf(id), (port) => {
       const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
-      return new Connection('server', this.#settings, this.#env, port).prepare(record.sequence, first.sequence + 1, this.#budget, handshake);
+      return new Connection('server', this.#settings, this.#connectionEnv, port).prepare(record.sequence, first.sequence + 1, this.#budget, handshake);
     });
     const { connection, host } = entry;
     this.#keep(entry);
@@ -403,7 +402,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   /** One timer for all, by the one that was quiet for longest. One whose time ends while its peer is heard is found when the next record comes or goes. */
   #awaitExpiry(delay: number): void {
-    this.#sweep = this.#env.schedule(delay, () => {
+    this.#sweep = this.#timer.schedule(delay, () => {
       this.#sweep = undefined;
       for (const connection of this.#entries.keys()) {
         const left = connection.isConnected ? connection.expire() : this.#settings.handshakeTimeout;
@@ -416,10 +415,6 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   #emit(event: ConnectionEvent, entry: Entry<P>): void {
     const { connection } = entry;
-    if (event.type === 'data') {
-      this.#port.emit({ type: 'data', data: event.data, connection, peer: entry.peer });
-      return;
-    }
     if (event.type === 'connected') {
       this.#handshakeEnded(entry);
       entry.random = undefined;
@@ -442,7 +437,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
         this.#sweep = undefined;
       }
     }
-    this.#port.emit({ ...event, connection, peer: entry.peer });
+    this.#port.emit(ownedEvent(event, connection, entry.peer));
   }
 
   /** Whether one was under way. */

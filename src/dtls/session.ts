@@ -1,10 +1,12 @@
-import { constantTimeEqual } from '../core/bytes.ts';
+import { carver, constantTimeEqual } from '../core/bytes.ts';
 import { hmac } from '../core/crypto/index.ts';
 import type { CipherSuite, CipherSuiteName } from './cipher-suites.ts';
 import type { Agreement, PeerIdentity } from './events.ts';
 
 const masterLength = 48;
 const proofLength = 16;
+
+const carveSecret = carver();
 
 export interface SessionState {
   /** As the server gave it; empty when the session cannot be resumed. */
@@ -23,7 +25,7 @@ export interface SessionState {
 
 /** Binds a session to the PSK, or to the key of the client, with which it came to be, without holding it: with another one it is not resumed, and no server that comes after goes on with it. */
 export function proofOf(master: Uint8Array, credential: Uint8Array): Uint8Array {
-  return hmac('sha256', master, credential).subarray(0, proofLength);
+  return hmac('sha256', master, credential).slice(0, proofLength);
 }
 
 /**
@@ -50,7 +52,7 @@ export class Session {
     this.peerIdentity = peerIdentity;
     this.serverName = serverName;
     this.established = established;
-    this.#secret = new Uint8Array(masterLength + proofLength + id.length);
+    this.#secret = carveSecret(masterLength + proofLength + id.length);
     this.#secret.set(master);
     this.#secret.set(proof, masterLength);
     this.#secret.set(id, masterLength + proofLength);
@@ -69,7 +71,9 @@ export class Session {
   /** What the handshake of a connection of it agreed on. */
   agreement(isResumed: boolean): Agreement {
     const { suite, extendedMasterSecret, peerIdentity, serverName } = this;
-    return { suite, extendedMasterSecret, peerIdentity, isResumed, ...(serverName === undefined ? {} : { serverName }) };
+    return serverName === undefined
+      ? { suite, extendedMasterSecret, peerIdentity, isResumed }
+      : { suite, extendedMasterSecret, peerIdentity, isResumed, serverName };
   }
 
   /** The master secret itself, 48 bytes: neither to be changed nor to be kept. */

@@ -37,14 +37,14 @@ class OpensslAead implements Aead {
     return this.#parameters.tagLength;
   }
 
-  get #cipher(): CipherGCMTypes {
+  #cipher(): CipherGCMTypes {
     return cipherNames[this.#parameters.mode][this.key.length] as CipherGCMTypes;
   }
 
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
     checkSealing(this.#parameters, nonce, plaintext);
     const { tagLength } = this;
-    const sealing = createCipheriv(this.#cipher, outsideHeap(this.key), nonce, { authTagLength: tagLength });
+    const sealing = createCipheriv(this.#cipher(), outsideHeap(this.key), nonce, { authTagLength: tagLength });
     sealing.setAAD(inMemory(aad), { plaintextLength: plaintext.length });
     const sealed = new Uint8Array(plaintext.length + tagLength);
     sealed.set(sealing.update(inMemory(plaintext)));
@@ -58,7 +58,7 @@ class OpensslAead implements Aead {
     const length = ciphertext.length - tagLength;
     if (length < 0 || nonce.length !== nonceLength) throw openingFailed();
     try {
-      const opening = createDecipheriv(this.#cipher, outsideHeap(this.key), nonce, { authTagLength: tagLength });
+      const opening = createDecipheriv(this.#cipher(), outsideHeap(this.key), nonce, { authTagLength: tagLength });
       opening.setAuthTag(ciphertext.subarray(length));
       opening.setAAD(inMemory(aad), { plaintextLength: length });
       const plaintext = new Uint8Array(opening.update(inMemory(ciphertext.subarray(0, length))));

@@ -67,9 +67,11 @@ function macOfRoom(hash: HashName, { block, length }: HashShape, count: number):
   return oneShot(hash, outer.first(block + length), 'binary');
 }
 
-function clearRooms(block: number, count: number): void {
-  inner.bytes.fill(0, 0, block + count);
-  outer.bytes.fill(0);
+/** By loops, as short as the bytes are: filling is a call of the host. */
+function clearRooms({ block, length }: HashShape, count: number): void {
+  const [first, second] = [inner.bytes, outer.bytes];
+  for (let i = 0; i < block + count; i++) first[i] = 0;
+  for (let i = 0; i < block + length; i++) second[i] = 0;
 }
 
 export function hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array {
@@ -80,7 +82,7 @@ export function hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Ar
   inner.bytes.set(data, block);
   const bytes = new Uint8Array(length);
   putBinary(macOfRoom(hash, shape, data.length), bytes, 0);
-  clearRooms(block, data.length);
+  clearRooms(shape, data.length);
   return bytes;
 }
 
@@ -101,6 +103,6 @@ export function pHash(hash: HashName, secret: Uint8Array, seed: Uint8Array, leng
     const output = macOfRoom(hash, shape, whole);
     for (let i = 0; i < size && at + i < length; i++) out[at + i] = output.charCodeAt(i);
   }
-  clearRooms(block, whole);
+  clearRooms(shape, whole);
   return out;
 }
