@@ -140,6 +140,7 @@ export type {
   WireListener,
 } from './messaging/transport.ts';
 export { isStream } from './messaging/transport.ts';
+export type { OutstandingWindow } from './messaging/window.ts';
 export type { DurableOptions, ObservationEvent, ObservationStore, Representation } from './observe/durable.ts';
 export { observeDurably, observedTarget } from './observe/durable.ts';
 export type { ObserveLayer } from './observe/layer.ts';

@@ -458,10 +458,10 @@ describe('values', () => {
       const file = join(folder, name);
       writeFileSync(
         file,
-        `${readFileSync(file, 'utf8')}${more}\ntransmission: { ack_timeout: 0.5, ack_random_factor: 1.2, max_retransmit: 8, nstart: 2, probing_rate: 10 }\n`,
+        `${readFileSync(file, 'utf8')}${more}\ntransmission: { ack_timeout: 0.5, ack_random_factor: 1.2, max_retransmit: 8, nstart: 2, nstart_limit: 16, probing_rate: 10 }\n`,
       );
     }
-    const transmission = { ackTimeout: 500, ackRandomFactor: 1.2, maxRetransmit: 8, nstart: 2, probingRate: 10 };
+    const transmission = { ackTimeout: 500, ackRandomFactor: 1.2, maxRetransmit: 8, nstart: 2, nstartLimit: 16, probingRate: 10 };
     const as = loadAsConfig(folder);
     assert.equal(as.issuer, 'coap://as.example');
     assert.deepEqual(as.limits, { payload: 2048, pending: 8, tokensPerClient: 9 });

@@ -19,6 +19,7 @@ export interface TransmissionConfig {
   readonly ackRandomFactor?: number;
   readonly maxRetransmit?: number;
   readonly nstart?: number;
+  readonly nstartLimit?: number;
   readonly probingRate?: number;
 }
 
@@ -199,6 +200,7 @@ export function transmissionConfig(raw: RawTransmission = {}): TransmissionConfi
     ...(raw.ack_random_factor !== undefined && { ackRandomFactor: raw.ack_random_factor }),
     ...(raw.max_retransmit !== undefined && { maxRetransmit: raw.max_retransmit }),
     ...(raw.nstart !== undefined && { nstart: raw.nstart }),
+    ...(raw.nstart_limit !== undefined && { nstartLimit: raw.nstart_limit }),
     ...(raw.probing_rate !== undefined && { probingRate: raw.probing_rate }),
   };
 }
