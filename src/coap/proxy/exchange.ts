@@ -74,8 +74,7 @@ export class ProxyExchange extends Deadline implements ResponseListener {
   readonly #request: Request;
   readonly #reply: Reply;
   readonly #destination: Destination;
-  readonly #ended: (client: string) => void;
-  readonly #client: string;
+  readonly #ended: (request: Request) => void;
   readonly #protected: boolean;
   readonly #etags: readonly Option[];
   #outgoing: Request | undefined;
@@ -86,14 +85,10 @@ export class ProxyExchange extends Deadline implements ResponseListener {
   #done = false;
   #cancelExchange: Cancel | undefined;
 
-  /**
-   * @param client whose it is
-   * @param ended runs once, when nothing more is to come
-   */
-  constructor(parts: ProxyParts, request: Request, reply: Reply, destination: Destination, client: string, ended: (client: string) => void) {
+  /** @param ended runs once, when nothing more is to come */
+  constructor(parts: ProxyParts, request: Request, reply: Reply, destination: Destination, ended: (request: Request) => void) {
     super();
     this.#parts = parts;
-    this.#client = client;
     this.#request = request;
     this.#reply = reply;
     this.#destination = destination;
@@ -305,7 +300,7 @@ export class ProxyExchange extends Deadline implements ResponseListener {
     if (this.#fetching !== undefined) this.#parts.cache?.end(this.#fetching);
     this.#cancelExchange?.();
     this.#cancelExchange = undefined;
-    this.#ended(this.#client);
+    this.#ended(this.#request);
   }
 }
 

@@ -2,7 +2,6 @@ import { type Env, systemEnv } from '../../core/env.ts';
 import { Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Reply, Request } from '../layer.ts';
-import { endpointKey } from '../message/cache-key.ts';
 import { Code } from '../message/code.ts';
 import { type Option, OptionNumber, sortOptions, uintOption, withoutOptions } from '../message/option.ts';
 import { parseUri, uriOptions } from '../message/uri.ts';
@@ -107,7 +106,9 @@ export class ProxyServer implements Proxying {
   readonly #parts: ProxyParts;
   readonly #cache: ResponseCache | undefined;
   readonly #routes: ReverseRoutes;
-  readonly #exchanges = new Map<string, number>();
+  /** How many are under way, by the association of who asked, and where there is none by its address: what a client is (RFC 7252, Section 1.2). */
+  readonly #ofAssociations = new Map<string, number>();
+  readonly #ofPeers = new Map<string, number>();
   readonly #addresses = new Map<string, Address>();
   #underWay = 0;
   #upstreams: Readonly<Record<string, Upstream>>;
@@ -215,15 +216,16 @@ export class ProxyServer implements Proxying {
       this.#refuse(request, reply, { ...hopLimit, target, ...(hopLimit.code === Code.HopLimitReached ? { text: this.#name } : {}) });
       return;
     }
-    const client = endpointKey(request);
-    const ofClient = this.#exchanges.get(client) ?? 0;
+    const { association, peer } = request;
+    const [counts, client] = association === undefined ? [this.#ofPeers, peer.key] : [this.#ofAssociations, association.id];
+    const ofClient = counts.get(client) ?? 0;
     if (this.#underWay >= this.#limits.exchanges || ofClient >= this.#limits.exchangesPerClient) {
       this.#refuse(request, reply, { code: Code.ServiceUnavailable, reason: 'busy', text: 'too many requests at once', target });
       return;
     }
     this.#underWay++;
-    this.#exchanges.set(client, ofClient + 1);
-    const exchange = new ProxyExchange(this.#parts, request, reply, destination, client, this.#ended);
+    counts.set(client, ofClient + 1);
+    const exchange = new ProxyExchange(this.#parts, request, reply, destination, this.#ended);
     const known = this.#addresses.get(destination.name);
     if (known !== undefined && known.until > this.#env.now()) begin(exchange, known, hopLimit);
     else {
@@ -235,11 +237,12 @@ export class ProxyServer implements Proxying {
     }
   }
 
-  readonly #ended = (client: string): void => {
+  readonly #ended = ({ association, peer }: Request): void => {
     this.#underWay--;
-    const left = (this.#exchanges.get(client) ?? 1) - 1;
-    if (left === 0) this.#exchanges.delete(client);
-    else this.#exchanges.set(client, left);
+    const [counts, client] = association === undefined ? [this.#ofPeers, peer.key] : [this.#ofAssociations, association.id];
+    const left = (counts.get(client) ?? 1) - 1;
+    if (left === 0) counts.delete(client);
+    else counts.set(client, left);
   };
 
   async #resolve({ upstream, target, name, named }: Destination): Promise<Address> {
