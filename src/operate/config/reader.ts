@@ -92,14 +92,7 @@ export class ConfigReader {
     const { nstart = 1, nstart_limit: limit = nstart } = raw;
     if (limit < nstart)
       this.#file.problem(['transmission', 'nstart_limit'], `expected a number of exchanges from nstart, ${nstart}, on, got the number ${limit}`);
-    return {
-      ...(raw.ack_timeout !== undefined && { ackTimeout: raw.ack_timeout * 1000 }),
-      ...(raw.ack_random_factor !== undefined && { ackRandomFactor: raw.ack_random_factor }),
-      ...(raw.max_retransmit !== undefined && { maxRetransmit: raw.max_retransmit }),
-      ...(raw.nstart !== undefined && { nstart: raw.nstart }),
-      ...(raw.nstart_limit !== undefined && { nstartLimit: raw.nstart_limit }),
-      ...(raw.probing_rate !== undefined && { probingRate: raw.probing_rate }),
-    };
+    return transmissionConfig(raw);
   }
 
   needed(channel: ChannelConfig | undefined, path: ConfigPath): ChannelConfig {
@@ -206,4 +199,15 @@ const methodBit: Readonly<Record<string, number>> = { GET: 1, POST: 2, PUT: 4, D
 export function scopeConfig(scope: RawScope): ScopeConfig {
   if (typeof scope === 'string') return scope;
   return Object.entries(scope).map(([path, methods]) => [path, methods.reduce((bits, method) => bits | methodBit[method]!, 0)] as const);
+}
+
+function transmissionConfig(raw: RawTransmission): TransmissionConfig {
+  return {
+    ...(raw.ack_timeout !== undefined && { ackTimeout: raw.ack_timeout * 1000 }),
+    ...(raw.ack_random_factor !== undefined && { ackRandomFactor: raw.ack_random_factor }),
+    ...(raw.max_retransmit !== undefined && { maxRetransmit: raw.max_retransmit }),
+    ...(raw.nstart !== undefined && { nstart: raw.nstart }),
+    ...(raw.nstart_limit !== undefined && { nstartLimit: raw.nstart_limit }),
+    ...(raw.probing_rate !== undefined && { probingRate: raw.probing_rate }),
+  };
 }
