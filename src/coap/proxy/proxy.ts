@@ -105,6 +105,8 @@ export class ProxyServer implements Proxying {
   readonly #env: Env;
   readonly #parts: ProxyParts;
   readonly #cache: ResponseCache | undefined;
+  /** Of requests that come without. */
+  readonly #hopLimit: Option | undefined;
   readonly #routes: ReverseRoutes;
   /** How many are under way, by the association of who asked, and where there is none by its address: what a client is (RFC 7252, Section 1.2). */
   readonly #ofAssociations = new Map<string, number>();
@@ -127,6 +129,7 @@ export class ProxyServer implements Proxying {
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#env = env;
     this.#name = name;
+    this.#hopLimit = hopLimit === 0 ? undefined : uintOption(OptionNumber.HopLimit, hopLimit);
     this.#routes = new ReverseRoutes(options.reverse ?? []);
     this.#cache = cache === false ? undefined : new ResponseCache(cache, env);
     this.#upstreams = options.upstreams ?? {};
@@ -211,7 +214,7 @@ export class ProxyServer implements Proxying {
       this.#refuse(request, reply, { code: Code.BadOption, reason: 'option', text: 'expected Uri-Path other than "." and ".."', target });
       return;
     }
-    const hopLimit = nextHopLimit(request.options, this.#options.hopLimit ?? 16);
+    const hopLimit = nextHopLimit(request.options, this.#hopLimit);
     if (hopLimit !== undefined && 'code' in hopLimit) {
       this.#refuse(request, reply, { ...hopLimit, target, ...(hopLimit.code === Code.HopLimitReached ? { text: this.#name } : {}) });
       return;
