@@ -60,10 +60,15 @@ function oscoreGet(): Omit<Throughput, 'bench'> {
   return { ours: { ...own('oscore-get'), load: sending(gets) }, peers: [echo(gets)], requests: 10_000, warming };
 }
 
-function gatewayGet(): Omit<Throughput, 'bench'> {
-  const forwarding = (name: string, device: string): Contender => ({ name, start: () => startGateway(name, device), load: httpGets });
+/** @param args - of our gateway */
+function gatewayGet(...args: readonly string[]): Omit<Throughput, 'bench'> {
+  const forwarding = (name: string, device: string, ...more: readonly string[]): Contender => ({
+    name,
+    start: () => startGateway(name, device, more),
+    load: httpGets,
+  });
   const { ours } = oscoreGet();
-  return { ours: forwarding('http-coap-gateway', 'oscore-get'), peers: [ours, forwarding('http-datagram', 'dgram-echo')], requests: 10_000 };
+  return { ours: forwarding('http-coap-gateway', 'oscore-get', ...args), peers: [ours, forwarding('http-datagram', 'dgram-echo')], requests: 10_000 };
 }
 
 function dtlsGet(): Omit<Throughput, 'bench'> {
@@ -157,6 +162,7 @@ export const benches: readonly Bench[] = [
   inProcess('oscore-protect', () => oscoreWays().protect),
   inProcess('oscore-unprotect', () => oscoreWays().unprotect),
   throughput('http-coap-gateway', gatewayGet),
+  throughput('http-coap-gateway-64', () => gatewayGet('64')),
   throughput('token-request', () => tokenRequests(clientCount, 12_800)),
   throughput('token-request-1', () => tokenRequests(1, 1_000)),
   tokenRequestPostgres('token-request-postgres', clientCount, 6_400),

@@ -32,6 +32,10 @@ export const catalogue = {
     what: 'GET over HTTP through the gateway to a device that takes OSCORE only, 64 outstanding; the CPU is that of the gateway',
     goals: { 'oscore-get': 0.4 },
   },
+  'http-coap-gateway-64': {
+    what: 'the same, of which NSTART lets the device have one after the other above, and here up to 64 at once, as its answers and losses show that it takes them',
+    goals: { 'oscore-get': 0.4 },
+  },
   'token-request': { what: 'tokens over OSCORE on LMDB, 64 clients, each durable before it is answered', goals: { 'dgram-echo': 0.08 } },
   'token-request-1': { what: 'the same, one client', goals: {} },
   'token-request-postgres': { what: 'the same on PostgreSQL, 64 clients', goals: {} },

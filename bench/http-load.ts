@@ -7,10 +7,10 @@ import { ServerProcess } from './server-process.ts';
 const outstanding = 64;
 
 /** A server for HTTP with a device behind it, in two processes; what is measured is the one for HTTP. */
-export async function startGateway(name: string, behind: string): Promise<Server> {
+export async function startGateway(name: string, behind: string, args: readonly string[] = []): Promise<Server> {
   const device = await ServerProcess.start(behind);
   try {
-    const gateway = await ServerProcess.start(name, [], [String(device.port)]);
+    const gateway = await ServerProcess.start(name, [], [String(device.port), ...args]);
     return {
       port: gateway.port,
       cpu: () => gateway.cpu(),

@@ -1,4 +1,7 @@
-/** Our gateway before a device that takes OSCORE only, whose port on 127.0.0.1 is the argument. Nothing is stored, so that each request goes through. */
+/**
+ * Our gateway before a device that takes OSCORE only. Nothing is stored, so that each request goes through. Arguments: the device's port on 127.0.0.1, and up to
+ * what NSTART adjusts; without it NSTART is 1.
+ */
 import { Endpoint, echo, type Upstream } from '../../src/coap/index.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { Gateway } from '../../src/gateway/index.ts';
@@ -13,14 +16,19 @@ contexts.add(association);
 let sequence = firstSequence;
 const store = { reserve: async (_key: string, count: number): Promise<number> => (sequence += count) - count };
 const challenges = echo({}, systemEnv);
-const endpoint = new Endpoint({ transport: await udp({ address: '127.0.0.1' }), layers: [challenges, oscore({ contexts, store, env: systemEnv })] });
+const [, , device, nstartLimit = '1'] = process.argv;
+const endpoint = new Endpoint({
+  transport: await udp({ address: '127.0.0.1' }),
+  layers: [challenges, oscore({ contexts, store, env: systemEnv })],
+  parameters: { nstartLimit: Number(nstartLimit) },
+});
 const coap: Upstream = {
   requester: (request, listener) => endpoint.requester({ association, ...request }, listener),
   resolve: (host, port) => endpoint.resolve(host, port),
 };
 const gateway = new Gateway({
   authorize: false,
-  reverse: [{ path: '/device', target: `coap://127.0.0.1:${process.argv[2]}` }],
+  reverse: [{ path: '/device', target: `coap://127.0.0.1:${device}` }],
   upstreams: { coap },
   cache: false,
 });

@@ -58,7 +58,7 @@ export { acceptOfField, contentOfFormat, formatOfContent, looseMediaTypes } from
 export type { HttpRequest, HttpResponse } from './http/message.ts';
 export { HttpMappingError } from './http/message.ts';
 export type { MappedRequest, RequestMappingOptions } from './http/request.ts';
-export { coapMethodOf, toCoapRequest } from './http/request.ts';
+export { coapMethodOf, resourceOptions, toCoapRequest } from './http/request.ts';
 export type { ResponseMappingOptions } from './http/response.ts';
 export { problemResponse, toHttpResponse } from './http/response.ts';
 export { httpStatuses } from './http/status.ts';
@@ -140,6 +140,7 @@ export type {
   WireListener,
 } from './messaging/transport.ts';
 export { isStream } from './messaging/transport.ts';
+export type { OutstandingWindow } from './messaging/window.ts';
 export type { DurableOptions, ObservationEvent, ObservationStore, Representation } from './observe/durable.ts';
 export { observeDurably, observedTarget } from './observe/durable.ts';
 export type { ObserveLayer } from './observe/layer.ts';

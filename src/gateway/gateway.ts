@@ -16,7 +16,9 @@ import {
   ProxyServer,
   problemResponse,
   RateLimit,
+  type Reply,
   type Response,
+  resourceOptions,
   sortOptions,
   stringOption,
   targetUri,
@@ -48,19 +50,41 @@ const shortUrl = 256;
 /** Clients that a rate is counted for. */
 const rateEntries = 4096;
 
-/** A request of HTTP on its way. */
-interface Visit {
+/** A request of HTTP on its way, and where the answer of CoAP comes back. */
+class Visit implements Reply {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly since: number;
+  readonly address: string | undefined;
   /** By what limits count. */
   client: string;
-  wanted: Wanted | undefined;
+  wanted: Wanted | undefined = undefined;
+  readonly #answered: (visit: Visit, response: Response) => void;
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, since: number, answered: (visit: Visit, response: Response) => void) {
+    this.incoming = incoming;
+    this.outgoing = outgoing;
+    this.since = since;
+    this.address = incoming.socket.remoteAddress;
+    this.client = networkOf(this.address ?? 'unknown');
+    this.#answered = answered;
+  }
+
+  respond(response: Response): void {
+    this.#answered(this, response);
+  }
+
+  notify(): void {}
+
+  /** RFC 8075, Section 8.1: the answer is waited for, and stored, also if the client is gone. */
+  onCancel(): void {}
 }
 
 interface Wanted extends WantedResource {
   /** What the client named; `undefined`: a path of the gateway. */
   readonly target: CoapUri | undefined;
+  /** Path and query as options, once it was asked for. */
+  options: readonly Option[] | undefined;
 }
 
 /**
@@ -132,8 +156,12 @@ export class Gateway {
 
   /** Takes a request of `node:http` or `node:https`. */
   readonly handler = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    const visit: Visit = { incoming, outgoing, since: this.#env.now(), client: networkOf(incoming.socket.remoteAddress ?? 'unknown'), wanted: undefined };
-    this.#guarded(visit, () => this.#begin(visit));
+    const visit = new Visit(incoming, outgoing, this.#env.now(), this.#answered);
+    try {
+      this.#begin(visit);
+    } catch (error) {
+      this.#refuse(visit, refusalOf(error));
+    }
   };
 
   /** `requests` under way, and what the proxies hold. */
@@ -199,11 +227,11 @@ export class Gateway {
 
   #read(method: string, url: string): Wanted {
     const target = /^coaps?(?:\+[a-z]+)?:/i.test(url) ? targetUri(url) : this.#mapping.targetOf(url);
-    if (target !== undefined) return { method, origin: originOf(target), path: target.path, query: target.query, target };
+    if (target !== undefined) return { method, origin: originOf(target), path: target.path, query: target.query, target, options: undefined };
     // The null mapping; a name that stands before it is that of the gateway.
     const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
     const { path: segments, query } = targetUri(`coap://gateway${path === '' || path.startsWith('/') ? path : `/${path}`}`);
-    return { method, path: segments, query, target };
+    return { method, path: segments, query, target, options: undefined };
   }
 
   #decide(visit: Visit, authorization: Authorization): void {
@@ -262,52 +290,48 @@ export class Gateway {
       this.#serveLinks(visit);
       return;
     }
+    wanted.options ??= resourceOptions(wanted);
     const {
       code,
       options: mapped,
       payload,
     } = toCoapRequest(
       { method, url: incoming.url!, headers, body },
-      mediaTypes === undefined ? { resource: wanted, maxBody } : { ...mediaTypes, resource: wanted, maxBody },
+      mediaTypes === undefined ? { resourceOptions: wanted.options, maxBody } : { ...mediaTypes, resourceOptions: wanted.options, maxBody },
     );
     const added: Option[] = target === undefined ? [] : hostOptions(target);
     if (vias.length > 0) added.push(uintOption(OptionNumber.HopLimit, hopLimit + 1 - vias.length));
     const options = added.length === 0 ? mapped : sortOptions([...mapped, ...added]);
-    const peer: Peer = { key: visit.client, address: incoming.socket.remoteAddress ?? '', port: incoming.socket.remotePort ?? 0 };
+    const peer: Peer = { key: visit.client, address: visit.address ?? '', port: incoming.socket.remotePort ?? 0 };
     this.#underWay++;
     const proxy = isSafe(code) && wantsFresh(headers) ? this.#fresh : this.#proxy;
-    const reply = {
-      respond: (response: Response): void => {
-        this.#underWay--;
-        this.#answer(visit, response);
-      },
-      notify: (): void => {},
-      // RFC 8075 §8.1: the answer is waited for, and stored, also if the client is gone.
-      onCancel: (): void => {},
-    };
-    proxy.handler({ code, options, payload, peer }, reply);
+    proxy.handler({ code, options, payload, peer }, visit);
   }
 
-  #answer(visit: Visit, response: Response): void {
+  readonly #answered = (visit: Visit, response: Response): void => {
+    this.#underWay--;
     const event = this.#event;
     this.#event = undefined;
     const { method, origin } = visit.wanted!;
     const refusal = event === undefined ? undefined : overruled(event);
     const isPrivate = this.#options.authorize !== false;
-    const location = origin === undefined ? undefined : (path: string): string => this.#mapping.hostingOf(`${origin}${path}`);
     const answer =
       refusal !== undefined
         ? problemResponse(refusal.status, refusal.message)
         : response.payload.length > this.#limits.body
           ? problemResponse(502, `expected an answer of at most ${this.#limits.body} bytes, got more`)
-          : toHttpResponse(response, { method, isPrivate, ...(location === undefined ? {} : { location }) });
+          : toHttpResponse(
+              response,
+              origin === undefined ? { method, isPrivate } : { method, isPrivate, location: (path) => this.#mapping.hostingOf(origin + path) },
+            );
     this.#send(visit, answer);
+    if (this.#options.emit === undefined) return;
     const { code } = response;
     const toward = event?.target === undefined ? {} : { target: event.target };
     if (event?.type === 'forwarded') this.#emit(visit, { type: 'forwarded', status: answer.status, code, from: event.from, ...toward });
     else if (event?.type === 'failed') this.#emit(visit, { type: 'failed', status: answer.status, code, error: event.error.code, ...toward });
     else this.#emit(visit, { type: 'refused', status: answer.status, code, reason: event?.reason ?? 'unknown', ...toward });
-  }
+  };
 
   /** RFC 8075, Section 5.5. */
   #serveLinks(visit: Visit): void {

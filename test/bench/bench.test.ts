@@ -53,6 +53,7 @@ describe('bench', () => {
         'oscore-protect',
         'oscore-unprotect',
         'http-coap-gateway',
+        'http-coap-gateway-64',
         'token-request',
         'token-request-1',
         'token-request-postgres',

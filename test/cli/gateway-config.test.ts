@@ -158,6 +158,8 @@ describe('--config: each wrong setting is told with file, line, path, what is ex
     ['transmission: { ack_random_factor: 0.5 }', 'transmission.ack_random_factor: expected a number from 1 on, got the number 0.5'],
     ['transmission: { max_retransmit: 21 }', 'transmission.max_retransmit: expected a whole number of retransmissions from 0 to 20, got the number 21'],
     ['transmission: { nstart: 0 }', 'transmission.nstart: expected a whole number of exchanges from 1 to 1000, got the number 0'],
+    ['transmission: { nstart_limit: 1001 }', 'transmission.nstart_limit: expected a whole number of exchanges from 1 to 1000, got the number 1001'],
+    ['transmission: { nstart: 4, nstart_limit: 2 }', 'transmission.nstart_limit: expected a number of exchanges from nstart, 4, on, got the number 2'],
     ['transmission: { probing_rate: fast }', 'transmission.probing_rate: expected a number of bytes per second above 0, got "fast"'],
     ['time_out: 3', 'time_out: unknown key'],
   ];

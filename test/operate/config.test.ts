@@ -461,11 +461,11 @@ describe('values', () => {
       const file = join(folder, name);
       writeFileSync(
         file,
-        `${readFileSync(file, 'utf8')}${more}\ntransmission: { ack_timeout: 0.5, ack_random_factor: 1.2, max_retransmit: 8, nstart: 2, probing_rate: 10, ack_delay: 0.2, notification_interval: 4, non_confirmable_notifications: 3 }\n`,
+        `${readFileSync(file, 'utf8')}${more}\ntransmission: { ack_timeout: 0.5, ack_random_factor: 1.2, max_retransmit: 8, nstart: 2, nstart_limit: 16, probing_rate: 10, ack_delay: 0.2, notification_interval: 4, non_confirmable_notifications: 3 }\n`,
       );
     }
     const transmission = {
-      ...{ ackTimeout: 500, ackRandomFactor: 1.2, maxRetransmit: 8, nstart: 2, probingRate: 10 },
+      ...{ ackTimeout: 500, ackRandomFactor: 1.2, maxRetransmit: 8, nstart: 2, nstartLimit: 16, probingRate: 10 },
       ...{ ackDelay: 200, notificationInterval: 4000, nonConfirmableNotifications: 3 },
     };
     const as = loadAsConfig(folder);

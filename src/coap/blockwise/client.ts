@@ -93,7 +93,8 @@ class Operation implements ResponseListener {
     const { limits } = this.#client;
     const { peer, payload, options } = this.#request;
     const isSmall = travelsWhole(limits, this.#request) || (limits.free && peer.capabilities !== undefined);
-    if (!limits.cuts || (isSmall && payload.length <= roomFor(this.#request, options, limits.maxUnfragmented))) this.#send(this.#negotiated(this.#request));
+    const isWhole = payload.length === 0 || !limits.cuts || (isSmall && payload.length <= roomFor(this.#request, options, limits.maxUnfragmented));
+    if (isWhole) this.#send(this.#negotiated(this.#request));
     else this.#startUpload(limits.szx);
   }
 

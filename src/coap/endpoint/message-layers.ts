@@ -146,9 +146,9 @@ class SeveralMessaging implements MessageLayer {
     return this.#datagrams?.probingTime(token, body) ?? 0;
   }
 
-  settle(underway: Underway): void {
+  settle(underway: Underway, answered?: boolean): void {
     if (underway instanceof Waiting) this.#anyStream.settle(underway);
-    else this.#datagrams?.settle(underway as Parameters<Messaging['settle']>[0]);
+    else this.#datagrams?.settle(underway as Parameters<Messaging['settle']>[0], answered);
   }
 
   settleToken(peer: Peer, token: Uint8Array): void {

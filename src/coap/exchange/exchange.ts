@@ -186,14 +186,14 @@ export class Exchange implements ReplyOwner {
     return () => this.end(outgoing);
   }
 
-  /** Forget a request of ours. */
-  end(outgoing: OutgoingExchange): void {
+  /** Forget a request of ours, which was `answered` or will not be. */
+  end(outgoing: OutgoingExchange, answered = false): void {
     if (this.#requests.get(outgoing.number) === outgoing) this.#requests.delete(outgoing.number);
-    this.#settle(outgoing);
+    this.#settle(outgoing, answered);
   }
 
-  #settle(outgoing: OutgoingExchange): void {
-    if (outgoing.transmission !== undefined) this.messaging.settle(outgoing.transmission);
+  #settle(outgoing: OutgoingExchange, answered: boolean): void {
+    if (outgoing.transmission !== undefined) this.messaging.settle(outgoing.transmission, answered);
     outgoing.transmission = undefined;
     if (outgoing.deadline !== undefined) this.messaging.deadlines.clear(outgoing.deadline);
     outgoing.deadline = undefined;
@@ -221,10 +221,10 @@ export class Exchange implements ReplyOwner {
     if (notifies && outgoing.deregisters) return false;
     const last = !group && (outgoing.qBlock ? endsTransfer(message.code) : !outgoing.observes || !notifies);
     const retransmitted = outgoing.retransmitted || (outgoing.transmission?.retransmissions ?? 0) > 0;
-    if (last) this.end(outgoing);
+    if (last) this.end(outgoing, true);
     // A notification may cross a renewal, and under OSCORE nothing above can use it then: only the acknowledgement tells that the renewal has arrived.
     else if (outgoing.renews && transmission === undefined && outgoing.transmission?.confirmable === true) outgoing.notified = true;
-    else this.#settle(outgoing);
+    else this.#settle(outgoing, true);
     try {
       outgoing.listener.response(responseOf(message, options, peer, retransmitted), last);
     } catch (error) {

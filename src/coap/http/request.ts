@@ -14,6 +14,8 @@ export type MappedRequest = Pick<Request, 'code' | 'options' | 'payload'>;
 export interface RequestMappingOptions extends MediaTypeOptions {
   /** The CoAP resource. Absent: the one with the path and query of the HTTP request (the null mapping of RFC 8075, Section 5.2). */
   readonly resource?: Pick<CoapUri, 'path' | 'query'>;
+  /** The same as options, for whoever maps several requests for it: `resourceOptions(...)`. */
+  readonly resourceOptions?: readonly Option[];
   /** Bytes of the longest body. Absent: 65,536. */
   readonly maxBody?: number;
 }
@@ -62,9 +64,7 @@ export function toCoapRequest(request: HttpRequest, options: RequestMappingOptio
   if (body.length > maxBody) throw new HttpMappingError(413, `expected a body of at most ${maxBody} bytes, got ${body.length}`);
   const hasBody = body.length > 0;
   if (hasBody && (code === Method.GET || code === Method.DELETE)) throw new HttpMappingError(400, `${request.method}: expected no body, got one`);
-  const { path, query } = options.resource ?? resourceOfUrl(request.url);
-  const found = [...pathOptions(path), ...queryOptions(query)];
-  checkResource(path, found);
+  const found = [...(options.resourceOptions ?? resourceOptions(options.resource ?? resourceOfUrl(request.url)))];
   let isInOrder = true;
   const add = (option: Option): void => {
     isInOrder &&= option.number >= (found[found.length - 1]?.number ?? 0);
@@ -91,11 +91,17 @@ function resourceOfUrl(url: string): Pick<CoapUri, 'path' | 'query'> {
   }
 }
 
-/** RFC 7252, Sections 5.10.1 and 6.4: what a Uri-Path and a Uri-Query can hold. */
-function checkResource(path: readonly string[], resource: readonly Option[]): void {
+/**
+ * Uri-Path and Uri-Query of requests for a resource.
+ *
+ * @throws {HttpMappingError} for what they cannot hold (RFC 7252, Sections 5.10.1 and 6.4): 400 for a dot segment, 414 for a part of more than 255 bytes
+ */
+export function resourceOptions({ path, query }: Pick<CoapUri, 'path' | 'query'>): Option[] {
   if (path.includes('.') || path.includes('..')) throw new HttpMappingError(400, 'expected a path without dot segments, got one');
+  const resource = [...pathOptions(path), ...queryOptions(query)];
   if (resource.some(({ value }) => value.length > 255))
     throw new HttpMappingError(414, 'expected path segments and arguments of at most 255 bytes, got a longer one');
+  return resource;
 }
 
 /**

@@ -179,7 +179,10 @@ export function uintOf(options: readonly Option[], number: number): number | und
 
 /** In order of number; options of one number keep their order. */
 export function sortOptions(options: readonly Option[]): Option[] {
-  return [...options].sort((a, b) => a.number - b.number);
+  const sorted = [...options];
+  // Most are in order already, and to see that takes less than to sort.
+  for (let i = 1; i < sorted.length; i++) if (sorted[i - 1]!.number > sorted[i]!.number) return sorted.sort((a, b) => a.number - b.number);
+  return sorted;
 }
 
 /** A copy in which `option` stands for all options of its number, at its place in the order. */

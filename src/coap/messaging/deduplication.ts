@@ -1,6 +1,7 @@
 import { equalBytes } from '../../core/bytes.ts';
 import type { Deadline } from '../deadline.ts';
 import { tokenIn } from '../message/message.ts';
+import type { DerivedParameters } from './parameters.ts';
 import type { PeerState } from './peer-state.ts';
 
 /** How far the answer to a received message is; `Acknowledged`: by an Empty message, so that a response must travel separately. */
@@ -36,6 +37,11 @@ export class Incoming {
     this.id = id;
     this.confirmable = confirmable;
     this.time = time;
+  }
+
+  /** Whether what comes under its id may be a copy of it. */
+  isAlive(now: number, { exchangeLifetime, nonLifetime }: DerivedParameters): boolean {
+    return now - this.time < (this.confirmable ? exchangeLifetime : nonLifetime);
   }
 }
 

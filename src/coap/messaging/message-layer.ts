@@ -61,9 +61,9 @@ export interface MessageLayer {
   sourceFor(peer: Peer): Peer;
   /** Milliseconds that a Non-confirmable message counts as outstanding. */
   probingTime(token: Uint8Array, body: Body): number;
-  /** Be done with a message, without telling its listener. */
-  settle(underway: Underway): void;
-  /** The same by the token that it carries to the peer, if one is on its way. */
+  /** Be done with a message, without telling its listener; `answered`: by the peer. */
+  settle(underway: Underway, answered?: boolean): void;
+  /** What carries this token to the peer is answered, if it is on its way. */
   settleToken(peer: Peer, token: Uint8Array): void;
   /** Ask whether the peer is there; `finished` or `ERR_COAP_RESET` tell that it is. */
   ping(peer: Peer, listener: TransmissionListener): Underway | undefined;

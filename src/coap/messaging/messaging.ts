@@ -15,6 +15,7 @@ import { RandomPool } from './random-pool.ts';
 import type { Reachability } from './reachability.ts';
 import { SourceSelection } from './source-selection.ts';
 import { Transmission, type TransmissionListener } from './transmission.ts';
+import { type OutstandingWindow, windows } from './window.ts';
 
 /** So many times ACK_TIMEOUT a Reset to a message that takes no part in NSTART is waited for. */
 const resetPatience = 4;
@@ -38,6 +39,7 @@ export class Messaging {
   readonly #duplicates: Deduplication;
   readonly #groupIds: GroupMessageIds;
   readonly #sources: SourceSelection | undefined;
+  readonly #windows: () => OutstandingWindow;
   readonly #sweep: Task = new Task(() => this.#forget());
   readonly #onTimeout: (transmission: Transmission) => void = (transmission) => this.#timeout(transmission);
   #closed = false;
@@ -51,6 +53,7 @@ export class Messaging {
     this.#port = port;
     this.deadlines = new Deadlines(env);
     this.random = new RandomPool(env);
+    this.#windows = windows(config.parameters, env);
     this.#duplicates = new Deduplication(config.limits.duplicates);
     this.#groupIds = new GroupMessageIds(config.parameters.exchangeLifetime);
     this.#sources = config.sources === undefined ? undefined : new SourceSelection(config.sources, this.#peers, env);
@@ -184,7 +187,7 @@ export class Messaging {
       this.#start(transmission);
       // What is not sent again need not be kept.
       transmission.datagram = emptyBytes;
-    } else if (state.leader.outstanding < this.parameters.nstart) this.#start(transmission);
+    } else if (state.hasRoom) this.#start(transmission);
     else if (state.leader.queue.length < this.#limits.queue) state.leader.queue.push(transmission);
     else this.#refuse(transmission, `at most ${this.#limits.queue} messages to wait for ${placeOf(peer)}, got more`);
     return transmission;
@@ -200,9 +203,9 @@ export class Messaging {
     return probingTime(token, body, this.parameters.probingRate);
   }
 
-  /** Be done with a transmission, without telling its listener: a response has come, or nobody is interested any more. */
-  settle(transmission: Transmission): void {
-    const { state, stage } = transmission;
+  /** Be done with a transmission, without telling its listener: it was `answered`, or nobody is interested any more. */
+  settle(transmission: Transmission, answered = false): void {
+    const { state, stage, retransmissions } = transmission;
     if (stage === 'done') return;
     transmission.stage = 'done';
     this.deadlines.clear(transmission);
@@ -211,18 +214,17 @@ export class Messaging {
     if (stage === 'sent') {
       state.sent!.delete(transmission.id);
       if (transmission.beside) return;
+      if (answered && retransmissions === 0) leader.window.answered(transmission.leftAt, leader.outstanding);
       leader.outstanding--;
       this.#startQueued(leader);
     }
   }
 
-  /** Be done with the message that carries this token to the peer, if one is on its way. */
+  /** The message that carries this token to the peer is answered, if it is on its way. */
   settleToken(peer: Peer, token: Uint8Array): void {
-    for (const transmission of this.#peers.get(peer.key)?.sent?.values() ?? []) {
-      if (!equalBytes(transmission.token, token)) continue;
-      this.settle(transmission);
-      return;
-    }
+    const sent = [...(this.#peers.get(peer.key)?.sent?.values() ?? [])];
+    const answered = sent.find((transmission) => equalBytes(transmission.token, token));
+    if (answered !== undefined) this.settle(answered, true);
   }
 
   /** The session of a peer has ended: fail what is on its way to it, and forget it. */
@@ -280,7 +282,7 @@ export class Messaging {
     if (state !== undefined) {
       const earlier = state.seen.get(message.id);
       // A copy has the type of the first: who forges the address of a peer cannot silence its Confirmable requests by Non-confirmable ones of their ids.
-      const copied = earlier !== undefined && earlier.confirmable === confirmable && this.#isAlive(earlier, now);
+      const copied = earlier !== undefined && earlier.confirmable === confirmable && earlier.isAlive(now, this.parameters);
       if (copied && (earlier.reply === undefined || answersToken(earlier.reply, message.token))) {
         if (!state.reachable) this.reachability!.earn(state, size);
         this.#duplicate(earlier);
@@ -300,10 +302,6 @@ export class Messaging {
       incoming.ackDeadline = new Task(() => this.acknowledge(incoming));
       this.deadlines.set(incoming.ackDeadline, this.parameters.ackDelay);
     }
-  }
-
-  #isAlive(earlier: Incoming, now: number): boolean {
-    return now - earlier.time < (earlier.confirmable ? this.parameters.exchangeLifetime : this.parameters.nonLifetime);
   }
 
   /** RFC 7252 §4.5: the same ACK again; silence for what was Non-confirmable, and while the first copy is being answered. */
@@ -327,7 +325,7 @@ export class Messaging {
     const now = this.#env.now();
     const state = this.#peers.get(peer.key);
     const earlier = state?.seen.get(message.id);
-    if (earlier !== undefined && this.#isAlive(earlier, now)) {
+    if (earlier?.isAlive(now, this.parameters) === true) {
       this.#duplicate(earlier);
       return;
     }
@@ -352,7 +350,7 @@ export class Messaging {
       const { state, spent } = transmission;
       if (spent > 0) this.reachability!.earn(state, size);
       state.credit += spent;
-      this.settle(transmission);
+      this.settle(transmission, true);
       transmission.listener.finished();
     } else if (!isResponse(message.code)) this.#discard('code', peer, `an acknowledgement of class ${codeClass(message.code)}`);
     else if (!this.#port.response(message, peer, transmission)) this.#discard('unexpected-response', peer, formatCode(message.code));
@@ -382,7 +380,7 @@ export class Messaging {
       return;
     }
     transmission.stage = 'sent';
-    if (!transmission.beside) state.leader.outstanding++;
+    if (!transmission.beside) state.window.began(state.leader.outstanding++);
     state.sent ??= new Map();
     if (transmission.confirmable) {
       const { ackTimeout, ackRandomFactor } = this.parameters;
@@ -424,7 +422,7 @@ export class Messaging {
   }
 
   #startQueued(state: PeerState): void {
-    while (state.outstanding < this.parameters.nstart && state.queue.length > 0) this.#start(state.queue.shift()!);
+    while (state.hasRoom && state.queue.length > 0) this.#start(state.queue.shift()!);
   }
 
   #timeout(transmission: Transmission): void {
@@ -436,8 +434,7 @@ export class Messaging {
       this.settle(transmission);
       listener.finished();
     } else if (transmission.retransmissions < this.parameters.maxRetransmit) {
-      transmission.retransmissions++;
-      transmission.timeout *= 2;
+      state.window.lost(transmission.leftAt, state.leader.outstanding);
       this.#retransmit(transmission);
     } else {
       this.settle(transmission);
@@ -447,6 +444,8 @@ export class Messaging {
   }
 
   #retransmit(transmission: Transmission): void {
+    transmission.retransmissions++;
+    transmission.timeout *= 2;
     const newer = transmission.listener.supersede?.();
     const id = newer === undefined ? undefined : this.#takeId(transmission.state);
     if (newer === undefined || id === undefined) {
@@ -473,7 +472,7 @@ export class Messaging {
     if (this.#sweep.slot < 0) this.deadlines.set(this.#sweep, this.parameters.exchangeLifetime / 8);
     const first = peer.source?.first;
     const leader = first === undefined ? undefined : (this.#peers.get(first.key) ?? this.#addPeer(first));
-    const state = new PeerState(peer, this.#peers, leader);
+    const state = new PeerState(peer, this.#peers, leader, this.#windows);
     this.reachability?.enter(state);
     return state;
   }

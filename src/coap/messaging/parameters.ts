@@ -7,6 +7,8 @@ export interface TransmissionParameters {
   readonly maxRetransmit: number;
   /** Interactions with one peer that may be outstanding at once. */
   readonly nstart: number;
+  /** Above `nstart`: up to so many, as what is answered and what is lost shows that the path takes them (Sections 4.7 and 4.8.1). Default: `nstart`. */
+  readonly nstartLimit: number;
   /** Bytes per second that may go to a peer that does not respond. */
   readonly probingRate: number;
   /** The time within which a response to a group request leaves, at random, unless the endpoint knows better (RFC 7252, Section 8.2). */
@@ -33,6 +35,7 @@ const defaults: TransmissionParameters = {
   ackRandomFactor: 1.5,
   maxRetransmit: 4,
   nstart: 1,
+  nstartLimit: 1,
   probingRate: 1,
   defaultLeisure: 5000,
   maxLatency: 100_000,
@@ -43,12 +46,12 @@ const defaults: TransmissionParameters = {
 };
 
 /**
- * The parameters in full. An `ackDelay` that is not given is a quarter of `ackTimeout`.
+ * The parameters in full. An `ackDelay` that is not given is a quarter of `ackTimeout`, an `nstartLimit` is `nstart`.
  *
  * @throws {CoapError} `ERR_COAP_PARAMETER`
  */
 export function deriveParameters(given: Partial<TransmissionParameters> = {}): DerivedParameters {
-  const p = { ...defaults, ackDelay: (given.ackTimeout ?? defaults.ackTimeout) / 4, ...given };
+  const p = { ...defaults, ackDelay: (given.ackTimeout ?? defaults.ackTimeout) / 4, nstartLimit: given.nstart ?? defaults.nstart, ...given };
   const demand = (name: keyof TransmissionParameters, least: number, whole = false): void => {
     if (!Number.isFinite(p[name]) || p[name] < least || (whole && !Number.isInteger(p[name]))) {
       throw new CoapError('ERR_COAP_PARAMETER', `expected ${name} to be ${whole ? 'a whole number' : 'a number'} of at least ${least}, got ${p[name]}`);
@@ -58,6 +61,7 @@ export function deriveParameters(given: Partial<TransmissionParameters> = {}): D
   demand('ackRandomFactor', 1);
   demand('maxRetransmit', 0, true);
   demand('nstart', 1, true);
+  demand('nstartLimit', p.nstart, true);
   demand('probingRate', Number.MIN_VALUE);
   demand('defaultLeisure', 0);
   demand('maxLatency', 0);

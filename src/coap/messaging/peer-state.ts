@@ -2,6 +2,7 @@ import type { Peer } from '../layer.ts';
 import type { Incoming } from './deduplication.ts';
 import type { MessageIds } from './message-id.ts';
 import type { Transmission } from './transmission.ts';
+import type { OutstandingWindow } from './window.ts';
 
 /** What the message layer knows of one peer. It goes when nothing in it is alive any more. */
 export class PeerState {
@@ -16,8 +17,9 @@ export class PeerState {
   /** Messages sent that an ACK or RST may still concern, by message id; made when the first is sent. */
   sent: Map<number, Transmission> | undefined = undefined;
   ids: MessageIds | undefined = undefined;
-  /** Outstanding interactions: at most NSTART. */
+  /** Outstanding interactions: at most as many as the window of the leader has. */
   outstanding = 0;
+  readonly window: OutstandingWindow;
   /** The peer has shown that it is at its address, or nobody asks. */
   reachable = true;
   /** Bytes on the wire that it may be sent until then. */
@@ -27,12 +29,18 @@ export class PeerState {
   /** What waits for its turn, in order. */
   readonly queue: Transmission[] = [];
 
-  constructor(peer: Peer, table: Map<string, PeerState>, leader?: PeerState) {
+  constructor(peer: Peer, table: Map<string, PeerState>, leader: PeerState | undefined, windows: () => OutstandingWindow) {
     this.peer = peer;
     this.#table = table;
     this.leader = leader ?? this;
+    this.window = leader?.window ?? windows();
     if (leader !== undefined) leader.followers++;
     table.set(peer.key, this);
+  }
+
+  /** Whether NSTART lets one more message leave for the peer. */
+  get hasRoom(): boolean {
+    return this.leader.outstanding < this.window.size;
   }
 
   /** Forget the peer if nothing is left of it. Its message ids are kept by a peer to which something was sent until `release(true)`. */

@@ -1,6 +1,6 @@
 import type { Env } from '../../core/env.ts';
 
-const size = 256;
+const size = 1024;
 
 /** Random bytes drawn in batches, since a call for four bytes costs as much as one for many. Bytes are given out once and wiped. */
 export class RandomPool {

@@ -58,6 +58,11 @@ export class Transmission extends Deadline {
     this.#onTimeout = onTimeout;
   }
 
+  /** When it was sent last, in milliseconds of the environment. */
+  get leftAt(): number {
+    return this.at - this.timeout;
+  }
+
   /** The timeout has come: send again, or give up. */
   override expire(): void {
     this.#onTimeout(this);

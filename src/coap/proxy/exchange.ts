@@ -2,17 +2,16 @@ import { emptyBytes, equalBytes, utf8 } from '../../core/bytes.ts';
 import type { Cancel, Env } from '../../core/env.ts';
 import { ProtocolError } from '../../core/errors.ts';
 import { attempt } from '../attempt.ts';
-import { type Deadlines, Task } from '../deadline.ts';
+import { Deadline, type Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Peer, Reply, Request, Response, ResponseListener } from '../layer.ts';
 import { cacheKey, uriKey } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';
 import { findAll, findOption, type Option, OptionNumber, sortOptions, uintOf, uintOption, withoutOptions } from '../message/option.ts';
-import { uriOptions } from '../message/uri.ts';
 import { type Fetching, hasEtagOf, type ResponseCache, type StoredResponse } from './cache.ts';
 import { addHopName, endToEndOptions, responseForClient, validResponse } from './options.ts';
 import type { Upstream } from './port.ts';
-import { type ProxyTarget, targetText } from './target.ts';
+import type { ProxyTarget } from './target.ts';
 
 /** Seconds after which a client may try again when there is too much to do (RFC 7252, Section 5.9.3.4). */
 export const retryAfter = 5;
@@ -37,12 +36,21 @@ export type ProxyEvent =
 export interface Destination {
   readonly upstream: Upstream;
   readonly target: ProxyTarget;
+  /** The same for people. */
+  readonly name: string;
   /** Uri-Path and Uri-Query for the target. */
   readonly resource: readonly Option[];
   /** A forward proxy tells its client which target failed; a reverse proxy does not tell what is behind it. */
   readonly named: boolean;
   /** The options of a response in the namespace of the client. */
   translate(options: readonly Option[]): readonly Option[];
+}
+
+/** Where a target is. */
+export interface Located {
+  readonly peer: Peer;
+  /** Uri-Host and Uri-Port of requests for the target. */
+  readonly host: readonly Option[];
 }
 
 /** What all requests through one proxy share. */
@@ -61,15 +69,14 @@ export interface ProxyParts {
 }
 
 /** One request on its way through a proxy, with its responses on their way back. */
-export class ProxyExchange implements ResponseListener {
+export class ProxyExchange extends Deadline implements ResponseListener {
   readonly #parts: ProxyParts;
   readonly #request: Request;
   readonly #reply: Reply;
   readonly #destination: Destination;
-  readonly #ended: () => void;
+  readonly #ended: (request: Request) => void;
   readonly #protected: boolean;
   readonly #etags: readonly Option[];
-  readonly #deadline: Task = new Task(() => this.#expire());
   #outgoing: Request | undefined;
   #fetching: Fetching | undefined;
   #stored: StoredResponse | undefined;
@@ -79,7 +86,8 @@ export class ProxyExchange implements ResponseListener {
   #cancelExchange: Cancel | undefined;
 
   /** @param ended runs once, when nothing more is to come */
-  constructor(parts: ProxyParts, request: Request, reply: Reply, destination: Destination, ended: () => void) {
+  constructor(parts: ProxyParts, request: Request, reply: Reply, destination: Destination, ended: (request: Request) => void) {
+    super();
     this.#parts = parts;
     this.#request = request;
     this.#reply = reply;
@@ -92,15 +100,14 @@ export class ProxyExchange implements ResponseListener {
 
   /** From now on it is waited for, as long as the proxy does. */
   wait(): void {
-    if (!this.#done && this.#deadline.slot < 0) this.#parts.deadlines.set(this.#deadline, this.#parts.timeout);
+    if (!this.#done && this.slot < 0) this.#parts.deadlines.set(this, this.#parts.timeout);
   }
 
   /** Go on to a peer, or answer from the cache. */
-  start(peer: Peer, hopLimit: Option | undefined): void {
+  start({ peer, host }: Located, hopLimit: Option | undefined): void {
     if (this.#done) return;
     const { code, options, payload, nonConfirmable = false, observation } = this.#request;
-    const { target, resource } = this.#destination;
-    const host = uriOptions({ scheme: 'coap', host: target.host, port: target.port, path: [], query: [] }, peer);
+    const { resource } = this.#destination;
     const others = hopLimit === undefined ? endToEndOptions(options) : [...withoutOptions(endToEndOptions(options), OptionNumber.HopLimit), hopLimit];
     const outgoing: Request = {
       code,
@@ -125,7 +132,7 @@ export class ProxyExchange implements ResponseListener {
   /** The request cannot be sent on. */
   fail(error: ProtocolError): void {
     if (this.#done) return;
-    const { code, text } = failureOf(error, this.#destination.named ? targetText(this.#destination.target) : 'the server behind this proxy');
+    const { code, text } = failureOf(error, this.#destination.named ? this.#destination.name : 'the server behind this proxy');
     this.#mayHaveChanged();
     this.#finish();
     this.#parts.emit({ type: 'failed', ...this.#facts(), code, error });
@@ -135,7 +142,7 @@ export class ProxyExchange implements ResponseListener {
 
   response(response: Response, last: boolean): void {
     if (this.#done) return;
-    if (!this.#heard) this.#parts.deadlines.clear(this.#deadline);
+    if (!this.#heard) this.#parts.deadlines.clear(this);
     if (!isSafe(this.#request.code) || this.#protected) this.#pass(response, last);
     else if (this.#observes) this.#notified(response, last);
     else this.#fetched(response);
@@ -251,10 +258,13 @@ export class ProxyExchange implements ResponseListener {
   // ---- the way back
 
   #deliver(response: Response, last: boolean, from: 'origin' | 'cache' | 'validated'): void {
-    let answer = responseForClient(response);
-    if (answer.code === Code.HopLimitReached && !this.#protected) answer = this.#named(answer);
-    answer = { ...answer, options: this.#destination.translate(answer.options) };
-    if (!this.#heard) this.#parts.emit({ type: 'forwarded', ...this.#facts(), code: answer.code, from, protected: this.#protected });
+    let { code, options, payload } = responseForClient(response);
+    if (code === Code.HopLimitReached && !this.#protected) ({ code, options, payload } = this.#named({ code, options, payload }));
+    const answer: Response = { code, options: this.#destination.translate(options), payload };
+    if (!this.#heard) {
+      const { client, target, method } = this.#facts();
+      this.#parts.emit({ type: 'forwarded', client, target, method, code, from, protected: this.#protected });
+    }
     this.#heard = true;
     if (last) {
       this.#finish();
@@ -269,10 +279,11 @@ export class ProxyExchange implements ResponseListener {
   }
 
   #facts(): { readonly client: Peer; readonly target: string; readonly method: number } {
-    return { client: this.#request.peer, target: targetText(this.#destination.target), method: this.#request.code };
+    return { client: this.#request.peer, target: this.#destination.name, method: this.#request.code };
   }
 
-  #expire(): void {
+  /** See `Deadline`. */
+  override expire(): void {
     this.fail(new CoapError('ERR_COAP_TIMEOUT', `expected a response within ${this.#parts.timeout} ms, got none`));
   }
 
@@ -285,11 +296,11 @@ export class ProxyExchange implements ResponseListener {
 
   #finish(): void {
     this.#done = true;
-    this.#parts.deadlines.clear(this.#deadline);
+    this.#parts.deadlines.clear(this);
     if (this.#fetching !== undefined) this.#parts.cache?.end(this.#fetching);
     this.#cancelExchange?.();
     this.#cancelExchange = undefined;
-    this.#ended();
+    this.#ended(this.#request);
   }
 }
 

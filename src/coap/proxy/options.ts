@@ -29,12 +29,12 @@ export function responseForClient(response: Response): Response {
 /**
  * The Hop-Limit for the next hop.
  *
- * @param initial for a request that has none; 0: it goes on without
+ * @param initial for a request that has none; absent: it goes on without
  * @see RFC 8768, Section 3
  */
-export function nextHopLimit(options: readonly Option[], initial: number): Option | undefined | Refusal {
+export function nextHopLimit(options: readonly Option[], initial: Option | undefined): Option | undefined | Refusal {
   const option = findOption(options, OptionNumber.HopLimit);
-  if (option === undefined) return initial === 0 ? undefined : uintOption(OptionNumber.HopLimit, initial);
+  if (option === undefined) return initial;
   const value = option.value.length === 1 ? option.value[0]! : 0;
   if (value === 0) return { code: Code.BadRequest, reason: 'hop-limit', text: 'expected a Hop-Limit of 1 to 255' };
   if (value === 1) return { code: Code.HopLimitReached, reason: 'hop-limit', text: '' };

@@ -1,13 +1,12 @@
 import { type Env, systemEnv } from '../../core/env.ts';
 import { Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
-import type { Handler, Peer, Reply, Request } from '../layer.ts';
-import { endpointKey } from '../message/cache-key.ts';
+import type { Handler, Reply, Request } from '../layer.ts';
 import { Code } from '../message/code.ts';
 import { type Option, OptionNumber, sortOptions, uintOption, withoutOptions } from '../message/option.ts';
-import { parseUri } from '../message/uri.ts';
+import { parseUri, uriOptions } from '../message/uri.ts';
 import { type CacheOptions, ResponseCache } from './cache.ts';
-import { asProtocolError, type Destination, diagnosed, type ProxyEvent, ProxyExchange, type ProxyParts, retryAfter } from './exchange.ts';
+import { asProtocolError, type Destination, diagnosed, type Located, type ProxyEvent, ProxyExchange, type ProxyParts, retryAfter } from './exchange.ts';
 import { nextHopLimit } from './options.ts';
 import type { Proxying, Route, Upstream } from './port.ts';
 import { type ReverseRoute, ReverseRoutes } from './reverse-routes.ts';
@@ -78,6 +77,12 @@ const addressLifetime = 30_000;
 /** RFC 7252 §8.2.2 would have all members answer, and has no way to say which of them did. */
 const multicast = (): CoapError => new CoapError('ERR_COAP_MULTICAST', 'expected a target that is one endpoint, got a multicast address');
 
+/** An address that is remembered, and the options of requests for it. */
+interface Address extends Located {
+  readonly isMulticast: boolean;
+  readonly until: number;
+}
+
 const sameOptions = (options: readonly Option[]): readonly Option[] => options;
 
 /**
@@ -100,9 +105,13 @@ export class ProxyServer implements Proxying {
   readonly #env: Env;
   readonly #parts: ProxyParts;
   readonly #cache: ResponseCache | undefined;
+  /** Of requests that come without. */
+  readonly #hopLimit: Option | undefined;
   readonly #routes: ReverseRoutes;
-  readonly #exchanges = new Map<string, number>();
-  readonly #addresses = new Map<string, { readonly peer: Peer; readonly until: number }>();
+  /** How many are under way, by the association of who asked, and where there is none by its address: what a client is (RFC 7252, Section 1.2). */
+  readonly #ofAssociations = new Map<string, number>();
+  readonly #ofPeers = new Map<string, number>();
+  readonly #addresses = new Map<string, Address>();
   #underWay = 0;
   #upstreams: Readonly<Record<string, Upstream>>;
   #schemes: SchemePorts;
@@ -120,6 +129,7 @@ export class ProxyServer implements Proxying {
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#env = env;
     this.#name = name;
+    this.#hopLimit = hopLimit === 0 ? undefined : uintOption(OptionNumber.HopLimit, hopLimit);
     this.#routes = new ReverseRoutes(options.reverse ?? []);
     this.#cache = cache === false ? undefined : new ResponseCache(cache, env);
     this.#upstreams = options.upstreams ?? {};
@@ -186,7 +196,8 @@ export class ProxyServer implements Proxying {
       if (found === undefined) return { code: Code.NotFound, reason: 'policy', text: '' };
       const upstream = this.#upstreams[found.target.scheme];
       if (upstream === undefined) return { code: Code.BadGateway, reason: 'scheme', text: 'no way to the server behind this path' };
-      return { upstream, named: false, ...found };
+      const { target, name, resource, translate } = found;
+      return { upstream, target, name, resource, named: false, translate };
     }
     const named = namedTarget(options, this.#schemes);
     if (named === undefined) return { code: Code.BadOption, reason: 'option', text: 'expected a target in Proxy-Uri or Uri-Host' };
@@ -194,7 +205,7 @@ export class ProxyServer implements Proxying {
     const { target, resource } = named;
     if (this.#options.forward?.allow(target, request) !== true)
       return { code: Code.ProxyingNotSupported, reason: 'policy', text: `not allowed: ${targetText(target)}`, target };
-    return { upstream: this.#upstreams[target.scheme]!, target, resource, named: true, translate: sameOptions };
+    return { upstream: this.#upstreams[target.scheme]!, target, name: targetText(target), resource, named: true, translate: sameOptions };
   }
 
   #forward(request: Request, reply: Reply, destination: Destination): void {
@@ -203,52 +214,54 @@ export class ProxyServer implements Proxying {
       this.#refuse(request, reply, { code: Code.BadOption, reason: 'option', text: 'expected Uri-Path other than "." and ".."', target });
       return;
     }
-    const hopLimit = nextHopLimit(request.options, this.#options.hopLimit ?? 16);
+    const hopLimit = nextHopLimit(request.options, this.#hopLimit);
     if (hopLimit !== undefined && 'code' in hopLimit) {
       this.#refuse(request, reply, { ...hopLimit, target, ...(hopLimit.code === Code.HopLimitReached ? { text: this.#name } : {}) });
       return;
     }
-    const client = endpointKey(request);
-    const ofClient = this.#exchanges.get(client) ?? 0;
+    const { association, peer } = request;
+    const [counts, client] = association === undefined ? [this.#ofPeers, peer.key] : [this.#ofAssociations, association.id];
+    const ofClient = counts.get(client) ?? 0;
     if (this.#underWay >= this.#limits.exchanges || ofClient >= this.#limits.exchangesPerClient) {
       this.#refuse(request, reply, { code: Code.ServiceUnavailable, reason: 'busy', text: 'too many requests at once', target });
       return;
     }
     this.#underWay++;
-    this.#exchanges.set(client, ofClient + 1);
-    const exchange = new ProxyExchange(this.#parts, request, reply, destination, () => this.#ended(client));
-    const begin = (peer: Peer): void => {
-      if (isMulticast(peer.via === undefined ? peer.address : target.host)) exchange.fail(multicast());
-      else exchange.start(peer, hopLimit);
-    };
-    const known = this.#addressOf(target);
-    if (known !== undefined) begin(known);
+    counts.set(client, ofClient + 1);
+    const exchange = new ProxyExchange(this.#parts, request, reply, destination, this.#ended);
+    const known = this.#addresses.get(destination.name);
+    if (known !== undefined && known.until > this.#env.now()) begin(exchange, known, hopLimit);
     else {
       exchange.wait();
-      this.#resolve(destination).then(begin, (error: unknown) => exchange.fail(asProtocolError(error)));
+      this.#resolve(destination).then(
+        (address) => begin(exchange, address, hopLimit),
+        (error: unknown) => exchange.fail(asProtocolError(error)),
+      );
     }
   }
 
-  #ended(client: string): void {
+  readonly #ended = ({ association, peer }: Request): void => {
     this.#underWay--;
-    const left = (this.#exchanges.get(client) ?? 1) - 1;
-    if (left === 0) this.#exchanges.delete(client);
-    else this.#exchanges.set(client, left);
-  }
+    const [counts, client] = association === undefined ? [this.#ofPeers, peer.key] : [this.#ofAssociations, association.id];
+    const left = (counts.get(client) ?? 1) - 1;
+    if (left === 0) counts.delete(client);
+    else counts.set(client, left);
+  };
 
-  #addressOf(target: ProxyTarget): Peer | undefined {
-    const known = this.#addresses.get(targetText(target));
-    return known !== undefined && known.until > this.#env.now() ? known.peer : undefined;
-  }
-
-  async #resolve({ upstream, target, named }: Destination): Promise<Peer> {
+  async #resolve({ upstream, target, name, named }: Destination): Promise<Address> {
+    const { host, port } = target;
     const via = named ? this.#options.forward?.via : undefined;
-    const peer = await upstream.resolve(target.host, target.port, via === undefined ? {} : { proxy: via });
-    const key = targetText(target);
-    this.#addresses.delete(key);
-    this.#addresses.set(key, { peer, until: this.#env.now() + addressLifetime });
+    const peer = await upstream.resolve(host, port, via === undefined ? {} : { proxy: via });
+    const address: Address = {
+      peer,
+      host: uriOptions({ scheme: 'coap', host, port, path: [], query: [] }, peer),
+      isMulticast: isMulticast(peer.via === undefined ? peer.address : host),
+      until: this.#env.now() + addressLifetime,
+    };
+    this.#addresses.delete(name);
+    this.#addresses.set(name, address);
     if (this.#addresses.size > this.#limits.addresses) this.#addresses.delete(this.#addresses.keys().next().value!);
-    return peer;
+    return address;
   }
 
   #refuse(request: Request, reply: Reply, { code, reason, text, target }: Refusal): void {
@@ -258,6 +271,11 @@ export class ProxyServer implements Proxying {
     const words = code === Code.HopLimitReached || text === '' ? text : `${this.#name}: ${text}`;
     reply.respond(diagnosed(code, words, code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, retryAfter)] : []));
   }
+}
+
+function begin(exchange: ProxyExchange, address: Address, hopLimit: Option | undefined): void {
+  if (address.isMulticast) exchange.fail(multicast());
+  else exchange.start(address, hopLimit);
 }
 
 /** @throws {CoapError} `ERR_COAP_URI` for a scheme that is none of CoAP */

@@ -1,8 +1,8 @@
 import { equalBytes, utf8 } from '../../core/bytes.ts';
 import { CoapError } from '../errors.ts';
-import { findOption, type Option, OptionNumber } from '../message/option.ts';
+import { findAll, findOption, type Option, OptionNumber } from '../message/option.ts';
 import { type CoapUri, parseUri } from '../message/uri.ts';
-import type { ProxyTarget } from './target.ts';
+import { type ProxyTarget, targetText } from './target.ts';
 
 /** What of this server's namespace stands for which part of another's. */
 export interface ReverseRoute {
@@ -17,6 +17,8 @@ export interface ReverseRoute {
 /** A route that takes a request. */
 export interface FoundRoute {
   readonly target: ProxyTarget;
+  /** The same for people. */
+  readonly name: string;
   /** Uri-Path and Uri-Query at the target. */
   readonly resource: readonly Option[];
   translate(options: readonly Option[]): readonly Option[];
@@ -26,6 +28,7 @@ interface Entry {
   readonly host: string | undefined;
   readonly path: readonly Uint8Array[];
   readonly target: ProxyTarget;
+  readonly name: string;
   readonly base: readonly Uint8Array[];
 }
 
@@ -56,7 +59,7 @@ export class ReverseRoutes {
 function entryOf({ host, path = '/', target }: ReverseRoute): Entry {
   const to = uriOf(target, target);
   if (to.query.length > 0) throw bad(target);
-  return { host: host?.toLowerCase(), path: uriOf(`coap://localhost${path}`, path).path.map(utf8), target: to, base: to.path.map(utf8) };
+  return { host: host?.toLowerCase(), path: uriOf(`coap://localhost${path}`, path).path.map(utf8), target: to, name: targetText(to), base: to.path.map(utf8) };
 }
 
 function uriOf(uri: string, shown: string): CoapUri {
@@ -72,16 +75,18 @@ function bad(shown: string): CoapError {
 }
 
 function found(entry: Entry, path: readonly Uint8Array[], options: readonly Option[]): FoundRoute {
-  const rest = path.slice(entry.path.length);
-  const segments = [...entry.base, ...rest].map((value): Option => ({ number: OptionNumber.UriPath, value }));
-  const query = options.filter(({ number }) => number === OptionNumber.UriQuery);
-  return { target: entry.target, resource: [...segments, ...query], translate: (received) => translateLocation(received, entry) };
+  const resource: Option[] = [];
+  for (const value of entry.base) resource.push({ number: OptionNumber.UriPath, value });
+  for (let i = entry.path.length; i < path.length; i++) resource.push({ number: OptionNumber.UriPath, value: path[i]! });
+  for (const option of options) if (option.number === OptionNumber.UriQuery) resource.push(option);
+  return { target: entry.target, name: entry.name, resource, translate: (received) => translateLocation(received, entry) };
 }
 
 /** A Location at the target is one of ours only below the base of the route; another has no name here, and goes. */
 function translateLocation(options: readonly Option[], { base, path }: Entry): readonly Option[] {
-  const location = options.filter(({ number }) => number === OptionNumber.LocationPath);
-  if (location.length === 0 || (base.length === 0 && path.length === 0)) return options;
+  if (base.length === 0 && path.length === 0) return options;
+  const location = findAll(options, OptionNumber.LocationPath);
+  if (location.length === 0) return options;
   const known = startsWith(
     location.map(({ value }) => value),
     base,

@@ -17,7 +17,6 @@ import {
   scopeConfig,
   type TokenKeyConfig,
   type TransmissionConfig,
-  transmissionConfig,
 } from './reader.ts';
 import type { ExperimentName, GrantTypeName } from './schema.ts';
 import { readSealAs, type SealAsConfig, sealSuites } from './seal.ts';
@@ -149,6 +148,7 @@ export function loadAsConfig(path: string): AsConfig {
   const seal = readSealAs(file, raw, (keys, at) => reader.tokenKeys(keys, at));
   const suites = sealSuites(file, raw);
   const keep = readKeepSessions(file, raw.dtls, { ...dtls, ...suites }, lease.lease);
+  const transmission = reader.transmission(raw.transmission);
   reader.finish();
   return {
     file: file.path,
@@ -170,7 +170,7 @@ export function loadAsConfig(path: string): AsConfig {
     },
     ...(raw.experimental && { experimental: raw.experimental }),
     ...(raw.revocation !== undefined && { revocation: raw.revocation }),
-    transmission: transmissionConfig(raw.transmission),
+    transmission,
     ...(raw.amplification && { amplification: raw.amplification }),
     ...seal,
   };

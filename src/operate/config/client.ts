@@ -3,7 +3,7 @@ import { type DtlsConfig, readDtlsOwn } from './dtls.ts';
 import { readDtlsSettings } from './dtls-settings.ts';
 import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
-import { type ChannelConfig, ConfigReader, coapOscore, profileNumbers, type RevocationConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { type ChannelConfig, ConfigReader, coapOscore, profileNumbers, type RevocationConfig, type TransmissionConfig } from './reader.ts';
 import type { ExperimentName } from './schema.ts';
 import { readSealClient, type SealClientConfig, sealSuites } from './seal.ts';
 import { readStore } from './store.ts';
@@ -64,6 +64,7 @@ export function loadClientConfig(path: string): ClientConfig {
   const store = readStore(file, raw);
   const seal = readSealClient(file, raw);
   const suites = sealSuites(file, raw);
+  const transmission = reader.transmission(raw.transmission);
   reader.finish();
   return {
     file: file.path,
@@ -79,7 +80,7 @@ export function loadClientConfig(path: string): ClientConfig {
     hidePath: raw.hide_path ?? false,
     qBlock: raw.q_block ?? false,
     ...(raw.renewal !== undefined && { renewal: raw.renewal }),
-    transmission: transmissionConfig(raw.transmission),
+    transmission,
     ...seal,
   };
 }

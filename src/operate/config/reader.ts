@@ -19,6 +19,7 @@ export interface TransmissionConfig {
   readonly ackRandomFactor?: number;
   readonly maxRetransmit?: number;
   readonly nstart?: number;
+  readonly nstartLimit?: number;
   readonly probingRate?: number;
   readonly ackDelay?: number;
   readonly notificationInterval?: number;
@@ -88,6 +89,13 @@ export class ConfigReader {
     this.#atMostOne(oscore, dtls, path);
     if (oscore !== undefined) return this.#oscore(oscore, [...path, 'oscore']);
     return dtls === undefined ? undefined : { profile: coapDtls, credentials: readDtlsServer(this.#file, dtls, [...path, 'dtls'], own) };
+  }
+
+  transmission(raw: RawTransmission = {}): TransmissionConfig {
+    const { nstart = 1, nstart_limit: limit = nstart } = raw;
+    if (limit < nstart)
+      this.#file.problem(['transmission', 'nstart_limit'], `expected a number of exchanges from nstart, ${nstart}, on, got the number ${limit}`);
+    return transmissionConfig(raw);
   }
 
   needed(channel: ChannelConfig | undefined, path: ConfigPath): ChannelConfig {
@@ -196,12 +204,13 @@ export function scopeConfig(scope: RawScope): ScopeConfig {
   return Object.entries(scope).map(([path, methods]) => [path, methods.reduce((bits, method) => bits | methodBit[method]!, 0)] as const);
 }
 
-export function transmissionConfig(raw: RawTransmission = {}): TransmissionConfig {
+function transmissionConfig(raw: RawTransmission): TransmissionConfig {
   return {
     ...(raw.ack_timeout !== undefined && { ackTimeout: raw.ack_timeout * 1000 }),
     ...(raw.ack_random_factor !== undefined && { ackRandomFactor: raw.ack_random_factor }),
     ...(raw.max_retransmit !== undefined && { maxRetransmit: raw.max_retransmit }),
     ...(raw.nstart !== undefined && { nstart: raw.nstart }),
+    ...(raw.nstart_limit !== undefined && { nstartLimit: raw.nstart_limit }),
     ...(raw.probing_rate !== undefined && { probingRate: raw.probing_rate }),
     ...(raw.ack_delay !== undefined && { ackDelay: raw.ack_delay * 1000 }),
     ...(raw.notification_interval !== undefined && { notificationInterval: raw.notification_interval * 1000 }),

@@ -5,7 +5,7 @@ import type { ConfigPath } from './error.ts';
 import { ConfigFile } from './file.ts';
 import type { ListenConfig } from './listen.ts';
 import { type OperationsConfig, readOperations } from './operations.ts';
-import { type ChannelConfig, ConfigReader, type RevocationConfig, type TokenKeyConfig, type TransmissionConfig, transmissionConfig } from './reader.ts';
+import { type ChannelConfig, ConfigReader, type RevocationConfig, type TokenKeyConfig, type TransmissionConfig } from './reader.ts';
 import { type RawRs, rsSchema } from './rs-schema.ts';
 import type { ExperimentName } from './schema.ts';
 import { readSealRs, type SealRsConfig, sealSuites } from './seal.ts';
@@ -122,6 +122,7 @@ export function loadRsConfig(path: string): RsConfig {
   const seal = readSealRs(file, raw);
   const suites = sealSuites(file, raw);
   const keep = readKeepSessions(file, raw.dtls, { ...dtls, ...suites });
+  const transmission = reader.transmission(raw.transmission);
   reader.finish();
   return {
     file: file.path,
@@ -145,7 +146,7 @@ export function loadRsConfig(path: string): RsConfig {
     ...(raw.freshness !== undefined && { freshness: raw.freshness }),
     qBlock: raw.q_block ?? false,
     limits: rsLimits(raw.limits),
-    transmission: transmissionConfig(raw.transmission),
+    transmission,
     ...(raw.amplification && { amplification: raw.amplification }),
     ...seal,
   };

@@ -75,6 +75,7 @@ export interface RawTransmission {
   readonly ack_random_factor?: number;
   readonly max_retransmit?: number;
   readonly nstart?: number;
+  readonly nstart_limit?: number;
   readonly probing_rate?: number;
   readonly ack_delay?: number;
   readonly notification_interval?: number;
@@ -303,6 +304,7 @@ export const transmission: Schema<RawTransmission> = section('transmission param
   ack_random_factor: optional(wanting('a number from 1 on', v.pipe(v.number('a number from 1 on'), v.minValue(1, 'a number from 1 on')))),
   max_retransmit: optional(whole(0, 20, 'retransmissions')),
   nstart: optional(whole(1, 1000, 'exchanges')),
+  nstart_limit: optional(whole(1, 1000, 'exchanges')),
   probing_rate: optional(positive('bytes per second')),
   ack_delay: optional(positive('seconds')),
   notification_interval: optional(positive('seconds')),

@@ -177,10 +177,12 @@ export class HttpIntake {
     const since = performance.now();
     this.#responses.add(response);
     this.#latest.set(socket, response);
-    response.once('close', () => {
-      this.#responses.delete(response);
-      const status = response.writableFinished ? response.statusCode : 0;
-      this.#observer.answered?.({ method, path: url.replace(/[?#].*$/s, ''), status, milliseconds: performance.now() - since });
+    response.on('close', () => {
+      if (!this.#responses.delete(response)) return;
+      if (this.#observer.answered !== undefined) {
+        const status = response.writableFinished ? response.statusCode : 0;
+        this.#observer.answered({ method, path: url.replace(/[?#].*$/s, ''), status, milliseconds: performance.now() - since });
+      }
       if (this.#responses.size === 0) this.#idle?.();
     });
     const isSurplus = this.#surplus.has(socket);
