@@ -16,7 +16,7 @@ import { DtlsProfileError } from './credentials.ts';
 type SessionPeer = Peer & { readonly association: DtlsAssociation };
 
 /** Where the sessions of a server are, beside its plain CoAP: one port above it, as 5684 is above 5683 (RFC 7252, Section 12.7). */
-export function securePeer(peer: Peer): Peer {
+function securePeer(peer: Peer): Peer {
   return peer.scheme === 'coaps' ? peer : { ...peer, port: peer.port + 1, scheme: 'coaps' };
 }
 

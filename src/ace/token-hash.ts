@@ -8,7 +8,7 @@ import { ProtocolError } from '../core/errors.ts';
 const sha256Suite = 1;
 
 /** Bytes of a token hash: the suite and the whole hash. */
-export const tokenHashLength = 33;
+const tokenHashLength = 33;
 
 /**
  * The token hash of an access token: what stands in a token revocation list. It is taken over the text that is the base64url of the bytes in `access_token`, so

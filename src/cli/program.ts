@@ -122,14 +122,8 @@ const methods: readonly { name: string; does: string; example: string; payload: 
   },
 ];
 
-/** The whole command line. Errors are thrown, not printed: main.ts turns them into exit codes. */
-export function program(version: string): Command {
-  const ace = new Command('ace-coap')
-    .description('Authorization for constrained devices: ACE-OAuth (RFC 9200) over CoAP, by OSCORE and DTLS.')
-    .version(version)
-    .exitOverride()
-    .showHelpAfterError('(--help shows what there is)');
-
+/** `ace-coap init` */
+function addInit(ace: Command): void {
   ace
     .command('init')
     .argument('[folder]', 'folder to make', 'lab')
@@ -143,6 +137,10 @@ export function program(version: string): Command {
     .addOption(profileOption())
     .addHelpText('after', examples('ace-coap init lab', 'ace-coap init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: InitFlags) => (await import('./init.ts')).initCommand(folder, flags));
+}
+
+/** `ace-coap as`, `rs` */
+function addRoles(ace: Command): void {
   for (const [name, serve, what] of [
     ['as', 'serveAs', 'authorization server'],
     ['rs', 'serveRs', 'resource server'],
@@ -163,6 +161,10 @@ export function program(version: string): Command {
         await (await import('./serve.ts'))[serve](path, flags);
       });
   }
+}
+
+/** `ace-coap proxy` */
+function addProxy(ace: Command): void {
   ace
     .command('proxy')
     .description('run a CoAP proxy in the foreground (RFC 7252 Section 5.7); Ctrl-C stops it')
@@ -186,7 +188,10 @@ export function program(version: string): Command {
       ),
     )
     .action(async (flags: ProxyFlags) => (await import('./proxy.ts')).proxyCommand(flags));
-  addGateway(ace);
+}
+
+/** `ace-coap serve` */
+function addServe(ace: Command): void {
   ace
     .command('serve')
     .description('serve resources over CoAP in the foreground, to try things out; with --oscore protected by its contexts; Ctrl-C stops it')
@@ -223,6 +228,10 @@ export function program(version: string): Command {
       ),
     )
     .action(async (flags: ServeResourcesFlags) => (await import('./serve-resources.ts')).serveResources(flags));
+}
+
+/** `ace-coap get` and the other methods, `observe`, `discover`, `ping` */
+function addRequests(ace: Command): void {
   for (const { name, does, example, payload } of methods) {
     const command = requestOptions(ace.command(name).argument('<uri>', uriHelp).description(does)).addHelpText('after', examples(example));
     if (payload) payloadOptions(command);
@@ -257,6 +266,10 @@ export function program(version: string): Command {
   )
     .addHelpText('after', examples('ace-coap ping coap://127.0.0.1:5683'))
     .action(async (uri: string, flags: RequestFlags) => (await import('./request.ts')).pingCommand(uri, flags));
+}
+
+/** `ace-coap token`, `introspect` */
+function addTokens(ace: Command): void {
   tlsOptions(
     ace
       .command('token')
@@ -302,21 +315,20 @@ export function program(version: string): Command {
       ),
     )
     .action(async (token: string, flags: IntrospectFlags) => (await import('./token.ts')).introspectCommand(token, flags));
-  addTrl(ace);
-  addConformance(ace);
-  addOscore(ace);
-  addAudit(ace);
-  addAdmin(ace);
+}
+
+/** `ace-coap completion` */
+function addCompletion(ace: Command): void {
   ace
     .command('completion')
     .argument('<shell>', 'bash, zsh or fish')
     .description('print what completes commands and options in a shell')
     .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
     .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
-  addKm(ace);
-  addPassword(ace);
-  addSeal(ace);
-  addStore(ace);
+}
+
+/** `ace-coap decode` */
+function addDecode(ace: Command): void {
   ace
     .command('decode')
     .argument('<input...>', 'hex or base64url, @file (binary, hex or base64url), or - for standard input; of several, each in turn')
@@ -362,7 +374,10 @@ export function program(version: string): Command {
       ),
     )
     .action(async (inputs: readonly string[], flags: DecodeFlags) => (await import('./decode.ts')).decodeCommand(inputs, flags));
-  addInspect(ace);
+}
+
+/** `ace-coap demo` */
+function addDemo(ace: Command): void {
   ace
     .command('demo')
     .description('run an AS and an RS as processes of their own, and a client against them; show each step and the bytes of each message')
@@ -374,6 +389,40 @@ export function program(version: string): Command {
     .addHelpText('after', examples('ace-coap demo', 'ace-coap demo --profile dtls-rpk --json', 'ace-coap demo --seal'))
     .addHelpText('after', '\nExit codes: 0 every step came out as it should, 1 one did not, 2 wrong use.')
     .action(async (flags: DemoFlags) => (await import('./demo/demo.ts')).demoCommand(flags));
+}
+
+/** In the order in which they are listed where nothing else is said. */
+const parts: readonly ((ace: Command) => void)[] = [
+  addInit,
+  addRoles,
+  addProxy,
+  addGateway,
+  addServe,
+  addRequests,
+  addTokens,
+  addTrl,
+  addConformance,
+  addOscore,
+  addAudit,
+  addAdmin,
+  addCompletion,
+  addKm,
+  addPassword,
+  addSeal,
+  addStore,
+  addDecode,
+  addInspect,
+  addDemo,
+];
+
+/** The whole command line. Errors are thrown, not printed: main.ts turns them into exit codes. */
+export function program(version: string): Command {
+  const ace = new Command('ace-coap')
+    .description('Authorization for constrained devices: ACE-OAuth (RFC 9200) over CoAP, by OSCORE and DTLS.')
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('(--help shows what there is)');
+  for (const add of parts) add(ace);
   arrangeHelp(ace);
   return ace;
 }

@@ -123,7 +123,7 @@ export interface ServerSettings extends Settings, KeySettings {
 }
 
 /** The longest PSK and PSK identity: their length stands in two bytes. */
-export const longestPsk = 0xffff;
+const longestPsk = 0xffff;
 
 /** The longest connection ID that we ask for. We send those of 255 bytes too. */
 const longestOwnId = 32;

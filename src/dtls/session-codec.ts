@@ -64,7 +64,7 @@ function certificateIdentity(chain: readonly Uint8Array[]): PeerIdentity {
   return peerCertificate(certificate, key, chain);
 }
 
-export function putSession(writer: ByteWriter, session: Session): ByteWriter {
+function putSession(writer: ByteWriter, session: Session): ByteWriter {
   const { cipherSuite, extendedMasterSecret, serverName, established } = session;
   writer.u16(cipherSuite.id).u8(extendedMasterSecret ? 1 : 0);
   writer.bytes(session.master).bytes(session.proof);

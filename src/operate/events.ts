@@ -58,7 +58,7 @@ export type ServerEvent = AuthorizationServerEvent | ResourceServerEvent | Servi
  * | `service` | info; a refusal: warn | service, event, and the fields of the event |
  * | `endpoint` | debug | event, reason, state, peer, detail, error |
  */
-export const eventLevels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> = {
+const eventLevels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> = {
   'token-refused': 'warn',
   'request-refused': 'warn',
   refused: 'warn',

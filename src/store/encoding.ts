@@ -2,10 +2,10 @@ import { equalBytes, utf8 } from '../core/bytes.ts';
 import { type Change, type PutOptions, type StoreEntry, StoreError } from './store.ts';
 
 /** The longest key, in bytes of UTF-8. Every kind of store can index that much. */
-export const longestKey = 1_000;
+const longestKey = 1_000;
 
 /** The largest value, in bytes: room for a token with its keys many times over, and a bound for what a caller passes on from a peer. */
-export const largestValue = 1_048_576;
+const largestValue = 1_048_576;
 
 /** The most changes of a batch, and the bytes of all their values. */
 const largestBatch = 1_000;
@@ -25,7 +25,7 @@ const printable = /^[ -~]*$/;
  *
  * @throws {StoreError} `ERR_STORE_KEY`
  */
-export function encodeKey(key: string): Uint8Array {
+function encodeKey(key: string): Uint8Array {
   if (typeof key !== 'string') throw new StoreError('ERR_STORE_KEY', `expected a key of 1 to ${longestKey} bytes of UTF-8, got ${typeof key}`);
   // UTF-8 has no lone surrogates: TextEncoder would make one key of two.
   if (loneSurrogate.test(key)) throw new StoreError('ERR_STORE_KEY', 'expected a key of well-formed text, got one with a lone surrogate');

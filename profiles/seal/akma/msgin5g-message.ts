@@ -5,7 +5,7 @@ import { ProtocolError } from '../../../src/core/errors.ts';
 import { AkmaError } from './error.ts';
 
 /** Message Type of TS 24.538, Section 7.1. */
-export const messageTypes = ['REG', 'DEREG', 'MSG', 'MSGRESP', 'IMDN', 'SEGREC', 'SEGCONFIR'] as const;
+const messageTypes = ['REG', 'DEREG', 'MSG', 'MSGRESP', 'IMDN', 'SEGREC', 'SEGCONFIR'] as const;
 /** Message Type by its name. */
 export type MessageType = (typeof messageTypes)[number];
 

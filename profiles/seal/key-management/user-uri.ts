@@ -1,7 +1,7 @@
 import type { Caller } from '../caller.ts';
 
 /** The user of a response to somebody who is nobody here. */
-export const noUserUri = 'about:blank';
+const noUserUri = 'about:blank';
 
 const absoluteUri = /^[a-z][a-z0-9+.-]*:[^\s]+$/i;
 

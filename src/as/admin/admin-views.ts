@@ -78,7 +78,7 @@ export function tokenKeyView(key: TimedTokenKey, place: number): View {
   };
 }
 
-export function grantView({ audience, scope, defaultScope }: RegisteredGrant): View {
+function grantView({ audience, scope, defaultScope }: RegisteredGrant): View {
   return { audience, scope: scopeText(scope), default: scopeText(defaultScope) };
 }
 

@@ -26,7 +26,8 @@ function shown(value: View[string], name = ''): string {
 
 /** The same within others, where it must be seen where it ends. */
 function nested(value: View[string], name = ''): string {
-  if (typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array)) return `{${fieldsOf(value as View)}}`;
+  if (Array.isArray(value)) return `[${shown(value)}]`;
+  if (typeof value === 'object' && !(value instanceof Uint8Array)) return `{${fieldsOf(value as View)}}`;
   const text = shown(value, name);
   return /[\s,]/.test(text) ? JSON.stringify(text) : text;
 }

@@ -92,7 +92,7 @@ function endpointsOf({ base }: GatewayFlags, reverse: readonly ReverseRoute[]): 
 }
 
 /** A line of the log for what became of a request. */
-export function logGateway(logger: Logger, event: GatewayEvent): void {
+function logGateway(logger: Logger, event: GatewayEvent): void {
   const { type, code, duration, ...rest } = event;
   const fields = { ...rest, ...(code === undefined ? {} : { code: formatCode(code) }), ms: Math.round(duration) };
   if (type === 'forwarded' || type === 'served') logger.info(fields, type);

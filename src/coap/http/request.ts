@@ -21,7 +21,7 @@ export interface RequestMappingOptions extends MediaTypeOptions {
 }
 
 /** The longest body that CoAP's block-wise layer of this library puts together. */
-export const defaultMaxBody = 65_536;
+const defaultMaxBody = 65_536;
 
 /**
  * RFC 7252, Section 10.2, and RFC 8132, Section 5 for the methods of PATCH and FETCH. HTTP's own word for a safe request with a body is QUERY.

@@ -2,7 +2,7 @@ import { type Cipher, createCipheriv } from 'node:crypto';
 import { carve } from '../bytes.ts';
 
 /** Messages above this size gain nothing: there OpenSSL's own CCM is faster. */
-export const largestHotMessage = 2048;
+const largestHotMessage = 2048;
 
 /** By length. */
 const keyRooms: Uint8Array[] = [];

@@ -20,7 +20,7 @@ export function pcapFormatOf(bytes: Uint8Array): PcapFormat | undefined {
 }
 
 /** The classic format of libpcap: a header, and records with one link type. @see https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/ */
-export class PcapFormat implements CaptureFormat {
+class PcapFormat implements CaptureFormat {
   readonly #littleEndian: boolean;
   readonly #fraction: number;
   #linkType: number | undefined;

@@ -30,7 +30,7 @@ export function pcapngFormatOf(bytes: Uint8Array): PcapngFormat | undefined {
 }
 
 /** The next generation of the format: blocks of sections, each section with its byte order and its interfaces. */
-export class PcapngFormat implements CaptureFormat {
+class PcapngFormat implements CaptureFormat {
   #littleEndian = false;
   #interfaces: Interface[] = [];
 

@@ -14,7 +14,7 @@ export function escapeText(text: string): string {
 
 /** How an arrow looks: what protects its message, and whether that was opened. */
 export type ArrowLook = 'plain' | 'opened' | 'sealed' | 'handshake';
-export const arrowLooks: readonly ArrowLook[] = ['plain', 'opened', 'sealed', 'handshake'];
+const arrowLooks: readonly ArrowLook[] = ['plain', 'opened', 'sealed', 'handshake'];
 
 export function lookOf({ kind, protection, isSealed }: Entry): ArrowLook {
   if (isSealed) return 'sealed';

@@ -76,7 +76,7 @@ export interface RawAsClient extends RawChannel {
 }
 
 export type AdminWord = 'all' | AdminObjectName;
-export const adminObjectNames = ['client', 'rs', 'key', 'policy', 'token', 'code'] as const;
+const adminObjectNames = ['client', 'rs', 'key', 'policy', 'token', 'code'] as const;
 /** What an administrator may have rights over. */
 export type AdminObjectName = (typeof adminObjectNames)[number];
 

@@ -108,39 +108,8 @@ export function loadAsConfig(path: string): AsConfig {
   const place = reader.server(raw);
   const dtls = { ...readDtlsOwn(file, raw.dtls), ...readDtlsServerSettings(file, raw.dtls) };
   const offered = [coapOscore, ...(place.listen.some(({ scheme }) => scheme === 'coaps') ? [coapDtls] : [])];
-  const clientKeys: Record<string, readonly CoseKey[]> = {};
-  const serverKeys: Record<string, CoseKey> = {};
-  const derivationKeys: Record<string, Uint8Array> = {};
-  const resourceServers = Object.entries(raw.resource_servers).map(([id, server]) => {
-    const at: ConfigPath = ['resource_servers', id];
-    const tokenLifetime = server.token_lifetime ?? raw.token_lifetime;
-    if (server.iss === true && raw.issuer === undefined) file.problem([...at, 'iss'], 'expected an issuer at the top of the file, got none');
-    if (server.raw_public_key_file !== undefined) serverKeys[id] = reader.publicKey(server, at);
-    if (server.derivation_key_file !== undefined) derivationKeys[id] = reader.derivationKey(server, at);
-    return { profiles: offered, ...resourceServerOf(reader, id, server, at), ...(tokenLifetime !== undefined && { tokenLifetime }) };
-  });
-  const scopesOf = new Map<string, readonly string[] | undefined>();
-  for (const [id, server] of Object.entries(raw.resource_servers)) {
-    server.audiences.forEach((audience, index) => {
-      if (scopesOf.has(audience))
-        file.problem(['resource_servers', id, 'audiences', index], `expected an audience of one resource server, got "${audience}" again`);
-      scopesOf.set(audience, server.scopes);
-    });
-  }
-  const clients = Object.entries(raw.clients).map(([id, client]) => {
-    const at: ConfigPath = ['clients', id];
-    if (client.raw_public_key_file !== undefined) clientKeys[id] = [reader.publicKey(client, at)];
-    for (const [audience, grant] of Object.entries(client.grants)) {
-      const here = [...at, 'grants', audience];
-      if (!scopesOf.has(audience)) {
-        file.problem(here, `expected an audience of a resource server, got "${audience}"${suggest(audience, [...scopesOf.keys()])}`, { atKey: true });
-      }
-      const known = scopesOf.get(audience);
-      reader.knownScopes(grant.scope, known, [...here, 'scope']);
-      if (grant.default !== undefined) reader.knownScopes(grant.default, known, [...here, 'default']);
-    }
-    return clientOf(reader, id, client, at);
-  });
+  const { resourceServers, serverKeys, derivationKeys } = resourceServersIn(raw, file, reader, offered);
+  const { clients, clientKeys } = clientsIn(raw, file, reader);
   const operations = { ...readOperations(file, raw), ...readAuditConfig(file, raw) };
   reader.distinctContexts();
   const store = readStore(file, raw);
@@ -174,6 +143,54 @@ export function loadAsConfig(path: string): AsConfig {
     ...(raw.amplification && { amplification: raw.amplification }),
     ...seal,
   };
+}
+
+/** The resource servers, and what of them is for DTLS alone. */
+function resourceServersIn(raw: RawAs, file: ConfigFile, reader: ConfigReader, offered: readonly number[]) {
+  const serverKeys: Record<string, CoseKey> = {};
+  const derivationKeys: Record<string, Uint8Array> = {};
+  const resourceServers = Object.entries(raw.resource_servers).map(([id, server]) => {
+    const at: ConfigPath = ['resource_servers', id];
+    const tokenLifetime = server.token_lifetime ?? raw.token_lifetime;
+    if (server.iss === true && raw.issuer === undefined) file.problem([...at, 'iss'], 'expected an issuer at the top of the file, got none');
+    if (server.raw_public_key_file !== undefined) serverKeys[id] = reader.publicKey(server, at);
+    if (server.derivation_key_file !== undefined) derivationKeys[id] = reader.derivationKey(server, at);
+    return { profiles: offered, ...resourceServerOf(reader, id, server, at), ...(tokenLifetime !== undefined && { tokenLifetime }) };
+  });
+  return { resourceServers, serverKeys, derivationKeys };
+}
+
+/** The clients, whose grants are for audiences that there are, and their keys for DTLS. */
+function clientsIn(raw: RawAs, file: ConfigFile, reader: ConfigReader) {
+  const scopesOf = scopesByAudience(raw, file);
+  const clientKeys: Record<string, readonly CoseKey[]> = {};
+  const clients = Object.entries(raw.clients).map(([id, client]) => {
+    const at: ConfigPath = ['clients', id];
+    if (client.raw_public_key_file !== undefined) clientKeys[id] = [reader.publicKey(client, at)];
+    for (const [audience, grant] of Object.entries(client.grants)) {
+      const here = [...at, 'grants', audience];
+      if (!scopesOf.has(audience)) {
+        file.problem(here, `expected an audience of a resource server, got "${audience}"${suggest(audience, [...scopesOf.keys()])}`, { atKey: true });
+      }
+      const known = scopesOf.get(audience);
+      reader.knownScopes(grant.scope, known, [...here, 'scope']);
+      if (grant.default !== undefined) reader.knownScopes(grant.default, known, [...here, 'default']);
+    }
+    return clientOf(reader, id, client, at);
+  });
+  return { clients, clientKeys };
+}
+
+function scopesByAudience(raw: RawAs, file: ConfigFile): ReadonlyMap<string, readonly string[] | undefined> {
+  const scopesOf = new Map<string, readonly string[] | undefined>();
+  for (const [id, server] of Object.entries(raw.resource_servers)) {
+    server.audiences.forEach((audience, index) => {
+      if (scopesOf.has(audience))
+        file.problem(['resource_servers', id, 'audiences', index], `expected an audience of one resource server, got "${audience}" again`);
+      scopesOf.set(audience, server.scopes);
+    });
+  }
+  return scopesOf;
 }
 
 /** Whoever puts the store into a database means to have several servers. */

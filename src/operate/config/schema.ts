@@ -165,7 +165,7 @@ export const optional: <T>(schema: Schema<T>) => v.ExactOptionalSchema<Schema<T>
 ) => v.ExactOptionalSchema<Schema<T>, undefined>;
 
 export const hex: Schema<string> = matching('hexadecimal text in quotes, such as "01"', (text) => /^(?:[0-9a-fA-F]{2})*$/.test(text));
-export const secretHex: Schema<string> = matching('hexadecimal text in quotes, of 16 bytes or more', (text) => /^(?:[0-9a-fA-F]{2}){16,}$/.test(text));
+const secretHex: Schema<string> = matching('hexadecimal text in quotes, of 16 bytes or more', (text) => /^(?:[0-9a-fA-F]{2}){16,}$/.test(text));
 export const filePath: Schema<string> = matching('the path of a file', (text) => text !== '' && !text.includes('\0'));
 export const folderPath: Schema<string> = matching('the path of a folder', (text) => text !== '' && !text.includes('\0'));
 export const name: Schema<string> = matching('a name without spaces', (text) => /^\S{1,200}$/.test(text));
@@ -252,7 +252,7 @@ const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
 export const oscoreContextSchema: Schema<RawOscoreContext> = section('an OSCORE security context', { ...oscoreEntries, ...storeEntries }, oscoreElsewhere);
 
 const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/;
-export const instant: Schema<string> = matching(
+const instant: Schema<string> = matching(
   'a time in quotes, such as "2026-12-31T12:00:00Z"',
   (value) => dateTime.test(value) && !Number.isNaN(Date.parse(value)),
 );

@@ -29,8 +29,11 @@ export interface InteractionOutcome {
 
 /** What a user has granted an application. */
 export interface ProviderGrant {
+  /** Names with spaces between. */
   addOIDCScope(scope: string): unknown;
+  /** Names of claims. */
   addOIDCClaims(claims: string[]): unknown;
+  /** Names with spaces between, at a resource server. */
   addResourceScope(resource: string, scope: string): unknown;
   /** Its identifier. */
   save(): Promise<string>;
@@ -38,16 +41,25 @@ export interface ProviderGrant {
 
 /** What the login needs of a `Provider` of oidc-provider 9; it has a shape of its own, so that only who makes one needs the types of that library. */
 export interface InteractionProvider {
+  /** The interaction of the cookie. It rejects with `SessionNotFound` where there is none. */
   interactionDetails(request: IncomingMessage, response: ServerResponse): Promise<ProviderInteraction>;
+  /** Answers, and has the browser go on. */
   interactionFinished(
     request: IncomingMessage,
     response: ServerResponse,
     outcome: InteractionOutcome,
     options?: { mergeWithLastSubmission?: boolean },
   ): Promise<unknown>;
-  readonly Interaction: { find(uid: string): Promise<unknown> };
-  readonly Client: { find(clientId: string): Promise<{ readonly clientName?: string | undefined } | undefined> };
+  readonly Interaction: {
+    /** `undefined`: there is none, or no more. */
+    find(uid: string): Promise<unknown>;
+  };
+  readonly Client: {
+    /** `undefined`: there is none. */
+    find(clientId: string): Promise<{ readonly clientName?: string | undefined } | undefined>;
+  };
   readonly Grant: {
+    /** `undefined`: there is none, or no more. */
     find(grantId: string): Promise<ProviderGrant | undefined>;
     new (properties: { accountId: string; clientId: string }): ProviderGrant;
   };

@@ -29,7 +29,7 @@ export interface LoginPrompt {
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** Text that stays text in HTML and in its attributes. Control characters, and what would turn the direction of the words beside it, are replaced. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[\p{Cc}\p{Cs}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '\ufffd').replace(/[&<>"']/g, (character) => entities[character]!);
 }
 

@@ -4,16 +4,7 @@ import { passwordAcr } from '../login/acr.ts';
 import { errors } from './library.ts';
 
 /** TS 33.434, A.4.2.2: what an authorization request has to say. */
-export const requiredParameters = [
-  'response_type',
-  'client_id',
-  'scope',
-  'redirect_uri',
-  'state',
-  'acr_values',
-  'code_challenge',
-  'code_challenge_method',
-] as const;
+const requiredParameters = ['response_type', 'client_id', 'scope', 'redirect_uri', 'state', 'acr_values', 'code_challenge', 'code_challenge_method'] as const;
 
 /** Bytes of all parameters: they are kept while somebody signs in. */
 const longest = 8192;

@@ -6,9 +6,7 @@ import {
   type GuardEvent,
   type HttpsCaller,
   type HttpsEndpoint,
-  type KeySource,
   keyRecordsEndpoint,
-  keysAt,
   type SealHttpsEvent,
   SealHttpsServer,
   targetOwner,
@@ -19,9 +17,8 @@ import type { HttpsServer, TlsClientOptions } from '../../../transport/index.ts'
 import type { Place } from '../../listen.ts';
 import type { Face } from '../faces.ts';
 import { fieldsOf } from '../https/events.ts';
+import { keySetOf } from '../https/known.ts';
 import type { SharedServices } from '../https/server.ts';
-
-type KeySet = Exclude<KeySource, () => unknown>;
 
 /** Seconds that a token may be late (TS 33.122, C.2.2). */
 const leeway = 30;
@@ -43,7 +40,14 @@ export class CapifFace implements Face {
       apis,
       methods,
       contexts: { contextOf: (apiInvokerId) => capifContexts({ apiRoot: core.uri, tls: this.#tls() }).contextOf(apiInvokerId) },
-      verifier: accessTokenVerifier({ issuer: core.issuer, audience: aefId, keys: () => this.#keySet(), leeway, profile: 'capif', env: systemEnv }),
+      verifier: accessTokenVerifier({
+        issuer: core.issuer,
+        audience: aefId,
+        keys: () => keySetOf(this.#config.core.keys, this.#tls()),
+        leeway,
+        profile: 'capif',
+        env: systemEnv,
+      }),
       invokerOf,
       valServiceIdsOf: (apiInvokerId) => this.#config.invokers[apiInvokerId]?.services ?? [],
       ...(rnaa ? { ownerOf: targetOwner } : {}),
@@ -104,11 +108,6 @@ export class CapifFace implements Face {
 
   #invokerOf(names: readonly string[]): string | undefined {
     return Object.entries(this.#config.invokers).find(([, invoker]) => invoker.names.some((name) => names.includes(name)))?.[0];
-  }
-
-  async #keySet(): Promise<KeySet> {
-    const { keys } = this.#config.core;
-    return 'jwks' in keys ? (keys.jwks as KeySet) : keysAt(keys.uri, this.#tls())();
   }
 }
 

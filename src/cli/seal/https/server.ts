@@ -3,10 +3,8 @@ import {
   Guard,
   type GuardEvent,
   type HttpsEndpoint,
-  type KeySource,
   keyManagementEndpoint,
   keyRecordsEndpoint,
-  keysAt,
   type SealHttpsEvent,
   SealHttpsServer,
 } from '../../../../profiles/seal/https/index.ts';
@@ -18,6 +16,7 @@ import { watchHttp } from '../../http-watch.ts';
 import type { Place } from '../../listen.ts';
 import type { Face } from '../faces.ts';
 import { fieldsOf } from './events.ts';
+import { clientsBy, type KeySet, keySetOf } from './known.ts';
 
 /** What a SEAL server has on both of its faces. */
 export interface SharedServices {
@@ -50,10 +49,10 @@ export class HttpsFace implements Face {
   ) {
     this.#config = config;
     const { issuer, certificates, listen, cert, key, clientCa, crl, rate, failures = {} } = config;
-    const keys = (): Promise<KeySet> => this.#keySet();
+    const keys = (): Promise<KeySet> => keySetOf(this.#config.keys, this.#config.ca === undefined ? {} : { ca: this.#config.ca });
     const verifier = accessTokenVerifier({ issuer, audience, valSystem, keys, leeway, env: systemEnv, ...(isRevoked === undefined ? {} : { isRevoked }) });
     const told = (event: SealHttpsEvent | GuardEvent): void => emit({ type: 'service', service: 'https', event: fieldsOf(event) });
-    const clientOf = (names: readonly string[]): readonly string[] => this.#clientsOf(names);
+    const clientOf = (names: readonly string[]): readonly string[] => clientsBy(this.#config.clients, names);
     const known = { verifier, clientOf, failures, emit: told, ...(config.certificateProfile ? { certificateProfile: systemEnv } : {}) };
     const guard = new Guard({ ...known, certificates });
     const forValServers = new Guard({ ...known, certificates: 'required' });
@@ -119,18 +118,7 @@ export class HttpsFace implements Face {
   close(): Promise<void> {
     return this.#server.close();
   }
-
-  #clientsOf(names: readonly string[]): readonly string[] {
-    return Object.entries(this.#config.clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
-  }
-
-  async #keySet(): Promise<KeySet> {
-    const { keys, ca } = this.#config;
-    return 'jwks' in keys ? (keys.jwks as KeySet) : keysAt(keys.uri, ca === undefined ? {} : { ca })();
-  }
 }
-
-type KeySet = Exclude<KeySource, () => unknown>;
 
 /** Key management over HTTPS, and the face of VAL servers where there are certificates that they could show. */
 function endpointsOf(

@@ -1,14 +1,4 @@
-import {
-  accessTokenVerifier,
-  aceDeviceLink,
-  Guard,
-  type GuardEvent,
-  type KeySource,
-  keysAt,
-  type T8Event,
-  T8Gateway,
-  t8Paths,
-} from '../../../../profiles/seal/https/index.ts';
+import { accessTokenVerifier, aceDeviceLink, Guard, type GuardEvent, type T8Event, T8Gateway, t8Paths } from '../../../../profiles/seal/https/index.ts';
 import { systemEnv } from '../../../core/env.ts';
 import { type Logger, type LogLevel, loadT8Config, type ServerEvent, type T8Config } from '../../../operate/index.ts';
 import { openStore } from '../../../store/index.ts';
@@ -20,6 +10,7 @@ import { untilStopped } from '../../listen.ts';
 import { differences, Reload } from '../../reload.ts';
 import { loggerFor, type ServeFlags } from '../../serve.ts';
 import { openClient } from '../../session.ts';
+import { clientsBy, type KeySet, keySetOf } from '../https/known.ts';
 
 export type T8ServeFlags = ServeFlags;
 
@@ -96,18 +87,15 @@ function fixedHttps({ https: { listen, issuer, certificateProfile, failures } }:
   return { listen, issuer, certificateProfile, failures };
 }
 
-type KeySet = Exclude<KeySource, () => unknown>;
-
 function guardOf(current: () => T8Config, emit: (event: GuardEvent) => void): Guard {
   const { https, audience } = current();
   const { failures = {} } = https;
-  const keys = async (): Promise<KeySet> => {
-    const { keys: source, ca } = current().https;
-    return 'jwks' in source ? (source.jwks as KeySet) : keysAt(source.uri, ca === undefined ? {} : { ca })();
+  const keys = (): Promise<KeySet> => {
+    const { keys: known, ca } = current().https;
+    return keySetOf(known, ca === undefined ? {} : { ca });
   };
   const verifier = accessTokenVerifier({ issuer: https.issuer, audience, keys, env: systemEnv });
-  const clientOf = (names: readonly string[]): readonly string[] =>
-    Object.entries(current().https.clients).flatMap(([client, own]) => (own.some((name) => names.includes(name)) ? [client] : []));
+  const clientOf = (names: readonly string[]): readonly string[] => clientsBy(current().https.clients, names);
   return new Guard({
     verifier,
     certificates: 'required',
