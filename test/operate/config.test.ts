@@ -5,44 +5,15 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, type OscoreConfig, writeLab } from '../../src/operate/index.ts';
+import { changedLab, freshLab, labRandom, refusal } from './lab-with.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'ace-coap-config-'));
 after(() => rmSync(base, { recursive: true, force: true }));
 
-let labs = 0;
-const random = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (17 * labs + i + 1) & 0xff);
-
-async function lab(): Promise<string> {
-  const folder = join(base, `lab${++labs}`);
-  await writeLab(folder, { random });
-  return folder;
-}
-
-/** A lab with one of its files changed. */
-async function changed(name: string, from: string | RegExp, to: string): Promise<string> {
-  const folder = await lab();
-  const file = join(folder, name);
-  const text = readFileSync(file, 'utf8');
-  const next = text.replace(from, to);
-  assert.notEqual(next, text, `${name} has ${String(from)}`);
-  writeFileSync(file, next);
-  return folder;
-}
-
-function refusal(load: () => unknown): ConfigError {
-  try {
-    load();
-  } catch (error) {
-    assert.ok(error instanceof ConfigError, String(error));
-    return error;
-  }
-  return assert.fail('it was loaded');
-}
-
 describe('a fresh lab', () => {
   it('has a file for each role and keys, for its owner alone', async () => {
     const folder = join(base, 'sub', 'fresh');
-    const files = await writeLab(folder, { random });
+    const files = await writeLab(folder, { random: labRandom });
     const names = ['keys/client1-as.key', 'keys/rs1-as.key', 'keys/admin-as.key', 'keys/as-rs1-token.key', 'as.yaml', 'rs.yaml', 'client.yaml', 'admin.yaml'];
     assert.deepEqual(
       files,
@@ -55,25 +26,25 @@ describe('a fresh lab', () => {
   });
 
   it('is never written over another', async () => {
-    const folder = await lab();
+    const folder = await freshLab();
     const key = readFileSync(join(folder, 'keys', 'client1-as.key'), 'utf8');
     await assert.rejects(writeLab(folder, { random: () => new Uint8Array(16) }), (error) => error instanceof ConfigError && error.code === 'ERR_CONFIG_EXISTS');
     assert.equal(readFileSync(join(folder, 'keys', 'client1-as.key'), 'utf8'), key);
     for (const name of ['as.yaml', 'rs.yaml', 'client.yaml', 'admin.yaml', 'keys']) rmSync(join(folder, name), { recursive: true });
     mkdirSync(join(folder, 'state'));
-    await assert.rejects(writeLab(folder, { random }), /state/);
+    await assert.rejects(writeLab(folder, { random: labRandom }), /state/);
     rmSync(join(folder, 'state'), { recursive: true });
-    await writeLab(folder, { random });
+    await writeLab(folder, { random: labRandom });
   });
 
   it('is a folder, or says why not', async () => {
     const file = join(base, 'a-file');
     writeFileSync(file, '');
-    await assert.rejects(writeLab(file, { random }), (error) => error instanceof ConfigError && error.code === 'ERR_CONFIG_FILE');
+    await assert.rejects(writeLab(file, { random: labRandom }), (error) => error instanceof ConfigError && error.code === 'ERR_CONFIG_FILE');
   });
 
   it('loads for each role, and the roles fit together', async () => {
-    const folder = await lab();
+    const folder = await freshLab();
     const as = loadAsConfig(folder);
     const rs = loadRsConfig(join(folder, 'rs.yaml'));
     const client = loadClientConfig(folder);
@@ -135,8 +106,8 @@ describe('a fresh lab', () => {
   });
 
   it('takes a leeway up to its cap, and no further', async () => {
-    assert.deepEqual(loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', 'leeway: 300 ')).leeway, 300);
-    const raised = loadRsConfig(await changed('rs.yaml', 'leeway: 0 ', 'leeway_cap: 900\nleeway: 900 '));
+    assert.deepEqual(loadRsConfig(await changedLab('rs.yaml', 'leeway: 0 ', 'leeway: 300 ')).leeway, 300);
+    const raised = loadRsConfig(await changedLab('rs.yaml', 'leeway: 0 ', 'leeway_cap: 900\nleeway: 900 '));
     assert.deepEqual([raised.leeway, raised.leewayCap], [900, 900]);
     for (const [to, message] of [
       ['leeway: 301 ', /leeway: expected at most 300 seconds, which is leeway_cap, got 301/],
@@ -146,14 +117,14 @@ describe('a fresh lab', () => {
       ['leeway: soon ', /leeway: expected a whole number of seconds from 0 to 86400/],
       ['leeway_cap: 86401\nleeway: 0 ', /leeway_cap: expected a whole number of seconds from 0 to 86400/],
     ] as const) {
-      const folder = await changed('rs.yaml', 'leeway: 0 ', to);
+      const folder = await changedLab('rs.yaml', 'leeway: 0 ', to);
       assert.match(refusal(() => loadRsConfig(folder)).message, message);
     }
   });
 
   it('takes other ports', async () => {
     const folder = join(base, 'ports');
-    await writeLab(folder, { random, asPort: 1001, rsPort: 1002 });
+    await writeLab(folder, { random: labRandom, asPort: 1001, rsPort: 1002 });
     assert.equal(loadAsConfig(folder).listen[0]?.port, 1001);
     assert.equal(loadRsConfig(folder).listen[0]?.port, 1002);
     assert.equal(loadRsConfig(folder).issuers[0]?.uri, 'coap://127.0.0.1:1001/token');
@@ -283,7 +254,7 @@ describe('a configuration error names file, place, path, what was expected and w
   ];
   for (const [title, file, from, to, said] of cases) {
     it(title, async () => {
-      const folder = await changed(file, from, to);
+      const folder = await changedLab(file, from, to);
       const load = { 'as.yaml': loadAsConfig, 'rs.yaml': loadRsConfig, 'client.yaml': loadClientConfig }[file];
       const error = refusal(() => load(folder));
       assert.match(error.message, said);
@@ -292,7 +263,7 @@ describe('a configuration error names file, place, path, what was expected and w
   }
 
   it('every problem of a file is named at once', async () => {
-    const folder = await changed('rs.yaml', 'audience: rs1', 'audience: [a b]\ncnonse: yes');
+    const folder = await changedLab('rs.yaml', 'audience: rs1', 'audience: [a b]\ncnonse: yes');
     const error = refusal(() => loadRsConfig(folder));
     assert.deepEqual(
       error.problems.map((problem) => problem.path),
@@ -322,7 +293,7 @@ describe('keys', () => {
   const secret = '0f1e2d3c4b5a69788796a5b4c3d2e1f0';
 
   it('a key file that others may read is refused, with the way out', async () => {
-    const folder = await lab();
+    const folder = await freshLab();
     const key = join(folder, 'keys', 'client1-as.key');
     for (const mode of [0o640, 0o604, 0o620, 0o601]) {
       chmodSync(key, mode);
@@ -337,7 +308,7 @@ describe('keys', () => {
   });
 
   it('a key in the configuration itself: the configuration is for its owner alone', async () => {
-    const folder = await changed(
+    const folder = await changedLab(
       'client.yaml',
       'master_secret_file: keys/client1-as.key',
       `master_secret: "${secret}"\n      master_salt: "0102"\n      id_context: "aabb"\n      aead: AES-CCM-16-64-256\n      hkdf: HKDF SHA-512\n      replay_window: 64`,
@@ -373,18 +344,18 @@ describe('keys', () => {
       ['recipient_id: "01"', `recipient_id: "${secret.slice(0, 24)}"`],
     ];
     for (const [from, to] of changes) {
-      const folder = await changed('client.yaml', from, to);
+      const folder = await changedLab('client.yaml', from, to);
       const { message } = refusal(() => loadClientConfig(folder));
       assert.ok(!message.includes(secret.slice(0, 16)) && !message.includes(secret.slice(-16)), message);
     }
-    const folder = await lab();
+    const folder = await freshLab();
     writeFileSync(join(folder, 'keys', 'client1-as.key'), `${secret} and more`);
     const { message } = refusal(() => loadClientConfig(folder));
     assert.match(message, /client1-as\.key: expected a key in hexadecimal, got 41 bytes that are none$/);
   });
 
   it('a key file: white space between digits, and nothing else', async () => {
-    const folder = await lab();
+    const folder = await freshLab();
     const key = join(folder, 'keys', 'client1-as.key');
     writeFileSync(key, `${secret.slice(0, 16)}\r\n  ${secret.slice(16)}\n\n`);
     assert.equal(toHex((loadClientConfig(folder).authorizationServers[0]!.credentials as OscoreConfig).masterSecret), secret);
@@ -399,10 +370,10 @@ describe('keys', () => {
   });
 
   it('a key for COSE_Mac0 is as long as the hash value (RFC 9053 Table 3)', async () => {
-    const folder = await changed('as.yaml', 'kid: "01" }', `kid: "01" }\n      - { use: mac0, alg: HMAC 256/64, key: "${secret}${secret}" }`);
+    const folder = await changedLab('as.yaml', 'kid: "01" }', `kid: "01" }\n      - { use: mac0, alg: HMAC 256/64, key: "${secret}${secret}" }`);
     const { use, algorithm, key } = loadAsConfig(folder).resourceServers[0]!.tokenKeys[1]!;
     assert.deepEqual({ use, algorithm, key }, { use: 'mac0', algorithm: 4, key: { kty: 4, k: fromHex(secret + secret) } });
-    const short = await changed('as.yaml', 'kid: "01" }', `kid: "01" }\n      - { use: mac0, alg: HMAC 256/256, key: "${secret}" }`);
+    const short = await changedLab('as.yaml', 'kid: "01" }', `kid: "01" }\n      - { use: mac0, alg: HMAC 256/256, key: "${secret}" }`);
     assert.match(refusal(() => loadAsConfig(short)).message, /token_keys\[1\]\.key: expected a key of 32 bytes for HMAC 256\/256, got 16$/);
   });
 
@@ -413,7 +384,7 @@ describe('keys', () => {
     const d = '6c1382765aec5358f117733d281c1c7bdc39884d04a45a1e6c67c858bc206c19';
     const publicKey = `a401022001215820${x}225820${y}`;
     const privateKey = `a501022001215820${x}225820${y}235820${d}`;
-    const folder = await changed('as.yaml', 'kid: "01" }', `kid: "01" }\n      - { use: sign1, alg: ES256, key_file: keys/sign.key }`);
+    const folder = await changedLab('as.yaml', 'kid: "01" }', `kid: "01" }\n      - { use: sign1, alg: ES256, key_file: keys/sign.key }`);
     const key = join(folder, 'keys', 'sign.key');
     writeFileSync(key, publicKey, { mode: 0o644 });
     const loaded = loadAsConfig(folder).resourceServers[0]!.tokenKeys[1]!;
@@ -426,76 +397,5 @@ describe('keys', () => {
     assert.equal(toHex(loadAsConfig(folder).resourceServers[0]!.tokenKeys[1]!.key.d as Uint8Array), d);
     writeFileSync(key, d);
     assert.match(refusal(() => loadAsConfig(folder)).message, /token_keys\[1\]\.key_file: expected a COSE_Key in hexadecimal: /);
-  });
-});
-
-describe('values', () => {
-  it('scopes as a map from path to methods are the entries of an AIF (RFC 9237 Section 3)', async () => {
-    const folder = await changed(
-      'as.yaml',
-      'scope: "r_temp r_led w_led", default: "r_temp"',
-      'scope: { /temperature: [GET], /led: [GET, PUT, iPATCH] }, default: { /temperature: [GET] }',
-    );
-    assert.deepEqual(loadAsConfig(folder).clients[0]?.grants, [
-      {
-        audience: 'rs1',
-        scope: [
-          ['/temperature', 1],
-          ['/led', 69],
-        ],
-        default: [['/temperature', 1]],
-      },
-    ]);
-  });
-
-  it('transmission parameters, limits and defaults come out in the units of the roles', async () => {
-    const folder = await lab();
-    for (const [name, more] of [
-      ['as.yaml', 'issuer: coap://as.example\namplification: unlimited\nlimits: { payload: 2048, pending: 8, tokens_per_client: 9 }'],
-      [
-        'rs.yaml',
-        'limits: { tokens: 7, payload: 1000, upload: 1001, pending: 8, upload_burst: 9, upload_rate: 0.5 }\namplification: unlimited\naif: true\nprotect_discovery: true',
-      ],
-      ['client.yaml', 'defaults: { timeout: 2.5, confirmable: false }\nhide_path: true\nq_block: true\nrenewal: 5'],
-    ] as const) {
-      const file = join(folder, name);
-      writeFileSync(
-        file,
-        `${readFileSync(file, 'utf8')}${more}\ntransmission: { ack_timeout: 0.5, ack_random_factor: 1.2, max_retransmit: 8, nstart: 2, nstart_limit: 16, probing_rate: 10, ack_delay: 0.2, notification_interval: 4, non_confirmable_notifications: 3 }\n`,
-      );
-    }
-    const transmission = {
-      ...{ ackTimeout: 500, ackRandomFactor: 1.2, maxRetransmit: 8, nstart: 2, nstartLimit: 16, probingRate: 10 },
-      ...{ ackDelay: 200, notificationInterval: 4000, nonConfirmableNotifications: 3 },
-    };
-    const as = loadAsConfig(folder);
-    assert.equal(as.issuer, 'coap://as.example');
-    assert.deepEqual(as.limits, { payload: 2048, pending: 8, tokensPerClient: 9 });
-    assert.deepEqual(as.transmission, transmission);
-    const rs = loadRsConfig(folder);
-    assert.deepEqual(rs.limits, { tokens: 7, payload: 1000, upload: 1001, pending: 8, uploadBurst: 9, uploadRate: 0.5 });
-    assert.deepEqual([as.amplification, rs.amplification], ['unlimited', 'unlimited']);
-    assert.equal(rs.protectDiscovery, true);
-    assert.equal(rs.aif, true);
-    assert.deepEqual(rs.transmission, transmission);
-    const client = loadClientConfig(folder);
-    assert.equal(client.timeout, 2.5);
-    assert.equal(client.confirmable, false);
-    assert.deepEqual([client.hidePath, client.qBlock, client.renewal], [true, true, 5]);
-    assert.deepEqual(client.transmission, transmission);
-  });
-
-  it('IPv6 addresses stand in brackets', async () => {
-    const folder = await changed('rs.yaml', '127.0.0.1:5683', '"[::1]:5683"');
-    assert.deepEqual(loadRsConfig(folder).listen, [{ scheme: 'coap', address: '::1', port: 5683 }]);
-    for (const wrong of ['"::1:5683"', '"[127.0.0.1]:5683"', '"300.0.0.1:1"', '127.0.0.1:70000']) {
-      const other = await changed('rs.yaml', '127.0.0.1:5683', wrong);
-      assert.match(refusal(() => loadRsConfig(other)).message, /listen: expected an address and a port/);
-    }
-  });
-
-  it('a store outside the folder is found from the folder', async () => {
-    const folder = await changed('client.yaml', './state/client', '/var/lib/ace-coap/client');
-    assert.equal(loadClientConfig(folder).store, '/var/lib/ace-coap/client');
   });
 });
