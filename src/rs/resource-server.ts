@@ -234,11 +234,12 @@ export class ResourceServer {
     const { issuers = this.#issuers, limits, scopes, introspection } = changes;
     checkSameIssuers(issuers, this.#issuers);
     checkAsked(changes, issuers);
+    const targets = 'public' in changes ? this.#makeTargets(changes.public) : this.#targets;
     // The last that may be refused.
     if ('scopes' in changes) this.#scopes.change(scopes);
     this.#issuers = issuers;
+    this.#targets = targets;
     if ('scopes' in changes) this.#hints = this.#makeHints();
-    if ('public' in changes) this.#targets = this.#makeTargets(changes.public);
     if ('introspection' in changes) this.#introspections.change(introspection);
     if (limits !== undefined) {
       this.#limits = limits;

@@ -80,6 +80,7 @@ test('reconfigure: all of it or nothing', async () => {
   assert.throws(() => bench.rs.reconfigure({ scopes, public: ['/led'] }), { code: 'ERR_ACE_SCOPE' });
   const introspection = { issuers: { nobody: async () => ({ active: false }) } };
   assert.throws(() => bench.rs.reconfigure({ introspection, public: ['/led'] }), { code: 'ERR_RS_CONFIG' });
+  assert.throws(() => bench.rs.reconfigure({ scopes: { r_temp: { '/led': ['GET'] } }, public: [7 as unknown as string] }), TypeError);
   assert.deepEqual([await bench.code('/temp', { by: `${holder} 1` }), await bench.code('/led')], ['2.05', '4.01']);
   await bench.close();
 });
