@@ -74,7 +74,7 @@ export class ProxyExchange extends Deadline implements ResponseListener {
   readonly #request: Request;
   readonly #reply: Reply;
   readonly #destination: Destination;
-  readonly #ended: (request: Request) => void;
+  readonly #ended: () => void;
   readonly #protected: boolean;
   readonly #etags: readonly Option[];
   #outgoing: Request | undefined;
@@ -86,7 +86,7 @@ export class ProxyExchange extends Deadline implements ResponseListener {
   #cancelExchange: Cancel | undefined;
 
   /** @param ended runs once, when nothing more is to come */
-  constructor(parts: ProxyParts, request: Request, reply: Reply, destination: Destination, ended: (request: Request) => void) {
+  constructor(parts: ProxyParts, request: Request, reply: Reply, destination: Destination, ended: () => void) {
     super();
     this.#parts = parts;
     this.#request = request;
@@ -300,7 +300,7 @@ export class ProxyExchange extends Deadline implements ResponseListener {
     if (this.#fetching !== undefined) this.#parts.cache?.end(this.#fetching);
     this.#cancelExchange?.();
     this.#cancelExchange = undefined;
-    this.#ended(this.#request);
+    this.#ended();
   }
 }
 

@@ -2,6 +2,7 @@ import { type Env, systemEnv } from '../../core/env.ts';
 import { Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Reply, Request } from '../layer.ts';
+import { endpointKey } from '../message/cache-key.ts';
 import { Code } from '../message/code.ts';
 import { type Option, OptionNumber, sortOptions, uintOption, withoutOptions } from '../message/option.ts';
 import { parseUri, uriOptions } from '../message/uri.ts';
@@ -108,9 +109,8 @@ export class ProxyServer implements Proxying {
   /** Of requests that come without. */
   readonly #hopLimit: Option | undefined;
   readonly #routes: ReverseRoutes;
-  /** How many are under way, by the association of who asked, and where there is none by its address: what a client is (RFC 7252, Section 1.2). */
-  readonly #ofAssociations = new Map<string, number>();
-  readonly #ofPeers = new Map<string, number>();
+  /** How many are under way, by who asked. */
+  readonly #ofClients = new Map<string, number>();
   readonly #addresses = new Map<string, Address>();
   #underWay = 0;
   #upstreams: Readonly<Record<string, Upstream>>;
@@ -219,16 +219,15 @@ export class ProxyServer implements Proxying {
       this.#refuse(request, reply, { ...hopLimit, target, ...(hopLimit.code === Code.HopLimitReached ? { text: this.#name } : {}) });
       return;
     }
-    const { association, peer } = request;
-    const [counts, client] = association === undefined ? [this.#ofPeers, peer.key] : [this.#ofAssociations, association.id];
-    const ofClient = counts.get(client) ?? 0;
+    const client = endpointKey(request);
+    const ofClient = this.#ofClients.get(client) ?? 0;
     if (this.#underWay >= this.#limits.exchanges || ofClient >= this.#limits.exchangesPerClient) {
       this.#refuse(request, reply, { code: Code.ServiceUnavailable, reason: 'busy', text: 'too many requests at once', target });
       return;
     }
     this.#underWay++;
-    counts.set(client, ofClient + 1);
-    const exchange = new ProxyExchange(this.#parts, request, reply, destination, this.#ended);
+    this.#ofClients.set(client, ofClient + 1);
+    const exchange = new ProxyExchange(this.#parts, request, reply, destination, () => this.#ended(client));
     const known = this.#addresses.get(destination.name);
     if (known !== undefined && known.until > this.#env.now()) begin(exchange, known, hopLimit);
     else {
@@ -240,13 +239,12 @@ export class ProxyServer implements Proxying {
     }
   }
 
-  readonly #ended = ({ association, peer }: Request): void => {
+  #ended(client: string): void {
     this.#underWay--;
-    const [counts, client] = association === undefined ? [this.#ofPeers, peer.key] : [this.#ofAssociations, association.id];
-    const left = (counts.get(client) ?? 1) - 1;
-    if (left === 0) counts.delete(client);
-    else counts.set(client, left);
-  };
+    const left = (this.#ofClients.get(client) ?? 1) - 1;
+    if (left === 0) this.#ofClients.delete(client);
+    else this.#ofClients.set(client, left);
+  }
 
   async #resolve({ upstream, target, name, named }: Destination): Promise<Address> {
     const { host, port } = target;
