@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import pg from 'pg';
-import { memoryStore, migrateStore, openStore, postgresStore } from '../../src/store/index.ts';
+import { backupStore, memoryStore, migrateStore, openStore, postgresStore, restoreStore } from '../../src/store/index.ts';
 import { storeCompliance } from './compliance.ts';
 import { all, failsWith } from './compliance-support.ts';
 
@@ -52,6 +52,27 @@ if (url === undefined) {
       assert.deepEqual(await migrateStore(there, back, { source: 'postgres' }), { entries: 1_300, ending: 650 });
       assert.deepEqual(await all(back, ''), await all(from, ''));
       await there.close();
+    });
+
+    it('it is backed up as it stands at one moment, to another one that no server opens, and restored from there', async () => {
+      const [from, backup, restored] = [await freshPlace(), await freshPlace(), await freshPlace()];
+      const store = await openStore(from);
+      for (let i = 0; i < 1_300; i++) await store.put(`k/${String(i).padStart(4, '0')}`, Uint8Array.of(i), i % 2 === 0 ? { expiresAt: 4e9 } : {});
+      await store.increment('n/a', 64);
+      const before = await all(store, 'k/');
+      const target = await openStore(backup, { unfinished: true });
+      let changed: Promise<void> | undefined;
+      await backupStore(store, target, { progress: () => void (changed ??= store.put('k/1299', Uint8Array.of(0))) });
+      await changed;
+      assert.notDeepEqual(await all(store, 'k/'), before);
+      await assert.rejects(openStore(backup), failsWith('ERR_STORE_FORMAT'));
+      const there = await openStore(restored, { unfinished: true });
+      const rules = { counters: ['n/'], dropped: ['once/'], kept: [] };
+      const { entries, counters } = await restoreStore(target, there, { rules, skip: 1_000 });
+      assert.deepEqual([entries, counters], [1_301, 1]);
+      assert.deepEqual(await all(there, 'k/'), before);
+      assert.equal(await there.increment('n/a', 1), 1_064);
+      await Promise.all([store, target, there].map((one) => one.close()));
     });
   });
 }
