@@ -18,9 +18,9 @@ const day = 86_400_000;
 
 /** `ace-coap audit archive` */
 export async function archiveCommand(archive: string, { folder: named, before, olderThan, json, ...flags }: ArchiveFlags): Promise<void> {
-  const { folders, store: place } = auditPlace(named === undefined ? [] : [named], flags);
-  const [folder] = folders as readonly [string];
   if (named !== undefined && flags.config !== undefined) throw new UsageError('expected --folder or --config, got both');
+  const { folders, store: place } = auditPlace(named === undefined ? [] : [named], flags);
+  const folder = folders[0]!;
   if (place === undefined) throw new UsageError('--folder: expected --store beside it, got none: what leaves stands in the store, or verify would miss it');
   if ((before === undefined) === (olderThan === undefined)) throw new UsageError('expected one of --before and --older-than, got both or none');
   const limit = before ?? new Date(systemEnv.epoch() * 1000 - olderThan! * day).toISOString();
