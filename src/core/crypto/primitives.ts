@@ -256,7 +256,8 @@ function agreementCurve(crv: number): (CurveShape & { readonly agreement: number
 export function publicKeyFrom(crv: number, d: Uint8Array): CurveKeyPair {
   try {
     if (d.length === agreementCurve(crv)?.length) {
-      const pair: CurveKeyPair = { crv, ...provider.publicPart(crv, d), d: Uint8Array.from(d) };
+      const own = Uint8Array.from(d);
+      const pair: CurveKeyPair = { crv, ...provider.publicPart(crv, own), d: own };
       rightKeys.set(pair.d, pair);
       return pair;
     }
