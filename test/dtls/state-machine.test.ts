@@ -7,7 +7,7 @@ import type { ClientConfig, ServerConfig } from '../../src/dtls/config.ts';
 import { type HandshakeMessage, HandshakeType, handshakeName } from '../../src/dtls/handshake.ts';
 import { pairOf } from '../core/provider-support.ts';
 import { SeededRandom } from '../support/random.ts';
-import { oneIn, scale } from '../support/scale.ts';
+import { oneIn } from '../support/scale.ts';
 import { certificate, own } from './certificates.ts';
 import { identity, psk } from './parties.ts';
 import { clientSide, give, type Side, serverSide } from './sides.ts';
@@ -154,7 +154,7 @@ for (const one of cases) {
       const incoming = role === 'client' ? flow.toClient : flow.toServer;
       incoming.forEach((original, got) => {
         const variants: Uint8Array[] = [Uint8Array.from([...original.body, 0])];
-        const thin = oneIn(20, 'changed messages') * (scale === 'quick' ? (one.thin ?? 1) : 1);
+        const thin = oneIn(20 * (one.thin ?? 1), `changed messages of ${one.name}`, one.thin);
         for (let length = 0; length < original.body.length; length += thin * (original.body.length > 60 ? 3 : 1))
           variants.push(original.body.subarray(0, length));
         for (let bit = 0; bit < 8 * original.body.length; bit += thin * (original.body.length > 60 ? 29 : 3)) {

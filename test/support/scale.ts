@@ -13,14 +13,16 @@ export type Counts = Readonly<Record<Scale, number>>;
 const thinned = new Set<string>();
 
 /**
- * Which share of a costly list of cases runs: one in `portable` of them in `npm test` with the portable crypto provider, whose curves take 10 to 50 times as long;
- * all of them otherwise. What is left out is printed.
+ * Which share of a costly list of cases runs in `npm test`: one in `portable` of them with the portable crypto provider, whose curves take 10 to 50 times as long, one in
+ * `usual` with the other; at full scale all of them. What is left out is printed.
  */
-export function oneIn(portable: number, cases: string): number {
-  if (scale === 'full' || cryptoInUse() !== 'portable') return 1;
-  if (!thinned.has(cases)) console.log(`portable crypto: one in ${portable} of ${cases}`);
+export function oneIn(portable: number, cases: string, usual = 1): number {
+  if (scale === 'full') return 1;
+  const isPortable = cryptoInUse() === 'portable';
+  const share = isPortable ? portable : usual;
+  if (share > 1 && !thinned.has(cases)) console.log(`${isPortable ? 'portable crypto' : 'quick'}: one in ${share} of ${cases}`);
   thinned.add(cases);
-  return portable;
+  return share;
 }
 
 interface Progress {
