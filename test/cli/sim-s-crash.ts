@@ -65,7 +65,11 @@ class Asker {
       if (!(error instanceof ProtocolError)) throw error;
       this.unanswered++;
       await pause(200);
-      return this.#lab.exchange(code);
+      return this.#lab.exchange(code).catch((again: unknown) => {
+        // If both were carried out, the second has taken along what the grant has brought.
+        this.tokens.clear();
+        throw again;
+      });
     });
     assert.ok(answer.status === 200 || (answer.status === 400 && answer.body['error'] === 'invalid_grant'), JSON.stringify(answer.body));
     return answer.status === 200 ? answer : undefined;
