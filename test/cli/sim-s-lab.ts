@@ -7,6 +7,9 @@ import { Application } from '../profiles/seal/https/openid/application.ts';
 import { edit, Server } from './lab.ts';
 import { sealInit } from './seal-folder.ts';
 
+/** Milliseconds. */
+const patience = 120_000;
+
 /** A SEAL deployment as `ace-coap seal init` makes it, its SIM-S as a process, and the application and the VAL user of it. */
 export class SimSLab extends Application {
   readonly parent: string;
@@ -52,8 +55,9 @@ export class SimSLab extends Application {
     edit(this.asYaml, from, to);
   }
 
+  // A server that is killed resets its connections; one that is slow may still do what was asked, when nobody waits any more.
   readonly fetch = (uri: string, init: HttpsRequestInit = {}): Promise<HttpsResponse> =>
-    fetchHttps(uri.replace(this.issuer, this.at), { ca: this.ca, ...init });
+    fetchHttps(uri.replace(this.issuer, this.at), { ca: this.ca, timeout: patience, ...init });
 
   async end(): Promise<void> {
     try {
