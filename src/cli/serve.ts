@@ -28,11 +28,12 @@ import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
 import { Instruments, type InstrumentsConfig } from './instruments.ts';
 import { type Asking, askingOf } from './issuers.ts';
-import { type Listening, listenOn, type Place, untilStopped } from './listen.ts';
+import { drainWithin, type Listening, listenOn, type Place, untilStopped } from './listen.ts';
 import { differences, Reload } from './reload.ts';
 import { type ResourceChanges, ServedResources } from './resources.ts';
 import type { SealFaces } from './seal/faces.ts';
 import type { SimSFaces } from './seal/https/sim-s-faces.ts';
+import { holdHangups } from './signals.ts';
 import { paint } from './terminal.ts';
 
 export interface ServeFlags {
@@ -136,6 +137,7 @@ async function handOver(role: string, { dtls }: ServerConfig, { store, transport
 
 /** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
 async function serve<C extends ServerConfig, S extends Server>(service: Service<C, S>, flags: ServeFlags): Promise<void> {
+  holdHangups();
   const { role } = service;
   const config = service.load();
   const levelOf = ({ logLevel }: OperationsConfig): LogLevel => flags.logLevel ?? logLevel ?? 'info';
@@ -178,7 +180,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
     await untilStopped(role, logger, [...transports, ...(server.places ?? [])], () => void reload.run());
     instruments.ending('draining');
     const { drain } = reload.current;
-    if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
+    await drainWithin(drain, (milliseconds) => server!.drain(milliseconds), logger);
     await handOver(role, reload.current, { store, transports, logger });
   } finally {
     await server?.close();
