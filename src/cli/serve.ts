@@ -273,10 +273,10 @@ function fixedCapif({ cert: _cert, key: _key, clientCa: _ca, invokers: _invokers
 const usualWindow = 30;
 
 /** Methods as the configuration of the moment has them. What stands outside a security association is refused or public, whatever its age. */
-function freshnessOf({ freshness }: RsConfig, current: () => RsConfig): Freshness {
+function freshnessOf(current: () => RsConfig): Freshness {
   return {
     required: ({ code, association }) => association !== undefined && current().freshness?.methods.includes(codeName(code)) === true,
-    window: 1000 * (freshness?.window ?? usualWindow),
+    window: () => 1000 * (current().freshness?.window ?? usualWindow),
   };
 }
 
@@ -287,13 +287,10 @@ function isOtherAif(started: RsConfig, next: RsConfig): boolean {
 
 /** What of an RS takes effect at a start only, within what may change. */
 function fixedRs(started: RsConfig, next: RsConfig): readonly string[] {
-  const bounds = ({ limits: { tokens, revoked, payload } }: RsConfig): object => ({ tokens, revoked, payload });
-  const window = ({ freshness }: RsConfig): number => freshness?.window ?? usualWindow;
   return [
     ...(areSameIssuers(started, next) ? [] : ['issuers']),
     ...(isOtherAif(started, next) ? ['scopes'] : []),
-    ...(next.freshness === undefined || window(started) === window(next) ? [] : ['freshness.window']),
-    ...differences('limits', bounds(started), bounds(next), 1),
+    ...(started.limits.payload === next.limits.payload ? [] : ['limits.payload']),
     ...differences('seal', fixedSealRs(started), fixedSealRs(next)),
   ];
 }
@@ -342,7 +339,7 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
           const options = {
             ...rest,
             ...asking.optionsOf(config),
-            freshness: freshnessOf(config, current),
+            freshness: freshnessOf(current),
             ...(qBlock && { qBlock: {} }),
             parameters: config.transmission,
             store,
