@@ -40,6 +40,7 @@ Environment:
   NO_COLOR                                no colours
 
 Exit codes: 0 success, 1 the peer said no, 2 wrong use, 3 no answer. The help of a command says where its own differ.
+With --json an error is one JSON object, the last line of standard error: {"error": ..., "code": "ERR_...", "exit_code": ...}.
 
 Start here, in three terminals:
   $ ace-coap init lab && ace-coap as lab

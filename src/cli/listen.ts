@@ -102,11 +102,24 @@ function urlOf({ scheme = 'coap', local: { address, port } }: Place): string {
   return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
+/** Of a server that has all of its configuration on the command line: what it does for a SIGHUP. */
+export function nothingToReload(logger: Logger): () => void {
+  return () => logger.warn({}, 'nothing to reload: all is on the command line');
+}
+
 /** Say where it listens, and wait for the signal to stop; `hangup` is called for each SIGHUP. */
-export async function untilStopped(role: string, logger: Logger, places: readonly Place[], hangup?: () => void): Promise<void> {
+export async function untilStopped(role: string, logger: Logger, places: readonly Place[], hangup: () => void): Promise<void> {
   // Whoever reads that it listens may stop it at once.
   const stopped = stopSignal(hangup);
   for (const { scheme = 'coap', local } of places) logger.info({ scheme, ...local }, 'listening');
   console.log(places.map((place) => `${role.toUpperCase()} listens on ${urlOf(place)} (Ctrl-C stops it)`).join('\n'));
   logger.info({ signal: await stopped }, 'stopping');
+}
+
+/** Bring to an end what is under way. @param seconds - that it may take; the log says of whatever was left, and when it was given up */
+export async function drainWithin(seconds: number, drain: (milliseconds: number) => Promise<boolean>, logger: Logger): Promise<void> {
+  const start = performance.now();
+  if (await drain(1000 * seconds)) return;
+  const after = Math.round((performance.now() - start) / 100) / 10;
+  logger.warn({ after, drain: seconds }, 'ends although not all was answered and acknowledged');
 }

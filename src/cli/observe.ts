@@ -4,6 +4,7 @@ import { ProtocolError } from '../core/errors.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { ExitCode } from './exit.ts';
 import { aceInit, milliseconds, proxyOf, type RequestFlags, requestOf, sessions, type Wanted, wantedOf, withEndpoint } from './request.ts';
+import { interruptible } from './signals.ts';
 import { err, type Spinning, spin } from './terminal.ts';
 
 export interface ObserveFlags extends RequestFlags {
@@ -94,15 +95,12 @@ async function observeWithToken(wanted: Wanted, flags: ObserveFlags, stop: Abort
 /** `ace-coap observe` */
 export async function observeCommand(uri: string, flags: ObserveFlags): Promise<void> {
   const wanted = await wantedOf('GET', uri, flags);
-  const stop = new AbortController();
-  const end = (): void => stop.abort();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
   const spinner = spin(`observe ${uri}`, flags.verbose);
   try {
-    if (flags.config === undefined) await observeDirectly(wanted, flags, stop.signal, spinner.end);
-    else await observeWithToken(wanted, flags, stop.signal, spinner);
+    await interruptible((stop) =>
+      flags.config === undefined ? observeDirectly(wanted, flags, stop, spinner.end) : observeWithToken(wanted, flags, stop, spinner),
+    );
   } finally {
     spinner.end();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, end);
   }
 }

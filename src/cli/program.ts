@@ -415,12 +415,17 @@ const parts: readonly ((ace: Command) => void)[] = [
   addDemo,
 ];
 
-/** The whole command line. Errors are thrown, not printed: main.ts turns them into exit codes. */
-export function program(version: string): Command {
+/**
+ * The whole command line. Errors are thrown: run.ts prints them and turns them into exit codes.
+ *
+ * @param isSilent - whether what is wrong with the words is left to whoever catches it
+ */
+export function program(version: string, { isSilent = () => false }: { readonly isSilent?: () => boolean } = {}): Command {
   const ace = new Command('ace-coap')
     .description('Authorization for constrained devices: ACE-OAuth (RFC 9200) over CoAP, by OSCORE and DTLS.')
     .version(version)
     .exitOverride()
+    .configureOutput({ writeErr: (text) => void (isSilent() || process.stderr.write(text)) })
     .showHelpAfterError('(--help shows what there is)');
   for (const add of parts) add(ace);
   arrangeHelp(ace);

@@ -15,8 +15,9 @@ import { ProtocolError } from '../core/errors.ts';
 import type { Logger } from '../operate/index.ts';
 import { udp } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
-import { untilStopped } from './listen.ts';
+import { nothingToReload, untilStopped } from './listen.ts';
 import { loggerFor, type ServeFlags } from './serve.ts';
+import { holdHangups } from './signals.ts';
 import { addressFor } from './socket.ts';
 
 export interface ProxyFlags extends ServeFlags {
@@ -84,6 +85,7 @@ export function logProxied(logger: Logger, event: ProxyEvent): void {
 
 /** `ace-coap proxy` */
 export async function proxyCommand(flags: ProxyFlags): Promise<void> {
+  holdHangups();
   const listen = flag('--listen', () => parseUri(`coap://${flags.listen}`));
   const allow = policyOf(flags);
   const reverse = (flags.reverse ?? []).map(routeOf);
@@ -112,7 +114,7 @@ export async function proxyCommand(flags: ProxyFlags): Promise<void> {
   let front: Endpoint | undefined;
   try {
     front = new Endpoint({ transport: await udp({ address, port: listen.port }), proxying: make(upstream) });
-    await untilStopped('proxy', logger, [front]);
+    await untilStopped('proxy', logger, [front], nothingToReload(logger));
   } finally {
     await front?.close();
     await upstream.close();

@@ -6,10 +6,11 @@ import { type DtlsTransportEvent, dtlsSchemes, type ServeEvent, schemes, serve, 
 import { serverCredentials } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
-import { untilStopped } from './listen.ts';
+import { nothingToReload, untilStopped } from './listen.ts';
 import type { OpenContexts } from './oscore/contexts.ts';
 import { ServedResources } from './resources.ts';
 import { loggerFor, type ServeFlags } from './serve.ts';
+import { holdHangups } from './signals.ts';
 import { tlsFiles } from './socket.ts';
 
 export interface ServeResourcesFlags extends ServeFlags {
@@ -117,6 +118,7 @@ async function contextsOf({ oscore }: ServeResourcesFlags, logger: Logger): Prom
 
 /** `ace-coap serve` */
 export async function serveResources(flags: ServeResourcesFlags): Promise<void> {
+  holdHangups();
   const { listen = ['coap://127.0.0.1:5683'] } = flags;
   const resources = resourcesOf(flags);
   const tls = await tlsOf(flags);
@@ -145,6 +147,7 @@ export async function serveResources(flags: ServeResourcesFlags): Promise<void> 
           const { scheme, host, port } = parseUri(url);
           return { scheme, local: { address: host, port } };
         }),
+        nothingToReload(logger),
       );
     } finally {
       await server.close();

@@ -28,11 +28,12 @@ import { configPath } from './config-path.ts';
 import { UsageError } from './exit.ts';
 import { Instruments, type InstrumentsConfig } from './instruments.ts';
 import { type Asking, askingOf } from './issuers.ts';
-import { type Listening, listenOn, type Place, untilStopped } from './listen.ts';
+import { drainWithin, type Listening, listenOn, type Place, untilStopped } from './listen.ts';
 import { differences, Reload } from './reload.ts';
 import { type ResourceChanges, ServedResources } from './resources.ts';
 import type { SealFaces } from './seal/faces.ts';
 import type { SimSFaces } from './seal/https/sim-s-faces.ts';
+import { holdHangups } from './signals.ts';
 import { paint } from './terminal.ts';
 
 export interface ServeFlags {
@@ -136,6 +137,7 @@ async function handOver(role: string, { dtls }: ServerConfig, { store, transport
 
 /** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
 async function serve<C extends ServerConfig, S extends Server>(service: Service<C, S>, flags: ServeFlags): Promise<void> {
+  holdHangups();
   const { role } = service;
   const config = service.load();
   const levelOf = ({ logLevel }: OperationsConfig): LogLevel => flags.logLevel ?? logLevel ?? 'info';
@@ -178,7 +180,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
     await untilStopped(role, logger, [...transports, ...(server.places ?? [])], () => void reload.run());
     instruments.ending('draining');
     const { drain } = reload.current;
-    if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
+    await drainWithin(drain, (milliseconds) => server!.drain(milliseconds), logger);
     await handOver(role, reload.current, { store, transports, logger });
   } finally {
     await server?.close();
@@ -271,10 +273,10 @@ function fixedCapif({ cert: _cert, key: _key, clientCa: _ca, invokers: _invokers
 const usualWindow = 30;
 
 /** Methods as the configuration of the moment has them. What stands outside a security association is refused or public, whatever its age. */
-function freshnessOf({ freshness }: RsConfig, current: () => RsConfig): Freshness {
+function freshnessOf(current: () => RsConfig): Freshness {
   return {
     required: ({ code, association }) => association !== undefined && current().freshness?.methods.includes(codeName(code)) === true,
-    window: 1000 * (freshness?.window ?? usualWindow),
+    window: () => 1000 * (current().freshness?.window ?? usualWindow),
   };
 }
 
@@ -285,13 +287,10 @@ function isOtherAif(started: RsConfig, next: RsConfig): boolean {
 
 /** What of an RS takes effect at a start only, within what may change. */
 function fixedRs(started: RsConfig, next: RsConfig): readonly string[] {
-  const bounds = ({ limits: { tokens, revoked, payload } }: RsConfig): object => ({ tokens, revoked, payload });
-  const window = ({ freshness }: RsConfig): number => freshness?.window ?? usualWindow;
   return [
     ...(areSameIssuers(started, next) ? [] : ['issuers']),
     ...(isOtherAif(started, next) ? ['scopes'] : []),
-    ...(next.freshness === undefined || window(started) === window(next) ? [] : ['freshness.window']),
-    ...differences('limits', bounds(started), bounds(next), 1),
+    ...(started.limits.payload === next.limits.payload ? [] : ['limits.payload']),
     ...differences('seal', fixedSealRs(started), fixedSealRs(next)),
   ];
 }
@@ -340,7 +339,7 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
           const options = {
             ...rest,
             ...asking.optionsOf(config),
-            freshness: freshnessOf(config, current),
+            freshness: freshnessOf(current),
             ...(qBlock && { qBlock: {} }),
             parameters: config.transmission,
             store,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { ConfigError } from './config/error.ts';
@@ -14,6 +14,14 @@ export interface ClientKitOptions {
   readonly admin?: readonly string[];
 }
 
+/** What a new client was given. */
+export interface ClientKit {
+  /** Path of what its AS has to know. */
+  readonly registration: string;
+  /** Take it away again; the folder too, if it was made for it. */
+  remove(): void;
+}
+
 /** Bytes of the identifier of a client: random, so that a million of them hardly meet, and who does not ask the AS before can make one. */
 const idLength = 5;
 /** The identifier of the AS may be the same for all: each context has a Master Secret of its own. */
@@ -22,11 +30,9 @@ const asId = '00';
 /**
  * Makes what a new client needs: a key, `client.yaml`, and `registration.yaml` with what its AS has to know. The folder gets mode 0700, the files 0600.
  *
- * Returns the path of the registration.
- *
  * @throws {ConfigError} `ERR_CONFIG_EXISTS` if one of them is there already (nothing is written then), `ERR_CONFIG_FILE` if they cannot be written
  */
-export function writeClientKit(folder: string, { random, uri, grants, admin = [] }: ClientKitOptions): string {
+export function writeClientKit(folder: string, { random, uri, grants, admin = [] }: ClientKitOptions): ClientKit {
   const id = toHex(random(idLength));
   const context = (sender: string, recipient: string): string => `oscore: { master_secret_file: as.key, sender_id: "${sender}", recipient_id: "${recipient}" }`;
   const lines = grants.map(([audience, scope]) => `  ${JSON.stringify(audience)}: { scope: ${JSON.stringify(scope)} }\n`);
@@ -44,9 +50,15 @@ export function writeClientKit(folder: string, { random, uri, grants, admin = []
     throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);
   }
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const isMade = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
     for (const [name, text] of files) writeFileSync(join(folder, name), text, { mode: 0o600, flag: 'wx' });
-    return join(folder, 'registration.yaml');
+    return {
+      registration: join(folder, 'registration.yaml'),
+      remove: () => {
+        for (const [name] of files) rmSync(join(folder, name), { force: true });
+        if (isMade) rmdirSync(folder);
+      },
+    };
   } catch (cause) {
     throw new ConfigError('ERR_CONFIG_FILE', folder, [{ path: '', message: (cause as Error).message }], { cause });
   }

@@ -30,7 +30,7 @@ export {
   readAudit,
   verifyAudit,
 } from './audit/index.ts';
-export { type ClientKitOptions, writeClientKit } from './client-kit.ts';
+export { type ClientKit, type ClientKitOptions, writeClientKit } from './client-kit.ts';
 export { type AlgorithmsByName, aeadAlgorithms, hkdfAlgorithms } from './config/algorithm-names.ts';
 export { type AsConfig, type ClientRegistrationConfig, type DtlsAsConfig, loadAsConfig, type ResourceServerRegistrationConfig } from './config/as.ts';
 export type { AdminObjectName } from './config/as-schema.ts';

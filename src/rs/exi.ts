@@ -26,7 +26,7 @@ export const leastWait = 0.02;
 export class ExiCounters {
   readonly #store: Store;
   readonly #env: Env;
-  readonly #limit: number;
+  #limit: number;
   readonly #issuers = new Map<string, Issuer>();
   readonly #expiry: Expiry;
 
@@ -35,6 +35,11 @@ export class ExiCounters {
     this.#env = options.env;
     this.#limit = options.limit;
     this.#expiry = new Expiry(options.env, (key) => this.#wake(key));
+  }
+
+  /** Run so many counters of an issuer at most. What runs goes on until another one starts. */
+  bound(limit: number): void {
+    this.#limit = limit;
   }
 
   get size(): number {

@@ -79,8 +79,8 @@ export interface ResourceServerChanges {
   readonly scopes?: ScopeTable | undefined;
   readonly public?: readonly string[] | undefined;
   readonly introspection?: IntrospectionOptions | undefined;
-  /** Those of uploads; the others stay. */
-  readonly limits?: Pick<ResourceServerLimits, 'upload' | 'pending' | 'uploadBurst' | 'uploadRate'>;
+  /** But for `payload`, which stays. Where fewer `tokens` are held than there are, those that were used least recently end; `revoked` tokens stay so, however many. */
+  readonly limits?: Omit<ResourceServerLimits, 'payload'>;
 }
 
 export function checkedLeeway(options: LeewayOptions): number {

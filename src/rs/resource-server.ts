@@ -52,6 +52,11 @@ export interface Authorization {
   readonly expiresAt: number;
 }
 
+/** How much is held: tokens, counters of `exi`, and hashes of revoked tokens. */
+function boundsOf({ tokens = 1000, revoked = 10_000 }: ResourceServerLimits): { readonly tokens: number; readonly counters: number; readonly revoked: number } {
+  return { tokens, counters: 4 * tokens, revoked };
+}
+
 const wellKnownCore = '/.well-known/core';
 
 /**
@@ -103,7 +108,7 @@ export class ResourceServer {
     this.#nonces = options.cnonce === true ? new ClientNonces(env) : undefined;
     this.#scopes = new Scopes(options.scopes);
     const authzInfo = options.paths?.authzInfo ?? '/authz-info';
-    const tokens = limits.tokens ?? 1000;
+    const { tokens, counters, revoked } = boundsOf(limits);
     this.#tokens = new TokenTable({
       store,
       env,
@@ -113,13 +118,13 @@ export class ResourceServer {
       release: (binding, reason) => this.#release(binding, reason),
       fault: this.#fault,
     });
-    this.#exi = new ExiCounters({ store, env, limit: 4 * tokens });
+    this.#exi = new ExiCounters({ store, env, limit: counters });
     this.#introspections = new Introspections(options.introspection, env);
     this.#revocations = new RevocationsAtRs({
       revocation: options.revocation,
       store,
       env,
-      limit: limits.revoked ?? 10_000,
+      limit: revoked,
       leeway,
       tokens: () => this.#tokens,
       forget: (issuer, hashes) => this.#introspections.drop(issuer, hashes),
@@ -244,6 +249,7 @@ export class ResourceServer {
     if (limits !== undefined) {
       this.#limits = limits;
       this.#rate = this.#makeRate();
+      this.#rebound();
     }
     if ('scopes' in changes) this.#tokens.review();
   }
@@ -279,6 +285,13 @@ export class ResourceServer {
       detail: error instanceof Error ? error.message : String(error),
     });
   };
+
+  #rebound(): void {
+    const { tokens, counters, revoked } = boundsOf(this.#limits);
+    this.#tokens.bound(tokens);
+    this.#exi.bound(counters);
+    this.#revocations.bound(revoked);
+  }
 
   #makeRate(): RateLimit {
     const { uploadBurst = 64, uploadRate = 16 } = this.#limits;

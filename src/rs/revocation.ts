@@ -69,6 +69,11 @@ export class RevocationsAtRs {
     );
   }
 
+  /** Take so many token hashes at most from now on. */
+  bound(limit: number): void {
+    this.#revoked.bound(limit);
+  }
+
   /** Token hashes that are held. */
   get size(): number {
     return this.#revoked.size;

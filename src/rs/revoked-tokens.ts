@@ -42,6 +42,7 @@ const folder = 'rs/revoked/';
  */
 export class RevokedTokens {
   readonly #options: RevokedTokensOptions;
+  #limit: number;
   /** By issuer and hash, the oldest first. */
   readonly #entries = new Map<string, Entry>();
   readonly #expiry: Expiry;
@@ -49,6 +50,7 @@ export class RevokedTokens {
 
   constructor(options: RevokedTokensOptions) {
     this.#options = options;
+    this.#limit = options.limit;
     this.#expiry = new Expiry(options.env, (key) => this.#delete(key));
     this.#writes = new WriteBehind((key) => this.#write(key), options.fault);
   }
@@ -74,6 +76,11 @@ export class RevokedTokens {
     }
   }
 
+  /** Take so many hashes at most from now on. Those that are held stay: without its hash a revoked token would be taken again. */
+  bound(limit: number): void {
+    this.#limit = limit;
+  }
+
   has(issuer: string, hashes: readonly string[]): boolean {
     return hashes.some((hash) => this.#entries.has(keyOf(issuer, hash)));
   }
@@ -82,7 +89,7 @@ export class RevokedTokens {
     for (const hash of hashes) {
       const key = keyOf(issuer, hash);
       if (this.#entries.has(key)) continue;
-      if (this.#entries.size >= this.#options.limit) this.#delete(this.#entries.keys().next().value!);
+      if (this.#entries.size >= this.#limit) this.#delete(this.#entries.keys().next().value!);
       this.#entries.set(key, { since: this.#options.env.epoch(), listed: true, seen: false });
       this.#writes.changed(key);
     }

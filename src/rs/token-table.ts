@@ -90,6 +90,7 @@ const longestCredential = 900;
  */
 export class TokenTable {
   readonly #options: TokenTableOptions;
+  #limit: number;
   readonly #bindings = new Map<string, Binding>();
   readonly #expiry: Expiry;
   readonly #writes: WriteBehind;
@@ -98,6 +99,7 @@ export class TokenTable {
 
   constructor(options: TokenTableOptions) {
     this.#options = options;
+    this.#limit = options.limit;
     this.#expiry = new Expiry(options.env, (credential) => this.#wake(credential));
     this.#writes = new WriteBehind((credential) => this.#write(credential), options.fault);
   }
@@ -199,13 +201,22 @@ export class TokenTable {
     return ended.map(({ token }) => token);
   }
 
+  /** Hold so many tokens at most: those that have expired go first, then those that were used least recently. */
+  bound(limit: number): void {
+    this.#limit = limit;
+    if (this.#bindings.size <= limit) return;
+    for (const binding of [...this.#bindings.values()]) if (!this.isValid(binding.token)) this.#end(binding, 'expired');
+    const byUse = [...this.#bindings.values()].sort((one, other) => one.usedAt - other.usedAt);
+    for (const binding of byUse.slice(0, Math.max(0, byUse.length - limit))) this.#end(binding, 'evicted');
+  }
+
   /** Bring back what an earlier run left. `revive` throws, or gives `undefined`, for a token that is no longer good here. */
   async start(revive: (stored: StoredToken) => Promise<Revived | undefined>): Promise<void> {
     const found: (readonly [string, StoredToken | undefined])[] = [];
     for await (const [key, value] of this.#options.store.scan(folder)) found.push([key.slice(folder.length), decodeStored(key.slice(folder.length), value)]);
     for (const [credential, stored] of found) {
       this.#stored.add(credential);
-      const revived = stored === undefined || this.#bindings.size >= this.#options.limit ? undefined : await revive(stored);
+      const revived = stored === undefined || this.#bindings.size >= this.#limit ? undefined : await revive(stored);
       if (revived === undefined) this.#writes.changed(credential);
       else this.#add(credential, revived.token, revived.association);
     }
@@ -253,13 +264,13 @@ export class TokenTable {
   }
 
   #makeRoom(): void {
-    if (this.#bindings.size < this.#options.limit) return;
+    if (this.#bindings.size < this.#limit) return;
     let oldest: Binding | undefined;
     for (const binding of [...this.#bindings.values()]) {
       if (!this.isValid(binding.token)) this.#end(binding, 'expired');
       else if (oldest === undefined || binding.usedAt < oldest.usedAt) oldest = binding;
     }
-    if (oldest !== undefined && this.#bindings.size >= this.#options.limit) this.#end(oldest, 'evicted');
+    if (oldest !== undefined && this.#bindings.size >= this.#limit) this.#end(oldest, 'evicted');
   }
 
   #end(binding: Binding, reason: TokenEnd): void {

@@ -133,7 +133,10 @@ describe('ace-coap admin', () => {
     assert.match(stderr, /4\.03 \(this client is no administrator\)/);
     assert.match((await aceExits(2, ['admin', 'client', 'list'])).stderr, /expected --config .* got none of them/);
     assert.match((await aceExits(1, ['admin', 'client', 'add', 'client1', '--new', inLab('twice'), ...live()])).stderr, /ERR_AS_EXISTS/);
-    assert.match((await aceExits(2, ['admin', 'client', 'add', 'y', '--new', inLab('twice'), ...live()])).stderr, /not overwritten/);
+    assert.equal(existsSync(inLab('twice')), false, 'what was refused leaves no key behind');
+    await aceExits(0, ['admin', 'client', 'add', 'y', '--new', inLab('y'), ...live()]);
+    assert.match((await aceExits(2, ['admin', 'client', 'add', 'z', '--new', inLab('y'), ...live()])).stderr, /not overwritten/);
+    await aceExits(0, ['admin', 'client', 'remove', 'y', ...live()]);
   });
 });
 

@@ -23,6 +23,7 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_AS_USE: ExitCode.usage,
   ERR_CAPIF_CONFIG: ExitCode.usage,
   ERR_AKMA_CONFIG: ExitCode.usage,
+  ERR_AUDIT_ARCHIVE: ExitCode.usage,
   ERR_AUDIT_OPEN: ExitCode.usage,
   ERR_CLI_DEMO: ExitCode.usage,
   ERR_CLI_USAGE: ExitCode.usage,

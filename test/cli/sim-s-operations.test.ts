@@ -179,7 +179,7 @@ describe('SIGTERM', () => {
     const since = performance.now();
     await lab.as.stop('SIGTERM');
     assert.ok(performance.now() - since < 4_000);
-    assert.ok(lab.as.log().some(({ msg }) => msg === 'not all was answered in time'));
+    assert.ok(lab.as.log().some(({ msg }) => msg === 'ends although not all was answered and acknowledged'));
     await half.ended;
     await lab.as.start();
   });

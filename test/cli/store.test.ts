@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { utf8 } from '../../src/core/bytes.ts';
+import { systemEnv } from '../../src/core/env.ts';
+import { writeLab } from '../../src/operate/index.ts';
 import { lmdbStore } from '../../src/store/index.ts';
 import { aceExits } from './lab.ts';
 
@@ -36,6 +38,21 @@ describe('ace-coap store', () => {
       { prefix: 'as/token/', entries: 2, ending: 1, bytes: 39 },
       { prefix: '(none)', entries: 1, ending: 0, bytes: 22 },
     ]);
+  });
+
+  test('info: the store that a configuration names', async () => {
+    const lab = join(base, 'lab');
+    await writeLab(lab, { random: systemEnv.random });
+    for (const role of ['as', 'rs', 'client'] as const) {
+      const store = lmdbStore(join(lab, 'state', role));
+      await store.put(`${role}/x`, utf8('x'));
+      await store.close();
+      const { stdout } = await aceExits(0, ['store', 'info', '--config', join(lab, `${role}.yaml`), '--json']);
+      assert.equal(JSON.parse(stdout).prefixes[0].prefix, `${role}/`);
+    }
+    assert.match((await aceExits(0, ['store', 'info', '--config', lab])).stdout, /^as\/ +1 /m);
+    assert.match((await aceExits(2, ['store', 'info', lab, '--config', lab])).stderr, /expected a store or --config, got both/);
+    assert.match((await aceExits(2, ['store', 'info'])).stderr, /expected a store or --config, got neither/);
   });
 
   test('info: a store that is not there is not made', async () => {

@@ -74,6 +74,16 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     assert.match((await aceExits(0, ['help', 'decode'])).stdout, /Examples:\n {2}\$ ace-coap decode/);
   });
 
+  test('help: every command, argument and option says what it is', () => {
+    const commands = (command: Command): readonly Command[] => [command, ...command.commands.flatMap(commands)];
+    const silent = commands(idleProgram().ace).flatMap((command) => [
+      ...(command.description() === '' ? [command.name()] : []),
+      ...command.registeredArguments.filter(({ description }) => description === '').map((argument) => `${command.name()} ${argument.name()}`),
+      ...command.options.filter(({ description }) => description === '').map(({ flags }) => `${command.name()} ${flags}`),
+    ]);
+    assert.deepEqual(silent, []);
+  });
+
   test('version: that of the package', async () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     assert.equal((await aceExits(0, ['--version'])).stdout, `${version}\n`);

@@ -44,7 +44,7 @@ test('what is wrong in it is said with its place', () => {
 
 test('what a new client needs fits together, and is not overwritten', () => {
   const kit = join(folder, 'kit');
-  const path = writeClientKit(kit, { random, uri: 'coap://127.0.0.1:5783/token', grants: [['rs1', 'r_temp w_led']], admin: ['policy'] });
+  const { registration: path } = writeClientKit(kit, { random, uri: 'coap://127.0.0.1:5783/token', grants: [['rs1', 'r_temp w_led']], admin: ['policy'] });
   const { credentials, grants, admin } = loadClientRegistration(path, 'c9');
   assert.deepEqual(credentials, { masterSecret: random(16), senderId: fromHex('00'), recipientId: random(5) });
   assert.deepEqual([grants, admin], [[{ audience: 'rs1', scope: 'r_temp w_led' }], ['policy']]);

@@ -32,6 +32,16 @@ for (const [text, said] of [
     );
   });
 
+test('an RS does not take a sensor that begins with no number', async () => {
+  const folder = await labWith('rs.yaml', '');
+  const file = join(folder, 'rs.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('initial: "21.5"', 'initial: warm'));
+  assert.match(
+    problemOf(() => loadRsConfig(folder)),
+    /rs\.yaml:\d+:\d+: resources\["\/temperature"\]\.initial: expected a number in quotes, such as "21\.5", got "warm"/,
+  );
+});
+
 test('introspection needs a channel to an issuer', async () => {
   const folder = await labWith('rs.yaml', 'introspection: {}\n');
   const file = join(folder, 'rs.yaml');

@@ -113,8 +113,14 @@ test('RFC 9770 10.1: the hash of a token that was never seen is kept, until ther
   await bench.simulator.sleep(200_000);
   assert.equal(bench.rs.stats()['revoked'], 100);
   assert.equal(await keysOf(bench.store), 100);
+  bench.rs.reconfigure({ limits: { revoked: 50 } });
+  assert.equal(bench.rs.stats()['revoked'], 100, 'without its hash a revoked token would be taken again');
+  bench.rs.reconfigure({ limits: { revoked: 102 } });
+  for (let i = 1000; i < 1010; i++) list.hashes.add(hashOf(i));
+  await bench.simulator.sleep(11_000);
+  assert.equal(bench.rs.stats()['revoked'], 102);
   await bench.restart();
-  assert.equal(bench.rs.stats()['revoked'], 100);
+  assert.equal(bench.rs.stats()['revoked'], 102);
   await bench.close();
 });
 

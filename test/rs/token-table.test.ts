@@ -58,6 +58,25 @@ test('token table: when it is full, the token that was used least recently goes'
   await bench.close();
 });
 
+test('reconfigure: with a lower limit those tokens end that were used least recently, with a higher one there is room again', async () => {
+  const bench = await new Bench({ rs: { limits: { tokens: 3 } } }).start();
+  for (const number of [1, 2, 3]) {
+    await bench.upload(bench.token(kidOf(number)));
+    await bench.simulator.sleep(10);
+  }
+  assert.equal(await bench.code('/temp', { by }), '2.05');
+  bench.rs.reconfigure({ limits: { tokens: 2 } });
+  assert.deepEqual(bench.fake.released, [credentialOf(2)]);
+  assert.equal(await bench.code('/temp', { by }), '2.05');
+  bench.rs.reconfigure({ limits: { tokens: 4 } });
+  for (const number of [4, 5]) await bench.upload(bench.token(kidOf(number)));
+  assert.equal(bench.rs.stats()['tokens'], 4);
+  bench.rs.reconfigure({ limits: {} });
+  await bench.upload(bench.token(kidOf(6)));
+  assert.equal(bench.rs.stats()['tokens'], 5);
+  await bench.close();
+});
+
 test('token table: when it is full, a token that has expired goes before one that is in use', async () => {
   const bench = await new Bench({ rs: { limits: { tokens: 2 } } }).start();
   await bench.upload(bench.token(kidOf(1)));

@@ -4,9 +4,17 @@ import { tokenHashText } from '../../ace/index.ts';
 import { type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap, type View } from '../../as/index.ts';
 import { toBase64Url } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
-import { isoTime, loadClientRegistration, loadResourceServerRegistration, loadTokenKey, writeClientKit, writeNextKey } from '../../operate/index.ts';
+import {
+  type ClientKit,
+  isoTime,
+  loadClientRegistration,
+  loadResourceServerRegistration,
+  loadTokenKey,
+  writeClientKit,
+  writeNextKey,
+} from '../../operate/index.ts';
 import { configPath } from '../config-path.ts';
-import { UsageError } from '../exit.ts';
+import { ExitCode, exitCodeOf, UsageError } from '../exit.ts';
 import { inputBytes } from '../input.ts';
 import { out } from '../terminal.ts';
 import { type AdminFlags, asAdministrator, entriesOf } from './administrator.ts';
@@ -95,11 +103,17 @@ export async function addClientCommand(id: string, file: string | undefined, fla
     throw new UsageError('--grant and --admin: expected them beside --new, got them beside a file');
   }
   const command = await asAdministrator(flags, async (administrator) => {
-    const registration = loadClientRegistration(file === undefined ? kitOf(flags, administrator.tokenUri) : configPath(file), id);
-    const { admin, ...rest } = registration;
-    const add: AdminCommand = { act: 'add', object: 'client', value: clientMap({ ...rest, ...(admin === undefined ? {} : { admin }) }) };
-    await administrator.perform(add);
-    return add;
+    const kit = file === undefined ? kitOf(flags, administrator.tokenUri) : undefined;
+    try {
+      const { admin, ...rest } = loadClientRegistration(kit?.registration ?? configPath(file!), id);
+      const add: AdminCommand = { act: 'add', object: 'client', value: clientMap({ ...rest, ...(admin === undefined ? {} : { admin }) }) };
+      await administrator.perform(add);
+      return add;
+    } catch (error) {
+      // Where no answer came, it may be registered all the same.
+      if (exitCodeOf(error) !== ExitCode.noAnswer) kit?.remove();
+      throw error;
+    }
   });
   done(command, id, flags, flags.new === undefined ? {} : { folder: flags.new });
   if (flags.new !== undefined && !flags.json) {
@@ -107,7 +121,7 @@ export async function addClientCommand(id: string, file: string | undefined, fla
   }
 }
 
-function kitOf({ new: folder, grant = [], admin = [] }: AddClientFlags, uri: string | undefined): string {
+function kitOf({ new: folder, grant = [], admin = [] }: AddClientFlags, uri: string | undefined): ClientKit {
   if (uri === undefined) throw new UsageError('--as: expected the URI of the token endpoint beside --store, got none');
   const grants = grant.map((text): [string, string] => {
     const at = text.indexOf('=');

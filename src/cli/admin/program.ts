@@ -12,10 +12,25 @@ of their own, which nobody else may read.`;
 
 const run = (): Promise<typeof import('./commands.ts')> => import('./commands.ts');
 
+/** What the arguments of acts are, by their names, and where those mean several things by that of the group too. */
+const meanings: Readonly<Record<string, string>> = {
+  'client id': 'name of the client, by which the AS knows it',
+  'rs id': 'name of the resource server, by which the AS knows it',
+  file: 'YAML file with the registration',
+  'key file': 'YAML file with the key',
+  rs: 'name of the resource server',
+  kid: 'identifier of the key, in hexadecimal, as list shows it',
+  client: 'name of the client',
+  audience: 'audience of a resource server',
+  hash: 'its hash, as list shows it',
+  token: 'the token in hex or base64url, @file, - for standard input, or its hash',
+};
+
 /** An act on one kind of things, with the options that all acts have. */
 function act(group: Command, usage: string, description: string, ...lines: readonly string[]): Command {
-  return group
-    .command(usage)
+  const command = group.command(usage);
+  for (const argument of command.registeredArguments) argument.description = (meanings[`${group.name()} ${argument.name()}`] ?? meanings[argument.name()])!;
+  return command
     .description(description)
     .option('-c, --config <path>', 'configuration of an administrator; with --offline as.yaml or a lab')
     .option('--as <uri>', 'authorization server, where the configuration names several')
@@ -106,7 +121,7 @@ function addKeys(key: Command): void {
     'ace-coap admin key rotate rs2 --new rs2-next --in 86400 --offline --config lab',
   )
     .requiredOption('--new <folder>', 'where the key and the entry for the resource server are written; nothing may be there')
-    .option('--in <seconds>', 'when it takes over, so that the resource server can be given it first; 3600', seconds)
+    .option('--in <seconds>', 'when it takes over, so that the resource server can be given it first (3600)', seconds)
     .addOption(new Option('--use <use>', 'which key, where there are several kinds').choices(['encrypt0', 'mac0', 'sign1']))
     .action(async (rs: string, flags: RotateKeyFlags) => (await run()).rotateKeyCommand(rs, flags));
   act(key, 'list <rs>', 'list the keys of a resource server, the one in use first', 'ace-coap admin key list rs1 --config lab/admin.yaml').action(

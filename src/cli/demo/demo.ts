@@ -6,6 +6,7 @@ import { Inspector, Keyring, type Packet } from '../../inspect/index.ts';
 import { type LabProfile, writeLab } from '../../operate/index.ts';
 import { ExitCode, UsageError } from '../exit.ts';
 import type { KeyFlags } from '../inspect/keys.ts';
+import { interruptible } from '../signals.ts';
 import { err, out, table, waiting } from '../terminal.ts';
 import { freePort } from './ports.ts';
 import { SealParties } from './seal/parties.ts';
@@ -52,7 +53,21 @@ async function show(steps: AsyncGenerator<StepResult>, { json = false }: DemoFla
 /** `ace-coap demo` */
 export async function demoCommand(flags: DemoFlags): Promise<void> {
   if (flags.seal && flags.html !== undefined) throw new UsageError('--html: expected the demo of AS and RS, got --seal');
-  await (flags.seal ? sealDemo(flags) : aceDemo(flags));
+  const ended = await interruptible(async (stop) => {
+    await (flags.seal ? sealDemo(flags, stop) : aceDemo(flags, stop));
+    return stop.aborted ? (stop.reason as NodeJS.Signals) : undefined;
+  });
+  // All that ran is down and nothing is left behind: whoever called sees what ended it.
+  if (ended !== undefined) process.kill(process.pid, ended);
+}
+
+/** Done when the work is, or the user has seen enough; what is under way then ends with the process. */
+async function untilAborted(stop: AbortSignal, work: Promise<void>): Promise<void> {
+  const aborted = new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    else stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([work, aborted]);
 }
 
 /** The sessions of this process put their keys into a file, so that the page can show what is in them. */
@@ -75,7 +90,7 @@ async function drawPage(file: string, packets: readonly Packet[], keys: KeyFlags
 }
 
 /** A SEAL system in this process. */
-async function sealDemo(flags: DemoFlags): Promise<void> {
+async function sealDemo(flags: DemoFlags, stop: AbortSignal): Promise<void> {
   const parties = await SealParties.start();
   try {
     const { simSUri, skmsUri, spatialUri, proxyUri, https } = parties;
@@ -83,14 +98,14 @@ async function sealDemo(flags: DemoFlags): Promise<void> {
       console.log(
         `SIM-S ${simSUri}\nSKM-S ${skmsUri}\nspatial anchors ${spatialUri}/su-san/v1/anchors\nproxy ${proxyUri}\nSIM-S ${https.issuer}\nSKM-S ${https.apiRoot}\n`,
       );
-    await show(sealSteps(parties), flags);
+    await untilAborted(stop, show(sealSteps(parties), flags));
   } finally {
     await parties.close();
   }
 }
 
 /** An AS and an RS, each in a process of its own. */
-async function aceDemo(flags: DemoFlags): Promise<void> {
+async function aceDemo(flags: DemoFlags, stop: AbortSignal): Promise<void> {
   const { profile = 'oscore' } = flags;
   const folder = mkdtempSync(join(tmpdir(), 'ace-coap-demo-'));
   const lab = join(folder, 'lab');
@@ -103,16 +118,21 @@ async function aceDemo(flags: DemoFlags): Promise<void> {
     await writeLab(lab, { random: systemEnv.random, asPort, rsPort, profile });
     widenReading(lab);
     const keyLog = flags.html !== undefined && profile !== 'oscore' ? logKeys(folder) : undefined;
-    await Promise.all([as.start(), rs.start()]);
+    await untilAborted(
+      stop,
+      Promise.all([as.start(), rs.start()]).then(() => {}),
+    );
+    if (stop.aborted) return;
     if (!flags.json) console.log(`An AS on port ${asPort} and an RS on port ${rsPort} of 127.0.0.1, each in a process of its own.\n`);
     const note = (text: string): void => {
       if (!flags.json) console.error(err('dim', `        ${text}`));
     };
     const packets: Packet[] = [];
-    await show(demoSteps({ lab, profile, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note, pass: (packet) => packets.push(packet) }), flags);
-    if (flags.html !== undefined) await drawPage(flags.html, packets, { config: lab, ...(keyLog === undefined ? {} : { keyLog }) });
+    const steps = demoSteps({ lab, profile, rsUri: `coap://127.0.0.1:${rsPort}`, as, rs, note, pass: (packet) => packets.push(packet) });
+    await untilAborted(stop, show(steps, flags));
+    if (flags.html !== undefined && !stop.aborted) await drawPage(flags.html, packets, { config: lab, ...(keyLog === undefined ? {} : { keyLog }) });
   } finally {
-    await Promise.all([as.stop(), rs.stop()]);
+    await Promise.all([as.close(), rs.close()]);
     if (flags.keep) console.error(`kept: ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
   }

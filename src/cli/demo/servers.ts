@@ -9,6 +9,7 @@ export class ServerProcess {
   readonly #role: 'as' | 'rs';
   readonly #lab: string;
   #child: ChildProcess | undefined;
+  #closed = false;
   #log: Record<string, unknown>[] = [];
 
   constructor(role: 'as' | 'rs', lab: string) {
@@ -27,6 +28,7 @@ export class ServerProcess {
   }
 
   async start(): Promise<void> {
+    if (this.#closed) throw new ProtocolError('ERR_CLI_DEMO', `${this.#role}: expected a demo that goes on, it was ended`);
     const child = spawn(process.execPath, [main, this.#role, this.#lab, '--json'], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;
     await new Promise<void>((resolve, reject) => {
@@ -57,6 +59,12 @@ export class ServerProcess {
     const force = setTimeout(() => child.kill('SIGKILL'), 5000);
     await gone;
     clearTimeout(force);
+  }
+
+  /** The same, for good. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.stop();
   }
 }
 

@@ -9,10 +9,11 @@ import { UsageError } from '../exit.ts';
 import { watchHttp } from '../http-watch.ts';
 import { readInput } from '../input.ts';
 import { Instruments } from '../instruments.ts';
-import { untilStopped } from '../listen.ts';
+import { drainWithin, untilStopped } from '../listen.ts';
 import { flag, routeOf } from '../proxy.ts';
 import { Reload } from '../reload.ts';
 import { loggerFor, type ServeFlags } from '../serve.ts';
+import { holdHangups } from '../signals.ts';
 import { type AuthorizeFlags, authorizeOf, type IssuerFiles, issuerFiles } from './authorize.ts';
 import { Upstreams } from './upstreams.ts';
 
@@ -120,6 +121,7 @@ function refuseHandshake(logger: Logger, refused: (type: string, reason: string)
 
 /** `ace-coap gateway` */
 export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
+  holdHangups();
   const listen = listenOf(flags);
   const allow = flags.allow === undefined ? undefined : flag('--allow', () => allowTargets(...flags.allow!));
   const reverse = (flags.reverse ?? []).map(routeOf);
@@ -180,7 +182,7 @@ export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
       instruments.ready();
       await untilStopped('gateway', logger, [{ scheme, local: { address, port } }], () => void reload?.run());
       instruments.ending('draining');
-      if (!(await listener.drain(1000 * operations.drain))) logger.warn({ seconds: operations.drain }, 'not all was answered in time');
+      await drainWithin(operations.drain, listener.drain, logger);
     } finally {
       await listener.close();
       gateway.close();

@@ -25,7 +25,7 @@ export function addGateway(ace: Command): void {
     .option('--loose', 'take media types without a Content-Format as more general ones (RFC 8075 Section 6.3)')
     .option('--coap-payload', 'take application/coap-payload;cf=N (RFC 8075 Section 6.2)')
     .option('--rate <number>', 'requests per second of one client; more are answered with 429', seconds)
-    .option('--timeout <seconds>', 'how long to wait for a CoAP server', seconds)
+    .option('--timeout <seconds>', 'how long to wait for a CoAP server; absent: defaults.timeout of client.yaml, or 120', seconds)
     .option('--host <name...>', 'other host names of this gateway; on loopback it goes by no others')
     .option('--name <name>', 'name in Via, by which a loop is known; absent: one by chance')
     .option('--no-cache', 'store nothing')

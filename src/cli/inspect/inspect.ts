@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ProtocolError } from '../../core/errors.ts';
 import { CaptureReader, Inspector, Keyring, PacketReader } from '../../inspect/index.ts';
 import { UsageError } from '../exit.ts';
-import { stopSignal } from '../signals.ts';
+import { userSignal } from '../signals.ts';
 import { err } from '../terminal.ts';
 import { type KeyFlags, keysOf } from './keys.ts';
 import { Output, type OutputFlags } from './output.ts';
@@ -28,8 +28,10 @@ export async function inspectCommand(capture: string | undefined, flags: Inspect
   const output = new Output(inspector, flags, { isLive, title: capture ?? `tap ${tap!.join(', ')}` });
   if (capture !== undefined) await readCapture(capture, inspector, output, flags);
   else {
+    // Whoever reads that it listens may end it at once.
+    const ended = userSignal();
     const taps = await openTaps(tap!, to ?? [], pcapng, (packet) => output.entries(inspector.packet(packet)));
-    await stopSignal();
+    await ended;
     await taps.close();
   }
   inspector.finish();
@@ -43,13 +45,13 @@ const lookEvery = 200;
 async function* chunksOf(file: string, follow: boolean): AsyncGenerator<Uint8Array> {
   if (file === '-') {
     // Ctrl-C ends what writes into the pipe too, and its end is the end of what is read.
-    if (follow) stopSignal().catch(() => {});
+    if (follow) userSignal().catch(() => {});
     for await (const chunk of process.stdin) yield chunk as Uint8Array;
     return;
   }
   let read = 0;
   let stopped = false;
-  const stop = follow ? stopSignal().then(() => void (stopped = true)) : undefined;
+  const stop = follow ? userSignal().then(() => void (stopped = true)) : undefined;
   do {
     for await (const chunk of createReadStream(file, { start: read }) as AsyncIterable<Uint8Array>) {
       read += chunk.length;

@@ -1,7 +1,12 @@
+import { basename } from 'node:path';
+import { loadAsConfig, loadClientConfig, loadRsConfig, loadT8Config } from '../../operate/index.ts';
 import { openStore, parseStorePlace, storeVersions } from '../../store/index.ts';
+import { configPath } from '../config-path.ts';
+import { UsageError } from '../exit.ts';
 import { table, waiting } from '../terminal.ts';
 
 export interface InfoFlags {
+  readonly config?: string;
   readonly json?: boolean;
 }
 
@@ -21,8 +26,21 @@ function prefixOf(key: string): string {
   return parts.length === 1 ? '(none)' : `${parts.slice(0, Math.min(2, parts.length - 1)).join('/')}/`;
 }
 
+/** By the name of a file; any other, and a folder, is that of an authorization server. */
+const loaders: Readonly<Record<string, (path: string) => { readonly store: string }>> = {
+  'rs.yaml': loadRsConfig,
+  'client.yaml': loadClientConfig,
+  't8.yaml': loadT8Config,
+};
+
+function placeOf(named: string | undefined, config: string | undefined): string {
+  if ((named === undefined) === (config === undefined)) throw new UsageError(`expected a store or --config, got ${named === undefined ? 'neither' : 'both'}`);
+  return named ?? (loaders[basename(config!)] ?? loadAsConfig)(configPath(config!)).store;
+}
+
 /** `ace-coap store info` */
-export async function infoCommand(place: string, { json }: InfoFlags): Promise<void> {
+export async function infoCommand(named: string | undefined, { config, json }: InfoFlags): Promise<void> {
+  const place = placeOf(named, config);
   const store = await openStore(place, { create: false, unfinished: true });
   const { kind, name } = parseStorePlace(place)!;
   const prefixes = new Map<string, Counts>();

@@ -28,11 +28,15 @@ export function addStore(ace: Command): void {
     );
   store
     .command('info')
-    .argument('<store>', 'the store')
+    .argument('[store]', 'the store, or --config')
     .description('show its version, and how many entries stand under each prefix; never keys or values')
+    .option('-c, --config <path>', 'lab folder, as.yaml, rs.yaml, client.yaml or t8.yaml, which names the store; of a folder it is that of as.yaml')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', `${places}\n${examples('ace-coap store info lab/state/as', 'ace-coap store info postgres://ace@127.0.0.1/ace --json')}`)
-    .action(async (place: string, flags: InfoFlags) => (await import('./info.ts')).infoCommand(place, flags));
+    .addHelpText(
+      'after',
+      `${places}\n${examples('ace-coap store info --config lab', 'ace-coap store info lab/state/rs', 'ace-coap store info postgres://ace@127.0.0.1/ace --json')}`,
+    )
+    .action(async (place: string | undefined, flags: InfoFlags) => (await import('./info.ts')).infoCommand(place, flags));
   store
     .command('migrate')
     .argument('<from>', 'the store to copy, which stays as it is')

@@ -6,6 +6,7 @@ import { toBase64Url } from '../../core/bytes.ts';
 import { UsageError } from '../exit.ts';
 import { milliseconds } from '../request.ts';
 import { openAsRs, openConfigured } from '../session.ts';
+import { interruptible } from '../signals.ts';
 import { err, out, waiting } from '../terminal.ts';
 
 export interface TrlFlags {
@@ -60,20 +61,17 @@ async function within<T>(answer: Promise<T>, seconds: number | undefined): Promi
 
 /** Print answers until enough have come or the user ends it. */
 async function watch(observe: (signal: AbortSignal) => AsyncIterable<TrlResponse>, flags: TrlFlags): Promise<void> {
-  const stop = new AbortController();
-  const end = (): void => stop.abort();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
-  let seen = 0;
-  try {
-    for await (const response of observe(stop.signal)) {
-      print(response, flags);
-      if (++seen === flags.count) break;
+  await interruptible(async (stop) => {
+    let seen = 0;
+    try {
+      for await (const response of observe(stop)) {
+        print(response, flags);
+        if (++seen === flags.count) break;
+      }
+    } catch (error) {
+      if (!stop.aborted) throw error;
     }
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, end);
-  }
+  });
 }
 
 function print({ fullSet, diffSet, cursor, more }: TrlResponse, { json = false }: TrlFlags): void {

@@ -14,8 +14,8 @@ import { type EchoMethod, EchoTimestamps } from './value.ts';
 export interface Freshness {
   /** Whether this request is refused with 4.01 and an Echo until it shows that it is fresh. Asked on the head of each block. */
   required(request: Request): boolean;
-  /** Milliseconds between our making an Echo value and its coming back. Default 30,000. */
-  readonly window?: number;
+  /** Milliseconds between our making an Echo value and its coming back; a function is asked each time. Default 30,000. */
+  readonly window?: number | (() => number);
   /** How values are made. Default: integrity protected timestamps of that window. */
   readonly method?: EchoMethod;
   /** Give every success an Echo value for the next request, to a client that sends several in a row. Default: only 2.31. */

@@ -44,15 +44,15 @@ const timestampRange = 0x1_0000_0000;
 export class EchoTimestamps implements EchoMethod {
   readonly size = 0;
   readonly #env: Env;
-  readonly #window: number;
+  readonly #window: () => number;
   readonly #key: Uint8Array;
   readonly #offset: number;
   #newestEvent = Number.NEGATIVE_INFINITY;
 
-  /** @param window milliseconds between the making of a value and its coming back */
-  constructor(env: Env, window: number) {
+  /** @param window milliseconds between the making of a value and its coming back; a function is asked each time */
+  constructor(env: Env, window: number | (() => number)) {
     this.#env = env;
-    this.#window = window;
+    this.#window = typeof window === 'number' ? () => window : window;
     this.#key = env.random(32);
     this.#offset = env.random(4).reduce((sum, byte) => sum * 256 + byte, 0);
   }
@@ -65,7 +65,7 @@ export class EchoTimestamps implements EchoMethod {
   verify(value: Uint8Array, endpoint: EchoEndpoint): boolean {
     const age = this.age(value, endpoint);
     // What was made in the millisecond of the event may be from before it.
-    return age !== undefined && age < this.#window && this.#now() - age > this.#newestEvent;
+    return age !== undefined && age < this.#window() && this.#now() - age > this.#newestEvent;
   }
 
   /** Milliseconds since the value was made; `undefined`: it is none of ours for this endpoint. */

@@ -123,6 +123,9 @@ export function loadRsConfig(path: string): RsConfig {
   const suites = sealSuites(file, raw);
   const keep = readKeepSessions(file, raw.dtls, { ...dtls, ...suites });
   const transmission = reader.transmission(raw.transmission);
+  for (const [path, { kind, initial }] of Object.entries(raw.resources ?? {}))
+    if (kind === 'sensor' && initial !== undefined && !/^-?\d+(?:\.\d+)?$/.test(initial))
+      file.problem(['resources', path, 'initial'], `expected a number in quotes, such as "21.5", got ${JSON.stringify(initial)}`);
   reader.finish();
   return {
     file: file.path,

@@ -31,6 +31,17 @@ function lock(sim: Simulator, fields: Omit<Freshness, 'required'>, moved: () => 
 }
 
 describe('RFC 9175 2.3: the figures', () => {
+  test('time-based freshness: a T that changes holds for values that were made before too', async () => {
+    const sim = new Simulator();
+    let window = 5000;
+    const { put } = lock(sim, { window: () => window });
+    const [, value] = put();
+    await sim.sleep(2000);
+    assert.equal(put(value)[0], Code.Changed);
+    window = 1000;
+    assert.equal(put(value)[0], Code.Unauthorized);
+  });
+
   test('time-based freshness: t1 - t0 < T', async () => {
     const sim = new Simulator();
     const { put, moves } = lock(sim, { window: 5000 });

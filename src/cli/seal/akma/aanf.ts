@@ -1,9 +1,12 @@
 import { AanfSimulator, type AnchorKey, serveAanf } from '../../../../profiles/seal/akma/index.ts';
 import { fromHex, fromUtf8 } from '../../../core/bytes.ts';
 import { ProtocolError } from '../../../core/errors.ts';
+import { sameValue } from '../../../core/same-value.ts';
 import { UsageError } from '../../exit.ts';
 import { readInput } from '../../input.ts';
-import { stopSignal } from '../../signals.ts';
+import { Reload } from '../../reload.ts';
+import { loggerFor } from '../../serve.ts';
+import { holdHangups, stopSignal } from '../../signals.ts';
 
 export interface AanfFlags {
   readonly subscribers: string;
@@ -39,23 +42,57 @@ function listenAt(text: string): { readonly address: string; readonly port: numb
 
 /** `ace-coap seal akma aanf` */
 export async function aanfCommand({ subscribers, listen, lifetime, hideSupi = false, json = false }: AanfFlags): Promise<void> {
+  holdHangups();
   const at = listenAt(listen);
   const aanf = new AanfSimulator({ hidesSupi: hideSupi, ...(lifetime === undefined ? {} : { lifetime }) });
-  const lines = fromUtf8(await readInput(subscribers)).split('\n');
+  const first = await subscribersOf(subscribers);
+  for (const subscriber of first.values()) await aanf.registerAnchorKey(subscriber);
+  const server = await serveAanf(aanf, at);
+  const known = `${aanf.size} subscriber${aanf.size === 1 ? '' : 's'}`;
+  console.log(json ? JSON.stringify({ api_root: server.apiRoot, subscribers: aanf.size }) : `AAnF at ${server.apiRoot}, ${known}`);
+  const logger = loggerFor('aanf', { json });
+  const reload = new Reload<Subscribers>(
+    { subscribers: first },
+    {
+      logger,
+      load: async () => ({ subscribers: await subscribersOf(subscribers) }),
+      live: ['subscribers'],
+      apply: async (next) => {
+        await become(aanf, reload.current.subscribers, next.subscribers);
+        return { subscribers: aanf.size };
+      },
+    },
+  );
+  await stopSignal(subscribers === '-' ? () => logger.warn({}, 'nothing to reload: subscribers came from standard input') : () => void reload.run());
+  await server.close();
+}
+
+interface Subscribers {
+  readonly subscribers: ReadonlyMap<string, AnchorKey>;
+}
+
+/** What the file says, by SUPI, the last line of each. @throws {UsageError} */
+async function subscribersOf(file: string): Promise<Subscribers['subscribers']> {
+  const checker = new AanfSimulator();
+  const found = new Map<string, AnchorKey>();
+  const lines = fromUtf8(await readInput(file)).split('\n');
   for (const [index, line] of lines.entries()) {
     if (line.trim() === '') continue;
-    const place = `${subscribers}: line ${index + 1}`;
+    const place = `${file}: line ${index + 1}`;
     const subscriber = subscriberOf(line, place);
     try {
-      await aanf.registerAnchorKey(subscriber);
+      await checker.registerAnchorKey(subscriber);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw new UsageError(`${place}: ${error.message}`, { code: error.code, cause: error });
     }
+    found.set(subscriber.supi, subscriber);
   }
-  const server = await serveAanf(aanf, at);
-  const known = `${aanf.size} subscriber${aanf.size === 1 ? '' : 's'}`;
-  console.log(json ? JSON.stringify({ api_root: server.apiRoot, subscribers: aanf.size }) : `AAnF at ${server.apiRoot}, ${known}`);
-  await stopSignal();
-  await server.close();
+  return found;
+}
+
+/** Take what the file says now; what UEs have registered over HTTP stays, unless the file has another key for them. */
+async function become(aanf: AanfSimulator, before: Subscribers['subscribers'], next: Subscribers['subscribers']): Promise<void> {
+  for (const supi of before.keys()) if (!next.has(supi)) await aanf.removeContext(supi);
+  for (const [supi, subscriber] of next) if (!sameValue(before.get(supi), subscriber)) await aanf.registerAnchorKey(subscriber);
 }

@@ -31,6 +31,7 @@ ${examples(
   akma
     .command('aanf')
     .description('run an AAnF of the shape of TS 29.535 on this host, for tests: over plain HTTP')
+    .addHelpText('after', '\nSIGTERM or Ctrl-C ends it; SIGHUP reads the subscribers again, and keeps those of before if the file is wrong.')
     .requiredOption('--subscribers <file>', 'one JSON object a line: a_kid, k_akma, supi and gpsi, as ace-coap seal akma derive --json prints it; or -')
     .option('--listen <address>', 'address and port on loopback; port 0: a free one, which is told', '127.0.0.1:0')
     .option('--lifetime <seconds>', 'how long a K_AF may be used; 3,600 when absent', seconds)

@@ -1,20 +1,24 @@
 import { CapifCoreSimulator, type CapifCoreSimulatorOptions } from '../../../../profiles/seal/https/index.ts';
 import { ProtocolError } from '../../../core/errors.ts';
-import { type CapifCoreConfig, ConfigError, type Logger, loadCapifCoreConfig } from '../../../operate/index.ts';
+import { type CapifCoreConfig, type Logger, loadCapifCoreConfig } from '../../../operate/index.ts';
 import { serveHttps } from '../../../transport/index.ts';
 import { configPath } from '../../config-path.ts';
 import { UsageError } from '../../exit.ts';
-import { untilStopped } from '../../listen.ts';
+import { drainWithin, untilStopped } from '../../listen.ts';
+import { Reload } from '../../reload.ts';
 import { loggerFor, type ServeFlags } from '../../serve.ts';
+import { holdHangups } from '../../signals.ts';
 
 export type CapifCoreFlags = ServeFlags;
 
-/** Milliseconds for what is under way when it ends. */
-const patience = 5_000;
+/** Seconds for what is under way when it ends. */
+const patience = 5;
 
 /** `ace-coap seal capif core` */
 export async function capifCoreCommand(path: string, flags: CapifCoreFlags): Promise<void> {
-  const config = loadCapifCoreConfig(configPath(path));
+  holdHangups();
+  const load = (): CapifCoreConfig => loadCapifCoreConfig(configPath(path));
+  const config = load();
   const logger = loggerFor('capif', flags);
   const { listen, cert, key, clientCa, file } = config;
   let core: CapifCoreSimulator;
@@ -28,8 +32,18 @@ export async function capifCoreCommand(path: string, flags: CapifCoreFlags): Pro
   const server = await serveHttps({ ...listen, cert, key, clientCa, refused }, core.handler);
   logger.warn({}, 'this is a simulator of a CAPIF core function, for labs and tests');
   const { address, port } = server;
-  await untilStopped('capif', logger, [{ scheme: 'https', local: { address, port } }], () => void reload(path, core, logger));
-  await server.close(patience);
+  const reload = new Reload(config, {
+    logger,
+    load,
+    live: ['file', 'invokers', 'aefs'],
+    apply: async (next) => {
+      await reconfigure(core, next, logger);
+      return {};
+    },
+  });
+  await untilStopped('capif', logger, [{ scheme: 'https', local: { address, port } }], () => void reload.run());
+  await drainWithin(patience, server.drain, logger);
+  await server.close();
   logger.info({}, 'stopped');
 }
 
@@ -45,15 +59,12 @@ function optionsOf({ issuer, signingKey, lifetime, invokers, aefs, cert, key, ca
   };
 }
 
-/** What is wrong with the file is told, and what was there stays. */
-async function reload(path: string, core: CapifCoreSimulator, logger: Logger): Promise<void> {
+/** It is reconfigured although an AEF was not there to be told. */
+async function reconfigure(core: CapifCoreSimulator, { invokers, aefs }: CapifCoreConfig, logger: Logger): Promise<void> {
   try {
-    const { invokers, aefs } = loadCapifCoreConfig(configPath(path));
     await core.reconfigure({ invokers, aefs });
-    logger.info({}, 'reloaded');
   } catch (error) {
-    if (error instanceof ConfigError) for (const problem of error.problems) logger.error({ file: error.file, ...problem }, 'configuration refused');
-    else if (error instanceof ProtocolError) logger.error({ reason: error.code, detail: error.message }, 'an AEF has not heard of a revocation');
-    else throw error;
+    if (!(error instanceof ProtocolError)) throw error;
+    logger.error({ reason: error.code, detail: error.message }, 'an AEF has not heard of a revocation');
   }
 }

@@ -36,11 +36,13 @@ export function addKeyRecords(seal: Command): void {
     );
   recordCommand(
     km,
-    'put [file]',
+    'put',
     'keep key material from a file, or - for standard input, for a service alone or for one identity of it',
     'ace-coap seal km put keys.bin --service v2x --config lab',
     'openssl rand 32 | ace-coap seal km put --service v2x --device ue1 --config lab',
-  ).action(async (file: string | undefined, flags: PutFlags) => (await records()).putCommand(file ?? '-', flags));
+  )
+    .argument('[file]', 'file with the key material, or - for standard input', '-')
+    .action(async (file: string, flags: PutFlags) => (await records()).putCommand(file, flags));
   recordCommand(km, 'get', 'show the key material of exactly this record', 'ace-coap seal km get --service v2x --device ue1 --config lab -o keys.bin')
     .option('-o, --output <file>', 'write it to a file that the owner alone may read')
     .action(async (flags: RecordFlags) => (await records()).getCommand(flags));

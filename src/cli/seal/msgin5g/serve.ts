@@ -13,8 +13,9 @@ import { Endpoint, Router, type Transport } from '../../../coap/index.ts';
 import { ProtocolError } from '../../../core/errors.ts';
 import { dtls, type TlsPskSuite } from '../../../transport/index.ts';
 import { UsageError } from '../../exit.ts';
-import { untilStopped } from '../../listen.ts';
+import { nothingToReload, untilStopped } from '../../listen.ts';
 import { loggerFor, type ServeFlags } from '../../serve.ts';
+import { holdHangups } from '../../signals.ts';
 
 export interface Msgin5gServeFlags extends ServeFlags {
   readonly aanf: string;
@@ -36,6 +37,7 @@ const usualPlaces = ['coaps+tcp://127.0.0.1:5687'];
 
 /** `ace-coap seal msgin5g serve` */
 export async function msgin5gServeCommand(flags: Msgin5gServeFlags): Promise<void> {
+  holdHangups();
   const places = (flags.listen ?? usualPlaces).map(placeOf);
   for (const { scheme } of places)
     if (places.filter((place) => place.scheme === scheme).length > 1)
@@ -64,7 +66,7 @@ export async function msgin5gServeCommand(flags: Msgin5gServeFlags): Promise<voi
     registration.mount(router);
     const transports = opened.map(({ transport }) => transport);
     endpoint = new Endpoint({ transport: transports, handler: router.handler });
-    await untilStopped('msgin5g', logger, transports);
+    await untilStopped('msgin5g', logger, transports, nothingToReload(logger));
   } finally {
     if (endpoint === undefined) for (const { transport } of opened) await transport.close();
     await endpoint?.close();

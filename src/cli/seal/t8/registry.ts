@@ -1,9 +1,9 @@
 import { DeviceRegistry, T8Policy, type T8Rule } from '../../../../profiles/seal/https/index.ts';
+import { ProtocolError } from '../../../core/errors.ts';
 import { loadT8Config } from '../../../operate/index.ts';
 import { openStore, type Store } from '../../../store/index.ts';
 import { configPath } from '../../config-path.ts';
-import { ExitCode } from '../../exit.ts';
-import { err, out, table } from '../../terminal.ts';
+import { out, table } from '../../terminal.ts';
 
 export interface T8Flags {
   readonly config: string;
@@ -30,8 +30,8 @@ export async function ruleCommand(effect: T8Rule['effect'], scsAsId: string, dev
 export async function forgetCommand(scsAsId: string, devices: string, flags: RuleFlags): Promise<void> {
   const rule = { scsAsId, devices, api: apiOf(flags) };
   const isDone = await withStore(flags, (store) => new T8Policy(store).remove(rule));
-  if (isDone) done('forgotten', rule, flags, [scsAsId, devices, 'by', rule.api === '*' ? 'every API' : rule.api]);
-  else absent('no such rule in the store');
+  if (!isDone) throw new ProtocolError('ERR_T8_ABSENT', `expected a rule in the store for ${scsAsId}, ${devices} and the API ${rule.api}, got none`);
+  done('forgotten', rule, flags, [scsAsId, devices, 'by', rule.api === '*' ? 'every API' : rule.api]);
 }
 
 /** `ace-coap seal t8 list` */
@@ -76,8 +76,8 @@ export async function listDevicesCommand(flags: T8Flags): Promise<void> {
 /** `ace-coap seal t8 device remove` */
 export async function removeDeviceCommand(externalId: string, flags: T8Flags): Promise<void> {
   const isDone = await withStore(flags, (store) => new DeviceRegistry(store).remove(externalId));
-  if (isDone) done('removed', { externalId }, flags);
-  else absent('no such device');
+  if (!isDone) throw new ProtocolError('ERR_T8_ABSENT', `expected a device that is known as ${externalId}, got none`);
+  done('removed', { externalId }, flags);
 }
 
 /** What it names is checked with the rest of the rule. */
@@ -102,9 +102,4 @@ function fieldsOf(fields: object): object {
 
 function done(what: string, fields: object, { json }: T8Flags, sentence: readonly string[] = Object.values(fields)): void {
   console.log(json === true ? JSON.stringify({ done: what, ...fieldsOf(fields) }) : `${out('green', what)} ${sentence.join(' ')}`);
-}
-
-function absent(what: string): void {
-  console.error(err('red', what));
-  process.exitCode = ExitCode.refused;
 }

@@ -6,16 +6,18 @@ import { checkCredentials, type HttpsCredentials, type HttpsServer, serveHttps }
 import { configPath } from '../../config-path.ts';
 import { watchHttp } from '../../http-watch.ts';
 import { Instruments } from '../../instruments.ts';
-import { untilStopped } from '../../listen.ts';
+import { drainWithin, untilStopped } from '../../listen.ts';
 import { differences, Reload } from '../../reload.ts';
 import { loggerFor, type ServeFlags } from '../../serve.ts';
 import { openClient } from '../../session.ts';
+import { holdHangups } from '../../signals.ts';
 import { clientsBy, type KeySet, keySetOf } from '../https/known.ts';
 
 export type T8ServeFlags = ServeFlags;
 
 /** `ace-coap seal t8 serve` */
 export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise<void> {
+  holdHangups();
   const load = (): T8Config => loadT8Config(configPath(path));
   const config = load();
   const levelOf = ({ logLevel = 'info' }: T8Config): LogLevel => flags.logLevel ?? logLevel;
@@ -65,8 +67,7 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
       instruments.ready();
       await untilStopped('t8', logger, [{ scheme: 'https', local: { address: server.address, port: server.port } }], () => void reload.run());
       instruments.ending('draining');
-      const { drain } = reload.current;
-      if (!(await server.drain(1000 * drain))) logger.warn({ seconds: drain }, 'not all was answered in time');
+      await drainWithin(reload.current.drain, server.drain, logger);
     } finally {
       await server?.close();
       await gateway.close();
