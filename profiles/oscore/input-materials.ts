@@ -1,4 +1,4 @@
-import { AceError, decodeBoundKey, Expiry, encodeBoundKey, extendBoundKey, type Grant, type ProfileEvent } from '../../src/ace/index.ts';
+import { AceError, decodeBoundKey, type Ending, Ends, encodeBoundKey, extendBoundKey, type Grant, type ProfileEvent } from '../../src/ace/index.ts';
 import { Code } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { Env } from '../../src/core/env.ts';
@@ -17,6 +17,12 @@ interface Space {
   readonly ids: IdSpace;
 }
 
+/** An identifier in use, at least until then. */
+interface Taken extends Ending {
+  readonly space: Space;
+  readonly index: number;
+}
+
 /** An identifier that is taken, and what has to become durable for that. */
 export interface AllocatedId {
   readonly id: Uint8Array;
@@ -30,22 +36,23 @@ export interface AllocatedId {
 export class InputMaterials {
   readonly #store: Store;
   readonly #env: Env;
-  readonly #expiry: Expiry<Space>;
+  /** Whether an identifier has been let live longer meanwhile, by whatever process, is seen when its time has come. */
+  readonly #taken: Ends<Taken>;
   /** By resource server. */
   readonly #spaces = new Map<string, Space | Promise<Space>>();
 
   constructor(store: Store, env: Env, emit: (event: ProfileEvent) => void) {
     this.#store = store;
     this.#env = env;
-    this.#expiry = new Expiry(env, (key, space) => {
-      this.#release(key, space!).catch((error: unknown) => {
+    this.#taken = new Ends(env, (taken) => {
+      this.#release(taken).catch((error: unknown) => {
         emit({ type: 'input-material', reason: 'not-released', detail: error instanceof Error ? error.message : String(error) });
       });
     });
   }
 
   get size(): number {
-    return this.#expiry.size;
+    return this.#taken.size;
   }
 
   /**
@@ -67,16 +74,15 @@ export class InputMaterials {
 
   #allocated(grant: Grant, space: Space, index: number | undefined): AllocatedId {
     const id = index === undefined ? undefined : idOf(index);
-    if (id === undefined) {
+    if (index === undefined || id === undefined) {
       throw new AceError('ERR_OSCORE_PROFILE_IDS', 'all identifiers of input materials are in use', {
         responseCode: Code.ServiceUnavailable,
         retryAfter: 60,
       });
     }
-    const key = space.folder + toHex(id);
-    const end = grant.expiresAt + rest;
-    this.#expiry.set(key, end, space);
-    return { id, change: { key, expected: null, value: encodeBoundKey(grant), expiresAt: end } };
+    const at = grant.expiresAt + rest;
+    this.#taken.add({ at, space, index });
+    return { id, change: { key: space.folder + toHex(id), expected: null, value: encodeBoundKey(grant), expiresAt: at } };
   }
 
   /**
@@ -84,17 +90,15 @@ export class InputMaterials {
    * has expired.
    */
   async extend(grant: Grant, id: Uint8Array): Promise<readonly Change[] | undefined> {
-    const space = await this.#space(grant.resourceServer);
+    const { folder } = await this.#space(grant.resourceServer);
     // The store takes no key of any length.
     if (indexOf(toHex(id)) === undefined) return undefined;
-    const key = space.folder + toHex(id);
-    const extension = await extendBoundKey(this.#store, key, grant, this.#env.epoch(), rest);
-    if (extension !== undefined) this.#expiry.set(key, extension.expiresAt + rest, space);
+    const extension = await extendBoundKey(this.#store, folder + toHex(id), grant, this.#env.epoch(), rest);
     return extension?.changes;
   }
 
   close(): void {
-    this.#expiry.close();
+    this.#taken.close();
     this.#spaces.clear();
   }
 
@@ -120,20 +124,16 @@ export class InputMaterials {
       const index = indexOf(key.slice(folder.length));
       if (index === undefined) continue;
       space.ids.occupy(index);
-      this.#expiry.set(key, (decodeBoundKey(value)?.expiresAt ?? 0) + rest, space);
+      this.#taken.add({ at: (decodeBoundKey(value)?.expiresAt ?? 0) + rest, space, index });
     }
     return space;
   }
 
   /** Another process of this AS may have the identifier, or have let it live longer. */
-  async #release(key: string, space: Space): Promise<void> {
-    const value = await this.#store.get(key);
-    const end = value === undefined ? 0 : (decodeBoundKey(value)?.expiresAt ?? 0) + rest;
-    if (end > this.#env.epoch()) {
-      this.#expiry.set(key, end, space);
-      return;
-    }
-    const index = indexOf(key.slice(space.folder.length));
-    if (index !== undefined) space.ids.release(index);
+  async #release({ space, index }: Taken): Promise<void> {
+    const value = await this.#store.get(space.folder + toHex(idOf(index)!));
+    const at = value === undefined ? 0 : (decodeBoundKey(value)?.expiresAt ?? 0) + rest;
+    if (at > this.#env.epoch()) this.#taken.add({ at, space, index });
+    else space.ids.release(index);
   }
 }
