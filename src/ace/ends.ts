@@ -34,6 +34,7 @@ export class Ends<E extends Ending> {
     return this.#heap.length;
   }
 
+  /** Tell of it when its time has come. */
   add(entry: E): void {
     this.#push(entry);
     this.#arm();
