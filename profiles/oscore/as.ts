@@ -12,12 +12,13 @@ import {
 } from '../../src/ace/index.ts';
 import { Code, ContentFormat, type Layer } from '../../src/coap/index.ts';
 import { emptyBytes, equalBytes } from '../../src/core/bytes.ts';
+import type { CborMap } from '../../src/core/cbor.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
 import { ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext, type StoredContext } from '../../src/oscore/index.ts';
 import type { Change } from '../../src/store/index.ts';
 import { storedContexts } from './context-store.ts';
 import { contextIndex, OscoreProfileError, oscorePeers, readCredentials } from './credentials.ts';
-import { InputMaterials } from './input-materials.ts';
+import { type AllocatedId, InputMaterials } from './input-materials.ts';
 import { StoredLeases } from './leases.ts';
 import { decodeInputMaterial, encodeInputMaterial } from './params.ts';
 
@@ -117,7 +118,7 @@ class OscoreAtAs implements ProfileAtAs {
   }
 
   /** @see https://www.rfc-editor.org/rfc/rfc9203#section-3.2 */
-  async bind(grant: Grant): Promise<Binding | undefined> {
+  bind(grant: Grant): Binding | Promise<Binding | undefined> {
     const { reqCnf } = grant.request;
     if (reqCnf?.coseKey !== undefined) {
       throw new AceError('ERR_OSCORE_PROFILE_KEY', 'the OSCORE profile has no use for an asymmetric key', {
@@ -125,23 +126,32 @@ class OscoreAtAs implements ProfileAtAs {
         error: AceErrorCode.unsupported_pop_key,
       });
     }
-    const { key } = grant;
-    if (key?.osc !== undefined) {
-      const { id } = decodeInputMaterial(key.osc);
-      if (reqCnf?.kid !== undefined && !equalBytes(reqCnf.kid, id)) throw otherKey();
-      const changes = await this.#materials.extend(grant, id);
-      if (changes === undefined || reqCnf?.kid !== undefined) return changes && update(id, changes);
-      return { claims: { cnf: key }, confidential: true, changes, response: () => ({ cnf: key }) };
-    }
-    if (reqCnf?.kid !== undefined) {
-      const changes = await this.#materials.extend(grant, reqCnf.kid);
-      return changes && update(reqCnf.kid, changes);
-    }
-    const { id, change } = await this.#materials.allocate(grant);
+    if (grant.key?.osc !== undefined) return this.#bindAgain(grant, grant.key, grant.key.osc);
+    if (reqCnf?.kid !== undefined) return this.#bindKnown(grant, reqCnf.kid);
+    const allocated = this.#materials.allocate(grant);
+    return allocated instanceof Promise ? allocated.then((material) => this.#bindFresh(material)) : this.#bindFresh(allocated);
+  }
+
+  #bindFresh({ id, change }: AllocatedId): Binding {
     // The salt is empty and there: whether an absent one takes part in the Master Salt is where implementations differ.
     const osc = encodeInputMaterial({ id, ms: this.#io.env.random(secretLength), salt: emptyBytes });
     const cnf: Confirmation = { osc };
     return { claims: { cnf }, confidential: true, changes: [change], response: () => ({ cnf }) };
+  }
+
+  async #bindKnown(grant: Grant, kid: Uint8Array): Promise<Binding | undefined> {
+    const changes = await this.#materials.extend(grant, kid);
+    return changes && update(kid, changes);
+  }
+
+  /** The key of a refresh token. */
+  async #bindAgain(grant: Grant, key: Confirmation, osc: CborMap): Promise<Binding | undefined> {
+    const kid = grant.request.reqCnf?.kid;
+    const { id } = decodeInputMaterial(osc);
+    if (kid !== undefined && !equalBytes(kid, id)) throw otherKey();
+    const changes = await this.#materials.extend(grant, id);
+    if (changes === undefined || kid !== undefined) return changes && update(id, changes);
+    return { claims: { cnf: key }, confidential: true, changes, response: () => ({ cnf: key }) };
   }
 
   /** draft-ietf-ace-workflow-and-params-08, Section 3.3.3: nonce1 and the identifier of the client come from the client. */

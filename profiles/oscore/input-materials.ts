@@ -1,4 +1,4 @@
-import { AceError, decodeBoundKey, Expiry, encodeBoundKey, extendBoundKey, type Grant, type ProfileEvent } from '../../src/ace/index.ts';
+import { AceError, decodeBoundKey, type Ending, Ends, encodeBoundKey, extendBoundKey, type Grant, type ProfileEvent } from '../../src/ace/index.ts';
 import { Code } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { Env } from '../../src/core/env.ts';
@@ -11,6 +11,24 @@ import { IdSpace, idOf, indexOf } from './id-space.ts';
  */
 const rest = 300;
 
+/** The identifiers of one resource server: where the store has them, and which are in use. */
+interface Space {
+  readonly folder: string;
+  readonly ids: IdSpace;
+}
+
+/** An identifier in use, at least until then. */
+interface Taken extends Ending {
+  readonly space: Space;
+  readonly index: number;
+}
+
+/** An identifier that is taken, and what has to become durable for that. */
+export interface AllocatedId {
+  readonly id: Uint8Array;
+  readonly change: Change;
+}
+
 /**
  * The identifiers of OSCORE Input Materials that are in use, for each resource server, durable in the store under `as/oscore/<rs>/<id>`, so that an update of
  * access rights can name one after a restart of the AS too.
@@ -18,45 +36,53 @@ const rest = 300;
 export class InputMaterials {
   readonly #store: Store;
   readonly #env: Env;
-  readonly #expiry: Expiry;
-  readonly #spaces = new Map<string, IdSpace | Promise<IdSpace>>();
+  /** Whether an identifier has been let live longer meanwhile, by whatever process, is seen when its time has come. */
+  readonly #taken: Ends<Taken>;
+  /** By resource server. */
+  readonly #spaces = new Map<string, Space | Promise<Space>>();
 
   constructor(store: Store, env: Env, emit: (event: ProfileEvent) => void) {
     this.#store = store;
     this.#env = env;
-    this.#expiry = new Expiry(env, (key) => {
-      this.#release(key).catch((error: unknown) => {
+    this.#taken = new Ends(env, (taken) => {
+      this.#release(taken).catch((error: unknown) => {
         emit({ type: 'input-material', reason: 'not-released', detail: error instanceof Error ? error.message : String(error) });
       });
     });
   }
 
   get size(): number {
-    return this.#expiry.size;
+    return this.#taken.size;
   }
 
   /**
    * A fresh identifier for this grant: the shortest that the RS does not have in use, or for a token with `exi` one that was never used, because nobody knows
-   * when such a token ends. It stays taken until then, also where the change is not made in the end.
+   * when such a token ends. It stays taken until then, also where the change is not made in the end. At once, but for the first of an RS and for `exi`.
    *
    * @throws {AceError} `ERR_OSCORE_PROFILE_IDS`, 5.03, when all are in use
    */
-  async allocate(grant: Grant): Promise<{ readonly id: Uint8Array; readonly change: Change }> {
-    const folder = folderOf(grant.resourceServer);
-    const found = this.#space(folder);
-    const space = found instanceof IdSpace ? found : await found;
-    const index = grant.exi ? await this.#store.increment(`as/oscore-next/${encodeURIComponent(grant.resourceServer)}`, 1) : space.take();
+  allocate(grant: Grant): AllocatedId | Promise<AllocatedId> {
+    const space = this.#space(grant.resourceServer);
+    return grant.exi || space instanceof Promise ? this.#allocateLater(grant, space) : this.#allocated(grant, space, space.ids.take());
+  }
+
+  async #allocateLater(grant: Grant, loading: Space | Promise<Space>): Promise<AllocatedId> {
+    const space = await loading;
+    const index = grant.exi ? await this.#store.increment(`as/oscore-next/${encodeURIComponent(grant.resourceServer)}`, 1) : space.ids.take();
+    return this.#allocated(grant, space, index);
+  }
+
+  #allocated(grant: Grant, space: Space, index: number | undefined): AllocatedId {
     const id = index === undefined ? undefined : idOf(index);
-    if (id === undefined) {
+    if (index === undefined || id === undefined) {
       throw new AceError('ERR_OSCORE_PROFILE_IDS', 'all identifiers of input materials are in use', {
         responseCode: Code.ServiceUnavailable,
         retryAfter: 60,
       });
     }
-    const key = folder + toHex(id);
-    const end = grant.expiresAt + rest;
-    this.#expiry.set(key, end);
-    return { id, change: { key, expected: null, value: encodeBoundKey(grant), expiresAt: end } };
+    const at = grant.expiresAt + rest;
+    this.#taken.add({ at, space, index });
+    return { id, change: { key: space.folder + toHex(id), expected: null, value: encodeBoundKey(grant), expiresAt: at } };
   }
 
   /**
@@ -64,63 +90,50 @@ export class InputMaterials {
    * has expired.
    */
   async extend(grant: Grant, id: Uint8Array): Promise<readonly Change[] | undefined> {
-    const folder = folderOf(grant.resourceServer);
-    await this.#space(folder);
+    const { folder } = await this.#space(grant.resourceServer);
     // The store takes no key of any length.
     if (indexOf(toHex(id)) === undefined) return undefined;
-    const key = folder + toHex(id);
-    const extension = await extendBoundKey(this.#store, key, grant, this.#env.epoch(), rest);
-    if (extension !== undefined) this.#expiry.set(key, extension.expiresAt + rest);
+    const extension = await extendBoundKey(this.#store, folder + toHex(id), grant, this.#env.epoch(), rest);
     return extension?.changes;
   }
 
   close(): void {
-    this.#expiry.close();
+    this.#taken.close();
     this.#spaces.clear();
   }
 
   /** The identifiers in use of one RS, read from the store when they are first needed. */
-  #space(folder: string): IdSpace | Promise<IdSpace> {
-    const known = this.#spaces.get(folder);
+  #space(resourceServer: string): Space | Promise<Space> {
+    const known = this.#spaces.get(resourceServer);
     if (known !== undefined) return known;
-    const loading = this.#load(folder);
-    this.#spaces.set(folder, loading);
+    const loading = this.#load(`as/oscore/${encodeURIComponent(resourceServer)}/`);
+    this.#spaces.set(resourceServer, loading);
     loading.then(
       (space) => {
-        if (this.#spaces.get(folder) === loading) this.#spaces.set(folder, space);
+        if (this.#spaces.get(resourceServer) === loading) this.#spaces.set(resourceServer, space);
       },
       // A store that fails once is asked again by the next request.
-      () => this.#spaces.delete(folder),
+      () => this.#spaces.delete(resourceServer),
     );
     return loading;
   }
 
-  async #load(folder: string): Promise<IdSpace> {
-    const space = new IdSpace();
+  async #load(folder: string): Promise<Space> {
+    const space = { folder, ids: new IdSpace() };
     for await (const [key, value] of this.#store.scan(folder)) {
       const index = indexOf(key.slice(folder.length));
       if (index === undefined) continue;
-      space.occupy(index);
-      this.#expiry.set(key, (decodeBoundKey(value)?.expiresAt ?? 0) + rest);
+      space.ids.occupy(index);
+      this.#taken.add({ at: (decodeBoundKey(value)?.expiresAt ?? 0) + rest, space, index });
     }
     return space;
   }
 
   /** Another process of this AS may have the identifier, or have let it live longer. */
-  async #release(key: string): Promise<void> {
-    const slash = key.lastIndexOf('/') + 1;
-    const space = await this.#spaces.get(key.slice(0, slash));
-    const value = await this.#store.get(key);
-    const end = value === undefined ? 0 : (decodeBoundKey(value)?.expiresAt ?? 0) + rest;
-    if (end > this.#env.epoch()) {
-      this.#expiry.set(key, end);
-      return;
-    }
-    const index = indexOf(key.slice(slash));
-    if (index !== undefined) space?.release(index);
+  async #release({ space, index }: Taken): Promise<void> {
+    const value = await this.#store.get(space.folder + toHex(idOf(index)!));
+    const at = value === undefined ? 0 : (decodeBoundKey(value)?.expiresAt ?? 0) + rest;
+    if (at > this.#env.epoch()) this.#taken.add({ at, space, index });
+    else space.ids.release(index);
   }
-}
-
-function folderOf(resourceServer: string): string {
-  return `as/oscore/${encodeURIComponent(resourceServer)}/`;
 }

@@ -11,6 +11,7 @@
  */
 export type { BoundKey, Extension } from './bound-key.ts';
 export { decodeBoundKey, encodeBoundKey, extendBoundKey } from './bound-key.ts';
+export { type Ending, Ends } from './ends.ts';
 export type { AceErrorBody, AceErrorOptions } from './error.ts';
 export { AceError, AceErrorCode, aceErrorName, decodeError, encodeError, errorResponse } from './error.ts';
 export { decodeExiCti, encodeExiCti, lastExiSequence } from './exi.ts';

@@ -129,10 +129,10 @@ export interface ProfileAtAs extends PeerRules {
   /** It is a peer no more, be it one that was added or one that was found: its associations end. */
   removePeer(credential: string): void;
   /**
-   * Bind a key. `undefined`: the request names a key that is unknown, foreign or expired; the role answers with `unknownKey`. Throws `AceError` for a `req_cnf`
-   * that the profile cannot serve (`unsupported_pop_key`).
+   * Bind a key, at once where nothing has to be looked up. `undefined`: the request names a key that is unknown, foreign or expired; the role answers with
+   * `unknownKey`. Throws `AceError`, or rejects with it, for a `req_cnf` that the profile cannot serve (`unsupported_pop_key`).
    */
-  bind(grant: Grant): Promise<Binding | undefined>;
+  bind(grant: Grant): Binding | undefined | Promise<Binding | undefined>;
   /**
    * What this AS sends to authz-info when it uploads a token on behalf of a client (see token-upload.ts). `undefined`: what the client wants the RS to be told is
    * nothing that this profile can pass on, and there is no upload.

@@ -78,8 +78,8 @@ interface Field extends FieldSpec {
 
 interface Prepared {
   readonly fields: readonly Field[];
-  /** Where a field stands in `fields`, by its name. */
-  readonly places: ReadonlyMap<string, number>;
+  /** By the name of the field. */
+  readonly labels: ReadonlyMap<string, number>;
 }
 
 // Made once for each spec.
@@ -93,7 +93,7 @@ function prepare(spec: MapSpec): Prepared {
       field,
       secret: entry.secret ?? /secret|password/i.test(`${field} ${entry.name ?? ''}`),
     }));
-    found = { fields, places: new Map(fields.map(({ field }, place) => [field, place])) };
+    found = { fields, labels: new Map(fields.map(({ field, label }) => [field, label])) };
     prepared.set(spec, found);
   }
   return found;
@@ -122,12 +122,14 @@ export function readKnownMap<const S extends MapSpec>(what: string, spec: S, val
     known[field] = item;
     found++;
   }
-  const unknown = new Map<CborKey, CborValue>();
-  if (found < map.size) {
-    const labels = new Set<CborKey>(prepare(spec).fields.map(({ label }) => label));
-    for (const [key, item] of map) if (!labels.has(key)) unknown.set(key, item);
-  }
-  return { known: known as Known<S>, unknown };
+  return { known: known as Known<S>, unknown: found < map.size ? unknownIn(map, spec) : nothing };
+}
+
+const nothing: CborMap = new Map();
+
+function unknownIn(map: CborMap, spec: MapSpec): CborMap {
+  const labels = new Set<CborKey>(prepare(spec).fields.map(({ label }) => label));
+  return new Map([...map].filter(([key]) => !labels.has(key)));
 }
 
 /** How fields that are no CBOR values themselves become such, by field name. */
@@ -138,27 +140,21 @@ export type FieldsWithForms<S extends MapSpec, F extends FieldForms<S>> = Partia
   readonly [K in keyof F]?: F[K] extends (value: infer V) => CborValue ? V : never;
 };
 
-/** The map of these fields; absent and undefined ones are left out, and so are those that the spec does not have. */
+/** The map of these fields, in their order; absent and undefined ones are left out, and so are those that the spec does not have. */
 export function writeKnownMap<const S extends MapSpec>(spec: S, fields: Partial<Known<S>>): CborMap;
 /** The same where some fields have a form. */
 export function writeKnownMap<const S extends MapSpec, const F extends FieldForms<S>>(spec: S, fields: FieldsWithForms<S, F>, forms: F): CborMap;
 export function writeKnownMap(spec: MapSpec, fields: object, forms?: Readonly<Record<string, ((value: never) => CborValue) | undefined>>): CborMap {
-  const { fields: known, places } = prepare(spec);
-  const values: CborValue[] = [];
+  const { labels } = prepare(spec);
+  const map = new Map<CborKey, CborValue>();
   // By the names that are there: to ask an object for each that it may have, when most are not and objects are of many shapes, takes three times as long.
   for (const field in fields) {
-    const place = places.get(field);
-    if (place === undefined) continue;
+    const label = labels.get(field);
+    if (label === undefined) continue;
     const value = (fields as Record<string, CborValue>)[field];
     if (value === undefined) continue;
     const form = forms !== undefined && Object.hasOwn(forms, field) ? (forms[field] as (value: unknown) => CborValue) : undefined;
-    while (values.length <= place) values.push(undefined);
-    values[place] = form === undefined ? value : form(value);
-  }
-  const map = new Map<CborKey, CborValue>();
-  for (let place = 0; place < values.length; place++) {
-    const value = values[place];
-    if (value !== undefined) map.set(known[place]!.label, value);
+    map.set(label, form === undefined ? value : form(value));
   }
   return map;
 }

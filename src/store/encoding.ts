@@ -18,7 +18,6 @@ const fewChanges = 8;
 const largestStep = 0x100_0000_0000;
 
 const loneSurrogate = /\p{Cs}/u;
-const printable = /^[ -~]*$/;
 
 /**
  * The bytes of a key.
@@ -42,7 +41,13 @@ function encodeKey(key: string): Uint8Array {
  * @throws {StoreError} `ERR_STORE_KEY`
  */
 export function checkKey(key: string): void {
-  if (typeof key !== 'string' || key.length < 1 || key.length > longestKey || !printable.test(key)) encodeKey(key);
+  if (typeof key !== 'string' || key.length < 1 || key.length > longestKey || !isAscii(key)) encodeKey(key);
+}
+
+/** By a loop: a regular expression takes three times as long. */
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Expiry } from '../../src/ace/index.ts';
+import { Ends, Expiry } from '../../src/ace/index.ts';
 import { Clock } from './clock.ts';
 
 test('expiry: each key ends once, at its time, and no timer stays', async () => {
@@ -26,6 +26,34 @@ test('expiry: each key ends once, at its time, and no timer stays', async () => 
   ]);
   assert.equal(expiry.size, 0);
   assert.equal(clock.timers, 0);
+});
+
+test('ends: each entry is told once, in order of the ends, also one that is added or put in the place of others meanwhile', async () => {
+  const clock = new Clock();
+  const now = clock.epoch();
+  const ended: string[] = [];
+  const ends = new Ends<{ readonly at: number; readonly name: string }>(clock, ({ name }) => {
+    ended.push(name);
+    if (name === 'b') ends.add({ at: now + 25, name: 'again' });
+  });
+  for (const [name, after] of Object.entries({ c: 30, a: 10, b: 20 })) ends.add({ at: now + after, name });
+  assert.equal(ends.size, 3);
+  await clock.advance(15);
+  assert.deepEqual(ended, ['a']);
+  await clock.advance(100);
+  assert.deepEqual(ended, ['a', 'b', 'again', 'c']);
+  assert.equal(clock.timers, 0);
+  ends.add({ at: now + 500, name: 'gone' });
+  ends.replace([
+    { at: now + 300, name: 'e' },
+    { at: now + 200, name: 'd' },
+  ]);
+  assert.equal(ends.size, 2);
+  await clock.advance(250);
+  assert.deepEqual(ended.slice(4), ['d', 'e']);
+  ends.add({ at: now + 900, name: 'never' });
+  ends.close();
+  assert.deepEqual([ends.size, clock.timers], [0, 0]);
 });
 
 test('expiry: has is exact between timers', async () => {

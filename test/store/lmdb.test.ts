@@ -358,6 +358,28 @@ describe('lmdbStore: layout', () => {
     assert.deepEqual(left, ['\0ends/9001 \u0001busy', '\0lists/5056', '\0lists/9024', '\0version', '\u0001busy', '\u0001stays']);
   });
 
+  it('where nothing had ended, what ends then is removed by a look that comes a second later', async () => {
+    for (const [wait, isLeft] of [
+      [0.9, true],
+      [1.1, false],
+    ] as const) {
+      const folder = freshFolder();
+      let now = 1_023.5;
+      const store = lmdbStore(folder, { env: { epoch: () => now } });
+      const write = async (name: string): Promise<unknown> =>
+        store.batch(Array.from({ length: 100 }, (_, i) => ({ key: `${name}/${i}`, value: utf8('x'), expiresAt: 9_000 })));
+      await store.put('short', utf8('x'), { expiresAt: 1_024 });
+      await write('first');
+      now += wait;
+      await write('second');
+      assert.equal(await store.get('short'), undefined);
+      await store.close();
+      const raw = openRaw(folder);
+      assert.equal(namesIn(raw).includes('\u0001short'), isLeft);
+      await raw.close();
+    }
+  });
+
   it('keys of many ends, in one commit and in several', async () => {
     const folder = freshFolder();
     let now = 0;

@@ -5,7 +5,7 @@ import type { Env } from '../../core/env.ts';
 import type { Written } from '../../core/options.ts';
 import type { Change, Store } from '../../store/index.ts';
 import type { Emit } from '../events.ts';
-import type { Policy, PolicyRequest } from '../policy.ts';
+import type { Decision, Policy, PolicyRequest } from '../policy.ts';
 import { refuse } from '../refusal.ts';
 import type { Client } from '../registry/registry.ts';
 import { findCode, useCode } from './codes.ts';
@@ -116,16 +116,20 @@ export class AuthorizationGrants {
   }
 
   /** By the credentials of the client, or by a password that was right. */
-  async #decide(client: Client, asked: TokenRequest, update: boolean): Promise<Authorization> {
-    const { policy, refreshTokens } = this.#options;
+  #decide(client: Client, asked: TokenRequest, update: boolean): Promise<Authorization> {
+    const { policy } = this.#options;
     const grantType = asked.grantType ?? GrantType.client_credentials;
     const username = grantType === GrantType.password ? asked.username : undefined;
     const request: Written<PolicyRequest> = { client: client.id, update };
     if (asked.audience !== undefined) request.audience = asked.audience;
     if (asked.scope !== undefined) request.scope = asked.scope;
     if (username !== undefined) request.username = username;
-    const decision = await policy.decide(request);
+    return Promise.resolve(policy.decide(request)).then((decision) => this.#permit(client, grantType, request, decision));
+  }
+
+  #permit(client: Client, grantType: number, { username, update }: PolicyRequest, decision: Decision): Authorization {
     if (!decision.permit) throw refuse(decision.error, decision.reason);
+    const { refreshTokens } = this.#options;
     const { audience, scope, lifetime } = decision;
     const wanted = grantType === GrantType.password || refreshTokens?.clientCredentials === true;
     const { keyUntil, conclude } = this.#first({ client, audience, scope, grantType, username, update, wanted });

@@ -29,9 +29,10 @@ export const prefixes = { client: 'as/client/', rs: 'as/rs/', peer: 'as/peer/', 
 export function storeKey(prefix: string, ...ids: readonly string[]): string | undefined {
   let key = '';
   for (const id of ids) {
-    if (id === '' || (!unreserved.test(id) && loneSurrogate.test(id))) return undefined;
+    const isPlain = unreserved.test(id);
+    if (id === '' || (!isPlain && loneSurrogate.test(id))) return undefined;
     if (key !== '') key += '/';
-    key += unreserved.test(id) ? id : encodeURIComponent(id);
+    key += isPlain ? id : encodeURIComponent(id);
   }
   return key.length > longestIds ? undefined : prefix + key;
 }
@@ -151,10 +152,9 @@ export class RegistrationStore {
     return bytes && decodePeerName(bytes);
   }
 
-  async policy(client: string, audience: string): Promise<GrantRegistration | undefined> {
+  policy(client: string, audience: string): Promise<GrantRegistration | undefined> {
     const key = storeKey(prefixes.policy, client, audience);
-    const bytes = key === undefined ? undefined : await this.#store.get(key);
-    return bytes && decodePolicyRecord(bytes);
+    return key === undefined ? Promise.resolve(undefined) : this.#store.get(key).then((bytes) => bytes && decodePolicyRecord(bytes));
   }
 
   /** The policies for a client, in order of audience. */

@@ -60,8 +60,8 @@ export class TokenMint {
       claims.exi = content.lifetime;
       claims.cti = cti;
     } else claims.exp = content.issuedAt + content.lifetime;
-    claims.scope = content.scope;
     claims.cnf = content.cnf;
+    claims.scope = content.scope;
     if (cnonce !== undefined) claims.cnonce = cnonce;
     return protectCwt(claims, keyFor(resourceServer, content.confidential, content.issuedAt), this.#env.random);
   }

@@ -121,7 +121,8 @@ export class TokenEndpoint {
       const issuedAt = Math.floor(env.epoch());
       const expiresAt = issuedAt + lifetime;
       const profileAtAs = this.#options.profiles.get(profile)!;
-      const binding = bound(await profileAtAs.bind(toBind(client, asked, granted, authorization, expiresAt)), profileAtAs, authorization);
+      const binds = profileAtAs.bind(toBind(client, asked, granted, authorization, expiresAt));
+      const binding = bound(binds instanceof Promise ? await binds : binds, profileAtAs, authorization);
       const { cnf } = binding.claims;
       const { confidential } = binding;
       const content: Written<TokenContent> = { resourceServer, audience, scope, cnf, confidential, issuer: rules.nameIssuer ?? false, lifetime, issuedAt };

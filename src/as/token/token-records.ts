@@ -70,10 +70,11 @@ export class TokenRecords {
    * @param hash - its token hash in base64url
    * @param changes - what else the token needs; where something else is there than one of them expects, nothing is made and the answer is `false`
    */
-  async add(hash: string, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
-    const made = await this.#store.batch([...changes, { key: tokenKey(hash), value: encodeRecord(record), expiresAt: record.expiresAt }]);
-    if (made) this.#remember(hash, record);
-    return made;
+  add(hash: string, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
+    return this.#store.batch([...changes, { key: tokenKey(hash), value: encodeRecord(record), expiresAt: record.expiresAt }]).then((made) => {
+      if (made) this.#remember(hash, record);
+      return made;
+    });
   }
 
   /** The record of a token that is active: neither expired nor revoked, by whatever process. */

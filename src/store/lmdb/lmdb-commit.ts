@@ -21,6 +21,7 @@ export class Commit {
   readonly #slots = new Map<string, Slot>();
   #ending = 0;
   #changed = false;
+  #sweptNothing = false;
 
   constructor(database: Database) {
     this.#database = database;
@@ -34,6 +35,11 @@ export class Commit {
   /** Whether there is something to write. */
   get changed(): boolean {
     return this.#changed;
+  }
+
+  /** Whether `write` looked for entries that have ended and there were none. */
+  get sweptNothing(): boolean {
+    return this.#sweptNothing;
   }
 
   /**
@@ -59,7 +65,7 @@ export class Commit {
   /** Write all of it, in one block, which is never spread over two commits. @param swept - how many entries that have ended by `now` are removed besides */
   write(swept: number, now: number): Promise<boolean> {
     return this.#database.batch(() => {
-      if (swept > 0) sweep(this.#database, now, swept);
+      this.#sweptNothing = swept > 0 && !sweep(this.#database, now, swept);
       const ends = new Ends(this.#database);
       for (const { key, before, after, written } of this.#slots.values()) {
         if (!written) continue;

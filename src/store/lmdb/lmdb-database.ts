@@ -17,6 +17,8 @@ const versionText = 'ace-coap store ';
 /** Each entry that ends pays for the removal of two that have ended: these are how many are removed at once, at least and at most. */
 const leastSwept = 64;
 const mostSwept = 512;
+/** Seconds that nobody looks after it was seen that none has ended. */
+const sweepPause = 1;
 
 /** Processes that may read at once. A reader's slot is freed when its process ends, however it ends. */
 const readers = 512;
@@ -40,6 +42,8 @@ export class SharedDatabase {
   #database: Database | undefined;
   #users = 0;
   #owed = 0;
+  /** When it was seen for the last time that none has ended. */
+  #sweptNothingAt = Number.NEGATIVE_INFINITY;
   #waiting: Job[] = [];
   #closing: Promise<void> = Promise.resolve();
 
@@ -116,7 +120,10 @@ export class SharedDatabase {
           reject(ioError('write', this.#folder, cause));
         }
       }
-      if (commit.changed) await commit.write(this.#sweepFor(commit.ending), earliest);
+      if (commit.changed) {
+        await commit.write(this.#sweepFor(commit.ending, earliest), earliest);
+        if (commit.sweptNothing) this.#sweptNothingAt = earliest;
+      }
       for (const tell of done) tell();
     } catch (cause) {
       await this.#fail(jobs, cause);
@@ -131,12 +138,12 @@ export class SharedDatabase {
   }
 
   /** How many entries that have ended a commit removes that writes so many which end. */
-  #sweepFor(ending: number): number {
+  #sweepFor(ending: number, now: number): number {
     this.#owed += 2 * ending;
     if (this.#owed < leastSwept) return 0;
     const count = Math.min(this.#owed, mostSwept);
     this.#owed -= count;
-    return count;
+    return Math.abs(now - this.#sweptNothingAt) < sweepPause ? 0 : count;
   }
 
   #use(): void {

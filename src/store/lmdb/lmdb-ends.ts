@@ -57,8 +57,12 @@ export class Ends {
   }
 }
 
-/** Remove entries that have ended, some `most` of them at once, and what remembers their ends. To be called in a block of the database, before anything is written in it. */
-export function sweep(database: Database, now: number, most: number): void {
+/**
+ * Remove entries that have ended, some `most` of them at once, and what remembers their ends. To be called in a block of the database, before anything is written in it.
+ *
+ * @returns whether there were any
+ */
+export function sweep(database: Database, now: number, most: number): boolean {
   let left = most;
   const removeEnded = (key: Uint8Array): void => {
     left--;
@@ -74,6 +78,7 @@ export function sweep(database: Database, now: number, most: number): void {
     for (const key of decodeList(database.get(ended)!)) removeEnded(key);
     void database.remove(ended);
   }
+  return left < most;
 }
 
 /** Copies: lmdb reads all keys into the same bytes. */

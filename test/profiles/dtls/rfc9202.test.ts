@@ -143,9 +143,9 @@ test('RFC 9202 3.2.1: a token is bound to a registered key of the client, in ful
   const { kid } = binding.claims.cnf.coseKey!;
   const again = (await as.bind(grant(sim, { reqCnf: { kid: kid! } })))!;
   assert.deepEqual(again.claims.cnf.coseKey, binding.claims.cnf.coseKey);
-  await assert.rejects(as.bind(grant(sim, { reqCnf: { coseKey: rawKey(7) } })), unsupported);
-  await assert.rejects(as.bind(grant(sim, { reqCnf: { coseKey: asked } }, { client: 'c2' })), unsupported);
-  await assert.rejects(as.bind(grant(sim, { reqCnf: { coseKey: asked } }, { resourceServer: 'rs2' })), unsupported);
+  await assert.rejects(async () => as.bind(grant(sim, { reqCnf: { coseKey: rawKey(7) } })), unsupported);
+  await assert.rejects(async () => as.bind(grant(sim, { reqCnf: { coseKey: asked } }, { client: 'c2' })), unsupported);
+  await assert.rejects(async () => as.bind(grant(sim, { reqCnf: { coseKey: asked } }, { resourceServer: 'rs2' })), unsupported);
   assert.equal(await as.bind(grant(sim, { reqCnf: { kid: kid! } }, { client: 'c2' })), undefined);
 });
 

@@ -145,7 +145,7 @@ test('RFC 9200 5.8.3: an asymmetric key is unsupported_pop_key', async () => {
   const { profile, clock } = atAs();
   const request = { reqCnf: { coseKey: { kty: 1, crv: 6, x: new Uint8Array(32) } } };
   await assert.rejects(
-    profile.bind(grant(clock, { request })),
+    async () => profile.bind(grant(clock, { request })),
     (error: unknown) => error instanceof AceError && error.error === AceErrorCode.unsupported_pop_key,
   );
   await profile.close();
