@@ -1,5 +1,7 @@
 /** Places at first: a power of two. */
 const fewest = 4;
+/** Up to so many are not given back: what comes and goes in waves would have them made anew for each. */
+const lasting = 128;
 
 /** 2^32 by the golden ratio: whole numbers that follow each other, or differ by a multiple of a power of two, come to lie far apart. */
 const spread = 0x9e37_79b1;
@@ -57,7 +59,7 @@ export class NumberTable<V extends object> {
     }
     values[gap] = undefined;
     this.#size--;
-    if (values.length > fewest && 8 * this.#size < values.length) this.#resize(this.#shift + 1);
+    if (values.length > lasting && 8 * this.#size < values.length) this.#resize(this.#shift + 1);
     return true;
   }
 

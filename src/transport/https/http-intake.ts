@@ -97,6 +97,7 @@ export function serverOptions({ head, headTimeout, requestTimeout, keepAliveTime
 
 /** A request that is not over. */
 interface UnderWay extends Member {
+  readonly socket: Socket;
   readonly response: ServerResponse;
 }
 
@@ -110,7 +111,6 @@ export class HttpIntake {
   readonly #sockets = new Set<Socket>();
   readonly #surplus = new WeakSet<object>();
   readonly #underWay = new Roster<UnderWay>();
-  readonly #latest = new WeakMap<object, ServerResponse>();
   #draining: Promise<boolean> | undefined;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -179,16 +179,17 @@ export class HttpIntake {
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
-    const { socket, method = '', url = '' } = request;
-    const since = performance.now();
-    const underWay: UnderWay = { place: -1, response };
+    const { socket } = request;
+    const { answered } = this.#observer;
+    const since = answered === undefined ? 0 : performance.now();
+    const underWay: UnderWay = { place: -1, socket, response };
     this.#underWay.add(underWay);
-    this.#latest.set(socket, response);
     response.on('close', () => {
       if (!this.#underWay.delete(underWay)) return;
-      if (this.#observer.answered !== undefined) {
+      if (answered !== undefined) {
+        const { method = '', url = '' } = request;
         const status = response.writableFinished ? response.statusCode : 0;
-        this.#observer.answered({ method, path: url.replace(/[?#].*$/s, ''), status, milliseconds: performance.now() - since });
+        answered({ method, path: url.replace(/[?#].*$/s, ''), status, milliseconds: performance.now() - since });
       }
       if (this.#underWay.size === 0) this.#idle?.();
     });
@@ -209,7 +210,7 @@ export class HttpIntake {
     const [reason, line] = malformed[error.code ?? ''] ?? (['malformed', '400 Bad Request'] as const);
     this.#observer.dropped?.(socket.remoteAddress ?? 'unknown', reason);
     // Whoever has got the beginning of an answer would take this for the rest of it.
-    if (this.#latest.get(socket)?.headersSent === true && this.#latest.get(socket)?.writableFinished !== true) socket.destroy();
+    if (this.#underWay.some((one) => one.socket === socket && one.response.headersSent && !one.response.writableFinished)) socket.destroy();
     else end(socket, line);
   }
 
