@@ -29,7 +29,7 @@ import {
 } from '../coap/index.ts';
 import { concatAll, emptyBytes, toHex } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
-import { hostOf, isSameOrigin, viasOf, wantsFresh } from './fields.ts';
+import { hostOf, isSameOrigin, requestTarget, viasOf, wantsFresh } from './fields.ts';
 import { gatewayLinks } from './links.ts';
 import { type GatewayListener, type GatewayListenOptions, listen } from './listener.ts';
 import type { Authorization, GatewayEvent, GatewayLimits, GatewayOptions, WantedResource } from './options.ts';
@@ -193,11 +193,12 @@ export class Gateway {
     const { incoming } = visit;
     const { headers } = incoming;
     if (this.#underWay >= this.#limits.requests) throw new Refusal(503, 'busy', 'too many requests at once', { 'retry-after': '5' });
-    if (this.#hosts?.has(hostOf(headers.host ?? '')) === false) throw new Refusal(421, 'host', 'this gateway does not go by that name');
-    if (headers.origin !== undefined && !isSameOrigin(headers.origin, headers.host)) throw new Refusal(403, 'origin', 'pages of another origin have no access');
+    const { host = headers.host, rest } = requestTarget(incoming.url!);
+    if (this.#hosts?.has(hostOf(host ?? '')) === false) throw new Refusal(421, 'host', 'this gateway does not go by that name');
+    if (headers.origin !== undefined && !isSameOrigin(headers.origin, host)) throw new Refusal(403, 'origin', 'pages of another origin have no access');
     const method = incoming.method!;
     coapMethodOf(method);
-    const wanted = this.#wantedOf(method, incoming.url!);
+    const wanted = this.#wantedOf(method, rest);
     visit.wanted = wanted;
     if (wanted.target?.scheme.startsWith('coaps') === true && !this.#isSecure(incoming))
       throw new Refusal(403, 'insecure', 'targets under protection are reached over https only');
@@ -231,10 +232,9 @@ export class Gateway {
   #read(method: string, url: string): Wanted {
     const target = /^coaps?(?:\+[a-z]+)?:/i.test(url) ? targetUri(url) : this.#mapping.targetOf(url);
     if (target !== undefined) return { method, origin: originOf(target), path: target.path, query: target.query, target, options: undefined };
-    // The null mapping; a name that stands before it is that of the gateway.
-    const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
-    const { path: segments, query } = targetUri(`coap://gateway${path === '' || path.startsWith('/') ? path : `/${path}`}`);
-    return { method, path: segments, query, target, options: undefined };
+    // The null mapping.
+    const { path, query } = targetUri(`coap://gateway${url === '' || url.startsWith('/') ? url : `/${url}`}`);
+    return { method, path, query, target, options: undefined };
   }
 
   #decide(visit: Visit, authorization: Authorization): void {
@@ -255,6 +255,8 @@ export class Gateway {
 
   #collect(visit: Visit): void {
     const { incoming } = visit;
+    // Gone while it was found out who it is: nothing more is heard of it.
+    if (incoming.destroyed) return;
     const parts: Uint8Array[] = [];
     let length = 0;
     let isDone = false;
@@ -359,7 +361,14 @@ export class Gateway {
   readonly #flush = (): void => {
     const leaving = this.#leaving;
     this.#leaving = [];
-    for (const { outgoing, response } of leaving) write(outgoing, response);
+    for (const { outgoing, response } of leaving) {
+      try {
+        write(outgoing, response);
+      } catch {
+        // A status or a field of `authorize` that HTTP does not have.
+        write(outgoing, problemResponse(500, 'the gateway has an answer that cannot be written'));
+      }
+    }
   };
 
   #emit({ client, since, incoming }: Visit, facts: Omit<GatewayEvent, 'client' | 'method' | 'duration'>): void {

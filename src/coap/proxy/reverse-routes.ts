@@ -82,6 +82,8 @@ function bad(shown: string): CoapError {
 function found({ target, name, base, path: start, translate }: Entry, path: readonly Option[], options: readonly Option[]): FoundRoute {
   const resource: Option[] = [...base];
   for (let i = start.length; i < path.length; i++) resource.push(path[i]!);
+  // RFC 7252 §6.4, step 8: a path of a single slash has no Uri-Path.
+  if (resource.length === 1 && resource[0]!.value.length === 0) resource.pop();
   for (const option of options) if (option.number === OptionNumber.UriQuery) resource.push(option);
   return { target, name, resource, translate };
 }
