@@ -27,7 +27,7 @@ import {
   UriMapping,
   uintOption,
 } from '../coap/index.ts';
-import { concatAll, emptyBytes, toHex } from '../core/bytes.ts';
+import { concatAll, emptyBytes, toHex, toKey } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { hostOf, isSameOrigin, requestTarget, viasOf, wantsFresh } from './fields.ts';
 import { gatewayLinks } from './links.ts';
@@ -42,6 +42,9 @@ const hopLimit = 16;
 
 /** Bytes of a body that is written as text. */
 const shortBody = 4096;
+
+/** Bytes of one that costs less without a view of its bytes, for which the engine would move them out of its heap. */
+const shortText = 64;
 
 /** Request targets that are remembered, and how long they are. */
 const knownUrls = 256;
@@ -385,8 +388,13 @@ function write(outgoing: ServerResponse, { status, reason, headers, body }: Http
   else outgoing.writeHead(status, reason, fields);
   // node:http sends no body to HEAD. A short text goes out in one piece with its head, where bytes would be a piece of their own.
   if (body.length === 0) outgoing.end();
-  else if (body.length <= shortBody) outgoing.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
+  else if (body.length <= shortBody) outgoing.end(latin1(body), 'latin1');
   else outgoing.end(body);
+}
+
+/** A character for each byte. */
+function latin1(bytes: Uint8Array): string {
+  return bytes.length <= shortText ? toKey(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 /** RFC 8075, Section 8.4. */
