@@ -68,7 +68,7 @@ function gatewayGet(...args: readonly string[]): Omit<Throughput, 'bench'> {
     load: httpGets,
   });
   const { ours } = oscoreGet();
-  return { ours: forwarding('http-coap-gateway', 'oscore-get', ...args), peers: [ours, forwarding('http-datagram', 'dgram-echo')], requests: 10_000 };
+  return { ours: forwarding('http-coap-gateway', 'oscore-get', ...args), peers: [ours, forwarding('http-datagram', 'dgram-echo')], requests: 10_000, warming };
 }
 
 function dtlsGet(): Omit<Throughput, 'bench'> {

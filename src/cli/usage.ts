@@ -14,6 +14,14 @@ export function port(text: string): number {
   return value;
 }
 
+/** Of an option: so many at once, and so many per second after that. */
+export function burstAndRate(text: string): { readonly burst: number; readonly rate: number } {
+  const match = /^([1-9]\d{0,5}),(\d+(?:\.\d+)?)$/.exec(text);
+  const [burst, rate] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || !(rate > 0)) throw new InvalidArgumentError('expected how many at once, and per second after that, such as 20,0.5.');
+  return { burst, rate };
+}
+
 /** For an option that may be given several times. */
 export function each(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];

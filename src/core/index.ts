@@ -125,4 +125,7 @@ export { systemEnv } from './env.ts';
 export { ProtocolError } from './errors.ts';
 export type { FieldForms, FieldSpec, FieldsWithForms, FieldType, FieldTypes, Known, MapSpec } from './known-map.ts';
 export { readKnownMap, writeKnownMap } from './known-map.ts';
+export { NumberTable } from './number-table.ts';
 export { parseDiagnostic } from './parse-diagnostic.ts';
+export type { Member } from './roster.ts';
+export { Roster } from './roster.ts';

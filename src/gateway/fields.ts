@@ -1,5 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
+/** What a request is for: a name in the request line goes before the Host field (RFC 9112, Section 3.2.2). */
+export function requestTarget(url: string): { readonly host?: string; readonly rest: string } {
+  const [, host, rest] = url.startsWith('/') ? [] : (/^https?:\/\/([^/?#]*)(.*)$/is.exec(url) ?? []);
+  return host === undefined ? { rest: url } : { host, rest: rest! };
+}
+
 /** The host of a Host field or an authority, without its port, in lower case. */
 export function hostOf(authority: string): string {
   return authority.toLowerCase().replace(/:\d*$/, '');

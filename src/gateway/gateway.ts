@@ -27,9 +27,9 @@ import {
   UriMapping,
   uintOption,
 } from '../coap/index.ts';
-import { concatAll, emptyBytes, toHex } from '../core/bytes.ts';
+import { concatAll, emptyBytes, toHex, toKey } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
-import { hostOf, isSameOrigin, viasOf, wantsFresh } from './fields.ts';
+import { hostOf, isSameOrigin, requestTarget, viasOf, wantsFresh } from './fields.ts';
 import { gatewayLinks } from './links.ts';
 import { type GatewayListener, type GatewayListenOptions, listen } from './listener.ts';
 import type { Authorization, GatewayEvent, GatewayLimits, GatewayOptions, WantedResource } from './options.ts';
@@ -43,9 +43,15 @@ const hopLimit = 16;
 /** Bytes of a body that is written as text. */
 const shortBody = 4096;
 
+/** Bytes of one that costs less without a view of its bytes, for which the engine would move them out of its heap. */
+const shortText = 64;
+
 /** Request targets that are remembered, and how long they are. */
 const knownUrls = 256;
 const shortUrl = 256;
+
+/** What waits for it runs when the current turn is over; `queueMicrotask` would make an object for each. */
+const soon = Promise.resolve();
 
 /** Clients that a rate is counted for. */
 const rateEntries = 4096;
@@ -190,11 +196,12 @@ export class Gateway {
     const { incoming } = visit;
     const { headers } = incoming;
     if (this.#underWay >= this.#limits.requests) throw new Refusal(503, 'busy', 'too many requests at once', { 'retry-after': '5' });
-    if (this.#hosts?.has(hostOf(headers.host ?? '')) === false) throw new Refusal(421, 'host', 'this gateway does not go by that name');
-    if (headers.origin !== undefined && !isSameOrigin(headers.origin, headers.host)) throw new Refusal(403, 'origin', 'pages of another origin have no access');
+    const { host = headers.host, rest } = requestTarget(incoming.url!);
+    if (this.#hosts?.has(hostOf(host ?? '')) === false) throw new Refusal(421, 'host', 'this gateway does not go by that name');
+    if (headers.origin !== undefined && !isSameOrigin(headers.origin, host)) throw new Refusal(403, 'origin', 'pages of another origin have no access');
     const method = incoming.method!;
     coapMethodOf(method);
-    const wanted = this.#wantedOf(method, incoming.url!);
+    const wanted = this.#wantedOf(method, rest);
     visit.wanted = wanted;
     if (wanted.target?.scheme.startsWith('coaps') === true && !this.#isSecure(incoming))
       throw new Refusal(403, 'insecure', 'targets under protection are reached over https only');
@@ -228,10 +235,9 @@ export class Gateway {
   #read(method: string, url: string): Wanted {
     const target = /^coaps?(?:\+[a-z]+)?:/i.test(url) ? targetUri(url) : this.#mapping.targetOf(url);
     if (target !== undefined) return { method, origin: originOf(target), path: target.path, query: target.query, target, options: undefined };
-    // The null mapping; a name that stands before it is that of the gateway.
-    const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
-    const { path: segments, query } = targetUri(`coap://gateway${path === '' || path.startsWith('/') ? path : `/${path}`}`);
-    return { method, path: segments, query, target, options: undefined };
+    // The null mapping.
+    const { path, query } = targetUri(`coap://gateway${url === '' || url.startsWith('/') ? url : `/${url}`}`);
+    return { method, path, query, target, options: undefined };
   }
 
   #decide(visit: Visit, authorization: Authorization): void {
@@ -252,6 +258,8 @@ export class Gateway {
 
   #collect(visit: Visit): void {
     const { incoming } = visit;
+    // Gone while it was found out who it is: nothing more is heard of it.
+    if (incoming.destroyed) return;
     const parts: Uint8Array[] = [];
     let length = 0;
     let isDone = false;
@@ -350,13 +358,20 @@ export class Gateway {
   /** What answers of CoAP came together leaves together: changing between handling and writing for each costs more than the handling. */
   #send({ outgoing }: Visit, response: HttpResponse): void {
     this.#leaving.push({ outgoing, response });
-    if (this.#leaving.length === 1) queueMicrotask(this.#flush);
+    if (this.#leaving.length === 1) void soon.then(this.#flush);
   }
 
   readonly #flush = (): void => {
     const leaving = this.#leaving;
     this.#leaving = [];
-    for (const { outgoing, response } of leaving) write(outgoing, response);
+    for (const { outgoing, response } of leaving) {
+      try {
+        write(outgoing, response);
+      } catch {
+        // A status or a field of `authorize` that HTTP does not have.
+        write(outgoing, problemResponse(500, 'the gateway has an answer that cannot be written'));
+      }
+    }
   };
 
   #emit({ client, since, incoming }: Visit, facts: Omit<GatewayEvent, 'client' | 'method' | 'duration'>): void {
@@ -373,8 +388,13 @@ function write(outgoing: ServerResponse, { status, reason, headers, body }: Http
   else outgoing.writeHead(status, reason, fields);
   // node:http sends no body to HEAD. A short text goes out in one piece with its head, where bytes would be a piece of their own.
   if (body.length === 0) outgoing.end();
-  else if (body.length <= shortBody) outgoing.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
+  else if (body.length <= shortBody) outgoing.end(latin1(body), 'latin1');
   else outgoing.end(body);
+}
+
+/** A character for each byte. */
+function latin1(bytes: Uint8Array): string {
+  return bytes.length <= shortText ? toKey(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 /** RFC 8075, Section 8.4. */

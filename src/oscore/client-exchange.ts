@@ -12,6 +12,7 @@ import {
 } from '../coap/index.ts';
 import type { Cancel } from '../core/env.ts';
 import type { ProtocolError } from '../core/errors.ts';
+import type { Member, Roster } from '../core/roster.ts';
 import type { SecurityContext } from './context.ts';
 import type { ContextTable } from './context-table.ts';
 import { OscoreError } from './errors.ts';
@@ -29,7 +30,7 @@ export interface ExchangeParts {
   /** The Inner options that are understood. */
   options: OptionTable;
   /** The exchanges that are open. */
-  readonly open: Set<ClientExchange>;
+  readonly open: Roster<ClientExchange>;
 }
 
 /** Responses of one request that may overtake each other. */
@@ -47,7 +48,8 @@ export const discardReasons: ReadonlyMap<string, DiscardReason> = new Map<string
  *
  * It stands between the listener and the layer below: waits for a number, protects, sends, and lets through what verifies.
  */
-export class ClientExchange implements ResponseListener, SequenceUser {
+export class ClientExchange implements ResponseListener, SequenceUser, Member {
+  place = -1;
   readonly #parts: ExchangeParts;
   readonly #next: Requester;
   readonly #request: Request;

@@ -20,6 +20,7 @@ import {
 } from '../coap/index.ts';
 import { constantTimeEqual, emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
+import { Roster } from '../core/roster.ts';
 import { ClientExchange, discardReasons, type ExchangeParts } from './client-exchange.ts';
 import { SecurityContext } from './context.ts';
 import type { ContextStore } from './context-store.ts';
@@ -97,10 +98,10 @@ export function oscore(options: OscoreOptions): Layer & {
   });
   const lookups = store.load === undefined ? undefined : new Lookups({ store, contexts, env, limits: options.lookups ?? {}, emit });
   const gate = options.leases === undefined ? undefined : new LeaseGate({ leases: options.leases, contexts, env, emit });
-  const parts: ReceiverParts = { contexts, sequences, emit, options: optionTable([]), open: new Set(), env, lookups, gate };
+  const parts: ReceiverParts = { contexts, sequences, emit, options: optionTable([]), open: new Roster(), env, lookups, gate };
   contexts.onRemoved((context) => {
     sequences.release(context);
-    for (const exchange of parts.open) exchange.release(context);
+    for (const exchange of parts.open.all()) exchange.release(context);
   });
 
   return {

@@ -116,6 +116,34 @@ describe('ace-coap gateway: access tokens', () => {
   });
 });
 
+test('RFC 6585, Section 4: who shows wrong tokens again and again has to wait, as long as the flags say; others do not', async () => {
+  const limits = ['--failures-per-client', '2,0.001', '--failures-per-address', '4,0.002'];
+  const gateway = await GatewayProcess.start('http', ...routed(), ...bearerWith(file('jwks.json')), ...limits);
+  const ask = async (field: string): Promise<unknown[]> => {
+    const { status, headers } = await sendHttp(gateway.port, '/things/light', { headers: { authorization: field } });
+    return [status, headers['retry-after']];
+  };
+  try {
+    const good = await authorization();
+    assert.deepEqual(await ask(good), [200, undefined]);
+    // Without a certificate, a token is what failures are counted by.
+    const wrong = await authorization({}, others);
+    const asked = [await ask(wrong), await ask(wrong), await ask(wrong)];
+    assert.deepEqual(asked.slice(0, 2), [
+      [401, undefined],
+      [401, undefined],
+    ]);
+    const [status, after] = asked[2] as [number, string];
+    assert.ok(status === 429 && Number(after) > 900 && Number(after) <= 1000, `${status}, ${after}`);
+    for (const text of ['a', 'b']) assert.deepEqual(await ask(`Bearer ${text}`), [401, undefined]);
+    const [atAddress, wait] = (await ask('Bearer c')) as [number, string];
+    assert.ok(atAddress === 429 && Number(wait) > 400 && Number(wait) <= 500, `${atAddress}, ${wait}`);
+    assert.deepEqual(await ask(good), [200, undefined]);
+  } finally {
+    await gateway.stop();
+  }
+});
+
 test('https: keys at a URI, and a certificate beside the token that has to be of its client', async () => {
   const clients = await Promise.all(
     [client, 'reader2.example'].map((name) => authority.issue({ commonName: name, names: [{ type: 'dns', value: name }], usage: ['client'] })),
@@ -169,6 +197,11 @@ describe('ace-coap gateway: wrong use of what is about tokens', () => {
     const wrong: readonly (readonly [args: readonly string[], said: RegExp])[] = [
       [bearerWith(file('absent.json')), /absent\.json: cannot be read \(ENOENT\)/],
       [[...bearerWith('https://a/jwks'), '--jwks-ca', file('absent.pem')], /absent\.pem: cannot be read/],
+      [['--failures-per-client', '20,1'], /--failures-per-client and --failures-per-address: expected --issuer/],
+      [['--failures-per-address', '20,1'], /--failures-per-client and --failures-per-address: expected --issuer/],
+      ...['20', '0,1', '20,0', '1.5,1', '20,-1', '20,1,1', 'x,y'].map(
+        (text) => [[...bearerWith(file('jwks.json')), '--failures-per-client', text], /expected how many at once, and per second/] as const,
+      ),
       [['--scope', 'things'], /--issuer, --audience and --jwks: expected all/],
       [['--jwks-ca', file('ca.pem')], /--issuer, --audience and --jwks: expected all/],
       [['--audience', 'a', '--jwks', file('jwks.json')], /--issuer, --audience and --jwks: expected all/],

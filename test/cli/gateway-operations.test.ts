@@ -173,6 +173,13 @@ test('ace-coap seal t8 serve: metrics, health, SIGHUP with new rules and certifi
     assert.notEqual(before, other.key);
     assert.equal(await ask(other.ca), 403);
     assert.equal(await sample(metrics, series(403)), 1);
+    appendFileSync(yaml, 'limits: { rate: { per_scs_as: { burst: 1, rate: 0.001 } } }\n');
+    await server.hangup('reloaded');
+    assert.ok(!server.log().some(({ msg }) => msg === 'needs a restart'));
+    assert.deepEqual([await ask(other.ca), await ask(other.ca)], [403, 429]);
+    edit(yaml, 'per_scs_as: { burst: 1,', 'per_scs_as: { burst: 0,');
+    await server.hangup('the configuration stays as it was');
+    assert.equal(await ask(other.ca), 429);
     assert.ok((await sample(metrics, 'ace_refusals_total{event="decision",reason="decision"}')) >= 1);
     const { text } = await scrape(metrics);
     assert.doesNotMatch(text, /001010000000001/);

@@ -28,6 +28,20 @@ describe('the gateway between HTTP and CoAP', () => {
     assert.equal((await net.send(`coap://127.0.0.1:${net.device.local.port}/light`)).text, 'on');
   });
 
+  test('RFC 9112 3.2.2: a name in the request line goes before the Host field', async () => {
+    for (const path of [net.hosting('/light'), '/things/light']) assert.equal((await net.send(`http://gateway.example${path}`)).text, 'on');
+    const named = await GatewayNet.open({ hosts: ['gateway.example'] });
+    for (const [target, host, status] of [
+      ['http://gateway.example/things/light', 'other.example', 200],
+      ['HTTP://Gateway.Example:8080/things/light?a', 'other.example', 200],
+      ['http://other.example/things/light', 'gateway.example', 421],
+      ['http://user@gateway.example/things/light', 'gateway.example', 421],
+      ['/things/light', 'other.example', 421],
+    ] as const)
+      assert.equal((await named.send(target, { headers: { host } })).status, status, target);
+    await named.close();
+  });
+
   test('RFC 7252 10.2.3: HEAD has the fields of GET and no body', async () => {
     const { status, headers, body } = await to('/light', { method: 'HEAD' });
     assert.deepEqual([status, headers['content-length'], body.length], [200, '2', 0]);
@@ -214,6 +228,52 @@ describe('who may use a gateway', () => {
     socket.destroy();
     assert.equal((await net.send(net.hosting('/light'))).text, 'on');
     assert.equal(net.asked, 1);
+    await net.close();
+  });
+
+  test('a client that is gone before it is known who it is leaves nothing behind', async () => {
+    let decide = (_authorization: { readonly permit: true }): void => {};
+    const net = await GatewayNet.open({
+      authorize: () =>
+        new Promise((resolve) => {
+          decide = resolve;
+        }),
+      limits: { requests: 1 },
+    });
+    const undecided = decide;
+    const socket = connect(net.listener.port, '127.0.0.1');
+    socket.write('PUT /things/light HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nof');
+    while (decide === undecided) await new Promise((resolve) => setTimeout(resolve, 2));
+    socket.destroy();
+    while (net.listener.stats()['connections'] !== 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    const gone = decide;
+    gone({ permit: true });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual([net.gateway.stats()['requests'], net.asked], [0, 0]);
+    const next = net.send('/things/light');
+    while (decide === gone) await new Promise((resolve) => setTimeout(resolve, 2));
+    decide({ permit: true });
+    assert.equal((await next).status, 200);
+    await net.close();
+  });
+
+  test('what authorize gives and HTTP does not have is a 500, and the gateway goes on', async () => {
+    const detail = 'no';
+    const net = await GatewayNet.open({
+      authorize: (_request, { query }) => {
+        if (query.includes('field')) return { permit: false, status: 401, detail, headers: { 'www-authenticate': 'Bearer\r\nset-cookie: a=b' } };
+        return query.includes('status') ? { permit: false, status: 99, detail } : { permit: true };
+      },
+    });
+    for (const wrong of ['field', 'status']) {
+      const { status, headers, text } = await net.send(`/things/light?${wrong}`);
+      assert.deepEqual(
+        [status, headers['content-type'], headers['set-cookie'], headers['www-authenticate']],
+        [500, 'application/problem+json', undefined, undefined],
+      );
+      assert.equal((JSON.parse(text) as { readonly status: number }).status, 500);
+    }
+    assert.equal((await net.send('/things/light')).status, 200);
     await net.close();
   });
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import type { GuardEvent, KeySource } from '../../../profiles/seal/https/index.ts';
+import type { CredentialFailureRates, GuardEvent, KeySource } from '../../../profiles/seal/https/index.ts';
 import { BytesError, fromUtf8 } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
 import type { AuthorizeRequest } from '../../gateway/index.ts';
@@ -15,6 +15,8 @@ export interface AuthorizeFlags {
   readonly jwksCa?: string;
   readonly scope?: string;
   readonly anonymous?: boolean;
+  readonly failuresPerClient?: NonNullable<CredentialFailureRates['client']>;
+  readonly failuresPerAddress?: NonNullable<CredentialFailureRates['address']>;
 }
 
 type KeySet = Exclude<KeySource, () => unknown>;
@@ -65,6 +67,8 @@ export async function authorizeOf(flags: AuthorizeFlags, scheme: 'http' | 'https
   const isBearer = issuer !== undefined || audience !== undefined || jwks !== undefined || scope !== undefined || jwksCa !== undefined;
   if (flags.anonymous === true && (isBearer || clientCa !== undefined))
     throw new UsageError('--anonymous: expected neither --client-ca nor access tokens beside it, got one of them');
+  if (!isBearer && (flags.failuresPerClient ?? flags.failuresPerAddress) !== undefined)
+    throw new UsageError('--failures-per-client and --failures-per-address: expected --issuer, --audience and --jwks beside them, got none of these');
   if (!isBearer && clientCa !== undefined) return byCertificate;
   if (isBearer) {
     if (issuer === undefined || audience === undefined || jwks === undefined)
@@ -84,7 +88,10 @@ const byCertificate: AuthorizeRequest = ({ socket }) => {
 
 type TokenFlags = AuthorizeFlags & Readonly<Record<'issuer' | 'audience' | 'jwks', string>>;
 
-async function byToken({ issuer, audience, jwks, clientCa, scope }: TokenFlags, { files, emit }: AuthorizeParts): Promise<AuthorizeRequest> {
+async function byToken(
+  { issuer, audience, jwks, clientCa, scope, failuresPerClient: client, failuresPerAddress: address }: TokenFlags,
+  { files, emit }: AuthorizeParts,
+): Promise<AuthorizeRequest> {
   // With it come libraries that nobody else needs.
   const { accessTokenVerifier, Guard, GuardRefusal, keysAt } = await import('../../../profiles/seal/https/index.ts');
   const keys = async (): Promise<KeySet> => {
@@ -96,6 +103,7 @@ async function byToken({ issuer, audience, jwks, clientCa, scope }: TokenFlags, 
     realm: 'gateway',
     certificates: clientCa === undefined ? 'none' : 'required',
     ...(scope === undefined ? {} : { scope }),
+    failures: { ...(client === undefined ? {} : { client }), ...(address === undefined ? {} : { address }) },
     emit,
   });
   return async (request) => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { examples, logLevel, seconds } from '../usage.ts';
+import { burstAndRate, examples, logLevel, seconds } from '../usage.ts';
 import type { GatewayFlags } from './gateway.ts';
 
 /** `ace-coap gateway`: HTTP clients reach CoAP servers (RFC 8075). */
@@ -25,6 +25,12 @@ export function addGateway(ace: Command): void {
     .option('--loose', 'take media types without a Content-Format as more general ones (RFC 8075 Section 6.3)')
     .option('--coap-payload', 'take application/coap-payload;cf=N (RFC 8075 Section 6.2)')
     .option('--rate <number>', 'requests per second of one client; more are answered with 429', seconds)
+    .option(
+      '--failures-per-client <burst,rate>',
+      'wrong access tokens of one client that are looked at: so many at once, and per second after that; more are answered with 429 (20,0.0167)',
+      burstAndRate,
+    )
+    .option('--failures-per-address <burst,rate>', 'the same of one address, whomever they name (100,0.0278)', burstAndRate)
     .option('--timeout <seconds>', 'how long to wait for a CoAP server; absent: defaults.timeout of client.yaml, or 120', seconds)
     .option('--host <name...>', 'other host names of this gateway; on loopback it goes by no others')
     .option('--name <name>', 'name in Via, by which a loop is known; absent: one by chance')

@@ -60,20 +60,25 @@ class Leaving {
       this.#closeIfIdle();
     };
     this.#underWay++;
-    const cancel = this.#way.upstreams[scheme]!.requester(request, {
-      response: (response, last) => {
-        listener.response(response, last);
-        if (last) over();
-      },
-      error: (error) => {
-        listener.error(error);
+    try {
+      const cancel = this.#way.upstreams[scheme]!.requester(request, {
+        response: (response, last) => {
+          listener.response(response, last);
+          if (last) over();
+        },
+        error: (error) => {
+          listener.error(error);
+          over();
+        },
+      });
+      return () => {
+        cancel();
         over();
-      },
-    });
-    return () => {
-      cancel();
+      };
+    } catch (error) {
       over();
-    };
+      throw error;
+    }
   }
 
   leave(): void {

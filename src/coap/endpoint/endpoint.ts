@@ -1,5 +1,6 @@
 import { type Cancel, type Env, systemEnv } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { Roster } from '../../core/roster.ts';
 import { type Block, type BlockResponse, blockOption, blockResponse } from '../blockwise/block-option.ts';
 import { type BlockwiseLayer, blockwise } from '../blockwise/layer.ts';
 import { Task } from '../deadline.ts';
@@ -41,7 +42,7 @@ import type {
   ResolveOptions,
   SendOptions,
 } from './options.ts';
-import { aborted, closedError, complete } from './outgoing-request.ts';
+import { aborted, closedError, complete, type Unfinished, unfinished } from './outgoing-request.ts';
 import { fromSource } from './source.ts';
 
 /**
@@ -65,7 +66,7 @@ export class Endpoint {
   readonly #limits: EndpointLimits;
   readonly #tokenSupport: TokenSupport | undefined;
   readonly #stateless: StatelessRequests | undefined;
-  readonly #unfinished: Set<(error: ProtocolError) => void> = new Set();
+  readonly #unfinished = new Roster<Unfinished>();
   readonly #env: Env;
   readonly #emit: (event: EndpointEvent) => void;
   readonly #closing: AbortController = new AbortController();
@@ -222,7 +223,7 @@ export class Endpoint {
       stream.error(aborted(signal!));
     };
     let cancel: Cancel | undefined;
-    const close = (error: ProtocolError): void => stream.error(error);
+    const close = unfinished((error) => stream.error(error));
     const stream = new ObservationStream(this.#limits.notifications, () => {
       signal?.removeEventListener('abort', abort);
       this.#unfinished.delete(close);
@@ -268,7 +269,7 @@ export class Endpoint {
       stop();
       stream.error(aborted(signal!));
     };
-    const close = (error: ProtocolError): void => stream.error(error);
+    const close = unfinished((error) => stream.error(error));
     const waiting = new Task(() => {
       cancel?.();
       group.end();
@@ -421,7 +422,7 @@ export class Endpoint {
   }
 
   #giveUp(): void {
-    for (const fail of [...this.#unfinished]) fail(closedError());
+    for (const { fail } of this.#unfinished.all()) fail(closedError());
   }
 
   async #end(): Promise<void> {
@@ -458,16 +459,16 @@ export class Endpoint {
       const failed = (error: ProtocolError): void => {
         if (end()) reject(error);
       };
-      const stop = (error: ProtocolError): void => {
+      const stop = unfinished((error) => {
         if (!end()) return;
         cancel?.();
         reject(error);
-      };
-      const abort = (): void => stop(aborted(signal!));
+      });
+      const abort = (): void => stop.fail(aborted(signal!));
       this.#unfinished.add(stop);
       signal?.addEventListener('abort', abort);
       if (timeout !== undefined) {
-        deadline = new Task(() => stop(new CoapError('ERR_COAP_TIMEOUT', `expected a response within ${timeout} ms, got none`)));
+        deadline = new Task(() => stop.fail(new CoapError('ERR_COAP_TIMEOUT', `expected a response within ${timeout} ms, got none`)));
         this.#messaging.deadlines.set(deadline, timeout);
       }
       try {

@@ -1,4 +1,6 @@
 import { emptyBytes } from '../../core/bytes.ts';
+import type { ProtocolError } from '../../core/errors.ts';
+import type { Member } from '../../core/roster.ts';
 import { CoapError } from '../errors.ts';
 import type { Request } from '../layer.ts';
 import { Method } from '../message/code.ts';
@@ -13,6 +15,15 @@ export function complete(request: OutgoingRequest): Request {
   if (code === Method.FETCH && findOption(options, OptionNumber.ContentFormat) === undefined && findOption(options, OptionNumber.Oscore) === undefined)
     throw new CoapError('ERR_COAP_REQUEST', 'expected a Content-Format in a FETCH, got none');
   return full;
+}
+
+/** What somebody waits for, and how to end it before its time. */
+export interface Unfinished extends Member {
+  readonly fail: (error: ProtocolError) => void;
+}
+
+export function unfinished(fail: Unfinished['fail']): Unfinished {
+  return { place: -1, fail };
 }
 
 export function aborted(signal: AbortSignal): CoapError {

@@ -1,6 +1,8 @@
 import { emptyBytes, equalBytes, utf8 } from '../../core/bytes.ts';
 import type { Cancel } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { NumberTable } from '../../core/number-table.ts';
+import { Roster } from '../../core/roster.ts';
 import { Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Peer, Request, Response, ResponseListener } from '../layer.ts';
@@ -102,11 +104,11 @@ export class Exchange implements ReplyOwner {
   readonly #longestToken: number;
   readonly #groups: GroupReplies;
   /** What we asked, by the sequence number in its token. */
-  readonly #requests: Map<number, OutgoingExchange> = new Map();
+  readonly #requests = new NumberTable<OutgoingExchange>();
   /** Tokens of our observations, for as long as their owners hold on to them. */
   readonly #observationTokens: WeakMap<object, Uint8Array> = new WeakMap();
   /** What we were asked and have not answered for good. */
-  readonly #replies: Set<IncomingExchange> = new Set();
+  readonly #replies = new Roster<IncomingExchange>();
   /** The observations among them, by peer and token. */
   readonly #observers: Map<string, IncomingExchange> = new Map();
   /** What comes now is not served any more, and of ours nothing is asked. */
@@ -365,26 +367,24 @@ export class Exchange implements ReplyOwner {
 
   /** From a message layer with connections or sessions: what was sent to the peer, or is still to be, meets nobody any more (RFC 8323, Section 7.4). */
   lost(peer: Peer, error: CoapError): void {
-    for (const outgoing of [...this.#requests.values()]) {
+    for (const outgoing of this.#requests.all()) {
       // Of what has not left, the message layer itself tells.
       if (outgoing.peer.key === peer.key && outgoing.transmission === undefined) outgoing.failed(error);
     }
-    for (const reply of [...this.#replies]) if (reply.peer.key === peer.key) reply.cancel();
+    for (const reply of this.#replies.all()) if (reply.peer.key === peer.key) reply.cancel();
   }
 
   /** Whether a request of ours to the peer waits for its response; with `observations`, also whether one side observes the other. */
   needs(peer: Peer, observations: boolean): boolean {
-    for (const outgoing of this.#requests.values()) {
-      if (outgoing.peer.key === peer.key && (observations || outgoing.deadline !== undefined)) return true;
-    }
-    if (observations) for (const reply of this.#replies) if (reply.peer.key === peer.key) return true;
-    return false;
+    return (
+      this.#requests.some((outgoing) => outgoing.peer.key === peer.key && (observations || outgoing.deadline !== undefined)) ||
+      (observations && this.#replies.some((reply) => reply.peer.key === peer.key))
+    );
   }
 
   /** Whether a request of ours that left from a source port is still open. */
   needsSource(number: number): boolean {
-    for (const { peer } of this.#requests.values()) if (peer.source?.number === number) return true;
-    return false;
+    return this.#requests.some(({ peer }) => peer.source?.number === number);
   }
 
   failed(peer: Peer, error: unknown): void {
@@ -419,7 +419,7 @@ export class Exchange implements ReplyOwner {
   release(grace: number | undefined, done: () => void): void {
     this.#releasing = true;
     this.messaging.release(grace, done);
-    for (const outgoing of [...this.#requests.values()]) if (!outgoing.forwarded) outgoing.failed(closed());
+    for (const outgoing of this.#requests.all()) if (!outgoing.forwarded) outgoing.failed(closed());
   }
 
   /** Fail all requests, cancel all replies, close the message layer. */
@@ -428,8 +428,8 @@ export class Exchange implements ReplyOwner {
     this.#closed = true;
     // First the message layer, which would else send what waits as soon as a request before it ends.
     this.messaging.close();
-    for (const outgoing of [...this.#requests.values()]) outgoing.failed(closed());
-    for (const reply of [...this.#replies]) reply.cancel();
+    for (const outgoing of this.#requests.all()) outgoing.failed(closed());
+    for (const reply of this.#replies.all()) reply.cancel();
   }
 
   #reply(message: Message, peer: Peer, incoming: Received, observe: Option | undefined, noResponse: number): IncomingExchange {

@@ -1,4 +1,5 @@
 import { emptyBytes } from '../../core/bytes.ts';
+import type { Member } from '../../core/roster.ts';
 import { blockOf } from '../blockwise/block-option.ts';
 import { Task } from '../deadline.ts';
 import type { Peer, Reply, Response } from '../layer.ts';
@@ -35,13 +36,14 @@ export function copyOf(response: Response): Response {
  * went out Non-confirmable and has no successor within the notification interval is repeated as a Confirmable message, so that the client learns the latest
  * state whatever gets lost.
  */
-export class IncomingExchange implements Reply, TransmissionListener {
+export class IncomingExchange implements Reply, TransmissionListener, Member {
   readonly peer: Peer;
   readonly token: Uint8Array;
   /** The request carried an Observe option. */
   readonly observes: boolean;
   /** What is answered is protected, so the request was too: who sent it is known. */
   authenticated = false;
+  place = -1;
   /** The client can be asked to send its request again with an Echo. */
   knowsEcho = false;
   readonly #method: number;

@@ -38,6 +38,9 @@ const baseFormat: MessageFormat = {};
 const noOptions: readonly Option[] = [];
 const longestExtension = 269 + 0xffff;
 
+/** The engine keeps arrays of so many bytes in its heap, and moves one out when a view of it is made: a copy of a part takes a seventh of the time. */
+const longestInHeap = 64;
+
 /** A reply is kept for as long as its request may come again (RFC 7252, Section 4.8.2), without what was made on the way to it. */
 const carveDatagram = carver();
 
@@ -127,6 +130,7 @@ function readOptions(bytes: Uint8Array, start: number, datagram: boolean): { opt
   const size = bytes.length;
   if (start >= size) return { options: noOptions, end: size };
   if (bytes[start] === marker) return { options: noOptions, end: payloadStart(bytes, start, datagram) };
+  const copies = !datagram && size <= longestInHeap;
   let options: Option[] | undefined;
   let offset = start;
   let number = 0;
@@ -156,7 +160,7 @@ function readOptions(bytes: Uint8Array, start: number, datagram: boolean): { opt
     number += delta;
     if (number > 0xffff) throw malformed(`expected an option number up to 65535, got ${number}`, bytes, datagram);
     if (length > size - offset) throw malformed(`expected ${length} bytes of option ${number} at offset ${offset}, got ${size - offset}`, bytes, datagram);
-    const option = { number, value: length === 0 ? emptyBytes : bytes.subarray(offset, offset + length) };
+    const option = { number, value: length === 0 ? emptyBytes : copies ? bytes.slice(offset, offset + length) : bytes.subarray(offset, offset + length) };
     // A list that is made with its first one is as long as it needs to be where no other follows.
     if (options === undefined) options = [option];
     else options.push(option);
@@ -195,14 +199,15 @@ function putBody(bytes: Uint8Array, { code, options, payload }: Body): Uint8Arra
 }
 
 /**
- * The reverse of `encodeBody`; option values and payload are views of `bytes`.
+ * The reverse of `encodeBody`; option values and payload are views of `bytes`, or copies where these are short.
  *
  * @throws {CoapFormatError} `ERR_COAP_FORMAT`
  */
 export function decodeBody(bytes: Uint8Array): Body {
   if (bytes.length === 0) throw new CoapFormatError('expected a code, got no bytes');
   const { options, end } = readOptions(bytes, 1, false);
-  return { code: bytes[0]!, options, payload: end === bytes.length ? emptyBytes : bytes.subarray(end) };
+  if (end === bytes.length) return { code: bytes[0]!, options, payload: emptyBytes };
+  return { code: bytes[0]!, options, payload: bytes.length <= longestInHeap ? bytes.slice(end) : bytes.subarray(end) };
 }
 
 /**

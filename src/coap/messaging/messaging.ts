@@ -1,5 +1,6 @@
 import { emptyBytes, equalBytes } from '../../core/bytes.ts';
 import type { Env } from '../../core/env.ts';
+import { NumberTable } from '../../core/number-table.ts';
 import { Deadlines, Task } from '../deadline.ts';
 import { CoapError, type CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
@@ -222,8 +223,10 @@ export class Messaging {
 
   /** The message that carries this token to the peer is answered, if it is on its way. */
   settleToken(peer: Peer, token: Uint8Array): void {
-    const sent = [...(this.#peers.get(peer.key)?.sent?.values() ?? [])];
-    const answered = sent.find((transmission) => equalBytes(transmission.token, token));
+    const answered = this.#peers
+      .get(peer.key)
+      ?.sent?.all()
+      .find((transmission) => equalBytes(transmission.token, token));
     if (answered !== undefined) this.settle(answered, true);
   }
 
@@ -231,7 +234,7 @@ export class Messaging {
   lost(peer: Peer, error: CoapError): void {
     const state = this.#peers.get(peer.key);
     if (state === undefined) return;
-    const unfinished = [...(state.sent?.values() ?? []), ...state.queue];
+    const unfinished = [...(state.sent?.all() ?? []), ...state.queue];
     state.queue.length = 0;
     for (const transmission of unfinished) this.settle(transmission);
     this.#peers.delete(peer.key);
@@ -256,7 +259,7 @@ export class Messaging {
     this.#closed = true;
     this.deadlines.clearAll();
     const unfinished: Transmission[] = [];
-    for (const state of this.#peers.values()) unfinished.push(...(state.sent?.values() ?? []), ...state.queue);
+    for (const state of this.#peers.values()) unfinished.push(...(state.sent?.all() ?? []), ...state.queue);
     this.#peers.clear();
     this.#duplicates.forgetBefore(Number.POSITIVE_INFINITY);
     this.reachability?.close();
@@ -381,7 +384,7 @@ export class Messaging {
     }
     transmission.stage = 'sent';
     if (!transmission.beside) state.window.began(state.leader.outstanding++);
-    state.sent ??= new Map();
+    state.sent ??= new NumberTable();
     if (transmission.confirmable) {
       const { ackTimeout, ackRandomFactor } = this.parameters;
       transmission.timeout = ackTimeout * (1 + this.random.fraction() * (ackRandomFactor - 1));

@@ -1,3 +1,4 @@
+import type { NumberTable } from '../../core/number-table.ts';
 import type { Peer } from '../layer.ts';
 import type { Incoming } from './deduplication.ts';
 import type { MessageIds } from './message-id.ts';
@@ -15,7 +16,7 @@ export class PeerState {
   /** Messages received within the last EXCHANGE_LIFETIME, by message id. */
   readonly seen: Map<number, Incoming> = new Map();
   /** Messages sent that an ACK or RST may still concern, by message id; made when the first is sent. */
-  sent: Map<number, Transmission> | undefined = undefined;
+  sent: NumberTable<Transmission> | undefined = undefined;
   ids: MessageIds | undefined = undefined;
   /** Outstanding interactions: at most as many as the window of the leader has. */
   outstanding = 0;

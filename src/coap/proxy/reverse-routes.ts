@@ -1,6 +1,6 @@
 import { equalBytes, utf8 } from '../../core/bytes.ts';
 import { CoapError } from '../errors.ts';
-import { findAll, findOption, type Option, OptionNumber } from '../message/option.ts';
+import { findAll, findOption, type Option, OptionNumber, pathOptions } from '../message/option.ts';
 import { type CoapUri, parseUri } from '../message/uri.ts';
 import { type ProxyTarget, targetText } from './target.ts';
 
@@ -29,7 +29,8 @@ interface Entry {
   readonly path: readonly Uint8Array[];
   readonly target: ProxyTarget;
   readonly name: string;
-  readonly base: readonly Uint8Array[];
+  readonly base: readonly Option[];
+  readonly translate: FoundRoute['translate'];
 }
 
 /** The namespace of a reverse proxy. The route with a host goes before those without, then the one with the longest path. */
@@ -44,11 +45,7 @@ export class ReverseRoutes {
 
   find(options: readonly Option[]): FoundRoute | undefined {
     if (this.#entries.length === 0) return undefined;
-    const path: Uint8Array[] = [];
-    for (const { number, value } of options) {
-      if (number > OptionNumber.UriPath) break;
-      if (number === OptionNumber.UriPath) path.push(value);
-    }
+    const path = findAll(options, OptionNumber.UriPath);
     for (const entry of this.#entries) {
       if (startsWith(path, entry.path) && (entry.host === undefined || hostIs(options, entry.host))) return found(entry, path, options);
     }
@@ -59,7 +56,15 @@ export class ReverseRoutes {
 function entryOf({ host, path = '/', target }: ReverseRoute): Entry {
   const to = uriOf(target, target);
   if (to.query.length > 0) throw bad(target);
-  return { host: host?.toLowerCase(), path: uriOf(`coap://localhost${path}`, path).path.map(utf8), target: to, name: targetText(to), base: to.path.map(utf8) };
+  const entry: Entry = {
+    host: host?.toLowerCase(),
+    path: uriOf(`coap://localhost${path}`, path).path.map(utf8),
+    target: to,
+    name: targetText(to),
+    base: pathOptions(to.path),
+    translate: (received) => translateLocation(received, entry),
+  };
+  return entry;
 }
 
 function uriOf(uri: string, shown: string): CoapUri {
@@ -74,12 +79,13 @@ function bad(shown: string): CoapError {
   return new CoapError('ERR_COAP_PROXY', `expected a route as a path and a coap URI without a query, got ${JSON.stringify(shown)}`);
 }
 
-function found(entry: Entry, path: readonly Uint8Array[], options: readonly Option[]): FoundRoute {
-  const resource: Option[] = [];
-  for (const value of entry.base) resource.push({ number: OptionNumber.UriPath, value });
-  for (let i = entry.path.length; i < path.length; i++) resource.push({ number: OptionNumber.UriPath, value: path[i]! });
+function found({ target, name, base, path: start, translate }: Entry, path: readonly Option[], options: readonly Option[]): FoundRoute {
+  const resource: Option[] = [...base];
+  for (let i = start.length; i < path.length; i++) resource.push(path[i]!);
+  // RFC 7252 §6.4, step 8: a path of a single slash has no Uri-Path.
+  if (resource.length === 1 && resource[0]!.value.length === 0) resource.pop();
   for (const option of options) if (option.number === OptionNumber.UriQuery) resource.push(option);
-  return { target: entry.target, name: entry.name, resource, translate: (received) => translateLocation(received, entry) };
+  return { target, name, resource, translate };
 }
 
 /** A Location at the target is one of ours only below the base of the route; another has no name here, and goes. */
@@ -88,8 +94,8 @@ function translateLocation(options: readonly Option[], { base, path }: Entry): r
   const location = findAll(options, OptionNumber.LocationPath);
   if (location.length === 0) return options;
   const known = startsWith(
-    location.map(({ value }) => value),
-    base,
+    location,
+    base.map(({ value }) => value),
   );
   const translated: Option[] = known ? [...path.map((value) => ({ number: OptionNumber.LocationPath, value })), ...location.slice(base.length)] : [];
   const result: Option[] = [];
@@ -104,8 +110,10 @@ function translateLocation(options: readonly Option[], { base, path }: Entry): r
   return result;
 }
 
-function startsWith(path: readonly Uint8Array[], start: readonly Uint8Array[]): boolean {
-  return path.length >= start.length && start.every((segment, index) => equalBytes(segment, path[index]!));
+function startsWith(path: readonly Option[], start: readonly Uint8Array[]): boolean {
+  if (path.length < start.length) return false;
+  for (let i = 0; i < start.length; i++) if (!equalBytes(path[i]!.value, start[i]!)) return false;
+  return true;
 }
 
 function hostIs(options: readonly Option[], host: string): boolean {

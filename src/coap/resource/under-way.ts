@@ -1,4 +1,5 @@
 import type { Cancel, Env } from '../../core/env.ts';
+import { type Member, Roster } from '../../core/roster.ts';
 import type { Handler, Layer, Reply, Request, Requester, Response } from '../layer.ts';
 import { Code } from '../message/code.ts';
 import { OptionNumber, uintOption } from '../message/option.ts';
@@ -31,8 +32,8 @@ export class UnderWay implements Layer {
   readonly name = 'under-way';
   readonly #options: UnderWayOptions;
   readonly #env: Env;
-  readonly #visits: Set<Visit> = new Set();
-  readonly #observations: Set<Visit> = new Set();
+  readonly #visits = new Roster<Visit>();
+  readonly #observations = new Set<Visit>();
   #draining = false;
   #idle: (() => void) | undefined;
 
@@ -126,7 +127,8 @@ interface VisitOwner {
 }
 
 /** One request. To the handler it is the reply. */
-class Visit implements Reply {
+class Visit implements Reply, Member {
+  place = -1;
   readonly #lower: Reply;
   readonly #owner: VisitOwner;
   /** Absent once it is answered: an observation lives longer than what asked for it. */

@@ -1,4 +1,5 @@
 import { emptyBytes } from '../../core/bytes.ts';
+import { Roster } from '../../core/roster.ts';
 import { baseCapabilities, type Capabilities } from '../capabilities.ts';
 import { type Deadlines, Task } from '../deadline.ts';
 import { CoapError, CoapFormatError } from '../errors.ts';
@@ -61,7 +62,7 @@ export class StreamConnection implements WireListener {
   readonly #waiting: Set<Waiting> = new Set();
   readonly #pings: Set<Waiting> = new Set();
   /** Requests of the peer that have no answer yet, in order of arrival. */
-  readonly #unanswered: Set<StreamRequest> = new Set();
+  readonly #unanswered = new Roster<StreamRequest>();
   readonly #custodies: { readonly token: Uint8Array; readonly before: number }[] = [];
   #wire: Wire | undefined;
   #saidCsm = false;
@@ -217,8 +218,7 @@ export class StreamConnection implements WireListener {
   }
 
   #owesBefore(number: number): boolean {
-    const oldest = this.#unanswered.values().next();
-    return oldest.done !== true && oldest.value.number < number;
+    return this.#unanswered.some((request) => request.number < number);
   }
 
   /**

@@ -1,12 +1,14 @@
+import type { Member } from '../../core/roster.ts';
 import type { Received } from '../messaging/message-layer.ts';
 import type { TransmissionListener } from '../messaging/transmission.ts';
 import type { StreamConnection } from './connection.ts';
 
 /** A request that came in on a connection. */
-export class StreamRequest implements Received {
+export class StreamRequest implements Received, Member {
   readonly confirmable = true;
+  place = -1;
   readonly connection: StreamConnection;
-  /** Its place in the order of arrival. */
+  /** How many came before it. */
   readonly number: number;
 
   constructor(connection: StreamConnection, number: number) {

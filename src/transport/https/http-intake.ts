@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type Member, Roster } from '../../core/roster.ts';
 import { TransportError } from '../errors.ts';
 
 /** What an HTTP server holds at most, and how long it waits for its clients. */
@@ -94,6 +95,12 @@ export function serverOptions({ head, headTimeout, requestTimeout, keepAliveTime
   };
 }
 
+/** A request that is not over. */
+interface UnderWay extends Member {
+  readonly socket: Socket;
+  readonly response: ServerResponse;
+}
+
 /** Lets requests of a server in within its bounds, and brings them to an end. */
 export class HttpIntake {
   readonly #server: Server | TlsServer;
@@ -103,8 +110,7 @@ export class HttpIntake {
   /** TCP connections, those in a handshake included. */
   readonly #sockets = new Set<Socket>();
   readonly #surplus = new WeakSet<object>();
-  readonly #responses = new Set<ServerResponse>();
-  readonly #latest = new WeakMap<object, ServerResponse>();
+  readonly #underWay = new Roster<UnderWay>();
   #draining: Promise<boolean> | undefined;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -147,7 +153,7 @@ export class HttpIntake {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { requests: this.#responses.size, connections: this.#sockets.size };
+    return { requests: this.#underWay.size, connections: this.#sockets.size };
   }
 
   drain(patience: number): Promise<boolean> {
@@ -173,17 +179,19 @@ export class HttpIntake {
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
-    const { socket, method = '', url = '' } = request;
-    const since = performance.now();
-    this.#responses.add(response);
-    this.#latest.set(socket, response);
+    const { socket } = request;
+    const { answered } = this.#observer;
+    const since = answered === undefined ? 0 : performance.now();
+    const underWay: UnderWay = { place: -1, socket, response };
+    this.#underWay.add(underWay);
     response.on('close', () => {
-      if (!this.#responses.delete(response)) return;
-      if (this.#observer.answered !== undefined) {
+      if (!this.#underWay.delete(underWay)) return;
+      if (answered !== undefined) {
+        const { method = '', url = '' } = request;
         const status = response.writableFinished ? response.statusCode : 0;
-        this.#observer.answered({ method, path: url.replace(/[?#].*$/s, ''), status, milliseconds: performance.now() - since });
+        answered({ method, path: url.replace(/[?#].*$/s, ''), status, milliseconds: performance.now() - since });
       }
-      if (this.#responses.size === 0) this.#idle?.();
+      if (this.#underWay.size === 0) this.#idle?.();
     });
     const isSurplus = this.#surplus.has(socket);
     if (this.#draining === undefined && !isSurplus) {
@@ -202,15 +210,15 @@ export class HttpIntake {
     const [reason, line] = malformed[error.code ?? ''] ?? (['malformed', '400 Bad Request'] as const);
     this.#observer.dropped?.(socket.remoteAddress ?? 'unknown', reason);
     // Whoever has got the beginning of an answer would take this for the rest of it.
-    if (this.#latest.get(socket)?.headersSent === true && this.#latest.get(socket)?.writableFinished !== true) socket.destroy();
+    if (this.#underWay.some((one) => one.socket === socket && one.response.headersSent && !one.response.writableFinished)) socket.destroy();
     else end(socket, line);
   }
 
   async #drain(patience: number): Promise<boolean> {
     this.#server.close();
     this.#server.closeIdleConnections();
-    for (const response of this.#responses) if (!response.headersSent) response.setHeader('connection', 'close');
-    if (this.#responses.size === 0) return true;
+    for (const { response } of this.#underWay.all()) if (!response.headersSent) response.setHeader('connection', 'close');
+    if (this.#underWay.size === 0) return true;
     const drained = await new Promise<boolean>((resolve) => {
       const timer = setTimeout(() => resolve(false), patience);
       this.#idle = () => {

@@ -48,6 +48,27 @@ describe('reverse proxy', () => {
     await net.close();
   });
 
+  test('RFC 7252 6.4: the slash after a route for a whole server is the root of that server', async () => {
+    const net = new ProxyNet(ok, { proxy: { reverse: [{ path: '/s', target: originUri }] } });
+    for (const [asked, at] of [
+      [['s'], []],
+      [['s', ''], []],
+      [
+        ['s', '', ''],
+        ['', ''],
+      ],
+      [['s', 'a'], ['a']],
+      [
+        ['s', 'a', ''],
+        ['a', ''],
+      ],
+    ] as const) {
+      assert.equal(text(await net.plain(path(...asked))), 'ok');
+      assert.deepEqual(pathOf(net.asked.at(-1)!.options), at);
+    }
+    await net.close();
+  });
+
   test('RFC 7252 5.7.3: by Uri-Host, and the longest path goes first', async () => {
     const net = new ProxyNet(ok, {
       proxy: {

@@ -27,29 +27,51 @@ export type T8RateEvent =
 /** Addresses, SCS/AS and devices whose rate is remembered, of each kind. */
 const entries = 16_384;
 
+const usual = { perAddress: { burst: 512, rate: 256 }, perScsAs: { burst: 200, rate: 100 }, perDevice: { burst: 50, rate: 10 } } as const;
+
+interface Limited {
+  readonly rate: T8Rate;
+  readonly limit: RateLimit;
+}
+
 /** The rates of addresses, SCS/AS and devices. */
 export class RequestRates {
-  readonly #perAddress: RateLimit;
-  readonly #perScsAs: RateLimit;
-  readonly #perDevice: RateLimit;
+  readonly #env: Env;
   readonly #emit: (event: T8RateEvent) => void;
+  #perAddress: Limited;
+  #perScsAs: Limited;
+  #perDevice: Limited;
 
   constructor(env: Env, rates: T8Rates, emit: (event: T8RateEvent) => void) {
-    const { perAddress = { burst: 512, rate: 256 }, perScsAs = { burst: 200, rate: 100 }, perDevice = { burst: 50, rate: 10 } } = rates;
-    this.#perAddress = new RateLimit(env, { ...perAddress, entries });
-    this.#perScsAs = new RateLimit(env, { ...perScsAs, entries });
-    this.#perDevice = new RateLimit(env, { ...perDevice, entries });
+    this.#env = env;
     this.#emit = emit;
+    const { perAddress, perScsAs, perDevice } = { ...usual, ...rates };
+    this.#perAddress = this.#limited(perAddress);
+    this.#perScsAs = this.#limited(perScsAs);
+    this.#perDevice = this.#limited(perDevice);
+  }
+
+  /** From now on these. What is counted for one that changes begins anew. */
+  change(rates: T8Rates): void {
+    const { perAddress, perScsAs, perDevice } = { ...usual, ...rates };
+    this.#perAddress = this.#limited(perAddress, this.#perAddress);
+    this.#perScsAs = this.#limited(perScsAs, this.#perScsAs);
+    this.#perDevice = this.#limited(perDevice, this.#perDevice);
+  }
+
+  #limited(rate: T8Rate, before?: Limited): Limited {
+    if (before?.rate.burst === rate.burst && before.rate.rate === rate.rate) return before;
+    return { rate, limit: new RateLimit(this.#env, { ...rate, entries }) };
   }
 
   /** Those that are remembered. */
   get size(): number {
-    return this.#perAddress.size + this.#perScsAs.size + this.#perDevice.size;
+    return this.#perAddress.limit.size + this.#perScsAs.limit.size + this.#perDevice.limit.size;
   }
 
   /** @throws {T8Error} `ERR_T8_RATE` */
   admitAddress(address: string): void {
-    const wait = this.#perAddress.take(networkOf(address));
+    const wait = this.#perAddress.limit.take(networkOf(address));
     if (wait === 0) return;
     this.#emit({ type: 'address-rate-exceeded', address });
     throw tooMany('from this address', wait);
@@ -57,7 +79,7 @@ export class RequestRates {
 
   /** @throws {T8Error} `ERR_T8_RATE` */
   admitScsAs(scsAsId: string): void {
-    const wait = this.#perScsAs.take(scsAsId);
+    const wait = this.#perScsAs.limit.take(scsAsId);
     if (wait === 0) return;
     this.#emit({ type: 'rate-exceeded', scsAsId });
     throw tooMany('of this SCS/AS', wait);
@@ -69,7 +91,7 @@ export class RequestRates {
    * @throws {T8Error} `ERR_T8_RATE`
    */
   admitDevice(scsAsId: string, device: string): void {
-    const wait = this.#perDevice.take(device);
+    const wait = this.#perDevice.limit.take(device);
     if (wait === 0) return;
     this.#emit({ type: 'rate-exceeded', scsAsId, device });
     throw tooMany('for this device', wait);

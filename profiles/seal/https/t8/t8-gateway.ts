@@ -131,6 +131,11 @@ export class T8Gateway {
     this.#sweep();
   }
 
+  /** Take other rates, from the next request on; those that are absent are as without any. What is counted for one that changes begins anew. */
+  changeRates(rates: T8Rates): void {
+    this.#rates.change(rates);
+  }
+
   /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>> {
     const [triggers, nidd] = Object.values(this.#apis).map(({ size }) => size);

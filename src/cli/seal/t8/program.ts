@@ -7,8 +7,8 @@ import type { T8TriggerFlags } from './trigger.ts';
 const help = `
 "ace-coap seal init" makes a lab with a T8 gateway, an SCS/AS and a device. t8.yaml tells how: audience and store; client, the client.yaml by which devices are reached; https, with listen, cert_file, key_file, client_ca_file, issuer,
 jwks_file or jwks_uri, and clients, the names of certificates by SCS/AS; notifications, with ca_file and allow; limits.rate, with per_address,
-per_scs_as and per_device, each a burst and a rate a second; rules; and metrics, drain and log_level, as in as.yaml. SIGHUP takes other certificates, keys, clients
-and rules. Devices and rules of the store count from the next request on, also while the gateway runs.`;
+per_scs_as and per_device, each a burst and a rate a second; rules; and metrics, drain and log_level, as in as.yaml. SIGHUP takes other certificates, keys, clients,
+rates and rules. Devices and rules of the store count from the next request on, also while the gateway runs.`;
 
 const registry = (): Promise<typeof import('./registry.ts')> => import('./registry.ts');
 

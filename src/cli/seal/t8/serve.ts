@@ -32,11 +32,12 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
   const reload = new Reload(config, {
     logger,
     load,
-    live: ['file', 'logLevel', 'drain', 'https', 'rules'],
+    live: ['file', 'logLevel', 'drain', 'https', 'rules', 'rate'],
     restart: (started, next) => differences('https', fixedHttps(started), fixedHttps(next), 1),
     apply: async (next) => {
       checkCredentials(credentialsOf(next));
       gateway!.policy.configure(next.rules);
+      gateway!.changeRates(next.rate);
       server!.renew(credentialsOf(next));
       logger.level = levelOf(next);
       return {};

@@ -62,6 +62,23 @@ test('an address has a rate before it is known who asks', async () => {
   }
 });
 
+test('rates that are changed count from the next request on; what was counted for others stays', async () => {
+  const env = { ...systemEnv, now: () => 0 };
+  const lab = await T8Lab.start({ env, limits: { rate: { perScsAs: { burst: 1, rate: 0.5 }, perAddress: { burst: 4, rate: 0.5 } } } });
+  try {
+    const ask = async (): Promise<number> => (await lab.client.ask('GET', `/3gpp-nidd/v1/${app}/configurations`)).status;
+    assert.deepEqual([await ask(), await ask()], [200, 429]);
+    lab.gateway.changeRates({ perScsAs: { burst: 2, rate: 0.5 }, perAddress: { burst: 4, rate: 0.5 } });
+    assert.deepEqual([await ask(), await ask()], [200, 200]);
+    // The address has sent four by now.
+    assert.equal(await ask(), 429);
+    lab.gateway.changeRates({});
+    for (let i = 0; i < 10; i++) assert.equal(await ask(), 200);
+  } finally {
+    await lab.close();
+  }
+});
+
 test('what is sent to a device has a rate, of both APIs and of all SCS/AS together; what may not be sent does not count', async () => {
   let now = 0;
   const env = { ...systemEnv, now: () => now };
