@@ -105,7 +105,7 @@ export const saboteurs: readonly Saboteur[] = [
     file: 'profiles/seal/key-management/message.js',
     replace: ['if (errorCode !== undefined && payload !== undefined)', 'if (false)'],
   },
-  { row: 'R-201', file: 'src/coap/echo/value.js', replace: ['age < this.#window &&', ''] },
+  { row: 'R-201', file: 'src/coap/echo/value.js', replace: ['age < this.#window() &&', ''] },
   {
     row: 'R-202',
     file: 'src/coap/message/cache-key.js',
