@@ -118,6 +118,7 @@ export class AuthorizationServer {
   readonly #records: TokenRecords;
   readonly #revocations: Revocations;
   readonly #trl: TrlEndpoint;
+  readonly #grants: AuthorizationGrants;
   readonly #audit: Audit;
   readonly #emit: (event: AuthorizationServerEvent) => void;
   readonly #clock: ClockWatch;
@@ -169,7 +170,11 @@ export class AuthorizationServer {
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
     this.#echo = echo({}, this.#env);
     this.#admission = new Admission(this.#pending, this.#audit);
-    this.shared = this.#route();
+    const registered = registeredGrants(this.#registry);
+    const { policy = registered } = options;
+    const decided = typeof policy === 'function' ? policy(registered) : policy;
+    this.#grants = this.#grantsBy(decided);
+    this.shared = this.#route(decided);
   }
 
   /**
@@ -288,6 +293,7 @@ export class AuthorizationServer {
     for (const server of this.#registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
     await replacePeers([], peersIn(this.#registry), this.#profiles);
     await this.#records.start();
+    await this.#grants.finishRevocations();
   }
 
   #registryOf({ clients, resourceServers }: Reconfiguration): Registry {
@@ -330,24 +336,27 @@ export class AuthorizationServer {
     return { uploads: new TokenUploads({ registry: this.#registry, profiles: this.#profiles, endpoint: () => this.#endpoint, emit: this.#emit }) };
   }
 
-  #route(): SharedTokens {
-    const { store, issuer, policy, grantTypes, refreshTokens, passwords, tokenRules, paths } = this.#options;
-    const registered = registeredGrants(this.#registry);
-    const decided = typeof policy === 'function' ? policy(registered) : (policy ?? registered);
+  #grantsBy(policy: Policy): AuthorizationGrants {
+    const { store, grantTypes, refreshTokens, passwords } = this.#options;
+    return new AuthorizationGrants({
+      store,
+      env: this.#env,
+      policy,
+      grantTypes: grantTypesOf('grantTypes', grantTypes),
+      ...(refreshTokens === undefined ? {} : { refreshTokens }),
+      passwords: passwords ?? storedPasswords(store, this.#env.random),
+      revoke: (hash) => this.#revoke(hash),
+      emit: this.#emit,
+    });
+  }
+
+  #route(policy: Policy): SharedTokens {
+    const { store, issuer, tokenRules, paths } = this.#options;
     const secrets = new ClientSecrets(this.#env.random);
     const tokensPerClient = (): number => this.#limits.tokensPerClient ?? 16_384;
     const token = new TokenEndpoint({
       registry: this.#registry,
-      grants: new AuthorizationGrants({
-        store,
-        env: this.#env,
-        policy: decided,
-        grantTypes: grantTypesOf('grantTypes', grantTypes),
-        ...(refreshTokens === undefined ? {} : { refreshTokens }),
-        passwords: passwords ?? storedPasswords(store, this.#env.random),
-        revoke: (hash) => this.#revoke(hash),
-        emit: this.#emit,
-      }),
+      grants: this.#grants,
       secrets,
       profiles: this.#profiles,
       mint: new TokenMint({ store, env: this.#env, ...(issuer === undefined ? {} : { issuer }) }),
@@ -382,7 +391,7 @@ export class AuthorizationServer {
     return new SharedTokens({
       registry: this.#registry,
       records: this.#records,
-      policy: decided,
+      policy,
       secrets,
       audit: this.#audit,
       env: this.#env,

@@ -1,5 +1,6 @@
 import { AceError, AceErrorCode, GrantType, intersectScopes, type Scope, type TokenRequest } from '../../ace/index.ts';
 import { Code, RateLimit } from '../../coap/index.ts';
+import { decode, encode } from '../../core/cbor.ts';
 import type { Confirmation } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
 import type { Written } from '../../core/options.ts';
@@ -149,7 +150,7 @@ export class AuthorizationGrants {
     if (found === undefined || found.grant.client !== client.id) throw unfit();
     if (found.family !== undefined) {
       // RFC 6749 §4.1.2: what was issued for it is revoked.
-      await this.#revokeFamily(found.family, client, 'code-reuse');
+      await this.#revokeFamily(found.family, client.id, 'code-reuse');
       throw unfit();
     }
     const { grant } = found;
@@ -205,7 +206,7 @@ export class AuthorizationGrants {
     const unfit = (): AceError => refuse(AceErrorCode.invalid_grant, 'the refresh token is none of this client, or can be used no more');
     if (found === undefined || found.record.client !== client.id) throw unfit();
     if (found.standing === 'spent') {
-      await this.#revokeFamily(found.name, client, 'refresh-token-reuse');
+      await this.#revokeFamily(found.name, client.id, 'refresh-token-reuse');
       throw unfit();
     }
     const { audience, resourceServer, scope: granted, grantType, username, profile, endsAt } = found.record;
@@ -240,9 +241,18 @@ export class AuthorizationGrants {
     return { scope: decision.scope, ...(decision.lifetime === undefined ? {} : { lifetime: decision.lifetime }) };
   }
 
+  /** Bring to an end what a process has begun to revoke that was killed meanwhile. */
+  async finishRevocations(): Promise<void> {
+    for await (const [key, value] of this.#options.store.scan(begun)) {
+      const [client, reason] = decode(value) as [string, FamilyRevocation];
+      await this.#revokeFamily(key.slice(begun.length), client, reason);
+    }
+  }
+
   /** Nothing that was issued in the family is of use any more. */
-  async #revokeFamily(name: string, client: Client, reason: 'code-reuse' | 'refresh-token-reuse'): Promise<void> {
+  async #revokeFamily(name: string, client: string, reason: FamilyRevocation): Promise<void> {
     const { store, emit } = this.#options;
+    await store.put(begun + name, encode([client, reason]));
     await this.#refreshTokens.revoke(name);
     const folder = tokensOf(name);
     const keys: string[] = [];
@@ -250,9 +260,15 @@ export class AuthorizationGrants {
     const hashes = keys.map((key) => key.slice(folder.length));
     for (const hash of hashes) await this.#options.revoke(hash);
     for (const key of keys) await store.delete(key);
-    emit({ type: 'grant-revoked', client: client.id, reason, tokens: hashes });
+    emit({ type: 'grant-revoked', client, reason, tokens: hashes });
+    await store.delete(begun + name);
   }
 }
+
+type FamilyRevocation = 'code-reuse' | 'refresh-token-reuse';
+
+/** Families whose revocation has begun. */
+const begun = 'as/revoking/';
 
 interface FirstGrant {
   readonly client: Client;

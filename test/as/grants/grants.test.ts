@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { oscoreProfile } from '../../../profiles/oscore/index.ts';
 import { AceErrorCode, decodeError, decodeIntrospectionResponse, encodeIntrospectionRequest, GrantType, type TokenRequest } from '../../../src/ace/index.ts';
-import { type CodeGrant, type GrantTypeName, hashSecret, issueCode, setPassword } from '../../../src/as/index.ts';
+import {
+  AuthorizationServer,
+  type AuthorizationServerEvent,
+  type CodeGrant,
+  type GrantTypeName,
+  hashSecret,
+  issueCode,
+  setPassword,
+} from '../../../src/as/index.ts';
+import { TokenRecords } from '../../../src/as/token/token-records.ts';
 import { formatCode, OptionNumber, uintOf } from '../../../src/coap/index.ts';
 import { toHex, utf8 } from '../../../src/core/bytes.ts';
 import { openCwt } from '../../../src/core/cwt.ts';
 import { systemEnv } from '../../../src/core/env.ts';
+import { memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
+import { Clock } from '../../ace/clock.ts';
 import { assertRefused, association, cheap, clients, encryptKey, keysOf, rs1, rs2, Workbench } from '../support.ts';
 
 const grantTypes: readonly GrantTypeName[] = ['client_credentials', 'refresh_token', 'password', 'authorization_code'];
@@ -48,6 +60,34 @@ test('RFC 6749 4.1.2: without refresh tokens too a second use revokes; of two at
   const answers = await Promise.all([bench.ask('client:c4', withCode(code)), bench.ask('client:c4', withCode(code))]);
   assert.deepEqual(answers.map(({ code: answered }) => formatCode(answered)).sort(), ['2.01', '4.00']);
   assert.equal(bench.events.filter(({ type }) => type === 'grant-revoked').length, 1);
+});
+
+test('RFC 6749 4.1.2: what a process began to revoke before it was killed is revoked by the next', async () => {
+  const clock = new Clock();
+  const inner = memoryStore({ env: clock });
+  const scan: Store['scan'] = (prefix, options) => {
+    if (prefix.startsWith('as/family/')) throw new StoreError('ERR_STORE_IO', 'expected a process that lives, got none');
+    return inner.scan(prefix, options);
+  };
+  const killed = new Workbench({ clients: everyGrant, grantTypes, clock, store: { ...inner, scan } });
+  const code = await codeFor(killed);
+  const { response } = await killed.granted('client:c4', withCode(code));
+  await assert.rejects(killed.ask('client:c4', withCode(code)), { code: 'ERR_STORE_IO' });
+  const find = (): Promise<unknown> => new TokenRecords({ store: inner, env: clock }).find(response.accessToken);
+  assert.notEqual(await find(), undefined);
+  const events: AuthorizationServerEvent[] = [];
+  const emit = (event: AuthorizationServerEvent): unknown => events.push(event);
+  const registered = { profiles: [oscoreProfile], clients: everyGrant, resourceServers: [rs1, rs2] };
+  const next = new AuthorizationServer({ store: inner, env: clock, grantTypes, ...registered, emit });
+  await next.start();
+  assert.equal(await find(), undefined);
+  const told = events.filter((event) => event.type === 'grant-revoked');
+  assert.deepEqual(
+    told.map(({ client, reason, tokens }) => [client, reason, tokens.length]),
+    [['c4', 'code-reuse', 1]],
+  );
+  assert.deepEqual(await keysOf(inner, 'as/revoking/'), []);
+  await next.close();
 });
 
 test('RFC 6749 4.1.3, 5.2: a code of another client, for another audience or redirect_uri, of the past, or none', async () => {

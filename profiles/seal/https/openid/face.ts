@@ -102,6 +102,7 @@ export async function makeOpenIdFace(options: OpenIdFaceOptions): Promise<OpenId
     throw new AuthorizationServerError('ERR_AS_CONFIG', `issuer: expected an origin like https://sims.example, got ${JSON.stringify(issuer)}`);
   const face = new Face(options, await cookieKey(store, env), await ownSigningKey(store, env));
   await face.renew(options.signingKeys);
+  await face.finishRevocations();
   return face;
 }
 
@@ -324,6 +325,10 @@ class Face implements OpenIdFace {
       const tokens = this.#revoked.get(context) ?? [];
       if (client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client: client.clientId, reason, tokens });
     });
+  }
+
+  finishRevocations(): Promise<void> {
+    return this.#grants.finish();
   }
 
   readonly #revokeGrant = async (grantId: string, reason?: RevocationReason, named?: string): Promise<void> => {

@@ -4,6 +4,8 @@ import type { Change, Store } from '../../../../src/store/index.ts';
 import { hashOf, recallRecord, rememberRecord } from './request-memory.ts';
 
 const folder = 'seal/openid/grant/';
+/** Grants whose revocation has begun. */
+const begun = 'seal/openid/revoking/';
 
 /** Why nothing that a grant has given is of use any more. */
 export type RevocationReason = Extract<AuthorizationServerEvent, { readonly type: 'grant-revoked' }>['reason'];
@@ -58,19 +60,34 @@ export class OpenIdGrants {
    * @returns the token hashes of its access tokens
    */
   async revoke(grantId: string): Promise<readonly string[]> {
-    rememberRecord(grantKey(grantId), undefined);
+    const key = grantKey(grantId);
+    const name = hashOf(grantId);
+    rememberRecord(key, undefined);
     // First, so that nothing more comes of it.
-    await this.#store.delete(grantKey(grantId));
-    const prefix = `${folder}${hashOf(grantId)}/`;
+    await this.#store.batch([
+      { key, value: undefined },
+      { key: begun + name, value: emptyBytes },
+    ]);
+    return this.#revokeAll(name);
+  }
+
+  /** Bring to an end what a process has begun to revoke that was killed meanwhile. */
+  async finish(): Promise<void> {
+    for await (const [key] of this.#store.scan(begun)) await this.#revokeAll(key.slice(begun.length));
+  }
+
+  async #revokeAll(name: string): Promise<readonly string[]> {
+    const prefix = `${folder}${name}/`;
     const revoked: string[] = [];
     for await (const [key, value] of this.#store.scan(prefix)) {
-      const name = key.slice(prefix.length);
-      if (name.startsWith(tokens)) {
-        const hash = name.slice(tokens.length);
+      const member = key.slice(prefix.length);
+      if (member.startsWith(tokens)) {
+        const hash = member.slice(tokens.length);
         if (await this.#shared.revoke(hash)) revoked.push(hash);
       } else await this.#store.delete(fromUtf8(value));
       await this.#store.delete(key);
     }
+    await this.#store.delete(begun + name);
     return revoked;
   }
 }

@@ -3,7 +3,7 @@ import { request } from 'node:https';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fromUtf8, utf8 } from '../../../../../src/core/bytes.ts';
-import { memoryStore, type Store } from '../../../../../src/store/index.ts';
+import { memoryStore, type Store, StoreError } from '../../../../../src/store/index.ts';
 import { holds } from '../../../../support/property.ts';
 import { appSecret, claimsOf, headerOf, inOpenIdLab, newSigningKey, type OpenIdLab, redirectUri, serverSecret } from './openid-lab.ts';
 
@@ -33,6 +33,32 @@ test('RFC 6749 4.1.2: a code that is used twice gives nothing, and what it gave 
       [['code-reuse', 1]],
     );
   }));
+
+test('RFC 6749 4.1.2: what a process began to revoke before it was killed is revoked by the next', async () => {
+  const inner = memoryStore();
+  const scan: Store['scan'] = (prefix, options) => {
+    if (prefix.startsWith('seal/openid/grant/')) throw new StoreError('ERR_STORE_IO', 'expected a process that lives, got none');
+    return inner.scan(prefix, options);
+  };
+  let token = '';
+  await inOpenIdLab(
+    async (lab) => {
+      const code = await lab.code();
+      token = String((await lab.exchange(code)).body['access_token']);
+      assert.equal((await lab.exchange(code)).status, 500);
+      assert.equal((await lab.post('/introspect', { token })).body['active'], true);
+    },
+    { store: { ...inner, scan } },
+  );
+  await inOpenIdLab(
+    async (lab) => {
+      assert.equal((await lab.post('/introspect', { token })).body['active'], false);
+      assert.equal(lab.events.filter(({ type }) => type === 'token-revoked').length, 1);
+      for await (const [key] of inner.scan('seal/openid/')) assert.doesNotMatch(key, /\/(?:revoking|grant)\//);
+    },
+    { store: inner },
+  );
+});
 
 test('a code that two processes get at once gives tokens once', () =>
   inOpenIdLab(async (lab) => {
