@@ -44,13 +44,19 @@ test('RFC 9203 6: what an association observed ends when another takes its place
   await bench.close();
 });
 
-test('token table: when it is full, the token that was used least recently goes', async () => {
+/** A table that is full with three tokens, of which the first was used last. */
+async function withThreeTokens(): Promise<Bench> {
   const bench = await new Bench({ rs: { limits: { tokens: 3 } } }).start();
   for (const number of [1, 2, 3]) {
     await bench.upload(bench.token(kidOf(number)));
     await bench.simulator.sleep(10);
   }
   assert.equal(await bench.code('/temp', { by }), '2.05');
+  return bench;
+}
+
+test('token table: when it is full, the token that was used least recently goes', async () => {
+  const bench = await withThreeTokens();
   await bench.upload(bench.token(kidOf(4)));
   assert.equal(bench.rs.stats()['tokens'], 3);
   assert.deepEqual(bench.fake.released, [credentialOf(2)]);
@@ -59,12 +65,7 @@ test('token table: when it is full, the token that was used least recently goes'
 });
 
 test('reconfigure: with a lower limit those tokens end that were used least recently, with a higher one there is room again', async () => {
-  const bench = await new Bench({ rs: { limits: { tokens: 3 } } }).start();
-  for (const number of [1, 2, 3]) {
-    await bench.upload(bench.token(kidOf(number)));
-    await bench.simulator.sleep(10);
-  }
-  assert.equal(await bench.code('/temp', { by }), '2.05');
+  const bench = await withThreeTokens();
   bench.rs.reconfigure({ limits: { tokens: 2 } });
   assert.deepEqual(bench.fake.released, [credentialOf(2)]);
   assert.equal(await bench.code('/temp', { by }), '2.05');

@@ -1,4 +1,4 @@
-import { emptyBytes, equalBytes } from '../../core/bytes.ts';
+import { emptyBytes } from '../../core/bytes.ts';
 import type { Env } from '../../core/env.ts';
 import { NumberTable } from '../../core/number-table.ts';
 import { Deadlines, Task } from '../deadline.ts';
@@ -223,10 +223,7 @@ export class Messaging {
 
   /** The message that carries this token to the peer is answered, if it is on its way. */
   settleToken(peer: Peer, token: Uint8Array): void {
-    const answered = this.#peers
-      .get(peer.key)
-      ?.sent?.all()
-      .find((transmission) => equalBytes(transmission.token, token));
+    const answered = this.#peers.get(peer.key)?.sentWith(token);
     if (answered !== undefined) this.settle(answered, true);
   }
 
@@ -234,7 +231,7 @@ export class Messaging {
   lost(peer: Peer, error: CoapError): void {
     const state = this.#peers.get(peer.key);
     if (state === undefined) return;
-    const unfinished = [...(state.sent?.all() ?? []), ...state.queue];
+    const { unfinished } = state;
     state.queue.length = 0;
     for (const transmission of unfinished) this.settle(transmission);
     this.#peers.delete(peer.key);
@@ -258,8 +255,7 @@ export class Messaging {
     if (this.#closed) return;
     this.#closed = true;
     this.deadlines.clearAll();
-    const unfinished: Transmission[] = [];
-    for (const state of this.#peers.values()) unfinished.push(...(state.sent?.all() ?? []), ...state.queue);
+    const unfinished = [...this.#peers.values()].flatMap((state) => state.unfinished);
     this.#peers.clear();
     this.#duplicates.forgetBefore(Number.POSITIVE_INFINITY);
     this.reachability?.close();

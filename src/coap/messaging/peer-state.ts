@@ -1,3 +1,4 @@
+import { equalBytes } from '../../core/bytes.ts';
 import type { NumberTable } from '../../core/number-table.ts';
 import type { Peer } from '../layer.ts';
 import type { Incoming } from './deduplication.ts';
@@ -42,6 +43,16 @@ export class PeerState {
   /** Whether NSTART lets one more message leave for the peer. */
   get hasRoom(): boolean {
     return this.leader.outstanding < this.window.size;
+  }
+
+  /** All that is on its way or waits. */
+  get unfinished(): Transmission[] {
+    return [...(this.sent?.all() ?? []), ...this.queue];
+  }
+
+  /** The message on its way that carries this token. */
+  sentWith(token: Uint8Array): Transmission | undefined {
+    return this.sent?.all().find((transmission) => equalBytes(transmission.token, token));
   }
 
   /** Forget the peer if nothing is left of it. Its message ids are kept by a peer to which something was sent until `release(true)`. */
