@@ -127,5 +127,7 @@ export type { FieldForms, FieldSpec, FieldsWithForms, FieldType, FieldTypes, Kno
 export { readKnownMap, writeKnownMap } from './known-map.ts';
 export { NumberTable } from './number-table.ts';
 export { parseDiagnostic } from './parse-diagnostic.ts';
+export type { Queued } from './queue.ts';
+export { Queue } from './queue.ts';
 export type { Member } from './roster.ts';
 export { Roster } from './roster.ts';

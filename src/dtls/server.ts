@@ -1,5 +1,7 @@
 import { BytesError, carved, emptyBytes, equalBytes, toKey } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
+import { Queue, type Queued } from '../core/queue.ts';
+import { type Member, Roster } from '../core/roster.ts';
 import { HandshakeFailure } from './alert.ts';
 import { type ServerConfig, type ServerSettings, serverSettings, within } from './config.ts';
 import { Connection } from './connection.ts';
@@ -58,7 +60,7 @@ function keyOf(id: Uint8Array | undefined): string | undefined {
 }
 
 /** A handshake that goes on, or an association that is there, and by which ClientHello it came to be. Of a class, since a server holds many. */
-class Entry<P extends DatagramPeer> implements ConnectionPort {
+class Entry<P extends DatagramPeer> implements ConnectionPort, Queued<Entry<P>>, Member {
   readonly connection: Connection;
   /** The random of the ClientHello, until the handshake is over. */
   random: Uint8Array | undefined;
@@ -67,6 +69,12 @@ class Entry<P extends DatagramPeer> implements ConnectionPort {
   peer: P;
   /** The address that the handshake counts for. */
   readonly host: string;
+  /** In the queue of all. */
+  before: Entry<P> | undefined = undefined;
+  after: Entry<P> | undefined = undefined;
+  /** Among the handshakes of the address, and how many of the server began before it. */
+  place = -1;
+  begun = 0;
   readonly #owner: EntryOwner<P>;
 
   constructor(owner: EntryOwner<P>, peer: P, random: Uint8Array | undefined, id: string | undefined, connect: (port: ConnectionPort) => Connection) {
@@ -132,13 +140,12 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #maxHandshakes: number;
   readonly #maxAllHandshakeBytes: number;
   /** In the order in which they were last heard of. */
-  readonly #entries: Map<Connection, Entry<P>> = new Map();
-  /** The last of them. */
-  #latest: Connection | undefined;
+  readonly #entries: Queue<Entry<P>> = new Queue();
   readonly #places: Map<string, Place<P>> = new Map();
   readonly #byId: Map<string, Entry<P>> = new Map();
-  /** Handshakes that go on, by address, each in the order of their beginning. */
-  readonly #handshakes: Map<string, Set<Connection>> = new Map();
+  /** Handshakes that go on, by address. */
+  readonly #handshakes: Map<string, Roster<Entry<P>>> = new Map();
+  #begun = 0;
   readonly #unify = (session: Session): Session => this.#sessions?.same(session) ?? session;
   #handshakeCount = 0;
   #sweep: Cancel | undefined;
@@ -202,8 +209,8 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
    * CoAP has the Echo option for it.
    */
   move(connection: Connection, peer: P): void {
-    const entry = this.#entries.get(connection);
-    if (entry === undefined) return;
+    const entry = this.#byId.get(toKey(connection.connectionId));
+    if (entry?.connection !== connection) return;
     this.#leave(entry);
     entry.peer = peer;
     // The address may be that of another association still: this one is found by its connection ID.
@@ -253,7 +260,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   /** The associations whose handshake is over, in the order in which their peers were last heard. */
   *connections(): IterableIterator<{ readonly connection: Connection; readonly peer: P }> {
-    for (const { connection, peer } of this.#entries.values()) if (connection.isConnected) yield { connection, peer };
+    for (const { connection, peer } of this.#entries.all()) if (connection.isConnected) yield { connection, peer };
   }
 
   /**
@@ -266,7 +273,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   /** End all associations, and tell the peers. */
   close(): void {
-    for (const connection of [...this.#entries.keys()]) connection.close();
+    for (const { connection } of this.#entries.all()) connection.close();
     this.#timer.rest();
   }
 
@@ -319,11 +326,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   /** A record is of this peer. RFC 9146 §6: only one that is newer than all before says that its address is another. */
   #verified(entry: Entry<P>, peer: P, isNewest: boolean): void {
     const { connection } = entry;
-    if (this.#latest !== connection) {
-      this.#entries.delete(connection);
-      this.#entries.set(connection, entry);
-      this.#latest = connection;
-    }
+    this.#entries.add(entry);
     if (isNewest && entry.peer.key !== peer.key && connection.isConnected) this.#port.emit({ type: 'moved', to: peer, connection, peer: entry.peer });
   }
 
@@ -385,17 +388,14 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
       return new Connection('server', this.#settings, this.#connectionEnv, port).prepare(record.sequence, first.sequence + 1, this.#budget, handshake);
     });
-    const { connection, host } = entry;
     this.#keep(entry);
     this.#placeOf(peer).next = entry;
-    this.#handshakes.set(host, (this.#handshakes.get(host) ?? new Set()).add(connection));
-    this.#handshakeCount++;
-    connection.start();
+    this.#handshakeBegins(entry);
+    entry.connection.start();
   }
 
   #keep(entry: Entry<P>): void {
-    this.#entries.set(entry.connection, entry);
-    this.#latest = entry.connection;
+    this.#entries.add(entry);
     if (entry.id !== undefined) this.#byId.set(entry.id, entry);
     if (this.#sweep === undefined) this.#awaitExpiry(this.#settings.idleLifetime);
   }
@@ -404,7 +404,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   #awaitExpiry(delay: number): void {
     this.#sweep = this.#timer.schedule(delay, () => {
       this.#sweep = undefined;
-      for (const connection of this.#entries.keys()) {
+      for (const { connection } of this.#entries.all()) {
         const left = connection.isConnected ? connection.expire() : this.#settings.handshakeTimeout;
         if (left <= 0) continue;
         if (this.#sweep === undefined) this.#awaitExpiry(left);
@@ -428,8 +428,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
       current?.connection.replace();
     } else if (event.type === 'closed') {
       if (this.#handshakeEnded(entry) && event.error instanceof HandshakeFailure) this.#failures?.add(entry.host);
-      this.#entries.delete(connection);
-      if (this.#latest === connection) this.#latest = undefined;
+      this.#entries.delete(entry);
       if (entry.id !== undefined) this.#byId.delete(entry.id);
       this.#leave(entry);
       if (this.#entries.size === 0) {
@@ -440,10 +439,20 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#port.emit(ownedEvent(event, connection, entry.peer));
   }
 
+  #handshakeBegins(entry: Entry<P>): void {
+    const { host } = entry;
+    let ofHost = this.#handshakes.get(host);
+    if (ofHost === undefined) this.#handshakes.set(host, (ofHost = new Roster()));
+    entry.begun = this.#begun++;
+    ofHost.add(entry);
+    this.#handshakeCount++;
+  }
+
   /** Whether one was under way. */
-  #handshakeEnded({ connection, host }: Entry<P>): boolean {
+  #handshakeEnded(entry: Entry<P>): boolean {
+    const { host } = entry;
     const ofHost = this.#handshakes.get(host);
-    if (ofHost?.delete(connection) !== true) return false;
+    if (ofHost?.delete(entry) !== true) return false;
     this.#handshakeCount--;
     if (ofHost.size === 0) this.#handshakes.delete(host);
     return true;
@@ -452,19 +461,15 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   #makeRoom(): void {
     if (this.#handshakeCount >= this.#maxHandshakes) this.#evictHandshake();
     if (this.#entries.size < this.#maxConnections) return;
-    for (const quietest of this.#entries.keys()) {
-      quietest.evict();
-      return;
-    }
+    this.#entries.first?.connection.evict();
   }
 
   /** The oldest handshake of the address that has most: who fills the table makes room at his own cost. */
   #evictHandshake(): void {
-    let most: Set<Connection> | undefined;
+    let most: Roster<Entry<P>> | undefined;
     for (const ofHost of this.#handshakes.values()) if (most === undefined || ofHost.size > most.size) most = ofHost;
-    for (const oldest of most ?? []) {
-      oldest.evict();
-      return;
-    }
+    let oldest: Entry<P> | undefined;
+    for (const entry of most?.all() ?? []) if (oldest === undefined || entry.begun < oldest.begun) oldest = entry;
+    oldest?.connection.evict();
   }
 }

@@ -1,8 +1,16 @@
 import type { Cancel, Env } from '../core/env.ts';
+import { Queue, type Queued } from '../core/queue.ts';
 
-interface Wait {
+class Wait implements Queued<Wait> {
   readonly at: number;
   readonly task: () => void;
+  before: Wait | undefined = undefined;
+  after: Wait | undefined = undefined;
+
+  constructor(at: number, task: () => void) {
+    this.at = at;
+    this.task = task;
+  }
 }
 
 /** Milliseconds for which the timer of the host is left to run out with nothing to do. */
@@ -16,7 +24,7 @@ const longestRest = 2000;
  */
 export class SharedTimer {
   readonly #env: Env;
-  readonly #waits: Set<Wait> = new Set();
+  readonly #waits: Queue<Wait> = new Queue();
   #timer: Cancel | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
 
@@ -26,7 +34,7 @@ export class SharedTimer {
 
   /** As that of the environment. */
   schedule(delay: number, task: () => void): Cancel {
-    const wait = { at: this.#env.now() + delay, task };
+    const wait = new Wait(this.#env.now() + delay, task);
     this.#waits.add(wait);
     this.#watch(wait.at);
     return () => {
@@ -53,13 +61,16 @@ export class SharedTimer {
     this.#timer = undefined;
     this.#wakesAt = Number.POSITIVE_INFINITY;
     const now = this.#env.now();
-    const due = [...this.#waits].filter(({ at }) => at <= now).sort((a, b) => a.at - b.at);
+    const due = this.#waits
+      .all()
+      .filter(({ at }) => at <= now)
+      .sort((a, b) => a.at - b.at);
     try {
       // One may cancel another.
       for (const wait of due) if (this.#waits.delete(wait)) wait.task();
     } finally {
       let next = Number.POSITIVE_INFINITY;
-      for (const { at } of this.#waits) next = Math.min(next, at);
+      for (const { at } of this.#waits.all()) next = Math.min(next, at);
       if (next !== Number.POSITIVE_INFINITY) this.#watch(next);
     }
   }

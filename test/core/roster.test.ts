@@ -4,10 +4,13 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { NumberTable } from '../../src/core/number-table.ts';
+import { Queue, type Queued } from '../../src/core/queue.ts';
 import { type Member, Roster } from '../../src/core/roster.ts';
 
-class Thing implements Member {
+class Thing implements Member, Queued<Thing> {
   place = -1;
+  before: Thing | undefined = undefined;
+  after: Thing | undefined = undefined;
   readonly ballast: readonly number[];
 
   constructor(ballast = 0) {
@@ -48,6 +51,34 @@ test('roster: members are added, let go and listed as in a set', () => {
           model.has(thing),
         );
         assert.equal(thing.place >= 0, model.has(thing));
+      }
+    }),
+  );
+});
+
+test('queue: members are added, moved to the end, let go and listed in order', () => {
+  const steps = fc.array(fc.tuple(fc.boolean(), fc.nat(7)), { maxLength: 200 });
+  fc.assert(
+    fc.property(steps, (taken) => {
+      const things = Array.from({ length: 8 }, () => new Thing());
+      const queue = new Queue<Thing>();
+      const model = new Set<Thing>();
+      for (const [adds, index] of taken) {
+        const thing = things[index]!;
+        const wasThere = model.delete(thing);
+        if (adds) {
+          queue.add(thing);
+          model.add(thing);
+        } else assert.equal(queue.delete(thing), wasThere);
+        const order = [...model];
+        assert.equal(queue.size, order.length);
+        assert.equal(queue.first, order[0]);
+        assert.ok(queue.all().every((member, place) => member === order[place]));
+        for (const each of things) {
+          assert.equal(queue.has(each), model.has(each));
+          // Who is let go holds on to nobody.
+          if (!model.has(each)) assert.deepEqual([each.before, each.after], [undefined, undefined]);
+        }
       }
     }),
   );
@@ -115,16 +146,19 @@ function promoted(holder: Holder): number {
   return most;
 }
 
-test('roster and number table: what is gone is collected while it is young, where a map and a set keep it', (t) => {
+test('roster, queue and number table: what is gone is collected while it is young, where a map and a set keep it', (t) => {
   const roster = new Roster<Thing>();
+  const queue = new Queue<Thing>();
   const table = new NumberTable<Thing>();
   const map = new Map<number, Thing>();
   const ofRoster = promoted({ add: (_number, thing) => roster.add(thing), delete: (_number, thing) => roster.delete(thing) });
+  const ofQueue = promoted({ add: (_number, thing) => queue.add(thing), delete: (_number, thing) => queue.delete(thing) });
   const ofTable = promoted({ add: (number, thing) => table.set(number, thing), delete: (number) => table.delete(number) });
   const ofMap = promoted({ add: (number, thing) => map.set(number, thing), delete: (number) => map.delete(number) });
-  t.diagnostic(`bytes: roster ${ofRoster}, number table ${ofTable}, map ${ofMap}`);
+  t.diagnostic(`bytes: roster ${ofRoster}, queue ${ofQueue}, number table ${ofTable}, map ${ofMap}`);
   assert.ok(ofRoster < 2_000_000, `roster: ${ofRoster} bytes`);
+  assert.ok(ofQueue < 2_000_000, `queue: ${ofQueue} bytes`);
   assert.ok(ofTable < 2_000_000, `number table: ${ofTable} bytes`);
   // What these are for. Should a map not do this any more, they can go.
-  assert.ok(ofMap > 2 * Math.max(ofRoster, ofTable), `map: ${ofMap} bytes`);
+  assert.ok(ofMap > 2 * Math.max(ofRoster, ofQueue, ofTable), `map: ${ofMap} bytes`);
 });
