@@ -57,7 +57,7 @@ const content = expectCode(0x45);
 function oscoreGet(): Omit<Throughput, 'bench'> {
   const client = new ProtectedClient(oscoreKeys(0), protectedGet);
   const gets: Datagrams = { requests: (count) => protectedRequests([client], count), fault: expectProtected, outstanding: 64 };
-  return { ours: { ...own('oscore-get'), load: sending(gets) }, peers: [echo(gets)], requests: 10_000, warming };
+  return { ours: { ...own('oscore-get'), load: sending(gets) }, peers: [echo(gets)], requests: 10_000, warming, short: true };
 }
 
 /** @param args - of our gateway */
@@ -74,7 +74,7 @@ function gatewayGet(...args: readonly string[]): Omit<Throughput, 'bench'> {
 function dtlsGet(): Omit<Throughput, 'bench'> {
   const load = sending({ requests: getRequests, fault: content, session: openDtls, outstanding: 64 });
   const records: Datagrams = { requests: (count) => getRequests(count).map(asRecord), fault: anything, outstanding: 64 };
-  return { ours: { ...own('dtls-get'), load }, peers: [echo(records)], requests: 10_000, warming };
+  return { ours: { ...own('dtls-get'), load }, peers: [echo(records)], requests: 10_000, warming, short: true };
 }
 
 /** @param store - where the AS keeps its state; absent: LMDB in a fresh folder */
@@ -82,7 +82,7 @@ function tokenRequests(clients: number, requests: number, store: readonly string
   const senders = tokenClients(clients);
   const asked: Datagrams = { requests: (count) => protectedRequests(senders, count), fault: expectToken, outstanding: clients };
   const ours: Contender = { ...own('token-request', store), prepare: (port) => introduce(port, clients), load: sending(asked) };
-  return { ours, peers: [echo(asked)], requests };
+  return { ours, peers: [echo(asked)], requests, short: true };
 }
 
 /** The same on PostgreSQL, where its programs are installed. Its own CPU time is not counted. */
@@ -107,14 +107,14 @@ function kmRequest(): Omit<Throughput, 'bench'> {
     devices = await introduceDevices(port, clientCount);
   };
   const asked: Datagrams = { requests: (count) => protectedRequests(devices, count), fault: expectKeys, outstanding: clientCount };
-  return { ours: { ...own('km-request'), prepare, load: sending(asked) }, peers: [echo(asked)], requests: 6_400 };
+  return { ours: { ...own('km-request'), prepare, load: sending(asked) }, peers: [echo(asked)], requests: 6_400, short: true };
 }
 
 function kmRequestDtls(): Omit<Throughput, 'bench'> {
   const session: Datagrams['session'] = (socket, port) => openDtls(socket, port, deviceSession());
   const load = sending({ requests: deviceRequests, fault: expectPlainKeys, session, outstanding: clientCount });
   const records: Datagrams = { requests: (count) => deviceRequests(count).map(asRecord), fault: anything, outstanding: clientCount };
-  return { ours: { ...own('km-request', ['dtls']), load }, peers: [echo(records)], requests: 6_400 };
+  return { ours: { ...own('km-request', ['dtls']), load }, peers: [echo(records)], requests: 6_400, short: true };
 }
 
 function inProcess(name: BenchName, ways: () => readonly [Way, ...Way[]]): Bench {
@@ -134,7 +134,7 @@ function coapGet(name: BenchName, outstanding: number, requests: number, others:
   const gets: Datagrams = { requests: getRequests, fault: content, outstanding };
   const load = sending(gets);
   const peers = [echo(gets), ...[nodeCoap, ...others].map((peer) => ({ ...peer, load }))];
-  return throughput(name, () => ({ ours: { ...own('coap-get'), load }, peers, requests, warming }));
+  return throughput(name, () => ({ ours: { ...own('coap-get'), load }, peers, requests, warming, short: true }));
 }
 
 function coapBlock(): Omit<Throughput, 'bench'> {

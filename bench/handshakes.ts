@@ -10,8 +10,8 @@ import { ForeignServer } from './foreign-server.ts';
 import { shakeHandsOften } from './handshake-client.ts';
 import { clientConfigs, identity, type KeyExchangeName, psk, serverKey } from './handshake-keys.ts';
 import { cpuOf } from './processes.ts';
-import { median, type Row, rounded, type Summary, summary } from './row.ts';
-import { counted, type Run } from './run.ts';
+import { median, medianRatio, type Row, rounded, summary } from './row.ts';
+import { counted, manyRounds, type Run } from './run.ts';
 import { AbsentPeer } from './server.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -30,6 +30,8 @@ interface Handshakes {
   readonly peer: string;
   /** Handshakes of theirs in a round. */
   readonly count: number;
+  /** Its rounds are short. */
+  readonly short?: boolean;
   readonly theirs: (folder: string, port: number) => Promise<ForeignServer>;
 }
 
@@ -89,7 +91,8 @@ async function round({ ports, cpu }: Servers, { exchange, bench }: Handshakes, c
 /** What one handshake costs the process of a server: ours, and one of somebody else. */
 async function measured(options: Handshakes, run: Run): Promise<Row[]> {
   const { bench, exchange, outstanding, peer, count } = options;
-  const { rounds, progress } = run;
+  const { progress } = run;
+  const rounds = options.short === true ? manyRounds(run) : run.rounds;
   const folder = mkdtempSync(join(tmpdir(), 'ace-coap-bench-'));
   const ours = await ourServers(exchange, outstanding);
   let theirs: Servers | undefined;
@@ -112,17 +115,13 @@ async function measured(options: Handshakes, run: Run): Promise<Row[]> {
       our.push(await round(ours, options, counted(run, ourCount)));
       if (theirs !== undefined) their.push(await round(theirs, options, Math.max(outstanding, counted(run, count))));
     }
-    const cpu = (samples: readonly Sample[]): Summary =>
-      summary(
-        samples.map((sample) => sample.cpu),
-        1,
-      );
+    const [ourCpus, theirCpus] = [our, their].map((samples) => samples.map(({ cpu }) => cpu)) as [number[], number[]];
     const row = (unit: 'op/s' | 'bytes', of: (sample: Sample) => number): Row => {
       const own = summary(our.map(of));
       const there = theirs === undefined ? undefined : summary(their.map(of));
       const timed = unit === 'op/s';
-      const [ourCpu, theirCpu] = [timed ? cpu(our) : undefined, timed && there !== undefined ? cpu(their) : undefined];
-      const ratio = timed ? theirCpu && theirCpu.value / ourCpu!.value : there && there.value / own.value;
+      const [ourCpu, theirCpu] = [timed ? summary(ourCpus, 1) : undefined, timed && there !== undefined ? summary(theirCpus, 1) : undefined];
+      const ratio = there && (timed ? medianRatio(theirCpus, ourCpus) : rounded(there.value / own.value, 3));
       return {
         bench,
         ...own,
@@ -131,7 +130,7 @@ async function measured(options: Handshakes, run: Run): Promise<Row[]> {
         peer,
         peer_value: there?.value ?? null,
         peer_spread: there?.spread ?? null,
-        ratio: ratio === undefined ? null : rounded(ratio, 3),
+        ratio: ratio ?? null,
         server_cpu_us: ourCpu?.value ?? null,
         peer_cpu_us: theirCpu?.value ?? null,
         ...(ourCpu === undefined ? {} : { server_cpu_spread: ourCpu.spread }),
@@ -151,7 +150,7 @@ export function pskHandshakes(bench: string, outstanding: number, run: Run): Pro
     const secrets = ['-nocert', '-psk', toHex(psk), '-psk_identity', fromUtf8(identity), '-cipher', 'PSK-AES128-CCM8'];
     return ForeignServer.start('openssl', ['s_server', '-accept', `127.0.0.1:${port}`, '-dtls1_2', ...secrets], port, { prints: 'ACCEPT' });
   };
-  return measured({ bench, exchange: 'psk', outstanding, peer: 'openssl s_server', count: 250, theirs }, run);
+  return measured({ bench, exchange: 'psk', outstanding, peer: 'openssl s_server', count: 250, short: true, theirs }, run);
 }
 
 function gnutlsServer(folder: string, port: number): Promise<ForeignServer> {

@@ -1,4 +1,4 @@
-import { median, type Row, rounded, summary } from './row.ts';
+import { median, medianRatio, type Row, rounded, summary } from './row.ts';
 import type { Run } from './run.ts';
 
 /** One way to do a task, as fast as its library does it. */
@@ -76,7 +76,7 @@ export function measureInProcess(bench: string, ours: Way, others: readonly Way[
       peer: name,
       peer_value: their.value,
       peer_spread: their.spread,
-      ratio: rounded(median(costs.map((cost, round) => cost / ourCosts[round]!)), 3),
+      ratio: medianRatio(costs, ourCosts),
       server_cpu_us: rounded(median(ourCosts), 3),
       peer_cpu_us: rounded(median(costs), 3),
     };

@@ -1,6 +1,6 @@
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { rounded } from './row.ts';
-import type { Run } from './run.ts';
+import { manyRounds, type Run } from './run.ts';
 
 /** Where, when and how rows were measured. */
 export interface Conditions {
@@ -34,7 +34,8 @@ export function conditions({ rounds, quick }: Run): Conditions {
 /** One line. */
 export function describe({ date, cpu, cores, memory_bytes, kernel, node, load_before, rounds, quick }: Conditions): string {
   const memory = `${Math.round(memory_bytes / 2 ** 30)} GiB`;
-  const medians = rounds === 1 ? 'one round' : `medians of ${rounds} rounds, with the smallest and the largest`;
+  const medians =
+    rounds === 1 ? 'one round' : `medians of ${rounds} rounds, of ${manyRounds({ rounds })} where they are short, with the smallest and the largest`;
   const how = quick ? ' A quick run, in short rounds: its figures show that each row works, no more.' : '';
   return `${cores} cores of ${cpu}, ${memory}, ${kernel}, Node ${node}; ${date} UTC, load before ${load_before.join(' ')}; ${medians}.${how}`;
 }

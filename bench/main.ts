@@ -13,7 +13,7 @@ import { Progress, printTable } from './table.ts';
 
 const usage = `Usage: npm run -s bench -- [OPTIONS] [NAME...]
 
-  --rounds N      rounds of each row, of which the median counts (5)
+  --rounds N      rounds of each row, three times as many where they are short; the median counts (5)
   --quick         short rounds: to see that each row works
   --json          one JSON object a line, as rows are measured
   --out FILE      write all rows and the machine as JSON

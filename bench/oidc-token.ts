@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:https';
 import { application, codeVerifier } from './oidc-application.ts';
-import { median, type Row, rounded, summary } from './row.ts';
+import { median, medianRatio, type Row, rounded, summary } from './row.ts';
 import type { Run } from './run.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -123,7 +123,7 @@ async function tokenRow(bench: 'oidc-token' | 'oidc-refresh', grant: 'code' | 'r
     peer: 'oidc-provider',
     peer_value,
     peer_spread,
-    ratio: rounded(median(their.map((one, index) => one / our[index]!)), 3),
+    ratio: medianRatio(their, our),
     server_cpu_us: rounded(median(our), 3),
     peer_cpu_us: rounded(median(their), 3),
   };

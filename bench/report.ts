@@ -97,7 +97,7 @@ export function markdown(report: Report): string {
     '',
     ...charts(report.rows).map(({ file, title }) => `![${title}](fixtures/charts/${file})`),
     '',
-    'A ratio above 1 means that ours is better: CPU time for each request or operation, theirs by ours. Behind a figure stand the smallest and the largest of its rounds; in parentheses what the peer reached.',
+    'A ratio above 1 means that ours is better: CPU time for each request or operation, theirs by ours, the median of its rounds. Behind a figure stand the smallest and the largest of its rounds; in parentheses what the peer reached.',
     '',
     '| what | ours | beside |',
     '|---|---|---|',

@@ -12,7 +12,7 @@ export interface Row {
   /** The same of the peer; `null`: it is not there, `note` says why. */
   readonly peer_value: number | null;
   readonly peer_spread: Spread | null;
-  /** Above 1: ours is better. Of servers and libraries: CPU time for each request or operation, theirs by ours. Of sizes and of times: the limit, the floor or the peer's by ours. `null`: there is nothing to compare. */
+  /** Above 1: ours is better. Of servers and libraries: CPU time for each request or operation, theirs by ours, in the median of the rounds. Of sizes and of times: the limit, the floor or the peer's by ours. `null`: there is nothing to compare. */
   readonly ratio: number | null;
   /** Our CPU time for each request or operation, in microseconds; `null` where no time is measured. */
   readonly server_cpu_us: number | null;
@@ -44,6 +44,11 @@ export function summary(values: readonly number[], digits = 0): Summary {
 
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** Theirs by ours, in the median of the rounds: they were measured in turn, so that a neighbour's noise met both sides of each. */
+export function medianRatio(theirs: readonly number[], ours: readonly number[]): number {
+  return rounded(median(theirs.map((one, round) => one / ours[round]!)), 3);
 }
 
 export function rounded(value: number, digits: number): number {

@@ -1,6 +1,6 @@
 import { type LoadOptions, type LoadResult, load } from './load.ts';
-import { type Row, rounded, type Summary, summary } from './row.ts';
-import { counted, type Run } from './run.ts';
+import { medianRatio, type Row, rounded, type Summary, summary } from './row.ts';
+import { counted, manyRounds, type Run } from './run.ts';
 import { AbsentPeer, type Server } from './server.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -26,6 +26,8 @@ export interface Throughput {
   readonly requests: number;
   /** Rounds before those that count, in which whoever compiles while it runs compiles what is hot. Default 1. */
   readonly warming?: number;
+  /** Its rounds are short. */
+  readonly short?: boolean;
   /** Bytes of a body that each reply brings: the figure is then MB/s. */
   readonly bytes?: number;
 }
@@ -59,6 +61,8 @@ interface Entrant {
 
 interface Measured extends Summary {
   readonly cpu: Summary;
+  /** Of each round. */
+  readonly cpus: readonly number[];
   readonly wire: number | undefined;
   readonly memory: number | undefined;
 }
@@ -67,6 +71,7 @@ interface Measured extends Summary {
 export async function measure(bench: Throughput, run: Run): Promise<Row[]> {
   const entrants: Entrant[] = [];
   const absent = new Map<Contender, string>();
+  const rounds = bench.short === true ? manyRounds(run) : run.rounds;
   try {
     for (const contender of [bench.ours, ...bench.peers]) {
       run.progress(`${bench.bench}: starting ${contender.name}`);
@@ -79,15 +84,15 @@ export async function measure(bench: Throughput, run: Run): Promise<Row[]> {
         absent.set(contender, error.message);
       }
     }
-    for (let round = 1 - (bench.warming ?? 1); round <= run.rounds; round++) {
+    for (let round = 1 - (bench.warming ?? 1); round <= rounds; round++) {
       for (const { contender, server, samples } of entrants) {
-        run.progress(`${bench.bench}: ${contender.name}, ${round < 1 ? 'warming up' : `round ${round} of ${run.rounds}`}`);
+        run.progress(`${bench.bench}: ${contender.name}, ${round < 1 ? 'warming up' : `round ${round} of ${rounds}`}`);
         const sample = await once(server, contender, counted(run, bench.requests));
         if (round > 0) samples.push(sample);
       }
     }
     const measured = new Map(entrants.map((entrant) => [entrant.contender, summed(entrant, bench)]));
-    return bench.peers.map((peer) => rowOf(bench, run, measured.get(bench.ours)!, peer, measured.get(peer), absent.get(peer)));
+    return bench.peers.map((peer) => rowOf(bench, rounds, measured.get(bench.ours)!, peer, measured.get(peer), absent.get(peer)));
   } finally {
     await Promise.all(entrants.map(({ server }) => server.stop()));
   }
@@ -102,18 +107,17 @@ async function once(server: Server, contender: Contender, requests: number): Pro
 
 function summed({ server, samples }: Entrant, { bytes }: Throughput): Measured {
   const speed = samples.map(({ perSecond }) => (bytes === undefined ? perSecond : (perSecond * bytes) / 1e6));
+  const cpus = samples.map(({ cpu }) => cpu);
   return {
     ...summary(speed, bytes === undefined ? 0 : 2),
-    cpu: summary(
-      samples.map(({ cpu }) => cpu),
-      2,
-    ),
+    cpu: summary(cpus, 2),
+    cpus,
     wire: samples.at(-1)!.wire,
     memory: server.memory(),
   };
 }
 
-function rowOf(bench: Throughput, { rounds }: Run, ours: Measured, { name }: Contender, theirs: Measured | undefined, note: string | undefined): Row {
+function rowOf(bench: Throughput, rounds: number, ours: Measured, { name }: Contender, theirs: Measured | undefined, note: string | undefined): Row {
   return {
     bench: bench.bench,
     value: ours.value,
@@ -123,7 +127,7 @@ function rowOf(bench: Throughput, { rounds }: Run, ours: Measured, { name }: Con
     peer: name,
     peer_value: theirs?.value ?? null,
     peer_spread: theirs?.spread ?? null,
-    ratio: theirs === undefined ? null : rounded(theirs.cpu.value / ours.cpu.value, 3),
+    ratio: theirs === undefined ? null : medianRatio(theirs.cpus, ours.cpus),
     server_cpu_us: ours.cpu.value,
     peer_cpu_us: theirs?.cpu.value ?? null,
     server_cpu_spread: ours.cpu.spread,
