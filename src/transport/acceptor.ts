@@ -1,11 +1,12 @@
 import type { Server, Socket } from 'node:net';
+import { networkOf } from '../coap/index.ts';
 import { TransportError } from './errors.ts';
 
 /** How many connections a server takes. */
 export interface AcceptorLimits {
   /** Connections that came in and are held at once. Default 1,024. */
   readonly connections?: number;
-  /** The same for one address. Default 256. */
+  /** The same for one address; all of an IPv6 network are one. Default 256. */
   readonly connectionsPerAddress?: number;
 }
 
@@ -21,7 +22,7 @@ export class Acceptor {
     this.#server = server;
     // First of all listeners, so that none sees what is refused.
     server.prependListener('connection', (socket: Socket) => {
-      const address = socket.remoteAddress ?? '';
+      const address = networkOf(socket.remoteAddress ?? '');
       const before = this.#byAddress.get(address) ?? 0;
       if (this.#sockets.size >= connections || before >= connectionsPerAddress || address === '') {
         socket.destroy();
