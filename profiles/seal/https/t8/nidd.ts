@@ -121,7 +121,6 @@ export class Nidd {
     const location = this.#uri(id, value);
     if (heard === undefined) return { status: 201, location, body: this.#shown(id, value) };
     const { end, withheld } = heard;
-    if (withheld === true) throw new T8Error('ERR_T8_WITHHELD', 'the answer of the device may not leave this domain', { reason: 'SYSTEM_FAILURE' });
     if (end === undefined) {
       const isImpatient = (value.pdnEstablishmentOption ?? configuration.pdnEstablishmentOption) === 'INDICATE_ERROR' || value.maximumLatency === 0;
       if (!isImpatient) return { status: 201, location, body: this.#shown(id, value) };
@@ -130,6 +129,7 @@ export class Nidd {
       return failure('TEMPORARILY_NOT_REACHABLE', 'the device cannot be reached');
     }
     await this.#table.change(id, () => undefined);
+    if (withheld === true) throw new T8Error('ERR_T8_WITHHELD', 'the answer of the device may not leave this domain', { reason: 'SYSTEM_FAILURE' });
     if (end.outcome === 'taken') return { status: 200, body: this.#shown(id, { ...value, status: 'SUCCESS' }, false) };
     if (end.outcome === 'expired') return failure('TIMEOUT', 'the device has not answered in time');
     if (end.outcome === 'refused') return failure('NEXT_HOP', `the device refuses the data: ${end.why} ${end.diagnostic ?? ''}`.trim());

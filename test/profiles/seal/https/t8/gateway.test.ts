@@ -150,6 +150,8 @@ test(
       assert.deepEqual([memberOf(body, 'cause'), memberOf(body, 'problemDetail')], ['SYSTEM_FAILURE', undefined]);
       assert.doesNotMatch(JSON.stringify(body), /\d{4}/);
     }
+    const left = await client.ask('GET', `${lab.at(location)}/downlink-data-deliveries`);
+    assert.deepEqual([left.status, left.body], [200, []], 'what was answered with an error is no resource');
     devices.answers = [taken()];
     const blocked = events.filter(({ type }) => type === 'egress-blocked');
     assert.deepEqual(
