@@ -1,5 +1,17 @@
 import { type Acceptance, AceError, decodeExiCti, errorResponse, type ProfileAtRs, scopeText, type TokenUpload } from '../ace/index.ts';
-import { Code, findOption, formatCode, Method, OptionNumber, type RateLimit, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
+import {
+  Code,
+  findOption,
+  formatCode,
+  Method,
+  networkOf,
+  OptionNumber,
+  type RateLimit,
+  type Request,
+  type Response,
+  uintOf,
+  uintOption,
+} from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import type { ClaimsSet } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
@@ -66,7 +78,7 @@ export class AuthzInfo {
       const response: Response = { code: Code.RequestEntityTooLarge, options: [uintOption(OptionNumber.Size1, longest)], payload: emptyBytes };
       return { response, reason: 'size' };
     }
-    const wait = first ? this.#options.rate().take(request.peer.address) : 0;
+    const wait = first ? this.#options.rate().take(networkOf(request.peer.address)) : 0;
     return wait === 0 ? undefined : { response: plain(Code.TooManyRequests, wait), reason: 'rate' };
   }
 
