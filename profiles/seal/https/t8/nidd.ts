@@ -1,8 +1,8 @@
-import { type DocumentTable, SealError } from '../../index.ts';
+import type { DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { keepEnd, messageOf, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
-import { reasonOf } from './device-triggering.ts';
 import { type DeviceName, Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';
 import {
@@ -214,24 +214,27 @@ export class Nidd {
         return link.send(current, { path: '/nidd', payload: fromBase64(data), timeout, signal });
       },
       unreached: () => this.#waiting.get(id)?.({}),
-      ended: (end) => void this.#ended(id, end),
+      ended: (end) => this.#ended(id, end),
     });
   }
 
   async #ended(id: string, end: DeliveryEnd): Promise<void> {
-    const { env, emit } = this.#context;
+    const { emit } = this.#context;
     const status = statusOf(end);
+    const ended = await keepEnd(this.#context, this.#table, id, { status });
+    if (ended === undefined) {
+      this.#waiting.get(id)?.({ end: { outcome: 'failed', reason: '' } });
+      return;
+    }
+    const { scsAsId, device } = ended;
+    const told = { type: 'delivery-ended', scsAsId, api, device, id, result: status } as const;
+    const reason = reasonOf(end);
+    emit({ ...told, ...(reason === undefined ? {} : { reason }) });
     try {
-      const { after } = await this.#table.change(id, ({ value }) => ({ ...value, status, endedAt: env.epoch() }));
-      if (after === undefined) return;
-      const { scsAsId, device } = after.value;
-      const reason = reasonOf(end);
-      emit({ type: 'delivery-ended', scsAsId, api, device, id, result: status, ...(reason === undefined ? {} : { reason }) });
-      await this.#tell(id, after.value, end);
+      await this.#tell(id, ended, end);
     } catch (error) {
       this.#waiting.get(id)?.({ end: { outcome: 'failed', reason: '' } });
-      if (error instanceof SealError && error.code === 'ERR_SEAL_ABSENT') return;
-      emit({ type: 'delivery-ended', scsAsId: '', api, device: '', id, result: status, reason: error instanceof Error ? error.message : String(error) });
+      emit({ ...told, reason: messageOf(error) });
     }
   }
 

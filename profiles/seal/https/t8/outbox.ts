@@ -3,6 +3,7 @@ import type { Cancel, Env } from '../../../../src/core/env.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { fetchHttps, type HttpsRequestInit } from '../../../../src/transport/index.ts';
 import { type Document, DocumentTable } from '../../index.ts';
+import { messageOf } from './delivery-end.ts';
 import type { Destinations } from './destinations.ts';
 import type { EgressFilter } from './egress/egress-filter.ts';
 import type { EgressFinding } from './egress/finding.ts';
@@ -163,8 +164,4 @@ export class Outbox {
       return { isOver: false, reason: messageOf(error) };
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
