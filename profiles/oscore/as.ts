@@ -170,7 +170,13 @@ class OscoreAtAs implements ProfileAtAs {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { ...this.#layer.stats(), peers: this.#peers.size, found: this.#contexts.cached, inputMaterials: this.#materials.size };
+    return {
+      ...this.#layer.stats(),
+      peers: this.#peers.size,
+      found: this.#contexts.cached,
+      inputMaterials: this.#materials.size,
+      leases: this.#leases?.size ?? 0,
+    };
   }
 
   async close(): Promise<void> {
