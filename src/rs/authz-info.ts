@@ -15,7 +15,7 @@ import {
 import { emptyBytes } from '../core/bytes.ts';
 import type { ClaimsSet } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
-import { ProtocolError } from '../core/errors.ts';
+import { messageOf, ProtocolError } from '../core/errors.ts';
 import type { Emit, RefusalReason } from './events.ts';
 import type { ExiCounters } from './exi.ts';
 import type { Introspections } from './introspection.ts';
@@ -97,7 +97,7 @@ export class AuthzInfo {
         return errorResponse(error);
       }
       const reason = error instanceof ProtocolError ? error.code : 'unknown';
-      this.#options.emit({ type: 'fault', reason, detail: error instanceof Error ? error.message : String(error) });
+      this.#options.emit({ type: 'fault', reason, detail: messageOf(error) });
       return plain(Code.InternalServerError);
     } finally {
       this.#pending--;

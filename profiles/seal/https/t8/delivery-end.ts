@@ -1,3 +1,4 @@
+import { messageOf } from '../../../../src/core/errors.ts';
 import { type DocumentTable, SealError } from '../../index.ts';
 import type { T8Context } from './context.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
@@ -28,8 +29,4 @@ export async function keepEnd<T extends Delivered>({ env, emit }: T8Context, tab
 export function reasonOf(end: DeliveryEnd): string | undefined {
   if (end.outcome === 'refused') return end.why;
   return end.outcome === 'failed' ? end.reason : undefined;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import type { Cancel, Env } from '../../../../src/core/env.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { DeviceAnswer } from './device-link.ts';
 
 /** What ends a delivery: an answer, or that its time is over without one. */
@@ -160,5 +161,5 @@ export class DeliveryQueue {
 }
 
 function failedBy(error: unknown): DeviceAnswer {
-  return { outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
+  return { outcome: 'failed', reason: messageOf(error) };
 }

@@ -1,7 +1,8 @@
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { Document, DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
-import { keepEnd, messageOf, reasonOf } from './delivery-end.ts';
+import { keepEnd, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';

@@ -1,9 +1,9 @@
 import { utf8 } from '../../../../src/core/bytes.ts';
 import type { Cancel, Env } from '../../../../src/core/env.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { fetchHttps, type HttpsRequestInit } from '../../../../src/transport/index.ts';
 import { type Document, DocumentTable } from '../../index.ts';
-import { messageOf } from './delivery-end.ts';
 import type { Destinations } from './destinations.ts';
 import type { EgressFilter } from './egress/egress-filter.ts';
 import type { EgressFinding } from './egress/finding.ts';

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { concatAll, utf8 } from '../../../../src/core/bytes.ts';
 import { type Cancel, type Env, systemEnv } from '../../../../src/core/env.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import type { HttpHandler, HttpsRequestInit } from '../../../../src/transport/index.ts';
 import { SealError } from '../../index.ts';
 import type { T8Answer, T8Context, T8Decision, T8Delivered, T8Limits, T8Request } from './context.ts';
-import { messageOf } from './delivery-end.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
 import { Destinations } from './destinations.ts';
 import type { DeviceLink } from './device-link.ts';
