@@ -14,6 +14,7 @@ import { Code, ContentFormat, type Layer } from '../../src/coap/index.ts';
 import { emptyBytes, equalBytes } from '../../src/core/bytes.ts';
 import type { CborMap } from '../../src/core/cbor.ts';
 import type { Confirmation } from '../../src/core/cwt.ts';
+import { messageOf } from '../../src/core/errors.ts';
 import { ContextTable, deriveContext, type OscoreEvent, oscore, type SecurityContext, type StoredContext } from '../../src/oscore/index.ts';
 import type { Change } from '../../src/store/index.ts';
 import { storedContexts } from './context-store.ts';
@@ -99,7 +100,7 @@ class OscoreAtAs implements ProfileAtAs {
     if (this.#io.findPeer === undefined || now - (this.#looks.get(context) ?? Number.NEGATIVE_INFINITY) < lookPause) return;
     this.#looks.set(context, now);
     this.#look(context).catch((error: unknown) => {
-      this.#io.emit({ type: 'oscore-lookup', reason: 'store', detail: error instanceof Error ? error.message : String(error) });
+      this.#io.emit({ type: 'oscore-lookup', reason: 'store', detail: messageOf(error) });
     });
   }
 
@@ -170,7 +171,13 @@ class OscoreAtAs implements ProfileAtAs {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { ...this.#layer.stats(), peers: this.#peers.size, found: this.#contexts.cached, inputMaterials: this.#materials.size };
+    return {
+      ...this.#layer.stats(),
+      peers: this.#peers.size,
+      found: this.#contexts.cached,
+      inputMaterials: this.#materials.size,
+      leases: this.#leases?.size ?? 0,
+    };
   }
 
   async close(): Promise<void> {

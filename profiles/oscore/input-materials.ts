@@ -2,6 +2,7 @@ import { AceError, decodeBoundKey, type Ending, Ends, encodeBoundKey, extendBoun
 import { Code } from '../../src/coap/index.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { Env } from '../../src/core/env.ts';
+import { messageOf } from '../../src/core/errors.ts';
 import type { Change, Store } from '../../src/store/index.ts';
 import { IdSpace, idOf, indexOf } from './id-space.ts';
 
@@ -46,7 +47,7 @@ export class InputMaterials {
     this.#env = env;
     this.#taken = new Ends(env, (taken) => {
       this.#release(taken).catch((error: unknown) => {
-        emit({ type: 'input-material', reason: 'not-released', detail: error instanceof Error ? error.message : String(error) });
+        emit({ type: 'input-material', reason: 'not-released', detail: messageOf(error) });
       });
     });
   }

@@ -39,7 +39,7 @@ export class StoredLeases implements ContextLeases {
   readonly #env: Env;
   readonly #seconds: number;
   readonly #owner: string;
-  /** What stands in the store of the leases that this process took. */
+  /** What stands in the store of the leases that this process has, in the order in which they end. */
   readonly #held = new Map<string, Uint8Array>();
 
   /** @param seconds - how long a lease lasts after a request */
@@ -48,6 +48,11 @@ export class StoredLeases implements ContextLeases {
     this.#env = env;
     this.#seconds = seconds;
     this.#owner = toBase64Url(env.random(ownerLength));
+  }
+
+  /** Leases that were taken or prolonged, and have not been found to have ended. */
+  get size(): number {
+    return this.#held.size;
   }
 
   async claim({ senderKeyId }: SecurityContext, proven: () => boolean): Promise<Claim> {
@@ -65,8 +70,18 @@ export class StoredLeases implements ContextLeases {
       if (!ours && !proven()) return 'unproven';
       const next = encodeLease({ owner: this.#owner, epoch: (lease?.epoch ?? 0) + (ours ? 0 : 1), end: now + this.#seconds });
       if (!(await this.#store.compareAndSet(key, bytes, next))) continue;
-      this.#held.set(key, next);
+      this.#keep(key, next, now);
       return ours ? 'held' : 'taken';
+    }
+  }
+
+  #keep(key: string, bytes: Uint8Array, now: number): void {
+    this.#held.delete(key);
+    this.#held.set(key, bytes);
+    for (const [oldest, held] of this.#held) {
+      if (decodeLease(held)!.end > now) return;
+      // There is nothing to give up any more.
+      this.#held.delete(oldest);
     }
   }
 

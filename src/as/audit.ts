@@ -1,6 +1,7 @@
 import { Code, OptionNumber, RateLimit, type Reply, type Response, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
+import { messageOf } from '../core/errors.ts';
 import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent, Emit } from './events.ts';
 
@@ -91,7 +92,7 @@ export class Audit {
   /** The answer to a request that a fault of this server ended: 5.00. */
   fault(error: unknown): Promise<Response> {
     return this.answer(async () => {
-      this.emit({ type: 'fault', reason: faultReason(error), detail: detailOf(error) });
+      this.emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
       return { code: Code.InternalServerError, options: [], payload: emptyBytes };
     });
   }
@@ -150,7 +151,7 @@ export class Audit {
       () => true,
       (error: unknown) => {
         this.#failures++;
-        tell({ type: 'fault', reason: faultReason(error), detail: detailOf(error) });
+        tell({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
         return false;
       },
     );
@@ -163,10 +164,6 @@ export class Audit {
 export function faultReason(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
-}
-
-function detailOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function isAudited(event: AuthorizationServerEvent): event is AuditedEvent {

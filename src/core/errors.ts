@@ -12,3 +12,8 @@ export class ProtocolError extends Error {
     this.code = code;
   }
 }
+
+/** What an error says, for events and logs; of what was thrown and is no error, its text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -313,7 +313,13 @@ export class Gateway {
     const peer: Peer = { key: visit.client, address: visit.address ?? '', port: incoming.socket.remotePort ?? 0 };
     this.#underWay++;
     const proxy = isSafe(code) && wantsFresh(headers) ? this.#fresh : this.#proxy;
-    proxy.handler({ code, options, payload, peer }, visit);
+    try {
+      proxy.handler({ code, options, payload, peer }, visit);
+    } catch (error) {
+      // A policy of the application that throws: there was no answer.
+      this.#underWay--;
+      throw error;
+    }
   }
 
   readonly #answered = (visit: Visit, response: Response): void => {

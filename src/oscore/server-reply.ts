@@ -1,5 +1,6 @@
 import { Code, isUnwanted, OptionNumber, type Reply, type Response, uintOption } from '../coap/index.ts';
 import { emptyBytes, utf8 } from '../core/bytes.ts';
+import { messageOf } from '../core/errors.ts';
 import type { ExchangeParts } from './client-exchange.ts';
 import type { SecurityContext } from './context.ts';
 import type { OscoreError } from './errors.ts';
@@ -114,7 +115,7 @@ export class ServerReply implements Reply {
       this.#parts.emit?.({ type: 'protected', direction: 'out', context: this.#context, inner: response });
     } catch (error) {
       // The handler made a message that cannot be encoded. Nothing was encrypted yet, so the nonce is still good for once.
-      const detail = error instanceof Error ? error.message : String(error);
+      const detail = messageOf(error);
       this.#parts.emit?.({ type: 'discarded', direction: 'out', reason: 'response', context: this.#context, detail });
       message = protectResponse({ code: Code.InternalServerError, options: [], payload: emptyBytes }, this.#context, this.#binding, sequence);
       last = true;

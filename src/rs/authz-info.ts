@@ -1,9 +1,21 @@
 import { type Acceptance, AceError, decodeExiCti, errorResponse, type ProfileAtRs, scopeText, type TokenUpload } from '../ace/index.ts';
-import { Code, findOption, formatCode, Method, OptionNumber, type RateLimit, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
+import {
+  Code,
+  findOption,
+  formatCode,
+  Method,
+  networkOf,
+  OptionNumber,
+  type RateLimit,
+  type Request,
+  type Response,
+  uintOf,
+  uintOption,
+} from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import type { ClaimsSet } from '../core/cwt.ts';
 import type { Env } from '../core/env.ts';
-import { ProtocolError } from '../core/errors.ts';
+import { messageOf, ProtocolError } from '../core/errors.ts';
 import type { Emit, RefusalReason } from './events.ts';
 import type { ExiCounters } from './exi.ts';
 import type { Introspections } from './introspection.ts';
@@ -66,7 +78,7 @@ export class AuthzInfo {
       const response: Response = { code: Code.RequestEntityTooLarge, options: [uintOption(OptionNumber.Size1, longest)], payload: emptyBytes };
       return { response, reason: 'size' };
     }
-    const wait = first ? this.#options.rate().take(request.peer.address) : 0;
+    const wait = first ? this.#options.rate().take(networkOf(request.peer.address)) : 0;
     return wait === 0 ? undefined : { response: plain(Code.TooManyRequests, wait), reason: 'rate' };
   }
 
@@ -85,7 +97,7 @@ export class AuthzInfo {
         return errorResponse(error);
       }
       const reason = error instanceof ProtocolError ? error.code : 'unknown';
-      this.#options.emit({ type: 'fault', reason, detail: error instanceof Error ? error.message : String(error) });
+      this.#options.emit({ type: 'fault', reason, detail: messageOf(error) });
       return plain(Code.InternalServerError);
     } finally {
       this.#pending--;

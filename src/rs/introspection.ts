@@ -64,6 +64,8 @@ export class Introspections {
   async open(token: Uint8Array): Promise<{ readonly claims: ClaimsSet; readonly issuer: string } | undefined> {
     let failure: unknown;
     for (const issuer of Object.keys(this.#options.issuers)) {
+      // The RS may have been told to ask others since.
+      if (!Object.hasOwn(this.#options.issuers, issuer)) continue;
       try {
         const { claims } = await this.#answer(issuer, token);
         if (claims !== undefined) return { claims, issuer };
@@ -82,7 +84,7 @@ export class Introspections {
    * @throws {AceError} `ERR_RS_INACTIVE`, 4.01; `ERR_RS_INTROSPECTION`, 5.03
    */
   async confirm(token: Uint8Array, issuer: string): Promise<void> {
-    if (this.#options.tokens !== 'every' || this.#options.issuers[issuer] === undefined) return;
+    if (this.#options.tokens !== 'every' || !Object.hasOwn(this.#options.issuers, issuer)) return;
     const { claims } = await this.#answer(issuer, token);
     if (claims === undefined)
       throw new AceError('ERR_RS_INACTIVE', 'expected a token that is active, got one that is not', { responseCode: Code.Unauthorized });

@@ -24,7 +24,7 @@ export interface ResourceServerLimits {
   readonly upload?: number;
   /** Uploads that are worked on at once; 64. */
   readonly pending?: number;
-  /** Uploads that one address may make at once, and per second from then on; 64 and 16. */
+  /** Uploads that one address, an IPv6 /64 as one, may make at once, and per second from then on; 64 and 16. */
   readonly uploadBurst?: number;
   readonly uploadRate?: number;
 }

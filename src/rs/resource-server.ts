@@ -16,7 +16,7 @@ import {
 } from '../coap/index.ts';
 import { timeOf } from '../core/cwt-times.ts';
 import { type Env, systemEnv } from '../core/env.ts';
-import { ProtocolError } from '../core/errors.ts';
+import { messageOf, ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import { AuthzInfo, type ProfileInUse } from './authz-info.ts';
 import { ClientNonces } from './client-nonce.ts';
@@ -282,7 +282,7 @@ export class ResourceServer {
     this.#emit({
       type: 'fault',
       reason: error instanceof ProtocolError ? error.code : 'unknown',
-      detail: error instanceof Error ? error.message : String(error),
+      detail: messageOf(error),
     });
   };
 

@@ -117,6 +117,15 @@ describe('the gateway between HTTP and CoAP', () => {
     assert.equal((await net.send('/elsewhere')).status, 404);
     assert.equal((await net.send('/things/../elsewhere')).status, 404);
     assert.equal(net.asked, asked);
+    const broken = await GatewayNet.open({
+      allow: () => {
+        throw new Error('no policy');
+      },
+      limits: { requests: 2 },
+    });
+    for (let i = 0; i < 4; i++) assert.equal((await broken.send(broken.hosting('/light'))).status, 500, 'a policy that throws');
+    assert.equal(broken.gateway.stats()['requests'], 0);
+    await broken.close();
     const relay = await GatewayNet.open({ allow: openRelay });
     assert.equal((await relay.send('/hc/coap://224.0.1.187/')).status, 403);
     assert.equal((await relay.send('/hc/coap://%5Bff02::fd%5D/')).status, 403);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AceError, encodeAif } from '../../src/ace/index.ts';
-import { Code, ContentFormat, formatCode, OptionNumber, uintOf, uintOption } from '../../src/coap/index.ts';
+import { Code, ContentFormat, Endpoint, formatCode, Method, OptionNumber, pathOptions, sortOptions, uintOf, uintOption } from '../../src/coap/index.ts';
 import { concat, utf8 } from '../../src/core/bytes.ts';
 import { encode } from '../../src/core/cbor.ts';
 import { encrypt0 } from '../../src/core/cose/index.ts';
@@ -168,6 +168,23 @@ test('RFC 9200 5.10.1.2: uploads of one address are limited: 4.29 with the time 
   assert.equal(await bench.upload(token), '2.01');
   await bench.simulator.sleep(100_000);
   assert.equal(bench.rs.stats()['uploaders'], 0);
+  await bench.close();
+});
+
+test('RFC 9200 5.10.1.2: who has one IPv6 address has the whole /64, and all of it counts as one uploader', async () => {
+  const bench = await new Bench({ rs: { limits: { uploadBurst: 3, uploadRate: 0.1 } } }).start();
+  const from = async (address: string): Promise<string> => {
+    const peer = new Endpoint({ transport: bench.simulator.transport(address, 5683), env: bench.simulator.env(address) });
+    const options = sortOptions([...pathOptions(['authz-info']), uintOption(OptionNumber.ContentFormat, ContentFormat.Cwt)]);
+    const { code } = await bench.simulator.finish(
+      peer.request({ code: Method.POST, options, payload: bench.token(), peer: bench.simulator.peer('10.0.0.2', 5683) }),
+    );
+    await peer.close();
+    return formatCode(code);
+  };
+  for (const host of ['1', '2', '3']) assert.equal(await from(`2001:db8::${host}`), '2.01');
+  assert.equal(await from('2001:db8::4'), '4.29');
+  assert.equal(await from('2001:db8:0:1::4'), '2.01');
   await bench.close();
 });
 

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { type IntrospectionResponse, tokenHashText } from '../../src/ace/index.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import type { IntrospectionOptions } from '../../src/rs/index.ts';
+import { Introspections } from '../../src/rs/introspection.ts';
+import { Simulator } from '../support/simulator.ts';
 import { FakeList } from './fake-list.ts';
 import { Bench, holder, kid } from './support.ts';
 
@@ -100,6 +102,18 @@ test('RFC 9770 4: a reference that was revoked is refused by the hash of its byt
   assert.equal(await bench.code('/temp', { by }), '4.01');
   assert.equal(await bench.upload(reference), '4.01');
   await bench.close();
+});
+
+test('RFC 9200 5.9: an AS that the RS does not ask any more is not asked by an upload that is under way', async () => {
+  const as2 = new FakeAs();
+  const as1 = async (): Promise<IntrospectionResponse> => {
+    introspections.change({ issuers: {} });
+    return { active: false };
+  };
+  const introspections: Introspections = new Introspections({ issuers: { as1, as2: as2.ask } }, new Simulator({ seed: 1 }).env('rs'));
+  assert.equal(await introspections.open(reference), undefined);
+  assert.equal(as2.asked, 0);
+  introspections.close();
 });
 
 test('an AS that does not answer: 5.03, and nothing is remembered', async () => {

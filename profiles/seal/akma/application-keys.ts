@@ -53,8 +53,11 @@ export class ApplicationKeys {
     if (kept !== undefined) return kept;
     // A peer that was not let in yet chose the text.
     parseAKid(aKid);
-    const fetching = this.#fetching.get(aKid) ?? this.#fetch(aKid);
-    this.#fetching.set(aKid, fetching);
+    let fetching = this.#fetching.get(aKid);
+    if (fetching === undefined) {
+      fetching = this.#fetch(aKid).finally(() => this.#fetching.delete(aKid));
+      this.#fetching.set(aKid, fetching);
+    }
     return fetching;
   }
 
@@ -81,8 +84,6 @@ export class ApplicationKeys {
       const reason = error instanceof ProtocolError ? error.code : 'unknown';
       this.#options.emit?.({ type: 'aanf-failed', reason, detail: error instanceof Error ? error.message : 'it threw' });
       throw error;
-    } finally {
-      this.#fetching.delete(aKid);
     }
   }
 

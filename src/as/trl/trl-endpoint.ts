@@ -1,6 +1,7 @@
 import { encodeTrlResponse, type TrlResponse } from '../../ace/index.ts';
 import { Code, ContentFormat, OptionNumber, type ResourceHandle, type ResourceRequest, type Response, uintOf, uintOption } from '../../coap/index.ts';
 import type { Cancel, Env } from '../../core/env.ts';
+import { messageOf } from '../../core/errors.ts';
 import { faultReason } from '../audit.ts';
 import { type EndpointRequest, refuseStranger } from '../endpoint-request.ts';
 import type { Emit } from '../events.ts';
@@ -122,7 +123,7 @@ export class TrlEndpoint {
       await this.#options.revocations.sweep();
       await this.look();
     } catch (error) {
-      this.#options.emit({ type: 'fault', reason: faultReason(error), detail: error instanceof Error ? error.message : String(error) });
+      this.#options.emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
     }
     if ((this.#handle?.observers ?? 0) > 0) this.#schedule();
     else this.#watching = undefined;

@@ -113,6 +113,14 @@ export class Deduplication {
     if (seen.get(oldest.id) === oldest) seen.delete(oldest.id);
     if (seen.size === 0) oldest.state.release();
   }
+
+  /** Forget the oldest, and with the last of a peer that peer, unless something goes on with it. */
+  forgetForAnother(): void {
+    const { state } = this.#oldest!;
+    this.forgetOldest();
+    // RFC 7252 §4.4 has ids kept for EXCHANGE_LIFETIME. Whoever forges addresses could keep all others out for as long (§11.4); the next id is a random one again.
+    if (state.isIdle) state.release(true);
+  }
 }
 
 /** Whether a kept reply answers this token: an id that was taken again too early, with another token, is no duplicate. */

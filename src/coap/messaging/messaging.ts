@@ -478,7 +478,7 @@ export class Messaging {
 
   /** Room for a peer that speaks first; `undefined` when all that are known have something outstanding. */
   #admitPeer(peer: Peer): PeerState | undefined {
-    while (this.#peers.size >= this.#limits.peers && this.#duplicates.entries > 0) this.#duplicates.forgetOldest();
+    while (this.#peers.size >= this.#limits.peers && this.#duplicates.entries > 0) this.#duplicates.forgetForAnother();
     return this.#peers.size >= this.#limits.peers ? undefined : this.#addPeer(peer);
   }
 

@@ -58,19 +58,17 @@ export class PeerState {
   /** Forget the peer if nothing is left of it. Its message ids are kept by a peer to which something was sent until `release(true)`. */
   release(idsOver = false): void {
     if (idsOver) this.ids = undefined;
-    if (
-      this.followers === 0 &&
-      this.replies === 0 &&
-      this.seen.size === 0 &&
-      this.ids === undefined &&
-      this.outstanding === 0 &&
-      this.queue.length === 0 &&
-      (this.sent?.size ?? 0) === 0
-    ) {
-      if (!this.#table.delete(this.peer.key) || this.leader === this) return;
-      this.leader.followers--;
-      this.leader.release();
-    }
+    if (this.ids !== undefined || !this.isIdle) return;
+    if (!this.#table.delete(this.peer.key) || this.leader === this) return;
+    this.leader.followers--;
+    this.leader.release();
+  }
+
+  /** Whether nothing is left of it but, maybe, its message ids. */
+  get isIdle(): boolean {
+    return (
+      this.followers === 0 && this.replies === 0 && this.seen.size === 0 && this.outstanding === 0 && this.queue.length === 0 && (this.sent?.size ?? 0) === 0
+    );
   }
 }
 

@@ -2,6 +2,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { utf8 } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
 import { storeVersions } from '../place.ts';
 import type { Plan } from '../plan.ts';
 import { StoreError } from '../store.ts';
@@ -69,7 +70,7 @@ export class SharedDatabase {
       return shared;
     } catch (cause) {
       if (cause instanceof StoreError) throw cause;
-      throw new StoreError('ERR_STORE_OPEN', `cannot open the store ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new StoreError('ERR_STORE_OPEN', `cannot open the store ${folder}: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -178,7 +179,7 @@ export class SharedDatabase {
 
 export function ioError(verb: string, folder: string, cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;
-  return new StoreError('ERR_STORE_IO', `cannot ${verb} the store ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  return new StoreError('ERR_STORE_IO', `cannot ${verb} the store ${folder}: ${messageOf(cause)}`, { cause });
 }
 
 /** Not for a folder that this process has open: to close a file is to lose the locks that the process has on it. */

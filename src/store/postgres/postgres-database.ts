@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { messageOf } from '../../core/errors.ts';
 import { parseStorePlace, storeVersions } from '../place.ts';
 import { StoreError } from '../store.ts';
 import type { PostgresOptions } from './options.ts';
@@ -173,7 +174,7 @@ function ignore(): void {}
 
 function reasonOf(cause: unknown): string {
   if (cause instanceof AggregateError && cause.message === '') return (cause.errors as unknown[]).map(reasonOf).join('; ');
-  return cause instanceof Error ? cause.message : String(cause);
+  return messageOf(cause);
 }
 
 /** The detail of a database's error quotes keys and values. */

@@ -222,6 +222,31 @@ test('the number of peers is bounded, and those that left make room', async () =
   isEmpty();
 });
 
+test('RFC 7252 11.4: who forges addresses, and is answered Non-confirmably there, keeps nobody out', async () => {
+  const { receive, layer, sim, requests, events, isEmpty } = messageLayer({ answer: content, limits: { peers: 20 } });
+  const from = (port: number): Peer => ({ key: `10.1.0.1:${port}`, address: '10.1.0.1', port });
+  for (let port = 1; port <= 500; port++) assert.equal(receive('5001 1234', from(port)).length, 1, `peer ${port}`);
+  assert.equal(requests.length, 500);
+  assert.equal(layer.stats()['peers'], 20);
+  assert.deepEqual(events, []);
+  await sim.run();
+  isEmpty();
+});
+
+test('RFC 7252 4.4: while an exchange with a peer goes on, its message ids are not given up for a stranger', async () => {
+  const { receive, layer, sim, sent, events, listener } = messageLayer({ answer: content, limits: { peers: 2 } });
+  const known = { key: 'known:1', address: '10.1.0.1', port: 1 };
+  receive('5001 1234', known);
+  layer.transmit(known, true, token, get, 0, listener('known'));
+  const id = Number.parseInt(sent.at(-1)!.hex.slice(4, 8), 16);
+  for (let port = 2; port < 100; port++) receive('5001 1234', { key: `10.1.0.1:${port}`, address: '10.1.0.1', port });
+  assert.deepEqual(events, []);
+  layer.transmit(known, false, token, get, 0, listener('known'));
+  assert.equal(Number.parseInt(sent.at(-1)!.hex.slice(4, 8), 16), (id + 1) & 0xffff);
+  layer.close();
+  await sim.run();
+});
+
 test('RFC 7252 5.2.2: a handler that takes its time: Empty acknowledgement, then a separate response', async () => {
   const { receive, requests, sim, layer, sent, heard, listener, isEmpty } = messageLayer();
   assert.deepEqual(receive('4101 1234 aa'), []);

@@ -66,8 +66,8 @@ class Verifier implements AccessTokenVerifier {
   readonly #options: AccessTokenVerifierOptions;
   readonly #leeway: number;
   readonly #keys: IssuerKeys;
-  /** By token hash, the one that was used last at the end. */
-  readonly #seen = new Map<string, Seen>();
+  /** By token hash, the one that was used last at the end. When keys change it is another map, so that what an old key vouches for meanwhile is not kept. */
+  #seen = new Map<string, Seen>();
 
   constructor(options: AccessTokenVerifierOptions) {
     const { leeway = 0, keys, env } = options;
@@ -76,7 +76,9 @@ class Verifier implements AccessTokenVerifier {
     }
     this.#options = options;
     this.#leeway = leeway;
-    this.#keys = new IssuerKeys(keys, env, () => this.#seen.clear());
+    this.#keys = new IssuerKeys(keys, env, () => {
+      this.#seen = new Map();
+    });
   }
 
   async verify(token: string): Promise<AccessTokenClaims> {
@@ -89,11 +91,11 @@ class Verifier implements AccessTokenVerifier {
   async #signed(token: string): Promise<Seen> {
     if (token.length > longestToken) throw new BearerError('malformed', `expected at most ${longestToken} characters, got ${token.length}`);
     const hash = tokenHashText(token);
-    let seen = this.#seen.get(hash);
-    if (seen === undefined) seen = await this.#open(token);
-    else this.#seen.delete(hash);
-    this.#seen.set(hash, seen);
-    if (this.#seen.size > mostSeen) this.#seen.delete(this.#seen.keys().next().value!);
+    const all = this.#seen;
+    const seen = all.get(hash) ?? (await this.#open(token));
+    all.delete(hash);
+    all.set(hash, seen);
+    if (all.size > mostSeen) all.delete(all.keys().next().value!);
     return seen;
   }
 

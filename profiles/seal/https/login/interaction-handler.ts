@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constantTimeEqual, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
 import { digest } from '../../../../src/core/crypto/index.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import { passwordAcr } from './acr.ts';
 import type { LoginEvent } from './events.ts';
 import { FormError, readForm } from './form.ts';
@@ -69,7 +70,7 @@ class Login {
       await this.#handle(request, response);
     } catch (error) {
       const isForm = error instanceof FormError;
-      if (!isForm) this.#options.emit({ type: 'fault', reason: reasonOf(error), detail: error instanceof Error ? error.message : String(error) }, request);
+      if (!isForm) this.#options.emit({ type: 'fault', reason: reasonOf(error), detail: messageOf(error) }, request);
       // What is left of a form is not read.
       if (!request.complete && !response.headersSent) response.setHeader('Connection', 'close');
       if (response.headersSent) response.destroy();

@@ -7,6 +7,7 @@ import { AuthorizationServerError, currentKey, hasPassword, storedPasswords, typ
 import { networkOf, RateLimit } from '../../../../src/coap/index.ts';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { departure } from '../../../../src/transport/index.ts';
 import { Subjects } from '../../identities/subjects.ts';
@@ -358,7 +359,7 @@ class Face implements OpenIdFace {
 
   #fault(error: unknown): void {
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown';
-    const event = { type: 'fault', reason: code, detail: error instanceof Error ? error.message : String(error) } as const;
+    const event = { type: 'fault', reason: code, detail: messageOf(error) } as const;
     this.#options.emit?.(event);
     this.#options.simS.shared.emit(event);
   }

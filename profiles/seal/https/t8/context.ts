@@ -63,7 +63,7 @@ export interface T8Context {
   readonly limits: T8Limits;
   /** `https://host[:port]` */
   readonly apiRoot: string;
-  readonly emit: (event: T8Decision | T8Delivered) => void;
+  readonly emit: (event: T8Decision | T8Delivered | { readonly type: 'fault'; readonly reason: string }) => void;
 }
 
 /** A request of an SCS/AS that was authenticated. */

@@ -1,4 +1,5 @@
 import type { Cancel, Env } from '../../../../src/core/env.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { DeviceAnswer } from './device-link.ts';
 
 /** What ends a delivery: an answer, or that its time is over without one. */
@@ -15,8 +16,8 @@ export interface DeliveryJob {
   readonly expiresAt: number;
   /** @param timeout - milliseconds */
   attempt(timeout: number, signal: AbortSignal): Promise<DeviceAnswer>;
-  /** Runs once, unless the job is taken back. */
-  ended(end: DeliveryEnd): void;
+  /** Runs at the end, unless the job is taken back; again after a pause where it fails, since the end was not kept then. */
+  ended(end: DeliveryEnd): Promise<void>;
   /** Runs after each attempt that reached nobody. */
   unreached?(): void;
 }
@@ -36,6 +37,8 @@ interface Entry {
   /** When it is tried next. */
   timer: Cancel | undefined;
   abort: AbortController | undefined;
+  /** Nothing is sent any more: its end is being kept. */
+  isOver: boolean;
 }
 
 /** Milliseconds between attempts, which double. */
@@ -61,17 +64,17 @@ export class DeliveryQueue {
   }
 
   add(job: DeliveryJob): void {
-    const entry: Entry = { job, order: this.#order++, attempts: 0, timer: undefined, abort: undefined };
+    const entry: Entry = { job, order: this.#order++, attempts: 0, timer: undefined, abort: undefined, isOver: false };
     this.#entries.set(job.id, entry);
     this.#ready.add(entry);
     this.#run();
   }
 
-  /** Whether it waits (`waiting`), is on its way (`sending`), or is not there. */
+  /** Whether it waits (`waiting`), is on its way (`sending`, until its end is kept), or is not there. */
   state(id: string): 'waiting' | 'sending' | undefined {
     const entry = this.#entries.get(id);
     if (entry === undefined) return undefined;
-    return entry.abort === undefined ? 'waiting' : 'sending';
+    return entry.abort === undefined && !entry.isOver ? 'waiting' : 'sending';
   }
 
   /** Take it back. Of what is on its way nobody hears any more. */
@@ -117,7 +120,7 @@ export class DeliveryQueue {
   #after(entry: Entry, answer: DeviceAnswer): void {
     const { job } = entry;
     if (answer.outcome !== 'unreachable') {
-      this.#end(entry, answer);
+      void this.#end(entry, answer, firstPause);
       return;
     }
     const { env } = this.#options;
@@ -125,7 +128,7 @@ export class DeliveryQueue {
     const pause = Math.min(longestPause, Math.max(firstPause * 2 ** entry.attempts, (answer.after ?? 0) * 1000));
     entry.attempts++;
     job.unreached?.();
-    if (pause >= left) entry.timer = env.schedule(Math.max(0, left), () => this.#end(entry, { outcome: 'expired' }));
+    if (pause >= left) this.#endLater(entry, { outcome: 'expired' }, Math.max(0, left));
     else
       entry.timer = env.schedule(pause, () => {
         entry.timer = undefined;
@@ -134,9 +137,20 @@ export class DeliveryQueue {
       });
   }
 
-  #end(entry: Entry, end: DeliveryEnd): void {
-    this.#drop(entry);
-    entry.job.ended(end);
+  /** It is there until its end is kept: else nobody would hear of it before the next start. */
+  async #end(entry: Entry, end: DeliveryEnd, pause: number): Promise<void> {
+    entry.isOver = true;
+    try {
+      await entry.job.ended(end);
+    } catch {
+      if (this.#entries.get(entry.job.id) === entry) this.#endLater(entry, end, pause, Math.min(longestPause, 2 * pause));
+      return;
+    }
+    if (this.#entries.get(entry.job.id) === entry) this.#drop(entry);
+  }
+
+  #endLater(entry: Entry, end: DeliveryEnd, delay: number, pause: number = firstPause): void {
+    entry.timer = this.#options.env.schedule(delay, () => void this.#end(entry, end, pause));
   }
 
   #drop(entry: Entry): void {
@@ -147,5 +161,5 @@ export class DeliveryQueue {
 }
 
 function failedBy(error: unknown): DeviceAnswer {
-  return { outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
+  return { outcome: 'failed', reason: messageOf(error) };
 }

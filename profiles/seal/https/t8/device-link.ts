@@ -1,6 +1,7 @@
 import { AceError } from '../../../../src/ace/index.ts';
 import type { AceClient } from '../../../../src/client/index.ts';
 import { CoapError, Code, codeClass } from '../../../../src/coap/index.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { T8Device } from './devices.ts';
 
 /** What goes to a device. */
@@ -46,7 +47,7 @@ export function aceDeviceLink(client: AceClient): DeviceLink {
       } catch (error) {
         if (error instanceof CoapError) return { outcome: 'unreachable' };
         if (error instanceof AceError) return { outcome: 'refused', why: error.code };
-        return { outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
+        return { outcome: 'failed', reason: messageOf(error) };
       }
     },
   };

@@ -1,6 +1,8 @@
-import { type Document, type DocumentTable, SealError } from '../../index.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
+import type { Document, DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { keepEnd, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';
@@ -151,23 +153,23 @@ export class DeviceTriggering {
         const payload = fromBase64(triggerPayload);
         return link.send(current, { path: `/trigger?port=${applicationPortId}`, payload, timeout, signal });
       },
-      ended: (end) => void this.#ended(id, trigger, end),
+      ended: (end) => this.#ended(id, trigger, end),
     });
   }
 
-  async #ended(id: string, { scsAsId, device, validityPeriod, notificationDestination }: Trigger, end: DeliveryEnd): Promise<void> {
-    const { env, emit, outbox } = this.#context;
+  async #ended(id: string, { validityPeriod }: Trigger, end: DeliveryEnd): Promise<void> {
+    const { emit, outbox } = this.#context;
     const result = resultOf(end, validityPeriod);
+    const ended = await keepEnd(this.#context, this.#table, id, { result });
+    if (ended === undefined) return;
+    const { scsAsId, device, notificationDestination: destination } = ended;
+    const told = { type: 'delivery-ended', scsAsId, api, device, id, result } as const;
     const reason = reasonOf(end);
+    emit({ ...told, ...(reason === undefined ? {} : { reason }) });
     try {
-      const { after } = await this.#table.change(id, ({ value }) => ({ ...value, result, endedAt: env.epoch() }));
-      emit({ type: 'delivery-ended', scsAsId, api, device, id, result, ...(reason === undefined ? {} : { reason }) });
-      if (after === undefined) return;
-      const body = { transaction: this.#uri(id, after.value), result };
-      await outbox.send({ scsAsId, destination: notificationDestination, body: JSON.stringify(body) });
+      await outbox.send({ scsAsId, destination, body: JSON.stringify({ transaction: this.#uri(id, ended), result }) });
     } catch (error) {
-      if (error instanceof SealError && error.code === 'ERR_SEAL_ABSENT') return;
-      emit({ type: 'delivery-ended', scsAsId, api, device, id, result, reason: error instanceof Error ? error.message : String(error) });
+      emit({ ...told, reason: messageOf(error) });
     }
   }
 
@@ -193,9 +195,4 @@ function resultOf(end: DeliveryEnd, validityPeriod: number): DeliveryResult {
   if (end.outcome === 'refused') return 'FAILURE';
   if (end.outcome === 'failed') return 'UNKNOWN';
   return validityPeriod === 0 ? 'UNCONFIRMED' : 'EXPIRED';
-}
-
-export function reasonOf(end: DeliveryEnd): string | undefined {
-  if (end.outcome === 'refused') return end.why;
-  return end.outcome === 'failed' ? end.reason : undefined;
 }

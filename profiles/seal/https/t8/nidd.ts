@@ -1,8 +1,9 @@
-import { type DocumentTable, SealError } from '../../index.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
+import type { DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { keepEnd, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
-import { reasonOf } from './device-triggering.ts';
 import { type DeviceName, Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';
 import {
@@ -121,7 +122,6 @@ export class Nidd {
     const location = this.#uri(id, value);
     if (heard === undefined) return { status: 201, location, body: this.#shown(id, value) };
     const { end, withheld } = heard;
-    if (withheld === true) throw new T8Error('ERR_T8_WITHHELD', 'the answer of the device may not leave this domain', { reason: 'SYSTEM_FAILURE' });
     if (end === undefined) {
       const isImpatient = (value.pdnEstablishmentOption ?? configuration.pdnEstablishmentOption) === 'INDICATE_ERROR' || value.maximumLatency === 0;
       if (!isImpatient) return { status: 201, location, body: this.#shown(id, value) };
@@ -130,6 +130,7 @@ export class Nidd {
       return failure('TEMPORARILY_NOT_REACHABLE', 'the device cannot be reached');
     }
     await this.#table.change(id, () => undefined);
+    if (withheld === true) throw new T8Error('ERR_T8_WITHHELD', 'the answer of the device may not leave this domain', { reason: 'SYSTEM_FAILURE' });
     if (end.outcome === 'taken') return { status: 200, body: this.#shown(id, { ...value, status: 'SUCCESS' }, false) };
     if (end.outcome === 'expired') return failure('TIMEOUT', 'the device has not answered in time');
     if (end.outcome === 'refused') return failure('NEXT_HOP', `the device refuses the data: ${end.why} ${end.diagnostic ?? ''}`.trim());
@@ -214,24 +215,27 @@ export class Nidd {
         return link.send(current, { path: '/nidd', payload: fromBase64(data), timeout, signal });
       },
       unreached: () => this.#waiting.get(id)?.({}),
-      ended: (end) => void this.#ended(id, end),
+      ended: (end) => this.#ended(id, end),
     });
   }
 
   async #ended(id: string, end: DeliveryEnd): Promise<void> {
-    const { env, emit } = this.#context;
+    const { emit } = this.#context;
     const status = statusOf(end);
+    const ended = await keepEnd(this.#context, this.#table, id, { status });
+    if (ended === undefined) {
+      this.#waiting.get(id)?.({ end: { outcome: 'failed', reason: '' } });
+      return;
+    }
+    const { scsAsId, device } = ended;
+    const told = { type: 'delivery-ended', scsAsId, api, device, id, result: status } as const;
+    const reason = reasonOf(end);
+    emit({ ...told, ...(reason === undefined ? {} : { reason }) });
     try {
-      const { after } = await this.#table.change(id, ({ value }) => ({ ...value, status, endedAt: env.epoch() }));
-      if (after === undefined) return;
-      const { scsAsId, device } = after.value;
-      const reason = reasonOf(end);
-      emit({ type: 'delivery-ended', scsAsId, api, device, id, result: status, ...(reason === undefined ? {} : { reason }) });
-      await this.#tell(id, after.value, end);
+      await this.#tell(id, ended, end);
     } catch (error) {
       this.#waiting.get(id)?.({ end: { outcome: 'failed', reason: '' } });
-      if (error instanceof SealError && error.code === 'ERR_SEAL_ABSENT') return;
-      emit({ type: 'delivery-ended', scsAsId: '', api, device: '', id, result: status, reason: error instanceof Error ? error.message : String(error) });
+      emit({ ...told, reason: messageOf(error) });
     }
   }
 

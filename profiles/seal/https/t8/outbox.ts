@@ -1,5 +1,6 @@
 import { utf8 } from '../../../../src/core/bytes.ts';
 import type { Cancel, Env } from '../../../../src/core/env.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { fetchHttps, type HttpsRequestInit } from '../../../../src/transport/index.ts';
 import { type Document, DocumentTable } from '../../index.ts';
@@ -163,8 +164,4 @@ export class Outbox {
       return { isOver: false, reason: messageOf(error) };
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { concatAll, utf8 } from '../../../../src/core/bytes.ts';
 import { type Cancel, type Env, systemEnv } from '../../../../src/core/env.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import type { HttpHandler, HttpsRequestInit } from '../../../../src/transport/index.ts';
 import { SealError } from '../../index.ts';
@@ -61,6 +62,8 @@ export interface T8GatewayOptions {
 export const t8Paths: readonly string[] = ['/3gpp-device-triggering/v1', '/3gpp-nidd/v1'];
 
 const defaults: T8Limits = { documents: 10_000, perScsAs: 1_000, payload: 8_192, longestWait: 604_800, retention: 3_600, patience: 4_000 };
+/** What a request target is read against. */
+const anyOrigin = 'https://scef.invalid';
 /** Bytes of a request. */
 const longestBody = 65_536;
 /** Milliseconds between two looks for what has ended. */
@@ -91,6 +94,7 @@ export class T8Gateway {
   readonly #rates: RequestRates;
   readonly #apis: Readonly<Record<string, DeviceTriggering | Nidd>>;
   #sweeping: Cancel | undefined;
+  #closed = false;
 
   /** @throws {T8Error} `ERR_T8_CONFIG` */
   constructor(options: T8GatewayOptions) {
@@ -144,6 +148,7 @@ export class T8Gateway {
 
   /** Stop what is under way. What waits stays in the store, for the next run. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#sweeping?.();
     this.#queue.close();
     await this.#outbox.close();
@@ -151,6 +156,7 @@ export class T8Gateway {
   }
 
   #sweep(): void {
+    if (this.#closed) return;
     this.#sweeping = this.#env.schedule(sweepPause, () => {
       void (async () => {
         for (const api of Object.values(this.#apis)) await api.sweep().catch((error: unknown) => this.#tellFault(error));
@@ -178,8 +184,9 @@ export class T8Gateway {
   async #serve(request: IncomingMessage): Promise<T8Answer> {
     this.#rates.admitAddress(request.socket.remoteAddress ?? 'unknown');
     const caller = await this.#options.guard.check(request);
-    const { pathname } = new URL(request.url ?? '/', 'https://scef.invalid');
-    const [api, version, scsAsId, collection, ...segments] = pathname.split('/').slice(1).map(decoded);
+    const target = URL.canParse(request.url ?? '/', anyOrigin) ? new URL(request.url ?? '/', anyOrigin) : undefined;
+    if (target === undefined) throw noSuchPath();
+    const [api, version, scsAsId, collection, ...segments] = target.pathname.split('/').slice(1).map(decoded);
     const served = this.#apis[`${api}/${version}/${collection}`];
     if (served === undefined || scsAsId === undefined || segments.length > 3 || segments.includes('')) throw noSuchPath();
     if (scsAsId !== caller.clientId) throw forbidden('the SCS/AS of the token in the path');
@@ -205,7 +212,7 @@ export class T8Gateway {
   }
 
   #tellFault(error: unknown): void {
-    this.#options.emit?.({ type: 'fault', reason: error instanceof Error ? error.message : String(error) });
+    this.#options.emit?.({ type: 'fault', reason: messageOf(error) });
   }
 }
 

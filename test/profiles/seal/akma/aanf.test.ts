@@ -168,6 +168,20 @@ test('TS 33.535 6.2: an application key is fetched once, kept until it expires, 
   assert.throws(() => new ApplicationKeys({ aanf, afId: { ...afId, fqdn: '' } }), { code: 'ERR_AKMA_AF_ID' });
 });
 
+test('TS 33.535 6.2: an AAnF that fails before it gives a promise is asked again by the next request', async () => {
+  let asked = 0;
+  const broken = {
+    retrieveApplicationKey: (): never => {
+      asked++;
+      throw new Error('no AAnF');
+    },
+  };
+  const keys = new ApplicationKeys({ aanf: broken, afId });
+  for (let i = 0; i < 2; i++) await assert.rejects(keys.get(aKid), /no AAnF/);
+  assert.equal(asked, 2);
+  assert.deepEqual(keys.stats(), { keys: 0, fetching: 0 });
+});
+
 test('TS 33.535 6.2: a key whose time is over when it comes is none', async () => {
   const expired = { kAf: new Uint8Array(32), expiresAt: 1 };
   const events: unknown[] = [];

@@ -141,6 +141,20 @@ test('keys that are asked for: once for many tokens, again for one that they hav
   await assert.rejects(verifier.verify(await next.token({ jti: 'b' })), (error: BearerError) => error.status === 503 && error.reason === 'unavailable');
 });
 
+test('RFC 9068 4: a key that goes while a signature of it is checked vouches for that one token, once', async () => {
+  let now = 0;
+  let served = lab.keys;
+  const verifier = accessTokenVerifier(lab.options({ keys: async () => served, env: { now: () => now * 1000, epoch: () => start } }));
+  const [token, late] = [await lab.token(), await lab.token({ jti: 'late' })];
+  await verifier.verify(token);
+  const next = await TokenLab.make('ES256', 'k2');
+  const rotated = await next.token();
+  served = next.keys;
+  now = 11;
+  await Promise.all([verifier.verify(late), verifier.verify(rotated)]);
+  for (const old of [token, late]) await assert.rejects(verifier.verify(old), isReason('signature'));
+});
+
 test('a key that is no public signature key is none of the issuer', async () => {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
   const secret = await exportJWK(privateKey);

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DeviceRegistry, filtered, T8Policy } from '../../../../../profiles/seal/https/t8/index.ts';
 import { utf8 } from '../../../../../src/core/bytes.ts';
-import { systemEnv } from '../../../../../src/core/env.ts';
-import { memoryStore } from '../../../../../src/store/index.ts';
+import { type Env, systemEnv } from '../../../../../src/core/env.ts';
+import { memoryStore, type Store } from '../../../../../src/store/index.ts';
 import { scale } from '../../../../support/scale.ts';
 import { digitDisguises, encodings } from './disguises.ts';
 import { app, imsi, inT8Lab, memberOf, meter, pump, T8Lab, taken } from './lab.ts';
@@ -150,6 +150,8 @@ test(
       assert.deepEqual([memberOf(body, 'cause'), memberOf(body, 'problemDetail')], ['SYSTEM_FAILURE', undefined]);
       assert.doesNotMatch(JSON.stringify(body), /\d{4}/);
     }
+    const left = await client.ask('GET', `${lab.at(location)}/downlink-data-deliveries`);
+    assert.deepEqual([left.status, left.body], [200, []], 'what was answered with an error is no resource');
     devices.answers = [taken()];
     const blocked = events.filter(({ type }) => type === 'egress-blocked');
     assert.deepEqual(
@@ -292,4 +294,58 @@ test('devices: a number of its own, and a SUPI that the filter knows at once', a
   assert.equal(await here.remove(meter.externalId), false);
   for (const wrong of [{ externalId: 'meter' }, { msisdn: 'x' }, { supi: imsi }, { supi: 'imsi-12345' }, { uri: 'coap://a/b' }])
     await assert.rejects(here.put({ ...meter, ...wrong }), { code: 'ERR_T8_CONFIG' });
+});
+
+test(
+  'RFC 9112 3.2: a request target that is no URL is a path that nobody serves, and no fault',
+  inT8Lab(async (lab) => {
+    for (const target of ['//', '//[', 'http://:0/']) assert.equal((await lab.served(lab.gateway.handler, target)).status, 404, target);
+    assert.deepEqual(lab.events, []);
+  }),
+);
+
+test('a gateway that is closed while it looks for what has ended leaves no timer', async () => {
+  const store = memoryStore();
+  let release = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let asked = (): void => {};
+  const sweeps = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const slow: Store = {
+    ...store,
+    compareAndSet: async (key, expected, value) => {
+      if (value === undefined && key.startsWith('t8/triggers/')) {
+        asked();
+        await held;
+      }
+      return store.compareAndSet(key, expected, value);
+    },
+  };
+  const timers = new Set<object>();
+  const env: Env = {
+    ...systemEnv,
+    schedule: (delay, task) => {
+      const timer = {};
+      timers.add(timer);
+      const cancel = systemEnv.schedule(delay / 100, () => {
+        timers.delete(timer);
+        task();
+      });
+      return () => {
+        timers.delete(timer);
+        cancel();
+      };
+    },
+  };
+  const lab = await T8Lab.start({ store: slow, env, limits: { retention: 0 } });
+  assert.equal((await lab.client.ask('POST', transactions, trigger(lab))).status, 201);
+  await sweeps;
+  const closed = lab.close();
+  release();
+  await closed;
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(timers.size, 0);
 });

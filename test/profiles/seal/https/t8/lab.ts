@@ -123,12 +123,12 @@ export class T8Lab {
     return this.#close();
   }
 
-  /** Everything that another handler says, over HTTPS. */
-  async served(handler: HttpHandler): Promise<{ readonly status: number; readonly text: string }> {
+  /** Everything that a handler says to a GET, over HTTPS. */
+  async served(handler: HttpHandler, target: string = '/'): Promise<{ readonly status: number; readonly text: string }> {
     const { ca, scef } = this.#certificates;
     const server = await serveHttps(scef, handler);
     const socket = connect({ host: '127.0.0.1', port: server.port, ca });
-    socket.end('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n');
+    socket.end(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`);
     const parts: Uint8Array[] = [];
     for await (const part of socket as AsyncIterable<Uint8Array>) parts.push(part);
     await server.close();

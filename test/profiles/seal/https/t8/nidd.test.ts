@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../../../../../src/core/bytes.ts';
-import { app, inT8Lab, memberOf, meter, pump, type T8Lab, taken } from './lab.ts';
+import { type Env, systemEnv } from '../../../../../src/core/env.ts';
+import { memoryStore, type Store } from '../../../../../src/store/index.ts';
+import { app, inT8Lab, memberOf, meter, pump, T8Lab, taken } from './lab.ts';
 
 const device = { externalId: meter.externalId };
 
@@ -122,3 +124,36 @@ test(
     assert.equal((all.body as readonly unknown[]).length, 1);
   }),
 );
+
+test('TS 29.122, 5.6.3.4: the end of a delivery that the store does not take is kept, and told, once the store takes it', async () => {
+  const store = memoryStore();
+  let failures = 0;
+  const failing: Store = {
+    ...store,
+    compareAndSet: (key, expected, value) => {
+      const isEnd = key.startsWith('t8/nidd/downlinks/') && value !== undefined && Buffer.from(value).includes('endedAt');
+      if (!isEnd || failures >= 2) return store.compareAndSet(key, expected, value);
+      failures++;
+      return Promise.reject(new Error('the disk is full'));
+    },
+  };
+  // Pauses are a hundredth of what they are.
+  const env: Env = { ...systemEnv, schedule: (delay, task) => systemEnv.schedule(delay / 100, task) };
+  const lab = await T8Lab.start({ store: failing, env, limits: { patience: 0, attemptTimeout: 50_000 } });
+  try {
+    const { client, listener } = lab;
+    const { location } = await client.configure(device);
+    const sent = await client.deliver(lab.at(location), device, utf8('read'));
+    assert.equal(sent.status, 201);
+    const told = await listener.next(({ niddDownlinkDataTransfer }) => niddDownlinkDataTransfer === sent.location);
+    assert.equal(told['deliveryStatus'], 'SUCCESS');
+    assert.equal(memberOf((await client.ask('GET', lab.at(sent.location))).body, 'deliveryStatus'), 'SUCCESS');
+    assert.deepEqual([failures, lab.devices.taken.length, lab.gateway.stats()['waiting']], [2, 1, 0]);
+    assert.deepEqual(
+      lab.events.filter(({ type }) => type === 'fault'),
+      [1, 2].map(() => ({ type: 'fault', reason: 'the disk is full' })),
+    );
+  } finally {
+    await lab.close();
+  }
+});
