@@ -40,7 +40,7 @@ function mayShare(file: string): boolean {
   return !/^(?:cli|fuzz)\b/.test(name) && !changesProcess.test(readFileSync(join(root, 'test', name.replace(/\.js$/, '.ts')), 'utf8'));
 }
 
-/** Files to run, in which those that may share a process stand together, after the others. */
+/** Files to run, in which those that may share a process stand together. These come first: at the end, where a processor has nothing left to do, short ones are to run. */
 function grouped(all: readonly string[], folder: string): string[] {
   const sharing = all.filter(mayShare);
   const groups: string[] = [];
@@ -50,7 +50,7 @@ function grouped(all: readonly string[], folder: string): string[] {
     writeFileSync(group, imports.join(''));
     groups.push(group);
   }
-  return [...all.filter((file) => !sharing.includes(file)), ...groups];
+  return [...groups, ...all.filter((file) => !sharing.includes(file))];
 }
 
 // A test that hangs fails, so that CI hears of it.
