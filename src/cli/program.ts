@@ -391,43 +391,58 @@ function addDemo(ace: Command): void {
     .action(async (flags: DemoFlags) => (await import('./demo/demo.ts')).demoCommand(flags));
 }
 
+interface Part {
+  /** The commands that it adds. */
+  readonly commands: readonly string[];
+  readonly add: (ace: Command) => void;
+}
+
 /** In the order in which they are listed where nothing else is said. */
-const parts: readonly ((ace: Command) => void)[] = [
-  addInit,
-  addRoles,
-  addProxy,
-  addGateway,
-  addServe,
-  addRequests,
-  addTokens,
-  addTrl,
-  addConformance,
-  addOscore,
-  addAudit,
-  addAdmin,
-  addCompletion,
-  addKm,
-  addPassword,
-  addSeal,
-  addStore,
-  addDecode,
-  addInspect,
-  addDemo,
+const parts: readonly Part[] = [
+  { commands: ['init'], add: addInit },
+  { commands: ['as', 'rs'], add: addRoles },
+  { commands: ['proxy'], add: addProxy },
+  { commands: ['gateway'], add: addGateway },
+  { commands: ['serve'], add: addServe },
+  { commands: [...methods.map(({ name }) => name), 'observe', 'discover', 'ping'], add: addRequests },
+  { commands: ['token', 'introspect'], add: addTokens },
+  { commands: ['trl'], add: addTrl },
+  { commands: ['conformance'], add: addConformance },
+  { commands: ['oscore'], add: addOscore },
+  { commands: ['audit'], add: addAudit },
+  { commands: ['admin'], add: addAdmin },
+  { commands: ['completion'], add: addCompletion },
+  { commands: ['km'], add: addKm },
+  { commands: ['password'], add: addPassword },
+  { commands: ['seal'], add: addSeal },
+  { commands: ['store'], add: addStore },
+  { commands: ['decode'], add: addDecode },
+  { commands: ['inspect'], add: addInspect },
+  { commands: ['demo'], add: addDemo },
 ];
 
-/**
- * The whole command line. Errors are thrown: run.ts prints them and turns them into exit codes.
- *
- * @param isSilent - whether what is wrong with the words is left to whoever catches it
- */
-export function program(version: string, { isSilent = () => false }: { readonly isSilent?: () => boolean } = {}): Command {
+/** What takes words that begin with this one; where others are looked at as well, all there is. */
+function partsFor(word: string | undefined): readonly Part[] {
+  const one = parts.find(({ commands, add }) => word !== undefined && add !== addCompletion && commands.includes(word));
+  return one === undefined ? parts : [one];
+}
+
+interface ProgramOptions {
+  /** Whether what is wrong with the words is left to whoever catches it. */
+  readonly isSilent?: () => boolean;
+  /** The word that the words to be parsed begin with: a part that does not take it is left out. A start is what a user waits for. */
+  readonly word?: string | undefined;
+}
+
+/** The whole command line, or what of it takes one word. Errors are thrown: run.ts prints them and turns them into exit codes. */
+export function program(version: string, { isSilent = () => false, word }: ProgramOptions = {}): Command {
   const ace = new Command('ace-coap')
     .description('Authorization for constrained devices: ACE-OAuth (RFC 9200) over CoAP, by OSCORE and DTLS.')
     .version(version)
     .exitOverride()
     .configureOutput({ writeErr: (text) => void (isSilent() || process.stderr.write(text)) })
     .showHelpAfterError('(--help shows what there is)');
-  for (const add of parts) add(ace);
+  for (const { add } of partsFor(word)) add(ace);
   arrangeHelp(ace);
   return ace;
 }

@@ -9,7 +9,7 @@ import { version } from './version.ts';
 export async function run(words: readonly string[]): Promise<void> {
   // Until the words are understood, who writes it means it.
   let isJson = words.includes('--json');
-  const ace = program(version, { isSilent: () => isJson });
+  const ace = program(version, { isSilent: () => isJson, word: words[0] });
   ace.hook('preAction', (_, command) => {
     isJson = command.opts()['json'] === true;
   });

@@ -114,6 +114,9 @@ export function toKey(bytes: Uint8Array): string {
   return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
+/** Of a hexadecimal digit: the low four bits of a letter count from 1. */
+const digitValue = (code: number): number => (code & 0xf) + (code > 0x39 ? 9 : 0);
+
 /**
  * Bytes of hexadecimal text; white space between digits is allowed.
  *
@@ -125,7 +128,7 @@ export function fromHex(text: string): Uint8Array {
     throw new BytesError('ERR_BYTES_HEX', `expected an even number of hexadecimal digits, got ${digits.length} characters`);
   }
   const bytes = new Uint8Array(digits.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (digitValue(digits.charCodeAt(2 * i)) << 4) | digitValue(digits.charCodeAt(2 * i + 1));
   return bytes;
 }
 

@@ -1,6 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { run } from '../../src/cli/run.ts';
 import type { Run, RunOptions } from './run.ts';
+
+/** From the bundle, as it ships, and in fewer files. */
+const { run } = (await import(new URL('../../bundle/cli/run.js', import.meta.url).href)) as typeof import('../../src/cli/run.ts');
 
 type Output = Readonly<Record<'stdout' | 'stderr', Buffer[]>>;
 type Write = (chunk: string | Uint8Array, ...rest: unknown[]) => boolean;

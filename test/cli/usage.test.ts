@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Command } from 'commander';
+import { program } from '../../src/cli/program.ts';
 import { root } from '../support/fixtures.ts';
 import { callsIn, idleProgram } from './command-lines.ts';
 import { ace, aceExits } from './lab.ts';
@@ -54,6 +55,17 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     assert.match((await aceExits(2, ['init', 'none', '--as-port', '5000', '--rs-port', '5000'], { cwd })).stderr, /expected two ports, got 5000 twice/);
     assert.match((await aceExits(2, ['init', 'none', '--as-port', '65536'], { cwd })).stderr, /expected a port from 1 to 65535/);
     assert.equal(readdirSync(cwd).includes('none'), false);
+  });
+
+  test('each command alone is what it is among all of them', () => {
+    const whole = program('0');
+    assert.ok(whole.commands.length > 20);
+    for (const command of whole.commands) {
+      const name = command.name();
+      const alone = program('0', { word: name });
+      assert.equal(alone.commands.length < whole.commands.length, name !== 'completion', name);
+      assert.equal(helpOf(alone.commands.find((one) => one.name() === name)!), helpOf(command));
+    }
   });
 
   test('help: every command has an example, which its own options take, and the whole says what the exit codes mean', async () => {

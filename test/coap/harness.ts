@@ -25,7 +25,9 @@ export function response(code: number, payload: string | Uint8Array = '', option
 
 /** `n` bytes that differ from block to block. */
 export function body(n: number, start = 0): Uint8Array {
-  return Uint8Array.from({ length: n }, (_, i) => (start + i * 7 + (i >> 4)) & 0xff);
+  const bytes = new Uint8Array(n);
+  for (let i = 0; i < n; i++) bytes[i] = start + i * 7 + (i >> 4);
+  return bytes;
 }
 
 /** A Block option as RFC 7959, Section 3 writes it: NUM, M, size. */

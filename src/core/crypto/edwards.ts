@@ -15,13 +15,22 @@ const edwardsCurves: ReadonlyMap<number, EdwardsCurve> = new Map<number, Edwards
   [7, { p: p448, a: 1n, d: -39081n, length: 57 }],
 ]);
 
-function powMod(base: bigint, exponent: bigint, p: bigint): bigint {
-  let result = 1n;
-  for (let square = base % p, rest = exponent; rest > 0n; rest >>= 1n) {
-    if ((rest & 1n) === 1n) result = (result * square) % p;
-    square = (square * square) % p;
+/** The Jacobi symbol (a/n) for an odd n above 0: where n is prime, 1 says that `a` is a square, -1 that it is none. */
+function jacobi(a: bigint, n: bigint): -1 | 0 | 1 {
+  let symbol: -1 | 1 = 1;
+  let [top, bottom] = [a % n, n];
+  while (top !== 0n) {
+    while ((top & 1n) === 0n) {
+      top >>= 1n;
+      // (2/n) is -1 where n is 3 or 5 modulo 8.
+      const rest = bottom & 7n;
+      if (rest === 3n || rest === 5n) symbol = -symbol as -1 | 1;
+    }
+    // Quadratic reciprocity.
+    if ((top & 3n) === 3n && (bottom & 3n) === 3n) symbol = -symbol as -1 | 1;
+    [top, bottom] = [bottom % top, top];
   }
-  return result;
+  return bottom === 1n ? symbol : 0;
 }
 
 /**
@@ -39,9 +48,9 @@ export function isEdwardsPoint(crv: number, x: Uint8Array): boolean {
   for (let i = length - 1; i >= 0; i--) y = (y << 8n) | BigInt(i === length - 1 ? x[i]! & 0x7f : x[i]!);
   if (y >= p) return false;
   const mod = (value: bigint): bigint => ((value % p) + p) % p;
-  // A fraction is a square if the product of its parts is. Euler's criterion; the denominator is never 0 because d is no square.
+  // A fraction is a square if the product of its parts is; the denominator is never 0 because d is no square.
   const product = mod(mod(1n - y * y) * mod(a - d * y * y));
   // x = 0 has no sign.
   if (product === 0n) return (x[length - 1]! & 0x80) === 0;
-  return powMod(product, (p - 1n) / 2n, p) === 1n;
+  return jacobi(product, p) === 1;
 }
