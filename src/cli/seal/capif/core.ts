@@ -1,7 +1,7 @@
-import { CapifCoreSimulator, type CapifCoreSimulatorOptions } from '../../../../profiles/seal/https/index.ts';
+import { type CapifCoreChanges, CapifCoreSimulator, type CapifCoreSimulatorOptions } from '../../../../profiles/seal/https/index.ts';
 import { ProtocolError } from '../../../core/errors.ts';
 import { type CapifCoreConfig, type Logger, loadCapifCoreConfig } from '../../../operate/index.ts';
-import { serveHttps } from '../../../transport/index.ts';
+import { checkCredentials, type HttpsCredentials, serveHttps } from '../../../transport/index.ts';
 import { configPath } from '../../config-path.ts';
 import { UsageError } from '../../exit.ts';
 import { drainWithin, untilStopped } from '../../listen.ts';
@@ -20,7 +20,7 @@ export async function capifCoreCommand(path: string, flags: CapifCoreFlags): Pro
   const load = (): CapifCoreConfig => loadCapifCoreConfig(configPath(path));
   const config = load();
   const logger = loggerFor('capif', flags);
-  const { listen, cert, key, clientCa, file } = config;
+  const { listen, file } = config;
   let core: CapifCoreSimulator;
   try {
     core = await CapifCoreSimulator.make(optionsOf(config, logger));
@@ -29,15 +29,17 @@ export async function capifCoreCommand(path: string, flags: CapifCoreFlags): Pro
     throw new UsageError(`${file}: signing_key_file: ${error.message}`, { code: error.code, cause: error });
   }
   const refused = (peer: string, reason: string): void => logger.warn({ peer, reason }, 'handshake-refused');
-  const server = await serveHttps({ ...listen, cert, key, clientCa, refused }, core.handler);
+  const server = await serveHttps({ ...listen, ...credentialsOf(config), refused }, core.handler);
   logger.warn({}, 'this is a simulator of a CAPIF core function, for labs and tests');
   const { address, port } = server;
   const reload = new Reload(config, {
     logger,
     load,
-    live: ['file', 'invokers', 'aefs'],
+    live: ['file', 'invokers', 'aefs', 'lifetime', 'cert', 'key', 'clientCa', 'ca'],
     apply: async (next) => {
+      checkCredentials(credentialsOf(next));
       await reconfigure(core, next, logger);
+      server.renew(credentialsOf(next));
       return {};
     },
   });
@@ -47,22 +49,29 @@ export async function capifCoreCommand(path: string, flags: CapifCoreFlags): Pro
   logger.info({}, 'stopped');
 }
 
-function optionsOf({ issuer, signingKey, lifetime, invokers, aefs, cert, key, ca }: CapifCoreConfig, logger: Logger): CapifCoreSimulatorOptions {
+/** What it shows to whoever connects, and whom it takes. */
+function credentialsOf({ cert, key, clientCa }: CapifCoreConfig): HttpsCredentials {
+  return { cert, key, clientCa };
+}
+
+function changesOf({ invokers, aefs, lifetime, cert, key, ca }: CapifCoreConfig): CapifCoreChanges {
+  return { invokers, aefs, lifetime, tls: { cert, key, ...(ca === undefined ? {} : { ca }) } };
+}
+
+function optionsOf(config: CapifCoreConfig, logger: Logger): CapifCoreSimulatorOptions {
+  const { issuer, signingKey } = config;
   return {
     issuer,
-    invokers,
-    aefs,
+    ...changesOf(config),
     ...(signingKey === undefined ? {} : { signingKey }),
-    ...(lifetime === undefined ? {} : { lifetime }),
-    tls: { cert, key, ...(ca === undefined ? {} : { ca }) },
     emit: ({ type, ...fields }) => (type === 'refused' ? logger.warn(fields, type) : logger.info(fields, type)),
   };
 }
 
 /** It is reconfigured although an AEF was not there to be told. */
-async function reconfigure(core: CapifCoreSimulator, { invokers, aefs }: CapifCoreConfig, logger: Logger): Promise<void> {
+async function reconfigure(core: CapifCoreSimulator, next: CapifCoreConfig, logger: Logger): Promise<void> {
   try {
-    await core.reconfigure({ invokers, aefs });
+    await core.reconfigure(changesOf(next));
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     logger.error({ reason: error.code, detail: error.message }, 'an AEF has not heard of a revocation');
