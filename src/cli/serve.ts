@@ -211,7 +211,6 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
         ...differences('seal', fixedSeal(started), fixedSeal(next)),
         ...(sameValue(started.dtls.ownKey, next.dtls.ownKey) ? [] : ['dtls.key']),
         ...(sameValue(started.dtls.suites, next.dtls.suites) && sameValue(started.dtls.settings, next.dtls.settings) ? [] : ['dtls']),
-        ...(started.limits.payload === next.limits.payload ? [] : ['limits.payload']),
       ],
     },
     flags,
@@ -290,7 +289,6 @@ function fixedRs(started: RsConfig, next: RsConfig): readonly string[] {
   return [
     ...(areSameIssuers(started, next) ? [] : ['issuers']),
     ...(isOtherAif(started, next) ? ['scopes'] : []),
-    ...(started.limits.payload === next.limits.payload ? [] : ['limits.payload']),
     ...differences('seal', fixedSealRs(started), fixedSealRs(next)),
   ];
 }
@@ -313,6 +311,7 @@ function changeRs(server: ResourceServer | SealServer | SealFaces, next: RsConfi
       ...(isOtherAif(started, next) ? {} : { scopes: next.scopes }),
       public: next.public,
       limits: next.limits,
+      qBlock: next.qBlock,
       introspection: asking.optionsOf(next).introspection,
     });
     return changes;
@@ -352,7 +351,7 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
           resources.become(config.resources);
           return rs;
         },
-        live: ['issuers', 'seal', 'scopes', 'public', 'resources', 'limits', 'introspection', 'freshness'],
+        live: ['issuers', 'seal', 'scopes', 'public', 'resources', 'limits', 'introspection', 'freshness', 'qBlock'],
         apply: async (server, next, { started, current }) => {
           if ('check' in server && next.seal !== undefined) server.check(next.seal);
           const changes = changeRs(server, next, { started, before: current, resources: resources!, asking: asking! });
