@@ -1,10 +1,16 @@
 #!/usr/bin/env node
 import { ExitCode } from './exit.ts';
+import { printFailure, sayFailure } from './failure.ts';
 import { run } from './run.ts';
 
 // A reader that went away (`ace-coap ... | head`) is no fault.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? ExitCode.success : ExitCode.usage));
-}
+process.stderr.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? ExitCode.success : ExitCode.usage));
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE') process.exit(ExitCode.success);
+  const failure = { error: `standard output cannot be written (${code})`, code: 'ERR_CLI_OUTPUT', exitCode: ExitCode.usage };
+  if (process.argv.includes('--json')) printFailure(failure);
+  else sayFailure(failure);
+  process.exit(ExitCode.usage);
+});
 
 await run(process.argv.slice(2));

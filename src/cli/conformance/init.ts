@@ -1,5 +1,4 @@
-import { writeFile } from 'node:fs/promises';
-import { UsageError } from '../exit.ts';
+import { writeOutput } from '../output-file.ts';
 import { out } from '../terminal.ts';
 
 /** The file that `ace-coap conformance init` makes. */
@@ -65,14 +64,7 @@ resources:
 `;
 
 /** `ace-coap conformance init` */
-export async function initTargetCommand(file: string): Promise<void> {
-  try {
-    await writeFile(file, targetYaml, { flag: 'wx', mode: 0o600 });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new UsageError(code === 'EEXIST' ? `${file}: expected no such file, got one; it is not overwritten` : `${file}: cannot be written (${code})`, {
-      cause,
-    });
-  }
+export function initTargetCommand(file: string): void {
+  writeOutput(file, targetYaml, { isNew: true, isSecret: true });
   console.log(`${out('green', 'made')} ${file}\n\nNext, when it says what the target is:\n  ace-coap conformance --target ${file}`);
 }

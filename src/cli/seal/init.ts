@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { deriveAnchor } from '../../../profiles/seal/akma/index.ts';
 import { DeviceRegistry } from '../../../profiles/seal/https/index.ts';
@@ -81,11 +82,19 @@ export async function sealInitCommand(folder: string, flags: SealInitFlags): Pro
   const ports = portsOf(flags);
   const { random } = systemEnv;
   const https = await makeHttps(ports);
+  const isThere = existsSync(folder);
   const files = await writeSealLab(folder, { random, asPort: ports.udp.as, rsPort: ports.udp.rs, https });
-  await inStore(folder, 'as', (store) => setPassword(store, random, user, https.password));
-  await inStore(folder, 't8', (store) =>
-    new DeviceRegistry(store).put({ externalId: labDevice, supi: supiOfDevice, uri: `coap://127.0.0.1:${ports.udp.meter}` }),
-  );
+  try {
+    await inStore(folder, 'as', (store) => setPassword(store, random, user, https.password));
+    await inStore(folder, 't8', (store) =>
+      new DeviceRegistry(store).put({ externalId: labDevice, supi: supiOfDevice, uri: `coap://127.0.0.1:${ports.udp.meter}` }),
+    );
+  } catch (error) {
+    // A lab without its users is none; none of it was there before.
+    for (const path of isThere ? [...files, ...['keys', 'tls', 'state'].map((name) => join(folder, name))] : [folder])
+      rmSync(path, { recursive: true, force: true });
+    throw error;
+  }
   for (const file of files) console.log(`${out('green', 'made')} ${relative(process.cwd(), file)}`);
   const password = join(folder, 'keys', 'anna.password');
   console.log(

@@ -1,7 +1,7 @@
-import { chmod, copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { type Env, systemEnv } from '../../core/env.ts';
-import type { Store } from '../../store/index.ts';
+import { makeFolder, type Store } from '../../store/index.ts';
 import { anchorsIn, putArchived } from './anchor.ts';
 import { AuditLog } from './audit-log.ts';
 import { AuditError, type ChainHead } from './entry.ts';
@@ -106,7 +106,7 @@ async function dueFiles(folder: string, before: string): Promise<{ readonly due:
 async function keep(path: string, archive: string): Promise<number> {
   const copy = join(archive, basename(path));
   try {
-    await mkdir(archive, { recursive: true, mode: 0o700 });
+    makeFolder(archive);
     const there = await stat(copy).catch(() => undefined);
     if (there === undefined) {
       const part = `${copy}.part`;

@@ -1,9 +1,9 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { toHex, utf8 } from '../../core/bytes.ts';
 import { type Env, systemEnv } from '../../core/env.ts';
-import type { Store } from '../../store/index.ts';
+import { makeFolder, type Store } from '../../store/index.ts';
 import { putAnchor } from './anchor.ts';
 import { AuditError, type AuditedFact, type ChainHead, formatEntry, nextEntry } from './entry.ts';
 import { fileOf, lastHead } from './files.ts';
@@ -87,7 +87,7 @@ export class AuditLog {
     const log = new AuditLog(options);
     let previous: ChainHead | undefined;
     try {
-      await mkdir(log.#folder, { recursive: true, mode: 0o700 });
+      makeFolder(log.#folder);
       previous = await lastHead(log.#folder);
       await log.#begin(0);
     } catch (cause) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -155,6 +155,8 @@ describe('audit log', () => {
     const file = join(parent, 'file');
     writeFileSync(file, '');
     await assert.rejects(start(file), { code: 'ERR_AUDIT_OPEN' });
+    // Where there is no /proc, nobody but root may make it.
+    if (existsSync('/proc/self')) await assert.rejects(start('/proc/ace-coap/audit'), { code: 'ERR_AUDIT_OPEN' });
   });
 
   it('after close an entry is refused', async () => {
