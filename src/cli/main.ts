@@ -1,16 +1,7 @@
 #!/usr/bin/env node
-import { ExitCode } from './exit.ts';
-import { printFailure, sayFailure } from './failure.ts';
-import { run } from './run.ts';
+import { holdHangups, serves } from './signals.ts';
 
-// A reader that went away (`ace-coap ... | head`) is no fault.
-process.stderr.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? ExitCode.success : ExitCode.usage));
-process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-  if (code === 'EPIPE') process.exit(ExitCode.success);
-  const failure = { error: `standard output cannot be written (${code})`, code: 'ERR_CLI_OUTPUT', exitCode: ExitCode.usage };
-  if (process.argv.includes('--json')) printFailure(failure);
-  else sayFailure(failure);
-  process.exit(ExitCode.usage);
-});
-
-await run(process.argv.slice(2));
+// Before anything else is loaded: a SIGHUP ends a process that has said nothing of it.
+const words = process.argv.slice(2);
+if (serves(words)) holdHangups();
+await (await import('./start.ts')).start(words);

@@ -33,7 +33,6 @@ import { differences, Reload } from './reload.ts';
 import { type ResourceChanges, ServedResources } from './resources.ts';
 import type { SealFaces } from './seal/faces.ts';
 import type { SimSFaces } from './seal/https/sim-s-faces.ts';
-import { holdHangups } from './signals.ts';
 import { paint } from './terminal.ts';
 
 export interface ServeFlags {
@@ -137,7 +136,6 @@ async function handOver(role: string, { dtls }: ServerConfig, { store, transport
 
 /** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
 async function serve<C extends ServerConfig, S extends Server>(service: Service<C, S>, flags: ServeFlags): Promise<void> {
-  holdHangups();
   const { role } = service;
   const config = service.load();
   const levelOf = ({ logLevel }: OperationsConfig): LogLevel => flags.logLevel ?? logLevel ?? 'info';
@@ -177,7 +175,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
       throw new UsageError(`${config.file}: ${error.message}`, { code: error.code, cause: error });
     }
     instruments.ready();
-    await untilStopped(role, logger, [...transports, ...(server.places ?? [])], () => void reload.run());
+    await untilStopped(role, logger, [...transports, ...(server.places ?? [])], () => reload.run());
     instruments.ending('draining');
     const { drain } = reload.current;
     await drainWithin(drain, (milliseconds) => server!.drain(milliseconds), logger);

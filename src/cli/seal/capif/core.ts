@@ -7,7 +7,6 @@ import { UsageError } from '../../exit.ts';
 import { drainWithin, untilStopped } from '../../listen.ts';
 import { Reload } from '../../reload.ts';
 import { loggerFor, type ServeFlags } from '../../serve.ts';
-import { holdHangups } from '../../signals.ts';
 
 export type CapifCoreFlags = ServeFlags;
 
@@ -16,7 +15,6 @@ const patience = 5;
 
 /** `ace-coap seal capif core` */
 export async function capifCoreCommand(path: string, flags: CapifCoreFlags): Promise<void> {
-  holdHangups();
   const load = (): CapifCoreConfig => loadCapifCoreConfig(configPath(path));
   const config = load();
   const logger = loggerFor('capif', flags);
@@ -43,7 +41,7 @@ export async function capifCoreCommand(path: string, flags: CapifCoreFlags): Pro
       return {};
     },
   });
-  await untilStopped('capif', logger, [{ scheme: 'https', local: { address, port } }], () => void reload.run());
+  await untilStopped('capif', logger, [{ scheme: 'https', local: { address, port } }], () => reload.run());
   await drainWithin(patience, server.drain, logger);
   await server.close();
   logger.info({}, 'stopped');
