@@ -1,5 +1,5 @@
+import { sayMade } from '../made.ts';
 import { writeOutput } from '../output-file.ts';
-import { out } from '../terminal.ts';
 
 /** The file that `ace-coap conformance init` makes. */
 export const targetYaml = `# What "ace-coap conformance --target" checks. Remove what the target does not have; what is not said is not checked.
@@ -64,7 +64,7 @@ resources:
 `;
 
 /** `ace-coap conformance init` */
-export function initTargetCommand(file: string): void {
+export function initTargetCommand(file: string, { json }: { readonly json?: boolean }): void {
   writeOutput(file, targetYaml, { isNew: true, isSecret: true });
-  console.log(`${out('green', 'made')} ${file}\n\nNext, when it says what the target is:\n  ace-coap conformance --target ${file}`);
+  sayMade([file], `Next, when it says what the target is:\n  ace-coap conformance --target ${file}`, json);
 }
