@@ -38,7 +38,7 @@ describe('--json', () => {
     const target = join(base, 'target.yaml');
     assert.deepEqual(await json('conformance', 'init', target), { made: [target] });
     const secret = join(base, 'secret');
-    writeFileSync(secret, 'sesame');
+    writeFileSync(secret, 'open sesame');
     const place = ['--store', join(base, 'store')];
     assert.deepEqual(await json('password', 'set', 'anna', '--password-file', secret, ...place), { act: 'set', object: 'password', id: 'anna' });
     assert.deepEqual(await json('password', 'remove', 'anna', ...place), { act: 'remove', object: 'password', id: 'anna' });
