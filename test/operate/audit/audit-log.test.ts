@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type AuditFileHandle, AuditLog, type AuditLogOptions, anchorsIn, readAudit, verifyAudit } from '../../../src/operate/index.ts';
+import { thisWriter } from '../../../src/operate/process.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
 
@@ -327,12 +328,12 @@ describe('audit verify', () => {
     const log = await filled(freshFolder(), 2, { env, store, anchorInterval: 5_000 });
     assert.deepEqual(await anchorsIn(store), []);
     await env.advance(6);
-    assert.deepEqual(await anchorsIn(store), [{ ...log.head, ended: false }]);
+    assert.deepEqual(await anchorsIn(store), [{ ...log.head, ended: false, writer: thisWriter() }]);
     await log.append({ type: 'more' });
     await env.advance(6);
     assert.equal((await anchorsIn(store))[0]!.seq, 3);
     await log.close();
-    assert.deepEqual(await anchorsIn(store), [{ ...log.head, ended: true }]);
+    assert.deepEqual(await anchorsIn(store), [{ ...log.head, ended: true, writer: thisWriter() }]);
     assert.equal(env.timers, 0);
   });
 
