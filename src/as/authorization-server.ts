@@ -56,6 +56,9 @@ export interface AuthorizationServerLimits {
   readonly rate?: Rates;
 }
 
+/** Bytes. */
+const maxBodyOf = ({ payload = 4096 }: AuthorizationServerLimits): number => payload;
+
 /** Who an authorization server serves, with which profiles, and within which limits. */
 export interface AuthorizationServerOptions {
   /** The `iss` claim, for resource servers that are registered to want it. */
@@ -209,7 +212,7 @@ export class AuthorizationServer {
         ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
         this.#rates.address,
       ],
-      blockwise: { maxBody: this.#options.limits?.payload ?? 4096 },
+      blockwise: { maxBody: maxBodyOf(this.#limits) },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
       emit: (event) => this.#emit({ type: 'endpoint', event }),
@@ -252,7 +255,7 @@ export class AuthorizationServer {
 
   /**
    * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
-   * contexts; `limits.payload` stays.
+   * contexts.
    *
    * It rejects as the constructor and `start` throw, and then the server goes on as it was.
    */
@@ -308,6 +311,7 @@ export class AuthorizationServer {
     const changes = await replacePeers(peersIn(this.#registry), peersIn(registry), this.#profiles);
     this.#registry.replaceConfigured(registry);
     this.#limits = next.limits ?? {};
+    this.#endpoint?.adjust({ maxBody: maxBodyOf(this.#limits) });
     this.#rates.client.change(this.#limits.rate?.client);
     this.#rates.address.change(this.#limits.rate?.address);
     this.shared.limit(this.#limits.rate);

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import {
   Code,
   ContentFormat,
@@ -14,7 +13,8 @@ import {
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { annotatePayload, isCborFormat } from '../inspect/index.ts';
-import { ExitCode, UsageError } from './exit.ts';
+import { ExitCode } from './exit.ts';
+import { writeOutput } from './output-file.ts';
 import { err } from './terminal.ts';
 
 /** What the answer to a plain and to a protected request have in common. */
@@ -109,14 +109,6 @@ function nextStep({ code }: Answer, isClient: boolean): string | undefined {
   return 'the token does not cover it; what the client may have stands under its grants at the AS, and --scope asks for it';
 }
 
-function writePayload(payload: Uint8Array, file: string): void {
-  try {
-    writeFileSync(file, payload);
-  } catch (cause) {
-    throw new UsageError(`${file}: cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
-  }
-}
-
 /** Text with a line end; other bytes for people on a terminal, and as they are for a program. */
 function printPayload(answer: Answer, flags: PrintFlags): void {
   const { payload } = answer;
@@ -136,7 +128,7 @@ export function printAnswer(answer: Answer, flags: PrintFlags): void {
   const ok = answer.code < 128;
   if (flags.json) console.log(JSON.stringify(describe(answer)));
   else sayFacts(answer, flags);
-  if (ok && flags.output !== undefined) writePayload(answer.payload, flags.output);
+  if (ok && flags.output !== undefined) writeOutput(flags.output, answer.payload);
   else if (ok && !flags.json) printPayload(answer, flags);
   if (!ok) process.exitCode = ExitCode.refused;
 }

@@ -15,6 +15,7 @@ export interface Failure {
 }
 
 const hints: Readonly<Record<string, string>> = {
+  ERR_AS_FIXED: 'what the configuration of the server has is changed there, and by SIGHUP it reads it again',
   ERR_COAP_TIMEOUT: 'does the server run, and is its address right? With -v it shows what was sent to whom',
 };
 

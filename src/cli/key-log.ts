@@ -22,5 +22,15 @@ export function keyLogOfEnvironment(): ((line: string) => void) | undefined {
     throw new UsageError(`${variable}: ${file} cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
   }
   console.error(err('yellow', `${variable}: the keys of this traffic go to ${file}; who has the file can read all of it`));
-  return (line) => writeSync(descriptor, `${line}\n`);
+  let isFaulty = false;
+  return (line) => {
+    if (isFaulty) return;
+    try {
+      writeSync(descriptor, `${line}\n`);
+    } catch (cause) {
+      // What it is about is the traffic, and that goes on.
+      isFaulty = true;
+      console.error(err('yellow', `${variable}: ${file} cannot be written any more (${(cause as NodeJS.ErrnoException).code})`));
+    }
+  };
 }

@@ -5,6 +5,7 @@ import type { DtlsServerConfig } from '../dtls/index.ts';
 import type { DtlsConfig, ListenConfig, Logger, TlsConfig, TransportScheme } from '../operate/index.ts';
 import { type DtlsTransportEvent, dtls, type TlsServerOptions, tcpServer, tlsServer, udp, wsServer, wssServer } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
+import { ServiceManager } from './service-manager.ts';
 import { stopSignal } from './signals.ts';
 
 /** What of a configuration says where a server listens. */
@@ -107,13 +108,21 @@ export function nothingToReload(logger: Logger): () => void {
   return () => logger.warn({}, 'nothing to reload: all is on the command line');
 }
 
-/** Say where it listens, and wait for the signal to stop; `hangup` is called for each SIGHUP. */
-export async function untilStopped(role: string, logger: Logger, places: readonly Place[], hangup: () => void): Promise<void> {
+/** Say where it listens, and wait for the signal to stop; `hangup` is called for each SIGHUP. systemd is told all of it, where it wants to know. */
+export async function untilStopped(role: string, logger: Logger, places: readonly Place[], hangup: () => void | Promise<void>): Promise<void> {
+  const manager = new ServiceManager(logger);
+  const reload = async (): Promise<void> => {
+    manager.reloading();
+    await hangup();
+    manager.ready();
+  };
   // Whoever reads that it listens may stop it at once.
-  const stopped = stopSignal(hangup);
+  const stopped = stopSignal(() => void reload());
   for (const { scheme = 'coap', local } of places) logger.info({ scheme, ...local }, 'listening');
   console.log(places.map((place) => `${role.toUpperCase()} listens on ${urlOf(place)} (Ctrl-C stops it)`).join('\n'));
+  manager.ready();
   logger.info({ signal: await stopped }, 'stopping');
+  manager.stopping();
 }
 
 /** Bring to an end what is under way. @param seconds - that it may take; the log says of whatever was left, and when it was given up */

@@ -1,10 +1,7 @@
 #!/usr/bin/env node
-import { ExitCode } from './exit.ts';
-import { run } from './run.ts';
+import { holdHangups, serves } from './signals.ts';
 
-// A reader that went away (`ace-coap ... | head`) is no fault.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? ExitCode.success : ExitCode.usage));
-}
-
-await run(process.argv.slice(2));
+// Before anything else is loaded: a SIGHUP ends a process that has said nothing of it.
+const words = process.argv.slice(2);
+if (serves(words)) holdHangups();
+await (await import('./start.ts')).start(words);

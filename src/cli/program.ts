@@ -135,6 +135,7 @@ function addInit(ace: Command): void {
       port,
     )
     .addOption(profileOption())
+    .option('--json', 'print one JSON object')
     .addHelpText('after', examples('ace-coap init lab', 'ace-coap init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: InitFlags) => (await import('./init.ts')).initCommand(folder, flags));
 }

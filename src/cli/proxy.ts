@@ -17,7 +17,6 @@ import { udp } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
 import { nothingToReload, untilStopped } from './listen.ts';
 import { loggerFor, type ServeFlags } from './serve.ts';
-import { holdHangups } from './signals.ts';
 import { addressFor } from './socket.ts';
 
 export interface ProxyFlags extends ServeFlags {
@@ -85,7 +84,6 @@ export function logProxied(logger: Logger, event: ProxyEvent): void {
 
 /** `ace-coap proxy` */
 export async function proxyCommand(flags: ProxyFlags): Promise<void> {
-  holdHangups();
   const listen = flag('--listen', () => parseUri(`coap://${flags.listen}`));
   const allow = policyOf(flags);
   const reverse = (flags.reverse ?? []).map(routeOf);

@@ -10,7 +10,6 @@ import { nothingToReload, untilStopped } from './listen.ts';
 import type { OpenContexts } from './oscore/contexts.ts';
 import { ServedResources } from './resources.ts';
 import { loggerFor, type ServeFlags } from './serve.ts';
-import { holdHangups } from './signals.ts';
 import { tlsFiles } from './socket.ts';
 
 export interface ServeResourcesFlags extends ServeFlags {
@@ -118,7 +117,6 @@ async function contextsOf({ oscore }: ServeResourcesFlags, logger: Logger): Prom
 
 /** `ace-coap serve` */
 export async function serveResources(flags: ServeResourcesFlags): Promise<void> {
-  holdHangups();
   const { listen = ['coap://127.0.0.1:5683'] } = flags;
   const resources = resourcesOf(flags);
   const tls = await tlsOf(flags);

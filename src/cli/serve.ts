@@ -33,7 +33,6 @@ import { differences, Reload } from './reload.ts';
 import { type ResourceChanges, ServedResources } from './resources.ts';
 import type { SealFaces } from './seal/faces.ts';
 import type { SimSFaces } from './seal/https/sim-s-faces.ts';
-import { holdHangups } from './signals.ts';
 import { paint } from './terminal.ts';
 
 export interface ServeFlags {
@@ -137,7 +136,6 @@ async function handOver(role: string, { dtls }: ServerConfig, { store, transport
 
 /** Run a server from its start to its end. Whatever stops it before it listens lies in its configuration, and is wrong use. */
 async function serve<C extends ServerConfig, S extends Server>(service: Service<C, S>, flags: ServeFlags): Promise<void> {
-  holdHangups();
   const { role } = service;
   const config = service.load();
   const levelOf = ({ logLevel }: OperationsConfig): LogLevel => flags.logLevel ?? logLevel ?? 'info';
@@ -177,7 +175,7 @@ async function serve<C extends ServerConfig, S extends Server>(service: Service<
       throw new UsageError(`${config.file}: ${error.message}`, { code: error.code, cause: error });
     }
     instruments.ready();
-    await untilStopped(role, logger, [...transports, ...(server.places ?? [])], () => void reload.run());
+    await untilStopped(role, logger, [...transports, ...(server.places ?? [])], () => reload.run());
     instruments.ending('draining');
     const { drain } = reload.current;
     await drainWithin(drain, (milliseconds) => server!.drain(milliseconds), logger);
@@ -211,7 +209,6 @@ export async function serveAs(path: string, flags: ServeFlags): Promise<void> {
         ...differences('seal', fixedSeal(started), fixedSeal(next)),
         ...(sameValue(started.dtls.ownKey, next.dtls.ownKey) ? [] : ['dtls.key']),
         ...(sameValue(started.dtls.suites, next.dtls.suites) && sameValue(started.dtls.settings, next.dtls.settings) ? [] : ['dtls']),
-        ...(started.limits.payload === next.limits.payload ? [] : ['limits.payload']),
       ],
     },
     flags,
@@ -290,7 +287,6 @@ function fixedRs(started: RsConfig, next: RsConfig): readonly string[] {
   return [
     ...(areSameIssuers(started, next) ? [] : ['issuers']),
     ...(isOtherAif(started, next) ? ['scopes'] : []),
-    ...(started.limits.payload === next.limits.payload ? [] : ['limits.payload']),
     ...differences('seal', fixedSealRs(started), fixedSealRs(next)),
   ];
 }
@@ -313,6 +309,7 @@ function changeRs(server: ResourceServer | SealServer | SealFaces, next: RsConfi
       ...(isOtherAif(started, next) ? {} : { scopes: next.scopes }),
       public: next.public,
       limits: next.limits,
+      qBlock: next.qBlock,
       introspection: asking.optionsOf(next).introspection,
     });
     return changes;
@@ -352,7 +349,7 @@ export async function serveRs(path: string, flags: ServeFlags): Promise<void> {
           resources.become(config.resources);
           return rs;
         },
-        live: ['issuers', 'seal', 'scopes', 'public', 'resources', 'limits', 'introspection', 'freshness'],
+        live: ['issuers', 'seal', 'scopes', 'public', 'resources', 'limits', 'introspection', 'freshness', 'qBlock'],
         apply: async (server, next, { started, current }) => {
           if ('check' in server && next.seal !== undefined) server.check(next.seal);
           const changes = changeRs(server, next, { started, before: current, resources: resources!, asking: asking! });

@@ -5,8 +5,13 @@ let onHangup: (() => void) | undefined;
 let cameEarly = false;
 let isHeld = false;
 
+/** Of a command line: whether its command serves until it is stopped, and reads its files again for a SIGHUP. */
+export function serves(words: readonly string[]): boolean {
+  return /^(?:as|rs|proxy|gateway|serve|seal (?:t8 serve|capif core|akma aanf|msgin5g serve))(?: |$)/.test(words.join(' '));
+}
+
 /**
- * From here on no SIGHUP ends this process. A server calls it before all else: one that comes while it starts is handed on by `stopSignal`, and one that comes
+ * From here on no SIGHUP ends this process. The entry of the program calls it before all else for a command that `serves`: one that comes while it starts is handed on by `stopSignal`, and one that comes
  * while it ends is nobody's.
  */
 export function holdHangups(): void {

@@ -27,6 +27,7 @@ export { Endpoint } from './endpoint/endpoint.ts';
 export type {
   CloseOptions,
   DurableName,
+  EndpointChanges,
   EndpointEvent,
   EndpointLimits,
   EndpointOptions,

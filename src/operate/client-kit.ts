@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
-import { ConfigError } from './config/error.ts';
+import { writeNewFiles } from './new-files.ts';
 
 /** What a new client is given, and what it may. */
 export interface ClientKitOptions {
@@ -30,7 +29,7 @@ const asId = '00';
 /**
  * Makes what a new client needs: a key, `client.yaml`, and `registration.yaml` with what its AS has to know. The folder gets mode 0700, the files 0600.
  *
- * @throws {ConfigError} `ERR_CONFIG_EXISTS` if one of them is there already (nothing is written then), `ERR_CONFIG_FILE` if they cannot be written
+ * @throws {ConfigError} `ERR_CONFIG_EXISTS` if one of them is there already (nothing is written then), `ERR_CONFIG_FILE` if they cannot be written (nothing is left then)
  */
 export function writeClientKit(folder: string, { random, uri, grants, admin = [] }: ClientKitOptions): ClientKit {
   const id = toHex(random(idLength));
@@ -44,22 +43,6 @@ export function writeClientKit(folder: string, { random, uri, grants, admin = []
     ],
     ['client.yaml', `store: ./state\nauthorization_servers:\n  - uri: ${uri}\n    ${context(id, asId)}\n`],
   ] as const;
-  for (const [name] of files) {
-    if (!existsSync(join(folder, name))) continue;
-    const message = `expected a folder without a client, got one with ${name} in it; its keys are not overwritten`;
-    throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);
-  }
-  try {
-    const isMade = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
-    for (const [name, text] of files) writeFileSync(join(folder, name), text, { mode: 0o600, flag: 'wx' });
-    return {
-      registration: join(folder, 'registration.yaml'),
-      remove: () => {
-        for (const [name] of files) rmSync(join(folder, name), { force: true });
-        if (isMade) rmdirSync(folder);
-      },
-    };
-  } catch (cause) {
-    throw new ConfigError('ERR_CONFIG_FILE', folder, [{ path: '', message: (cause as Error).message }], { cause });
-  }
+  const { remove } = writeNewFiles(folder, files, { expected: 'a folder without a client', taken: files.map(([name]) => name) });
+  return { registration: join(folder, 'registration.yaml'), remove };
 }

@@ -81,8 +81,9 @@ export {
 } from './metrics/index.ts';
 export { isoTime, type NextKey, type NextKeyOptions, writeNextKey } from './next-key.ts';
 export { type OscorePairOptions, writeOscorePair } from './oscore-pair.ts';
+export type { ServerProcess, WritingProcess } from './process.ts';
 export { restoreRules } from './restore-rules.ts';
 export type { LabCertificate, SealHttpsLab, SealT8Lab } from './seal-https-lab.ts';
 export { capifNames, valServerName, writeSealLab } from './seal-lab.ts';
 export { labDevice, labScsAs, labScsAsName } from './seal-t8-lab.ts';
-export { expectUnserved, ServerClaim, type ServerClaimOptions, type ServerProcess, type ServerSearch, StoreInUseError } from './server-claim.ts';
+export { expectUnserved, ServerClaim, type ServerClaimOptions, type ServerSearch, StoreInUseError } from './server-claim.ts';

@@ -1,9 +1,8 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { Curve, encodeCoseKey, KeyType } from '../core/cose/index.ts';
 import { keyPair } from '../core/crypto/index.ts';
-import { ConfigError } from './config/error.ts';
+import { type NewFile, writeNewFiles } from './new-files.ts';
 
 /** What a lab is made of. */
 export interface LabOptions {
@@ -20,7 +19,7 @@ export interface LabOptions {
 export type LabProfile = 'oscore' | 'dtls-psk' | 'dtls-rpk';
 
 /** A file of the lab and what is in it. */
-export type LabFile = readonly [name: string, text: string];
+export type LabFile = NewFile;
 
 /** Fresh keys, and what the configuration says of them. */
 interface LabKeys {
@@ -130,7 +129,7 @@ const kept = ({ name }: LabPlaces): string => (name === 'coap_oscore' ? ', or OS
  *
  * Returns the paths of the files.
  *
- * @throws {ConfigError} `ERR_CONFIG_EXISTS` if any of it is there already (nothing is written then), `ERR_CONFIG_FILE` if it cannot be written
+ * @throws {ConfigError} `ERR_CONFIG_EXISTS` if any of it is there already (nothing is written then), `ERR_CONFIG_FILE` if it cannot be written (nothing is left then)
  */
 export async function writeLab(folder: string, options: LabOptions): Promise<readonly string[]> {
   const { random, asPort = 5783, rsPort = 5683, profile = 'oscore' } = options;
@@ -154,22 +153,7 @@ export async function writeLab(folder: string, options: LabOptions): Promise<rea
  */
 export function writeFiles(folder: string, texts: readonly LabFile[]): readonly string[] {
   const names = texts.map(([name]) => name).filter((name) => !name.includes('/') && !name.includes('\\'));
-  for (const name of [...names, 'keys', 'tls', 'state']) {
-    if (!existsSync(join(folder, name))) continue;
-    const message = `expected a folder without a lab, got one with ${name} in it; its keys are not overwritten`;
-    throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);
-  }
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    for (const name of new Set(texts.flatMap(([name]) => (dirname(name) === '.' ? [] : [dirname(name)])))) mkdirSync(join(folder, name), { mode: 0o700 });
-    return texts.map(([name, text]) => {
-      const file = join(folder, name);
-      writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
-      return file;
-    });
-  } catch (cause) {
-    throw new ConfigError('ERR_CONFIG_FILE', folder, [{ path: '', message: (cause as Error).message }], { cause });
-  }
+  return writeNewFiles(folder, texts, { expected: 'a folder without a lab', taken: [...names, 'keys', 'tls', 'state'] }).paths;
 }
 
 const asYaml = (places: LabPlaces): string => `# Authorization server: "ace-coap as" with this folder or file. Who may ask for tokens, and for what.

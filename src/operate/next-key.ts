@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { encodeCoseKey, KeyType, macAlgorithms, signatureAlgorithms } from '../core/cose/index.ts';
 import { aeadParameters, keyPair } from '../core/crypto/index.ts';
 import { tokenAlgorithms } from './config/algorithm-names.ts';
 import { ConfigError } from './config/error.ts';
+import { writeNewFiles } from './new-files.ts';
 
 /** What the token key that follows is for, and from when on. */
 export interface NextKeyOptions {
@@ -37,11 +37,9 @@ const kidLength = 4;
  * @throws {ConfigError} `ERR_CONFIG_EXISTS` if the folder is there already, `ERR_CONFIG_FILE` if it cannot be written or no key of this algorithm can be made
  */
 export function writeNextKey(folder: string, { random, use, alg, untagged, from }: NextKeyOptions): NextKey {
-  const fail = (message: string, code = 'ERR_CONFIG_FILE', cause?: unknown): ConfigError =>
-    new ConfigError(code, folder, [{ path: '', message }], cause === undefined ? undefined : { cause });
-  if (existsSync(folder)) throw fail('expected a folder that is not there yet, got one that is', 'ERR_CONFIG_EXISTS');
   const keys = freshKey(use, tokenAlgorithms[use][alg], random);
-  if (keys === undefined) throw fail(`expected an algorithm that a key can be made for here, got ${alg}`);
+  if (keys === undefined)
+    throw new ConfigError('ERR_CONFIG_FILE', folder, [{ path: '', message: `expected an algorithm that a key can be made for here, got ${alg}` }]);
   const kid = toHex(random(kidLength));
   const entry = (file: string): string =>
     `use: ${use}\nalg: ${JSON.stringify(alg)}\nkey_file: ${file}\nkid: "${kid}"\n${untagged === true ? 'untagged: true\n' : ''}`;
@@ -52,13 +50,8 @@ export function writeNextKey(folder: string, { random, use, alg, untagged, from 
     ['as-entry.yaml', entry('token.key') + begins],
     ['rs-entry.yaml', entry(keys.shown === undefined ? 'token.key' : 'token.pub')],
   ] as const;
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    for (const [name, text] of files) writeFileSync(join(folder, name), text, { mode: 0o600, flag: 'wx' });
-  } catch (cause) {
-    throw fail((cause as Error).message, 'ERR_CONFIG_FILE', cause);
-  }
-  return { kid, as: join(folder, 'as-entry.yaml'), rs: join(folder, 'rs-entry.yaml'), remove: () => rmSync(folder, { recursive: true, force: true }) };
+  const { remove } = writeNewFiles(folder, files, { expected: 'a folder that is not there yet', taken: ['.'] });
+  return { kid, as: join(folder, 'as-entry.yaml'), rs: join(folder, 'rs-entry.yaml'), remove };
 }
 
 /** A key as it stands in its file; of a signature key also the public part. */

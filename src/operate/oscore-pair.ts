@@ -1,7 +1,5 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
-import { ConfigError } from './config/error.ts';
+import { type NewFile, writeNewFiles } from './new-files.ts';
 
 /** Identifiers and algorithms of a fresh context; what is absent is what RFC 8613 makes mandatory. */
 export interface OscorePairOptions {
@@ -23,7 +21,7 @@ export interface OscorePairOptions {
  *
  * Returns the paths of the files.
  *
- * @throws {ConfigError} `ERR_CONFIG_EXISTS` if one of them is there already (nothing is written then), `ERR_CONFIG_FILE` if they cannot be written
+ * @throws {ConfigError} `ERR_CONFIG_EXISTS` if one of them is there already (nothing is written then), `ERR_CONFIG_FILE` if they cannot be written (nothing is left then)
  */
 export function writeOscorePair(folder: string, options: OscorePairOptions): readonly string[] {
   const { random, clientId = Uint8Array.of(1), serverId = Uint8Array.of(2), idContext, aead, hkdf } = options;
@@ -37,20 +35,9 @@ export function writeOscorePair(folder: string, options: OscorePairOptions): rea
     ['client.json', clientId, serverId],
     ['server.json', serverId, clientId],
   ] as const;
-  for (const [name] of ends) {
-    if (!existsSync(join(folder, name))) continue;
-    const message = `expected a folder without OSCORE contexts, got one with ${name} in it; its keys are not overwritten`;
-    throw new ConfigError('ERR_CONFIG_EXISTS', folder, [{ path: '', message }]);
-  }
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    return ends.map(([name, senderId, recipientId]) => {
-      const file = join(folder, name);
-      const context = { ...secrets, sender_id: toHex(senderId), recipient_id: toHex(recipientId), ...more };
-      writeFileSync(file, `${JSON.stringify(context, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
-      return file;
-    });
-  } catch (cause) {
-    throw new ConfigError('ERR_CONFIG_FILE', folder, [{ path: '', message: (cause as Error).message }], { cause });
-  }
+  const files = ends.map(([name, senderId, recipientId]): NewFile => {
+    const context = { ...secrets, sender_id: toHex(senderId), recipient_id: toHex(recipientId), ...more };
+    return [name, `${JSON.stringify(context, undefined, 2)}\n`];
+  });
+  return writeNewFiles(folder, files, { expected: 'a folder without OSCORE contexts', taken: files.map(([name]) => name) }).paths;
 }

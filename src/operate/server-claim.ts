@@ -1,22 +1,12 @@
-import { readFileSync, readlinkSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { decode, encode } from '../core/cbor.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { Store } from '../store/index.ts';
+import { lives, type ServerProcess, thisProcess } from './process.ts';
 
 /** A store that another server serves from. Code: `ERR_SERVER_TWICE`. */
 export class StoreInUseError extends ProtocolError {}
-
-/** A process, as others can tell it from those before and after it. */
-export interface ServerProcess {
-  readonly pid: number;
-  /** The machine, and on it the space that the number is of: containers have their own. */
-  readonly host: string;
-  /** When it began, on the clock of the machine: a number is given again. Empty where nobody can tell. */
-  readonly begun: string;
-}
 
 /** Where to look for servers, and how it is judged whether they live. */
 export interface ServerSearch {
@@ -235,38 +225,4 @@ function decodeEntry(bytes: Uint8Array): Entry | undefined {
   const [, pid, host, begun, beat] = value as readonly unknown[];
   const fits = typeof pid === 'number' && typeof host === 'string' && typeof begun === 'string' && typeof beat === 'number';
   return fits ? { pid, host, begun, beat } : undefined;
-}
-
-function thisProcess(): ServerProcess {
-  return { pid: process.pid, host: `${hostname()} ${space()}`.trim(), begun: beginOf(process.pid) ?? '' };
-}
-
-/** The space of process numbers. Empty where there is no such thing. */
-function space(): string {
-  try {
-    return readlinkSync('/proc/self/ns/pid');
-  } catch {
-    return '';
-  }
-}
-
-/** When a process began. `undefined`: there is none of this number, it has ended and nobody has asked how, or nobody can tell. */
-function beginOf(pid: number): string | undefined {
-  try {
-    // The name of the program stands in parentheses and may have any character in it; the 20th field after it is the time.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-}
-
-function lives({ pid, begun }: ServerProcess): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-  return begun === '' || beginOf(pid) === begun;
 }

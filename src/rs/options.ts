@@ -79,8 +79,10 @@ export interface ResourceServerChanges {
   readonly scopes?: ScopeTable | undefined;
   readonly public?: readonly string[] | undefined;
   readonly introspection?: IntrospectionOptions | undefined;
-  /** But for `payload`, which stays. Where fewer `tokens` are held than there are, those that were used least recently end; `revoked` tokens stay so, however many. */
-  readonly limits?: Omit<ResourceServerLimits, 'payload'>;
+  /** Where fewer `tokens` are held than there are, those that were used least recently end; `revoked` tokens stay so, however many. */
+  readonly limits?: ResourceServerLimits;
+  /** Whether robust block-wise transfer is offered, as the options say how. Transfers and observations that have begun by it go on. */
+  readonly qBlock?: boolean;
 }
 
 export function checkedLeeway(options: LeewayOptions): number {

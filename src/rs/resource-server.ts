@@ -57,6 +57,9 @@ function boundsOf({ tokens = 1000, revoked = 10_000 }: ResourceServerLimits): { 
   return { tokens, counters: 4 * tokens, revoked };
 }
 
+/** Bytes. */
+const maxBodyOf = ({ payload = 0x1_0000 }: ResourceServerLimits): number => payload;
+
 const wellKnownCore = '/.well-known/core';
 
 /**
@@ -83,6 +86,7 @@ export class ResourceServer {
   readonly #underWay: UnderWay;
   #issuers: readonly IssuerRegistration[];
   #limits: ResourceServerLimits;
+  #isQBlockOffered: boolean;
   #rate: RateLimit;
   #targets: Targets;
   #hints: RefusalHints;
@@ -101,6 +105,7 @@ export class ResourceServer {
     this.#options = options;
     this.#issuers = options.issuers;
     this.#limits = options.limits ?? {};
+    this.#isQBlockOffered = options.qBlock !== undefined;
     this.#env = options.env ?? systemEnv;
     this.#profiles = this.#makeProfiles();
     const { store, limits = {} } = options;
@@ -199,10 +204,10 @@ export class ResourceServer {
       env: this.#env,
       handler: this.#router.handler,
       layers: [...(this.#fresh === undefined ? [] : [this.#fresh]), door, this.#underWay, ...this.#profiles.flatMap(({ rs }) => [...rs.layers])],
-      blockwise: { maxBody: this.#options.limits?.payload ?? 0x1_0000 },
+      blockwise: { maxBody: maxBodyOf(this.#limits) },
       ...(this.#options.parameters === undefined ? {} : { parameters: this.#options.parameters }),
       ...(this.#options.amplification === undefined ? {} : { amplification: this.#options.amplification }),
-      ...(this.#options.qBlock === undefined ? {} : { qBlock: this.#options.qBlock }),
+      qBlock: { ...this.#options.qBlock, offered: this.#isQBlockOffered },
       emit: (event) => this.#emit({ type: 'endpoint', event }),
     });
     this.#revocations.follow();
@@ -236,7 +241,7 @@ export class ResourceServer {
    * names no paths or methods
    */
   reconfigure(changes: ResourceServerChanges): void {
-    const { issuers = this.#issuers, limits, scopes, introspection } = changes;
+    const { issuers = this.#issuers, limits, scopes, introspection, qBlock = this.#isQBlockOffered } = changes;
     checkSameIssuers(issuers, this.#issuers);
     checkAsked(changes, issuers);
     const targets = 'public' in changes ? this.#makeTargets(changes.public) : this.#targets;
@@ -251,6 +256,8 @@ export class ResourceServer {
       this.#rate = this.#makeRate();
       this.#rebound();
     }
+    this.#isQBlockOffered = qBlock;
+    this.#endpoint?.adjust({ maxBody: maxBodyOf(this.#limits), qBlock });
     if ('scopes' in changes) this.#tokens.review();
   }
 

@@ -13,6 +13,7 @@
  */
 export { type Backup, type BackupOptions, backupStore, backupTime, type Restored, type RestoreOptions, type RestoreRules, restoreStore } from './backup.ts';
 export type { StoreOptions } from './clock.ts';
+export { makeFolder } from './folder.ts';
 export { lmdbStore } from './lmdb/lmdb.ts';
 export { memoryStore } from './memory.ts';
 export { type Migrated, type MigrateOptions, migrateStore } from './migrate.ts';

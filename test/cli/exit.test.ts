@@ -26,6 +26,7 @@ const expected: Readonly<Record<string, ExitCode>> = {
   ERR_AUDIT_ARCHIVE: ExitCode.usage,
   ERR_AUDIT_OPEN: ExitCode.usage,
   ERR_CLI_DEMO: ExitCode.usage,
+  ERR_CLI_OUTPUT: ExitCode.usage,
   ERR_CLI_USAGE: ExitCode.usage,
   ERR_COAP_PARAMETER: ExitCode.usage,
   ERR_COAP_RESOURCE: ExitCode.usage,

@@ -146,12 +146,31 @@ describe('SIGHUP at a resource server', () => {
     assert.doesNotMatch((await ace(0, 'put', lab.uri('/led'), '-d', 'on', '-v')).stderr, /inside, decrypted: 4\.01/);
   });
 
+  test('q_block and limits.payload: other clients go on by Block1, and a longer body gets 4.13; a file that is wrong changes nothing', async () => {
+    const path = join(lab.parent, 'body');
+    const put = async (length: number, code: number, ...words: readonly string[]): Promise<string> => {
+      writeFileSync(path, 'x'.repeat(length));
+      return (await ace(code, 'put', lab.uri('/led'), '--payload-file', path, '-v', ...words)).stderr;
+    };
+    const log = await change((yaml) => yaml.replace('\nq_block: true', '\nq_block: false\nlimits: { payload: 2500, upload: 2000, tokens: 50, revoked: 50 }'));
+    assert.ok(!log.some(({ msg }) => msg === 'needs a restart'));
+    const { stderr } = await ace(0, 'get', lab.uri('/temperature'), '-v', '--q-block');
+    assert.match(stderr, /inside, decrypted: 4\.02 Bad Option/);
+    assert.match(await put(2500, 0), / Block1: /);
+    assert.match(await put(2501, 1), /4\.13 Request Entity Too Large[\s\S]* Size1: 2500/);
+    const good = readFileSync(file(), 'utf8');
+    writeFileSync(file(), good.replace('payload: 2500', 'payload: 3000, tokens: none'));
+    await lab.rs.hangup('the configuration stays as it was');
+    await put(2501, 1);
+    writeFileSync(file(), good);
+    await change((yaml) => yaml.replace('q_block: false', 'q_block: true').replace('payload: 2500', 'payload: 3000'));
+    assert.match(await put(3000, 0, '--q-block', '--non'), /Q-Block1/);
+  });
+
   test('what needs a restart is named, each time; a path that is taken or none changes nothing', async () => {
-    const edit = (yaml: string): string =>
-      yaml.replace('window: 20', 'window: 25').replace('\nq_block: true', '\nq_block: false\nlimits: { payload: 1000, upload: 2000, tokens: 50, revoked: 50 }');
     const named = (log: readonly Record<string, unknown>[]): unknown[] => log.flatMap(({ msg, setting }) => (msg === 'needs a restart' ? [setting] : []));
-    assert.deepEqual(named(await change(edit)), ['q_block', 'limits.payload']);
-    assert.deepEqual(named(await change((yaml) => `${yaml}\n`)), ['q_block', 'limits.payload']);
+    assert.deepEqual(named(await change((yaml) => `${yaml}\nprotect_discovery: true\n`)), ['protect_discovery']);
+    assert.deepEqual(named(await change((yaml) => `${yaml}\n`)), ['protect_discovery']);
     const good = readFileSync(file(), 'utf8');
     writeFileSync(
       file(),

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { connect } from 'node:tls';
+import { systemEnv } from '../../src/core/env.ts';
+import { LabAuthority } from '../../src/pki/index.ts';
 import { until } from '../support/wait.ts';
 
 import { edit, type Run, Server } from './lab.ts';
@@ -105,6 +110,46 @@ describe('ace-coap seal capif: what seal init makes', () => {
     await until(() => /rights\.seal2/.test(core.stderr));
     edit(file, ', seal2: [x]', '');
     await until(() => /"path":"\/aef-security\/v1\/revoke-authorization"/.test(rs.stderr));
+  });
+
+  test('SIGHUP: the core function shows a new certificate from the next connection on; a wrong one keeps the old, and what else the file says', async () => {
+    const at = (name: string): string => inFolder(folder, 'tls', name);
+    const texts = ['capif.pem', 'capif.key'].map((name) => [at(name), readFileSync(at(name))] as const);
+    const shown = async (): Promise<string> => {
+      const wire = connect({
+        port: folder.ports.capifCore,
+        host: '127.0.0.1',
+        rejectUnauthorized: false,
+        cert: readFileSync(at('val1.pem')),
+        key: readFileSync(at('val1.key')),
+      });
+      await once(wire, 'secureConnect');
+      const { fingerprint256 } = wire.getPeerCertificate();
+      wire.destroy();
+      return fingerprint256;
+    };
+    const hangup = async (told: RegExp): Promise<void> => {
+      const before = core.stderr.length;
+      core.signal('SIGHUP');
+      await until(() => told.test(core.stderr.slice(before)));
+    };
+    const old = await shown();
+    const authority = await LabAuthority.make('another', systemEnv);
+    const { cert, key } = await authority.issue({ commonName: 'capif', names: [{ type: 'ip', value: '127.0.0.1' }], usage: ['server', 'client'] });
+    writeFileSync(at('capif.pem'), cert);
+    edit(inFolder(folder, 'capif.yaml'), 'seal1: [ss-kir]', 'seal1: [spatial-anchors, ss-kir]');
+    await hangup(/the configuration stays as it was/);
+    assert.match(core.stderr, /"reason":"ERR_TRANSPORT_TLS"/);
+    assert.equal(await shown(), old);
+    assert.match((await invoke(1, '/su-san/v1/anchors', ...anchors)).stderr, /invalid_scope/);
+    writeFileSync(at('capif.key'), key);
+    await hangup(/reloaded/);
+    assert.equal(await shown(), new X509Certificate(cert).fingerprint256);
+    for (const [path, text] of texts) writeFileSync(path, text);
+    await hangup(/reloaded/);
+    assert.equal(await shown(), old);
+    await invoke(0, '/su-san/v1/anchors', ...anchors);
+    assert.doesNotMatch(core.stderr, /needs a restart/);
   });
 
   test('SIGHUP: an AEF takes other invokers while it runs', async () => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { serves } from '../../src/cli/signals.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { writeLab } from '../../src/operate/index.ts';
 import { freePort } from '../support/ports.ts';
@@ -65,6 +66,23 @@ test('the first signal is heard, a hangup before it too and after it not; the se
   assert.equal(said, all);
 });
 
+test('a SIGHUP is heard before the program is loaded', {
+  skip: existsSync('/proc/self/status') ? false : 'nobody tells here what a process hears',
+}, async () => {
+  const child = spawn(process.execPath, [main, 'serve', '--listen', 'coap://127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close');
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+  // SIGHUP is the first of the signals, in the lowest bit.
+  const hears = (): boolean => /^SigCgt:\t[0-9a-f]*[13579bdf]$/m.test(readFileSync(`/proc/${child.pid}/status`, 'latin1'));
+  await until(hears);
+  assert.equal(said, '');
+  child.kill('SIGHUP');
+  await until(() => /nothing to reload/.test(said));
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null], said);
+});
+
 describe('commands that go on', { concurrency: 2 }, () => {
   const parent = mkdtempSync(join(tmpdir(), 'ace-coap-signals-'));
   const lab = join(parent, 'lab');
@@ -106,6 +124,9 @@ describe('commands that go on', { concurrency: 2 }, () => {
       .leaves.filter(({ command }) => command.options.some(({ long }) => long === '--log-level'))
       .map(({ path }) => path);
     assert.deepEqual([...serving, 'seal akma aanf'].sort(), Object.keys(servers).sort());
+    // By these the entry of the program knows them, before it has read what commands there are.
+    const known = idleProgram().leaves.map(({ path }) => path);
+    assert.deepEqual(known.filter((path) => serves(path.split(' '))).sort(), Object.keys(servers).sort());
   });
 
   for (const [name, [words, says]] of Object.entries(servers)) {

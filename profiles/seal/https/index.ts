@@ -15,6 +15,7 @@ export { type AefSecurityOptions, aefSecurityEndpoints } from './capif/aef-secur
 export { type CapifContexts, type CapifCoreClientOptions, capifContexts } from './capif/core-client.ts';
 export {
   type CapifAefRegistration,
+  type CapifCoreChanges,
   type CapifCoreEvent,
   CapifCoreSimulator,
   type CapifCoreSimulatorOptions,

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { relative } from 'node:path';
 import { tokenHashText } from '../../ace/index.ts';
 import { type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap, type View } from '../../as/index.ts';
@@ -16,6 +16,7 @@ import {
 import { configPath } from '../config-path.ts';
 import { ExitCode, exitCodeOf, UsageError } from '../exit.ts';
 import { inputBytes } from '../input.ts';
+import { writeOutput } from '../output-file.ts';
 import { out } from '../terminal.ts';
 import { type AdminFlags, asAdministrator, entriesOf } from './administrator.ts';
 
@@ -164,7 +165,7 @@ export async function rotateKeyCommand(resourceServer: string, flags: RotateKeyF
     try {
       await administrator.perform({ act: 'add', object: 'key', of: resourceServer, value: tokenKeyMap(loadTokenKey(next.as)) });
     } catch (error) {
-      next.remove();
+      if (exitCodeOf(error) !== ExitCode.noAnswer) next.remove();
       throw error;
     }
     return { next, old: String(old['id']), ends: from + Number(server['token_lifetime']) };
@@ -209,11 +210,16 @@ export interface AddCodeFlags extends AdminFlags {
 /** `ace-coap admin code add`: the code goes to a file that its owner alone may read. */
 export async function addCodeCommand(client: string, audience: string, flags: AddCodeFlags): Promise<void> {
   const add: AdminCommand = { act: 'add', object: 'code', of: client, value: grantMap({ audience, scope: flags.scope }) };
-  const { id, code } = (await asAdministrator(flags, (administrator) => administrator.perform(add))) as View;
+  // A code that nobody can keep is not asked for.
+  writeOutput(flags.out, '', { flag: '--out', isNew: true, isSecret: true });
+  let id: unknown;
   try {
-    writeFileSync(flags.out, `${toBase64Url(code as Uint8Array)}\n`, { mode: 0o600, flag: 'wx' });
-  } catch (cause) {
-    throw new UsageError(`--out: ${(cause as Error).message}`, { cause });
+    const { id: name, code } = (await asAdministrator(flags, (administrator) => administrator.perform(add))) as View;
+    id = name;
+    writeOutput(flags.out, `${toBase64Url(code as Uint8Array)}\n`, { flag: '--out', isSecret: true });
+  } catch (error) {
+    rmSync(flags.out, { force: true });
+    throw error;
   }
   done(add, String(id), flags, { file: flags.out });
 }

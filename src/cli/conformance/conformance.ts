@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { parseUri } from '../../coap/index.ts';
 import {
   type CaseResult,
@@ -13,6 +12,7 @@ import {
   type Target,
 } from '../../conformance/index.ts';
 import { ExitCode, UsageError } from '../exit.ts';
+import { writeOutput } from '../output-file.ts';
 import { addressFor } from '../socket.ts';
 import { out, spin, table } from '../terminal.ts';
 import type { ConformanceFlags } from './flags.ts';
@@ -30,8 +30,8 @@ export async function conformanceCommand(uris: readonly string[], flags: Conform
   const places = placesOf(target);
   const source = addressFor(places.map((uri) => parseUri(uri).host));
   const results = await run(target, cases, { patience: patienceOf(flags), source }, json);
-  if (junit !== undefined) await writeReport(junit, renderJUnit(results, { strict }));
   console.log(json ? JSON.stringify(reportData(places.join(' '), results)) : renderReport(results));
+  if (junit !== undefined) writeOutput(junit, renderJUnit(results, { strict }), { flag: '--junit' });
   const bad = results.some((result) => counts(result, strict) || result.outcome === 'checker fault');
   process.exitCode = bad ? ExitCode.refused : ExitCode.success;
 }
@@ -87,12 +87,4 @@ function placesOf({ coap, coaps, tcp, as }: Target): readonly string[] {
 function patienceOf({ timeout, silence, pace }: ConformanceFlags): Partial<Patience> {
   const given = { answer: timeout, silence, pace };
   return Object.fromEntries(Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, value * 1000]])));
-}
-
-async function writeReport(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text);
-  } catch (cause) {
-    throw new UsageError(`--junit ${file}: cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
-  }
 }

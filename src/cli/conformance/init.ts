@@ -1,6 +1,5 @@
-import { writeFile } from 'node:fs/promises';
-import { UsageError } from '../exit.ts';
-import { out } from '../terminal.ts';
+import { sayMade } from '../made.ts';
+import { writeOutput } from '../output-file.ts';
 
 /** The file that `ace-coap conformance init` makes. */
 export const targetYaml = `# What "ace-coap conformance --target" checks. Remove what the target does not have; what is not said is not checked.
@@ -65,14 +64,7 @@ resources:
 `;
 
 /** `ace-coap conformance init` */
-export async function initTargetCommand(file: string): Promise<void> {
-  try {
-    await writeFile(file, targetYaml, { flag: 'wx', mode: 0o600 });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new UsageError(code === 'EEXIST' ? `${file}: expected no such file, got one; it is not overwritten` : `${file}: cannot be written (${code})`, {
-      cause,
-    });
-  }
-  console.log(`${out('green', 'made')} ${file}\n\nNext, when it says what the target is:\n  ace-coap conformance --target ${file}`);
+export function initTargetCommand(file: string, { json }: { readonly json?: boolean }): void {
+  writeOutput(file, targetYaml, { isNew: true, isSecret: true });
+  sayMade([file], `Next, when it says what the target is:\n  ace-coap conformance --target ${file}`, json);
 }

@@ -44,6 +44,10 @@ export function addConformance(ace: Command): void {
     .command('init')
     .argument('[file]', 'file to make', 'target.yaml')
     .description('make a target file with comments')
+    .option('--json', 'print one JSON object')
     .addHelpText('after', examples('ace-coap conformance init target.yaml'))
-    .action(async (file: string) => (await import('./init.ts')).initTargetCommand(file));
+    .action(async (file: string, _flags: object, command: Command) => {
+      // The command above has the option too, and takes it.
+      (await import('./init.ts')).initTargetCommand(file, command.optsWithGlobals());
+    });
 }

@@ -13,7 +13,6 @@ import { drainWithin, untilStopped } from '../listen.ts';
 import { flag, routeOf } from '../proxy.ts';
 import { Reload } from '../reload.ts';
 import { loggerFor, type ServeFlags } from '../serve.ts';
-import { holdHangups } from '../signals.ts';
 import { type AuthorizeFlags, authorizeOf, type IssuerFiles, issuerFiles } from './authorize.ts';
 import { Upstreams } from './upstreams.ts';
 
@@ -121,7 +120,6 @@ function refuseHandshake(logger: Logger, refused: (type: string, reason: string)
 
 /** `ace-coap gateway` */
 export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
-  holdHangups();
   const listen = listenOf(flags);
   const allow = flags.allow === undefined ? undefined : flag('--allow', () => allowTargets(...flags.allow!));
   const reverse = (flags.reverse ?? []).map(routeOf);
@@ -180,7 +178,7 @@ export async function gatewayCommand(flags: GatewayFlags): Promise<void> {
     try {
       await instruments.watch({ stats: () => ({ ...gateway.stats(), connections: stats()['connections'] ?? 0 }), fault: () => fault(systemEnv.epoch()) });
       instruments.ready();
-      await untilStopped('gateway', logger, [{ scheme, local: { address, port } }], () => void reload?.run());
+      await untilStopped('gateway', logger, [{ scheme, local: { address, port } }], () => reload?.run());
       instruments.ending('draining');
       await drainWithin(operations.drain, listener.drain, logger);
     } finally {

@@ -26,16 +26,21 @@ export async function inspectCommand(capture: string | undefined, flags: Inspect
   const inspector = new Inspector(new Keyring(keys), { secrets, roles, ...(port === undefined ? {} : { ports: port }) });
   const isLive = tap !== undefined || flags.follow === true;
   const output = new Output(inspector, flags, { isLive, title: capture ?? `tap ${tap!.join(', ')}` });
+  let fault: unknown;
   if (capture !== undefined) await readCapture(capture, inspector, output, flags);
   else {
     // Whoever reads that it listens may end it at once.
     const ended = userSignal();
     const taps = await openTaps(tap!, to ?? [], pcapng, (packet) => output.entries(inspector.packet(packet)));
-    await ended;
+    fault = await Promise.race([ended, taps.fault]).then(
+      () => undefined,
+      (error) => error,
+    );
     await taps.close();
   }
   inspector.finish();
   output.finish();
+  if (fault !== undefined) throw fault;
 }
 
 /** Milliseconds between two looks at a file that grows. */

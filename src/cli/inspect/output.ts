@@ -1,6 +1,5 @@
-import { writeFileSync } from 'node:fs';
 import { type Entry, entryFacts, type Inspector, Ladder, ladderPage, ladderPicture } from '../../inspect/index.ts';
-import { UsageError } from '../exit.ts';
+import { writeOutput } from '../output-file.ts';
 import { err, out } from '../terminal.ts';
 
 export interface OutputFlags {
@@ -89,11 +88,7 @@ export class Output {
   }
 
   #write(flag: string, file: string, text: string): void {
-    try {
-      writeFileSync(file, text);
-    } catch (cause) {
-      throw new UsageError(`${flag}: ${file} cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
-    }
+    writeOutput(file, text, { flag });
     this.#note(`${file}: ${this.#kept.length} messages`);
   }
 

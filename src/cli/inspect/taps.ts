@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { encodePcapngPacket, encodePcapngStart, encodeUdpPacket, LinkType, type Packet, type Place, Tap } from '../../inspect/index.ts';
 import { UsageError } from '../exit.ts';
 import { err } from '../terminal.ts';
@@ -14,21 +14,58 @@ function placeOf(flag: string, text: string): Place {
 }
 
 /** A capture that grows. */
-function writerOf(file: string): { readonly write: (packet: Packet) => void; readonly close: () => void } {
-  let descriptor: number;
+interface CaptureWriter {
+  write(packet: Packet): void;
+  /** Rejects when it cannot be written any more. */
+  readonly fault: Promise<never>;
+  close(): void;
+}
+
+/** A file that is there may be a device, whose end nobody can cut off. */
+function writerOf(file: string): CaptureWriter {
+  const refused = (cause: unknown): UsageError => new UsageError(`--pcapng: ${file}: cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  const isThere = existsSync(file);
+  let descriptor: number | undefined;
   try {
     descriptor = openSync(file, 'w', 0o600);
+    writeSync(descriptor, encodePcapngStart(LinkType.RAW));
   } catch (cause) {
-    throw new UsageError(`--pcapng: ${file} cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    if (descriptor !== undefined) closeSync(descriptor);
+    if (!isThere) rmSync(file, { force: true });
+    throw refused(cause);
   }
-  writeSync(descriptor, encodePcapngStart(LinkType.RAW));
+  const open = descriptor;
+  const { promise: fault, reject } = withReject();
+  let end = fstatSync(open).size;
+  let isFaulty = false;
   return {
     write: (packet) => {
+      if (isFaulty) return;
       const bytes = encodeUdpPacket(packet);
-      writeSync(descriptor, encodePcapngPacket({ time: packet.time, bytes, length: bytes.length }));
+      const block = encodePcapngPacket({ time: packet.time, bytes, length: bytes.length });
+      try {
+        // The system may take less than all of it when the disk is full, and says why at the next attempt.
+        for (let written = 0; written < block.length; ) written += writeSync(open, block, written);
+        end += block.length;
+      } catch (cause) {
+        isFaulty = true;
+        // Without the part of a packet that went.
+        if (fstatSync(open).isFile()) ftruncateSync(open, end);
+        reject(refused(cause));
+      }
     },
-    close: () => closeSync(descriptor),
+    fault,
+    close: () => closeSync(open),
   };
+}
+
+function withReject(): { readonly promise: Promise<never>; readonly reject: (error: Error) => void } {
+  let reject: (error: Error) => void;
+  const promise = new Promise<never>((_, refuse) => {
+    reject = refuse;
+  });
+  promise.catch(() => {});
+  return { promise, reject: reject! };
 }
 
 /**
@@ -42,7 +79,7 @@ export async function openTaps(
   to: readonly string[],
   pcapng: string | undefined,
   on: (packet: Packet) => void,
-): Promise<{ readonly close: () => Promise<void> }> {
+): Promise<{ readonly fault: Promise<never>; readonly close: () => Promise<void> }> {
   if (taps.length !== to.length) throw new UsageError(`--tap and --to: expected as many of each, got ${taps.length} and ${to.length}`);
   const places = taps.map((text, index) => [placeOf('--tap', text), placeOf('--to', to[index]!)] as const);
   const writer = pcapng === undefined ? undefined : writerOf(pcapng);
@@ -68,5 +105,5 @@ export async function openTaps(
     await close();
     throw error;
   }
-  return { close };
+  return { fault: writer?.fault ?? new Promise(() => {}), close };
 }

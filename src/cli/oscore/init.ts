@@ -1,10 +1,9 @@
-import { relative } from 'node:path';
 import { fromHex } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
 import { aeadAlgorithms, hkdfAlgorithms, writeOscorePair } from '../../operate/index.ts';
 import { checkParameters } from '../../oscore/index.ts';
 import { UsageError } from '../exit.ts';
-import { out } from '../terminal.ts';
+import { sayMade } from '../made.ts';
 
 export interface PairFlags {
   readonly clientId: string;
@@ -12,6 +11,7 @@ export interface PairFlags {
   readonly idContext?: string;
   readonly aead?: string;
   readonly hkdf?: string;
+  readonly json?: boolean;
 }
 
 function bytesOf(flag: string, text: string): Uint8Array {
@@ -42,9 +42,9 @@ export function initPairCommand(folder: string, flags: PairFlags): void {
     ...(algorithms.hkdf === undefined ? {} : { hkdf: algorithms.hkdf }),
   });
   const names = { ...(aead === undefined ? {} : { aead }), ...(hkdf === undefined ? {} : { hkdf }) };
-  for (const file of writeOscorePair(folder, { random: systemEnv.random, clientId, serverId, ...idContext, ...names }))
-    console.log(`${out('green', 'made')} ${relative(process.cwd(), file)}`);
-  console.log(
-    `\nEach file is for one end, in one place: a second copy that is used would repeat sequence numbers. Next, in two terminals:\n  ace-coap serve --oscore ${folder}/server.json\n  ace-coap get coap://127.0.0.1:5683/temperature --oscore ${folder}/client.json`,
+  sayMade(
+    writeOscorePair(folder, { random: systemEnv.random, clientId, serverId, ...idContext, ...names }),
+    `Each file is for one end, in one place: a second copy that is used would repeat sequence numbers. Next, in two terminals:\n  ace-coap serve --oscore ${folder}/server.json\n  ace-coap get coap://127.0.0.1:5683/temperature --oscore ${folder}/client.json`,
+    flags.json,
   );
 }

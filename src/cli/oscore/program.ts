@@ -37,6 +37,7 @@ export function addOscore(ace: Command): void {
     .option('--id-context <hex>', 'tells contexts apart whose identifiers are the same')
     .option('--aead <name>', 'AEAD algorithm by its name in the registry "COSE Algorithms" (AES-CCM-16-64-128)')
     .option('--hkdf <name>', 'HKDF SHA-256 or HKDF SHA-512 (HKDF SHA-256)')
+    .option('--json', 'print one JSON object')
     .addHelpText('after', examples('ace-coap oscore init keys', 'ace-coap oscore init keys2 --client-id 0a --server-id 0b --aead A256GCM'))
     .action(async (folder: string, flags: PairFlags) => (await import('./init.ts')).initPairCommand(folder, flags));
   oscore

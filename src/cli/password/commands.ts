@@ -9,6 +9,7 @@ import { passwordOf } from './prompt.ts';
 
 export interface PasswordFlags {
   readonly passwordFile?: string;
+  readonly json?: boolean;
 }
 
 export interface UserFlags extends PasswordFlags {
@@ -26,7 +27,7 @@ export async function setCommand(username: string, flags: UserFlags): Promise<vo
       if (error instanceof AuthorizationServerError) throw new UsageError(error.message, { code: error.code });
       throw error;
     }
-    console.log(`${username} has a password`);
+    console.log(flags.json ? JSON.stringify({ act: 'set', object: 'password', id: username }) : `${username} has a password`);
   });
 }
 
@@ -34,15 +35,16 @@ export async function setCommand(username: string, flags: UserFlags): Promise<vo
 export async function removeCommand(username: string, flags: UserFlags): Promise<void> {
   await withStore(flags, async (store) => {
     if (!(await removePassword(store, username))) throw new UsageError(`expected a resource owner with a password, got ${JSON.stringify(username)}`);
-    console.log(`${username} has no password any more`);
+    console.log(flags.json ? JSON.stringify({ act: 'remove', object: 'password', id: username }) : `${username} has no password any more`);
   });
 }
 
 /** `ace-coap password hash` */
-export async function hashCommand({ passwordFile }: PasswordFlags): Promise<void> {
+export async function hashCommand({ passwordFile, json }: PasswordFlags): Promise<void> {
   const secret = await passwordOf('the client', passwordFile);
   if (secret === '') throw new UsageError('expected a secret, got nothing');
-  console.log(await hashSecret(utf8(secret), systemEnv.random));
+  const hash = await hashSecret(utf8(secret), systemEnv.random);
+  console.log(json ? JSON.stringify({ secret_hash: hash }) : hash);
 }
 
 async function withStore({ config, store: place }: UserFlags, work: (store: Store) => Promise<void>): Promise<void> {

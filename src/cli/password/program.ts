@@ -17,6 +17,7 @@ export function addPassword(ace: Command): void {
       .description(description)
       .option('-c, --config <path>', 'lab folder or as.yaml, which names the store')
       .option('--store <store>', 'the store: lmdb:FOLDER, a folder or postgres://...')
+      .option('--json', 'print one JSON object')
       .addHelpText('after', examples(example));
   const read = 'file with it, or - for standard input; absent: ACE_COAP_PASSWORD, or it is asked for';
   user('set', 'let a resource owner have a password, in place of the one before', 'ace-coap password set anna --config lab')
@@ -29,6 +30,7 @@ export function addPassword(ace: Command): void {
     .command('hash')
     .description('print the salted slow hash of a client secret, for secret_hash in as.yaml')
     .option('--password-file <file>', read)
+    .option('--json', 'print one JSON object')
     .addHelpText('after', examples('ace-coap password hash --password-file client.secret'))
     .action(async (flags: PasswordFlags) => (await run()).hashCommand(flags));
 }

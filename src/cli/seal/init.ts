@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { join, relative } from 'node:path';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { deriveAnchor } from '../../../profiles/seal/akma/index.ts';
 import { DeviceRegistry } from '../../../profiles/seal/https/index.ts';
 import { hashSecret, setPassword } from '../../as/index.ts';
@@ -9,7 +10,7 @@ import { capifNames, labDevice, labScsAs, labScsAsName, type SealHttpsLab, type 
 import { type CertificateInit, type IssuedCertificate, LabAuthority } from '../../pki/index.ts';
 import { openStore, type Store } from '../../store/index.ts';
 import { UsageError } from '../exit.ts';
-import { out } from '../terminal.ts';
+import { sayMade } from '../made.ts';
 import { crlPath } from './https/crl.ts';
 
 export interface SealInitFlags {
@@ -22,6 +23,7 @@ export interface SealInitFlags {
   readonly capifCorePort?: number;
   readonly msgin5gPort?: number;
   readonly t8Port?: number;
+  readonly json?: boolean;
   readonly notifyPort?: number;
   readonly crlPort?: number;
 }
@@ -81,15 +83,23 @@ export async function sealInitCommand(folder: string, flags: SealInitFlags): Pro
   const ports = portsOf(flags);
   const { random } = systemEnv;
   const https = await makeHttps(ports);
+  const isThere = existsSync(folder);
   const files = await writeSealLab(folder, { random, asPort: ports.udp.as, rsPort: ports.udp.rs, https });
-  await inStore(folder, 'as', (store) => setPassword(store, random, user, https.password));
-  await inStore(folder, 't8', (store) =>
-    new DeviceRegistry(store).put({ externalId: labDevice, supi: supiOfDevice, uri: `coap://127.0.0.1:${ports.udp.meter}` }),
-  );
-  for (const file of files) console.log(`${out('green', 'made')} ${relative(process.cwd(), file)}`);
+  try {
+    await inStore(folder, 'as', (store) => setPassword(store, random, user, https.password));
+    await inStore(folder, 't8', (store) =>
+      new DeviceRegistry(store).put({ externalId: labDevice, supi: supiOfDevice, uri: `coap://127.0.0.1:${ports.udp.meter}` }),
+    );
+  } catch (error) {
+    // A lab without its users is none; none of it was there before.
+    for (const path of isThere ? [...files, ...['keys', 'tls', 'state'].map((name) => join(folder, name))] : [folder])
+      rmSync(path, { recursive: true, force: true });
+    throw error;
+  }
   const password = join(folder, 'keys', 'anna.password');
-  console.log(
-    `\nNext, in three terminals:\n  ace-coap as ${folder}\n  ace-coap rs ${folder}\n  ace-coap get coap://127.0.0.1:${ports.udp.rs}/notes --config ${folder}` +
+  sayMade(
+    files,
+    `Next, in three terminals:\n  ace-coap as ${folder}\n  ace-coap rs ${folder}\n  ace-coap get coap://127.0.0.1:${ports.udp.rs}/notes --config ${folder}` +
       `\nAnd over HTTPS, for ${user}, whose password is in ${password}:\n  ace-coap seal login --username ${user} --password-file ${password} --config ${folder}` +
       `\nAs an API invoker of CAPIF, with the core function in a terminal of its own:\n  ace-coap seal capif core ${folder}\n  ace-coap seal capif invoke ` +
       `https://127.0.0.1:${ports.tcp.capif}/su-san/v1/anchors --aef seal1 --api spatial-anchors --config ${folder}` +
@@ -97,6 +107,7 @@ export async function sealInitCommand(folder: string, flags: SealInitFlags): Pro
       `--listen 127.0.0.1:8090\n  ace-coap seal msgin5g register coaps+tcp://127.0.0.1:${ports.tcp.msgin5g}/msgin5g --service-id meter1 --fqdn msgin5g.val.example ` +
       `--supi ${supi} --kausf @${join(folder, 'keys', 'ue1.kausf')}` +
       `\nAnd over T8, beside "ace-coap as ${folder}", in three more:\n  ace-coap rs ${join(folder, 'meter.yaml')}\n  ace-coap seal t8 serve ${folder}\n  ${triggerCommand(folder, ports)}`,
+    flags.json,
   );
 }
 

@@ -45,6 +45,7 @@ export function addSeal(ace: Command): void {
     .option('--notify-port <port>', 'TCP port on which the SCS/AS is notified (10448)', port)
     .option('--crl-port <port>', 'TCP port on which the SIM-S has the list of revoked certificates (10449)', port)
     .option('--meter-port <port>', 'UDP port of the device behind the T8 gateway (5685)', port)
+    .option('--json', 'print one JSON object')
     .addHelpText('after', examples('ace-coap seal init lab', 'ace-coap seal init lab2 --as-port 15783 --rs-port 15683'))
     .action(async (folder: string, flags: SealInitFlags) => (await import('./init.ts')).sealInitCommand(folder, flags));
   addProvision(seal);

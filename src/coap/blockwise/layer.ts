@@ -21,6 +21,8 @@ export interface BlockwiseStats {
 export interface BlockwiseLayer extends Layer {
   /** Transfers under way, and bytes that they hold. */
   stats(): BlockwiseStats;
+  /** Put together bodies of up to so many bytes, in place of what the options say. */
+  bound(maxBody: number): void;
   /** Forget all transfers and stop the timers. */
   close(): void;
 }
@@ -47,6 +49,7 @@ export function blockwise(options: BlockwiseOptions, env: Env): BlockwiseLayer {
     outbound: (next) => (limits.outer ? protectedRequests(client.outbound(next), next) : client.outbound(next)),
     inbound: (next) => (limits.outer ? protectedMessages(server.inbound(next), next) : server.inbound(next)),
     stats: () => ({ ...server.stats(), ...client.stats() }),
+    bound: (maxBody) => void Object.assign(limits, blockwiseLimits({ ...options, maxBody })),
     close: () => {
       server.close();
       client.close();

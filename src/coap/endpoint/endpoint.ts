@@ -2,7 +2,6 @@ import { type Cancel, type Env, systemEnv } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { Roster } from '../../core/roster.ts';
 import { type Block, type BlockResponse, blockOption, blockResponse } from '../blockwise/block-option.ts';
-import { type BlockwiseLayer, blockwise } from '../blockwise/layer.ts';
 import { Task } from '../deadline.ts';
 import { type EchoLayer, echo } from '../echo/layer.ts';
 import { CoapError } from '../errors.ts';
@@ -27,12 +26,13 @@ import { type ObserveLayer, observe } from '../observe/layer.ts';
 import { ObservationStream } from '../observe/stream.ts';
 import { originVia, requestVia } from '../proxy/client.ts';
 import type { Proxying } from '../proxy/port.ts';
-import { type QBlockLayer, qBlock } from '../qblock/layer.ts';
 import { defaultStreamLimits } from '../stream/limits.ts';
+import { BodyLayers, prefixed } from './body-layers.ts';
 import { messageLayerOf } from './message-layers.ts';
 import type {
   CloseOptions,
   DurableName,
+  EndpointChanges,
   EndpointEvent,
   EndpointLimits,
   EndpointOptions,
@@ -56,10 +56,7 @@ export class Endpoint {
   readonly #transports: readonly Transport[];
   readonly #messaging: MessageLayer;
   readonly #exchange: Exchange;
-  readonly #blockwise: BlockwiseLayer;
-  /** Below OSCORE, where there is that. */
-  readonly #outerBlockwise: BlockwiseLayer | undefined;
-  readonly #qBlock: QBlockLayer | undefined;
+  readonly #bodies: BodyLayers;
   readonly #observe: ObserveLayer;
   readonly #echo: EchoLayer;
   readonly #proxying: Proxying | undefined;
@@ -101,21 +98,12 @@ export class Endpoint {
     );
     this.#messaging = messaging;
     this.#observe = observe({ patience: parameters.maxTransmitWait + parameters.exchangeLifetime, ...options.observe }, env);
-    this.#blockwise = blockwise(options.blockwise ?? {}, env);
     this.#echo = echo({ name: 'outer' }, env);
-    this.#qBlock = options.qBlock && qBlock({ ...options.blockwise, ...options.qBlock }, parameters, env, this.#blockwise);
     const given = options.layers ?? [];
     const secured = endOfOscore(given);
-    this.#outerBlockwise = secured === 0 ? undefined : blockwise({ ...options.blockwise, name: 'outer' }, env);
-    const outer = this.#outerBlockwise === undefined ? [] : [this.#outerBlockwise];
-    const layers: readonly Layer[] = [
-      this.#observe,
-      this.#qBlock ?? this.#blockwise,
-      ...given.slice(0, secured),
-      ...outer,
-      ...given.slice(secured),
-      this.#echo,
-    ];
+    this.#bodies = new BodyLayers(options, secured !== 0, parameters, env);
+    const { inner, outer } = this.#bodies;
+    const layers: readonly Layer[] = [this.#observe, inner, ...given.slice(0, secured), ...outer, ...given.slice(secured), this.#echo];
     const understood = layers.flatMap(({ understands }) => understands ?? []);
     this.#exchange = new Exchange(this.#messaging, this.#limits, emit, {
       understood,
@@ -142,7 +130,7 @@ export class Endpoint {
   #attach({ proxying, layers = [] }: EndpointOptions, understood: readonly number[]): Pick<Proxying, 'route' | 'handler'> | undefined {
     if (proxying === undefined) return undefined;
     proxying.attach(this, this.local);
-    const hop = [this.#observe, this.#qBlock ?? this.#blockwise, ...layers.slice(endOfOscore(layers)), this.#echo];
+    const hop = [this.#observe, this.#bodies.inner, ...layers.slice(endOfOscore(layers)), this.#echo];
     return { route: (options) => proxying.route(options), handler: hop.reduce<Handler>((next, layer) => layer.inbound(next, understood), proxying.handler) };
   }
 
@@ -394,13 +382,19 @@ export class Endpoint {
       reachable: this.#messaging.reachability?.size ?? 0,
       ...this.#exchange.stats(),
       ...(this.#tokenSupport === undefined ? {} : { tokenSupport: this.#tokenSupport.size }),
-      ...prefixed('blockwise', this.#blockwise.stats()),
-      ...prefixed('outerBlockwise', this.#outerBlockwise?.stats() ?? {}),
-      ...prefixed('qBlock', this.#qBlock?.stats() ?? {}),
+      ...this.#bodies.stats(),
       ...prefixed('observe', this.#observe.stats()),
       ...prefixed('echo', this.#echo.stats()),
       ...(this.#proxying === undefined ? {} : prefixed('proxy', this.#proxying.stats())),
     };
+  }
+
+  /**
+   * Change what is given; the rest stays. A body under way that is longer than it may be now ends with 4.13. Where robust transfer is offered no more, transfers
+   * and observations that have begun by it go on, and what begins anew gets 4.02, after which clients go on without it (RFC 9177, Section 4.1).
+   */
+  adjust(changes: EndpointChanges): void {
+    this.#bodies.adjust(changes);
   }
 
   /** Let no new peers in that would need a session; those that have one go on. */
@@ -430,9 +424,7 @@ export class Endpoint {
     this.#exchange.close();
     this.#giveUp();
     this.#observe.close();
-    this.#qBlock?.close();
-    this.#blockwise.close();
-    this.#outerBlockwise?.close();
+    this.#bodies.close();
     this.#tokenSupport?.close();
     this.#echo.close();
     this.#proxying?.close();
@@ -486,8 +478,4 @@ export class Endpoint {
 /** How many layers are for what is end to end: those down to the one for OSCORE. The others are for this hop. */
 function endOfOscore(layers: readonly Layer[]): number {
   return layers.findLastIndex(({ understands }) => understands?.includes(OptionNumber.Oscore) === true) + 1;
-}
-
-function prefixed(prefix: string, stats: object): Readonly<Record<string, number>> {
-  return Object.fromEntries(Object.entries(stats).map(([name, value]) => [`${prefix}.${name}`, value as number]));
 }

@@ -63,6 +63,14 @@ export interface EndpointOptions {
   readonly emit?: (event: EndpointEvent) => void;
 }
 
+/** What of an endpoint may be another while it runs. */
+export interface EndpointChanges {
+  /** As `maxBody` of its `blockwise` options, also for robust transfer that has no bound of its own. */
+  readonly maxBody?: number;
+  /** As `offered` of its `qBlock` options; without those it has no effect. */
+  readonly qBlock?: boolean;
+}
+
 /** A request as an application writes it. */
 export interface OutgoingRequest extends Partial<Request> {
   readonly peer: Peer;

@@ -36,7 +36,7 @@ export class QBlockClient {
   outbound(next: Requester, fallback: Layer): Requester {
     const plain = fallback.outbound(next);
     return (request, listener) => {
-      if (!this.#mayUse(request)) return plain(request, listener);
+      if (!this.limits.offered || !this.#mayUse(request)) return plain(request, listener);
       const supported = this.limits.discovery === 'assume' ? this.support.of(request) !== false : this.support.of(request);
       if (supported === false) return plain(request, listener);
       const large = request.payload.length > this.limits.threshold;

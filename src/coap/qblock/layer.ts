@@ -12,6 +12,10 @@ import { QBlockServer } from './server.ts';
 export interface QBlockLayer extends Layer {
   /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
+  /** Take bodies of up to so many bytes, in place of what the options say. */
+  bound(maxBody: number): void;
+  /** As the option `offered`. */
+  offer(isOffered: boolean): void;
   /** Forget all transfers and stop the timers. */
   close(): void;
 }
@@ -30,6 +34,7 @@ export function qBlock(options: QBlockOptions, transmission: DerivedParameters, 
   const szx = options.szx ?? 6;
   if (!Number.isInteger(szx) || szx < 0 || szx > 6) throw new RangeError(`expected szx 0 to 6, got ${szx}`);
   const limits: QBlockLimits = {
+    offered: options.offered ?? true,
     szx,
     threshold: options.threshold ?? blockSize(szx),
     maxBody: options.maxBody ?? 0x1_0000,
@@ -50,6 +55,12 @@ export function qBlock(options: QBlockOptions, transmission: DerivedParameters, 
     outbound: (next) => client.outbound(next, fallback),
     inbound: (next) => server.inbound(next, fallback),
     stats: () => ({ ...server.stats(), ...client.stats() }),
+    bound: (maxBody) => {
+      limits.maxBody = maxBody;
+    },
+    offer: (isOffered) => {
+      limits.offered = isOffered;
+    },
     close: () => {
       server.close();
       client.close();

@@ -2,6 +2,8 @@ import type { QBlockParameters } from './parameters.ts';
 
 /** When bodies travel by Q-Block1 and Q-Block2 (RFC 9177), and how fast. */
 export interface QBlockOptions extends Partial<QBlockParameters> {
+  /** `false`: requests go without it, and such as come by it get 4.02, until `Endpoint.adjust` says otherwise. Default `true`. */
+  readonly offered?: boolean;
   /** The block size as its exponent, 0 (16 bytes) to 6 (1024 bytes). Default: that of block-wise transfer. */
   readonly szx?: number;
   /** Payloads up to this many bytes travel whole. Default: the block size. */
@@ -28,4 +30,8 @@ export interface QBlockOptions extends Partial<QBlockParameters> {
 }
 
 /** What bounds the transfers, with the defaults filled in. */
-export type QBlockLimits = Required<Omit<QBlockOptions, keyof QBlockParameters>>;
+export type QBlockLimits = Required<Omit<QBlockOptions, keyof QBlockParameters | 'maxBody' | 'offered'>> & {
+  /** These may change. */
+  maxBody: number;
+  offered: boolean;
+};

@@ -67,7 +67,8 @@ export class QBlockServer {
       }
       // RFC 9177 §4.1: no Block options beside them, and many Q-Block2 options only to ask for what is missing.
       const { qBlock1, qBlock2, mixed } = blocks;
-      if (mixed || (qBlock1 !== undefined && qBlock2.length > 1)) reply.respond(typed(codeOnly(Code.BadOption), request));
+      if (!this.limits.offered && !this.#goesOn(request, qBlock1, qBlock2)) reply.respond(typed(codeOnly(Code.BadOption), request));
+      else if (mixed || (qBlock1 !== undefined && qBlock2.length > 1)) reply.respond(typed(codeOnly(Code.BadOption), request));
       else if (qBlock1 !== undefined) this.#receive(request, reply, qBlock1, qBlock2[0]);
       else this.#serve(request, reply, qBlock2);
     };
@@ -88,6 +89,14 @@ export class QBlockServer {
     this.#uploads.clear();
     this.#representations.clear();
     this.#sendings.clear();
+  }
+
+  /** Whether a request belongs to a transfer that has begun. */
+  #goesOn(request: Request, qBlock1: Option | undefined, qBlock2: readonly Option[]): boolean {
+    const key = operationKey(request);
+    if (qBlock1 !== undefined) return this.#uploads.has(key);
+    const first = this.#asked(qBlock2)?.[0];
+    return first !== undefined && (qBlock2.length > 1 || first.number !== 0 || isFollowUp(request)) && this.#representations.has(key);
   }
 
   // ---- Q-Block1

@@ -1,7 +1,8 @@
-import { chmod, copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { type Env, systemEnv } from '../../core/env.ts';
-import type { Store } from '../../store/index.ts';
+import { makeFolder, type Store } from '../../store/index.ts';
+import { isGone, type WritingProcess } from '../process.ts';
 import { anchorsIn, putArchived } from './anchor.ts';
 import { AuditLog } from './audit-log.ts';
 import { AuditError, type ChainHead } from './entry.ts';
@@ -20,6 +21,8 @@ export interface ArchiveAuditOptions {
   /** Of the program, for the entries that say what went. */
   readonly version: string;
   readonly env?: Env;
+  /** Whether a process is gone for sure; as this machine can tell when absent. */
+  readonly isGone?: (writer: WritingProcess) => boolean;
   /** Hears of each file when it is in the archive. */
   readonly moved?: (file: ArchivedFile) => void;
 }
@@ -39,7 +42,8 @@ export interface ArchivedAudit {
 
 /**
  * Move the oldest files of an audit log to an archive while its servers go on: of each chain from its beginning on, as far as entries are old enough. The file that
- * a process writes stays, and so does the last one of a process that did not end in order, since it cannot be told from one that lives.
+ * a process writes stays. So does the last one of a process that did not end in order, unless it is gone for sure: it was noted in the store which it was, and that
+ * machine was started anew, or has no such process any more. Of one in another container, or on another machine, nobody can tell.
  *
  * A file leaves the folder when its copy is on the disk and the same, an entry says so (`audit-archived`, in a chain of its own), and the store knows: whoever is
  * interrupted begins again and loses nothing.
@@ -47,10 +51,20 @@ export interface ArchivedAudit {
  * @throws {AuditError} `ERR_AUDIT_CHANGED` when the audit log is not as it was written: nothing is moved; `ERR_AUDIT_ARCHIVE` when the archive cannot take a file;
  * `ERR_AUDIT_OPEN`, `ERR_AUDIT_WRITE`
  */
-export async function archiveAudit({ folder, archive, before, store, version, env = systemEnv, moved }: ArchiveAuditOptions): Promise<ArchivedAudit> {
+export async function archiveAudit({
+  folder,
+  archive,
+  before,
+  store,
+  version,
+  env = systemEnv,
+  isGone: gone = isGone,
+  moved,
+}: ArchiveAuditOptions): Promise<ArchivedAudit> {
   const [from, to] = [resolve(folder), resolve(archive)];
   if (from === to) throw new AuditError('ERR_AUDIT_ARCHIVE', `expected an archive beside the audit log, got ${to} for both`);
-  const [problem] = (await verifyAudit(from, await anchorsIn(store))).problems;
+  const anchors = await anchorsIn(store);
+  const [problem] = (await verifyAudit(from, anchors)).problems;
   if (problem !== undefined) {
     const { file, line, detail } = problem;
     throw new AuditError(
@@ -58,7 +72,7 @@ export async function archiveAudit({ folder, archive, before, store, version, en
       `expected an audit log as it was written, got one that was changed: ${file}${line === 0 ? '' : `:${line}`}: ${detail}`,
     );
   }
-  const { due, notes } = await dueFiles(from, before);
+  const { due, notes } = await dueFiles(from, before, new Set(anchors.filter(({ writer }) => writer !== undefined && gone(writer)).map(({ chain }) => chain)));
   const files: ArchivedFile[] = [];
   if (due.length === 0) return { files, notes };
   const log = await AuditLog.open({ folder: from, version, store, env });
@@ -83,7 +97,12 @@ interface DueFile extends ChainHead {
   readonly path: string;
 }
 
-async function dueFiles(folder: string, before: string): Promise<{ readonly due: readonly DueFile[]; readonly notes: readonly string[] }> {
+/** @param over - chains to which nothing comes any more */
+async function dueFiles(
+  folder: string,
+  before: string,
+  over: ReadonlySet<string>,
+): Promise<{ readonly due: readonly DueFile[]; readonly notes: readonly string[] }> {
   const due: DueFile[] = [];
   const notes: string[] = [];
   const files = await auditFiles(folder);
@@ -92,12 +111,13 @@ async function dueFiles(folder: string, before: string): Promise<{ readonly due:
     if (stopped.has(chain)) continue;
     const last = await lastEntry(path);
     const isLast = files[at + 1]?.chain !== chain;
-    if (last !== undefined && last.time < before && (!isLast || last.event.type === 'chain-ended')) {
+    if (last !== undefined && last.time < before && (!isLast || last.event.type === 'chain-ended' || over.has(chain))) {
       due.push({ path, chain, seq: last.seq, hash: last.hash });
       continue;
     }
     stopped.add(chain);
-    if (last !== undefined && last.time < before) notes.push(`${path} stays: the process that wrote it still runs, or did not end in order`);
+    if (last !== undefined && last.time < before)
+      notes.push(`${path} stays: the process that wrote it still runs, or did not end in order and nobody can tell here that it is gone`);
   }
   return { due, notes };
 }
@@ -106,7 +126,7 @@ async function dueFiles(folder: string, before: string): Promise<{ readonly due:
 async function keep(path: string, archive: string): Promise<number> {
   const copy = join(archive, basename(path));
   try {
-    await mkdir(archive, { recursive: true, mode: 0o700 });
+    makeFolder(archive);
     const there = await stat(copy).catch(() => undefined);
     if (there === undefined) {
       const part = `${copy}.part`;

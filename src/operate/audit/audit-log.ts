@@ -1,9 +1,10 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { toHex, utf8 } from '../../core/bytes.ts';
 import { type Env, systemEnv } from '../../core/env.ts';
-import type { Store } from '../../store/index.ts';
+import { makeFolder, type Store } from '../../store/index.ts';
+import { thisWriter, type WritingProcess } from '../process.ts';
 import { putAnchor } from './anchor.ts';
 import { AuditError, type AuditedFact, type ChainHead, formatEntry, nextEntry } from './entry.ts';
 import { fileOf, lastHead } from './files.ts';
@@ -16,6 +17,8 @@ export interface AuditLogOptions {
   readonly version: string;
   /** Where the head of the chain is noted. */
   readonly store?: Store;
+  /** The process that writes it; this one when absent. */
+  readonly writer?: WritingProcess;
   /** Milliseconds between two notes; 10,000 when absent. */
   readonly anchorInterval?: number;
   /** Bytes of a file, after which the next is begun; 64 MiB when absent. */
@@ -87,7 +90,7 @@ export class AuditLog {
     const log = new AuditLog(options);
     let previous: ChainHead | undefined;
     try {
-      await mkdir(log.#folder, { recursive: true, mode: 0o700 });
+      makeFolder(log.#folder);
       previous = await lastHead(log.#folder);
       await log.#begin(0);
     } catch (cause) {
@@ -231,7 +234,7 @@ export class AuditLog {
     const { head } = this;
     if (store === undefined || (head.seq === this.#anchored && !ended)) return;
     try {
-      await putAnchor(store, { ...head, ended });
+      await putAnchor(store, { ...head, ended, writer: this.#options.writer ?? thisWriter() });
       this.#anchored = head.seq;
     } catch (error) {
       fault?.(error);

@@ -1,8 +1,9 @@
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { utf8 } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
+import { makeFolder } from '../folder.ts';
 import { storeVersions } from '../place.ts';
 import type { Plan } from '../plan.ts';
 import { StoreError } from '../store.ts';
@@ -11,6 +12,7 @@ import { type Database, freshVersion } from './lmdb-entry.ts';
 import { checkDataFile } from './lmdb-file.ts';
 import { versionKey } from './lmdb-key.ts';
 import { Turns } from './lmdb-turns.ts';
+import { makeRoom } from './room.ts';
 
 const storeVersion = storeVersions.lmdb;
 const versionText = 'ace-coap store ';
@@ -184,7 +186,7 @@ export function ioError(verb: string, folder: string, cause: unknown): StoreErro
 
 /** Not for a folder that this process has open: to close a file is to lose the locks that the process has on it. */
 function makeFiles(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   for (const name of ['data.mdb', 'lock.mdb', 'turn.mdb', 'turn.mdb-lock']) {
     // LMDB itself would make them with mode 0664; it takes an empty file as a new one.
     const file = join(folder, name);
@@ -201,6 +203,7 @@ function identityOf(file: string): string {
 
 function openDatabase(folder: string): Database {
   checkDataFile(join(folder, 'data.mdb'));
+  makeRoom(join(folder, 'data.mdb'), join(folder, 'lock.mdb'), readers);
   const database = open<Uint8Array, Uint8Array>({
     path: folder,
     noSubdir: false, // or a folder with a dot in its name would become a file

@@ -1,6 +1,10 @@
 import { open, type RootDatabase } from 'lmdb';
 import { StoreError } from '../store.ts';
 import { whileLocked } from './lock-file.ts';
+import { makeRoom } from './room.ts';
+
+/** What LMDB has where nothing is said. */
+const readers = 126;
 
 interface Work {
   readonly start: () => Promise<unknown>;
@@ -27,7 +31,10 @@ export class Turns {
   /** @param path - of a file that is there, maybe empty */
   constructor(path: string) {
     this.#path = path;
-    this.#lock = whileLocked(`${path}-lock.new`, () => open({ path, noSubdir: true, overlappingSync: false }));
+    this.#lock = whileLocked(`${path}-lock.new`, () => {
+      makeRoom(path, `${path}-lock`, readers);
+      return open({ path, noSubdir: true, overlappingSync: false });
+    });
   }
 
   /** Do something that is over when it returns. */

@@ -28,6 +28,8 @@ function make(path: string): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    // An empty one would stand for somebody who is about to begin.
+    rmSync(path, { force: true });
     throw error;
   }
 }

@@ -3,7 +3,8 @@ import { appendFileSync, copyFileSync, existsSync, mkdtempSync, readdirSync, rea
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { type ArchivedAudit, AuditLog, anchorsIn, archiveAudit, readAudit, verifyAudit } from '../../../src/operate/index.ts';
+import { type ArchivedAudit, AuditLog, anchorsIn, archiveAudit, readAudit, verifyAudit, type WritingProcess } from '../../../src/operate/index.ts';
+import { thisWriter } from '../../../src/operate/process.ts';
 import { memoryStore, type Store } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
 
@@ -11,6 +12,7 @@ const parent = mkdtempSync(join(tmpdir(), 'ace-coap-archive-'));
 after(() => rmSync(parent, { recursive: true, force: true }));
 
 const day = 86_400_000;
+const here = thisWriter();
 
 const chainOf = (name: string): string => name.split('.')[0]!;
 const indexOf = (name: string): number => Number(/\.(\d+)\.jsonl$/.exec(name)?.[1] ?? 0);
@@ -31,8 +33,15 @@ class Server {
     }
   }
 
-  begin(): Promise<AuditLog> {
-    return AuditLog.open({ folder: this.folder, version: '1.2.3', env: this.clock, store: this.store, anchorInterval: day });
+  begin(writer?: WritingProcess): Promise<AuditLog> {
+    return AuditLog.open({
+      ...(writer === undefined ? {} : { writer }),
+      folder: this.folder,
+      version: '1.2.3',
+      env: this.clock,
+      store: this.store,
+      anchorInterval: day,
+    });
   }
 
   /** Archive what is older than so many days. */
@@ -110,10 +119,60 @@ describe('archive of an audit log', () => {
     );
     const left = server.names().filter((name) => name.startsWith(killed.chain));
     assert.equal(left.length, 1);
-    assert.deepEqual(notes, [`${join(server.folder, left[0]!)} stays: the process that wrote it still runs, or did not end in order`]);
+    assert.deepEqual(notes, [
+      `${join(server.folder, left[0]!)} stays: the process that wrote it still runs, or did not end in order and nobody can tell here that it is gone`,
+    ]);
     assert.deepEqual(await server.problems(), []);
     await Promise.all([server.log.close(), killed.close()]);
     assert.deepEqual(await server.problems(server.archive, server.folder), []);
+  });
+
+  it('the last file of a process that was killed goes when it is gone for sure; folder and archive verify, and what is cut off there is missed', async () => {
+    const server = new Server();
+    const writer = (begun: string, changes: Partial<WritingProcess> = {}): WritingProcess => ({ ...here, begun, ...changes });
+    // All of these have the number of this process, which lives.
+    const killed = {
+      gone: writer('1'),
+      'before the machine was started anew': writer(here.begun, { boot: 'another' }),
+      lives: here,
+      'another machine': writer('1', { boot: 'another', machine: 'another' }),
+      'another container': writer('1', { space: 'pid:[1]' }),
+    };
+    const chains = new Map<string, string>();
+    const logs: AuditLog[] = [];
+    for (const [name, one] of Object.entries(killed)) {
+      server.log = await server.begin(one);
+      await server.run(2);
+      await server.clock.advance(1);
+      chains.set(server.log.chain, name);
+      logs.push(server.log);
+    }
+    server.log = await server.begin();
+    await server.run(40);
+    const { notes } = await server.archived(20);
+    const left = new Set(server.names().map((name) => chains.get(chainOf(name))));
+    left.delete(undefined);
+    const sure = here.machine === '' ? [] : ['before the machine was started anew'];
+    assert.deepEqual(
+      [...left].sort(),
+      ['another container', 'another machine', 'before the machine was started anew', 'lives'].filter((name) => !sure.includes(name)),
+    );
+    assert.equal(notes.length, left.size);
+    assert.deepEqual(await server.problems(), []);
+    assert.deepEqual(await server.problems(server.archive, server.folder), []);
+    const [chain] = [...chains].find(([, name]) => name === 'gone')!;
+    const file = join(
+      server.archive,
+      readdirSync(server.archive)
+        .filter((name) => chainOf(name) === chain)
+        .sort((a, b) => indexOf(a) - indexOf(b))
+        .at(-1)!,
+    );
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.slice(0, text.lastIndexOf('\n', text.length - 2) + 1));
+    assert.match((await server.problems(server.archive, server.folder)).join(), /truncated/);
+    writeFileSync(file, text);
+    await Promise.all([server.log.close(), ...logs.map((log) => log.close().catch(() => {}))]);
   });
 
   it('without the store, or with more gone than it knows of, what is missing is told', async () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type AuditFileHandle, AuditLog, type AuditLogOptions, anchorsIn, readAudit, verifyAudit } from '../../../src/operate/index.ts';
+import { thisWriter } from '../../../src/operate/process.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
 
@@ -155,6 +156,8 @@ describe('audit log', () => {
     const file = join(parent, 'file');
     writeFileSync(file, '');
     await assert.rejects(start(file), { code: 'ERR_AUDIT_OPEN' });
+    // Where there is no /proc, nobody but root may make it.
+    if (existsSync('/proc/self')) await assert.rejects(start('/proc/ace-coap/audit'), { code: 'ERR_AUDIT_OPEN' });
   });
 
   it('after close an entry is refused', async () => {
@@ -325,12 +328,12 @@ describe('audit verify', () => {
     const log = await filled(freshFolder(), 2, { env, store, anchorInterval: 5_000 });
     assert.deepEqual(await anchorsIn(store), []);
     await env.advance(6);
-    assert.deepEqual(await anchorsIn(store), [{ ...log.head, ended: false }]);
+    assert.deepEqual(await anchorsIn(store), [{ ...log.head, ended: false, writer: thisWriter() }]);
     await log.append({ type: 'more' });
     await env.advance(6);
     assert.equal((await anchorsIn(store))[0]!.seq, 3);
     await log.close();
-    assert.deepEqual(await anchorsIn(store), [{ ...log.head, ended: true }]);
+    assert.deepEqual(await anchorsIn(store), [{ ...log.head, ended: true, writer: thisWriter() }]);
     assert.equal(env.timers, 0);
   });
 

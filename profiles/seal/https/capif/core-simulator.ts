@@ -48,7 +48,7 @@ export interface CapifCoreSimulatorOptions {
   /** In the place of publishing, by `aefId`. */
   readonly aefs: Readonly<Record<string, CapifAefRegistration>>;
   /** Seconds that a token lasts; 300. */
-  readonly lifetime?: number;
+  readonly lifetime?: number | undefined;
   /** What signs its tokens, for ES256, in PEM. Absent: a fresh key, with which the tokens of an earlier run end. */
   readonly signingKey?: string;
   /** How it shows itself to AEFs. */
@@ -57,6 +57,9 @@ export interface CapifCoreSimulatorOptions {
   /** Hears of what it has decided. */
   readonly emit?: (event: CapifCoreEvent) => void;
 }
+
+/** What of a core function may be another while it runs; what is not given stays. */
+export type CapifCoreChanges = Pick<CapifCoreSimulatorOptions, 'invokers' | 'aefs' | 'lifetime' | 'tls'>;
 
 /** What a core function tells its operator; it holds no token. */
 export interface CapifCoreEvent {
@@ -139,8 +142,14 @@ export class CapifCoreSimulator {
     }
   }
 
-  /** Take other invokers and AEFs. Rights that went end, and the AEFs hear of it. @throws {CapifError} as `revoke` */
-  async reconfigure({ invokers, aefs }: Pick<CapifCoreSimulatorOptions, 'invokers' | 'aefs'>): Promise<void> {
+  /**
+   * Take other invokers and AEFs, and what else is given. Rights that went end, and the AEFs hear of it.
+   *
+   * @throws {CapifError} as `revoke`
+   */
+  async reconfigure({ invokers, aefs, ...rest }: CapifCoreChanges): Promise<void> {
+    // An AEF that has changed its trust as well hears of it under the new certificate.
+    this.#options = { ...this.#options, ...rest };
     const ended = [...this.#contexts].flatMap(([apiInvokerId, { securityInfo }]) =>
       securityInfo.flatMap(({ aefId, authorizationInfo }) => {
         const rights = Object.hasOwn(aefs, aefId) && Object.hasOwn(invokers, apiInvokerId) ? (invokers[apiInvokerId]!.rights[aefId] ?? []) : [];

@@ -6,7 +6,7 @@ import { UsageError } from '../../exit.ts';
 import { readInput } from '../../input.ts';
 import { Reload } from '../../reload.ts';
 import { loggerFor } from '../../serve.ts';
-import { holdHangups, stopSignal } from '../../signals.ts';
+import { stopSignal } from '../../signals.ts';
 
 export interface AanfFlags {
   readonly subscribers: string;
@@ -42,7 +42,6 @@ function listenAt(text: string): { readonly address: string; readonly port: numb
 
 /** `ace-coap seal akma aanf` */
 export async function aanfCommand({ subscribers, listen, lifetime, hideSupi = false, json = false }: AanfFlags): Promise<void> {
-  holdHangups();
   const at = listenAt(listen);
   const aanf = new AanfSimulator({ hidesSupi: hideSupi, ...(lifetime === undefined ? {} : { lifetime }) });
   const first = await subscribersOf(subscribers);

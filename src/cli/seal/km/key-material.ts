@@ -1,7 +1,6 @@
-import { chmodSync, writeFileSync } from 'node:fs';
 import type { Identity } from '../../../../profiles/seal/index.ts';
 import { toHex } from '../../../core/bytes.ts';
-import { UsageError } from '../../exit.ts';
+import { writeOutput } from '../../output-file.ts';
 
 /** At most one of them is there. */
 export interface IdentityFlags {
@@ -50,20 +49,9 @@ export interface KmGetFlags extends IdentityFlags, OutputFlags {
  * @param about - what is said of it with `--json`
  */
 export function printKeyMaterial(payload: Uint8Array, about: object, { output, json }: OutputFlags): void {
-  if (output !== undefined) writeSecret(output, payload);
+  if (output !== undefined) writeOutput(output, payload, { isSecret: true });
   if (json) console.log(JSON.stringify({ ...about, payload_bytes: payload.length, ...(output === undefined ? { payload_hex: toHex(payload) } : { output }) }));
   else if (output !== undefined) return;
   else if (process.stdout.isTTY) console.log(toHex(payload));
   else process.stdout.write(payload);
-}
-
-function writeSecret(file: string, payload: Uint8Array): void {
-  try {
-    // What is there already keeps its mode when it is written, so it is narrowed first.
-    writeFileSync(file, '', { mode: 0o600 });
-    chmodSync(file, 0o600);
-    writeFileSync(file, payload);
-  } catch (cause) {
-    throw new UsageError(`${file}: cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
-  }
 }

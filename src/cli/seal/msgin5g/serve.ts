@@ -15,7 +15,6 @@ import { dtls, type TlsPskSuite } from '../../../transport/index.ts';
 import { UsageError } from '../../exit.ts';
 import { nothingToReload, untilStopped } from '../../listen.ts';
 import { loggerFor, type ServeFlags } from '../../serve.ts';
-import { holdHangups } from '../../signals.ts';
 
 export interface Msgin5gServeFlags extends ServeFlags {
   readonly aanf: string;
@@ -37,7 +36,6 @@ const usualPlaces = ['coaps+tcp://127.0.0.1:5687'];
 
 /** `ace-coap seal msgin5g serve` */
 export async function msgin5gServeCommand(flags: Msgin5gServeFlags): Promise<void> {
-  holdHangups();
   const places = (flags.listen ?? usualPlaces).map(placeOf);
   for (const { scheme } of places)
     if (places.filter((place) => place.scheme === scheme).length > 1)

@@ -10,14 +10,12 @@ import { drainWithin, untilStopped } from '../../listen.ts';
 import { differences, Reload } from '../../reload.ts';
 import { loggerFor, type ServeFlags } from '../../serve.ts';
 import { openClient } from '../../session.ts';
-import { holdHangups } from '../../signals.ts';
 import { clientsBy, type KeySet, keySetOf } from '../https/known.ts';
 
 export type T8ServeFlags = ServeFlags;
 
 /** `ace-coap seal t8 serve` */
 export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise<void> {
-  holdHangups();
   const load = (): T8Config => loadT8Config(configPath(path));
   const config = load();
   const levelOf = ({ logLevel = 'info' }: T8Config): LogLevel => flags.logLevel ?? logLevel;
@@ -66,7 +64,7 @@ export async function t8ServeCommand(path: string, flags: T8ServeFlags): Promise
       const { stats, fault } = server;
       await instruments.watch({ stats: () => ({ ...gateway!.stats(), connections: stats()['connections'] ?? 0 }), fault: () => fault(systemEnv.epoch()) });
       instruments.ready();
-      await untilStopped('t8', logger, [{ scheme: 'https', local: { address: server.address, port: server.port } }], () => void reload.run());
+      await untilStopped('t8', logger, [{ scheme: 'https', local: { address: server.address, port: server.port } }], () => reload.run());
       instruments.ending('draining');
       await drainWithin(reload.current.drain, server.drain, logger);
     } finally {
