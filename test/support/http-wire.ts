@@ -20,9 +20,10 @@ export class HttpWire {
     this.ended = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
-  /** `ca`: over TLS. */
-  static async open(port: number, ca?: string): Promise<HttpWire> {
-    const socket = ca === undefined ? connectTcp(port, '127.0.0.1') : connectTls({ port, host: '127.0.0.1', ca });
+  /** `ca`: over TLS. `from`: the address of this end, all of 127.0.0.0/8 being loopback. */
+  static async open(port: number, ca?: string, from = '127.0.0.1'): Promise<HttpWire> {
+    const to = { port, host: '127.0.0.1', localAddress: from };
+    const socket = ca === undefined ? connectTcp(to) : connectTls({ ...to, ca });
     const wire = new HttpWire(socket);
     await once(socket, ca === undefined ? 'connect' : 'secureConnect');
     return wire;

@@ -24,7 +24,7 @@ interface Bench {
   readonly dropped: string[];
   /** Let those answers go that wait for it. */
   release(): void;
-  wire(): Promise<HttpWire>;
+  wire(from?: string): Promise<HttpWire>;
 }
 
 /** A server that echoes bodies, and keeps `/slow` waiting. */
@@ -45,8 +45,8 @@ async function within(scheme: 'http' | 'https', bounds: Partial<HttpBounds>, use
   };
   const server = scheme === 'http' ? await serveHttp(options, handler) : await serveHttps({ ...options, ...own }, handler);
   const wires: HttpWire[] = [];
-  const wire = async (): Promise<HttpWire> => {
-    const opened = await HttpWire.open(server.port, scheme === 'http' ? undefined : authority.cert);
+  const wire = async (from?: string): Promise<HttpWire> => {
+    const opened = await HttpWire.open(server.port, scheme === 'http' ? undefined : authority.cert, from);
     wires.push(opened);
     return opened;
   };
@@ -89,11 +89,11 @@ for (const scheme of ['http', 'https'] as const) {
 
     test('more connections than may be: 503 with Retry-After, and far beyond that none at all; with room there is an answer again', () =>
       within(scheme, { connections: 4 }, async ({ server, wire, dropped }) => {
-        const first = await Promise.all(Array.from({ length: 4 }, wire));
+        const first = await Promise.all(Array.from({ length: 4 }, () => wire()));
         const surplus = await wire();
         surplus.request('/');
         assert.match(await surplus.rest(), /^HTTP\/1\.1 503 .*retry-after: \d+\r\n.*connection: close/is);
-        const more = await Promise.all(Array.from({ length: 8 }, wire));
+        const more = await Promise.all(Array.from({ length: 8 }, () => wire()));
         const beyond = await wire().then(
           (opened) => opened.rest(),
           () => '',
@@ -104,6 +104,31 @@ for (const scheme of ['http', 'https'] as const) {
         assert.match(await first[0]!.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /);
         for (const each of [...first, ...more]) each.close();
         await until(() => server.stats()['connections'] === 0);
+        const later = await wire();
+        later.request('/');
+        assert.match(await later.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /);
+      }));
+
+    test('one address takes no more than its share of the connections, and others are served meanwhile', () =>
+      within(scheme, { connectionsPerAddress: 2 }, async ({ server, wire, dropped }) => {
+        const first = [await wire(), await wire()];
+        const surplus = await wire();
+        surplus.request('/');
+        assert.match(await surplus.rest(), /^HTTP\/1\.1 503 .*retry-after: \d+\r\n.*connection: close/is);
+        const more = await Promise.all(Array.from({ length: 8 }, () => wire()));
+        const beyond = await wire().then(
+          (opened) => opened.rest(),
+          () => '',
+        );
+        assert.equal(beyond, '');
+        assert.deepEqual(new Set(dropped), new Set(['connections']));
+        const other = await wire('127.0.0.2');
+        other.request('/');
+        assert.match(await other.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /);
+        first[0]!.request('/');
+        assert.match(await first[0]!.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /);
+        for (const each of [...first, ...more]) each.close();
+        await until(() => server.stats()['connections'] === 1);
         const later = await wire();
         later.request('/');
         assert.match(await later.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /);

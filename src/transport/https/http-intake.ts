@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { networkOf } from '../../coap/index.ts';
 import { type Member, Roster } from '../../core/roster.ts';
 import { TransportError } from '../errors.ts';
 
@@ -10,6 +11,8 @@ import { TransportError } from '../errors.ts';
 export interface HttpBounds {
   /** Connections at once. A request on one more is answered with 503; far beyond that, connections are closed without a word. */
   readonly connections: number;
+  /** The same for one address; all of an IPv6 network are one. */
+  readonly connectionsPerAddress: number;
   /** Bytes of a head: request line and header fields. A longer one is answered with 431. */
   readonly head: number;
   /** Milliseconds for a handshake of TLS, for a head, for a whole request, and between two requests of a connection. */
@@ -22,6 +25,7 @@ export interface HttpBounds {
 /** Those of every server that is told no others. */
 export const httpBounds: HttpBounds = {
   connections: 1024,
+  connectionsPerAddress: 512,
   head: 16_384,
   handshakeTimeout: 10_000,
   headTimeout: 10_000,
@@ -83,6 +87,11 @@ const later = '5';
 /** Milliseconds between two looks for who is late. */
 const looks = 1_000;
 
+/** Connections that are held where so many may be: those beyond are there to be told so. */
+function withSurplus(connections: number): number {
+  return connections + Math.max(leastSurplus, Math.ceil(connections / surplusShare));
+}
+
 /** What `createServer` is told of the bounds. */
 export function serverOptions({ head, headTimeout, requestTimeout, keepAliveTimeout }: HttpBounds): object {
   const connectionsCheckingInterval = Math.max(50, Math.min(looks, headTimeout / 2, requestTimeout / 2));
@@ -109,6 +118,7 @@ export class HttpIntake {
   readonly #handler: HttpHandler;
   /** TCP connections, those in a handshake included. */
   readonly #sockets = new Set<Socket>();
+  readonly #byNetwork = new Map<string, number>();
   readonly #surplus = new WeakSet<object>();
   readonly #underWay = new Roster<UnderWay>();
   #draining: Promise<boolean> | undefined;
@@ -122,7 +132,7 @@ export class HttpIntake {
     this.#bounds = bounds;
     this.#observer = observer;
     this.#handler = handler;
-    server.maxConnections = bounds.connections + Math.max(leastSurplus, Math.ceil(bounds.connections / surplusShare));
+    server.maxConnections = withSurplus(bounds.connections);
     server.on('connection', (socket: Socket) => this.#connected(socket));
     server.on('secureConnection', (socket: Socket) => this.#count(socket));
     server.on('drop', (from) => this.#observer.dropped?.((from as { readonly remoteAddress?: string } | undefined)?.remoteAddress ?? 'unknown', 'connections'));
@@ -168,14 +178,33 @@ export class HttpIntake {
 
   #connected(socket: Socket): void {
     // A socket that is closed knows its peer only if it was asked before.
-    void socket.remoteAddress;
+    const { remoteAddress: address = 'unknown' } = socket;
+    const network = networkOf(address);
+    const before = this.#ofNetwork(network);
+    if (before >= withSurplus(this.#bounds.connectionsPerAddress)) {
+      this.#observer.dropped?.(address, 'connections');
+      socket.destroy();
+      return;
+    }
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    this.#byNetwork.set(network, before + 1);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      const left = this.#ofNetwork(network) - 1;
+      if (left > 0) this.#byNetwork.set(network, left);
+      else this.#byNetwork.delete(network);
+    });
     this.#count(socket);
   }
 
+  #ofNetwork(network: string): number {
+    return this.#byNetwork.get(network) ?? 0;
+  }
+
   #count(socket: Socket): void {
-    if (this.#sockets.size > this.#bounds.connections) this.#surplus.add(socket);
+    const { connections, connectionsPerAddress } = this.#bounds;
+    const isSurplus = this.#sockets.size > connections || this.#ofNetwork(networkOf(socket.remoteAddress ?? 'unknown')) > connectionsPerAddress;
+    if (isSurplus) this.#surplus.add(socket);
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
