@@ -1,4 +1,4 @@
-import { Code, type Handler, Method, OptionNumber, type Peer, type Reply, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
+import { Code, type Handler, Method, networkOf, OptionNumber, type Peer, type Reply, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 
 export interface GateOptions {
@@ -36,6 +36,8 @@ export class Gate {
   readonly #next: Handler;
   /** In the order of their coming. */
   readonly #queue = new Set<Visit>();
+  /** How many of them are of one address. */
+  readonly #waitingOf = new Map<string, number>();
   readonly #observations = new Set<Visit>();
   #running = 0;
   #admitting = false;
@@ -51,8 +53,8 @@ export class Gate {
     const { concurrency, waiting } = this.#options;
     if (this.#closed !== undefined) reply.respond(this.#closed);
     else if (this.#running < concurrency && this.#queue.size === 0) this.#run(new Visit(this, request, reply));
-    else if (this.#queue.size >= waiting) reply.respond(unavailable(busyAge));
-    else this.#queue.add(new Visit(this, copyOf(request), reply));
+    else if (this.#queue.size >= waiting && !this.#makeRoom(networkOf(request.peer.address))) reply.respond(unavailable(busyAge));
+    else this.#wait(new Visit(this, copyOf(request), reply));
   };
 
   stats(): { readonly running: number; readonly waiting: number; readonly observations: number } {
@@ -78,8 +80,36 @@ export class Gate {
   }
 
   ended(visit: Visit): void {
-    if (this.#queue.delete(visit) || this.#observations.delete(visit)) return;
+    if (this.#unqueue(visit) || this.#observations.delete(visit)) return;
     this.#leave(visit);
+  }
+
+  #wait(visit: Visit): void {
+    this.#queue.add(visit);
+    this.#waitingOf.set(visit.network, this.#countOf(visit.network) + 1);
+  }
+
+  #countOf(network: string): number {
+    return this.#waitingOf.get(network) ?? 0;
+  }
+
+  /** @returns whether it waited */
+  #unqueue(visit: Visit): boolean {
+    if (!this.#queue.delete(visit)) return false;
+    const left = this.#countOf(visit.network) - 1;
+    if (left > 0) this.#waitingOf.set(visit.network, left);
+    else this.#waitingOf.delete(visit.network);
+    return true;
+  }
+
+  /** The address with most that wait gives its last place to one that has fewer: who fills the queue keeps nobody else out. */
+  #makeRoom(network: string): boolean {
+    let most: string | undefined;
+    let count = this.#countOf(network) + 1;
+    for (const [other, ofOther] of this.#waitingOf) if (ofOther > count) [most, count] = [other, ofOther];
+    if (most === undefined) return false;
+    [...this.#queue].findLast((visit) => visit.network === most)!.end(unavailable(busyAge));
+    return true;
   }
 
   #run(visit: Visit): void {
@@ -107,7 +137,7 @@ export class Gate {
     try {
       for (const visit of this.#queue) {
         if (this.#running >= this.#options.concurrency) break;
-        this.#queue.delete(visit);
+        this.#unqueue(visit);
         this.#run(visit);
       }
     } finally {
@@ -120,6 +150,8 @@ export class Gate {
 class Visit implements Reply {
   readonly request: Request;
   readonly observes: boolean;
+  /** The address that it counts for while it waits. */
+  readonly network: string;
   running = false;
   readonly #gate: Gate;
   readonly #lower: Reply;
@@ -131,6 +163,7 @@ class Visit implements Reply {
     this.#gate = gate;
     this.request = request;
     this.observes = isRegistration(request);
+    this.network = networkOf(request.peer.address);
     this.#lower = lower;
     lower.onCancel(() => this.#cancel());
   }

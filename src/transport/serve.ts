@@ -29,7 +29,7 @@ export type ServeEvent = EndpointEvent | RouterEvent;
 
 /** What a server keeps at most, whoever sends. */
 export interface ServeLimits extends EndpointLimits {
-  /** Requests that wait while `concurrency` handlers run; one more is answered with 5.03. Default 1,024. */
+  /** Requests that wait while `concurrency` handlers run. Of one more, or of the last of the address with most of them, the answer is 5.03. Default 1,024. */
   readonly waiting: number;
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Code, ContentFormat, Endpoint, type Layer, Method, OptionNumber, pathOptions, Router, uintOf } from '../../src/coap/index.ts';
+import { Code, ContentFormat, Endpoint, formatCode, type Layer, Method, OptionNumber, pathOptions, Router, uintOf } from '../../src/coap/index.ts';
+import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { CoapClient, request, type ServeEvent, type ServeOptions, type Server, serve, TransportError, udp } from '../../src/transport/index.ts';
 import { until } from '../support/wait.ts';
 
@@ -102,6 +103,41 @@ test('serve: `concurrency` bounds the handlers, `limits.waiting` those that wait
   );
   assert.deepEqual([most, running, server.stats()['running'], server.stats()['waiting']], [2, 0, 0, 0]);
   await client.close();
+  await server.close();
+});
+
+test('serve: an address that fills the queue gives its last place to one that has fewer; among equals who comes last is refused', async () => {
+  const { opened, open } = gate();
+  const server = await serve({
+    listen,
+    concurrency: 1,
+    limits: { waiting: 3 },
+    resources: { '/slow': (incoming) => opened.then(() => String(incoming.query)) },
+  });
+  const clients = await Promise.all(
+    ['127.0.0.1', '127.0.0.2', '127.0.0.3'].map(async (address) => new Endpoint({ transport: await udp({ address }), parameters: { nstart: 10 } })),
+  );
+  const ask = async (client: number, name: string): Promise<string> => {
+    const endpoint = clients[client]!;
+    const query = { number: OptionNumber.UriQuery, value: utf8(name) };
+    const { code, payload } = await endpoint.request({ peer: await endpoint.resolve('127.0.0.1', portOf(server)), options: [...pathOptions(['slow']), query] });
+    return code === Code.Content ? fromUtf8(payload) : formatCode(code);
+  };
+  const first: Promise<string>[] = [];
+  for (const [waiting, name] of ['a', 'b', 'c', 'd'].entries()) {
+    first.push(ask(0, name));
+    await until(() => server.stats()['running'] === 1 && server.stats()['waiting'] === waiting);
+  }
+  const second = ask(1, 'e');
+  assert.equal(await first.pop(), '5.03');
+  const third = ask(2, 'f');
+  assert.equal(await first.pop(), '5.03');
+  // One of each waits now.
+  assert.deepEqual([await ask(2, 'g'), await ask(0, 'h'), server.stats()['waiting']], ['5.03', '5.03', 3]);
+  open();
+  assert.deepEqual(await Promise.all([...first, second, third]), ['a', 'b', 'e', 'f']);
+  assert.deepEqual([server.stats()['running'], server.stats()['waiting']], [0, 0]);
+  await Promise.all(clients.map((client) => client.close()));
   await server.close();
 });
 
