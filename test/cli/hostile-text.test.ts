@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { failureOf, sayFailure } from '../../src/cli/failure.ts';
+import { loggerFor } from '../../src/cli/serve.ts';
+import { Endpoint, Router } from '../../src/coap/index.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { AuditLog } from '../../src/operate/audit/index.ts';
+import { udp } from '../../src/transport/index.ts';
 import { aceExits } from './lab.ts';
 
 /** Clears the screen, forges a line, and turns the direction of writing. */
@@ -36,4 +39,32 @@ test('an error with the words of a peer keeps its lines and plays with no termin
   sayFailure(failureOf(new ProtocolError('ERR_ACE_REFUSED', `the AS refused: ${hostile}`))!);
   assert.doesNotMatch(said.join('\n'), controls);
   assert.match(said[0]!, /anna\\u\{1b\}\[2J\n2026/);
+});
+
+test('discover: what a server calls its resources plays with no terminal and makes no line of its own', async () => {
+  const router = new Router();
+  router.resource('/a', { get: () => '', attributes: { title: hostile } });
+  const server = new Endpoint({ transport: await udp(), handler: router.handler });
+  try {
+    const { stdout } = await aceExits(0, ['discover', `coap://127.0.0.1:${server.local.port}`]);
+    assert.doesNotMatch(stdout, controls);
+    assert.equal(stdout.split('\n').filter((line) => line.startsWith('2026')).length, 0);
+    assert.match(stdout, /anna\\u\{1b\}\[2J/);
+  } finally {
+    await server.close();
+  }
+});
+
+test('the log of a server on a terminal: what a stranger called itself plays with none', (t) => {
+  const lines: string[] = [];
+  const { isTTY } = process.stderr;
+  t.mock.method(process.stderr, 'write', (line: string) => lines.push(line) > 0);
+  process.stderr.isTTY = true;
+  try {
+    loggerFor('as', {}).warn({ reason: 'credentials', user: hostile }, 'login-refused');
+  } finally {
+    process.stderr.isTTY = isTTY;
+  }
+  assert.equal(lines.length, 1);
+  assert.match(lines[0]!, /login-refused {2}reason=credentials user=anna\\u\{1b\}\[2J\\u\{a\}2026.*\n$/);
 });
