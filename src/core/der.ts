@@ -104,6 +104,6 @@ export function takeTime(reader: DerReader): number {
   const century = utc === undefined ? 0 : year < 50 ? 2000 : 1900;
   const milliseconds = Date.UTC(century + year, month - 1, day, hour, minute, second);
   // 30 February would become a day of March.
-  if (new Date(milliseconds).getUTCDate() !== day) throw bad('a day that its month has', digits[3]!);
+  if (milliseconds >= Date.UTC(century + year, month, 1)) throw bad('a day that its month has', digits[3]!);
   return milliseconds / 1000;
 }

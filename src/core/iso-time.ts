@@ -3,7 +3,9 @@
  * the month after.
  */
 export function isoTimeOf(text: string): number | undefined {
-  const date = text.slice(0, 10);
-  const [day, time] = [Date.parse(`${date}T00:00:00Z`), Date.parse(text)];
-  return Number.isNaN(day) || Number.isNaN(time) || new Date(day).toISOString().slice(0, 10) !== date ? undefined : time;
+  const date = /^(\d{4})-(\d\d)-\d\d(?!\d)/.exec(text);
+  if (date === null) return undefined;
+  const [day, time] = [Date.parse(`${date[0]}T00:00:00Z`), Date.parse(text)];
+  // Months of Date.UTC count from 0: this is the first day of the month after.
+  return !Number.isNaN(time) && day < Date.UTC(Number(date[1]), Number(date[2]), 1) ? time : undefined;
 }
