@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { printableLines } from '../core/printable.ts';
 import { ExitCode, exitCodeOf } from './exit.ts';
 import { err } from './terminal.ts';
 
@@ -37,7 +38,8 @@ export function failureOf(error: unknown): Failure | undefined {
 
 /** For people, on standard error. */
 export function sayFailure({ error, code, hint, stack }: Failure): void {
-  console.error(`${err('red', 'error:')} ${stack ?? `${error} (${code})`}`);
+  // What a peer says of its refusal stands in it.
+  console.error(`${err('red', 'error:')} ${printableLines(stack ?? `${error} (${code})`)}`);
   if (hint !== undefined) console.error(err('dim', `(${hint})`));
 }
 

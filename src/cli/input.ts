@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { BytesError, concat, fromBase64Url, fromHex, fromUtf8 } from '../core/bytes.ts';
+import { BytesError, concatAll, fromBase64Url, fromHex, fromUtf8 } from '../core/bytes.ts';
 import { UsageError } from './exit.ts';
 
 /** The bytes of a file, or of standard input for `-`. */
@@ -9,7 +9,7 @@ export async function readInput(file: string): Promise<Uint8Array> {
     // A read of the descriptor itself fails where the other end of a pipe has made it non-blocking.
     const chunks: Uint8Array[] = [];
     for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
-    return concat(...chunks);
+    return concatAll(chunks);
   } catch (cause) {
     throw new UsageError(`${file === '-' ? 'standard input' : file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
   }

@@ -5,6 +5,7 @@ import type { Profile } from '../ace/index.ts';
 import { type AuditSink, AuthorizationServer } from '../as/index.ts';
 import { codeName, type Endpoint, type Freshness, type Transport } from '../coap/index.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { sameValue } from '../core/same-value.ts';
 import {
   type AdjustableLogger,
@@ -46,7 +47,7 @@ function readable(line: string): void {
   const { level, time, msg, role: _role, pid: _pid, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const style = level === 'warn' ? 'yellow' : level === 'error' ? 'red' : 'dim';
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  process.stderr.write(`${String(time).slice(11, 23)} ${paint(process.stderr, style, String(level).padEnd(5))} ${msg}  ${rest.join(' ')}\n`);
+  process.stderr.write(`${String(time).slice(11, 23)} ${paint(process.stderr, style, String(level).padEnd(5))} ${msg}  ${printable(rest.join(' '))}\n`);
 }
 
 /** Lines for people on a terminal, else JSON. */

@@ -3,6 +3,7 @@ import type { AuthorizationGrant } from '../client/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { decode, Tagged } from '../core/cbor.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { annotateCbor, tokenNames } from '../inspect/index.ts';
 import { ExitCode, UsageError } from './exit.ts';
 import { inputBytes } from './input.ts';
@@ -132,6 +133,6 @@ export async function introspectCommand(input: string, flags: IntrospectFlags): 
   if (flags.json) console.log(JSON.stringify(fields));
   else
     for (const [name, value] of Object.entries(fields))
-      console.log(`${out('bold', name.padEnd(12))} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+      console.log(`${out('bold', name.padEnd(12))} ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`);
   if (!response.active) process.exitCode = ExitCode.refused;
 }

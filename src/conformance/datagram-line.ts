@@ -35,7 +35,7 @@ export function describe({ type, code }: Pick<Message, 'type' | 'code'>): string
 }
 
 /** @throws {Nonconformity} it is no message */
-function messageIn(datagram: Uint8Array): Message {
+export function messageIn(datagram: Uint8Array): Message {
   try {
     return decodeMessage(datagram, format);
   } catch (error) {

@@ -1,8 +1,8 @@
-import { decodeMessage, encodeMessage, isResponse, type Message, MessageType } from '../coap/index.ts';
+import { encodeMessage, isResponse, type Message, MessageType } from '../coap/index.ts';
 import { emptyBytes, equalBytes } from '../core/bytes.ts';
 import { type ClientConfig, type Connection, clientConnection, type DtlsError, decodeRecords, encodeSpki } from '../dtls/index.ts';
 import type { Bench } from './bench.ts';
-import type { DatagramLine } from './datagram-line.ts';
+import { type DatagramLine, messageIn } from './datagram-line.ts';
 import { Nonconformity } from './errors.ts';
 import { Inbox } from './inbox.ts';
 import type { DtlsTarget } from './target.ts';
@@ -94,7 +94,7 @@ export class DtlsLine {
     return this.#data.next(within);
   }
 
-  /** Ask over the association, twice if need be: that a datagram gets lost is nobody's fault. @throws {Nonconformity} nothing comes */
+  /** Ask over the association, twice if need be: that a datagram gets lost is nobody's fault. @throws {Nonconformity} nothing comes, or what is no message */
   async ask(request: Message): Promise<Message> {
     for (let attempt = 0; attempt < 2; attempt++) {
       this.connection.send(encodeMessage(request));
@@ -106,7 +106,7 @@ export class DtlsLine {
 
   async #response(request: Message): Promise<Message | undefined> {
     for await (const data of this.#data.during(this.#bench.patience.answer / 2)) {
-      const message = decodeMessage(data);
+      const message = messageIn(data);
       if (!isResponse(message.code) || !equalBytes(message.token, request.token)) continue;
       if (message.type === MessageType.CON)
         this.connection.send(encodeMessage({ type: MessageType.ACK, code: 0, id: message.id, token: emptyBytes, options: [], payload: emptyBytes }));

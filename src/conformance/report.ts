@@ -1,4 +1,5 @@
 import { toHex } from '../core/bytes.ts';
+import { printable, printableLines } from '../core/printable.ts';
 import type { CaseResult, Outcome } from './run.ts';
 import { levelOf, type Summary, summaryOf } from './summary.ts';
 import type { Exchanged } from './transcript.ts';
@@ -21,7 +22,8 @@ export function renderReport(results: readonly CaseResult[]): string {
 function renderFailure(result: CaseResult): string {
   const { case: one, outcome, wanted, came, reason, died = false, exchanged } = result;
   const head = `${outcome === 'fail' ? `FAIL ${levelOf(result)}` : 'CHECKER FAULT'}  ${one.id}  ${one.standard}, Section ${one.section}`;
-  const verdict = outcome === 'fail' ? [`  expected ${wanted}`, `  got ${came}`] : [`  ${reason}`];
+  // What the target has sent stands in it.
+  const verdict = outcome === 'fail' ? [`  expected ${printable(wanted ?? '')}`, `  got ${printable(came ?? '')}`] : [`  ${printableLines(reason ?? '')}`];
   return [head, `  ${one.title}.`, ...verdict, ...(died ? ['  The target was no longer heard after this case.'] : []), ...exchanged.map(renderExchanged)].join(
     '\n',
   );
@@ -39,7 +41,7 @@ function renderExchanged({ direction, transport, at, bytes }: Exchanged): string
 function renderLeft(results: readonly CaseResult[], outcome: 'not applicable' | 'not run'): string {
   const reasons = new Map<string, string[]>();
   for (const { case: one, outcome: own, reason = '' } of results) if (own === outcome) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
-  return [...reasons].map(([reason, ids]) => `${outcome}: ${reason}\n  ${shortList(ids)}`).join('\n');
+  return [...reasons].map(([reason, ids]) => `${outcome}: ${printable(reason)}\n  ${shortList(ids)}`).join('\n');
 }
 
 /** Cases that are named of those with one reason. */

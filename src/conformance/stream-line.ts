@@ -20,6 +20,7 @@ export class StreamLine {
   readonly #inbox: Inbox<Arrival>;
   readonly #reader: FrameReader = new FrameReader('length', mostBytes, format);
   #wire: Wire | undefined;
+  #isBroken = false;
 
   constructor(port: Omit<DatagramLinePort, 'messageId'>) {
     this.patience = port.patience;
@@ -32,7 +33,10 @@ export class StreamLine {
     const opened = await new Promise<boolean>((resolve) => {
       const cancel = this.#port.env.schedule(this.patience.answer, () => resolve(false));
       this.#wire = transport.connect(peer, {
-        opened: () => resolve(true),
+        opened: () => {
+          cancel();
+          resolve(true);
+        },
         received: (bytes) => this.#received(bytes),
         drained: () => {},
         closed: () => {
@@ -47,10 +51,13 @@ export class StreamLine {
 
   #received(bytes: Uint8Array): void {
     this.#port.transcript.note('tcp', 'in', bytes);
+    // Behind what is no message nobody knows where the next one begins, and what comes is not to fill the memory.
+    if (this.#isBroken) return;
     this.#reader.push(bytes.slice());
     try {
       for (let message = this.#reader.next(); message !== undefined; message = this.#reader.next()) this.#inbox.put(message);
     } catch {
+      this.#isBroken = true;
       this.#inbox.put('malformed');
     }
   }

@@ -102,5 +102,8 @@ export function takeTime(reader: DerReader): number {
   if (digits === null || (digits[1]!.length === 2) !== (utc !== undefined)) throw bad('a time in UTC with seconds', `${content.length} bytes that are none`);
   const [year, month, day, hour, minute, second] = digits.slice(1).map(Number) as [number, number, number, number, number, number];
   const century = utc === undefined ? 0 : year < 50 ? 2000 : 1900;
-  return Date.UTC(century + year, month - 1, day, hour, minute, second) / 1000;
+  const milliseconds = Date.UTC(century + year, month - 1, day, hour, minute, second);
+  // 30 February would become a day of March.
+  if (milliseconds >= Date.UTC(century + year, month, 1)) throw bad('a day that its month has', digits[3]!);
+  return milliseconds / 1000;
 }

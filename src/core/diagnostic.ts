@@ -1,5 +1,5 @@
 import { fromUtf8, toHex } from './bytes.ts';
-import { CborError, halfToNumber, numberToHalf } from './cbor.ts';
+import { CborError, decode, halfToNumber, numberToHalf } from './cbor.ts';
 
 /**
  * What is known of an item, so that its notation can carry names: the comments of RFC 8949's examples, `/ exp / 4: 1700000000`.
@@ -189,13 +189,18 @@ class Writer {
     const open = `{${count === indefinite ? '_' : this.#indicator}`;
     if (count !== indefinite) this.#need(count * 2n);
     for (let i = 0; count === indefinite ? !this.#atBreak() : i < count; i++) {
+      const start = this.offset;
       const label = this.item(none, indent + 1, depth - 1);
-      // A label that is not in its shortest form is known all the same: what is secret stays so.
-      const plain = label.replace(/_[0-3]$/, '');
-      const known = names.entries?.get(plain.startsWith('"') ? (JSON.parse(plain) as string) : Number(plain));
+      const known = names.entries?.get(this.#labelOf(label, start));
       parts.push(`${known === undefined ? '' : `/ ${known.name} / `}${label}: ${this.item(known ?? none, indent + 1, depth - 1)}`);
     }
     return this.#group(open, parts, '}', indent);
+  }
+
+  /** A label that is not in its shortest form, or in chunks, is known all the same: what is secret stays so. */
+  #labelOf(notation: string, start: number): number | string {
+    const isText = this.#bytes[start]! >> 5 === 3;
+    return isText ? (decode(this.#bytes.subarray(start, this.offset), { lenient: true }) as string) : Number(notation.replace(/_[0-3]$/, ''));
   }
 
   #group(open: string, parts: readonly string[], close: string, indent: number): string {

@@ -1,4 +1,4 @@
-import { equalBytes } from '../core/bytes.ts';
+import { BytesError, equalBytes } from '../core/bytes.ts';
 import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
 import { certificatesOfPem } from '../core/pem.ts';
 import { HandshakeFailure } from './alert.ts';
@@ -53,7 +53,7 @@ export function ownRawPublicKey(key: CurveKeyPair): OwnCredential {
  * @throws {CryptoError} `ERR_CRYPTO_PROVIDER` where the provider in use reads no certificates
  */
 export function certificatesOf(name: string, list: CertificateList): readonly Certificate[] {
-  const ders = typeof list === 'string' ? certificatesOfPem(list) : list;
+  const ders = typeof list === 'string' ? dersOf(name, list) : list;
   if (ders.length === 0) throw badConfig(`${name}: certificates in PEM or DER`, 'none');
   return ders.map((der) => {
     try {
@@ -62,6 +62,14 @@ export function certificatesOf(name: string, list: CertificateList): readonly Ce
       throw error instanceof HandshakeFailure ? badConfig(`${name}: certificates in PEM or DER`, 'another') : error;
     }
   });
+}
+
+function dersOf(name: string, pem: string): readonly Uint8Array[] {
+  try {
+    return certificatesOfPem(pem);
+  } catch (error) {
+    throw error instanceof BytesError ? badConfig(`${name}: certificates in PEM or DER`, `a text that is none: ${error.message}`) : error;
+  }
 }
 
 /** @throws {DtlsError} `ERR_DTLS_CONFIG` @throws {CryptoError} `ERR_CRYPTO_PROVIDER` */

@@ -1,7 +1,7 @@
+import { printable } from '../core/printable.ts';
 import type { Entry } from './entry.ts';
 import { durationText, protectionText, sizeText } from './figures.ts';
 import type { Roles } from './roles.ts';
-import { printable } from './text.ts';
 
 /** How a piece of a line is told apart. */
 export type LadderStyle = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
@@ -58,7 +58,8 @@ export class Ladder {
   lines(entry: Entry): readonly string[] {
     this.#start ??= entry.time;
     for (const place of [entry.from, entry.to]) {
-      if (this.#places.includes(place)) continue;
+      // Where they do not fit none has a column, and a capture may have any number of them.
+      if (!this.#fits || this.#places.includes(place)) continue;
       this.#places.push(place);
       this.#needsHead = true;
     }
@@ -162,7 +163,7 @@ export class Ladder {
     const words = [`${from} ${this.#marks.stroke}${this.#marks.right} ${to}`, sizeText(bytes), entry.title, entry.gist];
     const more = [protectionText(entry), answerTime === undefined ? '' : durationText(answerTime), ...entry.remarks];
     const text = [...words, ...more].filter((word) => word !== '').join('  ');
-    return [`${this.#options.paint('dim', this.#time(entry).text)}  ${text}`];
+    return [`${this.#options.paint('dim', this.#time(entry).text)}  ${printable(text)}`];
   }
 
   #decoded({ layers }: Entry): readonly string[] {

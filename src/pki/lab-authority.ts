@@ -17,8 +17,9 @@ import {
   X509CertificateGenerator,
   X509CrlGenerator,
 } from '@peculiar/x509';
-import { toBase64Url, toHex } from '../core/bytes.ts';
+import { concat, fromHex, toBase64Url, toHex } from '../core/bytes.ts';
 import { keyPair } from '../core/crypto/index.ts';
+import { DerTag } from '../core/der.ts';
 import type { Env } from '../core/env.ts';
 
 /** A certificate and its private key, in PEM. */
@@ -118,7 +119,7 @@ export class LabAuthority {
    * The list of those of its certificates that are revoked, in PEM, good for as long as they are (RFC 5280, Section 5).
    *
    * @param revoked - certificates in PEM
-   * @param number - one more than that of the list before
+   * @param number - a whole number, one more than that of the list before
    */
   async crl(revoked: readonly string[] = [], number = 1): Promise<string> {
     const now = new Date(this.#chance.epoch() * 1000);
@@ -130,7 +131,7 @@ export class LabAuthority {
         entries: revoked.map((pem) => ({ serialNumber: new X509Certificate(pem).serialNumber, revocationDate: now })),
         extensions: [
           await AuthorityKeyIdentifierExtension.create(this.#keys.publicKey, false, webcrypto),
-          new Extension(crlNumberOid, false, Uint8Array.of(0x02, 0x01, number & 0x7f)),
+          new Extension(crlNumberOid, false, encodeInteger(number)),
         ],
         signingAlgorithm: algorithm,
         signingKey: this.#keys.privateKey,
@@ -143,6 +144,14 @@ export class LabAuthority {
 
 /** RFC 5280, Section 5.2.3. */
 const crlNumberOid = '2.5.29.20';
+
+/** An INTEGER of DER, from 0 on, in as few bytes as it needs. */
+function encodeInteger(number: number): Uint8Array {
+  const digits = number.toString(16);
+  const bytes = fromHex(digits.padStart(digits.length + (digits.length % 2), '0'));
+  const content = bytes[0]! < 0x80 ? bytes : concat(Uint8Array.of(0), bytes);
+  return concat(Uint8Array.of(DerTag.INTEGER, content.length), content);
+}
 
 interface ToSign {
   readonly name: string;

@@ -187,7 +187,10 @@ describe('SIGTERM', () => {
       assert.match(stdout, new RegExp(`^changed ${copy}:2: entry 1`, 'm'));
       await aceExits(2, ['audit', 'verify', join(folder, 'nowhere')]);
       await aceExits(2, ['audit', 'verify', folder, '--store', join(folder, 'nowhere')]);
-      await aceExits(2, ['audit', 'show', folder, '--since', 'yesterday']);
+      for (const time of ['yesterday', '2026-02-30', '2026-11-26 08:00', '2026-11-26T25:00:00Z', '2026-11-26T08:00:00Z, or so'])
+        assert.match((await aceExits(2, ['audit', 'show', folder, '--since', time])).stderr, /expected a time such as 2026-11-26/, time);
+      for (const time of ['2026-11-26', '2024-02-29T08:00', '2026-11-26T08:00:00.5', '2026-11-26T08:00:00+01:00'])
+        await aceExits(0, ['audit', 'show', folder, '--since', time]);
       rmSync(copy);
       for (const act of ['verify', 'show']) assert.match((await aceExits(2, ['audit', act, folder])).stderr, /got one without a file of it/);
     } finally {

@@ -15,6 +15,9 @@ const at = (...names: readonly string[]): string => join(base, ...names);
 const isLinux = existsSync('/proc/self');
 const noProc = isLinux ? false : 'there is no /proc here';
 
+/** A user without rights. */
+const other = 65_534;
+
 /** Why there is nobody here who may not write everywhere; `false`: there is somebody. */
 function nobodyElse(): string | false {
   if (process.getuid === undefined) return 'there are no users here';
@@ -22,8 +25,6 @@ function nobodyElse(): string | false {
   const { status } = spawnSync(process.execPath, [main, '--version'], { uid: other, gid: other, stdio: 'ignore' });
   return status === 0 ? false : 'root may write everywhere, and others may not run this program where it lies';
 }
-
-const other = 65_534;
 
 let lab: Lab;
 before(async () => {

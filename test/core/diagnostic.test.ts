@@ -63,6 +63,12 @@ test('diagnostic notation: key material is shown on demand only, of whatever typ
   }
 });
 
+test('diagnostic notation: a label of text in chunks is known all the same', () => {
+  const names: ItemNames = { entries: new Map<string, { readonly name: string } & ItemNames>([['psk', { name: 'pre-shared key', secret: true }]]) };
+  for (const hex of ['a16370736b42dead', 'a17f6170 62736bff 42dead', 'a17f 78017062736bff 42dead', 'a1780370736b42dead'])
+    assert.match(diagnose(fromHex(hex), { names }), /^\{\/ pre-shared key \/ .*: \/ secret of 3 encoded bytes \/ \.\.\.\}$/);
+});
+
 test('RFC 8949 8.1: what is not in its shortest form says so', () => {
   for (const [hex, text] of [
     ['1800', '0_0'],

@@ -148,6 +148,20 @@ test('RFC 791 3.2: fragments of IPv4 in any order become the packet; one that ov
   assert.deepEqual(packetsOf([parts[0]!, shifted, parts[1]!, parts[2]!, parts[3]!].map((part) => raw(part))), []);
 });
 
+test('RFC 5722: fragments behind the last one end their packet', () => {
+  const parts = fragments(encodeUdpPacket({ from: client, to: server, bytes: new Uint8Array(100) }), 32);
+  const place = (part: Uint8Array, field: number): Frame => {
+    const moved = part.slice();
+    new DataView(moved.buffer).setUint16(6, field);
+    return raw(moved);
+  };
+  const more = 0x2000;
+  // As many bytes as the last one says, of which some lie behind it; and two that each say that they are the last.
+  assert.deepEqual(packetsOf([place(parts[0]!, 16 | more), place(parts[1]!, 4)]), []);
+  assert.deepEqual(packetsOf([place(parts[0]!, 4), place(parts[1]!, 16 | more)]), []);
+  assert.deepEqual(packetsOf([place(parts[0]!, 12), place(parts[1]!, 4), raw(parts[0]!)]), []);
+});
+
 test('RFC 8200 4.5: fragments of IPv6, behind other extension headers', () => {
   const whole = encodeUdpPacket({ from: client6, to: server6, bytes: datagram });
   const payload = whole.subarray(40);

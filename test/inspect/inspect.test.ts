@@ -264,6 +264,25 @@ test('a hostile payload stays text in the page, and plays with no terminal', () 
   for (const entry of entries) assert.doesNotMatch(ladder.lines(entry).join('\n'), /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
 });
 
+test('where too many endpoints stand side by side, what is listed plays with no terminal either', () => {
+  const option = { number: OptionNumber.Oscore, value: Uint8Array.of(0x09, 1, 2) };
+  const protectedRequest = sent({ ...base, code: Method.POST, options: [option, ...pathOptions(['a\u001b[2J'])], payload: utf8('ciphertext') });
+  const { entries, inspector } = inspect([protectedRequest]);
+  assert.ok(entries[0]!.title.includes('\u001b'));
+  const [line] = ladderOf(entries, inspector, 20);
+  assert.match(line!, /POST \/a\\u\{1b\}\[2J/);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not be there
+  assert.doesNotMatch(line!, /[\u0000-\u001f]/);
+});
+
+test('a capture of many endpoints is listed in a time in proportion to their number', () => {
+  const { entries, inspector } = inspect([sent(base)]);
+  const ladder = new Ladder([], { width: 80, unicode: true, verbose: false, roles: inspector.roles, paint: (_style, text) => text });
+  const start = performance.now();
+  for (let index = 0; index < 40_000; index++) ladder.lines({ ...entries[0]!, from: `192.0.2.1:${index}` });
+  assert.ok(performance.now() - start < 3_000);
+});
+
 test('the page loads nothing: its policy names its own script and style by their hashes', () => {
   const { entries, inspector } = inspect(danced, labKeys);
   const page = ladderPage(entries, { title: 'dance', roles: inspector.roles });

@@ -77,6 +77,8 @@ describe('token keys in the configuration', () => {
     assert.throws(() => loadRsConfig(folder), refused(/key_env: expected a variable of the environment that is set, got ACE_COAP_TEST_KEY, which is not/));
     const never = await labWith('rs.yaml', /, kid: "01"/, ', from: "2026-12-01T00:00:00Z", until: "2026-12-01T00:00:00Z"');
     assert.throws(() => loadRsConfig(never), refused(/until: expected a time after from/));
+    const leap = await labWith('rs.yaml', /, kid: "01"/, ', until: "2026-02-29T00:00:00Z"');
+    assert.throws(() => loadRsConfig(leap), refused(/until: expected a time in quotes/));
     const someday = await labWith('rs.yaml', /, kid: "01"/, ', until: tomorrow');
     assert.throws(() => loadRsConfig(someday), refused(/until: expected a time in quotes, such as "2026-12-31T12:00:00Z"/));
   });

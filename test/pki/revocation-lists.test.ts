@@ -1,5 +1,7 @@
+import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { X509Crl } from '@peculiar/x509';
 import { systemEnv } from '../../src/core/env.ts';
 import { certificatesOfPem } from '../../src/core/pem.ts';
 import { LabAuthority, RevocationLists } from '../../src/pki/index.ts';
@@ -42,6 +44,21 @@ describe('RFC 5280, Section 6.3: lists of revoked certificates', () => {
     bytes[bytes.length - 1]! ^= 1;
     const changed = `${label}\n${bytes.toString('base64')}\n${rest.at(-2)}\n`;
     await assert.rejects(new RevocationLists(changed, systemEnv).isRevoked(path(good.cert, authority.cert)), { code: 'ERR_PKI_CRL' });
+  });
+
+  it('a list is numbered in as few bytes as its number needs', async () => {
+    const numbers = [1, 127, 128, 255, 256, 2 ** 40];
+    const lists = await Promise.all(numbers.map((number) => authority.crl([], number)));
+    const values = lists.map((pem) => new X509Crl(pem).extensions.find(({ type }) => type === '2.5.29.20')!.value);
+    assert.deepEqual(
+      values.map((value) => Buffer.from(value).toString('hex')),
+      ['020101', '02017f', '02020080', '020200ff', '02020100', '0206010000000000'],
+    );
+  });
+
+  it('a file of lists that was cut is refused: what was revoked last may be what is missing', async () => {
+    const [older, newer] = [await authority.crl([], 1), await authority.crl([revoked.cert], 2)];
+    assert.throws(() => new RevocationLists(`${older}${newer.slice(0, -20)}`, systemEnv), { code: 'ERR_PKI_CRL' });
   });
 
   it('what is no list is refused', () => {

@@ -4,6 +4,7 @@ import { tokenHashText } from '../../ace/index.ts';
 import { type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap, type View } from '../../as/index.ts';
 import { toBase64Url } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
+import { printable } from '../../core/printable.ts';
 import {
   type ClientKit,
   isoTime,
@@ -50,8 +51,8 @@ function fieldsOf(view: View): string {
 /** Print what is registered, one entry a line, or one field a line where there is one only. */
 function print(view: View, flags: AdminFlags, oneLine: boolean): void {
   if (flags.json) console.log(JSON.stringify(view));
-  else if (oneLine) console.log(`${out('bold', String(view['id'] ?? view['audience'] ?? ''))}  ${fieldsOf(withoutId(view))}`);
-  else for (const [name, value] of sorted(view)) console.log(`${out('bold', name.padEnd(16))} ${shown(value, name)}`);
+  else if (oneLine) console.log(`${out('bold', printable(String(view['id'] ?? view['audience'] ?? '')))}  ${printable(fieldsOf(withoutId(view)))}`);
+  else for (const [name, value] of sorted(view)) console.log(`${out('bold', printable(name).padEnd(16))} ${printable(shown(value, name))}`);
 }
 
 function withoutId({ id: _id, ...rest }: View): View {

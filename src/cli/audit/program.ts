@@ -1,15 +1,19 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { isoTimeOf } from '../../core/iso-time.ts';
 import { examples } from '../usage.ts';
 import type { ArchiveFlags } from './archive.ts';
 import type { ShowFlags } from './show.ts';
 import type { VerifyFlags } from './verify.ts';
 
+/** A date, with or without a time of day, with or without a zone. */
+const isoTime = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?)?$/;
+
 /** A time of ISO 8601; one without a zone is UTC. */
 function time(text: string): string {
-  const parsed = new Date(/^\d{4}-\d{2}-\d{2}T[\d:.]+$/.test(text) ? `${text}Z` : text);
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(parsed.getTime()))
-    throw new InvalidArgumentError('expected a time such as 2026-11-26 or 2026-11-26T08:00:00Z.');
-  return parsed.toISOString();
+  const [, zone] = isoTime.exec(text) ?? [];
+  const found = isoTime.test(text) ? isoTimeOf(text.includes('T') && zone === undefined ? `${text}Z` : text) : undefined;
+  if (found === undefined) throw new InvalidArgumentError('expected a time such as 2026-11-26 or 2026-11-26T08:00:00Z.');
+  return new Date(found).toISOString();
 }
 
 function days(text: string): number {

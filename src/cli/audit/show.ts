@@ -1,3 +1,4 @@
+import { printable } from '../../core/printable.ts';
 import { type AuditEntry, readAudit } from '../../operate/index.ts';
 import { out } from '../terminal.ts';
 import { auditPlace, noLogIn } from './folder.ts';
@@ -39,7 +40,7 @@ export async function showCommand(named: readonly string[], flags: ShowFlags): P
     else {
       const { type, ...fields } = event;
       const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-      console.log(`${out('dim', time)} ${out('bold', type)}  ${rest.join(' ')}`);
+      console.log(`${out('dim', printable(time))} ${out('bold', printable(type))}  ${printable(rest.join(' '))}`);
     }
   }
   if (!isThere) throw noLogIn(folders);

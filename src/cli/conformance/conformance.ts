@@ -11,6 +11,7 @@ import {
   runCases,
   type Target,
 } from '../../conformance/index.ts';
+import { printable } from '../../core/printable.ts';
 import { ExitCode, UsageError } from '../exit.ts';
 import { writeOutput } from '../output-file.ts';
 import { addressFor } from '../socket.ts';
@@ -49,7 +50,7 @@ async function run(
       results.push(result);
       spinner.note(`${results.length} of ${cases.length}: ${result.case.id}`);
       if (!json && process.stderr.isTTY !== true && result.outcome === 'fail')
-        console.error(`${out('red', 'FAIL')} ${result.case.id}: expected ${result.wanted}, got ${result.came}`);
+        console.error(`${out('red', 'FAIL')} ${result.case.id}: ${printable(`expected ${result.wanted}, got ${result.came}`)}`);
     }
   } finally {
     spinner.end();

@@ -4,7 +4,7 @@ import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
 import { describe } from '../datagram-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
-import { expectCode } from '../expect.ts';
+import { expectCode, readBy } from '../expect.ts';
 import { expectClientError, expectSuccess } from '../expect-message.ts';
 import type { OfferedRequest } from '../target.ts';
 import { download } from './blocks.ts';
@@ -19,7 +19,7 @@ const linkFormat = 40;
 async function discover(bench: Bench, query = ''): Promise<{ readonly text: string; readonly hrefs: readonly string[] }> {
   const { answer, body } = await download(bench, `/.well-known/core${query}`);
   if (answer.code !== Code.Content) throw new NotApplicable(`/.well-known/core gives ${describe(answer)}`);
-  const text = fromUtf8(body);
+  const text = readBy(() => fromUtf8(body), 'links as text of UTF-8');
   try {
     return { text, hrefs: decodeLinkFormat(text).map(({ target }) => target) };
   } catch (error) {

@@ -103,7 +103,7 @@ interface Partial {
 /**
  * What IP packets carry, their fragments put together.
  *
- * What is begun is bounded: the oldest goes first. Fragments that overlap end their packet (RFC 5722), for nobody can tell what its receiver made of it.
+ * What is begun is bounded: the oldest goes first. Fragments that overlap, or lie behind the last one, end their packet (RFC 5722): nobody can tell what its receiver made of it.
  */
 export class IpReassembly {
   readonly #partials = new Map<string, Partial>();
@@ -134,16 +134,19 @@ export class IpReassembly {
     // Seen twice, as a capture of all interfaces sees it.
     if (after?.offset === offset && after.bytes.length === payload.length) return undefined;
     const overlaps = (before !== undefined && before.offset + before.bytes.length > offset) || (after !== undefined && after.offset < end);
-    if (overlaps || end > 0xffff || partial.pieces.length >= mostFragments) {
+    const total = more ? partial.total : end;
+    const last = partial.pieces.at(-1);
+    const isBeyond = total !== undefined && Math.max(end, last === undefined ? 0 : last.offset + last.bytes.length, partial.total ?? 0) > total;
+    if (overlaps || isBeyond || end > 0xffff || partial.pieces.length >= mostFragments) {
       this.#remove(key, partial);
       return undefined;
     }
     partial.pieces.splice(place, 0, { offset, bytes: payload.slice() });
     partial.bytes += payload.length;
     this.#bytes += payload.length;
-    if (!more) partial.total = end;
-    if (partial.bytes === partial.total) {
-      const whole = new Uint8Array(partial.total);
+    partial.total = total;
+    if (partial.bytes === total) {
+      const whole = new Uint8Array(total);
       for (const piece of partial.pieces) whole.set(piece.bytes, piece.offset);
       this.#remove(key, partial);
       return { protocol, source, destination, payload: whole, missing: 0 };

@@ -1,15 +1,11 @@
+import { printableLines } from '../../core/printable.ts';
 import type { Entry } from '../entry.ts';
-import { printable } from '../text.ts';
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** Text that stays text in HTML, in SVG and in an attribute of either, whatever a stranger has put into it. */
 export function escapeText(text: string): string {
-  return text
-    .split('\n')
-    .map(printable)
-    .join('\n')
-    .replace(/[&<>"']/g, (character) => entities[character]!);
+  return printableLines(text).replace(/[&<>"']/g, (character) => entities[character]!);
 }
 
 /** How an arrow looks: what protects its message, and whether that was opened. */

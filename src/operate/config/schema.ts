@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { isoTimeOf } from '../../core/iso-time.ts';
 import { aeadAlgorithms, hkdfAlgorithms, tokenAlgorithms } from './algorithm-names.ts';
 import { suggest } from './error.ts';
 import { isPeerUri, parseListen, transportSchemes } from './listen.ts';
@@ -252,10 +253,7 @@ const oscoreElsewhere: ReadonlyMap<string, string> = new Map([
 export const oscoreContextSchema: Schema<RawOscoreContext> = section('an OSCORE security context', { ...oscoreEntries, ...storeEntries }, oscoreElsewhere);
 
 const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/;
-const instant: Schema<string> = matching(
-  'a time in quotes, such as "2026-12-31T12:00:00Z"',
-  (value) => dateTime.test(value) && !Number.isNaN(Date.parse(value)),
-);
+const instant: Schema<string> = matching('a time in quotes, such as "2026-12-31T12:00:00Z"', (value) => dateTime.test(value) && isoTimeOf(value) !== undefined);
 
 export const tokenKey: Schema<RawTokenKey> = section('a token key', {
   use: oneOf(['encrypt0', 'mac0', 'sign1'] as const),

@@ -8,7 +8,7 @@ import type { Store } from '../../../store/index.ts';
 import { checkCredentials, type HttpServer, type HttpsServer, serveHttp, serveHttps } from '../../../transport/index.ts';
 import { watchHttp } from '../../http-watch.ts';
 import type { Place } from '../../listen.ts';
-import { serveCrl } from './crl.ts';
+import { crlOf, serveCrl } from './crl.ts';
 
 export interface SimSFacesOptions {
   readonly simS: SimS;
@@ -23,7 +23,7 @@ export class SimSFaces {
   readonly #options: SimSFacesOptions;
   #face: OpenIdFace | undefined;
   #server: HttpServer | HttpsServer | undefined;
-  /** In PEM. */
+  /** In DER. */
   #crl: Uint8Array | undefined;
   #crlServer: HttpServer | undefined;
 
@@ -45,7 +45,7 @@ export class SimSFaces {
     const { simS, store, https, refreshTokens = {}, emit } = this.#options;
     const { issuer, signingKeys, listen, tls, proxy, failures = {} } = https;
     if (https.crl !== undefined) {
-      this.#crl = https.crl.list;
+      this.#crl = await crlOf(https.crl.list);
       this.#crlServer = await serveCrl(https.crl.listen, () => this.#crl!);
     }
     const { lifetime: refreshToken, familyLifetime: grant } = refreshTokens;
@@ -73,9 +73,10 @@ export class SimSFaces {
     const { tls, signingKeys } = seal?.https ?? {};
     if (tls !== undefined) checkCredentials(tls);
     if (signingKeys !== undefined) this.#face?.check(signingKeys);
+    const crl = seal?.https?.crl && (await crlOf(seal.https.crl.list));
     const changes = await simS.reconfigure(next);
     if (seal !== undefined) simS.identities.configure(seal.identities);
-    if (seal?.https?.crl !== undefined) this.#crl = seal.https.crl.list;
+    if (crl !== undefined) this.#crl = crl;
     if (tls !== undefined && server !== undefined && 'renew' in server) server.renew(tls);
     if (signingKeys !== undefined) await this.#face?.renew(signingKeys);
     return changes;
