@@ -101,9 +101,14 @@ export class SharedTokens {
     return [...audiences];
   }
 
-  /** Whether a secret is the one of the hash. One that was right is known again at once. */
-  accepts(secret: string, shown: Uint8Array): Promise<boolean> {
-    return this.#options.secrets.accepts({ secret }, shown);
+  /**
+   * Whether a secret is the one of the hash. One that was right is known again at once.
+   *
+   * @param gone - whoever asks hears nothing any more
+   * @throws {AceError} `ERR_AS_BUSY`: too many are being looked at, so that it has to come later
+   */
+  accepts(secret: string, shown: Uint8Array, gone?: AbortSignal): Promise<boolean> {
+    return this.#options.secrets.accepts({ secret }, shown, gone);
   }
 
   /**
@@ -117,8 +122,12 @@ export class SharedTokens {
     return audit.done(async () => {
       seen();
       const most = tokensPerClient();
-      if (records.count(client) >= most) throw new AuthorizationServerError('ERR_AS_LIMIT', `expected a client with fewer than ${most} living tokens`);
-      if (!(await records.add(hash, { client, resourceServer, expiresAt }, changes))) return false;
+      if (!records.begin(client, most)) throw new AuthorizationServerError('ERR_AS_LIMIT', `expected a client with fewer than ${most} living tokens`);
+      try {
+        if (!(await records.add(hash, { client, resourceServer, expiresAt }, changes))) return false;
+      } finally {
+        records.end(client);
+      }
       audit.emit({ type: 'token-issued', client, audience, scope, expiresIn, update: false, grant, token: hash });
       return true;
     });

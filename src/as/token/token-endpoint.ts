@@ -57,6 +57,12 @@ interface Granted {
   readonly profile: number;
 }
 
+/** A token that is made, and what the client is told of it. */
+interface Made {
+  readonly granted: Granted;
+  readonly response: TokenResponse;
+}
+
 /** Symmetric in COSE (RFC 9053, Section 7.1). */
 const symmetric = 4;
 
@@ -101,15 +107,30 @@ export class TokenEndpoint {
   }
 
   async #grant(client: Client, asked: TokenRequest): Promise<Response> {
-    const { registry, records, grants, env, mint, rules, uploads, emit } = this.#options;
+    const { records, rules, uploads } = this.#options;
     checkIdentity(client, asked);
     if (client.secret !== undefined) await this.#checkSecret(client, asked);
     rules.checkRequest?.(asked);
     const update = checkReqCnf(asked.reqCnf);
     const wish = uploads?.wishOf(asked, update);
-    if (records.count(client.id) >= this.#options.tokensPerClient) {
+    if (!records.begin(client.id, this.#options.tokensPerClient)) {
       throw new AceError('ERR_AS_LIMIT', 'the client has too many living tokens', { responseCode: Code.TooManyRequests, retryAfter: 60 });
     }
+    let made: Made;
+    try {
+      made = await this.#make(client, asked, update);
+    } finally {
+      records.end(client.id);
+    }
+    const { granted, response } = made;
+    const { resourceServer, profile } = granted;
+    const given = wish === undefined ? response : await uploads!.deliver({ client: client.id, resourceServer, profile, response }, wish);
+    return created(asked, granted, given, rules);
+  }
+
+  /** The token, once it is durable. */
+  async #make(client: Client, asked: TokenRequest, update: boolean): Promise<Made> {
+    const { registry, records, grants, env, mint, rules, emit } = this.#options;
     const checked = grants.check(client, asked);
     if (checked !== undefined) await checked;
     for (;;) {
@@ -141,8 +162,7 @@ export class TokenEndpoint {
       if (answer.cnf !== undefined) response.cnf = answer.cnf;
       if (answer.rsCnf !== undefined) response.rsCnf = answer.rsCnf;
       if (refreshToken !== undefined) response.refreshToken = refreshToken;
-      const given = wish === undefined ? response : await uploads!.deliver({ client: client.id, resourceServer, profile, response }, wish);
-      return created(asked, granted, given, rules);
+      return { granted, response };
     }
   }
 
