@@ -211,3 +211,16 @@ test('token keys roll over: the AS protects with the key whose time began last, 
   await assert.rejects(over.ask('client:c1', { audience: 'rs1' }), { code: 'ERR_AS_TOKEN_KEY' });
   assert.throws(() => new Workbench({ resourceServers: [{ ...rs1, tokenKeys: [{ ...old, from: 5, until: 5 }] }, rs2] }), { code: 'ERR_AS_CONFIG' });
 });
+
+test('RFC 7252 5.9.3.4: more passwords at once than may wait are 5.03 with Max-Age', async () => {
+  const bench = benchWith();
+  const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => bench.ask('client:c1', withPassword(`user${i}`, 'wrong horse'))));
+  const later = answers.filter(({ code }) => formatCode(code) === '5.03');
+  assert.ok(later.length > 0 && later.length <= 200 - 66, String(later.length));
+  for (const answer of later) {
+    assertRefused(answer, '5.03');
+    assert.equal(uintOf(answer.options, OptionNumber.MaxAge), 5);
+  }
+  for (const answer of answers) if (!later.includes(answer)) assertRefused(answer, '4.00', AceErrorCode.invalid_grant);
+  bench.close();
+});
