@@ -114,11 +114,12 @@ export class SharedTokens {
   /**
    * Make a token known to the server, and what belongs to it durable, all in one; then it may be given away.
    *
-   * @returns `false`: something else is there than one of the changes expects, and nothing was made
+   * @returns `false`: something else is there than one of the changes expects, and nothing was made; or the client or the resource server is none any more, and the
+   *   token is revoked
    * @throws {AuthorizationServerError} `ERR_AS_LIMIT` for a client that has too many living tokens, `ERR_AS_AUDIT` where the audit log did not take it
    */
   issue({ hash, client, resourceServer, audience, scope, expiresIn, expiresAt, grant, changes = [] }: MadeToken): Promise<boolean> {
-    const { records, audit, tokensPerClient, seen } = this.#options;
+    const { registry, records, audit, tokensPerClient, revoke, seen } = this.#options;
     return audit.done(async () => {
       seen();
       const most = tokensPerClient();
@@ -129,7 +130,10 @@ export class SharedTokens {
         records.end(client);
       }
       audit.emit({ type: 'token-issued', client, audience, scope, expiresIn, update: false, grant, token: hash });
-      return true;
+      // Whoever is removed while a token is made gets none: the removal may not have seen it.
+      if ((await registry.client(client)) !== undefined && (await registry.resourceServer(resourceServer)) !== undefined) return true;
+      await revoke(hash);
+      return false;
     });
   }
 
