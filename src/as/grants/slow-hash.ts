@@ -48,11 +48,9 @@ const mostWaiting = 64;
 /** Seconds. */
 const later = 5;
 
-/** It was not looked at whether the secret is right. */
-export const busyCode = 'ERR_AS_BUSY';
-
-function refuseBusy(message: string): AceError {
-  return new AceError(busyCode, message, { responseCode: Code.ServiceUnavailable, retryAfter: later });
+/** It was not looked at whether a secret is right. */
+export function refuseBusy(message: string): AceError {
+  return new AceError('ERR_AS_BUSY', message, { responseCode: Code.ServiceUnavailable, retryAfter: later });
 }
 
 /** Computes slow hashes, few at a time; some of those who come meanwhile wait, the others are told to come later. */
