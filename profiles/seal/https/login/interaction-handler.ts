@@ -191,7 +191,8 @@ class Login {
     } catch (error) {
       const wait = waitOf(error);
       if (wait === undefined) throw error;
-      await attempts.undecided(attempt);
+      // Whoever goes away before it is known pays for it all the same.
+      if (!response.destroyed) await attempts.undecided(attempt);
       return { wait };
     }
   }

@@ -311,6 +311,7 @@ class Face implements OpenIdFace {
       const { client, params = {} } = context.oidc;
       if (error instanceof Later) {
         context.set('Retry-After', String(error.wait));
+        if (error.reason === 'busy' && context.res.destroyed) this.#credentials.failed(context.req);
         this.#refused(context.req, { reason: error.reason, peer: this.#peerOf(context) });
       } else if (client === undefined || error.message === 'invalid_client') {
         if (error.message === 'invalid_client') this.#credentials.failed(context.req);

@@ -129,12 +129,14 @@ export class TokenEndpoints {
   }
 
   async #isRight(hash: string, secret: string, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    const { shared, addressOf, refused } = this.#options;
+    const { shared, addressOf, refused, credentials } = this.#options;
     try {
       return await shared.accepts(hash, utf8(secret), goneSignal(response));
     } catch (error) {
       const wait = waitOf(error);
       if (wait === undefined) throw error;
+      // Whoever goes away before it is known pays for it all the same.
+      if (response.destroyed) credentials.failed(request);
       refused(request, { reason: 'busy', peer: addressOf(request) });
       throw new OAuthRefusal(503, 'temporarily_unavailable', 'expected fewer secrets to look at', { 'Retry-After': String(wait) });
     }
