@@ -9,5 +9,5 @@ export const oscoreProfile: Profile = oscoreProfileWith({});
 
 /** The profile with other options. */
 export function oscoreProfileWith(options: OscoreProfileOptions): Profile {
-  return { id: coapOscore, name: 'coap_oscore', as: oscoreAtAs, client: (io) => oscoreAtClient(io, options), rs: oscoreAtRs };
+  return { id: coapOscore, name: 'coap_oscore', as: oscoreAtAs, client: (io) => oscoreAtClient(io, options), rs: (io) => oscoreAtRs(io) };
 }

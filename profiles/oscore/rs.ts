@@ -16,7 +16,7 @@ import { aeadParameters } from '../../src/core/crypto/index.ts';
 import type { ClaimsSet } from '../../src/core/cwt.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { readKnownMap, writeKnownMap } from '../../src/core/known-map.ts';
-import { ContextTable, deriveContext, oscore, SecurityContext } from '../../src/oscore/index.ts';
+import { ContextTable, deriveContext, OscoreError, oscore, SecurityContext } from '../../src/oscore/index.ts';
 import { storedContexts } from './context-store.ts';
 import { OscoreProfileError, readCredentials } from './credentials.ts';
 import { contextParameters, decodeInputMaterial, type InputMaterial } from './params.ts';
@@ -49,19 +49,24 @@ function refuse(code: string, message: string, responseCode: number = Code.BadRe
   });
 }
 
+/** RFC 7252, Section 5.9.3.4. */
+function later(code: string, message: string, cause: unknown): AceError {
+  return new AceError(code, message, { responseCode: Code.ServiceUnavailable, retryAfter: 60, cause });
+}
+
 /**
  * The OSCORE profile at the RS: a security context for each token that is uploaded, in use from the first request that it verifies.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9203#section-4.2
  */
-export function oscoreAtRs(io: RsIo): ProfileAtRs {
-  return new OscoreAtRs(io);
+export function oscoreAtRs(io: RsIo, contexts: ContextTable = new ContextTable()): ProfileAtRs {
+  return new OscoreAtRs(io, contexts);
 }
 
 class OscoreAtRs implements ProfileAtRs {
   readonly layers: readonly Layer[];
   readonly #io: RsIo;
-  readonly #contexts = new ContextTable();
+  readonly #contexts: ContextTable;
   /** The context in use, by credential. */
   readonly #active = new Map<string, SecurityContext>();
   /** Contexts with authorization servers. */
@@ -69,8 +74,9 @@ class OscoreAtRs implements ProfileAtRs {
   readonly #pending: PendingContexts;
   readonly #layer: ReturnType<typeof oscore>;
 
-  constructor(io: RsIo) {
+  constructor(io: RsIo, contexts: ContextTable) {
     this.#io = io;
+    this.#contexts = contexts;
     this.#pending = new PendingContexts(io.env, (context) => this.#contexts.remove(context));
     this.#layer = oscore({ contexts: this.#contexts, store: storedContexts(io.store), env: io.env, emit: (event) => io.emit({ ...event }) });
     this.layers = [this.#layer];
@@ -146,8 +152,7 @@ class OscoreAtRs implements ProfileAtRs {
     const parameters = contextParameters(material, { nonce1, nonce2, senderId: id1, recipientId: id2 });
     const name = credential(profileName, issuer, material.id);
     const context = this.#derive(() => deriveContext(parameters, { credential: name, window: 'fresh', onVerified: () => this.#activate(name, context) }));
-    this.#pending.add(name, context);
-    this.#contexts.add(context);
+    this.#add(name, context);
     return { credential: name, association: context, response: created(nonce2, id2), update: false, saved: encodeSavedContext(parameters) };
   }
 
@@ -161,6 +166,18 @@ class OscoreAtRs implements ProfileAtRs {
     }
   }
 
+  /** One that waits may give way, so it is known only afterwards whether there is room. */
+  #add(name: string, context: SecurityContext): void {
+    this.#pending.add(name, context);
+    try {
+      this.#contexts.add(context);
+    } catch (error) {
+      this.#pending.take(name, context);
+      if (!(error instanceof OscoreError) || error.code !== 'ERR_OSCORE_LIMIT') throw error;
+      throw later('ERR_OSCORE_PROFILE_CONTEXTS', 'all security contexts that may be are in use', error);
+    }
+  }
+
   #freeId(id1: Uint8Array, material: InputMaterial): Uint8Array {
     const algorithm = typeof material.alg === 'number' ? aeadParameters(material.alg) : undefined;
     // RFC 8613, Section 3.3; 12 bytes are the shortest nonce of all algorithms.
@@ -168,7 +185,7 @@ class OscoreAtRs implements ProfileAtRs {
     try {
       return this.#contexts.freeRecipientId(this.#io.env.random, [id1], Math.max(1, longest));
     } catch (error) {
-      throw new AceError('ERR_OSCORE_PROFILE_IDS', 'all Recipient IDs are in use', { responseCode: Code.ServiceUnavailable, retryAfter: 60, cause: error });
+      throw later('ERR_OSCORE_PROFILE_IDS', 'all Recipient IDs are in use', error);
     }
   }
 

@@ -367,6 +367,7 @@ export class AuthorizationServer {
       records: this.#records,
       env: this.#env,
       rules: tokenRules ?? {},
+      revoke: (hash) => this.#revoke(hash),
       ...this.#tokenUploads(),
       get tokensPerClient() {
         return tokensPerClient();

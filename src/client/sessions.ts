@@ -167,7 +167,11 @@ export class Sessions {
   }
 
   async #open(key: string, errand: Errand): Promise<Session | OpenResource> {
-    this.#swept ??= this.#sweep();
+    this.#swept ??= this.#sweep().catch((error: unknown) => {
+      // What cannot be read once may be read the next time.
+      this.#swept = undefined;
+      throw error;
+    });
     await this.#swept;
     const stored = await this.#options.store.get(key);
     const restored = stored === undefined ? undefined : await this.#restore(key, stored);

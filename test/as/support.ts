@@ -149,6 +149,10 @@ export class Workbench {
       env: this.clock,
       rules: options.tokenRules ?? {},
       tokensPerClient: options.tokensPerClient ?? 100,
+      revoke: async (hash) => {
+        await new Revocations({ store: this.store, env: this.clock }).revoke(hash);
+        this.records.revoked(hash);
+      },
       emit,
     });
     this.introspection = new IntrospectionEndpoint({ registry: this.registry, records: this.records, emit });

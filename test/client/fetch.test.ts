@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { AceError } from '../../src/ace/index.ts';
 import { encodeAif } from '../../src/ace/index.ts';
 import type { CoapError } from '../../src/coap/index.ts';
-import { memoryStore } from '../../src/store/index.ts';
+import { memoryStore, type Store, StoreError } from '../../src/store/index.ts';
 import { Parties, rsUri, tokenKey } from './parties.ts';
 
 const fails = (code: string) => (error: unknown) => {
@@ -61,6 +61,22 @@ test('fetch: a stored session that cannot be read is dropped', async () => {
     await parties.client.close();
   }
   parties.client = parties.newClient();
+  await parties.close();
+});
+
+test('fetch: a store that cannot be read once is read the next time', async () => {
+  const parties = await new Parties().start();
+  const store = parties.stores.client;
+  let isBroken = true;
+  const scan: Store['scan'] = (prefix, options) => {
+    if (isBroken) throw new StoreError('ERR_STORE_IO', 'the disk is slow');
+    return store.scan(prefix, options);
+  };
+  await parties.client.close();
+  parties.client = parties.newClient({ store: { ...store, scan } });
+  await assert.rejects(parties.finish(parties.client.fetch(`${rsUri}/temperature`)), { code: 'ERR_STORE_IO' });
+  isBroken = false;
+  assert.equal((await parties.finish(parties.client.fetch(`${rsUri}/temperature`))).text(), '21.5');
   await parties.close();
 });
 

@@ -103,7 +103,7 @@ export class Administration {
 
   /**
    * End a client, its policies and its associations, and revoke its tokens. Where this fails half-way it can be done again. A token that is being issued in the same
-   * moment may be missed.
+   * moment is not given.
    *
    * @returns how many tokens were revoked
    * @throws {AuthorizationServerError} `ERR_AS_UNKNOWN`, `ERR_AS_FIXED`
@@ -113,7 +113,10 @@ export class Administration {
     const what = `client "${id}"`;
     const isMeant = ({ client }: TokenRecord): boolean => client === id;
     if (registry.fixed(`client:${id}`) !== undefined) throw isFixed(what);
-    if ((await registry.stored.client(id)) === undefined) throw unknown(what);
+    if ((await registry.stored.client(id)) === undefined) {
+      const policies = await this.#removePolicies(id);
+      return this.#rest(what, isMeant, policies > 0);
+    }
     const revoked = await this.#revokeAll(isMeant);
     for (;;) {
       const found = await registry.stored.client(id);
@@ -121,8 +124,8 @@ export class Administration {
       const key = newStoreKey(what, prefixes.client, id);
       const peers = this.#peerChanges(what, found.peer, found.peer.channel).map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...peers]))) continue;
-      for await (const [policy] of store.scan(`${storeKey(prefixes.policy, id)}/`)) await store.delete(policy);
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
+      await this.#removePolicies(id);
       return revoked + (await this.#revokeAll(isMeant));
     }
   }
@@ -182,6 +185,8 @@ export class Administration {
     const { store } = this.#options;
     const what = `resource server "${id}"`;
     const isMeant = ({ resourceServer }: TokenRecord): boolean => resourceServer === id;
+    const { registry } = this.#options;
+    if (registry.fixed(`rs:${id}`) === undefined && (await registry.stored.resourceServer(id)) === undefined) return this.#rest(what, isMeant, false);
     await this.#changeable(id);
     const revoked = await this.#revokeAll(isMeant);
     for (;;) {
@@ -320,6 +325,23 @@ export class Administration {
     }
     for (const hash of hashes) await revoke(hash);
     return hashes.length;
+  }
+
+  /** What an earlier removal has left that was cut short. */
+  async #rest(what: string, isMeant: (record: TokenRecord) => boolean, isSome: boolean): Promise<number> {
+    const revoked = await this.#revokeAll(isMeant);
+    if (revoked === 0 && !isSome) throw unknown(what);
+    return revoked;
+  }
+
+  /** The result is how many they were. */
+  async #removePolicies(client: string): Promise<number> {
+    const { store } = this.#options;
+    const key = storeKey(prefixes.policy, client);
+    const keys: string[] = [];
+    if (key !== undefined) for await (const [policy] of store.scan(`${key}/`)) keys.push(policy);
+    for (const policy of keys) await store.delete(policy);
+    return keys.length;
   }
 
   /** The issued tokens, of one client or of all. */

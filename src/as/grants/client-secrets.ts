@@ -27,18 +27,24 @@ export class ClientSecrets {
     return secret === undefined || shown === undefined || this.#isRight(secret, hmac('sha256', this.#key, shown));
   }
 
-  /** Whether the client need show no secret, or has shown the right one. */
-  async accepts({ secret }: Pick<Client, 'secret'>, shown: Uint8Array | undefined): Promise<boolean> {
+  /**
+   * Whether the client need show no secret, or has shown the right one.
+   *
+   * @param gone - whoever asks hears nothing any more
+   * @throws {AceError} `ERR_AS_BUSY`: too many are being looked at
+   */
+  async accepts({ secret }: Pick<Client, 'secret'>, shown: Uint8Array | undefined, gone?: AbortSignal): Promise<boolean> {
     if (secret === undefined) return true;
     if (shown === undefined) return false;
     const quick = hmac('sha256', this.#key, shown);
     if (this.#isRight(secret, quick)) return true;
-    if (!(await this.#hashes.verify(shown, secret))) return false;
+    if (!(await this.#hashes.verify(shown, secret, gone))) return false;
     this.#right.delete(secret);
     this.#right.set(secret, quick);
     if (this.#right.size > remembered) this.#right.delete(this.#right.keys().next().value!);
     return true;
   }
+
   #isRight(secret: string, quick: Uint8Array): boolean {
     const known = this.#right.get(secret);
     return known !== undefined && constantTimeEqual(known, quick);

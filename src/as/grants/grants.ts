@@ -12,6 +12,7 @@ import type { Client } from '../registry/registry.ts';
 import { findCode, useCode } from './codes.ts';
 import type { PasswordVerifier } from './passwords.ts';
 import { familyName, newHandle, RefreshTokens } from './refresh-tokens.ts';
+import { refuseBusy } from './slow-hash.ts';
 
 /** How long refresh tokens live, and who has them (RFC 6749, Sections 6 and 10.4). */
 export interface RefreshTokenOptions {
@@ -65,6 +66,8 @@ export interface AuthorizationGrantsOptions {
 }
 
 const day = 86_400;
+/** Passwords of one client that are looked at, or wait for it: a part of those of all clients. */
+const passwordsAtOnce = 8;
 
 /** The grants of RFC 9200, Section 5.4: what a client shows, and what it may have for it. */
 export class AuthorizationGrants {
@@ -72,6 +75,8 @@ export class AuthorizationGrants {
   readonly #refreshTokens: RefreshTokens;
   /** Tries for each user name, right or wrong: somebody guesses all night otherwise. */
   readonly #passwordRate: RateLimit;
+  /** How many passwords of each client are being looked at. */
+  readonly #looking = new Map<string, number>();
 
   constructor(options: AuthorizationGrantsOptions) {
     const { store, env, refreshTokens } = options;
@@ -84,13 +89,13 @@ export class AuthorizationGrants {
   /**
    * What does not change by being asked twice: whether the grant type is to be had, at once, and the password.
    *
-   * @throws {AceError} `ERR_AS_REFUSED`, `ERR_AS_LIMIT`
+   * @throws {AceError} `ERR_AS_REFUSED`, `ERR_AS_LIMIT`, `ERR_AS_BUSY`
    */
   check(client: Client, asked: TokenRequest): Promise<void> | undefined {
     const type = asked.grantType ?? GrantType.client_credentials;
     if (!this.#options.grantTypes.has(type)) throw refuse(AceErrorCode.unsupported_grant_type, 'the grant type is none that this authorization server offers');
     if (!client.grantTypes.has(type)) throw refuse(AceErrorCode.unauthorized_client, 'the grant type is none that the client may use');
-    return type === GrantType.password ? this.#checkPassword(asked) : undefined;
+    return type === GrantType.password ? this.#checkPassword(client, asked) : undefined;
   }
 
   /**
@@ -109,8 +114,22 @@ export class AuthorizationGrants {
     }
   }
 
-  async #checkPassword({ username, password }: TokenRequest): Promise<void> {
+  async #checkPassword({ id }: Client, { username, password }: TokenRequest): Promise<void> {
     if (username === undefined || password === undefined) throw refuse(AceErrorCode.invalid_request, 'expected username and password');
+    const looking = this.#looking.get(id) ?? 0;
+    // Before the try counts: else a client that shows many would make the counts of others be forgotten, at no cost.
+    if (looking >= passwordsAtOnce) throw refuseBusy('too many passwords of this client are being looked at');
+    this.#looking.set(id, looking + 1);
+    try {
+      await this.#verifyPassword(username, password);
+    } finally {
+      const left = this.#looking.get(id)! - 1;
+      if (left > 0) this.#looking.set(id, left);
+      else this.#looking.delete(id);
+    }
+  }
+
+  async #verifyPassword(username: string, password: string): Promise<void> {
     const wait = this.#passwordRate.take(username);
     if (wait > 0) throw new AceError('ERR_AS_LIMIT', 'too many tries for this user', { responseCode: Code.TooManyRequests, retryAfter: wait });
     if (!(await this.#options.passwords.verify(username, password))) throw refuse(AceErrorCode.invalid_grant, 'expected a user name and its password');

@@ -8,8 +8,12 @@ import { defaultCost, hashSecret, SlowHashes } from './slow-hash.ts';
 
 /** Knows resource owners by name and password. */
 export interface PasswordVerifier {
-  /** It takes the same time for a user that it does not know. */
-  verify(username: string, password: string): Promise<boolean>;
+  /**
+   * It takes the same time for a user that it does not know. Where it cannot look at the password now, it rejects with an `AceError`, as which the request is answered.
+   *
+   * @param gone - whoever asks hears nothing any more
+   */
+  verify(username: string, password: string, gone?: AbortSignal): Promise<boolean>;
 }
 
 const prefix = 'as/secret/user/';
@@ -55,7 +59,7 @@ export async function removePassword(store: Store, username: string): Promise<bo
 }
 
 /**
- * The passwords of the store.
+ * The passwords of the store. Of very many that are shown at once some are not looked at: `AceError` `ERR_AS_BUSY`, which is 5.03 with Max-Age.
  *
  * @param cost - what the hash of a user that does not exist costs: as that of those who do
  */
@@ -63,12 +67,12 @@ export function storedPasswords(store: Store, random: Env['random'], cost: Scryp
   const hashes = new SlowHashes();
   const nobody = ['scrypt', cost.N, cost.r, cost.p, toBase64Url(random(16)), toBase64Url(random(32))].join('$');
   return {
-    async verify(username, password) {
+    async verify(username, password, gone) {
       const key = keyOf(username);
       const stored = key === undefined ? undefined : await store.get(key);
       const hash = stored === undefined ? undefined : decodeHash(stored);
       const bytes = bytesOf(password);
-      const isRight = await hashes.verify(bytes.subarray(0, longestPassword), hash ?? nobody);
+      const isRight = await hashes.verify(bytes.subarray(0, longestPassword), hash ?? nobody, gone);
       return isRight && hash !== undefined && bytes.length <= longestPassword;
     },
   };

@@ -1,3 +1,5 @@
+import { AceError } from '../../ace/index.ts';
+import { Code } from '../../coap/index.ts';
 import { constantTimeEqual, fromBase64Url, toBase64Url } from '../../core/bytes.ts';
 import { type ScryptCost, scrypt } from '../../core/crypto/index.ts';
 import { ProtocolError } from '../../core/errors.ts';
@@ -41,27 +43,59 @@ export function parseSlowHash(what: string, text: string): SlowHash {
 
 /** How many hashes are computed at once: each takes memory and a thread. */
 const atOnce = 2;
+/** How many wait for their turn: at the default cost, for some seconds. */
+const mostWaiting = 64;
+/** Seconds. */
+const later = 5;
 
-/** Computes slow hashes, few at a time; who comes meanwhile waits. */
+/** It was not looked at whether a secret is right. */
+export function refuseBusy(message: string): AceError {
+  return new AceError('ERR_AS_BUSY', message, { responseCode: Code.ServiceUnavailable, retryAfter: later });
+}
+
+/** Computes slow hashes, few at a time; some of those who come meanwhile wait, the others are told to come later. */
 export class SlowHashes {
   #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  /** In the order in which they came. */
+  readonly #waiting = new Set<() => void>();
 
   /**
    * Whether the secret is the one of the hash, compared in constant time.
    *
+   * @param gone - whoever asks hears nothing any more: what waits then is not computed
+   * @throws {AceError} `ERR_AS_BUSY` (5.03 with Max-Age) where too many wait, and for who has gone away
    * @throws {AuthorizationServerError} `ERR_AS_CONFIG` for a hash that is none; `CryptoError` `ERR_CRYPTO_LENGTH` for one that costs too much
    */
-  async verify(secret: Uint8Array, text: string): Promise<boolean> {
+  async verify(secret: Uint8Array, text: string, gone?: AbortSignal): Promise<boolean> {
     const { cost, salt, hash } = parseSlowHash('secret', text);
-    if (this.#running >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (gone?.aborted === true) throw hasGone();
+    if (this.#running >= atOnce) await this.#turn(gone);
     else this.#running++;
     try {
       return constantTimeEqual(await scrypt(secret, salt, cost, hash.length), hash);
     } finally {
-      const next = this.#waiting.shift();
+      const [next] = this.#waiting;
       if (next === undefined) this.#running--;
       else next();
     }
   }
+
+  #turn(gone: AbortSignal | undefined): Promise<void> {
+    if (this.#waiting.size >= mostWaiting) throw refuseBusy('too many secrets are being looked at');
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiting.delete(run);
+        reject(hasGone());
+      };
+      const run = (): void => {
+        this.#waiting.delete(run);
+        gone?.removeEventListener('abort', leave);
+        resolve();
+      };
+      this.#waiting.add(run);
+      gone?.addEventListener('abort', leave, { once: true });
+    });
+  }
 }
+
+const hasGone = (): AceError => refuseBusy('whoever has shown the secret has gone away');

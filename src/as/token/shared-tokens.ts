@@ -101,26 +101,39 @@ export class SharedTokens {
     return [...audiences];
   }
 
-  /** Whether a secret is the one of the hash. One that was right is known again at once. */
-  accepts(secret: string, shown: Uint8Array): Promise<boolean> {
-    return this.#options.secrets.accepts({ secret }, shown);
+  /**
+   * Whether a secret is the one of the hash. One that was right is known again at once.
+   *
+   * @param gone - whoever asks hears nothing any more
+   * @throws {AceError} `ERR_AS_BUSY`: too many are being looked at, so that it has to come later
+   */
+  accepts(secret: string, shown: Uint8Array, gone?: AbortSignal): Promise<boolean> {
+    return this.#options.secrets.accepts({ secret }, shown, gone);
   }
 
   /**
    * Make a token known to the server, and what belongs to it durable, all in one; then it may be given away.
    *
-   * @returns `false`: something else is there than one of the changes expects, and nothing was made
+   * @returns `false`: something else is there than one of the changes expects, and nothing was made; or the client or the resource server is none any more, and the
+   *   token is revoked
    * @throws {AuthorizationServerError} `ERR_AS_LIMIT` for a client that has too many living tokens, `ERR_AS_AUDIT` where the audit log did not take it
    */
   issue({ hash, client, resourceServer, audience, scope, expiresIn, expiresAt, grant, changes = [] }: MadeToken): Promise<boolean> {
-    const { records, audit, tokensPerClient, seen } = this.#options;
+    const { registry, records, audit, tokensPerClient, revoke, seen } = this.#options;
     return audit.done(async () => {
       seen();
       const most = tokensPerClient();
-      if (records.count(client) >= most) throw new AuthorizationServerError('ERR_AS_LIMIT', `expected a client with fewer than ${most} living tokens`);
-      if (!(await records.add(hash, { client, resourceServer, expiresAt }, changes))) return false;
+      if (!records.begin(client, most)) throw new AuthorizationServerError('ERR_AS_LIMIT', `expected a client with fewer than ${most} living tokens`);
+      try {
+        if (!(await records.add(hash, { client, resourceServer, expiresAt }, changes))) return false;
+      } finally {
+        records.end(client);
+      }
       audit.emit({ type: 'token-issued', client, audience, scope, expiresIn, update: false, grant, token: hash });
-      return true;
+      // Whoever is removed while a token is made gets none: the removal may not have seen it.
+      if ((await registry.client(client)) !== undefined && (await registry.resourceServer(resourceServer)) !== undefined) return true;
+      await revoke(hash);
+      return false;
     });
   }
 

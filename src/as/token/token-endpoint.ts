@@ -16,7 +16,7 @@ import {
   type TokenResponse,
   tokenHashText,
 } from '../../ace/index.ts';
-import { Code, ContentFormat, formatCode, OptionNumber, RateLimit, type Response, uintOption } from '../../coap/index.ts';
+import { Code, ContentFormat, formatCode, OptionNumber, RateLimit, type Response, type SecurityAssociation, uintOption } from '../../coap/index.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import type { Confirmation } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
@@ -45,6 +45,8 @@ export interface TokenEndpointOptions {
   /** Absent: tokens are given to clients, who upload them. */
   readonly uploads?: TokenUploads;
   readonly rules: TokenRules;
+  /** Revoke the token of this hash, in base64url. */
+  revoke(hash: string): Promise<unknown>;
   readonly emit: Emit;
 }
 
@@ -55,6 +57,12 @@ interface Granted {
   readonly scope: Scope;
   readonly lifetime: number;
   readonly profile: number;
+}
+
+/** A token that is made, and what the client is told of it. */
+interface Made {
+  readonly granted: Granted;
+  readonly response: TokenResponse;
 }
 
 /** Symmetric in COSE (RFC 9053, Section 7.1). */
@@ -85,7 +93,7 @@ export class TokenEndpoint {
     try {
       asked = decodeTokenRequest(acePayload(request));
       if (peer.kind !== 'client') throw refuse(AceErrorCode.unauthorized_client, 'a resource server gets no tokens');
-      return await this.#grant(peer, asked);
+      return await this.#grant(association!, peer, asked);
     } catch (error) {
       if (!(error instanceof AceError)) throw error;
       emit({
@@ -100,18 +108,33 @@ export class TokenEndpoint {
     }
   }
 
-  async #grant(client: Client, asked: TokenRequest): Promise<Response> {
-    const { registry, records, grants, env, mint, rules, uploads, emit } = this.#options;
+  async #grant(association: SecurityAssociation, client: Client, asked: TokenRequest): Promise<Response> {
+    const { records, grants, rules, uploads } = this.#options;
     checkIdentity(client, asked);
     if (client.secret !== undefined) await this.#checkSecret(client, asked);
     rules.checkRequest?.(asked);
     const update = checkReqCnf(asked.reqCnf);
     const wish = uploads?.wishOf(asked, update);
-    if (records.count(client.id) >= this.#options.tokensPerClient) {
-      throw new AceError('ERR_AS_LIMIT', 'the client has too many living tokens', { responseCode: Code.TooManyRequests, retryAfter: 60 });
-    }
     const checked = grants.check(client, asked);
     if (checked !== undefined) await checked;
+    if (!records.begin(client.id, this.#options.tokensPerClient)) {
+      throw new AceError('ERR_AS_LIMIT', 'the client has too many living tokens', { responseCode: Code.TooManyRequests, retryAfter: 60 });
+    }
+    let made: Made;
+    try {
+      made = await this.#make(association, client, asked, update);
+    } finally {
+      records.end(client.id);
+    }
+    const { granted, response } = made;
+    const { resourceServer, profile } = granted;
+    const given = wish === undefined ? response : await uploads!.deliver({ client: client.id, resourceServer, profile, response }, wish);
+    return created(asked, granted, given, rules);
+  }
+
+  /** The token, once it is durable. */
+  async #make(association: SecurityAssociation, client: Client, asked: TokenRequest, update: boolean): Promise<Made> {
+    const { registry, records, grants, env, mint, rules, emit } = this.#options;
     for (;;) {
       const authorization = await grants.authorize(client, asked, update);
       const ofAudience = registry.fixedResourceServerOf(authorization.audience) ?? (await registry.resourceServerOf(authorization.audience));
@@ -137,13 +160,24 @@ export class TokenEndpoint {
       // Somebody else has got ahead: what was read is not so any more.
       if (!(await records.add(hash, record, [...binding.changes, ...changes]))) continue;
       emit(issued(client, asked, granted, update, hash));
+      const isFixed = registry.fixedPeer(association) !== undefined && registry.fixedResourceServerOf(audience) !== undefined;
+      if (!isFixed) await this.#checkStanding(association, granted, hash);
       const response: Written<TokenResponse> = { accessToken: token, expiresIn: lifetime };
       if (answer.cnf !== undefined) response.cnf = answer.cnf;
       if (answer.rsCnf !== undefined) response.rsCnf = answer.rsCnf;
       if (refreshToken !== undefined) response.refreshToken = refreshToken;
-      const given = wish === undefined ? response : await uploads!.deliver({ client: client.id, resourceServer, profile, response }, wish);
-      return created(asked, granted, given, rules);
+      return { granted, response };
     }
+  }
+
+  /** Whoever is removed while a token is made gets none: the removal may not have seen it. */
+  async #checkStanding(association: SecurityAssociation, { audience, resourceServer }: Granted, hash: string): Promise<void> {
+    const { registry, revoke } = this.#options;
+    const isClient = (await registry.peer(association)) !== undefined;
+    if (isClient && (await registry.resourceServerOf(audience))?.id === resourceServer.id) return;
+    await revoke(hash);
+    if (isClient) throw refuse(AceErrorCode.invalid_request, 'the audience is not one that the client may ask for');
+    throw new AceError('ERR_AS_REFUSED', 'the client is none any more', { responseCode: Code.Unauthorized });
   }
 
   /** A secret comes on top of the security association (RFC 6749, Section 5.2). */

@@ -32,13 +32,20 @@ export function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
   return { client, resourceServer, expiresAt, ...(revoked === true ? { revoked } : {}) };
 }
 
+/** Tokens of one client. */
+interface Count {
+  living: number;
+  /** They are being made. */
+  underWay: number;
+}
+
 /** The issued tokens, by their token hash, until they expire. */
 export class TokenRecords {
   readonly #store: Store;
   readonly #env: Env;
   /** Those that live, each with its client. */
   readonly #expiry: Expiry<string>;
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Map<string, Count>();
 
   constructor(options: { readonly store: Store; readonly env: Env }) {
     this.#store = options.store;
@@ -52,7 +59,29 @@ export class TokenRecords {
 
   /** Live tokens of one client. */
   count(client: string): number {
-    return this.#counts.get(client) ?? 0;
+    return this.#counts.get(client)?.living ?? 0;
+  }
+
+  /**
+   * Begin to make a token, so that of requests at once no more get one than may; `end` follows, whatever comes of it.
+   *
+   * @returns `false`: the client has `most`, those that are being made included, and nothing is begun
+   */
+  begin(client: string, most: number): boolean {
+    const count = this.#countOf(client);
+    if (count.living + count.underWay >= most) {
+      this.#drop(client, count);
+      return false;
+    }
+    count.underWay++;
+    return true;
+  }
+
+  /** A token was made and added, or not made. */
+  end(client: string): void {
+    const count = this.#countOf(client);
+    count.underWay--;
+    this.#drop(client, count);
   }
 
   /** Take up what an earlier run left. */
@@ -103,13 +132,26 @@ export class TokenRecords {
   #remember(hash: string, record: TokenRecord): void {
     const { size } = this.#expiry;
     this.#expiry.set(hash, record.expiresAt, record.client);
-    if (this.#expiry.size > size) this.#counts.set(record.client, this.count(record.client) + 1);
+    if (this.#expiry.size > size) this.#countOf(record.client).living++;
   }
 
   #forget(client: string | undefined): void {
     if (client === undefined) return;
-    const left = this.count(client) - 1;
-    if (left > 0) this.#counts.set(client, left);
-    else this.#counts.delete(client);
+    const count = this.#countOf(client);
+    count.living--;
+    this.#drop(client, count);
+  }
+
+  #countOf(client: string): Count {
+    let count = this.#counts.get(client);
+    if (count === undefined) {
+      count = { living: 0, underWay: 0 };
+      this.#counts.set(client, count);
+    }
+    return count;
+  }
+
+  #drop(client: string, { living, underWay }: Count): void {
+    if (living + underWay <= 0) this.#counts.delete(client);
   }
 }

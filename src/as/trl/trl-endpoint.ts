@@ -29,6 +29,9 @@ export interface TrlEndpointOptions extends TrlOptions {
   readonly emit: Emit;
 }
 
+/** Milliseconds from a request to observe until it is one that does: the answer may wait for the audit log. */
+const longestAnswer = 10_000;
+
 /**
  * The token revocation list endpoint. A client sees the tokens that it got, a resource server those that are for it, an administrator all.
  *
@@ -43,6 +46,8 @@ export class TrlEndpoint {
   /** Updates of the list that observers were told of. */
   #told = 0;
   #timer: Cancel | undefined;
+  /** Until then somebody may become an observer who has asked to be one: milliseconds of `Env.now`. */
+  #awaitedUntil = Number.NEGATIVE_INFINITY;
   /** The watch over the store; fulfilled when it has begun. */
   #watching: Promise<void> | undefined;
   #closed = false;
@@ -66,7 +71,10 @@ export class TrlEndpoint {
     const observe = uintOf(request.options, OptionNumber.Observe) === 0;
     await revocations.sweep();
     // What changes from here on is seen by the watch, and what changed before in the answer.
-    if (observe) await this.#watch();
+    if (observe) {
+      this.#awaitedUntil = this.#options.env.now() + longestAnswer;
+      await this.#watch();
+    }
     const requester = this.#requesterOf(peer.credential);
     const updates = await revocations.updates(requester);
     try {
@@ -125,7 +133,7 @@ export class TrlEndpoint {
     } catch (error) {
       this.#options.emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
     }
-    if ((this.#handle?.observers ?? 0) > 0) this.#schedule();
+    if ((this.#handle?.observers ?? 0) > 0 || this.#options.env.now() < this.#awaitedUntil) this.#schedule();
     else this.#watching = undefined;
   }
 

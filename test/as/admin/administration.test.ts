@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeTokenResponse, encodeAif, tokenHashText } from '../../../src/ace/index.ts';
+import { AceErrorCode, decodeTokenResponse, encodeAif, tokenHashText } from '../../../src/ace/index.ts';
 import { findCode } from '../../../src/as/grants/codes.ts';
 import {
   type Actor,
@@ -17,6 +17,8 @@ import {
 import type { ClientRegistration, ResourceServerRegistration } from '../../../src/as/registry/registration.ts';
 import { storedCredential } from '../../../src/as/registry/registration-store.ts';
 import { toBase64Url, toHex } from '../../../src/core/bytes.ts';
+import { memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
+import { Clock } from '../../ace/clock.ts';
 import { assertRefused, clients, encryptKey, keysOf, macKey, Workbench } from '../support.ts';
 
 const root: Actor = { name: 'root', admin: new Set(adminObjects) };
@@ -62,6 +64,70 @@ test('a client that is added gets tokens at once, and none once it is removed', 
   assert.deepEqual(await keysOf(office.store, 'as/client/'), []);
   assert.deepEqual(await keysOf(office.store, 'as/peer/'), []);
   office.close();
+});
+
+test('a removal that the store has cut short goes on when it is done again: no policy and no token is left for another of this name', async () => {
+  for (const part of ['as/policy/', 'as/token/']) {
+    const clock = new Clock();
+    const inner = memoryStore({ env: clock });
+    let broken: string | undefined;
+    const refuse = (key: string): void => {
+      if (broken !== undefined && key.startsWith(broken)) throw new StoreError('ERR_STORE_IO', 'the disk is full');
+    };
+    const store: Store = {
+      ...inner,
+      get: (key) => inner.get(key),
+      scan: async function* (prefix, options) {
+        // The first look is before the client is gone.
+        if ((await inner.get('as/client/c9')) === undefined) refuse(prefix);
+        yield* inner.scan(prefix, options);
+      },
+      put: (...given) => inner.put(...given),
+      delete: async (key) => {
+        refuse(key);
+        return inner.delete(key);
+      },
+      compareAndSet: (...given) => inner.compareAndSet(...given),
+      batch: (changes) => inner.batch(changes),
+      increment: (key, by) => inner.increment(key, by),
+      close: () => inner.close(),
+    };
+    const office = new Office({ store, clock });
+    await office.administration.addClient(stored('c9', 9));
+    await office.administration.addPolicy('c9', { audience: 'rs1', scope: 'w_led' });
+    broken = part;
+    await assert.rejects(office.administration.removeClient('c9'), { code: 'ERR_STORE_IO' });
+    broken = undefined;
+    // What was issued meanwhile, by whichever process.
+    if (part === 'as/token/') await office.records.add('bGF0ZQ', { client: 'c9', resourceServer: 'rs1', expiresAt: office.clock.epoch() + 60 }, []);
+    assert.equal(await office.administration.removeClient('c9').catch(({ code }) => code), part === 'as/token/' ? 1 : 0);
+    assert.deepEqual(await keysOf(inner, 'as/policy/'), []);
+    await assert.rejects(office.administration.removeClient('c9'), { code: 'ERR_AS_UNKNOWN' });
+    office.close();
+  }
+});
+
+test('a token that is made while its client or its resource server is removed is not given, and does not live', async () => {
+  for (const kind of ['client', 'rs'] as const) {
+    const removals: (() => Promise<unknown>)[] = [];
+    const office = new Office({
+      tokenRules: {
+        claims: async () => {
+          for (const remove of removals.splice(0)) await remove();
+          return {};
+        },
+      },
+    });
+    await office.administration.addResourceServer(rs9);
+    await office.administration.addClient(stored('c9', 9, { grants: [{ audience: 'rs9', scope: 'a' }] }));
+    const credential = await office.credentialOf('c9');
+    removals.push(() => (kind === 'client' ? office.administration.removeClient('c9') : office.administration.removeResourceServer('rs9')));
+    const answer = await office.ask(credential, { audience: 'rs9', scope: 'a' });
+    assertRefused(answer, ...((kind === 'client' ? ['4.01'] : ['4.00', AceErrorCode.invalid_request]) as [string, number?]));
+    for (const key of await keysOf(office.store, 'as/token/')) assert.equal((await office.administration.showToken(key.slice(9)))['revoked'], true);
+    assert.equal(office.records.count('c9'), 0);
+    office.close();
+  }
 });
 
 test('removing a client or a resource server revokes the living tokens of it, and those alone', async () => {

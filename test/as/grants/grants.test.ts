@@ -211,3 +211,18 @@ test('token keys roll over: the AS protects with the key whose time began last, 
   await assert.rejects(over.ask('client:c1', { audience: 'rs1' }), { code: 'ERR_AS_TOKEN_KEY' });
   assert.throws(() => new Workbench({ resourceServers: [{ ...rs1, tokenKeys: [{ ...old, from: 5, until: 5 }] }, rs2] }), { code: 'ERR_AS_CONFIG' });
 });
+
+test('RFC 7252 5.9.3.4: more passwords of one client at once than it may show are 5.03 with Max-Age, and no tries of their users', async () => {
+  const bench = benchWith();
+  await setPassword(bench.store, systemEnv.random, 'anna', 'correct horse', cheap);
+  const names = [...Array.from({ length: 8 }, (_, i) => `user${i}`), ...Array.from({ length: 20 }, () => 'anna')];
+  const answers = await Promise.all(names.map((name) => bench.ask('client:c1', withPassword(name, 'wrong horse'))));
+  for (const answer of answers.slice(0, 8)) assertRefused(answer, '4.00', AceErrorCode.invalid_grant);
+  for (const answer of answers.slice(8)) {
+    assertRefused(answer, '5.03');
+    assert.equal(uintOf(answer.options, OptionNumber.MaxAge), 5);
+  }
+  const others = await Promise.all(['client:c1', 'client:c2'].map((client) => bench.ask(client, withPassword('anna', 'correct horse'))));
+  for (const answer of others) assert.equal(formatCode(answer.code), '2.01');
+  bench.close();
+});

@@ -11,7 +11,7 @@ import {
   tokenHashText,
 } from '../../../src/ace/index.ts';
 import type { Policy } from '../../../src/as/index.ts';
-import { OptionNumber, uintOf } from '../../../src/coap/index.ts';
+import { formatCode, OptionNumber, uintOf } from '../../../src/coap/index.ts';
 import { fromHex, fromUtf8, toHex } from '../../../src/core/bytes.ts';
 import { type CborValue, encode } from '../../../src/core/cbor.ts';
 import { openCwt, type TokenKey } from '../../../src/core/cwt.ts';
@@ -396,6 +396,19 @@ test('RFC 8516: a client with too many living tokens is told to wait, and may go
   await bench.granted('client:c2', { audience: 'rs1' });
   await bench.clock.advance(3601);
   await bench.granted(c1, { audience: 'rs1' });
+  bench.close();
+});
+
+test('tokensPerClient: requests at once get no more tokens than one after the other', async () => {
+  const bench = new Workbench({ tokensPerClient: 2 });
+  const codes = async (): Promise<string[]> =>
+    (await Promise.all(Array.from({ length: 6 }, () => bench.ask(c1, { audience: 'rs1' })))).map(({ code }) => formatCode(code)).sort();
+  assert.deepEqual(await codes(), ['2.01', '2.01', '4.29', '4.29', '4.29', '4.29']);
+  assert.equal(bench.records.count('c1'), 2);
+  await bench.clock.advance(3601);
+  // What was refused, for whatever reason, is not counted.
+  for (let i = 0; i < 3; i++) assertRefused(await bench.ask(c1, { audience: 'rs9' }), '4.00', AceErrorCode.invalid_request);
+  assert.deepEqual(await codes(), ['2.01', '2.01', '4.29', '4.29', '4.29', '4.29']);
   bench.close();
 });
 

@@ -241,6 +241,20 @@ test('RFC 9770 10: who observes is told of what pertains to it, also of what ano
   desk.close();
 });
 
+test('RFC 9770 10: who has asked to observe is told, also where it takes a while to make an observer of it', async () => {
+  const desk = new Desk();
+  const token = await desk.issue('client:c1', 'rs1');
+  await desk.get('rs:rs1', '', true);
+  // The answer waits for the audit log.
+  await desk.clock.advance(3);
+  desk.observers = 1;
+  await new Revocations({ store: desk.store, env: desk.clock }).revoke(tokenHashText(token));
+  await desk.clock.advance(1);
+  assert.deepEqual(desk.notified, ['client:c1', 'rs:rs1']);
+  desk.trl.close();
+  desk.close();
+});
+
 test('RFC 9770 6.2: the list survives a restart, and cursors stay good', async () => {
   const desk = new Desk();
   const first = await desk.revoked();

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { oscoreProfile } from '../../../profiles/oscore/index.ts';
-import { type Acceptance, AceError, type ProfileAtRs, type TokenUpload, tokenParameters } from '../../../src/ace/index.ts';
+import { oscoreAtRs } from '../../../profiles/oscore/rs.ts';
+import { type Acceptance, AceError, type ProfileAtRs, type RsIo, type TokenUpload, tokenParameters } from '../../../src/ace/index.ts';
 import { Code, ContentFormat, Method, OptionNumber, pathOptions, type Request, type SecurityAssociation, uintOf, uintOption } from '../../../src/coap/index.ts';
 import { utf8 } from '../../../src/core/bytes.ts';
 import { type CborMap, type CborValue, decode, encode } from '../../../src/core/cbor.ts';
+import { ContextTable } from '../../../src/oscore/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Simulator } from '../../support/simulator.ts';
 
@@ -18,15 +20,15 @@ const osc: CborMap = new Map<number, CborValue>([
   [5, new Uint8Array(0)],
 ]);
 
-function start(sim: Simulator = simulator): ProfileAtRs {
-  return oscoreProfile.rs!({
-    env: sim.env('rs'),
-    store: memoryStore(),
-    emit: () => {},
-    admit: () => assert.fail('nothing comes another way'),
-    forget: () => {},
-  });
-}
+const ioOf = (sim: Simulator): RsIo => ({
+  env: sim.env('rs'),
+  store: memoryStore(),
+  emit: () => {},
+  admit: () => assert.fail('nothing comes another way'),
+  forget: () => {},
+});
+
+const start = (sim: Simulator = simulator): ProfileAtRs => oscoreProfile.rs!(ioOf(sim));
 
 function request(payload: Uint8Array, contentFormat: number = ContentFormat.AceCbor, association?: SecurityAssociation): Request {
   const options = [...pathOptions(['authz-info']), uintOption(OptionNumber.ContentFormat, contentFormat)];
@@ -209,4 +211,21 @@ test('restore: two contexts for one credential are one too many', async () => {
   await assert.rejects(rs.restore(credential, saved!));
   await assert.rejects(rs.restore('another', saved!), 'its identifier is taken');
   assert.equal(rs.stats()['contexts'], 1);
+});
+
+test('RFC 7252 5.9.3.4: an upload that the table of contexts has no room for is 5.03 with Max-Age, and nothing of it is kept', async () => {
+  const contexts = new ContextTable({ limit: 2 });
+  const rs = oscoreAtRs(ioOf(simulator), contexts);
+  const other = new Map(osc).set(0, Uint8Array.of(2));
+  const { credential } = await accept(rs, { osc });
+  await accept(rs, { osc: other });
+  await assert.rejects(accept(rs, { osc }), (error: AceError) => {
+    assert.ok(error instanceof AceError, String(error));
+    assert.deepEqual([error.code, error.responseCode, error.retryAfter], ['ERR_OSCORE_PROFILE_CONTEXTS', Code.ServiceUnavailable, 60]);
+    return true;
+  });
+  assert.deepEqual([contexts.size, rs.stats()['pending']], [2, 2]);
+  rs.release(credential);
+  assert.equal((await accept(rs, { osc })).response.code, Code.Created);
+  await rs.close();
 });

@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constantTimeEqual, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
 import { digest } from '../../../../src/core/crypto/index.ts';
 import { messageOf } from '../../../../src/core/errors.ts';
+import { goneSignal, waitOf } from '../busy.ts';
 import { passwordAcr } from './acr.ts';
 import type { LoginEvent } from './events.ts';
 import { FormError, readForm } from './form.ts';
 import type { InteractionOutcome, InteractionProvider, ProviderInteraction } from './interaction-provider.ts';
-import type { LoginAttempts } from './login-attempts.ts';
+import type { LoginAttempt, LoginAttempts } from './login-attempts.ts';
 import { type LoginPrompt, loginPage, noticePage, type Page } from './page.ts';
 import { sendPage, setHeaders } from './send-page.ts';
 import type { UserAuthenticator } from './user-authenticator.ts';
@@ -163,7 +164,14 @@ class Login {
       await this.#show(interaction, response, 429, { username, problem: { kind: 'locked', seconds: decision.wait } });
       return;
     }
-    const user = isPossible ? await users.authenticate(username, password) : undefined;
+    const outcome = isPossible ? await this.#authenticate(attempt, password, response) : undefined;
+    if (typeof outcome === 'object') {
+      emit({ type: 'login-refused', reason: 'locked', ...who }, request);
+      response.setHeader('Retry-After', String(outcome.wait));
+      sendPage(response, 503, noticePage('This has to wait', 'Too many sign in at the moment. Wait a little, then go back and try again.'));
+      return;
+    }
+    const user = outcome;
     if (user === undefined) {
       emit({ type: 'login-refused', reason: 'credentials', ...who }, request);
       for (const lock of decision.locks) emit({ type: 'login-locked', ...lock, ...(lock.by === 'user' ? who : { client, address }) }, request);
@@ -173,6 +181,20 @@ class Login {
     await attempts.succeeded(attempt);
     emit({ type: 'login', user, client, address }, request);
     await this.#finish(request, response, { login: { accountId: await accounts.accountOf(user), acr: passwordAcr, amr: ['pwd'], remember: false } });
+  }
+
+  /** The user; or the seconds after which somebody may look at the password. */
+  async #authenticate(attempt: LoginAttempt, password: string, response: ServerResponse): Promise<string | { readonly wait: number } | undefined> {
+    const { users, attempts } = this.#options;
+    try {
+      return await users.authenticate(attempt.username, password, goneSignal(response));
+    } catch (error) {
+      const wait = waitOf(error);
+      if (wait === undefined) throw error;
+      // Whoever goes away before it is known pays for it all the same.
+      if (!response.destroyed) await attempts.undecided(attempt);
+      return { wait };
+    }
   }
 
   /** Grant what the application asks for, and go on. */

@@ -93,10 +93,20 @@ export class LoginAttempts {
   /** The attempt was one with the right password: the count of the user begins anew, and that of the address is what it was before it. */
   async succeeded(attempt: LoginAttempt): Promise<void> {
     await this.#options.store.delete(await this.#userKey(attempt));
-    const { address } = this.#options;
-    await this.#change(await this.#addressKey(attempt), address, ({ failures, at, until }) => {
+    await this.#takeBack(await this.#addressKey(attempt), this.#options.address);
+  }
+
+  /** Nobody has looked at the password: the counts are what they were before the attempt. */
+  async undecided(attempt: LoginAttempt): Promise<void> {
+    const { address, user } = this.#options;
+    await this.#takeBack(await this.#userKey(attempt), user);
+    await this.#takeBack(await this.#addressKey(attempt), address);
+  }
+
+  async #takeBack(key: string, limit: AttemptLimit): Promise<void> {
+    await this.#change(key, limit, ({ failures, at, until }) => {
       const others = Math.max(0, failures - 1);
-      return [{ failures: others, at, until: others < address.failures ? 0 : until }, undefined];
+      return [{ failures: others, at, until: others < limit.failures ? 0 : until }, undefined];
     });
   }
 

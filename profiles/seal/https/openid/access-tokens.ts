@@ -112,7 +112,7 @@ export class AccessTokens {
     const hash = tokenHashText(text);
     const made = { hash, client: clientId, resourceServer: resourceServer.id, audience: aud, scope, expiresIn: lifetime, expiresAt, grant };
     if (grantId === undefined) {
-      await this.#known(made);
+      if (!(await this.#known(made))) throw new errors.InvalidTarget('expected a client and a resource that stand');
       return text;
     }
     const token = grants.token(grantId, hash, expiresAt);

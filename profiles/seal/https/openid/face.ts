@@ -28,7 +28,7 @@ import type { OpenIdLifetimes } from './lifetimes.ts';
 import { OpenIdGrants, type RevocationReason } from './openid-grants.ts';
 import { cookieKey, ownSigningKey } from './own-secrets.ts';
 import { paths } from './paths.ts';
-import { makeProvider, TooManyRequests } from './provider.ts';
+import { Later, makeProvider } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 import { basicCredentials, type CredentialOutcome, TokenEndpoints } from './token-endpoints.ts';
 
@@ -309,9 +309,10 @@ class Face implements OpenIdFace {
     );
     provider.on('grant.error', (context, error) => {
       const { client, params = {} } = context.oidc;
-      if (error instanceof TooManyRequests) {
+      if (error instanceof Later) {
         context.set('Retry-After', String(error.wait));
-        this.#refused(context.req, { reason: 'rate-client', peer: this.#peerOf(context) });
+        if (error.reason === 'busy' && context.res.destroyed) this.#credentials.failed(context.req);
+        this.#refused(context.req, { reason: error.reason, peer: this.#peerOf(context) });
       } else if (client === undefined || error.message === 'invalid_client') {
         if (error.message === 'invalid_client') this.#credentials.failed(context.req);
         this.#refused(context.req, { reason: 'unknown-client', peer: this.#peerOf(context), detail: detailOf(error) });

@@ -4,6 +4,7 @@ import { utf8 } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import type { SimS } from '../../sim-s.ts';
+import { goneSignal, waitOf } from '../busy.ts';
 import { passwordAcr } from '../login/acr.ts';
 import { noticePage } from '../login/page.ts';
 import { sendPage } from '../login/send-page.ts';
@@ -73,7 +74,7 @@ export function makeProvider(options: ProviderOptions): Provider {
         refuseSecretElsewhere(contextOf());
         if (simS.mode === 'strict') checkClientId(contextOf());
         const client = await simS.shared.client(this.clientId);
-        if (client?.https === undefined || !(await simS.shared.accepts(client.https.secret, utf8(secret)))) return false;
+        if (client?.https === undefined || !(await isRight(simS, client.https.secret, secret))) return false;
         authenticated?.(contextOf().req, client.id);
         checkRate(simS, client.id);
         return true;
@@ -105,22 +106,37 @@ function issueIdToken({ issuer, env, key, lifetimes }: ProviderOptions): (this: 
   };
 }
 
-/** A client asks more often than it may. */
-export class TooManyRequests extends errors.OIDCProviderError {
-  /** Seconds until it may ask again. */
+/** A request that has to come later. */
+export class Later extends errors.OIDCProviderError {
+  readonly reason: 'rate-client' | 'busy';
+  /** Seconds. */
   readonly wait: number;
 
-  constructor(wait: number) {
-    super(429, 'temporarily_unavailable');
-    this.error_description = 'expected fewer requests of this client';
+  constructor(reason: Later['reason'], wait: number) {
+    super(reason === 'busy' ? 503 : 429, 'temporarily_unavailable');
+    this.error_description = reason === 'busy' ? 'expected fewer secrets to look at' : 'expected fewer requests of this client';
+    // It is no fault of this server: the library is to say what it is.
+    this.expose = true;
+    this.reason = reason;
     this.wait = wait;
+  }
+}
+
+/** @throws {Later} */
+async function isRight(simS: SimS, hash: string, secret: string): Promise<boolean> {
+  try {
+    return await simS.shared.accepts(hash, utf8(secret), goneSignal(Provider.ctx!.res));
+  } catch (error) {
+    const wait = waitOf(error);
+    if (wait === undefined) throw error;
+    throw new Later('busy', wait);
   }
 }
 
 /** It counts once it is known that it is the client, so that nobody else uses up what it has. */
 function checkRate(simS: SimS, client: string): void {
   const wait = simS.shared.wait('client', client);
-  if (wait > 0) throw new TooManyRequests(wait);
+  if (wait > 0) throw new Later('rate-client', wait);
 }
 
 /** TS 33.434, A.4.2.4: the secret stands in the Authorization header and nowhere else. */

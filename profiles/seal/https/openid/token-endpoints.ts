@@ -3,6 +3,7 @@ import type { Client, FoundToken, SharedTokens } from '../../../../src/as/index.
 import { fromBase64Url, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { ClaimsSet } from '../../../../src/core/cwt.ts';
 import { readValClaims } from '../../val-claims.ts';
+import { goneSignal, waitOf } from '../busy.ts';
 import { FormError, readForm } from '../login/form.ts';
 import { jwtClaims } from './accounts.ts';
 import type { Provider } from './library.ts';
@@ -96,7 +97,7 @@ export class TokenEndpoints {
   ): Promise<void> {
     try {
       if (request.method !== 'POST') throw new OAuthRefusal(405, 'invalid_request', 'expected POST, got another method', { Allow: 'POST' });
-      const client = await this.#clientOf(endpoint, request);
+      const client = await this.#clientOf(endpoint, request, response);
       const fields = await readForm(request);
       const token = fields.get('token');
       if (request.url!.includes('?') || fields.has('client_secret'))
@@ -110,11 +111,11 @@ export class TokenEndpoints {
     }
   }
 
-  async #clientOf(endpoint: 'introspection' | 'revocation', request: IncomingMessage): Promise<Client> {
+  async #clientOf(endpoint: 'introspection' | 'revocation', request: IncomingMessage, response: ServerResponse): Promise<Client> {
     const { shared, addressOf, refused, credentials } = this.#options;
     const shown = basicCredentials(request.headers.authorization);
     const client = shown === undefined ? undefined : await shared.client(shown.id);
-    if (shown === undefined || client?.https === undefined || !(await shared.accepts(client.https.secret, utf8(shown.secret)))) {
+    if (shown === undefined || client?.https === undefined || !(await this.#isRight(client.https.secret, shown.secret, request, response))) {
       credentials.failed(request);
       refused(request, { reason: endpoint, peer: client?.credential ?? addressOf(request), detail: 'invalid_client' });
       const challenge = { 'WWW-Authenticate': 'Basic realm="SIM-S"' };
@@ -125,6 +126,20 @@ export class TokenEndpoints {
     if (wait === 0) return client;
     refused(request, { reason: 'rate-client', peer: client.credential });
     throw new OAuthRefusal(429, 'temporarily_unavailable', 'expected fewer requests of this client', { 'Retry-After': String(wait) });
+  }
+
+  async #isRight(hash: string, secret: string, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const { shared, addressOf, refused, credentials } = this.#options;
+    try {
+      return await shared.accepts(hash, utf8(secret), goneSignal(response));
+    } catch (error) {
+      const wait = waitOf(error);
+      if (wait === undefined) throw error;
+      // Whoever goes away before it is known pays for it all the same.
+      if (response.destroyed) credentials.failed(request);
+      refused(request, { reason: 'busy', peer: addressOf(request) });
+      throw new OAuthRefusal(503, 'temporarily_unavailable', 'expected fewer secrets to look at', { 'Retry-After': String(wait) });
+    }
   }
 
   #describe({ record, claims }: FoundToken, token: string): { readonly active: boolean } {

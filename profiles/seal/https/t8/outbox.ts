@@ -7,6 +7,7 @@ import { type Document, DocumentTable } from '../../index.ts';
 import type { Destinations } from './destinations.ts';
 import type { EgressFilter } from './egress/egress-filter.ts';
 import type { EgressFinding } from './egress/finding.ts';
+import { Turns, type Waiting } from './turns.ts';
 
 /** Something to tell an SCS/AS. */
 export interface Notification {
@@ -39,18 +40,22 @@ const pauses = [1_000, 4_000, 16_000, 64_000, 256_000];
 const timeout = 10_000;
 const mostWaiting = 10_000;
 /** Notifications that are sent at once. */
-const atOnce = 16;
+const atOnce = { all: 32, ofDestination: 4, ofScsAs: 8 };
 const longestAnswer = 4_096;
 /** Answers that say that it may go better later. */
 const later: ReadonlySet<number> = new Set([408, 425, 429]);
+
+interface Errand extends Waiting {
+  readonly id: string;
+  readonly attempt: number;
+}
 
 /** Notifications on their way to SCS/AS over mutual TLS: kept in the store until they are taken or given up, so that one may come twice. */
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #table: DocumentTable<Notification>;
   readonly #timers = new Map<string, Cancel>();
-  readonly #waiting: { readonly id: string; readonly attempt: number }[] = [];
-  #underWay = 0;
+  readonly #turns = new Turns<Errand>(atOnce);
   #closing = new AbortController();
 
   constructor(options: OutboxOptions) {
@@ -91,7 +96,7 @@ export class Outbox {
     this.#closing.abort();
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
-    this.#waiting.length = 0;
+    this.#turns.clear();
     await this.#table.idle();
   }
 
@@ -100,26 +105,26 @@ export class Outbox {
   }
 
   #queue(id: string, attempt: number): void {
-    if (this.#closing.signal.aborted) return;
-    this.#waiting.push({ id, attempt });
+    const found = this.#table.get(id);
+    if (found === undefined || this.#closing.signal.aborted) return;
+    const { scsAsId, destination } = found.value;
+    this.#turns.add({ id, attempt, scsAsId, destination });
     this.#run();
   }
 
   #run(): void {
-    while (this.#underWay < atOnce) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
-      this.#underWay++;
-      this.#deliver(next.id, next.attempt)
+    for (let next = this.#turns.next(); next !== undefined; next = this.#turns.next()) {
+      const errand = next;
+      this.#deliver(errand)
         .catch((error: unknown) => this.#options.emit({ type: 'notification-failed', reason: messageOf(error) }))
         .finally(() => {
-          this.#underWay--;
+          this.#turns.done(errand);
           this.#run();
         });
     }
   }
 
-  async #deliver(id: string, attempt: number): Promise<void> {
+  async #deliver({ id, attempt }: Errand): Promise<void> {
     const found = this.#table.get(id);
     if (found === undefined) return;
     const { scsAsId, destination } = found.value;

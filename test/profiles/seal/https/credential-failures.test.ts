@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CredentialFailures } from '../../../../profiles/seal/https/credential-failures.ts';
+import { hashSecret } from '../../../../src/as/index.ts';
+import { utf8 } from '../../../../src/core/bytes.ts';
+import { systemEnv } from '../../../../src/core/env.ts';
+import { pause, until } from '../../../support/wait.ts';
 import { inOpenIdLab, type OpenIdLab, serverSecret } from './openid/openid-lab.ts';
 
 /** Milliseconds that are set by hand. */
@@ -86,3 +90,55 @@ test('429 with Retry-After: whoever guesses the secret of a client, at each endp
     assert.equal(events.length, 3);
     assert.ok(!JSON.stringify(lab.events).includes('guess'));
   }));
+
+test('503 with Retry-After: more secrets to look at than may wait, at each endpoint; that is no failure of who asks', () =>
+  inOpenIdLab(async (lab) => {
+    const slow = await hashSecret(utf8('another secret'), systemEnv.random, { N: 2 ** 16, r: 8, p: 2 });
+    const gone = new AbortController();
+    const others = Array.from({ length: 66 }, () => lab.simS.shared.accepts(slow, utf8('another secret'), gone.signal).catch(() => false));
+    for (const path of paths) {
+      const { status, headers, body } = await ask(lab, path, 'val1', serverSecret);
+      assert.deepEqual([status, headers['retry-after'], body['error']], [503, '5', 'temporarily_unavailable'], path);
+    }
+    const refused = lab.events.filter((event) => event.type === 'refused');
+    assert.deepEqual(
+      refused.map(({ reason }) => reason),
+      ['busy', 'busy', 'busy'],
+    );
+    assert.deepEqual(
+      lab.events.filter(({ type }) => type === 'fault'),
+      [],
+    );
+    gone.abort();
+    await Promise.all(others);
+    for (const path of paths) assert.equal((await ask(lab, path, 'val1', serverSecret)).status, 200);
+  }));
+
+test('a secret that was shown by who went away before it was looked at is not computed, and counts as wrong', () =>
+  inOpenIdLab(
+    async (lab) => {
+      const slow = await hashSecret(utf8('another secret'), systemEnv.random, { N: 2 ** 16, r: 8, p: 4 });
+      const gone = new AbortController();
+      const others = Array.from({ length: 8 }, () => lab.simS.shared.accepts(slow, utf8('another secret'), gone.signal).catch(() => false));
+      const refused = (): number => lab.events.filter((event) => event.type === 'refused' && event.reason === 'busy').length;
+      const asking = new AbortController();
+      const asked = ['/token', '/introspect'].map((path) =>
+        lab.fetch(lab.issuer + path, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json', Authorization: `Basic ${btoa('app:guess')}` },
+          body: path === '/token' ? 'grant_type=client_credentials&scope=km' : 'token=x',
+          signal: asking.signal,
+        }),
+      );
+      const ends = Promise.allSettled(asked);
+      await until(() => lab.face.stats()['pending'] === 2);
+      await pause(50);
+      asking.abort();
+      assert.ok((await ends).every(({ status }) => status === 'rejected'));
+      await until(() => refused() === 2);
+      gone.abort();
+      assert.equal((await ask(lab, '/introspect', 'app', 'guess')).status, 429);
+      await Promise.all(others);
+    },
+    { face: { failures: { client: { burst: 2, rate: 1 / 60 }, address: { burst: 100, rate: 1 } } } },
+  ));

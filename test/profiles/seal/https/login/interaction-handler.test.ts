@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OpenIdError } from '../../../../../profiles/seal/https/sim-c/openid-error.ts';
+import { AceError } from '../../../../../src/ace/index.ts';
+import { Code } from '../../../../../src/coap/index.ts';
 import { fromUtf8 } from '../../../../../src/core/bytes.ts';
 import type { HttpsResponse } from '../../../../../src/transport/index.ts';
 import { anna, bert, inProviderLab, password, redirectUri } from './provider-lab.ts';
@@ -78,6 +80,30 @@ test('a user, and a name that nobody has, is locked after five failures, also fo
     assert.equal((await visit.logIn(anna, password)).status, 303);
     assert.doesNotMatch(JSON.stringify(lab.events), new RegExp(password));
   }));
+
+test('503 with Retry-After: too many passwords to look at; the attempt does not count', () => {
+  let isBusy = true;
+  const users = {
+    authenticate: async (username: string) => {
+      if (isBusy) throw new AceError('ERR_AS_BUSY', 'too many secrets are being looked at', { responseCode: Code.ServiceUnavailable, retryAfter: 5 });
+      return username;
+    },
+    knows: async () => true,
+  };
+  return inProviderLab(
+    async (lab) => {
+      const visit = await Visit.start(lab);
+      for (let times = 0; times < 7; times++) {
+        const { status, headers } = await visit.logIn(anna, password);
+        assert.deepEqual([status, headers['retry-after']], [503, '5']);
+      }
+      assert.ok(lab.events.every((event) => event.type === 'login-refused' && event.reason === 'locked'));
+      isBusy = false;
+      assert.equal((await visit.logIn(anna, password)).status, 303);
+    },
+    { handler: { users } },
+  );
+});
 
 test('a form counts with its token and its cookie, once, and only as a form', () =>
   inProviderLab(async (lab) => {
