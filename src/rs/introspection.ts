@@ -25,6 +25,17 @@ interface Answer {
 /** Answers that are kept; the oldest goes. */
 const mostAnswers = 1024;
 
+/** A question under way. */
+class Asking {
+  readonly answer: Promise<Answer>;
+  /** Its token was revoked meanwhile: what the AS said before that does not count. */
+  isRevoked = false;
+
+  constructor(ask: (asking: Asking) => Promise<Answer>) {
+    this.answer = ask(this);
+  }
+}
+
 /**
  * Introspection by an RS, with answers that are kept for a while: also the one that a token is not active, so that whoever sends it again and again costs the AS
  * one question.
@@ -36,7 +47,7 @@ export class Introspections {
   readonly #env: Env;
   /** By issuer and token hash, the oldest first. */
   readonly #answers = new Map<string, Answer>();
-  readonly #asking = new Map<string, Promise<Answer>>();
+  readonly #asking = new Map<string, Asking>();
   readonly #expiry: Expiry;
 
   constructor(options: IntrospectionOptions | undefined, env: Env) {
@@ -96,6 +107,8 @@ export class Introspections {
       const key = keyOf(issuer, hash);
       this.#answers.delete(key);
       this.#expiry.delete(key);
+      const asking = this.#asking.get(key);
+      if (asking !== undefined) asking.isRevoked = true;
     }
   }
 
@@ -110,13 +123,13 @@ export class Introspections {
     if (kept !== undefined) return Promise.resolve(kept);
     let asking = this.#asking.get(key);
     if (asking === undefined) {
-      asking = this.#ask(key, issuer, token.slice()).finally(() => this.#asking.delete(key));
+      asking = new Asking((own) => this.#ask(own, key, issuer, token.slice()).finally(() => this.#asking.delete(key)));
       this.#asking.set(key, asking);
     }
-    return asking;
+    return asking.answer;
   }
 
-  async #ask(key: string, issuer: string, token: Uint8Array): Promise<Answer> {
+  async #ask(asking: Asking, key: string, issuer: string, token: Uint8Array): Promise<Answer> {
     let response: IntrospectionResponse;
     try {
       response = await this.#options.issuers[issuer]!(token);
@@ -128,6 +141,7 @@ export class Introspections {
         cause,
       });
     }
+    if (asking.isRevoked) return { claims: undefined };
     const { active, clientId: _client, tokenType: _type, username: _user, ...claims } = response;
     const answer: Answer = { claims: active ? claims : undefined };
     if (this.#answers.size >= mostAnswers) this.drop(...partsOf(this.#answers.keys().next().value!));

@@ -116,6 +116,26 @@ test('RFC 9200 5.9: an AS that the RS does not ask any more is not asked by an u
   introspections.close();
 });
 
+test('RFC 9770 1.1: what an AS said of a token that is revoked meanwhile does not count, and is not kept', async () => {
+  let answer: (response: IntrospectionResponse) => void = () => {};
+  let asked = 0;
+  const ask = (): Promise<IntrospectionResponse> => {
+    asked++;
+    return new Promise((resolve) => {
+      answer = resolve;
+    });
+  };
+  const introspections = new Introspections({ issuers: { as1: ask } }, new Simulator().env());
+  const first = introspections.open(reference);
+  introspections.drop('as1', [tokenHashText(reference)]);
+  answer({ active: true, scope: 'r_temp' });
+  assert.deepEqual([await first, introspections.size], [undefined, 0]);
+  const second = introspections.open(reference);
+  answer({ active: true, scope: 'r_temp' });
+  assert.deepEqual([(await second)?.issuer, asked, introspections.size], ['as1', 2, 1]);
+  introspections.close();
+});
+
 test('an AS that does not answer: 5.03, and nothing is remembered', async () => {
   const as = new FakeAs();
   const bench = await benchWith(as);

@@ -33,15 +33,15 @@ async function clientWay(config: ClientConfig, hosts: Hosts): Promise<Way> {
 
 /** A way that another can take the place of: what has begun on it ends on it, and then it is closed. */
 class Leaving {
+  readonly closed: Promise<void>;
   readonly #way: Way;
-  readonly #closed: Promise<void>;
   #close: () => void = () => {};
   #underWay = 0;
   #isLeft = false;
 
   constructor(way: Way) {
     this.#way = way;
-    this.#closed = new Promise<void>((resolve) => {
+    this.closed = new Promise<void>((resolve) => {
       this.#close = resolve;
     }).then(() => way.close());
   }
@@ -88,7 +88,7 @@ class Leaving {
 
   close(): Promise<void> {
     this.#close();
-    return this.#closed;
+    return this.closed;
   }
 
   #closeIfIdle(): void {
@@ -129,6 +129,11 @@ export class Upstreams {
     this.#current = next;
     this.#left.add(before);
     before.leave();
+    // One that cannot be closed is kept: `close` hears why.
+    before.closed.then(
+      () => this.#left.delete(before),
+      () => {},
+    );
   }
 
   async close(): Promise<void> {
