@@ -64,8 +64,10 @@ describe('logger', () => {
     assert.deepEqual([key, buffer, raw, words, view], ['<16 bytes>', '<16 bytes>', '<16 bytes>', '<8 bytes>', '<16 bytes>']);
     assert.deepEqual(deep, { list: [1, { key: '<16 bytes>' }], map: { k: '<16 bytes>', '<16 bytes>': 1 }, set: ['<16 bytes>'] });
     assert.deepEqual(logged, { name: 'ProtocolError', message: 'refused', code: 'ERR_X', token: '<16 bytes>', cause: { key: '<16 bytes>' } });
-    assert.ok(!JSON.stringify(lines).includes('171'));
-    assert.ok(!JSON.stringify(lines).toLowerCase().includes('abab'));
+    // The time may have any digits.
+    const said = JSON.stringify(lines.map((line) => ({ ...line, time: '' })));
+    assert.ok(!said.includes('171'));
+    assert.ok(!said.toLowerCase().includes('abab'));
   });
 
   it('bytes in base come out as their number', () => {
