@@ -58,6 +58,21 @@ async function within(scheme: 'http' | 'https', bounds: Partial<HttpBounds>, use
   }
 }
 
+/** No more than there are may come: who does is told so, and far beyond that hears nothing. The result are those that are there to be told. */
+async function turnedAway({ wire, dropped }: Pick<Bench, 'wire' | 'dropped'>): Promise<readonly HttpWire[]> {
+  const surplus = await wire();
+  surplus.request('/');
+  assert.match(await surplus.rest(), /^HTTP\/1\.1 503 .*retry-after: \d+\r\n.*connection: close/is);
+  const more = await Promise.all(Array.from({ length: 8 }, () => wire()));
+  const beyond = await wire().then(
+    (opened) => opened.rest(),
+    () => '',
+  );
+  assert.equal(beyond, '');
+  assert.deepEqual(new Set(dropped), new Set(['connections']));
+  return more;
+}
+
 for (const scheme of ['http', 'https'] as const) {
   describe(`bounds of a server of ${scheme}`, () => {
     test('a head and a body that come too slowly end with 408', () =>
@@ -90,16 +105,7 @@ for (const scheme of ['http', 'https'] as const) {
     test('more connections than may be: 503 with Retry-After, and far beyond that none at all; with room there is an answer again', () =>
       within(scheme, { connections: 4 }, async ({ server, wire, dropped }) => {
         const first = await Promise.all(Array.from({ length: 4 }, () => wire()));
-        const surplus = await wire();
-        surplus.request('/');
-        assert.match(await surplus.rest(), /^HTTP\/1\.1 503 .*retry-after: \d+\r\n.*connection: close/is);
-        const more = await Promise.all(Array.from({ length: 8 }, () => wire()));
-        const beyond = await wire().then(
-          (opened) => opened.rest(),
-          () => '',
-        );
-        assert.equal(beyond, '');
-        assert.deepEqual(new Set(dropped), new Set(['connections']));
+        const more = await turnedAway({ wire, dropped });
         first[0]!.request('/');
         assert.match(await first[0]!.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /);
         for (const each of [...first, ...more]) each.close();
@@ -112,16 +118,7 @@ for (const scheme of ['http', 'https'] as const) {
     test('one address takes no more than its share of the connections, and others are served meanwhile', () =>
       within(scheme, { connectionsPerAddress: 2 }, async ({ server, wire, dropped }) => {
         const first = [await wire(), await wire()];
-        const surplus = await wire();
-        surplus.request('/');
-        assert.match(await surplus.rest(), /^HTTP\/1\.1 503 .*retry-after: \d+\r\n.*connection: close/is);
-        const more = await Promise.all(Array.from({ length: 8 }, () => wire()));
-        const beyond = await wire().then(
-          (opened) => opened.rest(),
-          () => '',
-        );
-        assert.equal(beyond, '');
-        assert.deepEqual(new Set(dropped), new Set(['connections']));
+        const more = await turnedAway({ wire, dropped });
         const other = await wire('127.0.0.2');
         other.request('/');
         assert.match(await other.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /);
