@@ -3,6 +3,7 @@ import { toBase64Url } from '../../src/core/bytes.ts';
 import { type CborValue, decode, encode } from '../../src/core/cbor.ts';
 import { digest } from '../../src/core/crypto/index.ts';
 import type { Env } from '../../src/core/env.ts';
+import { Tally } from '../../src/core/tally.ts';
 import { type Store, StoreError } from '../../src/store/index.ts';
 import { SealError } from './error.ts';
 
@@ -75,7 +76,7 @@ export class DocumentTable<T> {
   /** Of documents that are on their way into the store. */
   readonly #reserved: { documents: number; bytes: number } = { documents: 0, bytes: 0 };
   /** Documents by owner, those on their way included. */
-  readonly #owned = new Map<string, number>();
+  readonly #owned = new Tally();
 
   constructor(options: DocumentTableOptions<T>) {
     this.#options = options;
@@ -162,7 +163,7 @@ export class DocumentTable<T> {
     this.#forget(id);
     this.#entries.set(id, entry);
     this.#bytes += stored.length;
-    this.#count(this.#options.ownerOf(entry.value), 1);
+    this.#owned.add(this.#options.ownerOf(entry.value));
     return entry;
   }
 
@@ -171,13 +172,7 @@ export class DocumentTable<T> {
     if (entry === undefined) return;
     this.#entries.delete(id);
     this.#bytes -= entry.stored.length;
-    this.#count(this.#options.ownerOf(entry.value), -1);
-  }
-
-  #count(owner: string, by: 1 | -1): void {
-    const count = (this.#owned.get(owner) ?? 0) + by;
-    if (count === 0) this.#owned.delete(owner);
-    else this.#owned.set(owner, count);
+    this.#owned.remove(this.#options.ownerOf(entry.value));
   }
 
   async #reload(id: string): Promise<void> {
@@ -223,7 +218,7 @@ export class DocumentTable<T> {
     reserved.bytes += more.bytes;
     if (more.owner !== undefined) {
       reserved.documents++;
-      this.#count(more.owner, 1);
+      this.#owned.add(more.owner);
     }
     try {
       return await task();
@@ -231,14 +226,14 @@ export class DocumentTable<T> {
       reserved.bytes -= more.bytes;
       if (more.owner !== undefined) {
         reserved.documents--;
-        this.#count(more.owner, -1);
+        this.#owned.remove(more.owner);
       }
     }
   }
 
   #checkRoom({ owner, bytes: more }: Room): void {
     const { documents, bytes, perOwner } = this.#options;
-    if (owner !== undefined && (this.#owned.get(owner) ?? 0) >= perOwner)
+    if (owner !== undefined && this.#owned.of(owner) >= perOwner)
       throw new SealError('ERR_SEAL_QUOTA', `expected at most ${perOwner} documents of one owner, got another`, { responseCode: Code.Forbidden });
     const full = (what: string): SealError =>
       new SealError('ERR_SEAL_FULL', `there is no room for another ${what}`, { responseCode: Code.ServiceUnavailable, maxAge: later });

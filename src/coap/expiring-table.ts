@@ -1,4 +1,5 @@
 import type { Cancel, Env } from '../core/env.ts';
+import { Tally } from '../core/tally.ts';
 
 export interface ExpiringTableOptions {
   /** Milliseconds that an entry stays after it was last used. */
@@ -31,7 +32,7 @@ export class ExpiringTable<V> {
   readonly #options: ExpiringTableOptions;
   readonly #removed: ((value: V, reason: RemovalReason) => void) | undefined;
   readonly #entries = new Map<string, Entry<V>>();
-  readonly #owners = new Map<string, number>();
+  readonly #owners = new Tally();
   #bytes = 0;
   #sweep: Cancel | undefined;
 
@@ -61,7 +62,7 @@ export class ExpiringTable<V> {
 
   /** Entries of one owner. */
   countOf(owner: string): number {
-    return this.#owners.get(owner) ?? 0;
+    return this.#owners.of(owner);
   }
 
   /** The value under `key`; its time starts anew. */
@@ -83,10 +84,9 @@ export class ExpiringTable<V> {
   set(key: string, owner: string, value: V, bytes = 0): boolean {
     this.delete(key);
     if (bytes > this.#bytesAllowed || this.#options.entries < 1) return false;
-    const owned = this.#owners.get(owner) ?? 0;
-    if (owned >= (this.#options.perOwner ?? Infinity)) this.#evictOldestOf(owner);
+    if (this.#owners.of(owner) >= (this.#options.perOwner ?? Infinity)) this.#evictOldestOf(owner);
     this.#entries.set(key, { owner, value, bytes, expires: this.#env.now() + this.#options.lifetime });
-    this.#owners.set(owner, (this.#owners.get(owner) ?? 0) + 1);
+    this.#owners.add(owner);
     this.#bytes += bytes;
     this.#evictOver(key);
     if (this.#sweep === undefined) this.#arm(this.#options.lifetime);
@@ -131,9 +131,7 @@ export class ExpiringTable<V> {
   #take(key: string, entry: Entry<V>): void {
     this.#entries.delete(key);
     this.#bytes -= entry.bytes;
-    const left = this.#owners.get(entry.owner)! - 1;
-    if (left === 0) this.#owners.delete(entry.owner);
-    else this.#owners.set(entry.owner, left);
+    this.#owners.remove(entry.owner);
   }
 
   #evictOldestOf(owner: string): void {

@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import { networkOf } from '../coap/index.ts';
+import { Tally } from '../core/tally.ts';
 import { TransportError } from './errors.ts';
 
 /** How many connections a server takes. */
@@ -14,7 +15,7 @@ export interface AcceptorLimits {
 export class Acceptor {
   readonly #server: Server;
   readonly #sockets: Set<Socket> = new Set();
-  readonly #byAddress: Map<string, number> = new Map();
+  readonly #byAddress: Tally = new Tally();
   #closing: Promise<void> | undefined;
 
   constructor(server: Server, limits: AcceptorLimits) {
@@ -23,18 +24,15 @@ export class Acceptor {
     // First of all listeners, so that none sees what is refused.
     server.prependListener('connection', (socket: Socket) => {
       const address = networkOf(socket.remoteAddress ?? '');
-      const before = this.#byAddress.get(address) ?? 0;
-      if (this.#sockets.size >= connections || before >= connectionsPerAddress || address === '') {
+      if (this.#sockets.size >= connections || this.#byAddress.of(address) >= connectionsPerAddress || address === '') {
         socket.destroy();
         return;
       }
       this.#sockets.add(socket);
-      this.#byAddress.set(address, before + 1);
+      this.#byAddress.add(address);
       socket.once('close', () => {
         this.#sockets.delete(socket);
-        const left = this.#byAddress.get(address)! - 1;
-        if (left === 0) this.#byAddress.delete(address);
-        else this.#byAddress.set(address, left);
+        this.#byAddress.remove(address);
       });
     });
   }

@@ -1,5 +1,6 @@
 import { Code, type Handler, Method, networkOf, OptionNumber, type Peer, type Reply, type Request, type Response, uintOf, uintOption } from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
+import { Tally } from '../core/tally.ts';
 
 export interface GateOptions {
   /** Requests that may be with the handler at once. */
@@ -37,7 +38,7 @@ export class Gate {
   /** In the order of their coming. */
   readonly #queue = new Set<Visit>();
   /** How many of them are of one address. */
-  readonly #waitingOf = new Map<string, number>();
+  readonly #waitingOf = new Tally();
   readonly #observations = new Set<Visit>();
   #running = 0;
   #admitting = false;
@@ -86,26 +87,20 @@ export class Gate {
 
   #wait(visit: Visit): void {
     this.#queue.add(visit);
-    this.#waitingOf.set(visit.network, this.#countOf(visit.network) + 1);
-  }
-
-  #countOf(network: string): number {
-    return this.#waitingOf.get(network) ?? 0;
+    this.#waitingOf.add(visit.network);
   }
 
   /** @returns whether it waited */
   #unqueue(visit: Visit): boolean {
     if (!this.#queue.delete(visit)) return false;
-    const left = this.#countOf(visit.network) - 1;
-    if (left > 0) this.#waitingOf.set(visit.network, left);
-    else this.#waitingOf.delete(visit.network);
+    this.#waitingOf.remove(visit.network);
     return true;
   }
 
   /** The address with most that wait gives its last place to one that has fewer: who fills the queue keeps nobody else out. */
   #makeRoom(network: string): boolean {
     let most: string | undefined;
-    let count = this.#countOf(network) + 1;
+    let count = this.#waitingOf.of(network) + 1;
     for (const [other, ofOther] of this.#waitingOf) if (ofOther > count) [most, count] = [other, ofOther];
     if (most === undefined) return false;
     [...this.#queue].findLast((visit) => visit.network === most)!.end(unavailable(busyAge));

@@ -4,6 +4,7 @@ import { decode, encode } from '../../core/cbor.ts';
 import type { Confirmation } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
 import type { Written } from '../../core/options.ts';
+import { Tally } from '../../core/tally.ts';
 import type { Change, Store } from '../../store/index.ts';
 import type { Emit } from '../events.ts';
 import type { Decision, Policy, PolicyRequest } from '../policy.ts';
@@ -76,7 +77,7 @@ export class AuthorizationGrants {
   /** Tries for each user name, right or wrong: somebody guesses all night otherwise. */
   readonly #passwordRate: RateLimit;
   /** How many passwords of each client are being looked at. */
-  readonly #looking = new Map<string, number>();
+  readonly #looking = new Tally();
 
   constructor(options: AuthorizationGrantsOptions) {
     const { store, env, refreshTokens } = options;
@@ -116,16 +117,13 @@ export class AuthorizationGrants {
 
   async #checkPassword({ id }: Client, { username, password }: TokenRequest): Promise<void> {
     if (username === undefined || password === undefined) throw refuse(AceErrorCode.invalid_request, 'expected username and password');
-    const looking = this.#looking.get(id) ?? 0;
     // Before the try counts: else a client that shows many would make the counts of others be forgotten, at no cost.
-    if (looking >= passwordsAtOnce) throw refuseBusy('too many passwords of this client are being looked at');
-    this.#looking.set(id, looking + 1);
+    if (this.#looking.of(id) >= passwordsAtOnce) throw refuseBusy('too many passwords of this client are being looked at');
+    this.#looking.add(id);
     try {
       await this.#verifyPassword(username, password);
     } finally {
-      const left = this.#looking.get(id)! - 1;
-      if (left > 0) this.#looking.set(id, left);
-      else this.#looking.delete(id);
+      this.#looking.remove(id);
     }
   }
 

@@ -1,5 +1,6 @@
 import { emptyBytes } from '../../core/bytes.ts';
 import type { Cancel, Env } from '../../core/env.ts';
+import { Tally } from '../../core/tally.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Handler, Reply, Request, Response } from '../layer.ts';
 import { copyOptions, endpointKey, observationKey } from '../message/cache-key.ts';
@@ -13,7 +14,7 @@ export class ObserveServer {
   readonly limits: ObserveLimits;
   readonly #registrations: ExpiringTable<Registration>;
   /** Registrations by endpoint and target. */
-  readonly #targets = new Map<string, number>();
+  readonly #targets = new Tally();
   /** What makes the clock of one process go on where that of the last one stopped. */
   readonly #origin: number;
   #count = 0;
@@ -40,14 +41,14 @@ export class ObserveServer {
     const owner = endpointKey(request);
     const target = observationKey(request);
     // Who observes this already renews (RFC 7641 §4.1). The exchange below ends the entry that the new one replaces, but only then: there is room for one more.
-    const room = this.#targets.has(target) ? 1 : 0;
+    const room = this.#targets.of(target) > 0 ? 1 : 0;
     if (this.size >= this.limits.maxObservers + room || this.#registrations.countOf(owner) >= this.limits.maxObserversPerPeer + room) {
       next({ ...request, options: withoutOptions(request.options, OptionNumber.Observe) }, reply);
       return;
     }
     const registration = new Registration(this, String(this.#count++), target, reply);
     this.#registrations.set(registration.key, owner, registration);
-    this.#targets.set(target, (this.#targets.get(target) ?? 0) + 1);
+    this.#targets.add(target);
     reply.onCancel(() => registration.cancelled());
     next(request, registration);
   }
@@ -60,9 +61,7 @@ export class ObserveServer {
 
   forget(registration: Registration): void {
     this.#registrations.delete(registration.key);
-    const others = (this.#targets.get(registration.target) ?? 1) - 1;
-    if (others === 0) this.#targets.delete(registration.target);
-    else this.#targets.set(registration.target, others);
+    this.#targets.remove(registration.target);
   }
 }
 

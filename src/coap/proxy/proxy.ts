@@ -1,4 +1,5 @@
 import { type Env, systemEnv } from '../../core/env.ts';
+import { Tally } from '../../core/tally.ts';
 import { Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Reply, Request } from '../layer.ts';
@@ -110,7 +111,7 @@ export class ProxyServer implements Proxying {
   readonly #hopLimit: Option | undefined;
   readonly #routes: ReverseRoutes;
   /** How many are under way, by who asked. */
-  readonly #ofClients = new Map<string, number>();
+  readonly #ofClients = new Tally();
   readonly #addresses = new Map<string, Address>();
   #underWay = 0;
   #upstreams: Readonly<Record<string, Upstream>>;
@@ -220,13 +221,12 @@ export class ProxyServer implements Proxying {
       return;
     }
     const client = endpointKey(request);
-    const ofClient = this.#ofClients.get(client) ?? 0;
-    if (this.#underWay >= this.#limits.exchanges || ofClient >= this.#limits.exchangesPerClient) {
+    if (this.#underWay >= this.#limits.exchanges || this.#ofClients.of(client) >= this.#limits.exchangesPerClient) {
       this.#refuse(request, reply, { code: Code.ServiceUnavailable, reason: 'busy', text: 'too many requests at once', target });
       return;
     }
     this.#underWay++;
-    this.#ofClients.set(client, ofClient + 1);
+    this.#ofClients.add(client);
     const exchange = new ProxyExchange(this.#parts, request, reply, destination, () => this.#ended(client));
     const known = this.#addresses.get(destination.name);
     if (known !== undefined && known.until > this.#env.now()) begin(exchange, known, hopLimit);
@@ -241,9 +241,7 @@ export class ProxyServer implements Proxying {
 
   #ended(client: string): void {
     this.#underWay--;
-    const left = (this.#ofClients.get(client) ?? 1) - 1;
-    if (left === 0) this.#ofClients.delete(client);
-    else this.#ofClients.set(client, left);
+    this.#ofClients.remove(client);
   }
 
   async #resolve({ upstream, target, name, named }: Destination): Promise<Address> {

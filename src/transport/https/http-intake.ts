@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { networkOf } from '../../coap/index.ts';
 import { type Member, Roster } from '../../core/roster.ts';
+import { Tally } from '../../core/tally.ts';
 import { TransportError } from '../errors.ts';
 
 /** What an HTTP server holds at most, and how long it waits for its clients. */
@@ -118,7 +119,7 @@ export class HttpIntake {
   readonly #handler: HttpHandler;
   /** TCP connections, those in a handshake included. */
   readonly #sockets = new Set<Socket>();
-  readonly #byNetwork = new Map<string, number>();
+  readonly #byNetwork = new Tally();
   readonly #surplus = new WeakSet<object>();
   readonly #underWay = new Roster<UnderWay>();
   #draining: Promise<boolean> | undefined;
@@ -180,30 +181,23 @@ export class HttpIntake {
     // A socket that is closed knows its peer only if it was asked before.
     const { remoteAddress: address = 'unknown' } = socket;
     const network = networkOf(address);
-    const before = this.#ofNetwork(network);
-    if (before >= withSurplus(this.#bounds.connectionsPerAddress)) {
+    if (this.#byNetwork.of(network) >= withSurplus(this.#bounds.connectionsPerAddress)) {
       this.#observer.dropped?.(address, 'connections');
       socket.destroy();
       return;
     }
     this.#sockets.add(socket);
-    this.#byNetwork.set(network, before + 1);
+    this.#byNetwork.add(network);
     socket.once('close', () => {
       this.#sockets.delete(socket);
-      const left = this.#ofNetwork(network) - 1;
-      if (left > 0) this.#byNetwork.set(network, left);
-      else this.#byNetwork.delete(network);
+      this.#byNetwork.remove(network);
     });
     this.#count(socket);
   }
 
-  #ofNetwork(network: string): number {
-    return this.#byNetwork.get(network) ?? 0;
-  }
-
   #count(socket: Socket): void {
     const { connections, connectionsPerAddress } = this.#bounds;
-    const isSurplus = this.#sockets.size > connections || this.#ofNetwork(networkOf(socket.remoteAddress ?? 'unknown')) > connectionsPerAddress;
+    const isSurplus = this.#sockets.size > connections || this.#byNetwork.of(networkOf(socket.remoteAddress ?? 'unknown')) > connectionsPerAddress;
     if (isSurplus) this.#surplus.add(socket);
   }
 

@@ -1,3 +1,5 @@
+import { Tally } from '../../../../src/core/tally.ts';
+
 /** What waits for its turn, for whom and where to. */
 export interface Waiting {
   readonly scsAsId: string;
@@ -20,7 +22,7 @@ export class Turns<T extends Waiting> {
   readonly #limits: TurnLimits;
   /** By SCS/AS and destination; who had a turn goes to the end. */
   readonly #queues = new Map<string, T[]>();
-  readonly #busy = new Map<string, number>();
+  readonly #busy = new Tally();
   #all = 0;
 
   constructor(limits: TurnLimits) {
@@ -40,36 +42,25 @@ export class Turns<T extends Waiting> {
     if (this.#all >= all) return undefined;
     for (const [key, queue] of this.#queues) {
       const [scsAs, destination] = namesOf(queue[0]!);
-      if (this.#busyOf(destination) >= ofDestination || this.#busyOf(scsAs) >= ofScsAs) continue;
+      if (this.#busy.of(destination) >= ofDestination || this.#busy.of(scsAs) >= ofScsAs) continue;
       const item = queue.shift()!;
       this.#queues.delete(key);
       if (queue.length > 0) this.#queues.set(key, queue);
-      this.#count(item, 1);
+      this.#all++;
+      for (const name of namesOf(item)) this.#busy.add(name);
       return item;
     }
     return undefined;
   }
 
   done(item: T): void {
-    this.#count(item, -1);
+    this.#all--;
+    for (const name of namesOf(item)) this.#busy.remove(name);
   }
 
   /** Forget all that waits. */
   clear(): void {
     this.#queues.clear();
-  }
-
-  #busyOf(name: string): number {
-    return this.#busy.get(name) ?? 0;
-  }
-
-  #count(item: T, by: number): void {
-    this.#all += by;
-    for (const name of namesOf(item)) {
-      const busy = this.#busyOf(name) + by;
-      if (busy > 0) this.#busy.set(name, busy);
-      else this.#busy.delete(name);
-    }
   }
 }
 
