@@ -1,19 +1,37 @@
-import { type Message, MessageType, Method, type Option, OptionNumber, parseUri, pathOptions, queryOptions, sortOptions, uintOption } from '../coap/index.ts';
+import {
+  type DatagramTransport,
+  type Message,
+  MessageType,
+  Method,
+  type Option,
+  OptionNumber,
+  parseUri,
+  pathOptions,
+  queryOptions,
+  sortOptions,
+  uintOption,
+} from '../coap/index.ts';
 import { emptyBytes } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
-import { tcp, udp } from '../transport/index.ts';
+import { tcp } from '../transport/index.ts';
 import { DatagramLine } from './datagram-line.ts';
 import { ConformanceError } from './errors.ts';
 import { defaultPatience, type Patience } from './patience.ts';
+import { Sources } from './sources.ts';
 import { StreamLine } from './stream-line.ts';
 import type { Target } from './target.ts';
 import { type Exchanged, Transcript } from './transcript.ts';
+
+/** Reaches loopback only. */
+export const defaultSource = '127.0.0.1';
 
 /** How a case is run. */
 export interface BenchOptions {
   readonly patience?: Partial<Patience>;
   /** The numeric address to send from. Default `127.0.0.1`, which reaches loopback only. */
   readonly source?: string;
+  /** Shared by the benches of one run, which send from `source`. Default: of this bench only. */
+  readonly sources?: Sources;
   readonly env?: Env;
 }
 
@@ -40,16 +58,18 @@ export class Bench {
   readonly transcript: Transcript;
   /** The numeric address that it sends from. */
   readonly source: string;
+  readonly #sources: Sources;
   readonly #open: { close(): Promise<void> }[] = [];
   #nextId: number;
 
   constructor(target: Target, options: BenchOptions = {}) {
-    const { patience = {}, source = '127.0.0.1', env = systemEnv } = options;
+    const { patience = {}, source = defaultSource, sources = new Sources(source), env = systemEnv } = options;
     this.target = target;
     this.env = env;
     this.patience = { ...defaultPatience, ...patience };
     this.transcript = new Transcript(() => env.now());
     this.source = source;
+    this.#sources = sources;
     const [high, low] = env.random(2);
     this.#nextId = (high! << 8) | low!;
   }
@@ -88,10 +108,15 @@ export class Bench {
     return { type, code, id, token, options: sortOptions([...pathOptions(uri.path), ...queryOptions(uri.query), ...format, ...options]), payload };
   }
 
+  /** A fresh socket for UDP, from a port that the run has not used yet. The caller closes it, or what stands on it. */
+  socket(): Promise<DatagramTransport> {
+    return this.#sources.open();
+  }
+
   /** A fresh socket towards the target's address over UDP, or towards another one. */
   async udp(uri: string | undefined = this.target.coap, kind: 'udp' | 'dtls' = 'udp'): Promise<DatagramLine> {
     if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over UDP, got none');
-    const transport = await this.keep(await udp({ address: this.source, sourcePorts: 1 }));
+    const transport = await this.keep(await this.socket());
     const { host, port } = parseUri(uri);
     const { env, patience, transcript } = this;
     return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => this.messageId() }, kind);

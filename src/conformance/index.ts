@@ -20,6 +20,7 @@ export { renderJUnit, renderReport, reportData } from './report.ts';
 export type { AsCredentials, AsTarget, RsTarget } from './roles.ts';
 export type { CaseResult, Outcome } from './run.ts';
 export { runCases } from './run.ts';
+export { Sources } from './sources.ts';
 export type { Arrival, StreamLine } from './stream-line.ts';
 export type { Summary } from './summary.ts';
 export { counts, summaryOf } from './summary.ts';

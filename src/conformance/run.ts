@@ -1,7 +1,8 @@
-import { Bench, type BenchOptions } from './bench.ts';
+import { Bench, type BenchOptions, defaultSource } from './bench.ts';
 import type { ConformanceCase } from './case.ts';
 import { ConformanceError, Nonconformity, NotApplicable } from './errors.ts';
 import { hasPulse, type Way } from './pulse.ts';
+import { Sources } from './sources.ts';
 import { missing, type Target } from './target.ts';
 import type { Exchanged } from './transcript.ts';
 
@@ -35,7 +36,8 @@ const ways: readonly Way[] = ['udp', 'dtls', 'tcp', 'as'];
  *
  * @throws {ConformanceError} `ERR_CONFORMANCE_UNREACHABLE` when the target does not answer before the first case
  */
-export async function* runCases(target: Target, cases: readonly ConformanceCase[], options: BenchOptions = {}): AsyncGenerator<CaseResult, void, undefined> {
+export async function* runCases(target: Target, cases: readonly ConformanceCase[], given: BenchOptions = {}): AsyncGenerator<CaseResult, void, undefined> {
+  const options = { sources: new Sources(given.source ?? defaultSource), ...given };
   const dead = new Set<Way>();
   for (const way of ways.filter((way) => missing(target, [way]) === undefined && cases.some(({ needs }) => needs.includes(way))))
     if (!(await hasPulse(target, way, options)))

@@ -1,6 +1,6 @@
 import { type Body, CoapError, Endpoint, type Peer, parseUri } from '../coap/index.ts';
 import { DtlsError } from '../dtls/index.ts';
-import { dtlsOver, tap, udp } from '../transport/index.ts';
+import { dtlsOver, tap } from '../transport/index.ts';
 import type { Bench, RequestInit } from './bench.ts';
 import type { Channel } from './channel.ts';
 import { ConformanceError, Nonconformity } from './errors.ts';
@@ -32,7 +32,7 @@ export class SecureChannel implements Channel {
 /** Shake hands with the target, or with another address. @throws {DtlsError} the target refuses, or does not answer in time */
 export async function openSecure(bench: Bench, credentials: DtlsTarget, uri: string | undefined = bench.target.coaps): Promise<SecureChannel> {
   if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over DTLS, got none');
-  const below = tap(await udp({ address: bench.source, sourcePorts: 1 }), ({ direction, datagram }) => bench.transcript.note('dtls', direction, datagram));
+  const below = tap(await bench.socket(), ({ direction, datagram }) => bench.transcript.note('dtls', direction, datagram));
   const { psk, rawPublicKey, certificate } = credentials;
   const offered = psk ? { psk } : rawPublicKey ? { rawPublicKey } : certificate ? { certificate } : undefined;
   if (offered === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected credentials for a DTLS handshake, got none');
