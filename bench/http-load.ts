@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http';
+import { Pool } from 'undici';
 import type { LoadResult } from './load.ts';
 import type { Server } from './server.ts';
 import { ServerProcess } from './server-process.ts';
@@ -26,29 +26,38 @@ export async function startGateway(name: string, behind: string, args: readonly 
   }
 }
 
-/** `count` GETs of the resource behind the gateway. */
+/**
+ * `count` GETs of the resource behind the gateway. The client is undici, which costs half of what that of node:http does: what is measured is the gateway, not who
+ * asks.
+ */
 export async function httpGets(port: number, count: number): Promise<LoadResult> {
-  const agent = new Agent({ keepAlive: true, maxSockets: outstanding });
+  const pool = new Pool(`http://127.0.0.1:${port}`, { connections: outstanding });
   let left = count;
-  const started = process.hrtime.bigint();
   const one = async (): Promise<void> => {
-    while (left-- > 0) await get(port, agent);
+    while (left-- > 0) await get(pool);
   };
-  await Promise.all(Array.from({ length: outstanding }, one));
-  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-  agent.destroy();
-  return { replies: count, seconds };
+  const started = process.hrtime.bigint();
+  try {
+    await Promise.all(Array.from({ length: outstanding }, one));
+    return { replies: count, seconds: Number(process.hrtime.bigint() - started) / 1e9 };
+  } finally {
+    await pool.destroy();
+  }
 }
 
-function get(port: number, agent: Agent): Promise<void> {
+function get(pool: Pool): Promise<void> {
   return new Promise((resolve, reject) => {
-    request({ host: '127.0.0.1', port, path: '/device/temperature', agent }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`expected 200, got ${response.statusCode}`));
-      response.on('data', () => {});
-      response.on('end', resolve);
-      response.on('error', reject);
-    })
-      .on('error', reject)
-      .end();
+    pool.dispatch(
+      { path: '/device/temperature', method: 'GET' },
+      {
+        onRequestStart: () => {},
+        onResponseStart: (_controller, status) => {
+          if (status !== 200) reject(new Error(`expected 200, got ${status}`));
+        },
+        onResponseData: () => {},
+        onResponseEnd: () => resolve(),
+        onResponseError: (_controller, error) => reject(error),
+      },
+    );
   });
 }

@@ -123,7 +123,7 @@ class UdpTransport implements DatagramTransport {
   readonly #handle = (): void => {
     const batch = this.#arrived;
     this.#arrived = [];
-    this.#leaving = [];
+    this.#leaving ??= [];
     try {
       for (const { datagram, remote, peers, group } of batch) {
         if (this.#closing !== undefined) return;
@@ -169,15 +169,18 @@ class UdpTransport implements DatagramTransport {
 
   send(datagram: Uint8Array, peer: Peer): void {
     if (this.#closing !== undefined) return;
-    if (this.#leaving === undefined) this.#transmit(datagram, peer);
-    else this.#leaving.push({ datagram, peer });
+    if (this.#leaving === undefined) {
+      this.#leaving = [];
+      setImmediate(this.#flush);
+    }
+    this.#leaving.push({ datagram, peer });
   }
 
-  #flush(): void {
+  readonly #flush = (): void => {
     const leaving = this.#leaving ?? [];
     this.#leaving = undefined;
     for (const { datagram, peer } of leaving) this.#transmit(datagram, peer);
-  }
+  };
 
   #transmit(datagram: Uint8Array, peer: Peer): void {
     const socket = peer.source === undefined ? this.#socket : this.sources.socket(peer.source.number);
