@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { type CaseResult, conformanceCases, missing, type Patience, renderReport, runCases, type Target } from '../../src/conformance/index.ts';
 import { fixture, root } from '../support/fixtures.ts';
 import { freePortPair } from '../support/ports.ts';
@@ -22,23 +22,36 @@ const patience: Partial<Patience> = { answer: 1000, silence: 250, retransmission
 const californium = new Californium({ after });
 const cli = join(root, 'dist', 'bundle', 'cli', 'main.js');
 
-async function check(target: Target, except: readonly string[]): Promise<CaseResult[]> {
+/** For a case that accuses where nothing was found by hand: that the machine was busy is not the peer's fault. */
+const moreOf = 4;
+const morePatience = Object.fromEntries(Object.entries(patience).map(([what, time]) => [what, moreOf * time]));
+
+async function check(t: TestContext, target: Target, except: readonly string[], found: readonly string[]): Promise<CaseResult[]> {
   const cases = conformanceCases.filter(({ id, needs }) => !except.includes(id) && missing(target, needs) === undefined);
   const results: CaseResult[] = [];
   for await (const result of runCases(target, cases, { patience })) results.push(result);
+  const surprising = results.filter(({ outcome, case: { id } }) => outcome === 'fail' && !found.includes(id)).map((result) => result.case);
+  if (surprising.length === 0) return results;
+  t.diagnostic(`run again with more patience: ${surprising.map(({ id }) => id).join(', ')}`);
+  for await (const again of runCases(target, surprising, { patience: morePatience }))
+    results.splice(
+      results.findIndex((result) => result.case === again.case),
+      1,
+      again,
+    );
   return results;
 }
 
 describe('conformance: the checker accuses others of what was found by hand, and of nothing else', { concurrency: true }, () => {
   for (const { name, except, start } of conformancePeers(californium)) {
     test(name, async (t) => {
-      const results = await check(await start(t), except);
+      const found = findings.filter((finding) => finding.peer === name).map((finding) => finding.case);
+      const results = await check(t, await start(t), except, found);
       const folder = process.env['ACE_CONFORMANCE_REPORTS'];
       if (folder !== undefined) writeFileSync(join(folder, `${name}.txt`), renderReport(results));
       const accused = results.filter(({ outcome }) => outcome === 'fail').map(({ case: { id } }) => id);
       const run = new Set(results.map(({ case: { id } }) => id));
-      const found = findings.filter((finding) => finding.peer === name && run.has(finding.case)).map((finding) => finding.case);
-      assert.deepEqual(accused.toSorted(), found.toSorted(), renderReport(results));
+      assert.deepEqual(accused.toSorted(), found.filter((id) => run.has(id)).toSorted(), renderReport(results));
       assert.deepEqual(
         results.filter(({ outcome }) => outcome === 'checker fault').map(({ case: { id } }) => id),
         [],
