@@ -123,15 +123,17 @@ export class OscoreSession implements Channel {
   /**
    * Send a request that is not to be served, and get what comes of it: a response, a Reset, or after a while of silence nothing.
    *
-   * @throws {Nonconformity} a success comes; a protected response looks like one, whatever it holds
+   * @param sealed - where the target can read what was protected, so that its refusal may be protected too
+   * @throws {Nonconformity} a success comes; without `sealed` a protected response looks like one, whatever it holds
    */
-  async refused(message: Message, wanted: string): Promise<Message | undefined> {
+  async refused(message: Message, wanted: string, sealed?: Sealed): Promise<Message | undefined> {
     this.line.send(message);
     for await (const answer of this.line.messages(this.bench.patience.silence)) {
       if (answer.type === MessageType.RST && answer.id === message.id) return answer;
       if (!isResponse(answer.code) || !equalBytes(answer.token, message.token)) continue;
       if (answer.type === MessageType.CON) this.line.acknowledge(answer);
-      if (codeClass(answer.code) === 2) throw new Nonconformity(wanted, codeText(answer.code));
+      const { code } = sealed !== undefined && this.opens(answer, sealed) ? this.open(answer, sealed) : answer;
+      if (codeClass(code) === 2) throw new Nonconformity(wanted, codeText(code));
       return answer;
     }
     return undefined;
