@@ -63,7 +63,9 @@ export class DeliveryQueue {
     return this.#entries.size;
   }
 
+  /** One of the same id that is there is taken back. */
   add(job: DeliveryJob): void {
+    this.remove(job.id);
     const entry: Entry = { job, order: this.#order++, attempts: 0, timer: undefined, abort: undefined, isOver: false };
     this.#entries.set(job.id, entry);
     this.#ready.add(entry);
