@@ -58,6 +58,14 @@ test('what is added again under its name takes the place of the one before, whic
   assert.deepEqual([sent, attempts.length, queue.size], [['two'], 1, 0]);
 });
 
+test('what is added once the queue is closed is not sent: the next run takes it up', async () => {
+  const { sim, queue, attempts, add } = lab([unreachable]);
+  queue.close();
+  add(60);
+  await sim.run();
+  assert.deepEqual([attempts, queue.size, sim.pending], [[], 0, 0]);
+});
+
 test('one that never answers: the end comes when its time is over', async () => {
   const { sim, queue, attempts, heard, add } = lab([unreachable]);
   add(10);
