@@ -28,7 +28,7 @@ import { memoryStore } from '../../src/store/index.ts';
 import { udp } from '../../src/transport/index.ts';
 import { authorizationServer, check, env, patience as labPatience, resourceServer } from './lab.ts';
 import { messages, sabotaged } from './saboteur.ts';
-import { patience } from './target.ts';
+import { ownTarget, patience } from './target.ts';
 
 /** What became of some cases, by their ids. */
 function outcomesOf(results: readonly CaseResult[]): Readonly<Record<string, string>> {
@@ -100,6 +100,16 @@ test('RFC 7641 4.5: a target that hears no Reset of a Non-confirmable notificati
   });
   const target = { coap: `coap://127.0.0.1:${server.local.port}`, resources: { observe: '/led', change: '/led' } };
   assert.deepEqual(outcomesOf(await run(target, ['observe-03'])), { 'observe-03': 'the notification that was reset is Non-confirmable' });
+});
+
+test('RFC 7252 4.5: where a network makes two notifications of one, the target is not accused', async () => {
+  const twice = messages(({ options }) => (options.some(({ number }) => number === OptionNumber.Observe) ? {} : undefined));
+  const { target, close } = await ownTarget({ udp: { outgoing: (datagram) => [datagram, ...twice(datagram)] } });
+  try {
+    assert.deepEqual(accused(await run(target, ['observe-'])), []);
+  } finally {
+    await close();
+  }
 });
 
 test('RFC 6347 4.2.1: a target whose cookies are good for an IP address, whatever the port, is not accused', async (t) => {
