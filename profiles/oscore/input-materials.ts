@@ -41,6 +41,7 @@ export class InputMaterials {
   readonly #taken: Ends<Taken>;
   /** By resource server. */
   readonly #spaces = new Map<string, Space | Promise<Space>>();
+  #closed = false;
 
   constructor(store: Store, env: Env, emit: (event: ProfileEvent) => void) {
     this.#store = store;
@@ -82,7 +83,7 @@ export class InputMaterials {
       });
     }
     const at = grant.expiresAt + rest;
-    this.#taken.add({ at, space, index });
+    this.#await({ at, space, index });
     return { id, change: { key: space.folder + toHex(id), expected: null, value: encodeBoundKey(grant), expiresAt: at } };
   }
 
@@ -99,6 +100,7 @@ export class InputMaterials {
   }
 
   close(): void {
+    this.#closed = true;
     this.#taken.close();
     this.#spaces.clear();
   }
@@ -125,16 +127,21 @@ export class InputMaterials {
       const index = indexOf(key.slice(folder.length));
       if (index === undefined) continue;
       space.ids.occupy(index);
-      this.#taken.add({ at: (decodeBoundKey(value)?.expiresAt ?? 0) + rest, space, index });
+      this.#await({ at: (decodeBoundKey(value)?.expiresAt ?? 0) + rest, space, index });
     }
     return space;
+  }
+
+  /** What is read or given while it is closed waits for nothing. */
+  #await(taken: Taken): void {
+    if (!this.#closed) this.#taken.add(taken);
   }
 
   /** Another process of this AS may have the identifier, or have let it live longer. */
   async #release({ space, index }: Taken): Promise<void> {
     const value = await this.#store.get(space.folder + toHex(idOf(index)!));
     const at = value === undefined ? 0 : (decodeBoundKey(value)?.expiresAt ?? 0) + rest;
-    if (at > this.#env.epoch()) this.#taken.add({ at, space, index });
+    if (at > this.#env.epoch()) this.#await({ at, space, index });
     else space.ids.release(index);
   }
 }

@@ -174,7 +174,13 @@ export class AceClient {
       const cures = curesFor(init);
       let session: Session | OpenResource | undefined = await deadline.wait(this.#sessions.obtain(errand));
       while (session !== undefined) {
-        if (session instanceof OpenResource) this.#checkOpen(errand, session.response);
+        if (session instanceof OpenResource) {
+          this.#checkOpen(errand, session.response);
+          if (init.allowUnprotected !== true) {
+            yield new AceResponse(session.response);
+            return;
+          }
+        }
         session = yield* this.#register(session, errand, cures, deadline);
       }
     } finally {

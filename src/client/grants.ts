@@ -1,5 +1,6 @@
 import { GrantType, type Scope, type TokenRequest } from '../ace/index.ts';
 import { decode, encode } from '../core/cbor.ts';
+import { ProtocolError } from '../core/errors.ts';
 import type { Store } from '../store/index.ts';
 
 /** What a client shows for its first token: a code, or the name and password of a resource owner. Without any of it: its own credentials. */
@@ -52,8 +53,15 @@ export class KeptRefreshTokens {
   }
 }
 
+/** What cannot be read is none. */
 function decodeKept(bytes: Uint8Array): KeptRefreshToken | undefined {
-  const value = decode(bytes);
+  let value: unknown;
+  try {
+    value = decode(bytes);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return undefined;
+  }
   if (!Array.isArray(value) || value[0] !== version) return undefined;
   const [, token, as, audience, scope] = value as readonly unknown[];
   const fits =

@@ -12,7 +12,7 @@ import {
   tokenHashOf,
   tokenResponseOf,
 } from '../ace/index.ts';
-import { Code, formatCode, type Request, type Response } from '../coap/index.ts';
+import { CoapError, Code, formatCode, type Request, type Response } from '../coap/index.ts';
 import { emptyBytes, equalBytes, toBase64Url } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
@@ -64,6 +64,7 @@ export class Sessions {
   readonly #expiry: Expiry;
   readonly #tokens: TokenSource;
   #swept: Promise<void> | undefined;
+  #closed = false;
   /** By the URI of the AS. */
   readonly #followers = new Map<string, RevocationListFollower>();
 
@@ -135,6 +136,7 @@ export class Sessions {
   }
 
   close(): void {
+    this.#closed = true;
     for (const follower of this.#followers.values()) follower.close();
     this.#expiry.close();
     this.#sessions.clear();
@@ -205,7 +207,7 @@ export class Sessions {
         return session;
       }
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
+      if (!(error instanceof ProtocolError) || this.#closed) throw error;
       this.#step('forgotten', `the stored session: ${error.message}`);
     }
     await store.compareAndSet(key, stored, undefined);
@@ -369,6 +371,10 @@ export class Sessions {
   }
 
   #add(session: Session): void {
+    if (this.#closed) {
+      this.#background(this.#profileOf(session).release(session.association));
+      throw new CoapError('ERR_COAP_CLOSED', 'the client was closed');
+    }
     this.#sessions.delete(session.key);
     this.#sessions.set(session.key, session);
     this.#follow(session.state.as);

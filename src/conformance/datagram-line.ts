@@ -98,6 +98,11 @@ export class DatagramLine {
     return datagram === undefined ? undefined : messageIn(datagram);
   }
 
+  /** Each datagram that comes while `within` lasts, from now on. */
+  datagrams(within: number): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#inbox.during(within);
+  }
+
   /** Each message that comes while `within` lasts, from now on. @throws {Nonconformity} something comes that is none */
   async *messages(within: number): AsyncGenerator<Message, void, undefined> {
     for await (const datagram of this.#inbox.during(within)) yield messageIn(datagram);

@@ -14,9 +14,9 @@ export interface DtlsLineOptions {
   /** In place of the credentials that the target knows. */
   readonly credentials?: DtlsTarget;
   readonly config?: Omit<ClientConfig, 'psk' | 'rawPublicKey' | 'certificate'>;
-  /** For what our side sends, and for what it is given of what comes in. */
   /** The association takes the place of this one, at its address, which it has forgotten without a word. */
   readonly over?: DtlsLine;
+  /** For what our side sends, and for what it is given of what comes in. */
   readonly outgoing?: Mutation;
   readonly incoming?: Mutation;
 }

@@ -45,10 +45,10 @@ export interface OscoreKeys {
   readonly aead?: number;
   readonly hkdf?: number;
   /**
-   * The first sender sequence number that nobody has used. Absent: a number that grows with the time of day, so that no run takes those of another; whoever else
-   * uses the context is behind it then.
+   * A sender sequence number that nobody has used, nor any above it: 0 of keys that are new. A run uses some thousands from there on; two with the same keys in one
+   * process never use one twice. Only who keeps a count durably can say it of keys that stay (RFC 8613, Appendix B.1.1), no clock.
    */
-  readonly firstSequence?: number;
+  readonly firstSequence: number;
 }
 
 /** OSCORE at the target. */

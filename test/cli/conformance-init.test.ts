@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { targetYaml } from '../../src/cli/conformance/init.ts';
+import { targetOf } from '../../src/cli/conformance/target.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { loadConformanceTarget, writeLab } from '../../src/operate/index.ts';
 
@@ -13,7 +14,12 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 test('conformance init: the file is read as it is', () => {
   writeFileSync(file, targetYaml, { mode: 0o600 });
-  assert.deepEqual(loadConformanceTarget(file), { file, coap: 'coap://127.0.0.1:5683', resources: { get: '/.well-known/core' } });
+  assert.deepEqual(loadConformanceTarget(file), {
+    file,
+    store: join(folder, 'state', 'oscore'),
+    coap: 'coap://127.0.0.1:5683',
+    resources: { get: '/.well-known/core' },
+  });
 });
 
 test('conformance init: what the file has as a comment is read too', async () => {
@@ -42,4 +48,28 @@ test('conformance init: what the file has as a comment is read too', async () =>
     assert.deepEqual([rs?.otherScope, as?.forbiddenScope], ['r_led', 'r_led']);
     assert.equal(dtls === undefined, false);
   }
+});
+
+test('RFC 8613 7.2.1: each run of the checker gets numbers that no run had before, wherever the clock stands', async (t) => {
+  const context = '{ master_secret: "000102030405060708090a0b0c0d0e0f", sender_id: "01", recipient_id: "02" }';
+  const as = `as:\n  token: coap://127.0.0.1:5783/token\n  audience: rs1\n  scope: r_temp\n  oscore: ${context}\n`;
+  const now = Date.now();
+  const used: number[] = [];
+  for (const [hours, entry] of [
+    [0, ''],
+    [-1, ''],
+    [-1_000_000, ''],
+    [0, '  first_sequence: 0\n'],
+    [0, '  first_sequence: 4294967296\n'],
+    [0, '  first_sequence: 1\n'],
+  ] as const) {
+    writeFileSync(file, `coap: coap://127.0.0.1:5683\noscore:\n  contexts:\n    - ${context}\n${entry}  resources: { get: /x }\n${as}`, { mode: 0o600 });
+    const clock = t.mock.method(Date, 'now', () => now + hours * 3_600_000);
+    const target = await targetOf([], { target: file });
+    clock.mock.restore();
+    used.push(target.oscore!.contexts[0]!.firstSequence, target.as!.oscore!.firstSequence);
+  }
+  assert.ok(used[0]! >= (now / 1000 - 1_767_225_600) * 100 - 1);
+  assert.ok(used[8]! >= 2 ** 32);
+  for (let run = 1; run < used.length; run++) assert.ok(used[run]! - used[run - 1]! >= 20_000, `${used}`);
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AceError } from '../../src/ace/index.ts';
 import { encodeAif } from '../../src/ace/index.ts';
+import { refreshKey, sessionKey } from '../../src/client/session.ts';
 import type { CoapError } from '../../src/coap/index.ts';
 import { memoryStore, type Store, StoreError } from '../../src/store/index.ts';
 import { Parties, rsUri, tokenKey } from './parties.ts';
@@ -61,6 +62,16 @@ test('fetch: a stored session that cannot be read is dropped', async () => {
     await parties.client.close();
   }
   parties.client = parties.newClient();
+  await parties.close();
+});
+
+test('fetch: a kept refresh token that cannot be read is none', async () => {
+  const parties = await new Parties().start();
+  for (const bytes of [Uint8Array.of(0xff), Uint8Array.of(0x80), new Uint8Array(0)]) {
+    await parties.stores.client.put(refreshKey(sessionKey(`${rsUri}:5683`, undefined, undefined)), bytes);
+    assert.equal((await parties.finish(parties.client.fetch(`${rsUri}/temperature`))).text(), '21.5');
+    await parties.finish(parties.client.forget(rsUri));
+  }
   await parties.close();
 });
 

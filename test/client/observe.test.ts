@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AceError } from '../../src/ace/index.ts';
 import type { AceClient, AceObserveInit } from '../../src/client/index.ts';
+import { Code, Endpoint, Method, OptionNumber, uintOption } from '../../src/coap/index.ts';
+import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { Parties, rsUri } from './parties.ts';
 
@@ -78,6 +80,28 @@ test('observe: an open resource is observed only when that is allowed', async ()
   parties.changed();
   assert.equal((await parties.finish(next)).value?.text(), '21.5');
   await parties.finish(stream.return());
+  await parties.close();
+});
+
+test('observe: where nothing protects a refusal, what comes after it is neither asked for nor taken, and no payload goes out', async () => {
+  const parties = await new Parties().start();
+  const env = parties.simulator.env('impostor');
+  const asked: string[] = [];
+  const impostor = new Endpoint({
+    transport: parties.simulator.transport('10.0.0.66', 5683),
+    env,
+    handler: (request, reply) => {
+      asked.push(`${request.code} ${fromUtf8(request.payload)}`);
+      const code = asked.length === 1 ? Code.NotFound : Code.Content;
+      reply.respond({ code, options: code === Code.Content ? [uintOption(OptionNumber.Observe, 1)] : [], payload: utf8('forged') });
+    },
+  });
+  const stream = parties.client.observe('coap://10.0.0.66/x', { method: 'FETCH', contentFormat: 0, payload: 'secret' });
+  const { value } = await parties.finish(stream.next());
+  assert.deepEqual([value?.codeText, value?.protected], ['4.04', false]);
+  assert.equal((await parties.finish(stream.next())).done, true);
+  assert.deepEqual(asked, [`${Method.FETCH} `]);
+  await impostor.close();
   await parties.close();
 });
 

@@ -76,10 +76,10 @@ async function bindDtls(own: CurveKeyPair): Promise<DtlsTransport> {
 
 /** An endpoint behind OSCORE with what cases of OSCORE ask for. */
 export async function oscoreServer(sabotage: Sabotage = {}): Promise<Tested> {
-  const keys = { masterSecret: new Uint8Array(16).fill(1), senderId: Uint8Array.of(1), recipientId: Uint8Array.of(2) };
+  const keys = { masterSecret: new Uint8Array(16).fill(1), senderId: Uint8Array.of(1), recipientId: Uint8Array.of(2), firstSequence: 0 };
   const gcm = { ...keys, masterSecret: new Uint8Array(16).fill(2), senderId: Uint8Array.of(3), aead: 1, idContext: utf8('lab') };
   const contexts = new ContextTable();
-  for (const { senderId, recipientId, ...rest } of [keys, gcm]) {
+  for (const { senderId, recipientId, firstSequence: _, ...rest } of [keys, gcm]) {
     const context = deriveContext({ ...rest, senderId: recipientId, recipientId: senderId });
     sabotage.context?.(context);
     contexts.add(context);
@@ -152,8 +152,13 @@ const context = (secret: number, own: number, peer: number): OscoreKeys => ({
   masterSecret: new Uint8Array(16).fill(secret),
   senderId: Uint8Array.of(own),
   recipientId: Uint8Array.of(peer),
+  firstSequence: 0,
 });
-const mirrored = ({ masterSecret, senderId, recipientId }: OscoreKeys): OscoreKeys => ({ masterSecret, senderId: recipientId, recipientId: senderId });
+const mirrored = ({ masterSecret, senderId, recipientId }: OscoreKeys): Omit<OscoreKeys, 'firstSequence'> => ({
+  masterSecret,
+  senderId: recipientId,
+  recipientId: senderId,
+});
 const psk = (name: string): ClientPsk => ({ identity: utf8(name), key: new Uint8Array(16).fill(name.length) });
 
 type Channel = 'oscore' | 'dtls-psk' | 'dtls-rpk';

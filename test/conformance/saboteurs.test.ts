@@ -134,6 +134,7 @@ const dtlsSaboteurs: readonly (readonly [id: string, does: string, sabotage: Sab
   ['dtls-hello-10', 'names no reason', { outgoing: (datagram) => (datagram[0] === 21 ? [] : [datagram]) }],
   ['dtls-hello-11', 'answers whatever comes', { outgoing: (datagram) => [datagram], incoming: (datagram) => [datagram[0] === 0x40 ? hello() : datagram] }],
   ['dtls-shake-08', 'sends no flight twice', { outgoing: onceByMessage() }],
+  ['dtls-end-04', 'does not hear close_notify', { incoming: (datagram) => (datagram[0] === 21 ? [] : [datagram]) }],
   ['dtls-end-03', 'answers no close_notify', { outgoing: (datagram) => (datagram[0] === 21 || datagram[0] === 25 ? [] : [datagram]) }],
 ];
 

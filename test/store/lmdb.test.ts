@@ -113,6 +113,19 @@ describe('lmdbStore: files', () => {
     assert.equal(await second.increment('n', 1), 40);
     await second.close();
   });
+
+  it('a store that is opened at any moment while its last user closes it can be used', async () => {
+    const folder = freshFolder();
+    for (let turns = 0; turns < 40; turns++) {
+      const first = lmdbStore(folder);
+      const closing = first.close();
+      for (let turn = 0; turn < turns; turn++) await undefined;
+      const second = lmdbStore(folder);
+      assert.equal(await second.increment('opened', 1), turns, `opened after ${turns} turns`);
+      await closing;
+      await second.close();
+    }
+  });
 });
 
 describe('lmdbStore: several processes', () => {

@@ -31,12 +31,12 @@ resources:
 # dtls: { peer_key_file: keys/target.pub }
 # own: { key_file: keys/checker.key }
 
-# OSCORE contexts that the checker shares with the target, seen from the checker: the target has the identifiers exchanged. Sequence numbers follow the time of
-# day, so that no run takes those of another: give the checker contexts of its own.
+# OSCORE contexts that the checker shares with the target, seen from the checker: the target has the identifiers exchanged. Which sequence numbers are used is
+# kept in a store, state/oscore beside this file unless "store: FOLDER" stands here: never go back to an older copy of it, and give the checker contexts of its own.
 # oscore:
 #   contexts:
 #     - { master_secret_file: keys/oscore.key, sender_id: "01", recipient_id: "02" }
-#   first_sequence: 0        # in place of the time of day: the first number that nobody has used
+#   first_sequence: 0        # where numbers begin at the earliest; absent: at one that grows with the time of day
 #   resources: { get: /secret }
 
 # A resource server that takes tokens of this key: the checker issues them itself.

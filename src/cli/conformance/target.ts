@@ -4,6 +4,7 @@ import { parseUri } from '../../coap/index.ts';
 import type { DtlsTarget, OscoreKeys, RsTarget, Target } from '../../conformance/index.ts';
 import type { CoseKey } from '../../core/cose/index.ts';
 import type { TokenKey } from '../../core/cwt.ts';
+import { systemEnv } from '../../core/env.ts';
 import {
   type ConformanceConfig,
   loadAsConfig,
@@ -27,7 +28,7 @@ const places = { coap: 'coap', coaps: 'coaps', 'coap+tcp': 'tcp' } as const;
 export async function targetOf(uris: readonly string[], flags: ConformanceFlags): Promise<Target> {
   const { target, config } = flags;
   if (target !== undefined && config !== undefined) throw new UsageError('--target and --config: expected one of them, got both');
-  const base = target !== undefined ? fromFile(loadConformanceTarget(configPath(target))) : config !== undefined ? await fromLab(configPath(config)) : {};
+  const base = target !== undefined ? await fromFile(loadConformanceTarget(configPath(target))) : config !== undefined ? await fromLab(configPath(config)) : {};
   const named: { coap?: string; coaps?: string; tcp?: string } = {};
   for (const uri of uris) {
     const { scheme, path } = parseUri(uri);
@@ -42,19 +43,44 @@ export async function targetOf(uris: readonly string[], flags: ConformanceFlags)
   return { ...base, ...named, ...(proof && { dtls: { ...base.dtls, ...proof } }) };
 }
 
-function fromFile({ file: _, dtls, rs, as, ...rest }: ConformanceConfig): Target {
+async function fromFile({ file: _, store, oscore, dtls, rs, as, ...rest }: ConformanceConfig): Promise<Target> {
   return {
     ...rest,
+    ...(oscore !== undefined || as?.oscore !== undefined ? await counting(store, (counted) => withContexts(counted, oscore, as)) : as && { as: atAs(as) }),
     ...(dtls && { dtls: readServerCredentials(dtls) }),
     ...(rs && { rs }),
-    ...(as && { as: { ...as, ...(as.dtls && { dtls: readServerCredentials(as.dtls) }) } as NonNullable<Target['as']> }),
+  };
+}
+
+type AsConfig = NonNullable<ConformanceConfig['as']>;
+
+function atAs({ dtls, oscore: _, ...as }: AsConfig): NonNullable<Target['as']> {
+  return { ...as, ...(dtls && { dtls: readServerCredentials(dtls) }) };
+}
+
+async function withContexts(counted: Counted, oscore: ConformanceConfig['oscore'], as: AsConfig | undefined): Promise<Pick<Target, 'oscore' | 'as'>> {
+  const byTime = Math.floor(Math.max(0, systemEnv.epoch() - beginning) * perSecond);
+  const contexts: OscoreKeys[] = [];
+  for (const { firstSequence = byTime, ...keys } of oscore?.contexts ?? []) contexts.push(await counted(keys, firstSequence));
+  return {
+    ...(oscore && { oscore: { ...oscore, contexts } }),
+    ...(as && { as: { ...atAs(as), ...(as.oscore && { oscore: await counted(as.oscore, byTime) }) } }),
   };
 }
 
 const coapDtls = 1;
 
-/** Sender sequence numbers for one run: some hundreds of requests, and none of them comes again in the client whose context it is. */
-const numbersOfRun = 1000;
+/** Sender sequence numbers for one run: some hundreds of requests, and a few leaps of thousands past a replay window. */
+const numbersOfRun = 0x1_0000;
+
+/** 2026-01-01T00:00:00Z. */
+const beginning = 1_767_225_600;
+
+/**
+ * Numbers that a context of a target file is moved ahead for each second: whoever has no count of it yet, as another machine, and a target that has heard of such a
+ * one, are behind. The 40 bits last for centuries. Only the count says what is used: it is never behind where it was, wherever the clock is.
+ */
+const perSecond = 100;
 
 /** The two servers of a lab, as its client knows them; tokens for the resource server are protected by a key that the checker has too. */
 async function fromLab(folder: string): Promise<Target> {
@@ -78,17 +104,27 @@ async function fromLab(folder: string): Promise<Target> {
       scope: Object.keys(rs.scopes ?? {}).join(' '),
       ...(psk && { dtls: { psk } }),
       ...(rawPublicKey && { dtls: { rawPublicKey } }),
-      ...(!isDtls && { oscore: await withNumbers(credentials as OscoreConfig, store) }),
+      ...(!isDtls && { oscore: await counting(store, (counted) => counted(credentials as OscoreConfig)) }),
       ...(own && { tokenKey: own.tokenKey }),
     },
   };
 }
 
-/** Numbers that the client counts as used. */
-async function withNumbers(keys: OscoreConfig, place: string): Promise<OscoreKeys> {
+/** @param least - of each context: the first number at the least */
+type Counted = (keys: OscoreConfig, least?: number) => Promise<OscoreKeys>;
+
+/** Work with a count of sender sequence numbers that outlasts the process. */
+async function counting<T>(place: string, work: (counted: Counted) => Promise<T>): Promise<T> {
   const store = await openStore(place);
   try {
-    return { ...keys, firstSequence: await storedContexts(store).reserve(deriveContext(keys).senderKeyId, numbersOfRun) };
+    const { reserve } = storedContexts(store);
+    return await work(async (keys, least = 0) => {
+      const { senderKeyId } = deriveContext(keys);
+      let first = await reserve(senderKeyId, numbersOfRun);
+      // What is reserved besides begins where the count stands by now, and ends behind the numbers that are wanted.
+      if (first < least) first = Math.max(least, await reserve(senderKeyId, least - first + numbersOfRun));
+      return { ...keys, firstSequence: first };
+    });
   } finally {
     await store.close();
   }

@@ -23,6 +23,8 @@ interface Registration {
   readonly session: OscoreSession;
   readonly sealed: Sealed;
   readonly first: Message;
+  /** Message ids of notifications that were taken. */
+  readonly taken: Set<number>;
 }
 
 /** Register, where the target lets anybody. */
@@ -33,11 +35,11 @@ async function registered(bench: Bench): Promise<Registration> {
   const response = session.open(first, sealed);
   expectCode(response, Code.Content);
   if (findOption(response.options, OptionNumber.Observe) === undefined) throw new NotApplicable('the target takes no registration for this resource');
-  return { session, sealed, first };
+  return { session, sealed, first, taken: new Set(first.type === MessageType.ACK ? [] : [first.id]) };
 }
 
 /** The next notification, after a change that we make or that the resource makes by itself. */
-async function notified({ session, sealed }: Registration): Promise<Message> {
+async function notified({ session, sealed, taken }: Registration): Promise<Message> {
   const { bench, line } = session;
   const { change } = protectedResources(bench);
   if (change !== undefined) {
@@ -46,7 +48,10 @@ async function notified({ session, sealed }: Registration): Promise<Message> {
   }
   for await (const message of line.messages(bench.patience.change)) {
     if (message.type === MessageType.CON) line.acknowledge(message);
-    if (equalBytes(message.token, sealed.message.token)) return message;
+    // A copy of one that was taken: an Acknowledgement may have got lost, or a network may have made two of one.
+    if (!equalBytes(message.token, sealed.message.token) || message.type === MessageType.ACK || taken.has(message.id)) continue;
+    taken.add(message.id);
+    return message;
   }
   throw new NotApplicable('nothing that is observed has changed in time');
 }

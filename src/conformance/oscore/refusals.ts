@@ -73,7 +73,8 @@ function malformedCase([id, what, section, spoil]: Malformed, standard = 'RFC 86
     level: 'MUST',
     async run(bench) {
       const session = await openOscore(bench);
-      await session.refused(spoil(session.protect(readable(bench)).message, session), 'a malformed request not to be served');
+      const sealed = session.protect(readable(bench));
+      await session.refused(spoil(sealed.message, session), 'a malformed request not to be served', sealed);
       expectCode(await session.ask(readable(bench)), Code.Content);
     },
   };

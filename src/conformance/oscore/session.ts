@@ -21,7 +21,7 @@ import type { Bench, RequestInit } from '../bench.ts';
 import type { Channel } from '../channel.ts';
 import { codeText } from '../code-text.ts';
 import type { DatagramLine } from '../datagram-line.ts';
-import { Nonconformity } from '../errors.ts';
+import { ConformanceError, Nonconformity } from '../errors.ts';
 import type { OscoreKeys } from '../target.ts';
 
 /** A protected request, and what the response to it is verified by. */
@@ -37,21 +37,16 @@ interface Numbers {
 
 const peer = { key: 'target', address: 'target', port: 0 };
 
-/** 2026-01-01T00:00:00Z. */
-const beginning = 1_767_225_600;
+/** What this process has used, by the name of the Sender Key: two targets, or two places of one, may hold the same keys. */
+const counters = new Map<string, Numbers>();
 
-/** Sender sequence numbers per second of a clock: no run takes a number of the run before it, and the 40 bits last for centuries. */
-const perSecond = 100;
-
-const counters = new WeakMap<OscoreKeys, Numbers>();
-
-/** One counter for each context that the target was given: no number is used twice. */
-function numbersOf(keys: OscoreKeys, epoch: number): Numbers {
-  let numbers = counters.get(keys);
-  if (numbers === undefined) {
-    numbers = { next: keys.firstSequence ?? Math.floor((epoch - beginning) * perSecond) };
-    counters.set(keys, numbers);
-  }
+/** One counter for each Sender Key that a target was given: no number is used twice. @throws {ConformanceError} nobody has said where the numbers begin */
+function numbersOf({ senderKeyId }: SecurityContext, { firstSequence }: OscoreKeys): Numbers {
+  if (!Number.isSafeInteger(firstSequence) || firstSequence < 0)
+    throw new ConformanceError('ERR_CONFORMANCE_TARGET', `expected firstSequence, a sender sequence number that nobody has used, got ${firstSequence}`);
+  const numbers = counters.get(senderKeyId) ?? { next: 0 };
+  numbers.next = Math.max(numbers.next, firstSequence);
+  counters.set(senderKeyId, numbers);
   return numbers;
 }
 
@@ -128,15 +123,17 @@ export class OscoreSession implements Channel {
   /**
    * Send a request that is not to be served, and get what comes of it: a response, a Reset, or after a while of silence nothing.
    *
-   * @throws {Nonconformity} a success comes; a protected response looks like one, whatever it holds
+   * @param sealed - where the target can read what was protected, so that its refusal may be protected too
+   * @throws {Nonconformity} a success comes; without `sealed` a protected response looks like one, whatever it holds
    */
-  async refused(message: Message, wanted: string): Promise<Message | undefined> {
+  async refused(message: Message, wanted: string, sealed?: Sealed): Promise<Message | undefined> {
     this.line.send(message);
     for await (const answer of this.line.messages(this.bench.patience.silence)) {
       if (answer.type === MessageType.RST && answer.id === message.id) return answer;
       if (!isResponse(answer.code) || !equalBytes(answer.token, message.token)) continue;
       if (answer.type === MessageType.CON) this.line.acknowledge(answer);
-      if (codeClass(answer.code) === 2) throw new Nonconformity(wanted, codeText(answer.code));
+      const { code } = sealed !== undefined && this.opens(answer, sealed) ? this.open(answer, sealed) : answer;
+      if (codeClass(code) === 2) throw new Nonconformity(wanted, codeText(code));
       return answer;
     }
     return undefined;
@@ -157,8 +154,9 @@ function echo({ value }: Option): Option {
   return opaqueOption(OptionNumber.Echo, value);
 }
 
-/** A session by a context that the target was given. */
+/** A session by a context that the target was given. @throws {ConformanceError} without a first number */
 export function sessionOf(bench: Bench, line: DatagramLine, keys: OscoreKeys): OscoreSession {
   const { firstSequence: _counted, ...parameters } = keys;
-  return new OscoreSession(bench, line, deriveContext(parameters, { window: 'fresh' }), numbersOf(keys, bench.env.epoch()));
+  const context = deriveContext(parameters, { window: 'fresh' });
+  return new OscoreSession(bench, line, context, numbersOf(context, keys));
 }

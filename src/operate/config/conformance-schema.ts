@@ -14,9 +14,11 @@ import {
   type RawChannel,
   type RawDtlsOwn,
   type RawOscore,
+  type RawStore,
   type RawTokenKey,
   type Schema,
   section,
+  storeEntries,
   target,
   text,
   tokenKey,
@@ -69,7 +71,7 @@ export interface RawConformanceAs extends RawChannel {
   readonly token_key?: RawTokenKey;
 }
 
-export interface RawConformanceTarget {
+export interface RawConformanceTarget extends RawStore {
   readonly coap?: string;
   readonly coaps?: string;
   readonly tcp?: string;
@@ -109,6 +111,7 @@ export const conformanceSchema: Schema<RawConformanceTarget> = section('what is 
   coap: optional(coapUri),
   coaps: optional(coapUri),
   tcp: optional(coapUri),
+  ...storeEntries,
   resources: optional(resources),
   features: optional(list('feature', oneOf(['request_tag', 'no_response'] as const))),
   own: optional(dtlsOf()),

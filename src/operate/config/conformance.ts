@@ -5,6 +5,7 @@ import { type DtlsConfig, type DtlsServerConfig, readDtlsOwn, readDtlsServer } f
 import { ConfigFile } from './file.ts';
 import { type OscoreConfig, readOscore } from './oscore.ts';
 import { ConfigReader, coapOscore, type TokenKeyConfig } from './reader.ts';
+import { readStore } from './store.ts';
 
 /** A request with a payload that the target answers with success. */
 export interface OfferedRequestConfig {
@@ -31,6 +32,8 @@ export interface ResourcesConfig {
 /** What a file says of the implementation that `ace-coap conformance` checks. */
 export interface ConformanceConfig {
   readonly file: string;
+  /** Where the sender sequence numbers of OSCORE contexts are counted. */
+  readonly store: string;
   readonly coap?: string;
   readonly coaps?: string;
   readonly tcp?: string;
@@ -75,12 +78,16 @@ const featureNames = { request_tag: 'requestTag', no_response: 'noResponse' } as
  */
 export function loadConformanceTarget(path: string): ConformanceConfig {
   const file = ConfigFile.read(path, 'target.yaml');
-  const { resources, features, own, dtls, oscore, rs, as, ...places } = file.check(conformanceSchema);
+  const raw = file.check(conformanceSchema);
+  const { resources, features, own, dtls, oscore, rs, as, coap, coaps, tcp } = raw;
   const reader = new ConfigReader(file);
   const ownKey = readDtlsOwn(file, own);
   const config: ConformanceConfig = {
     file: file.path,
-    ...places,
+    store: readStore(file, raw, 'state/oscore'),
+    ...(coap !== undefined && { coap }),
+    ...(coaps !== undefined && { coaps }),
+    ...(tcp !== undefined && { tcp }),
     ...(resources && { resources: resourcesOf(resources) }),
     ...(features && { features: features.map((name) => featureNames[name]) }),
     ...(dtls && { dtls: readDtlsServer(file, dtls, ['dtls'], ownKey) }),

@@ -162,11 +162,12 @@ export class SharedDatabase {
 
   async #close(): Promise<void> {
     await this.turns.idle();
-    const database = this.#database;
-    if (this.#users > 0 || database === undefined) return;
-    await this.turns.join(() => {
+    await this.turns.join(async () => {
+      const database = this.#database;
+      // Looked at where it is closed: somebody may have opened the store on the way here.
+      if (this.#users > 0 || database === undefined) return;
       this.#database = undefined;
-      return database.close();
+      await database.close();
     });
     await this.turns.idle();
     this.#forget();

@@ -44,6 +44,31 @@ test('RFC 9203 3.2: id and ms are there, the salt is explicit and empty, and the
   await profile.close();
 });
 
+test('identifiers that come of the store while the profile is closed leave no timer behind', async () => {
+  const first = atAs();
+  const { clock, store } = first;
+  await bindId(first, grant(clock));
+  await first.profile.close();
+  assert.equal(clock.timers, 0);
+  let read: () => void = () => {};
+  const readable = new Promise<void>((resolve) => {
+    read = resolve;
+  });
+  const slow: Store = {
+    ...store,
+    async *scan(prefix, options) {
+      await readable;
+      yield* store.scan(prefix, options);
+    },
+  };
+  const { profile } = atAs(clock, slow);
+  const binding = profile.bind(grant(clock));
+  await profile.close();
+  read();
+  assert.ok(await binding);
+  assert.equal(clock.timers, 0);
+});
+
 test('identifiers are unique for an RS, short first, and each RS has its own', async () => {
   const party = atAs();
   const { profile, clock } = party;

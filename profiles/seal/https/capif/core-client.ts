@@ -56,7 +56,9 @@ export class ContextCache {
   /** The context, and until when it counts, in seconds since 1970. */
   async find(apiInvokerId: string): Promise<{ readonly context: ServiceSecurity; readonly until: number } | undefined> {
     const kept = this.#kept.get(apiInvokerId);
-    if (kept !== undefined && this.#now() < kept.until) return kept;
+    const now = this.#now();
+    // One that would count for longer was kept before the clock was set back.
+    if (kept !== undefined && now < kept.until && kept.until <= now + this.#seconds) return kept;
     const asking = this.#asking.get(apiInvokerId) ?? this.#ask(apiInvokerId);
     if ((await asking) === undefined) return undefined;
     // Gone again: rights were revoked while the answer was on its way.

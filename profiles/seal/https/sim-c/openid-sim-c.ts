@@ -208,9 +208,13 @@ export class OpenIdSimC {
     const kept = await this.#kept();
     if (kept === undefined) return;
     await this.#options.store.delete(this.#folder);
+    await this.#revoke(kept);
+  }
+
+  /** RFC 7009. */
+  async #revoke({ refreshToken, accessToken }: KeptLogin): Promise<void> {
     const { revocationEndpoint } = await this.metadata();
     if (revocationEndpoint === undefined) return;
-    const { refreshToken, accessToken } = kept;
     const tokens = [
       [refreshToken, 'refresh_token'],
       [accessToken, 'access_token'],
@@ -256,7 +260,7 @@ export class OpenIdSimC {
     if (isOthers || !(await store.compareAndSet(this.#folder, stored, encodeRecord(claimed)))) return this.#afterOthers(kept);
     try {
       const response = await this.#askForTokens({ grant_type: 'refresh_token', refresh_token: kept.refreshToken });
-      return await this.#keep({ refreshToken: kept.refreshToken, ...response }, kept);
+      return await this.#keep({ refreshToken: kept.refreshToken, ...response }, kept, encodeRecord(claimed));
     } catch (error) {
       const isOver = error instanceof OpenIdError && error.error === 'invalid_grant';
       await store.compareAndSet(this.#folder, encodeRecord(claimed), isOver ? undefined : stored);
@@ -273,8 +277,8 @@ export class OpenIdSimC {
     return this.#refresh();
   }
 
-  /** Check what came, and keep it in place of what there was. */
-  async #keep(response: TimedResponse, before: Pick<KeptLogin, 'nonce' | 'scope'> & { readonly idToken?: string }): Promise<OpenIdLogin> {
+  /** Check what came, and keep it in place of what there was; of a refresh that is `claimed`, only where its login goes on. */
+  async #keep(response: TimedResponse, before: Pick<KeptLogin, 'nonce' | 'scope'> & { readonly idToken?: string }, claimed?: Uint8Array): Promise<OpenIdLogin> {
     const { issuer, clientId, env, leeway, store } = this.#options;
     const { nonce } = before;
     const { accessToken, refreshToken, scope = before.scope, expiresAt } = response;
@@ -285,8 +289,23 @@ export class OpenIdSimC {
       await validateIdToken(idToken, { issuer, clientId, nonce, accessToken, keys, now: env.epoch(), leeway, ...subject });
     }
     const kept: KeptLogin = { accessToken, idToken, scope, nonce, expiresAt, ...(refreshToken === undefined ? {} : { refreshToken }) };
-    await store.put(this.#folder, encodeRecord(kept));
+    if (claimed === undefined) await store.put(this.#folder, encodeRecord(kept));
+    else if (!(await this.#replace(claimed, kept))) {
+      await this.#revoke(kept).catch(() => undefined);
+      throw noLogin('the user has logged out');
+    }
     return loginOf(kept);
+  }
+
+  /** Whether the login, which is known by its nonce, is there still: another process may have had a turn with it, or the user may have logged out and in again. */
+  async #replace(claimed: Uint8Array, kept: KeptLogin): Promise<boolean> {
+    const { store } = this.#options;
+    for (let expected = claimed; !(await store.compareAndSet(this.#folder, expected, encodeRecord(kept))); ) {
+      const now = await store.get(this.#folder);
+      if (now === undefined || decodeRecord<KeptLogin>(now)?.nonce !== kept.nonce) return false;
+      expected = now;
+    }
+    return true;
   }
 
   async #askForTokens(parameters: Readonly<Record<string, string>>): Promise<TimedResponse> {

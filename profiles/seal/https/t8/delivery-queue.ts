@@ -63,7 +63,10 @@ export class DeliveryQueue {
     return this.#entries.size;
   }
 
+  /** One of the same id that is there is taken back. Once it is closed, nothing is taken. */
   add(job: DeliveryJob): void {
+    if (this.#closed) return;
+    this.remove(job.id);
     const entry: Entry = { job, order: this.#order++, attempts: 0, timer: undefined, abort: undefined, isOver: false };
     this.#entries.set(job.id, entry);
     this.#ready.add(entry);

@@ -105,8 +105,8 @@ export class Nidd {
     const downlink = owned(this.#table, id, scsAsId);
     if (downlink.configuration !== configurationId) throw absent('a resource');
     if (method === 'GET') return { status: 200, body: this.#shown(id, downlink) };
-    if (method === 'PUT') return this.#replace(id, downlink, configuration, await request.json());
-    if (method === 'PATCH') return this.#replace(id, downlink, configuration, patched(downlink, await request.json(mergePatch)));
+    if (method === 'PUT') return this.#replace(id, downlink, configuration, () => request.json());
+    if (method === 'PATCH') return this.#replace(id, downlink, configuration, async () => patched(downlink, await request.json(mergePatch)));
     if (method === 'DELETE') {
       this.#checkWaits(id, downlink);
       this.#context.queue.remove(id);
@@ -152,10 +152,11 @@ export class Nidd {
     });
   }
 
-  async #replace(id: string, downlink: Downlink, configuration: NiddConfiguration, body: JsonObject): Promise<T8Answer> {
+  async #replace(id: string, downlink: Downlink, configuration: NiddConfiguration, body: () => Promise<JsonObject>): Promise<T8Answer> {
     this.#checkWaits(id, downlink);
-    const next = await this.#read(downlink.configuration, configuration, body);
-    this.#checkWaits(id, downlink);
+    const next = await this.#read(downlink.configuration, configuration, await body());
+    // It may have been delivered, or taken back, while the body came in.
+    this.#checkWaits(id, owned(this.#table, id, downlink.scsAsId));
     this.#context.queue.remove(id);
     await this.#table.change(id, () => next);
     this.#deliver(id, next);

@@ -273,3 +273,32 @@ test('processes that share a store use a refresh token once', async () => {
   assert.equal(new Set(await Promise.all([one.accessToken(), two.accessToken()])).size, 1);
   assert.equal(new Set(logins.map(({ expiresAt }) => expiresAt)).size, 1);
 });
+
+test('who logs out while a refresh is under way stays so, and what the refresh has brought is revoked', async () => {
+  const simS = new FakeSimS();
+  const simC = simS.simC();
+  await logIn(simS, simC);
+  simS.meanwhile = async () => {
+    simS.meanwhile = async () => {};
+    await simC.logout();
+  };
+  await assert.rejects(simC.refresh(), isCode('ERR_OPENID_LOGIN'));
+  assert.equal(await simC.login(), undefined);
+  const revoked = simS.requests.filter(({ path }) => path === '/revoke').map(({ form }) => form['token']);
+  assert.deepEqual(revoked, ['refresh-1', 'access-1', 'refresh-2', 'access-2']);
+});
+
+test('a refresh of a login that is over puts nothing in the place of the next one', async () => {
+  const simS = new FakeSimS();
+  const simC = simS.simC();
+  await logIn(simS, simC);
+  simS.meanwhile = async () => {
+    simS.meanwhile = async () => {};
+    await simC.logout();
+    await logIn(simS, simC);
+    // The one who waits has another nonce.
+    simS.response = { id_token: undefined };
+  };
+  await assert.rejects(simC.refresh(), isCode('ERR_OPENID_LOGIN'));
+  assert.equal(await simC.accessToken(), 'access-2');
+});

@@ -42,6 +42,30 @@ test('a device that sleeps is tried after pauses that double, until it answers',
   assert.deepEqual([attempts, heard, queue.size], [[0, 2, 6, 14], [[14, 'taken']], 0]);
 });
 
+test('what is added again under its name takes the place of the one before, which is not sent beside it', async () => {
+  const { sim, queue, attempts, add } = lab([taken()]);
+  const sent: string[] = [];
+  const job = (text: string): void =>
+    add(60, {
+      attempt: async () => {
+        sent.push(text);
+        return taken();
+      },
+    });
+  add(60, { id: 'another' });
+  for (const text of ['one', 'two']) job(text);
+  await sim.run();
+  assert.deepEqual([sent, attempts.length, queue.size], [['two'], 1, 0]);
+});
+
+test('what is added once the queue is closed is not sent: the next run takes it up', async () => {
+  const { sim, queue, attempts, add } = lab([unreachable]);
+  queue.close();
+  add(60);
+  await sim.run();
+  assert.deepEqual([attempts, queue.size, sim.pending], [[], 0, 0]);
+});
+
 test('one that never answers: the end comes when its time is over', async () => {
   const { sim, queue, attempts, heard, add } = lab([unreachable]);
   add(10);

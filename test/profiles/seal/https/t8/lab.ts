@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { connect } from 'node:tls';
 import {
   type DeviceAnswer,
@@ -134,6 +136,21 @@ export class T8Lab {
     await server.close();
     const text = Buffer.concat(parts).toString('latin1');
     return { status: Number(text.split(' ')[1]), text };
+  }
+
+  /** A request of the SCS/AS whose body does not come whole before `finish`, which gives the status of its answer. */
+  begin(method: string, path: string, body: string): { readonly finish: () => Promise<number> } {
+    const { ca, scs } = this.#certificates;
+    const headers = { authorization: `Bearer ${app}`, 'content-type': 'application/json', 'content-length': body.length };
+    const sent = request({ host: '127.0.0.1', port: this.port, ca, ...scs, method, path, headers, agent: false });
+    const answered = once(sent, 'response').then(([response]: IncomingMessage[]) => response!.resume().statusCode!);
+    sent.write(body.slice(0, 1));
+    return {
+      finish: () => {
+        sent.end(body.slice(1));
+        return answered;
+      },
+    };
   }
 
   /** Where `T8Client` has to ask for a resource of this gateway. */

@@ -62,6 +62,24 @@ test(
 );
 
 test(
+  'TS 29.122, 5.6.3.4: data that was delivered while what is to replace it came in is not replaced, and not sent again',
+  inT8Lab(async (lab) => {
+    const { client, devices, listener } = lab;
+    const configuration = await configured(lab);
+    devices.answers = [{ outcome: 'unreachable' }, taken()];
+    const { location } = await client.deliver(configuration, device, utf8('one'));
+    const replacing = lab.begin('PUT', lab.at(location), JSON.stringify({ ...device, data: 'dHdv' }));
+    await listener.next(({ deliveryStatus }) => deliveryStatus === 'SUCCESS');
+    assert.equal(await replacing.finish(), 404);
+    assert.equal(memberOf((await client.ask('GET', lab.at(location))).body, 'deliveryStatus'), 'SUCCESS');
+    assert.deepEqual(
+      devices.taken.map(({ text }) => text),
+      ['one'],
+    );
+  }),
+);
+
+test(
   'data that waits can be replaced and taken back',
   inT8Lab(async (lab) => {
     const { client, devices } = lab;
