@@ -133,6 +133,7 @@ export {
 } from './key-management/index.ts';
 export type { ModeDifference, ModeRule, SealMode } from './modes.ts';
 export { modeDifferences } from './modes.ts';
+export { takeOpenIdGrants } from './openid-departures.ts';
 export type { CallerRate } from './representation.ts';
 export type { SealServerChanges, SealServerOptions } from './seal-server.ts';
 export { longestLeeway, SealServer } from './seal-server.ts';

@@ -5,6 +5,7 @@ import { byRegistration, type ServesAudience, type ValAuthenticator, vouchFor } 
 import type { ValIdentity } from './identities/identity.ts';
 import { IdentityRegister } from './identities/register.ts';
 import type { SealMode } from './modes.ts';
+import { takeOpenIdGrants } from './openid-departures.ts';
 import { hasOscore } from './oscore-profile.ts';
 import { encodeValClaims, type ValClaims } from './val-claims.ts';
 
@@ -12,7 +13,7 @@ import { encodeValClaims, type ValClaims } from './val-claims.ts';
 export type ServiceAudiences = Readonly<Record<string, readonly string[]>>;
 
 /** An authorization server of a VAL system: what TS 33.434 settles is not there to be chosen. */
-export interface SimSOptions extends Omit<AuthorizationServerOptions, 'issuer' | 'tokenRules'> {
+export interface SimSOptions extends Omit<AuthorizationServerOptions, 'issuer' | 'tokenRules' | 'takeAway'> {
   /** The name that its tokens carry. */
   readonly issuer: string;
   /** VAL system ID, which stands in every token. */
@@ -59,7 +60,7 @@ export class SimS extends AuthorizationServer {
         return { sub, unknown: encodeValClaims(claims) };
       },
     };
-    super({ ...options, tokenRules });
+    super({ ...options, tokenRules, takeAway: (departed) => takeOpenIdGrants(options.store, departed) });
     this.identities = register;
     this.valSystem = valSystem;
     this.mode = mode;

@@ -1,6 +1,6 @@
 import { toBase64Url } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
-import { ProtocolError } from '../core/errors.ts';
+import { messageOf, ProtocolError } from '../core/errors.ts';
 import type { TrlQuery, TrlResponse } from './trl.ts';
 
 /** The token revocation list of one AS, over a secure channel to it: a port, which an `AceClient` fills. Both ways fail with a `ProtocolError`. */
@@ -28,7 +28,10 @@ export interface FollowerOptions extends FollowOptions {
   readonly env: Env;
   /** Token hashes came to the list or left it. */
   changed(change: ListChange): void;
-  /** The list can be had (again), or not any more, and why. Told once for each change from one to the other. */
+  /**
+   * The list can be had (again), or not any more, and why: `ERR_ACE_REVOCATION_LIST` is a fault of the list or of `changed`, not of the network. Told once for each
+   * change from one to the other.
+   */
   reached(failure: ProtocolError | undefined): void;
 }
 
@@ -40,6 +43,12 @@ const looksToFull = 8;
 const longestCatchUp = 64;
 /** Seconds until another try; doubled for each that fails, up to the interval. */
 const shortestPause = 2;
+
+/** Nobody awaits the follower, so that a fault would be heard of by nobody. */
+function failureOf(error: unknown): ProtocolError {
+  if (error instanceof ProtocolError) return error;
+  return new ProtocolError('ERR_ACE_REVOCATION_LIST', `expected to follow the token revocation list, got a fault: ${messageOf(error)}`, { cause: error });
+}
 
 /**
  * Follows the token revocation list of an AS: asks for all of it at first, then observes the changes, and asks by cursor for those that it missed.
@@ -86,11 +95,10 @@ export class RevocationListFollower {
         failures = 0;
         if (observing) pause = await this.#observe();
       } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error;
         if (this.#closed) return;
         // A cursor that the AS does not take is of another list.
         this.#cursor = undefined;
-        this.#tell(error);
+        this.#tell(failureOf(error));
         pause = Math.min(this.#interval, shortestPause * 2 ** Math.min(failures++, 10));
       }
       if (pause > 0) await this.#sleep(pause);

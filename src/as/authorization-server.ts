@@ -19,6 +19,7 @@ import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { AdminResource } from './admin/admin-resource.ts';
 import { Administration } from './admin/administration.ts';
+import type { TakeAway } from './admin/departures.ts';
 import { Audit, type AuditSink } from './audit.ts';
 import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
@@ -94,6 +95,8 @@ export interface AuthorizationServerOptions {
   readonly experimental?: readonly Experiment[];
   /** How the token revocation list is told. */
   readonly revocation?: TrlOptions;
+  /** What another face keeps of peers in the same store goes with them when they are removed. */
+  readonly takeAway?: TakeAway;
   /** `/token`, `/introspect`, `/revoke/trl` and `/admin` when absent. */
   readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string; readonly admin?: string };
 }
@@ -167,6 +170,7 @@ export class AuthorizationServer {
       env: this.#env,
       ended: this.#removePeer,
       revoke: (hash) => this.#revoke(hash),
+      ...(options.takeAway === undefined ? {} : { takeAway: options.takeAway }),
     });
     this.#records = new TokenRecords({ store: options.store, env: this.#env });
     this.#revocations = new Revocations({ store: options.store, env: this.#env });
@@ -297,6 +301,7 @@ export class AuthorizationServer {
     await replacePeers([], peersIn(this.#registry), this.#profiles);
     await this.#records.start();
     await this.#grants.finishRevocations();
+    await this.administration.finishRemovals();
   }
 
   #registryOf({ clients, resourceServers }: Reconfiguration): Registry {

@@ -36,13 +36,10 @@ export function peersOnly({ registry, pending, stale, audit }: PeersOnlyOptions)
     const response = { code, options: code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, 1)] : [], payload: emptyBytes };
     audit.refuse({ type: 'refused', reason, peer: request.peer.key }, reply, response);
   };
-  const look = async (request: Request, reply: Reply, next: Handler): Promise<void> => {
+  const pass = async (request: Request, reply: Reply, next: Handler): Promise<void> => {
     let isPeer: boolean;
     try {
       isPeer = (await registry.peer(request.association)) !== undefined;
-    } catch (error) {
-      reply.respond(await audit.fault(error));
-      return;
     } finally {
       waiting--;
     }
@@ -52,6 +49,14 @@ export function peersOnly({ registry, pending, stale, audit }: PeersOnlyOptions)
     }
     refuse('unknown-peer', request, reply);
     stale(request.association!.credential!);
+  };
+  /** After the wait nobody is left who would hear of an error, whoever has thrown it. */
+  const look = async (request: Request, reply: Reply, next: Handler): Promise<void> => {
+    try {
+      await pass(request, reply, next);
+    } catch (error) {
+      reply.respond(await audit.fault(error));
+    }
   };
   return {
     name: 'as-guard',

@@ -19,6 +19,7 @@ export type { Listing, Page } from './admin/admin-list.ts';
 export type { View } from './admin/admin-views.ts';
 export type { AdministrationOptions } from './admin/administration.ts';
 export { Administration } from './admin/administration.ts';
+export type { Departed, TakeAway } from './admin/departures.ts';
 export type { AuditedEvent, AuditSink, RefusalEvent } from './audit.ts';
 export type { AuthorizationServerLimits, AuthorizationServerOptions, Reconfiguration } from './authorization-server.ts';
 export { AuthorizationServer } from './authorization-server.ts';

@@ -1,5 +1,6 @@
-import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { UsageError } from './exit.ts';
+import { replaceFile } from './replace-file.ts';
 
 /** How a file is written that a command was asked for. */
 export interface OutputFileOptions {
@@ -12,19 +13,19 @@ export interface OutputFileOptions {
 }
 
 /**
- * Write a file whole. Where that cannot be, one that was not there before is not there afterwards either.
+ * Write a file whole. Where that cannot be, one that was there before stays as it was, and one that was not is not there afterwards either.
  *
  * @throws {UsageError}
  */
 export function writeOutput(file: string, content: string | Uint8Array, { flag, isSecret = false, isNew = false }: OutputFileOptions = {}): void {
-  const before = statSync(file, { throwIfNoEntry: false });
+  const wasThere = existsSync(file);
+  const mode = isSecret ? 0o600 : undefined;
   try {
-    // What is there already keeps its mode when it is written, so it is narrowed first; a device is nobody's.
-    if (isSecret && before?.isFile() === true) chmodSync(file, 0o600);
-    writeFileSync(file, content, { flag: isNew ? 'wx' : 'w', ...(isSecret ? { mode: 0o600 } : {}) });
+    if (isNew) writeFileSync(file, content, { flag: 'wx', mode });
+    else replaceFile(file, content, mode);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (before === undefined && code !== 'EEXIST') rmSync(file, { force: true });
+    if (isNew && !wasThere && code !== 'EEXIST') rmSync(file, { force: true });
     throw new UsageError(
       `${flag === undefined ? '' : `${flag}: `}${file}: ${code === 'EEXIST' ? 'expected no such file, got one; it is not overwritten' : `cannot be written (${code})`}`,
       {

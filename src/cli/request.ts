@@ -23,7 +23,6 @@ import { fromHex, fromUtf8, utf8 } from '../core/bytes.ts';
 import { encode } from '../core/cbor.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { parseDiagnostic } from '../core/parse-diagnostic.ts';
-import { printable } from '../core/printable.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
@@ -272,7 +271,7 @@ function linkTable(links: readonly Link[]): string {
   const observable = (link: Link): string => (link.attributes.some(([name]) => name === 'obs') ? 'yes' : '');
   return table(
     ['path', 'observe', ...names],
-    links.map((link) => [link.target, observable(link), ...names.map((name) => attributeOf(link, name) ?? '')].map(printable)),
+    links.map((link) => [link.target, observable(link), ...names.map((name) => attributeOf(link, name) ?? '')]),
   );
 }
 

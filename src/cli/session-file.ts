@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { DtlsError, decodeSession, encodeSession } from '../dtls/index.ts';
 import type { ResumableSessions } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
+import { removeFile, replaceFile } from './replace-file.ts';
 
 /**
  * The session of one run in a file for the next, which resumes it (RFC 5246, Section 7.3). The file is for its owner alone: it holds the master secret.
@@ -21,11 +22,11 @@ export function sessionFile(file: string): ResumableSessions {
     load: () => session,
     save: (next) => {
       session = next;
-      write(() => writeFileSync(file, encodeSession(next), { mode: 0o600 }));
+      write(() => replaceFile(file, encodeSession(next), 0o600));
     },
     remove: () => {
       session = undefined;
-      write(() => rmSync(file, { force: true }));
+      write(() => removeFile(file));
     },
   };
 }

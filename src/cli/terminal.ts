@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import createSpinner, { type Spinner } from 'yocto-spinner';
+import { printable } from '../core/printable.ts';
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
@@ -53,9 +54,9 @@ export async function waiting<T>(text: string, quiet: boolean | undefined, work:
   }
 }
 
-/** Columns as wide as their widest cell; numbers stand to the right. */
+/** Columns as wide as their widest cell; numbers stand to the right. What strangers have put into cells plays with no terminal. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
-  const cells = [head, ...rows.map((row) => row.map((cell) => (cell === null ? '-' : String(cell))))];
+  const cells = [head, ...rows.map((row) => row.map((cell) => (cell === null ? '-' : printable(String(cell)))))];
   const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
   const numeric = head.map((_, column) => rows.every((row) => typeof row[column] !== 'string'));
   const line = (row: readonly string[]): string =>

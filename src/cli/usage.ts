@@ -1,9 +1,12 @@
 import { InvalidArgumentError, Option } from 'commander';
 
+/** As long as a configuration may say. */
+export const longestTime = 4_294_967_295;
+
 /** Of an option: a time. */
 export function seconds(text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
+  if (!(value > 0 && value <= longestTime)) throw new InvalidArgumentError(`expected a number of seconds above 0 and at most ${longestTime}.`);
   return value;
 }
 

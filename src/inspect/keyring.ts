@@ -1,11 +1,13 @@
 import { decodePskIdentity, derivePsk } from '../../profiles/dtls/index.ts';
 import { contextParameters, decodeInputMaterial } from '../../profiles/oscore/index.ts';
 import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
+import { type CborMap, decode, encode } from '../core/cbor.ts';
 import { KeyType } from '../core/cose/index.ts';
 import { type ClaimsSet, type Confirmation, openCwt, type TokenKey } from '../core/cwt.ts';
 import { ProtocolError } from '../core/errors.ts';
 import type { ObserverKeys } from '../dtls/index.ts';
 import { type KnownContext, OscoreOpener } from './oscore-opener.ts';
+import { Remembered, type RememberedLimits } from './remembered.ts';
 
 /** A pre-shared key of DTLS and what a client names it by. */
 export interface KnownPsk {
@@ -36,14 +38,15 @@ export interface Exchanged {
   readonly id2: Uint8Array;
 }
 
-/** Of tokens, and of lines of a key log, so many are remembered: the oldest goes first. */
-const mostRemembered = 4096;
-
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > mostRemembered) map.delete(map.keys().next().value!);
+/** What is known of a token by what it is bound to; both are copies. */
+interface TokenSecrets {
+  /** Of its input material, encoded. */
+  readonly osc?: Uint8Array;
+  readonly key?: Uint8Array;
 }
+
+/** Of tokens, of their keys, and of lines of a key log. */
+const limits: RememberedLimits = { entries: 4096, bytes: 1 << 24 };
 
 /** The keys that were given, and those that are found on the way: in tokens that were opened, and in what an AS gives to a client. */
 export class Keyring implements ObserverKeys {
@@ -53,11 +56,11 @@ export class Keyring implements ObserverKeys {
   readonly #derivationKeys: readonly Uint8Array[];
   readonly #keyLog: () => string;
   /** Master secrets by the random of the client. */
-  readonly #masters = new Map<string, Uint8Array>();
-  /** Proof-of-possession keys by token. */
-  readonly #confirmations = new Map<string, Confirmation>();
+  readonly #masters = new Remembered<Uint8Array>(limits);
+  /** By token. */
+  readonly #secrets = new Remembered<TokenSecrets>(limits);
   /** Pre-shared keys by kid. */
-  readonly #byKid = new Map<string, Uint8Array>();
+  readonly #byKid = new Remembered<Uint8Array>(limits);
 
   constructor({ contexts = [], tokenKeys = [], psks = [], derivationKeys = [], keyLog = () => '' }: Keys = {}) {
     this.opener = new OscoreOpener(contexts);
@@ -70,7 +73,7 @@ export class Keyring implements ObserverKeys {
   /** Lines of a key log; those that are of something else than TLS 1.2 and DTLS 1.2 are passed over. */
   addKeyLog(text: string): void {
     for (const [, random, master] of text.matchAll(/^CLIENT_RANDOM ([0-9a-f]{64}) ([0-9a-f]{96})\s*$/gim))
-      remember(this.#masters, random!.toLowerCase(), fromHex(master!));
+      this.#masters.set(random!.toLowerCase(), fromHex(master!), master!.length / 2);
   }
 
   /** The master secret of the DTLS session whose ClientHello had this random; the key log is read again where it is not known yet. */
@@ -88,7 +91,7 @@ export class Keyring implements ObserverKeys {
     if (named === undefined) return undefined;
     if ('kid' in named) return this.#byKid.get(toHex(named.kid));
     this.openToken(named.token);
-    return this.#keyOf(named.token, this.#confirmations.get(toHex(named.token)));
+    return this.#secrets.get(toHex(named.token))?.key;
   }
 
   /** The claims of a token; its key is known from then on. */
@@ -106,16 +109,16 @@ export class Keyring implements ObserverKeys {
 
   /** What a token is bound to, as the AS tells the client. */
   learn(token: Uint8Array, confirmation: Confirmation): void {
-    const owned = token.slice();
-    remember(this.#confirmations, toHex(owned), confirmation);
+    const key = this.#keyOf(token, confirmation);
+    const osc = confirmation.osc === undefined ? undefined : encode(confirmation.osc);
+    const secrets = { ...(osc === undefined ? {} : { osc }), ...(key === undefined ? {} : { key }) };
+    this.#secrets.set(toHex(token), secrets, (osc?.length ?? 0) + (key?.length ?? 0));
     const kid = confirmation.coseKey?.kid;
-    const key = this.#keyOf(owned, confirmation);
-    if (kid !== undefined && key !== undefined) remember(this.#byKid, toHex(kid), key);
+    if (kid !== undefined && key !== undefined) this.#byKid.set(toHex(kid), key, key.length);
   }
 
-  #keyOf(token: Uint8Array, confirmation: Confirmation | undefined): Uint8Array | undefined {
-    const { coseKey } = confirmation ?? {};
-    if (coseKey?.k !== undefined) return coseKey.k;
+  #keyOf(token: Uint8Array, { coseKey }: Confirmation): Uint8Array | undefined {
+    if (coseKey?.k !== undefined) return coseKey.k.slice();
     const [derivationKey] = this.#derivationKeys;
     return derivationKey === undefined || coseKey?.kty !== KeyType.Symmetric ? undefined : derivePsk(derivationKey, token);
   }
@@ -126,10 +129,10 @@ export class Keyring implements ObserverKeys {
    * @see https://www.rfc-editor.org/rfc/rfc9203#section-4.3
    */
   derive({ token, nonce1, id1, nonce2, id2 }: Exchanged, name: string): KnownContext | { readonly reason: string } {
-    const osc = this.#confirmations.get(toHex(token))?.osc;
+    const osc = this.#secrets.get(toHex(token))?.osc;
     if (osc === undefined) return { reason: 'the input material is in the token, and no key opens it' };
     try {
-      const parameters = contextParameters(decodeInputMaterial(osc), { nonce1, nonce2, senderId: id2, recipientId: id1 });
+      const parameters = contextParameters(decodeInputMaterial(decode(osc) as CborMap), { nonce1, nonce2, senderId: id2, recipientId: id1 });
       const context = { name, parameters };
       this.opener.add(context);
       return context;

@@ -13,6 +13,7 @@ import {
   unprotectRequest,
   unprotectResponse,
 } from '../oscore/index.ts';
+import { Remembered, type RememberedLimits } from './remembered.ts';
 import { type RenderOptions, renderBody, renderCode, renderOption } from './render.ts';
 
 /** A context that captured messages may be protected with, as one of its ends has it. */
@@ -112,7 +113,7 @@ function* variants({ parameters }: KnownContext, { kidContext }: RequestIds): Ge
 }
 
 /** Requests that are remembered for their responses. */
-const mostRequests = 16_384;
+const requestLimits: RememberedLimits = { entries: 16_384, bytes: 1 << 24 };
 /** Contexts that are tried; the oldest goes first. */
 const mostContexts = 4096;
 /** Contexts of one identifier with which a message is tried, each once for a request that it may answer: who uploads a token often has that many. */
@@ -128,7 +129,7 @@ const mostDiagnosed = 64;
 export class OscoreOpener {
   readonly #contexts: KnownContext[];
   /** By conversation and token. */
-  readonly #requests = new Map<string, RequestIds>();
+  readonly #requests = new Remembered<RequestIds>(requestLimits);
   readonly #recent: RequestIds[] = [];
   #diagnosed = 0;
 
@@ -144,15 +145,13 @@ export class OscoreOpener {
 
   /** Make a request known by the value of its OSCORE option; for a captured message, `open` does. */
   remember(option: OscoreOption, key?: string): void {
-    const { kid, partialIv } = option;
+    const { kid, partialIv, kidContext } = option;
     if (kid === undefined || partialIv === undefined) return;
-    const request = { ...option, kid: kid.slice(), partialIv: partialIv.slice() };
+    const request = { kid: kid.slice(), partialIv: partialIv.slice(), ...(kidContext === undefined ? {} : { kidContext: kidContext.slice() }) };
     this.#recent.unshift(request);
     if (this.#recent.length > mostTried) this.#recent.pop();
     if (key === undefined) return;
-    this.#requests.delete(key);
-    this.#requests.set(key, request);
-    if (this.#requests.size > mostRequests) this.#requests.delete(this.#requests.keys().next().value!);
+    this.#requests.set(key, request, kid.length + partialIv.length + (kidContext?.length ?? 0));
   }
 
   /** `conversation` names the two endpoints: a token belongs to them alone. */

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { failureOf, sayFailure } from '../../src/cli/failure.ts';
 import { loggerFor } from '../../src/cli/serve.ts';
+import { table } from '../../src/cli/terminal.ts';
 import { Endpoint, Router } from '../../src/coap/index.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { AuditLog } from '../../src/operate/audit/index.ts';
 import { udp } from '../../src/transport/index.ts';
+import { anna, ProviderLab, password } from '../profiles/seal/https/login/provider-lab.ts';
+import { freePort } from '../support/ports.ts';
 import { aceExits } from './lab.ts';
+import { writeLoginClient } from './login-client.ts';
+import { runHere } from './run-here.ts';
 
 /** Clears the screen, forges a line, and turns the direction of writing. */
 const hostile = 'anna\u001b[2J\n2026-01-01T00:00:00.000Z login  user=bob\u009b1m\u202e';
@@ -67,4 +72,58 @@ test('the log of a server on a terminal: what a stranger called itself plays wit
   }
   assert.equal(lines.length, 1);
   assert.match(lines[0]!, /login-refused {2}reason=credentials user=anna\\u\{1b\}\[2J\\u\{a\}2026.*\n$/);
+});
+
+test('a table: what strangers put into its cells plays with no terminal and makes no row of its own', () => {
+  const text = table(['name', 'bytes'], [[hostile, 1]]);
+  assert.doesNotMatch(text, controls);
+  assert.equal(text.split('\n').length, 3);
+});
+
+/** What turns the direction of writing may stand in names that have no control characters. */
+const turned = 'anna\u202e';
+
+test('seal provision: names of VAL users and services play with no terminal', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ace-coap-hostile-'));
+  try {
+    const at = ['--store', join(folder, 'state')];
+    const said = [
+      await aceExits(0, ['seal', 'provision', 'add', 'user', turned, '--service', turned, ...at]),
+      await aceExits(0, ['seal', 'provision', 'list', ...at]),
+      await aceExits(0, ['seal', 'provision', 'show', 'user', turned, ...at]),
+      await aceExits(0, ['seal', 'provision', 'remove', 'user', turned, ...at]),
+    ];
+    for (const { stdout, stderr } of said) {
+      assert.match(stdout, /VAL user anna\\u\{202e\}/);
+      assert.doesNotMatch(stdout + stderr, controls);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('seal login: what a provider calls a user and VAL services plays with no terminal', async () => {
+  const claims = { val_user_id: hostile, val_service_ids: [hostile] };
+  const provider = await ProviderLab.start({
+    client: { redirect_uris: [`http://127.0.0.1:${await freePort()}/callback`] },
+    configuration: {
+      claims: { openid: ['sub', ...Object.keys(claims)] },
+      findAccount: async (_context, id) => ({ accountId: id, claims: async () => ({ sub: id, ...claims }) }),
+    },
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'ace-coap-hostile-'));
+  try {
+    mkdirSync(join(folder, 'client'));
+    const [redirectUri] = (await provider.provider.Client.find('app'))!.redirectUris!;
+    writeLoginClient(join(folder, 'client'), provider, redirectUri!);
+    writeFileSync(join(folder, 'password'), `${password}\n`);
+    const words = ['--username', anna, '--password-file', join(folder, 'password')];
+    const { code, stdout, stderr } = await runHere(['seal', 'login', '--config', join(folder, 'client'), ...words]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^logged in as anna\\u\{1b\}.*\nVAL services: anna\\u\{1b\}.*\n$/);
+    assert.doesNotMatch(stdout + stderr, controls);
+  } finally {
+    await provider.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -74,6 +74,23 @@ describe('ace-coap seal capif: what seal init makes', () => {
     assert.match((await invoke(1, target, '--api', 'ss-kir', '--owner', 'anna@val.example')).stdout, /"status": 404/);
   });
 
+  test('what an API says plays with no terminal, and comes to a program as it is', async () => {
+    const tagged = JSON.stringify({ ...JSON.parse(anchor), tags: ['turned\u202e', 'cleared\u009b2J'] });
+    const { isTTY } = process.stdout;
+    const made = await invoke(0, '/su-san/v1/anchors', ...anchors, '-X', 'POST', '--data', tagged, '--json');
+    const { location } = (JSON.parse(made.stdout) as { readonly headers: { readonly location: string } }).headers;
+    const say = (): Promise<Run> => invoke(0, location, ...anchors);
+    assert.match((await say()).stdout, /turned\u202e[\s\S]*cleared\u009b2J/);
+    process.stdout.isTTY = true;
+    try {
+      const { stdout } = await say();
+      assert.match(stdout, /turned\\u\{202e\}[\s\S]*cleared\\u\{9b\}2J/);
+      assert.doesNotMatch(stdout, /[\u009b\u202e]/);
+    } finally {
+      process.stdout.isTTY = isTTY;
+    }
+  });
+
   test('what is refused: an API that the invoker has not, and one that is for something else', async () => {
     assert.match((await invoke(1, '/su-san/v1/anchors', '--api', 'spatial-anchors-read')).stderr, /invalid_scope.*ERR_CAPIF_REFUSED/);
     assert.match((await invoke(1, '/su-sm/v1/maps', ...anchors)).stdout, /"cause": "scope"/);

@@ -15,6 +15,15 @@ async function t8(code: number, ...words: readonly string[]): Promise<string> {
   return run.stdout + run.stderr;
 }
 
+test('ace-coap seal t8 trigger: a port of --notify that is none, exit code 2', async () => {
+  const files = ['--cert', 'c', '--key', 'k', '--client-secret-file', 's', '--scs-as', 'app1', '--issuer', 'https://127.0.0.1:1', '--text', 'x'];
+  for (const place of ['127.0.0.1:0', '127.0.0.1:65536', '[::1]:99999', '127.0.0.1']) {
+    const { code, stderr } = await runHere(['seal', 't8', 'trigger', 'https://127.0.0.1:1', meter, ...files, '--notify', place]);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /--notify: expected an address of this host and a port from 1 to 65535, got .*ERR_CLI_USAGE/);
+  }
+});
+
 test('ace-coap seal t8: devices and rules', async () => {
   assert.equal(await t8(0, 'device', 'list'), 'no devices\n');
   assert.match(await t8(0, 'device', 'add', meter, 'coap://127.0.0.1:1', '--supi', 'imsi-001010000000001'), /kept meter1@op\.example/);

@@ -108,6 +108,16 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     ['a missing argument', ['get'], /missing required argument 'uri'/],
     ['a missing option', ['token', '--config', 'x'], /--audience/],
     ['an argument too many', ['get', 'coap://h/', 'coap://h/'], /too many arguments/],
+    [
+      'a time beyond what a date can say',
+      ['admin', 'key', 'rotate', 'rs1', '--new', 'next', '--in', '1e300'],
+      /expected a number of seconds above 0 and at most 4294967295/,
+    ],
+    [
+      'a time that is one in words alone',
+      ['admin', 'key', 'rotate', 'rs1', '--new', 'next', '--in', 'Infinity'],
+      /expected a number of seconds above 0 and at most/,
+    ],
     ['a timeout that is none', ['get', 'coap://h/', '--timeout', '0'], /expected a number of seconds above 0/],
     ['a count that is none', ['observe', 'coap://h/', '--count', '1.5'], /expected a whole number above 0/],
     ['a scheme of something else', ['get', 'http://127.0.0.1/'], /expected one of the schemes coap, .*, got "http:/],

@@ -8,6 +8,7 @@ import { decodeCommand } from '../../src/cli/decode.ts';
 import { acceptOfField, formatOfContent, HttpMappingError, looseMediaTypes, tagListOf, targetUri, UriMapping } from '../../src/coap/index.ts';
 import { fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from '../../src/core/bytes.ts';
 import { parseThumbprintUri } from '../../src/core/cose/index.ts';
+import { systemEnv } from '../../src/core/env.ts';
 import { formatEntry, nextEntry, parseEntry } from '../../src/operate/audit/entry.ts';
 import { parseListen } from '../../src/operate/config/listen.ts';
 import { parseMetrics } from '../../src/operate/config/operations.ts';
@@ -25,6 +26,8 @@ import {
   writeSealLab,
 } from '../../src/operate/index.ts';
 import { writeOscorePair } from '../../src/operate/oscore-pair.ts';
+import { LabAuthority } from '../../src/pki/index.ts';
+import { root } from '../support/fixtures.ts';
 import { mutateBytes, mutateLines, nearlyCbor } from './mutate.ts';
 import { hexOf } from './seeds.ts';
 import type { Target, TargetEntry } from './target.ts';
@@ -131,13 +134,14 @@ function configTarget(name: string, file: string, write: (folder: string) => unk
 
 const random = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i + 1);
 const lab = (folder: string): Promise<unknown> => writeLab(folder, { random });
-const pem = { cert: '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n', key: '-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n' };
+const [cert, key] = ['localhost.pem', 'localhost.key.pem'].map((name) => readFileSync(join(root, 'fixtures', 'tls', name), 'latin1')) as [string, string];
+const pem = { cert, key };
 const known = { secret: 'a secret', hash: `scrypt$2$1$1$${'A'.repeat(22)}$${'A'.repeat(43)}` };
 const https: SealHttpsLab = {
   asPort: 10_443,
   rsPort: 10_444,
   ca: pem.cert,
-  crl: '-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n',
+  crl: await (await LabAuthority.make('lab', systemEnv)).crl(),
   crlPort: 10_449,
   simS: pem,
   sealServer: pem,
@@ -189,7 +193,7 @@ function msgin5g(folder: string): void {
   ];
   writeFileSync(join(folder, 'rs.yaml'), lines.join('\n'), { mode: 0o600 });
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  writeFileSync(join(folder, 'cert.pem'), '-----BEGIN CERTIFICATE-----\n');
+  writeFileSync(join(folder, 'cert.pem'), cert);
   writeFileSync(join(folder, 'jwks.json'), '{"keys":[]}');
   writeFileSync(join(folder, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
 }

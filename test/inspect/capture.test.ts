@@ -57,6 +57,21 @@ test('pcapng: a decryption secrets block gives its key log', () => {
   assert.deepEqual(lines, ['CLIENT_RANDOM 00 11\n']);
 });
 
+test('pcapng: a key log of more than 65,535 bytes is read whole, and several blocks of one are', () => {
+  const line = (index: number): string => `CLIENT_RANDOM ${index.toString(16).padStart(64, '0')} ${'ab'.repeat(48)}\n`;
+  const [long, short] = [Array.from({ length: 500 }, (_, index) => line(index)).join(''), line(500)];
+  assert.ok(long.length > 0xffff);
+  const texts: string[] = [];
+  const reader = new CaptureReader((text) => texts.push(text));
+  const file = concat(pcapngOf(frames, {}, 'enhanced', long), pcapngOf(frames, { littleEndian: true }, 'enhanced', short));
+  assert.equal([...reader.push(file)].length, 4);
+  assert.deepEqual(
+    texts.map((text) => text.length),
+    [long.length, short.length],
+  );
+  assert.deepEqual(texts, [long, short]);
+});
+
 test('pcapng: what we write we read, IPv4 and IPv6', () => {
   const packets = [
     { from: client, to: server, bytes: datagram },

@@ -15,7 +15,8 @@ import {
   uintOption,
 } from '../../src/coap/index.ts';
 import { emptyBytes, toHex, utf8 } from '../../src/core/bytes.ts';
-import { type Entry, entryFacts, Inspector, Keyring, Ladder, ladderPage, type Packet } from '../../src/inspect/index.ts';
+import { Exchanges } from '../../src/inspect/exchange.ts';
+import { type Entry, entryFacts, Inspector, Keyring, Ladder, ladderPage, ladderPicture, type Packet } from '../../src/inspect/index.ts';
 import { clientKeyAtAs, Parties, rsUri, tokenKey } from '../flows/parties.ts';
 import { Simulator } from '../support/simulator.ts';
 import { client, inspect, packetsOf, server, simulatedPackets, tcpFrame, udpFrame } from './captures.ts';
@@ -281,6 +282,57 @@ test('a capture of many endpoints is listed in a time in proportion to their num
   const start = performance.now();
   for (let index = 0; index < 40_000; index++) ladder.lines({ ...entries[0]!, from: `192.0.2.1:${index}` });
   assert.ok(performance.now() - start < 3_000);
+});
+
+/** Messages among as many endpoints. */
+function strangers(count: number): { readonly entries: readonly Entry[]; readonly inspector: Inspector } {
+  const { entries, inspector } = inspect([sent(base)]);
+  return { entries: Array.from({ length: count }, (_, index) => ({ ...entries[0]!, from: `192.0.2.1:${index}` })), inspector };
+}
+
+test('a page and a picture of many endpoints grow with the messages, not with the endpoints times them', () => {
+  for (const draw of [ladderPage, ladderPicture]) {
+    const sizeOf = (count: number): number => {
+      const { entries, inspector } = strangers(count);
+      return draw(entries, { title: 't', roles: inspector.roles }).length;
+    };
+    const [few, many] = [sizeOf(100), sizeOf(400)];
+    assert.ok(many < 4.5 * few, `${few} bytes for 100, ${many} for 400`);
+  }
+});
+
+test('a page and a picture that have not all messages say how many are missing', () => {
+  const { entries, inspector } = strangers(503);
+  const options = { title: 't', roles: inspector.roles };
+  assert.match(ladderPicture(entries, options), /<desc id="description">[^<]*; 3 more messages are not shown<[\s\S]*>3 more messages are not shown<\/text>/);
+  assert.match(ladderPicture(entries.slice(0, 500), { ...options, left: 1 }), />1 more message is not shown<\/text>/);
+  assert.doesNotMatch(ladderPicture(entries.slice(0, 500), options), /not shown/);
+  assert.match(ladderPage(entries, { ...options, left: 7 }), /503 messages, [^<]*; 7 more messages are not shown</);
+  assert.doesNotMatch(ladderPage(entries, options), /not shown/);
+});
+
+test('RFC 7252 4.5: messages are remembered for repetitions by their bytes too, and the oldest go', () => {
+  const exchanges = new Exchanges();
+  const match = (id: number, bytes: Uint8Array): boolean => {
+    const entry = inspect([sent(base)]).entries[0]!;
+    return exchanges.match(entry, { ...base, id, token: Uint8Array.of(id >> 8, id & 0xff) }, bytes, 'forth', 'back', false).isRepeated;
+  };
+  const bytes = (id: number): Uint8Array => new Uint8Array(60_000).fill(id);
+  for (let id = 0; id < 600; id++) assert.equal(match(id, bytes(id)), false);
+  assert.deepEqual([match(599, bytes(599)), match(0, bytes(0))], [true, false]);
+});
+
+test('what is known of tokens is bounded by bytes too, and the oldest goes', () => {
+  const keyring = new Keyring();
+  const osc = new Map<number, number | Uint8Array>([
+    [0, Uint8Array.of(1)],
+    [2, new Uint8Array(16)],
+  ]);
+  const token = (index: number): Uint8Array => new Uint8Array(60_000).fill(index);
+  for (let index = 0; index < 200; index++) keyring.learn(token(index), { osc });
+  const known = (index: number): boolean =>
+    !('reason' in keyring.derive({ token: token(index), nonce1: emptyBytes, id1: Uint8Array.of(1), nonce2: emptyBytes, id2: Uint8Array.of(2) }, 'it'));
+  assert.deepEqual([known(0), known(199)], [false, true]);
 });
 
 test('the page loads nothing: its policy names its own script and style by their hashes', () => {

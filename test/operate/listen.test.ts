@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +25,20 @@ before(async () => {
     copyFileSync(certificate.replace('.pem', '.key.pem'), join(lab, name));
     chmodSync(join(lab, name), mode);
   }
+  const block = (label: string, text: string): string => `-----BEGIN ${label}-----\n${text}\n-----END ${label}-----\n`;
+  const sealed = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-128-cbc',
+    passphrase: 'a passphrase',
+  }) as string;
+  for (const [name, text] of [
+    ['label.pem', '-----BEGIN CERTIFICATE-----\n'],
+    ['other.pem', readFileSync(certificate, 'latin1') + block('CERTIFICATE', 'AAECAwQ=')],
+    ['other.key', block('PRIVATE KEY', 'AAECAwQ=')],
+    ['sealed.key', sealed],
+  ] as const)
+    writeFileSync(join(lab, name), text, { mode: 0o600 });
 });
 after(() => rmSync(lab, { recursive: true, force: true }));
 
@@ -111,6 +126,26 @@ describe('where servers of a configuration listen', () => {
         'a certificate that is none',
         `listen: coaps+tcp://127.0.0.1:7000\n${tls.replace('cert.pem', 'as.yaml')}`,
         /tls\.cert_file: .*as\.yaml: expected a certificate in PEM, got \d+ bytes that are none$/,
+      ],
+      [
+        'a certificate with the label of one alone',
+        `listen: coaps+tcp://127.0.0.1:7000\n${tls.replace('cert.pem', 'label.pem')}`,
+        /tls\.cert_file: .*label\.pem: expected a certificate in PEM, got blocks of PEM that are not whole$/,
+      ],
+      [
+        'a certificate that is other bytes',
+        `listen: coaps+tcp://127.0.0.1:7000\n${tls.replace('cert.pem', 'other.pem')}`,
+        /tls\.cert_file: .*other\.pem: expected a certificate in PEM, got block 2 of PEM that holds none$/,
+      ],
+      [
+        'a key that is other bytes',
+        `listen: coaps+tcp://127.0.0.1:7000\n${tls.replace('key.pem', 'other.key')}`,
+        /tls\.key_file: .*other\.key: expected a private key in PEM, got a block of PEM that holds none$/,
+      ],
+      [
+        'a key that is encrypted',
+        `listen: coaps+tcp://127.0.0.1:7000\n${tls.replace('key.pem', 'sealed.key')}`,
+        /tls\.key_file: .*sealed\.key: expected a private key in PEM, got one that is encrypted$/,
       ],
       [
         'a key that is a certificate',

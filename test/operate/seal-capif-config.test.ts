@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { utf8 } from '../../src/core/bytes.ts';
 import { type CapifAefConfig, type CapifCoreConfig, ConfigError, loadCapifCoreConfig, loadClientConfig, loadRsConfig } from '../../src/operate/index.ts';
+import { root } from '../support/fixtures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ace-coap-capif-config-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const [cert, key] = ['CERTIFICATE', 'PRIVATE KEY'].map((label) => `-----BEGIN ${label}-----\n-----END ${label}-----\n`) as [string, string];
+const [cert, key] = ['localhost.pem', 'localhost.key.pem'].map((name) => readFileSync(join(root, 'fixtures', 'tls', name), 'latin1')) as [string, string];
 writeFileSync(join(folder, 'a.pem'), cert);
 writeFileSync(join(folder, 'a.key'), key, { mode: 0o600 });
 writeFileSync(join(folder, 'open.key'), key, { mode: 0o644 });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fromHex, utf8 } from '../../src/core/bytes.ts';
 import { ConfigError, loadRsConfig, type RsConfig } from '../../src/operate/index.ts';
+import { root } from '../support/fixtures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ace-coap-msgin5g-config-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -22,7 +23,7 @@ seal: { val_system: val.example, services: { msgin5g: { ${msgin5g} } } }
   return loadRsConfig(file);
 }
 
-const pem = '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n';
+const pem = readFileSync(join(root, 'fixtures', 'tls', 'localhost.pem'), 'latin1');
 writeFileSync(join(folder, 'ca.pem'), pem);
 
 const good = 'aanf: "https://aanf.example/root", fqdn: msgin5g.example.com';

@@ -15,6 +15,8 @@ before(async () => {
   assert.equal((await runHere(['seal', 'init', folder])).code, 0);
   whole = readFileSync(join(folder, 't8.yaml'), 'utf8');
   writeFileSync(join(folder, 'jwks.json'), '{"keys":[]}');
+  const list = readFileSync(join(folder, 'tls', 'ca.crl'), 'utf8');
+  writeFileSync(join(folder, 'tls', 'none.crl'), `${list}-----BEGIN X509 CRL-----\nAAECAwQ=\n-----END X509 CRL-----\n`);
 });
 after(() => rmSync(parent, { recursive: true }));
 
@@ -76,6 +78,7 @@ describe('t8.yaml', () => {
     ['cert_file: tls/scef.pem', 'cert_file: tls/scef.key', 'https.cert_file: '],
     ['key_file: tls/scef.key', 'key_file: tls/scef.pem', 'https.key_file: '],
     ['crl_file: tls/ca.crl', 'crl_file: tls/ca.pem', 'https.crl_file: '],
+    ['crl_file: tls/ca.crl', 'crl_file: tls/none.crl', 'expected a list of revoked certificates in PEM, got block 2 of PEM that holds none'],
     ['  client_ca_file: tls/ca.pem\n', '', 'https.certificates: expected client_ca_file beside it'],
     ['  client_ca_file: tls/ca.pem\n', '', 'https.crl_file: expected client_ca_file beside it'],
     ['certificate_profile: true', 'certificate_profile: 1', 'https.certificate_profile: expected true or false, got the number 1'],

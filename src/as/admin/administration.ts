@@ -39,9 +39,10 @@ import {
 } from '../registry/registration-store.ts';
 import type { Registry } from '../registry/registry.ts';
 import { tryTokenKeys } from '../token/access-token.ts';
-import { decodeRecord, type TokenRecord, tokenKey } from '../token/token-records.ts';
+import { decodeRecord, tokenKey } from '../token/token-records.ts';
 import { type Listing, listEntries, type Page } from './admin-list.ts';
 import { clientView, codeView, policyView, resourceServerView, tokenKeyName, tokenKeyView, tokenView, type View } from './admin-views.ts';
+import { type Departed, Departures, type TakeAway } from './departures.ts';
 
 /** Bytes of a revision. */
 const revisionLength = 8;
@@ -55,6 +56,8 @@ export interface AdministrationOptions {
   readonly ended?: (credential: string) => void;
   /** Revoke a token by its hash; `false`: there is no such token that has not expired. */
   readonly revoke: (hash: string) => Promise<boolean>;
+  /** What another face keeps of peers in the same store goes with them. */
+  readonly takeAway?: TakeAway;
 }
 
 function unknown(what: string): AuthorizationServerError {
@@ -77,9 +80,11 @@ function isFixed(what: string): AuthorizationServerError {
  */
 export class Administration {
   readonly #options: AdministrationOptions;
+  readonly #departures: Departures;
 
   constructor(options: AdministrationOptions) {
     this.#options = options;
+    this.#departures = new Departures(options.store, options.takeAway);
   }
 
   /**
@@ -94,6 +99,7 @@ export class Administration {
     const client = registeredClient(registration, 'store', registry.rules);
     for (const grant of client.grants.values()) checkGrant(`${what}: grants`, grant, await registry.resourceServerOf(grant.audience));
     if (registry.fixed(client.credential) !== undefined) throw exists(what, 'got one of the configuration');
+    await this.#finishOf('client', registration.id);
     const stored = {
       revision: env.random(revisionLength),
       registration: { ...registration, ...(client.channel === undefined ? {} : { profile: client.channel.profile }) },
@@ -102,8 +108,8 @@ export class Administration {
   }
 
   /**
-   * End a client, its policies and its associations, and revoke its tokens. Where this fails half-way it can be done again. A token that is being issued in the same
-   * moment is not given.
+   * End a client, its policies, its associations, and its codes and refresh tokens on every face, and revoke its tokens. Where this fails half-way it can be done
+   * again, and is, by whoever serves next. A token that is being issued in the same moment is not given.
    *
    * @returns how many tokens were revoked
    * @throws {AuthorizationServerError} `ERR_AS_UNKNOWN`, `ERR_AS_FIXED`
@@ -111,22 +117,18 @@ export class Administration {
   async removeClient(id: string): Promise<number> {
     const { registry, store } = this.#options;
     const what = `client "${id}"`;
-    const isMeant = ({ client }: TokenRecord): boolean => client === id;
     if (registry.fixed(`client:${id}`) !== undefined) throw isFixed(what);
-    if ((await registry.stored.client(id)) === undefined) {
-      const policies = await this.#removePolicies(id);
-      return this.#rest(what, isMeant, policies > 0);
-    }
-    const revoked = await this.#revokeAll(isMeant);
+    const departed: Departed = { kind: 'client', id, audiences: [] };
+    if ((await registry.stored.client(id)) === undefined) return this.#rest(what, departed);
+    const revoked = await this.#revokeAll(departed);
     for (;;) {
       const found = await registry.stored.client(id);
       if (found === undefined) throw unknown(what);
       const key = newStoreKey(what, prefixes.client, id);
       const peers = this.#peerChanges(what, found.peer, found.peer.channel).map(gone);
-      if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...peers]))) continue;
+      if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...peers, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      await this.#removePolicies(id);
-      return revoked + (await this.#revokeAll(isMeant));
+      return revoked + (await this.#finish(departed)).tokens;
     }
   }
 
@@ -161,6 +163,7 @@ export class Administration {
     const server = registeredResourceServer(registration, 'store', registry.rules);
     tryTokenKeys(server, env.random);
     if (registry.fixed(server.credential) !== undefined) throw exists(what, 'got one of the configuration');
+    await this.#finishOf('rs', registration.id);
     for (const audience of server.audiences) {
       const other = await registry.resourceServerOf(audience);
       if (other !== undefined && other.id !== server.id) throw exists(`${what}: audiences`, `got "${audience}", which "${other.id}" has`);
@@ -176,7 +179,7 @@ export class Administration {
   }
 
   /**
-   * End a resource server, and revoke the tokens for it. Grants for its audiences are of no use from then on; clients that have them are not changed.
+   * End a resource server, with codes and refresh tokens for it, and revoke the tokens for it. Grants for its audiences are of no use from then on; clients that have them are not changed.
    *
    * @returns how many tokens were revoked, as `removeClient`
    * @throws {AuthorizationServerError} `ERR_AS_UNKNOWN`, `ERR_AS_FIXED`
@@ -184,18 +187,19 @@ export class Administration {
   async removeResourceServer(id: string): Promise<number> {
     const { store } = this.#options;
     const what = `resource server "${id}"`;
-    const isMeant = ({ resourceServer }: TokenRecord): boolean => resourceServer === id;
     const { registry } = this.#options;
-    if (registry.fixed(`rs:${id}`) === undefined && (await registry.stored.resourceServer(id)) === undefined) return this.#rest(what, isMeant, false);
+    if (registry.fixed(`rs:${id}`) === undefined && (await registry.stored.resourceServer(id)) === undefined)
+      return this.#rest(what, { kind: 'rs', id, audiences: [] });
     await this.#changeable(id);
-    const revoked = await this.#revokeAll(isMeant);
+    const revoked = await this.#revokeAll({ kind: 'rs', id });
     for (;;) {
       const found = await this.#changeable(id);
       const key = newStoreKey(what, prefixes.rs, id);
+      const departed: Departed = { kind: 'rs', id, audiences: [...found.peer.audiences] };
       const others = [...this.#audienceChanges(what, found.peer), ...this.#peerChanges(what, found.peer, found.peer.channel)].map(gone);
-      if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...others]))) continue;
+      if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...others, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#revokeAll(isMeant));
+      return revoked + (await this.#finish(departed)).tokens;
     }
   }
 
@@ -314,24 +318,46 @@ export class Administration {
     if (!(await this.#options.revoke(hash))) throw unknown('token');
   }
 
-  /** Revoke the living tokens that are meant; the result is how many they were. */
-  async #revokeAll(isMeant: (record: TokenRecord) => boolean): Promise<number> {
+  /** Revoke the living tokens of a client, or for a resource server; the result is how many they were. */
+  async #revokeAll({ kind, id }: Pick<Departed, 'kind' | 'id'>): Promise<number> {
     const { store, env, revoke } = this.#options;
     const now = env.epoch();
     const hashes: string[] = [];
     for await (const [key, value] of store.scan(tokenKey(''))) {
       const record = decodeRecord(value);
-      if (record !== undefined && record.revoked !== true && record.expiresAt > now && isMeant(record)) hashes.push(key.slice(tokenKey('').length));
+      if (record === undefined || (kind === 'client' ? record.client : record.resourceServer) !== id) continue;
+      if (record.revoked !== true && record.expiresAt > now) hashes.push(key.slice(tokenKey('').length));
     }
     for (const hash of hashes) await revoke(hash);
     return hashes.length;
   }
 
+  /** Bring to an end what a process has begun to remove that was killed meanwhile. */
+  async finishRemovals(): Promise<void> {
+    for (const departed of await this.#departures.all()) await this.#finish(departed);
+  }
+
+  async #finishOf(kind: Departed['kind'], id: string): Promise<void> {
+    const departed = await this.#departures.begunOf(kind, id);
+    if (departed !== undefined) await this.#finish(departed);
+  }
+
+  /** The registration is gone; what it has left goes now. The result is how much of each kind that was. */
+  async #finish(departed: Departed): Promise<{ readonly tokens: number; readonly policies: number }> {
+    const policies = departed.kind === 'client' ? await this.#removePolicies(departed.id) : 0;
+    await this.#departures.takeGrants(departed);
+    const tokens = await this.#revokeAll(departed);
+    await this.#departures.end(departed);
+    return { tokens, policies };
+  }
+
   /** What an earlier removal has left that was cut short. */
-  async #rest(what: string, isMeant: (record: TokenRecord) => boolean, isSome: boolean): Promise<number> {
-    const revoked = await this.#revokeAll(isMeant);
-    if (revoked === 0 && !isSome) throw unknown(what);
-    return revoked;
+  async #rest(what: string, departed: Departed): Promise<number> {
+    if (storeKey('', departed.id) === undefined) throw unknown(what);
+    const begun = await this.#departures.begunOf(departed.kind, departed.id);
+    const { tokens, policies } = await this.#finish(begun ?? departed);
+    if (tokens + policies === 0 && begun === undefined) throw unknown(what);
+    return tokens;
   }
 
   /** The result is how many they were. */

@@ -12,7 +12,7 @@ import { refuse } from '../refusal.ts';
 import type { Client } from '../registry/registry.ts';
 import { findCode, useCode } from './codes.ts';
 import type { PasswordVerifier } from './passwords.ts';
-import { familyName, newHandle, RefreshTokens } from './refresh-tokens.ts';
+import { familyName, familyTokens, newHandle, RefreshTokens } from './refresh-tokens.ts';
 import { refuseBusy } from './slow-hash.ts';
 
 /** How long refresh tokens live, and who has them (RFC 6749, Sections 6 and 10.4). */
@@ -271,7 +271,7 @@ export class AuthorizationGrants {
     const { store, emit } = this.#options;
     await store.put(begun + name, encode([client, reason]));
     await this.#refreshTokens.revoke(name);
-    const folder = tokensOf(name);
+    const folder = familyTokens(name);
     const keys: string[] = [];
     for await (const [key] of store.scan(folder)) keys.push(key);
     const hashes = keys.map((key) => key.slice(folder.length));
@@ -298,9 +298,6 @@ interface FirstGrant {
   readonly wanted: boolean;
 }
 
-/** The living tokens of a family, by their hashes. */
-const tokensOf = (family: string): string => `as/family/${family}/`;
-
 function tokenOf(family: string, { hash, expiresAt }: Issued): Change {
-  return { key: tokensOf(family) + hash, value: new Uint8Array(0), expiresAt };
+  return { key: familyTokens(family) + hash, value: new Uint8Array(0), expiresAt };
 }

@@ -160,7 +160,23 @@ export function familyName(handle: Uint8Array): string {
   return toBase64Url(digest('sha256', handle));
 }
 
-const keyOf = (name: string): string => `as/refresh/${name}`;
+/** Families in the store, by their names. */
+export const familyPrefix = 'as/refresh/';
+
+const keyOf = (name: string): string => familyPrefix + name;
+
+/** The name of the family that stands under a key of the store. */
+export function familyNameOf(key: string): string {
+  return key.slice(familyPrefix.length);
+}
+
+/** What a record of the store is the family of; `undefined`: it is of another version. */
+export function familyOf(bytes: Uint8Array): Family | undefined {
+  return decodeRecord(bytes);
+}
+
+/** Where the store has the living tokens of a family, by their hashes. */
+export const familyTokens = (name: string): string => `as/family/${name}/`;
 
 function successor(token: Uint8Array, seed: Uint8Array): Uint8Array {
   return concat(token.subarray(0, handleLength), hmac('sha256', token, seed).subarray(0, tokenLength - handleLength));

@@ -1,5 +1,6 @@
 import { dtlsPeers } from '../../../profiles/dtls/index.ts';
 import { oscorePeers } from '../../../profiles/oscore/index.ts';
+import { takeOpenIdGrants } from '../../../profiles/seal/index.ts';
 import { AceError, AceProfile } from '../../ace/index.ts';
 import {
   type AdminAnswer,
@@ -97,7 +98,7 @@ async function atStore<T>(flags: AdminFlags, work: (administrator: Administrator
       if (!revoked.again) await audit?.append(fact);
       return true;
     };
-    const administration = new Administration({ store, registry, env: systemEnv, revoke });
+    const administration = new Administration({ store, registry, env: systemEnv, revoke, takeAway: (departed) => takeOpenIdGrants(store, departed) });
     const actor = { name: 'operator', admin: new Set(adminObjects) };
     const place = config?.listen.find(({ scheme }) => scheme === 'coap');
     const tokenUri =

@@ -19,6 +19,7 @@ import { ExitCode, exitCodeOf, UsageError } from '../exit.ts';
 import { inputBytes } from '../input.ts';
 import { writeOutput } from '../output-file.ts';
 import { out } from '../terminal.ts';
+import { longestTime } from '../usage.ts';
 import { type AdminFlags, asAdministrator, entriesOf } from './administrator.ts';
 
 /** The fields in an order that does not depend on who gives them. */
@@ -161,6 +162,9 @@ export async function rotateKeyCommand(resourceServer: string, flags: RotateKeyF
   const rotated = await asAdministrator(flags, async (administrator) => {
     const server = (await administrator.perform({ act: 'show', object: 'rs', id: resourceServer })) as View;
     const old = inUse(server['token_keys'] as readonly View[], flags.use, now);
+    const lifetime = Number(server['token_lifetime']);
+    if (!(lifetime >= 0 && lifetime <= longestTime))
+      throw new UsageError(`expected a resource server whose tokens live for at most ${longestTime} seconds, got one with ${String(server['token_lifetime'])}`);
     const { use, alg, untagged } = old as { readonly use: 'encrypt0'; readonly alg: string; readonly untagged?: boolean };
     const next = writeNextKey(flags.new, { random: systemEnv.random, use, alg: String(alg), from, ...(untagged === true ? { untagged } : {}) });
     try {
@@ -169,7 +173,7 @@ export async function rotateKeyCommand(resourceServer: string, flags: RotateKeyF
       if (exitCodeOf(error) !== ExitCode.noAnswer) next.remove();
       throw error;
     }
-    return { next, old: String(old['id']), ends: from + Number(server['token_lifetime']) };
+    return { next, old: String(old['id']), ends: from + lifetime };
   });
   const { next, old, ends } = rotated;
   const [begins, over] = [from, ends].map(isoTime);

@@ -65,9 +65,9 @@ export class Output {
       const ladder = this.#ladder([...new Set(this.#kept.flatMap(({ from, to }) => [from, to]))]);
       for (const entry of this.#kept) this.#print(entry, ladder);
     }
-    const { roles } = this.#inspector;
-    if (html !== undefined) this.#write('--html', html, ladderPage(this.#kept, { title: this.#title, roles }));
-    if (svg !== undefined) this.#write('--svg', svg, ladderPicture(this.#kept, { title: this.#title, roles }));
+    const picture = { title: this.#title, roles: this.#inspector.roles, left: this.#left };
+    if (html !== undefined) this.#write('--html', html, ladderPage(this.#kept, picture));
+    if (svg !== undefined) this.#write('--svg', svg, ladderPicture(this.#kept, picture));
     if (this.#start === undefined && !isBroken) this.#note(`no message of CoAP or DTLS, and ${this.#inspector.passedOver} packets of other kinds`);
     if (this.#left > 0) this.#note(`${this.#left} more messages are not shown, after ${mostKept} that are; --json shows all`);
   }

@@ -130,7 +130,7 @@ class PcapngFormat implements CaptureFormat {
   #secrets(body: Uint8Array): Omit<Piece, 'size'> {
     const length = this.#u32(body, 4);
     if (length > body.length - 8) throw badCapture(`secrets of ${length} bytes in their block`, `${body.length - 8}`);
-    return this.#u32(body, 0) === tlsKeyLog ? { keyLog: String.fromCharCode(...body.subarray(8, 8 + Math.min(length, mostKeyLog))) } : {};
+    return this.#u32(body, 0) === tlsKeyLog ? { keyLog: new TextDecoder('latin1').decode(body.subarray(8, 8 + length)) } : {};
   }
 
   #u16(body: Uint8Array, at: number): number {
@@ -143,9 +143,6 @@ class PcapngFormat implements CaptureFormat {
     return viewOf(body).getUint32(at, this.#littleEndian);
   }
 }
-
-/** Bytes of a key log that are taken of one block. */
-const mostKeyLog = 0xffff;
 
 /** A power of 10, or with the first bit set of 2, that is as fine as a clock can be. */
 function resolutionOf(value: number): number {

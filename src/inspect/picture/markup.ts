@@ -32,6 +32,17 @@ export function placesOf(entries: readonly Entry[]): readonly string[] {
   return [...new Set(entries.flatMap(({ from, to }) => [from, to]))];
 }
 
+/** Where endpoints stand side by side, by their names. */
+export function columnOf(places: readonly string[]): (place: string) => number {
+  const columns = new Map(places.map((place, column) => [place, column]));
+  return (place) => columns.get(place)!;
+}
+
+/** What a picture says that has not all messages. */
+export function leftOut(messages: number): string {
+  return `${messages} more ${messages === 1 ? 'message is' : 'messages are'} not shown`;
+}
+
 /** Seconds since the first message. */
 export function secondsOf({ time }: Entry, start: number): string {
   return ((time - start) / 1000).toFixed(3);

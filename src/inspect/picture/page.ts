@@ -4,7 +4,7 @@ import type { Entry, EntryKind, Layer } from '../entry.ts';
 import { durationText, figuresOf, protectionText } from '../figures.ts';
 import type { Roles } from '../roles.ts';
 import { arrow, type Columns, lifelines, rowHeight } from './arrow.ts';
-import { type ArrowLook, arrowHeads, escapeText, placesOf, secondsOf } from './markup.ts';
+import { type ArrowLook, arrowHeads, columnOf, escapeText, leftOut, placesOf, secondsOf } from './markup.ts';
 import { type PictureOptions, plates } from './picture.ts';
 import { pageScript } from './script.ts';
 import { pageStyle } from './style.ts';
@@ -35,12 +35,13 @@ const looks: readonly (readonly [look: ArrowLook, means: string])[] = [
  * The ladder as a page of HTML that stands by itself: a message opens at a click into its layers. It can be read, printed and used with the keyboard; a little
  * script adds filters. Whatever a peer has sent is text in it.
  */
-export function ladderPage(entries: readonly Entry[], { title, roles }: PictureOptions): string {
+export function ladderPage(entries: readonly Entry[], { title, roles, left = 0 }: PictureOptions): string {
   const places = placesOf(entries);
+  const column = columnOf(places);
   const columns: Columns = { count: places.length, at: (column) => `${Number((((column + 0.5) * 100) / Math.max(1, places.length)).toFixed(3))}%` };
   const start = entries[0]?.time ?? 0;
   const name = escapeText(title);
-  const style = `${pageStyle}\n.columns, .ladder { min-width: ${100 + places.length * narrowest}px; }\n`;
+  const style = `${pageStyle}\n.columns, .rows { min-width: ${100 + places.length * narrowest}px; }\n`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -56,15 +57,15 @@ export function ladderPage(entries: readonly Entry[], { title, roles }: PictureO
 <svg class="defs" aria-hidden="true">${arrowHeads()}</svg>
 <header>
 <h1>${name}</h1>
-<p class="facts">${escapeText(factsOf(entries))}</p>
+<p class="facts">${escapeText([factsOf(entries), ...(left > 0 ? [leftOut(left)] : [])].join('; '))}</p>
 <ul class="legend">${looks.map(legendItem).join('')}</ul>
 </header>
 ${tools(entries, places, roles)}
 <main>
 <div class="columns"><span></span><svg height="46" aria-hidden="true">${plates(places, roles, columns, 0)}</svg></div>
-<ol class="ladder" data-columns="${places.length}">
-${entries.map((entry) => message(entry, places, roles, columns, start)).join('\n')}
-</ol>
+<div class="rows" data-columns="${places.length}"><svg class="lives" aria-hidden="true">${lifelines(columns, 0, '100%')}</svg><ol class="ladder">
+${entries.map((entry) => message(entry, column, roles, columns, start)).join('\n')}
+</ol></div>
 </main>
 <script>${pageScript}</script>
 </body>
@@ -100,8 +101,8 @@ function tools(entries: readonly Entry[], places: readonly string[], roles: Role
 </div>`;
 }
 
-function message(entry: Entry, places: readonly string[], roles: Roles, columns: Columns, start: number): string {
-  const [from, to] = [places.indexOf(entry.from), places.indexOf(entry.to)];
+function message(entry: Entry, column: (place: string) => number, roles: Roles, columns: Columns, start: number): string {
+  const [from, to] = [column(entry.from), column(entry.to)];
   const party = (place: string): string => [roles.of(place), place].filter(Boolean).join(' ');
   const said = [
     `${party(entry.from)} to ${party(entry.to)}`,
@@ -111,7 +112,7 @@ function message(entry: Entry, places: readonly string[], roles: Roles, columns:
     ...entry.remarks,
     `${entry.transport}, ${figuresOf(entry)}`,
   ].filter((text) => text !== '');
-  return `<li><details class="message" data-of="place-${from} place-${to} kind-${entry.kind}"><summary><span class="time">${secondsOf(entry, start)} s</span><span class="unseen">${escapeText(said.join('; '))}</span><svg height="${rowHeight}" aria-hidden="true">${lifelines(columns, 0, '100%')}${arrow(entry, from, to, columns)}</svg></summary>
+  return `<li><details class="message" data-of="place-${from} place-${to} kind-${entry.kind}"><summary><span class="time">${secondsOf(entry, start)} s</span><span class="unseen">${escapeText(said.join('; '))}</span><svg height="${rowHeight}" aria-hidden="true">${arrow(entry, from, to, columns)}</svg></summary>
 <div class="layers">${layers(entry.layers)}</div></details></li>`;
 }
 

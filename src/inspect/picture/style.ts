@@ -51,17 +51,19 @@ input[type=checkbox] { accent-color: var(--plain); }
 .count { margin-left: auto; color: var(--soft); font-variant-numeric: tabular-nums; }
 main { overflow-x: auto; padding-bottom: 3rem; }
 .ladder { margin: 0; padding: 0; list-style: none; }
-.ladder[data-columns="1"], .ladder[data-columns="2"] { max-width: 1000px; }
+.rows { position: relative; isolation: isolate; }
+.rows[data-columns="1"], .rows[data-columns="2"] { max-width: 1000px; }
+.lives { position: absolute; inset: 0 0 auto 6.2rem; z-index: -1; width: calc(100% - 6.2rem); height: 100%; }
 .columns, summary { display: grid; grid-template-columns: 6.2rem 1fr; align-items: stretch; }
 .columns { position: sticky; top: 0; z-index: 1; background: var(--ground); padding-top: .8rem; }
 .columns svg, summary svg { display: block; width: 100%; overflow: visible; }
 summary { list-style: none; cursor: pointer; }
 summary::-webkit-details-marker { display: none; }
 summary .time { align-self: center; padding-left: 1.5rem; color: var(--soft); font: 12.5px ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-variant-numeric: tabular-nums; }
-summary:hover { --halo: color-mix(in srgb, var(--plain) 7%, var(--ground)); background: var(--halo); }
+summary:hover { --halo: color-mix(in srgb, var(--plain) 7%, var(--ground)); background: color-mix(in srgb, var(--plain) 7%, transparent); }
 summary:focus-visible { outline: 2px solid var(--plain); outline-offset: -2px; border-radius: 6px; }
-details[open] > summary { --halo: color-mix(in srgb, var(--plain) 10%, var(--ground)); background: var(--halo); }
-.layers { margin: 0 1.5rem 0 6.2rem; padding: .9rem 0 1.2rem; }
+details[open] > summary { --halo: color-mix(in srgb, var(--plain) 10%, var(--ground)); background: color-mix(in srgb, var(--plain) 10%, transparent); }
+.layers { margin: 0 1.5rem 0 6.2rem; background: var(--ground); padding: .9rem 0 1.2rem; }
 .layer { border-left: 3px solid var(--plain); padding: .1rem 0 .1rem .9rem; }
 .layer .layer { margin-top: .7rem; border-left-color: var(--opened); }
 .layer .layer .layer { border-left-color: var(--handshake); }

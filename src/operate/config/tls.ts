@@ -1,3 +1,7 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import { BytesError } from '../../core/bytes.ts';
+import { certificatesOfPem, crlsOfPem } from '../../core/pem.ts';
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { checkMode, readNamedFile, shown } from './key-file.ts';
@@ -22,11 +26,52 @@ const largestFile = 1_048_576;
 export interface PemKind {
   readonly what: string;
   readonly label: RegExp;
+  /** What came, where not all that has the label is that; `undefined`: all is. */
+  readonly fault: (text: string) => string | undefined;
 }
 
-export const certificate: PemKind = { what: 'a certificate in PEM', label: /^-----BEGIN CERTIFICATE-----/m };
-export const crl: PemKind = { what: 'a list of revoked certificates in PEM', label: /^-----BEGIN X509 CRL-----/m };
-export const privateKey: PemKind = { what: 'a private key in PEM', label: /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/m };
+export const certificate: PemKind = {
+  what: 'a certificate in PEM',
+  label: /^-----BEGIN CERTIFICATE-----/m,
+  fault: (text) => faultIn(certificatesOfPem, text, (der) => new X509Certificate(der)),
+};
+export const crl: PemKind = {
+  what: 'a list of revoked certificates in PEM',
+  label: /^-----BEGIN X509 CRL-----/m,
+  fault: (text) => faultIn(crlsOfPem, text, (der) => createSecureContext({ crl: pemOf('X509 CRL', der) })),
+};
+export const privateKey: PemKind = { what: 'a private key in PEM', label: /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/m, fault: faultInKey };
+
+/** In each block of a kind. */
+function faultIn(blocksOf: (text: string) => readonly Uint8Array[], text: string, parse: (der: Uint8Array) => unknown): string | undefined {
+  try {
+    for (const [index, der] of blocksOf(text).entries()) if (!parses(() => parse(der))) return `block ${index + 1} of PEM that holds none`;
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof BytesError)) throw error;
+    return 'blocks of PEM that are not whole';
+  }
+}
+
+/** What OpenSSL says of a key that it does not take may quote it. */
+function faultInKey(text: string): string | undefined {
+  if (parses(() => createPrivateKey(text))) return undefined;
+  return /ENCRYPTED/.test(text) ? 'one that is encrypted' : 'a block of PEM that holds none';
+}
+
+function parses(parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function pemOf(label: string, der: Uint8Array): string {
+  const lines = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n');
+  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
+}
 
 /** The files that a section `tls` names, read in; what is wrong is noted in `file`. */
 export function readTls(file: ConfigFile, raw: RawTls = {}): TlsConfig {
@@ -43,13 +88,18 @@ export function readTls(file: ConfigFile, raw: RawTls = {}): TlsConfig {
 }
 
 /** The bytes of a PEM file that a configuration names; what is wrong is noted in `file`. */
-export function readPem(file: ConfigFile, path: ConfigPath, name: string | undefined, { what, label }: PemKind): Uint8Array | undefined {
+export function readPem(file: ConfigFile, path: ConfigPath, name: string | undefined, { what, label, fault }: PemKind): Uint8Array | undefined {
   if (name === undefined) return undefined;
   const read = readNamedFile(file, path, name, { what, largest: largestFile });
   if (read === undefined) return undefined;
   const { full, text } = read;
   if (!label.test(text)) {
     file.problem(path, `${shown(full)}: expected ${what}, got ${text.length} bytes that are none`);
+    return undefined;
+  }
+  const came = fault(text);
+  if (came !== undefined) {
+    file.problem(path, `${shown(full)}: expected ${what}, got ${came}`);
     return undefined;
   }
   if (label === privateKey.label) checkMode(file, path, full, 'a key file');

@@ -1,23 +1,31 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { AceErrorCode, decodeTokenResponse, encodeAif, tokenHashText } from '../../../src/ace/index.ts';
+import { oscoreProfile } from '../../../profiles/oscore/index.ts';
+import { AceErrorCode, decodeTokenResponse, encodeAif, GrantType, tokenHashText } from '../../../src/ace/index.ts';
 import { findCode } from '../../../src/as/grants/codes.ts';
 import {
   type Actor,
   type AdminCommand,
   Administration,
+  AuthorizationServer,
   administer,
   adminObjects,
   clientMap,
+  type GrantTypeName,
   grantMap,
+  issueCode,
   Revocations,
   resourceServerMap,
   tokenKeyMap,
 } from '../../../src/as/index.ts';
 import type { ClientRegistration, ResourceServerRegistration } from '../../../src/as/registry/registration.ts';
 import { storedCredential } from '../../../src/as/registry/registration-store.ts';
+import { formatCode, type Response } from '../../../src/coap/index.ts';
 import { toBase64Url, toHex } from '../../../src/core/bytes.ts';
-import { memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
+import { lmdbStore, memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
 import { assertRefused, clients, encryptKey, keysOf, macKey, Workbench } from '../support.ts';
 
@@ -104,6 +112,106 @@ test('a removal that the store has cut short goes on when it is done again: no p
     assert.deepEqual(await keysOf(inner, 'as/policy/'), []);
     await assert.rejects(office.administration.removeClient('c9'), { code: 'ERR_AS_UNKNOWN' });
     office.close();
+  }
+});
+
+/** Clients of the store with each grant, and what of theirs lives on in the store. */
+const grantTypes: readonly GrantTypeName[] = ['client_credentials', 'refresh_token', 'authorization_code'];
+
+async function withGrants(store: Store, clock: Clock): Promise<{ readonly office: Office; readonly refresh: (id: string) => Promise<Response> }> {
+  const office = new Office({ store, clock, grantTypes });
+  const given = new Map<string, Uint8Array>();
+  await office.administration.addResourceServer(rs9);
+  for (const [id, number] of [
+    ['c8', 8],
+    ['c9', 9],
+  ] as const) {
+    await office.administration.addClient(stored(id, number, { grantTypes }));
+    for (const audience of ['rs1', 'rs9-b']) {
+      const code = (): Promise<Uint8Array> =>
+        issueCode(store, clock, { client: id, audience, scope: audience === 'rs1' ? 'r_temp' : 'a', expiresAt: clock.epoch() + 60 });
+      await code();
+      const asked = { grantType: GrantType.authorization_code, code: await code() };
+      given.set(`${id} ${audience}`, decodeTokenResponse((await office.ask(await office.credentialOf(id), asked)).payload).refreshToken!);
+    }
+  }
+  const refresh = async (id: string): Promise<Response> =>
+    office.ask(await office.credentialOf(id), { grantType: GrantType.refresh_token, refreshToken: given.get(`${id} rs1`)! });
+  return { office, refresh };
+}
+
+/** Codes, families and their tokens, and removals that have not ended. */
+const leftIn = async (store: Store): Promise<readonly number[]> =>
+  Promise.all(['as/code/', 'as/refresh/', 'as/family/', 'as/removing/'].map(async (prefix) => (await keysOf(store, prefix)).length));
+
+/** Each store that is to be had here without a server. */
+async function eachStore(work: (store: Store, clock: Clock) => Promise<void>): Promise<void> {
+  const clock = new Clock();
+  await work(memoryStore({ env: clock }), clock);
+  const folder = mkdtempSync(join(tmpdir(), 'ace-coap-departures-'));
+  const own = new Clock(Math.floor(Date.now() / 1000));
+  const store = lmdbStore(folder);
+  try {
+    await work(store, own);
+  } finally {
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test('RFC 6749 4.1, 6: codes and refresh tokens go with their client, and another of its name has none of them', async () => {
+  await eachStore(async (store, clock) => {
+    const { office, refresh } = await withGrants(store, clock);
+    assert.deepEqual(await leftIn(store), [8, 4, 4, 0]);
+    await office.administration.removeClient('c9');
+    assert.deepEqual(await leftIn(store), [4, 2, 2, 0]);
+    await office.administration.addClient(stored('c9', 9, { grantTypes }));
+    assertRefused(await refresh('c9'), '4.00', AceErrorCode.invalid_grant);
+    assert.equal(formatCode((await refresh('c8')).code), '2.01');
+    office.close();
+  });
+});
+
+test('RFC 6749 4.1, 6: codes and refresh tokens go with the resource server that they are for', async () => {
+  await eachStore(async (store, clock) => {
+    const { office, refresh } = await withGrants(store, clock);
+    await office.administration.removeResourceServer('rs9');
+    assert.deepEqual(await leftIn(store), [4, 2, 2, 0]);
+    for (const id of ['c8', 'c9']) assert.equal(formatCode((await refresh(id)).code), '2.01');
+    office.close();
+  });
+});
+
+test('a removal that a kill has cut short is finished at the next start, and before another of this name is made', async () => {
+  for (const kind of ['client', 'rs'] as const) {
+    for (const how of ['start', 'add'] as const) {
+      const clock = new Clock();
+      const inner = memoryStore({ env: clock });
+      let isKilled = false;
+      const scan: Store['scan'] = (prefix, options) => {
+        if (isKilled && prefix === 'as/refresh/') throw new StoreError('ERR_STORE_IO', 'expected a process that lives, got none');
+        return inner.scan(prefix, options);
+      };
+      const { office } = await withGrants({ ...inner, scan }, clock);
+      isKilled = true;
+      const removed = kind === 'client' ? office.administration.removeClient('c9') : office.administration.removeResourceServer('rs9');
+      await assert.rejects(removed, { code: 'ERR_STORE_IO' });
+      assert.deepEqual((await leftIn(inner)).slice(1), [4, 4, 1]);
+      if (how === 'start') {
+        const taken: unknown[] = [];
+        const registered = { profiles: [oscoreProfile], clients: [], resourceServers: [] };
+        const next = new AuthorizationServer({ store: inner, env: clock, ...registered, takeAway: async (departed) => void taken.push(departed) });
+        await next.start();
+        assert.deepEqual(taken, [kind === 'client' ? { kind, id: 'c9', audiences: [] } : { kind, id: 'rs9', audiences: ['rs9', 'rs9-b'] }]);
+        await next.close();
+      } else {
+        const next = new Office({ store: inner, clock, grantTypes });
+        await (kind === 'client' ? next.administration.addClient(stored('c9', 9)) : next.administration.addResourceServer(rs9));
+        next.close();
+      }
+      assert.deepEqual(await leftIn(inner), [4, 2, 2, 0]);
+      office.close();
+    }
   }
 });
 

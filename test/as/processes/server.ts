@@ -13,6 +13,8 @@ const as = new AuthorizationServer({
   profiles: [oscoreProfile],
   clients,
   resourceServers: [rs1, rs2],
+  grantTypes: ['client_credentials', 'refresh_token'],
+  refreshTokens: { clientCredentials: true },
   emit: ({ type }) => type === 'token-issued' && process.send!('issued'),
 });
 await as.listen(await udp({ port: Number(port) }));

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { after, before, describe, it } from 'node:test';
+import { AceErrorCode, decodeTokenResponse, GrantType } from '../../../src/ace/index.ts';
 import { formatCode, Method } from '../../../src/coap/index.ts';
 import { checkTotals, crashDuringIssuance } from '../../as/crash.ts';
 import { AsProcess, Party } from '../../as/processes/server-process.ts';
-import { clients } from '../../as/support.ts';
+import { assertRefused, clients } from '../../as/support.ts';
 import { auditWire } from '../../flows/wire-audit.ts';
 import { repeat } from '../../support/scale.ts';
 import { pause } from '../../support/wait.ts';
@@ -116,6 +117,26 @@ describe('two processes of an AS on one PostgreSQL', () => {
     await a.removeClient('new');
     assert.equal(await world.token(b, party), '4.01');
     await party.close();
+    await world.close();
+  });
+
+  it('RFC 6749 6: refresh tokens that one gave go with the client that is removed at the other', async () => {
+    const world = await World.start();
+    const { a, b } = world;
+    const credentials = { masterSecret: new Uint8Array(16).fill(0x78), senderId: Uint8Array.of(0), recipientId: Uint8Array.of(0x78) };
+    const grantTypes = ['client_credentials', 'refresh_token'] as const;
+    const registration = { id: 'new', profile: 2, credentials, grants: [{ audience: 'rs1', scope: 'r_temp' }], grantTypes };
+    await a.addClient(registration);
+    const party = await Party.open(credentials);
+    const { refreshToken } = decodeTokenResponse((await party.token(a, { audience: 'rs1', scope: 'r_temp' })).payload);
+    assert.notEqual(refreshToken, undefined);
+    await b.removeClient('new');
+    await party.close();
+    await b.addClient({ ...registration, credentials: { ...credentials, recipientId: Uint8Array.of(0x79) } });
+    const another = await Party.open({ ...credentials, recipientId: Uint8Array.of(0x79) });
+    const refused = await another.token(a, { grantType: GrantType.refresh_token, refreshToken: refreshToken! });
+    assertRefused(refused, '4.00', AceErrorCode.invalid_grant);
+    await another.close();
     await world.close();
   });
 

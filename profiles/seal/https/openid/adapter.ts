@@ -2,11 +2,10 @@ import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 import { concat, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
+import { folder } from '../../openid-keys.ts';
 import { errors } from './library.ts';
 import type { OpenIdGrants, RevokeGrant } from './openid-grants.ts';
 import { hashOf, type ReadRecord, recallRecord, rememberRecord } from './request-memory.ts';
-
-const folder = 'seal/openid/';
 
 /** What a grant has given, of the models that are kept. */
 const ofGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken']);

@@ -1,11 +1,8 @@
 import type { AuthorizationServerEvent, SharedTokens } from '../../../../src/as/index.ts';
 import { emptyBytes, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
+import { folder, membersFolder, revokingFolder } from '../../openid-keys.ts';
 import { hashOf, recallRecord, rememberRecord } from './request-memory.ts';
-
-const folder = 'seal/openid/grant/';
-/** Grants whose revocation has begun. */
-const begun = 'seal/openid/revoking/';
 
 /** Why nothing that a grant has given is of use any more. */
 export type RevocationReason = Extract<AuthorizationServerEvent, { readonly type: 'grant-revoked' }>['reason'];
@@ -30,12 +27,12 @@ export class OpenIdGrants {
 
   /** The change by which an entry of the store belongs to a grant. */
   member(grantId: string, key: string, expiresAt: number): Change {
-    return { key: `${folder}${hashOf(grantId)}/${hashOf(key)}`, value: utf8(key), expiresAt };
+    return { key: `${membersFolder}${hashOf(grantId)}/${hashOf(key)}`, value: utf8(key), expiresAt };
   }
 
   /** The same for an access token, by its token hash. */
   token(grantId: string, hash: string, expiresAt: number): Change {
-    return { key: `${folder}${hashOf(grantId)}/${tokens}${hash}`, value: emptyBytes, expiresAt };
+    return { key: `${membersFolder}${hashOf(grantId)}/${tokens}${hash}`, value: emptyBytes, expiresAt };
   }
 
   /** The change that fails where the grant is another than this request has read, or has been revoked meanwhile; `undefined`: it has been, or it was not read. */
@@ -66,18 +63,18 @@ export class OpenIdGrants {
     // First, so that nothing more comes of it.
     await this.#store.batch([
       { key, value: undefined },
-      { key: begun + name, value: emptyBytes },
+      { key: revokingFolder + name, value: emptyBytes },
     ]);
     return this.#revokeAll(name);
   }
 
   /** Bring to an end what a process has begun to revoke that was killed meanwhile. */
   async finish(): Promise<void> {
-    for await (const [key] of this.#store.scan(begun)) await this.#revokeAll(key.slice(begun.length));
+    for await (const [key] of this.#store.scan(revokingFolder)) await this.#revokeAll(key.slice(revokingFolder.length));
   }
 
   async #revokeAll(name: string): Promise<readonly string[]> {
-    const prefix = `${folder}${name}/`;
+    const prefix = `${membersFolder}${name}/`;
     const revoked: string[] = [];
     for await (const [key, value] of this.#store.scan(prefix)) {
       const member = key.slice(prefix.length);
@@ -87,11 +84,11 @@ export class OpenIdGrants {
       } else await this.#store.delete(fromUtf8(value));
       await this.#store.delete(key);
     }
-    await this.#store.delete(begun + name);
+    await this.#store.delete(revokingFolder + name);
     return revoked;
   }
 }
 
 const tokens = 'token/';
 
-const grantKey = (grantId: string): string => `seal/openid/Grant/${hashOf(grantId)}`;
+const grantKey = (grantId: string): string => `${folder}Grant/${hashOf(grantId)}`;

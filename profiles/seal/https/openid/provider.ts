@@ -3,6 +3,7 @@ import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import type { Env } from '../../../../src/core/env.ts';
 import type { Store } from '../../../../src/store/index.ts';
+import { resourceOf } from '../../resource-indicator.ts';
 import type { SimS } from '../../sim-s.ts';
 import { goneSignal, waitOf } from '../busy.ts';
 import { passwordAcr } from '../login/acr.ts';
@@ -17,7 +18,7 @@ import type { OpenIdLifetimes } from './lifetimes.ts';
 import type { OpenIdGrants, RevokeGrant } from './openid-grants.ts';
 import { paths } from './paths.ts';
 import { checkAuthorizationRequest } from './request-check.ts';
-import { resourceOf, resourceScope, usualAudience } from './resources.ts';
+import { resourceScope, usualAudience } from './resources.ts';
 import type { JwtKey } from './signing.ts';
 
 export interface ProviderOptions {

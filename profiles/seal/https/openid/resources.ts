@@ -1,12 +1,6 @@
 import type { Client as RegisteredClient, SharedTokens } from '../../../../src/as/index.ts';
+import { scheme } from '../../resource-indicator.ts';
 import { errors } from './library.ts';
-
-const scheme = 'audience:';
-
-/** The resource indicator (RFC 8707) of an audience, which has to be a URI: the audience itself where it is one. */
-export function resourceOf(audience: string): string {
-  return URL.canParse(audience) && !audience.includes('#') ? audience : scheme + encodeURIComponent(audience);
-}
 
 /** The audience that a resource indicator stands for. */
 export function audienceOf(resource: string): string {

@@ -1,5 +1,6 @@
 import { CapifInvoker, type ServiceSecurity } from '../../../../profiles/seal/https/index.ts';
 import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from '../../../core/bytes.ts';
+import { printable, printableLines } from '../../../core/printable.ts';
 import { type CapifInvokerConfig, loadClientConfig } from '../../../operate/index.ts';
 import type { HttpsResponse } from '../../../transport/index.ts';
 import { configPath } from '../../config-path.ts';
@@ -125,10 +126,12 @@ function contentOf(body: Uint8Array): { readonly body?: unknown; readonly body_b
 }
 
 function print({ method, claims, response: { status, headers, body } }: Invocation): void {
-  const how = method === 'PKI' ? 'method 2 (PKI): by certificate' : `method 3 (OAUTH): by certificate and token, scope ${String(claims?.['scope'])}`;
+  const how = method === 'PKI' ? 'method 2 (PKI): by certificate' : `method 3 (OAUTH): by certificate and token, scope ${printable(String(claims?.['scope']))}`;
   console.error(err('dim', `CAPIF ${how}`));
-  console.error(err(status < 300 ? 'green' : 'red', `${status}${headers.location === undefined ? '' : ` ${headers.location}`}`));
+  console.error(err(status < 300 ? 'green' : 'red', `${status}${headers.location === undefined ? '' : ` ${printable(headers.location)}`}`));
   const content = contentOf(body);
-  if (content.body !== undefined) console.log(typeof content.body === 'string' ? content.body : JSON.stringify(content.body, null, 2));
+  const text = typeof content.body === 'string' ? content.body : JSON.stringify(content.body, null, 2);
+  // A program gets what came.
+  if (content.body !== undefined) console.log(process.stdout.isTTY ? printableLines(text) : text);
   else if (content.body_base64url !== undefined) console.log(content.body_base64url);
 }

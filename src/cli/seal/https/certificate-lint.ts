@@ -2,6 +2,7 @@ import { fromUtf8 } from '../../../core/bytes.ts';
 import { systemEnv } from '../../../core/env.ts';
 import { ProtocolError } from '../../../core/errors.ts';
 import { certificatesOfPem } from '../../../core/pem.ts';
+import { printable } from '../../../core/printable.ts';
 import { type CertificateRole, certificateRole, type Finding, lintCertificate } from '../../../pki/index.ts';
 import { ExitCode, UsageError } from '../../exit.ts';
 import { readInput } from '../../input.ts';
@@ -28,7 +29,9 @@ export async function certificateLintCommand(file: string, flags: LintFlags): Pr
     const faults = findings.filter(isFault).length;
     console.log(`certificate ${index + 1}, as ${as}: ${faults === 0 ? out('green', 'no fault') : out('red', faults === 1 ? '1 fault' : `${faults} faults`)}`);
     for (const { field, clause, severity, expected, got } of findings) {
-      console.log(`  ${out(severity === 'fault' ? 'red' : 'yellow', severity.padEnd(6))}  ${field}: expected ${expected}, got ${got} (${clause})`);
+      console.log(
+        `  ${out(severity === 'fault' ? 'red' : 'yellow', severity.padEnd(6))}  ${printable(`${field}: expected ${expected}, got ${got}`)} (${clause})`,
+      );
     }
   }
 }

@@ -1,3 +1,4 @@
+import { printable } from '../../../core/printable.ts';
 import { probeTls, type TlsCheck } from '../../../transport/index.ts';
 import { ExitCode, UsageError } from '../../exit.ts';
 import { readInput } from '../../input.ts';
@@ -39,7 +40,7 @@ const styles = { pass: 'green', fail: 'red', advice: 'yellow', 'not-tried': 'dim
 function print(checks: readonly TlsCheck[]): void {
   for (const { name, clause, outcome, detail } of checks) {
     const word = outcome.replace('-', ' ').padEnd(9);
-    console.log(`${out(styles[outcome], word)}  ${name} (${clause})${detail === undefined ? '' : `: ${detail}`}`);
+    console.log(`${out(styles[outcome], word)}  ${name} (${clause})${detail === undefined ? '' : `: ${printable(detail)}`}`);
   }
   const count = (outcome: TlsCheck['outcome']): number => checks.filter((check) => check.outcome === outcome).length;
   console.log(`${count('pass')} of ${checks.length} pass, ${count('fail')} fail`);

@@ -1,4 +1,5 @@
 import { type RecordName, recordsFile, SealedRecords } from '../../../../profiles/seal/index.ts';
+import { printable } from '../../../core/printable.ts';
 import { loadRsConfig } from '../../../operate/index.ts';
 import { openStore } from '../../../store/index.ts';
 import { configPath } from '../../config-path.ts';
@@ -91,7 +92,7 @@ function said({ identity }: RecordName): string {
 function done(act: 'kept' | 'removed', flags: PutFlags, more: object): void {
   const name = nameOf(flags);
   if (flags.json) console.log(JSON.stringify({ act, ...fieldsOf(name), ...more }));
-  else console.log(`${out('green', act)} the key record of ${name.serviceId} for ${said(name)}`);
+  else console.log(`${out('green', act)} the key record of ${printable(`${name.serviceId} for ${said(name)}`)}`);
 }
 
 function absent(flags: PutFlags): UsageError {

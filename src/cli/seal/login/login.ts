@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { logInByBrowser, logInByForm, type OpenIdLogin, OpenIdSimC } from '../../../../profiles/seal/https/index.ts';
 import { valClaims } from '../../../../profiles/seal/index.ts';
 import { systemEnv } from '../../../core/env.ts';
+import { printable } from '../../../core/printable.ts';
 import { loadClientConfig, type OpenIdClientConfig } from '../../../operate/index.ts';
 import { openStore, type Store } from '../../../store/index.ts';
 import { fetchHttps, type HttpsRequestInit, type TlsClientOptions } from '../../../transport/index.ts';
@@ -67,7 +68,7 @@ async function logIn(flags: LoginFlags, simC: OpenIdSimC, { redirectUri, issuer 
   }
   let shown = (): void => {};
   const present = (uri: string): Promise<void> => {
-    console.error(`Open this in a browser, and sign in there:\n\n  ${err('cyan', uri)}\n`);
+    console.error(`Open this in a browser, and sign in there:\n\n  ${err('cyan', printable(uri))}\n`);
     if (flags.open === true) openBrowser(uri);
     shown();
     return Promise.resolve();
@@ -107,7 +108,7 @@ function print(login: OpenIdLogin | undefined, { json }: LoginFlags): void {
   }
   const until = left > 0 ? `for ${left} s` : 'no more';
   const facts = [`scope ${scope}`, `access token good ${until}`, isLasting ? 'with a refresh token' : 'without a refresh token'];
-  console.log(`${out('green', 'logged in')} as ${out('bold', named.val_user_id ?? subject)}`);
-  console.log(`VAL services: ${valServiceIds.length === 0 ? 'none' : valServiceIds.join(', ')}`);
-  console.error(err('dim', facts.join(', ')));
+  console.log(`${out('green', 'logged in')} as ${out('bold', printable(named.val_user_id ?? subject))}`);
+  console.log(`VAL services: ${valServiceIds.length === 0 ? 'none' : printable(valServiceIds.join(', '))}`);
+  console.error(err('dim', printable(facts.join(', '))));
 }

@@ -8,6 +8,7 @@ import {
   type ValIdentityKind,
 } from '../../../../profiles/seal/index.ts';
 import { fromUtf8 } from '../../../core/bytes.ts';
+import { printable } from '../../../core/printable.ts';
 import { loadAsConfig } from '../../../operate/index.ts';
 import { openStore } from '../../../store/index.ts';
 import { configPath } from '../../config-path.ts';
@@ -69,7 +70,7 @@ export async function showCommand(kind: ValIdentityKind, id: string, flags: Regi
 export async function removeCommand(kind: ValIdentityKind, id: string, flags: RegisterFlags): Promise<void> {
   await withRegister(flags, async (register) => {
     if (!(await register.remove(kind, id))) throw absent(kind, id);
-    console.log(flags.json === true ? JSON.stringify({ kind, id, removed: true }) : `removed ${kindNames[kind]} ${id}; it gets no token any more`);
+    console.log(flags.json === true ? JSON.stringify({ kind, id, removed: true }) : `removed ${kindNames[kind]} ${printable(id)}; it gets no token any more`);
   });
 }
 
@@ -106,7 +107,7 @@ function print({ identity, source }: RegisteredIdentity, { json }: RegisterFlags
     ...(sKeyProv === true ? ['may provision keys'] : []),
     ...(source === 'config' ? ['of the configuration'] : []),
   ];
-  console.log(`${kindNames[kind]} ${id}${parts.length === 0 ? '' : `: ${parts.join('; ')}`}`);
+  console.log(printable(`${kindNames[kind]} ${id}${parts.length === 0 ? '' : `: ${parts.join('; ')}`}`));
 }
 
 /** The identities of a SIM-S, also while it runs. */

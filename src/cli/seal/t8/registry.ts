@@ -1,5 +1,6 @@
 import { DeviceRegistry, T8Policy, type T8Rule } from '../../../../profiles/seal/https/index.ts';
 import { ProtocolError } from '../../../core/errors.ts';
+import { printable } from '../../../core/printable.ts';
 import { loadT8Config } from '../../../operate/index.ts';
 import { openStore, type Store } from '../../../store/index.ts';
 import { configPath } from '../../config-path.ts';
@@ -101,5 +102,5 @@ function fieldsOf(fields: object): object {
 }
 
 function done(what: string, fields: object, { json }: T8Flags, sentence: readonly string[] = Object.values(fields)): void {
-  console.log(json === true ? JSON.stringify({ done: what, ...fieldsOf(fields) }) : `${out('green', what)} ${sentence.join(' ')}`);
+  console.log(json === true ? JSON.stringify({ done: what, ...fieldsOf(fields) }) : `${out('green', what)} ${printable(sentence.join(' '))}`);
 }

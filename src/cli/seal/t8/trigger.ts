@@ -1,5 +1,6 @@
 import { ClientCredentials, NotificationListener, T8Client, T8Error } from '../../../../profiles/seal/https/index.ts';
 import { fromUtf8, utf8 } from '../../../core/bytes.ts';
+import { printable } from '../../../core/printable.ts';
 import { UsageError } from '../../exit.ts';
 import { readInput } from '../../input.ts';
 import { tlsFiles } from '../../socket.ts';
@@ -30,8 +31,10 @@ export async function triggerCommand(apiRoot: string, device: string, flags: T8T
   const { scsAs: scsAsId, issuer, scope } = flags;
   for (const [name, uri] of [['api root', apiRoot] as const, ['--issuer', issuer] as const])
     if (!/^https:\/\/[^\s?#@]+$/.test(uri)) throw new UsageError(`${name}: expected a URI of https, got ${JSON.stringify(uri)}`);
-  const [, address, port] = /^(\[[0-9a-f:]+\]|[\w.-]+):(\d{1,5})$/i.exec(flags.notify) ?? [];
-  if (address === undefined) throw new UsageError(`--notify: expected an address of this host and a port, got ${JSON.stringify(flags.notify)}`);
+  const [, address, digits] = /^(\[[0-9a-f:]+\]|[\w.-]+):(\d{1,5})$/i.exec(flags.notify) ?? [];
+  const port = Number(digits);
+  if (address === undefined || port < 1 || port > 65_535)
+    throw new UsageError(`--notify: expected an address of this host and a port from 1 to 65535, got ${JSON.stringify(flags.notify)}`);
   if ((flags.text === undefined) === (flags.payload === undefined)) throw new UsageError('expected --text or --payload, got both or none of them');
   const payload = flags.text === undefined ? await readInput(flags.payload!) : utf8(flags.text);
   const { ca, cert, key } = await tlsFiles(flags);
@@ -39,7 +42,7 @@ export async function triggerCommand(apiRoot: string, device: string, flags: T8T
   const trust = ca === undefined ? {} : { ca };
   const clientSecret = fromUtf8(await readInput(flags.clientSecretFile)).trimEnd();
   const credentials = new ClientCredentials({ issuer, clientId: scsAsId, clientSecret, scope, tls: trust });
-  const host = { address: address.replace(/^\[|\]$/g, ''), port: Number(port) };
+  const host = { address: address.replace(/^\[|\]$/g, ''), port };
   const listener = await NotificationListener.listen({ ...host, cert, key, ...(ca === undefined ? {} : { clientCa: ca }) });
   try {
     const client = new T8Client({
@@ -57,7 +60,7 @@ export async function triggerCommand(apiRoot: string, device: string, flags: T8T
     const isResult = ({ transaction }: Readonly<Record<string, unknown>>): boolean => transaction === location;
     const { result } = await waiting(`result of ${device}`, flags.json, () => listener.next(isResult, validityPeriod * 1000 + margin));
     if (result !== 'SUCCESS') throw new T8Error('ERR_T8_DELIVERY', `expected SUCCESS, got ${String(result)}`, { status: 502 });
-    console.log(flags.json === true ? JSON.stringify({ transaction: location, result }) : `${out('green', String(result))} ${location}`);
+    console.log(flags.json === true ? JSON.stringify({ transaction: location, result }) : `${out('green', String(result))} ${printable(String(location))}`);
   } finally {
     await listener.close();
   }
