@@ -137,6 +137,11 @@ export class Administration {
     return clientView(client, this.#options.registry.rules);
   }
 
+  /** What a client may administer; nothing where there is none of this id, of which a removal that was cut short may have left something. */
+  async rightsOf(id: string): Promise<Iterable<string>> {
+    return (await this.#options.registry.client(id))?.admin ?? [];
+  }
+
   /** Those of the configuration and of the store. */
   listClients(page: Page = {}): Promise<Listing> {
     const { registry } = this.#options;
