@@ -43,6 +43,7 @@ export class ClientSession implements SecurityAssociation {
   #peer: SessionPeer | undefined;
   #last: DtlsAssociation | undefined;
   #opening: Promise<SessionPeer> | undefined;
+  #ended = false;
 
   constructor(sessions: DtlsSessions<Peer>, id: string, credentials: SessionCredentials, again: SessionCredentials = credentials) {
     this.#sessions = sessions;
@@ -66,7 +67,7 @@ export class ClientSession implements SecurityAssociation {
     return this.#peer;
   }
 
-  /** @throws {DtlsError} why there is no session */
+  /** @throws {DtlsError} why there is no session; `DtlsProfileError` `ERR_DTLS_PROFILE_SESSION` when it was given up meanwhile */
   open(peer: Peer): Promise<SessionPeer> {
     this.#opening ??= this.#open(peer).finally(() => {
       this.#opening = undefined;
@@ -78,13 +79,19 @@ export class ClientSession implements SecurityAssociation {
     if (this.#peer === peer) this.#peer = undefined;
   }
 
+  /** For good: a session whose handshake still goes on ends when that is over. */
   end(): void {
+    this.#ended = true;
     this.#peer = undefined;
     this.#sessions.end(this.id);
   }
 
   async #open(peer: Peer): Promise<SessionPeer> {
     const opened = await this.#sessions.connect(securePeer(peer), { ...this.#credentials, credential: this.id });
+    if (this.#ended) {
+      this.#sessions.end(this.id);
+      throw new DtlsProfileError('ERR_DTLS_PROFILE_SESSION', 'the session was given up');
+    }
     this.#peer = opened;
     this.#last = opened.association;
     this.#credentials = this.#again;
