@@ -224,7 +224,7 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
 
   /** @see https://www.rfc-editor.org/rfc/rfc9202#section-3.3.1 */
   #derive(issuer: string, token: Uint8Array): Uint8Array {
-    const derivationKey = this.#derivationKeys[issuer];
+    const derivationKey = Object.hasOwn(this.#derivationKeys, issuer) ? this.#derivationKeys[issuer] : undefined;
     if (derivationKey === undefined) throw refuse('ERR_DTLS_PROFILE_KEY', 'cnf: expected a key, got its kid alone, and no key to derive it from is shared');
     return derivePsk(derivationKey, token);
   }
