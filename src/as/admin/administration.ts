@@ -281,7 +281,15 @@ export class Administration {
       throw refuseRegistration(what, 'expected a scope of the kind that the registered grant has, got one of another');
     }
     const key = newStoreKey(what, prefixes.policy, client, grant.audience);
-    if (!(await store.compareAndSet(key, undefined, encodePolicyRecord(grant)))) throw exists(what);
+    const change: Change = { key, value: encodePolicyRecord(grant), expected: null };
+    for (;;) {
+      const found = registered.source === 'config' ? undefined : await registry.stored.client(client);
+      // One who is removed meanwhile leaves no policy to the next of the name.
+      if (registered.source !== 'config' && found === undefined) throw unknown(`client "${client}"`);
+      const there = found === undefined ? [] : [{ key: newStoreKey(what, prefixes.client, client), value: found.bytes, expected: found.bytes }];
+      if (await store.batch([change, ...there])) return;
+      if ((await store.get(key)) !== undefined) throw exists(what);
+    }
   }
 
   /** @throws {AuthorizationServerError} `ERR_AS_UNKNOWN` */
