@@ -3,7 +3,7 @@ import { Tally } from '../../core/tally.ts';
 import { Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Reply, Request } from '../layer.ts';
-import { endpointKey } from '../message/cache-key.ts';
+import { copyOptions, endpointKey } from '../message/cache-key.ts';
 import { Code } from '../message/code.ts';
 import { type Option, OptionNumber, sortOptions, uintOption, withoutOptions } from '../message/option.ts';
 import { parseUri, uriOptions } from '../message/uri.ts';
@@ -227,10 +227,13 @@ export class ProxyServer implements Proxying {
     }
     this.#underWay++;
     this.#ofClients.add(client);
-    const exchange = new ProxyExchange(this.#parts, request, reply, destination, () => this.#ended(client));
+    const exchangeOf = (asked: Request, to: Destination): ProxyExchange => new ProxyExchange(this.#parts, asked, reply, to, () => this.#ended(client));
     const known = this.#addresses.get(wayOf(destination, this.#options.forward?.via));
-    if (known !== undefined && known.until > this.#env.now()) begin(exchange, known, hopLimit);
+    if (known !== undefined && known.until > this.#env.now()) begin(exchangeOf(request, destination), known, hopLimit);
     else {
+      // What came is borrowed, and leaves once the address is there.
+      const kept = { ...request, options: copyOptions(request.options), payload: request.payload.slice() };
+      const exchange = exchangeOf(kept, { ...destination, resource: copyOptions(resource) });
       exchange.wait();
       this.#resolve(destination).then(
         (address) => begin(exchange, address, hopLimit),
