@@ -164,7 +164,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   #keysOf({ client, keys }: Grant): readonly CoseKey[] {
     const channel = keys?.clientCredentials === undefined ? undefined : readPeerCredentials(keys.clientCredentials);
     const proved = channel !== undefined && 'rawPublicKey' in channel ? [channel.rawPublicKey] : [];
-    return [...(this.#options.clientKeys?.[client] ?? []), ...(keys?.clientKeys ?? []), ...proved];
+    return [...(ownOf(this.#options.clientKeys, client) ?? []), ...(keys?.clientKeys ?? []), ...proved];
   }
 
   /** RFC 9202, Section 3.2.1: the AS MUST check that the key is the client's. Under the name that the client gave it. */
@@ -177,7 +177,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
 
   /** RFC 9202, Section 3.2.1. The key stands in an update too: nothing is then left to what the RS remembers. */
   #bindRawPublicKey(grant: Grant, key: CoseKey): Binding {
-    const server = grant.keys?.serverKey ?? this.#options.serverKeys?.[grant.resourceServer];
+    const server = grant.keys?.serverKey ?? ownOf(this.#options.serverKeys, grant.resourceServer);
     if (server === undefined) throw refuse('req_cnf: expected none, since the resource server has no raw public key');
     return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, changes: [], response: () => ({ rsCnf: { coseKey: publicPart(server) } }) };
   }
@@ -203,7 +203,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
 
   /** RFC 9202, Section 3.3.1. */
   #bindPsk(grant: Grant): Binding {
-    const derivationKey = grant.keys?.derivationKey ?? this.#options.derivationKeys?.[grant.resourceServer];
+    const derivationKey = grant.keys?.derivationKey ?? ownOf(this.#options.derivationKeys, grant.resourceServer);
     const { kid, change } = this.#kids.allocate(grant);
     const changes = [change];
     const named: CoseKey = { kty: KeyType.Symmetric, kid };
@@ -214,6 +214,11 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     const cnf: Confirmation = { coseKey: { ...named, k: this.#io.env.random(pskLength) } };
     return { claims: { cnf }, confidential: true, changes, response: () => ({ cnf }) };
   }
+}
+
+/** What stands under an id; an id may be a name that every object has something under. */
+function ownOf<T>(byId: Readonly<Record<string, T>> | undefined, id: string): T | undefined {
+  return byId !== undefined && Object.hasOwn(byId, id) ? byId[id] : undefined;
 }
 
 /** RFC 9202, Section 4: an update has the identifier in the token, and no key in the response. */

@@ -124,15 +124,16 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
     if (upload.association !== undefined && before?.association !== upload.association)
       throw refuse('ERR_DTLS_PROFILE_KEY', 'cnf: expected the key of the session that protects the upload, got another', Code.Unauthorized);
     if (before === undefined) {
-      this.#keys.add({ ...known, times });
-      return { credential: known.credential, association: known.association, response: created, update: false, saved: encodeSaved(known) };
+      const added: KnownKey = { ...known, times };
+      this.#keys.add(added);
+      return { credential: known.credential, association: known.association, response: created, update: false, saved: encodeSaved(added) };
     }
     // Who has seen a token on its way to an open authz-info may send it again, and bring back rights that are gone (RFC 9202, Section 7.2).
     if (upload.association === undefined && isOlder(times, before.times))
       throw refuse('ERR_DTLS_PROFILE_OLDER', 'expected no older token than the last one for the same key, got one', Code.Unauthorized);
     before.times = times;
     const { association, used } = before;
-    return { credential: known.credential, association, response: created, update: used, ...(used ? {} : { saved: encodeSaved(before) }) };
+    return { credential: known.credential, association, response: created, update: used, saved: encodeSaved(before) };
   }
 
   async restore(name: string, saved: Uint8Array): Promise<SecurityAssociation> {
@@ -223,7 +224,7 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
 
   /** @see https://www.rfc-editor.org/rfc/rfc9202#section-3.3.1 */
   #derive(issuer: string, token: Uint8Array): Uint8Array {
-    const derivationKey = this.#derivationKeys[issuer];
+    const derivationKey = Object.hasOwn(this.#derivationKeys, issuer) ? this.#derivationKeys[issuer] : undefined;
     if (derivationKey === undefined) throw refuse('ERR_DTLS_PROFILE_KEY', 'cnf: expected a key, got its kid alone, and no key to derive it from is shared');
     return derivePsk(derivationKey, token);
   }
@@ -252,17 +253,18 @@ function isOlder(token: TokenTimes, before: TokenTimes): boolean {
   return token.exp !== undefined && before.exp !== undefined && token.exp < before.exp;
 }
 
-/** Holds the secret, which a restarted RS needs. */
-function encodeSaved({ issuer, kid, key }: KnownKey): Uint8Array {
-  return encode([issuer, kid ?? null, 'psk' in key ? key.psk : coseKeyMap(key.rawPublicKey)]);
+/** Holds the secret, which a restarted RS needs, and what tells older tokens for the key from newer ones. */
+function encodeSaved({ issuer, kid, key, times: { iat, exp } }: KnownKey): Uint8Array {
+  return encode([issuer, kid ?? null, 'psk' in key ? key.psk : coseKeyMap(key.rawPublicKey), iat ?? null, exp ?? null]);
 }
 
 function decodeSaved(name: string, saved: Uint8Array): KnownKey {
   const value: CborValue = decode(saved);
-  const [issuer, kid, key] = Array.isArray(value) ? (value as readonly CborValue[]) : [];
+  const [issuer, kid, key, iat, exp] = Array.isArray(value) ? (value as readonly CborValue[]) : [];
   const isNamed = typeof issuer === 'string' && (kid === null || kid instanceof Uint8Array);
   if (!isNamed || !(key instanceof Uint8Array || key instanceof Map))
     throw new DtlsProfileError('ERR_DTLS_PROFILE_USE', 'expected a saved key, got something else');
   const known = fresh(name, issuer, kid ?? undefined, key instanceof Uint8Array ? { psk: key } : { rawPublicKey: decodeCoseKey(key) });
-  return { ...known, used: true };
+  const times: TokenTimes = { ...(typeof iat === 'number' ? { iat } : {}), ...(typeof exp === 'number' ? { exp } : {}) };
+  return { ...known, times, used: true };
 }

@@ -111,7 +111,7 @@ export class DocumentTable<T> {
     const { store, folder } = this.#options;
     for await (const [key, stored] of store.scan(folder)) {
       try {
-        this.#keep(key.slice(folder.length), stored);
+        this.#keep(this.#entryOf(key.slice(folder.length), stored));
       } catch (cause) {
         throw new StoreError('ERR_STORE_VALUE', `expected a document under "${key}", got something else`, { cause });
       }
@@ -134,8 +134,9 @@ export class DocumentTable<T> {
     const id = toBase64Url(env.random(12));
     const stored = encode(toCbor(value));
     return this.#run({ owner: ownerOf(value), bytes: stored.length }, async () => {
+      const entry = this.#entryOf(id, stored);
       if (!(await store.compareAndSet(this.#key(id), undefined, stored))) throw new StoreError('ERR_STORE_KEY', 'expected an id that is free, got one twice');
-      return this.#keep(id, stored);
+      return this.#keep(entry);
     });
   }
 
@@ -158,11 +159,15 @@ export class DocumentTable<T> {
     return this.#options.folder + id;
   }
 
-  #keep(id: string, stored: Uint8Array): Entry<T> {
-    const entry: Entry<T> = { id, etag: digest('sha256', stored).slice(0, 8), value: this.#options.decode(decode(stored)), stored };
-    this.#forget(id);
-    this.#entries.set(id, entry);
-    this.#bytes += stored.length;
+  /** Made before the store has it: what cannot be read again is not kept. */
+  #entryOf(id: string, stored: Uint8Array): Entry<T> {
+    return { id, etag: digest('sha256', stored).slice(0, 8), value: this.#options.decode(decode(stored)), stored };
+  }
+
+  #keep(entry: Entry<T>): Entry<T> {
+    this.#forget(entry.id);
+    this.#entries.set(entry.id, entry);
+    this.#bytes += entry.stored.length;
     this.#owned.add(this.#options.ownerOf(entry.value));
     return entry;
   }
@@ -178,7 +183,7 @@ export class DocumentTable<T> {
   async #reload(id: string): Promise<void> {
     const stored = await this.#options.store.get(this.#key(id));
     if (stored === undefined) this.#forget(id);
-    else this.#keep(id, stored);
+    else this.#keep(this.#entryOf(id, stored));
   }
 
   async #change(id: string, change: (current: Document<T>) => T | undefined): Promise<Changed<T>> {
@@ -188,13 +193,14 @@ export class DocumentTable<T> {
       if (before === undefined) throw new SealError('ERR_SEAL_ABSENT', 'expected a document that is there, got another', { responseCode: Code.NotFound });
       const value = change(before);
       const stored = value === undefined ? undefined : encode(toCbor(value));
+      const after = stored && this.#entryOf(id, stored);
       const growth = Math.max(0, (stored?.length ?? 0) - before.stored.length);
       const isMade = await this.#reserving({ bytes: growth }, () => store.compareAndSet(this.#key(id), before.stored, stored));
       if (!isMade) await this.#reload(id);
-      else if (stored === undefined) {
+      else if (after === undefined) {
         this.#forget(id);
-        return { before, after: undefined };
-      } else return { before, after: this.#keep(id, stored) };
+        return { before, after };
+      } else return { before, after: this.#keep(after) };
     }
     throw new SealError('ERR_SEAL_BUSY', 'too many others change the document', { responseCode: Code.ServiceUnavailable, maxAge: 1 });
   }

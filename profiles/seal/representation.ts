@@ -1,7 +1,6 @@
 import {
   type Answer,
   type AnswerFields,
-  CoapError,
   Code,
   ContentFormat,
   codeName,
@@ -15,7 +14,7 @@ import {
   uintOption,
 } from '../../src/coap/index.ts';
 import { BytesError } from '../../src/core/bytes.ts';
-import { type CborMap, type CborValue, encode } from '../../src/core/cbor.ts';
+import { CborError, type CborMap, type CborValue, decode, encode } from '../../src/core/cbor.ts';
 import { digest } from '../../src/core/crypto/index.ts';
 import type { Env } from '../../src/core/env.ts';
 import { StoreError } from '../../src/store/index.ts';
@@ -32,6 +31,8 @@ export interface CallerRate {
 
 /** Tokens whose rate is remembered. */
 const callers = 4096;
+/** Levels of a document. In lists and in the store it stands some deeper, and readers take 16 as a rule. */
+const deepest = 12;
 /** Seconds after which a store may work again. */
 const later = 5;
 
@@ -119,10 +120,11 @@ export function bodyOf(request: ResourceRequest, largest: number): CborMap {
   }
   let body: CborValue;
   try {
-    body = request.cbor();
+    body = decode(payload, { depth: deepest });
   } catch (error) {
-    if (!(error instanceof CoapError)) throw error;
-    throw new SealError('ERR_SEAL_FORMAT', error.message, { responseCode: Code.BadRequest, cause: error });
+    if (!(error instanceof CborError)) throw error;
+    const responseCode = error.code === 'ERR_CBOR_DEPTH' ? Code.UnprocessableEntity : Code.BadRequest;
+    throw new SealError('ERR_SEAL_FORMAT', error.message, { responseCode, cause: error });
   }
   if (!(body instanceof Map)) throw new SealError('ERR_SEAL_FORMAT', 'expected a CBOR map, got another item', { responseCode: Code.UnprocessableEntity });
   return body;

@@ -236,7 +236,7 @@ export interface Acceptance {
   readonly response: Response;
   /** `true`: the rights of the credential's association changed, the association stayed. */
   readonly update: boolean;
-  /** What a restarted RS needs to go on with this association; kept beside the token in the RS's store. Absent on an update: what is kept stays. */
+  /** What a restarted RS needs to go on with this association; kept beside the token in the RS's store. Absent: what is kept stays. */
   readonly saved?: Uint8Array;
 }
 

@@ -175,7 +175,7 @@ export class TokenTable {
   update(credential: string, association: SecurityAssociation, token: AccessToken): boolean {
     const binding = this.#bindings.get(credential);
     if (binding === undefined || (binding.association !== association && !this.#proved(binding, association))) return false;
-    const { saved } = binding.token;
+    const { saved = binding.token.saved } = token;
     binding.token = saved === undefined ? token : { ...token, saved };
     this.#schedule(binding);
     this.#changed(binding);

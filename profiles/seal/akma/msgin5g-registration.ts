@@ -79,6 +79,9 @@ class Refusal extends AkmaError {
   }
 }
 
+/** Bytes of a request: a registration keeps the client profile in it. */
+const longestMessage = 8192;
+
 /** Seconds after which a client may ask again where others could not be asked. */
 const tryAgain = 30;
 
@@ -252,8 +255,11 @@ function readMessage(request: ResourceRequest): RegistrationRequest {
   const { contentFormat } = request;
   if (contentFormat === undefined)
     throw new Refusal('message', Code.UnsupportedContentFormat, 'expected application/json or application/cbor, got no Content-Format');
+  if (request.payload.length > longestMessage)
+    throw new Refusal('message', Code.RequestEntityTooLarge, `expected at most ${longestMessage} bytes, got ${request.payload.length}`);
   try {
-    return decodeRequest(request.payload, contentFormat);
+    // What is registered outlives the request.
+    return decodeRequest(request.payload.slice(), contentFormat);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     throw new Refusal('message', Code.BadRequest, error.message);

@@ -105,13 +105,13 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
     const { maxAge, limits } = this.#options;
     if (id !== undefined) {
       const document = this.#found(valServiceId, id);
-      this.#checkReach(caller, document.value);
+      this.#checkReach(caller, document.value, 'read');
       return representation(this.#shown(document), maxAge, document.etag);
     }
     const isMeant = this.#kind.select(request.query);
     const documents: Document<T>[] = [];
     for (const document of this.documents.values())
-      if (document.value.valServiceId === valServiceId && isMeant(document.value) && this.#reaches(caller, document.value)) documents.push(document);
+      if (document.value.valServiceId === valServiceId && isMeant(document.value) && this.#reaches(caller, document.value, 'read')) documents.push(document);
     if (documents.length > limits.listed) {
       const message = `expected a query that ${limits.listed} documents fit at most, got one that ${documents.length} fit`;
       throw new SealError('ERR_SEAL_QUERY', message, { responseCode: Code.BadRequest });
@@ -126,7 +126,7 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
     const { valServiceId, id } = this.#place(request, caller);
     if (id !== undefined) throw notAllowed(request);
     const value = this.#read(request, valServiceId);
-    this.#checkReach(caller, value);
+    this.#checkReach(caller, value, 'write');
     const created = await this.documents.create(value);
     const location = `${request.path}/${created.id}`;
     this.#changed(location);
@@ -139,7 +139,7 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
     const value = this.#read(request, valServiceId);
     const { after } = await this.documents.change(id, (document) => {
       this.#checkChange(request, caller, document, valServiceId);
-      this.#checkReach(caller, value);
+      this.#checkReach(caller, value, 'write');
       return value;
     });
     this.#changed(request.path);
@@ -181,18 +181,17 @@ export class ConfigurationCollection<T extends ConfigurationDocument> {
 
   #checkChange(request: ResourceRequest, caller: Caller, document: Document<T>, valServiceId: string): void {
     if (document.value.valServiceId !== valServiceId) throw absent();
-    this.#checkReach(caller, document.value);
+    this.#checkReach(caller, document.value, 'write');
     checkConditions(request, document);
   }
 
   /** What the scope permits was checked before; this is whether it permits it for whomever the document is about. */
-  #reaches(caller: Caller, document: T): boolean {
-    const { scope } = this.#kind;
-    return this.#kind.isOwn(caller, document) || hasScope(caller, `${scope}:read-all`) || hasScope(caller, `${scope}:write-all`);
+  #reaches(caller: Caller, document: T, act: 'read' | 'write'): boolean {
+    return this.#kind.isOwn(caller, document) || hasScope(caller, `${this.#kind.scope}:${act}-all`);
   }
 
-  #checkReach(caller: Caller, document: T): void {
-    if (this.#reaches(caller, document)) return;
+  #checkReach(caller: Caller, document: T, act: 'read' | 'write'): void {
+    if (this.#reaches(caller, document, act)) return;
     throw new SealError('ERR_SEAL_RIGHTS', 'expected a token of whomever the document is about, or for all, got another', { responseCode: Code.Forbidden });
   }
 

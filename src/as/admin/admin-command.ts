@@ -121,9 +121,9 @@ const tasks: Readonly<Record<AdminObject, Partial<Readonly<Record<AdminAct, Task
     list: (administration, page) => administration.listClients(page),
     show: (administration, { id }) => administration.showClient(needed('id', id)),
     remove: async (administration, { id }, actor) => {
-      const view = await administration.showClient(needed('id', id));
-      checkRights(actor, view['admin'] as readonly string[]);
-      return { tokens: await administration.removeClient(id!) };
+      const client = needed('id', id);
+      checkRights(actor, await administration.rightsOf(client));
+      return { tokens: await administration.removeClient(client) };
     },
   },
   rs: {

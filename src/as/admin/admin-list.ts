@@ -1,4 +1,5 @@
 import type { Store } from '../../store/index.ts';
+import { AuthorizationServerError } from '../error.ts';
 import type { View } from './admin-views.ts';
 
 /** Which entries of a list: at most `limit` (100, and at most 1,000), those after the place that `next` of the list before names. */
@@ -33,11 +34,14 @@ const mostLooks = 10_000;
 
 const ofConfig = 'config:';
 const ofStore = 'store:';
+/** In a store keys are ASCII and of a bounded length. */
+const place = /^(?:config:|store:[!-~]{0,1000}$)/;
 
 /** A page of what the configuration and the store have: first the one, by id, then the other, by key. */
 export async function listEntries({ store, fixed, prefix, view, sparse, page }: ListOptions): Promise<Listing> {
   const limit = Math.min(Math.max(page.limit ?? usualPage, 1), largestPage);
   const { after = ofConfig } = page;
+  if (!place.test(after)) throw new AuthorizationServerError('ERR_AS_COMMAND', 'after: expected the place that a list has named, got another text');
   const entries: View[] = [];
   if (after.startsWith(ofConfig)) {
     const last = after.slice(ofConfig.length);

@@ -84,7 +84,7 @@ export class Administration {
 
   constructor(options: AdministrationOptions) {
     this.#options = options;
-    this.#departures = new Departures(options.store, options.takeAway);
+    this.#departures = new Departures(options);
   }
 
   /**
@@ -99,7 +99,7 @@ export class Administration {
     const client = registeredClient(registration, 'store', registry.rules);
     for (const grant of client.grants.values()) checkGrant(`${what}: grants`, grant, await registry.resourceServerOf(grant.audience));
     if (registry.fixed(client.credential) !== undefined) throw exists(what, 'got one of the configuration');
-    await this.#finishOf('client', registration.id);
+    await this.#departures.finishOf('client', registration.id);
     const stored = {
       revision: env.random(revisionLength),
       registration: { ...registration, ...(client.channel === undefined ? {} : { profile: client.channel.profile }) },
@@ -120,7 +120,7 @@ export class Administration {
     if (registry.fixed(`client:${id}`) !== undefined) throw isFixed(what);
     const departed: Departed = { kind: 'client', id, audiences: [] };
     if ((await registry.stored.client(id)) === undefined) return this.#rest(what, departed);
-    const revoked = await this.#revokeAll(departed);
+    const revoked = await this.#departures.revokeTokens(departed);
     for (;;) {
       const found = await registry.stored.client(id);
       if (found === undefined) throw unknown(what);
@@ -128,7 +128,7 @@ export class Administration {
       const peers = this.#peerChanges(what, found.peer, found.peer.channel).map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...peers, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#finish(departed)).tokens;
+      return revoked + (await this.#departures.finish(departed)).tokens;
     }
   }
 
@@ -137,6 +137,11 @@ export class Administration {
     const client = await this.#options.registry.client(id);
     if (client === undefined) throw unknown(`client "${id}"`);
     return clientView(client, this.#options.registry.rules);
+  }
+
+  /** What a client may administer; nothing where there is none of this id, of which a removal that was cut short may have left something. */
+  async rightsOf(id: string): Promise<Iterable<string>> {
+    return (await this.#options.registry.client(id))?.admin ?? [];
   }
 
   /** Those of the configuration and of the store. */
@@ -163,7 +168,7 @@ export class Administration {
     const server = registeredResourceServer(registration, 'store', registry.rules);
     tryTokenKeys(server, env.random);
     if (registry.fixed(server.credential) !== undefined) throw exists(what, 'got one of the configuration');
-    await this.#finishOf('rs', registration.id);
+    await this.#departures.finishOf('rs', registration.id);
     for (const audience of server.audiences) {
       const other = await registry.resourceServerOf(audience);
       if (other !== undefined && other.id !== server.id) throw exists(`${what}: audiences`, `got "${audience}", which "${other.id}" has`);
@@ -191,7 +196,7 @@ export class Administration {
     if (registry.fixed(`rs:${id}`) === undefined && (await registry.stored.resourceServer(id)) === undefined)
       return this.#rest(what, { kind: 'rs', id, audiences: [] });
     await this.#changeable(id);
-    const revoked = await this.#revokeAll({ kind: 'rs', id });
+    const revoked = await this.#departures.revokeTokens({ kind: 'rs', id });
     for (;;) {
       const found = await this.#changeable(id);
       const key = newStoreKey(what, prefixes.rs, id);
@@ -199,7 +204,7 @@ export class Administration {
       const others = [...this.#audienceChanges(what, found.peer), ...this.#peerChanges(what, found.peer, found.peer.channel)].map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...others, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#finish(departed)).tokens;
+      return revoked + (await this.#departures.finish(departed)).tokens;
     }
   }
 
@@ -280,7 +285,15 @@ export class Administration {
       throw refuseRegistration(what, 'expected a scope of the kind that the registered grant has, got one of another');
     }
     const key = newStoreKey(what, prefixes.policy, client, grant.audience);
-    if (!(await store.compareAndSet(key, undefined, encodePolicyRecord(grant)))) throw exists(what);
+    const change: Change = { key, value: encodePolicyRecord(grant), expected: null };
+    for (;;) {
+      const found = registered.source === 'config' ? undefined : await registry.stored.client(client);
+      // One who is removed meanwhile leaves no policy to the next of the name.
+      if (registered.source !== 'config' && found === undefined) throw unknown(`client "${client}"`);
+      const there = found === undefined ? [] : [{ key: newStoreKey(what, prefixes.client, client), value: found.bytes, expected: found.bytes }];
+      if (await store.batch([change, ...there])) return;
+      if ((await store.get(key)) !== undefined) throw exists(what);
+    }
   }
 
   /** @throws {AuthorizationServerError} `ERR_AS_UNKNOWN` */
@@ -318,56 +331,16 @@ export class Administration {
     if (!(await this.#options.revoke(hash))) throw unknown('token');
   }
 
-  /** Revoke the living tokens of a client, or for a resource server; the result is how many they were. */
-  async #revokeAll({ kind, id }: Pick<Departed, 'kind' | 'id'>): Promise<number> {
-    const { store, env, revoke } = this.#options;
-    const now = env.epoch();
-    const hashes: string[] = [];
-    for await (const [key, value] of store.scan(tokenKey(''))) {
-      const record = decodeRecord(value);
-      if (record === undefined || (kind === 'client' ? record.client : record.resourceServer) !== id) continue;
-      if (record.revoked !== true && record.expiresAt > now) hashes.push(key.slice(tokenKey('').length));
-    }
-    for (const hash of hashes) await revoke(hash);
-    return hashes.length;
-  }
-
   /** Bring to an end what a process has begun to remove that was killed meanwhile. */
-  async finishRemovals(): Promise<void> {
-    for (const departed of await this.#departures.all()) await this.#finish(departed);
-  }
-
-  async #finishOf(kind: Departed['kind'], id: string): Promise<void> {
-    const departed = await this.#departures.begunOf(kind, id);
-    if (departed !== undefined) await this.#finish(departed);
-  }
-
-  /** The registration is gone; what it has left goes now. The result is how much of each kind that was. */
-  async #finish(departed: Departed): Promise<{ readonly tokens: number; readonly policies: number }> {
-    const policies = departed.kind === 'client' ? await this.#removePolicies(departed.id) : 0;
-    await this.#departures.takeGrants(departed);
-    const tokens = await this.#revokeAll(departed);
-    await this.#departures.end(departed);
-    return { tokens, policies };
+  finishRemovals(): Promise<void> {
+    return this.#departures.finishAll();
   }
 
   /** What an earlier removal has left that was cut short. */
   async #rest(what: string, departed: Departed): Promise<number> {
-    if (storeKey('', departed.id) === undefined) throw unknown(what);
-    const begun = await this.#departures.begunOf(departed.kind, departed.id);
-    const { tokens, policies } = await this.#finish(begun ?? departed);
-    if (tokens + policies === 0 && begun === undefined) throw unknown(what);
+    const tokens = storeKey('', departed.id) === undefined ? undefined : await this.#departures.rest(departed);
+    if (tokens === undefined) throw unknown(what);
     return tokens;
-  }
-
-  /** The result is how many they were. */
-  async #removePolicies(client: string): Promise<number> {
-    const { store } = this.#options;
-    const key = storeKey(prefixes.policy, client);
-    const keys: string[] = [];
-    if (key !== undefined) for await (const [policy] of store.scan(`${key}/`)) keys.push(policy);
-    for (const policy of keys) await store.delete(policy);
-    return keys.length;
   }
 
   /** The issued tokens, of one client or of all. */

@@ -1,8 +1,10 @@
 import { decode, encode } from '../../core/cbor.ts';
+import type { Env } from '../../core/env.ts';
 import type { Change, Store } from '../../store/index.ts';
 import { codePrefix, decodeCode } from '../grants/codes.ts';
 import { familyNameOf, familyOf, familyPrefix, familyTokens } from '../grants/refresh-tokens.ts';
-import { newStoreKey } from '../registry/registration-store.ts';
+import { newStoreKey, prefixes, storeKey } from '../registry/registration-store.ts';
+import { decodeRecord, tokenKey } from '../token/token-records.ts';
 
 /** A client, or a resource server with its audiences, that is removed. */
 export interface Departed {
@@ -15,6 +17,14 @@ export interface Departed {
 /** Take away what another face keeps of a peer that is removed: grants, and what came of them but for access tokens. Asked again where a removal was cut short. */
 export type TakeAway = (departed: Departed) => Promise<void>;
 
+export interface DeparturesOptions {
+  readonly store: Store;
+  readonly env: Pick<Env, 'epoch'>;
+  /** Revoke a token by its hash. */
+  readonly revoke: (hash: string) => Promise<boolean>;
+  readonly takeAway?: TakeAway;
+}
+
 /** Removals that have begun. */
 const begun = 'as/removing/';
 
@@ -23,12 +33,12 @@ const begun = 'as/removing/';
  * meanwhile the next one finishes it: nobody who is registered under the same name later gets what the store has of the other.
  */
 export class Departures {
+  readonly #options: DeparturesOptions;
   readonly #store: Store;
-  readonly #takeAway: TakeAway;
 
-  constructor(store: Store, takeAway: TakeAway = async () => {}) {
-    this.#store = store;
-    this.#takeAway = takeAway;
+  constructor(options: DeparturesOptions) {
+    this.#options = options;
+    this.#store = options.store;
   }
 
   /** The change that says that the removal has begun, for the batch that ends the registration. */
@@ -36,26 +46,66 @@ export class Departures {
     return { key: keyOf(kind, id), value: encode([kind, id, audiences]) };
   }
 
-  /** The removal of a peer that has begun and not ended. */
-  async begunOf(kind: Departed['kind'], id: string): Promise<Departed | undefined> {
+  /** Bring to an end every removal that has begun. */
+  async finishAll(): Promise<void> {
+    const found: Departed[] = [];
+    for await (const [, bytes] of this.#store.scan(begun)) found.push(decodeDeparted(bytes));
+    for (const departed of found) await this.finish(departed);
+  }
+
+  /** The same for that of one peer, if there is one. */
+  async finishOf(kind: Departed['kind'], id: string): Promise<void> {
+    const departed = await this.#begunOf(kind, id);
+    if (departed !== undefined) await this.finish(departed);
+  }
+
+  /** The registration is gone; what it has left goes now. The result is how much of each kind that was. */
+  async finish(departed: Departed): Promise<{ readonly tokens: number; readonly policies: number }> {
+    const { kind, id } = departed;
+    const policies = kind === 'client' ? await this.#removePolicies(id) : 0;
+    await this.#takeGrants(departed);
+    const tokens = await this.revokeTokens(departed);
+    await this.#store.delete(keyOf(kind, id));
+    return { tokens, policies };
+  }
+
+  /** Of a peer that is not registered: what a removal has left that was cut short. The result is how many tokens were revoked; `undefined`: nothing was there. */
+  async rest(departed: Departed): Promise<number | undefined> {
+    const earlier = await this.#begunOf(departed.kind, departed.id);
+    const { tokens, policies } = await this.finish(earlier ?? departed);
+    return tokens + policies === 0 && earlier === undefined ? undefined : tokens;
+  }
+
+  /** Revoke the living tokens of a client, or for a resource server; the result is how many they were. */
+  async revokeTokens({ kind, id }: Pick<Departed, 'kind' | 'id'>): Promise<number> {
+    const { env, revoke } = this.#options;
+    const now = env.epoch();
+    const hashes: string[] = [];
+    for await (const [key, value] of this.#store.scan(tokenKey(''))) {
+      const record = decodeRecord(value);
+      if (record === undefined || (kind === 'client' ? record.client : record.resourceServer) !== id) continue;
+      if (record.revoked !== true && record.expiresAt > now) hashes.push(key.slice(tokenKey('').length));
+    }
+    for (const hash of hashes) await revoke(hash);
+    return hashes.length;
+  }
+
+  async #begunOf(kind: Departed['kind'], id: string): Promise<Departed | undefined> {
     const bytes = await this.#store.get(keyOf(kind, id));
     return bytes === undefined ? undefined : decodeDeparted(bytes);
   }
 
-  /** Every removal that has begun and not ended. */
-  async all(): Promise<readonly Departed[]> {
-    const found: Departed[] = [];
-    for await (const [, bytes] of this.#store.scan(begun)) found.push(decodeDeparted(bytes));
-    return found;
-  }
-
-  /** Nothing is left. */
-  async end({ kind, id }: Departed): Promise<void> {
-    await this.#store.delete(keyOf(kind, id));
+  /** The result is how many they were. */
+  async #removePolicies(client: string): Promise<number> {
+    const key = storeKey(prefixes.policy, client);
+    const keys: string[] = [];
+    if (key !== undefined) for await (const [policy] of this.#store.scan(`${key}/`)) keys.push(policy);
+    for (const policy of keys) await this.#store.delete(policy);
+    return keys.length;
   }
 
   /** Take away codes and refresh tokens (RFC 6749, Sections 4.1 and 6) of the client, or for the resource server, on every face. */
-  async takeGrants(departed: Departed): Promise<void> {
+  async #takeGrants(departed: Departed): Promise<void> {
     const { kind, id, audiences } = departed;
     const keys: string[] = [];
     for await (const [key, bytes] of this.#store.scan(codePrefix)) {
@@ -70,7 +120,7 @@ export class Departures {
       keys.push(key);
     }
     for (const key of keys) await this.#store.delete(key);
-    await this.#takeAway(departed);
+    await this.#options.takeAway?.(departed);
   }
 }
 

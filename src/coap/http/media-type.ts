@@ -59,6 +59,7 @@ const further: readonly (readonly [number: number, mediaType: string, coding?: s
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const typePattern = new RegExp(`^(${token})/(${token})`);
+const weightPattern = /;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*(?:;|$)/i;
 const parameterPattern = new RegExp(`^[ \\t]*;[ \\t]*(?:(${token})=(?:(${token})|"((?:[^"\\\\]|\\\\.)*)"))?`);
 
 const contents: ReadonlyMap<number, HttpContent> = new Map([
@@ -162,8 +163,8 @@ export function acceptOfField(field: string, options: MediaTypeOptions = {}): nu
 
 /** RFC 9110, Section 12.5.1: a media range, its parameters, and its weight at the end. */
 function rangeOf(member: string): { readonly range: string; readonly quality: number } {
-  const match = /^(.*?)(?:[ \t]*;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*(?:;.*)?)?$/i.exec(member);
-  const [, range = '', weight = '1'] = match ?? [];
+  const weight = weightPattern.exec(member);
+  const range = member.slice(0, weight?.index).trim();
   if (!typePattern.test(range)) throw new HttpMappingError(400, 'Accept: expected media ranges, got other text');
-  return { range: range.trim(), quality: Number(weight) };
+  return { range, quality: Number(weight?.[1] ?? 1) };
 }

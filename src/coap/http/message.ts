@@ -40,9 +40,28 @@ export function fieldOf({ headers }: Pick<HttpRequest, 'headers'>, name: string)
 /** The members of a list, without the commas inside quoted strings (RFC 9110, Section 5.6.1). */
 export function membersOf(field: string): string[] {
   const members: string[] = [];
-  for (const [member] of field.matchAll(/(?:"(?:[^"\\]|\\.)*"|[^,"]|")+/g)) {
-    const text = member.trim();
-    if (text !== '') members.push(text);
+  let start = 0;
+  let isClosed = true;
+  for (let at = 0; at <= field.length; at++) {
+    if (field[at] === '"' && isClosed) {
+      const end = endOfQuoted(field, at);
+      // No quotation mark behind one that stands alone has a partner.
+      if (end === undefined) isClosed = false;
+      else at = end;
+    } else if (at === field.length || field[at] === ',') {
+      const member = field.slice(start, at).trim();
+      if (member !== '') members.push(member);
+      start = at + 1;
+    }
   }
   return members;
+}
+
+/** The place of the quotation mark that ends what begins with one; `undefined`: there is none. */
+function endOfQuoted(field: string, start: number): number | undefined {
+  for (let at = start + 1; at < field.length; at++) {
+    if (field[at] === '\\') at++;
+    else if (field[at] === '"') return at;
+  }
+  return undefined;
 }

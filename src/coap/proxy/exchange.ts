@@ -5,7 +5,7 @@ import { attempt } from '../attempt.ts';
 import { Deadline, type Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Peer, Reply, Request, Response, ResponseListener } from '../layer.ts';
-import { cacheKey, uriKey } from '../message/cache-key.ts';
+import { cacheKey, copyOptions, uriKey } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';
 import { findAll, findOption, type Option, OptionNumber, sortOptions, uintOf, uintOption, withoutOptions } from '../message/option.ts';
 import { type Fetching, hasEtagOf, type ResponseCache, type StoredResponse } from './cache.ts';
@@ -94,7 +94,8 @@ export class ProxyExchange extends Deadline implements ResponseListener {
     this.#destination = destination;
     this.#ended = ended;
     this.#protected = findOption(request.options, OptionNumber.Oscore) !== undefined;
-    this.#etags = findAll(request.options, OptionNumber.ETag);
+    // What came is borrowed, and these are asked for when the answer is there.
+    this.#etags = copyOptions(findAll(request.options, OptionNumber.ETag));
     reply.onCancel(() => this.#abandon());
   }
 

@@ -3,7 +3,7 @@ import { Tally } from '../../core/tally.ts';
 import { Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Reply, Request } from '../layer.ts';
-import { endpointKey } from '../message/cache-key.ts';
+import { copyOptions, endpointKey } from '../message/cache-key.ts';
 import { Code } from '../message/code.ts';
 import { type Option, OptionNumber, sortOptions, uintOption, withoutOptions } from '../message/option.ts';
 import { parseUri, uriOptions } from '../message/uri.ts';
@@ -227,10 +227,13 @@ export class ProxyServer implements Proxying {
     }
     this.#underWay++;
     this.#ofClients.add(client);
-    const exchange = new ProxyExchange(this.#parts, request, reply, destination, () => this.#ended(client));
-    const known = this.#addresses.get(destination.name);
-    if (known !== undefined && known.until > this.#env.now()) begin(exchange, known, hopLimit);
+    const exchangeOf = (asked: Request, to: Destination): ProxyExchange => new ProxyExchange(this.#parts, asked, reply, to, () => this.#ended(client));
+    const known = this.#addresses.get(wayOf(destination, this.#options.forward?.via));
+    if (known !== undefined && known.until > this.#env.now()) begin(exchangeOf(request, destination), known, hopLimit);
     else {
+      // What came is borrowed, and leaves once the address is there.
+      const kept = { ...request, options: copyOptions(request.options), payload: request.payload.slice() };
+      const exchange = exchangeOf(kept, { ...destination, resource: copyOptions(resource) });
       exchange.wait();
       this.#resolve(destination).then(
         (address) => begin(exchange, address, hopLimit),
@@ -244,9 +247,11 @@ export class ProxyServer implements Proxying {
     this.#ofClients.remove(client);
   }
 
-  async #resolve({ upstream, target, name, named }: Destination): Promise<Address> {
+  async #resolve(destination: Destination): Promise<Address> {
+    const { upstream, target, named } = destination;
     const { host, port } = target;
     const via = named ? this.#options.forward?.via : undefined;
+    const way = wayOf(destination, via);
     const peer = await upstream.resolve(host, port, via === undefined ? {} : { proxy: via });
     const address: Address = {
       peer,
@@ -254,8 +259,8 @@ export class ProxyServer implements Proxying {
       isMulticast: isMulticast(peer.via === undefined ? peer.address : host),
       until: this.#env.now() + addressLifetime,
     };
-    this.#addresses.delete(name);
-    this.#addresses.set(name, address);
+    this.#addresses.delete(way);
+    this.#addresses.set(way, address);
     if (this.#addresses.size > this.#limits.addresses) this.#addresses.delete(this.#addresses.keys().next().value!);
     return address;
   }
@@ -267,6 +272,11 @@ export class ProxyServer implements Proxying {
     const words = code === Code.HopLimitReached || text === '' ? text : `${this.#name}: ${text}`;
     reply.respond(diagnosed(code, words, code === Code.ServiceUnavailable ? [uintOption(OptionNumber.MaxAge, retryAfter)] : []));
   }
+}
+
+/** What an address is remembered under: what clients name may go through another proxy, and what stands behind a path does not. */
+function wayOf({ name, named }: Destination, via: string | undefined): string {
+  return named && via !== undefined ? `${via} ${name}` : name;
 }
 
 function begin(exchange: ProxyExchange, address: Address, hopLimit: Option | undefined): void {

@@ -153,8 +153,13 @@ export function isDotSegment({ number, value }: Option): boolean {
 
 /** Whether many may listen at an address: multicast, or the limited broadcast of IPv4. */
 export function isMulticast(address: string): boolean {
-  const four = /^(?:::ffff:)?(\d+)\.\d+\.\d+\.(\d+)$/i.exec(address);
+  const mapped = /^[0:]*:ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(address);
+  if (mapped !== null) return isMulticastOf4(Number.parseInt(mapped[1]!, 16) >>> 8, `${mapped[1]}${mapped[2]}`.toLowerCase() === 'ffffffff');
+  const four = /^(?:[0:]*:ffff:)?(\d+)\.\d+\.\d+\.\d+$/i.exec(address);
   if (four === null) return /^ff/i.test(address) && address.includes(':');
-  const first = Number(four[1]);
-  return (first >= 224 && first <= 239) || address.endsWith('255.255.255.255');
+  return isMulticastOf4(Number(four[1]), address.endsWith('255.255.255.255'));
+}
+
+function isMulticastOf4(first: number, isBroadcast: boolean): boolean {
+  return isBroadcast || (first >= 224 && first <= 239);
 }

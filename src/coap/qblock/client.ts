@@ -2,7 +2,7 @@ import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { Deadlines } from '../deadline.ts';
 import type { Layer, Request, Requester, ResponseListener } from '../layer.ts';
-import { endpointKey } from '../message/cache-key.ts';
+import { copyOptions, endpointKey } from '../message/cache-key.ts';
 import { Method } from '../message/code.ts';
 import { type Option, OptionNumber, uintOf } from '../message/option.ts';
 import type { QBlockLimits } from './limits.ts';
@@ -86,7 +86,9 @@ export class QBlockClient {
     return () => operation.cancel();
   }
 
-  #probe(request: Request, listener: ResponseListener, next: Requester, plain: Requester): Cancel {
+  #probe(given: Request, listener: ResponseListener, next: Requester, plain: Requester): Cancel {
+    // What the caller gave is borrowed, and leaves when the probe is answered.
+    const request: Request = { ...given, options: copyOptions(given.options), payload: given.payload.slice() };
     let cancel: Cancel;
     const failed = (error: ProtocolError): void => listener.error(error);
     cancel = this.support.probe(request, next, (supported, error) => {

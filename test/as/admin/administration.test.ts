@@ -108,9 +108,10 @@ test('a removal that the store has cut short goes on when it is done again: no p
     broken = undefined;
     // What was issued meanwhile, by whichever process.
     if (part === 'as/token/') await office.records.add('bGF0ZQ', { client: 'c9', resourceServer: 'rs1', expiresAt: office.clock.epoch() + 60 }, []);
-    assert.equal(await office.administration.removeClient('c9').catch(({ code }) => code), part === 'as/token/' ? 1 : 0);
+    const again = { act: 'remove', object: 'client', id: 'c9' } as const;
+    assert.deepEqual(await office.do(again).catch(({ code }) => code), { tokens: part === 'as/token/' ? 1 : 0 });
     assert.deepEqual(await keysOf(inner, 'as/policy/'), []);
-    await assert.rejects(office.administration.removeClient('c9'), { code: 'ERR_AS_UNKNOWN' });
+    await assert.rejects(office.do(again), { code: 'ERR_AS_UNKNOWN' });
     office.close();
   }
 });
@@ -486,5 +487,36 @@ test('a record that cannot be read is a fault that names it, and the look-up of 
   await office.store.put('as/client/c9', Uint8Array.of(0xff));
   await assert.rejects(office.registry.client('c9'), { code: 'ERR_AS_CONFIG' });
   assert.equal((await office.registry.client('c10'))?.id, 'c10');
+  office.close();
+});
+
+test('a policy that is added while its client is removed is not there for the next client of this name', async () => {
+  const removals: (() => Promise<unknown>)[] = [];
+  const inner = memoryStore();
+  const store: Store = {
+    ...inner,
+    get: async (key) => {
+      const value = await inner.get(key);
+      if (key.startsWith('as/audience/')) for (const remove of removals.splice(0)) await remove();
+      return value;
+    },
+  };
+  const office = new Office({ store });
+  await office.administration.addResourceServer(rs9);
+  await office.administration.addClient(stored('c9', 9));
+  removals.push(() => office.administration.removeClient('c9'));
+  await assert.rejects(office.administration.addPolicy('c9', { audience: 'rs9', scope: 'a' }), { code: 'ERR_AS_UNKNOWN' });
+  assert.deepEqual(removals, []);
+  assert.deepEqual(await keysOf(inner, 'as/policy/'), []);
+  await office.administration.addPolicy('c1', { audience: 'rs9', scope: 'a' });
+  await assert.rejects(office.administration.addPolicy('c1', { audience: 'rs9', scope: 'a' }), { code: 'ERR_AS_EXISTS' });
+  office.close();
+});
+
+test('a list that is to go on at a place which no list has named is refused', async () => {
+  const office = new Office();
+  for (const after of ['', 'c9', 'config', `store:${'x'.repeat(5000)}`, 'store:\u00e4'])
+    for (const object of ['client', 'rs', 'policy', 'token', 'code'] as const)
+      await assert.rejects(office.do({ act: 'list', object, after }), { code: 'ERR_AS_COMMAND' }, `${object} ${after.slice(0, 20)}`);
   office.close();
 });

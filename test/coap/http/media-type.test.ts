@@ -95,6 +95,14 @@ describe('RFC 8075 6.1, RFC 7252 10.2.2: Accept', () => {
     assert.equal(acceptOfField('application/coap-payload;cf=60000', { coapPayload: true }), 60000);
   });
 
+  test('a field that is as long as a hostile client can make it costs no more than its length', () => {
+    const length = 0x1_0000;
+    const started = performance.now();
+    assert.equal(acceptOfField(`a/b${' '.repeat(length)}c`), undefined);
+    assert.throws(() => acceptOfField(`"${'\\"'.repeat(length / 2)}`), { status: 400 });
+    assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`);
+  });
+
   test('what is no list of media ranges is a bad request', () => {
     for (const field of ['json', 'application/json; q=2, x', ';', '"a', 'a/b, ,/'])
       assert.throws(

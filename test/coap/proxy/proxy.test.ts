@@ -22,13 +22,17 @@ import {
   type Reply,
   type Request,
   type Response,
+  type ResponseListener,
   sortOptions,
   stringOption,
   uintOf,
   uintOption,
 } from '../../../src/coap/index.ts';
+import { copyOptions } from '../../../src/coap/message/cache-key.ts';
+import type { Upstream } from '../../../src/coap/proxy/port.ts';
 import { emptyBytes, fromHex, fromUtf8, toHex, utf8 } from '../../../src/core/bytes.ts';
 import { RawPeer } from '../../support/raw-peer.ts';
+import { Simulator } from '../../support/simulator.ts';
 import { answer, originUri, ProxyNet, proxyUri, text } from './net.ts';
 
 const ok = (_request: Request, reply: Reply): void => reply.respond(answer('ok', { maxAge: 0 }));
@@ -209,7 +213,16 @@ describe('forward proxy: which targets', () => {
 
   test('RFC 7252 8.2.2, RFC 7390 2.9: a multicast target is refused with 5.01', async () => {
     const net = new ProxyNet(ok, { proxy: { forward: { allow: openRelay } } });
-    for (const host of ['224.0.1.187', '239.255.255.255', '255.255.255.255', '[ff02::fd]', '[FF05::fd]', '[::ffff:224.0.1.187]']) {
+    for (const host of [
+      '224.0.1.187',
+      '239.255.255.255',
+      '255.255.255.255',
+      '[ff02::fd]',
+      '[FF05::fd]',
+      '[::ffff:224.0.1.187]',
+      '[::ffff:e000:1bb]',
+      '[0:0:0:0:0:FFFF:effe:fd]',
+    ]) {
       const response = await net.ask(`coap://${host}/t`);
       assert.equal(response.code, Code.NotImplemented, host);
     }
@@ -218,6 +231,44 @@ describe('forward proxy: which targets', () => {
       false,
     );
     await net.close();
+  });
+
+  test('what waits for the address of its target, and what waits for its answer, is not changed by who lent the bytes', async () => {
+    const sent: Request[] = [];
+    const listeners: ResponseListener[] = [];
+    const upstream: Upstream = {
+      requester: (request, listener) => {
+        sent.push({ ...request, options: copyOptions(request.options), payload: request.payload.slice() });
+        listeners.push(listener);
+        return () => {};
+      },
+      resolve: async (address, port) => ({ key: `${address}:${port}`, address, port }),
+    };
+    const proxy = new ProxyServer({ forward: { allow: openRelay }, upstreams: { coap: upstream }, env: new Simulator().env('proxy') });
+    const codes: number[] = [];
+    const reply: Reply = { respond: ({ code }) => void codes.push(code), notify: () => {}, onCancel: () => {} };
+    const ask = (code: number): void => {
+      const bytes = utf8('coapmote/xpayload');
+      const [scheme, host, path, payload] = [bytes.subarray(0, 4), bytes.subarray(4, 8), bytes.subarray(9, 10), bytes.subarray(10)];
+      const tag = utf8('etag');
+      const options = [
+        { number: OptionNumber.UriHost, value: host },
+        { number: OptionNumber.ETag, value: tag },
+        { number: OptionNumber.UriPath, value: path },
+        { number: OptionNumber.ProxyScheme, value: scheme },
+      ];
+      const peer = { key: '10.0.0.1:5683', address: '10.0.0.1', port: 5683 };
+      proxy.handler({ code, options, payload: code === Method.GET ? emptyBytes : payload, peer }, reply);
+      for (const lent of [bytes, tag]) lent.fill(0x2e);
+    };
+    for (const code of [Method.PUT, Method.GET]) {
+      ask(code);
+      await new Promise(setImmediate);
+    }
+    assert.deepEqual([pathOf(sent[0]!.options), fromUtf8(sent[0]!.payload)], [['x'], 'payload']);
+    listeners[1]!.response(answer('new', { etag: 'etag' }), true);
+    assert.deepEqual(codes, [Code.Valid]);
+    proxy.close();
   });
 
   test('no two wrong ways to set one up: a name with a space, a Hop-Limit out of range, a route that is none', () => {

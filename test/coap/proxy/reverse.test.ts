@@ -25,6 +25,28 @@ const path = (...segments: string[]): { readonly options: Option[] } => ({ optio
 const locations = (options: readonly Option[]): string[] => findAll(options, OptionNumber.LocationPath).map(({ value }) => fromUtf8(value));
 
 describe('reverse proxy', () => {
+  test('RFC 7252 5.7.2, 5.7.3: what goes through another proxy and what stands behind a path keep their ways, where both are one server', async () => {
+    for (const isForwardFirst of [true, false]) {
+      const net = new ProxyNet(ok, {
+        proxy: { forward: { allow: openRelay, via: 'coap://10.0.0.6' }, reverse: [{ path: '/s', target: originUri }], cache: false },
+      });
+      let forwarded = 0;
+      const second = new ProxyServer({ forward: { allow: openRelay }, cache: false, env: net.sim.env('second'), emit: () => forwarded++ });
+      const other = net.endpoint('10.0.0.6', { proxying: second });
+      const forward = async (): Promise<void> => {
+        assert.equal(text(await net.get('t')), 'ok');
+        assert.equal(forwarded, 1);
+      };
+      if (isForwardFirst) await forward();
+      const before = forwarded;
+      assert.equal(text(await net.plain(path('s', 't'))), 'ok');
+      assert.equal(forwarded, before, 'what stands behind the path is reached as it is');
+      if (!isForwardFirst) await forward();
+      await other.close();
+      await net.close();
+    }
+  });
+
   test('RFC 7252 5.7.3: a path stands for a path of another server, with all below it and the query', async () => {
     const local = (_request: Request, reply: Reply): void => reply.respond(answer('local'));
     const net = new ProxyNet(ok, { proxy: { reverse: [{ path: '/s', target: `${originUri}/base/of` }] }, endpoint: { handler: local } });

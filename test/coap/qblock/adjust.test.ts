@@ -114,3 +114,23 @@ describe('Endpoint.adjust: the longest body', () => {
     assert.deepEqual([refused.code, uintOf(refused.options, OptionNumber.Size1)], [Code.RequestEntityTooLarge, 20]);
   });
 });
+
+describe('RFC 9177 4.1: what waits for the answer of a probe', () => {
+  test('is sent as it was given, whatever its bytes are used for meanwhile', async () => {
+    const seen: Uint8Array[] = [];
+    const pair = qBlockPair(
+      (request, reply) => {
+        if (request.code === Method.PUT) seen.push(request.payload.slice());
+        reply.respond(response(Code.Changed));
+      },
+      {},
+      { qBlock: { discovery: 'probe' } },
+    );
+    const payload = body(2000);
+    const request = pair.client.request({ code: Method.PUT, peer: pair.peer, options: pathOptions(['t']), payload, nonConfirmable: true });
+    payload.fill(0);
+    assert.equal((await pair.sim.finish(request)).code, Code.Changed);
+    assert.deepEqual(seen, [body(2000)]);
+    await pair.isEmpty();
+  });
+});

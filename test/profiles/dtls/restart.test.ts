@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AceResponse } from '../../../src/client/index.ts';
+import { ContentFormat, decodeMessage, Endpoint, formatCode, Method, OptionNumber, pathOptions, uintOption } from '../../../src/coap/index.ts';
 import { DtlsError } from '../../../src/dtls/index.ts';
 import { keepSessions, takeSessions } from '../../../src/operate/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
@@ -49,6 +50,28 @@ for (const mode of modes) {
     await parties.close();
   });
 }
+
+test('RFC 9202 7.2: an older token, which anybody may have seen on its way, brings no rights back after a restart of the RS either', async () => {
+  const parties = await new DtlsParties('psk', { tokenLifetime: 1000 }).start();
+  assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+  const uploads = parties.simulator.wire.filter(({ to }) => to === '10.0.0.2:5683').map(({ datagram }) => decodeMessage(datagram));
+  const { payload } = uploads.find((message) => message.code === Method.POST && message.payload.length > 0)!;
+  await parties.simulator.sleep(5000);
+  assert.equal(await parties.fetch('/led', { method: 'PUT', payload: 'on' }), '2.04');
+  assert.ok(parties.steps.includes('update'));
+  const stranger = new Endpoint({ transport: parties.simulator.transport('10.0.0.9', 5683), env: parties.simulator.env('stranger') });
+  const options = [...pathOptions(['authz-info']), uintOption(OptionNumber.ContentFormat, ContentFormat.Cwt)];
+  const again = async (): Promise<string> => {
+    const request = { code: Method.POST, peer: parties.simulator.peer('10.0.0.2', 5683), options, payload };
+    return formatCode((await parties.finish(stranger.request(request))).code);
+  };
+  assert.equal(await again(), '4.01');
+  await parties.stopRs();
+  await parties.startRs();
+  assert.equal(await again(), '4.01');
+  await stranger.close();
+  await parties.close();
+});
 
 test('RFC 9770 10: a session whose token was revoked does not go on, and one whose token is revoked while the RS is away ends once the RS hears of it', async () => {
   for (const isHeard of [true, false]) {

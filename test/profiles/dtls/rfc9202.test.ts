@@ -325,6 +325,15 @@ test('RFC 9202 5: a token that ends takes its sessions with it, unless another f
   assert.equal(use(rs, third), third.association);
 });
 
+test('a client and a resource server that are called like something of every object have no keys of it', async () => {
+  const { as, sim } = startAs({ clientKeys: { c1: [clientKey] }, serverKeys: { rs1: serverKey }, derivationKeys: { rs2: new Uint8Array(16).fill(9) } });
+  const bound = await as.bind(grant(sim, {}, { client: 'constructor', resourceServer: 'constructor' }));
+  assert.equal(bound?.claims.cnf?.coseKey?.k?.length, 16, 'a fresh key, derived from nothing');
+  const asked = grant(sim, { reqCnf: { coseKey: clientKey } }, { client: 'constructor' });
+  await assert.rejects(async () => as.bind(asked), { code: 'ERR_DTLS_PROFILE_KEY' });
+  await assert.rejects(async () => as.bind({ ...asked, client: 'c1', resourceServer: 'toString' }), { code: 'ERR_DTLS_PROFILE_KEY' });
+});
+
 test('RFC 9202 3.2.2: the AS says which key a client is to use, and without rs_cnf there is no session', async () => {
   const client = dtlsProfileWith({ sessions: noSessions, client: { ownKey: clientKey } }).client!({
     env: new Simulator().env('client'),

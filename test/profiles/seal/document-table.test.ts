@@ -97,3 +97,19 @@ test('a start on something that is no document says which', async () => {
   await store.put('notes/bad', encode('nothing'));
   await assert.rejects(table(store).start(), /notes\/bad/);
 });
+
+test('what could not be read again is not kept: neither is it in the store, nor does it stand in the way of the next start', async () => {
+  const store = memoryStore();
+  const notes = table(store);
+  const kept = await notes.create({ by: 'anna', count: 1 });
+  const broken = { by: 'anna', count: '7' as unknown as number };
+  await assert.rejects(notes.create(broken), TypeError);
+  await assert.rejects(
+    notes.change(kept.id, () => broken),
+    TypeError,
+  );
+  assert.equal(notes.size, 1);
+  const again = table(store);
+  await again.start();
+  assert.deepEqual(again.get(kept.id)?.value, { by: 'anna', count: 1 });
+});

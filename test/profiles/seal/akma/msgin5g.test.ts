@@ -61,9 +61,11 @@ test('MSGin5G registration: each request that is none, by its code', async () =>
     assert.equal(await post('{}', 0), '4.15');
     assert.equal(await post('{}'), '4.15');
     assert.equal(await post('{"messageType":"MSG","ueServiceId":"meter"}', json), '5.01');
+    const profile = JSON.stringify({ messageType: 'REG', ueServiceId: 'meter', clientProfile: 'x'.repeat(8192) });
+    assert.equal(await post(profile, json), '4.13', 'what a registration keeps is bounded, as their number is');
     assert.equal(await post(`{"messageType":"REG","ueServiceId":"meter","credentialInformation":"${anchorOfSubscriber(bert).aKid}"}`, json), '4.03');
     assert.equal((await lab.finish(send(uri))).codeText, '4.05');
-    assert.deepEqual(lab.refusals(), ['message', 'message', 'message-type', 'other-credential']);
+    assert.deepEqual(lab.refusals(), ['message', 'message', 'message-type', 'message', 'other-credential']);
     const refusal = await lab.finish(send(uri, { method: 'POST', payload: utf8('{"messageType":"REG","ueServiceId":"other"}'), contentFormat: json }));
     assert.deepEqual(decodeProblemDetails(refusal.payload), {
       title: 'MSGin5G registration',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigurationService, type ConfigurationServiceOptions } from '../../../../profiles/seal/configuration/index.ts';
+import type { AceRequestInit, AceResponse } from '../../../../src/client/index.ts';
 import { ContentFormat, findOption, OptionNumber, readUint } from '../../../../src/coap/index.ts';
 import { assertProblem, cborBody, plainOf } from '../answers.ts';
 import { inLab, type Lab, type LabClient, type LabOptions } from '../rows/lab.ts';
@@ -76,5 +77,47 @@ test('TS 24.546 C.1.3: refusals are problem details', async () => {
     for (let i = 0; i < 40 && last.codeText !== '4.29'; i++) last = await lab.fetch(`${profiles}?val-tgt-ue=a`);
     assertProblem(last, '4.29', 'ERR_SEAL_RATE');
     assert.equal(last.maxAge, 1);
+  });
+});
+
+test('TS 24.546 C.2.1.2: whoever reads all writes his own, and whoever writes all reads his own', async () => {
+  const scopes = ['user-profile:read-all user-profile:write', 'user-profile:read user-profile:write-all'];
+  const clients = scopes.map((scope, index): LabClient => {
+    const id = `ue${index + 5}`;
+    return { id, valUeId: id, valUserId: `carl${index}@val.example`, valServiceIds: ['v2x'], scope };
+  });
+  await inLab({ ...lab(), clients: [anna, ...clients] }, async (lab) => {
+    const path = (await lab.fetch(profiles, { method: 'POST', ...cborBody(profileOf('anna@val.example')) })).location!;
+    const as = (index: 0 | 1, at: string, init: AceRequestInit = {}): Promise<AceResponse> =>
+      lab.fetch(at, { ...init, scope: scopes[index]! }, lab.simCOf(index + 1));
+    const change = { method: 'PUT', ...cborBody(profileOf('anna@val.example', 'home')) } as const;
+    assert.equal((await as(0, path)).codeText, '2.05');
+    assertProblem(await as(0, path, change), '4.03', 'ERR_SEAL_RIGHTS');
+    assertProblem(await as(0, path, { method: 'DELETE' }), '4.03', 'ERR_SEAL_RIGHTS');
+    assertProblem(await as(0, profiles, { method: 'POST', ...cborBody(profileOf('anna@val.example')) }), '4.03', 'ERR_SEAL_RIGHTS');
+    assert.equal((await as(0, profiles, { method: 'POST', ...cborBody(profileOf('carl0@val.example')) })).codeText, '2.01');
+    assertProblem(await as(1, path), '4.03', 'ERR_SEAL_RIGHTS');
+    assert.deepEqual((await as(1, `${profiles}?val-tgt-ue=anna@val.example`)).cbor(), []);
+    assert.equal((await as(1, path, change)).codeText, '2.04');
+  });
+});
+
+test('what is nested so deep that nobody could read it again is refused, and the server starts again', async () => {
+  await inLab(lab(), async (lab) => {
+    let deep: unknown = 'x';
+    for (let i = 0; i < 15; i++) deep = { deep };
+    const document = { ...(profileOf('anna@val.example') as object), deep };
+    assertProblem(await lab.fetch(profiles, { method: 'POST', ...cborBody(document) }), '4.22', 'ERR_SEAL_FORMAT');
+    let path = '';
+    for (let nesting = 0; nesting < 14; nesting++) {
+      const more: unknown = nesting === 0 ? 'x' : [...Array(nesting)].reduce((inner) => ({ deep: inner }), 'x');
+      const made = await lab.fetch(profiles, { method: 'POST', ...cborBody({ ...(profileOf('anna@val.example') as object), deep: more }) });
+      if (made.codeText !== '2.01') break;
+      path = made.location!;
+    }
+    await lab.restartServer();
+    assert.equal((await lab.fetch(path)).codeText, '2.05');
+    const listed = await lab.fetch(`${profiles}?val-tgt-ue=anna@val.example`);
+    assert.ok((listed.cbor() as readonly unknown[]).length > 5, 'the list, which is one deeper, can be read too');
   });
 });
