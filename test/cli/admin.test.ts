@@ -11,10 +11,6 @@ import { pause } from '../support/wait.ts';
 import { ace, aceExits, Lab } from './lab.ts';
 
 let lab: Lab;
-before(async () => {
-  lab = await Lab.start();
-});
-after(() => lab.end());
 
 const inLab = (name: string): string => join(lab.folder, name);
 const live = (): readonly string[] => ['--config', inLab('admin.yaml')];
@@ -28,6 +24,11 @@ function lines(stdout: string): readonly Record<string, unknown>[] {
 }
 
 describe('ace-coap admin', () => {
+  before(async () => {
+    lab = await Lab.start();
+  });
+  after(() => lab.end());
+
   test('a client is made while the AS runs, and can be used at once; removed it is refused', async () => {
     const folder = inLab('pump7');
     const { stdout } = await aceExits(0, ['admin', 'client', 'add', 'pump7', '--new', folder, '--grant', 'rs1=r_temp', ...live()]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { systemEnv } from '../../src/core/env.ts';
 import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, writeLab } from '../../src/operate/index.ts';
 import { root } from '../support/fixtures.ts';
@@ -11,20 +11,16 @@ type Name = 'as.yaml' | 'rs.yaml' | 'client.yaml';
 
 const loaders = { 'as.yaml': loadAsConfig, 'rs.yaml': loadRsConfig, 'client.yaml': loadClientConfig };
 const certificate = join(root, 'fixtures', 'tls', 'localhost.pem');
-let lab: string;
-
-before(async () => {
-  lab = mkdtempSync(join(tmpdir(), 'ace-coap-listen-'));
-  await writeLab(lab, { random: systemEnv.random });
-  copyFileSync(certificate, join(lab, 'cert.pem'));
-  for (const [name, mode] of [
-    ['key.pem', 0o600],
-    ['open.pem', 0o644],
-  ] as const) {
-    copyFileSync(certificate.replace('.pem', '.key.pem'), join(lab, name));
-    chmodSync(join(lab, name), mode);
-  }
-});
+const lab = mkdtempSync(join(tmpdir(), 'ace-coap-listen-'));
+await writeLab(lab, { random: systemEnv.random });
+copyFileSync(certificate, join(lab, 'cert.pem'));
+for (const [name, mode] of [
+  ['key.pem', 0o600],
+  ['open.pem', 0o644],
+] as const) {
+  copyFileSync(certificate.replace('.pem', '.key.pem'), join(lab, name));
+  chmodSync(join(lab, name), mode);
+}
 after(() => rmSync(lab, { recursive: true, force: true }));
 
 /** A configuration with `listen`, or for a client `store`, in another form. */
