@@ -76,18 +76,24 @@ const confirmable = 0;
 const nonConfirmable = 1;
 
 test('--config: defaults.confirmable is that of what the gateway forwards', async () => {
-  for (const isConfirmable of [true, false]) {
-    const lab = await Lab.start(({ folder }) => appendFileSync(join(folder, 'client.yaml'), `defaults: { confirmable: ${isConfirmable} }\n`));
-    const relay = await Relay.open(lab.rsPort);
-    const gateway = await GatewayProcess.start('http', '--reverse', `/rs=coap://127.0.0.1:${relay.port}`, '--config', lab.folder);
-    try {
-      assert.equal((await sendHttp(gateway.port, '/rs/led')).status, 200);
-      assert.equal(relay.types.at(-1), isConfirmable ? confirmable : nonConfirmable, relay.types.join());
-    } finally {
-      await gateway.stop();
-      await relay.close();
-      await lab.end();
+  const lab = await Lab.start();
+  const file = join(lab.folder, 'client.yaml');
+  const text = readFileSync(file, 'utf8');
+  try {
+    for (const isConfirmable of [true, false]) {
+      writeFileSync(file, `${text}defaults: { confirmable: ${isConfirmable} }\n`);
+      const relay = await Relay.open(lab.rsPort);
+      const gateway = await GatewayProcess.start('http', '--reverse', `/rs=coap://127.0.0.1:${relay.port}`, '--config', lab.folder);
+      try {
+        assert.equal((await sendHttp(gateway.port, '/rs/led')).status, 200);
+        assert.equal(relay.types.at(-1), isConfirmable ? confirmable : nonConfirmable, relay.types.join());
+      } finally {
+        await gateway.stop();
+        await relay.close();
+      }
     }
+  } finally {
+    await lab.end();
   }
 });
 

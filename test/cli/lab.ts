@@ -22,7 +22,7 @@ const longest = 60_000;
 
 /** Commands that have no signal and no input but their words and files, and end by themselves: mostly a process of their own shows nothing more. */
 const alone =
-  /^(?:(?:init|decode|oscore|audit|completion|get|put|post|delete|fetch|patch|ipatch|discover|ping|token|introspect|admin|store|km|seal (?:init|km|provision)|password remove|--\S+)(?: |$)|observe .*--count |trl (?!.*--observe)|password (?:set|hash) .*--password-file )/;
+  /^(?:(?:init|decode|oscore|audit|completion|get|put|post|delete|fetch|patch|ipatch|discover|ping|token|introspect|admin|store|km|seal (?:init|km|provision|akma derive|msgin5g (?:de)?register)|password remove|--\S+)(?: |$)|observe .*--count |trl (?!.*--observe)|password (?:set|hash) .*--password-file )/;
 
 /** Runs `ace-coap` with these words, in a process of its own where that can make a difference. */
 export function ace(args: readonly string[], options: RunOptions = {}): Promise<Run> {
