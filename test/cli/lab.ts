@@ -134,7 +134,7 @@ export class Server {
     if (child === undefined) return;
     this.#child = undefined;
     child.kill(signal);
-    const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const force = setTimeout(() => child.kill('SIGKILL'), 30_000);
     const ended = await this.#ended;
     clearTimeout(force);
     assert.deepEqual(ended, { code: 0, signal: null }, `${this.role} did not stop cleanly:\n${this.stderr}`);
