@@ -30,7 +30,7 @@ if (files.length === 0) {
   process.exit(2);
 }
 /** Files that share a process: each start of one costs half a second of its processor, and each that runs commands a second. Those in `cli` wait for most of their time. */
-const groupSize = 24;
+const groupSize = 36;
 const cliGroupSize = 6;
 
 /** What a test file that leaves the process as it was has nothing of; those in `fuzz` look at what ran. An `after` comes with the end of the process. */
@@ -72,8 +72,8 @@ function entries(all: readonly string[], folder: string): string[] {
 
 // A test that hangs fails, so that CI hears of it; so does a whole group of files, which on a machine that has other things to do takes minutes.
 const patience = scale === 'full' ? 3_600_000 : 600_000;
-// Many files wait for most of their time, so that twice as many as there are processors are not too many.
-const flags = [`--test-timeout=${patience}`, `--test-concurrency=${2 * Math.max(2, availableParallelism())}`];
+// Many files wait for most of their time, so that three times as many as there are processors are not too many.
+const flags = [`--test-timeout=${patience}`, `--test-concurrency=${3 * Math.max(2, availableParallelism())}`];
 if (!process.stdout.isTTY) {
   const failures = pathToFileURL(join(here, 'support', 'failures.js')).href;
   flags.push('--test-reporter=tap', '--test-reporter-destination=stdout', `--test-reporter=${failures}`, '--test-reporter-destination=stderr');
