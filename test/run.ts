@@ -34,7 +34,8 @@ const groupSize = 36;
 const cliGroupSize = 6;
 
 /** What a test file that leaves the process as it was has nothing of; those in `fuzz` look at what ran. An `after` comes with the end of the process. */
-const changesProcess = /^(?:before|beforeEach|afterEach)\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|mock\.|memoryUsage|globalThis\.gc|fork\(/m;
+const changesProcess =
+  /^(?:before|beforeEach|afterEach)\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|(?<!\bt\.)mock\.|memoryUsage|globalThis\.gc|fork\(/m;
 
 /** What takes longest, and so is to start first: at the end, where a processor has nothing left to do, short ones are to run. */
 const long = /^(?:(?:core|rfc)\/portable|load|repo\/public-api|cli\/(?:parallel|sim-s-crash|signals))\b/;

@@ -120,12 +120,12 @@ test('--config: defaults.timeout and transmission are those of the gateway too; 
     const short = await ask();
     assert.deepEqual(relay.types, [confirmable, confirmable, confirmable], 'sent, and sent again twice');
     // 100 + 200 + 400 ms, and then nobody is there.
-    assert.ok(short < 5_000, `${short} ms`);
+    assert.ok(short < 20_000, `${short} ms`);
     writeFileSync(file, readFileSync(file, 'utf8').replace('ack_timeout: 0.1', 'ack_timeout: 5'));
     const own = await ask();
-    assert.ok(own >= 1_000 && own < 5_000, `${own} ms`);
+    assert.ok(own >= 1_000 && own < 20_000, `${own} ms`);
     const given = await ask('--timeout', '2');
-    assert.ok(given >= 2_000 && given < 5_000, `${given} ms`);
+    assert.ok(given >= 2_000 && given < 20_000, `${given} ms`);
   } finally {
     await relay.close();
     rmSync(parent, { recursive: true });

@@ -48,7 +48,7 @@ interface Ended {
 function runBounded(words: readonly string[], { bound = ':', uid }: { readonly bound?: string; readonly uid?: number } = {}): Promise<Ended> {
   const shell = spawn('sh', ['-c', `${bound}; exec "$0" "$@"`, process.execPath, main, ...words], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 60_000,
+    timeout: 180_000,
     killSignal: 'SIGKILL',
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });
