@@ -29,41 +29,58 @@ if (files.length === 0) {
   console.error(`no test matches ${args.join(' ')}`);
   process.exit(2);
 }
-/** Files that share a process: each start of one costs half a second of its processor. */
-const groupSize = 24;
+/** Files that share a process: each start of one costs half a second of its processor, and each that runs commands a second. Those in `cli` wait for most of their time. */
+const groupSize = 36;
+const cliGroupSize = 6;
 
-/** What a test file that leaves the process as it was has nothing of; those in `cli` run whole commands in theirs, those in `fuzz` look at what ran. An `after` comes with the end of the process. */
-const changesProcess = /^(?:before|beforeEach|afterEach)\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|mock\.|memoryUsage|globalThis\.gc|spawn|fork\(/m;
+/** What a test file that leaves the process as it was has nothing of; those in `fuzz` look at what ran. An `after` comes with the end of the process. */
+const changesProcess =
+  /^(?:before|beforeEach|afterEach)\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|(?<!\bt\.)mock\.|memoryUsage|globalThis\.gc|fork\(/m;
 
-function mayShare(file: string): boolean {
-  const name = relative(here, file);
-  return !/^(?:cli|fuzz)\b/.test(name) && !changesProcess.test(readFileSync(join(root, 'test', name.replace(/\.js$/, '.ts')), 'utf8'));
+/** What takes longest, and so is to start first: at the end, where a processor has nothing left to do, short ones are to run. */
+const long = /^(?:(?:core|rfc)\/portable|load|repo\/public-api|cli\/(?:parallel|sim-s-crash|signals))\b/;
+
+const isCli = (name: string): boolean => name.startsWith('cli');
+
+function mayShare(name: string): boolean {
+  return !name.startsWith('fuzz') && !changesProcess.test(readFileSync(join(root, 'test', name.replace(/\.js$/, '.ts')), 'utf8'));
 }
 
-/** Files to run, in which those that may share a process stand together. They run in the order of their names, the groups first: at the end, where a processor has nothing left to do, short ones are to run. */
-function grouped(all: readonly string[], folder: string): string[] {
-  const sharing = all.filter(mayShare);
-  const groups: string[] = [];
-  for (let from = 0; from < sharing.length; from += groupSize) {
-    const group = join(folder, `${groups.length}.js`);
-    const imports = sharing.slice(from, from + groupSize).map((file) => `import ${JSON.stringify(pathToFileURL(file).href)};\n`);
-    writeFileSync(group, imports.join(''));
-    groups.push(group);
-  }
-  return [...groups, ...all.filter((file) => !sharing.includes(file))];
+/** Neighbours together, which load much the same. */
+function inTurn(names: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(names.length / groupSize) }, (_, group) => names.slice(group * groupSize, (group + 1) * groupSize));
 }
 
-// A test that hangs fails, so that CI hears of it.
-const patience = scale === 'full' ? 3_600_000 : 300_000;
-// Many files wait for most of their time, so that twice as many as there are processors are not too many.
-const flags = [`--test-timeout=${patience}`, `--test-concurrency=${2 * Math.max(2, availableParallelism())}`];
+/** Neighbours apart: those that start the same servers take as long as each other. */
+function dealt(names: readonly string[]): string[][] {
+  const groups = Math.ceil(names.length / cliGroupSize);
+  return Array.from({ length: groups }, (_, group) => names.filter((_, index) => index % groups === group));
+}
+
+/** Entries for node:test, in the order in which they are to start; it sorts by name what it is given. */
+function entries(all: readonly string[], folder: string): string[] {
+  const names = all.map((file) => relative(here, file));
+  const sharing = names.filter((name) => mayShare(name) && !long.test(name));
+  const single = names.filter((name) => !sharing.includes(name)).map((name) => [name]);
+  const isLong = ([name = '']: readonly string[]): boolean => long.test(name);
+  const groups = [...dealt(sharing.filter(isCli)), ...inTurn(sharing.filter((name) => !isCli(name)))];
+  return [...single.filter(isLong), ...groups, ...single.filter((group) => !isLong(group))].map((group, index) => {
+    const entry = join(folder, `${String(index).padStart(3, '0')}-${group[0]!.replaceAll(/\W/g, '-')}.js`);
+    writeFileSync(entry, group.map((name) => `import ${JSON.stringify(pathToFileURL(join(here, name)).href)};\n`).join(''));
+    return entry;
+  });
+}
+
+// A test that hangs fails, so that CI hears of it; so does a whole group of files, which on a machine that has other things to do takes minutes.
+const patience = scale === 'full' ? 3_600_000 : 600_000;
+// Many files wait for most of their time, so that three times as many as there are processors are not too many.
+const flags = [`--test-timeout=${patience}`, `--test-concurrency=${3 * Math.max(2, availableParallelism())}`];
 if (!process.stdout.isTTY) {
   const failures = pathToFileURL(join(here, 'support', 'failures.js')).href;
   flags.push('--test-reporter=tap', '--test-reporter-destination=stdout', `--test-reporter=${failures}`, '--test-reporter-destination=stderr');
 }
-// Node sorts what it is given.
 const folder = mkdtempSync(join(here, '.groups-'));
-const list = scale === 'full' ? files : grouped(files, folder);
+const list = scale === 'full' ? files : entries(files, folder);
 // Node 20 leaves this alone; later ones compile once what many processes load.
 const env = { NODE_COMPILE_CACHE: join(folder, 'compiled'), ...process.env, ACE_SCALE: scale };
 const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...flags, ...list], { stdio: 'inherit', env });

@@ -205,23 +205,30 @@ test('node-coap response: writes after the end go nowhere; reset refuses with 4.
 });
 
 test('node-coap observation: each write is a notification with the code and the options of its time', async (t) => {
+  // Each is written once the one before was seen.
+  const writes: (() => void)[] = [];
   const { url } = await running(t, (req, res) => {
     assert.equal(req.headers.Observe, 0);
     res.setOption('Max-Age', 5);
     res.write('one');
-    setTimeout(() => {
-      res.setOption('Max-Age', 6);
-      res.write('two');
-    }, 30);
-    setTimeout(() => {
-      res.statusCode = '4.04';
-      res.write('gone');
-      res.write('never');
-    }, 80);
+    writes.push(
+      () => {
+        res.setOption('Max-Age', 6);
+        res.write('two');
+      },
+      () => {
+        res.statusCode = '4.04';
+        res.write('gone');
+        res.write('never');
+      },
+    );
   });
   const client = new CoapClient();
   const seen: unknown[] = [];
-  for await (const response of client.observe(url)) seen.push([response.codeText, response.maxAge, response.text()]);
+  for await (const response of client.observe(url)) {
+    seen.push([response.codeText, response.maxAge, response.text()]);
+    writes.shift()?.();
+  }
   assert.deepEqual(seen, [
     ['2.05', 5, 'one'],
     ['2.05', 6, 'two'],

@@ -16,14 +16,6 @@ let folder: string;
 let lab: string;
 let tokenKey: TokenKey;
 
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'ace-coap-decode-'));
-  lab = join(folder, 'lab');
-  await writeLab(lab, { random: systemEnv.random });
-  tokenKey = loadRsConfig(lab).issuers[0]!.tokenKeys[0]!;
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
-
 const masterSecret = fromHex('f00102030405060708090a0b0c0d0e0f');
 const cnf = {
   osc: new Map<number, Uint8Array>([
@@ -38,6 +30,14 @@ async function decoded(bytes: Uint8Array, ...flags: readonly string[]): Promise<
 }
 
 describe('ace-coap decode', { concurrency: 3 }, () => {
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'ace-coap-decode-'));
+    lab = join(folder, 'lab');
+    await writeLab(lab, { random: systemEnv.random });
+    tokenKey = loadRsConfig(lab).issuers[0]!.tokenKeys[0]!;
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
   test('a CoAP datagram: type, code, options by name, an ace+cbor payload', async () => {
     const text = await decoded(
       encodeMessage({

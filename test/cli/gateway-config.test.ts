@@ -76,18 +76,24 @@ const confirmable = 0;
 const nonConfirmable = 1;
 
 test('--config: defaults.confirmable is that of what the gateway forwards', async () => {
-  for (const isConfirmable of [true, false]) {
-    const lab = await Lab.start(({ folder }) => appendFileSync(join(folder, 'client.yaml'), `defaults: { confirmable: ${isConfirmable} }\n`));
-    const relay = await Relay.open(lab.rsPort);
-    const gateway = await GatewayProcess.start('http', '--reverse', `/rs=coap://127.0.0.1:${relay.port}`, '--config', lab.folder);
-    try {
-      assert.equal((await sendHttp(gateway.port, '/rs/led')).status, 200);
-      assert.equal(relay.types.at(-1), isConfirmable ? confirmable : nonConfirmable, relay.types.join());
-    } finally {
-      await gateway.stop();
-      await relay.close();
-      await lab.end();
+  const lab = await Lab.start();
+  const file = join(lab.folder, 'client.yaml');
+  const text = readFileSync(file, 'utf8');
+  try {
+    for (const isConfirmable of [true, false]) {
+      writeFileSync(file, `${text}defaults: { confirmable: ${isConfirmable} }\n`);
+      const relay = await Relay.open(lab.rsPort);
+      const gateway = await GatewayProcess.start('http', '--reverse', `/rs=coap://127.0.0.1:${relay.port}`, '--config', lab.folder);
+      try {
+        assert.equal((await sendHttp(gateway.port, '/rs/led')).status, 200);
+        assert.equal(relay.types.at(-1), isConfirmable ? confirmable : nonConfirmable, relay.types.join());
+      } finally {
+        await gateway.stop();
+        await relay.close();
+      }
     }
+  } finally {
+    await lab.end();
   }
 });
 
@@ -114,12 +120,12 @@ test('--config: defaults.timeout and transmission are those of the gateway too; 
     const short = await ask();
     assert.deepEqual(relay.types, [confirmable, confirmable, confirmable], 'sent, and sent again twice');
     // 100 + 200 + 400 ms, and then nobody is there.
-    assert.ok(short < 5_000, `${short} ms`);
+    assert.ok(short < 20_000, `${short} ms`);
     writeFileSync(file, readFileSync(file, 'utf8').replace('ack_timeout: 0.1', 'ack_timeout: 5'));
     const own = await ask();
-    assert.ok(own >= 1_000 && own < 5_000, `${own} ms`);
+    assert.ok(own >= 1_000 && own < 20_000, `${own} ms`);
     const given = await ask('--timeout', '2');
-    assert.ok(given >= 2_000 && given < 5_000, `${given} ms`);
+    assert.ok(given >= 2_000 && given < 20_000, `${given} ms`);
   } finally {
     await relay.close();
     rmSync(parent, { recursive: true });

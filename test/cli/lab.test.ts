@@ -28,11 +28,6 @@ function hasten({ folder }: Lab): void {
   edit('client.yaml', 'authorization_servers:', 'defaults: { timeout: 30 }\nauthorization_servers:');
 }
 
-before(async () => {
-  lab = await Lab.start(hasten);
-});
-after(() => lab.end());
-
 /** A run with the lab's configuration. */
 async function withLab(code: number, args: readonly string[], options?: RunOptions): Promise<Run> {
   const run = await aceExits(code, [...args, '--config', lab.folder], options);
@@ -72,6 +67,11 @@ const arrows = (stderr: string): readonly string[] =>
   [...stderr.matchAll(/^(?:-->|<--) 127\.0\.0\.1:\d+ {2}\d+ bytes {2}/gm)].map(([line]) => line.slice(0, 3));
 
 describe('ace-coap with a lab', () => {
+  before(async () => {
+    lab = await Lab.start(hasten);
+  });
+  after(() => lab.end());
+
   test('as and rs say where they listen, and log JSON lines', () => {
     assert.equal(lab.as.stdout, `AS listens on coap://127.0.0.1:${lab.asPort} (Ctrl-C stops it)\n`);
     assert.equal(lab.rs.stdout, `RS listens on coap://127.0.0.1:${lab.rsPort} (Ctrl-C stops it)\n`);

@@ -18,11 +18,11 @@ export type { Run, RunOptions } from './run.ts';
 const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
 /** Longer than this no process of a test may live, in milliseconds. */
-const longest = 60_000;
+const longest = 180_000;
 
 /** Commands that have no signal and no input but their words and files, and end by themselves: mostly a process of their own shows nothing more. */
 const alone =
-  /^(?:(?:init|decode|oscore|audit|completion|get|put|post|delete|fetch|patch|ipatch|discover|ping|token|introspect|admin|store|km|seal (?:init|km|provision)|password remove|--\S+)(?: |$)|observe .*--count |trl (?!.*--observe)|password (?:set|hash) .*--password-file )/;
+  /^(?:(?:init|decode|oscore|audit|completion|get|put|post|delete|fetch|patch|ipatch|discover|ping|token|introspect|admin|store|km|seal (?:init|km|provision|akma derive|msgin5g (?:de)?register)|password remove|--\S+)(?: |$)|observe .*--count |trl (?!.*--observe)|password (?:set|hash) .*--password-file )/;
 
 /** Runs `ace-coap` with these words, in a process of its own where that can make a difference. */
 export function ace(args: readonly string[], options: RunOptions = {}): Promise<Run> {
@@ -134,7 +134,7 @@ export class Server {
     if (child === undefined) return;
     this.#child = undefined;
     child.kill(signal);
-    const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const force = setTimeout(() => child.kill('SIGKILL'), 30_000);
     const ended = await this.#ended;
     clearTimeout(force);
     assert.deepEqual(ended, { code: 0, signal: null }, `${this.role} did not stop cleanly:\n${this.stderr}`);
@@ -147,11 +147,15 @@ export class Server {
     assert.equal((await this.#ended).signal, 'SIGKILL');
   }
 
-  /** The log, parsed: each line has to be JSON. */
   log(): readonly Record<string, unknown>[] {
-    const lines = this.stderr.split('\n').filter((line) => line !== '');
-    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    return parsedLog(this.stderr);
   }
+}
+
+/** A log, parsed: each line has to be JSON. What has come of the last one may be its beginning. */
+export function parsedLog(text: string): readonly Record<string, unknown>[] {
+  const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 /** A lab on free ports. */

@@ -27,10 +27,6 @@ const request = vector('C.4').protected;
 const response = vector('C.7').protected;
 
 let folder: string;
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'ace-coap-decode-oscore-'));
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
 
 let files = 0;
 function contextFile(content: object): string {
@@ -58,6 +54,11 @@ async function reason(context: object, inputs: readonly string[]): Promise<strin
 }
 
 describe('ace-coap decode --oscore', { concurrency: 3 }, () => {
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ace-coap-decode-oscore-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
   for (const [section, context] of [
     ['C.4', c1],
     ['C.5', { master_secret: secret, sender_id: '00', recipient_id: '01' }],

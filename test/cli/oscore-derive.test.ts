@@ -28,10 +28,6 @@ interface Derivation {
 const { derivations } = fixture<{ readonly derivations: readonly Derivation[] }>('oscore/rfc8613-appendix-c.json');
 
 let folder: string;
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'ace-coap-derive-'));
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Each bit the other way: what 5 bytes of ones make of the end of a Common IV. */
 const inverted = (hex: string): string => [...hex].map((digit) => (15 - Number.parseInt(digit, 16)).toString(16)).join('');
@@ -44,6 +40,11 @@ function contextFile({ section, masterSecret, masterSalt, senderId, recipientId,
 }
 
 describe('ace-coap oscore', { concurrency: 3 }, () => {
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ace-coap-derive-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
   for (const derivation of derivations) {
     test(`derive: RFC 8613 ${derivation.section}, ${derivation.title}`, async () => {
       const file = contextFile(derivation);

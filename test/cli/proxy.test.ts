@@ -6,7 +6,7 @@ import { Code, decodeMessage, Endpoint, findOption, OptionNumber, openRelay, Pro
 import { utf8 } from '../../src/core/bytes.ts';
 import { authenticatorOf, dtlsOver, tap, udp } from '../../src/transport/index.ts';
 import { freePort } from '../support/ports.ts';
-import { aceExits, Lab } from './lab.ts';
+import { aceExits, Lab, parsedLog } from './lab.ts';
 
 const main = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 
@@ -44,8 +44,7 @@ class ProxyProcess {
   }
 
   log(): readonly Record<string, unknown>[] {
-    const lines = this.stderr.split('\n').filter((line) => line !== '');
-    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    return parsedLog(this.stderr);
   }
 
   async stop(): Promise<void> {

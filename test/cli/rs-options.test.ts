@@ -34,7 +34,7 @@ before(async () => {
   lab = await Lab.start(({ folder }) => {
     appendFileSync(
       join(folder, 'rs.yaml'),
-      '\nintrospection: { tokens: every, cache: 600, timeout: 2 }\nfreshness: { methods: [PUT], window: 20 }\nq_block: true\n',
+      '\nintrospection: { tokens: every, cache: 600, timeout: 5 }\nfreshness: { methods: [PUT], window: 20 }\nq_block: true\n',
     );
   });
 });

@@ -22,7 +22,7 @@ export function running(words: readonly string[], ready: RegExp = /listens on/):
     signal: (name) => void child.kill(name),
     stop: async () => {
       child.kill('SIGINT');
-      const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      const force = setTimeout(() => child.kill('SIGKILL'), 30_000);
       const code = await ended;
       clearTimeout(force);
       return code;

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { runHere } from './run-here.ts';
 import { meter, T8Folder } from './t8-folder.ts';
 
-let folder: T8Folder;
-before(async () => {
-  folder = await T8Folder.make();
-});
+const folder = await T8Folder.make();
 after(() => folder.remove());
 
 async function t8(code: number, ...words: readonly string[]): Promise<string> {

@@ -10,10 +10,6 @@ import { callsIn, idleProgram } from './command-lines.ts';
 import { ace, aceExits } from './lab.ts';
 
 let cwd: string;
-before(() => {
-  cwd = mkdtempSync(join(tmpdir(), 'ace-coap-usage-'));
-});
-after(() => rmSync(cwd, { recursive: true, force: true }));
 
 const mode = (path: string): number => statSync(path).mode & 0o777;
 
@@ -25,6 +21,11 @@ function helpOf(command: Command): string {
 }
 
 describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
+  before(() => {
+    cwd = mkdtempSync(join(tmpdir(), 'ace-coap-usage-'));
+  });
+  after(() => rmSync(cwd, { recursive: true, force: true }));
+
   test('init: keys and configuration for their owner alone, nothing overwritten', async () => {
     const { stdout } = await aceExits(0, ['init', 'made', '--as-port', '15783', '--rs-port', '15683'], { cwd });
     const lab = join(cwd, 'made');

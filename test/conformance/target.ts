@@ -8,7 +8,7 @@ import { authenticatorOf, dtlsOver, tcpServer, udp } from '../../src/transport/i
 import { type Sabotage, sabotaged } from './saboteur.ts';
 
 /** Short on loopback; a retransmission of the target below comes after 40 ms. */
-export const patience = { answer: 1000, silence: 60, retransmission: 300, change: 500, handshake: 5000 };
+export const patience = { answer: 5000, silence: 60, retransmission: 300, change: 500, handshake: 5000 };
 
 /** A representation with the entity-tag that its bytes give. */
 function tagged(text: string): AnswerFields {

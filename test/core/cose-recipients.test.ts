@@ -72,7 +72,7 @@ const isRefusal = (error: unknown): boolean => error instanceof CoseError || err
 /** Every single-bit flip: refused, but in headers of recipients that nothing covers, where what is covered stays as it was. */
 function flipAll(bytes: Uint8Array, covered: boolean, open: (bytes: Uint8Array) => Uint8Array, content: Uint8Array): void {
   let accepted = 0;
-  for (let at = 0; at < bytes.length * 8; at += oneIn(211, 'the single-bit flips of COSE_Mac and COSE_Encrypt', 5)) {
+  for (let at = 0; at < bytes.length * 8; at += oneIn(211, 'the single-bit flips of COSE_Mac and COSE_Encrypt', 13)) {
     const changed = bytes.slice();
     changed[at >> 3]! ^= 1 << (at & 7);
     try {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Code, ContentFormat, findOption, formatCode, MessageType, Method, OptionNumber, type Response, uintOf } from '../../src/coap/index.ts';
 import { fromUtf8, toHex } from '../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../src/core/env.ts';
-import { pause } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 import { rest } from './block-cases.ts';
 import type { Case, Cases } from './etsi.ts';
 import type { Pair } from './pair.ts';
@@ -130,7 +130,7 @@ async function clientOff(pair: Pair): Promise<void> {
   pair.site.value = { ...pair.site.value, payload: 'fifth' };
   pair.site.obs.changed();
   await notified(pair, of, CON, { payload: 'fifth' });
-  await pause(1500);
+  await until(() => pair.site.obs.observers === 0);
   assert.ok(pair.wire.passed.at(-1)!.from === 'server');
   pair.wire.toEnd();
   await nobodyHears(pair);
@@ -143,7 +143,7 @@ async function clientReboots(pair: Pair): Promise<void> {
   pair.site.obs.changed();
   const notification = await notified(pair, of, CON, { payload: 'fourth' });
   await pair.wire.next('client', { type: RST, code: 0, idOf: notification });
-  await pause(50);
+  await until(() => pair.site.obs.observers === 0);
   await nobodyHears(pair);
 }
 

@@ -212,7 +212,7 @@ describe('who may use a gateway', () => {
   });
 
   test('RFC 8075 8.1: no more at once than the limits say, and no faster', async () => {
-    const net = await GatewayNet.open({ timeout: 300, limits: { requests: 2, rate: { burst: 4, rate: 0.001 } } });
+    const net = await GatewayNet.open({ timeout: 2_000, limits: { requests: 2, rate: { burst: 4, rate: 0.001 } } });
     const waiting = [net.send('/things/silent'), net.send('/things/silent?2')];
     while (net.gateway.stats()['requests'] !== 2) await new Promise((resolve) => setTimeout(resolve, 5));
     const busy = await net.send('/things/light');

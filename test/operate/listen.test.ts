@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { systemEnv } from '../../src/core/env.ts';
 import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, writeLab } from '../../src/operate/index.ts';
 import { root } from '../support/fixtures.ts';
@@ -12,34 +12,30 @@ type Name = 'as.yaml' | 'rs.yaml' | 'client.yaml';
 
 const loaders = { 'as.yaml': loadAsConfig, 'rs.yaml': loadRsConfig, 'client.yaml': loadClientConfig };
 const certificate = join(root, 'fixtures', 'tls', 'localhost.pem');
-let lab: string;
-
-before(async () => {
-  lab = mkdtempSync(join(tmpdir(), 'ace-coap-listen-'));
-  await writeLab(lab, { random: systemEnv.random });
-  copyFileSync(certificate, join(lab, 'cert.pem'));
-  for (const [name, mode] of [
-    ['key.pem', 0o600],
-    ['open.pem', 0o644],
-  ] as const) {
-    copyFileSync(certificate.replace('.pem', '.key.pem'), join(lab, name));
-    chmodSync(join(lab, name), mode);
-  }
-  const block = (label: string, text: string): string => `-----BEGIN ${label}-----\n${text}\n-----END ${label}-----\n`;
-  const sealed = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
-    type: 'pkcs8',
-    format: 'pem',
-    cipher: 'aes-128-cbc',
-    passphrase: 'a passphrase',
-  }) as string;
-  for (const [name, text] of [
-    ['label.pem', '-----BEGIN CERTIFICATE-----\n'],
-    ['other.pem', readFileSync(certificate, 'latin1') + block('CERTIFICATE', 'AAECAwQ=')],
-    ['other.key', block('PRIVATE KEY', 'AAECAwQ=')],
-    ['sealed.key', sealed],
-  ] as const)
-    writeFileSync(join(lab, name), text, { mode: 0o600 });
-});
+const lab = mkdtempSync(join(tmpdir(), 'ace-coap-listen-'));
+await writeLab(lab, { random: systemEnv.random });
+copyFileSync(certificate, join(lab, 'cert.pem'));
+for (const [name, mode] of [
+  ['key.pem', 0o600],
+  ['open.pem', 0o644],
+] as const) {
+  copyFileSync(certificate.replace('.pem', '.key.pem'), join(lab, name));
+  chmodSync(join(lab, name), mode);
+}
+const block = (label: string, text: string): string => `-----BEGIN ${label}-----\n${text}\n-----END ${label}-----\n`;
+const sealed = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+  cipher: 'aes-128-cbc',
+  passphrase: 'a passphrase',
+}) as string;
+for (const [name, text] of [
+  ['label.pem', '-----BEGIN CERTIFICATE-----\n'],
+  ['other.pem', readFileSync(certificate, 'latin1') + block('CERTIFICATE', 'AAECAwQ=')],
+  ['other.key', block('PRIVATE KEY', 'AAECAwQ=')],
+  ['sealed.key', sealed],
+] as const)
+  writeFileSync(join(lab, name), text, { mode: 0o600 });
 after(() => rmSync(lab, { recursive: true, force: true }));
 
 /** A configuration with `listen`, or for a client `store`, in another form. */

@@ -6,11 +6,6 @@ import { after, before, describe, test } from 'node:test';
 import { ConfigError, loadAsConfig, loadClientConfig, loadRsConfig, writeSealLab } from '../../src/operate/index.ts';
 
 let folder: string;
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'seal-config-'));
-  await writeSealLab(folder, { random: (length) => new Uint8Array(length).fill(1) });
-});
-after(() => rmSync(folder, { recursive: true }));
 
 const loaders = { 'as.yaml': loadAsConfig, 'rs.yaml': loadRsConfig, 'client.yaml': loadClientConfig } as const;
 
@@ -30,6 +25,12 @@ function problems(file: keyof typeof loaders, from: string, to: string): string[
 }
 
 describe('profile: seal', () => {
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'seal-config-'));
+    await writeSealLab(folder, { random: (length) => new Uint8Array(length).fill(1) });
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
   test('a fresh deployment is what SIM-S, SEAL server and SIM-C are made from', () => {
     const as = loadAsConfig(folder);
     assert.deepEqual(as.seal, {

@@ -2,17 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { ConfigError, loadAsConfig, loadRsConfig } from '../../src/operate/index.ts';
 import { runHere } from '../cli/run-here.ts';
 
-let parent: string;
-let folder: string;
-before(async () => {
-  parent = mkdtempSync(join(tmpdir(), 'seal-https-config-'));
-  folder = join(parent, 'lab');
-  assert.equal((await runHere(['seal', 'init', folder])).code, 0);
-});
+const parent = mkdtempSync(join(tmpdir(), 'seal-https-config-'));
+const folder = join(parent, 'lab');
+assert.equal((await runHere(['seal', 'init', folder])).code, 0);
 after(() => rmSync(parent, { recursive: true }));
 
 const listen = '    listen: https://127.0.0.1:10443\n    cert_file: tls/sims.pem\n    key_file: tls/sims.key';

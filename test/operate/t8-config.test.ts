@@ -2,22 +2,17 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { ConfigError, loadAsConfig, loadRsConfig, loadT8Config } from '../../src/operate/index.ts';
 import { runHere } from '../cli/run-here.ts';
 
-let parent: string;
-let folder: string;
-let whole: string;
-before(async () => {
-  parent = mkdtempSync(join(tmpdir(), 't8-config-'));
-  folder = join(parent, 'lab');
-  assert.equal((await runHere(['seal', 'init', folder])).code, 0);
-  whole = readFileSync(join(folder, 't8.yaml'), 'utf8');
-  writeFileSync(join(folder, 'jwks.json'), '{"keys":[]}');
-  const list = readFileSync(join(folder, 'tls', 'ca.crl'), 'utf8');
-  writeFileSync(join(folder, 'tls', 'none.crl'), `${list}-----BEGIN X509 CRL-----\nAAECAwQ=\n-----END X509 CRL-----\n`);
-});
+const parent = mkdtempSync(join(tmpdir(), 't8-config-'));
+const folder = join(parent, 'lab');
+assert.equal((await runHere(['seal', 'init', folder])).code, 0);
+const whole = readFileSync(join(folder, 't8.yaml'), 'utf8');
+writeFileSync(join(folder, 'jwks.json'), '{"keys":[]}');
+const list = readFileSync(join(folder, 'tls', 'ca.crl'), 'utf8');
+writeFileSync(join(folder, 'tls', 'none.crl'), `${list}-----BEGIN X509 CRL-----\nAAECAwQ=\n-----END X509 CRL-----\n`);
 after(() => rmSync(parent, { recursive: true }));
 
 describe('t8.yaml', () => {

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { systemEnv } from '../../src/core/env.ts';
 import { type IssuedCertificate, LabAuthority } from '../../src/pki/index.ts';
 import { type HttpBounds, type HttpExchange, type HttpServer, type HttpsServer, serveHttp, serveHttps } from '../../src/transport/index.ts';
 import { HttpWire, head } from '../support/http-wire.ts';
 import { until } from '../support/wait.ts';
 
-let authority: LabAuthority;
-let own: IssuedCertificate;
-before(async () => {
-  authority = await LabAuthority.make('lab', systemEnv);
-  own = await issue();
-});
+const authority = await LabAuthority.make('lab', systemEnv);
+const own = await issue();
 
 function issue(notAfter?: number): Promise<IssuedCertificate> {
   const init = { commonName: 'server', names: [{ type: 'ip' as const, value: '127.0.0.1' }], usage: ['server' as const] };

@@ -78,6 +78,7 @@ export class GuardLab {
     const { path = '/', port = this.port, token, headers, ...more } = init;
     return fetchHttps(`https://127.0.0.1:${port}${path}`, {
       ca: this.trust.authority.cert,
+      timeout: 60_000,
       ...this.trust.client,
       headers: headers ?? { authorization: `Bearer ${token ?? (await this.token())}` },
       ...more,

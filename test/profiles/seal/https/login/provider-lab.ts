@@ -110,7 +110,7 @@ export class ProviderLab {
     return `https://127.0.0.1:${this.server.port}`;
   }
 
-  readonly fetch: Fetch = (uri: string, init?: HttpsRequestInit) => fetchHttps(uri, { ca: this.ca, ...init });
+  readonly fetch: Fetch = (uri: string, init?: HttpsRequestInit) => fetchHttps(uri, { ca: this.ca, timeout: 60_000, ...init });
 
   simC(options: Partial<OpenIdSimCOptions> = {}): OpenIdSimC {
     const { issuer, env, ca } = this;

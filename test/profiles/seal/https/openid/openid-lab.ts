@@ -123,7 +123,7 @@ export class OpenIdLab extends Application {
     return `https://127.0.0.1:${this.server.port}`;
   }
 
-  readonly fetch = (uri: string, init: HttpsRequestInit = {}): Promise<HttpsResponse> => fetchHttps(uri, { ca: this.ca, ...init });
+  readonly fetch = (uri: string, init: HttpsRequestInit = {}): Promise<HttpsResponse> => fetchHttps(uri, { ca: this.ca, timeout: 60_000, ...init });
 
   simC(options: Partial<OpenIdSimCOptions> = {}): OpenIdSimC {
     const { issuer, env, ca } = this;
