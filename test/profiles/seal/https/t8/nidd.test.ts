@@ -175,3 +175,65 @@ test('TS 29.122, 5.6.3.4: the end of a delivery that the store does not take is 
     await lab.close();
   }
 });
+
+/** A store whose changes of some documents a test holds up, or makes fail. */
+function heldStore(folder: string): { readonly store: Store; hold: Promise<void> | undefined; fails: boolean } {
+  const store = memoryStore();
+  const held = {
+    hold: undefined as Promise<void> | undefined,
+    fails: false,
+    store: {
+      ...store,
+      compareAndSet: async (key: string, expected: Uint8Array | undefined, value: Uint8Array | undefined) => {
+        if (key.startsWith(folder)) {
+          await held.hold;
+          if (held.fails) throw new Error('the disk is full');
+        }
+        return store.compareAndSet(key, expected, value);
+      },
+    } as Store,
+  };
+  return held;
+}
+
+test('TS 29.122, 5.6.3.4: data cannot be taken back while it is replaced: it would be sent all the same', async () => {
+  const held = heldStore('t8/nidd/downlinks/');
+  const lab = await T8Lab.start({ store: held.store });
+  try {
+    const { client, devices } = lab;
+    const { location: configuration } = await client.configure(device);
+    devices.answers = [{ outcome: 'unreachable' }];
+    const { location } = await client.deliver(lab.at(configuration), device, utf8('one'));
+    devices.answers = [taken()];
+    let go: () => void = () => {};
+    held.hold = new Promise((resolve) => {
+      go = resolve;
+    });
+    const replacing = client.ask('PUT', lab.at(location), { ...device, data: 'dHdv' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const taking = client.ask('DELETE', lab.at(location));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    go();
+    assert.deepEqual([(await replacing).status, (await taking).status], [200, 409]);
+  } finally {
+    await lab.close();
+  }
+});
+
+test('data that could be neither replaced nor taken back waits as before', async () => {
+  const held = heldStore('t8/nidd/downlinks/');
+  const lab = await T8Lab.start({ store: held.store });
+  try {
+    const { client, devices } = lab;
+    const { location: configuration } = await client.configure(device);
+    devices.answers = [{ outcome: 'unreachable' }];
+    const { location } = await client.deliver(lab.at(configuration), device, utf8('one'));
+    held.fails = true;
+    for (const [method, body] of [['PUT', { ...device, data: 'dHdv' }], ['DELETE']] as const) {
+      assert.equal((await client.ask(method, lab.at(location), body)).status, 500);
+      assert.equal(lab.gateway.stats()['waiting'], 1, method);
+    }
+  } finally {
+    await lab.close();
+  }
+});
