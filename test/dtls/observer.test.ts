@@ -116,6 +116,21 @@ test('RFC 9146 4, 6: records with connection IDs of both sides, also from anothe
   for (const wire of [sim.wire, moved]) assert.deepEqual(dataOf(observe(wire, { ...nothing, psk: () => psk })), ['ping', 'ping']);
 });
 
+test('RFC 9146 6: of a session whose client moves again and again, an observer keeps the newest address', async () => {
+  const sim = new Simulator();
+  const ids = { connectionIdLength: 5 };
+  const both = parties(sim, 'TLS_PSK_WITH_AES_128_CCM_8', ids, ids);
+  both.client.connection.start();
+  await sim.run(() => both.client.connection.isConnected);
+  await expectSameKeys(sim, both);
+  const observer = new DtlsObserver({ ...nothing, psk: () => psk });
+  for (const { datagram, from, to } of sim.wire) observer.receive(datagram, from, to);
+  assert.equal(observer.size, 1);
+  const last = sim.wire.findLast(({ datagram, from }) => datagram[0] === 25 && from === both.client.address)!;
+  for (let i = 0; i < 50; i++) assert.deepEqual(dataOf(observer.receive(last.datagram, `10.0.0.9:${4000 + i}`, last.to)), ['ping']);
+  assert.equal(observer.size, 2);
+});
+
 test('RFC 6347 4.2.3: with losses, in fragments and out of order', async () => {
   const sim = new Simulator({ seed: 5, loss: 0.2, delay: [5, 60], duplication: 0.2 });
   const lines: string[] = [];
