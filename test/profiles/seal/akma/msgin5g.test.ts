@@ -37,6 +37,8 @@ test('TS 24.538 7.1: what is no message is refused, field by field', () => {
   for (const value of [...objects, [], null, 7]) assert.throws(() => decodeRequest(utf8(JSON.stringify(value)), json), wrong);
   assert.throws(() => decodeRequest(utf8('{"__proto__":{"messageType":"REG","ueServiceId":"m"}}'), json), wrong);
   for (const value of [new Map(), new Map([[1, 'REG']]), [], 'REG']) assert.throws(() => decodeRequest(encode(value), cbor), wrong);
+  const long = { messageType: 'REG', ueServiceId: 'm', clientProfile: 'x'.repeat(8_192) } as const;
+  for (const format of [json, cbor]) assert.throws(() => decodeRequest(encodeMessage(long, format), format), { ...wrong, message: /at most 8192 bytes/ });
   for (const payload of [new Uint8Array(0), Uint8Array.of(0xa1), Uint8Array.of(0xff)]) {
     assert.throws(() => decodeRequest(payload, json), wrong);
     assert.throws(() => decodeRequest(payload, cbor), wrong);
