@@ -121,14 +121,15 @@ test('TS 33.501 C.2: a SUCI by the null scheme is a SUPI in the clear, whoever i
   for (const suci of clear) {
     const inBase64 = Buffer.from(suci).toString('base64');
     for (const value of [suci, inBase64]) {
-      const messages = [{ headers: json, body: utf8(JSON.stringify({ name: value })) }, { headers: { 'x-ue': value }, body }, { uri: `https://as.example/${value}`, body }];
+      const messages = [
+        { headers: json, body: utf8(JSON.stringify({ name: value })) },
+        { headers: { 'x-ue': value }, body },
+        { uri: `https://as.example/${value}`, body },
+      ];
       for (const message of messages) assert.deepEqual((await filter.check('response', message))?.rule, 'imsi-name', value);
     }
   }
-  const concealed = [
-    'suci-0-262-01-1234-1-27-9b1f5e0c7ad2',
-    'type0.rid678.schid1.hnkey27.ecckeyb9c1f5.cipd2e0.mac7a@nai.5gc.mnc001.mcc262.3gppnetwork.org',
-  ];
+  const concealed = ['suci-0-262-01-1234-1-27-9b1f5e0c7ad2', 'type0.rid678.schid1.hnkey27.ecckeyb9c1f5.cipd2e0.mac7a@nai.5gc.mnc001.mcc262.3gppnetwork.org'];
   for (const name of concealed) assert.equal(await filter.check('response', { headers: json, body: utf8(JSON.stringify({ name })) }), undefined, name);
 });
 
