@@ -19,7 +19,10 @@ test('RFC 7009 2.1: with a grant go all of its access tokens, also where one can
   const grants = new OpenIdGrants(store, shared);
   const expiresAt = Date.now() / 1000 + 1000;
   await store.put('seal/openid/RefreshToken/x', emptyBytes, { expiresAt });
-  await store.batch([...['a', 'b', 'c'].map((hash) => grants.token('grant', hash, expiresAt)), grants.member('grant', 'seal/openid/RefreshToken/x', expiresAt)]);
+  await store.batch([
+    ...['a', 'b', 'c'].map((hash) => grants.token('grant', hash, expiresAt)),
+    grants.member('grant', 'seal/openid/RefreshToken/x', expiresAt),
+  ]);
   await assert.rejects(grants.revoke('grant'), /the audit log is full/);
   assert.deepEqual(revoked.sort(), ['a', 'c']);
   assert.equal(await store.get('seal/openid/RefreshToken/x'), undefined);
