@@ -87,7 +87,9 @@ export class Nidd {
     for (const { id } of old) await this.#table.change(id, () => undefined);
   }
 
+  /** Who waits for a first word of a device is told that there is none. */
   async close(): Promise<void> {
+    for (const heard of [...this.#waiting.values()]) heard({});
     await this.#configurations.table.idle();
     await this.#table.idle();
   }

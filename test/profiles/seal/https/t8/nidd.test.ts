@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { utf8 } from '../../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../../src/core/env.ts';
 import { memoryStore, type Store } from '../../../../../src/store/index.ts';
+import { until } from '../../../../support/wait.ts';
 import { app, inT8Lab, memberOf, meter, pump, T8Lab, taken } from './lab.ts';
 
 const device = { externalId: meter.externalId };
@@ -233,6 +234,20 @@ test('data that could be neither replaced nor taken back waits as before', async
       assert.equal((await client.ask(method, lab.at(location), body)).status, 500);
       assert.equal(lab.gateway.stats()['waiting'], 1, method);
     }
+  } finally {
+    await lab.close();
+  }
+});
+
+test('a request that waits for a device is answered when the gateway closes, and leaves no timer', async () => {
+  const lab = await T8Lab.start({ limits: { patience: 60_000 } });
+  try {
+    const { location } = await lab.client.configure(device);
+    lab.devices.send = () => new Promise(() => {});
+    const sending = lab.client.deliver(lab.at(location), device, utf8('x'));
+    await until(() => lab.gateway.stats()['waiting'] === 1);
+    await lab.gateway.close();
+    assert.equal((await sending).status, 201);
   } finally {
     await lab.close();
   }
