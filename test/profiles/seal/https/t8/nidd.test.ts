@@ -252,3 +252,16 @@ test('a request that waits for a device is answered when the gateway closes, and
     await lab.close();
   }
 });
+
+test(
+  'data for a configuration that is taken away while it comes in is not taken, and not sent',
+  inT8Lab(async (lab) => {
+    const { client, devices } = lab;
+    const configuration = await configured(lab);
+    const sending = lab.begin('POST', `${configuration}/downlink-data-deliveries`, JSON.stringify({ ...device, data: 'dHdv' }));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal((await client.ask('DELETE', configuration)).status, 204);
+    assert.equal(await sending.finish(), 404);
+    assert.deepEqual([devices.taken, lab.gateway.stats()['nidd']], [[], 0]);
+  }),
+);
