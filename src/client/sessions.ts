@@ -15,7 +15,7 @@ import {
 import { CoapError, Code, formatCode, type Request, type Response } from '../coap/index.ts';
 import { emptyBytes, equalBytes, toBase64Url } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
-import { ProtocolError } from '../core/errors.ts';
+import { messageOf, ProtocolError } from '../core/errors.ts';
 import type { Store } from '../store/index.ts';
 import type { AuthorizationServers } from './authorization-servers.ts';
 import { type Errand, probeOf, rootProbeOf } from './errand.ts';
@@ -406,17 +406,24 @@ export class Sessions {
     if (hashes.size === 0) return;
     const isMeant = ({ as: issuer, base, update }: SessionState): boolean =>
       issuer === as && [base, ...(update === undefined ? [] : [update])].some(({ response }) => hashes.has(toBase64Url(tokenHashOf(response) ?? emptyBytes)));
-    for (const session of [...this.#sessions.values()].filter(({ state }) => isMeant(state))) {
-      this.#step('forgotten', 'the token was revoked');
-      await this.#end(session, false);
-    }
+    // What the store does not let go now is tried again with the next list that is asked for as a whole; it delays no other.
+    const expunged = async (end: Promise<unknown>): Promise<void> => {
+      try {
+        await end;
+      } catch (error) {
+        this.#step('revocations', `a revoked token is not out of the store yet: ${messageOf(error)}`);
+      }
+    };
+    const revoked = [...this.#sessions.values()].filter(({ state }) => isMeant(state));
+    for (const _ of revoked) this.#step('forgotten', 'the token was revoked');
+    await Promise.all(revoked.map((session) => expunged(this.#end(session, false))));
     const { store } = this.#options;
     const stored: (readonly [string, Uint8Array])[] = [];
     for await (const [key, value] of store.scan(sessionFolder)) {
       const found = decodeSession(value);
       if (found !== undefined && isMeant(found.state)) stored.push([key, value]);
     }
-    for (const [key, value] of stored) await store.compareAndSet(key, value, undefined);
+    for (const [key, value] of stored) await expunged(store.compareAndSet(key, value, undefined));
   }
 
   #schedule(session: Session): void {

@@ -49,12 +49,15 @@ interface ObservedSession {
   /** All messages up to and including ClientKeyExchange. */
   sessionHashInput: Uint8Array | undefined;
   keys: ConnectionKeys | undefined;
+  /** By which the session goes too, since its client has another address (RFC 9146, Section 6). */
+  moved: string | undefined;
 }
 
 const mostSessions = 512;
 /** Sessions that may be resumed. */
 const mostMasters = 1024;
 const mostHandshakeBytes = 0x1_0000;
+const mostTranscript = 2 * mostHandshakeBytes;
 const mostBytes = 1 << 22;
 const mostSuites = 12;
 const knownTypes: ReadonlyMap<number, ObservedRecord['type']> = new Map([
@@ -92,6 +95,11 @@ export class DtlsObserver {
     this.#keys = keys;
   }
 
+  /** Sessions that are held, by each address that one goes by. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
   /** The records of a datagram that went from one endpoint, by its name, to another. */
   receive(datagram: Uint8Array, from: string, to: string): readonly ObservedRecord[] {
     const session = this.#sessionOf(datagram, from, to);
@@ -110,7 +118,9 @@ export class DtlsObserver {
     for (const session of this.#sessions.values()) {
       const id = this.#connectionId(session, 'server');
       if (session.server === to && id.length > 0 && equalBytes(id, datagram.subarray(11, 11 + id.length))) {
-        this.#sessions.set(keyOf(from, to), session);
+        if (session.moved !== undefined) this.#sessions.delete(session.moved);
+        session.moved = keyOf(from, to);
+        this.#keep(session.moved, session);
         return session;
       }
     }
@@ -207,11 +217,16 @@ export class DtlsObserver {
       identity: undefined,
       sessionHashInput: undefined,
       keys: undefined,
+      moved: undefined,
     };
     this.#forget(key);
-    this.#sessions.set(key, begun);
-    if (this.#sessions.size > mostSessions) this.#forget(this.#sessions.keys().next().value!);
+    this.#keep(key, begun);
     return begun;
+  }
+
+  #keep(key: string, session: ObservedSession): void {
+    this.#sessions.set(key, session);
+    if (this.#sessions.size > mostSessions) this.#forget(this.#sessions.keys().next().value!);
   }
 
   #forget(key: string): void {
@@ -227,6 +242,8 @@ export class DtlsObserver {
     // RFC 6347 §4.2.1: the first exchange of a cookie does not count.
     if (type === HandshakeType.client_hello) session.transcript?.reset();
     session.transcript?.add(message);
+    // No handshake is so long: what follows is not kept, and its keys are not derived.
+    if ((session.transcript?.bytes().length ?? 0) > mostTranscript) session.transcript = undefined;
     switch (type) {
       case HandshakeType.client_hello: {
         session.clientHello = copyOf(decodeClientHello(body));

@@ -41,7 +41,8 @@ function hasPath(settings: ClientSettings | ServerSettings, chain: readonly Uint
 
 function mayGoOn(session: Session, settings: ClientSettings | ServerSettings, epoch: number): boolean {
   const { isResumable, cipherSuite, established, peerIdentity } = session;
-  const age = 1000 * (epoch - established);
+  // A clock that was set back makes none live longer.
+  const age = Math.abs(1000 * (epoch - established));
   const { sessionLifetime, maxLifetime, suites } = settings;
   return isResumable && age < sessionLifetime && age < maxLifetime && suites.includes(cipherSuite) && trusts(settings, peerIdentity, epoch);
 }

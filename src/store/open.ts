@@ -35,10 +35,14 @@ export async function openStore(place: string, { create = true, unfinished = fal
     throw new StoreError('ERR_STORE_OPEN', `cannot open the store ${parsed.name}: there is none`);
   }
   const store = parsed.kind === 'lmdb' ? lmdbStore(parsed.folder, options) : await postgresStore(parsed.url, { create, ...options });
-  const fault = unfinished ? undefined : await unfit(store);
-  if (fault === undefined) return store;
-  await store.close();
-  throw new StoreError('ERR_STORE_FORMAT', `${parsed.name}: ${fault}`);
+  try {
+    const fault = unfinished ? undefined : await unfit(store);
+    if (fault !== undefined) throw new StoreError('ERR_STORE_FORMAT', `${parsed.name}: ${fault}`);
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /** Why a server may not use a store. */

@@ -134,10 +134,13 @@ test('RFC 6347 4.2.1: a target whose cookies are good for an IP address, whateve
   assert.match(outcomes['dtls-hello-05']!, /^pass$|this machine has no/);
 });
 
-for (const [profile, ids] of [
+/** Cases that see a token end, by profile. */
+const endings = [
   ['coap_oscore', ['rs-expiry-01', 'rs-osc-ctx-10', 'rs-osc-ctx-11']],
   ['coap_dtls', ['rs-expiry-01', 'rs-dtls-11']],
-] as const)
+] as const;
+
+for (const [profile, ids] of endings)
   test(`RFC 7519 4.1.4: a resource server of ${profile} with a leeway for clocks is not accused of tokens that end late`, async () => {
     const server = await resourceServer(profile, { leeway: 60 });
     try {
@@ -148,6 +151,21 @@ for (const [profile, ids] of [
       await server.close();
     }
   });
+
+for (const [ahead, expected] of [
+  [5, 'pass'],
+  [60, 'the clock of the target is so far ahead that it takes no token that is seen to end'],
+] as const)
+  for (const [profile, ids] of endings)
+    test(`RFC 7519 4.1.4: a resource server of ${profile} whose clock is ${ahead} s ahead is not accused of tokens that end soon`, async () => {
+      const server = await resourceServer(profile, { env: { ...env, epoch: () => env.epoch() + ahead } });
+      try {
+        const cases = conformanceCases.filter(({ id }) => (ids as readonly string[]).includes(id));
+        assert.deepEqual(outcomesOf(await check(server, cases)), Object.fromEntries(ids.map((id) => [id, expected])));
+      } finally {
+        await server.close();
+      }
+    });
 
 test('RFC 9200 8.1: a hint under a key for private use is no fault', async () => {
   const server = await resourceServer('coap_oscore', {

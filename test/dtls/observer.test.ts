@@ -3,7 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { equalBytes, fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { suitesOf } from '../../src/dtls/cipher-suites.ts';
+import { ExtensionType } from '../../src/dtls/extensions.ts';
+import { encodeHandshake, HandshakeType } from '../../src/dtls/handshake.ts';
 import { DtlsObserver, type ObservedRecord, type ObserverKeys } from '../../src/dtls/index.ts';
+import { encodeClientHello, encodeClientKeyExchange, encodeServerHello } from '../../src/dtls/messages.ts';
+import { ContentType, encodePlaintextRecord } from '../../src/dtls/record.ts';
 import { type Packet, Simulator } from '../support/simulator.ts';
 import { allSuites, ClientParty, configsOf, expectSameKeys, identity, parties, psk, ServerParty } from './parties.ts';
 
@@ -114,6 +118,49 @@ test('RFC 9146 4, 6: records with connection IDs of both sides, also from anothe
   assert.ok(sim.wire.some(({ datagram: [type] }) => type === 25));
   const moved = sim.wire.map((packet) => (packet.datagram[0] === 25 && packet.from === both.client.address ? { ...packet, from: '10.0.0.9:4000' } : packet));
   for (const wire of [sim.wire, moved]) assert.deepEqual(dataOf(observe(wire, { ...nothing, psk: () => psk })), ['ping', 'ping']);
+});
+
+test('RFC 9146 6: of a session whose client moves again and again, an observer keeps the newest address', async () => {
+  const sim = new Simulator();
+  const ids = { connectionIdLength: 5 };
+  const both = parties(sim, 'TLS_PSK_WITH_AES_128_CCM_8', ids, ids);
+  both.client.connection.start();
+  await sim.run(() => both.client.connection.isConnected);
+  await expectSameKeys(sim, both);
+  const observer = new DtlsObserver({ ...nothing, psk: () => psk });
+  for (const { datagram, from, to } of sim.wire) observer.receive(datagram, from, to);
+  assert.equal(observer.size, 1);
+  const last = sim.wire.findLast(({ datagram, from }) => datagram[0] === 25 && from === both.client.address)!;
+  for (let i = 0; i < 50; i++) assert.deepEqual(dataOf(observer.receive(last.datagram, `10.0.0.9:${4000 + i}`, last.to)), ['ping']);
+  assert.equal(observer.size, 2);
+});
+
+test('of a handshake without end an observer keeps no more than of the longest one', () => {
+  const [client, server] = ['10.0.0.1:1', '10.0.0.2:2'];
+  const [{ id: suite } = { id: 0 }] = suitesOf(['TLS_PSK_WITH_AES_128_CCM_8']);
+  const extensions = new Map([[ExtensionType.extended_master_secret, new Uint8Array(0)]]);
+  const shared = { version: 0xfefd, random: new Uint8Array(32), sessionId: new Uint8Array(0), extensions };
+  const messages = (certificates: number): readonly (readonly [from: string, type: number, sequence: number, body: Uint8Array])[] => [
+    [client, HandshakeType.client_hello, 0, encodeClientHello({ ...shared, cookie: new Uint8Array(0), suites: [suite], compressions: Uint8Array.of(0) })],
+    [server, HandshakeType.server_hello, 0, encodeServerHello({ ...shared, suite, compression: 0 })],
+    ...Array.from({ length: certificates }, (_, index) => [server, HandshakeType.certificate, index + 1, new Uint8Array(12_000)] as const),
+    [client, HandshakeType.client_key_exchange, 1, encodeClientKeyExchange('PSK', { identity, point: new Uint8Array(0) })],
+  ];
+  const sealed = Uint8Array.from([23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 32, ...new Uint8Array(32)]);
+  for (const [certificates, why] of [
+    [1, /does not verify/],
+    [12, /no key is known/],
+  ] as const) {
+    const observer = new DtlsObserver({ ...nothing, psk: () => psk });
+    let number = 0;
+    for (const [from, type, sequence, body] of messages(certificates))
+      observer.receive(
+        encodePlaintextRecord(ContentType.handshake, number++, encodeHandshake({ type, sequence, body })),
+        from,
+        from === client ? server : client,
+      );
+    assert.match(observer.receive(sealed, client, server)[0]!.details[0]!, why);
+  }
 });
 
 test('RFC 6347 4.2.3: with losses, in fragments and out of order', async () => {

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { equalBytes, utf8 } from '../../src/core/bytes.ts';
+import { systemEnv } from '../../src/core/env.ts';
+import { suitesOf } from '../../src/dtls/cipher-suites.ts';
+import { serverSettings } from '../../src/dtls/config.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from '../../src/dtls/handshake.ts';
 import { type ClientConfig, DtlsError, type DtlsServerConfig, decodeSession, encodeSession } from '../../src/dtls/index.ts';
 import { decodeClientHello, decodeServerHello, encodeClientHello } from '../../src/dtls/messages.ts';
 import { decodeRecords, encodePlaintextRecord } from '../../src/dtls/record.ts';
+import { SessionCache } from '../../src/dtls/resumption.ts';
 import { Session } from '../../src/dtls/session.ts';
 import { type Packet, Simulator } from '../support/simulator.ts';
 import { allSuites, ClientParty, configsOf, expectSameKeys, identity, type Parties, port, psk, ServerParty, serverAddress } from './parties.ts';
@@ -108,6 +112,26 @@ for (const name of allSuites) {
     assert.equal(server.server.stats().sessions, 0, 'its time is over');
   });
 }
+
+test('RFC 5246 F.1.4: a session does not live on because the clock was set back', () => {
+  const [cipherSuite] = suitesOf([suite]);
+  const peerIdentity = { type: 'psk', identity } as const;
+  const secrets = { master: new Uint8Array(48), proof: new Uint8Array(16), extendedMasterSecret: true, serverName: undefined };
+  const session = new Session({ ...secrets, cipherSuite: cipherSuite!, peerIdentity, id: Uint8Array.of(1), established: 1_000_000 });
+  let epoch = 1_000_000;
+  const cache = new SessionCache(10, 60_000, { ...systemEnv, epoch: () => epoch });
+  const settings = serverSettings({ ...configsOf(suite).server, sessionLifetime: 60_000 });
+  cache.add(session);
+  for (const [at, isThere] of [
+    [1_000_000, true],
+    [999_990, true],
+    [999_000, false],
+    [0, false],
+  ] as const) {
+    epoch = at;
+    assert.equal(cache.find(session.id, settings) === session, isThere, String(at));
+  }
+});
 
 test('RFC 6347 4.2.1: no session is resumed, and no full handshake is fallen back to, without a cookie', async () => {
   const setup = await setUp();

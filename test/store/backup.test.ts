@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -12,6 +12,15 @@ after(() => rmSync(base, { recursive: true, force: true }));
 
 const clock = new TestClock();
 const rules = { counters: ['n/'], dropped: ['once/'], kept: ['once/own/'] };
+
+/** Empty for a file that has been closed since. */
+function targetOf(descriptor: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return '';
+  }
+}
 
 async function filled(): Promise<Store> {
   const store = memoryStore({ env: clock });
@@ -72,6 +81,18 @@ describe('backup and restore', () => {
     await to.close();
     await assert.rejects(openStore(place), { code: 'ERR_STORE_FORMAT', message: /"ace-coap store restore" has not filled yet; remove it and run it again$/ });
     await opened.close();
+  });
+
+  it('a store that cannot be looked at is closed again', { skip: existsSync('/proc/self/fd') ? false : 'nobody tells here which files are open' }, async () => {
+    const folder = join(base, 'unreadable');
+    const store = await openStore(folder);
+    await store.put('store/backup', Uint8Array.of(0xff));
+    const isOpen = (): boolean => readdirSync('/proc/self/fd').some((name) => targetOf(name).startsWith(folder));
+    assert.ok(isOpen());
+    await store.close();
+    assert.ok(!isOpen());
+    await assert.rejects(openStore(folder), { code: 'ERR_BYTES_UTF8' });
+    assert.ok(!isOpen());
   });
 
   it('refuses a target with entries, and to restore what is no backup', async () => {

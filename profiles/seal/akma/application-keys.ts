@@ -32,7 +32,6 @@ export class ApplicationKeys {
   readonly #env: Env;
   readonly #keys: ExpiringMap<ApplicationKey>;
   readonly #fetching = new Map<string, Promise<ApplicationKey | undefined>>();
-  #closed = false;
 
   /** @throws {AkmaError} `ERR_AKMA_AF_ID` */
   constructor(options: ApplicationKeysOptions) {
@@ -68,8 +67,7 @@ export class ApplicationKeys {
 
   /** Forget all keys. */
   close(): void {
-    this.#closed = true;
-    this.#keys.clear();
+    this.#keys.close();
   }
 
   async #fetch(aKid: string): Promise<ApplicationKey | undefined> {
@@ -88,7 +86,6 @@ export class ApplicationKeys {
   }
 
   #keep(aKid: string, key: ApplicationKey): void {
-    if (this.#closed) return;
     this.#keys.set(aKid, key, key.expiresAt);
     if (this.#keys.size > (this.#options.limit ?? 10_000)) this.#keys.deleteFirst();
   }

@@ -12,6 +12,7 @@ export class ExpiringMap<V> {
   readonly #entries = new Map<string, Entry<V>>();
   readonly #env: Env;
   readonly #removed: ((value: V) => void) | undefined;
+  #closed = false;
 
   /** @param removed - runs for each value that goes, however it goes */
   constructor(env: Env, removed?: (value: V) => void) {
@@ -33,6 +34,10 @@ export class ExpiringMap<V> {
 
   set(key: string, value: V, expiresAt: number): void {
     this.delete(key);
+    if (this.#closed) {
+      this.#removed?.(value);
+      return;
+    }
     const left = Math.max(0, (expiresAt - this.#env.epoch()) * 1000);
     this.#entries.set(key, { value, expiresAt, forget: this.#env.schedule(left, () => this.delete(key)) });
   }
@@ -56,7 +61,9 @@ export class ExpiringMap<V> {
     if (first !== undefined) this.delete(first);
   }
 
-  clear(): void {
+  /** Let all go; what is set from now on goes at once. */
+  close(): void {
+    this.#closed = true;
     for (const key of [...this.#entries.keys()]) this.delete(key);
   }
 }

@@ -52,7 +52,8 @@ export type RefusalReason =
   | 'other-service-id'
   | 'configuration'
   | 'not-registered'
-  | 'full';
+  | 'full'
+  | 'closing';
 
 /** A client that is registered. */
 export interface Registration {
@@ -109,6 +110,7 @@ export class Msgin5gRegistration implements SealService {
   readonly #env: Env;
   /** By UE service ID. */
   readonly #registrations: ExpiringMap<Registration>;
+  #closed = false;
 
   constructor(options: Msgin5gRegistrationOptions) {
     this.#options = options;
@@ -142,7 +144,8 @@ export class Msgin5gRegistration implements SealService {
 
   /** Forget all registrations and their keys. */
   async close(): Promise<void> {
-    this.#registrations.clear();
+    this.#closed = true;
+    this.#registrations.close();
     for (const keys of this.#options.keys) keys.close();
     await this.#options.associations.close?.();
   }
@@ -193,6 +196,7 @@ export class Msgin5gRegistration implements SealService {
     const associated = await this.#associated(ueId);
     if (associated.length === 0) throw new Refusal('no-association', Code.Forbidden, 'no UE service ID is associated with this UE');
     if (!associated.includes(ueServiceId)) throw new Refusal('other-service-id', Code.Forbidden, 'the UE service ID is not associated with this UE');
+    if (this.#closed) throw new Refusal('closing', Code.ServiceUnavailable, 'the server is closing', tryAgain);
     const { limit = 10_000, lifetime = 86_400 } = this.#options;
     if (this.#registrations.size >= limit && this.#registrations.get(ueServiceId) === undefined) {
       throw new Refusal('full', Code.ServiceUnavailable, 'too many clients are registered', tryAgain);

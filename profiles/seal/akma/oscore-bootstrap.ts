@@ -184,8 +184,8 @@ export class OscoreBootstrap {
 
   /** Forget all contexts. */
   close(): void {
-    this.#pending.clear();
-    this.#active.clear();
+    this.#pending.close();
+    this.#active.close();
   }
 
   #reserve(senderKeyId: string, count: number): number {

@@ -54,7 +54,10 @@ export class CredentialFailures {
   }
 }
 
-const keyOf = (network: string, client: string): string => `${network} ${client}`;
+/** Characters: no client has a longer name, and those that have share a count. */
+const longestName = 900;
+
+const keyOf = (network: string, client: string): string => (client.length > longestName ? `${network} ` : `${network} ${client}`);
 
 /** The failures of a kind, and how long they make one wait. */
 class FailureCounts {

@@ -7,7 +7,7 @@ import { openPlain } from '../channel.ts';
 import { Nonconformity } from '../errors.ts';
 import { expectCode, expectFormat, expectRefusal, readBy, unlessBroken } from '../expect.ts';
 import type { Need } from '../target.ts';
-import { enter, soon, unlessLeeway, waitUntil } from './enter.ts';
+import { enter, openBriefly, unlessLeeway, waitUntil } from './enter.ts';
 import { postToken } from './establish.ts';
 import { freshMaterial, freshPsk, goodClaims, materialMap, mint, pskKey, rsOf, uploadOf } from './token.ts';
 
@@ -171,9 +171,11 @@ export const rsAccessCases: readonly ConformanceCase[] = [
     level: 'MUST',
     needs,
     async run(bench) {
-      const exp = soon(bench);
-      const channel = await enter(bench, { exp });
-      expectCode(await channel.ask(rsOf(bench).allowed), Code.Content);
+      const { opened: channel, exp } = await openBriefly(bench, async (end) => {
+        const opened = await enter(bench, { exp: end });
+        expectCode(await opened.ask(rsOf(bench).allowed), Code.Content);
+        return opened;
+      });
       await waitUntil(bench, exp + 0.2);
       // No answer, or the end of the session, will do as well here.
       const answer = await unlessBroken(channel.ask(rsOf(bench).allowed));

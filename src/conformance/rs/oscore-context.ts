@@ -9,7 +9,7 @@ import { Nonconformity, NotApplicable } from '../errors.ts';
 import { expectCode } from '../expect.ts';
 import type { OscoreSession } from '../oscore/session.ts';
 import type { Need } from '../target.ts';
-import { soon, unlessLeeway, waitUntil } from './enter.ts';
+import { openBriefly, unlessLeeway, waitUntil } from './enter.ts';
 import { deriveSession, establish, postToken, uploadToken } from './establish.ts';
 import { encodeUpload, goodClaims, mint, rsOf, type Upload } from './token.ts';
 
@@ -183,9 +183,11 @@ export const rsOscoreContextCases: readonly ConformanceCase[] = [
     level: 'MUST',
     needs,
     async run(bench) {
-      const exp = soon(bench);
-      const { session } = await establish(bench, { claims: { exp } });
-      expectCode(await session.ask(rsOf(bench).allowed), Code.Content);
+      const { opened: session, exp } = await openBriefly(bench, async (end) => {
+        const opened = await establish(bench, { claims: { exp: end } });
+        expectCode(await opened.session.ask(rsOf(bench).allowed), Code.Content);
+        return opened.session;
+      });
       await waitUntil(bench, exp + 0.2);
       await unlessLeeway(bench, () => expectUnprotectedRefusal(session));
     },
@@ -198,11 +200,14 @@ export const rsOscoreContextCases: readonly ConformanceCase[] = [
     level: 'MUST',
     needs: [...needs, 'rsObserve'],
     async run(bench) {
-      const exp = soon(bench);
-      const { session } = await establish(bench, { claims: { exp } });
-      const sealed = session.protect(rsOf(bench).observe ?? '', { options: [uintOption(OptionNumber.Observe, 0)] });
-      const first = session.open(await session.answerTo(sealed), sealed);
-      expectCode(first, Code.Content);
+      const { opened, exp } = await openBriefly(bench, async (end) => {
+        const { session } = await establish(bench, { claims: { exp: end } });
+        const sealed = session.protect(rsOf(bench).observe ?? '', { options: [uintOption(OptionNumber.Observe, 0)] });
+        const first = session.open(await session.answerTo(sealed), sealed);
+        expectCode(first, Code.Content);
+        return { session, sealed, first };
+      });
+      const { session, sealed, first } = opened;
       if (findOption(first.options, OptionNumber.Observe) === undefined) throw new NotApplicable('the target takes no registration for this resource');
       for await (const message of session.line.messages(Math.max(0, exp - bench.env.epoch()) * 1000 + bench.patience.answer)) {
         if (message.type === MessageType.CON) session.line.acknowledge(message);

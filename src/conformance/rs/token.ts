@@ -8,7 +8,7 @@ import { ConformanceError } from '../errors.ts';
 import type { RsTarget } from '../roles.ts';
 
 /** Seconds that a token is good for, where a case says nothing else. */
-const lifetime = 600;
+export const lifetime = 600;
 
 /** The resource server, which a case with the need `rs` has. */
 export function rsOf({ target: { rs } }: Bench): RsTarget {

@@ -73,17 +73,24 @@ export class OpenIdGrants {
     for await (const [key] of this.#store.scan(revokingFolder)) await this.#revokeAll(key.slice(revokingFolder.length));
   }
 
+  /** What cannot be revoked now keeps none of the others; it stays for `finish`. */
   async #revokeAll(name: string): Promise<readonly string[]> {
     const prefix = `${membersFolder}${name}/`;
     const revoked: string[] = [];
+    const failures: unknown[] = [];
     for await (const [key, value] of this.#store.scan(prefix)) {
-      const member = key.slice(prefix.length);
-      if (member.startsWith(tokens)) {
-        const hash = member.slice(tokens.length);
-        if (await this.#shared.revoke(hash)) revoked.push(hash);
-      } else await this.#store.delete(fromUtf8(value));
-      await this.#store.delete(key);
+      try {
+        const member = key.slice(prefix.length);
+        if (member.startsWith(tokens)) {
+          const hash = member.slice(tokens.length);
+          if (await this.#shared.revoke(hash)) revoked.push(hash);
+        } else await this.#store.delete(fromUtf8(value));
+        await this.#store.delete(key);
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
     await this.#store.delete(revokingFolder + name);
     return revoked;
   }

@@ -25,6 +25,28 @@ export async function keepEnd<T extends Delivered>({ env, emit }: T8Context, tab
   }
 }
 
+/**
+ * Put something else in the place of what waits, or take it away (`undefined`): nothing of it is sent meanwhile. Where that fails it waits as before.
+ *
+ * @param deliver - puts it into the queue
+ */
+export async function changeWaiting<T extends Delivered>(
+  { queue }: T8Context,
+  table: DocumentTable<T>,
+  id: string,
+  next: T | undefined,
+  deliver: (id: string, value: T) => void,
+): Promise<void> {
+  queue.remove(id);
+  try {
+    await table.change(id, () => next);
+  } finally {
+    const there = table.get(id)?.value;
+    if (there === undefined || there.endedAt !== undefined) queue.remove(id);
+    else deliver(id, there);
+  }
+}
+
 /** Why a delivery came to nothing, for the operator; `undefined`: it did not, or its time was over. */
 export function reasonOf(end: DeliveryEnd): string | undefined {
   if (end.outcome === 'refused') return end.why;

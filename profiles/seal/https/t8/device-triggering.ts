@@ -2,7 +2,7 @@ import { messageOf } from '../../../../src/core/errors.ts';
 import type { Document, DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
-import { keepEnd, reasonOf } from './delivery-end.ts';
+import { changeWaiting, keepEnd, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';
@@ -100,20 +100,21 @@ export class DeviceTriggering {
 
   async #replace(id: string, { scsAsId }: T8Request, body: JsonObject): Promise<T8Answer> {
     const trigger = await this.#read(scsAsId, body);
-    this.#context.queue.remove(id);
-    await this.#table.change(id, () => trigger);
-    this.#deliver(id, trigger);
+    await this.#change(id, trigger);
     return { status: 200, body: this.#shown(id, { ...trigger, result: 'REPLACED' }) };
   }
 
   /** What is on its way cannot be called back for sure: whatever comes of it, nobody is told. */
   async #recall(id: string, trigger: Trigger): Promise<T8Answer> {
-    const { queue, emit } = this.#context;
-    queue.remove(id);
-    await this.#table.change(id, () => undefined);
+    const { emit } = this.#context;
+    await this.#change(id, undefined);
     if (trigger.endedAt !== undefined) return { status: 204 };
     emit({ type: 'delivery-ended', scsAsId: trigger.scsAsId, api, device: trigger.device, id, result: 'TERMINATE' });
     return { status: 200, body: this.#shown(id, { ...trigger, result: 'TERMINATE' }) };
+  }
+
+  #change(id: string, next: Trigger | undefined): Promise<void> {
+    return changeWaiting(this.#context, this.#table, id, next, (one, value) => this.#deliver(one, value));
   }
 
   async #read(scsAsId: string, body: JsonObject): Promise<Trigger> {

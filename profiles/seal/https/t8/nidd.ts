@@ -2,7 +2,7 @@ import { messageOf } from '../../../../src/core/errors.ts';
 import type { DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
-import { keepEnd, reasonOf } from './delivery-end.ts';
+import { changeWaiting, keepEnd, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { type DeviceName, Fields } from './fields.ts';
 import type { JsonObject } from './json.ts';
@@ -52,6 +52,8 @@ export class Nidd {
   readonly #configurations: NiddConfigurations;
   readonly #table: DocumentTable<Downlink>;
   readonly #waiting = new Map<string, Heard>();
+  /** Being replaced or taken back. */
+  readonly #changing = new Set<string>();
 
   constructor(context: T8Context) {
     this.#context = context;
@@ -85,7 +87,9 @@ export class Nidd {
     for (const { id } of old) await this.#table.change(id, () => undefined);
   }
 
+  /** Who waits for a first word of a device is told that there is none. */
   async close(): Promise<void> {
+    for (const heard of [...this.#waiting.values()]) heard({});
     await this.#configurations.table.idle();
     await this.#table.idle();
   }
@@ -109,15 +113,17 @@ export class Nidd {
     if (method === 'PATCH') return this.#replace(id, downlink, configuration, async () => patched(downlink, await request.json(mergePatch)));
     if (method === 'DELETE') {
       this.#checkWaits(id, downlink);
-      this.#context.queue.remove(id);
-      await this.#table.change(id, () => undefined);
+      await this.#change(id, undefined);
       return { status: 204 };
     }
     throw methodRefused('GET, PUT, PATCH, DELETE');
   }
 
   async #create(configurationId: string, configuration: NiddConfiguration, body: JsonObject): Promise<T8Answer> {
-    const { id, value } = await this.#table.create(await this.#read(configurationId, configuration, body));
+    const read = await this.#read(configurationId, configuration, body);
+    // It may have been taken away while the body came in.
+    owned(this.#configurations.table, configurationId, configuration.scsAsId);
+    const { id, value } = await this.#table.create(read);
     const heard = await this.#firstWord(id, value);
     const location = this.#uri(id, value);
     if (heard === undefined) return { status: 201, location, body: this.#shown(id, value) };
@@ -125,8 +131,7 @@ export class Nidd {
     if (end === undefined) {
       const isImpatient = (value.pdnEstablishmentOption ?? configuration.pdnEstablishmentOption) === 'INDICATE_ERROR' || value.maximumLatency === 0;
       if (!isImpatient) return { status: 201, location, body: this.#shown(id, value) };
-      this.#context.queue.remove(id);
-      await this.#table.change(id, () => undefined);
+      await this.#change(id, undefined);
       return failure('TEMPORARILY_NOT_REACHABLE', 'the device cannot be reached');
     }
     await this.#table.change(id, () => undefined);
@@ -157,9 +162,7 @@ export class Nidd {
     const next = await this.#read(downlink.configuration, configuration, await body());
     // It may have been delivered, or taken back, while the body came in.
     this.#checkWaits(id, owned(this.#table, id, downlink.scsAsId));
-    this.#context.queue.remove(id);
-    await this.#table.change(id, () => next);
-    this.#deliver(id, next);
+    await this.#change(id, next);
     return { status: 200, body: this.#shown(id, next) };
   }
 
@@ -167,8 +170,17 @@ export class Nidd {
   #checkWaits(id: string, { endedAt }: Downlink): void {
     if (endedAt !== undefined)
       throw new T8Error('ERR_T8_ABSENT', 'expected data that waits, got data that was delivered, or given up', { reason: 'ALREADY_DELIVERED' });
-    if (this.#context.queue.state(id) === 'sending')
+    if (this.#changing.has(id) || this.#context.queue.state(id) === 'sending')
       throw new T8Error('ERR_T8_SENDING', 'expected data that waits, got data that is on its way', { reason: 'SENDING' });
+  }
+
+  async #change(id: string, next: Downlink | undefined): Promise<void> {
+    this.#changing.add(id);
+    try {
+      await changeWaiting(this.#context, this.#table, id, next, (one, value) => this.#deliver(one, value));
+    } finally {
+      this.#changing.delete(id);
+    }
   }
 
   async #read(configurationId: string, configuration: NiddConfiguration, body: JsonObject): Promise<Downlink> {
@@ -260,10 +272,7 @@ export class Nidd {
   }
 
   async #drop(configuration: string): Promise<void> {
-    for (const [id] of this.#of(configuration)) {
-      this.#context.queue.remove(id);
-      await this.#table.change(id, () => undefined);
-    }
+    for (const [id] of this.#of(configuration)) await this.#change(id, undefined);
   }
 
   #uri(id: string, { scsAsId, configuration }: Downlink): string {

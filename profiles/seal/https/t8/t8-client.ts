@@ -81,6 +81,7 @@ export class T8Client {
    * Any request, to a path or a URI of the SCEF.
    *
    * @throws {TransportError} `ERR_TRANSPORT_HTTPS`
+   * @throws {T8Error} `ERR_T8_ANSWER` for an answer that is no JSON
    */
   async ask(method: string, target: string, body?: JsonObject): Promise<T8Response> {
     const { apiRoot, tls, token, fetch = fetchHttps } = this.#options;
@@ -92,17 +93,24 @@ export class T8Client {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const { location, 'retry-after': retryAfter } = response.headers;
-    const text = fromUtf8(response.body);
     return {
       status: response.status,
       ...(location === undefined ? {} : { location }),
       ...(/^\d+$/.test(retryAfter ?? '') ? { retryAfter: Number(retryAfter) } : {}),
-      ...(text === '' ? {} : { body: JSON.parse(text) as unknown }),
+      ...(response.body.length === 0 ? {} : { body: jsonOf(response.body) }),
     };
   }
 
   #path(api: string, collection: string): string {
     return `/${api}/v1/${encodeURIComponent(this.#options.scsAsId)}/${collection}`;
+  }
+}
+
+function jsonOf(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(fromUtf8(body));
+  } catch (cause) {
+    throw new T8Error('ERR_T8_ANSWER', `expected an answer in JSON, got ${body.length} bytes of something else`, { status: 502, cause });
   }
 }
 

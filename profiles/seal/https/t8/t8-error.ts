@@ -14,7 +14,8 @@ export type T8ErrorOptions = ({ readonly reason: ProblemCause } | { readonly sta
  * A request that the T8 gateway does not serve. The peer gets the message.
  *
  * `ERR_T8_REQUEST` for what cannot be understood, `ERR_T8_FORBIDDEN`, `ERR_T8_ABSENT`, `ERR_T8_METHOD`, `ERR_T8_MEDIA_TYPE`, `ERR_T8_SIZE`, `ERR_T8_QUOTA`,
- * `ERR_T8_RATE`, `ERR_T8_BUSY`, `ERR_T8_SENDING`, `ERR_T8_DELIVERY`, `ERR_T8_WITHHELD`; `ERR_T8_CONFIG` for what the operator says.
+ * `ERR_T8_RATE`, `ERR_T8_BUSY`, `ERR_T8_SENDING`, `ERR_T8_DELIVERY`, `ERR_T8_WITHHELD`; `ERR_T8_CONFIG` for what the operator says,
+ * `ERR_T8_ANSWER` and `ERR_T8_SILENCE` at an SCS/AS.
  */
 export class T8Error extends ProtocolError {
   readonly status: number;

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AkmaError } from '../../../../profiles/seal/akma/index.ts';
+import { AkmaError, ApplicationKeys, Msgin5gRegistration } from '../../../../profiles/seal/akma/index.ts';
 import { decodeRequest, decodeResponse, encodeMessage } from '../../../../profiles/seal/akma/msgin5g-message.ts';
-import { Code, decodeProblemDetails } from '../../../../src/coap/index.ts';
+import { akmaCredential } from '../../../../profiles/seal/akma/psk.ts';
+import { Code, decodeProblemDetails, type Resource } from '../../../../src/coap/index.ts';
 import { toHex, utf8 } from '../../../../src/core/bytes.ts';
 import { encode } from '../../../../src/core/cbor.ts';
-import { AkmaLab, anchorOfSubscriber, anna, bert, inAkmaLab, uri } from './lab.ts';
+import { Simulator } from '../../../support/simulator.ts';
+import { AkmaLab, afId, anchorOfSubscriber, anna, bert, inAkmaLab, uri } from './lab.ts';
 
 const [json, cbor] = [50, 60];
 
@@ -35,6 +37,8 @@ test('TS 24.538 7.1: what is no message is refused, field by field', () => {
   for (const value of [...objects, [], null, 7]) assert.throws(() => decodeRequest(utf8(JSON.stringify(value)), json), wrong);
   assert.throws(() => decodeRequest(utf8('{"__proto__":{"messageType":"REG","ueServiceId":"m"}}'), json), wrong);
   for (const value of [new Map(), new Map([[1, 'REG']]), [], 'REG']) assert.throws(() => decodeRequest(encode(value), cbor), wrong);
+  const long = { messageType: 'REG', ueServiceId: 'm', clientProfile: 'x'.repeat(8_192) } as const;
+  for (const format of [json, cbor]) assert.throws(() => decodeRequest(encodeMessage(long, format), format), { ...wrong, message: /at most 8192 bytes/ });
   for (const payload of [new Uint8Array(0), Uint8Array.of(0xa1), Uint8Array.of(0xff)]) {
     assert.throws(() => decodeRequest(payload, json), wrong);
     assert.throws(() => decodeRequest(payload, cbor), wrong);
@@ -106,6 +110,34 @@ test('MSGin5G registration: bounded in time and number', async () => {
     await lab.finish(lab.client(berts, 'bert').register());
     assert.deepEqual(lab.msgin5g.stats(), { registrations: 1 });
   });
+});
+
+test('MSGin5G registration: one that comes while the server closes is refused, and leaves no timer', async () => {
+  const simulator = new Simulator();
+  const env = simulator.env();
+  let answer: (ids: readonly string[]) => void = () => {};
+  const serviceIdsOf = (): Promise<readonly string[]> =>
+    new Promise((resolve) => {
+      answer = resolve;
+    });
+  const key = { kAf: new Uint8Array(32), expiresAt: env.epoch() + 1000, supi: anna.supi };
+  const keys = new ApplicationKeys({ aanf: { retrieveApplicationKey: async () => key }, afId, env });
+  const reasons: (string | undefined)[] = [];
+  const msgin5g = new Msgin5gRegistration({ keys: [keys], associations: { serviceIdsOf }, env, emit: ({ type, reason }) => reasons.push(reason ?? type) });
+  let post: Resource['post'];
+  msgin5g.serveOn({
+    resource: (_path, resource) => {
+      post = resource.post;
+      return { changed: () => {} } as never;
+    },
+  });
+  const association = { credential: akmaCredential(keys, anchorOfSubscriber(anna).aKid) };
+  const registering = post!({ association, contentFormat: json, payload: utf8('{"messageType":"REG","ueServiceId":"meter"}') } as never);
+  await new Promise((resolve) => setImmediate(resolve));
+  await msgin5g.close();
+  answer(['meter']);
+  assert.equal(((await registering) as { readonly code: number }).code, Code.ServiceUnavailable);
+  assert.deepEqual([reasons, msgin5g.stats(), simulator.pending], [['closing'], { registrations: 0 }, 0]);
 });
 
 test('Naanf_AKMA: while the AAnF does not answer nobody gets in, and who is in waits', async () => {

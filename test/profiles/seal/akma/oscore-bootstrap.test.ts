@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AanfSimulator, ApplicationKeys, type EstablishOscoreOptions, establishOscore, OscoreBootstrap } from '../../../../profiles/seal/akma/index.ts';
-import { CoapResponse, Code } from '../../../../src/coap/index.ts';
+import { CoapResponse, Code, type Resource } from '../../../../src/coap/index.ts';
 import { type CborValue, decode, encode } from '../../../../src/core/cbor.ts';
 import { systemEnv } from '../../../../src/core/env.ts';
 import { ContextTable } from '../../../../src/oscore/index.ts';
+import { Simulator } from '../../../support/simulator.ts';
 import { anchorOfSubscriber, anna, inOscoreLab, oscoreAfId } from './lab.ts';
 
 const anchor = anchorOfSubscriber(anna);
@@ -72,4 +73,31 @@ test('TS 33.535 D.3.2: the UE takes no answer that is none, and no identifier of
       { code: 'ERR_AKMA_BOOTSTRAP' },
     );
   assert.equal(contexts.size, 0);
+});
+
+test('a context that is asked for while the application function closes is none, and leaves no timer', async () => {
+  const simulator = new Simulator();
+  const env = simulator.env();
+  let give: () => void = () => {};
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  const key = { kAf: new Uint8Array(32), expiresAt: env.epoch() + 1000, supi: anna.supi };
+  const keys = new ApplicationKeys({ aanf: { retrieveApplicationKey: () => given.then(() => key) }, afId: oscoreAfId, env });
+  const bootstrap = new OscoreBootstrap({ experimental: true, keys, env });
+  let post: Resource['post'];
+  bootstrap.mount({
+    resource: (_path, resource) => {
+      post = resource.post;
+      return undefined as never;
+    },
+  });
+  const payload = encode([oscoreAfId.protocol, anchor.aKid, new Uint8Array(8), Uint8Array.of(1)]);
+  const answering = post!({ payload } as never);
+  bootstrap.close();
+  keys.close();
+  give();
+  await answering;
+  const { pending, active } = bootstrap.stats();
+  assert.deepEqual([pending, active, simulator.pending], [0, 0, 0]);
 });

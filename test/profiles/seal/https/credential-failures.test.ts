@@ -146,3 +146,10 @@ test('a secret that was shown by who went away before it was looked at is not co
     },
     { face: { failures: { client: { burst: 2, rate: 1 / 60 }, address: { burst: 100, rate: 1 } } } },
   ));
+
+test('names that are longer than any that a client has share one count, so that inventing them fills no memory', () => {
+  const { failures } = counted();
+  for (let i = 0; i < 20; i++) failures.failed('192.0.2.1', `${i}${'x'.repeat(1_024)}`);
+  assert.ok(failures.wait('192.0.2.1', 'y'.repeat(2_000)) > 0);
+  assert.equal(failures.wait('192.0.2.1', 'c1'), 0);
+});

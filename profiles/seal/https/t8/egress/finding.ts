@@ -2,7 +2,7 @@
 export type EgressRule =
   /** An IMSI of a subscriber of this operator, in whatever encoding. */
   | 'known-imsi'
-  /** What says of itself that it is an IMSI or a SUPI. */
+  /** What says of itself that it is an IMSI or a SUPI, or a SUCI that conceals nothing. */
   | 'imsi-name'
   /** A member for a SUPI or an IMSI. */
   | 'supi-member'

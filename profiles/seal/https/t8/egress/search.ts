@@ -8,6 +8,8 @@ const depth = 4;
 const mostWork = 8_388_608;
 
 const named = /(?:imsi|supi)[\W_]{0,8}\d{5,}/i;
+/** TS 33.501, C.2, as TS 29.571 and TS 23.003, 28.7.3, write it: by the null scheme what names the subscriber stands in it as it is. */
+const unconcealed = /suci-(?:0-\d{3}-\d{2,3}|[1-7]-[!-~]{1,253}?)-\d{1,4}-0-0-[!-~]|\.schid0\.userid[!-~]/i;
 const numbers = /\d{1,20}(?:\.\d{1,20})?e[+-]?\d{1,2}/gi;
 const hexadecimal = /[0-9a-f]{11,}/gi;
 /** Digits of an IMSI in hexadecimal that are no whole bytes: those that are, are found as the bytes of a number. */
@@ -26,7 +28,7 @@ export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | 
         seen.add(form);
         work += form.length;
         if (work > mostWork) return 'unreadable';
-        if (named.test(form)) return 'imsi-name';
+        if (named.test(form) || unconcealed.test(form)) return 'imsi-name';
         if (holds(form, imsis)) return 'known-imsi';
         if (encodings < depth) for (const decode of decodings) next.push(...decode(form));
       }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../../../../../src/core/bytes.ts';
-import { app, inT8Lab, meter, taken } from './lab.ts';
+import { memoryStore, type Store } from '../../../../../src/store/index.ts';
+import { app, inT8Lab, meter, T8Lab, taken } from './lab.ts';
 
 test(
   'TS 29.122, 5.7: a trigger is made, reaches the device, and its end is told',
@@ -41,3 +42,29 @@ test(
     devices.answers = [taken()];
   }),
 );
+
+test('a trigger that could be neither replaced nor recalled waits as before', async () => {
+  const store = memoryStore();
+  let fails = false;
+  const failing: Store = {
+    ...store,
+    compareAndSet: async (key, ...rest) => {
+      if (fails && key.startsWith('t8/triggers/')) throw new Error('the disk is full');
+      return store.compareAndSet(key, ...rest);
+    },
+  };
+  const lab = await T8Lab.start({ store: failing });
+  try {
+    const { client, devices } = lab;
+    devices.answers = [{ outcome: 'unreachable' }];
+    const { location, body } = await client.trigger({ externalId: meter.externalId }, utf8('x'));
+    const { self: _self, deliveryResult: _result, ...again } = body as Record<string, unknown>;
+    fails = true;
+    for (const [method, sent] of [['PUT', again], ['DELETE']] as const) {
+      assert.equal((await client.ask(method, lab.at(location), sent)).status, 500);
+      assert.equal(lab.gateway.stats()['waiting'], 1, method);
+    }
+  } finally {
+    await lab.close();
+  }
+});

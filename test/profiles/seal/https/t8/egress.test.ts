@@ -109,6 +109,30 @@ test('what holds no IMSI leaves: payloads of any bytes, telephone numbers, times
   );
 });
 
+test('TS 33.501 C.2: a SUCI by the null scheme is a SUPI in the clear, whoever it is of; one that conceals leaves', async () => {
+  const filter = filterFor('262011234567890');
+  const clear = [
+    'suci-0-262-01-1234-0-0-1234567890',
+    'SUCI-0-310-410-0-0-0-123456789',
+    'suci-1-op.example-678-0-0-anna',
+    'type0.rid678.schid0.userid1234567890@nai.5gc.mnc001.mcc262.3gppnetwork.org',
+  ];
+  const body = new Uint8Array();
+  for (const suci of clear) {
+    const inBase64 = Buffer.from(suci).toString('base64');
+    for (const value of [suci, inBase64]) {
+      const messages = [
+        { headers: json, body: utf8(JSON.stringify({ name: value })) },
+        { headers: { 'x-ue': value }, body },
+        { uri: `https://as.example/${value}`, body },
+      ];
+      for (const message of messages) assert.deepEqual((await filter.check('response', message))?.rule, 'imsi-name', value);
+    }
+  }
+  const concealed = ['suci-0-262-01-1234-1-27-9b1f5e0c7ad2', 'type0.rid678.schid1.hnkey27.ecckeyb9c1f5.cipd2e0.mac7a@nai.5gc.mnc001.mcc262.3gppnetwork.org'];
+  for (const name of concealed) assert.equal(await filter.check('response', { headers: json, body: utf8(JSON.stringify({ name })) }), undefined, name);
+});
+
 test('what says that it is an IMSI or a SUPI does not leave, whoever it is of', async () => {
   const filter = filterFor();
   const refused: readonly unknown[] = [

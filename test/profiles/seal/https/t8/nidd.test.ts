@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { utf8 } from '../../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../../src/core/env.ts';
 import { memoryStore, type Store } from '../../../../../src/store/index.ts';
+import { until } from '../../../../support/wait.ts';
 import { app, inT8Lab, memberOf, meter, pump, T8Lab, taken } from './lab.ts';
 
 const device = { externalId: meter.externalId };
@@ -175,3 +176,92 @@ test('TS 29.122, 5.6.3.4: the end of a delivery that the store does not take is 
     await lab.close();
   }
 });
+
+/** A store whose changes of some documents a test holds up, or makes fail. */
+function heldStore(folder: string): { readonly store: Store; hold: Promise<void> | undefined; fails: boolean } {
+  const store = memoryStore();
+  const held = {
+    hold: undefined as Promise<void> | undefined,
+    fails: false,
+    store: {
+      ...store,
+      compareAndSet: async (key: string, expected: Uint8Array | undefined, value: Uint8Array | undefined) => {
+        if (key.startsWith(folder)) {
+          await held.hold;
+          if (held.fails) throw new Error('the disk is full');
+        }
+        return store.compareAndSet(key, expected, value);
+      },
+    } as Store,
+  };
+  return held;
+}
+
+test('TS 29.122, 5.6.3.4: data cannot be taken back while it is replaced: it would be sent all the same', async () => {
+  const held = heldStore('t8/nidd/downlinks/');
+  const lab = await T8Lab.start({ store: held.store });
+  try {
+    const { client, devices } = lab;
+    const { location: configuration } = await client.configure(device);
+    devices.answers = [{ outcome: 'unreachable' }];
+    const { location } = await client.deliver(lab.at(configuration), device, utf8('one'));
+    devices.answers = [taken()];
+    let go: () => void = () => {};
+    held.hold = new Promise((resolve) => {
+      go = resolve;
+    });
+    const replacing = client.ask('PUT', lab.at(location), { ...device, data: 'dHdv' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const taking = client.ask('DELETE', lab.at(location));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    go();
+    assert.deepEqual([(await replacing).status, (await taking).status], [200, 409]);
+  } finally {
+    await lab.close();
+  }
+});
+
+test('data that could be neither replaced nor taken back waits as before', async () => {
+  const held = heldStore('t8/nidd/downlinks/');
+  const lab = await T8Lab.start({ store: held.store });
+  try {
+    const { client, devices } = lab;
+    const { location: configuration } = await client.configure(device);
+    devices.answers = [{ outcome: 'unreachable' }];
+    const { location } = await client.deliver(lab.at(configuration), device, utf8('one'));
+    held.fails = true;
+    for (const [method, body] of [['PUT', { ...device, data: 'dHdv' }], ['DELETE']] as const) {
+      assert.equal((await client.ask(method, lab.at(location), body)).status, 500);
+      assert.equal(lab.gateway.stats()['waiting'], 1, method);
+    }
+  } finally {
+    await lab.close();
+  }
+});
+
+test('a request that waits for a device is answered when the gateway closes, and leaves no timer', async () => {
+  const lab = await T8Lab.start({ limits: { patience: 60_000 } });
+  try {
+    const { location } = await lab.client.configure(device);
+    lab.devices.send = () => new Promise(() => {});
+    const sending = lab.client.deliver(lab.at(location), device, utf8('x'));
+    await until(() => lab.gateway.stats()['waiting'] === 1);
+    await lab.gateway.close();
+    assert.equal((await sending).status, 201);
+  } finally {
+    await lab.close();
+  }
+});
+
+test(
+  'data for a configuration that is taken away while it comes in is not taken, and not sent',
+  inT8Lab(async (lab) => {
+    const { client, devices } = lab;
+    const configuration = await configured(lab);
+    const sending = lab.begin('POST', `${configuration}/downlink-data-deliveries`, JSON.stringify({ ...device, data: 'dHdv' }));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal((await client.ask('DELETE', configuration)).status, 204);
+    assert.equal(await sending.finish(), 404);
+    assert.deepEqual([devices.taken, lab.gateway.stats()['nidd']], [[], 0]);
+  }),
+);

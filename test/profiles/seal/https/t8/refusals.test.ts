@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { problemCauses, T8Error } from '../../../../../profiles/seal/https/t8/index.ts';
+import { problemCauses, T8Client, T8Error } from '../../../../../profiles/seal/https/t8/index.ts';
 import { utf8 } from '../../../../../src/core/bytes.ts';
 import { systemEnv } from '../../../../../src/core/env.ts';
 import { app, inT8Lab, memberOf, meter, pump, T8Lab } from './lab.ts';
@@ -169,4 +169,17 @@ test('a cause has one status', () => {
     const { problem } = new T8Error('ERR_T8_REQUEST', 'x', { reason: reason as keyof typeof problemCauses });
     assert.deepEqual([problem.status, problem.cause], [status, reason]);
   }
+});
+
+test('T8Client: an answer that is no JSON is a typed error', async () => {
+  const answer = { status: 200, headers: {}, body: utf8('<html>') };
+  const client = new T8Client({
+    apiRoot: 'https://scef.example',
+    scsAsId: app,
+    tls: {},
+    token: () => 'token',
+    notificationDestination: 'https://as.example/heard',
+    fetch: async () => answer,
+  });
+  await assert.rejects(client.ask('GET', '/3gpp-nidd/v1/app1/configurations'), { name: 'T8Error', code: 'ERR_T8_ANSWER' });
 });
