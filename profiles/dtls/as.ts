@@ -179,7 +179,8 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   #bindRawPublicKey(grant: Grant, key: CoseKey): Binding {
     const server = grant.keys?.serverKey ?? ownOf(this.#options.serverKeys, grant.resourceServer);
     if (server === undefined) throw refuse('req_cnf: expected none, since the resource server has no raw public key');
-    return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, changes: [], response: () => ({ rsCnf: { coseKey: publicPart(server) } }) };
+    const rsCnf: Confirmation = { coseKey: publicPart(server) };
+    return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, dated: true, changes: [], response: () => ({ rsCnf }) };
   }
 
   /** RFC 9200, Section 5.8.1: a refresh token is good for the key of its first token alone. A key that was derived from that token is not derived from this one. */
@@ -198,7 +199,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     const changes = await this.#kids.extend(grant, keyId);
     if (changes === undefined || kid !== undefined) return changes && update(keyId, changes);
     const cnf: Confirmation = { coseKey: key };
-    return { claims: { cnf }, confidential: true, changes, response: () => ({ cnf }) };
+    return { claims: { cnf }, confidential: true, dated: true, changes, response: () => ({ cnf }) };
   }
 
   /** RFC 9202, Section 3.3.1. */
@@ -223,5 +224,5 @@ function ownOf<T>(byId: Readonly<Record<string, T>> | undefined, id: string): T 
 
 /** RFC 9202, Section 4: an update has the identifier in the token, and no key in the response. */
 function update(kid: Uint8Array, changes: readonly Change[]): Binding {
-  return { claims: { cnf: { kid: kid.slice() } }, confidential: false, changes, response: () => ({}) };
+  return { claims: { cnf: { kid: kid.slice() } }, confidential: false, dated: true, changes, response: () => ({}) };
 }

@@ -247,9 +247,13 @@ function fresh(name: string, issuer: string, kid: Uint8Array | undefined, key: K
   return { credential: name, issuer, kid: kid?.slice(), key: own, association, times: {}, used: false };
 }
 
-/** By when they were issued, or else by when they end. */
+/**
+ * By when they were issued, or else by when they end, where an AS gives all the same time. An AS that says of a token when it was issued says so of all but the first
+ * for a key.
+ */
 function isOlder(token: TokenTimes, before: TokenTimes): boolean {
-  if (token.iat !== undefined && before.iat !== undefined) return token.iat < before.iat;
+  if (before.iat !== undefined) return token.iat === undefined || token.iat < before.iat;
+  if (token.iat !== undefined) return false;
   return token.exp !== undefined && before.exp !== undefined && token.exp < before.exp;
 }
 

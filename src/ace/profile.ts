@@ -98,6 +98,8 @@ export interface Binding {
   readonly claims: { readonly cnf: Confirmation };
   /** The claims hold a secret: the token must be encrypted for the RS. */
   readonly confidential: boolean;
+  /** The key may be that of an earlier token, and what tells the resource server which is the newer is when they were issued: the token has `iat`. */
+  readonly dated?: boolean;
   /**
    * What has to be durable before the token is given away; the role makes it in one batch with the record of the token. Where another process has got ahead, so
    * that something else is there than a change expects, the role binds again.

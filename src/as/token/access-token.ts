@@ -16,6 +16,8 @@ export interface TokenContent {
   readonly scope: Scope;
   readonly cnf: Confirmation;
   readonly confidential: boolean;
+  /** `iat` is in it. */
+  readonly dated: boolean;
   /** `iss` is in it, whatever the registration of the resource server says. */
   readonly issuer?: boolean;
   readonly cnonce?: Uint8Array;
@@ -39,7 +41,7 @@ export class TokenMint {
   }
 
   /**
-   * Claims are kept to what the RS needs: no iat unless it is added, and iss only for an RS that is registered to want it, because the key that protects a token names its issuer.
+   * Claims are kept to what the RS needs: iat only where the key may be that of an earlier token, or where it is added, and iss only for an RS that is registered to want it, because the key that protects a token names its issuer.
    *
    * At once, but for a resource server that wants `exi`.
    *
@@ -60,6 +62,7 @@ export class TokenMint {
       claims.exi = content.lifetime;
       claims.cti = cti;
     } else claims.exp = content.issuedAt + content.lifetime;
+    if (content.dated) claims.iat ??= content.issuedAt;
     claims.cnf = content.cnf;
     claims.scope = content.scope;
     if (cnonce !== undefined) claims.cnonce = cnonce;

@@ -147,8 +147,10 @@ export class TokenEndpoint {
       const binds = profileAtAs.bind(toBind(client, asked, granted, authorization, expiresAt));
       const binding = bound(binds instanceof Promise ? await binds : binds, profileAtAs, authorization);
       const { cnf } = binding.claims;
-      const { confidential } = binding;
-      const content: Written<TokenContent> = { resourceServer, audience, scope, cnf, confidential, issuer: rules.nameIssuer ?? false, lifetime, issuedAt };
+      const { confidential, dated = false } = binding;
+      const content: Written<TokenContent> = {
+        ...{ resourceServer, audience, scope, cnf, confidential, dated, issuer: rules.nameIssuer ?? false, lifetime, issuedAt },
+      };
       if (asked.cnonce !== undefined) content.cnonce = asked.cnonce;
       if (added !== undefined) content.added = added;
       const minted = mint.mint(content);

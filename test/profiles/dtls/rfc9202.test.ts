@@ -287,6 +287,9 @@ test('RFC 9202 4: a newer token for the key replaces the rights of its sessions,
   const dated = await rs.accept({ cnf: { kid: kid9 }, iat: 500, exp: 1200 }, 'as1', { token });
   assert.equal(dated.update, true);
   await assert.rejects(rs.accept({ cnf: { kid: kid9 }, iat: 499, exp: 1300 }, 'as1', { token }), { code: 'ERR_DTLS_PROFILE_OLDER' });
+  // Tokens live for shorter since: that is no older token.
+  assert.equal((await rs.accept({ cnf: { kid: kid9 }, iat: 501, exp: 800 }, 'as1', { token })).update, true);
+  await assert.rejects(rs.accept({ ...symmetric(kid9, key16), exp: 1000 }, 'as1', { token }), { code: 'ERR_DTLS_PROFILE_OLDER' });
 });
 
 test('RFC 9202 4: another key under the same kid, an unknown kid and the kid of another issuer change nothing', async () => {
