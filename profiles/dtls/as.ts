@@ -179,8 +179,8 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   #bindRawPublicKey(grant: Grant, key: CoseKey): Binding {
     const server = grant.keys?.serverKey ?? ownOf(this.#options.serverKeys, grant.resourceServer);
     if (server === undefined) throw refuse('req_cnf: expected none, since the resource server has no raw public key');
-    const rsCnf: Confirmation = { coseKey: publicPart(server) };
-    return { claims: { cnf: { coseKey: publicPart(key) } }, confidential: false, dated: true, changes: [], response: () => ({ rsCnf }) };
+    const cnf: Confirmation = { coseKey: publicPart(key) };
+    return { claims: { cnf }, confidential: false, dated: true, changes: [], response: () => ({ rsCnf: { coseKey: publicPart(server) } }) };
   }
 
   /** RFC 9200, Section 5.8.1: a refresh token is good for the key of its first token alone. A key that was derived from that token is not derived from this one. */

@@ -7,7 +7,7 @@ import { openPlain } from '../channel.ts';
 import { Nonconformity } from '../errors.ts';
 import { expectCode, expectFormat, expectRefusal, readBy, unlessBroken } from '../expect.ts';
 import type { Need } from '../target.ts';
-import { enter, openBriefly, unlessLeeway, waitUntil } from './enter.ts';
+import { enter, enterBriefly, unlessLeeway, waitUntil } from './enter.ts';
 import { postToken } from './establish.ts';
 import { freshMaterial, freshPsk, goodClaims, materialMap, mint, pskKey, rsOf, uploadOf } from './token.ts';
 
@@ -171,7 +171,7 @@ export const rsAccessCases: readonly ConformanceCase[] = [
     level: 'MUST',
     needs,
     async run(bench) {
-      const { opened: channel, exp } = await openBriefly(bench, async (end) => {
+      const { opened: channel, exp } = await enterBriefly(bench, async (end) => {
         const opened = await enter(bench, { exp: end });
         expectCode(await opened.ask(rsOf(bench).allowed), Code.Content);
         return opened;

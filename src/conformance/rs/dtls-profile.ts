@@ -11,7 +11,7 @@ import { ConformanceError, Nonconformity } from '../errors.ts';
 import { expectCode, expectRefusal, unlessBroken } from '../expect.ts';
 import { expectNoSession, expectSession, type SecureChannel } from '../secure-channel.ts';
 import type { DtlsTarget, Need } from '../target.ts';
-import { identityOf, openBriefly, pskCredentials, unlessLeeway, uploadPsk, waitUntil } from './enter.ts';
+import { enterBriefly, identityOf, pskCredentials, unlessLeeway, uploadPsk, waitUntil } from './enter.ts';
 import { postToken } from './establish.ts';
 import { freshPsk, goodClaims, mint, type Psk, pskKey, rsOf } from './token.ts';
 
@@ -183,7 +183,7 @@ export const rsDtlsCases: readonly ConformanceCase[] = [
     level: 'MUST',
     needs,
     async run(bench) {
-      const { opened: credentials, exp } = await openBriefly(bench, async (end) => {
+      const { opened: credentials, exp } = await enterBriefly(bench, async (end) => {
         const own = pskCredentials(await uploadPsk(bench, { exp: end }));
         await expectSession(bench, own, wanted);
         return own;

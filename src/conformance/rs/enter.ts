@@ -52,7 +52,7 @@ export interface Brief<T> {
  * @throws {NotApplicable} it takes a token that lives longer than the checker waits
  * @throws {Nonconformity}
  */
-export async function openBriefly<T>(bench: Bench, open: (exp: number) => Promise<T>): Promise<Brief<T>> {
+export async function enterBriefly<T>(bench: Bench, open: (exp: number) => Promise<T>): Promise<Brief<T>> {
   const refusals: Nonconformity[] = [];
   for (const life of [...shortLives, lifetime]) {
     const exp = Math.ceil(bench.env.epoch()) + life;

@@ -9,7 +9,7 @@ import { Nonconformity, NotApplicable } from '../errors.ts';
 import { expectCode } from '../expect.ts';
 import type { OscoreSession } from '../oscore/session.ts';
 import type { Need } from '../target.ts';
-import { openBriefly, unlessLeeway, waitUntil } from './enter.ts';
+import { enterBriefly, unlessLeeway, waitUntil } from './enter.ts';
 import { deriveSession, establish, postToken, uploadToken } from './establish.ts';
 import { encodeUpload, goodClaims, mint, rsOf, type Upload } from './token.ts';
 
@@ -183,7 +183,7 @@ export const rsOscoreContextCases: readonly ConformanceCase[] = [
     level: 'MUST',
     needs,
     async run(bench) {
-      const { opened: session, exp } = await openBriefly(bench, async (end) => {
+      const { opened: session, exp } = await enterBriefly(bench, async (end) => {
         const opened = await establish(bench, { claims: { exp: end } });
         expectCode(await opened.session.ask(rsOf(bench).allowed), Code.Content);
         return opened.session;
@@ -200,7 +200,7 @@ export const rsOscoreContextCases: readonly ConformanceCase[] = [
     level: 'MUST',
     needs: [...needs, 'rsObserve'],
     async run(bench) {
-      const { opened, exp } = await openBriefly(bench, async (end) => {
+      const { opened, exp } = await enterBriefly(bench, async (end) => {
         const { session } = await establish(bench, { claims: { exp: end } });
         const sealed = session.protect(rsOf(bench).observe ?? '', { options: [uintOption(OptionNumber.Observe, 0)] });
         const first = session.open(await session.answerTo(sealed), sealed);
