@@ -19,7 +19,10 @@ async function capturing(file: string, ports: readonly number[], work: () => Pro
   const child: ChildProcess = spawn('tshark', ['-n', '-i', 'lo', '-f', filter, '-w', file], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise((resolve) => child.once('close', resolve));
   try {
-    await within(20_000, 'tshark', new Promise<void>((resolve) => child.stderr!.on('data', (said: Buffer) => said.includes('Capturing on') && resolve())));
+    // It says "Capturing on" before it does.
+    let said = '';
+    const begun = new Promise<void>((resolve) => child.stderr!.on('data', (text: Buffer) => (said += text).includes('Capture started') && resolve()));
+    await within(20_000, 'tshark', begun);
     await work();
     // What the kernel has is read in steps.
     await pause(700);
