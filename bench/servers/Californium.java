@@ -5,7 +5,9 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -77,6 +79,8 @@ public final class Californium {
 
   /** Fresh endpoints send requests, each a further one for each answer. */
   private static final class Round {
+    /** Ports of rounds before: what comes from there under a Message ID that a server has seen is a duplicate to it (RFC 7252, Section 4.5). */
+    private static final Set<Integer> used = new HashSet<>();
     private final String uri;
     private final AtomicInteger left;
     private final CountDownLatch answers;
@@ -90,11 +94,7 @@ public final class Californium {
 
     String run(int count, int outstanding) throws Exception {
       List<CoapEndpoint> endpoints = new ArrayList<>();
-      for (int i = 0; i < count; i++) {
-        CoapEndpoint endpoint = endpoint(0);
-        endpoint.start();
-        endpoints.add(endpoint);
-      }
+      for (int i = 0; i < count; i++) endpoints.add(fresh());
       long started = System.nanoTime();
       for (int i = 0; i < outstanding; i++) {
         for (CoapEndpoint endpoint : endpoints) next(endpoint);
@@ -104,6 +104,20 @@ public final class Californium {
       for (CoapEndpoint endpoint : endpoints) endpoint.destroy();
       if (fault.get() != null) return fault.get();
       return ended ? Double.toString(seconds) : answers.getCount() + " requests without an answer";
+    }
+
+    private static CoapEndpoint fresh() throws Exception {
+      List<CoapEndpoint> passed = new ArrayList<>();
+      try {
+        for (;;) {
+          CoapEndpoint endpoint = endpoint(0);
+          endpoint.start();
+          if (used.add(endpoint.getAddress().getPort())) return endpoint;
+          passed.add(endpoint);
+        }
+      } finally {
+        for (CoapEndpoint endpoint : passed) endpoint.destroy();
+      }
     }
 
     private void next(CoapEndpoint endpoint) {
