@@ -81,12 +81,15 @@ export class T8Client {
    * Any request, to a path or a URI of the SCEF.
    *
    * @throws {TransportError} `ERR_TRANSPORT_HTTPS`
-   * @throws {T8Error} `ERR_T8_ANSWER` for an answer that is no JSON
+   * @throws {T8Error} `ERR_T8_CONFIG` for a URI elsewhere, which would get the token (RFC 6750, Section 5.3), `ERR_T8_ANSWER` for an answer that is no JSON
    */
   async ask(method: string, target: string, body?: JsonObject): Promise<T8Response> {
     const { apiRoot, tls, token, fetch = fetchHttps } = this.#options;
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
-    const response = await fetch(new URL(target, apiRoot).href, {
+    const [{ href, origin }, root] = [new URL(target, apiRoot), new URL(apiRoot)];
+    if (origin !== root.origin)
+      throw new T8Error('ERR_T8_CONFIG', `expected a URI of ${root.origin}, for which the token is, got one of ${origin}`, { status: 500 });
+    const response = await fetch(href, {
       ...tls,
       method,
       headers: { authorization: `Bearer ${await token()}`, ...(body === undefined ? {} : { 'content-type': type }) },
@@ -119,15 +122,22 @@ const longestNotification = 65_536;
 
 /** Where an SCS/AS hears of what became of things. */
 export class NotificationListener {
+  readonly #most: number;
   readonly #heard: unknown[] = [];
   readonly #waiting = new Set<() => void>();
   #server: HttpsServer | undefined;
 
-  private constructor() {}
+  private constructor(most: number) {
+    this.#most = most;
+  }
 
-  /** Listen for an SCEF, over mutual TLS where `clientCa` says so. */
-  static async listen(options: HttpsServerOptions): Promise<NotificationListener> {
-    const listener = new NotificationListener();
+  /**
+   * Listen for an SCEF, over mutual TLS where `clientCa` says so.
+   *
+   * @param most - notifications that are kept; the oldest goes first
+   */
+  static async listen(options: HttpsServerOptions, most = 1_024): Promise<NotificationListener> {
+    const listener = new NotificationListener(most);
     listener.#server = await serveHttps(options, (request, response) => {
       listener.#hear(request).then(
         () => response.writeHead(204).end(),
@@ -142,7 +152,7 @@ export class NotificationListener {
     return this.#server!.port;
   }
 
-  /** All that was heard. */
+  /** What was heard last. */
   get heard(): readonly unknown[] {
     return this.#heard;
   }
@@ -179,6 +189,7 @@ export class NotificationListener {
       parts.push(part);
     }
     this.#heard.push(jsonObjectOf(concatAll(parts)));
+    if (this.#heard.length > this.#most) this.#heard.shift();
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }

@@ -7,6 +7,7 @@ import { Outbox, type OutboxEvent, type OutboxOptions } from '../../../../../pro
 import { systemEnv } from '../../../../../src/core/env.ts';
 import { LabAuthority } from '../../../../../src/pki/index.ts';
 import { memoryStore } from '../../../../../src/store/index.ts';
+import { fetchHttps } from '../../../../../src/transport/index.ts';
 
 /** A destination that takes connections and says nothing. */
 async function silent(): Promise<{ readonly authority: string; connections(): number; close(): void }> {
@@ -77,5 +78,15 @@ test('of one destination, notifications leave in their order, some at once', asy
   for (let i = 0; i < 30; i++) await listener.next((heard) => heard['i'] === i, 5_000);
   assert.equal(listener.heard.length, 30);
   await outbox.close();
+  await listener.close();
+});
+
+test('an SCS/AS that looks at no notification keeps the last ones alone', async () => {
+  const authority = await LabAuthority.make('lab', systemEnv);
+  const own = await authority.issue({ commonName: 'scef', names: [{ type: 'ip', value: '127.0.0.1' }], usage: ['server', 'client'] });
+  const listener = await NotificationListener.listen({ ...own, clientCa: authority.cert }, 2);
+  const tls = { ca: authority.cert, cert: own.cert, key: own.key };
+  for (let i = 0; i < 4; i++) await fetchHttps(`https://127.0.0.1:${listener.port}/`, { ...tls, method: 'POST', body: JSON.stringify({ i }) });
+  assert.deepEqual(listener.heard, [{ i: 2 }, { i: 3 }]);
   await listener.close();
 });

@@ -171,6 +171,27 @@ test('a cause has one status', () => {
   }
 });
 
+test('RFC 6750 5.3: T8Client gives its token to the SCEF alone, whatever URI a server has named', async () => {
+  const asked: string[] = [];
+  const client = new T8Client({
+    apiRoot: 'https://scef.example',
+    scsAsId: app,
+    tls: {},
+    token: () => 'token',
+    notificationDestination: 'https://as.example/heard',
+    fetch: async (url) => {
+      asked.push(url);
+      return { status: 204, headers: {}, body: new Uint8Array() };
+    },
+  });
+  for (const elsewhere of ['https://scef.example.evil/x', 'http://scef.example/x', '//evil.example/x', 'https://scef.example:444/x'])
+    await assert.rejects(client.ask('GET', elsewhere), { code: 'ERR_T8_CONFIG' });
+  assert.deepEqual(asked, []);
+  await client.ask('GET', 'https://scef.example/x');
+  await client.ask('GET', '/y');
+  assert.deepEqual(asked, ['https://scef.example/x', 'https://scef.example/y']);
+});
+
 test('T8Client: an answer that is no JSON is a typed error', async () => {
   const answer = { status: 200, headers: {}, body: utf8('<html>') };
   const client = new T8Client({
