@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { oscoreProfile } from '../../../profiles/oscore/index.ts';
+import { AceErrorCode, decodeTokenResponse, GrantType, tokenHashText } from '../../../src/ace/index.ts';
+import { AuthorizationServer, type GrantTypeName, issueCode, Revocations } from '../../../src/as/index.ts';
+import { formatCode, type Response } from '../../../src/coap/index.ts';
+import { toBase64Url } from '../../../src/core/bytes.ts';
+import { lmdbStore, memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
+import { Clock } from '../../ace/clock.ts';
+import { assertRefused, clients, encryptKey, keysOf } from '../support.ts';
+import { Office, rs9, stored } from './office.ts';
+
+test('a removal that the store has cut short goes on when it is done again: no policy and no token is left for another of this name', async () => {
+  for (const part of ['as/policy/', 'as/token/']) {
+    const clock = new Clock();
+    const inner = memoryStore({ env: clock });
+    let broken: string | undefined;
+    const refuse = (key: string): void => {
+      if (broken !== undefined && key.startsWith(broken)) throw new StoreError('ERR_STORE_IO', 'the disk is full');
+    };
+    const store: Store = {
+      ...inner,
+      get: (key) => inner.get(key),
+      scan: async function* (prefix, options) {
+        // The first look is before the client is gone.
+        if ((await inner.get('as/client/c9')) === undefined) refuse(prefix);
+        yield* inner.scan(prefix, options);
+      },
+      put: (...given) => inner.put(...given),
+      delete: async (key) => {
+        refuse(key);
+        return inner.delete(key);
+      },
+      compareAndSet: (...given) => inner.compareAndSet(...given),
+      batch: (changes) => inner.batch(changes),
+      increment: (key, by) => inner.increment(key, by),
+      close: () => inner.close(),
+    };
+    const office = new Office({ store, clock });
+    await office.administration.addClient(stored('c9', 9));
+    await office.administration.addPolicy('c9', { audience: 'rs1', scope: 'w_led' });
+    broken = part;
+    await assert.rejects(office.administration.removeClient('c9'), { code: 'ERR_STORE_IO' });
+    broken = undefined;
+    // What was issued meanwhile, by whichever process.
+    if (part === 'as/token/') await office.records.add('bGF0ZQ', { client: 'c9', resourceServer: 'rs1', expiresAt: office.clock.epoch() + 60 }, []);
+    const again = { act: 'remove', object: 'client', id: 'c9' } as const;
+    assert.deepEqual(await office.do(again).catch(({ code }) => code), { tokens: part === 'as/token/' ? 1 : 0 });
+    assert.deepEqual(await keysOf(inner, 'as/policy/'), []);
+    await assert.rejects(office.do(again), { code: 'ERR_AS_UNKNOWN' });
+    office.close();
+  }
+});
+
+const grantTypes: readonly GrantTypeName[] = ['client_credentials', 'refresh_token', 'authorization_code'];
+
+/** Two clients and a resource server of the store, with what there is of each grant. */
+async function withGrants(store: Store, clock: Clock): Promise<{ readonly office: Office; readonly refresh: (id: string) => Promise<Response> }> {
+  const office = new Office({ store, clock, grantTypes });
+  const given = new Map<string, Uint8Array>();
+  await office.administration.addResourceServer(rs9);
+  for (const [id, number] of [
+    ['c8', 8],
+    ['c9', 9],
+  ] as const) {
+    await office.administration.addClient(stored(id, number, { grantTypes }));
+    for (const audience of ['rs1', 'rs9-b']) {
+      const code = (): Promise<Uint8Array> =>
+        issueCode(store, clock, { client: id, audience, scope: audience === 'rs1' ? 'r_temp' : 'a', expiresAt: clock.epoch() + 60 });
+      await code();
+      const asked = { grantType: GrantType.authorization_code, code: await code() };
+      given.set(`${id} ${audience}`, decodeTokenResponse((await office.ask(await office.credentialOf(id), asked)).payload).refreshToken!);
+    }
+  }
+  const refresh = async (id: string): Promise<Response> =>
+    office.ask(await office.credentialOf(id), { grantType: GrantType.refresh_token, refreshToken: given.get(`${id} rs1`)! });
+  return { office, refresh };
+}
+
+/** Codes, families and their tokens, and removals that have not ended. */
+const leftIn = async (store: Store): Promise<readonly number[]> =>
+  Promise.all(['as/code/', 'as/refresh/', 'as/family/', 'as/removing/'].map(async (prefix) => (await keysOf(store, prefix)).length));
+
+/** Each store that is to be had here without a server. */
+async function eachStore(work: (store: Store, clock: Clock) => Promise<void>): Promise<void> {
+  const clock = new Clock();
+  await work(memoryStore({ env: clock }), clock);
+  const folder = mkdtempSync(join(tmpdir(), 'ace-coap-departures-'));
+  const own = new Clock(Math.floor(Date.now() / 1000));
+  const store = lmdbStore(folder);
+  try {
+    await work(store, own);
+  } finally {
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test('RFC 6749 4.1, 6: codes and refresh tokens go with their client, and another of its name has none of them', async () => {
+  await eachStore(async (store, clock) => {
+    const { office, refresh } = await withGrants(store, clock);
+    assert.deepEqual(await leftIn(store), [8, 4, 4, 0]);
+    await office.administration.removeClient('c9');
+    assert.deepEqual(await leftIn(store), [4, 2, 2, 0]);
+    await office.administration.addClient(stored('c9', 9, { grantTypes }));
+    assertRefused(await refresh('c9'), '4.00', AceErrorCode.invalid_grant);
+    assert.equal(formatCode((await refresh('c8')).code), '2.01');
+    office.close();
+  });
+});
+
+test('RFC 6749 4.1, 6: codes and refresh tokens go with the resource server that they are for', async () => {
+  await eachStore(async (store, clock) => {
+    const { office, refresh } = await withGrants(store, clock);
+    await office.administration.removeResourceServer('rs9');
+    assert.deepEqual(await leftIn(store), [4, 2, 2, 0]);
+    for (const id of ['c8', 'c9']) assert.equal(formatCode((await refresh(id)).code), '2.01');
+    office.close();
+  });
+});
+
+test('a removal that a kill has cut short is finished at the next start, and before another of this name is made', async () => {
+  for (const kind of ['client', 'rs'] as const) {
+    for (const how of ['start', 'add'] as const) {
+      const clock = new Clock();
+      const inner = memoryStore({ env: clock });
+      let isKilled = false;
+      const scan: Store['scan'] = (prefix, options) => {
+        if (isKilled && prefix === 'as/refresh/') throw new StoreError('ERR_STORE_IO', 'expected a process that lives, got none');
+        return inner.scan(prefix, options);
+      };
+      const { office } = await withGrants({ ...inner, scan }, clock);
+      isKilled = true;
+      const removed = kind === 'client' ? office.administration.removeClient('c9') : office.administration.removeResourceServer('rs9');
+      await assert.rejects(removed, { code: 'ERR_STORE_IO' });
+      assert.deepEqual((await leftIn(inner)).slice(1), [4, 4, 1]);
+      if (how === 'start') {
+        const taken: unknown[] = [];
+        const registered = { profiles: [oscoreProfile], clients: [], resourceServers: [] };
+        const next = new AuthorizationServer({ store: inner, env: clock, ...registered, takeAway: async (departed) => void taken.push(departed) });
+        await next.start();
+        assert.deepEqual(taken, [kind === 'client' ? { kind, id: 'c9', audiences: [] } : { kind, id: 'rs9', audiences: ['rs9', 'rs9-b'] }]);
+        await next.close();
+      } else {
+        const next = new Office({ store: inner, clock, grantTypes });
+        await (kind === 'client' ? next.administration.addClient(stored('c9', 9)) : next.administration.addResourceServer(rs9));
+        next.close();
+      }
+      assert.deepEqual(await leftIn(inner), [4, 2, 2, 0]);
+      office.close();
+    }
+  }
+});
+
+test('a token that is made while its client or its resource server is removed is not given, and does not live', async () => {
+  for (const kind of ['client', 'rs'] as const) {
+    const removals: (() => Promise<unknown>)[] = [];
+    const office = new Office({
+      tokenRules: {
+        claims: async () => {
+          for (const remove of removals.splice(0)) await remove();
+          return {};
+        },
+      },
+    });
+    await office.administration.addResourceServer(rs9);
+    await office.administration.addClient(stored('c9', 9, { grants: [{ audience: 'rs9', scope: 'a' }] }));
+    const credential = await office.credentialOf('c9');
+    removals.push(() => (kind === 'client' ? office.administration.removeClient('c9') : office.administration.removeResourceServer('rs9')));
+    const answer = await office.ask(credential, { audience: 'rs9', scope: 'a' });
+    assertRefused(answer, ...((kind === 'client' ? ['4.01'] : ['4.00', AceErrorCode.invalid_request]) as [string, number?]));
+    for (const key of await keysOf(office.store, 'as/token/')) assert.equal((await office.administration.showToken(key.slice(9)))['revoked'], true);
+    assert.equal(office.records.count('c9'), 0);
+    office.close();
+  }
+});
+
+test('removing a client or a resource server revokes the living tokens of it, and those alone', async () => {
+  const office = new Office();
+  const revocations = new Revocations({ store: office.store, env: office.clock });
+  const revoked = async (): Promise<string[]> => (await revocations.hashes('admin')).map(toBase64Url).sort();
+  await office.administration.addResourceServer({ ...rs9, tokenKeys: [encryptKey(8)] });
+  await office.administration.addClient(stored('c9', 9, { grants: [...clients[1]!.grants, { audience: 'rs9', scope: 'a' }] }));
+  const credential = await office.credentialOf('c9');
+  const hashOf = async (who: string, audience: string): Promise<string> => tokenHashText((await office.granted(who, { audience })).response.accessToken);
+  const own = [await hashOf(credential, 'rs1'), await hashOf(credential, 'rs9')];
+  await hashOf('client:c1', 'rs1');
+  assert.deepEqual(await office.do({ act: 'remove', object: 'rs', id: 'rs9' }), { tokens: 1 });
+  assert.deepEqual(await revoked(), [own[1]]);
+  assert.deepEqual(await office.do({ act: 'remove', object: 'client', id: 'c9' }), { tokens: 1 });
+  assert.deepEqual(await revoked(), [...own].sort());
+  await assert.rejects(office.do({ act: 'remove', object: 'client', id: 'c9' }), { code: 'ERR_AS_UNKNOWN' });
+  assert.equal((await revoked()).length, 2, 'the token of another client stays');
+  office.close();
+});
+
+test('a policy that is added while its client is removed is not there for the next client of this name', async () => {
+  const removals: (() => Promise<unknown>)[] = [];
+  const inner = memoryStore();
+  const store: Store = {
+    ...inner,
+    get: async (key) => {
+      const value = await inner.get(key);
+      if (key.startsWith('as/audience/')) for (const remove of removals.splice(0)) await remove();
+      return value;
+    },
+  };
+  const office = new Office({ store });
+  await office.administration.addResourceServer(rs9);
+  await office.administration.addClient(stored('c9', 9));
+  removals.push(() => office.administration.removeClient('c9'));
+  await assert.rejects(office.administration.addPolicy('c9', { audience: 'rs9', scope: 'a' }), { code: 'ERR_AS_UNKNOWN' });
+  assert.deepEqual(removals, []);
+  assert.deepEqual(await keysOf(inner, 'as/policy/'), []);
+  await office.administration.addPolicy('c1', { audience: 'rs9', scope: 'a' });
+  await assert.rejects(office.administration.addPolicy('c1', { audience: 'rs9', scope: 'a' }), { code: 'ERR_AS_EXISTS' });
+  office.close();
+});
