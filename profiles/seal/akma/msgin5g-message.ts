@@ -42,7 +42,7 @@ type Field = keyof typeof fields;
 
 const mostText = 512;
 /** Bytes of a message: a server keeps the profile that is in it for as long as the client is registered. */
-const mostBytes = 8_192;
+export const longestMessage = 8_192;
 
 function wrong(expected: string): AkmaError {
   return new AkmaError('ERR_AKMA_MESSAGE', `MSGin5G message: expected ${expected}, got another`);
@@ -61,7 +61,7 @@ export function encodeMessage(message: RegistrationRequest | RegistrationRespons
  * @throws {AkmaError} `ERR_AKMA_MESSAGE`
  */
 function decodeFields(payload: Uint8Array, contentFormat: number): Readonly<Partial<Record<Field, unknown>>> {
-  if (payload.length > mostBytes) throw wrong(`at most ${mostBytes} bytes`);
+  if (payload.length > longestMessage) throw wrong(`at most ${longestMessage} bytes`);
   const value = contentFormat === ContentFormat.Json ? jsonOf(payload) : cborOf(payload);
   const known: Partial<Record<Field, unknown>> = {};
   for (const [name, key] of Object.entries(fields) as [Field, number][]) {

@@ -8,7 +8,7 @@ import type { ApplicationKey } from './aanf.ts';
 import type { ApplicationKeys } from './application-keys.ts';
 import { AkmaError } from './error.ts';
 import { ExpiringMap } from './expiring-map.ts';
-import { decodeRequest, encodeMessage, messageFormats, type RegistrationRequest, type RegistrationResponse } from './msgin5g-message.ts';
+import { decodeRequest, encodeMessage, longestMessage, messageFormats, type RegistrationRequest, type RegistrationResponse } from './msgin5g-message.ts';
 import { aKidOf, akmaAuthenticator } from './psk.ts';
 import type { UeAssociations } from './ue-associations.ts';
 
@@ -79,9 +79,6 @@ class Refusal extends AkmaError {
     this.maxAge = maxAge;
   }
 }
-
-/** Bytes of a request: a registration keeps the client profile in it. */
-const longestMessage = 8192;
 
 /** Seconds after which a client may ask again where others could not be asked. */
 const tryAgain = 30;
