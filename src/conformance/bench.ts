@@ -113,10 +113,10 @@ export class Bench {
     return this.#sources.open();
   }
 
-  /** A fresh socket towards the target's address over UDP, or towards another one. */
-  async udp(uri: string | undefined = this.target.coap, kind: 'udp' | 'dtls' = 'udp'): Promise<DatagramLine> {
+  /** A fresh socket towards the target's address over UDP, or towards another one. @param socket - in place of a fresh one */
+  async udp(uri: string | undefined = this.target.coap, kind: 'udp' | 'dtls' = 'udp', socket?: DatagramTransport): Promise<DatagramLine> {
     if (uri === undefined) throw new ConformanceError('ERR_CONFORMANCE_TARGET', 'expected an address over UDP, got none');
-    const transport = await this.keep(await this.socket());
+    const transport = await this.keep(socket ?? (await this.socket()));
     const { host, port } = parseUri(uri);
     const { env, patience, transcript } = this;
     return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => this.messageId() }, kind);

@@ -22,6 +22,26 @@ async function recorded(bench: Bench, options: DtlsLineOptions = {}): Promise<{ 
   return { line, sent };
 }
 
+/** An association, and what protects a message in it without sending it: the result is its datagram. */
+async function withholding(bench: Bench): Promise<{ readonly line: DtlsLine; withhold(message: Message): Uint8Array }> {
+  let held: Uint8Array | undefined;
+  let hold = false;
+  const line = await DtlsLine.connected(bench, {
+    outgoing: (datagram) => {
+      if (!hold) return [datagram];
+      held = datagram;
+      return [];
+    },
+  });
+  const withhold = (message: Message): Uint8Array => {
+    hold = true;
+    line.connection.send(encodeMessage(message));
+    hold = false;
+    return held!;
+  };
+  return { line, withhold };
+}
+
 /** Nothing that the association carries comes for a while. */
 async function nothingComes(line: DtlsLine, wanted: string): Promise<void> {
   const data = await line.data(line.raw.patience.silence);
@@ -130,21 +150,10 @@ export const associationCases: readonly ConformanceCase[] = [
     section: '4.1',
     title: 'records that come out of order are taken',
     async run(bench) {
-      let held: Uint8Array | undefined;
-      let hold = false;
-      const { line } = await recorded(bench, {
-        outgoing: (datagram) => {
-          if (!hold) return [datagram];
-          held = datagram;
-          return [];
-        },
-      });
-      hold = true;
-      const late = bench.request(bench.somePath);
-      line.connection.send(encodeMessage(late));
-      hold = false;
+      const { line, withhold } = await withholding(bench);
+      const late = withhold(bench.request(bench.somePath));
       await stands(bench, line);
-      line.raw.send(held!);
+      line.raw.send(late);
       if ((await line.data()) === undefined) throw new Nonconformity('an answer to the record that came late', 'nothing');
     },
   },
@@ -196,24 +205,14 @@ export const associationCases: readonly ConformanceCase[] = [
     section: '7.2.1',
     title: 'what comes after close_notify is ignored',
     async run(bench) {
-      let held: Uint8Array | undefined;
-      let hold = false;
-      const { line } = await recorded(bench, {
-        outgoing: (datagram) => {
-          if (!hold) return [datagram];
-          held = datagram;
-          return [];
-        },
-      });
+      const { line, withhold } = await withholding(bench);
       await stands(bench, line);
       // One that was not there yet, so that no replay window keeps it out.
-      hold = true;
-      line.connection.send(encodeMessage(nonRequest(bench)));
-      hold = false;
+      const held = withhold(nonRequest(bench));
       line.close();
       await bench.pause(bench.patience.silence);
       for (let late = await line.raw.next(0); late !== undefined; late = await line.raw.next(0));
-      line.raw.send(held!);
+      line.raw.send(held);
       for await (const answer of line.raw.datagrams(bench.patience.silence))
         if (decodeRecords(answer).records.some(({ type }) => type === ContentType.application_data))
           throw new Nonconformity('no application data', toHex(answer));

@@ -1,4 +1,3 @@
-import { parseUri } from '../../coap/index.ts';
 import { equalBytes, toHex } from '../../core/bytes.ts';
 import {
   ContentType,
@@ -15,7 +14,7 @@ import {
 import { udp } from '../../transport/index.ts';
 import type { Bench } from '../bench.ts';
 import type { ConformanceCase } from '../case.ts';
-import { DatagramLine } from '../datagram-line.ts';
+import type { DatagramLine } from '../datagram-line.ts';
 import { DtlsLine, eachRecord, type Mutation } from '../dtls-line.ts';
 import { Nonconformity, NotApplicable } from '../errors.ts';
 import type { DtlsTarget } from '../target.ts';
@@ -344,15 +343,13 @@ export const handshakeCases: readonly ConformanceCase[] = [
 
 /** A socket at another IP address, which a machine has of itself on loopback alone. @throws {NotApplicable} there is none */
 async function neighbour(bench: Bench): Promise<DatagramLine> {
-  const { env, patience, transcript, source } = bench;
+  const { source } = bench;
   const address = source === '127.0.0.2' ? '127.0.0.3' : '127.0.0.2';
   if (!source.startsWith('127.'))
     throw new NotApplicable('the cookie is good for the IP address, whatever the port, and there is no other address to try it at');
   const transport = await udp({ address, sourcePorts: 1 }).catch(() => undefined);
   if (transport === undefined) throw new NotApplicable(`the cookie is good for the IP address, whatever the port, and this machine has no ${address}`);
-  await bench.keep(transport);
-  const { host, port } = parseUri(bench.target.coaps!);
-  return new DatagramLine(transport, await transport.resolve(host, port), { env, patience, transcript, messageId: () => bench.messageId() }, 'dtls');
+  return bench.udp(bench.target.coaps, 'dtls', transport);
 }
 
 type Verify = Awaited<ReturnType<typeof helloVerify>>;
