@@ -108,25 +108,26 @@ test('RFC 5246 7.3: a session that is resumed is opened with what is known of th
   assert.ok(records.some(({ details }) => details.some((line) => line.includes('the session is resumed'))));
 });
 
-test('RFC 9146 4, 6: records with connection IDs of both sides, also from another address of the client', async () => {
+/** Both sides of an association in which each has named a connection ID, and data that went both ways. */
+async function withConnectionIds(): Promise<{ readonly sim: Simulator; readonly both: ReturnType<typeof parties> }> {
   const sim = new Simulator();
   const ids = { connectionIdLength: 5 };
   const both = parties(sim, 'TLS_PSK_WITH_AES_128_CCM_8', ids, ids);
   both.client.connection.start();
   await sim.run(() => both.client.connection.isConnected);
   await expectSameKeys(sim, both);
+  return { sim, both };
+}
+
+test('RFC 9146 4, 6: records with connection IDs of both sides, also from another address of the client', async () => {
+  const { sim, both } = await withConnectionIds();
   assert.ok(sim.wire.some(({ datagram: [type] }) => type === 25));
   const moved = sim.wire.map((packet) => (packet.datagram[0] === 25 && packet.from === both.client.address ? { ...packet, from: '10.0.0.9:4000' } : packet));
   for (const wire of [sim.wire, moved]) assert.deepEqual(dataOf(observe(wire, { ...nothing, psk: () => psk })), ['ping', 'ping']);
 });
 
 test('RFC 9146 6: of a session whose client moves again and again, an observer keeps the newest address', async () => {
-  const sim = new Simulator();
-  const ids = { connectionIdLength: 5 };
-  const both = parties(sim, 'TLS_PSK_WITH_AES_128_CCM_8', ids, ids);
-  both.client.connection.start();
-  await sim.run(() => both.client.connection.isConnected);
-  await expectSameKeys(sim, both);
+  const { sim, both } = await withConnectionIds();
   const observer = new DtlsObserver({ ...nothing, psk: () => psk });
   for (const { datagram, from, to } of sim.wire) observer.receive(datagram, from, to);
   assert.equal(observer.size, 1);

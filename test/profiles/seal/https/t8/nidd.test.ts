@@ -197,14 +197,19 @@ function heldStore(folder: string): { readonly store: Store; hold: Promise<void>
   return held;
 }
 
+/** The URI of data that waits for the device, which cannot be reached. */
+async function waitingData({ client, devices, at }: T8Lab): Promise<string | undefined> {
+  const { location: configuration } = await client.configure(device);
+  devices.answers = [{ outcome: 'unreachable' }];
+  return (await client.deliver(at(configuration), device, utf8('one'))).location;
+}
+
 test('TS 29.122, 5.6.3.4: data cannot be taken back while it is replaced: it would be sent all the same', async () => {
   const held = heldStore('t8/nidd/downlinks/');
   const lab = await T8Lab.start({ store: held.store });
   try {
     const { client, devices } = lab;
-    const { location: configuration } = await client.configure(device);
-    devices.answers = [{ outcome: 'unreachable' }];
-    const { location } = await client.deliver(lab.at(configuration), device, utf8('one'));
+    const location = await waitingData(lab);
     devices.answers = [taken()];
     let go: () => void = () => {};
     held.hold = new Promise((resolve) => {
@@ -225,10 +230,8 @@ test('data that could be neither replaced nor taken back waits as before', async
   const held = heldStore('t8/nidd/downlinks/');
   const lab = await T8Lab.start({ store: held.store });
   try {
-    const { client, devices } = lab;
-    const { location: configuration } = await client.configure(device);
-    devices.answers = [{ outcome: 'unreachable' }];
-    const { location } = await client.deliver(lab.at(configuration), device, utf8('one'));
+    const { client } = lab;
+    const location = await waitingData(lab);
     held.fails = true;
     for (const [method, body] of [['PUT', { ...device, data: 'dHdv' }], ['DELETE']] as const) {
       assert.equal((await client.ask(method, lab.at(location), body)).status, 500);

@@ -171,18 +171,17 @@ test('a cause has one status', () => {
   }
 });
 
+/** A client of an SCEF that is this function. */
+function clientOver(fetch: NonNullable<ConstructorParameters<typeof T8Client>[0]['fetch']>): T8Client {
+  const notificationDestination = 'https://as.example/heard';
+  return new T8Client({ apiRoot: 'https://scef.example', scsAsId: app, tls: {}, token: () => 'token', notificationDestination, fetch });
+}
+
 test('RFC 6750 5.3: T8Client gives its token to the SCEF alone, whatever URI a server has named', async () => {
   const asked: string[] = [];
-  const client = new T8Client({
-    apiRoot: 'https://scef.example',
-    scsAsId: app,
-    tls: {},
-    token: () => 'token',
-    notificationDestination: 'https://as.example/heard',
-    fetch: async (url) => {
-      asked.push(url);
-      return { status: 204, headers: {}, body: new Uint8Array() };
-    },
+  const client = clientOver(async (url) => {
+    asked.push(url);
+    return { status: 204, headers: {}, body: new Uint8Array() };
   });
   for (const elsewhere of ['https://scef.example.evil/x', 'http://scef.example/x', '//evil.example/x', 'https://scef.example:444/x'])
     await assert.rejects(client.ask('GET', elsewhere), { code: 'ERR_T8_CONFIG' });
@@ -194,13 +193,6 @@ test('RFC 6750 5.3: T8Client gives its token to the SCEF alone, whatever URI a s
 
 test('T8Client: an answer that is no JSON is a typed error', async () => {
   const answer = { status: 200, headers: {}, body: utf8('<html>') };
-  const client = new T8Client({
-    apiRoot: 'https://scef.example',
-    scsAsId: app,
-    tls: {},
-    token: () => 'token',
-    notificationDestination: 'https://as.example/heard',
-    fetch: async () => answer,
-  });
+  const client = clientOver(async () => answer);
   await assert.rejects(client.ask('GET', '/3gpp-nidd/v1/app1/configurations'), { name: 'T8Error', code: 'ERR_T8_ANSWER' });
 });
