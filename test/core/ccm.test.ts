@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { type CipherCCMTypes, createCipheriv } from 'node:crypto';
 import { test } from 'node:test';
 import { toHex } from '../../src/core/bytes.ts';
@@ -140,7 +141,7 @@ test('AES-CCM: inputs are borrowed: they are not written, and writing them after
   const before = [nonce, aad, plaintext].map(toHex);
   const want = toHex(reference({ key: copy, cipher, nonceLength: 13, tagLength: 8 }, nonce, aad, plaintext));
   for (let use = 0; use < 6; use++) {
-    // From its third use on a key has cipher objects of its own: they are made of the copy too.
+    // Its round keys are made of the copy too.
     key.fill(use);
     assert.equal(toHex(cipher.seal(nonce, aad, plaintext)), want);
   }
@@ -165,6 +166,34 @@ test('AEAD: an empty message and empty AAD without memory behind them seal and o
       assert.deepEqual(aead(algorithm, key).open(nonce, empty, sealed), new Uint8Array(0));
       assert.deepEqual(cipher.open(nonce, empty, sealed), new Uint8Array(0));
     }
+  }
+});
+
+/** What another process gives for messages of many lengths, started with these flags: a line for each. */
+function sealedWith(flags: readonly string[]): string {
+  const source = `
+    const { aead, aeadParameters } = await import(${JSON.stringify(new URL('../../src/core/crypto/index.js', import.meta.url).href)});
+    for (const algorithm of [${algorithms}]) {
+      const { keyLength, nonceLength } = aeadParameters(algorithm);
+      const cipher = aead(algorithm, new Uint8Array(keyLength).fill(algorithm));
+      for (let length = 0; length < 1000; length += 37) {
+        const nonce = new Uint8Array(nonceLength).fill(length);
+        const message = new Uint8Array(length).fill(length);
+        const sealed = cipher.seal(nonce, nonce, message);
+        if (Buffer.compare(cipher.open(nonce, nonce, sealed), message) !== 0) throw new Error('opened otherwise');
+        console.log(Buffer.from(sealed).toString('hex'));
+      }
+    }`;
+  return execFileSync(process.execPath, [...flags, '--input-type=module', '--eval', source], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+}
+
+test('AES-CCM: without WebAssembly, and where the processor lacks its vector instructions, messages are the same', () => {
+  const want = sealedWith([]);
+  assert.equal(want.trim().split('\n').length, algorithms.length * 28);
+  const withoutVectors = process.arch === 'x64' ? ['--no-enable-ssse3', '--no-enable-sse4-1'] : [];
+  for (const flag of ['--jitless', ...withoutVectors]) {
+    assert.equal(sealedWith([flag]), want, flag);
+    assert.equal(sealedWith([flag, '--conditions=portable']), want, `${flag}, portable`);
   }
 });
 

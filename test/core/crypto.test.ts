@@ -39,7 +39,7 @@ for (const algorithm of [10, 11, 12, 13, 30, 31, 32, 33]) {
   });
 }
 
-test('AEAD: more hot keys than are kept still seal and open', () => {
+test('AEAD: more keys than those whose round keys are kept seal and open in turn', () => {
   const nonce = new Uint8Array(13);
   const ciphers = Array.from({ length: 1300 }, () => aead(10, random(16)));
   for (let round = 0; round < 4; round++) {

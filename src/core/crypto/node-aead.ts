@@ -1,12 +1,17 @@
 import { type CipherGCMTypes, createCipheriv, createDecipheriv } from 'node:crypto';
 import { checkSealing, openingFailed } from './aead-parameters.ts';
-import { HotCcm, outsideHeap } from './node-hot-ccm.ts';
 import type { Aead, CipherParameters } from './provider.ts';
+import { type CcmKey, openShort, sealShort } from './wasm-ccm.ts';
 
-/** Most keys whose cipher objects (about 1.5 KB each) are kept. */
-const mostHotKeys = 1024;
-/** A key is hot from its third message on. */
-const coldUses = 2;
+/** By length. */
+const keyRooms: Uint8Array[] = [];
+
+/** A key for the next call of native code, which would move the key itself out of the heap, and so make it ten times as large for good. */
+function outsideHeap(key: Uint8Array): Uint8Array {
+  const room = (keyRooms[key.length] ??= new Uint8Array(new ArrayBuffer(key.length)));
+  room.set(key);
+  return room;
+}
 
 // An empty array may have no memory behind it; OpenSSL's CCM takes that for the announcement of a length, not for a message.
 const nothing = Buffer.alloc(1).subarray(0, 0);
@@ -21,7 +26,7 @@ const cipherNames: Readonly<Record<CipherParameters['mode'], Readonly<Record<num
 
 /** Any AEAD by OpenSSL, with cipher objects that are made anew for each message. Of a class, so that many keys take little memory. */
 class OpensslAead implements Aead {
-  protected readonly key: Uint8Array;
+  readonly key: Uint8Array;
   readonly #parameters: CipherParameters;
 
   constructor(parameters: CipherParameters, key: Uint8Array) {
@@ -71,57 +76,16 @@ class OpensslAead implements Aead {
   }
 }
 
-/** AES-CCM of one key: OpenSSL's own for the first messages and for large ones, kept cipher objects in between. */
-class CcmAead extends OpensslAead {
-  /** Those that are hot, and the place that is looked at next for one that is to go. */
-  static readonly #hot: CcmAead[] = [];
-  static #hand = 0;
-  #uses = 0;
-  #recent = false;
-  #ccm: HotCcm | undefined;
-
-  #warm(): HotCcm | undefined {
-    this.#recent = true;
-    if (this.#ccm !== undefined) return this.#ccm;
-    if (this.#uses++ < coldUses) return undefined;
-    this.#ccm = new HotCcm(this.key.length * 8, this.key, this.nonceLength, this.tagLength);
-    CcmAead.#enter(this);
-    return this.#ccm;
-  }
-
-  /** Second chance: it takes the place of the oldest that was not used since it was last looked at. */
-  static #enter(added: CcmAead): void {
-    const hot = CcmAead.#hot;
-    if (hot.length < mostHotKeys) {
-      hot.push(added);
-      return;
-    }
-    for (;;) {
-      const at = CcmAead.#hand;
-      CcmAead.#hand = (at + 1) % mostHotKeys;
-      const candidate = hot[at]!;
-      if (candidate.#recent) candidate.#recent = false;
-      else {
-        candidate.#ccm = undefined;
-        candidate.#uses = 0;
-        hot[at] = added;
-        return;
-      }
-    }
-  }
+/** AES-CCM of one key: short messages in WebAssembly, the others by OpenSSL. */
+class CcmAead extends OpensslAead implements CcmKey {
+  place = 0;
 
   override seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    const hot = HotCcm.fits(aad, plaintext.length) && nonce.length === this.nonceLength ? this.#warm() : undefined;
-    return hot === undefined ? super.seal(nonce, aad, plaintext) : hot.seal(nonce, aad, plaintext);
+    return sealShort(this, nonce, aad, plaintext) ?? super.seal(nonce, aad, plaintext);
   }
 
   override open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
-    const fits = HotCcm.fits(aad, ciphertext.length) && ciphertext.length >= this.tagLength && nonce.length === this.nonceLength;
-    const hot = fits ? this.#warm() : undefined;
-    if (hot === undefined) return super.open(nonce, aad, ciphertext);
-    const plaintext = hot.open(nonce, aad, ciphertext);
-    if (plaintext === undefined) throw openingFailed();
-    return plaintext;
+    return openShort(this, nonce, aad, ciphertext) ?? super.open(nonce, aad, ciphertext);
   }
 }
 

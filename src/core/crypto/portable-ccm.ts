@@ -2,6 +2,7 @@ import { constantTimeEqual } from '../bytes.ts';
 import { checkSealing, openingFailed } from './aead-parameters.ts';
 import { AesBlocks, block } from './portable-aes.ts';
 import type { Aead, CipherParameters } from './provider.ts';
+import { type CcmKey, openShort, sealShort } from './wasm-ccm.ts';
 
 /** The number in `bytes` at the end of a block, most significant byte first. */
 function putLength(out: Uint8Array, end: number, bytes: number, length: number): void {
@@ -21,12 +22,15 @@ function encodedAad(aad: Uint8Array): Uint8Array {
 }
 
 /**
- * AES-CCM on the block cipher.
+ * AES-CCM: short messages in WebAssembly, the others on the block cipher in JavaScript.
  *
  * @see https://www.rfc-editor.org/rfc/rfc3610#section-2
  */
-export class CcmAead implements Aead {
-  readonly #aes: AesBlocks;
+export class CcmAead implements Aead, CcmKey {
+  readonly key: Uint8Array;
+  place = 0;
+  /** Made with the first message that is for it. */
+  #aes: AesBlocks | undefined;
   readonly #parameters: CipherParameters;
   readonly nonceLength: number;
   readonly tagLength: number;
@@ -34,22 +38,28 @@ export class CcmAead implements Aead {
   readonly #lengthBytes: number;
 
   constructor(parameters: CipherParameters, key: Uint8Array) {
-    this.#aes = new AesBlocks(key);
+    this.key = key;
     this.#parameters = parameters;
     this.nonceLength = parameters.nonceLength;
     this.tagLength = parameters.tagLength;
     this.#lengthBytes = block - 1 - parameters.nonceLength;
   }
 
+  #blocks(): AesBlocks {
+    this.#aes ??= new AesBlocks(this.key);
+    return this.#aes;
+  }
+
   /** The message under the key stream from block 1 on, and what block 0 leaves for the tag (RFC 3610 §2.3). */
   #crypt(nonce: Uint8Array, input: Uint8Array, out: Uint8Array): Uint8Array {
+    const blocks = this.#blocks();
     const stream = new Uint8Array(block);
     const start = (counter: number): void => {
       stream.fill(0);
       stream[0] = this.#lengthBytes - 1;
       stream.set(nonce, 1);
       putLength(stream, block, this.#lengthBytes, counter);
-      this.#aes.encrypt(stream, 0);
+      blocks.encrypt(stream, 0);
     };
     for (let at = 0, counter = 1; at < input.length; at += block, counter++) {
       start(counter);
@@ -66,11 +76,13 @@ export class CcmAead implements Aead {
     first[0] = (aad.length > 0 ? 0x40 : 0) | (((this.tagLength - 2) / 2) << 3) | (this.#lengthBytes - 1);
     first.set(nonce, 1);
     putLength(first, block, this.#lengthBytes, plaintext.length);
-    return this.#aes.cbcMac([first, encodedAad(aad), plaintext]);
+    return this.#blocks().cbcMac([first, encodedAad(aad), plaintext]);
   }
 
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
     checkSealing(this.#parameters, nonce, plaintext);
+    const short = sealShort(this, nonce, aad, plaintext);
+    if (short !== undefined) return short;
     const { length } = plaintext;
     const sealed = new Uint8Array(length + this.tagLength);
     const mac = this.#mac(nonce, aad, plaintext);
@@ -82,6 +94,8 @@ export class CcmAead implements Aead {
   open(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
     const length = ciphertext.length - this.tagLength;
     if (length < 0 || nonce.length !== this.nonceLength || length >= 2 ** (8 * this.#lengthBytes)) throw openingFailed();
+    const short = openShort(this, nonce, aad, ciphertext);
+    if (short !== undefined) return short;
     const plaintext = new Uint8Array(length);
     const stream = this.#crypt(nonce, ciphertext.subarray(0, length), plaintext);
     const tag = this.#mac(nonce, aad, plaintext).subarray(0, this.tagLength);
