@@ -1,4 +1,4 @@
-import { equalBytes, utf8 } from '../core/bytes.ts';
+import { utf8 } from '../core/bytes.ts';
 import { type Change, type PutOptions, type StoreEntry, StoreError } from './store.ts';
 
 /** The longest key, in bytes of UTF-8. Every kind of store can index that much. */
@@ -80,7 +80,7 @@ export function storeEntry(key: string, value: Uint8Array, expiresAt: number): S
 
 /** Whether an entry has what a condition expects; `undefined` is absent. */
 export function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
 }
 
 /**

@@ -30,15 +30,15 @@ export class ClientSecrets {
   /**
    * Whether the client need show no secret, or has shown the right one.
    *
-   * @param gone - whoever asks hears nothing any more
+   * @param gone - aborted once whoever asks hears nothing any more; asked for where the secret is not known
    * @throws {AceError} `ERR_AS_BUSY`: too many are being looked at
    */
-  async accepts({ secret }: Pick<Client, 'secret'>, shown: Uint8Array | undefined, gone?: AbortSignal): Promise<boolean> {
+  async accepts({ secret }: Pick<Client, 'secret'>, shown: Uint8Array | undefined, gone?: () => AbortSignal): Promise<boolean> {
     if (secret === undefined) return true;
     if (shown === undefined) return false;
     const quick = hmac('sha256', this.#key, shown);
     if (this.#isRight(secret, quick)) return true;
-    if (!(await this.#hashes.verify(shown, secret, gone))) return false;
+    if (!(await this.#hashes.verify(shown, secret, gone?.()))) return false;
     this.#right.delete(secret);
     this.#right.set(secret, quick);
     if (this.#right.size > remembered) this.#right.delete(this.#right.keys().next().value!);

@@ -104,10 +104,10 @@ export class SharedTokens {
   /**
    * Whether a secret is the one of the hash. One that was right is known again at once.
    *
-   * @param gone - whoever asks hears nothing any more
+   * @param gone - aborted once whoever asks hears nothing any more; asked for where the secret is not known
    * @throws {AceError} `ERR_AS_BUSY`: too many are being looked at, so that it has to come later
    */
-  accepts(secret: string, shown: Uint8Array, gone?: AbortSignal): Promise<boolean> {
+  accepts(secret: string, shown: Uint8Array, gone?: () => AbortSignal): Promise<boolean> {
     return this.#options.secrets.accepts({ secret }, shown, gone);
   }
 

@@ -126,7 +126,8 @@ export class Later extends errors.OIDCProviderError {
 /** @throws {Later} */
 async function isRight(simS: SimS, hash: string, secret: string): Promise<boolean> {
   try {
-    return await simS.shared.accepts(hash, utf8(secret), goneSignal(Provider.ctx!.res));
+    const { res } = Provider.ctx!;
+    return await simS.shared.accepts(hash, utf8(secret), () => goneSignal(res));
   } catch (error) {
     const wait = waitOf(error);
     if (wait === undefined) throw error;

@@ -131,7 +131,7 @@ export class TokenEndpoints {
   async #isRight(hash: string, secret: string, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const { shared, addressOf, refused, credentials } = this.#options;
     try {
-      return await shared.accepts(hash, utf8(secret), goneSignal(response));
+      return await shared.accepts(hash, utf8(secret), () => goneSignal(response));
     } catch (error) {
       const wait = waitOf(error);
       if (wait === undefined) throw error;

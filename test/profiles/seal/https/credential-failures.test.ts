@@ -97,7 +97,7 @@ test('503 with Retry-After: more secrets to look at than may wait, at each endpo
     const gone = new AbortController();
     // Whoever had a turn comes again at once, so that no place is free however long the requests take.
     const comeAgain = async (): Promise<void> => {
-      while (!gone.signal.aborted) await lab.simS.shared.accepts(slow, utf8('another secret'), gone.signal).catch(() => false);
+      while (!gone.signal.aborted) await lab.simS.shared.accepts(slow, utf8('another secret'), () => gone.signal).catch(() => false);
     };
     const others = Array.from({ length: 66 }, comeAgain);
     for (const path of paths) {
@@ -123,7 +123,7 @@ test('a secret that was shown by who went away before it was looked at is not co
     async (lab) => {
       const slow = await hashSecret(utf8('another secret'), systemEnv.random, { N: 2 ** 16, r: 8, p: 4 });
       const gone = new AbortController();
-      const others = Array.from({ length: 8 }, () => lab.simS.shared.accepts(slow, utf8('another secret'), gone.signal).catch(() => false));
+      const others = Array.from({ length: 8 }, () => lab.simS.shared.accepts(slow, utf8('another secret'), () => gone.signal).catch(() => false));
       const refused = (): number => lab.events.filter((event) => event.type === 'refused' && event.reason === 'busy').length;
       const asking = new AbortController();
       const asked = ['/token', '/introspect'].map((path) =>
