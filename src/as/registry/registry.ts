@@ -5,7 +5,6 @@ import {
   type Client,
   type ClientRegistration,
   checkGrant,
-  clientCredential,
   type RegisteredPeer,
   type RegisteredResourceServer,
   type ResourceServerRegistration,
@@ -13,9 +12,8 @@ import {
   refuseRegistration,
   registeredClient,
   registeredResourceServer,
-  resourceServerCredential,
 } from './registration.ts';
-import { peerNameOf, RegistrationStore, storedCredential } from './registration-store.ts';
+import { type PeerName, peerNameOf, RegistrationStore, storedCredential } from './registration-store.ts';
 
 export { AuthorizationServerError } from '../error.ts';
 export type { Client, RegisteredPeer, RegisteredResourceServer } from './registration.ts';
@@ -38,7 +36,10 @@ export class Registry {
   /** @internal */
   readonly stored: RegistrationStore;
   readonly rules: Rules;
+  /** Of the fixed ones: by credential, and those of each kind by id. */
   #fixed = new Map<string, RegisteredPeer>();
+  #clients = new Map<string, Client>();
+  #resourceServers = new Map<string, RegisteredResourceServer>();
   #audiences = new Map<string, RegisteredResourceServer>();
   /** Of the fixed ones: by profile, their indices. */
   #indices = new Map<number, Set<string>>();
@@ -54,18 +55,20 @@ export class Registry {
   /** Put the registrations of another configuration, which were checked in a registry of their own, in the place of the fixed ones. */
   replaceConfigured(next: Registry): void {
     this.#fixed = next.#fixed;
+    this.#clients = next.#clients;
+    this.#resourceServers = next.#resourceServers;
     this.#audiences = next.#audiences;
     this.#indices = next.#indices;
   }
 
   /** Those of the configuration. */
   get fixedClients(): readonly Client[] {
-    return [...this.#fixed.values()].filter((peer) => peer.kind === 'client');
+    return [...this.#clients.values()];
   }
 
   /** Those of the configuration. */
   get fixedResourceServers(): readonly RegisteredResourceServer[] {
-    return [...this.#fixed.values()].filter((peer) => peer.kind === 'rs');
+    return [...this.#resourceServers.values()];
   }
 
   /** The peer of the configuration that protected a message. */
@@ -90,15 +93,14 @@ export class Registry {
     const fixed = this.#fixed.get(credential);
     const name = fixed === undefined ? peerNameOf(credential) : undefined;
     if (name === undefined) return fixed;
-    if (this.#fixed.has(name.kind === 'client' ? clientCredential(name.id) : resourceServerCredential(name.id))) return undefined;
+    if (this.#isFixed(name)) return undefined;
     const found = await this.stored.peer(name);
     return found !== undefined && storedCredential(name, found.stored.revision) === credential ? found.peer : undefined;
   }
 
   /** The one of the configuration. */
   fixedClient(id: string): Client | undefined {
-    const peer = this.#fixed.get(clientCredential(id));
-    return peer?.kind === 'client' ? peer : undefined;
+    return this.#clients.get(id);
   }
 
   /** As it stands now, of the configuration or of the store. */
@@ -108,9 +110,7 @@ export class Registry {
 
   /** As it stands now, of the configuration or of the store. */
   async resourceServer(id: string): Promise<RegisteredResourceServer | undefined> {
-    const peer = this.#fixed.get(resourceServerCredential(id));
-    if (peer?.kind === 'rs') return peer;
-    return (await this.stored.resourceServer(id))?.peer;
+    return this.#resourceServers.get(id) ?? (await this.stored.resourceServer(id))?.peer;
   }
 
   /** Whom the audience belongs to, of the configuration. */
@@ -123,14 +123,14 @@ export class Registry {
     const fixed = this.#audiences.get(audience);
     if (fixed !== undefined) return fixed;
     const id = await this.stored.audience(audience);
-    return id === undefined || this.#fixed.has(resourceServerCredential(id)) ? undefined : (await this.stored.resourceServer(id))?.peer;
+    return id === undefined || this.#resourceServers.has(id) ? undefined : (await this.stored.resourceServer(id))?.peer;
   }
 
   /** The peer of the store whose credentials have this index in the profile. */
   async find(profile: number, index: string): Promise<FoundPeer | undefined> {
     if (this.isFixed(profile, index)) return undefined;
     const name = await this.stored.peerAt(profile, index);
-    if (name === undefined || this.#fixed.has(name.kind === 'client' ? clientCredential(name.id) : resourceServerCredential(name.id))) return undefined;
+    if (name === undefined || this.#isFixed(name)) return undefined;
     const found = await this.stored.peer(name);
     const channel = found?.peer.channel;
     if (found === undefined || channel?.profile !== profile) return undefined;
@@ -144,6 +144,10 @@ export class Registry {
     if (source === 'config') return { credential, credentials };
     const index = this.rules.profiles.get(profile)?.indexOf?.(credentials);
     return index === undefined ? undefined : this.find(profile, index);
+  }
+
+  #isFixed({ kind, id }: PeerName): boolean {
+    return (kind === 'client' ? this.#clients : this.#resourceServers).has(id);
   }
 
   #addResourceServer(server: RegisteredResourceServer): void {
@@ -166,6 +170,8 @@ export class Registry {
 
   #add(peer: RegisteredPeer): void {
     this.#fixed.set(peer.credential, peer);
+    if (peer.kind === 'client') this.#clients.set(peer.id, peer);
+    else this.#resourceServers.set(peer.id, peer);
     if (peer.channel === undefined) return;
     const { profile, credentials } = peer.channel;
     const index = this.rules.profiles.get(profile)?.indexOf?.(credentials);

@@ -48,6 +48,7 @@ export class SharedDatabase {
   /** When it was seen for the last time that none has ended. */
   #sweptNothingAt = Number.NEGATIVE_INFINITY;
   #waiting: Job[] = [];
+  #isFresh = false;
   #closing: Promise<void> = Promise.resolve();
 
   private constructor(folder: string, identity: string, turns: Turns) {
@@ -79,6 +80,24 @@ export class SharedDatabase {
   get database(): Database {
     return this.#database!;
   }
+
+  /**
+   * The database with a snapshot of this moment. Whoever reads before JavaScript is left shares one: nobody can have heard meanwhile of what another process writes, and a
+   * commit of this one is told of afterwards. To take one for each costs as much as to read.
+   */
+  fresh(): Database {
+    const database = this.database;
+    if (!this.#isFresh) {
+      database.resetReadTxn();
+      this.#isFresh = true;
+      queueMicrotask(this.#stale);
+    }
+    return database;
+  }
+
+  readonly #stale = (): void => {
+    this.#isFresh = false;
+  };
 
   /**
    * Carry out a plan in a turn, where nobody else writes: what it reads is so until it has written. Plans that come while another turn is under way share the next one

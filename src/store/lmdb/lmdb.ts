@@ -99,8 +99,7 @@ class LmdbStore extends PlannedStore {
   /** What stands under a key at this moment, also if another process has just put it there. */
   #read(key: Uint8Array): Entry | undefined {
     try {
-      this.#database.resetReadTxn();
-      return readEntry(this.#database, key);
+      return readEntry(this.#shared.fresh(), key);
     } catch (cause) {
       throw ioError('read', this.#folder, cause);
     }
