@@ -3,7 +3,7 @@ import { createCipheriv } from 'node:crypto';
 import { test } from 'node:test';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { assemble, i32, local, v128, type WasmFunction } from '../../src/core/crypto/wasm.ts';
-import { aesFunctions, callEncryptPair, subBytesTables } from '../../src/core/crypto/wasm-aes.ts';
+import { aesExports, aesFunctions, callEncryptPair, subBytesTables } from '../../src/core/crypto/wasm-aes.ts';
 import { SeededRandom } from '../support/random.ts';
 
 const [first, second, roundKeys] = [256, 272, 512];
@@ -30,7 +30,7 @@ interface Host {
 }
 
 const { WebAssembly } = globalThis as unknown as Host;
-const module = new WebAssembly.Module(assemble(1, [...aesFunctions, encryptInMemory], { expandKey: 1, encrypt: aesFunctions.length }));
+const module = new WebAssembly.Module(assemble(1, [...aesFunctions, encryptInMemory], { ...aesExports, encrypt: aesFunctions.length }));
 const { exports } = new WebAssembly.Instance(module);
 const memory = new Uint8Array(exports.memory.buffer);
 memory.set(subBytesTables());

@@ -113,7 +113,7 @@ function mixColumns(t: number, turned: number): Code {
 const addRoundKey = (address: number): Code => [get(address), v128.load(0), v128.xor];
 
 /** Two blocks at once, which the processor works at side by side, with the round keys from one address to another. */
-export const encryptPair: WasmFunction = (() => {
+const encryptPair: WasmFunction = (() => {
   const states = [0, 1];
   const [roundKey, last] = [2, 3];
   const work = (state: number) => [4, 5, 6].map((index) => index + 3 * state) as [number, number, number];
@@ -141,7 +141,7 @@ export const encryptPair: WasmFunction = (() => {
 })();
 
 /** Of a key of 16 or 32 bytes, the round keys that follow it at its address, up to an end (FIPS 197, Section 5.2). */
-export const expandKey: WasmFunction = (() => {
+const expandKey: WasmFunction = (() => {
   const [keyLength, address, end, place, word, constant] = [0, 1, 2, 3, 4, 5];
   const vector = 6;
   const subWord: Code = [v128.splatWord, set(vector), subBytes(vector, [7, 8, 9]), v128.firstWord];
@@ -171,6 +171,8 @@ export const expandKey: WasmFunction = (() => {
   };
 })();
 
-/** The functions of a module begin with these, in this order. */
+/** The functions of a module that uses them begin with these. */
 export const aesFunctions: readonly WasmFunction[] = [encryptPair, expandKey];
 export const callEncryptPair: Code = call(0);
+/** What such a module exports of them. */
+export const aesExports: { readonly expandKey: number } = { expandKey: 1 };

@@ -1,7 +1,7 @@
 import { carve } from '../bytes.ts';
 import { openingFailed } from './aead-parameters.ts';
 import { assemble, type Code, i32, ifElse, local, loopWhile, select, v128, type WasmFunction } from './wasm.ts';
-import { aesFunctions, callEncryptPair, roundKeysLength, subBytesTables, tablesLength } from './wasm-aes.ts';
+import { aesExports, aesFunctions, callEncryptPair, roundKeysLength, subBytesTables, tablesLength } from './wasm-aes.ts';
 
 const block = 16;
 /** Above this size OpenSSL's own CCM is faster, and a counter of one byte is not enough for four times as much. */
@@ -97,7 +97,7 @@ class ShortCcm {
     if (WebAssembly === undefined) return undefined;
     const { Instance, Module } = WebAssembly;
     try {
-      const { exports } = new Instance(new Module(assemble(pages, [...aesFunctions, crypt], { expandKey: 1, crypt: aesFunctions.length })));
+      const { exports } = new Instance(new Module(assemble(pages, [...aesFunctions, crypt], { ...aesExports, crypt: aesFunctions.length })));
       return new ShortCcm(exports as Exports);
     } catch {
       return undefined;
