@@ -23,7 +23,14 @@ function times(a: number, b: number): number {
   return product;
 }
 
-const power = (base: number, exponent: number): number => (exponent === 0 ? 1 : times(base, power(base, exponent - 1)));
+/** By squaring. */
+function power(base: number, exponent: number): number {
+  if (exponent === 0) return 1;
+  const root = power(base, exponent >> 1);
+  const square = times(root, root);
+  return exponent & 1 ? times(square, base) : square;
+}
+
 const inverse = (element: number): number => power(element, 254);
 
 /** The linear part of the affine transformation of SubBytes (FIPS 197, Section 5.1.1). */
@@ -34,6 +41,8 @@ function affine(byte: number): number {
 }
 
 const nibbles: readonly number[] = Array.from({ length: 16 }, (_, nibble) => nibble);
+/** The smallest with s⁴ + s + 1 = 0, which makes the subfield of sixteen elements, and the first a and θ with θ² = a·θ + a, where θ is not in it. */
+const [s, a, theta] = [0x5c, 0x5c, 0xb2];
 /** An index that no table has: looking it up gives 0. */
 const infinity = 0x80;
 
@@ -45,18 +54,18 @@ const infinity = 0x80;
  * u + θ·(u + (u + v)/a)/a: five look-ups by one nibble give 1/u and 1/v, and two more the result, each with the affine transformation done already.
  */
 export function subBytesTables(): Uint8Array {
-  const elements = Array.from({ length: 256 }, (_, element) => element);
   // Its powers 1, s, s², s³ are the bits of a nibble.
-  const s = elements.find((element) => element > 1 && (power(element, 4) ^ element ^ 1) === 0)!;
   const subfield = nibbles.map((nibble) => [0, 1, 2, 3].reduce((sum, bit) => sum ^ (nibble & (1 << bit) ? power(s, bit) : 0), 0));
   const nibbleOf = (element: number): number => subfield.indexOf(element);
-  const roots = subfield.slice(1).map((a) => ({ a, theta: elements.find((x) => !subfield.includes(x) && (times(x, x) ^ times(a, x) ^ a) === 0) }));
-  const { a, theta } = roots.find((root): root is { a: number; theta: number } => root.theta !== undefined)!;
   const parts = new Uint8Array(256);
-  for (const i of nibbles) for (const k of nibbles) parts[subfield[k]! ^ times(subfield[i]!, theta)] = (i << 4) | k;
+  for (const i of nibbles) {
+    const high = times(subfield[i]!, theta);
+    for (const k of nibbles) parts[subfield[k]! ^ high] = (i << 4) | k;
+  }
+  const inverses = subfield.map(inverse);
   const thetaByA = times(theta, inverse(a));
-  const inverted = (factor: number) => (nibble: number) => (nibble === 0 ? infinity : nibbleOf(times(factor, inverse(subfield[nibble]!))));
-  const result = (factor: number) => (nibble: number) => affine(times(factor, inverse(subfield[nibble]!)));
+  const inverted = (factor: number) => (nibble: number) => (nibble === 0 ? infinity : nibbleOf(times(factor, inverses[nibble]!)));
+  const result = (factor: number) => (nibble: number) => affine(times(factor, inverses[nibble]!));
   const rows: Record<keyof typeof table, (nibble: number) => number> = {
     low: (nibble) => parts[nibble]!,
     high: (nibble) => parts[nibble << 4]!,

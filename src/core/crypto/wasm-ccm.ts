@@ -183,18 +183,20 @@ class ShortCcm {
   }
 }
 
-/** Made for the first message. */
-let shortCcm: ShortCcm | undefined | null = null;
+/** Messages of a process before it makes the module, which takes as long as some hundred of them. */
+const fewMessages = 16;
+let messages = 0;
+let shortCcm: ShortCcm | undefined;
 
 function engineFor(key: CcmKey, nonce: Uint8Array, length: number): ShortCcm | undefined {
   if (length > longest || nonce.length !== key.nonceLength) return undefined;
-  if (shortCcm === null) shortCcm = ShortCcm.make();
+  if (messages < fewMessages && ++messages === fewMessages) shortCcm = ShortCcm.make();
   return shortCcm;
 }
 
 /**
- * AES-CCM of a short message: the ciphertext and the tag. `undefined`: it is for another implementation, since it is too long, its nonce has another length, or
- * there is no WebAssembly.
+ * AES-CCM of a short message: the ciphertext and the tag. `undefined`: it is for another implementation, since it is too long, its nonce has another length,
+ * there is no WebAssembly, or it is one of the first few.
  *
  * The AES is ours and takes the time of a few hundred instructions for a block; a call of OpenSSL for each message takes longer than all blocks of the message.
  */

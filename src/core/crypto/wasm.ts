@@ -88,7 +88,14 @@ export const ifElse = (then: Code, otherwise: Code = []): Code => [0x04, 0x40, t
 export const select: Code = [0x1b];
 export const call = (index: number): Code => [0x10, unsigned(index)];
 
-const flat = (code: Code): number[] => code.flatMap((part) => (typeof part === 'number' ? [part] : flat(part)));
+function flat(code: Code, bytes: number[] = []): number[] {
+  for (const part of code) {
+    if (typeof part === 'number') bytes.push(part);
+    else flat(part, bytes);
+  }
+  return bytes;
+}
+
 const sized = (code: Code): Code => {
   const bytes = flat(code);
   return [unsigned(bytes.length), bytes];
