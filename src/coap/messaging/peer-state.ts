@@ -1,5 +1,7 @@
 import { equalBytes } from '../../core/bytes.ts';
 import type { NumberTable } from '../../core/number-table.ts';
+import type { Queued } from '../../core/queue.ts';
+import type { Holder } from '../../core/shares.ts';
 import type { Peer } from '../layer.ts';
 import type { Incoming } from './deduplication.ts';
 import type { MessageIds } from './message-id.ts';
@@ -7,7 +9,7 @@ import type { Transmission } from './transmission.ts';
 import type { OutstandingWindow } from './window.ts';
 
 /** What the message layer knows of one peer. It goes when nothing in it is alive any more. */
-export class PeerState {
+export class PeerState implements Holder, Queued<PeerState> {
   readonly peer: Peer;
   readonly #table: Map<string, PeerState>;
   /** The state for the first source port that reaches the peer: `outstanding` and `queue` there are for all of them, since NSTART is. */
@@ -16,6 +18,14 @@ export class PeerState {
   followers = 0;
   /** Messages received within the last EXCHANGE_LIFETIME, by message id. */
   readonly seen: Map<number, Incoming> = new Map();
+  /** The first and the last of those that are remembered of it. */
+  oldest: Incoming | undefined = undefined;
+  newest: Incoming | undefined = undefined;
+  /** Bytes that the memory of them takes. */
+  share = 0;
+  place = -1;
+  before: PeerState | undefined = undefined;
+  after: PeerState | undefined = undefined;
   /** Messages sent that an ACK or RST may still concern, by message id; made when the first is sent. */
   sent: NumberTable<Transmission> | undefined = undefined;
   ids: MessageIds | undefined = undefined;
