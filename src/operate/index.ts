@@ -10,6 +10,7 @@
  * @module ace-coap/operate
  */
 
+export { isLoopback } from '../core/host.ts';
 export {
   type Anchor,
   type ArchiveAuditOptions,

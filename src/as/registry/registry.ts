@@ -59,6 +59,11 @@ export class Registry {
   }
 
   /** Those of the configuration. */
+  get fixedPeers(): readonly RegisteredPeer[] {
+    return [...this.fixedClients, ...this.fixedResourceServers];
+  }
+
+  /** Those of the configuration. */
   get fixedClients(): readonly Client[] {
     return [...this.#fixed.values()].filter((peer) => peer.kind === 'client');
   }

@@ -1,7 +1,5 @@
 import { equalBytes } from '../../core/bytes.ts';
 import type { NumberTable } from '../../core/number-table.ts';
-import type { Queued } from '../../core/queue.ts';
-import type { Holder } from '../../core/shares.ts';
 import type { Peer } from '../layer.ts';
 import type { Incoming } from './deduplication.ts';
 import type { MessageIds } from './message-id.ts';
@@ -9,7 +7,7 @@ import type { Transmission } from './transmission.ts';
 import type { OutstandingWindow } from './window.ts';
 
 /** What the message layer knows of one peer. It goes when nothing in it is alive any more. */
-export class PeerState implements Holder, Queued<PeerState> {
+export class PeerState {
   readonly peer: Peer;
   readonly #table: Map<string, PeerState>;
   /** The state for the first source port that reaches the peer: `outstanding` and `queue` there are for all of them, since NSTART is. */
@@ -21,9 +19,10 @@ export class PeerState implements Holder, Queued<PeerState> {
   /** The first and the last of those that are remembered of it. */
   oldest: Incoming | undefined = undefined;
   newest: Incoming | undefined = undefined;
-  /** Bytes that the memory of them takes. */
+  /** Bytes that the memory of them takes, and the place among those who take as much. */
   share = 0;
   place = -1;
+  /** The neighbours among those of whom something is remembered. */
   before: PeerState | undefined = undefined;
   after: PeerState | undefined = undefined;
   /** Messages sent that an ACK or RST may still concern, by message id; made when the first is sent. */
