@@ -37,6 +37,7 @@ test('audit show: what a stranger called itself plays with no terminal and makes
     assert.match(stdout, /user=anna\\u\{1b\}\[2J/);
     const { stdout: json } = await aceExits(0, ['audit', 'show', folder, '--event', 'login-refused', '--json']);
     assert.equal((JSON.parse(json.split('\n')[0]!) as { readonly user: string }).user, hostile);
+    assert.doesNotMatch(json, controls);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
