@@ -15,12 +15,13 @@ import {
   UnderWay,
 } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
+import { messageOf } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { AdminResource } from './admin/admin-resource.ts';
 import { Administration } from './admin/administration.ts';
-import type { TakeAway } from './admin/departures.ts';
-import { Audit, type AuditSink } from './audit.ts';
+import { departedOf, type TakeAway } from './admin/departures.ts';
+import { Audit, type AuditSink, faultReason } from './audit.ts';
 import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
 import { AuthorizationServerError } from './error.ts';
@@ -259,9 +260,10 @@ export class AuthorizationServer {
 
   /**
    * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
-   * contexts.
+   * contexts. With those who leave go their tokens, codes and refresh tokens, as with a removal by administration; where the store does not take that now, a fault
+   * is told, and the next configuration or the next start does it.
    *
-   * It rejects as the constructor and `start` throw, and then the server goes on as it was.
+   * It rejects as the constructor and `start` throw, or where the store does not note who leaves, and then the server goes on as it was.
    */
   reconfigure(next: Reconfiguration): Promise<PeerChanges> {
     const result = this.#reconfiguring.then(() => this.#reconfigure(next));
@@ -313,7 +315,17 @@ export class AuthorizationServer {
     await this.start();
     const registry = this.#registryOf(next);
     for (const server of registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
+    const { fixedPeers: before } = this.#registry;
+    const { fixedPeers: after } = registry;
+    await this.administration.finishRemovalsOf(departedOf(after, before));
     const changes = await replacePeers(peersIn(this.#registry), peersIn(registry), this.#profiles);
+    const departed = departedOf(before, after);
+    try {
+      await this.administration.beginRemovals(departed);
+    } catch (error) {
+      await replacePeers(peersIn(registry), peersIn(this.#registry), this.#profiles);
+      throw error;
+    }
     this.#registry.replaceConfigured(registry);
     this.#limits = next.limits ?? {};
     this.#endpoint?.adjust({ maxBody: maxBodyOf(this.#limits) });
@@ -321,6 +333,9 @@ export class AuthorizationServer {
     this.#rates.address.change(this.#limits.rate?.address);
     this.shared.limit(this.#limits.rate);
     this.#emit({ type: 'reconfigured', ...changes });
+    await this.administration
+      .finishRemovals(departed)
+      .catch((error: unknown) => this.#emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) }));
     return changes;
   }
 
@@ -414,7 +429,7 @@ export class AuthorizationServer {
 }
 
 function peersIn(registry: Registry): readonly ConfiguredPeer[] {
-  return [...registry.fixedClients, ...registry.fixedResourceServers].flatMap(({ credential, channel }) =>
+  return registry.fixedPeers.flatMap(({ credential, channel }) =>
     channel === undefined ? [] : [{ credential, profile: channel.profile, credentials: channel.credentials }],
   );
 }

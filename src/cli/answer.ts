@@ -12,6 +12,7 @@ import {
 } from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { printableDocument, printableJson } from '../core/printable.ts';
 import { annotatePayload, isCborFormat } from '../inspect/index.ts';
 import { ExitCode } from './exit.ts';
 import { writeOutput } from './output-file.ts';
@@ -36,7 +37,7 @@ export interface PrintFlags {
   readonly stream?: boolean;
 }
 
-/** The payload as text; `undefined`: it is none, or would play with the terminal. */
+/** The payload as text; `undefined`: it is none, or has control characters that no text has. */
 function asText({ options, payload }: Answer): string | undefined {
   const format = uintOf(options, OptionNumber.ContentFormat);
   if (format === ContentFormat.OctetStream || (format !== undefined && isCborFormat(format))) return undefined;
@@ -109,13 +110,15 @@ function nextStep({ code }: Answer, isClient: boolean): string | undefined {
   return 'the token does not cover it; what the client may have stands under its grants at the AS, and --scope asks for it';
 }
 
-/** Text with a line end; other bytes for people on a terminal, and as they are for a program. */
+/** Text with a line end, on a terminal with what would play with it made visible; other bytes for people on a terminal, and as they are for a program. */
 function printPayload(answer: Answer, flags: PrintFlags): void {
   const { payload } = answer;
   if (payload.length === 0) return;
   const text = asText(answer);
-  if (text !== undefined) process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
-  else if (process.stdout.isTTY) console.log(annotatePayload(answer).join('\n'));
+  if (text !== undefined) {
+    const shown = process.stdout.isTTY ? printableDocument(text) : text;
+    process.stdout.write(shown.endsWith('\n') ? shown : `${shown}\n`);
+  } else if (process.stdout.isTTY) console.log(annotatePayload(answer).join('\n'));
   else if (flags.stream) console.log(toHex(payload));
   else process.stdout.write(payload);
 }
@@ -126,7 +129,7 @@ function printPayload(answer: Answer, flags: PrintFlags): void {
  */
 export function printAnswer(answer: Answer, flags: PrintFlags): void {
   const ok = answer.code < 128;
-  if (flags.json) console.log(JSON.stringify(describe(answer)));
+  if (flags.json) console.log(printableJson(describe(answer)));
   else sayFacts(answer, flags);
   if (ok && flags.output !== undefined) writeOutput(flags.output, answer.payload);
   else if (ok && !flags.json) printPayload(answer, flags);

@@ -6,6 +6,7 @@ import { CwtError, encodeClaims, openCwt, type TokenKey } from '../core/cwt.ts';
 import type { ItemNames } from '../core/diagnostic.ts';
 import { diagnose } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { printableJson } from '../core/printable.ts';
 import {
   claimNames,
   coseKeyNames,
@@ -227,7 +228,7 @@ async function decodeInput(input: string, flags: DecodeFlags, opener: DatagramOp
     throw error;
   }
   const { kind, lines, oscore } = decoded;
-  if (flags.json) console.log(JSON.stringify({ kind, bytes: bytes.length, notation: lines.join('\n'), ...(oscore === undefined ? {} : { oscore }) }));
+  if (flags.json) console.log(printableJson({ kind, bytes: bytes.length, notation: lines.join('\n'), ...(oscore === undefined ? {} : { oscore }) }));
   else console.log(`# ${kind}, ${bytes.length} bytes\n${lines.join('\n')}`);
 }
 

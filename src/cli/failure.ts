@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { printableLines } from '../core/printable.ts';
+import { printableJson, printableLines } from '../core/printable.ts';
 import { ExitCode, exitCodeOf } from './exit.ts';
 import { err } from './terminal.ts';
 
@@ -45,5 +45,5 @@ export function sayFailure({ error, code, hint, stack }: Failure): void {
 
 /** For programs: one line of standard error. */
 export function printFailure({ exitCode, ...failure }: Failure): void {
-  console.error(JSON.stringify({ ...failure, exit_code: exitCode }));
+  console.error(printableJson({ ...failure, exit_code: exitCode }));
 }

@@ -44,6 +44,10 @@ A PSK and its identity are text, hex:00ff10, or @file: a file's bytes as they ar
 line: ACE_COAP_PSK and ACE_COAP_PSK_IDENTITY, in the same forms, are read where the options are absent. With SSLKEYLOGFILE, the keys of coaps sessions go to that
 file, for Wireshark.`;
 
+const outputHelp = `
+To a pipe or a file the payload goes as it came. On a terminal, text shows control characters but tabs and ends of line, and what turns the direction of writing, as
+\\u{...}, so that no server can forge what is read; other bytes are shown in hexadecimal or notation.`;
+
 const suitesHelp = 'cipher suites (coaps): iot, seal-strict, default, or names with a comma between, the preferred one first';
 const mtuHelp = 'bytes of a datagram while shaking hands (coaps)';
 
@@ -79,7 +83,8 @@ function requestOptions(command: Command): Command {
     .option('-v, --verbose', 'show each message decoded, with its size in bytes')
     .option('--scope <scope>', 'scope to ask the AS for, instead of what the RS hints at')
     .option('--audience <audience>', 'audience to ask the AS for, instead of what the RS hints at')
-    .option('--plain', 'take an answer that nothing protects, although --config is given');
+    .option('--plain', 'take an answer that nothing protects, although --config is given')
+    .addHelpText('after', outputHelp);
   return tlsOptions(command);
 }
 

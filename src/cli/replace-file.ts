@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   accessSync,
   chmodSync,
@@ -6,9 +6,11 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fstatSync,
   fsyncSync,
   lstatSync,
   openSync,
+  readdirSync,
   readlinkSync,
   realpathSync,
   renameSync,
@@ -17,7 +19,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 /** Links from one name to the next; a circle has no end. */
 const mostLinks = 40;
@@ -39,7 +41,8 @@ function endOfLinks(file: string): string | undefined {
 
 /**
  * Write a file so that at each moment the old one or the new one stands there whole: it is written beside, and then takes the place of the old one, with its mode and
- * its owner. Symbolic links stay. What is no regular file is written as it is, and so is a file whose place nothing can take.
+ * its owner. Symbolic links stay. What is no regular file is written as it is, and so is a file whose place nothing can take. What a kill has left beside it of an
+ * earlier write goes once the next one is done.
  *
  * Throws what `node:fs` throws; then the old one stays.
  *
@@ -63,16 +66,40 @@ export function replaceFile(file: string, content: string | Uint8Array, mode?: n
   }
 }
 
+/** Milliseconds after which nobody writes any more: each writer is done in a moment, or was killed. */
+const leftAfter = 60_000;
+
+/** Names of what is written beside a file: they tell which file it is to be. */
+function freshNames(path: string): string {
+  return `.ace-coap-${createHash('sha256').update(basename(path)).digest('hex').slice(0, 16)}-`;
+}
+
+/** Take away what earlier writes of this file have left, by the clock of the file system; what cannot be taken away stays. */
+function removeLeft(path: string, now: number, owners: readonly (number | undefined)[]): void {
+  const [folder, names] = [dirname(path), freshNames(path)];
+  try {
+    for (const name of readdirSync(folder)) {
+      if (!name.startsWith(names) || !/^[0-9a-f]{12}$/.test(name.slice(names.length))) continue;
+      const stats = lstatSync(join(folder, name), { throwIfNoEntry: false });
+      if (stats?.isFile() === true && owners.includes(stats.uid) && now - stats.mtimeMs > leftAfter) rmSync(join(folder, name), { force: true });
+    }
+  } catch (error) {
+    if ((error as Partial<NodeJS.ErrnoException>).code === undefined) throw error;
+  }
+}
+
 function replace(path: string, content: string | Uint8Array, before: Stats | undefined, mode: number | undefined): void {
-  const fresh = join(dirname(path), `.ace-coap-${randomBytes(6).toString('hex')}`);
+  const fresh = join(dirname(path), `${freshNames(path)}${randomBytes(6).toString('hex')}`);
   const wanted = mode ?? (before === undefined ? undefined : before.mode & 0o7777);
   const descriptor = openSync(fresh, 'wx', wanted === undefined ? 0o666 : 0o600);
+  let written: number;
   try {
     try {
       writeFileSync(descriptor, content);
       if (before !== undefined && (before.uid !== process.getuid?.() || before.gid !== process.getgid?.())) fchownSync(descriptor, before.uid, before.gid);
       if (wanted !== undefined) fchmodSync(descriptor, wanted);
       fsyncSync(descriptor);
+      written = fstatSync(descriptor).mtimeMs;
     } finally {
       closeSync(descriptor);
     }
@@ -81,6 +108,7 @@ function replace(path: string, content: string | Uint8Array, before: Stats | und
     rmSync(fresh, { force: true });
     throw error;
   }
+  removeLeft(path, written, [process.getuid?.(), before?.uid]);
 }
 
 /** Take a file away; a symbolic link to it stays. */

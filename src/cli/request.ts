@@ -23,6 +23,7 @@ import { fromHex, fromUtf8, utf8 } from '../core/bytes.ts';
 import { encode } from '../core/cbor.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { parseDiagnostic } from '../core/parse-diagnostic.ts';
+import { printableJson } from '../core/printable.ts';
 import { type Answer, printAnswer } from './answer.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
@@ -259,7 +260,7 @@ export async function discoverCommand(uri: string, flags: RequestFlags): Promise
   const links = decodeLinkFormat(fromUtf8(answer.payload));
   if (flags.json) {
     for (const { target, attributes } of links)
-      console.log(JSON.stringify({ target, ...Object.fromEntries(attributes.map(([name, value]) => [name, value ?? true])) }));
+      console.log(printableJson({ target, ...Object.fromEntries(attributes.map(([name, value]) => [name, value ?? true])) }));
     return;
   }
   console.log(linkTable(links));

@@ -3,7 +3,7 @@ import type { AuthorizationGrant } from '../client/index.ts';
 import { toHex } from '../core/bytes.ts';
 import { decode, Tagged } from '../core/cbor.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { printable } from '../core/printable.ts';
+import { printable, printableJson } from '../core/printable.ts';
 import { annotateCbor, tokenNames } from '../inspect/index.ts';
 import { ExitCode, UsageError } from './exit.ts';
 import { inputBytes } from './input.ts';
@@ -63,7 +63,7 @@ export async function tokenCommand(flags: TokenFlags): Promise<void> {
     const { accessToken, expiresIn, scope: granted, aceProfile, refreshToken } = response;
     const scopeText = granted instanceof Uint8Array ? toHex(granted) : granted;
     console.log(
-      JSON.stringify({
+      printableJson({
         access_token: toHex(accessToken),
         token_bytes: accessToken.length,
         expires_in: expiresIn,
@@ -130,7 +130,7 @@ export async function introspectCommand(input: string, flags: IntrospectFlags): 
   });
   const wireNames: Readonly<Record<string, { readonly name: string }>> = introspectionParameters;
   const fields = Object.fromEntries(Object.entries(response).map(([field, value]) => [wireNames[field]?.name ?? field, plain(field, value)]));
-  if (flags.json) console.log(JSON.stringify(fields));
+  if (flags.json) console.log(printableJson(fields));
   else
     for (const [name, value] of Object.entries(fields))
       console.log(`${out('bold', name.padEnd(12))} ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`);

@@ -1,5 +1,6 @@
 import { fromUtf8, toHex } from './bytes.ts';
 import { CborError, decode, halfToNumber, numberToHalf } from './cbor.ts';
+import { printableJson } from './printable.ts';
 
 /**
  * What is known of an item, so that its notation can carry names: the comments of RFC 8949's examples, `/ exp / 4: 1700000000`.
@@ -131,7 +132,7 @@ class Writer {
     const bytes = this.#take(length);
     if (major === 3) {
       try {
-        return `${quote(fromUtf8(bytes))}${indicator}`;
+        return `${printableJson(fromUtf8(bytes))}${indicator}`;
       } catch {
         throw new CborError('ERR_CBOR_UTF8', `expected UTF-8 in a text string, got other bytes, at offset ${at}`);
       }
@@ -249,13 +250,6 @@ class Writer {
         );
     }
   }
-}
-
-/** Text in quotes. Control characters and those that turn the direction of writing would change what a terminal shows: they are escaped, as JSON allows. */
-function quote(text: string): string {
-  return JSON.stringify(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
-  );
 }
 
 /** A float always has a point, an exponent or a name. */

@@ -18,6 +18,11 @@ export class Roster<T extends Member> {
     return this.#members.length;
   }
 
+  /** Any one of them. */
+  get last(): T | undefined {
+    return this.#members[this.#members.length - 1];
+  }
+
   /** One that is there already stays. */
   add(member: T): void {
     if (member.place >= 0) return;

@@ -14,6 +14,7 @@ import { fromUtf8, toHex } from '../core/bytes.ts';
 import { encode } from '../core/cbor.ts';
 import { diagnose, type ItemNames } from '../core/diagnostic.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { printableJson } from '../core/printable.ts';
 import { coseKeyNames, coseKeySetNames } from './cose-names.ts';
 import { coseNames, introspectionNames, itemNames, refusalNames, tokenNames } from './names.ts';
 import { pathIn, uintIn } from './option.ts';
@@ -82,7 +83,7 @@ export function annotateCbor(bytes: Uint8Array, names: ItemNames, secrets = fals
 
 /** A text of a peer, so that it cannot play with the terminal. */
 function quoted(text: ProblemText): string {
-  return typeof text === 'string' ? JSON.stringify(text) : `${JSON.stringify(text.text)} (${text.lang})`;
+  return typeof text === 'string' ? printableJson(text) : `${printableJson(text.text)} (${text.lang})`;
 }
 
 /** Problem details in words, what is not known of them in notation; `undefined`: they are none. */
@@ -126,7 +127,7 @@ export function annotatePayload(body: Body, requestPath?: readonly string[], { s
   if (format === undefined || format === ContentFormat.TextPlain || format === ContentFormat.LinkFormat || format === ContentFormat.Json) {
     try {
       const text = fromUtf8(payload);
-      if (text.length <= longestText && (format !== undefined || /^[\x20-\x7e\s]*$/.test(text))) return [`${head}: ${JSON.stringify(text)}`];
+      if (text.length <= longestText && (format !== undefined || /^[\x20-\x7e\s]*$/.test(text))) return [`${head}: ${printableJson(text)}`];
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
     }

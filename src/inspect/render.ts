@@ -16,6 +16,7 @@ import {
 } from '../coap/index.ts';
 import { fromUtf8, toHex } from '../core/bytes.ts';
 import { ProtocolError } from '../core/errors.ts';
+import { printableJson } from '../core/printable.ts';
 import { decodeOscoreOption } from '../oscore/index.ts';
 import { annotatePayload, type RenderOptions } from './annotate.ts';
 
@@ -61,7 +62,7 @@ export function renderOption(option: Option): string {
       default:
     }
     const format = optionDefinition(option.number)?.format;
-    if (format === 'string') return `${name}: ${JSON.stringify(fromUtf8(option.value))}`;
+    if (format === 'string') return `${name}: ${printableJson(fromUtf8(option.value))}`;
     if (format === 'uint') return `${name}: ${readUint(option.value)}`;
     return format === 'empty' && option.value.length === 0 ? name : `${name}: ${hexOrEmpty(option.value)}`;
   } catch (error) {

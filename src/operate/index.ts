@@ -10,6 +10,7 @@
  * @module ace-coap/operate
  */
 
+export { isLoopback } from '../core/host.ts';
 export {
   type Anchor,
   type ArchiveAuditOptions,
@@ -41,7 +42,7 @@ export type { DtlsConfig, DtlsPeerConfig, DtlsServerConfig } from './config/dtls
 export type { DtlsServerSettings, DtlsSettings, SuitesConfig } from './config/dtls-settings.ts';
 export { ConfigError, type ConfigProblem } from './config/error.ts';
 export type { ListenAddress, ListenConfig, TransportScheme } from './config/listen.ts';
-export { type AuditConfig, isLoopback, type OperationsConfig, parseMetrics, type RateConfig, type RatesConfig } from './config/operations.ts';
+export { type AuditConfig, type OperationsConfig, parseMetrics, type RateConfig, type RatesConfig } from './config/operations.ts';
 export { loadOscoreContext, type OscoreConfig, type OscoreContextConfig } from './config/oscore.ts';
 export type { ProxyConfig, TrustedNetwork } from './config/proxy.ts';
 export type { ChannelConfig, RevocationConfig, ScopeConfig, TokenKeyConfig, TransmissionConfig } from './config/reader.ts';

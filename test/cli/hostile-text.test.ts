@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { failureOf, sayFailure } from '../../src/cli/failure.ts';
 import { loggerFor } from '../../src/cli/serve.ts';
 import { table } from '../../src/cli/terminal.ts';
-import { Endpoint, Router } from '../../src/coap/index.ts';
+import { Code, Endpoint, Router } from '../../src/coap/index.ts';
+import { utf8 } from '../../src/core/bytes.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
 import { AuditLog } from '../../src/operate/audit/index.ts';
 import { udp } from '../../src/transport/index.ts';
@@ -21,6 +22,9 @@ const hostile = 'anna\u001b[2J\n2026-01-01T00:00:00.000Z login  user=bob\u009b1m
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not be there
 const controls = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/;
 
+/** What turns the direction of writing may stand in names that have no control characters. */
+const turned = 'anna\u202e';
+
 test('audit show: what a stranger called itself plays with no terminal and makes no line of its own', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ace-coap-hostile-'));
   try {
@@ -33,6 +37,7 @@ test('audit show: what a stranger called itself plays with no terminal and makes
     assert.match(stdout, /user=anna\\u\{1b\}\[2J/);
     const { stdout: json } = await aceExits(0, ['audit', 'show', folder, '--event', 'login-refused', '--json']);
     assert.equal((JSON.parse(json.split('\n')[0]!) as { readonly user: string }).user, hostile);
+    assert.doesNotMatch(json, controls);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -60,6 +65,38 @@ test('discover: what a server calls its resources plays with no terminal and mak
   }
 });
 
+test('get and observe: text plays with no terminal, and reaches a pipe or a file as it came', async () => {
+  const text = 'eins\tzwei\r\npaid\rnot paid \u202e\u2066drei\u2028';
+  const router = new Router();
+  router.resource('/text', { get: () => text });
+  router.resource('/controls', { get: () => hostile });
+  router.resource('/refused', { get: () => ({ code: Code.Forbidden, contentFormat: 0, payload: utf8(turned) }) });
+  const server = new Endpoint({ transport: await udp(), handler: router.handler });
+  const at = `coap://127.0.0.1:${server.local.port}`;
+  const folder = mkdtempSync(join(tmpdir(), 'ace-coap-hostile-'));
+  const { isTTY } = process.stdout;
+  try {
+    assert.deepEqual((await runHere(['get', `${at}/text`])).stdout, `${text}\n`, 'a pipe');
+    assert.deepEqual((await runHere(['get', `${at}/controls`])).stdout, hostile);
+    await runHere(['get', `${at}/text`, '--output', join(folder, 'text')]);
+    assert.equal(readFileSync(join(folder, 'text'), 'utf8'), text);
+    process.stdout.isTTY = true;
+    const shown = 'eins\tzwei\npaid\\u{d}not paid \\u{202e}\\u{2066}drei\\u{2028}\n';
+    for (const words of [['get'], ['observe', '--count', '1']]) assert.equal((await runHere([...words, `${at}/text`])).stdout, shown, words[0]);
+    const { stdout: bytes } = await runHere(['get', `${at}/controls`]);
+    assert.doesNotMatch(bytes, controls);
+    const { stdout: json } = await runHere(['get', `${at}/text`, '--json']);
+    assert.doesNotMatch(json, /[\u202e\u2066\u2028]/);
+    assert.equal((JSON.parse(json) as { readonly payload: string }).payload, text);
+    assert.match((await runHere(['get', `${at}/refused`])).stderr, /"anna\\u202e"/);
+    for (const words of [['get', '-v'], ['get']]) assert.doesNotMatch((await runHere([...words, `${at}/refused`])).stderr, controls);
+  } finally {
+    process.stdout.isTTY = isTTY;
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 test('the log of a server on a terminal: what a stranger called itself plays with none', (t) => {
   const lines: string[] = [];
   const { isTTY } = process.stderr;
@@ -79,9 +116,6 @@ test('a table: what strangers put into its cells plays with no terminal and make
   assert.doesNotMatch(text, controls);
   assert.equal(text.split('\n').length, 3);
 });
-
-/** What turns the direction of writing may stand in names that have no control characters. */
-const turned = 'anna\u202e';
 
 test('seal provision: names of VAL users and services play with no terminal', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ace-coap-hostile-'));

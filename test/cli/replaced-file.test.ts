@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -12,13 +12,15 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { writeOutput } from '../../src/cli/output-file.ts';
+import { replaceFile } from '../../src/cli/replace-file.ts';
 import { sessionFile } from '../../src/cli/session-file.ts';
 import { emptyBytes } from '../../src/core/bytes.ts';
 import { suiteById } from '../../src/dtls/cipher-suites.ts';
@@ -145,4 +147,41 @@ test('standard output and a pipe are written as they are, also where standard ou
   const pipe = join(folder, 'pipe');
   const read = await writing(pipe, 'through it', { before: `mkfifo '${pipe}'; (cat '${pipe}' &)` });
   assert.deepEqual([read.stdout, lstatSync(pipe).isFIFO()], ['through it', true]);
+});
+
+/** Ends with the file written beside, and not yet in its place. */
+function killedWhileWriting(file: string): string {
+  const killed = `
+    import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    fs.renameSync = () => process.kill(process.pid, 'SIGKILL');
+    syncBuiltinESMExports();
+    const { replaceFile } = await import(${JSON.stringify(new URL('../../src/cli/replace-file.js', import.meta.url).href)});
+    replaceFile(${JSON.stringify(file)}, 'half');`;
+  const before = new Set(readdirSync(dirname(file)));
+  const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', killed]);
+  assert.equal(signal, 'SIGKILL');
+  const [left, ...more] = readdirSync(dirname(file)).filter((name) => !before.has(name));
+  assert.deepEqual(more, []);
+  return left!;
+}
+
+test('what a kill has left beside a file goes with a later write of that file, and nothing else', () => {
+  const { folder, file } = folderWith('killed');
+  const other = join(folder, 'other');
+  writeFileSync(other, 'another');
+  const [old, fresh, others] = [killedWhileWriting(file), killedWhileWriting(file), killedWhileWriting(other)] as const;
+  assert.equal(readFileSync(file, 'utf8'), 'the old one');
+  const names = old.slice(0, old.lastIndexOf('-') + 1);
+  mkdirSync(join(folder, `${names}0123456789ab`));
+  for (const name of [`${names}0123456789abc`, `${names}mine`, '.ace-coap-0123456789ab']) writeFileSync(join(folder, name), 'somebody else');
+  const stays = readdirSync(folder).filter((name) => name !== old);
+  const past = new Date(Date.now() - 120_000);
+  for (const name of readdirSync(folder)) if (name !== fresh) utimesSync(join(folder, name), past, past);
+  replaceFile(file, 'the new one');
+  assert.deepEqual(readdirSync(folder).sort(), stays.sort());
+  assert.ok(stays.includes(fresh) && stays.includes(others));
+  assert.equal(readFileSync(file, 'utf8'), 'the new one');
+  replaceFile(other, 'the new one');
+  assert.ok(!readdirSync(folder).includes(others));
 });

@@ -347,6 +347,28 @@ test('serve: a reply table that is full answers 5.03', async () => {
   await server.close();
 });
 
+test('RFC 7252 5.9.3.4: serve: a client that fills the reply table hears 5.03, and keeps no other out', async () => {
+  const server = await serve({ listen, limits: { replies: 4 }, handler: () => {}, drain: 0 });
+  const [flood, other] = [new CoapClient({ parameters: { nstart: 10 } }), new CoapClient()];
+  const codes: string[] = [];
+  for (let i = 0; i < 5; i++)
+    flood.request(server.url).then(
+      ({ codeText }) => codes.push(codeText),
+      () => {},
+    );
+  await until(() => codes.length === 1);
+  const heard = other.request(server.url).then(
+    ({ codeText }) => codeText,
+    () => 'nothing',
+  );
+  await until(() => codes.length === 2);
+  assert.deepEqual(codes, ['5.03', '5.03']);
+  await other.close();
+  assert.equal(await heard, 'nothing', 'it waits for its answer');
+  await flood.close();
+  await server.close();
+});
+
 test('TransportError is a ProtocolError with a code, and names the schemes that there are', async () => {
   const error = await serve({ listen: 'coap+tcp://127.0.0.1', resources: () => 'a', schemes: [] }).catch((reason: unknown) => reason);
   assert.ok(error instanceof TransportError);

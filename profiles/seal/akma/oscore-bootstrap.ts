@@ -48,6 +48,14 @@ const patience = 247;
 const mostPending = 256;
 const mostPendingOfOne = 4;
 
+/** Seconds after which a UE may ask again. */
+const tryAgain = 30;
+
+/** What this side cannot do now, whatever the UE asks (RFC 7252, Section 5.9.3.4). */
+function unavailable(detail: string): Answer {
+  return { ...problem(Code.ServiceUnavailable, { title: 'AKMA', detail }), maxAge: tryAgain };
+}
+
 /** Algorithms of OSCORE that the UE asks for. */
 export type OscoreInputs = Pick<ContextParameters, 'aead' | 'hkdf'>;
 const InputLabel = { hkdf: 3, alg: 4 } as const;
@@ -131,6 +139,8 @@ function checkSwitch(experimental: unknown): void {
 export interface OscoreBootstrapOptions {
   readonly experimental: true;
   readonly keys: ApplicationKeys;
+  /** Contexts at most; when there are so many, a UE that asks for one hears 5.03 with Max-Age. Default 65,536. */
+  readonly limit?: number;
   readonly env?: Env;
 }
 
@@ -147,7 +157,7 @@ export class OscoreBootstrap {
   readonly layer: Layer;
   readonly #keys: ApplicationKeys;
   readonly #env: Env;
-  readonly #contexts = new ContextTable();
+  readonly #contexts: ContextTable;
   /** Contexts that wait for their first request. */
   readonly #pending: ExpiringMap<SecurityContext>;
   /** Contexts in use, by the name of the channel; each ends with its K_AF. */
@@ -158,8 +168,9 @@ export class OscoreBootstrap {
   #turn = 0;
 
   /** @throws {AkmaError} `ERR_AKMA_EXPERIMENTAL` */
-  constructor({ experimental, keys, env = systemEnv }: OscoreBootstrapOptions) {
+  constructor({ experimental, keys, limit, env = systemEnv }: OscoreBootstrapOptions) {
     checkSwitch(experimental);
+    this.#contexts = new ContextTable(limit === undefined ? {} : { limit });
     this.#keys = keys;
     this.#env = env;
     const remove = (context: SecurityContext): void => {
@@ -204,14 +215,15 @@ export class OscoreBootstrap {
       key = await this.#keys.get(asked.aKid);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      return problem(error.code === 'ERR_AKMA_AANF' ? Code.ServiceUnavailable : Code.BadRequest, { title: 'AKMA', detail: error.message });
+      return error.code === 'ERR_AKMA_AANF' ? unavailable(error.message) : problem(Code.BadRequest, { title: 'AKMA', detail: error.message });
     }
     if (key === undefined) return problem(Code.Unauthorized, { title: 'AKMA', detail: 'the A-KID names no key' });
     try {
       return { code: Code.Created, payload: this.#establish(payload, asked, key), contentFormat: ContentFormat.Cbor };
     } catch (error) {
-      // Algorithms that OSCORE does not take.
       if (!(error instanceof ProtocolError)) throw error;
+      if (error.code === 'ERR_OSCORE_LIMIT') return unavailable('too many contexts are in use');
+      // Algorithms that OSCORE does not take.
       return problem(Code.BadRequest, { title: 'AKMA', detail: error.message });
     }
   }

@@ -331,9 +331,19 @@ export class Administration {
     if (!(await this.#options.revoke(hash))) throw unknown('token');
   }
 
-  /** Bring to an end what a process has begun to remove that was killed meanwhile. */
-  finishRemovals(): Promise<void> {
-    return this.#departures.finishAll();
+  /** Bring to an end what a process has begun to remove that was killed meanwhile, and the removal of these. */
+  finishRemovals(begun: readonly Departed[] = []): Promise<void> {
+    return this.#departures.finishAll(begun);
+  }
+
+  /** Peers of the configuration leave it: that they do is in the store once this is fulfilled, and `finishRemovals` does the rest. */
+  beginRemovals(departed: readonly Departed[]): Promise<void> {
+    return this.#departures.beginAll(departed);
+  }
+
+  /** Peers come into the configuration: what an earlier one of the same name has left is not for them. */
+  async finishRemovalsOf(arrived: readonly Pick<Departed, 'kind' | 'id'>[]): Promise<void> {
+    for (const { kind, id } of arrived) await this.#departures.finishOf(kind, id);
   }
 
   /** What an earlier removal has left that was cut short. */

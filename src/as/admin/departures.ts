@@ -3,6 +3,7 @@ import type { Env } from '../../core/env.ts';
 import type { Change, Store } from '../../store/index.ts';
 import { codePrefix, decodeCode } from '../grants/codes.ts';
 import { familyNameOf, familyOf, familyPrefix, familyTokens } from '../grants/refresh-tokens.ts';
+import type { RegisteredPeer } from '../registry/registration.ts';
 import { newStoreKey, prefixes, storeKey } from '../registry/registration-store.ts';
 import { decodeRecord, tokenKey } from '../token/token-records.ts';
 
@@ -12,6 +13,14 @@ export interface Departed {
   readonly id: string;
   /** Of a client none. */
   readonly audiences: readonly string[];
+}
+
+/** Those whom a new configuration leaves out. */
+export function departedOf(before: readonly RegisteredPeer[], after: readonly RegisteredPeer[]): readonly Departed[] {
+  const stay = new Set(after.map(({ credential }) => credential));
+  return before
+    .filter(({ credential }) => !stay.has(credential))
+    .map((peer) => ({ kind: peer.kind, id: peer.id, audiences: peer.kind === 'rs' ? [...peer.audiences] : [] }));
 }
 
 /** Take away what another face keeps of a peer that is removed: grants, and what came of them but for access tokens. Asked again where a removal was cut short. */
@@ -43,12 +52,18 @@ export class Departures {
 
   /** The change that says that the removal has begun, for the batch that ends the registration. */
   begin({ kind, id, audiences }: Departed): Change {
-    return { key: keyOf(kind, id), value: encode([kind, id, audiences]) };
+    return { key: newStoreKey(`${kind} "${id}"`, `${begun}${kind}/`, id), value: encode([kind, id, audiences]) };
   }
 
-  /** Bring to an end every removal that has begun. */
-  async finishAll(): Promise<void> {
-    const found: Departed[] = [];
+  /** The same for those who leave the configuration, where no registration ends in the store. */
+  async beginAll(departed: readonly Departed[]): Promise<void> {
+    const changes = departed.filter(({ kind, id }) => keyOf(kind, id) !== undefined).map((one) => this.begin(one));
+    if (changes.length > 0) await this.#store.batch(changes);
+  }
+
+  /** Bring to an end every removal that has begun, and of the others those of peers whose ids no key of the store can hold. */
+  async finishAll(others: readonly Departed[] = []): Promise<void> {
+    const found = others.filter(({ kind, id }) => keyOf(kind, id) === undefined);
     for await (const [, bytes] of this.#store.scan(begun)) found.push(decodeDeparted(bytes));
     for (const departed of found) await this.finish(departed);
   }
@@ -62,10 +77,11 @@ export class Departures {
   /** The registration is gone; what it has left goes now. The result is how much of each kind that was. */
   async finish(departed: Departed): Promise<{ readonly tokens: number; readonly policies: number }> {
     const { kind, id } = departed;
-    const policies = kind === 'client' ? await this.#removePolicies(id) : 0;
+    const policies = kind === 'client' && !(await this.#isStored(id)) ? await this.#removePolicies(id) : 0;
     await this.#takeGrants(departed);
     const tokens = await this.revokeTokens(departed);
-    await this.#store.delete(keyOf(kind, id));
+    const key = keyOf(kind, id);
+    if (key !== undefined) await this.#store.delete(key);
     return { tokens, policies };
   }
 
@@ -91,8 +107,15 @@ export class Departures {
   }
 
   async #begunOf(kind: Departed['kind'], id: string): Promise<Departed | undefined> {
-    const bytes = await this.#store.get(keyOf(kind, id));
+    const key = keyOf(kind, id);
+    const bytes = key === undefined ? undefined : await this.#store.get(key);
     return bytes === undefined ? undefined : decodeDeparted(bytes);
+  }
+
+  /** Whether a client of the store has the name of one of the configuration that is gone; the policies are those of the former. */
+  async #isStored(id: string): Promise<boolean> {
+    const key = storeKey(prefixes.client, id);
+    return key !== undefined && (await this.#store.get(key)) !== undefined;
   }
 
   /** The result is how many they were. */
@@ -124,8 +147,8 @@ export class Departures {
   }
 }
 
-function keyOf(kind: Departed['kind'], id: string): string {
-  return newStoreKey(`${kind} "${id}"`, `${begun}${kind}/`, id);
+function keyOf(kind: Departed['kind'], id: string): string | undefined {
+  return storeKey(`${begun}${kind}/`, id);
 }
 
 function decodeDeparted(bytes: Uint8Array): Departed {

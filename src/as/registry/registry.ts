@@ -62,6 +62,11 @@ export class Registry {
   }
 
   /** Those of the configuration. */
+  get fixedPeers(): readonly RegisteredPeer[] {
+    return [...this.fixedClients, ...this.fixedResourceServers];
+  }
+
+  /** Those of the configuration. */
   get fixedClients(): readonly Client[] {
     return [...this.#clients.values()];
   }

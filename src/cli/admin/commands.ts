@@ -4,7 +4,7 @@ import { tokenHashText } from '../../ace/index.ts';
 import { type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap, type View } from '../../as/index.ts';
 import { toBase64Url } from '../../core/bytes.ts';
 import { systemEnv } from '../../core/env.ts';
-import { printable } from '../../core/printable.ts';
+import { printable, printableJson } from '../../core/printable.ts';
 import {
   type ClientKit,
   isoTime,
@@ -51,7 +51,7 @@ function fieldsOf(view: View): string {
 
 /** Print what is registered, one entry a line, or one field a line where there is one only. */
 function print(view: View, flags: AdminFlags, oneLine: boolean): void {
-  if (flags.json) console.log(JSON.stringify(view));
+  if (flags.json) console.log(printableJson(view));
   else if (oneLine) console.log(`${out('bold', printable(String(view['id'] ?? view['audience'] ?? '')))}  ${printable(fieldsOf(withoutId(view)))}`);
   else for (const [name, value] of sorted(view)) console.log(`${out('bold', printable(name).padEnd(16))} ${printable(shown(value, name))}`);
 }
@@ -87,7 +87,7 @@ const tokenHashForm = /^[\w-]{44}$/;
 
 function done({ act, object }: AdminCommand, name: string, flags: AdminFlags, more: Readonly<Record<string, string | number>> = {}): void {
   const word = object === 'token' ? 'revoked' : act === 'add' ? 'added' : 'removed';
-  if (flags.json) console.log(JSON.stringify({ act, object, id: name, ...more }));
+  if (flags.json) console.log(printableJson({ act, object, id: name, ...more }));
   else console.log(`${out('green', word)} ${object} ${name}${more['tokens'] === undefined ? '' : `, and revoked its tokens: ${more['tokens']}`}`);
 }
 

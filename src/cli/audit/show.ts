@@ -1,4 +1,4 @@
-import { printable } from '../../core/printable.ts';
+import { printable, printableJson } from '../../core/printable.ts';
 import { type AuditEntry, readAudit } from '../../operate/index.ts';
 import { out } from '../terminal.ts';
 import { auditPlace, noLogIn } from './folder.ts';
@@ -36,7 +36,7 @@ export async function showCommand(named: readonly string[], flags: ShowFlags): P
     isThere = true;
     if (!isWanted(entry, flags)) continue;
     const { chain, seq, time, event } = entry;
-    if (flags.json) console.log(JSON.stringify({ chain, seq, time, ...event }));
+    if (flags.json) console.log(printableJson({ chain, seq, time, ...event }));
     else {
       const { type, ...fields } = event;
       const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);

@@ -11,7 +11,7 @@ import {
   runCases,
   type Target,
 } from '../../conformance/index.ts';
-import { printable } from '../../core/printable.ts';
+import { printable, printableJson } from '../../core/printable.ts';
 import { ExitCode, UsageError } from '../exit.ts';
 import { writeOutput } from '../output-file.ts';
 import { addressFor } from '../socket.ts';
@@ -31,7 +31,7 @@ export async function conformanceCommand(uris: readonly string[], flags: Conform
   const places = placesOf(target);
   const source = addressFor(places.map((uri) => parseUri(uri).host));
   const results = await run(target, cases, { patience: patienceOf(flags), source }, json);
-  console.log(json ? JSON.stringify(reportData(places.join(' '), results)) : renderReport(results));
+  console.log(json ? printableJson(reportData(places.join(' '), results)) : renderReport(results));
   if (junit !== undefined) writeOutput(junit, renderJUnit(results, { strict }), { flag: '--junit' });
   const bad = results.some((result) => counts(result, strict) || result.outcome === 'checker fault');
   process.exitCode = bad ? ExitCode.refused : ExitCode.success;

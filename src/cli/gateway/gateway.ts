@@ -1,8 +1,9 @@
 import { allowTargets, formatCode, looseMediaTypes, type ReverseRoute } from '../../coap/index.ts';
 import { systemEnv } from '../../core/env.ts';
+import { isLoopback } from '../../core/host.ts';
 import { sameValue } from '../../core/same-value.ts';
 import { Gateway, type GatewayEvent, type GatewayListener, type GatewayOptions } from '../../gateway/index.ts';
-import { type ClientConfig, isLoopback, type Logger, loadClientConfig, type OperationsConfig, parseMetrics } from '../../operate/index.ts';
+import { type ClientConfig, type Logger, loadClientConfig, type OperationsConfig, parseMetrics } from '../../operate/index.ts';
 import type { HttpsCredentials } from '../../transport/index.ts';
 import { configPath } from '../config-path.ts';
 import { UsageError } from '../exit.ts';
@@ -52,8 +53,7 @@ function listenOf({ listen, cert, key, clientCa }: GatewayFlags): Listen {
   const scheme = match[1] as Listen['scheme'];
   const named = match[2]!.replace(/^\[|\]$/g, '');
   const address = named === 'localhost' ? '127.0.0.1' : named;
-  const isLoopback = address.startsWith('127.') || address === '::1';
-  if (scheme === 'http' && !isLoopback) throw new UsageError(`--listen: expected https://, or http:// on a loopback address, got "${listen}"`);
+  if (scheme === 'http' && !isLoopback(address)) throw new UsageError(`--listen: expected https://, or http:// on a loopback address, got "${listen}"`);
   const files = [cert, key, clientCa].filter((file) => file !== undefined).length;
   if (scheme === 'http' && files > 0) throw new UsageError('--cert, --key and --client-ca: expected --listen https://..., got http');
   if (scheme === 'https' && (cert === undefined || key === undefined))

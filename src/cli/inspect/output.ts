@@ -1,3 +1,4 @@
+import { printableJson } from '../../core/printable.ts';
 import { type Entry, entryFacts, type Inspector, Ladder, ladderPage, ladderPicture } from '../../inspect/index.ts';
 import { writeOutput } from '../output-file.ts';
 import { err, out } from '../terminal.ts';
@@ -73,7 +74,7 @@ export class Output {
   }
 
   #print(entry: Entry, ladder: Ladder): void {
-    if (this.#flags.json) console.log(JSON.stringify(entryFacts(entry, this.#start!)));
+    if (this.#flags.json) console.log(printableJson(entryFacts(entry, this.#start!)));
     else for (const line of ladder.lines(entry)) console.log(line);
   }
 

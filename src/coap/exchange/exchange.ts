@@ -2,7 +2,6 @@ import { emptyBytes, equalBytes, utf8 } from '../../core/bytes.ts';
 import type { Cancel } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { NumberTable } from '../../core/number-table.ts';
-import { Roster } from '../../core/roster.ts';
 import { Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Peer, Request, Response, ResponseListener } from '../layer.ts';
@@ -30,6 +29,7 @@ import type { DiscardedEvent } from '../messaging/port.ts';
 import type { Proxying } from '../proxy/port.ts';
 import { encodeProblemDetails } from '../resource/problem-details.ts';
 import { GroupReplies, type MulticastOptions } from './multicast.ts';
+import { OpenReplies } from './open-replies.ts';
 import { isRegistration, OutgoingExchange } from './outgoing.ts';
 import { IncomingExchange, type ReplyOwner } from './reply.ts';
 import { Tokens, tokenNumber } from './token.ts';
@@ -39,7 +39,7 @@ export type ExchangeEvent = DiscardedEvent | { readonly type: 'failed'; readonly
 
 /** How many exchanges may be under way. */
 export interface ExchangeLimits {
-  /** Requests whose handler has not answered yet, and observations. */
+  /** Requests whose handler has not answered yet, and observations; when there are so many, each peer has a fair share (see `OpenReplies`). */
   readonly replies: number;
   /** Requests of ours that have no response yet, and observations of ours. */
   readonly requests: number;
@@ -108,7 +108,7 @@ export class Exchange implements ReplyOwner {
   /** Tokens of our observations, for as long as their owners hold on to them. */
   readonly #observationTokens: WeakMap<object, Uint8Array> = new WeakMap();
   /** What we were asked and have not answered for good. */
-  readonly #replies = new Roster<IncomingExchange>();
+  readonly #replies: OpenReplies;
   /** The observations among them, by peer and token. */
   readonly #observers: Map<string, IncomingExchange> = new Map();
   /** What comes now is not served any more, and of ours nothing is asked. */
@@ -125,6 +125,7 @@ export class Exchange implements ReplyOwner {
   constructor(messaging: MessageLayer, limits: ExchangeLimits, emit: (event: ExchangeEvent) => void, config: ExchangeConfig = {}) {
     this.messaging = messaging;
     this.#limits = limits;
+    this.#replies = new OpenReplies(limits.replies);
     this.#emit = emit;
     this.#tokens = new Tokens(messaging.random);
     this.#options = optionTable(config.understood ?? []);
@@ -272,7 +273,7 @@ export class Exchange implements ReplyOwner {
     if (message.token.length > this.#longestToken)
       this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadRequest, `token of more than ${this.#longestToken} bytes`));
     else if (bad !== undefined) this.#rejectOption(bad, message, peer, incoming);
-    else if (this.#replies.size >= this.#limits.replies) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
+    else if (!this.#replies.hasRoom(peer)) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
     else if (isForProxy(options)) this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ProxyingNotSupported));
     else {
       const noResponse = noResponseOf(options);
@@ -302,7 +303,7 @@ export class Exchange implements ReplyOwner {
       this.#emit({ type: 'discarded', reason: 'option', peer, detail: optionName(bad.number) });
       return;
     }
-    if (message.token.length > this.#longestToken || this.#replies.size >= this.#limits.replies || isForProxy(options)) {
+    if (message.token.length > this.#longestToken || !this.#replies.hasRoom(peer) || isForProxy(options)) {
       this.#emit({ type: 'discarded', reason: 'group', peer });
       return;
     }
@@ -334,7 +335,7 @@ export class Exchange implements ReplyOwner {
       this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.BadOption, `not to be forwarded: ${optionName(bad.number)}`));
       return;
     }
-    if (this.#replies.size >= this.#limits.replies) {
+    if (!this.#replies.hasRoom(peer)) {
       this.#reply(message, peer, incoming, undefined, 0).respond(plain(Code.ServiceUnavailable));
       return;
     }
@@ -371,14 +372,14 @@ export class Exchange implements ReplyOwner {
       // Of what has not left, the message layer itself tells.
       if (outgoing.peer.key === peer.key && outgoing.transmission === undefined) outgoing.failed(error);
     }
-    for (const reply of this.#replies.all()) if (reply.peer.key === peer.key) reply.cancel();
+    for (const reply of this.#replies.of(peer)) reply.cancel();
   }
 
   /** Whether a request of ours to the peer waits for its response; with `observations`, also whether one side observes the other. */
   needs(peer: Peer, observations: boolean): boolean {
     return (
       this.#requests.some((outgoing) => outgoing.peer.key === peer.key && (observations || outgoing.deadline !== undefined)) ||
-      (observations && this.#replies.some((reply) => reply.peer.key === peer.key))
+      (observations && this.#replies.of(peer).length > 0)
     );
   }
 

@@ -194,6 +194,15 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
     for (const task of tasks ?? []) this.#run(task);
   }
 
+  /** Another peer needs the place: the client hears so, and whoever answers hears that nobody waits for more. */
+  giveWay(): void {
+    if (this.#closed) return;
+    const tasks = this.#onCancel ?? [];
+    this.#cancelled = true;
+    this.respond({ code: Code.ServiceUnavailable, options: [], payload: emptyBytes });
+    for (const task of tasks) this.#run(task);
+  }
+
   #run(task: () => void): void {
     try {
       task();

@@ -1,4 +1,6 @@
 import { equalBytes } from '../../core/bytes.ts';
+import { Queue } from '../../core/queue.ts';
+import { Shares } from '../../core/shares.ts';
 import type { Deadline } from '../deadline.ts';
 import { tokenIn } from '../message/message.ts';
 import type { DerivedParameters } from './parameters.ts';
@@ -27,7 +29,7 @@ export class Incoming {
   copies = 0;
   /** Runs while no ACK has been sent. */
   ackDeadline: Deadline | undefined = undefined;
-  /** The one that came after. */
+  /** The one that came after from the same peer. */
   next: Incoming | undefined = undefined;
   /** Still in the memory: counted in its size. */
   held = true;
@@ -56,12 +58,15 @@ export interface DeduplicationLimits {
 const entryCost = 160;
 
 /**
- * The messages of the last EXCHANGE_LIFETIME (RFC 7252, Section 4.5), oldest first, bounded in entries and in bytes: when full, the oldest is forgotten.
+ * The messages of the last EXCHANGE_LIFETIME (RFC 7252, Section 4.5), bounded in entries and in bytes.
+ *
+ * When full, a peer that takes most of the bytes loses its oldest entry: who floods makes this side forget what it sent itself, and nothing of the others.
  */
 export class Deduplication {
   readonly #limits: DeduplicationLimits;
-  #oldest: Incoming | undefined;
-  #newest: Incoming | undefined;
+  readonly #shares = new Shares<PeerState>();
+  /** Those of whom there is an entry. */
+  readonly #peers = new Queue<PeerState>();
   #entries = 0;
   #bytes = 0;
 
@@ -78,48 +83,72 @@ export class Deduplication {
   }
 
   add(incoming: Incoming): void {
-    incoming.state.seen.set(incoming.id, incoming);
-    if (this.#newest === undefined) this.#oldest = incoming;
-    else this.#newest.next = incoming;
-    this.#newest = incoming;
+    this.#makeRoom(1, entryCost);
+    const { state } = incoming;
+    state.seen.set(incoming.id, incoming);
+    if (state.newest === undefined) {
+      state.oldest = incoming;
+      this.#peers.add(state);
+    } else state.newest.next = incoming;
+    state.newest = incoming;
     this.#entries++;
     this.#bytes += entryCost;
-    while (this.#entries > this.#limits.entries || this.#bytes > this.#limits.bytes) this.forgetOldest();
+    this.#shares.change(state, entryCost);
+  }
+
+  /** For so many more entries and bytes. */
+  #makeRoom(entries: number, bytes: number): void {
+    while (this.#entries + entries > this.#limits.entries || this.#bytes + bytes > this.#limits.bytes) {
+      const most = this.#shares.greatest;
+      if (most === undefined) return;
+      this.#forgetOldestOf(most);
+    }
   }
 
   /** Keep the reply for duplicates. */
   keep(incoming: Incoming, reply: Uint8Array): void {
+    this.#makeRoom(0, reply.length);
     if (!incoming.held) return;
     incoming.reply = reply;
     this.#bytes += reply.length;
-    while (this.#bytes > this.#limits.bytes) this.forgetOldest();
+    this.#shares.change(incoming.state, reply.length);
   }
 
   /** Forget all that came before `time`. */
   forgetBefore(time: number): void {
-    while (this.#oldest !== undefined && this.#oldest.time <= time) this.forgetOldest();
+    for (const state of this.#peers.all()) while (state.oldest !== undefined && state.oldest.time <= time) this.#forgetOldestOf(state);
   }
 
-  forgetOldest(): void {
-    const oldest = this.#oldest!;
-    this.#oldest = oldest.next;
-    if (this.#oldest === undefined) this.#newest = undefined;
+  /** Forget all that came from this peer: its session is over, and the next one has messages of its own. */
+  forgetPeer(state: PeerState): void {
+    while (state.oldest !== undefined) this.#forgetOldestOf(state);
+  }
+
+  #forgetOldestOf(state: PeerState): void {
+    const oldest = state.oldest!;
+    state.oldest = oldest.next;
     oldest.next = undefined;
     oldest.held = false;
+    const bytes = entryCost + (oldest.reply?.length ?? 0);
     this.#entries--;
-    this.#bytes -= entryCost + (oldest.reply?.length ?? 0);
-    const seen = oldest.state.seen;
+    this.#bytes -= bytes;
+    this.#shares.change(state, -bytes);
+    const { seen } = state;
     // A later message may have taken the id over.
     if (seen.get(oldest.id) === oldest) seen.delete(oldest.id);
-    if (seen.size === 0) oldest.state.release();
+    if (state.oldest !== undefined) return;
+    state.newest = undefined;
+    this.#peers.delete(state);
+    state.release();
   }
 
-  /** Forget the oldest, and with the last of a peer that peer, unless something goes on with it. */
+  /** Forget the oldest entry of one peer after the other, and with the last of a peer that peer, unless something goes on with it. */
   forgetForAnother(): void {
-    const { state } = this.#oldest!;
-    this.forgetOldest();
+    const state = this.#peers.first!;
+    this.#forgetOldestOf(state);
+    if (state.oldest !== undefined) this.#peers.add(state);
     // RFC 7252 §4.4 has ids kept for EXCHANGE_LIFETIME. Whoever forges addresses could keep all others out for as long (§11.4); the next id is a random one again.
-    if (state.isIdle) state.release(true);
+    else if (state.isIdle) state.release(true);
   }
 }
 

@@ -234,6 +234,7 @@ export class Messaging {
     const { unfinished } = state;
     state.queue.length = 0;
     for (const transmission of unfinished) this.settle(transmission);
+    this.#duplicates.forgetPeer(state);
     this.#peers.delete(peer.key);
     this.reachability?.forget(state);
     for (const { listener } of unfinished) listener.failed(error);

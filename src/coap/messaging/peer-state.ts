@@ -16,6 +16,15 @@ export class PeerState {
   followers = 0;
   /** Messages received within the last EXCHANGE_LIFETIME, by message id. */
   readonly seen: Map<number, Incoming> = new Map();
+  /** The first and the last of those that are remembered of it. */
+  oldest: Incoming | undefined = undefined;
+  newest: Incoming | undefined = undefined;
+  /** Bytes that the memory of them takes, and the place among those who take as much. */
+  share = 0;
+  place = -1;
+  /** The neighbours among those of whom something is remembered. */
+  before: PeerState | undefined = undefined;
+  after: PeerState | undefined = undefined;
   /** Messages sent that an ACK or RST may still concern, by message id; made when the first is sent. */
   sent: NumberTable<Transmission> | undefined = undefined;
   ids: MessageIds | undefined = undefined;

@@ -1,4 +1,5 @@
 import { type Env, systemEnv } from '../../core/env.ts';
+import { canonicalHost } from '../../core/host.ts';
 import { Tally } from '../../core/tally.ts';
 import { Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
@@ -151,7 +152,7 @@ export class ProxyServer implements Proxying {
     if (this.#options.upstreams === undefined) this.#upstreams = { coap: endpoint };
     this.#schemes = portsOf(this.#upstreams);
     this.#port = local.port;
-    this.#names = new Set([local.address, ...(this.#options.forward?.names ?? [])].map((name) => name.toLowerCase()));
+    this.#names = new Set([local.address, ...(this.#options.forward?.names ?? [])].map((name) => canonicalHost(name.toLowerCase())));
     if (this.#name === '') this.#name = targetText({ scheme: 'coap', host: local.address, port: local.port }).slice('coap://'.length);
   }
 

@@ -1,4 +1,5 @@
 import { equalBytes, utf8 } from '../../core/bytes.ts';
+import { canonicalHost } from '../../core/host.ts';
 import { CoapError } from '../errors.ts';
 import { findAll, findOption, type Option, OptionNumber, pathOptions } from '../message/option.ts';
 import { type CoapUri, parseUri } from '../message/uri.ts';
@@ -57,7 +58,7 @@ function entryOf({ host, path = '/', target }: ReverseRoute): Entry {
   const to = uriOf(target, target);
   if (to.query.length > 0) throw bad(target);
   const entry: Entry = {
-    host: host?.toLowerCase(),
+    host: host === undefined ? undefined : canonicalHost(withoutBrackets(host.toLowerCase())),
     path: uriOf(`coap://localhost${path}`, path).path.map(utf8),
     target: to,
     name: targetText(to),
@@ -119,5 +120,9 @@ function startsWith(path: readonly Option[], start: readonly Uint8Array[]): bool
 function hostIs(options: readonly Option[], host: string): boolean {
   const option = findOption(options, OptionNumber.UriHost);
   if (option === undefined) return false;
-  return new TextDecoder().decode(option.value).toLowerCase() === host;
+  return canonicalHost(withoutBrackets(new TextDecoder().decode(option.value).toLowerCase())) === host;
+}
+
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1');
 }

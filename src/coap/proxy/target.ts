@@ -1,5 +1,6 @@
 import { fromUtf8 } from '../../core/bytes.ts';
 import { ProtocolError } from '../../core/errors.ts';
+import { canonicalHost } from '../../core/host.ts';
 import { CoapError } from '../errors.ts';
 import type { Request } from '../layer.ts';
 import { Code } from '../message/code.ts';
@@ -9,7 +10,7 @@ import { composeUri, parseUri } from '../message/uri.ts';
 /** The server that a request is for. */
 export interface ProxyTarget {
   readonly scheme: string;
-  /** A name in lower case, or a numeric address; IPv6 without brackets. */
+  /** A name in lower case, or a numeric address; IPv6 without brackets. However the client writes an address, here it is written in one way. */
   readonly host: string;
   readonly port: number;
 }
@@ -75,7 +76,8 @@ function ruleOf(pattern: string): Rule {
   if (match === null) throw badPattern(pattern);
   const [, named = 'coap', star, rest = '', anyPort] = match;
   try {
-    const { scheme, host, port, path, query } = parseUri(`${named}://${rest}`);
+    const { scheme, host: written, port, path, query } = parseUri(`${named}://${rest}`);
+    const host = canonicalHost(written);
     if (path.length + query.length > 0 || (star !== undefined && !/[a-z]/.test(host))) throw badPattern(pattern);
     return { scheme, host: star === undefined ? host : `.${host}`, port: anyPort === undefined ? port : undefined, below: star !== undefined };
   } catch (error) {
@@ -121,7 +123,7 @@ function fromUri(text: string, schemes: SchemePorts): NamedTarget | Refusal {
   const uri = parseUri(text);
   const resource = [...pathOptions(uri.path), ...queryOptions(uri.query)];
   if (resource.some(({ value }) => value.length > 255)) return refusal(Code.BadOption, 'option', 'expected URI parts of at most 255 bytes');
-  return { target: uri, resource };
+  return { target: { ...uri, host: canonicalHost(uri.host) }, resource };
 }
 
 function fromScheme(options: readonly Option[], schemes: SchemePorts): NamedTarget | Refusal | undefined {
@@ -136,7 +138,7 @@ function fromScheme(options: readonly Option[], schemes: SchemePorts): NamedTarg
   // By the letter of §6.5 an absent port would be the one that this request came to. Clients leave it out where it is that of the scheme.
   const port = stated === undefined ? defaultPort : readUint(stated.value);
   if (port === 0) return refusal(Code.BadOption, 'option', 'expected a port of 1 to 65535');
-  return { target: { scheme, host, port }, resource: resourceOf(options) };
+  return { target: { scheme, host: canonicalHost(host), port }, resource: resourceOf(options) };
 }
 
 /** Uri-Path and Uri-Query. */
@@ -153,13 +155,8 @@ export function isDotSegment({ number, value }: Option): boolean {
 
 /** Whether many may listen at an address: multicast, or the limited broadcast of IPv4. */
 export function isMulticast(address: string): boolean {
-  const mapped = /^[0:]*:ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(address);
-  if (mapped !== null) return isMulticastOf4(Number.parseInt(mapped[1]!, 16) >>> 8, `${mapped[1]}${mapped[2]}`.toLowerCase() === 'ffffffff');
-  const four = /^(?:[0:]*:ffff:)?(\d+)\.\d+\.\d+\.\d+$/i.exec(address);
-  if (four === null) return /^ff/i.test(address) && address.includes(':');
-  return isMulticastOf4(Number(four[1]), address.endsWith('255.255.255.255'));
-}
-
-function isMulticastOf4(first: number, isBroadcast: boolean): boolean {
-  return isBroadcast || (first >= 224 && first <= 239);
+  const host = canonicalHost(address.toLowerCase());
+  if (host.includes(':')) return host.startsWith('ff');
+  const first = Number(/^(\d+)\.\d+\.\d+\.\d+$/.exec(host)?.[1]);
+  return host === '255.255.255.255' || (first >= 224 && first <= 239);
 }

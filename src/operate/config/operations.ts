@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { isLoopback } from '../../core/host.ts';
 import { type LogLevel, logLevels } from '../logger.ts';
 import type { ConfigFile } from './file.ts';
 import { parseListen } from './listen.ts';
@@ -78,11 +79,6 @@ export const audit: Entries = {
 export const rate: Schema<RateConfig> = section('a rate: burst and rate', { burst: whole(1, 1_000_000, 'requests'), rate: positive('requests per second') });
 
 export const rates: Schema<RawRates> = section('rates: per_client, per_address', { per_client: optional(rate), per_address: optional(rate) });
-
-/** Whether an address is of this machine alone. */
-export function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
-}
 
 /** What is wrong is noted in `file`. */
 export function readOperations(file: ConfigFile, raw: RawOperations): OperationsConfig {

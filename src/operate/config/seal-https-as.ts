@@ -1,7 +1,8 @@
+import { isLoopback } from '../../core/host.ts';
 import type { ConfigPath } from './error.ts';
 import type { ConfigFile } from './file.ts';
 import { type ListenAddress, parseListen } from './listen.ts';
-import { isLoopback, type RatesConfig, type RawRates, rates, ratesConfig } from './operations.ts';
+import { type RatesConfig, type RawRates, rates, ratesConfig } from './operations.ts';
 import { origin, type ProxyConfig, proxyConfig, proxySchema, type RawProxy } from './proxy.ts';
 import type { TokenKeyConfig } from './reader.ts';
 import { filePath, list, matching, optional, type RawTokenKey, type Schema, section, tokenKey } from './schema.ts';

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { oscoreProfile } from '../../../profiles/oscore/index.ts';
 import { AceErrorCode, decodeTokenResponse, GrantType, tokenHashText } from '../../../src/ace/index.ts';
-import { AuthorizationServer, type GrantTypeName, issueCode, Revocations } from '../../../src/as/index.ts';
+import { AuthorizationServer, type AuthorizationServerEvent, type GrantTypeName, issueCode, Revocations } from '../../../src/as/index.ts';
 import { formatCode, type Response } from '../../../src/coap/index.ts';
 import { toBase64Url } from '../../../src/core/bytes.ts';
 import { lmdbStore, memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
-import { assertRefused, clients, encryptKey, keysOf } from '../support.ts';
+import { asPeer, Flow } from '../flow.ts';
+import { assertRefused, clients, encryptKey, keysOf, rs1, rs2 } from '../support.ts';
 import { Office, rs9, stored } from './office.ts';
 
 test('a removal that the store has cut short goes on when it is done again: no policy and no token is left for another of this name', async () => {
@@ -56,6 +57,10 @@ test('a removal that the store has cut short goes on when it is done again: no p
 });
 
 const grantTypes: readonly GrantTypeName[] = ['client_credentials', 'refresh_token', 'authorization_code'];
+
+/** Grants of a client of the configuration. */
+const grantsOf = (...audiences: readonly string[]) => audiences.map((audience) => ({ audience, scope: 'r_temp' }));
+const configured = clients.slice(0, 2).map((client) => ({ ...client, grants: grantsOf('rs1', 'rs2'), grantTypes }));
 
 /** Two clients and a resource server of the store, with what there is of each grant. */
 async function withGrants(store: Store, clock: Clock): Promise<{ readonly office: Office; readonly refresh: (id: string) => Promise<Response> }> {
@@ -218,4 +223,82 @@ test('a policy that is added while its client is removed is not there for the ne
   await office.administration.addPolicy('c1', { audience: 'rs9', scope: 'a' });
   await assert.rejects(office.administration.addPolicy('c1', { audience: 'rs9', scope: 'a' }), { code: 'ERR_AS_EXISTS' });
   office.close();
+});
+
+test('RFC 6749 4.1, 6: codes, refresh tokens and tokens go with a client or resource server that a new configuration leaves out', async () => {
+  for (const departed of ['client', 'rs'] as const) {
+    const flow = new Flow({ grantTypes, refreshTokens: {}, clients: configured });
+    const server = await flow.start();
+    const first = flow.peer(clients[0]!.credentials, 1);
+    const second = flow.peer(clients[1]!.credentials, 2);
+    const env = flow.sim.env('codes');
+    for (const [party, id] of [
+      [first, 'c1'],
+      [second, 'c2'],
+    ] as const) {
+      for (const audience of ['rs1', 'rs2']) {
+        const code = (): Promise<Uint8Array> => issueCode(flow.store, env, { client: id, audience, scope: 'r_temp', expiresAt: env.epoch() + 600 });
+        await code();
+        assert.equal(formatCode((await party.token({ grantType: GrantType.authorization_code, code: await code() })).code), '2.01');
+      }
+    }
+    assert.deepEqual(await leftIn(flow.store), [8, 4, 4, 0]);
+    await server.reconfigure(
+      departed === 'client'
+        ? { clients: configured.filter(({ id }) => id !== 'c1'), resourceServers: [rs1, rs2] }
+        : { clients: configured.map((client) => ({ ...client, grants: grantsOf('rs1') })), resourceServers: [rs1] },
+    );
+    assert.deepEqual(await leftIn(flow.store), [4, 2, 2, 0]);
+    const revoked = flow.events.filter((event) => event.type === 'token-revoked');
+    assert.deepEqual(
+      revoked.map((event) => event[departed === 'client' ? 'client' : 'resourceServer']),
+      Array(2).fill(departed === 'client' ? 'c1' : 'rs2'),
+    );
+    // Whoever is registered under the name later gets nothing of it, and the others keep what they have.
+    await server.reconfigure({ clients: configured, resourceServers: [rs1, rs2] });
+    assert.deepEqual(await leftIn(flow.store), [4, 2, 2, 0]);
+    await first.close();
+    await second.close();
+    await server.close();
+  }
+});
+
+test('what a new configuration leaves out and the store does not let go now is told, and goes with the next one', async () => {
+  const flow = new Flow({ grantTypes, clients: configured });
+  let fails: 'begin' | 'finish' | undefined;
+  const store: Store = {
+    ...flow.store,
+    batch: (changes) => {
+      if (fails === 'begin' && changes.some(({ key }) => key.startsWith('as/removing/'))) throw new StoreError('ERR_STORE_IO', 'the disk is full');
+      return flow.store.batch(changes);
+    },
+    delete: async (key) => {
+      if (fails === 'finish' && key.startsWith('as/code/')) throw new StoreError('ERR_STORE_IO', 'the disk is full');
+      return flow.store.delete(key);
+    },
+  };
+  const events: AuthorizationServerEvent[] = [];
+  const registered = { clients: configured, resourceServers: [rs1, rs2] };
+  const env = flow.sim.env();
+  const server = new AuthorizationServer({ ...registered, store, profiles: [oscoreProfile], env, grantTypes, emit: (event) => events.push(event) });
+  await server.listen(flow.sim.transport(asPeer.address, asPeer.port));
+  const party = flow.peer(clients[0]!.credentials, 1);
+  await issueCode(store, env, { client: 'c1', audience: 'rs1', scope: 'r_temp', expiresAt: env.epoch() + 600 });
+  const without = { clients: configured.filter(({ id }) => id !== 'c1'), resourceServers: [rs1, rs2] };
+  fails = 'begin';
+  await assert.rejects(server.reconfigure(without), { code: 'ERR_STORE_IO' });
+  assert.equal(formatCode((await party.token({ audience: 'rs1', scope: 'r_temp' })).code), '2.01', 'the server goes on as it was');
+  fails = 'finish';
+  await server.reconfigure(without);
+  assert.deepEqual(
+    events.flatMap((event) => (event.type === 'fault' ? [event.reason] : [])),
+    ['ERR_STORE_IO'],
+  );
+  assert.deepEqual(await leftIn(store), [1, 0, 0, 1]);
+  await assert.rejects(server.reconfigure(registered), { code: 'ERR_STORE_IO' }, 'another of the name does not get it');
+  fails = undefined;
+  await server.reconfigure(registered);
+  assert.deepEqual(await leftIn(store), [0, 0, 0, 0]);
+  await party.close();
+  await server.close();
 });

@@ -213,6 +213,38 @@ test('the memory of duplicates is bounded in bytes', () => {
   assert.equal(layer.stats()['duplicates'], 8);
 });
 
+test('RFC 7252 4.5: a duplicate is known again however much another peer sends', () => {
+  const { receive, requests, layer } = messageLayer({ answer: content, limits: { duplicates: { entries: 64, bytes: 100_000 } } });
+  const honest = Array.from({ length: 8 }, (_, i): [string, Peer] => [
+    `4201 000${i} aabb`,
+    i < 4 ? other : { key: `10.0.0.${i}:1`, address: `10.0.0.${i}`, port: 1 },
+  ]);
+  const answers = honest.map(([hex, from]) => receive(hex, from));
+  for (let id = 0; id < 1000; id++) receive(`4001 ${(id + 0x1000).toString(16)}`);
+  assert.equal(layer.stats()['duplicates'], 64);
+  const before = requests.length;
+  assert.deepEqual(
+    honest.map(([hex, from]) => receive(hex, from)),
+    answers,
+  );
+  assert.equal(requests.length, before, 'nothing is carried out twice');
+  // Who floods pays: of its own messages the oldest are forgotten, the newest are known.
+  receive('4001 13e7');
+  assert.equal(requests.length, before);
+  receive('4001 1000');
+  assert.equal(requests.length, before + 1);
+});
+
+test('RFC 7252 4.5: a duplicate is known again however long the answers to another peer are', () => {
+  const big: Body = { code: Code.Content, options: [], payload: new Uint8Array(1000) };
+  const { receive, requests, layer } = messageLayer({ answer: big, limits: { duplicates: { entries: 1000, bytes: 10_000 } } });
+  receive('4201 0001 aabb', other);
+  for (let id = 0; id < 100; id++) receive(`4001 ${(id + 0x1000).toString(16)}`);
+  assert.ok(layer.stats()['duplicateBytes']! <= 10_000);
+  receive('4201 0001 aabb', other);
+  assert.equal(requests.length, 101);
+});
+
 test('the number of peers is bounded, and those that left make room', async () => {
   const { receive, layer, sim, requests, isEmpty } = messageLayer({ answer: content, limits: { peers: 20 } });
   for (let i = 0; i < 500; i++) receive('4001 1234', { key: `10.1.0.1:${i + 1}`, address: '10.1.0.1', port: i + 1 });

@@ -211,6 +211,47 @@ describe('forward proxy: which targets', () => {
       );
   });
 
+  test('RFC 5952 4: a policy judges an address however it is written, and the request goes where was judged', async () => {
+    const judged: string[] = [];
+    const net = new ProxyNet(ok, {
+      proxy: {
+        forward: {
+          allow: ({ host }) => {
+            judged.push(host);
+            return host !== '127.0.0.1' && host !== '::1';
+          },
+        },
+      },
+    });
+    const loopback = ['127.0.0.1', '127.1', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[::1]', '[0:0:0:0:0:0:0:1]', '[::1%25lo]', '0x7f.0.0.1'];
+    for (const host of loopback) {
+      assert.equal((await net.ask(`coap://${host}/t`)).code, Code.ProxyingNotSupported, host);
+      const options = sortOptions([stringOption(OptionNumber.ProxyScheme, 'coap'), stringOption(OptionNumber.UriHost, host)]);
+      if (!host.includes('%')) assert.equal((await net.plain({ code: Method.GET, options })).code, Code.ProxyingNotSupported, host);
+    }
+    assert.deepEqual(new Set(judged), new Set(['127.0.0.1', '::1']));
+    assert.equal((await net.ask('coap://[::ffff:10.0.0.9]/t')).code, Code.Content);
+    await net.close();
+  });
+
+  test('a list of targets allows an address however the list and the client write it', () => {
+    const allow = allowTargets('[0:0:0:0:0:0:0:1]', '[::ffff:10.0.0.7]', '10.0.0.8');
+    const request: Request = { code: 1, options: [], payload: emptyBytes, peer: { key: 'x', address: 'x', port: 1 } };
+    for (const host of ['::1', '10.0.0.7', '10.0.0.8']) assert.ok(allow({ scheme: 'coap', host, port: 5683 }, request), host);
+    assert.ok(!allow({ scheme: 'coap', host: '10.0.0.9', port: 5683 }, request));
+  });
+
+  test('RFC 7252 5.7.2: a request for the proxy itself is a local one, however its address is written', async () => {
+    const net = new ProxyNet(ok, {
+      proxy: { forward: { allow: openRelay, names: ['FD00:0::5'] } },
+      endpoint: { handler: (_request, reply) => reply.respond({ code: Code.Valid, options: [], payload: emptyBytes }) },
+    });
+    for (const host of ['10.0.0.5', '[::ffff:10.0.0.5]', '[fd00::5]', '[fd00:0:0::5]'])
+      assert.equal((await net.ask(`coap://${host}/t`)).code, Code.Valid, host);
+    assert.equal(net.asked.length, 0);
+    await net.close();
+  });
+
   test('RFC 7252 8.2.2, RFC 7390 2.9: a multicast target is refused with 5.01', async () => {
     const net = new ProxyNet(ok, { proxy: { forward: { allow: openRelay } } });
     for (const host of [

@@ -31,6 +31,7 @@ import { paths } from './paths.ts';
 import { Later, makeProvider } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 import { basicCredentials, type CredentialOutcome, TokenEndpoints } from './token-endpoints.ts';
+import { type Revocation, UnfinishedRevocations } from './unfinished-revocations.ts';
 
 /** What the HTTPS face of a SIM-S is made of. */
 export interface OpenIdFaceOptions {
@@ -75,8 +76,10 @@ export interface OpenIdFace {
    * @throws {AuthorizationServerError} `ERR_AS_CONFIG`
    */
   check(signingKeys: readonly TimedTokenKey[]): void;
-  /** Requests under way. */
+  /** Requests under way, and grants that could not be revoked yet. */
   stats(): Readonly<Record<string, number>>;
+  /** Try no more to revoke what could not be revoked; the next start does. To be called before the store is closed. */
+  close(): Promise<void>;
 }
 
 /** Requests that are worked on at once. */
@@ -116,6 +119,7 @@ class Face implements OpenIdFace {
   readonly #ownKey: TimedTokenKey;
   readonly #subjects: Subjects;
   readonly #grants: OpenIdGrants;
+  readonly #unfinished: UnfinishedRevocations;
   readonly #accounts: Accounts;
   readonly #tokens: AccessTokens;
   readonly #endpoints: TokenEndpoints;
@@ -142,6 +146,11 @@ class Face implements OpenIdFace {
     this.#ownKey = ownKey;
     this.#subjects = new Subjects(store, simS.identities, env);
     this.#grants = new OpenIdGrants(store, simS.shared);
+    this.#unfinished = new UnfinishedRevocations(
+      env,
+      (revocation) => this.#revokeNow(revocation),
+      (error) => this.#fault(error),
+    );
     const isActive = options.isActive ?? (async (user: string) => authenticator !== undefined || (await hasPassword(store, user)));
     this.#accounts = new Accounts({ subjects: this.#subjects, isActive, revokeGrant: this.#revokeGrant });
     this.#tokens = new AccessTokens({ simS, issuer, env, accounts: this.#accounts, grants: this.#grants, revokeGrant: this.#revokeGrant });
@@ -202,7 +211,11 @@ class Face implements OpenIdFace {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { pending: this.#pending };
+    return { pending: this.#pending, revoking: this.#unfinished.size };
+  }
+
+  close(): Promise<void> {
+    return this.#unfinished.close();
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -322,10 +335,9 @@ class Face implements OpenIdFace {
       }
     });
     provider.on('grant.revoked', (context) => {
-      const { client, params = {} } = context.oidc;
-      const reason = params['grant_type'] === 'refresh_token' ? 'refresh-token-reuse' : 'code-reuse';
+      const { client } = context.oidc;
       const tokens = this.#revoked.get(context) ?? [];
-      if (client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client: client.clientId, reason, tokens });
+      if (client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client: client.clientId, reason: reuseIn(context), tokens });
     });
   }
 
@@ -334,12 +346,22 @@ class Face implements OpenIdFace {
   }
 
   readonly #revokeGrant = async (grantId: string, reason?: RevocationReason, named?: string): Promise<void> => {
-    const tokens = await this.#grants.revoke(grantId);
     const context = Provider.ctx;
     const client = named ?? context?.oidc.client?.clientId;
-    if (reason !== undefined && client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client, reason, tokens });
-    else if (context !== undefined) this.#revoked.set(context, tokens);
+    try {
+      const tokens = await this.#grants.revoke(grantId);
+      if (reason !== undefined && client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client, reason, tokens });
+      else if (context !== undefined) this.#revoked.set(context, tokens);
+    } catch (error) {
+      this.#unfinished.add({ grantId, reason: reason ?? (context && reuseIn(context)), client });
+      throw error;
+    }
   };
+
+  async #revokeNow({ grantId, reason, client }: Revocation): Promise<void> {
+    const tokens = await this.#grants.revoke(grantId);
+    if (reason !== undefined && client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client, reason, tokens });
+  }
 
   readonly #tellLogin = (event: LoginEvent, request: IncomingMessage): void => {
     const { shared } = this.#options.simS;
@@ -364,6 +386,11 @@ class Face implements OpenIdFace {
     this.#options.emit?.(event);
     this.#options.simS.shared.emit(event);
   }
+}
+
+/** What of a grant was used a second time. */
+function reuseIn({ oidc: { params = {} } }: KoaContextWithOIDC): RevocationReason {
+  return params['grant_type'] === 'refresh_token' ? 'refresh-token-reuse' : 'code-reuse';
 }
 
 /** A provider, and the key that it signs with. */

@@ -1,6 +1,6 @@
 import { CapifInvoker, type ServiceSecurity } from '../../../../profiles/seal/https/index.ts';
 import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from '../../../core/bytes.ts';
-import { printable, printableLines } from '../../../core/printable.ts';
+import { printable, printableDocument, printableJson } from '../../../core/printable.ts';
 import { type CapifInvokerConfig, loadClientConfig } from '../../../operate/index.ts';
 import type { HttpsResponse } from '../../../transport/index.ts';
 import { configPath } from '../../config-path.ts';
@@ -46,7 +46,7 @@ export async function capifInvokeCommand(uri: string, flags: CapifInvokeFlags): 
   const invocation = await waiting(`${flags.method} ${uri}`, flags.json, (note) => invoke(uri, capif, preferred, body, flags, note));
   const { status } = invocation.response;
   if (status < 200 || status > 299) process.exitCode = ExitCode.refused;
-  if (flags.json === true) console.log(JSON.stringify(fieldsOf(capif, invocation)));
+  if (flags.json === true) console.log(printableJson(fieldsOf(capif, invocation)));
   else print(invocation);
 }
 
@@ -132,6 +132,6 @@ function print({ method, claims, response: { status, headers, body } }: Invocati
   const content = contentOf(body);
   const text = typeof content.body === 'string' ? content.body : JSON.stringify(content.body, null, 2);
   // A program gets what came.
-  if (content.body !== undefined) console.log(process.stdout.isTTY ? printableLines(text) : text);
+  if (content.body !== undefined) console.log(process.stdout.isTTY ? printableDocument(text) : text);
   else if (content.body_base64url !== undefined) console.log(content.body_base64url);
 }

@@ -2,7 +2,7 @@ import { fromUtf8 } from '../../../core/bytes.ts';
 import { systemEnv } from '../../../core/env.ts';
 import { ProtocolError } from '../../../core/errors.ts';
 import { certificatesOfPem } from '../../../core/pem.ts';
-import { printable } from '../../../core/printable.ts';
+import { printable, printableJson } from '../../../core/printable.ts';
 import { type CertificateRole, certificateRole, type Finding, lintCertificate } from '../../../pki/index.ts';
 import { ExitCode, UsageError } from '../../exit.ts';
 import { readInput } from '../../input.ts';
@@ -22,7 +22,7 @@ export async function certificateLintCommand(file: string, flags: LintFlags): Pr
   });
   if (certificates.some(({ findings }) => findings.some(isFault))) process.exitCode = ExitCode.refused;
   if (flags.json === true) {
-    console.log(JSON.stringify({ certificates }));
+    console.log(printableJson({ certificates }));
     return;
   }
   for (const [index, { as, findings }] of certificates.entries()) {

@@ -89,12 +89,14 @@ export class SimSFaces {
 
   stats(): Readonly<Record<string, number>> {
     const { connections = 0 } = this.#server?.stats() ?? {};
-    return { ...this.#options.simS.stats(), 'https.pending': this.#face?.stats()['pending'] ?? 0, 'https.connections': connections };
+    const { pending = 0, revoking = 0 } = this.#face?.stats() ?? {};
+    return { ...this.#options.simS.stats(), 'https.pending': pending, 'https.revoking': revoking, 'https.connections': connections };
   }
 
   async close(): Promise<void> {
     await this.#crlServer?.close();
     await this.#server?.close();
+    await this.#face?.close();
     await this.#options.simS.close();
   }
 }

@@ -1,4 +1,4 @@
-import { printable } from '../../../core/printable.ts';
+import { printable, printableJson } from '../../../core/printable.ts';
 import { probeTls, type TlsCheck } from '../../../transport/index.ts';
 import { ExitCode, UsageError } from '../../exit.ts';
 import { readInput } from '../../input.ts';
@@ -25,7 +25,7 @@ export async function tlsCheckCommand(text: string, flags: TlsCheckFlags): Promi
   const options = { ...files, ...(flags.timeout === undefined ? {} : { timeout: flags.timeout * 1000 }) };
   const checks = await waiting(`probing ${text}`, flags.json, () => probeTls(host, port, options));
   if (checks.some(({ outcome }) => outcome === 'fail')) process.exitCode = ExitCode.refused;
-  if (flags.json === true) console.log(JSON.stringify({ uri: text, checks }));
+  if (flags.json === true) console.log(printableJson({ uri: text, checks }));
   else print(checks);
 }
 

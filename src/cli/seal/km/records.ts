@@ -1,5 +1,5 @@
 import { type RecordName, recordsFile, SealedRecords } from '../../../../profiles/seal/index.ts';
-import { printable } from '../../../core/printable.ts';
+import { printable, printableJson } from '../../../core/printable.ts';
 import { loadRsConfig } from '../../../operate/index.ts';
 import { openStore } from '../../../store/index.ts';
 import { configPath } from '../../config-path.ts';
@@ -48,7 +48,7 @@ export async function listCommand({ config, json }: { readonly config: string; r
     const rows: (readonly [string, string, number])[] = [];
     for await (const { name, size } of records.list()) {
       const fields = fieldsOf(name);
-      if (json) console.log(JSON.stringify({ ...fields, payload_bytes: size }));
+      if (json) console.log(printableJson({ ...fields, payload_bytes: size }));
       else rows.push([name.serviceId, said(name), size]);
     }
     rows.sort(([a, b], [c, d]) => (a < c || (a === c && b < d) ? -1 : 1));
@@ -91,7 +91,7 @@ function said({ identity }: RecordName): string {
 
 function done(act: 'kept' | 'removed', flags: PutFlags, more: object): void {
   const name = nameOf(flags);
-  if (flags.json) console.log(JSON.stringify({ act, ...fieldsOf(name), ...more }));
+  if (flags.json) console.log(printableJson({ act, ...fieldsOf(name), ...more }));
   else console.log(`${out('green', act)} the key record of ${printable(`${name.serviceId} for ${said(name)}`)}`);
 }
 

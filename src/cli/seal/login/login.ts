@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { logInByBrowser, logInByForm, type OpenIdLogin, OpenIdSimC } from '../../../../profiles/seal/https/index.ts';
 import { valClaims } from '../../../../profiles/seal/index.ts';
 import { systemEnv } from '../../../core/env.ts';
-import { printable } from '../../../core/printable.ts';
+import { printable, printableJson } from '../../../core/printable.ts';
 import { loadClientConfig, type OpenIdClientConfig } from '../../../operate/index.ts';
 import { openStore, type Store } from '../../../store/index.ts';
 import { fetchHttps, type HttpsRequestInit, type TlsClientOptions } from '../../../transport/index.ts';
@@ -103,7 +103,7 @@ function print(login: OpenIdLogin | undefined, { json }: LoginFlags): void {
   const named = typeof user === 'string' ? { val_user_id: user } : {};
   if (json === true) {
     const fields = { logged_in: true, subject, ...named, val_service_ids: valServiceIds, scope };
-    console.log(JSON.stringify({ ...fields, expires_in: left, refresh_token: isLasting }));
+    console.log(printableJson({ ...fields, expires_in: left, refresh_token: isLasting }));
     return;
   }
   const until = left > 0 ? `for ${left} s` : 'no more';

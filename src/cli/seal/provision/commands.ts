@@ -8,7 +8,7 @@ import {
   type ValIdentityKind,
 } from '../../../../profiles/seal/index.ts';
 import { fromUtf8 } from '../../../core/bytes.ts';
-import { printable } from '../../../core/printable.ts';
+import { printable, printableJson } from '../../../core/printable.ts';
 import { loadAsConfig } from '../../../operate/index.ts';
 import { openStore } from '../../../store/index.ts';
 import { configPath } from '../../config-path.ts';
@@ -70,7 +70,7 @@ export async function showCommand(kind: ValIdentityKind, id: string, flags: Regi
 export async function removeCommand(kind: ValIdentityKind, id: string, flags: RegisterFlags): Promise<void> {
   await withRegister(flags, async (register) => {
     if (!(await register.remove(kind, id))) throw absent(kind, id);
-    console.log(flags.json === true ? JSON.stringify({ kind, id, removed: true }) : `removed ${kindNames[kind]} ${printable(id)}; it gets no token any more`);
+    console.log(flags.json === true ? printableJson({ kind, id, removed: true }) : `removed ${kindNames[kind]} ${printable(id)}; it gets no token any more`);
   });
 }
 
@@ -97,7 +97,7 @@ function print({ identity, source }: RegisteredIdentity, { json }: RegisterFlags
   const { kind, id, valServiceIds, client, valUserIds, sKeyProv } = identity;
   if (json === true) {
     const fields = { kind, id, val_service_ids: valServiceIds, client, val_user_ids: valUserIds, key_provisioning: sKeyProv, source };
-    console.log(JSON.stringify(fields));
+    console.log(printableJson(fields));
     return;
   }
   const parts = [

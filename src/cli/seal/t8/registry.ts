@@ -1,6 +1,6 @@
 import { DeviceRegistry, T8Policy, type T8Rule } from '../../../../profiles/seal/https/index.ts';
 import { ProtocolError } from '../../../core/errors.ts';
-import { printable } from '../../../core/printable.ts';
+import { printable, printableJson } from '../../../core/printable.ts';
 import { loadT8Config } from '../../../operate/index.ts';
 import { openStore, type Store } from '../../../store/index.ts';
 import { configPath } from '../../config-path.ts';
@@ -41,7 +41,7 @@ export async function listCommand(flags: T8Flags): Promise<void> {
   await withStore(flags, async (store) => {
     const found: T8Rule[] = [];
     for await (const rule of new T8Policy(store, rules).list()) found.push(rule);
-    if (flags.json === true) for (const rule of found) console.log(JSON.stringify(fieldsOf(rule)));
+    if (flags.json === true) for (const rule of found) console.log(printableJson(fieldsOf(rule)));
     else if (found.length === 0) console.log('no rules: nothing is allowed');
     else
       console.log(
@@ -67,7 +67,7 @@ export async function listDevicesCommand(flags: T8Flags): Promise<void> {
     const rows: (readonly [string, string, string, string])[] = [];
     for await (const { externalId, uri, msisdn, supi } of new DeviceRegistry(store).list()) {
       if (flags.json === true)
-        console.log(JSON.stringify({ external_id: externalId, uri, ...(msisdn === undefined ? {} : { msisdn }), has_supi: supi !== undefined }));
+        console.log(printableJson({ external_id: externalId, uri, ...(msisdn === undefined ? {} : { msisdn }), has_supi: supi !== undefined }));
       else rows.push([externalId, uri, msisdn ?? '', supi === undefined ? '' : 'known']);
     }
     if (flags.json !== true) console.log(rows.length === 0 ? 'no devices' : table(['device', 'at', 'MSISDN', 'SUPI'], rows));
@@ -102,5 +102,5 @@ function fieldsOf(fields: object): object {
 }
 
 function done(what: string, fields: object, { json }: T8Flags, sentence: readonly string[] = Object.values(fields)): void {
-  console.log(json === true ? JSON.stringify({ done: what, ...fieldsOf(fields) }) : `${out('green', what)} ${printable(sentence.join(' '))}`);
+  console.log(json === true ? printableJson({ done: what, ...fieldsOf(fields) }) : `${out('green', what)} ${printable(sentence.join(' '))}`);
 }

@@ -1,6 +1,6 @@
 import { ClientCredentials, NotificationListener, T8Client, T8Error } from '../../../../profiles/seal/https/index.ts';
 import { fromUtf8, utf8 } from '../../../core/bytes.ts';
-import { printable } from '../../../core/printable.ts';
+import { printable, printableJson } from '../../../core/printable.ts';
 import { UsageError } from '../../exit.ts';
 import { readInput } from '../../input.ts';
 import { tlsFiles } from '../../socket.ts';
@@ -60,7 +60,7 @@ export async function triggerCommand(apiRoot: string, device: string, flags: T8T
     const isResult = ({ transaction }: Readonly<Record<string, unknown>>): boolean => transaction === location;
     const { result } = await waiting(`result of ${device}`, flags.json, () => listener.next(isResult, validityPeriod * 1000 + margin));
     if (result !== 'SUCCESS') throw new T8Error('ERR_T8_DELIVERY', `expected SUCCESS, got ${String(result)}`, { status: 502 });
-    console.log(flags.json === true ? JSON.stringify({ transaction: location, result }) : `${out('green', String(result))} ${printable(String(location))}`);
+    console.log(flags.json === true ? printableJson({ transaction: location, result }) : `${out('green', String(result))} ${printable(String(location))}`);
   } finally {
     await listener.close();
   }

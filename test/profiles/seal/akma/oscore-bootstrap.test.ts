@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AanfSimulator, ApplicationKeys, type EstablishOscoreOptions, establishOscore, OscoreBootstrap } from '../../../../profiles/seal/akma/index.ts';
-import { CoapResponse, Code, type Resource } from '../../../../src/coap/index.ts';
+import { type AnswerFields, CoapResponse, Code, decodeProblemDetails, type Resource } from '../../../../src/coap/index.ts';
 import { type CborValue, decode, encode } from '../../../../src/core/cbor.ts';
 import { systemEnv } from '../../../../src/core/env.ts';
 import { ContextTable } from '../../../../src/oscore/index.ts';
@@ -100,4 +100,30 @@ test('a context that is asked for while the application function closes is none,
   await answering;
   const { pending, active } = bootstrap.stats();
   assert.deepEqual([pending, active, simulator.pending], [0, 0, 0]);
+});
+
+test('RFC 7252 5.9.3.4: a full table of contexts is no fault of the UE: 5.03 with Max-Age, and room again once a context has ended', async () => {
+  const simulator = new Simulator();
+  const env = simulator.env();
+  const key = { kAf: new Uint8Array(32), expiresAt: env.epoch() + 1000, supi: anna.supi };
+  const keys = new ApplicationKeys({ aanf: { retrieveApplicationKey: async () => key }, afId: oscoreAfId, env });
+  const bootstrap = new OscoreBootstrap({ experimental: true, keys, limit: 2, env });
+  let post: Resource['post'];
+  bootstrap.mount({
+    resource: (_path, resource) => {
+      post = resource.post;
+      return undefined as never;
+    },
+  });
+  const ask = async (): Promise<AnswerFields> =>
+    (await post!({ payload: encode([oscoreAfId.protocol, anchor.aKid, new Uint8Array(8), Uint8Array.of(1)]) } as never)) as AnswerFields;
+  for (let i = 0; i < 2; i++) assert.equal((await ask()).code, Code.Created);
+  const refused = await ask();
+  assert.deepEqual([refused.code, refused.maxAge], [Code.ServiceUnavailable, 30]);
+  assert.equal(decodeProblemDetails(refused.payload as Uint8Array).detail, 'too many contexts are in use');
+  assert.equal(bootstrap.stats()['pending'], 2);
+  await simulator.sleep(247_000);
+  assert.equal((await ask()).code, Code.Created);
+  bootstrap.close();
+  keys.close();
 });

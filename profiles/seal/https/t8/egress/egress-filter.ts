@@ -42,7 +42,7 @@ const longestBody = 1_048_576;
  * What no IMSI passes on its way out of the operator's domain (TS 33.187, 4.7): it looks at the URI, the headers and the body of each message, in whatever
  * encoding, whoever has made it.
  *
- * Blocked is each IMSI of a subscriber; what is named an IMSI or a SUPI; a SUCI by the null scheme; a member `supi` or `imsi`; and, in members and URIs that name somebody, 14 or 15 digits
+ * Blocked is each IMSI of a subscriber; what is named an IMSI or a SUPI; a SUCI by the null scheme, as a text or, of a network of a subscriber, in the form of NAS; a member `supi` or `imsi`; and, in members and URIs that name somebody, 14 or 15 digits
  * that are no telephone number of the registry. Payloads of devices are opaque, so of these it is the first two.
  */
 export class EgressFilter {

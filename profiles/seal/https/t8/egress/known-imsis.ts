@@ -1,3 +1,5 @@
+import { NasSuciSearch } from './nas-suci.ts';
+
 /** Half of the digits of an IMSI, so that each half is a small integer: the longest has 15 (TS 23.003, Section 2.2). */
 const lowDigits = 7;
 const low = 10 ** lowDigits;
@@ -33,16 +35,25 @@ interface OfWidth {
 export class KnownImsis {
   readonly #lengths = new Map<number, OfLength>();
   readonly #widths = new Map<number, OfWidth>();
+  readonly #sucis = new NasSuciSearch();
 
   /** @param imsis - 14 or 15 digits each, of which twelve are left when zeros in front are not counted */
   constructor(imsis: Iterable<string>) {
-    for (const imsi of imsis) this.#add(Number(imsi));
+    for (const imsi of imsis) {
+      this.#add(Number(imsi));
+      this.#sucis.addNetworksOf(imsi);
+    }
   }
 
   /** Whether there is one in these bytes: in the digits of a text, in bytes or half bytes either way round that are digits, or as a number. */
   areIn(bytes: Uint8Array): boolean {
     if (this.#lengths.size === 0) return false;
     return this.#inDigits(bytes) || this.#inHalfBytes(bytes) || this.#inNumbers(bytes) || this.#inFloats(bytes) || this.#inVarints(bytes);
+  }
+
+  /** Whether there is a SUCI in these bytes, in the form of NAS, of a network that one of the IMSIs is of, and it conceals nothing. */
+  haveSuciIn(bytes: Uint8Array): boolean {
+    return this.#sucis.isIn(bytes);
   }
 
   /** Whether these digits, as a number, are a known IMSI. */

@@ -16,10 +16,10 @@ const hexadecimal = /[0-9a-f]{11,}/gi;
 const oddDigits = [11, 13] as const;
 
 /** Look for an IMSI in bytes, and in whatever they may be the encoding of. */
-export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | undefined {
+export function searchBytes(message: Uint8Array, imsis: KnownImsis): EgressRule | undefined {
   const seen = new Set<ByteText>();
   let work = 0;
-  let level: readonly ByteText[] = [byteText(bytes)];
+  let level: readonly ByteText[] = [byteText(message)];
   for (let encodings = 0; level.length > 0; encodings++) {
     const next: ByteText[] = [];
     for (const text of level)
@@ -29,7 +29,9 @@ export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | 
         work += form.length;
         if (work > mostWork) return 'unreadable';
         if (named.test(form) || unconcealed.test(form)) return 'imsi-name';
-        if (holds(form, imsis)) return 'known-imsi';
+        const bytes = bytesOfText(form);
+        if (imsis.haveSuciIn(bytes)) return 'imsi-name';
+        if (imsis.areIn(bytes) || holdsNumber(form, imsis)) return 'known-imsi';
         if (encodings < depth) for (const decode of decodings) next.push(...decode(form));
       }
     level = next;
@@ -37,8 +39,8 @@ export function searchBytes(bytes: Uint8Array, imsis: KnownImsis): EgressRule | 
   return undefined;
 }
 
-function holds(text: ByteText, imsis: KnownImsis): boolean {
-  return imsis.areIn(bytesOfText(text)) || (text.match(numbers)?.some((number) => imsis.hasNumber(Number(number))) ?? false) || holdsHexadecimal(text, imsis);
+function holdsNumber(text: ByteText, imsis: KnownImsis): boolean {
+  return (text.match(numbers)?.some((number) => imsis.hasNumber(Number(number))) ?? false) || holdsHexadecimal(text, imsis);
 }
 
 /** Others may stand right before and behind it. */

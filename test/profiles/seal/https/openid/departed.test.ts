@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ClientRegistration } from '../../../../../src/as/index.ts';
 import { fromUtf8 } from '../../../../../src/core/bytes.ts';
 import { symmetricKey } from '../../../../../src/core/cwt.ts';
 import { memoryStore, type Store, StoreError } from '../../../../../src/store/index.ts';
 import { keysOf } from '../../../../as/support.ts';
-import { inOpenIdLab, OpenIdLab, redirectUri, rsKey } from './openid-lab.ts';
+import { inOpenIdLab, OpenIdLab, redirectUri, rsKey, serverSecret } from './openid-lab.ts';
 
 const sealed = symmetricKey('AES-CCM-16-64-128', new Uint8Array(16).fill(7));
 
@@ -73,6 +74,33 @@ test('RFC 6749 4.1, 6 over HTTPS: codes and refresh tokens go with the resource 
     assert.equal((await lab.refresh(second.refresh)).status, 200);
     assert.equal((await lab.exchange(second.code)).status, 200);
   }));
+
+test('RFC 6749 4.1, 6 over HTTPS: codes and refresh tokens go with a client that a new configuration leaves out', async () => {
+  let clients: readonly ClientRegistration[] = [];
+  const resourceServers = [{ id: 'seal1', audiences: ['seal1'], tokenKeys: [sealed, rsKey] }];
+  await inOpenIdLab(
+    async (lab) => {
+      const { access_token: token, refresh_token: refresh } = await lab.tokens();
+      const code = await lab.code();
+      await lab.simS.reconfigure({ clients: clients.slice(1), resourceServers });
+      assert.deepEqual(await kept(lab.store), { Grant: 0, AuthorizationCode: 0, RefreshToken: 0, grant: 0, revoking: 0 });
+      assert.equal((await lab.post('/introspect', { token: String(token) }, 'val1', serverSecret)).body['active'], false);
+      await lab.simS.reconfigure({ clients, resourceServers });
+      assert.equal((await lab.refresh(refresh)).body['error'], 'invalid_grant');
+      assert.equal((await lab.exchange(code)).body['error'], 'invalid_grant');
+    },
+    {
+      clients: (hashes) => {
+        clients = [
+          { id: 'app', https: { secret: hashes.app, redirectUris: [redirectUri] }, grants: [{ audience: 'seal1', scope: 'km', default: 'km' }] },
+          { id: 'val1', https: { secret: hashes.server, resourceServer: 'seal1' }, grants: [{ audience: 'seal1', scope: 'km' }] },
+        ];
+        return clients;
+      },
+      simS: { resourceServers },
+    },
+  );
+});
 
 test('over HTTPS a removal that a kill has cut short is finished at the next start', async () => {
   const inner = memoryStore();

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { fromUtf8, utf8 } from '../../../../../src/core/bytes.ts';
 import { memoryStore, type Store, StoreError } from '../../../../../src/store/index.ts';
 import { holds } from '../../../../support/property.ts';
+import { until } from '../../../../support/wait.ts';
 import { appSecret, claimsOf, headerOf, inOpenIdLab, newSigningKey, type OpenIdLab, redirectUri, serverSecret } from './openid-lab.ts';
 
 /** The metadata that somebody gets who calls the SIM-S by another name. */
@@ -58,6 +59,44 @@ test('RFC 6749 4.1.2: what a process began to revoke before it was killed is rev
     },
     { store: inner },
   );
+});
+
+test('RFC 6749 4.1.2: what could not be revoked while the store was gone is revoked by the same process once it is back', async () => {
+  for (const gone of ['batch', 'scan'] as const) {
+    const inner = memoryStore();
+    let fails = false;
+    const failing = (): void => {
+      if (fails) throw new StoreError('ERR_STORE_IO', 'expected a store that is there, got none');
+    };
+    const scan: Store['scan'] = (prefix, options) => {
+      if (gone === 'scan' && prefix.startsWith('seal/openid/grant/')) failing();
+      return inner.scan(prefix, options);
+    };
+    const batch: Store['batch'] = async (changes) => {
+      if (gone === 'batch' && changes.some(({ key }) => key.startsWith('seal/openid/revoking/'))) failing();
+      return inner.batch(changes);
+    };
+    await inOpenIdLab(
+      async (lab) => {
+        const code = await lab.code();
+        const token = String((await lab.exchange(code)).body['access_token']);
+        fails = true;
+        assert.equal((await lab.exchange(code)).status, 500, gone);
+        assert.equal(lab.face.stats()['revoking'], 1);
+        assert.equal((await lab.post('/introspect', { token })).body['active'], true);
+        fails = false;
+        await until(() => lab.face.stats()['revoking'] === 0);
+        assert.equal((await lab.post('/introspect', { token })).body['active'], false);
+        const revoked = lab.events.filter((event) => event.type === 'grant-revoked');
+        assert.deepEqual(
+          revoked.map(({ reason, client, tokens }) => [reason, client, tokens.length]),
+          [['code-reuse', 'app', 1]],
+        );
+        for await (const [key] of inner.scan('seal/openid/')) assert.doesNotMatch(key, /\/(?:revoking|grant)\//);
+      },
+      { store: { ...inner, scan, batch } },
+    );
+  }
 });
 
 test('a code that two processes get at once gives tokens once', () =>

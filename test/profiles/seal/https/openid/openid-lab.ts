@@ -132,6 +132,7 @@ export class OpenIdLab extends Application {
 
   async close(): Promise<void> {
     await this.server.close();
+    await this.face.close();
     await this.simS.close();
   }
 }

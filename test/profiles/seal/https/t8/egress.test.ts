@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { EgressFilter, KnownImsis, type LeavingMessage } from '../../../../../profiles/seal/https/t8/index.ts';
-import { utf8 } from '../../../../../src/core/bytes.ts';
+import { fromHex, toHex, utf8 } from '../../../../../src/core/bytes.ts';
 import { holds } from '../../../../support/property.ts';
 import { scale } from '../../../../support/scale.ts';
 import { digitDisguises, encodings, imsis } from './disguises.ts';
@@ -107,6 +108,56 @@ test('what holds no IMSI leaves: payloads of any bytes, telephone numbers, times
       assert.equal(await filter.check('response', { headers, body: utf8(JSON.stringify(members)) }), undefined);
     }),
   );
+});
+
+/** A mobile identity of type SUCI and SUPI format IMSI. */
+function nasSuci(mcc: string, mnc: string, msin: string, scheme = 0, routing = '0'): Uint8Array {
+  const [n1, n2, n3 = 'f'] = [...mnc];
+  const halves = (digits: string): string => (digits.length % 2 === 0 ? digits : `${digits}f`).replace(/(.)(.)/g, '$2$1');
+  const network = `${mcc[1]}${mcc[0]}${n3}${mcc[2]}${n2}${n1}`;
+  return fromHex(`01${network}${halves(routing.padEnd(4, 'f'))}0${scheme}${scheme === 0 ? '00' : '1b'}${halves(msin)}`);
+}
+
+test('TS 24.501 9.11.3.4: a SUCI in the form of NAS that conceals nothing does not leave, of whichever subscriber of the network', async () => {
+  const filter = filterFor('262011234567890', '310410123456789');
+  assert.equal(toHex(nasSuci('208', '93', '00007487')), '0102f839f0ff000000004778', 'as an open core network writes it');
+  const clear = [
+    nasSuci('262', '01', '1234567890'),
+    nasSuci('262', '01', '99887766', 0, '1234'),
+    nasSuci('310', '410', '123456789'),
+    nasSuci('310', '410', '55555555'),
+  ];
+  for (const suci of clear) {
+    const inBase64 = Buffer.from(suci).toString('base64');
+    const inHex = toHex(suci);
+    assert.deepEqual(await filter.check('response', { body: Buffer.concat([utf8('a b'), suci, utf8('c')]) }), { part: 'body', rule: 'imsi-name' }, inHex);
+    for (const value of [inBase64, inHex, `0${inHex}`, Buffer.from(inHex).toString('base64')])
+      assert.deepEqual(await filter.check('response', { body: utf8(JSON.stringify({ value })) }), { part: 'body', rule: 'imsi-name' }, value);
+    assert.deepEqual(await filter.check('notification', { uri: `https://as.example/n?x=${inHex}`, body: new Uint8Array() }), {
+      part: 'uri',
+      rule: 'imsi-name',
+    });
+  }
+  const leaves = [
+    nasSuci('262', '01', '9b1f5e0c7ad2', 1),
+    nasSuci('262', '01', '1234567890', 2),
+    nasSuci('262', '02', '1234567890'),
+    nasSuci('310', '411', '123456789'),
+    nasSuci('262', '01', '1234567890').subarray(0, 8),
+    nasSuci('262', '01', 'abcdef1234'),
+  ];
+  for (const suci of leaves) assert.equal(await filter.check('response', { body: suci }), undefined, toHex(suci));
+});
+
+test('RFC 9110 8.4: what is compressed, or under another coding, does not leave unread', async () => {
+  const filter = filterFor('262011234567890');
+  const body = gzipSync(utf8('262011234567890'));
+  for (const coding of ['gzip', 'GZIP', 'br', 'deflate', 'zstd', 'identity, gzip'])
+    assert.deepEqual(await filter.check('response', { headers: { 'content-encoding': coding }, body }), { part: 'body', rule: 'unreadable' }, coding);
+  assert.deepEqual(await filter.check('response', { headers: { 'content-encoding': ['identity', 'gzip'] as never }, body }), {
+    part: 'body',
+    rule: 'unreadable',
+  });
 });
 
 test('TS 33.501 C.2: a SUCI by the null scheme is a SUPI in the clear, whoever it is of; one that conceals leaves', async () => {
