@@ -74,8 +74,10 @@ export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> 
     if (error instanceof TransportError) throw error;
     throw new TransportError('ERR_TRANSPORT_BIND', `cannot set up multicast on ${address}: ${(error as Error).message}`, { cause: error });
   }
-  const another = (): Socket => create().bind({ address, port: 0, exclusive: true });
-  return new UdpTransport({ socket, family, peers, sourcePorts, another }, sockets);
+  const bind = (another: Socket): void => {
+    another.bind({ address, port: 0, exclusive: true });
+  };
+  return new UdpTransport({ socket, family, peers, sourcePorts, create, bind }, sockets);
 }
 
 interface UdpParts {
@@ -83,7 +85,8 @@ interface UdpParts {
   readonly family: number;
   readonly peers: number;
   readonly sourcePorts: number;
-  another(): Socket;
+  create(): Socket;
+  bind(another: Socket): void;
 }
 
 interface Arrived {
@@ -134,7 +137,7 @@ class UdpTransport implements DatagramTransport {
     }
   };
 
-  constructor({ socket, family, peers, sourcePorts, another }: UdpParts, groups: readonly GroupSocket[]) {
+  constructor({ socket, family, peers, sourcePorts, create, bind }: UdpParts, groups: readonly GroupSocket[]) {
     this.#socket = socket;
     this.#groups = groups;
     this.#family = family;
@@ -142,7 +145,8 @@ class UdpTransport implements DatagramTransport {
     this.sources = new UdpSources({
       most: sourcePorts,
       peers,
-      open: another,
+      create,
+      bind,
       first: (host, at) => this.#peers.get(host, at),
       listen: (source, from) => this.#listen(source, from),
     });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
+import { createSocket, Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, type Request, Router } from '../../src/coap/index.ts';
@@ -60,6 +60,36 @@ test('udp: source ports beside the first send and receive, and are gone when the
   assert.deepEqual([back[3], heard.length], [one, 4]);
   await Promise.all([a.close(), b.close()]);
   await assert.rejects(udp({ sourcePorts: 0 }), { code: 'ERR_TRANSPORT_OPTION' });
+});
+
+test('udp: a source port that cannot be bound throws nothing and is tried again; one that is bound outlives an error of a datagram', async (t) => {
+  const a = await udp({ sourcePorts: 3 });
+  const b = await udp();
+  t.after(() => Promise.all([a.close(), b.close()]));
+  const heard: string[] = [];
+  b.start((datagram) => heard.push(fromUtf8(datagram)));
+  const opened: Socket[] = [];
+  let bound = { address: '192.0.2.1', port: 0 };
+  const bind = Socket.prototype.bind;
+  // As where an interface has gone, or no descriptor is left.
+  t.mock.method(Socket.prototype, 'bind', function (this: Socket) {
+    opened.push(this);
+    return bind.call(this, bound);
+  });
+  const first = await a.resolve('127.0.0.1', b.local.port);
+  const unbound = a.sources!.peer(first, 1);
+  a.send(utf8('lost'), unbound);
+  await new Promise(setImmediate);
+  bound = { address: '127.0.0.1', port: 0 };
+  const again = a.sources!.peer(first, 1);
+  a.send(utf8('first'), again);
+  await until(() => heard.length === 1);
+  assert.equal(opened.length, 2);
+  for (const text of ['ICMP', 'ICMP again']) opened[1]!.emit('error', new Error(text));
+  assert.equal(a.sources!.peer(first, 1), again);
+  a.send(utf8('second'), again);
+  await until(() => heard.length === 2);
+  assert.deepEqual([heard, opened.length], [['first', 'second'], 2]);
 });
 
 test('RFC 7252 4.4: a client that has used up the message ids for a server goes on from another port', async (t) => {
