@@ -2,6 +2,7 @@ import type { Server, Socket } from 'node:net';
 import { networkOf } from '../coap/index.ts';
 import { Tally } from '../core/tally.ts';
 import { TransportError } from './errors.ts';
+import { checkPort } from './resolve.ts';
 
 /** How many connections a server takes. */
 export interface AcceptorLimits {
@@ -40,6 +41,7 @@ export class Acceptor {
   /** @throws {TransportError} `ERR_TRANSPORT_BIND` */
   async listen(address: string, port: number): Promise<{ readonly address: string; readonly port: number }> {
     const server = this.#server;
+    checkPort(port);
     await new Promise<void>((bound, failed) => {
       const fail = (error: Error): void =>
         failed(new TransportError('ERR_TRANSPORT_BIND', `cannot bind ${address} port ${port}: ${error.message}`, { cause: error }));

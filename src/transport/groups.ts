@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIP, isIPv4 } from 'node:net';
 import { TransportError } from './errors.ts';
+import { checkPort } from './resolve.ts';
 
 /** A group that a UDP transport listens to (RFC 7252, Section 8). */
 export interface GroupMembership {
@@ -37,6 +38,7 @@ export async function joinGroup(membership: GroupMembership, local: string): Pro
   const { address, port = 5683, interface: on = isGroupFamily(membership.address, local) ? local : undefined } = membership;
   const family = isIP(withoutZone(address));
   if (family === 0 || !isGroupAddress(address)) throw new TransportError('ERR_TRANSPORT_BIND', `expected a multicast address, got ${address}`);
+  checkPort(port);
   const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', reuseAddr: true });
   try {
     await new Promise<void>((bound, failed) => {

@@ -5,6 +5,7 @@ import type { DatagramTransport, Peer, UriScheme } from '../coap/index.ts';
 import { TransportError } from './errors.ts';
 import { type GroupMembership, joinGroup } from './groups.ts';
 import { PeerTable } from './peers.ts';
+import { checkPort } from './resolve.ts';
 import { UdpSources } from './udp-sources.ts';
 
 /** What a UDP transport is bound to, and how much it keeps. */
@@ -33,6 +34,9 @@ export interface UdpOptions {
   readonly multicastTtl?: number;
 }
 
+/** Bytes that the system can be asked to hold. */
+const largestBuffer = 0x7fff_ffff;
+
 /**
  * A UDP socket that is bound when the promise is fulfilled.
  *
@@ -40,8 +44,15 @@ export interface UdpOptions {
  */
 export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> {
   const { address = '127.0.0.1', port = 0, peers = 8192, sourcePorts = 16, bufferSize, groups = [], multicastTtl } = options;
-  if (!Number.isInteger(sourcePorts) || sourcePorts < 1)
-    throw new TransportError('ERR_TRANSPORT_OPTION', `expected sourcePorts to be a whole number of at least 1, got ${sourcePorts}`);
+  for (const [name, value, least, most] of [
+    ['sourcePorts', sourcePorts, 1, Number.MAX_SAFE_INTEGER],
+    ['peers', peers, 1, Number.MAX_SAFE_INTEGER],
+    ['bufferSize', bufferSize ?? 0, 0, largestBuffer],
+  ] as const) {
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new TransportError('ERR_TRANSPORT_OPTION', `expected ${name} to be a whole number of ${least} to ${most}, got ${value}`);
+  }
+  checkPort(port);
   const family = isIP(address);
   if (family === 0) throw new TransportError('ERR_TRANSPORT_BIND', `expected a numeric address to bind, got ${address}`);
   const create = (): Socket =>

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { createSocket, Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, type Request, Router } from '../../src/coap/index.ts';
+import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, type Request, Router, type TransportBase } from '../../src/coap/index.ts';
 import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
-import { TransportError, tap, udp } from '../../src/transport/index.ts';
+import { TransportError, tap, tcpServer, udp, wsServer } from '../../src/transport/index.ts';
 import { until } from '../support/wait.ts';
 
 async function received(transport: DatagramTransport): Promise<{ datagram: Uint8Array; peer: Peer }> {
@@ -154,6 +154,25 @@ test('udp: hosts and ports that cannot be', async () => {
   await assert.rejects(udp({ address: 'localhost' }), { code: 'ERR_TRANSPORT_BIND' });
   await assert.rejects(udp({ port: transport.local.port }), { code: 'ERR_TRANSPORT_BIND' });
   await transport.close();
+});
+
+test('udp: a port that is none is not another one, and what is no size is an error', async () => {
+  const refused = (opening: Promise<TransportBase>, code: string, what: string): Promise<void> =>
+    assert.rejects(
+      opening.then((opened) => opened.close()),
+      { name: 'TransportError', code },
+      what,
+    );
+  for (const port of [-1, 1.5, 65_536, 70_000, Number.NaN]) {
+    await refused(udp({ port }), 'ERR_TRANSPORT_BIND', `udp ${port}`);
+    await refused(tcpServer({ port }), 'ERR_TRANSPORT_BIND', `tcp ${port}`);
+    await refused(wsServer({ port }), 'ERR_TRANSPORT_BIND', `ws ${port}`);
+    await refused(udp({ groups: [{ address: '224.0.1.187', port }] }), 'ERR_TRANSPORT_BIND', `group ${port}`);
+  }
+  for (const size of [Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY])
+    for (const name of ['bufferSize', 'peers', 'sourcePorts'] as const) await refused(udp({ [name]: size }), 'ERR_TRANSPORT_OPTION', `${name} ${size}`);
+  await refused(udp({ bufferSize: 2 ** 31 }), 'ERR_TRANSPORT_OPTION', 'bufferSize');
+  await refused(udp({ peers: 0 }), 'ERR_TRANSPORT_OPTION', 'peers');
 });
 
 test('udp: what cannot be sent neither throws nor ends the socket', async () => {
