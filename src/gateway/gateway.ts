@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import {
+  CoapError,
   type CoapUri,
   Code,
   coapMethodOf,
@@ -27,6 +28,7 @@ import {
   UriMapping,
   uintOption,
 } from '../coap/index.ts';
+import { boundsWith } from '../core/bounds.ts';
 import { concatAll, emptyBytes, toHex, toKey } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { hostOf, isSameOrigin, requestTarget, viasOf, wantsFresh } from './fields.ts';
@@ -35,7 +37,7 @@ import { type GatewayListener, type GatewayListenOptions, listen } from './liste
 import type { Authorization, GatewayEvent, GatewayLimits, GatewayOptions, WantedResource } from './options.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 
-const defaultLimits: GatewayLimits = { requests: 1024, requestsPerClient: 256, body: 65_536 };
+const defaultLimits: Omit<GatewayLimits, 'rate'> = { requests: 1024, requestsPerClient: 256, body: 65_536 };
 
 /** The Hop-Limit that the next hop gets from a client that no proxy stands before (RFC 8768, Section 3). */
 const hopLimit = 16;
@@ -120,12 +122,14 @@ export class Gateway {
   /** What the proxy did with the request that it answers now: it tells right before. */
   #event: ProxyEvent | undefined;
 
-  /** @throws {CoapError} `ERR_COAP_PROXY` for a route that is none, `ERR_COAP_HTTP` for a template, `ERR_COAP_URI` for a scheme of `upstreams` */
+  /** @throws {CoapError} `ERR_COAP_PROXY` for a route that is none, `ERR_COAP_HTTP` for a template, `ERR_COAP_URI` for a scheme of `upstreams`, `ERR_COAP_PARAMETER` for limits that are none */
   constructor(options: GatewayOptions) {
     const { env = systemEnv, limits = {}, reverse = [], allow } = options;
     this.#options = options;
     this.#env = env;
-    this.#limits = { ...defaultLimits, ...limits };
+    const { rate, ...bounds } = limits;
+    const badLimit = (message: string): CoapError => new CoapError('ERR_COAP_PARAMETER', `limits: ${message}`);
+    this.#limits = { ...boundsWith(defaultLimits, bounds, badLimit), ...(rate === undefined ? {} : { rate }) };
     this.#mapping = new UriMapping(options.mapping);
     this.#name = options.name ?? `ace-coap-${toHex(env.random(4))}`;
     this.#rate = this.#limits.rate === undefined ? undefined : new RateLimit(env, { ...this.#limits.rate, entries: rateEntries });

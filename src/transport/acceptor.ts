@@ -1,7 +1,8 @@
 import type { Server, Socket } from 'node:net';
 import { networkOf } from '../coap/index.ts';
+import { boundsWith } from '../core/bounds.ts';
 import { Tally } from '../core/tally.ts';
-import { TransportError } from './errors.ts';
+import { badOption, TransportError } from './errors.ts';
 import { checkPort } from './resolve.ts';
 
 /** How many connections a server takes. */
@@ -12,6 +13,8 @@ export interface AcceptorLimits {
   readonly connectionsPerAddress?: number;
 }
 
+const usual: Required<AcceptorLimits> = { connections: 1024, connectionsPerAddress: 256 };
+
 /** Counts the connections of a server from their first byte on, and closes those that are too many. */
 export class Acceptor {
   readonly #server: Server;
@@ -19,8 +22,9 @@ export class Acceptor {
   readonly #byAddress: Tally = new Tally();
   #closing: Promise<void> | undefined;
 
+  /** @throws {TransportError} `ERR_TRANSPORT_OPTION` */
   constructor(server: Server, limits: AcceptorLimits) {
-    const { connections = 1024, connectionsPerAddress = 256 } = limits;
+    const { connections, connectionsPerAddress } = boundsWith(usual, limits, badOption);
     this.#server = server;
     // First of all listeners, so that none sees what is refused.
     server.prependListener('connection', (socket: Socket) => {
