@@ -331,7 +331,7 @@ export class Gateway {
     const event = this.#event;
     this.#event = undefined;
     const { method, origin } = visit.wanted!;
-    const refusal = event === undefined ? undefined : overruled(event);
+    const refusal = event === undefined ? undefined : overruled(event, this.#options.allow === undefined ? undefined : this.#mapping.base);
     const isPrivate = this.#options.authorize !== false;
     const answer =
       refusal !== undefined
@@ -412,11 +412,17 @@ function noMulticast(): Refusal {
   return new Refusal(403, 'multicast', 'no multicast through this gateway');
 }
 
-/** RFC 8075, Section 10.4: what is denied is forbidden here, where a CoAP proxy says that it does not do it. */
-function overruled(event: ProxyEvent): Refusal | undefined {
+/**
+ * RFC 8075, Section 10.4: what is denied is forbidden here, where a CoAP proxy says that it does not do it.
+ *
+ * @param base - where clients name targets; absent: nowhere
+ */
+function overruled(event: ProxyEvent, base: string | undefined): Refusal | undefined {
   if (event.type === 'failed') return event.error.code === 'ERR_COAP_MULTICAST' ? noMulticast() : undefined;
   if (event.type !== 'refused') return undefined;
   if (event.code === Code.ProxyingNotSupported) return new Refusal(403, 'policy', 'not a target of this gateway');
+  if (event.code === Code.NotFound)
+    return new Refusal(404, 'path', `nothing is served at this path${base === undefined ? '' : `; CoAP URIs are reached behind ${base}`}`);
   return event.code === Code.BadOption ? new Refusal(400, 'option', 'expected the URI of a CoAP resource') : undefined;
 }
 
