@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import type { CoapUri } from '../coap/index.ts';
 import { BytesError, fromBase64Url, fromHex, fromUtf8, utf8 } from '../core/bytes.ts';
 import type { CurveKey, CurveKeyPair } from '../core/crypto/index.ts';
 import { systemEnv } from '../core/env.ts';
@@ -133,6 +134,17 @@ async function privateKey(flag: string, file: string): Promise<CurveKeyPair> {
 /** A public key in PEM; that of a certificate or of a private key is taken, too. */
 async function publicKey(flag: string, file: string): Promise<CurveKey> {
   return fieldsOf(flag, await keyObject(flag, file, createPublicKey));
+}
+
+/**
+ * Who names keys for a session wants its protection: a request that would leave without it, since its URI is of another scheme, does not leave.
+ *
+ * @throws {UsageError}
+ */
+export function expectSession({ scheme }: CoapUri, { pskIdentity, psk, rpk, peerKey }: DtlsFlags): void {
+  const flags = { '--psk-identity': pskIdentity, '--psk': psk, '--rpk': rpk, '--peer-key': peerKey } as const;
+  const [named] = Object.entries(flags).find(([, given]) => given !== undefined) ?? [];
+  if (named !== undefined && scheme !== 'coaps') throw new UsageError(`${named}: expected a URI of coaps, whose sessions it is for, got one of ${scheme}`);
 }
 
 /**

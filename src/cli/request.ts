@@ -25,6 +25,7 @@ import { ProtocolError } from '../core/errors.ts';
 import { parseDiagnostic } from '../core/parse-diagnostic.ts';
 import { printableJson } from '../core/printable.ts';
 import { type Answer, printAnswer } from './answer.ts';
+import { expectSession } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
 import type { ClientProtection } from './oscore/client.ts';
@@ -138,6 +139,8 @@ export async function withEndpoint<T>(
   const tracer = flags.verbose ? new Tracer() : undefined;
   const protection = flags.oscore === undefined ? undefined : await (await import('./oscore/client.ts')).openForClient(flags.oscore, tracer);
   try {
+    // What OSCORE protects may go by whatever scheme.
+    if (protection === undefined) expectSession(uri, flags);
     const security = await securityOf(flags, [uri]);
     if (uri.scheme === 'coaps' && security.credentials === undefined)
       throw new UsageError(

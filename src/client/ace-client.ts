@@ -18,6 +18,7 @@ import {
   TimeLimit,
   type UriScheme,
 } from '../coap/index.ts';
+import { checkBounds } from '../core/bounds.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { missingOption } from '../core/options.ts';
@@ -68,6 +69,7 @@ export class AceClient {
     const missing = missingOption(options, ['transport', 'store', 'profiles', 'authorizationServers']);
     if (missing !== undefined) throw new AceError('ERR_ACE_CONFIG', `${missing}: expected a value, got none`, { responseCode: Code.BadRequest });
     const { transport, store } = options;
+    checkBounds(options.limits ?? {}, (message) => new AceError('ERR_ACE_CONFIG', `limits: ${message}`, { responseCode: Code.BadRequest }));
     const env = options.env ?? systemEnv;
     this.#env = env;
     this.#store = store;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import {
+  CoapError,
   type CoapUri,
   Code,
   coapMethodOf,
@@ -27,6 +28,7 @@ import {
   UriMapping,
   uintOption,
 } from '../coap/index.ts';
+import { boundsWith } from '../core/bounds.ts';
 import { concatAll, emptyBytes, toHex, toKey } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { hostOf, isSameOrigin, requestTarget, viasOf, wantsFresh } from './fields.ts';
@@ -35,7 +37,7 @@ import { type GatewayListener, type GatewayListenOptions, listen } from './liste
 import type { Authorization, GatewayEvent, GatewayLimits, GatewayOptions, WantedResource } from './options.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 
-const defaultLimits: GatewayLimits = { requests: 1024, requestsPerClient: 256, body: 65_536 };
+const defaultLimits: Omit<GatewayLimits, 'rate'> = { requests: 1024, requestsPerClient: 256, body: 65_536 };
 
 /** The Hop-Limit that the next hop gets from a client that no proxy stands before (RFC 8768, Section 3). */
 const hopLimit = 16;
@@ -120,12 +122,14 @@ export class Gateway {
   /** What the proxy did with the request that it answers now: it tells right before. */
   #event: ProxyEvent | undefined;
 
-  /** @throws {CoapError} `ERR_COAP_PROXY` for a route that is none, `ERR_COAP_HTTP` for a template, `ERR_COAP_URI` for a scheme of `upstreams` */
+  /** @throws {CoapError} `ERR_COAP_PROXY` for a route that is none, `ERR_COAP_HTTP` for a template, `ERR_COAP_URI` for a scheme of `upstreams`, `ERR_COAP_PARAMETER` for limits that are none */
   constructor(options: GatewayOptions) {
     const { env = systemEnv, limits = {}, reverse = [], allow } = options;
     this.#options = options;
     this.#env = env;
-    this.#limits = { ...defaultLimits, ...limits };
+    const { rate, ...bounds } = limits;
+    const badLimit = (message: string): CoapError => new CoapError('ERR_COAP_PARAMETER', `limits: ${message}`);
+    this.#limits = { ...boundsWith(defaultLimits, bounds, badLimit), ...(rate === undefined ? {} : { rate }) };
     this.#mapping = new UriMapping(options.mapping);
     this.#name = options.name ?? `ace-coap-${toHex(env.random(4))}`;
     this.#rate = this.#limits.rate === undefined ? undefined : new RateLimit(env, { ...this.#limits.rate, entries: rateEntries });
@@ -327,7 +331,7 @@ export class Gateway {
     const event = this.#event;
     this.#event = undefined;
     const { method, origin } = visit.wanted!;
-    const refusal = event === undefined ? undefined : overruled(event);
+    const refusal = event === undefined ? undefined : overruled(event, this.#options.allow === undefined ? undefined : this.#mapping.base);
     const isPrivate = this.#options.authorize !== false;
     const answer =
       refusal !== undefined
@@ -408,11 +412,17 @@ function noMulticast(): Refusal {
   return new Refusal(403, 'multicast', 'no multicast through this gateway');
 }
 
-/** RFC 8075, Section 10.4: what is denied is forbidden here, where a CoAP proxy says that it does not do it. */
-function overruled(event: ProxyEvent): Refusal | undefined {
+/**
+ * RFC 8075, Section 10.4: what is denied is forbidden here, where a CoAP proxy says that it does not do it.
+ *
+ * @param base - where clients name targets; absent: nowhere
+ */
+function overruled(event: ProxyEvent, base: string | undefined): Refusal | undefined {
   if (event.type === 'failed') return event.error.code === 'ERR_COAP_MULTICAST' ? noMulticast() : undefined;
   if (event.type !== 'refused') return undefined;
   if (event.code === Code.ProxyingNotSupported) return new Refusal(403, 'policy', 'not a target of this gateway');
+  if (event.code === Code.NotFound)
+    return new Refusal(404, 'path', `nothing is served at this path${base === undefined ? '' : `; CoAP URIs are reached behind ${base}`}`);
   return event.code === Code.BadOption ? new Refusal(400, 'option', 'expected the URI of a CoAP resource') : undefined;
 }
 

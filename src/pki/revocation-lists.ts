@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
-import { X509Certificate, X509Crl } from '@peculiar/x509';
+import { KeyUsageFlags, KeyUsagesExtension, X509Certificate, X509Crl } from '@peculiar/x509';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
 import { crlsOfPem } from '../core/pem.ts';
@@ -77,6 +77,8 @@ export class RevocationLists {
   }
 
   async #isSigned(list: X509Crl, issuer: X509Certificate): Promise<boolean> {
+    // RFC 5280 §6.3.3 (f).
+    if (!maySignLists(issuer)) return false;
     const name = issuer.toString('hex');
     if (this.#verified.get(list) === name) return true;
     try {
@@ -88,6 +90,12 @@ export class RevocationLists {
     this.#verified.set(list, name);
     return true;
   }
+}
+
+/** Whether keyUsage, where there is one, has cRLSign. */
+function maySignLists(issuer: X509Certificate): boolean {
+  const usage = issuer.getExtension(KeyUsagesExtension);
+  return usage === null || (usage.usages & KeyUsageFlags.cRLSign) !== 0;
 }
 
 function ders(pem: string): readonly Uint8Array<ArrayBuffer>[] {

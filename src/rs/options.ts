@@ -1,5 +1,6 @@
 import type { Experiment, Profile, ScopeTable } from '../ace/index.ts';
 import type { EndpointOptions, Freshness, QBlockOptions, TransmissionParameters } from '../coap/index.ts';
+import { checkBounds } from '../core/bounds.ts';
 import { type LeewayOptions, leewayOf } from '../core/cwt-times.ts';
 import type { Env } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
@@ -104,6 +105,7 @@ export function checkOptions(options: ResourceServerOptions, audiences: readonly
   if (audiences.length === 0 || audiences.includes('')) throw refuse('audience', 'at least one name, and none of them empty');
   if (options.issuers.length === 0) throw refuse('issuers', 'at least one, got none');
   checkKeys(options.issuers);
+  checkLimits(options.limits);
   checkAsked(options, options.issuers);
   if (new Set(options.issuers.map(issuerName)).size !== options.issuers.length) throw refuse('issuers', 'different ones, got one twice');
 }
@@ -117,6 +119,13 @@ export function checkAsked(
   for (const [what, table] of Object.entries(asked))
     for (const name of Object.keys(table ?? {}))
       if (!issuers.some((issuer) => issuerName(issuer) === name)) throw refuse(`${what}: ${name}`, 'the name of an issuer, got another');
+}
+
+/** @throws {ResourceServerError} `ERR_RS_CONFIG` */
+export function checkLimits(limits: ResourceServerLimits = {}): void {
+  checkBounds(limits, (message) => new ResourceServerError('ERR_RS_CONFIG', `limits: ${message}`));
+  const { uploadBurst = 1, uploadRate = 1 } = limits;
+  if (uploadBurst < 1 || uploadRate <= 0) throw refuse('limits', 'uploadBurst of at least 1 and uploadRate above 0, got less');
 }
 
 function refuse(what: string, expected: string): ResourceServerError {

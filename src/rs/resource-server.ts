@@ -27,6 +27,7 @@ import { Introspections } from './introspection.ts';
 import {
   checkAsked,
   checkedLeeway,
+  checkLimits,
   checkOptions,
   checkSameIssuers,
   type ResourceServerChanges,
@@ -244,6 +245,7 @@ export class ResourceServer {
     const { issuers = this.#issuers, limits, scopes, introspection, qBlock = this.#isQBlockOffered } = changes;
     checkSameIssuers(issuers, this.#issuers);
     checkAsked(changes, issuers);
+    checkLimits(limits);
     const targets = 'public' in changes ? this.#makeTargets(changes.public) : this.#targets;
     // The last that may be refused.
     if ('scopes' in changes) this.#scopes.change(scopes);

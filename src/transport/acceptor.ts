@@ -1,7 +1,9 @@
 import type { Server, Socket } from 'node:net';
 import { networkOf } from '../coap/index.ts';
+import { boundsWith } from '../core/bounds.ts';
 import { Tally } from '../core/tally.ts';
-import { TransportError } from './errors.ts';
+import { badOption, TransportError } from './errors.ts';
+import { checkPort } from './resolve.ts';
 
 /** How many connections a server takes. */
 export interface AcceptorLimits {
@@ -11,6 +13,8 @@ export interface AcceptorLimits {
   readonly connectionsPerAddress?: number;
 }
 
+const usual: Required<AcceptorLimits> = { connections: 1024, connectionsPerAddress: 256 };
+
 /** Counts the connections of a server from their first byte on, and closes those that are too many. */
 export class Acceptor {
   readonly #server: Server;
@@ -18,8 +22,9 @@ export class Acceptor {
   readonly #byAddress: Tally = new Tally();
   #closing: Promise<void> | undefined;
 
+  /** @throws {TransportError} `ERR_TRANSPORT_OPTION` */
   constructor(server: Server, limits: AcceptorLimits) {
-    const { connections = 1024, connectionsPerAddress = 256 } = limits;
+    const { connections, connectionsPerAddress } = boundsWith(usual, limits, badOption);
     this.#server = server;
     // First of all listeners, so that none sees what is refused.
     server.prependListener('connection', (socket: Socket) => {
@@ -40,6 +45,7 @@ export class Acceptor {
   /** @throws {TransportError} `ERR_TRANSPORT_BIND` */
   async listen(address: string, port: number): Promise<{ readonly address: string; readonly port: number }> {
     const server = this.#server;
+    checkPort(port);
     await new Promise<void>((bound, failed) => {
       const fail = (error: Error): void =>
         failed(new TransportError('ERR_TRANSPORT_BIND', `cannot bind ${address} port ${port}: ${error.message}`, { cause: error }));

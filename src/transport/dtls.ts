@@ -72,6 +72,9 @@ export function dtlsOver(below: DatagramTransport, options: DtlsTransportOptions
   return new SessionTransport(below, options);
 }
 
+/** Its length stands in two bytes (RFC 4279, Section 2). */
+const isPsk = (key: unknown): boolean => key instanceof Uint8Array && key.length > 0 && key.length <= 0xffff;
+
 class SessionTransport implements DtlsTransport {
   readonly scheme = 'coaps';
   readonly local: DatagramTransport['local'];
@@ -312,7 +315,7 @@ class SessionTransport implements DtlsTransport {
     if (connection.isClosed) return;
     if (answer !== undefined && 'alert' in answer) connection.rejectPsk(answer.alert);
     // A key that is none is as good as an unknown one.
-    else if (answer === undefined || answer.key.length === 0) connection.rejectPsk();
+    else if (answer === undefined || !isPsk(answer.key)) connection.rejectPsk();
     else {
       this.#admitted.set(connection, answer);
       connection.providePsk(answer.key);

@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIP, isIPv4 } from 'node:net';
 import { TransportError } from './errors.ts';
+import { checkPort } from './resolve.ts';
 
 /** A group that a UDP transport listens to (RFC 7252, Section 8). */
 export interface GroupMembership {
@@ -8,7 +9,7 @@ export interface GroupMembership {
   readonly address: string;
   /** Default 5683: the members of a group all listen on its port. */
   readonly port?: number;
-  /** The interface to join on: its address for IPv4, `::%eth0` for IPv6. Default: the one of the address that the transport is bound to. */
+  /** The interface to join on: its address for IPv4, `::%eth0` for IPv6. Default: that of the zone of `address`, or of the address that the transport is bound to. */
   readonly interface?: string;
 }
 
@@ -34,9 +35,10 @@ function withoutZone(address: string): string {
  * @throws {TransportError} `ERR_TRANSPORT_BIND`
  */
 export async function joinGroup(membership: GroupMembership, local: string): Promise<{ readonly socket: Socket; readonly group: string }> {
-  const { address, port = 5683, interface: on = isGroupFamily(membership.address, local) ? local : undefined } = membership;
+  const { address, port = 5683, interface: on = interfaceOf(membership.address, local) } = membership;
   const family = isIP(withoutZone(address));
   if (family === 0 || !isGroupAddress(address)) throw new TransportError('ERR_TRANSPORT_BIND', `expected a multicast address, got ${address}`);
+  checkPort(port);
   const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', reuseAddr: true });
   try {
     await new Promise<void>((bound, failed) => {
@@ -56,7 +58,9 @@ export async function joinGroup(membership: GroupMembership, local: string): Pro
   return { socket, group: withoutZone(address) };
 }
 
-/** An IPv4 interface is named by its address, so the address that is bound names it. */
-function isGroupFamily(group: string, local: string): boolean {
-  return isIPv4(group) && isIPv4(local) && local !== '0.0.0.0';
+/** An IPv4 interface is named by its address, so the address that is bound names it; one of IPv6 by the zone of the group (RFC 4007, Section 11). */
+function interfaceOf(group: string, local: string): string | undefined {
+  const [, zone] = group.split('%', 2);
+  if (zone !== undefined) return `::%${zone}`;
+  return isIPv4(group) && isIPv4(local) && local !== '0.0.0.0' ? local : undefined;
 }

@@ -21,6 +21,12 @@ export function originOf(address: string): Origin {
   return { family: family as 4 | 6, localAddress: address === '0.0.0.0' ? undefined : address };
 }
 
+/** A port to bind, which the system takes modulo 65,536. @throws {TransportError} `ERR_TRANSPORT_BIND` */
+export function checkPort(port: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > 0xffff)
+    throw new TransportError('ERR_TRANSPORT_BIND', `expected a port of 0 to 65535 to bind, got ${port}`);
+}
+
 /** @throws {TransportError} `ERR_TRANSPORT_SCHEME`, `ERR_TRANSPORT_RESOLVE` */
 export async function resolveAddress(host: string, port: number, family: Origin['family'], scheme: UriScheme, asked: UriScheme = scheme): Promise<string> {
   if (asked !== scheme) throw new TransportError('ERR_TRANSPORT_SCHEME', `expected the scheme ${scheme}, got ${asked}`);

@@ -6,8 +6,9 @@ export interface UdpSourcesOptions {
   readonly most: number;
   /** Peers of which an object is kept for each source port. */
   readonly peers: number;
-  /** A socket on a free port of the same address. What is sent before it is bound leaves when it is. */
-  open(): Socket;
+  create(): Socket;
+  /** Bind a socket to a free port of the same address. It is bound, or has told an error, by the end of the call. */
+  bind(socket: Socket): void;
   /** The peer as it is reached from the first source port. */
   first(address: string, port: number): Peer;
   /** Deliver what comes in, from peers of this table. */
@@ -51,12 +52,12 @@ export class UdpSources implements SourcePorts {
   }
 
   #open(number: number): Source {
-    const { peers: capacity, first, open, listen } = this.#options;
+    const { peers: capacity, first, create, bind, listen } = this.#options;
     const peers = new PeerTable(capacity, (address, port) => {
       const at = first(address, port);
       return { key: `${at.key} from ${number}`, address, port, source: { number, first: at } };
     });
-    const socket = open();
+    const socket = create();
     const source = { socket, peers };
     this.#sources.set(number, source);
     // One that cannot be bound is tried again with the next operation. One that is bound lives through errors of single datagrams.
@@ -68,6 +69,7 @@ export class UdpSources implements SourcePorts {
       socket.off('error', failed);
       socket.on('error', () => {});
     });
+    bind(socket);
     listen(socket, peers);
     return source;
   }

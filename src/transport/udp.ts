@@ -5,6 +5,7 @@ import type { DatagramTransport, Peer, UriScheme } from '../coap/index.ts';
 import { TransportError } from './errors.ts';
 import { type GroupMembership, joinGroup } from './groups.ts';
 import { PeerTable } from './peers.ts';
+import { checkPort } from './resolve.ts';
 import { UdpSources } from './udp-sources.ts';
 
 /** What a UDP transport is bound to, and how much it keeps. */
@@ -33,6 +34,9 @@ export interface UdpOptions {
   readonly multicastTtl?: number;
 }
 
+/** Bytes that the system can be asked to hold. */
+const largestBuffer = 0x7fff_ffff;
+
 /**
  * A UDP socket that is bound when the promise is fulfilled.
  *
@@ -40,8 +44,15 @@ export interface UdpOptions {
  */
 export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> {
   const { address = '127.0.0.1', port = 0, peers = 8192, sourcePorts = 16, bufferSize, groups = [], multicastTtl } = options;
-  if (!Number.isInteger(sourcePorts) || sourcePorts < 1)
-    throw new TransportError('ERR_TRANSPORT_OPTION', `expected sourcePorts to be a whole number of at least 1, got ${sourcePorts}`);
+  for (const [name, value, least, most] of [
+    ['sourcePorts', sourcePorts, 1, Number.MAX_SAFE_INTEGER],
+    ['peers', peers, 1, Number.MAX_SAFE_INTEGER],
+    ['bufferSize', bufferSize ?? 0, 0, largestBuffer],
+  ] as const) {
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new TransportError('ERR_TRANSPORT_OPTION', `expected ${name} to be a whole number of ${least} to ${most}, got ${value}`);
+  }
+  checkPort(port);
   const family = isIP(address);
   if (family === 0) throw new TransportError('ERR_TRANSPORT_BIND', `expected a numeric address to bind, got ${address}`);
   const create = (): Socket =>
@@ -74,8 +85,10 @@ export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> 
     if (error instanceof TransportError) throw error;
     throw new TransportError('ERR_TRANSPORT_BIND', `cannot set up multicast on ${address}: ${(error as Error).message}`, { cause: error });
   }
-  const another = (): Socket => create().bind({ address, port: 0, exclusive: true });
-  return new UdpTransport({ socket, family, peers, sourcePorts, another }, sockets);
+  const bind = (another: Socket): void => {
+    another.bind({ address, port: 0, exclusive: true });
+  };
+  return new UdpTransport({ socket, family, peers, sourcePorts, create, bind }, sockets);
 }
 
 interface UdpParts {
@@ -83,7 +96,8 @@ interface UdpParts {
   readonly family: number;
   readonly peers: number;
   readonly sourcePorts: number;
-  another(): Socket;
+  create(): Socket;
+  bind(another: Socket): void;
 }
 
 interface Arrived {
@@ -134,7 +148,7 @@ class UdpTransport implements DatagramTransport {
     }
   };
 
-  constructor({ socket, family, peers, sourcePorts, another }: UdpParts, groups: readonly GroupSocket[]) {
+  constructor({ socket, family, peers, sourcePorts, create, bind }: UdpParts, groups: readonly GroupSocket[]) {
     this.#socket = socket;
     this.#groups = groups;
     this.#family = family;
@@ -142,7 +156,8 @@ class UdpTransport implements DatagramTransport {
     this.sources = new UdpSources({
       most: sourcePorts,
       peers,
-      open: another,
+      create,
+      bind,
       first: (host, at) => this.#peers.get(host, at),
       listen: (source, from) => this.#listen(source, from),
     });

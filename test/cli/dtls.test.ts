@@ -10,7 +10,7 @@ import { fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import type { SessionCredentials } from '../../src/dtls/index.ts';
 import { LabAuthority } from '../../src/pki/index.ts';
-import { dtls } from '../../src/transport/index.ts';
+import { dtls, udp } from '../../src/transport/index.ts';
 import { Relay } from '../support/relay.ts';
 import { ace, aceExits, Server } from './lab.ts';
 
@@ -34,6 +34,30 @@ const client = keys('client', 'ed25519');
 const psk = ['--psk-identity', 'hex:00ff0a80', '--psk', 'sesame'] as const;
 
 after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('who names keys for a URI that they do not protect hears so, and nothing leaves', async () => {
+  const heard: Uint8Array[] = [];
+  const plain = await udp();
+  plain.start((datagram) => heard.push(datagram));
+  try {
+    const at = `127.0.0.1:${plain.local.port}/led`;
+    for (const flags of [psk, ['--peer-key', server.shown], ['--rpk', client.own, '--peer-key', server.shown]]) {
+      for (const scheme of ['coap', 'coap+tcp', 'coap+ws', 'coaps+tcp']) {
+        const { stderr } = await aceExits(2, ['put', `${scheme}://${at}`, '-d', 'secret', ...flags]);
+        assert.match(
+          stderr,
+          new RegExp(`^error: ${flags[0]}: expected a URI of coaps, whose sessions it is for, got one of ${scheme.replace('+', '.')} `),
+          scheme,
+        );
+      }
+    }
+    await aceExits(2, ['observe', `coap://${at}`, ...psk]);
+    await aceExits(2, ['ping', `coap://${at}`, ...psk]);
+    assert.equal(heard.length, 0);
+  } finally {
+    await plain.close();
+  }
+});
 
 describe('ace-coap serve and get over coaps', () => {
   let serving: Server;

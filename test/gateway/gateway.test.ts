@@ -114,7 +114,9 @@ describe('the gateway between HTTP and CoAP', () => {
     }
     assert.equal((await net.send('/hc/coap://127.0.0.1:1/')).status, 403);
     assert.equal((await net.send('/hc/coaps://127.0.0.1/')).status, 403, '10.3: coaps over https only');
-    assert.equal((await net.send('/elsewhere')).status, 404);
+    const elsewhere = await net.send('/elsewhere');
+    assert.deepEqual([elsewhere.status, elsewhere.headers['content-type']], [404, 'application/problem+json']);
+    assert.match(elsewhere.text, /nothing is served at this path; CoAP URIs are reached behind \/hc\//, 'whoever types the name of the gateway alone is told');
     assert.equal((await net.send('/things/../elsewhere')).status, 404);
     assert.equal(net.asked, asked);
     const broken = await GatewayNet.open({
@@ -131,8 +133,12 @@ describe('the gateway between HTTP and CoAP', () => {
     assert.equal((await relay.send('/hc/coap://%5Bff02::fd%5D/')).status, 403);
     await relay.close();
     const shut = await GatewayNet.open({ reverse: [] });
-    assert.equal((await shut.send('/things/light')).status, 404);
+    const nothing = await shut.send('/things/light');
+    assert.deepEqual([nothing.status, /\/hc\//.test(nothing.text)], [404, true]);
     await shut.close();
+    const behind = await GatewayNet.open({ allow: undefined as never });
+    assert.match((await behind.send('/elsewhere')).text, /"nothing is served at this path"/);
+    await behind.close();
   });
 
   test('RFC 8075 5.5: the links of the gateway', async () => {

@@ -1,7 +1,17 @@
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { X509Crl } from '@peculiar/x509';
+import {
+  BasicConstraintsExtension,
+  type Extension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  PemConverter,
+  X509CertificateGenerator,
+  X509Crl,
+  X509CrlGenerator,
+} from '@peculiar/x509';
 import { systemEnv } from '../../src/core/env.ts';
 import { certificatesOfPem } from '../../src/core/pem.ts';
 import { LabAuthority, RevocationLists } from '../../src/pki/index.ts';
@@ -36,6 +46,31 @@ describe('RFC 5280, Section 6.3: lists of revoked certificates', () => {
     await assert.rejects(new RevocationLists(await namesake.crl(), systemEnv).isRevoked(path(good.cert, authority.cert)), expected, 'signed by another');
     const other = await LabAuthority.make('other', systemEnv);
     await assert.rejects(new RevocationLists(await other.crl(), systemEnv).isRevoked(path(good.cert, authority.cert)), expected);
+  });
+
+  it('6.3.3 (f): a list counts only if keyUsage of its issuer, where it has one, lets it sign lists', async () => {
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+    const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+    const [from, to] = [new Date(Date.now() - 60_000), new Date(Date.now() + 60_000)];
+    const common = { notBefore: from, notAfter: to, signingAlgorithm: algorithm };
+    const issued = async (usages: readonly Extension[]): Promise<readonly [string, readonly Uint8Array[]]> => {
+      const name = 'CN=issuer';
+      const extensions = [new BasicConstraintsExtension(true, 0, true), ...usages];
+      const issuer = await X509CertificateGenerator.createSelfSigned({ ...common, name, keys, extensions, serialNumber: '01' }, webcrypto);
+      const signed = { ...common, subject: 'CN=end', issuer: name, publicKey: keys.publicKey, signingKey: keys.privateKey, serialNumber: '02' };
+      const end = await X509CertificateGenerator.create(signed, webcrypto);
+      const crl = await X509CrlGenerator.create(
+        { issuer: name, thisUpdate: from, nextUpdate: to, signingAlgorithm: algorithm, signingKey: keys.privateKey, entries: [{ serialNumber: '02' }] },
+        webcrypto,
+      );
+      return [PemConverter.encode(crl.rawData, 'X509 CRL'), [end, issuer].map(({ rawData }) => new Uint8Array(rawData))];
+    };
+    for (const usages of [[], [new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true)]]) {
+      const [pem, chain] = await issued(usages);
+      assert.equal(await new RevocationLists(pem, systemEnv).isRevoked(chain), true, `${usages.length} key usages`);
+    }
+    const [pem, chain] = await issued([new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true)]);
+    await assert.rejects(new RevocationLists(pem, systemEnv).isRevoked(chain), { code: 'ERR_PKI_CRL', message: /expected a list of now of CN=issuer/ });
   });
 
   it('a list that was changed is of nobody', async () => {

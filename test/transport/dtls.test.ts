@@ -246,4 +246,12 @@ describe('coaps', () => {
     for (const credentials of [alice, bob]) await assert.rejects(local(server, await party(t, { credentials })), { message: /decrypt_error/ });
     await assert.rejects(local(server, await party(t, { credentials: carol })), { message: /handshake_failure/ });
   });
+
+  it('a key of an authenticator that is none is as good as an unknown one, and ends nothing but the handshake', async (t) => {
+    for (const key of [new Uint8Array(0), new Uint8Array(65_536), 'sixteen bytes ok', undefined]) {
+      const server = await party(t, { ...known, authenticator: { psk: () => ({ credential: 'alice', key: key as Uint8Array }) } });
+      await assert.rejects(local(server, await party(t, { credentials: alice })), { message: /decrypt_error/ }, `${typeof key} of ${key?.length}`);
+      assert.equal(server.transport.stats()['admitted'], 0);
+    }
+  });
 });

@@ -61,6 +61,22 @@ test('a server that wants a certificate tells its handler whether there is one',
     await assert.rejects(fetchHttps(uri, { ca, limit: 2 }), /at most 2 bytes/);
   }));
 
+test('fetchHttps: a body in more pieces than a function takes arguments, and what is no URI of https', async () => {
+  const authority = await LabAuthority.make('lab', systemEnv);
+  const pieces = 200_000;
+  const server = await serveHttps(await authority.issue(host), ({ socket }) =>
+    socket.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n${'1\r\nx\r\n'.repeat(pieces)}0\r\n\r\n`),
+  );
+  try {
+    const { body } = await fetchHttps(`https://127.0.0.1:${server.port}/`, { ca: authority.cert, limit: pieces });
+    assert.equal(body.length, pieces);
+  } finally {
+    await server.close();
+  }
+  for (const uri of ['', 'nowhere', '/path', 'http://127.0.0.1/', 'coaps://127.0.0.1/', 'https://'])
+    await assert.rejects(fetchHttps(uri), { name: 'TransportError', code: 'ERR_TRANSPORT_HTTPS' }, uri);
+});
+
 /** What a handshake comes to. */
 function handshake(port: number, ca: string, options: object): Promise<string> {
   return new Promise((resolve) => {

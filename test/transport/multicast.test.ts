@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { allCoapNodes, Code, Endpoint, pathOptions, Router } from '../../src/coap/index.ts';
 import { fromUtf8 } from '../../src/core/bytes.ts';
@@ -69,6 +70,31 @@ for (const [group, on] of [
     await Promise.all([client.close(), ...servers.map((server) => server.close())]);
   });
 }
+
+test('RFC 4007 11: a group with a zone is joined on the interface of the zone', async (t) => {
+  const joined = (): readonly string[] => {
+    const lines = readFileSync('/proc/net/igmp6', 'latin1').trim().split('\n');
+    return lines.map((line) => line.split(/\s+/)).flatMap(([, on, group]) => (group === 'ff0200000000000000000000000000fd' ? [on!] : []));
+  };
+  let before: readonly string[];
+  try {
+    before = joined();
+  } catch (error) {
+    t.diagnostic(`left out: this system does not list its groups: ${(error as Error).message}`);
+    return;
+  }
+  if (before.includes('lo')) {
+    t.diagnostic('left out: somebody has joined the group on lo already');
+    return;
+  }
+  const transport = await udp({ address: '::1', groups: [{ address: 'ff02::fd%lo', port: await freePort() }] }).catch((error: Error) => error);
+  if (transport instanceof Error) {
+    t.diagnostic(`left out: this machine joins no group on lo: ${transport.message}`);
+    return;
+  }
+  t.after(() => transport.close());
+  assert.ok(joined().includes('lo'), `joined on ${joined().join(', ')}`);
+});
 
 test('udp: groups that cannot be joined', async () => {
   const port = await freePort();

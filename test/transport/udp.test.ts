@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
+import { createSocket, Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, type Request, Router } from '../../src/coap/index.ts';
+import { Code, type DatagramTransport, Endpoint, type Peer, pathOptions, type Request, Router, type TransportBase } from '../../src/coap/index.ts';
 import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
-import { TransportError, tap, udp } from '../../src/transport/index.ts';
+import { TransportError, tap, tcpServer, udp, wsServer } from '../../src/transport/index.ts';
 import { until } from '../support/wait.ts';
 
 async function received(transport: DatagramTransport): Promise<{ datagram: Uint8Array; peer: Peer }> {
@@ -60,6 +60,36 @@ test('udp: source ports beside the first send and receive, and are gone when the
   assert.deepEqual([back[3], heard.length], [one, 4]);
   await Promise.all([a.close(), b.close()]);
   await assert.rejects(udp({ sourcePorts: 0 }), { code: 'ERR_TRANSPORT_OPTION' });
+});
+
+test('udp: a source port that cannot be bound throws nothing and is tried again; one that is bound outlives an error of a datagram', async (t) => {
+  const a = await udp({ sourcePorts: 3 });
+  const b = await udp();
+  t.after(() => Promise.all([a.close(), b.close()]));
+  const heard: string[] = [];
+  b.start((datagram) => heard.push(fromUtf8(datagram)));
+  const opened: Socket[] = [];
+  let bound = { address: '192.0.2.1', port: 0 };
+  const bind = Socket.prototype.bind;
+  // As where an interface has gone, or no descriptor is left.
+  t.mock.method(Socket.prototype, 'bind', function (this: Socket) {
+    opened.push(this);
+    return bind.call(this, bound);
+  });
+  const first = await a.resolve('127.0.0.1', b.local.port);
+  const unbound = a.sources!.peer(first, 1);
+  a.send(utf8('lost'), unbound);
+  await new Promise(setImmediate);
+  bound = { address: '127.0.0.1', port: 0 };
+  const again = a.sources!.peer(first, 1);
+  a.send(utf8('first'), again);
+  await until(() => heard.length === 1);
+  assert.equal(opened.length, 2);
+  for (const text of ['ICMP', 'ICMP again']) opened[1]!.emit('error', new Error(text));
+  assert.equal(a.sources!.peer(first, 1), again);
+  a.send(utf8('second'), again);
+  await until(() => heard.length === 2);
+  assert.deepEqual([heard, opened.length], [['first', 'second'], 2]);
 });
 
 test('RFC 7252 4.4: a client that has used up the message ids for a server goes on from another port', async (t) => {
@@ -124,6 +154,25 @@ test('udp: hosts and ports that cannot be', async () => {
   await assert.rejects(udp({ address: 'localhost' }), { code: 'ERR_TRANSPORT_BIND' });
   await assert.rejects(udp({ port: transport.local.port }), { code: 'ERR_TRANSPORT_BIND' });
   await transport.close();
+});
+
+test('udp: a port that is none is not another one, and what is no size is an error', async () => {
+  const refused = (opening: Promise<TransportBase>, code: string, what: string): Promise<void> =>
+    assert.rejects(
+      opening.then((opened) => opened.close()),
+      { name: 'TransportError', code },
+      what,
+    );
+  for (const port of [-1, 1.5, 65_536, 70_000, Number.NaN]) {
+    await refused(udp({ port }), 'ERR_TRANSPORT_BIND', `udp ${port}`);
+    await refused(tcpServer({ port }), 'ERR_TRANSPORT_BIND', `tcp ${port}`);
+    await refused(wsServer({ port }), 'ERR_TRANSPORT_BIND', `ws ${port}`);
+    await refused(udp({ groups: [{ address: '224.0.1.187', port }] }), 'ERR_TRANSPORT_BIND', `group ${port}`);
+  }
+  for (const size of [Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY])
+    for (const name of ['bufferSize', 'peers', 'sourcePorts'] as const) await refused(udp({ [name]: size }), 'ERR_TRANSPORT_OPTION', `${name} ${size}`);
+  await refused(udp({ bufferSize: 2 ** 31 }), 'ERR_TRANSPORT_OPTION', 'bufferSize');
+  await refused(udp({ peers: 0 }), 'ERR_TRANSPORT_OPTION', 'peers');
 });
 
 test('udp: what cannot be sent neither throws nor ends the socket', async () => {

@@ -49,7 +49,7 @@ export class AanfClient implements Aanf {
   async retrieveApplicationKey(aKid: string, afId: AfId): Promise<ApplicationKey | undefined> {
     const answer = await this.#post(aanfPaths.retrieve, keyRequestToJson(aKid, afId));
     if (answer.status === 204) return undefined;
-    if (answer.status === 200) return applicationKeyOfJson(jsonOf(answer));
+    if (answer.status === 200) return keyOf(answer);
     const problem = problemOf(answer);
     // TS 29.535: an AAnF says it in one way or in the other.
     if (problem.cause === 'K_AKMA_NOT_PRESENT') return undefined;
@@ -134,6 +134,17 @@ function jsonOf({ type, body }: HttpAnswer): unknown {
     return JSON.parse(fromUtf8(body));
   } catch {
     throw failed('its answer is no JSON');
+  }
+}
+
+/** What is no key is no word of whether there is one. */
+function keyOf(answer: HttpAnswer): ApplicationKey {
+  const value = jsonOf(answer);
+  try {
+    return applicationKeyOfJson(value);
+  } catch (error) {
+    if (!(error instanceof AkmaError)) throw error;
+    throw failed(error.message, error);
   }
 }
 

@@ -94,7 +94,10 @@ export class IdentityRegister {
     if (configured !== undefined) return configured;
     if (!isIdentityName(client)) return undefined;
     const name = await this.#store.get(clientKey(client));
-    return name === undefined ? undefined : this.get(...(decode(name) as unknown as Name));
+    if (name === undefined) return undefined;
+    const identity = await this.get(...(decode(name) as unknown as Name));
+    // The configuration may have it by now, and another client for it.
+    return identity !== undefined && clientOf(identity) === client ? identity : undefined;
   }
 
   /**

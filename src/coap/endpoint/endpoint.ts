@@ -5,7 +5,7 @@ import { type Block, type BlockResponse, blockOption, blockResponse } from '../b
 import { Task } from '../deadline.ts';
 import { type EchoLayer, echo } from '../echo/layer.ts';
 import { CoapError } from '../errors.ts';
-import { defaultExchangeLimits, Exchange } from '../exchange/exchange.ts';
+import { Exchange } from '../exchange/exchange.ts';
 import { type GroupRequestOptions, GroupResponses } from '../exchange/group-request.ts';
 import { checkGroupRequest } from '../exchange/multicast.ts';
 import { discoveryOf, StatelessRequests } from '../exchange/stateless-requests.ts';
@@ -18,7 +18,6 @@ import { OptionNumber, uintOption, withOption } from '../message/option.ts';
 import { parseUri } from '../message/uri.ts';
 import type { MessageLayer } from '../messaging/message-layer.ts';
 import { deriveParameters } from '../messaging/parameters.ts';
-import { defaultMessagingLimits } from '../messaging/port.ts';
 import { Reachability } from '../messaging/reachability.ts';
 import type { Transport } from '../messaging/transport.ts';
 import { observeDurably } from '../observe/durable.ts';
@@ -26,8 +25,8 @@ import { type ObserveLayer, observe } from '../observe/layer.ts';
 import { ObservationStream } from '../observe/stream.ts';
 import { originVia, requestVia } from '../proxy/client.ts';
 import type { Proxying } from '../proxy/port.ts';
-import { defaultStreamLimits } from '../stream/limits.ts';
 import { BodyLayers, prefixed } from './body-layers.ts';
+import { endpointLimits, streamLimits } from './limits.ts';
 import { messageLayerOf } from './message-layers.ts';
 import type {
   CloseOptions,
@@ -75,7 +74,7 @@ export class Endpoint {
     this.#env = env;
     this.#emit = emit;
     this.#transports = Array.isArray(transport) ? transport : [transport as Transport];
-    this.#limits = { ...defaultMessagingLimits, ...defaultExchangeLimits, notifications: 64, ...options.limits };
+    this.#limits = endpointLimits(options.limits);
     const parameters = deriveParameters(options.parameters);
     this.#tokenSupport = options.extendedTokens === undefined ? undefined : new TokenSupport(env, options.extendedTokens);
     const format = { extendedTokens: this.#tokenSupport !== undefined };
@@ -84,7 +83,7 @@ export class Endpoint {
     const reachability = amplification === 'unlimited' ? undefined : new Reachability(env, amplification);
     const { messaging, start } = messageLayerOf(
       this.#transports,
-      { parameters, limits: this.#limits, connections: { ...defaultStreamLimits, ...options.connections }, ...tokens, format, reachability },
+      { parameters, limits: this.#limits, connections: streamLimits(options.connections), ...tokens, format, reachability },
       env,
       {
         emit,

@@ -131,6 +131,15 @@ function addContentFormat(request: HttpRequest, options: RequestMappingOptions, 
   if (contentType === undefined && contentEncoding === undefined && hasBody) return;
   const format =
     contentType === undefined ? undefined : formatOfContent({ contentType, ...(contentEncoding === undefined ? {} : { contentEncoding }) }, options);
-  if (format === undefined) throw new HttpMappingError(415, 'expected a Content-Type (and Content-Encoding) that has a CoAP Content-Format, got another');
+  if (format === undefined) {
+    const got = contentType === undefined ? 'none' : shown(contentType);
+    const packed = contentEncoding === undefined ? '' : ` with ${shown(contentEncoding)}`;
+    throw new HttpMappingError(415, `expected a Content-Type (and Content-Encoding) that has a CoAP Content-Format, got ${got}${packed}`);
+  }
   add(uintOption(OptionNumber.ContentFormat, format));
+}
+
+/** A field of a client, for it to be told. */
+function shown(field: string): string {
+  return JSON.stringify(field.slice(0, 64));
 }

@@ -1,4 +1,5 @@
 import type { Env } from '../../core/env.ts';
+import { CoapError } from '../errors.ts';
 
 /** A token bucket for each key. */
 export interface RateLimitOptions {
@@ -24,7 +25,11 @@ export class RateLimit {
   /** In order of last use. */
   readonly #buckets = new Map<string, Bucket>();
 
+  /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(env: Env, options: RateLimitOptions) {
+    const { burst, rate, entries } = options;
+    if (!(burst >= 1) || !(rate > 0) || !(entries >= 1))
+      throw new CoapError('ERR_COAP_PARAMETER', `expected a burst and entries of at least 1 and a rate above 0, got ${burst}, ${entries} and ${rate}`);
     this.#env = env;
     this.#options = options;
   }

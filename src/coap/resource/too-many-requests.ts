@@ -49,8 +49,6 @@ export function requestRate(
   stats(): { readonly clients: number };
 } {
   const { burst, rate, clients = 4096, key = clientOf, refuse = (_request, reply, response) => reply.respond(response) } = options;
-  if (!(burst >= 1) || !(rate > 0) || !(clients >= 1))
-    throw new CoapError('ERR_COAP_PARAMETER', `expected burst and clients of at least 1 and a rate above 0, got ${burst}, ${clients} and ${rate}`);
   const limit = new RateLimit(env, { burst, rate, entries: clients });
   const inbound =
     (next: Handler): Handler =>

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { concat } from '../../core/bytes.ts';
+import { concatAll } from '../../core/bytes.ts';
 import { TransportError } from '../errors.ts';
 import { clientContext, type TlsClientOptions } from '../tls.ts';
 import { tlsSettings } from './tls-settings.ts';
@@ -31,13 +31,14 @@ export interface HttpsResponse {
 /**
  * Send a request with the TLS settings of TS 33.210. The certificate of the server is verified for the host of the URI.
  *
- * @throws {TransportError} `ERR_TRANSPORT_HTTPS`: no answer, or one that is too long or too late
+ * @throws {TransportError} `ERR_TRANSPORT_HTTPS`: no answer, or one that is too long or too late; no URI of https
  */
-export function fetchHttps(uri: string, init: HttpsRequestInit = {}): Promise<HttpsResponse> {
+export async function fetchHttps(uri: string, init: HttpsRequestInit = {}): Promise<HttpsResponse> {
   const { method = 'GET', headers, body, timeout = 10_000, limit = 65_536, signal, lookup } = init;
+  const origin = originOf(uri);
   return new Promise((resolve, reject) => {
     const failed = (what: string, cause?: unknown): void =>
-      reject(new TransportError('ERR_TRANSPORT_HTTPS', `${new URL(uri).origin}: ${what}`, cause === undefined ? {} : { cause }));
+      reject(new TransportError('ERR_TRANSPORT_HTTPS', `${origin}: ${what}`, cause === undefined ? {} : { cause }));
     const deadline = AbortSignal.timeout(timeout);
     const outgoing = request(
       uri,
@@ -58,11 +59,18 @@ export function fetchHttps(uri: string, init: HttpsRequestInit = {}): Promise<Ht
           parts.push(part);
           if (length > limit) incoming.destroy(new Error(`expected a body of at most ${limit} bytes, got more`));
         });
-        incoming.on('end', () => resolve({ status: incoming.statusCode!, headers: incoming.headers, body: concat(...parts) }));
+        incoming.on('end', () => resolve({ status: incoming.statusCode!, headers: incoming.headers, body: concatAll(parts) }));
         incoming.on('error', (cause) => failed(cause.message, cause));
       },
     );
     outgoing.on('error', (cause) => failed(deadline.aborted ? `expected an answer within ${timeout} ms, got none` : cause.message, cause));
     outgoing.end(body);
   });
+}
+
+function originOf(uri: string): string {
+  const url = URL.canParse(uri) ? new URL(uri) : undefined;
+  if (url?.protocol !== 'https:')
+    throw new TransportError('ERR_TRANSPORT_HTTPS', `expected a URI of https, got ${url === undefined ? 'none' : url.protocol.slice(0, -1)}`);
+  return url.origin;
 }

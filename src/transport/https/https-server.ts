@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import { createSecureContext, type TLSSocket } from 'node:tls';
-import { TransportError } from '../errors.ts';
+import { boundsWith } from '../../core/bounds.ts';
+import { badOption, TransportError } from '../errors.ts';
 import { bytesOf, type Pem } from '../tls.ts';
 import { type HttpBounds, type HttpHandler, HttpIntake, type HttpServer, httpBounds, serverOptions } from './http-intake.ts';
 import type { HttpServerOptions } from './http-server.ts';
@@ -48,11 +49,11 @@ interface RefusedSocket extends Omit<TLSSocket, 'authorizationError'> {
 /**
  * Serve HTTPS with the TLS settings of TS 33.210.
  *
- * @throws {TransportError} `ERR_TRANSPORT_TLS` when certificate and key are none, `ERR_TRANSPORT_BIND`
+ * @throws {TransportError} `ERR_TRANSPORT_TLS` when certificate and key are none, `ERR_TRANSPORT_BIND`, `ERR_TRANSPORT_OPTION`
  */
 export async function serveHttps(options: HttpsServerOptions, handler: HttpHandler): Promise<HttpsServer> {
   const { address = '127.0.0.1', port = 0, bounds = {} } = options;
-  const all = { ...httpBounds, ...bounds };
+  const all = boundsWith(httpBounds, bounds, badOption);
   checkCredentials(options);
   let ends = endOf(options);
   const server = made(options, all);

@@ -108,6 +108,15 @@ describe('RFC 7252 10.2: an HTTP request as a CoAP request', () => {
     refused(http('POST', { 'content-type': 'application/x-www-form-urlencoded' }, 'a=b'), 415);
     refused(http('POST', { 'content-type': 'application/cbor', 'content-encoding': 'gzip' }, 'x'), 415);
     refused(http('POST', { 'content-encoding': 'gzip' }, 'x'), 415);
+    const form = http('POST', { 'content-type': 'application/x-www-form-urlencoded' }, 'a=b');
+    assert.throws(() => toCoapRequest(form), /got "application\/x-www-form-urlencoded"$/, 'curl -d says so of itself: whoever typed it is told');
+    const packed = http('POST', { 'content-type': 'application/cbor', 'content-encoding': 'gzip' }, 'x');
+    assert.throws(() => toCoapRequest(packed), /got "application\/cbor" with "gzip"$/);
+    assert.throws(() => toCoapRequest(http('FETCH')), /got none$/);
+    assert.throws(
+      () => toCoapRequest(http('POST', { 'content-type': `a/${'b'.repeat(500)}` }, 'x')),
+      ({ message }: Error) => message.length < 250,
+    );
     assert.deepEqual(shown(toCoapRequest(http('POST', {}, 'x')).options), bare, 'without a type it goes on without a Content-Format');
     assert.deepEqual(shown(toCoapRequest(http('POST', { 'content-type': 'a/b' })).options), bare, 'without a body there is no type');
   });

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { concat, fromUtf8 } from '../../../../src/core/bytes.ts';
+import { concatAll, fromUtf8 } from '../../../../src/core/bytes.ts';
 import { ProtocolError } from '../../../../src/core/errors.ts';
 
 /** A form that is none. Code: `ERR_SEAL_FORM`. */
@@ -36,7 +36,7 @@ export async function readForm(request: IncomingMessage): Promise<ReadonlyMap<st
     if (cause instanceof FormError) throw cause;
     throw new FormError('expected a form, got the beginning of one', 400, { cause });
   }
-  return fieldsOf(concat(...parts));
+  return fieldsOf(concatAll(parts));
 }
 
 function fieldsOf(body: Uint8Array): ReadonlyMap<string, string> {

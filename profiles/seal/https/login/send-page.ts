@@ -44,8 +44,11 @@ function hashOf(text: string): string {
   return `'sha256-${btoa(String.fromCharCode(...digest('sha256', utf8(text))))}'`;
 }
 
-/** A redirect URI as a policy names it: its origin, or its scheme where it has none (RFC 8252, Section 7.1). */
+/**
+ * A redirect URI as a policy names it: its origin, or its scheme where it has none (RFC 8252, Section 7.1) and where its host is an IPv6 address (Section 7.3), which
+ * no source of a policy can name (CSP Level 3, Section 2.3.1).
+ */
 function sourceOf(uri: string): string {
-  const { origin, protocol } = new URL(uri);
-  return origin === 'null' ? protocol : origin;
+  const { origin, protocol, hostname } = new URL(uri);
+  return origin === 'null' || hostname.startsWith('[') ? protocol : origin;
 }

@@ -103,6 +103,7 @@ test('Naanf_AKMA: an AAnF that errs, is slow, says too much or something else is
     await assert.rejects(client.retrieveApplicationKey(aKid, afId), (error: Error) => {
       assert.match(error.message, expected, name);
       assert.ok(!error.message.includes(secret.slice(2)), name);
+      assert.equal((error as Error & { readonly code?: string }).code, 'ERR_AKMA_AANF', name);
       return error.name === 'AkmaError';
     });
     assert.deepEqual(client.stats(), { underWay: 0 });

@@ -57,6 +57,16 @@ describe('TS 33.434 5.2.3: identities of a SIM-S', () => {
     assert.equal(await register.get('ue', 'ue1'), undefined);
   });
 
+  test('an identity that the configuration gives another client is that client alone: the one that the store had for it is nobody', async () => {
+    const register = new IdentityRegister(memoryStore());
+    await register.put({ ...ue1, client: 'old' });
+    register.configure([{ ...ue1, client: 'new' }]);
+    assert.equal((await register.ofClient('new'))?.id, 'ue1');
+    assert.equal(await register.ofClient('old'), undefined);
+    register.configure([]);
+    assert.equal((await register.ofClient('old'))?.id, 'ue1', 'that of the store counts again');
+  });
+
   test('names are 1 to 255 bytes of text without control characters', async () => {
     const register = new IdentityRegister(memoryStore());
     for (const id of ['', 'x'.repeat(256), 'é'.repeat(128), 'a\nb', '\ud800']) {
