@@ -75,14 +75,15 @@ function entries(all: readonly string[], folder: string): string[] {
 const patience = scale === 'full' ? 3_600_000 : 600_000;
 // Many files wait for most of their time, so that three times as many as there are processors are not too many.
 const flags = [`--test-timeout=${patience}`, `--test-concurrency=${3 * Math.max(2, availableParallelism())}`];
-if (!process.stdout.isTTY) {
-  const failures = pathToFileURL(join(here, 'support', 'failures.js')).href;
-  flags.push('--test-reporter=tap', '--test-reporter-destination=stdout', `--test-reporter=${failures}`, '--test-reporter-destination=stderr');
-}
+const reporter = (name: string, to: string): string[] => [
+  `--test-reporter=${pathToFileURL(join(here, 'support', 'reporters', `${name}.js`)).href}`,
+  `--test-reporter-destination=${to}`,
+];
+flags.push(...(process.stdout.isTTY ? reporter('spec', 'stdout') : [...reporter('tap', 'stdout'), ...reporter('failures', 'stderr')]));
 const folder = mkdtempSync(join(here, '.groups-'));
 const list = scale === 'full' ? files : entries(files, folder);
 // Node 20 leaves this alone; later ones compile once what many processes load.
 const env = { NODE_COMPILE_CACHE: join(folder, 'compiled'), ...process.env, ACE_SCALE: scale };
-const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...flags, ...list], { stdio: 'inherit', env });
+const run = spawnSync(process.execPath, ['--test', ...flags, ...list], { stdio: 'inherit', env });
 rmSync(folder, { recursive: true, force: true });
 process.exit(run.status ?? 1);
