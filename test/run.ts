@@ -43,7 +43,7 @@ const changesProcess = /useCrypto|underPortableCrypto|process\.(?:env\[(?!'ACE_C
 const hooks = /^(?:before|beforeEach|afterEach)\(/m;
 
 /** What takes longest, and so is to start first: at the end, where a processor has nothing left to do, short ones are to run. */
-const long = /^(?:(?:core|rfc)\/portable|load|repo\/public-api|cli\/(?:parallel|sim-s-crash|signals))\b/;
+const long = /^(?:(?:core|rfc)\/portable|load|repo\/public-api|profiles\/seal\/saboteurs|cli\/(?:parallel|sim-s-crash|signals))\b/;
 
 const isCli = (name: string): boolean => name.startsWith('cli');
 
