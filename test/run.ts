@@ -33,17 +33,31 @@ if (files.length === 0) {
 const groupSize = 36;
 const cliGroupSize = 6;
 
-/** What a test file that leaves the process as it was has nothing of; those in `fuzz` look at what ran. An `after` comes with the end of the process. */
-const changesProcess =
-  /^(?:before|beforeEach|afterEach)\(|useCrypto|underPortableCrypto|process\.(?:env|on\()|(?<!\bt\.)mock\.|memoryUsage|globalThis\.gc|fork\(/m;
+/**
+ * What a test file that leaves the process as it was has nothing of; those in `fuzz` look at what ran. An `after` comes with the end of the process, and a variable
+ * of the environment that is named for tests goes with the test that set it.
+ */
+const changesProcess = /useCrypto|underPortableCrypto|process\.(?:env\[(?!'ACE_COAP_TEST_)[^\]]*\] = |on\()|(?<![\w.])mock\.|memoryUsage|globalThis\.gc|fork\(/;
+
+/** Hooks that are for each test of a file, and for no other's. */
+const hooks = /^(?:before|beforeEach|afterEach)\(/m;
 
 /** What takes longest, and so is to start first: at the end, where a processor has nothing left to do, short ones are to run. */
-const long = /^(?:(?:core|rfc)\/portable|load|repo\/public-api|cli\/(?:parallel|sim-s-crash|signals))\b/;
+const long = /^(?:(?:core|rfc)\/portable|load|repo\/public-api|profiles\/seal\/saboteurs|cli\/(?:parallel|sim-s-crash|signals))\b/;
 
 const isCli = (name: string): boolean => name.startsWith('cli');
 
-function mayShare(name: string): boolean {
-  return !name.startsWith('fuzz') && !changesProcess.test(readFileSync(join(root, 'test', name.replace(/\.js$/, '.ts')), 'utf8'));
+const sourceOf = (name: string): string => readFileSync(join(root, 'test', name.replace(/\.js$/, '.ts')), 'utf8');
+
+const mayShare = (name: string): boolean => !name.startsWith('fuzz') && !changesProcess.test(sourceOf(name));
+
+/** A module that has the tests of these files; hooks of one that shares the process are those of a suite. */
+function entryOf(names: readonly string[]): string {
+  const lines = names.map((name) => {
+    const url = JSON.stringify(pathToFileURL(join(here, name)).href);
+    return names.length > 1 && hooks.test(sourceOf(name)) ? `describe(${JSON.stringify(name)}, () => import(${url}));\n` : `import ${url};\n`;
+  });
+  return `import { describe } from 'node:test';\n${lines.join('')}`;
 }
 
 /** Neighbours together, which load much the same. */
@@ -66,7 +80,7 @@ function entries(all: readonly string[], folder: string): string[] {
   const groups = [...dealt(sharing.filter(isCli)), ...inTurn(sharing.filter((name) => !isCli(name)))];
   return [...single.filter(isLong), ...groups, ...single.filter((group) => !isLong(group))].map((group, index) => {
     const entry = join(folder, `${String(index).padStart(3, '0')}-${group[0]!.replaceAll(/\W/g, '-')}.js`);
-    writeFileSync(entry, group.map((name) => `import ${JSON.stringify(pathToFileURL(join(here, name)).href)};\n`).join(''));
+    writeFileSync(entry, entryOf(group));
     return entry;
   });
 }
@@ -75,14 +89,17 @@ function entries(all: readonly string[], folder: string): string[] {
 const patience = scale === 'full' ? 3_600_000 : 600_000;
 // Many files wait for most of their time, so that three times as many as there are processors are not too many.
 const flags = [`--test-timeout=${patience}`, `--test-concurrency=${3 * Math.max(2, availableParallelism())}`];
-if (!process.stdout.isTTY) {
-  const failures = pathToFileURL(join(here, 'support', 'failures.js')).href;
-  flags.push('--test-reporter=tap', '--test-reporter-destination=stdout', `--test-reporter=${failures}`, '--test-reporter-destination=stderr');
-}
+const reporter = (name: string, to: string): string[] => [
+  `--test-reporter=${pathToFileURL(join(here, 'support', 'reporters', `${name}.js`)).href}`,
+  `--test-reporter-destination=${to}`,
+];
+flags.push(...(process.stdout.isTTY ? reporter('spec', 'stdout') : [...reporter('tap', 'stdout'), ...reporter('failures', 'stderr')]));
 const folder = mkdtempSync(join(here, '.groups-'));
 const list = scale === 'full' ? files : entries(files, folder);
 // Node 20 leaves this alone; later ones compile once what many processes load.
-const env = { NODE_COMPILE_CACHE: join(folder, 'compiled'), ...process.env, ACE_SCALE: scale };
-const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...flags, ...list], { stdio: 'inherit', env });
+const env: NodeJS.ProcessEnv = { NODE_COMPILE_CACHE: join(folder, 'compiled'), ...process.env, ACE_SCALE: scale };
+// Each of some four hundred processes would read all of these when it starts, which takes twice as long as the rest of a start; no test trusts one of them.
+delete env['NODE_EXTRA_CA_CERTS'];
+const run = spawnSync(process.execPath, ['--test', ...flags, ...list], { stdio: 'inherit', env });
 rmSync(folder, { recursive: true, force: true });
 process.exit(run.status ?? 1);

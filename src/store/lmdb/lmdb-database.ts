@@ -1,6 +1,5 @@
 import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { open } from 'lmdb';
 import { utf8 } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import { makeFolder } from '../folder.ts';
@@ -11,6 +10,7 @@ import { Commit } from './lmdb-commit.ts';
 import { type Database, freshVersion } from './lmdb-entry.ts';
 import { checkDataFile } from './lmdb-file.ts';
 import { versionKey } from './lmdb-key.ts';
+import { lmdb } from './lmdb-package.ts';
 import { Turns } from './lmdb-turns.ts';
 import { makeRoom } from './room.ts';
 
@@ -224,7 +224,7 @@ function identityOf(file: string): string {
 function openDatabase(folder: string): Database {
   checkDataFile(join(folder, 'data.mdb'));
   makeRoom(join(folder, 'data.mdb'), join(folder, 'lock.mdb'), readers);
-  const database = open<Uint8Array, Uint8Array>({
+  const database = lmdb().open<Uint8Array, Uint8Array>({
     path: folder,
     noSubdir: false, // or a folder with a dot in its name would become a file
     encoding: 'binary',

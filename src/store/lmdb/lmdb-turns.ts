@@ -1,5 +1,6 @@
-import { open, type RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import { StoreError } from '../store.ts';
+import { lmdb } from './lmdb-package.ts';
 import { whileLocked } from './lock-file.ts';
 import { makeRoom } from './room.ts';
 
@@ -31,6 +32,7 @@ export class Turns {
   /** @param path - of a file that is there, maybe empty */
   constructor(path: string) {
     this.#path = path;
+    const { open } = lmdb();
     this.#lock = whileLocked(`${path}-lock.new`, () => {
       makeRoom(path, `${path}-lock`, readers);
       return open({ path, noSubdir: true, overlappingSync: false });

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { root } from '../../support/fixtures.ts';
 import { repeat, scale } from '../../support/scale.ts';
-import { MutatedBuild } from './report/mutated-build.ts';
+import { reportUnder } from './report/report-under.ts';
 import { isBinding, requirements } from './report/requirements.ts';
 import type { Saboteur } from './saboteur.ts';
 import { saboteurs } from './saboteurs.ts';
@@ -58,9 +58,9 @@ interface Outcome {
   readonly wrong: number;
 }
 
-async function outcomeOf(build: MutatedBuild, saboteur: Saboteur, number: number): Promise<Outcome & { readonly said: string }> {
+async function outcomeOf(saboteur: Saboteur, number: number): Promise<Outcome & { readonly said: string }> {
   const rows = lookedAt(saboteur, number);
-  const failed = (await build.report(saboteur, rows)).filter(({ status }) => status === 'fail');
+  const failed = (await reportUnder(saboteur, rows)).filter(({ status }) => status === 'fail');
   const meant = withReferrers(brokenBy(saboteur));
   const expected = rows.filter((id) => meant.has(id));
   const wrong = isDeepStrictEqual(
@@ -74,14 +74,10 @@ async function outcomeOf(build: MutatedBuild, saboteur: Saboteur, number: number
 }
 
 test(`${chosen.length} of ${saboteurs.length} saboteurs: each breaks its rows and no others`, { concurrency: pool }, async (t) => {
-  const builds = Array.from({ length: pool }, () => new MutatedBuild());
-  t.after(() => {
-    for (const build of builds) build.close();
-  });
-  const sabotage = async (build: MutatedBuild, saboteur: Saboteur, number: number): Promise<Outcome> => {
+  const sabotage = async (saboteur: Saboteur, number: number): Promise<Outcome> => {
     let outcome: Outcome = { rows: 0, broken: 0, wrong: 1 };
     await t.test(`${saboteur.row}: ${saboteur.file}`, async () => {
-      const { said, ...found } = await outcomeOf(build, saboteur, number);
+      const { said, ...found } = await outcomeOf(saboteur, number);
       outcome = found;
       assert.equal(found.wrong, 0, said);
     });
@@ -90,7 +86,7 @@ test(`${chosen.length} of ${saboteurs.length} saboteurs: each breaks its rows an
   const rounds = Math.ceil(chosen.length / pool);
   const { wrong } = await repeat('seal-saboteurs', { quick: rounds, full: rounds }, async (round) => {
     const first = (round - 1) * pool;
-    const outcomes = await Promise.all(chosen.slice(first, first + pool).map((saboteur, index) => sabotage(builds[index]!, saboteur, first + index)));
+    const outcomes = await Promise.all(chosen.slice(first, first + pool).map((saboteur, index) => sabotage(saboteur, first + index)));
     const sum = (name: keyof Outcome): number => outcomes.reduce((total, outcome) => total + outcome[name], 0);
     return { rows: sum('rows'), broken: sum('broken'), wrong: sum('wrong') };
   });

@@ -178,16 +178,19 @@ test('TS 29.122, 5.6.3.4: the end of a delivery that the store does not take is 
 });
 
 /** A store whose changes of some documents a test holds up, or makes fail. */
-function heldStore(folder: string): { readonly store: Store; hold: Promise<void> | undefined; fails: boolean } {
+function heldStore(folder: string): { readonly store: Store; hold: Promise<void> | undefined; fails: boolean; waiting: number } {
   const store = memoryStore();
   const held = {
     hold: undefined as Promise<void> | undefined,
     fails: false,
+    waiting: 0,
     store: {
       ...store,
       compareAndSet: async (key: string, expected: Uint8Array | undefined, value: Uint8Array | undefined) => {
         if (key.startsWith(folder)) {
+          held.waiting++;
           await held.hold;
+          held.waiting--;
           if (held.fails) throw new Error('the disk is full');
         }
         return store.compareAndSet(key, expected, value);
@@ -216,11 +219,10 @@ test('TS 29.122, 5.6.3.4: data cannot be taken back while it is replaced: it wou
       go = resolve;
     });
     const replacing = client.ask('PUT', lab.at(location), { ...device, data: 'dHdv' });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const taking = client.ask('DELETE', lab.at(location));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => held.waiting === 1);
+    assert.equal((await client.ask('DELETE', lab.at(location))).status, 409);
     go();
-    assert.deepEqual([(await replacing).status, (await taking).status], [200, 409]);
+    assert.equal((await replacing).status, 200);
   } finally {
     await lab.close();
   }

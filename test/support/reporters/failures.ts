@@ -1,5 +1,6 @@
 import type { EventData } from 'node:test';
 import type { TestEvent } from 'node:test/reporters';
+import { inSources } from './sources.ts';
 
 /** A failed test as one reads it: its file and line, its name, and the error of its body. */
 function told({ name, file, line, details }: EventData.TestFail): string {
@@ -12,7 +13,7 @@ function told({ name, file, line, details }: EventData.TestFail): string {
 // biome-ignore lint/style/noDefaultExport: node:test takes the default export of a module as a reporter
 export default async function* failures(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const failed: string[] = [];
-  for await (const event of source) {
+  for await (const event of inSources(source)) {
     // A test that failed because one within it did is not told again.
     if (event.type === 'test:fail' && (event.data.details.error as { failureType?: string }).failureType !== 'subtestsFailed') failed.push(told(event.data));
   }
