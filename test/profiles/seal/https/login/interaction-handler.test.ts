@@ -64,6 +64,7 @@ test('TS 33.434 5.2.3: no code for a wrong password, and nothing that says wheth
 
 test('a user, and a name that nobody has, is locked after five failures, also for the right password', () =>
   inProviderLab(async (lab) => {
+    lab.stopClock();
     const visit = await Visit.start(lab);
     for (const name of [anna, 'nobody']) {
       for (let times = 0; times < 5; times++) assert.equal((await visit.logIn(name, 'wrong')).status, 403);
@@ -178,6 +179,7 @@ test('what fails here is a page without a stack, and an event', () =>
 
 test('OpenIdSimC by form: a wrong password and a lock are told apart', () =>
   inProviderLab(async (lab) => {
+    lab.stopClock();
     const simC = lab.simC();
     const isSignIn = (pattern: RegExp) => (error: OpenIdError) => error.code === 'ERR_OPENID_SIGN_IN' && pattern.test(error.message);
     for (let times = 0; times < 5; times++) await assert.rejects(lab.logIn(simC, anna, 'wrong'), isSignIn(/does not take/));

@@ -53,6 +53,12 @@ export class ProviderLab {
   attempts!: LoginAttempts;
   ca!: string;
 
+  /** Waits then do not depend on how busy the machine is. */
+  stopClock(): void {
+    const now = systemEnv.epoch();
+    this.env.epoch = () => now + this.env.skew;
+  }
+
   static async start({ handler = {}, configuration = {}, client = {} }: ProviderLabOptions = {}): Promise<ProviderLab> {
     const lab = new ProviderLab();
     certificates ??= makeCertificates();
