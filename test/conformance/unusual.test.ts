@@ -146,7 +146,8 @@ for (const [profile, ids] of endings)
     try {
       const cases = conformanceCases.filter(({ id }) => (ids as readonly string[]).includes(id));
       const expected = 'the target takes tokens for a while after their end, as for clocks that do not agree';
-      assert.deepEqual(outcomesOf(await check(server, cases, { answer: 60_000 })), Object.fromEntries(ids.map((id) => [id, expected])));
+      // An observation ends by the clock of the target 20 s of this world after the checker has given up.
+      assert.deepEqual(outcomesOf(await check(server, cases)), Object.fromEntries(ids.map((id) => [id, expected])));
     } finally {
       await server.close();
     }

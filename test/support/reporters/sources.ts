@@ -40,7 +40,8 @@ export function stackInSources(stack: string): string {
 
 function tellInSources(error: unknown): void {
   if (!(error instanceof Error)) return;
-  if (error.stack !== undefined) error.stack = stackInSources(error.stack);
+  // An assertion's own cannot be assigned to, on Node 26.
+  if (error.stack !== undefined) Reflect.defineProperty(error, 'stack', { value: stackInSources(error.stack), configurable: true, writable: true });
   tellInSources(error.cause);
 }
 
