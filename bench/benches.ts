@@ -82,7 +82,7 @@ function tokenRequests(clients: number, requests: number, store: readonly string
   const senders = tokenClients(clients);
   const asked: Datagrams = { requests: (count) => protectedRequests(senders, count), fault: expectToken, outstanding: clients };
   const ours: Contender = { ...own('token-request', store), prepare: (port) => introduce(port, clients), load: sending(asked) };
-  return { ours, peers: [echo(asked)], requests, short: true };
+  return { ours, peers: [echo(asked)], requests, warming, short: true };
 }
 
 /** The same on PostgreSQL, where its programs are installed. Its own CPU time is not counted. */
@@ -107,14 +107,14 @@ function kmRequest(): Omit<Throughput, 'bench'> {
     devices = await introduceDevices(port, clientCount);
   };
   const asked: Datagrams = { requests: (count) => protectedRequests(devices, count), fault: expectKeys, outstanding: clientCount };
-  return { ours: { ...own('km-request'), prepare, load: sending(asked) }, peers: [echo(asked)], requests: 6_400, short: true };
+  return { ours: { ...own('km-request'), prepare, load: sending(asked) }, peers: [echo(asked)], requests: 6_400, warming, short: true };
 }
 
 function kmRequestDtls(): Omit<Throughput, 'bench'> {
   const session: Datagrams['session'] = (socket, port) => openDtls(socket, port, deviceSession());
   const load = sending({ requests: deviceRequests, fault: expectPlainKeys, session, outstanding: clientCount });
   const records: Datagrams = { requests: (count) => deviceRequests(count).map(asRecord), fault: anything, outstanding: clientCount };
-  return { ours: { ...own('km-request', ['dtls']), load }, peers: [echo(records)], requests: 6_400, short: true };
+  return { ours: { ...own('km-request', ['dtls']), load }, peers: [echo(records)], requests: 6_400, warming, short: true };
 }
 
 function inProcess(name: BenchName, ways: () => readonly [Way, ...Way[]]): Bench {
