@@ -82,7 +82,8 @@ function tokenRequests(clients: number, requests: number, store: readonly string
   const senders = tokenClients(clients);
   const asked: Datagrams = { requests: (count) => protectedRequests(senders, count), fault: expectToken, outstanding: clients };
   const ours: Contender = { ...own('token-request', store), prepare: (port) => introduce(port, clients), load: sending(asked) };
-  return { ours, peers: [echo(asked)], requests, warming, short: true };
+  // One client may not have as many tokens as more rounds would make.
+  return { ours, peers: [echo(asked)], requests, short: true, ...(clients === 1 ? {} : { warming }) };
 }
 
 /** The same on PostgreSQL, where its programs are installed. Its own CPU time is not counted. */
