@@ -4,7 +4,7 @@ import { assemble, type Code, i32, ifElse, local, loopWhile, select, v128, type 
 import { aesExports, aesFunctions, callEncryptPair, roundKeysLength, subBytesTables, tablesLength } from './wasm-aes.ts';
 
 const block = 16;
-/** Above this size OpenSSL's own CCM is faster, and a counter of one byte is not enough for four times as much. */
+/** Above this size OpenSSL's own CCM is faster. The counters have one byte here, which is enough for five times as much. */
 const longest = 768;
 
 /** Keys whose round keys stay in the memory. */

@@ -17,7 +17,6 @@ import {
   openRelay,
   pathOptions,
   type Reply,
-  type Request,
   sortOptions,
   stringOption,
   uintOf,
@@ -26,9 +25,7 @@ import { fromHex, toHex, utf8 } from '../../../src/core/bytes.ts';
 import { TransportError } from '../../../src/transport/index.ts';
 import { SeededRandom } from '../../support/random.ts';
 import { RawPeer } from '../../support/raw-peer.ts';
-import { answer, originUri, ProxyNet, text } from './net.ts';
-
-const ok = (_request: Request, reply: Reply): void => reply.respond(answer('ok', { maxAge: 0 }));
+import { answer, ok, originUri, ProxyNet, text } from './net.ts';
 
 /** A request for the origin in the options of Proxy-Scheme. */
 function scheme(path: readonly string[], ...more: readonly Option[]): Option[] {

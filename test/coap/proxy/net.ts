@@ -15,6 +15,7 @@ import {
   type ProxyOptions,
   ProxyServer,
   pathOptions,
+  type Reply,
   type Request,
   type Response,
   sortOptions,
@@ -47,6 +48,9 @@ export function text(response: Response): string {
 export function maxAgeOf(response: Response): number | undefined {
   return uintOf(response.options, OptionNumber.MaxAge);
 }
+
+/** An origin server whose answers nobody may keep. */
+export const ok = (_request: Request, reply: Reply): void => reply.respond(answer('ok', { maxAge: 0 }));
 
 /** A client, a proxy and an origin server on a simulated network. */
 export class ProxyNet {

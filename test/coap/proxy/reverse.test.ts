@@ -18,9 +18,8 @@ import {
   stringOption,
 } from '../../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../../src/core/bytes.ts';
-import { answer, originUri, ProxyNet, text } from './net.ts';
+import { answer, ok, originUri, ProxyNet, text } from './net.ts';
 
-const ok = (_request: Request, reply: Reply): void => reply.respond(answer('ok', { maxAge: 0 }));
 const path = (...segments: string[]): { readonly options: Option[] } => ({ options: pathOptions(segments) });
 const locations = (options: readonly Option[]): string[] => findAll(options, OptionNumber.LocationPath).map(({ value }) => fromUtf8(value));
 
