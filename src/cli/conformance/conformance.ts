@@ -13,7 +13,7 @@ import {
 } from '../../conformance/index.ts';
 import { printable, printableJson } from '../../core/printable.ts';
 import { ExitCode, UsageError } from '../exit.ts';
-import { writeOutput } from '../output-file.ts';
+import { checkOutput, writeOutput } from '../output-file.ts';
 import { addressFor } from '../socket.ts';
 import { out, spin, table } from '../terminal.ts';
 import type { ConformanceFlags } from './flags.ts';
@@ -27,6 +27,7 @@ export async function conformanceCommand(uris: readonly string[], flags: Conform
     printList(cases, json);
     return;
   }
+  checkOutput(junit, '--junit');
   const target = await targetOf(uris, flags);
   const places = placesOf(target);
   const source = addressFor(places.map((uri) => parseUri(uri).host));
