@@ -241,7 +241,7 @@ export class AuthorizationServer {
     if (revoked === undefined) return false;
     if (!revoked.again) {
       const { client, resourceServer } = revoked.record;
-      this.#records.revoked(hash);
+      this.#records.revoked(revoked.record);
       this.#emit({ type: 'token-revoked', token: hash, client, resourceServer });
       await this.#trl.look();
     }

@@ -150,8 +150,8 @@ export class Workbench {
       rules: options.tokenRules ?? {},
       tokensPerClient: options.tokensPerClient ?? 100,
       revoke: async (hash) => {
-        await new Revocations({ store: this.store, env: this.clock }).revoke(hash);
-        this.records.revoked(hash);
+        const revoked = await new Revocations({ store: this.store, env: this.clock }).revoke(hash);
+        if (revoked !== undefined) this.records.revoked(revoked.record);
       },
       emit,
     });
