@@ -5,7 +5,7 @@ import { Task } from '../deadline.ts';
 import type { Peer, Reply, Response } from '../layer.ts';
 import { copyOptions } from '../message/cache-key.ts';
 import { Code, codeClass, isSafe } from '../message/code.ts';
-import { type Body, bodyLength, type Message } from '../message/message.ts';
+import { type Body, bodyLength, encodedLength, type Message } from '../message/message.ts';
 import { isUnwanted } from '../message/no-response.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, readUint, withOption } from '../message/option.ts';
 import type { MessageLayer, Received, Underway } from '../messaging/message-layer.ts';
@@ -27,6 +27,16 @@ export interface ReplyOwner {
 /** What waits is copied: the bytes of a response are borrowed. */
 export function copyOf(response: Response): Response {
   return { ...response, options: copyOptions(response.options), payload: response.payload.slice() };
+}
+
+/** One that cannot waits for its turn, where its fault is told. */
+function canBeEncoded({ options, payload }: Response): boolean {
+  try {
+    encodedLength(options, payload);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -226,6 +236,7 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
 
   supersede(): Body | undefined {
     const newer = this.#waiting;
+    if (newer === undefined || !canBeEncoded(newer)) return undefined;
     this.#waiting = undefined;
     return newer;
   }

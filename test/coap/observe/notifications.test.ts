@@ -151,6 +151,25 @@ test('RFC 7641 4.5.2: a newer notification goes out in place of a retransmission
   assert.deepEqual(cancelled, [0]);
 });
 
+test('RFC 7641 4.5.2: one that cannot be encoded takes no place: the observer hears 5.00 after what is under way', async () => {
+  const { sim, raw, replies, notify, state, isEmpty } = observedServer();
+  await raw.exchange(registration);
+  notify('a');
+  await sim.sleep(100);
+  // Out of order.
+  const options = [14, 4].map((number) => ({ number, value: Uint8Array.of(1) }));
+  replies[0]!.notify({ ...state('b'), options });
+  await sim.sleep(4000);
+  const [first, again] = raw.received.slice(1).map(seen);
+  assert.deepEqual(again, first);
+  raw.send(`6000 ${first!.id}`);
+  await sim.sleep(100);
+  const last = seen(raw.received.at(-1)!);
+  assert.deepEqual([raw.received.length, last.type, last.code], [4, 0, Code.InternalServerError]);
+  raw.send(`6000 ${last.id}`);
+  await isEmpty();
+});
+
 test('RFC 7641 4.1: a registration with the same endpoint and token takes the place of the old one', async () => {
   const { raw, cancelled, endpoint, replies } = observedServer();
   await raw.exchange(registration);
