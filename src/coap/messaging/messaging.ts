@@ -281,9 +281,9 @@ export class Messaging {
     const state = this.#peers.get(peer.key);
     if (state !== undefined) {
       const earlier = state.seen.get(message.id);
-      // A copy has the type of the first: who forges the address of a peer cannot silence its Confirmable requests by Non-confirmable ones of their ids.
+      // A copy is of the kind of the first: who forges the address of a peer can silence neither its Confirmable requests nor its responses by their ids.
       const copied = earlier !== undefined && earlier.confirmable === confirmable && earlier.isAlive(now, this.parameters);
-      if (copied && (earlier.reply === undefined || answersToken(earlier.reply, message.token))) {
+      if (copied && earlier.progress !== Progress.Delivered && (earlier.reply === undefined || answersToken(earlier.reply, message.token))) {
         if (!state.reachable) this.reachability!.earn(state, size);
         this.#duplicate(earlier);
         return;
@@ -310,7 +310,7 @@ export class Messaging {
       earlier.copies--;
       this.#port.send(earlier.reply!, earlier.state.peer);
     } else if (earlier.reply !== undefined) this.#sendWithin(earlier.reply, earlier.state);
-    else if (earlier.confirmable && earlier.progress === Progress.Acknowledged) this.#sendWithin(encodeEmpty(MessageType.ACK, earlier.id), earlier.state);
+    else if (earlier.confirmable && earlier.progress !== Progress.Pending) this.#sendWithin(encodeEmpty(MessageType.ACK, earlier.id), earlier.state);
   }
 
   #clearAckDeadline(incoming: Incoming): void {
@@ -325,7 +325,7 @@ export class Messaging {
     const now = this.#env.now();
     const state = this.#peers.get(peer.key);
     const earlier = state?.seen.get(message.id);
-    if (earlier?.isAlive(now, this.parameters) === true) {
+    if (earlier?.progress === Progress.Delivered && earlier.confirmable === confirmable && earlier.isAlive(now, this.parameters)) {
       this.#duplicate(earlier);
       return;
     }
@@ -341,6 +341,7 @@ export class Messaging {
     if (!incoming.state.reachable) this.reachability!.show(incoming.state);
     this.#duplicates.add(incoming);
     this.acknowledge(incoming);
+    incoming.progress = Progress.Delivered;
   }
 
   #acknowledgement(message: Message, peer: Peer, size: number): void {
