@@ -299,6 +299,7 @@ export class Endpoint {
     if (full.payload.length > 1024)
       throw new CoapError('ERR_COAP_REQUEST', `expected a body of at most 1024 bytes without a response, got ${full.payload.length}`);
     const forgotten = full.nonConfirmable === true && (noResponse & everyClass) === everyClass;
+    let waiting: Task | undefined;
     return this.#promise<Response | undefined>(options, (done, failed) => {
       const cancel = this.requester(full, {
         response: (response) => done(response),
@@ -309,17 +310,15 @@ export class Endpoint {
         // It goes on by itself: what was sent still counts for congestion control.
         return () => {};
       }
-      if (wait === undefined) return cancel;
-      const waiting = new Task(() => {
-        cancel();
-        done(undefined);
-      });
-      this.#messaging.deadlines.set(waiting, wait);
-      return () => {
-        this.#messaging.deadlines.clear(waiting);
-        cancel();
-      };
-    });
+      if (wait !== undefined) {
+        waiting = new Task(() => {
+          cancel();
+          done(undefined);
+        });
+        this.#messaging.deadlines.set(waiting, wait);
+      }
+      return cancel;
+    }).finally(() => waiting && this.#messaging.deadlines.clear(waiting));
   }
 
   /**
