@@ -249,4 +249,12 @@ class PreemptiveReply implements Reply {
   onCancel(task: () => void): void {
     this.#lower.onCancel(task);
   }
+
+  acknowledge(): void {
+    this.#lower.acknowledge?.();
+  }
+
+  dismiss(): void {
+    this.#lower.dismiss?.();
+  }
 }
