@@ -189,11 +189,7 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
 
   /** Nobody waits for more. */
   cancel(): void {
-    const tasks = this.#closed ? undefined : this.#onCancel;
-    // A first notification that became a challenge: whoever made it may ask only afterwards to be told.
-    this.#cancelled ||= !this.#closed;
-    this.#closed = true;
-    this.#onCancel = undefined;
+    const tasks = this.#close();
     if (this.#underWay !== undefined) this.#owner.messaging.settle(this.#underWay);
     this.#underWay = undefined;
     this.#waiting = undefined;
@@ -201,7 +197,17 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
     this.#besides = undefined;
     if (!this.#answered) this.#owner.messaging.acknowledge(this.#incoming);
     this.#end();
-    for (const task of tasks ?? []) this.#run(task);
+    for (const task of tasks) this.#run(task);
+  }
+
+  /** Nothing more is taken from whoever answers; the result is what tells so, unless it was the one to end it. */
+  #close(): readonly (() => void)[] {
+    const tasks = this.#closed ? undefined : this.#onCancel;
+    // A first notification that became a challenge: whoever made it may ask only afterwards to be told.
+    this.#cancelled ||= !this.#closed;
+    this.#closed = true;
+    this.#onCancel = undefined;
+    return tasks ?? [];
   }
 
   /** Another peer needs the place: the client hears so, and whoever answers hears that nobody waits for more. */
@@ -298,8 +304,10 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
       this.#transmit(body, repeated);
     } catch (error) {
       this.#owner.failed(this.peer, error);
-      this.#closed = true;
+      const tasks = this.#close();
       this.#transmit({ code: Code.InternalServerError, options: [], payload: emptyBytes }, repeated);
+      if (this.over) this.#end();
+      for (const task of tasks) this.#run(task);
     }
   }
 
