@@ -153,9 +153,10 @@ export class Deduplication {
     this.#shares.change(state, reply.length);
   }
 
-  /** It is acknowledged, and its duplicates will be. */
-  acknowledged(incoming: Incoming): void {
-    if (this.#isHeld(incoming)) this.#records.setProgress(incoming.record, Progress.Acknowledged);
+  /** Its answer has come so far. */
+  advance(incoming: Incoming, progress: Progress): void {
+    incoming.progress = progress;
+    if (this.#isHeld(incoming)) this.#records.setProgress(incoming.record, progress);
   }
 
   #isHeld({ record, turn }: Incoming): boolean {

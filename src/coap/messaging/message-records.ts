@@ -1,7 +1,10 @@
 import type { PeerState } from './peer-state.ts';
 
-/** How far the answer to a received message is; `Acknowledged`: by an Empty message, so that a response must travel separately. */
-export const Progress = { Pending: 0, Acknowledged: 1, Answered: 2 } as const;
+/**
+ * How far the answer to a received request is; `Acknowledged`: by an Empty message, so that a response must travel separately. `Delivered`: it is none, but a
+ * response that was expected.
+ */
+export const Progress = { Pending: 0, Acknowledged: 1, Answered: 2, Delivered: 3 } as const;
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
 /** No record, no reply. */

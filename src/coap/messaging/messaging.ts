@@ -147,8 +147,7 @@ export class Messaging {
   /** Acknowledge a Confirmable request by an Empty message: its response, if any, travels separately. */
   acknowledge(incoming: Incoming): void {
     if (!incoming.confirmable || incoming.progress !== Progress.Pending) return;
-    incoming.progress = Progress.Acknowledged;
-    this.#duplicates.acknowledged(incoming);
+    this.#duplicates.advance(incoming, Progress.Acknowledged);
     this.#clearAckDeadline(incoming);
     if (!this.#closed) this.#sendWithin(encodeEmpty(MessageType.ACK, incoming.id), incoming.state);
   }
@@ -281,10 +280,10 @@ export class Messaging {
     const state = this.#peers.get(peer.key);
     if (state !== undefined) {
       const earlier = this.#duplicates.find(state, message.id);
-      // A copy has the type of the first: who forges the address of a peer cannot silence its Confirmable requests by Non-confirmable ones of their ids.
+      // A copy is of the kind of the first: who forges the address of a peer can silence neither its Confirmable requests nor its responses by their ids.
       const copied = earlier !== undefined && earlier.confirmable === confirmable && earlier.isAlive(now, this.parameters);
       const reply = copied ? earlier.reply : undefined;
-      if (copied && (reply === undefined || answersToken(reply, message.token))) {
+      if (copied && earlier.progress !== Progress.Delivered && (reply === undefined || answersToken(reply, message.token))) {
         if (!state.reachable) this.reachability!.earn(state, size);
         this.#duplicate(earlier, state, message.id);
         return;
@@ -309,7 +308,7 @@ export class Messaging {
   #duplicate(earlier: Earlier, state: PeerState, id: number): void {
     const { reply } = earlier;
     if (reply === undefined) {
-      if (earlier.confirmable && earlier.progress === Progress.Acknowledged) this.#sendWithin(encodeEmpty(MessageType.ACK, id), state);
+      if (earlier.confirmable && earlier.progress !== Progress.Pending) this.#sendWithin(encodeEmpty(MessageType.ACK, id), state);
     } else if (earlier.takeCopy()) this.#port.send(reply, state.peer);
     else this.#sendWithin(reply, state);
   }
@@ -326,7 +325,7 @@ export class Messaging {
     const now = this.#env.now();
     const state = this.#peers.get(peer.key);
     const earlier = state && this.#duplicates.find(state, message.id);
-    if (earlier?.isAlive(now, this.parameters) === true) {
+    if (earlier?.progress === Progress.Delivered && earlier.confirmable === confirmable && earlier.isAlive(now, this.parameters)) {
       this.#duplicate(earlier, state!, message.id);
       return;
     }
@@ -342,6 +341,7 @@ export class Messaging {
     if (!incoming.state.reachable) this.reachability!.show(incoming.state);
     this.#duplicates.add(incoming);
     this.acknowledge(incoming);
+    this.#duplicates.advance(incoming, Progress.Delivered);
   }
 
   #acknowledgement(message: Message, peer: Peer, size: number): void {
