@@ -205,3 +205,17 @@ test('an AceError makes its response', () => {
   assert.equal(later.payload.length, 0);
   assert.equal(uintOf(later.options, OptionNumber.MaxAge), 60);
 });
+
+test('RFC 6749 5.2: an error_description has printable ASCII only, without quotes and backslashes', () => {
+  const described = (message: string): string | undefined => {
+    const { payload } = errorResponse(new AceError('ERR_X', message, { responseCode: Code.BadRequest, error: AceErrorCode.invalid_request }));
+    return decodeError(19, payload)?.description;
+  };
+  assert.equal(described('plain (words), 1 < 2 [~]!'), 'plain (words), 1 < 2 [~]!');
+  assert.equal(described('got text "a\\n"'), "got text 'a'n'");
+  assert.equal(described('caf\u00e9 \u{1f600}\n\u007f'), 'caf? ???');
+  assert.throws(
+    () => decodeTokenRequest(map([33, 'sch\u00f6n "\\"'])),
+    (error: unknown) => error instanceof AceError && /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(decodeError(19, errorResponse(error).payload)?.description ?? ''),
+  );
+});
