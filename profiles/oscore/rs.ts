@@ -95,8 +95,8 @@ class OscoreAtRs implements ProfileAtRs {
     const association = isClient ? protection : undefined;
     try {
       const { accessToken, nonce1, id1 } = readKnownMap('upload', uploadSpec, decode(request.payload)).known;
-      // RFC 9203, Section 4.2: nonces and identifiers in a protected upload are ignored.
-      if (association !== undefined) return { token: accessToken, association };
+      // RFC 9203, Section 4.2: nonces and identifiers in a protected upload are ignored, and if any verification fails, the answer is 4.01.
+      if (association !== undefined) return { token: accessToken, association, refusedWith: Code.Unauthorized };
       if (nonce1 === undefined || id1 === undefined) throw refuse('ERR_OSCORE_PROFILE_UPLOAD', 'upload: expected nonce1 and ace_client_recipientid, got less');
       return { token: accessToken, extra: { nonce1: nonce1.slice(), id1: id1.slice() } satisfies FirstUpload };
     } catch (error) {

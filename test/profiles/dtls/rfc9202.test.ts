@@ -213,6 +213,29 @@ test('RFC 9202 3.3.2: a token for another RS, one that has ended and one that no
   await parties.close();
 });
 
+test('RFC 9202 4, RFC 9200 5.10.1.1: what is wrong with a token that comes in a session has its own code', async () => {
+  const parties = await new DtlsParties('psk').start();
+  await parties.fetch('/temperature');
+  const [credential] = parties.rsEvents.flatMap((event) => (event.type === 'token-accepted' ? [event.credential] : []));
+  const kid = new Uint8Array(Buffer.from(credential!.split(':').at(-1)!, 'base64url'));
+  const exp = Math.floor(parties.simulator.env().epoch()) + 100;
+  const { random } = parties.simulator.env('nonces');
+  const upload = (claims: ClaimsSet): Promise<string> => {
+    const payload = protectCwt({ aud: 'rs1', scope: 'w_led', exp, cnf: { kid }, ...claims }, tokenKey, random);
+    return parties.fetch('/authz-info', { method: 'POST', payload, contentFormat: 61, upgrade: false });
+  };
+  assert.equal(await upload({ iss: 'as2' }), '4.01');
+  assert.equal(await upload({ exp: exp - 200 }), '4.01');
+  assert.equal(await upload({ aud: 'rs2' }), '4.03');
+  assert.equal(await upload({ scope: 'unheard_of' }), '4.00');
+  assert.equal(await upload({ cnf: { kid: kid9 } }), '4.00');
+  assert.equal(await upload(symmetric(kid9, key16)), '4.01', 'the key of another session');
+  assert.equal(await parties.fetch('/temperature', { upgrade: false }), '2.05 21.5');
+  assert.equal(await upload({}), '2.01');
+  assert.equal(await parties.fetch('/temperature', { upgrade: false }), '4.03', 'the rights are those of the new token');
+  await parties.close();
+});
+
 test('RFC 9202 3.2.2: a raw public key without a token opens no session', async () => {
   const parties = await new DtlsParties('rpk').start();
   const own = rawKey(8) as typeof clientKey & { readonly crv: number; readonly x: Uint8Array; readonly y: Uint8Array; readonly d: Uint8Array };
