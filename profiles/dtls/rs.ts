@@ -47,6 +47,9 @@ function refuse(code: string, message: string, responseCode: number = Code.BadRe
   return new AceError(code, message, { responseCode, ...(responseCode === Code.BadRequest ? { error: AceErrorCode.invalid_request } : {}) });
 }
 
+/** RFC 9200, Section 5.10.1: that of a CWT, and the one of tokens that have none of their own, such as references. */
+const tokenFormats: ReadonlySet<number | undefined> = new Set([ContentFormat.Cwt, ContentFormat.OctetStream]);
+
 const created: Response = { code: Code.Created, options: [], payload: emptyBytes };
 
 /**
@@ -109,7 +112,7 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
   }
 
   decodeUpload(request: Request): TokenUpload | undefined {
-    if (uintOf(request.options, OptionNumber.ContentFormat) !== ContentFormat.Cwt) return undefined;
+    if (!tokenFormats.has(uintOf(request.options, OptionNumber.ContentFormat))) return undefined;
     const { association, payload } = request;
     const isOurs = association?.credential !== undefined && this.#keys.get(association.credential)?.association === association;
     return isOurs ? { token: payload, association } : { token: payload };

@@ -297,6 +297,23 @@ const use = (rs: ProfileAtRs, { credential }: Acceptance): SecurityAssociation |
   return seen;
 };
 
+test('RFC 9200 5.10.1: a CWT comes as application/cwt, a token of a format without a Content-Format as application/octet-stream', () => {
+  const { rs } = startRs();
+  const uploadIn = (...formats: readonly number[]) => {
+    const options = [...pathOptions(['authz-info']), ...formats.map((format) => uintOption(OptionNumber.ContentFormat, format))];
+    return rs.decodeUpload({ code: Method.POST, options, payload: token, peer: idle });
+  };
+  assert.deepEqual(
+    [61, 42].map((format) => uploadIn(format)),
+    [{ token }, { token }],
+  );
+  assert.deepEqual(
+    [19, 0, 60].map((format) => uploadIn(format)),
+    [undefined, undefined, undefined],
+  );
+  assert.equal(uploadIn(), undefined);
+});
+
 test('RFC 9202 4: a newer token for the key replaces the rights of its sessions, wherever it is uploaded; an older one does not', async () => {
   const { rs } = startRs();
   const first = await rs.accept({ ...symmetric(kid9, key16), exp: 1000 }, 'as1', { token });
