@@ -30,7 +30,7 @@ import {
 } from '../../src/dtls/index.ts';
 import { DtlsProfileError, readServerCredentials } from './credentials.ts';
 import { type KnownKey, KnownKeys, type TokenTimes } from './known-keys.ts';
-import { decodePskIdentity, derivePsk, isRawPublicKey, profileName } from './params.ts';
+import { decodePskIdentity, derivePsk, isForHandshake, isRawPublicKey, profileName } from './params.ts';
 
 /** How the profile is run at a resource server. */
 export interface DtlsAtRsOptions {
@@ -211,6 +211,7 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
   }
 
   #keyOf(given: CoseKey, issuer: string, token: Uint8Array): KnownKey {
+    if (!isForHandshake(given)) throw refuse('ERR_DTLS_PROFILE_KEY', 'cnf: expected a key for a handshake by its alg and key_ops, got one for something else');
     if (given.kty !== KeyType.Symmetric) {
       if (!isRawPublicKey(given)) throw refuse('ERR_DTLS_PROFILE_KEY', 'cnf: expected a public key on P-256, P-384 or Ed25519, got another');
       return fresh(credential(profileName, issuer, thumbprint(given)), issuer, given.kid, { rawPublicKey: given });
