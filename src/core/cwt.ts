@@ -136,10 +136,6 @@ export function decodeClaims(bytes: Uint8Array): ClaimsSet {
   const { aud, cnf, ...rest } = known;
   if (Array.isArray(aud) && !aud.every((item) => typeof item === 'string'))
     throw new CwtError('ERR_CWT_CLAIMS', 'CWT claims: key 3 (aud): expected text or an array of texts, got others');
-  for (const name of ['exp', 'nbf', 'iat'] as const) {
-    if (rest[name] !== undefined && !Number.isFinite(rest[name]))
-      throw new CwtError('ERR_CWT_CLAIMS', `CWT claims: ${name}: expected a finite number, got ${rest[name]}`);
-  }
   return {
     ...rest,
     ...(aud === undefined ? {} : { aud: aud as string | readonly string[] }),

@@ -142,6 +142,14 @@ test('a wrong type is refused by key and name', () => {
   assert.throws(() => decodeHints(map([1, bytes(1)])), badFormat(/1 \(AS\)/));
 });
 
+test('RFC 9200 Table 6: a time that is no finite number is refused, as in a CWT', () => {
+  for (const label of [4, 5, 6]) {
+    for (const time of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      assert.throws(() => decodeIntrospectionResponse(map([10, true], [label, time])), badFormat(/exp|nbf|iat/), `${label}: ${time}`);
+    }
+  }
+});
+
 test('an error never prints the bytes that were sent', () => {
   assert.throws(
     () => decodeTokenRequest(map([5, fromHex('deadbeef')])),
