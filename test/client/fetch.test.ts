@@ -366,6 +366,23 @@ test('fetch: an RS that does not answer is a timeout of the exchange', async () 
   await parties.close();
 });
 
+test('RFC 9203 6: a context that a POST was answered 4.01 on is not used again, though the POST is not repeated', async () => {
+  const scopes = { r_temp: { '/temperature': ['GET'] }, p_slow: { '/slow': ['POST'] } };
+  const parties = await new Parties({ grant: 'r_temp p_slow', rs: { scopes, limits: { tokens: 1 } } }).start();
+  const clock = parties.simulator.env('handler');
+  parties.rs.resource('/slow', { post: () => new Promise((resolve) => clock.schedule(5000, () => resolve(undefined))) });
+  const post = () => parties.client.fetch(`${rsUri}/slow`, { method: 'POST', payload: 'x', scope: 'p_slow' });
+  const first = post();
+  await parties.simulator.sleep(2000);
+  await parties.finish(parties.client.fetch(`${rsUri}/temperature`, { scope: 'r_temp' }));
+  // A 4.01 that says nothing of the context.
+  assert.equal((await parties.finish(first)).codeText, '4.01');
+  parties.steps();
+  assert.equal((await parties.finish(post())).codeText, '2.04');
+  assert.deepEqual(parties.steps(), ['forgotten', 'upload', 'context', 'request', 'response']);
+  await parties.close();
+});
+
 test('fetch: a POST whose context goes while its handler is at work is not sent again', async () => {
   const scopes = { r_temp: { '/temperature': ['GET'] }, p_slow: { '/slow': ['POST', 'PUT'] } };
   const parties = await new Parties({ grant: 'r_temp p_slow', rs: { scopes, limits: { tokens: 1 } } }).start();
