@@ -366,6 +366,20 @@ test('fetch: an RS that does not answer is a timeout of the exchange', async () 
   await parties.close();
 });
 
+test('RFC 9200 5.10.4: an answer under keys whose token has ended at the client is not taken', async () => {
+  const parties = await new Parties({
+    rsAtAs: { tokenLifetime: 20 },
+    rs: { leeway: 100, scopes: { p_slow: { '/slow': ['POST'] } } },
+    grant: 'p_slow',
+    client: { renewal: 0 },
+  }).start();
+  const clock = parties.simulator.env('handler');
+  parties.rs.resource('/slow', { post: () => new Promise((resolve) => clock.schedule(30_000, () => resolve('late'))) });
+  await assert.rejects(parties.finish(parties.client.fetch(`${rsUri}/slow`, { method: 'POST', payload: 'x' })), fails('ERR_OSCORE_CONTEXT'));
+  assert.equal(parties.steps().at(-1), 'request');
+  await parties.close();
+});
+
 test('RFC 9203 6: a context that a POST was answered 4.01 on is not used again, though the POST is not repeated', async () => {
   const scopes = { r_temp: { '/temperature': ['GET'] }, p_slow: { '/slow': ['POST'] } };
   const parties = await new Parties({ grant: 'r_temp p_slow', rs: { scopes, limits: { tokens: 1 } } }).start();
