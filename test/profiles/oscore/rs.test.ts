@@ -123,6 +123,27 @@ for (const [name, payload] of broken) {
   });
 }
 
+test('RFC 9203 4.2: nonces and identifiers in a protected upload are ignored, whatever they are', async () => {
+  const rs = start(new Simulator());
+  const { association } = await accept(rs, { osc });
+  const others: readonly (readonly (readonly [number, CborValue])[])[] = [
+    [],
+    [
+      [40, nonce1],
+      [43, id1],
+    ],
+    [
+      [40, 1],
+      [43, 'an identifier'],
+    ],
+  ];
+  for (const fields of others) {
+    const upload = rs.decodeUpload(request(uploadOf([[1, token], ...fields]), ContentFormat.AceCbor, association));
+    assert.deepEqual(upload, { token, association, refusedWith: Code.Unauthorized });
+  }
+  assert.throws(() => rs.decodeUpload(request(uploadOf([[40, nonce1]]), ContentFormat.AceCbor, association)), refuses(Code.Unauthorized));
+});
+
 test('RFC 9203 4.2: the answer has a nonce2 of 8 bytes and the shortest free identifier, another than the one of the client', async () => {
   const rs = start();
   const seen = new Set<number>();
