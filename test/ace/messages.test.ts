@@ -4,6 +4,7 @@ import {
   AceError,
   AceErrorCode,
   aceErrorName,
+  decodeAccessInformation,
   decodeError,
   decodeHints,
   decodeIntrospectionRequest,
@@ -139,6 +140,7 @@ test('a wrong type is refused by key and name', () => {
   assert.throws(() => decodeIntrospectionResponse(map([3, 'x'])), badFormat(/10 \(active\)/));
   assert.throws(() => decodeIntrospectionResponse(map([10, 1])), badFormat(/10 \(active\)/));
   assert.throws(() => decodeIntrospectionResponse(map([10, true], [3, [1]])), badFormat(/3 \(aud\)/));
+  for (const exi of [-1, 1.5, '60']) assert.throws(() => decodeIntrospectionResponse(map([10, true], [40, exi])), badFormat(/40 \(exi\)/));
   assert.throws(() => decodeHints(map([1, bytes(1)])), badFormat(/1 \(AS\)/));
 });
 
@@ -160,6 +162,10 @@ test('an error never prints the bytes that were sent', () => {
 test('RFC 9200 5.8.5: text keys are refused', () => {
   assert.throws(() => decodeTokenRequest(map(['audience', 'rs1'])), badFormat(/integer keys/));
   assert.throws(() => decodeIntrospectionRequest(map(['token', bytes(1)])), badFormat(/integer keys/));
+  assert.throws(() => decodeTokenResponse(map([1, bytes(1)], ['scope', 'r_temp'])), badFormat(/integer keys/));
+  assert.throws(() => decodeAccessInformation(map(['scope', 'r_temp'])), badFormat(/integer keys/));
+  assert.throws(() => decodeIntrospectionResponse(map([10, true], ['exp', 1])), badFormat(/integer keys/));
+  assert.throws(() => decodeHints(map(['AS', 'coap://as.example/token'])), badFormat(/integer keys/));
 });
 
 test('RFC 9200 5.8.1: what is no CBOR map is refused', () => {
