@@ -178,6 +178,22 @@ test('RFC 9203 4.1: the token of an update is brought along when the context is 
   await parties.close();
 });
 
+test('RFC 9203 6: a context that a new one takes the place of is let go', async () => {
+  const parties = await new Parties().start();
+  await parties.finish(parties.client.fetch(`${rsUri}/temperature`));
+  const held = () => [parties.client.stats()['sessions'], parties.client.stats()['profile2.contexts'], parties.rs.stats()['profile2.contexts']];
+  const before = held();
+  // An AS that knows the key no more: the update is refused, and a token with another key is asked for.
+  await parties.as.close();
+  parties.stores.as = memoryStore({ env: parties.simulator.env() });
+  await parties.startAs();
+  parties.steps();
+  assert.equal((await parties.finish(parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' }))).codeText, '2.04');
+  assert.ok(parties.steps().includes('upload'));
+  assert.deepEqual(held(), before);
+  await parties.close();
+});
+
 test('RFC 8613 B.1.2: after a restart with its store, RS and AS take the context up again by Echo', async () => {
   const parties = await new Parties().start();
   await parties.finish(parties.client.fetch(`${rsUri}/temperature`));

@@ -351,6 +351,10 @@ test('RFC 9202 4: another key under the same kid, an unknown kid and the kid of 
   assert.deepEqual(await authenticator.psk!(figure9), { credential: first.credential, key: key16 });
 });
 
+test('RFC 9202 3.3.2: an identity of no bytes is no CBOR to be read, and of nobody', async () => {
+  assert.equal(await startRs().authenticator.psk!(emptyBytes), undefined);
+});
+
 test('RFC 9202 5: a token that ends takes its sessions with it, unless another for the key has come', async () => {
   const { rs, ended, sim } = startRs();
   const claims: ClaimsSet = { cnf: { coseKey: { kty: 2, crv: 1, x: clientKey.x!, y: clientKey.y! } } };
@@ -375,6 +379,21 @@ test('a client and a resource server that are called like something of every obj
   const asked = grant(sim, { reqCnf: { coseKey: clientKey } }, { client: 'constructor' });
   await assert.rejects(async () => as.bind(asked), { code: 'ERR_DTLS_PROFILE_KEY' });
   await assert.rejects(async () => as.bind({ ...asked, client: 'c1', resourceServer: 'toString' }), { code: 'ERR_DTLS_PROFILE_KEY' });
+});
+
+test('RFC 9202 4: an update that is not answered in its session has not happened', async () => {
+  const created = { code: 65, options: [], payload: emptyBytes };
+  const answers = [created, { ...created, association: { kind: 'dtls', id: 'another', credential: undefined } }, { ...created, code: 129 }];
+  const client = dtlsProfileWith({ sessions: noSessions }).client!({
+    env: new Simulator().env('client'),
+    store: memoryStore(),
+    request: async () => answers.shift()!,
+    emit: () => {},
+  });
+  const association = await client.restore(encode([kid9, key16]));
+  const update = () => client.update({ accessToken: token }, association, { peer: idle, audience: 'rs1', authzInfo: ['authz-info'] });
+  for (const code of ['ERR_ACE_UNPROTECTED', 'ERR_ACE_UNPROTECTED', 'ERR_ACE_UPLOAD']) await assert.rejects(update(), { code });
+  await client.close();
 });
 
 test('RFC 9202 3.2.2: the AS says which key a client is to use, and without rs_cnf there is no session', async () => {

@@ -4,9 +4,9 @@ import { oscoreProfile } from '../../../profiles/oscore/index.ts';
 import { oscoreAtRs } from '../../../profiles/oscore/rs.ts';
 import { type Acceptance, AceError, type ProfileAtRs, type RsIo, type TokenUpload, tokenParameters } from '../../../src/ace/index.ts';
 import { Code, ContentFormat, Method, OptionNumber, pathOptions, type Request, type SecurityAssociation, uintOf, uintOption } from '../../../src/coap/index.ts';
-import { utf8 } from '../../../src/core/bytes.ts';
+import { toHex, utf8 } from '../../../src/core/bytes.ts';
 import { type CborMap, type CborValue, decode, encode } from '../../../src/core/cbor.ts';
-import { ContextTable } from '../../../src/oscore/index.ts';
+import { ContextTable, type SecurityContext } from '../../../src/oscore/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Simulator } from '../../support/simulator.ts';
 
@@ -170,6 +170,20 @@ test('RFC 9203 4.2: the answer has a nonce2 of 8 bytes and the shortest free ide
   assert.equal(rs.stats()['contexts'], 0);
 });
 
+test('RFC 9203 4.2, 7: the same token and nonce1 are answered with a nonce2 of its own each time, before and after a restart', async () => {
+  const sim = new Simulator();
+  const nonces = new Set<string>();
+  for (const name of ['rs', 'rs again']) {
+    const rs = oscoreProfile.rs!({ ...ioOf(sim), env: sim.env(name) });
+    for (let i = 0; i < 4; i++) {
+      const { response } = await accept(rs, { osc });
+      nonces.add(toHex((decode(response.payload) as ReadonlyMap<number, Uint8Array>).get(tokenParameters.nonce2.label)!));
+    }
+    await rs.close();
+  }
+  assert.equal(nonces.size, 8);
+});
+
 const withField = (label: number, value: CborValue): CborMap => new Map([...(osc as ReadonlyMap<number, CborValue>), [label, value]]);
 const without = (label: number): CborMap => new Map([...(osc as ReadonlyMap<number, CborValue>)].filter(([key]) => key !== label));
 const unusable: readonly (readonly [string, Parameters<typeof accept>[1], Parameters<typeof accept>[2]?])[] = [
@@ -208,6 +222,20 @@ test('RFC 9203 3.2.1: each algorithm by number and by name, an empty identifier,
     const { response } = await accept(rs, { osc: withField(label, value) }, { id1: new Uint8Array(0) });
     assert.equal(response.code, Code.Created, `${label}: ${value}`);
   }
+  await rs.close();
+});
+
+test('RFC 9203 4.2: a token that comes under a context is for the input material of that context, and its 2.01 has no payload', async () => {
+  const rs = start(new Simulator());
+  const [mine, other] = [await accept(rs, { osc }), await accept(rs, { osc: withField(0, Uint8Array.of(2)) })];
+  for (const { association } of [mine, other]) (association as SecurityContext).verified();
+  const { association } = mine;
+  const update = (cnf: Parameters<typeof accept>[1]) => rs.accept({ cnf }, 'as1', { token, association });
+  for (const cnf of [{ kid: Uint8Array.of(2) }, { kid: Uint8Array.of(3) }, { osc }, {}]) await assert.rejects(update(cnf), refuses(Code.Unauthorized));
+  await assert.rejects(rs.accept({ cnf: { kid: Uint8Array.of(1) } }, 'as2', { token, association }), refuses(Code.Unauthorized), 'of another issuer');
+  const accepted = await update({ kid: Uint8Array.of(1) });
+  assert.deepEqual([accepted.credential, accepted.association, accepted.update], [mine.credential, association, true]);
+  assert.deepEqual(accepted.response, { code: Code.Created, options: [], payload: new Uint8Array(0) });
   await rs.close();
 });
 
