@@ -5,6 +5,7 @@ import {
   encodeError,
   encodeIntrospectionResponse,
   encodeTokenResponse,
+  encodeTrlResponse,
   type ProfileAtClient,
   type TokenResponse,
   TokenType,
@@ -88,6 +89,31 @@ test('RFC 9200 6.5: what comes without protection, or under another association,
     const introspected = answer({ code: Code.Created, options: [aceFormat], payload: active });
     await assert.rejects(servers([introspected]).introspect(uri, Uint8Array.of(1)), fails('ERR_ACE_REFUSED'));
   }
+});
+
+test('RFC 9770 7: a list in another Content-Format, without protection or with another code is none', async () => {
+  const list = {
+    code: Code.Content,
+    options: [uintOption(OptionNumber.ContentFormat, ContentFormat.AceTrl)],
+    payload: encodeTrlResponse({ fullSet: [] }),
+    association,
+  };
+  assert.deepEqual(await servers([list]).revocationList(uri).query({}), { fullSet: [] });
+  for (const options of [[], [uintOption(OptionNumber.ContentFormat, ContentFormat.Cbor)]])
+    await assert.rejects(
+      servers([{ ...list, options }])
+        .revocationList(uri)
+        .query({}),
+      fails('ERR_ACE_FORMAT'),
+    );
+  const { association: _, ...unprotected } = list;
+  await assert.rejects(servers([unprotected]).revocationList(uri).query({}), fails('ERR_ACE_REFUSED'));
+  await assert.rejects(
+    servers([{ ...list, code: Code.Created }])
+      .revocationList(uri)
+      .query({}),
+    fails('ERR_ACE_REFUSED'),
+  );
 });
 
 test('RFC 8613 8.2: what the AS takes for a replay is sent again, with another number, but not for ever', async () => {
