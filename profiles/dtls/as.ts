@@ -19,7 +19,7 @@ import type { Change } from '../../src/store/index.ts';
 import { ClientSession, sessionLayer } from './client-session.ts';
 import { credentialsIndex, DtlsProfileError, dtlsPeers, type PeerCredentials, pskIndex, readOwnKey, readPeerCredentials, spkiIndex } from './credentials.ts';
 import { KeyIds } from './key-ids.ts';
-import { derivePsk, isRawPublicKey, keyIdOf, keyPairOf, pskLength, publicPart } from './params.ts';
+import { derivePsk, isForHandshake, isRawPublicKey, keyIdOf, keyPairOf, pskLength, publicPart } from './params.ts';
 
 /** What the AS knows of keys, by the ids of its registrations. */
 export interface DtlsAtAsOptions {
@@ -170,6 +170,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   /** RFC 9202, Section 3.2.1: the AS MUST check that the key is the client's. Under the name that the client gave it. */
   #registered(grant: Grant, asked: CoseKey): CoseKey {
     if (!isRawPublicKey(asked)) throw refuse('req_cnf: expected a key on P-256, P-384 or Ed25519, got another');
+    if (!isForHandshake(asked)) throw refuse('req_cnf: expected a key for a handshake by its alg and key_ops, got one for something else');
     const spki = encodeSpki(asked)!;
     if (!this.#keysOf(grant).some((key) => equalBytes(encodeSpki(key)!, spki))) throw refuse('req_cnf: expected a key of the client, got another');
     return asked;

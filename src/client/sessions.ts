@@ -95,6 +95,7 @@ export class Sessions {
       await this.#end(held, true);
       return this.#once(key, () => this.#open(key, errand));
     }
+    if (held.isLost) return this.recover(held, errand);
     if (held.renewAt > env.epoch()) return held;
     await this.#change(held, () => this.#renew(held, errand));
     return this.#sessions.get(key) ?? held;

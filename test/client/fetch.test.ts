@@ -178,6 +178,22 @@ test('RFC 9203 4.1: the token of an update is brought along when the context is 
   await parties.close();
 });
 
+test('RFC 9203 6: a context that a new one takes the place of is let go', async () => {
+  const parties = await new Parties().start();
+  await parties.finish(parties.client.fetch(`${rsUri}/temperature`));
+  const held = () => [parties.client.stats()['sessions'], parties.client.stats()['profile2.contexts'], parties.rs.stats()['profile2.contexts']];
+  const before = held();
+  // An AS that knows the key no more: the update is refused, and a token with another key is asked for.
+  await parties.as.close();
+  parties.stores.as = memoryStore({ env: parties.simulator.env() });
+  await parties.startAs();
+  parties.steps();
+  assert.equal((await parties.finish(parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' }))).codeText, '2.04');
+  assert.ok(parties.steps().includes('upload'));
+  assert.deepEqual(held(), before);
+  await parties.close();
+});
+
 test('RFC 8613 B.1.2: after a restart with its store, RS and AS take the context up again by Echo', async () => {
   const parties = await new Parties().start();
   await parties.finish(parties.client.fetch(`${rsUri}/temperature`));
@@ -363,6 +379,37 @@ test('fetch: an RS that does not answer is a timeout of the exchange', async () 
   await parties.rs.close();
   await assert.rejects(parties.finish(parties.client.fetch(`${rsUri}/temperature`)), fails('ERR_COAP_TIMEOUT'));
   await parties.startRs();
+  await parties.close();
+});
+
+test('RFC 9200 5.10.4: an answer under keys whose token has ended at the client is not taken', async () => {
+  const parties = await new Parties({
+    rsAtAs: { tokenLifetime: 20 },
+    rs: { leeway: 100, scopes: { p_slow: { '/slow': ['POST'] } } },
+    grant: 'p_slow',
+    client: { renewal: 0 },
+  }).start();
+  const clock = parties.simulator.env('handler');
+  parties.rs.resource('/slow', { post: () => new Promise((resolve) => clock.schedule(30_000, () => resolve('late'))) });
+  await assert.rejects(parties.finish(parties.client.fetch(`${rsUri}/slow`, { method: 'POST', payload: 'x' })), fails('ERR_OSCORE_CONTEXT'));
+  assert.equal(parties.steps().at(-1), 'request');
+  await parties.close();
+});
+
+test('RFC 9203 6: a context that a POST was answered 4.01 on is not used again, though the POST is not repeated', async () => {
+  const scopes = { r_temp: { '/temperature': ['GET'] }, p_slow: { '/slow': ['POST'] } };
+  const parties = await new Parties({ grant: 'r_temp p_slow', rs: { scopes, limits: { tokens: 1 } } }).start();
+  const clock = parties.simulator.env('handler');
+  parties.rs.resource('/slow', { post: () => new Promise((resolve) => clock.schedule(5000, () => resolve(undefined))) });
+  const post = () => parties.client.fetch(`${rsUri}/slow`, { method: 'POST', payload: 'x', scope: 'p_slow' });
+  const first = post();
+  await parties.simulator.sleep(2000);
+  await parties.finish(parties.client.fetch(`${rsUri}/temperature`, { scope: 'r_temp' }));
+  // A 4.01 that says nothing of the context.
+  assert.equal((await parties.finish(first)).codeText, '4.01');
+  parties.steps();
+  assert.equal((await parties.finish(post())).codeText, '2.04');
+  assert.deepEqual(parties.steps(), ['forgotten', 'upload', 'context', 'request', 'response']);
   await parties.close();
 });
 

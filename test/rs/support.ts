@@ -61,7 +61,7 @@ export class FakeProfile {
       layers: [layer],
       decodeUpload: (request) => {
         if (uintOf(request.options, OptionNumber.ContentFormat) !== ContentFormat.Cwt) return undefined;
-        return { token: request.payload, ...(request.association === undefined ? {} : { association: request.association }) };
+        return { token: request.payload, ...(request.association === undefined ? {} : { association: request.association, refusedWith: Code.Unauthorized }) };
       },
       accept: async (claims, issuer, upload) => {
         if (this.refusal !== undefined) throw this.refusal;
