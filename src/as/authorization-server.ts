@@ -16,7 +16,7 @@ import {
 } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { messageOf } from '../core/errors.ts';
-import { missingOption } from '../core/options.ts';
+import { optionFault } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { AdminResource } from './admin/admin-resource.ts';
 import { Administration } from './admin/administration.ts';
@@ -143,8 +143,8 @@ export class AuthorizationServer {
 
   /** @throws {AuthorizationServerError} `ERR_AS_CONFIG` for an option that is missing, and for registrations that contradict each other */
   constructor(options: AuthorizationServerOptions) {
-    const missing = missingOption(options, ['store', 'profiles', 'clients', 'resourceServers']);
-    if (missing !== undefined) throw new AuthorizationServerError('ERR_AS_CONFIG', `${missing}: expected a value, got none`);
+    const fault = optionFault(options, ['store', 'profiles', 'clients', 'resourceServers']);
+    if (fault !== undefined) throw new AuthorizationServerError('ERR_AS_CONFIG', fault);
     this.#options = options;
     this.#limits = options.limits ?? {};
     this.#env = options.env ?? systemEnv;

@@ -329,7 +329,14 @@ function addCompletion(ace: Command): void {
     .command('completion')
     .argument('<shell>', 'bash, zsh or fish')
     .description('print what completes commands and options in a shell')
-    .addHelpText('after', examples('ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap', 'ace-coap completion fish | source'))
+    .addHelpText(
+      'after',
+      examples(
+        'ace-coap completion bash > ~/.local/share/bash-completion/completions/ace-coap',
+        'source <(ace-coap completion zsh)',
+        'ace-coap completion fish | source',
+      ),
+    )
     .action(async (shell: string) => (await import('./completion.ts')).completionCommand(ace, shell));
 }
 

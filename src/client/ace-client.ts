@@ -21,7 +21,7 @@ import {
 import { checkBounds } from '../core/bounds.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { ProtocolError } from '../core/errors.ts';
-import { missingOption } from '../core/options.ts';
+import { optionFault } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { type AsRequest, AuthorizationServers } from './authorization-servers.ts';
 import { type AceRequestInit, type Errand, errandOf, mayRepeat, requestOf } from './errand.ts';
@@ -66,8 +66,8 @@ export class AceClient {
 
   /** @throws {AceError} `ERR_ACE_CONFIG`; `CoapError` `ERR_COAP_URI` */
   constructor(options: AceClientOptions) {
-    const missing = missingOption(options, ['transport', 'store', 'profiles', 'authorizationServers']);
-    if (missing !== undefined) throw new AceError('ERR_ACE_CONFIG', `${missing}: expected a value, got none`, { responseCode: Code.BadRequest });
+    const fault = optionFault(options, ['transport', 'store', 'profiles', 'authorizationServers']);
+    if (fault !== undefined) throw new AceError('ERR_ACE_CONFIG', fault, { responseCode: Code.BadRequest });
     const { transport, store } = options;
     checkBounds(options.limits ?? {}, (message) => new AceError('ERR_ACE_CONFIG', `limits: ${message}`, { responseCode: Code.BadRequest }));
     const env = options.env ?? systemEnv;

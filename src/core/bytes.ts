@@ -124,9 +124,9 @@ const digitValue = (code: number): number => (code & 0xf) + (code > 0x39 ? 9 : 0
  */
 export function fromHex(text: string): Uint8Array {
   const digits = text.replace(/\s+/g, '');
-  if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) {
-    throw new BytesError('ERR_BYTES_HEX', `expected an even number of hexadecimal digits, got ${digits.length} characters`);
-  }
+  const other = digits.search(/[^0-9a-fA-F]/);
+  if (other >= 0) throw new BytesError('ERR_BYTES_HEX', `expected hexadecimal digits, got another character after ${other} of them`);
+  if (digits.length % 2 !== 0) throw new BytesError('ERR_BYTES_HEX', `expected an even number of hexadecimal digits, got ${digits.length}`);
   const bytes = new Uint8Array(digits.length / 2);
   for (let i = 0; i < bytes.length; i++) bytes[i] = (digitValue(digits.charCodeAt(2 * i)) << 4) | digitValue(digits.charCodeAt(2 * i + 1));
   return bytes;

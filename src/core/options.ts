@@ -1,11 +1,14 @@
 /**
- * The first of the `required` names under which `options` has nothing, or `undefined`. Types keep a TypeScript program from leaving one out; a JavaScript
- * program should hear which it is.
+ * What is wrong with the first of the `required` names under which `options` has nothing, or a promise; or `undefined`. Types keep a TypeScript program from
+ * this; a JavaScript program should hear which it is.
  */
-export function missingOption<T extends object>(options: T, required: readonly (keyof T & string)[]): string | undefined {
-  const given: unknown = options;
-  if (typeof given !== 'object' || given === null) return required[0];
-  return required.find((name) => options[name] === undefined || options[name] === null);
+export function optionFault<T extends object>(options: T | undefined, required: readonly (keyof T & string)[]): string | undefined {
+  for (const name of required) {
+    const value = options?.[name] ?? undefined;
+    if (value === undefined) return `${name}: expected a value, got none`;
+    if (value instanceof Promise) return `${name}: expected what its promise gives, got the promise: is an await missing?`;
+  }
+  return undefined;
 }
 
 /**

@@ -181,7 +181,7 @@ export class Gateway {
     return { requests: this.#underWay, exchanges: exchanges + fresh, rates: this.#rate?.size ?? 0, ...rest };
   }
 
-  /** Forget what is stored and what is under way. Listeners are closed before. */
+  /** Forget what is stored and what is under way, whose timers keep the process running. Listeners are closed before, upstreams after. */
   close(): void {
     this.#proxy.close();
     this.#fresh.close();

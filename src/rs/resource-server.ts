@@ -17,7 +17,7 @@ import {
 import { timeOf } from '../core/cwt-times.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { messageOf, ProtocolError } from '../core/errors.ts';
-import { missingOption } from '../core/options.ts';
+import { optionFault } from '../core/options.ts';
 import { AuthzInfo, type ProfileInUse } from './authz-info.ts';
 import { ClientNonces } from './client-nonce.ts';
 import type { ResourceServerEvent, TokenEnd } from './events.ts';
@@ -98,8 +98,8 @@ export class ResourceServer {
 
   /** @throws {ResourceServerError} `ERR_RS_CONFIG`; `AceError` `ERR_ACE_SCOPE` for a scope table that names no paths or methods */
   constructor(options: ResourceServerOptions) {
-    const missing = missingOption(options, ['audience', 'issuers', 'profiles', 'store']);
-    if (missing !== undefined) throw new ResourceServerError('ERR_RS_CONFIG', `${missing}: expected a value, got none`);
+    const fault = optionFault(options, ['audience', 'issuers', 'profiles', 'store']);
+    if (fault !== undefined) throw new ResourceServerError('ERR_RS_CONFIG', fault);
     const audiences = typeof options.audience === 'string' ? [options.audience] : options.audience;
     checkOptions(options, audiences);
     const leeway = checkedLeeway(options);

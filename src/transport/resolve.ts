@@ -24,7 +24,7 @@ export function originOf(address: string): Origin {
 /** A port to bind, which the system takes modulo 65,536. @throws {TransportError} `ERR_TRANSPORT_BIND` */
 export function checkPort(port: number): void {
   if (!Number.isInteger(port) || port < 0 || port > 0xffff)
-    throw new TransportError('ERR_TRANSPORT_BIND', `expected a port of 0 to 65535 to bind, got ${port}`);
+    throw new TransportError('ERR_TRANSPORT_BIND', `expected a port of 0 to 65535 to bind, got ${typeof port === 'number' ? port : JSON.stringify(port)}`);
 }
 
 /** @throws {TransportError} `ERR_TRANSPORT_SCHEME`, `ERR_TRANSPORT_RESOLVE` */

@@ -14,7 +14,7 @@ import {
   type TransmissionParameters,
 } from '../coap/index.ts';
 import { type Env, systemEnv } from '../core/env.ts';
-import { missingOption } from '../core/options.ts';
+import { optionFault } from '../core/options.ts';
 import { TransportError } from './errors.ts';
 import { Gate } from './gate.ts';
 import type { Listener, Scheme } from './scheme.ts';
@@ -211,7 +211,7 @@ function sum(numbers: readonly number[]): number {
 
 function checkOptions(options: ServeOptions): void {
   const refuse = (expected: string, got: string): TransportError => new TransportError('ERR_TRANSPORT_OPTION', `expected ${expected}, got ${got}`);
-  if (missingOption(options, ['listen']) !== undefined || options.listen.length === 0) throw refuse('a URI to listen at', 'none');
+  if (optionFault(options, ['listen']) !== undefined || options.listen.length === 0) throw refuse('a URI to listen at', 'none');
   if ((options.resources === undefined) === (options.handler === undefined)) {
     throw refuse('resources or a handler', options.handler === undefined ? 'neither' : 'both');
   }

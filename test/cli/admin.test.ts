@@ -52,6 +52,11 @@ describe('ace-coap admin', () => {
     await aceExits(1, ['token', '--audience', 'rs1', '--config', folder, '--timeout', '5']);
   });
 
+  test('a lab in place of its admin.yaml', async () => {
+    const { stdout } = await aceExits(0, ['admin', 'client', 'show', 'client1', '--json', '--config', lab.folder]);
+    assert.equal((JSON.parse(stdout) as { readonly id: string }).id, 'client1');
+  });
+
   test('admin revoke: a token by itself or by its hash; code issue is code add', async () => {
     const ask = async (): Promise<string> => {
       const { stdout } = await aceExits(0, ['token', '--audience', 'rs1', '--config', lab.folder, '--json']);
@@ -137,7 +142,7 @@ describe('ace-coap admin', () => {
   });
 
   test('who is no administrator is told so, and wrong use says what was expected', async () => {
-    const { stderr } = await aceExits(1, ['admin', 'client', 'list', '--config', lab.folder]);
+    const { stderr } = await aceExits(1, ['admin', 'client', 'list', '--config', inLab('client.yaml')]);
     assert.match(stderr, /4\.03 \(this client is no administrator\)/);
     assert.match((await aceExits(2, ['admin', 'client', 'list'])).stderr, /expected --config .* got none of them/);
     assert.match((await aceExits(1, ['admin', 'client', 'add', 'client1', '--new', inLab('twice'), ...live()])).stderr, /ERR_AS_EXISTS/);

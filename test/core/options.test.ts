@@ -3,17 +3,19 @@ import { test } from 'node:test';
 import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { AuthorizationServer } from '../../src/as/index.ts';
 import { AceClient } from '../../src/client/index.ts';
-import { missingOption } from '../../src/core/options.ts';
+import { optionFault } from '../../src/core/options.ts';
 import { ResourceServer } from '../../src/rs/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { Simulator } from '../support/simulator.ts';
 
-test('options: the first name without a value', () => {
+test('options: the first name without a value, and what was not awaited', () => {
   const options: { a?: number | null; b?: string } = { a: 0, b: '' };
-  assert.equal(missingOption(options, ['a', 'b']), undefined);
-  assert.equal(missingOption({ ...options, a: null }, ['b', 'a']), 'a');
-  assert.equal(missingOption({} as { a?: number }, ['a']), 'a');
-  assert.equal(missingOption(undefined as unknown as { a?: number }, ['a']), 'a');
+  assert.equal(optionFault(options, ['a', 'b']), undefined);
+  const none = 'a: expected a value, got none';
+  assert.equal(optionFault({ ...options, a: null }, ['b', 'a']), none);
+  assert.equal(optionFault({} as { a?: number }, ['a']), none);
+  assert.equal(optionFault(undefined as unknown as { a?: number }, ['a']), none);
+  assert.equal(optionFault({ ...options, b: Promise.resolve('') }, ['a', 'b']), 'b: expected what its promise gives, got the promise: is an await missing?');
 });
 
 test('options: each role names the one that a JavaScript program left out', () => {
@@ -28,6 +30,10 @@ test('options: each role names the one that a JavaScript program left out', () =
     for (const name of Object.keys(options)) {
       const { [name]: _left, ...rest } = options;
       assert.throws(() => new Role(rest as never), { code, message: `${name}: expected a value, got none` });
+      assert.throws(() => new Role({ ...options, [name]: Promise.resolve(options[name]) } as never), {
+        code,
+        message: /^\w+: expected what its promise gives/,
+      });
     }
   }
 });

@@ -99,6 +99,27 @@ test('public API: its types need no package that does not come with it', () => {
   );
 });
 
+test('public API: its types do without the packages that are optional, also where declarations of libraries are checked', () => {
+  const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { peerDependencies: Record<string, string> };
+  const options = { ...program.getCompilerOptions(), skipLibCheck: false };
+  const host = ts.createCompilerHost(options);
+  host.resolveModuleNameLiterals = (literals, file) =>
+    literals.map(({ text }) =>
+      Object.hasOwn(peerDependencies, text)
+        ? { resolvedModule: undefined }
+        : ts.resolveModuleName(text, file, options, host, undefined, undefined, ts.ModuleKind.ESNext),
+    );
+  const theirs = program.getSourceFiles().filter((source) => packagesOf(source).some((name) => Object.hasOwn(peerDependencies, name)));
+  const own = theirs.map(({ fileName }) => fileName).filter((name) => name.startsWith(join(root, 'dist')));
+  assert.deepEqual(own, [join(root, 'dist/src/adapters/node-coap/listener.d.ts')]);
+  const without = ts.createProgram(own, options, host, program);
+  const faults = own.flatMap((name) => without.getSemanticDiagnostics(without.getSourceFile(name)!));
+  assert.deepEqual(
+    faults.map(({ messageText }) => messageText),
+    [],
+  );
+});
+
 /** The name that a node of a declaration mentions a type by. */
 function mentioned(node: ts.Node): ts.Node | undefined {
   if (ts.isTypeReferenceNode(node)) return node.typeName;

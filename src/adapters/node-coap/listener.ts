@@ -1,3 +1,5 @@
+// biome-ignore lint/suspicious/noTsIgnore: here the package is there
+/** @ts-ignore Where the package is not there, these types are `any`. This line stands in the declarations too. */
 import type { IncomingMessage as CoapIncomingMessage, ObserveWriteStream as CoapObserveWriteStream, OutgoingMessage as CoapOutgoingMessage } from 'coap';
 import { Code, type Handler, type Reply, type Request } from '../../coap/index.ts';
 import { emptyBytes } from '../../core/bytes.ts';

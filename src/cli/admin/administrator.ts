@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { dtlsPeers } from '../../../profiles/dtls/index.ts';
 import { oscorePeers } from '../../../profiles/oscore/index.ts';
 import { takeOpenIdGrants } from '../../../profiles/seal/index.ts';
@@ -48,7 +50,7 @@ export async function asAdministrator<T>(flags: AdminFlags, work: (administrator
   if (flags.store !== undefined || flags.offline) return atStore(flags, work);
   const { config, as } = flags;
   if (config === undefined) throw new UsageError('expected --config with the configuration of an administrator, or --offline, or --store; got none of them');
-  const { client, config: defaults } = await openConfigured(config, { verbose: flags.verbose === true });
+  const { client, config: defaults } = await openConfigured(ownConfig(config), { verbose: flags.verbose === true });
   const { timeout = defaults.timeout } = flags;
   try {
     const perform = async (command: AdminCommand): Promise<AdminAnswer> => {
@@ -64,6 +66,12 @@ export async function asAdministrator<T>(flags: AdminFlags, work: (administrator
   } finally {
     await client.close();
   }
+}
+
+/** Of a lab its administrator, who stands beside its client. */
+function ownConfig(path: string): string {
+  const file = join(path, 'admin.yaml');
+  return existsSync(file) ? file : path;
 }
 
 function answerOf(response: Response): AdminAnswer {

@@ -32,7 +32,7 @@ function act(group: Command, usage: string, description: string, ...lines: reado
   for (const argument of command.registeredArguments) argument.description = (meanings[`${group.name()} ${argument.name()}`] ?? meanings[argument.name()])!;
   return command
     .description(description)
-    .option('-c, --config <path>', 'configuration of an administrator; with --offline as.yaml or a lab')
+    .option('-c, --config <path>', 'lab folder or admin.yaml; with --offline as.yaml')
     .option('--as <uri>', 'authorization server, where the configuration names several')
     .option('--offline', 'work on the store of the configuration')
     .option('--store <folder>', 'work on this store')

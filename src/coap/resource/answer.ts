@@ -32,6 +32,8 @@ export function responseOf(method: number, answer: Answer, formatOptions: readon
 }
 
 function fieldsToResponse(answer: AnswerFields, defaultCode: number, formatOptions: readonly Option[]): Response {
+  if (typeof answer !== 'object' || answer === null)
+    throw new TypeError(`expected an answer of text, bytes or fields, got ${answer === null ? 'null' : typeof answer}`);
   const { code = defaultCode, payload = emptyBytes } = answer;
   if (!isResponse(code)) throw new RangeError(`expected a response code, got ${code}`);
   if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) throw new TypeError(`expected a payload of text or bytes, got ${typeof payload}`);

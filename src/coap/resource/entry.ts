@@ -9,7 +9,10 @@ import { cborOf, jsonOf } from '../message/payload.ts';
 import { afterwards, codeResponse, conditionHolds, inAcceptedFormat, responseOf } from './answer.ts';
 import type { Answer } from './answer-fields.ts';
 
-/** Answers one method of a resource. What it throws becomes a 5.00, unless it is an error that knows its code. */
+/**
+ * Answers one method of a resource. What it throws becomes a 5.00, and `emit` hears of it; what `text()`, `json()` and `cbor()` throw is the fault of the client,
+ * and becomes a 4.00.
+ */
 export type ResourceFunction = (request: ResourceRequest) => Answer | Promise<Answer>;
 
 /** What /.well-known/core says of a resource (RFC 6690, Section 3; RFC 7641, Section 6). */
@@ -147,6 +150,16 @@ export interface RouterEvent {
   readonly error: unknown;
 }
 
+/** By the codes of the methods. */
+function functionsOf({ get, post, put, delete: remove, fetch, patch, ipatch }: Resource): readonly (ResourceFunction | undefined)[] {
+  return [undefined, get, post, put, remove, fetch, patch, ipatch];
+}
+
+/** Whether it answers at least one method: a program in JavaScript may have written `GET`, or the function alone. */
+export function answersSomething(resource: Resource | undefined): boolean {
+  return typeof resource === 'object' && [resource.handler, ...functionsOf(resource)].some((answer) => typeof answer === 'function');
+}
+
 /** One resource at its place in a router: runs its functions and keeps its observers. */
 export class ResourceEntry implements ResourceHandle {
   readonly path: string;
@@ -163,7 +176,7 @@ export class ResourceEntry implements ResourceHandle {
     this.path = path;
     this.resource = resource;
     this.#subtree = path.endsWith('/*');
-    this.#functions = [undefined, resource.get, resource.post, resource.put, resource.delete, resource.fetch, resource.patch, resource.ipatch];
+    this.#functions = functionsOf(resource);
     const ct = resource.attributes?.ct;
     this.#formats = typeof ct === 'number' ? [ct] : ct;
     this.#formatOptions = this.#formats?.length === 1 ? [uintOption(OptionNumber.ContentFormat, this.#formats[0]!)] : [];
@@ -358,5 +371,5 @@ class Observer {
 }
 
 function isPromise(answer: Answer | Promise<Answer>): answer is Promise<Answer> {
-  return typeof answer === 'object' && typeof (answer as Promise<Answer>).then === 'function';
+  return typeof answer === 'object' && typeof (answer as Promise<Answer> | null)?.then === 'function';
 }

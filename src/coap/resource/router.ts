@@ -5,7 +5,7 @@ import { Code, Method } from '../message/code.ts';
 import { ContentFormat } from '../message/content-format.ts';
 import { type Option, OptionNumber } from '../message/option.ts';
 import { codeResponse } from './answer.ts';
-import { type Resource, ResourceEntry, type ResourceHandle, type ResourceRequest, type RouterEvent } from './entry.ts';
+import { answersSomething, type Resource, ResourceEntry, type ResourceHandle, type ResourceRequest, type RouterEvent } from './entry.ts';
 import { encodeLinkFormat, filterLinks, type Link, link } from './link-format.ts';
 
 /** What a router has beside its resources. */
@@ -62,13 +62,16 @@ export class Router {
   /**
    * Put a resource at a path.
    *
-   * @throws {CoapError} `ERR_COAP_RESOURCE` when the path is none, or taken
+   * @throws {CoapError} `ERR_COAP_RESOURCE` when the path is none, or taken, and for a resource that answers no method
    */
   resource(path: string, resource: Resource): ResourceHandle {
     const normal = normalPath(path);
     const [table, key] = path.endsWith('/*') ? [this.#subtrees, normal.slice(0, -1)] : [this.#exact, normal];
     // The list of resources may be replaced by one's own.
     if (table.has(key) && table.get(key) !== this.#core) throw badPath(path, 'a path that is free');
+    if (!answersSomething(resource)) {
+      throw new CoapError('ERR_COAP_RESOURCE', `${path}: expected a function under get, put, post, delete, fetch, patch, ipatch or handler, got none`);
+    }
     const entry = new ResourceEntry(normal, resource, this.#emit, (removed) => this.#remove(removed));
     table.set(key, entry);
     this.#links = undefined;

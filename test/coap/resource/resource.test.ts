@@ -130,15 +130,19 @@ describe('methods and their answers', () => {
         put: () => ({ code: 1 }),
         delete: () => ({ etag: new Uint8Array(9) }),
         patch: () => ({ payload: 5 as unknown as string }),
+        fetch: () => 21.5 as unknown as string,
+        ipatch: () => null as unknown as string,
       },
     });
-    const replies = [Method.GET, Method.POST, Method.PUT, Method.DELETE, Method.PATCH].map((code) => ask(made.handler, request(code, 'a')));
+    const replies = [Method.GET, Method.POST, Method.PUT, Method.DELETE, Method.PATCH, Method.FETCH, Method.iPATCH].map((code) =>
+      ask(made.handler, request(code, 'a')),
+    );
     await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(
       replies.map(({ last }) => [brief(last), last.payload.length, last.options.length]),
       replies.map(() => ['5.00', 0, 0]),
     );
-    assert.equal(events.length, 5);
+    assert.equal(events.length, 7);
     assert.deepEqual(events[0], { type: 'failed', method: Method.GET, path: '/a', error: secret });
   });
 
@@ -190,6 +194,13 @@ describe('paths', () => {
     for (const path of ['a', '', '/a/*/b', '/%ff', '/a', '/%61']) {
       assert.throws(() => made.resource(path, {}), { code: 'ERR_COAP_RESOURCE' }, path);
     }
+  });
+
+  test('wrong use: a resource that answers no method', () => {
+    const { router: made } = router({});
+    const others = [{}, { GET: () => 'a' }, () => 'a', undefined, { get: 'a' }] as unknown as readonly Resource[];
+    for (const resource of others) assert.throws(() => made.resource('/a', resource), { code: 'ERR_COAP_RESOURCE' });
+    made.resource('/a', named('a'));
   });
 
   test('a removed resource is gone, and its path is free', () => {
