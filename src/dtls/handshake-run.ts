@@ -190,6 +190,8 @@ export class HandshakeRun {
     const message = this.#reassembly.take();
     if (message === undefined) return false;
     this.#guard(() => handshake.receive(message));
+    // Nothing more of the flight of the peer is to come: the next step is for the application.
+    if (handshake.isPaused && !handshake.awaitsFlight) this.#flight.answered();
     return true;
   }
 }
