@@ -8,7 +8,7 @@ import { type FlightItem, FlightTimer } from './flight.ts';
 import { decodeFragments, type HandshakeFragment, HandshakeType } from './handshake.ts';
 import type { ConnectionKeys } from './key-schedule.ts';
 import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
-import { type ByteBudget, Reassembly } from './reassembly.ts';
+import { type Budget, Reassembly } from './reassembly.ts';
 import { ContentType, type DtlsRecord } from './record.ts';
 import type { ConnectionIds, RecordLayer, RecordSizes } from './record-layer.ts';
 import type { Session } from './session.ts';
@@ -46,7 +46,7 @@ export class HandshakeRun {
   #isOver = false;
 
   /** `receive`: message_seq of the first message of the peer. */
-  constructor(receive: number, settings: Settings, env: Env, budget: ByteBudget, port: RunPort, handshake: (port: HandshakePort) => Handshake) {
+  constructor(receive: number, settings: Settings, env: Env, budget: Budget, port: RunPort, handshake: (port: HandshakePort) => Handshake) {
     this.#port = port;
     this.#reassembly = new Reassembly(receive, settings.maxHandshakeBytes, budget);
     this.#flight = new FlightTimer(settings.retransmission, settings.handshakeTimeout, settings.mtu, env, port.transmit, (overdue) =>

@@ -11,7 +11,7 @@ import { type FailureRate, Failures } from './failures.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from './handshake.ts';
 import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from './messages.ts';
 import type { HandshakePort } from './negotiation.ts';
-import { ByteBudget, type ReceivedMessage } from './reassembly.ts';
+import { ByteBudget, ByteShare, type ReceivedMessage } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
 import { SessionCache, trusts } from './resumption.ts';
 import { checkConnection } from './saved-connection.ts';
@@ -32,7 +32,7 @@ export interface DtlsServerConfig extends ServerConfig {
    * again. Sessions that are there go on. `false`: any number. Default 1,000, and 10 a second: many devices may share an address.
    */
   readonly failures?: FailureRate | false;
-  /** Bytes of handshake messages that wait to be put together, of all peers. Default 4 MiB. */
+  /** Bytes of handshake messages that wait to be put together, of all peers. One address has no more of them than what is left for others. Default 4 MiB. */
   readonly maxAllHandshakeBytes?: number;
   /** Sessions that clients may resume; 0: none. Over it the oldest goes. Default 10,000. */
   readonly maxSessions?: number;
@@ -101,6 +101,16 @@ interface EntryOwner<P extends DatagramPeer> {
   emit(event: ConnectionEvent, entry: Entry<P>): void;
 }
 
+/** The handshakes of one address, and what they may take of the bytes of all. */
+class Handshakes<P extends DatagramPeer> extends Roster<Entry<P>> {
+  readonly budget: ByteShare;
+
+  constructor(all: ByteBudget) {
+    super();
+    this.budget = new ByteShare(all);
+  }
+}
+
 /** What a server has with one address. */
 interface Place<P extends DatagramPeer> {
   current: Entry<P> | undefined;
@@ -144,7 +154,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #places: Map<string, Place<P>> = new Map();
   readonly #byId: Map<string, Entry<P>> = new Map();
   /** Handshakes that go on, by address. */
-  readonly #handshakes: Map<string, Roster<Entry<P>>> = new Map();
+  readonly #handshakes: Map<string, Handshakes<P>> = new Map();
   #begun = 0;
   readonly #unify = (session: Session): Session => this.#sessions?.same(session) ?? session;
   #handshakeCount = 0;
@@ -384,9 +394,10 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#places.get(peer.key)?.next?.connection.replace();
     this.#makeRoom();
     const id = this.#newId();
+    const { budget } = this.#handshakesOf(this.#owner.hostOf(peer));
     const entry = new Entry(this.#owner, peer, hello.random, keyOf(id), (port) => {
       const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
-      return new Connection('server', this.#settings, this.#connectionEnv, port).prepare(record.sequence, first.sequence + 1, this.#budget, handshake);
+      return new Connection('server', this.#settings, this.#connectionEnv, port).prepare(record.sequence, first.sequence + 1, budget, handshake);
     });
     this.#keep(entry);
     this.#placeOf(peer).next = entry;
@@ -439,12 +450,15 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#port.emit(ownedEvent(event, connection, entry.peer));
   }
 
-  #handshakeBegins(entry: Entry<P>): void {
-    const { host } = entry;
+  #handshakesOf(host: string): Handshakes<P> {
     let ofHost = this.#handshakes.get(host);
-    if (ofHost === undefined) this.#handshakes.set(host, (ofHost = new Roster()));
+    if (ofHost === undefined) this.#handshakes.set(host, (ofHost = new Handshakes(this.#budget)));
+    return ofHost;
+  }
+
+  #handshakeBegins(entry: Entry<P>): void {
     entry.begun = this.#begun++;
-    ofHost.add(entry);
+    this.#handshakesOf(entry.host).add(entry);
     this.#handshakeCount++;
   }
 
