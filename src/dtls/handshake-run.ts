@@ -116,7 +116,8 @@ export class HandshakeRun {
   hold(record: DtlsRecord): boolean {
     if (!this.#handshake.awaitsFlight) return this.#port.discard('epoch');
     if (this.#held.length >= mostHeld || this.#heldBytes + record.fragment.length > heldBytes) return this.#port.discard('full');
-    this.#held.push(record);
+    // The datagram is not ours to keep, and may be much longer.
+    this.#held.push({ ...record, cid: record.cid.slice(), fragment: record.fragment.slice() });
     this.#heldBytes += record.fragment.length;
     return true;
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { decodeFragments, encodeFragment, encodeHandshake, HandshakeType } from '../../src/dtls/handshake.ts';
+import { clientConnection, DtlsServer } from '../../src/dtls/index.ts';
 import { decodeClientHello } from '../../src/dtls/messages.ts';
 import { decodeRecords, encodePlaintextRecord } from '../../src/dtls/record.ts';
 import { decodeEcdsaSignature } from '../../src/dtls/signature.ts';
@@ -226,6 +227,35 @@ test('one address that fills the room for messages with parts of some keeps no o
   await sim.run(() => client.connection.isConnected, 5000);
   await sim.sleep(200_000);
   assert.equal(server.server.stats().handshakeBytes, 0);
+});
+
+test('a record that comes before its keys is kept as it came, whatever becomes of its datagram', () => {
+  const sim = new Simulator();
+  const [toServer, toClient]: [Uint8Array[], Uint8Array[]] = [[], []];
+  const peer = { key: from };
+  const server = new DtlsServer({ suites: [suite], psk: {} }, sim.env('server'), {
+    send: (datagram) => toClient.push(datagram),
+    emit: (event) => {
+      if (event.type === 'psk-identity') event.connection.providePsk(psk.key);
+    },
+  });
+  // Each record in a datagram of its own.
+  const client = clientConnection({ suites: [suite], psk, mtu: 64 }, sim.env('client'), { send: (datagram) => toServer.push(datagram), emit: () => {} });
+  client.start();
+  while (toServer.length > 0 || toClient.length > 0) {
+    // The last comes first.
+    for (let datagram = toServer.pop(); datagram !== undefined; datagram = toServer.pop()) {
+      const borrowed = datagram.slice();
+      server.receive(borrowed, peer);
+      borrowed.fill(0);
+    }
+    for (let datagram = toClient.pop(); datagram !== undefined; datagram = toClient.pop()) {
+      const borrowed = datagram.slice();
+      client.receive(borrowed);
+      borrowed.fill(0);
+    }
+  }
+  assert.ok(client.isConnected);
 });
 
 test('fragments without bytes, in one record and in many, come to an end', async () => {
