@@ -156,6 +156,8 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   /** Handshakes that go on, by address. */
   readonly #handshakes: Map<string, Handshakes<P>> = new Map();
   #begun = 0;
+  /** By the name that a client has asked for. */
+  readonly #settingsOf = (serverName = ''): ServerSettings => this.#settings.serverNames.get(serverName) ?? this.#settings;
   readonly #unify = (session: Session): Session => this.#sessions?.same(session) ?? session;
   #handshakeCount = 0;
   #sweep: Cancel | undefined;
@@ -236,7 +238,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
    * allow, and one whose connection ID or address has another association already
    */
   import(saved: Uint8Array, peer: P): Connection {
-    const outline = checkConnection(saved, 'server', this.#settings, this.#env);
+    const outline = checkConnection(saved, 'server', this.#settingsOf, this.#env);
     const id = keyOf(outline.receiveId);
     const current = this.#places.get(peer.key)?.current;
     if (id === undefined ? current !== undefined : this.#byId.has(id)) throw badImport('a connection that is not here', 'one that is');
@@ -260,7 +262,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   /** Whether the proof that the peer of a connection gave then is one that this server would take now: a certificate may have run out since. */
   trusts({ agreement }: Connection): boolean {
-    return agreement !== undefined && trusts(this.#settings, agreement.peerIdentity, this.#env.epoch());
+    return agreement !== undefined && trusts(this.#settingsOf(agreement.serverName), agreement.peerIdentity, this.#env.epoch());
   }
 
   /** Take a session that an earlier process had. One whose time is over is not resumed. */
