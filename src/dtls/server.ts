@@ -12,7 +12,7 @@ import { decodeFragments, encodeHandshake, HandshakeType } from './handshake.ts'
 import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from './messages.ts';
 import type { HandshakePort } from './negotiation.ts';
 import { ByteBudget, ByteShare, type ReceivedMessage } from './reassembly.ts';
-import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
+import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord, lastSequence } from './record.ts';
 import { SessionCache, trusts } from './resumption.ts';
 import { checkConnection } from './saved-connection.ts';
 import { type DatagramPeer, ownedEvent, type ServerEvent } from './server-event.ts';
@@ -51,6 +51,10 @@ export interface ServerPort<P extends DatagramPeer> {
 }
 
 const usualFailures: FailureRate = { burst: 1000, rate: 10 };
+
+/** Numbers of a ClientHello: ours go on from them, and must not wrap (RFC 6347, Section 4.1). */
+const highestMessage = 0x7fff;
+const highestRecord = lastSequence / 2;
 
 /** Connection IDs that are drawn for one connection: where so many are taken already, they are too short. */
 const mostTries = 16;
@@ -344,7 +348,8 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   #clientHelloRecord(record: DtlsRecord, peer: P): void {
     const fragment = decodeFragments(record.fragment)?.[0];
-    if (fragment === undefined || fragment.bytes.length !== fragment.length) {
+    const isWhole = fragment !== undefined && fragment.bytes.length === fragment.length;
+    if (!isWhole || fragment.sequence > highestMessage || record.sequence > highestRecord) {
       this.#discard('malformed', peer);
       return;
     }
