@@ -11,7 +11,7 @@ import { HandshakeRun } from './handshake-run.ts';
 import { type ConnectionKeys, connectionKeys } from './key-schedule.ts';
 import { mostForgeries, mostRecords } from './limits.ts';
 import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
-import type { ByteBudget } from './reassembly.ts';
+import type { Budget } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords } from './record.ts';
 import { type ConnectionIds, RecordLayer, type RecordSizes } from './record-layer.ts';
 import { type ConnectionOutline, decodeConnection, encodeConnection, keyBlockOf } from './saved-connection.ts';
@@ -67,7 +67,7 @@ export class Connection {
    * For `clientConnection` and `DtlsServer`: what shakes hands when it is started. `sequence`: that of our first record, for a server that of the ClientHello
    * (RFC 6347, Section 4.2.1); `receive`: message_seq of the first message of the peer. @internal
    */
-  prepare(sequence: number, receive: number, budget: ByteBudget, handshake: (port: HandshakePort) => Handshake): this {
+  prepare(sequence: number, receive: number, budget: Budget, handshake: (port: HandshakePort) => Handshake): this {
     this.#layer = new RecordLayer(sequence);
     const port = {
       records: this.#records(),

@@ -60,7 +60,7 @@ export type DiscardReason =
 export type ConnectionEvent =
   /**
    * A client names itself: answer with `providePsk` or `rejectPsk`, at once or later. Who wants to resume a session is asked about by these questions too, so
-   * that a credential that is no longer good opens nothing; with another key than then the session is not resumed.
+   * that a credential that is no longer good opens nothing; with another key than then the session is not resumed, and who the client is `connected` tells.
    */
   | { readonly type: 'psk-identity'; readonly identity: Uint8Array; readonly serverName?: string }
   /** The peer proved to have this key: answer with `acceptPeer` or `rejectPeer`, at once or later. */

@@ -146,6 +146,12 @@ export class FlightTimer {
     this.#send();
   }
 
+  /** Its answer is there: it is not sent again. */
+  answered(): void {
+    this.#items = [];
+    this.#due = Number.POSITIVE_INFINITY;
+  }
+
   /** The handshake is over. */
   stop(): void {
     this.#due = Number.POSITIVE_INFINITY;

@@ -8,7 +8,7 @@ import { type FlightItem, FlightTimer } from './flight.ts';
 import { decodeFragments, type HandshakeFragment, HandshakeType } from './handshake.ts';
 import type { ConnectionKeys } from './key-schedule.ts';
 import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
-import { type ByteBudget, Reassembly } from './reassembly.ts';
+import { type Budget, Reassembly } from './reassembly.ts';
 import { ContentType, type DtlsRecord } from './record.ts';
 import type { ConnectionIds, RecordLayer, RecordSizes } from './record-layer.ts';
 import type { Session } from './session.ts';
@@ -46,7 +46,7 @@ export class HandshakeRun {
   #isOver = false;
 
   /** `receive`: message_seq of the first message of the peer. */
-  constructor(receive: number, settings: Settings, env: Env, budget: ByteBudget, port: RunPort, handshake: (port: HandshakePort) => Handshake) {
+  constructor(receive: number, settings: Settings, env: Env, budget: Budget, port: RunPort, handshake: (port: HandshakePort) => Handshake) {
     this.#port = port;
     this.#reassembly = new Reassembly(receive, settings.maxHandshakeBytes, budget);
     this.#flight = new FlightTimer(settings.retransmission, settings.handshakeTimeout, settings.mtu, env, port.transmit, (overdue) =>
@@ -116,7 +116,8 @@ export class HandshakeRun {
   hold(record: DtlsRecord): boolean {
     if (!this.#handshake.awaitsFlight) return this.#port.discard('epoch');
     if (this.#held.length >= mostHeld || this.#heldBytes + record.fragment.length > heldBytes) return this.#port.discard('full');
-    this.#held.push(record);
+    // The datagram is not ours to keep, and may be much longer.
+    this.#held.push({ ...record, cid: record.cid.slice(), fragment: record.fragment.slice() });
     this.#heldBytes += record.fragment.length;
     return true;
   }
@@ -190,6 +191,8 @@ export class HandshakeRun {
     const message = this.#reassembly.take();
     if (message === undefined) return false;
     this.#guard(() => handshake.receive(message));
+    // Nothing more of the flight of the peer is to come: the next step is for the application.
+    if (handshake.isPaused && !handshake.awaitsFlight) this.#flight.answered();
     return true;
   }
 }

@@ -59,14 +59,15 @@ export interface ConnectionOutline {
 }
 
 /**
- * Look at a connection that this side, with these settings, may go on with. What passes here `decodeConnection` reads, at any later time; it makes objects ten times
+ * Look at a connection that this side, with the settings of its server name, may go on with. What passes here `decodeConnection` reads, at any later time; it makes objects ten times
  * as large as the bytes.
  *
  * @throws {DtlsError} `ERR_DTLS_IMPORT`
  */
-export function checkConnection(saved: Uint8Array, own: 'client' | 'server', settings: Settings, env: Env): ConnectionOutline {
+export function checkConnection(saved: Uint8Array, own: 'client' | 'server', settingsOf: (serverName?: string) => Settings, env: Env): ConnectionOutline {
   return openSaved(SavedKind.connection, saved, (reader) => {
-    const { cipherSuite, extendedMasterSecret, established } = skipSession(reader);
+    const { cipherSuite, extendedMasterSecret, serverName, established } = skipSession(reader);
+    const settings = settingsOf(serverName);
     const { role } = takeFlags(reader);
     if (role !== own) throw badImport(`the connection of a ${own}`, `that of a ${role}`);
     if (!settings.suites.includes(cipherSuite)) throw badImport('a cipher suite that is configured', cipherSuite.name);
