@@ -1,7 +1,7 @@
 import { messageOf } from '../../../../src/core/errors.ts';
 import type { DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
-import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { authorize, mergePatch, owned, sendTo, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
 import { changeWaiting, keepEnd, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { type DeviceName, Fields } from './fields.ts';
@@ -214,18 +214,15 @@ export class Nidd {
     };
   }
 
-  #deliver(id: string, { scsAsId, name, device, data, priority = 0, expiresAt }: Downlink): void {
-    const { queue, link } = this.#context;
-    queue.add({
+  #deliver(id: string, downlink: Downlink): void {
+    const { device, data, priority = 0, expiresAt } = downlink;
+    this.#context.queue.add({
       id,
       device,
       priority,
       expiresAt,
       attempt: async (timeout, signal) => {
-        // The policy may have changed since, and where the device is.
-        const current = await authorize(this.#context, scsAsId, api, name).catch(() => undefined);
-        if (current === undefined) return { outcome: 'refused', why: 'policy' };
-        return link.send(current, { path: '/nidd', payload: fromBase64(data), timeout, signal });
+        return sendTo(this.#context, api, downlink, { path: '/nidd', payload: fromBase64(data), timeout, signal });
       },
       unreached: () => this.#waiting.get(id)?.({}),
       ended: (end) => this.#ended(id, end),
