@@ -100,7 +100,7 @@ export class Nidd {
     const [configurationId, collection, id] = segments;
     if (configurationId === undefined || collection === undefined) return this.#configurations.serve(request);
     if (collection !== 'downlink-data-deliveries') throw noSuchPath();
-    const configuration = owned(this.#configurations.table, configurationId, scsAsId);
+    const configuration = this.#configurations.owned(configurationId, scsAsId);
     if (id === undefined) {
       if (method === 'GET') return { status: 200, body: this.#of(configurationId).map(([one, value]) => this.#shown(one, value)) };
       if (method === 'POST') return this.#create(configurationId, configuration, await request.json());
@@ -122,7 +122,7 @@ export class Nidd {
   async #create(configurationId: string, configuration: NiddConfiguration, body: JsonObject): Promise<T8Answer> {
     const read = await this.#read(configurationId, configuration, body);
     // It may have been taken away while the body came in.
-    owned(this.#configurations.table, configurationId, configuration.scsAsId);
+    this.#configurations.owned(configurationId, configuration.scsAsId);
     const { id, value } = await this.#table.create(read);
     const heard = await this.#firstWord(id, value);
     const location = this.#uri(id, value);
@@ -215,13 +215,14 @@ export class Nidd {
   }
 
   #deliver(id: string, downlink: Downlink): void {
-    const { device, data, priority = 0, expiresAt } = downlink;
+    const { configuration, device, data, priority = 0, expiresAt } = downlink;
     this.#context.queue.add({
       id,
       device,
       priority,
       expiresAt,
       attempt: async (timeout, signal) => {
+        if (this.#configurations.find(configuration) === undefined) return { outcome: 'failed', reason: 'the configuration has ended' };
         return sendTo(this.#context, api, downlink, { path: '/nidd', payload: fromBase64(data), timeout, signal });
       },
       unreached: () => this.#waiting.get(id)?.({}),

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { utf8 } from '../../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../../src/core/env.ts';
 import { memoryStore, type Store } from '../../../../../src/store/index.ts';
+import { until } from '../../../../support/wait.ts';
 import { meter, T8Lab, taken } from './lab.ts';
 
 /** Pauses are short. */
@@ -58,5 +59,32 @@ test('what waits is not given up because the store could not say for a while whe
     assert.equal(lab.events.filter((event) => event.type === 'fault').length, 2);
   } finally {
     await lab.close();
+  }
+});
+
+test('TS 29.122, 5.6.2.1.2: a configuration whose duration is over is not there, and nothing under it is sent, after a restart either', async () => {
+  const store = memoryStore();
+  const env = { ...systemEnv, skew: 0, epoch: (): number => systemEnv.epoch() + env.skew };
+  const device = { externalId: meter.externalId };
+  let location: string | undefined;
+  const first = await T8Lab.start({ store, env });
+  try {
+    first.devices.answers = [{ outcome: 'unreachable' }];
+    const duration = new Date((Math.floor(env.epoch()) + 60) * 1000).toISOString();
+    location = (await first.client.configure(device, { duration })).location;
+    const configuration = first.at(location);
+    assert.equal((await first.client.deliver(configuration, device, utf8('waits'))).status, 201);
+    env.skew = 61;
+    assert.equal((await first.client.deliver(configuration, device, utf8('late'))).status, 404);
+    assert.equal((await first.client.ask('GET', configuration)).status, 404);
+  } finally {
+    await first.close();
+  }
+  const second = await T8Lab.start({ store, env });
+  try {
+    await until(() => second.events.some((event) => event.type === 'delivery-ended' && event.result === 'FAILURE'));
+    assert.deepEqual(second.devices.taken, []);
+  } finally {
+    await second.close();
   }
 });
