@@ -6,6 +6,7 @@ import { utf8 } from '../../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../../src/core/env.ts';
 import { memoryStore, type Store } from '../../../../../src/store/index.ts';
 import { scale } from '../../../../support/scale.ts';
+import { until } from '../../../../support/wait.ts';
 import { digitDisguises, encodings } from './disguises.ts';
 import { app, imsi, inT8Lab, memberOf, meter, pump, T8Lab, taken } from './lab.ts';
 
@@ -349,3 +350,14 @@ test('a gateway that is closed while it looks for what has ended leaves no timer
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(timers.size, 0);
 });
+
+test(
+  'an SCS/AS that goes away while its body comes in is no fault of this side',
+  inT8Lab(async (lab) => {
+    const sent = lab.begin('POST', `/3gpp-nidd/v1/${app}/configurations`, '{}');
+    await until(() => lab.underWay() === 1);
+    sent.abort();
+    await until(() => lab.underWay() === 0);
+    assert.deepEqual(lab.events, []);
+  }),
+);
