@@ -79,7 +79,11 @@ export class DeviceTriggering {
     const trigger = owned(this.#table, id, scsAsId);
     if (method === 'GET') return { status: 200, body: this.#shown(id, trigger) };
     if (method === 'PUT') return this.#replace(id, request, await request.json());
-    if (method === 'PATCH') return this.#replace(id, request, patched(trigger, await request.json(mergePatch)));
+    if (method === 'PATCH') {
+      const patch = await request.json(mergePatch);
+      // As it is now: it may have changed while the body came in.
+      return this.#replace(id, request, patched(owned(this.#table, id, scsAsId), patch));
+    }
     if (method === 'DELETE') return this.#recall(id, trigger);
     throw methodRefused('GET, PUT, PATCH, DELETE');
   }

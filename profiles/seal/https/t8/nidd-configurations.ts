@@ -77,7 +77,7 @@ export class NiddConfigurations {
     }
     const configuration = this.owned(id, scsAsId);
     if (method === 'GET') return { status: 200, body: this.#shown(id, configuration) };
-    if (method === 'PATCH') return this.#patch(id, configuration, await request.json(mergePatch));
+    if (method === 'PATCH') return this.#patch(id, scsAsId, await request.json(mergePatch));
     if (method === 'DELETE') {
       await this.#drop(id);
       return { status: 204 };
@@ -105,7 +105,9 @@ export class NiddConfigurations {
     return { status: 201, location, body: this.#shown(id, value) };
   }
 
-  async #patch(id: string, { scsAsId, name, device: _device, ...members }: NiddConfiguration, patch: JsonObject): Promise<T8Answer> {
+  async #patch(id: string, scsAsId: string, patch: JsonObject): Promise<T8Answer> {
+    // As it is now: it may have changed while the body came in.
+    const { scsAsId: _owner, name, device: _device, ...members } = this.owned(id, scsAsId);
     const configuration = await this.#read(scsAsId, patchedBy(patch, { ...name, ...members }, patchable));
     await this.table.change(id, () => configuration);
     return { status: 200, body: this.#shown(id, configuration) };

@@ -110,7 +110,7 @@ export class Nidd {
     if (downlink.configuration !== configurationId) throw absent('a resource');
     if (method === 'GET') return { status: 200, body: this.#shown(id, downlink) };
     if (method === 'PUT') return this.#replace(id, downlink, configuration, () => request.json());
-    if (method === 'PATCH') return this.#replace(id, downlink, configuration, async () => patched(downlink, await request.json(mergePatch)));
+    if (method === 'PATCH') return this.#replace(id, downlink, configuration, async () => this.#patched(id, scsAsId, await request.json(mergePatch)));
     if (method === 'DELETE') {
       this.#checkWaits(id, downlink);
       await this.#change(id, undefined);
@@ -164,6 +164,12 @@ export class Nidd {
     this.#checkWaits(id, owned(this.#table, id, downlink.scsAsId));
     await this.#change(id, next);
     return { status: 200, body: this.#shown(id, next) };
+  }
+
+  /** As it is now with a patch in it: it may have changed while that came in. */
+  #patched(id: string, scsAsId: string, patch: JsonObject): JsonObject {
+    const { name, data, maximumLatency, priority, pdnEstablishmentOption } = owned(this.#table, id, scsAsId);
+    return patchedBy(patch, { ...name, data, maximumLatency, priority, pdnEstablishmentOption }, patchable);
   }
 
   /** Data that has left cannot be replaced or taken back. */
@@ -282,10 +288,6 @@ export class Nidd {
     const { scsAsId: _owner, configuration: _configuration, device: _device, name, status, expiresAt: _expiry, endedAt: _end, ...members } = downlink;
     return { ...(isKept ? { self: this.#uri(id, downlink) } : {}), ...name, ...members, reliableDataService: false, deliveryStatus: status };
   }
-}
-
-function patched({ name, data, maximumLatency, priority, pdnEstablishmentOption }: Downlink, patch: JsonObject): JsonObject {
-  return patchedBy(patch, { ...name, data, maximumLatency, priority, pdnEstablishmentOption }, patchable);
 }
 
 function statusOf(end: DeliveryEnd): DeliveryStatus {

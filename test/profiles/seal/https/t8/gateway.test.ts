@@ -361,3 +361,29 @@ test(
     assert.deepEqual(lab.events, []);
   }),
 );
+
+test(
+  'RFC 7396 2: of two patches of one resource at once each counts, in whatever order their bodies come in',
+  inT8Lab(async (lab) => {
+    const { client, devices } = lab;
+    devices.answers = [{ outcome: 'unreachable' }];
+    const device = { externalId: meter.externalId };
+    const { location: trigger } = await client.trigger(device, utf8('x'));
+    const { location: configuration } = await client.configure(device);
+    const { location: downlink } = await client.deliver(lab.at(configuration), device, utf8('x'));
+    const cases = [
+      [trigger, { priority: 'PRIORITY' }, { applicationPortId: 7 }],
+      [configuration, { duration: '2100-01-01T00:00:00Z' }, { pdnEstablishmentOption: 'SEND_TRIGGER' }],
+      [downlink, { priority: 7 }, { data: 'dHdv' }],
+    ] as const;
+    for (const [location, slow, quick] of cases) {
+      const path = lab.at(location);
+      const first = lab.begin('PATCH', path, JSON.stringify(slow));
+      await until(() => lab.underWay() === 1);
+      assert.equal((await client.ask('PATCH', path, quick)).status, 200);
+      assert.equal(await first.finish(), 200);
+      const { body } = await client.ask('GET', path);
+      for (const [name, value] of Object.entries({ ...slow, ...quick })) assert.equal(memberOf(body, name), value, name);
+    }
+  }),
+);
