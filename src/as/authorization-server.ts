@@ -27,6 +27,7 @@ import type { EndpointRequest } from './endpoint-request.ts';
 import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { ClientSecrets } from './grants/client-secrets.ts';
+import { GrantRevocations } from './grants/grant-revocations.ts';
 import { type GrantTypeName, grantTypesOf } from './grants/grant-types.ts';
 import { AuthorizationGrants, type RefreshTokenOptions } from './grants/grants.ts';
 import { type PasswordVerifier, storedPasswords } from './grants/passwords.ts';
@@ -45,6 +46,7 @@ import type { TokenRules } from './token/token-rules.ts';
 import { TokenUploads } from './token/token-uploads.ts';
 import { Revocations } from './trl/revocations.ts';
 import { TrlEndpoint, type TrlOptions } from './trl/trl-endpoint.ts';
+import { UnfinishedWork } from './unfinished-work.ts';
 
 /** Bounds of what peers can make the AS hold. */
 export interface AuthorizationServerLimits {
@@ -126,6 +128,8 @@ export class AuthorizationServer {
   readonly #revocations: Revocations;
   readonly #trl: TrlEndpoint;
   readonly #grants: AuthorizationGrants;
+  readonly #grantRevocations: GrantRevocations;
+  readonly #unfinished: UnfinishedWork;
   readonly #audit: Audit;
   readonly #emit: (event: AuthorizationServerEvent) => void;
   readonly #clock: ClockWatch;
@@ -178,6 +182,13 @@ export class AuthorizationServer {
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
     this.#echo = echo({}, this.#env);
     this.#admission = new Admission(this.#pending, this.#audit);
+    this.#unfinished = new UnfinishedWork(this.#env, this.#fault);
+    this.#grantRevocations = new GrantRevocations({
+      store: options.store,
+      audit: this.#audit,
+      unfinished: this.#unfinished,
+      revoke: (hash) => this.#revoke(hash),
+    });
     const registered = registeredGrants(this.#registry);
     const { policy = registered } = options;
     const decided = typeof policy === 'function' ? policy(registered) : policy;
@@ -250,7 +261,9 @@ export class AuthorizationServer {
 
   /** Entries of each kind that the server holds. */
   stats(): Readonly<Record<string, number>> {
-    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending, registrations: this.#registry.stored.size };
+    const { size: tokens } = this.#records;
+    const all: Record<string, number> = { tokens, pending: this.#admission.pending, registrations: this.#registry.stored.size };
+    all['unfinished'] = this.#unfinished.size;
     for (const [id, profile] of this.#profiles) {
       for (const [name, value] of Object.entries(profile.stats())) all[`profile${id}.${name}`] = value;
     }
@@ -286,6 +299,7 @@ export class AuthorizationServer {
     this.#closed = true;
     await this.#endpoint?.close();
     this.#echo.close();
+    await this.#unfinished.close();
     await this.#audit.close();
     this.#trl.close();
     this.#records.close();
@@ -293,6 +307,8 @@ export class AuthorizationServer {
   }
 
   readonly #pending = (): number => this.#limits.pending ?? 256;
+
+  readonly #fault = (error: unknown): void => this.#emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
 
   readonly #removePeer = (credential: string): void => {
     for (const profile of this.#profiles.values()) profile.removePeer(credential);
@@ -333,9 +349,7 @@ export class AuthorizationServer {
     this.#rates.address.change(this.#limits.rate?.address);
     this.shared.limit(this.#limits.rate);
     this.#emit({ type: 'reconfigured', ...changes });
-    await this.administration
-      .finishRemovals(departed)
-      .catch((error: unknown) => this.#emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) }));
+    await this.administration.finishRemovals(departed).catch(this.#fault);
     return changes;
   }
 
@@ -369,8 +383,7 @@ export class AuthorizationServer {
       grantTypes: grantTypesOf('grantTypes', grantTypes),
       ...(refreshTokens === undefined ? {} : { refreshTokens }),
       passwords: passwords ?? storedPasswords(store, this.#env.random),
-      revoke: (hash) => this.#revoke(hash),
-      emit: this.#emit,
+      revocations: this.#grantRevocations,
     });
   }
 
@@ -418,6 +431,7 @@ export class AuthorizationServer {
       records: this.#records,
       policy,
       secrets,
+      revocations: this.#grantRevocations,
       audit: this.#audit,
       env: this.#env,
       rates: this.#limits.rate,
