@@ -20,7 +20,7 @@ import { missingOption } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { AdminResource } from './admin/admin-resource.ts';
 import { Administration } from './admin/administration.ts';
-import { departedOf, type TakeAway } from './admin/departures.ts';
+import { type Departed, departedOf, type TakeAway } from './admin/departures.ts';
 import { Audit, type AuditSink, faultReason } from './audit.ts';
 import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
@@ -274,7 +274,8 @@ export class AuthorizationServer {
   /**
    * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
    * contexts. With those who leave go their tokens, codes and refresh tokens, as with a removal by administration; where the store does not take that now, a fault
-   * is told, and the next configuration or the next start does it.
+   * is told, and the next configuration or the next start does it. So do tokens, codes and refresh tokens of who was left out between two runs, where this process
+   * is the only one (no `lease`); of several each knows of its own configurations alone.
    *
    * It rejects as the constructor and `start` throw, or where the store does not note who leaves, and then the server goes on as it was.
    */
@@ -319,7 +320,14 @@ export class AuthorizationServer {
     await replacePeers([], peersIn(this.#registry), this.#profiles);
     await this.#records.start();
     await this.#grants.finishRevocations();
+    await this.#beginRemovals(this.#registry, []);
     await this.administration.finishRemovals();
+  }
+
+  /** That peers leave the configuration is in the store before it is so. */
+  #beginRemovals({ fixedPeers }: Registry, departed: readonly Departed[]): Promise<void> {
+    const isAlone = this.#options.lease === undefined;
+    return isAlone ? this.administration.configure(fixedPeers) : this.administration.beginRemovals(departed);
   }
 
   #registryOf({ clients, resourceServers }: Reconfiguration): Registry {
@@ -337,7 +345,7 @@ export class AuthorizationServer {
     const changes = await replacePeers(peersIn(this.#registry), peersIn(registry), this.#profiles);
     const departed = departedOf(before, after);
     try {
-      await this.administration.beginRemovals(departed);
+      await this.#beginRemovals(registry, departed);
     } catch (error) {
       await replacePeers(peersIn(registry), peersIn(this.#registry), this.#profiles);
       throw error;

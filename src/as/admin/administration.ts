@@ -341,6 +341,11 @@ export class Administration {
     return this.#departures.beginAll(departed);
   }
 
+  /** The same for a server that has the store to itself, by those who stay: who leaves between two runs is noticed too. */
+  configure(peers: readonly RegisteredPeer[]): Promise<void> {
+    return this.#departures.configure(peers);
+  }
+
   /** Peers come into the configuration: what an earlier one of the same name has left is not for them. */
   async finishRemovalsOf(arrived: readonly Pick<Departed, 'kind' | 'id'>[]): Promise<void> {
     for (const { kind, id } of arrived) await this.#departures.finishOf(kind, id);

@@ -1,3 +1,4 @@
+import { equalBytes } from '../../core/bytes.ts';
 import { decode, encode } from '../../core/cbor.ts';
 import type { Env } from '../../core/env.ts';
 import type { Change, Store } from '../../store/index.ts';
@@ -18,9 +19,11 @@ export interface Departed {
 /** Those whom a new configuration leaves out. */
 export function departedOf(before: readonly RegisteredPeer[], after: readonly RegisteredPeer[]): readonly Departed[] {
   const stay = new Set(after.map(({ credential }) => credential));
-  return before
-    .filter(({ credential }) => !stay.has(credential))
-    .map((peer) => ({ kind: peer.kind, id: peer.id, audiences: peer.kind === 'rs' ? [...peer.audiences] : [] }));
+  return before.filter(({ credential }) => !stay.has(credential)).map(departing);
+}
+
+function departing(peer: RegisteredPeer): Departed {
+  return { kind: peer.kind, id: peer.id, audiences: peer.kind === 'rs' ? [...peer.audiences] : [] };
 }
 
 /** Take away what another face keeps of a peer that is removed: grants, and what came of them but for access tokens. Asked again where a removal was cut short. */
@@ -36,6 +39,10 @@ export interface DeparturesOptions {
 
 /** Removals that have begun. */
 const begun = 'as/removing/';
+/** Peers of the configuration. */
+const configured = 'as/configured/';
+/** Changes that the store takes at once. It is even: some go in pairs. */
+const batchSize = 1_000;
 
 /**
  * What is left in the store of peers that are removed. That a removal has begun is written with the end of the registration, so that where a process is killed
@@ -51,14 +58,36 @@ export class Departures {
   }
 
   /** The change that says that the removal has begun, for the batch that ends the registration. */
-  begin({ kind, id, audiences }: Departed): Change {
-    return { key: newStoreKey(`${kind} "${id}"`, `${begun}${kind}/`, id), value: encode([kind, id, audiences]) };
+  begin(departed: Departed): Change {
+    const { kind, id } = departed;
+    return { key: newStoreKey(`${kind} "${id}"`, `${begun}${kind}/`, id), value: encodeDeparted(departed) };
   }
 
   /** The same for those who leave the configuration, where no registration ends in the store. */
   async beginAll(departed: readonly Departed[]): Promise<void> {
-    const changes = departed.filter(({ kind, id }) => keyOf(kind, id) !== undefined).map((one) => this.begin(one));
-    if (changes.length > 0) await this.#store.batch(changes);
+    await this.#change(departed.filter(({ kind, id }) => keyOf(kind, id) !== undefined).map((one) => this.begin(one)));
+  }
+
+  /**
+   * These are the peers of the configuration now. Who was one before, in this process or in the last that had the store, and is not among them leaves: that the
+   * removal has begun is in the store with it.
+   *
+   * This is for a server that has the store to itself. Of several on one store each has a file of its own, and a file that does not name a peer says nothing of the
+   * others: while files are changed one after the other, a server that starts with the old one would take away what a client has got by the new one.
+   */
+  async configure(peers: readonly RegisteredPeer[]): Promise<void> {
+    const before = new Map<string, Uint8Array>();
+    for await (const [key, bytes] of this.#store.scan(configured)) before.set(key, bytes);
+    const arrived: Change[] = [];
+    for (const peer of peers) {
+      const key = storeKey(`${configured}${peer.kind}/`, peer.id);
+      if (key === undefined) continue;
+      const [value, known] = [encodeDeparted(departing(peer)), before.get(key)];
+      before.delete(key);
+      if (known === undefined || !equalBytes(known, value)) arrived.push({ key, value });
+    }
+    const departed = [...before].flatMap(([key, bytes]): Change[] => [this.begin(decodeDeparted(bytes)), { key, value: undefined }]);
+    await this.#change([...departed, ...arrived]);
   }
 
   /** Bring to an end every removal that has begun, and of the others those of peers whose ids no key of the store can hold. */
@@ -106,6 +135,10 @@ export class Departures {
     return hashes.length;
   }
 
+  async #change(changes: readonly Change[]): Promise<void> {
+    for (let i = 0; i < changes.length; i += batchSize) await this.#store.batch(changes.slice(i, i + batchSize));
+  }
+
   async #begunOf(kind: Departed['kind'], id: string): Promise<Departed | undefined> {
     const key = keyOf(kind, id);
     const bytes = key === undefined ? undefined : await this.#store.get(key);
@@ -149,6 +182,10 @@ export class Departures {
 
 function keyOf(kind: Departed['kind'], id: string): string | undefined {
   return storeKey(`${begun}${kind}/`, id);
+}
+
+function encodeDeparted({ kind, id, audiences }: Departed): Uint8Array {
+  return encode([kind, id, audiences]);
 }
 
 function decodeDeparted(bytes: Uint8Array): Departed {
