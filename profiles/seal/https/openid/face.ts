@@ -191,7 +191,10 @@ class Face implements OpenIdFace {
   async renew(signingKeys: readonly TimedTokenKey[] = []): Promise<void> {
     this.check(signingKeys);
     this.#signingKeys = signingKeys.length === 0 ? [this.#ownKey] : signingKeys;
-    await this.#subjects.sweep();
+    // Other processes may know users whom the configuration of this one has never had.
+    const { isAlone, identities } = this.#options.simS;
+    await this.#subjects.sweep(isAlone ? undefined : identities.departedUsers);
+    identities.departedUsers.clear();
   }
 
   check(signingKeys: readonly TimedTokenKey[]): void {
