@@ -141,6 +141,8 @@ export class AuthorizationServer {
   readonly #echo: EchoLayer;
   #limits: AuthorizationServerLimits;
   #reconfiguring: Promise<unknown> = Promise.resolve();
+  /** What takes the place of the registry at this moment: profiles have its peers already. */
+  #coming: Registry | undefined;
   #started: Promise<void> | undefined;
   #endpoint: Endpoint | undefined;
   #closed = false;
@@ -223,7 +225,7 @@ export class AuthorizationServer {
       layers: [
         this.#echo,
         this.#rates.client,
-        peersOnly({ registry: this.#registry, pending: this.#pending, stale: this.#removePeer, audit: this.#audit }),
+        peersOnly({ registry: this.#registry, pending: this.#pending, stale: this.#removeStale, audit: this.#audit }),
         this.#underWay,
         ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
         this.#rates.address,
@@ -315,6 +317,10 @@ export class AuthorizationServer {
     for (const profile of this.#profiles.values()) profile.removePeer(credential);
   };
 
+  readonly #removeStale = (credential: string): void => {
+    if (this.#registry.fixed(credential) === undefined && this.#coming?.fixed(credential) === undefined) this.#removePeer(credential);
+  };
+
   async #start(): Promise<void> {
     for (const server of this.#registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
     await replacePeers([], peersIn(this.#registry), this.#profiles);
@@ -338,6 +344,15 @@ export class AuthorizationServer {
   async #reconfigure(next: Reconfiguration): Promise<PeerChanges> {
     await this.start();
     const registry = this.#registryOf(next);
+    this.#coming = registry;
+    try {
+      return await this.#take(registry, next.limits);
+    } finally {
+      this.#coming = undefined;
+    }
+  }
+
+  async #take(registry: Registry, limits: AuthorizationServerLimits = {}): Promise<PeerChanges> {
     for (const server of registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
     const { fixedPeers: before } = this.#registry;
     const { fixedPeers: after } = registry;
@@ -351,7 +366,7 @@ export class AuthorizationServer {
       throw error;
     }
     this.#registry.replaceConfigured(registry);
-    this.#limits = next.limits ?? {};
+    this.#limits = limits;
     this.#endpoint?.adjust({ maxBody: maxBodyOf(this.#limits) });
     this.#rates.client.change(this.#limits.rate?.client);
     this.#rates.address.change(this.#limits.rate?.address);
