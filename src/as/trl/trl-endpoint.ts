@@ -116,8 +116,13 @@ export class TrlEndpoint {
   }
 
   async #startWatch(): Promise<void> {
+    try {
+      this.#told = (await this.#options.revocations.pertaining(0)).count;
+    } catch (error) {
+      this.#watching = undefined;
+      throw error;
+    }
     this.#schedule();
-    this.#told = (await this.#options.revocations.pertaining(0)).count;
   }
 
   #schedule(): void {
