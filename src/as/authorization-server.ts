@@ -104,6 +104,11 @@ export interface AuthorizationServerOptions {
   readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string; readonly admin?: string };
 }
 
+interface Reconfigured {
+  readonly changes: PeerChanges;
+  readonly departed: readonly Departed[];
+}
+
 /** What may change while the server runs. */
 export type Reconfiguration = Pick<AuthorizationServerOptions, 'clients' | 'resourceServers' | 'limits'>;
 
@@ -276,13 +281,21 @@ export class AuthorizationServer {
   /**
    * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
    * contexts. With those who leave go their tokens, codes and refresh tokens, as with a removal by administration; where the store does not take that now, a fault
-   * is told, and the next configuration or the next start does it. So do tokens, codes and refresh tokens of who was left out between two runs, where this process
+   * is told, and it is tried again until it does. So do tokens, codes and refresh tokens of who was left out between two runs, where this process
    * is the only one (no `lease`); of several each knows of its own configurations alone.
    *
    * It rejects as the constructor and `start` throw, or where the store does not note who leaves, and then the server goes on as it was.
    */
-  reconfigure(next: Reconfiguration): Promise<PeerChanges> {
-    const result = this.#reconfiguring.then(() => this.#reconfigure(next));
+  async reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+    const { changes, departed } = await this.#inTurn(() => this.#reconfigure(next));
+    const finish = (): Promise<void> => this.#inTurn(() => this.administration.finishRemovals(departed));
+    await this.#unfinished.attempt('removals', finish).catch(this.#fault);
+    return changes;
+  }
+
+  /** None of those who leave by one configuration is taken for somebody who comes by another. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#reconfiguring.then(work);
     this.#reconfiguring = result.catch(() => {});
     return result;
   }
@@ -341,7 +354,7 @@ export class AuthorizationServer {
     return new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
   }
 
-  async #reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+  async #reconfigure(next: Reconfiguration): Promise<Reconfigured> {
     await this.start();
     const registry = this.#registryOf(next);
     this.#coming = registry;
@@ -352,7 +365,7 @@ export class AuthorizationServer {
     }
   }
 
-  async #take(registry: Registry, limits: AuthorizationServerLimits = {}): Promise<PeerChanges> {
+  async #take(registry: Registry, limits: AuthorizationServerLimits = {}): Promise<Reconfigured> {
     for (const server of registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
     const { fixedPeers: before } = this.#registry;
     const { fixedPeers: after } = registry;
@@ -372,8 +385,7 @@ export class AuthorizationServer {
     this.#rates.address.change(this.#limits.rate?.address);
     this.shared.limit(this.#limits.rate);
     this.#emit({ type: 'reconfigured', ...changes });
-    await this.administration.finishRemovals(departed).catch(this.#fault);
-    return changes;
+    return { changes, departed };
   }
 
   #makeUnderWay(): UnderWay {

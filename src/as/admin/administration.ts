@@ -120,7 +120,7 @@ export class Administration {
     if (registry.fixed(`client:${id}`) !== undefined) throw isFixed(what);
     const departed: Departed = { kind: 'client', id, audiences: [] };
     if ((await registry.stored.client(id)) === undefined) return this.#rest(what, departed);
-    const revoked = await this.#departures.revokeTokens(departed);
+    const revoked = await this.#departures.revokeTokens([departed]);
     for (;;) {
       const found = await registry.stored.client(id);
       if (found === undefined) throw unknown(what);
@@ -128,7 +128,7 @@ export class Administration {
       const peers = this.#peerChanges(what, found.peer, found.peer.channel).map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...peers, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#departures.finish(departed)).tokens;
+      return revoked + (await this.#departures.finish([departed])).tokens;
     }
   }
 
@@ -196,7 +196,7 @@ export class Administration {
     if (registry.fixed(`rs:${id}`) === undefined && (await registry.stored.resourceServer(id)) === undefined)
       return this.#rest(what, { kind: 'rs', id, audiences: [] });
     await this.#changeable(id);
-    const revoked = await this.#departures.revokeTokens({ kind: 'rs', id });
+    const revoked = await this.#departures.revokeTokens([{ kind: 'rs', id, audiences: [] }]);
     for (;;) {
       const found = await this.#changeable(id);
       const key = newStoreKey(what, prefixes.rs, id);
@@ -204,7 +204,7 @@ export class Administration {
       const others = [...this.#audienceChanges(what, found.peer), ...this.#peerChanges(what, found.peer, found.peer.channel)].map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...others, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#departures.finish(departed)).tokens;
+      return revoked + (await this.#departures.finish([departed])).tokens;
     }
   }
 

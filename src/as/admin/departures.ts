@@ -26,8 +26,20 @@ function departing(peer: RegisteredPeer): Departed {
   return { kind: peer.kind, id: peer.id, audiences: peer.kind === 'rs' ? [...peer.audiences] : [] };
 }
 
-/** Take away what another face keeps of a peer that is removed: grants, and what came of them but for access tokens. Asked again where a removal was cut short. */
-export type TakeAway = (departed: Departed) => Promise<void>;
+/** Take away what another face keeps of peers that are removed: grants, and what came of them but for access tokens. Asked again where a removal was cut short. */
+export type TakeAway = (departed: readonly Departed[]) => Promise<void>;
+
+/** What says of a record of the store whether it is of one of those who are removed. */
+interface Names {
+  readonly clients: ReadonlySet<string>;
+  readonly resourceServers: ReadonlySet<string>;
+  readonly audiences: ReadonlySet<string>;
+}
+
+function namesOf(departed: readonly Departed[]): Names {
+  const idsOf = (wanted: Departed['kind']): ReadonlySet<string> => new Set(departed.flatMap(({ kind, id }) => (kind === wanted ? [id] : [])));
+  return { clients: idsOf('client'), resourceServers: idsOf('rs'), audiences: new Set(departed.flatMap(({ audiences }) => audiences)) };
+}
 
 export interface DeparturesOptions {
   readonly store: Store;
@@ -94,41 +106,44 @@ export class Departures {
   async finishAll(others: readonly Departed[] = []): Promise<void> {
     const found = others.filter(({ kind, id }) => keyOf(kind, id) === undefined);
     for await (const [, bytes] of this.#store.scan(begun)) found.push(decodeDeparted(bytes));
-    for (const departed of found) await this.finish(departed);
+    if (found.length > 0) await this.finish(found);
   }
 
   /** The same for that of one peer, if there is one. */
   async finishOf(kind: Departed['kind'], id: string): Promise<void> {
     const departed = await this.#begunOf(kind, id);
-    if (departed !== undefined) await this.finish(departed);
+    if (departed !== undefined) await this.finish([departed]);
   }
 
-  /** The registration is gone; what it has left goes now. The result is how much of each kind that was. */
-  async finish(departed: Departed): Promise<{ readonly tokens: number; readonly policies: number }> {
-    const { kind, id } = departed;
-    const policies = kind === 'client' && !(await this.#isStored(id)) ? await this.#removePolicies(id) : 0;
+  /** The registrations are gone; what they have left goes now, for all of them at once. The result is how much of each kind that was. */
+  async finish(departed: readonly Departed[]): Promise<{ readonly tokens: number; readonly policies: number }> {
+    let policies = 0;
+    for (const { kind, id } of departed) if (kind === 'client' && !(await this.#isStored(id))) policies += await this.#removePolicies(id);
     await this.#takeGrants(departed);
     const tokens = await this.revokeTokens(departed);
-    const key = keyOf(kind, id);
-    if (key !== undefined) await this.#store.delete(key);
+    for (const { kind, id } of departed) {
+      const key = keyOf(kind, id);
+      if (key !== undefined) await this.#store.delete(key);
+    }
     return { tokens, policies };
   }
 
   /** Of a peer that is not registered: what a removal has left that was cut short. The result is how many tokens were revoked; `undefined`: nothing was there. */
   async rest(departed: Departed): Promise<number | undefined> {
     const earlier = await this.#begunOf(departed.kind, departed.id);
-    const { tokens, policies } = await this.finish(earlier ?? departed);
+    const { tokens, policies } = await this.finish([earlier ?? departed]);
     return tokens + policies === 0 && earlier === undefined ? undefined : tokens;
   }
 
-  /** Revoke the living tokens of a client, or for a resource server; the result is how many they were. */
-  async revokeTokens({ kind, id }: Pick<Departed, 'kind' | 'id'>): Promise<number> {
+  /** Revoke the living tokens of clients, and for resource servers; the result is how many they were. */
+  async revokeTokens(departed: readonly Departed[]): Promise<number> {
     const { env, revoke } = this.#options;
+    const { clients, resourceServers } = namesOf(departed);
     const now = env.epoch();
     const hashes: string[] = [];
     for await (const [key, value] of this.#store.scan(tokenKey(''))) {
       const record = decodeRecord(value);
-      if (record === undefined || (kind === 'client' ? record.client : record.resourceServer) !== id) continue;
+      if (record === undefined || !(clients.has(record.client) || resourceServers.has(record.resourceServer))) continue;
       if (record.revoked !== true && record.expiresAt > now) hashes.push(key.slice(tokenKey('').length));
     }
     for (const hash of hashes) await revoke(hash);
@@ -160,17 +175,17 @@ export class Departures {
     return keys.length;
   }
 
-  /** Take away codes and refresh tokens (RFC 6749, Sections 4.1 and 6) of the client, or for the resource server, on every face. */
-  async #takeGrants(departed: Departed): Promise<void> {
-    const { kind, id, audiences } = departed;
+  /** Take away codes and refresh tokens (RFC 6749, Sections 4.1 and 6) of clients, and for resource servers, on every face. */
+  async #takeGrants(departed: readonly Departed[]): Promise<void> {
+    const { clients, resourceServers, audiences } = namesOf(departed);
     const keys: string[] = [];
     for await (const [key, bytes] of this.#store.scan(codePrefix)) {
       const grant = decodeCode(bytes)?.grant;
-      if (grant !== undefined && (kind === 'client' ? grant.client === id : audiences.includes(grant.audience))) keys.push(key);
+      if (grant !== undefined && (clients.has(grant.client) || audiences.has(grant.audience))) keys.push(key);
     }
     for await (const [key, bytes] of this.#store.scan(familyPrefix)) {
       const family = familyOf(bytes);
-      if (family === undefined || (kind === 'client' ? family.client : family.resourceServer) !== id) continue;
+      if (family === undefined || !(clients.has(family.client) || resourceServers.has(family.resourceServer))) continue;
       // The family last: by it the others are found again.
       for await (const [token] of this.#store.scan(familyTokens(familyNameOf(key)))) keys.push(token);
       keys.push(key);

@@ -155,7 +155,7 @@ test('a removal that a kill has cut short is finished at the next start, and bef
       if (how === 'start') {
         const taken: unknown[] = [];
         const registered = { profiles: [oscoreProfile], clients: [], resourceServers: [] };
-        const next = new AuthorizationServer({ store: inner, env: clock, ...registered, takeAway: async (departed) => void taken.push(departed) });
+        const next = new AuthorizationServer({ store: inner, env: clock, ...registered, takeAway: async (departed) => void taken.push(...departed) });
         await next.start();
         assert.deepEqual(taken, [kind === 'client' ? { kind, id: 'c9', audiences: [] } : { kind, id: 'rs9', audiences: ['rs9', 'rs9-b'] }]);
         await next.close();
@@ -358,7 +358,7 @@ test('a reload, and a start, may leave out more peers than one batch of the stor
   }
 });
 
-test('what a new configuration leaves out and the store does not let go now is told, and goes with the next one', async () => {
+test('what a new configuration leaves out and the store does not let go now is told, and goes with the next one, or once the store does', async () => {
   const flow = new Flow({ grantTypes, clients: configured });
   let fails: 'begin' | 'finish' | undefined;
   const store: Store = {
@@ -394,6 +394,14 @@ test('what a new configuration leaves out and the store does not let go now is t
   fails = undefined;
   await server.reconfigure(registered);
   assert.deepEqual(await leftIn(store), [0, 0, 0, 0]);
+  await issueCode(store, env, { client: 'c1', audience: 'rs1', scope: 'r_temp', expiresAt: env.epoch() + 600 });
+  fails = 'finish';
+  await server.reconfigure(without);
+  await flow.sim.sleep(2000);
+  assert.deepEqual([await leftIn(store), server.stats()['unfinished']], [[1, 0, 0, 1], 1]);
+  fails = undefined;
+  await flow.sim.sleep(2000);
+  assert.deepEqual([await leftIn(store), server.stats()['unfinished']], [[0, 0, 0, 0], 0]);
   await party.close();
   await server.close();
 });
