@@ -227,6 +227,10 @@ export class AuthorizationGrants {
       throw unfit();
     }
     const { audience, resourceServer, scope: granted, grantType, username, profile, endsAt } = found.record;
+    if (username !== undefined && (await this.#options.passwords.knows?.(username)) === false) {
+      await this.#revokeFamily(found.name, client.id, 'account');
+      throw unfit();
+    }
     // RFC 9200 §5.8.1: refresh requests MUST NOT ask for another audience.
     if (asked.audience !== undefined && asked.audience !== audience) throw refuse(AceErrorCode.invalid_request, 'the refresh token is for another audience');
     const wanted = asked.scope === undefined ? { scope: granted, reduced: false } : intersectScopes(asked.scope, granted);

@@ -9,6 +9,7 @@ import {
   encodeIntrospectionRequest,
   GrantType,
   type TokenRequest,
+  tokenHashText,
 } from '../../../src/ace/index.ts';
 import {
   AuthorizationServer,
@@ -17,6 +18,7 @@ import {
   type GrantTypeName,
   hashSecret,
   issueCode,
+  removePassword,
   setPassword,
 } from '../../../src/as/index.ts';
 import { TokenRecords } from '../../../src/as/token/token-records.ts';
@@ -144,6 +146,25 @@ test('RFC 6749 4.1.2: what could not be revoked while the store was gone is revo
     await party.close();
     await server.close();
   }
+});
+
+test('RFC 6749 6: a resource owner who is no more takes along what they granted by a password', async () => {
+  const bench = benchWith();
+  for (const user of ['anna', 'bob']) await setPassword(bench.store, systemEnv.random, user, 'correct horse', cheap);
+  const [ofAnna, ofBob] = [
+    await bench.granted('client:c1', withPassword('anna', 'correct horse')),
+    await bench.granted('client:c1', withPassword('bob', 'correct horse')),
+  ];
+  assert.equal(await removePassword(bench.store, 'anna'), true);
+  const refresh = ({ response }: typeof ofAnna): TokenRequest => ({ grantType: GrantType.refresh_token, refreshToken: response.refreshToken! });
+  assertRefused(await bench.ask('client:c1', refresh(ofAnna)), '4.00', AceErrorCode.invalid_grant);
+  assert.equal(await bench.records.find(ofAnna.response.accessToken), undefined);
+  await bench.granted('client:c1', refresh(ofBob));
+  // Another of the name is another.
+  await setPassword(bench.store, systemEnv.random, 'anna', 'correct horse', cheap);
+  assertRefused(await bench.ask('client:c1', refresh(ofAnna)), '4.00', AceErrorCode.invalid_grant);
+  const revoked = bench.events.filter((event) => event.type === 'grant-revoked');
+  assert.deepEqual(revoked[0], { type: 'grant-revoked', client: 'c1', reason: 'account', tokens: [tokenHashText(ofAnna.response.accessToken)] });
 });
 
 test('RFC 6749 4.1.3, 5.2: a code of another client, for another audience or redirect_uri, of the past, or none', async () => {
