@@ -77,8 +77,6 @@ export class Revocations {
    * @returns `undefined` when no token that has not expired has this hash
    */
   async revoke(hash: string): Promise<Revoked | undefined> {
-    // More may leave than comes, so that the list is bounded by what lives, also where nobody looks at it.
-    await this.#sweepSome();
     for (;;) {
       const value = await this.#store.get(tokenKey(hash));
       const record = value === undefined ? undefined : decodeRecord(value);
@@ -91,7 +89,10 @@ export class Revocations {
         ...requesters.map((requester) => ({ key: setKey(requester, hash), value: encode(record.expiresAt) })),
         ...(await this.#append(new Map(requesters.map((requester) => [requester, { removed: [], added: [fromBase64Url(hash)] }])))),
       ]);
-      if (made) return { record, again: false };
+      if (!made) continue;
+      // More may leave than comes, so that the list is bounded by what lives, also where nobody looks at it. Who does is told where it fails.
+      await this.#sweepSome().catch(() => {});
+      return { record, again: false };
     }
   }
 

@@ -296,6 +296,36 @@ test('RFC 9770 10: a store that fails when somebody asks to observe keeps nobody
   desk.close();
 });
 
+test('RFC 9770 5 and 10: a disk that is full keeps nobody from the list, nor from what another process has revoked', async () => {
+  const clock = new Clock();
+  const inner = memoryStore({ env: clock });
+  let isFull = false;
+  const batch: Store['batch'] = async (changes) => {
+    if (isFull) throw new StoreError('ERR_STORE_FULL', 'expected a disk with room, got none');
+    return inner.batch(changes);
+  };
+  const desk = new Desk({}, { store: { ...inner, batch }, clock });
+  const other = new Revocations({ store: inner, env: clock });
+  await desk.revoked();
+  await clock.advance(1800);
+  const [second, third] = [await desk.revoked(), await desk.issue()];
+  await clock.advance(1801);
+  isFull = true;
+  // The first has expired, and cannot be taken from the list.
+  assert.equal(
+    (await desk.list('rs:rs1')).fullSet?.some((hash) => toBase64Url(hash) === second),
+    true,
+  );
+  await desk.get('rs:rs1', '', true);
+  desk.observers = 1;
+  assert.ok(desk.events.some((event) => event.type === 'fault' && event.reason === 'ERR_STORE_FULL'));
+  await other.revoke(tokenHashText(third));
+  await clock.advance(1);
+  assert.deepEqual(desk.notified, ['client:c1', 'rs:rs1']);
+  desk.trl.close();
+  desk.close();
+});
+
 test('RFC 9770 6.2: the list survives a restart, and cursors stay good', async () => {
   const desk = new Desk();
   const first = await desk.revoked();
