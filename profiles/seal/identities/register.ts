@@ -39,6 +39,8 @@ const nameOf = ({ kind, id }: Pick<ValIdentity, 'kind' | 'id'>): string => `${ki
  * runs. Nothing is cached, so a change counts for the next token.
  */
 export class IdentityRegister {
+  /** VAL users who have left the configuration since this process began. */
+  readonly departedUsers: Set<string> = new Set();
   readonly #store: Store;
   #configured: ReadonlyMap<string, ValIdentity> = new Map();
   #clients: ReadonlyMap<string, ValIdentity> = new Map();
@@ -65,6 +67,7 @@ export class IdentityRegister {
       configured.set(nameOf(identity), identity);
       if (client !== undefined) clients.set(client, identity);
     }
+    for (const [name, { kind, id }] of this.#configured) if (kind === 'user' && !configured.has(name)) this.departedUsers.add(id);
     this.#configured = configured;
     this.#clients = clients;
   }

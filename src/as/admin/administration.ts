@@ -120,7 +120,7 @@ export class Administration {
     if (registry.fixed(`client:${id}`) !== undefined) throw isFixed(what);
     const departed: Departed = { kind: 'client', id, audiences: [] };
     if ((await registry.stored.client(id)) === undefined) return this.#rest(what, departed);
-    const revoked = await this.#departures.revokeTokens(departed);
+    const revoked = await this.#departures.revokeTokens([departed]);
     for (;;) {
       const found = await registry.stored.client(id);
       if (found === undefined) throw unknown(what);
@@ -128,7 +128,7 @@ export class Administration {
       const peers = this.#peerChanges(what, found.peer, found.peer.channel).map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...peers, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#departures.finish(departed)).tokens;
+      return revoked + (await this.#departures.finish([departed])).tokens;
     }
   }
 
@@ -196,7 +196,7 @@ export class Administration {
     if (registry.fixed(`rs:${id}`) === undefined && (await registry.stored.resourceServer(id)) === undefined)
       return this.#rest(what, { kind: 'rs', id, audiences: [] });
     await this.#changeable(id);
-    const revoked = await this.#departures.revokeTokens({ kind: 'rs', id });
+    const revoked = await this.#departures.revokeTokens([{ kind: 'rs', id, audiences: [] }]);
     for (;;) {
       const found = await this.#changeable(id);
       const key = newStoreKey(what, prefixes.rs, id);
@@ -204,7 +204,7 @@ export class Administration {
       const others = [...this.#audienceChanges(what, found.peer), ...this.#peerChanges(what, found.peer, found.peer.channel)].map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...others, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#departures.finish(departed)).tokens;
+      return revoked + (await this.#departures.finish([departed])).tokens;
     }
   }
 
@@ -339,6 +339,11 @@ export class Administration {
   /** Peers of the configuration leave it: that they do is in the store once this is fulfilled, and `finishRemovals` does the rest. */
   beginRemovals(departed: readonly Departed[]): Promise<void> {
     return this.#departures.beginAll(departed);
+  }
+
+  /** The same for a server that has the store to itself, by those who stay: who leaves between two runs is noticed too. */
+  configure(peers: readonly RegisteredPeer[]): Promise<void> {
+    return this.#departures.configure(peers);
   }
 
   /** Peers come into the configuration: what an earlier one of the same name has left is not for them. */

@@ -69,7 +69,7 @@ export class TrlEndpoint {
     const peer = await registry.peer(request.association);
     if (peer === undefined) return refuseStranger(request, emit);
     const observe = uintOf(request.options, OptionNumber.Observe) === 0;
-    await revocations.sweep();
+    await this.#sweep();
     // What changes from here on is seen by the watch, and what changed before in the answer.
     if (observe) {
       this.#awaitedUntil = this.#options.env.now() + longestAnswer;
@@ -116,8 +116,13 @@ export class TrlEndpoint {
   }
 
   async #startWatch(): Promise<void> {
+    try {
+      this.#told = (await this.#options.revocations.pertaining(0)).count;
+    } catch (error) {
+      this.#watching = undefined;
+      throw error;
+    }
     this.#schedule();
-    this.#told = (await this.#options.revocations.pertaining(0)).count;
   }
 
   #schedule(): void {
@@ -127,14 +132,27 @@ export class TrlEndpoint {
   }
 
   async #tick(): Promise<void> {
+    await this.#sweep();
     try {
-      await this.#options.revocations.sweep();
       await this.look();
     } catch (error) {
-      this.#options.emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
+      this.#fault(error);
     }
     if ((this.#handle?.observers ?? 0) > 0 || this.#options.env.now() < this.#awaitedUntil) this.#schedule();
     else this.#watching = undefined;
+  }
+
+  /** A store that takes nothing now, as where the disk is full, can still be read. */
+  async #sweep(): Promise<void> {
+    try {
+      await this.#options.revocations.sweep();
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  #fault(error: unknown): void {
+    this.#options.emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
   }
 
   #requesterOf(credential: string): string {

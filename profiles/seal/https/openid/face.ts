@@ -25,13 +25,12 @@ import { AccessTokens } from './access-tokens.ts';
 import { Accounts } from './accounts.ts';
 import { Provider } from './library.ts';
 import type { OpenIdLifetimes } from './lifetimes.ts';
-import { OpenIdGrants, type RevocationReason } from './openid-grants.ts';
+import { OpenIdGrants, type RevokeGrant } from './openid-grants.ts';
 import { cookieKey, ownSigningKey } from './own-secrets.ts';
 import { isServed, originForm, paths } from './paths.ts';
 import { Later, makeProvider } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 import { basicCredentials, type CredentialOutcome, TokenEndpoints } from './token-endpoints.ts';
-import { type Revocation, UnfinishedRevocations } from './unfinished-revocations.ts';
 
 /** What the HTTPS face of a SIM-S is made of. */
 export interface OpenIdFaceOptions {
@@ -76,10 +75,8 @@ export interface OpenIdFace {
    * @throws {AuthorizationServerError} `ERR_AS_CONFIG`
    */
   check(signingKeys: readonly TimedTokenKey[]): void;
-  /** Requests under way, and grants that could not be revoked yet. */
+  /** Requests under way. */
   stats(): Readonly<Record<string, number>>;
-  /** Try no more to revoke what could not be revoked; the next start does. To be called before the store is closed. */
-  close(): Promise<void>;
 }
 
 /** Requests that are worked on at once. */
@@ -119,7 +116,6 @@ class Face implements OpenIdFace {
   readonly #ownKey: TimedTokenKey;
   readonly #subjects: Subjects;
   readonly #grants: OpenIdGrants;
-  readonly #unfinished: UnfinishedRevocations;
   readonly #accounts: Accounts;
   readonly #tokens: AccessTokens;
   readonly #endpoints: TokenEndpoints;
@@ -131,8 +127,6 @@ class Face implements OpenIdFace {
   readonly #addresses = new WeakMap<IncomingMessage, string>();
   /** Requests whose refusal has no entry in the audit log. */
   readonly #unrecorded = new WeakSet<IncomingMessage>();
-  /** Token hashes that were revoked while a request was worked on. */
-  readonly #revoked = new WeakMap<object, readonly string[]>();
   #signingKeys: readonly TimedTokenKey[] = [];
   #current: Current | undefined;
   #pending = 0;
@@ -146,11 +140,6 @@ class Face implements OpenIdFace {
     this.#ownKey = ownKey;
     this.#subjects = new Subjects(store, simS.identities, env);
     this.#grants = new OpenIdGrants(store, simS.shared);
-    this.#unfinished = new UnfinishedRevocations(
-      env,
-      (revocation) => this.#revokeNow(revocation),
-      (error) => this.#fault(error),
-    );
     const isActive = options.isActive ?? (async (user: string) => authenticator !== undefined || (await hasPassword(store, user)));
     this.#accounts = new Accounts({ subjects: this.#subjects, isActive, revokeGrant: this.#revokeGrant });
     this.#tokens = new AccessTokens({ simS, issuer, env, accounts: this.#accounts, grants: this.#grants, revokeGrant: this.#revokeGrant });
@@ -202,7 +191,10 @@ class Face implements OpenIdFace {
   async renew(signingKeys: readonly TimedTokenKey[] = []): Promise<void> {
     this.check(signingKeys);
     this.#signingKeys = signingKeys.length === 0 ? [this.#ownKey] : signingKeys;
-    await this.#subjects.sweep();
+    // Other processes may know users whom the configuration of this one has never had.
+    const { isAlone, identities } = this.#options.simS;
+    await this.#subjects.sweep(isAlone ? undefined : identities.departedUsers);
+    identities.departedUsers.clear();
   }
 
   check(signingKeys: readonly TimedTokenKey[]): void {
@@ -211,11 +203,7 @@ class Face implements OpenIdFace {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { pending: this.#pending, revoking: this.#unfinished.size };
-  }
-
-  close(): Promise<void> {
-    return this.#unfinished.close();
+    return { pending: this.#pending };
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -336,34 +324,17 @@ class Face implements OpenIdFace {
         this.#options.simS.shared.emit({ type: 'token-refused', client: client.clientId, ...scope, reason: error.message, detail: detailOf(error) });
       }
     });
-    provider.on('grant.revoked', (context) => {
-      const { client } = context.oidc;
-      const tokens = this.#revoked.get(context) ?? [];
-      if (client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client: client.clientId, reason: reuseIn(context), tokens });
-    });
   }
 
   finishRevocations(): Promise<void> {
     return this.#grants.finish();
   }
 
-  readonly #revokeGrant = async (grantId: string, reason?: RevocationReason, named?: string): Promise<void> => {
-    const context = Provider.ctx;
-    const client = named ?? context?.oidc.client?.clientId;
-    try {
-      const tokens = await this.#grants.revoke(grantId);
-      if (reason !== undefined && client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client, reason, tokens });
-      else if (context !== undefined) this.#revoked.set(context, tokens);
-    } catch (error) {
-      this.#unfinished.add({ grantId, reason: reason ?? (context && reuseIn(context)), client });
-      throw error;
-    }
+  readonly #revokeGrant: RevokeGrant = (grantId, reason, client) => {
+    const oidc = Provider.ctx?.oidc;
+    const reuse = oidc?.params?.['grant_type'] === 'refresh_token' ? 'refresh-token-reuse' : 'code-reuse';
+    return this.#grants.revoke(grantId, { client: client ?? oidc?.client?.clientId ?? 'nobody', reason: reason ?? reuse });
   };
-
-  async #revokeNow({ grantId, reason, client }: Revocation): Promise<void> {
-    const tokens = await this.#grants.revoke(grantId);
-    if (reason !== undefined && client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client, reason, tokens });
-  }
 
   readonly #tellLogin = (event: LoginEvent, request: IncomingMessage): void => {
     const { shared } = this.#options.simS;
@@ -388,11 +359,6 @@ class Face implements OpenIdFace {
     this.#options.emit?.(event);
     this.#options.simS.shared.emit(event);
   }
-}
-
-/** What of a grant was used a second time. */
-function reuseIn({ oidc: { params = {} } }: KoaContextWithOIDC): RevocationReason {
-  return params['grant_type'] === 'refresh_token' ? 'refresh-token-reuse' : 'code-reuse';
 }
 
 /** A provider, and the key that it signs with. */
