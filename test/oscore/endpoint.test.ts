@@ -121,3 +121,23 @@ for (const [what, code, isProtected, prepare] of [
     await server.endpoint.close();
   });
 }
+
+test('a request that waits for a context which another process serves leaves no timer behind when nobody waits for its answer', async () => {
+  const sim = new Simulator();
+  const context = deriveContext(parameters);
+  const contexts = new ContextTable();
+  contexts.add(deriveContext(mirrored(parameters)));
+  const env = sim.env('server');
+  const leases = { claim: () => Promise.resolve({ until: env.epoch() + 25 }) };
+  const layer = oscore({ contexts, store: new FakeStore(), env, leases });
+  const server = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env, layers: [layer] });
+  const client = startClient(sim, context, new FakeStore());
+  const answer = client.endpoint.request({ peer: sim.peer('10.0.0.1', 5683), association: context });
+  const failed = assert.rejects(answer, { code: 'ERR_COAP_CLOSED' });
+  await sim.sleep(1000);
+  assert.equal(layer.stats()['leaseRequests'], 1);
+  await client.endpoint.close();
+  await server.close();
+  await failed;
+  assert.deepEqual([layer.stats()['leaseRequests'], sim.pending], [0, 0]);
+});
