@@ -274,7 +274,7 @@ export class Endpoint {
       this.#unfinished.delete(close);
       this.#messaging.deadlines.clear(waiting);
     });
-    const group = new GroupResponses(stream, (peer, listener) => this.requester({ ...full, peer, nonConfirmable: false }, listener));
+    const group = new GroupResponses(stream, responses, (peer, listener) => this.requester({ ...full, peer, nonConfirmable: false }, listener));
     if (this.#closed !== undefined) stream.error(closedError());
     else if (signal?.aborted) stream.error(aborted(signal));
     else {
