@@ -47,6 +47,7 @@ export function dtlsAtAs(io: AsIo, sessions: DtlsSessions<Peer>, options: DtlsAt
 }
 
 class DtlsAtAs implements ProfileAtAs, Authenticator {
+  /** RFC 9202, Section 4. Section 3.3.1 would have a new key made in place of one that is not found: the session that the request is for would not have it. */
   readonly unknownKey: AceErrorCode = AceErrorCode.unsupported_pop_key;
   readonly confidential: boolean = dtlsPeers.confidential;
   readonly indexOf: NonNullable<PeerRules['indexOf']> = dtlsPeers.indexOf!;
@@ -203,7 +204,10 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     return { claims: { cnf }, confidential: true, dated: true, changes, response: () => ({ cnf }) };
   }
 
-  /** RFC 9202, Section 3.3.1. */
+  /**
+   * RFC 9202, Section 3.3.1. No two tokens have one kid, so a key that is derived from a token is never that of another: `iat`, which the RFC recommends for that, is
+   * left out.
+   */
   #bindPsk(grant: Grant): Binding {
     const derivationKey = grant.keys?.derivationKey ?? ownOf(this.#options.derivationKeys, grant.resourceServer);
     const { kid, change } = this.#kids.allocate(grant);

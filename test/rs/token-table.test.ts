@@ -282,7 +282,12 @@ test('RFC 9200 5.10.3: when the clock is set past the end of a token, its observ
   await bench.upload(bench.token({ exp: bench.now + 3600 }));
   const stream = bench.observe('/temp', by);
   assert.equal(formatCode((await simulator.finish(stream.next())).value!.code), '2.05');
+  bench.rs.resource('/open/slow', { get: () => new Promise((resolve) => clock.schedule(5000, () => resolve('late'))) });
+  bench.rs.reconfigure({ scopes: { r_temp: { '/temp': ['GET'], '/open/slow': ['GET'] } } });
+  const slow = bench.code('/open/slow', { by });
+  await simulator.sleep(1000);
   skew = 7200;
+  assert.equal(await slow, '4.01', 'and so does what is not answered yet, with its answer');
   bench.changed();
   assert.equal(formatCode((await simulator.finish(stream.next())).value!.code), '4.01');
   assert.equal(bench.rs.stats()['lasting'], 0);

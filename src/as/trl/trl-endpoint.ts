@@ -10,7 +10,7 @@ import type { Registry } from '../registry/registry.ts';
 import { administrator, maxUpdates, type Revocations } from './revocations.ts';
 import { defaultMaxIndex, diffResponse, lastIndex, readTrlQuery, TrlQueryError, trlErrorResponse } from './trl-query.ts';
 
-/** How the token revocation list is told. */
+/** How the token revocation list is told. Whoever asks with diff queries is to be told these numbers at registration (RFC 9770, Section 6.2). */
 export interface TrlOptions {
   /** Ids of the clients that see the whole list. */
   readonly administrators?: readonly string[];

@@ -185,8 +185,10 @@ describe('RFC 9175 2.3, Appendix A.2: the server', () => {
     const required = (message: Request): boolean => message.code !== Method.GET;
     const layer = echo({ freshness: window === undefined ? { required } : { required, window } }, sim.env());
     let calls = 0;
-    const handler = layer.inbound((_message, reply) => {
+    const handler = layer.inbound((message, reply) => {
       calls++;
+      // It has done what it is for.
+      assert.equal(option(message, OptionNumber.Echo), undefined);
       reply.respond(response(Code.Changed));
     });
     const put = (value?: string, fields: Partial<Request> = { association: association('x') }) =>

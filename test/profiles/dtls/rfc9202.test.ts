@@ -236,6 +236,20 @@ test('RFC 9202 4, RFC 9200 5.10.1.1: what is wrong with a token that comes in a 
   await parties.close();
 });
 
+test('RFC 9202 3.2.2, 3.3.2: whoever has but the cipher suite that must be there gets in', async () => {
+  const parties = await new DtlsParties('rpk').start();
+  const exp = Math.floor(parties.simulator.env().epoch()) + 100;
+  const identity = protectCwt({ aud: 'rs1', scope: 'r_temp', exp, ...symmetric(kid9, key16) }, tokenKey, parties.simulator.env('nonces').random);
+  const byPsk = await parties.knock({ psk: { identity, key: key16 } }, { suites: ['TLS_PSK_WITH_AES_128_CCM_8'] });
+  assert.equal(byPsk.suite, 'TLS_PSK_WITH_AES_128_CCM_8');
+  await parties.fetch('/temperature');
+  const own = clientKey as typeof clientKey & { readonly crv: number; readonly x: Uint8Array; readonly y: Uint8Array; readonly d: Uint8Array };
+  const suites = ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'] as const;
+  const byKey = await parties.knock({ rawPublicKey: { server: serverKey, own } }, { suites });
+  assert.equal(byKey.suite, 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8');
+  await parties.close();
+});
+
 test('RFC 9202 3.2.2: a raw public key without a token opens no session', async () => {
   const parties = await new DtlsParties('rpk').start();
   const own = rawKey(8) as typeof clientKey & { readonly crv: number; readonly x: Uint8Array; readonly y: Uint8Array; readonly d: Uint8Array };
