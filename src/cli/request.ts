@@ -29,6 +29,7 @@ import { expectSession } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
 import type { ClientProtection } from './oscore/client.ts';
+import { checkOutput } from './output-file.ts';
 import { securityOf, type TlsFlags, transportsFor } from './socket.ts';
 import { table, waiting } from './terminal.ts';
 import { Tracer } from './trace.ts';
@@ -116,6 +117,7 @@ export async function wantedOf(method: MethodName, text: string, flags: RequestF
   }
   if (flags.config !== undefined && flags.oscore !== undefined) throw new UsageError('expected either --config or --oscore, got both');
   proxyOf(flags);
+  checkOutput(flags.output);
   return {
     text,
     uri: parseUri(text),

@@ -89,7 +89,7 @@ export interface Target {
 /** What a case may need to know of the target. */
 export type Need = 'udp' | 'dtls' | 'tcp' | 'dtlsKeys' | 'psk' | 'rpk' | Feature | keyof Resources | AceNeed;
 
-/** What is needed, in words for the person who could name it with where it stands, and where to find it. */
+/** What is needed, in words for the person who could name it with where it stands in a target file, and where to find it. */
 export type Known = readonly [what: string, of: (target: Target) => unknown];
 
 const feature = (name: Feature, what: string): Known => [`${what} (features)`, ({ features }) => features?.find((one) => one === name)];
@@ -105,7 +105,7 @@ const known: Readonly<Record<Need, Known>> = {
   observe: resource('observe', 'to observe'),
   change: resource('change', 'to write that changes what is observed'),
   large: resource('large', 'of more than 64 bytes'),
-  largePut: resource('largePut', 'that takes a large PUT'),
+  largePut: ['a resource that takes a large PUT (resources.large_put)', ({ resources }) => resources?.largePut],
   separate: resource('separate', 'that answers separately'),
   etag: resource('etag', 'with an ETag'),
   fetch: resource('fetch', 'that takes FETCH'),
@@ -114,8 +114,8 @@ const known: Readonly<Record<Need, Known>> = {
   requestTag: feature('requestTag', 'Request-Tag'),
   noResponse: feature('noResponse', 'No-Response'),
   dtlsKeys: ['what the checker proves itself by over DTLS (dtls)', ({ dtls }) => dtls],
-  psk: ['a pre-shared key (dtls.psk)', ({ dtls }) => dtls?.psk],
-  rpk: ['raw public keys (dtls.rawPublicKey)', ({ dtls }) => dtls?.rawPublicKey],
+  psk: ['a pre-shared key (dtls.psk_file)', ({ dtls }) => dtls?.psk],
+  rpk: ['raw public keys (dtls.peer_key_file, own.key_file)', ({ dtls }) => dtls?.rawPublicKey],
   ...aceNeeds,
 };
 

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { targetYaml } from '../../src/cli/conformance/init.ts';
 import { targetOf } from '../../src/cli/conformance/target.ts';
+import { conformanceCases } from '../../src/conformance/index.ts';
+import { missing } from '../../src/conformance/target.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { loadConformanceTarget, writeLab } from '../../src/operate/index.ts';
 
@@ -48,6 +50,16 @@ test('conformance init: what the file has as a comment is read too', async () =>
     assert.deepEqual([rs?.otherScope, as?.forbiddenScope], ['r_led', 'r_led']);
     assert.equal(dtls === undefined, false);
   }
+});
+
+test('conformance: what a case lacks is named as it stands in the file', () => {
+  const lacks = conformanceCases.map(({ needs }) => missing({}, needs) ?? '').join(', ');
+  const names = [...lacks.matchAll(/\(([\w.]+(?:, [\w.]+)*)\)/g)].flatMap(([, list]) => list!.split(/, |\./));
+  assert.ok(names.includes('resources') && names.includes('as'));
+  assert.deepEqual(
+    [...new Set(names)].filter((name) => !new RegExp(`\\b${name}(?:[:,\\]])`).test(targetYaml)),
+    [],
+  );
 });
 
 test('RFC 8613 7.2.1: each run of the checker gets numbers that no run had before, wherever the clock stands', async (t) => {

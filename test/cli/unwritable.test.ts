@@ -132,6 +132,24 @@ describe('a file that a command cannot write', () => {
     );
   });
 
+  test('is refused before the work, whose outcome would be lost', async () => {
+    writeFileSync(at('nofolder'), '');
+    const led = lab.uri('/led');
+    await aceExits(0, ['put', led, '-d', 'on', '--config', lab.folder]);
+    for (const [path, code] of [
+      [at('no', 'such'), 'ENOENT'],
+      [at('nofolder', 'such'), 'ENOTDIR'],
+      [base, 'EISDIR'],
+    ] as const) {
+      const expected = new RegExp(`${path}: cannot be written \\(${code}\\)`);
+      await refuses(['put', led, '-d', 'off', '--config', lab.folder, '-o', path], expected);
+      // Nobody is there: that would be exit code 3.
+      await refuses(['conformance', 'coap://127.0.0.1:9', '--junit', path], expected);
+      for (const flag of ['--html', '--svg']) await refuses(['inspect', '--tap', '0', '--to', '127.0.0.1:9', flag, path], expected);
+    }
+    assert.equal((await aceExits(0, ['get', led, '--config', lab.folder])).stdout, 'on\n');
+  });
+
   test('what was there before stays, and a device is left as it is', none, async () => {
     symlinkSync('/dev/full', at('device'));
     const { mode } = statSync('/dev/full');

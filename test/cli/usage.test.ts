@@ -142,6 +142,7 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     ['a server of no lab', ['as'], /expected a lab folder or as\.yaml, got none/],
     ['a server of two labs', ['as', 'lab', '--config', 'lab'], /expected a lab folder or as\.yaml, got two/],
     ['a file that is not there', ['rs', 'no-lab/rs.yaml'], /no-lab\/rs\.yaml: no such file/],
+    ['a URI behind --only, which is no pattern', ['conformance', '--only', 'coap-msg-01', 'coap://h/a'], /expected a URI without a path, got coap:\/\/h\/a/],
     ['a log level that is none', ['rs', '.', '--log-level', 'loud'], /Allowed choices are debug, info, warn, error, silent/],
   ] as const) {
     test(`exit code 2: ${what}`, async () => {

@@ -13,7 +13,7 @@ import {
 } from '../../conformance/index.ts';
 import { printable, printableJson } from '../../core/printable.ts';
 import { ExitCode, UsageError } from '../exit.ts';
-import { writeOutput } from '../output-file.ts';
+import { checkOutput, writeOutput } from '../output-file.ts';
 import { addressFor } from '../socket.ts';
 import { out, spin, table } from '../terminal.ts';
 import type { ConformanceFlags } from './flags.ts';
@@ -21,13 +21,14 @@ import { targetOf } from './target.ts';
 
 /** `ace-coap conformance` */
 export async function conformanceCommand(uris: readonly string[], flags: ConformanceFlags): Promise<void> {
-  const { list = false, json = false, junit, strict = false } = flags;
-  const cases = selected(flags.only);
+  const { list = false, json = false, junit, only, strict = false } = flags;
+  const cases = selected(only?.filter((word) => !isUri(word)));
   if (list) {
     printList(cases, json);
     return;
   }
-  const target = await targetOf(uris, flags);
+  checkOutput(junit, '--junit');
+  const target = await targetOf([...uris, ...(only ?? []).filter(isUri)], flags);
   const places = placesOf(target);
   const source = addressFor(places.map((uri) => parseUri(uri).host));
   const results = await run(target, cases, { patience: patienceOf(flags), source }, json);
@@ -36,6 +37,9 @@ export async function conformanceCommand(uris: readonly string[], flags: Conform
   const bad = results.some((result) => counts(result, strict) || result.outcome === 'checker fault');
   process.exitCode = bad ? ExitCode.refused : ExitCode.success;
 }
+
+/** `--only` takes all words behind it, and that may be the target. */
+const isUri = (word: string): boolean => word.includes('://');
 
 async function run(
   target: Target,

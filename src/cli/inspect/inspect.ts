@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ProtocolError } from '../../core/errors.ts';
 import { CaptureReader, Inspector, Keyring, PacketReader } from '../../inspect/index.ts';
 import { UsageError } from '../exit.ts';
+import { checkOutput } from '../output-file.ts';
 import { userSignal } from '../signals.ts';
 import { err } from '../terminal.ts';
 import { type KeyFlags, keysOf } from './keys.ts';
@@ -22,6 +23,8 @@ export async function inspectCommand(capture: string | undefined, flags: Inspect
   const { tap, to, pcapng, port, secrets = false } = flags;
   if ((capture === undefined) === (tap === undefined)) throw new UsageError('inspect: expected a capture or --tap, got neither or both');
   if (tap === undefined && (to !== undefined || pcapng !== undefined)) throw new UsageError('--to and --pcapng: expected --tap with them, got none');
+  checkOutput(flags.html, '--html');
+  checkOutput(flags.svg, '--svg');
   const { keys, roles } = await keysOf(flags);
   const inspector = new Inspector(new Keyring(keys), { secrets, roles, ...(port === undefined ? {} : { ports: port }) });
   const isLive = tap !== undefined || flags.follow === true;
