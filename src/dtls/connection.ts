@@ -225,7 +225,7 @@ export class Connection {
    * Keying material that both sides have and nobody else. No context and an empty one give different material.
    *
    * @throws {DtlsError} `ERR_DTLS_STATE` before the handshake is over, after the end, and without the extended master secret (RFC 7627, Section 5.4),
-   * `ERR_DTLS_CONFIG` for a label that TLS itself uses
+   * `ERR_DTLS_CONFIG` for a label that TLS itself uses or a context of more than 65,535 bytes
    * @see https://www.rfc-editor.org/rfc/rfc5705#section-4
    */
   exportKeyingMaterial(label: string, length: number, context?: Uint8Array): Uint8Array {
