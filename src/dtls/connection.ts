@@ -225,7 +225,7 @@ export class Connection {
    * Keying material that both sides have and nobody else. No context and an empty one give different material.
    *
    * @throws {DtlsError} `ERR_DTLS_STATE` before the handshake is over, after the end, and without the extended master secret (RFC 7627, Section 5.4),
-   * `ERR_DTLS_CONFIG` for a label that TLS itself uses
+   * `ERR_DTLS_CONFIG` for a label that TLS itself uses or a context of more than 65,535 bytes
    * @see https://www.rfc-editor.org/rfc/rfc5705#section-4
    */
   exportKeyingMaterial(label: string, length: number, context?: Uint8Array): Uint8Array {
@@ -400,7 +400,6 @@ export class Connection {
   }
 
   #alert(level: AlertLevel, description: number): void {
-    if (this.#records().isExhausted) return;
     this.#port.send(this.#records().write(ContentType.alert, this.#writeEpoch, encodeAlert(level, description)));
   }
 
@@ -434,10 +433,11 @@ export class Connection {
   #protectedRecord(record: DtlsRecord, verified?: (isNewest: boolean) => void): boolean {
     const now = this.#env.now();
     if (this.#state === 'connected' && this.expire(now) <= 0) return this.#discard('closed');
+    if (this.#run?.isEarly(record) === true) return this.#discard('early');
     const opened = this.#records().open(record);
     if (typeof opened === 'string') {
       this.#discard(opened);
-      if (opened === 'mac') this.#forged(record);
+      if (opened === 'mac') this.#forged();
       return opened === 'full';
     }
     this.#heard = now;
@@ -463,8 +463,8 @@ export class Connection {
     }
   }
 
-  #forged(record: DtlsRecord): void {
-    if (this.#run !== undefined) this.#run.forged(record);
+  #forged(): void {
+    if (this.#run !== undefined) this.#run.forged();
     else if (this.#records().forgeries >= mostForgeries(this.#session!.cipherSuite.cipher, this.#settings))
       this.#abort('bad_record_mac', new DtlsError('ERR_DTLS_FORGERIES', 'too many records did not verify'));
   }

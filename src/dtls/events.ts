@@ -45,7 +45,7 @@ export type DiscardReason =
   | 'draining'
   /** A handshake that would begin from an address of which too many have failed. */
   | 'limited'
-  /** Application data before the handshake is over. */
+  /** Application data, or what is protected and cannot be a Finished, before the handshake is over. */
   | 'early'
   /** A handshake message that contradicts another, or comes when none is awaited. */
   | 'handshake'

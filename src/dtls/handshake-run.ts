@@ -131,12 +131,19 @@ export class HandshakeRun {
     return true;
   }
 
+  /**
+   * Whether a protected record is not to be looked into before Finished of the peer is there: the answer to an alert would tell whoever guesses a PSK that it is
+   * right, guess after guess within one handshake.
+   */
+  isEarly({ type }: DtlsRecord): boolean {
+    return this.#handshake.verifiesFirst && type !== ContentType.handshake && type !== ContentType.tls12_cid;
+  }
+
   /** A record of epoch 1 does not verify. */
-  forged({ type }: DtlsRecord): void {
+  forged(): void {
     // RFC 7925 §6: with a wrong PSK it is Finished that does not verify, because it was made with other keys. Anybody can send such a record, as anybody can
     // send an alert in epoch 0: neither costs more than a handshake.
-    if (this.#handshake.verifiesFirst && (type === ContentType.handshake || type === ContentType.tls12_cid))
-      this.#port.fail(new HandshakeFailure('decrypt_error', 'expected Finished under the same keys, got another'));
+    if (this.#handshake.verifiesFirst) this.#port.fail(new HandshakeFailure('decrypt_error', 'expected Finished under the same keys, got another'));
   }
 
   #fragment(fragment: HandshakeFragment, epoch: number): void {

@@ -116,6 +116,15 @@ test('a question that nobody answers ends with the time that a handshake may tak
   assert.equal(sim.pending, 0);
 });
 
+test('the time that a handshake may take begins when it is started', async () => {
+  const sim = new Simulator();
+  const { client } = parties(sim, suite, { handshakeTimeout: 10_000 });
+  await sim.sleep(20_000);
+  client.connection.start();
+  await sim.run(() => client.connection.isConnected || client.connection.isClosed);
+  assert.ok(client.connection.isConnected, client.error?.message);
+});
+
 test('RFC 7925 17: HelloRequest, and a ClientHello under protection, are answered by no_renegotiation, and change nothing', async () => {
   const sim = new Simulator();
   const { client, server } = parties(sim, suite);
