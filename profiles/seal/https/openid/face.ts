@@ -8,6 +8,7 @@ import { networkOf, RateLimit } from '../../../../src/coap/index.ts';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { messageOf } from '../../../../src/core/errors.ts';
+import { Tally } from '../../../../src/core/tally.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { departure } from '../../../../src/transport/index.ts';
 import { Subjects } from '../../identities/subjects.ts';
@@ -53,7 +54,7 @@ export interface OpenIdFaceOptions {
   /** In place of the usual login page. */
   readonly page?: InteractionHandlerOptions['page'];
   readonly lifetimes?: OpenIdLifetimes;
-  /** Requests that are worked on at once, each of which may take a slow hash; 256 when absent. */
+  /** Requests that are worked on at once, each of which may take a slow hash; 256 when absent. One address has half of them. */
   readonly pending?: number;
   /** Those that end TLS before it, and may say who has asked; its issuer is where clients reach them. Absent: clients reach it themselves. */
   readonly proxies?: TrustedProxies;
@@ -130,6 +131,8 @@ class Face implements OpenIdFace {
   #signingKeys: readonly TimedTokenKey[] = [];
   #current: Current | undefined;
   #pending = 0;
+  /** By network. */
+  readonly #pendingOf = new Tally();
 
   constructor(options: OpenIdFaceOptions, cookies: string, ownKey: TimedTokenKey) {
     const { simS, store, env = systemEnv, issuer, authenticator, attempts } = options;
@@ -160,8 +163,13 @@ class Face implements OpenIdFace {
   }
 
   readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
+    const network = networkOf(this.#addressOf(request));
     this.#pending++;
-    response.once('close', () => this.#pending--);
+    this.#pendingOf.add(network);
+    response.once('close', () => {
+      this.#pending--;
+      this.#pendingOf.remove(network);
+    });
     const recorded = this.#options.simS.shared.recorded();
     // Nothing is answered before what there is to say of it is in the audit log.
     holdResponse(response, async (message) => {
@@ -210,7 +218,10 @@ class Face implements OpenIdFace {
     const { shared } = this.#options.simS;
     const address = this.#addressOf(request);
     if (!(request.socket as Partial<TLSSocket>).encrypted && this.#proxies?.isTrusted(request) !== true) return this.#insecure(request, response);
-    if (this.#pending > (this.#options.pending ?? mostRequests)) return this.#later(request, response, 'busy', 1);
+    const { pending = mostRequests } = this.#options;
+    if (this.#pending > pending) return this.#later(request, response, 'busy', 1);
+    // Whoever is slow with its bodies keeps no other address out.
+    if (this.#pendingOf.of(networkOf(address)) > Math.ceil(pending / 2)) return this.#later(request, response, 'rate-address', 1);
     request.url = originForm(request.url!);
     const path = request.url.split('?', 1)[0]!;
     const wait = Math.max(shared.wait('address', networkOf(address)), path === paths.authorization ? this.#beginning.take(networkOf(address)) : 0);

@@ -145,9 +145,10 @@ export class DeviceTriggering {
 
   #deliver(id: string, trigger: Trigger): void {
     const { queue } = this.#context;
-    const { device, applicationPortId, triggerPayload, priority, expiresAt } = trigger;
+    const { scsAsId, device, applicationPortId, triggerPayload, priority, expiresAt } = trigger;
     queue.add({
       id,
+      scsAsId,
       device,
       priority: priorities.indexOf(priority),
       expiresAt,

@@ -221,9 +221,10 @@ export class Nidd {
   }
 
   #deliver(id: string, downlink: Downlink): void {
-    const { configuration, device, data, priority = 0, expiresAt } = downlink;
+    const { scsAsId, configuration, device, data, priority = 0, expiresAt } = downlink;
     this.#context.queue.add({
       id,
+      scsAsId,
       device,
       priority,
       expiresAt,
