@@ -36,6 +36,7 @@ import {
   type StoredResourceServer,
   storedCredential,
   storeKey,
+  usable,
 } from '../registry/registration-store.ts';
 import type { Registry } from '../registry/registry.ts';
 import { tryTokenKeys } from '../token/access-token.ts';
@@ -409,7 +410,13 @@ export class Administration {
 
   #list(fixed: readonly (readonly [id: string, View])[], prefix: string, view: (bytes: Uint8Array) => View, page: Page): Promise<Listing> {
     const ids = new Set(fixed.map(([id]) => id));
-    return listEntries({ store: this.#options.store, fixed, prefix, view: (bytes, key) => (ids.has(idOf(prefix, key)) ? undefined : view(bytes)), page });
+    const stored = (bytes: Uint8Array, key: string): View | undefined => {
+      const id = idOf(prefix, key);
+      if (ids.has(id)) return undefined;
+      const read = usable(() => view(bytes));
+      return read instanceof AuthorizationServerError ? { id, source: 'store', unusable: read.message } : read;
+    };
+    return listEntries({ store: this.#options.store, fixed, prefix, view: stored, page });
   }
 
   async #changeable(id: string): Promise<StoredResourceServer> {

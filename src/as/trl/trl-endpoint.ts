@@ -98,8 +98,9 @@ export class TrlEndpoint {
     const { count, requesters } = await this.#options.revocations.pertaining(this.#told);
     if (count <= this.#told) return;
     this.#told = count;
+    const { registry } = this.#options;
     this.#handle?.changed(({ association }) => {
-      const requester = this.#requesterOf(association?.credential ?? '');
+      const requester = this.#requesterOf(registry.peerCredential(association?.credential ?? ''));
       return requester === administrator || requesters === undefined || requesters.has(requester);
     });
   }

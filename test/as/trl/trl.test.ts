@@ -8,19 +8,23 @@ import {
   tokenHash,
   tokenHashText,
 } from '../../../src/ace/index.ts';
+import { Administration } from '../../../src/as/index.ts';
+import { storedCredential } from '../../../src/as/registry/registration-store.ts';
 import { Revocations } from '../../../src/as/trl/revocations.ts';
 import { TrlEndpoint, type TrlOptions } from '../../../src/as/trl/trl-endpoint.ts';
 import { decodeProblemDetails, formatCode, OptionNumber, type Response, uintOf, uintOption } from '../../../src/coap/index.ts';
 import { emptyBytes, toBase64Url } from '../../../src/core/bytes.ts';
 import { memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
-import { association, keysOf, Workbench } from '../support.ts';
+import { rs9, stored } from '../admin/office.ts';
+import { association, encryptKey, keysOf, Workbench } from '../support.ts';
 
 /** The list of an AS without an engine. */
 class Desk extends Workbench {
   readonly revocations: Revocations;
   readonly trl: TrlEndpoint;
   observers = 0;
+  readonly peers = ['client:c1', 'client:c2', 'rs:rs1', 'rs:rs2'];
   readonly notified: string[] = [];
 
   constructor(options: TrlOptions & { readonly updates?: number } = {}, bench: ConstructorParameters<typeof Workbench>[0] = {}) {
@@ -34,7 +38,7 @@ class Desk extends Workbench {
         return desk.observers;
       },
       changed: (whom) => {
-        for (const name of ['client:c1', 'client:c2', 'rs:rs1', 'rs:rs2']) {
+        for (const name of this.peers) {
           if (whom!({ code: 1, options: [], payload: emptyBytes, peer: { key: '', address: '', port: 0 }, association: association(name) }))
             this.notified.push(name);
         }
@@ -252,6 +256,32 @@ test('RFC 9770 10: who observes is told of what pertains to it, also of what ano
   await other.revoke(tokenHashText(await desk.issue('client:c1', 'rs1')));
   await desk.clock.advance(5);
   assert.equal(desk.notified.length, 6, 'nobody observes, nobody looks');
+  desk.trl.close();
+  desk.close();
+});
+
+test('RFC 9770 10: peers of the store who observe are told as those of the configuration are', async () => {
+  const desk = new Desk({ administrators: ['chief'] });
+  const administration = new Administration({ store: desk.store, registry: desk.registry, env: desk.clock, revoke: async () => false });
+  await administration.addResourceServer({ ...rs9, tokenKeys: [encryptKey(8)] });
+  await administration.addClient(stored('c9', 9, { grants: [{ audience: 'rs9', scope: 'a' }] }));
+  await administration.addClient(stored('chief', 10));
+  await administration.addClient(stored('c10', 11));
+  const credentials = new Map<string, string>();
+  for (const [kind, id] of [
+    ['client', 'c9'],
+    ['client', 'chief'],
+    ['client', 'c10'],
+    ['rs', 'rs9'],
+  ] as const) {
+    credentials.set(id, storedCredential({ kind, id }, (await desk.registry.stored.peer({ kind, id }))!.stored.revision));
+  }
+  desk.peers.push(...credentials.values());
+  for (const credential of credentials.values()) await desk.get(credential, '', true);
+  desk.observers = 4;
+  await new Revocations({ store: desk.store, env: desk.clock }).revoke(tokenHashText(await desk.issue(credentials.get('c9')!, 'rs9')));
+  await desk.clock.advance(1);
+  assert.deepEqual(desk.notified, [credentials.get('c9'), credentials.get('chief'), credentials.get('rs9')]);
   desk.trl.close();
   desk.close();
 });
