@@ -74,6 +74,7 @@ export interface AuthorizationServerOptions {
    */
   readonly lease?: number;
   readonly profiles: readonly Profile[];
+  /** Who stood here, or among the resource servers, when a server last had the store to itself, and does not now, has left as by `reconfigure`; not where there is a `lease`. */
   readonly clients: readonly ClientRegistration[];
   readonly resourceServers: readonly ResourceServerRegistration[];
   /** The registered grants when absent; a function gets these, and may narrow them. */
@@ -281,8 +282,8 @@ export class AuthorizationServer {
   /**
    * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
    * contexts. With those who leave go their tokens, codes and refresh tokens, as with a removal by administration; where the store does not take that now, a fault
-   * is told, and it is tried again until it does. So do tokens, codes and refresh tokens of who was left out between two runs, where this process
-   * is the only one (no `lease`); of several each knows of its own configurations alone.
+   * is told, and it is tried again until it does. A start does the same with those who were left out between two runs, where this process is the only one (no
+   * `lease`); of several each knows of its own configurations alone.
    *
    * It rejects as the constructor and `start` throw, or where the store does not note who leaves, and then the server goes on as it was.
    */
