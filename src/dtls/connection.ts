@@ -364,7 +364,7 @@ export class Connection {
   #connected(established: number): void {
     this.#state = 'connected';
     this.#heard = this.#env.now();
-    this.#endsAt = this.#heard + this.#settings.maxLifetime - 1000 * Math.max(0, this.#env.epoch() - established);
+    this.#endsAt = this.#heard + this.#settings.maxLifetime - 1000 * Math.abs(this.#env.epoch() - established);
     // A server looks at all of its connections by one timer.
     if (this.role === 'client') this.#awaitExpiry();
   }

@@ -72,7 +72,8 @@ export function checkConnection(saved: Uint8Array, own: 'client' | 'server', set
     if (role !== own) throw badImport(`the connection of a ${own}`, `that of a ${role}`);
     if (!settings.suites.includes(cipherSuite)) throw badImport('a cipher suite that is configured', cipherSuite.name);
     if (settings.requireExtendedMasterSecret && !extendedMasterSecret) throw badImport('the extended master secret', 'none');
-    if (env.epoch() - established >= settings.maxLifetime / 1000) throw badImport('a session whose time is not over', 'one that is');
+    // A clock that was set back makes none live longer.
+    if (Math.abs(env.epoch() - established) >= settings.maxLifetime / 1000) throw badImport('a session whose time is not over', 'one that is');
     skip(reader, keyBlockLength(cipherSuite.cipher));
     skip(reader, takeSecretsLength(reader));
     // Two numbers of messages, and that of the next record without protection.

@@ -199,6 +199,24 @@ test('bytes that are cut or changed, and connections that do not fit, are refuse
   assert.deepEqual(both.client.data.at(-1), utf8('still here'));
 });
 
+test('a connection does not live longer because the clock was set back while nobody had it', async () => {
+  const day = 86_400;
+  const sim = new Simulator();
+  const both = await connect(sim, parties(sim, suite));
+  const { server: config } = configsOf(suite);
+  const saved = await shutDown(both.server);
+  sim.clockSet = -8 * day;
+  const late = new ServerParty(sim, config);
+  for (const { state, peer } of saved) assert.throws(() => late.server.import(state, peer), isImportError);
+  await late.close();
+  sim.clockSet = -6 * day;
+  const server = restart(sim, saved, config);
+  await sim.sleep(1000 * day + 1000);
+  both.client.connection.send(utf8('within seven days, and six of them are over'));
+  await sim.sleep(100);
+  assert.equal(server.end, 'ERR_DTLS_EXPIRED');
+});
+
 test('RFC 6066 3: a connection goes on by the credentials of the name that its client asked for', async () => {
   const sim = new Simulator();
   const ofKeys = { rawPublicKey: { own: serverKey, client: 'require' } } as const;
