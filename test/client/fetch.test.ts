@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AceError } from '../../src/ace/index.ts';
-import { encodeAif } from '../../src/ace/index.ts';
+import { encodeAif, encodeHints } from '../../src/ace/index.ts';
 import { refreshKey, sessionKey } from '../../src/client/session.ts';
-import type { CoapError } from '../../src/coap/index.ts';
+import { type CoapError, Code, ContentFormat, Endpoint, type Handler, OptionNumber, uintOption } from '../../src/coap/index.ts';
 import { memoryStore, type Store, StoreError } from '../../src/store/index.ts';
-import { Parties, rsUri, tokenKey } from './parties.ts';
+import { asUri, Parties, rsUri, tokenKey } from './parties.ts';
 
 const fails = (code: string) => (error: unknown) => {
   assert.equal((error as AceError).code, code, String(error));
@@ -378,6 +378,29 @@ test('fetch: an RS that does not answer is a timeout of the exchange', async () 
   const parties = await new Parties({ client: { parameters: { ackTimeout: 100, maxRetransmit: 1 } } }).start();
   await parties.rs.close();
   await assert.rejects(parties.finish(parties.client.fetch(`${rsUri}/temperature`)), fails('ERR_COAP_TIMEOUT'));
+  await parties.startRs();
+  await parties.close();
+});
+
+test('RFC 9200 6.4: hints without protection in answer to a protected request lead to no token with more rights', async () => {
+  const parties = await new Parties().start();
+  await parties.finish(parties.client.fetch(`${rsUri}/temperature`));
+  await parties.rs.close();
+  const payload = encodeHints({ as: asUri, audience: 'rs1', scope: 'w_led' });
+  const options = [uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor)];
+  for (const code of [Code.Forbidden, Code.MethodNotAllowed]) {
+    const refuse: Handler = (_request, reply) => reply.respond({ code, options, payload });
+    const stranger = new Endpoint({
+      transport: parties.simulator.transport('10.0.0.2', 5683),
+      env: parties.simulator.env(`stranger ${code}`),
+      layers: [{ name: 'stranger', understands: [OptionNumber.Oscore], outbound: (next) => next, inbound: () => refuse }],
+    });
+    parties.steps();
+    const answer = await parties.finish(parties.client.fetch(`${rsUri}/led`));
+    assert.deepEqual([answer.code, answer.protected], [code, false]);
+    assert.deepEqual(parties.steps(), ['request', 'response']);
+    await stranger.close();
+  }
   await parties.startRs();
   await parties.close();
 });

@@ -92,6 +92,21 @@ test('RFC 9200 5.10.3, RFC 9202 5: what is not answered yet when the token ends 
   await parties.close();
 });
 
+test('RFC 9202 3.4: hints in a session that has outlived its token lead to another token, and the request is answered', async () => {
+  const parties = await new DtlsParties('psk').start();
+  await parties.fetch('/temperature');
+  // Room for one token: that of another client drives it out.
+  parties.rs.reconfigure({ limits: { tokens: 1 } });
+  const other = parties.newClient('c2');
+  assert.equal(await parties.fetch('/temperature', {}, other), '2.05 21.5');
+  parties.steps.length = 0;
+  assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+  assert.deepEqual(parties.steps.slice(0, 3), ['request', 'response', 'probe']);
+  assert.ok(parties.steps.includes('token-request'));
+  await other.close();
+  await parties.close();
+});
+
 test('a token that is asked for by itself is bound as the profile would have it', async () => {
   for (const mode of ['psk', 'rpk'] as const) {
     const parties = await new DtlsParties(mode).start();

@@ -149,6 +149,16 @@ test('RFC 9202 3.2.1: a token is bound to a registered key of the client, in ful
   assert.equal(await as.bind(grant(sim, { reqCnf: { kid: kid! } }, { client: 'c2' })), undefined);
 });
 
+test('RFC 9202 3.2.1: the key of a refresh token has to be the client’s still', async () => {
+  const { d: _, ...coseKey } = clientKey;
+  const bindAgain = async (keys: DtlsAtAsOptions['clientKeys']) => {
+    const { as, sim } = startAs({ clientKeys: keys!, serverKeys: { rs1: serverKey } });
+    return as.bind(grant(sim, {}, { key: { coseKey } }));
+  };
+  assert.deepEqual((await bindAgain({ c1: [clientKey] }))?.claims.cnf.coseKey?.x, clientKey.x);
+  assert.equal(await bindAgain({ c1: [rawKey(3)], c2: [clientKey] }), undefined);
+});
+
 test('RFC 9202 4: a kid is good for its client while its token lasts, over a restart of the AS; then unsupported_pop_key', async () => {
   const { as, sim, store } = startAs();
   const first = (await as.bind(grant(sim)))!;
@@ -158,6 +168,7 @@ test('RFC 9202 4: a kid is good for its client while its token lasts, over a res
   const binding = (await as.bind(grant(sim, update)))!;
   assert.deepEqual(binding.claims.cnf, { kid });
   assert.deepEqual(binding.response(new Uint8Array(1)), {});
+  assert.equal(binding.dated, true, 'what tells the RS that it is the newer one');
   assert.equal(as.unknownKey, AceErrorCode.unsupported_pop_key);
   assert.equal(await as.bind(grant(sim, update, { audience: 'rs2' })), undefined);
   await as.close();
