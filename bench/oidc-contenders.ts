@@ -90,7 +90,7 @@ export async function startSimS(): Promise<Contender> {
   // A provider beside it on the same store makes the codes, as the face would after a login.
   const grants = new OpenIdGrants(store, simS.shared);
   const subjects = new Subjects(store, simS.identities, systemEnv);
-  const revokeGrant = (grantId: string): Promise<unknown> => grants.revoke(grantId);
+  const revokeGrant = (grantId: string): Promise<unknown> => grants.revoke(grantId, { client: clientId, reason: 'account' });
   const accounts = new Accounts({ subjects, isActive: async () => true, revokeGrant });
   const tokens = new AccessTokens({ simS, issuer, env: systemEnv, accounts, grants, revokeGrant });
   const shared = { simS, store, issuer, env: systemEnv, accounts, tokens, grants, revokeGrant, lifetimes: {} };

@@ -19,7 +19,7 @@ import type { Change } from '../../src/store/index.ts';
 import { ClientSession, sessionLayer } from './client-session.ts';
 import { credentialsIndex, DtlsProfileError, dtlsPeers, type PeerCredentials, pskIndex, readOwnKey, readPeerCredentials, spkiIndex } from './credentials.ts';
 import { KeyIds } from './key-ids.ts';
-import { derivePsk, isRawPublicKey, keyIdOf, keyPairOf, pskLength, publicPart } from './params.ts';
+import { derivePsk, isForHandshake, isRawPublicKey, keyIdOf, keyPairOf, pskLength, publicPart } from './params.ts';
 
 /** What the AS knows of keys, by the ids of its registrations. */
 export interface DtlsAtAsOptions {
@@ -47,6 +47,7 @@ export function dtlsAtAs(io: AsIo, sessions: DtlsSessions<Peer>, options: DtlsAt
 }
 
 class DtlsAtAs implements ProfileAtAs, Authenticator {
+  /** RFC 9202, Section 4. Section 3.3.1 would have a new key made in place of one that is not found: the session that the request is for would not have it. */
   readonly unknownKey: AceErrorCode = AceErrorCode.unsupported_pop_key;
   readonly confidential: boolean = dtlsPeers.confidential;
   readonly indexOf: NonNullable<PeerRules['indexOf']> = dtlsPeers.indexOf!;
@@ -170,6 +171,7 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
   /** RFC 9202, Section 3.2.1: the AS MUST check that the key is the client's. Under the name that the client gave it. */
   #registered(grant: Grant, asked: CoseKey): CoseKey {
     if (!isRawPublicKey(asked)) throw refuse('req_cnf: expected a key on P-256, P-384 or Ed25519, got another');
+    if (!isForHandshake(asked)) throw refuse('req_cnf: expected a key for a handshake by its alg and key_ops, got one for something else');
     const spki = encodeSpki(asked)!;
     if (!this.#keysOf(grant).some((key) => equalBytes(encodeSpki(key)!, spki))) throw refuse('req_cnf: expected a key of the client, got another');
     return asked;
@@ -202,7 +204,10 @@ class DtlsAtAs implements ProfileAtAs, Authenticator {
     return { claims: { cnf }, confidential: true, dated: true, changes, response: () => ({ cnf }) };
   }
 
-  /** RFC 9202, Section 3.3.1. */
+  /**
+   * RFC 9202, Section 3.3.1. No two tokens have one kid, so a key that is derived from a token is never that of another: `iat`, which the RFC recommends for that, is
+   * left out.
+   */
   #bindPsk(grant: Grant): Binding {
     const derivationKey = grant.keys?.derivationKey ?? ownOf(this.#options.derivationKeys, grant.resourceServer);
     const { kid, change } = this.#kids.allocate(grant);

@@ -28,7 +28,7 @@ import { type CoseKey, coseKeyMap, decodeCoseKey, KeyType } from '../../src/core
 import { DtlsError, type DtlsSessions, encodeSpki, type SessionCredentials } from '../../src/dtls/index.ts';
 import { ClientSession, plainPeer, sessionLayer } from './client-session.ts';
 import { DtlsProfileError, readOwnKey, readServerCredentials } from './credentials.ts';
-import { encodePskIdentity, isRawPublicKey, keyIdOf, keyPairOf, publicPart } from './params.ts';
+import { encodePskIdentity, isForHandshake, isRawPublicKey, keyIdOf, keyPairOf, publicPart } from './params.ts';
 
 /** How the profile is run at a client. */
 export interface DtlsAtClientOptions {
@@ -180,6 +180,13 @@ class DtlsAtClient implements ProfileAtClient {
 
   #keysOf({ cnf, rsCnf }: AccessInformation): Keys {
     const key = cnf?.coseKey;
+    // RFC 9201 §5.
+    if (key !== undefined && !isForHandshake(key))
+      throw broken(
+        'ERR_DTLS_PROFILE_KEY',
+        'token response: expected a key for a handshake in cnf, by its alg and key_ops, got one for something else',
+        Code.Created,
+      );
     if (key?.kty === KeyType.Symmetric) {
       if (key.k === undefined || key.kid === undefined)
         throw broken('ERR_DTLS_PROFILE_KEY', 'token response: expected k and kid in cnf, got less', Code.Created);
@@ -191,7 +198,7 @@ class DtlsAtClient implements ProfileAtClient {
     if (key !== undefined && !isSameKey(key, own))
       throw broken('ERR_DTLS_PROFILE_KEY', 'token response: expected the key of this client in cnf, got another', Code.Created);
     const server = rsCnf?.coseKey;
-    if (server === undefined || !isRawPublicKey(server))
+    if (server === undefined || !isRawPublicKey(server) || !isForHandshake(server))
       throw broken('ERR_DTLS_PROFILE_KEY', 'token response: expected the public key of the RS in rs_cnf, got none that is of use', Code.Created);
     return { keyId: keyIdOf(own), key: { server } };
   }

@@ -1,6 +1,6 @@
 import { emptyBytes } from '../../src/core/bytes.ts';
 import { type CborMap, decode, encode } from '../../src/core/cbor.ts';
-import { type CoseKey, KeyType, thumbprint } from '../../src/core/cose/index.ts';
+import { Algorithm, type CoseKey, Curve, KeyOperation, KeyType, thumbprint } from '../../src/core/cose/index.ts';
 import { affineY, type CurveKeyPair, hkdf } from '../../src/core/crypto/index.ts';
 import { cwtClaims, decodeConfirmation, encodeConfirmation } from '../../src/core/cwt.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
@@ -56,6 +56,26 @@ export function derivePsk(derivationKey: Uint8Array, token: Uint8Array): Uint8Ar
 /** Whether a key can be a raw public key of a handshake: on P-256, P-384 or Ed25519. */
 export function isRawPublicKey(key: CoseKey): boolean {
   return encodeSpki(key) !== undefined;
+}
+
+/** The algorithms by which a handshake signs with a key on a curve, each with its name in RFC 9864. */
+const signatures: ReadonlyMap<number | undefined, readonly (number | string)[]> = new Map([
+  [Curve.P256, [Algorithm.ES256, -9]],
+  [Curve.P384, [Algorithm.ES384, -51]],
+  [Curve.Ed25519, [Algorithm.EdDSA, -19]],
+]);
+
+/**
+ * Whether a key may be used in a handshake, by its `alg` and `key_ops` where it has them: a public key verifies, and from a pre-shared key others are derived, for
+ * which COSE has no algorithm.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9201#section-5
+ */
+export function isForHandshake({ kty, crv, alg, keyOps }: CoseKey): boolean {
+  const isSymmetric = kty === KeyType.Symmetric;
+  const operations = isSymmetric ? [KeyOperation.deriveKey, KeyOperation.deriveBits] : [KeyOperation.verify];
+  if (keyOps !== undefined && !operations.some((operation) => keyOps.includes(operation))) return false;
+  return alg === undefined || (!isSymmetric && signatures.get(crv)?.includes(alg) === true);
 }
 
 /** Bytes of a thumbprint that tell the keys of one client apart. */

@@ -30,7 +30,7 @@ import {
 } from '../../src/dtls/index.ts';
 import { DtlsProfileError, readServerCredentials } from './credentials.ts';
 import { type KnownKey, KnownKeys, type TokenTimes } from './known-keys.ts';
-import { decodePskIdentity, derivePsk, isRawPublicKey, profileName } from './params.ts';
+import { decodePskIdentity, derivePsk, isForHandshake, isRawPublicKey, profileName } from './params.ts';
 
 /** How the profile is run at a resource server. */
 export interface DtlsAtRsOptions {
@@ -46,6 +46,9 @@ const farewell = 3000;
 function refuse(code: string, message: string, responseCode: number = Code.BadRequest): AceError {
   return new AceError(code, message, { responseCode, ...(responseCode === Code.BadRequest ? { error: AceErrorCode.invalid_request } : {}) });
 }
+
+/** RFC 9200, Section 5.10.1: that of a CWT, and the one of tokens that have none of their own, such as references. */
+const tokenFormats: ReadonlySet<number | undefined> = new Set([ContentFormat.Cwt, ContentFormat.OctetStream]);
 
 const created: Response = { code: Code.Created, options: [], payload: emptyBytes };
 
@@ -109,7 +112,7 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
   }
 
   decodeUpload(request: Request): TokenUpload | undefined {
-    if (uintOf(request.options, OptionNumber.ContentFormat) !== ContentFormat.Cwt) return undefined;
+    if (!tokenFormats.has(uintOf(request.options, OptionNumber.ContentFormat))) return undefined;
     const { association, payload } = request;
     const isOurs = association?.credential !== undefined && this.#keys.get(association.credential)?.association === association;
     return isOurs ? { token: payload, association } : { token: payload };
@@ -208,6 +211,7 @@ class DtlsAtRs implements ProfileAtRs, Authenticator {
   }
 
   #keyOf(given: CoseKey, issuer: string, token: Uint8Array): KnownKey {
+    if (!isForHandshake(given)) throw refuse('ERR_DTLS_PROFILE_KEY', 'cnf: expected a key for a handshake by its alg and key_ops, got one for something else');
     if (given.kty !== KeyType.Symmetric) {
       if (!isRawPublicKey(given)) throw refuse('ERR_DTLS_PROFILE_KEY', 'cnf: expected a public key on P-256, P-384 or Ed25519, got another');
       return fresh(credential(profileName, issuer, thumbprint(given)), issuer, given.kid, { rawPublicKey: given });

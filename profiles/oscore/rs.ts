@@ -28,11 +28,8 @@ export const nonceLength = 8;
 
 const profileName = 'coap_oscore';
 
-const uploadSpec = {
-  accessToken: { ...tokenParameters.accessToken, required: true },
-  nonce1: tokenParameters.nonce1,
-  id1: tokenParameters.aceClientRecipientId,
-} as const;
+const updateSpec = { accessToken: { ...tokenParameters.accessToken, required: true } } as const;
+const uploadSpec = { ...updateSpec, nonce1: tokenParameters.nonce1, id1: tokenParameters.aceClientRecipientId } as const;
 const answerSpec = { nonce2: tokenParameters.nonce2, id2: tokenParameters.aceServerRecipientId } as const;
 
 /** What a first upload has beside the token. */
@@ -94,9 +91,10 @@ class OscoreAtRs implements ProfileAtRs {
     const isClient = protection instanceof SecurityContext && this.#contexts.has(protection) && !this.#issuers.has(protection);
     const association = isClient ? protection : undefined;
     try {
-      const { accessToken, nonce1, id1 } = readKnownMap('upload', uploadSpec, decode(request.payload)).known;
-      // RFC 9203, Section 4.2: nonces and identifiers in a protected upload are ignored.
-      if (association !== undefined) return { token: accessToken, association };
+      const map = decode(request.payload);
+      // RFC 9203, Section 4.2: nonces and identifiers in a protected upload are ignored, and if any verification fails, the answer is 4.01.
+      if (association !== undefined) return { token: readKnownMap('upload', updateSpec, map).known.accessToken, association, refusedWith: Code.Unauthorized };
+      const { accessToken, nonce1, id1 } = readKnownMap('upload', uploadSpec, map).known;
       if (nonce1 === undefined || id1 === undefined) throw refuse('ERR_OSCORE_PROFILE_UPLOAD', 'upload: expected nonce1 and ace_client_recipientid, got less');
       return { token: accessToken, extra: { nonce1: nonce1.slice(), id1: id1.slice() } satisfies FirstUpload };
     } catch (error) {

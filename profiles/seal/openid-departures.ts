@@ -17,20 +17,20 @@ interface OwnedRecord {
 const [grants, codes, refreshTokens] = ['Grant', 'AuthorizationCode', 'RefreshToken'].map((model) => `${folder}${model}/`) as [string, string, string];
 
 /**
- * Take away what VAL users have granted to a client that is removed, or for a resource server that is, with codes and refresh tokens that came of it. Access tokens
+ * Take away what VAL users have granted to clients that are removed, or for resource servers that are, with codes and refresh tokens that came of it. Access tokens
  * are for the authorization server to revoke, which knows those of both faces. It needs the store alone, so that it can be done while nobody serves.
  */
-export async function takeOpenIdGrants(store: Store, departed: Departed): Promise<void> {
-  const { kind, id, audiences } = departed;
-  const indicators = new Set(audiences.map(resourceOf));
-  const isOf = ({ clientId, resource = [], resources = {} }: OwnedRecord): boolean =>
-    kind === 'client' ? clientId === id : [resource, Object.keys(resources)].flat().some((indicator) => indicators.has(indicator));
+export async function takeOpenIdGrants(store: Store, departed: readonly Departed[]): Promise<void> {
+  const clients = new Set(departed.flatMap(({ kind, id }) => (kind === 'client' ? [id] : [])));
+  const indicators = new Set(departed.flatMap(({ audiences }) => audiences.map(resourceOf)));
+  const isOfClient = ({ clientId }: OwnedRecord): boolean => clientId !== undefined && clients.has(clientId);
+  const isFor = ({ resource = [], resources = {} }: OwnedRecord): boolean =>
+    [resource, Object.keys(resources)].flat().some((indicator) => indicators.has(indicator));
   // Grants first, so that nothing more comes of them.
-  for (const key of await keysOf(store, grants, isOf)) {
-    if (kind === 'client') await revoke(store, key.slice(grants.length));
-    else await withdraw(store, key, indicators);
-  }
-  for (const prefix of [codes, refreshTokens]) for (const key of await keysOf(store, prefix, isOf)) await store.delete(key);
+  for (const key of await keysOf(store, grants, isOfClient)) await revoke(store, key.slice(grants.length));
+  for (const key of await keysOf(store, grants, isFor)) await withdraw(store, key, indicators);
+  const isTheirs = (record: OwnedRecord): boolean => isOfClient(record) || isFor(record);
+  for (const prefix of [codes, refreshTokens]) for (const key of await keysOf(store, prefix, isTheirs)) await store.delete(key);
 }
 
 async function keysOf(store: Store, prefix: string, isMeant: (record: OwnedRecord) => boolean): Promise<readonly string[]> {

@@ -40,6 +40,8 @@ export class SimS extends AuthorizationServer {
   /** VAL system ID, which stands in every token. */
   readonly valSystem: string;
   readonly mode: SealMode;
+  /** No other process serves from the store, so that its configuration is the only one. */
+  readonly isAlone: boolean;
   readonly #authenticator: ValAuthenticator;
   readonly #serves: ServesAudience;
 
@@ -64,6 +66,7 @@ export class SimS extends AuthorizationServer {
     this.identities = register;
     this.valSystem = valSystem;
     this.mode = mode;
+    this.isAlone = options.lease === undefined;
     this.#authenticator = authenticator;
     this.#serves = serves;
   }

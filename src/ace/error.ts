@@ -123,10 +123,15 @@ export function decodeError(contentFormat: number | undefined, payload: Uint8Arr
   }
 }
 
+/** RFC 6749, Section 5.2: an error_description has no quotes, no backslashes and ASCII alone. */
+function descriptionOf(message: string): string {
+  return message.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/gu, '?');
+}
+
 /** The response that an `AceError` asks for: its code, its error payload when it has an error code, and Max-Age when there is a time to wait. */
 export function errorResponse(error: AceError): Response {
   const maxAge = error.retryAfter === undefined ? [] : [uintOption(OptionNumber.MaxAge, error.retryAfter)];
   if (error.error === undefined) return { code: error.responseCode, options: maxAge, payload: emptyBytes };
-  const { contentFormat, payload } = encodeError({ error: error.error, description: error.message });
+  const { contentFormat, payload } = encodeError({ error: error.error, description: descriptionOf(error.message) });
   return { code: error.responseCode, options: [uintOption(OptionNumber.ContentFormat, contentFormat), ...maxAge], payload };
 }

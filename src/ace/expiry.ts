@@ -1,28 +1,27 @@
 import type { Env } from '../core/env.ts';
 import { type Ending, Ends } from './ends.ts';
 
-interface Entry<V> extends Ending {
+interface Entry extends Ending {
   readonly key: string;
-  readonly value: V | undefined;
 }
 
 /**
  * Ends of lifetimes on the wall clock (`exp`), with one timer for all of them.
  *
- * `expired` is called once for each key that was not deleted or set again, at or shortly after its time, with what was set beside it; `has` is exact at every moment.
+ * `expired` is called once for each key that was not deleted or set again, at or shortly after its time; `has` is exact at every moment.
  */
-export class Expiry<V = never> {
+export class Expiry {
   readonly #env: Env;
-  readonly #entries = new Map<string, Entry<V>>();
+  readonly #entries = new Map<string, Entry>();
   /** An entry counts only while `#entries` has it under its key. */
-  readonly #ends: Ends<Entry<V>>;
+  readonly #ends: Ends<Entry>;
 
-  constructor(env: Env, expired: (key: string, value: V | undefined) => void) {
+  constructor(env: Env, expired: (key: string) => void) {
     this.#env = env;
     this.#ends = new Ends(env, (entry) => {
       if (this.#entries.get(entry.key) !== entry) return;
       this.#entries.delete(entry.key);
-      expired(entry.key, entry.value);
+      expired(entry.key);
     });
   }
 
@@ -31,9 +30,9 @@ export class Expiry<V = never> {
     return this.#entries.size;
   }
 
-  /** Let `key` end at `at`, in seconds since 1970, with `value` beside it; replaces an earlier end and its value. */
-  set(key: string, at: number, value?: V): void {
-    const entry = { at, key, value };
+  /** Let `key` end at `at`, in seconds since 1970, in place of an earlier end. */
+  set(key: string, at: number): void {
+    const entry = { at, key };
     this.#entries.set(key, entry);
     if (this.#ends.size > 2 * this.#entries.size + 16) this.#ends.replace(this.#entries.values());
     else this.#ends.add(entry);
@@ -49,11 +48,6 @@ export class Expiry<V = never> {
   /** When `key` ends, in seconds since 1970. */
   end(key: string): number | undefined {
     return this.#entries.get(key)?.at;
-  }
-
-  /** What was set beside `key`. */
-  value(key: string): V | undefined {
-    return this.#entries.get(key)?.value;
   }
 
   /** Whether `key` is there and has not ended. */

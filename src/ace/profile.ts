@@ -225,6 +225,8 @@ export interface TokenUpload {
   readonly token: Uint8Array;
   /** The association that protected the upload; absent for a first upload. */
   readonly association?: SecurityAssociation;
+  /** The response code of every refusal of the token. Absent: that of what is wrong with it (RFC 9200, Section 5.10.1.1). */
+  readonly refusedWith?: number;
   /** The profile's own part, opaque to the role. */
   readonly extra?: unknown;
 }

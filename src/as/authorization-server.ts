@@ -20,13 +20,14 @@ import { optionFault } from '../core/options.ts';
 import type { Store } from '../store/index.ts';
 import { AdminResource } from './admin/admin-resource.ts';
 import { Administration } from './admin/administration.ts';
-import { departedOf, type TakeAway } from './admin/departures.ts';
+import { type Departed, departedOf, type TakeAway } from './admin/departures.ts';
 import { Audit, type AuditSink, faultReason } from './audit.ts';
 import { ClockWatch } from './clock.ts';
 import type { EndpointRequest } from './endpoint-request.ts';
 import { AuthorizationServerError } from './error.ts';
 import type { AuthorizationServerEvent } from './events.ts';
 import { ClientSecrets } from './grants/client-secrets.ts';
+import { GrantRevocations } from './grants/grant-revocations.ts';
 import { type GrantTypeName, grantTypesOf } from './grants/grant-types.ts';
 import { AuthorizationGrants, type RefreshTokenOptions } from './grants/grants.ts';
 import { type PasswordVerifier, storedPasswords } from './grants/passwords.ts';
@@ -45,6 +46,7 @@ import type { TokenRules } from './token/token-rules.ts';
 import { TokenUploads } from './token/token-uploads.ts';
 import { Revocations } from './trl/revocations.ts';
 import { TrlEndpoint, type TrlOptions } from './trl/trl-endpoint.ts';
+import { UnfinishedWork } from './unfinished-work.ts';
 
 /** Bounds of what peers can make the AS hold. */
 export interface AuthorizationServerLimits {
@@ -72,6 +74,7 @@ export interface AuthorizationServerOptions {
    */
   readonly lease?: number;
   readonly profiles: readonly Profile[];
+  /** Who stood here, or among the resource servers, when a server last had the store to itself, and does not now, has left as by `reconfigure`; not where there is a `lease`. */
   readonly clients: readonly ClientRegistration[];
   readonly resourceServers: readonly ResourceServerRegistration[];
   /** The registered grants when absent; a function gets these, and may narrow them. */
@@ -102,6 +105,11 @@ export interface AuthorizationServerOptions {
   readonly paths?: { readonly token?: string; readonly introspect?: string; readonly trl?: string; readonly admin?: string };
 }
 
+interface Reconfigured {
+  readonly changes: PeerChanges;
+  readonly departed: readonly Departed[];
+}
+
 /** What may change while the server runs. */
 export type Reconfiguration = Pick<AuthorizationServerOptions, 'clients' | 'resourceServers' | 'limits'>;
 
@@ -126,6 +134,8 @@ export class AuthorizationServer {
   readonly #revocations: Revocations;
   readonly #trl: TrlEndpoint;
   readonly #grants: AuthorizationGrants;
+  readonly #grantRevocations: GrantRevocations;
+  readonly #unfinished: UnfinishedWork;
   readonly #audit: Audit;
   readonly #emit: (event: AuthorizationServerEvent) => void;
   readonly #clock: ClockWatch;
@@ -137,6 +147,8 @@ export class AuthorizationServer {
   readonly #echo: EchoLayer;
   #limits: AuthorizationServerLimits;
   #reconfiguring: Promise<unknown> = Promise.resolve();
+  /** What takes the place of the registry at this moment: profiles have its peers already. */
+  #coming: Registry | undefined;
   #started: Promise<void> | undefined;
   #endpoint: Endpoint | undefined;
   #closed = false;
@@ -178,6 +190,13 @@ export class AuthorizationServer {
     this.#trl = new TrlEndpoint({ ...options.revocation, registry: this.#registry, revocations: this.#revocations, env: this.#env, emit: this.#emit });
     this.#echo = echo({}, this.#env);
     this.#admission = new Admission(this.#pending, this.#audit);
+    this.#unfinished = new UnfinishedWork(this.#env, this.#fault);
+    this.#grantRevocations = new GrantRevocations({
+      store: options.store,
+      audit: this.#audit,
+      unfinished: this.#unfinished,
+      revoke: (hash) => this.#revoke(hash),
+    });
     const registered = registeredGrants(this.#registry);
     const { policy = registered } = options;
     const decided = typeof policy === 'function' ? policy(registered) : policy;
@@ -212,7 +231,7 @@ export class AuthorizationServer {
       layers: [
         this.#echo,
         this.#rates.client,
-        peersOnly({ registry: this.#registry, pending: this.#pending, stale: this.#removePeer, audit: this.#audit }),
+        peersOnly({ registry: this.#registry, pending: this.#pending, stale: this.#removeStale, audit: this.#audit }),
         this.#underWay,
         ...[...this.#profiles.values()].flatMap((profile) => [...profile.layers]),
         this.#rates.address,
@@ -241,7 +260,7 @@ export class AuthorizationServer {
     if (revoked === undefined) return false;
     if (!revoked.again) {
       const { client, resourceServer } = revoked.record;
-      this.#records.revoked(hash);
+      this.#records.revoked(revoked.record);
       this.#emit({ type: 'token-revoked', token: hash, client, resourceServer });
       await this.#trl.look();
     }
@@ -250,7 +269,9 @@ export class AuthorizationServer {
 
   /** Entries of each kind that the server holds. */
   stats(): Readonly<Record<string, number>> {
-    const all: Record<string, number> = { tokens: this.#records.size, pending: this.#admission.pending, registrations: this.#registry.stored.size };
+    const { size: tokens } = this.#records;
+    const all: Record<string, number> = { tokens, pending: this.#admission.pending, registrations: this.#registry.stored.size };
+    all['unfinished'] = this.#unfinished.size;
     for (const [id, profile] of this.#profiles) {
       for (const [name, value] of Object.entries(profile.stats())) all[`profile${id}.${name}`] = value;
     }
@@ -261,12 +282,21 @@ export class AuthorizationServer {
   /**
    * Put the registrations and limits of another configuration in the place of those that the server was made with. Peers that stay as they were keep their
    * contexts. With those who leave go their tokens, codes and refresh tokens, as with a removal by administration; where the store does not take that now, a fault
-   * is told, and the next configuration or the next start does it.
+   * is told, and it is tried again until it does. A start does the same with those who were left out between two runs, where this process is the only one (no
+   * `lease`); of several each knows of its own configurations alone.
    *
    * It rejects as the constructor and `start` throw, or where the store does not note who leaves, and then the server goes on as it was.
    */
-  reconfigure(next: Reconfiguration): Promise<PeerChanges> {
-    const result = this.#reconfiguring.then(() => this.#reconfigure(next));
+  async reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+    const { changes, departed } = await this.#inTurn(() => this.#reconfigure(next));
+    const finish = (): Promise<void> => this.#inTurn(() => this.administration.finishRemovals(departed));
+    await this.#unfinished.attempt('removals', finish).catch(this.#fault);
+    return changes;
+  }
+
+  /** None of those who leave by one configuration is taken for somebody who comes by another. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#reconfiguring.then(work);
     this.#reconfiguring = result.catch(() => {});
     return result;
   }
@@ -286,6 +316,7 @@ export class AuthorizationServer {
     this.#closed = true;
     await this.#endpoint?.close();
     this.#echo.close();
+    await this.#unfinished.close();
     await this.#audit.close();
     this.#trl.close();
     this.#records.close();
@@ -294,8 +325,14 @@ export class AuthorizationServer {
 
   readonly #pending = (): number => this.#limits.pending ?? 256;
 
+  readonly #fault = (error: unknown): void => this.#emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
+
   readonly #removePeer = (credential: string): void => {
     for (const profile of this.#profiles.values()) profile.removePeer(credential);
+  };
+
+  readonly #removeStale = (credential: string): void => {
+    if (this.#registry.fixed(credential) === undefined && this.#coming?.fixed(credential) === undefined) this.#removePeer(credential);
   };
 
   async #start(): Promise<void> {
@@ -303,7 +340,14 @@ export class AuthorizationServer {
     await replacePeers([], peersIn(this.#registry), this.#profiles);
     await this.#records.start();
     await this.#grants.finishRevocations();
+    await this.#beginRemovals(this.#registry, []);
     await this.administration.finishRemovals();
+  }
+
+  /** That peers leave the configuration is in the store before it is so. */
+  #beginRemovals({ fixedPeers }: Registry, departed: readonly Departed[]): Promise<void> {
+    const isAlone = this.#options.lease === undefined;
+    return isAlone ? this.administration.configure(fixedPeers) : this.administration.beginRemovals(departed);
   }
 
   #registryOf({ clients, resourceServers }: Reconfiguration): Registry {
@@ -311,9 +355,18 @@ export class AuthorizationServer {
     return new Registry({ clients, resourceServers, store, profiles: this.#profiles, issuer });
   }
 
-  async #reconfigure(next: Reconfiguration): Promise<PeerChanges> {
+  async #reconfigure(next: Reconfiguration): Promise<Reconfigured> {
     await this.start();
     const registry = this.#registryOf(next);
+    this.#coming = registry;
+    try {
+      return await this.#take(registry, next.limits);
+    } finally {
+      this.#coming = undefined;
+    }
+  }
+
+  async #take(registry: Registry, limits: AuthorizationServerLimits = {}): Promise<Reconfigured> {
     for (const server of registry.fixedResourceServers) tryTokenKeys(server, this.#env.random);
     const { fixedPeers: before } = this.#registry;
     const { fixedPeers: after } = registry;
@@ -321,22 +374,19 @@ export class AuthorizationServer {
     const changes = await replacePeers(peersIn(this.#registry), peersIn(registry), this.#profiles);
     const departed = departedOf(before, after);
     try {
-      await this.administration.beginRemovals(departed);
+      await this.#beginRemovals(registry, departed);
     } catch (error) {
       await replacePeers(peersIn(registry), peersIn(this.#registry), this.#profiles);
       throw error;
     }
     this.#registry.replaceConfigured(registry);
-    this.#limits = next.limits ?? {};
+    this.#limits = limits;
     this.#endpoint?.adjust({ maxBody: maxBodyOf(this.#limits) });
     this.#rates.client.change(this.#limits.rate?.client);
     this.#rates.address.change(this.#limits.rate?.address);
     this.shared.limit(this.#limits.rate);
     this.#emit({ type: 'reconfigured', ...changes });
-    await this.administration
-      .finishRemovals(departed)
-      .catch((error: unknown) => this.#emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) }));
-    return changes;
+    return { changes, departed };
   }
 
   #makeUnderWay(): UnderWay {
@@ -369,8 +419,7 @@ export class AuthorizationServer {
       grantTypes: grantTypesOf('grantTypes', grantTypes),
       ...(refreshTokens === undefined ? {} : { refreshTokens }),
       passwords: passwords ?? storedPasswords(store, this.#env.random),
-      revoke: (hash) => this.#revoke(hash),
-      emit: this.#emit,
+      revocations: this.#grantRevocations,
     });
   }
 
@@ -418,6 +467,7 @@ export class AuthorizationServer {
       records: this.#records,
       policy,
       secrets,
+      revocations: this.#grantRevocations,
       audit: this.#audit,
       env: this.#env,
       rates: this.#limits.rate,

@@ -22,7 +22,10 @@ export function acePayload(request: EndpointRequest): Uint8Array {
   });
 }
 
-/** Who is not a peer over a secure channel gets 4.01 and not a word more. */
+/**
+ * Who is not a peer over a secure channel gets 4.01 and not a word more. RFC 9200, Section 5.9.3 would have the error parameters of OAuth in it: nothing would
+ * protect them, and they would tell a stranger nothing that the code does not.
+ */
 export function refuseStranger(request: EndpointRequest, emit: Emit): Response {
   const { association } = request;
   emit({ type: 'refused', reason: association === undefined ? 'unprotected' : 'unknown-peer', peer: association?.credential ?? 'nobody' });

@@ -29,7 +29,7 @@ export type AuthorizationServerEvent =
     }
   | {
       /**
-       * All that came of a grant is of no use any more: a code or a refresh token was used again that had been used up, its client has revoked it, or the VAL user
+       * All that came of a grant is of no use any more: a code or a refresh token was used again that had been used up, its client has revoked it, or the user
        * who gave it is no more.
        */
       readonly type: 'grant-revoked';

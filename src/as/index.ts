@@ -28,6 +28,7 @@ export { AuthorizationServerError } from './error.ts';
 export type { AuthorizationServerEvent, Emit } from './events.ts';
 export type { CodeGrant } from './grants/codes.ts';
 export { issueCode } from './grants/codes.ts';
+export type { GrantFolders, GrantRevocations, RevocationCause } from './grants/grant-revocations.ts';
 export type { GrantTypeName } from './grants/grant-types.ts';
 export type { RefreshTokenOptions } from './grants/grants.ts';
 export type { PasswordVerifier } from './grants/passwords.ts';

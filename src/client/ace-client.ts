@@ -400,7 +400,10 @@ export class AceClient {
       }
     }
     if (isContextLost(response)) {
-      if (!mayRepeat(errand) && !saysNotDone(response)) return undefined;
+      if (!mayRepeat(errand) && !saysNotDone(response)) {
+        session.isLost = true;
+        return undefined;
+      }
       return cures.lost-- > 0 ? this.#sessions.recover(session, errand) : undefined;
     }
     if (response.association === undefined) return undefined;

@@ -36,6 +36,8 @@ export class Session {
   saved: Uint8Array | undefined;
   /** Seconds since 1970 from which on a request renews the token first. */
   renewAt: number = Number.POSITIVE_INFINITY;
+  /** The RS seems to have lost the association: whoever comes next makes another, in place of a request that would be lost too (RFC 9203, Section 6). */
+  isLost = false;
   /** Who goes on while the association does; `expired`: it is given up because its token has ended. */
   readonly watchers: Set<(expired: boolean) => void> = new Set();
   /** Changes of rights, one after the other. */

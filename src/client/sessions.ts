@@ -95,6 +95,7 @@ export class Sessions {
       await this.#end(held, true);
       return this.#once(key, () => this.#open(key, errand));
     }
+    if (held.isLost) return this.recover(held, errand);
     if (held.renewAt > env.epoch()) return held;
     await this.#change(held, () => this.#renew(held, errand));
     return this.#sessions.get(key) ?? held;
@@ -272,6 +273,10 @@ export class Sessions {
     return session;
   }
 
+  /**
+   * The token goes to the RS once more; where that refuses it, another is asked for. RFC 9770 would have the client look at the revocation list before ("Request of New
+   * Access Tokens"): whoever follows the list has forgotten what is on it, and an RS that refuses the token says as much.
+   */
   async #recover(lost: Session, errand: Errand): Promise<Session | OpenResource> {
     const { store, env } = this.#options;
     this.#step('forgotten', 'the RS does not know the context');

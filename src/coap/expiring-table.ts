@@ -51,8 +51,13 @@ export class ExpiringTable<V> {
   }
 
   has(key: string): boolean {
+    return this.peek(key) !== undefined;
+  }
+
+  /** The value under `key`; its time goes on. */
+  peek(key: string): V | undefined {
     const entry = this.#entries.get(key);
-    return entry !== undefined && entry.expires > this.#env.now();
+    return entry !== undefined && entry.expires > this.#env.now() ? entry.value : undefined;
   }
 
   /** All values; their times go on. */

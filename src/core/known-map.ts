@@ -43,7 +43,8 @@ const isInt = (v: CborValue): boolean => Number.isSafeInteger(v);
 const checks: Readonly<Record<FieldType, { readonly says: string; readonly fits: (v: CborValue) => boolean }>> = {
   uint: { says: 'unsigned integer', fits: (v) => isInt(v) && (v as number) >= 0 },
   int: { says: 'integer', fits: isInt },
-  number: { says: 'number', fits: (v) => typeof v === 'number' },
+  // NaN is before no time and after none: nothing would end.
+  number: { says: 'finite number', fits: (v) => Number.isFinite(v) },
   bool: { says: 'true or false', fits: (v) => typeof v === 'boolean' },
   tstr: { says: 'text', fits: (v) => typeof v === 'string' },
   bstr: { says: 'byte string', fits: (v) => v instanceof Uint8Array },

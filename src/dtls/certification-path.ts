@@ -22,8 +22,10 @@ export interface PathRules {
   readonly host?: string;
 }
 
-function checkValidity({ notBefore, notAfter }: Certificate, epoch: number): void {
-  if (epoch < notBefore || epoch > notAfter) throw new HandshakeFailure('certificate_expired', 'expected certificates that are valid now, got another');
+const isValid = ({ notBefore, notAfter }: Certificate, epoch: number): boolean => notBefore <= epoch && epoch <= notAfter;
+
+function checkValidity(certificate: Certificate, epoch: number): void {
+  if (!isValid(certificate, epoch)) throw new HandshakeFailure('certificate_expired', 'expected certificates that are valid now, got another');
 }
 
 function checkLimits({ hasUnknownLimits, purposes: listed }: Certificate, { of }: PathRules): void {
@@ -44,7 +46,7 @@ function checkAuthority({ isAuthority, pathLength, keyUsage, key }: Certificate,
 }
 
 /** The certificates from the first one to one that is trusted: each signed the one before. */
-function pathTo(roots: readonly Certificate[], chain: readonly Certificate[]): readonly Certificate[] {
+function pathTo(roots: readonly Certificate[], chain: readonly Certificate[], epoch: number): readonly Certificate[] {
   const path: Certificate[] = [];
   for (const [index, certificate] of chain.entries()) {
     path.push(certificate);
@@ -55,7 +57,9 @@ function pathTo(roots: readonly Certificate[], chain: readonly Certificate[]): r
         'unsupported_certificate',
         'expected certificates that are signed by ECDSA with SHA-256 or SHA-384 or by Ed25519, got another',
       );
-    const root = roots.find(({ x509 }) => certificate.x509.isIssuedBy(x509));
+    // An authority may have one that has ended beside the one that followed it.
+    const isIssuer = ({ x509 }: Certificate): boolean => certificate.x509.isIssuedBy(x509);
+    const root = roots.find((one) => isValid(one, epoch) && isIssuer(one)) ?? roots.find(isIssuer);
     if (root !== undefined) return [...path, root];
     const next = chain[index + 1];
     if (next !== undefined && !certificate.x509.isIssuedBy(next.x509))
@@ -79,6 +83,7 @@ export function verifyPath(chain: readonly Uint8Array[], roots: readonly Certifi
   const path = pathTo(
     roots,
     chain.map((der) => decodeCertificate(der.slice())),
+    rules.epoch,
   );
   let below = 0;
   for (const [index, certificate] of path.entries()) {

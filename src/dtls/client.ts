@@ -26,6 +26,6 @@ export function clientConnection(config: ClientConfig, env: Env, port: Connectio
  */
 export function importConnection(saved: Uint8Array, config: ClientConfig, env: Env, port: ConnectionPort): Connection {
   const settings = clientSettings(config);
-  const outline = checkConnection(saved, 'client', settings, env);
+  const outline = checkConnection(saved, 'client', () => settings, env);
   return new Connection('client', settings, env, port).restore(saved, outline);
 }

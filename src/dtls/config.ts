@@ -134,6 +134,12 @@ export function within(name: string, value: number, low: number, high: number): 
   return value;
 }
 
+/** The same of what is counted. @throws {DtlsError} `ERR_DTLS_CONFIG` */
+function whole(name: string, value: number, low: number, high: number): number {
+  if (!Number.isInteger(value)) throw bad(`${name} as a whole number from ${low} to ${high}`, String(value));
+  return within(name, value, low, high);
+}
+
 /** Bytes of a key or an identity. @throws {DtlsError} `ERR_DTLS_CONFIG` */
 export function checkPsk(name: string, bytes: Uint8Array, shortest: number): Uint8Array {
   if (!(bytes instanceof Uint8Array)) throw bad(`${name} as bytes`, typeof bytes);
@@ -150,18 +156,18 @@ function common(config: CommonConfig, hasPsk: boolean, hasKeys: boolean): Settin
   return {
     suites,
     groups,
-    mtu: within('mtu', config.mtu ?? 1200, 64, 16_384),
+    mtu: whole('mtu', config.mtu ?? 1200, 64, 16_384),
     retransmission: {
       initialTimeout: within('retransmission.initialTimeout', initialTimeout, 1, 3_600_000),
       maxTimeout: within('retransmission.maxTimeout', maxTimeout, 60_000, 86_400_000),
-      maxRetransmissions: within('retransmission.maxRetransmissions', maxRetransmissions, 0, 100),
+      maxRetransmissions: whole('retransmission.maxRetransmissions', maxRetransmissions, 0, 100),
     },
     handshakeTimeout: within('handshakeTimeout', config.handshakeTimeout ?? 120_000, 1, 86_400_000),
-    maxHandshakeBytes: within('maxHandshakeBytes', config.maxHandshakeBytes ?? 81_920, 512, 0x100_0000),
-    connectionIdLength: config.connectionIdLength === undefined ? undefined : within('connectionIdLength', config.connectionIdLength, 0, longestOwnId),
+    maxHandshakeBytes: whole('maxHandshakeBytes', config.maxHandshakeBytes ?? 81_920, 512, 0x100_0000),
+    connectionIdLength: config.connectionIdLength === undefined ? undefined : whole('connectionIdLength', config.connectionIdLength, 0, longestOwnId),
     requireExtendedMasterSecret: config.requireExtendedMasterSecret ?? false,
     keyLog: config.keyLog,
-    ...limitsOf(config, within),
+    ...limitsOf(config, within, whole),
   };
 }
 

@@ -11,7 +11,7 @@ import { HandshakeRun } from './handshake-run.ts';
 import { type ConnectionKeys, connectionKeys } from './key-schedule.ts';
 import { mostForgeries, mostRecords } from './limits.ts';
 import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
-import type { ByteBudget } from './reassembly.ts';
+import type { Budget } from './reassembly.ts';
 import { ContentType, type DtlsRecord, decodeRecords } from './record.ts';
 import { type ConnectionIds, RecordLayer, type RecordSizes } from './record-layer.ts';
 import { type ConnectionOutline, decodeConnection, encodeConnection, keyBlockOf } from './saved-connection.ts';
@@ -67,7 +67,7 @@ export class Connection {
    * For `clientConnection` and `DtlsServer`: what shakes hands when it is started. `sequence`: that of our first record, for a server that of the ClientHello
    * (RFC 6347, Section 4.2.1); `receive`: message_seq of the first message of the peer. @internal
    */
-  prepare(sequence: number, receive: number, budget: ByteBudget, handshake: (port: HandshakePort) => Handshake): this {
+  prepare(sequence: number, receive: number, budget: Budget, handshake: (port: HandshakePort) => Handshake): this {
     this.#layer = new RecordLayer(sequence);
     const port = {
       records: this.#records(),
@@ -225,7 +225,7 @@ export class Connection {
    * Keying material that both sides have and nobody else. No context and an empty one give different material.
    *
    * @throws {DtlsError} `ERR_DTLS_STATE` before the handshake is over, after the end, and without the extended master secret (RFC 7627, Section 5.4),
-   * `ERR_DTLS_CONFIG` for a label that TLS itself uses
+   * `ERR_DTLS_CONFIG` for a label that TLS itself uses or a context of more than 65,535 bytes
    * @see https://www.rfc-editor.org/rfc/rfc5705#section-4
    */
   exportKeyingMaterial(label: string, length: number, context?: Uint8Array): Uint8Array {
@@ -364,7 +364,7 @@ export class Connection {
   #connected(established: number): void {
     this.#state = 'connected';
     this.#heard = this.#env.now();
-    this.#endsAt = this.#heard + this.#settings.maxLifetime - 1000 * Math.max(0, this.#env.epoch() - established);
+    this.#endsAt = this.#heard + this.#settings.maxLifetime - 1000 * Math.abs(this.#env.epoch() - established);
     // A server looks at all of its connections by one timer.
     if (this.role === 'client') this.#awaitExpiry();
   }
@@ -400,7 +400,6 @@ export class Connection {
   }
 
   #alert(level: AlertLevel, description: number): void {
-    if (this.#records().isExhausted) return;
     this.#port.send(this.#records().write(ContentType.alert, this.#writeEpoch, encodeAlert(level, description)));
   }
 
@@ -434,10 +433,11 @@ export class Connection {
   #protectedRecord(record: DtlsRecord, verified?: (isNewest: boolean) => void): boolean {
     const now = this.#env.now();
     if (this.#state === 'connected' && this.expire(now) <= 0) return this.#discard('closed');
+    if (this.#run?.isEarly(record) === true) return this.#discard('early');
     const opened = this.#records().open(record);
     if (typeof opened === 'string') {
       this.#discard(opened);
-      if (opened === 'mac') this.#forged(record);
+      if (opened === 'mac') this.#forged();
       return opened === 'full';
     }
     this.#heard = now;
@@ -463,8 +463,8 @@ export class Connection {
     }
   }
 
-  #forged(record: DtlsRecord): void {
-    if (this.#run !== undefined) this.#run.forged(record);
+  #forged(): void {
+    if (this.#run !== undefined) this.#run.forged();
     else if (this.#records().forgeries >= mostForgeries(this.#session!.cipherSuite.cipher, this.#settings))
       this.#abort('bad_record_mac', new DtlsError('ERR_DTLS_FORGERIES', 'too many records did not verify'));
   }

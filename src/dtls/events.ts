@@ -45,7 +45,7 @@ export type DiscardReason =
   | 'draining'
   /** A handshake that would begin from an address of which too many have failed. */
   | 'limited'
-  /** Application data before the handshake is over. */
+  /** Application data, or what is protected and cannot be a Finished, before the handshake is over. */
   | 'early'
   /** A handshake message that contradicts another, or comes when none is awaited. */
   | 'handshake'
@@ -60,7 +60,7 @@ export type DiscardReason =
 export type ConnectionEvent =
   /**
    * A client names itself: answer with `providePsk` or `rejectPsk`, at once or later. Who wants to resume a session is asked about by these questions too, so
-   * that a credential that is no longer good opens nothing; with another key than then the session is not resumed.
+   * that a credential that is no longer good opens nothing; with another key than then the session is not resumed, and who the client is `connected` tells.
    */
   | { readonly type: 'psk-identity'; readonly identity: Uint8Array; readonly serverName?: string }
   /** The peer proved to have this key: answer with `acceptPeer` or `rejectPeer`, at once or later. */

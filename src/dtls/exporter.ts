@@ -10,11 +10,13 @@ const reservedLabels: readonly string[] = ['client finished', 'server finished',
 /**
  * `randoms`: client_random and server_random.
  *
- * @throws {DtlsError} `ERR_DTLS_CONFIG` for a label that TLS itself uses
+ * @throws {DtlsError} `ERR_DTLS_CONFIG` for a label that TLS itself uses, and for a context of more than 65,535 bytes
  * @see https://www.rfc-editor.org/rfc/rfc5705#section-4
  */
 export function keyingMaterial({ cipherSuite, master }: Session, randoms: Uint8Array, label: string, length: number, context?: Uint8Array): Uint8Array {
   if (reservedLabels.includes(label)) throw new DtlsError('ERR_DTLS_CONFIG', `expected a label that TLS does not use, got ${label}`);
+  if (context !== undefined && context.length > 0xffff)
+    throw new DtlsError('ERR_DTLS_CONFIG', `expected a context of at most 65,535 bytes, got ${context.length}`);
   const seed = new ByteWriter(128).bytes(randoms);
   if (context !== undefined) putVector16(seed, context);
   return prf(cipherSuite.hash, master, label, seed.finish(), length);

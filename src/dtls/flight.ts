@@ -102,7 +102,8 @@ export class FlightTimer {
   #repeats = 0;
   /** When the flight is sent again, and when the handshake is to be over. */
   #due = Number.POSITIVE_INFINITY;
-  readonly #endsAt: number;
+  #endsAt = Number.POSITIVE_INFINITY;
+  readonly #lifetime: number;
   /** One timer of the host for both, which is not set anew for what comes later than it: that is looked at when it runs out. */
   #timer: Cancel | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
@@ -122,7 +123,7 @@ export class FlightTimer {
     this.#transmit = transmit;
     this.#failed = failed;
     this.#timeout = parameters.initialTimeout;
-    this.#endsAt = env.now() + lifetime;
+    this.#lifetime = lifetime;
   }
 
   /** Send a flight; it takes the place of the one before. The last one of a handshake has no answer, and no timer. */
@@ -146,6 +147,12 @@ export class FlightTimer {
     this.#send();
   }
 
+  /** Its answer is there: it is not sent again. */
+  answered(): void {
+    this.#items = [];
+    this.#due = Number.POSITIVE_INFINITY;
+  }
+
   /** The handshake is over. */
   stop(): void {
     this.#due = Number.POSITIVE_INFINITY;
@@ -156,6 +163,8 @@ export class FlightTimer {
 
   /** See to it that the time is noticed when it is there. */
   watch(): void {
+    // The first time is the beginning.
+    if (this.#endsAt === Number.POSITIVE_INFINITY) this.#endsAt = this.#env.now() + this.#lifetime;
     const at = Math.min(this.#due, this.#endsAt);
     if (this.#wakesAt <= at) return;
     this.#timer?.();

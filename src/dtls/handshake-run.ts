@@ -8,7 +8,7 @@ import { type FlightItem, FlightTimer } from './flight.ts';
 import { decodeFragments, type HandshakeFragment, HandshakeType } from './handshake.ts';
 import type { ConnectionKeys } from './key-schedule.ts';
 import type { Handshake, HandshakePort, Outcome } from './negotiation.ts';
-import { type ByteBudget, Reassembly } from './reassembly.ts';
+import { type Budget, Reassembly } from './reassembly.ts';
 import { ContentType, type DtlsRecord } from './record.ts';
 import type { ConnectionIds, RecordLayer, RecordSizes } from './record-layer.ts';
 import type { Session } from './session.ts';
@@ -46,7 +46,7 @@ export class HandshakeRun {
   #isOver = false;
 
   /** `receive`: message_seq of the first message of the peer. */
-  constructor(receive: number, settings: Settings, env: Env, budget: ByteBudget, port: RunPort, handshake: (port: HandshakePort) => Handshake) {
+  constructor(receive: number, settings: Settings, env: Env, budget: Budget, port: RunPort, handshake: (port: HandshakePort) => Handshake) {
     this.#port = port;
     this.#reassembly = new Reassembly(receive, settings.maxHandshakeBytes, budget);
     this.#flight = new FlightTimer(settings.retransmission, settings.handshakeTimeout, settings.mtu, env, port.transmit, (overdue) =>
@@ -116,7 +116,8 @@ export class HandshakeRun {
   hold(record: DtlsRecord): boolean {
     if (!this.#handshake.awaitsFlight) return this.#port.discard('epoch');
     if (this.#held.length >= mostHeld || this.#heldBytes + record.fragment.length > heldBytes) return this.#port.discard('full');
-    this.#held.push(record);
+    // The datagram is not ours to keep, and may be much longer.
+    this.#held.push({ ...record, cid: record.cid.slice(), fragment: record.fragment.slice() });
     this.#heldBytes += record.fragment.length;
     return true;
   }
@@ -130,12 +131,19 @@ export class HandshakeRun {
     return true;
   }
 
+  /**
+   * Whether a protected record is not to be looked into before Finished of the peer is there: the answer to an alert would tell whoever guesses a PSK that it is
+   * right, guess after guess within one handshake.
+   */
+  isEarly({ type }: DtlsRecord): boolean {
+    return this.#handshake.verifiesFirst && type !== ContentType.handshake && type !== ContentType.tls12_cid;
+  }
+
   /** A record of epoch 1 does not verify. */
-  forged({ type }: DtlsRecord): void {
+  forged(): void {
     // RFC 7925 §6: with a wrong PSK it is Finished that does not verify, because it was made with other keys. Anybody can send such a record, as anybody can
     // send an alert in epoch 0: neither costs more than a handshake.
-    if (this.#handshake.verifiesFirst && (type === ContentType.handshake || type === ContentType.tls12_cid))
-      this.#port.fail(new HandshakeFailure('decrypt_error', 'expected Finished under the same keys, got another'));
+    if (this.#handshake.verifiesFirst) this.#port.fail(new HandshakeFailure('decrypt_error', 'expected Finished under the same keys, got another'));
   }
 
   #fragment(fragment: HandshakeFragment, epoch: number): void {
@@ -190,6 +198,8 @@ export class HandshakeRun {
     const message = this.#reassembly.take();
     if (message === undefined) return false;
     this.#guard(() => handshake.receive(message));
+    // Nothing more of the flight of the peer is to come: the next step is for the application.
+    if (handshake.isPaused && !handshake.awaitsFlight) this.#flight.answered();
     return true;
   }
 }

@@ -29,15 +29,17 @@ const day = 86_400_000;
 /** A century: what is longer is a mistake. */
 const longest = 36_525 * day;
 
+type Check = (name: string, value: number, low: number, high: number) => number;
+
 /** @throws {DtlsError} `ERR_DTLS_CONFIG` */
-export function limitsOf(config: LimitConfig, within: (name: string, value: number, low: number, high: number) => number): Limits {
+export function limitsOf(config: LimitConfig, within: Check, whole: Check): Limits {
   return {
     idleLifetime: within('idleLifetime', config.idleLifetime ?? 2 * day, 1, longest),
     maxLifetime: within('maxLifetime', config.maxLifetime ?? 7 * day, 1, longest),
     sessionLifetime: within('sessionLifetime', config.sessionLifetime ?? day, 0, longest),
     maxRecords: within('maxRecords', config.maxRecords ?? Number.MAX_SAFE_INTEGER, 2, Number.MAX_SAFE_INTEGER),
     maxForgeries: within('maxForgeries', config.maxForgeries ?? Number.MAX_SAFE_INTEGER, 1, Number.MAX_SAFE_INTEGER),
-    recordSizeLimit: within('recordSizeLimit', config.recordSizeLimit ?? largestLimit, smallestLimit, largestLimit),
+    recordSizeLimit: whole('recordSizeLimit', config.recordSizeLimit ?? largestLimit, smallestLimit, largestLimit),
   };
 }
 

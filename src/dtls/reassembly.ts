@@ -23,6 +23,30 @@ export class ByteBudget {
   }
 }
 
+/** Bytes of a budget that the reassemblies of one address share: it never has more than what is left for others, so that it cannot keep them out. */
+export class ByteShare {
+  readonly #all: ByteBudget;
+  #held = 0;
+
+  constructor(all: ByteBudget) {
+    this.#all = all;
+  }
+
+  take(bytes: number): boolean {
+    if (this.#held + bytes > this.#all.left - bytes || !this.#all.take(bytes)) return false;
+    this.#held += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#held -= bytes;
+    this.#all.give(bytes);
+  }
+}
+
+/** What a reassembly takes its bytes from. */
+export type Budget = Pick<ByteBudget, 'take' | 'give'>;
+
 /** Messages beyond the next one that are kept: a flight has no more. */
 const mostAhead = 8;
 /** Gaps in one message: more come of no network. */
@@ -73,13 +97,13 @@ export class Reassembly {
   /** next_receive_seq (RFC 6347, Section 4.2.2). */
   next: number;
   readonly #limit: number;
-  readonly #budget: ByteBudget;
+  readonly #budget: Budget;
   /** A few at most. */
   readonly #partials: Partial[] = [];
   #bytes = 0;
 
   /** `limit`: bytes of this reassembly. */
-  constructor(next: number, limit: number, budget: ByteBudget) {
+  constructor(next: number, limit: number, budget: Budget) {
     this.next = next;
     this.#limit = limit;
     this.#budget = budget;

@@ -1,16 +1,7 @@
 import { emptyBytes, equalBytes } from '../core/bytes.ts';
 import type { RecordWriter } from './flight.ts';
 import type { ConnectionKeys } from './key-schedule.ts';
-import {
-  ContentType,
-  type DtlsRecord,
-  encodePlaintextRecord,
-  largestPlaintext,
-  lastSequence,
-  type Opened,
-  type RecordProtection,
-  recordHeaderLength,
-} from './record.ts';
+import { ContentType, type DtlsRecord, encodePlaintextRecord, largestPlaintext, type Opened, type RecordProtection, recordHeaderLength } from './record.ts';
 import { ReplayWindow, type WindowState } from './replay-window.ts';
 
 /** The connection IDs of protected records (RFC 9146, Section 3); empty where a direction has none. */
@@ -104,10 +95,6 @@ export class RecordLayer implements RecordWriter {
 
   get hasConnectionId(): boolean {
     return this.#receiveId.length > 0;
-  }
-
-  get isExhausted(): boolean {
-    return this.#sequence > lastSequence;
   }
 
   /** Records that our key has protected. */

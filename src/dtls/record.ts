@@ -72,11 +72,13 @@ export function decodeRecords(datagram: Uint8Array, cidLength = 0): Records {
     const start = at + recordHeaderLength + idLength;
     if (start > datagram.length) break;
     const end = start + u16At(datagram, start - 2);
-    if (end > datagram.length) break;
+    const epoch = u16At(datagram, at + 3);
+    // RFC 5246 §6.2.1.
+    if (end > datagram.length || (epoch === 0 && end - start > largestPlaintext)) break;
     const record = {
       type,
       version,
-      epoch: u16At(datagram, at + 3),
+      epoch,
       sequence: u48At(datagram, at + 5),
       cid: idLength === 0 ? emptyBytes : new Uint8Array(buffer, byteOffset + at + 11, idLength),
       fragment: new Uint8Array(buffer, byteOffset + start, end - start),

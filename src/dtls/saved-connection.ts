@@ -59,19 +59,21 @@ export interface ConnectionOutline {
 }
 
 /**
- * Look at a connection that this side, with these settings, may go on with. What passes here `decodeConnection` reads, at any later time; it makes objects ten times
+ * Look at a connection that this side, with the settings of its server name, may go on with. What passes here `decodeConnection` reads, at any later time; it makes objects ten times
  * as large as the bytes.
  *
  * @throws {DtlsError} `ERR_DTLS_IMPORT`
  */
-export function checkConnection(saved: Uint8Array, own: 'client' | 'server', settings: Settings, env: Env): ConnectionOutline {
+export function checkConnection(saved: Uint8Array, own: 'client' | 'server', settingsOf: (serverName?: string) => Settings, env: Env): ConnectionOutline {
   return openSaved(SavedKind.connection, saved, (reader) => {
-    const { cipherSuite, extendedMasterSecret, established } = skipSession(reader);
+    const { cipherSuite, extendedMasterSecret, serverName, established } = skipSession(reader);
+    const settings = settingsOf(serverName);
     const { role } = takeFlags(reader);
     if (role !== own) throw badImport(`the connection of a ${own}`, `that of a ${role}`);
     if (!settings.suites.includes(cipherSuite)) throw badImport('a cipher suite that is configured', cipherSuite.name);
     if (settings.requireExtendedMasterSecret && !extendedMasterSecret) throw badImport('the extended master secret', 'none');
-    if (env.epoch() - established >= settings.maxLifetime / 1000) throw badImport('a session whose time is not over', 'one that is');
+    // A clock that was set back makes none live longer.
+    if (Math.abs(env.epoch() - established) >= settings.maxLifetime / 1000) throw badImport('a session whose time is not over', 'one that is');
     skip(reader, keyBlockLength(cipherSuite.cipher));
     skip(reader, takeSecretsLength(reader));
     // Two numbers of messages, and that of the next record without protection.

@@ -11,8 +11,8 @@ import { type FailureRate, Failures } from './failures.ts';
 import { decodeFragments, encodeHandshake, HandshakeType } from './handshake.ts';
 import { type ClientHello, decodeClientHello, encodeHelloVerifyRequest } from './messages.ts';
 import type { HandshakePort } from './negotiation.ts';
-import { ByteBudget, type ReceivedMessage } from './reassembly.ts';
-import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord } from './record.ts';
+import { ByteBudget, ByteShare, type ReceivedMessage } from './reassembly.ts';
+import { ContentType, type DtlsRecord, decodeRecords, dtls10, encodePlaintextRecord, lastSequence } from './record.ts';
 import { SessionCache, trusts } from './resumption.ts';
 import { checkConnection } from './saved-connection.ts';
 import { type DatagramPeer, ownedEvent, type ServerEvent } from './server-event.ts';
@@ -32,7 +32,7 @@ export interface DtlsServerConfig extends ServerConfig {
    * again. Sessions that are there go on. `false`: any number. Default 1,000, and 10 a second: many devices may share an address.
    */
   readonly failures?: FailureRate | false;
-  /** Bytes of handshake messages that wait to be put together, of all peers. Default 4 MiB. */
+  /** Bytes of handshake messages that wait to be put together, of all peers. One address has no more of them than what is left for others. Default 4 MiB. */
   readonly maxAllHandshakeBytes?: number;
   /** Sessions that clients may resume; 0: none. Over it the oldest goes. Default 10,000. */
   readonly maxSessions?: number;
@@ -51,6 +51,10 @@ export interface ServerPort<P extends DatagramPeer> {
 }
 
 const usualFailures: FailureRate = { burst: 1000, rate: 10 };
+
+/** Numbers of a ClientHello: ours go on from them, and must not wrap (RFC 6347, Section 4.1). */
+const highestMessage = 0x7fff;
+const highestRecord = lastSequence / 2;
 
 /** Connection IDs that are drawn for one connection: where so many are taken already, they are too short. */
 const mostTries = 16;
@@ -101,6 +105,16 @@ interface EntryOwner<P extends DatagramPeer> {
   emit(event: ConnectionEvent, entry: Entry<P>): void;
 }
 
+/** The handshakes of one address, and what they may take of the bytes of all. */
+class Handshakes<P extends DatagramPeer> extends Roster<Entry<P>> {
+  readonly budget: ByteShare;
+
+  constructor(all: ByteBudget) {
+    super();
+    this.budget = new ByteShare(all);
+  }
+}
+
 /** What a server has with one address. */
 interface Place<P extends DatagramPeer> {
   current: Entry<P> | undefined;
@@ -144,8 +158,10 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
   readonly #places: Map<string, Place<P>> = new Map();
   readonly #byId: Map<string, Entry<P>> = new Map();
   /** Handshakes that go on, by address. */
-  readonly #handshakes: Map<string, Roster<Entry<P>>> = new Map();
+  readonly #handshakes: Map<string, Handshakes<P>> = new Map();
   #begun = 0;
+  /** By the name that a client has asked for. */
+  readonly #settingsOf = (serverName = ''): ServerSettings => this.#settings.serverNames.get(serverName) ?? this.#settings;
   readonly #unify = (session: Session): Session => this.#sessions?.same(session) ?? session;
   #handshakeCount = 0;
   #sweep: Cancel | undefined;
@@ -226,7 +242,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
    * allow, and one whose connection ID or address has another association already
    */
   import(saved: Uint8Array, peer: P): Connection {
-    const outline = checkConnection(saved, 'server', this.#settings, this.#env);
+    const outline = checkConnection(saved, 'server', this.#settingsOf, this.#env);
     const id = keyOf(outline.receiveId);
     const current = this.#places.get(peer.key)?.current;
     if (id === undefined ? current !== undefined : this.#byId.has(id)) throw badImport('a connection that is not here', 'one that is');
@@ -250,7 +266,7 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   /** Whether the proof that the peer of a connection gave then is one that this server would take now: a certificate may have run out since. */
   trusts({ agreement }: Connection): boolean {
-    return agreement !== undefined && trusts(this.#settings, agreement.peerIdentity, this.#env.epoch());
+    return agreement !== undefined && trusts(this.#settingsOf(agreement.serverName), agreement.peerIdentity, this.#env.epoch());
   }
 
   /** Take a session that an earlier process had. One whose time is over is not resumed. */
@@ -332,7 +348,8 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
 
   #clientHelloRecord(record: DtlsRecord, peer: P): void {
     const fragment = decodeFragments(record.fragment)?.[0];
-    if (fragment === undefined || fragment.bytes.length !== fragment.length) {
+    const isWhole = fragment !== undefined && fragment.bytes.length === fragment.length;
+    if (!isWhole || fragment.sequence > highestMessage || record.sequence > highestRecord) {
       this.#discard('malformed', peer);
       return;
     }
@@ -384,9 +401,10 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#places.get(peer.key)?.next?.connection.replace();
     this.#makeRoom();
     const id = this.#newId();
+    const { budget } = this.#handshakesOf(this.#owner.hostOf(peer));
     const entry = new Entry(this.#owner, peer, hello.random, keyOf(id), (port) => {
       const handshake = (own: HandshakePort): ServerHandshake => new ServerHandshake(this.#settings, first, hello, id, own, this.#sessions);
-      return new Connection('server', this.#settings, this.#connectionEnv, port).prepare(record.sequence, first.sequence + 1, this.#budget, handshake);
+      return new Connection('server', this.#settings, this.#connectionEnv, port).prepare(record.sequence, first.sequence + 1, budget, handshake);
     });
     this.#keep(entry);
     this.#placeOf(peer).next = entry;
@@ -439,12 +457,15 @@ export class DtlsServer<P extends DatagramPeer = DatagramPeer> {
     this.#port.emit(ownedEvent(event, connection, entry.peer));
   }
 
-  #handshakeBegins(entry: Entry<P>): void {
-    const { host } = entry;
+  #handshakesOf(host: string): Handshakes<P> {
     let ofHost = this.#handshakes.get(host);
-    if (ofHost === undefined) this.#handshakes.set(host, (ofHost = new Roster()));
+    if (ofHost === undefined) this.#handshakes.set(host, (ofHost = new Handshakes(this.#budget)));
+    return ofHost;
+  }
+
+  #handshakeBegins(entry: Entry<P>): void {
     entry.begun = this.#begun++;
-    ofHost.add(entry);
+    this.#handshakesOf(entry.host).add(entry);
     this.#handshakeCount++;
   }
 

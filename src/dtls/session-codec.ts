@@ -83,6 +83,11 @@ function takeSuite(reader: ByteReader): CipherSuite {
   return cipherSuite;
 }
 
+function takeServerName(reader: ByteReader): string | undefined {
+  const length = reader.u8();
+  return length === 0 ? undefined : fromUtf8(reader.take(length));
+}
+
 export function takeSession(reader: ByteReader): Session {
   const cipherSuite = takeSuite(reader);
   const extendedMasterSecret = reader.u8() === 1;
@@ -90,14 +95,13 @@ export function takeSession(reader: ByteReader): Session {
   const proof = reader.take(proofLength);
   const sessionId = takeVector8(reader);
   const established = takeU48(reader) / 1000;
-  const serverName = fromUtf8(takeVector8(reader));
+  const serverName = takeServerName(reader);
   const peerIdentity = takeIdentity(reader);
-  const named = serverName === '' ? undefined : serverName;
-  return new Session({ id: sessionId, cipherSuite, master, extendedMasterSecret, peerIdentity, serverName: named, established, proof });
+  return new Session({ id: sessionId, cipherSuite, master, extendedMasterSecret, peerIdentity, serverName, established, proof });
 }
 
 /** What a look at a session tells without making one. */
-export type SessionOutline = Pick<Session, 'cipherSuite' | 'extendedMasterSecret' | 'established'>;
+export type SessionOutline = Pick<Session, 'cipherSuite' | 'extendedMasterSecret' | 'serverName' | 'established'>;
 
 /** Pass over what `takeSession` would take, and refuse what it would refuse. */
 export function skipSession(reader: ByteReader): SessionOutline {
@@ -106,10 +110,9 @@ export function skipSession(reader: ByteReader): SessionOutline {
   skip(reader, masterLength + proofLength);
   skip(reader, reader.u8());
   const established = takeU48(reader) / 1000;
-  const nameLength = reader.u8();
-  if (nameLength > 0) fromUtf8(reader.take(nameLength));
+  const serverName = takeServerName(reader);
   skipIdentity(reader);
-  return { cipherSuite, extendedMasterSecret, established };
+  return { cipherSuite, extendedMasterSecret, serverName, established };
 }
 
 function skipIdentity(reader: ByteReader): void {

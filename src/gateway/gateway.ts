@@ -32,6 +32,7 @@ import { boundsWith } from '../core/bounds.ts';
 import { concatAll, emptyBytes, toHex, toKey } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
 import { optionFault } from '../core/options.ts';
+import { Tally } from '../core/tally.ts';
 import { hostOf, isSameOrigin, requestTarget, viasOf, wantsFresh } from './fields.ts';
 import { gatewayLinks } from './links.ts';
 import { type GatewayListener, type GatewayListenOptions, listen } from './listener.ts';
@@ -120,6 +121,8 @@ export class Gateway {
   /** What request targets were read as, the oldest first. */
   readonly #known = new Map<string, Wanted>();
   #underWay = 0;
+  /** How many of them have a body that is still to come, by client. */
+  readonly #reading = new Tally();
   /** What the proxy did with the request that it answers now: it tells right before. */
   #event: ProxyEvent | undefined;
 
@@ -202,7 +205,7 @@ export class Gateway {
   #begin(visit: Visit): void {
     const { incoming } = visit;
     const { headers } = incoming;
-    if (this.#underWay >= this.#limits.requests) throw new Refusal(503, 'busy', 'too many requests at once', { 'retry-after': '5' });
+    if (this.#underWay >= this.#limits.requests) throw tooMany();
     const { host = headers.host, rest } = requestTarget(incoming.url!);
     if (this.#hosts?.has(hostOf(host ?? '')) === false) throw new Refusal(421, 'host', 'this gateway does not go by that name');
     if (headers.origin !== undefined && !isSameOrigin(headers.origin, host)) throw new Refusal(403, 'origin', 'pages of another origin have no access');
@@ -267,14 +270,19 @@ export class Gateway {
     const { incoming } = visit;
     // Gone while it was found out who it is: nothing more is heard of it.
     if (incoming.destroyed) return;
+    const { client } = visit;
+    // While it was found out, others have come.
+    if (this.#underWay >= this.#limits.requests || this.#reading.of(client) >= this.#limits.requestsPerClient) throw tooMany();
     const parts: Uint8Array[] = [];
     let length = 0;
     let isDone = false;
     this.#underWay++;
+    this.#reading.add(client);
     const done = (then: () => void): void => {
       if (isDone) return;
       isDone = true;
       this.#underWay--;
+      this.#reading.remove(client);
       this.#guarded(visit, then);
     };
     incoming.on('data', (part: Uint8Array) => {
@@ -408,6 +416,10 @@ function write(outgoing: ServerResponse, { status, reason, headers, body }: Http
 /** A character for each byte. */
 function latin1(bytes: Uint8Array): string {
   return bytes.length <= shortText ? toKey(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+function tooMany(): Refusal {
+  return new Refusal(503, 'busy', 'too many requests at once', { 'retry-after': '5' });
 }
 
 /** RFC 8075, Section 8.4. */

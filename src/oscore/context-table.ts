@@ -1,7 +1,8 @@
+import { checkBounds } from '../core/bounds.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import type { SecurityContext } from './context.ts';
 import { ContextCache } from './context-cache.ts';
-import { OscoreError } from './errors.ts';
+import { OscoreError, wrongLimit } from './errors.ts';
 import type { RenewableContext } from './renewable-context.ts';
 
 /** How many contexts there may be. */
@@ -40,7 +41,9 @@ export class ContextTable {
   readonly #used: number[] = [];
   readonly #watchers: ((removed: SecurityContext) => void)[] = [];
 
+  /** @throws {OscoreError} `ERR_OSCORE_PARAMETERS` */
   constructor(options: ContextTableOptions = {}) {
+    checkBounds(options, wrongLimit('contexts'));
     this.#limit = options.limit ?? 65_536;
     this.#cache = new ContextCache(options.cached ?? 8192);
   }

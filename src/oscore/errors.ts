@@ -13,7 +13,7 @@ import { ProtocolError } from '../core/errors.ts';
  * | `ERR_OSCORE_PROXY_URI` | the Proxy-Uri of the request to protect cannot be taken apart |
  * | `ERR_OSCORE_HTTP` | the message has no counterpart in HTTP, or the HTTP message none in OSCORE |
  * | `ERR_OSCORE_HTTP_TYPE` | the HTTP message has an OSCORE header field and a body that is not `application/oscore` |
- * | `ERR_OSCORE_PARAMETERS` | context parameters that RFC 8613 does not allow |
+ * | `ERR_OSCORE_PARAMETERS` | context parameters that RFC 8613 does not allow, or a limit that limits nothing |
  * | `ERR_OSCORE_CONTEXT` | the context is not, or no longer, in the table |
  * | `ERR_OSCORE_COLLISION` | the table has a context with this Recipient ID and ID Context |
  * | `ERR_OSCORE_LIMIT` | a table or a queue is full |
@@ -23,3 +23,9 @@ import { ProtocolError } from '../core/errors.ts';
  * | `ERR_OSCORE_STORE` | the store did not reserve sender sequence numbers |
  */
 export class OscoreError extends ProtocolError {}
+
+/** For a limit that limits nothing. */
+export const wrongLimit =
+  (what: string) =>
+  (message: string): OscoreError =>
+    new OscoreError('ERR_OSCORE_PARAMETERS', `${what}: ${message}`);

@@ -18,6 +18,7 @@ import {
   uintOf,
   withoutOptions,
 } from '../coap/index.ts';
+import { checkBounds } from '../core/bounds.ts';
 import { constantTimeEqual, emptyBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { Roster } from '../core/roster.ts';
@@ -27,7 +28,7 @@ import type { ContextStore } from './context-store.ts';
 import type { ContextTable } from './context-table.ts';
 import { decodePartialIv } from './cose-object.ts';
 import { longestId } from './derive.ts';
-import type { OscoreError } from './errors.ts';
+import { type OscoreError, wrongLimit } from './errors.ts';
 import type { DiscardReason, OscoreEvent } from './events.ts';
 import { type ContextLeases, LeaseGate, type RequestForLease } from './leases.ts';
 import { type LookupLimits, Lookups, type Refusal } from './lookup.ts';
@@ -82,20 +83,16 @@ const challengeLength = 8;
  * request with the OSCORE option is verified and decrypted, and gets its context as association; one without passes as it is, so who serves it looks at the
  * association.
  *
+ * @throws {OscoreError} `ERR_OSCORE_PARAMETERS` for a limit that limits nothing
  * @see https://www.rfc-editor.org/rfc/rfc8613#section-8
  */
 export function oscore(options: OscoreOptions): Layer & {
   /** Entries of each kind that it holds. */
   stats(): Readonly<Record<string, number>>;
 } {
-  const { contexts, store, env, emit } = options;
-  const sequences = new Sequences({
-    store,
-    block: Math.max(1, options.block ?? 64),
-    waiting: options.waiting ?? 1024,
-    warnBelow: options.warnBelow ?? 2 ** 32,
-    emit,
-  });
+  const { contexts, store, env, block = 64, waiting = 1024, warnBelow = 2 ** 32, emit } = options;
+  checkBounds({ block, waiting, warnBelow }, wrongLimit('sequence numbers'));
+  const sequences = new Sequences({ store, block: Math.max(1, block), waiting, warnBelow, emit });
   const lookups = store.load === undefined ? undefined : new Lookups({ store, contexts, env, limits: options.lookups ?? {}, emit });
   const gate = options.leases === undefined ? undefined : new LeaseGate({ leases: options.leases, contexts, env, emit });
   const parts: ReceiverParts = { contexts, sequences, emit, options: optionTable([]), open: new Roster(), env, lookups, gate };

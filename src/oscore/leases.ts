@@ -1,4 +1,4 @@
-import type { Env } from '../core/env.ts';
+import type { Cancel, Env } from '../core/env.ts';
 import type { SecurityContext } from './context.ts';
 import type { ContextTable } from './context-table.ts';
 import { OscoreError } from './errors.ts';
@@ -49,6 +49,8 @@ interface Queue {
   readonly waiting: Set<RequestForLease>;
   /** The lease is asked for, or it will be. */
   busy: boolean;
+  /** Ends the time until it will be. */
+  stop: Cancel | undefined;
 }
 
 /** Keeps requests until it is known whether this process serves their context. */
@@ -67,7 +69,7 @@ export class LeaseGate {
   }
 
   enter(context: SecurityContext, request: RequestForLease): void {
-    const queue = this.#queues.get(context) ?? { waiting: new Set(), busy: false };
+    const queue = this.#queues.get(context) ?? { waiting: new Set(), busy: false, stop: undefined };
     if (queue.waiting.size >= requestsPerContext || this.#waiting >= requestsInAll || this.#bytes + request.size > bytesInAll) {
       request.refuse('lookup', 'expected fewer requests to wait for leases, got one more');
       return;
@@ -107,11 +109,13 @@ export class LeaseGate {
       this.#end(context, queue, asking, (request) => request.process(context));
     } else if (env.now() >= deadline) {
       this.#end(context, queue, asking, (request) => request.refuse('lookup', 'another process serves the context'));
+    } else if (queue.waiting.size === 0) {
+      this.#next(context, queue);
     } else {
       const pause = Math.max(shortestPause, Math.min((claim.until - env.epoch()) * 1000, deadline - env.now()));
-      env.schedule(pause, () => {
-        if (queue.waiting.size === 0) this.#next(context, queue);
-        else this.#ask(context, queue, deadline);
+      queue.stop = env.schedule(pause, () => {
+        queue.stop = undefined;
+        this.#ask(context, queue, deadline);
       });
     }
   }
@@ -138,7 +142,10 @@ export class LeaseGate {
     if (!queue.waiting.delete(request)) return false;
     this.#waiting--;
     this.#bytes -= request.size;
-    if (queue.waiting.size === 0 && !queue.busy) this.#queues.delete(context);
+    if (queue.waiting.size === 0 && (!queue.busy || queue.stop !== undefined)) {
+      queue.stop?.();
+      this.#queues.delete(context);
+    }
     return true;
   }
 }

@@ -1,9 +1,10 @@
+import { boundsWith } from '../core/bounds.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Cancel, Env } from '../core/env.ts';
 import { deriveContext, type SecurityContext } from './context.ts';
 import type { ContextStore, StoredContext } from './context-store.ts';
 import { type ContextTable, keyOf } from './context-table.ts';
-import { OscoreError } from './errors.ts';
+import { OscoreError, wrongLimit } from './errors.ts';
 import type { OscoreEvent } from './events.ts';
 
 /** What waits for look-ups of contexts at most, whoever sends. */
@@ -112,9 +113,10 @@ export class Lookups {
   #waiting = 0;
   #bytes = 0;
 
+  /** @throws {OscoreError} `ERR_OSCORE_PARAMETERS` */
   constructor(options: LookupOptions) {
     this.#options = options;
-    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#limits = boundsWith(defaultLimits, options.limits, wrongLimit('lookups'));
   }
 
   stats(): Readonly<Record<string, number>> {

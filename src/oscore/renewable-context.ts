@@ -1,10 +1,11 @@
 import type { SecurityAssociation } from '../coap/index.ts';
+import { checkBounds } from '../core/bounds.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Env } from '../core/env.ts';
 import { type ContextOptions, deriveContext, type SecurityContext } from './context.ts';
 import type { ContextTable } from './context-table.ts';
 import { type ContextParameters, checkParameters } from './derive.ts';
-import { OscoreError } from './errors.ts';
+import { OscoreError, wrongLimit } from './errors.ts';
 import { HmacKey, shortestNonce } from './exchanged-ids.ts';
 import { RenewalQueue } from './renewal-queue.ts';
 
@@ -62,7 +63,8 @@ export class RenewableContext implements SecurityAssociation {
 
   /** @throws {OscoreError} `ERR_OSCORE_PARAMETERS` */
   constructor(parameters: Omit<ContextParameters, 'idContext'>, options: RenewableOptions = {}) {
-    const { current, nonceLength = shortestNonce } = options;
+    const { current, nonceLength = shortestNonce, waiting = 1024 } = options;
+    checkBounds({ waiting }, wrongLimit('OSCORE context'));
     const { masterSecret, masterSalt, senderId, recipientId } = checkParameters(parameters);
     if ((parameters as ContextParameters).idContext !== undefined)
       throw new OscoreError('ERR_OSCORE_PARAMETERS', 'OSCORE context: expected parameters without ID Context, which the procedure makes, got one');
@@ -80,7 +82,7 @@ export class RenewableContext implements SecurityAssociation {
     this.id = `oscore-renewable-${++made}`;
     this.credential = options.credential;
     this.nonceLength = nonceLength;
-    this.queue = new RenewalQueue(options.waiting ?? 1024);
+    this.queue = new RenewalQueue(waiting);
     this.#given = current;
     this.#current = current;
   }

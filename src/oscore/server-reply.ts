@@ -36,6 +36,8 @@ export class ServerReply implements Reply {
   readonly #binding: RequestBinding;
   #ended = false;
   #nonceUsed = false;
+  /** What tells whoever notifies that nobody waits for more. */
+  #tasks: (() => void)[] | undefined = undefined;
   /** The Inner No-Response of the request (RFC 8613, Section 4.1.3.6). */
   noResponse = 0;
 
@@ -65,6 +67,7 @@ export class ServerReply implements Reply {
 
   onCancel(task: () => void): void {
     this.#lower.onCancel(task);
+    (this.#tasks ??= []).push(task);
   }
 
   acknowledge(): void {
@@ -96,20 +99,31 @@ export class ServerReply implements Reply {
   /** The context is looked at again for each answer. */
   #isGone(): boolean {
     if (this.#parts.contexts.has(this.#context)) return false;
-    this.#ended = true;
-    this.#lower.respond(refusals.gone);
+    this.#breakOff(refusals.gone);
     return true;
   }
 
-  #fail(error: OscoreError): void {
+  /** End with another response than the one that was given: layers above hear nothing of it but this. */
+  #breakOff(response: Response): void {
+    const tasks = this.#ended ? [] : (this.#tasks ?? []);
     this.#ended = true;
+    this.#lower.respond(response);
+    for (const task of tasks) {
+      try {
+        task();
+      } catch (error) {
+        this.#parts.emit?.({ type: 'failed', error });
+      }
+    }
+  }
+
+  #fail(error: OscoreError): void {
     this.#parts.emit?.({ type: 'discarded', direction: 'out', reason: 'response', context: this.#context, detail: error.code });
-    this.#lower.respond(this.#parts.contexts.has(this.#context) ? refusals.unavailable : refusals.gone);
+    this.#breakOff(this.#parts.contexts.has(this.#context) ? refusals.unavailable : refusals.gone);
   }
 
   #send(response: Response, final: boolean, sequence: number | undefined): void {
     let message: Response;
-    let last = final;
     try {
       message = protectResponse(response, this.#context, this.#binding, sequence);
       this.#parts.emit?.({ type: 'protected', direction: 'out', context: this.#context, inner: response });
@@ -117,13 +131,12 @@ export class ServerReply implements Reply {
       // The handler made a message that cannot be encoded. Nothing was encrypted yet, so the nonce is still good for once.
       const detail = messageOf(error);
       this.#parts.emit?.({ type: 'discarded', direction: 'out', reason: 'response', context: this.#context, detail });
-      message = protectResponse({ code: Code.InternalServerError, options: [], payload: emptyBytes }, this.#context, this.#binding, sequence);
-      last = true;
-      this.#ended = true;
+      this.#breakOff(protectResponse({ code: Code.InternalServerError, options: [], payload: emptyBytes }, this.#context, this.#binding, sequence));
+      return;
     }
     if (response.nonConfirmable !== undefined) message = { ...message, nonConfirmable: response.nonConfirmable };
     if (response.qBlock !== undefined) message = { ...message, qBlock: response.qBlock };
-    if (last) this.#lower.respond(message);
+    if (final) this.#lower.respond(message);
     else this.#lower.notify(message);
   }
 }

@@ -127,14 +127,12 @@ export class AuthzInfo {
 
   async #take(request: Request): Promise<Response> {
     const { profile, upload } = this.#decode(request);
-    const { key } = request.peer;
-    if (upload.association === undefined) return (await this.#accept(key, profile, upload)).response;
     try {
-      return (await this.#accept(key, profile, upload)).response;
+      return (await this.#accept(request.peer.key, profile, upload)).response;
     } catch (error) {
-      // RFC 9203, Section 4.2: if any verification of an update of access rights fails, the answer is 4.01.
-      if (!(error instanceof AceError) || error.responseCode >= Code.InternalServerError) throw error;
-      throw new AceError(error.code, error.message, { responseCode: Code.Unauthorized, cause: error });
+      const { refusedWith } = upload;
+      if (refusedWith === undefined || !(error instanceof AceError) || error.responseCode >= Code.InternalServerError) throw error;
+      throw new AceError(error.code, error.message, { responseCode: refusedWith, cause: error });
     }
   }
 

@@ -63,7 +63,7 @@ class Door {
   #whilePublic(request: Request, reply: Reply, target: Target): Reply {
     if (!isRegistration(request.options)) return reply;
     const isAuthorized = (): boolean => this.#options.targets().of(request.options).kind === 'public';
-    return new LastingReply(reply, this.#public, { target, method: request.code, association: request.association, isAuthorized });
+    return new LastingReply(reply, this.#public, { target, method: request.code, association: request.association, isObservation: true, isAuthorized });
   }
 
   #protect(request: Request, reply: Reply, target: Target): void {
@@ -81,11 +81,9 @@ class Door {
       this.#refuse(request, reply, target, verdict, hints().respond(code, target, request.code));
       return;
     }
-    let answers = reply;
-    if (isRegistration(request.options)) {
-      const isAuthorized = (): boolean => tokens.isValid(binding.token);
-      answers = new LastingReply(reply, binding.lasting, { target, method: request.code, association, isAuthorized });
-    }
+    const isObservation = isRegistration(request.options);
+    const isAuthorized = (): boolean => tokens.isValid(binding.token);
+    const answers = new LastingReply(reply, binding.lasting, { target, method: request.code, association, isObservation, isAuthorized });
     this.#serve(request, answers, target, 'permitted');
   }
 

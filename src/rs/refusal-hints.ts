@@ -16,7 +16,11 @@ const aceFormat: readonly Option[] = [uintOption(OptionNumber.ContentFormat, Con
 /** With a cnonce in it, the next one must not get this answer from a cache. */
 const aceFormatOnce: readonly Option[] = [...aceFormat, uintOption(OptionNumber.MaxAge, 0)];
 
-/** Makes the answers to Unauthorized Resource Requests (RFC 9200, Sections 5.2 and 5.3). */
+/**
+ * Makes the answers to Unauthorized Resource Requests (RFC 9200, Sections 5.2 and 5.3).
+ *
+ * Section 5.2 calls them an "unauthorized_client" error response, and the map of Section 5.3 has no place for an error: the response code says it.
+ */
 export class RefusalHints {
   readonly #options: RefusalHintsOptions;
   readonly #base: Hints;

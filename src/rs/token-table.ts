@@ -246,7 +246,7 @@ export class TokenTable {
     binding.token = token;
     this.#schedule(binding);
     // RFC 9203, Section 6: what the replaced association observes would be protected by keys that are gone.
-    for (const reply of [...binding.lasting]) if (reply.association !== association) reply.end();
+    for (const reply of observations(binding)) if (reply.association !== association) reply.end();
     this.#changed(binding);
     return true;
   }
@@ -277,7 +277,9 @@ export class TokenTable {
     this.#bindings.delete(binding.credential);
     this.#expiry.delete(binding.credential);
     this.#options.release(binding, reason);
-    for (const reply of [...binding.lasting]) reply.end();
+    // RFC 9200, Section 5.10.3. Where the token is but forgotten here, what is under way comes to its end.
+    const isOver = reason === 'expired' || reason === 'revoked';
+    for (const reply of isOver ? [...binding.lasting] : observations(binding)) reply.end();
     this.#changed(binding);
   }
 
@@ -299,9 +301,13 @@ export class TokenTable {
   }
 }
 
-function endUncovered({ lasting, token }: Binding): void {
-  for (const reply of [...lasting]) {
-    const verdict = decide(reply.target, token.permissions, reply.method);
+function observations({ lasting }: Binding): readonly LastingReply[] {
+  return [...lasting].filter(({ isObservation }) => isObservation);
+}
+
+function endUncovered(binding: Binding): void {
+  for (const reply of observations(binding)) {
+    const verdict = decide(reply.target, binding.token.permissions, reply.method);
     if (verdict !== 'permit') reply.end(verdict === 'path' ? Code.Forbidden : Code.MethodNotAllowed);
   }
 }

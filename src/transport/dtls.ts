@@ -274,7 +274,9 @@ class SessionTransport implements DtlsTransport {
         break;
       case 'connected': {
         const { connection, peer: at } = event;
-        this.#accept(connection, at, event, this.#admitted.get(connection)?.credential);
+        // Who was asked about to resume a session that then was not resumed has proved nothing.
+        const admitted = event.peerIdentity.type === 'anonymous' ? undefined : this.#admitted.get(connection);
+        this.#accept(connection, at, event, admitted?.credential);
         this.#admitted.delete(connection);
         break;
       }

@@ -10,6 +10,8 @@ const headerLength = 5;
 /** Bytes of the longest record, and of a message that is looked into. */
 const longestRecord = 16_384 + 256;
 const longestMessage = 16_384;
+/** Records of one client that are looked into: it names its key in one of the first few, and each costs a copy of what comes after it. */
+const mostRecords = 64;
 /** An external identity and one of a ticket, with one more of each. */
 const mostIdentities = 4;
 
@@ -77,6 +79,7 @@ export class PskGate extends Duplex {
   #held: Uint8Array = emptyBytes;
   /** Of a handshake message that is not complete. */
   #message: Uint8Array = emptyBytes;
+  #records = 0;
   #isOpen = false;
   #isWaiting = false;
   #hasEnded = false;
@@ -167,6 +170,7 @@ export class PskGate extends Duplex {
 
   /** `undefined`: none yet; `none`: they are not looked for any more. */
   #identitiesIn(fragment: Uint8Array): readonly string[] | undefined | 'none' {
+    if (++this.#records > mostRecords) return 'none';
     this.#message = concat(this.#message, fragment);
     while (this.#message.length >= 4) {
       const length = 4 + (this.#message[1]! << 16) + (this.#message[2]! << 8) + this.#message[3]!;

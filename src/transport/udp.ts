@@ -64,8 +64,10 @@ export async function udp(options: UdpOptions = {}): Promise<DatagramTransport> 
     });
   const socket = create();
   await new Promise<void>((bound, failed) => {
-    const fail = (error: Error): void =>
+    const fail = (error: Error): void => {
+      socket.close();
       failed(new TransportError('ERR_TRANSPORT_BIND', `cannot bind ${address} port ${port}: ${error.message}`, { cause: error }));
+    };
     socket.once('error', fail);
     socket.bind({ address, port, exclusive: true }, () => {
       socket.off('error', fail);

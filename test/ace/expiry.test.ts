@@ -105,19 +105,3 @@ test('expiry: what is left is what a plain map says, for any order of sets and d
     { numRuns: 50 },
   );
 });
-
-test('expiry: what was set beside a key comes with its end, and goes with the key', async () => {
-  const clock = new Clock(0);
-  const ended: [string, number | undefined][] = [];
-  const expiry = new Expiry<number>(clock, (key, value) => ended.push([key, value]));
-  expiry.set('a', 10, 1);
-  expiry.set('a', 20, 2);
-  expiry.set('a', 10, 3);
-  expiry.set('b', 10, 4);
-  assert.equal(expiry.value('a'), 3);
-  assert.equal(expiry.end('a'), 10);
-  assert.equal(expiry.delete('b'), true);
-  assert.equal(expiry.value('b'), undefined);
-  await clock.advance(30);
-  assert.deepEqual(ended, [['a', 3]]);
-});

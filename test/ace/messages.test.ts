@@ -4,6 +4,7 @@ import {
   AceError,
   AceErrorCode,
   aceErrorName,
+  decodeAccessInformation,
   decodeError,
   decodeHints,
   decodeIntrospectionRequest,
@@ -139,7 +140,16 @@ test('a wrong type is refused by key and name', () => {
   assert.throws(() => decodeIntrospectionResponse(map([3, 'x'])), badFormat(/10 \(active\)/));
   assert.throws(() => decodeIntrospectionResponse(map([10, 1])), badFormat(/10 \(active\)/));
   assert.throws(() => decodeIntrospectionResponse(map([10, true], [3, [1]])), badFormat(/3 \(aud\)/));
+  for (const exi of [-1, 1.5, '60']) assert.throws(() => decodeIntrospectionResponse(map([10, true], [40, exi])), badFormat(/40 \(exi\)/));
   assert.throws(() => decodeHints(map([1, bytes(1)])), badFormat(/1 \(AS\)/));
+});
+
+test('RFC 9200 Table 6: a time that is no finite number is refused, as in a CWT', () => {
+  for (const label of [4, 5, 6]) {
+    for (const time of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      assert.throws(() => decodeIntrospectionResponse(map([10, true], [label, time])), badFormat(/exp|nbf|iat/), `${label}: ${time}`);
+    }
+  }
 });
 
 test('an error never prints the bytes that were sent', () => {
@@ -152,6 +162,10 @@ test('an error never prints the bytes that were sent', () => {
 test('RFC 9200 5.8.5: text keys are refused', () => {
   assert.throws(() => decodeTokenRequest(map(['audience', 'rs1'])), badFormat(/integer keys/));
   assert.throws(() => decodeIntrospectionRequest(map(['token', bytes(1)])), badFormat(/integer keys/));
+  assert.throws(() => decodeTokenResponse(map([1, bytes(1)], ['scope', 'r_temp'])), badFormat(/integer keys/));
+  assert.throws(() => decodeAccessInformation(map(['scope', 'r_temp'])), badFormat(/integer keys/));
+  assert.throws(() => decodeIntrospectionResponse(map([10, true], ['exp', 1])), badFormat(/integer keys/));
+  assert.throws(() => decodeHints(map(['AS', 'coap://as.example/token'])), badFormat(/integer keys/));
 });
 
 test('RFC 9200 5.8.1: what is no CBOR map is refused', () => {
@@ -204,4 +218,18 @@ test('an AceError makes its response', () => {
   assert.equal(later.code, Code.TooManyRequests);
   assert.equal(later.payload.length, 0);
   assert.equal(uintOf(later.options, OptionNumber.MaxAge), 60);
+});
+
+test('RFC 6749 5.2: an error_description has printable ASCII only, without quotes and backslashes', () => {
+  const described = (message: string): string | undefined => {
+    const { payload } = errorResponse(new AceError('ERR_X', message, { responseCode: Code.BadRequest, error: AceErrorCode.invalid_request }));
+    return decodeError(19, payload)?.description;
+  };
+  assert.equal(described('plain (words), 1 < 2 [~]!'), 'plain (words), 1 < 2 [~]!');
+  assert.equal(described('got text "a\\n"'), "got text 'a'n'");
+  assert.equal(described('caf\u00e9 \u{1f600}\n\u007f'), 'caf? ???');
+  assert.throws(
+    () => decodeTokenRequest(map([33, 'sch\u00f6n "\\"'])),
+    (error: unknown) => error instanceof AceError && /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(decodeError(19, errorResponse(error).payload)?.description ?? ''),
+  );
 });

@@ -55,3 +55,27 @@ test('RFC 9770 10: whoever does not take a change is told so, and gets all of th
   ]);
   follower.close();
 });
+
+test('RFC 9770 10: by polling too, each eighth look is at all of the list, however well the diffs connect', async () => {
+  const clock = new Clock();
+  const asked: string[] = [];
+  const follower = new RevocationListFollower({
+    observe: false,
+    interval: 60,
+    list: {
+      query: async ({ diff, cursor }) => {
+        asked.push(diff === undefined ? 'full' : `diff from ${cursor}`);
+        return diff === undefined ? { fullSet: [], cursor: 0 } : { diffSet: [], cursor: 0, more: false };
+      },
+      observe: () => assert.fail('it is not observed'),
+    },
+    env: clock,
+    changed: () => {},
+    reached: () => {},
+  });
+  follower.start();
+  for (let i = 0; i < 17; i++) await clock.advance(i === 0 ? 0 : 60);
+  const diffs = new Array(7).fill('diff from 0');
+  assert.deepEqual(asked, ['full', ...diffs, 'full', ...diffs, 'full']);
+  follower.close();
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type NodeCoapEvent, type NodeCoapListener, nodeCoapListener, registerFormat, registerOption } from '../../src/adapters/node-coap/index.ts';
-import { findAll, findOption, OptionNumber, opaqueOption, sortOptions, stringOption, uintOption } from '../../src/coap/index.ts';
+import { findAll, findOption, OptionNumber, opaqueOption, type Reply, sortOptions, stringOption, uintOption } from '../../src/coap/index.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { CoapClient, type CoapRequestInit, request, serve } from '../../src/transport/index.ts';
 import { SeededRandom } from '../support/random.ts';
@@ -202,6 +202,17 @@ test('node-coap response: writes after the end go nowhere; reset refuses with 4.
   assert.equal((await ask('/reset')).codeText, '4.00');
   await pause(20);
   assert.deepEqual(events, []);
+});
+
+test('node-coap response: whoever waits for the end is told, also when nobody waits for the response any more', async () => {
+  let cancel = (): void => assert.fail();
+  const reply: Reply = { respond: () => {}, notify: () => {}, onCancel: (task) => (cancel = task) };
+  let ended: Promise<unknown> | undefined;
+  nodeCoapListener((_req, res) => {
+    cancel();
+    ended = Promise.all([new Promise<void>((told) => res.write('a', () => told())), new Promise<void>((told) => res.end('b', () => told()))]);
+  })({ code: 1, options: [], payload: new Uint8Array(0), peer }, reply);
+  await Promise.race([ended, pause(1000).then(() => assert.fail('nobody was told'))]);
 });
 
 test('node-coap observation: each write is a notification with the code and the options of its time', async (t) => {

@@ -25,14 +25,19 @@ export class Flow {
   }
 
   /** Start the AS, or start it again. */
-  async start(): Promise<AuthorizationServer> {
+  start(): Promise<AuthorizationServer> {
+    return this.startWith({});
+  }
+
+  /** The same with other options. */
+  async startWith(options: Partial<AuthorizationServerOptions>): Promise<AuthorizationServer> {
     await this.server?.close();
-    this.server = await this.startAt(asPeer);
+    this.server = await this.startAt(asPeer, options);
     return this.server;
   }
 
   /** Another process of the AS, with the same store. */
-  async startAt({ address, port }: Peer): Promise<AuthorizationServer> {
+  async startAt({ address, port }: Peer, options: Partial<AuthorizationServerOptions> = {}): Promise<AuthorizationServer> {
     const server = new AuthorizationServer({
       store: this.store,
       profiles: [oscoreProfile],
@@ -41,6 +46,7 @@ export class Flow {
       env: this.sim.env(`as ${this.#starts++}`),
       emit: (event) => this.events.push(event),
       ...this.#options,
+      ...options,
     });
     await server.listen(this.sim.transport(address, port));
     return server;

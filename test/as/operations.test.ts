@@ -5,6 +5,7 @@ import type { AuditedEvent, AuditSink, ClientRegistration } from '../../src/as/i
 import { formatCode, Method, OptionNumber, pathOptions, type Response, uintOf } from '../../src/coap/index.ts';
 import { fromHex, toBase64Url } from '../../src/core/bytes.ts';
 import { ProtocolError } from '../../src/core/errors.ts';
+import type { Store } from '../../src/store/index.ts';
 import { asPeer, Flow } from './flow.ts';
 import { clients, encryptKey, rs1, rs2 } from './support.ts';
 
@@ -306,6 +307,31 @@ describe('reconfigure', () => {
       },
     );
     await close(flow, first, second, ninth);
+  });
+
+  test('who asks while the reload is under way that brings it is served after it', async () => {
+    const added: ClientRegistration = {
+      id: 'c9',
+      credentials: { masterSecret: new Uint8Array(16).fill(9), senderId: fromHex('00'), recipientId: fromHex('09') },
+      grants: [{ audience: 'rs1', scope: 'w_led' }],
+    };
+    const flow = new Flow();
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const batch: Store['batch'] = async (changes) => {
+      if (changes.some(({ key }) => key.startsWith('as/removing/'))) await held;
+      return flow.store.batch(changes);
+    };
+    const server = await flow.startWith({ store: { ...flow.store, batch } });
+    const ninth = flow.peer(added.credentials, 9);
+    const reloaded = server.reconfigure({ clients: [...clients.slice(1), added], resourceServers: [rs1, rs2] });
+    assert.equal(formatCode((await ninth.token({ audience: 'rs1' })).code), '4.01');
+    release();
+    await reloaded;
+    assert.equal(formatCode((await ninth.token({ audience: 'rs1' })).code), '2.01');
+    await close(flow, ninth);
   });
 
   test('new keys of a peer: the old ones are refused', async () => {

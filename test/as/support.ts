@@ -9,7 +9,9 @@ import {
   type TokenRequest,
   type TokenResponse,
 } from '../../src/ace/index.ts';
+import { Audit } from '../../src/as/audit.ts';
 import { ClientSecrets } from '../../src/as/grants/client-secrets.ts';
+import { GrantRevocations } from '../../src/as/grants/grant-revocations.ts';
 import { type GrantTypeName, grantTypesOf } from '../../src/as/grants/grant-types.ts';
 import { AuthorizationGrants, type RefreshTokenOptions } from '../../src/as/grants/grants.ts';
 import { storedPasswords } from '../../src/as/grants/passwords.ts';
@@ -22,11 +24,13 @@ import { TokenEndpoint } from '../../src/as/token/token-endpoint.ts';
 import { TokenRecords } from '../../src/as/token/token-records.ts';
 import type { TokenRules } from '../../src/as/token/token-rules.ts';
 import { Revocations } from '../../src/as/trl/revocations.ts';
+import { UnfinishedWork } from '../../src/as/unfinished-work.ts';
 import { Code, formatCode, OptionNumber, type Response, type SecurityAssociation, uintOf } from '../../src/coap/index.ts';
 import { fromHex } from '../../src/core/bytes.ts';
 import type { ScryptCost } from '../../src/core/crypto/index.ts';
 import { type ClaimsSet, openCwt, type TokenKey } from '../../src/core/cwt.ts';
 import { systemEnv } from '../../src/core/env.ts';
+import { messageOf } from '../../src/core/errors.ts';
 import { memoryStore, type Store } from '../../src/store/index.ts';
 import { Clock } from '../ace/clock.ts';
 
@@ -109,6 +113,7 @@ export class Workbench {
   readonly records: TokenRecords;
   readonly token: TokenEndpoint;
   readonly introspection: IntrospectionEndpoint;
+  readonly unfinished: UnfinishedWork;
   readonly profiles: Map<number, ProfileAtAs> = new Map();
 
   constructor(options: BenchOptions = {}) {
@@ -130,6 +135,13 @@ export class Workbench {
       store: this.store,
     });
     this.records = new TokenRecords({ store: this.store, env: this.clock });
+    const revoke = async (hash: string): Promise<boolean> => {
+      const revoked = await new Revocations({ store: this.store, env: this.clock }).revoke(hash);
+      if (revoked !== undefined) this.records.revoked(revoked.record);
+      return revoked !== undefined;
+    };
+    const audit = new Audit({ sink: undefined, env: this.clock, tell: emit });
+    this.unfinished = new UnfinishedWork(this.clock, (error) => emit({ type: 'fault', reason: 'unfinished', detail: messageOf(error) }));
     this.token = new TokenEndpoint({
       registry: this.registry,
       grants: new AuthorizationGrants({
@@ -139,8 +151,7 @@ export class Workbench {
         grantTypes: grantTypesOf('grantTypes', options.grantTypes),
         ...(options.refreshTokens === undefined ? {} : { refreshTokens: options.refreshTokens }),
         passwords: storedPasswords(this.store, systemEnv.random, cheap),
-        revoke: (hash) => new Revocations({ store: this.store, env: this.clock }).revoke(hash),
-        emit,
+        revocations: new GrantRevocations({ store: this.store, audit, unfinished: this.unfinished, revoke }),
       }),
       secrets: new ClientSecrets(systemEnv.random),
       profiles: this.profiles,
@@ -149,10 +160,7 @@ export class Workbench {
       env: this.clock,
       rules: options.tokenRules ?? {},
       tokensPerClient: options.tokensPerClient ?? 100,
-      revoke: async (hash) => {
-        await new Revocations({ store: this.store, env: this.clock }).revoke(hash);
-        this.records.revoked(hash);
-      },
+      revoke,
       emit,
     });
     this.introspection = new IntrospectionEndpoint({ registry: this.registry, records: this.records, emit });
@@ -174,6 +182,7 @@ export class Workbench {
   }
 
   close(): void {
+    void this.unfinished.close();
     this.records.close();
     for (const profile of this.profiles.values()) void profile.close();
   }

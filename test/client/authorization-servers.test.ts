@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AceError, encodeError, encodeTokenResponse, type ProfileAtClient, type TokenResponse, TokenType } from '../../src/ace/index.ts';
+import {
+  type AceError,
+  encodeError,
+  encodeIntrospectionResponse,
+  encodeTokenResponse,
+  encodeTrlResponse,
+  type ProfileAtClient,
+  type TokenResponse,
+  TokenType,
+} from '../../src/ace/index.ts';
 import { type AuthorizationServerRegistration, AuthorizationServers } from '../../src/client/authorization-servers.ts';
 import { Code, ContentFormat, OptionNumber, type Response, type SecurityAssociation, uintOption } from '../../src/coap/index.ts';
 import { emptyBytes, utf8 } from '../../src/core/bytes.ts';
@@ -61,6 +70,50 @@ test('RFC 9200 5.8.3: a refusal of the AS, with and without an error code', asyn
 test('token request: an answer without protection is no answer', async () => {
   const unprotected: Response = { code: Code.Unauthorized, options: [], payload: utf8('Security context not found') };
   await assert.rejects(servers([unprotected]).requestToken(uri, {}), fails('ERR_ACE_REFUSED', Code.Unauthorized));
+});
+
+test('RFC 9200 6.5: what comes without protection, or under another association, is no token and says nothing of one', async () => {
+  const { payload } = encodeError({ error: 3, description: 'forged' });
+  const active = encodeIntrospectionResponse({ active: true });
+  for (const forged of [undefined, { ...association }]) {
+    const answer = (response: Response): Response => {
+      const { association: _, ...bare } = response;
+      return forged === undefined ? bare : { ...bare, association: forged };
+    };
+    await assert.rejects(servers([answer(granted({ expiresIn: 10 }))]).requestToken(uri, {}), fails('ERR_ACE_REFUSED', Code.Created));
+    const refusal = answer({ code: Code.BadRequest, options: [aceFormat], payload });
+    await assert.rejects(
+      servers([refusal]).requestToken(uri, {}),
+      (error: AceError) => error.code === 'ERR_ACE_REFUSED' && error.error === undefined && !error.message.includes('forged'),
+    );
+    const introspected = answer({ code: Code.Created, options: [aceFormat], payload: active });
+    await assert.rejects(servers([introspected]).introspect(uri, Uint8Array.of(1)), fails('ERR_ACE_REFUSED'));
+  }
+});
+
+test('RFC 9770 7: a list in another Content-Format, without protection or with another code is none', async () => {
+  const list = {
+    code: Code.Content,
+    options: [uintOption(OptionNumber.ContentFormat, ContentFormat.AceTrl)],
+    payload: encodeTrlResponse({ fullSet: [] }),
+    association,
+  };
+  assert.deepEqual(await servers([list]).revocationList(uri).query({}), { fullSet: [] });
+  for (const options of [[], [uintOption(OptionNumber.ContentFormat, ContentFormat.Cbor)]])
+    await assert.rejects(
+      servers([{ ...list, options }])
+        .revocationList(uri)
+        .query({}),
+      fails('ERR_ACE_FORMAT'),
+    );
+  const { association: _, ...unprotected } = list;
+  await assert.rejects(servers([unprotected]).revocationList(uri).query({}), fails('ERR_ACE_REFUSED'));
+  await assert.rejects(
+    servers([{ ...list, code: Code.Created }])
+      .revocationList(uri)
+      .query({}),
+    fails('ERR_ACE_REFUSED'),
+  );
 });
 
 test('RFC 8613 8.2: what the AS takes for a replay is sent again, with another number, but not for ever', async () => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AceError } from '../../src/ace/index.ts';
-import { encodeAif } from '../../src/ace/index.ts';
+import { encodeAif, encodeHints } from '../../src/ace/index.ts';
 import { refreshKey, sessionKey } from '../../src/client/session.ts';
-import type { CoapError } from '../../src/coap/index.ts';
+import { type CoapError, Code, ContentFormat, Endpoint, type Handler, OptionNumber, uintOption } from '../../src/coap/index.ts';
 import { memoryStore, type Store, StoreError } from '../../src/store/index.ts';
-import { Parties, rsUri, tokenKey } from './parties.ts';
+import { asUri, Parties, rsUri, tokenKey } from './parties.ts';
 
 const fails = (code: string) => (error: unknown) => {
   assert.equal((error as AceError).code, code, String(error));
@@ -175,6 +175,22 @@ test('RFC 9203 4.1: the token of an update is brought along when the context is 
   assert.equal((await parties.finish(parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'up' }))).codeText, '2.04');
   assert.deepEqual(parties.steps(), ['request', 'response', 'forgotten', 'upload', 'context', 'update', 'request', 'response']);
   assert.equal(parties.led, 'up');
+  await parties.close();
+});
+
+test('RFC 9203 6: a context that a new one takes the place of is let go', async () => {
+  const parties = await new Parties().start();
+  await parties.finish(parties.client.fetch(`${rsUri}/temperature`));
+  const held = () => [parties.client.stats()['sessions'], parties.client.stats()['profile2.contexts'], parties.rs.stats()['profile2.contexts']];
+  const before = held();
+  // An AS that knows the key no more: the update is refused, and a token with another key is asked for.
+  await parties.as.close();
+  parties.stores.as = memoryStore({ env: parties.simulator.env() });
+  await parties.startAs();
+  parties.steps();
+  assert.equal((await parties.finish(parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' }))).codeText, '2.04');
+  assert.ok(parties.steps().includes('upload'));
+  assert.deepEqual(held(), before);
   await parties.close();
 });
 
@@ -363,6 +379,60 @@ test('fetch: an RS that does not answer is a timeout of the exchange', async () 
   await parties.rs.close();
   await assert.rejects(parties.finish(parties.client.fetch(`${rsUri}/temperature`)), fails('ERR_COAP_TIMEOUT'));
   await parties.startRs();
+  await parties.close();
+});
+
+test('RFC 9200 6.4: hints without protection in answer to a protected request lead to no token with more rights', async () => {
+  const parties = await new Parties().start();
+  await parties.finish(parties.client.fetch(`${rsUri}/temperature`));
+  await parties.rs.close();
+  const payload = encodeHints({ as: asUri, audience: 'rs1', scope: 'w_led' });
+  const options = [uintOption(OptionNumber.ContentFormat, ContentFormat.AceCbor)];
+  for (const code of [Code.Forbidden, Code.MethodNotAllowed]) {
+    const refuse: Handler = (_request, reply) => reply.respond({ code, options, payload });
+    const stranger = new Endpoint({
+      transport: parties.simulator.transport('10.0.0.2', 5683),
+      env: parties.simulator.env(`stranger ${code}`),
+      layers: [{ name: 'stranger', understands: [OptionNumber.Oscore], outbound: (next) => next, inbound: () => refuse }],
+    });
+    parties.steps();
+    const answer = await parties.finish(parties.client.fetch(`${rsUri}/led`));
+    assert.deepEqual([answer.code, answer.protected], [code, false]);
+    assert.deepEqual(parties.steps(), ['request', 'response']);
+    await stranger.close();
+  }
+  await parties.startRs();
+  await parties.close();
+});
+
+test('RFC 9200 5.10.4: an answer under keys whose token has ended at the client is not taken', async () => {
+  const parties = await new Parties({
+    rsAtAs: { tokenLifetime: 20 },
+    rs: { leeway: 100, scopes: { p_slow: { '/slow': ['POST'] } } },
+    grant: 'p_slow',
+    client: { renewal: 0 },
+  }).start();
+  const clock = parties.simulator.env('handler');
+  parties.rs.resource('/slow', { post: () => new Promise((resolve) => clock.schedule(30_000, () => resolve('late'))) });
+  await assert.rejects(parties.finish(parties.client.fetch(`${rsUri}/slow`, { method: 'POST', payload: 'x' })), fails('ERR_OSCORE_CONTEXT'));
+  assert.equal(parties.steps().at(-1), 'request');
+  await parties.close();
+});
+
+test('RFC 9203 6: a context that a POST was answered 4.01 on is not used again, though the POST is not repeated', async () => {
+  const scopes = { r_temp: { '/temperature': ['GET'] }, p_slow: { '/slow': ['POST'] } };
+  const parties = await new Parties({ grant: 'r_temp p_slow', rs: { scopes, limits: { tokens: 1 } } }).start();
+  const clock = parties.simulator.env('handler');
+  parties.rs.resource('/slow', { post: () => new Promise((resolve) => clock.schedule(5000, () => resolve(undefined))) });
+  const post = () => parties.client.fetch(`${rsUri}/slow`, { method: 'POST', payload: 'x', scope: 'p_slow' });
+  const first = post();
+  await parties.simulator.sleep(2000);
+  await parties.finish(parties.client.fetch(`${rsUri}/temperature`, { scope: 'r_temp' }));
+  // A 4.01 that says nothing of the context.
+  assert.equal((await parties.finish(first)).codeText, '4.01');
+  parties.steps();
+  assert.equal((await parties.finish(post())).codeText, '2.04');
+  assert.deepEqual(parties.steps(), ['forgotten', 'upload', 'context', 'request', 'response']);
   await parties.close();
 });
 

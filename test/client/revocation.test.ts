@@ -34,3 +34,18 @@ test('RFC 9770 10.1: each revoked token is expunged, also where the store fails 
   assert.deepEqual(await stored(), []);
   await parties.close();
 });
+
+test('RFC 9770 10.1: a session goes with the token that changed its rights, as with the one that it was made with', async () => {
+  for (const which of [0, 1]) {
+    const parties = await new Parties({ as: { revocation: {} }, client: { revocation: { observe: false, interval: 10 } } }).start();
+    await parties.finish(parties.client.fetch(`${rsUri}/temperature`));
+    await parties.finish(parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' }));
+    const issued = parties.asEvents.flatMap((event) => (event.type === 'token-issued' ? [event.token] : []));
+    assert.deepEqual([issued.length, parties.client.stats()['sessions']], [2, 1]);
+    await parties.finish(parties.as.revoke(issued[which]!));
+    await parties.simulator.sleep(11_000);
+    assert.equal(parties.client.stats()['sessions'], 0, `token ${which}`);
+    for await (const [key] of parties.stores.client.scan('client/session/')) assert.fail(key);
+    await parties.close();
+  }
+});

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { AceClient } from '../../src/client/index.ts';
-import { Endpoint, RateLimit, type TransportBase } from '../../src/coap/index.ts';
+import { backOff, EchoRandomValues, EchoTimestamps, Endpoint, echo, ProxyServer, RateLimit, TimeLimit, type TransportBase } from '../../src/coap/index.ts';
 import { boundsWith } from '../../src/core/bounds.ts';
 import { systemEnv } from '../../src/core/env.ts';
 import { Gateway } from '../../src/gateway/index.ts';
 import { oscoreProfile, symmetricKey } from '../../src/index.ts';
+import { ContextTable, oscore, RenewableContext } from '../../src/oscore/index.ts';
 import { ResourceServer, type ResourceServerOptions } from '../../src/rs/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { serveHttp, tcpServer, udp, wsServer } from '../../src/transport/index.ts';
+import { Simulator } from '../support/simulator.ts';
 
 /** What a program makes of a setting that is absent or mistyped, and what no bound can be. */
 const none: readonly number[] = [Number.NaN, -1, Number('x'), '7' as unknown as number, null as unknown as number];
@@ -39,9 +41,63 @@ test('bounds: an endpoint takes no limit that bounds nothing', async (t: TestCon
     for (const name of ['maxBody', 'maxBytes', 'maxTransfers', 'maxTransfersPerPeer', 'lifetime'] as const)
       assert.throws(() => new Endpoint({ transport, blockwise: { [name]: bad } }), wrong, name);
     assert.throws(() => new Endpoint({ transport, qBlock: { maxBytes: bad } }), wrong, 'qBlock');
+    for (const name of ['maxObservers', 'maxObserversPerPeer', 'idle', 'patience', 'refresh'] as const)
+      assert.throws(() => new Endpoint({ transport, observe: { [name]: bad } }), wrong, name);
+    for (const name of ['lifetime', 'addresses', 'window'] as const)
+      assert.throws(() => new Endpoint({ transport, amplification: { [name]: bad } }), wrong, name);
+    const stateless = { lifetime: bad, response: () => {} };
+    assert.throws(() => new Endpoint({ transport, extendedTokens: {}, stateless }), wrong, 'stateless');
   }
   for (const rate of [{ burst: 0 }, { burst: Number.NaN }, { rate: 0 }, { rate: Number.NaN }, { entries: Number.NaN }])
     assert.throws(() => new RateLimit(systemEnv, { burst: 1, rate: 1, entries: 1, ...rate }), wrong, JSON.stringify(rate));
+});
+
+test('bounds: layers and proxies take no limit that bounds nothing', () => {
+  const wrong = { name: 'CoapError', code: 'ERR_COAP_PARAMETER' };
+  for (const bad of none) {
+    for (const name of ['maxValues', 'lifetime'] as const) assert.throws(() => echo({ [name]: bad }, systemEnv), wrong, name);
+    assert.throws(() => new EchoTimestamps(systemEnv, bad), wrong);
+    assert.throws(() => new EchoRandomValues(systemEnv, { window: bad }), wrong);
+    assert.throws(() => new EchoRandomValues(systemEnv, { window: 1, entries: bad }), wrong);
+    for (const name of ['entries', 'waiting', 'longest'] as const) assert.throws(() => backOff({ [name]: bad }, systemEnv), wrong, name);
+    assert.throws(() => new ProxyServer({ timeout: bad }), wrong);
+    for (const name of ['exchanges', 'exchangesPerClient', 'addresses'] as const)
+      assert.throws(() => new ProxyServer({ limits: { [name]: bad } }), wrong, name);
+    for (const name of ['entries', 'bytes', 'payload', 'lifetime'] as const) assert.throws(() => new ProxyServer({ cache: { [name]: bad } }), wrong, name);
+  }
+});
+
+test('bounds: OSCORE takes no limit that bounds nothing', () => {
+  const wrong = { name: 'OscoreError', code: 'ERR_OSCORE_PARAMETERS' };
+  const parameters = { masterSecret: new Uint8Array(16), senderId: Uint8Array.of(0), recipientId: Uint8Array.of(1) };
+  const store = { reserve: () => Promise.resolve(0), load: () => undefined };
+  const options = { contexts: new ContextTable(), store, env: systemEnv };
+  for (const bad of none) {
+    for (const name of ['limit', 'cached'] as const) assert.throws(() => new ContextTable({ [name]: bad }), wrong, name);
+    assert.throws(() => new RenewableContext(parameters, { waiting: bad }), wrong);
+    for (const name of ['block', 'waiting', 'warnBelow'] as const) assert.throws(() => oscore({ ...options, [name]: bad }), wrong, name);
+    for (const name of ['lookups', 'requests', 'bytes', 'timeout'] as const) assert.throws(() => oscore({ ...options, lookups: { [name]: bad } }), wrong, name);
+  }
+});
+
+test('times to wait: what is no number ends no wait, and is refused; one that is over is one', async () => {
+  const wrong = { name: 'CoapError', code: 'ERR_COAP_PARAMETER' };
+  const sim = new Simulator();
+  const endpoint = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env: sim.env() });
+  const peer = sim.peer('10.0.0.2', 5683);
+  const group = sim.join('224.0.1.187', 5683, '10.0.0.1:5683');
+  for (const bad of [Number.NaN, '7' as unknown as number, null as unknown as number]) {
+    await assert.rejects(endpoint.request({ peer }, { timeout: bad }), wrong);
+    await assert.rejects(endpoint.ping(peer, { timeout: bad }), wrong);
+    await assert.rejects(endpoint.send({ peer }, { wait: bad }), wrong);
+    assert.throws(() => endpoint.close({ grace: bad }), wrong);
+    assert.throws(() => endpoint.requestGroup({ peer: group }, { wait: bad }), wrong);
+    assert.throws(() => endpoint.requestGroup({ peer: group }, { responses: bad }), wrong);
+    assert.throws(() => new TimeLimit({ timeout: bad }, systemEnv), wrong);
+  }
+  assert.equal(endpoint.stats()['deadlines'], 0);
+  for (const timeout of [0, -1]) await assert.rejects(sim.finish(endpoint.request({ peer }, { timeout })), { code: 'ERR_COAP_TIMEOUT' });
+  await endpoint.close();
 });
 
 test('bounds: servers of connections take no limit that bounds nothing', async () => {

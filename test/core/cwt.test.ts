@@ -287,6 +287,22 @@ test('RFC 8747 3.1: confirmation methods', () => {
   for (const value of [1, 'cnf', [], null]) assert.throws(() => decodeConfirmation(value), { code: 'ERR_CBOR_MAP' });
 });
 
+test('RFC 8747 3.1: cnf is of a single key', () => {
+  const coseKey = coseKeyMap(signature.key);
+  const encrypted: CborValue = [emptyBytes, new Map(), emptyBytes];
+  const osc = new Map([[0, Uint8Array.of(1)]]);
+  const kid = Uint8Array.of(1);
+  const cnf = (...methods: (readonly [number, CborValue])[]) => decodeConfirmation(new Map<CborKey, CborValue>(methods));
+  for (const [one, other] of [
+    [[1, coseKey] as const, [2, encrypted] as const],
+    [[1, coseKey] as const, [4, osc] as const],
+    [[2, encrypted] as const, [4, osc] as const],
+  ] as const)
+    assert.throws(() => cnf(one, other), { code: 'ERR_CWT_CLAIMS' }, `${one[0]} and ${other[0]}`);
+  // A name of the key is no second one.
+  for (const method of [[1, coseKey] as const, [2, encrypted] as const, [4, osc] as const]) assert.deepEqual(cnf(method, [3, kid]).kid, kid);
+});
+
 test('RFC 8747 3.2, RFC 9203 3.2: a secret in cnf goes into encrypted tokens only', () => {
   const secrets: readonly Confirmation[] = [
     { coseKey: { kty: 4, k: random(16) } },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { decodeFragments, encodeFragment, encodeHandshake, HandshakeType } from '../../src/dtls/handshake.ts';
+import { clientConnection, DtlsServer } from '../../src/dtls/index.ts';
 import { decodeClientHello } from '../../src/dtls/messages.ts';
 import { decodeRecords, encodePlaintextRecord } from '../../src/dtls/record.ts';
 import { decodeEcdsaSignature } from '../../src/dtls/signature.ts';
@@ -13,6 +14,7 @@ import { allSuites, ClientParty, clientAddress, nothingHeld, type Parties, parti
 // Faults that other stacks had, each by its name.
 
 const suite = 'TLS_PSK_WITH_AES_128_CCM_8';
+const psk = { identity: utf8('nobody'), key: utf8('nothing') };
 const ecdsa = 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8';
 const from = `${clientAddress}:${port}`;
 const to = `${serverAddress}:${port}`;
@@ -92,13 +94,13 @@ test('a handshake that failed leaves nothing: the next one, from the same addres
 
 test('a thousand handshakes that fail release what they held', async () => {
   const sim = new Simulator();
-  const first = parties(sim, suite, { psk: { identity: utf8('nobody'), key: utf8('nothing') } }, { maxHandshakes: 10 });
+  const first = parties(sim, suite, { psk }, { maxHandshakes: 10 });
   let client = first.client;
   for (let i = 0; i < (scale === 'full' ? 1000 : 60); i++) {
     client.connection.start();
     await sim.run(() => client.connection.isClosed, 10_000);
     await client.close();
-    client = new ClientParty(sim, { suites: [suite], psk: { identity: utf8('nobody'), key: utf8('nothing') } }, clientAddress, `${i}`);
+    client = new ClientParty(sim, { suites: [suite], psk }, clientAddress, `${i}`);
   }
   assert.deepEqual(first.server.server.stats(), nothingHeld);
   assert.equal(first.server.all('closed').filter(({ error }) => error?.code === 'ERR_DTLS_EVICTED').length, 0);
@@ -205,6 +207,55 @@ test('fragments that never make a message are bounded, and gone with the handsha
   assert.ok(both.server.server.stats().handshakeBytes <= 20_000);
   await sim.sleep(60_000);
   assert.deepEqual(both.server.server.stats(), nothingHeld);
+});
+
+test('one address that fills the room for messages with parts of some keeps no other from shaking hands', async () => {
+  const sim = new Simulator();
+  const { server, client } = parties(sim, suite, {}, { maxAllHandshakeBytes: 100_000 });
+  sim.filter = ({ from: sender, datagram }) => !sender.startsWith('10.9.9.9') || datagram[13] === HandshakeType.client_hello;
+  const flood = Array.from({ length: 10 }, (_, i) => new ClientParty(sim, { suites: [suite], psk }, '10.9.9.9', `flood ${i}`, 6000 + i));
+  for (const { connection } of flood) connection.start();
+  await sim.sleep(100);
+  const body = new Uint8Array(0xffff);
+  for (const length of [0xffff, 10_000, 1000, 100, 10, 2])
+    for (const { address } of flood)
+      for (let sequence = 2; sequence < 10; sequence++)
+        sim.inject(encodePlaintextRecord(22, sequence, encodeFragment({ type: 16, sequence, body: body.subarray(0, length) }, 0, 1)), address, to);
+  await sim.sleep(1);
+  assert.ok(server.server.stats().handshakeBytes > 40_000);
+  client.connection.start();
+  await sim.run(() => client.connection.isConnected, 5000);
+  await sim.sleep(200_000);
+  assert.equal(server.server.stats().handshakeBytes, 0);
+});
+
+test('a record that comes before its keys is kept as it came, whatever becomes of its datagram', () => {
+  const sim = new Simulator();
+  const [toServer, toClient]: [Uint8Array[], Uint8Array[]] = [[], []];
+  const peer = { key: from };
+  const server = new DtlsServer({ suites: [suite], psk: {} }, sim.env('server'), {
+    send: (datagram) => toClient.push(datagram),
+    emit: (event) => {
+      if (event.type === 'psk-identity') event.connection.providePsk(psk.key);
+    },
+  });
+  // Each record in a datagram of its own.
+  const client = clientConnection({ suites: [suite], psk, mtu: 64 }, sim.env('client'), { send: (datagram) => toServer.push(datagram), emit: () => {} });
+  client.start();
+  while (toServer.length > 0 || toClient.length > 0) {
+    // The last comes first.
+    for (let datagram = toServer.pop(); datagram !== undefined; datagram = toServer.pop()) {
+      const borrowed = datagram.slice();
+      server.receive(borrowed, peer);
+      borrowed.fill(0);
+    }
+    for (let datagram = toClient.pop(); datagram !== undefined; datagram = toClient.pop()) {
+      const borrowed = datagram.slice();
+      client.receive(borrowed);
+      borrowed.fill(0);
+    }
+  }
+  assert.ok(client.isConnected);
 });
 
 test('fragments without bytes, in one record and in many, come to an end', async () => {

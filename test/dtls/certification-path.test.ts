@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { certificatesOfPem } from '../../src/core/pem.ts';
 import type { AlertName } from '../../src/dtls/alert.ts';
 import { HandshakeFailure } from '../../src/dtls/alert.ts';
-import { decodeCertificate } from '../../src/dtls/certificate.ts';
+import { type Certificate, decodeCertificate } from '../../src/dtls/certificate.ts';
 import { type PathRules, verifyPath } from '../../src/dtls/certification-path.ts';
 import { SeededRandom } from '../support/random.ts';
 import { oneIn } from '../support/scale.ts';
@@ -64,6 +64,13 @@ test('RFC 5280 4.1.2.5: validity, to the second', () => {
   refuses('certificate_expired', /valid now/, () => verify(['early']));
   refuses('certificate_expired', /valid now/, () => verify(['expired']));
   refuses('certificate_expired', /valid now/, () => verify(['by-expired-authority', 'expired-authority']));
+});
+
+test('RFC 5280 4.1.2.5: of two certificates of an authority with one key it is the one that is valid now by which a path ends', () => {
+  const [authority] = root as [Certificate];
+  const ended = { ...authority, notAfter: now.epoch - 1 };
+  verify(['server'], {}, [ended, authority]);
+  refuses('certificate_expired', /valid now/, () => verify(['server'], {}, [ended, ended]));
 });
 
 test('RFC 9525 6: names and addresses of subjectAltName, without wildcards; the common name does not count', () => {

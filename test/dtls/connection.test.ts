@@ -89,6 +89,21 @@ test('RFC 6347 4.2.4.1: no answer at all ends the handshake of a client', async 
   assert.equal(sim.now, 63_000, '1, 2, 4, 8, 16 and 32 s');
 });
 
+test('RFC 6347 4.2.4: a flight whose answer is there is not sent again, however long the application takes to judge the peer', async () => {
+  const sim = new Simulator();
+  const { client, server } = parties(sim, 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8', {}, { retransmission: { maxRetransmissions: 10 } });
+  client.acceptsPeer = false;
+  client.onEvent = (event) => {
+    if (event.type === 'peer-key') sim.env().schedule(70_000, () => client.connection.acceptPeer());
+  };
+  client.connection.start();
+  await sim.run(() => client.connection.isConnected || client.connection.isClosed);
+  assert.ok(client.connection.isConnected, client.error?.message);
+  assert.equal(server.all('connected').length, 1);
+  const hellos = sim.wire.filter(({ datagram }) => datagram[0] === 22 && datagram[13] === HandshakeType.client_hello);
+  assert.equal(hellos.length, 2, 'without a cookie and with it');
+});
+
 test('a question that nobody answers ends with the time that a handshake may take', async () => {
   const sim = new Simulator();
   const { client, server } = parties(sim, suite, {}, { handshakeTimeout: 10_000 });
@@ -99,6 +114,15 @@ test('a question that nobody answers ends with the time that a handshake may tak
   assert.equal(client.end, 'ERR_DTLS_TIMEOUT');
   assert.deepEqual(server.server.stats(), nothingHeld);
   assert.equal(sim.pending, 0);
+});
+
+test('the time that a handshake may take begins when it is started', async () => {
+  const sim = new Simulator();
+  const { client } = parties(sim, suite, { handshakeTimeout: 10_000 });
+  await sim.sleep(20_000);
+  client.connection.start();
+  await sim.run(() => client.connection.isConnected || client.connection.isClosed);
+  assert.ok(client.connection.isConnected, client.error?.message);
 });
 
 test('RFC 7925 17: HelloRequest, and a ClientHello under protection, are answered by no_renegotiation, and change nothing', async () => {

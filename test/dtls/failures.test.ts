@@ -92,6 +92,24 @@ describe('handshakes that fail, by address', () => {
     assert.equal(await attempt(sim), 'decrypt_error');
   });
 
+  it('nothing but a Finished tells whether a key is right: what else is protected is not looked into before', async () => {
+    const { sim, server } = site();
+    // Each record in a datagram of its own; that of Finished is lost.
+    const client = new ClientParty(sim, { ...right, mtu: 64 });
+    sim.filter = ({ from, datagram }) => !from.startsWith(clientAddress) || datagram[0] !== 22 || datagram[4] === 0;
+    client.connection.start();
+    await sim.sleep(100);
+    const before = sim.wire.length;
+    client.connection.close();
+    await sim.sleep(50);
+    assert.deepEqual(
+      sim.wire.slice(before).map(({ from, datagram }) => [from.startsWith(clientAddress), ...datagram.subarray(0, 5)]),
+      [[true, 21, 0xfe, 0xfd, 0, 1]],
+      'an alert under the right key, and no answer',
+    );
+    assert.equal(server.server.stats().handshakes, 1);
+  });
+
   it('false: any number; a rate that is none is refused', async () => {
     const { sim, server } = site({ failures: false });
     for (let i = 0; i < 8; i++) assert.equal(await attempt(sim), 'decrypt_error');

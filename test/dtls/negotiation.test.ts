@@ -210,7 +210,7 @@ test('RFC 6347 4.2.1: a client answers new cookies, and gives up in the end', ()
   failsWith('unexpected_message', () => give(client, cookie(4)));
 });
 
-test('RFC 5705 4: no context, an empty one and another give different material; the labels of TLS are refused', async () => {
+test('RFC 5705 4: no context, an empty one and another give different material; the labels of TLS and what is too long are refused', async () => {
   const sim = new Simulator();
   const { client, server } = parties(sim, 'TLS_PSK_WITH_AES_128_CCM_8');
   client.connection.start();
@@ -224,4 +224,6 @@ test('RFC 5705 4: no context, an empty one and another give different material; 
   assert.notEqual(toHex(connection.exportKeyingMaterial('EXPORTER-two', 40)), here[0]);
   for (const label of ['client finished', 'server finished', 'master secret', 'key expansion'])
     assert.throws(() => connection.exportKeyingMaterial(label, 16), { code: 'ERR_DTLS_CONFIG' });
+  connection.exportKeyingMaterial('EXPORTER-one', 40, new Uint8Array(0xffff));
+  assert.throws(() => connection.exportKeyingMaterial('EXPORTER-one', 40, new Uint8Array(0x1_0000)), { code: 'ERR_DTLS_CONFIG' });
 });

@@ -3,7 +3,7 @@ import { type CipherGCMTypes, createCipheriv } from 'node:crypto';
 import { test } from 'node:test';
 import { concat, emptyBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { suitesOf } from '../../src/dtls/cipher-suites.ts';
-import { ContentType, type DtlsRecord, decodeRecords, encodePlaintextRecord, lastSequence, RecordProtection } from '../../src/dtls/record.ts';
+import { ContentType, type DtlsRecord, decodeRecords, encodePlaintextRecord, largestPlaintext, lastSequence, RecordProtection } from '../../src/dtls/record.ts';
 import { SeededRandom } from '../support/random.ts';
 
 const random = new SeededRandom(6347);
@@ -44,6 +44,12 @@ test('RFC 6347 4.1.1: several records in a datagram, up to the first byte that b
     assert.equal(cut.malformed, length - one.length);
   }
   assert.equal(decodeRecords(fromHex('160303000000000000000000010a')).malformed, 14, 'a record of TLS');
+});
+
+test('RFC 5246 6.2.1: a record without protection has at most 16,384 bytes', () => {
+  const [most, more] = [largestPlaintext, largestPlaintext + 1].map((length) => encodePlaintextRecord(ContentType.handshake, 0, new Uint8Array(length)));
+  assert.equal(decodeRecords(most!).records.length, 1);
+  assert.deepEqual(decodeRecords(more!), { records: [], malformed: more!.length });
 });
 
 test('RFC 6347 4.1: a thousand empty records in one datagram end', () => {

@@ -5,7 +5,20 @@ import { utf8 } from '../../src/core/bytes.ts';
 import { type ConnectionEvent, DtlsError, type DtlsServerConfig, decodeSession, encodeSession, importConnection } from '../../src/dtls/index.ts';
 import { decodeRecords } from '../../src/dtls/record.ts';
 import { Simulator } from '../support/simulator.ts';
-import { allSuites, ClientParty, configsOf, nothingHeld, type Parties, parties, port, psk, ServerParty, serverAddress } from './parties.ts';
+import {
+  allSuites,
+  ClientParty,
+  clientKey,
+  configsOf,
+  nothingHeld,
+  type Parties,
+  parties,
+  port,
+  psk,
+  ServerParty,
+  serverAddress,
+  serverKey,
+} from './parties.ts';
 
 const suite = 'TLS_PSK_WITH_AES_128_CCM_8';
 const to = `${serverAddress}:${port}`;
@@ -181,6 +194,45 @@ test('bytes that are cut or changed, and connections that do not fit, are refuse
   }
   const server = restart(sim, [saved], lenient);
   assert.throws(() => server.server.import(state, peer), isImportError, 'it is here already');
+  both.client.connection.send(utf8('still here'));
+  await sim.sleep(100);
+  assert.deepEqual(both.client.data.at(-1), utf8('still here'));
+});
+
+test('a connection does not live longer because the clock was set back while nobody had it', async () => {
+  const day = 86_400;
+  const sim = new Simulator();
+  const both = await connect(sim, parties(sim, suite));
+  const { server: config } = configsOf(suite);
+  const saved = await shutDown(both.server);
+  sim.clockSet = -8 * day;
+  const late = new ServerParty(sim, config);
+  for (const { state, peer } of saved) assert.throws(() => late.server.import(state, peer), isImportError);
+  await late.close();
+  sim.clockSet = -6 * day;
+  const server = restart(sim, saved, config);
+  await sim.sleep(1000 * day + 1000);
+  both.client.connection.send(utf8('within seven days, and six of them are over'));
+  await sim.sleep(100);
+  assert.equal(server.end, 'ERR_DTLS_EXPIRED');
+});
+
+test('RFC 6066 3: a connection goes on by the credentials of the name that its client asked for', async () => {
+  const sim = new Simulator();
+  const ofKeys = { rawPublicKey: { own: serverKey, client: 'require' } } as const;
+  const named = { psk: {}, serverNames: { 'keys.example': ofKeys } };
+  const both = {
+    server: new ServerParty(sim, named),
+    client: new ClientParty(sim, { rawPublicKey: { own: clientKey }, serverName: 'keys.example' }),
+  };
+  await connect(sim, both);
+  const saved = await shutDown(both.server);
+  const unnamed = new ServerParty(sim, { ...ofKeys, serverNames: { 'keys.example': { psk: {} } } });
+  for (const { state, peer } of saved) assert.throws(() => unnamed.server.import(state, peer), isImportError);
+  await unnamed.close();
+  const server = restart(sim, saved, named);
+  const { connection } = [...server.server.connections()][0]!;
+  assert.ok(server.server.trusts(connection));
   both.client.connection.send(utf8('still here'));
   await sim.sleep(100);
   assert.deepEqual(both.client.data.at(-1), utf8('still here'));

@@ -5,7 +5,7 @@ import { Cookies } from '../../src/dtls/cookie.ts';
 import { decodeFragments, encodeHandshake } from '../../src/dtls/handshake.ts';
 import { clientConnection } from '../../src/dtls/index.ts';
 import { decodeClientHello, encodeClientHello } from '../../src/dtls/messages.ts';
-import { decodeRecords, encodePlaintextRecord } from '../../src/dtls/record.ts';
+import { decodeRecords, encodePlaintextRecord, lastSequence } from '../../src/dtls/record.ts';
 import { scale } from '../support/scale.ts';
 import { Simulator } from '../support/simulator.ts';
 import { ClientParty, clientAddress, configsOf, expectSameKeys, identity, nothingHeld, parties, port, psk, ServerParty, serverAddress } from './parties.ts';
@@ -100,6 +100,24 @@ test('RFC 6347 4.2.1: the server begins with the numbers of the ClientHello that
   const answer = sim.wire.find((packet) => packet.from === to && packet.datagram[13] === 2)!;
   assert.equal(decodeRecords(answer.datagram).records[0]!.sequence, decodeRecords(hello!.datagram).records[0]!.sequence);
   assert.equal(decodeFragments(decodeRecords(answer.datagram).records[0]!.fragment)![0]!.sequence, 1);
+});
+
+test('RFC 6347 4.1: a ClientHello whose numbers are so high that those of the server would wrap begins nothing', async () => {
+  const sim = new Simulator();
+  const { client, server } = parties(sim, suite);
+  // The one with a cookie does not arrive as it is.
+  sim.filter = ({ datagram }) => datagram[13] !== 1 || datagram[60] === 0;
+  client.connection.start();
+  await sim.sleep(100);
+  const [hello] = sim.wire.filter(({ from: sender }) => sender === from).slice(-1);
+  const body = hello!.datagram.subarray(25);
+  const numbered = (record: number, sequence: number): Uint8Array => encodePlaintextRecord(22, record, encodeHandshake({ type: 1, sequence, body }));
+  for (const datagram of [numbered(lastSequence, 1), numbered(1, 0xffff)]) sim.inject(datagram, from, to);
+  await sim.sleep(1);
+  assert.deepEqual(server.server.stats(), nothingHeld);
+  sim.inject(numbered(1, 1), from, to);
+  await sim.sleep(1);
+  assert.equal(server.server.stats().handshakes, 1);
 });
 
 test('RFC 6347 4.2.8: a new ClientHello of a live peer takes its place once it is finished, and not before', async () => {
@@ -317,6 +335,10 @@ test('a configuration that cannot be is refused, and says what is wrong', () => 
     { psk: {}, suites: ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'] },
     { psk: {}, mtu: 63 },
     { psk: {}, mtu: Number.NaN },
+    { psk: {}, mtu: 1200.5 },
+    { psk: {}, connectionIdLength: 4.5 },
+    { psk: {}, recordSizeLimit: 512.5 },
+    { psk: {}, retransmission: { maxRetransmissions: 2.5 } },
     { psk: {}, groups: [] },
     { psk: {}, groups: ['secp521r1'] },
     { psk: {}, retransmission: { maxTimeout: 59_999 } },

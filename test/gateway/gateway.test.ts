@@ -235,6 +235,33 @@ describe('who may use a gateway', () => {
     await net.close();
   });
 
+  test('RFC 8075 8.1: bodies that are slow to come are no more than the limits say, of one client and of all that were decided on at once', async () => {
+    const decisions: (() => void)[] = [];
+    const net = await GatewayNet.open({
+      authorize: ({ headers }) => new Promise((resolve) => decisions.push(() => resolve({ permit: true, client: String(headers['x-client']) }))),
+      limits: { requests: 3, requestsPerClient: 2 },
+    });
+    const sockets = ['a', 'a', 'a', 'b', 'b'].map((client) => {
+      const socket = connect(net.listener.port, '127.0.0.1');
+      socket.write(`PUT /things/light HTTP/1.1\r\nHost: a\r\nX-Client: ${client}\r\nContent-Length: 4\r\n\r\nof`);
+      return socket;
+    });
+    while (decisions.length < sockets.length) await new Promise((resolve) => setTimeout(resolve, 2));
+    for (const decide of decisions) decide();
+    while (net.events.length + net.gateway.stats()['requests']! < sockets.length) await new Promise((resolve) => setTimeout(resolve, 2));
+    assert.deepEqual(
+      net.events.map(({ client, status, reason }) => [client, status, reason]),
+      [
+        ['a', 503, 'busy'],
+        ['b', 503, 'busy'],
+      ],
+    );
+    assert.equal(net.gateway.stats()['requests'], 3);
+    for (const socket of sockets) socket.destroy();
+    while (net.gateway.stats()['requests'] !== 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    await net.close();
+  });
+
   test('a client that is gone leaves an answer to the next (RFC 8075 8.1)', async () => {
     const net = await GatewayNet.open();
     const socket = connect(net.listener.port, '127.0.0.1');

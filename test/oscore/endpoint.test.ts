@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Code, Endpoint, echo, Method, pathOptions, type ResourceHandle, Router } from '../../src/coap/index.ts';
+import { Code, Endpoint, echo, Method, type Option, pathOptions, type ResourceHandle, Router } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { ContextTable, deriveContext, oscore, type SecurityContext } from '../../src/oscore/index.ts';
 import { Simulator } from '../support/simulator.ts';
@@ -15,6 +15,7 @@ interface Running {
   readonly contexts: ContextTable;
   readonly temperature: ResourceHandle;
   value: string;
+  options: readonly Option[];
 }
 
 function startServer(sim: Simulator, context: SecurityContext, store: FakeStore, name: string): Running {
@@ -27,8 +28,9 @@ function startServer(sim: Simulator, context: SecurityContext, store: FakeStore,
     endpoint: new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env, handler: router.handler, layers: [layer], parameters: { maxRetransmit: 8 } }),
     layer,
     contexts,
-    temperature: router.resource('/temperature', { observable: true, get: () => running.value }),
+    temperature: router.resource('/temperature', { observable: true, get: () => ({ payload: running.value, options: running.options }) }),
     value: '21',
+    options: [],
   };
   router.resource('/large', { get: () => large, put: (request) => `${request.payload.length}` });
   return running;
@@ -94,3 +96,48 @@ for (const [seed, network] of [
     await server.endpoint.close();
   });
 }
+
+for (const [what, code, isProtected, prepare] of [
+  ['its context left', Code.Unauthorized, false, ({ contexts }) => contexts.remove([...contexts][0]!)],
+  ['there is no number for a notification', Code.ServiceUnavailable, false, (_running, store) => (store.failing = true)],
+  ['a notification cannot be encoded', Code.InternalServerError, true, (running) => (running.options = [{ number: 0x1_0000, value: utf8('') }])],
+] as const satisfies readonly (readonly [string, number, boolean, (running: Running, store: FakeStore) => unknown])[]) {
+  test(`RFC 7641 4.2: an observation that ends because ${what} leaves no observer behind`, async () => {
+    const sim = new Simulator();
+    const store = new FakeStore();
+    const context = deriveContext(parameters);
+    const client = startClient(sim, context, new FakeStore());
+    const server = startServer(sim, deriveContext(mirrored(parameters)), store, 'server');
+    const peer = await client.endpoint.resolve('10.0.0.1', 5683);
+    const stream = client.endpoint.observe({ peer, association: context, options: pathOptions(['temperature']) });
+    assert.equal((await sim.finish(stream.next())).value?.code, Code.Content);
+    prepare(server, store);
+    server.temperature.changed();
+    const last = await sim.finish(stream.next());
+    assert.deepEqual([last.value?.code, last.value?.association === context], [code, isProtected]);
+    assert.equal(server.temperature.observers, 0);
+    assert.equal(server.endpoint.stats()['observe.observers'], 0);
+    await client.endpoint.close();
+    await server.endpoint.close();
+  });
+}
+
+test('a request that waits for a context which another process serves leaves no timer behind when nobody waits for its answer', async () => {
+  const sim = new Simulator();
+  const context = deriveContext(parameters);
+  const contexts = new ContextTable();
+  contexts.add(deriveContext(mirrored(parameters)));
+  const env = sim.env('server');
+  const leases = { claim: () => Promise.resolve({ until: env.epoch() + 25 }) };
+  const layer = oscore({ contexts, store: new FakeStore(), env, leases });
+  const server = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env, layers: [layer] });
+  const client = startClient(sim, context, new FakeStore());
+  const answer = client.endpoint.request({ peer: sim.peer('10.0.0.1', 5683), association: context });
+  const failed = assert.rejects(answer, { code: 'ERR_COAP_CLOSED' });
+  await sim.sleep(1000);
+  assert.equal(layer.stats()['leaseRequests'], 1);
+  await client.endpoint.close();
+  await server.close();
+  await failed;
+  assert.deepEqual([layer.stats()['leaseRequests'], sim.pending], [0, 0]);
+});

@@ -6,6 +6,7 @@ import { concat, utf8 } from '../../src/core/bytes.ts';
 import { encode } from '../../src/core/cbor.ts';
 import { encrypt0 } from '../../src/core/cose/index.ts';
 import { type ClaimsSet, protectCwt, type TokenKey } from '../../src/core/cwt.ts';
+import { Simulator } from '../support/simulator.ts';
 import { Bench, holder, kid, macKey, tokenKey } from './support.ts';
 
 const otherKey: TokenKey = { ...tokenKey, key: { kty: 4, k: new Uint8Array(16).fill(9) } };
@@ -257,6 +258,17 @@ test('RFC 9200 5.3.1: a cnonce that is absent, wrong or old: 4.01', async () => 
   await bench.simulator.sleep(301_000);
   assert.equal(await bench.upload(bench.token({ cnonce })), '4.01');
   assert.deepEqual([...new Set(bench.refusals())], ['ERR_RS_CNONCE', 'unprotected']);
+  await bench.close();
+});
+
+test('RFC 9200 5.10.1.1: a key of the issuer whose time is over protects no token any more: 4.01', async () => {
+  const simulator = new Simulator();
+  const until = Math.floor(simulator.env('rs').epoch()) + 10;
+  const issuer = { issuer: 'as1', uri: 'coap://as.example/token', tokenKeys: [{ ...tokenKey, until }] };
+  const bench = await new Bench({ simulator, rs: { issuers: [issuer] } }).start();
+  assert.equal(await bench.upload(bench.token()), '2.01');
+  await simulator.sleep(11_000);
+  assert.equal(await bench.upload(bench.token()), '4.01');
   await bench.close();
 });
 

@@ -124,6 +124,20 @@ test('RFC 9770 10.1: the hash of a token that was never seen is kept, until ther
   await bench.close();
 });
 
+test('RFC 9770 10.1, RFC 9200 5.10.1.1: a token that is revoked, or ends, while a profile looks at it is not taken', async () => {
+  const list = new FakeList();
+  const bench = await benchWith(list);
+  const clock = bench.simulator.env('profile');
+  bench.fake.wait = () => new Promise<void>((resolve) => clock.schedule(15_000, resolve));
+  const revoked = bench.token();
+  clock.schedule(1000, () => list.hashes.add(tokenHashText(revoked)));
+  assert.equal(await bench.upload(revoked), '4.01');
+  assert.equal(await bench.upload(bench.token({ exp: bench.now + 10 })), '4.01');
+  assert.deepEqual(bench.refusals(), ['ERR_RS_REVOKED', 'ERR_RS_EXPIRED']);
+  assert.deepEqual([bench.rs.stats()['tokens'], bench.fake.released], [0, [holder, holder]]);
+  await bench.close();
+});
+
 test('RFC 9770 4: what one issuer lists says nothing of the tokens of another', async () => {
   const list = new FakeList();
   const other = new FakeList();

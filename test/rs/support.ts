@@ -34,6 +34,8 @@ export class FakeProfile {
   readonly released: string[] = [];
   /** When set, what `accept` throws. */
   refusal: AceError | undefined;
+  /** When set, what `accept` waits for. */
+  wait: (() => Promise<unknown>) | undefined;
   readonly #associations = new Map<string, SecurityAssociation>();
   readonly #uploads = new Map<string, number>();
 
@@ -61,9 +63,10 @@ export class FakeProfile {
       layers: [layer],
       decodeUpload: (request) => {
         if (uintOf(request.options, OptionNumber.ContentFormat) !== ContentFormat.Cwt) return undefined;
-        return { token: request.payload, ...(request.association === undefined ? {} : { association: request.association }) };
+        return { token: request.payload, ...(request.association === undefined ? {} : { association: request.association, refusedWith: Code.Unauthorized }) };
       },
       accept: async (claims, issuer, upload) => {
+        await this.wait?.();
         if (this.refusal !== undefined) throw this.refusal;
         if (claims.cnf?.kid === undefined) throw new AceError('ERR_FAKE_KEY', 'expected a kid', { responseCode: Code.BadRequest });
         const name = credential('fake', issuer, claims.cnf.kid);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { encodeExiCti } from '../../src/ace/index.ts';
 import { formatCode } from '../../src/coap/index.ts';
 import type { Env } from '../../src/core/env.ts';
+import { type AccessToken, TokenTable } from '../../src/rs/token-table.ts';
 import { memoryStore, type Store } from '../../src/store/index.ts';
 import { Simulator } from '../support/simulator.ts';
 import { Bench, holder } from './support.ts';
@@ -29,6 +30,24 @@ test('RFC 9200 5.10.1: a new token for a key replaces the one it has, once the n
   assert.equal(await bench.code('/temp', { by: `${holder} 2` }), '4.03');
   assert.equal(bench.rs.stats()['tokens'], 1);
   await bench.close();
+});
+
+test('RFC 9200 5.10.3, RFC 7519 4.1.4: a token counts until its exp and not at it, with the leeway that there is', () => {
+  let now = 0;
+  const env: Env = { now: () => 0, epoch: () => now, random: (length) => new Uint8Array(length), schedule: () => () => {} };
+  const isValidAt = (leeway: number, time: number): boolean => {
+    const table = new TokenTable({ store: memoryStore(), env, limit: 1, leeway, isRevoked: () => false, release: () => {}, fault: () => {} });
+    now = time;
+    return table.isValid({ expiresAt: 100 } as AccessToken);
+  };
+  assert.deepEqual(
+    [99.999, 100, 101].map((time) => isValidAt(0, time)),
+    [true, false, false],
+  );
+  assert.deepEqual(
+    [100, 104.999, 105].map((time) => isValidAt(5, time)),
+    [true, true, false],
+  );
 });
 
 test('RFC 9203 6: what an association observed ends when another takes its place', async () => {
@@ -282,7 +301,12 @@ test('RFC 9200 5.10.3: when the clock is set past the end of a token, its observ
   await bench.upload(bench.token({ exp: bench.now + 3600 }));
   const stream = bench.observe('/temp', by);
   assert.equal(formatCode((await simulator.finish(stream.next())).value!.code), '2.05');
+  bench.rs.resource('/open/slow', { get: () => new Promise((resolve) => clock.schedule(5000, () => resolve('late'))) });
+  bench.rs.reconfigure({ scopes: { r_temp: { '/temp': ['GET'], '/open/slow': ['GET'] } } });
+  const slow = bench.code('/open/slow', { by });
+  await simulator.sleep(1000);
   skew = 7200;
+  assert.equal(await slow, '4.01', 'and so does what is not answered yet, with its answer');
   bench.changed();
   assert.equal(formatCode((await simulator.finish(stream.next())).value!.code), '4.01');
   assert.equal(bench.rs.stats()['lasting'], 0);

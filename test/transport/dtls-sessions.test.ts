@@ -13,10 +13,10 @@ import {
   Router,
 } from '../../src/coap/index.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
-import type { DtlsAssociation } from '../../src/dtls/index.ts';
+import { type ClientConfig, type Connection, clientConnection, type DtlsAssociation, type Session } from '../../src/dtls/index.ts';
 import { block1, body, brief } from '../coap/harness.ts';
 import { Simulator } from '../support/simulator.ts';
-import { alice, bob, clientAddress, known, type Party, port, reach, serverAddress, simulated, whoami } from './dtls-parties.ts';
+import { alice, bob, clientAddress, identity, known, type Party, port, reach, serverAddress, serverKey, simulated, whoami } from './dtls-parties.ts';
 
 const at = (address: string): string => `${address}:${port}`;
 const empty = { sessions: 0, accepted: 0, admitted: 0, places: 0, handshakes: 0, failures: 0 };
@@ -175,6 +175,40 @@ describe('sessions of coaps', () => {
     assert.equal(client.transport.stats()['sessions'], 2);
     const closed = client.events.flatMap((event) => (event.type === 'session' && event.state === 'closed' ? [event.peer.address] : []));
     assert.deepEqual(closed, ['10.0.1.1']);
+  });
+
+  it('who wants to resume as one who has another key by now, and then proves nothing, goes by no name', async () => {
+    const sim = new Simulator();
+    let key = utf8('the key of then.');
+    const server = { psk: {}, rawPublicKey: { own: serverKey } };
+    const { events } = simulated(sim, serverAddress, { server, authenticator: { psk: () => ({ key, credential: 'alice' }) } });
+    const client = (name: string, session?: Session): Connection => {
+      const below = sim.transport(name, port);
+      const config: ClientConfig = { psk: { identity, key: utf8('the key of then.') }, rawPublicKey: {}, ...(session === undefined ? {} : { session }) };
+      const connection = clientConnection({ ...config, ...(session === undefined ? { suites: ['TLS_PSK_WITH_AES_128_CCM_8'] } : {}) }, sim.env(name), {
+        send: (datagram) => below.send(datagram, sim.peer(serverAddress, port)),
+        emit: (event) => {
+          if (event.type === 'peer-key') connection.acceptPeer();
+        },
+      });
+      below.start((datagram) => connection.receive(datagram));
+      connection.start();
+      return connection;
+    };
+    const first = client('10.0.1.1');
+    await sim.run(() => first.isConnected, 5000);
+    key = utf8('the key of today');
+    const second = client('10.0.1.2', first.session);
+    await sim.run(() => second.isConnected, 5000);
+    await sim.sleep(100);
+    const opened = events.flatMap((event) => (event.type === 'session' && event.state === 'opened' ? [event.peer.association] : []));
+    assert.deepEqual(
+      opened.map((association) => [(association as DtlsAssociation).peerIdentity.type, association?.credential]),
+      [
+        ['psk', 'alice'],
+        ['anonymous', undefined],
+      ],
+    );
   });
 
   it('two ends that open a session with each other have two', async () => {

@@ -78,3 +78,10 @@ test('RFC 8446 5.1: what is no handshake passes, and asks for no key', async () 
     assert.deepEqual(await through([other]), ['+']);
   }
 });
+
+test('who sends record after record without naming a key is not looked into for ever', async () => {
+  const empty = record(new Uint8Array(0));
+  const records = (count: number): Uint8Array => concat(...Array.from({ length: count }, () => empty), record(keyExchange));
+  assert.deepEqual((await through([records(10)])).slice(-3), ['? anna', '!', '+']);
+  assert.deepEqual(await through([records(1000)]), ['+']);
+});

@@ -156,6 +156,15 @@ test('udp: hosts and ports that cannot be', async () => {
   await transport.close();
 });
 
+test('udp: a socket that cannot be bound leaves nothing open', async (t) => {
+  const transport = await udp();
+  t.after(() => transport.close());
+  const open = (): number => process.getActiveResourcesInfo().filter((resource) => resource === 'UDPWrap').length;
+  const before = open();
+  for (let i = 0; i < 10; i++) await assert.rejects(udp({ port: transport.local.port }), { code: 'ERR_TRANSPORT_BIND' });
+  await until(() => open() <= before);
+});
+
 test('udp: a port that is none is not another one, and what is no size is an error', async () => {
   const refused = (opening: Promise<TransportBase>, code: string, what: string): Promise<void> =>
     assert.rejects(

@@ -39,6 +39,8 @@ const nameOf = ({ kind, id }: Pick<ValIdentity, 'kind' | 'id'>): string => `${ki
  * runs. Nothing is cached, so a change counts for the next token.
  */
 export class IdentityRegister {
+  /** VAL users who have left the configuration since this process began. */
+  readonly departedUsers: Set<string> = new Set();
   readonly #store: Store;
   #configured: ReadonlyMap<string, ValIdentity> = new Map();
   #clients: ReadonlyMap<string, ValIdentity> = new Map();
@@ -65,6 +67,7 @@ export class IdentityRegister {
       configured.set(nameOf(identity), identity);
       if (client !== undefined) clients.set(client, identity);
     }
+    for (const [name, { kind, id }] of this.#configured) if (kind === 'user' && !configured.has(name)) this.departedUsers.add(id);
     this.#configured = configured;
     this.#clients = clients;
   }
@@ -107,14 +110,29 @@ export class IdentityRegister {
    */
   async put(identity: ValIdentity): Promise<void> {
     checkIdentity(identity);
-    const { kind, id } = identity;
+    await this.#put(identity.kind, identity.id, () => identity);
+  }
+
+  /**
+   * Provision VAL services of an identity into the store, beside what there is of it already; where there is nothing, it is new.
+   *
+   * @throws {IdentityError} `ERR_SEAL_IDENTITY` as `put`
+   */
+  async addServices(kind: ValIdentityKind, id: string, valServiceIds: readonly string[]): Promise<void> {
+    await this.#put(kind, id, (before) => ({ ...before, kind, id, valServiceIds: [...new Set([...(before?.valServiceIds ?? []), ...valServiceIds])] }));
+  }
+
+  async #put(kind: ValIdentityKind, id: string, next: (before: ValIdentity | undefined) => ValIdentity): Promise<void> {
     this.#refuseConfigured(kind, id);
-    const client = clientOf(identity);
-    const configured = client === undefined ? undefined : this.#clients.get(client);
-    if (configured !== undefined) throw taken(identity, client!, [configured.kind, configured.id]);
-    await this.#change(kind, id, async (before) => {
-      const changes: Change[] = [{ key: keyOf(kind, id), value: encodeIdentity(identity), expected: before ?? null }];
-      const former = before === undefined ? undefined : clientOf(decodeIdentity(kind, id, before));
+    await this.#change(kind, id, async (stored) => {
+      const before = stored === undefined ? undefined : decodeIdentity(kind, id, stored);
+      const identity = next(before);
+      checkIdentity(identity);
+      const client = clientOf(identity);
+      const configured = client === undefined ? undefined : this.#clients.get(client);
+      if (configured !== undefined) throw taken(identity, client!, [configured.kind, configured.id]);
+      const changes: Change[] = [{ key: keyOf(kind, id), value: encodeIdentity(identity), expected: stored ?? null }];
+      const former = before === undefined ? undefined : clientOf(before);
       if (former !== undefined && former !== client) changes.push(...(await this.#freed([kind, id], former)));
       if (client !== undefined) {
         const index = await this.#store.get(clientKey(client));

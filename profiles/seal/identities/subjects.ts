@@ -59,11 +59,14 @@ export class Subjects {
     return (await this.#identities.has('user', user)) ? user : undefined;
   }
 
-  /** Take the subjects from VAL users who stood in a configuration and stand there no more. */
-  async sweep(): Promise<void> {
-    for await (const [key] of this.#store.scan(userFolder)) {
-      const user = decodeURIComponent(key.slice(userFolder.length));
+  /** Take the subjects from VAL users who stood in a configuration and stand there no more; of all of them, or of these. */
+  async sweep(users?: Iterable<string>): Promise<void> {
+    for await (const user of users ?? this.#users()) {
       if (!(await this.#identities.has('user', user))) await this.#store.batch(await subjectRemoved(this.#store, user));
     }
+  }
+
+  async *#users(): AsyncGenerator<string, void, undefined> {
+    for await (const [key] of this.#store.scan(userFolder)) yield decodeURIComponent(key.slice(userFolder.length));
   }
 }

@@ -80,9 +80,6 @@ export async function provisionServices(
   };
   for (const { valServiceId } of services) want('server', valServerId, valServiceId);
   for (const { valServiceId, targets } of services) for (const { kind, id } of targets) want(kind, id, valServiceId);
-  for (const { kind, id, services: more } of wanted.values()) {
-    const before = await register.get(kind, id);
-    await register.put({ ...before, kind, id, valServiceIds: [...new Set([...(before?.valServiceIds ?? []), ...more])] });
-  }
+  for (const { kind, id, services: more } of wanted.values()) await register.addServices(kind, id, [...more]);
   return [...wanted.values()].map(({ kind, id }) => ({ kind, id }));
 }

@@ -27,6 +27,12 @@ function codeNumber(code: string | number): number {
   return number;
 }
 
+/** What goes nowhere is done at once, for whoever waits. */
+function tell(args: readonly unknown[]): void {
+  const written = args.find((argument): argument is Written => typeof argument === 'function');
+  if (written !== undefined) queueMicrotask(() => written(null));
+}
+
 /** What both kinds of response of node-coap have in common. After its end, whatever ended it, what a listener still writes goes nowhere. */
 export abstract class ResponseStream extends Writable {
   code: string | number = '';
@@ -80,15 +86,17 @@ export abstract class ResponseStream extends Writable {
 
   override write(chunk: unknown, ...rest: unknown[]): boolean {
     if (this.#over || this.writableEnded) {
-      const written = rest.find((argument): argument is Written => typeof argument === 'function');
-      if (written !== undefined) queueMicrotask(() => written(null));
+      tell(rest);
       return true;
     }
     return (super.write as (...args: unknown[]) => boolean).call(this, chunk, ...rest);
   }
 
   override end(...args: unknown[]): this {
-    if (this.#over || this.writableEnded) return this;
+    if (this.#over || this.writableEnded) {
+      tell(args);
+      return this;
+    }
     return (super.end as (...args: unknown[]) => this).call(this, ...args);
   }
 

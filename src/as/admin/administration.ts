@@ -36,6 +36,7 @@ import {
   type StoredResourceServer,
   storedCredential,
   storeKey,
+  usable,
 } from '../registry/registration-store.ts';
 import type { Registry } from '../registry/registry.ts';
 import { tryTokenKeys } from '../token/access-token.ts';
@@ -120,7 +121,7 @@ export class Administration {
     if (registry.fixed(`client:${id}`) !== undefined) throw isFixed(what);
     const departed: Departed = { kind: 'client', id, audiences: [] };
     if ((await registry.stored.client(id)) === undefined) return this.#rest(what, departed);
-    const revoked = await this.#departures.revokeTokens(departed);
+    const revoked = await this.#departures.revokeTokens([departed]);
     for (;;) {
       const found = await registry.stored.client(id);
       if (found === undefined) throw unknown(what);
@@ -128,7 +129,7 @@ export class Administration {
       const peers = this.#peerChanges(what, found.peer, found.peer.channel).map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...peers, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#departures.finish(departed)).tokens;
+      return revoked + (await this.#departures.finish([departed])).tokens;
     }
   }
 
@@ -196,7 +197,7 @@ export class Administration {
     if (registry.fixed(`rs:${id}`) === undefined && (await registry.stored.resourceServer(id)) === undefined)
       return this.#rest(what, { kind: 'rs', id, audiences: [] });
     await this.#changeable(id);
-    const revoked = await this.#departures.revokeTokens({ kind: 'rs', id });
+    const revoked = await this.#departures.revokeTokens([{ kind: 'rs', id, audiences: [] }]);
     for (;;) {
       const found = await this.#changeable(id);
       const key = newStoreKey(what, prefixes.rs, id);
@@ -204,7 +205,7 @@ export class Administration {
       const others = [...this.#audienceChanges(what, found.peer), ...this.#peerChanges(what, found.peer, found.peer.channel)].map(gone);
       if (!(await store.batch([{ key, value: undefined, expected: found.bytes }, ...others, this.#departures.begin(departed)]))) continue;
       this.#options.ended?.(storedCredential(found.peer, found.stored.revision));
-      return revoked + (await this.#departures.finish(departed)).tokens;
+      return revoked + (await this.#departures.finish([departed])).tokens;
     }
   }
 
@@ -341,6 +342,11 @@ export class Administration {
     return this.#departures.beginAll(departed);
   }
 
+  /** The same for a server that has the store to itself, by those who stay: who leaves between two runs is noticed too. */
+  configure(peers: readonly RegisteredPeer[]): Promise<void> {
+    return this.#departures.configure(peers);
+  }
+
   /** Peers come into the configuration: what an earlier one of the same name has left is not for them. */
   async finishRemovalsOf(arrived: readonly Pick<Departed, 'kind' | 'id'>[]): Promise<void> {
     for (const { kind, id } of arrived) await this.#departures.finishOf(kind, id);
@@ -404,7 +410,13 @@ export class Administration {
 
   #list(fixed: readonly (readonly [id: string, View])[], prefix: string, view: (bytes: Uint8Array) => View, page: Page): Promise<Listing> {
     const ids = new Set(fixed.map(([id]) => id));
-    return listEntries({ store: this.#options.store, fixed, prefix, view: (bytes, key) => (ids.has(idOf(prefix, key)) ? undefined : view(bytes)), page });
+    const stored = (bytes: Uint8Array, key: string): View | undefined => {
+      const id = idOf(prefix, key);
+      if (ids.has(id)) return undefined;
+      const read = usable(() => view(bytes));
+      return read instanceof AuthorizationServerError ? { id, source: 'store', unusable: read.message } : read;
+    };
+    return listEntries({ store: this.#options.store, fixed, prefix, view: stored, page });
   }
 
   async #changeable(id: string): Promise<StoredResourceServer> {

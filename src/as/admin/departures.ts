@@ -1,3 +1,4 @@
+import { equalBytes } from '../../core/bytes.ts';
 import { decode, encode } from '../../core/cbor.ts';
 import type { Env } from '../../core/env.ts';
 import type { Change, Store } from '../../store/index.ts';
@@ -18,13 +19,27 @@ export interface Departed {
 /** Those whom a new configuration leaves out. */
 export function departedOf(before: readonly RegisteredPeer[], after: readonly RegisteredPeer[]): readonly Departed[] {
   const stay = new Set(after.map(({ credential }) => credential));
-  return before
-    .filter(({ credential }) => !stay.has(credential))
-    .map((peer) => ({ kind: peer.kind, id: peer.id, audiences: peer.kind === 'rs' ? [...peer.audiences] : [] }));
+  return before.filter(({ credential }) => !stay.has(credential)).map(departing);
 }
 
-/** Take away what another face keeps of a peer that is removed: grants, and what came of them but for access tokens. Asked again where a removal was cut short. */
-export type TakeAway = (departed: Departed) => Promise<void>;
+function departing(peer: RegisteredPeer): Departed {
+  return { kind: peer.kind, id: peer.id, audiences: peer.kind === 'rs' ? [...peer.audiences] : [] };
+}
+
+/** Take away what another face keeps of peers that are removed: grants, and what came of them but for access tokens. Asked again where a removal was cut short. */
+export type TakeAway = (departed: readonly Departed[]) => Promise<void>;
+
+/** What says of a record of the store whether it is of one of those who are removed. */
+interface Names {
+  readonly clients: ReadonlySet<string>;
+  readonly resourceServers: ReadonlySet<string>;
+  readonly audiences: ReadonlySet<string>;
+}
+
+function namesOf(departed: readonly Departed[]): Names {
+  const idsOf = (wanted: Departed['kind']): ReadonlySet<string> => new Set(departed.flatMap(({ kind, id }) => (kind === wanted ? [id] : [])));
+  return { clients: idsOf('client'), resourceServers: idsOf('rs'), audiences: new Set(departed.flatMap(({ audiences }) => audiences)) };
+}
 
 export interface DeparturesOptions {
   readonly store: Store;
@@ -36,6 +51,10 @@ export interface DeparturesOptions {
 
 /** Removals that have begun. */
 const begun = 'as/removing/';
+/** Peers of the configuration. */
+const configured = 'as/configured/';
+/** Changes that the store takes at once. It is even: some go in pairs. */
+const batchSize = 1_000;
 
 /**
  * What is left in the store of peers that are removed. That a removal has begun is written with the end of the registration, so that where a process is killed
@@ -51,59 +70,88 @@ export class Departures {
   }
 
   /** The change that says that the removal has begun, for the batch that ends the registration. */
-  begin({ kind, id, audiences }: Departed): Change {
-    return { key: newStoreKey(`${kind} "${id}"`, `${begun}${kind}/`, id), value: encode([kind, id, audiences]) };
+  begin(departed: Departed): Change {
+    const { kind, id } = departed;
+    return { key: newStoreKey(`${kind} "${id}"`, `${begun}${kind}/`, id), value: encodeDeparted(departed) };
   }
 
   /** The same for those who leave the configuration, where no registration ends in the store. */
   async beginAll(departed: readonly Departed[]): Promise<void> {
-    const changes = departed.filter(({ kind, id }) => keyOf(kind, id) !== undefined).map((one) => this.begin(one));
-    if (changes.length > 0) await this.#store.batch(changes);
+    await this.#change(departed.filter(({ kind, id }) => keyOf(kind, id) !== undefined).map((one) => this.begin(one)));
+  }
+
+  /**
+   * These are the peers of the configuration now. Who was one before, in this process or in the last that had the store, and is not among them leaves: that the
+   * removal has begun is in the store with it.
+   *
+   * This is for a server that has the store to itself. Of several on one store each has a file of its own, and a file that does not name a peer says nothing of the
+   * others: while files are changed one after the other, a server that starts with the old one would take away what a client has got by the new one.
+   */
+  async configure(peers: readonly RegisteredPeer[]): Promise<void> {
+    const before = new Map<string, Uint8Array>();
+    for await (const [key, bytes] of this.#store.scan(configured)) before.set(key, bytes);
+    const arrived: Change[] = [];
+    for (const peer of peers) {
+      const key = storeKey(`${configured}${peer.kind}/`, peer.id);
+      if (key === undefined) continue;
+      const [value, known] = [encodeDeparted(departing(peer)), before.get(key)];
+      before.delete(key);
+      if (known === undefined || !equalBytes(known, value)) arrived.push({ key, value });
+    }
+    const departed = [...before].flatMap(([key, bytes]): Change[] => [this.begin(decodeDeparted(bytes)), { key, value: undefined }]);
+    await this.#change([...departed, ...arrived]);
   }
 
   /** Bring to an end every removal that has begun, and of the others those of peers whose ids no key of the store can hold. */
   async finishAll(others: readonly Departed[] = []): Promise<void> {
     const found = others.filter(({ kind, id }) => keyOf(kind, id) === undefined);
     for await (const [, bytes] of this.#store.scan(begun)) found.push(decodeDeparted(bytes));
-    for (const departed of found) await this.finish(departed);
+    if (found.length > 0) await this.finish(found);
   }
 
   /** The same for that of one peer, if there is one. */
   async finishOf(kind: Departed['kind'], id: string): Promise<void> {
     const departed = await this.#begunOf(kind, id);
-    if (departed !== undefined) await this.finish(departed);
+    if (departed !== undefined) await this.finish([departed]);
   }
 
-  /** The registration is gone; what it has left goes now. The result is how much of each kind that was. */
-  async finish(departed: Departed): Promise<{ readonly tokens: number; readonly policies: number }> {
-    const { kind, id } = departed;
-    const policies = kind === 'client' && !(await this.#isStored(id)) ? await this.#removePolicies(id) : 0;
+  /** The registrations are gone; what they have left goes now, for all of them at once. The result is how much of each kind that was. */
+  async finish(departed: readonly Departed[]): Promise<{ readonly tokens: number; readonly policies: number }> {
+    let policies = 0;
+    for (const { kind, id } of departed) if (kind === 'client' && !(await this.#isStored(id))) policies += await this.#removePolicies(id);
     await this.#takeGrants(departed);
     const tokens = await this.revokeTokens(departed);
-    const key = keyOf(kind, id);
-    if (key !== undefined) await this.#store.delete(key);
+    for (const { kind, id } of departed) {
+      const key = keyOf(kind, id);
+      if (key !== undefined) await this.#store.delete(key);
+    }
     return { tokens, policies };
   }
 
   /** Of a peer that is not registered: what a removal has left that was cut short. The result is how many tokens were revoked; `undefined`: nothing was there. */
   async rest(departed: Departed): Promise<number | undefined> {
     const earlier = await this.#begunOf(departed.kind, departed.id);
-    const { tokens, policies } = await this.finish(earlier ?? departed);
+    const { tokens, policies } = await this.finish([earlier ?? departed]);
     return tokens + policies === 0 && earlier === undefined ? undefined : tokens;
   }
 
-  /** Revoke the living tokens of a client, or for a resource server; the result is how many they were. */
-  async revokeTokens({ kind, id }: Pick<Departed, 'kind' | 'id'>): Promise<number> {
+  /** Revoke the living tokens of clients, and for resource servers; the result is how many they were. */
+  async revokeTokens(departed: readonly Departed[]): Promise<number> {
     const { env, revoke } = this.#options;
+    const { clients, resourceServers } = namesOf(departed);
     const now = env.epoch();
     const hashes: string[] = [];
     for await (const [key, value] of this.#store.scan(tokenKey(''))) {
       const record = decodeRecord(value);
-      if (record === undefined || (kind === 'client' ? record.client : record.resourceServer) !== id) continue;
+      if (record === undefined || !(clients.has(record.client) || resourceServers.has(record.resourceServer))) continue;
       if (record.revoked !== true && record.expiresAt > now) hashes.push(key.slice(tokenKey('').length));
     }
     for (const hash of hashes) await revoke(hash);
     return hashes.length;
+  }
+
+  async #change(changes: readonly Change[]): Promise<void> {
+    for (let i = 0; i < changes.length; i += batchSize) await this.#store.batch(changes.slice(i, i + batchSize));
   }
 
   async #begunOf(kind: Departed['kind'], id: string): Promise<Departed | undefined> {
@@ -127,17 +175,17 @@ export class Departures {
     return keys.length;
   }
 
-  /** Take away codes and refresh tokens (RFC 6749, Sections 4.1 and 6) of the client, or for the resource server, on every face. */
-  async #takeGrants(departed: Departed): Promise<void> {
-    const { kind, id, audiences } = departed;
+  /** Take away codes and refresh tokens (RFC 6749, Sections 4.1 and 6) of clients, and for resource servers, on every face. */
+  async #takeGrants(departed: readonly Departed[]): Promise<void> {
+    const { clients, resourceServers, audiences } = namesOf(departed);
     const keys: string[] = [];
     for await (const [key, bytes] of this.#store.scan(codePrefix)) {
       const grant = decodeCode(bytes)?.grant;
-      if (grant !== undefined && (kind === 'client' ? grant.client === id : audiences.includes(grant.audience))) keys.push(key);
+      if (grant !== undefined && (clients.has(grant.client) || audiences.has(grant.audience))) keys.push(key);
     }
     for await (const [key, bytes] of this.#store.scan(familyPrefix)) {
       const family = familyOf(bytes);
-      if (family === undefined || (kind === 'client' ? family.client : family.resourceServer) !== id) continue;
+      if (family === undefined || !(clients.has(family.client) || resourceServers.has(family.resourceServer))) continue;
       // The family last: by it the others are found again.
       for await (const [token] of this.#store.scan(familyTokens(familyNameOf(key)))) keys.push(token);
       keys.push(key);
@@ -149,6 +197,10 @@ export class Departures {
 
 function keyOf(kind: Departed['kind'], id: string): string | undefined {
   return storeKey(`${begun}${kind}/`, id);
+}
+
+function encodeDeparted({ kind, id, audiences }: Departed): Uint8Array {
+  return encode([kind, id, audiences]);
 }
 
 function decodeDeparted(bytes: Uint8Array): Departed {

@@ -1,16 +1,15 @@
 import { AceError, AceErrorCode, GrantType, intersectScopes, type Scope, type TokenRequest } from '../../ace/index.ts';
 import { Code, RateLimit } from '../../coap/index.ts';
-import { decode, encode } from '../../core/cbor.ts';
 import type { Confirmation } from '../../core/cwt.ts';
 import type { Env } from '../../core/env.ts';
 import type { Written } from '../../core/options.ts';
 import { Tally } from '../../core/tally.ts';
 import type { Change, Store } from '../../store/index.ts';
-import type { Emit } from '../events.ts';
 import type { Decision, Policy, PolicyRequest } from '../policy.ts';
 import { refuse } from '../refusal.ts';
 import type { Client } from '../registry/registry.ts';
 import { findCode, useCode } from './codes.ts';
+import type { GrantFolders, GrantRevocations, RevocationCause } from './grant-revocations.ts';
 import type { PasswordVerifier } from './passwords.ts';
 import { familyName, familyTokens, newHandle, RefreshTokens } from './refresh-tokens.ts';
 import { refuseBusy } from './slow-hash.ts';
@@ -61,9 +60,7 @@ export interface AuthorizationGrantsOptions {
   readonly grantTypes: ReadonlySet<number>;
   readonly refreshTokens?: RefreshTokenOptions;
   readonly passwords: PasswordVerifier;
-  /** Revoke the token of this hash, in base64url. */
-  revoke(hash: string): Promise<unknown>;
-  readonly emit: Emit;
+  readonly revocations: GrantRevocations;
 }
 
 const day = 86_400;
@@ -74,6 +71,8 @@ const passwordsAtOnce = 8;
 export class AuthorizationGrants {
   readonly #options: AuthorizationGrantsOptions;
   readonly #refreshTokens: RefreshTokens;
+  /** A grant goes by the name of the family of what came of it. */
+  readonly #folders: GrantFolders;
   /** Tries for each user name, right or wrong: somebody guesses all night otherwise. */
   readonly #passwordRate: RateLimit;
   /** How many passwords of each client are being looked at. */
@@ -84,6 +83,7 @@ export class AuthorizationGrants {
     this.#options = options;
     const { lifetime = 14 * day, familyLifetime = 90 * day } = refreshTokens ?? {};
     this.#refreshTokens = new RefreshTokens({ store, env, lifetime, familyLifetime });
+    this.#folders = { revoking: 'as/revoking/', members: familyTokens, end: (name) => this.#refreshTokens.revoke(name) };
     this.#passwordRate = new RateLimit(env, { burst: 10, rate: 1 / 30, entries: 4096 });
   }
 
@@ -227,6 +227,10 @@ export class AuthorizationGrants {
       throw unfit();
     }
     const { audience, resourceServer, scope: granted, grantType, username, profile, endsAt } = found.record;
+    if (username !== undefined && (await this.#options.passwords.knows?.(username)) === false) {
+      await this.#revokeFamily(found.name, client.id, 'account');
+      throw unfit();
+    }
     // RFC 9200 §5.8.1: refresh requests MUST NOT ask for another audience.
     if (asked.audience !== undefined && asked.audience !== audience) throw refuse(AceErrorCode.invalid_request, 'the refresh token is for another audience');
     const wanted = asked.scope === undefined ? { scope: granted, reduced: false } : intersectScopes(asked.scope, granted);
@@ -259,33 +263,15 @@ export class AuthorizationGrants {
   }
 
   /** Bring to an end what a process has begun to revoke that was killed meanwhile. */
-  async finishRevocations(): Promise<void> {
-    for await (const [key, value] of this.#options.store.scan(begun)) {
-      const [client, reason] = decode(value) as [string, FamilyRevocation];
-      await this.#revokeFamily(key.slice(begun.length), client, reason);
-    }
+  finishRevocations(): Promise<void> {
+    return this.#options.revocations.finish(this.#folders);
   }
 
   /** Nothing that was issued in the family is of use any more. */
-  async #revokeFamily(name: string, client: string, reason: FamilyRevocation): Promise<void> {
-    const { store, emit } = this.#options;
-    await store.put(begun + name, encode([client, reason]));
-    await this.#refreshTokens.revoke(name);
-    const folder = familyTokens(name);
-    const keys: string[] = [];
-    for await (const [key] of store.scan(folder)) keys.push(key);
-    const hashes = keys.map((key) => key.slice(folder.length));
-    for (const hash of hashes) await this.#options.revoke(hash);
-    for (const key of keys) await store.delete(key);
-    emit({ type: 'grant-revoked', client, reason, tokens: hashes });
-    await store.delete(begun + name);
+  #revokeFamily(name: string, client: string, reason: RevocationCause['reason']): Promise<void> {
+    return this.#options.revocations.revoke(this.#folders, name, { client, reason });
   }
 }
-
-type FamilyRevocation = 'code-reuse' | 'refresh-token-reuse';
-
-/** Families whose revocation has begun. */
-const begun = 'as/revoking/';
 
 interface FirstGrant {
   readonly client: Client;

@@ -14,6 +14,8 @@ export interface PasswordVerifier {
    * @param gone - whoever asks hears nothing any more
    */
   verify(username: string, password: string, gone?: AbortSignal): Promise<boolean>;
+  /** Whether there still is a resource owner of this name: else nothing that they granted is of use any more. Absent: there always is. */
+  knows?(username: string): Promise<boolean>;
 }
 
 const prefix = 'as/secret/user/';
@@ -67,6 +69,7 @@ export function storedPasswords(store: Store, random: Env['random'], cost: Scryp
   const hashes = new SlowHashes();
   const nobody = ['scrypt', cost.N, cost.r, cost.p, toBase64Url(random(16)), toBase64Url(random(32))].join('$');
   return {
+    knows: (username) => hasPassword(store, username),
     async verify(username, password, gone) {
       const key = keyOf(username);
       const stored = key === undefined ? undefined : await store.get(key);

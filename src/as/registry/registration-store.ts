@@ -1,6 +1,7 @@
 import { equalBytes, toBase64Url } from '../../core/bytes.ts';
 import { decode, encode } from '../../core/cbor.ts';
 import type { Store } from '../../store/index.ts';
+import { AuthorizationServerError } from '../error.ts';
 import {
   type ClientRegistration,
   clientCredential,
@@ -131,9 +132,12 @@ export class RegistrationStore {
     return this.#read(storeKey(prefixes.rs, id), (bytes) => this.#resourceServer(bytes));
   }
 
-  /** All resource servers of the store. */
+  /** All resource servers of the store, but for those whose records cannot be used here: there are no tokens for them. */
   async *resourceServers(): AsyncGenerator<RegisteredPeer & { readonly kind: 'rs' }, void, undefined> {
-    for await (const [, bytes] of this.#store.scan(prefixes.rs)) yield this.#resourceServer(bytes).peer;
+    for await (const [, bytes] of this.#store.scan(prefixes.rs)) {
+      const server = usable(() => this.#resourceServer(bytes).peer);
+      if (!(server instanceof AuthorizationServerError)) yield server;
+    }
   }
 
   peer({ kind, id }: PeerName): Promise<StoredClient | StoredResourceServer | undefined> {
@@ -184,6 +188,16 @@ export class RegistrationStore {
     this.#decoded.set(key, record);
     if (this.#decoded.size > keptRecords) this.#decoded.delete(this.#decoded.keys().next().value!);
     return record;
+  }
+}
+
+/** What is read from a record, or why this server cannot use it: the record is broken, or of a time when the server was configured otherwise. */
+export function usable<T>(read: () => T): T | AuthorizationServerError {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof AuthorizationServerError) return error;
+    throw error;
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type Client,
   type ClientRegistration,
   checkGrant,
+  clientCredential,
   type RegisteredPeer,
   type RegisteredResourceServer,
   type ResourceServerRegistration,
@@ -12,6 +13,7 @@ import {
   refuseRegistration,
   registeredClient,
   registeredResourceServer,
+  resourceServerCredential,
 } from './registration.ts';
 import { type PeerName, peerNameOf, RegistrationStore, storedCredential } from './registration-store.ts';
 
@@ -101,6 +103,13 @@ export class Registry {
     if (this.#isFixed(name)) return undefined;
     const found = await this.stored.peer(name);
     return found !== undefined && storedCredential(name, found.stored.revision) === credential ? found.peer : undefined;
+  }
+
+  /** The `credential` of a `RegisteredPeer`, from that of an association, which names the revision too where the store has the peer. Whether it has is not looked up. */
+  peerCredential(credential: string): string {
+    const name = this.#fixed.has(credential) ? undefined : peerNameOf(credential);
+    if (name === undefined) return credential;
+    return name.kind === 'client' ? clientCredential(name.id) : resourceServerCredential(name.id);
   }
 
   /** The one of the configuration. */

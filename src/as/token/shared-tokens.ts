@@ -8,6 +8,7 @@ import type { Audit, RefusalEvent } from '../audit.ts';
 import { AuthorizationServerError } from '../error.ts';
 import type { AuthorizationServerEvent } from '../events.ts';
 import type { ClientSecrets } from '../grants/client-secrets.ts';
+import type { GrantRevocations } from '../grants/grant-revocations.ts';
 import type { Decision, Policy, PolicyRequest } from '../policy.ts';
 import { ChangeableRate, type Rates } from '../rates.ts';
 import type { Client, RegisteredResourceServer, Registry } from '../registry/registry.ts';
@@ -45,6 +46,7 @@ export interface SharedTokensOptions {
   readonly records: TokenRecords;
   readonly policy: Policy;
   readonly secrets: ClientSecrets;
+  readonly revocations: GrantRevocations;
   readonly audit: Audit;
   readonly env: Env;
   /** How often one client and one address may ask; as often as they like when absent. */
@@ -62,11 +64,14 @@ export interface SharedTokensOptions {
  * revoked at the other, and the audit log has it.
  */
 export class SharedTokens {
+  /** Revokes grants, as each face keeps them. */
+  readonly revocations: GrantRevocations;
   readonly #options: SharedTokensOptions;
   readonly #rates: Readonly<Record<keyof Rates, ChangeableRate>>;
 
   /** @internal */
   constructor(options: SharedTokensOptions) {
+    this.revocations = options.revocations;
     this.#options = options;
     this.#rates = { client: new ChangeableRate(options.env), address: new ChangeableRate(options.env) };
     this.limit(options.rates);

@@ -1,7 +1,8 @@
-import { Expiry, tokenHashText } from '../../ace/index.ts';
+import { tokenHashText } from '../../ace/index.ts';
 import { decode, encode } from '../../core/cbor.ts';
 import type { Env } from '../../core/env.ts';
 import type { Change, Store } from '../../store/index.ts';
+import { LivingTokens } from './living-tokens.ts';
 
 /** What the AS remembers of a token that it issued: enough to say whether it is active and who may ask. Never the token. */
 export interface TokenRecord {
@@ -32,34 +33,26 @@ export function decodeRecord(bytes: Uint8Array): TokenRecord | undefined {
   return { client, resourceServer, expiresAt, ...(revoked === true ? { revoked } : {}) };
 }
 
-/** Tokens of one client. */
-interface Count {
-  living: number;
-  /** They are being made. */
-  underWay: number;
-}
-
 /** The issued tokens, by their token hash, until they expire. */
 export class TokenRecords {
   readonly #store: Store;
   readonly #env: Env;
-  /** Those that live, each with its client. */
-  readonly #expiry: Expiry<string>;
-  readonly #counts = new Map<string, Count>();
+  readonly #living: LivingTokens;
 
   constructor(options: { readonly store: Store; readonly env: Env }) {
     this.#store = options.store;
     this.#env = options.env;
-    this.#expiry = new Expiry(options.env, (_hash, client) => this.#forget(client));
+    this.#living = new LivingTokens(options.env);
   }
 
+  /** Living tokens. */
   get size(): number {
-    return this.#expiry.size;
+    return this.#living.size;
   }
 
-  /** Live tokens of one client. */
+  /** Living tokens of one client. */
   count(client: string): number {
-    return this.#counts.get(client)?.living ?? 0;
+    return this.#living.count(client);
   }
 
   /**
@@ -68,28 +61,20 @@ export class TokenRecords {
    * @returns `false`: the client has `most`, those that are being made included, and nothing is begun
    */
   begin(client: string, most: number): boolean {
-    const count = this.#countOf(client);
-    if (count.living + count.underWay >= most) {
-      this.#drop(client, count);
-      return false;
-    }
-    count.underWay++;
-    return true;
+    return this.#living.begin(client, most);
   }
 
   /** A token was made and added, or not made. */
   end(client: string): void {
-    const count = this.#countOf(client);
-    count.underWay--;
-    this.#drop(client, count);
+    this.#living.end(client);
   }
 
   /** Take up what an earlier run left. */
   async start(): Promise<void> {
     const now = this.#env.epoch();
-    for await (const [key, value] of this.#store.scan(prefix)) {
+    for await (const [, value] of this.#store.scan(prefix)) {
       const record = decodeRecord(value);
-      if (record !== undefined && record.revoked !== true && record.expiresAt > now) this.#remember(key.slice(prefix.length), record);
+      if (record !== undefined && record.revoked !== true && record.expiresAt > now) this.#living.add(record.client, record.expiresAt);
     }
   }
 
@@ -101,7 +86,7 @@ export class TokenRecords {
    */
   add(hash: string, record: TokenRecord, changes: readonly Change[]): Promise<boolean> {
     return this.#store.batch([...changes, { key: tokenKey(hash), value: encodeRecord(record), expiresAt: record.expiresAt }]).then((made) => {
-      if (made) this.#remember(hash, record);
+      if (made) this.#living.add(record.client, record.expiresAt);
       return made;
     });
   }
@@ -119,39 +104,11 @@ export class TokenRecords {
   }
 
   /** A token was revoked: it does not count among those of its client. */
-  revoked(hash: string): void {
-    const client = this.#expiry.value(hash);
-    if (this.#expiry.delete(hash)) this.#forget(client);
+  revoked({ client, expiresAt }: TokenRecord): void {
+    this.#living.delete(client, expiresAt);
   }
 
   close(): void {
-    this.#expiry.close();
-    this.#counts.clear();
-  }
-
-  #remember(hash: string, record: TokenRecord): void {
-    const { size } = this.#expiry;
-    this.#expiry.set(hash, record.expiresAt, record.client);
-    if (this.#expiry.size > size) this.#countOf(record.client).living++;
-  }
-
-  #forget(client: string | undefined): void {
-    if (client === undefined) return;
-    const count = this.#countOf(client);
-    count.living--;
-    this.#drop(client, count);
-  }
-
-  #countOf(client: string): Count {
-    let count = this.#counts.get(client);
-    if (count === undefined) {
-      count = { living: 0, underWay: 0 };
-      this.#counts.set(client, count);
-    }
-    return count;
-  }
-
-  #drop(client: string, { living, underWay }: Count): void {
-    if (living + underWay <= 0) this.#counts.delete(client);
+    this.#living.close();
   }
 }

@@ -89,28 +89,35 @@ export class Revocations {
         ...requesters.map((requester) => ({ key: setKey(requester, hash), value: encode(record.expiresAt) })),
         ...(await this.#append(new Map(requesters.map((requester) => [requester, { removed: [], added: [fromBase64Url(hash)] }])))),
       ]);
-      if (made) return { record, again: false };
+      if (!made) continue;
+      // More may leave than comes, so that the list is bounded by what lives, also where nobody looks at it. Who does is told where it fails.
+      await this.#sweepSome().catch(() => {});
+      return { record, again: false };
     }
   }
 
   /** Take the tokens that have expired from the list. */
   async sweep(): Promise<void> {
-    for (;;) {
-      const due = await this.#due();
-      if (due.length === 0) return;
-      const removed = new Map<string, { readonly removed: Uint8Array[]; readonly added: readonly Uint8Array[] }>();
-      const changes: Change[] = [];
-      for (const { key, value, hash, requesters } of due) {
-        changes.push({ key, value: undefined, expected: value });
-        for (const requester of requesters) {
-          changes.push({ key: setKey(requester, hash), value: undefined });
-          const entry = removed.get(requester) ?? { removed: [], added: [] };
-          entry.removed.push(fromBase64Url(hash));
-          removed.set(requester, entry);
-        }
+    while (await this.#sweepSome());
+  }
+
+  /** One update. The result is whether there was something to take. */
+  async #sweepSome(): Promise<boolean> {
+    const due = await this.#due();
+    if (due.length === 0) return false;
+    const removed = new Map<string, { readonly removed: Uint8Array[]; readonly added: readonly Uint8Array[] }>();
+    const changes: Change[] = [];
+    for (const { key, value, hash, requesters } of due) {
+      changes.push({ key, value: undefined, expected: value });
+      for (const requester of requesters) {
+        changes.push({ key: setKey(requester, hash), value: undefined });
+        const entry = removed.get(requester) ?? { removed: [], added: [] };
+        entry.removed.push(fromBase64Url(hash));
+        removed.set(requester, entry);
       }
-      await this.#store.batch([...changes, ...(await this.#append(removed))]);
     }
+    await this.#store.batch([...changes, ...(await this.#append(removed))]);
+    return true;
   }
 
   /** The token hashes on the list that pertain to a requester, by its credential or as `administrator`. */

@@ -10,7 +10,7 @@ import type { Registry } from '../registry/registry.ts';
 import { administrator, maxUpdates, type Revocations } from './revocations.ts';
 import { defaultMaxIndex, diffResponse, lastIndex, readTrlQuery, TrlQueryError, trlErrorResponse } from './trl-query.ts';
 
-/** How the token revocation list is told. */
+/** How the token revocation list is told. Whoever asks with diff queries is to be told these numbers at registration (RFC 9770, Section 6.2). */
 export interface TrlOptions {
   /** Ids of the clients that see the whole list. */
   readonly administrators?: readonly string[];
@@ -69,7 +69,7 @@ export class TrlEndpoint {
     const peer = await registry.peer(request.association);
     if (peer === undefined) return refuseStranger(request, emit);
     const observe = uintOf(request.options, OptionNumber.Observe) === 0;
-    await revocations.sweep();
+    await this.#sweep();
     // What changes from here on is seen by the watch, and what changed before in the answer.
     if (observe) {
       this.#awaitedUntil = this.#options.env.now() + longestAnswer;
@@ -98,8 +98,9 @@ export class TrlEndpoint {
     const { count, requesters } = await this.#options.revocations.pertaining(this.#told);
     if (count <= this.#told) return;
     this.#told = count;
+    const { registry } = this.#options;
     this.#handle?.changed(({ association }) => {
-      const requester = this.#requesterOf(association?.credential ?? '');
+      const requester = this.#requesterOf(registry.peerCredential(association?.credential ?? ''));
       return requester === administrator || requesters === undefined || requesters.has(requester);
     });
   }
@@ -116,8 +117,13 @@ export class TrlEndpoint {
   }
 
   async #startWatch(): Promise<void> {
+    try {
+      this.#told = (await this.#options.revocations.pertaining(0)).count;
+    } catch (error) {
+      this.#watching = undefined;
+      throw error;
+    }
     this.#schedule();
-    this.#told = (await this.#options.revocations.pertaining(0)).count;
   }
 
   #schedule(): void {
@@ -127,14 +133,27 @@ export class TrlEndpoint {
   }
 
   async #tick(): Promise<void> {
+    await this.#sweep();
     try {
-      await this.#options.revocations.sweep();
       await this.look();
     } catch (error) {
-      this.#options.emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
+      this.#fault(error);
     }
     if ((this.#handle?.observers ?? 0) > 0 || this.#options.env.now() < this.#awaitedUntil) this.#schedule();
     else this.#watching = undefined;
+  }
+
+  /** A store that takes nothing now, as where the disk is full, can still be read. */
+  async #sweep(): Promise<void> {
+    try {
+      await this.#options.revocations.sweep();
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  #fault(error: unknown): void {
+    this.#options.emit({ type: 'fault', reason: faultReason(error), detail: messageOf(error) });
   }
 
   #requesterOf(credential: string): string {

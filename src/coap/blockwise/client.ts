@@ -11,7 +11,7 @@ import { bertSzx, blockLength, isBertPath, mayBert, roomFor } from './bert.ts';
 import { blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, travelsWhole, withoutBlocks } from './block-option.ts';
 import { BlockwiseDownload } from './download.ts';
 import type { BlockwiseLimits } from './limits.ts';
-import { type RequestTag, RequestTags } from './request-tag.ts';
+import { type RequestTag, RequestTags, withRequestTag } from './request-tag.ts';
 
 /** Block-wise transfer as a client sees it: Block1 is the request body going out, Block2 the response body coming in. */
 export class BlockwiseClient {
@@ -38,7 +38,12 @@ export class BlockwiseClient {
           return next(request, listener);
       }
       const operation = new Operation(this, next, request, listener);
-      operation.start();
+      try {
+        operation.start();
+      } catch (error) {
+        operation.cancel();
+        throw error;
+      }
       return () => operation.cancel();
     };
   }
@@ -54,7 +59,6 @@ export class BlockwiseClient {
 
 /** A request body going out in blocks. */
 interface Upload {
-  readonly tag: RequestTag;
   szx: number;
   /** First byte of the block that is under way, and how many it has. */
   offset: number;
@@ -72,6 +76,7 @@ class Operation implements ResponseListener {
   readonly #next: Requester;
   readonly #listener: ResponseListener;
   #request: Request;
+  #tag: RequestTag | undefined;
   #upload: Upload | undefined;
   #download: BlockwiseDownload | undefined;
   /** The exchange below is over; the end of the download is the end of the operation. */
@@ -94,7 +99,7 @@ class Operation implements ResponseListener {
     const { peer, payload, options } = this.#request;
     const isSmall = travelsWhole(limits, this.#request) || (limits.free && peer.capabilities !== undefined);
     const isWhole = payload.length === 0 || !limits.cuts || (isSmall && payload.length <= roomFor(this.#request, options, limits.maxUnfragmented));
-    if (isWhole) this.#send(this.#negotiated(this.#request));
+    if (isWhole) this.#sendWhole();
     else this.#startUpload(limits.szx);
   }
 
@@ -138,6 +143,14 @@ class Operation implements ResponseListener {
     if (!this.#done) this.#listener.acknowledged?.();
   }
 
+  /** Requests that only their bodies tell apart have the same options in common: the later blocks of their responses would be mixed up (RFC 9175 §3.5.2). */
+  #sendWhole(): void {
+    const { code, payload, options } = this.#request;
+    const isLikeOthers = (code === Method.FETCH || code === Method.POST) && payload.length > 0 && !this.#client.limits.outer;
+    if (isLikeOthers && findOption(options, OptionNumber.Observe) === undefined) this.#tag = this.#client.tags.acquire(operationKey(this.#request), true);
+    this.#send(this.#negotiated(this.#tag?.option === undefined ? this.#request : { ...this.#request, options: this.#operationOptions() }));
+  }
+
   /** RFC 7959 §2.4, early negotiation: who prefers small blocks says so in the first request. */
   #negotiated(request: Request): Request {
     const { szx, cuts } = this.#client.limits;
@@ -163,8 +176,9 @@ class Operation implements ResponseListener {
     this.#client.operations.add(this);
     // What the caller gave is borrowed, and the last block leaves long after this call.
     this.#request = { ...this.#request, options: copyOptions(this.#request.options), payload: this.#request.payload.slice() };
-    const tag = this.#client.tags.acquire(operationKey(this.#request));
-    this.#upload = { tag, szx, offset: 0, sent: 0, bert: this.#client.limits.free, restarted: false, complete: false };
+    if (this.#tag !== undefined) this.#client.tags.conclude(this.#tag);
+    this.#tag = this.#client.tags.acquire(operationKey(this.#request));
+    this.#upload = { szx, offset: 0, sent: 0, bert: this.#client.limits.free, restarted: false, complete: false };
     this.#sendBlock(this.#upload);
   }
 
@@ -194,12 +208,7 @@ class Operation implements ResponseListener {
 
   /** The options of each message of this operation (RFC 9175, Section 3.4: also in the Block2 phase). */
   #operationOptions(): readonly Option[] {
-    const tag = this.#upload?.tag.option;
-    if (tag === undefined) return this.#request.options;
-    const { options } = this.#request;
-    // Request-Tag is repeatable: one that the caller set stays beside ours.
-    const at = options.findIndex((option) => option.number > OptionNumber.RequestTag);
-    return at < 0 ? [...options, tag] : [...options.slice(0, at), tag, ...options.slice(at)];
+    return withRequestTag(this.#request.options, this.#tag?.option);
   }
 
   /** `true`: the response is the outcome of the whole request. */
@@ -316,12 +325,12 @@ class Operation implements ResponseListener {
     this.#download = undefined;
     this.#cancelExchange?.();
     this.#cancelExchange = undefined;
-    const tag = this.#upload?.tag;
+    const tag = this.#tag;
     if (tag === undefined) return;
     const { association } = this.#request;
     // RFC 9175 §3.5.1: DTLS gives each copy of a request a number of its own, so that the server takes a late one for new.
     const certain = concluded && !(this.#retransmitted && association?.kind === 'dtls');
-    if (certain) this.#client.tags.conclude(tag);
+    if (certain || this.#upload === undefined) this.#client.tags.conclude(tag);
     else this.#client.tags.lose(tag, association !== undefined);
   }
 }

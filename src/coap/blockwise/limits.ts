@@ -1,5 +1,4 @@
-import { checkBounds } from '../../core/bounds.ts';
-import { CoapError } from '../errors.ts';
+import { checkParameters } from '../bounds.ts';
 import { blockSize } from './block-option.ts';
 
 /** When bodies travel in blocks, how large those are, and how much is put together. */
@@ -46,7 +45,7 @@ export function blockwiseLimits(options: BlockwiseOptions): BlockwiseLimits {
   const szx = options.szx ?? 6;
   if (!Number.isInteger(szx) || szx < 0 || szx > 6) throw new RangeError(`expected szx 0 to 6, got ${szx}`);
   const { name: _name, ...bounds } = options;
-  checkBounds(bounds, (message) => new CoapError('ERR_COAP_PARAMETER', `block-wise transfer: ${message}`));
+  checkParameters('block-wise transfer', bounds);
   const threshold = options.threshold ?? blockSize(szx);
   const outer = options.name === 'outer';
   const { maxBody = 0x1_0000, maxUnfragmented = maxBody, outerThreshold = outer ? Number.POSITIVE_INFINITY : threshold + 256 } = options;

@@ -28,6 +28,13 @@ export function requestTagOption(index: number): Option | undefined {
   return { number: OptionNumber.RequestTag, value };
 }
 
+/** Request-Tag is repeatable: one that is there already stays beside it. */
+export function withRequestTag(options: readonly Option[], tag: Option | undefined): readonly Option[] {
+  if (tag === undefined) return options;
+  const at = options.findIndex(({ number }) => number > OptionNumber.RequestTag);
+  return at < 0 ? [...options, tag] : [...options.slice(0, at), tag, ...options.slice(at)];
+}
+
 /** How long, and how many, operations that may still be on their way keep their Request-Tag. */
 export interface RequestTagsOptions {
   /** Milliseconds after which a lost operation without protection is over everywhere. */
@@ -54,12 +61,15 @@ export class RequestTags {
     });
   }
 
-  /** The cheapest tag that no other operation with this key can be confused by. */
-  acquire(operation: string): RequestTag {
+  /**
+   * The cheapest tag that no other operation with this key can be confused by; `whole`: its body travels whole, so that no block of a lost one can come into it,
+   * and it is concluded however it ends.
+   */
+  acquire(operation: string, whole = false): RequestTag {
     let active = this.#active.get(operation);
     if (active === undefined) this.#active.set(operation, (active = new Set()));
-    let index = this.#floor;
-    while (active.has(index) || this.#lost.has(lostKey(operation, index))) index++;
+    let index = whole ? 0 : this.#floor;
+    while (active.has(index) || (!whole && this.#lost.has(lostKey(operation, index)))) index++;
     active.add(index);
     return { operation, index, option: requestTagOption(index) };
   }

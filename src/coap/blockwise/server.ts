@@ -23,6 +23,8 @@ interface Representation {
   readonly code: number;
   readonly options: readonly Option[];
   readonly payload: Uint8Array;
+  /** The furthest byte at which a block began that was asked for. */
+  reached: number;
 }
 
 /** How a response is split. */
@@ -149,7 +151,7 @@ export class BlockwiseServer {
   /** Answer a request that asks for one block of a response body. */
   #serve(request: Request, reply: Reply, key: string, block: Block, next: Handler): void {
     if (block.number !== 0) {
-      const kept = this.#representations.get(key);
+      const kept = this.#kept(key, blockOffset(block));
       if (kept !== undefined) {
         reply.respond(this.#slice(kept, block, asksForSize(request), request, fitting(this.limits, kept, reply.room).szx));
         return;
@@ -164,6 +166,14 @@ export class BlockwiseServer {
     const single = block.number === 0 ? OptionNumber.Block2 : OptionNumber.Observe;
     const whole = { ...request, options: withoutOptions(request.options, OptionNumber.Block2, single) };
     next(whole, new BlockReply(this, reply, request, key, block, undefined));
+  }
+
+  /** What is kept for later blocks. A transfer that goes on keeps it longer; who reads one block again and again is to see that the resource has changed. */
+  #kept(key: string, offset: number): Representation | undefined {
+    const kept = this.#representations.peek(key);
+    if (kept === undefined || offset <= kept.reached) return kept;
+    kept.reached = offset;
+    return this.#representations.get(key);
   }
 
   /** The block of a large response that goes out first, or the one that was asked for; `response` itself when there is nothing to split. */
@@ -183,7 +193,7 @@ export class BlockwiseServer {
     }
     // An answer that is split by what made it (a proxy) stays as it is; an error says all that there is to say of the block that was asked for.
     if (findOption(response.options, OptionNumber.Block2) !== undefined || (number !== 0 && codeClass(code) !== 2)) return base;
-    const representation = representationOf(response);
+    const representation = representationOf(response, block2 === undefined ? 0 : blockOffset(block2));
     this.#representations.set(key ?? operationKey(request), endpointKey(request), representation, overhead + payload.length);
     const preferred = this.limits.free && mayBert(request) ? bertSzx : szx;
     const first = this.#slice(representation, block2 ?? { number: 0, more: false, szx: preferred }, number === 0 || asksForSize(request), request, szx);
@@ -309,7 +319,7 @@ function operationOptions(options: readonly Option[]): Option[] {
  * A copy of a response to take blocks from. Without an ETag of its own it gets one from its content, so that the same representation, made again, has the
  * same ETag, and another one another (RFC 9175, Section 3.8).
  */
-function representationOf(response: Response): Representation {
+function representationOf(response: Response, reached: number): Representation {
   const payload = response.payload.slice();
   let options: readonly Option[] = copyOptions(withoutOptions(response.options, OptionNumber.Observe, OptionNumber.Block1, OptionNumber.Size2));
   if (findOption(options, OptionNumber.ETag) === undefined) {
@@ -317,5 +327,5 @@ function representationOf(response: Response): Representation {
     const hash = digest('sha256', concat(Uint8Array.of(response.code, format.length), format, payload));
     options = withOption(options, { number: OptionNumber.ETag, value: hash.slice(0, 8) });
   }
-  return { code: response.code, options, payload };
+  return { code: response.code, options, payload, reached };
 }

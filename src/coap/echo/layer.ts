@@ -3,6 +3,7 @@ import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { attempt } from '../attempt.ts';
 import { blockOf, blockSize } from '../blockwise/block-option.ts';
+import { checkParameters } from '../bounds.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Layer, Reply, Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { copyOptions, endpointKey, sameAssociation } from '../message/cache-key.ts';
@@ -54,11 +55,13 @@ export interface EchoLayer extends Layer {
  * A protected request that is not idempotent and went out more than once is not sent again: a server that has carried out the first copy and started anew since
  * knows nothing of it (RFC 8613, Appendix B.1.2). Its 4.01 is the answer then.
  *
+ * @throws {CoapError} `ERR_COAP_PARAMETER`
  * @see https://www.rfc-editor.org/rfc/rfc9175#section-2.3
  */
 export function echo(options: EchoOptions, env: Env): EchoLayer {
-  const { name = 'inner', freshness } = options;
-  const values = new ExpiringTable<Option>(env, { lifetime: options.lifetime ?? 247_000, entries: options.maxValues ?? 256 });
+  const { name = 'inner', freshness, maxValues = 256, lifetime = 247_000 } = options;
+  checkParameters('echo', { maxValues, lifetime });
+  const values = new ExpiringTable<Option>(env, { lifetime, entries: maxValues });
   const method = freshness === undefined ? undefined : (freshness.method ?? new EchoTimestamps(env, freshness.window ?? 30_000));
   return {
     name: `echo ${name}`,
@@ -245,5 +248,13 @@ class PreemptiveReply implements Reply {
 
   onCancel(task: () => void): void {
     this.#lower.onCancel(task);
+  }
+
+  acknowledge(): void {
+    this.#lower.acknowledge?.();
+  }
+
+  dismiss(): void {
+    this.#lower.dismiss?.();
   }
 }

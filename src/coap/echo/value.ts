@@ -1,6 +1,7 @@
 import { concat, constantTimeEqual, toHex, utf8 } from '../../core/bytes.ts';
 import { hmac } from '../../core/crypto/index.ts';
 import type { Env } from '../../core/env.ts';
+import { checkParameters } from '../bounds.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Request } from '../layer.ts';
 import { endpointKey } from '../message/cache-key.ts';
@@ -49,8 +50,12 @@ export class EchoTimestamps implements EchoMethod {
   readonly #offset: number;
   #newestEvent = Number.NEGATIVE_INFINITY;
 
-  /** @param window milliseconds between the making of a value and its coming back; a function is asked each time */
+  /**
+   * @param window milliseconds between the making of a value and its coming back; a function is asked each time
+   * @throws {CoapError} `ERR_COAP_PARAMETER`
+   */
   constructor(env: Env, window: number | (() => number)) {
+    if (typeof window !== 'function') checkParameters('echo', { window });
     this.#env = env;
     this.#window = typeof window === 'number' ? () => window : window;
     this.#key = env.random(32);
@@ -111,12 +116,13 @@ export class EchoRandomValues implements EchoMethod {
   readonly #values: ExpiringTable<{ readonly endpoint: string; readonly made: number }>;
   readonly #window: number;
 
-  constructor(env: Env, options: EchoRandomOptions) {
+  /** @throws {CoapError} `ERR_COAP_PARAMETER` */
+  constructor(env: Env, { window, entries = 256, once }: EchoRandomOptions) {
+    checkParameters('echo', { window, entries });
     this.#env = env;
-    this.#once = options.once === true;
-    this.#window = options.window;
-    const entries = options.entries ?? 256;
-    this.#values = new ExpiringTable(env, { lifetime: options.window, entries, perOwner: Math.max(1, entries >>> 4) });
+    this.#once = once === true;
+    this.#window = window;
+    this.#values = new ExpiringTable(env, { lifetime: window, entries, perOwner: Math.max(1, entries >>> 4) });
   }
 
   get size(): number {

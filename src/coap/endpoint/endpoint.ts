@@ -2,6 +2,7 @@ import { type Cancel, type Env, systemEnv } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { Roster } from '../../core/roster.ts';
 import { type Block, type BlockResponse, blockOption, blockResponse } from '../blockwise/block-option.ts';
+import { checkParameters, checkTime } from '../bounds.ts';
 import { Task } from '../deadline.ts';
 import { type EchoLayer, echo } from '../echo/layer.ts';
 import { CoapError } from '../errors.ts';
@@ -252,6 +253,8 @@ export class Endpoint {
     const { signal, wait = 2 * this.#messaging.parameters.defaultLeisure, responses = 1024 } = options;
     const full: Request = { ...complete(request), nonConfirmable: true };
     checkGroupRequest(full);
+    checkTime('wait', wait);
+    checkParameters('group', { responses });
     const abort = (): void => {
       stop();
       stream.error(aborted(signal!));
@@ -271,7 +274,7 @@ export class Endpoint {
       this.#unfinished.delete(close);
       this.#messaging.deadlines.clear(waiting);
     });
-    const group = new GroupResponses(stream, (peer, listener) => this.requester({ ...full, peer, nonConfirmable: false }, listener));
+    const group = new GroupResponses(stream, responses, (peer, listener) => this.requester({ ...full, peer, nonConfirmable: false }, listener));
     if (this.#closed !== undefined) stream.error(closedError());
     else if (signal?.aborted) stream.error(aborted(signal));
     else {
@@ -294,11 +297,13 @@ export class Endpoint {
    */
   async send(request: OutgoingRequest, options: SendOptions = {}): Promise<Response | undefined> {
     const { noResponse = everyClass, wait } = options;
+    checkTime('wait', wait);
     const full = complete({ nonConfirmable: true, ...request, options: withOption(request.options ?? [], uintOption(OptionNumber.NoResponse, noResponse)) });
     // A transfer in blocks lives on the responses to its blocks.
     if (full.payload.length > 1024)
       throw new CoapError('ERR_COAP_REQUEST', `expected a body of at most 1024 bytes without a response, got ${full.payload.length}`);
     const forgotten = full.nonConfirmable === true && (noResponse & everyClass) === everyClass;
+    let waiting: Task | undefined;
     return this.#promise<Response | undefined>(options, (done, failed) => {
       const cancel = this.requester(full, {
         response: (response) => done(response),
@@ -309,17 +314,15 @@ export class Endpoint {
         // It goes on by itself: what was sent still counts for congestion control.
         return () => {};
       }
-      if (wait === undefined) return cancel;
-      const waiting = new Task(() => {
-        cancel();
-        done(undefined);
-      });
-      this.#messaging.deadlines.set(waiting, wait);
-      return () => {
-        this.#messaging.deadlines.clear(waiting);
-        cancel();
-      };
-    });
+      if (wait !== undefined) {
+        waiting = new Task(() => {
+          cancel();
+          done(undefined);
+        });
+        this.#messaging.deadlines.set(waiting, wait);
+      }
+      return cancel;
+    }).finally(() => waiting && this.#messaging.deadlines.clear(waiting));
   }
 
   /**
@@ -404,8 +407,11 @@ export class Endpoint {
   /**
    * Fail what is under way with `ERR_COAP_CLOSED`, and close the transports. Over datagrams what is being answered is given up. Connections are released: a peer
    * gets the answers that it waits for and closes, or is closed after `grace` (RFC 8323, Section 5.5).
+   *
+   * @throws {CoapError} `ERR_COAP_PARAMETER`
    */
   close(options: CloseOptions = {}): Promise<void> {
+    checkTime('grace', options.grace);
     this.#closed ??= new Promise((closed) => {
       this.#closing.abort();
       this.#exchange.release(options.grace, () => closed(this.#end()));
@@ -436,6 +442,7 @@ export class Endpoint {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     if (signal?.aborted) return Promise.reject(aborted(signal));
     return new Promise<T>((resolve, reject) => {
+      checkTime('timeout', timeout);
       let cancel: Cancel | undefined;
       let deadline: Task | undefined;
       let over = false;

@@ -1,4 +1,5 @@
 import type { Env } from '../../core/env.ts';
+import { checkTime } from '../bounds.ts';
 import { CoapError } from '../errors.ts';
 
 /** A caller's own end of waiting. */
@@ -14,8 +15,10 @@ export class TimeLimit {
   readonly #clear: () => void;
   readonly #error: Promise<never> | undefined;
 
+  /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(options: DeadlineOptions, env: Env) {
     const { signal, timeout } = options;
+    checkTime('timeout', timeout);
     const controller = new AbortController();
     this.signal = controller.signal;
     if (signal === undefined && timeout === undefined) {

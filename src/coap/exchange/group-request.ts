@@ -8,21 +8,29 @@ import type { ObservationStream } from '../observe/stream.ts';
 export interface GroupRequestOptions {
   /** Milliseconds, from the call on, that responses are waited for. Default: twice DEFAULT_LEISURE. */
   readonly wait?: number;
-  /** Responses kept for a consumer that is slower than they come. Default 1,024. */
+  /** Responses kept for a consumer that is slower than they come, and members that are asked for more than their first block. Default 1,024. */
   readonly responses?: number;
   /** Ends the wait with `ERR_COAP_ABORTED`. */
   readonly signal?: AbortSignal;
 }
 
-/** What comes back from a group, each response with the `peer` that it is from. A member that sends the first block of many is asked for the whole of it alone. */
+/**
+ * What comes back from a group, each response with the `peer` that it is from. A member that sends the first block of many is asked for the whole of it alone, once:
+ * whoever is in the group may send such blocks in the name of others.
+ */
 export class GroupResponses implements ResponseListener {
   readonly #stream: ObservationStream;
   readonly #fetch: (peer: Peer, listener: ResponseListener) => Cancel;
   readonly #fetches = new Set<Cancel>();
+  readonly #most: number;
+  /** Whom was asked. */
+  readonly #asked = new Set<string>();
   #over = false;
 
-  constructor(stream: ObservationStream, fetch: (peer: Peer, listener: ResponseListener) => Cancel) {
+  /** @param most - members that are asked for the whole of an answer */
+  constructor(stream: ObservationStream, most: number, fetch: (peer: Peer, listener: ResponseListener) => Cancel) {
     this.#stream = stream;
+    this.#most = most;
     this.#fetch = fetch;
   }
 
@@ -48,6 +56,8 @@ export class GroupResponses implements ResponseListener {
   }
 
   #fetchWhole(peer: Peer): void {
+    if (this.#asked.has(peer.key) || this.#asked.size >= this.#most) return;
+    this.#asked.add(peer.key);
     let cancel: Cancel = () => {};
     const entry: Cancel = () => cancel();
     const done = (): void => {

@@ -5,7 +5,7 @@ import { Task } from '../deadline.ts';
 import type { Peer, Reply, Response } from '../layer.ts';
 import { copyOptions } from '../message/cache-key.ts';
 import { Code, codeClass, isSafe } from '../message/code.ts';
-import { type Body, bodyLength, type Message } from '../message/message.ts';
+import { type Body, bodyLength, encodedLength, type Message } from '../message/message.ts';
 import { isUnwanted } from '../message/no-response.ts';
 import { findOption, type Option, OptionNumber, opaqueOption, readUint, withOption } from '../message/option.ts';
 import type { MessageLayer, Received, Underway } from '../messaging/message-layer.ts';
@@ -27,6 +27,16 @@ export interface ReplyOwner {
 /** What waits is copied: the bytes of a response are borrowed. */
 export function copyOf(response: Response): Response {
   return { ...response, options: copyOptions(response.options), payload: response.payload.slice() };
+}
+
+/** One that cannot waits for its turn, where its fault is told. */
+function canBeEncoded({ options, payload }: Response): boolean {
+  try {
+    encodedLength(options, payload);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -179,11 +189,7 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
 
   /** Nobody waits for more. */
   cancel(): void {
-    const tasks = this.#closed ? undefined : this.#onCancel;
-    // A first notification that became a challenge: whoever made it may ask only afterwards to be told.
-    this.#cancelled ||= !this.#closed;
-    this.#closed = true;
-    this.#onCancel = undefined;
+    const tasks = this.#close();
     if (this.#underWay !== undefined) this.#owner.messaging.settle(this.#underWay);
     this.#underWay = undefined;
     this.#waiting = undefined;
@@ -191,7 +197,17 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
     this.#besides = undefined;
     if (!this.#answered) this.#owner.messaging.acknowledge(this.#incoming);
     this.#end();
-    for (const task of tasks ?? []) this.#run(task);
+    for (const task of tasks) this.#run(task);
+  }
+
+  /** Nothing more is taken from whoever answers; the result is what tells so, unless it was the one to end it. */
+  #close(): readonly (() => void)[] {
+    const tasks = this.#closed ? undefined : this.#onCancel;
+    // A first notification that became a challenge: whoever made it may ask only afterwards to be told.
+    this.#cancelled ||= !this.#closed;
+    this.#closed = true;
+    this.#onCancel = undefined;
+    return tasks ?? [];
   }
 
   /** Another peer needs the place: the client hears so, and whoever answers hears that nobody waits for more. */
@@ -226,6 +242,7 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
 
   supersede(): Body | undefined {
     const newer = this.#waiting;
+    if (newer === undefined || !canBeEncoded(newer)) return undefined;
     this.#waiting = undefined;
     return newer;
   }
@@ -287,8 +304,10 @@ export class IncomingExchange implements Reply, TransmissionListener, Member {
       this.#transmit(body, repeated);
     } catch (error) {
       this.#owner.failed(this.peer, error);
-      this.#closed = true;
+      const tasks = this.#close();
       this.#transmit({ code: Code.InternalServerError, options: [], payload: emptyBytes }, repeated);
+      if (this.over) this.#end();
+      for (const task of tasks) this.#run(task);
     }
   }
 

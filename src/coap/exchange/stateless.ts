@@ -1,6 +1,7 @@
 import { concat, emptyBytes, utf8 } from '../../core/bytes.ts';
 import { type Aead, aead } from '../../core/crypto/index.ts';
 import type { Env } from '../../core/env.ts';
+import { checkParameters } from '../bounds.ts';
 import { CoapError } from '../errors.ts';
 
 /** How old a response may be whose request was not kept. */
@@ -55,6 +56,7 @@ export class StatelessTokens {
   /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(env: Env, { lifetime = 247_000, window = 1024 }: StatelessTokenOptions = {}) {
     if (!Number.isInteger(window) || window < 1 || window > 65_536) throw new CoapError('ERR_COAP_PARAMETER', `expected a window of 1 to 65536, got ${window}`);
+    checkParameters('stateless', { lifetime });
     this.#env = env;
     this.#aead = aead(algorithm, env.random(keyLength));
     this.#lifetime = lifetime;

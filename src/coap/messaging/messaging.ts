@@ -6,8 +6,9 @@ import { CoapError, type CoapFormatError } from '../errors.ts';
 import type { Peer } from '../layer.ts';
 import { codeClass, formatCode, isRequest, isResponse } from '../message/code.ts';
 import { type Body, decodeMessage, encodeEmpty, encodeParts, type Message, type MessageFormat, MessageType, writeId } from '../message/message.ts';
-import { answersToken, Deduplication, Incoming, Progress } from './deduplication.ts';
+import { answersToken, Deduplication, type Earlier, Incoming } from './deduplication.ts';
 import { GroupMessageIds, MessageIds } from './message-id.ts';
+import { Progress } from './message-records.ts';
 import type { DerivedParameters } from './parameters.ts';
 import { PeerState, placeOf } from './peer-state.ts';
 import type { DiscardedEvent, MessagingConfig, MessagingLimits, MessagingPort } from './port.ts';
@@ -55,7 +56,7 @@ export class Messaging {
     this.deadlines = new Deadlines(env);
     this.random = new RandomPool(env);
     this.#windows = windows(config.parameters, env);
-    this.#duplicates = new Deduplication(config.limits.duplicates);
+    this.#duplicates = new Deduplication(config.limits.duplicates, this.random);
     this.#groupIds = new GroupMessageIds(config.parameters.exchangeLifetime);
     this.#sources = config.sources === undefined ? undefined : new SourceSelection(config.sources, this.#peers, env);
   }
@@ -133,13 +134,11 @@ export class Messaging {
       const reply = encodeParts(MessageType.ACK, body.code, incoming.id, token, body.options, body.payload, this.#format);
       incoming.progress = Progress.Answered;
       this.#clearAckDeadline(incoming);
-      this.#duplicates.keep(incoming, reply);
+      const isAuthenticated = listener.authenticated === true;
+      this.#duplicates.keep(incoming, reply, isAuthenticated ? this.parameters.maxRetransmit : 0);
       if (this.#closed) return undefined;
-      if (listener.authenticated !== true) this.#sendWithin(reply, incoming.state);
-      else {
-        incoming.copies = this.parameters.maxRetransmit;
-        this.#port.send(reply, incoming.state.peer);
-      }
+      if (isAuthenticated) this.#port.send(reply, incoming.state.peer);
+      else this.#sendWithin(reply, incoming.state);
       return undefined;
     }
     return this.transmit(incoming.state.peer, confirmable, token, body, hold, listener);
@@ -148,7 +147,7 @@ export class Messaging {
   /** Acknowledge a Confirmable request by an Empty message: its response, if any, travels separately. */
   acknowledge(incoming: Incoming): void {
     if (!incoming.confirmable || incoming.progress !== Progress.Pending) return;
-    incoming.progress = Progress.Acknowledged;
+    this.#duplicates.advance(incoming, Progress.Acknowledged);
     this.#clearAckDeadline(incoming);
     if (!this.#closed) this.#sendWithin(encodeEmpty(MessageType.ACK, incoming.id), incoming.state);
   }
@@ -280,12 +279,13 @@ export class Messaging {
     const now = this.#env.now();
     const state = this.#peers.get(peer.key);
     if (state !== undefined) {
-      const earlier = state.seen.get(message.id);
-      // A copy has the type of the first: who forges the address of a peer cannot silence its Confirmable requests by Non-confirmable ones of their ids.
+      const earlier = this.#duplicates.find(state, message.id);
+      // A copy is of the kind of the first: who forges the address of a peer can silence neither its Confirmable requests nor its responses by their ids.
       const copied = earlier !== undefined && earlier.confirmable === confirmable && earlier.isAlive(now, this.parameters);
-      if (copied && (earlier.reply === undefined || answersToken(earlier.reply, message.token))) {
+      const reply = copied ? earlier.reply : undefined;
+      if (copied && earlier.progress !== Progress.Delivered && (reply === undefined || answersToken(reply, message.token))) {
         if (!state.reachable) this.reachability!.earn(state, size);
-        this.#duplicate(earlier);
+        this.#duplicate(earlier, state, message.id);
         return;
       }
     }
@@ -305,12 +305,12 @@ export class Messaging {
   }
 
   /** RFC 7252 §4.5: the same ACK again; silence for what was Non-confirmable, and while the first copy is being answered. */
-  #duplicate(earlier: Incoming): void {
-    if (earlier.copies > 0) {
-      earlier.copies--;
-      this.#port.send(earlier.reply!, earlier.state.peer);
-    } else if (earlier.reply !== undefined) this.#sendWithin(earlier.reply, earlier.state);
-    else if (earlier.confirmable && earlier.progress === Progress.Acknowledged) this.#sendWithin(encodeEmpty(MessageType.ACK, earlier.id), earlier.state);
+  #duplicate(earlier: Earlier, state: PeerState, id: number): void {
+    const { reply } = earlier;
+    if (reply === undefined) {
+      if (earlier.confirmable && earlier.progress !== Progress.Pending) this.#sendWithin(encodeEmpty(MessageType.ACK, id), state);
+    } else if (earlier.takeCopy()) this.#port.send(reply, state.peer);
+    else this.#sendWithin(reply, state);
   }
 
   #clearAckDeadline(incoming: Incoming): void {
@@ -324,9 +324,9 @@ export class Messaging {
     const confirmable = message.type === MessageType.CON;
     const now = this.#env.now();
     const state = this.#peers.get(peer.key);
-    const earlier = state?.seen.get(message.id);
-    if (earlier?.isAlive(now, this.parameters) === true) {
-      this.#duplicate(earlier);
+    const earlier = state && this.#duplicates.find(state, message.id);
+    if (earlier?.progress === Progress.Delivered && earlier.confirmable === confirmable && earlier.isAlive(now, this.parameters)) {
+      this.#duplicate(earlier, state!, message.id);
       return;
     }
     const known = state ?? (this.#port.isGroupToken?.(message.token) === true ? this.#admitPeer(peer) : undefined);
@@ -341,6 +341,7 @@ export class Messaging {
     if (!incoming.state.reachable) this.reachability!.show(incoming.state);
     this.#duplicates.add(incoming);
     this.acknowledge(incoming);
+    this.#duplicates.advance(incoming, Progress.Delivered);
   }
 
   #acknowledgement(message: Message, peer: Peer, size: number): void {

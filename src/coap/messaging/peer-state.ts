@@ -1,8 +1,8 @@
 import { equalBytes } from '../../core/bytes.ts';
 import type { NumberTable } from '../../core/number-table.ts';
 import type { Peer } from '../layer.ts';
-import type { Incoming } from './deduplication.ts';
 import type { MessageIds } from './message-id.ts';
+import { none } from './message-records.ts';
 import type { Transmission } from './transmission.ts';
 import type { OutstandingWindow } from './window.ts';
 
@@ -14,11 +14,11 @@ export class PeerState {
   readonly leader: PeerState;
   /** States for other source ports. */
   followers = 0;
-  /** Messages received within the last EXCHANGE_LIFETIME, by message id. */
-  readonly seen: Map<number, Incoming> = new Map();
-  /** The first and the last of those that are remembered of it. */
-  oldest: Incoming | undefined = undefined;
-  newest: Incoming | undefined = undefined;
+  /** The records of the first and the last message that are remembered of it. */
+  oldest: number = none;
+  newest: number = none;
+  /** A random number, which tells where they are found. */
+  scatter = 0;
   /** Bytes that the memory of them takes, and the place among those who take as much. */
   share = 0;
   place = -1;
@@ -76,7 +76,7 @@ export class PeerState {
   /** Whether nothing is left of it but, maybe, its message ids. */
   get isIdle(): boolean {
     return (
-      this.followers === 0 && this.replies === 0 && this.seen.size === 0 && this.outstanding === 0 && this.queue.length === 0 && (this.sent?.size ?? 0) === 0
+      this.followers === 0 && this.replies === 0 && this.oldest === none && this.outstanding === 0 && this.queue.length === 0 && (this.sent?.size ?? 0) === 0
     );
   }
 }

@@ -1,4 +1,5 @@
 import type { Env } from '../../core/env.ts';
+import { checkParameters } from '../bounds.ts';
 import { type EchoEndpoint, EchoTimestamps } from '../echo/value.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Peer } from '../layer.ts';
@@ -36,7 +37,9 @@ export class Reachability {
   readonly #values: EchoTimestamps;
   readonly #window: number;
 
+  /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(env: Env, options: AmplificationOptions = {}) {
+    checkParameters('amplification', options);
     this.#shown = new ExpiringTable(env, { lifetime: options.lifetime ?? 3_600_000, entries: options.addresses ?? 8192 });
     this.#window = options.window ?? 300_000;
     this.#values = new EchoTimestamps(env, this.#window);

@@ -1,4 +1,5 @@
 import type { Env } from '../../core/env.ts';
+import { checkParameters } from '../bounds.ts';
 import type { Layer, Request } from '../layer.ts';
 import { Method } from '../message/code.ts';
 import { findOption, OptionNumber, uintOf } from '../message/option.ts';
@@ -21,9 +22,12 @@ export interface ObserveLayer extends Layer {
  * error. As a client it delivers the response to the registration and then each notification that is newer than those before, registers anew when none came
  * for longer than the last one is fresh, and deregisters on cancel. Equal observations share one registration.
  *
+ * @throws {CoapError} `ERR_COAP_PARAMETER`
  * @see https://www.rfc-editor.org/rfc/rfc7641
  */
 export function observe(options: ObserveOptions, env: Env): ObserveLayer {
+  const { cancellation: _cancellation, answerGets: _answerGets, ...bounds } = options;
+  checkParameters('observe', bounds);
   const server = new ObserveServer(
     {
       maxObservers: options.maxObservers ?? 4096,

@@ -1,5 +1,6 @@
 import { equalBytes } from '../../core/bytes.ts';
 import type { Env } from '../../core/env.ts';
+import { checkParameters } from '../bounds.ts';
 import { ExpiringTable } from '../expiring-table.ts';
 import type { Response } from '../layer.ts';
 import { copyOptions } from '../message/cache-key.ts';
@@ -61,7 +62,9 @@ export class ResponseCache {
   readonly #byUri = new Map<string, Set<string>>();
   readonly #fetching = new Map<string, Set<Fetching>>();
 
+  /** @throws {CoapError} `ERR_COAP_PARAMETER` */
   constructor(options: CacheOptions, env: Env) {
+    checkParameters('cache', options);
     this.#env = env;
     this.#largest = options.payload ?? 0x1_0000;
     const bounds = { lifetime: options.lifetime ?? 3_600_000, entries: options.entries ?? 4096, bytes: options.bytes ?? 0x100_0000 };

@@ -1,6 +1,8 @@
+import { boundsWith } from '../../core/bounds.ts';
 import { type Env, systemEnv } from '../../core/env.ts';
 import { canonicalHost } from '../../core/host.ts';
 import { Tally } from '../../core/tally.ts';
+import { checkParameters } from '../bounds.ts';
 import { Deadlines } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Reply, Request } from '../layer.ts';
@@ -121,14 +123,15 @@ export class ProxyServer implements Proxying {
   #port = 0;
   #name: string;
 
-  /** @throws {CoapError} `ERR_COAP_PROXY` for a route, a name or a Hop-Limit that is none */
+  /** @throws {CoapError} `ERR_COAP_PROXY` for a route, a name or a Hop-Limit that is none; `ERR_COAP_PARAMETER` */
   constructor(options: ProxyOptions) {
-    const { env = systemEnv, cache = {}, hopLimit = 16, name = '' } = options;
+    const { env = systemEnv, cache = {}, hopLimit = 16, name = '', timeout = 120_000 } = options;
+    checkParameters('proxy', { timeout });
     if (!Number.isInteger(hopLimit) || hopLimit < 0 || hopLimit > 255)
       throw new CoapError('ERR_COAP_PROXY', `hopLimit: expected a whole number from 0 to 255, got ${hopLimit}`);
     if (/\s/.test(name)) throw new CoapError('ERR_COAP_PROXY', `name: expected a name without a space, got ${JSON.stringify(name)}`);
     this.#options = options;
-    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#limits = boundsWith(defaultLimits, options.limits, (message) => new CoapError('ERR_COAP_PARAMETER', `proxy: ${message}`));
     this.#env = env;
     this.#name = name;
     this.#hopLimit = hopLimit === 0 ? undefined : uintOption(OptionNumber.HopLimit, hopLimit);
@@ -140,7 +143,7 @@ export class ProxyServer implements Proxying {
       env,
       deadlines: new Deadlines(env),
       cache: this.#cache,
-      timeout: options.timeout ?? 120_000,
+      timeout,
       forwarded: options.client !== true,
       name: () => this.#name,
       emit: (event) => options.emit?.(event),

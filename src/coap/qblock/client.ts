@@ -1,5 +1,6 @@
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
+import { Tally } from '../../core/tally.ts';
 import { Deadlines } from '../deadline.ts';
 import type { Layer, Request, Requester, ResponseListener } from '../layer.ts';
 import { copyOptions, endpointKey } from '../message/cache-key.ts';
@@ -20,6 +21,8 @@ export class QBlockClient {
   readonly support: Support;
   readonly probing: Probing;
   readonly operations: Set<QBlockOperation> = new Set();
+  /** Operations under way that only the body of their request tells apart from each other. */
+  readonly alike: Tally = new Tally();
   /** Request-Tags count up from a random start, so that no two bodies have the same (RFC 9177, Section 4.3). */
   #tag: number;
 

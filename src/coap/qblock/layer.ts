@@ -1,7 +1,6 @@
-import { checkBounds } from '../../core/bounds.ts';
 import type { Env } from '../../core/env.ts';
 import { blockSize } from '../blockwise/block-option.ts';
-import { CoapError } from '../errors.ts';
+import { checkParameters } from '../bounds.ts';
 import type { Layer } from '../layer.ts';
 import { OptionNumber } from '../message/option.ts';
 import type { DerivedParameters } from '../messaging/parameters.ts';
@@ -36,10 +35,7 @@ export function qBlock(options: QBlockOptions, transmission: DerivedParameters, 
   const szx = options.szx ?? 6;
   if (!Number.isInteger(szx) || szx < 0 || szx > 6) throw new RangeError(`expected szx 0 to 6, got ${szx}`);
   const { threshold: given, maxBody, maxTransfers, maxTransfersPerPeer, maxBytes, peers, supportLifetime } = options;
-  checkBounds(
-    { threshold: given, maxBody, maxTransfers, maxTransfersPerPeer, maxBytes, peers, supportLifetime },
-    (message) => new CoapError('ERR_COAP_PARAMETER', `robust block-wise transfer: ${message}`),
-  );
+  checkParameters('robust block-wise transfer', { threshold: given, maxBody, maxTransfers, maxTransfersPerPeer, maxBytes, peers, supportLifetime });
   const limits: QBlockLimits = {
     offered: options.offered ?? true,
     szx,

@@ -3,12 +3,13 @@ import type { Cancel } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { attempt } from '../attempt.ts';
 import type { Block } from '../blockwise/block-option.ts';
+import { withRequestTag } from '../blockwise/request-tag.ts';
 import { Task } from '../deadline.ts';
 import { CoapError } from '../errors.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
-import { copyOptions, endpointKey, sameAssociation } from '../message/cache-key.ts';
+import { copyOptions, endpointKey, operationKey, sameAssociation } from '../message/cache-key.ts';
 import { Code, codeClass, Method } from '../message/code.ts';
-import { findOption, OptionNumber, withoutOptions } from '../message/option.ts';
+import { findOption, type Option, OptionNumber, withoutOptions } from '../message/option.ts';
 import type { QBlockClient } from './client.ts';
 import { QBlockDownload } from './download.ts';
 import { Exchanges, type Heard } from './exchanges.ts';
@@ -31,6 +32,9 @@ export class QBlockOperation implements Heard {
   readonly #questions: Heard;
   readonly #task: Task = new Task(() => this.#silent());
   #upload: QBlockUpload | undefined;
+  /** What it has in common with others, if it may have such, and the Request-Tag that tells it apart from those. */
+  #kind: string | undefined;
+  #tag: Option | undefined;
   /** The exchange that payloads come on, and for an observation goes on. */
   #main = -1;
   #delivered = false;
@@ -69,7 +73,10 @@ export class QBlockOperation implements Heard {
     }
     operations.add(this);
     if (payload.length > limits.threshold) this.#startUpload();
-    else this.#send();
+    else {
+      this.#tellApart();
+      this.#send();
+    }
   }
 
   startAfter(delay: number): void {
@@ -85,10 +92,20 @@ export class QBlockOperation implements Heard {
 
   // ---- a request in one message
 
+  /** Payloads of its response are asked for without its body: those of another request would be taken for them (RFC 9175 §3.5.2). */
+  #tellApart(): void {
+    const { code, payload } = this.#request;
+    if (this.#observes || payload.length === 0 || (code !== Method.FETCH && code !== Method.POST)) return;
+    const { alike } = this.#client;
+    this.#kind = operationKey(this.#request);
+    if (alike.of(this.#kind) > 0) this.#tag = this.#client.takeTag();
+    alike.add(this.#kind);
+  }
+
   /** RFC 9177 §4.4: Q-Block2 with NUM 0 and M asks for the whole body, and tells that the option is understood. */
   #send(): void {
     const { limits } = this.#client;
-    const options = withQBlock2(this.#request.options, [{ number: 0, more: true, szx: limits.szx }]);
+    const options = withQBlock2(withRequestTag(this.#request.options, this.#tag), [{ number: 0, more: true, szx: limits.szx }]);
     const before = this.#main;
     this.#main = this.#exchanges.send({ ...this.#request, options }, this);
     // A registration has one token, and the renewed exchange takes over what comes under it.
@@ -185,13 +202,8 @@ export class QBlockOperation implements Heard {
   /** RFC 9177 §4.4: a request of its own for missing blocks, or to continue; without Observe, ETag and payload, with the Request-Tag of the body. */
   #ask(blocks: readonly Block[]): number {
     const { observation: _, ...rest } = this.#request;
-    let options = withoutOptions(rest.options, OptionNumber.Observe, OptionNumber.ETag, OptionNumber.IfNoneMatch);
-    const tag = this.#upload?.tag;
-    if (tag !== undefined) {
-      const at = options.findIndex(({ number }) => number > OptionNumber.RequestTag);
-      options.splice(at < 0 ? options.length : at, 0, tag);
-    }
-    options = withQBlock2(options, blocks);
+    const plain = withoutOptions(rest.options, OptionNumber.Observe, OptionNumber.ETag, OptionNumber.IfNoneMatch);
+    const options = withQBlock2(withRequestTag(plain, this.#upload?.tag ?? this.#tag), blocks);
     // A FETCH in one message is repeated as it is, since its payload says what is fetched.
     const payload = this.#upload === undefined && rest.code === Method.FETCH ? rest.payload : emptyBytes;
     const question = { ...rest, options, payload };
@@ -257,6 +269,8 @@ export class QBlockOperation implements Heard {
   #finish(): void {
     this.#done = true;
     this.#client.operations.delete(this);
+    if (this.#kind !== undefined) this.#client.alike.remove(this.#kind);
+    this.#kind = undefined;
     this.#client.deadlines.clear(this.#task);
     this.#upload?.stop();
     this.#download.drop();

@@ -1,6 +1,7 @@
 import type { Cancel, Env } from '../../core/env.ts';
 import type { ProtocolError } from '../../core/errors.ts';
 import { attempt } from '../attempt.ts';
+import { checkParameters } from '../bounds.ts';
 import { CoapError } from '../errors.ts';
 import type { Handler, Layer, Reply, Request, Requester, Response, ResponseListener } from '../layer.ts';
 import { endpointKey, sameAssociation } from '../message/cache-key.ts';
@@ -173,6 +174,7 @@ class BackOff {
 /**
  * A layer by which a client heeds 4.29: similar requests are refused here, or wait, until Max-Age has passed. It stands first among the layers, above what protects.
  *
+ * @throws {CoapError} `ERR_COAP_PARAMETER`
  * @see https://www.rfc-editor.org/rfc/rfc8516#section-4
  */
 export function backOff(
@@ -182,6 +184,8 @@ export function backOff(
   /** Back-off periods, and requests that wait for their end. */
   stats(): { readonly periods: number; readonly waiting: number };
 } {
+  const { early: _early, ...bounds } = options;
+  checkParameters('back-off', bounds);
   const memory = new BackOff(env, { early: 'refuse', entries: 1024, waiting: 256, longest: 3_600_000, ...options });
   return {
     name: 'back-off',

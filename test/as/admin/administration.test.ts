@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeTokenResponse, encodeAif } from '../../../src/ace/index.ts';
 import { findCode } from '../../../src/as/grants/codes.ts';
-import { type Actor, type AdminCommand, clientMap, grantMap, resourceServerMap, tokenKeyMap } from '../../../src/as/index.ts';
+import { type Actor, type AdminCommand, clientMap, grantMap, type Listing, resourceServerMap, tokenKeyMap } from '../../../src/as/index.ts';
 import type { ClientRegistration } from '../../../src/as/registry/registration.ts';
+import { encodeResourceServerRecord } from '../../../src/as/registry/registration-codec.ts';
 import { toHex } from '../../../src/core/bytes.ts';
 import { assertRefused, clients, encryptKey, keysOf, macKey } from '../support.ts';
 import { Office, rs9, stored } from './office.ts';
@@ -251,6 +252,29 @@ test('a record that cannot be read is a fault that names it, and the look-up of 
   await office.store.put('as/client/c9', Uint8Array.of(0xff));
   await assert.rejects(office.registry.client('c9'), { code: 'ERR_AS_CONFIG' });
   assert.equal((await office.registry.client('c10'))?.id, 'c10');
+  office.close();
+});
+
+test('a registration of the store that this server cannot use is listed with what is wrong, and keeps none of the others', async () => {
+  const office = new Office();
+  await office.administration.addClient(stored('c10', 10));
+  await office.administration.addResourceServer(rs9);
+  await office.store.put('as/client/c9', Uint8Array.of(0xff));
+  // As where the AS had another profile when it was registered.
+  await office.store.put('as/rs/rs8', encodeResourceServerRecord({ revision: new Uint8Array(8), registration: { ...rs9, id: 'rs8', profiles: [1] } }));
+  const ofStore = async (list: Promise<Listing>): Promise<readonly unknown[]> =>
+    (await list).entries.filter(({ source }) => source === 'store').map(({ id, unusable }) => [id, unusable]);
+  assert.deepEqual(await ofStore(office.administration.listClients()), [
+    ['c10', undefined],
+    ['c9', 'a client in the store: expected a definite length, got a break at offset 1'],
+  ]);
+  assert.deepEqual(await ofStore(office.administration.listResourceServers()), [
+    ['rs8', 'resource server "rs8": profiles: expected profiles of this authorization server, got 1'],
+    ['rs9', undefined],
+  ]);
+  const usable: string[] = [];
+  for await (const { id } of office.registry.stored.resourceServers()) usable.push(id);
+  assert.deepEqual(usable, ['rs9']);
   office.close();
 });
 

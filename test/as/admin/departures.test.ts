@@ -5,13 +5,23 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { oscoreProfile } from '../../../profiles/oscore/index.ts';
 import { AceErrorCode, decodeTokenResponse, GrantType, tokenHashText } from '../../../src/ace/index.ts';
-import { AuthorizationServer, type AuthorizationServerEvent, type GrantTypeName, issueCode, Revocations } from '../../../src/as/index.ts';
+import {
+  AuthorizationServer,
+  type AuthorizationServerEvent,
+  type AuthorizationServerOptions,
+  type GrantTypeName,
+  hashSecret,
+  issueCode,
+  type Reconfiguration,
+  Revocations,
+} from '../../../src/as/index.ts';
 import { formatCode, type Response } from '../../../src/coap/index.ts';
-import { toBase64Url } from '../../../src/core/bytes.ts';
+import { toBase64Url, utf8 } from '../../../src/core/bytes.ts';
+import { systemEnv } from '../../../src/core/env.ts';
 import { lmdbStore, memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
 import { asPeer, Flow } from '../flow.ts';
-import { assertRefused, clients, encryptKey, keysOf, rs1, rs2 } from '../support.ts';
+import { assertRefused, cheap, clients, encryptKey, keysOf, rs1, rs2 } from '../support.ts';
 import { Office, rs9, stored } from './office.ts';
 
 test('a removal that the store has cut short goes on when it is done again: no policy and no token is left for another of this name', async () => {
@@ -145,7 +155,7 @@ test('a removal that a kill has cut short is finished at the next start, and bef
       if (how === 'start') {
         const taken: unknown[] = [];
         const registered = { profiles: [oscoreProfile], clients: [], resourceServers: [] };
-        const next = new AuthorizationServer({ store: inner, env: clock, ...registered, takeAway: async (departed) => void taken.push(departed) });
+        const next = new AuthorizationServer({ store: inner, env: clock, ...registered, takeAway: async (departed) => void taken.push(...departed) });
         await next.start();
         assert.deepEqual(taken, [kind === 'client' ? { kind, id: 'c9', audiences: [] } : { kind, id: 'rs9', audiences: ['rs9', 'rs9-b'] }]);
         await next.close();
@@ -225,45 +235,130 @@ test('a policy that is added while its client is removed is not there for the ne
   office.close();
 });
 
-test('RFC 6749 4.1, 6: codes, refresh tokens and tokens go with a client or resource server that a new configuration leaves out', async () => {
-  for (const departed of ['client', 'rs'] as const) {
-    const flow = new Flow({ grantTypes, refreshTokens: {}, clients: configured });
-    const server = await flow.start();
-    const first = flow.peer(clients[0]!.credentials, 1);
-    const second = flow.peer(clients[1]!.credentials, 2);
-    const env = flow.sim.env('codes');
-    for (const [party, id] of [
-      [first, 'c1'],
-      [second, 'c2'],
-    ] as const) {
-      for (const audience of ['rs1', 'rs2']) {
-        const code = (): Promise<Uint8Array> => issueCode(flow.store, env, { client: id, audience, scope: 'r_temp', expiresAt: env.epoch() + 600 });
-        await code();
-        assert.equal(formatCode((await party.token({ grantType: GrantType.authorization_code, code: await code() })).code), '2.01');
-      }
+/** A flow with two clients that have codes, refresh tokens and tokens for two resource servers each: as `leftIn` counts them, 8, 4, 4 and 0. */
+async function configuredFlow(options: Partial<AuthorizationServerOptions> = {}): Promise<Flow> {
+  const flow = new Flow({ grantTypes, refreshTokens: {}, clients: configured, ...options });
+  await flow.start();
+  const env = flow.sim.env('codes');
+  for (const [index, { id }] of configured.entries()) {
+    const party = flow.peer(clients[index]!.credentials, index + 1);
+    for (const audience of ['rs1', 'rs2']) {
+      const code = (): Promise<Uint8Array> => issueCode(flow.store, env, { client: id, audience, scope: 'r_temp', expiresAt: env.epoch() + 600 });
+      await code();
+      assert.equal(formatCode((await party.token({ grantType: GrantType.authorization_code, code: await code() })).code), '2.01');
     }
-    assert.deepEqual(await leftIn(flow.store), [8, 4, 4, 0]);
-    await server.reconfigure(
-      departed === 'client'
-        ? { clients: configured.filter(({ id }) => id !== 'c1'), resourceServers: [rs1, rs2] }
-        : { clients: configured.map((client) => ({ ...client, grants: grantsOf('rs1') })), resourceServers: [rs1] },
-    );
-    assert.deepEqual(await leftIn(flow.store), [4, 2, 2, 0]);
-    const revoked = flow.events.filter((event) => event.type === 'token-revoked');
-    assert.deepEqual(
-      revoked.map((event) => event[departed === 'client' ? 'client' : 'resourceServer']),
-      Array(2).fill(departed === 'client' ? 'c1' : 'rs2'),
-    );
-    // Whoever is registered under the name later gets nothing of it, and the others keep what they have.
-    await server.reconfigure({ clients: configured, resourceServers: [rs1, rs2] });
-    assert.deepEqual(await leftIn(flow.store), [4, 2, 2, 0]);
-    await first.close();
-    await second.close();
+    await party.close();
+  }
+  assert.deepEqual(await leftIn(flow.store), [8, 4, 4, 0]);
+  return flow;
+}
+
+/** An AS that is started with the store of a flow. */
+async function startedOn({ sim, store, events }: Flow, options: Partial<AuthorizationServerOptions>): Promise<AuthorizationServer> {
+  const usual = { clients: configured, resourceServers: [rs1, rs2], profiles: [oscoreProfile], grantTypes };
+  const server = new AuthorizationServer({ ...usual, store, env: sim.env(), emit: (event) => events.push(event), ...options });
+  await server.start().catch(async (error: unknown) => {
     await server.close();
+    throw error;
+  });
+  return server;
+}
+
+const withoutC1 = { clients: configured.filter(({ id }) => id !== 'c1'), resourceServers: [rs1, rs2] };
+const withoutRs2 = { clients: configured.map((client) => ({ ...client, grants: grantsOf('rs1') })), resourceServers: [rs1] };
+
+test('RFC 6749 4.1, 6: codes, refresh tokens and tokens go with a client or resource server that a new configuration leaves out', async () => {
+  for (const how of ['reload', 'restart'] as const) {
+    for (const departed of ['client', 'rs'] as const) {
+      const flow = await configuredFlow();
+      let server = flow.server!;
+      const change = async (next: Reconfiguration): Promise<void> => {
+        if (how === 'reload') await server.reconfigure(next);
+        else {
+          await server.close();
+          server = await startedOn(flow, next);
+        }
+      };
+      await change(departed === 'client' ? withoutC1 : withoutRs2);
+      assert.deepEqual(await leftIn(flow.store), [4, 2, 2, 0], how);
+      const revoked = flow.events.filter((event) => event.type === 'token-revoked');
+      assert.deepEqual(
+        revoked.map((event) => event[departed === 'client' ? 'client' : 'resourceServer']),
+        Array(2).fill(departed === 'client' ? 'c1' : 'rs2'),
+      );
+      // Whoever is registered under the name later gets nothing of it, and the others keep what they have.
+      await change({ clients: configured, resourceServers: [rs1, rs2] });
+      assert.deepEqual(await leftIn(flow.store), [4, 2, 2, 0], how);
+      await server.close();
+    }
   }
 });
 
-test('what a new configuration leaves out and the store does not let go now is told, and goes with the next one', async () => {
+test('who was left out by a reload does not go again at the next start, and who came by one does where the next start leaves it out', async () => {
+  const flow = await configuredFlow();
+  const [, c2] = configured;
+  const c9 = { ...c2!, ...stored('c9', 9), grants: c2!.grants };
+  await flow.server!.reconfigure({ ...withoutC1, clients: [c2!, c9] });
+  assert.deepEqual(await leftIn(flow.store), [4, 2, 2, 0]);
+  await issueCode(flow.store, flow.sim.env('more'), { client: 'c9', audience: 'rs1', scope: 'r_temp', expiresAt: flow.sim.env().epoch() + 600 });
+  // As administration may do while nobody serves.
+  await issueCode(flow.store, flow.sim.env('other'), { client: 'c1', audience: 'rs1', scope: 'r_temp', expiresAt: flow.sim.env().epoch() + 600 });
+  await flow.server!.close();
+  await (await startedOn(flow, { clients: [c2!, c9] })).close();
+  assert.deepEqual(await leftIn(flow.store), [6, 2, 2, 0]);
+  await (await startedOn(flow, { clients: [c2!] })).close();
+  assert.deepEqual(await leftIn(flow.store), [5, 2, 2, 0]);
+});
+
+test('a start that is cut short while it takes away what somebody has left goes on at the next, whoever is configured then', async () => {
+  const flow = await configuredFlow();
+  await flow.server!.close();
+  const { store } = flow;
+  const scan: Store['scan'] = (prefix, options) => {
+    if (prefix === 'as/refresh/') throw new StoreError('ERR_STORE_IO', 'expected a process that lives, got none');
+    return store.scan(prefix, options);
+  };
+  await assert.rejects(startedOn(flow, { ...withoutC1, store: { ...store, scan } }), { code: 'ERR_STORE_IO' });
+  assert.deepEqual(await leftIn(store), [8, 4, 4, 1]);
+  await (await startedOn(flow, {})).close();
+  assert.deepEqual(await leftIn(store), [4, 2, 2, 0]);
+});
+
+test('of several processes with one store none takes from the peers of another: a start with another file takes nothing, and a reload what it leaves out', async () => {
+  const flow = await configuredFlow({ lease: 5 });
+  const other = await startedOn(flow, { ...withoutC1, lease: 5 });
+  await other.reconfigure(withoutC1);
+  await (await startedOn(flow, { ...withoutRs2, lease: 5 })).close();
+  assert.deepEqual(await leftIn(flow.store), [8, 4, 4, 0]);
+  await flow.server!.close();
+  // Whoever has gone from every file is removed by administration.
+  assert.equal(await other.administration.removeClient('c1'), 2);
+  assert.deepEqual(await leftIn(flow.store), [4, 2, 2, 0]);
+  await other.reconfigure({ clients: [], resourceServers: [rs1, rs2] });
+  assert.deepEqual(await leftIn(flow.store), [0, 0, 0, 0]);
+  await other.close();
+});
+
+test('a reload, and a start, may leave out more peers than one batch of the store takes', async () => {
+  const secret = await hashSecret(utf8('a secret'), systemEnv.random, cheap);
+  const many = Array.from({ length: 1001 }, (_, index) => ({
+    id: `n${index}`,
+    https: { secret, redirectUris: ['https://app.example/here'] },
+    grants: grantsOf('rs1'),
+  }));
+  for (const how of ['reload', 'restart'] as const) {
+    for (const lease of how === 'reload' ? [{}, { lease: 5 }] : [{}]) {
+      const flow = new Flow();
+      const server = await startedOn(flow, { clients: many, ...lease });
+      if (how === 'reload') await server.reconfigure({ clients: [], resourceServers: [] });
+      await server.close();
+      if (how === 'restart') await (await startedOn(flow, { clients: [] })).close();
+      assert.deepEqual(await keysOf(flow.store, 'as/removing/'), []);
+    }
+  }
+});
+
+test('what a new configuration leaves out and the store does not let go now is told, and goes with the next one, or once the store does', async () => {
   const flow = new Flow({ grantTypes, clients: configured });
   let fails: 'begin' | 'finish' | undefined;
   const store: Store = {
@@ -299,6 +394,14 @@ test('what a new configuration leaves out and the store does not let go now is t
   fails = undefined;
   await server.reconfigure(registered);
   assert.deepEqual(await leftIn(store), [0, 0, 0, 0]);
+  await issueCode(store, env, { client: 'c1', audience: 'rs1', scope: 'r_temp', expiresAt: env.epoch() + 600 });
+  fails = 'finish';
+  await server.reconfigure(without);
+  await flow.sim.sleep(2000);
+  assert.deepEqual([await leftIn(store), server.stats()['unfinished']], [[1, 0, 0, 1], 1]);
+  fails = undefined;
+  await flow.sim.sleep(2000);
+  assert.deepEqual([await leftIn(store), server.stats()['unfinished']], [[0, 0, 0, 0], 0]);
   await party.close();
   await server.close();
 });

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { oscoreProfile } from '../../../profiles/oscore/index.ts';
-import { AceErrorCode, decodeError, decodeIntrospectionResponse, encodeIntrospectionRequest, GrantType, type TokenRequest } from '../../../src/ace/index.ts';
+import {
+  AceErrorCode,
+  decodeError,
+  decodeIntrospectionResponse,
+  decodeTokenResponse,
+  encodeIntrospectionRequest,
+  GrantType,
+  type TokenRequest,
+  tokenHashText,
+} from '../../../src/ace/index.ts';
 import {
   AuthorizationServer,
   type AuthorizationServerEvent,
@@ -9,6 +18,7 @@ import {
   type GrantTypeName,
   hashSecret,
   issueCode,
+  removePassword,
   setPassword,
 } from '../../../src/as/index.ts';
 import { TokenRecords } from '../../../src/as/token/token-records.ts';
@@ -18,6 +28,7 @@ import { openCwt } from '../../../src/core/cwt.ts';
 import { systemEnv } from '../../../src/core/env.ts';
 import { memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
 import { Clock } from '../../ace/clock.ts';
+import { Flow } from '../flow.ts';
 import { assertRefused, association, cheap, clients, encryptKey, keysOf, rs1, rs2, Workbench } from '../support.ts';
 
 const grantTypes: readonly GrantTypeName[] = ['client_credentials', 'refresh_token', 'password', 'authorization_code'];
@@ -88,6 +99,72 @@ test('RFC 6749 4.1.2: what a process began to revoke before it was killed is rev
   );
   assert.deepEqual(await keysOf(inner, 'as/revoking/'), []);
   await next.close();
+});
+
+test('RFC 6749 4.1.2: what could not be revoked while the store was gone is revoked by the same process once it is back', async () => {
+  for (const gone of ['put', 'scan', 'batch'] as const) {
+    const inner = memoryStore();
+    let fails = false;
+    const failing = (): void => {
+      if (fails) throw new StoreError('ERR_STORE_IO', 'expected a store that is there, got none');
+    };
+    const store: Store = {
+      ...inner,
+      put: async (key, ...more) => {
+        if (gone === 'put' && key.startsWith('as/revoking/')) failing();
+        return inner.put(key, ...more);
+      },
+      scan: (prefix, options) => {
+        if (gone === 'scan' && prefix.startsWith('as/family/')) failing();
+        return inner.scan(prefix, options);
+      },
+      batch: async (changes) => {
+        if (gone === 'batch' && changes.some(({ key }) => key.startsWith('as/trl/'))) failing();
+        return inner.batch(changes);
+      },
+    };
+    const flow = new Flow({ store, clients: everyGrant, grantTypes }, { epoch: Math.floor(systemEnv.epoch()) });
+    const server = await flow.start();
+    const env = flow.sim.env('codes');
+    const party = flow.peer(everyGrant[3]!.credentials, 4);
+    const code = await issueCode(inner, env, { client: 'c4', audience: 'rs1', scope: 'r_temp', expiresAt: env.epoch() + 600 });
+    const token = decodeTokenResponse((await party.token(withCode(code))).payload).accessToken;
+    fails = true;
+    assert.equal(formatCode((await party.token(withCode(code))).code), '5.00', gone);
+    const find = (): Promise<unknown> => new TokenRecords({ store: inner, env }).find(token);
+    assert.equal(server.stats()['unfinished'], 1);
+    assert.notEqual(await find(), undefined);
+    fails = false;
+    await flow.sim.sleep(1000);
+    assert.equal(await find(), undefined, gone);
+    assert.equal(server.stats()['unfinished'], 0);
+    assert.deepEqual(
+      flow.events.flatMap((event) => (event.type === 'grant-revoked' ? [[event.client, event.reason, event.tokens.length]] : [])),
+      [['c4', 'code-reuse', 1]],
+    );
+    for (const prefix of ['as/revoking/', 'as/family/']) assert.deepEqual(await keysOf(inner, prefix), []);
+    await party.close();
+    await server.close();
+  }
+});
+
+test('RFC 6749 6: a resource owner who is no more takes along what they granted by a password', async () => {
+  const bench = benchWith();
+  for (const user of ['anna', 'bob']) await setPassword(bench.store, systemEnv.random, user, 'correct horse', cheap);
+  const [ofAnna, ofBob] = [
+    await bench.granted('client:c1', withPassword('anna', 'correct horse')),
+    await bench.granted('client:c1', withPassword('bob', 'correct horse')),
+  ];
+  assert.equal(await removePassword(bench.store, 'anna'), true);
+  const refresh = ({ response }: typeof ofAnna): TokenRequest => ({ grantType: GrantType.refresh_token, refreshToken: response.refreshToken! });
+  assertRefused(await bench.ask('client:c1', refresh(ofAnna)), '4.00', AceErrorCode.invalid_grant);
+  assert.equal(await bench.records.find(ofAnna.response.accessToken), undefined);
+  await bench.granted('client:c1', refresh(ofBob));
+  // Another of the name is another.
+  await setPassword(bench.store, systemEnv.random, 'anna', 'correct horse', cheap);
+  assertRefused(await bench.ask('client:c1', refresh(ofAnna)), '4.00', AceErrorCode.invalid_grant);
+  const revoked = bench.events.filter((event) => event.type === 'grant-revoked');
+  assert.deepEqual(revoked[0], { type: 'grant-revoked', client: 'c1', reason: 'account', tokens: [tokenHashText(ofAnna.response.accessToken)] });
 });
 
 test('RFC 6749 4.1.3, 5.2: a code of another client, for another audience or redirect_uri, of the past, or none', async () => {

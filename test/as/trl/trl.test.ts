@@ -8,17 +8,23 @@ import {
   tokenHash,
   tokenHashText,
 } from '../../../src/ace/index.ts';
+import { Administration } from '../../../src/as/index.ts';
+import { storedCredential } from '../../../src/as/registry/registration-store.ts';
 import { Revocations } from '../../../src/as/trl/revocations.ts';
 import { TrlEndpoint, type TrlOptions } from '../../../src/as/trl/trl-endpoint.ts';
 import { decodeProblemDetails, formatCode, OptionNumber, type Response, uintOf, uintOption } from '../../../src/coap/index.ts';
 import { emptyBytes, toBase64Url } from '../../../src/core/bytes.ts';
-import { association, keysOf, Workbench } from '../support.ts';
+import { memoryStore, type Store, StoreError } from '../../../src/store/index.ts';
+import { Clock } from '../../ace/clock.ts';
+import { rs9, stored } from '../admin/office.ts';
+import { association, encryptKey, keysOf, Workbench } from '../support.ts';
 
 /** The list of an AS without an engine. */
 class Desk extends Workbench {
   readonly revocations: Revocations;
   readonly trl: TrlEndpoint;
   observers = 0;
+  readonly peers = ['client:c1', 'client:c2', 'rs:rs1', 'rs:rs2'];
   readonly notified: string[] = [];
 
   constructor(options: TrlOptions & { readonly updates?: number } = {}, bench: ConstructorParameters<typeof Workbench>[0] = {}) {
@@ -32,7 +38,7 @@ class Desk extends Workbench {
         return desk.observers;
       },
       changed: (whom) => {
-        for (const name of ['client:c1', 'client:c2', 'rs:rs1', 'rs:rs2']) {
+        for (const name of this.peers) {
           if (whom!({ code: 1, options: [], payload: emptyBytes, peer: { key: '', address: '', port: 0 }, association: association(name) }))
             this.notified.push(name);
         }
@@ -118,6 +124,19 @@ test('RFC 9770 5.1: what expired since the last look leaves in one update for ea
   assert.equal(diffSet?.[0]?.removed.length, 4);
   assert.equal(cursor, 4);
   assert.equal((await desk.list('client:c2', 'diff=0')).diffSet?.[0]?.removed.length, 1);
+  desk.close();
+});
+
+test('RFC 9770 5.1: what expired leaves also where nobody looks: the list holds what lives', async () => {
+  const desk = new Desk();
+  await desk.revoked();
+  await desk.clock.advance(3601);
+  const living = await desk.revoked();
+  assert.deepEqual(
+    (await keysOf(desk.store, 'as/trl/end/')).map((key) => key.split('/').at(-1)),
+    [living],
+  );
+  assert.equal((await keysOf(desk.store, 'as/trl/set/')).length, 2);
   desk.close();
 });
 
@@ -241,6 +260,32 @@ test('RFC 9770 10: who observes is told of what pertains to it, also of what ano
   desk.close();
 });
 
+test('RFC 9770 10: peers of the store who observe are told as those of the configuration are', async () => {
+  const desk = new Desk({ administrators: ['chief'] });
+  const administration = new Administration({ store: desk.store, registry: desk.registry, env: desk.clock, revoke: async () => false });
+  await administration.addResourceServer({ ...rs9, tokenKeys: [encryptKey(8)] });
+  await administration.addClient(stored('c9', 9, { grants: [{ audience: 'rs9', scope: 'a' }] }));
+  await administration.addClient(stored('chief', 10));
+  await administration.addClient(stored('c10', 11));
+  const credentials = new Map<string, string>();
+  for (const [kind, id] of [
+    ['client', 'c9'],
+    ['client', 'chief'],
+    ['client', 'c10'],
+    ['rs', 'rs9'],
+  ] as const) {
+    credentials.set(id, storedCredential({ kind, id }, (await desk.registry.stored.peer({ kind, id }))!.stored.revision));
+  }
+  desk.peers.push(...credentials.values());
+  for (const credential of credentials.values()) await desk.get(credential, '', true);
+  desk.observers = 4;
+  await new Revocations({ store: desk.store, env: desk.clock }).revoke(tokenHashText(await desk.issue(credentials.get('c9')!, 'rs9')));
+  await desk.clock.advance(1);
+  assert.deepEqual(desk.notified, [credentials.get('c9'), credentials.get('chief'), credentials.get('rs9')]);
+  desk.trl.close();
+  desk.close();
+});
+
 test('RFC 9770 10: who has asked to observe is told, also where it takes a while to make an observer of it', async () => {
   const desk = new Desk();
   const token = await desk.issue('client:c1', 'rs1');
@@ -250,6 +295,62 @@ test('RFC 9770 10: who has asked to observe is told, also where it takes a while
   desk.observers = 1;
   await new Revocations({ store: desk.store, env: desk.clock }).revoke(tokenHashText(token));
   await desk.clock.advance(1);
+  assert.deepEqual(desk.notified, ['client:c1', 'rs:rs1']);
+  desk.trl.close();
+  desk.close();
+});
+
+test('RFC 9770 10: a store that fails when somebody asks to observe keeps nobody from it who asks again', async () => {
+  const clock = new Clock();
+  const inner = memoryStore({ env: clock });
+  let fails = true;
+  let looks = 0;
+  const get: Store['get'] = async (key) => {
+    if (key === 'as/trl/updates/admin') looks++;
+    if (fails && key === 'as/trl/updates/admin') throw new StoreError('ERR_STORE_IO', 'expected a store that is there, got none');
+    return inner.get(key);
+  };
+  const desk = new Desk({}, { store: { ...inner, get }, clock });
+  await assert.rejects(desk.get('rs:rs1', '', true), { code: 'ERR_STORE_IO' });
+  fails = false;
+  await desk.clock.advance(5);
+  assert.equal(formatCode((await desk.get('rs:rs1', '', true)).code), '2.05');
+  desk.observers = 1;
+  await new Revocations({ store: desk.store, env: desk.clock }).revoke(tokenHashText(await desk.issue('client:c1', 'rs1')));
+  await desk.clock.advance(1);
+  assert.deepEqual(desk.notified, ['client:c1', 'rs:rs1']);
+  looks = 0;
+  await desk.clock.advance(1);
+  assert.equal(looks, 1, 'one watch');
+  desk.trl.close();
+  desk.close();
+});
+
+test('RFC 9770 5 and 10: a disk that is full keeps nobody from the list, nor from what another process has revoked', async () => {
+  const clock = new Clock();
+  const inner = memoryStore({ env: clock });
+  let isFull = false;
+  const batch: Store['batch'] = async (changes) => {
+    if (isFull) throw new StoreError('ERR_STORE_FULL', 'expected a disk with room, got none');
+    return inner.batch(changes);
+  };
+  const desk = new Desk({}, { store: { ...inner, batch }, clock });
+  const other = new Revocations({ store: inner, env: clock });
+  await desk.revoked();
+  await clock.advance(1800);
+  const [second, third] = [await desk.revoked(), await desk.issue()];
+  await clock.advance(1801);
+  isFull = true;
+  // The first has expired, and cannot be taken from the list.
+  assert.equal(
+    (await desk.list('rs:rs1')).fullSet?.some((hash) => toBase64Url(hash) === second),
+    true,
+  );
+  await desk.get('rs:rs1', '', true);
+  desk.observers = 1;
+  assert.ok(desk.events.some((event) => event.type === 'fault' && event.reason === 'ERR_STORE_FULL'));
+  await other.revoke(tokenHashText(third));
+  await clock.advance(1);
   assert.deepEqual(desk.notified, ['client:c1', 'rs:rs1']);
   desk.trl.close();
   desk.close();

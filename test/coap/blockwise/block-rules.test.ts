@@ -91,6 +91,21 @@ describe('RFC 7959 2.4: random access', () => {
     await client.close();
   });
 
+  test('who reads one block again and again sees that the body has changed; who goes on to the next has as long as before', async () => {
+    let calls = 0;
+    const { sim, ask } = serverOnly((_message, reply) => reply.respond(response(Code.Content, body(64, calls++))), { szx: 0, lifetime: 1000 });
+    const read = (number: number): string => toHex(ask(request(Method.GET, 'a', { options: [block2(number, 0, 16)] })).payload);
+    assert.equal(read(1), toHex(body(64).subarray(16, 32)));
+    for (const number of [2, 3]) {
+      await sim.sleep(900);
+      assert.equal(read(number), toHex(body(64).subarray(16 * number, 16 * number + 16)));
+    }
+    await sim.sleep(900);
+    assert.equal(read(1), toHex(body(64).subarray(16, 32)));
+    await sim.sleep(900);
+    assert.equal(read(1), toHex(body(64, 1).subarray(16, 32)));
+  });
+
   test('a server takes a smaller size, from the same byte; block 2^20-1 is a number like another', async () => {
     const { sim, client, common } = endpoints(serve(body(3000)), { blockwise: { szx: 2 } });
     const { block, payload } = await sim.finish(client.requestBlock(common, { number: 1, szx: 6 }));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { blockwise } from '../../../src/coap/blockwise/layer.ts';
 import { RequestTags, requestTagOption } from '../../../src/coap/blockwise/request-tag.ts';
+import { Endpoint, type Handler } from '../../../src/coap/index.ts';
 import type { Request } from '../../../src/coap/layer.ts';
 import { observationKey, operationKey } from '../../../src/coap/message/cache-key.ts';
 import { Code, Method } from '../../../src/coap/message/code.ts';
@@ -200,6 +201,57 @@ describe('RFC 9175 3.4, 3.5: setting the Request-Tag', () => {
     held[2]!.respond(response(Code.Changed, body(16), [block1(1, 0, 16), block2(0, 1, 16)]));
     assert.equal(brief(wire.requests[3]!), '0.03 2:1/0/16');
     assert.deepEqual(tagsOf(wire.requests[3]!), ['']);
+  });
+
+  test('3.5.2: requests at the same time that only their bodies tell apart each get the whole of their own answer', async () => {
+    for (const code of [Method.FETCH, Method.POST]) {
+      const sim = new Simulator();
+      const handler: Handler = (message, reply) => reply.respond(response(Code.Content, body(3000, message.payload[0])));
+      const server = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env: sim.env('server'), handler });
+      const client = new Endpoint({ transport: sim.transport('10.0.0.2', 5683), env: sim.env('client'), parameters: { nstart: 4 } });
+      const options = [uintOption(OptionNumber.ContentFormat, 0)];
+      const send = (first: number) => client.request({ peer: sim.peer('10.0.0.1', 5683), code, options, payload: Uint8Array.of(first) });
+      const answers = await sim.finish(Promise.all([1, 2, 3].map(send)));
+      assert.deepEqual(
+        answers.map(({ payload }) => toHex(payload)),
+        [1, 2, 3].map((first) => toHex(body(3000, first))),
+      );
+      await server.close();
+      await client.close();
+    }
+  });
+
+  test('3.5.2: of such requests the one that is alone has no tag, however those before it ended; registrations and GETs have none', () => {
+    const { wire, layer, held } = client();
+    const requester = layer.outbound(wire.requester);
+    const send = (code: number, fields: Partial<Request> = {}) => requester(request(code, 'a', { payload: body(5), ...fields }), new Listener());
+    send(Method.POST)();
+    const cancel = send(Method.POST);
+    send(Method.POST);
+    send(Method.FETCH);
+    send(Method.FETCH, { options: [uintOption(OptionNumber.Observe, 0)] });
+    send(Method.GET);
+    send(Method.GET);
+    cancel();
+    held[2]!.respond(response(Code.Changed));
+    send(Method.POST);
+    assert.deepEqual(wire.requests.map(tagsOf), [[], [], [''], [], [], [], [], []]);
+    assert.equal(layer.stats().lostTags, 0);
+  });
+
+  test('2.9.3: a body that is told to travel in blocks becomes an operation whose tag may be lost', () => {
+    const layer = blockwise({ szx: 2 }, new Simulator().env());
+    const held: TestReply[] = [];
+    const wire = new Wire((_message, reply) => held.push(reply as TestReply));
+    const send = () => layer.outbound(wire.requester)(request(Method.POST, 'a', { payload: body(40) }), new Listener());
+    send();
+    const cancel = send();
+    held[1]!.respond(response(Code.RequestEntityTooLarge, '', [block1(0, 0, 16)]));
+    assert.deepEqual(wire.requests.map(tagsOf), [[], [''], ['']]);
+    cancel();
+    assert.equal(layer.stats().lostTags, 1);
+    send();
+    assert.deepEqual(tagsOf(wire.requests[3]!), [''], 'no block of a body can be mixed with it');
   });
 
   test('a tag that the caller set stays beside ours', () => {

@@ -6,7 +6,7 @@ import { Code, Method } from '../../../src/coap/message/code.ts';
 import { OptionNumber, opaqueOption, uintOption } from '../../../src/coap/message/option.ts';
 import { fromHex, toHex } from '../../../src/core/bytes.ts';
 import { Simulator } from '../../support/simulator.ts';
-import { ask, association, block1, block2, Listener, option, peer, request, response, Wire } from '../harness.ts';
+import { ask, association, block1, block2, Listener, option, peer, request, response, TestReply, Wire } from '../harness.ts';
 
 const echoOption = (hex: string) => opaqueOption(OptionNumber.Echo, fromHex(hex));
 
@@ -185,8 +185,10 @@ describe('RFC 9175 2.3, Appendix A.2: the server', () => {
     const required = (message: Request): boolean => message.code !== Method.GET;
     const layer = echo({ freshness: window === undefined ? { required } : { required, window } }, sim.env());
     let calls = 0;
-    const handler = layer.inbound((_message, reply) => {
+    const handler = layer.inbound((message, reply) => {
       calls++;
+      // It has done what it is for.
+      assert.equal(option(message, OptionNumber.Echo), undefined);
       reply.respond(response(Code.Changed));
     });
     const put = (value?: string, fields: Partial<Request> = { association: association('x') }) =>
@@ -265,6 +267,19 @@ describe('RFC 9175 2.3, Appendix A.2: the server', () => {
     const final = ask1(0, option(continued, OptionNumber.Echo));
     assert.deepEqual([final.code, option(final, OptionNumber.Echo)], [Code.Continue, undefined]);
     assert.equal(option(put(option(put(), OptionNumber.Echo)), OptionNumber.Echo), undefined);
+  });
+
+  test('RFC 9177 4.3: with preemptive values a payload is acknowledged and dismissed all the same', () => {
+    const layer = echo({ freshness: { required: () => true, preemptive: true } }, new Simulator().env());
+    const handler = layer.inbound((_message, reply) => {
+      reply.acknowledge?.();
+      reply.dismiss?.();
+    });
+    const post = (value?: string) => request(Method.POST, 'lock', { options: value === undefined ? [] : [echoOption(value)], association: association('x') });
+    const heard: string[] = [];
+    const reply = Object.assign(new TestReply(), { acknowledge: () => heard.push('acknowledge'), dismiss: () => heard.push('dismiss') });
+    handler(post(option(ask(handler, post()).last, OptionNumber.Echo)), reply);
+    assert.deepEqual(heard, ['acknowledge', 'dismiss']);
   });
 
   test('without protection the challenge is not to be cached', () => {

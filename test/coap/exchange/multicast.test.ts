@@ -285,6 +285,23 @@ describe('RFC 7252 8.2: requests to a group', () => {
     );
   });
 
+  test('RFC 7252 11.3: of first blocks, which any member may forge, a sender is asked once, and no more of them than responses are kept', async () => {
+    const { sim, client, all } = groupOf([]);
+    const stream = client.requestGroup({ peer: all }, { responses: 3 });
+    const { token } = decodeMessage(sim.wire[0]!.datagram);
+    const options = [uintOption(OptionNumber.Block2, 8)];
+    for (const [id, last] of [1, 1, 2, 2, 3, 4, 5].entries()) {
+      const datagram = encodeMessage({ type: 1 as MessageType, code: Code.Content, id, token, options, payload: new Uint8Array(16) });
+      sim.inject(datagram, `10.0.9.${last}:5683`, '10.0.0.1:5683');
+    }
+    await sim.sleep(1000);
+    assert.deepEqual(
+      sim.wire.filter(({ from }) => from === '10.0.0.1:5683').map(({ to }) => to),
+      [all.key, '10.0.9.1:5683', '10.0.9.2:5683', '10.0.9.3:5683'],
+    );
+    await stream.return!();
+  });
+
   test('leaving the loop, the signal and close end the wait; a response after it is unexpected', async () => {
     const { sim, client, all } = groupOf([ok]);
     const left = client.requestGroup({ peer: all });

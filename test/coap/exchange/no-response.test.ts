@@ -137,12 +137,13 @@ describe('RFC 7967: the client', () => {
     await assert.rejects(sim.finish(client.send({ peer: raw.peer, nonConfirmable: false })), { code: 'ERR_COAP_TIMEOUT' });
   });
 
+  const respond = (response: Partial<Response>) => {
+    const parties = serverOf((_request, reply) => reply.respond({ code: Code.Changed, options: [], payload: emptyBytes, ...response }));
+    const client = new Endpoint({ transport: parties.sim.transport('10.0.0.3', 5683), env: parties.sim.env('client') });
+    return { ...parties, client, peer: parties.sim.peer('10.0.0.1', 5683) };
+  };
+
   test('with classes that are wanted: the response, or undefined when the wait is over', async () => {
-    const respond = (response: Partial<Response>) => {
-      const parties = serverOf((_request, reply) => reply.respond({ code: Code.Changed, options: [], payload: emptyBytes, ...response }));
-      const client = new Endpoint({ transport: parties.sim.transport('10.0.0.3', 5683), env: parties.sim.env('client') });
-      return { ...parties, client, peer: parties.sim.peer('10.0.0.1', 5683) };
-    };
     const failing = respond({ code: Code.Forbidden });
     assert.equal((await failing.sim.finish(failing.client.send({ peer: failing.peer }, { noResponse: 2 })))?.code, Code.Forbidden);
     const fine = respond({});
@@ -154,6 +155,16 @@ describe('RFC 7967: the client', () => {
       assert.equal(await patient.sim.finish(patient.client.send({ peer: patient.peer, nonConfirmable }, { noResponse: 2 })), undefined);
       assert.equal(patient.client.stats()['requests'], 0);
     }
+  });
+
+  test('with classes that are wanted: the wait ends with the response', async () => {
+    const deadlines: (number | undefined)[] = [];
+    for (const options of [{ noResponse: 2 }, { noResponse: 2, wait: 60_000 }]) {
+      const { sim, client, peer } = respond({ code: Code.Forbidden });
+      await sim.finish(client.send({ peer }, options));
+      deadlines.push(client.stats()['deadlines']);
+    }
+    assert.equal(deadlines[1], deadlines[0]);
   });
 
   test('a body of many blocks lives on its responses', async () => {

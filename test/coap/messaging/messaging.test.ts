@@ -396,6 +396,20 @@ test('RFC 7252 4.5: a duplicate of a separate response is acknowledged again and
   assert.equal(responses.length, 1);
 });
 
+test('RFC 7252 4.5: a response is no duplicate of a request with its id, nor the other way round', () => {
+  const { receive, responses, requests } = messageLayer({ expects: true });
+  // Forged, as it may be.
+  receive('5001 5555');
+  receive('4001 5556');
+  assert.deepEqual(receive('4145 5555 bb'), ['60005555']);
+  assert.deepEqual(receive('4145 5556 bb'), ['60005556']);
+  assert.deepEqual(receive('5145 5557 bb'), []);
+  assert.deepEqual(receive('4145 5557 bb'), ['60005557']);
+  assert.equal(responses.length, 4);
+  receive('4001 5555');
+  assert.equal(requests.length, 3);
+});
+
 test('RFC 7252 4.7: NSTART interactions with one peer at once, the rest in order; other peers do not wait', async () => {
   const { layer, sent, heard, listener, receive, isEmpty, sim } = messageLayer();
   for (const name of ['a', 'b', 'c']) layer.transmit(peer, true, utf8(name), get, 0, listener(name));

@@ -151,6 +151,60 @@ test('RFC 7641 4.5.2: a newer notification goes out in place of a retransmission
   assert.deepEqual(cancelled, [0]);
 });
 
+test('RFC 7641 4.5.2: one that cannot be encoded takes no place: the observer hears 5.00 after what is under way', async () => {
+  const { sim, raw, replies, notify, state, isEmpty } = observedServer();
+  await raw.exchange(registration);
+  notify('a');
+  await sim.sleep(100);
+  // Out of order.
+  const options = [14, 4].map((number) => ({ number, value: Uint8Array.of(1) }));
+  replies[0]!.notify({ ...state('b'), options });
+  await sim.sleep(4000);
+  const [first, again] = raw.received.slice(1).map(seen);
+  assert.deepEqual(again, first);
+  raw.send(`6000 ${first!.id}`);
+  await sim.sleep(100);
+  const last = seen(raw.received.at(-1)!);
+  assert.deepEqual([raw.received.length, last.type, last.code], [4, 0, Code.InternalServerError]);
+  raw.send(`6000 ${last.id}`);
+  await isEmpty();
+});
+
+test('RFC 7641 4.2: one that cannot be encoded ends the observation, and whoever notifies hears so', async () => {
+  for (const nonConfirmable of [false, true]) {
+    for (const isFirst of [false, true]) {
+      for (const isLate of [false, true]) {
+        const sim = new Simulator();
+        const content = { code: Code.Content, options: [], payload: utf8('ok') };
+        const options = [14, 4].map((number) => ({ number, value: Uint8Array.of(1) }));
+        const first = isFirst ? { ...content, options } : content;
+        let reply: Reply | undefined;
+        let cancelled = 0;
+        const handler: Handler = (_request, given) => {
+          reply = given;
+          if (!isLate) given.notify(first);
+          given.onCancel(() => cancelled++);
+        };
+        const server = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env: sim.env('server'), handler, amplification: 'unlimited' });
+        const client = new Endpoint({ transport: sim.transport('10.0.0.2', 5683), env: sim.env('client') });
+        const codes: number[] = [];
+        const loop = (async () => {
+          for await (const { code } of client.observe({ peer: here, nonConfirmable })) codes.push(code);
+        })();
+        await sim.sleep(1000);
+        if (isLate) reply!.notify(first);
+        await sim.sleep(5000);
+        if (!isFirst) reply!.notify({ ...content, options });
+        await sim.finish(loop);
+        await sim.sleep(5000);
+        assert.deepEqual(codes, isFirst ? [Code.InternalServerError] : [Code.Content, Code.InternalServerError]);
+        const { replies, observers, ['observe.observers']: registrations } = server.stats();
+        assert.deepEqual([cancelled, replies, observers, registrations], [1, 0, 0, 0], JSON.stringify({ nonConfirmable, isFirst, isLate }));
+      }
+    }
+  }
+});
+
 test('RFC 7641 4.1: a registration with the same endpoint and token takes the place of the old one', async () => {
   const { raw, cancelled, endpoint, replies } = observedServer();
   await raw.exchange(registration);

@@ -11,8 +11,9 @@ import {
   opaqueOption,
   pathOptions,
   uintOf,
+  uintOption,
 } from '../../../src/coap/index.ts';
-import { fromHex, toHex, utf8 } from '../../../src/core/bytes.ts';
+import { equalBytes, fromHex, toHex, utf8 } from '../../../src/core/bytes.ts';
 import { body, response } from '../harness.ts';
 import { assumed, empty, lose, q2, qBlockPair, quick, rawPair } from './harness.ts';
 
@@ -90,6 +91,31 @@ describe('RFC 9177 4.4: Q-Block2', () => {
     assert.equal(toHex(answer.payload), toHex(body(30_000, 2)));
     assert.ok(calls > 2);
     await pair.isEmpty();
+  });
+
+  test('requests at the same time that only their bodies tell apart get their own answers, whatever of them is lost', async () => {
+    const handler: Handler = (message, reply) => reply.respond(response(Code.Content, body(3000, message.payload[0])));
+    for (const code of [Method.FETCH, Method.POST]) {
+      for (const nonConfirmable of [false, true]) {
+        for (let seed = 1; seed <= 5; seed++) {
+          const half = { qBlock: { discovery: 'assume', szx: 4 }, parameters: { nstart: 4 } } as const;
+          const { sim, client, peer, isEmpty } = qBlockPair(handler, { seed, loss: 0.1 }, half, half);
+          const options = [uintOption(OptionNumber.ContentFormat, 0)];
+          const send = (first: number) => client.request({ peer, code, options, payload: Uint8Array.of(first), nonConfirmable });
+          const outcomes = await sim.finish(Promise.allSettled([1, 2, 3].map(send)));
+          const what = `${code} ${nonConfirmable ? 'NON' : 'CON'} ${seed}`;
+          for (const [index, outcome] of outcomes.entries())
+            if (outcome.status === 'fulfilled') assert.ok(equalBytes(outcome.value.payload, body(3000, index + 1)), what);
+          // A POST that is lost is not sent again.
+          if (!nonConfirmable)
+            assert.ok(
+              outcomes.every(({ status }) => status === 'fulfilled'),
+              what,
+            );
+          await isEmpty();
+        }
+      }
+    }
   });
 
   test('a partial body is given up after NON_MAX_RETRANSMIT questions without an answer', async () => {

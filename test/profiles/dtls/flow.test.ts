@@ -4,10 +4,12 @@ import { oscoreProfile } from '../../../profiles/oscore/index.ts';
 import type { AceError, Profile } from '../../../src/ace/index.ts';
 import { AuthorizationServer } from '../../../src/as/index.ts';
 import { AceClient, type AceResponse } from '../../../src/client/index.ts';
-import { utf8 } from '../../../src/core/bytes.ts';
-import { openCwt } from '../../../src/core/cwt.ts';
+import { Endpoint, formatCode, Method, pathOptions } from '../../../src/coap/index.ts';
+import { emptyBytes, utf8 } from '../../../src/core/bytes.ts';
+import { openCwt, protectCwt } from '../../../src/core/cwt.ts';
 import { ResourceServer } from '../../../src/rs/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
+import { dtlsOver } from '../../../src/transport/index.ts';
 import { Simulator } from '../../support/simulator.ts';
 import { clientKey, DtlsParties, figure9, type Mode, partyAt, serverKey, tokenKey } from './parties.ts';
 
@@ -64,6 +66,45 @@ test('RFC 9202 5: when the last token ends, a lasting request hears 4.01 and the
     assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
     await parties.close();
   }
+});
+
+test('RFC 9200 5.10.3, RFC 9202 5: what is not answered yet when the token ends is answered 4.01, in the session', async () => {
+  const parties = await new DtlsParties('psk').start();
+  const { simulator } = parties;
+  const clock = simulator.env('handler');
+  parties.rs.reconfigure({ scopes: { r_slow: { '/slow': ['GET'] } } });
+  // An answer after the end of the token, and before that of its sessions.
+  parties.rs.resource('/slow', { get: () => new Promise((resolve) => clock.schedule(11_000, () => resolve('what nobody may know any more'))) });
+  const env = simulator.env('somebody');
+  const key = new Uint8Array(16).fill(3);
+  const cnf = { coseKey: { kty: 4, kid: Uint8Array.of(1), k: key } };
+  const identity = protectCwt({ aud: 'rs1', scope: 'r_slow', exp: env.epoch() + 10, cnf }, tokenKey, env.random);
+  const sessions = dtlsOver(simulator.transport('10.0.0.6', 41_000), { env });
+  const endpoint = new Endpoint({ transport: sessions, env });
+  const peer = await parties.finish(sessions.connect(simulator.peer('10.0.0.2', 5684), { psk: { identity, key } }));
+  const begun = simulator.now;
+  const { association } = peer;
+  const answer = await parties.finish(endpoint.request({ code: Method.GET, options: pathOptions(['slow']), payload: emptyBytes, peer, association }));
+  assert.deepEqual([formatCode(answer.code), answer.payload.length, answer.association], ['4.01', 0, association]);
+  assert.ok(simulator.now - begun < 11_000, 'as soon as the token ends');
+  assert.equal(parties.rs.stats()['lasting'], 0);
+  await endpoint.close();
+  await parties.close();
+});
+
+test('RFC 9202 3.4: hints in a session that has outlived its token lead to another token, and the request is answered', async () => {
+  const parties = await new DtlsParties('psk').start();
+  await parties.fetch('/temperature');
+  // Room for one token: that of another client drives it out.
+  parties.rs.reconfigure({ limits: { tokens: 1 } });
+  const other = parties.newClient('c2');
+  assert.equal(await parties.fetch('/temperature', {}, other), '2.05 21.5');
+  parties.steps.length = 0;
+  assert.equal(await parties.fetch('/temperature'), '2.05 21.5');
+  assert.deepEqual(parties.steps.slice(0, 3), ['request', 'response', 'probe']);
+  assert.ok(parties.steps.includes('token-request'));
+  await other.close();
+  await parties.close();
 });
 
 test('a token that is asked for by itself is bound as the profile would have it', async () => {

@@ -7,7 +7,7 @@ import { type CoseKey, Curve, KeyType } from '../../../src/core/cose/index.ts';
 import { publicKeyFrom } from '../../../src/core/crypto/index.ts';
 import type { TokenKey } from '../../../src/core/cwt.ts';
 import type { Env } from '../../../src/core/env.ts';
-import type { ClientPsk, DtlsAssociation, SessionCredentials } from '../../../src/dtls/index.ts';
+import type { ClientConfig, ClientPsk, DtlsAssociation, SessionCredentials } from '../../../src/dtls/index.ts';
 import { keepSessions, type TakenSessions, takeSessions } from '../../../src/operate/index.ts';
 import { ResourceServer, type ResourceServerEvent } from '../../../src/rs/index.ts';
 import { memoryStore, type Store } from '../../../src/store/index.ts';
@@ -220,10 +220,10 @@ export class DtlsParties {
     });
   }
 
-  /** Open a session with the RS as somebody, with no profile around it. */
-  async knock(credentials: SessionCredentials): Promise<DtlsAssociation> {
+  /** Open a session with the RS as somebody, with no profile around it. `own`: what it has, in place of the defaults. */
+  async knock(credentials: SessionCredentials, own: Pick<ClientConfig, 'suites'> = {}): Promise<DtlsAssociation> {
     const env = this.simulator.env(`stranger ${++this.#runs}`);
-    const sessions = dtlsOver(this.simulator.transport('10.0.0.4', 50_000 + this.#runs), { env });
+    const sessions = dtlsOver(this.simulator.transport('10.0.0.4', 50_000 + this.#runs), { env, client: own });
     sessions.start(() => {});
     try {
       return (await this.finish(sessions.connect(this.simulator.peer('10.0.0.2', 5684), credentials))).association;

@@ -149,6 +149,16 @@ test('RFC 9202 3.2.1: a token is bound to a registered key of the client, in ful
   assert.equal(await as.bind(grant(sim, { reqCnf: { kid: kid! } }, { client: 'c2' })), undefined);
 });
 
+test('RFC 9202 3.2.1: the key of a refresh token has to be the client’s still', async () => {
+  const { d: _, ...coseKey } = clientKey;
+  const bindAgain = async (keys: DtlsAtAsOptions['clientKeys']) => {
+    const { as, sim } = startAs({ clientKeys: keys!, serverKeys: { rs1: serverKey } });
+    return as.bind(grant(sim, {}, { key: { coseKey } }));
+  };
+  assert.deepEqual((await bindAgain({ c1: [clientKey] }))?.claims.cnf.coseKey?.x, clientKey.x);
+  assert.equal(await bindAgain({ c1: [rawKey(3)], c2: [clientKey] }), undefined);
+});
+
 test('RFC 9202 4: a kid is good for its client while its token lasts, over a restart of the AS; then unsupported_pop_key', async () => {
   const { as, sim, store } = startAs();
   const first = (await as.bind(grant(sim)))!;
@@ -158,6 +168,7 @@ test('RFC 9202 4: a kid is good for its client while its token lasts, over a res
   const binding = (await as.bind(grant(sim, update)))!;
   assert.deepEqual(binding.claims.cnf, { kid });
   assert.deepEqual(binding.response(new Uint8Array(1)), {});
+  assert.equal(binding.dated, true, 'what tells the RS that it is the newer one');
   assert.equal(as.unknownKey, AceErrorCode.unsupported_pop_key);
   assert.equal(await as.bind(grant(sim, update, { audience: 'rs2' })), undefined);
   await as.close();
@@ -210,6 +221,43 @@ test('RFC 9202 3.3.2: a token for another RS, one that has ended and one that no
   const { peerIdentity } = await parties.knock({ psk: { identity: make({}), key: key16 } });
   assert.equal(peerIdentity.type, 'psk');
   await client.close();
+  await parties.close();
+});
+
+test('RFC 9202 4, RFC 9200 5.10.1.1: what is wrong with a token that comes in a session has its own code', async () => {
+  const parties = await new DtlsParties('psk').start();
+  await parties.fetch('/temperature');
+  const [credential] = parties.rsEvents.flatMap((event) => (event.type === 'token-accepted' ? [event.credential] : []));
+  const kid = new Uint8Array(Buffer.from(credential!.split(':').at(-1)!, 'base64url'));
+  const exp = Math.floor(parties.simulator.env().epoch()) + 100;
+  const { random } = parties.simulator.env('nonces');
+  const upload = (claims: ClaimsSet): Promise<string> => {
+    const payload = protectCwt({ aud: 'rs1', scope: 'w_led', exp, cnf: { kid }, ...claims }, tokenKey, random);
+    return parties.fetch('/authz-info', { method: 'POST', payload, contentFormat: 61, upgrade: false });
+  };
+  assert.equal(await upload({ iss: 'as2' }), '4.01');
+  assert.equal(await upload({ exp: exp - 200 }), '4.01');
+  assert.equal(await upload({ aud: 'rs2' }), '4.03');
+  assert.equal(await upload({ scope: 'unheard_of' }), '4.00');
+  assert.equal(await upload({ cnf: { kid: kid9 } }), '4.00');
+  assert.equal(await upload(symmetric(kid9, key16)), '4.01', 'the key of another session');
+  assert.equal(await parties.fetch('/temperature', { upgrade: false }), '2.05 21.5');
+  assert.equal(await upload({}), '2.01');
+  assert.equal(await parties.fetch('/temperature', { upgrade: false }), '4.03', 'the rights are those of the new token');
+  await parties.close();
+});
+
+test('RFC 9202 3.2.2, 3.3.2: whoever has but the cipher suite that must be there gets in', async () => {
+  const parties = await new DtlsParties('rpk').start();
+  const exp = Math.floor(parties.simulator.env().epoch()) + 100;
+  const identity = protectCwt({ aud: 'rs1', scope: 'r_temp', exp, ...symmetric(kid9, key16) }, tokenKey, parties.simulator.env('nonces').random);
+  const byPsk = await parties.knock({ psk: { identity, key: key16 } }, { suites: ['TLS_PSK_WITH_AES_128_CCM_8'] });
+  assert.equal(byPsk.suite, 'TLS_PSK_WITH_AES_128_CCM_8');
+  await parties.fetch('/temperature');
+  const own = clientKey as typeof clientKey & { readonly crv: number; readonly x: Uint8Array; readonly y: Uint8Array; readonly d: Uint8Array };
+  const suites = ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'] as const;
+  const byKey = await parties.knock({ rawPublicKey: { server: serverKey, own } }, { suites });
+  assert.equal(byKey.suite, 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8');
   await parties.close();
 });
 
@@ -274,6 +322,23 @@ const use = (rs: ProfileAtRs, { credential }: Acceptance): SecurityAssociation |
   return seen;
 };
 
+test('RFC 9200 5.10.1: a CWT comes as application/cwt, a token of a format without a Content-Format as application/octet-stream', () => {
+  const { rs } = startRs();
+  const uploadIn = (...formats: readonly number[]) => {
+    const options = [...pathOptions(['authz-info']), ...formats.map((format) => uintOption(OptionNumber.ContentFormat, format))];
+    return rs.decodeUpload({ code: Method.POST, options, payload: token, peer: idle });
+  };
+  assert.deepEqual(
+    [61, 42].map((format) => uploadIn(format)),
+    [{ token }, { token }],
+  );
+  assert.deepEqual(
+    [19, 0, 60].map((format) => uploadIn(format)),
+    [undefined, undefined, undefined],
+  );
+  assert.equal(uploadIn(), undefined);
+});
+
 test('RFC 9202 4: a newer token for the key replaces the rights of its sessions, wherever it is uploaded; an older one does not', async () => {
   const { rs } = startRs();
   const first = await rs.accept({ ...symmetric(kid9, key16), exp: 1000 }, 'as1', { token });
@@ -311,6 +376,10 @@ test('RFC 9202 4: another key under the same kid, an unknown kid and the kid of 
   assert.deepEqual(await authenticator.psk!(figure9), { credential: first.credential, key: key16 });
 });
 
+test('RFC 9202 3.3.2: an identity of no bytes is no CBOR to be read, and of nobody', async () => {
+  assert.equal(await startRs().authenticator.psk!(emptyBytes), undefined);
+});
+
 test('RFC 9202 5: a token that ends takes its sessions with it, unless another for the key has come', async () => {
   const { rs, ended, sim } = startRs();
   const claims: ClaimsSet = { cnf: { coseKey: { kty: 2, crv: 1, x: clientKey.x!, y: clientKey.y! } } };
@@ -335,6 +404,21 @@ test('a client and a resource server that are called like something of every obj
   const asked = grant(sim, { reqCnf: { coseKey: clientKey } }, { client: 'constructor' });
   await assert.rejects(async () => as.bind(asked), { code: 'ERR_DTLS_PROFILE_KEY' });
   await assert.rejects(async () => as.bind({ ...asked, client: 'c1', resourceServer: 'toString' }), { code: 'ERR_DTLS_PROFILE_KEY' });
+});
+
+test('RFC 9202 4: an update that is not answered in its session has not happened', async () => {
+  const created = { code: 65, options: [], payload: emptyBytes };
+  const answers = [created, { ...created, association: { kind: 'dtls', id: 'another', credential: undefined } }, { ...created, code: 129 }];
+  const client = dtlsProfileWith({ sessions: noSessions }).client!({
+    env: new Simulator().env('client'),
+    store: memoryStore(),
+    request: async () => answers.shift()!,
+    emit: () => {},
+  });
+  const association = await client.restore(encode([kid9, key16]));
+  const update = () => client.update({ accessToken: token }, association, { peer: idle, audience: 'rs1', authzInfo: ['authz-info'] });
+  for (const code of ['ERR_ACE_UNPROTECTED', 'ERR_ACE_UNPROTECTED', 'ERR_ACE_UPLOAD']) await assert.rejects(update(), { code });
+  await client.close();
 });
 
 test('RFC 9202 3.2.2: the AS says which key a client is to use, and without rs_cnf there is no session', async () => {

@@ -79,6 +79,18 @@ test('RFC 9203 4.1: the upload has the token, a nonce of 8 bytes and the shortes
   assert.deepEqual([context.recipientId, context.senderId], [map.get(43), otherId(upload!)]);
 });
 
+test('RFC 9203 4.1, 7: the same token goes with a nonce of its own each time, in this process and in the next', async () => {
+  const store = memoryStore();
+  const nonces = new Set<string>();
+  for (let i = 0; i < 2; i++) {
+    const { client, sent } = start(good, store);
+    for (let j = 0; j < 4; j++) await client.release(await client.establish(granted, target));
+    for (const { payload } of sent) nonces.add(toHex((decode(payload) as ReadonlyMap<number, Uint8Array>).get(40)!));
+    await client.close();
+  }
+  assert.equal(nonces.size, 8);
+});
+
 test('RFC 9203 4.3: equal identifiers stop the exchange, and nothing is left', async () => {
   const store = memoryStore();
   const { client } = start(
@@ -98,16 +110,10 @@ const bad: readonly (readonly [string, (request: Request) => Response, string, n
   ['no nonce2', (request) => created([[44, otherId(request)]]), 'ERR_OSCORE_PROFILE_ANSWER', Code.Created],
   ['no ace_server_recipientid', () => created([[42, nonce2]]), 'ERR_OSCORE_PROFILE_ANSWER', Code.Created],
   ['no payload', () => ({ code: Code.Created, options: [aceFormat], payload: emptyBytes }), 'ERR_OSCORE_PROFILE_ANSWER', Code.Created],
+  ['no Content-Format', (request) => ({ ...good(request), options: [] }), 'ERR_OSCORE_PROFILE_ANSWER', Code.Created],
   [
     'another Content-Format',
-    (request) =>
-      created(
-        [
-          [42, nonce2],
-          [44, otherId(request)],
-        ],
-        [],
-      ),
+    (request) => ({ ...good(request), options: [uintOption(OptionNumber.ContentFormat, ContentFormat.Cbor)] }),
     'ERR_OSCORE_PROFILE_ANSWER',
     Code.Created,
   ],

@@ -4,9 +4,9 @@ import { oscoreProfile } from '../../../profiles/oscore/index.ts';
 import { oscoreAtRs } from '../../../profiles/oscore/rs.ts';
 import { type Acceptance, AceError, type ProfileAtRs, type RsIo, type TokenUpload, tokenParameters } from '../../../src/ace/index.ts';
 import { Code, ContentFormat, Method, OptionNumber, pathOptions, type Request, type SecurityAssociation, uintOf, uintOption } from '../../../src/coap/index.ts';
-import { utf8 } from '../../../src/core/bytes.ts';
+import { toHex, utf8 } from '../../../src/core/bytes.ts';
 import { type CborMap, type CborValue, decode, encode } from '../../../src/core/cbor.ts';
-import { ContextTable } from '../../../src/oscore/index.ts';
+import { ContextTable, type SecurityContext } from '../../../src/oscore/index.ts';
 import { memoryStore } from '../../../src/store/index.ts';
 import { Simulator } from '../../support/simulator.ts';
 
@@ -123,6 +123,27 @@ for (const [name, payload] of broken) {
   });
 }
 
+test('RFC 9203 4.2: nonces and identifiers in a protected upload are ignored, whatever they are', async () => {
+  const rs = start(new Simulator());
+  const { association } = await accept(rs, { osc });
+  const others: readonly (readonly (readonly [number, CborValue])[])[] = [
+    [],
+    [
+      [40, nonce1],
+      [43, id1],
+    ],
+    [
+      [40, 1],
+      [43, 'an identifier'],
+    ],
+  ];
+  for (const fields of others) {
+    const upload = rs.decodeUpload(request(uploadOf([[1, token], ...fields]), ContentFormat.AceCbor, association));
+    assert.deepEqual(upload, { token, association, refusedWith: Code.Unauthorized });
+  }
+  assert.throws(() => rs.decodeUpload(request(uploadOf([[40, nonce1]]), ContentFormat.AceCbor, association)), refuses(Code.Unauthorized));
+});
+
 test('RFC 9203 4.2: the answer has a nonce2 of 8 bytes and the shortest free identifier, another than the one of the client', async () => {
   const rs = start();
   const seen = new Set<number>();
@@ -147,6 +168,20 @@ test('RFC 9203 4.2: the answer has a nonce2 of 8 bytes and the shortest free ide
   assert.equal(rs.stats()['contexts'], 256);
   await rs.close();
   assert.equal(rs.stats()['contexts'], 0);
+});
+
+test('RFC 9203 4.2, 7: the same token and nonce1 are answered with a nonce2 of its own each time, before and after a restart', async () => {
+  const sim = new Simulator();
+  const nonces = new Set<string>();
+  for (const name of ['rs', 'rs again']) {
+    const rs = oscoreProfile.rs!({ ...ioOf(sim), env: sim.env(name) });
+    for (let i = 0; i < 4; i++) {
+      const { response } = await accept(rs, { osc });
+      nonces.add(toHex((decode(response.payload) as ReadonlyMap<number, Uint8Array>).get(tokenParameters.nonce2.label)!));
+    }
+    await rs.close();
+  }
+  assert.equal(nonces.size, 8);
 });
 
 const withField = (label: number, value: CborValue): CborMap => new Map([...(osc as ReadonlyMap<number, CborValue>), [label, value]]);
@@ -187,6 +222,20 @@ test('RFC 9203 3.2.1: each algorithm by number and by name, an empty identifier,
     const { response } = await accept(rs, { osc: withField(label, value) }, { id1: new Uint8Array(0) });
     assert.equal(response.code, Code.Created, `${label}: ${value}`);
   }
+  await rs.close();
+});
+
+test('RFC 9203 4.2: a token that comes under a context is for the input material of that context, and its 2.01 has no payload', async () => {
+  const rs = start(new Simulator());
+  const [mine, other] = [await accept(rs, { osc }), await accept(rs, { osc: withField(0, Uint8Array.of(2)) })];
+  for (const { association } of [mine, other]) (association as SecurityContext).verified();
+  const { association } = mine;
+  const update = (cnf: Parameters<typeof accept>[1]) => rs.accept({ cnf }, 'as1', { token, association });
+  for (const cnf of [{ kid: Uint8Array.of(2) }, { kid: Uint8Array.of(3) }, { osc }, {}]) await assert.rejects(update(cnf), refuses(Code.Unauthorized));
+  await assert.rejects(rs.accept({ cnf: { kid: Uint8Array.of(1) } }, 'as2', { token, association }), refuses(Code.Unauthorized), 'of another issuer');
+  const accepted = await update({ kid: Uint8Array.of(1) });
+  assert.deepEqual([accepted.credential, accepted.association, accepted.update], [mine.credential, association, true]);
+  assert.deepEqual(accepted.response, { code: Code.Created, options: [], payload: new Uint8Array(0) });
   await rs.close();
 });
 

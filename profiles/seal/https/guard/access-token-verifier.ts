@@ -91,6 +91,8 @@ class Verifier implements AccessTokenVerifier {
   async #signed(token: string): Promise<Seen> {
     if (token.length > longestToken) throw new BearerError('malformed', `expected at most ${longestToken} characters, got ${token.length}`);
     const hash = tokenHashText(token);
+    // What a key has vouched for counts for no longer than the key.
+    if (this.#seen.has(hash)) await this.#keys.refresh();
     const all = this.#seen;
     const seen = all.get(hash) ?? (await this.#open(token));
     all.delete(hash);

@@ -41,13 +41,22 @@ export class IssuerKeys {
 
   /** @throws {BearerError} `signature`: no key has this name, or several would do; `unavailable` */
   async find(header: { readonly alg: string; readonly kid?: string }): Promise<CryptoKey> {
+    await this.refresh();
+    const key = (await select(this.#known!.find, header)) ?? ((await this.#ask()) ? await select(this.#known!.find, header) : undefined);
+    if (key === undefined) throw new BearerError('signature', 'expected a key of the issuer, got the name of another, or none where several would do');
+    return key;
+  }
+
+  /**
+   * Ask for the keys again where it is time.
+   *
+   * @throws {BearerError} `unavailable`
+   */
+  async refresh(): Promise<void> {
     if (this.#age() > fresh) await this.#ask();
     if (this.#known === undefined || (this.#source !== undefined && this.#age() > usable)) {
       throw new BearerError('unavailable', 'keys of the issuer: expected some, got none');
     }
-    const key = (await select(this.#known.find, header)) ?? ((await this.#ask()) ? await select(this.#known.find, header) : undefined);
-    if (key === undefined) throw new BearerError('signature', 'expected a key of the issuer, got the name of another, or none where several would do');
-    return key;
   }
 
   #age(): number {

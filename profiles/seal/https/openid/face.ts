@@ -8,6 +8,7 @@ import { networkOf, RateLimit } from '../../../../src/coap/index.ts';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
 import { messageOf } from '../../../../src/core/errors.ts';
+import { Tally } from '../../../../src/core/tally.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { departure } from '../../../../src/transport/index.ts';
 import { Subjects } from '../../identities/subjects.ts';
@@ -25,13 +26,12 @@ import { AccessTokens } from './access-tokens.ts';
 import { Accounts } from './accounts.ts';
 import { Provider } from './library.ts';
 import type { OpenIdLifetimes } from './lifetimes.ts';
-import { OpenIdGrants, type RevocationReason } from './openid-grants.ts';
+import { OpenIdGrants, type RevokeGrant } from './openid-grants.ts';
 import { cookieKey, ownSigningKey } from './own-secrets.ts';
-import { paths } from './paths.ts';
+import { isServed, originForm, paths } from './paths.ts';
 import { Later, makeProvider } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 import { basicCredentials, type CredentialOutcome, TokenEndpoints } from './token-endpoints.ts';
-import { type Revocation, UnfinishedRevocations } from './unfinished-revocations.ts';
 
 /** What the HTTPS face of a SIM-S is made of. */
 export interface OpenIdFaceOptions {
@@ -54,7 +54,7 @@ export interface OpenIdFaceOptions {
   /** In place of the usual login page. */
   readonly page?: InteractionHandlerOptions['page'];
   readonly lifetimes?: OpenIdLifetimes;
-  /** Requests that are worked on at once, each of which may take a slow hash; 256 when absent. */
+  /** Requests that are worked on at once, each of which may take a slow hash; 256 when absent. One address has half of them. */
   readonly pending?: number;
   /** Those that end TLS before it, and may say who has asked; its issuer is where clients reach them. Absent: clients reach it themselves. */
   readonly proxies?: TrustedProxies;
@@ -76,10 +76,8 @@ export interface OpenIdFace {
    * @throws {AuthorizationServerError} `ERR_AS_CONFIG`
    */
   check(signingKeys: readonly TimedTokenKey[]): void;
-  /** Requests under way, and grants that could not be revoked yet. */
+  /** Requests under way. */
   stats(): Readonly<Record<string, number>>;
-  /** Try no more to revoke what could not be revoked; the next start does. To be called before the store is closed. */
-  close(): Promise<void>;
 }
 
 /** Requests that are worked on at once. */
@@ -119,7 +117,6 @@ class Face implements OpenIdFace {
   readonly #ownKey: TimedTokenKey;
   readonly #subjects: Subjects;
   readonly #grants: OpenIdGrants;
-  readonly #unfinished: UnfinishedRevocations;
   readonly #accounts: Accounts;
   readonly #tokens: AccessTokens;
   readonly #endpoints: TokenEndpoints;
@@ -131,11 +128,11 @@ class Face implements OpenIdFace {
   readonly #addresses = new WeakMap<IncomingMessage, string>();
   /** Requests whose refusal has no entry in the audit log. */
   readonly #unrecorded = new WeakSet<IncomingMessage>();
-  /** Token hashes that were revoked while a request was worked on. */
-  readonly #revoked = new WeakMap<object, readonly string[]>();
   #signingKeys: readonly TimedTokenKey[] = [];
   #current: Current | undefined;
   #pending = 0;
+  /** By network. */
+  readonly #pendingOf = new Tally();
 
   constructor(options: OpenIdFaceOptions, cookies: string, ownKey: TimedTokenKey) {
     const { simS, store, env = systemEnv, issuer, authenticator, attempts } = options;
@@ -146,11 +143,6 @@ class Face implements OpenIdFace {
     this.#ownKey = ownKey;
     this.#subjects = new Subjects(store, simS.identities, env);
     this.#grants = new OpenIdGrants(store, simS.shared);
-    this.#unfinished = new UnfinishedRevocations(
-      env,
-      (revocation) => this.#revokeNow(revocation),
-      (error) => this.#fault(error),
-    );
     const isActive = options.isActive ?? (async (user: string) => authenticator !== undefined || (await hasPassword(store, user)));
     this.#accounts = new Accounts({ subjects: this.#subjects, isActive, revokeGrant: this.#revokeGrant });
     this.#tokens = new AccessTokens({ simS, issuer, env, accounts: this.#accounts, grants: this.#grants, revokeGrant: this.#revokeGrant });
@@ -171,8 +163,13 @@ class Face implements OpenIdFace {
   }
 
   readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
+    const network = networkOf(this.#addressOf(request));
     this.#pending++;
-    response.once('close', () => this.#pending--);
+    this.#pendingOf.add(network);
+    response.once('close', () => {
+      this.#pending--;
+      this.#pendingOf.remove(network);
+    });
     const recorded = this.#options.simS.shared.recorded();
     // Nothing is answered before what there is to say of it is in the audit log.
     holdResponse(response, async (message) => {
@@ -202,7 +199,10 @@ class Face implements OpenIdFace {
   async renew(signingKeys: readonly TimedTokenKey[] = []): Promise<void> {
     this.check(signingKeys);
     this.#signingKeys = signingKeys.length === 0 ? [this.#ownKey] : signingKeys;
-    await this.#subjects.sweep();
+    // Other processes may know users whom the configuration of this one has never had.
+    const { isAlone, identities } = this.#options.simS;
+    await this.#subjects.sweep(isAlone ? undefined : identities.departedUsers);
+    identities.departedUsers.clear();
   }
 
   check(signingKeys: readonly TimedTokenKey[]): void {
@@ -211,24 +211,25 @@ class Face implements OpenIdFace {
   }
 
   stats(): Readonly<Record<string, number>> {
-    return { pending: this.#pending, revoking: this.#unfinished.size };
-  }
-
-  close(): Promise<void> {
-    return this.#unfinished.close();
+    return { pending: this.#pending };
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { shared } = this.#options.simS;
     const address = this.#addressOf(request);
     if (!(request.socket as Partial<TLSSocket>).encrypted && this.#proxies?.isTrusted(request) !== true) return this.#insecure(request, response);
-    if (this.#pending > (this.#options.pending ?? mostRequests)) return this.#later(request, response, 'busy', 1);
-    const path = request.url!.split('?', 1)[0]!;
+    const { pending = mostRequests } = this.#options;
+    if (this.#pending > pending) return this.#later(request, response, 'busy', 1);
+    // Whoever is slow with its bodies keeps no other address out.
+    if (this.#pendingOf.of(networkOf(address)) > Math.ceil(pending / 2)) return this.#later(request, response, 'rate-address', 1);
+    request.url = originForm(request.url!);
+    const path = request.url.split('?', 1)[0]!;
     const wait = Math.max(shared.wait('address', networkOf(address)), path === paths.authorization ? this.#beginning.take(networkOf(address)) : 0);
     if (wait > 0) return this.#later(request, response, 'rate-address', Math.ceil(wait));
     const lock = confidential.has(path) ? this.#failures.wait(address, clientIn(request)) : 0;
     if (lock > 0) return this.#later(request, response, 'rate-credentials', lock);
     if (Number(request.headers['content-length'] ?? 0) > longestBody) return this.#tooLarge(request, response);
+    if (!isServed(path)) return sendJson(response, 404, { error: 'invalid_request', error_description: 'expected a path that is served, got another' });
     this.#rename(request);
     if (path === paths.introspection) return this.#endpoints.introspect(request, response);
     if (path === paths.revocation) return this.#endpoints.revoke(request, response);
@@ -334,34 +335,17 @@ class Face implements OpenIdFace {
         this.#options.simS.shared.emit({ type: 'token-refused', client: client.clientId, ...scope, reason: error.message, detail: detailOf(error) });
       }
     });
-    provider.on('grant.revoked', (context) => {
-      const { client } = context.oidc;
-      const tokens = this.#revoked.get(context) ?? [];
-      if (client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client: client.clientId, reason: reuseIn(context), tokens });
-    });
   }
 
   finishRevocations(): Promise<void> {
     return this.#grants.finish();
   }
 
-  readonly #revokeGrant = async (grantId: string, reason?: RevocationReason, named?: string): Promise<void> => {
-    const context = Provider.ctx;
-    const client = named ?? context?.oidc.client?.clientId;
-    try {
-      const tokens = await this.#grants.revoke(grantId);
-      if (reason !== undefined && client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client, reason, tokens });
-      else if (context !== undefined) this.#revoked.set(context, tokens);
-    } catch (error) {
-      this.#unfinished.add({ grantId, reason: reason ?? (context && reuseIn(context)), client });
-      throw error;
-    }
+  readonly #revokeGrant: RevokeGrant = (grantId, reason, client) => {
+    const oidc = Provider.ctx?.oidc;
+    const reuse = oidc?.params?.['grant_type'] === 'refresh_token' ? 'refresh-token-reuse' : 'code-reuse';
+    return this.#grants.revoke(grantId, { client: client ?? oidc?.client?.clientId ?? 'nobody', reason: reason ?? reuse });
   };
-
-  async #revokeNow({ grantId, reason, client }: Revocation): Promise<void> {
-    const tokens = await this.#grants.revoke(grantId);
-    if (reason !== undefined && client !== undefined) this.#options.simS.shared.emit({ type: 'grant-revoked', client, reason, tokens });
-  }
 
   readonly #tellLogin = (event: LoginEvent, request: IncomingMessage): void => {
     const { shared } = this.#options.simS;
@@ -386,11 +370,6 @@ class Face implements OpenIdFace {
     this.#options.emit?.(event);
     this.#options.simS.shared.emit(event);
   }
-}
-
-/** What of a grant was used a second time. */
-function reuseIn({ oidc: { params = {} } }: KoaContextWithOIDC): RevocationReason {
-  return params['grant_type'] === 'refresh_token' ? 'refresh-token-reuse' : 'code-reuse';
 }
 
 /** A provider, and the key that it signs with. */

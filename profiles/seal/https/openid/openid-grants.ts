@@ -1,28 +1,27 @@
-import type { AuthorizationServerEvent, SharedTokens } from '../../../../src/as/index.ts';
+import type { GrantFolders, RevocationCause, SharedTokens } from '../../../../src/as/index.ts';
 import { emptyBytes, fromUtf8, utf8 } from '../../../../src/core/bytes.ts';
 import type { Change, Store } from '../../../../src/store/index.ts';
 import { folder, membersFolder, revokingFolder } from '../../openid-keys.ts';
 import { hashOf, recallRecord, rememberRecord } from './request-memory.ts';
 
-/** Why nothing that a grant has given is of use any more. */
-export type RevocationReason = Extract<AuthorizationServerEvent, { readonly type: 'grant-revoked' }>['reason'];
-
 /**
  * Let nothing that a grant has given be of use any more.
  *
- * @param reason - absent: the library tells why
+ * @param reason - absent: that for which the library wants it
  * @param client - absent: that of the request that the library works on
  */
-export type RevokeGrant = (grantId: string, reason?: RevocationReason, client?: string) => Promise<unknown>;
+export type RevokeGrant = (grantId: string, reason?: RevocationCause['reason'], client?: string) => Promise<unknown>;
 
 /** What each grant of a VAL user has given to an application: with it all of that goes. */
 export class OpenIdGrants {
   readonly #store: Store;
-  readonly #shared: SharedTokens;
+  readonly #revocations: SharedTokens['revocations'];
+  readonly #folders: GrantFolders;
 
-  constructor(store: Store, shared: SharedTokens) {
+  constructor(store: Store, { revocations }: Pick<SharedTokens, 'revocations'>) {
     this.#store = store;
-    this.#shared = shared;
+    this.#revocations = revocations;
+    this.#folders = { revoking: revokingFolder, members: (name) => `${membersFolder}${name}/`, end: (name) => store.delete(grants + name) };
   }
 
   /** The change by which an entry of the store belongs to a grant. */
@@ -51,51 +50,19 @@ export class OpenIdGrants {
     return { key, value, expected: value, expiresAt: exp };
   }
 
-  /**
-   * Let nothing that a grant has given be of use any more.
-   *
-   * @returns the token hashes of its access tokens
-   */
-  async revoke(grantId: string): Promise<readonly string[]> {
-    const key = grantKey(grantId);
-    const name = hashOf(grantId);
-    rememberRecord(key, undefined);
-    // First, so that nothing more comes of it.
-    await this.#store.batch([
-      { key, value: undefined },
-      { key: revokingFolder + name, value: emptyBytes },
-    ]);
-    return this.#revokeAll(name);
+  /** Let nothing that a grant has given be of use any more. */
+  revoke(grantId: string, cause: RevocationCause): Promise<void> {
+    rememberRecord(grantKey(grantId), undefined);
+    return this.#revocations.revoke(this.#folders, hashOf(grantId), cause);
   }
 
   /** Bring to an end what a process has begun to revoke that was killed meanwhile. */
-  async finish(): Promise<void> {
-    for await (const [key] of this.#store.scan(revokingFolder)) await this.#revokeAll(key.slice(revokingFolder.length));
-  }
-
-  /** What cannot be revoked now keeps none of the others; it stays for `finish`. */
-  async #revokeAll(name: string): Promise<readonly string[]> {
-    const prefix = `${membersFolder}${name}/`;
-    const revoked: string[] = [];
-    const failures: unknown[] = [];
-    for await (const [key, value] of this.#store.scan(prefix)) {
-      try {
-        const member = key.slice(prefix.length);
-        if (member.startsWith(tokens)) {
-          const hash = member.slice(tokens.length);
-          if (await this.#shared.revoke(hash)) revoked.push(hash);
-        } else await this.#store.delete(fromUtf8(value));
-        await this.#store.delete(key);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
-    await this.#store.delete(revokingFolder + name);
-    return revoked;
+  finish(): Promise<void> {
+    return this.#revocations.finish(this.#folders);
   }
 }
 
 const tokens = 'token/';
+const grants = `${folder}Grant/`;
 
-const grantKey = (grantId: string): string => `${folder}Grant/${hashOf(grantId)}`;
+const grantKey = (grantId: string): string => grants + hashOf(grantId);

@@ -8,3 +8,16 @@ export const openIdEndpoints: readonly string[] = [
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
 ];
+
+const exact: ReadonlySet<string> = new Set(openIdEndpoints);
+const more = /^\/(?:authorize|interaction)\/[\w-]+$/;
+
+/** Whether there is something at a path as it is written. The library would take other letters, and a slash behind it, for the same. */
+export function isServed(path: string): boolean {
+  return exact.has(path) || more.test(path);
+}
+
+/** The request target in origin form: a server has to take the absolute form as well (RFC 9112, Section 3.2.2). */
+export function originForm(target: string): string {
+  return target.replace(/^https?:\/\/[^/?#]*/i, '');
+}

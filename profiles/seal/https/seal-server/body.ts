@@ -5,7 +5,7 @@ import { HttpRefused } from './http-answer.ts';
 /**
  * The body of a request, read as far as it may go.
  *
- * @throws {HttpRefused} 413
+ * @throws {HttpRefused} 413; 400 where the client goes away in the middle of it
  */
 export async function bodyOf(request: IncomingMessage, largest: number): Promise<Uint8Array> {
   const tooLarge = (): HttpRefused =>
@@ -19,10 +19,15 @@ export async function bodyOf(request: IncomingMessage, largest: number): Promise
   if (Number(request.headers['content-length'] ?? 0) > largest) throw tooLarge();
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-    length += part.length;
-    if (length > largest) throw tooLarge();
-    parts.push(part);
+  try {
+    for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+      length += part.length;
+      if (length > largest) throw tooLarge();
+      parts.push(part);
+    }
+  } catch (error) {
+    if (error instanceof HttpRefused) throw error;
+    throw new HttpRefused({ status: 400, reason: 'body', detail: 'expected a body, got the beginning of one' });
   }
   return concatAll(parts);
 }

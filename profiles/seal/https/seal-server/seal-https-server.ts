@@ -3,6 +3,7 @@ import type { ScopeTable } from '../../../../src/ace/index.ts';
 import { networkOf, RateLimit, type Resource, type ResourceHandle, type ResourceRequest } from '../../../../src/coap/index.ts';
 import { emptyBytes } from '../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../src/core/env.ts';
+import { Tally } from '../../../../src/core/tally.ts';
 import { type HttpsServer, type HttpsServerOptions, serveHttps } from '../../../../src/transport/index.ts';
 import type { Caller } from '../../caller.ts';
 import type { CallerRate } from '../../representation.ts';
@@ -44,7 +45,7 @@ export interface SealHttpsServerOptions {
   readonly rate?: CallerRate;
   /** Requests of one address, before anybody looks at them; 512 at once and 256 per second when absent. */
   readonly addressRate?: CallerRate;
-  /** Requests that are worked on at once; 256 when absent. */
+  /** Requests that are worked on at once; 256 when absent. One address has half of them. */
   readonly pending?: number;
   readonly env?: Env;
   /** Hears of what is served and refused. */
@@ -77,6 +78,8 @@ export class SealHttpsServer implements SealHost {
   readonly #addressRate: RateLimit;
   readonly #paths = new Set<string>();
   #pending = 0;
+  /** By network. */
+  readonly #pendingOf = new Tally();
   #server: HttpsServer | undefined;
 
   constructor(options: SealHttpsServerOptions) {
@@ -159,20 +162,28 @@ export class SealHttpsServer implements SealHost {
   }
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (this.#pending >= (this.#options.pending ?? maxPending)) {
-      send(request, response, this.#unavailable(request));
+    const { pending = maxPending } = this.#options;
+    const network = networkOf(request.socket.remoteAddress ?? 'unknown');
+    // Whoever is slow with its bodies keeps no other address out.
+    const isBeyond = this.#pendingOf.of(network) >= Math.ceil(pending / 2);
+    if (isBeyond || this.#pending >= pending) {
+      send(request, response, this.#unavailable(request, isBeyond));
       return;
     }
     this.#pending++;
+    this.#pendingOf.add(network);
     try {
       send(request, response, await this.#answer(request));
     } finally {
       this.#pending--;
+      this.#pendingOf.remove(network);
     }
   }
 
-  #unavailable({ method = '', url = '' }: IncomingMessage): HttpAnswer {
-    const refusal = { status: 503, reason: 'busy', detail: 'expected to be asked later' };
+  #unavailable({ method = '', url = '' }: IncomingMessage, isOfAddress: boolean): HttpAnswer {
+    const refusal = isOfAddress
+      ? { status: 429, reason: 'rate-address', detail: 'expected fewer requests from this address' }
+      : { status: 503, reason: 'busy', detail: 'expected to be asked later' };
     this.#emit({ type: 'request-refused', method, path: splitAt(url, '?')[0], ...refusal });
     return problemAnswer({ ...refusal, headers: { 'retry-after': later } });
   }

@@ -5,7 +5,7 @@ import type { Store } from '../../../../src/store/index.ts';
 import { fetchHttps, type HttpsRequestInit, type HttpsResponse, type TlsClientOptions } from '../../../../src/transport/index.ts';
 import { longestLeeway } from '../../seal-server.ts';
 import type { IssuerKeys } from '../guard/issuer-keys.ts';
-import type { JsonObject } from '../guard/strict-json.ts';
+import { type JsonObject, strictJsonObject } from '../guard/strict-json.ts';
 import { passwordAcr } from '../login/acr.ts';
 import { validateIdToken, valServiceIdsOf } from './id-token.ts';
 import { OpenIdError } from './openid-error.ts';
@@ -203,7 +203,11 @@ export class OpenIdSimC {
     return this.#fetch(uri, { ...init, headers: { ...init.headers, Authorization: `Bearer ${token}` } });
   }
 
-  /** Log the user out: the tokens are revoked (RFC 7009) where the SIM-S offers that, and forgotten in any case. */
+  /**
+   * Log the user out: the tokens are revoked (RFC 7009) where the SIM-S offers that, and forgotten in any case.
+   *
+   * @throws {OpenIdError} `ERR_OPENID_REFUSED`: they are good for as long as they last; `TransportError` `ERR_TRANSPORT_HTTPS`
+   */
   async logout(): Promise<void> {
     const kept = await this.#kept();
     if (kept === undefined) return;
@@ -219,7 +223,13 @@ export class OpenIdSimC {
       [refreshToken, 'refresh_token'],
       [accessToken, 'access_token'],
     ] as const;
-    for (const [token, hint] of tokens) if (token !== undefined) await this.#post(revocationEndpoint, { token, token_type_hint: hint });
+    let refused: OpenIdError | undefined;
+    for (const [token, hint] of tokens) {
+      if (token === undefined) continue;
+      const { status, body } = await this.#post(revocationEndpoint, { token, token_type_hint: hint });
+      if (status !== 200) refused ??= refusal(strictJsonObject(body) ?? {}, `revocation request (${status})`);
+    }
+    if (refused !== undefined) throw refused;
   }
 
   #discovered(): Promise<{ readonly metadata: ProviderMetadata; readonly keys: IssuerKeys }> {

@@ -1,16 +1,17 @@
 import type { Env } from '../../../../src/core/env.ts';
+import { messageOf } from '../../../../src/core/errors.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import { DocumentTable } from '../../index.ts';
 import type { DeliveryQueue } from './delivery-queue.ts';
 import type { Destinations } from './destinations.ts';
-import type { DeviceLink } from './device-link.ts';
+import type { DeviceAnswer, DeviceLink, DeviceRequest } from './device-link.ts';
 import type { DeviceRegistry, T8Device } from './devices.ts';
 import type { DeviceName } from './fields.ts';
 import type { JsonObject } from './json.ts';
 import type { Outbox } from './outbox.ts';
 import type { T8Api, T8Policy } from './policy.ts';
 import type { RequestRates } from './request-rates.ts';
-import { absent, forbidden } from './t8-error.ts';
+import { absent, forbidden, T8Error } from './t8-error.ts';
 
 /** Whether an SCS/AS may address a device, as it was decided. */
 export interface T8Decision {
@@ -115,6 +116,28 @@ export async function authorize({ devices, policy, emit }: T8Context, scsAsId: s
   emit({ type: 'decision', scsAsId, api, device: device?.externalId ?? 'unknown', permitted });
   if (!permitted) throw forbidden();
   return device;
+}
+
+/** Something that waits for its device. */
+interface ForDevice {
+  readonly scsAsId: string;
+  readonly name: DeviceName;
+  /** Whom the name meant when it was asked for. */
+  readonly device: string;
+}
+
+/** Send to a device, if its SCS/AS may address it still: since it was asked, the policy may have changed, whose telephone number it is, and where the device is. */
+export async function sendTo(context: T8Context, api: T8Api, { scsAsId, name, device }: ForDevice, request: DeviceRequest): Promise<DeviceAnswer> {
+  let current: T8Device;
+  try {
+    current = await authorize(context, scsAsId, api, name);
+  } catch (error) {
+    if (error instanceof T8Error) return { outcome: 'refused', why: 'policy' };
+    // Nobody can say now.
+    context.emit({ type: 'fault', reason: messageOf(error) });
+    return { outcome: 'unreachable' };
+  }
+  return current.externalId === device ? context.link.send(current, request) : { outcome: 'refused', why: 'policy' };
 }
 
 /** A resource of this SCS/AS; those of others are not there for it. */

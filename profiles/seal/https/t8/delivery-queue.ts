@@ -1,5 +1,6 @@
 import type { Cancel, Env } from '../../../../src/core/env.ts';
 import { messageOf } from '../../../../src/core/errors.ts';
+import { Tally } from '../../../../src/core/tally.ts';
 import type { DeviceAnswer } from './device-link.ts';
 
 /** What ends a delivery: an answer, or that its time is over without one. */
@@ -8,6 +9,8 @@ export type DeliveryEnd = Exclude<DeviceAnswer, { readonly outcome: 'unreachable
 /** Something that is to reach a device. */
 export interface DeliveryJob {
   readonly id: string;
+  /** Whose it is: of the attempts at once, each SCS/AS has half. */
+  readonly scsAsId: string;
   /** One at a time goes to each. */
   readonly device: string;
   /** Those with more go first. */
@@ -52,6 +55,8 @@ export class DeliveryQueue {
   /** Ready to be tried. */
   readonly #ready = new Set<Entry>();
   readonly #busy = new Set<string>();
+  /** Attempts under way, by SCS/AS. */
+  readonly #attempts = new Tally();
   #order = 0;
   #closed = false;
 
@@ -98,9 +103,11 @@ export class DeliveryQueue {
     const inOrder = [...this.#ready].sort((a, b) => b.job.priority - a.job.priority || a.order - b.order);
     for (const entry of inOrder) {
       if (this.#busy.size >= atOnce) return;
-      if (this.#busy.has(entry.job.device)) continue;
+      const { device, scsAsId } = entry.job;
+      if (this.#busy.has(device) || this.#attempts.of(scsAsId) >= Math.ceil(atOnce / 2)) continue;
       this.#ready.delete(entry);
-      this.#busy.add(entry.job.device);
+      this.#busy.add(device);
+      this.#attempts.add(scsAsId);
       void this.#try(entry);
     }
   }
@@ -116,6 +123,7 @@ export class DeliveryQueue {
       left <= 0 ? { outcome: 'unreachable' } : await job.attempt(Math.min(attemptTimeout, Math.max(1, left)), abort.signal).catch(failedBy);
     entry.abort = undefined;
     this.#busy.delete(job.device);
+    this.#attempts.remove(job.scsAsId);
     if (this.#entries.get(job.id) === entry) this.#after(entry, answer);
     if (!this.#closed) this.#run();
   }

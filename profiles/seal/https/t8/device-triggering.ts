@@ -1,7 +1,7 @@
 import { messageOf } from '../../../../src/core/errors.ts';
 import type { Document, DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
-import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { mergePatch, owned, sendTo, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
 import { changeWaiting, keepEnd, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { Fields } from './fields.ts';
@@ -79,7 +79,11 @@ export class DeviceTriggering {
     const trigger = owned(this.#table, id, scsAsId);
     if (method === 'GET') return { status: 200, body: this.#shown(id, trigger) };
     if (method === 'PUT') return this.#replace(id, request, await request.json());
-    if (method === 'PATCH') return this.#replace(id, request, patched(trigger, await request.json(mergePatch)));
+    if (method === 'PATCH') {
+      const patch = await request.json(mergePatch);
+      // As it is now: it may have changed while the body came in.
+      return this.#replace(id, request, patched(owned(this.#table, id, scsAsId), patch));
+    }
     if (method === 'DELETE') return this.#recall(id, trigger);
     throw methodRefused('GET, PUT, PATCH, DELETE');
   }
@@ -140,20 +144,16 @@ export class DeviceTriggering {
   }
 
   #deliver(id: string, trigger: Trigger): void {
-    const { queue, link } = this.#context;
-    const { scsAsId, name, device, applicationPortId, triggerPayload, priority, expiresAt } = trigger;
+    const { queue } = this.#context;
+    const { scsAsId, device, applicationPortId, triggerPayload, priority, expiresAt } = trigger;
     queue.add({
       id,
+      scsAsId,
       device,
       priority: priorities.indexOf(priority),
       expiresAt,
-      attempt: async (timeout, signal) => {
-        // The policy may have changed since, and where the device is.
-        const current = await authorize(this.#context, scsAsId, api, name).catch(() => undefined);
-        if (current === undefined) return { outcome: 'refused', why: 'policy' };
-        const payload = fromBase64(triggerPayload);
-        return link.send(current, { path: `/trigger?port=${applicationPortId}`, payload, timeout, signal });
-      },
+      attempt: (timeout, signal) =>
+        sendTo(this.#context, api, trigger, { path: `/trigger?port=${applicationPortId}`, payload: fromBase64(triggerPayload), timeout, signal }),
       ended: (end) => this.#ended(id, trigger, end),
     });
   }

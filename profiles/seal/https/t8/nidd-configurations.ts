@@ -1,9 +1,9 @@
 import type { DocumentTable } from '../../index.ts';
-import { mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { mergePatch, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
 import { Fields, isBoolean, isText } from './fields.ts';
 import type { JsonObject } from './json.ts';
 import { patchedBy, resourceOf, sendTestNotification, type T8Resource } from './resource-fields.ts';
-import { methodRefused } from './t8-error.ts';
+import { absent, methodRefused } from './t8-error.ts';
 
 /** What to do when a device cannot be reached (TS 29.122, 5.6.2.3.3). */
 export type PdnEstablishmentOption = 'WAIT_FOR_UE' | 'INDICATE_ERROR' | 'SEND_TRIGGER';
@@ -45,8 +45,8 @@ export class NiddConfigurations {
 
   /** End those whose time is over, and say so. */
   async sweep(): Promise<void> {
-    const { env, outbox } = this.#context;
-    const over = [...this.table.values()].filter(({ value: { duration } }) => duration !== undefined && Date.parse(duration) / 1000 <= env.epoch());
+    const { outbox } = this.#context;
+    const over = [...this.table.values()].filter(({ value }) => this.#isOver(value));
     for (const { id, value } of over) {
       await this.#drop(id);
       const { scsAsId, name, notificationDestination: destination } = value;
@@ -54,18 +54,30 @@ export class NiddConfigurations {
     }
   }
 
+  /** The configuration, unless its time is over. */
+  find(id: string): NiddConfiguration | undefined {
+    const value = this.table.get(id)?.value;
+    return value === undefined || this.#isOver(value) ? undefined : value;
+  }
+
+  /** The same, of this SCS/AS. */
+  owned(id: string, scsAsId: string): NiddConfiguration {
+    const found = this.find(id);
+    if (found?.scsAsId !== scsAsId) throw absent('a resource');
+    return found;
+  }
+
   async serve(request: T8Request): Promise<T8Answer> {
     const { method, scsAsId, segments } = request;
     const [id] = segments;
     if (id === undefined) {
-      if (method === 'GET')
-        return { status: 200, body: [...this.table.values()].flatMap(({ id: one, value }) => (value.scsAsId === scsAsId ? [this.#shown(one, value)] : [])) };
+      if (method === 'GET') return { status: 200, body: this.#all(scsAsId) };
       if (method === 'POST') return this.#create(request);
       throw methodRefused('GET, POST');
     }
-    const configuration = owned(this.table, id, scsAsId);
+    const configuration = this.owned(id, scsAsId);
     if (method === 'GET') return { status: 200, body: this.#shown(id, configuration) };
-    if (method === 'PATCH') return this.#patch(id, configuration, await request.json(mergePatch));
+    if (method === 'PATCH') return this.#patch(id, scsAsId, await request.json(mergePatch));
     if (method === 'DELETE') {
       await this.#drop(id);
       return { status: 204 };
@@ -77,6 +89,14 @@ export class NiddConfigurations {
     return `${this.#context.apiRoot}/3gpp-nidd/v1/${encodeURIComponent(scsAsId)}/configurations/${id}`;
   }
 
+  #isOver({ duration }: NiddConfiguration): boolean {
+    return duration !== undefined && Date.parse(duration) / 1000 <= this.#context.env.epoch();
+  }
+
+  #all(scsAsId: string): readonly JsonObject[] {
+    return [...this.table.values()].flatMap(({ id, value }) => (value.scsAsId === scsAsId && !this.#isOver(value) ? [this.#shown(id, value)] : []));
+  }
+
   async #create({ scsAsId, json }: T8Request): Promise<T8Answer> {
     const body = await json();
     const { id, value } = await this.table.create(await this.#read(scsAsId, body));
@@ -85,7 +105,9 @@ export class NiddConfigurations {
     return { status: 201, location, body: this.#shown(id, value) };
   }
 
-  async #patch(id: string, { scsAsId, name, device: _device, ...members }: NiddConfiguration, patch: JsonObject): Promise<T8Answer> {
+  async #patch(id: string, scsAsId: string, patch: JsonObject): Promise<T8Answer> {
+    // As it is now: it may have changed while the body came in.
+    const { scsAsId: _owner, name, device: _device, ...members } = this.owned(id, scsAsId);
     const configuration = await this.#read(scsAsId, patchedBy(patch, { ...name, ...members }, patchable));
     await this.table.change(id, () => configuration);
     return { status: 200, body: this.#shown(id, configuration) };

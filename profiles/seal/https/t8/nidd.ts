@@ -1,7 +1,7 @@
 import { messageOf } from '../../../../src/core/errors.ts';
 import type { DocumentTable } from '../../index.ts';
 import { fromBase64, toBase64 } from './base64.ts';
-import { authorize, mergePatch, owned, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
+import { authorize, mergePatch, owned, sendTo, type T8Answer, type T8Context, type T8Request, tableOf } from './context.ts';
 import { changeWaiting, keepEnd, reasonOf } from './delivery-end.ts';
 import type { DeliveryEnd } from './delivery-queue.ts';
 import { type DeviceName, Fields } from './fields.ts';
@@ -100,7 +100,7 @@ export class Nidd {
     const [configurationId, collection, id] = segments;
     if (configurationId === undefined || collection === undefined) return this.#configurations.serve(request);
     if (collection !== 'downlink-data-deliveries') throw noSuchPath();
-    const configuration = owned(this.#configurations.table, configurationId, scsAsId);
+    const configuration = this.#configurations.owned(configurationId, scsAsId);
     if (id === undefined) {
       if (method === 'GET') return { status: 200, body: this.#of(configurationId).map(([one, value]) => this.#shown(one, value)) };
       if (method === 'POST') return this.#create(configurationId, configuration, await request.json());
@@ -110,7 +110,7 @@ export class Nidd {
     if (downlink.configuration !== configurationId) throw absent('a resource');
     if (method === 'GET') return { status: 200, body: this.#shown(id, downlink) };
     if (method === 'PUT') return this.#replace(id, downlink, configuration, () => request.json());
-    if (method === 'PATCH') return this.#replace(id, downlink, configuration, async () => patched(downlink, await request.json(mergePatch)));
+    if (method === 'PATCH') return this.#replace(id, downlink, configuration, async () => this.#patched(id, scsAsId, await request.json(mergePatch)));
     if (method === 'DELETE') {
       this.#checkWaits(id, downlink);
       await this.#change(id, undefined);
@@ -122,7 +122,7 @@ export class Nidd {
   async #create(configurationId: string, configuration: NiddConfiguration, body: JsonObject): Promise<T8Answer> {
     const read = await this.#read(configurationId, configuration, body);
     // It may have been taken away while the body came in.
-    owned(this.#configurations.table, configurationId, configuration.scsAsId);
+    this.#configurations.owned(configurationId, configuration.scsAsId);
     const { id, value } = await this.#table.create(read);
     const heard = await this.#firstWord(id, value);
     const location = this.#uri(id, value);
@@ -164,6 +164,12 @@ export class Nidd {
     this.#checkWaits(id, owned(this.#table, id, downlink.scsAsId));
     await this.#change(id, next);
     return { status: 200, body: this.#shown(id, next) };
+  }
+
+  /** As it is now with a patch in it: it may have changed while that came in. */
+  #patched(id: string, scsAsId: string, patch: JsonObject): JsonObject {
+    const { name, data, maximumLatency, priority, pdnEstablishmentOption } = owned(this.#table, id, scsAsId);
+    return patchedBy(patch, { ...name, data, maximumLatency, priority, pdnEstablishmentOption }, patchable);
   }
 
   /** Data that has left cannot be replaced or taken back. */
@@ -214,18 +220,17 @@ export class Nidd {
     };
   }
 
-  #deliver(id: string, { scsAsId, name, device, data, priority = 0, expiresAt }: Downlink): void {
-    const { queue, link } = this.#context;
-    queue.add({
+  #deliver(id: string, downlink: Downlink): void {
+    const { scsAsId, configuration, device, data, priority = 0, expiresAt } = downlink;
+    this.#context.queue.add({
       id,
+      scsAsId,
       device,
       priority,
       expiresAt,
       attempt: async (timeout, signal) => {
-        // The policy may have changed since, and where the device is.
-        const current = await authorize(this.#context, scsAsId, api, name).catch(() => undefined);
-        if (current === undefined) return { outcome: 'refused', why: 'policy' };
-        return link.send(current, { path: '/nidd', payload: fromBase64(data), timeout, signal });
+        if (this.#configurations.find(configuration) === undefined) return { outcome: 'failed', reason: 'the configuration has ended' };
+        return sendTo(this.#context, api, downlink, { path: '/nidd', payload: fromBase64(data), timeout, signal });
       },
       unreached: () => this.#waiting.get(id)?.({}),
       ended: (end) => this.#ended(id, end),
@@ -284,10 +289,6 @@ export class Nidd {
     const { scsAsId: _owner, configuration: _configuration, device: _device, name, status, expiresAt: _expiry, endedAt: _end, ...members } = downlink;
     return { ...(isKept ? { self: this.#uri(id, downlink) } : {}), ...name, ...members, reliableDataService: false, deliveryStatus: status };
   }
-}
-
-function patched({ name, data, maximumLatency, priority, pdnEstablishmentOption }: Downlink, patch: JsonObject): JsonObject {
-  return patchedBy(patch, { ...name, data, maximumLatency, priority, pdnEstablishmentOption }, patchable);
 }
 
 function statusOf(end: DeliveryEnd): DeliveryStatus {

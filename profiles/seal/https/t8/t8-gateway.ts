@@ -253,10 +253,15 @@ async function bodyOf(request: IncomingMessage): Promise<Uint8Array> {
   if (Number(request.headers['content-length'] ?? 0) > longestBody) throw tooLong();
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-    length += part.length;
-    if (length > longestBody) throw tooLong();
-    parts.push(part);
+  try {
+    for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+      length += part.length;
+      if (length > longestBody) throw tooLong();
+      parts.push(part);
+    }
+  } catch (error) {
+    if (error instanceof T8Error) throw error;
+    throw badRequest('body: expected all of it, got the beginning');
   }
   return concatAll(parts);
 }

@@ -71,11 +71,7 @@ export class HttpsFaces {
     const simS = await serveHttps({ ...(await authority.issue(server)), port }, face.handler);
     const skms = await skmsOver(coap, issuer, face, { ...(await authority.issue(server)), clientCa: authority.cert });
     const certificates = { own: await clientNamed(valServer.id), others: await clientNamed('val2') };
-    return new HttpsFaces(coap, authority, certificates, { issuer, apiRoot: `https://${host}:${skms.port}` }, [
-      () => skms.server.close(),
-      () => simS.close(),
-      () => face.close(),
-    ]);
+    return new HttpsFaces(coap, authority, certificates, { issuer, apiRoot: `https://${host}:${skms.port}` }, [() => skms.server.close(), () => simS.close()]);
   }
 
   private constructor(

@@ -89,14 +89,13 @@ export class SimSFaces {
 
   stats(): Readonly<Record<string, number>> {
     const { connections = 0 } = this.#server?.stats() ?? {};
-    const { pending = 0, revoking = 0 } = this.#face?.stats() ?? {};
-    return { ...this.#options.simS.stats(), 'https.pending': pending, 'https.revoking': revoking, 'https.connections': connections };
+    const { pending = 0 } = this.#face?.stats() ?? {};
+    return { ...this.#options.simS.stats(), 'https.pending': pending, 'https.connections': connections };
   }
 
   async close(): Promise<void> {
     await this.#crlServer?.close();
     await this.#server?.close();
-    await this.#face?.close();
     await this.#options.simS.close();
   }
 }

@@ -4,6 +4,7 @@ import { CredentialFailures } from '../../../../profiles/seal/https/credential-f
 import { hashSecret } from '../../../../src/as/index.ts';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { systemEnv } from '../../../../src/core/env.ts';
+import { HttpWire } from '../../../support/http-wire.ts';
 import { pause, until } from '../../../support/wait.ts';
 import { inOpenIdLab, type OpenIdLab, serverSecret } from './openid/openid-lab.ts';
 
@@ -89,6 +90,22 @@ test('429 with Retry-After: whoever guesses the secret of a client, at each endp
     const events = lab.events.filter((event) => event.type === 'refused' && event.reason === 'rate-credentials');
     assert.equal(events.length, 3);
     assert.ok(!JSON.stringify(lab.events).includes('guess'));
+  }));
+
+test('a guess waits however the endpoint is written: no other form of its path is served, and the absolute form of RFC 9112 3.2.2 is the same', () =>
+  inOpenIdLab(async (lab) => {
+    for (let i = 0; i < 20; i++) assert.equal((await ask(lab, '/token', 'app', `guess${i}`)).status, 401);
+    const statusOf = async (target: string): Promise<number> => {
+      const wire = await HttpWire.open(lab.server.port, lab.ca);
+      const form = { 'Content-Type': 'application/x-www-form-urlencoded', Authorization: `Basic ${btoa('app:guess')}`, Connection: 'close' };
+      wire.request(target, form, 'grant_type=client_credentials&scope=km');
+      await wire.rest();
+      return wire.status;
+    };
+    for (const target of ['/token/', '/TOKEN', '/Token/']) assert.equal(await statusOf(target), 404, target);
+    assert.equal(await statusOf(`${lab.issuer}/token`), 429);
+    const uri = lab.authorizationUri();
+    for (const path of ['/authorize/', '/Authorize']) assert.equal((await lab.fetch(uri.replace('/authorize', path))).status, 404, path);
   }));
 
 test('503 with Retry-After: more secrets to look at than may wait, at each endpoint; that is no failure of who asks', () =>

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { GuardRefusal, type HttpAnswer, SealHttpsServer } from '../../../../profiles/seal/https/index.ts';
 import { HttpWire, head } from '../../../support/http-wire.ts';
 import { until } from '../../../support/wait.ts';
-import { FaceLab } from './face-lab.ts';
+import { FaceLab, sharedTrust } from './face-lab.ts';
 import { appSecret, inOpenIdLab, OpenIdLab, serverSecret } from './openid/openid-lab.ts';
 
 const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
@@ -61,7 +62,7 @@ describe('overload of a SIM-S over HTTPS', () => {
   test('503 with Retry-After: too many requests under way, and a server that drains; then it ends in order', () =>
     inOpenIdLab(
       async (lab) => {
-        const wires = await Promise.all(Array.from({ length: 3 }, () => HttpWire.open(lab.server.port, lab.ca)));
+        const wires = await Promise.all([1, 2, 3].map((host) => HttpWire.open(lab.server.port, lab.ca, `127.0.0.${host}`)));
         const [first, second, third] = wires as [HttpWire, HttpWire, HttpWire];
         for (const wire of [first, second]) wire.write(head('POST', '/introspect', { ...form, ...basic('app', appSecret), 'Content-Length': '7' }));
         await until(() => lab.face.stats()['pending'] === 2);
@@ -75,6 +76,25 @@ describe('overload of a SIM-S over HTTPS', () => {
         assert.equal(await drained, true);
       },
       { face: { pending: 2 } },
+    ));
+
+  test('one address has half of the requests that are worked on at once, however long it takes with its bodies', () =>
+    inOpenIdLab(
+      async (lab) => {
+        const wires = await Promise.all(Array.from({ length: 4 }, () => HttpWire.open(lab.server.port, lab.ca)));
+        for (const wire of wires.slice(0, 2)) wire.write(head('POST', '/token', { ...form, 'Content-Length': '7' }));
+        await until(() => lab.face.stats()['pending'] === 2);
+        wires[2]!.request('/jwks');
+        assert.match(await wires[2]!.until(/\r\n\r\n/), /^HTTP\/1\.1 429 /);
+        assert.match(wires[2]!.text, retryAfter);
+        const other = await HttpWire.open(lab.server.port, lab.ca, '127.0.0.2');
+        other.request('/jwks');
+        assert.match(await other.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /);
+        for (const wire of [...wires, other]) wire.close();
+        await until(() => lab.face.stats()['pending'] === 0);
+        assert.equal((await lab.fetch(`${lab.issuer}/jwks`)).status, 200);
+      },
+      { face: { pending: 4 } },
     ));
 
   test('slow heads and bodies are cut off with 408, longer ones refused with 431 and 413', () =>
@@ -139,6 +159,34 @@ describe('overload of a SEAL server over HTTPS', () => {
       assert.deepEqual(reasons.slice(-7), [...Array(5).fill('rate'), 'rate-address', 'rate-address']);
       assert.equal((await lab.fetch('/km', { claims: null })).status, 429);
     }));
+
+  test('one address has half of the requests that are worked on at once: a refusal may have to wait for its body, though nobody was let in', async () => {
+    const { authority, server: own } = await sharedTrust();
+    const refusal = new GuardRefusal('no-token', 'expected an access token, got none', { status: 401, realm: 'seal' });
+    const answer = async (): Promise<HttpAnswer> => ({ status: 204 });
+    const server = new SealHttpsServer({
+      listen: own,
+      guard: { check: () => Promise.reject(refusal) },
+      endpoints: [{ path: '/km', methods: ['POST'], largest: 100, answer, refuse: ({ status }) => ({ status }) }],
+      pending: 4,
+    });
+    await server.listen();
+    try {
+      const wires = await Promise.all(Array.from({ length: 3 }, () => HttpWire.open(server.port, authority.cert)));
+      for (const wire of wires.slice(0, 2)) wire.write(head('POST', '/km', { 'Content-Length': '7' }));
+      await until(() => server.stats()['requests'] === 2);
+      wires[2]!.request('/km', {}, 'x');
+      assert.match(await wires[2]!.until(/\r\n\r\n/), /^HTTP\/1\.1 429 /);
+      assert.match(wires[2]!.text, retryAfter);
+      const other = await HttpWire.open(server.port, authority.cert, '127.0.0.2');
+      other.request('/km', {}, 'x');
+      assert.match(await other.until(/\r\n\r\n/), /^HTTP\/1\.1 401 /);
+      for (const wire of [...wires, other]) wire.close();
+      await until(() => server.stats()['requests'] === 0);
+    } finally {
+      await server.close();
+    }
+  });
 
   test('slow heads and bodies 408, longer ones 431 and 413, too many connections 503, and an end in order', () =>
     FaceLab.within({ listen: { bounds: { headTimeout: 1_500, requestTimeout: 3_000, connections: 6 } } }, async (lab) => {

@@ -4,6 +4,8 @@ import { connect } from 'node:tls';
 import { KeyManagementClient } from '../../../../profiles/seal/https/index.ts';
 import type { KeyManagementError } from '../../../../profiles/seal/index.ts';
 import { fromUtf8, toBase64Url, utf8 } from '../../../../src/core/bytes.ts';
+import { HttpWire, head } from '../../../support/http-wire.ts';
+import { until } from '../../../support/wait.ts';
 import { anna, FaceLab, jsonOf, sKmsUri, user, val1 } from './face-lab.ts';
 
 const records = (query: string): string => `/ss-kir/v1/key-records?${query}`;
@@ -198,4 +200,20 @@ test('certificate_profile: a VAL server whose certificate has not the profile of
     const response = await lab.fetch(records('val-service-id=v2x'), { as: 'val1', claims: val1 });
     assert.deepEqual([response.status, jsonOf(response)['cause']], [403, 'certificate-profile']);
     assert.match(fromUtf8(response.body), /cRLDistributionPoints/);
+  }));
+
+test('who goes away while a body comes in is refused, and is no fault of the server', () =>
+  FaceLab.within({}, async (lab) => {
+    const wire = await HttpWire.open(lab.port, lab.authority.cert);
+    wire.write(`${head('POST', '/km', { Authorization: `Bearer ${await lab.token()}`, 'Content-Type': 'application/json', 'Content-Length': '100' })}{`);
+    await until(() => lab.face.stats()['requests'] === 1);
+    wire.close();
+    await until(() => lab.face.stats()['requests'] === 0);
+    assert.deepEqual(
+      lab.events.map(({ type, reason }) => [type, reason]),
+      [
+        ['connection-refused', 'malformed'],
+        ['request-refused', 'body'],
+      ],
+    );
   }));

@@ -112,6 +112,20 @@ describe('TS 29.549: VALServicesConfig', () => {
     assert.deepEqual(await register.get('ue', 'ue1'), { kind: 'ue', id: 'ue1', client: 'sim1', valServiceIds: ['factory', 'v2x'], valUserIds: ['anna'] });
   });
 
+  test('of two configurations that are provisioned at once, each counts', async () => {
+    const store = memoryStore();
+    const ofService = (valServiceId: string): unknown => ({ valServerId: 'app1', valSvcConf: [{ valServiceId, idList: [{ valUserId: 'anna' }] }] });
+    const provision = (valServiceId: string): Promise<unknown> =>
+      provisionServices(readValServicesConfig(ofService(valServiceId)), new IdentityRegister(store));
+    await Promise.all([provision('v2x'), provision('mcx')]);
+    const found = new IdentityRegister(store);
+    for (const [kind, id] of [
+      ['server', 'app1'],
+      ['user', 'anna'],
+    ] as const)
+      assert.deepEqual([...(await found.get(kind, id))!.valServiceIds!].sort(), ['mcx', 'v2x'], id);
+  });
+
   test('what is wrong is named', () => {
     const service = document.valSvcConf[0]!;
     const cases: readonly (readonly [unknown, RegExp])[] = [

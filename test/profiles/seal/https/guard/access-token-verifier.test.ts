@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { CompactEncrypt, exportJWK, exportSPKI, generateKeyPair, importJWK, type JSONWebKeySet } from 'jose';
-import { accessTokenVerifier, type BearerError, type BearerReason } from '../../../../../profiles/seal/https/index.ts';
+import { type AccessTokenVerifier, accessTokenVerifier, type BearerError, type BearerReason } from '../../../../../profiles/seal/https/index.ts';
 import { jwtHashes, tokenHashText } from '../../../../../src/ace/index.ts';
 import { holds } from '../../../../support/property.ts';
 import { type Changes, claims, issuer, start, TokenLab } from './token-lab.ts';
@@ -153,6 +153,25 @@ test('RFC 9068 4: a key that goes while a signature of it is checked vouches for
   now = 11;
   await Promise.all([verifier.verify(late), verifier.verify(rotated)]);
   for (const old of [token, late]) await assert.rejects(verifier.verify(old), isReason('signature'));
+});
+
+test('RFC 9068 4: a key that the issuer has taken away vouches for no token ten minutes later, taken before or not, and none counts for ever', async () => {
+  let now = 0;
+  let served: JSONWebKeySet | undefined = lab.keys;
+  const keys = async (): Promise<JSONWebKeySet> => served ?? Promise.reject(new Error('gone'));
+  const verifierOf = (): AccessTokenVerifier => accessTokenVerifier(lab.options({ keys, env: { now: () => now * 1000, epoch: () => start } }));
+  const token = await lab.token();
+  const [verifier, alone] = [verifierOf(), verifierOf()];
+  for (const each of [verifier, alone]) await each.verify(token);
+  served = (await TokenLab.make('ES256', 'k2')).keys;
+  now = 599;
+  await verifier.verify(token);
+  now = 601;
+  await assert.rejects(verifier.verify(token), isReason('signature'));
+  served = undefined;
+  await alone.verify(token);
+  now = 3601;
+  await assert.rejects(alone.verify(token), isReason('unavailable'));
 });
 
 test('a key that is no public signature key is none of the issuer', async () => {

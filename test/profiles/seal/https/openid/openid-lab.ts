@@ -132,7 +132,6 @@ export class OpenIdLab extends Application {
 
   async close(): Promise<void> {
     await this.server.close();
-    await this.face.close();
     await this.simS.close();
   }
 }

@@ -36,6 +36,8 @@ export class FakeSimS {
   header: Claims = {};
   response: Claims = {};
   status = 200;
+  /** What a revocation is answered with. */
+  revocation: readonly [status: number, body: Claims] = [200, {}];
   /** In place of the signed ID token. */
   sign: ((payload: Uint8Array, header: Claims) => Promise<string>) | undefined;
   key: SigningKey = first;
@@ -102,7 +104,7 @@ export class FakeSimS {
         return [this.status, { ...tokens, ...this.response }];
       }
       default:
-        return [200, {}];
+        return this.revocation;
     }
   }
 

@@ -302,3 +302,16 @@ test('a refresh of a login that is over puts nothing in the place of the next on
   await assert.rejects(simC.refresh(), isCode('ERR_OPENID_LOGIN'));
   assert.equal(await simC.accessToken(), 'access-2');
 });
+
+test('RFC 7009 2.2.1: a logout whose tokens the SIM-S does not revoke says so, and the login is forgotten', async () => {
+  for (const status of [503, 401]) {
+    const simS = new FakeSimS();
+    const simC = simS.simC();
+    await logIn(simS, simC);
+    simS.revocation = [status, { error: 'temporarily_unavailable' }];
+    await assert.rejects(simC.logout(), (error: OpenIdError) => error.code === 'ERR_OPENID_REFUSED' && error.error === 'temporarily_unavailable');
+    assert.equal(await simC.login(), undefined);
+    const asked = simS.requests.filter(({ path }) => path === '/revoke').map(({ form }) => form['token']);
+    assert.deepEqual(asked, ['refresh-1', 'access-1']);
+  }
+});

@@ -18,6 +18,7 @@ function lab(answers: readonly DeviceAnswer[], failures = 0) {
   const add = (seconds: number, more: Partial<DeliveryJob> = {}): void =>
     queue.add({
       id: 'job',
+      scsAsId: 'app',
       device: 'meter',
       priority: 0,
       expiresAt: env.epoch() + seconds,
@@ -103,4 +104,14 @@ test('whoever takes a job back hears no more of it, and a queue that is closed l
     await sim.run();
     assert.deepEqual([heard.length, queue.size, sim.now], [2, 0, 3000]);
   }
+});
+
+test('an SCS/AS whose devices do not answer holds up no other, whatever priority it gives them', async () => {
+  const { sim, queue, attempts, add } = lab([taken()]);
+  const never = (): Promise<DeviceAnswer> => new Promise(() => undefined);
+  for (let number = 0; number < 8; number++) add(60, { id: `dead ${number}`, device: `dead ${number}`, priority: 1, attempt: never });
+  add(60, { scsAsId: 'another' });
+  await sim.run();
+  assert.deepEqual(attempts, [0]);
+  queue.close();
 });

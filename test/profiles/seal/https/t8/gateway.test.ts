@@ -6,6 +6,7 @@ import { utf8 } from '../../../../../src/core/bytes.ts';
 import { type Env, systemEnv } from '../../../../../src/core/env.ts';
 import { memoryStore, type Store } from '../../../../../src/store/index.ts';
 import { scale } from '../../../../support/scale.ts';
+import { until } from '../../../../support/wait.ts';
 import { digitDisguises, encodings } from './disguises.ts';
 import { app, imsi, inT8Lab, memberOf, meter, pump, T8Lab, taken } from './lab.ts';
 
@@ -349,3 +350,40 @@ test('a gateway that is closed while it looks for what has ended leaves no timer
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(timers.size, 0);
 });
+
+test(
+  'an SCS/AS that goes away while its body comes in is no fault of this side',
+  inT8Lab(async (lab) => {
+    const sent = lab.begin('POST', `/3gpp-nidd/v1/${app}/configurations`, '{}');
+    await until(() => lab.underWay() === 1);
+    sent.abort();
+    await until(() => lab.underWay() === 0);
+    assert.deepEqual(lab.events, []);
+  }),
+);
+
+test(
+  'RFC 7396 2: of two patches of one resource at once each counts, in whatever order their bodies come in',
+  inT8Lab(async (lab) => {
+    const { client, devices } = lab;
+    devices.answers = [{ outcome: 'unreachable' }];
+    const device = { externalId: meter.externalId };
+    const { location: trigger } = await client.trigger(device, utf8('x'));
+    const { location: configuration } = await client.configure(device);
+    const { location: downlink } = await client.deliver(lab.at(configuration), device, utf8('x'));
+    const cases = [
+      [trigger, { priority: 'PRIORITY' }, { applicationPortId: 7 }],
+      [configuration, { duration: '2100-01-01T00:00:00Z' }, { pdnEstablishmentOption: 'SEND_TRIGGER' }],
+      [downlink, { priority: 7 }, { data: 'dHdv' }],
+    ] as const;
+    for (const [location, slow, quick] of cases) {
+      const path = lab.at(location);
+      const first = lab.begin('PATCH', path, JSON.stringify(slow));
+      await until(() => lab.underWay() === 1);
+      assert.equal((await client.ask('PATCH', path, quick)).status, 200);
+      assert.equal(await first.finish(), 200);
+      const { body } = await client.ask('GET', path);
+      for (const [name, value] of Object.entries({ ...slow, ...quick })) assert.equal(memberOf(body, name), value, name);
+    }
+  }),
+);

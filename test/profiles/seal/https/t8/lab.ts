@@ -73,6 +73,8 @@ export class T8Lab {
   readonly listener: NotificationListener;
   client!: T8Client;
   port = 0;
+  /** Requests that the gateway has begun to answer. */
+  underWay: () => number = () => 0;
   readonly #certificates: Certificates;
   #close: () => Promise<void> = async () => undefined;
 
@@ -106,6 +108,7 @@ export class T8Lab {
       await Promise.all([server.close(), lab.gateway.close(), listener.close()]);
     };
     lab.port = server.port;
+    lab.underWay = () => server.stats()['requests']!;
     lab.client = lab.clientOf(app, server.port);
     return lab;
   }
@@ -138,14 +141,19 @@ export class T8Lab {
     return { status: Number(text.split(' ')[1]), text };
   }
 
-  /** A request of the SCS/AS whose body does not come whole before `finish`, which gives the status of its answer. */
-  begin(method: string, path: string, body: string): { readonly finish: () => Promise<number> } {
+  /** A request of the SCS/AS whose body does not come whole before `finish`, which gives the status of its answer; `abort`: it never does. */
+  begin(method: string, path: string, body: string): { readonly finish: () => Promise<number>; readonly abort: () => void } {
     const { ca, scs } = this.#certificates;
-    const headers = { authorization: `Bearer ${app}`, 'content-type': 'application/json', 'content-length': body.length };
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    const headers = { authorization: `Bearer ${app}`, 'content-type': type, 'content-length': body.length };
     const sent = request({ host: '127.0.0.1', port: this.port, ca, ...scs, method, path, headers, agent: false });
     const answered = once(sent, 'response').then(([response]: IncomingMessage[]) => response!.resume().statusCode!);
     sent.write(body.slice(0, 1));
     return {
+      abort: () => {
+        answered.catch(() => undefined);
+        sent.destroy();
+      },
       finish: () => {
         sent.end(body.slice(1));
         return answered;
