@@ -62,6 +62,12 @@ class OrderedHelp extends Help {
   }
 }
 
+/** Help whose prose, which stands here in longer lines, is broken where the terminal ends; what is indented stays as it is. */
+export function fitted(help: string, width: number): string {
+  const fit = (paragraph: string): string => new Help().boxWrap(paragraph.replaceAll('\n', ' '), width);
+  return help.replace(/^\S.*(?:\n\S.*)*$/gm, (lines) => (lines.split('\n').some(({ length }) => length > width) ? fit(lines) : lines));
+}
+
 /** Put headings over commands and options; called once the tree is whole. */
 export function arrangeHelp(ace: Command): void {
   const help = new Command('help').argument('[command]').description('what there is to say of a command').helpOption(false);

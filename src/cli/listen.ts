@@ -103,6 +103,12 @@ function urlOf({ scheme = 'coap', local: { address, port } }: Place): string {
   return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
+/** A `--listen` with an address in it. A number alone is one to whoever binds it: 5683 is 0.0.22.51. @throws {UsageError} */
+export function withAddress(listen: string): string {
+  if (/^\d+$/.test(listen)) throw new UsageError(`--listen: expected an address before the port, such as 127.0.0.1:${listen}, got "${listen}"`);
+  return listen;
+}
+
 /** Of a server that has all of its configuration on the command line: what it does for a SIGHUP. */
 export function nothingToReload(logger: Logger): () => void {
   return () => logger.warn({}, 'nothing to reload: all is on the command line');

@@ -8,7 +8,7 @@ import type { DecodeFlags } from './decode.ts';
 import type { DemoFlags } from './demo/demo.ts';
 import { UsageError } from './exit.ts';
 import { addGateway } from './gateway/program.ts';
-import { arrangeHelp } from './help.ts';
+import { arrangeHelp, fitted } from './help.ts';
 import type { InitFlags } from './init.ts';
 import { addInspect } from './inspect/program.ts';
 import type { ObserveFlags } from './observe.ts';
@@ -453,7 +453,10 @@ export function program(version: string, { isSilent = () => false, word }: Progr
     .description('Authorization for constrained devices: ACE-OAuth (RFC 9200) over CoAP, by OSCORE and DTLS.')
     .version(version)
     .exitOverride()
-    .configureOutput({ writeErr: (text) => void (isSilent() || process.stderr.write(text)) })
+    .configureOutput({
+      writeOut: (text) => void process.stdout.write(fitted(text, process.stdout.columns ?? 80)),
+      writeErr: (text) => void (isSilent() || process.stderr.write(text)),
+    })
     .showHelpAfterError('(--help shows what there is)');
   for (const { add } of partsFor(word)) add(ace);
   arrangeHelp(ace);

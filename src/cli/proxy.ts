@@ -15,7 +15,7 @@ import { ProtocolError } from '../core/errors.ts';
 import type { Logger } from '../operate/index.ts';
 import { udp } from '../transport/index.ts';
 import { UsageError } from './exit.ts';
-import { nothingToReload, untilStopped } from './listen.ts';
+import { nothingToReload, untilStopped, withAddress } from './listen.ts';
 import { loggerFor, type ServeFlags } from './serve.ts';
 import { addressFor } from './socket.ts';
 
@@ -84,7 +84,7 @@ export function logProxied(logger: Logger, event: ProxyEvent): void {
 
 /** `ace-coap proxy` */
 export async function proxyCommand(flags: ProxyFlags): Promise<void> {
-  const listen = flag('--listen', () => parseUri(`coap://${flags.listen}`));
+  const listen = flag('--listen', () => parseUri(`coap://${withAddress(flags.listen)}`));
   const allow = policyOf(flags);
   const reverse = (flags.reverse ?? []).map(routeOf);
   if (allow === undefined && reverse.length === 0) {

@@ -6,7 +6,7 @@ import { type DtlsTransportEvent, dtlsSchemes, type ServeEvent, schemes, serve, 
 import { serverCredentials } from './credentials.ts';
 import { UsageError } from './exit.ts';
 import { readInput } from './input.ts';
-import { nothingToReload, untilStopped } from './listen.ts';
+import { nothingToReload, untilStopped, withAddress } from './listen.ts';
 import type { OpenContexts } from './oscore/contexts.ts';
 import { ServedResources } from './resources.ts';
 import { loggerFor, type ServeFlags } from './serve.ts';
@@ -117,7 +117,7 @@ async function contextsOf({ oscore }: ServeResourcesFlags, logger: Logger): Prom
 
 /** `ace-coap serve` */
 export async function serveResources(flags: ServeResourcesFlags): Promise<void> {
-  const { listen = ['coap://127.0.0.1:5683'] } = flags;
+  const listen = (flags.listen ?? ['127.0.0.1:5683']).map(withAddress).map((uri) => (uri.includes('://') ? uri : `coap://${uri}`));
   const resources = resourcesOf(flags);
   const tls = await tlsOf(flags);
   const sessions = listen.some((uri) => uri.startsWith('coaps://')) ? await serverCredentials(flags) : {};
@@ -129,7 +129,7 @@ export async function serveResources(flags: ServeResourcesFlags): Promise<void> 
     served.become(resources);
     const open = contexts === undefined || flags.allowUnprotected === true;
     const server = await serve({
-      listen: listen.map((uri) => (uri.includes('://') ? uri : `coap://${uri}`)),
+      listen,
       resources: router,
       schemes: [...schemes, ...tlsSchemes(tls), ...dtlsSchemes({ ...sessions, emit: (event) => logSession(logger, event) })],
       drain: 1000,

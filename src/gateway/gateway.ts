@@ -31,6 +31,7 @@ import {
 import { boundsWith } from '../core/bounds.ts';
 import { concatAll, emptyBytes, toHex, toKey } from '../core/bytes.ts';
 import { type Env, systemEnv } from '../core/env.ts';
+import { optionFault } from '../core/options.ts';
 import { Tally } from '../core/tally.ts';
 import { hostOf, isSameOrigin, requestTarget, viasOf, wantsFresh } from './fields.ts';
 import { gatewayLinks } from './links.ts';
@@ -125,8 +126,10 @@ export class Gateway {
   /** What the proxy did with the request that it answers now: it tells right before. */
   #event: ProxyEvent | undefined;
 
-  /** @throws {CoapError} `ERR_COAP_PROXY` for a route that is none, `ERR_COAP_HTTP` for a template, `ERR_COAP_URI` for a scheme of `upstreams`, `ERR_COAP_PARAMETER` for limits that are none */
+  /** @throws {CoapError} `ERR_COAP_PROXY` for a route that is none, `ERR_COAP_HTTP` for a template, `ERR_COAP_URI` for a scheme of `upstreams`, `ERR_COAP_PARAMETER` for an option that is missing and limits that are none */
   constructor(options: GatewayOptions) {
+    const fault = optionFault(options, ['authorize', 'upstreams']);
+    if (fault !== undefined) throw new CoapError('ERR_COAP_PARAMETER', fault);
     const { env = systemEnv, limits = {}, reverse = [], allow } = options;
     this.#options = options;
     this.#env = env;

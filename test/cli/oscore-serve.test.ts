@@ -222,6 +222,7 @@ describe('ace-coap --oscore between processes', { concurrency: 3 }, () => {
     ['one Sender Key twice', ['serve', '--oscore', 'keys/server.json', '--oscore', 'again.json'], /again\.json: sender_id: expected a Sender Key of its own/],
     ['a store that cannot be', ['get', 'coap://127.0.0.1/', '--oscore', 'nowhere.json'], /cannot open the store .*context-file/],
     ['a scheme that is none', ['serve', '--listen', 'http://127.0.0.1'], /expected a URI that starts with one of coap:\/\/, .*, got "http:/],
+    ['a port alone', ['serve', '--listen', '5690'], /--listen: expected an address before the port, such as 127\.0\.0\.1:5690, got "5690"/],
     ['a path to listen at', ['serve', '--listen', 'coap://127.0.0.1/a'], /expected a URI of host and port to listen at/],
     ['TLS without certificate', ['serve', '--listen', 'coaps+tcp://127.0.0.1:0'], /expected cert and key for a server, got none/],
     ['half a certificate', ['serve', '--cert', cert], /--cert and --key: expected both or neither, got one/],

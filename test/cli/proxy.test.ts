@@ -188,6 +188,7 @@ describe('ace-coap proxy', { concurrency: 3 }, () => {
       [['proxy', '--reverse', 'nonsense'], /--reverse: expected \/path=coap:/],
       [['proxy', '--reverse', '/a=http://x'], /expected a route as a path and a coap URI/],
       [['proxy', '--open-relay', '--listen', 'x:0'], /--listen: expected a port/],
+      [['proxy', '--open-relay', '--listen', '5690'], /--listen: expected an address before the port, such as 127\.0\.0\.1:5690, got "5690"/],
       [['proxy', '--open-relay', '--name', 'a b'], /expected a name without a space/],
       [['proxy', '--open-relay', '--listen', `127.0.0.1:${server.local.port}`], /cannot bind 127\.0\.0\.1/],
       [['get', `${base}/text`, '--proxy', 'http://x'], /expected one of the schemes coap, /],

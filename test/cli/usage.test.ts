@@ -97,6 +97,14 @@ describe('ace-coap: help and wrong use', { concurrency: 3 }, () => {
     assert.deepEqual(silent, []);
   });
 
+  test('help: its prose is as wide as its options', async () => {
+    for (const words of [[], ['get'], ['conformance'], ['admin']]) {
+      const { stdout } = await aceExits(0, [...words, '--help']);
+      const long = stdout.split('\n').filter((line) => /^\S/.test(line) && line.length > 80);
+      assert.deepEqual(long, [], `ace-coap ${words.join(' ')}`);
+    }
+  });
+
   test('version: that of the package', async () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     assert.equal((await aceExits(0, ['--version'])).stdout, `${version}\n`);

@@ -4,6 +4,7 @@ import { oscoreProfile } from '../../profiles/oscore/index.ts';
 import { AuthorizationServer } from '../../src/as/index.ts';
 import { AceClient } from '../../src/client/index.ts';
 import { optionFault } from '../../src/core/options.ts';
+import { Gateway } from '../../src/gateway/index.ts';
 import { ResourceServer } from '../../src/rs/index.ts';
 import { memoryStore } from '../../src/store/index.ts';
 import { Simulator } from '../support/simulator.ts';
@@ -23,6 +24,7 @@ test('options: each role names the one that a JavaScript program left out', () =
   const roles: readonly (readonly [string, new (options: never) => object, Record<string, unknown>])[] = [
     ['ERR_AS_CONFIG', AuthorizationServer, { ...common, clients: [], resourceServers: [] }],
     ['ERR_RS_CONFIG', ResourceServer, { ...common, audience: 'rs1', issuers: [] }],
+    ['ERR_COAP_PARAMETER', Gateway, { authorize: false, upstreams: {} }],
     ['ERR_ACE_CONFIG', AceClient, { ...common, transport: new Simulator().transport('10.0.0.1', 5683), authorizationServers: [] }],
   ];
   for (const [code, Role, options] of roles) {

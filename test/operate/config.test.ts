@@ -248,6 +248,13 @@ describe('a configuration error names file, place, path, what was expected and w
       /resource_servers\.rs1\.oscore\.recipient_id|clients\.client1\.oscore\.recipient_id: expected an identifier of its own, got "02"/,
     ],
     ['missing key file', 'client.yaml', 'keys/client1-as.key', 'keys/no.key', /master_secret_file: .*keys\/no\.key: expected a key file, got nothing there$/],
+    [
+      'folder for a key file',
+      'client.yaml',
+      'keys/client1-as.key',
+      'keys',
+      /master_secret_file: .*\/keys: expected a key file, got something that cannot be read \(EISDIR\)$/,
+    ],
     ['no YAML', 'as.yaml', 'audiences: [rs1]', 'audiences: [rs1', /as\.yaml:\d+:\d+: expected YAML: /],
     ['key twice', 'as.yaml', 'token_lifetime: 3600', 'token_lifetime: 3600\ntoken_lifetime: 60', /as\.yaml:6:1: expected YAML: Map keys must be unique/],
     ['map for a key', 'as.yaml', 'token_lifetime: 3600', '{ token_lifetime }: 3600', /as\.yaml:5:1: expected YAML: Map keys must be texts, no lists or maps/],

@@ -31,7 +31,7 @@ function printStep(number: number, { step, code, ok, detail }: StepResult): void
 }
 
 /** Shows each step as it comes; the exit code says whether all were as they should be. */
-async function show(steps: AsyncGenerator<StepResult>, { json = false }: DemoFlags): Promise<void> {
+async function show(steps: AsyncGenerator<StepResult>, { json = false, seal = false }: DemoFlags): Promise<void> {
   const results: StepResult[] = [];
   const next = (what: string): Promise<IteratorResult<StepResult>> => waiting(what, json, () => steps.next());
   for (let step = await next('first step'); !step.done; step = await next('next step')) {
@@ -45,7 +45,8 @@ async function show(steps: AsyncGenerator<StepResult>, { json = false }: DemoFla
     const rows = results
       .filter(({ requestBytes }) => requestBytes > 0)
       .map(({ step, code, requestBytes, responseBytes }) => [step, code, requestBytes, responseBytes] as const);
-    console.log(`\nBytes of each message on the wire (UDP payload):\n\n${table(['message', 'code', 'request', 'response'], rows)}`);
+    const what = `UDP payload${seal ? '; over TLS and HTTPS the body' : ''}`;
+    console.log(`\nBytes of each message on the wire (${what}):\n\n${table(['message', 'code', 'request', 'response'], rows)}`);
   }
   if (results.some(({ ok }) => !ok)) process.exitCode = ExitCode.refused;
 }

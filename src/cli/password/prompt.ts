@@ -17,8 +17,16 @@ export async function passwordOf(username: string, file: string | undefined): Pr
   process.stderr.write(`password of ${username}: `);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
+  // It reads keys one by one: Ctrl-C is no signal by itself.
+  terminal.once('SIGINT', () => {
+    terminal.close();
+    process.kill(process.pid, 'SIGINT');
+  });
+  const ended = new Promise<never>((_, reject) => {
+    terminal.once('close', () => reject(new UsageError(`password of ${username}: expected a password, got the end of the input`)));
+  });
   try {
-    return await terminal.question('');
+    return await Promise.race([terminal.question('').catch(() => ended), ended]);
   } finally {
     terminal.close();
     process.stderr.write('\n');

@@ -34,7 +34,7 @@ interface Format {
 const yaml: Format = {
   name: 'YAML',
   code: 'ERR_CONFIG_YAML',
-  missing: 'a configuration file, got nothing there; "ace-coap init" makes a folder with one for each role',
+  missing: 'a configuration file, got nothing there; "ace-coap init", for SEAL "ace-coap seal init", makes a folder with one for each role',
 };
 const json: Format = {
   name: 'JSON',

@@ -81,8 +81,8 @@ export function readNamedFile(
     if (size <= largest) return { full, text: readFileSync(full, 'latin1') };
     file.problem(path, `${shown(full)}: expected ${what} of at most ${largest} bytes, got ${size}`);
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    file.problem(path, code === 'ENOENT' ? `${shown(full)}: expected ${what}, got nothing there` : message);
+    const { code } = cause as NodeJS.ErrnoException;
+    file.problem(path, `${shown(full)}: expected ${what}, got ${code === 'ENOENT' ? 'nothing there' : `something that cannot be read (${code})`}`);
   }
   return undefined;
 }
