@@ -42,6 +42,8 @@ export class BlockwiseDownload implements ResponseListener {
   #body = new ByteWriter(0);
   #szx = 0;
   #restarts = 0;
+  /** A server of a proxy was shown an Echo. */
+  #shown = false;
   #tag: RequestTag | undefined;
   #turn = 0;
   #done = false;
@@ -96,11 +98,28 @@ export class BlockwiseDownload implements ResponseListener {
       return;
     }
     if (!this.#fits(Math.max(length, uintOf(response.options, OptionNumber.Size2) ?? 0))) return;
+    if (this.#show(response)) return;
     this.#head = response;
     this.#szx = block.szx;
     this.#body = new ByteWriter(2 * length);
     this.#body.bytes(response.payload);
     this.#fetch();
+  }
+
+  /**
+   * RFC 9175 §2.4: what a proxy fetches for a client comes in small blocks for as long as the server does not know where the proxy is. The Echo beside the first of
+   * them asks for that, and is shown with the request for it, made anew in the size that we prefer.
+   */
+  #show(response: Response): boolean {
+    const { restartable, limits } = this.#options;
+    const echo = findOption(response.options, OptionNumber.Echo);
+    if (this.#shown || echo === undefined || !restartable || this.#request.forwarded !== true) return false;
+    // One of the client's own is for more than that.
+    if (findOption(this.#request.options, OptionNumber.Echo) !== undefined) return false;
+    this.#shown = true;
+    const first = withOption(this.#request.options, blockOption(OptionNumber.Block2, { number: 0, more: false, szx: limits.szx }));
+    this.#send({ ...this.#request, options: withOption(first, echo) });
+    return true;
   }
 
   #append(response: Response, head: Response): void {
