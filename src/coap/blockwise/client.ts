@@ -145,8 +145,8 @@ class Operation implements ResponseListener {
 
   /** Requests that only their bodies tell apart have the same options in common: the later blocks of their responses would be mixed up (RFC 9175 §3.5.2). */
   #sendWhole(): void {
-    const { code, payload, options } = this.#request;
-    const isLikeOthers = (code === Method.FETCH || code === Method.POST) && payload.length > 0 && !this.#client.limits.outer;
+    const { payload, options } = this.#request;
+    const isLikeOthers = payload.length > 0 && !this.#client.limits.outer;
     if (isLikeOthers && findOption(options, OptionNumber.Observe) === undefined) this.#tag = this.#client.tags.acquire(operationKey(this.#request), true);
     this.#send(this.#negotiated(this.#tag?.option === undefined ? this.#request : { ...this.#request, options: this.#operationOptions() }));
   }
@@ -266,6 +266,7 @@ class Operation implements ResponseListener {
       next: this.#next,
       request: { ...this.#request, options: withoutOptions(this.#operationOptions(), OptionNumber.Observe, OptionNumber.IfNoneMatch) },
       // RFC 7959 §2.7: with a request body in blocks there is no going back to the start. Under OSCORE it would be a replay.
+      tags: this.#client.tags,
       restartable: this.#upload === undefined && !this.#client.limits.outer && (this.#request.code === Method.GET || this.#request.code === Method.FETCH),
       done: (whole) => this.#downloaded(whole),
       error: (error) => this.#downloadFailed(error),

@@ -4,12 +4,13 @@ import type { ProtocolError } from '../../core/errors.ts';
 import { attempt } from '../attempt.ts';
 import { CoapError } from '../errors.ts';
 import type { Request, Requester, Response, ResponseListener } from '../layer.ts';
-import { sameAssociation } from '../message/cache-key.ts';
+import { operationKey, sameAssociation } from '../message/cache-key.ts';
 import { Code, codeClass } from '../message/code.ts';
 import { findOption, OptionNumber, uintOf, withOption, withoutOptions } from '../message/option.ts';
 import { isBertPath, isBlockLength } from './bert.ts';
 import { type Block, blockOf, blockOffset, blockOption, blockSize, lastBlockNumber, withoutBlocks } from './block-option.ts';
 import type { BlockwiseLimits } from './limits.ts';
+import { type RequestTag, type RequestTags, withRequestTag } from './request-tag.ts';
 
 /** How often a body that changes while it is fetched is fetched anew. */
 const mostRestarts = 3;
@@ -19,6 +20,7 @@ export interface DownloadOptions {
   readonly next: Requester;
   /** The request as it is repeated for each later block: no Observe, no Block options. */
   readonly request: Request;
+  readonly tags: RequestTags;
   /** Whether asking for the first block again does no harm. */
   readonly restartable: boolean;
   done(whole: Response): void;
@@ -40,6 +42,9 @@ export class BlockwiseDownload implements ResponseListener {
   #body = new ByteWriter(0);
   #szx = 0;
   #restarts = 0;
+  /** A server of a proxy was shown an Echo. */
+  #shown = false;
+  #tag: RequestTag | undefined;
   #turn = 0;
   #done = false;
   #cancelExchange: Cancel | undefined;
@@ -55,7 +60,7 @@ export class BlockwiseDownload implements ResponseListener {
   }
 
   cancel(): void {
-    this.#done = true;
+    this.#end();
     this.#cancelExchange?.();
     this.#cancelExchange = undefined;
   }
@@ -69,7 +74,7 @@ export class BlockwiseDownload implements ResponseListener {
 
   error(error: ProtocolError): void {
     if (this.#done) return;
-    this.#done = true;
+    this.#end();
     this.#options.error(error);
   }
 
@@ -93,11 +98,28 @@ export class BlockwiseDownload implements ResponseListener {
       return;
     }
     if (!this.#fits(Math.max(length, uintOf(response.options, OptionNumber.Size2) ?? 0))) return;
+    if (this.#show(response)) return;
     this.#head = response;
     this.#szx = block.szx;
     this.#body = new ByteWriter(2 * length);
     this.#body.bytes(response.payload);
     this.#fetch();
+  }
+
+  /**
+   * RFC 9175 §2.4: what a proxy fetches for a client comes in small blocks for as long as the server does not know where the proxy is. The Echo beside the first of
+   * them asks for that, and is shown with the request for it, made anew in the size that we prefer.
+   */
+  #show(response: Response): boolean {
+    const { restartable, limits } = this.#options;
+    const echo = findOption(response.options, OptionNumber.Echo);
+    if (this.#shown || echo === undefined || !restartable || this.#request.forwarded !== true) return false;
+    // One of the client's own is for more than that.
+    if (findOption(this.#request.options, OptionNumber.Echo) !== undefined) return false;
+    this.#shown = true;
+    const first = withOption(this.#request.options, blockOption(OptionNumber.Block2, { number: 0, more: false, szx: limits.szx }));
+    this.#send({ ...this.#request, options: withOption(first, echo) });
+    return true;
   }
 
   #append(response: Response, head: Response): void {
@@ -147,7 +169,8 @@ export class BlockwiseDownload implements ResponseListener {
    * RFC 7959 §2.4: blocks of different representations are never put together.
    *
    * The requests of one transfer have the same options (§2.4), ETags for validation among them. Some servers take those for the ETag of the block that is wanted;
-   * so what is fetched anew is fetched without. The answer to them was that none is valid.
+   * so what is fetched anew is fetched without. The answer to them was that none is valid. It has a Request-Tag, so that requests at once do not go on to have the
+   * server forget what it made for each other (RFC 9175 §3.5.2).
    */
   #restart(response: Response): void {
     const { restartable } = this.#options;
@@ -158,7 +181,10 @@ export class BlockwiseDownload implements ResponseListener {
     }
     this.#restarts++;
     this.#head = undefined;
-    this.#request = { ...this.#request, options: withoutOptions(this.#request.options, OptionNumber.ETag) };
+    if (this.#tag === undefined) {
+      this.#tag = this.#options.tags.acquire(operationKey(this.#request), true, 1);
+      this.#request = { ...this.#request, options: withRequestTag(withoutOptions(this.#request.options, OptionNumber.ETag), this.#tag.option) };
+    }
     this.#send({ ...this.#request, options: withOption(this.#request.options, blockOption(OptionNumber.Block2, { number: 0, more: false, szx: this.#szx })) });
   }
 
@@ -176,7 +202,7 @@ export class BlockwiseDownload implements ResponseListener {
   }
 
   #finish(response: Response): void {
-    this.#done = true;
+    this.#end();
     let whole = withoutBlocks(response);
     const { first } = this;
     if (first !== undefined && response !== first) {
@@ -188,8 +214,14 @@ export class BlockwiseDownload implements ResponseListener {
     this.#options.done(whole);
   }
 
-  #fail(code: string, message: string): void {
+  #end(): void {
     this.#done = true;
+    if (this.#tag !== undefined) this.#options.tags.conclude(this.#tag);
+    this.#tag = undefined;
+  }
+
+  #fail(code: string, message: string): void {
+    this.#end();
     this.#options.error(new CoapError(code, message));
   }
 }

@@ -63,12 +63,12 @@ export class RequestTags {
 
   /**
    * The cheapest tag that no other operation with this key can be confused by; `whole`: its body travels whole, so that no block of a lost one can come into it,
-   * and it is concluded however it ends.
+   * and it is concluded however it ends. `least`: 1 for one that is not the absent tag, which operations have that nobody told us of.
    */
-  acquire(operation: string, whole = false): RequestTag {
+  acquire(operation: string, whole = false, least = 0): RequestTag {
     let active = this.#active.get(operation);
     if (active === undefined) this.#active.set(operation, (active = new Set()));
-    let index = whole ? 0 : this.#floor;
+    let index = whole ? least : this.#floor;
     while (active.has(index) || (!whole && this.#lost.has(lostKey(operation, index)))) index++;
     active.add(index);
     return { operation, index, option: requestTagOption(index) };

@@ -188,6 +188,8 @@ export class Endpoint {
    * @throws {CoapError} as `request`, and `ERR_COAP_BLOCK`
    */
   async requestBlock(request: OutgoingRequest, block: { readonly number: number; readonly szx: number }, options: RequestOptions = {}): Promise<BlockResponse> {
+    const { szx } = block;
+    if (!Number.isInteger(szx) || szx < 0 || szx > 6) throw new CoapError('ERR_COAP_BLOCK', `expected SZX 0 to 6, got ${szx}`);
     const asked: Block = { ...block, more: false };
     const full = complete(request);
     const single = { ...full, options: withOption(full.options, blockOption(OptionNumber.Block2, asked)), oneBlock: true };

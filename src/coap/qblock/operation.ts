@@ -94,9 +94,8 @@ export class QBlockOperation implements Heard {
 
   /** Payloads of its response are asked for without its body: those of another request would be taken for them (RFC 9175 §3.5.2). */
   #tellApart(): void {
-    const { code, payload } = this.#request;
-    if (this.#observes || payload.length === 0 || (code !== Method.FETCH && code !== Method.POST)) return;
     const { alike } = this.#client;
+    if (this.#observes || this.#request.payload.length === 0) return;
     this.#kind = operationKey(this.#request);
     if (alike.of(this.#kind) > 0) this.#tag = this.#client.takeTag();
     alike.add(this.#kind);

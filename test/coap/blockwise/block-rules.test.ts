@@ -115,6 +115,14 @@ describe('RFC 7959 2.4: random access', () => {
     await client.close();
   });
 
+  test('a size exponent that is none is refused, and nothing leaves', async () => {
+    const { sim, client, common } = endpoints(serve(body(100)));
+    for (const szx of [7, 9, -1, 1.5, Number.NaN])
+      await assert.rejects(sim.finish(client.requestBlock(common, { number: 0, szx })), { name: 'CoapError', code: 'ERR_COAP_BLOCK' }, String(szx));
+    assert.equal(sim.wire.length, 0);
+    await client.close();
+  });
+
   test('another block than the one that was asked for is an error', async () => {
     const { sim, client, common } = endpoints((_message, reply) => reply.respond(response(Code.Content, body(16), [block2(2, 1, 16)])));
     await assert.rejects(sim.finish(client.requestBlock(common, { number: 1, szx: 0 })), { code: 'ERR_COAP_BLOCK' });

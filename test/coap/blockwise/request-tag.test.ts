@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { blockwise } from '../../../src/coap/blockwise/layer.ts';
 import { RequestTags, requestTagOption } from '../../../src/coap/blockwise/request-tag.ts';
-import { Endpoint, type Handler } from '../../../src/coap/index.ts';
+import { decodeMessage, Endpoint, type Handler } from '../../../src/coap/index.ts';
 import type { Request } from '../../../src/coap/layer.ts';
 import { observationKey, operationKey } from '../../../src/coap/message/cache-key.ts';
 import { Code, Method } from '../../../src/coap/message/code.ts';
@@ -204,7 +204,7 @@ describe('RFC 9175 3.4, 3.5: setting the Request-Tag', () => {
   });
 
   test('3.5.2: requests at the same time that only their bodies tell apart each get the whole of their own answer', async () => {
-    for (const code of [Method.FETCH, Method.POST]) {
+    for (const code of [Method.FETCH, Method.POST, Method.PUT]) {
       const sim = new Simulator();
       const handler: Handler = (message, reply) => reply.respond(response(Code.Content, body(3000, message.payload[0])));
       const server = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env: sim.env('server'), handler });
@@ -230,13 +230,32 @@ describe('RFC 9175 3.4, 3.5: setting the Request-Tag', () => {
     send(Method.POST);
     send(Method.FETCH);
     send(Method.FETCH, { options: [uintOption(OptionNumber.Observe, 0)] });
-    send(Method.GET);
-    send(Method.GET);
+    send(Method.GET, { payload: body(0) });
+    send(Method.GET, { payload: body(0) });
     cancel();
     held[2]!.respond(response(Code.Changed));
     send(Method.POST);
     assert.deepEqual(wire.requests.map(tagsOf), [[], [], [''], [], [], [], [], []]);
     assert.equal(layer.stats().lostTags, 0);
+  });
+
+  test('3.5.2: GETs at the same time of what changes with each look end, each with a whole body, and one that is alone needs no tag', async () => {
+    const sim = new Simulator();
+    let looks = 0;
+    const handler: Handler = (_message, reply) => reply.respond(response(Code.Content, body(3000, looks++)));
+    const server = new Endpoint({ transport: sim.transport('10.0.0.1', 5683), env: sim.env('server'), handler, amplification: 'unlimited' });
+    const client = new Endpoint({ transport: sim.transport('10.0.0.2', 5683), env: sim.env('client'), parameters: { nstart: 8 } });
+    const get = () => client.request({ peer: sim.peer('10.0.0.1', 5683) });
+    const tags = () => sim.wire.flatMap(({ datagram }) => tagsOf(decodeMessage(datagram) as unknown as Request));
+    await sim.finish(get());
+    assert.deepEqual(tags(), []);
+    for (const { payload } of await sim.finish(Promise.all([1, 2, 3, 4].map(get)))) assert.equal(toHex(payload), toHex(body(3000, payload[0])));
+    assert.deepEqual([...new Set(tags())].sort(), ['', '00', '01']);
+    const before = tags().length;
+    await sim.finish(get());
+    assert.equal(tags().length, before);
+    await client.close();
+    await server.close();
   });
 
   test('2.9.3: a body that is told to travel in blocks becomes an operation whose tag may be lost', () => {

@@ -422,6 +422,22 @@ describe('forward proxy: options', () => {
     await net.close();
   });
 
+  test('RFC 9175 2.4: a server that gives small blocks until it knows the address of the proxy is shown it', async () => {
+    const large = 'x'.repeat(18_000);
+    for (const options of [[], [uintOption(OptionNumber.Observe, 0)]]) {
+      const net = new ProxyNet((request, reply) => {
+        const response = answer(large, { maxAge: 60 });
+        if (findOption(request.options, OptionNumber.Observe) === undefined) reply.respond(response);
+        else reply.notify(response);
+      });
+      assert.equal((await net.get('large', ...options)).payload.length, 18_000);
+      const sent = net.sim.wire.filter(({ from, to }) => from === '10.0.0.5:5683' && to === '10.0.0.9:5683').length;
+      // Eighteen blocks, and the one that was cut short.
+      assert.equal(sent, 19, String(options.length));
+      await net.close();
+    }
+  });
+
   test('RFC 9175 2.3, 2.6: freshness that the proxy itself asks for; its own Echo value does not go on', async () => {
     const clock = { now: () => 1000, epoch: () => 1, random: (length: number) => new Uint8Array(length).fill(7), schedule: () => () => {} };
     const net = new ProxyNet(ok, { endpoint: { layers: [echo({ freshness: { required: ({ code }) => code === Method.POST } }, clock)] } });

@@ -95,7 +95,7 @@ describe('RFC 9177 4.4: Q-Block2', () => {
 
   test('requests at the same time that only their bodies tell apart get their own answers, whatever of them is lost', async () => {
     const handler: Handler = (message, reply) => reply.respond(response(Code.Content, body(3000, message.payload[0])));
-    for (const code of [Method.FETCH, Method.POST]) {
+    for (const code of [Method.FETCH, Method.POST, Method.PUT]) {
       for (const nonConfirmable of [false, true]) {
         for (let seed = 1; seed <= 5; seed++) {
           const half = { qBlock: { discovery: 'assume', szx: 4 }, parameters: { nstart: 4 } } as const;
