@@ -125,6 +125,8 @@ test('TS 29.222: an AEF hears of revocations from the core function alone', asyn
     const path = '/aef-security/v1/revoke-authorization';
     const revokeInfo = { apiInvokerId: 'val1', apiIds: ['spatial-anchors'], cause: 'OVERLIMIT_USAGE' };
     assert.equal((await lab.bare(path, 'val1', undefined, { method: 'POST', value: { revokeInfo } })).status, 403);
+    const last = lab.told.at(-1)!;
+    assert.deepEqual(last.type === 'request-refused' && [last.path, last.reason, last.status], [path, 'client', 403]);
     assert.equal((await lab.bare(path, 'core', undefined, { method: 'POST', value: { revokeInfo: {} } })).status, 400);
     assert.deepEqual(lab.aef.stats(), { contexts: 1 });
     assert.equal((await lab.bare(path, 'core', undefined, { method: 'POST', value: { revokeInfo } })).status, 200);
