@@ -228,3 +228,18 @@ test('a core function for labs goes by its configuration of the moment', async (
     await assert.rejects(fetchHttps(`${lab.apiRoot}/jwks`, { ca: lab.tls('aef').ca }));
   });
 });
+
+test('an invoker asks for a token anew after its clock was set back', async () => {
+  await CapifLab.within({ methods: ['OAUTH'] }, async (lab) => {
+    let now = systemEnv.epoch();
+    const invoker = new CapifInvoker({ apiInvokerId: 'val1', apiRoot: lab.apiRoot, tls: lab.tls('val1'), env: { epoch: () => now } });
+    await invoker.negotiate([{ aefId: san, prefSecurityMethods: ['OAUTH'] }]);
+    const call = { aefId: san, apis: ['spatial-anchors'] };
+    const first = await invoker.token(call);
+    assert.equal(await invoker.token(call), first);
+    now -= 3600;
+    const second = await invoker.token(call);
+    assert.notEqual(second, first);
+    assert.equal(await invoker.token(call), second);
+  });
+});
