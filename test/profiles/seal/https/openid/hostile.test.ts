@@ -230,6 +230,22 @@ test('other ways of OAuth 2.0 and OpenID Connect are not offered', () =>
     assert.deepEqual(await metadataAs('attacker.example', lab), metadata);
   }));
 
+test('RFC 9110 15.5.6: a method that an endpoint has not is 405, with those that it has', () =>
+  inOpenIdLab(async (lab) => {
+    const cases = [
+      ['GET', '/token', 'POST, OPTIONS'],
+      ['POST', '/authorize', 'GET, HEAD'],
+      ['PUT', '/jwks', 'GET, HEAD, OPTIONS'],
+      ['POST', '/.well-known/openid-configuration', 'GET, HEAD, OPTIONS'],
+      ['GET', '/introspect', 'POST'],
+      ['GET', '/revoke', 'POST'],
+    ] as const;
+    for (const [method, path, allow] of cases) {
+      const { status, headers } = await lab.fetch(lab.issuer + path, { method });
+      assert.deepEqual([status, headers['allow']], [405, allow], `${method} ${path}`);
+    }
+  }));
+
 test('what the store has gives nobody a token: codes, refresh tokens and secrets stand nowhere', () =>
   inOpenIdLab(async (lab) => {
     const code = await lab.code();
