@@ -164,6 +164,7 @@ class Face implements OpenIdFace {
       issuer,
       provider: () => this.#now().provider,
       revokeGrant: this.#revokeGrant,
+      isActive: async (account) => (await this.#accounts.userOf(account)) !== undefined,
       addressOf: this.#addressOf,
       credentials: this.#credentials,
       refused: this.#refused,

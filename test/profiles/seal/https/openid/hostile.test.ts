@@ -6,7 +6,7 @@ import { fromUtf8, utf8 } from '../../../../../src/core/bytes.ts';
 import { memoryStore, type Store, StoreError } from '../../../../../src/store/index.ts';
 import { holds } from '../../../../support/property.ts';
 import { until } from '../../../../support/wait.ts';
-import { appSecret, claimsOf, headerOf, inOpenIdLab, newSigningKey, type OpenIdLab, redirectUri, serverSecret } from './openid-lab.ts';
+import { anna, appSecret, claimsOf, headerOf, inOpenIdLab, newSigningKey, type OpenIdLab, redirectUri, serverSecret } from './openid-lab.ts';
 
 /** The metadata that somebody gets who calls the SIM-S by another name. */
 function metadataAs(host: string, { server, ca }: OpenIdLab): Promise<unknown> {
@@ -274,6 +274,13 @@ test('RFC 7662 and RFC 7009: a client asks about its own tokens, a resource serv
     assert.equal((await lab.post('/introspect', { token })).body['active'], true);
     assert.equal((await lab.post('/revoke', { token: String(refresh) })).status, 200);
     assert.equal((await lab.post('/introspect', { token })).body['active'], false);
+  }));
+
+test('RFC 7662 4: the refresh token of a VAL user who is no more is active no more', () =>
+  inOpenIdLab(async (lab) => {
+    const { refresh_token: token } = await lab.tokens();
+    await lab.simS.identities.remove('user', anna);
+    assert.deepEqual((await lab.post('/introspect', { token: String(token) })).body, { active: false });
   }));
 
 test('a signing key takes over when its time comes, and both are published', () =>
