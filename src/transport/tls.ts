@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import type { Peer, StreamTransport, WireListener } from '../coap/index.ts';
@@ -47,7 +48,8 @@ export function serverContext(options: TlsServerOptions): object {
     cert: bytesOf(cert),
     key: bytesOf(key),
     handshakeTimeout,
-    ...(clientCa === undefined ? {} : { ca: bytesOf(clientCa), requestCert: true, rejectUnauthorized: true }),
+    // A session that is taken up has its certificate from before, which may have ended since.
+    ...(clientCa === undefined ? {} : { ca: bytesOf(clientCa), requestCert: true, rejectUnauthorized: true, secureOptions: constants.SSL_OP_NO_TICKET }),
   };
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { systemEnv } from '../../src/core/env.ts';
@@ -33,14 +34,40 @@ async function within(clientCertificate: 'required' | 'wanted', use: (bench: Ben
   }
 }
 
-const text = (body: Uint8Array): string => Buffer.from(body).toString();
+const textOf = (body: Uint8Array): string => Buffer.from(body).toString();
 const isRefused = ({ code }: TransportError): boolean => code === 'ERR_TRANSPORT_HTTPS';
+
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
+  test(`TS 33.310 6.1: certificates are verified for each connection with ${maxVersion}: no session is taken up in which one was that has ended since`, () =>
+    within('required', async ({ authority, server }) => {
+      const own = await authority.issue(val);
+      const ask = async (session?: Buffer): Promise<{ readonly isReused: boolean; readonly session: Buffer | undefined }> => {
+        const to = { host: '127.0.0.1', port: server.port, ca: authority.cert, cert: own.cert, key: own.key, maxVersion };
+        const socket = connect(session === undefined ? to : { ...to, session });
+        let isReused = true;
+        let given: Buffer | undefined;
+        socket.once('secureConnect', () => {
+          isReused = socket.isSessionReused();
+        });
+        socket.on('session', (one) => {
+          given = one;
+        });
+        socket.end('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n');
+        assert.match(await text(socket), /^HTTP\/1\.1 200 /);
+        return { isReused, session: given };
+      };
+      const first = await ask();
+      assert.equal((await ask(first.session)).isReused, false);
+      server.renew({ ...(await authority.issue(host)), clientCa: authority.cert });
+      const second = await ask();
+      assert.equal((await ask(second.session)).isReused, false);
+    }));
 
 test('TS 33.310 6.1: who shows a certificate of the authority for clients is let in, and nobody else', () =>
   within('required', async ({ authority, uri, refused }) => {
     const ca = authority.cert;
     const { status, body } = await fetchHttps(uri, { ca, ...(await authority.issue(val)) });
-    assert.deepEqual([status, text(body)], [200, 'true']);
+    assert.deepEqual([status, textOf(body)], [200, 'true']);
     const stranger = await LabAuthority.make('lab', systemEnv);
     const bad: readonly (IssuedCertificate | object)[] = [
       {},
@@ -56,8 +83,8 @@ test('TS 33.310 6.1: who shows a certificate of the authority for clients is let
 test('a server that wants a certificate tells its handler whether there is one', () =>
   within('wanted', async ({ authority, uri }) => {
     const ca = authority.cert;
-    assert.equal(text((await fetchHttps(uri, { ca })).body), 'false');
-    assert.equal(text((await fetchHttps(uri, { ca, ...(await authority.issue(val)) })).body), 'true');
+    assert.equal(textOf((await fetchHttps(uri, { ca })).body), 'false');
+    assert.equal(textOf((await fetchHttps(uri, { ca, ...(await authority.issue(val)) })).body), 'true');
     await assert.rejects(fetchHttps(uri, { ca, limit: 2 }), /at most 2 bytes/);
   }));
 

@@ -26,6 +26,7 @@ const margin = 5;
 interface Held {
   readonly accessToken: string;
   /** Seconds since 1970. */
+  readonly askedAt: number;
   readonly expiresAt: number;
 }
 
@@ -57,7 +58,9 @@ export class ClientCredentials {
    * @throws {OpenIdError} `ERR_OPENID_METADATA`, `ERR_OPENID_REFUSED`, `ERR_OPENID_RESPONSE`; `TransportError` `ERR_TRANSPORT_HTTPS`
    */
   async token(): Promise<string> {
-    if (this.#held !== undefined && this.#env.epoch() < this.#held.expiresAt - margin) return this.#held.accessToken;
+    const now = this.#env.epoch();
+    // One that is of a time to come was asked for before the clock was set back.
+    if (this.#held !== undefined && this.#held.askedAt <= now && now < this.#held.expiresAt - margin) return this.#held.accessToken;
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
     });
@@ -68,7 +71,7 @@ export class ClientCredentials {
   async #ask(): Promise<Held> {
     const { issuer, clientId, clientSecret, scope, resource } = this.#options;
     const { tokenEndpoint } = await discoverProvider(issuer, this.#fetch);
-    const asked = this.#env.epoch();
+    const askedAt = this.#env.epoch();
     // RFC 6749 §2.3.1.
     const [name, secret] = [clientId, clientSecret].map((text) => new URLSearchParams([['', text]]).toString().slice(1));
     const { status, body } = await this.#fetch(tokenEndpoint, {
@@ -81,6 +84,6 @@ export class ClientCredentials {
       body: new URLSearchParams({ grant_type: 'client_credentials', scope, ...(resource === undefined ? {} : { resource }) }).toString(),
     });
     const { accessToken, expiresIn } = readTokenResponse(status, body);
-    return { accessToken, expiresAt: asked + expiresIn };
+    return { accessToken, askedAt, expiresAt: askedAt + expiresIn };
   }
 }

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import { createSecureContext, type TLSSocket } from 'node:tls';
@@ -112,7 +112,8 @@ function contextOf({ cert, key, clientCa, crl }: HttpsCredentials): object {
   return {
     cert: bytesOf(cert),
     key: bytesOf(key),
-    ...(clientCa === undefined ? {} : { ca: bytesOf(clientCa) }),
+    // A session that is taken up has its certificate from before, which may have ended since.
+    ...(clientCa === undefined ? {} : { ca: bytesOf(clientCa), secureOptions: tlsSettings.secureOptions! | constants.SSL_OP_NO_TICKET }),
     ...(crl === undefined ? {} : { crl: bytesOf(crl) }),
   };
 }

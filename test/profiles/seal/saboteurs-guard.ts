@@ -33,6 +33,6 @@ export const saboteursOfGuard: readonly Saboteur[] = [
   {
     row: 'R-402',
     file: 'src/transport/https/https-server.js',
-    replace: ['{ ca: bytesOf(clientCa) }', '{ ca: [bytesOf(clientCa)].flat().slice(0, 1) }'],
+    replace: ['ca: bytesOf(clientCa)', 'ca: [bytesOf(clientCa)].flat().slice(0, 1)'],
   },
 ];

@@ -9,5 +9,5 @@ export const saboteursOfLogin: readonly Saboteur[] = [
   { row: 'R-101', file: 'profiles/seal/https/sim-c/id-token.js', replace: ['!isTime(iat) || ', ''] },
   { row: 'R-113', file: 'profiles/seal/https/sim-c/openid-sim-c.js', replace: ['hashOf(state)', "''"] },
   { row: 'R-120', file: 'profiles/seal/https/sim-c/id-token.js', replace: ['azp !== undefined ? azp !== clientId', 'azp !== undefined ? false'] },
-  { row: 'R-122', file: 'profiles/seal/https/sim-c/openid-sim-c.js', replace: ['.epoch() < kept.expiresAt', '.epoch() > 0'] },
+  { row: 'R-122', file: 'profiles/seal/https/sim-c/openid-sim-c.js', replace: ['now < kept.expiresAt && ', ''] },
 ];

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { ProtocolError } from '../../../../src/core/errors.ts';
 import type { HttpsCaller } from '../guard/guard.ts';
-import { GuardRefusal } from '../guard/guard-refusal.ts';
 import { PeerCertificates } from '../guard/peer-certificate.ts';
 import { strictJsonObject } from '../guard/strict-json.ts';
 import { checkJson } from '../seal-server/body.ts';
@@ -33,7 +32,7 @@ function certificateGuard(partyOf: (names: readonly string[]) => string | undefi
       const { names } = certificates.of(request.socket) ?? { names: [] };
       const party = partyOf(names);
       if (party === undefined)
-        throw new GuardRefusal('client', 'expected the certificate of a party of CAPIF, got none, or another', { status: 403, realm: 'capif' });
+        throw new HttpRefused({ status: 403, reason: 'client', detail: 'expected the certificate of a party of CAPIF, got none, or another' });
       const claims = { iss: 'capif', sub: party, aud: 'capif', exp: always, iat: 0, jti: '', scope: '', client_id: party };
       return { subject: party, clientId: party, names, valServiceIds: [], scope: '', expiresAt: always, claims };
     },

@@ -30,6 +30,8 @@ export interface CapifCallInit extends Pick<HttpsRequestInit, 'method' | 'header
 
 interface Token {
   readonly token: string;
+  /** Seconds since 1970. */
+  readonly askedAt: number;
   readonly until: number;
 }
 
@@ -92,7 +94,9 @@ export class CapifInvoker {
     const scope = formatCapifScope([[aefId, apis]]);
     const name = JSON.stringify([scope, resOwnerId]);
     const kept = this.#tokens.get(name);
-    if (kept !== undefined && this.#env.epoch() < kept.until) return kept.token;
+    const askedAt = this.#env.epoch();
+    // One that is of a time to come was asked for before the clock was set back.
+    if (kept !== undefined && kept.askedAt <= askedAt && askedAt < kept.until) return kept.token;
     const { apiRoot, apiInvokerId } = this.#options;
     const owner = resOwnerId === undefined ? {} : { resOwnerId };
     const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: apiInvokerId, scope, ...owner });
@@ -108,7 +112,7 @@ export class CapifInvoker {
     if (typeof token !== 'string' || String(type).toLowerCase() !== 'bearer' || !(Number(seconds) > 0)) {
       throw new CapifError('ERR_CAPIF_FORMAT', 'token response: expected access_token, token_type Bearer and expires_in, got something else');
     }
-    this.#tokens.set(name, { token, until: this.#env.epoch() + Number(seconds) - margin });
+    this.#tokens.set(name, { token, askedAt, until: askedAt + Number(seconds) - margin });
     if (this.#tokens.size > mostTokens) this.#tokens.delete(this.#tokens.keys().next().value!);
     return token;
   }

@@ -28,7 +28,7 @@ import { Provider } from './library.ts';
 import type { OpenIdLifetimes } from './lifetimes.ts';
 import { OpenIdGrants, type RevokeGrant } from './openid-grants.ts';
 import { cookieKey, ownSigningKey } from './own-secrets.ts';
-import { isServed, originForm, paths } from './paths.ts';
+import { isServed, originForm, otherMethods, paths } from './paths.ts';
 import { Later, makeProvider } from './provider.ts';
 import { jwtKeyOf, signsJwt } from './signing.ts';
 import { basicCredentials, type CredentialOutcome, TokenEndpoints } from './token-endpoints.ts';
@@ -153,6 +153,7 @@ class Face implements OpenIdFace {
       issuer,
       provider: () => this.#now().provider,
       revokeGrant: this.#revokeGrant,
+      isActive: async (account) => (await this.#accounts.userOf(account)) !== undefined,
       addressOf: this.#addressOf,
       credentials: this.#credentials,
       refused: this.#refused,
@@ -230,6 +231,8 @@ class Face implements OpenIdFace {
     if (lock > 0) return this.#later(request, response, 'rate-credentials', lock);
     if (Number(request.headers['content-length'] ?? 0) > longestBody) return this.#tooLarge(request, response);
     if (!isServed(path)) return sendJson(response, 404, { error: 'invalid_request', error_description: 'expected a path that is served, got another' });
+    const others = otherMethods(path, request.method);
+    if (others !== undefined) return notAllowed(response, others);
     this.#rename(request);
     if (path === paths.introspection) return this.#endpoints.introspect(request, response);
     if (path === paths.revocation) return this.#endpoints.revoke(request, response);
@@ -396,6 +399,11 @@ function sendJson(response: ServerResponse, status: number, value: object, type 
   const { headers, body } = jsonMessage(status, value, type);
   response.writeHead(status, headers);
   response.end(body);
+}
+
+function notAllowed(response: ServerResponse, methods: readonly string[]): void {
+  response.setHeader('Allow', methods.join(', '));
+  sendJson(response, 405, { error: 'invalid_request', error_description: `expected ${methods.join(' or ')}, got another method` });
 }
 
 function jsonMessage(status: number, value: object, type = 'application/json'): HttpMessage {

@@ -21,6 +21,8 @@ export interface TokenEndpointsOptions {
   /** That of the moment. */
   readonly provider: () => Provider;
   readonly revokeGrant: RevokeGrant;
+  /** Whether there is a VAL user of an account, who may use it. */
+  readonly isActive: (account: string) => Promise<boolean>;
   readonly addressOf: (request: IncomingMessage) => string;
   /** Hears of each request whether its client credentials are right. */
   readonly credentials: CredentialOutcome;
@@ -149,10 +151,11 @@ export class TokenEndpoints {
   }
 
   async #describeRefreshToken(client: Client, value: string): Promise<{ readonly active: boolean }> {
-    const { provider, issuer } = this.#options;
+    const { provider, issuer, isActive } = this.#options;
     const token = await provider().RefreshToken.find(value);
     const grant = token?.grantId === undefined ? undefined : await provider().Grant.find(token.grantId);
     if (token === undefined || grant === undefined || token.clientId !== client.id || !token.isValid || token.consumed !== undefined) return { active: false };
+    if (!(await isActive(token.accountId))) return { active: false };
     const { accountId: sub, scope, exp, iat } = token;
     const description = { iss: issuer, sub, client_id: client.id, scope, exp, iat };
     return { active: true, ...description };

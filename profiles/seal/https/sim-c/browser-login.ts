@@ -56,7 +56,8 @@ export async function logInByBrowser({ simC, redirectUri, present, request, env,
   } finally {
     cancel();
     server.close();
-    server.closeIdleConnections();
+    // Nobody looks for those who are late any more.
+    server.closeAllConnections();
   }
 }
 

@@ -184,8 +184,10 @@ export class OpenIdSimC {
   async accessToken(): Promise<string> {
     const kept = await this.#kept();
     if (kept === undefined) throw noLogin('nobody is logged in');
-    if (this.#options.env.epoch() < kept.expiresAt) return kept.accessToken;
-    // TS 33.434, A.8: what has expired is not sent.
+    const { env, leeway } = this.#options;
+    const now = env.epoch();
+    // TS 33.434, A.8: what has expired is not sent. One that is of a time to come was asked for before the clock was set back.
+    if (now < kept.expiresAt && (kept.askedAt ?? 0) <= now + leeway) return kept.accessToken;
     await this.refresh();
     const renewed = await this.#kept();
     if (renewed === undefined) throw noLogin('the user has logged out');
@@ -291,14 +293,14 @@ export class OpenIdSimC {
   async #keep(response: TimedResponse, before: Pick<KeptLogin, 'nonce' | 'scope'> & { readonly idToken?: string }, claimed?: Uint8Array): Promise<OpenIdLogin> {
     const { issuer, clientId, env, leeway, store } = this.#options;
     const { nonce } = before;
-    const { accessToken, refreshToken, scope = before.scope, expiresAt } = response;
+    const { accessToken, refreshToken, scope = before.scope, askedAt, expiresAt } = response;
     const idToken = response.idToken ?? before.idToken!;
     if (response.idToken !== undefined) {
       const { keys } = await this.#discovered();
       const subject = before.idToken === undefined ? {} : { subject: String(claimsOf(before.idToken)['sub']) };
       await validateIdToken(idToken, { issuer, clientId, nonce, accessToken, keys, now: env.epoch(), leeway, ...subject });
     }
-    const kept: KeptLogin = { accessToken, idToken, scope, nonce, expiresAt, ...(refreshToken === undefined ? {} : { refreshToken }) };
+    const kept: KeptLogin = { accessToken, idToken, scope, nonce, askedAt, expiresAt, ...(refreshToken === undefined ? {} : { refreshToken }) };
     if (claimed === undefined) await store.put(this.#folder, encodeRecord(kept));
     else if (!(await this.#replace(claimed, kept))) {
       await this.#revoke(kept).catch(() => undefined);
@@ -321,10 +323,10 @@ export class OpenIdSimC {
   async #askForTokens(parameters: Readonly<Record<string, string>>): Promise<TimedResponse> {
     const { clientId, env } = this.#options;
     const { tokenEndpoint } = await this.metadata();
-    const asked = env.epoch();
+    const askedAt = env.epoch();
     const { status, body } = await this.#post(tokenEndpoint, { ...parameters, client_id: clientId });
     const response = readTokenResponse(status, body);
-    return { ...response, expiresAt: asked + response.expiresIn };
+    return { ...response, askedAt, expiresAt: askedAt + response.expiresIn };
   }
 
   /** RFC 6749 §2.3.1: name and secret are encoded as in a form before they are one text. TS 33.434, A.4.2.4: they stand in the header and nowhere else. */
@@ -344,7 +346,7 @@ export class OpenIdSimC {
 }
 
 /** Seconds since 1970: counted from the request, so that no token is taken for good that is not. */
-type TimedResponse = TokenResponse & Pick<KeptLogin, 'expiresAt'>;
+type TimedResponse = TokenResponse & Required<Pick<KeptLogin, 'askedAt' | 'expiresAt'>>;
 
 function hashOf(text: string): string {
   return toBase64Url(digest('sha256', utf8(text)));

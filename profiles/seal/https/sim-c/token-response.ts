@@ -41,7 +41,8 @@ export function refusal(parameters: JsonObject, what: string): OpenIdError {
 
 /** A login as it is kept. */
 export interface KeptLogin extends Omit<TokenResponse, 'expiresIn' | 'idToken'> {
-  /** Seconds since 1970, for the access token. */
+  /** Seconds since 1970, for the access token: when it was asked for, and when it ends. */
+  readonly askedAt?: number;
   readonly expiresAt: number;
   readonly scope: string;
   readonly nonce: string;

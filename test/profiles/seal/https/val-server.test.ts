@@ -64,6 +64,11 @@ test('RFC 6749 4.4: a token of client_credentials is asked for once, and anew be
     now += 2;
     await credentials.token();
     assert.equal(issuer.asked, 2);
+    // The clock is set back: by the one before, the token would be sent for an hour longer than it is good.
+    now -= 3600;
+    await credentials.token();
+    await credentials.token();
+    assert.equal(issuer.asked, 3);
     const wrong = new ClientCredentials({ ...options, clientSecret: 'another' });
     await assert.rejects(
       wrong.token(),

@@ -10,6 +10,7 @@ import {
   type HttpsEndpoint,
   type KeyRecordsEndpointOptions,
   keyRecordsEndpoint,
+  type SealHttpsEvent,
   SealHttpsServer,
   type SecurityMethod,
   targetOwner,
@@ -86,6 +87,8 @@ interface LabParts extends Pick<CapifLabOptions, 'allowed'> {
 /** A core function, and a SEAL server that is three AEFs: for spatial services, for keys, and one that stands for a NEF. */
 export class CapifLab {
   readonly events: GuardEvent[] = [];
+  /** What the server itself tells. */
+  readonly told: SealHttpsEvent[] = [];
   readonly aef: CapifAef;
   readonly core: CapifCoreSimulator;
   readonly aefs: LabParts['aefs'];
@@ -141,6 +144,7 @@ export class CapifLab {
       endpoints: [keyRecordsEndpoint(keys), delivery, ...aefSecurityEndpoints({ aef: this.aef, coreNames: ['core.example'], invokerOf })],
       leeway: 30,
       env,
+      emit: (event) => this.told.push(event),
     });
   }
 

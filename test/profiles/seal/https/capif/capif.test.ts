@@ -125,6 +125,8 @@ test('TS 29.222: an AEF hears of revocations from the core function alone', asyn
     const path = '/aef-security/v1/revoke-authorization';
     const revokeInfo = { apiInvokerId: 'val1', apiIds: ['spatial-anchors'], cause: 'OVERLIMIT_USAGE' };
     assert.equal((await lab.bare(path, 'val1', undefined, { method: 'POST', value: { revokeInfo } })).status, 403);
+    const last = lab.told.at(-1)!;
+    assert.deepEqual(last.type === 'request-refused' && [last.path, last.reason, last.status], [path, 'client', 403]);
     assert.equal((await lab.bare(path, 'core', undefined, { method: 'POST', value: { revokeInfo: {} } })).status, 400);
     assert.deepEqual(lab.aef.stats(), { contexts: 1 });
     assert.equal((await lab.bare(path, 'core', undefined, { method: 'POST', value: { revokeInfo } })).status, 200);
@@ -224,5 +226,20 @@ test('a core function for labs goes by its configuration of the moment', async (
     const { status, body } = await fetchHttps(`${lab.apiRoot}/jwks`, lab.tls('aef'));
     assert.deepEqual([status, JSON.parse(Buffer.from(body).toString())], [200, lab.core.keys]);
     await assert.rejects(fetchHttps(`${lab.apiRoot}/jwks`, { ca: lab.tls('aef').ca }));
+  });
+});
+
+test('an invoker asks for a token anew after its clock was set back', async () => {
+  await CapifLab.within({ methods: ['OAUTH'] }, async (lab) => {
+    let now = systemEnv.epoch();
+    const invoker = new CapifInvoker({ apiInvokerId: 'val1', apiRoot: lab.apiRoot, tls: lab.tls('val1'), env: { epoch: () => now } });
+    await invoker.negotiate([{ aefId: san, prefSecurityMethods: ['OAUTH'] }]);
+    const call = { aefId: san, apis: ['spatial-anchors'] };
+    const first = await invoker.token(call);
+    assert.equal(await invoker.token(call), first);
+    now -= 3600;
+    const second = await invoker.token(call);
+    assert.notEqual(second, first);
+    assert.equal(await invoker.token(call), second);
   });
 });

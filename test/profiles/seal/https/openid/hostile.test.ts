@@ -6,7 +6,7 @@ import { fromUtf8, utf8 } from '../../../../../src/core/bytes.ts';
 import { memoryStore, type Store, StoreError } from '../../../../../src/store/index.ts';
 import { holds } from '../../../../support/property.ts';
 import { until } from '../../../../support/wait.ts';
-import { appSecret, claimsOf, headerOf, inOpenIdLab, newSigningKey, type OpenIdLab, redirectUri, serverSecret } from './openid-lab.ts';
+import { anna, appSecret, claimsOf, headerOf, inOpenIdLab, newSigningKey, type OpenIdLab, redirectUri, serverSecret } from './openid-lab.ts';
 
 /** The metadata that somebody gets who calls the SIM-S by another name. */
 function metadataAs(host: string, { server, ca }: OpenIdLab): Promise<unknown> {
@@ -230,6 +230,22 @@ test('other ways of OAuth 2.0 and OpenID Connect are not offered', () =>
     assert.deepEqual(await metadataAs('attacker.example', lab), metadata);
   }));
 
+test('RFC 9110 15.5.6: a method that an endpoint has not is 405, with those that it has', () =>
+  inOpenIdLab(async (lab) => {
+    const cases = [
+      ['GET', '/token', 'POST, OPTIONS'],
+      ['POST', '/authorize', 'GET, HEAD'],
+      ['PUT', '/jwks', 'GET, HEAD, OPTIONS'],
+      ['POST', '/.well-known/openid-configuration', 'GET, HEAD, OPTIONS'],
+      ['GET', '/introspect', 'POST'],
+      ['GET', '/revoke', 'POST'],
+    ] as const;
+    for (const [method, path, allow] of cases) {
+      const { status, headers } = await lab.fetch(lab.issuer + path, { method });
+      assert.deepEqual([status, headers['allow']], [405, allow], `${method} ${path}`);
+    }
+  }));
+
 test('what the store has gives nobody a token: codes, refresh tokens and secrets stand nowhere', () =>
   inOpenIdLab(async (lab) => {
     const code = await lab.code();
@@ -258,6 +274,13 @@ test('RFC 7662 and RFC 7009: a client asks about its own tokens, a resource serv
     assert.equal((await lab.post('/introspect', { token })).body['active'], true);
     assert.equal((await lab.post('/revoke', { token: String(refresh) })).status, 200);
     assert.equal((await lab.post('/introspect', { token })).body['active'], false);
+  }));
+
+test('RFC 7662 4: the refresh token of a VAL user who is no more is active no more', () =>
+  inOpenIdLab(async (lab) => {
+    const { refresh_token: token } = await lab.tokens();
+    await lab.simS.identities.remove('user', anna);
+    assert.deepEqual((await lab.post('/introspect', { token: String(token) })).body, { active: false });
   }));
 
 test('a signing key takes over when its time comes, and both are published', () =>

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { type BrowserLogin, logInByBrowser } from '../../../../../profiles/seal/https/sim-c/browser-login.ts';
 import type { OpenIdError } from '../../../../../profiles/seal/https/sim-c/openid-error.ts';
@@ -37,6 +38,26 @@ test('RFC 8252 7.3: the redirect comes to this machine; what is not for this log
   assert.deepEqual(statuses, [404, 204, 204, 404, 200]);
   assert.match(page, /You are signed in/);
   await assert.rejects(fetch(login.redirectUri));
+});
+
+test('a login ends with all of its connections: those on which a browser has asked for nothing yet, and beginnings of requests', async (t) => {
+  const { simS, ...login } = await bench();
+  const port = Number(new URL(login.redirectUri).port);
+  const closed: Promise<unknown>[] = [];
+  const present = async (uri: string): Promise<void> => {
+    for (const beginning of ['', 'GET /call']) {
+      const socket = connect(port, '127.0.0.1');
+      t.after(() => socket.destroy());
+      closed.push(once(socket, 'close', { signal: AbortSignal.timeout(5_000) }));
+      socket.on('error', () => {});
+      await once(socket, 'connect');
+      socket.write(beginning);
+      socket.resume();
+    }
+    await (await fetch(simS.answer(uri))).text();
+  };
+  await logInByBrowser({ ...login, present });
+  await Promise.all(closed);
 });
 
 test('a login that the user does not finish, refuses or cannot begin', async () => {

@@ -315,3 +315,12 @@ test('RFC 7009 2.2.1: a logout whose tokens the SIM-S does not revoke says so, a
     assert.deepEqual(asked, ['refresh-1', 'access-1']);
   }
 });
+
+test('TS 33.434 A.8: a token that was asked for before the clock was set back is not sent: nobody knows any more when it ends', async () => {
+  const simS = new FakeSimS();
+  const simC = simS.simC();
+  await logIn(simS, simC);
+  simS.now -= 3600;
+  assert.equal(await simC.accessToken(), 'access-2');
+  assert.equal(await simC.accessToken(), 'access-2');
+});
