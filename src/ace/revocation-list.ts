@@ -37,7 +37,7 @@ export interface FollowerOptions extends FollowOptions {
 
 /** Diff entries that a notification is to hold: a few, so that one that was lost is made up for by the next. */
 const observedEntries = 4;
-/** RFC 9770, Section 10: a requester should not rely on diff queries alone. So many looks at the list, then one at all of it. */
+/** RFC 9770, Section 11: a requester should not rely on diff queries alone. So many looks at the list, then one at all of it. */
 const looksToFull = 8;
 /** Diff responses in a row; after so many the whole list is the shorter way. */
 const longestCatchUp = 64;
@@ -56,7 +56,7 @@ function failureOf(error: unknown): ProtocolError {
  * Every `interval` it registers anew, so that neither a lost notification nor an AS that has lost the registration stays unnoticed. Where the AS takes no
  * registration, it is asked as often.
  *
- * @see https://www.rfc-editor.org/rfc/rfc9770#section-10
+ * @see https://www.rfc-editor.org/rfc/rfc9770#section-11
  */
 export class RevocationListFollower {
   readonly #options: FollowerOptions;

@@ -45,7 +45,7 @@ const orders: ReadonlyMap<unknown, bigint> = new Map([
  * RFC 9770 asks for tag 61 around one tag of COSE that fits, in shortest form, and for unprotected headers that are empty. A signature by ECDSA has a second form
  * all the same, (r, n - s), which anybody can make: such a token counts by the hashes of both.
  *
- * @see https://www.rfc-editor.org/rfc/rfc9770#section-10.1
+ * @see https://www.rfc-editor.org/rfc/rfc9770#section-11.1
  */
 export function tokenHashes(token: Uint8Array): readonly string[] | undefined {
   const cose = coseOf(token);
@@ -106,7 +106,7 @@ const jwsAlgorithms: ReadonlyMap<string, unknown> = new Map(['ES256', 'ES384', '
 /**
  * Every hash by which a JWT counts as revoked, as `tokenHashes` has it for a CWT. The JWT has verified, and each of its parts is the one base64url of its bytes.
  *
- * @see https://www.rfc-editor.org/rfc/rfc9770#section-10.1
+ * @see https://www.rfc-editor.org/rfc/rfc9770#section-11.1
  */
 export function jwtHashes(token: string, algorithm: string): readonly string[] {
   const order = orders.get(jwsAlgorithms.get(algorithm));

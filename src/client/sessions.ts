@@ -406,7 +406,7 @@ export class Sessions {
     follower.start();
   }
 
-  /** RFC 9770, Section 10.1: expunge every token on the list, of this run and of earlier ones. */
+  /** RFC 9770, Section 11.1: expunge every token on the list, of this run and of earlier ones. */
   async #revoked(as: string, hashes: ReadonlySet<string>): Promise<void> {
     if (hashes.size === 0) return;
     const isMeant = ({ as: issuer, base, update }: SessionState): boolean =>

@@ -155,7 +155,7 @@ export interface TokenKey {
   /**
    * Its tokens have neither tag 61 nor the tag of COSE: of which kind they are is known from the key (RFC 8392, Section 7.2, step 3). Absent: they have both. Tokens
    * of one key have one form, so that nobody changes a token into one with another hash; whoever follows a token revocation list takes those with tags only
-   * (RFC 9770, Section 10.1).
+   * (RFC 9770, Section 11.1).
    */
   readonly untagged?: boolean;
 }

@@ -40,7 +40,7 @@ export interface RevocationsAtRsOptions {
 /**
  * The token revocation lists of the issuers at an RS: what is revoked ends at once, and is not taken again.
  *
- * @see https://www.rfc-editor.org/rfc/rfc9770#section-10.1
+ * @see https://www.rfc-editor.org/rfc/rfc9770#section-11.1
  */
 export class RevocationsAtRs {
   readonly #options: RevocationsAtRsOptions;

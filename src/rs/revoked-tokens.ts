@@ -37,7 +37,7 @@ const folder = 'rs/revoked/';
 /**
  * The token hashes of revoked tokens, for each issuer its own.
  *
- * A hash is kept until its token has been seen here and has expired (RFC 9770, Section 10.1): a token with `exi` that comes for the first time after it left the
+ * A hash is kept until its token has been seen here and has expired (RFC 9770, Section 11.1): a token with `exi` that comes for the first time after it left the
  * list would else begin a new life.
  */
 export class RevokedTokens {

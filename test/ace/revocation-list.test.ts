@@ -29,7 +29,7 @@ const thrown = (error: unknown) => (): TrlResponse => {
 };
 const full = (): TrlResponse => ({ fullSet: [Uint8Array.of(1)] });
 
-test('RFC 9770 10: a fault of a list is told like a list that cannot be had, and it is asked again', async () => {
+test('RFC 9770 11: a fault of a list is told like a list that cannot be had, and it is asked again', async () => {
   const { clock, heard, follower } = follow([thrown(new TypeError('no such thing')), full]);
   await clock.advance(0);
   assert.deepEqual(heard, ['ERR_ACE_REVOCATION_LIST: expected to follow the token revocation list, got a fault: no such thing']);
@@ -39,7 +39,7 @@ test('RFC 9770 10: a fault of a list is told like a list that cannot be had, and
   assert.equal(clock.timers, 0);
 });
 
-test('RFC 9770 10: whoever does not take a change is told so, and gets all of the list again', async () => {
+test('RFC 9770 11: whoever does not take a change is told so, and gets all of the list again', async () => {
   let isFaulty = true;
   const { clock, heard, follower } = follow([full], () => {
     if (isFaulty) throw new RangeError('too many');
@@ -56,7 +56,7 @@ test('RFC 9770 10: whoever does not take a change is told so, and gets all of th
   follower.close();
 });
 
-test('RFC 9770 10: by polling too, each eighth look is at all of the list, however well the diffs connect', async () => {
+test('RFC 9770 11: by polling too, each eighth look is at all of the list, however well the diffs connect', async () => {
   const clock = new Clock();
   const asked: string[] = [];
   const follower = new RevocationListFollower({

@@ -37,7 +37,7 @@ test('RFC 9770 3: what this stack makes has one form, with each kind of protecti
   for (const key of [encryptKey(1), macKey(2)]) assert.equal(tokenHashes(protectCwt(claims, key, random))?.length, 1);
 });
 
-test('RFC 9770 10.1: an unprotected header, another tag, no tag, one tag too many, or a longer form of a tag: no hash', () => {
+test('RFC 9770 11.1: an unprotected header, another tag, no tag, one tag too many, or a longer form of a tag: no hash', () => {
   const token = protectCwt(claims, encryptKey(1), random);
   const { tag, array } = parts(token);
   const [protectedBytes, , ciphertext] = array;
@@ -57,7 +57,7 @@ test('RFC 9770 10.1: an unprotected header, another tag, no tag, one tag too man
   for (const [what, bytes] of Object.entries(variants)) assert.equal(tokenHashes(bytes), undefined, what);
 });
 
-test('RFC 9770 13.6: a signature by ECDSA has a second form that verifies too; a token counts by the hashes of both', () => {
+test('RFC 9770 14.6: a signature by ECDSA has a second form that verifies too; a token counts by the hashes of both', () => {
   for (const [algorithm, curve] of [
     [Algorithm.ES256, Curve.P256],
     [Algorithm.ES384, Curve.P384],

@@ -102,7 +102,7 @@ describe('audit', () => {
     await close(flow, client);
   });
 
-  test('RFC 9770 10: a notification goes out when its entry is durable, and after that of the revocation', async () => {
+  test('RFC 9770 11: a notification goes out when its entry is durable, and after that of the revocation', async () => {
     const audit = new Sink();
     const flow = new Flow({ audit });
     await flow.start();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Parties, rsUri } from './parties.ts';
 
-test('RFC 9770 10.1: each revoked token is expunged, also where the store fails for another; that one is told of, and goes with the next list', async () => {
+test('RFC 9770 11.1: each revoked token is expunged, also where the store fails for another; that one is told of, and goes with the next list', async () => {
   const parties = await new Parties({ as: { revocation: {} } }).start();
   await parties.client.close();
   const { client: store } = parties.stores;
@@ -35,7 +35,7 @@ test('RFC 9770 10.1: each revoked token is expunged, also where the store fails 
   await parties.close();
 });
 
-test('RFC 9770 10.1: a session goes with the token that changed its rights, as with the one that it was made with', async () => {
+test('RFC 9770 11.1: a session goes with the token that changed its rights, as with the one that it was made with', async () => {
   for (const which of [0, 1]) {
     const parties = await new Parties({ as: { revocation: {} }, client: { revocation: { observe: false, interval: 10 } } }).start();
     await parties.finish(parties.client.fetch(`${rsUri}/temperature`));

@@ -49,7 +49,7 @@ class Site extends Parties {
   }
 }
 
-test('RFC 9770 10: revocation reaches an observing RS, which ends the context; the client gets another token by itself', async () => {
+test('RFC 9770 11: revocation reaches an observing RS, which ends the context; the client gets another token by itself', async () => {
   const site = await new Site(new Simulator()).start();
   assert.equal(await site.get(), '2.05');
   const first = site.issued;
@@ -71,7 +71,7 @@ test('RFC 9770 10: revocation reaches an observing RS, which ends the context; t
   await site.close();
 });
 
-test('RFC 9770 10.1: an observation ends with its token', async () => {
+test('RFC 9770 11.1: an observation ends with its token', async () => {
   const site = await new Site(new Simulator()).start();
   const observation = site.client.observe(`${rsUri}/temperature`);
   await site.finish(observation.next());
@@ -83,7 +83,7 @@ test('RFC 9770 10.1: an observation ends with its token', async () => {
   await site.close();
 });
 
-test('RFC 9770 10: without notifications, the RS hears of it within its interval', async () => {
+test('RFC 9770 11: without notifications, the RS hears of it within its interval', async () => {
   for (const follow of [
     { observe: false, interval: 20 },
     { observe: true, interval: 20 },
@@ -110,7 +110,7 @@ test('RFC 9770 10: without notifications, the RS hears of it within its interval
   }
 });
 
-test('RFC 9770 10: an AS that was killed and started again is followed on; what another process revoked meanwhile is caught up with', async () => {
+test('RFC 9770 11: an AS that was killed and started again is followed on; what another process revoked meanwhile is caught up with', async () => {
   const simulator = new Simulator();
   const site = await new Site(simulator, {}, { interval: 20 }).start();
   assert.equal(await site.get(), '2.05');
@@ -128,7 +128,7 @@ test('RFC 9770 10: an AS that was killed and started again is followed on; what 
   await site.close();
 });
 
-test('RFC 9770 10: what another process revokes in the store is observed within a second', async () => {
+test('RFC 9770 11: what another process revokes in the store is observed within a second', async () => {
   const simulator = new Simulator();
   const site = await new Site(simulator).start();
   assert.equal(await site.get(), '2.05');
@@ -139,7 +139,7 @@ test('RFC 9770 10: what another process revokes in the store is observed within 
   await site.close();
 });
 
-test('RFC 9770 10.1: a restarted RS still refuses, and takes no token up that was revoked while it was down', async () => {
+test('RFC 9770 11.1: a restarted RS still refuses, and takes no token up that was revoked while it was down', async () => {
   const simulator = new Simulator();
   const site = await new Site(simulator, { tokenLifetime: 600 }).start();
   assert.equal(await site.get(), '2.05');
@@ -161,7 +161,7 @@ test('RFC 9770 10.1: a restarted RS still refuses, and takes no token up that wa
   await site.close();
 });
 
-test('RFC 9770 10.1: the client forgets what was revoked, here and in its store', async () => {
+test('RFC 9770 11.1: the client forgets what was revoked, here and in its store', async () => {
   const simulator = new Simulator();
   const site = await new Site(simulator, { client: { revocation: { interval: 30 } } }).start();
   assert.equal(await site.get(), '2.05');

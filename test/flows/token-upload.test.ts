@@ -132,7 +132,7 @@ describe('ace-workflow-and-params-08 2, with the OSCORE profile', () => {
     }
   });
 
-  test('RFC 9770 10.1: a client that has but the hash of its token forgets it when that is revoked', async () => {
+  test('RFC 9770 11.1: a client that has but the hash of its token forgets it when that is revoked', async () => {
     const parties = await new Parties(new Simulator(), upload(undefined, { client: { revocation: {} } })).start();
     assert.equal(await get(parties), '2.05');
     const issued = parties.asEvents.findLast((event) => event.type === 'token-issued');

@@ -25,7 +25,7 @@ async function keysOf(store: Store): Promise<number> {
   return count;
 }
 
-test('RFC 9770 10.1: a revoked token is expunged and not taken again until it has expired; then its hash goes', async () => {
+test('RFC 9770 11.1: a revoked token is expunged and not taken again until it has expired; then its hash goes', async () => {
   const list = new FakeList();
   const bench = await benchWith(list, { leeway: 20 });
   const token = bench.token();
@@ -49,7 +49,7 @@ test('RFC 9770 10.1: a revoked token is expunged and not taken again until it ha
   await bench.close();
 });
 
-test('RFC 9770 10.1: a token is refused whose bytes could be others', async () => {
+test('RFC 9770 11.1: a token is refused whose bytes could be others', async () => {
   const bench = await benchWith(new FakeList());
   const token = bench.token();
   const inner = (decode(token) as Tagged).value as Tagged;
@@ -66,7 +66,7 @@ test('RFC 9770 10.1: a token is refused whose bytes could be others', async () =
   await other.close();
 });
 
-test('RFC 9770 10.1: a token that waits for its first request, and one that replaces another, are revoked too', async () => {
+test('RFC 9770 11.1: a token that waits for its first request, and one that replaces another, are revoked too', async () => {
   const list = new FakeList();
   const bench = await benchWith(list);
   const first = bench.token();
@@ -81,7 +81,7 @@ test('RFC 9770 10.1: a token that waits for its first request, and one that repl
   await bench.close();
 });
 
-test('RFC 9770 10.1: of a token with exi, the sequence number is retired with the hash', async () => {
+test('RFC 9770 11.1: of a token with exi, the sequence number is retired with the hash', async () => {
   const list = new FakeList();
   const bench = await benchWith(list);
   const exi = (sequence: number): Uint8Array => bench.token({ exp: undefined, exi: 50, cti: encodeExiCti('rs1', sequence) });
@@ -101,7 +101,7 @@ test('RFC 9770 10.1: of a token with exi, the sequence number is retired with th
   await bench.close();
 });
 
-test('RFC 9770 10.1: the hash of a token that was never seen is kept, until there are too many: then the earliest goes', async () => {
+test('RFC 9770 11.1: the hash of a token that was never seen is kept, until there are too many: then the earliest goes', async () => {
   const list = new FakeList();
   const bench = await benchWith(list, { limits: { revoked: 100 } });
   for (let i = 0; i < 60; i++) list.hashes.add(hashOf(i));
@@ -124,7 +124,7 @@ test('RFC 9770 10.1: the hash of a token that was never seen is kept, until ther
   await bench.close();
 });
 
-test('RFC 9770 10.1, RFC 9200 5.10.1.1: a token that is revoked, or ends, while a profile looks at it is not taken', async () => {
+test('RFC 9770 11.1, RFC 9200 5.10.1.1: a token that is revoked, or ends, while a profile looks at it is not taken', async () => {
   const list = new FakeList();
   const bench = await benchWith(list);
   const clock = bench.simulator.env('profile');
@@ -197,7 +197,7 @@ test('RFC 9770 9.2: notifications that connect need no query; after a gap the cu
   await bench.close();
 });
 
-test('RFC 9770 10: where the list cannot be had nothing is concluded, and it is tried again', async () => {
+test('RFC 9770 11: where the list cannot be had nothing is concluded, and it is tried again', async () => {
   const list = new FakeList();
   list.fails = true;
   const bench = await benchWith(list, { revocation: { lists: { as1: list }, interval: 60 } });

@@ -93,7 +93,7 @@ export class TrlEndpoint {
     }
   }
 
-  /** Notify those observers whose part of the list has changed (RFC 9770, Section 10). */
+  /** Notify those observers whose part of the list has changed (RFC 9770, Section 11). */
   async look(): Promise<void> {
     const { count, requesters } = await this.#options.revocations.pertaining(this.#told);
     if (count <= this.#told) return;

@@ -236,7 +236,7 @@ test('RFC 9770 6.2.1: index wraps around after MAX_INDEX', async () => {
   desk.close();
 });
 
-test('RFC 9770 10: who observes is told of what pertains to it, also of what another process on the store did, within a second', async () => {
+test('RFC 9770 11: who observes is told of what pertains to it, also of what another process on the store did, within a second', async () => {
   const desk = new Desk({ administrators: ['c2'] });
   const other = new Revocations({ store: desk.store, env: desk.clock });
   const token = await desk.issue('client:c1', 'rs1');
@@ -260,7 +260,7 @@ test('RFC 9770 10: who observes is told of what pertains to it, also of what ano
   desk.close();
 });
 
-test('RFC 9770 10: peers of the store who observe are told as those of the configuration are', async () => {
+test('RFC 9770 11: peers of the store who observe are told as those of the configuration are', async () => {
   const desk = new Desk({ administrators: ['chief'] });
   const administration = new Administration({ store: desk.store, registry: desk.registry, env: desk.clock, revoke: async () => false });
   await administration.addResourceServer({ ...rs9, tokenKeys: [encryptKey(8)] });
@@ -286,7 +286,7 @@ test('RFC 9770 10: peers of the store who observe are told as those of the confi
   desk.close();
 });
 
-test('RFC 9770 10: who has asked to observe is told, also where it takes a while to make an observer of it', async () => {
+test('RFC 9770 11: who has asked to observe is told, also where it takes a while to make an observer of it', async () => {
   const desk = new Desk();
   const token = await desk.issue('client:c1', 'rs1');
   await desk.get('rs:rs1', '', true);
@@ -300,7 +300,7 @@ test('RFC 9770 10: who has asked to observe is told, also where it takes a while
   desk.close();
 });
 
-test('RFC 9770 10: a store that fails when somebody asks to observe keeps nobody from it who asks again', async () => {
+test('RFC 9770 11: a store that fails when somebody asks to observe keeps nobody from it who asks again', async () => {
   const clock = new Clock();
   const inner = memoryStore({ env: clock });
   let fails = true;

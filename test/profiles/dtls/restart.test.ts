@@ -73,7 +73,7 @@ test('RFC 9202 7.2: an older token, which anybody may have seen on its way, brin
   await parties.close();
 });
 
-test('RFC 9770 10: a session whose token was revoked does not go on, and one whose token is revoked while the RS is away ends once the RS hears of it', async () => {
+test('RFC 9770 11: a session whose token was revoked does not go on, and one whose token is revoked while the RS is away ends once the RS hears of it', async () => {
   for (const isHeard of [true, false]) {
     const parties = await new DtlsParties('psk', { follow: true }).start();
     assert.equal(await parties.fetch('/temperature'), '2.05 21.5');

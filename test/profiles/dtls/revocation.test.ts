@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { AceResponse } from '../../../src/client/index.ts';
 import { DtlsParties } from './parties.ts';
 
-test('RFC 9770 10: revocation reaches an observing RS over DTLS and ends the session; the next request gets another token', async () => {
+test('RFC 9770 11: revocation reaches an observing RS over DTLS and ends the session; the next request gets another token', async () => {
   for (const mode of ['psk', 'psk-identity', 'derived', 'rpk'] as const) {
     const parties = await new DtlsParties(mode, { follow: true }).start();
     const observed = parties.client.observe('coap://10.0.0.2/temperature');

@@ -183,7 +183,7 @@ function altered(seed: string): Vector[] {
       ...broken,
       id: 'long-form-tag',
       reason: 'tag 61 stands in a longer form than it needs, which a deterministic decoder does not take',
-      proves: 'a token has one form only, so that its hash is its own (RFC 9770, Section 10.1)',
+      proves: 'a token has one form only, so that its hash is its own (RFC 9770, Section 11.1)',
       change: () => ({ at: 0, remove: 2, insert: 'd9003d' }),
     },
   ];

@@ -43,7 +43,7 @@ const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
 
 /** By which hashes a token counts as revoked; none, when it could be changed on its way without its verification failing. */
 function revocations(seed: string): Vector[] {
-  const place = { standard: 'RFC 9770', section: '10.1', action: 'list-token-hashes' } as const;
+  const place = { standard: 'RFC 9770', section: '11.1', action: 'list-token-hashes' } as const;
   const begin = (id: string, proves: string): Recipe => new Recipe(seed, { ...place, id: `token-hashes-${id}`, proves });
   const one = (id: string, proves: string, algorithm: typeof Algorithm.EdDSA | typeof Algorithm.A128GCM): Vector => {
     const recipe = begin(id, proves);

@@ -25,7 +25,7 @@ export interface RevokedTokensOptions extends FollowOptions {
  * const verifier = accessTokenVerifier({ issuer, audience, keys, env: systemEnv, isRevoked: revoked.has });
  * ```
  *
- * @see https://www.rfc-editor.org/rfc/rfc9770#section-10.1
+ * @see https://www.rfc-editor.org/rfc/rfc9770#section-11.1
  */
 export class RevokedTokens {
   readonly #hashes = new Set<string>();

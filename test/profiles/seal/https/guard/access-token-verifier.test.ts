@@ -184,7 +184,7 @@ test('a key that is no public signature key is none of the issuer', async () => 
   assert.throws(() => accessTokenVerifier(lab.options({ keys: { keys: 'k1' } as never })));
 });
 
-test('RFC 9770 10.1: a token that was revoked is refused in each of its forms, also once it has been taken', async () => {
+test('RFC 9770 11.1: a token that was revoked is refused in each of its forms, also once it has been taken', async () => {
   const revoked = new Set<string>();
   const verifier = accessTokenVerifier(lab.options({ isRevoked: (hash) => revoked.has(hash) }));
   const token = await lab.token();

@@ -6,7 +6,7 @@ import { ProtocolError } from '../../../../../src/core/errors.ts';
 import { Simulator } from '../../../../support/simulator.ts';
 import { TokenLab } from './token-lab.ts';
 
-test('RFC 9770 10.1: what is on the list of the SIM-S is refused, as it comes and goes, and while the list is out of reach', async () => {
+test('RFC 9770 11.1: what is on the list of the SIM-S is refused, as it comes and goes, and while the list is out of reach', async () => {
   const lab = await TokenLab.make();
   const simulator = new Simulator({ seed: 1 });
   const tokens = await Promise.all(['a', 'b', 'c'].map((jti) => lab.token({ jti })));
