@@ -4,7 +4,12 @@ const folder = 'profiles/seal/https/openid';
 
 /** For rows of the SIM-S over HTTPS, somebody who breaks them. */
 export const saboteursOfOpenId: readonly Saboteur[] = [
-  { row: 'R-040', alsoFails: ['R-053', 'R-105'], file: `${folder}/signing.js`, replace: ['sign(hash, utf8(input), signing)', "sign(hash, utf8(''), signing)"] },
+  {
+    row: 'R-040',
+    alsoFails: ['R-053', 'R-100', 'R-105'],
+    file: `${folder}/signing.js`,
+    replace: ['sign(hash, utf8(input), signing)', "sign(hash, utf8(''), signing)"],
+  },
   { row: 'R-052', file: 'profiles/seal/https/sim-c/openid-sim-c.js', replace: ["httpsUri('ERR_OPENID_CONFIG', 'issuer', issuer);", ''] },
   { row: 'R-053', alsoFails: ['R-040', 'R-041', 'R-105'], file: `${folder}/access-tokens.js`, replace: ['exp: expiresAt,', "exp: expiresAt, aud: 'another',"] },
   { row: 'R-100', alsoFails: ['R-040', 'R-047', 'R-104'], file: `${folder}/accounts.js`, replace: ['...jwtClaims(this.#vouched.get(context) ?? {})', ''] },
