@@ -40,6 +40,8 @@ export interface AceRequestInit {
   readonly confirmable?: boolean;
   /** Whether carried out twice it does no more than once, so that it may be repeated. Absent: as the method says. */
   readonly idempotent?: boolean;
+  /** `false`: nobody knows that whoever wants it still does, so a challenge of the RS is the answer, and the request is not repeated for it (RFC 9175, Section 2.3). */
+  readonly fresh?: boolean;
   /** What to ask the AS for, in place of what the RS suggests. */
   readonly scope?: Scope;
   readonly audience?: string;
@@ -79,7 +81,7 @@ export function errandOf(uri: CoapUri, text: string, peer: Peer, init: AceReques
 
 /** The request itself. */
 export function requestOf({ peer, method, init, uriOptions: options }: Errand): Request {
-  const { payload = emptyBytes, contentFormat, accept, ifNoneMatch, confirmable, idempotent } = init;
+  const { payload = emptyBytes, contentFormat, accept, ifNoneMatch, confirmable, idempotent, fresh } = init;
   const more = [
     ...all(init.ifMatch).map((etag) => opaqueOption(OptionNumber.IfMatch, etag)),
     ...all(init.etag).map((etag) => opaqueOption(OptionNumber.ETag, etag)),
@@ -94,6 +96,7 @@ export function requestOf({ peer, method, init, uriOptions: options }: Errand): 
     peer,
     ...(confirmable === false ? { nonConfirmable: true } : {}),
     ...(idempotent === undefined ? {} : { idempotent }),
+    ...(fresh === undefined ? {} : { fresh }),
   };
 }
 

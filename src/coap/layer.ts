@@ -71,6 +71,11 @@ export interface Request {
   readonly noResponse?: number;
   /** To be sent: carried out twice it does no more than once, whatever its method. Absent: as the method says. */
   readonly idempotent?: boolean;
+  /**
+   * To be sent: `false` where nobody knows that whoever wants it still does. No layer answers a challenge by sending it again; the challenge is the response (RFC 9175,
+   * Section 2.3).
+   */
+  readonly fresh?: boolean;
   /** To be sent by a proxy for a client: its response is judged as a proxy judges it (RFC 7252, Section 5.7.1), and no layer answers a challenge for it. */
   readonly forwarded?: boolean;
 }

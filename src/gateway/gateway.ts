@@ -6,6 +6,7 @@ import {
   Code,
   coapMethodOf,
   composeUri,
+  findOption,
   type HttpResponse,
   isMulticast,
   isSafe,
@@ -57,6 +58,9 @@ const shortUrl = 256;
 /** What waits for it runs when the current turn is over; `queueMicrotask` would make an object for each. */
 const soon = Promise.resolve();
 
+/** Milliseconds for which a connection says that what comes over it is wanted now: it may be as old as its connection (RFC 9175, Section 2.3). */
+const recent = 10_000;
+
 /** Clients that a rate is counted for. */
 const rateEntries = 4096;
 
@@ -69,6 +73,8 @@ class Visit implements Reply {
   /** By what limits count. */
   client: string;
   wanted: Wanted | undefined = undefined;
+  /** Nobody knows that it is still wanted, and it changes something. */
+  isStale = false;
   readonly #answered: (visit: Visit, response: Response) => void;
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, since: number, answered: (visit: Visit, response: Response) => void) {
@@ -120,6 +126,8 @@ export class Gateway {
   #leaving: { readonly outgoing: ServerResponse; readonly response: HttpResponse }[] = [];
   /** What request targets were read as, the oldest first. */
   readonly #known = new Map<string, Wanted>();
+  /** When the first request came over each connection. */
+  readonly #connections = new WeakMap<object, number>();
   #underWay = 0;
   /** How many of them have a body that is still to come, by client. */
   readonly #reading = new Tally();
@@ -204,6 +212,7 @@ export class Gateway {
 
   #begin(visit: Visit): void {
     const { incoming } = visit;
+    if (!this.#connections.has(incoming.socket)) this.#connections.set(incoming.socket, visit.since);
     const { headers } = incoming;
     if (this.#underWay >= this.#limits.requests) throw tooMany();
     const { host = headers.host, rest } = requestTarget(incoming.url!);
@@ -327,9 +336,10 @@ export class Gateway {
     const options = added.length === 0 ? mapped : sortOptions([...mapped, ...added]);
     const peer: Peer = { key: visit.client, address: visit.address ?? '', port: incoming.socket.remotePort ?? 0 };
     this.#underWay++;
+    visit.isStale = !isSafe(code) && this.#env.now() - this.#connections.get(incoming.socket)! > recent;
     const proxy = isSafe(code) && wantsFresh(headers) ? this.#fresh : this.#proxy;
     try {
-      proxy.handler({ code, options, payload, peer }, visit);
+      proxy.handler(visit.isStale ? { code, options, payload, peer, fresh: false } : { code, options, payload, peer }, visit);
     } catch (error) {
       // A policy of the application that throws: there was no answer.
       this.#underWay--;
@@ -342,11 +352,11 @@ export class Gateway {
     const event = this.#event;
     this.#event = undefined;
     const { method, origin } = visit.wanted!;
-    const refusal = event === undefined ? undefined : overruled(event, this.#options.allow === undefined ? undefined : this.#mapping.base);
+    const refusal = visit.isStale && isChallenge(response) ? stale() : event && overruled(event, this.#options.allow && this.#mapping.base);
     const isPrivate = this.#options.authorize !== false;
     const answer =
       refusal !== undefined
-        ? problemResponse(refusal.status, refusal.message)
+        ? problemOf(refusal)
         : response.payload.length > this.#limits.body
           ? problemResponse(502, `expected an answer of at most ${this.#limits.body} bytes, got more`)
           : toHttpResponse(
@@ -370,9 +380,9 @@ export class Gateway {
     this.#emit(visit, { type: 'served', status: 200 });
   }
 
-  #refuse(visit: Visit, { status, reason, message, headers }: Refusal): void {
-    const problem = problemResponse(status, message);
-    this.#send(visit, { ...problem, headers: { ...problem.headers, ...headers } });
+  #refuse(visit: Visit, refusal: Refusal): void {
+    const { status, reason } = refusal;
+    this.#send(visit, problemOf(refusal));
     this.#emit(visit, { type: 'refused', status, reason });
   }
 
@@ -420,6 +430,24 @@ function latin1(bytes: Uint8Array): string {
 
 function tooMany(): Refusal {
   return new Refusal(503, 'busy', 'too many requests at once', { 'retry-after': '5' });
+}
+
+function problemOf({ status, message, headers }: Refusal): HttpResponse {
+  const problem = problemResponse(status, message);
+  return { ...problem, headers: { ...problem.headers, ...headers } };
+}
+
+/** Whether the device wants to be shown that the request is fresh. */
+function isChallenge({ code, options }: Response): boolean {
+  return code === Code.Unauthorized && findOption(options, OptionNumber.Echo) !== undefined;
+}
+
+/** RFC 9175, Section 2.3. */
+function stale(): Refusal {
+  return new Refusal(503, 'stale', 'the device asks whether this is still wanted: ask again over a new connection', {
+    'retry-after': '0',
+    connection: 'close',
+  });
 }
 
 /** RFC 8075, Section 8.4. */

@@ -32,7 +32,7 @@ export function aceUpstream(client: AceClient, scheme: UriScheme = 'coap', defau
   };
 }
 
-function initOf({ code, options, payload }: Request): AceRequestInit {
+function initOf({ code, options, payload, fresh }: Request): AceRequestInit {
   const valuesOf = (number: number): readonly Uint8Array[] => findAll(options, number).map(({ value }) => value);
   const contentFormat = uintOf(options, OptionNumber.ContentFormat);
   const accept = uintOf(options, OptionNumber.Accept);
@@ -44,5 +44,6 @@ function initOf({ code, options, payload }: Request): AceRequestInit {
     ifNoneMatch: findOption(options, OptionNumber.IfNoneMatch) !== undefined,
     ...(contentFormat === undefined ? {} : { contentFormat }),
     ...(accept === undefined ? {} : { accept }),
+    ...(fresh === undefined ? {} : { fresh }),
   };
 }

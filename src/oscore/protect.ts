@@ -99,11 +99,12 @@ export function protectRequest(request: Request, context: SecurityContext, seque
   };
   const { association } = request.peer;
   const noResponse = noResponseOf(inner);
-  if (request.observation === undefined && association === undefined && noResponse === 0) return { message, binding };
+  if (request.observation === undefined && request.fresh === undefined && association === undefined && noResponse === 0) return { message, binding };
   return {
     message: {
       ...message,
       ...(request.observation === undefined ? {} : { observation: request.observation }),
+      ...(request.fresh === undefined ? {} : { fresh: request.fresh }),
       ...(association === undefined ? {} : { association }),
       noResponse,
     },

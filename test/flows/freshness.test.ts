@@ -60,6 +60,17 @@ test('RFC 9175 2.3, 2.4 and RFC 9200: discovery, token, upload and a request tha
   await end(parties);
 });
 
+test('RFC 9175 2.3: a request of which nobody knows that it is still wanted is not repeated: the challenge is the answer', async () => {
+  const parties = await start();
+  await parties.finish(parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' }));
+  const before = parties.simulator.wire.length;
+  const response = await parties.finish(parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'off', fresh: false }));
+  assert.deepEqual([response.codeText, response.protected, findOption(response.options, OptionNumber.Echo) !== undefined], ['4.01', true, true]);
+  assert.deepEqual(summary(parties, before), ['POST*', '2.04*']);
+  assert.deepEqual(parties.written, ['on']);
+  await end(parties);
+});
+
 test('RFC 9175 2.3: a protected request that is held back until its Echo is old is refused, and no handler hears of it', async () => {
   const parties = await start({}, 1, {}, 1000);
   await parties.finish(parties.client.fetch(`${rsUri}/led`, { method: 'PUT', payload: 'on' }));

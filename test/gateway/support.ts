@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
+import { type Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 import { allowTargets, Code, Endpoint, Router } from '../../src/coap/index.ts';
 import { concatAll, emptyBytes } from '../../src/core/bytes.ts';
 import { Gateway, type GatewayEvent, type GatewayListener, type GatewayListenOptions, type GatewayOptions } from '../../src/gateway/index.ts';
@@ -56,7 +56,7 @@ export class GatewayNet {
     return `/hc/coap://127.0.0.1:${this.device.local.port}${path}`;
   }
 
-  send(path: string, options: { readonly method?: string; readonly headers?: OutgoingHttpHeaders; readonly body?: string | Uint8Array } = {}): Promise<Got> {
+  send(path: string, options: ToSend = {}): Promise<Got> {
     return sendHttp(this.listener.port, path, options);
   }
 
@@ -68,13 +68,17 @@ export class GatewayNet {
   }
 }
 
-export function sendHttp(
-  port: number,
-  path: string,
-  { method = 'GET', headers = {}, body }: { readonly method?: string; readonly headers?: OutgoingHttpHeaders; readonly body?: string | Uint8Array } = {},
-): Promise<Got> {
+/** A request of HTTP, on a connection of its own where no agent is named. */
+export interface ToSend {
+  readonly method?: string;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: string | Uint8Array;
+  readonly agent?: Agent;
+}
+
+export function sendHttp(port: number, path: string, { method = 'GET', headers = {}, body, agent }: ToSend = {}): Promise<Got> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (incoming) => {
+    const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent: agent ?? false }, (incoming) => {
       const parts: Uint8Array[] = [];
       incoming.on('data', (part: Uint8Array) => parts.push(part));
       incoming.on('error', reject);

@@ -67,7 +67,7 @@ export function echo(options: EchoOptions, env: Env): EchoLayer {
     name: `echo ${name}`,
     outbound: (next) => (request, listener) => {
       // A client that a proxy speaks for answers by itself: only it can tell that it still means the request (RFC 9175 §2.3).
-      if (request.forwarded === true || (name === 'inner' && request.association === undefined)) return next(request, listener);
+      if (request.forwarded === true || request.fresh === false || (name === 'inner' && request.association === undefined)) return next(request, listener);
       const exchange = new EchoExchange(values, next, request, listener);
       exchange.start();
       return () => exchange.cancel();

@@ -107,10 +107,10 @@ export class ProxyExchange extends Deadline implements ResponseListener {
   /** Go on to a peer, or answer from the cache. */
   start({ peer, host }: Located, hopLimit: Option | undefined): void {
     if (this.#done) return;
-    const { code, options, payload, nonConfirmable = false, observation } = this.#request;
+    const { code, options, payload, nonConfirmable = false, observation, fresh } = this.#request;
     const { resource } = this.#destination;
     const others = hopLimit === undefined ? endToEndOptions(options) : [...withoutOptions(endToEndOptions(options), OptionNumber.HopLimit), hopLimit];
-    const outgoing: Request = {
+    const ours: Request = {
       code,
       options: sortOptions([...host, ...resource, ...others]),
       payload,
@@ -118,6 +118,7 @@ export class ProxyExchange extends Deadline implements ResponseListener {
       nonConfirmable,
       forwarded: this.#parts.forwarded,
     };
+    const outgoing = fresh === undefined ? ours : { ...ours, fresh };
     this.#outgoing = outgoing;
     const observe = findOption(options, OptionNumber.Observe);
     if (this.#protected) {
