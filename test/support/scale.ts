@@ -40,6 +40,9 @@ function load(file: string): Progress {
   }
 }
 
+/** Milliseconds. */
+const saveInterval = 1000;
+
 /** A soak may be ended at any moment, and what it has done so far is not to be lost. */
 function save(file: string, progress: Progress): void {
   writeFileSync(`${file}.new`, JSON.stringify(progress));
@@ -49,7 +52,7 @@ function save(file: string, progress: Progress): void {
 /**
  * Run `round` for the fixed seeds 1 to the count of this scale and return the sums of the numbers that the rounds return.
  *
- * At full scale the progress is written after every round, so that an interrupted soak goes on where it stopped, and the totals are printed.
+ * At full scale the progress is written once a second, so that an interrupted soak goes on where it stopped, and the totals are printed.
  */
 export async function repeat(
   name: string,
@@ -60,10 +63,14 @@ export async function repeat(
   const rounds = counts[scale];
   const progress = scale === 'full' ? load(file) : { done: 0, totals: {} };
   if (scale === 'full') mkdirSync(folder, { recursive: true });
+  let saved = performance.now();
   for (let seed = progress.done + 1; seed <= rounds; seed++) {
     for (const [key, value] of Object.entries(await round(seed))) progress.totals[key] = (progress.totals[key] ?? 0) + value;
     progress.done = seed;
-    if (scale === 'full') save(file, progress);
+    // Rounds of a part of a millisecond would take longer to write down than to run.
+    if (scale !== 'full' || performance.now() - saved < saveInterval) continue;
+    save(file, progress);
+    saved = performance.now();
   }
   if (scale === 'full') {
     rmSync(file, { force: true });
