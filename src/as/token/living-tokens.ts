@@ -100,9 +100,10 @@ export class LivingTokens {
     return true;
   }
 
-  /** A token was made and added, or not made. */
+  /** A token was made and added, or not made; maybe after `close`. */
   end(client: string): void {
-    const holding = this.#holdings.get(client)!;
+    const holding = this.#holdings.get(client);
+    if (holding === undefined) return;
     holding.underWay--;
     this.#release(client, holding);
   }
