@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { concatAll, fromUtf8 } from '../../../../src/core/bytes.ts';
+import { fromUtf8 } from '../../../../src/core/bytes.ts';
 import { ProtocolError } from '../../../../src/core/errors.ts';
+import { readBody } from '../request-body.ts';
 
 /** A form that is none. Code: `ERR_SEAL_FORM`. */
 export class FormError extends ProtocolError {
@@ -24,19 +25,10 @@ const longestForm = 16_384;
 export async function readForm(request: IncomingMessage): Promise<ReadonlyMap<string, string>> {
   const type = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
   if (type !== 'application/x-www-form-urlencoded') throw new FormError('expected a form, got another type of content', 415);
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-      length += part.length;
-      if (length > longestForm) throw new FormError(`expected a form of at most ${longestForm} bytes, got more`, 413);
-      parts.push(part);
-    }
-  } catch (cause) {
-    if (cause instanceof FormError) throw cause;
-    throw new FormError('expected a form, got the beginning of one', 400, { cause });
-  }
-  return fieldsOf(concatAll(parts));
+  const body = await readBody(request, longestForm);
+  if (body === 'too-long') throw new FormError(`expected a form of at most ${longestForm} bytes, got more`, 413);
+  if (body === 'cut-short') throw new FormError('expected a form, got the beginning of one', 400);
+  return fieldsOf(body);
 }
 
 function fieldsOf(body: Uint8Array): ReadonlyMap<string, string> {

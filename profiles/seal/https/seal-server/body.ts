@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { concatAll } from '../../../../src/core/bytes.ts';
+import { readBody } from '../request-body.ts';
 import { HttpRefused } from './http-answer.ts';
 
 /**
@@ -8,28 +8,15 @@ import { HttpRefused } from './http-answer.ts';
  * @throws {HttpRefused} 413; 400 where the client goes away in the middle of it
  */
 export async function bodyOf(request: IncomingMessage, largest: number): Promise<Uint8Array> {
-  const tooLarge = (): HttpRefused =>
-    new HttpRefused({
-      status: 413,
-      reason: 'size',
-      detail: `expected a body of at most ${largest} bytes, got a longer one`,
-      // What is left of it is not read.
-      headers: { connection: 'close' },
-    });
-  if (Number(request.headers['content-length'] ?? 0) > largest) throw tooLarge();
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-      length += part.length;
-      if (length > largest) throw tooLarge();
-      parts.push(part);
-    }
-  } catch (error) {
-    if (error instanceof HttpRefused) throw error;
-    throw new HttpRefused({ status: 400, reason: 'body', detail: 'expected a body, got the beginning of one' });
-  }
-  return concatAll(parts);
+  const body = await readBody(request, largest);
+  if (body === 'cut-short') throw new HttpRefused({ status: 400, reason: 'body', detail: 'expected a body, got the beginning of one' });
+  if (body !== 'too-long') return body;
+  throw new HttpRefused({
+    status: 413,
+    reason: 'size',
+    detail: `expected a body of at most ${largest} bytes, got a longer one`,
+    headers: { connection: 'close' },
+  });
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { concatAll, utf8 } from '../../../../src/core/bytes.ts';
+import { utf8 } from '../../../../src/core/bytes.ts';
 import { type Cancel, type Env, systemEnv } from '../../../../src/core/env.ts';
 import { messageOf } from '../../../../src/core/errors.ts';
 import type { Store } from '../../../../src/store/index.ts';
 import type { HttpHandler, HttpsRequestInit } from '../../../../src/transport/index.ts';
 import { SealError } from '../../index.ts';
+import { readBody } from '../request-body.ts';
 import type { T8Answer, T8Context, T8Decision, T8Delivered, T8Limits, T8Request } from './context.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
 import { Destinations } from './destinations.ts';
@@ -244,24 +245,8 @@ function checkMediaType({ headers }: IncomingMessage, expected: string): void {
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Uint8Array> {
-  const tooLong = (): T8Error =>
-    new T8Error('ERR_T8_SIZE', `expected a body of at most ${longestBody} bytes, got a longer one`, {
-      status: 413,
-      // What is left of it is not read.
-      headers: { connection: 'close' },
-    });
-  if (Number(request.headers['content-length'] ?? 0) > longestBody) throw tooLong();
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-      length += part.length;
-      if (length > longestBody) throw tooLong();
-      parts.push(part);
-    }
-  } catch (error) {
-    if (error instanceof T8Error) throw error;
-    throw badRequest('body: expected all of it, got the beginning');
-  }
-  return concatAll(parts);
+  const body = await readBody(request, longestBody);
+  if (body === 'cut-short') throw badRequest('body: expected all of it, got the beginning');
+  if (body !== 'too-long') return body;
+  throw new T8Error('ERR_T8_SIZE', `expected a body of at most ${longestBody} bytes, got a longer one`, { status: 413, headers: { connection: 'close' } });
 }
